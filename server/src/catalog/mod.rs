@@ -1,0 +1,254 @@
+//! Images and jobs in SQL: the durable backlog.
+//!
+//! # What a caller must know
+//! - The master's writes take an [`Epoch`] and are single autocommitted statements that change nothing unless the
+//!   epoch row still holds that candidacy ([`Write::NotMine`]) and the row is in the expected state
+//!   ([`Write::NoChange`]). No transaction spans a round trip.
+//! - An error ([`Error::Unavailable`]) leaves the outcome unknown: every write may be repeated, and says
+//!   [`Write::NoChange`] if it took effect before.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use shared::cluster::Backlog;
+use shared::equalize::Recipe;
+use shared::gallery::{Image, ImageQuery, JobSummary, Page};
+use shared::id::{ImageId, JobId, RunId, UploadId};
+use shared::job::ImageInfo;
+
+/// Why the catalog didn't answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It can't be reached or failed; the outcome of a write is unknown.
+    #[error("the catalog is unavailable: {0}")]
+    Unavailable(String),
+    /// What is asked makes no sense (a cursor that was never given out, say).
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// What operations of this module give.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What a fenced or guarded write did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Write {
+    /// It took effect.
+    Applied,
+    /// The row wasn't in the expected state (it moved on, or this very write took effect before).
+    NoChange,
+    /// The epoch row holds another candidacy: take the epoch again, or step down.
+    NotMine,
+}
+
+/// A master's turn: the row (n, candidacy uuid) that fences its writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Epoch {
+    /// How many turns there have been.
+    pub n: u64,
+    /// The candidacy that took this one.
+    pub candidacy: String,
+}
+
+/// An upload that begins.
+#[derive(Debug, Clone)]
+pub struct NewUpload {
+    /// This attempt to send the bytes.
+    pub upload: UploadId,
+    /// Ids to use if the idempotency key is new.
+    pub image: ImageId,
+    /// Ids to use if the idempotency key is new.
+    pub job: JobId,
+    /// The client's `Idempotency-Key`.
+    pub idempotency_key: Option<String>,
+    /// The file's name.
+    pub name: String,
+    /// What to do with it.
+    pub recipe: Recipe,
+}
+
+/// What became of [`Catalog::begin_upload`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begun {
+    /// Send the bytes; finish with these ids. An earlier attempt with the same key, if there was one, is taken over.
+    Receiving {
+        /// The image.
+        image: ImageId,
+        /// The job.
+        job: JobId,
+    },
+    /// An upload with this key was accepted before.
+    Accepted {
+        /// The image.
+        image: ImageId,
+        /// The job it was answered with.
+        job: JobId,
+        /// SHA-256 of the body that was accepted, 64 hexadecimal digits: another body is 422.
+        sha256: String,
+        /// The recipe that was accepted.
+        recipe: Recipe,
+    },
+}
+
+/// An upload whose bytes are in the store.
+#[derive(Debug, Clone)]
+pub struct Received {
+    /// The store's key of the original.
+    pub key: String,
+    /// Its length.
+    pub bytes: u64,
+    /// SHA-256, 64 hexadecimal digits.
+    pub sha256: String,
+    /// What its header says.
+    pub info: ImageInfo,
+}
+
+/// A job with what its run needs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobRow {
+    /// The job.
+    pub job: JobId,
+    /// Its image.
+    pub image: ImageId,
+    /// Its current run, once it was activated.
+    pub run: Option<RunId>,
+    /// How many runs it has had since it was last queued by a person.
+    pub runs: u32,
+    /// What to do.
+    pub recipe: Recipe,
+    /// The store's key of the original.
+    pub original: String,
+    /// Length of the original in bytes.
+    pub original_bytes: u64,
+    /// What the image's header says.
+    pub info: ImageInfo,
+}
+
+/// Where an image's bytes are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Files {
+    /// The file name it came with.
+    pub name: String,
+    /// The store's key of the original.
+    pub original: String,
+    /// Its length in bytes.
+    pub original_bytes: u64,
+    /// SHA-256 of the original.
+    pub original_sha256: String,
+    /// What the original's header says.
+    pub info: ImageInfo,
+    /// The asked or latest finished result.
+    pub result: Option<ResultFile>,
+}
+
+/// A published result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResultFile {
+    /// The job whose result it is.
+    pub job: JobId,
+    /// The store's key.
+    pub key: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// SHA-256, 64 hexadecimal digits.
+    pub sha256: String,
+}
+
+/// An upload that was begun and never finished.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Abandoned {
+    /// The attempt.
+    pub upload: UploadId,
+    /// Its image: the store's key is `keys::original(image, upload)`.
+    pub image: ImageId,
+}
+
+/// The durable record of images and jobs. "Now" is always the database's clock.
+#[async_trait]
+pub trait Catalog: Send + Sync + 'static {
+    // --- Accepting: by any pod, no master needed ---
+
+    /// Inserts the row `receiving`, or takes over the one with the same key by replacing its upload id.
+    async fn begin_upload(&self, new: &NewUpload) -> Result<Begun>;
+
+    /// Says that the upload still goes on, so that the sweeper leaves it alone.
+    async fn touch_upload(&self, upload: &UploadId) -> Result<Write>;
+
+    /// `receiving → queued`, durable when it returns. [`Write::NoChange`]: the upload was taken over or abandoned.
+    async fn finish_upload(&self, upload: &UploadId, received: &Received) -> Result<Write>;
+
+    /// Another recipe on an image that is there; `None` if there is no such image.
+    /// With a key that was used before: the job it was answered with.
+    async fn add_job(
+        &self,
+        image: &ImageId,
+        job: &JobId,
+        recipe: &Recipe,
+        idempotency_key: Option<&str>,
+    ) -> Result<Option<JobId>>;
+
+    /// `failed → queued`, with its runs counted from zero.
+    async fn retry(&self, job: &JobId) -> Result<Write>;
+
+    /// Marks an image for deletion: it is no longer listed, its queued jobs never run, and the master deletes its
+    /// znodes and bytes. [`Write::NoChange`] if there is none.
+    async fn delete_image(&self, image: &ImageId) -> Result<Write>;
+
+    // --- Reading: by any pod ---
+
+    /// A page of images that aren't being received or deleted.
+    async fn images(&self, query: &ImageQuery) -> Result<Page>;
+
+    /// An image with all its jobs. `progress` is always `None`: it lives in znodes.
+    async fn image(&self, image: &ImageId) -> Result<Option<Image>>;
+
+    /// A job.
+    async fn job(&self, job: &JobId) -> Result<Option<JobSummary>>;
+
+    /// Where an image's bytes are, with the result of `job`, or the latest finished one.
+    async fn files(&self, image: &ImageId, job: Option<&JobId>) -> Result<Option<Files>>;
+
+    /// How much waits.
+    async fn backlog(&self) -> Result<Backlog>;
+
+    // --- The master's: each fenced by its epoch ---
+
+    /// Takes the next epoch for a candidacy.
+    async fn take_epoch(&self, candidacy: &str) -> Result<Epoch>;
+
+    /// The oldest queued jobs of images that aren't being deleted, of at most `max_pixels` pixels (its lane), oldest first.
+    async fn queued(&self, limit: u32, min_pixels: u64, max_pixels: u64) -> Result<Vec<JobRow>>;
+
+    /// Every running job, of images being deleted too.
+    async fn running(&self) -> Result<Vec<JobRow>>;
+
+    /// `queued → running` with a new run; counts the run.
+    async fn activate(&self, epoch: &Epoch, job: &JobId, run: &RunId) -> Result<Write>;
+
+    /// `running → running` with a new run, for a running job whose znodes are gone; counts the run.
+    async fn rerun(&self, epoch: &Epoch, job: &JobId, old: &RunId, new: &RunId) -> Result<Write>;
+
+    /// `running → done` with its result, where the run is still `run`.
+    async fn publish(&self, epoch: &Epoch, run: &RunId, result: &ResultFile) -> Result<Write>;
+
+    /// `running → failed` with the reason, where the run is still `run`.
+    async fn fail(&self, epoch: &Epoch, job: &JobId, run: &RunId, reason: &str) -> Result<Write>;
+
+    /// Images marked for deletion.
+    async fn deleting(&self, limit: u32) -> Result<Vec<ImageId>>;
+
+    /// The jobs of an image, whatever its state.
+    async fn jobs_of(&self, image: &ImageId) -> Result<Vec<JobId>>;
+
+    /// Removes an image that is marked for deletion, and its jobs; its bytes are gone already.
+    async fn forget(&self, epoch: &Epoch, image: &ImageId) -> Result<Write>;
+
+    /// Wins `receiving → abandoned` for uploads that weren't touched for so long, and gives all that are abandoned.
+    async fn abandon(&self, epoch: &Epoch, untouched: Duration) -> Result<Vec<Abandoned>>;
+
+    /// Removes an abandoned upload's row; its bytes are gone already.
+    async fn forget_upload(&self, epoch: &Epoch, upload: &UploadId) -> Result<Write>;
+
+    /// Whether the catalog answers.
+    async fn ping(&self) -> Result<()>;
+}

@@ -1,0 +1,50 @@
+//! The only place that spells znodes.
+
+use shared::id::JobId;
+use shared::job::Phase;
+
+/// Candidates for master.
+pub const LEADER: &str = "/cluster/leader";
+/// Its version counts rings: something was accepted.
+pub const DOORBELL: &str = "/cluster/doorbell";
+/// Live pods.
+pub const NODES: &str = "/nodes";
+/// Active jobs.
+pub const JOBS: &str = "/jobs";
+/// Persistent nodes that every array has.
+pub const SKELETON: [&str; 4] = [LEADER, DOORBELL, NODES, JOBS];
+
+/// A job's record.
+pub fn job(job: &JobId) -> String {
+    format!("{JOBS}/{job}")
+}
+
+/// A phase's folder.
+pub fn phase(job: &JobId, phase: Phase) -> String {
+    format!("{JOBS}/{job}/{phase}")
+}
+
+/// A task's name within its phase.
+pub fn task_name(index: u32) -> String {
+    format!("task_{index}")
+}
+
+/// A task's number, from its name.
+pub fn task_index(name: &str) -> Option<u32> {
+    name.strip_prefix("task_")?.parse().ok()
+}
+
+/// A task's record.
+pub fn task(job: &JobId, phase: Phase, index: u32) -> String {
+    format!("{JOBS}/{job}/{phase}/task_{index}")
+}
+
+/// A task's lock.
+pub fn lock(task: &str) -> String {
+    format!("{task}/lock")
+}
+
+/// A task's result.
+pub fn done(task: &str) -> String {
+    format!("{task}/done")
+}

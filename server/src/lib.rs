@@ -1,0 +1,7 @@
+//! Evenlight's server: the pod and all that it is made of. `cli` starts `pod` and `web`; they use `pipeline`;
+//! `pipeline` uses `coord`, `store`, `catalog` and `codec`, which know nothing of one another.
+
+pub mod catalog;
+pub mod codec;
+pub mod coord;
+pub mod store;

@@ -1,0 +1,247 @@
+//! The array as anyone may see it: who leads, who works, and on what.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Stamp;
+use crate::id::{ImageId, JobId, PodName};
+use crate::job::{Lane, Phase};
+
+/// The record of a member's znode `/nodes/<pod>-<uuid>`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Version of the writer's records.
+    pub v: u32,
+    /// The pod.
+    pub pod: PodName,
+    /// This start of the pod: new every time.
+    pub uuid: String,
+    /// Its session, as hexadecimal digits.
+    pub session: String,
+    /// The negotiated session timeout in ms: its lease.
+    pub lease_ms: u64,
+    /// `host:port` of its HTTP server.
+    pub address: String,
+    /// Threads of its process for pixel work, shared by the process's pods.
+    pub cores: usize,
+    /// The software's version.
+    pub version: String,
+    /// Phases that it can work on.
+    pub kinds: Vec<Phase>,
+    /// When it started, in ms since 1970.
+    pub started: i64,
+    /// When it was written, Lamport.
+    pub stamp: Stamp,
+}
+
+/// The record of an election znode: first as a candidate, then as the leader.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Version of the writer's records.
+    pub v: u32,
+    /// The pod.
+    pub pod: PodName,
+    /// `host:port` of its HTTP server.
+    pub address: String,
+    /// Its epoch, once it leads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
+    /// Since when it leads, in ms since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<i64>,
+    /// When it was written, Lamport.
+    pub stamp: Stamp,
+}
+
+/// The master, as shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leader {
+    /// The pod.
+    pub pod: PodName,
+    /// `host:port` of its HTTP server.
+    pub address: String,
+    /// How many masters there have been; `None` while it takes its epoch.
+    pub epoch: Option<u64>,
+    /// Since when, in ms since 1970.
+    pub since: Option<i64>,
+    /// Its election znode's name.
+    pub node: String,
+}
+
+/// Whether a pod takes part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PodState {
+    /// Its member znode is there.
+    Up,
+    /// It was seen, and its member znode is gone.
+    Down,
+}
+
+/// A pod, as shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodView {
+    /// The pod.
+    pub pod: PodName,
+    /// Up or down.
+    pub state: PodState,
+    /// Whether it is the master.
+    pub leads: bool,
+    /// Its session, as hexadecimal digits.
+    pub session: String,
+    /// The negotiated session timeout in ms.
+    pub lease_ms: u64,
+    /// `host:port` of its HTTP server.
+    pub address: String,
+    /// Threads for pixel work of its process.
+    pub cores: usize,
+    /// The software's version.
+    pub version: String,
+    /// When it started, in ms since 1970.
+    pub started: i64,
+    /// Tasks whose locks it holds now.
+    pub holds: usize,
+    /// Whether it can be killed and started from the page (it lives in the serving process, and faults are allowed).
+    pub faults: bool,
+}
+
+/// A task's state, as shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TaskState {
+    /// Nobody holds it.
+    Waiting,
+    /// Somebody holds its lock.
+    Running,
+    /// Its result is committed.
+    Done,
+    /// It was given up after three strikes.
+    Quarantined,
+}
+
+/// A task, as shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskView {
+    /// Which task of its phase.
+    pub index: u32,
+    /// Waiting, running, done or quarantined.
+    pub state: TaskState,
+    /// How often it was claimed.
+    pub attempt: u32,
+    /// Claims that ended neither in a commit nor in a release.
+    pub strikes: u32,
+    /// The lock's holder, or who did it.
+    pub pod: Option<PodName>,
+    /// When the present or last claim was made, in ms since 1970.
+    pub started: Option<i64>,
+    /// When it was done, in ms since 1970.
+    pub finished: Option<i64>,
+}
+
+/// A phase of a job, as shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhaseView {
+    /// The phase.
+    pub phase: Phase,
+    /// Tasks that are done.
+    pub done: u32,
+    /// Tasks that there are, fixed from the beginning.
+    pub total: u32,
+    /// The tasks whose znodes exist, in order.
+    pub tasks: Vec<TaskView>,
+}
+
+/// An active job, as shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobView {
+    /// The job.
+    pub job: JobId,
+    /// Its image.
+    pub image: ImageId,
+    /// Which lane's slot it holds.
+    pub lane: Lane,
+    /// The epoch of the master that last wrote its record.
+    pub epoch: u64,
+    /// When the run began, in ms since 1970.
+    pub started: i64,
+    /// Its phases in their order.
+    pub phases: Vec<PhaseView>,
+}
+
+impl JobView {
+    /// The phase being worked on, with its tasks done and in all.
+    pub fn progress(&self) -> Option<JobProgress> {
+        let phase = self.phases.iter().find(|phase| phase.done < phase.total).or(self.phases.last())?;
+        Some(JobProgress { phase: phase.phase, done: phase.done, total: phase.total })
+    }
+}
+
+/// How far a job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobProgress {
+    /// The phase being worked on.
+    pub phase: Phase,
+    /// Its tasks that are done.
+    pub done: u32,
+    /// Its tasks.
+    pub total: u32,
+}
+
+/// Jobs that wait in the catalog.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backlog {
+    /// Jobs that wait.
+    pub queued: u64,
+    /// Jobs that run.
+    pub running: u64,
+    /// When the oldest waiting job was accepted, in ms since 1970.
+    pub oldest: Option<i64>,
+}
+
+/// Whether work is done, and if not, why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Health {
+    /// A master leads enough pods.
+    Ok,
+    /// Nobody leads; uploads are taken and wait.
+    NoMaster,
+    /// Fewer pods than `--min-pods`; uploads are taken and wait.
+    TooFewPods,
+    /// The serving pod has lost the coordinator; what it shows may be old. Uploads are taken and wait.
+    Disconnected,
+}
+
+/// The array, as the serving pod sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterView {
+    /// The pod whose view this is, and its clock.
+    pub seen: Stamp,
+    /// When, in ms since 1970.
+    pub at: i64,
+    /// Whether work is done.
+    pub health: Health,
+    /// Fewer pods than this, and work waits.
+    pub min_pods: usize,
+    /// `embedded` or `zookeeper`.
+    pub coordinator: String,
+    /// The master.
+    pub leader: Option<Leader>,
+    /// Pods, by name.
+    pub pods: Vec<PodView>,
+    /// Jobs with znodes, oldest first.
+    pub jobs: Vec<JobView>,
+    /// Jobs in the catalog.
+    pub backlog: Backlog,
+}
+
+impl ClusterView {
+    /// An active job.
+    pub fn job(&self, job: &JobId) -> Option<&JobView> {
+        self.jobs.iter().find(|view| view.job == *job)
+    }
+
+    /// Pods whose member znode is there.
+    pub fn live(&self) -> usize {
+        self.pods.iter().filter(|pod| pod.state == PodState::Up).count()
+    }
+}

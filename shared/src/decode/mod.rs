@@ -1,0 +1,1 @@
+//! Bytes of image files → rows of samples as stored.

@@ -1,0 +1,417 @@
+//! A job: one recipe run on one image, and its record in the znode `/jobs/<job>`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::clock::Stamp;
+use crate::equalize::Recipe;
+use crate::id::{ImageId, JobId, RunId};
+use crate::pixels::{Depth, Layout};
+
+/// The version of the records that this binary writes.
+pub const RECORD_VERSION: u32 = 1;
+
+/// The version of the arithmetic that this binary runs. A job pins it, so that a rolling upgrade never
+/// mixes two arithmetics in one image.
+pub const ALGO: u32 = 1;
+
+/// What a person sees of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobState {
+    /// Accepted, waiting for a master and a slot.
+    Queued,
+    /// Its tasks are being worked on.
+    Running,
+    /// Its result is there.
+    Done,
+    /// It ended without a result; `reason` says why.
+    Failed,
+}
+
+impl JobState {
+    /// The state's name, as in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            JobState::Queued => "queued",
+            JobState::Running => "running",
+            JobState::Done => "done",
+            JobState::Failed => "failed",
+        }
+    }
+
+    /// Whether nothing more happens by itself.
+    pub const fn has_ended(self) -> bool {
+        matches!(self, JobState::Done | JobState::Failed)
+    }
+}
+
+impl fmt::Display for JobState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl std::str::FromStr for JobState {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "queued" => Ok(JobState::Queued),
+            "running" => Ok(JobState::Running),
+            "done" => Ok(JobState::Done),
+            "failed" => Ok(JobState::Failed),
+            other => Err(format!("expected queued, running, done or failed, got {other:?}")),
+        }
+    }
+}
+
+/// A step of a job that consists of tasks. Its name is a znode's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Decode the original once into raw rows, where it can't be read by regions.
+    Split,
+    /// Map: count the histogram of some rows.
+    Histograms,
+    /// Apply the look-up table to some rows and encode them as parts.
+    Equalize,
+    /// Join the parts to the result file.
+    Stitch,
+    /// All of the above in one task, for small images.
+    Whole,
+}
+
+impl Phase {
+    /// Every phase, in the order in which data flows.
+    pub const ALL: [Phase; 5] = [Phase::Split, Phase::Histograms, Phase::Equalize, Phase::Stitch, Phase::Whole];
+
+    /// The name, as in the znode's path and in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Phase::Split => "split",
+            Phase::Histograms => "histograms",
+            Phase::Equalize => "equalize",
+            Phase::Stitch => "stitch",
+            Phase::Whole => "whole",
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl std::str::FromStr for Phase {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Phase::ALL
+            .into_iter()
+            .find(|phase| phase.name() == text)
+            .ok_or_else(|| format!("expected a phase's name, got {text:?}"))
+    }
+}
+
+/// File formats that Evenlight reads and writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Portable Network Graphics.
+    Png,
+    /// JPEG (JFIF or EXIF).
+    Jpeg,
+    /// TIFF, classic or BigTIFF.
+    Tiff,
+}
+
+impl Format {
+    /// The name, as in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Format::Png => "png",
+            Format::Jpeg => "jpeg",
+            Format::Tiff => "tiff",
+        }
+    }
+
+    /// The media type.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Format::Png => "image/png",
+            Format::Jpeg => "image/jpeg",
+            Format::Tiff => "image/tiff",
+        }
+    }
+
+    /// The usual file name extension, without the dot.
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Format::Png => "png",
+            Format::Jpeg => "jpg",
+            Format::Tiff => "tif",
+        }
+    }
+}
+
+impl std::str::FromStr for Format {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "png" => Ok(Format::Png),
+            "jpeg" => Ok(Format::Jpeg),
+            "tiff" => Ok(Format::Tiff),
+            other => Err(format!("expected png, jpeg or tiff, got {other:?}")),
+        }
+    }
+}
+
+/// What an image's header says: all that the master needs to cut it, without reading a pixel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageInfo {
+    /// File format.
+    pub format: Format,
+    /// Pixels in a row, as stored.
+    pub width: u32,
+    /// Rows, as stored.
+    pub height: u32,
+    /// Samples of a pixel.
+    pub layout: Layout,
+    /// Bits of a sample.
+    pub depth: Depth,
+    /// EXIF orientation, 1 to 8; 1 is upright.
+    pub orientation: u8,
+    /// Rows that can only be read or written together: the TIFF strip's or tile's height, the JPEG MCU's
+    /// height, 1 for PNG. Parts are cut at multiples of it.
+    pub unit_rows: u32,
+    /// Whether workers can read rows from the original in place (TIFF strips and tiles).
+    /// If not, a split task decodes it once.
+    pub regions: bool,
+    /// Whether decoding needs the whole image in memory (JPEG, interlaced PNG).
+    pub whole_decode: bool,
+}
+
+impl ImageInfo {
+    /// Bytes of one decoded row.
+    pub fn row_bytes(&self) -> u64 {
+        u64::from(self.width) * (self.layout.channels() * self.depth.bytes()) as u64
+    }
+
+    /// Bytes of the decoded image.
+    pub fn raw_bytes(&self) -> u64 {
+        self.row_bytes() * u64::from(self.height)
+    }
+
+    /// Pixels of the image.
+    pub fn pixels(&self) -> u64 {
+        u64::from(self.width) * u64::from(self.height)
+    }
+
+    /// Width and height as a person sees the image, turned as its orientation says.
+    pub fn displayed(&self) -> (u32, u32) {
+        if self.orientation >= 5 { (self.height, self.width) } else { (self.width, self.height) }
+    }
+}
+
+/// How an image is cut. Parts follow from the image alone, so that the result's bytes do;
+/// tasks are runs of parts and may follow the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cut {
+    /// Rows of every part but the last.
+    pub part_rows: u32,
+    /// How many parts there are.
+    pub parts: u32,
+    /// Parts of every task but the last.
+    pub parts_per_task: u32,
+}
+
+impl Cut {
+    /// About this many raw bytes make a part.
+    pub const PART_BYTES: u64 = 1 << 20;
+    /// No task takes more raw bytes than this, unless the limit of tasks forces it.
+    pub const TASK_BYTES: u64 = 16 << 20;
+    /// No phase has more tasks than this.
+    pub const MAX_TASKS: u32 = 1_000;
+
+    /// Cuts an image for `workers` live workers (at least one).
+    pub fn new(info: &ImageInfo, workers: usize) -> Self {
+        let (part_rows, parts) = Self::parts(info);
+        let part_bytes = (u64::from(part_rows) * info.row_bytes()).max(1);
+        let for_all = parts.div_ceil(u32::try_from(workers.max(1)).unwrap_or(u32::MAX));
+        let by_size = u32::try_from((Self::TASK_BYTES / part_bytes).max(1)).unwrap_or(u32::MAX);
+        Self::with_parts_per_task(info, for_all.min(by_size))
+    }
+
+    /// Cuts an image into tasks of the given number of parts, or more where there would be too many tasks.
+    pub fn with_parts_per_task(info: &ImageInfo, parts_per_task: u32) -> Self {
+        let (part_rows, parts) = Self::parts(info);
+        let fewest = parts.div_ceil(Self::MAX_TASKS);
+        Self { part_rows, parts, parts_per_task: parts_per_task.clamp(1, parts).max(fewest) }
+    }
+
+    fn parts(info: &ImageInfo) -> (u32, u32) {
+        let unit = info.unit_rows.max(1);
+        let unit_bytes = (u64::from(unit) * info.row_bytes()).max(1);
+        let units = u32::try_from((Self::PART_BYTES / unit_bytes).max(1)).unwrap_or(u32::MAX);
+        let part_rows = unit.saturating_mul(units).min(info.height.max(1).next_multiple_of(unit));
+        (part_rows, info.height.max(1).div_ceil(part_rows))
+    }
+
+    /// How many tasks a phase over all parts has.
+    pub fn tasks(&self) -> u32 {
+        self.parts.div_ceil(self.parts_per_task)
+    }
+
+    /// The parts of a task.
+    pub fn parts_of(&self, task: u32) -> std::ops::Range<u32> {
+        let first = task.saturating_mul(self.parts_per_task).min(self.parts);
+        first..first.saturating_add(self.parts_per_task).min(self.parts)
+    }
+
+    /// The rows of a part.
+    pub fn rows_of(&self, part: u32, height: u32) -> std::ops::Range<u32> {
+        let first = part.saturating_mul(self.part_rows).min(height);
+        first..first.saturating_add(self.part_rows).min(height)
+    }
+}
+
+/// Which queue a job waits in: small jobs keep slots of their own, so that a gigapixel scan doesn't hold them up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lane {
+    /// Up to 16 megapixels.
+    Small,
+    /// Everything else.
+    Large,
+}
+
+impl Lane {
+    /// The lane of an image of so many pixels.
+    pub fn of(pixels: u64) -> Self {
+        if pixels <= 16_000_000 { Lane::Small } else { Lane::Large }
+    }
+}
+
+/// Something in the store that a record points to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pointer {
+    /// The store's key.
+    pub key: String,
+    /// Its length.
+    pub bytes: u64,
+    /// SHA-256 of its bytes, as 64 hexadecimal digits.
+    pub sha256: String,
+}
+
+/// Whether an active job is being worked on or only awaits its deletion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Progress {
+    /// Phases are created and worked on.
+    Active,
+    /// It ended; the only step left is to delete its znodes.
+    Finished,
+}
+
+/// The record of the znode `/jobs/<job>`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// [`RECORD_VERSION`] of the writer.
+    pub v: u32,
+    /// The job.
+    pub job: JobId,
+    /// Its activation.
+    pub run: RunId,
+    /// Its image.
+    pub image: ImageId,
+    /// The store's key of the original.
+    pub original: String,
+    /// Length of the original in bytes.
+    pub original_bytes: u64,
+    /// What the image's header says.
+    pub info: ImageInfo,
+    /// What to do with it.
+    pub recipe: Recipe,
+    /// The arithmetic's version, [`ALGO`] of the writer.
+    pub algo: u32,
+    /// The phases in their order.
+    pub phases: Vec<Phase>,
+    /// How the image is cut; fixed before the first task.
+    pub cut: Cut,
+    /// Each phase's number of tasks; fixed before the first task.
+    pub counts: BTreeMap<Phase, u32>,
+    /// Which lane's slot it holds.
+    pub lane: Lane,
+    /// Active or finished.
+    pub progress: Progress,
+    /// The reduced look-up tables, once the master has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lut: Option<Pointer>,
+    /// The epoch of the master that wrote this.
+    pub epoch: u64,
+    /// When it was written, Lamport.
+    pub stamp: Stamp,
+    /// When the run began, in ms since 1970.
+    pub started: i64,
+    /// Fields of a later version, kept as they came.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl Job {
+    /// How many tasks a phase of this job has; 0 if it has no such phase.
+    pub fn count(&self, phase: Phase) -> u32 {
+        self.counts.get(&phase).copied().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(width: u32, height: u32, unit_rows: u32) -> ImageInfo {
+        ImageInfo {
+            format: Format::Tiff,
+            width,
+            height,
+            layout: Layout::Gray,
+            depth: Depth::Eight,
+            orientation: 1,
+            unit_rows,
+            regions: true,
+            whole_decode: false,
+        }
+    }
+
+    #[test]
+    fn parts_do_not_depend_on_the_number_of_workers() {
+        let image = info(10_000, 10_000, 7);
+        let cuts: Vec<Cut> = [1, 3, 8, 500].into_iter().map(|workers| Cut::new(&image, workers)).collect();
+        assert!(cuts.windows(2).all(|two| two[0].part_rows == two[1].part_rows && two[0].parts == two[1].parts));
+        assert_eq!(cuts[0].part_rows % 7, 0);
+    }
+
+    #[test]
+    fn every_row_belongs_to_exactly_one_task() {
+        for (image, per_task) in [(info(5, 1, 1), 1), (info(999, 4_001, 16), 3), (info(200_000, 50_000, 1), 1)] {
+            let cut = Cut::with_parts_per_task(&image, per_task);
+            assert!(cut.tasks() <= Cut::MAX_TASKS);
+            let mut next = 0;
+            for part in (0..cut.tasks()).flat_map(|task| cut.parts_of(task)) {
+                let rows = cut.rows_of(part, image.height);
+                assert_eq!(rows.start, next);
+                assert!(!rows.is_empty());
+                next = rows.end;
+            }
+            assert_eq!(next, image.height);
+        }
+    }
+
+    #[test]
+    fn every_worker_gets_a_task_when_there_are_parts_enough() {
+        assert_eq!(Cut::new(&info(4_096, 4_096, 1), 8).tasks(), 8);
+    }
+}

@@ -1,0 +1,19 @@
+//! What every part of Evenlight agrees on: the equalization itself, the decoding of image files
+//! into rows of samples, and the vocabulary that pods, pages and clients exchange.
+//!
+//! Nothing here does I/O, so that the same code runs in a worker and, as WebAssembly, in a browser.
+
+pub mod clock;
+pub mod cluster;
+#[cfg(feature = "decode")]
+pub mod decode;
+pub mod equalize;
+pub mod error;
+pub mod event;
+pub mod gallery;
+pub mod id;
+pub mod job;
+pub mod masonry;
+pub mod pixels;
+pub mod route;
+pub mod task;

@@ -1,0 +1,1 @@
+//! Masonry: see the app.

@@ -1,0 +1,162 @@
+//! Samples in memory: what decoding gives, equalization changes and encoding takes.
+
+use serde::{Deserialize, Serialize};
+
+/// How a pixel's samples are to be read. Alpha, where there is one, is the last sample of a pixel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    /// One sample: lightness.
+    Gray,
+    /// Lightness and alpha.
+    GrayAlpha,
+    /// Red, green, blue.
+    Rgb,
+    /// Red, green, blue, alpha.
+    Rgba,
+}
+
+impl Layout {
+    /// Samples per pixel, alpha included.
+    pub const fn channels(self) -> usize {
+        match self {
+            Layout::Gray => 1,
+            Layout::GrayAlpha => 2,
+            Layout::Rgb => 3,
+            Layout::Rgba => 4,
+        }
+    }
+
+    /// Samples per pixel that carry colour: 1 or 3.
+    pub const fn colors(self) -> usize {
+        match self {
+            Layout::Gray | Layout::GrayAlpha => 1,
+            Layout::Rgb | Layout::Rgba => 3,
+        }
+    }
+
+    /// Whether the last sample is alpha.
+    pub const fn has_alpha(self) -> bool {
+        matches!(self, Layout::GrayAlpha | Layout::Rgba)
+    }
+}
+
+/// Bits of a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "u8", try_from = "u8")]
+pub enum Depth {
+    /// 0..=255.
+    Eight,
+    /// 0..=65,535, in the machine's byte order once decoded.
+    Sixteen,
+}
+
+impl Depth {
+    /// 8 or 16.
+    pub const fn bits(self) -> u8 {
+        match self {
+            Depth::Eight => 8,
+            Depth::Sixteen => 16,
+        }
+    }
+
+    /// 1 or 2.
+    pub const fn bytes(self) -> usize {
+        self.bits() as usize / 8
+    }
+
+    /// How many values a sample can take: 256 or 65,536.
+    pub const fn levels(self) -> usize {
+        1 << self.bits()
+    }
+}
+
+impl From<Depth> for u8 {
+    fn from(depth: Depth) -> u8 {
+        depth.bits()
+    }
+}
+
+impl TryFrom<u8> for Depth {
+    type Error = String;
+    fn try_from(bits: u8) -> Result<Self, String> {
+        match bits {
+            8 => Ok(Depth::Eight),
+            16 => Ok(Depth::Sixteen),
+            other => Err(format!("expected 8 or 16 bits a sample, got {other}")),
+        }
+    }
+}
+
+/// Samples of one depth.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Samples {
+    /// 8 bits each.
+    U8(Vec<u8>),
+    /// 16 bits each, native byte order.
+    U16(Vec<u16>),
+}
+
+impl Samples {
+    /// How many samples there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Samples::U8(samples) => samples.len(),
+            Samples::U16(samples) => samples.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Their depth.
+    pub fn depth(&self) -> Depth {
+        match self {
+            Samples::U8(_) => Depth::Eight,
+            Samples::U16(_) => Depth::Sixteen,
+        }
+    }
+}
+
+/// Whole rows of an image: `rows × width × layout.channels()` samples, interleaved, no padding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rows {
+    /// Pixels in a row.
+    pub width: u32,
+    /// How the samples of a pixel are to be read.
+    pub layout: Layout,
+    /// The samples, row after row.
+    pub samples: Samples,
+}
+
+impl Rows {
+    /// How many rows there are.
+    pub fn height(&self) -> usize {
+        self.samples.len() / (self.width as usize * self.layout.channels())
+    }
+
+    /// The samples as bytes: 16-bit ones little-endian, whatever the machine.
+    pub fn to_le_bytes(&self) -> Vec<u8> {
+        match &self.samples {
+            Samples::U8(samples) => samples.clone(),
+            Samples::U16(samples) => samples.iter().flat_map(|s| s.to_le_bytes()).collect(),
+        }
+    }
+
+    /// The inverse of [`Rows::to_le_bytes`]. `bytes` must be whole rows.
+    pub fn from_le_bytes(width: u32, layout: Layout, depth: Depth, bytes: &[u8]) -> Result<Self, String> {
+        let row = width as usize * layout.channels() * depth.bytes();
+        if row == 0 || bytes.len() % row != 0 {
+            return Err(format!("expected whole rows of {row} bytes, got {} bytes", bytes.len()));
+        }
+        let samples = match depth {
+            Depth::Eight => Samples::U8(bytes.to_vec()),
+            Depth::Sixteen => {
+                Samples::U16(bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect())
+            }
+        };
+        Ok(Self { width, layout, samples })
+    }
+}

@@ -1,0 +1,66 @@
+//! Addresses, so that server and pages can't disagree on them.
+
+use crate::id::{ImageId, JobId, PodName};
+
+/// The gallery.
+pub const GALLERY: &str = "/";
+/// The cluster page.
+pub const CLUSTER: &str = "/cluster";
+/// The status page that needs no JavaScript.
+pub const STATUS: &str = "/status";
+/// Uploads (POST) and the list of images (GET).
+pub const API_IMAGES: &str = "/api/images";
+/// The cluster as JSON.
+pub const API_CLUSTER: &str = "/api/cluster";
+/// Server-sent events.
+pub const API_EVENTS: &str = "/api/events";
+
+/// The page of an image.
+pub fn image_page(image: &ImageId) -> String {
+    format!("/images/{image}")
+}
+
+/// The API's image.
+pub fn image(image: &ImageId) -> String {
+    format!("{API_IMAGES}/{image}")
+}
+
+/// The API's job.
+pub fn job(job: &JobId) -> String {
+    format!("/api/jobs/{job}")
+}
+
+/// The bytes as they were uploaded.
+pub fn original(image: &ImageId) -> String {
+    format!("{API_IMAGES}/{image}/original")
+}
+
+/// The latest result; `?job=` names another.
+pub fn result(image: &ImageId) -> String {
+    format!("{API_IMAGES}/{image}/result")
+}
+
+/// The original as a browser can show it: at most 2,048 pixels, 8-bit sRGB, upright.
+pub fn view(image: &ImageId) -> String {
+    format!("{API_IMAGES}/{image}/view")
+}
+
+/// The result as a browser can show it.
+pub fn result_view(image: &ImageId) -> String {
+    format!("{API_IMAGES}/{image}/result/view")
+}
+
+/// A small picture: of the result where there is one, else of the original.
+pub fn thumbnail(image: &ImageId) -> String {
+    format!("{API_IMAGES}/{image}/thumbnail")
+}
+
+/// Ends a pod as a crash would. Only with `--allow-faults`.
+pub fn kill(pod: &PodName) -> String {
+    format!("/api/pods/{pod}/kill")
+}
+
+/// Starts a killed pod again. Only with `--allow-faults`.
+pub fn start(pod: &PodName) -> String {
+    format!("/api/pods/{pod}/start")
+}

@@ -1,0 +1,82 @@
+//! A task: the part of a phase that one worker does at a time, and its records in znodes.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::clock::Stamp;
+use crate::id::PodName;
+use crate::job::{Phase, Pointer};
+
+/// The record of the znode `/jobs/<job>/<phase>/task_<i>`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    /// Version of the writer's records.
+    pub v: u32,
+    /// What to do.
+    pub phase: Phase,
+    /// Which task of the phase.
+    pub index: u32,
+    /// The parts it covers: `first..first + count`.
+    pub first_part: u32,
+    /// How many parts it covers.
+    pub parts: u32,
+    /// How often it was claimed.
+    pub attempt: u32,
+    /// Claims that ended neither in a commit nor in a release.
+    pub strikes: u32,
+    /// Why the last attempt was released, where it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+    /// When it was written, Lamport.
+    pub stamp: Stamp,
+    /// Fields of a later version, kept as they came.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// The record of the ephemeral znode `…/lock`: who holds the task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lock {
+    /// Version of the writer's records.
+    pub v: u32,
+    /// The holder.
+    pub pod: PodName,
+    /// This claim alone; part of the key of what it writes.
+    pub claim: String,
+    /// When the claim was made, in ms since 1970.
+    pub since: i64,
+    /// When it was written, Lamport.
+    pub stamp: Stamp,
+}
+
+/// The record of the znode `…/done`: what the task came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Done {
+    /// Version of the writer's records.
+    pub v: u32,
+    /// Who did it.
+    pub pod: PodName,
+    /// At which attempt.
+    pub attempt: u32,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// When the claim was made, in ms since 1970.
+    pub started: i64,
+    /// When the work was finished, in ms since 1970.
+    pub finished: i64,
+    /// When it was written, Lamport.
+    pub stamp: Stamp,
+}
+
+/// What a task came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "lowercase")]
+pub enum Outcome {
+    /// Its output lies in the store.
+    Stored(Pointer),
+    /// The image itself is at fault (truncated, corrupt, too large): repeating can't help, so the job fails.
+    Refused {
+        /// A sentence for the person.
+        reason: String,
+    },
+}
