@@ -1,8 +1,8 @@
 //! The look-up table on pixels.
 
-use super::color::{Intensity, luma, scale, shift, value};
+use super::color::{self, Intensity, luma, scale, value};
 use super::kernel::Sample;
-use super::kernel::scalar::{change, convert};
+use super::kernel::scalar::{self, change, convert};
 use super::lut::Lut;
 use super::{Color, Recipe};
 use crate::pixels::{Layout, Rows, Samples};
@@ -44,8 +44,8 @@ fn equalize<S: Sample>(color: Color, layout: Layout, entries: &[S], mut samples:
     match (layout, color) {
         (Layout::Gray, _) => change(&mut samples, |[gray]| *gray = gray.look_up(table)),
         (Layout::GrayAlpha, _) => change(&mut samples, |[gray, _]| *gray = gray.look_up(table)),
-        (Layout::Rgb, Color::Luma) => change(&mut samples, |[r, g, b]| by_luma(table, [r, g, b])),
-        (Layout::Rgba, Color::Luma) => change(&mut samples, |[r, g, b, _]| by_luma(table, [r, g, b])),
+        (Layout::Rgb, Color::Luma) => scalar::shift(&mut samples, |&[r, g, b]| by_luma(table, [r, g, b])),
+        (Layout::Rgba, Color::Luma) => scalar::shift(&mut samples, |&[r, g, b, _]| by_luma(table, [r, g, b])),
         (Layout::Rgb, Color::Hsv) => change(&mut samples, |[r, g, b]| by_value(table, [r, g, b])),
         (Layout::Rgba, Color::Hsv) => change(&mut samples, |[r, g, b, _]| by_value(table, [r, g, b])),
         (Layout::Rgb, Color::Channels) => {
@@ -70,12 +70,9 @@ fn equalize<S: Sample>(color: Color, layout: Layout, entries: &[S], mut samples:
 }
 
 #[inline(always)]
-fn by_luma<S: Sample>(table: &S::Table, colors: [&mut S; 3]) {
-    let from = luma(*colors[0], *colors[1], *colors[2]);
-    let to = from.look_up(table);
-    for color in colors {
-        *color = shift(*color, from, to);
-    }
+fn by_luma<S: Sample>(table: &S::Table, [red, green, blue]: [S; 3]) -> [S; 2] {
+    let from = luma(red, green, blue);
+    color::shift(from, from.look_up(table))
 }
 
 #[inline(always)]

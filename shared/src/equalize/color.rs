@@ -56,14 +56,14 @@ pub(super) fn value<S: Sample>(red: S, green: S, blue: S) -> S {
     red.max(green).max(blue)
 }
 
-/// A channel of a pixel whose luma moved from `from` to `to`: `clamp(c + to − from)`.
+/// By how much each channel goes up and by how much down, one of them 0, when a pixel's luma moves from `from` to `to`:
+/// `clamp(c + to − from)` is `c` plus the first, saturating, minus the second, saturating.
 ///
 /// In YCbCr, R − Y, G − Y and B − Y depend on the chroma alone; keeping it and replacing Y adds the same difference to
 /// all three. This is the YCbCr route without the rounding of chroma to integers.
 #[inline(always)]
-pub(super) fn shift<S: Sample>(channel: S, from: S, to: S) -> S {
-    let moved = channel.wide() as i32 + to.wide() as i32 - from.wide() as i32;
-    S::narrow(moved.clamp(0, S::MAX as i32) as u32)
+pub(super) fn shift<S: Sample>(from: S, to: S) -> [S; 2] {
+    [to.saturating_sub(from), from.saturating_sub(to)]
 }
 
 /// A channel of a pixel whose HSV value moved from `from` to `to`: `(2·c·to + from) / 2·from`, that is `c · to / from`
@@ -120,8 +120,10 @@ mod tests {
         }
 
         #[test]
-        fn shifting_by_nothing_changes_nothing(channel: u16, y: u16) {
-            prop_assert_eq!(shift(channel, y, y), channel);
+        fn shifting_is_the_designs_formula(channel: u16, from: u16, to: u16) {
+            let exact = i32::from(channel) + i32::from(to) - i32::from(from);
+            let [up, down] = shift(from, to);
+            prop_assert_eq!(i32::from(channel.saturating_add(up).saturating_sub(down)), exact.clamp(0, 65_535));
         }
     }
 }

@@ -4,8 +4,6 @@ pub(super) mod scalar;
 
 /// A sample as the kernels see it: 8 or 16 bits.
 pub(super) trait Sample: Copy + Ord + Default + 'static {
-    /// The largest value: 255 or 65,535.
-    const MAX: u32;
     /// How many values there are: 256 or 65,536.
     const LEVELS: usize;
     /// One entry for each value, so that indexing by a sample can't be out of bounds.
@@ -13,8 +11,12 @@ pub(super) trait Sample: Copy + Ord + Default + 'static {
 
     /// The value as 32 bits.
     fn wide(self) -> u32;
-    /// The inverse of [`Sample::wide`]; `value` is at most [`Sample::MAX`].
+    /// The inverse of [`Sample::wide`]; `value` is below [`Sample::LEVELS`].
     fn narrow(value: u32) -> Self;
+    /// The sum, or the largest value.
+    fn saturating_add(self, other: Self) -> Self;
+    /// The difference, or 0.
+    fn saturating_sub(self, other: Self) -> Self;
     /// A slice of [`Sample::LEVELS`] entries as a table; `None` for any other length.
     fn table(entries: &[Self]) -> Option<&Self::Table>;
     /// The entry for this sample.
@@ -29,7 +31,6 @@ pub(super) trait Sample: Copy + Ord + Default + 'static {
 }
 
 impl Sample for u8 {
-    const MAX: u32 = 255;
     const LEVELS: usize = 256;
     type Table = [u8; 256];
 
@@ -40,6 +41,14 @@ impl Sample for u8 {
     #[inline(always)]
     fn narrow(value: u32) -> Self {
         value as u8
+    }
+    #[inline(always)]
+    fn saturating_add(self, other: Self) -> Self {
+        self.saturating_add(other)
+    }
+    #[inline(always)]
+    fn saturating_sub(self, other: Self) -> Self {
+        self.saturating_sub(other)
     }
     fn table(entries: &[u8]) -> Option<&[u8; 256]> {
         entries.try_into().ok()
@@ -54,7 +63,6 @@ impl Sample for u8 {
 }
 
 impl Sample for u16 {
-    const MAX: u32 = 65_535;
     const LEVELS: usize = 65_536;
     type Table = [u16; 65_536];
 
@@ -65,6 +73,14 @@ impl Sample for u16 {
     #[inline(always)]
     fn narrow(value: u32) -> Self {
         value as u16
+    }
+    #[inline(always)]
+    fn saturating_add(self, other: Self) -> Self {
+        self.saturating_add(other)
+    }
+    #[inline(always)]
+    fn saturating_sub(self, other: Self) -> Self {
+        self.saturating_sub(other)
     }
     fn table(entries: &[u16]) -> Option<&[u16; 65_536]> {
         entries.try_into().ok()

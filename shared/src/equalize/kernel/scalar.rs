@@ -68,6 +68,29 @@ pub(in super::super) fn change<S: Sample, const C: usize>(samples: &mut [S], cha
     }
 }
 
+/// Moves the three colours of every pixel that isn't fully transparent up and down by what `shift` says.
+///
+/// In two passes over short blocks: the steps, then the samples. Clamping pixel by pixel compiles to branches that
+/// noise makes unpredictable; the second pass has none, and compilers turn it into saturating vector instructions.
+pub(in super::super) fn shift<S: Sample, const C: usize>(samples: &mut [S], shift: impl Fn(&[S; C]) -> [S; 2]) {
+    const PIXELS: usize = 32;
+    for block in samples.chunks_mut(PIXELS * C) {
+        // Alpha's steps stay 0.
+        let mut up = [[S::default(); C]; PIXELS];
+        let mut down = up;
+        for ((pixel, up), down) in block.as_chunks::<C>().0.iter().zip(&mut up).zip(&mut down) {
+            if is_visible(pixel) {
+                let [more, less] = shift(pixel);
+                up[..3].fill(more);
+                down[..3].fill(less);
+            }
+        }
+        for ((sample, up), down) in block.iter_mut().zip(up.as_flattened()).zip(down.as_flattened()) {
+            *sample = sample.saturating_add(*up).saturating_sub(*down);
+        }
+    }
+}
+
 /// Makes a pixel of `D` samples from each pixel of `C`; the second argument says whether it is visible.
 pub(in super::super) fn convert<S: Sample, const C: usize, const D: usize>(
     samples: &[S],
