@@ -21,8 +21,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::Pod;
 use super::mirror::Nodes;
-use crate::coord::claim::{self, Held};
-use crate::coord::{Coordinator, Error, SessionState, paths};
+use crate::coord::claim::{self, Held, Strike};
+use crate::coord::settle::connected;
+use crate::coord::{Coordinator, Error, paths};
 use crate::pipeline::nodes::{JobNodes, MAX_STRIKES};
 use crate::pipeline::stage::{Failure, Inputs};
 use crate::pipeline::{step, work};
@@ -237,9 +238,9 @@ impl Worker {
         // The store may need time; whoever claims next shouldn't hit it at once.
         let pause = Duration::from_millis(100 << task.attempt.min(6)).mul_f64(0.5 + super::jitter());
         tokio::time::sleep(pause).await;
-        let give_back = !matches!(failure, Failure::Crashed(_));
+        let strike = if matches!(failure, Failure::Crashed(_)) { Strike::Keep } else { Strike::GiveBack };
         loop {
-            match claim::release(&*self.coordinator, held, Some(failure.to_string()), give_back).await {
+            match claim::release(&*self.coordinator, held, Some(failure.to_string()), strike, self.stamp()).await {
                 Err(error) if self.worth_repeating(&error).await => {}
                 other => return other,
             }
@@ -253,7 +254,7 @@ impl Worker {
 
     /// Waits until the session is connected; false if it ended.
     async fn connected(&self) -> bool {
-        super::connected(&*self.coordinator).await == SessionState::Connected
+        connected(&*self.coordinator).await.is_ok()
     }
 
     fn stamp(&self) -> Stamp {
