@@ -18,13 +18,13 @@ pub(super) async fn equalize(
     let table = job.lut.as_ref().ok_or_else(|| Failure::Trouble("the job has no look-up table yet".to_owned()))?;
     let lut = Lut::from_bytes(&shop.fetch(table).await?)
         .map_err(|error| Failure::Trouble(format!("the look-up table {}: {error}", table.key)))?;
-    let (rows, mut original) = (shop.rows(job, inputs).await?, shop.original(job).await?);
+    let (rows, original) = (shop.rows(job, inputs), shop.opener(&job.original));
     let (info, cut, recipe) = (job.info.clone(), job.cut, job.recipe);
     let range = task.first_part..task.first_part + task.parts;
     // Encoded parts are held until the task is done; noise may come out a little larger than it went in.
     let memory = decoder_bytes(job, inputs) + (2 * u64::from(task.parts) + 4) * part_bytes(job);
     let bundle = shop.pixels.run(memory, move || {
-        let head = codec::head(&mut *original, &info, output_layout(&recipe, info.layout))?;
+        let head = codec::head(&mut original.open()?, &info, output_layout(&recipe, info.layout))?;
         let mut reader = rows.open(&info)?;
         let parts = range.map(|part| {
             let at = cut.rows_of(part, info.height);

@@ -15,7 +15,7 @@ pub(super) async fn histogram(
     inputs: &Inputs,
     key: String,
 ) -> Result<Pointer, Failure> {
-    let rows = shop.rows(job, inputs).await?;
+    let rows = shop.rows(job, inputs);
     let (info, cut, recipe) = (job.info.clone(), job.cut, job.recipe);
     let parts = task.first_part..task.first_part + task.parts;
     let memory = decoder_bytes(job, inputs) + 2 * part_bytes(job);

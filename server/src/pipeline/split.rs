@@ -7,11 +7,11 @@ use crate::codec;
 
 /// Writes the image's rows, little-endian, row after row.
 pub(super) async fn split(shop: &Workshop, job: &Job, key: String) -> Result<Pointer, Failure> {
-    let original = shop.original(job).await?;
+    let original = shop.opener(&job.original);
     let (info, cut) = (job.info.clone(), job.cut);
     let memory = decoder_bytes(job, &Inputs::default()) + 6 * part_bytes(job);
     shop.write(key, memory, move |emit| {
-        let mut reader = codec::open(original, &info)?;
+        let mut reader = codec::open(Box::new(original.open()?), &info)?;
         for part in 0..cut.parts {
             emit(reader.read(cut.rows_of(part, info.height))?.to_le_bytes())?;
         }

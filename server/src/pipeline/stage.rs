@@ -11,9 +11,9 @@ use shared::task::Outcome;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::pixels::{PixelError, Pixels};
+use super::pixels::{self, Pixels};
 use crate::codec::{self, Limits, RowReader};
-use crate::store::{self, Store};
+use crate::store::{self, ObjectReader, Store};
 
 /// Why a stage gave no output.
 #[derive(Debug, thiserror::Error)]
@@ -44,8 +44,8 @@ impl From<codec::Error> for Failure {
     }
 }
 
-impl From<PixelError> for Failure {
-    fn from(error: PixelError) -> Self {
+impl From<pixels::Error> for Failure {
+    fn from(error: pixels::Error) -> Self {
         Failure::Crashed(error.to_string())
     }
 }
@@ -71,19 +71,16 @@ pub struct Inputs {
 }
 
 impl Workshop {
-    /// The original, for pixel threads.
-    pub(super) async fn original(&self, job: &Job) -> Result<Box<dyn codec::Source>, Failure> {
-        Ok(Box::new(self.store.reader(&job.original, Handle::current()).await?))
+    /// An object that a pixel thread will read.
+    pub(super) fn opener(&self, key: &str) -> Opener {
+        Opener { store: self.store.clone(), key: key.to_owned(), handle: Handle::current() }
     }
 
     /// The job's rows: from the original in place, or from what the split wrote.
-    pub(super) async fn rows(&self, job: &Job, inputs: &Inputs) -> Result<RowSource, Failure> {
+    pub(super) fn rows(&self, job: &Job, inputs: &Inputs) -> RowSource {
         match &inputs.split {
-            Some(split) => {
-                let reader = self.store.reader(&split.key, Handle::current()).await?;
-                Ok(RowSource::Raw(RawRows { reader: Box::new(reader), info: job.info.clone() }))
-            }
-            None => Ok(RowSource::File(self.original(job).await?)),
+            Some(split) => RowSource::Raw(self.opener(&split.key)),
+            None => RowSource::File(self.opener(&job.original)),
         }
     }
 
@@ -139,34 +136,48 @@ impl Workshop {
                 Ok(Pointer { key, bytes, sha256 })
             }
             Err(error) => {
-                writer.abort().await;
+                writer.abort().await?;
                 Err(error.into())
             }
         }
     }
 }
 
+/// An object that a pixel thread will read. Opening may block, so it is done there.
+pub(super) struct Opener {
+    store: Store,
+    key: String,
+    handle: Handle,
+}
+
+impl Opener {
+    /// Opens it; on a pixel thread.
+    pub(super) fn open(self) -> io::Result<ObjectReader> {
+        self.store.reader(&self.key, self.handle).map_err(io::Error::other)
+    }
+}
+
 /// Rows that a pixel thread can open.
 pub(super) enum RowSource {
     /// From an image file.
-    File(Box<dyn codec::Source>),
+    File(Opener),
     /// From raw rows.
-    Raw(RawRows),
+    Raw(Opener),
 }
 
 impl RowSource {
     /// Opens them; on a pixel thread.
     pub(super) fn open(self, info: &ImageInfo) -> codec::Result<Box<dyn RowReader>> {
         match self {
-            RowSource::File(source) => codec::open(source, info),
-            RowSource::Raw(rows) => Ok(Box::new(rows)),
+            RowSource::File(original) => codec::open(Box::new(original.open()?), info),
+            RowSource::Raw(split) => Ok(Box::new(RawRows { reader: split.open()?, info: info.clone() })),
         }
     }
 }
 
 /// Decoded rows as the split wrote them: little-endian samples, row after row.
 pub(super) struct RawRows {
-    reader: Box<dyn codec::Source>,
+    reader: ObjectReader,
     info: ImageInfo,
 }
 

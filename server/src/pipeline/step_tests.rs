@@ -87,8 +87,11 @@ fn run_to_the_end(mut nodes: JobNodes) -> Vec<Step> {
             Step::Publish { .. } | Step::Fail { .. } => nodes.job.progress = Progress::Finished,
             Step::Wait => {
                 let open = nodes.phases.iter().flat_map(|(phase, tasks)| tasks.values().map(|task| (*phase, task)));
-                let (phase, index) =
-                    open.filter(|(_, task)| task.done.is_none()).map(|(phase, task)| (phase, task.task.index)).next().unwrap();
+                let (phase, index) = open
+                    .filter(|(_, task)| task.done.is_none())
+                    .map(|(phase, task)| (phase, task.task.index))
+                    .next()
+                    .unwrap();
                 finish(&mut nodes, phase, index, Outcome::Stored(pointer(&format!("{phase}/{index}"))));
             }
             Step::Delete => return steps,
@@ -109,8 +112,10 @@ fn a_job_whose_original_is_read_by_regions_is_never_split() {
 #[test]
 fn the_reduce_takes_every_histogram_exactly_once_and_in_order() {
     let steps = run_to_the_end(fresh(false, 12));
-    let reduces: Vec<_> =
-        steps.iter().filter_map(|step| if let Step::Reduce { histograms } = step { Some(histograms) } else { None }).collect();
+    let reduces: Vec<_> = steps
+        .iter()
+        .filter_map(|step| if let Step::Reduce { histograms } = step { Some(histograms) } else { None })
+        .collect();
     assert_eq!(reduces.len(), 1);
     let keys: Vec<String> = reduces[0].iter().map(|pointer| pointer.key.clone()).collect();
     assert_eq!(keys, (0..12).map(|index| format!("histograms/{index}")).collect::<Vec<_>>());

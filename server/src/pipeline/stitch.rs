@@ -5,27 +5,21 @@ use std::io::{self, Read, Seek};
 use sha2::{Digest, Sha256};
 use shared::equalize::output_layout;
 use shared::job::{Format, Job, Pointer};
-use tokio::runtime::Handle;
 
-use super::stage::{Failure, Inputs, Workshop, hex, part_bytes};
+use super::stage::{Failure, Inputs, Opener, Workshop, hex, part_bytes};
 use crate::codec::{self, BundleIndex};
 
 /// Writes the result file.
 pub(super) async fn stitch(shop: &Workshop, job: &Job, inputs: &Inputs, key: String) -> Result<Pointer, Failure> {
-    let mut original = shop.original(job).await?;
-    let mut readers = Vec::new();
-    for pointer in &inputs.equalized {
-        readers.push((pointer.clone(), shop.store.reader(&pointer.key, Handle::current()).await?));
-    }
+    let original = shop.opener(&job.original);
+    let bundles: Vec<_> = inputs.equalized.iter().map(|pointer| (pointer.clone(), shop.opener(&pointer.key))).collect();
     let (info, recipe) = (job.info.clone(), job.recipe);
     // A JPEG is encoded by its join; the others only pass through.
     let memory = if info.format == Format::Jpeg { 2 * info.raw_bytes() } else { 8 * part_bytes(job) };
     shop.write(key, memory, move |emit| {
-        let head = codec::head(&mut *original, &info, output_layout(&recipe, info.layout))?;
-        let mut bundles = Vec::new();
-        for (pointer, reader) in readers {
-            bundles.push(Bundle::open(pointer, reader)?);
-        }
+        let head = codec::head(&mut original.open()?, &info, output_layout(&recipe, info.layout))?;
+        let open = |(pointer, opener): (Pointer, Opener)| Bundle::open(pointer, opener.open()?);
+        let bundles: Vec<_> = bundles.into_iter().map(open).collect::<io::Result<_>>()?;
         let index: Vec<_> = bundles.iter().flat_map(|bundle| bundle.parts.iter().cloned()).collect();
         let mut join = codec::join(&head, &index)?;
         emit(join.begin()?)?;

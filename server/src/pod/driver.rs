@@ -120,8 +120,7 @@ impl Driver {
     /// The row's switch to the result is the publication; what follows only tidies up.
     async fn publish(&self, nodes: &JobNodes, result: Pointer) -> Result<(), Setback> {
         let (office, job) = (&self.office, &nodes.job);
-        let file =
-            ResultFile { job: job.job.clone(), key: result.key, bytes: result.bytes, sha256: result.sha256 };
+        let file = ResultFile { job: job.job.clone(), key: result.key, bytes: result.bytes, sha256: result.sha256 };
         let write = office.pod.catalog.publish(&office.epoch(), &job.run, &file).await?;
         // No change: published before, or the run was given up. Either way this run is over.
         if office.mine(write).await? {

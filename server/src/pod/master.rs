@@ -275,7 +275,9 @@ impl Master {
             if free == 0 {
                 continue;
             }
-            for row in office.pod.catalog.queued(u32::try_from(free).unwrap_or(u32::MAX), min_pixels, max_pixels).await? {
+            for row in
+                office.pod.catalog.queued(u32::try_from(free).unwrap_or(u32::MAX), min_pixels, max_pixels).await?
+            {
                 let run = new_run();
                 let write = office.pod.catalog.activate(&office.epoch(), &row.job, &run).await?;
                 if office.mine(write).await? {
@@ -290,8 +292,7 @@ impl Master {
     /// Creates a run's job node. If this fails, the row is `running` without a node, which is reconciled.
     async fn create(&self, row: &JobRow, run: RunId, workers: usize) -> Result<(), Setback> {
         let (office, config) = (&self.office, &self.office.pod.config);
-        let planning =
-            Planning { whole_below: config.whole_below, workers, parts_per_task: config.parts_per_task };
+        let planning = Planning { whole_below: config.whole_below, workers, parts_per_task: config.parts_per_task };
         let job = plan(row, run, &planning, office.epoch().n, office.pod.stamp(), now());
         let op = Op::Create { path: paths::job(&job.job), data: to_json(&job), mode: CreateMode::Persistent };
         office.fence.write(&*office.coordinator, vec![op]).await?;

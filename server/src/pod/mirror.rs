@@ -129,14 +129,11 @@ impl Follower {
         let mut states = self.coordinator.states();
         loop {
             // Connected, or nothing is submitted.
-            let Ok(state) = states.wait_for(|state| *state == SessionState::Connected || state.is_terminal()).await
-            else {
-                return;
-            };
-            if state.is_terminal() {
-                return;
+            let ready = |state: &SessionState| *state == SessionState::Connected || state.is_terminal();
+            match states.wait_for(ready).await.map(|state| *state) {
+                Ok(SessionState::Connected) => {}
+                _ => return,
             }
-            drop(state);
             if let Err(error) = self.follow(&mut requests).await {
                 tracing::debug!(%error, session = %self.coordinator.session(), "the znodes will be read anew");
                 if error.is_terminal() {
@@ -187,7 +184,8 @@ impl Follower {
 
     async fn read(&mut self, dirty: &Dirty) -> coord::Result<()> {
         if dirty.everything || dirty.members {
-            self.nodes.members = self.records::<Member>(paths::NODES).await?.into_iter().map(|(_, member)| member).collect();
+            self.nodes.members =
+                self.records::<Member>(paths::NODES).await?.into_iter().map(|(_, member)| member).collect();
             self.nodes.members.sort_by(|a, b| a.pod.cmp(&b.pod).then(a.started.cmp(&b.started)));
             self.observe(self.nodes.members.iter().map(|member| member.stamp.clock));
         }

@@ -9,6 +9,7 @@ pub mod mirror;
 pub mod observer;
 
 mod candidate;
+mod changes;
 mod deletion;
 mod driver;
 mod master;
@@ -92,9 +93,10 @@ impl Pod {
     /// One session, from its first node to its end.
     async fn session(self: Arc<Self>, coordinator: Arc<dyn Coordinator>, claims: &Claims, stop: &CancellationToken) {
         let (name, session) = (self.config.name.clone(), coordinator.session());
-        let uuid = uuid::Uuid::new_v4();
+        let start = uuid::Uuid::new_v4();
+        let uuid = start.simple().to_string();
         let joined = tokio::select! {
-            joined = self.join(&coordinator, &uuid.simple().to_string(), claims) => joined,
+            joined = self.join(&coordinator, &uuid, claims) => joined,
             () = stop.cancelled() => return coordinator.close().await,
         };
         if let Err(error) = joined {
@@ -109,7 +111,7 @@ impl Pod {
             coordinator: coordinator.clone(),
             nodes: mirror.nodes(),
             claims: claims.clone(),
-            start: uuid.as_u128() as usize,
+            start: start.as_u128() as usize,
         };
         let working = worker.run(stop.clone());
         let standing = candidate::stand(self.clone(), coordinator.clone(), mirror.clone(), stop.clone());
@@ -153,7 +155,9 @@ impl Pod {
         }
         for held in claims.drain() {
             match claim::give_back(&**coordinator, &held, self.stamp()).await {
-                Ok(given) => tracing::info!(pod = %self.config.name, task = held.path, given, "outlived its session; strike given back"),
+                Ok(given) => {
+                    tracing::info!(pod = %self.config.name, task = held.path, given, "outlived its session; strike given back")
+                }
                 Err(error) => tracing::warn!(pod = %self.config.name, task = held.path, %error, "a strike stays"),
             }
         }

@@ -147,8 +147,11 @@ impl Worker {
         if held.values().any(|alone| *alone) {
             return None;
         }
-        let jobs: Vec<&Arc<JobNodes>> =
-            nodes.jobs.values().filter(|nodes| nodes.job.algo == ALGO && nodes.job.progress == Progress::Active).collect();
+        let jobs: Vec<&Arc<JobNodes>> = nodes
+            .jobs
+            .values()
+            .filter(|nodes| nodes.job.algo == ALGO && nodes.job.progress == Progress::Active)
+            .collect();
         (0..jobs.len()).map(|offset| jobs[(turn % jobs.len() + offset) % jobs.len()]).find_map(|job| {
             let open = |(phase, index, task): &(Phase, u32, String)| {
                 let Some(nodes) = job.phases.get(phase).and_then(|tasks| tasks.get(index)) else { return false };
