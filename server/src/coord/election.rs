@@ -142,15 +142,15 @@ impl Candidacy {
 
     async fn look(&self) -> Result<Standing> {
         connected(&*self.coordinator).await?;
-        let Some(predecessor) = self.before().await?.into_iter().next() else {
+        while let Some(predecessor) = self.before().await?.into_iter().next() {
+            let watch = self.coordinator.watch(&predecessor, Scope::Node).await?;
             self.coordinator.sync().await?;
-            return if self.owns_node().await? { Ok(Standing::First) } else { Err(Error::NoNode(self.node.clone())) };
-        };
-        let watch = self.coordinator.watch(&predecessor, Scope::Node).await?;
-        match self.coordinator.stat(&predecessor).await? {
-            Some(_) => Ok(Standing::Behind(watch)),
-            None => Box::pin(self.look()).await,
+            if self.coordinator.stat(&predecessor).await?.is_some() {
+                return Ok(Standing::Behind(watch));
+            }
         }
+        self.coordinator.sync().await?;
+        if self.owns_node().await? { Ok(Standing::First) } else { Err(Error::NoNode(self.node.clone())) }
     }
 
     async fn watch_own(&self) -> Result<Option<Watch>> {

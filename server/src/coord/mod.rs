@@ -15,7 +15,10 @@
 pub mod claim;
 pub mod doorbell;
 pub mod election;
+pub mod embedded;
 pub mod fence;
+mod hub;
+mod limits;
 pub mod members;
 pub mod paths;
 mod record;
