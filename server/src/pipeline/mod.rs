@@ -3,7 +3,7 @@
 //!
 //! [`step`] says what a job needs next; masters do it. [`work`] does a task; workers call it.
 
-//ACCEPT pub mod accept;
+pub mod accept;
 pub mod nodes;
 pub mod pixels;
 pub mod plan;

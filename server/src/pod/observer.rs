@@ -11,14 +11,14 @@ use shared::clock::{Clock, Stamp};
 use shared::cluster::{Backlog, ClusterView, Health, Leader, Member, PodState, PodView};
 use shared::event::{Event, Message, What};
 use shared::id::PodName;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::changes::changes;
 use super::mirror::{Mirror, Nodes};
 use super::now;
 use crate::catalog::Catalog;
-use crate::coord::{Connector, Coordinator, SessionState};
+use crate::coord::{Connector, Coordinator, SessionState, doorbell};
 
 /// Browsers get a new view at most this often.
 const THROTTLE: Duration = Duration::from_millis(200);
@@ -41,8 +41,15 @@ pub struct Observer {
     pub local: Vec<PodName>,
     /// Whether faults are allowed.
     pub faults: bool,
-    /// Takes what happens.
-    pub publish: Arc<dyn Fn(Message) + Send + Sync>,
+    /// Told when this process accepted something: the doorbell is rung, if there is a connection; if not, the
+    /// master finds the row by polling.
+    pub accepted: Arc<Notify>,
+}
+
+/// Where what is seen goes.
+struct Shown<'a> {
+    view: watch::Sender<Arc<ClusterView>>,
+    publish: &'a (dyn Fn(Message) + Send + Sync),
 }
 
 /// What an observer knows beside the znodes.
@@ -59,17 +66,18 @@ impl Observer {
         self.view(&Nodes::default(), &mut self.known())
     }
 
-    /// Observes for ever.
-    pub async fn run(self, view: watch::Sender<Arc<ClusterView>>) {
+    /// Observes for ever; `publish` takes what happens.
+    pub async fn run(self, view: watch::Sender<Arc<ClusterView>>, publish: impl Fn(Message) + Send + Sync) {
+        let shown = Shown { view, publish: &publish };
         let mut known = self.known();
-        let mut shown = Arc::new(Nodes::default());
+        let mut nodes = Arc::new(Nodes::default());
         loop {
             match self.connector.connect().await {
-                Ok(coordinator) => self.session(coordinator, &view, &mut known, &mut shown).await,
+                Ok(coordinator) => self.session(coordinator, &shown, &mut known, &mut nodes).await,
                 Err(error) => {
                     tracing::warn!(%error, "the page can't reach the coordinator; trying again");
                     self.count_backlog(&mut known).await;
-                    self.show(&view, &shown, &mut known);
+                    self.show(&shown, &nodes, &mut known);
                     tokio::time::sleep(Duration::from_millis(500)).await;
                 }
             }
@@ -79,7 +87,7 @@ impl Observer {
     async fn session(
         &self,
         coordinator: Arc<dyn Coordinator>,
-        view: &watch::Sender<Arc<ClusterView>>,
+        page: &Shown<'_>,
         known: &mut Known,
         shown: &mut Arc<Nodes>,
     ) {
@@ -93,27 +101,33 @@ impl Observer {
                 changed = nodes.changed() => if changed.is_err() { break },
                 changed = states.changed() => if changed.is_err() { break },
                 _ = counting.tick() => self.count_backlog(known).await,
+                () = self.accepted.notified() => {
+                    if let Err(error) = doorbell::ring(&*coordinator).await {
+                        tracing::debug!(%error, "the doorbell wasn't rung; the master polls");
+                    }
+                    continue;
+                }
             }
             known.clock.observe(clock.now());
             let state = *states.borrow_and_update();
-            self.note_connection(known, state == SessionState::Connected);
+            self.note_connection(page, known, state == SessionState::Connected);
             let seen = nodes.borrow_and_update().clone();
             if seen.loaded {
                 // What happened while nothing was seen isn't known: the view tells what is now.
                 if shown.loaded {
                     let stamp = || (self.stamp(known), now());
-                    changes(shown, &seen, &stamp).into_iter().for_each(|message| (self.publish)(message));
+                    changes(shown, &seen, &stamp).into_iter().for_each(page.publish);
                 }
                 *shown = seen;
             }
-            self.show(view, shown, known);
+            self.show(page, shown, known);
             if state.is_terminal() {
                 break;
             }
             tokio::time::sleep(THROTTLE).await;
         }
-        self.note_connection(known, false);
-        self.show(view, shown, known);
+        self.note_connection(page, known, false);
+        self.show(page, shown, known);
     }
 
     fn known(&self) -> Known {
@@ -132,23 +146,23 @@ impl Observer {
         }
     }
 
-    fn note_connection(&self, known: &mut Known, connected: bool) {
+    fn note_connection(&self, page: &Shown<'_>, known: &mut Known, connected: bool) {
         if std::mem::replace(&mut known.connected, connected) != connected {
             let event = Event { stamp: self.stamp(known), at: now(), what: What::Connection { connected } };
-            (self.publish)(Message::Event(event));
+            (page.publish)(Message::Event(event));
         }
     }
 
-    fn show(&self, view: &watch::Sender<Arc<ClusterView>>, nodes: &Nodes, known: &mut Known) {
+    fn show(&self, page: &Shown<'_>, nodes: &Nodes, known: &mut Known) {
         let fresh = self.view(nodes, known);
         let same = |old: &ClusterView| {
             let times = ClusterView { at: old.at, seen: old.seen.clone(), ..fresh.clone() };
             *old == times
         };
-        if !same(&view.borrow()) {
+        if !same(&page.view.borrow()) {
             let fresh = Arc::new(fresh);
-            view.send_replace(fresh.clone());
-            (self.publish)(Message::Cluster(Box::new((*fresh).clone())));
+            page.view.send_replace(fresh.clone());
+            (page.publish)(Message::Cluster(Box::new((*fresh).clone())));
         }
     }
 
