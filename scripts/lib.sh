@@ -13,7 +13,7 @@ TARGET_DIR="${CARGO_TARGET_DIR:-$ROOT/target}"
 WASM_TARGET_DIR="${EVENLIGHT_WASM_TARGET_DIR:-$ROOT/target-wasm}"
 # What the release binary embeds. Always here, wherever cargo keeps its results: server's sources name this folder.
 SITE="$ROOT/target/site"
-BINARY="$ROOT/target/release/evenlight"
+BINARY="${EVENLIGHT_BINARY:-$ROOT/target/release/evenlight}"
 
 STEP_NAMES=()
 STEP_RESULTS=()
