@@ -11,7 +11,12 @@ test_packages() {
     has shellcheck || packages+=(shellcheck)
     python_can_venv || packages+=(python3 python3-venv)
     apt_install "make test" "${packages[@]}"
+    new_enough_node || die "The browser tests need Node.js 20.15 or newer, and this is $(node --version)." \
+        "Install it from https://nodejs.org (Debian 12 and older ship 18), then run this again."
 }
+
+# 20.15 brought zlib.crc32, and Playwright asks for 20.
+new_enough_node() { [ "$(node -p 'typeof require("zlib").crc32')" = function ]; }
 
 python_can_venv() { has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null; }
 
