@@ -4,4 +4,6 @@
 pub mod catalog;
 pub mod codec;
 pub mod coord;
+pub mod pipeline;
 pub mod store;
+pub mod web;
