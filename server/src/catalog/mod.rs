@@ -252,3 +252,8 @@ pub trait Catalog: Send + Sync + 'static {
     /// Whether the catalog answers.
     async fn ping(&self) -> Result<()>;
 }
+
+/// Opens `sqlite:///path/to.db` or a plain path (created if missing), or `postgres://…`, and brings its schema up to date.
+pub async fn open(url: &str) -> Result<std::sync::Arc<dyn Catalog>> {
+    Err(Error::Invalid(format!("{url:?} can't be opened yet")))
+}
