@@ -57,7 +57,9 @@ pub enum Error {
     #[error("This Idempotency-Key was used before, with another {0}; use a new key for a new upload.")]
     KeyReused(&'static str),
     /// The key was used before, for an image that has been deleted since.
-    #[error("The image that was accepted with this Idempotency-Key has been deleted; use a new key to upload it again.")]
+    #[error(
+        "The image that was accepted with this Idempotency-Key has been deleted; use a new key to upload it again."
+    )]
     Deleted,
     /// Another request with the same key took over.
     #[error("Another request with the same Idempotency-Key took over this upload.")]
@@ -242,7 +244,7 @@ impl Upload {
                 if codec::detect(&self.magic).is_none() {
                     return Err(Error::NotAnImage);
                 }
-                let (bytes, info) = self.alive(self.accept.keep(&key, writer)).await?;
+                let (bytes, info) = self.accept.alive(&self.upload, self.accept.keep(&key, writer)).await?;
                 self.queue(Received { key, bytes, sha256, info }).await
             }
         }
@@ -265,24 +267,6 @@ impl Upload {
         match self.accept.catalog.touch_upload(&self.upload).await? {
             Write::Applied => Ok(()),
             Write::NoChange | Write::NotMine => Err(self.lost()),
-        }
-    }
-
-    /// Waits for `work` and says meanwhile that the upload goes on.
-    async fn alive<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let mut work = std::pin::pin!(work);
-        let mut ticks = tokio::time::interval_at(Instant::now() + TOUCH_EVERY, TOUCH_EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                done = &mut work => return done,
-                _ = ticks.tick() => {
-                    // Only a hint for the sweeper: whether the upload still counts is decided when it is queued.
-                    if let Err(error) = self.accept.catalog.touch_upload(&self.upload).await {
-                        tracing::warn!(upload = %self.upload, %error, "an upload couldn't say that it goes on");
-                    }
-                }
-            }
         }
     }
 
@@ -325,6 +309,24 @@ impl Upload {
 }
 
 impl Accept {
+    /// Waits for `work` and says meanwhile that the upload goes on.
+    async fn alive<T>(&self, upload: &UploadId, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let mut work = std::pin::pin!(work);
+        let mut ticks = tokio::time::interval_at(Instant::now() + TOUCH_EVERY, TOUCH_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                _ = ticks.tick() => {
+                    // Only a hint for the sweeper: whether the upload still counts is decided when it is queued.
+                    if let Err(error) = self.catalog.touch_upload(upload).await {
+                        tracing::warn!(%upload, %error, "an upload couldn't say that it goes on");
+                    }
+                }
+            }
+        }
+    }
+
     /// Completes the object and reads its header: its length in bytes, and what it says.
     async fn keep(&self, key: &str, writer: Writer) -> Result<(u64, ImageInfo)> {
         let bytes = writer.finish().await?;

@@ -62,7 +62,8 @@ fn etag(file: &EmbeddedFile) -> String {
 }
 
 fn takes_brotli(headers: &HeaderMap) -> bool {
-    let refused = |parameters: &str| matches!(parameters.trim().strip_prefix("q="), Some("0" | "0.0" | "0.00" | "0.000"));
+    let refused =
+        |parameters: &str| matches!(parameters.trim().strip_prefix("q="), Some("0" | "0.0" | "0.00" | "0.000"));
     headers
         .get_all(header::ACCEPT_ENCODING)
         .iter()
