@@ -23,6 +23,7 @@ pub mod members;
 pub mod paths;
 mod record;
 pub mod settle;
+pub mod zookeeper;
 
 use std::sync::Arc;
 use std::time::Duration;
