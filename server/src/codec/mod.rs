@@ -6,42 +6,28 @@
 //! `inspect` → `open` → rows → (equalize) → `part` on any worker → `join` on one: the bytes of the file depend on
 //! the original and the recipe alone, never on who encoded which part when.
 
+mod bundle;
+
+use std::ops::Range;
+
 use shared::job::ImageInfo;
 use shared::pixels::{Layout, Rows};
+
+pub use bundle::{Bundle, BundleIndex, bundle, bundle_index};
+pub use shared::decode::{Error, Limits, Result, detect};
 
 /// Where an image file's bytes are read from.
 pub trait Source: std::io::Read + std::io::Seek + Send {}
 impl<T: std::io::Read + std::io::Seek + Send> Source for T {}
 
-/// Why a file can't be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The file is at fault; a sentence for the person. Repeating can't help.
-    #[error("{0}")]
-    Refused(String),
-    /// The source failed; repeating may help.
-    #[error("reading the file failed: {0}")]
-    Source(#[from] std::io::Error),
-}
-
-/// What operations of this module give.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// What a file may cost, checked from its header before anything is allocated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Pixels of an image.
-    pub max_pixels: u64,
-    /// Pixels of a side.
-    pub max_side: u32,
-    /// Bytes that decoding may hold at once where it needs the whole image.
-    pub max_whole_decode: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { max_pixels: 4_000_000_000, max_side: 1_000_000, max_whole_decode: 1 << 30 }
-    }
+/// A reader of an image's rows.
+pub trait RowReader: Send {
+    /// Reads some rows, as stored. Ranges may come in any order where [`ImageInfo::regions`] or
+    /// [`ImageInfo::whole_decode`] holds, else they must ascend.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the file is damaged, [`Error::Source`] if its source fails.
+    fn read(&mut self, rows: Range<u32>) -> Result<Rows>;
 }
 
 /// What join must know of a part without having its bytes. Small; kept as JSON in front of the parts in the store.
@@ -70,18 +56,112 @@ pub struct Part {
     pub bytes: Vec<u8>,
 }
 
-// The signatures that the rest of the server relies on:
-//
-//   pub fn inspect(source: &mut dyn Source, limits: &Limits) -> Result<ImageInfo>
-//   pub fn open(source: Box<dyn Source>, info: &ImageInfo) -> Result<Box<dyn RowReader>>
-//   pub trait RowReader: Send { fn read(&mut self, rows: Range<u32>) -> Result<Rows>; }
-//   pub struct Head;                                   // all of the output file but its pixels, metadata included
-//   pub fn head(source: &mut dyn Source, info: &ImageInfo, layout: Layout) -> Result<Head>
-//   pub fn part(head: &Head, first_row: u32, rows: &Rows) -> Result<Part>
-//   pub fn join(head: &Head, index: &[PartIndex]) -> Result<Joiner>
-//   impl Joiner { fn begin(&mut self) -> Result<Vec<u8>>; fn part(&mut self, bytes: Vec<u8>) -> Result<Vec<u8>>;
-//                 fn end(self) -> Result<Vec<u8>>; }    // what each gives is appended to the file, in this order
-//   pub fn bundle(parts: Vec<Part>) -> Vec<u8>          // a task's parts as one object: index first, then bytes
-//   pub fn bundle_index(start: &[u8]) -> Result<BundleIndex>   // from the object's first bytes; says if it needs more
-//   pub fn view(reader: &mut dyn RowReader, info: &ImageInfo, max_side: u32) -> Result<View>  // 8-bit sRGB, upright
-const _: fn(&ImageInfo, Layout, &Rows) = |_, _, _| {};
+/// All of the output file but its pixels: structure and metadata. Small, and made from the original alone.
+#[derive(Debug, Clone)]
+pub struct Head {
+    notes: Vec<String>,
+}
+
+impl Head {
+    /// What of the original's metadata is not kept because it became stale, as sentences for the person.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+}
+
+/// Makes a file of parts. What [`begin`](Joiner::begin), [`part`](Joiner::part) for each part in order, and
+/// [`end`](Joiner::end) give is the file, one after the other.
+pub struct Joiner {}
+
+/// A picture for browsers: 8 bits a sample, upright.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    /// The file.
+    pub bytes: Vec<u8>,
+    /// `image/png` where there is alpha, else `image/jpeg`.
+    pub media_type: &'static str,
+    /// Pixels across.
+    pub width: u32,
+    /// Pixels down.
+    pub height: u32,
+}
+
+fn not_yet<T>() -> Result<T> {
+    Err(Error::Refused("This build can't read or write images yet.".to_owned()))
+}
+
+/// What a file's header says, held to the limits before anything is allocated.
+///
+/// # Errors
+/// [`Error::Refused`] with a sentence if it isn't an image that can be kept, or is above the limits.
+pub fn inspect(_source: &mut dyn Source, _limits: &Limits) -> Result<ImageInfo> {
+    not_yet()
+}
+
+/// Opens an image for reading rows. `info` is what [`inspect`] said of the same source.
+///
+/// # Errors
+/// As [`RowReader::read`].
+pub fn open(_source: Box<dyn Source>, _info: &ImageInfo) -> Result<Box<dyn RowReader>> {
+    not_yet()
+}
+
+/// Reads the original's structure and metadata, for a result whose pixels have the given layout: the original's, or
+/// without its colours.
+///
+/// # Errors
+/// [`Error::Refused`] if something of the original can't be kept, [`Error::Source`] if its source fails.
+pub fn head(_source: &mut dyn Source, _info: &ImageInfo, _layout: Layout) -> Result<Head> {
+    not_yet()
+}
+
+/// Encodes the rows from `first_row` on: a multiple of [`ImageInfo::unit_rows`] rows, or up to the image's end.
+///
+/// # Errors
+/// [`Error::Refused`] if the rows aren't the head's.
+pub fn part(_head: &Head, _first_row: u32, _rows: &Rows) -> Result<Part> {
+    not_yet()
+}
+
+/// Begins to make a file of all its parts, whose indices are given in order.
+///
+/// # Errors
+/// [`Error::Refused`] if the parts aren't the whole image.
+pub fn join(_head: &Head, _index: &[PartIndex]) -> Result<Joiner> {
+    not_yet()
+}
+
+impl Joiner {
+    /// The file's first bytes.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the file would be beyond its format.
+    pub fn begin(&mut self) -> Result<Vec<u8>> {
+        not_yet()
+    }
+
+    /// The bytes that follow with the next part; none for JPEG, which is encoded at the end.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the part isn't the one that its index told.
+    pub fn part(&mut self, _bytes: Vec<u8>) -> Result<Vec<u8>> {
+        not_yet()
+    }
+
+    /// The file's last bytes.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if parts are missing.
+    pub fn end(self) -> Result<Vec<u8>> {
+        not_yet()
+    }
+}
+
+/// A picture of the image for browsers: at most `max_side` pixels on its longer side, never enlarged, upright.
+/// Reads the rows once, in ascending order, and holds few of them.
+///
+/// # Errors
+/// As [`RowReader::read`].
+pub fn view(_reader: &mut dyn RowReader, _info: &ImageInfo, _max_side: u32) -> Result<View> {
+    not_yet()
+}
