@@ -1,0 +1,3 @@
+//! What the binary does: one module for each subcommand.
+
+pub mod equalize;
