@@ -4,6 +4,7 @@
 //! [`step`] says what a job needs next; masters do it. [`work`] does a task; workers call it.
 
 pub mod accept;
+pub mod local;
 pub mod nodes;
 pub mod pixels;
 pub mod plan;
@@ -13,6 +14,7 @@ pub mod step;
 
 mod equalize;
 mod histogram;
+mod ordered;
 mod split;
 mod stitch;
 mod whole;
