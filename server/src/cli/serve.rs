@@ -12,6 +12,7 @@ use crate::codec::Limits;
 
 /// Serve pages and API, and work: one process of the array.
 #[derive(Debug, Clone, Args)]
+#[command(args_override_self = true)]
 pub struct ServeArgs {
     /// Where to listen for browsers and programs
     #[arg(long, env = "EVENLIGHT_LISTEN", default_value = "127.0.0.1:3000", value_name = "ADDR:PORT")]
@@ -119,7 +120,8 @@ impl ServeArgs {
         if pods == 1 && (self.pod_name.is_some() || self.zookeeper.is_some()) {
             return Ok(vec![base.parse().map_err(|error: shared::id::IdError| error.to_string())?]);
         }
-        let name = |index: u16| format!("{base}-{index}").parse().map_err(|error: shared::id::IdError| error.to_string());
+        let name =
+            |index: u16| format!("{base}-{index}").parse().map_err(|error: shared::id::IdError| error.to_string());
         (1..=pods).map(name).collect()
     }
 }
@@ -163,7 +165,10 @@ mod tests {
     #[test]
     fn five_pods_in_one_process_are_the_default() {
         let names = parse(&[]).unwrap().pod_names().unwrap();
-        assert_eq!(names.iter().map(PodName::as_str).collect::<Vec<_>>(), ["pod-1", "pod-2", "pod-3", "pod-4", "pod-5"]);
+        assert_eq!(
+            names.iter().map(PodName::as_str).collect::<Vec<_>>(),
+            ["pod-1", "pod-2", "pod-3", "pod-4", "pod-5"]
+        );
     }
 
     #[test]
