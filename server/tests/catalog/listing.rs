@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use server::catalog::{Catalog, Error};
+use shared::equalize::Recipe;
 use shared::gallery::{Image, ImageQuery, Sort};
 use shared::id::ImageId;
 use shared::job::{Format, ImageInfo, JobState};
@@ -175,7 +176,7 @@ pub async fn a_gallery_of_a_hundred_thousand_images_is_measured(bench: Bench) {
         deep.cursor = catalog.images(&deep).await.unwrap().next;
     }
     let rare = ImageQuery { state: Some(JobState::Failed), ..Default::default() };
-    let found = ImageQuery { q: Some("99999".into()), ..Default::default() };
+    let found = ImageQuery { q: Some("E 99999.".into()), ..Default::default() };
     let not_found = ImageQuery { q: Some("nowhere".into()), ..Default::default() };
     for (what, query, items) in [
         ("newest", sorted(Sort::Newest), 50),
@@ -200,32 +201,39 @@ pub async fn a_gallery_of_a_hundred_thousand_images_is_measured(bench: Bench) {
 
 /// Accepted images, made inside the database: many share the moment they were accepted at, and some their name.
 async fn fill(bench: &Bench, number: u32) {
-    let mut insert = String::from(
-        "INSERT INTO images (id, upload, state, touched, name, name_key, first_job, first_recipe)
-         SELECT {id}, {id}, 'receiving', 0, 'Image ' || (n % 100000) || '.png', 'image ' || (n % 100000) || '.png', {id}, '{\"method\":\"global\"}'
-         FROM numbers",
-    );
-    let accept = format!(
-        "UPDATE images SET state = 'accepted', original = 'k', bytes = 1, sha256 = '{}', info = '{}', pixels = 1,
-         created = 1700000000000 + (length(name) * 7919 % 50) WHERE state = 'receiving'",
-        "ab".repeat(32),
-        serde_json::to_string(&info(640, 480)).unwrap()
-    );
-    let sqlx_safe = sqlx::AssertSqlSafe::<String>;
-    if bench.is_postgres() {
-        insert = format!("WITH numbers AS (SELECT generate_series(1, {number}) AS n) {insert}")
-            .replace("{id}", "md5(n::text)");
-        let mut database = PgConnection::connect(bench.url()).await.unwrap();
-        sqlx::query(sqlx_safe(insert)).execute(&mut database).await.unwrap();
-        sqlx::query(sqlx_safe(accept)).execute(&mut database).await.unwrap();
-        sqlx::query("ANALYZE").execute(&mut database).await.unwrap();
+    let images = "INSERT INTO images (id, upload, state, touched, name, name_key, first_job, first_recipe,
+                                      original, bytes, sha256, info, pixels, created)
+                  SELECT {id}, {id}, 'accepted', 0, 'Image ' || n || '.png', 'image ' || n || '.png', {id}, '{recipe}',
+                         'key', 1, '{sha256}', '{info}', 1, 1700000000000 + n * 7919 % 50 FROM numbers";
+    let jobs = "INSERT INTO jobs (id, image, recipe, pixels, state, runs, created)
+                SELECT {id}, {id}, '{recipe}', 1, 'queued', 0, 1700000000000 FROM numbers";
+    let (numbers, of_n) = if bench.is_postgres() {
+        ("SELECT generate_series(1, {number}) AS n", "md5(n::text)")
     } else {
-        insert = format!(
-            "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {number}) {insert}"
-        )
-        .replace("{id}", "printf('%032x', n * 2654435761 % 4294967296)");
+        let numbers = "SELECT 1 AS n UNION ALL SELECT n + 1 FROM numbers WHERE n < {number}";
+        (numbers, "printf('%032x', n * 2654435761 % 4294967296)")
+    };
+    let statements = [images, jobs]
+        .map(|insert| {
+            format!("WITH RECURSIVE numbers AS ({numbers}) {insert}")
+                .replace("{number}", &number.to_string())
+                .replace("{id}", of_n)
+                .replace("{recipe}", &serde_json::to_string(&Recipe::default()).unwrap())
+                .replace("{info}", &serde_json::to_string(&info(640, 480)).unwrap())
+                .replace("{sha256}", &"ab".repeat(32))
+        })
+        .map(sqlx::AssertSqlSafe);
+    if bench.is_postgres() {
+        let mut database = PgConnection::connect(bench.url()).await.unwrap();
+        for statement in statements {
+            sqlx::query(statement).execute(&mut database).await.unwrap();
+        }
+        // As PostgreSQL does by itself after a while.
+        sqlx::query("VACUUM ANALYZE").execute(&mut database).await.unwrap();
+    } else {
         let mut database = SqliteConnection::connect(bench.url()).await.unwrap();
-        sqlx::query(sqlx_safe(insert)).execute(&mut database).await.unwrap();
-        sqlx::query(sqlx_safe(accept)).execute(&mut database).await.unwrap();
+        for statement in statements {
+            sqlx::query(statement).execute(&mut database).await.unwrap();
+        }
     }
 }
