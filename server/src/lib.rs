@@ -6,4 +6,6 @@ pub mod cli;
 pub mod codec;
 pub mod coord;
 pub mod pipeline;
+pub mod pod;
 pub mod store;
+pub mod web;

@@ -1,3 +1,5 @@
-//! What the binary does: one module for each subcommand.
+//! The command line: it reads what it is told, refuses what makes no sense before anything starts, and starts it.
 
 pub mod equalize;
+pub mod process;
+pub mod serve;

@@ -1,0 +1,34 @@
+# Every target is a script of the same name in scripts/. ARGS= is handed on, e.g. make run ARGS="--listen 0.0.0.0:8080".
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test browser lint lint-deps cluster screenshots clean
+
+help: ## this list
+	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## install what is missing, build, and serve five pods on http://127.0.0.1:3000 (ARGS= adds options)
+	@scripts/run.sh $(ARGS)
+
+build: ## leave target/release/evenlight, the site embedded
+	@scripts/build.sh
+
+test: ## install what the tests need and run everything
+	@scripts/test.sh
+
+browser: ## the browser tests alone (ARGS= goes to Playwright, e.g. ARGS="failover --headed")
+	@scripts/browser.sh $(ARGS)
+
+lint: ## formatting, clippy, documentation, shell scripts
+	@scripts/lint.sh
+
+lint-deps: ## licences, advisories and sources of the dependencies (installs cargo-deny, some minutes, once)
+	@scripts/lint-deps.sh
+
+cluster: ## a real three-server ZooKeeper and five processes on this machine; Ctrl-C stops them all
+	@scripts/cluster.sh $(ARGS)
+
+screenshots: ## take the README's pictures anew
+	@scripts/screenshots.sh
+
+clean: ## remove what was built (not ./data, not the cache of tools)
+	@scripts/clean.sh

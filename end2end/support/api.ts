@@ -1,0 +1,148 @@
+// The HTTP API as the tests use it. Shapes: shared/src/{gallery,cluster}.rs.
+
+import { expect, type APIRequestContext, type APIResponse } from "@playwright/test";
+
+export type JobState = "queued" | "running" | "done" | "failed";
+
+export interface Image {
+  id: string;
+  job_id: string;
+  name: string;
+  state: JobState;
+  reason: string | null;
+  width: number;
+  height: number;
+  format: "png" | "jpeg" | "tiff";
+}
+
+export interface Accepted {
+  image_id: string;
+  job_id: string;
+  state: JobState;
+}
+
+export interface Problem {
+  title: string;
+  status: number;
+  detail?: string;
+}
+
+export interface Pod {
+  pod: string;
+  state: "up" | "down";
+  leads: boolean;
+  faults: boolean;
+}
+
+export interface Phase {
+  phase: string;
+  done: number;
+  total: number;
+}
+
+export interface Cluster {
+  health: "ok" | "no-master" | "too-few-pods" | "disconnected";
+  leader: { pod: string; epoch: number | null } | null;
+  pods: Pod[];
+  jobs: { job: string; image: string; epoch: number; phases: Phase[] }[];
+  backlog: { queued: number; running: number };
+}
+
+export interface Upload {
+  name: string;
+  mimeType: string;
+  buffer: Buffer;
+}
+
+/** Sends a file as the page would; whatever the answer is. */
+export function send(request: APIRequestContext, file: Upload): Promise<APIResponse> {
+  return request.post("/api/images", { multipart: { image: file } });
+}
+
+/** Sends a file that must be taken. */
+export async function upload(request: APIRequestContext, file: Upload): Promise<Accepted> {
+  const answer = await send(request, file);
+  expect(answer.status(), await answer.text()).toBe(202);
+  return (await answer.json()) as Accepted;
+}
+
+export async function image(request: APIRequestContext, id: string): Promise<Image> {
+  const answer = await request.get(`/api/images/${id}`);
+  expect(answer.status(), await answer.text()).toBe(200);
+  return (await answer.json()) as Image;
+}
+
+export async function images(request: APIRequestContext, query: Record<string, string> = {}): Promise<Image[]> {
+  const answer = await request.get("/api/images", { params: query });
+  expect(answer.status(), await answer.text()).toBe(200);
+  return ((await answer.json()) as { items: Image[] }).items;
+}
+
+/** The image once its latest job has ended, well or badly. */
+export async function ended(request: APIRequestContext, id: string, timeout = 60_000): Promise<Image> {
+  await expect
+    .poll(async () => (await image(request, id)).state, { timeout, intervals: [100], message: `image ${id} ends` })
+    .toMatch(/done|failed/);
+  return image(request, id);
+}
+
+/** The image once it is done; a failure says its reason. */
+export async function done(request: APIRequestContext, id: string, timeout = 60_000): Promise<Image> {
+  const it = await ended(request, id, timeout);
+  expect(it.state, it.reason ?? undefined).toBe("done");
+  return it;
+}
+
+export async function cluster(request: APIRequestContext): Promise<Cluster> {
+  const answer = await request.get("/api/cluster");
+  expect(answer.status()).toBe(200);
+  return (await answer.json()) as Cluster;
+}
+
+/** The cluster once it is as wanted. */
+export async function clusterWhere(
+  request: APIRequestContext,
+  what: string,
+  wanted: (view: Cluster) => boolean,
+  timeout = 30_000,
+): Promise<Cluster> {
+  let view = await cluster(request);
+  await expect
+    .poll(
+      async () => {
+        view = await cluster(request);
+        return wanted(view);
+      },
+      { timeout, intervals: [20], message: what },
+    )
+    .toBe(true);
+  return view;
+}
+
+export async function kill(request: APIRequestContext, pod: string): Promise<void> {
+  const answer = await request.post(`/api/pods/${pod}/kill`);
+  expect(answer.ok(), await answer.text()).toBe(true);
+}
+
+export async function start(request: APIRequestContext, pod: string): Promise<void> {
+  const answer = await request.post(`/api/pods/${pod}/start`);
+  expect(answer.ok(), await answer.text()).toBe(true);
+}
+
+/** Starts what is down and waits for five pods, a leader and no work: the next test begins on a quiet array. */
+export async function calm(request: APIRequestContext): Promise<Cluster> {
+  for (const pod of (await cluster(request)).pods) {
+    if (pod.state === "down") await start(request, pod.pod);
+  }
+  return clusterWhere(
+    request,
+    "five pods are up, one leads, nothing is left to do",
+    (view) =>
+      view.health === "ok" &&
+      view.leader?.epoch != null &&
+      view.pods.filter((pod) => pod.state === "up").length === 5 &&
+      view.jobs.length === 0 &&
+      view.backlog.queued + view.backlog.running === 0,
+    60_000,
+  );
+}

@@ -1,0 +1,31 @@
+# shellcheck shell=bash
+# What is checked without running the program. Sourced after lib.sh and wasm.sh.
+
+scripts_are_sound() { shellcheck -x scripts/*.sh .ci/run; }
+
+clippy_server() { cargo clippy --locked --workspace --all-targets -- -D warnings; }
+
+# The code that only browsers run is compiled for WebAssembly alone, so clippy must see it there.
+clippy_page() {
+    cargo clippy --locked -p app --lib --no-default-features --features hydrate \
+        --target "$WASM_TARGET" --profile wasm-release --target-dir "$WASM_TARGET_DIR" -- -D warnings
+}
+
+documentation() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet; }
+
+static_checks() {
+    check "formatting" cargo fmt --all --check
+    if has shellcheck; then check "shellcheck" scripts_are_sound; fi
+    check "clippy" clippy_server
+    if active_toolchain_has_wasm; then
+        check "clippy, the page for WebAssembly" clippy_page
+    else
+        record "clippy, the page for WebAssembly" "not run: rustup has no $WASM_TARGET here"
+    fi
+    check "documentation" documentation
+    if [ -x "$TOOLS/bin/cargo-deny" ] || has cargo-deny; then
+        check "licences, advisories, sources" scripts/lint-deps.sh
+    else
+        record "licences, advisories, sources" "not run: make lint-deps installs cargo-deny"
+    fi
+}

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Licences, bans, sources and advisories of the dependencies, by deny.toml. cargo-deny is compiled once into the cache.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+VERSION=0.20.2
+
+install_cargo_deny() { cargo deny --locked check --hide-inclusion-graph licenses bans sources; }
+
+advisories() {
+    if cargo deny --locked fetch db >"$CACHE/advisories.log" 2>&1; then
+        cargo deny --locked check --disable-fetch --hide-inclusion-graph advisories
+    else
+        say "the advisory database (github.com/rustsec/advisory-db) can't be reached from here: advisories are not checked"
+    fi
+}
+
+need_rust
+if ! [ -x "$TOOLS/bin/cargo-deny" ] && ! has cargo-deny; then
+    step "install cargo-deny $VERSION (once, some minutes)" install_cargo_deny
+fi
+PATH="$TOOLS/bin:$PATH"
+step "licences, bans and sources" deny
+step "advisories" advisories

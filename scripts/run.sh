@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Builds what is missing and starts the array: five pods in one process, faults allowed. Further arguments are handed on.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+scripts/build.sh
+trap - EXIT
+printf '==> http://127.0.0.1:3000 (data in ./data; Ctrl-C ends it)\n'
+exec "$BINARY" serve --pods 5 --whole-below 0 --allow-faults --listen 127.0.0.1:3000 --data ./data "$@"

@@ -1,0 +1,92 @@
+# shellcheck shell=bash disable=SC2034
+# How this machine compiles to WebAssembly. Sourced after lib.sh. Sets WASM_CARGO (the command) and exports what it needs.
+#
+# EVENLIGHT_WASM_TOOLCHAIN=rustup|debian chooses; otherwise: what the active toolchain has, what rustup can add, and at last Debian's
+# rustc-web, for networks whose rustup can't reach its server. Only the page is ever built with Debian's compiler.
+
+WASM_TARGET=wasm32-unknown-unknown
+WASM_CARGO=()
+
+active_toolchain_has_wasm() {
+    ls "$(rustc --print sysroot)/lib/rustlib/$WASM_TARGET/lib/"libstd-*.rlib >/dev/null 2>&1
+}
+
+use_active_toolchain() {
+    active_toolchain_has_wasm || {
+        has rustup && say "adding $WASM_TARGET to rustup" && rustup target add "$WASM_TARGET" && active_toolchain_has_wasm
+    } || return 1
+    WASM_CARGO=(cargo)
+}
+
+# Debian ships the compiler and the sources of std, but no std for wasm32-unknown-unknown: it is built once, in about two minutes, into a
+# sysroot of its own in the cache, so that neither root nor /usr are needed for it.
+use_debian_toolchain() {
+    local rustc=/usr/bin/rustc cargo=/usr/bin/cargo version sysroot linker
+    apt_install "Compiling the page without rustup's $WASM_TARGET" rustc-web cargo-web rust-web-src lld-22
+    version="$("$rustc" --version | cut -d ' ' -f 2)"
+    sysroot="$CACHE/debian-wasm-$version"
+    linker="$(command -v wasm-ld-22)"
+    export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER="$linker"
+    if ! [ -d "$sysroot" ]; then
+        step "build the standard library for WebAssembly with Debian's rustc $version" build_debian_std "$rustc" "$cargo" "$sysroot"
+    fi
+    export RUSTC="$rustc"
+    export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="--sysroot=$sysroot"
+    WASM_CARGO=("$cargo")
+}
+
+build_debian_std() { # RUSTC CARGO SYSROOT
+    local work lib
+    work="$(mktemp -d "$CACHE/debian-std.XXXXXX")"
+    lib="$work/sysroot/lib/rustlib/$WASM_TARGET/lib"
+    mkdir -p "$work/src" "$lib"
+    printf '[package]\nname = "empty"\nversion = "0.0.0"\nedition = "2021"\n[workspace]\n' >"$work/Cargo.toml"
+    : >"$work/src/lib.rs"
+    (
+        cd "$work"
+        # `-Z build-std` is a nightly option; RUSTC_BOOTSTRAP lets Debian's stable take it for this one build.
+        RUSTC="$1" RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR="$work/target" \
+            "$2" build --release -Z build-std=std,panic_abort --target "$WASM_TARGET"
+    ) || die "Debian's rustc could not build the standard library (see above)."
+    find "$work/target/$WASM_TARGET/release/deps" -name 'lib*.rlib' ! -name 'libempty-*' -exec cp {} "$lib/" \;
+    mv "$work/sysroot" "$3"
+    rm -rf "$work"
+}
+
+choose_wasm_toolchain() {
+    case "${EVENLIGHT_WASM_TOOLCHAIN:-auto}" in
+    rustup) use_active_toolchain || die "rustup could not add $WASM_TARGET." ;;
+    debian) use_debian_toolchain ;;
+    auto)
+        if use_active_toolchain; then return; fi
+        has apt-get || die "The compiler has no $WASM_TARGET, and rustup could not add it. Run: rustup target add $WASM_TARGET"
+        say "rustup can't add $WASM_TARGET: taking Debian's rustc for the page"
+        use_debian_toolchain
+        ;;
+    *) die "EVENLIGHT_WASM_TOOLCHAIN: expected rustup or debian, got \"$EVENLIGHT_WASM_TOOLCHAIN\"." ;;
+    esac
+}
+
+# The wasm-bindgen program must be of the very version that the crate is.
+wasm_bindgen_version() {
+    awk '$1 == "name" && $3 == "\"wasm-bindgen\"" { getline; gsub(/"/, "", $3); print $3; exit }' Cargo.lock
+}
+
+ensure_wasm_bindgen() { # prints nothing; sets WASM_BINDGEN
+    local version candidate
+    version="$(wasm_bindgen_version)"
+    for candidate in "$TOOLS/bin/wasm-bindgen" "$(command -v wasm-bindgen || true)"; do
+        if [ -x "$candidate" ] && [ "$("$candidate" --version)" = "wasm-bindgen $version" ]; then
+            WASM_BINDGEN="$candidate"
+            return
+        fi
+    done
+    step "install wasm-bindgen $version (once, some minutes)" install_wasm_bindgen "$version"
+    WASM_BINDGEN="$TOOLS/bin/wasm-bindgen"
+}
+
+install_wasm_bindgen() { # VERSION
+    # Not --locked: a locked dependency may have been withdrawn.
+    CARGO_TARGET_DIR="$CACHE/tools-build" cargo install wasm-bindgen-cli --version "$1" --root "$TOOLS" --force </dev/null
+    rm -rf "$CACHE/tools-build"
+}
