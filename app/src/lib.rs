@@ -1,1 +1,88 @@
-//! x
+//! The pages: Leptos components, rendered on the server and hydrated in the browser.
+//!
+//! A page asks [`api`] for its data: on the server that is the [`backend::Backend`] which the server provides,
+//! in the browser it is the public JSON API. What changes by itself comes from [`live`].
+
+// `view!` nests one generic type in another for each element.
+#![recursion_limit = "256"]
+
+use leptos::prelude::*;
+use leptos_meta::{MetaTags, Title, provide_meta_context};
+use leptos_router::components::{Route, Router, Routes};
+use leptos_router::{ParamSegment, SsrMode, StaticSegment};
+
+pub mod api;
+pub mod backend;
+mod components;
+mod pages;
+
+use pages::{ClusterPage, GalleryPage, ImagePage, NotFoundPage, StatusPage};
+
+/// The HTML document around [`App`]. Pass it to `leptos_routes_with_context` and as the fallback's shell.
+///
+/// Pages below [`shared::route::STATUS`] get no scripts: they are complete without.
+pub fn shell(options: LeptosOptions) -> impl IntoView {
+    let scripted = !is_static_page();
+    view! {
+        <!DOCTYPE html>
+        <html lang="en">
+            <head>
+                <meta charset="utf-8" />
+                <meta name="viewport" content="width=device-width, initial-scale=1" />
+                <meta name="color-scheme" content="light dark" />
+                <script src="/theme.js"></script>
+                <link rel="stylesheet" href=format!("/{}/{}.css", options.site_pkg_dir, options.output_name) />
+                <link rel="icon" href="/favicon.svg" type="image/svg+xml" />
+                {scripted
+                    .then(|| {
+                        view! {
+                            <AutoReload options=options.clone() />
+                            <HydrationScripts options=options.clone() />
+                        }
+                    })}
+                <MetaTags />
+            </head>
+            <body>
+                <App />
+            </body>
+        </html>
+    }
+}
+
+/// Whether the page being rendered works without scripts.
+fn is_static_page() -> bool {
+    #[cfg(feature = "ssr")]
+    return use_context::<leptos_router::location::RequestUrl>()
+        .is_some_and(|url| url.as_ref().split(['?', '#']).next() == Some(shared::route::STATUS));
+    #[cfg(not(feature = "ssr"))]
+    false
+}
+
+/// Everything inside the body: providers, header and the routed page.
+#[component]
+pub fn App() -> impl IntoView {
+    provide_meta_context();
+    view! {
+        <Title formatter=|title: String| {
+            if title.is_empty() { "Evenlight".to_owned() } else { format!("{title} · Evenlight") }
+        } />
+        <Router>
+            <main id="main">
+                <Routes fallback=NotFoundPage>
+                    <Route path=StaticSegment("") view=GalleryPage ssr=SsrMode::Async />
+                    <Route path=(StaticSegment("images"), ParamSegment("id")) view=ImagePage ssr=SsrMode::Async />
+                    <Route path=StaticSegment("cluster") view=ClusterPage ssr=SsrMode::Async />
+                    <Route path=StaticSegment("status") view=StatusPage ssr=SsrMode::Async />
+                </Routes>
+            </main>
+        </Router>
+    }
+}
+
+/// The WebAssembly module's entry: takes over the server's HTML.
+#[cfg(feature = "hydrate")]
+#[wasm_bindgen::prelude::wasm_bindgen]
+pub fn hydrate() {
+    console_error_panic_hook::set_once();
+    leptos::mount::hydrate_body(App);
+}

@@ -50,6 +50,16 @@ pub fn result_view(image: &ImageId) -> String {
     format!("{API_IMAGES}/{image}/result/view")
 }
 
+/// Another recipe on an image that is there (POST).
+pub fn jobs(image: &ImageId) -> String {
+    format!("{API_IMAGES}/{image}/jobs")
+}
+
+/// Queues a failed latest job again (POST).
+pub fn retry(image: &ImageId) -> String {
+    format!("{API_IMAGES}/{image}/retry")
+}
+
 /// A small picture: of the result where there is one, else of the original.
 pub fn thumbnail(image: &ImageId) -> String {
     format!("{API_IMAGES}/{image}/thumbnail")

@@ -6,42 +6,33 @@
 //! `inspect` → `open` → rows → (equalize) → `part` on any worker → `join` on one: the bytes of the file depend on
 //! the original and the recipe alone, never on who encoded which part when.
 
-use shared::job::ImageInfo;
+mod bundle;
+mod deflate;
+mod jpeg;
+mod png;
+mod tiff;
+mod view;
+
+use std::ops::Range;
+
+use shared::job::{Format, ImageInfo};
 use shared::pixels::{Layout, Rows};
+
+pub use bundle::{Bundle, BundleIndex, bundle, bundle_index};
+pub use shared::decode::{Error, Limits, Result, detect};
 
 /// Where an image file's bytes are read from.
 pub trait Source: std::io::Read + std::io::Seek + Send {}
 impl<T: std::io::Read + std::io::Seek + Send> Source for T {}
 
-/// Why a file can't be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The file is at fault; a sentence for the person. Repeating can't help.
-    #[error("{0}")]
-    Refused(String),
-    /// The source failed; repeating may help.
-    #[error("reading the file failed: {0}")]
-    Source(#[from] std::io::Error),
-}
-
-/// What operations of this module give.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// What a file may cost, checked from its header before anything is allocated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Pixels of an image.
-    pub max_pixels: u64,
-    /// Pixels of a side.
-    pub max_side: u32,
-    /// Bytes that decoding may hold at once where it needs the whole image.
-    pub max_whole_decode: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { max_pixels: 4_000_000_000, max_side: 1_000_000, max_whole_decode: 1 << 30 }
-    }
+/// A reader of an image's rows.
+pub trait RowReader: Send {
+    /// Reads some rows, as stored. Ranges may come in any order where [`ImageInfo::regions`] or
+    /// [`ImageInfo::whole_decode`] holds, else they must ascend.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the file is damaged, [`Error::Source`] if its source fails.
+    fn read(&mut self, rows: Range<u32>) -> Result<Rows>;
 }
 
 /// What join must know of a part without having its bytes. Small; kept as JSON in front of the parts in the store.
@@ -70,18 +61,225 @@ pub struct Part {
     pub bytes: Vec<u8>,
 }
 
-// The signatures that the rest of the server relies on:
-//
-//   pub fn inspect(source: &mut dyn Source, limits: &Limits) -> Result<ImageInfo>
-//   pub fn open(source: Box<dyn Source>, info: &ImageInfo) -> Result<Box<dyn RowReader>>
-//   pub trait RowReader: Send { fn read(&mut self, rows: Range<u32>) -> Result<Rows>; }
-//   pub struct Head;                                   // all of the output file but its pixels, metadata included
-//   pub fn head(source: &mut dyn Source, info: &ImageInfo, layout: Layout) -> Result<Head>
-//   pub fn part(head: &Head, first_row: u32, rows: &Rows) -> Result<Part>
-//   pub fn join(head: &Head, index: &[PartIndex]) -> Result<Joiner>
-//   impl Joiner { fn begin(&mut self) -> Result<Vec<u8>>; fn part(&mut self, bytes: Vec<u8>) -> Result<Vec<u8>>;
-//                 fn end(self) -> Result<Vec<u8>>; }    // what each gives is appended to the file, in this order
-//   pub fn bundle(parts: Vec<Part>) -> Vec<u8>          // a task's parts as one object: index first, then bytes
-//   pub fn bundle_index(start: &[u8]) -> Result<BundleIndex>   // from the object's first bytes; says if it needs more
-//   pub fn view(reader: &mut dyn RowReader, info: &ImageInfo, max_side: u32) -> Result<View>  // 8-bit sRGB, upright
-const _: fn(&ImageInfo, Layout, &Rows) = |_, _, _| {};
+/// All of the output file but its pixels: structure and metadata. Small, and made from the original alone.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// The original's, but for the layout, which is the result's.
+    info: ImageInfo,
+    notes: Vec<String>,
+    file: FileHead,
+}
+
+#[derive(Debug, Clone)]
+enum FileHead {
+    Png(png::Head),
+    Jpeg(jpeg::Head),
+    Tiff(tiff::Head),
+}
+
+impl Head {
+    /// What of the original's metadata is not kept because it became stale, as sentences for the person.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+}
+
+/// Makes a file of parts. What [`begin`](Joiner::begin), [`part`](Joiner::part) for each part in order, and
+/// [`end`](Joiner::end) give is the file, one after the other.
+pub struct Joiner {
+    lengths: std::vec::IntoIter<u64>,
+    file: FileJoiner,
+}
+
+enum FileJoiner {
+    Png(png::Joiner),
+    Jpeg(jpeg::Joiner),
+    Tiff(tiff::Joiner),
+}
+
+/// A picture for browsers: 8 bits a sample, upright.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    /// The file.
+    pub bytes: Vec<u8>,
+    /// `image/png` where there is alpha, else `image/jpeg`.
+    pub media_type: &'static str,
+    /// Pixels across.
+    pub width: u32,
+    /// Pixels down.
+    pub height: u32,
+}
+
+/// Runs a decoder or encoder so that its panic, which a hostile file may cause, is the file's failure alone.
+fn contain<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    // What a panic leaves behind half-changed is dropped, or refuses further use.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let words = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        refuse(format!("The file made the decoder fail ({}).", words.unwrap_or("no reason given")))
+    })
+}
+
+fn refuse<T>(sentence: impl Into<String>) -> Result<T> {
+    Err(Error::Refused(sentence.into()))
+}
+
+/// What a file's header says, held to the limits before anything is allocated.
+///
+/// # Errors
+/// [`Error::Refused`] with a sentence if it isn't an image that can be kept, or is above the limits.
+pub fn inspect(mut source: &mut dyn Source, limits: &Limits) -> Result<ImageInfo> {
+    contain(|| shared::decode::inspect(&mut source, limits))
+}
+
+/// Opens an image for reading rows. `info` is what [`inspect`] said of the same source. What can't be read by
+/// regions or row by row ([`ImageInfo::whole_decode`]) may be decoded here.
+///
+/// # Errors
+/// As [`RowReader::read`].
+pub fn open(source: Box<dyn Source>, info: &ImageInfo) -> Result<Box<dyn RowReader>> {
+    let reader = contain(|| shared::decode::open(source, info))?;
+    Ok(Box::new(Reader(Some(reader))))
+}
+
+/// A decoder, until it panics.
+struct Reader(Option<shared::decode::RowReader<Box<dyn Source>>>);
+
+impl RowReader for Reader {
+    fn read(&mut self, rows: Range<u32>) -> Result<Rows> {
+        let Some(mut reader) = self.0.take() else {
+            return refuse("The file made the decoder fail before.");
+        };
+        let (reader, rows) = contain(|| {
+            let rows = reader.read(rows);
+            Ok((reader, rows))
+        })?;
+        self.0 = Some(reader);
+        rows
+    }
+}
+
+/// Reads the original's structure and metadata, for a result whose pixels have the given layout: the original's, or
+/// without its colours.
+///
+/// # Errors
+/// [`Error::Refused`] if something of the original can't be kept, [`Error::Source`] if its source fails.
+pub fn head(source: &mut dyn Source, info: &ImageInfo, layout: Layout) -> Result<Head> {
+    if layout != info.layout && layout != without_colors(info.layout) {
+        return refuse(format!("A result of layout {layout:?} can't be made of {:?}.", info.layout));
+    }
+    let loses_color = layout != info.layout;
+    let info = ImageInfo { layout, ..info.clone() };
+    let mut notes = Vec::new();
+    let file = contain(|| match info.format {
+        Format::Png => Ok(FileHead::Png(png::Head::read(source, &info, loses_color, &mut notes)?)),
+        Format::Jpeg => Ok(FileHead::Jpeg(jpeg::Head::read(source, &info, loses_color, &mut notes)?)),
+        Format::Tiff => Ok(FileHead::Tiff(tiff::Head::read(source, &info, loses_color, &mut notes)?)),
+    })?;
+    Ok(Head { info, notes, file })
+}
+
+/// The layout of an image whose colours became gray.
+const fn without_colors(layout: Layout) -> Layout {
+    match layout {
+        Layout::Gray | Layout::Rgb => Layout::Gray,
+        Layout::GrayAlpha | Layout::Rgba => Layout::GrayAlpha,
+    }
+}
+
+/// Encodes the rows from `first_row` on: a multiple of [`ImageInfo::unit_rows`] rows, or up to the image's end.
+///
+/// # Errors
+/// [`Error::Refused`] if the rows aren't the head's.
+pub fn part(head: &Head, first_row: u32, rows: &Rows) -> Result<Part> {
+    let info = &head.info;
+    if (rows.width, rows.layout, rows.samples.depth()) != (info.width, info.layout, info.depth) {
+        return refuse("The rows to encode are not of the image that they are said to be of.");
+    }
+    let end = u32::try_from(rows.height()).ok().and_then(|height| first_row.checked_add(height));
+    let whole_units = |row: u32| row.is_multiple_of(info.unit_rows) || row == info.height;
+    if rows.samples.is_empty()
+        || !end.is_some_and(|end| end <= info.height && whole_units(end) && whole_units(first_row))
+    {
+        return refuse(format!("{} rows from row {first_row} on are no part of the image.", rows.height()));
+    }
+    match &head.file {
+        FileHead::Png(file) => file.part(info, rows),
+        FileHead::Jpeg(_) => Ok(jpeg::part(rows)),
+        FileHead::Tiff(file) => file.part(info, rows),
+    }
+}
+
+/// Begins to make a file of all its parts, whose indices are given in order.
+///
+/// # Errors
+/// [`Error::Refused`] if the parts aren't the whole image.
+pub fn join(head: &Head, index: &[PartIndex]) -> Result<Joiner> {
+    let rows: u64 = index.iter().map(|part| u64::from(part.rows)).sum();
+    if rows != u64::from(head.info.height) {
+        return refuse(format!("Expected parts of {} rows in all, got {rows}.", head.info.height));
+    }
+    let file = match &head.file {
+        FileHead::Png(file) => FileJoiner::Png(file.join(&head.info, index)?),
+        FileHead::Jpeg(file) => FileJoiner::Jpeg(jpeg::Joiner::new(file, &head.info)),
+        FileHead::Tiff(file) => FileJoiner::Tiff(file.join(&head.info, index)?),
+    };
+    let lengths: Vec<u64> = index.iter().map(|part| part.bytes).collect();
+    Ok(Joiner { lengths: lengths.into_iter(), file })
+}
+
+impl Joiner {
+    /// The file's first bytes.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the file would be beyond its format.
+    pub fn begin(&mut self) -> Result<Vec<u8>> {
+        match &mut self.file {
+            FileJoiner::Png(file) => Ok(file.begin()),
+            FileJoiner::Jpeg(_) => Ok(Vec::new()),
+            FileJoiner::Tiff(file) => Ok(file.begin()),
+        }
+    }
+
+    /// The bytes that follow with the next part; none for JPEG, which is encoded at the end.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the part isn't the one that its index told.
+    pub fn part(&mut self, bytes: Vec<u8>) -> Result<Vec<u8>> {
+        match self.lengths.next() {
+            Some(length) if length == bytes.len() as u64 => {}
+            Some(length) => return refuse(format!("Expected a part of {length} bytes, got {}.", bytes.len())),
+            None => return refuse("There are more parts than were told."),
+        }
+        match &mut self.file {
+            FileJoiner::Jpeg(file) => {
+                file.part(bytes);
+                Ok(Vec::new())
+            }
+            FileJoiner::Png(_) | FileJoiner::Tiff(_) => Ok(bytes),
+        }
+    }
+
+    /// The file's last bytes.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if parts are missing.
+    pub fn end(self) -> Result<Vec<u8>> {
+        if self.lengths.len() > 0 {
+            return refuse(format!("{} parts are missing.", self.lengths.len()));
+        }
+        match self.file {
+            FileJoiner::Png(file) => Ok(file.end()),
+            FileJoiner::Jpeg(file) => contain(|| file.end()),
+            FileJoiner::Tiff(file) => Ok(file.end()),
+        }
+    }
+}
+
+/// A picture of the image for browsers: at most `max_side` pixels on its longer side, never enlarged, upright.
+/// Reads the rows once, in ascending order, and holds few of them. A colour profile isn't applied yet.
+///
+/// # Errors
+/// As [`RowReader::read`].
+pub fn view(reader: &mut dyn RowReader, info: &ImageInfo, max_side: u32) -> Result<View> {
+    contain(|| view::view(reader, info, max_side))
+}

@@ -1,1 +1,173 @@
-//! Bytes of image files → rows of samples as stored.
+//! Bytes of image files → rows of samples as stored: no colour management, no rotation, no premultiplication.
+//!
+//! [`detect`] tells the format from the bytes, [`inspect`] reads the header and holds it to the limits before
+//! anything is allocated, [`open`] gives a reader of rows. No I/O but what the given source does.
+
+pub mod exif;
+pub mod jpeg;
+mod limits;
+pub mod png;
+pub mod tiff;
+
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
+
+pub use limits::Limits;
+
+use crate::job::{Format, ImageInfo};
+use crate::pixels::{Depth, Rows, Samples};
+
+/// Why a file can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file is at fault; a sentence for the person. Repeating can't help.
+    #[error("{0}")]
+    Refused(String),
+    /// The source failed; repeating may help.
+    #[error("reading the file failed: {0}")]
+    Source(#[from] io::Error),
+}
+
+/// What operations of this module give.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A refusal.
+pub(crate) fn refuse<T>(sentence: impl Into<String>) -> Result<T> {
+    Err(Error::Refused(sentence.into()))
+}
+
+/// An I/O error that a decoder gave: the file's fault where it says that data is short or wrong, else its source's.
+pub(crate) fn blame(format: Format, error: io::Error) -> Error {
+    use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    match error.kind() {
+        UnexpectedEof => truncated(format),
+        InvalidData | InvalidInput => damaged(format, error),
+        _ => Error::Source(error),
+    }
+}
+
+/// The refusal of a file that ends too early.
+pub(crate) fn truncated(format: Format) -> Error {
+    Error::Refused(format!("The {} file ends before its image does: it is truncated.", name(format)))
+}
+
+/// The refusal of a file whose structure or data are wrong.
+pub(crate) fn damaged(format: Format, what: impl std::fmt::Display) -> Error {
+    let what = what.to_string();
+    Error::Refused(format!("The {} file is damaged: {}.", name(format), what.trim_end_matches('.')))
+}
+
+fn name(format: Format) -> &'static str {
+    match format {
+        Format::Png => "PNG",
+        Format::Jpeg => "JPEG",
+        Format::Tiff => "TIFF",
+    }
+}
+
+/// The format that the first bytes of a file show (16 suffice). Its name plays no part.
+pub fn detect(start: &[u8]) -> Option<Format> {
+    match start {
+        [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, ..] => Some(Format::Png),
+        [0xff, 0xd8, 0xff, ..] => Some(Format::Jpeg),
+        [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some(Format::Tiff),
+        _ => None,
+    }
+}
+
+/// What a file's header says.
+///
+/// # Errors
+/// [`Error::Refused`] with a sentence if it isn't an image that can be kept, or is above the limits.
+pub fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result<ImageInfo> {
+    source.rewind()?;
+    let mut start = Vec::new();
+    source.by_ref().take(64).read_to_end(&mut start)?;
+    source.rewind()?;
+    match detect(&start) {
+        Some(Format::Png) => png::inspect(source, limits),
+        Some(Format::Jpeg) => jpeg::inspect(source, limits),
+        Some(Format::Tiff) => tiff::inspect(source, limits),
+        None => refuse(stranger(&start)),
+    }
+}
+
+/// What to say of a file that is none of ours.
+fn stranger(start: &[u8]) -> String {
+    let what = match start {
+        [] => return "The file is empty: expected a PNG, JPEG or TIFF image.".to_owned(),
+        [b'G', b'I', b'F', b'8', ..] => "a GIF image",
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => "a WebP image",
+        [b'B', b'M', ..] => "a BMP image",
+        [b'%', b'P', b'D', b'F', ..] => "a PDF document",
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => "a HEIF, AVIF or MP4 file",
+        [b'P', b'K', 3, 4, ..] => "a ZIP archive",
+        [0x89, b'P', b'N', b'G', ..] => "a PNG file broken by a transfer as text",
+        _ if start.iter().all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e | 0x80..)) => "text",
+        _ => "something else",
+    };
+    format!("Expected a PNG, JPEG or TIFF image, but the file's bytes are {what}.")
+}
+
+/// A reader of an image's rows.
+pub struct RowReader<R: Read + Seek> {
+    info: ImageInfo,
+    rows: Kind<R>,
+}
+
+enum Kind<R: Read + Seek> {
+    Png(png::Reader<R>),
+    Jpeg(Vec<u8>),
+    Tiff(tiff::Reader<R>),
+}
+
+/// Opens an image for reading rows. `info` is what [`inspect`] said of the same source. An image that needs a whole
+/// decode ([`ImageInfo::whole_decode`]) is decoded here, if it is no TIFF.
+///
+/// # Errors
+/// As [`RowReader::read`].
+pub fn open<R: Read + Seek>(mut source: R, info: &ImageInfo) -> Result<RowReader<R>> {
+    source.seek(SeekFrom::Start(0))?;
+    let rows = match info.format {
+        Format::Png => Kind::Png(png::Reader::open(source, info)?),
+        Format::Jpeg => Kind::Jpeg(jpeg::decode(source, info)?),
+        Format::Tiff => Kind::Tiff(tiff::Reader::open(source, info)?),
+    };
+    Ok(RowReader { info: info.clone(), rows })
+}
+
+impl<R: Read + Seek> RowReader<R> {
+    /// Reads some rows. Ranges may come in any order where [`ImageInfo::regions`] or
+    /// [`ImageInfo::whole_decode`] holds, else they must ascend.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the file is damaged, [`Error::Source`] if its source fails.
+    pub fn read(&mut self, rows: Range<u32>) -> Result<Rows> {
+        if rows.start >= rows.end || rows.end > self.info.height {
+            let height = self.info.height;
+            return refuse(format!("Expected rows within 0..{height}, got {}..{}.", rows.start, rows.end));
+        }
+        let samples = match &mut self.rows {
+            Kind::Png(reader) => reader.read(rows)?,
+            Kind::Jpeg(all) => Samples::U8(all[bytes_of(&self.info, &rows)].to_vec()),
+            Kind::Tiff(reader) => reader.read(rows)?,
+        };
+        Ok(Rows { width: self.info.width, layout: self.info.layout, samples })
+    }
+}
+
+/// Where rows lie in the decoded image. [`inspect`] held it to a size that fits in memory.
+fn bytes_of(info: &ImageInfo, rows: &Range<u32>) -> Range<usize> {
+    let row = info.row_bytes() as usize;
+    rows.start as usize * row..rows.end as usize * row
+}
+
+/// Samples from bytes in big-endian order.
+fn from_be(depth: Depth, bytes: Vec<u8>) -> Samples {
+    match depth {
+        Depth::Eight => Samples::U8(bytes),
+        Depth::Sixteen => {
+            Samples::U16(bytes.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect())
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The data of pages: from the [`Backend`](crate::backend::Backend) on the server, from the JSON API in the browser.
+
+use shared::error::Problem;
+use shared::gallery::ImageQuery;
+
+#[cfg(feature = "hydrate")]
+#[path = "api/browser.rs"]
+mod side;
+#[cfg(not(feature = "hydrate"))]
+#[path = "api/server.rs"]
+mod side;
+
+pub use side::{cluster, image, images, recent_events, set_status};
+
+/// An id from an address that isn't one: no such image.
+pub fn no_such_image() -> Problem {
+    Problem::new(404, "Not Found", "There is no such image. It may have been deleted, or the link is incomplete.")
+}
+
+/// The search of an [`ImageQuery`], without `?`: `state=done&q=moon`.
+pub fn query_string(query: &ImageQuery) -> String {
+    let limit = query.limit.map(|limit| limit.to_string());
+    let pairs = [
+        ("limit", limit.as_deref()),
+        ("cursor", query.cursor.as_deref()),
+        ("state", query.state.map(|state| state.name())),
+        ("q", query.q.as_deref()),
+        ("sort", query.sort.map(sort_name)),
+    ];
+    let text: Vec<String> =
+        pairs.iter().filter_map(|(key, value)| value.map(|value| format!("{key}={}", escape(value)))).collect();
+    text.join("&")
+}
+
+/// A sort order's name in addresses.
+pub const fn sort_name(sort: shared::gallery::Sort) -> &'static str {
+    match sort {
+        shared::gallery::Sort::Newest => "newest",
+        shared::gallery::Sort::Oldest => "oldest",
+        shared::gallery::Sort::Name => "name",
+    }
+}
+
+/// Percent-encodes everything but RFC 3986's unreserved characters.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    escaped
+}

@@ -1,0 +1,113 @@
+//! In the browser: the JSON API, by `fetch`.
+
+use std::future::Future;
+
+use send_wrapper::SendWrapper;
+use serde::de::DeserializeOwned;
+use shared::cluster::ClusterView;
+use shared::equalize::Recipe;
+use shared::error::Problem;
+use shared::event::Event;
+use shared::gallery::{Accepted, Image, ImageQuery, JobSummary, Page};
+use shared::id::{ImageId, PodName};
+use shared::route;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{Headers, RequestInit, Response};
+
+/// Only the server answers with a status.
+pub fn set_status(_status: u16) {}
+
+/// A page of images.
+pub fn images(query: ImageQuery) -> impl Future<Output = Result<Page, Problem>> + Send {
+    get(format!("{}?{}", route::API_IMAGES, super::query_string(&query)))
+}
+
+/// An image with its jobs.
+pub fn image(id: ImageId) -> impl Future<Output = Result<Image, Problem>> + Send {
+    get(route::image(&id))
+}
+
+/// The array, as the serving pod sees it.
+pub fn cluster() -> impl Future<Output = Result<ClusterView, Problem>> + Send {
+    get(route::API_CLUSTER.to_owned())
+}
+
+/// The browser gets events from the stream alone.
+pub async fn recent_events() -> Vec<Event> {
+    Vec::new()
+}
+
+/// Runs another recipe on an image that is there.
+pub async fn add_job(id: &ImageId, recipe: Recipe) -> Result<Accepted, Problem> {
+    #[derive(serde::Serialize)]
+    struct Body {
+        recipe: Recipe,
+    }
+    let body = serde_json::to_string(&Body { recipe }).map_err(|error| unreadable(&error.to_string()))?;
+    parse(&send("POST", &route::jobs(id), Some(&body)).await?)
+}
+
+/// Queues the latest, failed job of an image again.
+pub async fn retry(id: &ImageId) -> Result<(), Problem> {
+    send("POST", &route::retry(id), None).await.map(drop)
+}
+
+/// Deletes an image with its results.
+pub async fn delete(id: &ImageId) -> Result<(), Problem> {
+    send("DELETE", &route::image(id), None).await.map(drop)
+}
+
+/// Ends a pod as a crash would.
+pub async fn kill(pod: &PodName) -> Result<(), Problem> {
+    send("POST", &route::kill(pod), None).await.map(drop)
+}
+
+/// Starts a killed pod again.
+pub async fn start(pod: &PodName) -> Result<(), Problem> {
+    send("POST", &route::start(pod), None).await.map(drop)
+}
+
+/// `fetch` can't leave its thread, and a browser's page has only one.
+fn get<T: DeserializeOwned + 'static>(url: String) -> impl Future<Output = Result<T, Problem>> + Send {
+    SendWrapper::new(async move { parse(&send("GET", &url, None).await?) })
+}
+
+async fn send(method: &str, url: &str, json: Option<&str>) -> Result<String, Problem> {
+    let (ok, status, text) = exchange(method, url, json).await.map_err(|error| unreachable(&error))?;
+    if ok { Ok(text) } else { Err(problem(status, &text)) }
+}
+
+async fn exchange(method: &str, url: &str, json: Option<&str>) -> Result<(bool, u16, String), JsValue> {
+    let headers = Headers::new()?;
+    headers.set("Accept", "application/json")?;
+    let init = RequestInit::new();
+    init.set_method(method);
+    if let Some(json) = json {
+        headers.set("Content-Type", "application/json")?;
+        init.set_body(&JsValue::from_str(json));
+    }
+    init.set_headers(&headers);
+    let response = JsFuture::from(leptos::prelude::window().fetch_with_str_and_init(url, &init)).await?;
+    let response: Response = response.dyn_into()?;
+    let text = JsFuture::from(response.text()?).await?.as_string().unwrap_or_default();
+    Ok((response.ok(), response.status(), text))
+}
+
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
+    serde_json::from_str(text).map_err(|error| unreadable(&error.to_string()))
+}
+
+/// What the server says of an answer that isn't a success.
+pub(crate) fn problem(status: u16, text: &str) -> Problem {
+    serde_json::from_str(text)
+        .unwrap_or_else(|_| Problem::new(status, "Error", format!("The server answered with status {status}.")))
+}
+
+fn unreachable(_error: &JsValue) -> Problem {
+    Problem::new(0, "Unreachable", "The server can't be reached. Is this device online?")
+}
+
+fn unreadable(error: &str) -> Problem {
+    Problem::new(0, "Unreadable", format!("The server's answer can't be read: {error}."))
+}

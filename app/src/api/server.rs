@@ -1,0 +1,46 @@
+//! On the server: what the provided [`Backend`] says.
+
+use std::sync::Arc;
+
+use leptos::prelude::use_context;
+use shared::cluster::ClusterView;
+use shared::error::Problem;
+use shared::event::Event;
+use shared::gallery::{Image, ImageQuery, Page};
+use shared::id::ImageId;
+
+use crate::backend::{Backend, ResponseStatus};
+
+fn backend() -> Result<Arc<dyn Backend>, Problem> {
+    use_context().ok_or_else(|| Problem::new(503, "Service Unavailable", "This server has no images to show."))
+}
+
+/// Answers the present request with this status.
+pub fn set_status(status: u16) {
+    if let Some(response) = use_context::<ResponseStatus>() {
+        response.set(status);
+    }
+}
+
+/// A page of images.
+pub async fn images(query: ImageQuery) -> Result<Page, Problem> {
+    backend()?.images(&query).await
+}
+
+/// An image with its jobs.
+pub async fn image(id: ImageId) -> Result<Image, Problem> {
+    backend()?.image(&id).await
+}
+
+/// The array, as the serving pod sees it.
+pub async fn cluster() -> Result<ClusterView, Problem> {
+    Ok(backend()?.cluster().await)
+}
+
+/// Events that are kept for replay.
+pub async fn recent_events() -> Vec<Event> {
+    match backend() {
+        Ok(backend) => backend.recent_events().await,
+        Err(_) => Vec::new(),
+    }
+}

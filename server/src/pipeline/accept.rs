@@ -1,0 +1,365 @@
+//! Accepting an image: `begin → append(offset)* → finish`. Any pod does it; no master is needed.
+//!
+//! # What holds
+//! - A row `receiving` is in the catalog before the first byte is taken; the image counts from the moment when
+//!   [`Catalog::finish_upload`] has made it `queued`, durably, and only then is it acknowledged.
+//! - The bytes go to the store, and through SHA-256, as they come; no more than a piece of them is held.
+//! - What can't be kept is refused at once, from its first bytes or its header.
+//! - Error paths delete nothing: an attempt's key is its own, and the sweeper deletes what was abandoned.
+//! - With an idempotency key, a repeated upload takes over the one that broke off, or gets the answer of the one that
+//!   was accepted; the same key with another body or recipe is refused.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use shared::equalize::Recipe;
+use shared::gallery::Accepted;
+use shared::id::{ImageId, JobId, UploadId};
+use shared::job::{ImageInfo, JobState};
+use tokio::time::{Instant, MissedTickBehavior};
+use uuid::Uuid;
+
+use super::pixels::{self, Pixels};
+use crate::catalog::{self, Begun, Catalog, NewUpload, Received, Write};
+use crate::codec;
+use crate::store::{self, Store, Writer, keys};
+
+/// How often an upload that goes on says so in the catalog.
+const TOUCH_EVERY: Duration = Duration::from_secs(10);
+
+/// Bytes after which the format is told.
+const MAGIC: usize = 16;
+
+/// What reading a header may hold, in bytes.
+const HEADER_MEMORY: u64 = 4 << 20;
+
+/// Tells the master that something waits. Coalesced by who gives it; must not block.
+pub type Doorbell = Arc<dyn Fn() + Send + Sync>;
+
+/// Why an upload isn't accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing was sent.
+    #[error("The image is empty: it has no bytes at all.")]
+    Empty,
+    /// Its first bytes are those of no format that can be kept.
+    #[error("This is not a PNG, JPEG or TIFF image, whatever its name says.")]
+    NotAnImage,
+    /// It has more bytes than are taken.
+    #[error("The image has more than {0} bytes, which is the most that is taken.")]
+    TooLarge(u64),
+    /// The image itself can't be kept; a sentence for the person.
+    #[error("{0}")]
+    Refused(String),
+    /// The key was used before, with another body or recipe.
+    #[error("This Idempotency-Key was used before, with another {0}; use a new key for a new upload.")]
+    KeyReused(&'static str),
+    /// The key was used before, for an image that has been deleted since.
+    #[error(
+        "The image that was accepted with this Idempotency-Key has been deleted; use a new key to upload it again."
+    )]
+    Deleted,
+    /// Another request with the same key took over.
+    #[error("Another request with the same Idempotency-Key took over this upload.")]
+    TakenOver,
+    /// The upload took so long that it was given up.
+    #[error("The upload was given up because nothing came for too long; send it again.")]
+    Abandoned,
+    /// The bytes are not the next ones.
+    #[error("Expected the bytes from {expected} on, got those from {got} on.")]
+    Offset {
+        /// How many bytes there are.
+        expected: u64,
+        /// Where the given ones begin.
+        got: u64,
+    },
+    /// There is no room for it.
+    #[error("There is no room for the image: the store is full.")]
+    Full,
+    /// The store failed.
+    #[error(transparent)]
+    Store(store::Error),
+    /// The catalog doesn't answer: nothing is accepted, or its acceptance is unknown.
+    #[error(transparent)]
+    Catalog(#[from] catalog::Error),
+    /// The pixel threads failed.
+    #[error(transparent)]
+    Pixels(pixels::Error),
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        match &error {
+            // The stores pass the system's words on, not its code.
+            store::Error::Unavailable { cause, .. }
+                if ["No space left", "os error 28", "Disk quota exceeded"].iter().any(|full| cause.contains(full)) =>
+            {
+                Error::Full
+            }
+            _ => Error::Store(error),
+        }
+    }
+}
+
+/// What operations of this module give.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What is known of an upload before its first byte.
+#[derive(Debug, Clone)]
+pub struct Offer {
+    /// The file's name.
+    pub name: String,
+    /// What to do with the image.
+    pub recipe: Recipe,
+    /// The client's `Idempotency-Key`.
+    pub idempotency_key: Option<String>,
+}
+
+/// The door for images. Cheap to clone.
+#[derive(Clone)]
+pub struct Accept {
+    /// Where the bytes go.
+    pub store: Store,
+    /// Where the rows go.
+    pub catalog: Arc<dyn Catalog>,
+    /// Where headers are read.
+    pub pixels: Pixels,
+    /// What images are held to.
+    pub limits: codec::Limits,
+    /// Bytes of an upload, at most.
+    pub max_upload_bytes: u64,
+    /// Rung after each accepted image.
+    pub doorbell: Doorbell,
+}
+
+/// An upload under way.
+///
+/// # Cancellation
+/// Dropped at any point it is as if the connection broke: the row stays `receiving` until the sweeper or a retry
+/// with the same key takes it.
+pub struct Upload {
+    accept: Accept,
+    upload: UploadId,
+    image: ImageId,
+    job: JobId,
+    offset: u64,
+    hash: Sha256,
+    magic: Vec<u8>,
+    touched: Instant,
+    keyed: bool,
+    target: Target,
+}
+
+enum Target {
+    /// The bytes are stored under the attempt's key.
+    Store { key: String, writer: Writer },
+    /// An upload with this key was accepted: the bytes are only compared.
+    Compare { sha256: String },
+}
+
+impl Accept {
+    /// Begins an upload.
+    ///
+    /// # Errors
+    /// [`Error::KeyReused`] if the recipe is another than the key's; [`Error::Catalog`]; [`Error::Store`].
+    pub async fn begin(&self, offer: Offer) -> Result<Upload> {
+        let new = NewUpload {
+            upload: fresh(),
+            image: fresh(),
+            job: fresh(),
+            idempotency_key: offer.idempotency_key,
+            name: offer.name,
+            recipe: offer.recipe,
+        };
+        let (image, job, target) = match self.catalog.begin_upload(&new).await? {
+            Begun::Receiving { image, job } => {
+                let key = keys::original(&image, &new.upload);
+                let writer = self.store.create(&key).await?;
+                (image, job, Target::Store { key, writer })
+            }
+            Begun::Accepted { recipe, .. } if recipe != new.recipe => return Err(Error::KeyReused("recipe")),
+            Begun::Accepted { image, job, sha256, .. } => (image, job, Target::Compare { sha256 }),
+        };
+        Ok(Upload {
+            accept: self.clone(),
+            upload: new.upload,
+            image,
+            job,
+            offset: 0,
+            hash: Sha256::new(),
+            magic: Vec::with_capacity(MAGIC),
+            touched: Instant::now(),
+            keyed: new.idempotency_key.is_some(),
+            target,
+        })
+    }
+}
+
+impl Upload {
+    /// How many bytes there are: where the next ones begin.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Appends bytes, which begin at `offset`.
+    ///
+    /// # Errors
+    /// After any but [`Error::Offset`] the upload can't be finished.
+    pub async fn append(&mut self, offset: u64, bytes: Bytes) -> Result<()> {
+        if offset != self.offset {
+            return Err(Error::Offset { expected: self.offset, got: offset });
+        }
+        let end = self.offset.saturating_add(bytes.len() as u64);
+        if end > self.accept.max_upload_bytes {
+            return Err(Error::TooLarge(self.accept.max_upload_bytes));
+        }
+        self.look_at(&bytes)?;
+        self.hash.update(&bytes);
+        self.offset = end;
+        if let Target::Store { writer, .. } = &mut self.target {
+            writer.write(bytes).await?;
+            if self.touched.elapsed() >= TOUCH_EVERY {
+                self.touch().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All bytes are there: reads the header, and accepts the image.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] and the like if the image can't be kept; [`Error::Catalog`] if its acceptance is unknown: a
+    /// retry with the same key finds out.
+    pub async fn finish(mut self) -> Result<Accepted> {
+        if self.offset == 0 {
+            return Err(Error::Empty);
+        }
+        let sha256 = hex(&self.hash.finalize_reset());
+        match std::mem::replace(&mut self.target, Target::Compare { sha256: String::new() }) {
+            Target::Compare { sha256: accepted } if accepted == sha256 => self.answer_again().await,
+            Target::Compare { .. } => Err(Error::KeyReused("body")),
+            Target::Store { key, writer } => {
+                if codec::detect(&self.magic).is_none() {
+                    return Err(Error::NotAnImage);
+                }
+                let (bytes, info) = self.accept.alive(&self.upload, self.accept.keep(&key, writer)).await?;
+                self.queue(Received { key, bytes, sha256, info }).await
+            }
+        }
+    }
+
+    /// Tells the format as soon as the first bytes are there, so that what is no image isn't sent to its end.
+    fn look_at(&mut self, bytes: &Bytes) -> Result<()> {
+        if self.magic.len() < MAGIC {
+            let more = bytes.len().min(MAGIC - self.magic.len());
+            self.magic.extend_from_slice(&bytes[..more]);
+            if self.magic.len() == MAGIC && codec::detect(&self.magic).is_none() {
+                return Err(Error::NotAnImage);
+            }
+        }
+        Ok(())
+    }
+
+    async fn touch(&mut self) -> Result<()> {
+        self.touched = Instant::now();
+        match self.accept.catalog.touch_upload(&self.upload).await? {
+            Write::Applied => Ok(()),
+            Write::NoChange | Write::NotMine => Err(self.lost()),
+        }
+    }
+
+    /// `receiving → queued`. A write whose outcome is unknown is repeated, and then looked for.
+    async fn queue(self, received: Received) -> Result<Accepted> {
+        const PAUSES: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(250), Duration::from_secs(1)];
+        let mut pauses = PAUSES.into_iter();
+        let written = loop {
+            match self.accept.catalog.finish_upload(&self.upload, &received).await {
+                Err(error @ catalog::Error::Unavailable(_)) => match pauses.next() {
+                    Some(pause) => tokio::time::sleep(pause).await,
+                    None => return Err(error.into()),
+                },
+                written => break written?,
+            }
+        };
+        match written {
+            Write::Applied => {}
+            Write::NoChange | Write::NotMine => {
+                // Either an earlier try of this very write took effect, or the row is another's by now.
+                let files = self.accept.catalog.files(&self.image, None).await?;
+                if files.is_none_or(|files| files.original != received.key) {
+                    return Err(self.lost());
+                }
+            }
+        }
+        tracing::info!(image = %self.image, job = %self.job, bytes = received.bytes, "accepted an image");
+        (self.accept.doorbell)();
+        Ok(Accepted { image_id: self.image, job_id: self.job, state: JobState::Queued })
+    }
+
+    async fn answer_again(self) -> Result<Accepted> {
+        let job = self.accept.catalog.job(&self.job).await?.ok_or(Error::Deleted)?;
+        Ok(Accepted { image_id: self.image, job_id: self.job, state: job.state })
+    }
+
+    fn lost(&self) -> Error {
+        if self.keyed { Error::TakenOver } else { Error::Abandoned }
+    }
+}
+
+impl Accept {
+    /// Waits for `work` and says meanwhile that the upload goes on.
+    async fn alive<T>(&self, upload: &UploadId, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let mut work = std::pin::pin!(work);
+        let mut ticks = tokio::time::interval_at(Instant::now() + TOUCH_EVERY, TOUCH_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                _ = ticks.tick() => {
+                    // Only a hint for the sweeper: whether the upload still counts is decided when it is queued.
+                    if let Err(error) = self.catalog.touch_upload(upload).await {
+                        tracing::warn!(%upload, %error, "an upload couldn't say that it goes on");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Completes the object and reads its header: its length in bytes, and what it says.
+    async fn keep(&self, key: &str, writer: Writer) -> Result<(u64, ImageInfo)> {
+        let bytes = writer.finish().await?;
+        let (store, key, limits) = (self.store.clone(), key.to_owned(), self.limits);
+        let handle = tokio::runtime::Handle::current();
+        let inspected = self.pixels.run(HEADER_MEMORY, move || {
+            let mut source = store.reader(&key, handle)?;
+            Ok::<_, store::Error>(codec::inspect(&mut source, &limits))
+        });
+        match inspected.await {
+            Ok(Ok(Ok(info))) => Ok((bytes, info)),
+            Ok(Ok(Err(codec::Error::Refused(sentence)))) => Err(Error::Refused(sentence)),
+            Ok(Ok(Err(codec::Error::Source(error)))) => {
+                Err(store::Error::Unavailable { doing: "reading a header".into(), cause: error.to_string() }.into())
+            }
+            Ok(Err(error)) => Err(error.into()),
+            Err(pixels::Error::Panicked(panic)) => {
+                tracing::error!(%panic, "reading an image's header panicked");
+                Err(Error::Refused("The image's header is damaged in a way that it can't be read.".into()))
+            }
+            Err(error) => Err(Error::Pixels(error)),
+        }
+    }
+}
+
+/// An id that nobody has, rising with time.
+pub fn fresh<T: TryFrom<String>>() -> T
+where
+    T::Error: std::fmt::Debug,
+{
+    T::try_from(Uuid::now_v7().simple().to_string()).expect("a UUID is 32 lower-case hexadecimal digits")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

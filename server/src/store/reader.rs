@@ -1,0 +1,107 @@
+//! A blocking reader over an object, for codecs on pixel threads.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use bytes::Bytes;
+use tokio::runtime::Handle;
+
+use super::{Error, Result, Store, unavailable};
+
+/// How much is read ahead from S3, in bytes.
+const WINDOW: u64 = 1 << 20;
+
+/// An object's bytes, to read and seek in; blocks its thread.
+#[derive(Debug)]
+pub struct ObjectReader(Inner);
+
+#[derive(Debug)]
+enum Inner {
+    File(File),
+    Ranges(Ranges),
+}
+
+/// An object read by ranges, a window at a time.
+#[derive(Debug)]
+struct Ranges {
+    store: Store,
+    key: String,
+    size: u64,
+    handle: Handle,
+    at: u64,
+    window: Bytes,
+    window_at: u64,
+}
+
+impl ObjectReader {
+    pub(super) fn open_file(key: &str, path: &Path) -> Result<Self> {
+        match File::open(path) {
+            Ok(file) => Ok(Self(Inner::File(file))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::NotFound(key.to_owned())),
+            Err(error) => Err(unavailable("reading", key, error)),
+        }
+    }
+
+    pub(super) fn over(store: Store, key: String, size: u64, handle: Handle) -> Self {
+        Self(Inner::Ranges(Ranges { store, key, size, handle, at: 0, window: Bytes::new(), window_at: 0 }))
+    }
+}
+
+impl Ranges {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.at >= self.size || into.is_empty() {
+            return Ok(0);
+        }
+        let window_end = self.window_at + self.window.len() as u64;
+        if !(self.window_at..window_end).contains(&self.at) {
+            let end = self.size.min(self.at + WINDOW);
+            self.window = self.handle.block_on(self.store.range(&self.key, self.at..end)).map_err(io_error)?;
+            self.window_at = self.at;
+        }
+        // Within the window, so the difference is below its length.
+        let from = (self.at - self.window_at) as usize;
+        let length = into.len().min(self.window.len() - from);
+        into[..length].copy_from_slice(&self.window[from..from + length]);
+        self.at += length as u64;
+        Ok(length)
+    }
+
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => self.size.checked_add_signed(by),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+        self.at =
+            at.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "seek before the object's first byte"))?;
+        Ok(self.at)
+    }
+}
+
+impl Read for ObjectReader {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match &mut self.0 {
+            Inner::File(file) => file.read(into),
+            Inner::Ranges(ranges) => ranges.read(into),
+        }
+    }
+}
+
+impl Seek for ObjectReader {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        match &mut self.0 {
+            Inner::File(file) => file.seek(to),
+            Inner::Ranges(ranges) => ranges.seek(to),
+        }
+    }
+}
+
+fn io_error(error: Error) -> io::Error {
+    let kind = match error {
+        Error::NotFound(_) => io::ErrorKind::NotFound,
+        Error::OutOfRange { .. } => io::ErrorKind::UnexpectedEof,
+        _ => io::ErrorKind::Other,
+    };
+    io::Error::new(kind, error)
+}

@@ -1,0 +1,64 @@
+//! What clients of the older Python system call: `POST /upload` and `GET /download/<name>`.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use shared::gallery::{ImageQuery, Sort};
+use shared::id::{ImageId, JobId};
+use shared::job::JobState;
+
+use super::WebState;
+use super::download::{Lasting, files, of_result, with_extension};
+use super::problem::{ApiError, Path, Result};
+use super::upload::{Images, receive};
+
+#[derive(Serialize)]
+struct Uploaded {
+    job_id: JobId,
+}
+
+/// `POST /upload`: the form of `POST /api/images`, answered with the job's id alone.
+pub(super) async fn upload(State(state): State<WebState>, request: Request) -> Result<Response> {
+    let accepted = receive(&state, request, Images::One).await?;
+    let first = accepted.into_iter().next();
+    let accepted = first.ok_or_else(|| ApiError::bad_request("Expected an image in the field `image`."))?;
+    Ok(Json(Uploaded { job_id: accepted.job_id }).into_response())
+}
+
+/// `GET /download/<name>`: the result of a job id, or the latest one of a file name (the original's or the result's).
+pub(super) async fn download(
+    State(state): State<WebState>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let stem = name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem);
+    if let Ok(id) = stem.parse::<JobId>()
+        && let Some(job) = state.catalog.job(&id).await?
+    {
+        let files = files(&state, &job.image_id, Some(&id)).await?;
+        return of_result(files, Lasting::Fixed)?.serve(&state.store, &headers).await;
+    }
+    let image = latest(&state, &name).await?;
+    let image = image.ok_or_else(|| ApiError::not_found(format!("There is no result named {name:?}.")))?;
+    of_result(files(&state, &image, None).await?, Lasting::Latest)?.serve(&state.store, &headers).await
+}
+
+/// The newest image with a result that goes by this name.
+async fn latest(state: &WebState, name: &str) -> Result<Option<ImageId>> {
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let q = stem.strip_suffix("-equalized").unwrap_or(stem).to_owned();
+    let query = ImageQuery {
+        limit: Some(200),
+        state: Some(JobState::Done),
+        q: Some(q),
+        sort: Some(Sort::Newest),
+        cursor: None,
+    };
+    let page = state.catalog.images(&query).await?;
+    let named = |image: &&shared::gallery::Image| {
+        image.name == name || with_extension(&image.name, "-equalized", image.format) == name
+    };
+    Ok(page.items.iter().find(named).map(|image| image.id.clone()))
+}

@@ -1,0 +1,215 @@
+//! The bytes of originals and results: whole or by ranges, named, and never sent twice to whom has them.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use shared::id::{ImageId, JobId};
+use shared::job::Format;
+
+use super::WebState;
+use super::images::no_image;
+use super::problem::{ApiError, Path, Query, Result};
+use super::range::{Want, want};
+use crate::catalog::{Files, ResultFile};
+use crate::store;
+
+/// `?job=`: which of an image's results; the latest finished one unless told.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Selection {
+    pub(super) job: Option<JobId>,
+}
+
+/// How long what an address gives stays the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lasting {
+    /// For ever.
+    Fixed,
+    /// Until the next job ends.
+    Latest,
+}
+
+impl Lasting {
+    /// What one job gave stays; "the latest" doesn't.
+    pub(super) fn of(selection: &Selection) -> Self {
+        if selection.job.is_some() { Lasting::Fixed } else { Lasting::Latest }
+    }
+
+    pub(super) fn cache_control(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Lasting::Fixed => "private, max-age=31536000, immutable",
+            Lasting::Latest => "private, no-cache",
+        })
+    }
+}
+
+/// An object of the store with what a client is told about it.
+pub(super) struct Download {
+    pub(super) key: String,
+    pub(super) bytes: u64,
+    pub(super) sha256: String,
+    pub(super) format: Format,
+    pub(super) name: String,
+    pub(super) lasting: Lasting,
+}
+
+/// `GET /api/images/{id}/original`.
+pub(super) async fn original(
+    State(state): State<WebState>,
+    Path(id): Path<ImageId>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let files = files(&state, &id, None).await?;
+    let download = Download {
+        name: with_extension(&files.name, "", files.info.format),
+        key: files.original,
+        bytes: files.original_bytes,
+        sha256: files.original_sha256,
+        format: files.info.format,
+        lasting: Lasting::Fixed,
+    };
+    download.serve(&state.store, &headers).await
+}
+
+/// `GET /api/images/{id}/result`.
+pub(super) async fn result(
+    State(state): State<WebState>,
+    Path(id): Path<ImageId>,
+    Query(selection): Query<Selection>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let files = files(&state, &id, selection.job.as_ref()).await?;
+    let lasting = Lasting::of(&selection);
+    of_result(files, lasting)?.serve(&state.store, &headers).await
+}
+
+/// The download of a result that is there.
+pub(super) fn of_result(files: Files, lasting: Lasting) -> Result<Download> {
+    let format = files.info.format;
+    let name = with_extension(&files.name, "-equalized", format);
+    let ResultFile { key, bytes, sha256, .. } = files.result.ok_or_else(no_result)?;
+    Ok(Download { key, bytes, sha256, format, name, lasting })
+}
+
+/// Where an image's bytes are.
+pub(super) async fn files(state: &WebState, id: &ImageId, job: Option<&JobId>) -> Result<Files> {
+    state.catalog.files(id, job).await?.ok_or_else(|| no_image(id))
+}
+
+/// 404: not yet, or never.
+pub(super) fn no_result() -> ApiError {
+    ApiError::not_found("There is no such result: its job isn't done, has failed, or is not of this image.")
+}
+
+impl Download {
+    /// 200, 206, 304 or 416.
+    pub(super) async fn serve(self, store: &store::Store, headers: &HeaderMap) -> Result<Response> {
+        let etag = format!("\"{}\"", self.sha256);
+        let mut response = match want(headers, &etag, self.bytes) {
+            Want::NotModified => StatusCode::NOT_MODIFIED.into_response(),
+            Want::Unsatisfiable => {
+                let detail = format!("The file has {} bytes; the range lies outside.", self.bytes);
+                let mut response = ApiError::new(StatusCode::RANGE_NOT_SATISFIABLE, detail).into_response();
+                insert(&mut response, header::CONTENT_RANGE, &format!("bytes */{}", self.bytes));
+                return Ok(response);
+            }
+            Want::All => self.body(store, StatusCode::OK, 0..self.bytes).await?,
+            Want::Part(range) => {
+                let told = format!("bytes {}-{}/{}", range.start, range.end - 1, self.bytes);
+                let mut response = self.body(store, StatusCode::PARTIAL_CONTENT, range).await?;
+                insert(&mut response, header::CONTENT_RANGE, &told);
+                response
+            }
+        };
+        response.headers_mut().insert(header::CACHE_CONTROL, self.lasting.cache_control());
+        response.headers_mut().insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        insert(&mut response, header::ETAG, &etag);
+        Ok(response)
+    }
+
+    async fn body(&self, store: &store::Store, status: StatusCode, range: std::ops::Range<u64>) -> Result<Response> {
+        let length = range.end - range.start;
+        let bytes = store.stream(&self.key, Some(range)).await?;
+        let mut response = (status, Body::from_stream(bytes)).into_response();
+        let media_type = HeaderValue::from_static(self.format.media_type());
+        response.headers_mut().insert(header::CONTENT_TYPE, media_type);
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        insert(&mut response, header::CONTENT_DISPOSITION, &disposition(&self.name));
+        Ok(response)
+    }
+}
+
+impl From<store::Error> for ApiError {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::NotFound(key) => {
+                tracing::warn!(key, "bytes that the catalog names aren't in the store");
+                ApiError::not_found("The bytes are gone; the image may have been deleted just now.")
+            }
+            store::Error::Unavailable { .. } => {
+                tracing::warn!(%error, "the store didn't answer");
+                ApiError::unavailable("The store of images doesn't answer just now; try again in a moment.")
+            }
+            error => ApiError::internal(error),
+        }
+    }
+}
+
+/// A header whose value is known to be ASCII; left out should it not be.
+pub(super) fn insert(response: &mut Response, name: header::HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
+}
+
+/// RFC 6266: a plain name for all, and the real one in UTF-8 (RFC 8187).
+fn disposition(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%') || c == ' ' { c } else { '_' };
+    let ascii: String = name.chars().map(plain).collect();
+    let mut encoded = String::new();
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{encoded}")
+}
+
+/// The name with something added to its stem, and an extension that tells the format.
+pub(super) fn with_extension(name: &str, added: &str, format: Format) -> String {
+    let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
+    let fits = match format {
+        Format::Png => ["png"].as_slice(),
+        Format::Jpeg => &["jpg", "jpeg", "jpe", "jfif"],
+        Format::Tiff => &["tif", "tiff", "btf"],
+    };
+    if fits.iter().any(|known| extension.eq_ignore_ascii_case(known)) {
+        format!("{stem}{added}.{extension}")
+    } else {
+        format!("{name}{added}.{}", format.extension())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_download_keeps_its_name_in_every_script() {
+        assert_eq!(
+            disposition("Köln \"1\".png"),
+            "attachment; filename=\"K_ln _1_.png\"; filename*=UTF-8''K%C3%B6ln%20%221%22.png"
+        );
+    }
+
+    #[test]
+    fn a_results_name_tells_what_it_is() {
+        assert_eq!(with_extension("moon.png", "-equalized", Format::Png), "moon-equalized.png");
+        assert_eq!(with_extension("IMG.JPG", "-equalized", Format::Jpeg), "IMG-equalized.JPG");
+        assert_eq!(with_extension("image", "-equalized", Format::Tiff), "image-equalized.tif");
+        assert_eq!(with_extension("scan.v2", "", Format::Png), "scan.v2.png");
+    }
+}

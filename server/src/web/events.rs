@@ -1,0 +1,376 @@
+//! `GET /api/events`: one stream of server-sent events for each browser, replayed after a pause.
+//!
+//! The hub keeps the latest messages in one ring; a stream is nothing but a place in it. So a slow browser costs no
+//! memory: when the ring has moved past its place it is told so ([`Message::Gap`]) and gets a fresh snapshot.
+//!
+//! Ids are `<hub uuid>-<number>`: an id of another process, or of this one before it was restarted, is a gap too.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures::Stream;
+use serde::Deserialize;
+use shared::cluster::ClusterView;
+use shared::event::{Event, Gap, Message};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::WebState;
+use super::problem::{Query, Result};
+
+/// How many messages are kept for replay.
+const KEPT: usize = 2_048;
+
+/// Where a pod's messages go, and where streams and pages read them. Clones are the same hub.
+#[derive(Clone)]
+pub struct EventHub {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    uuid: String,
+    view: watch::Receiver<Arc<ClusterView>>,
+    ring: Mutex<Ring>,
+    head: watch::Sender<u64>,
+    kept: usize,
+}
+
+/// The latest messages, numbered from 1.
+#[derive(Default)]
+struct Ring {
+    messages: VecDeque<(u64, Arc<Message>)>,
+    /// The number of the last message that was published.
+    head: u64,
+    /// The number of the last message that a stream would miss. Views that a later view replaced don't count.
+    lost: u64,
+}
+
+/// A message on its way to one browser.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// What the browser gives back as `Last-Event-ID`; `None` for a gap notice, which has no place of its own.
+    pub id: Option<String>,
+    /// The message.
+    pub message: Arc<Message>,
+}
+
+impl EventHub {
+    /// A hub whose snapshots are taken of `view`: the observer sets the view first, then publishes what changed in it.
+    pub fn new(view: watch::Receiver<Arc<ClusterView>>) -> Self {
+        Self::with_capacity(view, KEPT)
+    }
+
+    fn with_capacity(view: watch::Receiver<Arc<ClusterView>>, kept: usize) -> Self {
+        let uuid = Uuid::new_v4().simple().to_string();
+        let inner = Inner { uuid, view, ring: Mutex::default(), head: watch::Sender::new(0), kept };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Gives a message to all streams. Never waits for any of them.
+    pub fn publish(&self, message: Message) {
+        let head = {
+            let mut ring = self.ring();
+            if matches!(message, Message::Cluster(_)) {
+                // Only the latest view is worth anything, and views are the large ones.
+                ring.messages.retain(|(_, kept)| !matches!(**kept, Message::Cluster(_)));
+            }
+            ring.head += 1;
+            let number = ring.head;
+            ring.messages.push_back((number, Arc::new(message)));
+            if ring.messages.len() > self.inner.kept
+                && let Some((lost, _)) = ring.messages.pop_front()
+            {
+                ring.lost = lost;
+            }
+            number
+        };
+        self.inner.head.send_replace(head);
+    }
+
+    /// A stream that goes on after `last_event_id`, or begins now.
+    pub fn subscribe(&self, last_event_id: Option<&str>) -> Subscription {
+        let head = self.inner.head.subscribe();
+        let mut pending = VecDeque::new();
+        let place = match last_event_id.map(|id| (id, self.replay(id))) {
+            Some((id, Some((upto, missed)))) => {
+                pending.push_back(Delivery { id: Some(id.to_owned()), message: self.snapshot() });
+                pending.extend(missed);
+                upto
+            }
+            Some((id, None)) => self.gap(id.to_owned(), &mut pending),
+            None => self.fresh(&mut pending),
+        };
+        Subscription { hub: self.clone(), head, place, pending }
+    }
+
+    /// The latest events that are kept, oldest first.
+    pub fn recent_events(&self) -> Vec<Event> {
+        let events = |message: &Message| match message {
+            Message::Event(event) => Some(event.clone()),
+            _ => None,
+        };
+        self.ring().messages.iter().filter_map(|(_, message)| events(message)).collect()
+    }
+
+    fn ring(&self) -> std::sync::MutexGuard<'_, Ring> {
+        // A panic elsewhere leaves the ring whole: each change is complete before anything can panic.
+        self.inner.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn id(&self, number: u64) -> String {
+        format!("{}-{number}", self.inner.uuid)
+    }
+
+    /// What was published after an id of this hub, and the place where that ends; `None` if some of it is lost.
+    /// Views are left out: the snapshot that comes first is newer.
+    fn replay(&self, id: &str) -> Option<(u64, Vec<Delivery>)> {
+        let (uuid, number) = id.rsplit_once('-')?;
+        let place: u64 = number.parse().ok()?;
+        let ring = self.ring();
+        if uuid != self.inner.uuid || !(ring.lost..=ring.head).contains(&place) {
+            return None;
+        }
+        let missed = ring
+            .messages
+            .iter()
+            .filter(|(number, message)| *number > place && !matches!(**message, Message::Cluster(_)))
+            .map(|(number, message)| self.delivery(*number, message));
+        Some((ring.head, missed.collect()))
+    }
+
+    fn delivery(&self, number: u64, message: &Arc<Message>) -> Delivery {
+        Delivery { id: Some(self.id(number)), message: message.clone() }
+    }
+
+    fn snapshot(&self) -> Arc<Message> {
+        Arc::new(Message::Snapshot(Box::new(ClusterView::clone(&self.inner.view.borrow()))))
+    }
+
+    /// A snapshot, and the place from which it is to be continued. The place is read first: the snapshot may be
+    /// newer, and then says twice what comes next, but never older.
+    fn fresh(&self, pending: &mut VecDeque<Delivery>) -> u64 {
+        let place = self.ring().head;
+        pending.push_back(Delivery { id: Some(self.id(place)), message: self.snapshot() });
+        place
+    }
+
+    fn gap(&self, after: String, pending: &mut VecDeque<Delivery>) -> u64 {
+        pending.push_back(Delivery { id: None, message: Arc::new(Message::Gap(Gap { after })) });
+        self.fresh(pending)
+    }
+}
+
+/// One browser's stream: its place in the ring.
+pub struct Subscription {
+    hub: EventHub,
+    head: watch::Receiver<u64>,
+    place: u64,
+    pending: VecDeque<Delivery>,
+}
+
+impl Subscription {
+    /// The next message.
+    ///
+    /// # Cancellation
+    /// Safe: no message is lost.
+    pub async fn next(&mut self) -> Delivery {
+        loop {
+            if let Some(delivery) = self.pending.pop_front() {
+                return delivery;
+            }
+            self.head.borrow_and_update();
+            if !self.advance() {
+                // The hub lives as long as this subscription, so the sender can't be gone.
+                let _ = self.head.changed().await;
+            }
+        }
+    }
+
+    /// Takes the message after this place, or notices that it is lost. `false`: there is none yet.
+    fn advance(&mut self) -> bool {
+        let next = {
+            let ring = self.hub.ring();
+            if self.place >= ring.head {
+                return false;
+            }
+            let first = ring.messages.partition_point(|(number, _)| *number <= self.place);
+            let kept = self.place >= ring.lost;
+            kept.then(|| ring.messages.get(first).map(|(number, message)| (*number, message.clone()))).flatten()
+        };
+        match next {
+            Some((number, message)) => {
+                self.place = number;
+                self.pending.push_back(self.hub.delivery(number, &message));
+            }
+            None => self.place = self.hub.gap(self.hub.id(self.place), &mut self.pending),
+        }
+        true
+    }
+
+    fn into_stream(mut self) -> impl Stream<Item = Result<SseEvent, Infallible>> {
+        async_stream::stream! {
+            loop {
+                if let Some(event) = encode(self.next().await) {
+                    yield Ok(event);
+                }
+            }
+        }
+    }
+}
+
+/// As a server-sent event: its name is the variant's, its data the content.
+fn encode(delivery: Delivery) -> Option<SseEvent> {
+    let event = SseEvent::default().event(delivery.message.name());
+    let event = match delivery.id {
+        Some(id) => event.id(id),
+        None => event,
+    };
+    let event = match &*delivery.message {
+        Message::Snapshot(view) | Message::Cluster(view) => event.json_data(view),
+        Message::Event(happened) => event.json_data(happened),
+        Message::Progress(moved) => event.json_data(moved),
+        Message::Gap(gap) => event.json_data(gap),
+    };
+    event.inspect_err(|error| tracing::error!(%error, "an event can't be written as JSON")).ok()
+}
+
+/// For clients that can't set the header.
+#[derive(Deserialize)]
+pub(super) struct Resume {
+    last_event_id: Option<String>,
+}
+
+/// `GET /api/events`.
+pub(super) async fn stream(
+    State(state): State<WebState>,
+    Query(resume): Query<Resume>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let header = headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    let last = header.or(resume.last_event_id.as_deref()).filter(|id| !id.is_empty());
+    let stream = state.events.subscribe(last).into_stream();
+    let keep_alive = KeepAlive::new().interval(Duration::from_secs(15)).text("alive");
+    let mut response = Sse::new(stream).keep_alive(keep_alive).into_response();
+    // Proxies that collect a response before passing it on would hold events back.
+    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use futures::FutureExt;
+    use shared::clock::Stamp;
+    use shared::cluster::{Backlog, Health};
+    use shared::event::What;
+
+    use super::*;
+
+    fn view(clock: u64) -> Arc<ClusterView> {
+        Arc::new(ClusterView {
+            seen: Stamp { clock, pod: "pod-1".parse().unwrap() },
+            at: 0,
+            health: Health::NoMaster,
+            min_pods: 1,
+            coordinator: "embedded".into(),
+            leader: None,
+            pods: Vec::new(),
+            jobs: Vec::new(),
+            backlog: Backlog::default(),
+        })
+    }
+
+    fn hub(kept: usize) -> (watch::Sender<Arc<ClusterView>>, EventHub) {
+        let (sender, receiver) = watch::channel(view(1));
+        (sender, EventHub::with_capacity(receiver, kept))
+    }
+
+    fn event(clock: u64) -> Message {
+        let stamp = Stamp { clock, pod: "pod-1".parse().unwrap() };
+        Message::Event(Event { stamp, at: 0, what: What::GalleryChanged })
+    }
+
+    fn now(subscription: &mut Subscription) -> Vec<(Option<String>, Arc<Message>)> {
+        std::iter::from_fn(|| subscription.next().now_or_never()).map(|d| (d.id, d.message)).collect()
+    }
+
+    fn names(deliveries: &[(Option<String>, Arc<Message>)]) -> Vec<&'static str> {
+        deliveries.iter().map(|(_, message)| message.name()).collect()
+    }
+
+    #[test]
+    fn a_stream_begins_with_a_snapshot_and_goes_on_with_what_happens() {
+        let (_view, hub) = hub(8);
+        hub.publish(event(1));
+        let mut stream = hub.subscribe(None);
+        assert_eq!(names(&now(&mut stream)), ["snapshot"]);
+        hub.publish(event(2));
+        hub.publish(Message::Cluster(Box::new(ClusterView::clone(&view(2)))));
+        assert_eq!(names(&now(&mut stream)), ["event", "cluster"]);
+    }
+
+    #[test]
+    fn a_stream_that_comes_back_gets_what_it_missed_and_nothing_twice() {
+        let (_view, hub) = hub(8);
+        let mut stream = hub.subscribe(None);
+        hub.publish(event(1));
+        let last = now(&mut stream).pop().unwrap().0.unwrap();
+        for clock in 2..=4 {
+            hub.publish(event(clock));
+        }
+        hub.publish(Message::Cluster(Box::new(ClusterView::clone(&view(2)))));
+        let replayed = now(&mut hub.subscribe(Some(&last)));
+        assert_eq!(names(&replayed), ["snapshot", "event", "event", "event"]);
+        assert_eq!(replayed[0].0.as_ref(), Some(&last), "a break after the snapshot must not skip the replay");
+    }
+
+    #[test]
+    fn an_id_that_is_too_old_or_unknown_is_a_gap_with_a_fresh_snapshot() {
+        let (_view, hub) = hub(4);
+        let old = now(&mut hub.subscribe(None)).pop().unwrap().0.unwrap();
+        for clock in 0..5 {
+            hub.publish(event(clock));
+        }
+        for id in [old.as_str(), "0123-7", "nonsense", &format!("{}-99", hub.inner.uuid)] {
+            let deliveries = now(&mut hub.subscribe(Some(id)));
+            assert_eq!(names(&deliveries), ["gap", "snapshot"], "{id}");
+            assert_eq!(*deliveries[0].1, Message::Gap(Gap { after: id.to_owned() }));
+        }
+    }
+
+    #[test]
+    fn a_slow_stream_gets_a_gap_instead_of_a_queue() {
+        let (_view, hub) = hub(4);
+        let mut slow = hub.subscribe(None);
+        now(&mut slow);
+        for clock in 0..100 {
+            hub.publish(event(clock));
+        }
+        assert_eq!(names(&now(&mut slow)), ["gap", "snapshot"]);
+        hub.publish(event(101));
+        assert_eq!(names(&now(&mut slow)), ["event"]);
+        assert_eq!(hub.recent_events().len(), 4);
+    }
+
+    #[test]
+    fn replaced_views_are_neither_kept_nor_a_gap() {
+        let (_view, hub) = hub(4);
+        let mut slow = hub.subscribe(None);
+        now(&mut slow);
+        hub.publish(event(1));
+        for clock in 2..50 {
+            hub.publish(Message::Cluster(Box::new(ClusterView::clone(&view(clock)))));
+        }
+        let deliveries = now(&mut slow);
+        assert_eq!(names(&deliveries), ["event", "cluster"]);
+        assert!(matches!(&*deliveries[1].1, Message::Cluster(view) if view.seen.clock == 49));
+    }
+}

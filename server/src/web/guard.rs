@@ -1,0 +1,115 @@
+//! What every response carries, and what no request may do.
+
+use axum::extract::Request;
+use axum::http::header::{HeaderName, HeaderValue};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::problem::ApiError;
+
+/// What a page of this site may load; `nonce` is that of its inline scripts.
+pub(super) fn content_security_policy(nonce: Option<&str>) -> String {
+    let nonce = nonce.map(|nonce| format!(" 'nonce-{nonce}'")).unwrap_or_default();
+    format!(
+        "default-src 'self'; script-src 'self'{nonce} 'wasm-unsafe-eval'; img-src 'self' blob: data:; \
+         style-src 'self'; style-src-attr 'unsafe-inline'; object-src 'none'; base-uri 'none'; \
+         form-action 'self'; frame-ancestors 'none'"
+    )
+}
+
+/// Adds the security headers that a response doesn't have yet.
+pub(super) async fn harden(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    let fixed = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        // For what isn't a page: nothing in it may run, not even when it is opened by itself.
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'; sandbox"),
+    ];
+    for (name, value) in fixed {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Makes a problem of what the framework refuses by itself in plain text: a wrong method, a body that is too long.
+pub(super) async fn explain(request: Request, next: Next) -> Response {
+    const LONGEST: usize = 4 << 10;
+    let method = request.method().clone();
+    let response = next.run(request).await;
+    let status = response.status();
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let plain = kind.is_none_or(|kind| kind.starts_with("text/plain"));
+    if !(status.is_client_error() || status.is_server_error()) || !plain {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    let allowed = parts.headers.get(header::ALLOW).and_then(|allow| allow.to_str().ok());
+    let detail = match (status, allowed) {
+        (StatusCode::METHOD_NOT_ALLOWED, Some(allowed)) => {
+            format!("{method} is not possible here; possible: {}.", allowed.replace(',', ", "))
+        }
+        _ => {
+            let text = axum::body::to_bytes(body, LONGEST).await.unwrap_or_default();
+            let text = String::from_utf8_lossy(&text).trim().to_owned();
+            if text.is_empty() { status.canonical_reason().unwrap_or("It failed").to_owned() } else { text }
+        }
+    };
+    let mut explained = ApiError::new(status, detail).into_response();
+    if let Some(allow) = parts.headers.get(header::ALLOW) {
+        explained.headers_mut().insert(header::ALLOW, allow.clone());
+    }
+    explained
+}
+
+/// Refuses what another site's page sends in a visitor's name. Programs that send neither header are let through.
+pub(super) async fn same_site(request: Request, next: Next) -> Response {
+    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if safe || is_own(request.headers(), request.uri().authority().map(|authority| authority.as_str())) {
+        return next.run(request).await;
+    }
+    ApiError::new(StatusCode::FORBIDDEN, "This was sent by a page of another site; nothing was changed.")
+        .into_response()
+}
+
+fn is_own(headers: &HeaderMap, authority: Option<&str>) -> bool {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    if let Some(site) = text("sec-fetch-site") {
+        return matches!(site, "same-origin" | "none");
+    }
+    let Some(origin) = text("origin") else { return true };
+    let host = authority.or(text("host"));
+    let origin = origin.split_once("://").map(|(_, host)| host);
+    matches!((origin, host), (Some(origin), Some(host)) if origin.eq_ignore_ascii_case(host))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own(pairs: &[(&'static str, &'static str)]) -> bool {
+        let named = |(name, value): &(&'static str, &'static str)| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        is_own(&pairs.iter().map(named).collect(), None)
+    }
+
+    #[test]
+    fn programs_and_own_pages_may_write() {
+        assert!(own(&[("host", "a:3000")]));
+        assert!(own(&[("host", "a:3000"), ("origin", "http://A:3000")]));
+        assert!(own(&[("host", "a"), ("origin", "https://a"), ("sec-fetch-site", "same-origin")]));
+    }
+
+    #[test]
+    fn other_sites_may_not() {
+        for origin in ["http://a:3001", "http://evil", "null", "http://a"] {
+            assert!(!own(&[("host", "a:3000"), ("origin", origin)]), "{origin}");
+        }
+        assert!(!own(&[("host", "a"), ("origin", "https://a"), ("sec-fetch-site", "cross-site")]));
+        assert!(!own(&[("host", "a"), ("sec-fetch-site", "same-site")]));
+    }
+}

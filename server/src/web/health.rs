@@ -1,0 +1,29 @@
+//! `/healthz`: the process answers. `/readyz`: it can take uploads.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+
+use super::WebState;
+use super::problem::{ApiError, Result};
+
+/// `GET /healthz`.
+pub(super) async fn alive() -> Response {
+    ok()
+}
+
+/// `GET /readyz`: whether the catalog answers, whatever the pod's role and whether there is a master: any pod
+/// takes uploads as long as it can record them.
+pub(super) async fn ready(State(state): State<WebState>) -> Result<Response> {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    match tokio::time::timeout(PATIENCE, state.catalog.ping()).await {
+        Ok(answer) => answer.map(|()| ok()).map_err(ApiError::from),
+        Err(_) => Err(ApiError::unavailable("The catalog of images takes too long to answer.")),
+    }
+}
+
+fn ok() -> Response {
+    ([(header::CACHE_CONTROL, "no-store")], "ok\n").into_response()
+}

@@ -1,0 +1,204 @@
+//! `GET /api/images`, `GET` and `DELETE /api/images/{id}`, and further jobs on an image.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use shared::cluster::ClusterView;
+use shared::gallery::{Accepted, Image, ImageQuery, JobSummary, Page, Sort};
+use shared::id::ImageId;
+use shared::job::JobState;
+use shared::route;
+
+use super::WebState;
+use super::problem::{ApiError, Path, Query, Result};
+use super::upload::{idempotency_key, parse_recipe, taken};
+use crate::catalog::Write;
+use crate::pipeline::accept::fresh;
+
+/// The most images of a page.
+const MOST: u32 = 200;
+
+/// A query as it comes: a field left empty in a form counts as left out.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RawQuery {
+    limit: Option<String>,
+    cursor: Option<String>,
+    state: Option<String>,
+    q: Option<String>,
+    sort: Option<String>,
+}
+
+impl RawQuery {
+    fn checked(self) -> Result<ImageQuery> {
+        let given = |field: Option<String>| field.filter(|text| !text.is_empty());
+        let limit = given(self.limit).map(|text| match text.parse() {
+            Ok(limit) if (1..=MOST).contains(&limit) => Ok(limit),
+            _ => Err(ApiError::bad_request(format!("Expected a limit of 1 to {MOST}, got {text:?}."))),
+        });
+        let state = given(self.state).map(|text| text.parse::<JobState>().map_err(expected("state")));
+        let sort = given(self.sort).map(|text| match text.as_str() {
+            "newest" => Ok(Sort::Newest),
+            "oldest" => Ok(Sort::Oldest),
+            "name" => Ok(Sort::Name),
+            other => Err(expected("sort")(format!("expected newest, oldest or name, got {other:?}"))),
+        });
+        let q = given(self.q);
+        if q.as_ref().is_some_and(|q| q.chars().count() > 200) {
+            return Err(ApiError::bad_request("Expected at most 200 characters to search for."));
+        }
+        Ok(ImageQuery {
+            limit: limit.transpose()?,
+            cursor: given(self.cursor),
+            state: state.transpose()?,
+            q,
+            sort: sort.transpose()?,
+        })
+    }
+}
+
+fn expected(field: &'static str) -> impl Fn(String) -> ApiError {
+    move |sentence| ApiError::bad_request(format!("The parameter `{field}`: {sentence}."))
+}
+
+/// A page of images, with how far they are.
+pub(super) async fn page(state: &WebState, query: &ImageQuery) -> Result<Page> {
+    if query.limit.is_some_and(|limit| !(1..=MOST).contains(&limit)) {
+        return Err(ApiError::bad_request(format!("Expected a limit of 1 to {MOST}.")));
+    }
+    let mut page = state.catalog.images(query).await?;
+    let view = state.view.borrow().clone();
+    page.items.iter_mut().for_each(|image| add_progress(image, &view));
+    Ok(page)
+}
+
+/// An image, with how far it is.
+pub(super) async fn one(state: &WebState, id: &ImageId) -> Result<Image> {
+    let mut image = state.catalog.image(id).await?.ok_or_else(|| no_image(id))?;
+    add_progress(&mut image, &state.view.borrow().clone());
+    Ok(image)
+}
+
+pub(super) fn no_image(id: &ImageId) -> ApiError {
+    ApiError::not_found(format!("There is no image {id}."))
+}
+
+/// Adds to a running job how far it is: that lives in znodes, not in the catalog.
+pub(super) fn add_job_progress(job: &mut JobSummary, view: &ClusterView) {
+    if job.state == JobState::Running {
+        job.progress = view.job(&job.id).and_then(|job| job.progress());
+    }
+}
+
+fn add_progress(image: &mut Image, view: &ClusterView) {
+    image.jobs.iter_mut().for_each(|job| add_job_progress(job, view));
+    if image.state == JobState::Running {
+        image.progress = view.job(&image.job_id).and_then(|job| job.progress());
+    }
+}
+
+/// `GET /api/images`.
+pub(super) async fn list(State(state): State<WebState>, Query(query): Query<RawQuery>) -> Result<Response> {
+    Ok(live(page(&state, &query.checked()?).await?))
+}
+
+/// `GET /api/images/{id}`.
+pub(super) async fn show(State(state): State<WebState>, Path(id): Path<ImageId>) -> Result<Response> {
+    Ok(live(one(&state, &id).await?))
+}
+
+/// `DELETE /api/images/{id}`.
+pub(super) async fn delete(State(state): State<WebState>, Path(id): Path<ImageId>) -> Result<StatusCode> {
+    remove(&state, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /images/{id}/delete`: the same for a form.
+pub(super) async fn delete_form(State(state): State<WebState>, Path(id): Path<ImageId>) -> Result<Redirect> {
+    remove(&state, &id).await?;
+    Ok(Redirect::to(route::GALLERY))
+}
+
+async fn remove(state: &WebState, id: &ImageId) -> Result<()> {
+    match state.catalog.delete_image(id).await? {
+        Write::Applied => {
+            tracing::info!(image = %id, "an image is to be deleted");
+            (state.accept.doorbell)();
+            Ok(())
+        }
+        Write::NoChange | Write::NotMine => Err(no_image(id)),
+    }
+}
+
+/// `POST /api/images/{id}/retry`: queues the latest job again, if it failed.
+pub(super) async fn retry(State(state): State<WebState>, Path(id): Path<ImageId>) -> Result<Response> {
+    Ok(taken(try_again(&state, &id).await?))
+}
+
+/// `POST /images/{id}/retry`: the same for a form.
+pub(super) async fn retry_form(State(state): State<WebState>, Path(id): Path<ImageId>) -> Result<Redirect> {
+    try_again(&state, &id).await?;
+    Ok(Redirect::to(&route::image_page(&id)))
+}
+
+async fn try_again(state: &WebState, id: &ImageId) -> Result<Accepted> {
+    let image = state.catalog.image(id).await?.ok_or_else(|| no_image(id))?;
+    match state.catalog.retry(&image.job_id).await? {
+        Write::Applied => {
+            tracing::info!(image = %id, job = %image.job_id, "a failed job is tried again");
+            (state.accept.doorbell)();
+            Ok(Accepted { image_id: image.id, job_id: image.job_id, state: JobState::Queued })
+        }
+        Write::NoChange | Write::NotMine => {
+            let detail = format!("Only a failed job can be tried again; this one is {}.", image.state);
+            Err(ApiError::conflict(detail))
+        }
+    }
+}
+
+/// `POST /api/images/{id}/jobs`: another recipe, as `{"recipe":{…}}` or by itself.
+pub(super) async fn add_job(
+    State(state): State<WebState>,
+    Path(id): Path<ImageId>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response> {
+    let key = idempotency_key(&headers)?;
+    let text = std::str::from_utf8(&body).map_err(|_| ApiError::bad_request("The body isn't UTF-8 text."))?;
+    let recipe = parse_recipe(&unwrapped(text))?;
+    let added = state.catalog.add_job(&id, &fresh(), &recipe, key.as_deref()).await?;
+    let job = added.ok_or_else(|| no_image(&id))?;
+    let summary = state.catalog.job(&job).await?.ok_or_else(|| no_image(&id))?;
+    if summary.image_id != id {
+        return Err(key_reused("image"));
+    }
+    if summary.recipe != recipe {
+        return Err(key_reused("recipe"));
+    }
+    (state.accept.doorbell)();
+    Ok(taken(Accepted { image_id: id, job_id: job, state: summary.state }))
+}
+
+fn key_reused(with: &'static str) -> ApiError {
+    crate::pipeline::accept::Error::KeyReused(with).into()
+}
+
+/// The recipe's JSON, out of `{"recipe": …}` where it is wrapped.
+fn unwrapped(text: &str) -> String {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Wrapped {
+        recipe: serde_json::Value,
+    }
+    match serde_json::from_str::<Wrapped>(text) {
+        Ok(wrapped) => wrapped.recipe.to_string(),
+        Err(_) => text.to_owned(),
+    }
+}
+
+/// JSON that is true now and may not be true in a moment.
+pub(super) fn live<T: serde::Serialize>(content: T) -> Response {
+    ([(header::CACHE_CONTROL, "no-store")], Json(content)).into_response()
+}

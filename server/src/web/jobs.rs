@@ -1,0 +1,17 @@
+//! `GET /api/jobs/{id}`.
+
+use axum::extract::State;
+use axum::response::Response;
+use shared::id::JobId;
+
+use super::WebState;
+use super::images::{add_job_progress, live};
+use super::problem::{ApiError, Path, Result};
+
+/// `GET /api/jobs/{id}`: one run of one recipe, and how far it is.
+pub(super) async fn show(State(state): State<WebState>, Path(id): Path<JobId>) -> Result<Response> {
+    let job = state.catalog.job(&id).await?;
+    let mut job = job.ok_or_else(|| ApiError::not_found(format!("There is no job {id}.")))?;
+    add_job_progress(&mut job, &state.view.borrow().clone());
+    Ok(live(job))
+}

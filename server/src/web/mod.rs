@@ -1,0 +1,114 @@
+//! What a pod answers over HTTP: the API, the pages, and the events that keep them live.
+//!
+//! Every pod serves all of it. Reading needs the catalog and this pod's view of the znodes; writing needs the catalog
+//! and the store. Nothing here needs a master.
+
+mod cluster;
+mod compat;
+mod download;
+pub mod events;
+mod guard;
+mod health;
+mod images;
+mod jobs;
+mod multipart;
+mod pages;
+pub mod pods;
+pub mod problem;
+mod range;
+mod site;
+mod upload;
+mod views;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::response::IntoResponse;
+use axum::routing::{any, get, post};
+use shared::cluster::ClusterView;
+use shared::route;
+use tokio::sync::watch;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::trace::TraceLayer;
+
+pub use events::EventHub;
+pub use pods::{FaultError, Faults};
+pub use views::Renders;
+
+use crate::catalog::Catalog;
+use crate::pipeline::accept::Accept;
+use crate::pipeline::pixels::Pixels;
+use crate::store::Store;
+use problem::ApiError;
+
+/// What the handlers use. Cheap to clone.
+#[derive(Clone)]
+pub struct WebState {
+    /// Images and jobs.
+    pub catalog: Arc<dyn Catalog>,
+    /// Bytes.
+    pub store: Store,
+    /// The door for uploads; it knows the limits.
+    pub accept: Accept,
+    /// Where pictures are rendered.
+    pub pixels: Pixels,
+    /// The array as this pod sees it.
+    pub view: watch::Receiver<Arc<ClusterView>>,
+    /// Where this pod's messages come from.
+    pub events: EventHub,
+    /// Kills and starts pods, with `--allow-faults`.
+    pub faults: Option<Arc<dyn Faults>>,
+    /// Rendered pictures.
+    pub renders: Renders,
+}
+
+/// Everything that a pod answers.
+pub fn router(state: WebState) -> Router {
+    Router::new()
+        .merge(api())
+        .merge(forms())
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .merge(pages::router(state.clone()))
+        .fallback(pages::fallback)
+        .with_state(state)
+        .layer(axum::middleware::from_fn(guard::same_site))
+        .layer(axum::middleware::from_fn(guard::explain))
+        .layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| {
+            let message = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let message = message.or_else(|| panic.downcast_ref::<String>().cloned());
+            ApiError::internal(format!("a handler panicked: {}", message.unwrap_or_default())).into_response()
+        }))
+        .layer(axum::middleware::from_fn(guard::harden))
+        .layer(TraceLayer::new_for_http())
+}
+
+fn api() -> Router<WebState> {
+    let upload = post(upload::create).layer(DefaultBodyLimit::disable());
+    Router::new()
+        .route(route::API_IMAGES, upload.get(images::list))
+        .route("/api/images/{id}", get(images::show).delete(images::delete))
+        .route("/api/images/{id}/jobs", post(images::add_job))
+        .route("/api/images/{id}/retry", post(images::retry))
+        .route("/api/images/{id}/original", get(download::original))
+        .route("/api/images/{id}/result", get(download::result))
+        .route("/api/images/{id}/view", get(views::of_original))
+        .route("/api/images/{id}/result/view", get(views::of_result))
+        .route("/api/images/{id}/thumbnail", get(views::thumbnail))
+        .route("/api/jobs/{id}", get(jobs::show))
+        .route(route::API_CLUSTER, get(cluster::show))
+        .route(route::API_EVENTS, get(events::stream))
+        .route("/api/pods/{pod}/kill", post(pods::kill))
+        .route("/api/pods/{pod}/start", post(pods::start))
+        .route("/api/{*rest}", any(pages::fallback))
+}
+
+/// What pages without JavaScript and older clients send.
+fn forms() -> Router<WebState> {
+    Router::new()
+        .route("/images/{id}/delete", post(images::delete_form))
+        .route("/images/{id}/retry", post(images::retry_form))
+        .route("/upload", post(compat::upload).layer(DefaultBodyLimit::disable()))
+        .route("/download/{name}", get(compat::download))
+}

@@ -1,0 +1,162 @@
+//! Reading `multipart/form-data` without holding more of it than a chunk.
+//!
+//! The parser under axum's extractor takes from the body as long as there is something to take, and looks for the
+//! end of a part's header without a limit. So the body that it is given pauses after each chunk, and ends in an
+//! error when it has given [`HELD`] bytes of which nothing came out.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream, Bytes};
+use axum::extract::{FromRequest, Multipart, Request};
+use axum::http::{StatusCode, header};
+use futures::{Stream, StreamExt};
+
+use super::problem::{ApiError, Result};
+
+/// Bytes that the parser may hold at once.
+const HELD: usize = 1 << 20;
+
+/// How long a client may send nothing.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// The fields of a form, one after the other.
+pub(super) struct Form {
+    multipart: Multipart,
+    held: Arc<AtomicUsize>,
+}
+
+/// A field that is being read.
+pub(super) struct Field<'a> {
+    field: axum::extract::multipart::Field<'a>,
+    held: Arc<AtomicUsize>,
+}
+
+impl Form {
+    /// The form that a request carries. Its route must have no limit of its own (`DefaultBodyLimit::disable`).
+    ///
+    /// # Errors
+    /// 415 if it carries something else, 400 if it names no boundary.
+    pub(super) async fn new(request: Request) -> Result<Self> {
+        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
+        if !kind.trim_start().to_ascii_lowercase().starts_with("multipart/form-data") {
+            let detail = format!("Expected a body of type multipart/form-data with the field `image`, got {kind:?}.");
+            return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+        }
+        let held = Arc::new(AtomicUsize::new(0));
+        let (parts, body) = request.into_parts();
+        let body = Body::from_stream(paced(body.into_data_stream(), held.clone()));
+        let multipart = Multipart::from_request(Request::from_parts(parts, body), &()).await;
+        let multipart = multipart.map_err(|rejection| ApiError::bad_request(rejection.body_text()))?;
+        Ok(Self { multipart, held })
+    }
+
+    /// The next field; `None` after the last.
+    ///
+    /// # Errors
+    /// 400 if the form is malformed or ends early, 408 if nothing comes any more.
+    pub(super) async fn next(&mut self) -> Result<Option<Field<'_>>> {
+        let held = self.held.clone();
+        let field = in_time(self.multipart.next_field()).await?;
+        held.store(0, Ordering::Relaxed);
+        Ok(field.map(|field| Field { field, held }))
+    }
+
+    /// Reads what still comes and drops it, so that a client that sends first and reads later sees the answer.
+    /// Gives up after some time or bytes.
+    pub(super) async fn drain(&mut self) {
+        const PATIENCE: Duration = Duration::from_secs(5);
+        const BYTES: usize = 64 << 20;
+        let rest = async {
+            let mut seen = 0;
+            while let Ok(Some(mut field)) = self.next().await {
+                while let Ok(Some(chunk)) = field.chunk().await {
+                    seen += chunk.len();
+                    if seen > BYTES {
+                        return;
+                    }
+                }
+            }
+        };
+        // Out of patience: the connection is closed with the answer, which then may not be read.
+        let _ = tokio::time::timeout(PATIENCE, rest).await;
+    }
+}
+
+impl Field<'_> {
+    /// Its name; empty if it has none.
+    pub(super) fn name(&self) -> &str {
+        self.field.name().unwrap_or_default()
+    }
+
+    /// The name of the file in it.
+    pub(super) fn file_name(&self) -> Option<&str> {
+        self.field.file_name()
+    }
+
+    /// Some more of its content; `None` at its end.
+    ///
+    /// # Errors
+    /// As [`Form::next`].
+    pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        let chunk = in_time(self.field.chunk()).await?;
+        self.held.store(0, Ordering::Relaxed);
+        Ok(chunk)
+    }
+
+    /// All of its content, as text of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// 413 if it is longer, 400 if it isn't UTF-8, and as [`Form::next`].
+    pub(super) async fn text(mut self, limit: usize) -> Result<String> {
+        let mut bytes = Vec::new();
+        while let Some(chunk) = self.chunk().await? {
+            if bytes.len() + chunk.len() > limit {
+                let detail = format!("The field `{}` is longer than {limit} bytes.", self.name());
+                return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        String::from_utf8(bytes)
+            .map_err(|_| ApiError::bad_request(format!("The field `{}` isn't UTF-8 text.", self.name())))
+    }
+}
+
+async fn in_time<T>(
+    read: impl Future<Output = Result<T, axum::extract::multipart::MultipartError>>,
+) -> Result<T, ApiError> {
+    match tokio::time::timeout(SILENCE, read).await {
+        Ok(read) => read.map_err(|error| malformed(&error)),
+        Err(_) => {
+            let detail = format!("Nothing came for {} seconds; send it again.", SILENCE.as_secs());
+            Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, detail))
+        }
+    }
+}
+
+fn malformed(error: &axum::extract::multipart::MultipartError) -> ApiError {
+    ApiError::bad_request(format!("The form ends early or is malformed: {}.", error.body_text()))
+}
+
+/// The body, pausing after each chunk.
+fn paced(mut body: BodyDataStream, held: Arc<AtomicUsize>) -> impl Stream<Item = Result<Bytes, axum::BoxError>> {
+    let mut pause = false;
+    futures::stream::poll_fn(move |cx| {
+        if std::mem::take(&mut pause) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        body.poll_next_unpin(cx).map(|next| {
+            pause = true;
+            next.map(|chunk| {
+                let chunk = chunk?;
+                if held.fetch_add(chunk.len(), Ordering::Relaxed) > HELD {
+                    return Err("a part's header is too long".into());
+                }
+                Ok(chunk)
+            })
+        })
+    })
+}

@@ -1,0 +1,123 @@
+//! Errors of the API: RFC 9457 problem details, and nothing of the inside.
+
+use axum::Json;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use shared::error::{PROBLEM_JSON, Problem};
+
+use crate::catalog;
+use crate::pipeline::pixels;
+
+/// What a handler answers when it can't do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiError {
+    problem: Problem,
+    retry_after: Option<u32>,
+}
+
+/// What handlers give.
+pub type Result<T, E = ApiError> = std::result::Result<T, E>;
+
+/// Seconds after which a client may try again what a part of the array couldn't do just now.
+const RETRY_AFTER: u32 = 2;
+
+impl ApiError {
+    /// A problem whose title is the status' own name; `detail` is a sentence for the person.
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        let title = status.canonical_reason().unwrap_or("Error");
+        Self { problem: Problem::new(status.as_u16(), title, detail), retry_after: None }
+    }
+
+    /// 400: what was sent isn't what is expected.
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// 404: there is no such thing.
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    /// 409: it is there, in a state in which this can't be done.
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, detail)
+    }
+
+    /// 503 with `Retry-After`.
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        Self { retry_after: Some(RETRY_AFTER), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+    }
+
+    /// 500; the cause is logged and not told.
+    pub fn internal(cause: impl std::fmt::Display) -> Self {
+        tracing::error!(%cause, "a request failed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on the server; its log says what.")
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// The problem as the client gets it.
+    pub fn problem(&self) -> &Problem {
+        &self.problem
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let mut response = (status, Json(self.problem)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl From<catalog::Error> for ApiError {
+    fn from(error: catalog::Error) -> Self {
+        match error {
+            catalog::Error::Invalid(sentence) => Self::bad_request(sentence),
+            catalog::Error::Unavailable(cause) => {
+                tracing::warn!(%cause, "the catalog didn't answer");
+                Self::unavailable("The catalog of images doesn't answer just now; try again in a moment.")
+            }
+        }
+    }
+}
+
+impl From<pixels::Error> for ApiError {
+    fn from(error: pixels::Error) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl From<QueryRejection> for ApiError {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::new(rejection.status(), rejection.body_text())
+    }
+}
+
+impl From<PathRejection> for ApiError {
+    fn from(rejection: PathRejection) -> Self {
+        // An id that can't be an id names nothing.
+        let status = if rejection.status().is_client_error() { StatusCode::NOT_FOUND } else { rejection.status() };
+        Self::new(status, rejection.body_text())
+    }
+}
+
+/// `axum::extract::Path` whose rejection is a problem.
+#[derive(axum::extract::FromRequestParts)]
+#[from_request(via(axum::extract::Path), rejection(ApiError))]
+pub struct Path<T>(pub T);
+
+/// `axum::extract::Query` whose rejection is a problem.
+#[derive(axum::extract::FromRequestParts)]
+#[from_request(via(axum::extract::Query), rejection(ApiError))]
+pub struct Query<T>(pub T);

@@ -1,0 +1,129 @@
+//! The site's files (scripts, styles, WebAssembly), embedded in a release, read from the disk in development.
+
+use std::borrow::Cow;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use rust_embed::{EmbeddedFile, RustEmbed};
+
+use super::range::if_none_match;
+
+#[derive(RustEmbed)]
+#[folder = "$CARGO_MANIFEST_DIR/../target/site"]
+struct Site;
+
+/// The file at a path of the site, in brotli where the client takes it; `None` if there is none.
+pub(super) fn file(path: &str, headers: &HeaderMap) -> Option<Response> {
+    let name = path.trim_start_matches('/');
+    let plain = |name: &str| !name.is_empty() && !name.ends_with(".br") && !name.split('/').any(|part| part == "..");
+    if !plain(name) {
+        return None;
+    }
+    let compressed = takes_brotli(headers).then(|| Site::get(&format!("{name}.br"))).flatten();
+    let encoding = compressed.is_some().then_some("br");
+    let file = match compressed {
+        Some(file) => file,
+        None => Site::get(name)?,
+    };
+    Some(serve(name, file, encoding, headers))
+}
+
+fn serve(name: &str, file: EmbeddedFile, encoding: Option<&'static str>, headers: &HeaderMap) -> Response {
+    let etag = etag(&file);
+    let mut response = if if_none_match(headers, &etag) {
+        axum::http::StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        let body = match file.data {
+            Cow::Borrowed(bytes) => Body::from(bytes),
+            Cow::Owned(bytes) => Body::from(bytes),
+        };
+        let mut response = Response::new(body);
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(name)));
+        if let Some(encoding) = encoding {
+            response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
+        }
+        response
+    };
+    let cache = if is_hashed(name) { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let fields = response.headers_mut();
+    fields.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    fields.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if let Ok(etag) = HeaderValue::from_str(&etag) {
+        fields.insert(header::ETAG, etag);
+    }
+    response
+}
+
+fn etag(file: &EmbeddedFile) -> String {
+    let hash = file.metadata.sha256_hash();
+    let digits: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    format!("\"{digits}\"")
+}
+
+fn takes_brotli(headers: &HeaderMap) -> bool {
+    let refused =
+        |parameters: &str| matches!(parameters.trim().strip_prefix("q="), Some("0" | "0.0" | "0.00" | "0.000"));
+    headers
+        .get_all(header::ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|coding| coding.split_once(';').unwrap_or((coding, "")))
+        .any(|(coding, parameters)| coding.trim().eq_ignore_ascii_case("br") && !refused(parameters))
+}
+
+/// Whether a name carries a hash of the content (`app.0f3a91c2.js`), so that the content under it never changes.
+fn is_hashed(name: &str) -> bool {
+    let hash = |part: &str| part.len() >= 8 && part.bytes().all(|b| b.is_ascii_hexdigit());
+    let file = name.rsplit('/').next().unwrap_or(name);
+    let parts: Vec<&str> = file.split('.').collect();
+    parts.len() > 2 && parts[1..parts.len() - 1].iter().any(|part| hash(part))
+}
+
+fn media_type(name: &str) -> &'static str {
+    match name.rsplit('.').next().unwrap_or_default() {
+        "js" | "mjs" => "text/javascript; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "html" => "text/html; charset=utf-8",
+        "json" | "map" => "application/json",
+        "webmanifest" => "application/manifest+json",
+        "wasm" => "application/wasm",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "ico" => "image/x-icon",
+        "woff2" => "font/woff2",
+        "txt" => "text/plain; charset=utf-8",
+        _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_with_a_hash_are_kept_for_long() {
+        assert!(is_hashed("pkg/app.0f3a91c2.js"));
+        for name in ["pkg/evenlight.js", "pkg/evenlight.wasm", "theme.min.js", "deadbeef.js"] {
+            assert!(!is_hashed(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn brotli_is_sent_to_those_who_take_it() {
+        let takes = |value: &'static str| {
+            takes_brotli(&[(header::ACCEPT_ENCODING, HeaderValue::from_static(value))].into_iter().collect())
+        };
+        assert!(takes("gzip, deflate, br") && takes("br;q=0.5"));
+        assert!(!takes("gzip") && !takes("br;q=0, gzip"));
+    }
+
+    #[test]
+    fn nothing_outside_the_site_is_served() {
+        for path in ["/", "/../Cargo.toml", "/pkg/../../x", "/pkg/evenlight.js.br"] {
+            assert!(file(path, &HeaderMap::new()).is_none(), "{path}");
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! `POST /api/images`: an image, in a form, streamed to the door of [`accept`].
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use shared::equalize::Recipe;
+use shared::gallery::Accepted;
+use shared::route;
+
+use super::WebState;
+use super::multipart::{Field, Form};
+use super::problem::{ApiError, Result};
+use crate::pipeline::accept::{self, Offer, Upload};
+
+/// The longest recipe that is read, in bytes.
+const RECIPE_BYTES: usize = 16 << 10;
+
+/// How many images one form may carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Images {
+    /// A program sends one and gets its ids.
+    One,
+    /// A person without JavaScript may choose several.
+    Many,
+}
+
+/// `POST /api/images`: 202 with the ids; a browser's own form is led back to the pages.
+pub(super) async fn create(State(state): State<WebState>, request: Request) -> Response {
+    if prefers_html(request.headers()) {
+        return match receive(&state, request, Images::Many).await.as_deref() {
+            Ok([one]) => Redirect::to(&route::image_page(&one.image_id)).into_response(),
+            Ok(_) => Redirect::to(route::GALLERY).into_response(),
+            Err(error) => error_page(error),
+        };
+    }
+    match receive(&state, request, Images::One).await.map(|accepted| accepted.into_iter().next()) {
+        Ok(Some(accepted)) => taken(accepted),
+        Ok(None) => missing_image().into_response(),
+        Err(error) => error.into_response(),
+    }
+}
+
+/// 202, with where to look.
+pub(super) fn taken(accepted: Accepted) -> Response {
+    let headers = [(header::LOCATION, route::image(&accepted.image_id)), (header::CACHE_CONTROL, "no-store".into())];
+    (StatusCode::ACCEPTED, headers, Json(accepted)).into_response()
+}
+
+/// Takes the images of a form; at least one.
+pub(super) async fn receive(state: &WebState, request: Request, images: Images) -> Result<Vec<Accepted>> {
+    let key = idempotency_key(request.headers())?;
+    let most = state.accept.max_upload_bytes;
+    if content_length(request.headers()).is_some_and(|length| length > most.saturating_add(1 << 20)) {
+        return Err(accept::Error::TooLarge(most).into());
+    }
+    let mut form = Form::new(request).await?;
+    let received = read(state, &mut form, key, images).await;
+    if received.is_err() {
+        form.drain().await;
+    }
+    received
+}
+
+async fn read(state: &WebState, form: &mut Form, key: Option<String>, images: Images) -> Result<Vec<Accepted>> {
+    let mut recipe = None;
+    let mut accepted = Vec::new();
+    let mut pending: Option<Upload> = None;
+    while let Some(field) = form.next().await? {
+        match field.name() {
+            "recipe" if pending.is_some() => {
+                return Err(ApiError::bad_request("The field `recipe` must come before the field `image`."));
+            }
+            "recipe" if recipe.is_some() => {
+                return Err(ApiError::bad_request("There is more than one field `recipe`."));
+            }
+            "recipe" => recipe = Some(parse_recipe(&field.text(RECIPE_BYTES).await?)?),
+            "image" if pending.is_some() && images == Images::One => {
+                return Err(ApiError::bad_request("There is more than one field `image`; send one image a request."));
+            }
+            "image" => {
+                if let Some(upload) = pending.take() {
+                    accepted.push(upload.finish().await?);
+                }
+                let key = key.clone().filter(|_| accepted.is_empty());
+                pending = Some(stream(state, field, recipe.unwrap_or_default(), key).await?);
+            }
+            other => {
+                let detail = format!("Expected the fields `recipe` (optional) and `image`, got {other:?}.");
+                return Err(ApiError::bad_request(detail));
+            }
+        }
+    }
+    accepted.push(pending.ok_or_else(missing_image)?.finish().await?);
+    Ok(accepted)
+}
+
+async fn stream(state: &WebState, mut field: Field<'_>, recipe: Recipe, key: Option<String>) -> Result<Upload> {
+    let offer = Offer { name: file_name(field.file_name()), recipe, idempotency_key: key };
+    let mut upload = state.accept.begin(offer).await?;
+    while let Some(bytes) = field.chunk().await? {
+        upload.append(upload.offset(), bytes).await?;
+    }
+    Ok(upload)
+}
+
+/// A recipe from JSON. An object without `method` is the default method's.
+pub(super) fn parse_recipe(json: &str) -> Result<Recipe> {
+    let wrong = |error: serde_json::Error| ApiError::bad_request(format!("The recipe can't be used: {error}."));
+    let mut value: serde_json::Value = serde_json::from_str(json).map_err(wrong)?;
+    if let Some(fields) = value.as_object_mut() {
+        fields.entry("method").or_insert_with(|| "global".into());
+    }
+    serde_json::from_value(value).map_err(wrong)
+}
+
+/// The `Idempotency-Key`, if there is one.
+///
+/// # Errors
+/// 400 if it isn't 1 to 255 visible ASCII characters.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
+    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+    match key.to_str() {
+        Ok(key) if (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic() || b == b' ') => {
+            Ok(Some(key.to_owned()))
+        }
+        _ => Err(ApiError::bad_request("Expected an Idempotency-Key of 1 to 255 visible ASCII characters.")),
+    }
+}
+
+/// Whether the client shows pages rather than reading JSON: a browser that navigates.
+pub(super) fn prefers_html(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    accept.split([',', ';']).next().is_some_and(|first| first.trim().eq_ignore_ascii_case("text/html"))
+}
+
+/// The part of a name after the last separator, without what could deceive or break a line; `image` if nothing is left.
+pub(super) fn file_name(sent: Option<&str>) -> String {
+    const LONGEST: usize = 200;
+    let deceives = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let last = sent.unwrap_or_default().rsplit(['/', '\\']).next().unwrap_or_default();
+    let clean: String = last.chars().filter(|c| !c.is_control() && !deceives(*c)).collect();
+    let clean = clean.trim().trim_start_matches('.');
+    if clean.is_empty() {
+        return "image".to_owned();
+    }
+    let (stem, extension) = clean.rsplit_once('.').filter(|(_, e)| e.len() <= 8).unwrap_or((clean, ""));
+    if clean.len() <= LONGEST {
+        return clean.to_owned();
+    }
+    let mut end = LONGEST;
+    while !stem.is_char_boundary(end.min(stem.len())) {
+        end -= 1;
+    }
+    let stem = &stem[..end.min(stem.len())];
+    if extension.is_empty() { stem.to_owned() } else { format!("{stem}.{extension}") }
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn missing_image() -> ApiError {
+    ApiError::bad_request("Expected an image in the field `image`; there is none.")
+}
+
+/// An error for a person whose browser sent a form by itself.
+fn error_page(error: &ApiError) -> Response {
+    let problem = error.problem();
+    let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let page = format!(
+        "<!DOCTYPE html><html lang=\"en\"><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <title>{title} · Evenlight</title><link rel=\"stylesheet\" href=\"/pkg/evenlight.css\">\
+         <main><h1>{title}</h1><p>{detail}</p><p><a href=\"{gallery}\">Back to the gallery</a></p></main></html>",
+        title = escape(&problem.title),
+        detail = escape(&problem.to_string()),
+        gallery = route::GALLERY,
+    );
+    let policy = super::guard::content_security_policy(None);
+    (error.status(), [(header::CONTENT_SECURITY_POLICY, policy)], Html(page)).into_response()
+}
+
+impl From<accept::Error> for ApiError {
+    fn from(error: accept::Error) -> Self {
+        use accept::Error;
+        let sentence = error.to_string();
+        match error {
+            Error::Empty => ApiError::bad_request(sentence),
+            Error::NotAnImage => ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence),
+            Error::TooLarge(_) => ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, sentence),
+            Error::Refused(_) | Error::KeyReused(_) => ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, sentence),
+            Error::Deleted | Error::TakenOver | Error::Abandoned | Error::Offset { .. } => ApiError::conflict(sentence),
+            Error::Full => ApiError::new(StatusCode::INSUFFICIENT_STORAGE, sentence),
+            Error::Store(error) => error.into(),
+            Error::Catalog(error) => error.into(),
+            Error::Pixels(error) => error.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use shared::equalize::Color;
+
+    use super::*;
+
+    #[test]
+    fn a_files_name_is_its_last_part_without_tricks() {
+        let cases = [
+            (Some("moon.png"), "moon.png"),
+            (Some("C:\\photos\\moon.png"), "moon.png"),
+            (Some("../../etc/passwd"), "passwd"),
+            (Some("a\u{202e}gnp.exe\r\n"), "agnp.exe"),
+            (Some("Mond über Köln.TIF"), "Mond über Köln.TIF"),
+            (Some(".."), "image"),
+            (Some("  "), "image"),
+            (None, "image"),
+        ];
+        for (sent, kept) in cases {
+            assert_eq!(file_name(sent), kept, "{sent:?}");
+        }
+        let long = file_name(Some(&format!("{}.png", "ü".repeat(500))));
+        assert!(long.len() <= 210 && long.ends_with("ü.png"));
+    }
+
+    #[test]
+    fn a_recipe_has_defaults_and_says_what_it_expects() {
+        assert_eq!(parse_recipe("{}").unwrap(), Recipe::default());
+        assert_eq!(parse_recipe(r#"{"method":"global"}"#).unwrap(), Recipe::default());
+        assert_eq!(parse_recipe(r#"{"color":"hsv"}"#).unwrap(), Recipe::Global { color: Color::Hsv });
+        for (wrong, expected) in [
+            (r#"{"method":"magic"}"#, "`global`"),
+            (r#"{"method":"global","colour":"hsv"}"#, "`color`"),
+            (r#"{"color":"sepia"}"#, "`luma`"),
+            ("nonsense", "line 1"),
+        ] {
+            let sentence = parse_recipe(wrong).unwrap_err().problem().to_string();
+            assert!(sentence.contains(expected), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn only_a_browser_that_navigates_gets_pages() {
+        let prefers = |accept: &'static str| {
+            prefers_html(&[(header::ACCEPT, axum::http::HeaderValue::from_static(accept))].into_iter().collect())
+        };
+        assert!(prefers("text/html,application/xhtml+xml,*/*;q=0.8"));
+        assert!(!prefers("*/*") && !prefers("application/json, text/html"));
+    }
+}

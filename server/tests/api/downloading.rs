@@ -1,0 +1,99 @@
+//! Originals, results, and pictures of both.
+
+use crate::harness::{Server, sample, sha256};
+
+#[tokio::test]
+async fn an_original_comes_back_whole_or_in_ranges() {
+    let server = Server::new().await;
+    let moon = sample("moon.png");
+    let (image, _) = server.upload("Mond \u{e4}.png", &moon).await;
+    let path = format!("/api/images/{image}/original");
+    let whole = server.get(&path).await;
+    assert_eq!((whole.status.as_u16(), whole.body.len()), (200, moon.len()));
+    assert_eq!(whole.body, moon);
+    let etag = format!("\"{}\"", sha256(&moon));
+    assert_eq!(whole.header("etag"), etag);
+    assert_eq!(whole.header("content-type"), "image/png");
+    assert_eq!(whole.header("content-length"), moon.len().to_string());
+    assert_eq!(whole.header("accept-ranges"), "bytes");
+    assert!(whole.header("content-disposition").contains("filename*=UTF-8''Mond%20%C3%A4.png"));
+    assert!(whole.header("cache-control").contains("immutable"));
+
+    let part = server.get_with(&path, &[("range", "bytes=10-19")]).await;
+    assert_eq!((part.status.as_u16(), &part.body[..]), (206, &moon[10..20]));
+    assert_eq!(part.header("content-range"), format!("bytes 10-19/{}", moon.len()));
+    assert_eq!(part.header("content-length"), "10");
+    let tail = server.get_with(&path, &[("range", "bytes=-7"), ("if-range", &etag)]).await;
+    assert_eq!((tail.status.as_u16(), &tail.body[..]), (206, &moon[moon.len() - 7..]));
+    let stale = server.get_with(&path, &[("range", "bytes=-7"), ("if-range", "\"old\"")]).await;
+    assert_eq!((stale.status.as_u16(), stale.body.len()), (200, moon.len()));
+    let beyond = server.get_with(&path, &[("range", "bytes=99999999-")]).await;
+    assert!(beyond.problem(416).contains("outside"));
+    assert_eq!(beyond.header("content-range"), format!("bytes */{}", moon.len()));
+
+    let known = server.get_with(&path, &[("if-none-match", &etag)]).await;
+    assert_eq!((known.status.as_u16(), known.body.len()), (304, 0));
+    assert_eq!(known.header("etag"), etag);
+    let head = server.call("HEAD", &path, &[], "").await;
+    assert_eq!((head.status.as_u16(), head.body.len()), (200, 0));
+    assert_eq!(head.header("content-length"), moon.len().to_string());
+}
+
+#[tokio::test]
+async fn each_job_has_its_result_and_the_latest_is_the_images() {
+    let server = Server::new().await;
+    let (image, first) = server.upload("moon.png", &sample("moon.png")).await;
+    let path = format!("/api/images/{image}/result");
+    assert!(server.get(&path).await.problem(404).contains("no such result"));
+    server.finish(&image, &first, b"first").await;
+    let added = server.call("POST", &format!("/api/images/{image}/jobs"), &[], r#"{"color":"gray"}"#).await;
+    let second = crate::harness::ids(&added).1;
+    assert_eq!(server.get(&path).await.body, "first", "the finished one while the other waits");
+    server.get(&format!("{path}?job={second}")).await.problem(404);
+    server.finish(&image, &second, b"second").await;
+    let latest = server.get(&path).await;
+    assert_eq!(latest.body, "second");
+    assert!(latest.header("content-disposition").contains("moon-equalized.png"));
+    assert_eq!(latest.header("cache-control"), "private, no-cache");
+    let chosen = server.get(&format!("{path}?job={first}")).await;
+    assert_eq!(chosen.body, "first");
+    assert!(chosen.header("cache-control").contains("immutable"));
+    server.get(&format!("{path}?job=../x")).await.problem(400);
+}
+
+#[tokio::test]
+async fn a_browser_gets_pictures_it_can_show() {
+    let server = Server::new().await;
+    let coffee = sample("coffee.png");
+    let (image, job) = server.upload("coffee.png", &coffee).await;
+    let small = server.get(&format!("/api/images/{image}/thumbnail")).await;
+    assert_eq!(small.status, 200, "{}", String::from_utf8_lossy(&small.body));
+    assert!(small.header("content-type").starts_with("image/"));
+    assert_eq!(small.header("cache-control"), "private, no-cache", "its result will replace it");
+    let view = server.get(&format!("/api/images/{image}/view")).await;
+    assert_eq!(view.status, 200);
+    assert!(view.body.len() > small.body.len());
+    server.get(&format!("/api/images/{image}/result/view")).await.problem(404);
+
+    let moon = sample("moon.png");
+    server.finish(&image, &job, &moon).await;
+    let path = format!("/api/images/{image}/thumbnail?job={job}");
+    let of_result = server.get(&path).await;
+    assert_ne!(of_result.body, small.body);
+    assert!(of_result.header("cache-control").contains("immutable"));
+    let etag = of_result.header("etag").to_owned();
+    assert_eq!(server.get_with(&path, &[("if-none-match", &etag)]).await.status, 304);
+    let part = server.get_with(&path, &[("range", "bytes=2-5")]).await;
+    assert_eq!((part.status.as_u16(), &part.body[..]), (206, &of_result.body[2..6]));
+    server.get_with(&path, &[("range", "bytes=99999999-")]).await.problem(416);
+    assert_eq!(server.get(&format!("/api/images/{image}/result/view")).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_image_whose_pixels_are_torn_has_a_sentence_instead_of_a_picture() {
+    let server = Server::new().await;
+    let moon = sample("moon.png");
+    let (image, _) = server.upload("torn.png", &moon[..moon.len() / 2]).await;
+    let sentence = server.get(&format!("/api/images/{image}/thumbnail")).await.problem(422);
+    assert!(sentence.ends_with('.'), "{sentence}");
+}

@@ -1,0 +1,11 @@
+//! The HTTP API over a local store and SQLite, without any pod: what is accepted waits.
+#![allow(clippy::unwrap_used)]
+
+mod accepting;
+mod bad_input;
+mod downloading;
+mod guarding;
+mod harness;
+mod listing;
+mod live;
+mod managing;

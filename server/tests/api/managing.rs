@@ -1,0 +1,99 @@
+//! Deleting, trying again, killing pods, and whether the server is well.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use server::web::{FaultError, Faults};
+use shared::id::PodName;
+
+use crate::harness::{Server, sample};
+
+const NOBODY: &str = "0123456789abcdef0123456789abcdef";
+
+#[tokio::test]
+async fn a_deleted_image_is_gone_for_everyone() {
+    let server = Server::new().await;
+    let (image, job) = server.upload("moon.png", &sample("moon.png")).await;
+    let path = format!("/api/images/{image}");
+    assert_eq!(server.call("DELETE", &path, &[], "").await.status, 204);
+    for gone in [path.clone(), format!("{path}/original"), format!("{path}/thumbnail")] {
+        server.get(&gone).await.problem(404);
+    }
+    assert!(server.get("/api/images").await.json()["items"].as_array().unwrap().is_empty());
+    assert!(server.catalog.queued(10, 0, u64::MAX).await.unwrap().iter().all(|row| row.job != job));
+    server.call("DELETE", &path, &[], "").await.problem(404);
+}
+
+#[tokio::test]
+async fn only_a_failed_job_can_be_tried_again() {
+    let server = Server::new().await;
+    let (image, job) = server.upload("moon.png", &sample("moon.png")).await;
+    let path = format!("/api/images/{image}/retry");
+    assert!(server.call("POST", &path, &[], "").await.problem(409).contains("queued"));
+    server.fail(&job, "The file ends early.").await;
+    let shown = server.get(&format!("/api/images/{image}")).await.json();
+    assert_eq!((&shown["state"], &shown["reason"]), (&"failed".into(), &"The file ends early.".into()));
+    let again = server.call("POST", &path, &[], "").await;
+    assert_eq!((again.status.as_u16(), &again.json()["state"]), (202, &"queued".into()));
+    server.call("POST", &format!("/api/images/{NOBODY}/retry"), &[], "").await.problem(404);
+}
+
+#[tokio::test]
+async fn forms_without_scripts_delete_and_try_again() {
+    let server = Server::new().await;
+    let (image, job) = server.upload("moon.png", &sample("moon.png")).await;
+    server.fail(&job, "Torn.").await;
+    let again = server.call("POST", &format!("/images/{image}/retry"), &[], "").await;
+    assert_eq!((again.status.as_u16(), again.header("location")), (303, format!("/images/{image}").as_str()));
+    let gone = server.call("POST", &format!("/images/{image}/delete"), &[], "").await;
+    assert_eq!((gone.status.as_u16(), gone.header("location")), (303, "/"));
+}
+
+/// Two pods, the first of which can be killed once.
+#[derive(Default)]
+struct Pods(Mutex<bool>);
+
+#[async_trait]
+impl Faults for Pods {
+    async fn kill(&self, pod: &PodName) -> Result<(), FaultError> {
+        if pod.as_str() != "pod-1" {
+            return Err(FaultError::Unknown(pod.clone()));
+        }
+        let mut dead = self.0.lock().unwrap();
+        if std::mem::replace(&mut *dead, true) { Err(FaultError::Dead(pod.clone())) } else { Ok(()) }
+    }
+
+    async fn start(&self, pod: &PodName) -> Result<(), FaultError> {
+        let mut dead = self.0.lock().unwrap();
+        if std::mem::replace(&mut *dead, false) { Ok(()) } else { Err(FaultError::Alive(pod.clone())) }
+    }
+}
+
+#[tokio::test]
+async fn pods_are_killed_only_where_faults_are_allowed() {
+    let server = Server::new().await;
+    for what in ["kill", "start"] {
+        let sentence = server.call("POST", &format!("/api/pods/pod-1/{what}"), &[], "").await.problem(403);
+        assert!(sentence.contains("--allow-faults"));
+    }
+}
+
+#[tokio::test]
+async fn a_pod_is_killed_and_started_once() {
+    let server = Server::with_faults(Some(Arc::new(Pods::default()))).await;
+    let post = |path: &'static str| server.call("POST", path, &[], "");
+    post("/api/pods/pod-1/start").await.problem(409);
+    assert_eq!(post("/api/pods/pod-1/kill").await.status, 204);
+    post("/api/pods/pod-1/kill").await.problem(409);
+    assert_eq!(post("/api/pods/pod-1/start").await.status, 204);
+    post("/api/pods/pod-9/kill").await.problem(404);
+    post("/api/pods/NOT_A_POD/kill").await.problem(404);
+}
+
+#[tokio::test]
+async fn a_server_with_its_catalog_is_ready_though_nobody_leads() {
+    let server = Server::new().await;
+    assert_eq!(server.get("/healthz").await.status, 200);
+    assert_eq!(server.get("/readyz").await.status, 200);
+    assert_eq!(server.get("/api/cluster").await.json()["health"], "no-master");
+}

@@ -1,0 +1,110 @@
+//! JPEG, after ITU-T T.81: baseline and progressive, gray and YCbCr.
+
+mod segments;
+
+use std::io::{Read, Seek, SeekFrom};
+
+use zune_core::bytestream::ZCursor;
+use zune_core::colorspace::ColorSpace;
+use zune_core::options::DecoderOptions;
+use zune_jpeg::JpegDecoder;
+
+pub use segments::{Component, Header, Segment, header};
+
+use super::{Error, Limits, Result, blame, damaged, exif, refuse, truncated};
+use crate::job::{Format, ImageInfo};
+use crate::pixels::{Depth, Layout};
+
+/// The frames of T.81, table B.1, that can be read.
+const BASELINE: u8 = 0xc0;
+const EXTENDED: u8 = 0xc1;
+const PROGRESSIVE: u8 = 0xc2;
+
+/// What a JPEG file's header says.
+pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result<ImageInfo> {
+    let header = header(source)?;
+    if header.height == 0 {
+        return refuse("This JPEG tells its height only at its end (DNL), which can't be read yet.");
+    }
+    limits.size(header.width.into(), header.height.into())?;
+    let layout = layout(&header)?;
+    let orientation = header.exif().map_or(1, exif::orientation);
+    let info = ImageInfo {
+        format: Format::Jpeg,
+        width: header.width.into(),
+        height: header.height.into(),
+        layout,
+        depth: Depth::Eight,
+        orientation,
+        unit_rows: 8 * u32::from(header.sampling()?.1),
+        regions: false,
+        whole_decode: true,
+    };
+    let end = source.seek(SeekFrom::End(0))?;
+    let coefficients = if header.frame == PROGRESSIVE { 2 * info.raw_bytes() } else { 0 };
+    limits.whole("A JPEG", &info, end + info.raw_bytes() + coefficients)?;
+    // Each block of 8 × 8 takes at least a bit.
+    let blocks = u64::from(info.width.div_ceil(8)) * u64::from(info.height.div_ceil(8));
+    if blocks > 8 * end.saturating_sub(header.scan_offset) {
+        return Err(truncated(Format::Jpeg));
+    }
+    Ok(info)
+}
+
+fn layout(header: &Header) -> Result<Layout> {
+    match header.frame {
+        BASELINE | EXTENDED | PROGRESSIVE => {}
+        0xc3 | 0xc7 | 0xcb | 0xcf => return refuse("This is a lossless JPEG, which can't be kept yet."),
+        0xc9 | 0xca => return refuse("This JPEG uses arithmetic coding, which can't be read yet."),
+        0xf7 => return refuse("This is a JPEG-LS image, which can't be read yet."),
+        _ => return refuse("This is a hierarchical JPEG, which can't be read yet."),
+    }
+    if header.precision != 8 {
+        return refuse(format!("This JPEG has {} bits a sample; only 8 can be kept yet.", header.precision));
+    }
+    let ids: Vec<u8> = header.components.iter().map(|component| component.id).collect();
+    match (header.components.len(), header.adobe_transform()) {
+        (1, _) => Ok(Layout::Gray),
+        (3, Some(0)) => refuse("This JPEG stores red, green and blue instead of YCbCr, which can't be kept yet."),
+        (3, None) if ids == *b"RGB" => {
+            refuse("This JPEG stores red, green and blue instead of YCbCr, which can't be kept yet.")
+        }
+        (3, None | Some(1)) => Ok(Layout::Rgb),
+        (4, _) => refuse("This is a CMYK JPEG, which can't be kept yet."),
+        (n, _) => refuse(format!("This JPEG has {n} colour components of an unknown kind; 1 or 3 can be kept.")),
+    }
+}
+
+/// Decodes the whole image. Without SIMD, so that every machine, a browser's included, gets the same samples.
+pub(super) fn decode<R: Read + Seek>(mut source: R, info: &ImageInfo) -> Result<Vec<u8>> {
+    let header = header(&mut source)?;
+    source.rewind()?;
+    let mut bytes = Vec::new();
+    source.read_to_end(&mut bytes)?;
+    let scan = usize::try_from(header.scan_offset).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
+    if !segments::has_end(scan) {
+        return Err(truncated(Format::Jpeg));
+    }
+    let color = if info.layout == Layout::Gray { ColorSpace::Luma } else { ColorSpace::RGB };
+    let options = DecoderOptions::default()
+        .set_use_unsafe(false)
+        .set_strict_mode(true)
+        .set_max_width(usize::from(u16::MAX))
+        .set_max_height(usize::from(u16::MAX))
+        .jpeg_set_out_colorspace(color);
+    let all = JpegDecoder::new_with_options(ZCursor::new(bytes), options).decode().map_err(explain)?;
+    if all.len() as u64 != info.raw_bytes() {
+        return refuse("The JPEG file has changed since its header was read.");
+    }
+    Ok(all)
+}
+
+fn explain(error: zune_jpeg::errors::DecodeErrors) -> Error {
+    let words = format!("{error:?}");
+    damaged(Format::Jpeg, words.trim_matches('"'))
+}
+
+/// As [`blame`], for this format.
+fn blamed(error: std::io::Error) -> Error {
+    blame(Format::Jpeg, error)
+}

@@ -1,0 +1,214 @@
+//! A JPEG file's marker segments up to its first scan (T.81, annex B).
+
+use std::io::{BufReader, Read, Seek, SeekFrom};
+
+use super::super::{Result, damaged, refuse};
+use super::blamed;
+use crate::job::Format;
+
+/// Zig-zag order → row by row (T.81, figure A.6).
+const ZIGZAG: [usize; 64] = [
+    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21,
+    28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54,
+    47, 55, 62, 63,
+];
+
+/// One colour component of the frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Component {
+    /// Its identifier.
+    pub id: u8,
+    /// Its horizontal sampling factor, 1 to 4.
+    pub horizontal: u8,
+    /// Its vertical sampling factor, 1 to 4.
+    pub vertical: u8,
+    /// The number of its quantization table, 0 to 3.
+    pub table: u8,
+}
+
+/// An application segment or a comment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    /// The marker's second byte: `0xe0..=0xef` or `0xfe`.
+    pub marker: u8,
+    /// What follows the length.
+    pub data: Vec<u8>,
+}
+
+/// All that a JPEG file says before its first scan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// The second byte of the frame's marker: the kind of coding.
+    pub frame: u8,
+    /// Bits of a sample.
+    pub precision: u8,
+    /// Pixels in a row.
+    pub width: u16,
+    /// Rows; 0 where it is told after the first scan.
+    pub height: u16,
+    /// The components, in order.
+    pub components: Vec<Component>,
+    /// The quantization tables by their number, row by row.
+    pub tables: [Option<[u16; 64]>; 4],
+    /// Application segments and comments, in order.
+    pub segments: Vec<Segment>,
+    /// Where the first scan's marker stands in the file.
+    pub scan_offset: u64,
+}
+
+impl Header {
+    /// The EXIF data, from the byte order mark on.
+    pub fn exif(&self) -> Option<&[u8]> {
+        self.segments
+            .iter()
+            .filter(|segment| segment.marker == 0xe1)
+            .find_map(|segment| segment.data.strip_prefix(b"Exif\0\0"))
+    }
+
+    /// The colour transform that Adobe's segment names: 0 none, 1 YCbCr, 2 YCCK.
+    pub fn adobe_transform(&self) -> Option<u8> {
+        self.segments
+            .iter()
+            .filter(|segment| segment.marker == 0xee && segment.data.starts_with(b"Adobe"))
+            .find_map(|segment| segment.data.get(11).copied())
+    }
+
+    /// How many pixels share a chroma sample, across and down; (1, 1) for gray.
+    ///
+    /// # Errors
+    /// Refused if the two chroma components differ, or don't divide the luma's.
+    pub fn sampling(&self) -> Result<(u8, u8)> {
+        let [y, blue, red] = self.components.as_slice() else { return Ok((1, 1)) };
+        let factors = |component: &Component| (component.horizontal, component.vertical);
+        let (across, down) = (y.horizontal / blue.horizontal, y.vertical / blue.vertical);
+        let divides = (across * blue.horizontal, down * blue.vertical) == factors(y);
+        if factors(blue) != factors(red) || !divides || !matches!((across, down), (1 | 2 | 4, 1) | (1 | 2, 2) | (1, 4))
+        {
+            return refuse("This JPEG subsamples its colours in an unusual way, which can't be kept yet.");
+        }
+        Ok((across, down))
+    }
+}
+
+fn number<const N: usize>(source: &mut impl Read) -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    source.read_exact(&mut bytes).map_err(blamed)?;
+    Ok(bytes)
+}
+
+/// Reads up to the first scan.
+pub fn header<R: Read + Seek>(source: &mut R) -> Result<Header> {
+    source.seek(SeekFrom::Start(0))?;
+    let mut source = BufReader::with_capacity(16 << 10, source);
+    if number::<2>(&mut source)? != [0xff, 0xd8] {
+        return Err(damaged(Format::Jpeg, "it doesn't begin with its marker"));
+    }
+    let mut header = Header {
+        frame: 0,
+        precision: 0,
+        width: 0,
+        height: 0,
+        components: Vec::new(),
+        tables: [None; 4],
+        segments: Vec::new(),
+        scan_offset: 0,
+    };
+    // Every segment is at most 64 KiB; no sane file has more than this many before its pixels.
+    for _ in 0..4_096 {
+        let marker = marker(&mut source)?;
+        if marker == 0xda {
+            header.scan_offset = source.stream_position()? - 2;
+            if header.components.is_empty() {
+                return Err(damaged(Format::Jpeg, "a scan begins before the frame's header"));
+            }
+            return Ok(header);
+        }
+        if matches!(marker, 0x01 | 0xd0..=0xd7) {
+            continue;
+        }
+        if marker == 0xd9 {
+            return Err(damaged(Format::Jpeg, "it ends without image data"));
+        }
+        let length = usize::from(u16::from_be_bytes(number(&mut source)?));
+        let Some(length) = length.checked_sub(2) else {
+            return Err(damaged(Format::Jpeg, "a segment has no length"));
+        };
+        let mut data = vec![0; length];
+        source.read_exact(&mut data).map_err(blamed)?;
+        match marker {
+            0xdb => tables(&mut header.tables, &data)?,
+            0xc4 | 0xc8 | 0xcc => {}
+            0xc0..=0xcf | 0xf7 => frame(&mut header, marker, &data)?,
+            0xe0..=0xef | 0xfe => header.segments.push(Segment { marker, data }),
+            _ => {}
+        }
+    }
+    Err(damaged(Format::Jpeg, "it has thousands of segments and no image data"))
+}
+
+/// The second byte of the marker that begins here; any number of bytes 0xff may stand before it.
+fn marker(source: &mut impl Read) -> Result<u8> {
+    let [first] = number(source)?;
+    if first != 0xff {
+        return Err(damaged(Format::Jpeg, "something else stands where a segment should begin"));
+    }
+    loop {
+        match number(source)? {
+            [0xff] => {}
+            [0] => return Err(damaged(Format::Jpeg, "something else stands where a segment should begin")),
+            [marker] => return Ok(marker),
+        }
+    }
+}
+
+fn frame(header: &mut Header, marker: u8, data: &[u8]) -> Result<()> {
+    let wrong = || damaged(Format::Jpeg, "its frame's header is wrong");
+    if !header.components.is_empty() {
+        return Err(damaged(Format::Jpeg, "it has two frames"));
+    }
+    let (start, rest) = data.split_first_chunk::<6>().ok_or_else(wrong)?;
+    let count = usize::from(start[5]);
+    if count == 0 || rest.len() != 3 * count {
+        return Err(wrong());
+    }
+    header.frame = marker;
+    header.precision = start[0];
+    header.height = u16::from_be_bytes([start[1], start[2]]);
+    header.width = u16::from_be_bytes([start[3], start[4]]);
+    for three in rest.chunks_exact(3) {
+        let component = Component { id: three[0], horizontal: three[1] >> 4, vertical: three[1] & 15, table: three[2] };
+        let factors = 1..=4;
+        if !factors.contains(&component.horizontal) || !factors.contains(&component.vertical) || component.table > 3 {
+            return Err(wrong());
+        }
+        header.components.push(component);
+    }
+    Ok(())
+}
+
+fn tables(tables: &mut [Option<[u16; 64]>; 4], mut data: &[u8]) -> Result<()> {
+    let wrong = || damaged(Format::Jpeg, "its quantization tables are wrong");
+    while let Some((&start, rest)) = data.split_first() {
+        let (wide, number) = (start >> 4, usize::from(start & 15));
+        let size = match wide {
+            0 => 64,
+            1 => 128,
+            _ => return Err(wrong()),
+        };
+        let values = rest.get(..size).ok_or_else(wrong)?;
+        let table = tables.get_mut(number).ok_or_else(wrong)?.insert([0; 64]);
+        for (i, at) in ZIGZAG.into_iter().enumerate() {
+            table[at] = match wide {
+                0 => values[i].into(),
+                _ => u16::from_be_bytes([values[2 * i], values[2 * i + 1]]),
+            };
+        }
+        data = &rest[size..];
+    }
+    Ok(())
+}
+
+/// Whether the marker of the end stands somewhere after the first scan's marker.
+pub(super) fn has_end(scan: &[u8]) -> bool {
+    scan.windows(2).skip(2).any(|two| two == [0xff, 0xd9])
+}

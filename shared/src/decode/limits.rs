@@ -1,0 +1,92 @@
+//! What a file may cost.
+
+use super::{Result, refuse};
+use crate::job::ImageInfo;
+
+/// What a file may cost, checked from its header before anything is allocated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Pixels of an image.
+    pub max_pixels: u64,
+    /// Pixels of a side.
+    pub max_side: u32,
+    /// Bytes that decoding may hold at once where it needs the whole image.
+    pub max_whole_decode: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_pixels: 4_000_000_000, max_side: 1_000_000, max_whole_decode: 1 << 30 }
+    }
+}
+
+impl Limits {
+    /// Metadata of a file, in bytes, that are kept in memory.
+    pub(crate) const MAX_METADATA: u64 = 64 << 20;
+
+    /// Holds an image's size to the limits.
+    pub(crate) fn size(&self, width: u32, height: u32) -> Result<()> {
+        if width == 0 || height == 0 {
+            return refuse(format!("The image has no pixels: its header says {width} × {height}."));
+        }
+        let pixels = u64::from(width) * u64::from(height);
+        if pixels > self.max_pixels {
+            return refuse(format!(
+                "The image is too large: its header says {} × {} pixels, {} in all; the limit is {}.",
+                grouped(width.into()),
+                grouped(height.into()),
+                grouped(pixels),
+                grouped(self.max_pixels)
+            ));
+        }
+        if width.max(height) > self.max_side {
+            return refuse(format!(
+                "The image is too large: its header says {} × {} pixels; the limit of a side is {}.",
+                grouped(width.into()),
+                grouped(height.into()),
+                grouped(self.max_side.into())
+            ));
+        }
+        Ok(())
+    }
+
+    /// Holds the memory of decoding `what` at once to the limit.
+    pub(crate) fn whole(&self, what: &str, info: &ImageInfo, bytes: u64) -> Result<()> {
+        if bytes > self.max_whole_decode {
+            return refuse(format!(
+                "{what} must be decoded at once, which takes {} MiB for {} × {} pixels; the limit is {} MiB.",
+                grouped(bytes.div_ceil(1 << 20)),
+                grouped(info.width.into()),
+                grouped(info.height.into()),
+                grouped(self.max_whole_decode >> 20)
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// A number with its thousands set apart.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_hundred_thousand_squared_is_refused_with_both_numbers() {
+        let sentence = Limits::default().size(100_000, 100_000).unwrap_err().to_string();
+        assert!(sentence.contains("100,000 × 100,000") && sentence.contains("10,000,000,000"), "{sentence}");
+    }
+}

@@ -1,0 +1,184 @@
+//! A PNG file's chunks: its header, and everything that isn't image data.
+
+use std::io::{BufReader, Read, Seek, SeekFrom};
+
+use super::super::{Limits, Result, blame, damaged, refuse, truncated};
+use crate::job::Format;
+
+const SIGNATURE: usize = 8;
+const HEADER: u32 = 13;
+
+/// What the samples of a pixel are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Color {
+    /// Lightness.
+    Gray,
+    /// Red, green, blue.
+    Rgb,
+    /// An index into a palette.
+    Palette,
+    /// Lightness and alpha.
+    GrayAlpha,
+    /// Red, green, blue and alpha.
+    Rgba,
+}
+
+/// The chunk IHDR.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// Pixels in a row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// Bits of a sample: 1, 2, 4, 8 or 16.
+    pub bits: u8,
+    /// What the samples are.
+    pub color: Color,
+    /// Whether the rows come in the seven passes of Adam7.
+    pub interlaced: bool,
+}
+
+/// Where a chunk stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// Before the image data.
+    Front,
+    /// After the image data.
+    Back,
+}
+
+/// A chunk other than IHDR, IDAT and IEND.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    /// Its type.
+    pub kind: [u8; 4],
+    /// Its data; the checksum was right.
+    pub data: Vec<u8>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// A PNG file without its image data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Structure {
+    /// The chunk IHDR.
+    pub header: Header,
+    /// The other chunks but IDAT and IEND, in order.
+    pub chunks: Vec<Chunk>,
+    /// Bytes of compressed image data.
+    pub data_bytes: u64,
+}
+
+/// CRC-32 as PNG's annex D has it, bit by bit: metadata are short.
+fn crc(kind: [u8; 4], data: &[u8]) -> u32 {
+    const TABLE: [u32; 256] = {
+        let mut table = [0; 256];
+        let mut n = 0;
+        while n < 256 {
+            let (mut c, mut bit) = (n as u32, 0);
+            while bit < 8 {
+                c = if c & 1 == 1 { 0xedb8_8320 ^ (c >> 1) } else { c >> 1 };
+                bit += 1;
+            }
+            table[n] = c;
+            n += 1;
+        }
+        table
+    };
+    !kind.iter().chain(data).fold(!0, |c, byte| TABLE[((c ^ u32::from(*byte)) & 0xff) as usize] ^ (c >> 8))
+}
+
+fn read<const N: usize>(source: &mut impl Read) -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    source.read_exact(&mut bytes).map_err(|error| blame(Format::Png, error))?;
+    Ok(bytes)
+}
+
+/// The length and type of the chunk that begins here.
+fn begin(source: &mut impl Read) -> Result<(u32, [u8; 4])> {
+    let length = u32::from_be_bytes(read(source)?);
+    let kind: [u8; 4] = read(source)?;
+    if length > i32::MAX as u32 || !kind.iter().all(u8::is_ascii_alphabetic) {
+        return Err(damaged(Format::Png, "a chunk has no proper length and type"));
+    }
+    Ok((length, kind))
+}
+
+/// The data of a chunk whose length and type were read.
+fn data(source: &mut impl Read, length: u32, kind: [u8; 4]) -> Result<Vec<u8>> {
+    // Grows with what is there, not with what the length claims.
+    let mut data = Vec::new();
+    source.take(length.into()).read_to_end(&mut data).map_err(|error| blame(Format::Png, error))?;
+    if data.len() < length as usize {
+        return Err(truncated(Format::Png));
+    }
+    if u32::from_be_bytes(read(source)?) != crc(kind, &data) {
+        let kind = String::from_utf8_lossy(&kind).into_owned();
+        return Err(damaged(Format::Png, format!("the checksum of its chunk {kind} is wrong")));
+    }
+    Ok(data)
+}
+
+/// Reads the chunk IHDR, which is the first.
+pub fn header<R: Read + Seek>(source: &mut R) -> Result<Header> {
+    source.seek(SeekFrom::Start(SIGNATURE as u64))?;
+    let (length, kind) = begin(source)?;
+    if (length, &kind) != (HEADER, b"IHDR") {
+        return Err(damaged(Format::Png, "it doesn't begin with its header"));
+    }
+    let data = data(source, length, kind)?;
+    let number = |at: usize| u32::from_be_bytes([data[at], data[at + 1], data[at + 2], data[at + 3]]);
+    let bits = data[8];
+    let (color, allowed): (_, &[u8]) = match data[9] {
+        0 => (Color::Gray, &[1, 2, 4, 8, 16]),
+        2 => (Color::Rgb, &[8, 16]),
+        3 => (Color::Palette, &[1, 2, 4, 8]),
+        4 => (Color::GrayAlpha, &[8, 16]),
+        6 => (Color::Rgba, &[8, 16]),
+        other => return Err(damaged(Format::Png, format!("its header names the colour type {other}"))),
+    };
+    if !allowed.contains(&bits) || data[10] != 0 || data[11] != 0 || data[12] > 1 {
+        return Err(damaged(Format::Png, "its header has values that PNG doesn't know"));
+    }
+    Ok(Header { width: number(0), height: number(4), bits, color, interlaced: data[12] == 1 })
+}
+
+/// Reads everything but the image data, to the end of the file.
+pub fn structure<R: Read + Seek>(source: &mut R) -> Result<Structure> {
+    let mut source = BufReader::with_capacity(64 << 10, source);
+    let end = source.seek(SeekFrom::End(0))?;
+    let header = header(&mut source)?;
+    let mut found = Structure { header, chunks: Vec::new(), data_bytes: 0 };
+    let (mut place, mut kept) = (Place::Front, 0);
+    loop {
+        let (length, kind) = begin(&mut source)?;
+        match &kind {
+            b"IDAT" => {
+                place = Place::Back;
+                found.data_bytes += u64::from(length);
+                source.seek_relative(i64::from(length) + 4)?;
+                if source.stream_position()? > end {
+                    return Err(truncated(Format::Png));
+                }
+            }
+            b"IEND" => break,
+            b"IHDR" => return Err(damaged(Format::Png, "it has two headers")),
+            _ => {
+                kept += u64::from(length);
+                if kept > Limits::MAX_METADATA {
+                    return refuse("This PNG has more than 64 MiB of metadata.");
+                }
+                let data = data(&mut source, length, kind)?;
+                if &kind != b"PLTE" && kind[0].is_ascii_uppercase() {
+                    let kind = String::from_utf8_lossy(&kind).into_owned();
+                    return refuse(format!("This PNG has a chunk {kind}, which must be understood and isn't."));
+                }
+                found.chunks.push(Chunk { kind, data, place });
+            }
+        }
+    }
+    if found.data_bytes == 0 {
+        return Err(damaged(Format::Png, "it has no image data"));
+    }
+    Ok(found)
+}

@@ -1,0 +1,137 @@
+//! PNG, after the W3C recommendation (third edition).
+
+mod chunks;
+
+use std::io::{BufReader, Read, Seek};
+use std::ops::Range;
+
+pub use chunks::{Chunk, Color, Header, Place, Structure, header, structure};
+
+use super::{Error, Limits, Result, blame, bytes_of, damaged, exif, from_be, refuse, truncated};
+use crate::job::{Format, ImageInfo};
+use crate::pixels::{Depth, Layout, Samples};
+
+/// Deflate makes at most 1,032 bytes of one (RFC 1951: 258 bytes from two bits).
+const MOST_EXPANSION: u64 = 1_032;
+
+/// What a PNG file's header says.
+pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result<ImageInfo> {
+    let header = header(source)?;
+    limits.size(header.width, header.height)?;
+    let (layout, depth) = pixels(&header)?;
+    let structure = structure(source)?;
+    for chunk in &structure.chunks {
+        match &chunk.kind {
+            b"acTL" => return refuse("This PNG is animated (APNG); animations can't be kept yet."),
+            b"tRNS" => {
+                return refuse(
+                    "This PNG marks one colour as transparent (tRNS), which can't be kept yet; \
+                               a PNG with an alpha channel can.",
+                );
+            }
+            _ => {}
+        }
+    }
+    let orientation =
+        structure.chunks.iter().find(|chunk| &chunk.kind == b"eXIf").map_or(1, |chunk| exif::orientation(&chunk.data));
+    let info = ImageInfo {
+        format: Format::Png,
+        width: header.width,
+        height: header.height,
+        layout,
+        depth,
+        orientation,
+        unit_rows: 1,
+        regions: false,
+        whole_decode: header.interlaced,
+    };
+    if info.whole_decode {
+        limits.whole("An interlaced PNG", &info, info.raw_bytes())?;
+    }
+    if info.raw_bytes() > structure.data_bytes.saturating_mul(MOST_EXPANSION) {
+        return Err(truncated(Format::Png));
+    }
+    Ok(info)
+}
+
+fn pixels(header: &Header) -> Result<(Layout, Depth)> {
+    let layout = match header.color {
+        Color::Gray => Layout::Gray,
+        Color::GrayAlpha => Layout::GrayAlpha,
+        Color::Rgb => Layout::Rgb,
+        Color::Rgba => Layout::Rgba,
+        Color::Palette => return refuse("This PNG uses a palette, which can't be kept yet."),
+    };
+    match header.bits {
+        8 => Ok((layout, Depth::Eight)),
+        16 => Ok((layout, Depth::Sixteen)),
+        bits => refuse(format!("This PNG has {bits} bits a sample; only 8 and 16 can be kept yet.")),
+    }
+}
+
+fn explain(error: png::DecodingError) -> Error {
+    match error {
+        png::DecodingError::IoError(error) => blame(Format::Png, error),
+        png::DecodingError::LimitsExceeded => Error::Refused("This PNG needs too much memory.".to_owned()),
+        other => damaged(Format::Png, other),
+    }
+}
+
+/// Reads rows: one after the other, or from the whole image if it is interlaced.
+pub(super) struct Reader<R: Read + Seek> {
+    info: ImageInfo,
+    rows: Source<R>,
+}
+
+enum Source<R: Read + Seek> {
+    Whole(Vec<u8>),
+    Stream { decoder: Box<png::Reader<BufReader<R>>>, next: u32 },
+}
+
+impl<R: Read + Seek> Reader<R> {
+    pub(super) fn open(source: R, info: &ImageInfo) -> Result<Self> {
+        let mut decoder = png::Decoder::new(BufReader::with_capacity(64 << 10, source));
+        decoder.set_transformations(png::Transformations::IDENTITY);
+        decoder.set_ignore_text_chunk(true);
+        decoder.set_ignore_iccp_chunk(true);
+        // Beside the whole image, the decoder holds some rows and chunks of data.
+        let bytes = usize::try_from(info.row_bytes() * 8).unwrap_or(usize::MAX).saturating_add(64 << 20);
+        decoder.set_limits(png::Limits { bytes });
+        let mut decoder = decoder.read_info().map_err(explain)?;
+        let line = decoder.output_line_size(info.width).unwrap_or(0) as u64;
+        if decoder.info().size() != (info.width, info.height) || line != info.row_bytes() {
+            return refuse("The PNG file has changed since its header was read.");
+        }
+        let rows = if info.whole_decode {
+            let mut all = vec![0; bytes_of(info, &(0..info.height)).end];
+            decoder.next_frame(&mut all).map_err(explain)?;
+            Source::Whole(all)
+        } else {
+            Source::Stream { decoder: Box::new(decoder), next: 0 }
+        };
+        Ok(Self { info: info.clone(), rows })
+    }
+
+    pub(super) fn read(&mut self, rows: Range<u32>) -> Result<Samples> {
+        let bytes = match &mut self.rows {
+            Source::Whole(all) => all[bytes_of(&self.info, &rows)].to_vec(),
+            Source::Stream { decoder, next } => {
+                if rows.start < *next {
+                    return refuse(format!("Row {} of a PNG was asked for after row {next}.", rows.start));
+                }
+                let row_bytes = self.info.row_bytes() as usize;
+                let mut bytes = vec![0; rows.len() * row_bytes];
+                while *next < rows.end {
+                    let at = next.saturating_sub(rows.start) as usize * row_bytes;
+                    let row = decoder.read_row(&mut bytes[at..at + row_bytes]).map_err(explain)?;
+                    if row.is_none() {
+                        return Err(truncated(Format::Png));
+                    }
+                    *next += 1;
+                }
+                bytes
+            }
+        };
+        Ok(from_be(self.info.depth, bytes))
+    }
+}

@@ -1,0 +1,179 @@
+//! TIFF's header and directories (TIFF 6.0, section 2; BigTIFF).
+
+use std::io::{Read, Seek, SeekFrom};
+
+use super::super::{Limits, Result, blame, damaged, refuse, truncated};
+use crate::job::Format;
+
+/// The order of the bytes of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Least significant byte first: `II`.
+    Little,
+    /// Most significant byte first: `MM`.
+    Big,
+}
+
+impl Order {
+    /// A number from its bytes, of which there are at most 8.
+    pub fn number(self, bytes: &[u8]) -> u64 {
+        let add = |number, byte: &u8| number << 8 | u64::from(*byte);
+        match self {
+            Order::Little => bytes.iter().rev().fold(0, add),
+            Order::Big => bytes.iter().fold(0, add),
+        }
+    }
+
+    /// Appends the lowest `size` bytes of a number.
+    pub fn put(self, bytes: &mut Vec<u8>, number: u64, size: usize) {
+        match self {
+            Order::Little => bytes.extend_from_slice(&number.to_le_bytes()[..size]),
+            Order::Big => bytes.extend_from_slice(&number.to_be_bytes()[8 - size..]),
+        }
+    }
+}
+
+/// A field of a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// What the field is.
+    pub tag: u16,
+    /// The type of its values, as a number.
+    pub kind: u16,
+    /// How many values it has.
+    pub count: u64,
+    /// The values if they fit, else where they are.
+    place: Vec<u8>,
+}
+
+/// A directory: the description of one page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directory {
+    /// Its fields, in the file's order.
+    pub entries: Vec<Entry>,
+    /// Where the next page's directory is; 0 if this is the last.
+    pub next: u64,
+}
+
+impl Directory {
+    /// The field of a tag.
+    pub fn find(&self, tag: u16) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.tag == tag)
+    }
+}
+
+/// Bytes of a value of a type; `None` if the type is unknown.
+pub fn size_of(kind: u16) -> Option<u64> {
+    match kind {
+        1 | 2 | 6 | 7 => Some(1),
+        3 | 8 => Some(2),
+        4 | 9 | 11 | 13 => Some(4),
+        5 | 10 | 12 | 16..=18 => Some(8),
+        _ => None,
+    }
+}
+
+/// A TIFF file's header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tiff {
+    /// The order of the bytes of its numbers, samples included.
+    pub order: Order,
+    /// Whether it is a BigTIFF, with offsets of 8 bytes.
+    pub big: bool,
+    /// Where the first directory is.
+    pub first: u64,
+    /// The file's length.
+    pub length: u64,
+}
+
+impl Tiff {
+    /// Reads the header.
+    pub fn header<R: Read + Seek>(source: &mut R) -> Result<Self> {
+        let length = source.seek(SeekFrom::End(0))?;
+        source.seek(SeekFrom::Start(0))?;
+        let start: [u8; 8] = read(source)?;
+        let order = if start[0] == b'I' { Order::Little } else { Order::Big };
+        let big = order.number(&start[2..4]) == 43;
+        let first = if big {
+            if (order.number(&start[4..6]), order.number(&start[6..8])) != (8, 0) {
+                return Err(damaged(Format::Tiff, "its BigTIFF header is wrong"));
+            }
+            order.number(&read::<8>(source)?)
+        } else {
+            order.number(&start[4..8])
+        };
+        Ok(Self { order, big, first, length })
+    }
+
+    /// Reads a directory. Every field's values lie within the file.
+    pub fn directory<R: Read + Seek>(&self, source: &mut R, at: u64) -> Result<Directory> {
+        if at >= self.length {
+            return Err(truncated(Format::Tiff));
+        }
+        source.seek(SeekFrom::Start(at))?;
+        let (count_size, entry_size, offset_size) = if self.big { (8, 20, 8) } else { (2, 12, 4) };
+        let mut count = [0; 8];
+        source.read_exact(&mut count[..count_size]).map_err(|error| blame(Format::Tiff, error))?;
+        let count = self.order.number(&count[..count_size]);
+        if count == 0 || count > 65_535 {
+            return Err(damaged(Format::Tiff, format!("one of its directories has {count} fields")));
+        }
+        let mut bytes = vec![0; count as usize * entry_size + offset_size];
+        source.read_exact(&mut bytes).map_err(|error| blame(Format::Tiff, error))?;
+        let (fields, next) = bytes.split_at(count as usize * entry_size);
+        let entries = fields.chunks_exact(entry_size).map(|field| Entry {
+            tag: self.order.number(&field[..2]) as u16,
+            kind: self.order.number(&field[2..4]) as u16,
+            count: self.order.number(&field[4..entry_size - offset_size]),
+            place: field[entry_size - offset_size..].to_vec(),
+        });
+        let entries: Vec<Entry> = entries.filter(|entry| size_of(entry.kind).is_some()).collect();
+        for entry in &entries {
+            self.locate(entry)?;
+        }
+        Ok(Directory { entries, next: self.order.number(next) })
+    }
+
+    /// Length of a field's values, and where they are unless they stand in the field.
+    fn locate(&self, entry: &Entry) -> Result<(u64, Option<u64>)> {
+        let size = size_of(entry.kind).unwrap_or(1);
+        let length = entry.count.checked_mul(size).ok_or_else(|| truncated(Format::Tiff))?;
+        if length <= entry.place.len() as u64 {
+            return Ok((length, None));
+        }
+        let at = self.order.number(&entry.place);
+        if at.checked_add(length).is_none_or(|end| end > self.length) {
+            return Err(truncated(Format::Tiff));
+        }
+        Ok((length, Some(at)))
+    }
+
+    /// A field's values as the file's bytes.
+    pub fn bytes<R: Read + Seek>(&self, source: &mut R, entry: &Entry) -> Result<Vec<u8>> {
+        let (length, at) = self.locate(entry)?;
+        let Some(at) = at else { return Ok(entry.place[..length as usize].to_vec()) };
+        if length > Limits::MAX_METADATA {
+            return refuse(format!("The field {} of this TIFF is larger than 64 MiB.", entry.tag));
+        }
+        source.seek(SeekFrom::Start(at))?;
+        let mut bytes = vec![0; length as usize];
+        source.read_exact(&mut bytes).map_err(|error| blame(Format::Tiff, error))?;
+        Ok(bytes)
+    }
+
+    /// A field's values as whole numbers.
+    pub fn numbers<R: Read + Seek>(&self, source: &mut R, entry: &Entry) -> Result<Vec<u64>> {
+        let (1 | 3 | 4 | 13 | 16 | 18) = entry.kind else {
+            return Err(damaged(Format::Tiff, format!("its field {} doesn't hold whole numbers", entry.tag)));
+        };
+        let size = size_of(entry.kind).unwrap_or(1) as usize;
+        let bytes = self.bytes(source, entry)?;
+        Ok(bytes.chunks_exact(size).map(|bytes| self.order.number(bytes)).collect())
+    }
+}
+
+fn read<const N: usize>(source: &mut impl Read) -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    source.read_exact(&mut bytes).map_err(|error| blame(Format::Tiff, error))?;
+    Ok(bytes)
+}

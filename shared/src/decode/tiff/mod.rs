@@ -1,0 +1,33 @@
+//! TIFF 6.0 and BigTIFF: strips and tiles of 8- and 16-bit gray and RGB, with and without alpha.
+
+mod directory;
+mod reader;
+mod structure;
+pub mod tag;
+
+use std::io::{Read, Seek};
+
+pub use directory::{Directory, Entry, Order, Tiff, size_of};
+pub(super) use reader::Reader;
+pub use structure::{Chunks, Compression, Structure, structure};
+
+use super::{Limits, Result, truncated};
+use crate::job::{Format, ImageInfo};
+
+/// The most bytes that LZW, deflate or PackBits make of one.
+const MOST_EXPANSION: u64 = 4_096;
+
+/// What a TIFF file's header says.
+pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result<ImageInfo> {
+    let structure = structure(source, Some(limits))?;
+    let info = structure.info();
+    let chunk_rows = u64::from(structure.chunks.rows().min(info.height));
+    if !structure.any_row() {
+        limits.whole("A strip or row of tiles of this TIFF", &info, info.row_bytes() * chunk_rows)?;
+    }
+    let expansion = if structure.compression == Compression::None { 1 } else { MOST_EXPANSION };
+    if info.raw_bytes() > structure.tiff.length.saturating_mul(expansion) {
+        return Err(truncated(Format::Tiff));
+    }
+    Ok(info)
+}

@@ -1,0 +1,40 @@
+//! The tags of TIFF fields that this program must understand (TIFF 6.0, appendix A, and its supplements).
+#![allow(missing_docs)]
+
+pub const NEW_SUBFILE_TYPE: u16 = 254;
+pub const IMAGE_WIDTH: u16 = 256;
+pub const IMAGE_LENGTH: u16 = 257;
+pub const BITS_PER_SAMPLE: u16 = 258;
+pub const COMPRESSION: u16 = 259;
+pub const PHOTOMETRIC: u16 = 262;
+pub const FILL_ORDER: u16 = 266;
+pub const STRIP_OFFSETS: u16 = 273;
+pub const ORIENTATION: u16 = 274;
+pub const SAMPLES_PER_PIXEL: u16 = 277;
+pub const ROWS_PER_STRIP: u16 = 278;
+pub const STRIP_BYTE_COUNTS: u16 = 279;
+pub const MIN_SAMPLE_VALUE: u16 = 280;
+pub const MAX_SAMPLE_VALUE: u16 = 281;
+pub const PLANAR_CONFIGURATION: u16 = 284;
+pub const FREE_OFFSETS: u16 = 288;
+pub const FREE_BYTE_COUNTS: u16 = 289;
+pub const TRANSFER_FUNCTION: u16 = 301;
+pub const PREDICTOR: u16 = 317;
+pub const WHITE_POINT: u16 = 318;
+pub const PRIMARY_CHROMATICITIES: u16 = 319;
+pub const TILE_WIDTH: u16 = 322;
+pub const TILE_LENGTH: u16 = 323;
+pub const TILE_OFFSETS: u16 = 324;
+pub const TILE_BYTE_COUNTS: u16 = 325;
+pub const SUB_IFDS: u16 = 330;
+pub const EXTRA_SAMPLES: u16 = 338;
+pub const SAMPLE_FORMAT: u16 = 339;
+pub const S_MIN_SAMPLE_VALUE: u16 = 340;
+pub const S_MAX_SAMPLE_VALUE: u16 = 341;
+pub const REFERENCE_BLACK_WHITE: u16 = 532;
+pub const EXIF_IFD: u16 = 34_665;
+pub const ICC_PROFILE: u16 = 34_675;
+pub const GPS_IFD: u16 = 34_853;
+pub const PHOTOSHOP_LAYERS: u16 = 37_724;
+pub const INTEROPERABILITY_IFD: u16 = 40_965;
+pub const GDAL_METADATA: u16 = 42_112;
