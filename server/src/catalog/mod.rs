@@ -5,8 +5,15 @@
 //!   epoch row still holds that candidacy ([`Write::NotMine`]) and the row is in the expected state
 //!   ([`Write::NoChange`]). No transaction spans a round trip.
 //! - An error ([`Error::Unavailable`]) leaves the outcome unknown: every write may be repeated, and says
-//!   [`Write::NoChange`] if it took effect before.
+//!   [`Write::NoChange`] if it took effect before (but [`Catalog::finish_upload`] says [`Write::Applied`] again: an
+//!   upload id belongs to one attempt).
 
+mod cursor;
+mod db;
+mod gallery;
+mod sql;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -175,10 +182,11 @@ pub trait Catalog: Send + Sync + 'static {
     async fn touch_upload(&self, upload: &UploadId) -> Result<Write>;
 
     /// `receiving → queued`, durable when it returns. [`Write::NoChange`]: the upload was taken over or abandoned.
+    /// Repeated for an upload that it accepted before: [`Write::Applied`].
     async fn finish_upload(&self, upload: &UploadId, received: &Received) -> Result<Write>;
 
-    /// Another recipe on an image that is there; `None` if there is no such image.
-    /// With a key that was used before: the job it was answered with.
+    /// Another recipe on an image that is there; `None` if there is no such image, or it is being deleted.
+    /// With a key that was used before on this image: the job it was answered with, whatever its recipe.
     async fn add_job(
         &self,
         image: &ImageId,
@@ -197,6 +205,9 @@ pub trait Catalog: Send + Sync + 'static {
     // --- Reading: by any pod ---
 
     /// A page of images that aren't being received or deleted.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a limit, cursor or `q` that can't be.
     async fn images(&self, query: &ImageQuery) -> Result<Page>;
 
     /// An image with all its jobs. `progress` is always `None`: it lives in znodes.
@@ -243,7 +254,8 @@ pub trait Catalog: Send + Sync + 'static {
     /// Removes an image that is marked for deletion, and its jobs; its bytes are gone already.
     async fn forget(&self, epoch: &Epoch, image: &ImageId) -> Result<Write>;
 
-    /// Wins `receiving → abandoned` for uploads that weren't touched for so long, and gives all that are abandoned.
+    /// Wins `receiving → abandoned` for uploads that weren't touched for so long, and gives all that are abandoned;
+    /// none if the epoch isn't this one's.
     async fn abandon(&self, epoch: &Epoch, untouched: Duration) -> Result<Vec<Abandoned>>;
 
     /// Removes an abandoned upload's row; its bytes are gone already.
@@ -253,7 +265,8 @@ pub trait Catalog: Send + Sync + 'static {
     async fn ping(&self) -> Result<()>;
 }
 
-/// Opens `sqlite:///path/to.db` or a plain path (created if missing), or `postgres://…`, and brings its schema up to date.
-pub async fn open(url: &str) -> Result<std::sync::Arc<dyn Catalog>> {
-    Err(Error::Invalid(format!("{url:?} can't be opened yet")))
+/// Opens `sqlite:///path/to.db` or a plain path (created if missing), or `postgres://…`, and brings its schema up to
+/// date. Any number of processes may do so at once.
+pub async fn open(url: &str) -> Result<Arc<dyn Catalog>> {
+    Ok(Arc::new(sql::SqlCatalog::new(db::Db::open(url).await?)))
 }

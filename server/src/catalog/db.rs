@@ -1,0 +1,280 @@
+//! One SQL text for both databases.
+//!
+//! A statement writes its parameters `$1`, `$2`… and these words, which each database spells its own way:
+//! - `{now}`: ms since 1970 by the database's clock;
+//! - `{share}` after a `SELECT`: its rows can't change until the statement is committed;
+//! - `{hold}` likewise: and nobody else may hold them.
+//!
+//! SQLite has one writer at a time, so the last two are empty there.
+
+use std::future::Future;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Postgres, Row as _, Sqlite, SqliteConnection};
+
+use super::{Error, Result};
+
+/// No statement takes longer, or its outcome is unknown.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long one process waits for another's write to SQLite.
+const BUSY: Duration = Duration::from_secs(15);
+
+/// A database.
+pub(super) enum Db {
+    /// Writes queue for one connection, so that this process never competes with itself.
+    Sqlite {
+        writer: SqlitePool,
+        readers: SqlitePool,
+    },
+    Postgres(PgPool),
+}
+
+/// A parameter of a statement.
+#[derive(Debug, Clone)]
+pub(super) enum Arg {
+    Text(Option<String>),
+    Int(i64),
+}
+
+impl From<&str> for Arg {
+    fn from(text: &str) -> Self {
+        Arg::Text(Some(text.to_owned()))
+    }
+}
+
+impl From<String> for Arg {
+    fn from(text: String) -> Self {
+        Arg::Text(Some(text))
+    }
+}
+
+impl From<Option<&str>> for Arg {
+    fn from(text: Option<&str>) -> Self {
+        Arg::Text(text.map(str::to_owned))
+    }
+}
+
+impl From<i64> for Arg {
+    fn from(int: i64) -> Self {
+        Arg::Int(int)
+    }
+}
+
+/// A row of a statement's result.
+pub(super) enum Row {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
+
+/// What a column may be read as.
+pub(super) trait Value:
+    for<'r> sqlx::Decode<'r, Sqlite> + sqlx::Type<Sqlite> + for<'r> sqlx::Decode<'r, Postgres> + sqlx::Type<Postgres>
+{
+}
+impl Value for String {}
+impl Value for Option<String> {}
+impl Value for i64 {}
+impl Value for Option<i64> {}
+
+impl Row {
+    /// A column's value.
+    pub(super) fn get<T: Value>(&self, column: &str) -> Result<T> {
+        match self {
+            Row::Sqlite(row) => row.try_get(column),
+            Row::Postgres(row) => row.try_get(column),
+        }
+        .map_err(unavailable)
+    }
+
+    /// A column that can't be negative.
+    pub(super) fn count(&self, column: &str) -> Result<u64> {
+        let value: i64 = self.get(column)?;
+        u64::try_from(value).map_err(|_| Error::Unavailable(format!("{column} is {value} in the catalog")))
+    }
+
+    /// A column that is text with a meaning.
+    pub(super) fn parse<T: FromStr>(&self, column: &str) -> Result<T>
+    where
+        T::Err: std::fmt::Display,
+    {
+        let text: String = self.get(column)?;
+        text.parse().map_err(|error| Error::Unavailable(format!("{column} in the catalog: {error}")))
+    }
+
+    /// A column that is JSON.
+    pub(super) fn json<T: serde::de::DeserializeOwned>(&self, column: &str) -> Result<T> {
+        let text: String = self.get(column)?;
+        serde_json::from_str(&text).map_err(|error| Error::Unavailable(format!("{column} in the catalog: {error}")))
+    }
+}
+
+macro_rules! bound {
+    ($query:expr, $args:expr) => {{
+        let mut query = $query;
+        for arg in $args {
+            query = match arg {
+                Arg::Text(text) => query.bind(text.clone()),
+                Arg::Int(int) => query.bind(*int),
+            };
+        }
+        query
+    }};
+}
+
+impl Db {
+    /// Runs a statement that writes, and gives the number of rows it wrote.
+    pub(super) async fn write(&self, sql: &str, args: &[Arg]) -> Result<u64> {
+        let sql = AssertSqlSafe(self.spell(sql));
+        patiently(async {
+            match self {
+                Db::Sqlite { writer, .. } => {
+                    bound!(sqlx::query(sql), args).execute(writer).await.map(|done| done.rows_affected())
+                }
+                Db::Postgres(pool) => {
+                    bound!(sqlx::query(sql), args).execute(pool).await.map(|done| done.rows_affected())
+                }
+            }
+        })
+        .await
+    }
+
+    /// Runs a statement that writes and returns rows.
+    pub(super) async fn write_returning(&self, sql: &str, args: &[Arg]) -> Result<Vec<Row>> {
+        let sqlite = match self {
+            Db::Sqlite { writer, .. } => Some(writer),
+            Db::Postgres(_) => None,
+        };
+        self.rows(sqlite, sql, args).await
+    }
+
+    /// Runs a query.
+    pub(super) async fn read(&self, sql: &str, args: &[Arg]) -> Result<Vec<Row>> {
+        let sqlite = match self {
+            Db::Sqlite { readers, .. } => Some(readers),
+            Db::Postgres(_) => None,
+        };
+        self.rows(sqlite, sql, args).await
+    }
+
+    /// Always to the last row: a statement of SQLite is only committed when it has been run to its end.
+    async fn rows(&self, sqlite: Option<&SqlitePool>, sql: &str, args: &[Arg]) -> Result<Vec<Row>> {
+        let sql = AssertSqlSafe(self.spell(sql));
+        patiently(async {
+            match (self, sqlite) {
+                (Db::Sqlite { readers, .. }, pool) => {
+                    let rows = bound!(sqlx::query(sql), args).fetch_all(pool.unwrap_or(readers)).await?;
+                    Ok(rows.into_iter().map(Row::Sqlite).collect())
+                }
+                (Db::Postgres(pool), _) => {
+                    let rows = bound!(sqlx::query(sql), args).fetch_all(pool).await?;
+                    Ok(rows.into_iter().map(Row::Postgres).collect())
+                }
+            }
+        })
+        .await
+    }
+
+    fn spell(&self, sql: &str) -> String {
+        let (now, share, hold) = match self {
+            Db::Sqlite { .. } => ("CAST(unixepoch('subsec') * 1000 AS INTEGER)", "", ""),
+            Db::Postgres(_) => {
+                ("(extract(epoch FROM clock_timestamp()) * 1000)::bigint", " FOR SHARE", " FOR NO KEY UPDATE")
+            }
+        };
+        sql.replace("{now}", now).replace("{share}", share).replace("{hold}", hold)
+    }
+
+    /// Opens a database and brings its schema up to date. Any number of processes may do so at once.
+    pub(super) async fn open(url: &str) -> Result<Db> {
+        match url.split_once("://") {
+            Some(("postgres" | "postgresql", _)) => Self::open_postgres(url).await,
+            Some(("sqlite", path)) => Self::open_sqlite(path).await,
+            Some((scheme, _)) => Err(Error::Invalid(format!(
+                "the catalog can be a file, sqlite:///path/to.db or postgres://…, not {scheme}://…"
+            ))),
+            None => Self::open_sqlite(url).await,
+        }
+    }
+
+    async fn open_postgres(url: &str) -> Result<Db> {
+        let options = PgConnectOptions::from_str(url)
+            .map_err(|error| Error::Invalid(format!("the catalog's address is not right: {error}")))?
+            .application_name("evenlight");
+        let pool = PgPoolOptions::new().max_connections(8).acquire_timeout(Duration::from_secs(10));
+        let pool = patiently(pool.connect_with(options)).await?;
+        // Takes a lock of the database for itself.
+        let mut migrator: Migrator = sqlx::migrate!("./migrations/postgres");
+        migrator.set_ignore_missing(true).run(&pool).await.map_err(not_migrated)?;
+        Ok(Db::Postgres(pool))
+    }
+
+    async fn open_sqlite(path: &str) -> Result<Db> {
+        if path.is_empty() || path.starts_with(':') {
+            return Err(Error::Invalid(format!("{path:?} is not the path of a catalog's file")));
+        }
+        if let Some(folder) = std::path::Path::new(path).parent() {
+            std::fs::create_dir_all(folder)
+                .map_err(|error| Error::Unavailable(format!("the folder of {path} can't be made: {error}")))?;
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY);
+        patiently(migrate_sqlite(&options)).await?;
+        let pool = || SqlitePoolOptions::new().acquire_timeout(PATIENCE);
+        let writer = pool().max_connections(1).connect_with(options.clone()).await.map_err(unavailable)?;
+        let readers = pool().max_connections(4).connect_with(options).await.map_err(unavailable)?;
+        Ok(Db::Sqlite { writer, readers })
+    }
+}
+
+/// sqlx takes no lock on SQLite, so all of it happens in one immediate transaction.
+async fn migrate_sqlite(options: &SqliteConnectOptions) -> Result<(), sqlx::Error> {
+    let mut connection: SqliteConnection = loop {
+        match options.connect().await {
+            Ok(connection) => break connection,
+            // Switching to WAL doesn't wait for others who do the same: SQLITE_BUSY whatever the timeout.
+            Err(error) if is_busy(&error) => tokio::time::sleep(Duration::from_millis(20)).await,
+            Err(error) => return Err(error),
+        }
+    };
+    let mut migrator: Migrator = sqlx::migrate!("./migrations/sqlite");
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    migrator
+        .set_ignore_missing(true)
+        .run_direct(None, &mut *transaction, false)
+        .await
+        .map_err(|error| sqlx::Error::Migrate(Box::new(error)))?;
+    transaction.commit().await?;
+    connection.close().await
+}
+
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    // The primary result code is the last byte: 5 SQLITE_BUSY, 6 SQLITE_LOCKED.
+    code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| matches!(code & 0xff, 5 | 6))
+}
+
+async fn patiently<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T> {
+    match tokio::time::timeout(PATIENCE, work).await {
+        Ok(done) => done.map_err(unavailable),
+        Err(_) => Err(Error::Unavailable(format!("no answer within {} s", PATIENCE.as_secs()))),
+    }
+}
+
+fn unavailable(error: sqlx::Error) -> Error {
+    Error::Unavailable(error.to_string())
+}
+
+fn not_migrated(error: MigrateError) -> Error {
+    Error::Unavailable(format!("its schema can't be brought up to date: {error}"))
+}

@@ -1,0 +1,167 @@
+//! Images as the API and the pages show them.
+
+use shared::equalize::Recipe;
+use shared::gallery::{Image, ImageQuery, JobSummary, Page, Sort};
+use shared::id::{ImageId, JobId};
+use shared::job::ImageInfo;
+
+use super::cursor::{Cursor, Key};
+use super::db::{Arg, Db, Row};
+use super::{Error, Result};
+
+/// Pages hold at most so many images.
+const MAX_LIMIT: u32 = 200;
+const DEFAULT_LIMIT: u32 = 50;
+/// Characters of a name that are kept, and that can be searched for.
+const MAX_NAME: usize = 255;
+
+/// The name as it is kept: what no database can hold is replaced, and it ends somewhere.
+pub(super) fn kept_name(name: &str) -> String {
+    name.chars().take(MAX_NAME).map(|c| if c == '\0' { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+/// What names are searched and sorted by. Character by character, unlike [`str::to_lowercase`], so that a part of a name
+/// has the same key alone as within the name (final sigma).
+pub(super) fn name_key(name: &str) -> String {
+    kept_name(name).chars().flat_map(char::to_lowercase).collect()
+}
+
+/// A page of the gallery.
+pub(super) async fn page(db: &Db, query: &ImageQuery) -> Result<Page> {
+    let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        return Err(Error::Invalid(format!("limit must be between 1 and {MAX_LIMIT}, got {limit}")));
+    }
+    let sort = query.sort.unwrap_or_default();
+    let (column, than, direction) = match sort {
+        Sort::Newest => ("created", "<", "DESC"),
+        Sort::Oldest => ("created", ">", "ASC"),
+        Sort::Name => ("name_key", ">", "ASC"),
+    };
+    let mut args: Vec<Arg> = Vec::new();
+    let mut wanted = String::from("state = 'accepted'");
+    if let Some(state) = query.state {
+        // Spelled out: with a parameter, no database could use the index of those that are few.
+        wanted += &format!(" AND latest_state = '{}'", state.name());
+    }
+    if let Some(part) = query.q.as_deref().filter(|part| !part.is_empty()) {
+        if part.chars().count() > MAX_NAME {
+            return Err(Error::Invalid(format!("q must be at most {MAX_NAME} characters long")));
+        }
+        let escaped = name_key(part).replace('!', "!!").replace('%', "!%").replace('_', "!_");
+        args.push(format!("%{escaped}%").into());
+        wanted += &format!(" AND name_key LIKE ${} ESCAPE '!'", args.len());
+    }
+    if let Some(cursor) = &query.cursor {
+        let cursor = Cursor::decode(cursor, sort)?;
+        args.extend([cursor.key.arg(), cursor.image.as_str().into()]);
+        wanted += &format!(" AND ({column}, id) {than} (${}, ${})", args.len() - 1, args.len());
+    }
+    let order = format!("{column} {direction}, id {direction}");
+    // One more than asked for says whether there is a next page.
+    let page = format!("SELECT * FROM images WHERE {wanted} ORDER BY {order} LIMIT {}", limit + 1);
+    let order = format!("i.{column} {direction}, i.id {direction}");
+    let mut images = images(db, &page, &order, &args).await?;
+
+    let more = images.len() > limit as usize;
+    images.truncate(limit as usize);
+    let next = images.last().filter(|_| more).map(|(last, name_key)| {
+        let key = match sort {
+            Sort::Newest => Key::Newest(last.created),
+            Sort::Oldest => Key::Oldest(last.created),
+            Sort::Name => Key::Name(name_key.clone()),
+        };
+        Cursor { key, image: last.id.clone() }.encode()
+    });
+    Ok(Page { items: images.into_iter().map(|(image, _)| image).collect(), next })
+}
+
+/// One image.
+pub(super) async fn image(db: &Db, image: &ImageId) -> Result<Option<Image>> {
+    let one = "SELECT * FROM images WHERE id = $1 AND state = 'accepted'";
+    Ok(images(db, one, "i.id", &[image.as_str().into()]).await?.pop().map(|(image, _)| image))
+}
+
+/// One job.
+pub(super) async fn job(db: &Db, job: &JobId) -> Result<Option<JobSummary>> {
+    let sql = "SELECT i.id AS image, j.id AS job, j.recipe, j.state, j.reason, j.created AS job_created, j.finished, j.result_bytes
+               FROM jobs j JOIN images i ON i.id = j.image WHERE j.id = $1 AND i.state = 'accepted'";
+    db.read(sql, &[job.as_str().into()]).await?.first().map(summary).transpose()
+}
+
+/// The chosen images with all their jobs, latest first, in one statement and so as of one moment;
+/// each with the key of its name.
+async fn images(db: &Db, chosen: &str, order: &str, args: &[Arg]) -> Result<Vec<(Image, String)>> {
+    let sql = format!(
+        "SELECT i.id AS image, i.name, i.name_key, i.info, i.bytes, i.created,
+                j.id AS job, j.recipe, j.state, j.reason, j.created AS job_created, j.finished, j.result_bytes
+         FROM ({chosen}) i JOIN jobs j ON j.image = i.id
+         ORDER BY {order}, CASE WHEN j.id = i.latest_job THEN 0 ELSE 1 END, j.created DESC, j.id DESC"
+    );
+    let mut images: Vec<(Image, String)> = Vec::new();
+    for row in db.read(&sql, args).await? {
+        let job = summary(&row)?;
+        match images.last_mut().filter(|(image, _)| image.id == job.image_id) {
+            Some((image, _)) => image.jobs.push(job),
+            None => images.push((image_of(&row, job)?, row.get("name_key")?)),
+        }
+    }
+    Ok(images)
+}
+
+fn image_of(row: &Row, latest: JobSummary) -> Result<Image> {
+    let info: ImageInfo = row.json("info")?;
+    let (width, height) = info.displayed();
+    Ok(Image {
+        id: latest.image_id.clone(),
+        job_id: latest.id.clone(),
+        name: row.get("name")?,
+        state: latest.state,
+        reason: latest.reason.clone(),
+        width,
+        height,
+        orientation: info.orientation,
+        channels: info.layout.channels() as u8,
+        depth: info.depth.bits(),
+        format: info.format,
+        bytes: row.count("bytes")?,
+        recipe: latest.recipe.clone(),
+        created: row.get("created")?,
+        finished: latest.finished,
+        jobs: vec![latest],
+        progress: None,
+    })
+}
+
+fn summary(row: &Row) -> Result<JobSummary> {
+    let recipe: Recipe = row.json("recipe")?;
+    Ok(JobSummary {
+        id: row.parse("job")?,
+        image_id: row.parse("image")?,
+        recipe,
+        state: row.parse("state")?,
+        reason: row.get("reason")?,
+        created: row.get("job_created")?,
+        finished: row.get("finished")?,
+        result_bytes: row.get::<Option<i64>>("result_bytes")?.map(i64::unsigned_abs),
+        progress: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_name_has_the_same_key_alone_as_within_it() {
+        assert!(name_key("ΟΔΟΣ 12.PNG").contains(&name_key("δοσ")));
+        assert!(name_key("İstanbul").starts_with(&name_key("İ")));
+        assert_eq!(name_key("GRÖẞE"), "größe");
+    }
+
+    #[test]
+    fn a_name_ends_somewhere_and_holds_no_nul() {
+        assert_eq!(kept_name(&"é".repeat(1_000)).chars().count(), MAX_NAME);
+        assert_eq!(kept_name("a\0b"), "a\u{fffd}b");
+    }
+}

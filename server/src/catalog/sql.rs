@@ -1,0 +1,334 @@
+//! The catalog in SQL. Each write is one autocommitted statement; what must change with it changes by trigger (see
+//! the migrations).
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use shared::cluster::Backlog;
+use shared::equalize::Recipe;
+use shared::gallery::{Image, ImageQuery, JobSummary, Page};
+use shared::id::{ImageId, JobId, RunId, UploadId};
+
+use super::db::{Arg, Db, Row};
+use super::{
+    Abandoned, Begun, Catalog, Epoch, Error, Files, JobRow, NewUpload, Received, Result, ResultFile, Write, gallery,
+};
+
+/// A job with what its run needs.
+const JOB_ROWS: &str = "SELECT j.id AS job, j.image, j.run, j.runs, j.recipe, i.original, i.bytes, i.info
+                        FROM jobs j JOIN images i ON i.id = j.image";
+
+/// Images and jobs in SQLite or PostgreSQL.
+pub(super) struct SqlCatalog {
+    db: Db,
+}
+
+impl SqlCatalog {
+    pub(super) fn new(db: Db) -> Self {
+        Self { db }
+    }
+
+    /// A write that anyone may make.
+    async fn write(&self, sql: &str, args: &[Arg]) -> Result<Write> {
+        Ok(if self.db.write(sql, args).await? > 0 { Write::Applied } else { Write::NoChange })
+    }
+
+    /// A write of the master's, in one statement with the check of its epoch; `$1` is the candidacy.
+    ///
+    /// In PostgreSQL a plain subquery would check the epoch as of the statement's start, and a deposed master's statement
+    /// could still be committed after its successor took the epoch and read everything. So the statement holds
+    /// the epoch's row: the successor's [`Catalog::take_epoch`] waits for it, or it waits and then sees the successor's.
+    async fn fenced(&self, epoch: &Epoch, update: &str, args: &[Arg]) -> Result<Write> {
+        let sql = format!(
+            "WITH mine AS (SELECT one FROM epoch WHERE candidacy = $1{{share}})
+             {update} AND EXISTS (SELECT one FROM mine)"
+        );
+        let candidacy = Arg::from(epoch.candidacy.as_str());
+        let args: Vec<Arg> = std::iter::once(candidacy.clone()).chain(args.iter().cloned()).collect();
+        if self.db.write(&sql, &args).await? > 0 {
+            return Ok(Write::Applied);
+        }
+        let mine = self.db.read("SELECT one FROM epoch WHERE candidacy = $1", &[candidacy]).await?;
+        Ok(if mine.is_empty() { Write::NotMine } else { Write::NoChange })
+    }
+
+    async fn accepted_before(&self, new: &NewUpload) -> Result<Option<Begun>> {
+        let sql = "SELECT id, first_job, sha256, first_recipe FROM images
+                   WHERE (idempotency_key = $1 OR id = $2) AND state IN ('accepted', 'deleting')";
+        let rows = self.db.read(sql, &[new.idempotency_key.as_deref().into(), new.image.as_str().into()]).await?;
+        let begun = |row: &Row| -> Result<Begun> {
+            Ok(Begun::Accepted {
+                image: row.parse("id")?,
+                job: row.parse("first_job")?,
+                sha256: row.get("sha256")?,
+                recipe: row.json("first_recipe")?,
+            })
+        };
+        rows.first().map(begun).transpose()
+    }
+}
+
+#[async_trait]
+impl Catalog for SqlCatalog {
+    async fn begin_upload(&self, new: &NewUpload) -> Result<Begun> {
+        if new.idempotency_key.as_deref().is_some_and(|key| key.contains('\0') || key.len() > 255) {
+            return Err(Error::Invalid("an idempotency key is text of at most 255 bytes".into()));
+        }
+        let [name, name_key] = [gallery::kept_name(&new.name), gallery::name_key(&new.name)].map(Arg::from);
+        let [upload, image, job] = [new.upload.as_str(), new.image.as_str(), new.job.as_str()].map(Arg::from);
+        let key = Arg::from(new.idempotency_key.as_deref());
+        let recipe = Arg::from(json(&new.recipe));
+
+        let insert =
+            "INSERT INTO images (id, upload, first_job, idempotency_key, name, name_key, first_recipe, state, touched)
+                      VALUES ($1, $2, $3, $4, $5, $6, $7, 'receiving', {now}) ON CONFLICT DO NOTHING";
+        let take_over = "UPDATE images SET upload = $1, name = $2, name_key = $3, first_recipe = $4, state = 'receiving', touched = {now}
+                         WHERE (idempotency_key = $5 OR id = $6) AND state IN ('receiving', 'abandoned') RETURNING id, first_job";
+        let fresh = [image.clone(), upload.clone(), job, key.clone(), name.clone(), name_key.clone(), recipe.clone()];
+        let over = [upload, name, name_key, recipe, key, image];
+
+        // The row that is in the way may change its state or go between two statements, but not for ever.
+        for _ in 0..10 {
+            if self.db.write(insert, &fresh).await? > 0 {
+                return Ok(Begun::Receiving { image: new.image.clone(), job: new.job.clone() });
+            }
+            if let Some(row) = self.db.write_returning(take_over, &over).await?.first() {
+                return Ok(Begun::Receiving { image: row.parse("id")?, job: row.parse("first_job")? });
+            }
+            if let Some(accepted) = self.accepted_before(new).await? {
+                return Ok(accepted);
+            }
+        }
+        Err(Error::Unavailable("the uploads with this key change too fast".into()))
+    }
+
+    async fn touch_upload(&self, upload: &UploadId) -> Result<Write> {
+        let sql = "UPDATE images SET touched = {now} WHERE upload = $1 AND state = 'receiving'";
+        self.write(sql, &[upload.as_str().into()]).await
+    }
+
+    async fn finish_upload(&self, upload: &UploadId, received: &Received) -> Result<Write> {
+        let update = "UPDATE images SET state = 'accepted', original = $2, bytes = $3, sha256 = $4, info = $5, pixels = $6, created = {now}
+                      WHERE upload = $1 AND state = 'receiving'";
+        let args = [
+            upload.as_str().into(),
+            received.key.as_str().into(),
+            int(received.bytes).into(),
+            received.sha256.as_str().into(),
+            json(&received.info).into(),
+            int(received.info.pixels()).into(),
+        ];
+        if self.db.write(update, &args).await? > 0 {
+            return Ok(Write::Applied);
+        }
+        // An upload id belongs to one attempt: if it was accepted, this attempt's reply was lost.
+        let before = "SELECT id FROM images WHERE upload = $1 AND state IN ('accepted', 'deleting')";
+        let before = self.db.read(before, &[upload.as_str().into()]).await?;
+        Ok(if before.is_empty() { Write::NoChange } else { Write::Applied })
+    }
+
+    async fn add_job(
+        &self,
+        image: &ImageId,
+        job: &JobId,
+        recipe: &Recipe,
+        idempotency_key: Option<&str>,
+    ) -> Result<Option<JobId>> {
+        let insert = "INSERT INTO jobs (id, image, idempotency_key, recipe, pixels, state, runs, created)
+                      SELECT $1, id, $3, $4, pixels, 'queued', 0, {now} FROM images WHERE id = $2 AND state = 'accepted'{hold}
+                      ON CONFLICT DO NOTHING";
+        let (job_arg, image_arg) = (Arg::from(job.as_str()), Arg::from(image.as_str()));
+        let args = [job_arg.clone(), image_arg.clone(), idempotency_key.into(), json(recipe).into()];
+        if self.db.write(insert, &args).await? > 0 {
+            return Ok(Some(job.clone()));
+        }
+        let before = "SELECT j.id AS job FROM jobs j JOIN images i ON i.id = j.image
+                      WHERE i.id = $1 AND i.state = 'accepted' AND (j.id = $2 OR j.idempotency_key = $3)";
+        let before = self.db.read(before, &[image_arg, job_arg, idempotency_key.into()]).await?;
+        before.first().map(|row| row.parse("job")).transpose()
+    }
+
+    async fn retry(&self, job: &JobId) -> Result<Write> {
+        let sql = "UPDATE jobs SET state = 'queued', run = NULL, runs = 0, reason = NULL, finished = NULL
+                   WHERE id = $1 AND state = 'failed'
+                   AND EXISTS (SELECT id FROM images WHERE images.id = jobs.image AND images.state = 'accepted')";
+        self.write(sql, &[job.as_str().into()]).await
+    }
+
+    async fn delete_image(&self, image: &ImageId) -> Result<Write> {
+        let sql = "UPDATE images SET state = 'deleting' WHERE id = $1 AND state = 'accepted'";
+        self.write(sql, &[image.as_str().into()]).await
+    }
+
+    async fn images(&self, query: &ImageQuery) -> Result<Page> {
+        gallery::page(&self.db, query).await
+    }
+
+    async fn image(&self, image: &ImageId) -> Result<Option<Image>> {
+        gallery::image(&self.db, image).await
+    }
+
+    async fn job(&self, job: &JobId) -> Result<Option<JobSummary>> {
+        gallery::job(&self.db, job).await
+    }
+
+    async fn files(&self, image: &ImageId, job: Option<&JobId>) -> Result<Option<Files>> {
+        let mut args = vec![Arg::from(image.as_str())];
+        args.extend(job.map(|job| Arg::from(job.as_str())));
+        let asked = if job.is_some() { "AND d.id = $2" } else { "" };
+        let sql = format!(
+            "SELECT i.name, i.original, i.bytes, i.sha256, i.info, r.id AS job, r.result, r.result_bytes, r.result_sha256
+             FROM images i LEFT JOIN jobs r ON r.id = (
+                 SELECT d.id FROM jobs d WHERE d.image = i.id AND d.state = 'done' {asked}
+                 ORDER BY d.finished DESC, d.created DESC, d.id DESC LIMIT 1)
+             WHERE i.id = $1 AND i.state = 'accepted'"
+        );
+        self.db.read(&sql, &args).await?.first().map(files).transpose()
+    }
+
+    async fn backlog(&self) -> Result<Backlog> {
+        let sql = "SELECT count(*) AS queued, min(created) AS oldest, (SELECT count(*) FROM jobs WHERE state = 'running') AS running
+                   FROM jobs WHERE state = 'queued' AND image NOT IN (SELECT id FROM images WHERE state = 'deleting')";
+        let rows = self.db.read(sql, &[]).await?;
+        let row = rows.first().ok_or_else(|| Error::Unavailable("a count gave no row".into()))?;
+        Ok(Backlog { queued: row.count("queued")?, running: row.count("running")?, oldest: row.get("oldest")? })
+    }
+
+    async fn take_epoch(&self, candidacy: &str) -> Result<Epoch> {
+        if candidacy.is_empty() {
+            return Err(Error::Invalid("a candidacy without a uuid can't take the epoch".into()));
+        }
+        let sql = "UPDATE epoch SET n = n + 1, candidacy = $1 WHERE one = 1 RETURNING n";
+        let rows = self.db.write_returning(sql, &[candidacy.into()]).await?;
+        let row = rows.first().ok_or_else(|| Error::Unavailable("the catalog has lost its epoch row".into()))?;
+        Ok(Epoch { n: row.count("n")?, candidacy: candidacy.to_owned() })
+    }
+
+    async fn queued(&self, limit: u32, min_pixels: u64, max_pixels: u64) -> Result<Vec<JobRow>> {
+        let sql = format!(
+            "{JOB_ROWS} WHERE j.state = 'queued' AND i.state = 'accepted' AND j.pixels BETWEEN $1 AND $2
+             ORDER BY j.created, j.id LIMIT {limit}"
+        );
+        Ok(job_rows(self.db.read(&sql, &[int(min_pixels).into(), int(max_pixels).into()]).await?))
+    }
+
+    async fn running(&self) -> Result<Vec<JobRow>> {
+        let sql = format!("{JOB_ROWS} WHERE j.state = 'running' ORDER BY j.created, j.id");
+        Ok(job_rows(self.db.read(&sql, &[]).await?))
+    }
+
+    async fn activate(&self, epoch: &Epoch, job: &JobId, run: &RunId) -> Result<Write> {
+        let sql = "UPDATE jobs SET state = 'running', run = $3, runs = runs + 1 WHERE id = $2 AND state = 'queued'
+                   AND EXISTS (SELECT id FROM images WHERE images.id = jobs.image AND images.state = 'accepted')";
+        self.fenced(epoch, sql, &[job.as_str().into(), run.as_str().into()]).await
+    }
+
+    async fn rerun(&self, epoch: &Epoch, job: &JobId, old: &RunId, new: &RunId) -> Result<Write> {
+        let sql = "UPDATE jobs SET run = $4, runs = runs + 1 WHERE id = $2 AND state = 'running' AND run = $3";
+        self.fenced(epoch, sql, &[job.as_str().into(), old.as_str().into(), new.as_str().into()]).await
+    }
+
+    async fn publish(&self, epoch: &Epoch, run: &RunId, result: &ResultFile) -> Result<Write> {
+        let sql = "UPDATE jobs SET state = 'done', finished = {now}, result = $4, result_bytes = $5, result_sha256 = $6
+                   WHERE id = $2 AND state = 'running' AND run = $3";
+        let args = [
+            result.job.as_str().into(),
+            run.as_str().into(),
+            result.key.as_str().into(),
+            int(result.bytes).into(),
+            result.sha256.as_str().into(),
+        ];
+        self.fenced(epoch, sql, &args).await
+    }
+
+    async fn fail(&self, epoch: &Epoch, job: &JobId, run: &RunId, reason: &str) -> Result<Write> {
+        let sql = "UPDATE jobs SET state = 'failed', finished = {now}, reason = $4
+                   WHERE id = $2 AND state = 'running' AND run = $3";
+        let reason = reason.replace('\0', "\u{fffd}");
+        self.fenced(epoch, sql, &[job.as_str().into(), run.as_str().into(), reason.into()]).await
+    }
+
+    async fn deleting(&self, limit: u32) -> Result<Vec<ImageId>> {
+        let sql = format!("SELECT id FROM images WHERE state = 'deleting' ORDER BY id LIMIT {limit}");
+        self.db.read(&sql, &[]).await?.iter().map(|row| row.parse("id")).collect()
+    }
+
+    async fn jobs_of(&self, image: &ImageId) -> Result<Vec<JobId>> {
+        let sql = "SELECT id FROM jobs WHERE image = $1 ORDER BY created, id";
+        self.db.read(sql, &[image.as_str().into()]).await?.iter().map(|row| row.parse("id")).collect()
+    }
+
+    async fn forget(&self, epoch: &Epoch, image: &ImageId) -> Result<Write> {
+        let sql = "DELETE FROM images WHERE id = $2 AND state = 'deleting'";
+        self.fenced(epoch, sql, &[image.as_str().into()]).await
+    }
+
+    async fn abandon(&self, epoch: &Epoch, untouched: Duration) -> Result<Vec<Abandoned>> {
+        let sql = "UPDATE images SET state = 'abandoned' WHERE state = 'receiving' AND touched <= {now} - $2";
+        let untouched = i64::try_from(untouched.as_millis()).unwrap_or(i64::MAX / 2);
+        self.fenced(epoch, sql, &[untouched.into()]).await?;
+        let sql = "SELECT id, upload FROM images WHERE state = 'abandoned'
+                   AND EXISTS (SELECT one FROM epoch WHERE candidacy = $1) ORDER BY id";
+        let rows = self.db.read(sql, &[epoch.candidacy.as_str().into()]).await?;
+        rows.iter().map(|row| Ok(Abandoned { upload: row.parse("upload")?, image: row.parse("id")? })).collect()
+    }
+
+    async fn forget_upload(&self, epoch: &Epoch, upload: &UploadId) -> Result<Write> {
+        let sql = "DELETE FROM images WHERE upload = $2 AND state = 'abandoned'";
+        self.fenced(epoch, sql, &[upload.as_str().into()]).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.db.read("SELECT n FROM epoch", &[]).await.map(drop)
+    }
+}
+
+/// Jobs of a recipe that this version doesn't know are left to the pods that do: a rolling upgrade runs both.
+fn job_rows(rows: Vec<Row>) -> Vec<JobRow> {
+    let known = |row: Row| job_row(&row).inspect_err(|error| tracing::warn!(%error, "a job is left alone")).ok();
+    rows.into_iter().filter_map(known).collect()
+}
+
+fn job_row(row: &Row) -> Result<JobRow> {
+    let run: Option<String> = row.get("run")?;
+    let run = run.map(|run| run.parse()).transpose().map_err(|error| Error::Unavailable(format!("{error}")))?;
+    Ok(JobRow {
+        job: row.parse("job")?,
+        image: row.parse("image")?,
+        run,
+        runs: u32::try_from(row.count("runs")?).unwrap_or(u32::MAX),
+        recipe: row.json("recipe")?,
+        original: row.get("original")?,
+        original_bytes: row.count("bytes")?,
+        info: row.json("info")?,
+    })
+}
+
+fn files(row: &Row) -> Result<Files> {
+    let result = match row.get::<Option<String>>("job")? {
+        None => None,
+        Some(_) => Some(ResultFile {
+            job: row.parse("job")?,
+            key: row.get("result")?,
+            bytes: row.count("result_bytes")?,
+            sha256: row.get("result_sha256")?,
+        }),
+    };
+    Ok(Files {
+        name: row.get("name")?,
+        original: row.get("original")?,
+        original_bytes: row.count("bytes")?,
+        original_sha256: row.get("sha256")?,
+        info: row.json("info")?,
+        result,
+    })
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("vocabulary of the wire is JSON")
+}
+
+/// No length or number of pixels comes near the end of the range.
+fn int(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
