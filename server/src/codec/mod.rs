@@ -7,10 +7,15 @@
 //! the original and the recipe alone, never on who encoded which part when.
 
 mod bundle;
+mod deflate;
+mod jpeg;
+mod png;
+mod tiff;
+mod view;
 
 use std::ops::Range;
 
-use shared::job::ImageInfo;
+use shared::job::{Format, ImageInfo};
 use shared::pixels::{Layout, Rows};
 
 pub use bundle::{Bundle, BundleIndex, bundle, bundle_index};
@@ -59,7 +64,17 @@ pub struct Part {
 /// All of the output file but its pixels: structure and metadata. Small, and made from the original alone.
 #[derive(Debug, Clone)]
 pub struct Head {
+    /// The original's, but for the layout, which is the result's.
+    info: ImageInfo,
     notes: Vec<String>,
+    file: FileHead,
+}
+
+#[derive(Debug, Clone)]
+enum FileHead {
+    Png(png::Head),
+    Jpeg(jpeg::Head),
+    Tiff(tiff::Head),
 }
 
 impl Head {
@@ -71,7 +86,16 @@ impl Head {
 
 /// Makes a file of parts. What [`begin`](Joiner::begin), [`part`](Joiner::part) for each part in order, and
 /// [`end`](Joiner::end) give is the file, one after the other.
-pub struct Joiner {}
+pub struct Joiner {
+    lengths: std::vec::IntoIter<u64>,
+    file: FileJoiner,
+}
+
+enum FileJoiner {
+    Png(png::Joiner),
+    Jpeg(jpeg::Joiner),
+    Tiff(tiff::Joiner),
+}
 
 /// A picture for browsers: 8 bits a sample, upright.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,24 +110,52 @@ pub struct View {
     pub height: u32,
 }
 
-fn not_yet<T>() -> Result<T> {
-    Err(Error::Refused("This build can't read or write images yet.".to_owned()))
+/// Runs a decoder or encoder so that its panic, which a hostile file may cause, is the file's failure alone.
+fn contain<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    // What a panic leaves behind half-changed is dropped, or refuses further use.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let words = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        refuse(format!("The file made the decoder fail ({}).", words.unwrap_or("no reason given")))
+    })
+}
+
+fn refuse<T>(sentence: impl Into<String>) -> Result<T> {
+    Err(Error::Refused(sentence.into()))
 }
 
 /// What a file's header says, held to the limits before anything is allocated.
 ///
 /// # Errors
 /// [`Error::Refused`] with a sentence if it isn't an image that can be kept, or is above the limits.
-pub fn inspect(_source: &mut dyn Source, _limits: &Limits) -> Result<ImageInfo> {
-    not_yet()
+pub fn inspect(mut source: &mut dyn Source, limits: &Limits) -> Result<ImageInfo> {
+    contain(|| shared::decode::inspect(&mut source, limits))
 }
 
-/// Opens an image for reading rows. `info` is what [`inspect`] said of the same source.
+/// Opens an image for reading rows. `info` is what [`inspect`] said of the same source. What can't be read by
+/// regions or row by row ([`ImageInfo::whole_decode`]) may be decoded here.
 ///
 /// # Errors
 /// As [`RowReader::read`].
-pub fn open(_source: Box<dyn Source>, _info: &ImageInfo) -> Result<Box<dyn RowReader>> {
-    not_yet()
+pub fn open(source: Box<dyn Source>, info: &ImageInfo) -> Result<Box<dyn RowReader>> {
+    let reader = contain(|| shared::decode::open(source, info))?;
+    Ok(Box::new(Reader(Some(reader))))
+}
+
+/// A decoder, until it panics.
+struct Reader(Option<shared::decode::RowReader<Box<dyn Source>>>);
+
+impl RowReader for Reader {
+    fn read(&mut self, rows: Range<u32>) -> Result<Rows> {
+        let Some(mut reader) = self.0.take() else {
+            return refuse("The file made the decoder fail before.");
+        };
+        let (reader, rows) = contain(|| {
+            let rows = reader.read(rows);
+            Ok((reader, rows))
+        })?;
+        self.0 = Some(reader);
+        rows
+    }
 }
 
 /// Reads the original's structure and metadata, for a result whose pixels have the given layout: the original's, or
@@ -111,24 +163,68 @@ pub fn open(_source: Box<dyn Source>, _info: &ImageInfo) -> Result<Box<dyn RowRe
 ///
 /// # Errors
 /// [`Error::Refused`] if something of the original can't be kept, [`Error::Source`] if its source fails.
-pub fn head(_source: &mut dyn Source, _info: &ImageInfo, _layout: Layout) -> Result<Head> {
-    not_yet()
+pub fn head(source: &mut dyn Source, info: &ImageInfo, layout: Layout) -> Result<Head> {
+    if layout != info.layout && layout != without_colors(info.layout) {
+        return refuse(format!("A result of layout {layout:?} can't be made of {:?}.", info.layout));
+    }
+    let loses_color = layout != info.layout;
+    let info = ImageInfo { layout, ..info.clone() };
+    let mut notes = Vec::new();
+    let file = contain(|| match info.format {
+        Format::Png => Ok(FileHead::Png(png::Head::read(source, &info, loses_color, &mut notes)?)),
+        Format::Jpeg => Ok(FileHead::Jpeg(jpeg::Head::read(source, &info, loses_color, &mut notes)?)),
+        Format::Tiff => Ok(FileHead::Tiff(tiff::Head::read(source, &info, loses_color, &mut notes)?)),
+    })?;
+    Ok(Head { info, notes, file })
+}
+
+/// The layout of an image whose colours became gray.
+const fn without_colors(layout: Layout) -> Layout {
+    match layout {
+        Layout::Gray | Layout::Rgb => Layout::Gray,
+        Layout::GrayAlpha | Layout::Rgba => Layout::GrayAlpha,
+    }
 }
 
 /// Encodes the rows from `first_row` on: a multiple of [`ImageInfo::unit_rows`] rows, or up to the image's end.
 ///
 /// # Errors
 /// [`Error::Refused`] if the rows aren't the head's.
-pub fn part(_head: &Head, _first_row: u32, _rows: &Rows) -> Result<Part> {
-    not_yet()
+pub fn part(head: &Head, first_row: u32, rows: &Rows) -> Result<Part> {
+    let info = &head.info;
+    if (rows.width, rows.layout, rows.samples.depth()) != (info.width, info.layout, info.depth) {
+        return refuse("The rows to encode are not of the image that they are said to be of.");
+    }
+    let end = u32::try_from(rows.height()).ok().and_then(|height| first_row.checked_add(height));
+    let whole_units = |row: u32| row.is_multiple_of(info.unit_rows) || row == info.height;
+    if rows.samples.is_empty()
+        || !end.is_some_and(|end| end <= info.height && whole_units(end) && whole_units(first_row))
+    {
+        return refuse(format!("{} rows from row {first_row} on are no part of the image.", rows.height()));
+    }
+    match &head.file {
+        FileHead::Png(file) => file.part(info, rows),
+        FileHead::Jpeg(_) => Ok(jpeg::part(rows)),
+        FileHead::Tiff(file) => file.part(info, rows),
+    }
 }
 
 /// Begins to make a file of all its parts, whose indices are given in order.
 ///
 /// # Errors
 /// [`Error::Refused`] if the parts aren't the whole image.
-pub fn join(_head: &Head, _index: &[PartIndex]) -> Result<Joiner> {
-    not_yet()
+pub fn join(head: &Head, index: &[PartIndex]) -> Result<Joiner> {
+    let rows: u64 = index.iter().map(|part| u64::from(part.rows)).sum();
+    if rows != u64::from(head.info.height) {
+        return refuse(format!("Expected parts of {} rows in all, got {rows}.", head.info.height));
+    }
+    let file = match &head.file {
+        FileHead::Png(file) => FileJoiner::Png(file.join(&head.info, index)?),
+        FileHead::Jpeg(file) => FileJoiner::Jpeg(jpeg::Joiner::new(file, &head.info)),
+        FileHead::Tiff(file) => FileJoiner::Tiff(file.join(&head.info, index)?),
+    };
+    let lengths: Vec<u64> = index.iter().map(|part| part.bytes).collect();
+    Ok(Joiner { lengths: lengths.into_iter(), file })
 }
 
 impl Joiner {
@@ -137,15 +233,30 @@ impl Joiner {
     /// # Errors
     /// [`Error::Refused`] if the file would be beyond its format.
     pub fn begin(&mut self) -> Result<Vec<u8>> {
-        not_yet()
+        match &mut self.file {
+            FileJoiner::Png(file) => Ok(file.begin()),
+            FileJoiner::Jpeg(_) => Ok(Vec::new()),
+            FileJoiner::Tiff(file) => Ok(file.begin()),
+        }
     }
 
     /// The bytes that follow with the next part; none for JPEG, which is encoded at the end.
     ///
     /// # Errors
     /// [`Error::Refused`] if the part isn't the one that its index told.
-    pub fn part(&mut self, _bytes: Vec<u8>) -> Result<Vec<u8>> {
-        not_yet()
+    pub fn part(&mut self, bytes: Vec<u8>) -> Result<Vec<u8>> {
+        match self.lengths.next() {
+            Some(length) if length == bytes.len() as u64 => {}
+            Some(length) => return refuse(format!("Expected a part of {length} bytes, got {}.", bytes.len())),
+            None => return refuse("There are more parts than were told."),
+        }
+        match &mut self.file {
+            FileJoiner::Jpeg(file) => {
+                file.part(bytes);
+                Ok(Vec::new())
+            }
+            FileJoiner::Png(_) | FileJoiner::Tiff(_) => Ok(bytes),
+        }
     }
 
     /// The file's last bytes.
@@ -153,15 +264,22 @@ impl Joiner {
     /// # Errors
     /// [`Error::Refused`] if parts are missing.
     pub fn end(self) -> Result<Vec<u8>> {
-        not_yet()
+        if self.lengths.len() > 0 {
+            return refuse(format!("{} parts are missing.", self.lengths.len()));
+        }
+        match self.file {
+            FileJoiner::Png(file) => Ok(file.end()),
+            FileJoiner::Jpeg(file) => contain(|| file.end()),
+            FileJoiner::Tiff(file) => Ok(file.end()),
+        }
     }
 }
 
 /// A picture of the image for browsers: at most `max_side` pixels on its longer side, never enlarged, upright.
-/// Reads the rows once, in ascending order, and holds few of them.
+/// Reads the rows once, in ascending order, and holds few of them. A colour profile isn't applied yet.
 ///
 /// # Errors
 /// As [`RowReader::read`].
-pub fn view(_reader: &mut dyn RowReader, _info: &ImageInfo, _max_side: u32) -> Result<View> {
-    not_yet()
+pub fn view(reader: &mut dyn RowReader, info: &ImageInfo, max_side: u32) -> Result<View> {
+    contain(|| view::view(reader, info, max_side))
 }

@@ -1,0 +1,137 @@
+//! Fields of a TIFF directory, read from the original and written where there is room.
+
+use shared::decode::tiff::{Directory, Entry, Order, Tiff, size_of, tag};
+
+use super::super::{Result, Source, refuse};
+
+pub(super) const SHORT: u16 = 3;
+pub(super) const LONG: u16 = 4;
+pub(super) const LONG8: u16 = 16;
+
+/// Directories within directories: EXIF, and interoperability within it.
+const MOST_DEPTH: usize = 3;
+
+/// A field with its values.
+#[derive(Debug, Clone)]
+pub(super) struct Field {
+    tag: u16,
+    kind: u16,
+    value: Value,
+}
+
+#[derive(Debug, Clone)]
+enum Value {
+    /// As they stand in the file, in the file's byte order.
+    Bytes(Vec<u8>),
+    /// A directory that the field points to.
+    Directory(Vec<Field>),
+}
+
+impl Field {
+    /// A field of whole numbers.
+    pub(super) fn numbers(order: Order, tag: u16, kind: u16, values: &[u64]) -> Self {
+        let size = size_of(kind).unwrap_or(1) as usize;
+        let mut bytes = Vec::with_capacity(values.len() * size);
+        for value in values {
+            order.put(&mut bytes, *value, size);
+        }
+        Self { tag, kind, value: Value::Bytes(bytes) }
+    }
+
+    /// Reads a field's values, and the directory that it points to if it is a pointer.
+    pub(super) fn read(source: &mut dyn Source, tiff: &Tiff, entry: &Entry) -> Result<Self> {
+        Self::read_at(source, tiff, entry, 0)
+    }
+
+    fn read_at(mut source: &mut dyn Source, tiff: &Tiff, entry: &Entry, depth: usize) -> Result<Self> {
+        let pointer = matches!(entry.tag, tag::EXIF_IFD | tag::GPS_IFD | tag::INTEROPERABILITY_IFD);
+        if !pointer {
+            let value = Value::Bytes(tiff.bytes(&mut source, entry)?);
+            return Ok(Self { tag: entry.tag, kind: entry.kind, value });
+        }
+        if depth == MOST_DEPTH {
+            return refuse("The TIFF file is damaged: its directories are nested too deeply.");
+        }
+        let at = tiff.numbers(&mut source, entry)?.first().copied().unwrap_or(0);
+        let Directory { entries, .. } = tiff.directory(&mut source, at)?;
+        let fields =
+            entries.iter().map(|entry| Self::read_at(source, tiff, entry, depth + 1)).collect::<Result<_>>()?;
+        Ok(Self { tag: entry.tag, kind: LONG, value: Value::Directory(fields) })
+    }
+
+    /// Takes the statistics out of GDAL's metadata, which are XML; says whether there were any.
+    pub(super) fn forget_statistics(&mut self) -> bool {
+        let Value::Bytes(bytes) = &mut self.value else { return false };
+        let Ok(text) = std::str::from_utf8(bytes) else { return false };
+        let mut kept = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(start) = rest.find("<Item name=\"STATISTICS_") {
+            let Some(end) = rest[start..].find("</Item>") else { break };
+            kept.push_str(rest[..start].trim_end_matches([' ', '\t']));
+            rest = rest[start + end + "</Item>".len()..].trim_start_matches(['\r', '\n']);
+        }
+        kept.push_str(rest);
+        let changed = kept.len() != text.len();
+        *bytes = kept.into_bytes();
+        changed
+    }
+}
+
+/// Appends a directory's values and then the directory itself to `file`, whose first byte stands at `base` of the
+/// whole file; says where the directory is. Both begin on even offsets, as the standard wants.
+pub(super) fn directory(order: Order, big: bool, mut fields: Vec<Field>, base: u64, file: &mut Vec<u8>) -> u64 {
+    fields.sort_by_key(|field| field.tag);
+    let (count_size, number_size) = if big { (8, 8) } else { (2, 4) };
+    let mut entries = Vec::new();
+    order.put(&mut entries, fields.len() as u64, count_size);
+    for field in fields {
+        let (kind, bytes) = match field.value {
+            Value::Bytes(bytes) => (field.kind, bytes),
+            Value::Directory(fields) => {
+                let at = directory(order, big, fields, base, file);
+                let mut bytes = Vec::new();
+                order.put(&mut bytes, at, number_size);
+                (if big { LONG8 } else { LONG }, bytes)
+            }
+        };
+        order.put(&mut entries, field.tag.into(), 2);
+        order.put(&mut entries, kind.into(), 2);
+        order.put(&mut entries, bytes.len() as u64 / size_of(kind).unwrap_or(1), number_size);
+        if bytes.len() <= number_size {
+            entries.extend_from_slice(&bytes);
+            entries.resize(entries.len() + number_size - bytes.len(), 0);
+        } else {
+            even(base, file);
+            order.put(&mut entries, base + file.len() as u64, number_size);
+            file.extend_from_slice(&bytes);
+        }
+    }
+    order.put(&mut entries, 0, number_size);
+    even(base, file);
+    let at = base + file.len() as u64;
+    file.extend_from_slice(&entries);
+    at
+}
+
+fn even(base: u64, file: &mut Vec<u8>) {
+    if !(base + file.len() as u64).is_multiple_of(2) {
+        file.push(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_statistics_leave_gdals_metadata() {
+        let text = "<GDALMetadata>\n  <Item name=\"AREA\">a</Item>\n  <Item name=\"STATISTICS_MEAN\" sample=\"0\">1</Item>\n  \
+                    <Item name=\"UNIT\">m</Item>\n</GDALMetadata>\n\0";
+        let mut field = Field { tag: tag::GDAL_METADATA, kind: 2, value: Value::Bytes(text.into()) };
+        assert!(field.forget_statistics());
+        assert!(!field.forget_statistics());
+        let Value::Bytes(bytes) = field.value else { panic!("it was bytes") };
+        let kept = String::from_utf8_lossy(&bytes).into_owned();
+        assert!(kept.contains("AREA") && kept.contains("UNIT") && !kept.contains("MEAN"), "{kept}");
+    }
+}
