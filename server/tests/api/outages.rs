@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use server::catalog::{self, Catalog, Write};
+use server::catalog::{self, Write};
 
 use crate::faulty::{Fault, Faulty};
 use crate::harness::{Field, Server, sample};
@@ -56,7 +56,8 @@ async fn an_upload_that_was_given_up_meanwhile_is_not_acknowledged() {
     let moon = sample("moon.png");
     // The sweeper wins the row while its acceptance is tried again.
     faulty.fail("finish_upload", Fault::Before, 2);
-    let post = server.post(&[Field::image("moon.png", &moon)], &[]);
+    let fields = [Field::image("moon.png", &moon)];
+    let post = server.post(&fields, &[]);
     let sweep = async {
         let epoch = server.catalog.take_epoch("sweeper").await.unwrap();
         loop {
