@@ -16,4 +16,8 @@ CHROMIUM="$(command -v "${CHROMIUM:-chromium}")" || die "Chromium is missing. In
 export CHROMIUM
 export EVENLIGHT_BINARY="$BINARY"
 cd end2end
-npx --no-install playwright test "$@" </dev/null
+if ! npx --no-install playwright test "$@" </dev/null; then
+    printf '==> the end of the server'"'"'s log (end2end/server.log)\n'
+    tail -n 30 server.log || true
+    exit 1
+fi

@@ -3,6 +3,9 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
+# Never EVENLIGHT_BINARY, which names a binary to use, not a place to write to.
+BINARY="$ROOT/target/release/evenlight"
+
 compile() { cargo build --locked --release -p server; }
 
 place() {

@@ -30,11 +30,20 @@ function rows(width: number, height: number, channels: number): Buffer {
 
 /** An 8-bit RGB PNG: decoded once by one worker (`split`), then equalized in tasks. */
 export function largePng(name: string, width: number, height: number): Upload {
+  const size = `${width}x${height}`;
+  const buffer = made.get(size) ?? encodePng(width, height);
+  made.set(size, buffer);
+  return { name, mimeType: "image/png", buffer };
+}
+
+const made = new Map<string, Buffer>();
+
+function encodePng(width: number, height: number): Buffer {
   const stride = width * 3;
   const pixels = rows(width, height, 3);
   const filtered = Buffer.alloc((stride + 1) * height);
   for (let y = 0; y < height; y++) pixels.copy(filtered, y * (stride + 1) + 1, y * stride, (y + 1) * stride);
-  return { name, mimeType: "image/png", buffer: png(header(width, height, 8, 2), deflateSync(filtered, { level: 1 })) };
+  return png(header(width, height, 8, 2), deflateSync(filtered, { level: 1 }));
 }
 
 /** An 8-bit gray TIFF, uncompressed, 64 rows a strip: every worker reads its own strips. */

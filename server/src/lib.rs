@@ -2,8 +2,10 @@
 //! `pipeline` uses `coord`, `store`, `catalog` and `codec`, which know nothing of one another.
 
 pub mod catalog;
+pub mod cli;
 pub mod codec;
 pub mod coord;
 pub mod pipeline;
+pub mod pod;
 pub mod store;
 pub mod web;

@@ -1,2 +1,78 @@
-//! x
-fn main() {}
+//! The binary `evenlight`.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use server::cli::equalize::{self, EqualizeArgs};
+use server::cli::process::Process;
+use server::cli::serve::ServeArgs;
+use tracing_subscriber::EnvFilter;
+
+/// Equalizes images on a fault-tolerant array of equal pods.
+#[derive(Parser)]
+#[command(name = "evenlight", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve pages and API, and work: one process of the array
+    Serve(Box<ServeArgs>),
+    /// Equalize files on this machine, without an array; the result is the same
+    Equalize(EqualizeArgs),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Serve(args) => serve(*args),
+        Command::Equalize(args) => equalize::run(args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("evenlight: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn serve(args: ServeArgs) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_from_env("EVENLIGHT_LOG").unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let (data, faults) = (args.data.display().to_string(), args.allow_faults);
+    // Asked for before anything starts, so that no signal is missed.
+    let stopped = stop_signal()?;
+    let process = Process::start(args).await?;
+    println!("Evenlight is at http://{} – drop an image on the page.", process.address);
+    let names: Vec<&str> = process.pods.iter().map(|pod| pod.as_str()).collect();
+    println!("  pods        {} ({} coordination)", names.join(", "), process.coordinator);
+    println!("              each works on tasks and stands for master; the elected one hands the tasks out");
+    println!("  data        {data}");
+    println!("  the array   http://{}/cluster, without JavaScript http://{}/status", process.address, process.address);
+    if faults {
+        println!("  faults      pods can be killed and started on the cluster page (--allow-faults)");
+    }
+    stopped.await;
+    println!("Stopping: the master hands over, running tasks are finished. Once more stops at once.");
+    let again = stop_signal()?;
+    tokio::select! {
+        () = process.stop() => {}
+        () = again => anyhow::bail!("stopped at once; what was running is done again at the next start"),
+    }
+    Ok(())
+}
+
+/// Resolves at SIGINT (Ctrl-C) or SIGTERM.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}

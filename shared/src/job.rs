@@ -278,11 +278,14 @@ impl Cut {
     }
 }
 
+/// Images of more pixels are large.
+pub const SMALL_PIXELS: u64 = 16_000_000;
+
 /// Which queue a job waits in: small jobs keep slots of their own, so that a gigapixel scan doesn't hold them up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lane {
-    /// Up to 16 megapixels.
+    /// Up to [`SMALL_PIXELS`].
     Small,
     /// Everything else.
     Large,
@@ -291,7 +294,7 @@ pub enum Lane {
 impl Lane {
     /// The lane of an image of so many pixels.
     pub fn of(pixels: u64) -> Self {
-        if pixels <= 16_000_000 { Lane::Small } else { Lane::Large }
+        if pixels <= SMALL_PIXELS { Lane::Small } else { Lane::Large }
     }
 }
 

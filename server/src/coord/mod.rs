@@ -12,7 +12,18 @@
 //!   says [`Hint::Lost`] once): watch again, `sync`, rescan.
 //! - **Sessions end.** [`SessionState::Expired`] is final. A new session needs a new [`Connector::connect`].
 
+pub mod claim;
+pub mod doorbell;
+pub mod election;
+pub mod embedded;
+pub mod fence;
+mod hub;
+mod limits;
+pub mod members;
 pub mod paths;
+mod record;
+pub mod settle;
+pub mod zookeeper;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -299,6 +310,17 @@ pub async fn ensure_path(coordinator: &dyn Coordinator, path: &str) -> Result<()
             Ok(_) | Err(Error::NodeExists(_)) => {}
             Err(error) => return Err(error),
         }
+    }
+    Ok(())
+}
+
+/// Creates the persistent nodes that every array has, [`paths::SKELETON`].
+///
+/// # On connection loss
+/// Idempotent: call again.
+pub async fn ensure_skeleton(coordinator: &dyn Coordinator) -> Result<()> {
+    for path in paths::SKELETON {
+        ensure_path(coordinator, path).await?;
     }
     Ok(())
 }

@@ -1,4 +1,45 @@
-//! The way of an image: accept → split → histogram → reduce → equalize → stitch → publish.
+//! The pipeline: what becomes of an image, in the order in which data flows:
+//! accept → split → histogram → reduce → equalize → stitch → publish.
+//!
+//! [`step`] says what a job needs next; masters do it. [`work`] does a task; workers call it.
 
 pub mod accept;
+pub mod local;
+pub mod nodes;
 pub mod pixels;
+pub mod plan;
+pub mod reduce;
+pub mod stage;
+pub mod step;
+
+mod equalize;
+mod histogram;
+mod ordered;
+mod split;
+mod stitch;
+mod whole;
+
+use shared::job::{Job, Phase};
+use shared::task::{Outcome, Task};
+
+use self::stage::{Failure, Inputs, Workshop, outcome};
+use crate::store::keys;
+
+/// Does a task. `claim` is the claim's own name, so that what is written has a key that nobody else writes.
+///
+/// # Errors
+/// [`Failure::Trouble`] and [`Failure::Crashed`]: the attempt came to nothing and another one may do better.
+/// That the image is at fault is no error but an [`Outcome::Refused`].
+///
+/// # Cancellation
+/// Dropping the future leaves at most an object under a key that never counts.
+pub async fn work(shop: &Workshop, job: &Job, task: &Task, inputs: &Inputs, claim: &str) -> Result<Outcome, Failure> {
+    let key = keys::output(&job.image, &job.run, task.phase, task.index, task.attempt, claim);
+    outcome(match task.phase {
+        Phase::Split => split::split(shop, job, key).await,
+        Phase::Histograms => histogram::histogram(shop, job, task, inputs, key).await,
+        Phase::Equalize => equalize::equalize(shop, job, task, inputs, key).await,
+        Phase::Stitch => stitch::stitch(shop, job, inputs, key).await,
+        Phase::Whole => whole::whole(shop, job, key).await,
+    })
+}

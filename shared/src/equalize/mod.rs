@@ -1,4 +1,30 @@
 //! Histogram equalization: count → cumulate → look-up table → apply.
+//!
+//! ```text
+//! Histogram::new → count(rows)… → merge → Lut::from_histogram → apply(rows)
+//! ```
+//!
+//! Every step works on any run of whole rows, and histograms add as integers, so that neither the cut of an image
+//! nor the order in which its pieces are counted changes a single bit of the result.
+//!
+//! The folder reads in the order in which data flows: [`histogram`](Histogram), [`lut`](Lut), [`apply`](apply()).
+//! `color` holds the formulas for a pixel, `kernel` the loops over pixels, `wire` the bytes that pods exchange.
+//!
+//! Nothing here uses a fused multiply-add or a function of the platform's math library: an arithmetic that is the same
+//! on every machine is what makes results equal, byte for byte, whichever pod made them.
+
+mod apply;
+mod color;
+mod histogram;
+mod kernel;
+mod lut;
+mod wire;
+
+pub use apply::{apply, output_layout};
+pub use color::Intensity;
+pub use histogram::{Histogram, MergeError};
+pub use lut::Lut;
+pub use wire::Malformed;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +38,15 @@ pub enum Recipe {
         #[serde(default)]
         color: Color,
     },
+}
+
+impl Recipe {
+    /// How colour is treated.
+    pub const fn color(&self) -> Color {
+        match self {
+            Recipe::Global { color } => *color,
+        }
+    }
 }
 
 impl Default for Recipe {

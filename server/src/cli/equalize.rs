@@ -1,0 +1,318 @@
+//! `evenlight equalize IN OUT`: images to their results in one process, without a cluster.
+//!
+//! IN is a file, a folder (every image in it, not those in folders within) or `-` for standard input; OUT is a file, a
+//! folder or `-` for standard output. A file appears under its name only when it is complete.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, IsTerminal, Read, Write};
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use indicatif::{ProgressBar, ProgressStyle};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use shared::equalize::{Color, Recipe};
+use shared::job::Format;
+
+use crate::codec::{self, Limits, Source};
+use crate::pipeline::local::Local;
+
+/// Equalize images on this machine alone.
+#[derive(Debug, Clone, clap::Args)]
+pub struct EqualizeArgs {
+    /// An image, a folder of images, or - for standard input
+    #[arg(value_name = "IN")]
+    input: PathBuf,
+
+    /// Where the result goes: a file, a folder, or - for standard output
+    #[arg(value_name = "OUT")]
+    output: PathBuf,
+
+    /// How to equalize
+    #[arg(long, default_value = "global", value_parser = ["global"])]
+    method: String,
+
+    /// How colour is treated: its lightness only, each channel by itself, V of HSV, or turned to gray
+    #[arg(long, default_value = "luma", value_parser = color_parser())]
+    color: Color,
+
+    /// Method and parameters as JSON, such as {"method":"global","color":"luma"}
+    #[arg(long, value_name = "JSON", value_parser = parse_recipe, conflicts_with_all = ["method", "color"])]
+    recipe: Option<Recipe>,
+
+    /// Threads to work with [default: the number of cores]
+    #[arg(long, env = "EVENLIGHT_THREADS", value_name = "N")]
+    threads: Option<NonZeroUsize>,
+}
+
+fn color_parser() -> impl TypedValueParser<Value = Color> {
+    PossibleValuesParser::new(["luma", "channels", "hsv", "gray"])
+        .try_map(|name| serde_json::from_value(serde_json::Value::String(name)))
+}
+
+fn parse_recipe(text: &str) -> Result<Recipe, serde_json::Error> {
+    serde_json::from_str(text)
+}
+
+impl EqualizeArgs {
+    fn recipe(&self) -> Recipe {
+        // "global" is the only method so far, and the only one that the parser lets through.
+        self.recipe.unwrap_or(Recipe::Global { color: self.color })
+    }
+}
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// A sentence for the person: what can't be read, equalized or written. In a folder the others are done nevertheless,
+/// and each failure is told on standard error.
+pub fn run(args: EqualizeArgs) -> Result<()> {
+    let threads = args.threads.map_or(0, NonZeroUsize::get);
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build().context("starting threads failed")?;
+    let command = Command { recipe: args.recipe(), limits: Limits::default(), pool };
+    let (from_stdin, to_stdout) = (args.input == Path::new("-"), args.output == Path::new("-"));
+    if !from_stdin && fs::metadata(&args.input).with_context(|| display(&args.input))?.is_dir() {
+        ensure!(!to_stdout, "the images of a folder can't all go to standard output; name a folder for OUT");
+        return command.folder(&args.input, &args.output);
+    }
+    let input = if from_stdin { Input::stdin()? } else { Input::File(args.input.clone()) };
+    let output = match (to_stdout, args.input.file_name()) {
+        (true, _) => Output::Stdout,
+        (false, Some(name)) if args.output.is_dir() => {
+            ensure!(!from_stdin, "standard input has no name; name a file, not a folder, for OUT");
+            Output::at(&args.output.join(name))?
+        }
+        (false, _) => Output::at(&args.output)?,
+    };
+    command.one(&input, &output)
+}
+
+struct Command {
+    recipe: Recipe,
+    limits: Limits,
+    pool: ThreadPool,
+}
+
+impl Command {
+    /// Every image of a folder, in the order of their names.
+    fn folder(&self, input: &Path, output: &Path) -> Result<()> {
+        fs::create_dir_all(output).with_context(|| display(output))?;
+        ensure!(
+            fs::canonicalize(input)? != fs::canonicalize(output)?,
+            "IN and OUT are the same folder; the originals would be lost"
+        );
+        let entries = fs::read_dir(input).with_context(|| display(input))?;
+        let mut files = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+        files.retain(|path| path.is_file());
+        files.sort();
+        let (mut done, mut failed, mut skipped) = (0usize, 0usize, 0usize);
+        for path in files {
+            let Some(name) = path.file_name() else { continue };
+            let input = Input::File(path.clone());
+            match input.format() {
+                // Not an image, and doesn't say that it is one.
+                Ok(None) if format_of_name(&path).is_none() => skipped += 1,
+                _ => match Output::at(&output.join(name)).and_then(|output| self.one(&input, &output)) {
+                    Ok(()) => done += 1,
+                    Err(error) => {
+                        failed += 1;
+                        eprintln!("{}: {error:#}", path.display());
+                    }
+                },
+            }
+        }
+        let others = if skipped > 0 { format!(", {skipped} other files left out") } else { String::new() };
+        eprintln!("{done} images equalized, {failed} failed{others}");
+        ensure!(failed == 0, "{failed} of {} images failed", done + failed);
+        ensure!(done > 0, "{}: no images in this folder", input.display());
+        Ok(())
+    }
+
+    /// One image.
+    fn one(&self, input: &Input, output: &Output) -> Result<()> {
+        if let (Output::File(path), Some(format)) = (output, input.format()?) {
+            let named = format_of_name(path);
+            ensure!(
+                named.is_none_or(|named| named == format),
+                "the result keeps the original's format, {}; give OUT a name that ends in .{}",
+                format.name().to_uppercase(),
+                format.extension()
+            );
+        }
+        if let (Input::File(input), Output::File(output)) = (input, output) {
+            let same = fs::canonicalize(output).is_ok_and(|output| fs::canonicalize(input).is_ok_and(|i| i == output));
+            ensure!(!same, "IN and OUT are the same file; the original would be lost");
+        }
+        let bar = progress_bar(input);
+        let notes = output.write(|out, scratch| {
+            let local = Local { limits: self.limits, pool: Some(&self.pool), scratch: scratch.to_owned() };
+            let mut progress = |done, total| {
+                bar.set_length(total);
+                bar.set_position(done);
+            };
+            // A decoder that panics fails one image, not those after it.
+            let result =
+                catch_unwind(AssertUnwindSafe(|| local.equalize(|| input.open(), &self.recipe, out, &mut progress)));
+            Ok(result.map_err(|_| anyhow!("the decoder broke down on this image"))??.notes)
+        });
+        bar.finish_and_clear();
+        for note in notes? {
+            eprintln!("{}: {note}", input.name());
+        }
+        Ok(())
+    }
+}
+
+/// A bar on standard error; hidden where that is no terminal.
+fn progress_bar(input: &Input) -> ProgressBar {
+    let style = ProgressStyle::with_template("{prefix} {wide_bar} {percent:>3} % {eta:>4}")
+        .expect("the template names only known keys");
+    ProgressBar::new(1).with_style(style).with_prefix(input.name())
+}
+
+/// Where an original comes from. It is opened several times.
+enum Input {
+    File(PathBuf),
+    /// What came from standard input, as that can't be read twice.
+    Stdin(tempfile::NamedTempFile),
+}
+
+impl Input {
+    fn stdin() -> Result<Self> {
+        ensure!(!io::stdin().is_terminal(), "standard input is a terminal; name a file, or pipe an image in");
+        let mut file = tempfile::NamedTempFile::new().context("making a temporary file failed")?;
+        io::copy(&mut io::stdin().lock(), &mut file).context("copying standard input to a temporary file failed")?;
+        Ok(Input::Stdin(file))
+    }
+
+    fn open(&self) -> io::Result<Box<dyn Source>> {
+        let file = match self {
+            Input::File(path) => File::open(path)?,
+            Input::Stdin(file) => file.reopen()?,
+        };
+        Ok(Box::new(BufReader::new(file)))
+    }
+
+    /// The format that its first bytes show.
+    fn format(&self) -> io::Result<Option<Format>> {
+        let mut start = Vec::new();
+        self.open()?.take(16).read_to_end(&mut start)?;
+        Ok(codec::detect(&start))
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Input::File(path) => path.file_name().unwrap_or(path.as_os_str()).display().to_string(),
+            Input::Stdin(_) => "standard input".to_owned(),
+        }
+    }
+}
+
+/// Where a result goes.
+enum Output {
+    /// A file that is replaced when the result is complete.
+    File(PathBuf),
+    /// Something that can only be written to, such as a pipe or a device.
+    Stream(PathBuf),
+    Stdout,
+}
+
+impl Output {
+    fn at(path: &Path) -> Result<Self> {
+        match fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => bail!("{}: a folder is in the result's place", path.display()),
+            // Behind a symbolic link, what it points to is replaced, not the link.
+            Ok(metadata) if metadata.is_file() => Ok(Output::File(fs::canonicalize(path)?)),
+            Ok(_) => Ok(Output::Stream(path.to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Output::File(path.to_owned())),
+            Err(error) => Err(error).with_context(|| display(path)),
+        }
+    }
+
+    /// Lets `make` write the result; it is told a folder for its temporary files.
+    fn write<T>(&self, make: impl FnOnce(&mut dyn Write, &Path) -> Result<T>) -> Result<T> {
+        let path = match self {
+            Output::File(path) => path,
+            Output::Stream(path) => {
+                let mut file = File::options().write(true).open(path).with_context(|| display(path))?;
+                return make(&mut file, &std::env::temp_dir());
+            }
+            Output::Stdout => {
+                ensure!(!io::stdout().is_terminal(), "standard output is a terminal; name a file, or pipe it on");
+                return make(&mut io::stdout().lock(), &std::env::temp_dir());
+            }
+        };
+        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".evenlight-");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            // Less the umask, as for any new file; a temporary file would be its owner's alone.
+            builder.permissions(fs::Permissions::from_mode(0o666));
+        }
+        let mut file = builder.tempfile_in(folder).with_context(|| display(folder))?;
+        let made = make(&mut file, folder)?;
+        file.persist(path).with_context(|| display(path))?;
+        Ok(made)
+    }
+}
+
+/// The format that a file's name promises.
+fn format_of_name(path: &Path) -> Option<Format> {
+    match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+        "png" => Some(Format::Png),
+        "jpg" | "jpeg" | "jpe" | "jfif" => Some(Format::Jpeg),
+        "tif" | "tiff" => Some(Format::Tiff),
+        _ => None,
+    }
+}
+
+fn display(path: &Path) -> String {
+    path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: EqualizeArgs,
+    }
+
+    fn parse(arguments: &[&str]) -> Result<EqualizeArgs, clap::Error> {
+        Ok(Cli::try_parse_from([&["equalize"], arguments].concat())?.args)
+    }
+
+    #[test]
+    fn the_recipe_comes_from_flags_or_from_json() {
+        let hsv = Recipe::Global { color: Color::Hsv };
+        assert_eq!(parse(&["a.png", "b.png"]).unwrap().recipe(), Recipe::default());
+        assert_eq!(parse(&["a", "b", "--method", "global", "--color", "hsv"]).unwrap().recipe(), hsv);
+        assert_eq!(parse(&["a", "b", "--recipe", r#"{"method":"global","color":"hsv"}"#]).unwrap().recipe(), hsv);
+        for wrong in [
+            &["a"][..],
+            &["a", "b", "--color", "pink"],
+            &["a", "b", "--method", "local"],
+            &["a", "b", "--threads", "0"],
+            &["a", "b", "--recipe", r#"{"method":"global","tint":1}"#],
+            &["a", "b", "--recipe", r#"{"method":"global"}"#, "--color", "hsv"],
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn names_promise_formats() {
+        assert_eq!(format_of_name(Path::new("a/b.TIFF")), Some(Format::Tiff));
+        assert_eq!(format_of_name(Path::new("b.jpeg")), Some(Format::Jpeg));
+        assert_eq!(format_of_name(Path::new("png")), None);
+    }
+}

@@ -1,0 +1,5 @@
+//! The command line: it reads what it is told, refuses what makes no sense before anything starts, and starts it.
+
+pub mod equalize;
+pub mod process;
+pub mod serve;

@@ -1,0 +1,171 @@
+//! A running process: coordinator, store, catalog, pods, observer and web server, joined together.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use async_trait::async_trait;
+use shared::clock::Clock;
+use shared::id::PodName;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::serve::ServeArgs;
+use crate::catalog;
+use crate::coord::Connector;
+use crate::coord::embedded::{Embedded, EmbeddedConfig};
+use crate::coord::zookeeper::ZooKeeper;
+use crate::pipeline::accept::Accept;
+use crate::pipeline::pixels::Pixels;
+use crate::pipeline::stage::Workshop;
+use crate::pod::array::{Array, ArrayError};
+use crate::pod::observer::Observer;
+use crate::pod::{Pod, PodConfig};
+use crate::store::Store;
+use crate::web::{EventHub, FaultError, Faults, Renders, WebState, router};
+
+/// Memory for rendered pictures.
+const RENDERS: usize = 64 << 20;
+
+/// A process that serves and works.
+pub struct Process {
+    /// Where it listens; the real port, where 0 was asked for.
+    pub address: SocketAddr,
+    /// Its pods.
+    pub pods: Vec<PodName>,
+    /// `embedded` or `zookeeper`.
+    pub coordinator: &'static str,
+    array: Arc<Array>,
+    server: tokio::task::JoinHandle<std::io::Result<()>>,
+    observer: tokio::task::JoinHandle<()>,
+    stop_pods: CancellationToken,
+    stop_web: CancellationToken,
+}
+
+impl Process {
+    /// Starts everything. What can't be reached now and must be there (listening address, catalog, store) is an
+    /// error; the coordinator is waited for.
+    ///
+    /// # Errors
+    /// With what was tried and why it failed.
+    pub async fn start(args: ServeArgs) -> anyhow::Result<Self> {
+        // Somebody else may have installed the same provider before.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let names = args.pod_names().map_err(anyhow::Error::msg)?;
+        let listener =
+            TcpListener::bind(args.listen).await.with_context(|| format!("can't listen on {}", args.listen))?;
+        let address = listener.local_addr()?;
+        std::fs::create_dir_all(&args.data)
+            .with_context(|| format!("can't make the data folder {}", args.data.display()))?;
+        let in_data = |name: &str| args.data.join(name).display().to_string();
+        let store_url = args.store.clone().unwrap_or_else(|| in_data("store"));
+        let store = Store::open(&store_url).with_context(|| format!("can't open the store {store_url}"))?;
+        let catalog_url = args.catalog.clone().unwrap_or_else(|| in_data("catalog.sqlite"));
+        let catalog = catalog::open(&catalog_url).await.context("can't open the catalog")?;
+        let threads =
+            args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
+        let pixels = Pixels::new(threads, args.memory.as_u64())?;
+        let connector: Arc<dyn Connector> = match &args.zookeeper {
+            Some(servers) => Arc::new(ZooKeeper::new(servers, args.session_timeout)?),
+            None => Embedded::new(EmbeddedConfig { session_timeout: args.session_timeout }).connector(),
+        };
+        let coordinator = connector.kind();
+        let shop = Workshop { store: store.clone(), pixels: pixels.clone(), limits: args.limits() };
+
+        let stop_pods = CancellationToken::new();
+        let array = Arc::new(Array::new(stop_pods.clone()));
+        let slots = Arc::new(Semaphore::new(threads));
+        let advertised = args.advertise.clone().unwrap_or_else(|| address.to_string());
+        for name in &names {
+            let config = PodConfig {
+                name: name.clone(),
+                address: advertised.clone(),
+                min_pods: args.min_pods,
+                whole_below: args.whole_below,
+                parts_per_task: args.parts_per_task,
+                max_active_jobs: args.max_active_jobs,
+                abandon_after: args.abandon_after,
+                drain: args.drain,
+            };
+            let (connector, catalog, shop, slots) = (connector.clone(), catalog.clone(), shop.clone(), slots.clone());
+            array.add(name.clone(), move || {
+                Arc::new(Pod {
+                    config: config.clone(),
+                    connector: connector.clone(),
+                    catalog: catalog.clone(),
+                    shop: shop.clone(),
+                    slots: slots.clone(),
+                    clock: Arc::new(Clock::new()),
+                })
+            });
+        }
+
+        let accepted = Arc::new(Notify::new());
+        let observer = Observer {
+            name: names[0].clone(),
+            connector,
+            catalog: catalog.clone(),
+            min_pods: args.min_pods,
+            local: names.clone(),
+            faults: args.allow_faults,
+            accepted: accepted.clone(),
+        };
+        let (send_view, view) = watch::channel(Arc::new(observer.unknown()));
+        let events = EventHub::new(view.clone());
+        let hub = events.clone();
+        let observer = tokio::spawn(observer.run(send_view, move |message| hub.publish(message)));
+
+        let faults = args.allow_faults.then(|| Arc::new(LocalFaults(array.clone())) as Arc<dyn Faults>);
+        let accept = Accept {
+            store: store.clone(),
+            catalog: catalog.clone(),
+            pixels: pixels.clone(),
+            limits: args.limits(),
+            max_upload_bytes: args.max_upload.as_u64(),
+            doorbell: Arc::new(move || accepted.notify_one()),
+        };
+        let state =
+            WebState { catalog, store, accept, pixels, view, events, faults, renders: Renders::new(RENDERS) };
+        let stop_web = CancellationToken::new();
+        let stopped = stop_web.clone();
+        let server = axum::serve(listener, router(state)).with_graceful_shutdown(stopped.cancelled_owned());
+        let server = tokio::spawn(server.into_future());
+        Ok(Self { address, pods: names, coordinator, array, server, observer, stop_pods, stop_web })
+    }
+
+    /// Hands over, finishes what is under way, and ends.
+    pub async fn stop(self) {
+        self.stop_pods.cancel();
+        self.array.ended().await;
+        self.stop_web.cancel();
+        self.observer.abort();
+        // Streams of events never end by themselves, and browsers keep connections open.
+        let patience = std::time::Duration::from_secs(2);
+        if tokio::time::timeout(patience, self.server).await.is_err() {
+            tracing::debug!("connections that are still open are closed");
+        }
+    }
+}
+
+/// Faults on the pods of this process.
+struct LocalFaults(Arc<Array>);
+
+#[async_trait]
+impl Faults for LocalFaults {
+    async fn kill(&self, pod: &PodName) -> Result<(), FaultError> {
+        self.0.kill(pod).map_err(into_fault)
+    }
+
+    async fn start(&self, pod: &PodName) -> Result<(), FaultError> {
+        self.0.start(pod).map_err(into_fault)
+    }
+}
+
+fn into_fault(error: ArrayError) -> FaultError {
+    match error {
+        ArrayError::Unknown(pod) => FaultError::Unknown(pod),
+        ArrayError::Dead(pod) => FaultError::Dead(pod),
+        ArrayError::Alive(pod) => FaultError::Alive(pod),
+    }
+}

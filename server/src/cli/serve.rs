@@ -1,0 +1,190 @@
+//! `evenlight serve`: what it can be told.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use clap::Args;
+use shared::id::PodName;
+
+use crate::codec::Limits;
+
+/// Serve pages and API, and work: one process of the array.
+#[derive(Debug, Clone, Args)]
+pub struct ServeArgs {
+    /// Where to listen for browsers and programs
+    #[arg(long, env = "EVENLIGHT_LISTEN", default_value = "127.0.0.1:3000", value_name = "ADDR:PORT")]
+    pub listen: SocketAddr,
+
+    /// The address under which others reach this process, where it isn't the one it listens on
+    #[arg(long, env = "EVENLIGHT_ADVERTISE", value_name = "HOST:PORT")]
+    pub advertise: Option<String>,
+
+    /// The folder for everything that isn't placed elsewhere by --store or --catalog
+    #[arg(long, env = "EVENLIGHT_DATA", default_value = "data", value_name = "DIR")]
+    pub data: PathBuf,
+
+    /// Pods in this process; with --zookeeper usually 1
+    #[arg(long, env = "EVENLIGHT_PODS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub pods: Option<u16>,
+
+    /// The pod's name; with several pods, -1, -2, … are added [default: pod, or the host's name with --zookeeper]
+    #[arg(long, env = "EVENLIGHT_POD_NAME", value_name = "NAME")]
+    pub pod_name: Option<PodName>,
+
+    /// ZooKeeper's servers; without it, the pods of this process coordinate within it
+    #[arg(long, env = "EVENLIGHT_ZOOKEEPER", value_name = "HOST:PORT,…[/CHROOT]")]
+    pub zookeeper: Option<String>,
+
+    /// Where pixels and files go: a folder or s3://bucket/prefix [default: DATA/store]
+    #[arg(long, env = "EVENLIGHT_STORE", value_name = "URL")]
+    pub store: Option<String>,
+
+    /// Where images and jobs are recorded: an SQLite file or postgres://… [default: DATA/catalog.sqlite]
+    #[arg(long, env = "EVENLIGHT_CATALOG", value_name = "URL")]
+    pub catalog: Option<String>,
+
+    /// How long a pod that is silent keeps its locks and its lead
+    #[arg(long, env = "EVENLIGHT_SESSION_TIMEOUT", default_value = "4s", value_name = "TIME", value_parser = session_timeout)]
+    pub session_timeout: Duration,
+
+    /// With fewer live pods than this, uploads are taken and wait
+    #[arg(long, env = "EVENLIGHT_MIN_PODS", default_value_t = 1, value_name = "N")]
+    pub min_pods: usize,
+
+    /// Images of fewer pixels are one task; 0 shows the map and the reduce of every image
+    #[arg(long, env = "EVENLIGHT_WHOLE_BELOW", default_value_t = 1_000_000, value_name = "PIXELS")]
+    pub whole_below: u64,
+
+    /// Parts of a task, about 1 MiB of pixels each [default: so that every pod has some, 16 at most]
+    #[arg(long, env = "EVENLIGHT_PARTS_PER_TASK", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub parts_per_task: Option<u32>,
+
+    /// Jobs that are worked on at a time; others wait
+    #[arg(long, env = "EVENLIGHT_MAX_ACTIVE_JOBS", default_value_t = 8, value_name = "N", value_parser = at_least_one)]
+    pub max_active_jobs: usize,
+
+    /// Threads for pixels, shared by the process's pods [default: the machine's]
+    #[arg(long, env = "EVENLIGHT_THREADS", value_name = "N", value_parser = at_least_one)]
+    pub threads: Option<usize>,
+
+    /// Memory for pixels, shared by the process's pods
+    #[arg(long, env = "EVENLIGHT_MEMORY", default_value = "1GiB", value_name = "BYTES")]
+    pub memory: ByteSize,
+
+    /// Memory that one image may take that can't be read piece by piece (JPEG, interlaced PNG); larger ones are refused
+    #[arg(long, env = "EVENLIGHT_MAX_WHOLE_DECODE", default_value = "1GiB", value_name = "BYTES")]
+    pub max_whole_decode: ByteSize,
+
+    /// Pixels of an image; larger ones are refused
+    #[arg(long, env = "EVENLIGHT_MAX_PIXELS", default_value_t = Limits::default().max_pixels, value_name = "PIXELS")]
+    pub max_pixels: u64,
+
+    /// Bytes of an upload; larger ones are refused
+    #[arg(long, env = "EVENLIGHT_MAX_UPLOAD", default_value = "16GiB", value_name = "BYTES")]
+    pub max_upload: ByteSize,
+
+    /// Uploads that weren't heard of for so long are given up
+    #[arg(long, env = "EVENLIGHT_ABANDON_AFTER", default_value = "15min", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub abandon_after: Duration,
+
+    /// How long running tasks are waited for when the process is told to stop
+    #[arg(long, env = "EVENLIGHT_DRAIN", default_value = "20s", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub drain: Duration,
+
+    /// Let anyone who reaches the page kill and start pods
+    #[arg(long, env = "EVENLIGHT_ALLOW_FAULTS")]
+    pub allow_faults: bool,
+}
+
+impl ServeArgs {
+    /// What an image may cost.
+    pub fn limits(&self) -> Limits {
+        Limits { max_pixels: self.max_pixels, max_whole_decode: self.max_whole_decode.as_u64(), ..Limits::default() }
+    }
+
+    /// Names of the process's pods.
+    ///
+    /// # Errors
+    /// A sentence, if the names would not be pod names.
+    pub fn pod_names(&self) -> Result<Vec<PodName>, String> {
+        let base = match (&self.pod_name, &self.zookeeper) {
+            (Some(name), _) => name.to_string(),
+            (None, None) => "pod".to_owned(),
+            (None, Some(_)) => host_name()
+                .ok_or("expected --pod-name, since this machine's name can't be told (HOSTNAME is not set)")?,
+        };
+        let pods = self.pods.unwrap_or(if self.zookeeper.is_some() { 1 } else { 5 });
+        if pods == 1 && (self.pod_name.is_some() || self.zookeeper.is_some()) {
+            return Ok(vec![base.parse().map_err(|error: shared::id::IdError| error.to_string())?]);
+        }
+        let name = |index: u16| format!("{base}-{index}").parse().map_err(|error: shared::id::IdError| error.to_string());
+        (1..=pods).map(name).collect()
+    }
+}
+
+fn host_name() -> Option<String> {
+    let named = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty());
+    named.or_else(|| std::fs::read_to_string("/etc/hostname").ok().map(|name| name.trim().to_owned()))
+}
+
+fn session_timeout(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| format!("{error}; expected a time like 4s or 500ms"))?;
+    let range = Duration::from_millis(200)..=Duration::from_secs(300);
+    if range.contains(&time) { Ok(time) } else { Err("expected 200ms to 5min".to_owned()) }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("expected a whole number of at least 1".to_owned()),
+        Ok(number) => Ok(number),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        serve: ServeArgs,
+    }
+
+    fn parse(args: &[&str]) -> Result<ServeArgs, String> {
+        let all = ["evenlight"].iter().chain(args);
+        Cli::try_parse_from(all).map(|cli| cli.serve).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn five_pods_in_one_process_are_the_default() {
+        let names = parse(&[]).unwrap().pod_names().unwrap();
+        assert_eq!(names.iter().map(PodName::as_str).collect::<Vec<_>>(), ["pod-1", "pod-2", "pod-3", "pod-4", "pod-5"]);
+    }
+
+    #[test]
+    fn one_pod_with_zookeeper_bears_its_name() {
+        let names = parse(&["--zookeeper", "127.0.0.1:2181", "--pod-name", "web-0"]).unwrap().pod_names().unwrap();
+        assert_eq!(names.iter().map(PodName::as_str).collect::<Vec<_>>(), ["web-0"]);
+    }
+
+    #[test]
+    fn wrong_values_are_refused_with_what_was_expected() {
+        for (args, expected) in [
+            (vec!["--session-timeout", "1ms"], "expected 200ms to 5min"),
+            (vec!["--session-timeout", "soon"], "expected a time like 4s or 500ms"),
+            (vec!["--threads", "0"], "expected a whole number of at least 1"),
+            (vec!["--pod-name", "Pod/1"], "1 to 63 characters of a-z"),
+            (vec!["--listen", "3000"], "invalid socket address"),
+            (vec!["--memory", "lots"], "--memory"),
+            (vec!["--pods", "0"], "1..=100"),
+        ] {
+            let error = parse(&args).unwrap_err();
+            assert!(error.contains(expected), "{args:?}: {error}");
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! The election of a master.
+//!
+//! Each candidacy is an ephemeral sequential node `<uuid>-<sequence>`; the lowest sequence leads, and each
+//! watches only its predecessor, so that a resignation wakes one pod. Hazards, and what is done about them:
+//! - The reply of a create is lost: the candidacy adopts the lowest node with its uuid and deletes the others.
+//! - Names begin with a uuid, so their order says nothing: candidates are sorted by sequence.
+//! - A node outlives its session for a while: it is mine only if its owner is my session.
+//! - A leader doesn't know yet that it was deposed: the [`Fence`] rejects what it writes.
+
+use std::sync::Arc;
+
+use shared::cluster::Candidate;
+use uuid::Uuid;
+
+use super::fence::Fence;
+use super::settle::{connected, read_back, settle};
+use super::{Coordinator, CreateMode, Error, Result, Scope, SessionState, Watch, paths, record};
+
+/// One attempt to lead, on one session.
+///
+/// Dropping it leaves its node where it is: [`Candidacy::resign`], or end the session.
+pub struct Candidacy {
+    coordinator: Arc<dyn Coordinator>,
+    uuid: String,
+    node: String,
+}
+
+impl Candidacy {
+    /// Enters the election with a new uuid.
+    ///
+    /// # Errors
+    /// - [`Error::Expired`]: the session is over.
+    /// - [`Error::Disconnected`], [`Error::Invalid`], [`Error::NoNode`] (no skeleton): nothing was done.
+    ///
+    /// # Cancellation
+    /// A node may stay that blocks its successors until the session ends: end the session.
+    ///
+    /// # On connection loss
+    /// Waits for the reconnect; adopts the lowest node with its uuid, deletes others.
+    pub async fn enter(coordinator: Arc<dyn Coordinator>, candidate: &Candidate) -> Result<Self> {
+        let uuid = Uuid::new_v4().simple().to_string();
+        let data = record::to_bytes(candidate)?;
+        let prefix = format!("{}/{uuid}-", paths::LEADER);
+        loop {
+            match coordinator.create(&prefix, &data, CreateMode::EphemeralSequential).await {
+                Ok((node, _)) => return Ok(Self { coordinator, uuid, node }),
+                Err(Error::Unknown(_)) => {}
+                Err(error) => return Err(error),
+            }
+            if let Some(node) = adopt(&*coordinator, &uuid).await? {
+                return Ok(Self { coordinator, uuid, node });
+            }
+        }
+    }
+
+    /// This candidacy's uuid: what the catalog's epoch is taken with.
+    pub fn uuid(&self) -> &str {
+        &self.uuid
+    }
+
+    /// The path of this candidacy's node.
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+
+    /// The right to write that this candidacy has while its node is there.
+    pub fn fence(&self) -> Fence {
+        Fence::new(self.node.clone())
+    }
+
+    /// Waits until this candidacy leads: its node is there, this session's, and the lowest.
+    ///
+    /// # Errors
+    /// - [`Error::Expired`]: the session is over.
+    /// - [`Error::NoNode`]: this candidacy's node is gone (evicted); enter anew.
+    ///
+    /// # Cancellation
+    /// Safe: the candidacy keeps its place.
+    ///
+    /// # On connection loss
+    /// Waits for the reconnect and looks again.
+    pub async fn wait_to_lead(&self) -> Result<()> {
+        loop {
+            match self.look().await {
+                Ok(Standing::First) => return Ok(()),
+                Ok(Standing::Behind(watch)) => self.hint(watch).await,
+                Err(Error::Unknown(_) | Error::Disconnected) => settle(&*self.coordinator).await?,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Waits until this candidacy is over: its node is gone or its session has ended.
+    ///
+    /// # Cancellation
+    /// Safe.
+    ///
+    /// # On connection loss
+    /// Watches again after the reconnect.
+    pub async fn lost(&self) {
+        loop {
+            match self.watch_own().await {
+                Ok(Some(watch)) => self.hint(watch).await,
+                Ok(None) => return,
+                Err(Error::Unknown(_) | Error::Disconnected) => {
+                    if settle(&*self.coordinator).await.is_err() {
+                        return;
+                    }
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Deletes this candidacy's node, so that a successor leads at once.
+    ///
+    /// # Errors
+    /// [`Error::Expired`]: the session is over, which comes to the same.
+    ///
+    /// # Cancellation
+    /// The node may be there until the session ends.
+    ///
+    /// # On connection loss
+    /// Waits for the reconnect and deletes again: the path is never reused.
+    pub async fn resign(self) -> Result<()> {
+        remove(&*self.coordinator, &self.node).await
+    }
+
+    /// The candidates before this one, nearest first, read now. The last one leads.
+    ///
+    /// # Errors
+    /// Those of a read; [`Error::NoNode`] if this candidacy's node is gone.
+    ///
+    /// # Cancellation
+    /// Safe.
+    pub async fn before(&self) -> Result<Vec<String>> {
+        let candidates = candidates(&*self.coordinator).await?;
+        let at = candidates.iter().position(|path| *path == self.node);
+        let at = at.ok_or_else(|| Error::NoNode(self.node.clone()))?;
+        Ok(candidates.into_iter().take(at).rev().collect())
+    }
+
+    async fn look(&self) -> Result<Standing> {
+        connected(&*self.coordinator).await?;
+        while let Some(predecessor) = self.before().await?.into_iter().next() {
+            let watch = self.coordinator.watch(&predecessor, Scope::Node).await?;
+            self.coordinator.sync().await?;
+            if self.coordinator.stat(&predecessor).await?.is_some() {
+                return Ok(Standing::Behind(watch));
+            }
+        }
+        self.coordinator.sync().await?;
+        if self.owns_node().await? { Ok(Standing::First) } else { Err(Error::NoNode(self.node.clone())) }
+    }
+
+    async fn watch_own(&self) -> Result<Option<Watch>> {
+        connected(&*self.coordinator).await?;
+        let watch = self.coordinator.watch(&self.node, Scope::Node).await?;
+        self.coordinator.sync().await?;
+        Ok(self.owns_node().await?.then_some(watch))
+    }
+
+    async fn owns_node(&self) -> Result<bool> {
+        let stat = self.coordinator.stat(&self.node).await?;
+        Ok(stat.is_some_and(|stat| stat.owner == Some(self.coordinator.session())))
+    }
+
+    /// Waits for a hint, or for the session's end.
+    async fn hint(&self, mut watch: Watch) {
+        let mut states = self.coordinator.states();
+        tokio::select! {
+            _ = watch.changed() => {}
+            _ = states.wait_for(|state| state.is_terminal() || *state == SessionState::Disconnected) => {}
+        }
+    }
+}
+
+enum Standing {
+    First,
+    Behind(Watch),
+}
+
+/// The leader as anyone sees it: the lowest candidate's path and record. It may not have taken its epoch yet.
+///
+/// # Errors
+/// Those of a read.
+///
+/// # Cancellation
+/// Safe.
+///
+/// # On connection loss
+/// Call again after the reconnect.
+pub async fn leader(coordinator: &dyn Coordinator) -> Result<Option<(String, Candidate)>> {
+    for path in candidates(coordinator).await? {
+        match coordinator.get(&path).await {
+            Ok((data, _)) => return Ok(record::from_bytes(&path, &data).map(|candidate| (path, candidate))),
+            Err(Error::NoNode(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+/// Paths of all candidates, by sequence.
+async fn candidates(coordinator: &dyn Coordinator) -> Result<Vec<String>> {
+    let names = coordinator.children(paths::LEADER).await?;
+    Ok(by_sequence(names).into_iter().map(|name| format!("{}/{name}", paths::LEADER)).collect())
+}
+
+/// Candidates' names sorted by sequence; other names are left out.
+fn by_sequence(names: Vec<String>) -> Vec<String> {
+    let mut numbered: Vec<(i64, String)> =
+        names.into_iter().filter_map(|name| Some((name.split_once('-')?.1.parse().ok()?, name))).collect();
+    numbered.sort_unstable();
+    numbered.into_iter().map(|(_, name)| name).collect()
+}
+
+/// The lowest node with this uuid that is this session's; the others are deleted.
+async fn adopt(coordinator: &dyn Coordinator, uuid: &str) -> Result<Option<String>> {
+    let all = read_back(coordinator, || Box::pin(candidates(coordinator))).await?;
+    let prefix = format!("{}/{uuid}-", paths::LEADER);
+    let mut adopted = None;
+    for node in all.into_iter().filter(|node| node.starts_with(&prefix)) {
+        let stat = read_back(coordinator, || {
+            let node = node.clone();
+            Box::pin(async move { coordinator.stat(&node).await })
+        })
+        .await?;
+        let mine = stat.is_some_and(|stat| stat.owner == Some(coordinator.session()));
+        if mine && adopted.is_none() {
+            adopted = Some(node);
+        } else {
+            remove(coordinator, &node).await?;
+        }
+    }
+    Ok(adopted)
+}
+
+/// Deletes a node whose path is never reused, as often as it takes.
+async fn remove(coordinator: &dyn Coordinator, node: &str) -> Result<()> {
+    loop {
+        match coordinator.delete(node, None).await {
+            Ok(()) | Err(Error::NoNode(_)) => return Ok(()),
+            Err(Error::Unknown(_) | Error::Disconnected) => settle(coordinator).await?,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn candidates_are_sorted_by_sequence_and_never_by_name() {
+        let names = ["ffff-0000000002", "0000-0000000010", "aaaa-0000000009", "stray", "b-x"];
+        let sorted = by_sequence(names.map(str::to_owned).to_vec());
+        assert_eq!(sorted, ["ffff-0000000002", "aaaa-0000000009", "0000-0000000010"]);
+    }
+}

@@ -1,0 +1,309 @@
+//! The coordinator's side: the tree, the sessions, and their leases.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::super::hub::Hub;
+use super::super::{Error, Result, SessionId, SessionState};
+use super::Embedded;
+use super::tree::{Tree, Writer};
+
+/// A write that runs later.
+type Late = Box<dyn FnOnce(&mut Writer<'_>) -> Result<()> + Send>;
+
+/// Whether a session that was brought up to date goes on lagging from there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lag {
+    /// It lags from now on.
+    GoesOn,
+    /// It lags no more.
+    Ends,
+}
+
+/// Faults that await a session.
+#[derive(Default)]
+pub(super) struct Faults {
+    /// Writes whose reply is to be lost.
+    pub(super) lost_replies: u32,
+    /// Writes that are to be delayed.
+    pub(super) delays: u32,
+}
+
+/// One session, as both sides see it.
+struct Seat {
+    /// What the client knows.
+    told: watch::Sender<SessionState>,
+    hub: Arc<Hub>,
+    faults: Faults,
+    /// Whether the coordinator still has it.
+    alive: bool,
+    /// Whether its process is gone.
+    crashed: bool,
+    /// Counts disconnects and reconnects, so that a timer of an earlier one does nothing.
+    round: u64,
+    late: VecDeque<Late>,
+    /// What it reads instead of the tree, and the hints that it has yet to get.
+    lag: Option<(Tree, Vec<String>)>,
+}
+
+impl Seat {
+    fn state(&self) -> SessionState {
+        *self.told.borrow()
+    }
+
+    /// The only place that changes what the client knows; terminal states stick.
+    fn tell(&self, state: SessionState) {
+        self.told.send_if_modified(|told| {
+            let changes = *told != state && !told.is_terminal();
+            if changes {
+                *told = state;
+            }
+            changes
+        });
+        if state != SessionState::Connected {
+            self.hub.close();
+        }
+    }
+}
+
+/// Everything, under one lock.
+pub(super) struct State {
+    tree: Tree,
+    seats: HashMap<SessionId, Seat>,
+    next: i64,
+    session_timeout: Duration,
+    embedded: Weak<Embedded>,
+}
+
+impl State {
+    pub(super) fn new(session_timeout: Duration, embedded: Weak<Embedded>) -> Self {
+        Self { tree: Tree::new(), seats: HashMap::new(), next: 1, session_timeout, embedded }
+    }
+
+    /// Sessions that the coordinator has, oldest first.
+    pub(super) fn sessions(&self) -> Vec<SessionId> {
+        let alive = self.seats.iter().filter(|(_, seat)| seat.alive).map(|(id, _)| *id);
+        let mut ids: Vec<SessionId> = alive.collect();
+        ids.sort_unstable_by_key(|id| id.0);
+        ids
+    }
+
+    /// A new session.
+    pub(super) fn open(&mut self) -> (SessionId, watch::Receiver<SessionState>, Arc<Hub>) {
+        let id = SessionId(self.next);
+        self.next += 1;
+        let (told, states) = watch::channel(SessionState::Connected);
+        let hub = Arc::new(Hub::default());
+        hub.open();
+        let seat = Seat {
+            told,
+            hub: Arc::clone(&hub),
+            faults: Faults::default(),
+            alive: true,
+            crashed: false,
+            round: 0,
+            late: VecDeque::new(),
+            lag: None,
+        };
+        self.seats.insert(id, seat);
+        (id, states, hub)
+    }
+
+    /// Forgets a session whose handle was dropped; one that did not crash is closed first.
+    pub(super) fn forget(&mut self, id: SessionId) {
+        if self.seats.get(&id).is_some_and(|seat| !seat.crashed) {
+            self.close(id);
+        }
+        self.seats.retain(|seat_id, seat| *seat_id != id || seat.alive);
+    }
+
+    /// Runs a write, or does what its session's faults say.
+    pub(super) fn write<T: Send + 'static>(
+        &mut self,
+        id: SessionId,
+        write: impl FnOnce(&mut Writer<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let faults = &mut self.connected(id)?.faults;
+        if faults.delays > 0 {
+            faults.delays -= 1;
+            let late: Late = Box::new(move |writer| write(writer).map(drop));
+            self.connected(id)?.late.push_back(late);
+            return Err(Error::Unknown("the connection was lost before the reply".into()));
+        }
+        let loses = faults.lost_replies > 0;
+        faults.lost_replies -= u32::from(loses);
+        self.run_late(id);
+        let given = self.commit(write);
+        if given.is_ok() {
+            self.catch_up(id, Lag::GoesOn);
+        }
+        if loses { Err(Error::Unknown("the reply was lost".into())) } else { given }
+    }
+
+    /// Reads what the session sees.
+    pub(super) fn read<T>(&mut self, id: SessionId, read: impl FnOnce(&Tree) -> T) -> Result<T> {
+        self.connected(id)?;
+        let lag = self.seats.get(&id).and_then(|seat| seat.lag.as_ref());
+        Ok(read(lag.map_or(&self.tree, |(tree, _)| tree)))
+    }
+
+    /// The session sees everything, and everything it submitted has run.
+    pub(super) fn sync(&mut self, id: SessionId) -> Result<()> {
+        self.connected(id)?;
+        self.run_late(id);
+        self.catch_up(id, Lag::Ends);
+        Ok(())
+    }
+
+    /// The client closes its session; a coordinator that it can't reach doesn't hear of it.
+    pub(super) fn close(&mut self, id: SessionId) {
+        let Some(seat) = self.seats.get(&id) else { return };
+        let heard = seat.state() == SessionState::Connected;
+        seat.tell(SessionState::Closed);
+        if heard {
+            self.end(id);
+        }
+    }
+
+    pub(super) fn disconnect(&mut self, id: SessionId) {
+        let Some(seat) = self.seats.get_mut(&id) else { return };
+        if seat.state() != SessionState::Connected {
+            return;
+        }
+        seat.tell(SessionState::Disconnected);
+        seat.lag = None;
+        seat.round += 1;
+        let (round, timeout, embedded) = (seat.round, self.session_timeout, self.embedded.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(timeout).await;
+            if let Some(embedded) = embedded.upgrade() {
+                embedded.lock().lease_ran_out(id, round);
+            }
+            // The client gives up on its own, as zookeeper-client does after 7/5 of the timeout.
+            tokio::time::sleep(timeout * 2 / 5).await;
+            if let Some(embedded) = embedded.upgrade() {
+                embedded.lock().client_gave_up(id, round);
+            }
+        });
+    }
+
+    pub(super) fn reconnect(&mut self, id: SessionId) {
+        let Some(seat) = self.seats.get_mut(&id) else { return };
+        if seat.crashed || seat.state() != SessionState::Disconnected {
+            return;
+        }
+        seat.round += 1;
+        if seat.alive {
+            seat.hub.open();
+            seat.tell(SessionState::Connected);
+        } else {
+            seat.tell(SessionState::Expired);
+        }
+    }
+
+    pub(super) fn reconnect_all(&mut self) {
+        self.sessions().into_iter().chain(self.dead()).for_each(|id| self.reconnect(id));
+    }
+
+    pub(super) fn expire(&mut self, id: SessionId) {
+        self.end(id);
+        if let Some(seat) = self.seats.get(&id)
+            && seat.state() == SessionState::Connected
+        {
+            seat.tell(SessionState::Expired);
+        }
+    }
+
+    pub(super) fn crash(&mut self, id: SessionId) {
+        self.disconnect(id);
+        if let Some(seat) = self.seats.get_mut(&id) {
+            seat.crashed = true;
+        }
+    }
+
+    pub(super) fn lag(&mut self, id: SessionId) {
+        if let Some(seat) = self.seats.get_mut(&id)
+            && seat.lag.is_none()
+        {
+            seat.lag = Some((self.tree.clone(), Vec::new()));
+        }
+    }
+
+    pub(super) fn with_faults(&mut self, id: SessionId, change: impl FnOnce(&mut Faults)) {
+        if let Some(seat) = self.seats.get_mut(&id) {
+            change(&mut seat.faults);
+        }
+    }
+
+    /// Runs what was delayed, as long as the coordinator has the session.
+    pub(super) fn run_late(&mut self, id: SessionId) {
+        while let Some(late) = self.seats.get_mut(&id).filter(|seat| seat.alive).and_then(|seat| seat.late.pop_front())
+        {
+            // Nobody waits for the reply any more.
+            let _ = self.commit(late);
+        }
+    }
+
+    fn dead(&self) -> Vec<SessionId> {
+        self.seats.iter().filter(|(_, seat)| !seat.alive).map(|(id, _)| *id).collect()
+    }
+
+    fn connected(&mut self, id: SessionId) -> Result<&mut Seat> {
+        let seat = self.seats.get_mut(&id).ok_or(Error::Expired)?;
+        match seat.state() {
+            SessionState::Connected => Ok(seat),
+            SessionState::Disconnected => Err(Error::Disconnected),
+            SessionState::Expired | SessionState::Closed => Err(Error::Expired),
+        }
+    }
+
+    fn commit<T>(&mut self, write: impl FnOnce(&mut Writer<'_>) -> Result<T>) -> Result<T> {
+        let (value, changed) = self.tree.transaction(write)?;
+        self.tell(&changed);
+        Ok(value)
+    }
+
+    fn tell(&mut self, changed: &[String]) {
+        for seat in self.seats.values_mut() {
+            match &mut seat.lag {
+                Some((_, hints)) => hints.extend_from_slice(changed),
+                None => changed.iter().for_each(|path| seat.hub.tell(path)),
+            }
+        }
+    }
+
+    /// The session sees the tree of now and gets the hints of what it missed.
+    pub(super) fn catch_up(&mut self, id: SessionId, lag: Lag) {
+        let Some(seat) = self.seats.get_mut(&id) else { return };
+        if let Some((_, hints)) = seat.lag.take() {
+            hints.iter().for_each(|path| seat.hub.tell(path));
+            seat.lag = (lag == Lag::GoesOn).then(|| (self.tree.clone(), Vec::new()));
+        }
+    }
+
+    fn lease_ran_out(&mut self, id: SessionId, round: u64) {
+        if self.seats.get(&id).is_some_and(|seat| seat.round == round) {
+            self.end(id);
+        }
+    }
+
+    fn client_gave_up(&mut self, id: SessionId, round: u64) {
+        if let Some(seat) = self.seats.get(&id).filter(|seat| seat.round == round) {
+            seat.tell(SessionState::Expired);
+        }
+    }
+
+    /// The coordinator ends a session: its ephemeral nodes go, its delayed writes never run.
+    fn end(&mut self, id: SessionId) {
+        let Some(seat) = self.seats.get_mut(&id) else { return };
+        if !std::mem::replace(&mut seat.alive, false) {
+            return;
+        }
+        seat.late.clear();
+        let changed = self.tree.end_session(id);
+        self.tell(&changed);
+    }
+}

@@ -1,0 +1,77 @@
+//! What may be submitted at all, the same for every implementation.
+
+use super::{CreateMode, Error, Op, Result};
+
+/// The most bytes that a znode may hold.
+pub const ZNODE_BYTES: usize = 64 << 10;
+/// The most bytes of data and paths that a multi may carry.
+pub const MULTI_BYTES: usize = 256 << 10;
+/// How many znodes are read in one round trip.
+pub(super) const READ_CHUNK: usize = 256;
+
+/// Refuses paths that ZooKeeper would refuse.
+pub(super) fn path(path: &str) -> Result<()> {
+    let refuse = |why: &str| Err(Error::Invalid(format!("the znode path {path:?} {why}")));
+    if path == "/" {
+        return Ok(());
+    }
+    let Some(rest) = path.strip_prefix('/') else {
+        return refuse("doesn't begin with a slash");
+    };
+    if rest.split('/').any(|name| matches!(name, "" | "." | "..")) {
+        return refuse("has an empty or a relative part");
+    }
+    let private = |c: char| matches!(c, '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{e000}'..='\u{f8ff}' | '\u{fff0}'..='\u{ffff}');
+    if rest.contains(private) {
+        return refuse("has a character that is not allowed");
+    }
+    Ok(())
+}
+
+/// Refuses data that are too large for a znode.
+pub(super) fn data(path: &str, data: &[u8]) -> Result<()> {
+    if data.len() <= ZNODE_BYTES {
+        return Ok(());
+    }
+    Err(Error::Invalid(format!("{} bytes for {path}, a znode may hold {ZNODE_BYTES}", data.len())))
+}
+
+/// Refuses a create whose path or data are not acceptable; a sequential path may end in a slash.
+pub(super) fn create(target: &str, bytes: &[u8], mode: CreateMode) -> Result<()> {
+    match mode {
+        CreateMode::EphemeralSequential => path(&format!("{target}0"))?,
+        CreateMode::Persistent | CreateMode::Ephemeral => not_root(target)?,
+    }
+    data(target, bytes)
+}
+
+/// Refuses the root, which always is.
+pub(super) fn not_root(target: &str) -> Result<()> {
+    if target == "/" {
+        return Err(Error::Invalid("the root can neither be created nor deleted".into()));
+    }
+    path(target)
+}
+
+/// Refuses a multi that is not acceptable.
+pub(super) fn multi(ops: &[Op]) -> Result<()> {
+    let mut bytes = 0;
+    for op in ops {
+        bytes += match op {
+            Op::Check { path: target, .. } => path(target).map(|()| target.len())?,
+            Op::Create { mode: CreateMode::EphemeralSequential, path, .. } => {
+                return Err(Error::Invalid(format!("a multi can't create the sequential {path}")));
+            }
+            Op::Create { path, data, mode } => create(path, data, *mode).map(|()| path.len() + data.len())?,
+            Op::Set { path: target, data: bytes, .. } => {
+                path(target)?;
+                data(target, bytes).map(|()| target.len() + bytes.len())?
+            }
+            Op::Delete { path, .. } => not_root(path).map(|()| path.len())?,
+        };
+    }
+    if bytes > MULTI_BYTES {
+        return Err(Error::Invalid(format!("a multi of {bytes} bytes, {MULTI_BYTES} are allowed")));
+    }
+    Ok(())
+}

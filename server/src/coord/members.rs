@@ -1,0 +1,58 @@
+//! Members: who is alive. A pod is a member as long as its ephemeral node is there.
+
+use shared::cluster::Member;
+
+use super::settle::read_back;
+use super::{Coordinator, CreateMode, Error, Result, paths, record};
+
+/// The path of a member's node.
+pub fn path(member: &Member) -> String {
+    format!("{}/{}-{}", paths::NODES, member.pod, member.uuid)
+}
+
+/// Makes this session's pod a member and gives its node's path. Repeating it changes nothing.
+///
+/// # Errors
+/// - [`Error::NodeExists`]: another session has a member of this pod and uuid. Take a new uuid.
+/// - [`Error::Expired`]: the session is over.
+/// - [`Error::Disconnected`], [`Error::Invalid`], [`Error::NoNode`] (no skeleton): nothing was done.
+///
+/// # Cancellation
+/// The node may be there, until the session ends. Call again with the same uuid.
+///
+/// # On connection loss
+/// Waits for the reconnect and reads back whether the node is there and this session's.
+pub async fn join(coordinator: &dyn Coordinator, member: &Member) -> Result<String> {
+    let path = path(member);
+    let data = record::to_bytes(member)?;
+    loop {
+        match coordinator.create(&path, &data, CreateMode::Ephemeral).await {
+            Ok(_) => return Ok(path),
+            Err(Error::Unknown(_) | Error::NodeExists(_)) => {}
+            Err(error) => return Err(error),
+        }
+        match read_back(coordinator, || coordinator.stat(&path)).await? {
+            Some(stat) if stat.owner == Some(coordinator.session()) => return Ok(path),
+            Some(_) => return Err(Error::NodeExists(path)),
+            None => {}
+        }
+    }
+}
+
+/// The live members, sorted by pod. Nodes that hold no member's record are passed over.
+///
+/// # Errors
+/// Those of a read.
+///
+/// # Cancellation
+/// Safe.
+///
+/// # On connection loss
+/// Call again after the reconnect.
+pub async fn list(coordinator: &dyn Coordinator) -> Result<Vec<Member>> {
+    let names = coordinator.children(paths::NODES).await?;
+    let paths: Vec<String> = names.iter().map(|name| format!("{}/{name}", paths::NODES)).collect();
+    let nodes = coordinator.get_many(&paths).await?;
+    let members = paths.iter().zip(nodes).filter_map(|(path, node)| record::from_bytes(path, &node?.0));
+    Ok(members.collect())
+}

@@ -1,0 +1,109 @@
+//! ZooKeeper, through the zookeeper-client crate (0.11.2). Hazards of that client, and what is done about them:
+//! - It queues what is submitted while disconnected and sends it after the reconnect: a disconnected session
+//!   submits nothing.
+//! - It doesn't restore persistent watches after a reconnect (it sends empty lists): they end at the disconnect.
+//! - One path has one watch on the server, whatever modes were asked for: each session has a single recursive
+//!   watch, on the root, and shares out its events itself.
+//! - Operations may wait for a reply as long as the session lives: each is bounded by the session timeout.
+
+mod errors;
+mod session;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use zookeeper_client::{Acls, Client, CreateMode};
+
+use self::session::Session;
+use super::{Connector, Coordinator, Error, Result, limits};
+
+/// An ensemble of ZooKeeper servers, and a chroot in its tree.
+#[derive(Debug, Clone)]
+pub struct ZooKeeper {
+    servers: String,
+    chroot: String,
+    session_timeout: Duration,
+}
+
+impl ZooKeeper {
+    /// Reads `host:port,host:port…[/chroot]`. `session_timeout` is what is asked for; the servers have the last word.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with a sentence.
+    pub fn new(servers: &str, session_timeout: Duration) -> Result<Self> {
+        let (hosts, chroot) = match servers.find('/') {
+            Some(at) => servers.split_at(at),
+            None => (servers, "/"),
+        };
+        let wrong = || Error::Invalid(format!("expected host:port,host:port…[/chroot], got {servers:?}"));
+        if !hosts.split(',').all(is_address) {
+            return Err(wrong());
+        }
+        let chroot = if chroot == "/" { chroot } else { chroot.trim_end_matches('/') };
+        limits::path(chroot).map_err(|_| wrong())?;
+        Ok(Self { servers: hosts.to_owned(), chroot: chroot.to_owned(), session_timeout })
+    }
+
+    async fn open(&self) -> Result<Session> {
+        let client = Client::connector()
+            .with_session_timeout(self.session_timeout)
+            .connect(&self.servers)
+            .await
+            .map_err(|error| errors::from_client("/", error))?;
+        let client = if self.chroot == "/" { client } else { self.enter_chroot(client).await? };
+        Ok(Session::new(client))
+    }
+
+    async fn enter_chroot(&self, client: Client) -> Result<Client> {
+        let persistent = CreateMode::Persistent.with_acls(Acls::anyone_all());
+        client.mkdir(&self.chroot, &persistent).await.map_err(|error| errors::from_client(&self.chroot, error))?;
+        client.chroot(self.chroot.as_str()).map_err(|_| Error::Invalid(format!("{:?} can't be a chroot", self.chroot)))
+    }
+}
+
+/// Whether a text is `host:port`.
+fn is_address(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && !host.contains(char::is_whitespace) && port.parse::<u16>().is_ok_and(|port| port != 0)
+    })
+}
+
+#[async_trait]
+impl Connector for ZooKeeper {
+    fn kind(&self) -> &'static str {
+        "zookeeper"
+    }
+
+    async fn connect(&self) -> Result<Arc<dyn Coordinator>> {
+        match tokio::time::timeout(self.session_timeout, self.open()).await {
+            Ok(session) => Ok(Arc::new(session?)),
+            Err(_) => Err(Error::Unknown(format!(
+                "no ZooKeeper server of {} made a session within {:?}",
+                self.servers, self.session_timeout
+            ))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connect_string_is_servers_and_a_chroot() {
+        let of =
+            |text| ZooKeeper::new(text, Duration::from_secs(4)).map(|zookeeper| (zookeeper.servers, zookeeper.chroot));
+        let servers = "a:2181,10.0.0.1:2182".to_owned();
+        assert_eq!(of("a:2181,10.0.0.1:2182"), Ok((servers.clone(), "/".into())));
+        assert_eq!(of("a:2181,10.0.0.1:2182/x/y/"), Ok((servers, "/x/y".into())));
+    }
+
+    #[test]
+    fn a_wrong_connect_string_is_refused_with_what_was_expected() {
+        for wrong in ["", "a", "a:", "a:x", "a:0", ":2181", "a:2181,", "a:2181//", "a:2181/x//y", "a b:1"] {
+            let error = ZooKeeper::new(wrong, Duration::from_secs(4)).unwrap_err();
+            assert_eq!(error, Error::Invalid(format!("expected host:port,host:port…[/chroot], got {wrong:?}")));
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! One session with ZooKeeper.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+use zookeeper_client as zk;
+use zookeeper_client::{Acls, AddWatchMode, Client, EventType, MultiReadResult, PersistentWatcher};
+
+use super::super::hub::Hub;
+use super::super::{
+    Coordinator, CreateMode, Error, NodeData, Op, Result, Scope, SessionId, SessionState, Stat, Watch, limits,
+};
+use super::errors;
+
+/// One session. Dropping it closes it, but only [`Coordinator::close`] waits until that is done.
+pub(super) struct Session {
+    /// `None` once closed: the client closes the session when its last clone is dropped.
+    client: Mutex<Option<Client>>,
+    id: SessionId,
+    timeout: Duration,
+    told: watch::Sender<SessionState>,
+    hub: Arc<Hub>,
+    /// Held while the root's watch is set up.
+    rooting: tokio::sync::Mutex<()>,
+}
+
+impl Session {
+    pub(super) fn new(client: Client) -> Self {
+        let told = watch::Sender::new(state_of(client.state()));
+        tokio::spawn(follow(client.state_watcher(), told.clone()));
+        Self {
+            id: SessionId(client.session_id().0),
+            timeout: client.session_timeout(),
+            client: Mutex::new(Some(client)),
+            told,
+            hub: Arc::new(Hub::default()),
+            rooting: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    /// The client, if an operation may be submitted now.
+    fn client(&self) -> Result<Client> {
+        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or(Error::Expired)?;
+        match state_of(client.state()) {
+            SessionState::Connected => Ok(client),
+            SessionState::Disconnected => Err(Error::Disconnected),
+            SessionState::Expired | SessionState::Closed => Err(Error::Expired),
+        }
+    }
+
+    /// Awaits a reply, but no longer than the session timeout.
+    async fn reply<T, E>(
+        &self,
+        reply: impl Future<Output = Result<T, E>> + Send,
+        error: impl FnOnce(E) -> Error + Send,
+    ) -> Result<T> {
+        match tokio::time::timeout(self.timeout, reply).await {
+            Ok(reply) => reply.map_err(error),
+            Err(_) => Err(Error::Unknown(format!("no reply within {:?}", self.timeout))),
+        }
+    }
+
+    /// Sets up this connection's watch on the root and gives the first watch that it feeds.
+    async fn watch_root(&self, path: &str, scope: Scope) -> Result<Watch> {
+        let _one_at_a_time = self.rooting.lock().await;
+        if let Some(watch) = self.hub.watch(path, scope) {
+            return Ok(watch);
+        }
+        let client = self.client()?;
+        let root = client.watch("/", AddWatchMode::PersistentRecursive);
+        let events = self.reply(root, |error| errors::from_client("/", error)).await?;
+        self.hub.open();
+        let watch = self.hub.watch(path, scope).ok_or(Error::Disconnected);
+        tokio::spawn(share_out(events, Arc::clone(&self.hub)));
+        watch
+    }
+
+    async fn read_many(&self, paths: &[String], what: Read) -> Result<Vec<Option<MultiReadResult>>> {
+        let mut found = Vec::with_capacity(paths.len());
+        for chunk in paths.chunks(limits::READ_CHUNK) {
+            let client = self.client()?;
+            let mut reader = client.new_multi_reader();
+            for path in chunk {
+                limits::path(path)?;
+                let added = match what {
+                    Read::Data => reader.add_get_data(path),
+                    Read::Children => reader.add_get_children(path),
+                };
+                added.map_err(|error| errors::from_client(path, error))?;
+            }
+            let results = self.reply(reader.commit(), |error| errors::from_client("a multi-read", error)).await?;
+            if results.len() != chunk.len() {
+                return Err(Error::Unknown(format!("{} replies to {} reads", results.len(), chunk.len())));
+            }
+            for (path, result) in chunk.iter().zip(results) {
+                found.push(match result {
+                    MultiReadResult::Error { err: zk::Error::NoNode } => None,
+                    MultiReadResult::Error { err } => return Err(errors::from_client(path, err)),
+                    other => Some(other),
+                });
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// What a multi-read reads of each node.
+#[derive(Clone, Copy)]
+enum Read {
+    Data,
+    Children,
+}
+
+/// Tells a session's state for as long as it changes. The only place that does, but for `close`.
+async fn follow(mut client: zk::StateWatcher, told: watch::Sender<SessionState>) {
+    loop {
+        let state = state_of(client.state());
+        tell(&told, state);
+        if state.is_terminal() {
+            return;
+        }
+        client.changed().await;
+    }
+}
+
+/// Terminal states stick.
+fn tell(told: &watch::Sender<SessionState>, state: SessionState) {
+    told.send_if_modified(|before| {
+        let changes = *before != state && !before.is_terminal();
+        if changes {
+            *before = state;
+        }
+        changes
+    });
+}
+
+/// Shares out the root's events until the connection ends, and with it every watch.
+async fn share_out(mut events: PersistentWatcher, hub: Arc<Hub>) {
+    loop {
+        let event = events.changed().await;
+        match event.event_type {
+            EventType::NodeCreated | EventType::NodeDeleted | EventType::NodeDataChanged => hub.tell(&event.path),
+            EventType::NodeChildrenChanged => {}
+            EventType::Session if event.session_state == zk::SessionState::SyncConnected => {}
+            EventType::Session => break,
+        }
+    }
+    drop(events);
+    hub.close();
+}
+
+fn state_of(state: zk::SessionState) -> SessionState {
+    match state {
+        zk::SessionState::SyncConnected => SessionState::Connected,
+        // A read-only server is never asked for.
+        zk::SessionState::Disconnected | zk::SessionState::ConnectedReadOnly => SessionState::Disconnected,
+        zk::SessionState::Expired | zk::SessionState::AuthFailed => SessionState::Expired,
+        zk::SessionState::Closed => SessionState::Closed,
+    }
+}
+
+fn stat_of(stat: &zk::Stat) -> Stat {
+    Stat {
+        czxid: stat.czxid,
+        mzxid: stat.mzxid,
+        version: stat.version,
+        owner: (stat.ephemeral_owner != 0).then_some(SessionId(stat.ephemeral_owner)),
+        children: u32::try_from(stat.num_children).unwrap_or(0),
+    }
+}
+
+fn mode_of(mode: CreateMode) -> zk::CreateOptions<'static> {
+    let mode = match mode {
+        CreateMode::Persistent => zk::CreateMode::Persistent,
+        CreateMode::Ephemeral => zk::CreateMode::Ephemeral,
+        CreateMode::EphemeralSequential => zk::CreateMode::EphemeralSequential,
+    };
+    mode.with_acls(Acls::anyone_all())
+}
+
+#[async_trait]
+impl Coordinator for Session {
+    fn session(&self) -> SessionId {
+        self.id
+    }
+
+    fn session_timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    fn states(&self) -> watch::Receiver<SessionState> {
+        self.told.subscribe()
+    }
+
+    async fn create(&self, path: &str, data: &[u8], mode: CreateMode) -> Result<(String, Stat)> {
+        limits::create(path, data, mode)?;
+        let client = self.client()?;
+        let options = mode_of(mode);
+        let created = client.create(path, data, &options);
+        let (stat, sequence) = self.reply(created, |error| errors::from_client(path, error)).await?;
+        let path = match mode {
+            CreateMode::EphemeralSequential => format!("{path}{sequence}"),
+            CreateMode::Persistent | CreateMode::Ephemeral => path.to_owned(),
+        };
+        Ok((path, stat_of(&stat)))
+    }
+
+    async fn get(&self, path: &str) -> Result<NodeData> {
+        limits::path(path)?;
+        let client = self.client()?;
+        let (data, stat) = self.reply(client.get_data(path), |error| errors::from_client(path, error)).await?;
+        Ok((data, stat_of(&stat)))
+    }
+
+    async fn stat(&self, path: &str) -> Result<Option<Stat>> {
+        limits::path(path)?;
+        let client = self.client()?;
+        let stat = self.reply(client.check_stat(path), |error| errors::from_client(path, error)).await?;
+        Ok(stat.as_ref().map(stat_of))
+    }
+
+    async fn set(&self, path: &str, data: &[u8], version: Option<i32>) -> Result<Stat> {
+        limits::path(path)?;
+        limits::data(path, data)?;
+        let client = self.client()?;
+        let set = client.set_data(path, data, version);
+        let stat = self.reply(set, |error| errors::from_client(path, error)).await?;
+        Ok(stat_of(&stat))
+    }
+
+    async fn delete(&self, path: &str, version: Option<i32>) -> Result<()> {
+        limits::not_root(path)?;
+        let client = self.client()?;
+        self.reply(client.delete(path, version), |error| errors::from_client(path, error)).await
+    }
+
+    async fn children(&self, path: &str) -> Result<Vec<String>> {
+        limits::path(path)?;
+        let client = self.client()?;
+        let mut names = self.reply(client.list_children(path), |error| errors::from_client(path, error)).await?;
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    async fn multi(&self, ops: Vec<Op>) -> Result<()> {
+        limits::multi(&ops)?;
+        let client = self.client()?;
+        let mut writer = client.new_multi_writer();
+        for op in &ops {
+            // ZooKeeper's -1 means any version.
+            let (path, added) = match op {
+                Op::Check { path, version } => (path, writer.add_check_version(path, version.unwrap_or(-1))),
+                Op::Create { path, data, mode } => (path, writer.add_create(path, data, &mode_of(*mode))),
+                Op::Set { path, data, version } => (path, writer.add_set_data(path, data, *version)),
+                Op::Delete { path, version } => (path, writer.add_delete(path, *version)),
+            };
+            added.map_err(|error| errors::from_client(path, error))?;
+        }
+        self.reply(writer.commit(), |error| errors::from_multi(&ops, error)).await.map(drop)
+    }
+
+    async fn get_many(&self, paths: &[String]) -> Result<Vec<Option<NodeData>>> {
+        let found = self.read_many(paths, Read::Data).await?;
+        let data = |result| match result {
+            MultiReadResult::Data { data, stat } => Some((data, stat_of(&stat))),
+            _ => None,
+        };
+        Ok(found.into_iter().map(|result| result.and_then(data)).collect())
+    }
+
+    async fn children_many(&self, paths: &[String]) -> Result<Vec<Option<Vec<String>>>> {
+        let found = self.read_many(paths, Read::Children).await?;
+        let names = |result| match result {
+            MultiReadResult::Children { mut children } => {
+                children.sort_unstable();
+                Some(children)
+            }
+            _ => None,
+        };
+        Ok(found.into_iter().map(|result| result.and_then(names)).collect())
+    }
+
+    async fn watch(&self, path: &str, scope: Scope) -> Result<Watch> {
+        limits::path(path)?;
+        self.client()?;
+        match self.hub.watch(path, scope) {
+            Some(watch) => Ok(watch),
+            None => self.watch_root(path, scope).await,
+        }
+    }
+
+    async fn sync(&self) -> Result<()> {
+        let client = self.client()?;
+        self.reply(client.sync("/"), |error| errors::from_client("/", error)).await
+    }
+
+    async fn close(&self) {
+        drop(self.client.lock().unwrap_or_else(PoisonError::into_inner).take());
+        // If it can't be reached in time, its lease runs out on the servers.
+        let mut states = self.told.subscribe();
+        let closed = states.wait_for(|state| state.is_terminal());
+        let _ = tokio::time::timeout(self.timeout, closed).await;
+        tell(&self.told, SessionState::Closed);
+        self.hub.close();
+    }
+}

@@ -1,0 +1,250 @@
+//! An image from its file to its result in one process, without a cluster: the oracle that the array is compared with.
+//!
+//! It is the same codec, the same kernels and the same cut into parts as the array's, one after the other: count every
+//! part, make the table, then apply and encode every part, and join them. Parts are streamed; the encoded ones wait in a
+//! temporary file, as a joiner wants to know all of them before the first. The whole image is in memory only where
+//! its decoder needs it to be ([`ImageInfo::whole_decode`]).
+
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rayon::ThreadPool;
+use shared::equalize::{Histogram, Lut, Recipe, apply, output_layout};
+use shared::job::{Cut, ImageInfo};
+use shared::pixels::Rows;
+
+use super::ordered::in_order;
+use crate::codec::{self, Limits, Part, PartIndex, RowReader, Source};
+
+/// Encoded parts of fewer bytes than this wait in memory, others in a file.
+const SPOOL_MEMORY: usize = 32 << 20;
+
+/// Why there is no result.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The original can't be read or its result can't be made.
+    #[error(transparent)]
+    Codec(#[from] codec::Error),
+    /// The result, or what waits for it, can't be written.
+    #[error("writing failed: {0}")]
+    Write(#[source] io::Error),
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Error::Codec(codec::Error::Source(error))
+    }
+}
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Equalized {
+    /// What the original's header says.
+    pub info: ImageInfo,
+    /// What of the original's metadata was not kept because it became stale, as sentences for the person.
+    pub notes: Vec<String>,
+}
+
+/// With which means to work.
+#[derive(Debug)]
+pub struct Local<'a> {
+    /// What an image may cost.
+    pub limits: Limits,
+    /// The threads; without it, those of rayon's global pool. On a thread of any rayon pool, that thread alone.
+    pub pool: Option<&'a ThreadPool>,
+    /// The folder for temporary files: about as large as the largest result.
+    pub scratch: PathBuf,
+}
+
+/// Equalizes an image with rayon's global threads and the system's folder for temporary files; see [`Local::equalize`].
+///
+/// # Errors
+/// As [`Local::equalize`].
+pub fn equalize_file(
+    source: impl Fn() -> io::Result<Box<dyn Source>>,
+    recipe: &Recipe,
+    out: &mut dyn Write,
+    limits: &Limits,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Equalized, Error> {
+    Local { limits: *limits, pool: None, scratch: std::env::temp_dir() }.equalize(source, recipe, out, progress)
+}
+
+impl Local<'_> {
+    /// Equalizes an image and appends the result's file to `out`: nothing before all of it can be written.
+    ///
+    /// `source` opens the original, each time from its start; it is called several times. `progress` is told how many
+    /// rows are done, and of how many: each row counts twice, once for counting and once for applying.
+    ///
+    /// # Errors
+    /// [`Error::Codec`] if the original can't be read, kept or is above the limits; [`Error::Write`] if `out` or the
+    /// temporary file fails.
+    pub fn equalize(
+        &self,
+        source: impl Fn() -> io::Result<Box<dyn Source>>,
+        recipe: &Recipe,
+        out: &mut dyn Write,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Equalized, Error> {
+        let info = codec::inspect(&mut *source()?, &self.limits)?;
+        // One worker: parts follow from the image alone, and tasks don't exist here.
+        let cut = Cut::new(&info, 1);
+        let head = codec::head(&mut *source()?, &info, output_layout(recipe, info.layout))?;
+        let total = 2 * u64::from(info.height);
+        let mut done = 0;
+        let mut advance = |rows: Range<u32>| {
+            done += u64::from(rows.end - rows.start);
+            progress(done, total);
+        };
+
+        let mut rows = RowsOfParts::open(&source, &info, cut, self.threads())?;
+        let lut = Lut::from_histogram(&self.count(&mut rows, recipe, &mut advance)?);
+        rows.rewind(&source)?;
+
+        let mut spool = io::BufWriter::new(tempfile::spooled_tempfile_in(SPOOL_MEMORY, &self.scratch));
+        let encode = |part: u32, rows: Rows| {
+            let first_row = cut.rows_of(part, info.height).start;
+            Ok(codec::part(&head, first_row, &apply(recipe, &lut, rows))?)
+        };
+        let mut index = Vec::new();
+        self.each_part(&mut rows, encode, |part, Part { index: entry, bytes }| {
+            index.push(entry);
+            spool.write_all(&bytes).map_err(Error::Write)?;
+            advance(cut.rows_of(part, info.height));
+            Ok(())
+        })?;
+        drop(rows);
+
+        let spool = spool.into_inner().map_err(|error| Error::Write(error.into_error()))?;
+        join(&head, &index, spool, out)?;
+        Ok(Equalized { info, notes: head.notes().to_vec() })
+    }
+
+    /// The histogram of all parts.
+    fn count(
+        &self,
+        rows: &mut RowsOfParts<'_>,
+        recipe: &Recipe,
+        advance: &mut dyn FnMut(Range<u32>),
+    ) -> Result<Histogram, Error> {
+        let (info, cut) = (rows.info, rows.cut);
+        let empty = || Histogram::new(recipe, info.layout, info.depth);
+        // One for each thread that counts at the same time, as a histogram can be larger than a part.
+        let partial: Mutex<Vec<Histogram>> = Mutex::new(Vec::new());
+        let count = |_, rows: Rows| {
+            let taken = lock(&partial).pop();
+            let mut histogram = taken.unwrap_or_else(empty);
+            histogram.count(&rows);
+            lock(&partial).push(histogram);
+            Ok(())
+        };
+        self.each_part(rows, count, |part, ()| {
+            advance(cut.rows_of(part, info.height));
+            Ok(())
+        })?;
+        let mut whole = empty();
+        for histogram in lock(&partial).iter() {
+            whole.merge(histogram).expect("all were made for the same image, which has fewer than 2⁶² pixels");
+        }
+        Ok(whole)
+    }
+
+    /// Reads every part's rows, does `work` on them on any thread, and gives the results to `take` in order.
+    fn each_part<T: Send>(
+        &self,
+        rows: &mut RowsOfParts<'_>,
+        work: impl Fn(u32, Rows) -> Result<T, Error> + Sync,
+        take: impl FnMut(u32, T) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let (cut, height) = (rows.cut, rows.info.height);
+        match &mut rows.readers {
+            Readers::One(reader) => {
+                in_order(self.pool, cut.parts, |part| Ok(reader.read(cut.rows_of(part, height))?), work, take)
+            }
+            Readers::Many(readers) => {
+                let read = |part: u32| {
+                    // There is one for every thread, unless one was lost in a panic, which the caller will hear of.
+                    let mut reader = lock(readers).pop().ok_or_else(|| {
+                        codec::Error::Refused("Reading another part of the image broke off.".to_owned())
+                    })?;
+                    let rows = reader.read(cut.rows_of(part, height));
+                    lock(readers).push(reader);
+                    let rows = rows?;
+                    work(part, rows)
+                };
+                in_order(self.pool, cut.parts, |_| Ok(()), |part, ()| read(part), take)
+            }
+        }
+    }
+
+    fn threads(&self) -> usize {
+        self.pool.map_or_else(rayon::current_num_threads, ThreadPool::current_num_threads)
+    }
+}
+
+/// An image's rows, part by part, twice.
+struct RowsOfParts<'a> {
+    info: &'a ImageInfo,
+    cut: Cut,
+    readers: Readers,
+}
+
+enum Readers {
+    /// Rows come one after the other, or all at once.
+    One(Box<dyn RowReader>),
+    /// Rows can be read in place: a reader for each thread.
+    Many(Mutex<Vec<Box<dyn RowReader>>>),
+}
+
+impl<'a> RowsOfParts<'a> {
+    fn open(
+        source: &impl Fn() -> io::Result<Box<dyn Source>>,
+        info: &'a ImageInfo,
+        cut: Cut,
+        threads: usize,
+    ) -> Result<Self, Error> {
+        let open = || Ok::<_, Error>(codec::open(source()?, info)?);
+        let readers = if info.regions {
+            let readers = threads.min(cut.parts as usize).max(1);
+            Readers::Many(Mutex::new((0..readers).map(|_| open()).collect::<Result<_, _>>()?))
+        } else {
+            Readers::One(open()?)
+        };
+        Ok(Self { info, cut, readers })
+    }
+
+    /// Makes the first row the next, by decoding anew where the decoder can't go back.
+    fn rewind(&mut self, source: &impl Fn() -> io::Result<Box<dyn Source>>) -> Result<(), Error> {
+        if !self.info.regions && !self.info.whole_decode {
+            self.readers = Readers::One(codec::open(source()?, self.info)?);
+        }
+        Ok(())
+    }
+}
+
+/// Joins the parts, whose bytes lie one after the other in `spool`, to a file.
+fn join(
+    head: &codec::Head,
+    index: &[PartIndex],
+    mut spool: impl Read + Seek,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    spool.seek(SeekFrom::Start(0)).map_err(Error::Write)?;
+    let mut joiner = codec::join(head, index)?;
+    out.write_all(&joiner.begin()?).map_err(Error::Write)?;
+    for part in index {
+        let length = usize::try_from(part.bytes).expect("the part was in memory");
+        let mut bytes = vec![0; length];
+        spool.read_exact(&mut bytes).map_err(Error::Write)?;
+        out.write_all(&joiner.part(bytes)?).map_err(Error::Write)?;
+    }
+    out.write_all(&joiner.end()?).map_err(Error::Write)?;
+    out.flush().map_err(Error::Write)
+}
+
+/// A lock whose holders can't leave it half changed: they only push and pop.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,94 @@
+//! A job as it was read from its znodes.
+
+use std::collections::BTreeMap;
+
+use shared::cluster::{JobView, PhaseView, TaskState, TaskView};
+use shared::job::{Job, Phase};
+use shared::task::{Done, Lock, Task};
+
+/// After so many claims that ended neither in a commit nor in a release, a task is quarantined.
+pub const MAX_STRIKES: u32 = 3;
+
+/// A task with what lies below it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskNodes {
+    /// Its record.
+    pub task: Task,
+    /// Its record's version.
+    pub version: i32,
+    /// Who holds it.
+    pub lock: Option<Lock>,
+    /// What it came to.
+    pub done: Option<Done>,
+}
+
+impl TaskNodes {
+    /// How it stands.
+    pub fn state(&self) -> TaskState {
+        match (&self.done, &self.lock) {
+            (Some(_), _) => TaskState::Done,
+            (None, Some(_)) => TaskState::Running,
+            (None, None) if self.task.strikes >= MAX_STRIKES => TaskState::Quarantined,
+            (None, None) => TaskState::Waiting,
+        }
+    }
+}
+
+/// A job with its tasks, as far as their znodes exist.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobNodes {
+    /// Its record.
+    pub job: Job,
+    /// Its record's version.
+    pub version: i32,
+    /// Tasks by phase and number.
+    pub phases: BTreeMap<Phase, BTreeMap<u32, TaskNodes>>,
+}
+
+impl JobNodes {
+    /// Tasks of a phase.
+    pub fn tasks(&self, phase: Phase) -> impl Iterator<Item = &TaskNodes> {
+        self.phases.get(&phase).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// How many tasks of a phase are done.
+    pub fn done(&self, phase: Phase) -> u32 {
+        u32::try_from(self.tasks(phase).filter(|task| task.done.is_some()).count()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether any task is locked.
+    pub fn is_locked(&self) -> bool {
+        self.phases.values().flat_map(BTreeMap::values).any(|task| task.lock.is_some())
+    }
+
+    /// The job as pages show it.
+    pub fn view(&self) -> JobView {
+        let phases = self.job.phases.iter().map(|&phase| PhaseView {
+            phase,
+            done: self.done(phase),
+            total: self.job.count(phase),
+            tasks: self.tasks(phase).map(task_view).collect(),
+        });
+        JobView {
+            job: self.job.job.clone(),
+            image: self.job.image.clone(),
+            lane: self.job.lane,
+            epoch: self.job.epoch,
+            started: self.job.started,
+            phases: phases.collect(),
+        }
+    }
+}
+
+fn task_view(nodes: &TaskNodes) -> TaskView {
+    let (lock, done) = (nodes.lock.as_ref(), nodes.done.as_ref());
+    TaskView {
+        index: nodes.task.index,
+        state: nodes.state(),
+        attempt: nodes.task.attempt,
+        strikes: nodes.task.strikes,
+        pod: done.map(|done| done.pod.clone()).or(lock.map(|lock| lock.pod.clone())),
+        started: done.map(|done| done.started).or(lock.map(|lock| lock.since)),
+        finished: done.map(|done| done.finished),
+    }
+}

@@ -1,0 +1,83 @@
+//! The plan of a run: which phases, how the image is cut, how many tasks. Made once, before the first task.
+
+use std::collections::BTreeMap;
+
+use shared::clock::Stamp;
+use shared::id::RunId;
+use shared::job::{ALGO, Cut, Job, Lane, Phase, Progress, RECORD_VERSION};
+use shared::task::Task;
+
+use crate::catalog::JobRow;
+
+/// What a plan depends on besides the image.
+#[derive(Debug, Clone, Copy)]
+pub struct Planning {
+    /// Images of fewer pixels are one task.
+    pub whole_below: u64,
+    /// Live workers, at least one.
+    pub workers: usize,
+    /// Parts of a task, where somebody insists; otherwise it follows the workers.
+    pub parts_per_task: Option<u32>,
+}
+
+/// The record of a job's new run.
+pub fn plan(row: &JobRow, run: RunId, planning: &Planning, epoch: u64, stamp: Stamp, now: i64) -> Job {
+    let info = &row.info;
+    let cut = match planning.parts_per_task {
+        Some(parts) => Cut::with_parts_per_task(info, parts),
+        None => Cut::new(info, planning.workers),
+    };
+    let phases = if info.pixels() < planning.whole_below {
+        vec![Phase::Whole]
+    } else if info.regions {
+        vec![Phase::Histograms, Phase::Equalize, Phase::Stitch]
+    } else {
+        vec![Phase::Split, Phase::Histograms, Phase::Equalize, Phase::Stitch]
+    };
+    let count = |phase: &Phase| match phase {
+        Phase::Split | Phase::Stitch | Phase::Whole => 1,
+        Phase::Histograms | Phase::Equalize => cut.tasks(),
+    };
+    let counts: BTreeMap<Phase, u32> = phases.iter().map(|phase| (*phase, count(phase))).collect();
+    Job {
+        v: RECORD_VERSION,
+        job: row.job.clone(),
+        run,
+        image: row.image.clone(),
+        original: row.original.clone(),
+        original_bytes: row.original_bytes,
+        info: info.clone(),
+        recipe: row.recipe,
+        algo: ALGO,
+        phases,
+        cut,
+        counts,
+        lane: Lane::of(info.pixels()),
+        progress: Progress::Active,
+        lut: None,
+        epoch,
+        stamp,
+        started: now,
+        extra: serde_json::Map::new(),
+    }
+}
+
+/// The record of a task that nobody has claimed yet.
+pub fn task(job: &Job, phase: Phase, index: u32, stamp: Stamp) -> Task {
+    let parts = match phase {
+        Phase::Histograms | Phase::Equalize => job.cut.parts_of(index),
+        Phase::Split | Phase::Stitch | Phase::Whole => 0..job.cut.parts,
+    };
+    Task {
+        v: RECORD_VERSION,
+        phase,
+        index,
+        first_part: parts.start,
+        parts: parts.end - parts.start,
+        attempt: 0,
+        strikes: 0,
+        trouble: None,
+        stamp,
+        extra: serde_json::Map::new(),
+    }
+}

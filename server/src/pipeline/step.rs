@@ -1,0 +1,112 @@
+//! What a job needs next: a pure function of what was read.
+//!
+//! The master calls [`step`] with whatever it finds in the znodes, does the one thing that it names, reads again, and
+//! so on. Nothing else is remembered between two steps, so any master resumes any other's half-done job: a step that
+//! was taken already is simply not named again.
+
+use shared::job::{Phase, Pointer, Progress};
+use shared::task::Outcome;
+
+use super::nodes::{JobNodes, MAX_STRIKES};
+
+/// A task that was released with trouble so often is given up.
+pub const MAX_ATTEMPTS: u32 = 12;
+
+/// The one thing that a job needs next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Create a phase's missing tasks.
+    Create {
+        /// The phase.
+        phase: Phase,
+        /// Numbers of the tasks whose znodes don't exist.
+        missing: Vec<u32>,
+    },
+    /// Sum the partial histograms and write the look-up table.
+    Reduce {
+        /// Where the partial histograms lie, by task.
+        histograms: Vec<Pointer>,
+    },
+    /// Publish the result, then finish.
+    Publish {
+        /// The result file.
+        result: Pointer,
+    },
+    /// Record the failure, then finish.
+    Fail {
+        /// A sentence for the person.
+        reason: String,
+    },
+    /// Delete the znodes, the job's own last.
+    Delete,
+    /// Workers are at it; look again when something changes.
+    Wait,
+}
+
+/// What the job needs next.
+pub fn step(nodes: &JobNodes) -> Step {
+    if nodes.job.progress == Progress::Finished {
+        // A worker that holds a lock is left to end by itself: its pod lives, or its session's end frees the lock.
+        return if nodes.is_locked() { Step::Wait } else { Step::Delete };
+    }
+    if let Some(reason) = failure(nodes) {
+        return Step::Fail { reason };
+    }
+    for &phase in &nodes.job.phases {
+        if nodes.done(phase) >= nodes.job.count(phase) {
+            if phase == Phase::Histograms && nodes.job.lut.is_none() {
+                return Step::Reduce { histograms: outputs(nodes, phase) };
+            }
+            continue;
+        }
+        let there = nodes.phases.get(&phase);
+        let missing: Vec<u32> =
+            (0..nodes.job.count(phase)).filter(|index| !there.is_some_and(|tasks| tasks.contains_key(index))).collect();
+        return if missing.is_empty() { Step::Wait } else { Step::Create { phase, missing } };
+    }
+    let last = nodes.job.phases.last().copied();
+    match last.and_then(|phase| outputs(nodes, phase).into_iter().next()) {
+        Some(result) => Step::Publish { result },
+        None => Step::Fail { reason: "The job has no phase that makes a result.".to_owned() },
+    }
+}
+
+/// Where the outputs of a phase's finished tasks lie, by task.
+pub fn outputs(nodes: &JobNodes, phase: Phase) -> Vec<Pointer> {
+    let pointer = |outcome: &Outcome| match outcome {
+        Outcome::Stored(pointer) => Some(pointer.clone()),
+        Outcome::Refused { .. } => None,
+    };
+    nodes.tasks(phase).filter_map(|task| task.done.as_ref()).filter_map(|done| pointer(&done.outcome)).collect()
+}
+
+/// Why the job can't go on, if so.
+fn failure(nodes: &JobNodes) -> Option<String> {
+    for (phase, task) in nodes.phases.iter().flat_map(|(phase, tasks)| tasks.values().map(move |task| (phase, task))) {
+        if let Some(Outcome::Refused { reason }) = task.done.as_ref().map(|done| &done.outcome) {
+            return Some(reason.clone());
+        }
+        if task.done.is_some() || task.lock.is_some() {
+            continue;
+        }
+        let trouble = task.task.trouble.as_deref();
+        if task.task.strikes >= MAX_STRIKES {
+            let why = trouble.map(|trouble| format!(" The last report was: {trouble}")).unwrap_or_default();
+            return Some(format!(
+                "Task {} of {phase} was given up: {MAX_STRIKES} pods in a row stopped while they worked on it.{why}",
+                task.task.index
+            ));
+        }
+        if let Some(trouble) = trouble.filter(|_| task.task.attempt >= MAX_ATTEMPTS) {
+            return Some(format!(
+                "Task {} of {phase} was given up after {} attempts: {trouble}",
+                task.task.index, task.task.attempt
+            ));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+#[path = "step_tests.rs"]
+mod tests;

@@ -1,0 +1,193 @@
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use shared::clock::Stamp;
+use shared::equalize::Recipe;
+use shared::job::{Format, ImageInfo, Phase, Pointer, Progress};
+use shared::pixels::{Depth, Layout};
+use shared::task::{Done, Lock, Outcome};
+
+use super::{MAX_ATTEMPTS, Step, step};
+use crate::catalog::JobRow;
+use crate::pipeline::nodes::{JobNodes, TaskNodes};
+use crate::pipeline::plan::{Planning, plan, task};
+
+fn stamp() -> Stamp {
+    Stamp { clock: 1, pod: "pod-1".parse().unwrap() }
+}
+
+fn hex(digit: char) -> String {
+    digit.to_string().repeat(32)
+}
+
+/// A job of `tasks` tasks a phase, as it is right after its activation.
+fn fresh(regions: bool, tasks: u32) -> JobNodes {
+    let info = ImageInfo {
+        format: Format::Png,
+        width: 1 << 20,
+        height: tasks,
+        layout: Layout::Gray,
+        depth: Depth::Eight,
+        orientation: 1,
+        unit_rows: 1,
+        regions,
+        whole_decode: false,
+    };
+    let row = JobRow {
+        job: hex('a').parse().unwrap(),
+        image: hex('b').parse().unwrap(),
+        run: None,
+        runs: 1,
+        recipe: Recipe::default(),
+        original: "original".to_owned(),
+        original_bytes: 1,
+        info,
+    };
+    let planning = Planning { whole_below: 0, workers: 1, parts_per_task: Some(1) };
+    let job = plan(&row, hex('c').parse().unwrap(), &planning, 1, stamp(), 0);
+    assert_eq!(job.count(Phase::Histograms), tasks);
+    JobNodes { job, version: 0, phases: BTreeMap::new() }
+}
+
+fn create(nodes: &mut JobNodes, phase: Phase, index: u32) {
+    let task = task(&nodes.job, phase, index, stamp());
+    let there = nodes.phases.entry(phase).or_default();
+    there.insert(index, TaskNodes { task, version: 0, lock: None, done: None });
+}
+
+fn get(nodes: &mut JobNodes, phase: Phase, index: u32) -> &mut TaskNodes {
+    nodes.phases.get_mut(&phase).unwrap().get_mut(&index).unwrap()
+}
+
+fn pointer(key: &str) -> Pointer {
+    Pointer { key: key.to_owned(), bytes: 1, sha256: "0".repeat(64) }
+}
+
+fn finish(nodes: &mut JobNodes, phase: Phase, index: u32, outcome: Outcome) {
+    let done = Done { v: 1, pod: stamp().pod, attempt: 1, outcome, started: 0, finished: 1, stamp: stamp() };
+    get(nodes, phase, index).done = Some(done);
+}
+
+fn lock(nodes: &mut JobNodes, phase: Phase, index: u32) {
+    let held = Lock { v: 1, pod: stamp().pod, claim: "x".to_owned(), since: 0, stamp: stamp() };
+    get(nodes, phase, index).lock = Some(held);
+}
+
+/// Does what the step names as if no one disturbed; gives the steps that were taken.
+fn run_to_the_end(mut nodes: JobNodes) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for _ in 0..10_000 {
+        let next = step(&nodes);
+        steps.push(next.clone());
+        match next {
+            Step::Create { phase, missing } => missing.into_iter().for_each(|index| create(&mut nodes, phase, index)),
+            Step::Reduce { .. } => nodes.job.lut = Some(pointer("lut")),
+            Step::Publish { .. } | Step::Fail { .. } => nodes.job.progress = Progress::Finished,
+            Step::Wait => {
+                let open = nodes.phases.iter().flat_map(|(phase, tasks)| tasks.values().map(|task| (*phase, task)));
+                let (phase, index) = open
+                    .filter(|(_, task)| task.done.is_none())
+                    .map(|(phase, task)| (phase, task.task.index))
+                    .next()
+                    .unwrap();
+                finish(&mut nodes, phase, index, Outcome::Stored(pointer(&format!("{phase}/{index}"))));
+            }
+            Step::Delete => return steps,
+        }
+    }
+    panic!("the job never ended: {:?}", steps.last());
+}
+
+#[test]
+fn a_job_whose_original_is_read_by_regions_is_never_split() {
+    let phases: Vec<Phase> = run_to_the_end(fresh(true, 3))
+        .into_iter()
+        .filter_map(|step| if let Step::Create { phase, .. } = step { Some(phase) } else { None })
+        .collect();
+    assert_eq!(phases, [Phase::Histograms, Phase::Equalize, Phase::Stitch]);
+}
+
+#[test]
+fn the_reduce_takes_every_histogram_exactly_once_and_in_order() {
+    let steps = run_to_the_end(fresh(false, 12));
+    let reduces: Vec<_> = steps
+        .iter()
+        .filter_map(|step| if let Step::Reduce { histograms } = step { Some(histograms) } else { None })
+        .collect();
+    assert_eq!(reduces.len(), 1);
+    let keys: Vec<String> = reduces[0].iter().map(|pointer| pointer.key.clone()).collect();
+    assert_eq!(keys, (0..12).map(|index| format!("histograms/{index}")).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_phase_is_complete_when_its_count_is_done_not_when_its_nodes_are() {
+    let mut nodes = fresh(true, 3);
+    create(&mut nodes, Phase::Histograms, 0);
+    finish(&mut nodes, Phase::Histograms, 0, Outcome::Stored(pointer("x")));
+    assert_eq!(step(&nodes), Step::Create { phase: Phase::Histograms, missing: vec![1, 2] });
+}
+
+#[test]
+fn an_image_that_is_at_fault_fails_the_job_with_its_sentence() {
+    let mut nodes = fresh(true, 2);
+    create(&mut nodes, Phase::Histograms, 0);
+    create(&mut nodes, Phase::Histograms, 1);
+    finish(&mut nodes, Phase::Histograms, 1, Outcome::Refused { reason: "The file is truncated.".to_owned() });
+    assert_eq!(step(&nodes), Step::Fail { reason: "The file is truncated.".to_owned() });
+}
+
+#[test]
+fn three_strikes_quarantine_only_once_nobody_holds_the_task() {
+    let mut nodes = fresh(true, 1);
+    create(&mut nodes, Phase::Histograms, 0);
+    get(&mut nodes, Phase::Histograms, 0).task.strikes = 3;
+    lock(&mut nodes, Phase::Histograms, 0);
+    assert_eq!(step(&nodes), Step::Wait, "the third attempt may still succeed");
+    get(&mut nodes, Phase::Histograms, 0).lock = None;
+    assert!(matches!(step(&nodes), Step::Fail { reason } if reason.contains("Task 0 of histograms")));
+}
+
+#[test]
+fn trouble_ends_in_a_failed_job_with_the_last_report() {
+    let mut nodes = fresh(true, 1);
+    create(&mut nodes, Phase::Histograms, 0);
+    let task = &mut get(&mut nodes, Phase::Histograms, 0).task;
+    (task.attempt, task.trouble) = (MAX_ATTEMPTS, Some("the store is full".to_owned()));
+    assert!(matches!(step(&nodes), Step::Fail { reason } if reason.ends_with("the store is full")));
+}
+
+#[test]
+fn a_finished_job_is_deleted_only_when_no_lock_is_left() {
+    let mut nodes = fresh(true, 1);
+    create(&mut nodes, Phase::Histograms, 0);
+    lock(&mut nodes, Phase::Histograms, 0);
+    nodes.job.progress = Progress::Finished;
+    assert_eq!(step(&nodes), Step::Wait);
+    get(&mut nodes, Phase::Histograms, 0).lock = None;
+    assert_eq!(step(&nodes), Step::Delete);
+}
+
+#[test]
+fn records_keep_fields_that_they_do_not_know() {
+    let mut json = serde_json::to_value(fresh(true, 1).job).unwrap();
+    json["later"] = serde_json::json!({"kept": true});
+    let job: shared::job::Job = serde_json::from_value(json.clone()).unwrap();
+    assert_eq!(serde_json::to_value(job).unwrap(), json);
+}
+
+proptest! {
+    #[test]
+    fn whatever_exists_already_a_step_never_creates_it_again(made in proptest::collection::btree_set(0u32..9, 0..9)) {
+        let mut nodes = fresh(true, 9);
+        made.iter().for_each(|index| create(&mut nodes, Phase::Histograms, *index));
+        match step(&nodes) {
+            Step::Create { missing, .. } => {
+                prop_assert!(missing.iter().all(|index| !made.contains(index)));
+                prop_assert_eq!(missing.len() + made.len(), 9);
+            }
+            other => prop_assert!(made.len() == 9 && other == Step::Wait),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The candidate: stands for master, leads while it may, and stands again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::cluster::Candidate;
+use shared::job::RECORD_VERSION;
+use tokio_util::sync::CancellationToken;
+
+use super::Pod;
+use super::master::Master;
+use super::mirror::Mirror;
+use crate::coord::election::Candidacy;
+use crate::coord::{Coordinator, Error, settle};
+
+/// Stands for master until `stop` or the session's end. At `stop` the election node goes first, so that a
+/// successor leads while this pod still finishes its tasks.
+pub(super) async fn stand(
+    pod: Arc<Pod>,
+    coordinator: Arc<dyn Coordinator>,
+    mirror: Arc<Mirror>,
+    stop: CancellationToken,
+) {
+    while !stop.is_cancelled() {
+        match candidacy(&pod, &coordinator, &mirror, &stop).await {
+            Ok(()) => {}
+            Err(error) if error.is_terminal() => return,
+            Err(error) => {
+                tracing::warn!(pod = %pod.config.name, %error, "the candidacy ended; standing again");
+                super::pause(Duration::from_millis(100), &stop).await;
+                if settle::connected(&*coordinator).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// One candidacy, from its node to its end.
+async fn candidacy(
+    pod: &Arc<Pod>,
+    coordinator: &Arc<dyn Coordinator>,
+    mirror: &Arc<Mirror>,
+    stop: &CancellationToken,
+) -> Result<(), Error> {
+    let candidate = Candidate {
+        v: RECORD_VERSION,
+        pod: pod.config.name.clone(),
+        address: pod.config.address.clone(),
+        epoch: None,
+        since: None,
+        stamp: pod.stamp(),
+    };
+    let candidacy = Candidacy::enter(coordinator.clone(), &candidate).await?;
+    let outcome = tokio::select! {
+        won = candidacy.wait_to_lead() => match won {
+            Ok(()) => lead(pod, coordinator, mirror, &candidacy, candidate, stop).await,
+            Err(error) => Err(error),
+        },
+        () = stop.cancelled() => Ok(()),
+    };
+    // Whatever ended it, this node must not block the next candidate.
+    candidacy.resign().await?;
+    outcome
+}
+
+async fn lead(
+    pod: &Arc<Pod>,
+    coordinator: &Arc<dyn Coordinator>,
+    mirror: &Arc<Mirror>,
+    candidacy: &Candidacy,
+    candidate: Candidate,
+    stop: &CancellationToken,
+) -> Result<(), Error> {
+    let name = &pod.config.name;
+    let master = Master::new(pod.clone(), coordinator.clone(), mirror.clone(), candidacy);
+    tokio::select! {
+        ended = master.run(candidate) => tracing::warn!(pod = %name, reason = %ended, "no longer master"),
+        () = candidacy.lost() => tracing::warn!(pod = %name, reason = "the election node is gone", "no longer master"),
+        () = stop.cancelled() => tracing::info!(pod = %name, reason = "stopping", "hands over"),
+    }
+    Ok(())
+}

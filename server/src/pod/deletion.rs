@@ -1,0 +1,60 @@
+//! What the master removes: images that were deleted, uploads that were given up.
+
+use std::sync::Arc;
+
+use shared::id::ImageId;
+use shared::job::Progress;
+
+use super::master::{Office, Setback};
+use super::mirror::Nodes;
+use crate::coord::{paths, settle};
+use crate::store::keys;
+
+/// Images of one round.
+const BATCH: u32 = 100;
+
+/// Cancels jobs of images that are marked, waits for their nodes to go, then deletes bytes, then rows.
+/// Gives the marked images.
+pub(super) async fn delete_images(office: &Arc<Office>, seen: &Nodes) -> Result<Vec<ImageId>, Setback> {
+    let images = office.pod.catalog.deleting(BATCH).await?;
+    for image in &images {
+        let mut active = false;
+        for job in office.pod.catalog.jobs_of(image).await? {
+            if let Some(nodes) = seen.jobs.get(&job) {
+                active = true;
+                if nodes.job.progress == Progress::Active {
+                    office.finish(&nodes.job, nodes.version).await?;
+                    office.mirror.refresh(&job).await;
+                }
+            } else {
+                // The picture may lag: a job that was activated a moment ago is there all the same.
+                settle::settle(&*office.coordinator).await?;
+                active |= office.coordinator.stat(&paths::job(&job)).await?.is_some();
+            }
+        }
+        if !active {
+            let gone = office.pod.shop.store.delete_prefix(&keys::image(image)).await;
+            gone.map_err(|error| Setback::Later(error.to_string()))?;
+            let write = office.pod.catalog.forget(&office.epoch(), image).await?;
+            if office.mine(write).await? {
+                tracing::info!(%image, "deleted");
+            }
+        }
+    }
+    Ok(images)
+}
+
+/// Deletes what was sent by uploads that nobody finished. Winning the row comes first: from then on a late
+/// finish of the upload changes nothing.
+pub(super) async fn sweep_uploads(office: &Arc<Office>) -> Result<(), Setback> {
+    let untouched = office.pod.config.abandon_after;
+    for abandoned in office.pod.catalog.abandon(&office.epoch(), untouched).await? {
+        let gone = office.pod.shop.store.delete_prefix(&keys::original(&abandoned.image, &abandoned.upload)).await;
+        gone.map_err(|error| Setback::Later(error.to_string()))?;
+        let write = office.pod.catalog.forget_upload(&office.epoch(), &abandoned.upload).await?;
+        if office.mine(write).await? {
+            tracing::info!(upload = %abandoned.upload, image = %abandoned.image, "an upload that nobody finished is removed");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,178 @@
+//! One job's driver: reads, asks [`step`], does the one thing that it names, reads again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use shared::id::JobId;
+use shared::job::{Phase, Pointer};
+
+use super::jitter;
+use super::master::{End, Office, Setback, to_json};
+use crate::catalog::ResultFile;
+use crate::coord::{CreateMode, Error, Op, paths, settle};
+use crate::pipeline::nodes::JobNodes;
+use crate::pipeline::plan;
+use crate::pipeline::reduce::reduce;
+use crate::pipeline::stage::Failure;
+use crate::pipeline::step::{MAX_ATTEMPTS, Step, step};
+use crate::store::keys;
+
+/// Writes of one multi: far below 256 KiB with records of a few hundred bytes.
+const BATCH: usize = 200;
+
+/// Drives one job for one master.
+pub(super) struct Driver {
+    office: Arc<Office>,
+    job: JobId,
+    /// Attempts of the reduce that failed.
+    troubles: u32,
+}
+
+impl Driver {
+    pub(super) fn new(office: Arc<Office>, job: JobId) -> Self {
+        Self { office, job, troubles: 0 }
+    }
+
+    /// Acts until the job's node is gone.
+    pub(super) async fn run(mut self) -> Result<(), End> {
+        let office = self.office.clone();
+        let mut nodes = office.mirror.nodes();
+        let mut setbacks = 0u32;
+        loop {
+            let Some(job) = nodes.borrow_and_update().jobs.get(&self.job).cloned() else { return Ok(()) };
+            let next = step(&job);
+            if next == Step::Wait {
+                let other = |seen: &Arc<super::mirror::Nodes>| {
+                    !seen.jobs.get(&self.job).is_some_and(|seen| Arc::ptr_eq(seen, &job))
+                };
+                nodes.wait_for(other).await.map_err(|_| End::Coordinator(Error::Expired))?;
+                continue;
+            }
+            match self.act(&job, next).await {
+                Ok(()) => setbacks = 0,
+                Err(Setback::End(end)) => return Err(end),
+                Err(setback) => {
+                    let pause = match &setback {
+                        Setback::Again(_) => Duration::from_millis(10 << setbacks.min(7)),
+                        _ => Duration::from_millis(100 << setbacks.min(6)),
+                    };
+                    tracing::info!(job = %self.job, %setback, "will be tried again");
+                    setbacks += 1;
+                    tokio::time::sleep(pause.mul_f64(0.5 + jitter())).await;
+                    // Unknown outcomes are settled before the job is read again.
+                    settle::settle(&*office.coordinator).await.map_err(End::Coordinator)?;
+                }
+            }
+            office.mirror.refresh(&self.job).await;
+        }
+    }
+
+    async fn act(&mut self, job: &JobNodes, next: Step) -> Result<(), Setback> {
+        match next {
+            Step::Wait => Ok(()),
+            Step::Create { phase, missing } => self.create(job, phase, &missing).await,
+            Step::Reduce { histograms } => self.reduce(job, &histograms).await,
+            Step::Publish { result } => self.publish(job, result).await,
+            Step::Fail { reason } => self.fail(job, &reason).await,
+            Step::Delete => self.delete(job).await,
+        }
+    }
+
+    async fn create(&self, nodes: &JobNodes, phase: Phase, missing: &[u32]) -> Result<(), Setback> {
+        let (office, job) = (&self.office, &nodes.job);
+        let folder = Op::Create { path: paths::phase(&job.job, phase), data: Vec::new(), mode: CreateMode::Persistent };
+        let mut folder = (!nodes.phases.contains_key(&phase)).then_some(folder);
+        for batch in missing.chunks(BATCH) {
+            let tasks = batch.iter().map(|index| Op::Create {
+                path: paths::task(&job.job, phase, *index),
+                data: to_json(&plan::task(job, phase, *index, office.pod.stamp())),
+                mode: CreateMode::Persistent,
+            });
+            let ops = folder.take().into_iter().chain(tasks).collect();
+            office.fence.write(&*office.coordinator, ops).await?;
+        }
+        tracing::info!(job = %self.job, %phase, tasks = missing.len(), epoch = office.epoch().n, "tasks created");
+        Ok(())
+    }
+
+    async fn reduce(&mut self, nodes: &JobNodes, histograms: &[Pointer]) -> Result<(), Setback> {
+        let (office, job) = (&self.office, &nodes.job);
+        let unique = uuid::Uuid::new_v4().simple().to_string();
+        let key = keys::lut(&job.image, &job.run, office.epoch().n, &unique);
+        match reduce(&office.pod.shop, job, histograms, key).await {
+            Ok(lut) => {
+                let mut job = job.clone();
+                job.lut = Some(lut);
+                office.write_job(job, nodes.version).await
+            }
+            Err(failure) => {
+                self.troubles += 1;
+                if matches!(failure, Failure::Trouble(_)) && self.troubles < MAX_ATTEMPTS {
+                    return Err(Setback::Later(failure.to_string()));
+                }
+                let reason = format!("Summing the histograms was given up after {} attempts: {failure}", self.troubles);
+                self.fail(nodes, &reason).await
+            }
+        }
+    }
+
+    /// The row's switch to the result is the publication; what follows only tidies up.
+    async fn publish(&self, nodes: &JobNodes, result: Pointer) -> Result<(), Setback> {
+        let (office, job) = (&self.office, &nodes.job);
+        let file = ResultFile { job: job.job.clone(), key: result.key, bytes: result.bytes, sha256: result.sha256 };
+        let write = office.pod.catalog.publish(&office.epoch(), &job.run, &file).await?;
+        // No change: published before, or the run was given up. Either way this run is over.
+        if office.mine(write).await? {
+            tracing::info!(job = %self.job, run = %job.run, epoch = office.epoch().n, bytes = file.bytes, "published");
+        }
+        office.finish(job, nodes.version).await
+    }
+
+    async fn fail(&self, nodes: &JobNodes, reason: &str) -> Result<(), Setback> {
+        let (office, job) = (&self.office, &nodes.job);
+        let write = office.pod.catalog.fail(&office.epoch(), &job.job, &job.run, reason).await?;
+        if office.mine(write).await? {
+            tracing::info!(job = %self.job, run = %job.run, epoch = office.epoch().n, reason, "failed");
+        }
+        office.finish(job, nodes.version).await
+    }
+
+    /// Deletes what the run wrote but its published result, then the znodes, the job's own last: as long as it is
+    /// there, whoever leads goes on with this.
+    async fn delete(&self, nodes: &JobNodes) -> Result<(), Setback> {
+        let (office, job) = (&self.office, &nodes.job);
+        self.delete_outputs(nodes).await?;
+        let mut ops = Vec::new();
+        for (phase, tasks) in &nodes.phases {
+            for (index, task) in tasks {
+                let path = paths::task(&job.job, *phase, *index);
+                if task.done.is_some() {
+                    ops.push(Op::Delete { path: paths::done(&path), version: None });
+                }
+                // At the version that was read: a claim in between makes this fail, and its lock is waited for.
+                ops.push(Op::Delete { path, version: Some(task.version) });
+            }
+            ops.push(Op::Delete { path: paths::phase(&job.job, *phase), version: None });
+        }
+        ops.push(Op::Delete { path: paths::job(&job.job), version: Some(nodes.version) });
+        for batch in ops.chunks(BATCH) {
+            office.fence.write(&*office.coordinator, batch.to_vec()).await?;
+        }
+        tracing::debug!(job = %self.job, "its nodes are deleted");
+        Ok(())
+    }
+
+    async fn delete_outputs(&self, nodes: &JobNodes) -> Result<(), Setback> {
+        let (office, job) = (&self.office, &nodes.job);
+        let files = office.pod.catalog.files(&job.image, Some(&job.job)).await?;
+        let result = files.and_then(|files| files.result).map(|result| result.key);
+        let store = &office.pod.shop.store;
+        let later = |error: crate::store::Error| Setback::Later(error.to_string());
+        let written: Vec<_> = store.list(&keys::run(&job.image, &job.run)).try_collect().await.map_err(later)?;
+        for object in written.iter().filter(|object| Some(&object.key) != result.as_ref()) {
+            store.delete(&object.key).await.map_err(later)?;
+        }
+        Ok(())
+    }
+}

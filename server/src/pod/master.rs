@@ -1,0 +1,352 @@
+//! The master: activates queued jobs, drives active ones, and cleans up after those that ended.
+//!
+//! # Why it is safe
+//! - Its writes to znodes go through the [`Fence`](crate::coord::fence) and carry the versions that were read; its
+//!   writes to the catalog carry its [`Epoch`]. A master that was deposed without knowing it changes nothing.
+//! - It remembers nothing that matters: each action is what [`step`](crate::pipeline::step) says of what was read.
+//! - One loop activates, reconciles and deletes, one after the other, and each job has one driver: no two actions of
+//!   one master cross.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use shared::cluster::Candidate;
+use shared::id::{ImageId, JobId, RunId};
+use shared::job::{Job, Lane, Progress};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::driver::Driver;
+use super::mirror::{Mirror, Nodes};
+use super::{Pod, jitter, now};
+use crate::catalog::{self, Epoch, JobRow, Write};
+use crate::coord::election::Candidacy;
+use crate::coord::fence::{Fence, FenceError};
+use crate::coord::{Coordinator, CreateMode, Error, Op, paths, settle};
+use crate::pipeline::plan::{Planning, plan};
+
+/// Runs that ended with neither a result nor a reason before the job is failed: a process that dies whole.
+pub const MAX_RUNS: u32 = 3;
+/// The catalog is polled this often: rings can be lost.
+const POLL: Duration = Duration::from_secs(1);
+/// Rows and znodes are compared this often.
+const RECONCILE: Duration = Duration::from_secs(5);
+
+/// Why a master acts no more.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum End {
+    /// The election node is gone.
+    #[error("deposed")]
+    Deposed,
+    /// The session is over, or the coordinator refuses.
+    #[error(transparent)]
+    Coordinator(#[from] Error),
+    /// A driver panicked: whoever leads next begins with fresh ones.
+    #[error("a job's driver crashed: {0}")]
+    Crashed(String),
+}
+
+/// What didn't work out; everything but an [`End`] is tried again from a fresh reading.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Setback {
+    /// The role is over.
+    #[error(transparent)]
+    End(#[from] End),
+    /// What was read is out of date, or an outcome is unknown: read again.
+    #[error("{0}")]
+    Again(String),
+    /// The catalog or the store doesn't answer: wait, then read again.
+    #[error("{0}")]
+    Later(String),
+}
+
+impl From<FenceError> for Setback {
+    fn from(error: FenceError) -> Self {
+        match error {
+            FenceError::Deposed => Setback::End(End::Deposed),
+            FenceError::Conflict { .. } | FenceError::Unknown(_) => Setback::Again(error.to_string()),
+            FenceError::Coordinator(error) => error.into(),
+        }
+    }
+}
+
+impl From<Error> for Setback {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Expired | Error::Invalid(_) => Setback::End(End::Coordinator(error)),
+            other => Setback::Again(other.to_string()),
+        }
+    }
+}
+
+impl From<catalog::Error> for Setback {
+    fn from(error: catalog::Error) -> Self {
+        Setback::Later(error.to_string())
+    }
+}
+
+/// What a master and its drivers share.
+pub(super) struct Office {
+    pub(super) pod: Arc<Pod>,
+    pub(super) coordinator: Arc<dyn Coordinator>,
+    pub(super) mirror: Arc<Mirror>,
+    pub(super) fence: Fence,
+    candidacy: String,
+    epoch: Mutex<Epoch>,
+}
+
+impl Office {
+    /// The epoch of the next write.
+    pub(super) fn epoch(&self) -> Epoch {
+        self.epoch.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A write that is for the one who leads. *Not mine* while the election node is there means that somebody took
+    /// the epoch who leads no more (a candidate that won and lost before us, late): take it again.
+    pub(super) async fn mine(&self, write: Write) -> Result<bool, Setback> {
+        match write {
+            Write::Applied => Ok(true),
+            Write::NoChange => Ok(false),
+            Write::NotMine => {
+                settle::settle(&*self.coordinator).await?;
+                if self.coordinator.stat(self.fence.node()).await?.is_none() {
+                    return Err(Setback::End(End::Deposed));
+                }
+                self.take_epoch().await?;
+                Err(Setback::Again("the epoch was somebody else's and is taken again".to_owned()))
+            }
+        }
+    }
+
+    async fn take_epoch(&self) -> Result<Epoch, Setback> {
+        let epoch = self.pod.catalog.take_epoch(&self.candidacy).await?;
+        *self.epoch.lock().unwrap_or_else(PoisonError::into_inner) = epoch.clone();
+        Ok(epoch)
+    }
+
+    /// Marks a job as finished, so that only its deletion is left.
+    pub(super) async fn finish(&self, job: &Job, version: i32) -> Result<(), Setback> {
+        let mut job = job.clone();
+        job.progress = Progress::Finished;
+        self.write_job(job, version).await
+    }
+
+    /// Writes a job's record at the version that was read.
+    pub(super) async fn write_job(&self, mut job: Job, version: i32) -> Result<(), Setback> {
+        job.epoch = self.epoch().n;
+        job.stamp = self.pod.stamp();
+        let op = Op::Set { path: paths::job(&job.job), data: to_json(&job), version: Some(version) };
+        Ok(self.fence.write(&*self.coordinator, vec![op]).await?)
+    }
+}
+
+/// Records are plain data: they always have a JSON form.
+pub(super) fn to_json<T: serde::Serialize>(record: &T) -> Vec<u8> {
+    serde_json::to_vec(record).expect("records have string keys only")
+}
+
+/// A pod that leads.
+pub(super) struct Master {
+    office: Arc<Office>,
+}
+
+impl Master {
+    /// A master of this candidacy, which leads.
+    pub(super) fn new(
+        pod: Arc<Pod>,
+        coordinator: Arc<dyn Coordinator>,
+        mirror: Arc<Mirror>,
+        candidacy: &Candidacy,
+    ) -> Self {
+        let epoch = Mutex::new(Epoch { n: 0, candidacy: candidacy.uuid().to_owned() });
+        let (fence, candidacy) = (candidacy.fence(), candidacy.uuid().to_owned());
+        Self { office: Arc::new(Office { pod, coordinator, mirror, fence, candidacy, epoch }) }
+    }
+
+    /// Acts until the role ends; gives why.
+    pub(super) async fn run(self, candidate: Candidate) -> End {
+        if let Err(end) = self.inaugurate(candidate).await {
+            return end;
+        }
+        let mut drivers: JoinSet<(JobId, Result<(), End>)> = JoinSet::new();
+        let mut driven = BTreeSet::new();
+        let mut nodes = self.office.mirror.nodes();
+        let mut reconciled: Option<Instant> = None;
+        let mut housekeeping = tokio::time::interval(POLL);
+        housekeeping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut rings = None;
+        loop {
+            let seen = nodes.borrow_and_update().clone();
+            for job in seen.jobs.keys().filter(|job| driven.insert((*job).clone())) {
+                let driver = Driver::new(self.office.clone(), job.clone());
+                let job = job.clone();
+                drivers.spawn(async move { (job, driver.run().await) });
+            }
+            let rung = rings.replace(seen.rings) != Some(seen.rings);
+            let poll = tokio::select! {
+                biased;
+                () = std::future::ready(()), if rung => true,
+                Some(ended) = drivers.join_next(), if !drivers.is_empty() => {
+                    match ended {
+                        Ok((_, Err(end))) => return end,
+                        Ok((job, Ok(()))) => {
+                            driven.remove(&job);
+                        }
+                        Err(panic) => return End::Crashed(panic.to_string()),
+                    }
+                    true
+                }
+                _ = housekeeping.tick() => true,
+                changed = nodes.changed() => {
+                    if changed.is_err() {
+                        return End::Coordinator(Error::Expired);
+                    }
+                    false
+                }
+            };
+            if poll && seen.loaded {
+                let due = reconciled.is_none_or(|at| at.elapsed() >= RECONCILE);
+                match self.keep_house(&seen, due).await {
+                    Ok(()) if due => reconciled = Some(Instant::now()),
+                    Ok(()) => {}
+                    Err(Setback::End(end)) => return end,
+                    Err(setback) => tracing::warn!(pod = %self.office.pod.config.name, %setback, "will be tried again"),
+                }
+            }
+        }
+    }
+
+    /// Order on winning: take the epoch → fenced write to the own election node → sync; then everything is read.
+    async fn inaugurate(&self, mut candidate: Candidate) -> Result<(), End> {
+        let office = &self.office;
+        loop {
+            let attempt = async {
+                let epoch = office.take_epoch().await?;
+                candidate.epoch = Some(epoch.n);
+                candidate.since = Some(now());
+                candidate.stamp = office.pod.stamp();
+                office.fence.announce(&*office.coordinator, &candidate).await?;
+                settle::settle(&*office.coordinator).await?;
+                tracing::info!(pod = %office.pod.config.name, epoch = epoch.n, "leads");
+                Ok(())
+            };
+            match attempt.await {
+                Ok(()) => return Ok(()),
+                Err(Setback::End(end)) => return Err(end),
+                Err(setback) => {
+                    tracing::warn!(pod = %office.pod.config.name, %setback, "leads, but can't act yet");
+                    tokio::time::sleep(POLL.mul_f64(0.25 + jitter() / 2.0)).await;
+                    settle::connected(&*office.coordinator).await?;
+                }
+            }
+        }
+    }
+
+    async fn keep_house(&self, seen: &Nodes, reconcile: bool) -> Result<(), Setback> {
+        let deleting = super::deletion::delete_images(&self.office, seen).await?;
+        if reconcile {
+            self.reconcile(seen, &deleting).await?;
+            super::deletion::sweep_uploads(&self.office).await?;
+        }
+        self.admit(seen).await
+    }
+
+    /// Gives free slots to the oldest queued jobs. Large images get at most half of the slots, so that small
+    /// ones are never held up by them.
+    async fn admit(&self, seen: &Nodes) -> Result<(), Setback> {
+        let (office, config) = (&self.office, &self.office.pod.config);
+        if seen.members.len() < config.min_pods {
+            return Ok(());
+        }
+        let large_slots = (config.max_active_jobs / 2).max(1);
+        let mut taken: HashMap<Lane, usize> = HashMap::new();
+        for nodes in office.mirror.nodes().borrow().jobs.values() {
+            *taken.entry(nodes.job.lane).or_default() += 1;
+        }
+        for (lane, min_pixels, max_pixels) in
+            [(Lane::Small, 0, shared::job::SMALL_PIXELS), (Lane::Large, shared::job::SMALL_PIXELS + 1, i64::MAX as u64)]
+        {
+            let active: usize = taken.values().sum();
+            let mut free = config.max_active_jobs.saturating_sub(active);
+            if lane == Lane::Large {
+                free = free.min(large_slots.saturating_sub(taken.get(&lane).copied().unwrap_or(0)));
+            }
+            if free == 0 {
+                continue;
+            }
+            for row in
+                office.pod.catalog.queued(u32::try_from(free).unwrap_or(u32::MAX), min_pixels, max_pixels).await?
+            {
+                let run = new_run();
+                let write = office.pod.catalog.activate(&office.epoch(), &row.job, &run).await?;
+                if office.mine(write).await? {
+                    self.create(&row, run, seen.members.len()).await?;
+                    *taken.entry(lane).or_default() += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Creates a run's job node. If this fails, the row is `running` without a node, which is reconciled.
+    async fn create(&self, row: &JobRow, run: RunId, workers: usize) -> Result<(), Setback> {
+        let (office, config) = (&self.office, &self.office.pod.config);
+        let planning = Planning { whole_below: config.whole_below, workers, parts_per_task: config.parts_per_task };
+        let job = plan(row, run, &planning, office.epoch().n, office.pod.stamp(), now());
+        let op = Op::Create { path: paths::job(&job.job), data: to_json(&job), mode: CreateMode::Persistent };
+        office.fence.write(&*office.coordinator, vec![op]).await?;
+        tracing::info!(pod = %config.name, job = %job.job, run = %job.run, epoch = job.epoch, tasks = job.cut.tasks(), "activated");
+        office.mirror.refresh(&job.job).await;
+        Ok(())
+    }
+
+    /// Rows that say `running` without a node get a new run; nodes whose row has ended are finished.
+    ///
+    /// The nodes were read before the rows: a node of an ended row is left over, since a row is `running` before its
+    /// node is made. That a row has no node is asked anew, after `sync`, since the picture may lag; and if a driver ends
+    /// the job meanwhile, the row's run or state has changed and the write changes nothing.
+    async fn reconcile(&self, seen: &Nodes, deleting: &[ImageId]) -> Result<(), Setback> {
+        let office = &self.office;
+        let rows = office.pod.catalog.running().await?;
+        let runs: HashMap<&JobId, Option<&RunId>> = rows.iter().map(|row| (&row.job, row.run.as_ref())).collect();
+        for (job, nodes) in seen.jobs.iter().filter(|(_, nodes)| nodes.job.progress == Progress::Active) {
+            if runs.get(job).copied().flatten() != Some(&nodes.job.run) {
+                tracing::info!(%job, run = %nodes.job.run, "its row has moved on; the nodes are removed");
+                office.finish(&nodes.job, nodes.version).await?;
+                office.mirror.refresh(job).await;
+            }
+        }
+        let gone = |row: &&JobRow| !seen.jobs.contains_key(&row.job) && !deleting.contains(&row.image);
+        let mut synced = false;
+        for row in rows.iter().filter(gone) {
+            let Some(old) = &row.run else { continue };
+            if !std::mem::replace(&mut synced, true) {
+                settle::settle(&*office.coordinator).await?;
+            }
+            if office.coordinator.stat(&paths::job(&row.job)).await?.is_some() {
+                continue;
+            }
+            if row.runs >= MAX_RUNS {
+                let reason = format!(
+                    "The job was started {MAX_RUNS} times and never ended: each time the whole array stopped. Retry it when the array is well."
+                );
+                let write = office.pod.catalog.fail(&office.epoch(), &row.job, old, &reason).await?;
+                office.mine(write).await?;
+                continue;
+            }
+            let run = new_run();
+            let write = office.pod.catalog.rerun(&office.epoch(), &row.job, old, &run).await?;
+            if office.mine(write).await? {
+                tracing::info!(job = %row.job, %old, %run, "its nodes were gone; it runs anew");
+                self.create(row, run, seen.members.len()).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn new_run() -> RunId {
+    let hex = uuid::Uuid::new_v4().simple().to_string();
+    hex.parse().expect("a simple UUID is 32 lower-case hexadecimal digits")
+}

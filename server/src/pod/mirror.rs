@@ -1,0 +1,399 @@
+//! A session's picture of the znodes: what master, worker and pages decide from.
+//!
+//! It is kept by hints: one recursive watch says which nodes changed, and only those are read again. It may lag, and
+//! that is harmless: whoever acts on it writes at the versions it read, so acting on an old picture fails. After a
+//! disconnect, and now and then without any reason, everything is read again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use shared::clock::Clock;
+use shared::cluster::{Candidate, Member};
+use shared::id::JobId;
+use shared::job::{Job, Phase};
+use shared::task::{Done, Lock, Task};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use crate::coord::{self, Coordinator, Error, Hint, NodeData, Scope, SessionState, Watch, paths};
+use crate::pipeline::nodes::{JobNodes, TaskNodes};
+
+/// Everything is read again after this long without a reason.
+const RESCAN: Duration = Duration::from_secs(30);
+/// Hints that come within this time are read together.
+const GATHER: Duration = Duration::from_millis(5);
+
+/// The znodes as last read.
+#[derive(Debug, Clone, Default)]
+pub struct Nodes {
+    /// Whether the first reading is complete.
+    pub loaded: bool,
+    /// Live pods.
+    pub members: Vec<Member>,
+    /// Election nodes: name and record, lowest sequence first.
+    pub candidates: Vec<(String, Candidate)>,
+    /// Active jobs.
+    pub jobs: BTreeMap<JobId, Arc<JobNodes>>,
+    /// How often the doorbell was rung.
+    pub rings: i32,
+}
+
+/// A running mirror. It ends when this is dropped.
+pub struct Mirror {
+    nodes: watch::Receiver<Arc<Nodes>>,
+    refresh: mpsc::Sender<(JobId, oneshot::Sender<()>)>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Mirror {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Mirror {
+    /// Starts to follow a session's znodes. Stamps that are read move `clock` forward.
+    pub fn start(coordinator: Arc<dyn Coordinator>, clock: Arc<Clock>) -> Self {
+        let (publish, nodes) = watch::channel(Arc::new(Nodes::default()));
+        let (refresh, requests) = mpsc::channel(64);
+        let follower = Follower { coordinator, clock, publish, nodes: Nodes::default() };
+        let task = tokio::spawn(follower.run(requests));
+        Self { nodes, refresh, task }
+    }
+
+    /// The picture, and its changes.
+    pub fn nodes(&self) -> watch::Receiver<Arc<Nodes>> {
+        self.nodes.clone()
+    }
+
+    /// Reads a job again, so that the picture holds what this session wrote before the call.
+    /// Returns early when the session is disconnected; the picture is then read anew at the reconnect.
+    pub async fn refresh(&self, job: &JobId) {
+        let (reply, done) = oneshot::channel();
+        if self.refresh.send((job.clone(), reply)).await.is_ok() {
+            let _ = done.await;
+        }
+    }
+}
+
+struct Follower {
+    coordinator: Arc<dyn Coordinator>,
+    clock: Arc<Clock>,
+    publish: watch::Sender<Arc<Nodes>>,
+    nodes: Nodes,
+}
+
+/// What has to be read again.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Dirty {
+    everything: bool,
+    members: bool,
+    candidates: bool,
+    doorbell: bool,
+    job_list: bool,
+    jobs: BTreeSet<JobId>,
+    tasks: BTreeSet<(JobId, Phase, u32)>,
+}
+
+impl Dirty {
+    fn mark(&mut self, path: &str) {
+        let mut names = path.split('/').skip(1);
+        match (names.next(), names.next(), names.next(), names.next()) {
+            (Some("nodes"), ..) => self.members = true,
+            (Some("cluster"), Some("leader"), ..) => self.candidates = true,
+            (Some("cluster"), Some("doorbell"), ..) => self.doorbell = true,
+            (Some("jobs"), Some(job), Some(phase), Some(task)) => {
+                // Names that this version doesn't know are a later version's business.
+                if let (Ok(job), Ok(phase), Some(index)) =
+                    (JobId::from_str(job), Phase::from_str(phase), paths::task_index(task))
+                {
+                    self.tasks.insert((job, phase, index));
+                }
+            }
+            (Some("jobs"), Some(job), ..) => {
+                if let Ok(job) = JobId::from_str(job) {
+                    self.jobs.insert(job);
+                }
+            }
+            (Some("jobs"), None, ..) => self.job_list = true,
+            _ => self.everything = true,
+        }
+    }
+}
+
+impl Follower {
+    async fn run(mut self, mut requests: mpsc::Receiver<(JobId, oneshot::Sender<()>)>) {
+        let mut states = self.coordinator.states();
+        loop {
+            // Connected, or nothing is submitted.
+            let ready = |state: &SessionState| *state == SessionState::Connected || state.is_terminal();
+            match states.wait_for(ready).await.map(|state| *state) {
+                Ok(SessionState::Connected) => {}
+                _ => return,
+            }
+            if let Err(error) = self.follow(&mut requests).await {
+                tracing::debug!(%error, session = %self.coordinator.session(), "the znodes will be read anew");
+                if error.is_terminal() {
+                    return;
+                }
+                // The state may not have changed yet; don't spin on an operation that fails at once.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+
+    /// Watches, reads everything, and then what changes, until the watch is lost or a read fails.
+    async fn follow(&mut self, requests: &mut mpsc::Receiver<(JobId, oneshot::Sender<()>)>) -> coord::Result<()> {
+        let mut watch = self.coordinator.watch("/", Scope::Recursive).await?;
+        // Events of a gap aren't replayed: catch up first, then read all.
+        self.coordinator.sync().await?;
+        self.read(&Dirty { everything: true, ..Dirty::default() }).await?;
+        let mut rescan = Instant::now() + RESCAN;
+        loop {
+            let mut dirty = Dirty::default();
+            let mut replies = Vec::new();
+            tokio::select! {
+                hint = watch.changed() => match hint {
+                    Hint::Changed(path) => dirty.mark(&path),
+                    Hint::Lost => return Ok(()),
+                },
+                request = requests.recv() => match request {
+                    Some((job, reply)) => {
+                        dirty.jobs.insert(job);
+                        replies.push(reply);
+                    }
+                    None => std::future::pending().await,
+                },
+                () = tokio::time::sleep_until(rescan) => {
+                    dirty.everything = true;
+                    rescan = Instant::now() + RESCAN;
+                }
+            }
+            if !gather(&mut watch, requests, &mut dirty, &mut replies).await {
+                return Ok(());
+            }
+            self.read(&dirty).await?;
+            for reply in replies {
+                let _ = reply.send(());
+            }
+        }
+    }
+
+    async fn read(&mut self, dirty: &Dirty) -> coord::Result<()> {
+        if dirty.everything || dirty.members {
+            self.nodes.members =
+                self.records::<Member>(paths::NODES).await?.into_iter().map(|(_, member)| member).collect();
+            self.nodes.members.sort_by(|a, b| a.pod.cmp(&b.pod).then(a.started.cmp(&b.started)));
+            self.observe(self.nodes.members.iter().map(|member| member.stamp.clock));
+        }
+        if dirty.everything || dirty.candidates {
+            self.nodes.candidates = self.records::<Candidate>(paths::LEADER).await?;
+            self.nodes.candidates.sort_by_key(|(name, _)| sequence(name));
+            self.observe(self.nodes.candidates.iter().map(|(_, candidate)| candidate.stamp.clock));
+        }
+        if dirty.everything || dirty.doorbell {
+            self.nodes.rings = self.coordinator.stat(paths::DOORBELL).await?.map_or(0, |stat| stat.version);
+        }
+        if dirty.everything || dirty.job_list {
+            let names = children(&*self.coordinator, paths::JOBS).await?;
+            let there: BTreeSet<JobId> = names.iter().filter_map(|name| name.parse().ok()).collect();
+            self.nodes.jobs.retain(|job, _| there.contains(job));
+            for job in &there {
+                self.read_job(job).await?;
+            }
+        }
+        for job in &dirty.jobs {
+            self.read_job(job).await?;
+        }
+        let tasks: Vec<_> = dirty.tasks.iter().filter(|(job, ..)| !dirty.jobs.contains(job)).cloned().collect();
+        self.read_tasks(&tasks).await?;
+        self.nodes.loaded = true;
+        self.publish.send_replace(Arc::new(self.nodes.clone()));
+        Ok(())
+    }
+
+    /// A job and all its tasks.
+    async fn read_job(&mut self, job: &JobId) -> coord::Result<()> {
+        let path = paths::job(job);
+        let (data, stat) = match self.coordinator.get(&path).await {
+            Ok(node) => node,
+            Err(Error::NoNode(_)) => {
+                self.nodes.jobs.remove(job);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let Some(record) = parse::<Job>(&path, &data) else {
+            self.nodes.jobs.remove(job);
+            return Ok(());
+        };
+        self.observe([record.stamp.clock]);
+        let phases: Vec<Phase> =
+            children(&*self.coordinator, &path).await?.iter().filter_map(|name| name.parse().ok()).collect();
+        let folders: Vec<String> = phases.iter().map(|phase| paths::phase(job, *phase)).collect();
+        let names = self.coordinator.children_many(&folders).await?;
+        let tasks = phases.iter().zip(names).flat_map(|(phase, names)| {
+            let indices = names.unwrap_or_default().into_iter().filter_map(|name| paths::task_index(&name));
+            indices.map(|index| (job.clone(), *phase, index)).collect::<Vec<_>>()
+        });
+        let tasks: Vec<_> = tasks.collect();
+        let folders = phases.iter().map(|phase| (*phase, BTreeMap::new())).collect();
+        let fresh = JobNodes { job: record, version: stat.version, phases: folders };
+        self.nodes.jobs.insert(job.clone(), Arc::new(fresh));
+        self.read_tasks(&tasks).await
+    }
+
+    /// Some tasks with their locks and results. Tasks that are gone are removed from the picture.
+    ///
+    /// Several reads are not one snapshot: with a lock read before a claim and a record read after it, a task would look
+    /// like one that struck out. So the record is read before and after the rest, and again if it changed: a claim and a
+    /// release change its version, and a commit's `done` is read after the lock that it deletes.
+    async fn read_tasks(&mut self, tasks: &[(JobId, Phase, u32)]) -> coord::Result<()> {
+        let mut unread = tasks.to_vec();
+        while !unread.is_empty() {
+            let reads: Vec<String> = unread
+                .iter()
+                .flat_map(|(job, phase, index)| {
+                    let task = paths::task(job, *phase, *index);
+                    [task.clone(), paths::lock(&task), paths::done(&task), task]
+                })
+                .collect();
+            let nodes = self.coordinator.get_many(&reads).await?;
+            let mut changed = Vec::new();
+            for (id, nodes) in unread.iter().zip(nodes.chunks_exact(4)) {
+                if nodes[0].as_ref().map(|(_, stat)| stat.version) == nodes[3].as_ref().map(|(_, stat)| stat.version) {
+                    self.keep(id, &nodes[1..]);
+                } else {
+                    changed.push(id.clone());
+                }
+            }
+            unread = changed;
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, (job, phase, index): &(JobId, Phase, u32), nodes: &[Option<NodeData>]) {
+        let Some(entry) = self.nodes.jobs.get_mut(job) else { return };
+        let tasks = Arc::make_mut(entry).phases.entry(*phase).or_default();
+        let Some(read) = task_nodes(&paths::task(job, *phase, *index), nodes) else {
+            tasks.remove(index);
+            return;
+        };
+        let stamps = [
+            Some(read.task.stamp.clock),
+            read.lock.as_ref().map(|lock| lock.stamp.clock),
+            read.done.as_ref().map(|done| done.stamp.clock),
+        ];
+        tasks.insert(*index, read);
+        self.observe(stamps.into_iter().flatten());
+    }
+
+    /// Children of a folder with their records; those that vanish in between or can't be read are left out.
+    async fn records<T: DeserializeOwned>(&self, folder: &str) -> coord::Result<Vec<(String, T)>> {
+        let names = children(&*self.coordinator, folder).await?;
+        let reads: Vec<String> = names.iter().map(|name| format!("{folder}/{name}")).collect();
+        let nodes = self.coordinator.get_many(&reads).await?;
+        let record = |(name, node): (String, Option<NodeData>)| {
+            let (data, _) = node?;
+            Some((name.clone(), parse::<T>(&name, &data)?))
+        };
+        Ok(names.into_iter().zip(nodes).filter_map(record).collect())
+    }
+
+    fn observe(&self, stamps: impl IntoIterator<Item = u64>) {
+        for seen in stamps {
+            // Only a later stamp moves the clock: reading one's own twice is no event.
+            if seen > self.clock.now() {
+                self.clock.observe(seen);
+            }
+        }
+    }
+}
+
+/// Takes in what else comes within [`GATHER`]. False when the watch is lost.
+async fn gather(
+    watch: &mut Watch,
+    requests: &mut mpsc::Receiver<(JobId, oneshot::Sender<()>)>,
+    dirty: &mut Dirty,
+    replies: &mut Vec<oneshot::Sender<()>>,
+) -> bool {
+    let until = tokio::time::sleep(GATHER);
+    tokio::pin!(until);
+    loop {
+        tokio::select! {
+            hint = watch.changed() => match hint {
+                Hint::Changed(path) => dirty.mark(&path),
+                Hint::Lost => return false,
+            },
+            Some((job, reply)) = requests.recv() => {
+                dirty.jobs.insert(job);
+                replies.push(reply);
+            }
+            () = &mut until => return true,
+        }
+    }
+}
+
+/// Lock, result and task as read together. A lock without its task, or a result that can't be read, is nothing.
+fn task_nodes(path: &str, nodes: &[Option<NodeData>]) -> Option<TaskNodes> {
+    let [lock, done, task] = nodes else { return None };
+    let (data, stat) = task.as_ref()?;
+    Some(TaskNodes {
+        task: parse::<Task>(path, data)?,
+        version: stat.version,
+        lock: lock.as_ref().and_then(|(data, _)| parse::<Lock>(path, data)),
+        done: done.as_ref().and_then(|(data, _)| parse::<Done>(path, data)),
+    })
+}
+
+fn parse<T: DeserializeOwned>(path: &str, data: &[u8]) -> Option<T> {
+    match serde_json::from_slice(data) {
+        Ok(record) => Some(record),
+        Err(error) => {
+            tracing::warn!(path, %error, "a znode's record can't be read; it is left alone");
+            None
+        }
+    }
+}
+
+async fn children(coordinator: &dyn Coordinator, path: &str) -> coord::Result<Vec<String>> {
+    match coordinator.children(path).await {
+        Err(Error::NoNode(_)) => Ok(Vec::new()),
+        other => other,
+    }
+}
+
+/// The sequence at the end of an election node's name.
+fn sequence(name: &str) -> i64 {
+    name.rsplit('-').next().and_then(|digits| digits.parse().ok()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_hint_names_only_what_must_be_read_again() {
+        let job = "a".repeat(32);
+        let mut dirty = Dirty::default();
+        dirty.mark(&format!("/jobs/{job}/histograms/task_7/lock"));
+        dirty.mark(&format!("/jobs/{job}/histograms/task_7/done"));
+        assert_eq!(dirty.tasks, BTreeSet::from([(job.parse().unwrap(), Phase::Histograms, 7)]));
+        assert!(dirty.jobs.is_empty() && !dirty.everything);
+        dirty.mark(&format!("/jobs/{job}/histograms"));
+        assert_eq!(dirty.jobs.len(), 1);
+        dirty.mark(&format!("/jobs/{job}/render/task_1"));
+        assert_eq!(dirty.tasks.len(), 1, "a phase of a later version is left alone");
+    }
+
+    #[test]
+    fn candidates_sort_by_sequence_not_by_name() {
+        let mut names = ["ffff-0000000002", "0000-0000000010", "aaaa-0000000001"];
+        names.sort_by_key(|name| sequence(name));
+        assert_eq!(names, ["aaaa-0000000001", "ffff-0000000002", "0000-0000000010"]);
+    }
+}

@@ -1,0 +1,206 @@
+//! What one pod does: it is a member, a candidate, sometimes the master, and always a worker.
+//!
+//! A pod lives through many sessions. Each session has its own picture of the znodes, member node, candidacy and worker;
+//! when it ends, all of them are dropped and the next session begins with nothing but the claims whose strikes are to
+//! be given back.
+
+pub mod array;
+pub mod mirror;
+pub mod observer;
+
+mod candidate;
+mod changes;
+mod deletion;
+mod driver;
+mod master;
+mod worker;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use shared::clock::{Clock, Stamp};
+use shared::cluster::Member;
+use shared::id::PodName;
+use shared::job::RECORD_VERSION;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use self::mirror::Mirror;
+use self::worker::{Claims, KINDS, Worker};
+use crate::catalog::Catalog;
+use crate::coord::{Connector, Coordinator, Error, claim, ensure_skeleton, members, settle};
+use crate::pipeline::stage::Workshop;
+
+/// What a pod is told.
+#[derive(Debug, Clone)]
+pub struct PodConfig {
+    /// Its name.
+    pub name: PodName,
+    /// `host:port` of its HTTP server.
+    pub address: String,
+    /// As master: with fewer live pods than this, queued jobs wait.
+    pub min_pods: usize,
+    /// As master: images of fewer pixels are one task.
+    pub whole_below: u64,
+    /// As master: parts of a task, where somebody insists.
+    pub parts_per_task: Option<u32>,
+    /// As master: jobs that have znodes at a time.
+    pub max_active_jobs: usize,
+    /// As master: uploads that weren't heard of for so long are given up.
+    pub abandon_after: Duration,
+    /// How long running tasks are waited for when the pod is stopped.
+    pub drain: Duration,
+}
+
+/// A pod.
+pub struct Pod {
+    /// What it is told.
+    pub config: PodConfig,
+    /// Where its sessions come from.
+    pub connector: Arc<dyn Connector>,
+    /// The durable backlog.
+    pub catalog: Arc<dyn Catalog>,
+    /// Store, pixel threads and limits.
+    pub shop: Workshop,
+    /// Free pixel threads of the process: a task is claimed only with one of them in hand.
+    pub slots: Arc<Semaphore>,
+    /// Its Lamport clock.
+    pub clock: Arc<Clock>,
+}
+
+impl Pod {
+    /// Lives until `stop`; then hands over, finishes what it holds, and leaves.
+    ///
+    /// # Cancellation
+    /// Dropping the future is what a crash is: nothing is handed over, the session ends by its timeout.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let claims = Claims::default();
+        while !stop.is_cancelled() {
+            let connected = tokio::select! {
+                connected = self.connector.connect() => connected,
+                () = stop.cancelled() => return,
+            };
+            match connected {
+                Ok(coordinator) => self.clone().session(coordinator, &claims, &stop).await,
+                Err(error) => {
+                    tracing::warn!(pod = %self.config.name, %error, "no coordinator; trying again");
+                    pause(Duration::from_millis(500), &stop).await;
+                }
+            }
+        }
+    }
+
+    /// One session, from its first node to its end.
+    async fn session(self: Arc<Self>, coordinator: Arc<dyn Coordinator>, claims: &Claims, stop: &CancellationToken) {
+        let (name, session) = (self.config.name.clone(), coordinator.session());
+        let start = uuid::Uuid::new_v4();
+        let uuid = start.simple().to_string();
+        let joined = tokio::select! {
+            joined = self.join(&coordinator, &uuid, claims) => joined,
+            () = stop.cancelled() => return coordinator.close().await,
+        };
+        if let Err(error) = joined {
+            tracing::warn!(pod = %name, %session, %error, "the session ended before the pod had joined");
+            coordinator.close().await;
+            return pause(Duration::from_millis(200), stop).await;
+        }
+        tracing::info!(pod = %name, %session, lease_ms = coordinator.session_timeout().as_millis() as u64, "joined");
+        let mirror = Arc::new(Mirror::start(coordinator.clone(), self.clock.clone()));
+        let worker = Worker {
+            pod: self.clone(),
+            coordinator: coordinator.clone(),
+            nodes: mirror.nodes(),
+            claims: claims.clone(),
+            start: start.as_u128() as usize,
+        };
+        let working = worker.run(stop.clone());
+        let standing = candidate::stand(self.clone(), coordinator.clone(), mirror.clone(), stop.clone());
+        let mut states = coordinator.states();
+        let ended = async move { states.wait_for(|state| state.is_terminal()).await.map(|_| ()) };
+        tokio::select! {
+            _ = ended => tracing::warn!(pod = %name, %session, "the session is over; every role is dropped"),
+            drained = self.until_drained(working, standing, stop) => {
+                tracing::info!(pod = %name, drained, "left");
+                coordinator.close().await;
+            }
+        }
+    }
+
+    /// Runs both roles; after `stop` waits for them, but no longer than the drain time.
+    async fn until_drained(
+        &self,
+        working: impl Future<Output = ()>,
+        standing: impl Future<Output = ()>,
+        stop: &CancellationToken,
+    ) -> bool {
+        let drain = async {
+            stop.cancelled().await;
+            tokio::time::sleep(self.config.drain).await;
+        };
+        tokio::select! {
+            ((), ()) = async { tokio::join!(working, standing) } => true,
+            () = drain => false,
+        }
+    }
+
+    /// Makes the pod known, and gives back the strikes of claims that its last session lost.
+    async fn join(&self, coordinator: &Arc<dyn Coordinator>, uuid: &str, claims: &Claims) -> Result<(), Error> {
+        loop {
+            settle::connected(&**coordinator).await?;
+            match self.join_once(&**coordinator, uuid).await {
+                Err(Error::Disconnected | Error::Unknown(_)) => {}
+                Err(error) => return Err(error),
+                Ok(()) => break,
+            }
+        }
+        for held in claims.drain() {
+            match claim::give_back(&**coordinator, &held, self.stamp()).await {
+                Ok(given) => {
+                    tracing::info!(pod = %self.config.name, task = held.path, given, "outlived its session; strike given back")
+                }
+                Err(error) => tracing::warn!(pod = %self.config.name, task = held.path, %error, "a strike stays"),
+            }
+        }
+        Ok(())
+    }
+
+    async fn join_once(&self, coordinator: &dyn Coordinator, uuid: &str) -> Result<(), Error> {
+        ensure_skeleton(coordinator).await?;
+        let member = Member {
+            v: RECORD_VERSION,
+            pod: self.config.name.clone(),
+            uuid: uuid.to_owned(),
+            session: coordinator.session().to_string(),
+            lease_ms: u64::try_from(coordinator.session_timeout().as_millis()).unwrap_or(u64::MAX),
+            address: self.config.address.clone(),
+            cores: self.shop.pixels.threads(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            kinds: KINDS.to_vec(),
+            started: now(),
+            stamp: self.stamp(),
+        };
+        members::join(coordinator, &member).await.map(|_| ())
+    }
+
+    /// The time of an event of this pod that happens now.
+    pub fn stamp(&self) -> Stamp {
+        Stamp { clock: self.clock.tick(), pod: self.config.name.clone() }
+    }
+}
+
+/// The wall clock in ms since 1970.
+pub fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// A number of [0, 1), so that pods that failed together don't try again together.
+fn jitter() -> f64 {
+    f64::from(uuid::Uuid::new_v4().as_fields().0) / (f64::from(u32::MAX) + 1.0)
+}
+
+async fn pause(time: Duration, stop: &CancellationToken) {
+    tokio::select! {
+        () = tokio::time::sleep(time.mul_f64(0.5 + jitter())) => {}
+        () = stop.cancelled() => {}
+    }
+}

@@ -1,0 +1,255 @@
+//! The observer: what this process shows of the array.
+//!
+//! It follows the znodes on a session of its own, which is no member and no candidate, so that the page lives on when
+//! every pod of its process is killed. Without a coordinator it goes on showing what it last saw, and says so.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::clock::{Clock, Stamp};
+use shared::cluster::{Backlog, ClusterView, Health, Leader, Member, PodState, PodView};
+use shared::event::{Event, Message, What};
+use shared::id::PodName;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use super::changes::changes;
+use super::mirror::{Mirror, Nodes};
+use super::now;
+use crate::catalog::Catalog;
+use crate::coord::{Connector, Coordinator, SessionState, doorbell};
+
+/// Browsers get a new view at most this often.
+const THROTTLE: Duration = Duration::from_millis(200);
+/// The backlog is counted this often.
+const BACKLOG: Duration = Duration::from_secs(1);
+/// Pods that left are shown for this long.
+const REMEMBER: Duration = Duration::from_secs(600);
+
+/// What an observer is told.
+pub struct Observer {
+    /// Whose process this is.
+    pub name: PodName,
+    /// Where its sessions come from.
+    pub connector: Arc<dyn Connector>,
+    /// Where the backlog is.
+    pub catalog: Arc<dyn Catalog>,
+    /// Fewer live pods than this, and work waits.
+    pub min_pods: usize,
+    /// Pods of this process; they can be killed and started from the page if `faults`.
+    pub local: Vec<PodName>,
+    /// Whether faults are allowed.
+    pub faults: bool,
+    /// Told when this process accepted something: the doorbell is rung, if there is a connection; if not, the
+    /// master finds the row by polling.
+    pub accepted: Arc<Notify>,
+}
+
+/// Where what is seen goes.
+struct Shown<'a> {
+    view: watch::Sender<Arc<ClusterView>>,
+    publish: &'a (dyn Fn(Message) + Send + Sync),
+}
+
+/// What an observer knows beside the znodes.
+struct Known {
+    clock: Clock,
+    backlog: Backlog,
+    pods: BTreeMap<PodName, (PodView, Option<Instant>)>,
+    connected: bool,
+}
+
+impl Observer {
+    /// A view of an array of which nothing is known yet.
+    pub fn unknown(&self) -> ClusterView {
+        self.view(&Nodes::default(), &mut self.known())
+    }
+
+    /// Observes for ever; `publish` takes what happens.
+    pub async fn run(self, view: watch::Sender<Arc<ClusterView>>, publish: impl Fn(Message) + Send + Sync) {
+        let shown = Shown { view, publish: &publish };
+        let mut known = self.known();
+        let mut nodes = Arc::new(Nodes::default());
+        loop {
+            match self.connector.connect().await {
+                Ok(coordinator) => self.session(coordinator, &shown, &mut known, &mut nodes).await,
+                Err(error) => {
+                    tracing::warn!(%error, "the page can't reach the coordinator; trying again");
+                    self.count_backlog(&mut known).await;
+                    self.show(&shown, &nodes, &mut known);
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+            }
+        }
+    }
+
+    async fn session(
+        &self,
+        coordinator: Arc<dyn Coordinator>,
+        page: &Shown<'_>,
+        known: &mut Known,
+        shown: &mut Arc<Nodes>,
+    ) {
+        let clock = Arc::new(Clock::new());
+        let mirror = Mirror::start(coordinator.clone(), clock.clone());
+        let (mut nodes, mut states) = (mirror.nodes(), coordinator.states());
+        let mut counting = tokio::time::interval(BACKLOG);
+        counting.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                changed = nodes.changed() => if changed.is_err() { break },
+                changed = states.changed() => if changed.is_err() { break },
+                _ = counting.tick() => self.count_backlog(known).await,
+                () = self.accepted.notified() => {
+                    if let Err(error) = doorbell::ring(&*coordinator).await {
+                        tracing::debug!(%error, "the doorbell wasn't rung; the master polls");
+                    }
+                    continue;
+                }
+            }
+            known.clock.observe(clock.now());
+            let state = *states.borrow_and_update();
+            self.note_connection(page, known, state == SessionState::Connected);
+            let seen = nodes.borrow_and_update().clone();
+            if seen.loaded {
+                // What happened while nothing was seen isn't known: the view tells what is now.
+                if shown.loaded {
+                    let stamp = || (self.stamp(known), now());
+                    changes(shown, &seen, &stamp).into_iter().for_each(page.publish);
+                }
+                *shown = seen;
+            }
+            self.show(page, shown, known);
+            if state.is_terminal() {
+                break;
+            }
+            tokio::time::sleep(THROTTLE).await;
+        }
+        self.note_connection(page, known, false);
+        self.show(page, shown, known);
+    }
+
+    fn known(&self) -> Known {
+        let pods = self.local.iter().map(|pod| (pod.clone(), (self.absent(pod), None)));
+        Known { clock: Clock::new(), backlog: Backlog::default(), pods: pods.collect(), connected: false }
+    }
+
+    fn stamp(&self, known: &Known) -> Stamp {
+        Stamp { clock: known.clock.tick(), pod: self.name.clone() }
+    }
+
+    async fn count_backlog(&self, known: &mut Known) {
+        match self.catalog.backlog().await {
+            Ok(backlog) => known.backlog = backlog,
+            Err(error) => tracing::warn!(%error, "the backlog can't be counted"),
+        }
+    }
+
+    fn note_connection(&self, page: &Shown<'_>, known: &mut Known, connected: bool) {
+        if std::mem::replace(&mut known.connected, connected) != connected {
+            let event = Event { stamp: self.stamp(known), at: now(), what: What::Connection { connected } };
+            (page.publish)(Message::Event(event));
+        }
+    }
+
+    fn show(&self, page: &Shown<'_>, nodes: &Nodes, known: &mut Known) {
+        let fresh = self.view(nodes, known);
+        let same = |old: &ClusterView| {
+            let times = ClusterView { at: old.at, seen: old.seen.clone(), ..fresh.clone() };
+            *old == times
+        };
+        if !same(&page.view.borrow()) {
+            let fresh = Arc::new(fresh);
+            page.view.send_replace(fresh.clone());
+            (page.publish)(Message::Cluster(Box::new((*fresh).clone())));
+        }
+    }
+
+    fn view(&self, nodes: &Nodes, known: &mut Known) -> ClusterView {
+        let leader = nodes.candidates.first().map(|(node, candidate)| Leader {
+            pod: candidate.pod.clone(),
+            address: candidate.address.clone(),
+            epoch: candidate.epoch,
+            since: candidate.since,
+            node: node.clone(),
+        });
+        self.remember(nodes, leader.as_ref(), known);
+        let pods: Vec<PodView> = known.pods.values().map(|(pod, _)| pod.clone()).collect();
+        let live = pods.iter().filter(|pod| pod.state == PodState::Up).count();
+        let leads = leader.as_ref().is_some_and(|leader| leader.epoch.is_some());
+        let health = match (known.connected, leads) {
+            (false, _) => Health::Disconnected,
+            (true, false) => Health::NoMaster,
+            (true, true) if live < self.min_pods => Health::TooFewPods,
+            (true, true) => Health::Ok,
+        };
+        let mut jobs: Vec<_> = nodes.jobs.values().map(|job| job.view()).collect();
+        jobs.sort_by(|a, b| a.started.cmp(&b.started).then_with(|| a.job.cmp(&b.job)));
+        ClusterView {
+            seen: Stamp { clock: known.clock.now(), pod: self.name.clone() },
+            at: now(),
+            health,
+            min_pods: self.min_pods,
+            coordinator: self.connector.kind().to_owned(),
+            leader,
+            pods,
+            jobs,
+            backlog: known.backlog,
+        }
+    }
+
+    /// Takes in the live pods; those that left stay for a while, those of this process for ever.
+    fn remember(&self, nodes: &Nodes, leader: Option<&Leader>, known: &mut Known) {
+        for (pod, left) in known.pods.values_mut() {
+            if !nodes.members.iter().any(|member| member.pod == pod.pod) {
+                (pod.state, pod.leads, pod.holds) = (PodState::Down, false, 0);
+                left.get_or_insert_with(Instant::now);
+            }
+        }
+        for member in &nodes.members {
+            let mut view = self.present(member);
+            view.leads = leader.is_some_and(|leader| leader.pod == member.pod);
+            let locks = nodes.jobs.values().flat_map(|job| job.phases.values().flat_map(BTreeMap::values));
+            view.holds = locks.filter(|task| task.lock.as_ref().is_some_and(|lock| lock.pod == member.pod)).count();
+            known.pods.insert(member.pod.clone(), (view, None));
+        }
+        let kept = |pod: &PodName, left: &Option<Instant>| {
+            self.local.contains(pod) || left.is_none_or(|left| left.elapsed() < REMEMBER)
+        };
+        known.pods.retain(|pod, (_, left)| kept(pod, left));
+    }
+
+    fn present(&self, member: &Member) -> PodView {
+        PodView {
+            pod: member.pod.clone(),
+            state: PodState::Up,
+            leads: false,
+            session: member.session.clone(),
+            lease_ms: member.lease_ms,
+            address: member.address.clone(),
+            cores: member.cores,
+            version: member.version.clone(),
+            started: member.started,
+            holds: 0,
+            faults: self.faults && self.local.contains(&member.pod),
+        }
+    }
+
+    /// A pod of this process that hasn't joined.
+    fn absent(&self, pod: &PodName) -> PodView {
+        PodView {
+            pod: pod.clone(),
+            state: PodState::Down,
+            leads: false,
+            session: String::new(),
+            lease_ms: 0,
+            address: String::new(),
+            cores: 0,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: 0,
+            holds: 0,
+            faults: self.faults,
+        }
+    }
+}

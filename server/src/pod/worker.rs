@@ -1,0 +1,302 @@
+//! The worker: claims tasks, does them, commits what came of it.
+//!
+//! # Hazards
+//! - *The pod pauses for a minute while it works.* Its session ends, the lock vanishes, another pod claims the task and
+//!   its version moves on. The late commit checks the version that this claim wrote, so it fails; the late output lies
+//!   under a key of this claim alone and never counts.
+//! - *The reply to a claim or a commit is lost.* [`claim`] reads back on the same session before it answers.
+//! - *The work itself kills the pod.* The strike that the claim wrote stays; a task with a strike runs alone in its
+//!   pod, so that it can't take innocent tasks with it, and three strikes end it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use shared::clock::Stamp;
+use shared::job::{ALGO, Phase, Progress, RECORD_VERSION};
+use shared::task::{Done, Lock, Outcome};
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::Pod;
+use super::mirror::Nodes;
+use crate::coord::claim::{self, Held, Strike};
+use crate::coord::settle::connected;
+use crate::coord::{Coordinator, Error, paths};
+use crate::pipeline::nodes::{JobNodes, MAX_STRIKES};
+use crate::pipeline::stage::{Failure, Inputs};
+use crate::pipeline::{step, work};
+
+/// The phases that this version's workers can do.
+pub const KINDS: [Phase; 5] = Phase::ALL;
+
+/// Claims that haven't ended, by the task's path. They outlive the session, so that the pod's next one can give their
+/// strikes back.
+#[derive(Debug, Clone, Default)]
+pub struct Claims(Arc<Mutex<HashMap<String, Held>>>);
+
+impl Claims {
+    fn insert(&self, held: &Held) {
+        self.lock().insert(held.path.clone(), held.clone());
+    }
+
+    fn remove(&self, held: &Held) {
+        self.lock().remove(&held.path);
+    }
+
+    /// Takes all of them.
+    pub fn drain(&self) -> Vec<Held> {
+        self.lock().drain().map(|(_, held)| held).collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Held>> {
+        // A map of claims can't be left half changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A pod's worker during one session.
+pub struct Worker {
+    /// The pod.
+    pub pod: Arc<Pod>,
+    /// Its session.
+    pub coordinator: Arc<dyn Coordinator>,
+    /// What it decides from.
+    pub nodes: watch::Receiver<Arc<Nodes>>,
+    /// Its claims.
+    pub claims: Claims,
+    /// Where it starts its search, so that workers don't all try the same task first.
+    pub start: usize,
+}
+
+/// A task that could be claimed.
+struct Candidate {
+    job: Arc<JobNodes>,
+    phase: Phase,
+    index: u32,
+    path: String,
+}
+
+impl Worker {
+    /// Works until `stop`, then finishes what it holds.
+    pub async fn run(self, stop: CancellationToken) {
+        let worker = Arc::new(self);
+        let mut nodes = worker.nodes.clone();
+        let mut running: JoinSet<String> = JoinSet::new();
+        // What runs here, by path, and whether it must run alone.
+        let mut held: BTreeMap<String, bool> = BTreeMap::new();
+        // Versions at which a claim was lost: the picture will move on.
+        let mut lost: HashMap<String, i32> = HashMap::new();
+        let mut turn = worker.start;
+        let slots = worker.pod.slots.clone();
+        let mut acquiring = std::pin::pin!(slots.clone().acquire_owned());
+        loop {
+            let seen = nodes.borrow_and_update().clone();
+            lost.retain(|path, version| is_at(&seen, path, *version));
+            let wants = worker.pick(&seen, turn, &held, &lost).is_some();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(ended) = running.join_next(), if !running.is_empty() => {
+                    if let Ok(path) = ended {
+                        held.remove(&path);
+                    } else {
+                        // A panic of the bookkeeping itself: without knowing which claim, count on none.
+                        held.retain(|path, _| worker.claims.lock().contains_key(path));
+                    }
+                }
+                permit = &mut acquiring, if wants => {
+                    acquiring.set(slots.clone().acquire_owned());
+                    let Ok(permit) = permit else { break };
+                    turn = turn.wrapping_add(1);
+                    let seen = nodes.borrow_and_update().clone();
+                    let Some(candidate) = worker.pick(&seen, turn, &held, &lost) else { continue };
+                    match worker.claim(&candidate).await {
+                        Ok(Some(claimed)) => {
+                            held.insert(claimed.path.clone(), claimed.task.strikes > 1);
+                            let worker = worker.clone();
+                            running.spawn(async move { worker.attempt(candidate.job, claimed, permit).await });
+                        }
+                        Ok(None) => {
+                            lost.insert(candidate.path.clone(), version_of(&candidate));
+                        }
+                        Err(error) => {
+                            drop(permit);
+                            tracing::debug!(pod = %worker.pod.config.name, %error, task = candidate.path, "claiming failed");
+                            if !worker.connected().await {
+                                break;
+                            }
+                        }
+                    }
+                }
+                changed = nodes.changed() => if changed.is_err() { break },
+            }
+        }
+        while running.join_next().await.is_some() {}
+    }
+
+    /// A task that nobody holds. Jobs take turns; within a job the search starts at a place of this pod's own.
+    fn pick(
+        &self,
+        nodes: &Nodes,
+        turn: usize,
+        held: &BTreeMap<String, bool>,
+        lost: &HashMap<String, i32>,
+    ) -> Option<Candidate> {
+        if held.values().any(|alone| *alone) {
+            return None;
+        }
+        let jobs: Vec<&Arc<JobNodes>> = nodes
+            .jobs
+            .values()
+            .filter(|nodes| nodes.job.algo == ALGO && nodes.job.progress == Progress::Active)
+            .collect();
+        (0..jobs.len()).map(|offset| jobs[(turn % jobs.len() + offset) % jobs.len()]).find_map(|job| {
+            let open = |(phase, index, task): &(Phase, u32, String)| {
+                let Some(nodes) = job.phases.get(phase).and_then(|tasks| tasks.get(index)) else { return false };
+                let free = nodes.lock.is_none() && nodes.done.is_none() && nodes.task.strikes < MAX_STRIKES;
+                let fits = nodes.task.strikes == 0 || held.is_empty();
+                free && fits && !held.contains_key(task) && lost.get(task) != Some(&nodes.version)
+            };
+            let tasks: Vec<(Phase, u32)> = job
+                .phases
+                .iter()
+                .filter(|(phase, _)| KINDS.contains(phase))
+                .flat_map(|(phase, tasks)| tasks.keys().map(|index| (*phase, *index)))
+                .collect();
+            let count = tasks.len();
+            (0..count)
+                .map(|offset| tasks[(self.start % count + offset) % count])
+                .map(|(phase, index)| (phase, index, paths::task(&job.job.job, phase, index)))
+                .find(open)
+                .map(|(phase, index, path)| Candidate { job: job.clone(), phase, index, path })
+        })
+    }
+
+    async fn claim(&self, candidate: &Candidate) -> Result<Option<Held>, Error> {
+        let nodes = &candidate.job.phases[&candidate.phase][&candidate.index];
+        let lock = Lock {
+            v: RECORD_VERSION,
+            pod: self.pod.config.name.clone(),
+            claim: uuid::Uuid::new_v4().simple().to_string(),
+            since: super::now(),
+            stamp: self.stamp(),
+        };
+        let held = claim::claim(&*self.coordinator, &candidate.path, &nodes.task, nodes.version, lock).await?;
+        if let Some(held) = &held {
+            self.claims.insert(held);
+        }
+        Ok(held)
+    }
+
+    /// Does a claimed task to its commit or release; gives the task's path.
+    async fn attempt(&self, job: Arc<JobNodes>, held: Held, permit: OwnedSemaphorePermit) -> String {
+        let (name, path) = (&self.pod.config.name, held.path.clone());
+        let task = &held.task;
+        tracing::debug!(pod = %name, job = %job.job.job, phase = %task.phase, task = task.index, attempt = task.attempt, "claimed");
+        let result = match inputs(&job, task.phase) {
+            Ok(inputs) => work(&self.pod.shop, &job.job, task, &inputs, &held.lock.claim).await,
+            Err(failure) => Err(failure),
+        };
+        drop(permit);
+        let ended = match result {
+            Ok(outcome) => self.commit(&held, outcome).await,
+            Err(failure) => self.release(&held, &failure).await,
+        };
+        match ended {
+            Ok(kept) => {
+                self.claims.remove(&held);
+                if !kept {
+                    tracing::info!(pod = %name, task = path, attempt = task.attempt, "the claim was lost meanwhile; its work doesn't count");
+                }
+            }
+            // The session is over; the pod's next one gives the strike back.
+            Err(error) => tracing::info!(pod = %name, task = path, %error, "the claim ended with the session"),
+        }
+        path
+    }
+
+    async fn commit(&self, held: &Held, outcome: Outcome) -> Result<bool, Error> {
+        let done = Done {
+            v: RECORD_VERSION,
+            pod: self.pod.config.name.clone(),
+            attempt: held.task.attempt,
+            outcome,
+            started: held.lock.since,
+            finished: super::now(),
+            stamp: self.stamp(),
+        };
+        loop {
+            match claim::commit(&*self.coordinator, held, &done).await {
+                Err(error) if self.worth_repeating(&error).await => {}
+                other => return other,
+            }
+        }
+    }
+
+    async fn release(&self, held: &Held, failure: &Failure) -> Result<bool, Error> {
+        let task = &held.task;
+        tracing::warn!(pod = %self.pod.config.name, task = held.path, attempt = task.attempt, %failure, "the attempt came to nothing");
+        // The store may need time; whoever claims next shouldn't hit it at once.
+        let pause = Duration::from_millis(100 << task.attempt.min(6)).mul_f64(0.5 + super::jitter());
+        tokio::time::sleep(pause).await;
+        let strike = if matches!(failure, Failure::Crashed(_)) { Strike::Keep } else { Strike::GiveBack };
+        loop {
+            match claim::release(&*self.coordinator, held, Some(failure.to_string()), strike, self.stamp()).await {
+                Err(error) if self.worth_repeating(&error).await => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Whether the session lives on after an error; waits for its reconnect.
+    async fn worth_repeating(&self, error: &Error) -> bool {
+        matches!(error, Error::Disconnected | Error::Unknown(_)) && self.connected().await
+    }
+
+    /// Waits until the session is connected; false if it ended.
+    async fn connected(&self) -> bool {
+        connected(&*self.coordinator).await.is_ok()
+    }
+
+    fn stamp(&self) -> Stamp {
+        self.pod.stamp()
+    }
+}
+
+/// What a task of this phase reads of the phases before it.
+fn inputs(job: &JobNodes, phase: Phase) -> Result<Inputs, Failure> {
+    let mut inputs = Inputs::default();
+    if job.job.phases.contains(&Phase::Split) && matches!(phase, Phase::Histograms | Phase::Equalize) {
+        inputs.split = Some(all(job, Phase::Split)?.remove(0));
+    }
+    if phase == Phase::Stitch {
+        inputs.equalized = all(job, Phase::Equalize)?;
+    }
+    Ok(inputs)
+}
+
+/// The outputs of a phase, which is complete before the next one has tasks.
+fn all(job: &JobNodes, phase: Phase) -> Result<Vec<shared::job::Pointer>, Failure> {
+    let outputs = step::outputs(job, phase);
+    let (expected, found) = (job.job.count(phase) as usize, outputs.len());
+    if expected != found || found == 0 {
+        return Err(Failure::Trouble(format!("expected {expected} outputs of {phase}, found {found}")));
+    }
+    Ok(outputs)
+}
+
+fn version_of(candidate: &Candidate) -> i32 {
+    candidate.job.phases[&candidate.phase][&candidate.index].version
+}
+
+/// Whether a task's record is still at this version.
+fn is_at(nodes: &Nodes, path: &str, version: i32) -> bool {
+    let task = nodes.jobs.iter().find_map(|(job, nodes)| {
+        let below = path.strip_prefix(&paths::job(job))?.strip_prefix('/')?;
+        let (phase, task) = below.split_once('/')?;
+        nodes.phases.get(&phase.parse().ok()?)?.get(&paths::task_index(task)?)
+    });
+    task.is_some_and(|task| task.version == version)
+}

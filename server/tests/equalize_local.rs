@@ -1,0 +1,370 @@
+//! `evenlight equalize`, the oracle: real and generated images through codec and kernels in one process.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::io::{self, Cursor};
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use image::{DynamicImage, ImageFormat};
+use serde::Deserialize;
+use server::cli::equalize::{EqualizeArgs, run};
+use server::codec::{self, Limits, Source};
+use server::pipeline::local::{Equalized, Error, Local, equalize_file};
+use sha2::{Digest, Sha256};
+use shared::equalize::{Color, Histogram, Lut, Recipe, apply};
+use shared::pixels::{Layout, Rows, Samples};
+
+const SAMPLES: [&str; 8] = [
+    "brick.png",
+    "cell.png",
+    "coffee.png",
+    "hubble_deep_field.jpg",
+    "moon.png",
+    "page.png",
+    "retina.jpg",
+    "rocket.jpg",
+];
+const COLORS: [Color; 4] = [Color::Luma, Color::Channels, Color::Hsv, Color::Gray];
+
+fn manifest() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn sample(name: &str) -> PathBuf {
+    manifest().join("tests/samples").join(name)
+}
+
+fn read(name: &str) -> Vec<u8> {
+    fs::read(sample(name)).unwrap()
+}
+
+fn source(file: &[u8]) -> impl Fn() -> io::Result<Box<dyn Source>> {
+    move || Ok(Box::new(Cursor::new(file.to_vec())))
+}
+
+fn equalize(file: &[u8], recipe: &Recipe) -> Result<(Vec<u8>, Equalized), Error> {
+    let mut out = Vec::new();
+    let done = equalize_file(source(file), recipe, &mut out, &Limits::default(), &mut |_, _| ())?;
+    Ok((out, done))
+}
+
+fn recipes() -> impl Iterator<Item = Recipe> {
+    COLORS.into_iter().map(|color| Recipe::Global { color })
+}
+
+fn as_rows(image: DynamicImage) -> Rows {
+    let width = image.width();
+    let (layout, samples) = match image {
+        DynamicImage::ImageLuma8(image) => (Layout::Gray, Samples::U8(image.into_raw())),
+        DynamicImage::ImageLumaA8(image) => (Layout::GrayAlpha, Samples::U8(image.into_raw())),
+        DynamicImage::ImageRgb8(image) => (Layout::Rgb, Samples::U8(image.into_raw())),
+        DynamicImage::ImageRgba8(image) => (Layout::Rgba, Samples::U8(image.into_raw())),
+        DynamicImage::ImageLuma16(image) => (Layout::Gray, Samples::U16(image.into_raw())),
+        DynamicImage::ImageLumaA16(image) => (Layout::GrayAlpha, Samples::U16(image.into_raw())),
+        DynamicImage::ImageRgb16(image) => (Layout::Rgb, Samples::U16(image.into_raw())),
+        DynamicImage::ImageRgba16(image) => (Layout::Rgba, Samples::U16(image.into_raw())),
+        other => panic!("unexpected layout {:?}", other.color()),
+    };
+    Rows { width, layout, samples }
+}
+
+/// The pixels of a file, by a decoder that isn't ours.
+fn decode(file: &[u8]) -> Rows {
+    as_rows(image::load_from_memory(file).unwrap())
+}
+
+/// What the result's pixels must be: the kernels on the whole image at once.
+fn at_once(recipe: &Recipe, rows: Rows) -> Rows {
+    let mut histogram = Histogram::new(recipe, rows.layout, rows.samples.depth());
+    histogram.count(&rows);
+    apply(recipe, &Lut::from_histogram(&histogram), rows)
+}
+
+fn encode(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+    let mut file = Cursor::new(Vec::new());
+    image.write_to(&mut file, format).unwrap();
+    file.into_inner()
+}
+
+/// A smooth image with noise; several parts high.
+fn generated(layout: Layout, sixteen: bool) -> DynamicImage {
+    let (width, height, channels) = (701u32, 1_303u32, layout.channels() as u32);
+    let mut noise = 0x2545_f491u32;
+    let samples: Vec<u16> = (0..width * height * channels)
+        .map(|i| {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let (x, y, channel) = (i / channels % width, i / channels / width, i % channels);
+            if layout.has_alpha() && channel == channels - 1 {
+                return if (x / 100 + y / 100) % 3 == 0 { 0 } else { (x * 90) as u16 };
+            }
+            (9_000 + x * 20 + y * 11 * (channel + 1) / 2 + (noise >> 20)).min(65_535) as u16
+        })
+        .collect();
+    let image = match (layout, samples) {
+        (Layout::Gray, samples) => {
+            DynamicImage::ImageLuma16(image::ImageBuffer::from_raw(width, height, samples).unwrap())
+        }
+        (Layout::GrayAlpha, samples) => {
+            DynamicImage::ImageLumaA16(image::ImageBuffer::from_raw(width, height, samples).unwrap())
+        }
+        (Layout::Rgb, samples) => {
+            DynamicImage::ImageRgb16(image::ImageBuffer::from_raw(width, height, samples).unwrap())
+        }
+        (Layout::Rgba, samples) => {
+            DynamicImage::ImageRgba16(image::ImageBuffer::from_raw(width, height, samples).unwrap())
+        }
+    };
+    match (layout, sixteen) {
+        (_, true) => image,
+        (Layout::Gray, false) => image.into_luma8().into(),
+        (Layout::GrayAlpha, false) => image.into_luma_alpha8().into(),
+        (Layout::Rgb, false) => image.into_rgb8().into(),
+        (Layout::Rgba, false) => image.into_rgba8().into(),
+    }
+}
+
+#[test]
+fn gray_samples_have_the_pixels_of_opencv() {
+    #[derive(Deserialize)]
+    struct Golden {
+        images: std::collections::BTreeMap<String, Expected>,
+    }
+    #[derive(Deserialize)]
+    struct Expected {
+        width: u32,
+        height: usize,
+        sha256: String,
+    }
+    let golden = fs::read(manifest().join("../shared/tests/golden/samples.json")).unwrap();
+    let golden: Golden = serde_json::from_slice(&golden).unwrap();
+    assert_eq!(golden.images.len(), 4);
+    for (name, expected) in golden.images {
+        let rows = decode(&equalize(&read(&name), &Recipe::default()).unwrap().0);
+        assert_eq!((rows.layout, rows.width, rows.height()), (Layout::Gray, expected.width, expected.height), "{name}");
+        let hash: String = Sha256::digest(rows.to_le_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hash, expected.sha256, "{name}");
+    }
+}
+
+#[test]
+fn samples_keep_format_size_and_depth_under_every_recipe() {
+    for name in SAMPLES {
+        let file = read(name);
+        for recipe in recipes() {
+            let (result, done) = equalize(&file, &recipe).unwrap();
+            assert_eq!(image::guess_format(&result).unwrap(), image::guess_format(&file).unwrap(), "{name}");
+            let expected = at_once(&recipe, decode(&file));
+            let rows = decode(&result);
+            assert_eq!((rows.width, rows.height()), (done.info.width, done.info.height as usize), "{name}");
+            assert_eq!((rows.layout, rows.samples.depth()), (expected.layout, expected.samples.depth()), "{name}");
+            if name.ends_with(".png") {
+                assert!(rows == expected, "{name} {recipe:?}: other pixels than the kernels on the whole image");
+            }
+        }
+    }
+}
+
+#[test]
+fn generated_images_of_every_layout_and_depth_have_the_pixels_of_the_kernels() {
+    for layout in [Layout::Gray, Layout::GrayAlpha, Layout::Rgb, Layout::Rgba] {
+        for sixteen in [false, true] {
+            let image = generated(layout, sixteen);
+            let formats: &[ImageFormat] =
+                // The test's TIFF encoder doesn't write gray with alpha.
+                if layout == Layout::GrayAlpha { &[ImageFormat::Png] } else { &[ImageFormat::Png, ImageFormat::Tiff] };
+            for format in formats {
+                let file = encode(&image, *format);
+                for recipe in recipes() {
+                    let (result, _) = equalize(&file, &recipe).unwrap();
+                    assert_eq!(image::guess_format(&result).unwrap(), *format);
+                    // The decoder of this test may not know every layout that we write.
+                    if let Ok(result) = image::load_from_memory(&result) {
+                        let expected = at_once(&recipe, as_rows(image.clone()));
+                        assert!(as_rows(result) == expected, "{layout:?} {sixteen} {format:?} {recipe:?}");
+                    } else {
+                        assert_eq!((layout, *format), (Layout::Rgba, ImageFormat::Tiff), "can't be decoded");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_file_does_not_depend_on_the_number_of_threads() {
+    let gray = encode(&generated(Layout::Gray, true), ImageFormat::Tiff);
+    let colour = encode(&generated(Layout::Rgba, false), ImageFormat::Png);
+    for file in [gray, colour, read("rocket.jpg")] {
+        let files: Vec<Vec<u8>> = [1, 2, 5]
+            .into_iter()
+            .map(|threads| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                let local = Local { limits: Limits::default(), pool: Some(&pool), scratch: std::env::temp_dir() };
+                let mut out = Vec::new();
+                local.equalize(source(&file), &Recipe::default(), &mut out, &mut |_, _| ()).unwrap();
+                out
+            })
+            .collect();
+        assert!(files.windows(2).all(|two| two[0] == two[1]));
+    }
+}
+
+#[test]
+fn progress_goes_up_to_its_total() {
+    let file = encode(&generated(Layout::Rgb, true), ImageFormat::Tiff);
+    let mut calls = Vec::new();
+    let mut progress = |done, total| calls.push((done, total));
+    equalize_file(source(&file), &Recipe::default(), &mut io::sink(), &Limits::default(), &mut progress).unwrap();
+    assert!(calls.len() > 4);
+    assert!(calls.windows(2).all(|two| two[0].0 < two[1].0));
+    assert_eq!(calls.last(), Some(&(2 * 1_303, 2 * 1_303)));
+}
+
+#[test]
+fn bad_files_are_refused_with_a_sentence_before_anything_is_written() {
+    let png = read("moon.png");
+    let jpeg = read("rocket.jpg");
+    // The header of a PNG of 100,000 × 100,000 pixels; its checksum is right.
+    let mut huge = png[..33].to_vec();
+    huge[16..24].copy_from_slice(&[0, 1, 0x86, 0xa0, 0, 1, 0x86, 0xa0]);
+    let crc = crc32fast::hash(&huge[12..29]);
+    huge[29..33].copy_from_slice(&crc.to_be_bytes());
+    for (what, file) in [
+        ("empty", &b""[..]),
+        ("text", b"This is not an image, whatever its name says."),
+        ("a truncated PNG", &png[..png.len() / 2]),
+        ("a PNG's signature", &png[..8]),
+        ("a truncated JPEG", &jpeg[..200]),
+        ("a huge PNG", &huge),
+    ] {
+        let mut out = Vec::new();
+        let result = equalize_file(source(file), &Recipe::default(), &mut out, &Limits::default(), &mut |_, _| ());
+        match result {
+            Err(Error::Codec(codec::Error::Refused(sentence))) => assert!(sentence.len() > 10, "{what}: {sentence}"),
+            other => panic!("{what}: {other:?}"),
+        }
+        assert!(out.is_empty(), "{what}");
+    }
+}
+
+#[test]
+fn an_image_of_several_pages_is_kept_whole_or_refused_with_a_sentence() {
+    match equalize(&read("multipage.tif"), &Recipe::default()) {
+        Err(Error::Codec(codec::Error::Refused(sentence))) => assert!(sentence.contains("page"), "{sentence}"),
+        Err(other) => panic!("{other:?}"),
+        Ok(_) => panic!("further pages are not written yet, so they were dropped"),
+    }
+}
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    args: EqualizeArgs,
+}
+
+fn command(arguments: &[&Path]) -> anyhow::Result<()> {
+    let name = Path::new("equalize");
+    run(Cli::try_parse_from([name].iter().chain(arguments))?.args)
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_file_goes_to_a_file_or_under_its_name_into_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let (expected, _) = equalize(&read("moon.png"), &Recipe::default()).unwrap();
+    let file = folder.path().join("even.png");
+    command(&[&sample("moon.png"), &file]).unwrap();
+    command(&[&sample("moon.png"), folder.path()]).unwrap();
+    assert_eq!(names(folder.path()), ["even.png", "moon.png"]);
+    assert!(fs::read(&file).unwrap() == expected);
+    assert!(fs::read(folder.path().join("moon.png")).unwrap() == expected);
+}
+
+#[test]
+fn the_flags_say_how_colour_is_treated() {
+    let folder = tempfile::tempdir().unwrap();
+    for color in ["luma", "channels", "hsv", "gray"] {
+        let file = folder.path().join("result.png");
+        command(&[&sample("coffee.png"), &file, Path::new(&format!("--color={color}"))]).unwrap();
+        let json = format!(r#"{{"method":"global","color":"{color}"}}"#);
+        let expected = equalize(&read("coffee.png"), &serde_json::from_str(&json).unwrap()).unwrap().0;
+        assert!(fs::read(&file).unwrap() == expected, "{color}");
+        command(&[&sample("coffee.png"), &file, Path::new("--recipe"), Path::new(&json)]).unwrap();
+        assert!(fs::read(&file).unwrap() == expected, "{color}");
+    }
+}
+
+#[test]
+fn a_folder_is_done_to_its_end_and_failures_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("in"), folder.path().join("out/even"));
+    fs::create_dir_all(input.join("deeper")).unwrap();
+    fs::copy(sample("page.png"), input.join("z.png")).unwrap();
+    fs::copy(sample("cell.png"), input.join("deeper/cell.png")).unwrap();
+    fs::write(input.join("notes.txt"), "Not an image, and it doesn't say so.").unwrap();
+    command(&[&input, &output]).unwrap();
+    assert_eq!(names(&output), ["z.png"]);
+
+    fs::write(input.join("bad.png"), "Not an image, though it says so.").unwrap();
+    fs::copy(sample("moon.png"), input.join("moon.png")).unwrap();
+    let error = command(&[&input, &output]).unwrap_err();
+    assert_eq!(error.to_string(), "1 of 3 images failed");
+    assert_eq!(names(&output), ["moon.png", "z.png"]);
+}
+
+#[test]
+fn nothing_is_left_where_nothing_could_be_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let bad = folder.path().join("bad.png");
+    fs::write(&bad, "Not an image.").unwrap();
+    assert!(command(&[&bad, &folder.path().join("even.png")]).is_err());
+    assert!(command(&[&folder.path().join("missing.png"), &folder.path().join("even.png")]).is_err());
+    assert_eq!(names(folder.path()), ["bad.png"]);
+}
+
+#[test]
+fn originals_are_never_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("moon.png");
+    fs::copy(sample("moon.png"), &file).unwrap();
+    for output in [&file, folder.path()] as [&Path; 2] {
+        assert!(command(&[&file, output]).unwrap_err().to_string().contains("same file"));
+    }
+    assert!(command(&[folder.path(), folder.path()]).unwrap_err().to_string().contains("same folder"));
+    assert!(fs::read(&file).unwrap() == read("moon.png"));
+}
+
+#[test]
+fn a_name_that_promises_another_format_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = command(&[&sample("moon.png"), &folder.path().join("moon.jpg")]).unwrap_err();
+    assert!(error.to_string().contains(".png"), "{error}");
+    assert!(names(folder.path()).is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_result_has_the_rights_of_a_new_file_and_links_and_devices_stay_what_they_are() {
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("new");
+    fs::write(&file, "").unwrap();
+    let usual = fs::metadata(&file).unwrap().permissions().mode();
+    let link = folder.path().join("link");
+    symlink(&file, &link).unwrap();
+
+    command(&[&sample("page.png"), &link]).unwrap();
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert!(fs::metadata(&file).unwrap().len() > 0);
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode(), usual);
+
+    command(&[&sample("page.png"), Path::new("/dev/null")]).unwrap();
+    assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+}

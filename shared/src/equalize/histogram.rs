@@ -1,0 +1,164 @@
+//! How often each intensity occurs.
+
+use super::Recipe;
+use super::color::{Intensity, luma, value};
+use super::kernel::Sample;
+use super::wire::{self, Malformed, Reader};
+use crate::pixels::{Depth, Layout, Rows, Samples};
+
+/// How often each intensity occurs in some rows: `planes × levels` bins of 64 bits.
+///
+/// There is one plane, or three for [`Intensity::Channels`]; 256 levels for 8-bit samples, 65,536 for 16-bit
+/// ones. Fully transparent pixels are not counted; partly transparent ones count like any other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Histogram {
+    intensity: Intensity,
+    depth: Depth,
+    bins: Vec<u64>,
+}
+
+/// Why two histograms can't be added.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MergeError {
+    /// They count different things.
+    #[error("a histogram of {theirs:?} can't be added to one of {ours:?}")]
+    Shape {
+        /// What this one counts.
+        ours: (Intensity, Depth),
+        /// What the other one counts.
+        theirs: (Intensity, Depth),
+    },
+    /// Together they would count more pixels than [`Histogram::MAX_TOTAL`].
+    #[error("the histograms count more than {} pixels together", Histogram::MAX_TOTAL)]
+    Overflow,
+}
+
+impl Histogram {
+    /// No histogram that is read or merged counts more pixels than this, so that counting some more can't overflow.
+    pub const MAX_TOTAL: u64 = 1 << 62;
+
+    /// A histogram of nothing, for images of this layout and depth.
+    pub fn new(recipe: &Recipe, layout: Layout, depth: Depth) -> Self {
+        Self::empty(Intensity::of(recipe.color(), layout), depth)
+    }
+
+    fn empty(intensity: Intensity, depth: Depth) -> Self {
+        Self { intensity, depth, bins: vec![0; intensity.planes() * depth.levels()] }
+    }
+
+    /// What is counted.
+    pub fn intensity(&self) -> Intensity {
+        self.intensity
+    }
+
+    /// The depth of the samples that are counted.
+    pub fn depth(&self) -> Depth {
+        self.depth
+    }
+
+    /// The bins of each plane: 1 or 3 slices of 256 or 65,536.
+    pub fn planes(&self) -> impl ExactSizeIterator<Item = &[u64]> {
+        self.bins.chunks_exact(self.depth.levels())
+    }
+
+    /// How many pixels were counted.
+    pub fn total(&self) -> u64 {
+        self.planes().next().map_or(0, |bins| bins.iter().sum())
+    }
+
+    /// Counts some rows.
+    ///
+    /// # Panics
+    /// If the rows are not of the layout and depth that the histogram was made for.
+    pub fn count(&mut self, rows: &Rows) {
+        match (&rows.samples, self.depth) {
+            (Samples::U8(samples), Depth::Eight) => self.count_samples(rows.layout, samples),
+            (Samples::U16(samples), Depth::Sixteen) => self.count_samples(rows.layout, samples),
+            (samples, depth) => panic!("rows of {:?} counted in a histogram of {depth:?}", samples.depth()),
+        }
+    }
+
+    fn count_samples<S: Sample>(&mut self, layout: Layout, samples: &[S]) {
+        let bins = &mut self.bins[..];
+        match (self.intensity, layout) {
+            (Intensity::Gray, Layout::Gray) => S::count(samples, |&[gray]| [gray], bins),
+            (Intensity::Gray, Layout::GrayAlpha) => S::count(samples, |&[gray, _]| [gray], bins),
+            (Intensity::Luma, Layout::Rgb) => S::count(samples, |&[r, g, b]| [luma(r, g, b)], bins),
+            (Intensity::Luma, Layout::Rgba) => S::count(samples, |&[r, g, b, _]| [luma(r, g, b)], bins),
+            (Intensity::Value, Layout::Rgb) => S::count(samples, |&[r, g, b]| [value(r, g, b)], bins),
+            (Intensity::Value, Layout::Rgba) => S::count(samples, |&[r, g, b, _]| [value(r, g, b)], bins),
+            (Intensity::Channels, Layout::Rgb) => S::count(samples, |&[r, g, b]| [r, g, b], bins),
+            (Intensity::Channels, Layout::Rgba) => S::count(samples, |&[r, g, b, _]| [r, g, b], bins),
+            (intensity, layout) => panic!("rows of {layout:?} counted in a histogram of {intensity:?}"),
+        }
+    }
+
+    /// Adds what another histogram counted. The order of merging never matters.
+    ///
+    /// # Errors
+    /// If the other one counts something else, or too much; this one is then unchanged.
+    pub fn merge(&mut self, other: &Histogram) -> Result<(), MergeError> {
+        let (ours, theirs) = ((self.intensity, self.depth), (other.intensity, other.depth));
+        if ours != theirs {
+            return Err(MergeError::Shape { ours, theirs });
+        }
+        for (ours, theirs) in self.planes().zip(other.planes()) {
+            // Both are below 2⁶³, so the sum is below 2⁶⁴.
+            if ours.iter().sum::<u64>() + theirs.iter().sum::<u64>() > Self::MAX_TOTAL {
+                return Err(MergeError::Overflow);
+            }
+        }
+        for (bin, count) in self.bins.iter_mut().zip(&other.bins) {
+            *bin += count;
+        }
+        Ok(())
+    }
+
+    /// The histogram as bytes: a header, then the bins as LEB128 numbers, where a 0 is followed by how many more
+    /// zeros come after it. A task's bins are small and often empty, so this is a tenth of the plain form.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = wire::header(wire::HISTOGRAM, self.intensity, self.depth);
+        let mut bins = &self.bins[..];
+        while let Some((&bin, rest)) = bins.split_first() {
+            wire::put_number(&mut bytes, bin);
+            bins = rest;
+            if bin == 0 {
+                let zeros = bins.iter().take_while(|bin| **bin == 0).count();
+                wire::put_number(&mut bytes, zeros as u64);
+                bins = &bins[zeros..];
+            }
+        }
+        bytes
+    }
+
+    /// The inverse of [`Histogram::to_bytes`].
+    ///
+    /// # Errors
+    /// If the bytes are not such a histogram, exactly to their end.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(bytes);
+        let (intensity, depth) = reader.header(wire::HISTOGRAM)?;
+        let mut histogram = Self::empty(intensity, depth);
+        let mut bins = histogram.bins.iter_mut();
+        while let Some(bin) = bins.next() {
+            *bin = reader.number()?;
+            if *bin == 0 {
+                let zeros = reader.number()?;
+                if zeros > bins.len() as u64 {
+                    return Err(Malformed::Value("a run of empty bins reaches past the last bin"));
+                }
+                if zeros > 0 {
+                    bins.nth(zeros as usize - 1);
+                }
+            }
+        }
+        reader.end()?;
+        for plane in histogram.planes() {
+            let total = plane.iter().try_fold(0u64, |total, bin| total.checked_add(*bin));
+            if total.is_none_or(|total| total > Self::MAX_TOTAL) {
+                return Err(Malformed::Value("more pixels are counted than an image can have"));
+            }
+        }
+        Ok(histogram)
+    }
+}

@@ -1,0 +1,137 @@
+//! The look-up table that flattens a histogram.
+
+use super::color::Intensity;
+use super::histogram::Histogram;
+use super::kernel::Sample;
+use super::wire::{self, Malformed, Reader};
+use crate::pixels::{Depth, Samples};
+
+/// What becomes of each intensity: `planes × levels` entries, planes and levels as those of the [`Histogram`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lut {
+    intensity: Intensity,
+    entries: Samples,
+}
+
+impl Lut {
+    /// The table that equalizes what was counted: the CDF above its lowest level, stretched to the full range.
+    ///
+    /// With `sum` the number of pixels up to and including a level, `h0` those of the lowest level that occurs and
+    /// `total` all of them, a level above the lowest becomes
+    /// - at 8 bits `round_ties_even(f32(sum − h0) × (255f32 / f32(total − h0)))`, in this order, as OpenCV's
+    ///   `equalizeHist` computes it (modules/imgproc/src/histogram.cpp);
+    /// - at 16 bits, which OpenCV doesn't have, `(2·(sum − h0)·65535 + D) / 2D` with `D = total − h0`: the same, exact,
+    ///   and rounded half up.
+    ///
+    /// The lowest level that occurs becomes 0; so do levels below it, which no pixel has. Where fewer than two levels
+    /// occur there is nothing to stretch and the table is the identity, as OpenCV leaves a constant image alone.
+    pub fn from_histogram(histogram: &Histogram) -> Self {
+        let planes = histogram.planes();
+        let entries = match histogram.depth() {
+            Depth::Eight => Samples::U8(planes.flat_map(|bins| equalize(bins, ratio_u8)).collect()),
+            Depth::Sixteen => Samples::U16(planes.flat_map(|bins| equalize(bins, ratio_u16)).collect()),
+        };
+        Self { intensity: histogram.intensity(), entries }
+    }
+
+    /// What the table changes.
+    pub fn intensity(&self) -> Intensity {
+        self.intensity
+    }
+
+    /// The depth of the samples it is for.
+    pub fn depth(&self) -> Depth {
+        self.entries.depth()
+    }
+
+    /// All entries, plane after plane.
+    pub fn entries(&self) -> &Samples {
+        &self.entries
+    }
+
+    /// The table as bytes: a header, then the entries, 16-bit ones little-endian.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = wire::header(wire::LUT, self.intensity, self.depth());
+        match &self.entries {
+            Samples::U8(entries) => bytes.extend_from_slice(entries),
+            Samples::U16(entries) => bytes.extend(entries.iter().flat_map(|entry| entry.to_le_bytes())),
+        }
+        bytes
+    }
+
+    /// The inverse of [`Lut::to_bytes`].
+    ///
+    /// # Errors
+    /// If the bytes are not such a table, exactly to their end.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(bytes);
+        let (intensity, depth) = reader.header(wire::LUT)?;
+        let entries = reader.take(intensity.planes() * depth.levels() * depth.bytes())?;
+        let entries = match depth {
+            Depth::Eight => Samples::U8(entries.to_vec()),
+            Depth::Sixteen => {
+                let (pairs, _) = entries.as_chunks::<2>();
+                Samples::U16(pairs.iter().map(|pair| u16::from_le_bytes(*pair)).collect())
+            }
+        };
+        reader.end()?;
+        Ok(Self { intensity, entries })
+    }
+}
+
+/// Cumulates one plane and turns each sum into a level by `ratio(sum, whole)`.
+fn equalize<S: Sample>(bins: &[u64], ratio: fn(u64, u64) -> S) -> Vec<S> {
+    let total: u64 = bins.iter().sum();
+    let lowest = bins.iter().position(|bin| *bin != 0).unwrap_or(0);
+    let whole = total - bins[lowest];
+    if whole == 0 {
+        return (0..S::LEVELS as u32).map(S::narrow).collect();
+    }
+    let mut sum = 0;
+    let above = bins[lowest + 1..].iter().map(|bin| {
+        sum += bin;
+        ratio(sum, whole)
+    });
+    std::iter::repeat_n(S::default(), lowest + 1).chain(above).collect()
+}
+
+/// OpenCV's rule: `cvRound` rounds ties to even, `saturate_cast` clamps.
+fn ratio_u8(sum: u64, whole: u64) -> u8 {
+    let scale = 255f32 / whole as f32;
+    (sum as f32 * scale).round_ties_even() as u8
+}
+
+/// Exact, in 128 bits: twice a sum of 64 bits times 65,535 needs 81.
+fn ratio_u16(sum: u64, whole: u64) -> u16 {
+    let (sum, whole) = (u128::from(sum), u128::from(whole));
+    ((2 * sum * 65_535 + whole) / (2 * whole)) as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_beyond_32_bits_are_exact() {
+        let whole = Histogram::MAX_TOTAL;
+        assert_eq!(ratio_u16(whole, whole), 65_535);
+        assert_eq!(ratio_u16(whole / 2, whole), 32_768);
+        assert_eq!(ratio_u8(whole, whole), 255);
+        assert_eq!(ratio_u8(whole / 2, whole), 128);
+    }
+
+    #[test]
+    fn sixteen_bits_round_half_up() {
+        // 65535 / 2 and 65535 / 6 × 3 lie halfway between two levels.
+        assert_eq!(ratio_u16(1, 2), 32_768);
+        assert_eq!(ratio_u16(3, 6), 32_768);
+        assert_eq!(ratio_u16(1, 3), 21_845);
+    }
+
+    #[test]
+    fn eight_bits_round_half_to_even() {
+        // 255 × 1/2 = 127.5, and 255 × 3/10 = 76.5 (exactly so in f32, too).
+        assert_eq!(ratio_u8(1, 2), 128);
+        assert_eq!(ratio_u8(3, 10), 76);
+    }
+}

@@ -1,0 +1,124 @@
+//! Histograms and tables as bytes, as they lie in the store between the tasks of a job.
+//!
+//! Eight bytes of header: four of magic, the version, what is counted, the depth in bits, a zero. Little-endian.
+//! No checksum: a pointer to such bytes carries their SHA-256.
+
+use super::color::Intensity;
+use crate::pixels::Depth;
+
+/// The magic of a histogram.
+pub(super) const HISTOGRAM: [u8; 4] = *b"EVLh";
+/// The magic of a look-up table.
+pub(super) const LUT: [u8; 4] = *b"EVLt";
+
+const VERSION: u8 = 1;
+
+/// Why bytes are not a histogram or a look-up table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// They begin with something else.
+    #[error("expected a histogram or look-up table, got other bytes")]
+    Magic,
+    /// They are of a version that this program doesn't know.
+    #[error("expected version {VERSION}, got {0}")]
+    Version(u8),
+    /// They end too early.
+    #[error("the bytes end too early")]
+    Truncated,
+    /// They go on after their end.
+    #[error("{0} bytes too many")]
+    Trailing(usize),
+    /// A value in them is impossible.
+    #[error("{0}")]
+    Value(&'static str),
+}
+
+/// The header's eight bytes.
+pub(super) fn header(magic: [u8; 4], intensity: Intensity, depth: Depth) -> Vec<u8> {
+    let counted = match intensity {
+        Intensity::Gray => 0,
+        Intensity::Luma => 1,
+        Intensity::Value => 2,
+        Intensity::Channels => 3,
+    };
+    let mut bytes = magic.to_vec();
+    bytes.extend([VERSION, counted, depth.bits(), 0]);
+    bytes
+}
+
+/// Appends a number as unsigned LEB128 (DWARF 5, § 7.6): seven bits a byte, lowest first.
+pub(super) fn put_number(bytes: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}
+
+/// Takes bytes apart from their beginning.
+pub(super) struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// The next `count` bytes.
+    pub(super) fn take(&mut self, count: usize) -> Result<&'a [u8], Malformed> {
+        let (taken, rest) = self.0.split_at_checked(count).ok_or(Malformed::Truncated)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    /// The header, which must be of this magic.
+    pub(super) fn header(&mut self, magic: [u8; 4]) -> Result<(Intensity, Depth), Malformed> {
+        if self.take(4)? != magic {
+            return Err(Malformed::Magic);
+        }
+        let version = self.byte()?;
+        if version != VERSION {
+            return Err(Malformed::Version(version));
+        }
+        let intensity = match self.byte()? {
+            0 => Intensity::Gray,
+            1 => Intensity::Luma,
+            2 => Intensity::Value,
+            3 => Intensity::Channels,
+            _ => return Err(Malformed::Value("what is counted is none of the four known intensities")),
+        };
+        let depth =
+            Depth::try_from(self.byte()?).map_err(|_| Malformed::Value("the depth is neither 8 nor 16 bits"))?;
+        if self.byte()? != 0 {
+            return Err(Malformed::Value("the header's last byte is not zero"));
+        }
+        Ok((intensity, depth))
+    }
+
+    fn byte(&mut self) -> Result<u8, Malformed> {
+        let (&byte, rest) = self.0.split_first().ok_or(Malformed::Truncated)?;
+        self.0 = rest;
+        Ok(byte)
+    }
+
+    /// A number as [`put_number`] writes it.
+    pub(super) fn number(&mut self) -> Result<u64, Malformed> {
+        let mut number = 0u64;
+        for shift in (0..u64::BITS).step_by(7) {
+            let byte = self.byte()?;
+            let bits = u64::from(byte & 0x7f);
+            if bits << shift >> shift != bits {
+                break;
+            }
+            number |= bits << shift;
+            if byte < 0x80 {
+                return Ok(number);
+            }
+        }
+        Err(Malformed::Value("a number exceeds 64 bits"))
+    }
+
+    /// Checks that nothing is left.
+    pub(super) fn end(self) -> Result<(), Malformed> {
+        if self.0.is_empty() { Ok(()) } else { Err(Malformed::Trailing(self.0.len())) }
+    }
+}
