@@ -46,23 +46,15 @@ pub(super) async fn explain(request: Request, next: Next) -> Response {
     if !(status.is_client_error() || status.is_server_error()) || !plain {
         return response;
     }
-    let (parts, body) = response.into_parts();
-    let allowed = parts.headers.get(header::ALLOW).and_then(|allow| allow.to_str().ok());
-    let detail = match (status, allowed) {
-        (StatusCode::METHOD_NOT_ALLOWED, Some(allowed)) => {
-            format!("{method} is not possible here; possible: {}.", allowed.replace(',', ", "))
-        }
-        _ => {
-            let text = axum::body::to_bytes(body, LONGEST).await.unwrap_or_default();
-            let text = String::from_utf8_lossy(&text).trim().to_owned();
-            if text.is_empty() { status.canonical_reason().unwrap_or("It failed").to_owned() } else { text }
-        }
+    // The router adds `Allow` to what leaves here.
+    let detail = if status == StatusCode::METHOD_NOT_ALLOWED {
+        format!("{method} is not possible here; the header Allow tells what is.")
+    } else {
+        let text = axum::body::to_bytes(response.into_body(), LONGEST).await.unwrap_or_default();
+        let text = String::from_utf8_lossy(&text).trim().to_owned();
+        if text.is_empty() { status.canonical_reason().unwrap_or("It failed").to_owned() } else { text }
     };
-    let mut explained = ApiError::new(status, detail).into_response();
-    if let Some(allow) = parts.headers.get(header::ALLOW) {
-        explained.headers_mut().insert(header::ALLOW, allow.clone());
-    }
-    explained
+    ApiError::new(status, detail).into_response()
 }
 
 /// Refuses what another site's page sends in a visitor's name. Programs that send neither header are let through.

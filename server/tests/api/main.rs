@@ -4,8 +4,10 @@
 mod accepting;
 mod bad_input;
 mod downloading;
+mod faulty;
 mod guarding;
 mod harness;
 mod listing;
 mod live;
 mod managing;
+mod outages;

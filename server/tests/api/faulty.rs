@@ -1,0 +1,92 @@
+//! A catalog that fails on command: before it does what is asked, or after.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use server::catalog::{
+    Abandoned, Begun, Catalog, Epoch, Error, Files, JobRow, NewUpload, Received, Result, ResultFile, Write,
+};
+use shared::cluster::Backlog;
+use shared::equalize::Recipe;
+use shared::gallery::{Image, ImageQuery, JobSummary, Page};
+use shared::id::{ImageId, JobId, RunId, UploadId};
+
+/// When an operation fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It isn't done.
+    Before,
+    /// It is done, and its reply is lost.
+    After,
+}
+
+/// A catalog with faults: each is (operation, when, how often yet).
+pub struct Faulty {
+    inner: Arc<dyn Catalog>,
+    faults: Mutex<Vec<(&'static str, Fault, usize)>>,
+}
+
+impl Faulty {
+    pub fn new(inner: Arc<dyn Catalog>) -> Self {
+        Self { inner, faults: Mutex::default() }
+    }
+
+    /// Lets the next `times` calls of an operation fail.
+    pub fn fail(&self, operation: &'static str, when: Fault, times: usize) {
+        self.faults.lock().unwrap().push((operation, when, times));
+    }
+
+    fn fault(&self, operation: &str, when: Fault) -> Result<()> {
+        let mut faults = self.faults.lock().unwrap();
+        let due = faults.iter_mut().find(|(name, at, left)| *name == operation && *at == when && *left > 0);
+        match due {
+            Some((_, _, left)) => {
+                *left -= 1;
+                Err(Error::Unavailable("a fault on command".into()))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+macro_rules! faulty {
+    ($($name:ident($($arg:ident: $ty:ty),*) -> $gives:ty;)*) => {
+        #[async_trait]
+        impl Catalog for Faulty {
+            $(async fn $name(&self, $($arg: $ty),*) -> Result<$gives> {
+                self.fault(stringify!($name), Fault::Before)?;
+                let done = self.inner.$name($($arg),*).await;
+                self.fault(stringify!($name), Fault::After)?;
+                done
+            })*
+        }
+    };
+}
+
+faulty! {
+    begin_upload(new: &NewUpload) -> Begun;
+    touch_upload(upload: &UploadId) -> Write;
+    finish_upload(upload: &UploadId, received: &Received) -> Write;
+    add_job(image: &ImageId, job: &JobId, recipe: &Recipe, key: Option<&str>) -> Option<JobId>;
+    retry(job: &JobId) -> Write;
+    delete_image(image: &ImageId) -> Write;
+    images(query: &ImageQuery) -> Page;
+    image(image: &ImageId) -> Option<Image>;
+    job(job: &JobId) -> Option<JobSummary>;
+    files(image: &ImageId, job: Option<&JobId>) -> Option<Files>;
+    backlog() -> Backlog;
+    take_epoch(candidacy: &str) -> Epoch;
+    queued(limit: u32, min_pixels: u64, max_pixels: u64) -> Vec<JobRow>;
+    running() -> Vec<JobRow>;
+    activate(epoch: &Epoch, job: &JobId, run: &RunId) -> Write;
+    rerun(epoch: &Epoch, job: &JobId, old: &RunId, new: &RunId) -> Write;
+    publish(epoch: &Epoch, run: &RunId, result: &ResultFile) -> Write;
+    fail(epoch: &Epoch, job: &JobId, run: &RunId, reason: &str) -> Write;
+    deleting(limit: u32) -> Vec<ImageId>;
+    jobs_of(image: &ImageId) -> Vec<JobId>;
+    forget(epoch: &Epoch, image: &ImageId) -> Write;
+    abandon(epoch: &Epoch, untouched: Duration) -> Vec<Abandoned>;
+    forget_upload(epoch: &Epoch, upload: &UploadId) -> Write;
+    ping() -> ();
+}
