@@ -1,6 +1,8 @@
 //! A client of the array for tests: uploads, waits for states, reads results. Every wait has a bound and says what it
 //! waited for.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;

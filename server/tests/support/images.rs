@@ -1,5 +1,7 @@
 //! Images for tests: the samples, and made ones.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+
 use std::io::Cursor;
 use std::path::Path;
 
