@@ -19,6 +19,7 @@ pub fn sample(name: &str) -> Vec<u8> {
     std::fs::read(format!("{}/tests/samples/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
+/// What the header says, by the default limits.
 pub fn inspect(file: &[u8]) -> codec::Result<ImageInfo> {
     codec::inspect(&mut Cursor::new(file), &Limits::default())
 }
@@ -83,4 +84,5 @@ pub fn carry(original: &[u8], units: u32) -> Vec<u8> {
     write(original, &read(original, u32::MAX).unwrap().1, units)
 }
 
+/// Every layout.
 pub const LAYOUTS: [Layout; 4] = [Layout::Gray, Layout::GrayAlpha, Layout::Rgb, Layout::Rgba];
