@@ -47,6 +47,7 @@ on_every_store! {
     streams::an_object_of_any_length_is_written_piece_by_piece,
     streams::an_object_appears_only_when_it_is_finished,
     streams::a_dropped_or_aborted_writer_leaves_nothing,
+    streams::an_object_of_which_a_write_was_cut_short_can_not_be_finished,
     streams::a_writer_never_replaces_an_object,
     streams::a_stream_gives_all_bytes_or_those_of_a_range,
     streams::a_reader_reads_and_seeks_as_in_a_file,

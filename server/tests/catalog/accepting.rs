@@ -217,7 +217,7 @@ pub async fn a_deleted_image_is_gone_at_once_and_its_queued_jobs_never_run(bench
 
     let epoch = epoch(catalog).await;
     assert_eq!(catalog.activate(&epoch, &accepted.job, &id()).await.unwrap(), Write::NoChange);
-    assert_eq!(catalog.deleting(10).await.unwrap(), [accepted.image.clone()]);
+    assert_eq!(catalog.deleting(10).await.unwrap(), std::slice::from_ref(&accepted.image));
     assert_eq!(catalog.jobs_of(&accepted.image).await.unwrap(), [accepted.job]);
     assert_eq!(catalog.forget(&epoch, &accepted.image).await.unwrap(), Write::Applied);
     assert_eq!(catalog.forget(&epoch, &accepted.image).await.unwrap(), Write::NoChange);

@@ -68,7 +68,7 @@ pub async fn a_deposed_master_changes_nothing(bench: Bench) {
 
     assert_eq!((new.image(&queued.image).await.unwrap(), new.image(&running.image).await.unwrap()), before);
     assert_eq!(new.running().await.unwrap()[0].run, Some(run.clone()));
-    assert_eq!(new.deleting(9).await.unwrap(), [deleted.image.clone()]);
+    assert_eq!(new.deleting(9).await.unwrap(), std::slice::from_ref(&deleted.image));
     assert_eq!(new.publish(&successor, &run, &result(&running.job)).await.unwrap(), Write::Applied);
     assert_eq!(new.forget(&successor, &deleted.image).await.unwrap(), Write::Applied);
     assert_eq!(new.forget_upload(&successor, &left.upload).await.unwrap(), Write::Applied);

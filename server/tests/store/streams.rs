@@ -56,6 +56,16 @@ pub async fn a_dropped_or_aborted_writer_leaves_nothing(bench: Bench) {
     assert_eq!(store.list("a").try_collect::<Vec<_>>().await.unwrap().len(), 4);
 }
 
+pub async fn an_object_of_which_a_write_was_cut_short_can_not_be_finished(bench: Bench) {
+    let store = &bench.store;
+    let mut writer = store.create("a").await.unwrap();
+    let cut_short = tokio::time::timeout(std::time::Duration::ZERO, writer.write(noise(64 << 20))).await;
+    assert!(cut_short.is_err(), "64 MiB went at once");
+    assert!(matches!(writer.write(noise(1)).await, Err(Error::Unavailable { .. })));
+    assert!(matches!(writer.finish().await, Err(Error::Unavailable { .. })));
+    assert_eq!(store.size("a").await, Err(Error::NotFound("a".into())));
+}
+
 pub async fn a_writer_never_replaces_an_object(bench: Bench) {
     let store = &bench.store;
     store.put("a", noise(10)).await.unwrap();
