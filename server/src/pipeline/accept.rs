@@ -154,7 +154,7 @@ pub struct Upload {
 
 enum Target {
     /// The bytes are stored under the attempt's key.
-    Store { key: String, writer: Writer },
+    Store { key: String, writer: Box<Writer> },
     /// An upload with this key was accepted: the bytes are only compared.
     Compare { sha256: String },
 }
@@ -176,7 +176,7 @@ impl Accept {
         let (image, job, target) = match self.catalog.begin_upload(&new).await? {
             Begun::Receiving { image, job } => {
                 let key = keys::original(&image, &new.upload);
-                let writer = self.store.create(&key).await?;
+                let writer = Box::new(self.store.create(&key).await?);
                 (image, job, Target::Store { key, writer })
             }
             Begun::Accepted { recipe, .. } if recipe != new.recipe => return Err(Error::KeyReused("recipe")),
@@ -244,7 +244,7 @@ impl Upload {
                 if codec::detect(&self.magic).is_none() {
                     return Err(Error::NotAnImage);
                 }
-                let (bytes, info) = self.accept.alive(&self.upload, self.accept.keep(&key, writer)).await?;
+                let (bytes, info) = self.accept.alive(&self.upload, self.accept.keep(&key, *writer)).await?;
                 self.queue(Received { key, bytes, sha256, info }).await
             }
         }

@@ -104,7 +104,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_an_error_and_the_next_work_runs() {
         let pixels = Pixels::new(1, 1 << 20).unwrap();
-        let error = pixels.run(1, || panic!("odd bytes")).await.map(|()| ()).unwrap_err();
+        let error = pixels.run(1, || -> u32 { panic!("odd bytes") }).await.unwrap_err();
         assert_eq!(error, Error::Panicked("odd bytes".into()));
         assert_eq!(pixels.run(1, || 7).await, Ok(7));
     }

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use axum::extract::State;
@@ -37,18 +37,58 @@ struct Inner {
     uuid: String,
     view: watch::Receiver<Arc<ClusterView>>,
     ring: Mutex<Ring>,
-    head: watch::Sender<u64>,
+    news: watch::Sender<News>,
     kept: usize,
+}
+
+/// What wakes streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum News {
+    /// There are messages up to this number.
+    Head(u64),
+    /// There will be none any more.
+    Closed,
 }
 
 /// The latest messages, numbered from 1.
 #[derive(Default)]
 struct Ring {
-    messages: VecDeque<(u64, Arc<Message>)>,
+    messages: VecDeque<(u64, Arc<Published>)>,
     /// The number of the last message that was published.
     head: u64,
     /// The number of the last message that a stream would miss. Views that a later view replaced don't count.
     lost: u64,
+}
+
+/// A message, and its content as JSON, which is written once for all browsers.
+#[derive(Debug)]
+pub struct Published {
+    message: Message,
+    json: OnceLock<String>,
+}
+
+impl Published {
+    fn new(message: Message) -> Arc<Self> {
+        Arc::new(Self { message, json: OnceLock::new() })
+    }
+
+    /// The message.
+    pub fn message(&self) -> &Message {
+        &self.message
+    }
+
+    /// Its content as JSON.
+    fn json(&self) -> &str {
+        self.json.get_or_init(|| {
+            let written = match &self.message {
+                Message::Snapshot(view) | Message::Cluster(view) => serde_json::to_string(view),
+                Message::Event(happened) => serde_json::to_string(happened),
+                Message::Progress(moved) => serde_json::to_string(moved),
+                Message::Gap(gap) => serde_json::to_string(gap),
+            };
+            written.expect("records of texts and numbers can always be written as JSON")
+        })
+    }
 }
 
 /// A message on its way to one browser.
@@ -57,7 +97,7 @@ pub struct Delivery {
     /// What the browser gives back as `Last-Event-ID`; `None` for a gap notice, which has no place of its own.
     pub id: Option<String>,
     /// The message.
-    pub message: Arc<Message>,
+    pub published: Arc<Published>,
 }
 
 impl EventHub {
@@ -68,7 +108,7 @@ impl EventHub {
 
     fn with_capacity(view: watch::Receiver<Arc<ClusterView>>, kept: usize) -> Self {
         let uuid = Uuid::new_v4().simple().to_string();
-        let inner = Inner { uuid, view, ring: Mutex::default(), head: watch::Sender::new(0), kept };
+        let inner = Inner { uuid, view, ring: Mutex::default(), news: watch::Sender::new(News::Head(0)), kept };
         Self { inner: Arc::new(inner) }
     }
 
@@ -78,11 +118,11 @@ impl EventHub {
             let mut ring = self.ring();
             if matches!(message, Message::Cluster(_)) {
                 // Only the latest view is worth anything, and views are the large ones.
-                ring.messages.retain(|(_, kept)| !matches!(**kept, Message::Cluster(_)));
+                ring.messages.retain(|(_, kept)| !matches!(kept.message, Message::Cluster(_)));
             }
             ring.head += 1;
             let number = ring.head;
-            ring.messages.push_back((number, Arc::new(message)));
+            ring.messages.push_back((number, Published::new(message)));
             if ring.messages.len() > self.inner.kept
                 && let Some((lost, _)) = ring.messages.pop_front()
             {
@@ -90,32 +130,43 @@ impl EventHub {
             }
             number
         };
-        self.inner.head.send_replace(head);
+        self.inner.news.send_if_modified(|news| {
+            let open = *news != News::Closed;
+            if open {
+                *news = News::Head(head);
+            }
+            open
+        });
+    }
+
+    /// Ends all streams, present and future: the server is about to stop, and would otherwise wait for them for ever.
+    pub fn close(&self) {
+        self.inner.news.send_replace(News::Closed);
     }
 
     /// A stream that goes on after `last_event_id`, or begins now.
     pub fn subscribe(&self, last_event_id: Option<&str>) -> Subscription {
-        let head = self.inner.head.subscribe();
+        let news = self.inner.news.subscribe();
         let mut pending = VecDeque::new();
         let place = match last_event_id.map(|id| (id, self.replay(id))) {
             Some((id, Some((upto, missed)))) => {
-                pending.push_back(Delivery { id: Some(id.to_owned()), message: self.snapshot() });
+                pending.push_back(Delivery { id: Some(id.to_owned()), published: self.snapshot() });
                 pending.extend(missed);
                 upto
             }
             Some((id, None)) => self.gap(id.to_owned(), &mut pending),
             None => self.fresh(&mut pending),
         };
-        Subscription { hub: self.clone(), head, place, pending }
+        Subscription { hub: self.clone(), news, place, pending }
     }
 
     /// The latest events that are kept, oldest first.
     pub fn recent_events(&self) -> Vec<Event> {
-        let events = |message: &Message| match message {
+        let event = |published: &Published| match &published.message {
             Message::Event(event) => Some(event.clone()),
             _ => None,
         };
-        self.ring().messages.iter().filter_map(|(_, message)| events(message)).collect()
+        self.ring().messages.iter().filter_map(|(_, published)| event(published)).collect()
     }
 
     fn ring(&self) -> std::sync::MutexGuard<'_, Ring> {
@@ -139,29 +190,29 @@ impl EventHub {
         let missed = ring
             .messages
             .iter()
-            .filter(|(number, message)| *number > place && !matches!(**message, Message::Cluster(_)))
-            .map(|(number, message)| self.delivery(*number, message));
+            .filter(|(number, kept)| *number > place && !matches!(kept.message, Message::Cluster(_)))
+            .map(|(number, kept)| self.delivery(*number, kept));
         Some((ring.head, missed.collect()))
     }
 
-    fn delivery(&self, number: u64, message: &Arc<Message>) -> Delivery {
-        Delivery { id: Some(self.id(number)), message: message.clone() }
+    fn delivery(&self, number: u64, published: &Arc<Published>) -> Delivery {
+        Delivery { id: Some(self.id(number)), published: published.clone() }
     }
 
-    fn snapshot(&self) -> Arc<Message> {
-        Arc::new(Message::Snapshot(Box::new(ClusterView::clone(&self.inner.view.borrow()))))
+    fn snapshot(&self) -> Arc<Published> {
+        Published::new(Message::Snapshot(Box::new(ClusterView::clone(&self.inner.view.borrow()))))
     }
 
     /// A snapshot, and the place from which it is to be continued. The place is read first: the snapshot may be
     /// newer, and then says twice what comes next, but never older.
     fn fresh(&self, pending: &mut VecDeque<Delivery>) -> u64 {
         let place = self.ring().head;
-        pending.push_back(Delivery { id: Some(self.id(place)), message: self.snapshot() });
+        pending.push_back(Delivery { id: Some(self.id(place)), published: self.snapshot() });
         place
     }
 
     fn gap(&self, after: String, pending: &mut VecDeque<Delivery>) -> u64 {
-        pending.push_back(Delivery { id: None, message: Arc::new(Message::Gap(Gap { after })) });
+        pending.push_back(Delivery { id: None, published: Published::new(Message::Gap(Gap { after })) });
         self.fresh(pending)
     }
 }
@@ -169,25 +220,27 @@ impl EventHub {
 /// One browser's stream: its place in the ring.
 pub struct Subscription {
     hub: EventHub,
-    head: watch::Receiver<u64>,
+    news: watch::Receiver<News>,
     place: u64,
     pending: VecDeque<Delivery>,
 }
 
 impl Subscription {
-    /// The next message.
+    /// The next message; `None` once the hub is closed.
     ///
     /// # Cancellation
     /// Safe: no message is lost.
-    pub async fn next(&mut self) -> Delivery {
+    pub async fn next(&mut self) -> Option<Delivery> {
         loop {
-            if let Some(delivery) = self.pending.pop_front() {
-                return delivery;
+            if *self.news.borrow_and_update() == News::Closed {
+                return None;
             }
-            self.head.borrow_and_update();
+            if let Some(delivery) = self.pending.pop_front() {
+                return Some(delivery);
+            }
             if !self.advance() {
                 // The hub lives as long as this subscription, so the sender can't be gone.
-                let _ = self.head.changed().await;
+                let _ = self.news.changed().await;
             }
         }
     }
@@ -215,29 +268,20 @@ impl Subscription {
 
     fn into_stream(mut self) -> impl Stream<Item = Result<SseEvent, Infallible>> {
         async_stream::stream! {
-            loop {
-                if let Some(event) = encode(self.next().await) {
-                    yield Ok(event);
-                }
+            while let Some(delivery) = self.next().await {
+                yield Ok(encode(&delivery));
             }
         }
     }
 }
 
 /// As a server-sent event: its name is the variant's, its data the content.
-fn encode(delivery: Delivery) -> Option<SseEvent> {
-    let event = SseEvent::default().event(delivery.message.name());
-    let event = match delivery.id {
+fn encode(delivery: &Delivery) -> SseEvent {
+    let event = SseEvent::default().event(delivery.published.message.name()).data(delivery.published.json());
+    match &delivery.id {
         Some(id) => event.id(id),
         None => event,
-    };
-    let event = match &*delivery.message {
-        Message::Snapshot(view) | Message::Cluster(view) => event.json_data(view),
-        Message::Event(happened) => event.json_data(happened),
-        Message::Progress(moved) => event.json_data(moved),
-        Message::Gap(gap) => event.json_data(gap),
-    };
-    event.inspect_err(|error| tracing::error!(%error, "an event can't be written as JSON")).ok()
+    }
 }
 
 /// For clients that can't set the header.
@@ -298,11 +342,13 @@ mod tests {
         Message::Event(Event { stamp, at: 0, what: What::GalleryChanged })
     }
 
-    fn now(subscription: &mut Subscription) -> Vec<(Option<String>, Arc<Message>)> {
-        std::iter::from_fn(|| subscription.next().now_or_never()).map(|d| (d.id, d.message)).collect()
+    fn now(subscription: &mut Subscription) -> Vec<(Option<String>, Message)> {
+        std::iter::from_fn(|| subscription.next().now_or_never().flatten())
+            .map(|d| (d.id, d.published.message.clone()))
+            .collect()
     }
 
-    fn names(deliveries: &[(Option<String>, Arc<Message>)]) -> Vec<&'static str> {
+    fn names(deliveries: &[(Option<String>, Message)]) -> Vec<&'static str> {
         deliveries.iter().map(|(_, message)| message.name()).collect()
     }
 
@@ -342,7 +388,7 @@ mod tests {
         for id in [old.as_str(), "0123-7", "nonsense", &format!("{}-99", hub.inner.uuid)] {
             let deliveries = now(&mut hub.subscribe(Some(id)));
             assert_eq!(names(&deliveries), ["gap", "snapshot"], "{id}");
-            assert_eq!(*deliveries[0].1, Message::Gap(Gap { after: id.to_owned() }));
+            assert_eq!(deliveries[0].1, Message::Gap(Gap { after: id.to_owned() }));
         }
     }
 
@@ -361,6 +407,16 @@ mod tests {
     }
 
     #[test]
+    fn a_closed_hub_ends_its_streams() {
+        let (_view, hub) = hub(4);
+        let mut stream = hub.subscribe(None);
+        hub.close();
+        hub.publish(event(1));
+        assert!(matches!(stream.next().now_or_never(), Some(None)));
+        assert!(matches!(hub.subscribe(None).next().now_or_never(), Some(None)));
+    }
+
+    #[test]
     fn replaced_views_are_neither_kept_nor_a_gap() {
         let (_view, hub) = hub(4);
         let mut slow = hub.subscribe(None);
@@ -371,6 +427,6 @@ mod tests {
         }
         let deliveries = now(&mut slow);
         assert_eq!(names(&deliveries), ["event", "cluster"]);
-        assert!(matches!(&*deliveries[1].1, Message::Cluster(view) if view.seen.clock == 49));
+        assert!(matches!(&deliveries[1].1, Message::Cluster(view) if view.seen.clock == 49));
     }
 }

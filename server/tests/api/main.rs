@@ -11,3 +11,4 @@ mod listing;
 mod live;
 mod managing;
 mod outages;
+mod wire;
