@@ -37,7 +37,7 @@ fn Status(view: ClusterView) -> impl IntoView {
     let clock = format::clock(view.at, None);
     let view = Signal::stored(view);
     view! {
-        <p class="muted">
+        <p class="muted status-line">
             "As of " <time title=at>{clock}</time> " UTC. This page needs no scripts and refreshes itself every 5 seconds; the "
             <a href=shared::route::CLUSTER rel="external">
                 "cluster page"
