@@ -1,6 +1,9 @@
 //! Evenlight's server: the pod and all that it is made of. `cli` starts `pod` and `web`; they use `pipeline`;
 //! `pipeline` uses `coord`, `store`, `catalog` and `codec`, which know nothing of one another.
 
+// The type of a rendered page nests as deep as its elements.
+#![recursion_limit = "256"]
+
 pub mod catalog;
 pub mod cli;
 pub mod codec;
