@@ -125,7 +125,8 @@ impl Process {
             max_upload_bytes: args.max_upload.as_u64(),
             doorbell: Arc::new(move || accepted.notify_one()),
         };
-        let state = WebState { catalog, store, accept, pixels, view, events, faults, renders: Renders::new(RENDERS) };
+        let state =
+            WebState { catalog, store, accept, pixels, view, events, faults, renders: Renders::new(RENDERS) };
         let stop_web = CancellationToken::new();
         let stopped = stop_web.clone();
         let server = axum::serve(listener, router(state)).with_graceful_shutdown(stopped.cancelled_owned());

@@ -119,8 +119,7 @@ impl ServeArgs {
         if pods == 1 && (self.pod_name.is_some() || self.zookeeper.is_some()) {
             return Ok(vec![base.parse().map_err(|error: shared::id::IdError| error.to_string())?]);
         }
-        let name =
-            |index: u16| format!("{base}-{index}").parse().map_err(|error: shared::id::IdError| error.to_string());
+        let name = |index: u16| format!("{base}-{index}").parse().map_err(|error: shared::id::IdError| error.to_string());
         (1..=pods).map(name).collect()
     }
 }
@@ -164,10 +163,7 @@ mod tests {
     #[test]
     fn five_pods_in_one_process_are_the_default() {
         let names = parse(&[]).unwrap().pod_names().unwrap();
-        assert_eq!(
-            names.iter().map(PodName::as_str).collect::<Vec<_>>(),
-            ["pod-1", "pod-2", "pod-3", "pod-4", "pod-5"]
-        );
+        assert_eq!(names.iter().map(PodName::as_str).collect::<Vec<_>>(), ["pod-1", "pod-2", "pod-3", "pod-4", "pod-5"]);
     }
 
     #[test]

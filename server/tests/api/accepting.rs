@@ -37,8 +37,7 @@ async fn an_upload_is_answered_with_its_ids_and_waits_in_the_catalog() {
 #[tokio::test]
 async fn every_sample_is_taken_or_refused_with_a_sentence() {
     let server = Server::new().await;
-    for name in ["brick.png", "cell.png", "coffee.png", "page.png", "retina.jpg", "rocket.jpg", "hubble_deep_field.jpg"]
-    {
+    for name in ["brick.png", "cell.png", "coffee.png", "page.png", "retina.jpg", "rocket.jpg", "hubble_deep_field.jpg"] {
         server.upload(name, &sample(name)).await;
     }
     let pages = server.post(&[Field::image("multipage.tif", &sample("multipage.tif"))], &[]).await;

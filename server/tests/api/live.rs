@@ -57,10 +57,7 @@ async fn a_browser_that_comes_back_misses_nothing() {
     assert_eq!((name.as_str(), &snapshot["coordinator"]), ("snapshot", &"embedded".into()));
     server.events.publish(event(1));
     let (last, name, data) = stream.next().await;
-    assert_eq!(
-        (name.as_str(), &data["what"], &data["stamp"]["clock"]),
-        ("event", &"gallery-changed".into(), &1.into())
-    );
+    assert_eq!((name.as_str(), &data["what"], &data["stamp"]["clock"]), ("event", &"gallery-changed".into(), &1.into()));
     drop(stream);
     server.events.publish(event(2));
     let mut stream = Stream::open(&server, &[("last-event-id", &last)]).await;
