@@ -5,10 +5,8 @@ use std::fs;
 use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
 
-use clap::Parser;
 use image::{DynamicImage, ImageFormat};
 use serde::Deserialize;
-use server::cli::equalize::{EqualizeArgs, run};
 use server::codec::{self, Limits, Source};
 use server::pipeline::local::{Equalized, Error, Local, equalize_file};
 use sha2::{Digest, Sha256};
@@ -305,116 +303,4 @@ fn an_image_of_several_pages_is_kept_whole_or_refused_with_a_sentence() {
         Err(other) => panic!("{other:?}"),
         Ok(_) => panic!("further pages are not written yet, so they were dropped"),
     }
-}
-
-#[derive(Parser)]
-struct Cli {
-    #[command(flatten)]
-    args: EqualizeArgs,
-}
-
-fn command(arguments: &[&Path]) -> anyhow::Result<()> {
-    let name = Path::new("equalize");
-    run(Cli::try_parse_from([name].iter().chain(arguments))?.args)
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
-
-#[test]
-fn a_file_goes_to_a_file_or_under_its_name_into_a_folder() {
-    let folder = tempfile::tempdir().unwrap();
-    let (expected, _) = equalize(&read("moon.png"), &Recipe::default()).unwrap();
-    let file = folder.path().join("even.png");
-    command(&[&sample("moon.png"), &file]).unwrap();
-    command(&[&sample("moon.png"), folder.path()]).unwrap();
-    assert_eq!(names(folder.path()), ["even.png", "moon.png"]);
-    assert!(fs::read(&file).unwrap() == expected);
-    assert!(fs::read(folder.path().join("moon.png")).unwrap() == expected);
-}
-
-#[test]
-fn the_flags_say_how_colour_is_treated() {
-    let folder = tempfile::tempdir().unwrap();
-    for color in ["luma", "channels", "hsv", "gray"] {
-        let file = folder.path().join("result.png");
-        command(&[&sample("coffee.png"), &file, Path::new(&format!("--color={color}"))]).unwrap();
-        let json = format!(r#"{{"method":"global","color":"{color}"}}"#);
-        let expected = equalize(&read("coffee.png"), &serde_json::from_str(&json).unwrap()).unwrap().0;
-        assert!(fs::read(&file).unwrap() == expected, "{color}");
-        command(&[&sample("coffee.png"), &file, Path::new("--recipe"), Path::new(&json)]).unwrap();
-        assert!(fs::read(&file).unwrap() == expected, "{color}");
-    }
-}
-
-#[test]
-fn a_folder_is_done_to_its_end_and_failures_are_told() {
-    let folder = tempfile::tempdir().unwrap();
-    let (input, output) = (folder.path().join("in"), folder.path().join("out/even"));
-    fs::create_dir_all(input.join("deeper")).unwrap();
-    fs::copy(sample("page.png"), input.join("z.png")).unwrap();
-    fs::copy(sample("cell.png"), input.join("deeper/cell.png")).unwrap();
-    fs::write(input.join("notes.txt"), "Not an image, and it doesn't say so.").unwrap();
-    command(&[&input, &output]).unwrap();
-    assert_eq!(names(&output), ["z.png"]);
-
-    fs::write(input.join("bad.png"), "Not an image, though it says so.").unwrap();
-    fs::copy(sample("moon.png"), input.join("moon.png")).unwrap();
-    let error = command(&[&input, &output]).unwrap_err();
-    assert_eq!(error.to_string(), "1 of 3 images failed");
-    assert_eq!(names(&output), ["moon.png", "z.png"]);
-}
-
-#[test]
-fn nothing_is_left_where_nothing_could_be_made() {
-    let folder = tempfile::tempdir().unwrap();
-    let bad = folder.path().join("bad.png");
-    fs::write(&bad, "Not an image.").unwrap();
-    assert!(command(&[&bad, &folder.path().join("even.png")]).is_err());
-    assert!(command(&[&folder.path().join("missing.png"), &folder.path().join("even.png")]).is_err());
-    assert_eq!(names(folder.path()), ["bad.png"]);
-}
-
-#[test]
-fn originals_are_never_overwritten() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("moon.png");
-    fs::copy(sample("moon.png"), &file).unwrap();
-    for output in [&file, folder.path()] as [&Path; 2] {
-        assert!(command(&[&file, output]).unwrap_err().to_string().contains("same file"));
-    }
-    assert!(command(&[folder.path(), folder.path()]).unwrap_err().to_string().contains("same folder"));
-    assert!(fs::read(&file).unwrap() == read("moon.png"));
-}
-
-#[test]
-fn a_name_that_promises_another_format_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let error = command(&[&sample("moon.png"), &folder.path().join("moon.jpg")]).unwrap_err();
-    assert!(error.to_string().contains(".png"), "{error}");
-    assert!(names(folder.path()).is_empty());
-}
-
-#[cfg(unix)]
-#[test]
-fn a_result_has_the_rights_of_a_new_file_and_links_and_devices_stay_what_they_are() {
-    use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("new");
-    fs::write(&file, "").unwrap();
-    let usual = fs::metadata(&file).unwrap().permissions().mode();
-    let link = folder.path().join("link");
-    symlink(&file, &link).unwrap();
-
-    command(&[&sample("page.png"), &link]).unwrap();
-    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
-    assert!(fs::metadata(&file).unwrap().len() > 0);
-    assert_eq!(fs::metadata(&file).unwrap().permissions().mode(), usual);
-
-    command(&[&sample("page.png"), Path::new("/dev/null")]).unwrap();
-    assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
 }
