@@ -33,7 +33,7 @@ pub enum Strike {
 }
 
 /// Claims a task whose record was read as `seen` at `version`. Gives `None` if somebody else was first (or the task
-/// is gone). The task is written with `lock.stamp`.
+/// is gone). The task is written with `lock.stamp`; its last trouble stays, so that a job that fails can say why.
 ///
 /// # Errors
 /// [`Error::Expired`]: the session is over; the lock, if it was made, goes with it, and its strike stays.
@@ -54,7 +54,6 @@ pub async fn claim(
     let mut task = seen.clone();
     task.attempt += 1;
     task.strikes += 1;
-    task.trouble = None;
     task.stamp = lock.stamp.clone();
     let held = Held { path: task_path.to_owned(), task, version: version + 1, lock };
     let ops = vec![

@@ -249,7 +249,27 @@ async fn remove(coordinator: &dyn Coordinator, node: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
+    use crate::coord::embedded::{Embedded, EmbeddedConfig};
+    use crate::coord::ensure_skeleton;
+
+    #[tokio::test]
+    async fn the_lowest_node_of_a_uuid_is_adopted_and_the_others_are_deleted() {
+        let embedded = Embedded::new(EmbeddedConfig::default());
+        let session = embedded.connector().connect().await.unwrap();
+        let stranger = embedded.connector().connect().await.unwrap();
+        ensure_skeleton(&*session).await.unwrap();
+        let mut nodes = Vec::new();
+        for (owner, prefix) in [(&stranger, "u-"), (&session, "v-"), (&session, "u-"), (&session, "u-")] {
+            let prefix = format!("{}/{prefix}", paths::LEADER);
+            nodes.push(owner.create(&prefix, b"", CreateMode::EphemeralSequential).await.unwrap().0);
+        }
+        assert_eq!(adopt(&*session, "u").await, Ok(Some(nodes[2].clone())));
+        assert_eq!(candidates(&*session).await.unwrap(), [nodes[1].clone(), nodes[2].clone()]);
+        assert_eq!(adopt(&*session, "w").await, Ok(None));
+    }
 
     #[test]
     fn candidates_are_sorted_by_sequence_and_never_by_name() {

@@ -42,6 +42,8 @@ struct Seat {
     alive: bool,
     /// Whether its process is gone.
     crashed: bool,
+    /// Whether its handle was dropped: nobody asks for it any more.
+    dropped: bool,
     /// Counts disconnects and reconnects, so that a timer of an earlier one does nothing.
     round: u64,
     late: VecDeque<Late>,
@@ -104,6 +106,7 @@ impl State {
             faults: Faults::default(),
             alive: true,
             crashed: false,
+            dropped: false,
             round: 0,
             late: VecDeque::new(),
             lag: None,
@@ -112,12 +115,15 @@ impl State {
         (id, states, hub)
     }
 
-    /// Forgets a session whose handle was dropped; one that did not crash is closed first.
+    /// The session's handle was dropped: unless it has crashed, it is closed first. It is forgotten when it has ended.
     pub(super) fn forget(&mut self, id: SessionId) {
         if self.seats.get(&id).is_some_and(|seat| !seat.crashed) {
             self.close(id);
         }
-        self.seats.retain(|seat_id, seat| *seat_id != id || seat.alive);
+        if let Some(seat) = self.seats.get_mut(&id) {
+            seat.dropped = true;
+        }
+        self.seats.retain(|_, seat| seat.alive || !seat.dropped);
     }
 
     /// Runs a write, or does what its session's faults say.
@@ -303,6 +309,7 @@ impl State {
             return;
         }
         seat.late.clear();
+        self.seats.retain(|_, seat| seat.alive || !seat.dropped);
         let changed = self.tree.end_session(id);
         self.tell(&changed);
     }

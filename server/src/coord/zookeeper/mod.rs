@@ -88,6 +88,8 @@ impl Connector for ZooKeeper {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]

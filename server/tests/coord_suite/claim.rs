@@ -1,0 +1,240 @@
+//! One claim at a time, and only the latest counts.
+
+use server::coord::claim::{Held, Strike, claim, commit, give_back, release};
+use server::coord::{CreateMode, Error, Op, paths};
+use shared::task::{Done, Lock, Task};
+
+use crate::bed::{Bed, Seat, gone};
+use crate::records::{done, lock, stamp, task};
+
+crate::on_every_coordinator![
+    a_claim_raises_attempt_and_strikes_and_keeps_unknown_fields,
+    of_eight_workers_one_wins,
+    a_claim_at_an_old_version_loses,
+    a_claim_whose_reply_is_lost_is_mine,
+    a_claim_whose_reply_is_lost_and_that_lost_is_not_mine,
+    a_commit_leaves_the_result_and_no_lock,
+    a_commit_after_a_takeover_is_refused,
+    a_lock_that_is_there_again_proves_nothing,
+    a_commit_whose_reply_is_lost_is_one,
+    a_commit_of_a_deleted_task_is_refused,
+    a_release_gives_the_task_to_the_next,
+    a_release_whose_reply_is_lost_is_one,
+    a_strike_stays_when_its_pod_dies,
+    a_pod_that_outlived_its_session_gives_its_strike_back,
+    a_strike_that_another_claim_has_read_is_not_given_back,
+];
+
+const TASK: &str = "/jobs/task_0";
+
+async fn put(seat: &Seat) {
+    let data = serde_json::to_vec(&task()).unwrap();
+    seat.create(TASK, &data, CreateMode::Persistent).await.unwrap();
+}
+
+async fn read(seat: &Seat) -> (Task, i32) {
+    seat.sync().await.unwrap();
+    let (data, stat) = seat.get(TASK).await.unwrap();
+    (serde_json::from_slice(&data).unwrap(), stat.version)
+}
+
+async fn take(seat: &Seat, lock: Lock) -> Option<Held> {
+    let (seen, version) = read(seat).await;
+    claim(&**seat, TASK, &seen, version, lock).await.unwrap()
+}
+
+async fn written(seat: &Seat) -> Option<Done> {
+    seat.sync().await.unwrap();
+    match seat.get(&paths::done(TASK)).await {
+        Ok((data, _)) => Some(serde_json::from_slice(&data).unwrap()),
+        Err(Error::NoNode(_)) => None,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+async fn locked(seat: &Seat) -> bool {
+    seat.sync().await.unwrap();
+    seat.stat(&paths::lock(TASK)).await.unwrap().is_some()
+}
+
+async fn a_claim_raises_attempt_and_strikes_and_keeps_unknown_fields(bed: &dyn Bed) {
+    let seat = bed.session().await;
+    put(&seat).await;
+    let held = take(&seat, lock("a", "c1")).await.unwrap();
+    let (now, version) = read(&seat).await;
+    assert_eq!((now.attempt, now.strikes, &now.stamp), (1, 1, &held.lock.stamp));
+    assert_eq!(now.extra, task().extra);
+    assert_eq!((held.task, held.version), (now, version));
+    let (data, stat) = seat.get(&paths::lock(TASK)).await.unwrap();
+    assert_eq!(serde_json::from_slice::<Lock>(&data).unwrap(), lock("a", "c1"));
+    assert_eq!(stat.owner, Some(seat.id()));
+}
+
+async fn of_eight_workers_one_wins(bed: &dyn Bed) {
+    let mut seats = Vec::new();
+    for _ in 0..8 {
+        seats.push(bed.session().await);
+    }
+    put(&seats[0]).await;
+    let (seen, version) = read(&seats[0]).await;
+    let claims = seats.iter().enumerate().map(|(index, seat)| {
+        let lock = lock("a", &format!("c{index}"));
+        let seen = &seen;
+        async move { claim(&**seat, TASK, seen, version, lock).await.unwrap() }
+    });
+    let winners: Vec<Held> = futures::future::join_all(claims).await.into_iter().flatten().collect();
+    assert_eq!(winners.len(), 1);
+    assert_eq!(read(&seats[0]).await, (winners[0].task.clone(), winners[0].version));
+}
+
+async fn a_claim_at_an_old_version_loses(bed: &dyn Bed) {
+    let seat = bed.session().await;
+    put(&seat).await;
+    let (seen, version) = read(&seat).await;
+    let held = take(&seat, lock("a", "c1")).await.unwrap();
+    assert!(release(&*seat, &held, None, Strike::GiveBack, stamp("a", 9)).await.unwrap());
+    assert_eq!(claim(&*seat, TASK, &seen, version, lock("a", "c2")).await, Ok(None));
+    assert!(!locked(&seat).await);
+    assert_eq!(claim(&*seat, "/jobs/task_9", &seen, version, lock("a", "c2")).await, Ok(None));
+}
+
+async fn a_claim_whose_reply_is_lost_is_mine(bed: &dyn Bed) {
+    let seat = bed.session().await;
+    put(&seat).await;
+    let (seen, version) = read(&seat).await;
+    seat.lose_reply();
+    let held = claim(&*seat, TASK, &seen, version, lock("a", "c1")).await.unwrap().unwrap();
+    assert_eq!(read(&seat).await, (held.task.clone(), held.version));
+    assert!(commit(&*seat, &held, &done("a", 1)).await.unwrap());
+}
+
+async fn a_claim_whose_reply_is_lost_and_that_lost_is_not_mine(bed: &dyn Bed) {
+    let (seat, other) = (bed.session().await, bed.session().await);
+    put(&seat).await;
+    let (seen, version) = read(&seat).await;
+    let theirs = take(&other, lock("b", "c2")).await.unwrap();
+    seat.lose_reply();
+    assert_eq!(claim(&*seat, TASK, &seen, version, lock("a", "c1")).await, Ok(None));
+    assert_eq!(read(&other).await, (theirs.task, theirs.version));
+}
+
+async fn a_commit_leaves_the_result_and_no_lock(bed: &dyn Bed) {
+    let seat = bed.session().await;
+    put(&seat).await;
+    let held = take(&seat, lock("a", "c1")).await.unwrap();
+    assert!(commit(&*seat, &held, &done("a", 1)).await.unwrap());
+    assert_eq!(written(&seat).await, Some(done("a", 1)));
+    assert!(!locked(&seat).await);
+    assert!(!commit(&*seat, &held, &done("a", 1)).await.unwrap(), "it has been committed already");
+}
+
+/// The first worker loses its lease and the second takes over.
+async fn takeover(bed: &dyn Bed) -> (Seat, Held, Seat, Held) {
+    let (one, two) = (bed.short_session().await, bed.session().await);
+    put(&one).await;
+    let first = take(&one, lock("a", "c1")).await.unwrap();
+    one.cut().await;
+    two.sync().await.unwrap();
+    gone(&*two, &paths::lock(TASK)).await;
+    let second = take(&two, lock("b", "c2")).await.unwrap();
+    assert_eq!((second.task.attempt, second.task.strikes), (2, 2));
+    (one, first, two, second)
+}
+
+async fn a_commit_after_a_takeover_is_refused(bed: &dyn Bed) {
+    let (one, first, two, second) = takeover(bed).await;
+    one.state(server::coord::SessionState::Expired).await;
+    assert_eq!(commit(&*one, &first, &done("a", 1)).await, Err(Error::Expired));
+    // The pod is back with a new session, in which the second's lock has the path of its own.
+    let again = bed.session().await;
+    again.sync().await.unwrap();
+    assert!(!commit(&*again, &first, &done("a", 1)).await.unwrap());
+    assert!(!release(&*again, &first, None, Strike::GiveBack, stamp("a", 9)).await.unwrap());
+    assert!(locked(&two).await, "the second's lock is not touched");
+    assert!(commit(&*two, &second, &done("b", 2)).await.unwrap());
+    assert_eq!(written(&two).await, Some(done("b", 2)));
+}
+
+async fn a_lock_that_is_there_again_proves_nothing(bed: &dyn Bed) {
+    let (_, first, two, second) = takeover(bed).await;
+    // Even a commit through the session that owns the new lock is refused: the version tells.
+    assert!(!commit(&*two, &first, &done("a", 1)).await.unwrap());
+    assert_eq!(written(&two).await, None);
+    assert!(commit(&*two, &second, &done("b", 2)).await.unwrap());
+}
+
+async fn a_commit_whose_reply_is_lost_is_one(bed: &dyn Bed) {
+    let seat = bed.session().await;
+    put(&seat).await;
+    let held = take(&seat, lock("a", "c1")).await.unwrap();
+    seat.lose_reply();
+    assert!(commit(&*seat, &held, &done("a", 1)).await.unwrap());
+    assert_eq!(written(&seat).await, Some(done("a", 1)));
+    // And one that was refused stays refused.
+    seat.lose_reply();
+    assert!(!commit(&*seat, &held, &done("a", 7)).await.unwrap());
+    assert_eq!(written(&seat).await, Some(done("a", 1)));
+}
+
+async fn a_commit_of_a_deleted_task_is_refused(bed: &dyn Bed) {
+    let seat = bed.session().await;
+    put(&seat).await;
+    let held = take(&seat, lock("a", "c1")).await.unwrap();
+    let delete = |path: String| Op::Delete { path, version: None };
+    seat.multi(vec![delete(paths::lock(TASK)), delete(TASK.into())]).await.unwrap();
+    assert!(!commit(&*seat, &held, &done("a", 1)).await.unwrap());
+    assert!(!release(&*seat, &held, None, Strike::Keep, stamp("a", 9)).await.unwrap());
+    assert!(!give_back(&*seat, &held, stamp("a", 9)).await.unwrap());
+}
+
+async fn a_release_gives_the_task_to_the_next(bed: &dyn Bed) {
+    let (one, two) = (bed.session().await, bed.session().await);
+    put(&one).await;
+    let held = take(&one, lock("a", "c1")).await.unwrap();
+    let trouble = Some("the store is away".to_owned());
+    assert!(release(&*one, &held, trouble.clone(), Strike::GiveBack, stamp("a", 9)).await.unwrap());
+    let (seen, _) = read(&two).await;
+    assert_eq!((seen.attempt, seen.strikes, &seen.trouble, seen.stamp), (1, 0, &trouble, stamp("a", 9)));
+    let held = take(&two, lock("b", "c2")).await.unwrap();
+    assert_eq!((held.task.attempt, held.task.strikes), (2, 1));
+    assert!(release(&*two, &held, None, Strike::Keep, stamp("b", 9)).await.unwrap());
+    assert_eq!(read(&one).await.0.strikes, 1);
+    assert!(!locked(&one).await);
+}
+
+async fn a_release_whose_reply_is_lost_is_one(bed: &dyn Bed) {
+    let seat = bed.session().await;
+    put(&seat).await;
+    let held = take(&seat, lock("a", "c1")).await.unwrap();
+    seat.lose_reply();
+    assert!(release(&*seat, &held, None, Strike::GiveBack, stamp("a", 9)).await.unwrap());
+    assert_eq!(read(&seat).await.0.strikes, 0);
+    assert!(!locked(&seat).await);
+}
+
+async fn a_strike_stays_when_its_pod_dies(bed: &dyn Bed) {
+    let (_, _, two, _) = takeover(bed).await;
+    assert_eq!(read(&two).await.0.strikes, 2);
+}
+
+async fn a_pod_that_outlived_its_session_gives_its_strike_back(bed: &dyn Bed) {
+    let one = bed.short_session().await;
+    put(&one).await;
+    let held = take(&one, lock("a", "c1")).await.unwrap();
+    one.outlive().await;
+    let again = bed.session().await;
+    again.lose_reply();
+    assert!(give_back(&*again, &held, stamp("a", 9)).await.unwrap());
+    let (now, _) = read(&again).await;
+    assert_eq!((now.attempt, now.strikes, now.stamp), (1, 0, stamp("a", 9)));
+    assert!(!give_back(&*again, &held, stamp("a", 9)).await.unwrap(), "only once");
+    assert_eq!(read(&again).await.0.strikes, 0);
+}
+
+async fn a_strike_that_another_claim_has_read_is_not_given_back(bed: &dyn Bed) {
+    let (_, first, two, second) = takeover(bed).await;
+    let again = bed.session().await;
+    again.sync().await.unwrap();
+    assert!(!give_back(&*again, &first, stamp("a", 9)).await.unwrap());
+    assert_eq!(read(&two).await, (second.task, second.version));
+}

@@ -1,0 +1,41 @@
+//! One suite for every coordinator: the embedded one, on paused time, and ZooKeeper, on real servers.
+//! What only one of them can show has a file of its own.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../support/forwarder.rs"]
+mod forwarder;
+#[allow(dead_code)]
+#[path = "../support/zookeeper.rs"]
+mod zookeeper;
+
+mod bed;
+mod embedded_only;
+mod records;
+mod zookeeper_only;
+
+/// Runs each of these functions of a [`bed::Bed`] on every coordinator.
+macro_rules! on_every_coordinator {
+    ($($test:ident),* $(,)?) => {
+        mod embedded {
+            $(#[tokio::test(start_paused = true)]
+            async fn $test() {
+                super::$test(&crate::bed::EmbeddedBed::new()).await;
+            })*
+        }
+        mod zookeeper {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                let bed = crate::bed::ZooKeeperBed::new().await;
+                let patience = std::time::Duration::from_secs(120);
+                tokio::time::timeout(patience, super::$test(&bed)).await.expect("the test ends");
+            })*
+        }
+    };
+}
+pub(crate) use on_every_coordinator;
+
+mod claim;
+mod conformance;
+mod election;
+mod fence;
+mod members;

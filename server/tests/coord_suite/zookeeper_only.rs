@@ -1,0 +1,87 @@
+//! What only real servers show: elections among themselves, silence, and other clients.
+
+use std::time::{Duration, Instant};
+
+use server::coord::zookeeper::ZooKeeper;
+use server::coord::{Connector, CreateMode, Error, Hint, Scope, SessionState, settle::settle};
+
+use crate::bed::soon;
+use crate::zookeeper::Ensemble;
+
+const LEASE: Duration = Duration::from_secs(5);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_survives_the_death_of_the_server_that_led() {
+    let ensemble = tokio::task::spawn_blocking(|| Ensemble::launch(3)).await.unwrap();
+    let connector = ZooKeeper::new(&ensemble.connect_string(), LEASE).unwrap();
+    let session = connector.connect().await.unwrap();
+    session.create("/e", b"", CreateMode::Ephemeral).await.unwrap();
+    let mut watch = session.watch("/", Scope::Recursive).await.unwrap();
+    let leader = (0..3).find(|index| ensemble.leads(*index)).unwrap();
+    ensemble.kill(leader);
+    // The quorum elects anew: every follower drops its clients, so the watch ends, and the session goes on.
+    assert_eq!(soon(watch.changed()).await, Hint::Lost);
+    settle(&*session).await.unwrap();
+    assert_eq!(session.stat("/e").await.unwrap().unwrap().owner, Some(session.session()));
+    session.create("/after", b"", CreateMode::Persistent).await.unwrap();
+    let ensemble = tokio::task::spawn_blocking(move || {
+        ensemble.restart(leader);
+        ensemble
+    });
+    let ensemble = ensemble.await.unwrap();
+    // Without a quorum nothing is written; a silent server makes outcomes unknown, within the session timeout.
+    let rest: Vec<usize> = (0..3).filter(|index| *index != leader).collect();
+    rest.iter().for_each(|index| ensemble.pause(*index));
+    let before = Instant::now();
+    let outcome = session.create("/silence", b"", CreateMode::Persistent).await;
+    assert!(matches!(outcome, Err(Error::Unknown(_) | Error::Disconnected)), "{outcome:?}");
+    assert!(before.elapsed() < LEASE * 2);
+    rest.iter().for_each(|index| ensemble.resume(*index));
+    // The servers come back and let the session expire or live; either way it is told.
+    let mut states = session.states();
+    let told = soon(states.wait_for(|state| *state == SessionState::Connected || state.is_terminal())).await;
+    assert!(told.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chroot_is_made_and_hides_everything_else() {
+    let ensemble = tokio::task::spawn_blocking(Ensemble::shared).await.unwrap();
+    let inside = ensemble.connect_string_with_new_chroot();
+    let session = ZooKeeper::new(&inside, LEASE).unwrap().connect().await.unwrap();
+    let outside = ZooKeeper::new(&ensemble.connect_string(), LEASE).unwrap().connect().await.unwrap();
+    assert_eq!(session.children("/").await.unwrap(), Vec::<String>::new());
+    let mut watch = session.watch("/", Scope::Recursive).await.unwrap();
+    let chroot = &inside[inside.find('/').unwrap()..];
+    outside.sync().await.unwrap();
+    outside.create(&format!("{chroot}/x"), b"", CreateMode::Persistent).await.unwrap();
+    assert_eq!(soon(watch.changed()).await, Hint::Changed("/x".into()));
+    let (path, _) = session.create("/s-", b"", CreateMode::EphemeralSequential).await.unwrap();
+    outside.sync().await.unwrap();
+    assert!(outside.stat(&format!("{chroot}{path}")).await.unwrap().is_some());
+    assert_eq!(session.session_timeout(), LEASE);
+}
+
+#[tokio::test]
+async fn servers_that_are_not_there_fail_within_the_session_timeout() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let connector = ZooKeeper::new(&port.to_string(), Duration::from_millis(500)).unwrap();
+    let before = Instant::now();
+    let error = connector.connect().await.err().unwrap();
+    assert!(!error.is_terminal(), "{error}");
+    assert!(before.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dropped_session_is_closed() {
+    let ensemble = tokio::task::spawn_blocking(Ensemble::shared).await.unwrap();
+    let connector = ZooKeeper::new(&ensemble.connect_string_with_new_chroot(), LEASE).unwrap();
+    let (session, other) = (connector.connect().await.unwrap(), connector.connect().await.unwrap());
+    session.create("/e", b"", CreateMode::Ephemeral).await.unwrap();
+    let mut watch = other.watch("/e", Scope::Node).await.unwrap();
+    other.sync().await.unwrap();
+    let before = Instant::now();
+    let _watch_keeps_nothing_alive = session.watch("/", Scope::Recursive).await.unwrap();
+    drop(session);
+    assert_eq!(soon(watch.changed()).await, Hint::Changed("/e".into()));
+    assert!(before.elapsed() < LEASE / 2, "the lease was waited for");
+}

@@ -1,0 +1,238 @@
+//! Real ZooKeeper servers for tests: an ensemble from Debian's jars, on free ports, in a temporary folder.
+//!
+//! Each server is the child of a shell that reads this process's pipe: when the test process ends, however it
+//! ends, the pipe closes and the shell kills its server. Nothing else is ever killed.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+/// Where Debian's packages put their jars.
+const JARS: &str = "/usr/share/java";
+/// What the servers need of them.
+const CLASSPATH: [&str; 13] = [
+    "zookeeper",
+    "zookeeper-jute",
+    "slf4j-api",
+    "slf4j-simple",
+    "netty-all",
+    "log4j-1.2",
+    "snappy-java",
+    "metrics-core",
+    "commons-cli",
+    "commons-io",
+    "jackson-annotations",
+    "jackson-core",
+    "jackson-databind",
+];
+/// The longest that a server may take until it serves: three Java machines start on a busy computer.
+const READY: Duration = Duration::from_secs(90);
+/// ZooKeeper's unit of time: it grants session timeouts of 2 to 20 ticks.
+const TICK: Duration = Duration::from_millis(250);
+
+/// Runs one server: prints its pid, then kills it when standard input ends.
+const KEEPER: &str =
+    r#""$@" </dev/null >"$LOG" 2>&1 & pid=$!; echo $pid; read -r _; kill -KILL $pid; wait $pid 2>/dev/null"#;
+
+/// An ensemble of ZooKeeper servers.
+pub struct Ensemble {
+    folder: tempfile::TempDir,
+    ports: Vec<Ports>,
+    servers: Mutex<Vec<Option<Server>>>,
+}
+
+/// A server's ports: for clients, for the quorum, for elections.
+struct Ports {
+    client: u16,
+    quorum: u16,
+    election: u16,
+}
+
+/// A running server and the shell that keeps it.
+struct Server {
+    keeper: Child,
+    pid: String,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.keeper.stdin.take());
+        let _ = self.keeper.wait();
+    }
+}
+
+impl Ensemble {
+    /// The three servers that all tests of this process share, each test in a chroot of its own.
+    pub fn shared() -> &'static Ensemble {
+        static SHARED: OnceLock<Ensemble> = OnceLock::new();
+        SHARED.get_or_init(|| Ensemble::launch(3))
+    }
+
+    /// Starts so many servers and waits until they serve.
+    ///
+    /// # Panics
+    /// With a sentence that says what to install, or with a server's log.
+    pub fn launch(servers: usize) -> Self {
+        require_jars();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let ensemble = Self { folder, ports: free_ports(servers), servers: Mutex::default() };
+        for index in 0..servers {
+            ensemble.configure(index);
+            let server = ensemble.spawn(index);
+            ensemble.servers.lock().unwrap().push(Some(server));
+        }
+        (0..servers).for_each(|index| ensemble.await_ready(index));
+        ensemble
+    }
+
+    /// `host:port,host:port…`
+    pub fn connect_string(&self) -> String {
+        let addresses: Vec<String> = (0..self.ports.len()).map(|index| self.address(index).to_string()).collect();
+        addresses.join(",")
+    }
+
+    /// The connect string with a chroot that nobody else has.
+    pub fn connect_string_with_new_chroot(&self) -> String {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        format!("{}/test/{}", self.connect_string(), NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Where a server serves clients.
+    pub fn address(&self, index: usize) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.ports[index].client).into()
+    }
+
+    /// Kills a server. Its data stay.
+    pub fn kill(&self, index: usize) {
+        self.servers.lock().unwrap()[index] = None;
+    }
+
+    /// Starts a killed server again and waits until it serves.
+    pub fn restart(&self, index: usize) {
+        self.kill(index);
+        let server = self.spawn(index);
+        self.servers.lock().unwrap()[index] = Some(server);
+        self.await_ready(index);
+    }
+
+    /// Stops a server without killing it: its connections stay open and nobody answers.
+    pub fn pause(&self, index: usize) {
+        self.signal(index, "-STOP");
+    }
+
+    /// Lets a paused server go on.
+    pub fn resume(&self, index: usize) {
+        self.signal(index, "-CONT");
+    }
+
+    /// Whether a server leads the ensemble.
+    pub fn leads(&self, index: usize) -> bool {
+        self.ask(index).is_some_and(|answer| answer.contains("Mode: leader"))
+    }
+
+    fn signal(&self, index: usize, signal: &str) {
+        let servers = self.servers.lock().unwrap();
+        let pid = &servers[index].as_ref().expect("the server runs").pid;
+        let status = Command::new("kill").args([signal, pid]).status().expect("kill runs");
+        assert!(status.success(), "kill {signal} {pid}: {status}");
+    }
+
+    fn path(&self, index: usize) -> PathBuf {
+        self.folder.path().join(index.to_string())
+    }
+
+    fn configure(&self, index: usize) {
+        let path = self.path(index);
+        fs::create_dir_all(&path).unwrap();
+        fs::write(path.join("myid"), (index + 1).to_string()).unwrap();
+        let mut config = format!(
+            "tickTime={}\ninitLimit=80\nsyncLimit=40\ndataDir={}\nclientPortAddress=127.0.0.1\nclientPort={}\n\
+             admin.enableServer=false\nmaxClientCnxns=0\n4lw.commands.whitelist=*\nforceSync=no\n",
+            TICK.as_millis(),
+            path.display(),
+            self.ports[index].client
+        );
+        if self.ports.len() > 1 {
+            for (id, ports) in self.ports.iter().enumerate() {
+                config += &format!("server.{}=127.0.0.1:{}:{}\n", id + 1, ports.quorum, ports.election);
+            }
+        }
+        fs::write(path.join("zoo.cfg"), config).unwrap();
+    }
+
+    fn spawn(&self, index: usize) -> Server {
+        let jars: Vec<String> = CLASSPATH.iter().map(|jar| format!("{JARS}/{jar}.jar")).collect();
+        let mut keeper = Command::new("sh")
+            .args(["-c", KEEPER, "keeper", "java", "-Xmx96m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+            .args(["-Dzookeeper.jmx.log4j.disable=true", "-cp", &jars.join(":")])
+            .arg("org.apache.zookeeper.server.quorum.QuorumPeerMain")
+            .arg(self.path(index).join("zoo.cfg"))
+            .env("LOG", self.log(index))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("sh runs");
+        let mut pid = String::new();
+        let stdout = keeper.stdout.take().expect("its output is piped");
+        BufReader::new(stdout).read_line(&mut pid).expect("the shell prints the server's pid");
+        Server { keeper, pid: pid.trim().to_owned() }
+    }
+
+    fn log(&self, index: usize) -> PathBuf {
+        self.path(index).join("log")
+    }
+
+    fn await_ready(&self, index: usize) {
+        let deadline = Instant::now() + READY;
+        while !self.ask(index).is_some_and(|answer| answer.contains("Mode: ")) {
+            assert!(
+                Instant::now() < deadline,
+                "ZooKeeper server {index} doesn't serve after {READY:?}. Its log ends:\n{}",
+                tail(&self.log(index))
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// What a server says of itself (`srvr`).
+    fn ask(&self, index: usize) -> Option<String> {
+        let patience = Duration::from_secs(1);
+        let mut stream = TcpStream::connect_timeout(&self.address(index), patience).ok()?;
+        stream.set_read_timeout(Some(patience)).ok()?;
+        stream.write_all(b"srvr").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        Some(answer)
+    }
+}
+
+fn require_jars() {
+    let missing: Vec<&str> =
+        CLASSPATH.into_iter().filter(|jar| !Path::new(&format!("{JARS}/{jar}.jar")).exists()).collect();
+    let java = Command::new("java").arg("-version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    assert!(
+        missing.is_empty() && java.is_ok_and(|status| status.success()),
+        "real ZooKeeper servers are needed for this test: on Debian, `apt-get install --no-install-recommends zookeeper \
+         libslf4j-java default-jre-headless` (missing jars in {JARS}: {missing:?})"
+    );
+}
+
+fn free_ports(servers: usize) -> Vec<Ports> {
+    // All are held until the last is found, so that none is given twice.
+    let held: Vec<TcpListener> =
+        (0..3 * servers).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port")).collect();
+    let ports: Vec<u16> = held.iter().map(|listener| listener.local_addr().expect("it is bound").port()).collect();
+    ports.chunks(3).map(|three| Ports { client: three[0], quorum: three[1], election: three[2] }).collect()
+}
+
+fn tail(log: &Path) -> String {
+    let mut text = String::new();
+    let _ = File::open(log).and_then(|mut file| file.read_to_string(&mut text));
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(30)..].join("\n")
+}
