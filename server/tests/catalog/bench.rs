@@ -42,7 +42,7 @@ impl Bench {
     pub async fn untouched(&self) -> String {
         match &self._server {
             Some(server) => server.database().await,
-            None => format!("sqlite://{}", self._folder.path().join("other.db").display()),
+            None => format!("sqlite://{}/{}.db", self._folder.path().display(), Uuid::new_v4()),
         }
     }
 
