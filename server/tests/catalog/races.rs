@@ -94,7 +94,7 @@ pub async fn finishing_and_abandoning_at_once_agree_on_one_outcome(bench: Bench)
 }
 
 pub async fn five_processes_may_open_a_new_catalog_at_once(bench: Bench) {
-    for _ in 0..4 {
+    for _ in 0..if bench.is_postgres() { 2 } else { 40 } {
         let url = bench.untouched().await;
         let together = Arc::new(tokio::sync::Barrier::new(5));
         let opens = (0..5).map(|_| {
