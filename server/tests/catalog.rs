@@ -66,6 +66,7 @@ on_every_catalog! {
     listing::pages_go_through_a_thousand_images_in_each_order_while_images_are_added,
     listing::images_are_found_by_any_part_of_their_name_whatever_its_case,
     listing::images_are_found_by_the_state_of_their_latest_job,
+    listing::what_a_later_version_wrote_hides_nothing_else,
     listing::an_image_is_shown_as_its_header_says,
     listing::a_question_that_makes_no_sense_is_answered_with_a_sentence,
     listing::a_gallery_of_a_hundred_thousand_images_is_measured,
@@ -95,4 +96,17 @@ async fn a_catalog_outlives_its_process() {
 async fn a_server_that_is_not_there_is_unavailable() {
     let error = server::catalog::open("postgres://nobody@127.0.0.1:1/none").await.err().unwrap();
     assert!(matches!(error, server::catalog::Error::Unavailable(_)), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_catalog_whose_connections_broke_connects_again() {
+    use sqlx::Connection;
+    let bench = bench::Bench::postgres().await;
+    let pings = || futures::future::join_all((0..8).map(|_| bench.catalog.ping()));
+    assert!(pings().await.iter().all(Result::is_ok));
+    let mut other = sqlx::PgConnection::connect(bench.url()).await.unwrap();
+    let broken = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                  WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    sqlx::query(broken).execute(&mut other).await.unwrap();
+    assert!(pings().await.iter().all(Result::is_ok));
 }

@@ -65,25 +65,25 @@ pub(super) async fn page(db: &Db, query: &ImageQuery) -> Result<Page> {
         limit + 1
     );
     let order = format!("i.{column} {direction}, i.id {direction}");
-    let mut images = images(db, &page, &order, &args).await?;
+    let mut found = found(db, &page, &order, &args).await?;
 
-    let more = images.len() > limit as usize;
-    images.truncate(limit as usize);
-    let next = images.last().filter(|_| more).map(|(last, name_key)| {
+    let more = found.len() > limit as usize;
+    found.truncate(limit as usize);
+    let next = found.last().filter(|_| more).map(|last| {
         let key = match sort {
             Sort::Newest => Key::Newest(last.created),
             Sort::Oldest => Key::Oldest(last.created),
-            Sort::Name => Key::Name(name_key.clone()),
+            Sort::Name => Key::Name(last.name_key.clone()),
         };
         Cursor { key, image: last.id.clone() }.encode()
     });
-    Ok(Page { items: images.into_iter().map(|(image, _)| image).collect(), next })
+    Ok(Page { items: found.into_iter().filter_map(|found| found.image).collect(), next })
 }
 
 /// One image.
 pub(super) async fn image(db: &Db, image: &ImageId) -> Result<Option<Image>> {
     let one = "SELECT * FROM images WHERE id = $1 AND state = 'accepted'";
-    Ok(images(db, one, "i.id", &[image.as_str().into()]).await?.pop().map(|(image, _)| image))
+    Ok(found(db, one, "i.id", &[image.as_str().into()]).await?.pop().and_then(|found| found.image))
 }
 
 /// One job.
@@ -93,24 +93,42 @@ pub(super) async fn job(db: &Db, job: &JobId) -> Result<Option<JobSummary>> {
     db.read(sql, &[job.as_str().into()]).await?.first().map(summary).transpose()
 }
 
-/// The chosen images with all their jobs, latest first, in one statement and so as of one moment;
-/// each with the key of its name.
-async fn images(db: &Db, chosen: &str, order: &str, args: &[Arg]) -> Result<Vec<(Image, String)>> {
+/// An image of a page, and its place in it.
+struct Found {
+    id: ImageId,
+    created: i64,
+    name_key: String,
+    /// Not known where nothing of it can be read: a later version wrote it (a rolling upgrade runs both).
+    image: Option<Image>,
+}
+
+/// The chosen images with all their jobs, latest first, in one statement and so as of one moment.
+async fn found(db: &Db, chosen: &str, order: &str, args: &[Arg]) -> Result<Vec<Found>> {
     let sql = format!(
         "SELECT i.id AS image, i.name, i.name_key, i.info, i.bytes, i.created,
                 j.id AS job, j.recipe, j.state, j.reason, j.created AS job_created, j.finished, j.result_bytes
          FROM ({chosen}) i JOIN jobs j ON j.image = i.id
          ORDER BY {order}, CASE WHEN j.id = i.latest_job THEN 0 ELSE 1 END, j.created DESC, j.id DESC"
     );
-    let mut images: Vec<(Image, String)> = Vec::new();
+    let mut all: Vec<Found> = Vec::new();
     for row in db.read(&sql, args).await? {
-        let job = summary(&row)?;
-        match images.last_mut().filter(|(image, _)| image.id == job.image_id) {
-            Some((image, _)) => image.jobs.push(job),
-            None => images.push((image_of(&row, job)?, row.get("name_key")?)),
+        let id: ImageId = row.parse("image")?;
+        if all.last().is_none_or(|last| last.id != id) {
+            all.push(Found { id, created: row.get("created")?, name_key: row.get("name_key")?, image: None });
+        }
+        let Some(found) = all.last_mut() else { continue };
+        let read = summary(&row).and_then(|job| match &mut found.image {
+            Some(image) => {
+                image.jobs.push(job);
+                Ok(())
+            }
+            none => image_of(&row, job).map(|image| *none = Some(image)),
+        });
+        if let Err(error) = read {
+            tracing::warn!(image = %found.id, %error, "a job isn't shown");
         }
     }
-    Ok(images)
+    Ok(all)
 }
 
 fn image_of(row: &Row, latest: JobSummary) -> Result<Image> {

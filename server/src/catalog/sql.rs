@@ -187,8 +187,14 @@ impl Catalog for SqlCatalog {
     }
 
     async fn backlog(&self) -> Result<Backlog> {
-        let sql = "SELECT count(*) AS queued, min(created) AS oldest, (SELECT count(*) FROM jobs WHERE state = 'running') AS running
-                   FROM jobs WHERE state = 'queued' AND image NOT IN (SELECT id FROM images WHERE state = 'deleting')";
+        // Few images are being deleted, and any number of jobs may wait: what doesn't count is counted apart.
+        // CROSS JOIN is how SQLite is told which table to begin with.
+        let sql = "SELECT (SELECT count(*) FROM jobs WHERE state = 'queued')
+                          - (SELECT count(*) FROM images i CROSS JOIN jobs j
+                             WHERE j.image = i.id AND i.state = 'deleting' AND j.state = 'queued') AS queued,
+                          (SELECT count(*) FROM jobs WHERE state = 'running') AS running,
+                          (SELECT j.created FROM jobs j CROSS JOIN images i
+                           WHERE i.id = j.image AND j.state = 'queued' AND i.state = 'accepted' ORDER BY j.created, j.id LIMIT 1) AS oldest";
         let rows = self.db.read(sql, &[]).await?;
         let row = rows.first().ok_or_else(|| Error::Unavailable("a count gave no row".into()))?;
         Ok(Backlog { queued: row.count("queued")?, running: row.count("running")?, oldest: row.get("oldest")? })

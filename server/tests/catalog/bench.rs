@@ -7,6 +7,7 @@ use shared::equalize::{Color, Recipe};
 use shared::id::{ImageId, JobId, RunId, UploadId};
 use shared::job::{Format, ImageInfo};
 use shared::pixels::{Depth, Layout};
+use sqlx::{Connection, PgConnection, SqliteConnection};
 use uuid::Uuid;
 
 use crate::postgres_server::Postgres;
@@ -42,7 +43,19 @@ impl Bench {
     pub async fn untouched(&self) -> String {
         match &self._server {
             Some(server) => server.database().await,
-            None => format!("sqlite://{}", self._folder.path().join("other.db").display()),
+            None => format!("sqlite://{}/{}.db", self._folder.path().display(), Uuid::new_v4()),
+        }
+    }
+
+    /// Changes the database behind the catalog's back.
+    pub async fn execute(&self, sql: String) {
+        let sql = sqlx::AssertSqlSafe(sql);
+        if self.is_postgres() {
+            let mut database = PgConnection::connect(&self.url).await.unwrap();
+            sqlx::query(sql).execute(&mut database).await.unwrap();
+        } else {
+            let mut database = SqliteConnection::connect(&self.url).await.unwrap();
+            sqlx::query(sql).execute(&mut database).await.unwrap();
         }
     }
 
