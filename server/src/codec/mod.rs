@@ -245,11 +245,11 @@ impl Joiner {
     /// # Errors
     /// [`Error::Refused`] if the part isn't the one that its index told.
     pub fn part(&mut self, bytes: Vec<u8>) -> Result<Vec<u8>> {
-        match self.lengths.next() {
-            Some(length) if length == bytes.len() as u64 => {}
+        match self.lengths.as_slice().first() {
+            Some(length) if *length == bytes.len() as u64 => self.lengths.next(),
             Some(length) => return refuse(format!("Expected a part of {length} bytes, got {}.", bytes.len())),
             None => return refuse("There are more parts than were told."),
-        }
+        };
         match &mut self.file {
             FileJoiner::Jpeg(file) => {
                 file.part(bytes);
@@ -282,4 +282,29 @@ impl Joiner {
 /// As [`RowReader::read`].
 pub fn view(reader: &mut dyn RowReader, info: &ImageInfo, max_side: u32) -> Result<View> {
     contain(|| view::view(reader, info, max_side))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_a_decoder_is_a_refusal_with_its_words() {
+        let failed: Result<()> = contain(|| panic!("index {} out of bounds", 7));
+        assert!(failed.is_err_and(|error| error.to_string().contains("index 7")));
+    }
+
+    #[test]
+    fn heads_and_joiners_go_to_pixel_threads() {
+        fn sendable<T: Send + Sync>() {}
+        sendable::<Head>();
+        sendable::<Joiner>();
+        sendable::<Part>();
+    }
+
+    #[test]
+    fn a_reader_that_panicked_refuses_further_rows() {
+        let mut reader = Reader(None);
+        assert!(reader.read(0..1).is_err());
+    }
 }

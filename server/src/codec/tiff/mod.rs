@@ -3,6 +3,8 @@
 
 mod encode;
 mod field;
+#[cfg(test)]
+mod tests;
 
 use shared::decode::tiff::{Chunks, Order, Structure, structure, tag};
 use shared::job::ImageInfo;

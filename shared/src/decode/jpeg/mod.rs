@@ -78,9 +78,11 @@ fn layout(header: &Header) -> Result<Layout> {
 /// Decodes the whole image. Without SIMD, so that every machine, a browser's included, gets the same samples.
 pub(super) fn decode<R: Read + Seek>(mut source: R, info: &ImageInfo) -> Result<Vec<u8>> {
     let header = header(&mut source)?;
+    // `inspect` counted the file's length among what decoding holds.
+    let length = source.seek(SeekFrom::End(0))?;
     source.rewind()?;
-    let mut bytes = Vec::new();
-    source.read_to_end(&mut bytes)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+    source.take(length).read_to_end(&mut bytes)?;
     let scan = usize::try_from(header.scan_offset).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
     if !segments::has_end(scan) {
         return Err(truncated(Format::Jpeg));
