@@ -10,7 +10,9 @@ mod side;
 #[path = "api/server.rs"]
 mod side;
 
-pub use side::{cluster, image, images, recent_events, set_status};
+#[cfg(feature = "hydrate")]
+pub(crate) use side::problem;
+pub use side::{add_job, cluster, delete, image, images, kill, recent_events, retry, set_status, start};
 
 /// An id from an address that isn't one: no such image.
 pub fn no_such_image() -> Problem {

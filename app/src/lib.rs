@@ -14,8 +14,12 @@ use leptos_router::{ParamSegment, SsrMode, StaticSegment};
 pub mod api;
 pub mod backend;
 mod components;
+mod format;
+pub mod live;
 mod pages;
+pub mod upload;
 
+use components::{DropAnywhere, Header, HealthBanner, UploadTray};
 use pages::{ClusterPage, GalleryPage, ImagePage, NotFoundPage, StatusPage};
 
 /// The HTML document around [`App`]. Pass it to `leptos_routes_with_context` and as the fallback's shell.
@@ -62,11 +66,15 @@ fn is_static_page() -> bool {
 #[component]
 pub fn App() -> impl IntoView {
     provide_meta_context();
+    live::Live::provide();
+    upload::Uploads::provide();
     view! {
         <Title formatter=|title: String| {
             if title.is_empty() { "Evenlight".to_owned() } else { format!("{title} · Evenlight") }
         } />
         <Router>
+            <Header />
+            <HealthBanner />
             <main id="main">
                 <Routes fallback=NotFoundPage>
                     <Route path=StaticSegment("") view=GalleryPage ssr=SsrMode::Async />
@@ -75,6 +83,8 @@ pub fn App() -> impl IntoView {
                     <Route path=StaticSegment("status") view=StatusPage ssr=SsrMode::Async />
                 </Routes>
             </main>
+            <UploadTray />
+            <DropAnywhere />
         </Router>
     }
 }

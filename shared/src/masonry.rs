@@ -1,1 +1,129 @@
-//! Masonry: see the app.
+//! Masonry: tiles of one width and different heights, each put into the column that is the shortest so far.
+//!
+//! Positions are exact for every container width, because they are kept as two parts: a multiple of the column's
+//! width (the pictures above) and a count of tiles (whose captions and gaps have a fixed height). CSS computes
+//! `top: calc(above × column width + tiles × (caption + gap))` without
+//! measuring, so server and browser give the same page and nothing shifts.
+
+/// Where a tile is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tile {
+    /// Its column, from 0.
+    pub column: usize,
+    /// The pictures above it in its column: the sum of their heights, in column widths.
+    pub above: f64,
+    /// How many tiles are above it in its column.
+    pub tiles: usize,
+}
+
+/// All tiles, and the height of each column.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Layout {
+    /// Tiles in the order of the pictures.
+    pub tiles: Vec<Tile>,
+    /// Each column's end: the pictures' heights in column widths, and the number of tiles.
+    pub columns: Vec<(f64, usize)>,
+}
+
+/// Puts pictures into `columns` columns (at least one), the shortest column first, the leftmost of equals.
+///
+/// `heights` are the pictures' heights in column widths (rows ÷ pixels in a row); `extra` is the fixed height of a
+/// tile's caption and gap, in column widths, at a typical column width. It only decides between columns.
+pub fn lay_out(heights: impl IntoIterator<Item = f64>, columns: usize, extra: f64) -> Layout {
+    let mut ends = vec![(0.0, 0usize); columns.max(1)];
+    let length = |&(pictures, tiles): &(f64, usize)| pictures + tiles as f64 * extra;
+    let tiles = heights
+        .into_iter()
+        .map(|height| {
+            let mut column = 0;
+            for other in 1..ends.len() {
+                if length(&ends[other]) < length(&ends[column]) {
+                    column = other;
+                }
+            }
+            let (above, tiles) = ends[column];
+            ends[column] = (above + height, tiles + 1);
+            Tile { column, above, tiles }
+        })
+        .collect();
+    Layout { tiles, columns: ends }
+}
+
+/// A picture's height in column widths as the gallery shows it: long strips are cropped, so that no tile is
+/// lower than a third of its width or higher than two and a half times.
+pub fn shown_height(width: u32, height: u32) -> f64 {
+    (f64::from(height) / f64::from(width.max(1))).clamp(1.0 / 3.0, 2.5)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_first_row_is_filled_from_left_to_right() {
+        let layout = lay_out([1.0, 0.5, 2.0], 3, 0.1);
+        let columns: Vec<usize> = layout.tiles.iter().map(|tile| tile.column).collect();
+        assert_eq!(columns, [0, 1, 2]);
+        assert!(layout.tiles.iter().all(|tile| tile.above == 0.0 && tile.tiles == 0));
+    }
+
+    #[test]
+    fn the_next_picture_goes_below_the_lowest() {
+        let layout = lay_out([1.0, 0.5, 2.0, 0.3], 3, 0.1);
+        assert_eq!(layout.tiles[3], Tile { column: 1, above: 0.5, tiles: 1 });
+        assert_eq!(layout.columns, [(1.0, 1), (0.8, 2), (2.0, 1)]);
+    }
+
+    #[test]
+    fn captions_count_when_columns_are_compared() {
+        // One picture of 0.9 is shorter than two of 0.4, once each carries a caption of 0.2.
+        let layout = lay_out([0.9, 0.4, 0.4, 0.1], 2, 0.2);
+        assert_eq!(layout.tiles[3].column, 0);
+    }
+
+    #[test]
+    fn nothing_needs_no_room() {
+        assert_eq!(lay_out([], 4, 0.1).columns, vec![(0.0, 0); 4]);
+        assert_eq!(lay_out([1.0], 0, 0.1).columns.len(), 1);
+    }
+
+    #[test]
+    fn strips_are_cropped() {
+        assert_eq!(shown_height(100, 50), 0.5);
+        assert_eq!(shown_height(100_000, 1), 1.0 / 3.0);
+        assert_eq!(shown_height(1, 100_000), 2.5);
+        assert_eq!(shown_height(0, 10), 2.5);
+    }
+
+    proptest! {
+        #[test]
+        fn tiles_never_overlap_and_columns_stay_within_one_tile_of_each_other(
+            heights in prop::collection::vec(0.33f64..2.5, 0..200),
+            columns in 1usize..8,
+            extra in 0.0f64..0.5,
+        ) {
+            let layout = lay_out(heights.iter().copied(), columns, extra);
+            let mut ends = vec![(0.0, 0); columns];
+            for (tile, height) in layout.tiles.iter().zip(&heights) {
+                prop_assert_eq!((tile.above, tile.tiles), ends[tile.column]);
+                ends[tile.column] = (tile.above + height, tile.tiles + 1);
+            }
+            prop_assert_eq!(&ends, &layout.columns);
+            let lengths: Vec<f64> = ends.iter().map(|&(pictures, tiles)| pictures + tiles as f64 * extra).collect();
+            let longest = lengths.iter().copied().fold(0.0, f64::max);
+            let shortest = lengths.iter().copied().fold(f64::INFINITY, f64::min);
+            prop_assert!(longest - shortest <= 2.5 + extra + 1e-9);
+        }
+
+        #[test]
+        fn later_pictures_never_move_earlier_ones(
+            heights in prop::collection::vec(0.33f64..2.5, 1..100),
+            columns in 1usize..8,
+        ) {
+            let all = lay_out(heights.iter().copied(), columns, 0.2);
+            let first = lay_out(heights[..heights.len() / 2].iter().copied(), columns, 0.2);
+            prop_assert_eq!(&all.tiles[..first.tiles.len()], &first.tiles[..]);
+        }
+    }
+}

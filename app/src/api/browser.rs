@@ -8,7 +8,7 @@ use shared::cluster::ClusterView;
 use shared::equalize::Recipe;
 use shared::error::Problem;
 use shared::event::Event;
-use shared::gallery::{Accepted, Image, ImageQuery, JobSummary, Page};
+use shared::gallery::{Accepted, Image, ImageQuery, Page};
 use shared::id::{ImageId, PodName};
 use shared::route;
 use wasm_bindgen::{JsCast, JsValue};

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use leptos::prelude::use_context;
 use shared::cluster::ClusterView;
+use shared::equalize::Recipe;
 use shared::error::Problem;
 use shared::event::Event;
-use shared::gallery::{Image, ImageQuery, Page};
-use shared::id::ImageId;
+use shared::gallery::{Accepted, Image, ImageQuery, Page};
+use shared::id::{ImageId, PodName};
 
 use crate::backend::{Backend, ResponseStatus};
 
@@ -43,4 +44,34 @@ pub async fn recent_events() -> Vec<Event> {
         Ok(backend) => backend.recent_events().await,
         Err(_) => Vec::new(),
     }
+}
+
+/// Changes are made by browsers; on the server no handler runs.
+fn only_in_a_browser<T>() -> Result<T, Problem> {
+    Err(Problem::new(501, "Not Implemented", "Only a browser makes changes."))
+}
+
+/// Runs another recipe on an image that is there.
+pub async fn add_job(_id: &ImageId, _recipe: Recipe) -> Result<Accepted, Problem> {
+    only_in_a_browser()
+}
+
+/// Queues the latest, failed job of an image again.
+pub async fn retry(_id: &ImageId) -> Result<(), Problem> {
+    only_in_a_browser()
+}
+
+/// Deletes an image with its results.
+pub async fn delete(_id: &ImageId) -> Result<(), Problem> {
+    only_in_a_browser()
+}
+
+/// Ends a pod as a crash would.
+pub async fn kill(_pod: &PodName) -> Result<(), Problem> {
+    only_in_a_browser()
+}
+
+/// Starts a killed pod again.
+pub async fn start(_pod: &PodName) -> Result<(), Problem> {
+    only_in_a_browser()
 }

@@ -1,1 +1,33 @@
 //! Parts that pages are made of.
+
+mod card;
+mod compare;
+mod filters;
+mod header;
+mod health;
+mod jobs;
+mod masonry;
+mod notice;
+mod pods;
+mod state;
+mod time;
+mod timeline;
+mod upload_panel;
+mod upload_tray;
+mod work;
+
+pub use card::Card;
+pub use compare::Compare;
+pub use filters::Filters;
+pub use header::Header;
+pub use health::{HealthBanner, health_sentence};
+pub use jobs::Jobs;
+pub use masonry::place;
+pub use notice::ProblemNotice;
+pub use pods::{LeaderCard, Pods};
+pub use state::{ProgressBar, StateChip, phase_label};
+pub use time::{Ago, Elapsed};
+pub use timeline::Timeline;
+pub use upload_panel::{RecipeSelect, UploadPanel, color_label};
+pub use upload_tray::{DropAnywhere, UploadTray};
+pub use work::{Locks, Work};

@@ -1,9 +1,157 @@
-//! The gallery page.
+//! The gallery: what came in, and what became of it.
 
+use leptos::either::Either;
 use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::hooks::use_query_map;
+use leptos_router::params::ParamsMap;
+use shared::gallery::{ImageQuery, Page, Sort};
+use shared::route;
 
-/// The gallery page.
+use crate::api;
+use crate::components::{Card, Filters, ProblemNotice, UploadPanel, place};
+use crate::live::Live;
+
+mod list;
+use list::List;
+
+/// The gallery.
 #[component]
 pub fn GalleryPage() -> impl IntoView {
-    view! { <h1>"Gallery"</h1> }
+    let params = use_query_map();
+    let query = Memo::new(move |_| params.with(parse));
+    let first = Resource::new(move || query.get(), api::images);
+    view! {
+        <Title text="Gallery" />
+        <h1 class="visually-hidden">"Gallery"</h1>
+        <UploadPanel />
+        <Filters query />
+        <Transition fallback=|| {
+            view! {
+                <p class="loading" role="status">
+                    "Loading the gallery …"
+                </p>
+            }
+        }>
+            {move || Suspend::new(async move {
+                match first.await {
+                    Ok(page) => Either::Left(view! { <Gallery query=query.get_untracked() page /> }),
+                    Err(problem) => {
+                        api::set_status(problem.status);
+                        Either::Right(
+                            view! { <ProblemNotice problem again=Callback::new(move |()| first.refetch()) /> },
+                        )
+                    }
+                }
+            })}
+        </Transition>
+    }
+}
+
+/// What an address asks for; what can't be understood is passed over.
+fn parse(params: &ParamsMap) -> ImageQuery {
+    let text = |name| params.get(name).filter(|text| !text.trim().is_empty());
+    ImageQuery {
+        limit: None,
+        cursor: text("cursor"),
+        state: text("state").and_then(|state| state.parse().ok()),
+        q: text("q"),
+        sort: text("sort").and_then(|sort| {
+            [Sort::Newest, Sort::Oldest, Sort::Name].into_iter().find(|known| api::sort_name(*known) == sort)
+        }),
+    }
+}
+
+#[component]
+fn Gallery(query: ImageQuery, page: Page) -> impl IntoView {
+    let live = Live::expect();
+    let narrowed = query.state.is_some() || query.q.is_some();
+    let list = List::new(query.clone(), page);
+    list.keep_fresh(live);
+
+    let placed = Memo::new(move |_| {
+        let sizes: Vec<(u32, u32)> = list
+            .items
+            .with(|items| items.iter().map(|item| item.image.with_untracked(|it| (it.width, it.height))).collect());
+        place(&sizes)
+    });
+    let style_of = move |id: shared::id::ImageId| {
+        Signal::derive(move || {
+            let index = list.items.with(|items| items.iter().position(|item| item.id == id));
+            placed.with(|placed| index.and_then(|index| placed.tiles.get(index).cloned()).unwrap_or_default())
+        })
+    };
+    let is_empty = Memo::new(move |_| list.items.with(Vec::is_empty));
+    let more = {
+        let query = query.clone();
+        move || {
+            list.next.get().map(|cursor| {
+                let address = format!(
+                    "{}?{}",
+                    route::GALLERY,
+                    api::query_string(&ImageQuery { cursor: Some(cursor), ..query.clone() })
+                );
+                view! {
+                    <p class="more">
+                        <a
+                            class="button"
+                            href=address
+                            data-testid="more"
+                            on:click=move |event| {
+                                event.prevent_default();
+                                list.load_more();
+                            }
+                        >
+                            {move || if list.loading.get() { "Loading …" } else { "Show more" }}
+                        </a>
+                    </p>
+                }
+            })
+        }
+    };
+    view! {
+        <Show when=move || is_empty.get()>
+            {if narrowed {
+                Either::Left(
+                    view! {
+                        <section class="empty">
+                            <h2>"Nothing matches."</h2>
+                            <p>
+                                <a class="button" href=route::GALLERY>
+                                    "Show all images"
+                                </a>
+                            </p>
+                        </section>
+                    },
+                )
+            } else {
+                Either::Right(
+                    view! {
+                        <section class="empty">
+                            <div class="empty-bars" aria-hidden="true">
+                                <i></i>
+                                <i></i>
+                                <i></i>
+                                <i></i>
+                                <i></i>
+                                <i></i>
+                                <i></i>
+                            </div>
+                            <h2>"No images yet."</h2>
+                            <p>"Drop some here. They are split among the pods, equalized, and put together again."</p>
+                        </section>
+                    },
+                )
+            }}
+        </Show>
+        <div class="gallery">
+            <div class="masonry" style=move || placed.with(|placed| placed.container.clone())>
+                <For each=move || list.items.get() key=|item| item.id.clone() let:item>
+                    <Card image=item.image style=style_of(item.id) />
+                </For>
+            </div>
+        </div>
+        {more}
+        {move || list.problem.get().map(|problem| view! { <p class="bad" role="alert">{problem.to_string()}</p> })}
+    }
 }

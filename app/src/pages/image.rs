@@ -1,9 +1,303 @@
-//! The image page.
+//! An image: before and after, what it is, and its jobs.
 
+use leptos::either::Either;
 use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::NavigateOptions;
+use leptos_router::hooks::{use_navigate, use_params_map};
+use shared::equalize::{Color, Recipe};
+use shared::error::Problem;
+use shared::gallery::Image;
+use shared::id::{ImageId, JobId};
+use shared::job::JobState;
+use shared::route;
 
-/// The image page.
+use crate::api;
+use crate::components::{Ago, Compare, Jobs, ProblemNotice, ProgressBar, RecipeSelect};
+use crate::format;
+use crate::live::Live;
+
+/// An image's page.
 #[component]
 pub fn ImagePage() -> impl IntoView {
-    view! { <h1>"Image"</h1> }
+    let params = use_params_map();
+    let id = Memo::new(move |_| params.with(|params| params.get("id").and_then(|id| id.parse::<ImageId>().ok())));
+    let image = Resource::new(
+        move || id.get(),
+        |id| async move {
+            match id {
+                Some(id) => api::image(id).await,
+                None => Err(api::no_such_image()),
+            }
+        },
+    );
+    view! {
+        <Transition fallback=|| view! { <p class="loading" role="status">"Loading the image …"</p> }>
+            {move || Suspend::new(async move {
+                match image.await {
+                    Ok(image) => Either::Left(view! { <Shown image /> }),
+                    Err(problem) => {
+                        api::set_status(problem.status);
+                        Either::Right(
+                            view! {
+                                <Title text="No image" />
+                                <ProblemNotice problem />
+                            },
+                        )
+                    }
+                }
+            })}
+        </Transition>
+    }
+}
+
+#[component]
+fn Shown(image: Image) -> impl IntoView {
+    let (id, name, width, height) = (image.id.clone(), image.name.clone(), image.width, image.height);
+    let before = route::view(&id);
+    let original = route::original(&id);
+    let image = RwSignal::new(image);
+    let shown = RwSignal::new(None::<JobId>);
+    keep_fresh(image);
+
+    let done = Memo::new(move |_| {
+        let chosen = shown.get();
+        image.with(|image| {
+            let finished = |job: &&shared::gallery::JobSummary| job.state == JobState::Done;
+            let of_choice = image.jobs.iter().filter(finished).find(|job| Some(&job.id) == chosen.as_ref());
+            of_choice.or(image.jobs.iter().find(finished)).map(|job| job.id.clone())
+        })
+    });
+    let after = {
+        let id = id.clone();
+        Signal::derive(move || {
+            done.get().map(|job| format!("{}?job={job}", route::result_view(&id))).unwrap_or_default()
+        })
+    };
+    let compares = Memo::new(move |_| done.with(Option::is_some));
+    let picture = {
+        let (name, before) = (name.clone(), before.clone());
+        move || {
+            if compares.get() {
+                Either::Left(view! { <Compare before=before.clone() after name=name.clone() width height /> })
+            } else {
+                let alt = format!("{name} before equalization");
+                Either::Right(view! {
+                    <figure class="compare" style=format!("--ratio:{}", f64::from(width) / f64::from(height.max(1)))>
+                        <div class="compare-stage">
+                            <img class="compare-before" data-testid="before" src=before.clone() alt=alt width=width height=height />
+                            <Waiting image />
+                        </div>
+                    </figure>
+                })
+            }
+        }
+    };
+    view! {
+        <Title text=name.clone() />
+        <p class="crumbs">
+            <a href=route::GALLERY>"Gallery"</a>
+        </p>
+        <h1 class="image-name">{name}</h1>
+        <div class="image-page">
+            {picture}
+            <aside class="image-side">
+                <section class="panel" aria-labelledby="jobs-title">
+                    <h2 id="jobs-title">"Results"</h2>
+                    <Jobs image shown />
+                    <Again image />
+                </section>
+                <section class="panel" aria-labelledby="about-title">
+                    <h2 id="about-title">"About"</h2>
+                    <About image=image.get_untracked() />
+                    <div class="actions">
+                        <a class="button quiet" href=original download rel="external">
+                            "Download the original"
+                        </a>
+                        <Delete id />
+                    </div>
+                </section>
+            </aside>
+        </div>
+    }
+}
+
+/// What is said over the original while there is no result.
+#[component]
+fn Waiting(image: RwSignal<Image>) -> impl IntoView {
+    let live = Live::expect();
+    let progress = Signal::derive(move || {
+        image.with(|image| live.progress.with(|jobs| jobs.get(&image.job_id).copied()).or(image.progress))
+    });
+    move || {
+        let (state, reason) = image.with(|image| (image.state, image.reason.clone()));
+        match state {
+            JobState::Failed => view! { <p class="compare-note bad">{reason}</p> }.into_any(),
+            _ => view! {
+                <div class="compare-note">
+                    <ProgressBar progress />
+                </div>
+            }
+            .into_any(),
+        }
+    }
+}
+
+#[component]
+fn About(image: Image) -> impl IntoView {
+    let layout = match image.channels {
+        1 => "Gray",
+        2 => "Gray with alpha",
+        3 => "Colour",
+        _ => "Colour with alpha",
+    };
+    let megapixels = f64::from(image.width) * f64::from(image.height) / 1e6;
+    let orientation = match image.orientation {
+        1 => "Upright",
+        3 => "Turned by 180°",
+        6 => "Turned by 90° clockwise",
+        8 => "Turned by 90° counter-clockwise",
+        _ => "Mirrored",
+    };
+    view! {
+        <dl class="facts">
+            <div>
+                <dt>"Size"</dt>
+                <dd>{format!("{} × {} pixels, {megapixels:.1} MP", format::count(image.width.into()), format::count(image.height.into()))}</dd>
+            </div>
+            <div>
+                <dt>"Samples"</dt>
+                <dd>{format!("{layout}, {} bit", image.depth)}</dd>
+            </div>
+            <div>
+                <dt>"File"</dt>
+                <dd>{format!("{}, {}", image.format.name().to_uppercase(), format::bytes(image.bytes))}</dd>
+            </div>
+            <div>
+                <dt>"Orientation"</dt>
+                <dd>{orientation}</dd>
+            </div>
+            <div>
+                <dt>"Uploaded"</dt>
+                <dd>
+                    <Ago at=image.created />
+                </dd>
+            </div>
+        </dl>
+    }
+}
+
+/// Runs another recipe, or the failed one again.
+#[component]
+fn Again(image: RwSignal<Image>) -> impl IntoView {
+    let color = RwSignal::new(Color::default());
+    let problem = RwSignal::new(None::<Problem>);
+    let busy = RwSignal::new(false);
+    let run = move |retry: bool| {
+        let id = image.with_untracked(|image| image.id.clone());
+        busy.set(true);
+        leptos::task::spawn_local(async move {
+            let outcome = if retry {
+                api::retry(&id).await
+            } else {
+                api::add_job(&id, Recipe::Global { color: color.get_untracked() }).await.map(drop)
+            };
+            let _ = busy.try_set(false);
+            let _ = problem.try_set(outcome.err());
+            if let Ok(fresh) = api::image(id).await {
+                let _ = image.try_set(fresh);
+            }
+        });
+    };
+    let failed = Memo::new(move |_| image.with(|image| image.state == JobState::Failed));
+    view! {
+        <div class="again needs-script">
+            <Show when=move || failed.get()>
+                <button type="button" class="button primary" data-testid="retry" disabled=busy on:click=move |_| run(true)>
+                    "Try again"
+                </button>
+            </Show>
+            <label class="field">
+                <span class="field-label">"Another way"</span>
+                <RecipeSelect color />
+            </label>
+            <button type="button" class="button" data-testid="equalize-again" disabled=busy on:click=move |_| run(false)>
+                "Equalize again"
+            </button>
+            {move || problem.get().map(|problem| view! { <p class="bad" role="alert">{problem.to_string()}</p> })}
+        </div>
+    }
+}
+
+/// Deletes the image, once a person has said so twice.
+#[component]
+fn Delete(id: ImageId) -> impl IntoView {
+    let asked = RwSignal::new(false);
+    let problem = RwSignal::new(None::<Problem>);
+    let navigate = use_navigate();
+    let delete = move |_| {
+        let (id, navigate) = (id.clone(), navigate.clone());
+        leptos::task::spawn_local(async move {
+            match api::delete(&id).await {
+                Ok(()) => navigate(route::GALLERY, NavigateOptions::default()),
+                Err(error) => drop(problem.try_set(Some(error))),
+            }
+        });
+    };
+    view! {
+        <Show
+            when=move || asked.get()
+            fallback=move || {
+                view! {
+                    <button
+                        type="button"
+                        class="button quiet danger needs-script"
+                        data-testid="delete"
+                        on:click=move |_| asked.set(true)
+                    >
+                        "Delete"
+                    </button>
+                }
+            }
+        >
+            <span class="confirm" role="group" aria-label="Delete this image">
+                <span>"Delete the image and all its results?"</span>
+                <button type="button" class="button danger" data-testid="delete-confirm" on:click=delete.clone()>
+                    "Delete"
+                </button>
+                <button type="button" class="button quiet" on:click=move |_| asked.set(false)>
+                    "Keep"
+                </button>
+            </span>
+        </Show>
+        {move || problem.get().map(|problem| view! { <p class="bad" role="alert">{problem.to_string()}</p> })}
+    }
+}
+
+/// Asks again when one of its jobs has ended or started, and now and then while one is at work.
+fn keep_fresh(image: RwSignal<Image>) {
+    /// Seconds between looks that nothing announced.
+    const LOOK: i64 = 5;
+    let live = Live::expect();
+    let id = image.with_untracked(|image| image.id.clone());
+    let ended = {
+        let id = id.clone();
+        Memo::new(move |_| live.ended.with(|ended| ended.get(&id).copied()))
+    };
+    let turn = Memo::new(move |_| {
+        let unfinished = image.with(|image| image.jobs.iter().any(|job| !job.state.has_ended()));
+        if unfinished { live.now.get().map(|now| now / 1_000 / LOOK) } else { None }
+    });
+    Effect::new(move |before: Option<()>| {
+        ended.track();
+        turn.track();
+        if before.is_some() {
+            let id = id.clone();
+            leptos::task::spawn_local(async move {
+                if let Ok(fresh) = api::image(id).await {
+                    let _ = image.try_set(fresh);
+                }
+            });
+        }
+    });
 }

@@ -1,0 +1,102 @@
+//! An image in the gallery.
+
+use leptos::prelude::*;
+use shared::gallery::Image;
+use shared::job::JobState;
+use shared::route;
+
+use super::{Ago, ProgressBar, StateChip};
+use crate::format;
+use crate::live::Live;
+
+/// A tile: picture, name, and how its latest job stands.
+#[component]
+pub fn Card(
+    /// The image; it changes while its job runs.
+    image: ArcRwSignal<Image>,
+    /// Where the tile is: see [`super::place`].
+    #[prop(into)]
+    style: Signal<String>,
+) -> impl IntoView {
+    let live = Live::expect();
+    let image = RwSignal::from(image);
+    let shown = image.get_untracked();
+    let (id, name, created) = (shown.id.clone(), shown.name.clone(), shown.created);
+    let size = format!("{} × {}", shown.width, shown.height);
+    let kind = format!("{} · {}", shown.format.name().to_uppercase(), format::bytes(shown.bytes));
+
+    let progress = Signal::derive(move || {
+        image.with(|image| {
+            live.progress
+                .with(|jobs| jobs.get(&image.job_id).copied())
+                .or(image.progress)
+                .filter(|_| !image.state.has_ended())
+        })
+    });
+    let state = Memo::new(move |_| {
+        let state = image.with(|image| image.state);
+        if state == JobState::Queued && progress.with(Option::is_some) { JobState::Running } else { state }
+    });
+    let thumbnail = Memo::new(move |_| {
+        image.with(|image| {
+            let result = image.jobs.iter().find(|job| job.state == JobState::Done);
+            match result {
+                // Another address once there is a result, so that no cache shows the original.
+                Some(job) => format!("{}?job={}", route::thumbnail(&image.id), job.id),
+                None => route::thumbnail(&image.id),
+            }
+        })
+    });
+    let reason =
+        Memo::new(move |_| image.with(|image| image.reason.clone()).filter(|_| state.get() == JobState::Failed));
+
+    view! {
+        <article
+            class="tile"
+            style=style
+            data-testid="gallery-item"
+            data-id=id.to_string()
+            data-state=move || state.get().name()
+        >
+            <a class="tile-link" href=route::image_page(&id)>
+                <span class="tile-picture">
+                    <img src=thumbnail alt="" loading="lazy" decoding="async" width=shown.width height=shown.height />
+                    {move || {
+                        reason
+                            .get()
+                            .map(|reason| {
+                                view! {
+                                    <span class="tile-reason" data-testid="reason">
+                                        {reason}
+                                    </span>
+                                }
+                            })
+                    }}
+                </span>
+                <span class="tile-name" title=name.clone()>
+                    {name.clone()}
+                </span>
+            </a>
+            <div class="tile-line">
+                {move || match state.get() {
+                    JobState::Done => {
+                        view! {
+                            <span class="tile-meta">{size.clone()}" · "{kind.clone()}</span>
+                        }
+                            .into_any()
+                    }
+                    JobState::Running => view! { <ProgressBar progress /> }.into_any(),
+                    JobState::Queued | JobState::Failed => {
+                        view! {
+                            <StateChip state />
+                            <span class="tile-meta">
+                                <Ago at=created />
+                            </span>
+                        }
+                            .into_any()
+                    }
+                }}
+            </div>
+        </article>
+    }
+}

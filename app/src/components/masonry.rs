@@ -1,0 +1,56 @@
+//! The gallery's places, for every number of columns at once: a container query chooses, so nothing is measured.
+
+use std::fmt::Write;
+
+use shared::masonry::{lay_out, shown_height};
+
+/// The numbers of columns that `style/main.css` chooses from.
+const COLUMNS: [usize; 5] = [2, 3, 4, 5, 6];
+
+/// A caption and a gap in column widths, at a typical width: 76 of 260 pixels.
+const EXTRA: f64 = 76.0 / 260.0;
+
+/// Styles for the container and each of its tiles.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Placed {
+    /// `--h2` to `--h6`: the container's height.
+    pub container: String,
+    /// For each tile and each number of columns: `--x3` its column, `--y3` the pictures above it in column
+    /// widths, `--k3` the tiles above it.
+    pub tiles: Vec<String>,
+}
+
+/// Places pictures of these sizes (width, height).
+pub fn place(sizes: &[(u32, u32)]) -> Placed {
+    let heights: Vec<f64> = sizes.iter().map(|&(width, height)| shown_height(width, height)).collect();
+    let mut placed =
+        Placed { container: String::new(), tiles: heights.iter().map(|height| format!("--r:{height:.4}")).collect() };
+    for n in COLUMNS {
+        let layout = lay_out(heights.iter().copied(), n, EXTRA);
+        for (style, tile) in placed.tiles.iter_mut().zip(&layout.tiles) {
+            // Writing to a String never fails.
+            let _ = write!(style, ";--x{n}:{};--y{n}:{:.4};--k{n}:{}", tile.column, tile.above, tile.tiles);
+        }
+        let ends: Vec<String> = layout
+            .columns
+            .iter()
+            .map(|(pictures, tiles)| format!("var(--col)*{pictures:.4} + var(--row)*{tiles}"))
+            .collect();
+        let _ = write!(placed.container, "--h{n}:max({});", ends.join(","));
+    }
+    placed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_tile_has_a_place_for_every_number_of_columns() {
+        let placed = place(&[(400, 300), (300, 400), (100, 100)]);
+        assert_eq!(placed.tiles.len(), 3);
+        assert!(placed.tiles[2].starts_with("--r:1.0000;--x2:0;--y2:0.7500;--k2:1;--x3:2;--y3:0.0000;--k3:0"));
+        assert!(placed.container.starts_with("--h2:max(var(--col)*1.7500 + var(--row)*2,var(--col)*1.3333"));
+        assert!(COLUMNS.iter().all(|n| placed.container.contains(&format!("--h{n}:"))));
+    }
+}

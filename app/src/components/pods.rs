@@ -1,0 +1,211 @@
+//! Who leads and who works.
+
+use leptos::prelude::*;
+use shared::cluster::{ClusterView, Health, PodState, PodView};
+use shared::error::Problem;
+use shared::id::PodName;
+
+use super::{Elapsed, health_sentence};
+use crate::api;
+
+/// The master, its epoch, since when it leads, and how the array is.
+#[component]
+pub fn LeaderCard(
+    /// The array.
+    #[prop(into)]
+    view: Signal<ClusterView>,
+) -> impl IntoView {
+    let seen = Signal::derive(move || view.with(|view| view.at));
+    let health = move || {
+        let (health, pods, least) = view.with(|view| (view.health, view.live(), view.min_pods));
+        health_sentence(health, pods, least)
+    };
+    view! {
+        <section class="panel leader" aria-labelledby="leader-title">
+            <h2 id="leader-title">"Master"</h2>
+            <p class="leader-name" data-testid="leader">
+                {move || view.with(|view| view.leader.as_ref().map_or("none".to_owned(), |leader| leader.pod.to_string()))}
+            </p>
+            {move || {
+                view.with(|view| view.leader.clone())
+                    .map(|leader| {
+                        view! {
+                            <dl class="facts">
+                                <div>
+                                    <dt>"Epoch"</dt>
+                                    <dd>{leader.epoch.map_or("being taken".to_owned(), |epoch| epoch.to_string())}</dd>
+                                </div>
+                                {leader
+                                    .since
+                                    .map(|since| {
+                                        view! {
+                                            <div>
+                                                <dt>"Leads for"</dt>
+                                                <dd>
+                                                    <Elapsed since seen />
+                                                </dd>
+                                            </div>
+                                        }
+                                    })}
+                                <div>
+                                    <dt>"Address"</dt>
+                                    <dd class="mono">{leader.address}</dd>
+                                </div>
+                                <div>
+                                    <dt>"Election node"</dt>
+                                    <dd class="mono">{leader.node}</dd>
+                                </div>
+                            </dl>
+                        }
+                    })
+            }}
+            <p class="health" data-ok=move || (view.with(|view| view.health) == Health::Ok).to_string()>
+                <strong>{move || health().0}</strong>
+                ". "
+                {move || health().1}
+            </p>
+            <p class="muted">
+                "Coordinator: " {move || view.with(|view| view.coordinator.clone())} ". Seen by "
+                {move || view.with(|view| view.seen.pod.to_string())} " at Lamport time "
+                {move || view.with(|view| view.seen.clock)} "."
+            </p>
+        </section>
+    }
+}
+
+/// A card for each pod.
+#[component]
+pub fn Pods(
+    /// The array.
+    #[prop(into)]
+    view: Signal<ClusterView>,
+) -> impl IntoView {
+    let problem = RwSignal::new(None::<Problem>);
+    view! {
+        <section class="panel" aria-labelledby="pods-title">
+            <h2 id="pods-title">
+                "Pods "
+                <span class="muted">
+                    {move || view.with(|view| format!("{} of {} up", view.live(), view.pods.len()))}
+                </span>
+            </h2>
+            {move || problem.get().map(|problem| view! { <p class="bad" role="alert">{problem.to_string()}</p> })}
+            <ul class="pods">
+                <For each=move || view.with(|view| view.pods.clone()) key=|pod| pod.pod.clone() let:pod>
+                    <PodCard pod view problem />
+                </For>
+            </ul>
+        </section>
+    }
+}
+
+#[component]
+fn PodCard(pod: PodView, view: Signal<ClusterView>, problem: RwSignal<Option<Problem>>) -> impl IntoView {
+    let name = pod.pod.clone();
+    let pod = {
+        let name = name.clone();
+        Memo::new(move |_| {
+            view.with(|view| view.pods.iter().find(|other| other.pod == name).cloned()).unwrap_or_else(|| pod.clone())
+        })
+    };
+    let up = Memo::new(move |_| pod.with(|pod| pod.state == PodState::Up));
+    let leads = Memo::new(move |_| pod.with(|pod| pod.leads));
+    let since = Signal::derive(move || pod.with(|pod| pod.started));
+    let seen = Signal::derive(move || view.with(|view| view.at));
+    let state = move || if up.get() { "up" } else { "down" };
+    let (title, label) = (name.to_string(), name.to_string());
+    let role = move || if leads.get() { "master" } else { "worker" };
+    view! {
+        <li
+            class="pod"
+            data-testid="pod"
+            data-pod=title
+            data-state=state
+            data-leads=move || leads.get().to_string()
+        >
+            <div class="pod-head">
+                <span class="pod-dot" aria-hidden="true"></span>
+                <strong class="pod-name">{label}</strong>
+                <span class="chip" data-role=role>
+                    {move || if up.get() { role() } else { "down" }}
+                </span>
+            </div>
+            <dl class="facts small">
+                <div>
+                    <dt>"Holds"</dt>
+                    <dd>{move || pod.with(|pod| tasks(pod.holds))}</dd>
+                </div>
+                <div>
+                    <dt>"Session"</dt>
+                    <dd class="mono" title=move || pod.with(|pod| pod.session.clone())>
+                        {move || pod.with(|pod| pod.session.clone())}
+                    </dd>
+                </div>
+                <div>
+                    <dt>"Lease"</dt>
+                    <dd>{move || pod.with(|pod| format!("{} s", pod.lease_ms as f64 / 1_000.0))}</dd>
+                </div>
+                <div>
+                    <dt>"Up for"</dt>
+                    <dd>
+                        <Show when=move || up.get() fallback=|| "—">
+                            <Elapsed since seen />
+                        </Show>
+                    </dd>
+                </div>
+                <div>
+                    <dt>"Address"</dt>
+                    <dd class="mono">{move || pod.with(|pod| pod.address.clone())}</dd>
+                </div>
+                <div>
+                    <dt>"Version"</dt>
+                    <dd>{move || pod.with(|pod| format!("{}, {}", pod.version, threads(pod.cores)))}</dd>
+                </div>
+            </dl>
+            <Show when=move || pod.with(|pod| pod.faults)>
+                <FaultButton pod=name.clone() up problem />
+            </Show>
+        </li>
+    }
+}
+
+fn tasks(number: usize) -> String {
+    match number {
+        0 => "no task".to_owned(),
+        1 => "1 task".to_owned(),
+        more => format!("{more} tasks"),
+    }
+}
+
+fn threads(number: usize) -> String {
+    if number == 1 { "1 thread".to_owned() } else { format!("{number} threads") }
+}
+
+/// Kills the pod or starts it again.
+#[component]
+fn FaultButton(pod: PodName, up: Memo<bool>, problem: RwSignal<Option<Problem>>) -> impl IntoView {
+    let busy = RwSignal::new(false);
+    let label = pod.to_string();
+    let act = move |_| {
+        let (pod, kill) = (pod.clone(), up.get_untracked());
+        busy.set(true);
+        leptos::task::spawn_local(async move {
+            let outcome = if kill { api::kill(&pod).await } else { api::start(&pod).await };
+            let _ = problem.try_set(outcome.err());
+            let _ = busy.try_set(false);
+        });
+    };
+    view! {
+        <button
+            type="button"
+            class="button quiet pod-fault needs-script"
+            class:danger=move || up.get()
+            data-testid=move || if up.get() { "kill-pod" } else { "start-pod" }
+            aria-label=move || format!("{} {label}", if up.get() { "Kill" } else { "Start" })
+            disabled=busy
+            on:click=act
+        >
+            {move || if up.get() { "Kill" } else { "Start" }}
+        </button>
+    }
+}

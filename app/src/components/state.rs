@@ -1,0 +1,53 @@
+//! How a job stands: a chip and a bar.
+
+use leptos::prelude::*;
+use shared::cluster::JobProgress;
+use shared::job::{JobState, Phase};
+
+/// What a phase does, as a person says it.
+pub const fn phase_label(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Split => "Splitting",
+        Phase::Histograms => "Counting",
+        Phase::Equalize => "Equalizing",
+        Phase::Stitch => "Stitching",
+        Phase::Whole => "Equalizing",
+    }
+}
+
+/// A job's state as a word with a colour.
+#[component]
+pub fn StateChip(
+    /// The state.
+    #[prop(into)]
+    state: Signal<JobState>,
+) -> impl IntoView {
+    view! {
+        <span class="chip" data-state=move || state.get().name()>
+            {move || state.get().name()}
+        </span>
+    }
+}
+
+/// Tasks done of all, with the phase's name.
+#[component]
+pub fn ProgressBar(
+    /// How far the job is.
+    #[prop(into)]
+    progress: Signal<Option<JobProgress>>,
+) -> impl IntoView {
+    let label = move || match progress.get() {
+        Some(JobProgress { phase, done, total }) => format!("{} {done} of {total}", phase_label(phase)),
+        None => "Waiting".to_owned(),
+    };
+    view! {
+        <span class="progress">
+            <progress
+                max=move || progress.get().map_or(1, |progress| progress.total.max(1)).to_string()
+                value=move || progress.get().map_or(0, |progress| progress.done).to_string()
+                aria-label="Progress of the job"
+            ></progress>
+            <span class="progress-label">{label}</span>
+        </span>
+    }
+}

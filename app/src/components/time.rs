@@ -1,0 +1,43 @@
+//! Times that stay right while the page is open.
+
+use leptos::prelude::*;
+
+use crate::format;
+use crate::live::Live;
+
+/// A moment: the date in UTC at first, once hydrated how long ago it was, with the local date as its title.
+#[component]
+pub fn Ago(
+    /// The moment, in ms since 1970.
+    at: i64,
+) -> impl IntoView {
+    let live = Live::expect();
+    let text = Memo::new(move |_| match live.now.get() {
+        Some(now) => format::ago(now - at),
+        None => format::date(at, None),
+    });
+    view! {
+        <time datetime=format::rfc3339(at) title=move || format::date(at, live.zone.get())>
+            {text}
+        </time>
+    }
+}
+
+/// How long something lasts: since a moment, and still.
+#[component]
+pub fn Elapsed(
+    /// The moment, in ms since 1970.
+    #[prop(into)]
+    since: Signal<i64>,
+    /// The server's clock when it wrote the page, in ms since 1970.
+    #[prop(into)]
+    seen: Signal<i64>,
+) -> impl IntoView {
+    let live = Live::expect();
+    let text = Memo::new(move |_| format::span(live.now.get().unwrap_or_else(|| seen.get()) - since.get()));
+    view! {
+        <time datetime=move || format::rfc3339(since.get()) title=move || format::date(since.get(), live.zone.get())>
+            {text}
+        </time>
+    }
+}
