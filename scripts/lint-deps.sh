@@ -5,7 +5,12 @@ set -euo pipefail
 
 VERSION=0.20.2
 
-install_cargo_deny() { cargo deny --locked check --hide-inclusion-graph licenses bans sources; }
+install_cargo_deny() {
+    CARGO_TARGET_DIR="$CACHE/tools-build" cargo install cargo-deny --version "$VERSION" --locked --root "$TOOLS" </dev/null
+    rm -rf "$CACHE/tools-build"
+}
+
+licences_bans_sources() { cargo deny --locked check --hide-inclusion-graph licenses bans sources; }
 
 advisories() {
     if cargo deny --locked fetch db >"$CACHE/advisories.log" 2>&1; then
@@ -20,5 +25,5 @@ if ! [ -x "$TOOLS/bin/cargo-deny" ] && ! has cargo-deny; then
     step "install cargo-deny $VERSION (once, some minutes)" install_cargo_deny
 fi
 PATH="$TOOLS/bin:$PATH"
-step "licences, bans and sources" deny
+step "licences, bans and sources" licences_bans_sources
 step "advisories" advisories

@@ -124,9 +124,10 @@ export async function kill(request: APIRequestContext, pod: string): Promise<voi
   expect(answer.ok(), await answer.text()).toBe(true);
 }
 
+/** Starts a pod. That it is alive already (409) is as good: the cluster's view may lag behind. */
 export async function start(request: APIRequestContext, pod: string): Promise<void> {
   const answer = await request.post(`/api/pods/${pod}/start`);
-  expect(answer.ok(), await answer.text()).toBe(true);
+  expect(answer.ok() || answer.status() === 409, await answer.text()).toBe(true);
 }
 
 /** Starts what is down and waits for five pods, a leader and no work: the next test begins on a quiet array. */

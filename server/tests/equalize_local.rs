@@ -71,7 +71,31 @@ fn as_rows(image: DynamicImage) -> Rows {
 
 /// The pixels of a file, by a decoder that isn't ours.
 fn decode(file: &[u8]) -> Rows {
-    as_rows(image::load_from_memory(file).unwrap())
+    match image::guess_format(file).unwrap() {
+        ImageFormat::Tiff => decode_tiff(file),
+        _ => as_rows(image::load_from_memory(file).unwrap()),
+    }
+}
+
+/// `image` doesn't know TIFFs of gray with alpha, which is all that we write with two samples.
+fn decode_tiff(file: &[u8]) -> Rows {
+    use tiff::ColorType;
+    use tiff::decoder::{Decoder, DecodingResult};
+
+    let mut decoder = Decoder::new(Cursor::new(file)).unwrap();
+    let layout = match decoder.colortype().unwrap() {
+        ColorType::Gray(_) => Layout::Gray,
+        ColorType::Multiband { num_samples: 2, .. } => Layout::GrayAlpha,
+        ColorType::RGB(_) => Layout::Rgb,
+        ColorType::RGBA(_) => Layout::Rgba,
+        other => panic!("unexpected layout {other:?}"),
+    };
+    let samples = match decoder.read_image().unwrap() {
+        DecodingResult::U8(samples) => Samples::U8(samples),
+        DecodingResult::U16(samples) => Samples::U16(samples),
+        other => panic!("unexpected samples {other:?}"),
+    };
+    Rows { width: decoder.dimensions().unwrap().0, layout, samples }
 }
 
 /// What the result's pixels must be: the kernels on the whole image at once.
@@ -87,9 +111,35 @@ fn encode(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     file.into_inner()
 }
 
-/// A smooth image with noise; several parts high.
+/// As [`encode`], which doesn't say in a TIFF that the fourth sample is alpha.
+fn encode_tiff_with_alpha(image: &DynamicImage) -> Vec<u8> {
+    use tiff::encoder::{TiffEncoder, colortype};
+    use tiff::tags::Tag;
+
+    const UNASSOCIATED_ALPHA: u16 = 2;
+    let mut file = Cursor::new(Vec::new());
+    let mut encoder = TiffEncoder::new(&mut file).unwrap();
+    let (width, height) = (image.width(), image.height());
+    match image {
+        DynamicImage::ImageRgba8(pixels) => {
+            let mut image = encoder.new_image::<colortype::RGBA8>(width, height).unwrap();
+            image.encoder().write_tag(Tag::ExtraSamples, UNASSOCIATED_ALPHA).unwrap();
+            image.write_data(pixels).unwrap();
+        }
+        DynamicImage::ImageRgba16(pixels) => {
+            let mut image = encoder.new_image::<colortype::RGBA16>(width, height).unwrap();
+            image.encoder().write_tag(Tag::ExtraSamples, UNASSOCIATED_ALPHA).unwrap();
+            image.write_data(pixels).unwrap();
+        }
+        other => panic!("unexpected layout {:?}", other.color()),
+    }
+    file.into_inner()
+}
+
+/// A smooth image with noise, of about 1.25 MiB: two parts.
 fn generated(layout: Layout, sixteen: bool) -> DynamicImage {
-    let (width, height, channels) = (701u32, 1_303u32, layout.channels() as u32);
+    let (width, channels) = (701u32, layout.channels() as u32);
+    let height = (5 << 18) / (width * channels * (1 + u32::from(sixteen)));
     let mut noise = 0x2545_f491u32;
     let samples: Vec<u16> = (0..width * height * channels)
         .map(|i| {
@@ -174,17 +224,17 @@ fn generated_images_of_every_layout_and_depth_have_the_pixels_of_the_kernels() {
                 // The test's TIFF encoder doesn't write gray with alpha.
                 if layout == Layout::GrayAlpha { &[ImageFormat::Png] } else { &[ImageFormat::Png, ImageFormat::Tiff] };
             for format in formats {
-                let file = encode(&image, *format);
-                for recipe in recipes() {
+                let file = if (layout, *format) == (Layout::Rgba, ImageFormat::Tiff) {
+                    encode_tiff_with_alpha(&image)
+                } else {
+                    encode(&image, *format)
+                };
+                // All recipes do the same to gray.
+                for recipe in recipes().take(if layout.colors() == 1 { 1 } else { 4 }) {
                     let (result, _) = equalize(&file, &recipe).unwrap();
                     assert_eq!(image::guess_format(&result).unwrap(), *format);
-                    // The decoder of this test may not know every layout that we write.
-                    if let Ok(result) = image::load_from_memory(&result) {
-                        let expected = at_once(&recipe, as_rows(image.clone()));
-                        assert!(as_rows(result) == expected, "{layout:?} {sixteen} {format:?} {recipe:?}");
-                    } else {
-                        assert_eq!((layout, *format), (Layout::Rgba, ImageFormat::Tiff), "can't be decoded");
-                    }
+                    let expected = at_once(&recipe, as_rows(image.clone()));
+                    assert!(decode(&result) == expected, "{layout:?} {sixteen} {format:?} {recipe:?}");
                 }
             }
         }
@@ -216,9 +266,9 @@ fn progress_goes_up_to_its_total() {
     let mut calls = Vec::new();
     let mut progress = |done, total| calls.push((done, total));
     equalize_file(source(&file), &Recipe::default(), &mut io::sink(), &Limits::default(), &mut progress).unwrap();
-    assert!(calls.len() > 4);
+    assert_eq!(calls.len(), 4);
     assert!(calls.windows(2).all(|two| two[0].0 < two[1].0));
-    assert_eq!(calls.last(), Some(&(2 * 1_303, 2 * 1_303)));
+    assert!(calls.last().is_some_and(|(done, total)| done == total));
 }
 
 #[test]

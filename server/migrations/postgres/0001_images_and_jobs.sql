@@ -52,10 +52,10 @@ CREATE TABLE jobs (
     CHECK (state NOT IN ('done', 'failed') OR finished IS NOT NULL)
 );
 
--- The gallery, in each order, whole and by the latest job's state.
-CREATE INDEX images_created ON images (created, id) WHERE state = 'accepted';
+-- The gallery, in each order, whole and by the latest job's state. With the names, so that a search reads an index alone.
+CREATE INDEX images_created ON images (created, id, name_key) WHERE state = 'accepted';
 CREATE INDEX images_name ON images (name_key, id) WHERE state = 'accepted';
-CREATE INDEX images_state_created ON images (latest_state, created, id) WHERE state = 'accepted';
+CREATE INDEX images_state_created ON images (latest_state, created, id, name_key) WHERE state = 'accepted';
 CREATE INDEX images_state_name ON images (latest_state, name_key, id) WHERE state = 'accepted';
 -- What the master polls.
 CREATE INDEX images_receiving ON images (touched) WHERE state = 'receiving';

@@ -59,7 +59,11 @@ pub(super) async fn page(db: &Db, query: &ImageQuery) -> Result<Page> {
     }
     let order = format!("{column} {direction}, id {direction}");
     // One more than asked for says whether there is a next page.
-    let page = format!("SELECT * FROM images WHERE {wanted} ORDER BY {order} LIMIT {}", limit + 1);
+    // The ids are found in an index alone, which holds the names too; only then are rows fetched.
+    let page = format!(
+        "SELECT * FROM images WHERE id IN (SELECT id FROM images WHERE {wanted} ORDER BY {order} LIMIT {})",
+        limit + 1
+    );
     let order = format!("i.{column} {direction}, i.id {direction}");
     let mut images = images(db, &page, &order, &args).await?;
 
@@ -125,7 +129,7 @@ fn image_of(row: &Row, latest: JobSummary) -> Result<Image> {
         depth: info.depth.bits(),
         format: info.format,
         bytes: row.count("bytes")?,
-        recipe: latest.recipe.clone(),
+        recipe: latest.recipe,
         created: row.get("created")?,
         finished: latest.finished,
         jobs: vec![latest],

@@ -245,6 +245,7 @@ impl Output {
             }
         };
         let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        ensure!(folder.is_dir(), "{}: there is no such folder for the result", folder.display());
         let mut builder = tempfile::Builder::new();
         builder.prefix(".evenlight-");
         #[cfg(unix)]

@@ -12,6 +12,7 @@ use crate::codec::Limits;
 
 /// Serve pages and API, and work: one process of the array.
 #[derive(Debug, Clone, Args)]
+#[command(args_override_self = true)]
 pub struct ServeArgs {
     /// Where to listen for browsers and programs
     #[arg(long, env = "EVENLIGHT_LISTEN", default_value = "127.0.0.1:3000", value_name = "ADDR:PORT")]

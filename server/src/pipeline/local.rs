@@ -29,7 +29,7 @@ pub enum Error {
     Codec(#[from] codec::Error),
     /// The result, or what waits for it, can't be written.
     #[error("writing failed: {0}")]
-    Write(#[source] io::Error),
+    Write(io::Error),
 }
 
 impl From<io::Error> for Error {

@@ -16,6 +16,8 @@ pub struct Writer {
     key: String,
     path: Path,
     written: u64,
+    /// A write began and didn't end: it failed, or its future was dropped.
+    torn: bool,
     state: State,
 }
 
@@ -30,46 +32,50 @@ enum State {
 
 impl Writer {
     pub(super) fn new(store: Store, key: String, path: Path) -> Self {
-        Self { store, key, path, written: 0, state: State::Small(PutPayloadMut::new()) }
+        Self { store, key, path, written: 0, torn: false, state: State::Small(PutPayloadMut::new()) }
     }
 
     /// Appends bytes; waits while too many are on their way.
     ///
-    /// # Errors
-    /// After one, the object can't be finished any more.
+    /// # Errors and cancellation
+    /// After an error, or if the future is dropped before its end, the object can't be finished any more.
     pub async fn write(&mut self, bytes: Bytes) -> Result<()> {
+        let (before, length) = (std::mem::replace(&mut self.torn, true), bytes.len());
+        if before {
+            return Err(self.cannot_go_on());
+        }
+        self.append(bytes).await.map_err(|error| failed("writing", &self.key, error))?;
+        self.written += length as u64;
+        self.torn = false;
+        Ok(())
+    }
+
+    async fn append(&mut self, mut bytes: Bytes) -> object_store::Result<()> {
         let pace = self.store.kind.pace();
-        let length = bytes.len();
         if let State::Small(buffer) = &mut self.state {
-            if buffer.content_length() + length <= pace.write {
+            if buffer.content_length() + bytes.len() <= pace.write {
                 buffer.push(bytes);
-                self.written += length as u64;
                 return Ok(());
             }
-            let upload = self.store.objects.put_multipart(&self.path).await;
-            let upload = upload.map_err(|error| failed("writing", &self.key, error))?;
-            let buffered = std::mem::take(buffer).freeze();
+            let upload = self.store.objects.put_multipart(&self.path).await?;
             let mut pieces = WriteMultipart::new_with_chunk_size(upload, pace.write);
-            buffered.into_iter().for_each(|bytes| pieces.put(bytes));
+            std::mem::take(buffer).freeze().into_iter().for_each(|bytes| pieces.put(bytes));
             self.state = State::Large(pieces);
         }
-        let State::Large(pieces) = &mut self.state else {
-            return Err(self.ended());
-        };
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            if let Err(error) = pieces.wait_for_capacity(pace.at_once).await {
-                self.abandon();
-                return Err(failed("writing", &self.key, error));
+        if let State::Large(pieces) = &mut self.state {
+            while !bytes.is_empty() {
+                pieces.wait_for_capacity(pace.at_once).await?;
+                pieces.put(bytes.split_to(bytes.len().min(pace.write)));
             }
-            pieces.put(rest.split_to(rest.len().min(pace.write)));
         }
-        self.written += length as u64;
         Ok(())
     }
 
     /// Makes the object appear, durably, and gives its length in bytes.
     pub async fn finish(mut self) -> Result<u64> {
+        if self.torn {
+            return Err(self.cannot_go_on());
+        }
         match std::mem::replace(&mut self.state, State::Ended) {
             State::Small(buffer) => {
                 let bytes = Bytes::from(buffer.freeze());
@@ -84,7 +90,7 @@ impl Writer {
                     }
                 }
             }
-            State::Ended => return Err(self.ended()),
+            State::Ended => return Err(self.cannot_go_on()),
         }
         Ok(self.written)
     }
@@ -97,7 +103,7 @@ impl Writer {
         }
     }
 
-    fn ended(&self) -> Error {
+    fn cannot_go_on(&self) -> Error {
         Error::Unavailable { doing: format!("writing {}", self.key), cause: "an earlier write failed".into() }
     }
 

@@ -161,7 +161,10 @@ pub fn structure<R: Read + Seek>(source: &mut R) -> Result<Structure> {
                     return Err(truncated(Format::Png));
                 }
             }
-            b"IEND" => break,
+            b"IEND" => {
+                data(&mut source, length.min(64), kind)?;
+                break;
+            }
             b"IHDR" => return Err(damaged(Format::Png, "it has two headers")),
             _ => {
                 kept += u64::from(length);

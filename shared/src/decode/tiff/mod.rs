@@ -4,6 +4,7 @@ mod directory;
 mod reader;
 mod structure;
 pub mod tag;
+mod unpack;
 
 use std::io::{Read, Seek};
 

@@ -1,41 +1,20 @@
 //! Rows of a TIFF file, by region.
 
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 
-use tiff::decoder::{Decoder, DecodingResult, Limits as DecoderLimits};
-use tiff::{TiffError, TiffFormatError};
-
-use super::super::{Error, Result, blame, damaged, refuse, truncated};
-use super::directory::Order;
+use super::super::{Result, blame, refuse, truncated};
 use super::structure::{Chunks, Structure, structure};
-use super::tag;
+use super::{tag, unpack};
 use crate::job::{Format, ImageInfo};
 use crate::pixels::{Depth, Samples};
 
 /// Reads rows of strips or tiles in any order. The tables of where they are were read once.
-pub(in super::super) struct Reader<R: Read + Seek> {
+pub(in super::super) struct Reader<R> {
+    source: R,
     structure: Structure,
-    row: u64,
-    pieces: Pieces<R>,
-}
-
-enum Pieces<R: Read + Seek> {
-    /// Rows that lie one after the other: only those asked for are read.
-    Plain { source: R, offsets: Vec<u64> },
-    /// Strips or tiles that are decoded whole.
-    Coded(Box<Decoder<BufReader<R>>>),
-}
-
-fn explain(error: TiffError) -> Error {
-    match error {
-        TiffError::IoError(error) => blame(Format::Tiff, error),
-        TiffError::LimitsExceeded | TiffError::IntSizeError => damaged(Format::Tiff, "a strip or tile is too large"),
-        TiffError::FormatError(TiffFormatError::InconsistentSizesEncountered) => truncated(Format::Tiff),
-        TiffError::FormatError(error) => damaged(Format::Tiff, error),
-        TiffError::UnsupportedError(error) => Error::Refused(format!("This TIFF can't be read yet: {error}")),
-        TiffError::UsageError(error) => damaged(Format::Tiff, error),
-    }
+    /// Offset and length of each strip or tile.
+    pieces: Vec<(u64, u64)>,
 }
 
 impl<R: Read + Seek> Reader<R> {
@@ -44,118 +23,102 @@ impl<R: Read + Seek> Reader<R> {
         if structure.info() != *info {
             return refuse("The TIFF file has changed since its header was read.");
         }
-        let row = info.row_bytes();
-        let pieces = if structure.any_row() {
-            Pieces::Plain { offsets: plain(&mut source, &structure, row)?, source }
-        } else {
-            source.seek(SeekFrom::Start(0))?;
-            // `inspect` held the pieces to the limits.
-            let decoder = Decoder::new(BufReader::with_capacity(32 << 10, source)).map_err(explain)?;
-            Pieces::Coded(Box::new(decoder.with_limits(DecoderLimits::unlimited())))
+        let (offsets, lengths) = match structure.chunks {
+            Chunks::Strips(_) => (tag::STRIP_OFFSETS, tag::STRIP_BYTE_COUNTS),
+            Chunks::Tiles { .. } => (tag::TILE_OFFSETS, tag::TILE_BYTE_COUNTS),
         };
-        Ok(Self { structure, row, pieces })
+        let mut table = |tag| match structure.directory.find(tag) {
+            Some(entry) => structure.tiff.numbers(&mut source, entry),
+            None => Err(truncated(Format::Tiff)),
+        };
+        let pieces: Vec<(u64, u64)> = table(offsets)?.into_iter().zip(table(lengths)?).collect();
+        let outside = |(at, length): &(u64, u64)| at.checked_add(*length).is_none_or(|end| end > structure.tiff.length);
+        if pieces.iter().any(outside) {
+            return Err(truncated(Format::Tiff));
+        }
+        Ok(Self { source, structure, pieces })
     }
 
     pub(in super::super) fn read(&mut self, rows: Range<u32>) -> Result<Samples> {
-        match &mut self.pieces {
-            Pieces::Plain { source, offsets } => {
-                let strip = self.structure.chunks.rows();
-                let mut bytes = vec![0; rows.len() * self.row as usize];
-                let (mut rest, mut next) = (bytes.as_mut_slice(), rows.start);
-                while next < rows.end {
-                    let (index, within) = ((next / strip) as usize, next % strip);
-                    let count = (strip - within).min(rows.end - next);
-                    let (now, later) = rest.split_at_mut(count as usize * self.row as usize);
-                    source.seek(SeekFrom::Start(offsets[index] + u64::from(within) * self.row))?;
-                    source.read_exact(now).map_err(|error| blame(Format::Tiff, error))?;
-                    (rest, next) = (later, next + count);
-                }
-                Ok(native(self.structure.depth, self.structure.tiff.order, bytes))
+        match self.structure.depth {
+            Depth::Eight => Ok(Samples::U8(self.samples(rows)?)),
+            Depth::Sixteen => Ok(Samples::U16(self.samples(rows)?)),
+        }
+    }
+
+    fn samples<S: unpack::Sample>(&mut self, rows: Range<u32>) -> Result<Vec<S>> {
+        let line = self.structure.width as usize * self.structure.layout.channels();
+        let mut samples = vec![S::default(); rows.len() * line];
+        if self.structure.any_row() {
+            self.plain(rows, line, &mut samples)?;
+        } else {
+            self.coded(rows, line, &mut samples)?;
+        }
+        Ok(samples)
+    }
+
+    /// Rows that lie one after the other: only those asked for are read.
+    fn plain<S: unpack::Sample>(&mut self, rows: Range<u32>, line: usize, samples: &mut [S]) -> Result<()> {
+        let strip = self.structure.chunks.rows();
+        let (mut rest, mut next) = (samples, rows.start);
+        while next < rows.end {
+            let (index, within) = ((next / strip) as usize, next % strip);
+            let count = (strip - within).min(rows.end - next);
+            let (start, length) = self.pieces[index];
+            let skip = u64::from(within) * (line * S::BYTES) as u64;
+            let mut bytes = vec![0; count as usize * line * S::BYTES];
+            if skip + bytes.len() as u64 > length {
+                return Err(truncated(Format::Tiff));
             }
-            Pieces::Coded(decoder) => {
-                let count = rows.len() * self.structure.width as usize * self.structure.layout.channels();
-                match self.structure.depth {
-                    Depth::Eight => {
-                        let mut samples = vec![0; count];
-                        fill(decoder, &self.structure, &rows, &mut samples, |piece| match piece {
-                            DecodingResult::U8(samples) => Some(samples),
-                            _ => None,
-                        })?;
-                        Ok(Samples::U8(samples))
+            self.source.seek(SeekFrom::Start(start + skip))?;
+            self.source.read_exact(&mut bytes).map_err(|error| blame(Format::Tiff, error))?;
+            let (now, later) = rest.split_at_mut(count as usize * line);
+            unpack::samples(self.structure.tiff.order, &bytes, now);
+            (rest, next) = (later, next + count);
+        }
+        Ok(())
+    }
+
+    /// Decodes the strips or tiles that hold the rows, each once, and copies what belongs to the rows.
+    fn coded<S: unpack::Sample>(&mut self, rows: Range<u32>, line: usize, samples: &mut [S]) -> Result<()> {
+        let Structure { width, height, chunks, layout, compression, predictor, tiff, .. } = self.structure;
+        let channels = layout.channels();
+        let across = chunks.across(width);
+        // A tile's rows are padded to its width; a strip's are the image's.
+        let piece_width = match chunks {
+            Chunks::Strips(_) => width,
+            Chunks::Tiles { width, .. } => width,
+        };
+        let piece_line = piece_width as usize * channels;
+        let (mut packed, mut raw) = (Vec::new(), Vec::new());
+        let mut decoded = vec![S::default(); piece_line];
+        for down in rows.start / chunks.rows()..rows.end.div_ceil(chunks.rows()) {
+            let top = down * chunks.rows();
+            let bottom = top.saturating_add(chunks.rows()).min(height);
+            // Below the last row of those asked for, nothing is needed.
+            let needed = (rows.end.min(bottom) - top) as usize * piece_line * S::BYTES;
+            for column in 0..across {
+                let (start, length) = self.pieces[(down * across + column) as usize];
+                self.source.seek(SeekFrom::Start(start))?;
+                packed.clear();
+                // No compression makes data twice as long, so a longer length is not to be believed.
+                let most = 2 * needed as u64 + 4_096;
+                self.source.by_ref().take(length.min(most)).read_to_end(&mut packed)?;
+                raw.resize(needed, 0);
+                unpack::unpack(compression, &packed, &mut raw)?;
+                let left = column * piece_width;
+                let inside = piece_width.min(width - left) as usize * channels;
+                for row in rows.start.max(top)..rows.end.min(bottom) {
+                    let from = (row - top) as usize * piece_line * S::BYTES;
+                    unpack::samples(tiff.order, &raw[from..from + piece_line * S::BYTES], &mut decoded);
+                    if predictor {
+                        unpack::sum_up(&mut decoded, channels);
                     }
-                    Depth::Sixteen => {
-                        let mut samples = vec![0; count];
-                        fill(decoder, &self.structure, &rows, &mut samples, |piece| match piece {
-                            DecodingResult::U16(samples) => Some(samples),
-                            _ => None,
-                        })?;
-                        Ok(Samples::U16(samples))
-                    }
+                    let to = (row - rows.start) as usize * line + left as usize * channels;
+                    samples[to..to + inside].copy_from_slice(&decoded[..inside]);
                 }
             }
         }
-    }
-}
-
-/// Where uncompressed strips are; each is as long as its rows, and within the file.
-fn plain<R: Read + Seek>(source: &mut R, structure: &Structure, row: u64) -> Result<Vec<u64>> {
-    let mut table = |tag| match structure.directory.find(tag) {
-        Some(entry) => structure.tiff.numbers(source, entry),
-        None => Err(truncated(Format::Tiff)),
-    };
-    let (offsets, counts) = (table(tag::STRIP_OFFSETS)?, table(tag::STRIP_BYTE_COUNTS)?);
-    let strip = structure.chunks.rows();
-    for (i, (offset, count)) in offsets.iter().zip(counts).enumerate() {
-        let first = i as u64 * u64::from(strip);
-        let length = row * u64::from(strip).min(u64::from(structure.height) - first);
-        if count < length || offset.checked_add(length).is_none_or(|end| end > structure.tiff.length) {
-            return Err(truncated(Format::Tiff));
-        }
-    }
-    Ok(offsets)
-}
-
-/// Decodes the strips or tiles that hold the rows, each once, and copies what belongs to the rows.
-fn fill<R: Read + Seek, S: Copy>(
-    decoder: &mut Decoder<R>,
-    structure: &Structure,
-    rows: &Range<u32>,
-    samples: &mut [S],
-    of: fn(DecodingResult) -> Option<Vec<S>>,
-) -> Result<()> {
-    let channels = structure.layout.channels();
-    let line = structure.width as usize * channels;
-    let across = structure.chunks.across(structure.width);
-    let piece_rows = structure.chunks.rows();
-    for down in rows.start / piece_rows..rows.end.div_ceil(piece_rows) {
-        for column in 0..across {
-            let index = down * across + column;
-            let piece = of(decoder.read_chunk(index).map_err(explain)?)
-                .ok_or_else(|| damaged(Format::Tiff, "a strip or tile has other samples than its header says"))?;
-            let (left, width) = match structure.chunks {
-                Chunks::Strips(_) => (0, structure.width),
-                Chunks::Tiles { width, .. } => (column * width, width.min(structure.width - column * width)),
-            };
-            let (left, width) = (left as usize * channels, width as usize * channels);
-            let top = down * piece_rows;
-            let bottom = (top + piece_rows).min(structure.height);
-            for row in rows.start.max(top)..rows.end.min(bottom) {
-                let from = (row - top) as usize * width;
-                let to = (row - rows.start) as usize * line + left;
-                let source = piece.get(from..from + width).ok_or_else(|| truncated(Format::Tiff))?;
-                samples[to..to + width].copy_from_slice(source);
-            }
-        }
-    }
-    Ok(())
-}
-
-fn native(depth: Depth, order: Order, bytes: Vec<u8>) -> Samples {
-    match (depth, order) {
-        (Depth::Eight, _) => Samples::U8(bytes),
-        (Depth::Sixteen, Order::Little) => {
-            Samples::U16(bytes.chunks_exact(2).map(|two| u16::from_le_bytes([two[0], two[1]])).collect())
-        }
-        (Depth::Sixteen, Order::Big) => super::super::from_be(depth, bytes),
+        Ok(())
     }
 }

@@ -1,0 +1,275 @@
+//! The array in one process: embedded coordination, a local folder, SQLite, and the real web server.
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/client.rs"]
+mod client;
+#[path = "support/images.rs"]
+mod images;
+
+use std::path::Path;
+use std::time::Duration;
+
+use clap::Parser;
+use client::Client;
+use images::{SAMPLES, oracle, rgb16_tiff, rgba_png, sample};
+use server::cli::process::Process;
+use server::cli::serve::ServeArgs;
+use shared::cluster::{Health, TaskState};
+use shared::equalize::{Color, Recipe};
+use shared::id::PodName;
+use shared::job::{JobState, Phase};
+use shared::route;
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+/// A process on a free port, with short leases and every image in tasks.
+async fn start(data: &Path, more: &[&str]) -> (Process, Client) {
+    let data = data.display().to_string();
+    let common = ["evenlight", "--listen", "127.0.0.1:0", "--data", &data, "--session-timeout", "500ms"];
+    let args = common.iter().chain(&["--whole-below", "0", "--allow-faults"]).chain(more);
+    let process = Process::start(Cli::parse_from(args).serve).await.unwrap();
+    let client = Client::new(process.address);
+    (process, client)
+}
+
+fn luma() -> Recipe {
+    Recipe::default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_pods_write_the_very_files_of_evenlight_equalize() {
+    let data = tempfile::tempdir().unwrap();
+    let (process, client) = start(data.path(), &[]).await;
+    let mut originals: Vec<(String, Vec<u8>)> = SAMPLES.iter().map(|name| ((*name).to_owned(), sample(name))).collect();
+    originals.push(("rgb16.tif".to_owned(), rgb16_tiff(700, 900)));
+    originals.push(("rgba.png".to_owned(), rgba_png(500, 400)));
+    let mut uploads = Vec::new();
+    for (name, bytes) in originals {
+        for color in [Color::Luma, Color::Channels, Color::Hsv, Color::Gray] {
+            let recipe = Recipe::Global { color };
+            let accepted = client.upload(&name, bytes.clone(), &recipe).await.unwrap();
+            uploads.push((accepted.image_id, name.clone(), bytes.clone(), recipe));
+        }
+    }
+    for (image, name, bytes, recipe) in uploads {
+        assert!(client.result(&image).await == oracle(&bytes, &recipe), "{name} with {recipe:?} differs");
+    }
+    process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_page_is_refused_with_its_sentence_and_the_next_upload_works() {
+    let data = tempfile::tempdir().unwrap();
+    let (process, client) = start(data.path(), &[]).await;
+    let problem = client.upload("multipage.tif", sample("multipage.tif"), &luma()).await.unwrap_err();
+    assert_eq!(problem.status, 422);
+    assert_eq!(problem.detail.unwrap(), "This TIFF has 2 pages; only a single page can be kept yet.");
+    let next = client.upload("cell.png", sample("cell.png"), &luma()).await.unwrap();
+    assert_eq!(client.ended(&next.image_id).await.state, JobState::Done);
+    process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_depend_neither_on_pods_nor_on_tasks() {
+    let originals = [
+        ("rgb16.tif", rgb16_tiff(1_500, 1_200)),
+        ("rgba.png", rgba_png(1_800, 1_500)),
+        ("moon.png", sample("moon.png")),
+    ];
+    let expected: Vec<Vec<u8>> = originals.iter().map(|(_, bytes)| oracle(bytes, &luma())).collect();
+    for pods in ["1", "3", "8"] {
+        for parts in ["1", "7", "1000000"] {
+            let data = tempfile::tempdir().unwrap();
+            let (process, client) = start(data.path(), &["--pods", pods, "--parts-per-task", parts]).await;
+            let mut accepted = Vec::new();
+            for (name, bytes) in &originals {
+                accepted.push(client.upload(name, bytes.clone(), &luma()).await.unwrap());
+            }
+            for ((accepted, expected), (name, _)) in accepted.iter().zip(&expected).zip(&originals) {
+                let result = client.result(&accepted.image_id).await;
+                assert!(result == *expected, "{name} with {pods} pods and {parts} parts a task differs");
+            }
+            process.stop().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_image_in_one_task_is_the_same_file() {
+    let data = tempfile::tempdir().unwrap();
+    let (process, client) = start(data.path(), &["--whole-below", "1000000"]).await;
+    for name in SAMPLES {
+        let accepted = client.upload(name, sample(name), &luma()).await.unwrap();
+        assert!(client.result(&accepted.image_id).await == oracle(&sample(name), &luma()), "{name} differs");
+    }
+    process.stop().await;
+}
+
+/// Uploads a large image and waits until some of its tasks are done and some not.
+async fn halfway(client: &Client, original: &[u8]) -> shared::gallery::Accepted {
+    let accepted = client.upload("large.tif", original.to_vec(), &luma()).await.unwrap();
+    let job = accepted.job_id.clone();
+    client
+        .until("the job to be halfway", |view| {
+            let phases = &view.job(&job)?.phases;
+            phases.iter().any(|phase| phase.phase == Phase::Histograms && phase.done > 0).then_some(())
+        })
+        .await;
+    accepted
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_survives_its_master_and_the_next_epoch_is_higher() {
+    let data = tempfile::tempdir().unwrap();
+    let (process, client) = start(data.path(), &["--parts-per-task", "1"]).await;
+    let original = rgb16_tiff(2_000, 2_000);
+    let expected = oracle(&original, &luma());
+    let (master, epoch) = client.master(None).await;
+    let accepted = halfway(&client, &original).await;
+    assert_eq!(client.post(&route::kill(&master)).await / 100, 2);
+    assert!(client.result(&accepted.image_id).await == expected);
+    let (successor, higher) = client.master(Some(&master)).await;
+    assert!(higher > epoch, "{successor} has epoch {higher}, {master} had {epoch}");
+    assert_eq!(client.post(&route::start(&master)).await / 100, 2);
+    client.until("all pods", |view| (view.live() == 5).then_some(())).await;
+    process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_survives_every_pod_in_turn() {
+    let data = tempfile::tempdir().unwrap();
+    let (process, client) = start(data.path(), &["--parts-per-task", "1"]).await;
+    let original = rgb16_tiff(2_200, 2_000);
+    let accepted = halfway(&client, &original).await;
+    for pod in process.pods.clone() {
+        assert_eq!(client.post(&route::kill(&pod)).await / 100, 2);
+        client.until("the pod to be gone", |view| (view.live() == 4).then_some(())).await;
+        assert_eq!(client.post(&route::start(&pod)).await / 100, 2);
+        client.until("the pod to be back", |view| (view.live() == 5).then_some(())).await;
+    }
+    assert!(client.result(&accepted.image_id).await == oracle(&original, &luma()));
+    process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_workers_task_is_done_by_another_once_its_lease_runs_out() {
+    let data = tempfile::tempdir().unwrap();
+    let (process, client) = start(data.path(), &["--parts-per-task", "1"]).await;
+    let accepted = client.upload("large.tif", rgb16_tiff(2_000, 2_000), &luma()).await.unwrap();
+    let (master, _) = client.master(None).await;
+    let holder: PodName = client
+        .until("a worker that isn't master to hold a task", |view| {
+            let tasks = view.jobs.iter().flat_map(|job| &job.phases).flat_map(|phase| &phase.tasks);
+            let held = tasks.filter(|task| task.state == TaskState::Running).filter_map(|task| task.pod.clone());
+            held.into_iter().find(|pod| *pod != master)
+        })
+        .await;
+    assert_eq!(client.post(&route::kill(&holder)).await / 100, 2);
+    assert_eq!(client.ended(&accepted.image_id).await.state, JobState::Done);
+    assert_eq!(client.master(None).await.0, master, "the master didn't change");
+    process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn uploads_without_a_master_wait_and_run_later() {
+    let data = tempfile::tempdir().unwrap();
+    let (process, client) = start(data.path(), &["--pods", "2"]).await;
+    client.master(None).await;
+    for pod in &process.pods {
+        assert_eq!(client.post(&route::kill(pod)).await / 100, 2);
+    }
+    client.until("the page to say that nobody leads", |view| (view.health == Health::NoMaster).then_some(())).await;
+    let accepted = client.upload("cell.png", sample("cell.png"), &luma()).await.unwrap();
+    client.until("the backlog to show it", |view| (view.backlog.queued == 1).then_some(())).await;
+    assert_eq!(client.image(&accepted.image_id).await.unwrap().state, JobState::Queued);
+    assert_eq!(client.post(&route::start(&process.pods[0])).await / 100, 2);
+    assert!(client.result(&accepted.image_id).await == oracle(&sample("cell.png"), &luma()));
+    process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_too_few_pods_uploads_wait_and_the_page_says_so() {
+    let data = tempfile::tempdir().unwrap();
+    let (process, client) = start(data.path(), &["--pods", "3", "--min-pods", "3"]).await;
+    let (master, _) = client.master(None).await;
+    let worker = process.pods.iter().find(|pod| **pod != master).unwrap();
+    assert_eq!(client.post(&route::kill(worker)).await / 100, 2);
+    client.until("the page to say so", |view| (view.health == Health::TooFewPods).then_some(())).await;
+    let accepted = client.upload("cell.png", sample("cell.png"), &luma()).await.unwrap();
+    client.until("the backlog to show it", |view| (view.backlog.queued == 1).then_some(())).await;
+    assert_eq!(client.image(&accepted.image_id).await.unwrap().state, JobState::Queued);
+    assert_eq!(client.post(&route::start(worker)).await / 100, 2);
+    assert_eq!(client.ended(&accepted.image_id).await.state, JobState::Done);
+    process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_deleted_mid_job_leaves_nothing_behind() {
+    let data = tempfile::tempdir().unwrap();
+    let (process, client) = start(data.path(), &["--parts-per-task", "1"]).await;
+    let accepted = halfway(&client, &rgb16_tiff(2_000, 2_000)).await;
+    assert_eq!(client.delete(&accepted.image_id).await, 204);
+    assert!(client.image(&accepted.image_id).await.is_none());
+    client.until("the znodes to go", |view| view.jobs.is_empty().then_some(())).await;
+    let folder = data.path().join("store").join(accepted.image_id.as_str());
+    let begun = std::time::Instant::now();
+    while folder.exists() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "its bytes are still in {}", folder.display());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let next = client.upload("cell.png", sample("cell.png"), &luma()).await.unwrap();
+    assert_eq!(client.ended(&next.image_id).await.state, JobState::Done);
+    process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_finished_job_leaves_only_the_original_and_the_result() {
+    let data = tempfile::tempdir().unwrap();
+    let (process, client) = start(data.path(), &[]).await;
+    let accepted = client.upload("rocket.jpg", sample("rocket.jpg"), &luma()).await.unwrap();
+    client.ended(&accepted.image_id).await;
+    client.until("the znodes to go", |view| view.jobs.is_empty().then_some(())).await;
+    let mut files = Vec::new();
+    let mut folders = vec![data.path().join("store").join(accepted.image_id.as_str())];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() { folders.push(entry) } else { files.push(entry) }
+        }
+    }
+    assert_eq!(files.len(), 2, "{files:?}");
+    process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_process_on_the_same_data_ends_what_the_last_one_began() {
+    let data = tempfile::tempdir().unwrap();
+    let original = rgb16_tiff(2_000, 2_000);
+    let (process, client) = start(data.path(), &["--parts-per-task", "1", "--drain", "0s"]).await;
+    let accepted = halfway(&client, &original).await;
+    process.stop().await;
+    let (process, client) = start(data.path(), &[]).await;
+    assert!(client.result(&accepted.image_id).await == oracle(&original, &luma()));
+    process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_recipe_gives_a_second_result_and_keeps_the_first() {
+    let data = tempfile::tempdir().unwrap();
+    let (process, client) = start(data.path(), &[]).await;
+    let original = sample("coffee.png");
+    let first = client.upload("coffee.png", original.clone(), &luma()).await.unwrap();
+    assert!(client.result(&first.image_id).await == oracle(&original, &luma()));
+    let gray = Recipe::Global { color: Color::Gray };
+    let second = client.add_job(&first.image_id, &gray).await;
+    assert_ne!(second.job_id, first.job_id);
+    assert!(client.result(&first.image_id).await == oracle(&original, &gray), "the latest result is the second's");
+    let image = client.image(&first.image_id).await.unwrap();
+    assert_eq!((image.jobs.len(), image.job_id), (2, second.job_id));
+    let kept = client.file(&format!("{}?job={}", route::result(&first.image_id), first.job_id)).await;
+    assert!(kept == oracle(&original, &luma()), "the first result is still there");
+    process.stop().await;
+}

@@ -1,0 +1,98 @@
+//! One suite for every catalog: SQLite, and a real PostgreSQL that the tests start themselves.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+#[path = "catalog/accepting.rs"]
+mod accepting;
+#[path = "catalog/bench.rs"]
+mod bench;
+#[path = "catalog/listing.rs"]
+mod listing;
+#[path = "catalog/master.rs"]
+mod master;
+#[path = "support/postgres.rs"]
+mod postgres_server;
+#[path = "catalog/races.rs"]
+mod races;
+
+/// Runs each function on every kind of catalog, under its own name.
+macro_rules! on_every_catalog {
+    ($($module:ident::$name:ident,)*) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$module::$name(super::bench::Bench::sqlite().await).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$module::$name(super::bench::Bench::postgres().await).await;
+            })*
+        }
+    };
+}
+
+on_every_catalog! {
+    accepting::an_upload_is_queued_once_it_is_finished,
+    accepting::an_upload_that_is_not_finished_is_not_seen,
+    accepting::a_retry_with_the_key_takes_over_and_the_first_attempt_no_longer_counts,
+    accepting::an_accepted_key_answers_the_same_ids_and_what_was_accepted,
+    accepting::a_finish_whose_reply_was_lost_may_be_repeated,
+    accepting::a_begin_whose_reply_was_lost_may_be_repeated,
+    accepting::twenty_uploads_at_once_with_one_key_are_one_image,
+    accepting::an_image_has_many_jobs_and_shows_the_latest,
+    accepting::a_repeated_job_with_its_key_is_one_job,
+    accepting::retry_queues_a_failed_job_with_its_runs_counted_from_zero,
+    accepting::a_deleted_image_is_gone_at_once_and_its_queued_jobs_never_run,
+    accepting::names_of_any_script_and_length_are_kept,
+    accepting::files_are_those_of_the_asked_job_or_of_the_latest_finished_one,
+    master::a_job_runs_and_is_published,
+    master::a_run_that_was_replaced_can_neither_publish_nor_fail,
+    master::a_deposed_master_changes_nothing,
+    master::the_same_candidacy_may_take_the_epoch_again,
+    master::the_queue_is_in_order_of_acceptance_and_by_lane,
+    master::an_image_deleted_while_it_runs_is_still_listed_as_running_until_it_is_forgotten,
+    master::an_upload_left_alone_is_abandoned_and_a_touched_one_is_not,
+    master::an_abandoned_upload_can_be_taken_over_by_its_key_until_it_is_forgotten,
+    master::a_deposed_master_is_given_no_abandoned_uploads,
+    master::the_backlog_counts_what_waits_and_what_runs,
+    races::masters_that_take_the_epoch_at_once_get_different_turns,
+    races::of_two_pods_that_finish_one_upload_one_wins,
+    races::a_job_is_activated_once,
+    races::finishing_and_abandoning_at_once_agree_on_one_outcome,
+    races::five_processes_may_open_a_new_catalog_at_once,
+    races::a_master_deposed_at_any_moment_writes_nothing_after_its_successors_turn_began,
+    listing::pages_go_through_a_thousand_images_in_each_order_while_images_are_added,
+    listing::images_are_found_by_any_part_of_their_name_whatever_its_case,
+    listing::images_are_found_by_the_state_of_their_latest_job,
+    listing::an_image_is_shown_as_its_header_says,
+    listing::a_question_that_makes_no_sense_is_answered_with_a_sentence,
+    listing::a_gallery_of_a_hundred_thousand_images_is_measured,
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_is_refused_with_what_it_could_be() {
+    for bad in ["mysql://localhost/x", "", ":memory:", "postgres://[", "sqlite://"] {
+        let error = server::catalog::open(bad).await.err().unwrap();
+        assert!(matches!(&error, server::catalog::Error::Invalid(text) if text.len() > 20), "{bad:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_catalog_outlives_its_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new folder").join("catalog.db");
+    let image = {
+        let catalog = server::catalog::open(path.to_str().unwrap()).await.unwrap();
+        bench::accept(catalog.as_ref(), "a.png").await.image
+    };
+    let again = server::catalog::open(&format!("sqlite://{}", path.display())).await.unwrap();
+    assert_eq!(again.image(&image).await.unwrap().unwrap().name, "a.png");
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_unavailable() {
+    let error = server::catalog::open("postgres://nobody@127.0.0.1:1/none").await.err().unwrap();
+    assert!(matches!(error, server::catalog::Error::Unavailable(_)), "{error}");
+}

@@ -1,0 +1,139 @@
+//! A catalog to test, and shorthands.
+
+use std::sync::Arc;
+
+use server::catalog::{Begun, Catalog, Epoch, NewUpload, Received, ResultFile, Write, open};
+use shared::equalize::{Color, Recipe};
+use shared::id::{ImageId, JobId, RunId, UploadId};
+use shared::job::{Format, ImageInfo};
+use shared::pixels::{Depth, Layout};
+use uuid::Uuid;
+
+use crate::postgres_server::Postgres;
+
+/// A catalog in a database of its own, gone with the test.
+pub struct Bench {
+    pub catalog: Arc<dyn Catalog>,
+    url: String,
+    _folder: tempfile::TempDir,
+    _server: Option<Arc<Postgres>>,
+}
+
+impl Bench {
+    pub async fn sqlite() -> Bench {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("catalog.db").display());
+        Bench { catalog: open(&url).await.unwrap(), url, _folder: folder, _server: None }
+    }
+
+    pub async fn postgres() -> Bench {
+        let server = tokio::task::spawn_blocking(Postgres::shared).await.unwrap();
+        let url = server.database().await;
+        let folder = tempfile::tempdir().unwrap();
+        Bench { catalog: open(&url).await.unwrap(), url, _folder: folder, _server: Some(server) }
+    }
+
+    /// The same catalog, as another process has it.
+    pub async fn another_process(&self) -> Arc<dyn Catalog> {
+        open(&self.url).await.unwrap()
+    }
+
+    /// The address of a database in which no catalog was opened yet.
+    pub async fn untouched(&self) -> String {
+        match &self._server {
+            Some(server) => server.database().await,
+            None => format!("sqlite://{}", self._folder.path().join("other.db").display()),
+        }
+    }
+
+    pub fn is_postgres(&self) -> bool {
+        self._server.is_some()
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+pub fn id<T: TryFrom<String>>() -> T
+where
+    T::Error: std::fmt::Debug,
+{
+    Uuid::new_v4().simple().to_string().try_into().unwrap()
+}
+
+pub fn upload(name: &str, key: Option<&str>) -> NewUpload {
+    NewUpload {
+        upload: id(),
+        image: id(),
+        job: id(),
+        idempotency_key: key.map(str::to_owned),
+        name: name.to_owned(),
+        recipe: Recipe::default(),
+    }
+}
+
+pub fn info(width: u32, height: u32) -> ImageInfo {
+    ImageInfo {
+        format: Format::Png,
+        width,
+        height,
+        layout: Layout::Rgb,
+        depth: Depth::Eight,
+        orientation: 1,
+        unit_rows: 1,
+        regions: false,
+        whole_decode: false,
+    }
+}
+
+pub fn received(image: &ImageId, upload: &UploadId, info: ImageInfo) -> Received {
+    Received { key: server::store::keys::original(image, upload), bytes: 1_234, sha256: "ab".repeat(32), info }
+}
+
+/// What an accepted upload was answered with.
+pub struct Accepted {
+    pub image: ImageId,
+    pub job: JobId,
+}
+
+pub async fn accept(catalog: &dyn Catalog, name: &str) -> Accepted {
+    accept_as(catalog, &upload(name, None), info(640, 480)).await
+}
+
+pub async fn accept_as(catalog: &dyn Catalog, new: &NewUpload, info: ImageInfo) -> Accepted {
+    let Begun::Receiving { image, job } = catalog.begin_upload(new).await.unwrap() else { panic!("accepted before") };
+    let received = received(&image, &new.upload, info);
+    assert_eq!(catalog.finish_upload(&new.upload, &received).await.unwrap(), Write::Applied);
+    Accepted { image, job }
+}
+
+pub async fn epoch(catalog: &dyn Catalog) -> Epoch {
+    catalog.take_epoch(&Uuid::new_v4().to_string()).await.unwrap()
+}
+
+pub async fn activate(catalog: &dyn Catalog, epoch: &Epoch, job: &JobId) -> RunId {
+    let run = id();
+    assert_eq!(catalog.activate(epoch, job, &run).await.unwrap(), Write::Applied);
+    run
+}
+
+pub fn result(job: &JobId) -> ResultFile {
+    ResultFile { job: job.clone(), key: format!("{job}/stitch/0.1-x"), bytes: 99, sha256: "cd".repeat(32) }
+}
+
+/// Takes a queued job to its end.
+pub async fn publish(catalog: &dyn Catalog, epoch: &Epoch, job: &JobId) {
+    let run = activate(catalog, epoch, job).await;
+    assert_eq!(catalog.publish(epoch, &run, &result(job)).await.unwrap(), Write::Applied);
+}
+
+pub async fn fail(catalog: &dyn Catalog, epoch: &Epoch, job: &JobId, reason: &str) {
+    let run = activate(catalog, epoch, job).await;
+    assert_eq!(catalog.fail(epoch, job, &run, reason).await.unwrap(), Write::Applied);
+}
+
+/// Another recipe than the default one.
+pub fn channels() -> Recipe {
+    Recipe::Global { color: Color::Channels }
+}

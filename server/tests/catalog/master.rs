@@ -1,0 +1,196 @@
+//! What only the master may do.
+
+use std::time::Duration;
+
+use server::catalog::{Abandoned, Begun, Write};
+use shared::job::JobState;
+
+use crate::bench::*;
+
+pub async fn a_job_runs_and_is_published(bench: Bench) {
+    let catalog = bench.catalog.as_ref();
+    let accepted = accept(catalog, "a.png").await;
+    let epoch = epoch(catalog).await;
+    let run = activate(catalog, &epoch, &accepted.job).await;
+    assert_eq!(catalog.activate(&epoch, &accepted.job, &id()).await.unwrap(), Write::NoChange);
+    assert!(catalog.queued(10, 0, u64::MAX).await.unwrap().is_empty());
+    let running = catalog.running().await.unwrap();
+    assert_eq!((running[0].run.clone(), running[0].runs), (Some(run.clone()), 1));
+    assert_eq!(catalog.image(&accepted.image).await.unwrap().unwrap().state, JobState::Running);
+
+    let result = result(&accepted.job);
+    assert_eq!(catalog.publish(&epoch, &run, &result).await.unwrap(), Write::Applied);
+    assert_eq!(catalog.publish(&epoch, &run, &result).await.unwrap(), Write::NoChange);
+    assert_eq!(catalog.fail(&epoch, &accepted.job, &run, "Too late.").await.unwrap(), Write::NoChange);
+    let image = catalog.image(&accepted.image).await.unwrap().unwrap();
+    assert_eq!((image.state, image.reason, image.jobs[0].result_bytes), (JobState::Done, None, Some(99)));
+    assert!(image.finished.unwrap() >= image.created);
+    assert_eq!(catalog.files(&accepted.image, None).await.unwrap().unwrap().result, Some(result));
+    assert!(catalog.running().await.unwrap().is_empty());
+}
+
+pub async fn a_run_that_was_replaced_can_neither_publish_nor_fail(bench: Bench) {
+    let catalog = bench.catalog.as_ref();
+    let accepted = accept(catalog, "a.png").await;
+    let epoch = epoch(catalog).await;
+    let old = activate(catalog, &epoch, &accepted.job).await;
+    let new = id();
+    assert_eq!(catalog.rerun(&epoch, &accepted.job, &old, &new).await.unwrap(), Write::Applied);
+    assert_eq!(catalog.rerun(&epoch, &accepted.job, &old, &id()).await.unwrap(), Write::NoChange);
+    assert_eq!(catalog.publish(&epoch, &old, &result(&accepted.job)).await.unwrap(), Write::NoChange);
+    assert_eq!(catalog.fail(&epoch, &accepted.job, &old, "Old.").await.unwrap(), Write::NoChange);
+    assert_eq!(catalog.running().await.unwrap()[0].run, Some(new.clone()));
+    assert_eq!(catalog.publish(&epoch, &new, &result(&accepted.job)).await.unwrap(), Write::Applied);
+}
+
+pub async fn a_deposed_master_changes_nothing(bench: Bench) {
+    let catalog = bench.catalog.as_ref();
+    let [queued, running, deleted] =
+        [accept(catalog, "q.png").await, accept(catalog, "r.png").await, accept(catalog, "d.png").await];
+    let left = upload("left.png", Some("left"));
+    catalog.begin_upload(&left).await.unwrap();
+    catalog.delete_image(&deleted.image).await.unwrap();
+
+    let old = epoch(catalog).await;
+    let run = activate(catalog, &old, &running.job).await;
+    assert_eq!(catalog.abandon(&old, Duration::ZERO).await.unwrap().len(), 1);
+    let new = bench.another_process().await;
+    let successor = epoch(new.as_ref()).await;
+    assert!(successor.n > old.n);
+    let before = (new.image(&queued.image).await.unwrap(), new.image(&running.image).await.unwrap());
+
+    assert_eq!(catalog.activate(&old, &queued.job, &id()).await.unwrap(), Write::NotMine);
+    assert_eq!(catalog.rerun(&old, &running.job, &run, &id()).await.unwrap(), Write::NotMine);
+    assert_eq!(catalog.publish(&old, &run, &result(&running.job)).await.unwrap(), Write::NotMine);
+    assert_eq!(catalog.fail(&old, &running.job, &run, "No.").await.unwrap(), Write::NotMine);
+    assert_eq!(catalog.forget(&old, &deleted.image).await.unwrap(), Write::NotMine);
+    assert_eq!(catalog.forget_upload(&old, &left.upload).await.unwrap(), Write::NotMine);
+
+    assert_eq!((new.image(&queued.image).await.unwrap(), new.image(&running.image).await.unwrap()), before);
+    assert_eq!(new.running().await.unwrap()[0].run, Some(run.clone()));
+    assert_eq!(new.deleting(9).await.unwrap(), std::slice::from_ref(&deleted.image));
+    assert_eq!(new.publish(&successor, &run, &result(&running.job)).await.unwrap(), Write::Applied);
+    assert_eq!(new.forget(&successor, &deleted.image).await.unwrap(), Write::Applied);
+    assert_eq!(new.forget_upload(&successor, &left.upload).await.unwrap(), Write::Applied);
+}
+
+pub async fn the_same_candidacy_may_take_the_epoch_again(bench: Bench) {
+    let catalog = bench.catalog.as_ref();
+    let accepted = accept(catalog, "a.png").await;
+    let first = catalog.take_epoch("me").await.unwrap();
+    let other = catalog.take_epoch("other").await.unwrap();
+    assert_eq!(catalog.activate(&first, &accepted.job, &id()).await.unwrap(), Write::NotMine);
+    let again = catalog.take_epoch("me").await.unwrap();
+    assert_eq!((first.n, other.n, again.n), (1, 2, 3));
+    assert_eq!(catalog.activate(&other, &accepted.job, &id()).await.unwrap(), Write::NotMine);
+    assert_eq!(catalog.activate(&again, &accepted.job, &id()).await.unwrap(), Write::Applied);
+}
+
+pub async fn the_queue_is_in_order_of_acceptance_and_by_lane(bench: Bench) {
+    let catalog = bench.catalog.as_ref();
+    let mut small = Vec::new();
+    for n in 0..6 {
+        let side = if n % 2 == 0 { 100 } else { 5_000 };
+        let accepted = accept_as(catalog, &upload(&format!("{n}.png"), None), info(side, side)).await;
+        if side == 100 {
+            small.push(accepted.job);
+        }
+    }
+    let lane = async |limit, min, max| -> Vec<_> {
+        catalog.queued(limit, min, max).await.unwrap().into_iter().map(|row| row.job).collect()
+    };
+    let mut found = lane(10, 0, 16_000_000).await;
+    let created = async |job| catalog.job(job).await.unwrap().unwrap().created;
+    assert!(
+        created(&found[0]).await <= created(&found[1]).await && created(&found[1]).await <= created(&found[2]).await
+    );
+    found.sort();
+    small.sort();
+    assert_eq!(found, small);
+    assert_eq!(lane(10, 16_000_001, u64::MAX).await.len(), 3);
+    assert_eq!(lane(4, 0, u64::MAX).await.len(), 4);
+    assert_eq!(lane(10, 10_000, 10_000).await.len(), 3);
+}
+
+pub async fn an_image_deleted_while_it_runs_is_still_listed_as_running_until_it_is_forgotten(bench: Bench) {
+    let catalog = bench.catalog.as_ref();
+    let accepted = accept(catalog, "a.png").await;
+    let epoch = epoch(catalog).await;
+    let run = activate(catalog, &epoch, &accepted.job).await;
+    assert_eq!(catalog.delete_image(&accepted.image).await.unwrap(), Write::Applied);
+    assert_eq!(catalog.image(&accepted.image).await.unwrap(), None);
+    assert_eq!(catalog.running().await.unwrap()[0].job, accepted.job);
+    assert_eq!(catalog.fail(&epoch, &accepted.job, &run, "Deleted.").await.unwrap(), Write::Applied);
+    assert_eq!(catalog.retry(&accepted.job).await.unwrap(), Write::NoChange);
+    assert!(catalog.running().await.unwrap().is_empty());
+    assert_eq!(catalog.forget(&epoch, &accepted.image).await.unwrap(), Write::Applied);
+}
+
+pub async fn an_upload_left_alone_is_abandoned_and_a_touched_one_is_not(bench: Bench) {
+    let catalog = bench.catalog.as_ref();
+    let (left, touched) = (upload("left.png", None), upload("touched.png", None));
+    catalog.begin_upload(&left).await.unwrap();
+    catalog.begin_upload(&touched).await.unwrap();
+    let epoch = epoch(catalog).await;
+    let patience = Duration::from_millis(200);
+    assert!(catalog.abandon(&epoch, Duration::from_secs(3_600)).await.unwrap().is_empty());
+
+    let expected = [Abandoned { upload: left.upload.clone(), image: left.image.clone() }];
+    let abandoned = loop {
+        assert_eq!(catalog.touch_upload(&touched.upload).await.unwrap(), Write::Applied);
+        let abandoned = catalog.abandon(&epoch, patience).await.unwrap();
+        if !abandoned.is_empty() {
+            break abandoned;
+        }
+    };
+    assert_eq!(abandoned, expected);
+    assert_eq!(catalog.abandon(&epoch, Duration::from_secs(3_600)).await.unwrap(), expected, "until it is forgotten");
+    assert_eq!(catalog.touch_upload(&left.upload).await.unwrap(), Write::NoChange);
+    let late = received(&left.image, &left.upload, info(1, 1));
+    assert_eq!(catalog.finish_upload(&left.upload, &late).await.unwrap(), Write::NoChange);
+    assert_eq!(catalog.forget_upload(&epoch, &touched.upload).await.unwrap(), Write::NoChange);
+    assert_eq!(catalog.forget_upload(&epoch, &left.upload).await.unwrap(), Write::Applied);
+    let good = received(&touched.image, &touched.upload, info(1, 1));
+    assert_eq!(catalog.finish_upload(&touched.upload, &good).await.unwrap(), Write::Applied);
+}
+
+pub async fn an_abandoned_upload_can_be_taken_over_by_its_key_until_it_is_forgotten(bench: Bench) {
+    let catalog = bench.catalog.as_ref();
+    let first = upload("a.png", Some("key"));
+    catalog.begin_upload(&first).await.unwrap();
+    let epoch = epoch(catalog).await;
+    assert_eq!(catalog.abandon(&epoch, Duration::ZERO).await.unwrap().len(), 1);
+    let second = upload("a.png", Some("key"));
+    let begun = catalog.begin_upload(&second).await.unwrap();
+    assert_eq!(begun, Begun::Receiving { image: first.image.clone(), job: first.job });
+    assert_eq!(catalog.forget_upload(&epoch, &first.upload).await.unwrap(), Write::NoChange);
+    let good = received(&first.image, &second.upload, info(1, 1));
+    assert_eq!(catalog.finish_upload(&second.upload, &good).await.unwrap(), Write::Applied);
+}
+
+pub async fn a_deposed_master_is_given_no_abandoned_uploads(bench: Bench) {
+    let catalog = bench.catalog.as_ref();
+    catalog.begin_upload(&upload("a.png", None)).await.unwrap();
+    let old = epoch(catalog).await;
+    let new = epoch(catalog).await;
+    assert!(catalog.abandon(&old, Duration::ZERO).await.unwrap().is_empty());
+    assert_eq!(catalog.abandon(&new, Duration::ZERO).await.unwrap().len(), 1);
+    assert!(catalog.abandon(&old, Duration::ZERO).await.unwrap().is_empty());
+}
+
+pub async fn the_backlog_counts_what_waits_and_what_runs(bench: Bench) {
+    let catalog = bench.catalog.as_ref();
+    catalog.ping().await.unwrap();
+    assert_eq!(catalog.backlog().await.unwrap(), Default::default());
+    let first = accept(catalog, "a.png").await;
+    for name in ["b.png", "c.png"] {
+        accept(catalog, name).await;
+    }
+    let backlog = catalog.backlog().await.unwrap();
+    let created = catalog.job(&first.job).await.unwrap().unwrap().created;
+    assert_eq!((backlog.queued, backlog.running, backlog.oldest), (3, 0, Some(created)));
+    let epoch = epoch(catalog).await;
+    activate(catalog, &epoch, &first.job).await;
+    let backlog = catalog.backlog().await.unwrap();
+    assert_eq!((backlog.queued, backlog.running), (2, 1));
+}

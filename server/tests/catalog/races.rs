@@ -1,0 +1,189 @@
+//! What happens when several processes do things at once.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures::future::join_all;
+use server::catalog::{Epoch, Write};
+use shared::id::RunId;
+use shared::job::JobState;
+use sqlx::{Connection, PgConnection};
+
+use crate::bench::*;
+
+pub async fn masters_that_take_the_epoch_at_once_get_different_turns(bench: Bench) {
+    let processes = [bench.catalog.clone(), bench.another_process().await, bench.another_process().await];
+    let takes = (0..30).map(|n| {
+        let catalog = processes[n % 3].clone();
+        tokio::spawn(async move { epoch(catalog.as_ref()).await })
+    });
+    let taken: Vec<Epoch> = join_all(takes).await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(taken.iter().map(|epoch| epoch.n).collect::<BTreeSet<_>>(), (1..=30).collect());
+
+    let accepted = accept(bench.catalog.as_ref(), "a.png").await;
+    for epoch in &taken {
+        let expected = if epoch.n == 30 { Write::Applied } else { Write::NotMine };
+        let run = id();
+        let write = bench.catalog.activate(epoch, &accepted.job, &run).await.unwrap();
+        assert_eq!(write, expected);
+        if write == Write::Applied {
+            bench.catalog.fail(epoch, &accepted.job, &run, "x").await.unwrap();
+            bench.catalog.retry(&accepted.job).await.unwrap();
+        }
+    }
+}
+
+pub async fn of_two_pods_that_finish_one_upload_one_wins(bench: Bench) {
+    let pods = [bench.catalog.clone(), bench.another_process().await];
+    for round in 0..25 {
+        let key = format!("key {round}");
+        let attempts = [upload("a.png", Some(&key)), upload("b.png", Some(&key))];
+        pods[0].begin_upload(&attempts[0]).await.unwrap();
+        let first = async {
+            let received = received(&attempts[0].image, &attempts[0].upload, info(1, 1));
+            pods[0].finish_upload(&attempts[0].upload, &received).await.unwrap()
+        };
+        let second = async {
+            pods[1].begin_upload(&attempts[1]).await.unwrap();
+            let received = received(&attempts[0].image, &attempts[1].upload, info(2, 2));
+            pods[1].finish_upload(&attempts[1].upload, &received).await.unwrap()
+        };
+        let writes = tokio::join!(first, second);
+        let image = pods[0].image(&attempts[0].image).await.unwrap().unwrap();
+        match writes {
+            (Write::Applied, Write::NoChange) => assert_eq!(image.width, 1),
+            (Write::NoChange, Write::Applied) => assert_eq!(image.width, 2),
+            other => panic!("not one of them won: {other:?}"),
+        }
+        assert_eq!(image.jobs.len(), 1);
+    }
+}
+
+pub async fn a_job_is_activated_once(bench: Bench) {
+    let processes = [bench.catalog.clone(), bench.another_process().await];
+    let accepted = accept(bench.catalog.as_ref(), "a.png").await;
+    let epoch = epoch(bench.catalog.as_ref()).await;
+    let attempts = (0..10).map(|n| {
+        let (catalog, epoch, job, run) = (processes[n % 2].clone(), epoch.clone(), accepted.job.clone(), id::<RunId>());
+        tokio::spawn(async move { (catalog.activate(&epoch, &job, &run).await.unwrap(), run) })
+    });
+    let writes: Vec<_> = join_all(attempts).await.into_iter().map(Result::unwrap).collect();
+    let won: Vec<_> = writes.iter().filter(|(write, _)| *write == Write::Applied).collect();
+    assert_eq!(won.len(), 1);
+    let running = bench.catalog.running().await.unwrap();
+    assert_eq!((running[0].run.as_ref(), running[0].runs), (Some(&won[0].1), 1));
+}
+
+pub async fn finishing_and_abandoning_at_once_agree_on_one_outcome(bench: Bench) {
+    let (pod, master) = (bench.catalog.clone(), bench.another_process().await);
+    let epoch = epoch(master.as_ref()).await;
+    for _ in 0..25 {
+        let new = upload("a.png", None);
+        pod.begin_upload(&new).await.unwrap();
+        let received = received(&new.image, &new.upload, info(1, 1));
+        let (finished, abandoned) =
+            tokio::join!(pod.finish_upload(&new.upload, &received), master.abandon(&epoch, Duration::ZERO));
+        let lost = abandoned.unwrap().iter().any(|each| each.upload == new.upload);
+        assert_eq!(finished.unwrap(), if lost { Write::NoChange } else { Write::Applied });
+        assert_eq!(pod.image(&new.image).await.unwrap().is_none(), lost);
+        if lost {
+            assert_eq!(master.forget_upload(&epoch, &new.upload).await.unwrap(), Write::Applied);
+        }
+    }
+}
+
+pub async fn five_processes_may_open_a_new_catalog_at_once(bench: Bench) {
+    let url = bench.untouched().await;
+    let opens = (0..5).map(|_| {
+        let url = url.clone();
+        tokio::spawn(async move { server::catalog::open(&url).await.unwrap() })
+    });
+    for opened in join_all(opens).await {
+        accept(opened.unwrap().as_ref(), "a.png").await;
+    }
+    let backlog = server::catalog::open(&url).await.unwrap().backlog().await.unwrap();
+    assert_eq!(backlog.queued, 5);
+}
+
+/// A deposed master's statement may have begun before its successor's turn did. Whichever comes first holds the epoch's
+/// row until it is committed, so the successor either sees the write, or there will be none.
+pub async fn a_master_deposed_at_any_moment_writes_nothing_after_its_successors_turn_began(bench: Bench) {
+    let (old_process, new_process) = (bench.catalog.clone(), bench.another_process().await);
+    for _ in 0..40 {
+        let accepted = accept(old_process.as_ref(), "a.png").await;
+        let old = epoch(old_process.as_ref()).await;
+        let writing = {
+            let (catalog, job) = (old_process.clone(), accepted.job.clone());
+            tokio::spawn(async move { catalog.activate(&old, &job, &id()).await.unwrap() })
+        };
+        epoch(new_process.as_ref()).await;
+        let seen = new_process.image(&accepted.image).await.unwrap().unwrap().state;
+        let write = writing.await.unwrap();
+        let expected = if write == Write::Applied { JobState::Running } else { JobState::Queued };
+        assert_eq!(seen, expected, "{write:?}");
+        assert_eq!(new_process.image(&accepted.image).await.unwrap().unwrap().state, expected);
+    }
+    if bench.is_postgres() {
+        a_statement_that_began_before_the_successors_turn_waits_and_then_changes_nothing(&bench).await;
+        a_turn_waits_for_its_predecessors_statement(&bench).await;
+    }
+}
+
+/// PostgreSQL's moment of danger, held open: the successor's turn is written and not committed yet.
+async fn a_statement_that_began_before_the_successors_turn_waits_and_then_changes_nothing(bench: &Bench) {
+    let catalog = bench.catalog.clone();
+    let accepted = accept(catalog.as_ref(), "a.png").await;
+    let old = epoch(catalog.as_ref()).await;
+
+    let mut successor = PgConnection::connect(bench.url()).await.unwrap();
+    let mut turn = successor.begin().await.unwrap();
+    sqlx::query("UPDATE epoch SET n = n + 1, candidacy = 'successor'").execute(&mut *turn).await.unwrap();
+    let job = accepted.job.clone();
+    let writing = tokio::spawn(async move { catalog.activate(&old, &job, &id()).await.unwrap() });
+    await_a_waiting_statement(bench).await;
+    assert!(!writing.is_finished());
+    turn.commit().await.unwrap();
+    assert_eq!(writing.await.unwrap(), Write::NotMine);
+    assert_eq!(bench.catalog.image(&accepted.image).await.unwrap().unwrap().state, JobState::Queued);
+}
+
+/// The other way round: the old master's statement has checked its epoch and waits for the job's row.
+async fn a_turn_waits_for_its_predecessors_statement(bench: &Bench) {
+    let catalog = bench.catalog.clone();
+    let accepted = accept(catalog.as_ref(), "a.png").await;
+    let old = epoch(catalog.as_ref()).await;
+
+    let mut other = PgConnection::connect(bench.url()).await.unwrap();
+    let mut holding = other.begin().await.unwrap();
+    let hold = "SELECT id FROM jobs WHERE id = $1 FOR UPDATE";
+    sqlx::query(hold).bind(accepted.job.as_str()).execute(&mut *holding).await.unwrap();
+    let job = accepted.job.clone();
+    let writing = tokio::spawn(async move { catalog.activate(&old, &job, &id()).await.unwrap() });
+    await_a_waiting_statement(bench).await;
+    let successor = bench.another_process().await;
+    let image = accepted.image.clone();
+    let turn = tokio::spawn(async move {
+        epoch(successor.as_ref()).await;
+        successor.image(&image).await.unwrap().unwrap().state
+    });
+    await_waiting_statements(bench, 2).await;
+    assert!(!turn.is_finished());
+    holding.rollback().await.unwrap();
+    assert_eq!(writing.await.unwrap(), Write::Applied);
+    assert_eq!(turn.await.unwrap(), JobState::Running, "the successor reads what its predecessor wrote");
+}
+
+async fn await_a_waiting_statement(bench: &Bench) {
+    await_waiting_statements(bench, 1).await;
+}
+
+async fn await_waiting_statements(bench: &Bench, number: i64) {
+    let mut watcher = PgConnection::connect(bench.url()).await.unwrap();
+    let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let waiting = async {
+        while sqlx::query_scalar::<_, i64>(sql).fetch_one(&mut watcher).await.unwrap() < number {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("a statement waits for a lock");
+}

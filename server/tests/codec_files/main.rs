@@ -1,0 +1,88 @@
+//! Files through the codec: what goes in as parts comes out as the same pixels, with the original's structure.
+#![allow(clippy::unwrap_used)]
+
+mod make;
+mod metadata;
+mod mutations;
+mod refusals;
+mod round_trip;
+mod views;
+
+use std::io::Cursor;
+
+use server::codec::{self, BundleIndex, Limits, Part};
+use shared::job::ImageInfo;
+use shared::pixels::{Layout, Rows, Samples};
+
+/// A file that is in the repository.
+pub fn sample(name: &str) -> Vec<u8> {
+    std::fs::read(format!("{}/tests/samples/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+/// What the header says, by the default limits.
+pub fn inspect(file: &[u8]) -> codec::Result<ImageInfo> {
+    codec::inspect(&mut Cursor::new(file), &Limits::default())
+}
+
+/// All rows, read in ranges of `step` rows.
+pub fn read(file: &[u8], step: u32) -> codec::Result<(ImageInfo, Rows)> {
+    let info = inspect(file)?;
+    let mut reader = codec::open(Box::new(Cursor::new(file.to_vec())), &info)?;
+    let mut all = None;
+    for first in (0..info.height).step_by(step as usize) {
+        let rows = reader.read(first..(first + step).min(info.height))?;
+        append(&mut all, rows);
+    }
+    Ok((info, all.unwrap()))
+}
+
+fn append(all: &mut Option<Rows>, rows: Rows) {
+    match (all.as_mut().map(|all| &mut all.samples), rows.samples) {
+        (None, samples) => *all = Some(Rows { samples, ..rows }),
+        (Some(Samples::U8(all)), Samples::U8(more)) => all.extend(more),
+        (Some(Samples::U16(all)), Samples::U16(more)) => all.extend(more),
+        _ => panic!("the depth changed"),
+    }
+}
+
+/// Rows `first..end` of rows.
+pub fn slice(rows: &Rows, first: u32, end: u32) -> Rows {
+    let line = rows.width as usize * rows.layout.channels();
+    let range = first as usize * line..end as usize * line;
+    let samples = match &rows.samples {
+        Samples::U8(samples) => Samples::U8(samples[range].to_vec()),
+        Samples::U16(samples) => Samples::U16(samples[range].to_vec()),
+    };
+    Rows { samples, ..*rows }
+}
+
+/// The file that the original's head and these pixels make, in parts of so many units of rows, two parts a bundle.
+pub fn write(original: &[u8], rows: &Rows, units: u32) -> Vec<u8> {
+    let info = inspect(original).unwrap();
+    let head = codec::head(&mut Cursor::new(original), &info, rows.layout).unwrap();
+    let part_rows = info.unit_rows.saturating_mul(units).min(info.height);
+    let parts: Vec<Part> = (0..info.height)
+        .step_by(part_rows as usize)
+        .map(|first| codec::part(&head, first, &slice(rows, first, (first + part_rows).min(info.height))).unwrap())
+        .collect();
+    let objects: Vec<Vec<u8>> = parts.chunks(2).map(|parts| codec::bundle(parts.to_vec())).collect();
+    let index: Vec<_> = parts.into_iter().map(|part| part.index).collect();
+    let mut joiner = codec::join(&head, &index).unwrap();
+    let mut file = joiner.begin().unwrap();
+    for object in &objects {
+        let BundleIndex::Complete(bundle) = codec::bundle_index(object).unwrap() else { panic!("it is all there") };
+        for range in bundle.ranges() {
+            file.extend(joiner.part(object[range.start as usize..range.end as usize].to_vec()).unwrap());
+        }
+    }
+    file.extend(joiner.end().unwrap());
+    file
+}
+
+/// Through the codec without a change of pixels.
+pub fn carry(original: &[u8], units: u32) -> Vec<u8> {
+    write(original, &read(original, u32::MAX).unwrap().1, units)
+}
+
+/// Every layout.
+pub const LAYOUTS: [Layout; 4] = [Layout::Gray, Layout::GrayAlpha, Layout::Rgb, Layout::Rgba];

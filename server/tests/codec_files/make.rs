@@ -1,0 +1,256 @@
+//! Files made by other means than the codec's: the png crate, and a TIFF writer of its own.
+
+use std::io::Write;
+
+use shared::pixels::{Depth, Layout, Rows, Samples};
+use tiff::encoder::compression::{CompressionAlgorithm, Lzw, Packbits};
+
+/// Pixels with gradients, edges and noise, the same every time.
+pub fn pixels(layout: Layout, depth: Depth, width: u32, height: u32) -> Rows {
+    let mut state = 0x2545_f491_u32;
+    let mut noise = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state >> 24
+    };
+    let mut values = Vec::new();
+    for y in 0..height {
+        for x in 0..width {
+            for channel in 0..layout.channels() as u32 {
+                let edge = if (x / 7 + y / 5) % 3 == 0 { 9_000 } else { 0 };
+                values.push((x * 511 + y * 257 * (channel + 1) + edge + noise()) as u16);
+            }
+        }
+    }
+    let samples = match depth {
+        Depth::Eight => Samples::U8(values.into_iter().map(|value| (value >> 8) as u8).collect()),
+        Depth::Sixteen => Samples::U16(values),
+    };
+    Rows { width, layout, samples }
+}
+
+pub fn big_endian(rows: &Rows) -> Vec<u8> {
+    match &rows.samples {
+        Samples::U8(samples) => samples.clone(),
+        Samples::U16(samples) => samples.iter().flat_map(|sample| sample.to_be_bytes()).collect(),
+    }
+}
+
+fn color(layout: Layout) -> png::ColorType {
+    match layout {
+        Layout::Gray => png::ColorType::Grayscale,
+        Layout::GrayAlpha => png::ColorType::GrayscaleAlpha,
+        Layout::Rgb => png::ColorType::Rgb,
+        Layout::Rgba => png::ColorType::Rgba,
+    }
+}
+
+/// A PNG by the png crate.
+pub fn png(rows: &Rows) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, rows.width, rows.height() as u32);
+    encoder.set_color(color(rows.layout));
+    encoder.set_depth(if rows.samples.depth() == Depth::Eight { png::BitDepth::Eight } else { png::BitDepth::Sixteen });
+    let mut writer = encoder.write_header().unwrap();
+    writer.write_image_data(&big_endian(rows)).unwrap();
+    writer.finish().unwrap();
+    file
+}
+
+/// A chunk of a PNG.
+pub fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(kind);
+    crc.update(data);
+    [&(data.len() as u32).to_be_bytes()[..], kind, data, &crc.finalize().to_be_bytes()].concat()
+}
+
+/// A PNG's start: signature and header.
+pub fn png_start(width: u32, height: u32, bits: u8, color: u8, interlaced: u8) -> Vec<u8> {
+    let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[bits, color, 0, 0, interlaced]].concat();
+    [&b"\x89PNG\r\n\x1a\n"[..], &chunk(b"IHDR", &header)].concat()
+}
+
+/// A file with chunks put after its header.
+pub fn with_chunks(png: &[u8], chunks: &[Vec<u8>]) -> Vec<u8> {
+    [&png[..33], &chunks.concat(), &png[33..]].concat()
+}
+
+pub fn zlib(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// An interlaced PNG (Adam7, no filters).
+pub fn interlaced_png(rows: &Rows) -> Vec<u8> {
+    let (width, height) = (rows.width as usize, rows.height());
+    let pixel = rows.layout.channels() * rows.samples.depth().bytes();
+    let bytes = big_endian(rows);
+    let mut data = Vec::new();
+    for (x, y, across, down) in
+        [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+    {
+        if x >= width {
+            continue;
+        }
+        for row in (y..height).step_by(down) {
+            data.push(0);
+            for column in (x..width).step_by(across) {
+                let at = (row * width + column) * pixel;
+                data.extend_from_slice(&bytes[at..at + pixel]);
+            }
+        }
+    }
+    let color = [0, 4, 2, 6][[Layout::Gray, Layout::GrayAlpha, Layout::Rgb, Layout::Rgba]
+        .iter()
+        .position(|layout| *layout == rows.layout)
+        .unwrap()];
+    let start = png_start(rows.width, rows.height() as u32, rows.samples.depth().bits(), color, 1);
+    [start, chunk(b"IDAT", &zlib(&data)), chunk(b"IEND", &[])].concat()
+}
+
+/// How to store a TIFF.
+#[derive(Debug, Clone)]
+pub struct Tiff {
+    pub little: bool,
+    pub big: bool,
+    /// 1, 5, 8, 32946 or 32773.
+    pub compression: u16,
+    pub predictor: bool,
+    /// Width and height; strips where the width is 0.
+    pub piece: (u32, u32),
+    /// Further fields: tag, type, count, values in the file's byte order.
+    pub fields: Vec<(u16, u16, u32, Vec<u8>)>,
+}
+
+impl Default for Tiff {
+    fn default() -> Self {
+        Self { little: true, big: false, compression: 1, predictor: false, piece: (0, 8), fields: Vec::new() }
+    }
+}
+
+impl Tiff {
+    pub fn number(&self, value: u64, size: usize) -> Vec<u8> {
+        if self.little { value.to_le_bytes()[..size].to_vec() } else { value.to_be_bytes()[8 - size..].to_vec() }
+    }
+
+    fn shorts(&self, values: &[u64]) -> Vec<u8> {
+        values.iter().flat_map(|value| self.number(*value, 2)).collect()
+    }
+
+    fn piece(&self, rows: &Rows, left: u32, top: u32, width: u32, height: u32) -> Vec<u8> {
+        let channels = rows.layout.channels();
+        let value = |x: u32, y: u32, channel: usize| -> u64 {
+            let (x, y) = (x.min(rows.width - 1), y.min(rows.height() as u32 - 1));
+            let at = (y as usize * rows.width as usize + x as usize) * channels + channel;
+            match &rows.samples {
+                Samples::U8(samples) => samples[at].into(),
+                Samples::U16(samples) => samples[at].into(),
+            }
+        };
+        let size = rows.samples.depth().bytes();
+        let mut packed = Vec::new();
+        let mut raw = Vec::new();
+        for y in top..top + height {
+            let start = raw.len();
+            for x in left..left + width {
+                for channel in 0..channels {
+                    let before = if self.predictor && x > left { value(x - 1, y, channel) } else { 0 };
+                    raw.extend(self.number(value(x, y, channel).wrapping_sub(before), size));
+                }
+            }
+            if self.compression == 32_773 {
+                Packbits.write_to(&mut packed, &raw[start..]).unwrap();
+            }
+        }
+        match self.compression {
+            1 => return raw,
+            5 => drop(Lzw.write_to(&mut packed, &raw).unwrap()),
+            8 | 32_946 => packed = zlib(&raw),
+            _ => {}
+        }
+        packed
+    }
+
+    /// The file.
+    pub fn file(&self, rows: &Rows) -> Vec<u8> {
+        let (width, height) = (rows.width, rows.height() as u32);
+        let mut file = if self.little { b"II".to_vec() } else { b"MM".to_vec() };
+        let header = if self.big { 16 } else { 8 };
+        file.resize(header, 0);
+        let (mut offsets, mut lengths) = (Vec::new(), Vec::new());
+        let tiled = self.piece.0 > 0;
+        for top in (0..height).step_by(self.piece.1 as usize) {
+            for left in (0..width).step_by(if tiled { self.piece.0 } else { width } as usize) {
+                let piece = if tiled {
+                    self.piece(rows, left, top, self.piece.0, self.piece.1)
+                } else {
+                    self.piece(rows, 0, top, width, self.piece.1.min(height - top))
+                };
+                offsets.push(file.len() as u64);
+                lengths.push(piece.len() as u64);
+                file.extend(piece);
+            }
+        }
+        let channels = rows.layout.channels();
+        let long = |values: &[u64]| values.iter().flat_map(|value| self.number(*value, 4)).collect::<Vec<u8>>();
+        let mut fields = vec![
+            (256, 4, 1, long(&[width.into()])),
+            (257, 4, 1, long(&[height.into()])),
+            (258, 3, channels as u32, self.shorts(&vec![rows.samples.depth().bits().into(); channels])),
+            (259, 3, 1, self.shorts(&[self.compression.into()])),
+            (262, 3, 1, self.shorts(&[if rows.layout.colors() == 3 { 2 } else { 1 }])),
+            (277, 3, 1, self.shorts(&[channels as u64])),
+        ];
+        if rows.layout.has_alpha() {
+            fields.push((338, 3, 1, self.shorts(&[2])));
+        }
+        if self.predictor {
+            fields.push((317, 3, 1, self.shorts(&[2])));
+        }
+        let (at, of) = if tiled { (324, 325) } else { (273, 279) };
+        fields.push((at, 4, offsets.len() as u32, long(&offsets)));
+        fields.push((of, 4, lengths.len() as u32, long(&lengths)));
+        if tiled {
+            fields.push((322, 3, 1, self.shorts(&[self.piece.0.into()])));
+            fields.push((323, 3, 1, self.shorts(&[self.piece.1.into()])));
+        } else {
+            fields.push((278, 4, 1, long(&[self.piece.1.into()])));
+        }
+        for field in &self.fields {
+            fields.retain(|old| old.0 != field.0);
+            fields.push(field.clone());
+        }
+        let at = self.directory(fields, &mut file);
+        let start = if self.big {
+            [self.number(43, 2), self.number(8, 2), self.number(0, 2), self.number(at, 8)].concat()
+        } else {
+            [self.number(42, 2), self.number(at, 4)].concat()
+        };
+        file[2..header].copy_from_slice(&start);
+        file
+    }
+
+    /// Appends a directory; says where it is.
+    pub fn directory(&self, mut fields: Vec<(u16, u16, u32, Vec<u8>)>, file: &mut Vec<u8>) -> u64 {
+        fields.sort_by_key(|field| field.0);
+        let (count, size) = if self.big { (8, 8) } else { (2, 4) };
+        let mut directory = self.number(fields.len() as u64, count);
+        for (tag, kind, values, mut bytes) in fields {
+            directory.extend(self.number(tag.into(), 2));
+            directory.extend(self.number(kind.into(), 2));
+            directory.extend(self.number(values.into(), size));
+            if bytes.len() > size {
+                let at = file.len() as u64;
+                file.append(&mut bytes);
+                bytes = self.number(at, size);
+            }
+            bytes.resize(size, 0);
+            directory.extend(bytes);
+        }
+        directory.extend(self.number(0, size));
+        let at = file.len() as u64;
+        file.extend(directory);
+        at
+    }
+}

@@ -1,0 +1,240 @@
+//! Bad input is an answer: a sentence that says what was expected and what came.
+
+use std::io::Cursor;
+
+use server::codec::{self, Error, Limits};
+use shared::pixels::{Depth, Layout};
+
+use super::{inspect, make, read, sample};
+
+/// The sentence with which a file is refused, at its header or at its pixels.
+fn sentence(file: &[u8]) -> String {
+    match read(file, 8) {
+        Err(Error::Refused(sentence)) => sentence,
+        other => panic!("expected a refusal, got {:?}", other.map(|(info, _)| info)),
+    }
+}
+
+fn header_sentence(file: &[u8]) -> String {
+    match inspect(file) {
+        Err(Error::Refused(sentence)) => sentence,
+        other => panic!("expected a refusal of the header, got {other:?}"),
+    }
+}
+
+#[track_caller]
+fn says(sentence: &str, words: &[&str]) {
+    assert!(words.iter().all(|word| sentence.contains(word)), "{sentence:?} lacks one of {words:?}");
+    assert!(sentence.ends_with('.'), "{sentence:?} is no sentence");
+}
+
+fn gray() -> shared::pixels::Rows {
+    make::pixels(Layout::Gray, Depth::Eight, 40, 30)
+}
+
+#[test]
+fn what_is_no_image_is_named() {
+    says(&header_sentence(b""), &["empty", "expected"]);
+    says(&header_sentence(b"Hello, I am called photo.png\n"), &["text", "Expected a PNG"]);
+    says(&header_sentence(b"GIF89a......"), &["GIF"]);
+    says(&header_sentence(b"RIFF\x10\0\0\0WEBPVP8 "), &["WebP"]);
+    says(&header_sentence(b"\0\0\0\x18ftypheic"), &["HEIF"]);
+    says(&header_sentence(&[0, 1, 2, 3, 4, 5]), &["something else"]);
+}
+
+#[test]
+fn a_huge_header_is_refused_before_anything_is_allocated() {
+    let png = [make::png_start(100_000, 100_000, 8, 0, 0), make::chunk(b"IDAT", &make::zlib(&[0; 9]))].concat();
+    says(&header_sentence(&png), &["100,000 × 100,000", "10,000,000,000", "4,000,000,000"]);
+    let side = make::png_start(2_000_000, 1, 8, 0, 0);
+    says(&header_sentence(&side), &["2,000,000 × 1", "1,000,000"]);
+    let mut jpeg = sample("made/gray.jpg");
+    let at = jpeg.windows(2).position(|two| two == [0xff, 0xc0]).unwrap();
+    jpeg[at + 5..at + 9].fill(0xff);
+    says(&header_sentence(&jpeg), &["65,535 × 65,535"]);
+    let long = |value: u32| value.to_le_bytes().to_vec();
+    let tiff =
+        make::Tiff { fields: vec![(256, 4, 1, long(100_000)), (257, 4, 1, long(100_000))], ..make::Tiff::default() };
+    says(&header_sentence(&tiff.file(&gray())), &["100,000 × 100,000"]);
+}
+
+#[test]
+fn a_small_file_cannot_claim_a_large_image() {
+    for interlaced in [0, 1] {
+        let start = make::png_start(30_000, 30_000, 8, 0, interlaced);
+        let png = [start, make::chunk(b"IDAT", &make::zlib(&[0; 9])), make::chunk(b"IEND", &[])].concat();
+        says(&header_sentence(&png), &["truncated"]);
+    }
+    let mut jpeg = sample("made/gray.jpg");
+    let at = jpeg.windows(2).position(|two| two == [0xff, 0xc0]).unwrap();
+    jpeg[at + 5..at + 9].copy_from_slice(&[0x40, 0, 0x40, 0]);
+    says(&header_sentence(&jpeg), &["truncated"]);
+    for compression in [1, 5, 8, 32_773] {
+        let long = |value: u32| value.to_le_bytes().to_vec();
+        let fields = vec![(256, 4, 1, long(30_000)), (257, 4, 1, long(30_000)), (278, 4, 1, long(7_500))];
+        let tiff = make::Tiff { compression, fields, ..make::Tiff::default() };
+        says(&header_sentence(&tiff.file(&gray())), &["truncated"]);
+    }
+}
+
+#[test]
+fn what_must_be_decoded_at_once_is_held_to_its_own_limit() {
+    let limits = Limits { max_whole_decode: 1_000, ..Limits::default() };
+    let strip = make::Tiff { compression: 8, piece: (0, 30), ..make::Tiff::default() }.file(&gray());
+    for file in [make::interlaced_png(&gray()), sample("made/gray.jpg"), strip] {
+        let error = codec::inspect(&mut Cursor::new(file), &limits).unwrap_err();
+        says(&error.to_string(), &["at once", "limit"]);
+    }
+    let png = make::png(&gray());
+    let plain = make::Tiff { piece: (0, 30), ..make::Tiff::default() }.file(&gray());
+    for file in [png, plain] {
+        assert!(codec::inspect(&mut Cursor::new(file), &limits).is_ok(), "rows are enough for these");
+    }
+}
+
+#[test]
+fn every_truncation_of_a_file_is_refused_as_truncated() {
+    let rgb = make::pixels(Layout::Rgb, Depth::Eight, 40, 30);
+    let files = [
+        make::png(&rgb),
+        make::interlaced_png(&rgb),
+        make::Tiff::default().file(&rgb),
+        make::Tiff { compression: 5, piece: (16, 16), ..make::Tiff::default() }.file(&rgb),
+        make::Tiff { compression: 8, big: true, ..make::Tiff::default() }.file(&rgb),
+        sample("made/422.jpg"),
+        sample("made/progressive.jpg"),
+    ];
+    for file in &files {
+        for length in (16..file.len()).step_by(file.len() / 60) {
+            let sentence = sentence(&file[..length]);
+            says(&sentence, &["truncated"]);
+        }
+    }
+    for name in ["rocket.jpg", "page.png"] {
+        let file = sample(name);
+        says(&sentence(&file[..file.len() / 2]), &["truncated"]);
+        says(&sentence(&file[..file.len() - 2]), &["truncated"]);
+    }
+}
+
+#[test]
+fn strips_that_are_cut_short_are_refused() {
+    // The directory stands behind the strips, so a truncated file is refused for that; here the data are wrong.
+    for compression in [5, 8, 32_773] {
+        let store = make::Tiff { compression, ..make::Tiff::default() };
+        let mut file = store.file(&gray());
+        file[8..40].fill(0x80);
+        says(&sentence(&file), &["TIFF"]);
+    }
+    let short = make::Tiff {
+        fields: vec![(279, 4, 4, [1_u32, 1, 1, 1].map(u32::to_le_bytes).concat())],
+        ..make::Tiff::default()
+    };
+    says(&sentence(&short.file(&gray())), &["truncated"]);
+}
+
+#[test]
+fn pages_are_counted() {
+    says(&header_sentence(&sample("multipage.tif")), &["2 pages"]);
+}
+
+#[test]
+fn pngs_that_cannot_be_kept_are_refused_each_with_its_reason() {
+    says(&header_sentence(&sample("made/palette.png")), &["palette"]);
+    let data = [make::chunk(b"IDAT", &make::zlib(&[0; 200])), make::chunk(b"IEND", &[])].concat();
+    for bits in [1, 2, 4] {
+        says(&header_sentence(&[make::png_start(8, 8, bits, 0, 0), data.clone()].concat()), &["bits a sample"]);
+    }
+    let png = make::png(&gray());
+    says(&header_sentence(&make::with_chunks(&png, &[make::chunk(b"acTL", &[0; 8])])), &["animated"]);
+    says(&header_sentence(&make::with_chunks(&png, &[make::chunk(b"tRNS", &[0; 2])])), &["transparent"]);
+    says(&header_sentence(&make::with_chunks(&png, &[make::chunk(b"XBIG", &[])])), &["XBIG"]);
+    let mut wrong = make::with_chunks(&png, &[make::chunk(b"tEXt", b"Title\0x")]);
+    wrong[43] ^= 1;
+    says(&header_sentence(&wrong), &["checksum", "tEXt"]);
+    says(&header_sentence(&[make::png_start(8, 8, 8, 5, 0), data].concat()), &["colour type 5"]);
+    says(&header_sentence(&[make::png_start(8, 8, 8, 0, 0), make::chunk(b"IEND", &[])].concat()), &["no image data"]);
+}
+
+#[test]
+fn jpegs_that_cannot_be_kept_are_refused_each_with_its_reason() {
+    says(&header_sentence(&sample("made/cmyk.jpg")), &["CMYK"]);
+    let jpeg = sample("made/422.jpg");
+    let at = jpeg.windows(2).position(|two| two == [0xff, 0xc0]).unwrap();
+    let with = |changes: &[(usize, u8)]| {
+        let mut jpeg = jpeg.clone();
+        changes.iter().for_each(|(offset, value)| jpeg[at + offset] = *value);
+        header_sentence(&jpeg)
+    };
+    says(&with(&[(1, 0xc3)]), &["lossless"]);
+    says(&with(&[(1, 0xc9)]), &["arithmetic"]);
+    says(&with(&[(1, 0xc5)]), &["hierarchical"]);
+    says(&with(&[(4, 12)]), &["12 bits"]);
+    says(&with(&[(5, 0), (6, 0)]), &["height"]);
+    says(&with(&[(10, b'R'), (13, b'G'), (16, b'B')]), &["YCbCr"]);
+    says(&with(&[(11, 0x31)]), &["subsamples"]);
+}
+
+#[test]
+fn tiffs_that_cannot_be_kept_are_refused_each_with_its_reason() {
+    let with = |layout, tag: u16, values: &[u16]| {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let fields = vec![(tag, 3, values.len() as u32, bytes)];
+        header_sentence(&make::Tiff { fields, ..make::Tiff::default() }.file(&make::pixels(layout, Depth::Eight, 8, 8)))
+    };
+    says(&with(Layout::Gray, 262, &[0]), &["WhiteIsZero"]);
+    says(&with(Layout::Gray, 262, &[3]), &["palette"]);
+    says(&with(Layout::Rgba, 262, &[5]), &["CMYK"]);
+    says(&with(Layout::Rgb, 262, &[6]), &["YCbCr"]);
+    says(&with(Layout::Rgb, 262, &[8]), &["L*a*b*"]);
+    says(&with(Layout::Gray, 258, &[1]), &["1 bits"]);
+    says(&with(Layout::Gray, 339, &[3]), &["floating-point"]);
+    says(&with(Layout::Rgb, 284, &[2]), &["planes"]);
+    says(&with(Layout::Rgba, 338, &[1]), &["associated alpha"]);
+    says(&with(Layout::Rgba, 338, &[0]), &["4 samples"]);
+    says(&with(Layout::Gray, 259, &[7]), &["JPEG"]);
+    says(&with(Layout::Gray, 259, &[4]), &["fax"]);
+    says(&with(Layout::Gray, 259, &[50_000]), &["Zstandard"]);
+    says(&with(Layout::Gray, 259, &[999]), &["999"]);
+    says(&with(Layout::Gray, 317, &[3]), &["predictor 3"]);
+    says(&with(Layout::Gray, 266, &[2]), &["reverse"]);
+    says(&with(Layout::Gray, 330, &[8]), &["images inside images"]);
+    says(&with(Layout::Gray, 37_724, &[8]), &["layers"]);
+    says(&with(Layout::Gray, 278, &[3]), &["strips"]);
+}
+
+#[test]
+fn a_source_that_fails_is_not_the_files_fault() {
+    struct Broken(Cursor<Vec<u8>>, usize);
+    impl std::io::Read for Broken {
+        fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+            self.1 = self.1.checked_sub(1).ok_or_else(|| std::io::Error::other("the store is away"))?;
+            self.0.read(bytes)
+        }
+    }
+    impl std::io::Seek for Broken {
+        fn seek(&mut self, to: std::io::SeekFrom) -> std::io::Result<u64> {
+            self.0.seek(to)
+        }
+    }
+    let files = [
+        make::png(&gray()),
+        make::Tiff::default().file(&gray()),
+        make::Tiff { compression: 5, ..make::Tiff::default() }.file(&gray()),
+        sample("made/gray.jpg"),
+    ];
+    for file in files {
+        let info = inspect(&file).unwrap();
+        for reads in 0.. {
+            let broken = || Broken(Cursor::new(file.clone()), reads);
+            let read = codec::inspect(&mut broken(), &Limits::default())
+                .and_then(|_| codec::open(Box::new(broken()), &info))
+                .and_then(|mut reader| reader.read(0..info.height));
+            match read {
+                Ok(_) => break,
+                Err(Error::Source(_)) => {}
+                Err(refused) => panic!("{:?} after {reads} reads: {refused}", info.format),
+            }
+        }
+    }
+}

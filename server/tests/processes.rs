@@ -1,0 +1,187 @@
+//! Three processes of the real binary on a real ZooKeeper ensemble and a real PostgreSQL.
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/client.rs"]
+mod client;
+#[path = "support/images.rs"]
+mod images;
+#[path = "support/postgres.rs"]
+mod postgres;
+#[path = "support/processes.rs"]
+mod processes;
+#[path = "support/zookeeper.rs"]
+mod zookeeper;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use images::{SAMPLES, gray8_tiff, oracle, rgb16_tiff, rgba_png, sample};
+use postgres::Postgres;
+use processes::Server;
+use shared::equalize::Recipe;
+use shared::job::{JobState, Phase};
+use zookeeper::Ensemble;
+
+/// The session timeout of these tests.
+const LEASE: Duration = Duration::from_secs(2);
+
+/// What several processes share.
+struct Site {
+    folder: tempfile::TempDir,
+    _postgres: Arc<Postgres>,
+    zookeeper: String,
+    catalog: String,
+    store: String,
+}
+
+impl Site {
+    async fn new() -> Self {
+        let postgres = Postgres::shared();
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("store").display().to_string();
+        let zookeeper = Ensemble::shared().connect_string_with_new_chroot();
+        Self { catalog: postgres.database().await, store, zookeeper, _postgres: postgres, folder }
+    }
+
+    fn process(&self, name: &str) -> Server {
+        let data = self.folder.path().join(name).display().to_string();
+        let lease = format!("{}ms", LEASE.as_millis());
+        let shared = ["--zookeeper", &self.zookeeper, "--catalog", &self.catalog, "--store", &self.store];
+        let own = ["--data", &data, "--session-timeout", &lease, "--whole-below", "0"];
+        Server::start(name, self.folder.path(), &[&shared[..], &own[..]].concat())
+    }
+
+    async fn three(&self) -> [Server; 3] {
+        let servers = ["pod-a", "pod-b", "pod-c"].map(|name| self.process(name));
+        servers[0].client.until("three pods", |view| (view.live() == 3).then_some(())).await;
+        servers[0].client.master(None).await;
+        servers
+    }
+}
+
+fn luma() -> Recipe {
+    Recipe::default()
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Whether the result has exactly the pixels of OpenCV's `equalizeHist`, by OpenCV itself.
+fn assert_equals_opencv(folder: &Path, name: &str, original: &[u8], result: &[u8]) {
+    let (before, after) = (folder.join(format!("before-{name}")), folder.join(format!("after-{name}")));
+    std::fs::write(&before, original).unwrap();
+    std::fs::write(&after, result).unwrap();
+    let python = root().join(".venv/bin/python");
+    assert!(python.exists(), "OpenCV is missing: `make test` installs it into .venv (see scripts/requirements.txt)");
+    let compared = Command::new(python).arg(root().join("scripts/golden/compare.py")).args([before, after]).output();
+    let compared = compared.unwrap();
+    assert!(compared.status.success(), "{name}: {}", String::from_utf8_lossy(&compared.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_processes_write_the_very_files_of_evenlight_equalize() {
+    let site = Site::new().await;
+    let servers = site.three().await;
+    let mut originals: Vec<(String, Vec<u8>)> = SAMPLES.iter().map(|name| ((*name).to_owned(), sample(name))).collect();
+    originals.push(("rgb16.tif".to_owned(), rgb16_tiff(900, 800)));
+    originals.push(("rgba.png".to_owned(), rgba_png(600, 500)));
+    let mut uploads = Vec::new();
+    for (at, (name, bytes)) in originals.iter().enumerate() {
+        uploads.push(servers[at % 3].client.upload(name, bytes.clone(), &luma()).await.unwrap());
+    }
+    for (at, (accepted, (name, bytes))) in uploads.iter().zip(&originals).enumerate() {
+        // Any process answers for any image.
+        let result = servers[(at + 1) % 3].client.result(&accepted.image_id).await;
+        assert!(result == oracle(bytes, &luma()), "{name} differs");
+        if ["brick.png", "cell.png", "moon.png", "page.png"].contains(&name.as_str()) {
+            assert_equals_opencv(site.folder.path(), name, bytes, &result);
+        }
+    }
+    let problem = servers[0].client.upload("multipage.tif", sample("multipage.tif"), &luma()).await.unwrap_err();
+    assert!(problem.detail.unwrap().starts_with("This TIFF has 2 pages"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_megapixels_go_through_three_processes_in_bounded_memory() {
+    let site = Site::new().await;
+    let servers = site.three().await;
+    let original = gray8_tiff(10_000, 10_000);
+    let expected = oracle(&original, &luma());
+    let begun = Instant::now();
+    let accepted = servers[0].client.upload("large.tif", original.clone(), &luma()).await.unwrap();
+    let result = servers[1].client.result(&accepted.image_id).await;
+    let took = begun.elapsed();
+    assert!(result == expected, "the result differs");
+    assert_equals_opencv(site.folder.path(), "large.tif", &original, &result);
+    let peaks = servers.each_ref().map(|server| server.peak_memory() >> 20);
+    println!("100 megapixels, upload to download: {took:.1?}; peak memory of the processes: {peaks:?} MiB");
+    // The file is 100 MB and its pixels as much: nobody may have held either, let alone several parts of it.
+    assert!(peaks.iter().all(|peak| *peak < 256), "peak memory {peaks:?} MiB");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_survives_kill_9_of_the_masters_process() {
+    let site = Site::new().await;
+    let mut servers = site.three().await;
+    let original = rgb16_tiff(2_500, 2_400);
+    let accepted = servers[1].client.upload("rgb16.tif", original.clone(), &luma()).await.unwrap();
+    let job = accepted.job_id.clone();
+    servers[1]
+        .client
+        .until("some histograms", |view| {
+            let phases = &view.job(&job)?.phases;
+            phases.iter().any(|phase| phase.phase == Phase::Histograms && phase.done > 0).then_some(())
+        })
+        .await;
+    let (master, epoch) = servers[1].client.master(None).await;
+    let at = ["pod-a", "pod-b", "pod-c"].iter().position(|name| *name == master.as_str()).unwrap();
+    servers[at].kill();
+    let survivor = &servers[(at + 1) % 3].client;
+    assert!(survivor.result(&accepted.image_id).await == oracle(&original, &luma()));
+    let (_, higher) = survivor.master(Some(&master)).await;
+    assert!(higher > epoch);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_hands_over_without_waiting_for_the_lease() {
+    let site = Site::new().await;
+    let mut servers = site.three().await;
+    let (master, _) = servers[0].client.master(None).await;
+    let at = ["pod-a", "pod-b", "pod-c"].iter().position(|name| *name == master.as_str()).unwrap();
+    let begun = Instant::now();
+    servers[at].signal("TERM");
+    servers[(at + 1) % 3].client.master(Some(&master)).await;
+    let took = begun.elapsed();
+    println!("handover took {took:.1?}, the lease is {LEASE:?}");
+    assert!(took < LEASE / 2, "{took:.1?}");
+    assert!(servers[at].wait(), "it ended with an error");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_worker_that_thaws_commits_nothing_of_its_old_claim() {
+    let site = Site::new().await;
+    let servers = site.three().await;
+    let (master, _) = servers[0].client.master(None).await;
+    let names = ["pod-a", "pod-b", "pod-c"];
+    let frozen = names.iter().position(|name| *name != master.as_str()).unwrap();
+    let other = names.iter().position(|name| *name == master.as_str()).unwrap();
+    let original = rgb16_tiff(2_500, 2_400);
+    let accepted = servers[other].client.upload("rgb16.tif", original.clone(), &luma()).await.unwrap();
+    let name = names[frozen];
+    servers[other]
+        .client
+        .until("the worker to hold a task", |view| {
+            view.pods.iter().any(|pod| pod.pod.as_str() == name && pod.holds > 0).then_some(())
+        })
+        .await;
+    servers[frozen].signal("STOP");
+    let ended = servers[other].client.ended(&accepted.image_id).await;
+    servers[frozen].signal("CONT");
+    assert_eq!(ended.state, JobState::Done, "{:?}", ended.reason);
+    assert!(servers[other].client.result(&accepted.image_id).await == oracle(&original, &luma()));
+    servers[other].client.until("three pods again", |view| (view.live() == 3).then_some(())).await;
+    assert!(servers[frozen].client.result(&accepted.image_id).await == oracle(&original, &luma()));
+}

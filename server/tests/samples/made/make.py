@@ -1,0 +1,17 @@
+import numpy as np, io
+from PIL import Image, PngImagePlugin
+d = __file__.rsplit('/', 1)[0] + '/'
+rng=np.random.default_rng(7)
+y,x=np.mgrid[0:83,0:101]
+a=np.stack([x*2%256,(y*3)%256,((x+y))%256],-1).astype(np.uint8)
+a=(a//2+rng.integers(0,20,a.shape)).astype(np.uint8)
+im=Image.fromarray(a)
+ex=Image.Exif(); ex[0x0112]=6; ex[0x010e]='made for a test'
+im.save(d+'progressive.jpg',quality=88,progressive=True,exif=ex,comment=b'a comment',dpi=(300,300))
+im.convert('L').save(d+'gray.jpg',quality=90)
+im.save(d+'422.jpg',quality=80,subsampling='4:2:2')
+im.convert('CMYK').save(d+'cmyk.jpg',quality=60)
+Image.fromarray(a).save(d+'pillow_lzw.tif',compression='tiff_lzw')
+Image.fromarray((a[:,:,0].astype(np.uint16)*257)).save(d+'pillow_gray16_deflate.tif',compression='tiff_adobe_deflate')
+im.quantize(16).save(d+'palette.png')
+Image.fromarray(np.dstack([a,a[:,:,0]])).save(d+'pillow_rgba.tif',compression='packbits')

@@ -1,0 +1,129 @@
+//! A client of the array for tests: uploads, waits for states, reads results. Every wait has a bound and says what it
+//! waited for.
+
+#![allow(dead_code, reason = "each test uses a part of it")]
+
+use std::time::{Duration, Instant};
+
+use serde::de::DeserializeOwned;
+use shared::cluster::ClusterView;
+use shared::equalize::Recipe;
+use shared::error::Problem;
+use shared::gallery::{Accepted, Image};
+use shared::id::{ImageId, PodName};
+use shared::job::JobState;
+
+/// The longest that anything in these tests may take.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Talks to one process.
+#[derive(Clone)]
+pub struct Client {
+    base: String,
+    http: reqwest::Client,
+}
+
+impl Client {
+    /// A client of the process at this address.
+    pub fn new(address: impl std::fmt::Display) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Self { base: format!("http://{address}"), http: reqwest::Client::new() }
+    }
+
+    /// Uploads; a problem is an error.
+    pub async fn upload(&self, name: &str, bytes: Vec<u8>, recipe: &Recipe) -> Result<Accepted, Problem> {
+        let file = reqwest::multipart::Part::bytes(bytes).file_name(name.to_owned());
+        let form =
+            reqwest::multipart::Form::new().text("recipe", serde_json::to_string(recipe).unwrap()).part("image", file);
+        let answer = self.http.post(format!("{}/api/images", self.base)).multipart(form).send().await.unwrap();
+        let accepted = answer.status() == 202;
+        let body = answer.bytes().await.unwrap();
+        if accepted { Ok(serde_json::from_slice(&body).unwrap()) } else { Err(serde_json::from_slice(&body).unwrap()) }
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Option<T> {
+        let answer = self.http.get(format!("{}{path}", self.base)).send().await.ok()?;
+        if !answer.status().is_success() {
+            return None;
+        }
+        answer.json().await.ok()
+    }
+
+    /// The image as it is now.
+    pub async fn image(&self, image: &ImageId) -> Option<Image> {
+        self.get(&shared::route::image(image)).await
+    }
+
+    /// The cluster as it is now.
+    pub async fn cluster(&self) -> Option<ClusterView> {
+        self.get(shared::route::API_CLUSTER).await
+    }
+
+    /// Waits until `found` gives something of the cluster.
+    pub async fn until<T>(&self, what: &str, found: impl Fn(&ClusterView) -> Option<T>) -> T {
+        let begun = Instant::now();
+        loop {
+            let view = self.cluster().await;
+            if let Some(found) = view.as_ref().and_then(&found) {
+                return found;
+            }
+            assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}; the last view was {view:#?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until the image's latest job has ended.
+    pub async fn ended(&self, image: &ImageId) -> Image {
+        let begun = Instant::now();
+        loop {
+            let seen = self.image(image).await;
+            if let Some(image) = seen.as_ref().filter(|image| image.state.has_ended()) {
+                return image.clone();
+            }
+            assert!(begun.elapsed() < PATIENCE, "image {image} didn't end: {seen:#?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits for the image to be done and gives its result file.
+    pub async fn result(&self, image: &ImageId) -> Vec<u8> {
+        let ended = self.ended(image).await;
+        assert_eq!(ended.state, JobState::Done, "{}: {:?}", ended.name, ended.reason);
+        self.file(&shared::route::result(image)).await
+    }
+
+    /// A file's bytes.
+    pub async fn file(&self, path: &str) -> Vec<u8> {
+        let answer = self.http.get(format!("{}{path}", self.base)).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        answer.bytes().await.unwrap().to_vec()
+    }
+
+    /// Runs another recipe on an image that is there.
+    pub async fn add_job(&self, image: &ImageId, recipe: &Recipe) -> Accepted {
+        let path = format!("{}{}/jobs", self.base, shared::route::image(image));
+        let answer = self.http.post(path).json(&serde_json::json!({ "recipe": recipe })).send().await.unwrap();
+        assert_eq!(answer.status(), 202);
+        answer.json().await.unwrap()
+    }
+
+    /// Posts without a body and gives the status.
+    pub async fn post(&self, path: &str) -> u16 {
+        self.http.post(format!("{}{path}", self.base)).send().await.unwrap().status().as_u16()
+    }
+
+    /// Deletes an image.
+    pub async fn delete(&self, image: &ImageId) -> u16 {
+        let path = shared::route::image(image);
+        self.http.delete(format!("{}{path}", self.base)).send().await.unwrap().status().as_u16()
+    }
+
+    /// The master's name, once there is one other than `not`.
+    pub async fn master(&self, not: Option<&PodName>) -> (PodName, u64) {
+        self.until("a master", |view| {
+            let leader = view.leader.as_ref()?;
+            Some((leader.pod.clone(), leader.epoch?)).filter(|(pod, _)| Some(pod) != not)
+        })
+        .await
+    }
+}

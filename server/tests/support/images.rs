@@ -1,0 +1,88 @@
+//! Images for tests: the samples, and made ones.
+
+#![allow(dead_code, reason = "each test uses a part of it")]
+
+use std::io::Cursor;
+use std::path::Path;
+
+use server::codec::{Limits, Source};
+use server::pipeline::local::equalize_file;
+use shared::equalize::Recipe;
+use tiff::encoder::{TiffEncoder, colortype};
+
+/// A sample's bytes.
+pub fn sample(name: &str) -> Vec<u8> {
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples").join(name)).unwrap()
+}
+
+/// The samples with one page.
+pub const SAMPLES: [&str; 8] = [
+    "brick.png",
+    "cell.png",
+    "coffee.png",
+    "hubble_deep_field.jpg",
+    "moon.png",
+    "page.png",
+    "retina.jpg",
+    "rocket.jpg",
+];
+
+/// A repeatable stream of numbers (xorshift64*, G. Marsaglia and S. Vigna), so that made images are never flat.
+fn noise(mut seed: u64) -> impl FnMut() -> u64 {
+    move || {
+        seed ^= seed >> 12;
+        seed ^= seed << 25;
+        seed ^= seed >> 27;
+        seed.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+}
+
+/// A 16-bit RGB TIFF: a dim gradient with noise.
+pub fn rgb16_tiff(width: u32, height: u32) -> Vec<u8> {
+    let mut next = noise(7);
+    let samples: Vec<u16> =
+        (0..width * height * 3).map(|at| (at % 9_973 + (next() % 4_096) as u32) as u16 + 900).collect();
+    let mut file = Cursor::new(Vec::new());
+    let mut encoder = TiffEncoder::new(&mut file).unwrap();
+    encoder.write_image::<colortype::RGB16>(width, height, &samples).unwrap();
+    file.into_inner()
+}
+
+/// An 8-bit gray TIFF, in strips.
+pub fn gray8_tiff(width: u32, height: u32) -> Vec<u8> {
+    let mut next = noise(11);
+    let samples: Vec<u8> = (0..u64::from(width) * u64::from(height))
+        .map(|at| 40 + ((at / 7_001) % 60) as u8 + (next() % 32) as u8)
+        .collect();
+    let mut file = Cursor::new(Vec::new());
+    let mut encoder = TiffEncoder::new(&mut file).unwrap();
+    let mut image = encoder.new_image::<colortype::Gray8>(width, height).unwrap();
+    image.rows_per_strip(64).unwrap();
+    image.write_data(&samples).unwrap();
+    file.into_inner()
+}
+
+/// An RGBA PNG whose lower left is fully transparent, with colours underneath that must stay.
+pub fn rgba_png(width: u32, height: u32) -> Vec<u8> {
+    let mut next = noise(3);
+    let pixel = |at: u32, noise: u64| {
+        let (x, y) = (at % width, at / width);
+        let alpha = if x < y { 0 } else { 255 - (noise % 3) as u8 * 60 };
+        [(x % 200) as u8, (noise % 90) as u8, (y % 150) as u8, alpha]
+    };
+    let samples: Vec<u8> = (0..width * height).flat_map(|at| pixel(at, next())).collect();
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, width, height);
+    encoder.set_color(png::ColorType::Rgba);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.write_header().unwrap().write_image_data(&samples).unwrap();
+    file
+}
+
+/// What `evenlight equalize` writes for these bytes: the oracle.
+pub fn oracle(original: &[u8], recipe: &Recipe) -> Vec<u8> {
+    let mut file = Vec::new();
+    let source = || Ok(Box::new(Cursor::new(original.to_vec())) as Box<dyn Source>);
+    equalize_file(source, recipe, &mut file, &Limits::default(), &mut |_, _| {}).unwrap();
+    file
+}

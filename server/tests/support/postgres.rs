@@ -1,0 +1,138 @@
+//! A real PostgreSQL server of the tests' own, in a temporary folder, reached by a socket in it.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
+
+use sqlx::{Connection, PgConnection};
+
+/// A running server; stopped, and its folder removed, when the last test lets it go.
+pub struct Postgres {
+    server: Child,
+    folder: tempfile::TempDir,
+    databases: AtomicU32,
+}
+
+impl Postgres {
+    /// The server that the tests of this process share; started when there is none.
+    pub fn shared() -> Arc<Postgres> {
+        static SHARED: Mutex<Weak<Postgres>> = Mutex::new(Weak::new());
+        let mut shared = SHARED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        shared.upgrade().unwrap_or_else(|| {
+            let started = Arc::new(Self::start());
+            *shared = Arc::downgrade(&started);
+            started
+        })
+    }
+
+    fn start() -> Postgres {
+        let programs = programs();
+        let folder = tempfile::Builder::new().prefix("evenlight-pg-").tempdir().unwrap();
+        let data = folder.path().join("data");
+        if is_root() {
+            let owned = Command::new("chown").arg("postgres").arg(folder.path()).status().unwrap();
+            assert!(owned.success(), "{} can't be given to the user postgres", folder.path().display());
+        }
+        let made = server_command(&programs.join("initdb"))
+            .arg("--pgdata")
+            .arg(&data)
+            .args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr));
+
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        let server = server_command(&programs.join("postgres"))
+            .arg("-D")
+            .arg(&data)
+            .arg("-k")
+            .arg(folder.path())
+            .args(["-c", "listen_addresses=", "-c", "max_connections=200"])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut postgres = Postgres { server, folder, databases: AtomicU32::new(0) };
+        postgres.await_ready(&programs);
+        postgres
+    }
+
+    fn await_ready(&mut self, programs: &Path) {
+        let began = Instant::now();
+        loop {
+            let ready = Command::new(programs.join("pg_isready")).arg("-q").arg("-h").arg(self.folder.path()).status();
+            if ready.unwrap().success() {
+                return;
+            }
+            let ended = self.server.try_wait().unwrap();
+            if ended.is_some() || began.elapsed() > Duration::from_secs(60) {
+                let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+                panic!("PostgreSQL didn't start ({ended:?}):\n{log}");
+            }
+            std::thread::sleep(Duration::from_millis(30));
+        }
+    }
+
+    /// The address of a new, empty database.
+    pub async fn database(&self) -> String {
+        let name = format!("test{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        let mut admin = PgConnection::connect(&self.url("postgres")).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut admin).await.unwrap();
+        admin.close().await.unwrap();
+        self.url(&name)
+    }
+
+    fn url(&self, database: &str) -> String {
+        format!("postgres://postgres@localhost/{database}?host={}", self.folder.path().display())
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // SIGINT is PostgreSQL's fast shutdown, which ends its other processes in order.
+        let asked = Command::new("kill").args(["-INT", &self.server.id().to_string()]).status();
+        let began = Instant::now();
+        while asked.as_ref().is_ok_and(|asked| asked.success()) && began.elapsed() < Duration::from_secs(10) {
+            if matches!(self.server.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+/// PostgreSQL refuses to run as root.
+fn server_command(program: &Path) -> Command {
+    if is_root() {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=postgres", "--regid=postgres", "--init-groups", "--"]).arg(program);
+        command
+    } else {
+        Command::new(program)
+    }
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+/// The newest installed version's programs.
+fn programs() -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut found: Vec<(u32, PathBuf)> = versions
+        .filter_map(|version| Some((version.file_name().to_str()?.parse().ok()?, version.path().join("bin"))))
+        .filter(|(_, bin)| bin.join("postgres").exists() && bin.join("initdb").exists())
+        .collect();
+    found.sort();
+    let (_, bin) = found
+        .pop()
+        .expect("these tests need a PostgreSQL server in /usr/lib/postgresql: on Debian, `apt-get install postgresql`");
+    bin
+}

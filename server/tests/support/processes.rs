@@ -1,0 +1,74 @@
+//! Processes of the real binary for tests. Each is killed by its own pid when the test lets it go.
+
+#![allow(dead_code, reason = "each test uses a part of it")]
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use super::client::Client;
+
+/// A running `evenlight serve`.
+pub struct Server {
+    child: Child,
+    /// Talks to it.
+    pub client: Client,
+}
+
+impl Server {
+    /// Starts one, and waits until it says where it is.
+    pub fn start(name: &str, logs: &Path, args: &[&str]) -> Self {
+        let log = std::fs::File::create(logs.join(format!("{name}.log"))).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_evenlight"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--pod-name", name])
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first = lines.next().and_then(Result::ok);
+        let address = first.as_ref().and_then(|line| line.split("http://").nth(1)?.split(' ').next());
+        let Some(address) = address else {
+            let log = std::fs::read_to_string(logs.join(format!("{name}.log"))).unwrap_or_default();
+            panic!("{name} didn't start ({first:?}):\n{log}");
+        };
+        let client = Client::new(address);
+        // Whoever writes to a closed pipe fails: keep it open and empty.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, client }
+    }
+
+    /// Ends it as `kill -9` does.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Sends a signal by name, such as `TERM`, `STOP` or `CONT`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success(), "kill -{name} failed");
+    }
+
+    /// Waits for it to end by itself; whether it ended well.
+    pub fn wait(&mut self) -> bool {
+        self.child.wait().unwrap().success()
+    }
+
+    /// The most memory it ever held, in bytes (VmHWM).
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,117 @@
+//! A real S3-speaking server process (PyPI's `moto`) of the tests' own, on a free port of this machine.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
+
+/// A running server; killed when the last test lets it go.
+pub struct S3 {
+    server: Child,
+    port: u16,
+    buckets: AtomicU32,
+}
+
+impl S3 {
+    /// The server that the tests of this process share; started when there is none.
+    pub fn shared() -> Arc<S3> {
+        static SHARED: Mutex<Weak<S3>> = Mutex::new(Weak::new());
+        let mut shared = SHARED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        shared.upgrade().unwrap_or_else(|| {
+            let started = Arc::new(Self::start());
+            *shared = Arc::downgrade(&started);
+            started
+        })
+    }
+
+    fn start() -> S3 {
+        let program = program();
+        // Somebody else may take the port between our looking and the server's.
+        for _ in 0..5 {
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let server = Command::new(&program)
+                .args(["-H", "127.0.0.1", "-p", &port.to_string()])
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap_or_else(|error| panic!("{} doesn't start: {error}", program.display()));
+            let mut s3 = S3 { server, port, buckets: AtomicU32::new(0) };
+            if s3.await_ready() {
+                return s3;
+            }
+        }
+        panic!("{} ended at once, five times", program.display());
+    }
+
+    fn await_ready(&mut self) -> bool {
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(60) {
+            if self.server.try_wait().unwrap().is_some() {
+                return false;
+            }
+            if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(30));
+        }
+        panic!("the S3 server isn't reachable after 60 s");
+    }
+
+    /// The name of a new, empty bucket.
+    pub fn bucket(&self) -> String {
+        let name = format!("evenlight-{}", self.buckets.fetch_add(1, Ordering::Relaxed));
+        let answer = self.request("PUT", &format!("/{name}"));
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        name
+    }
+
+    /// The `AWS_*` variables by which this server is reached.
+    pub fn variables(&self) -> Vec<(String, String)> {
+        let endpoint = format!("http://127.0.0.1:{}", self.port);
+        [
+            ("AWS_ENDPOINT_URL", endpoint.as_str()),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
+    }
+
+    /// A plain HTTP request that the store itself can't make; the whole answer.
+    pub fn request(&self, method: &str, path: &str) -> String {
+        let mut connection = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            self.port
+        );
+        connection.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        connection.read_to_end(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+impl Drop for S3 {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+fn program() -> PathBuf {
+    if let Some(program) = std::env::var_os("EVENLIGHT_MOTO") {
+        return program.into();
+    }
+    let program = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/moto_server");
+    assert!(
+        program.exists(),
+        "these tests need an S3 server: in the repository's root, run `python3 -m venv .venv && \
+         .venv/bin/pip install 'moto[server,s3]==5.2.5'`, or set EVENLIGHT_MOTO to a moto_server's path"
+    );
+    program
+}
