@@ -1,12 +1,15 @@
 //! What every response carries, and what no request may do.
 
+use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::header::{HeaderName, HeaderValue};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use shared::error::{PROBLEM_JSON, Problem};
 
 use super::problem::ApiError;
+use super::upload::prefers_html;
 
 /// What a page of this site may load; `nonce` is that of its inline scripts.
 pub(super) fn content_security_policy(nonce: Option<&str>) -> String {
@@ -35,26 +38,39 @@ pub(super) async fn harden(request: Request, next: Next) -> Response {
     response
 }
 
-/// Makes a problem of what the framework refuses by itself in plain text: a wrong method, a body that is too long.
+/// Makes a problem of what the framework refuses by itself in plain text (a wrong method, a body that is too long),
+/// and a page of it where a browser sent a form by itself.
 pub(super) async fn explain(request: Request, next: Next) -> Response {
-    const LONGEST: usize = 4 << 10;
     let method = request.method().clone();
+    let form = method == Method::POST && prefers_html(request.headers());
     let response = next.run(request).await;
     let status = response.status();
-    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    let plain = kind.is_none_or(|kind| kind.starts_with("text/plain"));
-    if !(status.is_client_error() || status.is_server_error()) || !plain {
+    if !(status.is_client_error() || status.is_server_error()) {
         return response;
     }
-    // The router adds `Allow` to what leaves here.
-    let detail = if status == StatusCode::METHOD_NOT_ALLOWED {
-        format!("{method} is not possible here; the header Allow tells what is.")
-    } else {
-        let text = axum::body::to_bytes(response.into_body(), LONGEST).await.unwrap_or_default();
-        let text = String::from_utf8_lossy(&text).trim().to_owned();
-        if text.is_empty() { status.canonical_reason().unwrap_or("It failed").to_owned() } else { text }
-    };
-    ApiError::new(status, detail).into_response()
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    match kind {
+        Some(PROBLEM_JSON) if form => match serde_json::from_slice::<Problem>(&text(response).await) {
+            Ok(problem) => ApiError::new(status, problem.to_string()).into_page(),
+            Err(error) => ApiError::internal(error).into_page(),
+        },
+        Some(kind) if !kind.starts_with("text/plain") => response,
+        _ => {
+            // The router adds `Allow` to what leaves here.
+            let detail = if status == StatusCode::METHOD_NOT_ALLOWED {
+                format!("{method} is not possible here; the header Allow tells what is.")
+            } else {
+                String::from_utf8_lossy(&text(response).await).trim().to_owned()
+            };
+            ApiError::new(status, detail).into_response()
+        }
+    }
+}
+
+/// The short text of an error's body.
+async fn text(response: Response) -> Bytes {
+    const LONGEST: usize = 16 << 10;
+    axum::body::to_bytes(response.into_body(), LONGEST).await.unwrap_or_default()
 }
 
 /// Refuses what another site's page sends in a visitor's name. Programs that send neither header are let through.

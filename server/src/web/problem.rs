@@ -66,6 +66,33 @@ impl ApiError {
     }
 }
 
+impl ApiError {
+    /// The problem as a page, for a person whose browser sent a form by itself.
+    pub(super) fn into_page(self) -> Response {
+        let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        let page = format!(
+            "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+             <title>{title} · Evenlight</title><link rel=\"stylesheet\" href=\"/pkg/evenlight.css\"></head>\
+             <body><main><h1>{title}</h1><p>{detail}</p><p><a href=\"{gallery}\">Back to the gallery</a></p></main>\
+             </body></html>",
+            title = escape(&self.problem.title),
+            detail = escape(&self.problem.to_string()),
+            gallery = shared::route::GALLERY,
+        );
+        let mut response = self.into_response();
+        let policy = super::guard::content_security_policy(None);
+        if let Ok(policy) = HeaderValue::from_str(&policy) {
+            response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+        }
+        let length = HeaderValue::from(page.len());
+        response.headers_mut().insert(header::CONTENT_LENGTH, length);
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+        *response.body_mut() = page.into();
+        response
+    }
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.status();

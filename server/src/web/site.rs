@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use rust_embed::{EmbeddedFile, RustEmbed};
+use rust_embed::RustEmbed;
 
 use super::range::if_none_match;
 
@@ -13,28 +13,40 @@ use super::range::if_none_match;
 #[folder = "$CARGO_MANIFEST_DIR/../target/site"]
 struct Site;
 
-/// The file at a path of the site, in brotli where the client takes it; `None` if there is none.
-pub(super) fn file(path: &str, headers: &HeaderMap) -> Option<Response> {
-    let name = path.trim_start_matches('/');
-    let plain = |name: &str| !name.is_empty() && !name.ends_with(".br") && !name.split('/').any(|part| part == "..");
-    if !plain(name) {
-        return None;
-    }
-    let compressed = takes_brotli(headers).then(|| Site::get(&format!("{name}.br"))).flatten();
-    let encoding = compressed.is_some().then_some("br");
-    let file = match compressed {
-        Some(file) => file,
-        None => Site::get(name)?,
-    };
-    Some(serve(name, file, encoding, headers))
+/// A file, and the hash of its content.
+struct Asset {
+    bytes: Cow<'static, [u8]>,
+    sha256: [u8; 32],
 }
 
-fn serve(name: &str, file: EmbeddedFile, encoding: Option<&'static str>, headers: &HeaderMap) -> Response {
-    let etag = etag(&file);
+fn embedded(name: &str) -> Option<Asset> {
+    Site::get(name).map(|file| Asset { sha256: file.metadata.sha256_hash(), bytes: file.data })
+}
+
+/// The file at a path of the site, in brotli where the client takes it; `None` if there is none.
+pub(super) fn file(path: &str, headers: &HeaderMap) -> Option<Response> {
+    find(path, headers, embedded)
+}
+
+fn find(path: &str, headers: &HeaderMap, get: impl Fn(&str) -> Option<Asset>) -> Option<Response> {
+    let name = path.trim_start_matches('/');
+    let plain = !name.is_empty() && !name.ends_with(".br") && !name.split('/').any(|part| part == "..");
+    if !plain {
+        return None;
+    }
+    let compressed = takes_brotli(headers).then(|| get(&format!("{name}.br"))).flatten();
+    match compressed {
+        Some(asset) => Some(serve(name, asset, Some("br"), headers)),
+        None => Some(serve(name, get(name)?, None, headers)),
+    }
+}
+
+fn serve(name: &str, asset: Asset, encoding: Option<&'static str>, headers: &HeaderMap) -> Response {
+    let etag = etag(&asset);
     let mut response = if if_none_match(headers, &etag) {
-        axum::http::StatusCode::NOT_MODIFIED.into_response()
+        StatusCode::NOT_MODIFIED.into_response()
     } else {
-        let body = match file.data {
+        let body = match asset.bytes {
             Cow::Borrowed(bytes) => Body::from(bytes),
             Cow::Owned(bytes) => Body::from(bytes),
         };
@@ -55,9 +67,8 @@ fn serve(name: &str, file: EmbeddedFile, encoding: Option<&'static str>, headers
     response
 }
 
-fn etag(file: &EmbeddedFile) -> String {
-    let hash = file.metadata.sha256_hash();
-    let digits: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+fn etag(asset: &Asset) -> String {
+    let digits: String = asset.sha256.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     format!("\"{digits}\"")
 }
 
@@ -101,6 +112,8 @@ fn media_type(name: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]
@@ -109,6 +122,37 @@ mod tests {
         for name in ["pkg/evenlight.js", "pkg/evenlight.wasm", "theme.min.js", "deadbeef.js"] {
             assert!(!is_hashed(name), "{name}");
         }
+    }
+
+    /// A site of two files, one of which is there in brotli too.
+    fn asset(name: &str) -> Option<Asset> {
+        let asset = |bytes: &'static [u8], hash| Some(Asset { bytes: bytes.into(), sha256: [hash; 32] });
+        match name {
+            "pkg/evenlight.js" => asset(b"script", 1),
+            "pkg/evenlight.js.br" => asset(b"brotli", 2),
+            "favicon.0123abcd.svg" => asset(b"<svg/>", 3),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_file_comes_compressed_typed_and_once() {
+        let ask = |path: &str, pairs: &[(header::HeaderName, &'static str)]| {
+            let pairs = pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value)));
+            find(path, &pairs.collect(), asset)
+        };
+        let plain = ask("/pkg/evenlight.js", &[]).unwrap();
+        assert_eq!(plain.headers()[header::CONTENT_TYPE], "text/javascript; charset=utf-8");
+        assert_eq!(plain.headers()[header::CACHE_CONTROL], "no-cache");
+        assert!(!plain.headers().contains_key(header::CONTENT_ENCODING));
+        let small = ask("/pkg/evenlight.js", &[(header::ACCEPT_ENCODING, "gzip, br")]).unwrap();
+        assert_eq!(small.headers()[header::CONTENT_ENCODING], "br");
+        assert_ne!(small.headers()[header::ETAG], plain.headers()[header::ETAG]);
+        let tag = "\"01010101010101010101010101010101\"";
+        assert_eq!(ask("/pkg/evenlight.js", &[(header::IF_NONE_MATCH, tag)]).unwrap().status(), 304);
+        let icon = ask("/favicon.0123abcd.svg", &[(header::ACCEPT_ENCODING, "br")]).unwrap();
+        assert!(icon.headers()[header::CACHE_CONTROL].to_str().unwrap().contains("immutable"));
+        assert!(ask("/pkg/evenlight.js.br", &[]).is_none() && ask("/", &[]).is_none());
     }
 
     #[test]

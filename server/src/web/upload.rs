@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use shared::equalize::Recipe;
 use shared::gallery::Accepted;
 use shared::route;
@@ -26,19 +26,17 @@ pub(super) enum Images {
 }
 
 /// `POST /api/images`: 202 with the ids; a browser's own form is led back to the pages.
-pub(super) async fn create(State(state): State<WebState>, request: Request) -> Response {
+pub(super) async fn create(State(state): State<WebState>, request: Request) -> Result<Response> {
     if prefers_html(request.headers()) {
-        return match receive(&state, request, Images::Many).await.as_deref() {
-            Ok([one]) => Redirect::to(&route::image_page(&one.image_id)).into_response(),
-            Ok(_) => Redirect::to(route::GALLERY).into_response(),
-            Err(error) => error_page(error),
-        };
+        let accepted = receive(&state, request, Images::Many).await?;
+        return Ok(match accepted.as_slice() {
+            [one] => Redirect::to(&route::image_page(&one.image_id)),
+            _ => Redirect::to(route::GALLERY),
+        }
+        .into_response());
     }
-    match receive(&state, request, Images::One).await.map(|accepted| accepted.into_iter().next()) {
-        Ok(Some(accepted)) => taken(accepted),
-        Ok(None) => missing_image().into_response(),
-        Err(error) => error.into_response(),
-    }
+    let accepted = receive(&state, request, Images::One).await?;
+    accepted.into_iter().next().map(taken).ok_or_else(missing_image)
 }
 
 /// 202, with where to look.
@@ -162,23 +160,6 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
 
 fn missing_image() -> ApiError {
     ApiError::bad_request("Expected an image in the field `image`; there is none.")
-}
-
-/// An error for a person whose browser sent a form by itself.
-fn error_page(error: &ApiError) -> Response {
-    let problem = error.problem();
-    let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    let page = format!(
-        "<!DOCTYPE html><html lang=\"en\"><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <title>{title} · Evenlight</title><link rel=\"stylesheet\" href=\"/pkg/evenlight.css\">\
-         <main><h1>{title}</h1><p>{detail}</p><p><a href=\"{gallery}\">Back to the gallery</a></p></main></html>",
-        title = escape(&problem.title),
-        detail = escape(&problem.to_string()),
-        gallery = route::GALLERY,
-    );
-    let policy = super::guard::content_security_policy(None);
-    (error.status(), [(header::CONTENT_SECURITY_POLICY, policy)], Html(page)).into_response()
 }
 
 impl From<accept::Error> for ApiError {

@@ -45,6 +45,10 @@ async fn forms_without_scripts_delete_and_try_again() {
     server.fail(&job, "Torn.").await;
     let again = server.call("POST", &format!("/images/{image}/retry"), &[], "").await;
     assert_eq!((again.status.as_u16(), again.header("location")), (303, format!("/images/{image}").as_str()));
+    let html = [("accept", "text/html,application/xhtml+xml")];
+    let early = server.call("POST", &format!("/images/{image}/retry"), &html, "").await;
+    assert_eq!((early.status.as_u16(), early.header("content-type")), (409, "text/html; charset=utf-8"));
+    assert!(String::from_utf8_lossy(&early.body).contains("Only a failed job can be tried again"));
     let gone = server.call("POST", &format!("/images/{image}/delete"), &[], "").await;
     assert_eq!((gone.status.as_u16(), gone.header("location")), (303, "/"));
 }
