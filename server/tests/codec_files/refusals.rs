@@ -85,6 +85,10 @@ fn what_must_be_decoded_at_once_is_held_to_its_own_limit() {
         let error = codec::inspect(&mut Cursor::new(file), &limits).unwrap_err();
         says(&error.to_string(), &["at once", "limit"]);
     }
+    let shorts = |value: u16| value.to_le_bytes().to_vec();
+    let fields = vec![(322, 3, 1, shorts(60_000)), (323, 3, 1, shorts(60_000))];
+    let tile = make::Tiff { compression: 8, piece: (64, 64), fields, ..make::Tiff::default() }.file(&gray());
+    says(&header_sentence(&tile), &["at once", "limit"]);
     let png = make::png(&gray());
     let plain = make::Tiff { piece: (0, 30), ..make::Tiff::default() }.file(&gray());
     for file in [png, plain] {

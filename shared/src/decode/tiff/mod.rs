@@ -22,9 +22,16 @@ const MOST_EXPANSION: u64 = 4_096;
 pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result<ImageInfo> {
     let structure = structure(source, Some(limits))?;
     let info = structure.info();
-    let chunk_rows = u64::from(structure.chunks.rows().min(info.height));
     if !structure.any_row() {
-        limits.whole("A strip or row of tiles of this TIFF", &info, info.row_bytes() * chunk_rows)?;
+        let band = info.row_bytes() * u64::from(info.unit_rows);
+        // A tile may be larger than the image.
+        let piece = match structure.chunks {
+            Chunks::Strips(_) => band,
+            Chunks::Tiles { width, height } => {
+                u64::from(width) * u64::from(height) * (info.layout.channels() * info.depth.bytes()) as u64
+            }
+        };
+        limits.whole("A strip or row of tiles of this TIFF", &info, band.max(piece))?;
     }
     let expansion = if structure.compression == Compression::None { 1 } else { MOST_EXPANSION };
     if info.raw_bytes() > structure.tiff.length.saturating_mul(expansion) {
