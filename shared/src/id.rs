@@ -134,6 +134,7 @@ impl FromStr for PodName {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

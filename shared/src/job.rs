@@ -373,6 +373,7 @@ impl Job {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn info(width: u32, height: u32, unit_rows: u32) -> ImageInfo {

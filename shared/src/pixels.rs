@@ -148,7 +148,7 @@ impl Rows {
     /// The inverse of [`Rows::to_le_bytes`]. `bytes` must be whole rows.
     pub fn from_le_bytes(width: u32, layout: Layout, depth: Depth, bytes: &[u8]) -> Result<Self, String> {
         let row = width as usize * layout.channels() * depth.bytes();
-        if row == 0 || bytes.len() % row != 0 {
+        if row == 0 || !bytes.len().is_multiple_of(row) {
             return Err(format!("expected whole rows of {row} bytes, got {} bytes", bytes.len()));
         }
         let samples = match depth {
