@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use server::coord::claim::{Held, Strike, claim, commit, give_back, release};
-use server::coord::election::Candidacy;
+use server::coord::election::{Candidacy, leader};
 use server::coord::embedded::{Embedded, EmbeddedConfig};
 use server::coord::settle::{connected, settle};
 use server::coord::{Coordinator, CreateMode, Error, Op, SessionState, ensure_path, ensure_skeleton, paths};
@@ -82,10 +82,11 @@ impl Schedule {
         let pods: Vec<_> = (0..PODS).map(|index| tokio::spawn(self.pod(index).live())).collect();
         for _ in 0..60 {
             self.random.pause(400).await;
-            self.fault(&*viewer);
+            self.fault(&*viewer).await;
         }
         self.heal().await;
         soon(all_done(&*viewer)).await;
+        soon(somebody_leads(&*viewer)).await;
         for pod in pods {
             assert!(!pod.is_finished(), "seed {}: a pod panicked", self.seed);
             pod.abort();
@@ -104,20 +105,21 @@ impl Schedule {
     }
 
     /// Something happens to some session of a pod.
-    fn fault(&mut self, viewer: &dyn Coordinator) {
+    async fn fault(&mut self, viewer: &dyn Coordinator) {
         let sessions = self.embedded.sessions();
         let at = self.random.below(sessions.len() as u64);
         let session = sessions[usize::try_from(at).unwrap()];
         if session == viewer.session() {
             return;
         }
-        match self.random.below(9) {
+        match self.random.below(10) {
             0 | 1 => self.embedded.disconnect(session),
             2 | 3 => self.embedded.reconnect(session),
             4 => self.embedded.expire(session),
             5 => self.embedded.lose_reply(session),
             6 => self.embedded.delay(session),
             7 => self.embedded.lag(session),
+            8 => evict_leader(viewer).await,
             _ => self.embedded.run_late(session),
         }
     }
@@ -167,6 +169,20 @@ async fn all_done(viewer: &dyn Coordinator) {
     }
 }
 
+/// A witness takes the leader for dead.
+async fn evict_leader(viewer: &dyn Coordinator) {
+    if let Some((node, _)) = leader(viewer).await.unwrap() {
+        viewer.delete(&node, None).await.unwrap();
+    }
+}
+
+async fn somebody_leads(viewer: &dyn Coordinator) {
+    let before = viewer.children(LOG).await.unwrap().len();
+    while viewer.children(LOG).await.unwrap().len() == before {
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
 /// A pod that stands for election and works, session after session.
 struct Pod {
     name: String,
@@ -209,6 +225,10 @@ impl Pod {
 
     async fn round(&mut self, session: &dyn Coordinator) -> Result<(), Error> {
         while let Some(held) = self.lost.last() {
+            // What a pod that doesn't know better would try is refused.
+            let done = done(&self.name, held.task.attempt);
+            assert!(!commit(session, held, &done).await?);
+            assert!(!release(session, held, None, Strike::Keep, stamp(&self.name, 9)).await?);
             give_back(session, held, stamp(&self.name, 9)).await?;
             self.lost.pop();
         }
@@ -220,6 +240,7 @@ impl Pod {
         }
         let (data, stat) = session.get(&path(index)).await?;
         let seen: Task = serde_json::from_slice(&data).unwrap();
+        self.random.pause(1_000).await;
         let lock = lock(&self.name, &format!("{}-{}", self.name, self.random.below(u64::MAX)));
         let Some(held) = claim(session, &path(index), &seen, stat.version, lock).await? else { return Ok(()) };
         self.beliefs.lock().unwrap().claims.push((index, held.task.attempt));
