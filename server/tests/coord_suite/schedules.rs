@@ -143,15 +143,14 @@ impl Schedule {
         assert!(log.is_sorted_by_key(|(_, sequence)| *sequence), "seed {seed}: a deposed master wrote: {log:?}");
         assert!(!log.is_empty(), "seed {seed}: nobody led");
 
-        let beliefs = self.beliefs.lock().unwrap();
+        let beliefs = std::mem::take(&mut *self.beliefs.lock().unwrap());
         let attempts: BTreeSet<_> = beliefs.claims.iter().collect();
         assert_eq!(attempts.len(), beliefs.claims.len(), "seed {seed}: an attempt was claimed twice");
         let committed: BTreeSet<_> = beliefs.commits.iter().map(|(index, _)| *index).collect();
         assert_eq!(committed.len(), beliefs.commits.len(), "seed {seed}: a task was committed twice");
         let written = (0..TASKS).map(|index| paths::done(&path(index))).collect::<Vec<_>>();
-        drop(beliefs);
         let written = viewer.get_many(&written).await.unwrap();
-        for (index, commit) in &self.beliefs.lock().unwrap().commits {
+        for (index, commit) in &beliefs.commits {
             let (data, _) = written[*index].as_ref().unwrap();
             assert_eq!(serde_json::from_slice::<Done>(data).unwrap(), *commit, "seed {seed}: another result is there");
         }
