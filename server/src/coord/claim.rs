@@ -7,7 +7,7 @@
 use shared::clock::Stamp;
 use shared::task::{Done, Lock, Task};
 
-use super::settle::read_back;
+use super::settle::{connected, read_back};
 use super::{Coordinator, CreateMode, Error, Op, Result, paths, record};
 
 /// A task that a claim holds.
@@ -76,7 +76,7 @@ pub async fn claim(
 ///
 /// # Errors
 /// [`Error::Expired`]: the session is over; it may have been committed before. [`Error::Invalid`]: `done` is too
-/// large. [`Error::Disconnected`]: nothing was done; commit again after the reconnect.
+/// large, and the claim is still held: release it.
 ///
 /// # Cancellation
 /// The commit may take effect all the same.
@@ -94,6 +94,10 @@ pub async fn commit(coordinator: &dyn Coordinator, held: &Held, done: &Done) -> 
         match coordinator.multi(ops.clone()).await {
             Ok(()) => return Ok(true),
             Err(Error::Multi { .. }) => return Ok(false),
+            Err(Error::Disconnected) => {
+                connected(coordinator).await?;
+                continue;
+            }
             Err(Error::Unknown(_)) => {}
             Err(error) => return Err(error),
         }
@@ -110,7 +114,7 @@ pub async fn commit(coordinator: &dyn Coordinator, held: &Held, done: &Done) -> 
 /// with `stamp`. Gives `false` if the task was taken over or deleted meanwhile.
 ///
 /// # Errors
-/// [`Error::Expired`]: the session is over; see [`give_back`]. [`Error::Disconnected`]: nothing was done.
+/// [`Error::Expired`]: the session is over; see [`give_back`].
 ///
 /// # Cancellation
 /// The release may take effect all the same.
@@ -138,6 +142,10 @@ pub async fn release(
         match coordinator.multi(ops.clone()).await {
             Ok(()) => return Ok(true),
             Err(Error::Multi { .. }) => return Ok(false),
+            Err(Error::Disconnected) => {
+                connected(coordinator).await?;
+                continue;
+            }
             Err(Error::Unknown(_)) => {}
             Err(error) => return Err(error),
         }
@@ -153,7 +161,7 @@ pub async fn release(
 /// wrote (then another claim has read the strike already), or if that became so before it could be told.
 ///
 /// # Errors
-/// [`Error::Expired`], [`Error::Disconnected`]: try again on a session that is connected.
+/// [`Error::Expired`]: try again on the next session.
 ///
 /// # Cancellation
 /// It may take effect all the same; repeating is harmless.
@@ -169,6 +177,10 @@ pub async fn give_back(coordinator: &dyn Coordinator, held: &Held, stamp: Stamp)
         match coordinator.set(&held.path, &data, Some(held.version)).await {
             Ok(_) => return Ok(true),
             Err(Error::BadVersion(_) | Error::NoNode(_)) => return Ok(false),
+            Err(Error::Disconnected) => {
+                connected(coordinator).await?;
+                continue;
+            }
             Err(Error::Unknown(_)) => {}
             Err(error) => return Err(error),
         }

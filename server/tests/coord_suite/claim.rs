@@ -13,6 +13,8 @@ crate::on_every_coordinator![
     a_claim_at_an_old_version_loses,
     a_claim_whose_reply_is_lost_is_mine,
     a_claim_whose_reply_is_lost_and_that_lost_is_not_mine,
+    a_claim_of_my_own_session_is_not_this_claim,
+    a_lock_with_my_claims_name_but_another_session_is_not_mine,
     a_commit_leaves_the_result_and_no_lock,
     a_commit_after_a_takeover_is_refused,
     a_lock_that_is_there_again_proves_nothing,
@@ -116,6 +118,25 @@ async fn a_claim_whose_reply_is_lost_and_that_lost_is_not_mine(bed: &dyn Bed) {
     seat.lose_reply();
     assert_eq!(claim(&*seat, TASK, &seen, version, lock("a", "c1")).await, Ok(None));
     assert_eq!(read(&other).await, (theirs.task, theirs.version));
+}
+
+async fn a_claim_of_my_own_session_is_not_this_claim(bed: &dyn Bed) {
+    let seat = bed.session().await;
+    put(&seat).await;
+    let (seen, version) = read(&seat).await;
+    let first = take(&seat, lock("a", "c1")).await.unwrap();
+    seat.lose_reply();
+    assert_eq!(claim(&*seat, TASK, &seen, version, lock("a", "c2")).await, Ok(None));
+    assert!(commit(&*seat, &first, &done("a", 1)).await.unwrap());
+}
+
+async fn a_lock_with_my_claims_name_but_another_session_is_not_mine(bed: &dyn Bed) {
+    let (seat, other) = (bed.session().await, bed.session().await);
+    put(&seat).await;
+    let (seen, version) = read(&seat).await;
+    take(&other, lock("a", "c1")).await.unwrap();
+    seat.lose_reply();
+    assert_eq!(claim(&*seat, TASK, &seen, version, lock("a", "c1")).await, Ok(None));
 }
 
 async fn a_commit_leaves_the_result_and_no_lock(bed: &dyn Bed) {

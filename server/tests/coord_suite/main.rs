@@ -39,3 +39,4 @@ mod conformance;
 mod election;
 mod fence;
 mod members;
+mod schedules;

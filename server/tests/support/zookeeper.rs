@@ -1,7 +1,7 @@
 //! Real ZooKeeper servers for tests: an ensemble from Debian's jars, on free ports, in a temporary folder.
 //!
 //! Each server is the child of a shell that reads this process's pipe: when the test process ends, however it
-//! ends, the pipe closes and the shell kills its server. Nothing else is ever killed.
+//! ends, the pipe closes and the shell kills its server and removes its data. Nothing else is ever killed.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -35,13 +35,19 @@ const READY: Duration = Duration::from_secs(90);
 /// ZooKeeper's unit of time: it grants session timeouts of 2 to 20 ticks.
 const TICK: Duration = Duration::from_millis(250);
 
-/// Runs one server: prints its pid, then kills it when standard input ends.
-const KEEPER: &str =
-    r#""$@" </dev/null >"$LOG" 2>&1 & pid=$!; echo $pid; read -r _; kill -KILL $pid; wait $pid 2>/dev/null"#;
+/// Runs one server: prints its pid; when standard input ends or says `keep`, kills it and removes its data or doesn't.
+const KEEPER: &str = r#"
+"$@" </dev/null >"$DATA/log" 2>&1 & pid=$!
+echo $pid
+read -r word
+kill -KILL $pid
+wait $pid 2>/dev/null
+[ "$word" = keep ] || { rm -rf -- "$DATA"; rmdir -- "${DATA%/*}" 2>/dev/null; }
+"#;
 
 /// An ensemble of ZooKeeper servers.
 pub struct Ensemble {
-    folder: tempfile::TempDir,
+    folder: PathBuf,
     ports: Vec<Ports>,
     servers: Mutex<Vec<Option<Server>>>,
 }
@@ -79,7 +85,9 @@ impl Ensemble {
     /// With a sentence that says what to install, or with a server's log.
     pub fn launch(servers: usize) -> Self {
         require_jars();
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        // Its servers' shells remove it, also when this process is killed.
+        let folder =
+            tempfile::Builder::new().prefix("evenlight-zookeeper-").tempdir().expect("a temporary folder").keep();
         let ensemble = Self { folder, ports: free_ports(servers), servers: Mutex::default() };
         for index in 0..servers {
             ensemble.configure(index);
@@ -109,7 +117,10 @@ impl Ensemble {
 
     /// Kills a server. Its data stay.
     pub fn kill(&self, index: usize) {
-        self.servers.lock().unwrap()[index] = None;
+        if let Some(mut server) = self.servers.lock().unwrap()[index].take() {
+            let stdin = server.keeper.stdin.as_mut().expect("its input is piped");
+            stdin.write_all(b"keep\n").expect("the shell reads");
+        }
     }
 
     /// Starts a killed server again and waits until it serves.
@@ -143,7 +154,7 @@ impl Ensemble {
     }
 
     fn path(&self, index: usize) -> PathBuf {
-        self.folder.path().join(index.to_string())
+        self.folder.join(index.to_string())
     }
 
     fn configure(&self, index: usize) {
@@ -172,7 +183,7 @@ impl Ensemble {
             .args(["-Dzookeeper.jmx.log4j.disable=true", "-cp", &jars.join(":")])
             .arg("org.apache.zookeeper.server.quorum.QuorumPeerMain")
             .arg(self.path(index).join("zoo.cfg"))
-            .env("LOG", self.log(index))
+            .env("DATA", self.path(index))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
