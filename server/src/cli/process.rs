@@ -39,6 +39,7 @@ pub struct Process {
     array: Arc<Array>,
     server: tokio::task::JoinHandle<std::io::Result<()>>,
     observer: tokio::task::JoinHandle<()>,
+    events: EventHub,
     stop_pods: CancellationToken,
     stop_web: CancellationToken,
 }
@@ -125,12 +126,13 @@ impl Process {
             max_upload_bytes: args.max_upload.as_u64(),
             doorbell: Arc::new(move || accepted.notify_one()),
         };
+        let streams = events.clone();
         let state = WebState { catalog, store, accept, pixels, view, events, faults, renders: Renders::new(RENDERS) };
         let stop_web = CancellationToken::new();
         let stopped = stop_web.clone();
         let server = axum::serve(listener, router(state)).with_graceful_shutdown(stopped.cancelled_owned());
         let server = tokio::spawn(server.into_future());
-        Ok(Self { address, pods: names, coordinator, array, server, observer, stop_pods, stop_web })
+        Ok(Self { address, pods: names, coordinator, array, server, observer, events: streams, stop_pods, stop_web })
     }
 
     /// Hands over, finishes what is under way, and ends.
@@ -139,7 +141,8 @@ impl Process {
         self.array.ended().await;
         self.stop_web.cancel();
         self.observer.abort();
-        // Streams of events never end by themselves, and browsers keep connections open.
+        self.events.close();
+        // A download may be under way, and browsers keep connections open.
         let patience = std::time::Duration::from_secs(2);
         if tokio::time::timeout(patience, self.server).await.is_err() {
             tracing::debug!("connections that are still open are closed");

@@ -285,7 +285,8 @@ pub trait Coordinator: Send + Sync + 'static {
     /// Waits until this session sees every write that was acknowledged to anyone before the call.
     async fn sync(&self) -> Result<()>;
 
-    /// Ends the session: its ephemeral nodes go at once.
+    /// Ends the session: its ephemeral nodes go at once. A session that is dropped without this is left to its lease,
+    /// as a crash leaves it.
     async fn close(&self);
 }
 

@@ -127,12 +127,14 @@ async fn a_crashed_sessions_ephemerals_vanish_only_when_its_lease_runs_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dropped_session_is_closed() {
+async fn a_session_dropped_without_a_close_lives_until_its_lease_runs_out() {
     let bed = EmbeddedBed::new();
     let (seat, other) = (bed.session().await, bed.session().await);
     seat.create("/e", b"", CreateMode::Ephemeral).await.unwrap();
     drop(seat);
-    assert_eq!(other.stat("/e").await.unwrap(), None);
+    let before = tokio::time::Instant::now();
+    gone(&*other, "/e").await;
+    assert_eq!(before.elapsed().as_secs(), other.session_timeout().as_secs());
 }
 
 #[tokio::test(start_paused = true)]

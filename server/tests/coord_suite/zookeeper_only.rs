@@ -1,9 +1,10 @@
 //! What only real servers show: elections among themselves, silence, and other clients.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use server::coord::zookeeper::ZooKeeper;
-use server::coord::{Connector, CreateMode, Error, Hint, Scope, SessionState, settle::settle};
+use server::coord::{Connector, Coordinator, CreateMode, Error, Hint, Scope, SessionState, settle::settle};
 
 use crate::bed::soon;
 use crate::zookeeper::Ensemble;
@@ -72,10 +73,8 @@ async fn servers_that_are_not_there_fail_within_the_session_timeout() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_dropped_session_is_closed() {
-    let ensemble = tokio::task::spawn_blocking(Ensemble::shared).await.unwrap();
-    let connector = ZooKeeper::new(&ensemble.connect_string_with_new_chroot(), LEASE).unwrap();
-    let (session, other) = (connector.connect().await.unwrap(), connector.connect().await.unwrap());
+async fn a_session_dropped_without_a_close_lives_until_its_lease_runs_out() {
+    let (session, other) = two_sessions().await;
     session.create("/e", b"", CreateMode::Ephemeral).await.unwrap();
     let mut watch = other.watch("/e", Scope::Node).await.unwrap();
     other.sync().await.unwrap();
@@ -83,5 +82,22 @@ async fn a_dropped_session_is_closed() {
     let _watch_keeps_nothing_alive = session.watch("/", Scope::Recursive).await.unwrap();
     drop(session);
     assert_eq!(soon(watch.changed()).await, Hint::Changed("/e".into()));
-    assert!(before.elapsed() < LEASE / 2, "the lease was waited for");
+    assert!(before.elapsed() > LEASE / 2, "the lease wasn't waited for: {:?}", before.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closed_sessions_nodes_go_at_once() {
+    let (session, other) = two_sessions().await;
+    session.create("/e", b"", CreateMode::Ephemeral).await.unwrap();
+    let before = Instant::now();
+    session.close().await;
+    other.sync().await.unwrap();
+    assert_eq!(other.stat("/e").await.unwrap(), None);
+    assert!(before.elapsed() < LEASE / 2, "the lease was waited for: {:?}", before.elapsed());
+}
+
+async fn two_sessions() -> (Arc<dyn Coordinator>, Arc<dyn Coordinator>) {
+    let ensemble = tokio::task::spawn_blocking(Ensemble::shared).await.unwrap();
+    let connector = ZooKeeper::new(&ensemble.connect_string_with_new_chroot(), LEASE).unwrap();
+    (connector.connect().await.unwrap(), connector.connect().await.unwrap())
 }

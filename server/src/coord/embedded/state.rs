@@ -115,10 +115,15 @@ impl State {
         (id, states, hub)
     }
 
-    /// The session's handle was dropped: unless it has crashed, it is closed first. It is forgotten when it has ended.
+    /// The session's handle was dropped without a close: that is a crash, so its ephemeral nodes stay until the lease
+    /// runs out. It is forgotten when it has ended.
     pub(super) fn forget(&mut self, id: SessionId) {
-        if self.seats.get(&id).is_some_and(|seat| !seat.crashed) {
-            self.close(id);
+        if self.seats.get(&id).is_some_and(|seat| seat.alive && !seat.crashed) {
+            match tokio::runtime::Handle::try_current() {
+                Ok(_) => self.crash(id),
+                // The process is ending and nobody keeps time any more.
+                Err(_) => self.close(id),
+            }
         }
         if let Some(seat) = self.seats.get_mut(&id) {
             seat.dropped = true;

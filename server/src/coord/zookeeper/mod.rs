@@ -46,13 +46,15 @@ impl ZooKeeper {
     }
 
     async fn open(&self) -> Result<Session> {
+        // Detached: a handle that is dropped without a close is a crash, here as everywhere.
         let client = Client::connector()
             .with_session_timeout(self.session_timeout)
+            .with_detached()
             .connect(&self.servers)
             .await
             .map_err(|error| errors::from_client("/", error))?;
         let client = if self.chroot == "/" { client } else { self.enter_chroot(client).await? };
-        Ok(Session::new(client))
+        Ok(Session::new(client, self.servers.clone()))
     }
 
     async fn enter_chroot(&self, client: Client) -> Result<Client> {

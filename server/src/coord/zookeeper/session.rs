@@ -15,10 +15,11 @@ use super::super::{
 };
 use super::errors;
 
-/// One session. Dropping it closes it, but only [`Coordinator::close`] waits until that is done.
+/// One session. Dropping it without [`Coordinator::close`] leaves it to its lease, as a crash would.
 pub(super) struct Session {
-    /// `None` once closed: the client closes the session when its last clone is dropped.
+    /// `None` once closed.
     client: Mutex<Option<Client>>,
+    servers: String,
     id: SessionId,
     timeout: Duration,
     told: watch::Sender<SessionState>,
@@ -28,13 +29,14 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(client: Client) -> Self {
+    pub(super) fn new(client: Client, servers: String) -> Self {
         let told = watch::Sender::new(state_of(client.state()));
         tokio::spawn(follow(client.state_watcher(), told.clone()));
         Self {
             id: SessionId(client.session_id().0),
             timeout: client.session_timeout(),
             client: Mutex::new(Some(client)),
+            servers,
             told,
             hub: Arc::new(Hub::default()),
             rooting: tokio::sync::Mutex::new(()),
@@ -298,12 +300,27 @@ impl Coordinator for Session {
     }
 
     async fn close(&self) {
-        drop(self.client.lock().unwrap_or_else(PoisonError::into_inner).take());
-        // If it can't be reached in time, its lease runs out on the servers.
-        let mut states = self.told.subscribe();
-        let closed = states.wait_for(|state| state.is_terminal());
-        let _ = tokio::time::timeout(self.timeout, closed).await;
+        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(client) = client {
+            // If the session can't be closed in time, its lease runs out on the servers.
+            let _ = tokio::time::timeout(self.timeout, close_session(client, &self.servers)).await;
+        }
         tell(&self.told, SessionState::Closed);
         self.hub.close();
+    }
+}
+
+/// Takes the session over with a client that closes it when it is dropped, and waits until that is done. The client
+/// knows no other way to close a detached session.
+async fn close_session(client: Client, servers: &str) {
+    let (info, timeout) = (client.session().clone(), client.session_timeout());
+    drop(client);
+    let attached = Client::connector().with_session(info).with_session_timeout(timeout).connect(servers).await;
+    if let Ok(attached) = attached {
+        let mut states = attached.state_watcher();
+        drop(attached);
+        while !state_of(states.peek_state()).is_terminal() {
+            states.changed().await;
+        }
     }
 }
