@@ -200,8 +200,8 @@ fn follow(stage: RwSignal<Stage>) {
     });
     let turn = Memo::new(move |_| image.get().and(live.now.get()).map(|now| now / 1_000 / LOOK));
     Effect::new(move |_| {
-        announced.track();
-        turn.track();
+        announced.get();
+        turn.get();
         let Some(accepted) = image.get() else { return };
         leptos::task::spawn_local(async move {
             let Ok(found) = api::image(accepted.image_id.clone()).await else { return };

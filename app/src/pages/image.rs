@@ -289,8 +289,8 @@ fn keep_fresh(image: RwSignal<Image>) {
         if unfinished { live.now.get().map(|now| now / 1_000 / LOOK) } else { None }
     });
     Effect::new(move |before: Option<()>| {
-        ended.track();
-        turn.track();
+        ended.get();
+        turn.get();
         if before.is_some() {
             let id = id.clone();
             leptos::task::spawn_local(async move {
