@@ -43,6 +43,12 @@ pub const fn sort_name(sort: shared::gallery::Sort) -> &'static str {
     }
 }
 
+/// The sort order of that name.
+pub fn sort_of(name: &str) -> Option<shared::gallery::Sort> {
+    use shared::gallery::Sort;
+    [Sort::Newest, Sort::Oldest, Sort::Name].into_iter().find(|sort| sort_name(*sort) == name)
+}
+
 /// Percent-encodes everything but RFC 3986's unreserved characters.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());

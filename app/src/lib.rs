@@ -14,6 +14,7 @@ use leptos_router::{ParamSegment, SsrMode, StaticSegment};
 pub mod api;
 pub mod backend;
 mod components;
+mod dynamic;
 mod format;
 pub mod live;
 mod pages;
@@ -24,7 +25,7 @@ use pages::{ClusterPage, GalleryPage, ImagePage, NotFoundPage, StatusPage};
 
 /// The HTML document around [`App`]. Pass it to `leptos_routes_with_context` and as the fallback's shell.
 ///
-/// Pages below [`shared::route::STATUS`] get no scripts: they are complete without.
+/// The page [`shared::route::STATUS`] gets no scripts: it is complete without.
 pub fn shell(options: LeptosOptions) -> impl IntoView {
     let scripted = !is_static_page();
     view! {
@@ -57,7 +58,8 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
 fn is_static_page() -> bool {
     #[cfg(feature = "ssr")]
     return use_context::<leptos_router::location::RequestUrl>()
-        .is_some_and(|url| url.as_ref().split(['?', '#']).next() == Some(shared::route::STATUS));
+        .and_then(|url| url.parse().ok())
+        .is_some_and(|url| url.path() == shared::route::STATUS);
     #[cfg(not(feature = "ssr"))]
     false
 }
@@ -73,7 +75,7 @@ pub fn App() -> impl IntoView {
             if title.is_empty() { "Evenlight".to_owned() } else { format!("{title} · Evenlight") }
         } />
         <Router>
-            <Header />
+            <Header live=!is_static_page() />
             <HealthBanner />
             <main id="main">
                 <Routes fallback=NotFoundPage>

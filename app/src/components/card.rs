@@ -6,6 +6,7 @@ use shared::job::JobState;
 use shared::route;
 
 use super::{Ago, ProgressBar, StateChip};
+use crate::dynamic::dynamic;
 use crate::format;
 use crate::live::Live;
 
@@ -23,7 +24,7 @@ pub fn Card(
     let shown = image.get_untracked();
     let (id, name, created) = (shown.id.clone(), shown.name.clone(), shown.created);
     let size = format!("{} × {}", shown.width, shown.height);
-    let kind = format!("{} · {}", shown.format.name().to_uppercase(), format::bytes(shown.bytes));
+    let kind = format!("{} · {}", shown.format.name().to_ascii_uppercase(), format::bytes(shown.bytes));
 
     let progress = Signal::derive(move || {
         image.with(|image| {
@@ -56,12 +57,12 @@ pub fn Card(
             style=style
             data-testid="gallery-item"
             data-id=id.to_string()
-            data-state=move || state.get().name()
+            data-state=dynamic(move || state.get().name())
         >
             <a class="tile-link" href=route::image_page(&id)>
                 <span class="tile-picture">
                     <img src=thumbnail alt="" loading="lazy" decoding="async" width=shown.width height=shown.height />
-                    {move || {
+                    {dynamic(move || {
                         reason
                             .get()
                             .map(|reason| {
@@ -71,14 +72,14 @@ pub fn Card(
                                     </span>
                                 }
                             })
-                    }}
+                    })}
                 </span>
                 <span class="tile-name" title=name.clone()>
                     {name.clone()}
                 </span>
             </a>
             <div class="tile-line">
-                {move || match state.get() {
+                {dynamic(move || match state.get() {
                     JobState::Done => {
                         view! {
                             <span class="tile-meta">{size.clone()}" · "{kind.clone()}</span>
@@ -95,7 +96,7 @@ pub fn Card(
                         }
                             .into_any()
                     }
-                }}
+                })}
             </div>
         </article>
     }

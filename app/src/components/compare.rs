@@ -2,6 +2,8 @@
 
 use leptos::prelude::*;
 
+use crate::dynamic::dynamic;
+
 /// Two pictures of one size. Without scripts they stand side by side.
 #[component]
 pub fn Compare(
@@ -22,7 +24,7 @@ pub fn Compare(
     view! {
         <figure
             class="compare"
-            style=move || format!("--split:{}%;--ratio:{}", split.get(), f64::from(width) / f64::from(height.max(1)))
+            style=dynamic(move || format!("--split:{}%;--ratio:{}", split.get(), f64::from(width) / f64::from(height.max(1))))
         >
             <div class="compare-stage">
                 <img
@@ -57,7 +59,7 @@ pub fn Compare(
                     value="50"
                     data-testid="split"
                     aria-label="Line between before and after"
-                    prop:value=move || split.get().to_string()
+                    prop:value=dynamic(move || split.get().to_string())
                     on:input:target=move |event| split.set(event.target().value().parse().unwrap_or(50.0))
                 />
             </div>

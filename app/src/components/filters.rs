@@ -1,7 +1,10 @@
 //! Search, state and order of the gallery, kept in the address. A plain form: it works without scripts.
 
 use leptos::prelude::*;
-use leptos_router::components::Form;
+
+use crate::dynamic::dynamic;
+use leptos_router::NavigateOptions;
+use leptos_router::hooks::use_navigate;
 use shared::gallery::{ImageQuery, Sort};
 use shared::job::JobState;
 
@@ -27,10 +30,24 @@ pub fn Filters(
         };
         (sort, label)
     });
-    let submit = |_| submit_filters();
+    let navigate = use_navigate();
+    let submit = move |_| {
+        if let Some(address) = chosen() {
+            navigate(&address, NavigateOptions { scroll: false, ..NavigateOptions::default() });
+        }
+    };
     view! {
         <div class="filters" role="search">
-            <Form method="GET" action=shared::route::GALLERY attr:id="filters" noscroll=true>
+            <form
+                id="filters"
+                method="get"
+                action=shared::route::GALLERY
+                on:change=submit.clone()
+                on:submit=move |event| {
+                    event.prevent_default();
+                    submit(leptos::ev::Event::from(event));
+                }
+            >
                 <label class="field search">
                     <span class="visually-hidden">"Search by name"</span>
                     <input
@@ -39,13 +56,12 @@ pub fn Filters(
                         placeholder="Search by name"
                         autocomplete="off"
                         value=query.get_untracked().q
-                        prop:value=move || query.get().q.unwrap_or_default()
-                        on:change=submit
+                        prop:value=dynamic(move || query.get().q.unwrap_or_default())
                     />
                 </label>
                 <label class="field">
                     <span class="visually-hidden">"State"</span>
-                    <select name="state" on:change=submit>
+                    <select name="state">
                         {states
                             .map(|(name, label)| {
                                 let chosen = move || query.get().state.map_or("", JobState::name) == name;
@@ -60,7 +76,7 @@ pub fn Filters(
                 </label>
                 <label class="field">
                     <span class="visually-hidden">"Order"</span>
-                    <select name="sort" on:change=submit>
+                    <select name="sort">
                         {sorts
                             .map(|(sort, label)| {
                                 let chosen = move || query.get().sort.unwrap_or_default() == sort;
@@ -74,20 +90,33 @@ pub fn Filters(
                     </select>
                 </label>
                 <button class="button without-script">"Show"</button>
-            </Form>
+            </form>
         </div>
     }
 }
 
+/// The address that the form stands for.
 #[cfg(feature = "hydrate")]
-fn submit_filters() {
+fn chosen() -> Option<String> {
     use wasm_bindgen::JsCast;
-    let form =
-        document().get_element_by_id("filters").and_then(|form| form.dyn_into::<web_sys::HtmlFormElement>().ok());
-    if let Some(form) = form {
-        let _ = form.request_submit();
-    }
+    let form = document().get_element_by_id("filters")?.dyn_into::<web_sys::HtmlFormElement>().ok()?;
+    let data = web_sys::FormData::new_with_form(&form).ok()?;
+    let text = |name| data.get(name).as_string().filter(|text| !text.trim().is_empty());
+    let query = ImageQuery {
+        q: text("q"),
+        state: text("state").and_then(|state| state.parse().ok()),
+        sort: text("sort").and_then(|sort| crate::api::sort_of(&sort)).filter(|sort| *sort != Sort::default()),
+        ..ImageQuery::default()
+    };
+    let search = crate::api::query_string(&query);
+    Some(if search.is_empty() {
+        shared::route::GALLERY.to_owned()
+    } else {
+        format!("{}?{search}", shared::route::GALLERY)
+    })
 }
 
 #[cfg(not(feature = "hydrate"))]
-fn submit_filters() {}
+fn chosen() -> Option<String> {
+    None
+}

@@ -3,11 +3,15 @@
 use leptos::prelude::*;
 use leptos_router::components::A;
 
+use crate::dynamic::dynamic;
 use crate::live::Live;
 
 /// The head of every page.
 #[component]
-pub fn Header() -> impl IntoView {
+pub fn Header(
+    /// Whether the page has scripts.
+    live: bool,
+) -> impl IntoView {
     view! {
         <a class="skip" href="#main">
             "Skip to the content"
@@ -30,10 +34,15 @@ pub fn Header() -> impl IntoView {
                     "Status"
                 </a>
             </nav>
-            <div class="header-end">
-                <LiveState />
-                <ThemeButton />
-            </div>
+            {live
+                .then(|| {
+                    view! {
+                        <div class="header-end">
+                            <LiveState />
+                            <ThemeButton />
+                        </div>
+                    }
+                })}
         </header>
     }
 }
@@ -43,10 +52,10 @@ pub fn Header() -> impl IntoView {
 fn LiveState() -> impl IntoView {
     let live = Live::expect();
     view! {
-        <span class="live" data-state=move || live.connection.get().name() title="The stream of changes from the server">
+        <span class="live" data-state=dynamic(move || live.connection.get().name()) title="The stream of changes from the server">
             <span class="live-dot" aria-hidden="true"></span>
             <span data-testid="live-state" role="status">
-                {move || live.connection.get().name()}
+                {dynamic(move || live.connection.get().name())}
             </span>
         </span>
     }
@@ -92,9 +101,9 @@ fn ThemeButton() -> impl IntoView {
             type="button"
             class="icon-button needs-script"
             data-testid="theme"
-            data-theme-choice=move || theme.get().name()
-            title=move || format!("Colours: {}", theme.get().name())
-            aria-label=move || format!("Colours: {}. Change.", theme.get().name())
+            data-theme-choice=dynamic(move || theme.get().name())
+            title=dynamic(move || format!("Colours: {}", theme.get().name()))
+            aria-label=dynamic(move || format!("Colours: {}. Change.", theme.get().name()))
             on:click=step
         >
             <svg class="theme-auto" viewBox="0 0 20 20" width="18" height="18" aria-hidden="true">

@@ -8,6 +8,7 @@ use shared::job::JobState;
 use shared::route;
 
 use super::{Ago, ProgressBar, StateChip, color_label};
+use crate::dynamic::dynamic;
 use crate::format;
 use crate::live::Live;
 
@@ -47,11 +48,13 @@ fn JobItem(job: JobSummary, image: RwSignal<Image>, shown: RwSignal<Option<JobId
     });
     let Recipe::Global { color } = job.with_untracked(|job| job.recipe);
     let is_shown = Memo::new(move |_| id.with_value(|id| shown.with(|shown| shown.as_ref() == Some(id))));
+    let several =
+        Memo::new(move |_| image.with(|image| image.jobs.iter().filter(|job| job.state == JobState::Done).count() > 1));
     let created = job.with_untracked(|job| job.created);
     let download =
         move || image.with(|image| format!("{}?job={}", route::result(&image.id), id.with_value(ToString::to_string)));
     view! {
-        <li class="job" data-testid="job" data-state=move || state.get().name()>
+        <li class="job" data-testid="job" data-state=dynamic(move || state.get().name())>
             <div class="job-line">
                 <strong>{color_label(color)}</strong>
                 <StateChip state />
@@ -59,7 +62,7 @@ fn JobItem(job: JobSummary, image: RwSignal<Image>, shown: RwSignal<Option<JobId
                     <Ago at=created />
                 </span>
             </div>
-            {move || match state.get() {
+            {dynamic(move || match state.get() {
                 JobState::Running => view! { <ProgressBar progress /> }.into_any(),
                 JobState::Queued => {
                     view! { <p class="muted">"Waiting for a master and a free slot."</p> }.into_any()
@@ -78,7 +81,8 @@ fn JobItem(job: JobSummary, image: RwSignal<Image>, shown: RwSignal<Option<JobId
                             <button
                                 type="button"
                                 class="button quiet needs-script"
-                                aria-pressed=move || is_shown.get().to_string()
+                                hidden=dynamic(move || !several.get())
+                                aria-pressed=dynamic(move || is_shown.get().to_string())
                                 on:click=move |_| shown.set(Some(id.get_value()))
                             >
                                 "Compare"
@@ -87,14 +91,14 @@ fn JobItem(job: JobSummary, image: RwSignal<Image>, shown: RwSignal<Option<JobId
                                 "Download"
                             </a>
                             <span class="muted job-time">
-                                {move || job.with(|job| job.result_bytes.map(format::bytes))}
-                                {move || job.with(|job| job.finished.map(|end| format!(" · took {}", took(end - job.created))))}
+                                {dynamic(move || job.with(|job| job.result_bytes.map(format::bytes)))}
+                                {dynamic(move || job.with(|job| job.finished.map(|end| format!(" · took {}", took(end - job.created)))))}
                             </span>
                         </div>
                     }
                         .into_any()
                 }
-            }}
+            })}
         </li>
     }
 }

@@ -7,6 +7,7 @@ use shared::id::PodName;
 
 use super::{Elapsed, health_sentence};
 use crate::api;
+use crate::dynamic::dynamic;
 
 /// The master, its epoch, since when it leads, and how the array is.
 #[component]
@@ -24,9 +25,9 @@ pub fn LeaderCard(
         <section class="panel leader" aria-labelledby="leader-title">
             <h2 id="leader-title">"Master"</h2>
             <p class="leader-name" data-testid="leader">
-                {move || view.with(|view| view.leader.as_ref().map_or("none".to_owned(), |leader| leader.pod.to_string()))}
+                {dynamic(move || view.with(|view| view.leader.as_ref().map_or("none".to_owned(), |leader| leader.pod.to_string())))}
             </p>
-            {move || {
+            {dynamic(move || {
                 view.with(|view| view.leader.clone())
                     .map(|leader| {
                         view! {
@@ -58,16 +59,16 @@ pub fn LeaderCard(
                             </dl>
                         }
                     })
-            }}
-            <p class="health" data-ok=move || (view.with(|view| view.health) == Health::Ok).to_string()>
-                <strong>{move || health().0}</strong>
+            })}
+            <p class="health" data-ok=dynamic(move || (view.with(|view| view.health) == Health::Ok).to_string())>
+                <strong>{dynamic(move || health().0)}</strong>
                 ". "
-                {move || health().1}
+                {dynamic(move || health().1)}
             </p>
             <p class="muted">
-                "Coordinator: " {move || view.with(|view| view.coordinator.clone())} ". Seen by "
-                {move || view.with(|view| view.seen.pod.to_string())} " at Lamport time "
-                {move || view.with(|view| view.seen.clock)} "."
+                "Coordinator: " {dynamic(move || view.with(|view| view.coordinator.clone()))} ". Seen by "
+                {dynamic(move || view.with(|view| view.seen.pod.to_string()))} " at Lamport time "
+                {dynamic(move || view.with(|view| view.seen.clock))} "."
             </p>
         </section>
     }
@@ -86,10 +87,10 @@ pub fn Pods(
             <h2 id="pods-title">
                 "Pods "
                 <span class="muted">
-                    {move || view.with(|view| format!("{} of {} up", view.live(), view.pods.len()))}
+                    {dynamic(move || view.with(|view| format!("{} of {} up", view.live(), view.pods.len())))}
                 </span>
             </h2>
-            {move || problem.get().map(|problem| view! { <p class="bad" role="alert">{problem.to_string()}</p> })}
+            {dynamic(move || problem.get().map(|problem| view! { <p class="bad" role="alert">{problem.to_string()}</p> }))}
             <ul class="pods">
                 <For each=move || view.with(|view| view.pods.clone()) key=|pod| pod.pod.clone() let:pod>
                     <PodCard pod view problem />
@@ -121,29 +122,29 @@ fn PodCard(pod: PodView, view: Signal<ClusterView>, problem: RwSignal<Option<Pro
             data-testid="pod"
             data-pod=title
             data-state=state
-            data-leads=move || leads.get().to_string()
+            data-leads=dynamic(move || leads.get().to_string())
         >
             <div class="pod-head">
                 <span class="pod-dot" aria-hidden="true"></span>
                 <strong class="pod-name">{label}</strong>
                 <span class="chip" data-role=role>
-                    {move || if up.get() { role() } else { "down" }}
+                    {dynamic(move || if up.get() { role() } else { "down" })}
                 </span>
             </div>
             <dl class="facts small">
                 <div>
                     <dt>"Holds"</dt>
-                    <dd>{move || pod.with(|pod| tasks(pod.holds))}</dd>
+                    <dd>{dynamic(move || pod.with(|pod| tasks(pod.holds)))}</dd>
                 </div>
                 <div>
                     <dt>"Session"</dt>
-                    <dd class="mono" title=move || pod.with(|pod| pod.session.clone())>
-                        {move || pod.with(|pod| pod.session.clone())}
+                    <dd class="mono" title=dynamic(move || pod.with(|pod| pod.session.clone()))>
+                        {dynamic(move || pod.with(|pod| pod.session.clone()))}
                     </dd>
                 </div>
                 <div>
                     <dt>"Lease"</dt>
-                    <dd>{move || pod.with(|pod| format!("{} s", pod.lease_ms as f64 / 1_000.0))}</dd>
+                    <dd>{dynamic(move || pod.with(|pod| format!("{} s", pod.lease_ms as f64 / 1_000.0)))}</dd>
                 </div>
                 <div>
                     <dt>"Up for"</dt>
@@ -155,11 +156,11 @@ fn PodCard(pod: PodView, view: Signal<ClusterView>, problem: RwSignal<Option<Pro
                 </div>
                 <div>
                     <dt>"Address"</dt>
-                    <dd class="mono">{move || pod.with(|pod| pod.address.clone())}</dd>
+                    <dd class="mono">{dynamic(move || pod.with(|pod| pod.address.clone()))}</dd>
                 </div>
                 <div>
                     <dt>"Version"</dt>
-                    <dd>{move || pod.with(|pod| format!("{}, {}", pod.version, threads(pod.cores)))}</dd>
+                    <dd>{dynamic(move || pod.with(|pod| format!("{}, {}", pod.version, threads(pod.cores))))}</dd>
                 </div>
             </dl>
             <Show when=move || pod.with(|pod| pod.faults)>
@@ -199,13 +200,13 @@ fn FaultButton(pod: PodName, up: Memo<bool>, problem: RwSignal<Option<Problem>>)
         <button
             type="button"
             class="button quiet pod-fault needs-script"
-            class:danger=move || up.get()
-            data-testid=move || if up.get() { "kill-pod" } else { "start-pod" }
-            aria-label=move || format!("{} {label}", if up.get() { "Kill" } else { "Start" })
+            class:danger=dynamic(move || up.get())
+            data-testid=dynamic(move || if up.get() { "kill-pod" } else { "start-pod" })
+            aria-label=dynamic(move || format!("{} {label}", if up.get() { "Kill" } else { "Start" }))
             disabled=busy
             on:click=act
         >
-            {move || if up.get() { "Kill" } else { "Start" }}
+            {dynamic(move || if up.get() { "Kill" } else { "Start" })}
         </button>
     }
 }

@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 
+use crate::dynamic::dynamic;
 use crate::format;
 use crate::live::Live;
 
@@ -17,7 +18,7 @@ pub fn Ago(
         None => format::date(at, None),
     });
     view! {
-        <time datetime=format::rfc3339(at) title=move || format::date(at, live.zone.get())>
+        <time datetime=format::rfc3339(at) title=dynamic(move || format::date(at, live.zone.get()))>
             {text}
         </time>
     }
@@ -36,7 +37,7 @@ pub fn Elapsed(
     let live = Live::expect();
     let text = Memo::new(move |_| format::span(live.now.get().unwrap_or_else(|| seen.get()) - since.get()));
     view! {
-        <time datetime=move || format::rfc3339(since.get()) title=move || format::date(since.get(), live.zone.get())>
+        <time datetime=dynamic(move || format::rfc3339(since.get())) title=dynamic(move || format::date(since.get(), live.zone.get()))>
             {text}
         </time>
     }

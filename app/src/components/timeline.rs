@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use shared::event::{Event, What};
 
+use crate::dynamic::dynamic;
 use crate::format;
 use crate::live::{Live, insert};
 
@@ -29,10 +30,10 @@ pub fn Timeline(
             <p class="muted">
                 "In the order of Lamport clocks: a cause is always below its effect, whatever the wall clocks say."
             </p>
-            {move || {
+            {dynamic(move || {
                 let gaps = live.gaps.get();
                 (gaps > 0).then(|| view! { <p class="warn" role="status">"Some events were missed while this page was away."</p> })
-            }}
+            })}
             <Show when=move || events.with(Vec::is_empty)>
                 <p class="quiet-note">"Nothing has happened yet."</p>
             </Show>
@@ -62,7 +63,7 @@ fn EventLine(event: Event) -> impl IntoView {
             <span class="event-pod">{event.stamp.pod.to_string()}</span>
             <span class="event-words">{words}</span>
             <time class="event-wall mono muted" datetime=format::rfc3339(at)>
-                {move || format::clock(at, live.zone.get())}
+                {dynamic(move || format::clock(at, live.zone.get()))}
             </time>
         </li>
     }

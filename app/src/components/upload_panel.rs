@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use shared::equalize::{Color, Recipe};
 
+use crate::dynamic::dynamic;
 use crate::upload::Uploads;
 
 /// All ways to treat colour, the default first.
@@ -42,7 +43,7 @@ pub fn RecipeSelect(
             {COLORS
                 .map(|option| {
                     view! {
-                        <option value=json(option) selected=move || color.get() == option>
+                        <option value=json(option) selected=dynamic(move || color.get() == option)>
                             {color_label(option)}
                         </option>
                     }

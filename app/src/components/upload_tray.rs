@@ -5,6 +5,7 @@ use shared::job::JobState;
 use shared::route;
 
 use super::{ProgressBar, phase_label};
+use crate::dynamic::dynamic;
 use crate::upload::{Stage, Upload, Uploads};
 use crate::{api, format, live::Live};
 
@@ -101,7 +102,7 @@ pub fn UploadTray() -> impl IntoView {
                         <button
                             type="button"
                             class="button quiet"
-                            disabled=move || counts.get().1 == 0
+                            disabled=dynamic(move || counts.get().1 == 0)
                             on:click=move |_| uploads.clear()
                         >
                             "Clear"
@@ -132,17 +133,17 @@ fn TrayItem(upload: Upload) -> impl IntoView {
     let (name, title, bytes) = (upload.name.clone(), upload.name.clone(), format::bytes(upload.bytes));
     let again = move |_| uploads.retry(&upload);
     view! {
-        <li class="tray-item" data-testid="upload-item" data-state=move || stage.with(Stage::name)>
+        <li class="tray-item" data-testid="upload-item" data-state=dynamic(move || stage.with(Stage::name))>
             <span class="tray-name" title=title>
-                {move || match stage.with(|stage| stage.accepted().cloned()) {
+                {dynamic(move || match stage.with(|stage| stage.accepted().cloned()) {
                     Some(accepted) => {
                         view! { <a href=route::image_page(&accepted.image_id)>{name.clone()}</a> }.into_any()
                     }
                     None => name.clone().into_any(),
-                }}
+                })}
             </span>
             <span class="tray-state">
-                {move || match stage.get() {
+                {dynamic(move || match stage.get() {
                     Stage::Waiting => view! { <span class="muted">"Waiting · "{bytes.clone()}</span> }.into_any(),
                     Stage::Sending(part) => {
                         view! {
@@ -158,7 +159,7 @@ fn TrayItem(upload: Upload) -> impl IntoView {
                     Stage::Done(_) => view! { <span class="good">"Equalized"</span> }.into_any(),
                     Stage::Failed(_, reason) => view! { <span class="bad">{reason}</span> }.into_any(),
                     Stage::Refused(sentence) => view! { <span class="bad">{sentence}</span> }.into_any(),
-                }}
+                })}
             </span>
             <Show when=move || matches!(stage.get(), Stage::Refused(_))>
                 <button type="button" class="button quiet" on:click=again.clone()>
@@ -200,8 +201,8 @@ fn follow(stage: RwSignal<Stage>) {
     });
     let turn = Memo::new(move |_| image.get().and(live.now.get()).map(|now| now / 1_000 / LOOK));
     Effect::new(move |_| {
-        announced.track();
-        turn.track();
+        announced.get();
+        turn.get();
         let Some(accepted) = image.get() else { return };
         leptos::task::spawn_local(async move {
             let Ok(found) = api::image(accepted.image_id.clone()).await else { return };

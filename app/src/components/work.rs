@@ -6,6 +6,7 @@ use shared::id::JobId;
 use shared::route;
 
 use super::{Elapsed, phase_label};
+use crate::dynamic::dynamic;
 use crate::format;
 
 /// How many jobs wait, and since when.
@@ -20,13 +21,13 @@ pub fn BacklogLine(
     let seen = Signal::derive(move || view.with(|view| view.at));
     view! {
         <p class="backlog" data-testid="backlog">
-            <strong>{move || format::count(queued.get())}</strong>
-            {move || if queued.get() == 1 { " job waits" } else { " jobs wait" }}
-            {move || {
+            <strong>{dynamic(move || format::count(queued.get()))}</strong>
+            {dynamic(move || if queued.get() == 1 { " job waits" } else { " jobs wait" })}
+            {dynamic(move || {
                 oldest.get().filter(|_| queued.get() > 0).map(|since| view! { ", the oldest for " <Elapsed since seen /> })
-            }}
+            })}
             ", "
-            {move || format::count(view.with(|view| view.backlog.running))}
+            {dynamic(move || format::count(view.with(|view| view.backlog.running)))}
             " at work."
         </p>
     }
@@ -96,9 +97,9 @@ fn JobWork(job: JobId, view: Signal<ClusterView>) -> impl IntoView {
                 </a>
                 <span class="muted">"epoch " {epoch} ", for " <Elapsed since seen /></span>
             </div>
-            {move || {
+            {dynamic(move || {
                 now.with(|job| job.as_ref().map(|job| job.phases.iter().map(phase).collect_view()))
-            }}
+            })}
         </li>
     }
 }
@@ -160,7 +161,7 @@ pub fn Locks(
     let locks = Memo::new(move |_| view.with(held));
     view! {
         <section class="panel" aria-labelledby="locks-title">
-            <h2 id="locks-title">"Locks " <span class="muted">{move || locks.with(Vec::len)}</span></h2>
+            <h2 id="locks-title">"Locks " <span class="muted">{dynamic(move || locks.with(Vec::len))}</span></h2>
             <Show
                 when=move || !locks.with(Vec::is_empty)
                 fallback=|| view! { <p class="quiet-note">"No task is held."</p> }
@@ -174,7 +175,7 @@ pub fn Locks(
                         </tr>
                     </thead>
                     <tbody>
-                        {move || {
+                        {dynamic(move || {
                             locks
                                 .get()
                                 .into_iter()
@@ -188,7 +189,7 @@ pub fn Locks(
                                     }
                                 })
                                 .collect_view()
-                        }}
+                        })}
                     </tbody>
                 </table>
             </Show>

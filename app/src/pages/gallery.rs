@@ -5,11 +5,12 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 use leptos_router::params::ParamsMap;
-use shared::gallery::{ImageQuery, Page, Sort};
+use shared::gallery::{ImageQuery, Page};
 use shared::route;
 
 use crate::api;
 use crate::components::{Card, Filters, ProblemNotice, UploadPanel, place};
+use crate::dynamic::dynamic;
 use crate::live::Live;
 
 mod list;
@@ -56,9 +57,7 @@ fn parse(params: &ParamsMap) -> ImageQuery {
         cursor: text("cursor"),
         state: text("state").and_then(|state| state.parse().ok()),
         q: text("q"),
-        sort: text("sort").and_then(|sort| {
-            [Sort::Newest, Sort::Oldest, Sort::Name].into_iter().find(|known| api::sort_name(*known) == sort)
-        }),
+        sort: text("sort").and_then(|sort| api::sort_of(&sort)),
     }
 }
 
@@ -102,7 +101,7 @@ fn Gallery(query: ImageQuery, page: Page) -> impl IntoView {
                                 list.load_more();
                             }
                         >
-                            {move || if list.loading.get() { "Loading …" } else { "Show more" }}
+                            {dynamic(move || if list.loading.get() { "Loading …" } else { "Show more" })}
                         </a>
                     </p>
                 }
@@ -145,13 +144,13 @@ fn Gallery(query: ImageQuery, page: Page) -> impl IntoView {
             }}
         </Show>
         <div class="gallery">
-            <div class="masonry" style=move || placed.with(|placed| placed.container.clone())>
+            <div class="masonry" style=dynamic(move || placed.with(|placed| placed.container.clone()))>
                 <For each=move || list.items.get() key=|item| item.id.clone() let:item>
                     <Card image=item.image style=style_of(item.id) />
                 </For>
             </div>
         </div>
         {more}
-        {move || list.problem.get().map(|problem| view! { <p class="bad" role="alert">{problem.to_string()}</p> })}
+        {dynamic(move || list.problem.get().map(|problem| view! { <p class="bad" role="alert">{problem.to_string()}</p> }))}
     }
 }

@@ -14,6 +14,7 @@ use shared::route;
 
 use crate::api;
 use crate::components::{Ago, Compare, Jobs, ProblemNotice, ProgressBar, RecipeSelect};
+use crate::dynamic::dynamic;
 use crate::format;
 use crate::live::Live;
 
@@ -163,7 +164,7 @@ fn About(image: Image) -> impl IntoView {
         <dl class="facts">
             <div>
                 <dt>"Size"</dt>
-                <dd>{format!("{} × {} pixels, {megapixels:.1} MP", format::count(image.width.into()), format::count(image.height.into()))}</dd>
+                <dd>{format!("{} × {} pixels, {megapixels:.1}\u{a0}MP", format::count(image.width.into()), format::count(image.height.into()))}</dd>
             </div>
             <div>
                 <dt>"Samples"</dt>
@@ -171,7 +172,7 @@ fn About(image: Image) -> impl IntoView {
             </div>
             <div>
                 <dt>"File"</dt>
-                <dd>{format!("{}, {}", image.format.name().to_uppercase(), format::bytes(image.bytes))}</dd>
+                <dd>{format!("{}, {}", image.format.name().to_ascii_uppercase(), format::bytes(image.bytes))}</dd>
             </div>
             <div>
                 <dt>"Orientation"</dt>
@@ -224,7 +225,7 @@ fn Again(image: RwSignal<Image>) -> impl IntoView {
             <button type="button" class="button" data-testid="equalize-again" disabled=busy on:click=move |_| run(false)>
                 "Equalize again"
             </button>
-            {move || problem.get().map(|problem| view! { <p class="bad" role="alert">{problem.to_string()}</p> })}
+            {dynamic(move || problem.get().map(|problem| view! { <p class="bad" role="alert">{problem.to_string()}</p> }))}
         </div>
     }
 }
@@ -270,7 +271,7 @@ fn Delete(id: ImageId) -> impl IntoView {
                 </button>
             </span>
         </Show>
-        {move || problem.get().map(|problem| view! { <p class="bad" role="alert">{problem.to_string()}</p> })}
+        {dynamic(move || problem.get().map(|problem| view! { <p class="bad" role="alert">{problem.to_string()}</p> }))}
     }
 }
 
@@ -289,8 +290,8 @@ fn keep_fresh(image: RwSignal<Image>) {
         if unfinished { live.now.get().map(|now| now / 1_000 / LOOK) } else { None }
     });
     Effect::new(move |before: Option<()>| {
-        ended.track();
-        turn.track();
+        ended.get();
+        turn.get();
         if before.is_some() {
             let id = id.clone();
             leptos::task::spawn_local(async move {

@@ -90,7 +90,7 @@ impl List {
         let pending = StoredValue::new(false);
         Effect::new(move |before: Option<()>| {
             live.gallery.track();
-            turn.track();
+            turn.get();
             if before.is_none() || pending.get_value() {
                 return;
             }
