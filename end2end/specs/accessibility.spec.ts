@@ -30,7 +30,10 @@ for (const [name, screen] of Object.entries(SCREENS)) {
       if (what !== "status") await live(page);
       if (what === "image") await loaded(page.getByTestId("after"));
 
-      const { violations } = await new AxeBuilder({ page }).analyze();
+      // The status page runs no scripts, so that reloading is its only way to stay current; the cluster page, linked on it, is
+      // the one that never reloads.
+      const exempt = what === "status" ? ["meta-refresh"] : [];
+      const { violations } = await new AxeBuilder({ page }).disableRules(exempt).analyze();
       const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
       expect(serious.map(({ id, help, nodes }) => `${id}: ${help} (${nodes.map((node) => node.html).join(" ")})`)).toEqual([]);
 
