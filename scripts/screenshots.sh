@@ -5,4 +5,4 @@ set -euo pipefail
 
 export EVENLIGHT_PICTURES="$ROOT/docs/pictures"
 mkdir -p "$EVENLIGHT_PICTURES"
-scripts/browser.sh --project=pictures "$@"
+scripts/browser.sh "$@" --project=pictures

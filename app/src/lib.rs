@@ -8,7 +8,7 @@
 
 use leptos::prelude::*;
 use leptos_meta::{MetaTags, Title, provide_meta_context};
-use leptos_router::components::{Route, Router, Routes};
+use leptos_router::components::{FlatRoutes, Route, Router};
 use leptos_router::{ParamSegment, SsrMode, StaticSegment};
 
 pub mod api;
@@ -78,12 +78,12 @@ pub fn App() -> impl IntoView {
             <Header live=!is_static_page() />
             <HealthBanner />
             <main id="main">
-                <Routes fallback=NotFoundPage>
+                <FlatRoutes fallback=NotFoundPage>
                     <Route path=StaticSegment("") view=GalleryPage ssr=SsrMode::Async />
                     <Route path=(StaticSegment("images"), ParamSegment("id")) view=ImagePage ssr=SsrMode::Async />
                     <Route path=StaticSegment("cluster") view=ClusterPage ssr=SsrMode::Async />
                     <Route path=StaticSegment("status") view=StatusPage ssr=SsrMode::Async />
-                </Routes>
+                </FlatRoutes>
             </main>
             <UploadTray />
             <DropAnywhere />

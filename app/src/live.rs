@@ -87,7 +87,7 @@ impl Live {
     pub fn snapshot(self, view: ClusterView) {
         self.viewed(view);
         self.connection.set(Connection::Live);
-        self.gallery.update(|changes| *changes += 1);
+        *self.gallery.write() += 1;
     }
 
     /// The view changed.
@@ -99,30 +99,26 @@ impl Live {
 
     /// A job moved on.
     pub fn moved(self, moved: JobMoved) {
-        self.progress.update(|jobs| {
-            jobs.insert(moved.job, moved.progress);
-        });
+        self.progress.write().insert(moved.job, moved.progress);
     }
 
     /// Something happened.
     pub fn happened(self, event: Event) {
         match &event.what {
-            What::GalleryChanged | What::JobStarted { .. } => self.gallery.update(|changes| *changes += 1),
+            What::GalleryChanged | What::JobStarted { .. } => *self.gallery.write() += 1,
             What::JobEnded { job, image } => {
-                self.progress.update(|jobs| {
-                    jobs.remove(job);
-                });
-                self.ended.update(|images| *images.entry(image.clone()).or_default() += 1);
-                self.gallery.update(|changes| *changes += 1);
+                self.progress.write().remove(job);
+                *self.ended.write().entry(image.clone()).or_default() += 1;
+                *self.gallery.write() += 1;
             }
             _ => {}
         }
-        self.events.update(|events| insert(events, event));
+        insert(&mut self.events.write(), event);
     }
 
     /// Events were lost; a snapshot follows.
     pub fn lost(self) {
-        self.gaps.update(|gaps| *gaps += 1);
+        *self.gaps.write() += 1;
     }
 }
 

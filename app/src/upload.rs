@@ -111,7 +111,7 @@ impl Uploads {
 
     /// Takes uploads that have ended off the list.
     pub fn clear(self) {
-        self.items.update(|items| items.retain(|upload| !upload.stage.with_untracked(Stage::has_ended)));
+        self.items.update(|items| items.retain(|upload| !upload.stage.read_untracked().has_ended()));
     }
 
     /// Takes files into the queue and sends those whose turn it is.
@@ -119,7 +119,7 @@ impl Uploads {
     pub fn add(self, files: Option<web_sys::FileList>) {
         let Some(files) = files else { return };
         let recipe = Recipe::Global { color: self.color.get_untracked() };
-        let next = self.items.with_untracked(|items| items.last().map_or(0, |last| last.id + 1));
+        let next = self.items.read_untracked().last().map_or(0, |last| last.id + 1);
         let chosen = (0..files.length()).filter_map(|i| files.item(i)).zip(next..).map(|(file, id)| Upload {
             id,
             name: file.name(),

@@ -47,6 +47,6 @@ test("gallery, image and cluster", async ({ page, request }) => {
   await open(page, "/cluster");
   const sent = await Promise.all([1, 2, 3].map((i) => upload(request, largePng(`work-${i}.png`, 4_000, 3_000))));
   await expect(page.locator('[data-testid="task"][data-state="running"]').first()).toBeVisible();
-  await page.screenshot({ path: join(FOLDER, "cluster.png"), animations: "disabled" });
+  await page.screenshot({ path: join(FOLDER, "cluster.png"), animations: "disabled", fullPage: true });
   for (const { image_id: id } of sent) await done(request, id);
 });

@@ -28,15 +28,12 @@ pub fn Card(
 
     let progress = Signal::derive(move || {
         image.with(|image| {
-            live.progress
-                .with(|jobs| jobs.get(&image.job_id).copied())
-                .or(image.progress)
-                .filter(|_| !image.state.has_ended())
+            live.progress.read().get(&image.job_id).copied().or(image.progress).filter(|_| !image.state.has_ended())
         })
     });
     let state = Memo::new(move |_| {
-        let state = image.with(|image| image.state);
-        if state == JobState::Queued && progress.with(Option::is_some) { JobState::Running } else { state }
+        let state = image.read().state;
+        if state == JobState::Queued && progress.read().is_some() { JobState::Running } else { state }
     });
     let thumbnail = Memo::new(move |_| {
         image.with(|image| {
@@ -48,8 +45,7 @@ pub fn Card(
             }
         })
     });
-    let reason =
-        Memo::new(move |_| image.with(|image| image.reason.clone()).filter(|_| state.get() == JobState::Failed));
+    let reason = Memo::new(move |_| image.read().reason.clone().filter(|_| state.get() == JobState::Failed));
 
     view! {
         <article

@@ -1,7 +1,7 @@
 //! The head of every page: name, places, the stream's state, light or dark.
 
 use leptos::prelude::*;
-use leptos_router::components::A;
+use leptos_router::hooks::use_location;
 
 use crate::dynamic::dynamic;
 use crate::live::Live;
@@ -12,6 +12,8 @@ pub fn Header(
     /// Whether the page has scripts.
     live: bool,
 ) -> impl IntoView {
+    let path = use_location().pathname;
+    let current = move |place: &'static str| dynamic(move || (*path.read() == place).then_some("page"));
     view! {
         <a class="skip" href="#main">
             "Skip to the content"
@@ -26,11 +28,13 @@ pub fn Header(
                 "Evenlight"
             </a>
             <nav class="nav" aria-label="Main">
-                <A href=shared::route::GALLERY exact=true>
+                <a href=shared::route::GALLERY aria-current=current(shared::route::GALLERY)>
                     "Gallery"
-                </A>
-                <A href=shared::route::CLUSTER>"Cluster"</A>
-                <a href=shared::route::STATUS rel="external">
+                </a>
+                <a href=shared::route::CLUSTER aria-current=current(shared::route::CLUSTER)>
+                    "Cluster"
+                </a>
+                <a href=shared::route::STATUS rel="external" aria-current=current(shared::route::STATUS)>
                     "Status"
                 </a>
             </nav>

@@ -51,7 +51,7 @@ pub fn HealthBanner() -> impl IntoView {
         <Suspense>
             {move || Suspend::new(async move {
                 let first = first.await;
-                let vitals = Memo::new(move |_| live.view.with(|view| view.as_ref().map(Vitals::from)).or(first));
+                let vitals = Memo::new(move |_| live.view.read().as_ref().map(Vitals::from).or(first));
                 move || {
                     vitals
                         .get()

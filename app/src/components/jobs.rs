@@ -22,7 +22,7 @@ pub fn Jobs(
 ) -> impl IntoView {
     view! {
         <ul class="jobs">
-            <For each=move || image.with(|image| image.jobs.clone()) key=|job| job.id.clone() let:job>
+            <For each=move || image.read().jobs.clone() key=|job| job.id.clone() let:job>
                 <JobItem job image shown />
             </For>
         </ul>
@@ -35,24 +35,22 @@ fn JobItem(job: JobSummary, image: RwSignal<Image>, shown: RwSignal<Option<JobId
     let id = StoredValue::new(job.id.clone());
     let first = job.clone();
     let job = Memo::new(move |_| {
-        let now = image.with(|image| image.jobs.iter().find(|other| id.with_value(|id| *id == other.id)).cloned());
+        let now = image.read().jobs.iter().find(|other| *id.read_value() == other.id).cloned();
         now.unwrap_or_else(|| first.clone())
     });
     let progress = Signal::derive(move || {
         let job = job.get();
-        live.progress.with(|jobs| jobs.get(&job.id).copied()).or(job.progress).filter(|_| !job.state.has_ended())
+        live.progress.read().get(&job.id).copied().or(job.progress).filter(|_| !job.state.has_ended())
     });
-    let state = Signal::derive(move || match job.with(|job| job.state) {
-        JobState::Queued if progress.with(Option::is_some) => JobState::Running,
+    let state = Signal::derive(move || match job.read().state {
+        JobState::Queued if progress.read().is_some() => JobState::Running,
         state => state,
     });
-    let Recipe::Global { color } = job.with_untracked(|job| job.recipe);
-    let is_shown = Memo::new(move |_| id.with_value(|id| shown.with(|shown| shown.as_ref() == Some(id))));
-    let several =
-        Memo::new(move |_| image.with(|image| image.jobs.iter().filter(|job| job.state == JobState::Done).count() > 1));
-    let created = job.with_untracked(|job| job.created);
-    let download =
-        move || image.with(|image| format!("{}?job={}", route::result(&image.id), id.with_value(ToString::to_string)));
+    let Recipe::Global { color } = job.read_untracked().recipe;
+    let is_shown = Memo::new(move |_| shown.read().as_ref() == Some(&*id.read_value()));
+    let several = Memo::new(move |_| image.read().jobs.iter().filter(|job| job.state == JobState::Done).count() > 1);
+    let created = job.read_untracked().created;
+    let download = move || format!("{}?job={}", route::result(&image.read().id), id.read_value().to_string());
     view! {
         <li class="job" data-testid="job" data-state=dynamic(move || state.get().name())>
             <div class="job-line">
@@ -70,7 +68,7 @@ fn JobItem(job: JobSummary, image: RwSignal<Image>, shown: RwSignal<Option<JobId
                 JobState::Failed => {
                     view! {
                         <p class="bad" data-testid="reason">
-                            {job.with(|job| job.reason.clone())}
+                            {job.read().reason.clone()}
                         </p>
                     }
                         .into_any()
@@ -91,8 +89,8 @@ fn JobItem(job: JobSummary, image: RwSignal<Image>, shown: RwSignal<Option<JobId
                                 "Download"
                             </a>
                             <span class="muted job-time">
-                                {dynamic(move || job.with(|job| job.result_bytes.map(format::bytes)))}
-                                {dynamic(move || job.with(|job| job.finished.map(|end| format!(" · took {}", took(end - job.created)))))}
+                                {dynamic(move || job.read().result_bytes.map(format::bytes))}
+                                {dynamic(move || job.read().finished.map(|end| format!(" · took {}", took(end - created))))}
                             </span>
                         </div>
                     }

@@ -16,19 +16,19 @@ pub fn LeaderCard(
     #[prop(into)]
     view: Signal<ClusterView>,
 ) -> impl IntoView {
-    let seen = Signal::derive(move || view.with(|view| view.at));
+    let seen = Signal::derive(move || view.read().at);
     let health = move || {
-        let (health, pods, least) = view.with(|view| (view.health, view.live(), view.min_pods));
-        health_sentence(health, pods, least)
+        let view = view.read();
+        health_sentence(view.health, view.live(), view.min_pods)
     };
     view! {
         <section class="panel leader" aria-labelledby="leader-title">
             <h2 id="leader-title">"Master"</h2>
             <p class="leader-name" data-testid="leader">
-                {dynamic(move || view.with(|view| view.leader.as_ref().map_or("none".to_owned(), |leader| leader.pod.to_string())))}
+                {dynamic(move || view.read().leader.as_ref().map_or("none".to_owned(), |leader| leader.pod.to_string()))}
             </p>
             {dynamic(move || {
-                view.with(|view| view.leader.clone())
+                view.read().leader.clone()
                     .map(|leader| {
                         view! {
                             <dl class="facts">
@@ -60,15 +60,15 @@ pub fn LeaderCard(
                         }
                     })
             })}
-            <p class="health" data-ok=dynamic(move || (view.with(|view| view.health) == Health::Ok).to_string())>
+            <p class="health" data-ok=dynamic(move || (view.read().health == Health::Ok).to_string())>
                 <strong>{dynamic(move || health().0)}</strong>
                 ". "
                 {dynamic(move || health().1)}
             </p>
             <p class="muted">
-                "Coordinator: " {dynamic(move || view.with(|view| view.coordinator.clone()))} ". Seen by "
-                {dynamic(move || view.with(|view| view.seen.pod.to_string()))} " at Lamport time "
-                {dynamic(move || view.with(|view| view.seen.clock))} "."
+                "Coordinator: " {dynamic(move || view.read().coordinator.clone())} ". Seen by "
+                {dynamic(move || view.read().seen.pod.to_string())} " at Lamport time "
+                {dynamic(move || view.read().seen.clock)} "."
             </p>
         </section>
     }
@@ -87,12 +87,12 @@ pub fn Pods(
             <h2 id="pods-title">
                 "Pods "
                 <span class="muted">
-                    {dynamic(move || view.with(|view| format!("{} of {} up", view.live(), view.pods.len())))}
+                    {dynamic(move || format!("{} of {} up", view.read().live(), view.read().pods.len()))}
                 </span>
             </h2>
             {dynamic(move || problem.get().map(|problem| view! { <p class="bad" role="alert">{problem.to_string()}</p> }))}
             <ul class="pods">
-                <For each=move || view.with(|view| view.pods.clone()) key=|pod| pod.pod.clone() let:pod>
+                <For each=move || view.read().pods.clone() key=|pod| pod.pod.clone() let:pod>
                     <PodCard pod view problem />
                 </For>
             </ul>
@@ -106,13 +106,13 @@ fn PodCard(pod: PodView, view: Signal<ClusterView>, problem: RwSignal<Option<Pro
     let pod = {
         let name = name.clone();
         Memo::new(move |_| {
-            view.with(|view| view.pods.iter().find(|other| other.pod == name).cloned()).unwrap_or_else(|| pod.clone())
+            view.read().pods.iter().find(|other| other.pod == name).cloned().unwrap_or_else(|| pod.clone())
         })
     };
-    let up = Memo::new(move |_| pod.with(|pod| pod.state == PodState::Up));
-    let leads = Memo::new(move |_| pod.with(|pod| pod.leads));
-    let since = Signal::derive(move || pod.with(|pod| pod.started));
-    let seen = Signal::derive(move || view.with(|view| view.at));
+    let up = Memo::new(move |_| pod.read().state == PodState::Up);
+    let leads = Memo::new(move |_| pod.read().leads);
+    let since = Signal::derive(move || pod.read().started);
+    let seen = Signal::derive(move || view.read().at);
     let state = move || if up.get() { "up" } else { "down" };
     let (title, label) = (name.to_string(), name.to_string());
     let role = move || if leads.get() { "master" } else { "worker" };
@@ -134,17 +134,17 @@ fn PodCard(pod: PodView, view: Signal<ClusterView>, problem: RwSignal<Option<Pro
             <dl class="facts small">
                 <div>
                     <dt>"Holds"</dt>
-                    <dd>{dynamic(move || pod.with(|pod| tasks(pod.holds)))}</dd>
+                    <dd>{dynamic(move || tasks(pod.read().holds))}</dd>
                 </div>
                 <div>
                     <dt>"Session"</dt>
-                    <dd class="mono" title=dynamic(move || pod.with(|pod| pod.session.clone()))>
-                        {dynamic(move || pod.with(|pod| pod.session.clone()))}
+                    <dd class="mono" title=dynamic(move || pod.read().session.clone())>
+                        {dynamic(move || pod.read().session.clone())}
                     </dd>
                 </div>
                 <div>
                     <dt>"Lease"</dt>
-                    <dd>{dynamic(move || pod.with(|pod| format!("{} s", pod.lease_ms as f64 / 1_000.0)))}</dd>
+                    <dd>{dynamic(move || format!("{} s", pod.read().lease_ms as f64 / 1_000.0))}</dd>
                 </div>
                 <div>
                     <dt>"Up for"</dt>
@@ -156,14 +156,14 @@ fn PodCard(pod: PodView, view: Signal<ClusterView>, problem: RwSignal<Option<Pro
                 </div>
                 <div>
                     <dt>"Address"</dt>
-                    <dd class="mono">{dynamic(move || pod.with(|pod| pod.address.clone()))}</dd>
+                    <dd class="mono">{dynamic(move || pod.read().address.clone())}</dd>
                 </div>
                 <div>
                     <dt>"Version"</dt>
-                    <dd>{dynamic(move || pod.with(|pod| format!("{}, {}", pod.version, threads(pod.cores))))}</dd>
+                    <dd>{dynamic(move || format!("{}, {}", pod.read().version, threads(pod.read().cores)))}</dd>
                 </div>
             </dl>
-            <Show when=move || pod.with(|pod| pod.faults)>
+            <Show when=move || pod.read().faults>
                 <FaultButton pod=name.clone() up problem />
             </Show>
         </li>

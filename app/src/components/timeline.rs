@@ -34,7 +34,7 @@ pub fn Timeline(
                 let gaps = live.gaps.get();
                 (gaps > 0).then(|| view! { <p class="warn" role="status">"Some events were missed while this page was away."</p> })
             })}
-            <Show when=move || events.with(Vec::is_empty)>
+            <Show when=move || events.read().is_empty()>
                 <p class="quiet-note">"Nothing has happened yet."</p>
             </Show>
             <ol class="events" tabindex="0" aria-labelledby="timeline-title">

@@ -81,7 +81,7 @@ pub fn UploadTray() -> impl IntoView {
     let uploads = Uploads::expect();
     let counts = Memo::new(move |_| {
         uploads.items.with(|items| {
-            let ended = items.iter().filter(|upload| upload.stage.with(Stage::has_ended)).count();
+            let ended = items.iter().filter(|upload| upload.stage.read().has_ended()).count();
             let refused =
                 items.iter().filter(|upload| matches!(upload.stage.get(), Stage::Refused(_) | Stage::Failed(..)));
             (items.len(), ended, refused.count())
@@ -133,9 +133,9 @@ fn TrayItem(upload: Upload) -> impl IntoView {
     let (name, title, bytes) = (upload.name.clone(), upload.name.clone(), format::bytes(upload.bytes));
     let again = move |_| uploads.retry(&upload);
     view! {
-        <li class="tray-item" data-testid="upload-item" data-state=dynamic(move || stage.with(Stage::name))>
+        <li class="tray-item" data-testid="upload-item" data-state=dynamic(move || stage.read().name())>
             <span class="tray-name" title=title>
-                {dynamic(move || match stage.with(|stage| stage.accepted().cloned()) {
+                {dynamic(move || match stage.read().accepted().cloned() {
                     Some(accepted) => {
                         view! { <a href=route::image_page(&accepted.image_id)>{name.clone()}</a> }.into_any()
                     }
@@ -174,7 +174,7 @@ fn TrayItem(upload: Upload) -> impl IntoView {
 #[component]
 fn JobLine(job: shared::id::JobId) -> impl IntoView {
     let live = Live::expect();
-    let progress = Signal::derive(move || live.progress.with(|jobs| jobs.get(&job).copied()));
+    let progress = Signal::derive(move || live.progress.read().get(&job).copied());
     move || match progress.get() {
         Some(now) => view! {
             <span title=phase_label(now.phase)>
@@ -196,9 +196,8 @@ fn follow(stage: RwSignal<Stage>) {
         Stage::Accepted(accepted) => Some(accepted),
         _ => None,
     });
-    let announced = Memo::new(move |_| {
-        image.get().map(|accepted| live.ended.with(|ended| ended.get(&accepted.image_id).copied().unwrap_or(0)))
-    });
+    let announced =
+        Memo::new(move |_| image.get().map(|accepted| live.ended.read().get(&accepted.image_id).copied().unwrap_or(0)));
     let turn = Memo::new(move |_| image.get().and(live.now.get()).map(|now| now / 1_000 / LOOK));
     Effect::new(move |_| {
         announced.get();

@@ -16,9 +16,9 @@ pub fn BacklogLine(
     #[prop(into)]
     view: Signal<ClusterView>,
 ) -> impl IntoView {
-    let queued = Memo::new(move |_| view.with(|view| view.backlog.queued));
-    let oldest = Memo::new(move |_| view.with(|view| view.backlog.oldest));
-    let seen = Signal::derive(move || view.with(|view| view.at));
+    let queued = Memo::new(move |_| view.read().backlog.queued);
+    let oldest = Memo::new(move |_| view.read().backlog.oldest);
+    let seen = Signal::derive(move || view.read().at);
     view! {
         <p class="backlog" data-testid="backlog">
             <strong>{dynamic(move || format::count(queued.get()))}</strong>
@@ -27,7 +27,7 @@ pub fn BacklogLine(
                 oldest.get().filter(|_| queued.get() > 0).map(|since| view! { ", the oldest for " <Elapsed since seen /> })
             })}
             ", "
-            {dynamic(move || format::count(view.with(|view| view.backlog.running)))}
+            {dynamic(move || format::count(view.read().backlog.running))}
             " at work."
         </p>
     }
@@ -40,7 +40,7 @@ pub fn Work(
     #[prop(into)]
     view: Signal<ClusterView>,
 ) -> impl IntoView {
-    let jobs = Memo::new(move |_| view.with(|view| view.jobs.iter().map(|job| job.job.clone()).collect::<Vec<_>>()));
+    let jobs = Memo::new(move |_| view.read().jobs.iter().map(|job| job.job.clone()).collect::<Vec<_>>());
     view! {
         <section class="panel" aria-labelledby="work-title">
             <h2 id="work-title">"Jobs"</h2>
@@ -50,7 +50,7 @@ pub fn Work(
                     <JobWork job view />
                 </For>
             </ul>
-            <Show when=move || jobs.with(Vec::is_empty)>
+            <Show when=move || jobs.read().is_empty()>
                 <p class="quiet-note">"Nothing is being worked on. Drop an image on the gallery and watch this place."</p>
             </Show>
             <ul class="legend" aria-label="Colours of tasks">
@@ -81,14 +81,12 @@ fn JobWork(job: JobId, view: Signal<ClusterView>) -> impl IntoView {
     let now = Memo::new({
         let job = job.clone();
         // A job that has ended keeps its last look until its item is taken away.
-        move |before: Option<&Option<JobView>>| {
-            view.with(|view| view.job(&job).cloned()).or_else(|| before.cloned().flatten())
-        }
+        move |before: Option<&Option<JobView>>| view.read().job(&job).cloned().or_else(|| before.cloned().flatten())
     });
-    let seen = Signal::derive(move || view.with(|view| view.at));
-    let since = Signal::derive(move || now.with(|job| job.as_ref().map_or(0, |job| job.started)));
-    let image = move || now.with(|job| job.as_ref().map(|job| route::image_page(&job.image)));
-    let epoch = move || now.with(|job| job.as_ref().map_or(0, |job| job.epoch));
+    let seen = Signal::derive(move || view.read().at);
+    let since = Signal::derive(move || now.read().as_ref().map_or(0, |job| job.started));
+    let image = move || now.read().as_ref().map(|job| route::image_page(&job.image));
+    let epoch = move || now.read().as_ref().map_or(0, |job| job.epoch);
     view! {
         <li class="work-job" data-testid="cluster-job" data-job=job.to_string()>
             <div class="job-line">
@@ -98,7 +96,7 @@ fn JobWork(job: JobId, view: Signal<ClusterView>) -> impl IntoView {
                 <span class="muted">"epoch " {epoch} ", for " <Elapsed since seen /></span>
             </div>
             {dynamic(move || {
-                now.with(|job| job.as_ref().map(|job| job.phases.iter().map(phase).collect_view()))
+                now.read().as_ref().map(|job| job.phases.iter().map(phase).collect_view())
             })}
         </li>
     }
@@ -161,9 +159,9 @@ pub fn Locks(
     let locks = Memo::new(move |_| view.with(held));
     view! {
         <section class="panel" aria-labelledby="locks-title">
-            <h2 id="locks-title">"Locks " <span class="muted">{dynamic(move || locks.with(Vec::len))}</span></h2>
+            <h2 id="locks-title">"Locks " <span class="muted">{dynamic(move || locks.read().len())}</span></h2>
             <Show
-                when=move || !locks.with(Vec::is_empty)
+                when=move || !locks.read().is_empty()
                 fallback=|| view! { <p class="quiet-note">"No task is held."</p> }
             >
                 <table class="table">

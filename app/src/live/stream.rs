@@ -69,7 +69,7 @@ fn connect(live: Live, place: &Source) {
     };
     source.set_onerror(Some(Closure::<dyn Fn()>::new(failed).into_js_value().unchecked_ref()));
     let opened = move || {
-        if live.view.with_untracked(Option::is_some) {
+        if live.view.read_untracked().is_some() {
             live.connection.set(Connection::Live);
         }
     };

@@ -69,18 +69,17 @@ fn Gallery(query: ImageQuery, page: Page) -> impl IntoView {
     list.keep_fresh(live);
 
     let placed = Memo::new(move |_| {
-        let sizes: Vec<(u32, u32)> = list
-            .items
-            .with(|items| items.iter().map(|item| item.image.with_untracked(|it| (it.width, it.height))).collect());
+        let sizes: Vec<(u32, u32)> =
+            list.items.read().iter().map(|item| item.image.with_untracked(|it| (it.width, it.height))).collect();
         place(&sizes)
     });
     let style_of = move |id: shared::id::ImageId| {
         Signal::derive(move || {
-            let index = list.items.with(|items| items.iter().position(|item| item.id == id));
-            placed.with(|placed| index.and_then(|index| placed.tiles.get(index).cloned()).unwrap_or_default())
+            let index = list.items.read().iter().position(|item| item.id == id);
+            index.and_then(|index| placed.read().tiles.get(index).cloned()).unwrap_or_default()
         })
     };
-    let is_empty = Memo::new(move |_| list.items.with(Vec::is_empty));
+    let is_empty = Memo::new(move |_| list.items.read().is_empty());
     let more = {
         let query = query.clone();
         move || {
@@ -144,7 +143,7 @@ fn Gallery(query: ImageQuery, page: Page) -> impl IntoView {
             }}
         </Show>
         <div class="gallery">
-            <div class="masonry" style=dynamic(move || placed.with(|placed| placed.container.clone()))>
+            <div class="masonry" style=dynamic(move || placed.read().container.clone())>
                 <For each=move || list.items.get() key=|item| item.id.clone() let:item>
                     <Card image=item.image style=style_of(item.id) />
                 </For>

@@ -22,7 +22,7 @@ use crate::live::Live;
 #[component]
 pub fn ImagePage() -> impl IntoView {
     let params = use_params_map();
-    let id = Memo::new(move |_| params.with(|params| params.get("id").and_then(|id| id.parse::<ImageId>().ok())));
+    let id = Memo::new(move |_| params.read().get("id").and_then(|id| id.parse::<ImageId>().ok()));
     let image = Resource::new(
         move || id.get(),
         |id| async move {
@@ -75,7 +75,7 @@ fn Shown(image: Image) -> impl IntoView {
             done.get().map(|job| format!("{}?job={job}", route::result_view(&id))).unwrap_or_default()
         })
     };
-    let compares = Memo::new(move |_| done.with(Option::is_some));
+    let compares = Memo::new(move |_| done.read().is_some());
     let picture = {
         let (name, before) = (name.clone(), before.clone());
         move || {
@@ -127,11 +127,10 @@ fn Shown(image: Image) -> impl IntoView {
 #[component]
 fn Waiting(image: RwSignal<Image>) -> impl IntoView {
     let live = Live::expect();
-    let progress = Signal::derive(move || {
-        image.with(|image| live.progress.with(|jobs| jobs.get(&image.job_id).copied()).or(image.progress))
-    });
+    let progress =
+        Signal::derive(move || image.with(|image| live.progress.read().get(&image.job_id).copied().or(image.progress)));
     move || {
-        let (state, reason) = image.with(|image| (image.state, image.reason.clone()));
+        let (state, reason) = (image.read().state, image.read().reason.clone());
         match state {
             JobState::Failed => view! { <p class="compare-note bad">{reason}</p> }.into_any(),
             _ => view! {
@@ -195,7 +194,7 @@ fn Again(image: RwSignal<Image>) -> impl IntoView {
     let problem = RwSignal::new(None::<Problem>);
     let busy = RwSignal::new(false);
     let run = move |retry: bool| {
-        let id = image.with_untracked(|image| image.id.clone());
+        let id = image.read_untracked().id.clone();
         busy.set(true);
         leptos::task::spawn_local(async move {
             let outcome = if retry {
@@ -210,7 +209,7 @@ fn Again(image: RwSignal<Image>) -> impl IntoView {
             }
         });
     };
-    let failed = Memo::new(move |_| image.with(|image| image.state == JobState::Failed));
+    let failed = Memo::new(move |_| image.read().state == JobState::Failed);
     view! {
         <div class="again needs-script">
             <Show when=move || failed.get()>
@@ -280,13 +279,13 @@ fn keep_fresh(image: RwSignal<Image>) {
     /// Seconds between looks that nothing announced.
     const LOOK: i64 = 5;
     let live = Live::expect();
-    let id = image.with_untracked(|image| image.id.clone());
+    let id = image.read_untracked().id.clone();
     let ended = {
         let id = id.clone();
-        Memo::new(move |_| live.ended.with(|ended| ended.get(&id).copied()))
+        Memo::new(move |_| live.ended.read().get(&id).copied())
     };
     let turn = Memo::new(move |_| {
-        let unfinished = image.with(|image| image.jobs.iter().any(|job| !job.state.has_ended()));
+        let unfinished = image.read().jobs.iter().any(|job| !job.state.has_ended());
         if unfinished { live.now.get().map(|now| now / 1_000 / LOOK) } else { None }
     });
     Effect::new(move |before: Option<()>| {

@@ -83,8 +83,7 @@ impl List {
     /// Asks again whenever the stream says that something changed, and now and then while something isn't finished.
     pub fn keep_fresh(self, live: Live) {
         let turn = Memo::new(move |_| {
-            let unfinished =
-                self.items.with(|items| items.iter().any(|item| !item.image.with(|it| it.state.has_ended())));
+            let unfinished = self.items.read().iter().any(|item| !item.image.read().state.has_ended());
             if unfinished { live.now.get().map(|now| now / 1_000 / LOOK) } else { None }
         });
         let pending = StoredValue::new(false);
@@ -136,7 +135,7 @@ impl List {
                 let known = old.iter().find(|item| item.id == *id);
                 match (fetched.next(), known) {
                     (Some(image), Some(known)) => {
-                        if known.image.with_untracked(|before| *before != image) {
+                        if *known.image.read_untracked() != image {
                             known.image.set(image);
                         }
                         Some(known.clone())
