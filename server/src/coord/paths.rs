@@ -5,7 +5,7 @@ use shared::job::Phase;
 
 /// Candidates for master.
 pub const LEADER: &str = "/cluster/leader";
-/// Its version counts rings: something was accepted.
+/// Its version counts rings: something was accepted, deleted or has ended.
 pub const DOORBELL: &str = "/cluster/doorbell";
 /// Live pods.
 pub const NODES: &str = "/nodes";

@@ -10,7 +10,7 @@ use shared::job::{Phase, Pointer};
 use super::jitter;
 use super::master::{End, Office, Setback, to_json};
 use crate::catalog::ResultFile;
-use crate::coord::{CreateMode, Error, Op, paths, settle};
+use crate::coord::{CreateMode, Error, Op, doorbell, paths, settle};
 use crate::pipeline::nodes::JobNodes;
 use crate::pipeline::plan;
 use crate::pipeline::reduce::reduce;
@@ -126,7 +126,7 @@ impl Driver {
         if office.mine(write).await? {
             tracing::info!(job = %self.job, run = %job.run, epoch = office.epoch().n, bytes = file.bytes, "published");
         }
-        office.finish(job, nodes.version).await
+        self.end(nodes).await
     }
 
     async fn fail(&self, nodes: &JobNodes, reason: &str) -> Result<(), Setback> {
@@ -135,7 +135,17 @@ impl Driver {
         if office.mine(write).await? {
             tracing::info!(job = %self.job, run = %job.run, epoch = office.epoch().n, reason, "failed");
         }
-        office.finish(job, nodes.version).await
+        self.end(nodes).await
+    }
+
+    /// Its row has ended. The doorbell tells every page, also of a job that came and went between two looks, and
+    /// tells the master that a slot is about to be free.
+    async fn end(&self, nodes: &JobNodes) -> Result<(), Setback> {
+        self.office.finish(&nodes.job, nodes.version).await?;
+        if let Err(error) = doorbell::ring(&*self.office.coordinator).await {
+            tracing::debug!(%error, "the doorbell wasn't rung; pages look again by themselves");
+        }
+        Ok(())
     }
 
     /// Deletes what the run wrote but its published result, then the znodes, the job's own last: as long as it is

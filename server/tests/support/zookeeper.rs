@@ -3,6 +3,8 @@
 //! Each server is the child of a shell that reads this process's pipe: when the test process ends, however it
 //! ends, the pipe closes and the shell kills its server and removes its data. Nothing else is ever killed.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
