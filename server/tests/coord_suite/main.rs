@@ -4,7 +4,6 @@
 
 #[path = "../support/forwarder.rs"]
 mod forwarder;
-#[allow(dead_code)]
 #[path = "../support/zookeeper.rs"]
 mod zookeeper;
 
