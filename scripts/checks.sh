@@ -11,7 +11,7 @@ clippy_page() {
         --target "$WASM_TARGET" --profile wasm-release --target-dir "$WASM_TARGET_DIR" -- -D warnings
 }
 
-documentation() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet; }
+documentation() { RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --locked --workspace --no-deps --quiet; }
 
 static_checks() {
     check "formatting" cargo fmt --all --check
