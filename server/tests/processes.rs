@@ -123,6 +123,24 @@ async fn a_hundred_megapixels_go_through_three_processes_in_bounded_memory() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_megapixels_go_through_five_embedded_pods_in_bounded_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data").display().to_string();
+    let args = ["--data", &data, "--pods", "5", "--whole-below", "0"];
+    let server = Server::start("pod", folder.path(), &args);
+    let original = gray8_tiff(10_000, 10_000);
+    let expected = oracle(&original, &luma());
+    let begun = Instant::now();
+    let accepted = server.client.upload("large.tif", original, &luma()).await.unwrap();
+    let result = server.client.result(&accepted.image_id).await;
+    let took = begun.elapsed();
+    assert!(result == expected, "the result differs");
+    let peak = server.peak_memory() >> 20;
+    println!("100 megapixels, upload to download: {took:.1?}; peak memory of the process: {peak} MiB");
+    assert!(peak < 256, "peak memory {peak} MiB");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_job_survives_kill_9_of_the_masters_process() {
     let site = Site::new().await;
     let mut servers = site.three().await;

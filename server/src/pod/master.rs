@@ -256,7 +256,7 @@ impl Master {
     /// ones are never held up by them.
     async fn admit(&self, seen: &Nodes) -> Result<(), Setback> {
         let (office, config) = (&self.office, &self.office.pod.config);
-        if seen.members.len() < config.min_pods {
+        if seen.live() < config.min_pods {
             return Ok(());
         }
         let large_slots = (config.max_active_jobs / 2).max(1);
@@ -281,7 +281,7 @@ impl Master {
                 let run = new_run();
                 let write = office.pod.catalog.activate(&office.epoch(), &row.job, &run).await?;
                 if office.mine(write).await? {
-                    self.create(&row, run, seen.members.len()).await?;
+                    self.create(&row, run, seen.live()).await?;
                     *taken.entry(lane).or_default() += 1;
                 }
             }
@@ -339,7 +339,7 @@ impl Master {
             let write = office.pod.catalog.rerun(&office.epoch(), &row.job, old, &run).await?;
             if office.mine(write).await? {
                 tracing::info!(job = %row.job, %old, %run, "its nodes were gone; it runs anew");
-                self.create(row, run, seen.members.len()).await?;
+                self.create(row, run, seen.live()).await?;
             }
         }
         Ok(())

@@ -41,6 +41,13 @@ pub struct Nodes {
     pub rings: i32,
 }
 
+impl Nodes {
+    /// How many pods are live. One that came back counts once, while the node of its last session waits for its end.
+    pub fn live(&self) -> usize {
+        self.members.iter().map(|member| &member.pod).collect::<BTreeSet<_>>().len()
+    }
+}
+
 /// A running mirror. It ends when this is dropped.
 pub struct Mirror {
     nodes: watch::Receiver<Arc<Nodes>>,
