@@ -25,7 +25,7 @@ pub use header::Header;
 pub use health::{HealthBanner, health_sentence};
 pub use jobs::Jobs;
 pub use masonry::place;
-pub use notice::ProblemNotice;
+pub use notice::{ProblemLine, ProblemNotice};
 pub use pods::{LeaderCard, Pods};
 pub use state::{ProgressBar, StateChip, phase_label};
 pub use time::{Ago, Elapsed, lasting};

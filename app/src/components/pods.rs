@@ -5,7 +5,7 @@ use shared::cluster::{ClusterView, Health, Leader, PodState, PodView};
 use shared::error::Problem;
 use shared::id::PodName;
 
-use super::{Fact, Facts, health_sentence, lasting};
+use super::{Fact, Facts, ProblemLine, health_sentence, lasting};
 use crate::api;
 use crate::dynamic::dynamic;
 use crate::live::Live;
@@ -70,7 +70,7 @@ pub fn Pods(
                     {dynamic(move || format!("{} of {} up", view.read().live(), view.read().pods.len()))}
                 </span>
             </h2>
-            {dynamic(move || problem.get().map(|problem| view! { <p class="bad" role="alert">{problem.to_string()}</p> }))}
+            <ProblemLine problem />
             <ul class="pods">
                 <For each=move || view.read().pods.clone() key=|pod| pod.pod.clone() let:pod>
                     <PodCard pod view problem />

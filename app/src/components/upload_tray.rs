@@ -162,11 +162,14 @@ fn TrayItem(upload: Upload) -> impl IntoView {
                     Stage::Refused(sentence) => view! { <span class="bad">{sentence}</span> }.settle(),
                 })}
             </span>
-            <Show when=move || matches!(stage.get(), Stage::Refused(_))>
-                <button type="button" class="button quiet" on:click=again.clone()>
-                    "Retry"
-                </button>
-            </Show>
+            <button
+                type="button"
+                class="button quiet"
+                hidden=dynamic(move || !matches!(stage.get(), Stage::Refused(_)))
+                on:click=again
+            >
+                "Retry"
+            </button>
         </li>
     }
 }

@@ -9,7 +9,7 @@ use shared::gallery::{ImageQuery, Page};
 use shared::route;
 
 use crate::api;
-use crate::components::{Card, Filters, ProblemNotice, UploadPanel, place};
+use crate::components::{Card, Filters, ProblemLine, ProblemNotice, UploadPanel, place};
 use crate::dynamic::dynamic;
 use crate::live::Live;
 use crate::settled::Settled;
@@ -151,6 +151,6 @@ fn Gallery(query: ImageQuery, page: Page) -> impl IntoView {
             </div>
         </div>
         {more}
-        {dynamic(move || list.problem.get().map(|problem| view! { <p class="bad" role="alert">{problem.to_string()}</p> }))}
+        <ProblemLine problem=list.problem />
     }
 }

@@ -13,7 +13,7 @@ use shared::job::JobState;
 use shared::route;
 
 use crate::api;
-use crate::components::{Compare, Fact, Facts, Jobs, ProblemNotice, ProgressBar, RecipeSelect};
+use crate::components::{Compare, Fact, Facts, Jobs, ProblemLine, ProblemNotice, ProgressBar, RecipeSelect};
 use crate::dynamic::dynamic;
 use crate::format;
 use crate::live::Live;
@@ -201,11 +201,16 @@ fn Again(image: RwSignal<Image>) -> impl IntoView {
     let failed = Memo::new(move |_| image.read().state == JobState::Failed);
     view! {
         <div class="again needs-script">
-            <Show when=move || failed.get()>
-                <button type="button" class="button primary" data-testid="retry" disabled=busy on:click=move |_| run(true)>
-                    "Try again"
-                </button>
-            </Show>
+            <button
+                type="button"
+                class="button primary"
+                data-testid="retry"
+                hidden=dynamic(move || !failed.get())
+                disabled=busy
+                on:click=move |_| run(true)
+            >
+                "Try again"
+            </button>
             <label class="field">
                 <span class="field-label">"Another way"</span>
                 <RecipeSelect color />
@@ -213,7 +218,7 @@ fn Again(image: RwSignal<Image>) -> impl IntoView {
             <button type="button" class="button" data-testid="equalize-again" disabled=busy on:click=move |_| run(false)>
                 "Equalize again"
             </button>
-            {dynamic(move || problem.get().map(|problem| view! { <p class="bad" role="alert">{problem.to_string()}</p> }))}
+            <ProblemLine problem />
         </div>
     }
 }
@@ -259,7 +264,7 @@ fn Delete(id: ImageId) -> impl IntoView {
                 </button>
             </span>
         </Show>
-        {dynamic(move || problem.get().map(|problem| view! { <p class="bad" role="alert">{problem.to_string()}</p> }))}
+        <ProblemLine problem />
     }
 }
 
