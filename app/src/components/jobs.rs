@@ -51,7 +51,7 @@ fn JobItem(job: JobSummary, image: RwSignal<Image>, shown: RwSignal<Option<JobId
     let is_shown = Memo::new(move |_| shown.read().as_ref() == Some(&*id.read_value()));
     let several = Memo::new(move |_| image.read().jobs.iter().filter(|job| job.state == JobState::Done).count() > 1);
     let created = job.read_untracked().created;
-    let download = move || format!("{}?job={}", route::result(&image.read().id), id.read_value().to_string());
+    let download = move || format!("{}?job={}", route::result(&image.read().id), id.read_value());
     view! {
         <li class="job" data-testid="job" data-state=dynamic(move || state.get().name())>
             <div class="job-line">
