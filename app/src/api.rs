@@ -61,3 +61,31 @@ fn escape(text: &str) -> String {
     }
     escaped
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::gallery::Sort;
+    use shared::job::JobState;
+
+    #[test]
+    fn an_address_says_what_was_asked_and_nothing_else() {
+        assert_eq!(query_string(&ImageQuery::default()), "");
+        let query = ImageQuery {
+            limit: Some(50),
+            state: Some(JobState::Failed),
+            q: Some("a&b = ü".to_owned()),
+            sort: Some(Sort::Name),
+            cursor: None,
+        };
+        assert_eq!(query_string(&query), "limit=50&state=failed&q=a%26b%20%3D%20%C3%BC&sort=name");
+    }
+
+    #[test]
+    fn every_order_is_found_by_its_name() {
+        for sort in [Sort::Newest, Sort::Oldest, Sort::Name] {
+            assert_eq!(sort_of(sort_name(sort)), Some(sort));
+        }
+        assert_eq!(sort_of("size"), None);
+    }
+}

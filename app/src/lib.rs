@@ -18,6 +18,7 @@ mod dynamic;
 mod format;
 pub mod live;
 mod pages;
+mod settled;
 pub mod upload;
 
 use components::{DropAnywhere, Header, HealthBanner, UploadTray};

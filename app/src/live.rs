@@ -133,6 +133,7 @@ pub fn insert(events: &mut Vec<Event>, event: Event) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use shared::clock::Stamp;

@@ -2,8 +2,8 @@
 //!
 //! Positions are exact for every container width, because they are kept as two parts: a multiple of the column's
 //! width (the pictures above) and a count of tiles (whose captions and gaps have a fixed height). CSS computes
-//! `top: calc(above × column width + tiles × (caption + gap))` without
-//! measuring, so server and browser give the same page and nothing shifts.
+//! `top: calc(above × column width + tiles × (caption + gap))` without measuring, so server and browser give the
+//! same page and nothing shifts.
 
 /// Where a tile is.
 #[derive(Debug, Clone, Copy, PartialEq)]

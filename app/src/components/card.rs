@@ -9,6 +9,7 @@ use super::{Ago, ProgressBar, StateChip};
 use crate::dynamic::dynamic;
 use crate::format;
 use crate::live::Live;
+use crate::settled::IntoSettled;
 
 /// A tile: picture, name, and how its latest job stands.
 #[component]
@@ -80,9 +81,9 @@ pub fn Card(
                         view! {
                             <span class="tile-meta">{size.clone()}" · "{kind.clone()}</span>
                         }
-                            .into_any()
+                            .settle()
                     }
-                    JobState::Running => view! { <ProgressBar progress /> }.into_any(),
+                    JobState::Running => view! { <ProgressBar progress /> }.settle(),
                     JobState::Queued | JobState::Failed => {
                         view! {
                             <StateChip state />
@@ -90,7 +91,7 @@ pub fn Card(
                                 <Ago at=created />
                             </span>
                         }
-                            .into_any()
+                            .settle()
                     }
                 })}
             </div>

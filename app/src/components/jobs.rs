@@ -11,6 +11,7 @@ use super::{Ago, ProgressBar, StateChip, color_label};
 use crate::dynamic::dynamic;
 use crate::format;
 use crate::live::Live;
+use crate::settled::IntoSettled;
 
 /// All jobs of an image, latest first.
 #[component]
@@ -61,9 +62,9 @@ fn JobItem(job: JobSummary, image: RwSignal<Image>, shown: RwSignal<Option<JobId
                 </span>
             </div>
             {dynamic(move || match state.get() {
-                JobState::Running => view! { <ProgressBar progress /> }.into_any(),
+                JobState::Running => view! { <ProgressBar progress /> }.settle(),
                 JobState::Queued => {
-                    view! { <p class="muted">"Waiting for a master and a free slot."</p> }.into_any()
+                    view! { <p class="muted">"Waiting for a master and a free slot."</p> }.settle()
                 }
                 JobState::Failed => {
                     view! {
@@ -71,7 +72,7 @@ fn JobItem(job: JobSummary, image: RwSignal<Image>, shown: RwSignal<Option<JobId
                             {job.read().reason.clone()}
                         </p>
                     }
-                        .into_any()
+                        .settle()
                 }
                 JobState::Done => {
                     view! {
@@ -94,7 +95,7 @@ fn JobItem(job: JobSummary, image: RwSignal<Image>, shown: RwSignal<Option<JobId
                             </span>
                         </div>
                     }
-                        .into_any()
+                        .settle()
                 }
             })}
         </li>

@@ -2,6 +2,7 @@
 
 mod card;
 mod compare;
+mod facts;
 mod filters;
 mod header;
 mod health;
@@ -18,15 +19,16 @@ mod work;
 
 pub use card::Card;
 pub use compare::Compare;
+pub use facts::{Fact, Facts};
 pub use filters::Filters;
 pub use header::Header;
 pub use health::{HealthBanner, health_sentence};
 pub use jobs::Jobs;
 pub use masonry::place;
-pub use notice::ProblemNotice;
+pub use notice::{ProblemLine, ProblemNotice};
 pub use pods::{LeaderCard, Pods};
 pub use state::{ProgressBar, StateChip, phase_label};
-pub use time::{Ago, Elapsed};
+pub use time::{Ago, Elapsed, lasting};
 pub use timeline::Timeline;
 pub use upload_panel::{RecipeSelect, UploadPanel, color_label};
 pub use upload_tray::{DropAnywhere, UploadTray};

@@ -3,6 +3,8 @@
 use leptos::prelude::*;
 use shared::error::Problem;
 
+use crate::dynamic::dynamic;
+
 /// A problem in the place of what can't be shown.
 #[component]
 pub fn ProblemNotice(
@@ -27,5 +29,18 @@ pub fn ProblemNotice(
                     }
                 })}
         </section>
+    }
+}
+
+/// What went wrong with something that was asked from this page; nothing while nothing did.
+#[component]
+pub fn ProblemLine(
+    /// What went wrong.
+    problem: RwSignal<Option<Problem>>,
+) -> impl IntoView {
+    view! {
+        <p class="bad" role="alert" hidden=dynamic(move || problem.read().is_none())>
+            {dynamic(move || problem.get().map(|problem| problem.to_string()).unwrap_or_default())}
+        </p>
     }
 }

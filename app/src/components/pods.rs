@@ -1,13 +1,14 @@
 //! Who leads and who works.
 
 use leptos::prelude::*;
-use shared::cluster::{ClusterView, Health, PodState, PodView};
+use shared::cluster::{ClusterView, Health, Leader, PodState, PodView};
 use shared::error::Problem;
 use shared::id::PodName;
 
-use super::{Elapsed, health_sentence};
+use super::{Fact, Facts, ProblemLine, health_sentence, lasting};
 use crate::api;
 use crate::dynamic::dynamic;
+use crate::live::Live;
 
 /// The master, its epoch, since when it leads, and how the array is.
 #[component]
@@ -16,6 +17,7 @@ pub fn LeaderCard(
     #[prop(into)]
     view: Signal<ClusterView>,
 ) -> impl IntoView {
+    let live = Live::expect();
     let seen = Signal::derive(move || view.read().at);
     let health = move || {
         let view = view.read();
@@ -27,39 +29,7 @@ pub fn LeaderCard(
             <p class="leader-name" data-testid="leader">
                 {dynamic(move || view.read().leader.as_ref().map_or("none".to_owned(), |leader| leader.pod.to_string()))}
             </p>
-            {dynamic(move || {
-                view.read().leader.clone()
-                    .map(|leader| {
-                        view! {
-                            <dl class="facts">
-                                <div>
-                                    <dt>"Epoch"</dt>
-                                    <dd>{leader.epoch.map_or("being taken".to_owned(), |epoch| epoch.to_string())}</dd>
-                                </div>
-                                {leader
-                                    .since
-                                    .map(|since| {
-                                        view! {
-                                            <div>
-                                                <dt>"Leads for"</dt>
-                                                <dd>
-                                                    <Elapsed since seen />
-                                                </dd>
-                                            </div>
-                                        }
-                                    })}
-                                <div>
-                                    <dt>"Address"</dt>
-                                    <dd class="mono">{leader.address}</dd>
-                                </div>
-                                <div>
-                                    <dt>"Election node"</dt>
-                                    <dd class="mono">{leader.node}</dd>
-                                </div>
-                            </dl>
-                        }
-                    })
-            })}
+            {dynamic(move || view.read().leader.clone().map(|leader| leader_facts(live, leader, seen)))}
             <p class="health" data-ok=dynamic(move || (view.read().health == Health::Ok).to_string())>
                 <strong>{dynamic(move || health().0)}</strong>
                 ". "
@@ -72,6 +42,16 @@ pub fn LeaderCard(
             </p>
         </section>
     }
+}
+
+fn leader_facts(live: Live, leader: Leader, seen: Signal<i64>) -> impl IntoView {
+    let mut rows = vec![Fact::fixed("Epoch", leader.epoch.map_or("being taken".to_owned(), |epoch| epoch.to_string()))];
+    if let Some(since) = leader.since {
+        rows.push(Fact::new("Leads for", move || lasting(live, since, seen.get())));
+    }
+    rows.push(Fact::code("Address", move || leader.address.clone()));
+    rows.push(Fact::code("Election node", move || leader.node.clone()));
+    view! { <Facts rows /> }
 }
 
 /// A card for each pod.
@@ -90,7 +70,7 @@ pub fn Pods(
                     {dynamic(move || format!("{} of {} up", view.read().live(), view.read().pods.len()))}
                 </span>
             </h2>
-            {dynamic(move || problem.get().map(|problem| view! { <p class="bad" role="alert">{problem.to_string()}</p> }))}
+            <ProblemLine problem />
             <ul class="pods">
                 <For each=move || view.read().pods.clone() key=|pod| pod.pod.clone() let:pod>
                     <PodCard pod view problem />
@@ -111,8 +91,16 @@ fn PodCard(pod: PodView, view: Signal<ClusterView>, problem: RwSignal<Option<Pro
     };
     let up = Memo::new(move |_| pod.read().state == PodState::Up);
     let leads = Memo::new(move |_| pod.read().leads);
-    let since = Signal::derive(move || pod.read().started);
-    let seen = Signal::derive(move || view.read().at);
+    let live = Live::expect();
+    let age = move || if up.get() { lasting(live, pod.read().started, view.read().at) } else { "—".to_owned() };
+    let rows = vec![
+        Fact::new("Holds", move || tasks(pod.read().holds)),
+        Fact::code("Session", move || pod.read().session.clone()),
+        Fact::new("Lease", move || format!("{} s", pod.read().lease_ms as f64 / 1_000.0)),
+        Fact::new("Up for", age),
+        Fact::code("Address", move || pod.read().address.clone()),
+        Fact::new("Version", move || format!("{}, {}", pod.read().version, threads(pod.read().cores))),
+    ];
     let state = move || if up.get() { "up" } else { "down" };
     let (title, label) = (name.to_string(), name.to_string());
     let role = move || if leads.get() { "master" } else { "worker" };
@@ -131,38 +119,7 @@ fn PodCard(pod: PodView, view: Signal<ClusterView>, problem: RwSignal<Option<Pro
                     {dynamic(move || if up.get() { role() } else { "down" })}
                 </span>
             </div>
-            <dl class="facts small">
-                <div>
-                    <dt>"Holds"</dt>
-                    <dd>{dynamic(move || tasks(pod.read().holds))}</dd>
-                </div>
-                <div>
-                    <dt>"Session"</dt>
-                    <dd class="mono" title=dynamic(move || pod.read().session.clone())>
-                        {dynamic(move || pod.read().session.clone())}
-                    </dd>
-                </div>
-                <div>
-                    <dt>"Lease"</dt>
-                    <dd>{dynamic(move || format!("{} s", pod.read().lease_ms as f64 / 1_000.0))}</dd>
-                </div>
-                <div>
-                    <dt>"Up for"</dt>
-                    <dd>
-                        <Show when=move || up.get() fallback=|| "—">
-                            <Elapsed since seen />
-                        </Show>
-                    </dd>
-                </div>
-                <div>
-                    <dt>"Address"</dt>
-                    <dd class="mono">{dynamic(move || pod.read().address.clone())}</dd>
-                </div>
-                <div>
-                    <dt>"Version"</dt>
-                    <dd>{dynamic(move || format!("{}, {}", pod.read().version, threads(pod.read().cores)))}</dd>
-                </div>
-            </dl>
+            <Facts rows small=true />
             <Show when=move || pod.read().faults>
                 <FaultButton pod=name.clone() up problem />
             </Show>

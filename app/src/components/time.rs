@@ -35,10 +35,15 @@ pub fn Elapsed(
     seen: Signal<i64>,
 ) -> impl IntoView {
     let live = Live::expect();
-    let text = Memo::new(move |_| format::span(live.now.get().unwrap_or_else(|| seen.get()) - since.get()));
+    let text = move || lasting(live, since.get(), seen.get());
     view! {
         <time datetime=dynamic(move || format::rfc3339(since.get())) title=dynamic(move || format::date(since.get(), live.zone.get()))>
-            {text}
+            {dynamic(text)}
         </time>
     }
+}
+
+/// How long something has lasted: by this machine's clock, or by the server's until the page is hydrated.
+pub fn lasting(live: Live, since: i64, seen: i64) -> String {
+    format::span(live.now.get().unwrap_or(seen) - since)
 }

@@ -30,13 +30,12 @@ pub fn Timeline(
             <p class="muted">
                 "In the order of Lamport clocks: a cause is always below its effect, whatever the wall clocks say."
             </p>
-            {dynamic(move || {
-                let gaps = live.gaps.get();
-                (gaps > 0).then(|| view! { <p class="warn" role="status">"Some events were missed while this page was away."</p> })
-            })}
-            <Show when=move || events.read().is_empty()>
-                <p class="quiet-note">"Nothing has happened yet."</p>
-            </Show>
+            <p class="warn" role="status" hidden=dynamic(move || live.gaps.get() == 0)>
+                "Some events were missed while this page was away."
+            </p>
+            <p class="quiet-note" hidden=dynamic(move || !events.read().is_empty())>
+                "Nothing has happened yet."
+            </p>
             <ol class="events" tabindex="0" aria-labelledby="timeline-title">
                 <For
                     each=move || events.get()

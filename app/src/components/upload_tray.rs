@@ -6,6 +6,7 @@ use shared::route;
 
 use super::{ProgressBar, phase_label};
 use crate::dynamic::dynamic;
+use crate::settled::IntoSettled;
 use crate::upload::{Stage, Upload, Uploads};
 use crate::{api, format, live::Live};
 
@@ -137,14 +138,14 @@ fn TrayItem(upload: Upload) -> impl IntoView {
             <span class="tray-name" title=title>
                 {dynamic(move || match stage.read().accepted().cloned() {
                     Some(accepted) => {
-                        view! { <a href=route::image_page(&accepted.image_id)>{name.clone()}</a> }.into_any()
+                        view! { <a href=route::image_page(&accepted.image_id)>{name.clone()}</a> }.settle()
                     }
-                    None => name.clone().into_any(),
+                    None => name.clone().settle(),
                 })}
             </span>
             <span class="tray-state">
                 {dynamic(move || match stage.get() {
-                    Stage::Waiting => view! { <span class="muted">"Waiting · "{bytes.clone()}</span> }.into_any(),
+                    Stage::Waiting => view! { <span class="muted">"Waiting · "{bytes.clone()}</span> }.settle(),
                     Stage::Sending(part) => {
                         view! {
                             <span class="progress">
@@ -152,20 +153,23 @@ fn TrayItem(upload: Upload) -> impl IntoView {
                                 <span class="progress-label">{format!("Sending {:.0} %", part * 100.0)}</span>
                             </span>
                         }
-                            .into_any()
+                            .settle()
                     }
-                    Stage::Broken => view! { <span class="warn">"The connection broke. Trying again …"</span> }.into_any(),
-                    Stage::Accepted(accepted) => view! { <JobLine job=accepted.job_id /> }.into_any(),
-                    Stage::Done(_) => view! { <span class="good">"Equalized"</span> }.into_any(),
-                    Stage::Failed(_, reason) => view! { <span class="bad">{reason}</span> }.into_any(),
-                    Stage::Refused(sentence) => view! { <span class="bad">{sentence}</span> }.into_any(),
+                    Stage::Broken => view! { <span class="warn">"The connection broke. Trying again …"</span> }.settle(),
+                    Stage::Accepted(accepted) => view! { <JobLine job=accepted.job_id /> }.settle(),
+                    Stage::Done(_) => view! { <span class="good">"Equalized"</span> }.settle(),
+                    Stage::Failed(_, reason) => view! { <span class="bad">{reason}</span> }.settle(),
+                    Stage::Refused(sentence) => view! { <span class="bad">{sentence}</span> }.settle(),
                 })}
             </span>
-            <Show when=move || matches!(stage.get(), Stage::Refused(_))>
-                <button type="button" class="button quiet" on:click=again.clone()>
-                    "Retry"
-                </button>
-            </Show>
+            <button
+                type="button"
+                class="button quiet"
+                hidden=dynamic(move || !matches!(stage.get(), Stage::Refused(_)))
+                on:click=again
+            >
+                "Retry"
+            </button>
         </li>
     }
 }
@@ -181,8 +185,8 @@ fn JobLine(job: shared::id::JobId) -> impl IntoView {
                 <ProgressBar progress />
             </span>
         }
-        .into_any(),
-        None => view! { <span class="muted">"Accepted, waiting for its turn"</span> }.into_any(),
+        .settle(),
+        None => view! { <span class="muted">"Accepted, waiting for its turn"</span> }.settle(),
     }
 }
 

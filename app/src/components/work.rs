@@ -50,9 +50,9 @@ pub fn Work(
                     <JobWork job view />
                 </For>
             </ul>
-            <Show when=move || jobs.read().is_empty()>
-                <p class="quiet-note">"Nothing is being worked on. Drop an image on the gallery and watch this place."</p>
-            </Show>
+            <p class="quiet-note" hidden=dynamic(move || !jobs.read().is_empty())>
+                "Nothing is being worked on. Drop an image on the gallery and watch this place."
+            </p>
             <ul class="legend" aria-label="Colours of tasks">
                 <li>
                     <i class="task" data-state="waiting"></i>
@@ -159,12 +159,11 @@ pub fn Locks(
     let locks = Memo::new(move |_| view.with(held));
     view! {
         <section class="panel" aria-labelledby="locks-title">
-            <h2 id="locks-title">"Locks " <span class="muted">{dynamic(move || locks.read().len())}</span></h2>
-            <Show
-                when=move || !locks.read().is_empty()
-                fallback=|| view! { <p class="quiet-note">"No task is held."</p> }
-            >
-                <table class="table">
+            <h2 id="locks-title">"Locks " <span class="muted">{dynamic(move || locks.read().len().to_string())}</span></h2>
+            <p class="quiet-note" hidden=dynamic(move || !locks.read().is_empty())>
+                "No task is held."
+            </p>
+                <table class="table" hidden=dynamic(move || locks.read().is_empty())>
                     <thead>
                         <tr>
                             <th scope="col">"Task"</th>
@@ -190,7 +189,6 @@ pub fn Locks(
                         })}
                     </tbody>
                 </table>
-            </Show>
         </section>
     }
 }

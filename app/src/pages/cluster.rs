@@ -9,12 +9,13 @@ use shared::event::Event;
 use crate::api;
 use crate::components::{LeaderCard, Locks, Pods, ProblemNotice, Timeline, Work};
 use crate::live::Live;
+use crate::settled::Settled;
 
 /// The cluster page.
 #[component]
 pub fn ClusterPage() -> impl IntoView {
     let first = Resource::new(|| (), |()| async { (api::cluster().await, api::recent_events().await) });
-    view! {
+    Settled::new(view! {
         <Title text="Cluster" />
         <h1>"Cluster"</h1>
         <Suspense fallback=|| view! { <p class="loading" role="status">"Asking the cluster …"</p> }>
@@ -29,7 +30,7 @@ pub fn ClusterPage() -> impl IntoView {
                 }
             })}
         </Suspense>
-    }
+    })
 }
 
 #[component]

@@ -9,9 +9,10 @@ use shared::gallery::{ImageQuery, Page};
 use shared::route;
 
 use crate::api;
-use crate::components::{Card, Filters, ProblemNotice, UploadPanel, place};
+use crate::components::{Card, Filters, ProblemLine, ProblemNotice, UploadPanel, place};
 use crate::dynamic::dynamic;
 use crate::live::Live;
+use crate::settled::Settled;
 
 mod list;
 use list::List;
@@ -22,7 +23,7 @@ pub fn GalleryPage() -> impl IntoView {
     let params = use_query_map();
     let query = Memo::new(move |_| params.with(parse));
     let first = Resource::new(move || query.get(), api::images);
-    view! {
+    Settled::new(view! {
         <Title text="Gallery" />
         <h1 class="visually-hidden">"Gallery"</h1>
         <UploadPanel />
@@ -46,7 +47,7 @@ pub fn GalleryPage() -> impl IntoView {
                 }
             })}
         </Transition>
-    }
+    })
 }
 
 /// What an address asks for; what can't be understood is passed over.
@@ -150,6 +151,6 @@ fn Gallery(query: ImageQuery, page: Page) -> impl IntoView {
             </div>
         </div>
         {more}
-        {dynamic(move || list.problem.get().map(|problem| view! { <p class="bad" role="alert">{problem.to_string()}</p> }))}
+        <ProblemLine problem=list.problem />
     }
 }

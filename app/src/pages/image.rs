@@ -13,10 +13,11 @@ use shared::job::JobState;
 use shared::route;
 
 use crate::api;
-use crate::components::{Ago, Compare, Jobs, ProblemNotice, ProgressBar, RecipeSelect};
+use crate::components::{Compare, Fact, Facts, Jobs, ProblemLine, ProblemNotice, ProgressBar, RecipeSelect};
 use crate::dynamic::dynamic;
 use crate::format;
 use crate::live::Live;
+use crate::settled::{IntoSettled, Settled};
 
 /// An image's page.
 #[component]
@@ -32,7 +33,7 @@ pub fn ImagePage() -> impl IntoView {
             }
         },
     );
-    view! {
+    Settled::new(view! {
         <Transition fallback=|| view! { <p class="loading" role="status">"Loading the image …"</p> }>
             {move || Suspend::new(async move {
                 match image.await {
@@ -49,7 +50,7 @@ pub fn ImagePage() -> impl IntoView {
                 }
             })}
         </Transition>
-    }
+    })
 }
 
 #[component]
@@ -132,13 +133,13 @@ fn Waiting(image: RwSignal<Image>) -> impl IntoView {
     move || {
         let (state, reason) = (image.read().state, image.read().reason.clone());
         match state {
-            JobState::Failed => view! { <p class="compare-note bad">{reason}</p> }.into_any(),
+            JobState::Failed => view! { <p class="compare-note bad">{reason}</p> }.settle(),
             _ => view! {
                 <div class="compare-note">
                     <ProgressBar progress />
                 </div>
             }
-            .into_any(),
+            .settle(),
         }
     }
 }
@@ -159,34 +160,22 @@ fn About(image: Image) -> impl IntoView {
         8 => "Turned by 90° counter-clockwise",
         _ => "Mirrored",
     };
-    view! {
-        <dl class="facts">
-            <div>
-                <dt>"Size"</dt>
-                <dd>{format!("{} × {} pixels, {megapixels:.1}\u{a0}MP", format::count(image.width.into()), format::count(image.height.into()))}</dd>
-            </div>
-            <div>
-                <dt>"Samples"</dt>
-                <dd>{format!("{layout}, {} bit", image.depth)}</dd>
-            </div>
-            <div>
-                <dt>"File"</dt>
-                <dd>{format!("{}, {}", image.format.name().to_ascii_uppercase(), format::bytes(image.bytes))}</dd>
-            </div>
-            <div>
-                <dt>"Orientation"</dt>
-                <dd>{orientation}</dd>
-            </div>
-            <div>
-                <dt>"Uploaded"</dt>
-                <dd>
-                    <Ago at=image.created />
-                </dd>
-            </div>
-        </dl>
-    }
+    let live = Live::expect();
+    let (width, height) = (format::count(image.width.into()), format::count(image.height.into()));
+    let uploaded = move || match live.now.get() {
+        Some(now) => format!("{}, {}", format::date(image.created, live.zone.get()), format::ago(now - image.created)),
+        None => format::date(image.created, None),
+    };
+    let file = format!("{}, {}", image.format.name().to_ascii_uppercase(), format::bytes(image.bytes));
+    let rows = vec![
+        Fact::fixed("Size", format!("{width} × {height} pixels, {megapixels:.1}\u{a0}MP")),
+        Fact::fixed("Samples", format!("{layout}, {} bit", image.depth)),
+        Fact::fixed("File", file),
+        Fact::fixed("Orientation", orientation.to_owned()),
+        Fact::new("Uploaded", uploaded),
+    ];
+    view! { <Facts rows /> }
 }
-
 /// Runs another recipe, or the failed one again.
 #[component]
 fn Again(image: RwSignal<Image>) -> impl IntoView {
@@ -212,11 +201,16 @@ fn Again(image: RwSignal<Image>) -> impl IntoView {
     let failed = Memo::new(move |_| image.read().state == JobState::Failed);
     view! {
         <div class="again needs-script">
-            <Show when=move || failed.get()>
-                <button type="button" class="button primary" data-testid="retry" disabled=busy on:click=move |_| run(true)>
-                    "Try again"
-                </button>
-            </Show>
+            <button
+                type="button"
+                class="button primary"
+                data-testid="retry"
+                hidden=dynamic(move || !failed.get())
+                disabled=busy
+                on:click=move |_| run(true)
+            >
+                "Try again"
+            </button>
             <label class="field">
                 <span class="field-label">"Another way"</span>
                 <RecipeSelect color />
@@ -224,7 +218,7 @@ fn Again(image: RwSignal<Image>) -> impl IntoView {
             <button type="button" class="button" data-testid="equalize-again" disabled=busy on:click=move |_| run(false)>
                 "Equalize again"
             </button>
-            {dynamic(move || problem.get().map(|problem| view! { <p class="bad" role="alert">{problem.to_string()}</p> }))}
+            <ProblemLine problem />
         </div>
     }
 }
@@ -270,7 +264,7 @@ fn Delete(id: ImageId) -> impl IntoView {
                 </button>
             </span>
         </Show>
-        {dynamic(move || problem.get().map(|problem| view! { <p class="bad" role="alert">{problem.to_string()}</p> }))}
+        <ProblemLine problem />
     }
 }
 

@@ -4,12 +4,13 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 
 use crate::api;
+use crate::settled::Settled;
 
 /// What an address without a page shows; its HTTP status is 404.
 #[component]
 pub fn NotFoundPage() -> impl IntoView {
     api::set_status(404);
-    view! {
+    Settled::new(view! {
         <Title text="Not found" />
         <section class="empty">
             <p class="empty-mark" aria-hidden="true">"404"</p>
@@ -19,5 +20,5 @@ pub fn NotFoundPage() -> impl IntoView {
                 <a class="button primary" href=shared::route::GALLERY>"Back to the gallery"</a>
             </p>
         </section>
-    }
+    })
 }
