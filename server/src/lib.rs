@@ -11,4 +11,5 @@ pub mod coord;
 pub mod pipeline;
 pub mod pod;
 pub mod store;
+pub mod wall;
 pub mod web;

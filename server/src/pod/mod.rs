@@ -16,7 +16,7 @@ mod master;
 mod worker;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use shared::clock::{Clock, Stamp};
 use shared::cluster::Member;
@@ -30,6 +30,7 @@ use self::worker::{Claims, KINDS, Worker};
 use crate::catalog::Catalog;
 use crate::coord::{Connector, Coordinator, Error, claim, ensure_skeleton, members, settle};
 use crate::pipeline::stage::Workshop;
+use crate::wall::now;
 
 /// What a pod is told.
 #[derive(Debug, Clone)]
@@ -186,11 +187,6 @@ impl Pod {
     pub fn stamp(&self) -> Stamp {
         Stamp { clock: self.clock.tick(), pod: self.config.name.clone() }
     }
-}
-
-/// The wall clock in ms since 1970.
-pub fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// A number of [0, 1), so that pods that failed together don't try again together.

@@ -17,6 +17,7 @@ use shared::event::Event;
 use shared::gallery::{Image, ImageQuery, Page};
 use shared::id::ImageId;
 
+use super::cluster::as_of_now;
 use super::problem::ApiError;
 use super::{WebState, guard, images, site};
 
@@ -35,8 +36,7 @@ impl Backend for Direct {
     }
 
     async fn cluster(&self) -> ClusterView {
-        let view = self.0.view.borrow().clone();
-        ClusterView::clone(&view)
+        as_of_now(&self.0.view.borrow())
     }
 
     async fn recent_events(&self) -> Vec<Event> {
