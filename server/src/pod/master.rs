@@ -289,13 +289,25 @@ impl Master {
         Ok(())
     }
 
-    /// Creates a run's job node. If this fails, the row is `running` without a node, which is reconciled.
+    /// Creates a run's job node: it is there when this returns, or the role is over and the row, `running` without a
+    /// node, is the next master's to reconcile. Giving up earlier would cost the job one of its runs.
     async fn create(&self, row: &JobRow, run: RunId, workers: usize) -> Result<(), Setback> {
         let (office, config) = (&self.office, &self.office.pod.config);
         let planning = Planning { whole_below: config.whole_below, workers, parts_per_task: config.parts_per_task };
         let job = plan(row, run, &planning, office.epoch().n, office.pod.stamp(), now());
-        let op = Op::Create { path: paths::job(&job.job), data: to_json(&job), mode: CreateMode::Persistent };
-        office.fence.write(&*office.coordinator, vec![op]).await?;
+        let path = paths::job(&job.job);
+        let op = Op::Create { path: path.clone(), data: to_json(&job), mode: CreateMode::Persistent };
+        loop {
+            match office.fence.write(&*office.coordinator, vec![op.clone()]).await.map_err(Setback::from) {
+                Ok(()) => break,
+                Err(Setback::End(end)) => return Err(end.into()),
+                Err(setback) => tracing::info!(job = %job.job, %setback, "its node is created again if it isn't there"),
+            }
+            // Settles first: the write that failed has run by then, or never will.
+            if settle::read_back(&*office.coordinator, || office.coordinator.stat(&path)).await?.is_some() {
+                break;
+            }
+        }
         tracing::info!(pod = %config.name, job = %job.job, run = %job.run, epoch = job.epoch, tasks = job.cut.tasks(), "activated");
         office.mirror.refresh(&job.job).await;
         Ok(())

@@ -221,14 +221,14 @@ impl Store {
             }
             Kind::S3 => {
                 let found = self.objects.list(Some(&path)).map_ok(|object| object.location).boxed();
-                let gone = self.objects.delete_stream(found).filter_map(async |deleted| match deleted {
-                    Ok(_) | Err(object_store::Error::NotFound { .. }) => None,
-                    Err(error) => Some(error),
-                });
-                match std::pin::pin!(gone).next().await {
-                    None => Ok(()),
-                    Some(error) => Err(failed("deleting", prefix, error)),
+                let mut gone = self.objects.delete_stream(found);
+                while let Some(deleted) = gone.next().await {
+                    match deleted {
+                        Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+                        Err(error) => return Err(failed("deleting", prefix, error)),
+                    }
                 }
+                Ok(())
             }
         }
     }
