@@ -278,6 +278,10 @@ impl Master {
             for row in
                 office.pod.catalog.queued(u32::try_from(free).unwrap_or(u32::MAX), min_pixels, max_pixels).await?
             {
+                // Retried while the nodes of its last run are still being deleted: its turn comes when they are gone.
+                if office.mirror.nodes().borrow().jobs.contains_key(&row.job) {
+                    continue;
+                }
                 let run = new_run();
                 let write = office.pod.catalog.activate(&office.epoch(), &row.job, &run).await?;
                 if office.mine(write).await? {
