@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 use images::{SAMPLES, gray8_tiff, oracle, rgb16_tiff, rgba_png, sample};
 use postgres::Postgres;
 use processes::Server;
+use server::wall::now;
+use shared::cluster::ClusterView;
 use shared::equalize::Recipe;
 use shared::job::{JobState, Phase};
 use zookeeper::Ensemble;
@@ -45,16 +47,20 @@ impl Site {
         Self { catalog: postgres.database().await, store, zookeeper, _postgres: postgres, folder }
     }
 
-    fn process(&self, name: &str) -> Server {
+    fn process(&self, name: &str, more: &[&str]) -> Server {
         let data = self.folder.path().join(name).display().to_string();
         let lease = format!("{}ms", LEASE.as_millis());
         let shared = ["--zookeeper", &self.zookeeper, "--catalog", &self.catalog, "--store", &self.store];
         let own = ["--data", &data, "--session-timeout", &lease, "--whole-below", "0"];
-        Server::start(name, self.folder.path(), &[&shared[..], &own[..]].concat())
+        Server::start(name, self.folder.path(), &[&shared[..], &own[..], more].concat())
     }
 
     async fn three(&self) -> [Server; 3] {
-        let servers = ["pod-a", "pod-b", "pod-c"].map(|name| self.process(name));
+        self.three_with(&[]).await
+    }
+
+    async fn three_with(&self, more: &[&str]) -> [Server; 3] {
+        let servers = ["pod-a", "pod-b", "pod-c"].map(|name| self.process(name, more));
         servers[0].client.until("three pods", |view| (view.live() == 3).then_some(())).await;
         servers[0].client.master(None).await;
         servers
@@ -181,25 +187,33 @@ async fn sigterm_hands_over_without_waiting_for_the_lease() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_worker_that_thaws_commits_nothing_of_its_old_claim() {
     let site = Site::new().await;
-    let servers = site.three().await;
+    let servers = site.three_with(&["--parts-per-task", "1"]).await;
     let (master, _) = servers[0].client.master(None).await;
     let names = ["pod-a", "pod-b", "pod-c"];
     let frozen = names.iter().position(|name| *name != master.as_str()).unwrap();
-    let other = names.iter().position(|name| *name == master.as_str()).unwrap();
-    let original = rgb16_tiff(2_500, 2_400);
-    let accepted = servers[other].client.upload("rgb16.tif", original.clone(), &luma()).await.unwrap();
-    let name = names[frozen];
-    servers[other]
-        .client
-        .until("the worker to hold a task", |view| {
-            view.pods.iter().any(|pod| pod.pod.as_str() == name && pod.holds > 0).then_some(())
-        })
-        .await;
-    servers[frozen].signal("STOP");
-    let ended = servers[other].client.ended(&accepted.image_id).await;
+    let awake = &servers[names.iter().position(|name| *name == master.as_str()).unwrap()].client;
+    let holds = |view: &ClusterView| view.pods.iter().any(|pod| pod.pod.as_str() == names[frozen] && pod.holds > 0);
+    let original = gray8_tiff(9_000, 8_000);
+    let expected = oracle(&original, &luma());
+    // A worker holds a task for some milliseconds: freeze until it was caught with one.
+    let accepted = loop {
+        let accepted = awake.upload("gray.tif", original.clone(), &luma()).await.unwrap();
+        let job = accepted.job_id.clone();
+        awake.until("the job to begin", |view| view.job(&job).map(|_| ())).await;
+        awake.until("the worker to hold a task", |view| (holds(view) || view.job(&job).is_none()).then_some(())).await;
+        servers[frozen].signal("STOP");
+        // What it had committed before is seen by then.
+        let then = now() + 600;
+        let caught = awake.until("the view to settle", |view| (view.at > then).then(|| holds(view))).await;
+        if caught {
+            break accepted;
+        }
+        servers[frozen].signal("CONT");
+    };
+    let ended = awake.ended(&accepted.image_id).await;
     servers[frozen].signal("CONT");
     assert_eq!(ended.state, JobState::Done, "{:?}", ended.reason);
-    assert!(servers[other].client.result(&accepted.image_id).await == oracle(&original, &luma()));
-    servers[other].client.until("three pods again", |view| (view.live() == 3).then_some(())).await;
-    assert!(servers[frozen].client.result(&accepted.image_id).await == oracle(&original, &luma()));
+    assert!(awake.result(&accepted.image_id).await == expected);
+    awake.until("three pods again", |view| (view.live() == 3).then_some(())).await;
+    assert!(servers[frozen].client.result(&accepted.image_id).await == expected);
 }
