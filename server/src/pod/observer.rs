@@ -73,7 +73,10 @@ impl Observer {
         let mut nodes = Arc::new(Nodes::default());
         loop {
             match self.connector.connect().await {
-                Ok(coordinator) => self.session(coordinator, &shown, &mut known, &mut nodes).await,
+                Ok(coordinator) => tokio::select! {
+                    () = self.session(coordinator.clone(), &shown, &mut known, &mut nodes) => {}
+                    () = self.ring(coordinator) => {}
+                },
                 Err(error) => {
                     tracing::warn!(%error, "the page can't reach the coordinator; trying again");
                     self.count_backlog(&mut known).await;
@@ -101,12 +104,6 @@ impl Observer {
                 changed = nodes.changed() => if changed.is_err() { break },
                 changed = states.changed() => if changed.is_err() { break },
                 _ = counting.tick() => self.count_backlog(known).await,
-                () = self.accepted.notified() => {
-                    if let Err(error) = doorbell::ring(&*coordinator).await {
-                        tracing::debug!(%error, "the doorbell wasn't rung; the master polls");
-                    }
-                    continue;
-                }
             }
             known.clock.observe(clock.now());
             let state = *states.borrow_and_update();
@@ -128,6 +125,16 @@ impl Observer {
         }
         self.note_connection(page, known, false);
         self.show(page, shown, known);
+    }
+
+    /// Rings the doorbell when something was accepted, for ever. Beside the view, which takes its time.
+    async fn ring(&self, coordinator: Arc<dyn Coordinator>) {
+        loop {
+            self.accepted.notified().await;
+            if let Err(error) = doorbell::ring(&*coordinator).await {
+                tracing::debug!(%error, "the doorbell wasn't rung; the master polls");
+            }
+        }
     }
 
     fn known(&self) -> Known {
