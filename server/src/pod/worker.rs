@@ -95,6 +95,10 @@ impl Worker {
             let seen = nodes.borrow_and_update().clone();
             lost.retain(|path, version| is_at(&seen, path, *version));
             let wants = worker.pick(&seen, turn, &held, &lost).is_some();
+            if !wants {
+                // A place in the queue can be given a slot while nobody polls it: leave it, or the slot lies idle here.
+                acquiring.set(slots.clone().acquire_owned());
+            }
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
