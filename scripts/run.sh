@@ -5,5 +5,4 @@ set -euo pipefail
 
 scripts/build.sh
 trap - EXIT
-printf '==> http://127.0.0.1:3000 (data in ./data; Ctrl-C ends it)\n'
 exec "$BINARY" serve --pods 5 --whole-below 0 --allow-faults --listen 127.0.0.1:3000 --data ./data "$@"
