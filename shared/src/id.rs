@@ -29,6 +29,11 @@ macro_rules! hex_id {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// Its last 8 digits, to tell it from its neighbours on a page. The first ones are the time.
+            pub fn short(&self) -> &str {
+                &self.0[24..]
+            }
         }
 
         impl fmt::Display for $name {
@@ -152,6 +157,13 @@ mod tests {
         let json = serde_json::to_string(&id).unwrap();
         assert_eq!(serde_json::from_str::<JobId>(&json).unwrap(), id);
         assert!(serde_json::from_str::<JobId>("\"x\"").is_err());
+    }
+
+    #[test]
+    fn neighbours_in_time_have_different_short_names() {
+        let of = |text: &str| text.parse::<JobId>().unwrap().short().to_owned();
+        assert_eq!(of("01a204d123aa70e388d754dc6b0173e4"), "6b0173e4");
+        assert_ne!(of("01a204d123aa70e388d754dc6b0173e4"), of("01a204d123ab73df81d5c5fea795b816"));
     }
 
     #[test]

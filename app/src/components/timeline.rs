@@ -70,24 +70,23 @@ fn EventLine(event: Event) -> impl IntoView {
 
 /// An event as words, and its tone: `plain`, `good`, `warn` or `bad`.
 fn describe(what: &What) -> (String, &'static str) {
-    let short = |job: &shared::id::JobId| job.as_str()[..8].to_owned();
     match what {
         What::PodJoined { pod } => (format!("{pod} joined"), "good"),
         What::PodLeft { pod } => (format!("{pod} is gone"), "bad"),
         What::Elected { pod, epoch } => (format!("{pod} leads, epoch {epoch}"), "good"),
         What::LeaderLost { pod } => (format!("{pod} no longer leads"), "bad"),
-        What::JobStarted { job, .. } => (format!("job {} started", short(job)), "plain"),
+        What::JobStarted { job, .. } => (format!("job {} started", job.short()), "plain"),
         What::TaskClaimed { job, phase, index, pod, attempt } => {
             let again = if *attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
-            (format!("{pod} claimed {}/{phase}/{index}{again}", short(job)), "plain")
+            (format!("{pod} claimed {}/{phase}/{index}{again}", job.short()), "plain")
         }
         What::TaskFreed { job, phase, index, pod } => {
-            (format!("{}/{phase}/{index} of {pod} is free again", short(job)), "warn")
+            (format!("{}/{phase}/{index} of {pod} is free again", job.short()), "warn")
         }
         What::TaskDone { job, phase, index, pod } => {
-            (format!("{pod} finished {}/{phase}/{index}", short(job)), "plain")
+            (format!("{pod} finished {}/{phase}/{index}", job.short()), "plain")
         }
-        What::JobEnded { job, .. } => (format!("job {} ended", short(job)), "good"),
+        What::JobEnded { job, .. } => (format!("job {} ended", job.short()), "good"),
         What::GalleryChanged => ("the gallery changed".to_owned(), "plain"),
         What::Connection { connected: true } => ("connected to the coordinator".to_owned(), "good"),
         What::Connection { connected: false } => ("lost the coordinator".to_owned(), "bad"),

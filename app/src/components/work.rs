@@ -77,7 +77,7 @@ pub fn Work(
 
 #[component]
 fn JobWork(job: JobId, view: Signal<ClusterView>) -> impl IntoView {
-    let short = job.as_str()[..8].to_owned();
+    let short = job.short().to_owned();
     let now = Memo::new({
         let job = job.clone();
         // A job that has ended keeps its last look until its item is taken away.
@@ -201,7 +201,7 @@ fn held(view: &ClusterView) -> Vec<(String, String, u32)> {
     tasks
         .filter(|(_, _, task)| task.state == TaskState::Running)
         .filter_map(|(job, phase, task)| {
-            let path = format!("{}/{}/{}", &job.job.as_str()[..8], phase.phase, task.index);
+            let path = format!("{}/{}/{}", job.job.short(), phase.phase, task.index);
             Some((path, task.pod.as_ref()?.to_string(), task.attempt))
         })
         .collect()
