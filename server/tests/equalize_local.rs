@@ -1,11 +1,14 @@
 //! `evenlight equalize`, the oracle: real and generated images through codec and kernels in one process.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/images.rs"]
+mod images;
+
 use std::fs;
 use std::io::{self, Cursor};
-use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, ImageFormat};
+use images::{SAMPLES, sample};
 use serde::Deserialize;
 use server::codec::{self, Limits, Source};
 use server::pipeline::local::{Equalized, Error, Local, equalize_file};
@@ -13,29 +16,7 @@ use sha2::{Digest, Sha256};
 use shared::equalize::{Color, Histogram, Lut, Recipe, apply};
 use shared::pixels::{Layout, Rows, Samples};
 
-const SAMPLES: [&str; 8] = [
-    "brick.png",
-    "cell.png",
-    "coffee.png",
-    "hubble_deep_field.jpg",
-    "moon.png",
-    "page.png",
-    "retina.jpg",
-    "rocket.jpg",
-];
 const COLORS: [Color; 4] = [Color::Luma, Color::Channels, Color::Hsv, Color::Gray];
-
-fn manifest() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn sample(name: &str) -> PathBuf {
-    manifest().join("tests/samples").join(name)
-}
-
-fn read(name: &str) -> Vec<u8> {
-    fs::read(sample(name)).unwrap()
-}
 
 fn source(file: &[u8]) -> impl Fn() -> io::Result<Box<dyn Source>> {
     move || Ok(Box::new(Cursor::new(file.to_vec())))
@@ -184,11 +165,11 @@ fn gray_samples_have_the_pixels_of_opencv() {
         height: usize,
         sha256: String,
     }
-    let golden = fs::read(manifest().join("../shared/tests/golden/samples.json")).unwrap();
+    let golden = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/tests/golden/samples.json")).unwrap();
     let golden: Golden = serde_json::from_slice(&golden).unwrap();
     assert_eq!(golden.images.len(), 4);
     for (name, expected) in golden.images {
-        let rows = decode(&equalize(&read(&name), &Recipe::default()).unwrap().0);
+        let rows = decode(&equalize(&sample(&name), &Recipe::default()).unwrap().0);
         assert_eq!((rows.layout, rows.width, rows.height()), (Layout::Gray, expected.width, expected.height), "{name}");
         let hash: String = Sha256::digest(rows.to_le_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hash, expected.sha256, "{name}");
@@ -198,7 +179,7 @@ fn gray_samples_have_the_pixels_of_opencv() {
 #[test]
 fn samples_keep_format_size_and_depth_under_every_recipe() {
     for name in SAMPLES {
-        let file = read(name);
+        let file = sample(name);
         for recipe in recipes() {
             let (result, done) = equalize(&file, &recipe).unwrap();
             assert_eq!(image::guess_format(&result).unwrap(), image::guess_format(&file).unwrap(), "{name}");
@@ -243,7 +224,7 @@ fn generated_images_of_every_layout_and_depth_have_the_pixels_of_the_kernels() {
 fn the_file_does_not_depend_on_the_number_of_threads() {
     let gray = encode(&generated(Layout::Gray, true), ImageFormat::Tiff);
     let colour = encode(&generated(Layout::Rgba, false), ImageFormat::Png);
-    for file in [gray, colour, read("rocket.jpg")] {
+    for file in [gray, colour, sample("rocket.jpg")] {
         let files: Vec<Vec<u8>> = [1, 2, 5]
             .into_iter()
             .map(|threads| {
@@ -271,8 +252,8 @@ fn progress_goes_up_to_its_total() {
 
 #[test]
 fn bad_files_are_refused_with_a_sentence_before_anything_is_written() {
-    let png = read("moon.png");
-    let jpeg = read("rocket.jpg");
+    let png = sample("moon.png");
+    let jpeg = sample("rocket.jpg");
     // The header of a PNG of 100,000 × 100,000 pixels; its checksum is right.
     let mut huge = png[..33].to_vec();
     huge[16..24].copy_from_slice(&[0, 1, 0x86, 0xa0, 0, 1, 0x86, 0xa0]);
@@ -298,7 +279,7 @@ fn bad_files_are_refused_with_a_sentence_before_anything_is_written() {
 
 #[test]
 fn an_image_of_several_pages_is_kept_whole_or_refused_with_a_sentence() {
-    match equalize(&read("multipage.tif"), &Recipe::default()) {
+    match equalize(&sample("multipage.tif"), &Recipe::default()) {
         Err(Error::Codec(codec::Error::Refused(sentence))) => assert!(sentence.contains("page"), "{sentence}"),
         Err(other) => panic!("{other:?}"),
         Ok(_) => panic!("further pages are not written yet, so they were dropped"),
