@@ -207,10 +207,15 @@ async fn candidates(coordinator: &dyn Coordinator) -> Result<Vec<String>> {
     Ok(by_sequence(names).into_iter().map(|name| format!("{}/{name}", paths::LEADER)).collect())
 }
 
+/// The sequence at the end of a candidate's name, `<uuid>-<sequence>`; `None` for other names.
+pub fn sequence(name: &str) -> Option<i64> {
+    name.split_once('-')?.1.parse().ok()
+}
+
 /// Candidates' names sorted by sequence; other names are left out.
 fn by_sequence(names: Vec<String>) -> Vec<String> {
     let mut numbered: Vec<(i64, String)> =
-        names.into_iter().filter_map(|name| Some((name.split_once('-')?.1.parse().ok()?, name))).collect();
+        names.into_iter().filter_map(|name| Some((sequence(&name)?, name))).collect();
     numbered.sort_unstable();
     numbered.into_iter().map(|(_, name)| name).collect()
 }

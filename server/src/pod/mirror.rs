@@ -18,7 +18,7 @@ use shared::task::{Done, Lock, Task};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use crate::coord::{self, Coordinator, Error, Hint, NodeData, Scope, SessionState, Watch, paths};
+use crate::coord::{self, Coordinator, Error, Hint, NodeData, Scope, SessionState, Watch, election, paths};
 use crate::pipeline::nodes::{JobNodes, TaskNodes};
 
 /// Everything is read again after this long without a reason.
@@ -198,7 +198,8 @@ impl Follower {
         }
         if dirty.everything || dirty.candidates {
             self.nodes.candidates = self.records::<Candidate>(paths::LEADER).await?;
-            self.nodes.candidates.sort_by_key(|(name, _)| sequence(name));
+            self.nodes.candidates.retain(|(name, _)| election::sequence(name).is_some());
+            self.nodes.candidates.sort_by_key(|(name, _)| election::sequence(name));
             self.observe(self.nodes.candidates.iter().map(|(_, candidate)| candidate.stamp.clock));
         }
         if dirty.everything || dirty.doorbell {
@@ -373,11 +374,6 @@ async fn children(coordinator: &dyn Coordinator, path: &str) -> coord::Result<Ve
     }
 }
 
-/// The sequence at the end of an election node's name.
-fn sequence(name: &str) -> i64 {
-    name.rsplit('-').next().and_then(|digits| digits.parse().ok()).unwrap_or(i64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -400,7 +396,7 @@ mod tests {
     #[test]
     fn candidates_sort_by_sequence_not_by_name() {
         let mut names = ["ffff-0000000002", "0000-0000000010", "aaaa-0000000001"];
-        names.sort_by_key(|name| sequence(name));
+        names.sort_by_key(|name| election::sequence(name));
         assert_eq!(names, ["aaaa-0000000001", "ffff-0000000002", "0000-0000000010"]);
     }
 }
