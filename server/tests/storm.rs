@@ -84,14 +84,11 @@ impl Sea {
         let names: Vec<PodName> = (1..=PODS).map(|index| format!("pod-{index}").parse().unwrap()).collect();
         for name in &names {
             let config = PodConfig {
-                name: name.clone(),
-                address: String::new(),
-                min_pods: 1,
                 whole_below: 0,
                 parts_per_task: Some(1),
                 max_active_jobs: 4,
-                abandon_after: Duration::from_secs(600),
                 drain: Duration::from_secs(1),
+                ..PodConfig::named(name.clone())
             };
             let (connector, catalog, shop, slots) = (connector.clone(), catalog.clone(), shop.clone(), slots.clone());
             array.add(name.clone(), move || {

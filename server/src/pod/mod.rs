@@ -53,6 +53,22 @@ pub struct PodConfig {
     pub drain: Duration,
 }
 
+impl PodConfig {
+    /// A pod of this name, told what `evenlight serve` tells one by default.
+    pub fn named(name: PodName) -> Self {
+        Self {
+            name,
+            address: String::new(),
+            min_pods: 1,
+            whole_below: 1_000_000,
+            parts_per_task: None,
+            max_active_jobs: 8,
+            abandon_after: Duration::from_secs(15 * 60),
+            drain: Duration::from_secs(20),
+        }
+    }
+}
+
 /// A pod.
 pub struct Pod {
     /// What it is told.
