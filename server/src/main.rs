@@ -27,7 +27,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Serve(args) => serve(*args),
+        Command::Serve(args) => run(serve(*args)),
         Command::Equalize(args) => equalize::run(args),
     };
     match outcome {
@@ -39,7 +39,14 @@ fn main() -> ExitCode {
     }
 }
 
-#[tokio::main]
+/// Runs it to its end. Pixel work that nobody waits for any more doesn't keep the process.
+fn run(serving: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let outcome = runtime.block_on(serving);
+    runtime.shutdown_background();
+    outcome
+}
+
 async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_env("EVENLIGHT_LOG").unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
     let colour = std::io::stderr().is_terminal();

@@ -76,7 +76,7 @@ impl Sea {
         let calm = connector.connect().await.unwrap();
         let store = Store::open(folder.path().join("store").to_str().unwrap()).unwrap();
         let catalog = catalog::open(folder.path().join("catalog.sqlite").to_str().unwrap()).await.unwrap();
-        let pixels = Pixels::new(2, 256 << 20).unwrap();
+        let pixels = Pixels::new(2, 256 << 20);
         let shop = Workshop { store: store.clone(), pixels: pixels.clone(), limits: Limits::default() };
         let stop = CancellationToken::new();
         let array = Array::new(stop.clone());

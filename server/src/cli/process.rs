@@ -66,7 +66,7 @@ impl Process {
         let catalog = catalog::open(&catalog_url).await.context("can't open the catalog")?;
         let threads =
             args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
-        let pixels = Pixels::new(threads, args.memory.as_u64())?;
+        let pixels = Pixels::new(threads, args.memory.as_u64());
         let connector: Arc<dyn Connector> = match &args.zookeeper {
             Some(servers) => Arc::new(ZooKeeper::new(servers, args.session_timeout)?),
             None => Embedded::new(EmbeddedConfig { session_timeout: args.session_timeout }).connector(),

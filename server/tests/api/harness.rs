@@ -91,7 +91,7 @@ impl Server {
 
     pub async fn over(folder: tempfile::TempDir, catalog: Arc<dyn Catalog>, faults: Option<Arc<dyn Faults>>) -> Self {
         let store = Store::open(folder.path().join("objects").to_str().unwrap()).unwrap();
-        let pixels = Pixels::new(2, 256 << 20).unwrap();
+        let pixels = Pixels::new(2, 256 << 20);
         let rings = Arc::new(AtomicUsize::new(0));
         let counted = rings.clone();
         let accept = Accept {
