@@ -4,6 +4,10 @@
 
 #[path = "store/bench.rs"]
 mod bench;
+#[path = "store/faults.rs"]
+mod faults;
+#[path = "support/faulty_store.rs"]
+mod faulty_store;
 #[path = "store/objects.rs"]
 mod objects;
 #[path = "support/s3.rs"]

@@ -91,14 +91,9 @@ pub enum Error {
 
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
-        match &error {
-            // The stores pass the system's words on, not its code.
-            store::Error::Unavailable { cause, .. }
-                if ["No space left", "os error 28", "Disk quota exceeded"].iter().any(|full| cause.contains(full)) =>
-            {
-                Error::Full
-            }
-            _ => Error::Store(error),
+        match error {
+            store::Error::Full { .. } => Error::Full,
+            error => Error::Store(error),
         }
     }
 }

@@ -7,62 +7,41 @@
 //! - Nothing is visible half written: a local object is a temporary file `<name>#<n>` that is synced and then renamed,
 //!   an S3 object appears when its upload is completed. When [`Store::put`] or [`Writer::finish`] returns, the bytes
 //!   survive a power cut.
-//! - After [`Error::Unavailable`] the outcome of a write is unknown. [`Store::put`] and the deletes may be repeated as
+//! - Every operation has a time limit, and what may be repeated is repeated a few times ([`patience`]). After
+//!   [`Error::Unavailable`] the outcome of a write is unknown. [`Store::put`] and the deletes may be repeated as
 //!   they are. A [`Writer`] is begun anew, under a new key.
 //! - What a crashed process left of an unfinished object: in a folder, a temporary file that no listing shows and
 //!   [`Store::delete_prefix`] removes; on S3, parts of an upload that a lifecycle rule of the bucket should remove
 //!   (`AbortIncompleteMultipartUpload`).
 
 pub mod keys;
+
+mod error;
+mod folder;
+mod list;
 mod open;
+mod patience;
 mod reader;
 mod writer;
 
+use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use futures::stream::{self, BoxStream, StreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 
+pub use error::{Error, Result};
+pub use patience::Patience;
 pub use reader::ObjectReader;
 pub use writer::Writer;
 
-/// Why the store didn't do what was asked.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// There is no such object.
-    #[error("the store has no object {0}")]
-    NotFound(String),
-    /// There is such an object already, with another content.
-    #[error("the store has an object {0} already")]
-    Exists(String),
-    /// The object is shorter than the range that was asked for.
-    #[error("object {key} ends before byte {end}")]
-    OutOfRange {
-        /// The object.
-        key: String,
-        /// End of the range that was asked for, in bytes.
-        end: u64,
-    },
-    /// The key or the store's address is not acceptable; nothing was tried.
-    #[error("{0}")]
-    Invalid(String),
-    /// The store can't be reached or failed; the outcome of a write is unknown. Repeating may help.
-    #[error("the store is unavailable ({doing}): {cause}")]
-    Unavailable {
-        /// What was tried.
-        doing: String,
-        /// What went wrong.
-        cause: String,
-    },
-}
-
-/// What operations of this module give.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
+/// Bytes of the largest object that is read at once: a table of histograms.
+const SMALL: u64 = 64 << 20;
 
 /// An object's bytes, piece by piece.
 pub type ByteStream = BoxStream<'static, Result<Bytes>>;
@@ -78,11 +57,11 @@ pub struct Object {
     pub modified: SystemTime,
 }
 
-/// What differs between the two kinds of store.
+/// What differs between the kinds of store.
 #[derive(Debug, Clone)]
 enum Kind {
     Local { root: PathBuf },
-    S3,
+    Remote,
 }
 
 /// How much is moved at a time, in bytes, and how many such pieces are under way at once.
@@ -98,7 +77,7 @@ impl Kind {
     const fn pace(&self) -> Pace {
         match self {
             Kind::Local { .. } => Pace { read: 1 << 20, write: 1 << 20, at_once: 1 },
-            Kind::S3 => Pace { read: 4 << 20, write: 8 << 20, at_once: 2 },
+            Kind::Remote => Pace { read: 4 << 20, write: 8 << 20, at_once: 2 },
         }
     }
 }
@@ -109,9 +88,15 @@ pub struct Store {
     objects: Arc<dyn ObjectStore>,
     prefix: String,
     kind: Kind,
+    patience: Patience,
 }
 
 impl Store {
+    /// A store over any `object_store`, which is treated like a bucket: an object in memory, one that plays faults.
+    pub fn over(objects: Arc<dyn ObjectStore>, patience: Patience) -> Store {
+        Store { objects, prefix: String::new(), kind: Kind::Remote, patience }
+    }
+
     /// Writes a small object at once, durably.
     ///
     /// # Errors
@@ -119,14 +104,19 @@ impl Store {
     /// was lost.
     pub async fn put(&self, key: &str, bytes: Bytes) -> Result<()> {
         let path = self.path(key)?;
-        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        match self.objects.put_opts(&path, bytes.clone().into(), options).await {
-            Ok(_) => Ok(()),
-            Err(object_store::Error::AlreadyExists { .. }) => match self.get(key).await? {
+        let length = bytes.len() as u64;
+        let write = || {
+            let (objects, path, bytes) = (Arc::clone(&self.objects), path.clone(), bytes.clone());
+            let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+            async move { objects.put_opts(&path, bytes.into(), options).await.map(drop) }
+        };
+        // S3's client doesn't repeat a conditional write whose outcome is unknown: only who reads back may.
+        match self.patience.twice().repeat("writing", key, length, write).await {
+            Err(Error::Exists(_)) => match self.get(key).await? {
                 there if there == bytes => Ok(()),
                 _ => Err(Error::Exists(key.to_owned())),
             },
-            Err(error) => Err(failed("writing", key, error)),
+            written => written,
         }
     }
 
@@ -146,8 +136,11 @@ impl Store {
     /// A whole object. For those that are known to be small.
     pub async fn get(&self, key: &str) -> Result<Bytes> {
         let path = self.path(key)?;
-        let object = self.objects.get(&path).await.map_err(|error| failed("reading", key, error))?;
-        object.bytes().await.map_err(|error| failed("reading", key, error))
+        let read = || {
+            let (objects, path) = (Arc::clone(&self.objects), path.clone());
+            async move { objects.get(&path).await?.bytes().await }
+        };
+        self.patience.repeat("reading", key, SMALL, read).await
     }
 
     /// Some bytes of an object, all of them.
@@ -159,19 +152,24 @@ impl Store {
         if range.is_empty() {
             return Ok(Bytes::new());
         }
-        let end = range.end;
+        let (end, length) = (range.end, range.end - range.start);
+        let read = || {
+            let (objects, path, range) = (Arc::clone(&self.objects), path.clone(), range.clone());
+            async move { objects.get_range(&path, range).await }
+        };
         let short = || Error::OutOfRange { key: key.to_owned(), end };
-        match self.objects.get_range(&path, range.clone()).await {
-            Ok(bytes) if bytes.len() as u64 == end - range.start => Ok(bytes),
-            Ok(_) => Err(short()),
-            Err(error) => match failed("reading", key, error) {
-                // Both stores say so in a way of their own.
-                error @ Error::Unavailable { .. } => match self.size(key).await {
-                    Ok(size) if size < end => Err(short()),
-                    _ => Err(error),
-                },
-                error => Err(error),
+        // Stores have ways of their own to say that a range is too long, which no repetition changes.
+        let first = match self.patience.once("reading", key, length, read()).await {
+            Err(error @ Error::Unavailable { .. }) => match self.size(key).await {
+                Ok(size) if size < end => return Err(short()),
+                _ if self.patience.tries > 1 => self.patience.repeat("reading", key, length, read).await,
+                _ => Err(error),
             },
+            first => first,
+        };
+        match first? {
+            bytes if bytes.len() as u64 == length => Ok(bytes),
+            _ => Err(short()),
         }
     }
 
@@ -198,15 +196,23 @@ impl Store {
     /// An object's length in bytes.
     pub async fn size(&self, key: &str) -> Result<u64> {
         let path = self.path(key)?;
-        Ok(self.objects.head(&path).await.map_err(|error| failed("asking for", key, error))?.size)
+        let ask = || {
+            let (objects, path) = (Arc::clone(&self.objects), path.clone());
+            async move { objects.head(&path).await }
+        };
+        Ok(self.patience.repeat("asking for", key, 0, ask).await?.size)
     }
 
     /// Deletes an object, if it is there.
     pub async fn delete(&self, key: &str) -> Result<()> {
         let path = self.path(key)?;
-        match self.objects.delete(&path).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(failed("deleting", key, error)),
+        let delete = || {
+            let (objects, path) = (Arc::clone(&self.objects), path.clone());
+            async move { objects.delete(&path).await }
+        };
+        match self.patience.repeat("deleting", key, 0, delete).await {
+            Ok(()) | Err(Error::NotFound(_)) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
@@ -216,17 +222,16 @@ impl Store {
         let path = self.path(prefix)?;
         match &self.kind {
             Kind::Local { root } => {
-                let (root, folder) = (root.clone(), root.join(path.as_ref()));
-                blocking("deleting", prefix, move || remove_folder(&root, &folder)).await
+                let remove = || {
+                    let (root, folder) = (root.clone(), root.join(path.as_ref()));
+                    blocking(move || folder::remove(&root, &folder))
+                };
+                self.patience.repeat("deleting", prefix, 0, remove).await
             }
-            Kind::S3 => {
-                let found = self.objects.list(Some(&path)).map_ok(|object| object.location).boxed();
-                let mut gone = self.objects.delete_stream(found);
-                while let Some(deleted) = gone.next().await {
-                    match deleted {
-                        Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
-                        Err(error) => return Err(failed("deleting", prefix, error)),
-                    }
+            Kind::Remote => {
+                let mut objects = self.list(prefix);
+                while let Some(object) = objects.next().await {
+                    self.delete(&object?.key).await?;
                 }
                 Ok(())
             }
@@ -234,58 +239,48 @@ impl Store {
     }
 
     /// The objects whose key begins with `<prefix>/`, or all of them for an empty prefix, in no particular order.
+    ///
+    /// # Errors
+    /// The stream ends with the first. It is begun again where nothing was given yet; whoever has seen some of it
+    /// begins anew, as a listing has no place to go on from.
     pub fn list(&self, prefix: &str) -> BoxStream<'static, Result<Object>> {
         let path = match prefix {
             "" => Ok(Path::from(self.prefix.as_str())),
             prefix => self.path(prefix),
         };
-        let path = match path {
-            Ok(path) => path,
-            Err(error) => return stream::once(async { Err(error) }).boxed(),
-        };
-        let (own, asked) = (self.prefix.clone(), prefix.to_owned());
-        let found = self.objects.list(Some(&path)).map(move |object| match object {
-            Ok(object) => {
-                let key = object.location.as_ref();
-                let key = key.strip_prefix(own.as_str()).unwrap_or(key).trim_start_matches('/').to_owned();
-                Ok(Object { key, size: object.size, modified: object.last_modified.into() })
-            }
-            Err(error) => Err(failed("listing", &asked, error)),
-        });
-        found.boxed()
+        match path {
+            Ok(path) => list::list(self.clone(), prefix.to_owned(), path),
+            Err(error) => stream::once(async { Err(error) }).boxed(),
+        }
     }
 
     /// Whether the store answers.
     pub async fn ping(&self) -> Result<()> {
+        let patience = &self.patience;
         match &self.kind {
             Kind::Local { root } => {
                 let root = root.clone();
-                blocking("asking for", "its folder", move || std::fs::read_dir(root).map(drop)).await
+                let look = blocking(move || std::fs::read_dir(root).map(drop));
+                patience.once("asking for", "its folder", 0, look).await
             }
-            Kind::S3 => {
+            Kind::Remote => {
                 // No key is greater than this one, so the answer is empty and cheap.
                 let (all, last) = (Path::from(self.prefix.as_str()), Path::from(format!("{}/~", self.prefix)));
-                match self.objects.list_with_offset(Some(&all), &last).next().await {
-                    None | Some(Ok(_)) => Ok(()),
-                    Some(Err(error)) => Err(unavailable("asking for", "its bucket", error)),
-                }
+                let objects = Arc::clone(&self.objects);
+                let look =
+                    async move { objects.list_with_offset(Some(&all), &last).next().await.transpose().map(drop) };
+                patience.once("asking for", "its bucket", 0, look).await
             }
         }
     }
 
-    /// A blocking reader for pixel threads: a file, or an object on S3 read through a window of 1 MiB.
+    /// A blocking reader for pixel threads, through a window of 1 MiB. Asks for the object's length.
     ///
     /// # Panics
-    /// On S3, where it is called from asynchronous code: it blocks on `handle`.
+    /// Where it is called from asynchronous code: it blocks on `handle`.
     pub fn reader(&self, key: &str, handle: tokio::runtime::Handle) -> Result<ObjectReader> {
-        let path = self.path(key)?;
-        match &self.kind {
-            Kind::Local { root } => ObjectReader::open_file(key, &root.join(path.as_ref())),
-            Kind::S3 => {
-                let size = handle.block_on(self.size(key))?;
-                Ok(ObjectReader::over(self.clone(), key.to_owned(), size, handle))
-            }
-        }
+        let size = handle.block_on(self.size(key))?;
+        Ok(ObjectReader::new(self.clone(), key.to_owned(), size, handle))
     }
 
     /// The path of a key, which is what [`keys`] may spell: ASCII letters, digits, `.`, `-`, `_`, and `/` between them.
@@ -299,51 +294,8 @@ impl Store {
     }
 }
 
-/// Removes a folder with all that is in it, and its parents below `root` that became empty.
-fn remove_folder(root: &std::path::Path, folder: &std::path::Path) -> std::io::Result<()> {
-    use std::io::ErrorKind::{DirectoryNotEmpty, NotADirectory, NotFound};
-    // A writer that isn't done yet may put another file in while the folder is being emptied.
-    for _ in 0..8 {
-        match std::fs::remove_dir_all(folder) {
-            Err(error) if error.kind() == DirectoryNotEmpty => continue,
-            Err(error) if !matches!(error.kind(), NotFound | NotADirectory) => return Err(error),
-            _ => break,
-        }
-    }
-    let parents = folder.ancestors().skip(1).take_while(|parent| *parent != root);
-    for parent in parents {
-        if std::fs::remove_dir(parent).is_err() {
-            break;
-        }
-    }
-    Ok(())
-}
-
-async fn blocking(doing: &str, what: &str, work: impl FnOnce() -> std::io::Result<()> + Send + 'static) -> Result<()> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(unavailable(doing, what, error)),
-        Err(error) => Err(unavailable(doing, what, error)),
-    }
-}
-
-fn failed(doing: &str, key: &str, error: object_store::Error) -> Error {
-    match error {
-        object_store::Error::NotFound { .. } => Error::NotFound(key.to_owned()),
-        object_store::Error::AlreadyExists { .. } => Error::Exists(key.to_owned()),
-        error => unavailable(doing, key, error),
-    }
-}
-
-fn unavailable(doing: &str, what: &str, error: impl std::error::Error) -> Error {
-    let mut cause = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let inner_text = inner.to_string();
-        if !cause.contains(&inner_text) {
-            cause = format!("{cause}: {inner_text}");
-        }
-        source = inner.source();
-    }
-    Error::Unavailable { doing: format!("{doing} {what}"), cause }
+/// Runs what blocks on a thread for that.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> object_store::Result<T> {
+    let done = tokio::task::spawn_blocking(work).await?;
+    done.map_err(|source| object_store::Error::Generic { store: "folder", source: source.into() })
 }

@@ -8,7 +8,7 @@ use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::{ClientOptions, RetryConfig};
 
-use super::{Error, Kind, Result, Store};
+use super::{Error, Kind, Patience, Result, Store};
 
 impl Store {
     /// Opens a folder (a path or `file://…`; created if it is missing) or `s3://bucket/prefix`, with endpoint, region
@@ -47,7 +47,12 @@ fn open_folder(folder: &FilePath) -> Result<Store> {
     std::fs::create_dir_all(folder).map_err(|error| cannot(&error))?;
     let root = folder.canonicalize().map_err(|error| cannot(&error))?;
     let objects = LocalFileSystem::new_with_prefix(&root).map_err(|error| cannot(&error))?.with_fsync(true);
-    Ok(Store { objects: Arc::new(objects), prefix: String::new(), kind: Kind::Local { root } })
+    Ok(Store {
+        objects: Arc::new(objects),
+        prefix: String::new(),
+        kind: Kind::Local { root },
+        patience: Patience::of_folder(),
+    })
 }
 
 fn open_s3(rest: &str, variables: impl IntoIterator<Item = (String, String)>) -> Result<Store> {
@@ -64,8 +69,12 @@ fn open_s3(rest: &str, variables: impl IntoIterator<Item = (String, String)>) ->
             builder = builder.with_config(key, value);
         }
     }
-    // The whole request, its body included: no request moves more than one part.
-    let client = ClientOptions::new().with_timeout(Duration::from_secs(60)).with_allow_http(plain);
+    // The whole request, its body included: no request moves more than one part. An answer of which nothing more comes
+    // ends earlier. Requests that are hanging, refused or put off are repeated by the client, parts of uploads too.
+    let client = ClientOptions::new()
+        .with_timeout(Duration::from_secs(60))
+        .with_read_timeout(Duration::from_secs(20))
+        .with_allow_http(plain);
     let retry = RetryConfig { max_retries: 5, retry_timeout: Duration::from_secs(60), ..RetryConfig::default() };
     let objects = builder
         .with_bucket_name(bucket)
@@ -73,7 +82,12 @@ fn open_s3(rest: &str, variables: impl IntoIterator<Item = (String, String)>) ->
         .with_retry(retry)
         .build()
         .map_err(|error| Error::Invalid(format!("the store s3://{bucket} can't be opened: {error}")))?;
-    Ok(Store { objects: Arc::new(objects), prefix: prefix.trim_matches('/').to_owned(), kind: Kind::S3 })
+    Ok(Store {
+        objects: Arc::new(objects),
+        prefix: prefix.trim_matches('/').to_owned(),
+        kind: Kind::Remote,
+        patience: Patience::of_s3(),
+    })
 }
 
 /// TLS needs a process-wide provider of cryptography; whoever installed one before us wins.

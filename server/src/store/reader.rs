@@ -1,30 +1,19 @@
 //! A blocking reader over an object, for codecs on pixel threads.
 
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
 
-use super::{Error, Result, Store, unavailable};
+use super::{Error, Store};
 
-/// How much is read ahead from S3, in bytes.
+/// How much is read at a time, in bytes.
 const WINDOW: u64 = 1 << 20;
 
-/// An object's bytes, to read and seek in; blocks its thread.
+/// An object's bytes, to read and seek in, a window at a time; blocks its thread, but never longer than the store's
+/// time limits and repetitions take.
 #[derive(Debug)]
-pub struct ObjectReader(Inner);
-
-#[derive(Debug)]
-enum Inner {
-    File(File),
-    Ranges(Ranges),
-}
-
-/// An object read by ranges, a window at a time.
-#[derive(Debug)]
-struct Ranges {
+pub struct ObjectReader {
     store: Store,
     key: String,
     size: u64,
@@ -35,20 +24,17 @@ struct Ranges {
 }
 
 impl ObjectReader {
-    pub(super) fn open_file(key: &str, path: &Path) -> Result<Self> {
-        match File::open(path) {
-            Ok(file) => Ok(Self(Inner::File(file))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::NotFound(key.to_owned())),
-            Err(error) => Err(unavailable("reading", key, error)),
-        }
+    pub(super) fn new(store: Store, key: String, size: u64, handle: Handle) -> Self {
+        Self { store, key, size, handle, at: 0, window: Bytes::new(), window_at: 0 }
     }
 
-    pub(super) fn over(store: Store, key: String, size: u64, handle: Handle) -> Self {
-        Self(Inner::Ranges(Ranges { store, key, size, handle, at: 0, window: Bytes::new(), window_at: 0 }))
+    /// The object's length in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
     }
 }
 
-impl Ranges {
+impl Read for ObjectReader {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         if self.at >= self.size || into.is_empty() {
             return Ok(0);
@@ -66,7 +52,9 @@ impl Ranges {
         self.at += length as u64;
         Ok(length)
     }
+}
 
+impl Seek for ObjectReader {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let at = match to {
             SeekFrom::Start(at) => Some(at),
@@ -76,24 +64,6 @@ impl Ranges {
         self.at =
             at.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "seek before the object's first byte"))?;
         Ok(self.at)
-    }
-}
-
-impl Read for ObjectReader {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        match &mut self.0 {
-            Inner::File(file) => file.read(into),
-            Inner::Ranges(ranges) => ranges.read(into),
-        }
-    }
-}
-
-impl Seek for ObjectReader {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        match &mut self.0 {
-            Inner::File(file) => file.seek(to),
-            Inner::Ranges(ranges) => ranges.seek(to),
-        }
     }
 }
 

@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use object_store::path::Path;
-use object_store::{ObjectStoreExt, PutPayloadMut, WriteMultipart};
+use object_store::{MultipartUpload, ObjectStoreExt, PutPayload, PutPayloadMut};
+use tokio::task::JoinSet;
 
-use super::{Error, Result, Store, failed};
+use super::{Error, Patience, Result, Store};
 
 /// An object being written. It appears with [`Writer::finish`]; dropped before, it leaves nothing (on S3 as long as
 /// the process lives to say so).
@@ -26,7 +27,7 @@ enum State {
     /// All of it is still here.
     Small(PutPayloadMut),
     /// The pieces before the last are on their way.
-    Large(WriteMultipart),
+    Large(Pieces),
     Ended,
 }
 
@@ -44,31 +45,32 @@ impl Writer {
         if before {
             return Err(self.cannot_go_on());
         }
-        self.append(bytes).await.map_err(|error| failed("writing", &self.key, error))?;
+        self.append(bytes).await?;
         self.written += length as u64;
         self.torn = false;
         Ok(())
     }
 
-    async fn append(&mut self, mut bytes: Bytes) -> object_store::Result<()> {
+    async fn append(&mut self, bytes: Bytes) -> Result<()> {
         let pace = self.store.kind.pace();
         if let State::Small(buffer) = &mut self.state {
             if buffer.content_length() + bytes.len() <= pace.write {
                 buffer.push(bytes);
                 return Ok(());
             }
-            let upload = self.store.objects.put_multipart(&self.path).await?;
-            let mut pieces = WriteMultipart::new_with_chunk_size(upload, pace.write);
-            std::mem::take(buffer).freeze().into_iter().for_each(|bytes| pieces.put(bytes));
-            self.state = State::Large(pieces);
+            let begin = || {
+                let (objects, path) = (self.store.objects.clone(), self.path.clone());
+                async move { objects.put_multipart(&path).await }
+            };
+            // What a try that timed out may have begun is never completed.
+            let upload = self.store.patience.twice().repeat("writing", &self.key, 0, begin).await?;
+            let buffer = std::mem::take(buffer);
+            self.state = State::Large(Pieces::new(upload, self.store.patience.clone(), self.key.clone(), buffer));
         }
-        if let State::Large(pieces) = &mut self.state {
-            while !bytes.is_empty() {
-                pieces.wait_for_capacity(pace.at_once).await?;
-                pieces.put(bytes.split_to(bytes.len().min(pace.write)));
-            }
+        match &mut self.state {
+            State::Large(pieces) => pieces.write(bytes, pace.write, pace.at_once).await,
+            State::Small(_) | State::Ended => Err(self.cannot_go_on()),
         }
-        Ok(())
     }
 
     /// Makes the object appear, durably, and gives its length in bytes.
@@ -77,16 +79,13 @@ impl Writer {
             return Err(self.cannot_go_on());
         }
         match std::mem::replace(&mut self.state, State::Ended) {
-            State::Small(buffer) => {
-                let bytes = Bytes::from(buffer.freeze());
-                self.store.put(&self.key, bytes).await?;
-            }
+            State::Small(buffer) => self.store.put(&self.key, Bytes::from(buffer.freeze())).await?,
             State::Large(pieces) => {
-                if let Err(error) = pieces.finish().await {
+                if let Err(error) = pieces.finish(self.written).await {
                     // Nobody else writes this key: if it is there, the reply was lost and not the object.
                     match self.store.size(&self.key).await {
                         Ok(size) if size == self.written => {}
-                        _ => return Err(failed("writing", &self.key, error)),
+                        _ => return Err(error),
                     }
                 }
             }
@@ -98,7 +97,7 @@ impl Writer {
     /// Drops what was written so far, and waits until it is gone.
     pub async fn abort(mut self) -> Result<()> {
         match std::mem::replace(&mut self.state, State::Ended) {
-            State::Large(pieces) => pieces.abort().await.map_err(|error| failed("aborting", &self.key, error)),
+            State::Large(pieces) => pieces.abort().await,
             State::Small(_) | State::Ended => Ok(()),
         }
     }
@@ -106,8 +105,10 @@ impl Writer {
     fn cannot_go_on(&self) -> Error {
         Error::Unavailable { doing: format!("writing {}", self.key), cause: "an earlier write failed".into() }
     }
+}
 
-    fn abandon(&mut self) {
+impl Drop for Writer {
+    fn drop(&mut self) {
         if let State::Large(pieces) = std::mem::replace(&mut self.state, State::Ended)
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
@@ -121,8 +122,82 @@ impl Writer {
     }
 }
 
-impl Drop for Writer {
-    fn drop(&mut self) {
-        self.abandon();
+/// Pieces of an object on their way, each within its time limit.
+#[derive(Debug)]
+struct Pieces {
+    upload: Box<dyn MultipartUpload>,
+    patience: Patience,
+    key: String,
+    /// The beginning of the next piece.
+    buffer: PutPayloadMut,
+    under_way: JoinSet<Result<()>>,
+}
+
+impl Pieces {
+    fn new(upload: Box<dyn MultipartUpload>, patience: Patience, key: String, buffer: PutPayloadMut) -> Self {
+        Self { upload, patience, key, buffer, under_way: JoinSet::new() }
+    }
+
+    /// Sends all pieces of `length` bytes that are complete, so many at once.
+    async fn write(&mut self, mut bytes: Bytes, length: usize, at_once: usize) -> Result<()> {
+        while self.buffer.content_length() + bytes.len() >= length {
+            self.buffer.push(bytes.split_to(length - self.buffer.content_length()));
+            self.until_under_way(at_once - 1).await?;
+            self.send();
+        }
+        self.buffer.push(bytes);
+        Ok(())
+    }
+
+    fn send(&mut self) {
+        let piece: PutPayload = std::mem::take(&mut self.buffer).freeze();
+        let length = piece.content_length() as u64;
+        let (patience, key, sent) = (self.patience.clone(), self.key.clone(), self.upload.put_part(piece));
+        self.under_way.spawn(async move { patience.once("writing", &key, length, sent).await });
+    }
+
+    /// Waits until no more pieces than these are under way.
+    async fn until_under_way(&mut self, most: usize) -> Result<()> {
+        while self.under_way.len() > most {
+            if let Some(Ok(sent)) = self.under_way.join_next().await {
+                sent?;
+            } else {
+                let cause = "a piece of it was dropped".to_owned();
+                return Err(Error::Unavailable { doing: format!("writing {}", self.key), cause });
+            }
+        }
+        Ok(())
+    }
+
+    /// Completes the object of `bytes` bytes. In a folder, all of it may have to be synced now.
+    async fn finish(mut self, bytes: u64) -> Result<()> {
+        if self.buffer.content_length() > 0 {
+            self.send();
+        }
+        if let Err(error) = self.until_under_way(0).await {
+            self.abort_for(&error).await;
+            return Err(error);
+        }
+        let Self { mut upload, patience, key, .. } = self;
+        let complete = async move { Ok((upload.complete().await, upload)) };
+        // Timed out, it may still be completed: its outcome is unknown, and nothing can be aborted.
+        let (completed, mut upload) = patience.once("completing", &key, bytes, complete).await?;
+        let Err(error) = completed else { return Ok(()) };
+        let error = super::error::failed("completing", &key, error);
+        let aborted = patience.once("aborting", &key, 0, async move { upload.abort().await }).await;
+        aborted.inspect_err(|error| tracing::debug!(%error, "what was written is left to the sweeper")).ok();
+        Err(error)
+    }
+
+    async fn abort(mut self) -> Result<()> {
+        self.under_way.shutdown().await;
+        let mut upload = self.upload;
+        self.patience.once("aborting", &self.key, 0, async move { upload.abort().await }).await
+    }
+
+    async fn abort_for(self, cause: &Error) {
+        if let Err(error) = self.abort().await {
+            tracing::debug!(%cause, %error, "what was written is left to the sweeper");
+        }
     }
 }

@@ -1,0 +1,106 @@
+//! Why the store didn't do what was asked.
+
+use std::error::Error as StdError;
+use std::io;
+
+/// Why the store didn't do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// There is no such object.
+    #[error("the store has no object {0}")]
+    NotFound(String),
+    /// There is such an object already, with another content.
+    #[error("the store has an object {0} already")]
+    Exists(String),
+    /// The object is shorter than the range that was asked for.
+    #[error("object {key} ends before byte {end}")]
+    OutOfRange {
+        /// The object.
+        key: String,
+        /// End of the range that was asked for, in bytes.
+        end: u64,
+    },
+    /// The key or the store's address is not acceptable; nothing was tried.
+    #[error("{0}")]
+    Invalid(String),
+    /// There is no room: the disk is full, or a quota is used up. The object isn't there. Only room helps.
+    #[error("the store is full ({doing})")]
+    Full {
+        /// What was tried.
+        doing: String,
+    },
+    /// The store can't be reached, failed or didn't answer in time; the outcome of a write is unknown. Repeating may
+    /// help.
+    #[error("the store is unavailable ({doing}): {cause}")]
+    Unavailable {
+        /// What was tried.
+        doing: String,
+        /// What went wrong.
+        cause: String,
+    },
+}
+
+/// What operations of this module give.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What an error of the crate below means for an object.
+pub(super) fn failed(doing: &str, key: &str, error: object_store::Error) -> Error {
+    match error {
+        object_store::Error::NotFound { .. } => Error::NotFound(key.to_owned()),
+        object_store::Error::AlreadyExists { .. } => Error::Exists(key.to_owned()),
+        error if is_full(&error) => Error::Full { doing: format!("{doing} {key}") },
+        error => unavailable(doing, key, &error),
+    }
+}
+
+/// An error with all its causes, each said once.
+pub(super) fn unavailable(doing: &str, what: &str, error: &(dyn StdError + 'static)) -> Error {
+    let mut cause = error.to_string();
+    for inner in causes(error).skip(1).map(ToString::to_string) {
+        if !cause.contains(&inner) {
+            cause = format!("{cause}: {inner}");
+        }
+    }
+    Error::Unavailable { doing: format!("{doing} {what}"), cause }
+}
+
+/// Whether a store says that it has no room: a file system by its code (ENOSPC, EDQUOT), an object store by the code
+/// in its answer (MinIO, Ceph) or by the status 507.
+fn is_full(error: &(dyn StdError + 'static)) -> bool {
+    let by_code = causes(error).filter_map(|error| error.downcast_ref::<io::Error>()).map(io::Error::kind);
+    let mut codes = by_code.filter(|kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded));
+    codes.next().is_some() || {
+        let said = causes(error).last().map(ToString::to_string).unwrap_or_default();
+        ["XMinioStorageFull", "QuotaExceeded", "507 Insufficient Storage"].iter().any(|full| said.contains(full))
+    }
+}
+
+fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn generic(source: impl Into<Box<dyn StdError + Send + Sync>>) -> object_store::Error {
+        object_store::Error::Generic { store: "test", source: source.into() }
+    }
+
+    #[test]
+    fn a_full_disk_and_a_used_up_quota_are_told_from_other_failures() {
+        let [enospc, edquot, eio] =
+            [28, 122, 5].map(|code| failed("writing", "a", generic(io::Error::from_raw_os_error(code))));
+        assert_eq!(enospc, Error::Full { doing: "writing a".into() });
+        assert_eq!(edquot, enospc);
+        assert!(matches!(eio, Error::Unavailable { .. }));
+        let minio = "Server returned non-2xx status code: 507 Insufficient Storage: <Code>XMinioStorageFull</Code>";
+        assert_eq!(failed("writing", "a", generic(minio)), enospc);
+    }
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let error = failed("reading", "a", generic(io::Error::other("the cable is out")));
+        assert_eq!(error.to_string().matches("the cable is out").count(), 1, "{error}");
+    }
+}
