@@ -114,7 +114,7 @@ pub enum TaskState {
     Running,
     /// Its result is committed.
     Done,
-    /// It was given up after three strikes.
+    /// It has three strikes: nobody may claim it, and its job fails unless one of them is given back.
     Quarantined,
 }
 
@@ -127,8 +127,8 @@ pub struct TaskView {
     pub state: TaskState,
     /// How often it was claimed.
     pub attempt: u32,
-    /// Claims that ended neither in a commit nor in a release.
-    pub strikes: u32,
+    /// How many claims have ended neither in a commit nor in a release, with the one that is being worked on.
+    pub strikes: usize,
     /// The lock's holder, or who did it.
     pub pod: Option<PodName>,
     /// When the present or last claim was made, in ms since 1970.

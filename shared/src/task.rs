@@ -7,6 +7,9 @@ use crate::clock::Stamp;
 use crate::id::PodName;
 use crate::job::{Phase, Pointer};
 
+/// After so many claims that ended neither in a commit nor in a release, a task is nobody's to claim.
+pub const MAX_STRIKES: usize = 3;
+
 /// The record of the znode `/jobs/<job>/<phase>/task_<i>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Task {
@@ -22,8 +25,9 @@ pub struct Task {
     pub parts: u32,
     /// How often it was claimed.
     pub attempt: u32,
-    /// Claims that ended neither in a commit nor in a release.
-    pub strikes: u32,
+    /// Claims (their uuids) that have ended neither in a commit nor in a release, oldest first; the one that is being
+    /// worked on is among them. Never more than [`MAX_STRIKES`].
+    pub strikes: Vec<String>,
     /// Why the last attempt was released, where it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
@@ -32,6 +36,20 @@ pub struct Task {
     /// Fields of a later version, kept as they came.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
+}
+
+impl Task {
+    /// Whether so many claims came to nothing that nobody may claim it any more, unless one of them is given back.
+    pub fn is_struck_out(&self) -> bool {
+        self.strikes.len() >= MAX_STRIKES
+    }
+
+    /// Takes a claim's strike away; `false` if there is none (any more). Repeating changes nothing.
+    pub fn give_back(&mut self, claim: &str) -> bool {
+        let before = self.strikes.len();
+        self.strikes.retain(|strike| strike != claim);
+        self.strikes.len() < before
+    }
 }
 
 /// The record of the ephemeral znode `…/lock`: who holds the task.

@@ -1,16 +1,23 @@
 //! Claims: one worker at a time works on a task, and only the claim that is the task's latest can commit.
 //!
-//! A claim creates the task's ephemeral lock and raises its attempt and strikes, at the version that was
-//! read, in one multi. Thus of many workers one wins, and each attempt has a version of its own. The commit checks
+//! A claim creates the task's ephemeral lock, raises its attempt and adds itself to its strikes, at the version that
+//! was read, in one multi. Thus of many workers one wins, and each attempt has a version of its own. The commit checks
 //! that version: a lock that is there again at the same path proves nothing.
+//!
+//! A strike says that a claim has ended neither in a commit nor in a release: its pod may have died of the task. It
+//! bears the claim's name, so a pod that lives after all takes away its own and no other, however often the task was
+//! claimed since, and however often it tries ([`give_back`]).
 
 use shared::clock::Stamp;
-use shared::task::{Done, Lock, Task};
+use shared::task::{Done, Lock, MAX_STRIKES, Task};
 
 use super::settle::{connected, read_back};
 use super::{Coordinator, CreateMode, Error, Op, Result, paths, record};
 
-/// A task that a claim holds.
+/// The most bytes of a report of trouble that a record keeps: what failed may quote a whole file.
+pub const REPORT_BYTES: usize = 2_048;
+
+/// A claim: what it writes, and with it what it holds once it has succeeded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Held {
     /// The task's path.
@@ -23,6 +30,27 @@ pub struct Held {
     pub lock: Lock,
 }
 
+impl Held {
+    /// A claim, yet to be made, of a task whose record was read as `seen` at `version`. The task will be written with
+    /// `lock.stamp`; its last trouble stays, so that a job that fails can say why.
+    pub fn new(task_path: &str, seen: &Task, version: i32, lock: Lock) -> Self {
+        let mut task = seen.clone();
+        task.attempt += 1;
+        task.strikes.push(lock.claim.clone());
+        task.stamp = lock.stamp.clone();
+        Self { path: task_path.to_owned(), task, version: version + 1, lock }
+    }
+}
+
+/// What became of a strike that was to be given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Debt {
+    /// The task bears it no more, or needs no more work.
+    Settled,
+    /// Somebody holds the task; writing now would break that claim's commit. Try again when the lock is gone.
+    Waits,
+}
+
 /// What becomes of the strike that a claim set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strike {
@@ -32,39 +60,31 @@ pub enum Strike {
     Keep,
 }
 
-/// Claims a task whose record was read as `seen` at `version`. Gives `None` if somebody else was first (or the task
-/// is gone). The task is written with `lock.stamp`; its last trouble stays, so that a job that fails can say why.
+/// Claims a task. Gives `None` if somebody else was first, or the task is gone or struck out.
 ///
 /// # Errors
-/// [`Error::Expired`]: the session is over; the lock, if it was made, goes with it, and its strike stays.
-/// Otherwise nothing was done.
+/// [`Error::Expired`]: the session is over; the lock, if it was made, goes with it, and its strike stays: see
+/// [`give_back`]. Otherwise nothing was done.
 ///
 /// # Cancellation
 /// The lock may be there until the session ends: don't drop it; let it finish and release.
 ///
 /// # On connection loss
 /// Waits for the reconnect and reads back whether the lock is this claim's and this session's.
-pub async fn claim(
-    coordinator: &dyn Coordinator,
-    task_path: &str,
-    seen: &Task,
-    version: i32,
-    lock: Lock,
-) -> Result<Option<Held>> {
-    let mut task = seen.clone();
-    task.attempt += 1;
-    task.strikes += 1;
-    task.stamp = lock.stamp.clone();
-    let held = Held { path: task_path.to_owned(), task, version: version + 1, lock };
+pub async fn claim(coordinator: &dyn Coordinator, held: Held) -> Result<Option<Held>> {
+    if held.task.strikes.len() > MAX_STRIKES {
+        return Ok(None);
+    }
+    let (lock, task) = (record::to_bytes(&held.lock)?, record::to_bytes(&held.task)?);
     let ops = vec![
-        Op::Create { path: paths::lock(task_path), data: record::to_bytes(&held.lock)?, mode: CreateMode::Ephemeral },
-        Op::Set { path: task_path.to_owned(), data: record::to_bytes(&held.task)?, version: Some(version) },
+        Op::Create { path: paths::lock(&held.path), data: lock, mode: CreateMode::Ephemeral },
+        Op::Set { path: held.path.clone(), data: task, version: Some(held.version - 1) },
     ];
     loop {
         match coordinator.multi(ops.clone()).await {
             Ok(()) => return Ok(Some(held)),
             Err(Error::Multi { .. }) => return Ok(None),
-            Err(Error::Unknown(_)) if holds_lock(coordinator, &held).await? => return Ok(Some(held)),
+            Err(Error::Unknown(_)) if is_held(coordinator, &held).await? => return Ok(Some(held)),
             Err(Error::Unknown(_)) => {}
             Err(error) => return Err(error),
         }
@@ -110,8 +130,8 @@ pub async fn commit(coordinator: &dyn Coordinator, held: &Held, done: &Done) -> 
     }
 }
 
-/// Gives a task up without a result: its strike as told, why it failed if it did, and the lock. The task is written
-/// with `stamp`. Gives `false` if the task was taken over or deleted meanwhile.
+/// Gives a task up without a result: its strike as told, why it failed if it did (no more than [`REPORT_BYTES`] of it),
+/// and the lock. The task is written with `stamp`. Gives `false` if the task was taken over or deleted meanwhile.
 ///
 /// # Errors
 /// [`Error::Expired`]: the session is over; see [`give_back`].
@@ -129,10 +149,10 @@ pub async fn release(
     stamp: Stamp,
 ) -> Result<bool> {
     let mut task = held.task.clone();
-    task.trouble = trouble;
+    task.trouble = trouble.map(clipped);
     task.stamp = stamp;
     if strike == Strike::GiveBack {
-        task.strikes = task.strikes.saturating_sub(1);
+        task.give_back(&held.lock.claim);
     }
     let ops = vec![
         Op::Set { path: held.path.clone(), data: record::to_bytes(&task)?, version: Some(held.version) },
@@ -149,7 +169,7 @@ pub async fn release(
             Err(Error::Unknown(_)) => {}
             Err(error) => return Err(error),
         }
-        if !holds_lock(coordinator, held).await? {
+        if !is_held(coordinator, held).await? {
             let stat = read_back(coordinator, || coordinator.stat(&held.path)).await?;
             return Ok(stat.is_some_and(|stat| stat.version != held.version));
         }
@@ -157,8 +177,7 @@ pub async fn release(
 }
 
 /// Gives back the strike of a claim whose session ended while its pod lived on: a lost lease is not the task's
-/// fault. Called on the pod's next session. Gives `false` if the task's version is no longer the one that the claim
-/// wrote (then another claim has read the strike already), or if that became so before it could be told.
+/// fault. Called on one of the pod's later sessions, whatever happened to the task since.
 ///
 /// # Errors
 /// [`Error::Expired`]: try again on the next session.
@@ -168,33 +187,51 @@ pub async fn release(
 ///
 /// # On connection loss
 /// Waits for the reconnect and reads the task back.
-pub async fn give_back(coordinator: &dyn Coordinator, held: &Held, stamp: Stamp) -> Result<bool> {
-    let mut task = held.task.clone();
-    task.strikes = task.strikes.saturating_sub(1);
-    task.stamp = stamp;
-    let data = record::to_bytes(&task)?;
+pub async fn give_back(coordinator: &dyn Coordinator, path: &str, claim: &str, stamp: &Stamp) -> Result<Debt> {
+    // In this order: a lock that was gone when it was read, of a task that was claimed when it was read, is either a
+    // commit's, whose result is read after it, or the task has another version by now.
+    let reads = [path.to_owned(), paths::lock(path), paths::done(path)];
     loop {
-        match coordinator.set(&held.path, &data, Some(held.version)).await {
-            Ok(_) => return Ok(true),
-            Err(Error::BadVersion(_) | Error::NoNode(_)) => return Ok(false),
-            Err(Error::Disconnected) => {
-                connected(coordinator).await?;
-                continue;
-            }
-            Err(Error::Unknown(_)) => {}
-            Err(error) => return Err(error),
+        let nodes = read_back(coordinator, || coordinator.get_many(&reads)).await?;
+        let [Some((data, stat)), lock, None] = nodes.as_slice() else { return Ok(Debt::Settled) };
+        let Some(mut task) = record::from_bytes::<Task>(path, data) else { return Ok(Debt::Settled) };
+        if !task.give_back(claim) {
+            return Ok(Debt::Settled);
         }
-        match read_back(coordinator, || coordinator.get(&held.path)).await {
-            Ok((_, stat)) if stat.version == held.version => {}
-            Ok((written, _)) => return Ok(written == data),
-            Err(Error::NoNode(_)) => return Ok(false),
+        if lock.is_some() {
+            return Ok(Debt::Waits);
+        }
+        task.stamp = stamp.clone();
+        match coordinator.set(path, &record::to_bytes(&task)?, Some(stat.version)).await {
+            Ok(_) => return Ok(Debt::Settled),
+            // Somebody was faster, or nobody knows: what is there now tells.
+            Err(Error::BadVersion(_) | Error::NoNode(_) | Error::Unknown(_) | Error::Disconnected) => {}
             Err(error) => return Err(error),
         }
     }
 }
 
-/// Whether the lock is this claim's and this session's, read after everything unknown has settled.
-async fn holds_lock(coordinator: &dyn Coordinator, held: &Held) -> Result<bool> {
+/// A report that fits into a record: the beginning of it, where it is too long.
+pub fn clipped(mut report: String) -> String {
+    if report.len() > REPORT_BYTES {
+        report.truncate(report.floor_char_boundary(REPORT_BYTES));
+        report.push('…');
+    }
+    report
+}
+
+/// Whether the task is this claim's and this session's, read after everything unknown has settled. Of a claim whose
+/// success was never told only this may be asked: the version that it would have written may be another claim's.
+///
+/// # Errors
+/// [`Error::Expired`]: the session is over, and with it the lock.
+///
+/// # Cancellation
+/// Safe.
+///
+/// # On connection loss
+/// Waits for the reconnect.
+pub async fn is_held(coordinator: &dyn Coordinator, held: &Held) -> Result<bool> {
     let path = paths::lock(&held.path);
     match read_back(coordinator, || coordinator.get(&path)).await {
         Ok((data, stat)) => {

@@ -18,7 +18,7 @@ pub mod election;
 pub mod embedded;
 pub mod fence;
 mod hub;
-mod limits;
+pub mod limits;
 pub mod members;
 pub mod paths;
 mod record;

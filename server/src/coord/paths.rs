@@ -39,6 +39,13 @@ pub fn task(job: &JobId, phase: Phase, index: u32) -> String {
     format!("{JOBS}/{job}/{phase}/task_{index}")
 }
 
+/// A task's job, phase and number, from its path.
+pub fn parse_task(path: &str) -> Option<(JobId, Phase, u32)> {
+    let (job, below) = path.strip_prefix(JOBS)?.strip_prefix('/')?.split_once('/')?;
+    let (phase, name) = below.split_once('/')?;
+    Some((job.parse().ok()?, phase.parse().ok()?, task_index(name)?))
+}
+
 /// A task's lock.
 pub fn lock(task: &str) -> String {
     format!("{task}/lock")

@@ -6,9 +6,6 @@ use shared::cluster::{JobView, PhaseView, TaskState, TaskView};
 use shared::job::{Job, Phase};
 use shared::task::{Done, Lock, Task};
 
-/// After so many claims that ended neither in a commit nor in a release, a task is quarantined.
-pub const MAX_STRIKES: u32 = 3;
-
 /// A task with what lies below it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TaskNodes {
@@ -23,12 +20,17 @@ pub struct TaskNodes {
 }
 
 impl TaskNodes {
+    /// Whether it is struck out and waits for a strike to be given back.
+    pub fn is_suspect(&self) -> bool {
+        self.done.is_none() && self.lock.is_none() && self.task.is_struck_out()
+    }
+
     /// How it stands.
     pub fn state(&self) -> TaskState {
         match (&self.done, &self.lock) {
             (Some(_), _) => TaskState::Done,
             (None, Some(_)) => TaskState::Running,
-            (None, None) if self.task.strikes >= MAX_STRIKES => TaskState::Quarantined,
+            (None, None) if self.is_suspect() => TaskState::Quarantined,
             (None, None) => TaskState::Waiting,
         }
     }
@@ -86,7 +88,7 @@ fn task_view(nodes: &TaskNodes) -> TaskView {
         index: nodes.task.index,
         state: nodes.state(),
         attempt: nodes.task.attempt,
-        strikes: nodes.task.strikes,
+        strikes: nodes.task.strikes.len(),
         pod: done.map(|done| done.pod.clone()).or(lock.map(|lock| lock.pod.clone())),
         started: done.map(|done| done.started).or(lock.map(|lock| lock.since)),
         finished: done.map(|done| done.finished),

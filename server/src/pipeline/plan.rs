@@ -75,7 +75,7 @@ pub fn task(job: &Job, phase: Phase, index: u32, stamp: Stamp) -> Task {
         first_part: parts.start,
         parts: parts.end - parts.start,
         attempt: 0,
-        strikes: 0,
+        strikes: Vec::new(),
         trouble: None,
         stamp,
         extra: serde_json::Map::new(),

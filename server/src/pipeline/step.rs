@@ -5,9 +5,9 @@
 //! was taken already is simply not named again.
 
 use shared::job::{Phase, Pointer, Progress};
-use shared::task::Outcome;
+use shared::task::{MAX_STRIKES, Outcome};
 
-use super::nodes::{JobNodes, MAX_STRIKES};
+use super::nodes::{JobNodes, TaskNodes};
 
 /// A task that was released with trouble so often is given up.
 pub const MAX_ATTEMPTS: u32 = 12;
@@ -41,6 +41,25 @@ pub enum Step {
     Delete,
     /// Workers are at it; look again when something changes.
     Wait,
+    /// As [`Step::Wait`], but these tasks are struck out and nobody holds them. The job is to fail with the reason of
+    /// one that has been watched for so long that no pod is left to give a strike of it back.
+    Suspect {
+        /// The tasks, by phase and number.
+        suspects: Vec<Suspect>,
+    },
+}
+
+/// A task that is struck out and that nobody holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suspect {
+    /// Its phase.
+    pub phase: Phase,
+    /// Its number.
+    pub index: u32,
+    /// Its record's version: another one means that somebody gave a strike back.
+    pub version: i32,
+    /// Why the job fails if nobody does: a sentence for the person.
+    pub reason: String,
 }
 
 /// What the job needs next.
@@ -62,7 +81,7 @@ pub fn step(nodes: &JobNodes) -> Step {
         let there = nodes.phases.get(&phase);
         let missing: Vec<u32> =
             (0..nodes.job.count(phase)).filter(|index| !there.is_some_and(|tasks| tasks.contains_key(index))).collect();
-        return if missing.is_empty() { Step::Wait } else { Step::Create { phase, missing } };
+        return if missing.is_empty() { wait(nodes) } else { Step::Create { phase, missing } };
     }
     let last = nodes.job.phases.last().copied();
     match last.and_then(|phase| outputs(nodes, phase).into_iter().next()) {
@@ -80,6 +99,24 @@ pub fn outputs(nodes: &JobNodes, phase: Phase) -> Vec<Pointer> {
     nodes.tasks(phase).filter_map(|task| task.done.as_ref()).filter_map(|done| pointer(&done.outcome)).collect()
 }
 
+/// Nothing is left to do until a task changes.
+fn wait(nodes: &JobNodes) -> Step {
+    let tasks = nodes.phases.iter().flat_map(|(phase, tasks)| tasks.values().map(move |task| (*phase, task)));
+    let suspects: Vec<Suspect> =
+        tasks.filter(|(_, task)| task.is_suspect()).map(|(phase, task)| suspect(phase, task)).collect();
+    if suspects.is_empty() { Step::Wait } else { Step::Suspect { suspects } }
+}
+
+fn suspect(phase: Phase, nodes: &TaskNodes) -> Suspect {
+    let TaskNodes { task, version, .. } = nodes;
+    let why = task.trouble.iter().map(|trouble| format!(" The last report was: {trouble}")).collect::<String>();
+    let reason = format!(
+        "Task {} of {phase} was given up: {MAX_STRIKES} pods in a row stopped while they worked on it.{why}",
+        task.index
+    );
+    Suspect { phase, index: task.index, version: *version, reason }
+}
+
 /// Why the job can't go on, if so.
 fn failure(nodes: &JobNodes) -> Option<String> {
     for (phase, task) in nodes.phases.iter().flat_map(|(phase, tasks)| tasks.values().map(move |task| (phase, task))) {
@@ -90,13 +127,6 @@ fn failure(nodes: &JobNodes) -> Option<String> {
             continue;
         }
         let trouble = task.task.trouble.as_deref();
-        if task.task.strikes >= MAX_STRIKES {
-            let why = trouble.map(|trouble| format!(" The last report was: {trouble}")).unwrap_or_default();
-            return Some(format!(
-                "Task {} of {phase} was given up: {MAX_STRIKES} pods in a row stopped while they worked on it.{why}",
-                task.task.index
-            ));
-        }
         if let Some(trouble) = trouble.filter(|_| task.task.attempt >= MAX_ATTEMPTS) {
             return Some(format!(
                 "Task {} of {phase} was given up after {} attempts: {trouble}",

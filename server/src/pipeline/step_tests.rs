@@ -85,7 +85,7 @@ fn run_to_the_end(mut nodes: JobNodes) -> Vec<Step> {
             Step::Create { phase, missing } => missing.into_iter().for_each(|index| create(&mut nodes, phase, index)),
             Step::Reduce { .. } => nodes.job.lut = Some(pointer("lut")),
             Step::Publish { .. } | Step::Fail { .. } => nodes.job.progress = Progress::Finished,
-            Step::Wait => {
+            Step::Wait | Step::Suspect { .. } => {
                 let open = nodes.phases.iter().flat_map(|(phase, tasks)| tasks.values().map(|task| (*phase, task)));
                 let (phase, index) = open
                     .filter(|(_, task)| task.done.is_none())
@@ -139,14 +139,21 @@ fn an_image_that_is_at_fault_fails_the_job_with_its_sentence() {
 }
 
 #[test]
-fn three_strikes_quarantine_only_once_nobody_holds_the_task() {
+fn a_task_with_three_strikes_is_suspect_once_nobody_holds_it_and_its_job_goes_on_meanwhile() {
     let mut nodes = fresh(true, 1);
     create(&mut nodes, Phase::Histograms, 0);
-    get(&mut nodes, Phase::Histograms, 0).task.strikes = 3;
+    get(&mut nodes, Phase::Histograms, 0).task.strikes = ["c1", "c2", "c3"].map(str::to_owned).to_vec();
     lock(&mut nodes, Phase::Histograms, 0);
     assert_eq!(step(&nodes), Step::Wait, "the third attempt may still succeed");
     get(&mut nodes, Phase::Histograms, 0).lock = None;
-    assert!(matches!(step(&nodes), Step::Fail { reason } if reason.contains("Task 0 of histograms")));
+    let Step::Suspect { suspects } = step(&nodes) else { panic!("{:?}", step(&nodes)) };
+    assert_eq!((suspects.len(), suspects[0].phase, suspects[0].index), (1, Phase::Histograms, 0));
+    assert!(suspects[0].reason.contains("Task 0 of histograms"), "{}", suspects[0].reason);
+    get(&mut nodes, Phase::Histograms, 0).task.give_back("c2");
+    assert_eq!(step(&nodes), Step::Wait, "a strike was given back");
+    get(&mut nodes, Phase::Histograms, 0).task.strikes.push("c4".to_owned());
+    finish(&mut nodes, Phase::Histograms, 0, Outcome::Stored(pointer("x")));
+    assert!(matches!(step(&nodes), Step::Reduce { .. }), "it is done, whatever its strikes");
 }
 
 #[test]

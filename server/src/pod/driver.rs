@@ -6,16 +6,20 @@ use std::time::Duration;
 use futures::TryStreamExt;
 use shared::id::JobId;
 use shared::job::{Phase, Pointer};
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::jitter;
 use super::master::{End, Office, Setback, to_json};
+use super::mirror::Nodes;
+use super::vigil::{Verdict, Vigil};
 use crate::catalog::ResultFile;
-use crate::coord::{CreateMode, Error, Op, doorbell, paths, settle};
+use crate::coord::{CreateMode, Error, Op, SessionState, doorbell, paths, settle};
 use crate::pipeline::nodes::JobNodes;
 use crate::pipeline::plan;
 use crate::pipeline::reduce::reduce;
 use crate::pipeline::stage::Failure;
-use crate::pipeline::step::{MAX_ATTEMPTS, Step, step};
+use crate::pipeline::step::{MAX_ATTEMPTS, Step, Suspect, step};
 use crate::store::keys;
 
 /// Writes of one multi: far below 256 KiB with records of a few hundred bytes.
@@ -38,15 +42,38 @@ impl Driver {
     pub(super) async fn run(mut self) -> Result<(), End> {
         let office = self.office.clone();
         let mut nodes = office.mirror.nodes();
+        let mut states = office.coordinator.states();
+        let mut vigil = Vigil::new(office.coordinator.session_timeout());
         let mut setbacks = 0u32;
         loop {
             let Some(job) = nodes.borrow_and_update().jobs.get(&self.job).cloned() else { return Ok(()) };
-            let next = step(&job);
-            if next == Step::Wait {
-                let other = |seen: &Arc<super::mirror::Nodes>| {
-                    !seen.jobs.get(&self.job).is_some_and(|seen| Arc::ptr_eq(seen, &job))
-                };
-                nodes.wait_for(other).await.map_err(|_| End::Coordinator(Error::Expired))?;
+            // A disconnect, however short, is a break in what was watched.
+            if states.has_changed().unwrap_or(true) {
+                states.mark_unchanged();
+                vigil.interrupt();
+            }
+            let mut next = step(&job);
+            let until = match &next {
+                Step::Suspect { suspects } => match vigil.watch(suspects, Instant::now()) {
+                    Verdict::Watch(until) => Some(until),
+                    Verdict::Over(suspect) if self.stands(&suspect, &states).await? => {
+                        next = Step::Fail { reason: suspect.reason };
+                        None
+                    }
+                    Verdict::Over(_) => continue,
+                },
+                _ => {
+                    vigil.interrupt();
+                    None
+                }
+            };
+            if matches!(next, Step::Wait | Step::Suspect { .. }) {
+                let other = |seen: &Arc<Nodes>| !seen.jobs.get(&self.job).is_some_and(|seen| Arc::ptr_eq(seen, &job));
+                tokio::select! {
+                    changed = nodes.wait_for(other) => drop(changed.map_err(|_| End::Coordinator(Error::Expired))?),
+                    () = at(until) => {}
+                    _ = states.changed(), if until.is_some() => vigil.interrupt(),
+                }
                 continue;
             }
             match self.act(&job, next).await {
@@ -68,9 +95,19 @@ impl Driver {
         }
     }
 
+    /// Whether a suspect whose grace is over is one still, in a picture of now and on an unbroken connection.
+    async fn stands(&self, suspect: &Suspect, states: &watch::Receiver<SessionState>) -> Result<bool, End> {
+        let office = &self.office;
+        settle::settle(&*office.coordinator).await.map_err(End::Coordinator)?;
+        office.mirror.refresh(&self.job).await;
+        let now = office.mirror.nodes().borrow().jobs.get(&self.job).map(|job| step(job));
+        let named = matches!(now, Some(Step::Suspect { suspects }) if suspects.contains(suspect));
+        Ok(named && !states.has_changed().unwrap_or(true))
+    }
+
     async fn act(&mut self, job: &JobNodes, next: Step) -> Result<(), Setback> {
         match next {
-            Step::Wait => Ok(()),
+            Step::Wait | Step::Suspect { .. } => Ok(()),
             Step::Create { phase, missing } => self.create(job, phase, &missing).await,
             Step::Reduce { histograms } => self.reduce(job, &histograms).await,
             Step::Publish { result } => self.publish(job, result).await,
@@ -184,5 +221,13 @@ impl Driver {
             store.delete(&object.key).await.map_err(later)?;
         }
         Ok(())
+    }
+}
+
+/// Waits until a time, or for ever.
+async fn at(until: Option<Instant>) {
+    match until {
+        Some(until) => tokio::time::sleep_until(until).await,
+        None => std::future::pending().await,
     }
 }

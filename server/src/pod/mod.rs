@@ -1,8 +1,8 @@
 //! What one pod does: it is a member, a candidate, sometimes the master, and always a worker.
 //!
 //! A pod lives through many sessions. Each session has its own picture of the znodes, member node, candidacy and worker;
-//! when it ends, all of them are dropped and the next session begins with nothing but the claims whose strikes are to
-//! be given back.
+//! when it ends, all of them are dropped and the next session begins with nothing but the claims that were lost, whose
+//! strikes are to be given back.
 
 pub mod array;
 pub mod mirror;
@@ -10,9 +10,11 @@ pub mod observer;
 
 mod candidate;
 mod changes;
+mod claims;
 mod deletion;
 mod driver;
 mod master;
+mod vigil;
 mod worker;
 
 use std::sync::Arc;
@@ -25,10 +27,11 @@ use shared::job::RECORD_VERSION;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use self::claims::Claims;
 use self::mirror::Mirror;
-use self::worker::{Claims, KINDS, Worker};
+use self::worker::{KINDS, Worker};
 use crate::catalog::Catalog;
-use crate::coord::{Connector, Coordinator, Error, claim, ensure_skeleton, members, settle};
+use crate::coord::{Connector, Coordinator, Error, ensure_skeleton, members, settle};
 use crate::pipeline::stage::Workshop;
 use crate::wall::now;
 
@@ -98,7 +101,10 @@ impl Pod {
                 () = stop.cancelled() => return,
             };
             match connected {
-                Ok(coordinator) => self.clone().session(coordinator, &claims, &stop).await,
+                Ok(coordinator) => {
+                    self.clone().session(coordinator, &claims, &stop).await;
+                    claims.lose();
+                }
                 Err(error) => {
                     tracing::warn!(pod = %self.config.name, %error, "no coordinator; trying again");
                     pause(Duration::from_millis(500), &stop).await;
@@ -113,7 +119,7 @@ impl Pod {
         let start = uuid::Uuid::new_v4();
         let uuid = start.simple().to_string();
         let joined = tokio::select! {
-            joined = self.join(&coordinator, &uuid, claims) => joined,
+            joined = self.join(&coordinator, &uuid) => joined,
             () = stop.cancelled() => return coordinator.close().await,
         };
         if let Err(error) = joined {
@@ -130,55 +136,53 @@ impl Pod {
             claims: claims.clone(),
             start: start.as_u128() as usize,
         };
+        // Joining waits for nothing that the past left: debts are settled beside the work.
+        let settling = claims.settle(&*coordinator, mirror.nodes(), || self.stamp());
         let working = worker.run(stop.clone());
         let standing = candidate::stand(self.clone(), coordinator.clone(), mirror.clone(), stop.clone());
         let mut states = coordinator.states();
         let ended = async move { states.wait_for(|state| state.is_terminal()).await.map(|_| ()) };
         tokio::select! {
             _ = ended => tracing::warn!(pod = %name, %session, "the session is over; every role is dropped"),
-            drained = self.until_drained(working, standing, stop) => {
+            drained = self.until_drained(async { tokio::join!(working, standing, settling); }, stop) => {
+                if !drained {
+                    self.release_all(&*coordinator, claims).await;
+                }
                 tracing::info!(pod = %name, drained, "left");
                 coordinator.close().await;
             }
         }
     }
 
-    /// Runs both roles; after `stop` waits for them, but no longer than the drain time.
-    async fn until_drained(
-        &self,
-        working: impl Future<Output = ()>,
-        standing: impl Future<Output = ()>,
-        stop: &CancellationToken,
-    ) -> bool {
+    /// Plays every role; after `stop` waits for them to end, but no longer than the drain time.
+    async fn until_drained(&self, roles: impl Future<Output = ()>, stop: &CancellationToken) -> bool {
         let drain = async {
             stop.cancelled().await;
             tokio::time::sleep(self.config.drain).await;
         };
         tokio::select! {
-            ((), ()) = async { tokio::join!(working, standing) } => true,
+            () = roles => true,
             () = drain => false,
         }
     }
 
-    /// Makes the pod known, and gives back the strikes of claims that its last session lost.
-    async fn join(&self, coordinator: &Arc<dyn Coordinator>, uuid: &str, claims: &Claims) -> Result<(), Error> {
+    /// The drain time is over and what was still being done is dropped: its tasks are free at once and bear no strike.
+    async fn release_all(&self, coordinator: &dyn Coordinator, claims: &Claims) {
+        let release = claims.release(coordinator, || self.stamp());
+        if tokio::time::timeout(coordinator.session_timeout(), release).await.is_err() {
+            tracing::warn!(pod = %self.config.name, "the coordinator doesn't answer; claims end with the session");
+        }
+    }
+
+    /// Makes the pod known.
+    async fn join(&self, coordinator: &Arc<dyn Coordinator>, uuid: &str) -> Result<(), Error> {
         loop {
             settle::connected(&**coordinator).await?;
             match self.join_once(&**coordinator, uuid).await {
                 Err(Error::Disconnected | Error::Unknown(_)) => {}
-                Err(error) => return Err(error),
-                Ok(()) => break,
+                ended => return ended,
             }
         }
-        for held in claims.drain() {
-            match claim::give_back(&**coordinator, &held, self.stamp()).await {
-                Ok(given) => {
-                    tracing::info!(pod = %self.config.name, task = held.path, given, "outlived its session; strike given back")
-                }
-                Err(error) => tracing::warn!(pod = %self.config.name, task = held.path, %error, "a strike stays"),
-            }
-        }
-        Ok(())
     }
 
     async fn join_once(&self, coordinator: &dyn Coordinator, uuid: &str) -> Result<(), Error> {

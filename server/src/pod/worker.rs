@@ -9,9 +9,11 @@
 //!   pod, so that it can't take innocent tasks with it, and three strikes end it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use shared::clock::Stamp;
 use shared::job::{ALGO, Phase, Progress, RECORD_VERSION};
 use shared::task::{Done, Lock, Outcome};
@@ -20,44 +22,20 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Pod;
+use super::claims::Claims;
 use super::mirror::Nodes;
 use crate::coord::claim::{self, Held, Strike};
 use crate::coord::settle::connected;
 use crate::coord::{Coordinator, Error, paths};
-use crate::pipeline::nodes::{JobNodes, MAX_STRIKES};
+use crate::pipeline::nodes::{JobNodes, TaskNodes};
 use crate::pipeline::stage::{Failure, Inputs};
 use crate::pipeline::{step, work};
 
 /// The phases that this version's workers can do.
 pub const KINDS: [Phase; 5] = Phase::ALL;
 
-/// Claims that haven't ended, by the task's path. They outlive the session, so that the pod's next one can give their
-/// strikes back.
-#[derive(Debug, Clone, Default)]
-pub struct Claims(Arc<Mutex<HashMap<String, Held>>>);
-
-impl Claims {
-    fn insert(&self, held: &Held) {
-        self.lock().insert(held.path.clone(), held.clone());
-    }
-
-    fn remove(&self, held: &Held) {
-        self.lock().remove(&held.path);
-    }
-
-    /// Takes all of them.
-    pub fn drain(&self) -> Vec<Held> {
-        self.lock().drain().map(|(_, held)| held).collect()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Held>> {
-        // A map of claims can't be left half changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// A pod's worker during one session.
-pub struct Worker {
+pub(super) struct Worker {
     /// The pod.
     pub pod: Arc<Pod>,
     /// Its session.
@@ -102,14 +80,14 @@ impl Worker {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                Some(ended) = running.join_next(), if !running.is_empty() => {
-                    if let Ok(path) = ended {
-                        held.remove(&path);
-                    } else {
-                        // A panic of the bookkeeping itself: without knowing which claim, count on none.
-                        held.retain(|path, _| worker.claims.lock().contains_key(path));
+                Some(ended) = running.join_next(), if !running.is_empty() => match ended {
+                    Ok(path) => drop(held.remove(&path)),
+                    // The work's own panics are caught; whatever this was, the next session begins afresh.
+                    Err(panic) => {
+                        tracing::error!(pod = %worker.pod.config.name, %panic, "the worker is at fault; its session is given up");
+                        return worker.coordinator.close().await;
                     }
-                }
+                },
                 permit = &mut acquiring, if wants => {
                     acquiring.set(slots.clone().acquire_owned());
                     let Ok(permit) = permit else { break };
@@ -118,7 +96,7 @@ impl Worker {
                     let Some(candidate) = worker.pick(&seen, turn, &held, &lost) else { continue };
                     match worker.claim(&candidate).await {
                         Ok(Some(claimed)) => {
-                            held.insert(claimed.path.clone(), claimed.task.strikes > 1);
+                            held.insert(claimed.path.clone(), claimed.task.strikes.len() > 1);
                             let worker = worker.clone();
                             running.spawn(async move { worker.attempt(candidate.job, claimed, permit).await });
                         }
@@ -140,7 +118,8 @@ impl Worker {
         while running.join_next().await.is_some() {}
     }
 
-    /// A task that nobody holds. Jobs take turns; within a job the search starts at a place of this pod's own.
+    /// A task that nobody holds. One with a strike comes first and runs alone: this pod claims nothing else until it
+    /// is free for it. Otherwise jobs take turns, and within a job the search starts at a place of this pod's own.
     fn pick(
         &self,
         nodes: &Nodes,
@@ -156,25 +135,33 @@ impl Worker {
             .values()
             .filter(|nodes| nodes.job.algo == ALGO && nodes.job.progress == Progress::Active)
             .collect();
-        (0..jobs.len()).map(|offset| jobs[(turn % jobs.len() + offset) % jobs.len()]).find_map(|job| {
-            let open = |(phase, index, task): &(Phase, u32, String)| {
-                let Some(nodes) = job.phases.get(phase).and_then(|tasks| tasks.get(index)) else { return false };
-                let free = nodes.lock.is_none() && nodes.done.is_none() && nodes.task.strikes < MAX_STRIKES;
-                let fits = nodes.task.strikes == 0 || held.is_empty();
-                free && fits && !held.contains_key(task) && lost.get(task) != Some(&nodes.version)
+        let search = |wanted: &dyn Fn(&TaskNodes) -> bool| {
+            let open = |candidate: &Candidate| {
+                !held.contains_key(&candidate.path) && lost.get(&candidate.path) != Some(&version_of(candidate))
             };
-            let tasks: Vec<(Phase, u32)> = job
-                .phases
-                .iter()
-                .filter(|(phase, _)| KINDS.contains(phase))
-                .flat_map(|(phase, tasks)| tasks.keys().map(|index| (*phase, *index)))
-                .collect();
-            let count = tasks.len();
-            (0..count)
-                .map(|offset| tasks[(self.start % count + offset) % count])
-                .map(|(phase, index)| (phase, index, paths::task(&job.job.job, phase, index)))
-                .find(open)
-                .map(|(phase, index, path)| Candidate { job: job.clone(), phase, index, path })
+            let turns = (0..jobs.len()).map(|offset| jobs[(turn % jobs.len() + offset) % jobs.len()]);
+            turns.flat_map(|job| self.candidates(job, wanted)).find(open)
+        };
+        match search(&|task| is_free(task) && !task.task.strikes.is_empty()) {
+            Some(struck) => held.is_empty().then_some(struck),
+            None => search(&is_free),
+        }
+    }
+
+    /// The wanted tasks of a job that this version can do, beginning at this pod's own place.
+    fn candidates(&self, job: &Arc<JobNodes>, wanted: &dyn Fn(&TaskNodes) -> bool) -> impl Iterator<Item = Candidate> {
+        let phases = job.phases.iter().filter(|(phase, _)| KINDS.contains(phase));
+        let tasks = phases.flat_map(|(phase, tasks)| tasks.iter().map(move |(index, task)| (*phase, *index, task)));
+        let mut found: Vec<(Phase, u32)> =
+            tasks.filter(|(.., task)| wanted(task)).map(|(phase, index, _)| (phase, index)).collect();
+        if !found.is_empty() {
+            let place = self.start % found.len();
+            found.rotate_left(place);
+        }
+        let job = job.clone();
+        found.into_iter().map(move |(phase, index)| {
+            let path = paths::task(&job.job.job, phase, index);
+            Candidate { job: job.clone(), phase, index, path }
         })
     }
 
@@ -187,11 +174,18 @@ impl Worker {
             since: super::now(),
             stamp: self.stamp(),
         };
-        let held = claim::claim(&*self.coordinator, &candidate.path, &nodes.task, nodes.version, lock).await?;
-        if let Some(held) = &held {
-            self.claims.insert(held);
+        let held = Held::new(&candidate.path, &nodes.task, nodes.version, lock);
+        // Before it is made: if the session ends now, nobody knows whether it was.
+        self.claims.enter(&held);
+        let claimed = claim::claim(&*self.coordinator, held.clone()).await;
+        let made = match &claimed {
+            Ok(claimed) => claimed.is_some(),
+            Err(error) => error.is_unknown(),
+        };
+        if !made {
+            self.claims.leave(&held);
         }
-        Ok(held)
+        claimed
     }
 
     /// Does a claimed task to its commit or release; gives the task's path.
@@ -200,7 +194,10 @@ impl Worker {
         let task = &held.task;
         tracing::debug!(pod = %name, job = %job.job.job, phase = %task.phase, task = task.index, attempt = task.attempt, "claimed");
         let result = match inputs(&job, task.phase) {
-            Ok(inputs) => work(&self.pod.shop, &job.job, task, &inputs, &held.lock.claim).await,
+            Ok(inputs) => {
+                let work = work(&self.pod.shop, &job.job, task, &inputs, &held.lock.claim);
+                AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| Err(crash(&*panic)))
+            }
             Err(failure) => Err(failure),
         };
         drop(permit);
@@ -210,7 +207,7 @@ impl Worker {
         };
         match ended {
             Ok(kept) => {
-                self.claims.remove(&held);
+                self.claims.leave(&held);
                 if !kept {
                     tracing::info!(pod = %name, task = path, attempt = task.attempt, "the claim was lost meanwhile; its work doesn't count");
                 }
@@ -226,7 +223,7 @@ impl Worker {
             v: RECORD_VERSION,
             pod: self.pod.config.name.clone(),
             attempt: held.task.attempt,
-            outcome,
+            outcome: short(outcome),
             started: held.lock.since,
             finished: super::now(),
             stamp: self.stamp(),
@@ -269,6 +266,27 @@ impl Worker {
     }
 }
 
+/// Whether a task may be claimed.
+fn is_free(nodes: &TaskNodes) -> bool {
+    nodes.lock.is_none() && nodes.done.is_none() && !nodes.task.is_struck_out()
+}
+
+/// What a panic said.
+fn crash(panic: &(dyn std::any::Any + Send)) -> Failure {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    Failure::Crashed(
+        text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it panicked".to_owned()),
+    )
+}
+
+/// The outcome with a reason that fits into a record.
+fn short(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Refused { reason } => Outcome::Refused { reason: claim::clipped(reason) },
+        stored @ Outcome::Stored(_) => stored,
+    }
+}
+
 /// What a task of this phase reads of the phases before it.
 fn inputs(job: &JobNodes, phase: Phase) -> Result<Inputs, Failure> {
     let mut inputs = Inputs::default();
@@ -297,10 +315,7 @@ fn version_of(candidate: &Candidate) -> i32 {
 
 /// Whether a task's record is still at this version.
 fn is_at(nodes: &Nodes, path: &str, version: i32) -> bool {
-    let task = nodes.jobs.iter().find_map(|(job, nodes)| {
-        let below = path.strip_prefix(&paths::job(job))?.strip_prefix('/')?;
-        let (phase, task) = below.split_once('/')?;
-        nodes.phases.get(&phase.parse().ok()?)?.get(&paths::task_index(task)?)
-    });
+    let task =
+        paths::parse_task(path).and_then(|(job, phase, index)| nodes.jobs.get(&job)?.phases.get(&phase)?.get(&index));
     task.is_some_and(|task| task.version == version)
 }

@@ -1,6 +1,6 @@
 //! One claim at a time, and only the latest counts.
 
-use server::coord::claim::{Held, Strike, claim, commit, give_back, release};
+use server::coord::claim::{Debt, Held, REPORT_BYTES, Strike, claim, commit, give_back, release};
 use server::coord::{CreateMode, Error, Op, paths};
 use shared::task::{Done, Lock, Task};
 
@@ -8,7 +8,7 @@ use crate::bed::{Bed, Seat, gone};
 use crate::records::{done, lock, stamp, task};
 
 crate::on_every_coordinator![
-    a_claim_raises_attempt_and_strikes_and_keeps_unknown_fields,
+    a_claim_raises_the_attempt_adds_its_strike_and_keeps_unknown_fields,
     of_eight_workers_one_wins,
     a_claim_at_an_old_version_loses,
     a_claim_whose_reply_is_lost_is_mine,
@@ -24,7 +24,10 @@ crate::on_every_coordinator![
     a_release_whose_reply_is_lost_is_one,
     a_strike_stays_when_its_pod_dies,
     a_pod_that_outlived_its_session_gives_its_strike_back,
-    a_strike_that_another_claim_has_read_is_not_given_back,
+    a_strike_is_given_back_at_any_later_version_and_no_other_with_it,
+    a_strike_is_not_given_back_under_a_claim_that_would_then_fail_to_commit,
+    a_task_with_three_strikes_is_nobodys_until_one_is_given_back,
+    a_report_is_clipped_so_that_a_release_always_fits,
 ];
 
 const TASK: &str = "/jobs/task_0";
@@ -42,7 +45,17 @@ async fn read(seat: &Seat) -> (Task, i32) {
 
 async fn take(seat: &Seat, lock: Lock) -> Option<Held> {
     let (seen, version) = read(seat).await;
-    claim(&**seat, TASK, &seen, version, lock).await.unwrap()
+    claim(&**seat, Held::new(TASK, &seen, version, lock)).await.unwrap()
+}
+
+/// The claims that a task bears a strike of.
+fn names(task: &Task) -> Vec<&str> {
+    task.strikes.iter().map(String::as_str).collect()
+}
+
+/// Gives a claim's strike back.
+async fn owe(seat: &Seat, held: &Held) -> Debt {
+    give_back(&**seat, &held.path, &held.lock.claim, &stamp("a", 9)).await.unwrap()
 }
 
 async fn written(seat: &Seat) -> Option<Done> {
@@ -59,12 +72,12 @@ async fn locked(seat: &Seat) -> bool {
     seat.stat(&paths::lock(TASK)).await.unwrap().is_some()
 }
 
-async fn a_claim_raises_attempt_and_strikes_and_keeps_unknown_fields(bed: &dyn Bed) {
+async fn a_claim_raises_the_attempt_adds_its_strike_and_keeps_unknown_fields(bed: &dyn Bed) {
     let seat = bed.session().await;
     put(&seat).await;
     let held = take(&seat, lock("a", "c1")).await.unwrap();
     let (now, version) = read(&seat).await;
-    assert_eq!((now.attempt, now.strikes, &now.stamp), (1, 1, &held.lock.stamp));
+    assert_eq!((now.attempt, &now.strikes, &now.stamp), (1, &vec!["c1".to_owned()], &held.lock.stamp));
     assert_eq!(now.extra, task().extra);
     assert_eq!((held.task, held.version), (now, version));
     let (data, stat) = seat.get(&paths::lock(TASK)).await.unwrap();
@@ -82,7 +95,7 @@ async fn of_eight_workers_one_wins(bed: &dyn Bed) {
     let claims = seats.iter().enumerate().map(|(index, seat)| {
         let lock = lock("a", &format!("c{index}"));
         let seen = &seen;
-        async move { claim(&**seat, TASK, seen, version, lock).await.unwrap() }
+        async move { claim(&**seat, Held::new(TASK, seen, version, lock)).await.unwrap() }
     });
     let winners: Vec<Held> = futures::future::join_all(claims).await.into_iter().flatten().collect();
     assert_eq!(winners.len(), 1);
@@ -95,9 +108,9 @@ async fn a_claim_at_an_old_version_loses(bed: &dyn Bed) {
     let (seen, version) = read(&seat).await;
     let held = take(&seat, lock("a", "c1")).await.unwrap();
     assert!(release(&*seat, &held, None, Strike::GiveBack, stamp("a", 9)).await.unwrap());
-    assert_eq!(claim(&*seat, TASK, &seen, version, lock("a", "c2")).await, Ok(None));
+    assert_eq!(claim(&*seat, Held::new(TASK, &seen, version, lock("a", "c2"))).await, Ok(None));
     assert!(!locked(&seat).await);
-    assert_eq!(claim(&*seat, "/jobs/task_9", &seen, version, lock("a", "c2")).await, Ok(None));
+    assert_eq!(claim(&*seat, Held::new("/jobs/task_9", &seen, version, lock("a", "c2"))).await, Ok(None));
 }
 
 async fn a_claim_whose_reply_is_lost_is_mine(bed: &dyn Bed) {
@@ -105,7 +118,7 @@ async fn a_claim_whose_reply_is_lost_is_mine(bed: &dyn Bed) {
     put(&seat).await;
     let (seen, version) = read(&seat).await;
     seat.lose_reply();
-    let held = claim(&*seat, TASK, &seen, version, lock("a", "c1")).await.unwrap().unwrap();
+    let held = claim(&*seat, Held::new(TASK, &seen, version, lock("a", "c1"))).await.unwrap().unwrap();
     assert_eq!(read(&seat).await, (held.task.clone(), held.version));
     assert!(commit(&*seat, &held, &done("a", 1)).await.unwrap());
 }
@@ -116,7 +129,7 @@ async fn a_claim_whose_reply_is_lost_and_that_lost_is_not_mine(bed: &dyn Bed) {
     let (seen, version) = read(&seat).await;
     let theirs = take(&other, lock("b", "c2")).await.unwrap();
     seat.lose_reply();
-    assert_eq!(claim(&*seat, TASK, &seen, version, lock("a", "c1")).await, Ok(None));
+    assert_eq!(claim(&*seat, Held::new(TASK, &seen, version, lock("a", "c1"))).await, Ok(None));
     assert_eq!(read(&other).await, (theirs.task, theirs.version));
 }
 
@@ -126,7 +139,7 @@ async fn a_claim_of_my_own_session_is_not_this_claim(bed: &dyn Bed) {
     let (seen, version) = read(&seat).await;
     let first = take(&seat, lock("a", "c1")).await.unwrap();
     seat.lose_reply();
-    assert_eq!(claim(&*seat, TASK, &seen, version, lock("a", "c2")).await, Ok(None));
+    assert_eq!(claim(&*seat, Held::new(TASK, &seen, version, lock("a", "c2"))).await, Ok(None));
     assert!(commit(&*seat, &first, &done("a", 1)).await.unwrap());
 }
 
@@ -136,7 +149,7 @@ async fn a_lock_with_my_claims_name_but_another_session_is_not_mine(bed: &dyn Be
     let (seen, version) = read(&seat).await;
     take(&other, lock("a", "c1")).await.unwrap();
     seat.lose_reply();
-    assert_eq!(claim(&*seat, TASK, &seen, version, lock("a", "c1")).await, Ok(None));
+    assert_eq!(claim(&*seat, Held::new(TASK, &seen, version, lock("a", "c1"))).await, Ok(None));
 }
 
 async fn a_commit_leaves_the_result_and_no_lock(bed: &dyn Bed) {
@@ -158,7 +171,7 @@ async fn takeover(bed: &dyn Bed) -> (Seat, Held, Seat, Held) {
     two.sync().await.unwrap();
     gone(&*two, &paths::lock(TASK)).await;
     let second = take(&two, lock("b", "c2")).await.unwrap();
-    assert_eq!((second.task.attempt, second.task.strikes), (2, 2));
+    assert_eq!((second.task.attempt, names(&second.task)), (2, vec!["c1", "c2"]));
     (one, first, two, second)
 }
 
@@ -205,7 +218,7 @@ async fn a_commit_of_a_deleted_task_is_refused(bed: &dyn Bed) {
     seat.multi(vec![delete(paths::lock(TASK)), delete(TASK.into())]).await.unwrap();
     assert!(!commit(&*seat, &held, &done("a", 1)).await.unwrap());
     assert!(!release(&*seat, &held, None, Strike::Keep, stamp("a", 9)).await.unwrap());
-    assert!(!give_back(&*seat, &held, stamp("a", 9)).await.unwrap());
+    assert_eq!(owe(&seat, &held).await, Debt::Settled);
 }
 
 async fn a_release_gives_the_task_to_the_next(bed: &dyn Bed) {
@@ -215,11 +228,11 @@ async fn a_release_gives_the_task_to_the_next(bed: &dyn Bed) {
     let trouble = Some("the store is away".to_owned());
     assert!(release(&*one, &held, trouble.clone(), Strike::GiveBack, stamp("a", 9)).await.unwrap());
     let (seen, _) = read(&two).await;
-    assert_eq!((seen.attempt, seen.strikes, &seen.trouble, seen.stamp), (1, 0, &trouble, stamp("a", 9)));
+    assert_eq!((seen.attempt, names(&seen), &seen.trouble, &seen.stamp), (1, vec![], &trouble, &stamp("a", 9)));
     let held = take(&two, lock("b", "c2")).await.unwrap();
-    assert_eq!((held.task.attempt, held.task.strikes), (2, 1));
+    assert_eq!((held.task.attempt, names(&held.task)), (2, vec!["c2"]));
     assert!(release(&*two, &held, None, Strike::Keep, stamp("b", 9)).await.unwrap());
-    assert_eq!(read(&one).await.0.strikes, 1);
+    assert_eq!(names(&read(&one).await.0), ["c2"]);
     assert!(!locked(&one).await);
 }
 
@@ -229,13 +242,13 @@ async fn a_release_whose_reply_is_lost_is_one(bed: &dyn Bed) {
     let held = take(&seat, lock("a", "c1")).await.unwrap();
     seat.lose_reply();
     assert!(release(&*seat, &held, None, Strike::GiveBack, stamp("a", 9)).await.unwrap());
-    assert_eq!(read(&seat).await.0.strikes, 0);
+    assert!(read(&seat).await.0.strikes.is_empty());
     assert!(!locked(&seat).await);
 }
 
 async fn a_strike_stays_when_its_pod_dies(bed: &dyn Bed) {
     let (_, _, two, _) = takeover(bed).await;
-    assert_eq!(read(&two).await.0.strikes, 2);
+    assert_eq!(names(&read(&two).await.0), ["c1", "c2"]);
 }
 
 async fn a_pod_that_outlived_its_session_gives_its_strike_back(bed: &dyn Bed) {
@@ -245,17 +258,55 @@ async fn a_pod_that_outlived_its_session_gives_its_strike_back(bed: &dyn Bed) {
     one.outlive().await;
     let again = bed.session().await;
     again.lose_reply();
-    assert!(give_back(&*again, &held, stamp("a", 9)).await.unwrap());
-    let (now, _) = read(&again).await;
-    assert_eq!((now.attempt, now.strikes, now.stamp), (1, 0, stamp("a", 9)));
-    assert!(!give_back(&*again, &held, stamp("a", 9)).await.unwrap(), "only once");
-    assert_eq!(read(&again).await.0.strikes, 0);
+    assert_eq!(owe(&again, &held).await, Debt::Settled);
+    let (now, version) = read(&again).await;
+    assert_eq!((now.attempt, names(&now), &now.stamp), (1, vec![], &stamp("a", 9)));
+    assert_eq!(owe(&again, &held).await, Debt::Settled, "repeating is harmless");
+    assert_eq!(read(&again).await, (now, version));
 }
 
-async fn a_strike_that_another_claim_has_read_is_not_given_back(bed: &dyn Bed) {
+async fn a_strike_is_given_back_at_any_later_version_and_no_other_with_it(bed: &dyn Bed) {
+    let (_, first, two, second) = takeover(bed).await;
+    assert!(release(&*two, &second, None, Strike::Keep, stamp("b", 9)).await.unwrap());
+    let third = take(&two, lock("b", "c3")).await.unwrap();
+    assert!(release(&*two, &third, None, Strike::Keep, stamp("b", 9)).await.unwrap());
+    assert_eq!(names(&read(&two).await.0), ["c1", "c2", "c3"]);
+    let again = bed.session().await;
+    assert_eq!(owe(&again, &first).await, Debt::Settled);
+    assert_eq!(names(&read(&two).await.0), ["c2", "c3"]);
+    assert_eq!(read(&two).await.0.attempt, 3);
+}
+
+async fn a_strike_is_not_given_back_under_a_claim_that_would_then_fail_to_commit(bed: &dyn Bed) {
     let (_, first, two, second) = takeover(bed).await;
     let again = bed.session().await;
-    again.sync().await.unwrap();
-    assert!(!give_back(&*again, &first, stamp("a", 9)).await.unwrap());
-    assert_eq!(read(&two).await, (second.task, second.version));
+    assert_eq!(owe(&again, &first).await, Debt::Waits);
+    assert_eq!(read(&two).await, (second.task.clone(), second.version));
+    assert!(commit(&*two, &second, &done("b", 2)).await.unwrap());
+    assert_eq!(owe(&again, &first).await, Debt::Settled, "a task that is done bears no blame");
+}
+
+async fn a_task_with_three_strikes_is_nobodys_until_one_is_given_back(bed: &dyn Bed) {
+    let seat = bed.session().await;
+    put(&seat).await;
+    let mut last = None;
+    for claim in ["c1", "c2", "c3"] {
+        let held = take(&seat, lock("a", claim)).await.unwrap();
+        assert!(release(&*seat, &held, None, Strike::Keep, stamp("a", 9)).await.unwrap());
+        last = Some(held);
+    }
+    assert_eq!(take(&seat, lock("a", "c4")).await, None);
+    assert!(!locked(&seat).await);
+    assert_eq!(owe(&seat, &last.unwrap()).await, Debt::Settled);
+    assert_eq!(names(&take(&seat, lock("a", "c5")).await.unwrap().task), ["c1", "c2", "c5"]);
+}
+
+async fn a_report_is_clipped_so_that_a_release_always_fits(bed: &dyn Bed) {
+    let seat = bed.session().await;
+    put(&seat).await;
+    let held = take(&seat, lock("a", "c1")).await.unwrap();
+    let report = "é".repeat(server::coord::limits::ZNODE_BYTES);
+    assert!(release(&*seat, &held, Some(report), Strike::GiveBack, stamp("a", 9)).await.unwrap());
+    let trouble = read(&seat).await.0.trouble.unwrap();
+    assert!(trouble.ends_with("é…") && trouble.len() < REPORT_BYTES + 8, "{} bytes", trouble.len());
 }

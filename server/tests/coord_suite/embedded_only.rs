@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use server::coord::claim::{claim, commit};
+use server::coord::claim::{Held, claim, commit};
 use server::coord::election::Candidacy;
 use server::coord::fence::FenceError;
 use server::coord::settle::settle;
@@ -70,7 +70,7 @@ async fn a_claim_and_a_commit_that_run_late_are_one_each() {
     let seat = bed.session().await;
     seat.create("/t", &serde_json::to_vec(&task()).unwrap(), CreateMode::Persistent).await.unwrap();
     bed.embedded.delay(seat.id());
-    let held = claim(&*seat, "/t", &task(), 0, lock("a", "c1")).await.unwrap().unwrap();
+    let held = claim(&*seat, Held::new("/t", &task(), 0, lock("a", "c1"))).await.unwrap().unwrap();
     assert_eq!(seat.stat("/t").await.unwrap().unwrap().version, held.version);
     bed.embedded.delay(seat.id());
     assert!(commit(&*seat, &held, &done("a", 1)).await.unwrap());

@@ -50,7 +50,7 @@ pub fn task() -> Task {
         first_part: 0,
         parts: 4,
         attempt: 0,
-        strikes: 0,
+        strikes: Vec::new(),
         trouble: None,
         stamp: stamp("master", 1),
         extra: Map::from_iter([("later".to_owned(), 7.into())]),

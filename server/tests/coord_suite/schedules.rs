@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use server::coord::claim::{Held, Strike, claim, commit, give_back, release};
+use server::coord::claim::{Debt, Held, Strike, claim, commit, give_back, release};
 use server::coord::election::{Candidacy, leader};
 use server::coord::embedded::{Embedded, EmbeddedConfig};
 use server::coord::settle::{connected, settle};
@@ -188,8 +188,8 @@ struct Pod {
     embedded: Arc<Embedded>,
     random: Random,
     beliefs: Arc<Mutex<Beliefs>>,
-    /// Claims whose session has ended.
-    lost: Vec<Held>,
+    /// Claims whose session has ended, and whether they are known to have been made.
+    lost: Vec<(Held, bool)>,
 }
 
 impl Pod {
@@ -223,12 +223,15 @@ impl Pod {
     }
 
     async fn round(&mut self, session: &dyn Coordinator) -> Result<(), Error> {
-        while let Some(held) = self.lost.last() {
+        while let Some((held, made)) = self.lost.last() {
             // What a pod that doesn't know better would try is refused.
             let done = done(&self.name, held.task.attempt);
-            assert!(!commit(session, held, &done).await?);
-            assert!(!release(session, held, None, Strike::Keep, stamp(&self.name, 9)).await?);
-            give_back(session, held, stamp(&self.name, 9)).await?;
+            assert!(!made || !commit(session, held, &done).await?);
+            assert!(!made || !release(session, held, None, Strike::Keep, stamp(&self.name, 9)).await?);
+            if give_back(session, &held.path, &held.lock.claim, &stamp(&self.name, 9)).await? == Debt::Waits {
+                self.lost.rotate_right(1);
+                break;
+            }
             self.lost.pop();
         }
         session.sync().await?;
@@ -241,10 +244,15 @@ impl Pod {
         let seen: Task = serde_json::from_slice(&data).unwrap();
         self.random.pause(1_000).await;
         let lock = lock(&self.name, &format!("{}-{}", self.name, self.random.below(u64::MAX)));
-        let Some(held) = claim(session, &path(index), &seen, stat.version, lock).await? else { return Ok(()) };
-        self.beliefs.lock().unwrap().claims.push((index, held.task.attempt));
+        let held = Held::new(&path(index), &seen, stat.version, lock);
         // From here on the claim is lost if this session ends.
-        self.lost.push(held.clone());
+        self.lost.push((held.clone(), false));
+        if claim(session, held.clone()).await?.is_none() {
+            self.lost.pop();
+            return Ok(());
+        }
+        self.lost.last_mut().unwrap().1 = true;
+        self.beliefs.lock().unwrap().claims.push((index, held.task.attempt));
         self.random.pause(1_500).await;
         if self.random.below(4) == 0 {
             let given = release(session, &held, None, Strike::GiveBack, stamp(&self.name, 8)).await?;

@@ -1,0 +1,153 @@
+//! A pod's claims: those that it holds, and those that it lost with a session and owes a strike for.
+//!
+//! # Hazards
+//! - *A session ends while its pod lives on.* Its tasks are free again and bear a strike each, though nothing is wrong
+//!   with them. The pod takes its strikes back on a later session; three lost leases in a row must not fail a job.
+//! - *Somebody claimed the task meanwhile.* Writing its record would break that claim's commit, which checks the
+//!   version. So the debt waits until the lock is gone.
+//! - *Nobody knows whether the claim was made.* It is entered here before it is submitted; a strike that is not on the
+//!   task's list is settled.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use shared::clock::Stamp;
+use shared::job::Progress;
+use tokio::sync::watch;
+
+use super::mirror::Nodes;
+use crate::coord::claim::{self, Debt, Held, Strike};
+use crate::coord::settle::connected;
+use crate::coord::{Coordinator, paths};
+
+/// A pod's claims. They outlive its sessions and end with the pod.
+#[derive(Clone, Default)]
+pub(super) struct Claims(Arc<Mutex<Ledger>>);
+
+#[derive(Default)]
+struct Ledger {
+    /// By the task's path.
+    held: HashMap<String, Held>,
+    debts: Vec<Held>,
+}
+
+impl Claims {
+    /// Enters a claim that is about to be made.
+    pub(super) fn enter(&self, held: &Held) {
+        self.ledger().held.insert(held.path.clone(), held.clone());
+    }
+
+    /// Strikes a claim out that has ended, or was never made.
+    pub(super) fn leave(&self, held: &Held) {
+        self.ledger().held.remove(&held.path);
+    }
+
+    /// The session is over: what was held is owed.
+    pub(super) fn lose(&self) {
+        let mut ledger = self.ledger();
+        let lost: Vec<Held> = ledger.held.drain().map(|(_, held)| held).collect();
+        ledger.debts.extend(lost);
+    }
+
+    /// Releases what is still held, the strikes given back, when nobody works on it any more.
+    ///
+    /// # Errors
+    /// None: what can't be released becomes a debt.
+    ///
+    /// # Cancellation
+    /// What wasn't released yet is held until the session ends, and bears its strike.
+    pub(super) async fn release(&self, coordinator: &dyn Coordinator, stamp: impl Fn() -> Stamp) {
+        let held: Vec<Held> = self.ledger().held.values().cloned().collect();
+        for held in held {
+            // It may have been dropped before it was made: then the version is somebody else's.
+            let released = match claim::is_held(coordinator, &held).await {
+                Ok(true) => claim::release(coordinator, &held, None, Strike::GiveBack, stamp()).await,
+                other => other,
+            };
+            match released {
+                Ok(released) => {
+                    tracing::info!(task = held.path, released, "released: the pod is stopped");
+                    self.leave(&held);
+                }
+                Err(error) => tracing::warn!(task = held.path, %error, "not released; its strike stays"),
+            }
+        }
+    }
+
+    /// Settles the debts, one after the other and again whenever the picture changes, until none is left or the
+    /// session is over.
+    ///
+    /// # Cancellation
+    /// Safe: what is not known to be settled stays a debt.
+    pub(super) async fn settle(
+        &self,
+        coordinator: &dyn Coordinator,
+        mut nodes: watch::Receiver<Arc<Nodes>>,
+        stamp: impl Fn() -> Stamp,
+    ) {
+        loop {
+            let seen = nodes.borrow_and_update().clone();
+            let debts = self.ledger().debts.clone();
+            if debts.is_empty() {
+                return;
+            }
+            for debt in debts {
+                let settled = match look(&seen, &debt.path) {
+                    Look::Void => Ok(Debt::Settled),
+                    Look::Waits => Ok(Debt::Waits),
+                    Look::Open => claim::give_back(coordinator, &debt.path, &debt.lock.claim, &stamp()).await,
+                };
+                match settled {
+                    Ok(Debt::Settled) => {
+                        tracing::info!(
+                            task = debt.path,
+                            claim = debt.lock.claim,
+                            "outlived its session; the strike is settled"
+                        );
+                        self.ledger().debts.retain(|other| other.lock.claim != debt.lock.claim);
+                    }
+                    Ok(Debt::Waits) => {}
+                    Err(error) => {
+                        tracing::info!(task = debt.path, %error, "a strike could not be given back yet");
+                        if connected(coordinator).await.is_err() {
+                            return;
+                        }
+                    }
+                }
+            }
+            if nodes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        // A ledger can't be left half changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the picture says of a task that a strike is owed on.
+#[derive(Debug, PartialEq, Eq)]
+enum Look {
+    /// It is gone or done, or its job has ended: the strike matters no more.
+    Void,
+    /// Somebody holds it, or nothing has been read yet.
+    Waits,
+    /// Nobody holds it.
+    Open,
+}
+
+fn look(nodes: &Nodes, path: &str) -> Look {
+    if !nodes.loaded {
+        return Look::Waits;
+    }
+    let Some((job, phase, index)) = paths::parse_task(path) else { return Look::Void };
+    let job = nodes.jobs.get(&job).filter(|nodes| nodes.job.progress == Progress::Active);
+    match job.and_then(|nodes| nodes.phases.get(&phase)?.get(&index)) {
+        None => Look::Void,
+        Some(task) if task.done.is_some() => Look::Void,
+        Some(task) if task.lock.is_some() => Look::Waits,
+        Some(_) => Look::Open,
+    }
+}
