@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What is checked without running the program. Sourced after lib.sh and wasm.sh.
 
-scripts_are_sound() { shellcheck -x scripts/*.sh .ci/run; }
+scripts_are_sound() { shellcheck -x scripts/*.sh k8s/*/*.sh .ci/run; }
 
 clippy_server() { cargo clippy --locked --workspace --all-targets -- -D warnings; }
 

@@ -6,6 +6,7 @@ set -euo pipefail
 . "$ROOT/scripts/wasm.sh"
 . "$ROOT/scripts/checks.sh"
 . "$ROOT/scripts/test-needs.sh"
+. "$ROOT/scripts/k8s-lib.sh"
 
 rust_tests() { cargo test --locked --workspace --no-fail-fast; }
 
@@ -18,6 +19,11 @@ step "npm packages that the tests need" npm_packages
 # First of all, as clippy, documentation and tests need no site but the browser does, and as it adds the WebAssembly target.
 check "build the site and the release binary" scripts/build.sh
 static_checks
+if find_kustomize; then
+    check "Kubernetes manifests" scripts/k8s-manifests.sh
+else
+    record "Kubernetes manifests" "not run: neither kubectl (1.21 or newer) nor kustomize is here to build them"
+fi
 check "unit, property, conformance and integration tests" rust_tests
 check "types of the browser tests" types_of_browser_tests
 if [ -x "$BINARY" ]; then

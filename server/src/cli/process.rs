@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use async_trait::async_trait;
@@ -40,6 +41,7 @@ pub struct Process {
     server: tokio::task::JoinHandle<std::io::Result<()>>,
     observer: tokio::task::JoinHandle<()>,
     events: EventHub,
+    linger: Duration,
     stop_pods: CancellationToken,
     stop_web: CancellationToken,
 }
@@ -132,18 +134,20 @@ impl Process {
         let stopped = stop_web.clone();
         let server = axum::serve(listener, router(state)).with_graceful_shutdown(stopped.cancelled_owned());
         let server = tokio::spawn(server.into_future());
-        Ok(Self { address, pods: names, coordinator, array, server, observer, events: streams, stop_pods, stop_web })
+        let (pods, linger) = (names, args.linger);
+        Ok(Self { address, pods, coordinator, array, server, observer, events: streams, linger, stop_pods, stop_web })
     }
 
     /// Hands over, finishes what is under way, and ends.
     pub async fn stop(self) {
         self.stop_pods.cancel();
-        self.array.ended().await;
+        // Whoever routes requests here learns late that this pod is about to go.
+        tokio::join!(self.array.ended(), tokio::time::sleep(self.linger));
         self.stop_web.cancel();
         self.observer.abort();
         self.events.close();
         // A download may be under way, and browsers keep connections open.
-        let patience = std::time::Duration::from_secs(2);
+        let patience = Duration::from_secs(2);
         if tokio::time::timeout(patience, self.server).await.is_err() {
             tracing::debug!("connections that are still open are closed");
         }

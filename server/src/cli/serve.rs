@@ -94,6 +94,10 @@ pub struct ServeArgs {
     #[arg(long, env = "EVENLIGHT_DRAIN", default_value = "20s", value_name = "TIME", value_parser = humantime::parse_duration)]
     pub drain: Duration,
 
+    /// How long requests are still answered when the process is told to stop: until nobody is routed here any more
+    #[arg(long, env = "EVENLIGHT_LINGER", default_value = "0s", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub linger: Duration,
+
     /// Let anyone who reaches the page kill and start pods
     #[arg(long, env = "EVENLIGHT_ALLOW_FAULTS")]
     pub allow_faults: bool,
