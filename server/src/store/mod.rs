@@ -274,13 +274,10 @@ impl Store {
         }
     }
 
-    /// A blocking reader for pixel threads, through a window of 1 MiB. Asks for the object's length.
-    ///
-    /// # Panics
-    /// Where it is called from asynchronous code: it blocks on `handle`.
+    /// A blocking reader for pixel threads, through a window of 1 MiB. Asks for the object's length. Must not be called
+    /// from asynchronous code: the store's work is done by the runtime of `handle`, and this waits for it.
     pub fn reader(&self, key: &str, handle: tokio::runtime::Handle) -> Result<ObjectReader> {
-        let size = handle.block_on(self.size(key))?;
-        Ok(ObjectReader::new(self.clone(), key.to_owned(), size, handle))
+        ObjectReader::open(self.clone(), key.to_owned(), handle)
     }
 
     /// The path of a key, which is what [`keys`] may spell: ASCII letters, digits, `.`, `-`, `_`, and `/` between them.

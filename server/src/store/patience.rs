@@ -9,9 +9,10 @@
 //!   object that a repetition wants to write; reading it back decides which.
 //! - *S3's requests are repeated below already* (`RetryConfig` in [`super::open`]): here only what isn't repeated there.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use super::error::failed;
@@ -74,8 +75,7 @@ impl Patience {
             match self.once(doing, key, bytes, operation()).await {
                 Err(error @ Error::Unavailable { .. }) if tried < self.tries => {
                     tracing::debug!(%error, tried, "will be tried again");
-                    let pause = self.pause.saturating_mul(1 << (tried - 1).min(16));
-                    tokio::time::sleep(pause.mul_f64(0.5 + jitter())).await;
+                    tokio::time::sleep(self.pause_after(tried)).await;
                 }
                 other => return other,
             }
@@ -94,28 +94,76 @@ impl Patience {
     where
         T: Send + 'static,
     {
-        let limit = self.limit + Duration::from_secs(bytes / SLOWEST);
-        let done = async {
-            match &self.threads {
-                None => operation.await,
-                Some(threads) => {
-                    let permit = Arc::clone(threads).acquire_owned().await;
-                    let blocking = async move {
-                        let _permit = permit;
-                        operation.await
-                    };
-                    tokio::spawn(blocking).await.unwrap_or_else(|source| Err(object_store::Error::JoinError { source }))
-                }
-            }
-        };
-        match tokio::time::timeout(limit, done).await {
+        let limit = self.limit_of(bytes);
+        match tokio::time::timeout(limit, self.permitted(operation)).await {
             Ok(done) => done.map_err(|error| failed(doing, key, error)),
-            Err(_) => Err(Error::Unavailable {
-                doing: format!("{doing} {key}"),
-                cause: format!("it didn't answer within {} s", limit.as_secs_f64()),
-            }),
+            Err(_) => Err(late(doing, key, limit)),
         }
     }
+
+    /// As [`Patience::repeat`], for a thread that may block and is no part of the runtime: it waits by the machine's
+    /// clock. (Tokio's may be paused, and stands still as long as such a thread works.)
+    pub(super) fn repeat_blocking<T, F>(
+        &self,
+        handle: &Handle,
+        (doing, key, bytes): (&str, &str, u64),
+        mut operation: impl FnMut() -> F,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = object_store::Result<T>> + Send + 'static,
+    {
+        let limit = self.limit_of(bytes);
+        for tried in 1.. {
+            let (reply, answer) = mpsc::channel();
+            let operation = self.permitted(operation());
+            // Nobody waits any more if this fails.
+            let under_way = handle.spawn(async move { drop(reply.send(operation.await)) });
+            let done = match answer.recv_timeout(limit) {
+                Ok(done) => done.map_err(|error| failed(doing, key, error)),
+                Err(_) => Err(late(doing, key, limit)),
+            };
+            under_way.abort();
+            match done {
+                Err(error @ Error::Unavailable { .. }) if tried < self.tries => {
+                    tracing::debug!(%error, tried, "will be tried again");
+                    std::thread::sleep(self.pause_after(tried));
+                }
+                other => return other,
+            }
+        }
+        unreachable!("the last try returns")
+    }
+
+    /// The operation, holding a permit as long as it blocks a thread, however long anybody waits for it.
+    fn permitted<T: Send + 'static>(
+        &self,
+        operation: impl Future<Output = object_store::Result<T>> + Send + 'static,
+    ) -> impl Future<Output = object_store::Result<T>> + Send + 'static {
+        let threads = self.threads.clone();
+        async move {
+            let Some(threads) = threads else { return operation.await };
+            let permit = threads.acquire_owned().await;
+            let blocking = async move {
+                let _permit = permit;
+                operation.await
+            };
+            tokio::spawn(blocking).await.unwrap_or_else(|source| Err(object_store::Error::JoinError { source }))
+        }
+    }
+
+    fn limit_of(&self, bytes: u64) -> Duration {
+        self.limit + Duration::from_secs(bytes / SLOWEST)
+    }
+
+    fn pause_after(&self, tried: u32) -> Duration {
+        self.pause.saturating_mul(1 << (tried - 1).min(16)).mul_f64(0.5 + jitter())
+    }
+}
+
+fn late(doing: &str, key: &str, limit: Duration) -> Error {
+    let cause = format!("it didn't answer within {} s", limit.as_secs_f64());
+    Error::Unavailable { doing: format!("{doing} {key}"), cause }
 }
 
 /// A number of [0, 1), so that those who failed together don't try again together.

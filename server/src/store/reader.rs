@@ -1,11 +1,14 @@
 //! A blocking reader over an object, for codecs on pixel threads.
 
 use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 
 use bytes::Bytes;
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
 use tokio::runtime::Handle;
 
-use super::{Error, Store};
+use super::{Error, Result, Store};
 
 /// How much is read at a time, in bytes.
 const WINDOW: u64 = 1 << 20;
@@ -16,6 +19,7 @@ const WINDOW: u64 = 1 << 20;
 pub struct ObjectReader {
     store: Store,
     key: String,
+    path: Path,
     size: u64,
     handle: Handle,
     at: u64,
@@ -24,13 +28,33 @@ pub struct ObjectReader {
 }
 
 impl ObjectReader {
-    pub(super) fn new(store: Store, key: String, size: u64, handle: Handle) -> Self {
-        Self { store, key, size, handle, at: 0, window: Bytes::new(), window_at: 0 }
+    /// Asks for the object's length.
+    pub(super) fn open(store: Store, key: String, handle: Handle) -> Result<Self> {
+        let path = store.path(&key)?;
+        let ask = || {
+            let (objects, path) = (store.objects.clone(), path.clone());
+            async move { objects.head(&path).await }
+        };
+        let size = store.patience.repeat_blocking(&handle, ("asking for", &key, 0), ask)?.size;
+        Ok(Self { store, key, path, size, handle, at: 0, window: Bytes::new(), window_at: 0 })
     }
 
     /// The object's length in bytes.
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    fn fetch(&self, range: Range<u64>) -> Result<Bytes> {
+        let length = range.end - range.start;
+        let read = || {
+            let (objects, path, range) = (self.store.objects.clone(), self.path.clone(), range.clone());
+            async move { objects.get_range(&path, range).await }
+        };
+        let bytes = self.store.patience.repeat_blocking(&self.handle, ("reading", &self.key, length), read)?;
+        if bytes.len() as u64 == length {
+            return Ok(bytes);
+        }
+        Err(Error::OutOfRange { key: self.key.clone(), end: range.end })
     }
 }
 
@@ -42,7 +66,7 @@ impl Read for ObjectReader {
         let window_end = self.window_at + self.window.len() as u64;
         if !(self.window_at..window_end).contains(&self.at) {
             let end = self.size.min(self.at + WINDOW);
-            self.window = self.handle.block_on(self.store.range(&self.key, self.at..end)).map_err(io_error)?;
+            self.window = self.fetch(self.at..end).map_err(io_error)?;
             self.window_at = self.at;
         }
         // Within the window, so the difference is below its length.

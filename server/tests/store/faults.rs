@@ -78,7 +78,7 @@ async fn what_never_answers_is_given_up_after_a_few_tries() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(start_paused = true)]
 async fn a_pixel_thread_reads_through_the_faults_and_gives_up_in_time() {
     let (store, faults) = in_memory();
     let bytes = noise(3 << 20);
