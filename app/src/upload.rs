@@ -20,6 +20,8 @@ pub enum Stage {
     Sending(f64),
     /// The connection broke; the same upload is tried again by itself.
     Broken,
+    /// There is no room for it just now, says the server; it is tried again by itself.
+    Postponed(String),
     /// The server has it; its job is queued or at work.
     Accepted(Accepted),
     /// The result is there.
@@ -50,6 +52,7 @@ impl Stage {
             Stage::Waiting => "waiting",
             Stage::Sending(_) => "sending",
             Stage::Broken => "broken",
+            Stage::Postponed(_) => "postponed",
             Stage::Accepted(_) => "accepted",
             Stage::Done(_) => "done",
             Stage::Failed(..) => "failed",
@@ -148,7 +151,9 @@ impl Uploads {
     #[cfg(feature = "hydrate")]
     fn send_next(self) {
         let items = self.items.get_untracked();
-        let sending = |upload: &&Upload| matches!(upload.stage.get_untracked(), Stage::Sending(_) | Stage::Broken);
+        let sending = |upload: &&Upload| {
+            matches!(upload.stage.get_untracked(), Stage::Sending(_) | Stage::Broken | Stage::Postponed(_))
+        };
         let free = AT_ONCE.saturating_sub(items.iter().filter(sending).count());
         let waiting = items.into_iter().filter(|upload| upload.stage.get_untracked() == Stage::Waiting);
         for upload in waiting.take(free) {

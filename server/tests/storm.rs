@@ -17,6 +17,7 @@ use server::codec::Limits;
 use server::coord::embedded::{Embedded, EmbeddedConfig};
 use server::coord::{Coordinator, SessionId, paths};
 use server::pipeline::accept::{Accept, Offer};
+use server::pipeline::gauge::Gauge;
 use server::pipeline::pixels::Pixels;
 use server::pipeline::stage::Workshop;
 use server::pod::array::Array;
@@ -109,6 +110,7 @@ impl Sea {
             limits: Limits::default(),
             max_upload_bytes: u64::MAX,
             doorbell: Arc::new(|| {}),
+            gauge: Gauge::unmeasured(),
         };
         Self { _folder: folder, embedded, catalog, store, accept, array, names, stop, calm }
     }

@@ -197,6 +197,20 @@ pub struct Backlog {
     pub oldest: Option<i64>,
 }
 
+/// How much room there is for more, as the serving pod last measured it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Room {
+    /// Jobs that may wait; above, uploads are refused for a while.
+    pub max_backlog: u64,
+    /// Bytes free where the pixels are kept, in whole 16 MiB; `None` where nothing tells (S3).
+    pub free: Option<u64>,
+    /// Bytes that are kept free there; below, uploads are refused for a while.
+    pub min_free: u64,
+    /// Why uploads are refused just now, as a sentence.
+    pub refused: Option<String>,
+}
+
 /// Whether work is done, and if not, why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -232,6 +246,12 @@ pub struct ClusterView {
     pub jobs: Vec<JobView>,
     /// Jobs in the catalog.
     pub backlog: Backlog,
+    /// Room for more of them.
+    #[serde(default)]
+    pub room: Room,
+    /// Since when the serving pod hasn't reached the coordinator, in ms since 1970; `None` while it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut_off: Option<i64>,
 }
 
 impl ClusterView {

@@ -19,10 +19,7 @@ pub fn LeaderCard(
 ) -> impl IntoView {
     let live = Live::expect();
     let seen = Signal::derive(move || view.read().at);
-    let health = move || {
-        let view = view.read();
-        health_sentence(view.health, view.live(), view.min_pods)
-    };
+    let health = move || health_sentence(&view.read());
     view! {
         <section class="panel leader" aria-labelledby="leader-title">
             <h2 id="leader-title">"Master"</h2>

@@ -156,6 +156,9 @@ fn TrayItem(upload: Upload) -> impl IntoView {
                             .settle()
                     }
                     Stage::Broken => view! { <span class="warn">"The connection broke. Trying again …"</span> }.settle(),
+                    Stage::Postponed(sentence) => {
+                        view! { <span class="warn">{sentence}" Trying again by itself …"</span> }.settle()
+                    }
                     Stage::Accepted(accepted) => view! { <JobLine job=accepted.job_id /> }.settle(),
                     Stage::Done(_) => view! { <span class="good">"Equalized"</span> }.settle(),
                     Stage::Failed(_, reason) => view! { <span class="bad">{reason}</span> }.settle(),

@@ -16,11 +16,11 @@ use super::{Stage, Upload};
 /// Waits before each new attempt after a broken connection.
 const WAITS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(9)];
 
-/// Sends the file, and again if the connection breaks or the server asks for patience.
+/// Sends the file, and again if the connection breaks, or as long as the server asks for patience.
 pub async fn send(upload: &Upload) -> Stage {
     let mut waits = WAITS.iter();
     loop {
-        let (status, text) = match attempt(upload).await {
+        let Answer { status, text, retry_after } = match attempt(upload).await {
             Ok(answer) => answer,
             Err(_) => return Stage::Refused("This browser can't send the file.".to_owned()),
         };
@@ -30,6 +30,12 @@ pub async fn send(upload: &Upload) -> Stage {
                     Ok(accepted) => Stage::Accepted(accepted),
                     Err(error) => Stage::Refused(format!("The server's answer can't be read: {error}.")),
                 };
+            }
+            (503, _) if retry_after.is_some() => {
+                upload.stage.set(Stage::Postponed(crate::api::problem(status, &text).to_string()));
+                pause(retry_after.unwrap_or_default()).await;
+                upload.stage.set(Stage::Sending(0.0));
+                waits = WAITS.iter();
             }
             (0 | 502..=504, Some(wait)) => {
                 upload.stage.set(Stage::Broken);
@@ -42,8 +48,17 @@ pub async fn send(upload: &Upload) -> Stage {
     }
 }
 
-/// One attempt: the status (0 if the connection broke) and the body.
-async fn attempt(upload: &Upload) -> Result<(u16, String), JsValue> {
+/// What came of an attempt.
+struct Answer {
+    /// 0 if the connection broke.
+    status: u16,
+    text: String,
+    /// When the server wants to be asked again.
+    retry_after: Option<Duration>,
+}
+
+/// One attempt.
+async fn attempt(upload: &Upload) -> Result<Answer, JsValue> {
     let form = FormData::new()?;
     // The recipe goes first: the server wants it before the bytes.
     form.append_with_str("recipe", &serde_json::to_string(&upload.recipe).unwrap_or_default())?;
@@ -65,7 +80,12 @@ async fn attempt(upload: &Upload) -> Result<(u16, String), JsValue> {
     let ended = Promise::new(&mut |resolve: Function, _reject: Function| request.set_onloadend(Some(&resolve)));
     request.send_with_opt_form_data(Some(&form))?;
     JsFuture::from(ended).await?;
-    Ok((request.status()?, request.response_text()?.unwrap_or_default()))
+    let retry_after = request.get_response_header("Retry-After")?.and_then(|seconds| seconds.parse().ok());
+    Ok(Answer {
+        status: request.status()?,
+        text: request.response_text()?.unwrap_or_default(),
+        retry_after: retry_after.map(Duration::from_secs),
+    })
 }
 
 async fn pause(wait: Duration) {

@@ -85,16 +85,20 @@ pub enum Begun {
         job: JobId,
     },
     /// An upload with this key was accepted before.
-    Accepted {
-        /// The image.
-        image: ImageId,
-        /// The job it was answered with.
-        job: JobId,
-        /// SHA-256 of the body that was accepted, 64 hexadecimal digits: another body is 422.
-        sha256: String,
-        /// The recipe that was accepted.
-        recipe: Recipe,
-    },
+    Accepted(Answer),
+}
+
+/// What an upload was answered with when it was accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The image.
+    pub image: ImageId,
+    /// The job it was answered with.
+    pub job: JobId,
+    /// SHA-256 of the body that was accepted, 64 hexadecimal digits: another body is 422.
+    pub sha256: String,
+    /// The recipe that was accepted.
+    pub recipe: Recipe,
 }
 
 /// An upload whose bytes are in the store.
@@ -178,6 +182,9 @@ pub trait Catalog: Send + Sync + 'static {
     /// Inserts the row `receiving`, or takes over the one with the same key by replacing its upload id.
     async fn begin_upload(&self, new: &NewUpload) -> Result<Begun>;
 
+    /// What the upload with this key was answered with, if it was accepted. Writes nothing.
+    async fn answered(&self, idempotency_key: &str) -> Result<Option<Answer>>;
+
     /// Says that the upload still goes on, so that the sweeper leaves it alone.
     async fn touch_upload(&self, upload: &UploadId) -> Result<Write>;
 
@@ -194,6 +201,9 @@ pub trait Catalog: Send + Sync + 'static {
         recipe: &Recipe,
         idempotency_key: Option<&str>,
     ) -> Result<Option<JobId>>;
+
+    /// The job that a request with this key on this image was answered with. Writes nothing.
+    async fn job_answered(&self, image: &ImageId, idempotency_key: &str) -> Result<Option<JobId>>;
 
     /// `failed → queued`, with its runs counted from zero.
     async fn retry(&self, job: &JobId) -> Result<Write>;

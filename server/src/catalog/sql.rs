@@ -11,7 +11,8 @@ use shared::id::{ImageId, JobId, RunId, UploadId};
 
 use super::db::{Arg, Db, Row};
 use super::{
-    Abandoned, Begun, Catalog, Epoch, Error, Files, JobRow, NewUpload, Received, Result, ResultFile, Write, gallery,
+    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, JobRow, NewUpload, Received, Result, ResultFile, Write,
+    gallery,
 };
 
 /// A job with what its run needs.
@@ -52,19 +53,20 @@ impl SqlCatalog {
         Ok(if mine.is_empty() { Write::NotMine } else { Write::NoChange })
     }
 
-    async fn accepted_before(&self, new: &NewUpload) -> Result<Option<Begun>> {
+    /// The answer to an accepted upload with this key or for this image.
+    async fn accepted_before(&self, key: Option<&str>, image: Option<&ImageId>) -> Result<Option<Answer>> {
         let sql = "SELECT id, first_job, sha256, first_recipe FROM images
                    WHERE (idempotency_key = $1 OR id = $2) AND state IN ('accepted', 'deleting')";
-        let rows = self.db.read(sql, &[new.idempotency_key.as_deref().into(), new.image.as_str().into()]).await?;
-        let begun = |row: &Row| -> Result<Begun> {
-            Ok(Begun::Accepted {
+        let rows = self.db.read(sql, &[key.into(), image.map(ImageId::as_str).into()]).await?;
+        let answer = |row: &Row| -> Result<Answer> {
+            Ok(Answer {
                 image: row.parse("id")?,
                 job: row.parse("first_job")?,
                 sha256: row.get("sha256")?,
                 recipe: row.json("first_recipe")?,
             })
         };
-        rows.first().map(begun).transpose()
+        rows.first().map(answer).transpose()
     }
 }
 
@@ -95,11 +97,15 @@ impl Catalog for SqlCatalog {
             if let Some(row) = self.db.write_returning(take_over, &over).await?.first() {
                 return Ok(Begun::Receiving { image: row.parse("id")?, job: row.parse("first_job")? });
             }
-            if let Some(accepted) = self.accepted_before(new).await? {
-                return Ok(accepted);
+            if let Some(answer) = self.accepted_before(new.idempotency_key.as_deref(), Some(&new.image)).await? {
+                return Ok(Begun::Accepted(answer));
             }
         }
         Err(Error::Unavailable("the uploads with this key change too fast".into()))
+    }
+
+    async fn answered(&self, idempotency_key: &str) -> Result<Option<Answer>> {
+        self.accepted_before(Some(idempotency_key), None).await
     }
 
     async fn touch_upload(&self, upload: &UploadId) -> Result<Write> {
@@ -146,6 +152,13 @@ impl Catalog for SqlCatalog {
                       WHERE i.id = $1 AND i.state = 'accepted' AND (j.id = $2 OR j.idempotency_key = $3)";
         let before = self.db.read(before, &[image_arg, job_arg, idempotency_key.into()]).await?;
         before.first().map(|row| row.parse("job")).transpose()
+    }
+
+    async fn job_answered(&self, image: &ImageId, idempotency_key: &str) -> Result<Option<JobId>> {
+        let sql = "SELECT j.id AS job FROM jobs j JOIN images i ON i.id = j.image
+                   WHERE i.id = $1 AND i.state = 'accepted' AND j.idempotency_key = $2";
+        let rows = self.db.read(sql, &[image.as_str().into(), idempotency_key.into()]).await?;
+        rows.first().map(|row| row.parse("job")).transpose()
     }
 
     async fn retry(&self, job: &JobId) -> Result<Write> {

@@ -18,6 +18,7 @@ use crate::coord::Connector;
 use crate::coord::embedded::{Embedded, EmbeddedConfig};
 use crate::coord::zookeeper::ZooKeeper;
 use crate::pipeline::accept::Accept;
+use crate::pipeline::gauge::{Figures, Gauge, measure};
 use crate::pipeline::pixels::Pixels;
 use crate::pipeline::stage::Workshop;
 use crate::pod::array::{Array, ArrayError};
@@ -40,6 +41,7 @@ pub struct Process {
     array: Arc<Array>,
     server: tokio::task::JoinHandle<std::io::Result<()>>,
     observer: tokio::task::JoinHandle<()>,
+    measuring: tokio::task::JoinHandle<()>,
     events: EventHub,
     linger: Duration,
     stop_pods: CancellationToken,
@@ -104,11 +106,14 @@ impl Process {
             });
         }
 
+        let (send_figures, figures) = watch::channel(Figures::default());
+        let gauge = Gauge::new(args.capacity(), figures);
+        let measuring = tokio::spawn(measure(gauge.clone(), send_figures, catalog.clone(), store.clone()));
         let accepted = Arc::new(Notify::new());
         let observer = Observer {
             name: names[0].clone(),
             connector,
-            catalog: catalog.clone(),
+            gauge: gauge.clone(),
             min_pods: args.min_pods,
             local: names.clone(),
             faults: args.allow_faults,
@@ -127,6 +132,7 @@ impl Process {
             limits: args.limits(),
             max_upload_bytes: args.max_upload.as_u64(),
             doorbell: Arc::new(move || accepted.notify_one()),
+            gauge,
         };
         let streams = events.clone();
         let state = WebState { catalog, store, accept, pixels, view, events, faults, renders: Renders::new(RENDERS) };
@@ -134,8 +140,19 @@ impl Process {
         let stopped = stop_web.clone();
         let server = axum::serve(listener, router(state)).with_graceful_shutdown(stopped.cancelled_owned());
         let server = tokio::spawn(server.into_future());
-        let (pods, linger) = (names, args.linger);
-        Ok(Self { address, pods, coordinator, array, server, observer, events: streams, linger, stop_pods, stop_web })
+        Ok(Self {
+            address,
+            pods: names,
+            coordinator,
+            array,
+            server,
+            observer,
+            measuring,
+            events: streams,
+            linger: args.linger,
+            stop_pods,
+            stop_web,
+        })
     }
 
     /// Hands over, finishes what is under way, and ends.
@@ -145,6 +162,7 @@ impl Process {
         tokio::join!(self.array.ended(), tokio::time::sleep(self.linger));
         self.stop_web.cancel();
         self.observer.abort();
+        self.measuring.abort();
         self.events.close();
         // A download may be under way, and browsers keep connections open.
         let patience = Duration::from_secs(2);

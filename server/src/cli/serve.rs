@@ -9,6 +9,7 @@ use clap::Args;
 use shared::id::PodName;
 
 use crate::codec::Limits;
+use crate::pipeline::gauge::Capacity;
 
 /// Serve pages and API, and work: one process of the array.
 #[derive(Debug, Clone, Args)]
@@ -66,6 +67,18 @@ pub struct ServeArgs {
     #[arg(long, env = "EVENLIGHT_MAX_ACTIVE_JOBS", default_value_t = 8, value_name = "N", value_parser = at_least_one)]
     pub max_active_jobs: usize,
 
+    /// Jobs that may wait; above, uploads are answered 503 with Retry-After
+    #[arg(long, env = "EVENLIGHT_MAX_BACKLOG", default_value_t = Capacity::default().max_backlog, value_name = "N")]
+    pub max_backlog: u64,
+
+    /// Space kept free where a store in a folder lies; below, uploads are answered 503 with Retry-After
+    #[arg(long, env = "EVENLIGHT_MIN_FREE", default_value = "1GiB", value_name = "BYTES")]
+    pub min_free: ByteSize,
+
+    /// Uploads that this process receives at a time, each of which holds some memory; others wait for their turn
+    #[arg(long, env = "EVENLIGHT_MAX_UPLOADS", default_value_t = Capacity::default().max_uploads, value_name = "N", value_parser = at_least_one)]
+    pub max_uploads: usize,
+
     /// Threads for pixels, shared by the process's pods [default: the machine's]
     #[arg(long, env = "EVENLIGHT_THREADS", value_name = "N", value_parser = at_least_one)]
     pub threads: Option<usize>,
@@ -107,6 +120,12 @@ impl ServeArgs {
     /// What an image may cost.
     pub fn limits(&self) -> Limits {
         Limits { max_pixels: self.max_pixels, max_whole_decode: self.max_whole_decode.as_u64(), ..Limits::default() }
+    }
+
+    /// What may wait, and what is kept free.
+    pub fn capacity(&self) -> Capacity {
+        let min_free = self.min_free.as_u64();
+        Capacity { max_backlog: self.max_backlog, min_free, max_uploads: self.max_uploads }
     }
 
     /// Names of the process's pods.

@@ -5,6 +5,8 @@
 //!   [`Catalog::finish_upload`] has made it `queued`, durably, and only then is it acknowledged.
 //! - The bytes go to the store, and through SHA-256, as they come; no more than a piece of them is held.
 //! - What can't be kept is refused at once, from its first bytes or its header.
+//! - What there is no room for is refused before its row is there ([`gauge`](super::gauge)); a key that was accepted
+//!   gets its answer also then.
 //! - Error paths delete nothing: an attempt's key is its own, and the sweeper deletes what was abandoned.
 //! - With an idempotency key, a repeated upload takes over the one that broke off, or gets the answer of the one that
 //!   was accepted; the same key with another body or recipe is refused.
@@ -21,8 +23,9 @@ use shared::job::{ImageInfo, JobState};
 use tokio::time::{Instant, MissedTickBehavior};
 use uuid::Uuid;
 
+use super::gauge::{Full, Gauge, Turn};
 use super::pixels::{self, Pixels};
-use crate::catalog::{self, Begun, Catalog, NewUpload, Received, Write};
+use crate::catalog::{self, Answer, Begun, Catalog, NewUpload, Received, Write};
 use crate::codec;
 use crate::store::{self, Store, Writer, keys};
 
@@ -75,9 +78,12 @@ pub enum Error {
         /// Where the given ones begin.
         got: u64,
     },
-    /// There is no room for it.
+    /// The store has no room for it.
     #[error("There is no room for the image: the store is full.")]
     Full,
+    /// There is no room for it just now.
+    #[error(transparent)]
+    NoRoom(#[from] Full),
     /// The store failed.
     #[error(transparent)]
     Store(store::Error),
@@ -127,6 +133,8 @@ pub struct Accept {
     pub max_upload_bytes: u64,
     /// Rung after each accepted image.
     pub doorbell: Doorbell,
+    /// Tells whether there is room.
+    pub gauge: Gauge,
 }
 
 /// An upload under way.
@@ -148,17 +156,18 @@ pub struct Upload {
 }
 
 enum Target {
-    /// The bytes are stored under the attempt's key.
-    Store { key: String, writer: Box<Writer> },
+    /// The bytes are stored under the attempt's key, as long as it is this upload's turn.
+    Store { key: String, writer: Box<Writer>, turn: Turn },
     /// An upload with this key was accepted: the bytes are only compared.
     Compare { sha256: String },
 }
 
 impl Accept {
-    /// Begins an upload.
+    /// Begins an upload; waits for its turn where many are under way.
     ///
     /// # Errors
-    /// [`Error::KeyReused`] if the recipe is another than the key's; [`Error::Catalog`]; [`Error::Store`].
+    /// [`Error::NoRoom`], and no row was made; [`Error::KeyReused`] if the recipe is another than the key's;
+    /// [`Error::Catalog`]; [`Error::Store`].
     pub async fn begin(&self, offer: Offer) -> Result<Upload> {
         let new = NewUpload {
             upload: fresh(),
@@ -168,14 +177,19 @@ impl Accept {
             name: offer.name,
             recipe: offer.recipe,
         };
-        let (image, job, target) = match self.catalog.begin_upload(&new).await? {
-            Begun::Receiving { image, job } => {
-                let key = keys::original(&image, &new.upload);
-                let writer = Box::new(self.store.create(&key).await?);
-                (image, job, Target::Store { key, writer })
+        let (image, job, target) = match self.gauge.enter().await {
+            Ok(turn) => match self.catalog.begin_upload(&new).await? {
+                Begun::Receiving { image, job } => {
+                    let key = keys::original(&image, &new.upload);
+                    let writer = Box::new(self.store.create(&key).await?);
+                    (image, job, Target::Store { key, writer, turn })
+                }
+                Begun::Accepted(answer) => compare(answer, &new.recipe)?,
+            },
+            Err(full) => {
+                let Some(key) = &new.idempotency_key else { return Err(full.into()) };
+                compare(self.catalog.answered(key).await?.ok_or(full)?, &new.recipe)?
             }
-            Begun::Accepted { recipe, .. } if recipe != new.recipe => return Err(Error::KeyReused("recipe")),
-            Begun::Accepted { image, job, sha256, .. } => (image, job, Target::Compare { sha256 }),
         };
         Ok(Upload {
             accept: self.clone(),
@@ -190,6 +204,14 @@ impl Accept {
             target,
         })
     }
+}
+
+/// An upload that was accepted before is only compared.
+fn compare(answer: Answer, recipe: &Recipe) -> Result<(ImageId, JobId, Target)> {
+    if answer.recipe != *recipe {
+        return Err(Error::KeyReused("recipe"));
+    }
+    Ok((answer.image, answer.job, Target::Compare { sha256: answer.sha256 }))
 }
 
 impl Upload {
@@ -214,6 +236,8 @@ impl Upload {
         self.hash.update(&bytes);
         self.offset = end;
         if let Target::Store { writer, .. } = &mut self.target {
+            // An upload may take hours.
+            self.accept.gauge.disk()?;
             writer.write(bytes).await?;
             if self.touched.elapsed() >= TOUCH_EVERY {
                 self.touch().await?;
@@ -235,12 +259,15 @@ impl Upload {
         match std::mem::replace(&mut self.target, Target::Compare { sha256: String::new() }) {
             Target::Compare { sha256: accepted } if accepted == sha256 => self.answer_again().await,
             Target::Compare { .. } => Err(Error::KeyReused("body")),
-            Target::Store { key, writer } => {
+            Target::Store { key, writer, turn } => {
                 if codec::detect(&self.magic).is_none() {
                     return Err(Error::NotAnImage);
                 }
                 let (bytes, info) = self.accept.alive(&self.upload, self.accept.keep(&key, *writer)).await?;
-                self.queue(Received { key, bytes, sha256, info }).await
+                let accepted = self.queue(Received { key, bytes, sha256, info }).await;
+                // Not before its job is counted.
+                drop(turn);
+                accepted
             }
         }
     }
@@ -288,6 +315,7 @@ impl Upload {
                 }
             }
         }
+        self.accept.gauge.note_accepted();
         tracing::info!(image = %self.image, job = %self.job, bytes = received.bytes, "accepted an image");
         (self.accept.doorbell)();
         Ok(Accepted { image_id: self.image, job_id: self.job, state: JobState::Queued })

@@ -4,6 +4,7 @@
 //! [`step`] says what a job needs next; masters do it. [`work`] does a task; workers call it.
 
 pub mod accept;
+pub mod gauge;
 pub mod local;
 pub mod nodes;
 pub mod pixels;

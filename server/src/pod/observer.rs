@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::clock::{Clock, Stamp};
-use shared::cluster::{Backlog, ClusterView, Health, Leader, Member, PodState, PodView};
+use shared::cluster::{ClusterView, Health, Leader, Member, PodState, PodView};
 use shared::event::{Event, Message, What};
 use shared::id::PodName;
 use tokio::sync::{Notify, watch};
@@ -17,13 +17,11 @@ use tokio::time::Instant;
 use super::changes::changes;
 use super::mirror::{Mirror, Nodes};
 use super::now;
-use crate::catalog::Catalog;
 use crate::coord::{Connector, Coordinator, SessionState, doorbell};
+use crate::pipeline::gauge::Gauge;
 
 /// Browsers get a new view at most this often.
 const THROTTLE: Duration = Duration::from_millis(200);
-/// The backlog is counted this often.
-const BACKLOG: Duration = Duration::from_secs(1);
 /// Pods that left are shown for this long.
 const REMEMBER: Duration = Duration::from_secs(600);
 
@@ -33,8 +31,8 @@ pub struct Observer {
     pub name: PodName,
     /// Where its sessions come from.
     pub connector: Arc<dyn Connector>,
-    /// Where the backlog is.
-    pub catalog: Arc<dyn Catalog>,
+    /// What is known of the backlog and of the store's room.
+    pub gauge: Gauge,
     /// Fewer live pods than this, and work waits.
     pub min_pods: usize,
     /// Pods of this process; they can be killed and started from the page if `faults`.
@@ -55,9 +53,10 @@ struct Shown<'a> {
 /// What an observer knows beside the znodes.
 struct Known {
     clock: Clock,
-    backlog: Backlog,
     pods: BTreeMap<PodName, (PodView, Option<Instant>)>,
     connected: bool,
+    /// Since when it isn't connected, in ms since 1970.
+    cut_off: Option<i64>,
 }
 
 impl Observer {
@@ -79,7 +78,6 @@ impl Observer {
                 },
                 Err(error) => {
                     tracing::warn!(%error, "the page can't reach the coordinator; trying again");
-                    self.count_backlog(&mut known).await;
                     self.show(&shown, &nodes, &mut known);
                     tokio::time::sleep(Duration::from_millis(500)).await;
                 }
@@ -97,13 +95,12 @@ impl Observer {
         let clock = Arc::new(Clock::new());
         let mirror = Mirror::start(coordinator.clone(), clock.clone());
         let (mut nodes, mut states) = (mirror.nodes(), coordinator.states());
-        let mut counting = tokio::time::interval(BACKLOG);
-        counting.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut figures = self.gauge.figures();
         loop {
             tokio::select! {
                 changed = nodes.changed() => if changed.is_err() { break },
                 changed = states.changed() => if changed.is_err() { break },
-                _ = counting.tick() => self.count_backlog(known).await,
+                changed = figures.changed() => if changed.is_err() { break },
             }
             known.clock.observe(clock.now());
             let state = *states.borrow_and_update();
@@ -139,22 +136,16 @@ impl Observer {
 
     fn known(&self) -> Known {
         let pods = self.local.iter().map(|pod| (pod.clone(), (self.absent(pod), None)));
-        Known { clock: Clock::new(), backlog: Backlog::default(), pods: pods.collect(), connected: false }
+        Known { clock: Clock::new(), pods: pods.collect(), connected: false, cut_off: Some(now()) }
     }
 
     fn stamp(&self, known: &Known) -> Stamp {
         Stamp { clock: known.clock.tick(), pod: self.name.clone() }
     }
 
-    async fn count_backlog(&self, known: &mut Known) {
-        match self.catalog.backlog().await {
-            Ok(backlog) => known.backlog = backlog,
-            Err(error) => tracing::warn!(%error, "the backlog can't be counted"),
-        }
-    }
-
     fn note_connection(&self, page: &Shown<'_>, known: &mut Known, connected: bool) {
         if std::mem::replace(&mut known.connected, connected) != connected {
+            known.cut_off = (!connected).then(now);
             let event = Event { stamp: self.stamp(known), at: now(), what: What::Connection { connected } };
             (page.publish)(Message::Event(event));
         }
@@ -202,7 +193,9 @@ impl Observer {
             leader,
             pods,
             jobs,
-            backlog: known.backlog,
+            backlog: self.gauge.figures().borrow().backlog.unwrap_or_default(),
+            room: self.gauge.view(),
+            cut_off: known.cut_off,
         }
     }
 

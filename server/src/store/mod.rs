@@ -18,6 +18,7 @@ pub mod keys;
 
 mod error;
 mod folder;
+mod free;
 mod list;
 mod open;
 mod patience;

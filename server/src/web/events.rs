@@ -329,6 +329,8 @@ mod tests {
             pods: Vec::new(),
             jobs: Vec::new(),
             backlog: Backlog::default(),
+            room: shared::cluster::Room::default(),
+            cut_off: None,
         })
     }
 

@@ -7,8 +7,9 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use shared::cluster::ClusterView;
+use shared::equalize::Recipe;
 use shared::gallery::{Accepted, Image, ImageQuery, JobSummary, Page, Sort};
-use shared::id::ImageId;
+use shared::id::{ImageId, JobId};
 use shared::job::JobState;
 use shared::route;
 
@@ -145,8 +146,10 @@ pub(super) async fn retry_form(State(state): State<WebState>, Path(id): Path<Ima
 
 async fn try_again(state: &WebState, id: &ImageId) -> Result<Accepted> {
     let image = state.catalog.image(id).await?.ok_or_else(|| no_image(id))?;
+    state.accept.gauge.room()?;
     match state.catalog.retry(&image.job_id).await? {
         Write::Applied => {
+            state.accept.gauge.note_accepted();
             tracing::info!(image = %id, job = %image.job_id, "a failed job is tried again");
             (state.accept.doorbell)();
             Ok(Accepted { image_id: image.id, job_id: image.job_id, state: JobState::Queued })
@@ -168,8 +171,7 @@ pub(super) async fn add_job(
     let key = idempotency_key(&headers)?;
     let text = std::str::from_utf8(&body).map_err(|_| ApiError::bad_request("The body isn't UTF-8 text."))?;
     let recipe = parse_recipe(&unwrapped(text))?;
-    let added = state.catalog.add_job(&id, &fresh(), &recipe, key.as_deref()).await?;
-    let job = added.ok_or_else(|| no_image(&id))?;
+    let job = queue_job(&state, &id, &recipe, key.as_deref()).await?;
     let summary = state.catalog.job(&job).await?.ok_or_else(|| no_image(&id))?;
     if summary.image_id != id {
         return Err(key_reused("image"));
@@ -179,6 +181,20 @@ pub(super) async fn add_job(
     }
     (state.accept.doorbell)();
     Ok(taken(Accepted { image_id: id, job_id: job, state: summary.state }))
+}
+
+/// Queues a job, or gives the one that the key was answered with: the latter also when there is no room for more.
+async fn queue_job(state: &WebState, id: &ImageId, recipe: &Recipe, key: Option<&str>) -> Result<JobId> {
+    if let Err(full) = state.accept.gauge.room() {
+        let Some(key) = key else { return Err(full.into()) };
+        return Ok(state.catalog.job_answered(id, key).await?.ok_or(full)?);
+    }
+    let fresh = fresh();
+    let added = state.catalog.add_job(id, &fresh, recipe, key).await?.ok_or_else(|| no_image(id))?;
+    if added == fresh {
+        state.accept.gauge.note_accepted();
+    }
+    Ok(added)
 }
 
 fn key_reused(with: &'static str) -> ApiError {

@@ -46,7 +46,12 @@ impl ApiError {
 
     /// 503 with `Retry-After`.
     pub fn unavailable(detail: impl Into<String>) -> Self {
-        Self { retry_after: Some(RETRY_AFTER), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+        Self::unavailable_for(RETRY_AFTER, detail)
+    }
+
+    /// 503 with `Retry-After`, in seconds.
+    pub fn unavailable_for(seconds: u32, detail: impl Into<String>) -> Self {
+        Self { retry_after: Some(seconds), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
     }
 
     /// 500; the cause is logged and not told.

@@ -12,6 +12,7 @@ use super::WebState;
 use super::multipart::{Field, Form};
 use super::problem::{ApiError, Result};
 use crate::pipeline::accept::{self, Offer, Upload};
+use crate::pipeline::gauge::Full;
 
 /// The longest recipe that is read, in bytes.
 const RECIPE_BYTES: usize = 16 << 10;
@@ -162,6 +163,12 @@ fn missing_image() -> ApiError {
     ApiError::bad_request("Expected an image in the field `image`; there is none.")
 }
 
+impl From<Full> for ApiError {
+    fn from(full: Full) -> Self {
+        ApiError::unavailable_for(full.retry_after(), full.to_string())
+    }
+}
+
 impl From<accept::Error> for ApiError {
     fn from(error: accept::Error) -> Self {
         use accept::Error;
@@ -172,6 +179,7 @@ impl From<accept::Error> for ApiError {
             Error::TooLarge(_) => ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, sentence),
             Error::Refused(_) | Error::KeyReused(_) => ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, sentence),
             Error::Deleted | Error::TakenOver | Error::Abandoned | Error::Offset { .. } => ApiError::conflict(sentence),
+            Error::NoRoom(full) => full.into(),
             Error::Full => ApiError::new(StatusCode::INSUFFICIENT_STORAGE, sentence),
             Error::Store(error) => error.into(),
             Error::Catalog(error) => error.into(),

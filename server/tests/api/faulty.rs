@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use server::catalog::{
-    Abandoned, Begun, Catalog, Epoch, Error, Files, JobRow, NewUpload, Received, Result, ResultFile, Write,
+    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, JobRow, NewUpload, Received, Result, ResultFile, Write,
 };
 use shared::cluster::Backlog;
 use shared::equalize::Recipe;
@@ -66,9 +66,11 @@ macro_rules! faulty {
 
 faulty! {
     begin_upload(new: &NewUpload) -> Begun;
+    answered(key: &str) -> Option<Answer>;
     touch_upload(upload: &UploadId) -> Write;
     finish_upload(upload: &UploadId, received: &Received) -> Write;
     add_job(image: &ImageId, job: &JobId, recipe: &Recipe, key: Option<&str>) -> Option<JobId>;
+    job_answered(image: &ImageId, key: &str) -> Option<JobId>;
     retry(job: &JobId) -> Write;
     delete_image(image: &ImageId) -> Write;
     images(query: &ImageQuery) -> Page;

@@ -10,6 +10,7 @@ use serde_json::Value;
 use server::catalog::{self, Catalog, ResultFile, Write};
 use server::codec::Limits;
 use server::pipeline::accept::{Accept, fresh};
+use server::pipeline::gauge::{Capacity, Figures, Gauge};
 use server::pipeline::pixels::Pixels;
 use server::store::{Store, keys};
 use server::web::{EventHub, Faults, Renders, WebState, router};
@@ -24,6 +25,9 @@ use tower::ServiceExt;
 /// The most bytes of an upload here.
 pub const MOST: u64 = 2 << 20;
 
+/// The limits here.
+pub const CAPACITY: Capacity = Capacity { max_backlog: 1_000, min_free: 1 << 20, max_uploads: 20 };
+
 pub struct Server {
     pub router: Router,
     pub catalog: Arc<dyn Catalog>,
@@ -31,6 +35,8 @@ pub struct Server {
     pub events: EventHub,
     pub view: watch::Sender<Arc<ClusterView>>,
     pub rings: Arc<AtomicUsize>,
+    /// What is measured here.
+    pub figures: watch::Sender<Figures>,
     _folder: tempfile::TempDir,
 }
 
@@ -74,6 +80,8 @@ pub fn view() -> ClusterView {
         pods: Vec::new(),
         jobs: Vec::new(),
         backlog: Backlog::default(),
+        room: shared::cluster::Room::default(),
+        cut_off: None,
     }
 }
 
@@ -94,12 +102,14 @@ impl Server {
         let pixels = Pixels::new(2, 256 << 20);
         let rings = Arc::new(AtomicUsize::new(0));
         let counted = rings.clone();
+        let (figures, receive_figures) = watch::channel(Figures::default());
         let accept = Accept {
             store: store.clone(),
             catalog: catalog.clone(),
             pixels: pixels.clone(),
             limits: Limits::default(),
             max_upload_bytes: MOST,
+            gauge: Gauge::new(CAPACITY, receive_figures),
             doorbell: Arc::new(move || {
                 counted.fetch_add(1, Ordering::SeqCst);
             }),
@@ -116,7 +126,7 @@ impl Server {
             faults,
             renders: Renders::new(8 << 20),
         };
-        Self { router: router(state), catalog, store, events, view: sender, rings, _folder: folder }
+        Self { router: router(state), catalog, store, events, view: sender, rings, figures, _folder: folder }
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {

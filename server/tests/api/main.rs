@@ -11,4 +11,5 @@ mod listing;
 mod live;
 mod managing;
 mod outages;
+mod room;
 mod wire;

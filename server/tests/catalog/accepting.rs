@@ -1,6 +1,6 @@
 //! What any pod may do: take uploads, add jobs, retry and delete.
 
-use server::catalog::{Begun, Error, Write};
+use server::catalog::{Answer, Begun, Error, Write};
 use shared::equalize::Recipe;
 use shared::gallery::ImageQuery;
 use shared::id::{ImageId, JobId};
@@ -78,13 +78,12 @@ pub async fn an_accepted_key_answers_the_same_ids_and_what_was_accepted(bench: B
     let later = catalog.add_job(&accepted.image, &id(), &Recipe::default(), None).await.unwrap();
     assert!(later.is_some());
 
-    let expected = Begun::Accepted {
-        image: accepted.image.clone(),
-        job: accepted.job,
-        sha256: "ab".repeat(32),
-        recipe: channels(),
-    };
+    assert_eq!(catalog.answered("key of nobody").await.unwrap(), None);
+    let answer =
+        Answer { image: accepted.image.clone(), job: accepted.job, sha256: "ab".repeat(32), recipe: channels() };
+    let expected = Begun::Accepted(answer.clone());
     assert_eq!(catalog.begin_upload(&upload("b.png", Some("key"))).await.unwrap(), expected);
+    assert_eq!(catalog.answered("key").await.unwrap(), Some(answer));
     catalog.delete_image(&accepted.image).await.unwrap();
     assert_eq!(catalog.begin_upload(&upload("b.png", Some("key"))).await.unwrap(), expected);
 
@@ -115,7 +114,7 @@ pub async fn a_begin_whose_reply_was_lost_may_be_repeated(bench: Bench) {
         let received = received(&new.image, &new.upload, info(1, 1));
         assert_eq!(catalog.finish_upload(&new.upload, &received).await.unwrap(), Write::Applied);
         assert!(
-            matches!(catalog.begin_upload(&new).await.unwrap(), Begun::Accepted { image, .. } if image == new.image)
+            matches!(catalog.begin_upload(&new).await.unwrap(), Begun::Accepted(answer) if answer.image == new.image)
         );
     }
     let error = catalog.begin_upload(&upload("a.png", Some(&"k".repeat(256)))).await.unwrap_err();
