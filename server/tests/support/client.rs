@@ -49,6 +49,14 @@ impl Client {
         answer.json().await.ok()
     }
 
+    /// An answer's body, if the answer is a good one and comes within seconds.
+    pub async fn get_ok(&self, path: &str) -> Option<Vec<u8>> {
+        let answer =
+            self.http.get(format!("{}{path}", self.base)).timeout(Duration::from_secs(10)).send().await.ok()?;
+        let answer = answer.error_for_status().ok()?;
+        Some(answer.bytes().await.ok()?.to_vec())
+    }
+
     /// The image as it is now.
     pub async fn image(&self, image: &ImageId) -> Option<Image> {
         self.get(&shared::route::image(image)).await

@@ -1,5 +1,7 @@
 //! A real PostgreSQL server of the tests' own, in a temporary folder, reached by a socket in it.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -85,6 +87,11 @@ impl Postgres {
         sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut admin).await.unwrap();
         admin.close().await.unwrap();
         self.url(&name)
+    }
+
+    /// The socket at which it listens.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join(".s.PGSQL.5432")
     }
 
     fn url(&self, database: &str) -> String {

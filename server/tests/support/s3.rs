@@ -1,5 +1,7 @@
 //! A real S3-speaking server process (PyPI's `moto`) of the tests' own, on a free port of this machine.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -67,6 +69,11 @@ impl S3 {
         let answer = self.request("PUT", &format!("/{name}"));
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
         name
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> std::net::SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
     }
 
     /// The `AWS_*` variables by which this server is reached.

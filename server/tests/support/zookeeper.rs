@@ -112,6 +112,16 @@ impl Ensemble {
         format!("{}/test/{}", self.connect_string(), NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// How many servers it has.
+    pub fn size(&self) -> usize {
+        self.ports.len()
+    }
+
+    /// Where the servers keep their data.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        (0..self.ports.len()).map(|index| self.path(index)).collect()
+    }
+
     /// Where a server serves clients.
     pub fn address(&self, index: usize) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.ports[index].client).into()
@@ -165,7 +175,8 @@ impl Ensemble {
         fs::write(path.join("myid"), (index + 1).to_string()).unwrap();
         let mut config = format!(
             "tickTime={}\ninitLimit=80\nsyncLimit=40\ndataDir={}\nclientPortAddress=127.0.0.1\nclientPort={}\n\
-             admin.enableServer=false\nmaxClientCnxns=0\n4lw.commands.whitelist=*\nforceSync=no\n",
+             admin.enableServer=false\nmaxClientCnxns=0\n\
+             maxSessionTimeout=60000\n4lw.commands.whitelist=*\nforceSync=no\n",
             TICK.as_millis(),
             path.display(),
             self.ports[index].client

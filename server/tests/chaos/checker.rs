@@ -1,0 +1,217 @@
+//! Holds what clients were told against what is there when all is calm again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use futures::TryStreamExt;
+use sqlx::{PgConnection, Row};
+
+use crate::clients::Upload;
+use crate::pool::pool;
+use crate::rows;
+use crate::site::Site;
+use crate::znodes;
+
+/// How long work that was accepted may take once all is calm: the machine may be busy.
+const DRAIN: Duration = Duration::from_secs(120);
+/// How long leftovers may stay after that: uploads that nobody finished are given up after 4 s, and reconciled every 5 s.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// What came of a run.
+#[derive(Debug, Default)]
+pub struct Verdict {
+    /// Uploads that were answered 202.
+    pub acknowledged: usize,
+    /// Acknowledged, and neither a result nor a reason is there.
+    pub lost: Vec<String>,
+    /// One upload, and two images, jobs or results.
+    pub duplicated: Vec<String>,
+    /// A master's write that came after another master's time had begun.
+    pub stale: Vec<String>,
+    /// Anything else that may not be.
+    pub wrong: Vec<String>,
+    /// The znodes' history.
+    pub znodes: znodes::Findings,
+    /// The catalog's history.
+    pub rows: rows::Findings,
+}
+
+impl Verdict {
+    /// Everything that is not as promised.
+    pub fn complaints(&self) -> Vec<String> {
+        let kinds =
+            [("lost", &self.lost), ("duplicated", &self.duplicated), ("stale", &self.stale), ("wrong", &self.wrong)];
+        kinds.iter().flat_map(|(kind, all)| all.iter().map(move |one| format!("{kind}: {one}"))).collect()
+    }
+}
+
+/// An image in the catalog.
+struct Found {
+    image: String,
+    sample: usize,
+    jobs: Vec<Job>,
+}
+
+struct Job {
+    id: String,
+    state: String,
+    reason: Option<String>,
+    result: Option<String>,
+}
+
+/// Waits until all has ended, then judges. The site must be calm.
+pub async fn check(site: &Site, uploads: &[Upload]) -> Verdict {
+    let mut catalog = site.catalog().await;
+    let mut verdict = Verdict::default();
+    drained(&mut catalog, &mut verdict).await;
+    let found = images(&mut catalog, uploads, &mut verdict).await;
+    for upload in uploads {
+        judge_upload(upload, &found, &mut verdict);
+    }
+    let mut belongs = BTreeSet::new();
+    for image in found.values().flatten() {
+        judge_results(site, image, &mut verdict).await;
+        belongs.extend(image.jobs.iter().filter_map(|job| job.result.clone()));
+    }
+    swept(site, &mut catalog, belongs, &mut verdict).await;
+    verdict.rows = rows::judge(&mut catalog).await;
+    verdict.znodes = znodes::judge(site.chroot(), &site.history());
+    verdict.stale.extend(verdict.znodes.stale.iter().chain(&verdict.rows.stale).cloned());
+    verdict.duplicated.extend(verdict.znodes.twice.iter().chain(&verdict.rows.twice).cloned());
+    verdict.wrong.extend(verdict.znodes.wrong.iter().cloned());
+    verdict.wrong.extend(verdict.znodes.left.iter().map(|path| format!("{path} is left")));
+    verdict
+}
+
+/// Waits until no job waits or runs.
+async fn drained(catalog: &mut PgConnection, verdict: &mut Verdict) {
+    let begun = Instant::now();
+    loop {
+        let open = "SELECT id, state FROM jobs WHERE state IN ('queued', 'running') ORDER BY created";
+        let open = sqlx::query(open).fetch_all(&mut *catalog).await.unwrap();
+        if open.is_empty() {
+            return;
+        }
+        if begun.elapsed() > DRAIN {
+            let open = open.iter().map(|row| format!("{} {}", row.get::<String, _>(0), row.get::<String, _>(1)));
+            return verdict.lost.extend(open.map(|job| format!("job {job}: not ended {DRAIN:?} after the faults")));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// All accepted images, by name.
+async fn images(catalog: &mut PgConnection, uploads: &[Upload], verdict: &mut Verdict) -> BTreeMap<String, Vec<Found>> {
+    let samples: BTreeMap<&str, usize> = uploads.iter().map(|upload| (upload.name.as_str(), upload.sample)).collect();
+    let mut found: BTreeMap<String, Vec<Found>> = BTreeMap::new();
+    let rows =
+        sqlx::query("SELECT id, name FROM images WHERE state = 'accepted'").fetch_all(&mut *catalog).await.unwrap();
+    for row in rows {
+        let (image, name): (String, String) = (row.get("id"), row.get("name"));
+        let jobs = sqlx::query("SELECT id, state, reason, result FROM jobs WHERE image = $1").bind(&image);
+        let jobs = jobs.fetch_all(&mut *catalog).await.unwrap();
+        let job = |row: &sqlx::postgres::PgRow| Job {
+            id: row.get("id"),
+            state: row.get("state"),
+            reason: row.get("reason"),
+            result: row.get("result"),
+        };
+        let Some(sample) = samples.get(name.as_str()).copied() else {
+            verdict.wrong.push(format!("{name} was accepted, and nobody sent it"));
+            continue;
+        };
+        let jobs = jobs.iter().map(job).collect();
+        found.entry(name).or_default().push(Found { image, sample, jobs });
+    }
+    found
+}
+
+fn judge_upload(upload: &Upload, found: &BTreeMap<String, Vec<Found>>, verdict: &mut Verdict) {
+    let name = &upload.name;
+    verdict.wrong.extend(upload.wrong.iter().map(|answer| format!("{name} was answered {answer}")));
+    let found = found.get(name).map_or(&[][..], Vec::as_slice);
+    if found.len() > 1 {
+        verdict.duplicated.push(format!("{name} is there {} times", found.len()));
+    }
+    if upload.accepted.is_empty() {
+        if upload.keyed {
+            let last = upload.refused.last();
+            verdict.wrong.push(format!("{name} was never accepted, though repeated long after the faults: {last:?}"));
+        }
+        return;
+    }
+    verdict.acknowledged += 1;
+    for accepted in &upload.accepted {
+        let image = found.iter().find(|found| found.image == accepted.image_id.as_str());
+        let Some(image) = image else {
+            verdict.lost.push(format!("{name}: image {} is not in the catalog", accepted.image_id));
+            continue;
+        };
+        match image.jobs.iter().filter(|job| job.id == accepted.job_id.as_str()).count() {
+            0 => verdict.lost.push(format!("{name}: job {} is not in the catalog", accepted.job_id)),
+            _ if image.jobs.len() > 1 => verdict.duplicated.push(format!("{name} has {} jobs", image.jobs.len())),
+            _ => {}
+        }
+        let first = &upload.accepted[0];
+        if (&accepted.image_id, &accepted.job_id) != (&first.image_id, &first.job_id) {
+            verdict.duplicated.push(format!("{name}: one key, two answers: {:?}", upload.accepted));
+        }
+    }
+}
+
+/// Every accepted image, acknowledged or not, has exactly the oracle's result, as anyone gets it from a pod.
+async fn judge_results(site: &Site, image: &Found, verdict: &mut Verdict) {
+    let id = &image.image;
+    for job in &image.jobs {
+        match (job.state.as_str(), &job.result) {
+            ("done", Some(_)) => {}
+            // No fault of these runs justifies giving up.
+            ("failed", _) => verdict.wrong.push(format!("job {} of image {id} failed: {:?}", job.id, job.reason)),
+            // Told already.
+            _ => {}
+        }
+        if job.state != "done" {
+            continue;
+        }
+        let path = format!("/api/images/{id}/result");
+        let pod = &site.pods[id.bytes().map(usize::from).sum::<usize>() % site.pods.len()];
+        match pod.client.get_ok(&path).await {
+            Some(bytes) if bytes == pool()[image.sample].expected => {}
+            Some(bytes) => {
+                verdict.lost.push(format!("image {id}: the result's {} bytes are not the oracle's", bytes.len()))
+            }
+            None => verdict.lost.push(format!("image {id}: its result can't be read from {}", pod.name)),
+        }
+    }
+}
+
+/// Waits until nothing is left but what belongs to somebody: originals of accepted images and published results.
+async fn swept(site: &Site, catalog: &mut PgConnection, mut belongs: BTreeSet<String>, verdict: &mut Verdict) {
+    let originals =
+        sqlx::query("SELECT original FROM images WHERE state = 'accepted'").fetch_all(&mut *catalog).await.unwrap();
+    belongs.extend(originals.iter().map(|row| row.get::<String, _>("original")));
+    let session = site.session().await;
+    let begun = Instant::now();
+    loop {
+        let jobs = session.children(server::coord::paths::JOBS).await.unwrap_or_default();
+        let unfinished = "SELECT id FROM images WHERE state IN ('receiving', 'abandoned')";
+        let unfinished = sqlx::query(unfinished).fetch_all(&mut *catalog).await.unwrap();
+        let stored: BTreeSet<String> =
+            site.store.list("").map_ok(|object| object.key).try_collect().await.expect("the store can be listed");
+        let orphans: Vec<&String> = stored.difference(&belongs).collect();
+        verdict.lost.extend(belongs.difference(&stored).map(|key| format!("{key} is not in the store")));
+        if jobs.is_empty() && unfinished.is_empty() && orphans.is_empty() {
+            break;
+        }
+        if begun.elapsed() > SWEEP {
+            let more =
+                |count: usize, what: &str| (count > 0).then(|| format!("{count} {what} are left after the sweep"));
+            verdict.wrong.extend(more(jobs.len(), "jobs' znodes"));
+            verdict.wrong.extend(more(unfinished.len(), "unfinished uploads"));
+            verdict.wrong.extend(orphans.iter().map(|key| format!("{key} is an orphan in the store")));
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    session.close().await;
+}

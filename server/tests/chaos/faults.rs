@@ -1,0 +1,381 @@
+//! What can go wrong, and how it is done to an array.
+//!
+//! Each fault waits for its occasion, does its harm, and repairs what it broke; the processes run again at its end.
+
+use std::time::Duration;
+
+use server::wall::now;
+use shared::job::Phase;
+use tokio::sync::watch;
+
+use crate::dice::Dice;
+use crate::pod::Pod;
+use crate::proxy::{Flow, Proxy};
+use crate::site::{Pixels, Site};
+
+/// How long an occasion is waited for.
+const OCCASION: Duration = Duration::from_secs(10);
+
+/// Where in an image's way a process is hit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    Upload,
+    Split,
+    Map,
+    Reduce,
+    Apply,
+    Stitch,
+    Publish,
+}
+
+impl Stage {
+    /// All of them, in an image's order.
+    pub const ALL: [Stage; 7] =
+        [Stage::Upload, Stage::Split, Stage::Map, Stage::Reduce, Stage::Apply, Stage::Stitch, Stage::Publish];
+
+    /// Whether this znode's creation says that an image is there.
+    fn fits(self, path: &str) -> bool {
+        let ends = |phase: Phase, end: &str| path.contains(&format!("/{phase}/")) && path.ends_with(end);
+        match self {
+            Stage::Upload => false,
+            Stage::Split => ends(Phase::Split, "/lock"),
+            Stage::Map => ends(Phase::Histograms, "/lock"),
+            Stage::Reduce => ends(Phase::Histograms, "/done"),
+            Stage::Apply => ends(Phase::Equalize, "/lock"),
+            Stage::Stitch => ends(Phase::Stitch, "/lock"),
+            Stage::Publish => ends(Phase::Stitch, "/done"),
+        }
+    }
+}
+
+/// Who is hit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Whom {
+    /// The pod that leads.
+    Master,
+    /// The pod that works at the stage, or another one.
+    Worker,
+}
+
+/// Which way bytes go to ZooKeeper.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// What the pod says isn't heard.
+    Mute,
+    /// The pod hears nothing.
+    Deaf,
+}
+
+/// A fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// `kill -9` at a stage; started again after the lease, or within it.
+    Kill(Whom, Stage),
+    /// `kill -9` and started again at once, within the lease.
+    QuickRestart(Whom),
+    /// `SIGSTOP` for twice the lease.
+    Pause(Whom, Stage),
+    /// `SIGTERM`, one after the other, each started again.
+    RollingRestart,
+    /// One way to ZooKeeper held for longer than the lease.
+    OneWay(Whom, Way),
+    /// The connection to ZooKeeper cut for less than the lease.
+    ShortCut(Whom),
+    /// The connection to ZooKeeper cut for longer than the lease.
+    LongCut(Whom),
+    /// Connections to ZooKeeper break instead of giving a reply, several times.
+    LostReplies(Whom),
+    /// Connections to PostgreSQL break instead of giving a reply, several times.
+    LostRows(Whom),
+    /// Every byte from and to ZooKeeper is late.
+    SlowLink(Whom),
+    /// A pod reaches ZooKeeper and not the store.
+    Bridge(Whom),
+    /// The master reaches ZooKeeper and not PostgreSQL.
+    NoCatalog,
+    /// Each pod sees a server of its own, and one server is paused.
+    SplitViews,
+    /// The ensemble's leader is killed, and starts again.
+    EnsembleLeader,
+    /// Two of three servers are killed, and start again after so many ms.
+    NoQuorum(u64),
+}
+
+impl Fault {
+    /// Its name in reports.
+    pub fn name(self) -> String {
+        let at = |stage: Stage| format!("{stage:?}").to_lowercase();
+        let whom = |whom: Whom| format!("{whom:?}").to_lowercase();
+        match self {
+            Fault::Kill(who, stage) => format!("kill -9 of {} at {}", whom(who), at(stage)),
+            Fault::QuickRestart(who) => format!("kill -9 and restart within the timeout, {}", whom(who)),
+            Fault::Pause(who, stage) => format!("SIGSTOP for twice the timeout, {} at {}", whom(who), at(stage)),
+            Fault::RollingRestart => "SIGTERM, rolling restart".to_owned(),
+            Fault::OneWay(who, Way::Mute) => format!("one-way partition, {} is not heard", whom(who)),
+            Fault::OneWay(who, Way::Deaf) => format!("one-way partition, {} hears nothing", whom(who)),
+            Fault::ShortCut(who) => format!("cut from ZooKeeper, shorter than the timeout, {}", whom(who)),
+            Fault::LongCut(who) => format!("cut from ZooKeeper, longer than the timeout, {}", whom(who)),
+            Fault::LostReplies(who) => format!("lost replies of ZooKeeper, {}", whom(who)),
+            Fault::LostRows(who) => format!("lost replies of PostgreSQL, {}", whom(who)),
+            Fault::SlowLink(who) => format!("slow link to ZooKeeper, {}", whom(who)),
+            Fault::Bridge(who) => format!("bridge: ZooKeeper without the store, {}", whom(who)),
+            Fault::NoCatalog => "bridge: ZooKeeper without PostgreSQL, master".to_owned(),
+            Fault::SplitViews => "pods see different ZooKeeper servers, one of them paused".to_owned(),
+            Fault::EnsembleLeader => "ZooKeeper leader killed".to_owned(),
+            Fault::NoQuorum(_) => "quorum lost".to_owned(),
+        }
+    }
+
+    /// How the distribution of failovers calls it, where it ends a master's time.
+    fn deposes(self) -> Option<&'static str> {
+        match self {
+            Fault::Kill(Whom::Master, _) | Fault::QuickRestart(Whom::Master) => Some("kill -9"),
+            Fault::Pause(Whom::Master, _) => Some("SIGSTOP"),
+            Fault::RollingRestart => Some("SIGTERM"),
+            Fault::OneWay(Whom::Master, _) | Fault::LongCut(Whom::Master) => Some("partition"),
+            _ => None,
+        }
+    }
+
+    /// A fault by chance. Bridges to the store need one that can be cut off.
+    pub fn draw(dice: &mut Dice, pixels: Pixels) -> Self {
+        let whom = *dice.pick(&[Whom::Master, Whom::Worker]);
+        let stage = *dice.pick(&Stage::ALL);
+        match dice.below(20) {
+            0..=3 => Fault::Kill(whom, stage),
+            4 => Fault::QuickRestart(whom),
+            5 | 6 => Fault::Pause(whom, stage),
+            7 => Fault::RollingRestart,
+            8 | 9 => Fault::OneWay(whom, *dice.pick(&[Way::Mute, Way::Deaf])),
+            10 => Fault::ShortCut(whom),
+            11 => Fault::LongCut(whom),
+            12 | 13 => Fault::LostReplies(whom),
+            14 => Fault::LostRows(whom),
+            15 => Fault::SlowLink(whom),
+            16 if pixels == Pixels::S3 => Fault::Bridge(whom),
+            16 | 17 => Fault::NoCatalog,
+            18 if dice.below(2) == 0 => Fault::EnsembleLeader,
+            18 => Fault::NoQuorum(dice.millis(1_000, 5_000).as_millis() as u64),
+            _ => Fault::SplitViews,
+        }
+    }
+}
+
+/// A fault that was done.
+#[derive(Debug, Clone)]
+pub struct Injected {
+    /// Its name.
+    pub name: String,
+    /// When, in ms since 1970.
+    pub at: i64,
+    /// Who was hit, by name; the ensemble, where nobody is named.
+    pub pod: Option<String>,
+    /// How the distribution of failovers calls it, where it may end a master's time.
+    pub deposes: Option<&'static str>,
+}
+
+/// Does a fault. Gives what was done: more than one thing where processes are hit one after the other, and nothing
+/// where there was no occasion.
+pub async fn inject(
+    fault: Fault,
+    site: &Site,
+    dice: &mut Dice,
+    sending: &mut watch::Receiver<Option<usize>>,
+) -> Vec<Injected> {
+    let mut done = Vec::new();
+    let mut note = |pod: Option<&Pod>| {
+        let pod = pod.map(|pod| pod.name.clone());
+        done.push(Injected { name: fault.name(), at: now(), pod, deposes: fault.deposes() });
+    };
+    let lease = site.lease;
+    match fault {
+        Fault::Kill(whom, stage) => {
+            let Some(pod) = occasion(whom, stage, site, dice, sending).await else { return done };
+            note(Some(pod));
+            pod.kill();
+            let rest = lease.as_millis() as u64;
+            tokio::time::sleep(dice.millis(rest / 4, rest * 2)).await;
+            revive(pod).await;
+        }
+        Fault::QuickRestart(whom) => {
+            let pod = anyone(whom, site, dice).await;
+            note(Some(pod));
+            pod.kill();
+            revive(pod).await;
+        }
+        Fault::Pause(whom, stage) => {
+            let Some(pod) = occasion(whom, stage, site, dice, sending).await else { return done };
+            note(Some(pod));
+            pod.signal("STOP");
+            tokio::time::sleep(lease * 2).await;
+            pod.signal("CONT");
+        }
+        Fault::RollingRestart => {
+            for pod in &site.pods {
+                note(Some(pod));
+                assert!(pod.terminate(Duration::from_secs(30)).await, "{} didn't end well at SIGTERM", pod.name);
+                revive(pod).await;
+            }
+        }
+        Fault::OneWay(whom, way) => {
+            let pod = anyone(whom, site, dice).await;
+            note(Some(pod));
+            match way {
+                Way::Mute => pod.links.zookeeper.to_server(Flow::Held),
+                Way::Deaf => pod.links.zookeeper.to_client(Flow::Held),
+            }
+            tokio::time::sleep(lease * 2).await;
+            pod.links.zookeeper.mend();
+        }
+        Fault::ShortCut(whom) => {
+            let pod = anyone(whom, site, dice).await;
+            note(Some(pod));
+            pod.links.zookeeper.cut();
+            tokio::time::sleep(dice.millis(20, lease.as_millis() as u64 / 3)).await;
+            pod.links.zookeeper.mend();
+        }
+        Fault::LongCut(whom) => {
+            let pod = anyone(whom, site, dice).await;
+            note(Some(pod));
+            pod.links.zookeeper.cut();
+            tokio::time::sleep(lease * 2).await;
+            pod.links.zookeeper.mend();
+        }
+        Fault::LostReplies(whom) => {
+            let pod = anyone(whom, site, dice).await;
+            note(Some(pod));
+            lose_replies(&pod.links.zookeeper, dice).await;
+        }
+        Fault::LostRows(whom) => {
+            let pod = anyone(whom, site, dice).await;
+            note(Some(pod));
+            lose_replies(&pod.links.catalog, dice).await;
+        }
+        Fault::SlowLink(whom) => {
+            let pod = anyone(whom, site, dice).await;
+            note(Some(pod));
+            pod.links.zookeeper.to_server(Flow::Late(dice.millis(20, 150)));
+            pod.links.zookeeper.to_client(Flow::Late(dice.millis(20, 150)));
+            tokio::time::sleep(dice.millis(2_000, 4_000)).await;
+            pod.links.zookeeper.mend();
+        }
+        Fault::Bridge(whom) => {
+            let pod = anyone(whom, site, dice).await;
+            let Some(store) = &pod.links.store else { return done };
+            note(Some(pod));
+            match dice.below(3) {
+                0 => store.cut(),
+                1 => store.refuse(),
+                _ => store.to_client(Flow::Held),
+            }
+            tokio::time::sleep(dice.millis(2_000, 5_000)).await;
+            store.mend();
+        }
+        Fault::NoCatalog => {
+            let pod = anyone(Whom::Master, site, dice).await;
+            note(Some(pod));
+            match dice.below(3) {
+                0 => pod.links.catalog.cut(),
+                1 => pod.links.catalog.to_server(Flow::Held),
+                _ => pod.links.catalog.to_client(Flow::Held),
+            }
+            tokio::time::sleep(dice.millis(1_000, 5_000)).await;
+            pod.links.catalog.mend();
+        }
+        Fault::SplitViews => {
+            note(None);
+            split_views(site, dice).await;
+        }
+        Fault::EnsembleLeader => {
+            let leader = (0..site.ensemble.size()).find(|index| site.ensemble.leads(*index));
+            let Some(leader) = leader else { return done };
+            note(None);
+            site.ensemble.kill(leader);
+            tokio::time::sleep(dice.millis(500, 3_000)).await;
+            restart(site, vec![leader]).await;
+        }
+        Fault::NoQuorum(ms) => {
+            let spared = dice.below(site.ensemble.size());
+            let hit: Vec<usize> = (0..site.ensemble.size()).filter(|index| *index != spared).collect();
+            note(None);
+            hit.iter().for_each(|index| site.ensemble.kill(*index));
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            restart(site, hit).await;
+        }
+    }
+    done
+}
+
+/// The pod to hit, when an image is at the stage.
+async fn occasion<'a>(
+    whom: Whom,
+    stage: Stage,
+    site: &'a Site,
+    dice: &mut Dice,
+    sending: &mut watch::Receiver<Option<usize>>,
+) -> Option<&'a Pod> {
+    if stage == Stage::Upload {
+        let master = site.master().await;
+        let fits = |to: &Option<usize>| to.is_some_and(|to| whom == Whom::Worker || to == master);
+        let to = *tokio::time::timeout(OCCASION, sending.wait_for(fits)).await.ok()?.ok()?;
+        return to.map(|to| &site.pods[to]);
+    }
+    let master = site.master().await;
+    let (_, holder) = site.seen(|path| stage.fits(path), OCCASION).await?;
+    Some(match whom {
+        Whom::Master => &site.pods[master],
+        Whom::Worker => match holder.filter(|holder| *holder != master) {
+            Some(holder) => &site.pods[holder],
+            None => other_than(master, site, dice),
+        },
+    })
+}
+
+async fn anyone<'a>(whom: Whom, site: &'a Site, dice: &mut Dice) -> &'a Pod {
+    let master = site.master().await;
+    match whom {
+        Whom::Master => &site.pods[master],
+        Whom::Worker => other_than(master, site, dice),
+    }
+}
+
+fn other_than<'a>(master: usize, site: &'a Site, dice: &mut Dice) -> &'a Pod {
+    let other = (master + 1 + dice.below(site.pods.len() - 1)) % site.pods.len();
+    &site.pods[other]
+}
+
+async fn revive(pod: &Pod) {
+    pod.start();
+    pod.up().await;
+}
+
+async fn lose_replies(proxy: &Proxy, dice: &mut Dice) {
+    for _ in 0..3 + dice.below(5) {
+        proxy.lose_reply(1 + dice.below(20) as u32);
+        tokio::time::sleep(dice.millis(100, 600)).await;
+    }
+}
+
+/// Gives each pod a server of its own, and pauses one of them for longer than the lease.
+async fn split_views(site: &Site, dice: &mut Dice) {
+    let servers = site.ensemble.size();
+    let shift = dice.below(servers);
+    for (at, pod) in site.pods.iter().enumerate() {
+        pod.links.zookeeper.lead_to(site.servers().split_off((at + shift) % servers));
+    }
+    let paused = dice.below(servers);
+    tokio::time::sleep(dice.millis(100, 500)).await;
+    site.ensemble.pause(paused);
+    tokio::time::sleep(site.lease * 3 / 2).await;
+    site.ensemble.resume(paused);
+    for pod in &site.pods {
+        pod.links.zookeeper.lead_to(site.servers());
+    }
+}
+
+/// Starts servers of the ensemble again, all at once, as two of three need each other to serve.
+pub async fn restart(site: &Site, servers: Vec<usize>) {
+    let ensemble = site.ensemble;
+    let started = servers.into_iter().map(|index| tokio::task::spawn_blocking(move || ensemble.restart(index)));
+    futures::future::try_join_all(started).await.expect("ZooKeeper starts again");
+}

@@ -1,0 +1,155 @@
+//! One pod: a process of the real binary, and the proxies through which it sees the rest of the world.
+
+use std::fs::OpenOptions;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use crate::client::Client;
+use crate::proxy::Proxy;
+
+/// How long a process may take until it answers: the machine may be busy.
+const START: Duration = Duration::from_secs(60);
+
+/// What a pod sees of the world, each part to be cut by itself.
+pub struct Links {
+    /// Its connections to ZooKeeper.
+    pub zookeeper: Proxy,
+    /// Its connections to PostgreSQL.
+    pub catalog: Proxy,
+    /// Its connections to the store, where that is S3.
+    pub store: Option<Proxy>,
+    /// What others see of it.
+    pub web: Proxy,
+}
+
+impl Links {
+    /// Ends all faults.
+    pub fn mend(&self) {
+        [Some(&self.zookeeper), Some(&self.catalog), self.store.as_ref(), Some(&self.web)]
+            .into_iter()
+            .flatten()
+            .for_each(Proxy::mend);
+    }
+}
+
+/// A pod.
+pub struct Pod {
+    /// Its name.
+    pub name: String,
+    /// What it sees.
+    pub links: Links,
+    /// `host:port` where it listens, the same after each start.
+    pub address: String,
+    /// Talks to it.
+    pub client: Client,
+    arguments: Vec<String>,
+    variables: Vec<(String, String)>,
+    log: PathBuf,
+    process: Mutex<Option<Child>>,
+}
+
+impl Pod {
+    /// A pod that isn't started yet.
+    pub fn new(
+        name: String,
+        address: String,
+        links: Links,
+        arguments: Vec<String>,
+        variables: Vec<(String, String)>,
+        log: PathBuf,
+    ) -> Self {
+        let client = Client::new(&address);
+        Self { name, links, address, client, arguments, variables, log, process: Mutex::new(None) }
+    }
+
+    /// Starts its process.
+    pub fn start(&self) {
+        let log = OpenOptions::new().create(true).append(true).open(&self.log).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_evenlight"))
+            .args(["serve", "--pod-name", &self.name, "--listen", &self.address])
+            .args(&self.arguments)
+            .envs(self.variables.iter().cloned())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let before = self.process.lock().unwrap().replace(child);
+        assert!(before.is_none(), "{} runs already", self.name);
+    }
+
+    /// Waits until its process answers; starts it again if it ended, as it does where the catalog can't be reached.
+    pub async fn up(&self) {
+        let begun = Instant::now();
+        while self.client.get_ok("/healthz").await.is_none() {
+            assert!(begun.elapsed() < START, "{} doesn't answer; its log is {}", self.name, self.log.display());
+            if self.ended() {
+                self.start();
+            }
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    }
+
+    /// Whether its process has ended, by whatever cause; then it is gone.
+    fn ended(&self) -> bool {
+        let mut process = self.process.lock().unwrap();
+        let ended = process.as_mut().is_none_or(|child| child.try_wait().unwrap().is_some());
+        if ended {
+            *process = None;
+        }
+        ended
+    }
+
+    /// Whether its process runs.
+    pub fn runs(&self) -> bool {
+        !self.ended()
+    }
+
+    /// Ends it as `kill -9` does.
+    pub fn kill(&self) {
+        if let Some(mut child) = self.process.lock().unwrap().take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// Stops it with `SIGTERM` and waits for its end; whether it ended well and in time.
+    pub async fn terminate(&self, patience: Duration) -> bool {
+        self.signal("TERM");
+        let begun = Instant::now();
+        loop {
+            let ended = {
+                let mut process = self.process.lock().unwrap();
+                let ended = process.as_mut().map_or(Ok(None), Child::try_wait).unwrap();
+                if ended.is_some() {
+                    *process = None;
+                }
+                ended
+            };
+            if let Some(status) = ended {
+                return status.success();
+            }
+            if begun.elapsed() > patience {
+                self.kill();
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Sends a signal by name, such as `STOP` or `CONT`.
+    pub fn signal(&self, name: &str) {
+        let process = self.process.lock().unwrap();
+        let Some(child) = process.as_ref() else { return };
+        let sent = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap();
+        assert!(sent.success(), "kill -{name} {} failed", self.name);
+    }
+}
+
+impl Drop for Pod {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

@@ -1,0 +1,154 @@
+//! A run: clients upload all the while, faults come and go, all is calm, and the checker judges.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use crate::checker::{Verdict, check};
+use crate::clients::Clients;
+use crate::dice::Dice;
+use crate::faults::{Fault, Injected, inject};
+use crate::site::{Blueprint, Pixels, Site};
+use crate::znodes::Reign;
+
+/// What is done in a run.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Decides everything that is left to chance.
+    pub seed: u64,
+    /// The array.
+    pub blueprint: Blueprint,
+    /// The faults, one after the other.
+    pub faults: Vec<Fault>,
+}
+
+impl Plan {
+    /// A plan of this seed alone: one to three faults.
+    pub fn draw(seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        let pods = *dice.pick(&[3, 3, 3, 4, 5]);
+        let pixels = *dice.pick(&[Pixels::Folder, Pixels::Folder, Pixels::S3]);
+        let faults = (0..=dice.below(3)).map(|_| Fault::draw(&mut dice, pixels)).collect();
+        Self { seed, blueprint: Blueprint { pods, pixels, ..Blueprint::default() }, faults }
+    }
+
+    /// A plan of these faults.
+    pub fn of(seed: u64, faults: Vec<Fault>) -> Self {
+        Self { seed, blueprint: Blueprint::default(), faults }
+    }
+}
+
+/// A master that ended and the one after it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Failover {
+    /// `kill -9`, `SIGTERM`, `SIGSTOP` or `partition`.
+    pub kind: String,
+    /// The session timeout in ms.
+    pub lease_ms: u64,
+    /// From the fault until the next master's election node carried its epoch.
+    pub announced_ms: u64,
+    /// From the fault until the next master wrote below `/jobs`, if it did.
+    pub acted_ms: Option<u64>,
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Its seed.
+    pub seed: u64,
+    /// The faults that were done, by kind.
+    pub faults: BTreeMap<String, usize>,
+    /// Uploads that were answered 202.
+    pub acknowledged: usize,
+    /// Of them, without result and without reason, or with another result than the oracle's.
+    pub lost: usize,
+    /// Of them, there twice.
+    pub duplicated: usize,
+    /// Writes of masters that led no more.
+    pub stale: usize,
+    /// Everything that was not as promised, in words.
+    pub complaints: Vec<String>,
+    /// Masters that ended.
+    pub failovers: Vec<Failover>,
+    /// Tasks that were committed.
+    pub commits: usize,
+    /// Master's writes to the catalog.
+    pub writes: usize,
+    /// Masters' epochs.
+    pub epochs: usize,
+    /// Leaders that were evicted.
+    pub evictions: usize,
+    /// The largest znode, in bytes.
+    pub largest_znode: usize,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// Does a run. The outcome of one that isn't as promised names the folder that holds its logs.
+pub async fn run(plan: &Plan) -> Outcome {
+    let begun = Instant::now();
+    let mut dice = Dice::new(plan.seed ^ 0x5eed);
+    let site = Site::start(&plan.blueprint).await;
+    let clients = Clients::new(site.pods.iter().map(|pod| pod.address.clone()).collect());
+    let (mut sending, stop) = (clients.sending(), CancellationToken::new());
+    let uploads = tokio::spawn(clients.run(dice.split(), stop.clone()));
+    tokio::time::sleep(dice.millis(500, 1_000)).await;
+    let mut injected = Vec::new();
+    for fault in &plan.faults {
+        injected.extend(inject(*fault, &site, &mut dice, &mut sending).await);
+        tokio::time::sleep(dice.millis(300, 1_200)).await;
+    }
+    site.calm().await;
+    stop.cancel();
+    let uploads = uploads.await.unwrap();
+    let verdict = check(&site, &uploads).await;
+    let mut outcome = outcome(plan, &injected, &verdict);
+    if !outcome.complaints.is_empty() {
+        outcome.complaints.push(format!("logs are kept in {}", site.keep().display()));
+    }
+    outcome.seconds = begun.elapsed().as_secs_f64();
+    outcome
+}
+
+fn outcome(plan: &Plan, injected: &[Injected], verdict: &Verdict) -> Outcome {
+    let mut faults = BTreeMap::new();
+    for fault in injected {
+        *faults.entry(fault.name.clone()).or_default() += 1;
+    }
+    let lease = plan.blueprint.lease;
+    Outcome {
+        seed: plan.seed,
+        faults,
+        acknowledged: verdict.acknowledged,
+        lost: verdict.lost.len(),
+        duplicated: verdict.duplicated.len(),
+        stale: verdict.stale.len(),
+        complaints: verdict.complaints(),
+        failovers: injected.iter().filter_map(|fault| failover(fault, &verdict.znodes.reigns, lease)).collect(),
+        commits: verdict.znodes.commits,
+        writes: verdict.rows.writes,
+        epochs: verdict.rows.epochs,
+        evictions: verdict.znodes.evictions,
+        largest_znode: verdict.znodes.largest,
+        seconds: 0.0,
+    }
+}
+
+/// The failover that a fault made: the pod led when it was hit, and another reign began after.
+fn failover(fault: &Injected, reigns: &[Reign], lease: Duration) -> Option<Failover> {
+    let kind = fault.deposes?;
+    let at = reigns.iter().rposition(|reign| reign.announced <= fault.at)?;
+    if Some(&reigns[at].pod) != fault.pod.as_ref() {
+        return None;
+    }
+    let next = reigns.get(at + 1)?;
+    let since = |time: i64| u64::try_from(time - fault.at).unwrap_or(0);
+    Some(Failover {
+        kind: kind.to_owned(),
+        lease_ms: lease.as_millis() as u64,
+        announced_ms: since(next.announced),
+        acted_ms: next.acted.map(since),
+    })
+}

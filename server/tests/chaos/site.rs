@@ -1,0 +1,289 @@
+//! An array of real processes on a real ensemble, a real database and a real store, each pod behind proxies of its own.
+//!
+//! Ensemble, database server and S3 server are started once and shared; each array has a chroot, a database and a bucket
+//! or folder of its own. Arrays take turns, as some faults hit the ensemble itself.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use server::coord::zookeeper::ZooKeeper;
+use server::coord::{Connector, Coordinator, Hint, Scope, paths};
+use server::store::Store;
+use shared::cluster::Candidate;
+use shared::task::Lock;
+use sqlx::{Connection, PgConnection};
+
+use crate::client::PATIENCE;
+use crate::pod::{Links, Pod};
+use crate::postgres::Postgres;
+use crate::proxy::{Proxy, Target};
+use crate::rows;
+use crate::s3::S3;
+use crate::txlog::{self, Txn};
+use crate::zookeeper::Ensemble;
+
+/// Where pixels go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pixels {
+    /// A folder that all processes share.
+    Folder,
+    /// S3, which each pod reaches through a proxy.
+    S3,
+}
+
+/// What an array is made of.
+#[derive(Debug, Clone)]
+pub struct Blueprint {
+    /// Processes.
+    pub pods: usize,
+    /// Where pixels go.
+    pub pixels: Pixels,
+    /// The session timeout.
+    pub lease: Duration,
+    /// More arguments of each process.
+    pub more: Vec<&'static str>,
+    /// Whether other pods reach a pod through its proxy `web`, rather than at its own address.
+    pub proxied_web: bool,
+}
+
+impl Default for Blueprint {
+    fn default() -> Self {
+        Self { pods: 3, pixels: Pixels::Folder, lease: Duration::from_secs(2), more: Vec::new(), proxied_web: false }
+    }
+}
+
+/// An array and what it stands on.
+pub struct Site {
+    /// Its pods.
+    pub pods: Vec<Pod>,
+    /// The ensemble that all arrays share.
+    pub ensemble: &'static Ensemble,
+    /// The session timeout.
+    pub lease: Duration,
+    /// The store, reached directly.
+    pub store: Store,
+    /// Logs of the processes, and a store that is a folder.
+    pub folder: tempfile::TempDir,
+    catalog: String,
+    chroot: String,
+    since: i64,
+    _servers: (Arc<Postgres>, Option<Arc<S3>>),
+    _turn: tokio::sync::MutexGuard<'static, ()>,
+}
+
+/// Arrays take turns.
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+impl Site {
+    /// Starts an array and waits for its pods and its master.
+    pub async fn start(blueprint: &Blueprint) -> Self {
+        let postgres = Postgres::shared();
+        let s3 = (blueprint.pixels == Pixels::S3).then(S3::shared);
+        let turn = TURN.lock().await;
+        let ensemble = tokio::task::spawn_blocking(Ensemble::shared).await.unwrap();
+        let folder = tempfile::Builder::new().prefix("evenlight-chaos-").tempdir().unwrap();
+        let connect = ensemble.connect_string_with_new_chroot();
+        let chroot = connect[connect.find('/').expect("it has a chroot")..].to_owned();
+        let catalog = postgres.database().await;
+        let names: Vec<String> = ('a'..).take(blueprint.pods).map(|letter| format!("pod-{letter}")).collect();
+        drop(server::catalog::open(&catalog).await.unwrap());
+        rows::install(&catalog, &names).await;
+        let store_url = match &s3 {
+            Some(s3) => format!("s3://{}", s3.bucket()),
+            None => folder.path().join("store").display().to_string(),
+        };
+        let variables = s3.as_ref().map_or_else(Vec::new, |s3| s3.variables());
+        let store = Store::open_with(&store_url, variables).unwrap();
+        let plot = Plot { ensemble, postgres: &postgres, s3: s3.as_deref(), folder: folder.path(), chroot: &chroot };
+        let mut pods = Vec::new();
+        for name in names {
+            pods.push(plot.pod(name, blueprint, &catalog, &store_url).await);
+        }
+        let since = txlog::latest(&ensemble.folders());
+        let (lease, servers) = (blueprint.lease, (postgres, s3));
+        let site =
+            Self { pods, ensemble, lease, store, folder, catalog, chroot, since, _servers: servers, _turn: turn };
+        site.pods.iter().for_each(Pod::start);
+        for pod in &site.pods {
+            pod.up().await;
+        }
+        let pods = site.pods.len();
+        site.pods[0].client.until("all pods", |view| (view.live() == pods).then_some(())).await;
+        site.master().await;
+        site
+    }
+
+    /// A connection to the catalog that no fault hits.
+    pub async fn catalog(&self) -> PgConnection {
+        PgConnection::connect(&self.catalog).await.unwrap()
+    }
+
+    /// A session in the array's chroot that no proxy is in the way of.
+    pub async fn session(&self) -> Arc<dyn Coordinator> {
+        let address = format!("{}{}", self.ensemble.connect_string(), self.chroot);
+        let connector = ZooKeeper::new(&address, Duration::from_secs(5)).unwrap();
+        let begun = Instant::now();
+        loop {
+            match connector.connect().await {
+                Ok(session) => return session,
+                Err(error) => assert!(begun.elapsed() < PATIENCE, "no session with the ensemble: {error}"),
+            }
+        }
+    }
+
+    /// Who leads, by the election's nodes and with an epoch.
+    pub async fn master(&self) -> usize {
+        let begun = Instant::now();
+        loop {
+            if let Some(leader) = self.leader_now().await {
+                return leader;
+            }
+            assert!(begun.elapsed() < PATIENCE, "nobody leads; logs are in {}", self.folder.path().display());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Who leads now, if it has its epoch and can be asked.
+    async fn leader_now(&self) -> Option<usize> {
+        let session = self.session().await;
+        let leader = async {
+            let mut names = session.children(paths::LEADER).await.ok()?;
+            names.sort_by_key(|name| name.rsplit_once('-').map(|(_, sequence)| sequence.to_owned()));
+            let (data, _) = session.get(&format!("{}/{}", paths::LEADER, names.first()?)).await.ok()?;
+            serde_json::from_slice::<Candidate>(&data).ok().filter(|leader| leader.epoch.is_some())
+        };
+        let leader = leader.await;
+        session.close().await;
+        self.pods.iter().position(|pod| leader.as_ref().is_some_and(|leader| leader.pod.as_str() == pod.name))
+    }
+
+    /// Waits until a znode is written whose path fits; gives the path and, where it is a lock, who holds it.
+    pub async fn seen(&self, fits: impl Fn(&str) -> bool, patience: Duration) -> Option<(String, Option<usize>)> {
+        let session = self.session().await;
+        let found = tokio::time::timeout(patience, async {
+            loop {
+                let Ok(mut watch) = session.watch(paths::JOBS, Scope::Recursive).await else {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                };
+                while let Hint::Changed(path) = watch.changed().await {
+                    if fits(&path) {
+                        return path;
+                    }
+                }
+            }
+        });
+        let path = found.await.ok();
+        let holder = match &path {
+            Some(path) => session.get(path).await.ok(),
+            None => None,
+        };
+        session.close().await;
+        let lock = holder.and_then(|(data, _)| serde_json::from_slice::<Lock>(&data).ok());
+        let holder = lock.and_then(|lock| self.pods.iter().position(|pod| pod.name == lock.pod.as_str()));
+        path.map(|path| (path, holder))
+    }
+
+    /// Everything that was written to the ensemble since the array began.
+    pub fn history(&self) -> Vec<Txn> {
+        txlog::committed(&self.ensemble.folders(), self.since)
+    }
+
+    /// The ensemble's servers, as proxies lead to them.
+    pub fn servers(&self) -> Vec<Target> {
+        servers(self.ensemble)
+    }
+
+    /// The array's chroot.
+    pub fn chroot(&self) -> &str {
+        &self.chroot
+    }
+
+    /// Ends all faults and has all processes run.
+    pub async fn calm(&self) {
+        for pod in &self.pods {
+            pod.links.mend();
+            pod.signal("CONT");
+        }
+        for pod in &self.pods {
+            if !pod.runs() {
+                pod.start();
+            }
+        }
+        for pod in &self.pods {
+            pod.up().await;
+        }
+    }
+
+    /// Keeps logs and store, and says where.
+    pub fn keep(mut self) -> PathBuf {
+        self.pods.iter().for_each(Pod::kill);
+        self.folder.disable_cleanup(true);
+        self.folder.path().to_owned()
+    }
+}
+
+/// What a pod is built on.
+struct Plot<'a> {
+    ensemble: &'a Ensemble,
+    postgres: &'a Postgres,
+    s3: Option<&'a S3>,
+    folder: &'a Path,
+    chroot: &'a str,
+}
+
+impl Plot<'_> {
+    async fn pod(&self, name: String, blueprint: &Blueprint, catalog: &str, store: &str) -> Pod {
+        let address = format!("127.0.0.1:{}", free_port());
+        let links = Links {
+            zookeeper: Proxy::start(servers(self.ensemble)).await,
+            catalog: Proxy::start(vec![Target::Unix(self.postgres.socket())]).await,
+            store: match self.s3 {
+                Some(s3) => Some(Proxy::start(vec![Target::Tcp(s3.address())]).await),
+                None => None,
+            },
+            web: Proxy::start(vec![Target::Tcp(address.parse().unwrap())]).await,
+        };
+        // postgres://postgres@localhost/NAME?host=SOCKET
+        let database = catalog.split('/').nth(3).and_then(|rest| rest.split('?').next()).expect("it names a database");
+        let catalog = format!("postgres://{name}@{}/{database}?sslmode=disable", links.catalog.address());
+        let zookeeper = format!("{}{}", links.zookeeper.address(), self.chroot);
+        let (data, lease) = (self.folder.join(&name), format!("{}ms", blueprint.lease.as_millis()));
+        let mut arguments: Vec<String> = [
+            ["--zookeeper", &zookeeper],
+            ["--catalog", &catalog],
+            ["--store", store],
+            ["--data", &data.display().to_string()],
+            ["--session-timeout", &lease],
+            ["--whole-below", "5000"],
+            ["--abandon-after", "4s"],
+        ]
+        .concat()
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+        if blueprint.proxied_web {
+            arguments.extend(["--advertise".to_owned(), links.web.address().to_string()]);
+        }
+        arguments.extend(blueprint.more.iter().map(|&argument| argument.to_owned()));
+        let mut variables = self.s3.map_or_else(Vec::new, S3::variables);
+        for (variable, value) in &mut variables {
+            if let (true, Some(store)) = (variable.starts_with("AWS_ENDPOINT"), &links.store) {
+                *value = format!("http://{}", store.address());
+            }
+        }
+        let log = self.folder.join(format!("{name}.log"));
+        Pod::new(name, address, links, arguments, variables, log)
+    }
+}
+
+fn servers(ensemble: &Ensemble) -> Vec<Target> {
+    (0..ensemble.size()).map(|index| Target::Tcp(ensemble.address(index))).collect()
+}
+
+/// A port that is free now, and that nobody is given by accident soon: the system hands out others first.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
