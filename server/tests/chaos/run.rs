@@ -13,6 +13,9 @@ use crate::faults::{Fault, Injected, inject};
 use crate::site::{Blueprint, Pixels, Site};
 use crate::znodes::Reign;
 
+/// Clients upload for so long at least, however short the faults are.
+const LENGTH: Duration = Duration::from_secs(4);
+
 /// What is done in a run.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -32,11 +35,6 @@ impl Plan {
         let pixels = *dice.pick(&[Pixels::Folder, Pixels::Folder, Pixels::S3]);
         let faults = (0..=dice.below(3)).map(|_| Fault::draw(&mut dice, pixels)).collect();
         Self { seed, blueprint: Blueprint { pods, pixels, ..Blueprint::default() }, faults }
-    }
-
-    /// A plan of these faults.
-    pub fn of(seed: u64, faults: Vec<Fault>) -> Self {
-        Self { seed, blueprint: Blueprint::default(), faults }
     }
 }
 
@@ -94,12 +92,14 @@ pub async fn run(plan: &Plan) -> Outcome {
     let clients = Clients::new(site.pods.iter().map(|pod| pod.address.clone()).collect());
     let (mut sending, stop) = (clients.sending(), CancellationToken::new());
     let uploads = tokio::spawn(clients.run(dice.split(), stop.clone()));
+    let least = tokio::time::Instant::now() + LENGTH;
     tokio::time::sleep(dice.millis(500, 1_000)).await;
     let mut injected = Vec::new();
     for fault in &plan.faults {
         injected.extend(inject(*fault, &site, &mut dice, &mut sending).await);
         tokio::time::sleep(dice.millis(300, 1_200)).await;
     }
+    tokio::time::sleep_until(least).await;
     site.calm().await;
     stop.cancel();
     let uploads = uploads.await.unwrap();

@@ -1,0 +1,187 @@
+//! Each kind of fault, forced; and the writes of deposed masters that a schedule meets only by luck.
+
+use std::time::{Duration, Instant};
+
+use server::coord::paths;
+use shared::equalize::Recipe;
+use sqlx::Row;
+use tokio_util::sync::CancellationToken;
+
+use crate::checker::check;
+use crate::client::PATIENCE;
+use crate::clients::Clients;
+use crate::dice::Dice;
+use crate::faults::{Fault, Stage, Way, Whom};
+use crate::pool::pool;
+use crate::proxy::Flow;
+use crate::report;
+use crate::run::{Plan, run};
+use crate::site::{Blueprint, Pixels, Site};
+
+/// Does a run of these faults; each must have been done, and all must be as promised.
+async fn survives(name: &str, blueprint: Blueprint, faults: Vec<Fault>) {
+    let plan = Plan { seed: 1, blueprint, faults };
+    let outcome = run(&plan).await;
+    report::tell(name, &plan, &outcome);
+    report::write(name, std::slice::from_ref(&outcome));
+    assert!(outcome.complaints.is_empty(), "{name}: {:#?}", outcome.complaints);
+    for fault in &plan.faults {
+        assert!(outcome.faults.contains_key(&fault.name()), "{name}: there was no occasion for {}", fault.name());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_master_is_killed_at_each_stage() {
+    let faults = Stage::ALL.map(|stage| Fault::Kill(Whom::Master, stage)).to_vec();
+    survives("the_master_is_killed_at_each_stage", Blueprint::default(), faults).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_is_killed_at_each_stage() {
+    let faults = Stage::ALL.map(|stage| Fault::Kill(Whom::Worker, stage)).to_vec();
+    survives("a_worker_is_killed_at_each_stage", Blueprint::default(), faults).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn master_and_worker_are_paused_for_twice_the_timeout() {
+    let faults = vec![Fault::Pause(Whom::Master, Stage::Map), Fault::Pause(Whom::Worker, Stage::Apply)];
+    survives("master_and_worker_are_paused_for_twice_the_timeout", Blueprint::default(), faults).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_pods_restart_one_after_the_other_and_within_the_timeout() {
+    let faults = vec![Fault::RollingRestart, Fault::QuickRestart(Whom::Master), Fault::QuickRestart(Whom::Worker)];
+    survives("all_pods_restart_one_after_the_other_and_within_the_timeout", Blueprint::default(), faults).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pods_are_not_heard_or_hear_nothing() {
+    let faults = vec![
+        Fault::OneWay(Whom::Master, Way::Mute),
+        Fault::OneWay(Whom::Master, Way::Deaf),
+        Fault::OneWay(Whom::Worker, Way::Mute),
+        Fault::OneWay(Whom::Worker, Way::Deaf),
+    ];
+    survives("pods_are_not_heard_or_hear_nothing", Blueprint::default(), faults).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pods_are_cut_from_zookeeper_for_less_and_for_more_than_the_timeout() {
+    let faults = vec![
+        Fault::ShortCut(Whom::Master),
+        Fault::ShortCut(Whom::Worker),
+        Fault::LongCut(Whom::Master),
+        Fault::LongCut(Whom::Worker),
+    ];
+    let name = "pods_are_cut_from_zookeeper_for_less_and_for_more_than_the_timeout";
+    survives(name, Blueprint::default(), faults).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replies_are_lost_and_links_are_slow() {
+    let faults = vec![
+        Fault::LostReplies(Whom::Master),
+        Fault::LostReplies(Whom::Worker),
+        Fault::LostRows(Whom::Master),
+        Fault::LostRows(Whom::Worker),
+        Fault::SlowLink(Whom::Master),
+    ];
+    survives("replies_are_lost_and_links_are_slow", Blueprint::default(), faults).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pods_reach_zookeeper_but_not_the_store_or_the_catalog() {
+    let blueprint = Blueprint { pixels: Pixels::S3, ..Blueprint::default() };
+    let faults = vec![Fault::Bridge(Whom::Master), Fault::Bridge(Whom::Worker), Fault::NoCatalog];
+    survives("pods_reach_zookeeper_but_not_the_store_or_the_catalog", blueprint, faults).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ensembles_leader_dies_and_pods_see_different_servers() {
+    let faults = vec![Fault::EnsembleLeader, Fault::SplitViews];
+    survives("the_ensembles_leader_dies_and_pods_see_different_servers", Blueprint::default(), faults).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_quorum_is_lost_and_all_that_was_accepted_is_done_after() {
+    let length = if report::long() { 60_000 } else { 5_000 };
+    let faults = vec![Fault::NoQuorum(length)];
+    survives("the_quorum_is_lost_and_all_that_was_accepted_is_done_after", Blueprint::default(), faults).await;
+}
+
+/// A master's statement is sent and held on its way to PostgreSQL, by the proxy. Its successor takes the epoch; then the
+/// statement arrives. With fewer pods than `--min-pods` the successor leaves the job alone, so that nothing but the
+/// epoch keeps the statement from having its effect.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deposed_masters_statement_that_arrives_late_changes_nothing() {
+    let site = Site::start(&Blueprint { more: vec!["--min-pods", "3"], ..Blueprint::default() }).await;
+    let master = site.master().await;
+    let (other, third) = (&site.pods[(master + 1) % 3], &site.pods[(master + 2) % 3]);
+    let old = &site.pods[master];
+    third.kill();
+    old.client.until("two pods", |view| (view.live() == 2).then_some(())).await;
+    let accepted = other.client.upload("late.png", pool()[0].bytes.clone(), &Recipe::default()).await.unwrap();
+    old.links.catalog.hold_at(accepted.job_id.as_str(), 1);
+    third.start();
+    old.links.catalog.sprung(0).await;
+    old.links.zookeeper.cut();
+    let successor = loop {
+        let leader = site.master().await;
+        if leader != master {
+            break leader;
+        }
+    };
+    let mut catalog = site.catalog().await;
+    old.links.catalog.mend();
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(2) {
+        let job = sqlx::query("SELECT state FROM jobs WHERE id = $1").bind(accepted.job_id.as_str());
+        let state: String = job.fetch_one(&mut catalog).await.unwrap().get("state");
+        assert_eq!(
+            state, "queued",
+            "the statement of {} took effect in the epoch of {}",
+            old.name, site.pods[successor].name
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    site.calm().await;
+    assert!(other.client.result(&accepted.image_id).await == pool()[0].expected);
+    let verdict = check(&site, &[]).await;
+    assert!(verdict.stale.is_empty(), "{:?}", verdict.stale);
+}
+
+/// Somebody takes a live master for dead and deletes its election node, while what ZooKeeper tells the master is late: it
+/// goes on as if it led, and each of its writes is rejected.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_that_was_evicted_without_knowing_writes_nothing_more() {
+    let site = Site::start(&Blueprint::default()).await;
+    let clients = Clients::new(site.pods.iter().map(|pod| pod.address.clone()).collect());
+    let stop = CancellationToken::new();
+    let uploads = tokio::spawn(clients.run(Dice::new(7), stop.clone()));
+    let session = site.session().await;
+    let mut evicted = 0;
+    let begun = Instant::now();
+    while evicted < 6 {
+        assert!(begun.elapsed() < PATIENCE, "only {evicted} masters could be evicted");
+        let master = site.master().await;
+        let link = &site.pods[master].links.zookeeper;
+        link.to_client(Flow::Late(Duration::from_millis(500)));
+        // It has work under way by now.
+        site.seen(|path| path.ends_with("/done"), Duration::from_secs(5)).await;
+        let mut candidates = session.children(paths::LEADER).await.unwrap();
+        candidates.sort_by_key(|name| name.rsplit_once('-').map(|(_, sequence)| sequence.to_owned()));
+        if let Some(leader) = candidates.first()
+            && session.delete(&format!("{}/{leader}", paths::LEADER), None).await.is_ok()
+        {
+            evicted += 1;
+        }
+        tokio::time::sleep(Duration::from_millis(1_000)).await;
+        link.mend();
+    }
+    session.close().await;
+    site.calm().await;
+    stop.cancel();
+    let verdict = check(&site, &uploads.await.unwrap()).await;
+    assert!(verdict.complaints().is_empty(), "{:#?}; logs are kept in {}", verdict.complaints(), site.keep().display());
+    assert!(verdict.znodes.evictions >= 6, "{} evictions", verdict.znodes.evictions);
+}
