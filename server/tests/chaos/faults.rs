@@ -132,7 +132,9 @@ impl Fault {
             Fault::Kill(Whom::Master, _) | Fault::QuickRestart(Whom::Master) => Some("kill -9"),
             Fault::Pause(Whom::Master, _) => Some("SIGSTOP"),
             Fault::RollingRestart => Some("SIGTERM"),
-            Fault::OneWay(Whom::Master, _) | Fault::LongCut(Whom::Master) => Some("partition"),
+            Fault::OneWay(Whom::Master, Way::Mute) | Fault::LongCut(Whom::Master) => Some("partition"),
+            // ZooKeeper goes on hearing the master until it gives its session up by itself, after 7/5 of the timeout.
+            Fault::OneWay(Whom::Master, Way::Deaf) => Some("partition, the master hears nothing"),
             _ => None,
         }
     }

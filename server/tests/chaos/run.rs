@@ -78,6 +78,8 @@ pub struct Outcome {
     pub epochs: usize,
     /// Leaders that were evicted.
     pub evictions: usize,
+    /// Objects in the store that belong to nobody.
+    pub orphans: usize,
     /// The largest znode, in bytes.
     pub largest_znode: usize,
     /// How long it took.
@@ -86,9 +88,9 @@ pub struct Outcome {
 
 /// Does a run. The outcome of one that isn't as promised names the folder that holds its logs.
 pub async fn run(plan: &Plan) -> Outcome {
-    let begun = Instant::now();
     let mut dice = Dice::new(plan.seed ^ 0x5eed);
     let site = Site::start(&plan.blueprint).await;
+    let begun = Instant::now();
     let clients = Clients::new(site.pods.iter().map(|pod| pod.address.clone()).collect());
     let (mut sending, stop) = (clients.sending(), CancellationToken::new());
     let uploads = tokio::spawn(clients.run(dice.split(), stop.clone()));
@@ -131,6 +133,7 @@ fn outcome(plan: &Plan, injected: &[Injected], verdict: &Verdict) -> Outcome {
         writes: verdict.rows.writes,
         epochs: verdict.rows.epochs,
         evictions: verdict.znodes.evictions,
+        orphans: verdict.orphans.len(),
         largest_znode: verdict.znodes.largest,
         seconds: 0.0,
     }
