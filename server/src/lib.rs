@@ -8,6 +8,7 @@ pub mod catalog;
 pub mod cli;
 pub mod codec;
 pub mod coord;
+pub mod incarnation;
 pub mod pipeline;
 pub mod pod;
 pub mod store;

@@ -9,63 +9,25 @@ mod images;
 mod postgres;
 #[path = "support/processes.rs"]
 mod processes;
+#[path = "support/site.rs"]
+mod site;
 #[path = "support/zookeeper.rs"]
 mod zookeeper;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use images::{SAMPLES, gray8_tiff, oracle, rgb16_tiff, rgba_png, sample};
-use postgres::Postgres;
 use processes::Server;
 use server::wall::now;
 use shared::cluster::ClusterView;
 use shared::equalize::Recipe;
 use shared::job::{JobState, Phase};
-use zookeeper::Ensemble;
+use site::Site;
 
 /// The session timeout of these tests.
 const LEASE: Duration = Duration::from_secs(2);
-
-/// What several processes share.
-struct Site {
-    folder: tempfile::TempDir,
-    _postgres: Arc<Postgres>,
-    zookeeper: String,
-    catalog: String,
-    store: String,
-}
-
-impl Site {
-    async fn new() -> Self {
-        let postgres = Postgres::shared();
-        let folder = tempfile::tempdir().unwrap();
-        let store = folder.path().join("store").display().to_string();
-        let zookeeper = Ensemble::shared().connect_string_with_new_chroot();
-        Self { catalog: postgres.database().await, store, zookeeper, _postgres: postgres, folder }
-    }
-
-    fn process(&self, name: &str, more: &[&str]) -> Server {
-        let data = self.folder.path().join(name).display().to_string();
-        let lease = format!("{}ms", LEASE.as_millis());
-        let shared = ["--zookeeper", &self.zookeeper, "--catalog", &self.catalog, "--store", &self.store];
-        let own = ["--data", &data, "--session-timeout", &lease, "--whole-below", "0"];
-        Server::start(name, self.folder.path(), &[&shared[..], &own[..], more].concat())
-    }
-
-    async fn three(&self) -> [Server; 3] {
-        self.three_with(&[]).await
-    }
-
-    async fn three_with(&self, more: &[&str]) -> [Server; 3] {
-        let servers = ["pod-a", "pod-b", "pod-c"].map(|name| self.process(name, more));
-        servers[0].client.until("three pods", |view| (view.live() == 3).then_some(())).await;
-        servers[0].client.master(None).await;
-        servers
-    }
-}
 
 fn luma() -> Recipe {
     Recipe::default()
@@ -89,7 +51,7 @@ fn assert_equals_opencv(folder: &Path, name: &str, original: &[u8], result: &[u8
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_processes_write_the_very_files_of_evenlight_equalize() {
-    let site = Site::new().await;
+    let site = Site::new(LEASE).await;
     let servers = site.three().await;
     let mut originals: Vec<(String, Vec<u8>)> = SAMPLES.iter().map(|name| ((*name).to_owned(), sample(name))).collect();
     originals.push(("rgb16.tif".to_owned(), rgb16_tiff(900, 800)));
@@ -112,7 +74,7 @@ async fn three_processes_write_the_very_files_of_evenlight_equalize() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_megapixels_go_through_three_processes_in_bounded_memory() {
-    let site = Site::new().await;
+    let site = Site::new(LEASE).await;
     let servers = site.three().await;
     let original = gray8_tiff(10_000, 10_000);
     let expected = oracle(&original, &luma());
@@ -148,7 +110,7 @@ async fn a_hundred_megapixels_go_through_five_embedded_pods_in_bounded_memory() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_survives_kill_9_of_the_masters_process() {
-    let site = Site::new().await;
+    let site = Site::new(LEASE).await;
     let mut servers = site.three().await;
     let original = rgb16_tiff(2_500, 2_400);
     let accepted = servers[1].client.upload("rgb16.tif", original.clone(), &luma()).await.unwrap();
@@ -170,23 +132,8 @@ async fn a_job_survives_kill_9_of_the_masters_process() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sigterm_hands_over_without_waiting_for_the_lease() {
-    let site = Site::new().await;
-    let mut servers = site.three().await;
-    let (master, _) = servers[0].client.master(None).await;
-    let at = ["pod-a", "pod-b", "pod-c"].iter().position(|name| *name == master.as_str()).unwrap();
-    let begun = Instant::now();
-    servers[at].signal("TERM");
-    servers[(at + 1) % 3].client.master(Some(&master)).await;
-    let took = begun.elapsed();
-    println!("handover took {took:.1?}, the lease is {LEASE:?}");
-    assert!(took < LEASE / 2, "{took:.1?}");
-    assert!(servers[at].wait(), "it ended with an error");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_worker_that_thaws_commits_nothing_of_its_old_claim() {
-    let site = Site::new().await;
+    let site = Site::new(LEASE).await;
     let servers = site.three_with(&["--parts-per-task", "1"]).await;
     let (master, _) = servers[0].client.master(None).await;
     let names = ["pod-a", "pod-b", "pod-c"];

@@ -42,6 +42,9 @@ pub struct Candidate {
     pub pod: PodName,
     /// `host:port` of its HTTP server.
     pub address: String,
+    /// Which incarnation of a process it lives in, as `/healthz` at its address tells; empty if it doesn't say.
+    #[serde(default)]
+    pub process: String,
     /// Its epoch, once it leads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u64>,

@@ -204,7 +204,7 @@ pub async fn leader(coordinator: &dyn Coordinator) -> Result<Option<(String, Can
 /// Paths of all candidates, by sequence.
 async fn candidates(coordinator: &dyn Coordinator) -> Result<Vec<String>> {
     let names = coordinator.children(paths::LEADER).await?;
-    Ok(by_sequence(names).into_iter().map(|name| format!("{}/{name}", paths::LEADER)).collect())
+    Ok(by_sequence(names).into_iter().map(|name| paths::candidate(&name)).collect())
 }
 
 /// The sequence at the end of a candidate's name, `<uuid>-<sequence>`; `None` for other names.

@@ -14,6 +14,11 @@ pub const JOBS: &str = "/jobs";
 /// Persistent nodes that every array has.
 pub const SKELETON: [&str; 4] = [LEADER, DOORBELL, NODES, JOBS];
 
+/// A candidacy's node, from its name.
+pub fn candidate(name: &str) -> String {
+    format!("{LEADER}/{name}")
+}
+
 /// A job's record.
 pub fn job(job: &JobId) -> String {
     format!("{JOBS}/{job}")

@@ -10,8 +10,10 @@ use tokio_util::sync::CancellationToken;
 use super::Pod;
 use super::master::Master;
 use super::mirror::Mirror;
+use super::witness::Witness;
 use crate::coord::election::Candidacy;
 use crate::coord::{Coordinator, Error, settle};
+use crate::incarnation;
 
 /// Stands for master until `stop` or the session's end. At `stop` the election node goes first, so that a
 /// successor leads while this pod still finishes its tasks.
@@ -21,8 +23,9 @@ pub(super) async fn stand(
     mirror: Arc<Mirror>,
     stop: CancellationToken,
 ) {
+    let witness = Witness::new(pod.config.address.clone());
     while !stop.is_cancelled() {
-        match candidacy(&pod, &coordinator, &mirror, &stop).await {
+        match candidacy(&pod, &coordinator, &mirror, &witness, &stop).await {
             Ok(()) => {}
             Err(error) if error.is_terminal() => return,
             Err(error) => {
@@ -41,18 +44,21 @@ async fn candidacy(
     pod: &Arc<Pod>,
     coordinator: &Arc<dyn Coordinator>,
     mirror: &Arc<Mirror>,
+    witness: &Witness,
     stop: &CancellationToken,
 ) -> Result<(), Error> {
     let candidate = Candidate {
         v: RECORD_VERSION,
         pod: pod.config.name.clone(),
         address: pod.config.address.clone(),
+        process: incarnation::id().to_owned(),
         epoch: None,
         since: None,
         stamp: pod.stamp(),
     };
     let candidacy = Candidacy::enter(coordinator.clone(), &candidate).await?;
     let outcome = tokio::select! {
+        never = witness.keep(&candidacy, &**coordinator, mirror.nodes()) => match never {},
         won = candidacy.wait_to_lead() => match won {
             Ok(()) => lead(pod, coordinator, mirror, &candidacy, candidate, stop).await,
             Err(error) => Err(error),

@@ -15,6 +15,7 @@ mod deletion;
 mod driver;
 mod master;
 mod vigil;
+mod witness;
 mod worker;
 
 use std::sync::Arc;

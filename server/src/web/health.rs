@@ -8,10 +8,11 @@ use axum::response::{IntoResponse, Response};
 
 use super::WebState;
 use super::problem::{ApiError, Result};
+use crate::incarnation;
 
-/// `GET /healthz`.
+/// `GET /healthz`, which tells who answers as well: waiting candidates ask.
 pub(super) async fn alive() -> Response {
-    ok()
+    ([(incarnation::HEADER, incarnation::id())], ok()).into_response()
 }
 
 /// `GET /readyz`: whether the catalog answers, whatever the pod's role and whether there is a master: any pod

@@ -20,6 +20,7 @@ pub fn candidate(name: &str) -> Candidate {
         v: 1,
         pod: pod(name),
         address: "127.0.0.1:3000".into(),
+        process: "p".into(),
         epoch: None,
         since: None,
         stamp: stamp(name, 1),

@@ -11,6 +11,10 @@ use super::client::Client;
 /// A running `evenlight serve`.
 pub struct Server {
     child: Child,
+    /// The pod's name.
+    pub name: String,
+    /// `host:port` where it listens.
+    pub address: String,
     /// Talks to it.
     pub client: Client,
 }
@@ -37,7 +41,7 @@ impl Server {
         let client = Client::new(address);
         // Whoever writes to a closed pipe fails: keep it open and empty.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, client }
+        Self { child, name: name.to_owned(), address: address.to_owned(), client }
     }
 
     /// Ends it as `kill -9` does.

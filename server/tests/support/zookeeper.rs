@@ -34,8 +34,8 @@ const CLASSPATH: [&str; 13] = [
 ];
 /// The longest that a server may take until it serves: three Java machines start on a busy computer.
 const READY: Duration = Duration::from_secs(90);
-/// ZooKeeper's unit of time: it grants session timeouts of 2 to 20 ticks.
-const TICK: Duration = Duration::from_millis(250);
+/// ZooKeeper's unit of time: it grants session timeouts from 2 ticks, and here to a minute.
+pub const TICK: Duration = Duration::from_millis(250);
 
 /// Runs one server: prints its pid; when standard input ends or says `keep`, kills it and removes its data or doesn't.
 const KEEPER: &str = r#"

@@ -1,0 +1,291 @@
+//! The witness: a candidate that waits watches the process before it in line, and evicts its election node when that
+//! process is gone, instead of waiting for its session to run out.
+//!
+//! A process that dies has its connections reset by its kernel, and new ones refused. So each waiting candidate keeps one
+//! idle connection to its predecessor's HTTP server. When it breaks, the witness asks again; the process is gone if it
+//! is refused twice, or if another incarnation answers in its place (`/healthz` tells which one answers, and the
+//! candidate's record which one stands). When leader and next candidate die at once, each eviction makes the one before
+//! the predecessor, until the candidate leads; those were asked once while they lived.
+//!
+//! # Why a wrong witness is harmless
+//! What is deleted is an election node, by a multi that checks the witness's own ([`Fence::evict`](crate::coord::fence::Fence::evict)). A leader that lives
+//! on is deposed: its next write is refused by its fence, it loses nothing, and stands again. It costs a change of
+//! masters, at most one a session timeout for each process.
+//!
+//! # Hazards
+//! - *Slow is not gone*: a process that is stopped, swamped or in a long pause still has its connections accepted by its
+//!   kernel; a full accept queue drops, and a lost route times out. Only *refused* counts. Those wait for the session.
+//! - *The address leads elsewhere*: loopback addresses told to other machines, proxies, NAT, a service of many pods. Nobody
+//!   is witnessed until the announced address has answered as the announced incarnation.
+//! - *Pods of one process* live and die together: one's own process and address are never witnessed.
+//! - *NAT and firewalls* drop idle connections silently; then the death goes unnoticed here and the session's end tells.
+//! - *A server that closes idle connections*, or answers and closes, is asked again ever more rarely: nothing spins.
+
+use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
+use std::future::pending;
+use std::io::{self, ErrorKind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use shared::cluster::Candidate;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::mirror::Nodes;
+use crate::coord::election::Candidacy;
+use crate::coord::fence::FenceError;
+use crate::coord::{Coordinator, paths, settle};
+use crate::incarnation;
+
+/// Between two refusals that together mean that a process is gone.
+const AGAIN: Duration = Duration::from_millis(40);
+/// The longest that a connection is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// After the first, questions that told nothing are repeated after this long, and twice as long each time.
+const PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause between two questions.
+const LONGEST_PAUSE: Duration = Duration::from_secs(16);
+/// A connection that stood for so long shows that the address is well: the next break is looked into at once.
+const LASTING: Duration = Duration::from_secs(5);
+/// The most bytes of an answer's head.
+const HEAD: usize = 8 << 10;
+
+/// The witness of one session's candidacies.
+pub(super) struct Witness {
+    own_address: String,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Default)]
+struct Memory {
+    /// Processes that have answered at the address that they announced.
+    known: HashSet<String>,
+    /// When each process was last evicted.
+    evicted: HashMap<String, Instant>,
+}
+
+/// A candidate that is before this one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Ahead {
+    node: String,
+    address: String,
+    process: String,
+}
+
+impl Witness {
+    pub(super) fn new(own_address: String) -> Self {
+        Self { own_address, memory: Mutex::default() }
+    }
+
+    /// Watches whoever is before this candidacy, and evicts who is gone.
+    ///
+    /// # Cancellation
+    /// Safe, and the only way to end it. An eviction that is under way may take effect all the same.
+    ///
+    /// # On connection loss
+    /// Looks again after the reconnect.
+    pub(super) async fn keep(
+        &self,
+        candidacy: &Candidacy,
+        coordinator: &dyn Coordinator,
+        nodes: watch::Receiver<Arc<Nodes>>,
+    ) -> Infallible {
+        let greeting = self.greet(candidacy, nodes.clone());
+        let following = self.follow(candidacy, coordinator, nodes);
+        tokio::join!(greeting, following).1
+    }
+
+    /// Asks everyone before the predecessor once, while they live: if they die together with it, they are known.
+    async fn greet(&self, candidacy: &Candidacy, mut nodes: watch::Receiver<Arc<Nodes>>) {
+        let entered = nodes.wait_for(|nodes| ahead_of(candidacy, nodes).is_some()).await.map(|nodes| nodes.clone());
+        let Ok(entered) = entered else { return };
+        let others = ahead_of(candidacy, &entered).unwrap_or_default();
+        for ahead in others.iter().skip(1).filter(|ahead| self.may_be_witnessed(ahead)) {
+            if let Ok(Answer::Process(process, _)) = timeout(PATIENCE, ask(&ahead.address)).await
+                && process == ahead.process
+            {
+                self.memory().known.insert(process);
+            }
+        }
+    }
+
+    async fn follow(
+        &self,
+        candidacy: &Candidacy,
+        coordinator: &dyn Coordinator,
+        mut nodes: watch::Receiver<Arc<Nodes>>,
+    ) -> Infallible {
+        loop {
+            let seen = nodes.borrow_and_update().clone();
+            let predecessor = ahead_of(candidacy, &seen).and_then(|ahead| ahead.into_iter().next());
+            let watched = predecessor.clone().filter(|ahead| self.may_be_witnessed(ahead));
+            let watching = async {
+                match &watched {
+                    Some(ahead) => self.witness(candidacy, coordinator, ahead).await,
+                    None => pending().await,
+                }
+            };
+            let moved = async {
+                let other = |nodes: &Arc<Nodes>| {
+                    ahead_of(candidacy, nodes).and_then(|ahead| ahead.into_iter().next()) != predecessor
+                };
+                // Without a mirror the session is ending.
+                if nodes.wait_for(other).await.is_err() {
+                    pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                never = watching => match never {},
+                () = moved => {}
+            }
+        }
+    }
+
+    /// Watches one process and evicts it whenever it is gone.
+    async fn witness(&self, candidacy: &Candidacy, coordinator: &dyn Coordinator, ahead: &Ahead) -> Infallible {
+        loop {
+            self.gone(ahead).await;
+            let last = self.memory().evicted.get(&ahead.process).copied();
+            if let Some(last) = last {
+                sleep_until(last + coordinator.session_timeout()).await;
+                // It may have come back meanwhile.
+                self.gone(ahead).await;
+            }
+            if settle::connected(coordinator).await.is_err() {
+                pending::<()>().await;
+            }
+            self.memory().evicted.insert(ahead.process.clone(), Instant::now());
+            match candidacy.fence().evict(coordinator, &ahead.node).await {
+                Ok(true) => tracing::warn!(node = ahead.node, address = ahead.address, "evicted: its process is gone"),
+                Ok(false) => {}
+                // Nothing was submitted.
+                Err(FenceError::Coordinator(_)) => drop(self.memory().evicted.remove(&ahead.process)),
+                Err(error) => tracing::info!(node = ahead.node, %error, "its process is gone; it may be evicted"),
+            }
+        }
+    }
+
+    /// Waits until a process is known to be gone.
+    async fn gone(&self, ahead: &Ahead) {
+        let mut pause = Duration::ZERO;
+        loop {
+            let begun = Instant::now();
+            let known = self.memory().known.contains(&ahead.process);
+            match ask(&ahead.address).await {
+                Answer::Process(process, connection) if process == ahead.process => {
+                    self.memory().known.insert(process);
+                    closed(connection).await;
+                    if begun.elapsed() >= LASTING {
+                        pause = Duration::ZERO;
+                    }
+                }
+                Answer::Process(..) if known => return,
+                Answer::Refused if known => {
+                    sleep(AGAIN).await;
+                    if matches!(ask(&ahead.address).await, Answer::Refused) {
+                        return;
+                    }
+                }
+                Answer::Process(..) | Answer::Refused | Answer::Nothing => {}
+            }
+            sleep(pause.mul_f64(0.5 + super::jitter())).await;
+            pause = (pause * 2).clamp(PAUSE, LONGEST_PAUSE);
+        }
+    }
+
+    fn may_be_witnessed(&self, ahead: &Ahead) -> bool {
+        !ahead.address.is_empty()
+            && !ahead.process.is_empty()
+            && ahead.address != self.own_address
+            && ahead.process != incarnation::id()
+    }
+
+    fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
+        // Sets can't be left half changed.
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The candidates before this one, nearest first; `None` if the picture doesn't show it (yet).
+fn ahead_of(candidacy: &Candidacy, nodes: &Nodes) -> Option<Vec<Ahead>> {
+    let path = |name: &str| paths::candidate(name);
+    let at = nodes.candidates.iter().position(|(name, _)| path(name) == candidacy.node())?;
+    let ahead = |(name, candidate): &(String, Candidate)| Ahead {
+        node: path(name),
+        address: candidate.address.clone(),
+        process: candidate.process.clone(),
+    };
+    Some(nodes.candidates[..at].iter().rev().map(ahead).collect())
+}
+
+/// What came of a question.
+enum Answer {
+    /// This incarnation answered, and its connection stands.
+    Process(String, TcpStream),
+    /// Nobody listens there.
+    Refused,
+    /// Anything else: no route, no answer, something that is no pod.
+    Nothing,
+}
+
+/// Asks who lives at an address; waits for the answer for as long as the connection stands.
+async fn ask(address: &str) -> Answer {
+    match connect(address).await {
+        Ok(mut connection) => match question(&mut connection, address).await {
+            Ok(Some(process)) => Answer::Process(process, connection),
+            Ok(None) | Err(_) => Answer::Nothing,
+        },
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Answer::Refused,
+        Err(_) => Answer::Nothing,
+    }
+}
+
+/// Connects; *refused* only if every address of a name refuses.
+async fn connect(address: &str) -> io::Result<TcpStream> {
+    let mut refused = None;
+    for address in tokio::net::lookup_host(address).await? {
+        match timeout(PATIENCE, TcpStream::connect(address)).await {
+            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => refused = Some(error),
+            Ok(Err(error)) => return Err(error),
+            Err(elapsed) => return Err(elapsed.into()),
+        }
+    }
+    Err(refused.unwrap_or_else(|| ErrorKind::AddrNotAvailable.into()))
+}
+
+/// Which incarnation answers on this connection.
+async fn question(connection: &mut TcpStream, address: &str) -> io::Result<Option<String>> {
+    let request = format!("GET /healthz HTTP/1.1\r\nhost: {address}\r\nuser-agent: evenlight-witness\r\n\r\n");
+    connection.write_all(request.as_bytes()).await?;
+    let mut head = Vec::new();
+    let end = loop {
+        if let Some(end) = head.windows(4).position(|four| four == b"\r\n\r\n") {
+            break end;
+        }
+        if head.len() > HEAD || connection.read_buf(&mut head).await? == 0 {
+            return Ok(None);
+        }
+    };
+    Ok(process_of(&String::from_utf8_lossy(&head[..end])))
+}
+
+/// The incarnation that an answer's head tells.
+fn process_of(head: &str) -> Option<String> {
+    let headers = head.lines().skip(1).filter_map(|line| line.split_once(':'));
+    let process = headers.filter(|(name, _)| name.eq_ignore_ascii_case(incarnation::HEADER)).map(|(_, value)| value);
+    process.map(|value| value.trim().to_owned()).next()
+}
+
+/// Waits until a connection is closed or broken.
+async fn closed(mut connection: TcpStream) {
+    let mut rest = [0; 64];
+    while connection.read(&mut rest).await.is_ok_and(|read| read > 0) {}
+}
+
+#[cfg(test)]
+#[path = "witness_tests.rs"]
+mod tests;

@@ -1,0 +1,157 @@
+#![allow(clippy::unwrap_used)]
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use super::*;
+
+/// The longest that what must come may take.
+const SOON: Duration = Duration::from_secs(20);
+/// What must not come is waited for this long.
+const WHILE: Duration = Duration::from_millis(600);
+
+/// A process's HTTP server, as far as a witness knows it.
+struct Peer {
+    address: String,
+    questions: Arc<AtomicUsize>,
+    life: JoinHandle<()>,
+}
+
+/// What a peer does with a connection.
+#[derive(Clone, Copy, PartialEq)]
+enum Manner {
+    Answers,
+    AnswersAndCloses,
+    Freezes,
+}
+
+impl Peer {
+    async fn start(process: &str, manner: Manner, port: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let answer = format!("HTTP/1.1 200 OK\r\nEvenlight-Process: {process}\r\ncontent-length: 3\r\n\r\nok\n");
+        let questions = Arc::new(AtomicUsize::new(0));
+        let asked = questions.clone();
+        let life = tokio::spawn(async move {
+            let mut open = Vec::new();
+            loop {
+                let (mut connection, _) = listener.accept().await.unwrap();
+                asked.fetch_add(1, Ordering::SeqCst);
+                if manner != Manner::Freezes {
+                    connection.write_all(answer.as_bytes()).await.unwrap();
+                }
+                if manner != Manner::AnswersAndCloses {
+                    open.push(connection);
+                }
+            }
+        });
+        Self { address, questions, life }
+    }
+
+    fn port(&self) -> u16 {
+        self.address.rsplit_once(':').unwrap().1.parse().unwrap()
+    }
+
+    fn ahead(&self, process: &str) -> Ahead {
+        Ahead { node: "n".into(), address: self.address.clone(), process: process.into() }
+    }
+
+    async fn asked(&self, times: usize) {
+        let wait = async {
+            while self.questions.load(Ordering::SeqCst) < times {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(SOON, wait).await.expect("it is asked");
+    }
+
+    /// Its process dies: connections break, new ones are refused.
+    async fn die(self) {
+        self.life.abort();
+        let _ = self.life.await;
+    }
+}
+
+fn witness() -> Arc<Witness> {
+    Arc::new(Witness::new("10.0.0.1:1".into()))
+}
+
+fn watch(witness: &Arc<Witness>, ahead: Ahead) -> JoinHandle<()> {
+    let witness = witness.clone();
+    tokio::spawn(async move { witness.gone(&ahead).await })
+}
+
+#[tokio::test]
+async fn a_process_that_dies_is_gone() {
+    let peer = Peer::start("p", Manner::Answers, 0).await;
+    let witness = witness();
+    let gone = watch(&witness, peer.ahead("p"));
+    let known = async {
+        while !witness.memory().known.contains("p") {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(SOON, known).await.expect("it answers as announced");
+    peer.die().await;
+    timeout(SOON, gone).await.expect("it is seen to be gone").unwrap();
+}
+
+#[tokio::test]
+async fn a_process_that_is_slow_is_not_gone_and_not_asked_again() {
+    let peer = Peer::start("p", Manner::Freezes, 0).await;
+    let witness = witness();
+    witness.memory().known.insert("p".into());
+    let gone = watch(&witness, peer.ahead("p"));
+    peer.asked(1).await;
+    assert!(timeout(WHILE, gone).await.is_err(), "it is only slow");
+    assert_eq!(peer.questions.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn an_address_that_never_answered_as_announced_proves_nothing() {
+    let (there, gone) =
+        (Peer::start("somebody else", Manner::Answers, 0).await, Peer::start("p", Manner::Answers, 0).await);
+    let nobody = gone.ahead("p");
+    gone.die().await;
+    for ahead in [there.ahead("p"), nobody] {
+        assert!(timeout(WHILE, watch(&witness(), ahead)).await.is_err(), "its address may lead elsewhere");
+    }
+}
+
+#[tokio::test]
+async fn another_incarnation_behind_the_same_port_means_that_the_old_one_is_gone() {
+    let peer = Peer::start("old", Manner::Answers, 0).await;
+    let (port, ahead, witness) = (peer.port(), peer.ahead("old"), witness());
+    witness.memory().known.insert("old".into());
+    peer.die().await;
+    let _new = Peer::start("new", Manner::Answers, port).await;
+    timeout(SOON, watch(&witness, ahead)).await.expect("it is seen to be gone").unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_closes_its_connections_is_neither_gone_nor_asked_without_end() {
+    let peer = Peer::start("p", Manner::AnswersAndCloses, 0).await;
+    let gone = watch(&witness(), peer.ahead("p"));
+    peer.asked(2).await;
+    assert!(timeout(WHILE, gone).await.is_err());
+    assert!(peer.questions.load(Ordering::SeqCst) <= 4, "it spins");
+}
+
+#[test]
+fn neither_its_own_process_nor_its_own_address_is_witnessed() {
+    let ahead =
+        |address: &str, process: &str| Ahead { node: "n".into(), address: address.into(), process: process.into() };
+    let witness = witness();
+    assert!(witness.may_be_witnessed(&ahead("10.0.0.2:1", "p")));
+    assert!(!witness.may_be_witnessed(&ahead("10.0.0.1:1", "p")), "its own address");
+    assert!(!witness.may_be_witnessed(&ahead("10.0.0.2:1", incarnation::id())), "its own process");
+    assert!(!witness.may_be_witnessed(&ahead("", "p")) && !witness.may_be_witnessed(&ahead("10.0.0.2:1", "")));
+}
+
+#[test]
+fn the_process_is_read_from_the_head_whatever_its_case() {
+    assert_eq!(process_of("HTTP/1.1 200 OK\r\nEVENLIGHT-Process:  x1 \r\na: b"), Some("x1".into()));
+    assert_eq!(process_of("HTTP/1.1 404 Not Found\r\nserver: other"), None);
+}

@@ -1,0 +1,270 @@
+//! How long the array is without a master: processes of the real binary on real ZooKeeper.
+//!
+//! Each round measures from the blow to the first task that the new master has published, of an image that is uploaded
+//! right after the blow. `EVENLIGHT_LONG=1` makes more rounds.
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/client.rs"]
+mod client;
+#[path = "support/images.rs"]
+mod images;
+#[path = "support/postgres.rs"]
+mod postgres;
+#[path = "support/processes.rs"]
+mod processes;
+#[path = "support/site.rs"]
+mod site;
+#[path = "support/zookeeper.rs"]
+mod zookeeper;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use images::{oracle, rgb16_tiff, sample};
+use processes::Server;
+use server::coord::zookeeper::ZooKeeper;
+use server::coord::{Connector, Coordinator, election, paths};
+use shared::cluster::Candidate;
+use shared::equalize::Recipe;
+use shared::id::JobId;
+use shared::job::{Job, JobState, Phase};
+use site::Site;
+use zookeeper::TICK;
+
+/// The session timeout where the witness works: far longer than a failover may take.
+const LONG_LEASE: Duration = Duration::from_secs(10);
+/// The session timeout where it can't, and is waited for.
+const LEASE: Duration = Duration::from_secs(4);
+/// A busy machine's share in what is measured.
+const BUSY: Duration = Duration::from_secs(2);
+
+/// A site with a session that looks at its znodes.
+struct Array {
+    site: Site,
+    eye: Arc<dyn Coordinator>,
+    servers: Vec<Server>,
+}
+
+impl Array {
+    async fn new(lease: Duration, more: &[&str]) -> Self {
+        let site = Site::new(lease).await;
+        let servers = Vec::from(site.three_with(more).await);
+        let eye = ZooKeeper::new(&site.zookeeper, lease).unwrap().connect().await.unwrap();
+        let array = Self { site, eye, servers };
+        array.until_candidates(3).await;
+        array
+    }
+
+    /// Candidates in line, the leader first, as their nodes say.
+    async fn candidates(&self) -> Vec<(String, Candidate)> {
+        self.eye.sync().await.unwrap();
+        let mut names = self.eye.children(paths::LEADER).await.unwrap();
+        names.sort_by_key(|name| election::sequence(name));
+        let nodes: Vec<String> = names.iter().map(|name| paths::candidate(name)).collect();
+        let found = self.eye.get_many(&nodes).await.unwrap();
+        let records = nodes.into_iter().zip(found).filter_map(|(node, found)| Some((node, found?.0)));
+        records.map(|(node, data)| (node, serde_json::from_slice(&data).unwrap())).collect()
+    }
+
+    /// Waits until so many stand and the first of them leads.
+    async fn until_candidates(&self, count: usize) {
+        let begun = Instant::now();
+        loop {
+            let found = self.candidates().await;
+            if found.len() == count && found[0].1.epoch.is_some() {
+                return;
+            }
+            assert!(begun.elapsed() < client::PATIENCE, "{found:#?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The processes in the candidates' order, and the leader's epoch.
+    async fn line(&self) -> (Vec<usize>, u64) {
+        let found = self.candidates().await;
+        let at = |candidate: &Candidate| {
+            self.servers.iter().position(|server| server.name == candidate.pod.as_str()).unwrap()
+        };
+        (found.iter().map(|(_, candidate)| at(candidate)).collect(), found[0].1.epoch.unwrap())
+    }
+
+    /// Uploads to a process and waits until a master of a later epoch has made a task of it; gives how long after
+    /// `blow` that was. The image must come out right as well.
+    async fn publishes(&self, at: usize, epoch: u64, blow: Instant) -> Duration {
+        let original = sample("cell.png");
+        let client = &self.servers[at].client;
+        let accepted = client.upload("cell.png", original.clone(), &Recipe::default()).await.unwrap();
+        let took = self.first_task(&accepted.job_id, epoch, blow).await;
+        assert!(client.result(&accepted.image_id).await == oracle(&original, &Recipe::default()));
+        took
+    }
+
+    async fn first_task(&self, job: &JobId, epoch: u64, blow: Instant) -> Duration {
+        let task = paths::task(job, Phase::Split, 0);
+        loop {
+            let found = self.eye.get_many(&[paths::job(job), task.clone()]).await.unwrap();
+            if let [Some((data, _)), Some(_)] = found.as_slice() {
+                let took = blow.elapsed();
+                let record: Job = serde_json::from_slice(data).unwrap();
+                assert!(record.epoch > epoch, "epoch {} after {epoch}", record.epoch);
+                return took;
+            }
+            assert!(blow.elapsed() < client::PATIENCE, "nobody published a task");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Starts a process anew, told more, and waits until it stands.
+    async fn replace(&mut self, at: usize, more: &[&str]) {
+        let name = self.servers[at].name.clone();
+        self.servers[at] = self.site.process(&name, more);
+        self.until_candidates(3).await;
+        // Until a witness has asked: its first question follows its candidacy.
+        let server = &self.servers[at];
+        server.client.until("three pods", |view| (view.live() == 3).then_some(())).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
+fn rounds() -> usize {
+    if std::env::var("EVENLIGHT_LONG").is_ok() { 20 } else { 2 }
+}
+
+/// Prints a distribution and gives its median.
+fn report(what: &str, mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    let at = |percent: usize| times[(times.len() - 1) * percent / 100];
+    println!(
+        "{what}: {} rounds, least {:.0?}, median {:.0?}, p90 {:.0?}, most {:.0?}",
+        times.len(),
+        at(0),
+        at(50),
+        at(90),
+        at(100)
+    );
+    at(50)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_master_is_succeeded_within_a_second_where_the_witness_works() {
+    let mut array = Array::new(LONG_LEASE, &[]).await;
+    let mut times = Vec::new();
+    for _ in 0..rounds() {
+        let (line, epoch) = array.line().await;
+        let blow = Instant::now();
+        array.servers[line[0]].kill();
+        times.push(array.publishes(line[1], epoch, blow).await);
+        array.replace(line[0], &[]).await;
+    }
+    let most = *times.iter().max().unwrap();
+    report("kill -9 of the master, session timeout 10 s", times);
+    assert!(most < Duration::from_secs(1) + BUSY, "{most:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_that_dies_at_once_is_succeeded_within_a_second() {
+    let mut array = Array::new(LONG_LEASE, &[]).await;
+    let mut times = Vec::new();
+    for _ in 0..rounds() {
+        let (line, epoch) = array.line().await;
+        let blow = Instant::now();
+        array.servers[line[0]].kill();
+        array.servers[line[1]].kill();
+        times.push(array.publishes(line[2], epoch, blow).await);
+        for at in &line[..2] {
+            let name = array.servers[*at].name.clone();
+            array.servers[*at] = array.site.process(&name, &[]);
+        }
+        array.until_candidates(3).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    let most = *times.iter().max().unwrap();
+    report("kill -9 of the master and the next in line, session timeout 10 s", times);
+    assert!(most < Duration::from_secs(1) + BUSY, "{most:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_that_restarts_within_its_timeout_behind_the_same_port_is_succeeded_at_once() {
+    let mut array = Array::new(LONG_LEASE, &[]).await;
+    let (line, epoch) = array.line().await;
+    let (name, address) = (array.servers[line[0]].name.clone(), array.servers[line[0]].address.clone());
+    let blow = Instant::now();
+    array.servers[line[0]].kill();
+    array.servers[line[0]] = array.site.process(&name, &["--listen", &address]);
+    let took = array.publishes(line[1], epoch, blow).await;
+    println!("kill -9 of the master and its restart behind the same port: {took:.0?}");
+    assert!(took < LONG_LEASE / 2, "{took:?}");
+    array.until_candidates(3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_master_is_succeeded_when_its_session_ends_and_not_before() {
+    let array = Array::new(LEASE, &[]).await;
+    let (line, epoch) = array.line().await;
+    let blow = Instant::now();
+    array.servers[line[0]].signal("STOP");
+    let took = array.publishes(line[1], epoch, blow).await;
+    println!("SIGSTOP of the master, session timeout {LEASE:?}, tick {TICK:?}: {took:.1?}");
+    assert!(took > LEASE / 2, "a witness took slow for gone: {took:?}");
+    assert!(took < LEASE + TICK * 2 + BUSY, "{took:?}");
+    // It wakes, twice its timeout later, as somebody else's worker and candidate.
+    tokio::time::sleep((LEASE * 2).saturating_sub(blow.elapsed())).await;
+    array.servers[line[0]].signal("CONT");
+    array.until_candidates(3).await;
+    let (after, later) = array.line().await;
+    assert_eq!((after[0], after[2]), (line[1], line[0]), "who led meanwhile leads on, and the sleeper stands last");
+    assert!(later > epoch);
+    array.publishes(line[0], epoch, Instant::now()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_master_that_nobody_can_reach_is_succeeded_when_its_session_ends() {
+    // Port 1 is nobody's: refused from the beginning, so it proves nothing.
+    let mut array = Array::new(LEASE, &["--advertise", "127.0.0.1:1"]).await;
+    let (line, epoch) = array.line().await;
+    let blow = Instant::now();
+    array.servers[line[0]].kill();
+    let took = array.publishes(line[1], epoch, blow).await;
+    println!("kill -9 of a master that can't be reached, session timeout {LEASE:?}, tick {TICK:?}: {took:.1?}");
+    assert!(took > LEASE / 4, "somebody witnessed what can't be: {took:?}");
+    assert!(took < LEASE + TICK * 2 + BUSY, "{took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_hands_over_at_once() {
+    let mut array = Array::new(LONG_LEASE, &[]).await;
+    let mut times = Vec::new();
+    for _ in 0..rounds() {
+        let (line, epoch) = array.line().await;
+        let blow = Instant::now();
+        array.servers[line[0]].signal("TERM");
+        times.push(array.publishes(line[1], epoch, blow).await);
+        assert!(array.servers[line[0]].wait(), "it ended with an error");
+        array.replace(line[0], &[]).await;
+    }
+    let most = *times.iter().max().unwrap();
+    report("SIGTERM of the master, session timeout 10 s", times);
+    assert!(most < Duration::from_secs(1) + BUSY, "{most:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_witness_that_evicts_a_live_master_loses_nothing() {
+    let array = Array::new(LONG_LEASE, &["--parts-per-task", "1"]).await;
+    let original = rgb16_tiff(2_000, 1_500);
+    let client = array.servers[0].client.clone();
+    let accepted = client.upload("rgb16.tif", original.clone(), &Recipe::default()).await.unwrap();
+    let job = accepted.job_id.clone();
+    client.until("the job to begin", |view| view.job(&job).map(|_| ())).await;
+    let (mut evicted, mut epochs) = (0, vec![array.line().await.1]);
+    while evicted < 3 && client.image(&accepted.image_id).await.unwrap().state == JobState::Running {
+        let leader = array.candidates().await[0].0.clone();
+        array.eye.delete(&leader, None).await.unwrap();
+        evicted += 1;
+        array.until_candidates(3).await;
+        epochs.push(array.line().await.1);
+    }
+    assert!(evicted > 0, "the job was too quick");
+    assert!(epochs.is_sorted_by(|a, b| a < b), "{epochs:?}");
+    assert!(client.result(&accepted.image_id).await == oracle(&original, &Recipe::default()));
+    assert_eq!(client.image(&accepted.image_id).await.unwrap().jobs.len(), 1);
+}

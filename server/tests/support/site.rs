@@ -1,0 +1,53 @@
+//! A site: what several processes of the real binary share – ZooKeeper, PostgreSQL and a folder for the pixels.
+
+#![allow(dead_code, reason = "each test uses a part of it")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::postgres::Postgres;
+use super::processes::Server;
+use super::zookeeper::Ensemble;
+
+/// What several processes share.
+pub struct Site {
+    pub folder: tempfile::TempDir,
+    _postgres: Arc<Postgres>,
+    pub zookeeper: String,
+    catalog: String,
+    store: String,
+    lease: Duration,
+}
+
+impl Site {
+    /// On the shared servers, in a chroot, a database and a folder of its own, with this session timeout.
+    pub async fn new(lease: Duration) -> Self {
+        let postgres = Postgres::shared();
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("store").display().to_string();
+        let zookeeper = Ensemble::shared().connect_string_with_new_chroot();
+        Self { catalog: postgres.database().await, store, zookeeper, _postgres: postgres, folder, lease }
+    }
+
+    /// A process with one pod of this name.
+    pub fn process(&self, name: &str, more: &[&str]) -> Server {
+        let data = self.folder.path().join(name).display().to_string();
+        let lease = format!("{}ms", self.lease.as_millis());
+        let shared = ["--zookeeper", &self.zookeeper, "--catalog", &self.catalog, "--store", &self.store];
+        let own = ["--data", &data, "--session-timeout", &lease, "--whole-below", "0"];
+        Server::start(name, self.folder.path(), &[&shared[..], &own[..], more].concat())
+    }
+
+    /// Three processes, once they know one another and one leads.
+    pub async fn three(&self) -> [Server; 3] {
+        self.three_with(&[]).await
+    }
+
+    /// Three processes that were told more.
+    pub async fn three_with(&self, more: &[&str]) -> [Server; 3] {
+        let servers = ["pod-a", "pod-b", "pod-c"].map(|name| self.process(name, more));
+        servers[0].client.until("three pods", |view| (view.live() == 3).then_some(())).await;
+        servers[0].client.master(None).await;
+        servers
+    }
+}
