@@ -91,6 +91,7 @@ impl Process {
                 parts_per_task: args.parts_per_task,
                 max_active_jobs: args.max_active_jobs,
                 abandon_after: args.abandon_after,
+                task_time: args.task_time,
                 drain: args.drain,
             };
             let (connector, catalog, shop, slots) = (connector.clone(), catalog.clone(), shop.clone(), slots.clone());

@@ -13,9 +13,11 @@ pub mod reduce;
 pub mod stage;
 pub mod step;
 
+mod deadline;
 mod equalize;
 mod histogram;
 mod ordered;
+mod overdue;
 mod split;
 mod stitch;
 mod whole;

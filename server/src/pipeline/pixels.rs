@@ -4,11 +4,19 @@
 //! a semaphore lets it have its number: paused time stands still while one of them works, so that tests can run whole
 //! pods on it.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
+
+use super::deadline;
+use super::overdue::{Overdue, Watched};
+
+/// Work that doesn't ask whether its time is over is given up a quarter of it later, and at least so much.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Why pixel work gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,6 +24,25 @@ pub enum Error {
     /// The work panicked; the message is for the log, not for a person.
     #[error("pixel work panicked: {0}")]
     Panicked(String),
+    /// The work was told to end because its time was over.
+    #[error("it took {:.1} s, and work on a task may take {:.1} s", took.as_secs_f64(), limit.as_secs_f64())]
+    Overran {
+        /// How long it had run.
+        took: Duration,
+        /// How long it may.
+        limit: Duration,
+    },
+    /// The work doesn't come back, although its time is over; its thread and memory are taken until it does.
+    #[error("it hasn't come back after {:.1} s, and work on a task may take {:.1} s", took.as_secs_f64(), limit.as_secs_f64())]
+    Stuck {
+        /// How long it has run.
+        took: Duration,
+        /// How long it may.
+        limit: Duration,
+    },
+    /// None of the threads comes back from its work: nothing was begun.
+    #[error("none of the {0} pixel threads comes back from its work")]
+    AllStuck(usize),
     /// The threads are gone: the process is ending.
     #[error("the pixel threads are gone")]
     Gone,
@@ -28,6 +55,15 @@ pub struct Pixels {
     memory: Arc<Semaphore>,
     budget_kib: u32,
     threads: usize,
+    overdue: Overdue,
+    term: Option<Term>,
+}
+
+/// What a task's work is held to, and what it holds.
+#[derive(Clone)]
+struct Term {
+    limit: Duration,
+    _slot: Arc<dyn Any + Send + Sync>,
 }
 
 impl Pixels {
@@ -36,7 +72,8 @@ impl Pixels {
         let threads = threads.clamp(1, Semaphore::MAX_PERMITS);
         let budget_kib = kib(memory).min(u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX));
         let memory = Arc::new(Semaphore::new(budget_kib as usize));
-        Self { free: Arc::new(Semaphore::new(threads)), memory, budget_kib, threads }
+        let free = Arc::new(Semaphore::new(threads));
+        Self { free, memory, budget_kib, threads, overdue: Overdue::default(), term: None }
     }
 
     /// How many threads there are.
@@ -49,11 +86,23 @@ impl Pixels {
         u64::from(self.budget_kib) * 1024
     }
 
+    /// The same threads and memory for work on a task: each piece of it may take `limit`, and `slot` is kept until this
+    /// is dropped and all of its work has come back from its thread.
+    pub fn for_task(&self, limit: Duration, slot: impl Send + Sync + 'static) -> Self {
+        Self { term: Some(Term { limit, _slot: Arc::new(slot) }), ..self.clone() }
+    }
+
+    /// Whether no thread is left that works: each of them has been at its work for longer than it may.
+    pub fn all_stuck(&self) -> bool {
+        self.overdue.count() >= self.threads
+    }
+
     /// Runs `f` on a pixel thread once `memory_bytes` of the budget are free; work that wants more than the whole
     /// budget waits for all of it and runs alone. First come, first served.
     ///
     /// # Errors
-    /// [`Error::Panicked`] if `f` does; the threads go on.
+    /// [`Error::Panicked`] if `f` does; the threads go on. For a task ([`Pixels::for_task`]) [`Error::Overran`] if its
+    /// time was over and it ended because of that, [`Error::Stuck`] if it didn't end. [`Error::AllStuck`].
     ///
     /// # Cancellation
     /// Work that hasn't begun is skipped; work that has runs to its end and keeps its thread and its share of the memory
@@ -63,16 +112,60 @@ impl Pixels {
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
     {
+        if self.all_stuck() {
+            return Err(Error::AllStuck(self.threads));
+        }
         let wanted = kib(memory_bytes).min(self.budget_kib);
         let share = self.memory.clone().acquire_many_owned(wanted).await.map_err(|_| Error::Gone)?;
         let thread = self.free.clone().acquire_owned().await.map_err(|_| Error::Gone)?;
+        let Some(term) = self.term.clone() else {
+            let work = spawn_blocking(move || {
+                let outcome = contained(f);
+                drop((thread, share));
+                outcome
+            });
+            return work.await.map_err(|_| Error::Gone)?;
+        };
+        let (limit, watched) = (term.limit, self.overdue.watch());
+        let returning = watched.clone();
         let work = spawn_blocking(move || {
-            let outcome = catch_unwind(AssertUnwindSafe(f)).map_err(|panic| Error::Panicked(message(&*panic)));
-            drop((thread, share));
-            outcome
+            let outcome = deadline::limited(limit, || contained(f));
+            returning.came_back();
+            drop((thread, share, term));
+            outcome.unwrap_or_else(|took| Err(Error::Overran { took, limit }))
         });
-        work.await.map_err(|_| Error::Gone)?
+        self.watch(limit, watched, work).await
     }
+
+    /// Waits for work that asks by itself whether its time is over, and a while longer for what doesn't ask.
+    async fn watch<T>(
+        &self,
+        limit: Duration,
+        watched: Watched,
+        work: tokio::task::JoinHandle<Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let patience = limit + (limit / 4).max(GRACE);
+        match tokio::time::timeout(patience, work).await {
+            Ok(outcome) => outcome.map_err(|_| Error::Gone)?,
+            Err(_) => {
+                let stuck = watched.is_overdue();
+                tracing::error!(
+                    after = ?patience,
+                    stuck,
+                    threads = self.threads,
+                    "pixel work doesn't come back; its thread is lost until it does"
+                );
+                if self.all_stuck() {
+                    tracing::error!(threads = self.threads, "no pixel thread is left that works: restart this process");
+                }
+                Err(Error::Stuck { took: patience, limit })
+            }
+        }
+    }
+}
+
+fn contained<T>(work: impl FnOnce() -> T) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| Error::Panicked(message(&*panic)))
 }
 
 fn kib(bytes: u64) -> u32 {
@@ -140,6 +233,37 @@ mod tests {
         let pixels = pixels.clone();
         let work = tokio::spawn(async move { pixels.run(1 << 20, move || assert!(held.recv().is_err())).await });
         (hold, work)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_tasks_work_that_asks_ends_with_the_limit_and_the_measured_time() {
+        let pixels = Pixels::new(1, 1 << 20);
+        let limit = Duration::from_millis(10);
+        let work = || while deadline::check().is_ok() {};
+        let error = pixels.for_task(limit, ()).run(1, work).await.unwrap_err();
+        assert!(matches!(error, Error::Overran { took, limit: told } if took > limit && told == limit), "{error:?}");
+        assert!(error.to_string().contains("may take 0.0 s"), "{error}");
+        assert_eq!(pixels.run(1, || deadline::check().is_ok()).await, Ok(true));
+    }
+
+    #[tokio::test]
+    async fn work_that_doesnt_come_back_keeps_slot_and_thread_and_the_process_knows() {
+        let pixels = Pixels::new(1, 1 << 20);
+        let slot = Arc::new(());
+        let (hold, held) = std::sync::mpsc::channel::<()>();
+        let task = pixels.for_task(Duration::from_millis(10), slot.clone());
+        let error = task.run(1 << 20, move || assert!(held.recv().is_err())).await.unwrap_err();
+        assert!(matches!(error, Error::Stuck { took, .. } if took >= GRACE), "{error:?}");
+        drop(task);
+        assert_eq!(Arc::strong_count(&slot), 2, "the slot is kept");
+        assert!(pixels.all_stuck());
+        assert_eq!(pixels.run(1, || 7).await, Err(Error::AllStuck(1)));
+        drop(hold);
+        while Arc::strong_count(&slot) > 1 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(!pixels.all_stuck());
+        assert_eq!(pixels.run(1 << 20, || 7).await, Ok(7));
     }
 
     #[tokio::test]

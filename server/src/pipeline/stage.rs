@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
+use std::time::Duration;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -11,6 +12,7 @@ use shared::task::Outcome;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
+use super::deadline::{self, Timed};
 use super::pixels::{self, Pixels};
 use crate::codec::{self, Limits, RowReader};
 use crate::store::{self, ObjectReader, Store};
@@ -27,6 +29,9 @@ pub enum Failure {
     /// The work itself fell over: a failed attempt.
     #[error("the work on it crashed: {0}")]
     Crashed(String),
+    /// The work took longer than it may: a failed attempt.
+    #[error("the work on it took too long: {0}")]
+    Overran(String),
 }
 
 impl From<store::Error> for Failure {
@@ -46,7 +51,11 @@ impl From<codec::Error> for Failure {
 
 impl From<pixels::Error> for Failure {
     fn from(error: pixels::Error) -> Self {
-        Failure::Crashed(error.to_string())
+        match error {
+            pixels::Error::Overran { .. } | pixels::Error::Stuck { .. } => Failure::Overran(error.to_string()),
+            pixels::Error::Panicked(_) => Failure::Crashed(error.to_string()),
+            pixels::Error::AllStuck(_) | pixels::Error::Gone => Failure::Trouble(error.to_string()),
+        }
     }
 }
 
@@ -71,6 +80,11 @@ pub struct Inputs {
 }
 
 impl Workshop {
+    /// The same for a task, whose work on a pixel thread may take `limit`; `slot` is kept until that has come back.
+    pub fn for_task(&self, limit: Duration, slot: impl Send + Sync + 'static) -> Self {
+        Self { pixels: self.pixels.for_task(limit, slot), ..self.clone() }
+    }
+
     /// An object that a pixel thread will read.
     pub(super) fn opener(&self, key: &str) -> Opener {
         Opener { store: self.store.clone(), key: key.to_owned(), handle: Handle::current() }
@@ -112,6 +126,7 @@ impl Workshop {
         let (sender, mut chunks) = mpsc::channel::<Vec<u8>>(4);
         let producer = self.pixels.run(memory, move || {
             produce(&mut |chunk| {
+                deadline::check()?;
                 sender.blocking_send(chunk).map_err(|_| io::Error::other("the writer of the output stopped"))
             })
         });
@@ -127,10 +142,11 @@ impl Workshop {
             drop(chunks);
             Ok::<_, Failure>((writer, hex(&hash.finalize()), length))
         };
-        let (produced, consumed) = tokio::join!(producer, consumer);
-        // The store's failure explains the producer's, not the other way round.
-        let (writer, sha256, bytes) = consumed?;
-        match produced? {
+        let producer = async { producer.await.map_err(Failure::from) };
+        // The store's failure explains the producer's, not the other way round: a producer whose chunk isn't taken gives
+        // its error within an `Ok`. One that doesn't come back holds the channel open, and isn't waited for.
+        let (produced, (writer, sha256, bytes)) = tokio::try_join!(producer, consumer)?;
+        match produced {
             Ok(()) => {
                 writer.finish().await?;
                 Ok(Pointer { key, bytes, sha256 })
@@ -152,8 +168,8 @@ pub(super) struct Opener {
 
 impl Opener {
     /// Opens it; on a pixel thread.
-    pub(super) fn open(self) -> io::Result<ObjectReader> {
-        self.store.reader(&self.key, self.handle).map_err(io::Error::other)
+    pub(super) fn open(self) -> io::Result<Timed<ObjectReader>> {
+        self.store.reader(&self.key, self.handle).map(Timed).map_err(io::Error::other)
     }
 }
 
@@ -177,7 +193,7 @@ impl RowSource {
 
 /// Decoded rows as the split wrote them: little-endian samples, row after row.
 pub(super) struct RawRows {
-    reader: ObjectReader,
+    reader: Timed<ObjectReader>,
     info: ImageInfo,
 }
 

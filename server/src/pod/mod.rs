@@ -53,6 +53,8 @@ pub struct PodConfig {
     pub max_active_jobs: usize,
     /// As master: uploads that weren't heard of for so long are given up.
     pub abandon_after: Duration,
+    /// How long a task's work may take on a pixel thread.
+    pub task_time: Duration,
     /// How long running tasks are waited for when the pod is stopped.
     pub drain: Duration,
 }
@@ -68,6 +70,7 @@ impl PodConfig {
             parts_per_task: None,
             max_active_jobs: 8,
             abandon_after: Duration::from_secs(15 * 60),
+            task_time: Duration::from_secs(30 * 60),
             drain: Duration::from_secs(20),
         }
     }

@@ -193,14 +193,16 @@ impl Worker {
         let (name, path) = (&self.pod.config.name, held.path.clone());
         let task = &held.task;
         tracing::debug!(pod = %name, job = %job.job.job, phase = %task.phase, task = task.index, attempt = task.attempt, "claimed");
+        // The slot is taken until all of its work has come back from its threads.
+        let shop = self.pod.shop.for_task(self.pod.config.task_time, permit);
         let result = match inputs(&job, task.phase) {
             Ok(inputs) => {
-                let work = work(&self.pod.shop, &job.job, task, &inputs, &held.lock.claim);
+                let work = work(&shop, &job.job, task, &inputs, &held.lock.claim);
                 AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| Err(crash(&*panic)))
             }
             Err(failure) => Err(failure),
         };
-        drop(permit);
+        drop(shop);
         let ended = match result {
             Ok(outcome) => self.commit(&held, outcome).await,
             Err(failure) => self.release(&held, &failure).await,
@@ -242,7 +244,7 @@ impl Worker {
         // The store may need time; whoever claims next shouldn't hit it at once.
         let pause = Duration::from_millis(100 << task.attempt.min(6)).mul_f64(0.5 + super::jitter());
         tokio::time::sleep(pause).await;
-        let strike = if matches!(failure, Failure::Crashed(_)) { Strike::Keep } else { Strike::GiveBack };
+        let strike = if matches!(failure, Failure::Crashed(_) | Failure::Overran(_)) { Strike::Keep } else { Strike::GiveBack };
         loop {
             match claim::release(&*self.coordinator, held, Some(failure.to_string()), strike, self.stamp()).await {
                 Err(error) if self.worth_repeating(&error).await => {}

@@ -1,4 +1,4 @@
-//! `/healthz`: the process answers. `/readyz`: it can take uploads.
+//! `/healthz`: the process answers. `/readyz`: it can take uploads and look at them.
 
 use std::time::Duration;
 
@@ -16,9 +16,12 @@ pub(super) async fn alive() -> Response {
 }
 
 /// `GET /readyz`: whether the catalog answers, whatever the pod's role and whether there is a master: any pod
-/// takes uploads as long as it can record them.
+/// takes uploads as long as it can record them. Not ready is also a pod none of whose pixel threads comes back.
 pub(super) async fn ready(State(state): State<WebState>) -> Result<Response> {
     const PATIENCE: Duration = Duration::from_secs(2);
+    if state.pixels.all_stuck() {
+        return Err(ApiError::unavailable("No pixel thread is left that works: restart this process."));
+    }
     match tokio::time::timeout(PATIENCE, state.catalog.ping()).await {
         Ok(answer) => answer.map(|()| ok()).map_err(ApiError::from),
         Err(_) => Err(ApiError::unavailable("The catalog of images takes too long to answer.")),

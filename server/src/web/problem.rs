@@ -126,7 +126,10 @@ impl From<catalog::Error> for ApiError {
 
 impl From<pixels::Error> for ApiError {
     fn from(error: pixels::Error) -> Self {
-        Self::internal(error)
+        match error {
+            pixels::Error::AllStuck(_) => Self::unavailable("This pod can't look at images just now; try another one."),
+            error => Self::internal(error),
+        }
     }
 }
 
