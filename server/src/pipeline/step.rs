@@ -111,7 +111,7 @@ fn suspect(phase: Phase, nodes: &TaskNodes) -> Suspect {
     let TaskNodes { task, version, .. } = nodes;
     let why = task.trouble.iter().map(|trouble| format!(" The last report was: {trouble}")).collect::<String>();
     let reason = format!(
-        "Task {} of {phase} was given up: {MAX_STRIKES} pods in a row stopped while they worked on it.{why}",
+        "Task {} of {phase} was given up: {MAX_STRIKES} attempts in a row stopped their pod, crashed or took too long.{why}",
         task.index
     );
     Suspect { phase, index: task.index, version: *version, reason }

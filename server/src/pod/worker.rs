@@ -244,7 +244,8 @@ impl Worker {
         // The store may need time; whoever claims next shouldn't hit it at once.
         let pause = Duration::from_millis(100 << task.attempt.min(6)).mul_f64(0.5 + super::jitter());
         tokio::time::sleep(pause).await;
-        let strike = if matches!(failure, Failure::Crashed(_) | Failure::Overran(_)) { Strike::Keep } else { Strike::GiveBack };
+        let strike =
+            if matches!(failure, Failure::Crashed(_) | Failure::Overran(_)) { Strike::Keep } else { Strike::GiveBack };
         loop {
             match claim::release(&*self.coordinator, held, Some(failure.to_string()), strike, self.stamp()).await {
                 Err(error) if self.worth_repeating(&error).await => {}

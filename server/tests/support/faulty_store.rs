@@ -73,6 +73,8 @@ pub enum Fault {
     Tear,
     /// A byte that is kept, or given, is another, and success is told.
     Flip,
+    /// The bytes that are read are right, and whoever lets them go panics: on a pixel thread, the work on it.
+    Explode,
 }
 
 /// When a fault is played.
@@ -192,14 +194,33 @@ fn spoiled(bytes: Bytes, fault: Fault) -> Bytes {
             bytes[at] ^= 0x10;
             bytes.into()
         }
+        Fault::Explode => Bytes::from_owner(Bomb(bytes)),
         _ => bytes,
+    }
+}
+
+/// Bytes that panic when they are dropped.
+struct Bomb(Bytes);
+
+impl AsRef<[u8]> for Bomb {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        // Not from within another panic, which would abort the process.
+        if !std::thread::panicking() {
+            panic!("a panic was played");
+        }
     }
 }
 
 /// Does it with a fault, where bytes don't matter.
 async fn played<T>(fault: Option<Fault>, work: impl Future<Output = Result<T>>) -> Result<T> {
     match fault {
-        None | Some(Fault::Tear | Fault::Flip) => work.await,
+        None | Some(Fault::Tear | Fault::Flip | Fault::Explode) => work.await,
         Some(Fault::Fail) => Err(error("a fault was played")),
         Some(Fault::Full) => Err(full()),
         Some(Fault::Hang) => std::future::pending().await,
@@ -258,7 +279,7 @@ impl ObjectStore for FaultyStore {
         }
         let fault = self.faults.fault(Act::Get, location.as_ref());
         let got = played(fault, self.inner.get_opts(location, options)).await?;
-        let Some(fault @ (Fault::Tear | Fault::Flip)) = fault else { return Ok(got) };
+        let Some(fault @ (Fault::Tear | Fault::Flip | Fault::Explode)) = fault else { return Ok(got) };
         let (meta, range, attributes, extensions) =
             (got.meta.clone(), got.range.clone(), got.attributes.clone(), got.extensions.clone());
         let bytes = spoiled(got.bytes().await?, fault);

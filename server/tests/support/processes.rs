@@ -22,8 +22,20 @@ pub struct Server {
 impl Server {
     /// Starts one, and waits until it says where it is.
     pub fn start(name: &str, logs: &Path, args: &[&str]) -> Self {
+        Self::start_as(Command::new(env!("CARGO_BIN_EXE_evenlight")), name, logs, args)
+    }
+
+    /// As [`Server::start`], with so many bytes of address space and no more: what allocates more ends the process.
+    pub fn start_limited(name: &str, logs: &Path, args: &[&str], bytes: u64) -> Self {
+        let mut limited = Command::new("prlimit");
+        // Each of glibc's arenas reserves 64 MiB, used or not.
+        limited.arg(format!("--as={bytes}")).arg(env!("CARGO_BIN_EXE_evenlight")).env("MALLOC_ARENA_MAX", "2");
+        Self::start_as(limited, name, logs, args)
+    }
+
+    fn start_as(mut command: Command, name: &str, logs: &Path, args: &[&str]) -> Self {
         let log = std::fs::File::create(logs.join(format!("{name}.log"))).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_evenlight"))
+        let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--pod-name", name])
             .args(args)
             .stdin(Stdio::null())
@@ -61,11 +73,25 @@ impl Server {
         self.child.wait().unwrap().success()
     }
 
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// The number of its threads.
+    pub fn threads(&self) -> u64 {
+        self.status("Threads:")
+    }
+
     /// The most memory it ever held, in bytes (VmHWM).
     pub fn peak_memory(&self) -> u64 {
+        self.status("VmHWM:") * 1024
+    }
+
+    fn status(&self, field: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+        let line = status.lines().find(|line| line.starts_with(field)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 }
 

@@ -1,0 +1,47 @@
+//! An image that takes longer than a task may.
+
+use std::time::Duration;
+
+use clap::Parser;
+use server::cli::process::Process;
+use server::cli::serve::ServeArgs;
+use shared::equalize::Recipe;
+use shared::job::JobState;
+
+use crate::client::Client;
+use crate::files::{Order, png, zeros};
+use crate::images::{oracle, sample};
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_overruns_its_time_fails_with_both_times_and_no_other_does() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().display().to_string();
+    let args = ["evenlight", "--listen", "127.0.0.1:0", "--data", &folder, "--session-timeout", "500ms"];
+    let limit = ["--task-time", "600ms", "--pods", "3", "--max-active-jobs", "4"];
+    let process = Process::start(Cli::parse_from(args.iter().chain(&limit)).serve).await.unwrap();
+    let (client, luma) = (Client::new(process.address), Recipe::default());
+    // 900 MB of rows, filter bytes included, which one task decodes.
+    let (width, height) = (30_000, 15_000);
+    let poison = png((width, height), 16, Order::Rows, &[], &zeros(u64::from(height) * (1 + 2 * u64::from(width))));
+    let before = client.upload("before.png", sample("cell.png"), &luma).await.unwrap();
+    let poisoned = client.upload("poison.png", poison, &luma).await.unwrap();
+    let after = client.upload("after.png", sample("moon.png"), &luma).await.unwrap();
+    assert!(client.result(&before.image_id).await == oracle(&sample("cell.png"), &luma));
+    assert!(client.result(&after.image_id).await == oracle(&sample("moon.png"), &luma));
+    let failed = client.ended(&poisoned.image_id).await;
+    assert_eq!(failed.state, JobState::Failed);
+    let reason = failed.reason.unwrap();
+    assert!(reason.contains("3 attempts") && reason.contains("may take 0.6 s"), "{reason}");
+    let took: f64 = reason.split("too long: it took ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    // It asked for more time soon after it was over: the thread came back by itself.
+    assert!((0.6..2.6).contains(&took), "{reason}");
+    let last = client.upload("last.png", sample("cell.png"), &luma).await.unwrap();
+    assert_eq!(client.ended(&last.image_id).await.state, JobState::Done);
+    tokio::time::timeout(Duration::from_secs(30), process.stop()).await.unwrap();
+}
