@@ -1,8 +1,9 @@
 //! The look-up table on pixels.
 
-use super::color::{self, Intensity, luma, scale, value};
-use super::kernel::Sample;
-use super::kernel::scalar::{self, change, convert};
+use super::color::Intensity;
+use super::kernel::sample::{Sample, as_le16_mut};
+use super::kernel::scalar::Scalar;
+use super::kernel::{Kernel, fused, with_engine};
 use super::lut::Lut;
 use super::{Color, Recipe};
 use crate::pixels::{Layout, Rows, Samples};
@@ -16,7 +17,8 @@ pub const fn output_layout(recipe: &Recipe, layout: Layout) -> Layout {
     }
 }
 
-/// Equalizes some rows by the table of the whole image, in place unless their layout changes.
+/// Equalizes some rows by the table of the whole image, in place: the samples are those of `rows`, fewer where colour
+/// becomes gray.
 ///
 /// Alpha is carried through. Fully transparent pixels keep their samples; where colour becomes gray, they become
 /// their luma, unequalized.
@@ -24,69 +26,79 @@ pub const fn output_layout(recipe: &Recipe, layout: Layout) -> Layout {
 /// # Panics
 /// If the table is not one for this recipe and rows of this layout and depth.
 pub fn apply(recipe: &Recipe, lut: &Lut, rows: Rows) -> Rows {
-    let Rows { width, layout, samples } = rows;
-    let color = recipe.color();
-    assert_eq!(lut.intensity(), Intensity::of(color, layout), "the table is for another intensity");
-    let samples = match (samples, lut.entries()) {
-        (Samples::U8(samples), Samples::U8(entries)) => Samples::U8(equalize(color, layout, entries, samples)),
-        (Samples::U16(samples), Samples::U16(entries)) => Samples::U16(equalize(color, layout, entries, samples)),
+    apply_by(Kernel::best(), recipe, lut, rows)
+}
+
+/// As [`apply`], by a kernel of choice. The result is the same.
+pub fn apply_by(kernel: Kernel, recipe: &Recipe, lut: &Lut, rows: Rows) -> Rows {
+    let Rows { width, layout, mut samples } = rows;
+    let color = checked(recipe, lut, layout);
+    match (&mut samples, lut.entries()) {
+        (Samples::U8(samples), Samples::U8(entries)) => {
+            let tables = tables::<u8>(entries);
+            let kept = with_engine!(kernel, engine => fused::apply(engine, color, layout, tables, samples));
+            samples.truncate(kept);
+        }
+        (Samples::U16(samples), Samples::U16(entries)) => {
+            let tables = tables::<u16>(entries);
+            let kept = match as_le16_mut(samples) {
+                Some(samples) => with_engine!(kernel, engine => fused::apply(engine, color, layout, tables, samples)),
+                None => fused::apply(Scalar, color, layout, tables, samples),
+            };
+            samples.truncate(kept);
+        }
         (samples, entries) => panic!("a table of {:?} applied to rows of {:?}", entries.depth(), samples.depth()),
-    };
+    }
     Rows { width, layout: output_layout(recipe, layout), samples }
 }
 
-fn equalize<S: Sample>(color: Color, layout: Layout, entries: &[S], mut samples: Vec<S>) -> Vec<S> {
-    let plane = |index: usize| {
-        let entries = &entries[index * S::LEVELS..][..S::LEVELS];
+/// As [`apply`], on rows as they lie in the store ([`Rows::to_le_bytes`]), in place.
+///
+/// # Panics
+/// If the table is not one for this recipe and layout, or the bytes end within a pixel of the table's depth.
+pub fn apply_le_bytes(kernel: Kernel, recipe: &Recipe, lut: &Lut, layout: Layout, bytes: &mut Vec<u8>) {
+    let color = checked(recipe, lut, layout);
+    assert!(bytes.len().is_multiple_of(layout.channels() * lut.depth().bytes()), "the bytes end within a pixel");
+    let kept = with_engine!(kernel, engine => match lut.entries() {
+        Samples::U8(entries) => fused::apply(engine, color, layout, tables::<u8>(entries), bytes),
+        Samples::U16(entries) => {
+            2 * fused::apply(engine, color, layout, tables::<u16>(entries), bytes.as_chunks_mut::<2>().0)
+        }
+    });
+    bytes.truncate(kept);
+}
+
+/// As [`apply_le_bytes`], but the result goes to another place, which must have the length of the result: that of
+/// `from`, or as many samples a pixel as [`output_layout`] has.
+///
+/// # Panics
+/// As [`apply_le_bytes`], and if the result would not fill `to` exactly.
+pub fn apply_le_bytes_into(kernel: Kernel, recipe: &Recipe, lut: &Lut, layout: Layout, from: &[u8], to: &mut [u8]) {
+    let color = checked(recipe, lut, layout);
+    let pixel = layout.channels() * lut.depth().bytes();
+    assert!(from.len().is_multiple_of(pixel), "the bytes end within a pixel");
+    let result = from.len() / pixel * output_layout(recipe, layout).channels() * lut.depth().bytes();
+    assert_eq!(to.len(), result, "the result has another length");
+    with_engine!(kernel, engine => match lut.entries() {
+        Samples::U8(entries) => fused::apply_into(engine, color, layout, tables::<u8>(entries), from, to),
+        Samples::U16(entries) => {
+            let (from, to) = (from.as_chunks::<2>().0, to.as_chunks_mut::<2>().0);
+            fused::apply_into(engine, color, layout, tables::<u16>(entries), from, to);
+        }
+    });
+}
+
+/// The recipe's way of treating colour, if the table is made for it.
+fn checked(recipe: &Recipe, lut: &Lut, layout: Layout) -> Color {
+    assert_eq!(lut.intensity(), Intensity::of(recipe.color(), layout), "the table is for another intensity");
+    recipe.color()
+}
+
+/// The tables of red, green and blue, or three times the only one.
+fn tables<S: Sample>(entries: &[S::Entry]) -> [&S::Table; 3] {
+    let last = entries.len() / S::LEVELS - 1;
+    [0, 1, 2].map(|plane| {
+        let entries = &entries[plane.min(last) * S::LEVELS..][..S::LEVELS];
         S::table(entries).expect("the slice has as many entries as there are levels")
-    };
-    let table = plane(0);
-    match (layout, color) {
-        (Layout::Gray, _) => change(&mut samples, |[gray]| *gray = gray.look_up(table)),
-        (Layout::GrayAlpha, _) => change(&mut samples, |[gray, _]| *gray = gray.look_up(table)),
-        (Layout::Rgb, Color::Luma) => scalar::shift(&mut samples, |&[r, g, b]| by_luma(table, [r, g, b])),
-        (Layout::Rgba, Color::Luma) => scalar::shift(&mut samples, |&[r, g, b, _]| by_luma(table, [r, g, b])),
-        (Layout::Rgb, Color::Hsv) => change(&mut samples, |[r, g, b]| by_value(table, [r, g, b])),
-        (Layout::Rgba, Color::Hsv) => change(&mut samples, |[r, g, b, _]| by_value(table, [r, g, b])),
-        (Layout::Rgb, Color::Channels) => {
-            let tables = [table, plane(1), plane(2)];
-            change(&mut samples, |[r, g, b]| by_channel(tables, [r, g, b]));
-        }
-        (Layout::Rgba, Color::Channels) => {
-            let tables = [table, plane(1), plane(2)];
-            change(&mut samples, |[r, g, b, _]| by_channel(tables, [r, g, b]));
-        }
-        (Layout::Rgb, Color::Gray) => {
-            return convert(&samples, |&[r, g, b], _| [luma(r, g, b).look_up(table)]);
-        }
-        (Layout::Rgba, Color::Gray) => {
-            return convert(&samples, |&[r, g, b, alpha], visible| {
-                let gray = luma(r, g, b);
-                [if visible { gray.look_up(table) } else { gray }, alpha]
-            });
-        }
-    }
-    samples
-}
-
-#[inline(always)]
-fn by_luma<S: Sample>(table: &S::Table, [red, green, blue]: [S; 3]) -> [S; 2] {
-    let from = luma(red, green, blue);
-    color::shift(from, from.look_up(table))
-}
-
-#[inline(always)]
-fn by_value<S: Sample>(table: &S::Table, colors: [&mut S; 3]) {
-    let from = value(*colors[0], *colors[1], *colors[2]);
-    let to = from.look_up(table);
-    for color in colors {
-        *color = scale(*color, from, to);
-    }
-}
-
-#[inline(always)]
-fn by_channel<S: Sample>(tables: [&S::Table; 3], colors: [&mut S; 3]) {
-    for (color, table) in colors.into_iter().zip(tables) {
-        *color = color.look_up(table);
-    }
+    })
 }

@@ -3,7 +3,7 @@
 //! Samples of both depths use the same integer formulas; intermediate values are chosen so that 16 bits fit.
 
 use super::Color;
-use super::kernel::Sample;
+use super::kernel::sample::Sample;
 use crate::pixels::Layout;
 
 /// What of a pixel is counted and equalized.
@@ -53,7 +53,7 @@ pub(super) fn luma<S: Sample>(red: S, green: S, blue: S) -> S {
 /// V of HSV: the largest channel.
 #[inline(always)]
 pub(super) fn value<S: Sample>(red: S, green: S, blue: S) -> S {
-    red.max(green).max(blue)
+    S::narrow(red.wide().max(green.wide()).max(blue.wide()))
 }
 
 /// By how much each channel goes up and by how much down, one of them 0, when a pixel's luma moves from `from` to `to`:
@@ -66,24 +66,38 @@ pub(super) fn shift<S: Sample>(from: S, to: S) -> [S; 2] {
     [to.saturating_sub(from), from.saturating_sub(to)]
 }
 
-/// A channel of a pixel whose HSV value moved from `from` to `to`: `(2·c·to + from) / 2·from`, that is `c · to / from`
-/// rounded half up. Hue and saturation are ratios of the channels, so scaling all three keeps them
+/// What a pixel's channels become when its HSV value moves from `from` to `to`: `(2·c·to + from) / 2·from`, that is
+/// `c · to / from` rounded half up. Hue and saturation are ratios of the channels, so scaling all three keeps them
 /// (Smith, "Color gamut transform pairs", SIGGRAPH 1978).
 ///
 /// Black (`from` = 0) has neither hue nor saturation: it becomes the gray of value `to`, as the round trip through
 /// HSV does with saturation 0. A global table always maps 0 to 0, so black stays black there.
 ///
-/// `c ≤ from`, hence the result never exceeds `to`. Division and remainder instead of the doubled form, because that
-/// needs 33 bits at 16-bit depth.
-#[inline(always)]
-pub(super) fn scale<S: Sample>(channel: S, from: S, to: S) -> S {
-    let (from, to) = (from.wide(), to.wide());
-    if from == 0 {
-        return S::narrow(to);
+/// One division serves all three channels: with `s` = 2 · bits + 1 and `r = ⌈to · 2ˢ / from⌉` the result is
+/// `(c · r + 2ˢ⁻¹) >> s`. That is exact: `c · r` exceeds `c · to · 2ˢ / from` by less than `c`; the fraction above lies
+/// at least `1 / 2·from` below the next integer; and `2 · c · from < 2ˢ`, as `c ≤ from < 2^bits`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scale {
+    ratio: u64,
+    /// What is added before shifting: one half, and for black the result.
+    offset: u64,
+}
+
+impl Scale {
+    #[inline(always)]
+    pub(super) fn new<S: Sample>(from: S, to: S) -> Self {
+        let s = 2 * S::BITS + 1;
+        let (from, to) = (u64::from(from.wide()), u64::from(to.wide()) << s);
+        let half = 1 << (s - 1);
+        if from == 0 { Self { ratio: 0, offset: to + half } } else { Self { ratio: to.div_ceil(from), offset: half } }
     }
-    let product = channel.wide() * to;
-    let (whole, rest) = (product / from, product % from);
-    S::narrow(whole + u32::from(2 * rest >= from))
+
+    /// The channel, scaled; it must not exceed `from`.
+    #[inline(always)]
+    pub(super) fn of<S: Sample>(self, channel: S) -> S {
+        let scaled = (u64::from(channel.wide()) * self.ratio + self.offset) >> (2 * S::BITS + 1);
+        S::narrow(scaled as u32)
+    }
 }
 
 #[cfg(test)]
@@ -100,8 +114,33 @@ mod tests {
 
     #[test]
     fn black_takes_the_gray_of_its_new_value() {
-        assert_eq!(scale(0u8, 0, 17), 17);
-        assert_eq!(scale(0u16, 0, 1_700), 1_700);
+        assert_eq!(Scale::new(0u8, 17).of(0u8), 17);
+        assert_eq!(Scale::new(0u16, 1_700).of(0u16), 1_700);
+    }
+
+    #[test]
+    fn scaling_is_exact_for_every_8_bit_channel() {
+        for from in 1..=u8::MAX {
+            for to in 0..=u8::MAX {
+                let scale = Scale::new(from, to);
+                for channel in 0..=from {
+                    let (c, v, w) = (u32::from(channel), u32::from(from), u32::from(to));
+                    assert_eq!(u32::from(scale.of(channel)), (2 * c * w + v) / (2 * v), "{channel} {from} {to}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn scaling_is_exact_for_the_largest_16_bit_channels() {
+        let edge = [1u64, 2, 3, 32_767, 32_768, 65_533, 65_534, 65_535];
+        for (from, to) in edge.into_iter().flat_map(|from| edge.map(|to| (from, to))) {
+            let scale = Scale::new(from as u16, to as u16);
+            for channel in 0..=from {
+                let exact = (2 * channel * to + from) / (2 * from);
+                assert_eq!(u64::from(scale.of(channel as u16)), exact, "{channel} {from} {to}");
+            }
+        }
     }
 
     proptest! {
@@ -116,7 +155,7 @@ mod tests {
         fn scaling_is_the_designs_formula(channel: u16, from in 1..=u16::MAX, to: u16) {
             let channel = channel.min(from);
             let (c, v, w) = (u64::from(channel), u64::from(from), u64::from(to));
-            prop_assert_eq!(u64::from(scale(channel, from, to)), (2 * c * w + v) / (2 * v));
+            prop_assert_eq!(u64::from(Scale::new(from, to).of(channel)), (2 * c * w + v) / (2 * v));
         }
 
         #[test]

@@ -1,8 +1,10 @@
 //! How often each intensity occurs.
 
 use super::Recipe;
-use super::color::{Intensity, luma, value};
-use super::kernel::Sample;
+use super::color::Intensity;
+use super::kernel::sample::as_le16;
+use super::kernel::scalar::Scalar;
+use super::kernel::{Kernel, fused, with_engine};
 use super::wire::{self, Malformed, Reader};
 use crate::pixels::{Depth, Layout, Rows, Samples};
 
@@ -71,26 +73,37 @@ impl Histogram {
     /// # Panics
     /// If the rows are not of the layout and depth that the histogram was made for.
     pub fn count(&mut self, rows: &Rows) {
+        self.count_by(Kernel::best(), rows);
+    }
+
+    /// As [`Histogram::count`], by a kernel of choice. The result is the same.
+    pub fn count_by(&mut self, kernel: Kernel, rows: &Rows) {
+        let (intensity, layout, bins) = (self.intensity, rows.layout, &mut self.bins[..]);
         match (&rows.samples, self.depth) {
-            (Samples::U8(samples), Depth::Eight) => self.count_samples(rows.layout, samples),
-            (Samples::U16(samples), Depth::Sixteen) => self.count_samples(rows.layout, samples),
+            (Samples::U8(samples), Depth::Eight) => {
+                with_engine!(kernel, engine => fused::count(engine, intensity, layout, samples, bins));
+            }
+            (Samples::U16(samples), Depth::Sixteen) => match as_le16(samples) {
+                Some(samples) => {
+                    with_engine!(kernel, engine => fused::count(engine, intensity, layout, samples, bins));
+                }
+                None => fused::count(Scalar, intensity, layout, samples, bins),
+            },
             (samples, depth) => panic!("rows of {:?} counted in a histogram of {depth:?}", samples.depth()),
         }
     }
 
-    fn count_samples<S: Sample>(&mut self, layout: Layout, samples: &[S]) {
-        let bins = &mut self.bins[..];
-        match (self.intensity, layout) {
-            (Intensity::Gray, Layout::Gray) => S::count(samples, |&[gray]| [gray], bins),
-            (Intensity::Gray, Layout::GrayAlpha) => S::count(samples, |&[gray, _]| [gray], bins),
-            (Intensity::Luma, Layout::Rgb) => S::count(samples, |&[r, g, b]| [luma(r, g, b)], bins),
-            (Intensity::Luma, Layout::Rgba) => S::count(samples, |&[r, g, b, _]| [luma(r, g, b)], bins),
-            (Intensity::Value, Layout::Rgb) => S::count(samples, |&[r, g, b]| [value(r, g, b)], bins),
-            (Intensity::Value, Layout::Rgba) => S::count(samples, |&[r, g, b, _]| [value(r, g, b)], bins),
-            (Intensity::Channels, Layout::Rgb) => S::count(samples, |&[r, g, b]| [r, g, b], bins),
-            (Intensity::Channels, Layout::Rgba) => S::count(samples, |&[r, g, b, _]| [r, g, b], bins),
-            (intensity, layout) => panic!("rows of {layout:?} counted in a histogram of {intensity:?}"),
-        }
+    /// Counts rows as they lie in the store ([`Rows::to_le_bytes`]), without making samples of them first.
+    ///
+    /// # Panics
+    /// If the layout is not the one that the histogram was made for, or the bytes end within a pixel.
+    pub fn count_le_bytes(&mut self, kernel: Kernel, layout: Layout, bytes: &[u8]) {
+        assert!(bytes.len().is_multiple_of(layout.channels() * self.depth.bytes()), "the bytes end within a pixel");
+        let (intensity, bins) = (self.intensity, &mut self.bins[..]);
+        with_engine!(kernel, engine => match self.depth {
+            Depth::Eight => fused::count(engine, intensity, layout, bytes, bins),
+            Depth::Sixteen => fused::count(engine, intensity, layout, bytes.as_chunks::<2>().0, bins),
+        });
     }
 
     /// Adds what another histogram counted. The order of merging never matters.

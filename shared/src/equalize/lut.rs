@@ -2,7 +2,7 @@
 
 use super::color::Intensity;
 use super::histogram::Histogram;
-use super::kernel::Sample;
+use super::kernel::sample::Sample;
 use super::wire::{self, Malformed, Reader};
 use crate::pixels::{Depth, Samples};
 
@@ -28,8 +28,8 @@ impl Lut {
     pub fn from_histogram(histogram: &Histogram) -> Self {
         let planes = histogram.planes();
         let entries = match histogram.depth() {
-            Depth::Eight => Samples::U8(planes.flat_map(|bins| equalize(bins, ratio_u8)).collect()),
-            Depth::Sixteen => Samples::U16(planes.flat_map(|bins| equalize(bins, ratio_u16)).collect()),
+            Depth::Eight => Samples::U8(planes.flat_map(|bins| equalize::<u8>(bins, ratio_u8)).collect()),
+            Depth::Sixteen => Samples::U16(planes.flat_map(|bins| equalize::<u16>(bins, ratio_u16)).collect()),
         };
         Self { intensity: histogram.intensity(), entries }
     }
@@ -80,19 +80,19 @@ impl Lut {
 }
 
 /// Cumulates one plane and turns each sum into a level by `ratio(sum, whole)`.
-fn equalize<S: Sample>(bins: &[u64], ratio: fn(u64, u64) -> S) -> Vec<S> {
+fn equalize<S: Sample>(bins: &[u64], ratio: fn(u64, u64) -> S::Entry) -> Vec<S::Entry> {
     let total: u64 = bins.iter().sum();
     let lowest = bins.iter().position(|bin| *bin != 0).unwrap_or(0);
     let whole = total - bins[lowest];
     if whole == 0 {
-        return (0..S::LEVELS as u32).map(S::narrow).collect();
+        return (0..S::LEVELS as u32).map(S::entry).collect();
     }
     let mut sum = 0;
     let above = bins[lowest + 1..].iter().map(|bin| {
         sum += bin;
         ratio(sum, whole)
     });
-    std::iter::repeat_n(S::default(), lowest + 1).chain(above).collect()
+    std::iter::repeat_n(S::Entry::default(), lowest + 1).chain(above).collect()
 }
 
 /// OpenCV's rule: `cvRound` rounds ties to even, `saturate_cast` clamps.

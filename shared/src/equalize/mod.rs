@@ -20,9 +20,10 @@ mod kernel;
 mod lut;
 mod wire;
 
-pub use apply::{apply, output_layout};
+pub use apply::{apply, apply_by, apply_le_bytes, apply_le_bytes_into, output_layout};
 pub use color::Intensity;
 pub use histogram::{Histogram, MergeError};
+pub use kernel::Kernel;
 pub use lut::Lut;
 pub use wire::Malformed;
 

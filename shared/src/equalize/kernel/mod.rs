@@ -1,99 +1,146 @@
-//! The loops over pixels. `scalar` is plain Rust for every machine, and the oracle for faster kernels.
+//! The loops over pixels, for each kind of machine.
+//!
+//! The folder is the architecture, the file the algorithm. [`scalar`] is plain Rust for every machine, and the oracle:
+//! `tests` runs every kernel that the machine has against it. All of them use integers only (CLAHE's interpolation excepted, whose
+//! f32 operations have one fixed order), so that none may differ from another by a single bit.
+//!
+//! An [`Engine`] is a set of loops over a block that fits the first-level cache; [`fused`] strings them together, so
+//! that memory is read once, whatever has to be done to a pixel. A [`Kernel`] is the choice of an engine.
+//!
+//! This folder is the only place of `unsafe` code. There are three kinds of it: calling a function that needs certain vector instructions
+//! (the engine's value is the proof that the machine has them), loads and stores of whole vectors, and reinterpreting
+//! 16-bit samples as bytes.
 
+pub(super) mod fused;
+pub(super) mod sample;
 pub(super) mod scalar;
+#[cfg(test)]
+mod tests;
+#[cfg(target_arch = "wasm32")]
+mod wasm32;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
 
-/// A sample as the kernels see it: 8 or 16 bits.
-pub(super) trait Sample: Copy + Ord + Default + 'static {
-    /// How many values there are: 256 or 65,536.
-    const LEVELS: usize;
-    /// One entry for each value, so that indexing by a sample can't be out of bounds.
-    type Table;
+use std::sync::OnceLock;
 
-    /// The value as 32 bits.
-    fn wide(self) -> u32;
-    /// The inverse of [`Sample::wide`]; `value` is below [`Sample::LEVELS`].
-    fn narrow(value: u32) -> Self;
-    /// The sum, or the largest value.
-    fn saturating_add(self, other: Self) -> Self;
-    /// The difference, or 0.
-    fn saturating_sub(self, other: Self) -> Self;
-    /// A slice of [`Sample::LEVELS`] entries as a table; `None` for any other length.
-    fn table(entries: &[Self]) -> Option<&Self::Table>;
-    /// The entry for this sample.
-    fn look_up(self, table: &Self::Table) -> Self;
-    /// Adds the values of pixels with `C` samples to the `P` histograms that lie in `bins` one after the other.
-    /// Pixels whose alpha is 0 are left out.
-    fn count<const C: usize, const P: usize>(
-        samples: &[Self],
-        values: impl Fn(&[Self; C]) -> [Self; P],
-        bins: &mut [u64],
-    );
-}
+use sample::Sample;
+use scalar::Scalar;
 
-impl Sample for u8 {
-    const LEVELS: usize = 256;
-    type Table = [u8; 256];
-
-    #[inline(always)]
-    fn wide(self) -> u32 {
-        u32::from(self)
+/// The loops over a block of pixels of `C` samples each. What isn't overridden is [`scalar`]'s.
+///
+/// `pixels` has `C` samples for each of the `values`, `from` or `to`; pixels without all of their samples are left alone.
+pub(super) trait Engine<S: Sample>: Copy {
+    /// Y of each RGB(A) pixel.
+    fn luma<const C: usize>(self, pixels: &[S], values: &mut [S]) {
+        scalar::luma::<S, C>(pixels, values);
     }
-    #[inline(always)]
-    fn narrow(value: u32) -> Self {
-        value as u8
+    /// V of each RGB(A) pixel.
+    fn value<const C: usize>(self, pixels: &[S], values: &mut [S]) {
+        scalar::value::<S, C>(pixels, values);
     }
-    #[inline(always)]
-    fn saturating_add(self, other: Self) -> Self {
-        self.saturating_add(other)
+    /// One sample of each pixel; `index` is below `C`.
+    fn plane<const C: usize>(self, pixels: &[S], index: usize, values: &mut [S]) {
+        scalar::plane::<S, C>(pixels, index, values);
     }
-    #[inline(always)]
-    fn saturating_sub(self, other: Self) -> Self {
-        self.saturating_sub(other)
+    /// Sets the value of each fully transparent pixel to 0, and says how many there are. `C` is even.
+    fn hide<const C: usize>(self, pixels: &[S], values: &mut [S]) -> usize {
+        scalar::hide::<S, C>(pixels, values)
     }
-    fn table(entries: &[u8]) -> Option<&[u8; 256]> {
-        entries.try_into().ok()
+    /// Adds how often each value occurs to as many bins as there are levels.
+    fn tally(self, values: &[S], bins: &mut [u64]) {
+        S::tally(values, bins);
     }
-    #[inline(always)]
-    fn look_up(self, table: &[u8; 256]) -> u8 {
-        table[usize::from(self)]
+    /// Looks up each colour sample of every visible pixel; gray ones in the first table.
+    fn look_up<const C: usize>(self, tables: [&S::Table; 3], pixels: &mut [S]) {
+        scalar::look_up::<S, C>(tables, pixels);
     }
-    fn count<const C: usize, const P: usize>(samples: &[u8], values: impl Fn(&[u8; C]) -> [u8; P], bins: &mut [u64]) {
-        scalar::count_u8(samples, values, bins);
+    /// As `look_up::<1>`, from one place to another of the same length.
+    fn look_up_into(self, table: &S::Table, from: &[S], to: &mut [S]) {
+        for (from, to) in from.chunks(fused::MOST).zip(to.chunks_mut(fused::MOST)) {
+            to.copy_from_slice(from);
+            self.look_up::<1>([table; 3], to);
+        }
+    }
+    /// Adds `to − from` to the colours of every visible RGB(A) pixel, and clamps.
+    fn shift<const C: usize>(self, pixels: &mut [S], from: &[S], to: &[S]) {
+        scalar::shift::<S, C>(pixels, from, to);
+    }
+    /// Scales the colours of every visible RGB(A) pixel by `to / from`, where `from` is its largest colour.
+    fn scale<const C: usize>(self, pixels: &mut [S], from: &[S], to: &[S]) {
+        scalar::scale::<S, C>(pixels, from, to);
     }
 }
 
-impl Sample for u16 {
-    const LEVELS: usize = 65_536;
-    type Table = [u16; 65_536];
+/// How this machine does the loops over pixels: plain code, or with vector instructions. The result is always the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kernel(Kind);
 
-    #[inline(always)]
-    fn wide(self) -> u32 {
-        u32::from(self)
+/// Values of the inner types exist only on machines that have the instructions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Scalar(Scalar),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(x86_64::Avx2),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(x86_64::Avx512),
+    #[cfg(target_arch = "wasm32")]
+    Simd128(wasm32::Simd128),
+}
+
+impl Kernel {
+    /// Plain code, which every machine runs.
+    pub const SCALAR: Kernel = Kernel(Kind::Scalar(Scalar));
+
+    /// The fastest that this machine has, found out once.
+    pub fn best() -> Kernel {
+        static BEST: OnceLock<Kernel> = OnceLock::new();
+        *BEST.get_or_init(|| Kernel::available().pop().unwrap_or(Kernel::SCALAR))
     }
-    #[inline(always)]
-    fn narrow(value: u32) -> Self {
-        value as u16
+
+    /// All that this machine has, the slowest first.
+    pub fn available() -> Vec<Kernel> {
+        let kinds = [
+            Some(Kind::Scalar(Scalar)),
+            #[cfg(target_arch = "x86_64")]
+            x86_64::Avx2::detect().map(Kind::Avx2),
+            #[cfg(target_arch = "x86_64")]
+            x86_64::Avx512::detect().map(Kind::Avx512),
+            #[cfg(target_arch = "wasm32")]
+            Some(Kind::Simd128(wasm32::Simd128)),
+        ];
+        kinds.into_iter().flatten().map(Kernel).collect()
     }
-    #[inline(always)]
-    fn saturating_add(self, other: Self) -> Self {
-        self.saturating_add(other)
+
+    /// Its name: that of the instructions it uses.
+    pub const fn name(self) -> &'static str {
+        match self.0 {
+            Kind::Scalar(_) => "scalar",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2(_) => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512(_) => "avx512",
+            #[cfg(target_arch = "wasm32")]
+            Kind::Simd128(_) => "simd128",
+        }
     }
-    #[inline(always)]
-    fn saturating_sub(self, other: Self) -> Self {
-        self.saturating_sub(other)
-    }
-    fn table(entries: &[u16]) -> Option<&[u16; 65_536]> {
-        entries.try_into().ok()
-    }
-    #[inline(always)]
-    fn look_up(self, table: &[u16; 65_536]) -> u16 {
-        table[usize::from(self)]
-    }
-    fn count<const C: usize, const P: usize>(
-        samples: &[u16],
-        values: impl Fn(&[u16; C]) -> [u16; P],
-        bins: &mut [u64],
-    ) {
-        scalar::count_u16(samples, values, bins);
+
+    pub(super) const fn kind(self) -> Kind {
+        self.0
     }
 }
+
+/// Evaluates an expression with the engine of a kernel: `with_engine!(kernel, engine => expression)`.
+macro_rules! with_engine {
+    ($kernel:expr, $engine:ident => $body:expr) => {
+        match $kernel.kind() {
+            $crate::equalize::kernel::Kind::Scalar($engine) => $body,
+            #[cfg(target_arch = "x86_64")]
+            $crate::equalize::kernel::Kind::Avx2($engine) => $body,
+            #[cfg(target_arch = "x86_64")]
+            $crate::equalize::kernel::Kind::Avx512($engine) => $body,
+            #[cfg(target_arch = "wasm32")]
+            $crate::equalize::kernel::Kind::Simd128($engine) => $body,
+        }
+    };
+}
+pub(super) use with_engine;

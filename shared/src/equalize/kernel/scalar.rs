@@ -1,88 +1,121 @@
-//! The kernels in plain Rust. Alpha is the last sample of a pixel with an even number of samples.
+//! The kernel in plain Rust, for every machine; and the oracle that the others must equal.
+//!
+//! A pixel has `C` samples: 1 (gray), 2 (gray and alpha), 3 (RGB) or 4 (RGBA). Its alpha, where there is one, is the
+//! last of them. The loops are `inline(always)`, so that a kernel for vectors may compile them anew with its features
+//! on where that is enough.
 
-use super::Sample;
+use super::Engine;
+use super::sample::Sample;
+use crate::equalize::color;
 
-/// Adds the values of 8-bit pixels to `P` histograms of 256 bins.
+/// The engine for every machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) struct Scalar;
+
+impl<S: Sample> Engine<S> for Scalar {}
+
+/// Y of each pixel.
+#[inline(always)]
+pub(super) fn luma<S: Sample, const C: usize>(pixels: &[S], values: &mut [S]) {
+    for (pixel, value) in pixels.as_chunks::<C>().0.iter().zip(values) {
+        *value = color::luma(pixel[0], pixel[1], pixel[2]);
+    }
+}
+
+/// V of each pixel.
+#[inline(always)]
+pub(super) fn value<S: Sample, const C: usize>(pixels: &[S], values: &mut [S]) {
+    for (pixel, value) in pixels.as_chunks::<C>().0.iter().zip(values) {
+        *value = color::value(pixel[0], pixel[1], pixel[2]);
+    }
+}
+
+/// One sample of each pixel.
+#[inline(always)]
+pub(super) fn plane<S: Sample, const C: usize>(pixels: &[S], index: usize, values: &mut [S]) {
+    for (pixel, value) in pixels.as_chunks::<C>().0.iter().zip(values) {
+        *value = pixel[index];
+    }
+}
+
+/// Sets the value of each fully transparent pixel to 0, and says how many there are.
+#[inline(always)]
+pub(super) fn hide<S: Sample, const C: usize>(pixels: &[S], values: &mut [S]) -> usize {
+    let mut hidden = 0;
+    for (pixel, value) in pixels.as_chunks::<C>().0.iter().zip(values) {
+        if !is_visible(pixel) {
+            *value = S::default();
+            hidden += 1;
+        }
+    }
+    hidden
+}
+
+/// Adds how often each value occurs to 256 bins.
 ///
-/// Neighbours often have the same value, and an increment must wait for the one before it on the same bin; so pixels
+/// Neighbours often have the same value, and an increment must wait for the one before it on the same bin; so values
 /// go to four tables in turn, which are added at the end.
-pub(super) fn count_u8<const C: usize, const P: usize>(
-    samples: &[u8],
-    values: impl Fn(&[u8; C]) -> [u8; P],
-    bins: &mut [u64],
-) {
+pub(super) fn tally_u8(values: &[u8], bins: &mut [u64]) {
     const TABLES: usize = 4;
-    // No bin of 32 bits overflows within this many pixels.
-    const PIXELS: usize = 1 << 31;
+    // No bin of 32 bits overflows within this many values.
+    const MOST: usize = 1 << 31;
 
-    let (pixels, _) = samples.as_chunks::<C>();
-    for pixels in pixels.chunks(PIXELS) {
-        let mut tables = [[[0u32; 256]; P]; TABLES];
-        let mut add = |table: usize, pixel: &[u8; C]| {
-            let weight = u32::from(is_visible(pixel));
-            for (plane, value) in tables[table].iter_mut().zip(values(pixel)) {
-                plane[usize::from(value)] += weight;
-            }
-        };
-        let (groups, rest) = pixels.as_chunks::<TABLES>();
+    for values in values.chunks(MOST) {
+        let mut tables = [[0u32; 256]; TABLES];
+        let (groups, rest) = values.as_chunks::<TABLES>();
         for group in groups {
-            for (table, pixel) in group.iter().enumerate() {
-                add(table, pixel);
+            for (table, value) in tables.iter_mut().zip(group) {
+                table[usize::from(*value)] += 1;
             }
         }
-        for pixel in rest {
-            add(0, pixel);
+        for value in rest {
+            tables[0][usize::from(*value)] += 1;
         }
-        for planes in &tables {
-            for (bin, count) in bins.iter_mut().zip(planes.as_flattened()) {
-                *bin += u64::from(*count);
-            }
+        for (value, bin) in bins.iter_mut().enumerate().take(256) {
+            *bin += tables.iter().map(|table| u64::from(table[value])).sum::<u64>();
         }
     }
 }
 
-/// Adds the values of 16-bit pixels to `P` histograms of 65,536 bins.
+/// Adds how often each value occurs to 65,536 bins.
 ///
 /// One table: at half a megabyte, a second one would cost more in the cache than it saves in waiting.
-pub(super) fn count_u16<const C: usize, const P: usize>(
-    samples: &[u16],
-    values: impl Fn(&[u16; C]) -> [u16; P],
-    bins: &mut [u64],
-) {
-    let (planes, _) = bins.as_chunks_mut::<{ <u16 as Sample>::LEVELS }>();
-    let Some(planes) = planes.first_chunk_mut::<P>() else { return };
-    for pixel in samples.as_chunks::<C>().0 {
-        let weight = u64::from(is_visible(pixel));
-        for (plane, value) in planes.iter_mut().zip(values(pixel)) {
-            plane[usize::from(value)] += weight;
-        }
+pub(super) fn tally_u16<S: Sample>(values: &[S], bins: &mut [u64]) {
+    let Some(bins) = bins.first_chunk_mut::<65_536>() else { return };
+    for value in values {
+        bins[(value.wide() & 0xffff) as usize] += 1;
     }
 }
 
-/// Changes every pixel that isn't fully transparent.
-pub(in super::super) fn change<S: Sample, const C: usize>(samples: &mut [S], change: impl Fn(&mut [S; C])) {
-    for pixel in samples.as_chunks_mut::<C>().0 {
+/// Looks up each colour sample of every visible pixel, the first in the first table and so on.
+#[inline(always)]
+pub(super) fn look_up<S: Sample, const C: usize>(tables: [&S::Table; 3], pixels: &mut [S]) {
+    for pixel in pixels.as_chunks_mut::<C>().0 {
         if is_visible(pixel) {
-            change(pixel);
+            for (sample, table) in pixel[..colors(C)].iter_mut().zip(tables) {
+                *sample = sample.look_up(table);
+            }
         }
     }
 }
 
-/// Moves the three colours of every pixel that isn't fully transparent up and down by what `shift` says.
+/// Adds `to − from` to the three colours of every visible pixel, and clamps.
 ///
 /// In two passes over short blocks: the steps, then the samples. Clamping pixel by pixel compiles to branches that
 /// noise makes unpredictable; the second pass has none, and compilers turn it into saturating vector instructions.
-pub(in super::super) fn shift<S: Sample, const C: usize>(samples: &mut [S], shift: impl Fn(&[S; C]) -> [S; 2]) {
+#[inline(always)]
+pub(super) fn shift<S: Sample, const C: usize>(pixels: &mut [S], from: &[S], to: &[S]) {
     const PIXELS: usize = 32;
-    for block in samples.chunks_mut(PIXELS * C) {
+    let levels = from.chunks(PIXELS).zip(to.chunks(PIXELS));
+    for (block, (from, to)) in pixels.chunks_mut(PIXELS * C).zip(levels) {
         // Alpha's steps stay 0.
         let mut up = [[S::default(); C]; PIXELS];
         let mut down = up;
-        for ((pixel, up), down) in block.as_chunks::<C>().0.iter().zip(&mut up).zip(&mut down) {
+        for (index, pixel) in block.as_chunks::<C>().0.iter().enumerate() {
             if is_visible(pixel) {
-                let [more, less] = shift(pixel);
-                up[..3].fill(more);
-                down[..3].fill(less);
+                let [more, less] = color::shift(from[index], to[index]);
+                up[index][..3].fill(more);
+                down[index][..3].fill(less);
             }
         }
         for ((sample, up), down) in block.iter_mut().zip(up.as_flattened()).zip(down.as_flattened()) {
@@ -91,17 +124,26 @@ pub(in super::super) fn shift<S: Sample, const C: usize>(samples: &mut [S], shif
     }
 }
 
-/// Makes a pixel of `D` samples from each pixel of `C`; the second argument says whether it is visible.
-pub(in super::super) fn convert<S: Sample, const C: usize, const D: usize>(
-    samples: &[S],
-    convert: impl Fn(&[S; C], bool) -> [S; D],
-) -> Vec<S> {
-    let (pixels, _) = samples.as_chunks::<C>();
-    pixels.iter().flat_map(|pixel| convert(pixel, is_visible(pixel))).collect()
+/// Scales the three colours of every visible pixel by `to / from`.
+#[inline(always)]
+pub(super) fn scale<S: Sample, const C: usize>(pixels: &mut [S], from: &[S], to: &[S]) {
+    for ((pixel, from), to) in pixels.as_chunks_mut::<C>().0.iter_mut().zip(from).zip(to) {
+        if is_visible(pixel) {
+            let scale = color::Scale::new(*from, *to);
+            for sample in &mut pixel[..3] {
+                *sample = scale.of(*sample);
+            }
+        }
+    }
+}
+
+/// How many of a pixel's `channels` samples carry colour.
+pub(super) const fn colors(channels: usize) -> usize {
+    if channels < 3 { 1 } else { 3 }
 }
 
 /// Whether a pixel has no alpha, or one above 0.
 #[inline(always)]
-fn is_visible<S: Sample, const C: usize>(pixel: &[S; C]) -> bool {
+pub(super) fn is_visible<S: Sample, const C: usize>(pixel: &[S; C]) -> bool {
     C % 2 == 1 || pixel[C - 1] != S::default()
 }

@@ -1,0 +1,197 @@
+//! Counting and equalizing, block by block: each block is read from memory once, and everything is done to it while it
+//! lies in the first-level cache.
+
+use super::Engine;
+use super::sample::Sample;
+use crate::equalize::Color;
+use crate::equalize::color::Intensity;
+use crate::pixels::Layout;
+
+/// No block has more pixels.
+pub(in super::super) const MOST: usize = 4096;
+
+/// Pixels in a block: with four channels 16 KiB, and two values for each pixel 8 KiB more.
+const fn block<S: Sample>() -> usize {
+    MOST * 8 / S::BITS as usize
+}
+
+/// Adds how often each intensity occurs to the bins: one plane of them, or three for [`Intensity::Channels`].
+/// Fully transparent pixels are left out.
+///
+/// # Panics
+/// If pixels of this layout have no such intensity.
+pub(in super::super) fn count<S: Sample>(
+    engine: impl Engine<S>,
+    intensity: Intensity,
+    layout: Layout,
+    samples: &[S],
+    bins: &mut [u64],
+) {
+    if layout == Layout::Gray && intensity == Intensity::Gray {
+        return engine.tally(samples, bins);
+    }
+    let mut values = [S::default(); MOST];
+    for pixels in samples.chunks(block::<S>() * layout.channels()) {
+        let values = &mut values[..pixels.len() / layout.channels()];
+        for (plane, bins) in bins.chunks_exact_mut(S::LEVELS).enumerate() {
+            intensities(engine, intensity, layout, plane, pixels, values);
+            // The hidden ones are counted as 0, and taken away from there.
+            let hidden = hide(engine, layout, pixels, values);
+            engine.tally(values, bins);
+            bins[0] -= hidden as u64;
+        }
+    }
+}
+
+/// The intensity of each pixel of a block; `plane` is 0 but for [`Intensity::Channels`].
+///
+/// # Panics
+/// If pixels of this layout have no such intensity.
+pub(in super::super) fn intensities<S: Sample>(
+    engine: impl Engine<S>,
+    intensity: Intensity,
+    layout: Layout,
+    plane: usize,
+    pixels: &[S],
+    values: &mut [S],
+) {
+    match (intensity, layout) {
+        (Intensity::Gray, Layout::Gray) => values.copy_from_slice(pixels),
+        (Intensity::Gray, Layout::GrayAlpha) => engine.plane::<2>(pixels, 0, values),
+        (Intensity::Luma, Layout::Rgb) => engine.luma::<3>(pixels, values),
+        (Intensity::Luma, Layout::Rgba) => engine.luma::<4>(pixels, values),
+        (Intensity::Value, Layout::Rgb) => engine.value::<3>(pixels, values),
+        (Intensity::Value, Layout::Rgba) => engine.value::<4>(pixels, values),
+        (Intensity::Channels, Layout::Rgb) => engine.plane::<3>(pixels, plane, values),
+        (Intensity::Channels, Layout::Rgba) => engine.plane::<4>(pixels, plane, values),
+        (intensity, layout) => panic!("rows of {layout:?} counted in a histogram of {intensity:?}"),
+    }
+}
+
+/// Sets the intensity of each fully transparent pixel of a block to 0, and says how many there are.
+pub(in super::super) fn hide<S: Sample>(
+    engine: impl Engine<S>,
+    layout: Layout,
+    pixels: &[S],
+    values: &mut [S],
+) -> usize {
+    match layout {
+        Layout::Gray | Layout::Rgb => 0,
+        Layout::GrayAlpha => engine.hide::<2>(pixels, values),
+        Layout::Rgba => engine.hide::<4>(pixels, values),
+    }
+}
+
+/// Equalizes samples in place by one table, or by three for [`Color::Channels`]. Where colour becomes gray, the result
+/// is shorter and lies at the beginning; its length is returned.
+pub(in super::super) fn apply<S: Sample>(
+    engine: impl Engine<S>,
+    color: Color,
+    layout: Layout,
+    tables: [&S::Table; 3],
+    samples: &mut [S],
+) -> usize {
+    let by_table = |values: &[S], to: &mut [S]| {
+        to.copy_from_slice(values);
+        engine.look_up::<1>(tables, to);
+    };
+    match (layout, color) {
+        (Layout::Gray, _) => engine.look_up::<1>(tables, samples),
+        (Layout::GrayAlpha, _) => engine.look_up::<2>(tables, samples),
+        (Layout::Rgb, Color::Channels) => engine.look_up::<3>(tables, samples),
+        (Layout::Rgba, Color::Channels) => engine.look_up::<4>(tables, samples),
+        (Layout::Rgb | Layout::Rgba, Color::Luma | Color::Hsv) => {
+            let mut buffers = Buffers::new();
+            for pixels in samples.chunks_mut(block::<S>() * layout.channels()) {
+                buffers.recolor(engine, color, layout, pixels, by_table);
+            }
+        }
+        (Layout::Rgb | Layout::Rgba, Color::Gray) => return to_gray(engine, layout, samples, by_table),
+    }
+    samples.len()
+}
+
+/// As [`apply`], from one place to another, whose length must be that of the result.
+pub(in super::super) fn apply_into<S: Sample>(
+    engine: impl Engine<S>,
+    color: Color,
+    layout: Layout,
+    tables: [&S::Table; 3],
+    from: &[S],
+    to: &mut [S],
+) {
+    if layout == Layout::Gray {
+        return engine.look_up_into(tables[0], from, to);
+    }
+    let channels = layout.channels();
+    let kept = if color == Color::Gray { channels - layout.colors() + 1 } else { channels };
+    let mut copy = [S::default(); MOST * 4];
+    for (from, to) in from.chunks(block::<S>() * channels).zip(to.chunks_mut(block::<S>() * kept)) {
+        let copy = &mut copy[..from.len()];
+        copy.copy_from_slice(from);
+        let kept = apply(engine, color, layout, tables, copy);
+        to.copy_from_slice(&copy[..kept]);
+    }
+}
+
+/// The intensities of a block, before and after.
+struct Buffers<S> {
+    from: [S; MOST],
+    to: [S; MOST],
+}
+
+impl<S: Sample> Buffers<S> {
+    fn new() -> Self {
+        Self { from: [S::default(); MOST], to: [S::default(); MOST] }
+    }
+
+    /// Changes the luma or value of a block of colour as `equalize(before, after)` says.
+    fn recolor(
+        &mut self,
+        engine: impl Engine<S>,
+        color: Color,
+        layout: Layout,
+        pixels: &mut [S],
+        equalize: impl FnOnce(&[S], &mut [S]),
+    ) {
+        let count = pixels.len() / layout.channels();
+        let (from, to) = (&mut self.from[..count], &mut self.to[..count]);
+        intensities(engine, Intensity::of(color, layout), layout, 0, pixels, from);
+        equalize(from, to);
+        match (color, layout.has_alpha()) {
+            (Color::Hsv, false) => engine.scale::<3>(pixels, from, to),
+            (Color::Hsv, true) => engine.scale::<4>(pixels, from, to),
+            (_, false) => engine.shift::<3>(pixels, from, to),
+            (_, true) => engine.shift::<4>(pixels, from, to),
+        }
+    }
+}
+
+/// Makes gray of colour, in place, and equalizes it. Fully transparent pixels become their luma, unequalized.
+fn to_gray<S: Sample>(
+    engine: impl Engine<S>,
+    layout: Layout,
+    samples: &mut [S],
+    equalize: impl Fn(&[S], &mut [S]),
+) -> usize {
+    let mut buffers = Buffers::new();
+    let pixels = samples.len() / layout.channels();
+    for first in (0..pixels).step_by(block::<S>()) {
+        let count = block::<S>().min(pixels - first);
+        let block = &samples[first * layout.channels()..][..count * layout.channels()];
+        let (from, to) = (&mut buffers.from[..count], &mut buffers.to[..count]);
+        intensities(engine, Intensity::Luma, layout, 0, block, from);
+        equalize(from, to);
+        if !layout.has_alpha() {
+            samples[first..first + count].copy_from_slice(to);
+            continue;
+        }
+        // Two samples are written where four have been read, so nothing that is still needed is overwritten.
+        for (pixel, (from, to)) in (first..).zip(from.iter().zip(to)) {
+            let alpha = samples[4 * pixel + 3];
+            samples[2 * pixel] = if alpha == S::default() { *from } else { *to };
+            samples[2 * pixel + 1] = alpha;
+        }
+    }
+    pixels * (layout.channels() - 2)
+}

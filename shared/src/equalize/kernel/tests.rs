@@ -1,0 +1,194 @@
+//! Every kernel that this machine has against the plain one: all layouts, depths and ways of treating colour, lengths
+//! that no vector divides, unaligned starts, constant and noisy data, transparent pixels, any table.
+
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::fused;
+use super::sample::{Le16, Sample};
+use super::scalar::Scalar;
+use super::{Engine, Kernel};
+use crate::equalize::color::Intensity;
+use crate::equalize::{Color, Recipe, output_layout};
+use crate::pixels::Layout;
+
+const LAYOUTS: [Layout; 4] = [Layout::Gray, Layout::GrayAlpha, Layout::Rgb, Layout::Rgba];
+const COLORS: [Color; 4] = [Color::Luma, Color::Channels, Color::Hsv, Color::Gray];
+
+/// How the samples vary.
+#[derive(Debug, Clone, Copy)]
+enum Texture {
+    Constant(u16),
+    Noise,
+    /// Few levels at both ends of the range, alpha among them.
+    Extremes,
+    /// Runs of the same sample.
+    Runs,
+}
+
+/// A run of whole pixels, and where it begins in memory, in bytes from an allocation.
+#[derive(Debug, Clone)]
+struct Case {
+    layout: Layout,
+    color: Color,
+    offset: usize,
+    bytes: Vec<u8>,
+    seed: u64,
+}
+
+impl Case {
+    /// The samples, `offset` bytes behind an aligned place.
+    fn place<'a>(&self, room: &'a mut Vec<u8>) -> &'a mut [u8] {
+        room.clear();
+        room.resize(self.bytes.len() + 128, 0xaa);
+        let start = room.as_ptr().align_offset(64) + self.offset;
+        let placed = &mut room[start..start + self.bytes.len()];
+        placed.copy_from_slice(&self.bytes);
+        placed
+    }
+
+    fn recipe(&self) -> Recipe {
+        Recipe::Global { color: self.color }
+    }
+
+    /// Three tables of noise, which no formula makes, for samples of this depth.
+    fn tables<S: Sample>(&self) -> Vec<S::Entry> {
+        let mut random = random(self.seed ^ 0x5eed);
+        (0..3 * S::LEVELS).map(|_| S::entry((random() >> 16) as u32 & (S::LEVELS as u32 - 1))).collect()
+    }
+}
+
+/// Marsaglia's xorshift.
+fn random(seed: u64) -> impl FnMut() -> u64 {
+    let mut state = seed | 1;
+    move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    }
+}
+
+fn texture() -> impl Strategy<Value = Texture> {
+    prop_oneof![
+        any::<u16>().prop_map(Texture::Constant),
+        Just(Texture::Noise),
+        Just(Texture::Extremes),
+        Just(Texture::Runs)
+    ]
+}
+
+/// Lengths around vectors and blocks: most are short, some longer than two blocks.
+fn case() -> impl Strategy<Value = Case> {
+    let pixels = prop_oneof![8 => 0usize..200, 4 => 200usize..2_100, 1 => 4_000usize..9_000];
+    (select(&LAYOUTS[..]), select(&COLORS[..]), 0usize..64, pixels, texture(), any::<u64>()).prop_map(
+        |(layout, color, offset, pixels, texture, seed)| {
+            let mut random = random(seed);
+            let mut last = 0u16;
+            let samples = (0..pixels * layout.channels()).map(|_| {
+                last = match texture {
+                    Texture::Constant(sample) => sample,
+                    Texture::Noise => (random() >> 20) as u16,
+                    Texture::Extremes => [0, 0, 1, 254, 255, 256, 0xff00, 0xffff][(random() >> 20) as usize % 8],
+                    Texture::Runs if random() >> 20 & 7 > 0 => last,
+                    Texture::Runs => (random() >> 20) as u16,
+                };
+                last
+            });
+            let bytes = samples.flat_map(u16::to_le_bytes).collect();
+            Case { layout, color, offset, bytes, seed }
+        },
+    )
+}
+
+/// What an engine makes of samples: the bins, the result in place, and the result in another place.
+fn run<S: Sample>(engine: impl Engine<S>, case: &Case, samples: &mut [S]) -> (Vec<u64>, Vec<S>, Vec<S>) {
+    let entries = case.tables::<S>();
+    let planes = [0, 1, 2].map(|plane| S::table(&entries[plane * S::LEVELS..][..S::LEVELS]).unwrap());
+    let intensity = Intensity::of(case.color, case.layout);
+    let mut bins = vec![0; intensity.planes() * S::LEVELS];
+    fused::count(engine, intensity, case.layout, samples, &mut bins);
+
+    let pixels = samples.len() / case.layout.channels();
+    let mut elsewhere = vec![S::default(); pixels * output_layout(&case.recipe(), case.layout).channels()];
+    fused::apply_into(engine, case.color, case.layout, planes, samples, &mut elsewhere);
+    let kept = fused::apply(engine, case.color, case.layout, planes, samples);
+    (bins, samples[..kept].to_vec(), elsewhere)
+}
+
+/// The engines that this machine has, each by a name.
+macro_rules! each_engine {
+    ($engine:ident => $check:expr) => {
+        for kernel in Kernel::available() {
+            super::with_engine!(kernel, $engine => {
+                let check: Result<(), TestCaseError> = (|| { $check; Ok(()) })();
+                check.map_err(|error| TestCaseError::fail(format!("{}: {error}", kernel.name())))?;
+            });
+        }
+    };
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn every_kernel_does_8_bits_as_the_plain_one(case in case()) {
+        let mut room = Vec::new();
+        let plain = run::<u8>(Scalar, &case, case.place(&mut room));
+        prop_assert_eq!(&plain.1, &plain.2);
+        each_engine!(engine => prop_assert_eq!(&run::<u8>(engine, &case, case.place(&mut room)), &plain));
+    }
+
+    #[test]
+    fn every_kernel_does_16_bits_as_the_plain_one(case in case()) {
+        let mut room = Vec::new();
+        let whole = |bytes: &mut [u8]| -> Vec<Le16> { bytes.as_chunks::<2>().0.to_vec() };
+        let plain = run::<Le16>(Scalar, &case, &mut whole(case.place(&mut room)));
+        prop_assert_eq!(&plain.1, &plain.2);
+        each_engine!(engine => {
+            let samples = case.place(&mut room).as_chunks_mut::<2>().0;
+            prop_assert_eq!(&run::<Le16>(engine, &case, samples), &plain)
+        });
+    }
+
+    #[test]
+    fn native_samples_give_what_those_of_the_store_give(case in case()) {
+        let bytes = case.bytes.as_chunks::<2>().0;
+        let mut native: Vec<u16> = bytes.iter().map(|sample| u16::from_le_bytes(*sample)).collect();
+        let (bins, result, _) = run::<u16>(Scalar, &case, &mut native);
+        let stored = run::<Le16>(Scalar, &case, &mut bytes.to_vec());
+        prop_assert_eq!(bins, stored.0);
+        prop_assert_eq!(result, stored.1.iter().map(|sample| u16::from_le_bytes(*sample)).collect::<Vec<u16>>());
+    }
+}
+
+#[test]
+fn the_plain_histogram_is_the_number_of_times_each_value_occurs() {
+    let mut random = random(7);
+    let values: Vec<u8> = (0..1_001).map(|_| (random() >> 20) as u8 & 31).collect();
+    let mut bins = [0; 256];
+    Scalar.tally(&values, &mut bins);
+    for (level, count) in bins.iter().enumerate() {
+        assert_eq!(*count, values.iter().filter(|value| usize::from(**value) == level).count() as u64);
+    }
+}
+
+#[test]
+fn every_kernel_looks_up_what_no_cache_holds() {
+    let mut random = random(3);
+    let from: Vec<u8> = (0..(4 << 20) + 77).map(|_| (random() >> 20) as u8).collect();
+    let table: [u8; 256] = std::array::from_fn(|_| (random() >> 20) as u8);
+    let expected: Vec<u8> = from.iter().map(|value| table[usize::from(*value)]).collect();
+    for kernel in Kernel::available() {
+        let mut to = vec![0; from.len() + 1];
+        super::with_engine!(kernel, engine => engine.look_up_into(&table, &from, &mut to[1..]));
+        assert!(to[1..] == expected[..], "{}", kernel.name());
+    }
+}
+
+#[test]
+fn a_machine_has_the_plain_kernel_and_takes_the_last_of_its_list() {
+    let available = Kernel::available();
+    assert_eq!(available[0], Kernel::SCALAR);
+    assert_eq!(Some(&Kernel::best()), available.last());
+}

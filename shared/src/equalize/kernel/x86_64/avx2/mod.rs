@@ -1,0 +1,89 @@
+//! 256-bit vectors: Intel since Haswell (2013), AMD since Excavator (2015).
+
+mod luma;
+mod shift;
+mod table;
+
+use super::super::sample::{Le16, Sample};
+use super::super::{Engine, scalar};
+
+/// The engine. A value of it is the proof that the machine has AVX2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super::super) struct Avx2(());
+
+impl Avx2 {
+    /// The engine, if this machine has the instructions.
+    pub(in super::super) fn detect() -> Option<Self> {
+        is_x86_feature_detected!("avx2").then_some(Self(()))
+    }
+}
+
+// SAFETY of every call here: the functions need AVX2, and `self` exists only where `detect` has found it.
+#[allow(unsafe_code)]
+impl Engine<u8> for Avx2 {
+    fn luma<const C: usize>(self, pixels: &[u8], values: &mut [u8]) {
+        // SAFETY: see above.
+        unsafe { luma::luma_u8::<C>(pixels, values) }
+    }
+    fn value<const C: usize>(self, pixels: &[u8], values: &mut [u8]) {
+        // SAFETY: see above.
+        unsafe { value::<u8, C>(pixels, values) }
+    }
+    fn hide<const C: usize>(self, pixels: &[u8], values: &mut [u8]) -> usize {
+        // SAFETY: see above.
+        unsafe { hide::<u8, C>(pixels, values) }
+    }
+    fn look_up<const C: usize>(self, tables: [&[u8; 256]; 3], pixels: &mut [u8]) {
+        match C {
+            // SAFETY: see above.
+            1 => unsafe { table::look_up(tables[0], pixels) },
+            _ => scalar::look_up::<u8, C>(tables, pixels),
+        }
+    }
+    fn shift<const C: usize>(self, pixels: &mut [u8], from: &[u8], to: &[u8]) {
+        // SAFETY: see above.
+        unsafe { shift::shift_u8::<C>(pixels, from, to) }
+    }
+}
+
+#[allow(unsafe_code)]
+impl Engine<Le16> for Avx2 {
+    fn luma<const C: usize>(self, pixels: &[Le16], values: &mut [Le16]) {
+        // SAFETY: see above.
+        unsafe { luma::<Le16, C>(pixels, values) }
+    }
+    fn value<const C: usize>(self, pixels: &[Le16], values: &mut [Le16]) {
+        // SAFETY: see above.
+        unsafe { value::<Le16, C>(pixels, values) }
+    }
+    fn hide<const C: usize>(self, pixels: &[Le16], values: &mut [Le16]) -> usize {
+        // SAFETY: see above.
+        unsafe { hide::<Le16, C>(pixels, values) }
+    }
+    fn shift<const C: usize>(self, pixels: &mut [Le16], from: &[Le16], to: &[Le16]) {
+        // SAFETY: see above.
+        unsafe { shift::<Le16, C>(pixels, from, to) }
+    }
+}
+
+// The plain loops, which the compiler turns into vectors of 256 bits when it may.
+
+#[target_feature(enable = "avx2")]
+fn luma<S: Sample, const C: usize>(pixels: &[S], values: &mut [S]) {
+    scalar::luma::<S, C>(pixels, values);
+}
+
+#[target_feature(enable = "avx2")]
+fn value<S: Sample, const C: usize>(pixels: &[S], values: &mut [S]) {
+    scalar::value::<S, C>(pixels, values);
+}
+
+#[target_feature(enable = "avx2")]
+fn hide<S: Sample, const C: usize>(pixels: &[S], values: &mut [S]) -> usize {
+    scalar::hide::<S, C>(pixels, values)
+}
+
+#[target_feature(enable = "avx2")]
+fn shift<S: Sample, const C: usize>(pixels: &mut [S], from: &[S], to: &[S]) {
+    scalar::shift::<S, C>(pixels, from, to);
+}
