@@ -91,22 +91,14 @@ pub(in super::super) fn apply<S: Sample>(
     tables: [&S::Table; 3],
     samples: &mut [S],
 ) -> usize {
-    let by_table = |values: &[S], to: &mut [S]| {
-        to.copy_from_slice(values);
-        engine.look_up::<1>(tables, to);
-    };
     match (layout, color) {
         (Layout::Gray, _) => engine.look_up::<1>(tables, samples),
         (Layout::GrayAlpha, _) => engine.look_up::<2>(tables, samples),
         (Layout::Rgb, Color::Channels) => engine.look_up::<3>(tables, samples),
         (Layout::Rgba, Color::Channels) => engine.look_up::<4>(tables, samples),
-        (Layout::Rgb | Layout::Rgba, Color::Luma | Color::Hsv) => {
-            let mut buffers = Buffers::new();
-            for pixels in samples.chunks_mut(block::<S>() * layout.channels()) {
-                buffers.recolor(engine, color, layout, pixels, by_table);
-            }
+        (Layout::Rgb | Layout::Rgba, Color::Luma | Color::Hsv | Color::Gray) => {
+            return apply_with(engine, color, layout, samples, |_, _, values| engine.look_up::<1>(tables, values));
         }
-        (Layout::Rgb | Layout::Rgba, Color::Gray) => return to_gray(engine, layout, samples, by_table),
     }
     samples.len()
 }
@@ -134,64 +126,62 @@ pub(in super::super) fn apply_into<S: Sample>(
     }
 }
 
-/// The intensities of a block, before and after.
-struct Buffers<S> {
-    from: [S; MOST],
-    to: [S; MOST],
-}
-
-impl<S: Sample> Buffers<S> {
-    fn new() -> Self {
-        Self { from: [S::default(); MOST], to: [S::default(); MOST] }
-    }
-
-    /// Changes the luma or value of a block of colour as `equalize(before, after)` says.
-    fn recolor(
-        &mut self,
-        engine: impl Engine<S>,
-        color: Color,
-        layout: Layout,
-        pixels: &mut [S],
-        equalize: impl FnOnce(&[S], &mut [S]),
-    ) {
-        let count = pixels.len() / layout.channels();
-        let (from, to) = (&mut self.from[..count], &mut self.to[..count]);
-        intensities(engine, Intensity::of(color, layout), layout, 0, pixels, from);
-        equalize(from, to);
-        match (color, layout.has_alpha()) {
-            (Color::Hsv, false) => engine.scale::<3>(pixels, from, to),
-            (Color::Hsv, true) => engine.scale::<4>(pixels, from, to),
-            (_, false) => engine.shift::<3>(pixels, from, to),
-            (_, true) => engine.shift::<4>(pixels, from, to),
-        }
-    }
-}
-
-/// Makes gray of colour, in place, and equalizes it. Fully transparent pixels become their luma, unequalized.
-fn to_gray<S: Sample>(
+/// Equalizes samples in place as `equalize(plane, first, values)` says, which gets the intensities of some pixels that begin with
+/// number `first`, in ascending order, and replaces them. The length of the result is returned, as by [`apply`].
+pub(in super::super) fn apply_with<S: Sample>(
     engine: impl Engine<S>,
+    color: Color,
     layout: Layout,
     samples: &mut [S],
-    equalize: impl Fn(&[S], &mut [S]),
+    mut equalize: impl FnMut(usize, usize, &mut [S]),
 ) -> usize {
-    let mut buffers = Buffers::new();
-    let pixels = samples.len() / layout.channels();
+    let intensity = Intensity::of(color, layout);
+    let channels = layout.channels();
+    let pixels = samples.len() / channels;
+    if layout == Layout::Gray {
+        for (index, values) in samples.chunks_mut(block::<S>()).enumerate() {
+            equalize(0, index * block::<S>(), values);
+        }
+        return pixels;
+    }
+    let (mut from, mut to) = ([S::default(); MOST], [S::default(); MOST]);
+    let to_gray = color == Color::Gray && layout.colors() == 3;
     for first in (0..pixels).step_by(block::<S>()) {
         let count = block::<S>().min(pixels - first);
-        let block = &samples[first * layout.channels()..][..count * layout.channels()];
-        let (from, to) = (&mut buffers.from[..count], &mut buffers.to[..count]);
-        intensities(engine, Intensity::Luma, layout, 0, block, from);
-        equalize(from, to);
-        if !layout.has_alpha() {
-            samples[first..first + count].copy_from_slice(to);
-            continue;
+        let (from, to) = (&mut from[..count], &mut to[..count]);
+        let block = &mut samples[first * channels..][..count * channels];
+        for plane in 0..intensity.planes() {
+            intensities(engine, intensity, layout, plane, block, from);
+            to.copy_from_slice(from);
+            equalize(plane, first, to);
+            match (intensity, layout) {
+                _ if to_gray => {}
+                (Intensity::Luma, Layout::Rgb) => engine.shift::<3>(block, from, to),
+                (Intensity::Luma, _) => engine.shift::<4>(block, from, to),
+                (Intensity::Value, Layout::Rgb) => engine.scale::<3>(block, from, to),
+                (Intensity::Value, _) => engine.scale::<4>(block, from, to),
+                (_, Layout::Rgb) => engine.put::<3>(block, plane, to),
+                (_, Layout::Rgba) => engine.put::<4>(block, plane, to),
+                _ => engine.put::<2>(block, plane, to),
+            }
         }
-        // Two samples are written where four have been read, so nothing that is still needed is overwritten.
-        for (pixel, (from, to)) in (first..).zip(from.iter().zip(to)) {
-            let alpha = samples[4 * pixel + 3];
-            samples[2 * pixel] = if alpha == S::default() { *from } else { *to };
-            samples[2 * pixel + 1] = alpha;
+        if to_gray {
+            put_gray(layout, samples, first, from, to);
         }
     }
-    pixels * (layout.channels() - 2)
+    if to_gray { pixels * (channels - 2) } else { pixels * channels }
+}
+
+/// Writes gray pixels to their place in the shorter result. Fully transparent ones become their luma, unequalized.
+fn put_gray<S: Sample>(layout: Layout, samples: &mut [S], first: usize, from: &[S], to: &[S]) {
+    if !layout.has_alpha() {
+        samples[first..first + to.len()].copy_from_slice(to);
+        return;
+    }
+    // Two samples are written where four have been read, so nothing that is still needed is overwritten.
+    for (pixel, (from, to)) in (first..).zip(from.iter().zip(to)) {
+        let alpha = samples[4 * pixel + 3];
+        samples[2 * pixel] = if alpha == S::default() { *from } else { *to };
+        samples[2 * pixel + 1] = alpha;
+    }
 }

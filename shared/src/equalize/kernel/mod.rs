@@ -42,6 +42,10 @@ pub(super) trait Engine<S: Sample>: Copy {
     fn plane<const C: usize>(self, pixels: &[S], index: usize, values: &mut [S]) {
         scalar::plane::<S, C>(pixels, index, values);
     }
+    /// Replaces one sample of each visible pixel; `index` is below `C`.
+    fn put<const C: usize>(self, pixels: &mut [S], index: usize, values: &[S]) {
+        scalar::put::<S, C>(pixels, index, values);
+    }
     /// Sets the value of each fully transparent pixel to 0, and says how many there are. `C` is even.
     fn hide<const C: usize>(self, pixels: &[S], values: &mut [S]) -> usize {
         scalar::hide::<S, C>(pixels, values)
@@ -60,6 +64,11 @@ pub(super) trait Engine<S: Sample>: Copy {
             to.copy_from_slice(from);
             self.look_up::<1>([table; 3], to);
         }
+    }
+    /// Replaces each value by what lies between the entries for it in four tables (top left, top right, bottom left,
+    /// bottom right), for each value `across` from left to right, and `down` from top to bottom.
+    fn blend(self, tables: [&S::Table; 4], down: f32, across: &[f32], values: &mut [S]) {
+        scalar::blend::<S>(tables, down, across, values);
     }
     /// Adds `to − from` to the colours of every visible RGB(A) pixel, and clamps.
     fn shift<const C: usize>(self, pixels: &mut [S], from: &[S], to: &[S]) {

@@ -38,6 +38,16 @@ pub(super) fn plane<S: Sample, const C: usize>(pixels: &[S], index: usize, value
     }
 }
 
+/// Replaces one sample of each visible pixel.
+#[inline(always)]
+pub(super) fn put<S: Sample, const C: usize>(pixels: &mut [S], index: usize, values: &[S]) {
+    for (pixel, value) in pixels.as_chunks_mut::<C>().0.iter_mut().zip(values) {
+        if is_visible(pixel) {
+            pixel[index] = *value;
+        }
+    }
+}
+
 /// Sets the value of each fully transparent pixel to 0, and says how many there are.
 #[inline(always)]
 pub(super) fn hide<S: Sample, const C: usize>(pixels: &[S], values: &mut [S]) -> usize {
@@ -133,6 +143,36 @@ pub(super) fn scale<S: Sample, const C: usize>(pixels: &mut [S], from: &[S], to:
             for sample in &mut pixel[..3] {
                 *sample = scale.of(*sample);
             }
+        }
+    }
+}
+
+/// Replaces each value `v` by what lies between four tables, `across` of the way from left to right and `down` of
+/// that from top to bottom; both are from 0 to 1.
+///
+/// The order of the operations is that of OpenCV's CLAHE. Each is one of f32, rounded once; the last addition rounds
+/// to an integer, ties to even, as the sum lies where f32 has no fractions.
+#[inline(always)]
+pub(super) fn blend<S: Sample>(tables: [&S::Table; 4], down: f32, across: &[f32], values: &mut [S]) {
+    // 2²³; the bits of a number above it are an integer added to those of 2²³.
+    const WHOLE: f32 = 8_388_608.0;
+    // In two passes over short blocks, so that the second becomes vector instructions.
+    const BLOCK: usize = 32;
+    let up = 1.0 - down;
+    for (values, across) in values.chunks_mut(BLOCK).zip(across.chunks(BLOCK)) {
+        let mut entries = [[0f32; BLOCK]; 4];
+        for (index, value) in values.iter().enumerate() {
+            for (entries, table) in entries.iter_mut().zip(tables) {
+                entries[index] = value.look_up(table).wide() as f32;
+            }
+        }
+        let [top_left, top_right, bottom_left, bottom_right] = &entries;
+        for (index, (value, right)) in values.iter_mut().zip(across).enumerate() {
+            let left = 1.0 - right;
+            let top = top_left[index] * left + top_right[index] * right;
+            let bottom = bottom_left[index] * left + bottom_right[index] * right;
+            let level = (top * up + bottom * down + WHOLE).to_bits() - WHOLE.to_bits();
+            *value = S::narrow(level.min(S::LEVELS as u32 - 1));
         }
     }
 }

@@ -17,6 +17,9 @@ impl Engine<u8> for Simd128 {
     fn value<const C: usize>(self, pixels: &[u8], values: &mut [u8]) {
         value::<u8, C>(pixels, values);
     }
+    fn blend(self, tables: [&[u8; 256]; 4], down: f32, across: &[f32], values: &mut [u8]) {
+        blend::<u8>(tables, down, across, values);
+    }
     fn shift<const C: usize>(self, pixels: &mut [u8], from: &[u8], to: &[u8]) {
         shift::shift_u8::<C>(pixels, from, to);
     }
@@ -28,6 +31,9 @@ impl Engine<Le16> for Simd128 {
     }
     fn value<const C: usize>(self, pixels: &[Le16], values: &mut [Le16]) {
         value::<Le16, C>(pixels, values);
+    }
+    fn blend(self, tables: [&[u16; 65_536]; 4], down: f32, across: &[f32], values: &mut [Le16]) {
+        blend::<Le16>(tables, down, across, values);
     }
     fn shift<const C: usize>(self, pixels: &mut [Le16], from: &[Le16], to: &[Le16]) {
         shift::<Le16, C>(pixels, from, to);
@@ -49,4 +55,9 @@ fn value<S: Sample, const C: usize>(pixels: &[S], values: &mut [S]) {
 #[target_feature(enable = "simd128")]
 fn shift<S: Sample, const C: usize>(pixels: &mut [S], from: &[S], to: &[S]) {
     scalar::shift::<S, C>(pixels, from, to);
+}
+
+#[target_feature(enable = "simd128")]
+fn blend<S: Sample>(tables: [&S::Table; 4], down: f32, across: &[f32], values: &mut [S]) {
+    scalar::blend::<S>(tables, down, across, values);
 }

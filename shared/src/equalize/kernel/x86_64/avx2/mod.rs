@@ -40,6 +40,10 @@ impl Engine<u8> for Avx2 {
             _ => scalar::look_up::<u8, C>(tables, pixels),
         }
     }
+    fn blend(self, tables: [&[u8; 256]; 4], down: f32, across: &[f32], values: &mut [u8]) {
+        // SAFETY: see above.
+        unsafe { blend::<u8>(tables, down, across, values) }
+    }
     fn shift<const C: usize>(self, pixels: &mut [u8], from: &[u8], to: &[u8]) {
         // SAFETY: see above.
         unsafe { shift::shift_u8::<C>(pixels, from, to) }
@@ -59,6 +63,10 @@ impl Engine<Le16> for Avx2 {
     fn hide<const C: usize>(self, pixels: &[Le16], values: &mut [Le16]) -> usize {
         // SAFETY: see above.
         unsafe { hide::<Le16, C>(pixels, values) }
+    }
+    fn blend(self, tables: [&[u16; 65_536]; 4], down: f32, across: &[f32], values: &mut [Le16]) {
+        // SAFETY: see above.
+        unsafe { blend::<Le16>(tables, down, across, values) }
     }
     fn shift<const C: usize>(self, pixels: &mut [Le16], from: &[Le16], to: &[Le16]) {
         // SAFETY: see above.
@@ -86,4 +94,9 @@ fn hide<S: Sample, const C: usize>(pixels: &[S], values: &mut [S]) -> usize {
 #[target_feature(enable = "avx2")]
 fn shift<S: Sample, const C: usize>(pixels: &mut [S], from: &[S], to: &[S]) {
     scalar::shift::<S, C>(pixels, from, to);
+}
+
+#[target_feature(enable = "avx2")]
+fn blend<S: Sample>(tables: [&S::Table; 4], down: f32, across: &[f32], values: &mut [S]) {
+    scalar::blend::<S>(tables, down, across, values);
 }

@@ -12,11 +12,12 @@ const STREAM: usize = 4 << 20;
 
 /// A table of 256 bytes in four registers.
 #[derive(Clone, Copy)]
-struct Table([__m512i; 4]);
+pub(super) struct Table([__m512i; 4]);
 
 impl Table {
+    #[inline]
     #[target_feature(enable = "avx512f")]
-    fn load(table: &[u8; 256]) -> Self {
+    pub(super) fn load(table: &[u8; 256]) -> Self {
         let mut quarters = [_mm512_setzero_si512(); 4];
         for (quarter, entries) in quarters.iter_mut().zip(table.as_chunks::<64>().0) {
             // SAFETY: 64 bytes are read from 64.
@@ -28,7 +29,7 @@ impl Table {
     /// The entries for 64 values: the low seven bits choose among two registers, the highest between two such results.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-    fn look_up(self, values: __m512i) -> __m512i {
+    pub(super) fn look_up(self, values: __m512i) -> __m512i {
         let [a, b, c, d] = self.0;
         let lower = _mm512_permutex2var_epi8(a, values, b);
         let upper = _mm512_permutex2var_epi8(c, values, d);

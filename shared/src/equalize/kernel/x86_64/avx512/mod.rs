@@ -1,5 +1,6 @@
 //! 512-bit vectors with look-ups of bytes: Intel since Ice Lake (2019), AMD since Zen 4 (2022).
 
+mod blend;
 mod intensity;
 mod look_up;
 mod shift;
@@ -55,6 +56,10 @@ impl Engine<u8> for Avx512 {
         // SAFETY: see above.
         unsafe { look_up::look_up_into(table, from, to) }
     }
+    fn blend(self, tables: [&[u8; 256]; 4], down: f32, across: &[f32], values: &mut [u8]) {
+        // SAFETY: see above.
+        unsafe { blend::blend_u8(tables, down, across, values) }
+    }
     fn shift<const C: usize>(self, pixels: &mut [u8], from: &[u8], to: &[u8]) {
         // SAFETY: see above.
         unsafe { shift::shift_u8::<C>(pixels, from, to) }
@@ -74,6 +79,10 @@ impl Engine<Le16> for Avx512 {
     fn hide<const C: usize>(self, pixels: &[Le16], values: &mut [Le16]) -> usize {
         // SAFETY: see above.
         unsafe { intensity::hide::<Le16, C>(pixels, values) }
+    }
+    fn blend(self, tables: [&[u16; 65_536]; 4], down: f32, across: &[f32], values: &mut [Le16]) {
+        // SAFETY: see above.
+        unsafe { blend::blend_u16(tables, down, across, values) }
     }
     fn shift<const C: usize>(self, pixels: &mut [Le16], from: &[Le16], to: &[Le16]) {
         // SAFETY: see above.

@@ -1,0 +1,141 @@
+//! The tables of the tiles on pixels.
+
+use super::geometry::Geometry;
+use super::tables::TileTables;
+use crate::equalize::color::Intensity;
+use crate::equalize::kernel::sample::{Le16, Sample, as_le16_mut};
+use crate::equalize::kernel::scalar::Scalar;
+use crate::equalize::kernel::{Engine, Kernel, fused, with_engine};
+use crate::equalize::{Color, Recipe, output_layout};
+use crate::pixels::{Layout, Rows, Samples};
+
+/// Equalizes some rows of the image, of which the first is row `first`, in place.
+///
+/// Alpha and fully transparent pixels are treated as by the global [`apply`](crate::equalize::apply()).
+///
+/// # Panics
+/// If the tables are not for this colour and rows of this layout, depth and width.
+pub fn apply(kernel: Kernel, color: Color, tables: &TileTables, first: u32, rows: Rows) -> Rows {
+    let Rows { width, layout, mut samples } = rows;
+    assert_eq!(tables.intensity(), Intensity::of(color, layout), "the tables are for another intensity");
+    assert_eq!(tables.geometry().width(), width, "the tables are for another image");
+    match (&mut samples, tables.entries()) {
+        (Samples::U8(samples), Samples::U8(entries)) => {
+            let tiles = Tiles::<u8>::new(tables, entries);
+            let kept = with_engine!(kernel, engine => tiles.apply(engine, color, layout, first, samples));
+            samples.truncate(kept);
+        }
+        (Samples::U16(samples), Samples::U16(entries)) => {
+            let kept = match as_le16_mut(samples) {
+                Some(samples) => {
+                    let tiles = Tiles::new(tables, entries);
+                    with_engine!(kernel, engine => tiles.apply(engine, color, layout, first, samples))
+                }
+                None => Tiles::<u16>::new(tables, entries).apply(Scalar, color, layout, first, samples),
+            };
+            samples.truncate(kept);
+        }
+        (samples, entries) => panic!("tables of {:?} applied to rows of {:?}", entries.depth(), samples.depth()),
+    }
+    Rows { width, layout: output_layout(&Recipe::Global { color }, layout), samples }
+}
+
+/// As [`apply`], on rows as they lie in the store ([`Rows::to_le_bytes`]), to another place, which must have the length of the
+/// result.
+///
+/// # Panics
+/// If the tables are not for this colour and layout, `from` is not whole rows of the image, or the result would not
+/// fill `to` exactly.
+pub fn apply_le_bytes_into(
+    kernel: Kernel,
+    color: Color,
+    tables: &TileTables,
+    layout: Layout,
+    first: u32,
+    from: &[u8],
+    to: &mut [u8],
+) {
+    assert_eq!(tables.intensity(), Intensity::of(color, layout), "the tables are for another intensity");
+    with_engine!(kernel, engine => match tables.entries() {
+        Samples::U8(entries) => Tiles::<u8>::new(tables, entries).apply_into(engine, color, layout, first, from, to),
+        Samples::U16(entries) => {
+            let (from, to) = (from.as_chunks::<2>().0, to.as_chunks_mut::<2>().0);
+            Tiles::<Le16>::new(tables, entries).apply_into(engine, color, layout, first, from, to);
+        }
+    });
+}
+
+/// The tables as a kernel takes them, and where each pixel of a row lies between them.
+struct Tiles<'a, S: Sample> {
+    geometry: &'a Geometry,
+    /// For each plane the table of each tile.
+    tables: Vec<Vec<&'a S::Table>>,
+    /// How far each pixel of a row lies on the way between the centres of two tiles.
+    across: Vec<f32>,
+    /// The runs of pixels that lie between the same two: where they end, and which they are.
+    runs: Vec<(usize, [usize; 2])>,
+}
+
+impl<'a, S: Sample> Tiles<'a, S> {
+    fn new(tables: &'a TileTables, entries: &'a [S::Entry]) -> Self {
+        let geometry = tables.geometry();
+        let planes = tables.intensity().planes();
+        let of_plane = |plane| {
+            let tiles = entries.chunks_exact(S::LEVELS).skip(plane).step_by(planes);
+            tiles.map(|entries| S::table(entries).expect("as many entries as there are levels")).collect()
+        };
+        let places = (0..geometry.width()).map(|x| geometry.across(x));
+        let (between, across): (Vec<[usize; 2]>, Vec<f32>) = places.unzip();
+        let mut end = 0;
+        let runs = between.chunk_by(|a, b| a == b).map(|run| {
+            end += run.len();
+            (end, run[0])
+        });
+        let runs = runs.collect();
+        Self { geometry, tables: (0..planes).map(of_plane).collect(), across, runs }
+    }
+
+    fn apply(&self, engine: impl Engine<S>, color: Color, layout: Layout, first: u32, samples: &mut [S]) -> usize {
+        let row = self.geometry.width() as usize * layout.channels();
+        let end = first as usize + samples.len() / row;
+        assert!(samples.len().is_multiple_of(row) && end <= self.geometry.height() as usize, "rows of another image");
+        fused::apply_with(engine, color, layout, samples, |plane, pixel, values| {
+            self.blend(engine, &self.tables[plane], first, pixel, values);
+        })
+    }
+
+    /// Row by row, each while it lies in the cache.
+    fn apply_into(&self, engine: impl Engine<S>, color: Color, layout: Layout, first: u32, from: &[S], to: &mut [S]) {
+        let row = self.across.len() * layout.channels();
+        let row_to = self.across.len() * output_layout(&Recipe::Global { color }, layout).channels();
+        assert_eq!((from.len() % row, to.len()), (0, from.len() / row * row_to), "the result has another length");
+        let mut copy = vec![S::default(); row];
+        for (y, (from, to)) in (first..).zip(from.chunks_exact(row).zip(to.chunks_exact_mut(row_to))) {
+            copy.copy_from_slice(from);
+            let kept = self.apply(engine, color, layout, y, &mut copy);
+            to.copy_from_slice(&copy[..kept]);
+        }
+    }
+
+    /// Replaces the intensities of pixels of any number of rows; the first is number `pixel` from the beginning of row `first`.
+    fn blend(&self, engine: impl Engine<S>, tables: &[&S::Table], first: u32, pixel: usize, mut values: &mut [S]) {
+        let width = self.across.len();
+        let (mut y, mut x) = (first + (pixel / width) as u32, pixel % width);
+        while !values.is_empty() {
+            let ([above, below], down) = self.geometry.down(y);
+            let skipped = self.runs.partition_point(|(end, _)| *end <= x);
+            for (end, [left, right]) in &self.runs[skipped..] {
+                let (run, rest) = values.split_at_mut((end - x).min(values.len()));
+                let tile = |row: usize, column: &usize| tables[row * self.geometry.columns() + column];
+                let corners = [tile(above, left), tile(above, right), tile(below, left), tile(below, right)];
+                engine.blend(corners, down, &self.across[x..][..run.len()], run);
+                x += run.len();
+                values = rest;
+                if values.is_empty() {
+                    return;
+                }
+            }
+            (y, x) = (y + 1, 0);
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Where the tiles of an image lie.
+
+use std::ops::Range;
+
+use crate::pixels::Depth;
+
+/// The parameters: how much contrast, and how local.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Clahe {
+    /// How many times the average a bin may hold before it is clipped; 0 doesn't clip. OpenCV's default is 40, its
+    /// examples take 2.
+    pub clip_limit: f64,
+    /// Tiles from left to right.
+    pub columns: u32,
+    /// Tiles from top to bottom.
+    pub rows: u32,
+}
+
+impl Default for Clahe {
+    /// A clip limit of 2 and 8 × 8 tiles.
+    fn default() -> Self {
+        Self { clip_limit: 2.0, columns: 8, rows: 8 }
+    }
+}
+
+/// Why an image can't be cut into such a grid.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+pub enum GridError {
+    /// There is nothing to count in such tiles, or nothing to clip at.
+    #[error("a grid needs at least 1 × 1 tiles, an image at least one pixel, and a clip limit must be 0 or more")]
+    Empty,
+    /// The histograms of all tiles together would be too large.
+    #[error("the histograms of {columns} × {rows} tiles take more than {} MiB", Geometry::MOST_BYTES >> 20)]
+    Large {
+        /// Tiles from left to right.
+        columns: u32,
+        /// Tiles from top to bottom.
+        rows: u32,
+    },
+    /// A tile has more pixels than its histogram can count as OpenCV does.
+    #[error("a tile of {width} × {height} pixels is too large: take more tiles")]
+    Tile {
+        /// Pixels in a row of a tile.
+        width: u32,
+        /// Rows of a tile.
+        height: u32,
+    },
+}
+
+/// An image and its grid of tiles.
+///
+/// Where a side isn't divisible by the grid, *both* sides are extended by `grid − side % grid`, a whole `grid` where it is
+/// divisible, by mirroring without repeating the last row or column (OpenCV's `BORDER_REFLECT_101`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Geometry {
+    width: u32,
+    height: u32,
+    columns: u32,
+    rows: u32,
+    tile_width: u32,
+    tile_height: u32,
+}
+
+impl Geometry {
+    /// The histograms of all tiles of an image take at most this many bytes.
+    pub const MOST_BYTES: u64 = 64 << 20;
+
+    /// The grid of an image of `width` × `height` pixels, whose histograms have `planes` planes of this depth.
+    ///
+    /// # Errors
+    /// If the grid is empty or too fine, or a tile has 2³¹ pixels or more.
+    pub(super) fn new(clahe: &Clahe, width: u32, height: u32, planes: usize, depth: Depth) -> Result<Self, GridError> {
+        let Clahe { clip_limit, columns, rows } = *clahe;
+        if width == 0 || height == 0 || columns == 0 || rows == 0 || clip_limit.is_nan() || clip_limit < 0.0 {
+            return Err(GridError::Empty);
+        }
+        let bins = planes as u64 * depth.levels() as u64;
+        let bytes = (u64::from(columns) * u64::from(rows)).saturating_mul(bins * size_of::<u64>() as u64);
+        if bytes > Self::MOST_BYTES {
+            return Err(GridError::Large { columns, rows });
+        }
+        let whole = width.is_multiple_of(columns) && height.is_multiple_of(rows);
+        let tile = |side: u32, grid: u32| side / grid + u32::from(!whole);
+        let (tile_width, tile_height) = (tile(width, columns), tile(height, rows));
+        if u64::from(tile_width) * u64::from(tile_height) > i32::MAX as u64 {
+            return Err(GridError::Tile { width: tile_width, height: tile_height });
+        }
+        Ok(Self { width, height, columns, rows, tile_width, tile_height })
+    }
+
+    /// Pixels in a row of the image.
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Rows of the image.
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// How many tiles there are.
+    pub fn tiles(&self) -> usize {
+        self.columns as usize * self.rows as usize
+    }
+
+    /// Tiles from left to right.
+    pub(super) fn columns(&self) -> usize {
+        self.columns as usize
+    }
+
+    /// Pixels of a tile.
+    pub(super) fn area(&self) -> u64 {
+        u64::from(self.tile_width) * u64::from(self.tile_height)
+    }
+
+    /// Which pixels of an image's row lie in each tile of a row of tiles: where they begin, and which mirrored ones follow.
+    pub(super) fn columns_of_tile(&self, column: usize) -> (Range<usize>, Vec<usize>) {
+        source(column, self.tile_width, self.width)
+    }
+
+    /// Which of the image's rows a row of tiles counts: a run of them, and the mirrored ones.
+    pub(super) fn rows_of_tile(&self, row: usize) -> (Range<usize>, Vec<usize>) {
+        source(row, self.tile_height, self.height)
+    }
+
+    /// How many rows of tiles there are.
+    pub(super) fn rows(&self) -> usize {
+        self.rows as usize
+    }
+
+    /// Between which columns of tiles, and how far on the way to the second one, pixel `x` of a row lies.
+    pub(super) fn across(&self, x: u32) -> ([usize; 2], f32) {
+        between(x, self.tile_width, self.columns)
+    }
+
+    /// The same for row `y`, between rows of tiles.
+    pub(super) fn down(&self, y: u32) -> ([usize; 2], f32) {
+        between(y, self.tile_height, self.rows)
+    }
+}
+
+/// What tile number `tile` has of a side of `length`: a run, and the mirrored places.
+fn source(tile: usize, tile_length: u32, length: u32) -> (Range<usize>, Vec<usize>) {
+    let (tile_length, length) = (tile_length as usize, length as usize);
+    let (start, end) = (tile * tile_length, (tile + 1) * tile_length);
+    let run = start.min(length)..end.min(length);
+    let mirrored = (start.max(length)..end).map(|place| reflect(place, length)).collect();
+    (run, mirrored)
+}
+
+/// The place within `length` that a place behind it mirrors, again and again where one mirror isn't enough.
+fn reflect(place: usize, length: usize) -> usize {
+    if length == 1 {
+        return 0;
+    }
+    let period = 2 * (length - 1);
+    let within = place % period;
+    within.min(period - within)
+}
+
+/// OpenCV's arithmetic: `x · (1 / length) − 0.5` in f32, its floor and its fraction; both tiles are kept within the grid.
+fn between(place: u32, length: u32, grid: u32) -> ([usize; 2], f32) {
+    let inverse = 1.0f32 / length as f32;
+    let position = place as f32 * inverse - 0.5;
+    let floor = position.floor();
+    let first = floor as i64;
+    let tile = |index: i64| index.clamp(0, i64::from(grid) - 1) as usize;
+    ([tile(first), tile(first + 1)], position - floor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// OpenCV's `borderInterpolate` for BORDER_REFLECT_101.
+    fn opencv_reflects(place: i64, length: i64) -> i64 {
+        let mut place = place;
+        if length == 1 {
+            return 0;
+        }
+        while !(0..length).contains(&place) {
+            place = if place < 0 { -place } else { length - 1 - (place - length) - 1 };
+        }
+        place
+    }
+
+    #[test]
+    fn places_are_mirrored_as_by_opencv() {
+        for length in 1..9 {
+            for place in 0..40 {
+                assert_eq!(reflect(place, length) as i64, opencv_reflects(place as i64, length as i64));
+            }
+        }
+    }
+
+    #[test]
+    fn where_one_side_is_not_divisible_both_are_extended() {
+        let clahe = Clahe { columns: 8, rows: 8, ..Clahe::default() };
+        let geometry = Geometry::new(&clahe, 64, 63, 1, Depth::Eight).unwrap();
+        assert_eq!((geometry.tile_width, geometry.tile_height), (9, 8));
+        let geometry = Geometry::new(&clahe, 64, 64, 1, Depth::Eight).unwrap();
+        assert_eq!((geometry.tile_width, geometry.tile_height), (8, 8));
+    }
+
+    #[test]
+    fn every_place_of_a_tile_has_a_source() {
+        for (width, columns) in [(5, 8), (1, 3), (64, 8), (63, 8), (17, 2)] {
+            let clahe = Clahe { columns, rows: 1, ..Clahe::default() };
+            let geometry = Geometry::new(&clahe, width, 3, 1, Depth::Eight).unwrap();
+            for column in 0..geometry.columns() {
+                let (run, mirrored) = geometry.columns_of_tile(column);
+                assert_eq!(run.len() + mirrored.len(), geometry.tile_width as usize);
+                assert!(run.chain(mirrored).all(|x| x < width as usize));
+            }
+        }
+    }
+
+    #[test]
+    fn grids_without_sense_are_refused() {
+        let grid = |columns, rows, clip_limit| Clahe { clip_limit, columns, rows };
+        let new = |clahe, width, depth| Geometry::new(&clahe, width, 1_000, 1, depth);
+        assert_eq!(new(grid(0, 8, 2.0), 9, Depth::Eight), Err(GridError::Empty));
+        assert_eq!(new(grid(8, 8, 2.0), 0, Depth::Eight), Err(GridError::Empty));
+        assert_eq!(new(grid(8, 8, f64::NAN), 9, Depth::Eight), Err(GridError::Empty));
+        let large = Err(GridError::Large { columns: 12, rows: 11 });
+        assert_eq!(new(grid(12, 11, 2.0), 9, Depth::Sixteen), large);
+        assert!(new(grid(12, 11, 2.0), 9, Depth::Eight).is_ok());
+        assert!(matches!(new(grid(1, 1, 2.0), u32::MAX, Depth::Eight), Err(GridError::Tile { .. })));
+    }
+}

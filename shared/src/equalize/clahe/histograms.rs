@@ -1,0 +1,181 @@
+//! One histogram for each tile.
+
+use super::geometry::{Clahe, Geometry, GridError};
+use crate::equalize::color::Intensity;
+use crate::equalize::kernel::sample::{Sample, as_le16};
+use crate::equalize::kernel::scalar::Scalar;
+use crate::equalize::kernel::{Engine, Kernel, fused, with_engine};
+use crate::equalize::{Color, MergeError};
+use crate::pixels::{Depth, Layout, Rows, Samples};
+
+/// How often each intensity occurs in each tile of an image, as far as its rows were counted.
+///
+/// The bins lie tile after tile, a row of tiles after the other, each with its planes × levels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TileHistograms {
+    geometry: Geometry,
+    intensity: Intensity,
+    layout: Layout,
+    depth: Depth,
+    bins: Vec<u64>,
+}
+
+impl TileHistograms {
+    /// Histograms of nothing, for an image of `width` × `height` pixels.
+    ///
+    /// # Errors
+    /// If the image can't be cut into this grid.
+    pub fn new(
+        clahe: &Clahe,
+        color: Color,
+        layout: Layout,
+        depth: Depth,
+        width: u32,
+        height: u32,
+    ) -> Result<Self, GridError> {
+        let intensity = Intensity::of(color, layout);
+        let geometry = Geometry::new(clahe, width, height, intensity.planes(), depth)?;
+        let bins = vec![0; geometry.tiles() * intensity.planes() * depth.levels()];
+        Ok(Self { geometry, intensity, layout, depth, bins })
+    }
+
+    /// The image and its grid.
+    pub fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    /// What is counted.
+    pub fn intensity(&self) -> Intensity {
+        self.intensity
+    }
+
+    /// The depth of the samples that are counted.
+    pub fn depth(&self) -> Depth {
+        self.depth
+    }
+
+    /// The planes of each tile, one after the other: slices of 256 or 65,536 bins.
+    pub fn planes(&self) -> impl ExactSizeIterator<Item = &[u64]> {
+        self.bins.chunks_exact(self.depth.levels())
+    }
+
+    /// Counts some rows of the image, of which the first is row `first`. Mirrored pixels are counted with their source.
+    ///
+    /// # Panics
+    /// If the rows are not of the layout and depth that the histograms were made for, or not rows of the image.
+    pub fn count(&mut self, first: u32, rows: &Rows) {
+        self.count_by(Kernel::best(), first, rows);
+    }
+
+    /// As [`TileHistograms::count`], by a kernel of choice. The result is the same.
+    pub fn count_by(&mut self, kernel: Kernel, first: u32, rows: &Rows) {
+        assert_eq!((rows.width, rows.layout), (self.geometry.width(), self.layout), "rows of another image");
+        match (&rows.samples, self.depth) {
+            (Samples::U8(samples), Depth::Eight) => with_engine!(kernel, engine => self.add(engine, first, samples)),
+            (Samples::U16(samples), Depth::Sixteen) => match as_le16(samples) {
+                Some(samples) => with_engine!(kernel, engine => self.add(engine, first, samples)),
+                None => self.add(Scalar, first, samples),
+            },
+            (samples, depth) => panic!("rows of {:?} counted in histograms of {depth:?}", samples.depth()),
+        }
+    }
+
+    /// As [`TileHistograms::count_by`], for rows as they lie in the store ([`Rows::to_le_bytes`]).
+    ///
+    /// # Panics
+    /// If the bytes are not whole rows of the image.
+    pub fn count_le_bytes(&mut self, kernel: Kernel, first: u32, bytes: &[u8]) {
+        with_engine!(kernel, engine => match self.depth {
+            Depth::Eight => self.add(engine, first, bytes),
+            Depth::Sixteen => {
+                assert!(bytes.len().is_multiple_of(2), "the bytes end within a sample");
+                self.add(engine, first, bytes.as_chunks::<2>().0);
+            }
+        });
+    }
+
+    fn add<S: Sample>(&mut self, engine: impl Engine<S>, first: u32, samples: &[S]) {
+        let Self { geometry, intensity, layout, depth, bins } = self;
+        let row = geometry.width() as usize * layout.channels();
+        let first = first as usize;
+        let end = first + samples.len() / row;
+        assert!(samples.len().is_multiple_of(row) && end <= geometry.height() as usize, "rows of another image");
+        let (intensity, layout) = (*intensity, *layout);
+        let mut counter =
+            Counter { engine, intensity, layout, values: [S::default(); fused::MOST], count: 0, hidden: 0 };
+        let mut tiles = bins.chunks_exact_mut(intensity.planes() * depth.levels());
+        let columns: Vec<_> = (0..geometry.columns()).map(|column| geometry.columns_of_tile(column)).collect();
+        for tile_row in 0..geometry.rows() {
+            let (run, mirrored) = geometry.rows_of_tile(tile_row);
+            let here = run.chain(mirrored).filter(|y| (first..end).contains(y));
+            let rows: Vec<&[S]> = here.map(|y| &samples[(y - first) * row..][..row]).collect();
+            for ((run, mirrored), bins) in columns.iter().zip(&mut tiles) {
+                for (plane, bins) in bins.chunks_exact_mut(S::LEVELS).enumerate() {
+                    for row in &rows {
+                        counter.add(plane, &row[run.start * layout.channels()..run.end * layout.channels()], bins);
+                        for x in mirrored {
+                            counter.add(plane, &row[x * layout.channels()..][..layout.channels()], bins);
+                        }
+                    }
+                    counter.flush(bins);
+                }
+            }
+        }
+    }
+
+    /// Adds what other histograms of the same image counted. The order of merging never matters.
+    ///
+    /// # Errors
+    /// If the others count something else, or too much; these are then unchanged.
+    pub fn merge(&mut self, other: &TileHistograms) -> Result<(), MergeError> {
+        let shape = |histograms: &Self| (histograms.intensity, histograms.depth);
+        if (self.geometry, self.layout, shape(self)) != (other.geometry, other.layout, shape(other)) {
+            return Err(MergeError::Shape { ours: shape(self), theirs: shape(other) });
+        }
+        for (ours, theirs) in self.planes().zip(other.planes()) {
+            // No more than a tile has are counted in each.
+            if ours.iter().sum::<u64>() + theirs.iter().sum::<u64>() > self.geometry.area() {
+                return Err(MergeError::Overflow);
+            }
+        }
+        for (bin, count) in self.bins.iter_mut().zip(&other.bins) {
+            *bin += count;
+        }
+        Ok(())
+    }
+}
+
+/// Gathers the intensities of a tile's rows until there are enough of them to be counted at once.
+struct Counter<S, E> {
+    engine: E,
+    intensity: Intensity,
+    layout: Layout,
+    values: [S; fused::MOST],
+    count: usize,
+    hidden: usize,
+}
+
+impl<S: Sample, E: Engine<S>> Counter<S, E> {
+    fn add(&mut self, plane: usize, pixels: &[S], bins: &mut [u64]) {
+        let channels = self.layout.channels();
+        let mut rest = pixels;
+        while !rest.is_empty() {
+            if self.count == fused::MOST {
+                self.flush(bins);
+            }
+            let count = (rest.len() / channels).min(fused::MOST - self.count);
+            let (pixels, after) = rest.split_at(count * channels);
+            let values = &mut self.values[self.count..][..count];
+            fused::intensities(self.engine, self.intensity, self.layout, plane, pixels, values);
+            self.hidden += fused::hide(self.engine, self.layout, pixels, values);
+            self.count += count;
+            rest = after;
+        }
+    }
+
+    fn flush(&mut self, bins: &mut [u64]) {
+        self.engine.tally(&self.values[..self.count], bins);
+        bins[0] -= self.hidden as u64;
+        (self.count, self.hidden) = (0, 0);
+    }
+}

@@ -1,0 +1,107 @@
+//! The look-up table of each tile.
+
+use super::geometry::{Clahe, Geometry};
+use super::histograms::TileHistograms;
+use crate::equalize::color::Intensity;
+use crate::equalize::kernel::sample::Sample;
+use crate::pixels::{Depth, Samples};
+
+/// What becomes of each intensity at the centre of each tile: tile after tile, planes × levels entries each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TileTables {
+    geometry: Geometry,
+    intensity: Intensity,
+    entries: Samples,
+}
+
+impl TileTables {
+    /// The tables of an image whose rows have all been counted.
+    ///
+    /// No bin keeps more than `max(1, ⌊clip limit · pixels / levels⌋)`; what is cut off goes to all bins alike, and the
+    /// rest of that division, `r`, to every `max(1, ⌊levels / r⌋)`th bin from the lowest on, one each. A level becomes
+    /// `round_ties_even(f32(sum) × (f32(levels − 1) / f32(pixels)))` with `sum` the pixels up to and including it.
+    pub fn from_histograms(clahe: &Clahe, histograms: &TileHistograms) -> Self {
+        let tables = histograms.planes();
+        let clip = clahe.clip_limit;
+        let entries = match histograms.depth() {
+            Depth::Eight => Samples::U8(tables.flat_map(|bins| table::<u8>(bins, clip)).collect()),
+            Depth::Sixteen => Samples::U16(tables.flat_map(|bins| table::<u16>(bins, clip)).collect()),
+        };
+        Self { geometry: *histograms.geometry(), intensity: histograms.intensity(), entries }
+    }
+
+    /// The image and its grid.
+    pub fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    /// What the tables change.
+    pub fn intensity(&self) -> Intensity {
+        self.intensity
+    }
+
+    /// All entries.
+    pub fn entries(&self) -> &Samples {
+        &self.entries
+    }
+}
+
+/// The table of one tile's histogram; the identity if nothing was counted.
+fn table<S: Sample>(bins: &[u64], clip_limit: f64) -> Vec<S::Entry> {
+    let total: u64 = bins.iter().sum();
+    if total == 0 {
+        return (0..S::LEVELS as u32).map(S::entry).collect();
+    }
+    let mut bins = bins.to_vec();
+    if clip_limit > 0.0 {
+        let limit = clip_limit * total as f64 / S::LEVELS as f64;
+        clip(&mut bins, (limit as u64).max(1));
+    }
+    let highest = S::LEVELS as u32 - 1;
+    let scale = highest as f32 / total as f32;
+    let mut sum = 0;
+    let levels = bins.iter().map(|bin| {
+        sum += bin;
+        let level = (sum as f32 * scale).round_ties_even() as u32;
+        S::entry(level.min(highest))
+    });
+    levels.collect()
+}
+
+/// Cuts bins off at `limit` and gives what is cut off to all of them, once: they may exceed the limit again.
+fn clip(bins: &mut [u64], limit: u64) {
+    let mut clipped = 0;
+    for bin in bins.iter_mut() {
+        clipped += bin.saturating_sub(limit);
+        *bin = (*bin).min(limit);
+    }
+    let (each, rest) = (clipped / bins.len() as u64, (clipped % bins.len() as u64) as usize);
+    bins.iter_mut().for_each(|bin| *bin += each);
+    if let Some(step) = bins.len().checked_div(rest) {
+        bins.iter_mut().step_by(step.max(1)).take(rest).for_each(|bin| *bin += 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clipping_keeps_every_pixel() {
+        let mut bins: Vec<u64> = (0..256).map(|level| level * level % 97).collect();
+        let total: u64 = bins.iter().sum();
+        clip(&mut bins, 40);
+        assert_eq!(bins.iter().sum::<u64>(), total);
+    }
+
+    #[test]
+    fn the_rest_is_spread_over_the_whole_range() {
+        let mut bins = vec![0; 256];
+        bins[7] = 5;
+        clip(&mut bins, 2);
+        // Three are cut off: one each for bins 0, 85, 170.
+        let expected: Vec<(usize, u64)> = vec![(0, 1), (7, 2), (85, 1), (170, 1)];
+        let kept: Vec<(usize, u64)> = bins.into_iter().enumerate().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(kept, expected);
+    }
+}
