@@ -1,8 +1,7 @@
 //! Times the kernels on one image, one measurement a line of standard input, for `scripts/bench/kernels.py`.
 //!
 //! `kernel_times IMAGE WIDTH HEIGHT CHANNELS BITS [KERNEL]`: the image is raw, little-endian. Each line `TASK THREADS`
-//! is answered by two numbers: the seconds that it took, and those that the main thread had a processor (which is
-//! all of it with one thread, and says more where others use the machine). `write PATH` writes the last result.
+//! is answered by the seconds that it took; `write PATH` writes the last result.
 #![allow(clippy::unwrap_used)]
 
 use std::time::Instant;
@@ -25,11 +24,11 @@ struct Bench {
 }
 
 impl Bench {
-    /// Runs a task; returns how long it took, and how long this thread had a processor.
-    fn run(&mut self, task: &str, threads: usize) -> (f64, f64) {
+    /// Runs a task; returns how many seconds it took.
+    fn run(&mut self, task: &str, threads: usize) -> f64 {
         let recipe = |color| Recipe::Global { color };
         let (luma, hsv, channels) = (recipe(Color::Luma), recipe(Color::Hsv), recipe(Color::Channels));
-        let (began, cpu_began) = (Instant::now(), cpu());
+        let began = Instant::now();
         match task {
             "memcpy" => self.each_strip(threads, |from, to| to.copy_from_slice(from)),
             "histogram" => drop(std::hint::black_box(self.count(&luma, threads))),
@@ -45,7 +44,7 @@ impl Bench {
             "equalize channels" => self.equalize(&channels, threads),
             other => panic!("no task {other}"),
         }
-        (began.elapsed().as_secs_f64(), cpu() - cpu_began)
+        began.elapsed().as_secs_f64()
     }
 
     /// Splits the rows into as many strips as threads.
@@ -142,12 +141,6 @@ fn in_threads<T: Send>(work: impl Iterator<Item = impl FnOnce() -> T + Send>) ->
     })
 }
 
-/// The time this thread has had a processor, in seconds.
-fn cpu() -> f64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    text.split(' ').next().and_then(|time| time.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1e9
-}
-
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [path, width, height, channels, bits, kernel @ ..] = &arguments[..] else {
@@ -171,12 +164,9 @@ fn main() {
         match line.rsplit_once(' ').unwrap() {
             ("write", path) => {
                 std::fs::write(path, &bench.out).unwrap();
-                println!("0 0");
+                println!("0");
             }
-            (task, threads) => {
-                let (wall, cpu) = bench.run(task, threads.parse().unwrap());
-                println!("{wall} {cpu}");
-            }
+            (task, threads) => println!("{}", bench.run(task, threads.parse().unwrap())),
         }
     }
 }

@@ -110,7 +110,7 @@ fn cut(image: &Rows, steps: &[usize]) -> Vec<(u32, Rows)> {
 /// OpenCV's CLAHE of one plane, as its source reads, one pixel at a time: the oracle of the kernels.
 fn by_the_book(clahe: &Clahe, width: usize, height: usize, levels: usize, plane: &[u16]) -> Vec<u16> {
     let (columns, rows) = (clahe.columns as usize, clahe.rows as usize);
-    let whole = width % columns == 0 && height % rows == 0;
+    let whole = width.is_multiple_of(columns) && height.is_multiple_of(rows);
     let extra = |side: usize, grid: usize| if whole { 0 } else { grid - side % grid };
     let (tile_width, tile_height) = ((width + extra(width, columns)) / columns, (height + extra(height, rows)) / rows);
     let mirror = |mut place: usize, side: usize| {
