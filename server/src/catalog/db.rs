@@ -20,8 +20,13 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Postgres, Row as _, Sqlite
 
 use super::{Error, Result};
 
-/// No statement takes longer, or its outcome is unknown.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// No statement takes longer, the wait for a connection included, or its outcome is unknown. Uploads and pages wait no
+/// longer than this for a database that hangs.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// SQLite has one writer at a time: a statement may wait for many others.
+const SQLITE_PATIENCE: Duration = Duration::from_secs(30);
+/// Connecting for the first time and migrating.
+const OPENING: Duration = Duration::from_secs(30);
 /// How long one process waits for another's write to SQLite.
 const BUSY: Duration = Duration::from_secs(15);
 
@@ -131,7 +136,7 @@ impl Db {
     /// Runs a statement that writes, and gives the number of rows it wrote.
     pub(super) async fn write(&self, sql: &str, args: &[Arg]) -> Result<u64> {
         let sql = AssertSqlSafe(self.spell(sql));
-        patiently(async {
+        patiently(self.patience(), async {
             match self {
                 Db::Sqlite { writer, .. } => {
                     bound!(sqlx::query(sql), args).execute(writer).await.map(|done| done.rows_affected())
@@ -165,7 +170,7 @@ impl Db {
     /// Always to the last row: a statement of SQLite is only committed when it has been run to its end.
     async fn rows(&self, sqlite: Option<&SqlitePool>, sql: &str, args: &[Arg]) -> Result<Vec<Row>> {
         let sql = AssertSqlSafe(self.spell(sql));
-        patiently(async {
+        patiently(self.patience(), async {
             match (self, sqlite) {
                 (Db::Sqlite { readers, .. }, pool) => {
                     let rows = bound!(sqlx::query(sql), args).fetch_all(pool.unwrap_or(readers)).await?;
@@ -178,6 +183,13 @@ impl Db {
             }
         })
         .await
+    }
+
+    fn patience(&self) -> Duration {
+        match self {
+            Db::Sqlite { .. } => SQLITE_PATIENCE,
+            Db::Postgres(_) => PATIENCE,
+        }
     }
 
     fn spell(&self, sql: &str) -> String {
@@ -206,8 +218,8 @@ impl Db {
         let options = PgConnectOptions::from_str(url)
             .map_err(|error| Error::Invalid(format!("the catalog's address is not right: {error}")))?
             .application_name("evenlight");
-        let pool = PgPoolOptions::new().max_connections(8).acquire_timeout(Duration::from_secs(10));
-        let pool = patiently(pool.connect_with(options)).await?;
+        let pool = PgPoolOptions::new().max_connections(8).acquire_timeout(PATIENCE);
+        let pool = patiently(OPENING, pool.connect_with(options)).await?;
         // Takes a lock of the database for itself.
         let mut migrator: Migrator = sqlx::migrate!("./migrations/postgres");
         migrator.set_ignore_missing(true).run(&pool).await.map_err(not_migrated)?;
@@ -229,8 +241,8 @@ impl Db {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(BUSY);
-        patiently(migrate_sqlite(&options)).await?;
-        let pool = || SqlitePoolOptions::new().acquire_timeout(PATIENCE);
+        patiently(OPENING, migrate_sqlite(&options)).await?;
+        let pool = || SqlitePoolOptions::new().acquire_timeout(SQLITE_PATIENCE);
         let writer = pool().max_connections(1).connect_with(options.clone()).await.map_err(unavailable)?;
         let readers = pool().max_connections(4).connect_with(options).await.map_err(unavailable)?;
         Ok(Db::Sqlite { writer, readers })
@@ -264,10 +276,10 @@ fn is_busy(error: &sqlx::Error) -> bool {
     code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| matches!(code & 0xff, 5 | 6))
 }
 
-async fn patiently<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T> {
-    match tokio::time::timeout(PATIENCE, work).await {
+async fn patiently<T>(patience: Duration, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T> {
+    match tokio::time::timeout(patience, work).await {
         Ok(done) => done.map_err(unavailable),
-        Err(_) => Err(Error::Unavailable(format!("no answer within {} s", PATIENCE.as_secs()))),
+        Err(_) => Err(Error::Unavailable(format!("no answer within {} s", patience.as_secs()))),
     }
 }
 

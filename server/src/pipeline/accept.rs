@@ -295,13 +295,17 @@ impl Upload {
     /// `receiving → queued`. A write whose outcome is unknown is repeated, and then looked for.
     async fn queue(self, received: Received) -> Result<Accepted> {
         const PAUSES: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(250), Duration::from_secs(1)];
-        let mut pauses = PAUSES.into_iter();
+        /// A catalog that hangs, rather than fails, isn't asked much longer than once.
+        const PATIENCE: Duration = Duration::from_secs(8);
+        let (begun, mut pauses) = (Instant::now(), PAUSES.into_iter());
         let written = loop {
             match self.accept.catalog.finish_upload(&self.upload, &received).await {
-                Err(error @ catalog::Error::Unavailable(_)) => match pauses.next() {
-                    Some(pause) => tokio::time::sleep(pause).await,
-                    None => return Err(error.into()),
-                },
+                Err(error @ catalog::Error::Unavailable(_)) => {
+                    match pauses.next().filter(|_| begun.elapsed() < PATIENCE) {
+                        Some(pause) => tokio::time::sleep(pause).await,
+                        None => return Err(error.into()),
+                    }
+                }
                 written => break written?,
             }
         };

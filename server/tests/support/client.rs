@@ -16,6 +16,19 @@ use shared::job::JobState;
 /// The longest that anything in these tests may take.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
+/// What [`Client::look`] saw.
+#[derive(Debug)]
+pub struct Look {
+    /// The status.
+    pub status: u16,
+    /// The body.
+    pub body: String,
+    /// When to come back.
+    pub retry_after: Option<String>,
+    /// How long it took.
+    pub took: Duration,
+}
+
 /// Talks to one process.
 #[derive(Clone)]
 pub struct Client {
@@ -55,6 +68,17 @@ impl Client {
             self.http.get(format!("{}{path}", self.base)).timeout(Duration::from_secs(10)).send().await.ok()?;
         let answer = answer.error_for_status().ok()?;
         Some(answer.bytes().await.ok()?.to_vec())
+    }
+
+    /// What a browser or a program gets: status, body, `Retry-After`, and how long it took.
+    pub async fn look(&self, path: &str) -> Look {
+        let begun = Instant::now();
+        let answer =
+            self.http.get(format!("{}{path}", self.base)).header("accept", "text/html,*/*").send().await.unwrap();
+        let status = answer.status().as_u16();
+        let retry_after = answer.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
+        let body = answer.text().await.unwrap();
+        Look { status, body, retry_after, took: begun.elapsed() }
     }
 
     /// The image as it is now.

@@ -30,6 +30,11 @@ impl Postgres {
         })
     }
 
+    /// A server of a test's own, to do harm to.
+    pub fn own() -> Postgres {
+        Self::start()
+    }
+
     fn start() -> Postgres {
         let programs = programs();
         let folder = tempfile::Builder::new().prefix("evenlight-pg-").tempdir().unwrap();
@@ -89,6 +94,35 @@ impl Postgres {
         self.url(&name)
     }
 
+    /// Stops the server and all of its processes without killing them: connections stay open and nobody answers.
+    pub fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets a paused server go on.
+    pub fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    /// The server first, so that no process is born meanwhile.
+    fn signal(&self, signal: &str) {
+        let server = self.server.id();
+        for pid in std::iter::once(server).chain(children(server)) {
+            let sent = Command::new("kill").args([signal, &pid.to_string()]).status().unwrap();
+            // A connection's process may have ended by itself.
+            assert!(sent.success() || pid != server, "kill {signal} {pid}: {sent}");
+        }
+    }
+
+    /// Ends every connection to a database as `kill -9` of its process would, but the server goes on.
+    pub async fn end_connections(&self, url: &str) {
+        let name = url.rsplit('/').next().unwrap().split('?').next().unwrap();
+        let mut admin = PgConnection::connect(&self.url("postgres")).await.unwrap();
+        let sql = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut admin).await.unwrap();
+        admin.close().await.unwrap();
+    }
+
     /// The socket at which it listens.
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join(".s.PGSQL.5432")
@@ -101,6 +135,7 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
+        self.signal("-CONT");
         // SIGINT is PostgreSQL's fast shutdown, which ends its other processes in order.
         let asked = Command::new("kill").args(["-INT", &self.server.id().to_string()]).status();
         let began = Instant::now();
@@ -113,6 +148,19 @@ impl Drop for Postgres {
         let _ = self.server.kill();
         let _ = self.server.wait();
     }
+}
+
+/// The processes whose parent this is.
+fn children(parent: u32) -> Vec<u32> {
+    let parent_of = |pid: u32| -> Option<u32> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name, in parentheses, may hold anything; then come the state and the parent.
+        stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()
+    };
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    all.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|pid| parent_of(*pid) == Some(parent))
+        .collect()
 }
 
 /// PostgreSQL refuses to run as root.

@@ -11,6 +11,7 @@ use super::client::Client;
 /// A running `evenlight serve`.
 pub struct Server {
     child: Child,
+    log: std::path::PathBuf,
     /// The pod's name.
     pub name: String,
     /// `host:port` where it listens.
@@ -53,7 +54,8 @@ impl Server {
         let client = Client::new(address);
         // Whoever writes to a closed pipe fails: keep it open and empty.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, name: name.to_owned(), address: address.to_owned(), client }
+        let log = logs.join(format!("{name}.log"));
+        Self { child, name: name.to_owned(), address: address.to_owned(), log, client }
     }
 
     /// Ends it as `kill -9` does.
@@ -76,6 +78,11 @@ impl Server {
     /// Whether it has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Lines that it has logged.
+    pub fn log_lines(&self) -> usize {
+        std::fs::read_to_string(&self.log).unwrap().lines().count()
     }
 
     /// The number of its threads.
