@@ -72,9 +72,10 @@ async fn connections_that_end_in_the_middle_of_statements_lose_and_double_nothin
     let upload = async |number: u32| client.upload(&format!("{number}.png"), sample("cell.png"), &luma).await;
     // Several at a time, so that connections are in use whenever they end.
     let uploads = futures::stream::iter(0..200).map(upload).buffer_unordered(8).collect::<Vec<_>>();
+    let ended = std::cell::Cell::new(0);
     let ending = async {
         loop {
-            site.postgres.end_connections(&site.catalog).await;
+            ended.set(ended.get() + site.postgres.end_connections(&site.catalog).await);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
@@ -90,5 +91,6 @@ async fn connections_that_end_in_the_middle_of_statements_lose_and_double_nothin
         let image = client.ended(&accepted.image_id).await;
         assert_eq!((image.state, image.jobs.len()), (JobState::Done, 1), "{}: {:?}", image.name, image.reason);
     }
-    println!("{} of 200 uploads taken while connections ended; all done", taken.len());
+    println!("{} of 200 uploads taken while {} connections ended; all done", taken.len(), ended.get());
+    assert!(ended.get() > 20);
 }

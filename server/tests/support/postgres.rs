@@ -114,13 +114,14 @@ impl Postgres {
         }
     }
 
-    /// Ends every connection to a database as `kill -9` of its process would, but the server goes on.
-    pub async fn end_connections(&self, url: &str) {
-        let name = url.rsplit('/').next().unwrap().split('?').next().unwrap();
+    /// Ends every connection to a database in the middle of whatever it does; gives how many there were.
+    pub async fn end_connections(&self, url: &str) -> usize {
+        let name = url.split('?').next().unwrap().rsplit('/').next().unwrap();
         let mut admin = PgConnection::connect(&self.url("postgres")).await.unwrap();
         let sql = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
-        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut admin).await.unwrap();
+        let ended = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&mut admin).await.unwrap().len();
         admin.close().await.unwrap();
+        ended
     }
 
     /// The socket at which it listens.
