@@ -130,7 +130,7 @@ pub struct TaskView {
     pub state: TaskState,
     /// How often it was claimed.
     pub attempt: u32,
-    /// How many claims have ended neither in a commit nor in a release, with the one that is being worked on.
+    /// How many claims have ended neither in a commit nor in a release, besides the one that is being worked on.
     pub strikes: usize,
     /// The lock's holder, or who did it.
     pub pod: Option<PodName>,

@@ -88,7 +88,8 @@ fn task_view(nodes: &TaskNodes) -> TaskView {
         index: nodes.task.index,
         state: nodes.state(),
         attempt: nodes.task.attempt,
-        strikes: nodes.task.strikes.len(),
+        // The last claim's is none as long as it is worked on, and none if that was committed.
+        strikes: nodes.task.strikes.len().saturating_sub(usize::from(lock.is_some() || done.is_some())),
         pod: done.map(|done| done.pod.clone()).or(lock.map(|lock| lock.pod.clone())),
         started: done.map(|done| done.started).or(lock.map(|lock| lock.since)),
         finished: done.map(|done| done.finished),

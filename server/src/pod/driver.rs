@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::jitter;
-use super::master::{End, Office, Setback, to_json};
+use super::master::{End, Office, Setback, refusal, to_json};
 use super::mirror::Nodes;
 use super::vigil::{Verdict, Vigil};
 use crate::catalog::ResultFile;
@@ -76,7 +76,12 @@ impl Driver {
                 }
                 continue;
             }
-            match self.act(&job, next).await {
+            let acted = match self.act(&job, next).await {
+                // Trying again can't help.
+                Err(Setback::Refused(why)) => self.fail(&job, &refusal(&why)).await,
+                acted => acted,
+            };
+            match acted {
                 Ok(()) => setbacks = 0,
                 Err(Setback::End(end)) => return Err(end),
                 Err(setback) => {

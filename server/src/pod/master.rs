@@ -56,6 +56,9 @@ pub(super) enum Setback {
     /// What was read is out of date, or an outcome is unknown: read again.
     #[error("{0}")]
     Again(String),
+    /// The coordinator will never keep this record: it is too large.
+    #[error("{0}")]
+    Refused(String),
     /// The catalog or the store doesn't answer: wait, then read again.
     #[error("{0}")]
     Later(String),
@@ -74,7 +77,8 @@ impl From<FenceError> for Setback {
 impl From<Error> for Setback {
     fn from(error: Error) -> Self {
         match error {
-            Error::Expired | Error::Invalid(_) => Setback::End(End::Coordinator(error)),
+            Error::Expired => Setback::End(End::Coordinator(error)),
+            Error::Invalid(reason) => Setback::Refused(reason),
             other => Setback::Again(other.to_string()),
         }
     }
@@ -305,6 +309,10 @@ impl Master {
             match office.fence.write(&*office.coordinator, vec![op.clone()]).await.map_err(Setback::from) {
                 Ok(()) => break,
                 Err(Setback::End(end)) => return Err(end.into()),
+                Err(Setback::Refused(why)) => {
+                    let write = office.pod.catalog.fail(&office.epoch(), &job.job, &job.run, &refusal(&why)).await?;
+                    return office.mine(write).await.map(drop);
+                }
                 Err(setback) => tracing::info!(job = %job.job, %setback, "its node is created again if it isn't there"),
             }
             // Settles first: the write that failed has run by then, or never will.
@@ -360,6 +368,11 @@ impl Master {
         }
         Ok(())
     }
+}
+
+/// Why a job fails whose record can't be kept.
+pub(super) fn refusal(why: &str) -> String {
+    format!("The array can't keep a record that this job needs: {why}.")
 }
 
 fn new_run() -> RunId {

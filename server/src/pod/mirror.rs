@@ -248,10 +248,19 @@ impl Follower {
             indices.map(|index| (job.clone(), *phase, index)).collect::<Vec<_>>()
         });
         let tasks: Vec<_> = tasks.collect();
+        let records: Vec<String> = tasks.iter().map(|(job, phase, index)| paths::task(job, *phase, *index)).collect();
         let folders = phases.iter().map(|phase| (*phase, BTreeMap::new())).collect();
         let fresh = JobNodes { job: record, version: stat.version, phases: folders };
         self.nodes.jobs.insert(job.clone(), Arc::new(fresh));
-        self.read_tasks(&tasks).await
+        let mut busy = Vec::new();
+        for (id, node) in tasks.into_iter().zip(self.coordinator.get_many(&records).await?) {
+            match node {
+                Some((_, stat)) if stat.children > 0 => busy.push(id),
+                // Without children it has neither lock nor result: one read, and so one moment, tells all of it.
+                idle => self.keep(&id, &[None, None, idle]),
+            }
+        }
+        self.read_tasks(&busy).await
     }
 
     /// Some tasks with their locks and results. Tasks that are gone are removed from the picture.

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Pod;
 use super::claims::Claims;
+use super::master::refusal;
 use super::mirror::Nodes;
 use crate::coord::claim::{self, Held, Strike};
 use crate::coord::settle::connected;
@@ -221,7 +222,7 @@ impl Worker {
     }
 
     async fn commit(&self, held: &Held, outcome: Outcome) -> Result<bool, Error> {
-        let done = Done {
+        let mut done = Done {
             v: RECORD_VERSION,
             pod: self.pod.config.name.clone(),
             attempt: held.task.attempt,
@@ -232,6 +233,10 @@ impl Worker {
         };
         loop {
             match claim::commit(&*self.coordinator, held, &done).await {
+                // The record won't ever fit; the sentence that says so does.
+                Err(Error::Invalid(why)) if matches!(done.outcome, Outcome::Stored(_)) => {
+                    done.outcome = short(Outcome::Refused { reason: refusal(&why) });
+                }
                 Err(error) if self.worth_repeating(&error).await => {}
                 other => return other,
             }

@@ -1,0 +1,69 @@
+//! The epoch, taken by two winners in the wrong order.
+
+use std::time::{Duration, Instant};
+
+use server::catalog::Write;
+use server::coord::{Coordinator, election, paths};
+use shared::cluster::Candidate;
+use shared::job::{JobState, Phase};
+
+use crate::bay::Bay;
+use crate::faulty_store::{Act, Fault, Rule};
+use crate::images::rgb16_tiff;
+
+/// Waits until a pod other than `not` leads; gives its node's name and its record.
+async fn leader(eye: &dyn Coordinator, not: Option<&str>) -> (String, Candidate) {
+    let begun = Instant::now();
+    loop {
+        eye.sync().await.unwrap();
+        if let Some((node, candidate)) = election::leader(eye).await.unwrap()
+            && candidate.epoch.is_some()
+            && Some(node.as_str()) != not
+        {
+            return (node, candidate);
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "nobody leads");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// The uuid of a candidacy, from its node.
+fn uuid(node: &str) -> String {
+    let name = node.strip_prefix(paths::LEADER).unwrap().trim_start_matches('/');
+    name.split_once('-').unwrap().0.to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_takers_epoch_is_taken_again_by_who_leads_and_nothing_stale_is_written() {
+    let bay = Bay::new(Duration::from_secs(5)).await;
+    let (original, eye) = (rgb16_tiff(600, 900), bay.eye().await);
+    bay.start(&["pod-1"]);
+    let (first, _) = leader(&*eye, None).await;
+    bay.start(&["pod-2"]);
+    while eye.children(paths::LEADER).await.unwrap().len() < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // The first is deposed without a fault of its own, and stands again as the last.
+    eye.delete(&first, None).await.unwrap();
+    let (second, record) = leader(&*eye, Some(&first)).await;
+    assert_eq!(record.pod.as_str(), "pod-2");
+    // Its statement runs late, after its successor's, as a database that hung would run it.
+    let late = bay.catalog.take_epoch(&uuid(&first)).await.unwrap();
+    assert!(late.n > record.epoch.unwrap());
+    // The one who leads finds out by its next write, takes the epoch again, and goes on.
+    bay.faults.play(Rule::on(Act::Put, Fault::Slow(Duration::from_millis(500))).keys("/histograms/"));
+    let accepted = bay.upload(&original).await;
+    bay.until("a task", (&accepted.job_id, Phase::Histograms, 0), |seen| seen.lock.clone()).await;
+    let rows = bay.catalog.running().await.unwrap();
+    let run = rows[0].run.clone().unwrap();
+    let stale = bay.catalog.fail(&late, &accepted.job_id, &run, "by nobody's right").await.unwrap();
+    assert_eq!(stale, Write::NotMine, "the late taker's epoch is over");
+    let stale = bay.catalog.rerun(&late, &accepted.job_id, &run, &"f".repeat(32).parse().unwrap()).await.unwrap();
+    assert_eq!(stale, Write::NotMine);
+    bay.comes_out_right(&accepted, &original).await;
+    let job = bay.catalog.job(&accepted.job_id).await.unwrap().unwrap();
+    assert_eq!((job.state, job.reason), (JobState::Done, None));
+    assert_eq!(leader(&*eye, None).await.0, second, "it has led all the while");
+    let next = bay.catalog.take_epoch("whoever").await.unwrap();
+    assert_eq!(next.n, late.n + 2, "it took the epoch again once and not in a loop");
+}

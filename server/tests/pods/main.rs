@@ -1,0 +1,17 @@
+//! Whole pods in this process, while a test says what happens to their sessions, their lives, their store and their
+//! coordinator.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../support/faulty_store.rs"]
+mod faulty_store;
+#[path = "../support/images.rs"]
+mod images;
+#[path = "../support/zookeeper.rs"]
+mod zookeeper;
+
+mod bay;
+mod epoch;
+mod many_tasks;
+mod narrow;
+mod oversized;
+mod strikes;

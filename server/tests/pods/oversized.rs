@@ -1,0 +1,47 @@
+//! A record that is too large for a znode fails its job with a sentence.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use server::coord::Connector;
+use shared::job::JobState;
+
+use crate::bay::Bay;
+use crate::images::rgb16_tiff;
+use crate::narrow::{Narrow, Refuses};
+
+/// Runs an image where such records are too large; gives how often one was offered.
+async fn refused(refuses: Refuses) -> usize {
+    let refused = Arc::new(AtomicUsize::new(0));
+    let count = refused.clone();
+    let narrow = |inner: Arc<dyn Connector>| Arc::new(Narrow { inner, refuses, refused: count }) as Arc<dyn Connector>;
+    let bay = Bay::with(Duration::from_secs(5), narrow).await;
+    bay.start(&["pod-1", "pod-2"]);
+    let accepted = bay.upload(&rgb16_tiff(600, 900)).await;
+    let ended = bay.ended(&accepted.job_id).await;
+    assert_eq!(ended.state, JobState::Failed);
+    let reason = ended.reason.unwrap();
+    assert!(
+        reason.starts_with("The array can't keep a record that this job needs: 65537 bytes for /jobs/"),
+        "{reason}"
+    );
+    refused.load(Ordering::SeqCst)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_record_is_too_large_fails_with_a_sentence_and_not_in_a_loop() {
+    assert_eq!(refused(|path, _| path.matches('/').count() == 2 && path.starts_with("/jobs/")).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_tasks_are_too_large_fails_with_a_sentence_and_not_in_a_loop() {
+    assert_eq!(refused(|path, _| path.ends_with("/task_1")).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_whose_result_is_too_large_ends_its_job_with_a_sentence() {
+    let stored = |path: &str, data: &[u8]| path.ends_with("/done") && String::from_utf8_lossy(data).contains("stored");
+    let tasks = 1..=4;
+    assert!(tasks.contains(&refused(stored).await), "each task says so once");
+}
