@@ -158,6 +158,13 @@ impl Ensemble {
         self.ask(index).is_some_and(|answer| answer.contains("Mode: leader"))
     }
 
+    /// How many znodes there are, in all chroots.
+    pub fn znodes(&self) -> u64 {
+        let answer = (0..self.ports.len()).find_map(|index| self.ask_for(index, "mntr")).expect("a server answers");
+        let line = answer.lines().find_map(|line| line.strip_prefix("zk_znode_count")).expect("it counts its znodes");
+        line.trim().parse().expect("a number")
+    }
+
     fn signal(&self, index: usize, signal: &str) {
         let servers = self.servers.lock().unwrap();
         let pid = &servers[index].as_ref().expect("the server runs").pid;
@@ -225,10 +232,15 @@ impl Ensemble {
 
     /// What a server says of itself (`srvr`).
     fn ask(&self, index: usize) -> Option<String> {
+        self.ask_for(index, "srvr")
+    }
+
+    /// What a server says to one of its four-letter words.
+    fn ask_for(&self, index: usize, word: &str) -> Option<String> {
         let patience = Duration::from_secs(1);
         let mut stream = TcpStream::connect_timeout(&self.address(index), patience).ok()?;
         stream.set_read_timeout(Some(patience)).ok()?;
-        stream.write_all(b"srvr").ok()?;
+        stream.write_all(word.as_bytes()).ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;
         Some(answer)
