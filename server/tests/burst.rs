@@ -109,13 +109,20 @@ async fn any_number_of_uploads_may_wait_and_few_of_them_have_znodes() {
 
     let peak = seen.znodes.get().saturating_sub(idle);
     let rate = |took: Duration| uploads as f64 / took.as_secs_f64();
-    println!("{uploads} uploads sent in {sending:.0?} ({:.0} a second), done in {took:.0?} ({:.0} a second)", rate(sending), rate(took));
+    println!(
+        "{uploads} uploads sent in {sending:.0?} ({:.0} a second), done in {took:.0?} ({:.0} a second)",
+        rate(sending),
+        rate(took)
+    );
     println!("znodes: {idle} idle, at most {peak} more; slowest page {:.0?}", seen.slowest_page.get());
     println!("peak memory in MiB at 10 %, 50 % and 100 %: {:?}", seen.memory.get().map(Option::unwrap_or_default));
     assert!(peak <= ACTIVE * OF_A_JOB, "{peak} znodes for {ACTIVE} jobs");
     assert!(seen.slowest_page.get() < PROMPT, "{:?}", seen.slowest_page.get());
     let [early, _, late] = seen.memory.get().map(Option::unwrap_or_default);
-    assert!(early.iter().zip(late).all(|(early, late)| late < early + 48), "memory grew from {early:?} to {late:?} MiB");
+    assert!(
+        early.iter().zip(late).all(|(early, late)| late < early + 48),
+        "memory grew from {early:?} to {late:?} MiB"
+    );
 
     // Each of them is done, once.
     let (mut done, mut cursor) = (0, String::new());

@@ -30,6 +30,8 @@ use crate::pipeline::plan::{Planning, plan};
 pub const MAX_RUNS: u32 = 3;
 /// The catalog is polled this often: rings can be lost.
 const POLL: Duration = Duration::from_secs(1);
+/// Rings that follow one another are answered together, this long after the last look.
+const GATHER: Duration = Duration::from_millis(100);
 /// Rows and znodes are compared this often.
 const RECONCILE: Duration = Duration::from_secs(5);
 
@@ -125,7 +127,11 @@ impl Office {
 
     async fn take_epoch(&self) -> Result<Epoch, Setback> {
         let epoch = self.pod.catalog.take_epoch(&self.candidacy).await?;
-        *self.epoch.lock().unwrap_or_else(PoisonError::into_inner) = epoch.clone();
+        let mut known = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
+        // Two may have taken it at once: the later one counts.
+        if epoch.n > known.n {
+            *known = epoch.clone();
+        }
         Ok(epoch)
     }
 
@@ -179,7 +185,7 @@ impl Master {
         let mut reconciled: Option<Instant> = None;
         let mut housekeeping = tokio::time::interval(POLL);
         housekeeping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut rings = None;
+        let (mut rings, mut rung, mut looked) = (None, false, Instant::now() - GATHER);
         loop {
             let seen = nodes.borrow_and_update().clone();
             for job in seen.jobs.keys().filter(|job| driven.insert((*job).clone())) {
@@ -187,20 +193,23 @@ impl Master {
                 let job = job.clone();
                 drivers.spawn(async move { (job, driver.run().await) });
             }
-            let rung = rings.replace(seen.rings) != Some(seen.rings);
+            rung |= rings.replace(seen.rings) != Some(seen.rings);
             let poll = tokio::select! {
                 biased;
-                () = std::future::ready(()), if rung => true,
                 Some(ended) = drivers.join_next(), if !drivers.is_empty() => {
-                    match ended {
-                        Ok((_, Err(end))) => return end,
-                        Ok((job, Ok(()))) => {
-                            driven.remove(&job);
+                    // Slots that became free together are filled together.
+                    for ended in std::iter::once(ended).chain(std::iter::from_fn(|| drivers.try_join_next())) {
+                        match ended {
+                            Ok((_, Err(end))) => return end,
+                            Ok((job, Ok(()))) => {
+                                driven.remove(&job);
+                            }
+                            Err(panic) => return End::Crashed(panic.to_string()),
                         }
-                        Err(panic) => return End::Crashed(panic.to_string()),
                     }
                     true
                 }
+                () = tokio::time::sleep_until(looked + GATHER), if rung => true,
                 _ = housekeeping.tick() => true,
                 changed = nodes.changed() => {
                     if changed.is_err() {
@@ -210,6 +219,7 @@ impl Master {
                 }
             };
             if poll && seen.loaded {
+                (rung, looked) = (false, Instant::now());
                 let due = reconciled.is_none_or(|at| at.elapsed() >= RECONCILE);
                 match self.keep_house(&seen, due).await {
                     Ok(()) if due => reconciled = Some(Instant::now()),
@@ -279,22 +289,28 @@ impl Master {
             if free == 0 {
                 continue;
             }
-            for row in
-                office.pod.catalog.queued(u32::try_from(free).unwrap_or(u32::MAX), min_pixels, max_pixels).await?
-            {
-                // Retried while the nodes of its last run are still being deleted: its turn comes when they are gone.
-                if office.mirror.nodes().borrow().jobs.contains_key(&row.job) {
-                    continue;
-                }
-                let run = new_run();
-                let write = office.pod.catalog.activate(&office.epoch(), &row.job, &run).await?;
-                if office.mine(write).await? {
-                    self.create(&row, run, seen.live()).await?;
-                    *taken.entry(lane).or_default() += 1;
-                }
+            let limit = u32::try_from(free).unwrap_or(u32::MAX);
+            let rows = office.pod.catalog.queued(limit, min_pixels, max_pixels).await?;
+            // Retried while the nodes of its last run are still being deleted: its turn comes when they are gone.
+            let gone = |row: &&JobRow| !office.mirror.nodes().borrow().jobs.contains_key(&row.job);
+            // Each to its end, whatever becomes of the others: giving up halfway would cost a job one of its runs.
+            let activations = rows.iter().filter(gone).map(|row| self.activate(row, seen.live()));
+            for activated in futures::future::join_all(activations).await {
+                *taken.entry(lane).or_default() += usize::from(activated?);
             }
         }
         Ok(())
+    }
+
+    /// `queued → running`, then the job's node. Whether it was this one that activated the row.
+    async fn activate(&self, row: &JobRow, workers: usize) -> Result<bool, Setback> {
+        let (office, run) = (&self.office, new_run());
+        let write = office.pod.catalog.activate(&office.epoch(), &row.job, &run).await?;
+        let mine = office.mine(write).await?;
+        if mine {
+            self.create(row, run, workers).await?;
+        }
+        Ok(mine)
     }
 
     /// Creates a run's job node: it is there when this returns, or the role is over and the row, `running` without a
