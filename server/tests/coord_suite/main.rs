@@ -4,11 +4,14 @@
 
 #[path = "../support/forwarder.rs"]
 mod forwarder;
+#[path = "../support/proxy.rs"]
+mod proxy;
 #[path = "../support/zookeeper.rs"]
 mod zookeeper;
 
 mod bed;
 mod embedded_only;
+mod quirks;
 mod records;
 mod zookeeper_only;
 
