@@ -10,7 +10,7 @@
 //! # Why a wrong witness is harmless
 //! What is deleted is an election node, by a multi that checks the witness's own ([`Fence::evict`](crate::coord::fence::Fence::evict)). A leader that lives
 //! on is deposed: its next write is refused by its fence, it loses nothing, and stands again. It costs a change of
-//! masters, at most one a session timeout for each process.
+//! masters, and a process that stands again is not evicted again within a session timeout.
 //!
 //! # Hazards
 //! - *Slow is not gone*: a process that is stopped, swamped or in a long pause still has its connections accepted by its
@@ -35,8 +35,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::mirror::Nodes;
-use crate::coord::election::Candidacy;
-use crate::coord::fence::FenceError;
+use crate::coord::election::{self, Candidacy};
 use crate::coord::{Coordinator, paths, settle};
 use crate::incarnation;
 
@@ -63,14 +62,15 @@ pub(super) struct Witness {
 struct Memory {
     /// Processes that have answered at the address that they announced.
     known: HashSet<String>,
-    /// When each process was last evicted.
-    evicted: HashMap<String, Instant>,
+    /// When each process was last evicted, and who evicted it: the sequence of this pod's candidacy.
+    evicted: HashMap<String, (Instant, i64)>,
 }
 
 /// A candidate that is before this one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Ahead {
     node: String,
+    sequence: i64,
     address: String,
     process: String,
 }
@@ -147,23 +147,23 @@ impl Witness {
     /// Watches one process and evicts it whenever it is gone.
     async fn witness(&self, candidacy: &Candidacy, coordinator: &dyn Coordinator, ahead: &Ahead) -> Infallible {
         loop {
-            self.gone(ahead).await;
-            let last = self.memory().evicted.get(&ahead.process).copied();
-            if let Some(last) = last {
-                sleep_until(last + coordinator.session_timeout()).await;
-                // It may have come back meanwhile.
-                self.gone(ahead).await;
+            if let Some(until) = self.not_before(ahead, coordinator.session_timeout()) {
+                sleep_until(until).await;
             }
+            self.gone(ahead).await;
             if settle::connected(coordinator).await.is_err() {
                 pending::<()>().await;
             }
-            self.memory().evicted.insert(ahead.process.clone(), Instant::now());
             match candidacy.fence().evict(coordinator, &ahead.node).await {
-                Ok(true) => tracing::warn!(node = ahead.node, address = ahead.address, "evicted: its process is gone"),
-                Ok(false) => {}
-                // Nothing was submitted.
-                Err(FenceError::Coordinator(_)) => drop(self.memory().evicted.remove(&ahead.process)),
-                Err(error) => tracing::info!(node = ahead.node, %error, "its process is gone; it may be evicted"),
+                Ok(evicted) => {
+                    tracing::warn!(node = ahead.node, address = ahead.address, evicted, "its process is gone");
+                    let own = candidacy.node().rsplit('/').next().and_then(election::sequence).unwrap_or(i64::MIN);
+                    self.memory().evicted.insert(ahead.process.clone(), (Instant::now(), own));
+                    // Its node is gone; whoever is before this candidacy then is looked at next.
+                    pending::<()>().await;
+                }
+                // Whether it took effect is seen by who is ahead; if it didn't, its process is still gone.
+                Err(error) => tracing::info!(node = ahead.node, %error, "its process is gone; not known to be evicted"),
             }
         }
     }
@@ -196,6 +196,13 @@ impl Witness {
         }
     }
 
+    /// When a process may be evicted that was evicted before: a session timeout later if it has stood again since, for
+    /// then it lives, or this witness is wrong. The other pods of a process that is gone stood before, and go at once.
+    fn not_before(&self, ahead: &Ahead, session_timeout: Duration) -> Option<Instant> {
+        let last = self.memory().evicted.get(&ahead.process).copied();
+        last.filter(|(_, own)| ahead.sequence > *own).map(|(at, _)| at + session_timeout)
+    }
+
     fn may_be_witnessed(&self, ahead: &Ahead) -> bool {
         !ahead.address.is_empty()
             && !ahead.process.is_empty()
@@ -215,6 +222,7 @@ fn ahead_of(candidacy: &Candidacy, nodes: &Nodes) -> Option<Vec<Ahead>> {
     let at = nodes.candidates.iter().position(|(name, _)| path(name) == candidacy.node())?;
     let ahead = |(name, candidate): &(String, Candidate)| Ahead {
         node: path(name),
+        sequence: election::sequence(name).unwrap_or(i64::MAX),
         address: candidate.address.clone(),
         process: candidate.process.clone(),
     };

@@ -55,7 +55,7 @@ impl Peer {
     }
 
     fn ahead(&self, process: &str) -> Ahead {
-        Ahead { node: "n".into(), address: self.address.clone(), process: process.into() }
+        Ahead { node: "n".into(), sequence: 1, address: self.address.clone(), process: process.into() }
     }
 
     async fn asked(&self, times: usize) {
@@ -141,13 +141,27 @@ async fn a_server_that_closes_its_connections_is_neither_gone_nor_asked_without_
 
 #[test]
 fn neither_its_own_process_nor_its_own_address_is_witnessed() {
-    let ahead =
-        |address: &str, process: &str| Ahead { node: "n".into(), address: address.into(), process: process.into() };
+    let ahead = |address: &str, process: &str| Ahead {
+        node: "n".into(),
+        sequence: 1,
+        address: address.into(),
+        process: process.into(),
+    };
     let witness = witness();
     assert!(witness.may_be_witnessed(&ahead("10.0.0.2:1", "p")));
     assert!(!witness.may_be_witnessed(&ahead("10.0.0.1:1", "p")), "its own address");
     assert!(!witness.may_be_witnessed(&ahead("10.0.0.2:1", incarnation::id())), "its own process");
     assert!(!witness.may_be_witnessed(&ahead("", "p")) && !witness.may_be_witnessed(&ahead("10.0.0.2:1", "")));
+}
+
+#[tokio::test]
+async fn a_process_that_stands_again_is_evicted_again_a_session_timeout_later_at_the_earliest() {
+    let (witness, timeout, at) = (witness(), Duration::from_secs(4), Instant::now());
+    let ahead = |sequence| Ahead { node: "n".into(), sequence, address: "10.0.0.2:1".into(), process: "p".into() };
+    assert_eq!(witness.not_before(&ahead(3), timeout), None);
+    witness.memory().evicted.insert("p".into(), (at, 5));
+    assert_eq!(witness.not_before(&ahead(4), timeout), None, "another pod of the process that is gone");
+    assert_eq!(witness.not_before(&ahead(6), timeout), Some(at + timeout), "it stood again");
 }
 
 #[test]

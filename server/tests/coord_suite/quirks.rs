@@ -145,7 +145,11 @@ async fn the_client_reports_operations_under_way_with_other_errors_than_connecti
 async fn an_operation_whose_connection_falls_silent_is_unknown_and_settled_by_reading_back() {
     let (session, proxy, other) = session().await;
     for (name, one_way) in [("/unanswered", false), ("/unsent", true)] {
-        if one_way { proxy.to_server(Flow::Held) } else { proxy.to_client(Flow::Held) };
+        if one_way {
+            proxy.to_server(Flow::Held)
+        } else {
+            proxy.to_client(Flow::Held)
+        };
         let begun = Instant::now();
         let outcome = soon(session.create(name, b"", CreateMode::Ephemeral)).await;
         assert!(matches!(outcome, Err(Error::Unknown(_))), "{outcome:?}");
