@@ -11,6 +11,7 @@ mod zookeeper;
 
 mod bay;
 mod epoch;
+mod granted;
 mod many_tasks;
 mod narrow;
 mod oversized;
