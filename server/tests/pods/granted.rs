@@ -1,0 +1,30 @@
+//! The session timeout that servers grant is the one that a pod shows and goes by.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use server::coord::zookeeper::ZooKeeper;
+use server::coord::{Connector, ensure_skeleton, members};
+
+use crate::bay::Bay;
+use crate::zookeeper::{Ensemble, TICK};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_shows_the_lease_that_the_servers_grant_and_not_what_it_asked_for() {
+    let servers = tokio::task::spawn_blocking(|| Ensemble::shared().connect_string_with_new_chroot()).await.unwrap();
+    let connector: Arc<dyn Connector> = Arc::new(ZooKeeper::new(&servers, Duration::from_millis(200)).unwrap());
+    let bay = Bay::with(Duration::from_secs(9), |_| connector).await;
+    let eye = ZooKeeper::new(&servers, Duration::from_secs(10)).unwrap().connect().await.unwrap();
+    ensure_skeleton(&*eye).await.unwrap();
+    bay.start(&["pod-1"]);
+    let begun = Instant::now();
+    let member = loop {
+        if let Some(member) = members::list(&*eye).await.unwrap().pop() {
+            break member;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "it doesn't join");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    assert_eq!(u128::from(member.lease_ms), (TICK * 2).as_millis());
+    bay.stop("pod-1").await;
+}
