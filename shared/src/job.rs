@@ -305,8 +305,11 @@ pub struct Pointer {
     pub key: String,
     /// Its length.
     pub bytes: u64,
-    /// SHA-256 of its bytes, as 64 hexadecimal digits.
+    /// SHA-256 as 64 hexadecimal digits: of all its bytes, or of its table's.
     pub sha256: String,
+    /// Which bytes hold the SHA-256 of everything else, part by part, where it is read by parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<std::ops::Range<u64>>,
 }
 
 /// Whether an active job is being worked on or only awaits its deletion.
@@ -334,6 +337,9 @@ pub struct Job {
     pub original: String,
     /// Length of the original in bytes.
     pub original_bytes: u64,
+    /// SHA-256 of the original, as 64 hexadecimal digits; empty in the record of a master that doesn't know it.
+    #[serde(default)]
+    pub original_sha256: String,
     /// What the image's header says.
     pub info: ImageInfo,
     /// What to do with it.

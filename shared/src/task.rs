@@ -31,6 +31,9 @@ pub struct Task {
     /// Why the last attempt was released, where it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
+    /// Keys of outputs of other tasks that the last attempt found damaged in the store: whoever wrote them does it again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<String>,
     /// When it was written, Lamport.
     pub stamp: Stamp,
     /// Fields of a later version, kept as they came.

@@ -13,6 +13,7 @@ mod db;
 mod gallery;
 mod sql;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -131,6 +132,8 @@ pub struct JobRow {
     pub original: String,
     /// Length of the original in bytes.
     pub original_bytes: u64,
+    /// SHA-256 of the original.
+    pub original_sha256: String,
     /// What the image's header says.
     pub info: ImageInfo,
 }
@@ -172,6 +175,17 @@ pub struct Abandoned {
     pub upload: UploadId,
     /// Its image: the store's key is `keys::original(image, upload)`.
     pub image: ImageId,
+}
+
+/// What of some images' objects in the store belongs to somebody.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InUse {
+    /// Uploads that are being received.
+    pub uploads: HashSet<(ImageId, UploadId)>,
+    /// Runs of jobs that are being worked on.
+    pub runs: HashSet<(ImageId, RunId)>,
+    /// Keys of originals and of results.
+    pub keys: HashSet<String>,
 }
 
 /// The durable record of images and jobs. "Now" is always the database's clock.
@@ -267,6 +281,15 @@ pub trait Catalog: Send + Sync + 'static {
     /// Wins `receiving → abandoned` for uploads that weren't touched for so long, and gives all that are abandoned;
     /// none if the epoch isn't this one's.
     async fn abandon(&self, epoch: &Epoch, untouched: Duration) -> Result<Vec<Abandoned>>;
+
+    /// Who this catalog is: the same for ever and for all processes, and another's never.
+    async fn identity(&self) -> Result<String>;
+
+    /// What of these images' objects belongs to somebody, at a moment after the call.
+    ///
+    /// What has ended to belong to anybody never does again: ids of images, uploads and runs are never given twice, and an
+    /// image's original and a job's result are never replaced.
+    async fn in_use(&self, images: &[ImageId]) -> Result<InUse>;
 
     /// Removes an abandoned upload's row; its bytes are gone already.
     async fn forget_upload(&self, epoch: &Epoch, upload: &UploadId) -> Result<Write>;

@@ -11,12 +11,12 @@ use shared::id::{ImageId, JobId, RunId, UploadId};
 
 use super::db::{Arg, Db, Row};
 use super::{
-    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, JobRow, NewUpload, Received, Result, ResultFile, Write,
-    gallery,
+    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, InUse, JobRow, NewUpload, Received, Result, ResultFile,
+    Write, gallery,
 };
 
 /// A job with what its run needs.
-const JOB_ROWS: &str = "SELECT j.id AS job, j.image, j.run, j.runs, j.recipe, i.original, i.bytes, i.info
+const JOB_ROWS: &str = "SELECT j.id AS job, j.image, j.run, j.runs, j.recipe, i.original, i.bytes, i.sha256, i.info
                         FROM jobs j JOIN images i ON i.id = j.image";
 
 /// Images and jobs in SQLite or PostgreSQL.
@@ -292,6 +292,40 @@ impl Catalog for SqlCatalog {
         rows.iter().map(|row| Ok(Abandoned { upload: row.parse("upload")?, image: row.parse("id")? })).collect()
     }
 
+    async fn identity(&self) -> Result<String> {
+        let rows = self.db.read("SELECT id FROM installation", &[]).await?;
+        rows.first().ok_or_else(|| Error::Unavailable("the catalog has lost its identity".into()))?.get("id")
+    }
+
+    async fn in_use(&self, images: &[ImageId]) -> Result<InUse> {
+        let args: Vec<Arg> = images.iter().map(|image| image.as_str().into()).collect();
+        let places: Vec<String> = (1..=args.len()).map(|place| format!("${place}")).collect();
+        let these = places.join(", ");
+        let mut found = InUse::default();
+        if images.is_empty() {
+            return Ok(found);
+        }
+        // Abandoned uploads are nobody's: what wins that state has ended the upload.
+        let uploads =
+            format!("SELECT id, state, upload, original FROM images WHERE id IN ({these}) AND state <> 'abandoned'");
+        for row in self.db.read(&uploads, &args).await? {
+            if row.get::<String>("state")? == "receiving" {
+                found.uploads.insert((row.parse("id")?, row.parse("upload")?));
+            }
+            found.keys.extend(row.get::<Option<String>>("original")?);
+        }
+        let runs = format!(
+            "SELECT image, state, run, result FROM jobs WHERE image IN ({these}) AND state IN ('running', 'done')"
+        );
+        for row in self.db.read(&runs, &args).await? {
+            if row.get::<String>("state")? == "running" {
+                found.runs.insert((row.parse("image")?, row.parse("run")?));
+            }
+            found.keys.extend(row.get::<Option<String>>("result")?);
+        }
+        Ok(found)
+    }
+
     async fn forget_upload(&self, epoch: &Epoch, upload: &UploadId) -> Result<Write> {
         let sql = "DELETE FROM images WHERE upload = $2 AND state = 'abandoned'";
         self.fenced(epoch, sql, &[upload.as_str().into()]).await
@@ -319,6 +353,7 @@ fn job_row(row: &Row) -> Result<JobRow> {
         recipe: row.json("recipe")?,
         original: row.get("original")?,
         original_bytes: row.count("bytes")?,
+        original_sha256: row.get("sha256")?,
         info: row.json("info")?,
     })
 }

@@ -84,7 +84,6 @@ impl Process {
         let advertised = args.advertise.clone().unwrap_or_else(|| address.to_string());
         for name in &names {
             let config = PodConfig {
-                name: name.clone(),
                 address: advertised.clone(),
                 min_pods: args.min_pods,
                 whole_below: args.whole_below,
@@ -92,7 +91,9 @@ impl Process {
                 max_active_jobs: args.max_active_jobs,
                 abandon_after: args.abandon_after,
                 task_time: args.task_time,
+                sweep_every: args.sweep_every,
                 drain: args.drain,
+                ..PodConfig::named(name.clone())
             };
             let (connector, catalog, shop, slots) = (connector.clone(), catalog.clone(), shop.clone(), slots.clone());
             array.add(name.clone(), move || {

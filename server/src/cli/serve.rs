@@ -107,6 +107,10 @@ pub struct ServeArgs {
     #[arg(long, env = "EVENLIGHT_TASK_TIME", default_value = "30min", value_name = "TIME", value_parser = humantime::parse_duration)]
     pub task_time: Duration,
 
+    /// How often the store is searched for what belongs to nothing any more
+    #[arg(long, env = "EVENLIGHT_SWEEP_EVERY", default_value = "10min", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub sweep_every: Duration,
+
     /// How long running tasks are waited for when the process is told to stop
     #[arg(long, env = "EVENLIGHT_DRAIN", default_value = "20s", value_name = "TIME", value_parser = humantime::parse_duration)]
     pub drain: Duration,

@@ -1,21 +1,26 @@
-//! Several parts as one object of the store: their indices first, then their bytes.
+//! Several parts as one object of the store: their index first, then their bytes.
 //!
-//! `EVP1`, the length of the JSON (u32, little-endian), the indices as JSON, the parts' bytes.
+//! `EVP1`, the length of the JSON (u32, little-endian), the index as JSON, the parts' bytes. The index holds each part's
+//! SHA-256, so that whoever knows that of the first bytes, the head, can check every part by itself.
 
 use std::ops::Range;
+
+use sha2::{Digest, Sha256};
 
 use super::{Error, Part, PartIndex, Result};
 
 const MAGIC: &[u8; 4] = b"EVP1";
 const PREFIX: usize = 8;
 
-/// What the first bytes of a bundle tell.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BundleIndex {
-    /// The whole index.
-    Complete(Bundle),
-    /// The index isn't in these bytes; read this many from the object's start.
-    Needs(u64),
+/// SHA-256.
+pub type Hash = [u8; 32];
+
+/// A part in the index.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Entry {
+    #[serde(flatten)]
+    part: PartIndex,
+    sha256: Hash,
 }
 
 /// A bundle's parts and where their bytes are.
@@ -23,6 +28,8 @@ pub enum BundleIndex {
 pub struct Bundle {
     /// The parts, in order.
     pub parts: Vec<PartIndex>,
+    /// SHA-256 of each part's bytes.
+    pub hashes: Vec<Hash>,
     /// Where the first part's bytes begin in the object.
     pub offset: u64,
 }
@@ -42,39 +49,35 @@ impl Bundle {
     }
 }
 
-/// Parts as one object.
-pub fn bundle(parts: Vec<Part>) -> Vec<u8> {
-    let index: Vec<&PartIndex> = parts.iter().map(|part| &part.index).collect();
+/// Parts as one object, and the length of its head in bytes.
+pub fn bundle(parts: Vec<Part>) -> (Vec<u8>, u64) {
+    let entry = |part: &Part| Entry { part: part.index.clone(), sha256: Sha256::digest(&part.bytes).into() };
+    let index: Vec<Entry> = parts.iter().map(entry).collect();
     let json = serde_json::to_vec(&index).expect("numbers and lists are always JSON");
     let total = parts.iter().map(|part| part.bytes.len()).sum::<usize>();
     let mut object = Vec::with_capacity(PREFIX + json.len() + total);
     object.extend_from_slice(MAGIC);
     object.extend_from_slice(&u32::try_from(json.len()).expect("a task has fewer parts than that").to_le_bytes());
     object.extend_from_slice(&json);
+    let head = object.len() as u64;
     for part in parts {
         object.extend_from_slice(&part.bytes);
     }
-    object
+    (object, head)
 }
 
-/// The index of a bundle, from the object's first bytes.
+/// A bundle, from its head.
 ///
 /// # Errors
 /// [`Error::Refused`] if it is no bundle.
-pub fn bundle_index(start: &[u8]) -> Result<BundleIndex> {
-    let Some((prefix, rest)) = start.split_first_chunk::<PREFIX>() else {
-        return Ok(BundleIndex::Needs(PREFIX as u64));
-    };
-    if &prefix[..4] != MAGIC {
+pub fn open_bundle(head: &[u8]) -> Result<Bundle> {
+    let Some(json) = head.strip_prefix(MAGIC).and_then(|rest| rest.get(4..)) else {
         return Err(Error::Refused("Expected the parts of an image, but the object begins otherwise.".to_owned()));
-    }
-    let length = u32::from_le_bytes([prefix[4], prefix[5], prefix[6], prefix[7]]) as usize;
-    let Some(json) = rest.get(..length) else {
-        return Ok(BundleIndex::Needs((PREFIX + length) as u64));
     };
-    let parts = serde_json::from_slice(json)
+    let index: Vec<Entry> = serde_json::from_slice(json)
         .map_err(|error| Error::Refused(format!("The index of an image's parts can't be read: {error}.")))?;
-    Ok(BundleIndex::Complete(Bundle { parts, offset: (PREFIX + length) as u64 }))
+    let (parts, hashes) = index.into_iter().map(|entry| (entry.part, entry.sha256)).unzip();
+    Ok(Bundle { parts, hashes, offset: head.len() as u64 })
 }
 
 #[cfg(test)]
@@ -94,27 +97,19 @@ mod tests {
     }
 
     #[test]
-    fn every_part_is_found_again_however_little_is_read_at_first() {
+    fn every_part_is_found_again_and_has_its_hash() {
         let parts = vec![part(b"one"), part(b""), part(b"three")];
-        let object = bundle(parts.clone());
-        let mut seen = 0;
-        let found = loop {
-            match bundle_index(&object[..seen]).unwrap() {
-                BundleIndex::Complete(found) => break found,
-                BundleIndex::Needs(more) => {
-                    assert!(more > seen as u64);
-                    seen = usize::try_from(more).unwrap();
-                }
-            }
-        };
+        let (object, head) = bundle(parts.clone());
+        let found = open_bundle(&object[..head as usize]).unwrap();
         let bytes: Vec<&[u8]> =
             found.ranges().into_iter().map(|at| &object[at.start as usize..at.end as usize]).collect();
         assert_eq!(bytes, [&b"one"[..], b"", b"three"]);
+        assert!(found.hashes.iter().zip(bytes).all(|(hash, bytes)| *hash == *Sha256::digest(bytes)));
         assert_eq!(found.parts, parts.into_iter().map(|part| part.index).collect::<Vec<_>>());
     }
 
     #[test]
     fn something_else_is_no_bundle() {
-        assert!(bundle_index(b"\x89PNG\r\n\x1a\n").is_err());
+        assert!(open_bundle(b"\x89PNG\r\n\x1a\n").is_err());
     }
 }

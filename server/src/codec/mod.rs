@@ -18,7 +18,7 @@ use std::ops::Range;
 use shared::job::{Format, ImageInfo};
 use shared::pixels::{Layout, Rows};
 
-pub use bundle::{Bundle, BundleIndex, bundle, bundle_index};
+pub use bundle::{Bundle, Hash, bundle, open_bundle};
 pub use shared::decode::{Error, Limits, Result, detect};
 
 /// Where an image file's bytes are read from.

@@ -18,7 +18,7 @@ pub(super) async fn equalize(
     let table = job.lut.as_ref().ok_or_else(|| Failure::Trouble("the job has no look-up table yet".to_owned()))?;
     let lut = Lut::from_bytes(&shop.fetch(table).await?)
         .map_err(|error| Failure::Trouble(format!("the look-up table {}: {error}", table.key)))?;
-    let (rows, original) = (shop.rows(job, inputs), shop.opener(&job.original));
+    let (rows, original) = (shop.rows(job, inputs), shop.original(job));
     let (info, cut, recipe) = (job.info.clone(), job.cut, job.recipe);
     let range = task.first_part..task.first_part + task.parts;
     // Encoded parts are held until the task is done; noise may come out a little larger than it went in.
@@ -33,5 +33,5 @@ pub(super) async fn equalize(
         });
         Ok::<_, codec::Error>(codec::bundle(parts.collect::<codec::Result<_>>()?))
     });
-    shop.put(key, bundle.await??).await
+    shop.put_parts(key, bundle.await??).await
 }

@@ -13,6 +13,7 @@ pub mod reduce;
 pub mod stage;
 pub mod step;
 
+mod checked;
 mod deadline;
 mod equalize;
 mod histogram;
@@ -38,11 +39,21 @@ use crate::store::keys;
 /// Dropping the future leaves at most an object under a key that never counts.
 pub async fn work(shop: &Workshop, job: &Job, task: &Task, inputs: &Inputs, claim: &str) -> Result<Outcome, Failure> {
     let key = keys::output(&job.image, &job.run, task.phase, task.index, task.attempt, claim);
-    outcome(match task.phase {
+    let output = match task.phase {
         Phase::Split => split::split(shop, job, key).await,
         Phase::Histograms => histogram::histogram(shop, job, task, inputs, key).await,
         Phase::Equalize => equalize::equalize(shop, job, task, inputs, key).await,
         Phase::Stitch => stitch::stitch(shop, job, inputs, key).await,
         Phase::Whole => whole::whole(shop, job, key).await,
-    })
+    };
+    // Before the image is blamed: was it so when it was uploaded?
+    let doubtful = match &output {
+        Err(Failure::Refused(_)) => true,
+        Err(Failure::Damaged { keys, .. }) => keys.contains(&job.original),
+        _ => false,
+    };
+    match if doubtful { shop.check_original(job).await } else { Ok(()) } {
+        Err(failure) => outcome(Err(failure)),
+        Ok(()) => outcome(output),
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use shared::cluster::{JobView, PhaseView, TaskState, TaskView};
 use shared::job::{Job, Phase};
-use shared::task::{Done, Lock, Task};
+use shared::task::{Done, Lock, Outcome, Task};
 
 /// A task with what lies below it.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +47,20 @@ pub struct JobNodes {
     pub phases: BTreeMap<Phase, BTreeMap<u32, TaskNodes>>,
 }
 
+/// Who wrote an object that a job uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Producer {
+    /// A task, which is done.
+    Task {
+        /// Its phase.
+        phase: Phase,
+        /// Its number.
+        index: u32,
+    },
+    /// The master, of the histograms.
+    Reduce,
+}
+
 impl JobNodes {
     /// Tasks of a phase.
     pub fn tasks(&self, phase: Phase) -> impl Iterator<Item = &TaskNodes> {
@@ -56,6 +70,30 @@ impl JobNodes {
     /// How many tasks of a phase are done.
     pub fn done(&self, phase: Phase) -> u32 {
         u32::try_from(self.tasks(phase).filter(|task| task.done.is_some()).count()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether the tasks of a phase have what they read: all phases before it are done.
+    pub fn has_inputs(&self, phase: Phase) -> bool {
+        let mut before = self.job.phases.iter().take_while(|before| **before != phase);
+        let table = self.job.lut.is_some() || phase != Phase::Equalize;
+        table && before.all(|before| self.done(*before) >= self.job.count(*before))
+    }
+
+    /// Whether nothing that a task found damaged is still in use.
+    pub fn is_mended(&self, task: &Task) -> bool {
+        task.damaged.iter().all(|key| self.producer(key).is_none())
+    }
+
+    /// Who wrote an object that the job uses.
+    pub fn producer(&self, key: &str) -> Option<Producer> {
+        if self.job.lut.as_ref().is_some_and(|lut| lut.key == key) {
+            return Some(Producer::Reduce);
+        }
+        let wrote = |task: &TaskNodes| matches!(&task.done, Some(Done { outcome: Outcome::Stored(pointer), .. }) if pointer.key == key);
+        self.phases.iter().find_map(|(phase, tasks)| {
+            let (index, _) = tasks.iter().find(|(_, task)| wrote(task))?;
+            Some(Producer::Task { phase: *phase, index: *index })
+        })
     }
 
     /// Whether any task is locked.

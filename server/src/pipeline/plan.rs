@@ -46,6 +46,7 @@ pub fn plan(row: &JobRow, run: RunId, planning: &Planning, epoch: u64, stamp: St
         image: row.image.clone(),
         original: row.original.clone(),
         original_bytes: row.original_bytes,
+        original_sha256: row.original_sha256.clone(),
         info: info.clone(),
         recipe: row.recipe,
         algo: ALGO,
@@ -77,6 +78,7 @@ pub fn task(job: &Job, phase: Phase, index: u32, stamp: Stamp) -> Task {
         attempt: 0,
         strikes: Vec::new(),
         trouble: None,
+        damaged: Vec::new(),
         stamp,
         extra: serde_json::Map::new(),
     }

@@ -1,21 +1,28 @@
 //! Split: decode an original that can't be read by regions once, into raw rows that anyone can.
+//!
+//! As it reads the whole original, it also finds out whether that is still what was uploaded.
 
 use shared::job::{Job, Pointer};
 
-use super::stage::{Failure, Inputs, Workshop, decoder_bytes, part_bytes};
+use super::checked::Table;
+use super::stage::{Failure, Hashed, Inputs, Workshop, decoder_bytes, part_bytes};
 use crate::codec;
 
-/// Writes the image's rows, little-endian, row after row.
+/// Writes the image's rows, little-endian, row after row; then the parts' hashes.
 pub(super) async fn split(shop: &Workshop, job: &Job, key: String) -> Result<Pointer, Failure> {
-    let original = shop.opener(&job.original);
+    let original = shop.original(job);
     let (info, cut) = (job.info.clone(), job.cut);
     let memory = decoder_bytes(job, &Inputs::default()) + 6 * part_bytes(job);
-    shop.write(key, memory, move |emit| {
+    let writing = shop.write(key, memory, Hashed::LastChunk, move |emit| {
         let mut reader = codec::open(Box::new(original.open()?), &info)?;
+        let mut table = Table::default();
         for part in 0..cut.parts {
-            emit(reader.read(cut.rows_of(part, info.height))?.to_le_bytes())?;
+            let rows = reader.read(cut.rows_of(part, info.height))?.to_le_bytes();
+            table.push(&rows);
+            emit(rows)?;
         }
+        emit(table.into_bytes())?;
         Ok(())
-    })
-    .await
+    });
+    shop.with_checked_original(job, writing).await
 }

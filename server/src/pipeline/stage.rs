@@ -1,17 +1,17 @@
 //! What all stages share: where they read rows from, how they write, and how they fail.
 
-use std::io::{self, Read, Seek, SeekFrom};
-use std::ops::Range;
+use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::TryStreamExt;
 use sha2::{Digest, Sha256};
-use shared::job::{ImageInfo, Job, Pointer};
-use shared::pixels::Rows;
+use shared::job::{Cut, ImageInfo, Job, Pointer};
 use shared::task::Outcome;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
+use super::checked::{self, Checked, Damaged, RawRows};
 use super::deadline::{self, Timed};
 use super::pixels::{self, Pixels};
 use crate::codec::{self, Limits, RowReader};
@@ -23,9 +23,17 @@ pub enum Failure {
     /// The image is at fault: repeating can't help.
     #[error("{0}")]
     Refused(String),
-    /// The store failed or gave something else than was written: repeating may help.
+    /// The store failed: repeating may help.
     #[error("{0}")]
     Trouble(String),
+    /// The store holds something else than was written: whoever wrote it must do so again.
+    #[error("the store damaged what lies under {}: {what}", keys.join(", "))]
+    Damaged {
+        /// What is damaged.
+        keys: Vec<String>,
+        /// How that was seen.
+        what: String,
+    },
     /// The work itself fell over: a failed attempt.
     #[error("the work on it crashed: {0}")]
     Crashed(String),
@@ -36,7 +44,12 @@ pub enum Failure {
 
 impl From<store::Error> for Failure {
     fn from(error: store::Error) -> Self {
-        Failure::Trouble(error.to_string())
+        match error {
+            store::Error::Full { .. } => {
+                Failure::Trouble("The store is full: there was no room for what the task wrote.".to_owned())
+            }
+            error => Failure::Trouble(error.to_string()),
+        }
     }
 }
 
@@ -44,7 +57,10 @@ impl From<codec::Error> for Failure {
     fn from(error: codec::Error) -> Self {
         match error {
             codec::Error::Refused(reason) => Failure::Refused(reason),
-            codec::Error::Source(source) => Failure::Trouble(format!("reading failed: {source}")),
+            codec::Error::Source(source) => match source.downcast::<Damaged>() {
+                Ok(Damaged { keys, what }) => Failure::Damaged { keys, what },
+                Err(source) => Failure::Trouble(format!("reading failed: {source}")),
+            },
         }
     }
 }
@@ -85,41 +101,69 @@ impl Workshop {
         Self { pixels: self.pixels.for_task(limit, slot), ..self.clone() }
     }
 
-    /// An object that a pixel thread will read.
-    pub(super) fn opener(&self, key: &str) -> Opener {
-        Opener { store: self.store.clone(), key: key.to_owned(), handle: Handle::current() }
+    /// The original, for a pixel thread.
+    pub(super) fn original(&self, job: &Job) -> Original {
+        let (key, bytes) = (job.original.clone(), job.original_bytes);
+        Original { store: self.store.clone(), key, bytes, handle: Handle::current() }
+    }
+
+    /// An output that a pixel thread will read by parts.
+    pub(super) fn checked(&self, pointer: &Pointer) -> Checked {
+        Checked::new(self.store.clone(), pointer.clone(), Handle::current())
     }
 
     /// The job's rows: from the original in place, or from what the split wrote.
     pub(super) fn rows(&self, job: &Job, inputs: &Inputs) -> RowSource {
         match &inputs.split {
-            Some(split) => RowSource::Raw(self.opener(&split.key)),
-            None => RowSource::File(self.opener(&job.original)),
+            Some(split) => RowSource::Raw(self.checked(split), job.cut),
+            None => RowSource::File(self.original(job)),
         }
     }
 
-    /// Gets what a pointer points to, and checks that it is what was written.
+    /// Gets all of what a pointer points to, and checks that it is what was written. What comes wrong is got once more:
+    /// it may have been the way and not the store.
     pub(super) async fn fetch(&self, pointer: &Pointer) -> Result<Bytes, Failure> {
-        let bytes = self.store.get(&pointer.key).await?;
-        let sha256 = hex(&Sha256::digest(&bytes));
-        if sha256 != pointer.sha256 {
-            return Err(Failure::Trouble(format!(
-                "the store holds other bytes under {} than were written: expected SHA-256 {}, got {sha256}",
-                pointer.key, pointer.sha256
-            )));
+        let mut last = None;
+        for _ in 0..2 {
+            let bytes = match self.store.get(&pointer.key).await {
+                Err(error) => return Err(checked::missing(&pointer.key, error)),
+                Ok(bytes) => bytes,
+            };
+            let sha256 = hex(&Sha256::digest(&bytes));
+            if sha256 == pointer.sha256 {
+                return Ok(bytes);
+            }
+            last = Some((bytes.len(), sha256));
         }
-        Ok(bytes)
+        let (length, sha256) = last.unwrap_or_default();
+        let what =
+            format!("expected {} bytes with SHA-256 {}, got {length} with {sha256}", pointer.bytes, pointer.sha256);
+        Err(Failure::Damaged { keys: vec![pointer.key.clone()], what })
     }
 
     /// Writes a small output at once.
     pub(super) async fn put(&self, key: String, bytes: Vec<u8>) -> Result<Pointer, Failure> {
         let (sha256, length) = (hex(&Sha256::digest(&bytes)), bytes.len() as u64);
         self.store.put(&key, Bytes::from(bytes)).await?;
-        Ok(Pointer { key, bytes: length, sha256 })
+        Ok(Pointer { key, bytes: length, sha256, table: None })
+    }
+
+    /// Writes an output at once whose first `head` bytes hold the hashes of the others.
+    pub(super) async fn put_parts(&self, key: String, (bytes, head): (Vec<u8>, u64)) -> Result<Pointer, Failure> {
+        let table = bytes.get(..usize::try_from(head).unwrap_or(usize::MAX)).unwrap_or(&bytes);
+        let (sha256, length) = (hex(&Sha256::digest(table)), bytes.len() as u64);
+        self.store.put(&key, Bytes::from(bytes)).await?;
+        Ok(Pointer { key, bytes: length, sha256, table: Some(0..head) })
     }
 
     /// Runs `produce` on a pixel thread and streams what it emits into a new object, a few chunks ahead at most.
-    pub(super) async fn write<F>(&self, key: String, memory: u64, produce: F) -> Result<Pointer, Failure>
+    pub(super) async fn write<F>(
+        &self,
+        key: String,
+        memory: u64,
+        hashed: Hashed,
+        produce: F,
+    ) -> Result<Pointer, Failure>
     where
         F: FnOnce(&mut dyn FnMut(Vec<u8>) -> io::Result<()>) -> codec::Result<()> + Send + 'static,
     {
@@ -132,53 +176,124 @@ impl Workshop {
         });
         let mut writer = self.store.create(&key).await?;
         let consumer = async {
-            let (mut hash, mut length) = (Sha256::new(), 0);
+            let (mut hash, mut last, mut length) = (Sha256::new(), Bytes::new(), 0);
             while let Some(chunk) = chunks.recv().await {
-                hash.update(&chunk);
-                length += chunk.len() as u64;
-                writer.write(Bytes::from(chunk)).await?;
+                last = Bytes::from(chunk);
+                if hashed == Hashed::All {
+                    hash.update(&last);
+                }
+                length += last.len() as u64;
+                writer.write(last.clone()).await?;
             }
             // Without a receiver the producer ends at its next chunk.
             drop(chunks);
-            Ok::<_, Failure>((writer, hex(&hash.finalize()), length))
+            let table = (hashed == Hashed::LastChunk).then(|| length - last.len() as u64..length);
+            if table.is_some() {
+                hash.update(&last);
+            }
+            Ok::<_, Failure>((writer, Pointer { key, bytes: length, sha256: hex(&hash.finalize()), table }))
         };
         let producer = async { producer.await.map_err(Failure::from) };
         // The store's failure explains the producer's, not the other way round: a producer whose chunk isn't taken gives
         // its error within an `Ok`. One that doesn't come back holds the channel open, and isn't waited for.
-        let (produced, (writer, sha256, bytes)) = tokio::try_join!(producer, consumer)?;
+        let (produced, (writer, pointer)) = tokio::try_join!(producer, consumer)?;
         match produced {
             Ok(()) => {
                 writer.finish().await?;
-                Ok(Pointer { key, bytes, sha256 })
+                Ok(pointer)
             }
             Err(error) => {
-                writer.abort().await?;
+                let aborted = writer.abort().await;
+                aborted.inspect_err(|error| tracing::debug!(%error, "what was written is left to the sweeper")).ok();
                 Err(error.into())
             }
         }
     }
+
+    /// Does work that depends on the original while all of it is checked. If it is damaged, that explains whatever the
+    /// work came to.
+    pub(super) async fn with_checked_original<T>(
+        &self,
+        job: &Job,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let (done, checked) = tokio::join!(work, self.check_original(job));
+        match checked {
+            Err(damaged @ Failure::Refused(_)) => Err(damaged),
+            Err(trouble) => done.and(Err(trouble)),
+            Ok(()) => done,
+        }
+    }
+
+    /// Whether the original is still what was uploaded; reads all of it.
+    ///
+    /// # Errors
+    /// [`Failure::Refused`] with a sentence if it isn't: nobody but the uploader has it. What looks wrong is read once
+    /// more.
+    pub(super) async fn check_original(&self, job: &Job) -> Result<(), Failure> {
+        let mut wrong = String::new();
+        for _ in 0..2 {
+            match self.damage_of_original(job).await? {
+                None => return Ok(()),
+                Some(damage) => wrong = damage,
+            }
+        }
+        tracing::error!(key = job.original, wrong, "an original is damaged in the store");
+        Err(Failure::Refused(format!("The original was damaged in the store: {wrong}. Upload the image again.")))
+    }
+
+    async fn damage_of_original(&self, job: &Job) -> Result<Option<String>, Failure> {
+        let length = self.store.size(&job.original).await?;
+        if length != job.original_bytes {
+            return Ok(Some(format!("of its {} bytes, {length} are left", job.original_bytes)));
+        }
+        if job.original_sha256.is_empty() {
+            return Ok(None);
+        }
+        let (mut hash, mut bytes) = (Sha256::new(), self.store.stream(&job.original, None).await?);
+        while let Some(piece) = bytes.try_next().await? {
+            hash.update(&piece);
+        }
+        let same = hex(&hash.finalize()) == job.original_sha256;
+        Ok((!same).then(|| "its bytes aren't those that were uploaded".to_owned()))
+    }
 }
 
-/// An object that a pixel thread will read. Opening may block, so it is done there.
-pub(super) struct Opener {
+/// What the hash in a pointer is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hashed {
+    /// Of all bytes.
+    All,
+    /// Of the last chunk: the table of the others' hashes.
+    LastChunk,
+}
+
+/// An original that a pixel thread will read. Opening blocks, so it is done there.
+pub(super) struct Original {
     store: Store,
     key: String,
+    bytes: u64,
     handle: Handle,
 }
 
-impl Opener {
-    /// Opens it; on a pixel thread.
+impl Original {
+    /// Opens it; on a pixel thread. One of another length than was uploaded is damaged.
     pub(super) fn open(self) -> io::Result<Timed<ObjectReader>> {
-        self.store.reader(&self.key, self.handle).map(Timed).map_err(io::Error::other)
+        let reader = self.store.reader(&self.key, self.handle).map_err(io::Error::other)?;
+        if reader.size() == self.bytes {
+            return Ok(Timed(reader));
+        }
+        let what = format!("expected {} bytes, found {}", self.bytes, reader.size());
+        Err(Damaged { keys: vec![self.key], what }.into())
     }
 }
 
 /// Rows that a pixel thread can open.
 pub(super) enum RowSource {
     /// From an image file.
-    File(Opener),
+    File(Original),
     /// From raw rows.
-    Raw(Opener),
+    Raw(Checked, Cut),
 }
 
 impl RowSource {
@@ -186,27 +301,8 @@ impl RowSource {
     pub(super) fn open(self, info: &ImageInfo) -> codec::Result<Box<dyn RowReader>> {
         match self {
             RowSource::File(original) => codec::open(Box::new(original.open()?), info),
-            RowSource::Raw(split) => Ok(Box::new(RawRows { reader: split.open()?, info: info.clone() })),
+            RowSource::Raw(split, cut) => Ok(Box::new(RawRows::open(split, cut, info)?)),
         }
-    }
-}
-
-/// Decoded rows as the split wrote them: little-endian samples, row after row.
-pub(super) struct RawRows {
-    reader: Timed<ObjectReader>,
-    info: ImageInfo,
-}
-
-impl RowReader for RawRows {
-    fn read(&mut self, rows: Range<u32>) -> codec::Result<Rows> {
-        let row = self.info.row_bytes();
-        let length = usize::try_from(row * u64::from(rows.end - rows.start))
-            .map_err(|_| codec::Error::Refused("The part is larger than this machine can address.".to_owned()))?;
-        self.reader.seek(SeekFrom::Start(row * u64::from(rows.start)))?;
-        let mut bytes = vec![0; length];
-        self.reader.read_exact(&mut bytes)?;
-        Rows::from_le_bytes(self.info.width, self.info.layout, self.info.depth, &bytes)
-            .map_err(|error| codec::Error::Source(io::Error::new(io::ErrorKind::InvalidData, error)))
     }
 }
 

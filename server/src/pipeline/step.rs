@@ -4,10 +4,12 @@
 //! so on. Nothing else is remembered between two steps, so any master resumes any other's half-done job: a step that
 //! was taken already is simply not named again.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use shared::job::{Phase, Pointer, Progress};
 use shared::task::{MAX_STRIKES, Outcome};
 
-use super::nodes::{JobNodes, TaskNodes};
+use super::nodes::{JobNodes, Producer, TaskNodes};
 
 /// A task that was released with trouble so often is given up.
 pub const MAX_ATTEMPTS: u32 = 12;
@@ -26,6 +28,11 @@ pub enum Step {
     Reduce {
         /// Where the partial histograms lie, by task.
         histograms: Vec<Pointer>,
+    },
+    /// Take back outputs that workers found damaged in the store, so that they are made anew.
+    Redo {
+        /// Who made them.
+        producers: Vec<Producer>,
     },
     /// Publish the result, then finish.
     Publish {
@@ -71,6 +78,10 @@ pub fn step(nodes: &JobNodes) -> Step {
     if let Some(reason) = failure(nodes) {
         return Step::Fail { reason };
     }
+    let producers = damaged(nodes);
+    if !producers.is_empty() {
+        return redo(nodes, producers);
+    }
     for &phase in &nodes.job.phases {
         if nodes.done(phase) >= nodes.job.count(phase) {
             if phase == Phase::Histograms && nodes.job.lut.is_none() {
@@ -97,6 +108,31 @@ pub fn outputs(nodes: &JobNodes, phase: Phase) -> Vec<Pointer> {
         Outcome::Refused { .. } => None,
     };
     nodes.tasks(phase).filter_map(|task| task.done.as_ref()).filter_map(|done| pointer(&done.outcome)).collect()
+}
+
+/// Who made what workers found damaged. What was made anew since has another key.
+fn damaged(nodes: &JobNodes) -> Vec<Producer> {
+    let waiting = nodes.phases.values().flat_map(BTreeMap::values).filter(|task| task.done.is_none());
+    let keys: BTreeSet<&String> = waiting.flat_map(|task| &task.task.damaged).collect();
+    keys.into_iter().filter_map(|key| nodes.producer(key)).collect()
+}
+
+/// Takes outputs back, or gives up on a store that damages them again and again.
+pub fn redo(nodes: &JobNodes, producers: Vec<Producer>) -> Step {
+    let attempts = |producer: &Producer| match producer {
+        Producer::Task { phase, index } => Some((*phase, nodes.phases.get(phase)?.get(index)?)),
+        Producer::Reduce => None,
+    };
+    let hopeless = producers.iter().filter_map(attempts).find(|(_, task)| task.task.attempt >= MAX_ATTEMPTS);
+    match hopeless {
+        Some((phase, task)) => Step::Fail {
+            reason: format!(
+                "The output of task {} of {phase} was damaged in the store each time, after {} attempts.",
+                task.task.index, task.task.attempt
+            ),
+        },
+        None => Step::Redo { producers },
+    }
 }
 
 /// Nothing is left to do until a task changes.

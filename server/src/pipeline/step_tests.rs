@@ -11,7 +11,7 @@ use shared::task::{Done, Lock, Outcome};
 
 use super::{MAX_ATTEMPTS, Step, step};
 use crate::catalog::JobRow;
-use crate::pipeline::nodes::{JobNodes, TaskNodes};
+use crate::pipeline::nodes::{JobNodes, Producer, TaskNodes};
 use crate::pipeline::plan::{Planning, plan, task};
 
 fn stamp() -> Stamp {
@@ -43,6 +43,7 @@ fn fresh(regions: bool, tasks: u32) -> JobNodes {
         recipe: Recipe::default(),
         original: "original".to_owned(),
         original_bytes: 1,
+        original_sha256: String::new(),
         info,
     };
     let planning = Planning { whole_below: 0, workers: 1, parts_per_task: Some(1) };
@@ -62,7 +63,7 @@ fn get(nodes: &mut JobNodes, phase: Phase, index: u32) -> &mut TaskNodes {
 }
 
 fn pointer(key: &str) -> Pointer {
-    Pointer { key: key.to_owned(), bytes: 1, sha256: "0".repeat(64) }
+    Pointer { key: key.to_owned(), bytes: 1, sha256: "0".repeat(64), table: None }
 }
 
 fn finish(nodes: &mut JobNodes, phase: Phase, index: u32, outcome: Outcome) {
@@ -94,6 +95,7 @@ fn run_to_the_end(mut nodes: JobNodes) -> Vec<Step> {
                     .unwrap();
                 finish(&mut nodes, phase, index, Outcome::Stored(pointer(&format!("{phase}/{index}"))));
             }
+            Step::Redo { producers } => panic!("nothing is damaged: {producers:?}"),
             Step::Delete => return steps,
         }
     }
@@ -197,4 +199,57 @@ proptest! {
             other => prop_assert!(made.len() == 9 && other == Step::Wait),
         }
     }
+}
+
+/// A job without a split whose phases before the stitch are done, with the stitch's task waiting.
+fn before_the_stitch() -> JobNodes {
+    let mut nodes = fresh(true, 3);
+    nodes.job.lut = Some(pointer("lut"));
+    for phase in [Phase::Histograms, Phase::Equalize] {
+        for index in 0..3 {
+            create(&mut nodes, phase, index);
+            finish(&mut nodes, phase, index, Outcome::Stored(pointer(&format!("{phase}/{index}"))));
+        }
+    }
+    create(&mut nodes, Phase::Stitch, 0);
+    nodes
+}
+
+#[test]
+fn what_a_worker_found_damaged_is_made_again_by_whom_made_it() {
+    let mut nodes = before_the_stitch();
+    let stitch = &mut get(&mut nodes, Phase::Stitch, 0).task;
+    stitch.damaged = vec!["equalize/2".to_owned(), "lut".to_owned(), "equalize/0".to_owned()];
+    let task = |index| Producer::Task { phase: Phase::Equalize, index };
+    assert_eq!(step(&nodes), Step::Redo { producers: vec![task(0), task(2), Producer::Reduce] });
+    assert!(!nodes.is_mended(&nodes.phases[&Phase::Stitch][&0].task), "nobody should claim it yet");
+}
+
+#[test]
+fn what_was_made_again_is_not_made_a_third_time() {
+    let mut nodes = before_the_stitch();
+    get(&mut nodes, Phase::Stitch, 0).task.damaged = vec!["equalize/2".to_owned()];
+    get(&mut nodes, Phase::Equalize, 2).done = None;
+    assert_eq!(step(&nodes), Step::Wait);
+    assert!(!nodes.has_inputs(Phase::Stitch));
+    finish(&mut nodes, Phase::Equalize, 2, Outcome::Stored(pointer("equalize/2 again")));
+    assert_eq!(step(&nodes), Step::Wait, "the stitch can be claimed now");
+    assert!(nodes.has_inputs(Phase::Stitch) && nodes.is_mended(&nodes.phases[&Phase::Stitch][&0].task));
+}
+
+#[test]
+fn a_store_that_damages_an_output_each_time_fails_the_job() {
+    let mut nodes = before_the_stitch();
+    get(&mut nodes, Phase::Stitch, 0).task.damaged = vec!["equalize/2".to_owned()];
+    get(&mut nodes, Phase::Equalize, 2).task.attempt = MAX_ATTEMPTS;
+    let Step::Fail { reason } = step(&nodes) else { panic!("{:?}", step(&nodes)) };
+    assert_eq!(reason, "The output of task 2 of equalize was damaged in the store each time, after 12 attempts.");
+}
+
+#[test]
+fn without_a_table_nothing_is_equalized() {
+    let mut nodes = before_the_stitch();
+    nodes.job.lut = None;
+    assert!(!nodes.has_inputs(Phase::Equalize));
+    assert!(matches!(step(&nodes), Step::Reduce { .. }));
 }

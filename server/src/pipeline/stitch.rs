@@ -1,88 +1,77 @@
 //! Stitch: join the parts to the result file. The join copies bytes; the pixels were encoded where they were equalized.
+//!
+//! Where there was no split, nobody has read the whole original yet: this finds out whether it is still what was uploaded,
+//! before there is a result.
 
-use std::io::{self, Read, Seek};
+use std::io;
 
-use sha2::{Digest, Sha256};
+use bytes::Bytes;
 use shared::equalize::output_layout;
-use shared::job::{Format, Job, Pointer};
+use shared::job::{Format, Job, Phase, Pointer};
 
-use super::stage::{Failure, Inputs, Opener, Workshop, hex, part_bytes};
-use crate::codec::{self, BundleIndex};
+use super::checked::{Checked, Damaged};
+use super::stage::{Failure, Hashed, Inputs, Workshop, part_bytes};
+use crate::codec;
 
 /// Writes the result file.
 pub(super) async fn stitch(shop: &Workshop, job: &Job, inputs: &Inputs, key: String) -> Result<Pointer, Failure> {
-    let original = shop.opener(&job.original);
-    let bundles: Vec<_> = inputs.equalized.iter().map(|pointer| (pointer.clone(), shop.opener(&pointer.key))).collect();
+    let original = shop.original(job);
+    let bundles: Vec<_> = inputs.equalized.iter().map(|pointer| shop.checked(pointer)).collect();
     let (info, recipe) = (job.info.clone(), job.recipe);
     // A JPEG is encoded by its join; the others only pass through.
     let memory = if info.format == Format::Jpeg { 2 * info.raw_bytes() } else { 8 * part_bytes(job) };
-    shop.write(key, memory, move |emit| {
+    let writing = shop.write(key, memory, Hashed::All, move |emit| {
         let head = codec::head(&mut original.open()?, &info, output_layout(&recipe, info.layout))?;
-        let open = |(pointer, opener): (Pointer, Opener)| Bundle::open(pointer, opener.open()?);
-        let bundles: Vec<_> = bundles.into_iter().map(open).collect::<io::Result<_>>()?;
-        let index: Vec<_> = bundles.iter().flat_map(|bundle| bundle.parts.iter().cloned()).collect();
-        let mut join = codec::join(&head, &index)?;
-        emit(join.begin()?)?;
-        for mut bundle in bundles {
-            for part in std::mem::take(&mut bundle.parts) {
-                emit(join.part(bundle.read(part.bytes)?)?)?;
-            }
-            bundle.verify()?;
-        }
-        emit(join.end()?)?;
-        Ok(())
-    })
-    .await
+        join(&head, &bundles, emit).map_err(|error| match error {
+            codec::Error::Source(error) if is_damage(&error) => codec::Error::Source(survey(&bundles, error)),
+            error => error,
+        })
+    });
+    if job.phases.contains(&Phase::Split) { writing.await } else { shop.with_checked_original(job, writing).await }
 }
 
-/// A task's parts as they lie in the store, hashed while they are read.
-struct Bundle<R> {
-    pointer: Pointer,
-    parts: Vec<codec::PartIndex>,
-    reader: R,
-    hash: Sha256,
+fn join(head: &codec::Head, bundles: &[Checked], emit: &mut dyn FnMut(Vec<u8>) -> io::Result<()>) -> codec::Result<()> {
+    let bundles: Vec<_> = bundles.iter().map(Bundle::open).collect::<io::Result<_>>()?;
+    let index: Vec<_> = bundles.iter().flat_map(|bundle| bundle.opened.parts.iter().cloned()).collect();
+    let mut join = codec::join(head, &index)?;
+    emit(join.begin()?)?;
+    for part in bundles.iter().flat_map(Bundle::parts) {
+        emit(join.part(part?.into())?)?;
+    }
+    emit(join.end()?)?;
+    Ok(())
 }
 
-impl<R: Read + Seek> Bundle<R> {
-    /// Reads the index at the object's start.
-    fn open(pointer: Pointer, reader: R) -> io::Result<Self> {
-        let mut bundle = Self { pointer, parts: Vec::new(), reader, hash: Sha256::new() };
-        let mut start = Vec::new();
-        loop {
-            match codec::bundle_index(&start).map_err(|error| bundle.corrupt(&error.to_string()))? {
-                BundleIndex::Complete(found) => {
-                    bundle.parts = found.parts;
-                    return Ok(bundle);
-                }
-                BundleIndex::Needs(length) if length <= bundle.pointer.bytes => {
-                    start.extend(bundle.read(length - start.len() as u64)?);
-                }
-                BundleIndex::Needs(_) => return Err(bundle.corrupt("its index is longer than itself")),
-            }
-        }
+fn is_damage(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|error| error.is::<Damaged>())
+}
+
+/// All that is damaged, where something is: so that all of it is done again at once.
+fn survey(bundles: &[Checked], first: io::Error) -> io::Error {
+    let read = |bundle| Bundle::open(bundle)?.parts().try_for_each(|part| part.map(drop));
+    let damage = bundles.iter().filter_map(|bundle| read(bundle).err()?.downcast::<Damaged>().ok());
+    let keys: Vec<String> = damage.flat_map(|damaged| damaged.keys).collect();
+    let what = first.to_string();
+    if keys.is_empty() { first } else { Damaged { keys, what }.into() }
+}
+
+/// A task's parts as they lie in the store.
+struct Bundle<'a> {
+    checked: &'a Checked,
+    opened: codec::Bundle,
+}
+
+impl<'a> Bundle<'a> {
+    /// Reads its head.
+    fn open(checked: &'a Checked) -> io::Result<Self> {
+        let head = checked.table()?;
+        let opened = codec::open_bundle(&head).map_err(|error| checked.damaged(&error.to_string()))?;
+        Ok(Self { checked, opened })
     }
 
-    fn read(&mut self, length: u64) -> io::Result<Vec<u8>> {
-        if length > self.pointer.bytes {
-            return Err(self.corrupt("a part is longer than the whole"));
-        }
-        let mut bytes = Vec::new();
-        self.reader.by_ref().take(length).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 != length {
-            return Err(self.corrupt("it ends too early"));
-        }
-        self.hash.update(&bytes);
-        Ok(bytes)
-    }
-
-    /// What was read must be what was committed; called once all of it was read.
-    fn verify(self) -> io::Result<()> {
-        let found = hex(&self.hash.clone().finalize());
-        if found == self.pointer.sha256 { Ok(()) } else { Err(self.corrupt("its SHA-256 is another")) }
-    }
-
-    /// Damage of the store, not of the image: repeating the equalize task would mend it.
-    fn corrupt(&self, what: &str) -> io::Error {
-        io::Error::new(io::ErrorKind::InvalidData, format!("the parts under {} are damaged: {what}", self.pointer.key))
+    /// Its parts' bytes, one after the other.
+    fn parts(&self) -> impl Iterator<Item = io::Result<Bytes>> {
+        let ranges = self.opened.ranges().into_iter().zip(&self.opened.hashes);
+        ranges.map(|(range, hash)| self.checked.part(range, hash))
     }
 }

@@ -3,16 +3,16 @@
 use shared::equalize::{Histogram, Lut, apply, output_layout};
 use shared::job::{Job, Pointer};
 
-use super::stage::{Failure, Workshop};
+use super::stage::{Failure, Hashed, Workshop};
 use crate::codec;
 
 /// Writes the result file.
 pub(super) async fn whole(shop: &Workshop, job: &Job, key: String) -> Result<Pointer, Failure> {
-    let (original, again) = (shop.opener(&job.original), shop.opener(&job.original));
+    let (original, again) = (shop.original(job), shop.original(job));
     let (info, cut, recipe) = (job.info.clone(), job.cut, job.recipe);
     // The rows and the encoded parts are held at once; the image is small, that is why it is here.
     let memory = 4 * info.raw_bytes();
-    shop.write(key, memory, move |emit| {
+    let writing = shop.write(key, memory, Hashed::All, move |emit| {
         let head = codec::head(&mut original.open()?, &info, output_layout(&recipe, info.layout))?;
         let mut reader = codec::open(Box::new(again.open()?), &info)?;
         let mut histogram = Histogram::new(&recipe, info.layout, info.depth);
@@ -34,6 +34,6 @@ pub(super) async fn whole(shop: &Workshop, job: &Job, key: String) -> Result<Poi
         }
         emit(join.end()?)?;
         Ok(())
-    })
-    .await
+    });
+    shop.with_checked_original(job, writing).await
 }

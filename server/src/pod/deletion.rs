@@ -49,7 +49,8 @@ pub(super) async fn delete_images(office: &Arc<Office>, seen: &Nodes) -> Result<
 pub(super) async fn sweep_uploads(office: &Arc<Office>) -> Result<(), Setback> {
     let untouched = office.pod.config.abandon_after;
     for abandoned in office.pod.catalog.abandon(&office.epoch(), untouched).await? {
-        let gone = office.pod.shop.store.delete_prefix(&keys::original(&abandoned.image, &abandoned.upload)).await;
+        // What its writer left unfinished in a folder is the sweeper's.
+        let gone = office.pod.shop.store.delete(&keys::original(&abandoned.image, &abandoned.upload)).await;
         gone.map_err(|error| Setback::Later(error.to_string()))?;
         let write = office.pod.catalog.forget_upload(&office.epoch(), &abandoned.upload).await?;
         if office.mine(write).await? {

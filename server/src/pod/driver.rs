@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use futures::TryStreamExt;
 use shared::id::JobId;
-use shared::job::{Phase, Pointer};
+use shared::job::{Job, Phase, Pointer};
+use shared::task::Task;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -15,11 +16,11 @@ use super::mirror::Nodes;
 use super::vigil::{Verdict, Vigil};
 use crate::catalog::ResultFile;
 use crate::coord::{CreateMode, Error, Op, SessionState, doorbell, paths, settle};
-use crate::pipeline::nodes::JobNodes;
+use crate::pipeline::nodes::{JobNodes, Producer};
 use crate::pipeline::plan;
 use crate::pipeline::reduce::reduce;
 use crate::pipeline::stage::Failure;
-use crate::pipeline::step::{MAX_ATTEMPTS, Step, Suspect, step};
+use crate::pipeline::step::{self, MAX_ATTEMPTS, Step, Suspect, step};
 use crate::store::keys;
 
 /// Writes of one multi: far below 256 KiB with records of a few hundred bytes.
@@ -87,7 +88,7 @@ impl Driver {
                 Err(setback) => {
                     let pause = match &setback {
                         Setback::Again(_) => Duration::from_millis(10 << setbacks.min(7)),
-                        _ => Duration::from_millis(100 << setbacks.min(6)),
+                        _ => office.pod.config.backoff * (1 << setbacks.min(6)),
                     };
                     tracing::info!(job = %self.job, %setback, "will be tried again");
                     setbacks += 1;
@@ -115,6 +116,7 @@ impl Driver {
             Step::Wait | Step::Suspect { .. } => Ok(()),
             Step::Create { phase, missing } => self.create(job, phase, &missing).await,
             Step::Reduce { histograms } => self.reduce(job, &histograms).await,
+            Step::Redo { producers } => self.redo(job, &producers).await,
             Step::Publish { result } => self.publish(job, result).await,
             Step::Fail { reason } => self.fail(job, &reason).await,
             Step::Delete => self.delete(job).await,
@@ -148,6 +150,14 @@ impl Driver {
                 job.lut = Some(lut);
                 office.write_job(job, nodes.version).await
             }
+            Err(Failure::Damaged { keys, .. }) => {
+                let producers = keys.iter().filter_map(|key| nodes.producer(key)).collect();
+                match step::redo(nodes, producers) {
+                    Step::Fail { reason } => self.fail(nodes, &reason).await,
+                    Step::Redo { producers } => self.redo(nodes, &producers).await,
+                    _ => Ok(()),
+                }
+            }
             Err(failure) => {
                 self.troubles += 1;
                 if matches!(failure, Failure::Trouble(_)) && self.troubles < MAX_ATTEMPTS {
@@ -157,6 +167,28 @@ impl Driver {
                 self.fail(nodes, &reason).await
             }
         }
+    }
+
+    /// Takes outputs back at the versions that were read: nobody has claimed those tasks since, so what is deleted is what
+    /// was read. What was written before stays where it is; the next attempt has another key.
+    async fn redo(&self, nodes: &JobNodes, producers: &[Producer]) -> Result<(), Setback> {
+        let (office, job) = (&self.office, &nodes.job);
+        for producer in producers {
+            tracing::warn!(job = %self.job, ?producer, epoch = office.epoch().n, "its output was damaged in the store; it is made anew");
+            let Producer::Task { phase, index } = producer else {
+                // Who reads the job next, reads it at another version: one write, then a fresh look.
+                return office.write_job(Job { lut: None, ..job.clone() }, nodes.version).await;
+            };
+            let Some(read) = nodes.phases.get(phase).and_then(|tasks| tasks.get(index)) else { continue };
+            let path = paths::task(&job.job, *phase, *index);
+            let task = Task { strikes: Vec::new(), stamp: office.pod.stamp(), ..read.task.clone() };
+            let ops = vec![
+                Op::Set { path: path.clone(), data: to_json(&task), version: Some(read.version) },
+                Op::Delete { path: paths::done(&path), version: None },
+            ];
+            office.fence.write(&*office.coordinator, ops).await?;
+        }
+        Ok(())
     }
 
     /// The row's switch to the result is the publication; what follows only tidies up.

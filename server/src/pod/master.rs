@@ -44,8 +44,8 @@ pub(super) enum End {
     /// The session is over, or the coordinator refuses.
     #[error(transparent)]
     Coordinator(#[from] Error),
-    /// A driver panicked: whoever leads next begins with fresh ones.
-    #[error("a job's driver crashed: {0}")]
+    /// A job's driver or the sweeper panicked: whoever leads next begins with fresh ones.
+    #[error("a part of it crashed: {0}")]
     Crashed(String),
 }
 
@@ -181,6 +181,9 @@ impl Master {
         }
         let mut drivers: JoinSet<(JobId, Result<(), End>)> = JoinSet::new();
         let mut driven = BTreeSet::new();
+        // Ends with this function, whatever becomes of the role.
+        let mut sweeping = JoinSet::new();
+        sweeping.spawn(super::sweeper::run(self.office.clone()));
         let mut nodes = self.office.mirror.nodes();
         let mut reconciled: Option<Instant> = None;
         let mut housekeeping = tokio::time::interval(POLL);
@@ -210,6 +213,7 @@ impl Master {
                     true
                 }
                 () = tokio::time::sleep_until(looked + GATHER), if rung => true,
+                Some(Err(panic)) = sweeping.join_next() => return End::Crashed(panic.to_string()),
                 _ = housekeeping.tick() => true,
                 changed = nodes.changed() => {
                     if changed.is_err() {

@@ -14,6 +14,7 @@ mod claims;
 mod deletion;
 mod driver;
 mod master;
+mod sweeper;
 mod vigil;
 mod witness;
 mod worker;
@@ -55,6 +56,10 @@ pub struct PodConfig {
     pub abandon_after: Duration,
     /// How long a task's work may take on a pixel thread.
     pub task_time: Duration,
+    /// As master: the store is searched so often for what belongs to nothing any more.
+    pub sweep_every: Duration,
+    /// The pause after a first attempt that failed, on average; doubled with each further one, up to 64 times as long.
+    pub backoff: Duration,
     /// How long running tasks are waited for when the pod is stopped.
     pub drain: Duration,
 }
@@ -71,6 +76,8 @@ impl PodConfig {
             max_active_jobs: 8,
             abandon_after: Duration::from_secs(15 * 60),
             task_time: Duration::from_secs(30 * 60),
+            sweep_every: Duration::from_secs(10 * 60),
+            backoff: Duration::from_millis(100),
             drain: Duration::from_secs(20),
         }
     }

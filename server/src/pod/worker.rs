@@ -11,7 +11,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::FutureExt;
 use shared::clock::Stamp;
@@ -151,10 +150,12 @@ impl Worker {
 
     /// The wanted tasks of a job that this version can do, beginning at this pod's own place.
     fn candidates(&self, job: &Arc<JobNodes>, wanted: &dyn Fn(&TaskNodes) -> bool) -> impl Iterator<Item = Candidate> {
-        let phases = job.phases.iter().filter(|(phase, _)| KINDS.contains(phase));
+        let phases = job.phases.iter().filter(|(phase, _)| KINDS.contains(phase) && job.has_inputs(**phase));
         let tasks = phases.flat_map(|(phase, tasks)| tasks.iter().map(move |(index, task)| (*phase, *index, task)));
-        let mut found: Vec<(Phase, u32)> =
-            tasks.filter(|(.., task)| wanted(task)).map(|(phase, index, _)| (phase, index)).collect();
+        let mut found: Vec<(Phase, u32)> = tasks
+            .filter(|(.., task)| wanted(task) && job.is_mended(&task.task))
+            .map(|(phase, index, _)| (phase, index))
+            .collect();
         if !found.is_empty() {
             let place = self.start % found.len();
             found.rotate_left(place);
@@ -247,12 +248,14 @@ impl Worker {
         let task = &held.task;
         tracing::warn!(pod = %self.pod.config.name, task = held.path, attempt = task.attempt, %failure, "the attempt came to nothing");
         // The store may need time; whoever claims next shouldn't hit it at once.
-        let pause = Duration::from_millis(100 << task.attempt.min(6)).mul_f64(0.5 + super::jitter());
+        let pause = (self.pod.config.backoff * (1 << task.attempt.min(6))).mul_f64(0.5 + super::jitter());
         tokio::time::sleep(pause).await;
         let strike =
             if matches!(failure, Failure::Crashed(_) | Failure::Overran(_)) { Strike::Keep } else { Strike::GiveBack };
+        let mut held = held.clone();
+        held.task.damaged = damaged(failure);
         loop {
-            match claim::release(&*self.coordinator, held, Some(failure.to_string()), strike, self.stamp()).await {
+            match claim::release(&*self.coordinator, &held, Some(failure.to_string()), strike, self.stamp()).await {
                 Err(error) if self.worth_repeating(&error).await => {}
                 other => return other,
             }
@@ -271,6 +274,14 @@ impl Worker {
 
     fn stamp(&self) -> Stamp {
         self.pod.stamp()
+    }
+}
+
+/// What a failed attempt found damaged, as far as it fits into a record.
+fn damaged(failure: &Failure) -> Vec<String> {
+    match failure {
+        Failure::Damaged { keys, .. } => keys.iter().take(100).cloned().collect(),
+        _ => Vec::new(),
     }
 }
 

@@ -1,13 +1,61 @@
-//! What a folder needs besides `object_store`: to remove what is empty or unfinished.
+//! What a folder needs besides `object_store`: to find what is unfinished, and to remove what is empty.
 
+use std::fs::{self, ReadDir};
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use super::everything::Found;
+
+/// All files below a folder, a few at a time.
+pub(super) struct Walk {
+    root: PathBuf,
+    open: Vec<ReadDir>,
+}
+
+impl Walk {
+    pub(super) fn new(root: &Path) -> io::Result<Self> {
+        Ok(Self { root: root.to_owned(), open: vec![fs::read_dir(root)?] })
+    }
+
+    /// Up to so many more; none at the end. What goes away meanwhile isn't found.
+    pub(super) fn next(&mut self, most: usize) -> io::Result<Vec<Found>> {
+        let mut found = Vec::new();
+        while let Some(folder) = self.open.last_mut().filter(|_| found.len() < most) {
+            let Some(entry) = folder.next().transpose()? else {
+                self.open.pop();
+                continue;
+            };
+            let path = entry.path();
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                match fs::read_dir(&path) {
+                    Ok(folder) => self.open.push(folder),
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
+            } else if let Some(name) = path.strip_prefix(&self.root).ok().and_then(Path::to_str) {
+                found.push(Found::named(name));
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Removes a file, if it is there, and the folders that became empty.
+pub(super) fn remove_file(root: &Path, file: &Path) -> io::Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => {
+            prune(root, file);
+            Ok(())
+        }
+    }
+}
 
 /// Removes a folder with all that is in it, and its parents below `root` that became empty.
 pub(super) fn remove(root: &Path, folder: &Path) -> io::Result<()> {
     // A writer that isn't done yet may put another file in while the folder is being emptied.
     for _ in 0..8 {
-        match std::fs::remove_dir_all(folder) {
+        match fs::remove_dir_all(folder) {
             Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => continue,
             Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Err(error),
             _ => break,
@@ -21,7 +69,7 @@ pub(super) fn remove(root: &Path, folder: &Path) -> io::Result<()> {
 pub(super) fn prune(root: &Path, path: &Path) {
     let parents = path.ancestors().skip(1).take_while(|parent| *parent != root);
     for parent in parents {
-        if std::fs::remove_dir(parent).is_err() {
+        if fs::remove_dir(parent).is_err() {
             break;
         }
     }

@@ -1,10 +1,13 @@
 //! The only place that spells the store's keys.
 //!
 //! `<image>/<run>/<phase>/<task>.<attempt>-<claim uuid>`; originals `<image>/original/<upload>`.
-//! Each key holds something that nobody else ever writes, so keys are never reused.
+//! Each key holds something that nobody else ever writes, so keys are never reused. The only other key is [`MARK`].
 
 use shared::id::{ImageId, RunId, UploadId};
 use shared::job::Phase;
+
+/// The mark of the catalog that the store belongs to.
+pub const MARK: &str = "catalog";
 
 /// What one upload sent.
 pub fn original(image: &ImageId, upload: &UploadId) -> String {
@@ -29,4 +32,53 @@ pub fn run(image: &ImageId, run: &RunId) -> String {
 /// Everything of an image.
 pub fn image(image: &ImageId) -> String {
     format!("{image}")
+}
+
+/// Whose an object is, by its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// An upload's.
+    Upload(ImageId, UploadId),
+    /// A run's.
+    Run(ImageId, RunId),
+}
+
+impl Owner {
+    /// The owner of a key that this file spells; `None` for others, which aren't ours to judge.
+    pub fn of(key: &str) -> Option<Self> {
+        let (image, rest) = key.split_once('/')?;
+        let (folder, rest) = rest.split_once('/')?;
+        let image = image.parse().ok()?;
+        match folder {
+            "original" => Some(Owner::Upload(image, rest.parse().ok()?)),
+            run => Some(Owner::Run(image, run.parse().ok()?)),
+        }
+    }
+
+    /// The image.
+    pub fn image(&self) -> &ImageId {
+        match self {
+            Owner::Upload(image, _) | Owner::Run(image, _) => image,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_keys_owner_is_told_from_the_key_alone() {
+        let [image, other] = ["a", "b"].map(|digit| digit.repeat(32));
+        let (id, run, upload): (ImageId, RunId, UploadId) =
+            (image.parse().unwrap(), other.parse().unwrap(), other.parse().unwrap());
+        assert_eq!(Owner::of(&original(&id, &upload)), Some(Owner::Upload(id.clone(), upload)));
+        for key in [output(&id, &run, Phase::Split, 7, 2, "c0ffee"), lut(&id, &run, 3, "c0ffee")] {
+            assert_eq!(Owner::of(&key), Some(Owner::Run(id.clone(), run.clone())));
+        }
+        for foreign in ["", "x", "lost+found/x/y", &image, &format!("{image}/{other}"), &format!("{image}/trash/x")] {
+            assert_eq!(Owner::of(foreign), None, "{foreign}");
+        }
+    }
 }

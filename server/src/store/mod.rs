@@ -10,13 +10,14 @@
 //! - Every operation has a time limit, and what may be repeated is repeated a few times ([`patience`]). After
 //!   [`Error::Unavailable`] the outcome of a write is unknown. [`Store::put`] and the deletes may be repeated as
 //!   they are. A [`Writer`] is begun anew, under a new key.
-//! - What a crashed process left of an unfinished object: in a folder, a temporary file that no listing shows and
-//!   [`Store::delete_prefix`] removes; on S3, parts of an upload that a lifecycle rule of the bucket should remove
+//! - What a crashed process left of an unfinished object: in a folder, a temporary file that only [`Store::everything`] shows and
+//!   [`Store::remove`] and [`Store::delete_prefix`] remove; on S3, parts of an upload that a lifecycle rule of the bucket should remove
 //!   (`AbortIncompleteMultipartUpload`).
 
 pub mod keys;
 
 mod error;
+mod everything;
 mod folder;
 mod free;
 mod list;
@@ -37,6 +38,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 
 pub use error::{Error, Result};
+pub use everything::Found;
 pub use patience::Patience;
 pub use reader::ObjectReader;
 pub use writer::Writer;
@@ -273,6 +275,14 @@ impl Store {
                 patience.once("asking for", "its bucket", 0, look).await
             }
         }
+    }
+
+    /// As [`Store::range`], for a pixel thread: it waits while the runtime of `handle` does it.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] if the object ends before the range does.
+    pub fn range_blocking(&self, key: &str, range: Range<u64>, handle: &tokio::runtime::Handle) -> Result<Bytes> {
+        reader::range(self, key, range, handle)
     }
 
     /// A blocking reader for pixel threads, through a window of 1 MiB. Asks for the object's length. Must not be called

@@ -5,7 +5,6 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use object_store::ObjectStoreExt;
-use object_store::path::Path;
 use tokio::runtime::Handle;
 
 use super::{Error, Result, Store};
@@ -19,7 +18,6 @@ const WINDOW: u64 = 1 << 20;
 pub struct ObjectReader {
     store: Store,
     key: String,
-    path: Path,
     size: u64,
     handle: Handle,
     at: u64,
@@ -30,31 +28,46 @@ pub struct ObjectReader {
 impl ObjectReader {
     /// Asks for the object's length.
     pub(super) fn open(store: Store, key: String, handle: Handle) -> Result<Self> {
-        let path = store.path(&key)?;
-        let ask = || {
-            let (objects, path) = (store.objects.clone(), path.clone());
-            async move { objects.head(&path).await }
-        };
-        let size = store.patience.repeat_blocking(&handle, ("asking for", &key, 0), ask)?.size;
-        Ok(Self { store, key, path, size, handle, at: 0, window: Bytes::new(), window_at: 0 })
+        let size = size(&store, &key, &handle)?;
+        Ok(Self { store, key, size, handle, at: 0, window: Bytes::new(), window_at: 0 })
     }
 
     /// The object's length in bytes.
     pub fn size(&self) -> u64 {
         self.size
     }
+}
 
-    fn fetch(&self, range: Range<u64>) -> Result<Bytes> {
-        let length = range.end - range.start;
-        let read = || {
-            let (objects, path, range) = (self.store.objects.clone(), self.path.clone(), range.clone());
-            async move { objects.get_range(&path, range).await }
-        };
-        let bytes = self.store.patience.repeat_blocking(&self.handle, ("reading", &self.key, length), read)?;
-        if bytes.len() as u64 == length {
-            return Ok(bytes);
-        }
-        Err(Error::OutOfRange { key: self.key.clone(), end: range.end })
+fn size(store: &Store, key: &str, handle: &Handle) -> Result<u64> {
+    let path = store.path(key)?;
+    let ask = || {
+        let (objects, path) = (store.objects.clone(), path.clone());
+        async move { objects.head(&path).await }
+    };
+    Ok(store.patience.repeat_blocking(handle, ("asking for", key, 0), ask)?.size)
+}
+
+/// Some bytes of an object, all of them.
+pub(super) fn range(store: &Store, key: &str, range: Range<u64>, handle: &Handle) -> Result<Bytes> {
+    let path = store.path(key)?;
+    let length = range.end.saturating_sub(range.start);
+    if length == 0 {
+        return Ok(Bytes::new());
+    }
+    let short = || Error::OutOfRange { key: key.to_owned(), end: range.end };
+    let read = || {
+        let (objects, path, range) = (store.objects.clone(), path.clone(), range.clone());
+        async move { objects.get_range(&path, range).await }
+    };
+    match store.patience.repeat_blocking(handle, ("reading", key, length), read) {
+        Ok(bytes) if bytes.len() as u64 == length => Ok(bytes),
+        Ok(_) => Err(short()),
+        // Both stores say in a way of their own that a range is too long.
+        Err(error @ Error::Unavailable { .. }) => match size(store, key, handle) {
+            Ok(size) if size < range.end => Err(short()),
+            _ => Err(error),
+        },
+        Err(error) => Err(error),
     }
 }
 
@@ -66,7 +79,7 @@ impl Read for ObjectReader {
         let window_end = self.window_at + self.window.len() as u64;
         if !(self.window_at..window_end).contains(&self.at) {
             let end = self.size.min(self.at + WINDOW);
-            self.window = self.fetch(self.at..end).map_err(io_error)?;
+            self.window = range(&self.store, &self.key, self.at..end, &self.handle).map_err(io_error)?;
             self.window_at = self.at;
         }
         // Within the window, so the difference is below its length.

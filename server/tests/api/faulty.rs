@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use server::catalog::{
-    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, JobRow, NewUpload, Received, Result, ResultFile, Write,
+    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, InUse, JobRow, NewUpload, Received, Result, ResultFile,
+    Write,
 };
 use shared::cluster::Backlog;
 use shared::equalize::Recipe;
@@ -89,6 +90,8 @@ faulty! {
     jobs_of(image: &ImageId) -> Vec<JobId>;
     forget(epoch: &Epoch, image: &ImageId) -> Write;
     abandon(epoch: &Epoch, untouched: Duration) -> Vec<Abandoned>;
+    identity() -> String;
+    in_use(images: &[ImageId]) -> InUse;
     forget_upload(epoch: &Epoch, upload: &UploadId) -> Write;
     ping() -> ();
 }

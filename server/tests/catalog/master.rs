@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use server::catalog::{Abandoned, Begun, Write};
+use server::catalog::{Abandoned, Begun, InUse, Write};
 use shared::job::JobState;
 
 use crate::bench::*;
@@ -193,4 +193,53 @@ pub async fn the_backlog_counts_what_waits_and_what_runs(bench: Bench) {
     activate(catalog, &epoch, &first.job).await;
     let backlog = catalog.backlog().await.unwrap();
     assert_eq!((backlog.queued, backlog.running), (2, 1));
+}
+
+pub async fn what_is_in_use_is_told_from_rows_alone(bench: Bench) {
+    let catalog = bench.catalog.as_ref();
+    let epoch = epoch(catalog).await;
+    let (first, second) = (upload("a.png", Some("key")), upload("a.png", Some("key")));
+    catalog.begin_upload(&first).await.unwrap();
+    let image = first.image.clone();
+    let uploads = async || catalog.in_use(&[image.clone()]).await.unwrap().uploads;
+    assert_eq!(uploads().await, [(image.clone(), first.upload.clone())].into());
+    catalog.begin_upload(&second).await.unwrap();
+    assert_eq!(uploads().await, [(image.clone(), second.upload.clone())].into(), "taken over");
+    let received = received(&image, &second.upload, info(640, 480));
+    assert_eq!(catalog.finish_upload(&second.upload, &received).await.unwrap(), Write::Applied);
+    let original = InUse { keys: [received.key.clone()].into(), ..InUse::default() };
+    assert_eq!(catalog.in_use(&[image.clone()]).await.unwrap(), original);
+
+    let run = activate(catalog, &epoch, &first.job).await;
+    let running = InUse { runs: [(image.clone(), run.clone())].into(), ..original.clone() };
+    assert_eq!(catalog.in_use(&[image.clone()]).await.unwrap(), running);
+    catalog.fail(&epoch, &first.job, &run, "it failed").await.unwrap();
+    assert_eq!(catalog.in_use(&[image.clone()]).await.unwrap(), original, "a failed run's outputs are nobody's");
+    catalog.retry(&first.job).await.unwrap();
+    publish(catalog, &epoch, &first.job).await;
+    let mut done = original.clone();
+    done.keys.insert(result(&first.job).key);
+    assert_eq!(catalog.in_use(&[image.clone()]).await.unwrap(), done);
+
+    catalog.delete_image(&image).await.unwrap();
+    assert_eq!(catalog.in_use(&[image.clone()]).await.unwrap(), done, "whoever deletes it does so itself");
+    catalog.forget(&epoch, &image).await.unwrap();
+    assert_eq!(catalog.in_use(&[image, id()]).await.unwrap(), InUse::default());
+    assert_eq!(catalog.in_use(&[]).await.unwrap(), InUse::default());
+}
+
+pub async fn an_abandoned_upload_is_nobodys(bench: Bench) {
+    let catalog = bench.catalog.as_ref();
+    let (epoch, new) = (epoch(catalog).await, upload("a.png", None));
+    catalog.begin_upload(&new).await.unwrap();
+    assert_eq!(catalog.abandon(&epoch, std::time::Duration::ZERO).await.unwrap().len(), 1);
+    assert_eq!(catalog.in_use(&[new.image]).await.unwrap(), InUse::default());
+}
+
+pub async fn a_catalog_is_itself_for_ever_and_never_another(bench: Bench) {
+    let identity = bench.catalog.identity().await.unwrap();
+    assert!(identity.len() == 32 && identity.bytes().all(|byte| byte.is_ascii_hexdigit()), "{identity}");
+    assert_eq!(bench.another_process().await.identity().await.unwrap(), identity);
+    let other = server::catalog::open(&bench.untouched().await).await.unwrap();
+    assert_ne!(other.identity().await.unwrap(), identity);
 }

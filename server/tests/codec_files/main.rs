@@ -10,7 +10,7 @@ mod views;
 
 use std::io::Cursor;
 
-use server::codec::{self, BundleIndex, Limits, Part};
+use server::codec::{self, Limits, Part};
 use shared::job::ImageInfo;
 use shared::pixels::{Layout, Rows, Samples};
 
@@ -65,12 +65,12 @@ pub fn write(original: &[u8], rows: &Rows, units: u32) -> Vec<u8> {
         .step_by(part_rows as usize)
         .map(|first| codec::part(&head, first, &slice(rows, first, (first + part_rows).min(info.height))).unwrap())
         .collect();
-    let objects: Vec<Vec<u8>> = parts.chunks(2).map(|parts| codec::bundle(parts.to_vec())).collect();
+    let objects: Vec<(Vec<u8>, u64)> = parts.chunks(2).map(|parts| codec::bundle(parts.to_vec())).collect();
     let index: Vec<_> = parts.into_iter().map(|part| part.index).collect();
     let mut joiner = codec::join(&head, &index).unwrap();
     let mut file = joiner.begin().unwrap();
-    for object in &objects {
-        let BundleIndex::Complete(bundle) = codec::bundle_index(object).unwrap() else { panic!("it is all there") };
+    for (object, head) in &objects {
+        let bundle = codec::open_bundle(&object[..*head as usize]).unwrap();
         for range in bundle.ranges() {
             file.extend(joiner.part(object[range.start as usize..range.end as usize].to_vec()).unwrap());
         }

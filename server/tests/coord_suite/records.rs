@@ -53,6 +53,7 @@ pub fn task() -> Task {
         attempt: 0,
         strikes: Vec::new(),
         trouble: None,
+        damaged: Vec::new(),
         stamp: stamp("master", 1),
         extra: Map::from_iter([("later".to_owned(), 7.into())]),
     }
@@ -63,7 +64,7 @@ pub fn lock(name: &str, claim: &str) -> Lock {
 }
 
 pub fn done(name: &str, attempt: u32) -> Done {
-    let pointer = Pointer { key: format!("histograms/0.{attempt}"), bytes: 1, sha256: "0".repeat(64) };
+    let pointer = Pointer { key: format!("histograms/0.{attempt}"), bytes: 1, sha256: "0".repeat(64), table: None };
     Done {
         v: 1,
         pod: pod(name),

@@ -71,8 +71,14 @@ pub enum Fault {
     Full,
     /// Only half of the bytes are kept, or given, and success is told.
     Tear,
-    /// A byte that is kept, or given, is another, and success is told.
+    /// A byte in the middle of what is kept, or given, is another, and success is told.
     Flip,
+    /// The same of the first byte.
+    FlipFirst,
+    /// The same of the last byte.
+    FlipLast,
+    /// Nothing is done, and success is told; on writes of whole objects.
+    Forget,
     /// The bytes that are read are right, and whoever lets them go panics: on a pixel thread, the work on it.
     Explode,
 }
@@ -188,9 +194,13 @@ fn full() -> Error {
 fn spoiled(bytes: Bytes, fault: Fault) -> Bytes {
     match fault {
         Fault::Tear => bytes.slice(..bytes.len() / 2),
-        Fault::Flip if !bytes.is_empty() => {
+        Fault::Flip | Fault::FlipFirst | Fault::FlipLast if !bytes.is_empty() => {
             let mut bytes = bytes.to_vec();
-            let at = bytes.len() / 2;
+            let at = match fault {
+                Fault::FlipFirst => 0,
+                Fault::FlipLast => bytes.len() - 1,
+                _ => bytes.len() / 2,
+            };
             bytes[at] ^= 0x10;
             bytes.into()
         }
@@ -220,7 +230,10 @@ impl Drop for Bomb {
 /// Does it with a fault, where bytes don't matter.
 async fn played<T>(fault: Option<Fault>, work: impl Future<Output = Result<T>>) -> Result<T> {
     match fault {
-        None | Some(Fault::Tear | Fault::Flip | Fault::Explode) => work.await,
+        None
+        | Some(Fault::Tear | Fault::Flip | Fault::FlipFirst | Fault::FlipLast | Fault::Forget | Fault::Explode) => {
+            work.await
+        }
         Some(Fault::Fail) => Err(error("a fault was played")),
         Some(Fault::Full) => Err(full()),
         Some(Fault::Hang) => std::future::pending().await,
@@ -255,6 +268,9 @@ impl fmt::Display for FaultyStore {
 impl ObjectStore for FaultyStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         let fault = self.faults.fault(Act::Put, location.as_ref());
+        if fault == Some(Fault::Forget) {
+            return Ok(PutResult { e_tag: None, version: None, extensions: Default::default() });
+        }
         let payload = match fault {
             Some(fault) => spoiled(payload.into(), fault).into(),
             None => payload,
@@ -279,7 +295,10 @@ impl ObjectStore for FaultyStore {
         }
         let fault = self.faults.fault(Act::Get, location.as_ref());
         let got = played(fault, self.inner.get_opts(location, options)).await?;
-        let Some(fault @ (Fault::Tear | Fault::Flip | Fault::Explode)) = fault else { return Ok(got) };
+        let Some(fault @ (Fault::Tear | Fault::Flip | Fault::FlipFirst | Fault::FlipLast | Fault::Explode)) = fault
+        else {
+            return Ok(got);
+        };
         let (meta, range, attributes, extensions) =
             (got.meta.clone(), got.range.clone(), got.attributes.clone(), got.extensions.clone());
         let bytes = spoiled(got.bytes().await?, fault);

@@ -1,0 +1,75 @@
+//! Everything that lies in the store, unfinished things too: for the sweeper.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::StreamExt;
+use futures::stream::{self, BoxStream, TryStreamExt};
+
+use super::folder::{self, Walk};
+use super::{Kind, Result, Store, blocking};
+
+/// Something that lies in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The object's key.
+    pub key: String,
+    /// In a folder: the number of the temporary file to which somebody writes, or wrote, the object.
+    pub unfinished: Option<u64>,
+}
+
+impl Found {
+    /// By a file's name below the store's folder: temporary files are `<key>#<n>`.
+    pub(super) fn named(name: &str) -> Self {
+        let unfinished = name.rsplit_once('#').and_then(|(key, n)| Some((key, n.parse().ok()?)));
+        match unfinished {
+            Some((key, n)) => Found { key: key.to_owned(), unfinished: Some(n) },
+            None => Found { key: name.to_owned(), unfinished: None },
+        }
+    }
+}
+
+impl Store {
+    /// Everything, in batches of at most so many. What is written or removed meanwhile may or may not be found.
+    ///
+    /// # Errors
+    /// The stream ends with the first.
+    pub fn everything(&self, most: usize) -> BoxStream<'static, Result<Vec<Found>>> {
+        match &self.kind {
+            Kind::Local { root } => {
+                let (store, root) = (self.clone(), root.clone());
+                let walk = stream::try_unfold(None::<Arc<Mutex<Walk>>>, move |walk| {
+                    let (store, root) = (store.clone(), root.clone());
+                    async move {
+                        let step = blocking(move || {
+                            let walk = match walk {
+                                Some(walk) => walk,
+                                None => Arc::new(Mutex::new(Walk::new(&root)?)),
+                            };
+                            let found = walk.lock().unwrap_or_else(PoisonError::into_inner).next(most)?;
+                            Ok((found, walk))
+                        });
+                        let (found, walk) = store.patience.once("listing", "its folder", 0, step).await?;
+                        Ok((!found.is_empty()).then_some((found, Some(walk))))
+                    }
+                });
+                walk.boxed()
+            }
+            Kind::Remote => {
+                let found = self.list("").map_ok(|object| Found { key: object.key, unfinished: None });
+                found.try_chunks(most.max(1)).map_err(|error| error.1).boxed()
+            }
+        }
+    }
+
+    /// Removes it, if it is still there.
+    pub async fn remove(&self, found: &Found) -> Result<()> {
+        let Kind::Local { root } = &self.kind else { return self.delete(&found.key).await };
+        let path = self.path(&found.key)?;
+        let name = found.unfinished.map_or_else(|| path.to_string(), |n| format!("{path}#{n}"));
+        let remove = || {
+            let (root, file) = (root.clone(), root.join(&name));
+            blocking(move || folder::remove_file(&root, &file))
+        };
+        self.patience.repeat("deleting", &name, 0, remove).await
+    }
+}

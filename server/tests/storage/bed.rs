@@ -1,0 +1,181 @@
+//! Whole pods on the embedded coordinator, over a store that plays faults.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
+use server::catalog::{self, Catalog};
+use server::codec::Limits;
+use server::coord::embedded::{Embedded, EmbeddedConfig};
+use server::coord::{Coordinator, paths};
+use server::pipeline::accept::{self, Accept, Offer};
+use server::pipeline::gauge::Gauge;
+use server::pipeline::pixels::Pixels;
+use server::pipeline::stage::Workshop;
+use server::pod::array::Array;
+use server::pod::{Pod, PodConfig};
+use server::store::{Patience, Store};
+use shared::clock::Clock;
+use shared::equalize::Recipe;
+use shared::gallery::{Accepted, JobSummary};
+use shared::id::PodName;
+use shared::job::JobState;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::faulty_store::Faults;
+use crate::images::oracle;
+
+/// The longest that anything here may take.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Pods, a catalog, and a store with its faults.
+pub struct Bed {
+    _folder: tempfile::TempDir,
+    pub catalog: Arc<dyn Catalog>,
+    /// With faults.
+    pub store: Store,
+    /// What the store really holds.
+    pub inner: Arc<dyn ObjectStore>,
+    pub faults: Faults,
+    pub accept: Accept,
+    pub array: Array,
+    pub names: Vec<PodName>,
+    /// A session of the test's own.
+    pub calm: Arc<dyn Coordinator>,
+    stop: CancellationToken,
+}
+
+impl Bed {
+    /// Three pods over a store in memory.
+    pub async fn new() -> Self {
+        Self::over(Arc::new(InMemory::new()), |_| {}).await
+    }
+
+    /// Three pods over this store, told this much more.
+    pub async fn over(inner: Arc<dyn ObjectStore>, tell: impl Fn(&mut PodConfig)) -> Self {
+        let faults = Faults::seeded(3);
+        let store = Store::over(faults.over(inner.clone()), Patience::new(PATIENCE / 90, 3, Duration::from_millis(2)));
+        Self::on(store, inner, faults, tell).await
+    }
+
+    /// Three pods on this store.
+    pub async fn on(store: Store, inner: Arc<dyn ObjectStore>, faults: Faults, tell: impl Fn(&mut PodConfig)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let embedded = Embedded::new(EmbeddedConfig { session_timeout: Duration::from_millis(500) });
+        let connector = embedded.connector();
+        let calm = connector.connect().await.unwrap();
+        let catalog = catalog::open(folder.path().join("catalog.sqlite").to_str().unwrap()).await.unwrap();
+        let pixels = Pixels::new(2, 256 << 20);
+        let shop = Workshop { store: store.clone(), pixels: pixels.clone(), limits: Limits::default() };
+        let stop = CancellationToken::new();
+        let array = Array::new(stop.clone());
+        let slots = Arc::new(Semaphore::new(2));
+        let names: Vec<PodName> = (1..=3).map(|index| format!("pod-{index}").parse().unwrap()).collect();
+        for name in &names {
+            let mut config = PodConfig {
+                whole_below: 0,
+                parts_per_task: Some(1),
+                backoff: Duration::from_millis(2),
+                drain: Duration::from_secs(1),
+                ..PodConfig::named(name.clone())
+            };
+            tell(&mut config);
+            let (connector, catalog, shop, slots) = (connector.clone(), catalog.clone(), shop.clone(), slots.clone());
+            array.add(name.clone(), move || {
+                Arc::new(Pod {
+                    config: config.clone(),
+                    connector: connector.clone(),
+                    catalog: catalog.clone(),
+                    shop: shop.clone(),
+                    slots: slots.clone(),
+                    clock: Arc::new(Clock::new()),
+                })
+            });
+        }
+        let accept = Accept {
+            store: store.clone(),
+            catalog: catalog.clone(),
+            pixels,
+            limits: Limits::default(),
+            max_upload_bytes: u64::MAX,
+            doorbell: Arc::new(|| {}),
+            gauge: Gauge::unmeasured(),
+        };
+        Self { _folder: folder, catalog, store, inner, faults, accept, array, names, calm, stop }
+    }
+
+    pub async fn try_upload(&self, name: &str, bytes: &[u8]) -> Result<Accepted, accept::Error> {
+        let offer = Offer { name: name.to_owned(), recipe: Recipe::default(), idempotency_key: None };
+        let mut upload = self.accept.begin(offer).await?;
+        upload.append(0, Bytes::copy_from_slice(bytes)).await?;
+        upload.finish().await
+    }
+
+    pub async fn upload(&self, name: &str, bytes: &[u8]) -> Accepted {
+        self.try_upload(name, bytes).await.unwrap()
+    }
+
+    /// Waits until the job has ended.
+    pub async fn ended(&self, accepted: &Accepted) -> JobSummary {
+        self.until("the job to end", || async {
+            let job = self.catalog.job(&accepted.job_id).await.unwrap()?;
+            job.state.has_ended().then_some(job)
+        })
+        .await
+    }
+
+    /// Waits for the job to be done, and checks its file, byte for byte.
+    pub async fn is_exact(&self, accepted: &Accepted, original: &[u8]) {
+        let job = self.ended(accepted).await;
+        assert_eq!(job.state, JobState::Done, "{:?}", job.reason);
+        let files = self.catalog.files(&accepted.image_id, Some(&accepted.job_id)).await.unwrap().unwrap();
+        let result = self.store.get(&files.result.unwrap().key).await.unwrap();
+        assert!(result == oracle(original, &Recipe::default()), "the result has other bytes");
+    }
+
+    /// Waits for the job to fail, and gives its sentence.
+    pub async fn reason(&self, accepted: &Accepted) -> String {
+        let job = self.ended(accepted).await;
+        assert_eq!(job.state, JobState::Failed);
+        job.reason.unwrap()
+    }
+
+    /// Everything in the store, temporary things aside.
+    pub async fn keys(&self) -> Vec<String> {
+        let mut keys: Vec<String> =
+            self.inner.list(None).map_ok(|object| object.location.to_string()).try_collect().await.unwrap();
+        keys.sort();
+        keys
+    }
+
+    /// Waits until no job has znodes.
+    pub async fn at_rest(&self) {
+        self.until("the znodes to go", || async {
+            let jobs = self.calm.children(paths::JOBS).await.unwrap_or_default();
+            jobs.is_empty().then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until something is so.
+    pub async fn until<T, F: Future<Output = Option<T>>>(&self, what: &str, found: impl Fn() -> F) -> T {
+        let begun = Instant::now();
+        loop {
+            if let Some(found) = found().await {
+                return found;
+            }
+            assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}; played: {:?}", self.faults.played());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.array.ended().await;
+    }
+}

@@ -1,0 +1,149 @@
+//! Corrupt strips: what the store damages is found by whoever reads it, made again by whoever made it, and never reaches
+//! a result.
+
+use bytes::Bytes;
+use object_store::path::Path;
+use object_store::{ObjectStoreExt, PutPayload};
+use shared::job::JobState;
+
+use crate::bed::Bed;
+use crate::faulty_store::{Act, Fault, Rule};
+use crate::images::{rgb16_tiff, rgba_png, sample};
+
+/// Damages the first object that is written under such a key, each time in another place, and expects the exact result.
+async fn mended(keys: &str, faults: &[Fault]) {
+    let original = rgba_png(700, 900);
+    for fault in faults {
+        let bed = Bed::new().await;
+        bed.faults.play(Rule::on(Act::Put, *fault).keys(keys).times(1));
+        let accepted = bed.upload("a.png", &original).await;
+        bed.is_exact(&accepted, &original).await;
+        assert_eq!(bed.faults.played().len(), 1, "{keys} {fault:?}: nothing was damaged");
+        bed.stop().await;
+    }
+}
+
+const EVERYWHERE: [Fault; 4] = [Fault::Flip, Fault::FlipFirst, Fault::FlipLast, Fault::Tear];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_corrupt_strip_of_raw_rows_is_split_again_and_the_result_is_exact() {
+    mended("/split/", &EVERYWHERE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_corrupt_histogram_is_counted_again_and_the_result_is_exact() {
+    mended("/histograms/", &EVERYWHERE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_corrupt_table_is_reduced_again_and_the_result_is_exact() {
+    mended("/reduce/", &EVERYWHERE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_corrupt_encoded_part_is_equalized_again_and_the_result_is_exact() {
+    mended("/equalize/", &EVERYWHERE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_corrupt_parts_are_found_and_made_again_at_once() {
+    let original = rgb16_tiff(1_200, 1_500);
+    let bed = Bed::new().await;
+    bed.faults.play(Rule::on(Act::Put, Fault::Flip).keys("/equalize/").times(8));
+    let accepted = bed.upload("a.tif", &original).await;
+    bed.is_exact(&accepted, &original).await;
+    assert_eq!(bed.faults.played().len(), 8);
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_output_that_is_gone_is_made_again() {
+    let original = rgba_png(700, 900);
+    let bed = Bed::new().await;
+    // Written, acknowledged, and not there: for a reader it's the same as lost.
+    bed.faults.play(Rule::on(Act::Put, Fault::Forget).keys("/split/").times(1));
+    bed.faults.play(Rule::on(Act::Put, Fault::Forget).keys("/equalize/").times(2));
+    let accepted = bed.upload("a.png", &original).await;
+    bed.is_exact(&accepted, &original).await;
+    assert_eq!(bed.faults.played().len(), 3);
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_came_wrong_once_are_read_again_and_nothing_is_made_anew() {
+    let original = rgba_png(700, 900);
+    let bed = Bed::new().await;
+    for keys in ["/split/", "/histograms/", "/reduce/", "/equalize/"] {
+        bed.faults.play(Rule::on(Act::Get, Fault::Flip).keys(keys).times(1));
+    }
+    let accepted = bed.upload("a.png", &original).await;
+    bed.is_exact(&accepted, &original).await;
+    assert_eq!(bed.faults.played().len(), 4);
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_damages_a_strip_each_time_fails_the_job_with_a_sentence() {
+    for (keys, said) in [("/equalize/", "task 0 of equalize"), ("/split/", "task 0 of split")] {
+        let bed = Bed::new().await;
+        bed.faults.play(Rule::on(Act::Put, Fault::Flip).keys(keys));
+        let accepted = bed.upload("cell.png", &sample("cell.png")).await;
+        let reason = bed.reason(&accepted).await;
+        assert!(reason.contains("damaged"), "{reason}");
+        assert!(reason.contains(said) || reason.contains("was given up after 12 attempts"), "{reason}");
+        bed.faults.end();
+        assert_eq!(bed.catalog.retry(&accepted.job_id).await.unwrap(), server::catalog::Write::Applied);
+        bed.is_exact(&accepted, &sample("cell.png")).await;
+        bed.stop().await;
+    }
+}
+
+/// Uploads with no pod alive, does something to the original, then lets the pods at it.
+async fn with_damaged_original(name: &str, original: &[u8], damage: impl Fn(Vec<u8>) -> Vec<u8>) -> String {
+    let bed = Bed::new().await;
+    for pod in &bed.names {
+        bed.array.kill(pod).unwrap();
+    }
+    let accepted = bed.upload(name, original).await;
+    let key = bed.catalog.files(&accepted.image_id, None).await.unwrap().unwrap().original;
+    let damaged = PutPayload::from(Bytes::from(damage(original.to_vec())));
+    bed.inner.put(&Path::from(key), damaged).await.unwrap();
+    for pod in &bed.names {
+        bed.array.start(pod).unwrap();
+    }
+    let job = bed.ended(&accepted).await;
+    assert_eq!(job.state, JobState::Failed, "{name} has a result");
+    bed.stop().await;
+    job.reason.unwrap()
+}
+
+fn flip(mut bytes: Vec<u8>, at: usize) -> Vec<u8> {
+    bytes[at] ^= 1;
+    bytes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_original_that_was_cut_off_in_the_store_fails_its_job_and_says_so() {
+    for (name, original) in [("a.tif", rgb16_tiff(300, 400)), ("a.png", rgba_png(300, 400))] {
+        let length = original.len();
+        let reason = with_damaged_original(name, &original, |bytes| bytes[..length - 1_000].to_vec()).await;
+        let expected = format!(
+            "The original was damaged in the store: of its {length} bytes, {} are left. Upload the image again.",
+            length - 1_000
+        );
+        assert_eq!(reason, expected, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_original_whose_bytes_changed_in_the_store_fails_its_job_and_says_so() {
+    let expected =
+        "The original was damaged in the store: its bytes aren't those that were uploaded. Upload the image again.";
+    // In a sample of an uncompressed TIFF, where no decoder can see it; in compressed data; in a JPEG's scan.
+    let (tiff, png, jpeg) = (rgb16_tiff(300, 400), rgba_png(300, 400), sample("rocket.jpg"));
+    for (name, original) in [("a.tif", tiff), ("a.png", png), ("a.jpg", jpeg)] {
+        let middle = original.len() / 2;
+        let reason = with_damaged_original(name, &original, |bytes| flip(bytes, middle)).await;
+        assert_eq!(reason, expected, "{name}");
+    }
+}

@@ -1,0 +1,352 @@
+//! The sweeper: what belongs to nothing goes, live work is never touched.
+
+use std::path::Path as FilePath;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use object_store::ObjectStoreExt;
+use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use server::pipeline::accept::Offer;
+use server::pod::PodConfig;
+use server::store::{Store, keys};
+use shared::equalize::Recipe;
+use shared::id::{ImageId, RunId, UploadId};
+use shared::job::{JobState, Phase};
+
+use crate::bed::Bed;
+use crate::faulty_store::{Act, Fault, Faults, Rule};
+use crate::images::{rgb16_tiff, rgba_png, sample};
+
+fn id<T: TryFrom<String>>() -> T
+where
+    T::Error: std::fmt::Debug,
+{
+    uuid::Uuid::new_v4().simple().to_string().try_into().unwrap()
+}
+
+/// Sweeps all the time.
+fn busy(config: &mut PodConfig) {
+    config.sweep_every = Duration::from_millis(30);
+}
+
+async fn bed() -> Bed {
+    Bed::over(Arc::new(InMemory::new()), busy).await
+}
+
+/// A folder with its faults, as pods have it.
+async fn bed_in(folder: &FilePath) -> Bed {
+    let inner = Arc::new(LocalFileSystem::new_with_prefix(folder).unwrap());
+    Bed::on(Store::open(folder.to_str().unwrap()).unwrap(), inner, Faults::seeded(1), busy).await
+}
+
+impl Bed {
+    /// Waits until the store holds exactly these, and its catalog's mark.
+    async fn holds(&self, mut expected: Vec<String>) {
+        expected.push(keys::MARK.to_owned());
+        expected.sort();
+        self.until(&format!("only {expected:?} to be left"), || async {
+            let there = self.keys().await;
+            (there == expected).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until the master has gone through the whole store at least once from now on.
+    async fn is_swept(&self) {
+        let orphan = keys::original(&id::<ImageId>(), &id::<UploadId>());
+        self.put(&orphan).await;
+        self.until("an orphan to be swept", || async { (!self.keys().await.contains(&orphan)).then_some(()) }).await;
+    }
+
+    async fn put(&self, key: &str) {
+        self.inner.put(&Path::from(key), Bytes::from_static(b"late").into()).await.unwrap();
+    }
+
+    /// The keys of an image's original and of its latest result.
+    async fn own(&self, image: &ImageId) -> Vec<String> {
+        let files = self.catalog.files(image, None).await.unwrap().unwrap();
+        std::iter::once(files.original).chain(files.result.map(|result| result.key)).collect()
+    }
+
+    fn kill_all(&self) {
+        for pod in &self.names {
+            self.array.kill(pod).unwrap();
+        }
+    }
+
+    fn start_all(&self) {
+        for pod in &self.names {
+            self.array.start(pod).unwrap();
+        }
+    }
+}
+
+fn offer(key: Option<&str>) -> Offer {
+    Offer { name: "a.png".to_owned(), recipe: Recipe::default(), idempotency_key: key.map(str::to_owned) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orphans_are_swept_and_live_work_is_not_touched() {
+    let bed = bed().await;
+    let (moon, rgba) = (sample("moon.png"), rgba_png(500, 600));
+    let done = bed.upload("moon.png", &moon).await;
+    bed.is_exact(&done, &moon).await;
+    // Live: a finished job, a running one, an upload of which the bytes are there and the row isn't done.
+    let mut receiving = bed.accept.begin(offer(None)).await.unwrap();
+    receiving.append(0, Bytes::from(rgba.clone())).await.unwrap();
+    let running = bed.upload("large.tif", &rgb16_tiff(1_500, 1_500)).await;
+    // Dead: things of an image, an upload and a run that never were, or are no more.
+    let own = bed.own(&done.image_id).await;
+    let orphans = [
+        keys::original(&id(), &id()),
+        keys::original(&done.image_id, &id()),
+        keys::output(&done.image_id, &id(), Phase::Split, 0, 1, "x"),
+        keys::lut(&id::<ImageId>(), &id::<RunId>(), 1, "x"),
+    ];
+    for orphan in &orphans {
+        bed.put(orphan).await;
+    }
+    bed.put("somebody-elses/file").await;
+    bed.until("the orphans to go", || async {
+        let there = bed.keys().await;
+        (!orphans.iter().any(|orphan| there.contains(orphan))).then_some(())
+    })
+    .await;
+    let accepted = receiving.finish().await.unwrap();
+    bed.is_exact(&running, &rgb16_tiff(1_500, 1_500)).await;
+    bed.is_exact(&accepted, &rgba).await;
+    bed.at_rest().await;
+    let mut expected = own;
+    expected.extend(bed.own(&running.image_id).await);
+    expected.extend(bed.own(&accepted.image_id).await);
+    expected.push("somebody-elses/file".to_owned());
+    bed.holds(expected).await;
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_of_hours_is_left_alone_however_old_its_bytes_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let bed = bed_in(folder.path()).await;
+    let original = rgb16_tiff(900, 700);
+    let mut upload = bed.accept.begin(offer(None)).await.unwrap();
+    upload.append(0, Bytes::copy_from_slice(&original[..3 << 20])).await.unwrap();
+    // Its temporary file has not been touched for hours, and sweep after sweep comes by.
+    let files = || files(folder.path());
+    bed.until("the temporary file", || async { files().iter().any(|file| file.contains('#')).then_some(()) }).await;
+    for file in files().iter().filter(|file| file.contains('#')) {
+        let hours_ago = std::time::SystemTime::now() - Duration::from_secs(3 * 3600);
+        std::fs::File::options().write(true).open(folder.path().join(file)).unwrap().set_modified(hours_ago).unwrap();
+    }
+    for _ in 0..5 {
+        bed.is_swept().await;
+    }
+    upload.append(3 << 20, Bytes::copy_from_slice(&original[3 << 20..])).await.unwrap();
+    let accepted = upload.finish().await.unwrap();
+    bed.is_exact(&accepted, &original).await;
+    bed.stop().await;
+}
+
+/// All files below a folder, by their names in it.
+fn files(folder: &FilePath) -> Vec<String> {
+    let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(below) = folders.pop() {
+        for path in std::fs::read_dir(below).into_iter().flatten().flatten().map(|entry| entry.path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push(path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned());
+            }
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn temporary_files_of_crashed_writers_are_swept_from_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let bed = bed_in(folder.path()).await;
+    let cell = sample("cell.png");
+    let done = bed.upload("cell.png", &cell).await;
+    bed.is_exact(&done, &cell).await;
+    bed.at_rest().await;
+    let own = bed.own(&done.image_id).await;
+    // One crashed in the middle of a run, one between the link and the removal of its name, one in an upload.
+    let dead = [
+        format!("{}#1", keys::output(&done.image_id, &id(), Phase::Stitch, 0, 1, "x")),
+        format!("{}#2", own[0]),
+        format!("{}#1", keys::original(&id(), &id())),
+    ];
+    for name in &dead {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, b"half").unwrap();
+    }
+    bed.until("only the image and the mark to be left", || async {
+        let mut there = files(folder.path());
+        there.sort();
+        let mut expected = own.clone();
+        expected.push(keys::MARK.to_owned());
+        expected.sort();
+        (there == expected).then_some(())
+    })
+    .await;
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_of_an_upload_that_was_taken_over_or_given_up_are_swept() {
+    let tell = |config: &mut PodConfig| {
+        busy(config);
+        config.abandon_after = Duration::from_millis(1_500);
+    };
+    let bed = Bed::over(Arc::new(InMemory::new()), tell).await;
+    let cell = sample("cell.png");
+    // The first attempt stores all its bytes, but another takes its row over before it counts.
+    bed.faults.play(Rule::on(Act::Head, Fault::Slow(Duration::from_millis(600))).keys("/original/").times(2));
+    let mut first = bed.accept.begin(offer(Some("key"))).await.unwrap();
+    first.append(0, Bytes::from(cell.clone())).await.unwrap();
+    let mut second = bed.accept.begin(offer(Some("key"))).await.unwrap();
+    second.append(0, Bytes::from(cell.clone())).await.unwrap();
+    assert!(first.finish().await.is_err());
+    let accepted = second.finish().await.unwrap();
+    // Another is given up, with its object complete and its row not.
+    let lost: (ImageId, UploadId) = {
+        let new = server::catalog::NewUpload {
+            upload: id(),
+            image: id(),
+            job: id(),
+            idempotency_key: None,
+            name: "lost".to_owned(),
+            recipe: Recipe::default(),
+        };
+        bed.catalog.begin_upload(&new).await.unwrap();
+        (new.image, new.upload)
+    };
+    bed.put(&keys::original(&lost.0, &lost.1)).await;
+    bed.is_exact(&accepted, &cell).await;
+    bed.at_rest().await;
+    bed.holds(bed.own(&accepted.image_id).await).await;
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_paused_worker_of_the_old_run_writes_late_is_swept_and_the_retry_is_right() {
+    let bed = bed().await;
+    let original = rgba_png(500, 600);
+    // The split fails until the job does; one of its writes hangs on in a paused worker.
+    bed.faults.play(Rule::on(Act::Put, Fault::Fail).keys("/split/"));
+    let accepted = bed.upload("a.png", &original).await;
+    let reason = bed.reason(&accepted).await;
+    assert!(reason.contains("was given up after 12 attempts"), "{reason}");
+    let late = bed.faults.played().last().unwrap().2.clone();
+    bed.faults.end();
+    assert_eq!(bed.catalog.retry(&accepted.job_id).await.unwrap(), server::catalog::Write::Applied);
+    // It wakes while the new run is at work, and again when all is over.
+    bed.put(&late).await;
+    bed.is_exact(&accepted, &original).await;
+    bed.put(&late).await;
+    bed.at_rest().await;
+    bed.holds(bed.own(&accepted.image_id).await).await;
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_deleted_mid_job_leaves_nothing_even_if_a_worker_writes_late() {
+    let bed = bed().await;
+    let accepted = bed.upload("large.tif", &rgb16_tiff(1_500, 1_500)).await;
+    let is_late = |key: &String| key.contains("/histograms/");
+    let late = bed.until("an output", || async { bed.keys().await.into_iter().find(is_late) }).await;
+    bed.catalog.delete_image(&accepted.image_id).await.unwrap();
+    bed.until("the row to go", || async {
+        bed.catalog.jobs_of(&accepted.image_id).await.unwrap().is_empty().then_some(())
+    })
+    .await;
+    bed.put(&late).await;
+    bed.holds(vec![]).await;
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_between_any_two_steps_of_a_deletion_leaves_nothing_in_the_end() {
+    // The crash comes before any of the image's objects is deleted, or after the first.
+    let original = rgba_png(500, 600);
+    for deletes in [0, 1] {
+        let bed = Bed::over(Arc::new(InMemory::new()), |config| config.sweep_every = Duration::from_secs(2)).await;
+        let accepted = bed.upload("a.png", &original).await;
+        bed.is_exact(&accepted, &original).await;
+        bed.at_rest().await;
+        bed.faults.play(Rule::on(Act::Delete, Fault::Slow(Duration::from_millis(1))).times(deletes));
+        bed.faults.play(Rule::on(Act::Delete, Fault::Hang));
+        bed.catalog.delete_image(&accepted.image_id).await.unwrap();
+        bed.until("a delete to hang", || async {
+            bed.faults.played().iter().any(|(_, fault, _)| *fault == Fault::Hang).then_some(())
+        })
+        .await;
+        bed.kill_all();
+        bed.faults.end();
+        bed.start_all();
+        bed.holds(vec![]).await;
+        assert!(bed.catalog.jobs_of(&accepted.image_id).await.unwrap().is_empty());
+        bed.at_rest().await;
+        bed.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_between_any_two_steps_of_publishing_leaves_the_result_and_nothing_else() {
+    let original = rgba_png(500, 600);
+    // The result is there and the master never hears of it; it is published and the outputs are not deleted.
+    for (act, fault, keys) in [(Act::Put, Fault::HangDone, "/stitch/"), (Act::Delete, Fault::Hang, "/equalize/")] {
+        let bed = bed().await;
+        bed.faults.play(Rule::on(act, fault).keys(keys));
+        let accepted = bed.upload("a.png", &original).await;
+        bed.until("it to come so far", || async {
+            bed.faults.played().iter().any(|(_, played, _)| *played == fault).then_some(())
+        })
+        .await;
+        bed.kill_all();
+        bed.faults.end();
+        bed.start_all();
+        bed.is_exact(&accepted, &original).await;
+        bed.at_rest().await;
+        bed.holds(bed.own(&accepted.image_id).await).await;
+        bed.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_of_another_catalog_is_never_swept() {
+    let inner = Arc::new(InMemory::new());
+    let theirs = keys::original(&id(), &id());
+    inner.put(&Path::from(keys::MARK), Bytes::from_static(b"another catalog").into()).await.unwrap();
+    inner.put(&Path::from(theirs.as_str()), Bytes::from_static(b"their image").into()).await.unwrap();
+    let bed = Bed::over(inner, busy).await;
+    let cell = sample("cell.png");
+    let accepted = bed.upload("cell.png", &cell).await;
+    bed.is_exact(&accepted, &cell).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(bed.keys().await.contains(&theirs));
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_that_meets_faults_goes_on_later() {
+    let bed = bed().await;
+    bed.faults.play(Rule::on_any(&[Act::List, Act::Delete], Fault::Fail).chance(500));
+    bed.faults.play(Rule::on(Act::List, Fault::Tear).chance(300));
+    let (cell, orphans) = (sample("cell.png"), 300);
+    for _ in 0..orphans {
+        bed.put(&keys::original(&id(), &id())).await;
+    }
+    let accepted = bed.upload("cell.png", &cell).await;
+    bed.is_exact(&accepted, &cell).await;
+    let job = bed.ended(&accepted).await;
+    assert_eq!(job.state, JobState::Done);
+    bed.at_rest().await;
+    bed.holds(bed.own(&accepted.image_id).await).await;
+    bed.stop().await;
+}
