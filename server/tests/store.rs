@@ -14,6 +14,8 @@ mod objects;
 mod s3_server;
 #[path = "store/streams.rs"]
 mod streams;
+#[path = "store/torn.rs"]
+mod torn;
 
 use bytes::Bytes;
 use futures::TryStreamExt;

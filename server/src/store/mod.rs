@@ -30,7 +30,7 @@ use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
@@ -98,6 +98,12 @@ impl Store {
     /// A store over any `object_store`, which is treated like a bucket: an object in memory, one that plays faults.
     pub fn over(objects: Arc<dyn ObjectStore>, patience: Patience) -> Store {
         Store { objects, prefix: String::new(), kind: Kind::Remote, patience }
+    }
+
+    /// The same store with other time limits and repetitions.
+    pub fn with_patience(mut self, limit: Duration, tries: u32, pause: Duration) -> Store {
+        self.patience = Patience { limit, tries, pause, ..self.patience };
+        self
     }
 
     /// Writes a small object at once, durably.

@@ -34,7 +34,7 @@ pub struct Patience {
     /// The pause before the second try, on average; doubled with each further one.
     pub pause: Duration,
     /// Permits for threads that block.
-    threads: Option<Arc<Semaphore>>,
+    pub(super) threads: Option<Arc<Semaphore>>,
 }
 
 impl Patience {

@@ -1,10 +1,17 @@
 //! The bytes of originals and results: whole or by ranges, named, and never sent twice to whom has them.
+//!
+//! What the store damaged is never sent as if it were whole: a file of another length is refused, and one of other bytes
+//! breaks off before its last piece. A range alone can't be checked.
 
-use axum::body::Body;
+use std::ops::Range;
+
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 use shared::id::{ImageId, JobId};
 use shared::job::Format;
 
@@ -13,7 +20,8 @@ use super::images::no_image;
 use super::problem::{ApiError, Path, Query, Result};
 use super::range::{Want, want};
 use crate::catalog::{Files, ResultFile};
-use crate::store;
+use crate::pipeline::stage::hex;
+use crate::store::{self, ByteStream};
 
 /// `?job=`: which of an image's results; the latest finished one unless told.
 #[derive(Debug, Default, Deserialize)]
@@ -114,10 +122,15 @@ impl Download {
                 insert(&mut response, header::CONTENT_RANGE, &format!("bytes */{}", self.bytes));
                 return Ok(response);
             }
-            Want::All => self.body(store, StatusCode::OK, 0..self.bytes).await?,
+            Want::All => {
+                let bytes = self.open(store, 0..self.bytes).await?;
+                self.body(StatusCode::OK, self.bytes, checked(bytes, self.key.clone(), self.sha256.clone()))
+            }
             Want::Part(range) => {
                 let told = format!("bytes {}-{}/{}", range.start, range.end - 1, self.bytes);
-                let mut response = self.body(store, StatusCode::PARTIAL_CONTENT, range).await?;
+                let length = range.end - range.start;
+                let bytes = self.open(store, range).await?;
+                let mut response = self.body(StatusCode::PARTIAL_CONTENT, length, bytes);
                 insert(&mut response, header::CONTENT_RANGE, &told);
                 response
             }
@@ -128,16 +141,49 @@ impl Download {
         Ok(response)
     }
 
-    async fn body(&self, store: &store::Store, status: StatusCode, range: std::ops::Range<u64>) -> Result<Response> {
-        let length = range.end - range.start;
-        let bytes = store.stream(&self.key, Some(range)).await?;
+    /// Some of its bytes, if it has as many as it should.
+    async fn open(&self, store: &store::Store, range: Range<u64>) -> Result<ByteStream> {
+        let length = store.size(&self.key).await?;
+        if length != self.bytes {
+            tracing::error!(key = self.key, length, expected = self.bytes, "a file is damaged in the store");
+            let detail = "The stored file is damaged: it has another length than was written.";
+            return Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, detail));
+        }
+        Ok(store.stream(&self.key, Some(range)).await?)
+    }
+
+    fn body(&self, status: StatusCode, length: u64, bytes: ByteStream) -> Response {
         let mut response = (status, Body::from_stream(bytes)).into_response();
         let media_type = HeaderValue::from_static(self.format.media_type());
         response.headers_mut().insert(header::CONTENT_TYPE, media_type);
         response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         insert(&mut response, header::CONTENT_DISPOSITION, &disposition(&self.name));
-        Ok(response)
+        response
     }
+}
+
+/// The bytes of a whole file, the last piece of which is only given if all are right.
+fn checked(bytes: ByteStream, key: String, sha256: String) -> ByteStream {
+    let begun = (bytes, Sha256::new(), Bytes::new());
+    let pieces = stream::try_unfold(Some(begun), move |going| {
+        let (key, sha256) = (key.clone(), sha256.clone());
+        async move {
+            let Some((mut bytes, mut hash, held)) = going else { return Ok(None) };
+            match bytes.try_next().await? {
+                Some(piece) => {
+                    hash.update(&piece);
+                    Ok(Some((held, Some((bytes, hash, piece)))))
+                }
+                None if hex(&hash.finalize()) == sha256 => Ok(Some((held, None))),
+                None => {
+                    tracing::error!(key, "a file is damaged in the store; its download was broken off");
+                    let cause = "its bytes aren't those that were written".to_owned();
+                    Err(store::Error::Unavailable { doing: format!("reading {key}"), cause })
+                }
+            }
+        }
+    });
+    pieces.boxed()
 }
 
 impl From<store::Error> for ApiError {

@@ -99,3 +99,42 @@ async fn an_image_whose_pixels_are_torn_has_a_sentence_instead_of_a_picture() {
     let sentence = server.get(&format!("/api/images/{image}/thumbnail")).await.problem(422);
     assert!(sentence.ends_with('.'), "{sentence}");
 }
+
+#[tokio::test]
+async fn a_file_that_the_store_damaged_is_never_sent_as_if_it_were_whole() {
+    use futures::TryStreamExt;
+    let server = Server::new().await;
+    let (image, job) = server.upload("moon.png", &sample("moon.png")).await;
+    let result = vec![7_u8; 3 << 20];
+    server.finish(&image, &job, &result).await;
+    let path = format!("/api/images/{image}/result");
+    assert_eq!(server.get(&path).await.body, result);
+
+    let key = server.catalog.files(&image, None).await.unwrap().unwrap().result.unwrap().key;
+    let damage = async |bytes: Vec<u8>| {
+        server.store.delete(&key).await.unwrap();
+        server.store.put(&key, bytes.into()).await.unwrap();
+    };
+    let mut flipped = result.clone();
+    flipped[1 << 20] ^= 1;
+    damage(flipped).await;
+    let answer = server.answer(&path).await;
+    assert_eq!(answer.status(), 200, "the head is sent before the bytes are read");
+    let mut sent = 0;
+    let mut body = answer.into_body().into_data_stream();
+    let broken = loop {
+        match body.try_next().await {
+            Ok(Some(piece)) => sent += piece.len(),
+            Ok(None) => break false,
+            Err(_) => break true,
+        }
+    };
+    assert!(broken && sent < result.len(), "{sent} bytes were sent");
+    assert_eq!(server.get_with(&path, &[("range", "bytes=0-9")]).await.body, result[..10]);
+
+    for other in [&result[1..], &[&result[..], b"x"].concat()] {
+        damage(other.to_vec()).await;
+        assert!(server.get(&path).await.problem(500).contains("damaged"));
+        assert!(server.get_with(&path, &[("range", "bytes=0-9")]).await.problem(500).contains("damaged"));
+    }
+}

@@ -135,6 +135,11 @@ impl Server {
         Answer { status: parts.status, headers: parts.headers, body }
     }
 
+    /// An answer whose body hasn't been read yet.
+    pub async fn answer(&self, path: &str) -> axum::response::Response {
+        self.router.clone().oneshot(request("GET", path, &[], Body::empty())).await.unwrap()
+    }
+
     pub async fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
         self.send(request(method, path, headers, body)).await
     }

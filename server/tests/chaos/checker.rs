@@ -200,7 +200,8 @@ async fn swept(site: &Site, catalog: &mut PgConnection, mut belongs: BTreeSet<St
         let unfinished = sqlx::query(unfinished).fetch_all(&mut *catalog).await.unwrap();
         let stored: BTreeSet<String> =
             site.store.list("").map_ok(|object| object.key).try_collect().await.expect("the store can be listed");
-        let orphans: Vec<&String> = stored.difference(&belongs).collect();
+        let orphans: Vec<&String> =
+            stored.difference(&belongs).filter(|key| *key != server::store::keys::MARK).collect();
         verdict.lost.extend(belongs.difference(&stored).map(|key| format!("{key} is not in the store")));
         if jobs.is_empty() && unfinished.is_empty() {
             verdict.orphans.extend(orphans.into_iter().cloned());

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::TryStreamExt;
-use object_store::ObjectStore;
 use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
 use server::catalog::{self, Catalog};
 use server::codec::Limits;
 use server::coord::embedded::{Embedded, EmbeddedConfig};
@@ -37,8 +38,6 @@ const PATIENCE: Duration = Duration::from_secs(90);
 pub struct Bed {
     _folder: tempfile::TempDir,
     pub catalog: Arc<dyn Catalog>,
-    /// With faults.
-    pub store: Store,
     /// What the store really holds.
     pub inner: Arc<dyn ObjectStore>,
     pub faults: Faults,
@@ -106,7 +105,7 @@ impl Bed {
             doorbell: Arc::new(|| {}),
             gauge: Gauge::unmeasured(),
         };
-        Self { _folder: folder, catalog, store, inner, faults, accept, array, names, calm, stop }
+        Self { _folder: folder, catalog, inner, faults, accept, array, names, calm, stop }
     }
 
     pub async fn try_upload(&self, name: &str, bytes: &[u8]) -> Result<Accepted, accept::Error> {
@@ -134,7 +133,7 @@ impl Bed {
         let job = self.ended(accepted).await;
         assert_eq!(job.state, JobState::Done, "{:?}", job.reason);
         let files = self.catalog.files(&accepted.image_id, Some(&accepted.job_id)).await.unwrap().unwrap();
-        let result = self.store.get(&files.result.unwrap().key).await.unwrap();
+        let result = self.inner.get(&Path::from(files.result.unwrap().key)).await.unwrap().bytes().await.unwrap();
         assert!(result == oracle(original, &Recipe::default()), "the result has other bytes");
     }
 

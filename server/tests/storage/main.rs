@@ -4,6 +4,7 @@
 
 mod bed;
 mod damage;
+mod failing;
 #[path = "../support/faulty_store.rs"]
 mod faulty_store;
 #[path = "../support/images.rs"]

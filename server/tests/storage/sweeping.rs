@@ -290,7 +290,8 @@ async fn a_crash_between_any_two_steps_of_a_deletion_leaves_nothing_in_the_end()
         bed.faults.end();
         bed.start_all();
         bed.holds(vec![]).await;
-        assert!(bed.catalog.jobs_of(&accepted.image_id).await.unwrap().is_empty());
+        let rows = || bed.catalog.jobs_of(&accepted.image_id);
+        bed.until("the row to go", || async { rows().await.unwrap().is_empty().then_some(()) }).await;
         bed.at_rest().await;
         bed.stop().await;
     }

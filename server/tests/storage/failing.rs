@@ -1,0 +1,154 @@
+//! A store that fails, hangs or is full, at each stage of a job.
+
+use std::path::Path as FilePath;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
+use server::catalog::Write;
+use server::pipeline::accept;
+use server::pod::PodConfig;
+use server::store::Store;
+
+use crate::bed::Bed;
+use crate::faulty_store::{ACTS, Act, Fault, Faults, Rule};
+use crate::images::{rgb16_tiff, rgba_png};
+
+/// What is written, in its order.
+const STAGES: [&str; 6] = ["/original/", "/split/", "/histograms/", "/reduce/", "/equalize/", "/stitch/"];
+
+fn quick(config: &mut PodConfig) {
+    config.sweep_every = Duration::from_millis(100);
+    config.backoff = Duration::from_millis(2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_hangs_or_loses_its_reply_at_each_stage_costs_time_and_nothing_else() {
+    let original = rgba_png(500, 600);
+    for fault in [Fault::Fail, Fault::LoseReply, Fault::Hang] {
+        let bed = Bed::over(Arc::new(InMemory::new()), quick).await;
+        for stage in STAGES {
+            // More often than a store operation is tried, so that tasks are as well; an upload isn't.
+            let times = if stage == "/original/" { 2 } else { 4 };
+            for act in [Act::Put, Act::Get] {
+                bed.faults.play(Rule::on(act, fault).keys(stage).times(times));
+            }
+        }
+        bed.faults.play(Rule::on_any(&[Act::List, Act::Delete, Act::Head], fault).times(2));
+        let accepted = bed.upload("a.png", &original).await;
+        bed.is_exact(&accepted, &original).await;
+        bed.at_rest().await;
+        for stage in STAGES {
+            let played = bed.faults.played();
+            assert!(played.iter().any(|(_, _, key)| key.contains(stage)), "{fault:?} never came at {stage}");
+        }
+        bed.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_fails_for_good_fails_the_job_with_a_sentence_and_retry_begins_anew() {
+    let original = rgba_png(500, 600);
+    for stage in &STAGES[1..] {
+        let bed = Bed::over(Arc::new(InMemory::new()), quick).await;
+        bed.faults.play(Rule::on(Act::Put, Fault::Fail).keys(stage));
+        let accepted = bed.upload("a.png", &original).await;
+        let reason = bed.reason(&accepted).await;
+        assert!(reason.contains("after 12 attempts") && reason.contains("the store is unavailable"), "{reason}");
+        bed.faults.end();
+        assert_eq!(bed.catalog.retry(&accepted.job_id).await.unwrap(), Write::Applied);
+        bed.is_exact(&accepted, &original).await;
+        bed.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_store_fails_the_job_with_a_sentence_and_retry_works_once_there_is_room() {
+    let original = rgba_png(500, 600);
+    for stage in &STAGES[1..] {
+        let bed = Bed::over(Arc::new(InMemory::new()), quick).await;
+        bed.faults.play(Rule::on_any(&[Act::Put, Act::Begin, Act::Part, Act::Complete], Fault::Full).keys(stage));
+        let accepted = bed.upload("a.png", &original).await;
+        let reason = bed.reason(&accepted).await;
+        assert!(reason.contains("The store is full"), "{reason}");
+        bed.faults.end();
+        assert_eq!(bed.catalog.retry(&accepted.job_id).await.unwrap(), Write::Applied);
+        bed.is_exact(&accepted, &original).await;
+        bed.stop().await;
+    }
+}
+
+/// A tiny file system of its own, gone with the test.
+struct Disk(tempfile::TempDir);
+
+impl Disk {
+    /// `None` where this user may not mount one.
+    fn of(size: &str) -> Option<Self> {
+        let disk = Self(tempfile::tempdir().unwrap());
+        mount(&format!("size={size}"), disk.path()).then_some(disk)
+    }
+
+    fn grow(&self, size: &str) {
+        assert!(mount(&format!("remount,size={size}"), self.path()));
+    }
+
+    fn path(&self) -> &FilePath {
+        self.0.path()
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
+    }
+}
+
+fn mount(options: &str, at: &FilePath) -> bool {
+    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(at).output();
+    mount.is_ok_and(|mount| mount.status.success())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_really_full_disk_is_an_answer_for_uploads_and_a_sentence_for_jobs() {
+    let Some(disk) = Disk::of("1600k") else {
+        eprintln!("this user may not mount a file system; full stores are played above");
+        return;
+    };
+    let inner = Arc::new(LocalFileSystem::new_with_prefix(disk.path()).unwrap());
+    let store = Store::open(disk.path().to_str().unwrap()).unwrap();
+    let bed = Bed::on(store, inner, Faults::seeded(1), quick).await;
+    // 720 kB fit once, and again as parts, but not as a result beside both.
+    let original = rgb16_tiff(300, 400);
+    let accepted = bed.upload("a.tif", &original).await;
+    let reason = bed.reason(&accepted).await;
+    assert!(reason.contains("The store is full"), "{reason}");
+    let refused = bed.try_upload("b.tif", &rgb16_tiff(500, 600)).await.unwrap_err();
+    assert!(matches!(refused, accept::Error::Full), "{refused}");
+    bed.at_rest().await;
+    disk.grow("64m");
+    assert_eq!(bed.catalog.retry(&accepted.job_id).await.unwrap(), Write::Applied);
+    bed.is_exact(&accepted, &original).await;
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_full_of_faults_of_every_kind_loses_nothing() {
+    let bed = Bed::over(Arc::new(InMemory::new()), quick).await;
+    let original = rgba_png(500, 600);
+    let accepted = bed.upload("a.png", &original).await;
+    for fault in [Fault::Fail, Fault::LoseReply, Fault::Slow(Duration::from_millis(20))] {
+        bed.faults.play(Rule::on_any(&ACTS, fault).chance(60));
+    }
+    for fault in [Fault::Flip, Fault::Tear, Fault::FlipLast] {
+        bed.faults.play(Rule::on_any(&[Act::Put, Act::Get], fault).keys("/split/").chance(60));
+        bed.faults.play(Rule::on_any(&[Act::Put, Act::Get], fault).keys("/equalize/").chance(60));
+        bed.faults.play(Rule::on_any(&[Act::Put, Act::Get], fault).keys("/histograms/").chance(60));
+    }
+    bed.ended(&accepted).await;
+    bed.faults.end();
+    bed.is_exact(&accepted, &original).await;
+    bed.at_rest().await;
+    bed.stop().await;
+}
