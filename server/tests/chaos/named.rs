@@ -109,6 +109,20 @@ async fn the_quorum_is_lost_and_all_that_was_accepted_is_done_after() {
     survives("the_quorum_is_lost_and_all_that_was_accepted_is_done_after", Blueprint::default(), faults).await;
 }
 
+/// Measures; with the default arrays' short timeout a witness would hardly be told from a lease that runs out.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "some minutes: `make chaos` runs it"]
+async fn failovers_with_a_session_timeout_of_ten_seconds() {
+    let mut faults = vec![Fault::RollingRestart];
+    faults.extend(Stage::ALL.map(|stage| Fault::Kill(Whom::Master, stage)));
+    faults.push(Fault::RollingRestart);
+    faults.push(Fault::Pause(Whom::Master, Stage::Map));
+    faults.push(Fault::LongCut(Whom::Master));
+    faults.push(Fault::OneWay(Whom::Master, Way::Mute));
+    let blueprint = Blueprint { lease: Duration::from_secs(10), ..Blueprint::default() };
+    survives("failovers_with_a_session_timeout_of_ten_seconds", blueprint, faults).await;
+}
+
 /// A master's statement is sent and held on its way to PostgreSQL, by the proxy. Its successor takes the epoch; then the
 /// statement arrives. With fewer pods than `--min-pods` the successor leaves the job alone, so that nothing but the
 /// epoch keeps the statement from having its effect.

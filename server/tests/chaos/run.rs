@@ -66,6 +66,8 @@ pub struct Outcome {
     pub duplicated: usize,
     /// Writes of masters that led no more.
     pub stale: usize,
+    /// Anything else that may not be: jobs that failed, images that were refused, znodes that are left or too large.
+    pub wrong: usize,
     /// Everything that was not as promised, in words.
     pub complaints: Vec<String>,
     /// Masters that ended.
@@ -127,6 +129,7 @@ fn outcome(plan: &Plan, injected: &[Injected], verdict: &Verdict) -> Outcome {
         lost: verdict.lost.len(),
         duplicated: verdict.duplicated.len(),
         stale: verdict.stale.len(),
+        wrong: verdict.wrong.len(),
         complaints: verdict.complaints(),
         failovers: injected.iter().filter_map(|fault| failover(fault, &verdict.znodes.reigns, lease)).collect(),
         commits: verdict.znodes.commits,

@@ -6,14 +6,22 @@ use crate::run::{Plan, run};
 /// Runs in `make test`, beside the named ones.
 const SHORT: u64 = 2;
 
+/// `EVENLIGHT_CHAOS_SEED=7` or `=20..40`; else the first `EVENLIGHT_CHAOS_RUNS`.
+fn seeds() -> std::ops::Range<u64> {
+    let seed = |text: &str| text.parse::<u64>().unwrap_or_else(|_| panic!("{text:?} is no seed"));
+    match std::env::var("EVENLIGHT_CHAOS_SEED").ok() {
+        Some(asked) => match asked.split_once("..") {
+            Some((first, end)) => seed(first)..seed(end),
+            None => seed(&asked)..seed(&asked) + 1,
+        },
+        None => 1..1 + report::number("EVENLIGHT_CHAOS_RUNS").unwrap_or(SHORT),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_in_chaos() {
-    let seeds = match report::number("EVENLIGHT_CHAOS_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 1..1 + report::number("EVENLIGHT_CHAOS_RUNS").unwrap_or(SHORT),
-    };
     let (mut outcomes, mut failed) = (Vec::new(), Vec::new());
-    for seed in seeds {
+    for seed in seeds() {
         let plan = Plan::draw(seed);
         let outcome = run(&plan).await;
         report::tell(&format!("run {seed}"), &plan, &outcome);
