@@ -1,5 +1,6 @@
 //! Runs from seeds.
 
+use crate::postgres::Postgres;
 use crate::report;
 use crate::run::{Plan, run};
 
@@ -20,6 +21,8 @@ fn seeds() -> std::ops::Range<u64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_in_chaos() {
+    // Held, or each run would start a server of its own.
+    let _postgres = Postgres::shared();
     let (mut outcomes, mut failed) = (Vec::new(), Vec::new());
     for seed in seeds() {
         let plan = Plan::draw(seed);

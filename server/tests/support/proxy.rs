@@ -122,8 +122,9 @@ impl Proxy {
         self.shared.line.send_modify(|line| line.to_client = flow);
     }
 
-    /// Ends every fault but a trap that waits; what was held arrives now.
+    /// Ends every fault and takes a trap away; what was held arrives now.
     pub fn mend(&self) {
+        *self.shared.trap.lock().unwrap() = None;
         self.shared.line.send_replace(CALM);
     }
 
