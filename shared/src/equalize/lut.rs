@@ -34,6 +34,20 @@ impl Lut {
         Self { intensity: histogram.intensity(), entries }
     }
 
+    /// A table for what this histogram counts, with these entries, plane after plane.
+    pub(super) fn from_levels(histogram: &Histogram, levels: impl Iterator<Item = u32>) -> Self {
+        let entries = match histogram.depth() {
+            Depth::Eight => Samples::U8(levels.map(u8::entry).collect()),
+            Depth::Sixteen => Samples::U16(levels.map(u16::entry).collect()),
+        };
+        Self { intensity: histogram.intensity(), entries }
+    }
+
+    /// The same kind of table with other entries.
+    pub(super) fn with_entries(&self, entries: Samples) -> Self {
+        Self { intensity: self.intensity, entries }
+    }
+
     /// What the table changes.
     pub fn intensity(&self) -> Intensity {
         self.intensity

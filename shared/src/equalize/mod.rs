@@ -8,6 +8,7 @@
 //! nor the order in which its pieces are counted changes a single bit of the result.
 //!
 //! The folder reads in the order in which data flows: [`histogram`](Histogram), [`lut`](Lut), [`apply`](apply()).
+//! `matching` and `stretch` make other tables of a histogram, `strength` a weaker one of any.
 //! [`clahe`] is the method with a histogram for each tile. `color` holds the formulas for a pixel, `kernel` the loops over pixels, `wire` the bytes that pods exchange.
 //!
 //! Nothing here uses a fused multiply-add or a function of the platform's math library: an arithmetic that is the same
@@ -19,6 +20,9 @@ mod color;
 mod histogram;
 mod kernel;
 mod lut;
+mod matching;
+mod strength;
+mod stretch;
 mod wire;
 
 pub use apply::{apply, apply_by, apply_le_bytes, apply_le_bytes_into, output_layout};
@@ -26,6 +30,8 @@ pub use color::Intensity;
 pub use histogram::{Histogram, MergeError};
 pub use kernel::Kernel;
 pub use lut::Lut;
+pub use strength::{Strength, StrengthError};
+pub use stretch::{Cut, CutError};
 pub use wire::Malformed;
 
 use serde::{Deserialize, Serialize};

@@ -116,8 +116,16 @@ pub(in super::super) fn apply_into<S: Sample>(
         return engine.look_up_into(tables[0], from, to);
     }
     let channels = layout.channels();
-    let kept = if color == Color::Gray { channels - layout.colors() + 1 } else { channels };
+    if from.len() == to.len() {
+        for (from, to) in from.chunks(block::<S>() * channels).zip(to.chunks_mut(block::<S>() * channels)) {
+            to.copy_from_slice(from);
+            apply(engine, color, layout, tables, to);
+        }
+        return;
+    }
+    // Colour becomes gray, in a place that has room for the colour.
     let mut copy = [S::default(); MOST * 4];
+    let kept = channels - layout.colors() + 1;
     for (from, to) in from.chunks(block::<S>() * channels).zip(to.chunks_mut(block::<S>() * kept)) {
         let copy = &mut copy[..from.len()];
         copy.copy_from_slice(from);

@@ -1,0 +1,77 @@
+//! A table that does only a part of what another one does.
+
+use super::kernel::sample::Sample;
+use super::lut::Lut;
+use crate::pixels::Samples;
+
+/// How much of a change is made, in thousandths: 0 changes nothing, 1,000 everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Strength(u16);
+
+/// More than everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a strength is at most 1,000 thousandths, got {0}")]
+pub struct StrengthError(u16);
+
+impl Strength {
+    /// All of the change.
+    pub const FULL: Strength = Strength(1_000);
+
+    /// A strength of so many thousandths.
+    ///
+    /// # Errors
+    /// If they are more than 1,000.
+    pub fn thousandths(thousandths: u16) -> Result<Self, StrengthError> {
+        if thousandths <= 1_000 { Ok(Self(thousandths)) } else { Err(StrengthError(thousandths)) }
+    }
+
+    /// On the way from `level` to `to`, as far as this says: `((1000 − s) · level + s · to + 500) / 1000`.
+    fn between(self, level: u32, to: u32) -> u32 {
+        let s = u32::from(self.0);
+        ((1_000 - s) * level + s * to + 500) / 1_000
+    }
+}
+
+impl Lut {
+    /// The table that moves each level only a part of its way, rounded half up: linear interpolation with the identity.
+    #[must_use]
+    pub fn with_strength(&self, strength: Strength) -> Self {
+        let entries = match self.entries() {
+            Samples::U8(entries) => Samples::U8(weakened::<u8>(entries, strength, u32::from)),
+            Samples::U16(entries) => Samples::U16(weakened::<u16>(entries, strength, u32::from)),
+        };
+        self.with_entries(entries)
+    }
+}
+
+fn weakened<S: Sample>(entries: &[S::Entry], strength: Strength, wide: fn(S::Entry) -> u32) -> Vec<S::Entry> {
+    let levels = (0..S::LEVELS as u32).cycle();
+    entries.iter().zip(levels).map(|(entry, level)| S::entry(strength.between(level, wide(*entry)))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn none_is_the_identity_and_all_is_the_table() {
+        let table: Vec<u16> = (0..=u16::MAX).rev().collect();
+        assert_eq!(weakened::<u16>(&table, Strength::FULL, u32::from), table);
+        let none = Strength::thousandths(0).unwrap();
+        assert!(weakened::<u16>(&table, none, u32::from).into_iter().eq(0..=u16::MAX));
+    }
+
+    #[test]
+    fn a_half_is_in_the_middle_of_each_plane() {
+        let half = Strength::thousandths(500).unwrap();
+        let white = vec![255; 512];
+        let halved = weakened::<u8>(&white, half, u32::from);
+        assert_eq!((halved[0], halved[1], halved[255]), (128, 128, 255));
+        assert_eq!(halved[..256], halved[256..]);
+    }
+
+    #[test]
+    fn more_than_everything_is_refused() {
+        assert!(Strength::thousandths(1_001).is_err());
+    }
+}
