@@ -4,14 +4,14 @@ use super::histogram::{Histogram, MergeError};
 use super::lut::Lut;
 
 impl Lut {
-    /// The table that brings what was counted close to the distribution of `reference`: histogram matching (Gonzalez and
-    /// Woods, *Digital Image Processing*, 4th ed., § 3.3, "histogram specification").
+    /// The table that brings what was counted close to the distribution of `reference`: histogram matching (Gonzalez
+    /// and Woods, *Digital Image Processing*, 4th ed., § 3.3, "histogram specification").
     ///
     /// With `c(v)` of `n` pixels up to and including a level `v` here, and `d(w)` of `m` pixels in the reference, `v`
-    /// becomes the lowest `w` with `d(w) / m ≥ c(v) / n`, compared exactly as `d(w) · n ≥ c(v) · m`. So an image matched
-    /// to itself stays as it is, every level becomes one that occurs in the reference, and none overtakes another. (scikit-image's
-    /// `match_histograms` interpolates between the levels of the reference and returns floats; rounded, it may
-    /// differ where the reference's histogram has gaps.)
+    /// becomes the lowest `w` with `d(w) / m ≥ c(v) / n`, compared exactly as `d(w) · n ≥ c(v) · m`. So an image
+    /// matched to itself stays as it is, every level becomes one that occurs in the reference, and none overtakes
+    /// another. (scikit-image's `match_histograms` interpolates between the levels of the reference and returns floats;
+    /// rounded, it may differ where the reference's histogram has gaps.)
     ///
     /// Where nothing was counted, here or in the reference, the table is the identity.
     ///

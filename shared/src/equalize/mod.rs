@@ -8,8 +8,9 @@
 //! nor the order in which its pieces are counted changes a single bit of the result.
 //!
 //! The folder reads in the order in which data flows: [`histogram`](Histogram), [`lut`](Lut), [`apply`](apply()).
-//! `matching` and `stretch` make other tables of a histogram, `strength` a weaker one of any.
-//! [`clahe`] is the method with a histogram for each tile. `color` holds the formulas for a pixel, `kernel` the loops over pixels, `wire` the bytes that pods exchange.
+//! `matching` and `stretch` make other tables of a histogram, `strength` a weaker one of any. [`clahe`] is the method
+//! with a histogram for each tile. `color` holds the formulas for a pixel, `kernel` the loops over pixels, `wire` the
+//! bytes that pods exchange.
 //!
 //! Nothing here uses a fused multiply-add or a function of the platform's math library: an arithmetic that is the same
 //! on every machine is what makes results equal, byte for byte, whichever pod made them.

@@ -36,10 +36,10 @@ impl Lut {
     /// The table that stretches what lies between two percentiles to the full range, and clamps what lies outside: the
     /// percent clip of GIS programs, ImageMagick's `-contrast-stretch`.
     ///
-    /// Of `n` pixels, `lo` is the lowest level with more than `n · low` pixels up to and including it, `hi` the highest with more
-    /// than `n · high` pixels from it on. A level `v` becomes `(v − lo) · max / (hi − lo)`, clamped, rounded half
-    /// up, in integers throughout. Where `hi ≤ lo` there is no range to stretch, and the table is the identity. Each of
-    /// the planes has its own percentiles.
+    /// Of `n` pixels, `lo` is the lowest level with more than `n · low` pixels up to and including it, `hi` the highest
+    /// with more than `n · high` pixels from it on. A level `v` becomes `(v − lo) · max / (hi − lo)`, clamped, rounded
+    /// half up, in integers throughout. Where `hi ≤ lo` there is no range to stretch, and the table is the identity.
+    /// Each of the planes has its own percentiles.
     pub fn stretching(histogram: &Histogram, cut: Cut) -> Self {
         Self::from_levels(histogram, histogram.planes().flat_map(|bins| stretched(bins, cut)))
     }

@@ -40,8 +40,8 @@ pub fn apply(kernel: Kernel, color: Color, tables: &TileTables, first: u32, rows
     Rows { width, layout: output_layout(&Recipe::Global { color }, layout), samples }
 }
 
-/// As [`apply`], on rows as they lie in the store ([`Rows::to_le_bytes`]), to another place, which must have the length of the
-/// result.
+/// As [`apply`], on rows as they lie in the store ([`Rows::to_le_bytes`]), to another place, which must have the length
+/// of the result.
 ///
 /// # Panics
 /// If the tables are not for this colour and layout, `from` is not whole rows of the image, or the result would not
@@ -117,7 +117,8 @@ impl<'a, S: Sample> Tiles<'a, S> {
         }
     }
 
-    /// Replaces the intensities of pixels of any number of rows; the first is number `pixel` from the beginning of row `first`.
+    /// Replaces the intensities of pixels of any number of rows; the first is number `pixel` from the beginning of row
+    /// `first`.
     fn blend(&self, engine: impl Engine<S>, tables: &[&S::Table], first: u32, pixel: usize, mut values: &mut [S]) {
         let width = self.across.len();
         let (mut y, mut x) = (first + (pixel / width) as u32, pixel % width);

@@ -49,8 +49,8 @@ pub enum GridError {
 
 /// An image and its grid of tiles.
 ///
-/// Where a side isn't divisible by the grid, *both* sides are extended by `grid − side % grid`, a whole `grid` where it is
-/// divisible, by mirroring without repeating the last row or column (OpenCV's `BORDER_REFLECT_101`).
+/// Where a side isn't divisible by the grid, *both* sides are extended by `grid − side % grid`, a whole `grid` where it
+/// is divisible, by mirroring without repeating the last row or column (OpenCV's `BORDER_REFLECT_101`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Geometry {
     width: u32,
@@ -113,7 +113,8 @@ impl Geometry {
         u64::from(self.tile_width) * u64::from(self.tile_height)
     }
 
-    /// Which pixels of an image's row lie in each tile of a row of tiles: where they begin, and which mirrored ones follow.
+    /// Which pixels of an image's row lie in each tile of a row of tiles: where they begin, and which mirrored ones
+    /// follow.
     pub(super) fn columns_of_tile(&self, column: usize) -> (Range<usize>, Vec<usize>) {
         source(column, self.tile_width, self.width)
     }
@@ -158,7 +159,8 @@ fn reflect(place: usize, length: usize) -> usize {
     within.min(period - within)
 }
 
-/// OpenCV's arithmetic: `x · (1 / length) − 0.5` in f32, its floor and its fraction; both tiles are kept within the grid.
+/// OpenCV's arithmetic: `x · (1 / length) − 0.5` in f32, its floor and its fraction; both tiles are kept within the
+/// grid.
 fn between(place: u32, length: u32, grid: u32) -> ([usize; 2], f32) {
     let inverse = 1.0f32 / length as f32;
     let position = place as f32 * inverse - 0.5;

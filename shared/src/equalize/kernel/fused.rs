@@ -134,8 +134,9 @@ pub(in super::super) fn apply_into<S: Sample>(
     }
 }
 
-/// Equalizes samples in place as `equalize(plane, first, values)` says, which gets the intensities of some pixels that begin with
-/// number `first`, in ascending order, and replaces them. The length of the result is returned, as by [`apply`].
+/// Equalizes samples in place as `equalize(plane, first, values)` says, which gets the intensities of some pixels that
+/// begin with number `first`, in ascending order, and replaces them. The length of the result is returned, as by
+/// [`apply`].
 pub(in super::super) fn apply_with<S: Sample>(
     engine: impl Engine<S>,
     color: Color,

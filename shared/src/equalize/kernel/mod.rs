@@ -1,15 +1,15 @@
 //! The loops over pixels, for each kind of machine.
 //!
 //! The folder is the architecture, the file the algorithm. [`scalar`] is plain Rust for every machine, and the oracle:
-//! `tests` runs every kernel that the machine has against it. All of them use integers only (CLAHE's interpolation excepted, whose
-//! f32 operations have one fixed order), so that none may differ from another by a single bit.
+//! `tests` runs every kernel that the machine has against it. All of them use integers only (CLAHE's interpolation
+//! excepted, whose f32 operations have one fixed order), so that none may differ from another by a single bit.
 //!
 //! An [`Engine`] is a set of loops over a block that fits the first-level cache; [`fused`] strings them together, so
 //! that memory is read once, whatever has to be done to a pixel. A [`Kernel`] is the choice of an engine.
 //!
-//! This folder is the only place of `unsafe` code. There are three kinds of it: calling a function that needs certain vector instructions
-//! (the engine's value is the proof that the machine has them), loads and stores of whole vectors, and reinterpreting
-//! 16-bit samples as bytes.
+//! This folder is the only place of `unsafe` code. There are three kinds of it: calling a function that needs certain
+//! vector instructions (the engine's value is the proof that the machine has them), loads and stores of whole vectors,
+//! and reinterpreting 16-bit samples as bytes.
 
 pub(super) mod fused;
 pub(super) mod sample;
@@ -28,7 +28,8 @@ use scalar::Scalar;
 
 /// The loops over a block of pixels of `C` samples each. What isn't overridden is [`scalar`]'s.
 ///
-/// `pixels` has `C` samples for each of the `values`, `from` or `to`; pixels without all of their samples are left alone.
+/// `pixels` has `C` samples for each of the `values`, `from` or `to`; pixels without all of their samples are left
+/// alone.
 pub(super) trait Engine<S: Sample>: Copy {
     /// Y of each RGB(A) pixel.
     fn luma<const C: usize>(self, pixels: &[S], values: &mut [S]) {

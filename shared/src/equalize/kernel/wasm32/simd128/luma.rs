@@ -8,8 +8,8 @@ use super::super::super::scalar;
 
 /// Y of RGB (`C` = 3) or RGBA (`C` = 4) pixels, 16 at a time.
 ///
-/// The sum of products is two `i32x4.dot_i16x8_s`, whose weights are signed 16 bits: 38,470 doesn't fit, so green is taken
-/// twice with half of it, once beside red and once beside blue: 19595 R + 19235 G, and 7471 B + 19235 G.
+/// The sum of products is two `i32x4.dot_i16x8_s`, whose weights are signed 16 bits: 38,470 doesn't fit, so green is
+/// taken twice with half of it, once beside red and once beside blue: 19595 R + 19235 G, and 7471 B + 19235 G.
 #[target_feature(enable = "simd128")]
 pub(super) fn luma_u8<const C: usize>(pixels: &[u8], values: &mut [u8]) {
     const PIXELS: usize = 16;

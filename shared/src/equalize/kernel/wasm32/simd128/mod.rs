@@ -1,4 +1,5 @@
-//! 128-bit vectors (WebAssembly 2.0; every browser since 2023). A module either has them or not: nothing is chosen at run time.
+//! 128-bit vectors (WebAssembly 2.0; every browser since 2023). A module either has them or not: nothing is chosen at
+//! run time.
 
 mod luma;
 mod shift;

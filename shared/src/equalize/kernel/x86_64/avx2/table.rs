@@ -9,8 +9,8 @@ use super::super::super::scalar;
 /// Looks up each byte in a table of 256, 32 at a time.
 ///
 /// `vpshufb` looks up the low four bits in a row of 16 entries, and gives 0 where the highest bit of the index is set.
-/// Of row `r` the table keeps the difference (xor) to row `r − 1`; with 16 taken from the index before each
-/// further row, saturating, exactly the rows up to the index's own contribute, and their differences add up to the entry. The
+/// Of row `r` the table keeps the difference (xor) to row `r − 1`; with 16 taken from the index before each further
+/// row, saturating, exactly the rows up to the index's own contribute, and their differences add up to the entry. The
 /// upper half of the table is the same with the highest bit flipped.
 ///
 /// After Wojciech Muła, "SIMD byte lookup" (0x80.pl).

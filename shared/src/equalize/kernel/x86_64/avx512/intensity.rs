@@ -64,8 +64,8 @@ fn lanes(byte: impl Fn(usize, usize) -> u8) -> __m512i {
     unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
 }
 
-/// For each whole 64 pixels: byte `BYTE` of each of the 32-bit numbers that `number` makes of sixteen pixels, which lie one after the
-/// other at the beginning of a vector.
+/// For each whole 64 pixels: byte `BYTE` of each of the 32-bit numbers that `number` makes of sixteen pixels, which lie
+/// one after the other at the beginning of a vector.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 fn each_u8<const C: usize, const BYTE: u8>(pixels: &[u8], values: &mut [u8], number: impl Fn(__m512i) -> __m512i) {

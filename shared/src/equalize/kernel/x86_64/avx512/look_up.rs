@@ -6,8 +6,8 @@ use std::arch::x86_64::*;
 
 use super::super::super::scalar;
 
-/// From this size on, the result of a look-up to another place goes past the caches: reading lines into them
-/// only to overwrite them would cost a third of the memory's throughput. It is the size that no second-level cache holds.
+/// From this size on, the result of a look-up to another place goes past the caches: reading lines into them only to
+/// overwrite them would cost a third of the memory's throughput. It is the size that no second-level cache holds.
 const STREAM: usize = 4 << 20;
 
 /// A table of 256 bytes in four registers.
@@ -113,7 +113,8 @@ pub(super) fn look_up_into(table: &[u8; 256], from: &[u8], to: &mut [u8]) {
     if streams {
         for (from, to) in from.iter().zip(to) {
             let found = entries.look_up(load(from));
-            // SAFETY: 64 bytes are written to 64, which begin at a multiple of 64, and nobody reads them before the fence.
+            // SAFETY: 64 bytes are written to 64, which begin at a multiple of 64, and nobody reads them before the
+            // fence.
             unsafe { _mm512_stream_si512(to.as_mut_ptr().cast(), found) };
         }
         _mm_sfence();

@@ -16,16 +16,17 @@ const ROUND: usize = 32;
 struct Masks {
     /// Lane `t` of vector `k`: which values end with the four bits `8k + t`.
     low: [__m512i; 2],
-    /// First the masks of the values that begin with the bits 00, 01, 10, 11, then of those whose next two bits are that.
+    /// First the masks of the values that begin with the bits 00, 01, 10, 11, then of those whose next two bits are
+    /// that.
     high: [u64; 8],
 }
 
 /// Adds how often each value occurs to 256 bins.
 ///
-/// A table in memory takes an increment for each value, and neighbours that are equal wait for each other. Here 64 values at once are
-/// turned into bit planes, and these into masks of the values with certain upper and lower bits; the number of
-/// bits in `upper AND lower` is the count of one level, and a vector holds those of eight levels: three instructions
-/// each, whatever the values are.
+/// A table in memory takes an increment for each value, and neighbours that are equal wait for each other. Here 64
+/// values at once are turned into bit planes, and these into masks of the values with certain upper and lower bits; the
+/// number of bits in `upper AND lower` is the count of one level, and a vector holds those of eight levels: three
+/// instructions each, whatever the values are.
 ///
 /// # Panics
 /// If there are fewer than 256 bins.
@@ -53,7 +54,8 @@ pub(super) fn tally(values: &[u8], bins: &mut [u64]) {
     }
 }
 
-/// Counts the 128 levels that begin with the two bits `FIRST` or `FIRST + 1`: sixteen vectors of eight counts, which just fit the registers.
+/// Counts the 128 levels that begin with the two bits `FIRST` or `FIRST + 1`: sixteen vectors of eight counts, which
+/// just fit the registers.
 #[target_feature(enable = "avx512f,avx512vpopcntdq")]
 fn count_half<const FIRST: usize>(masks: &[Masks], bins: &mut [u64]) {
     let mut counts = [_mm512_setzero_si512(); 16];
