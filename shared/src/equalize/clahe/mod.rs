@@ -7,7 +7,7 @@
 //! The image is cut into a grid of tiles, each with its own histogram, whose bins are clipped before it becomes a
 //! table; each pixel gets what lies between the tables of the four tiles whose centres surround it (Zuiderveld,
 //! "Contrast limited adaptive histogram equalization", Graphics Gems IV, 1994). The arithmetic is that of OpenCV's
-//! modules/imgproc/src/clahe.cpp, the same in 4.x and 5.0, in its order and in f32; 8 and 16 bits, as there.
+//! modules/imgproc/src/clahe.cpp, in its order and in f32, at 8 and 16 bits; the golden files are OpenCV 5.0.0's.
 //!
 //! As with the global method every step works on any run of whole rows, and histograms add as integers: however an
 //! image is cut into runs, its tables are the same, and there is no seam.
