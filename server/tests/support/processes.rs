@@ -85,6 +85,14 @@ impl Server {
         std::fs::read_to_string(&self.log).unwrap().lines().count()
     }
 
+    /// Processor time that it has used.
+    pub fn processor_time(&self) -> std::time::Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // After the name, in parentheses, comes the third field; user and system time are the 14th and 15th, in ticks of 10 ms.
+        let ticks = stat.rsplit(')').next().unwrap().split_whitespace().skip(11).take(2);
+        std::time::Duration::from_millis(ticks.map(|ticks| ticks.parse::<u64>().unwrap() * 10).sum())
+    }
+
     /// The number of its threads.
     pub fn threads(&self) -> u64 {
         self.status("Threads:")
