@@ -5,6 +5,7 @@
 //! system of its own. Its time is tokio's, so that tests can pause it.
 
 mod faults;
+pub mod journal;
 mod session;
 mod state;
 mod tree;

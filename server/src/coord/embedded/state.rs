@@ -5,10 +5,12 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::super::hub::Hub;
 use super::super::{Error, Result, SessionId, SessionState};
 use super::Embedded;
+use super::journal::{Cause, Transaction};
 use super::tree::{Tree, Writer};
 
 /// A write that runs later.
@@ -78,11 +80,13 @@ pub(super) struct State {
     next: i64,
     session_timeout: Duration,
     embedded: Weak<Embedded>,
+    /// What was committed, where somebody wants to know.
+    pub(super) journal: Option<Vec<Transaction>>,
 }
 
 impl State {
     pub(super) fn new(session_timeout: Duration, embedded: Weak<Embedded>) -> Self {
-        Self { tree: Tree::new(), seats: HashMap::new(), next: 1, session_timeout, embedded }
+        Self { tree: Tree::new(), seats: HashMap::new(), next: 1, session_timeout, embedded, journal: None }
     }
 
     /// Sessions that the coordinator has, oldest first.
@@ -147,7 +151,7 @@ impl State {
         let loses = faults.lost_replies > 0;
         faults.lost_replies -= u32::from(loses);
         self.run_late(id);
-        let given = self.commit(write);
+        let given = self.commit(id, write);
         if given.is_ok() {
             self.catch_up(id, Lag::GoesOn);
         }
@@ -254,7 +258,7 @@ impl State {
         while let Some(late) = self.seats.get_mut(&id).filter(|seat| seat.alive).and_then(|seat| seat.late.pop_front())
         {
             // Nobody waits for the reply any more.
-            let _ = self.commit(late);
+            let _ = self.commit(id, late);
         }
     }
 
@@ -271,10 +275,19 @@ impl State {
         }
     }
 
-    fn commit<T>(&mut self, write: impl FnOnce(&mut Writer<'_>) -> Result<T>) -> Result<T> {
+    fn commit<T>(&mut self, id: SessionId, write: impl FnOnce(&mut Writer<'_>) -> Result<T>) -> Result<T> {
         let (value, changed) = self.tree.transaction(write)?;
+        self.note(id, Cause::Write);
         self.tell(&changed);
         Ok(value)
+    }
+
+    /// Keeps the tree's last transaction.
+    fn note(&mut self, session: SessionId, cause: Cause) {
+        if let Some(journal) = &mut self.journal {
+            let changes = self.tree.last_changes();
+            journal.push(Transaction { at: Instant::now(), session, cause, changes });
+        }
     }
 
     fn tell(&mut self, changed: &[String]) {
@@ -316,6 +329,7 @@ impl State {
         seat.late.clear();
         self.seats.retain(|_, seat| seat.alive || !seat.dropped);
         let changed = self.tree.end_session(id);
+        self.note(id, Cause::End);
         self.tell(&changed);
     }
 }

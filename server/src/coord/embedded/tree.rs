@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{CreateMode, Error, NodeData, Op, Result, SessionId, Stat};
+use super::journal::{Became, Change};
 
 /// One znode.
 #[derive(Debug, Clone)]
@@ -89,6 +90,20 @@ impl Tree {
                 Err(error)
             }
         }
+    }
+
+    /// What the last transaction did, in its order. A node that it wrote twice has its last data in both.
+    pub(super) fn last_changes(&self) -> Vec<Change> {
+        let data = |path: &str| self.nodes.get(path).map(|node| node.data.clone()).unwrap_or_default();
+        let change = |undo: &Undo| match undo {
+            Undo::Create(path) => {
+                let owner = self.nodes.get(path).and_then(|node| node.owner);
+                Change { path: path.clone(), became: Became::Created { data: data(path), owner } }
+            }
+            Undo::Set { path, .. } => Change { path: path.clone(), became: Became::Set { data: data(path) } },
+            Undo::Delete(path, _) => Change { path: path.clone(), became: Became::Deleted },
+        };
+        self.undo.iter().map(change).collect()
     }
 
     fn take_back(&mut self) {
