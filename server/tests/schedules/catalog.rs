@@ -1,0 +1,331 @@
+//! The real catalog with faults, as one life sees it. While a query runs, paused time stands still; once begun it runs
+//! to its end, whoever waits for it.
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::future::BoxFuture;
+use server::catalog::{
+    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, InUse, JobRow, NewUpload, Received, Result, ResultFile,
+    Write,
+};
+use shared::cluster::Backlog;
+use shared::equalize::Recipe;
+use shared::gallery::{Image, ImageQuery, JobSummary, Page};
+use shared::id::{ImageId, JobId, RunId, UploadId};
+use sqlx::SqlitePool;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
+
+use crate::clock;
+use crate::faults::{Effect, Faults, Operation, Play, Port};
+use crate::history::{Fact, History};
+use crate::life::Life;
+
+/// How long a query takes that fails.
+const MOMENT: Duration = Duration::from_millis(1);
+
+/// What all lives share: the real catalog, and when its uploads were last touched in the run's time.
+pub struct Shelf {
+    pub catalog: Arc<dyn Catalog>,
+    pub rows: SqlitePool,
+    touched: Mutex<HashMap<UploadId, Instant>>,
+}
+
+impl Shelf {
+    pub fn new(catalog: Arc<dyn Catalog>, rows: SqlitePool) -> Arc<Self> {
+        Arc::new(Self { catalog, rows, touched: Mutex::default() })
+    }
+
+    fn touch(&self, upload: &UploadId) {
+        self.touched.lock().unwrap().insert(upload.clone(), Instant::now());
+    }
+
+    /// Uploads age in the run's time; the database's clock doesn't stand still.
+    async fn age(&self) -> Result<()> {
+        let ages: Vec<(UploadId, i64)> = {
+            let touched = self.touched.lock().unwrap();
+            touched.iter().map(|(upload, at)| (upload.clone(), at.elapsed().as_millis() as i64)).collect()
+        };
+        for (upload, age) in ages {
+            let sql = "UPDATE images SET touched = CAST(unixepoch('subsec') * 1000 AS INTEGER) - $1
+                       WHERE upload = $2 AND state = 'receiving'";
+            let aged = sqlx::query(sql).bind(age).bind(upload.as_str()).execute(&self.rows).await;
+            aged.map_err(|error| Error::Unavailable(error.to_string()))?;
+        }
+        Ok(())
+    }
+}
+
+/// The catalog as one life sees it.
+pub struct FaultyCatalog {
+    pub shelf: Arc<Shelf>,
+    pub life: Arc<Life>,
+    pub faults: Arc<Faults>,
+    pub history: Arc<History>,
+}
+
+/// A query, to be run on the real catalog.
+type Run<T> = Box<dyn FnOnce(Arc<Shelf>) -> BoxFuture<'static, Result<T>> + Send>;
+
+impl FaultyCatalog {
+    async fn pass<T: Send + Debug + 'static>(
+        &self,
+        operation: Operation,
+        epoch: Option<Epoch>,
+        run: Run<T>,
+    ) -> Result<T> {
+        self.life.beat().await;
+        let play = self.faults.play(&self.life, &operation);
+        let unknown = |why: &str| Err(Error::Unavailable(format!("{why} ({})", operation.name)));
+        let mut stall = None;
+        match &play {
+            Some(Play::Fail) => {
+                sleep(MOMENT).await;
+                return unknown("the query wasn't sent");
+            }
+            Some(Play::Late(length)) => {
+                // On its way already: whatever becomes of the pod, it arrives.
+                drop(self.submit(operation.clone(), epoch, Some(*length), run));
+                self.life.beat().await;
+                return unknown("no answer yet");
+            }
+            Some(Play::Stall(length)) => stall = Some(*length),
+            Some(Play::PauseBefore(length)) => self.life.pause(*length),
+            Some(Play::CrashBefore) => self.life.crash(),
+            Some(Play::Expire) => self.life.expire(),
+            Some(Play::Disconnect(length)) => self.life.disconnect(*length),
+            Some(Play::Lag(length)) => self.life.lag(*length),
+            Some(Play::LoseReply | Play::PauseAfter(_) | Play::CrashAfter | Play::Evict(_) | Play::Corrupt) | None => {}
+        }
+        self.life.beat().await;
+        let reply = self.submit(operation.clone(), epoch, stall, run);
+        let result = reply.await.unwrap_or_else(|_| unknown("the run has ended"));
+        match play {
+            Some(Play::PauseAfter(length)) => self.life.pause(length),
+            Some(Play::CrashAfter) => self.life.crash(),
+            _ => {}
+        }
+        self.life.beat().await;
+        if play == Some(Play::LoseReply) { unknown("the reply was lost") } else { result }
+    }
+
+    /// Runs it, after a while if so told; it takes effect even if nobody waits for it.
+    fn submit<T: Send + Debug + 'static>(
+        &self,
+        operation: Operation,
+        epoch: Option<Epoch>,
+        late: Option<Duration>,
+        run: Run<T>,
+    ) -> oneshot::Receiver<Result<T>> {
+        let (reply, answer) = oneshot::channel();
+        let (shelf, history, who) = (Arc::clone(&self.shelf), Arc::clone(&self.history), self.life.label());
+        tokio::spawn(async move {
+            if let Some(length) = late {
+                sleep(length).await;
+            }
+            history.operation();
+            let result = {
+                let _still = clock::still();
+                run(shelf).await
+            };
+            if operation.effect == Effect::Writes || result.is_err() {
+                let n = epoch.as_ref().map(|epoch| format!(" (epoch {})", epoch.n)).unwrap_or_default();
+                history.tell(&who, || format!("{} {}{n}: {result:?}", operation.name, operation.what));
+            }
+            note(&history, &operation, epoch, &result);
+            // Whoever asked may have died meanwhile.
+            let _ = reply.send(result);
+        });
+        answer
+    }
+
+    fn operation(name: &'static str, what: impl std::fmt::Display) -> Operation {
+        let writes = [
+            "begin_upload",
+            "touch_upload",
+            "finish_upload",
+            "add_job",
+            "retry",
+            "delete_image",
+            "take_epoch",
+            "activate",
+            "rerun",
+            "publish",
+            "fail",
+            "forget",
+            "abandon",
+            "forget_upload",
+        ];
+        let effect = if writes.contains(&name) { Effect::Writes } else { Effect::Reads };
+        Operation { port: Port::Catalog, name, effect, what: what.to_string() }
+    }
+}
+
+/// What the checker wants to know of an answer.
+fn note<T: Debug + 'static>(history: &History, operation: &Operation, epoch: Option<Epoch>, result: &Result<T>) {
+    let Ok(value) = result else { return };
+    let value: &dyn std::any::Any = value;
+    if let (Some(epoch), Some(write)) = (epoch, value.downcast_ref::<Write>()) {
+        history.note(Fact::Fenced { epoch, name: operation.name, what: operation.what.clone(), write: *write });
+    } else if let Some(epoch) = value.downcast_ref::<Epoch>() {
+        history.note(Fact::Epoch(epoch.clone()));
+    } else if operation.name == "retry" && value.downcast_ref::<Write>() == Some(&Write::Applied) {
+        history.note(Fact::Requeued { job: operation.what.clone() });
+    }
+}
+
+macro_rules! pass {
+    ($self:ident, $name:ident, $what:expr, $n:expr, |$shelf:ident| $call:expr) => {{
+        let operation = FaultyCatalog::operation(stringify!($name), $what);
+        $self.pass(operation, $n, Box::new(move |$shelf: Arc<Shelf>| Box::pin(async move { $call.await }))).await
+    }};
+}
+
+#[async_trait]
+impl Catalog for FaultyCatalog {
+    async fn begin_upload(&self, new: &NewUpload) -> Result<Begun> {
+        let new = new.clone();
+        self.shelf.touch(&new.upload);
+        pass!(self, begin_upload, &new.upload, None, |shelf| shelf.catalog.begin_upload(&new))
+    }
+
+    async fn answered(&self, key: &str) -> Result<Option<Answer>> {
+        let key = key.to_owned();
+        pass!(self, answered, &key, None, |shelf| shelf.catalog.answered(&key))
+    }
+
+    async fn job_answered(&self, image: &ImageId, key: &str) -> Result<Option<JobId>> {
+        let (image, key) = (image.clone(), key.to_owned());
+        pass!(self, job_answered, &key, None, |shelf| shelf.catalog.job_answered(&image, &key))
+    }
+
+    async fn touch_upload(&self, upload: &UploadId) -> Result<Write> {
+        let upload = upload.clone();
+        self.shelf.touch(&upload);
+        pass!(self, touch_upload, &upload, None, |shelf| shelf.catalog.touch_upload(&upload))
+    }
+
+    async fn finish_upload(&self, upload: &UploadId, received: &Received) -> Result<Write> {
+        let (upload, received) = (upload.clone(), received.clone());
+        pass!(self, finish_upload, &upload, None, |shelf| shelf.catalog.finish_upload(&upload, &received))
+    }
+
+    async fn add_job(&self, image: &ImageId, job: &JobId, recipe: &Recipe, key: Option<&str>) -> Result<Option<JobId>> {
+        let (image, job, recipe, key) = (image.clone(), job.clone(), *recipe, key.map(str::to_owned));
+        pass!(self, add_job, &job, None, |shelf| shelf.catalog.add_job(&image, &job, &recipe, key.as_deref()))
+    }
+
+    async fn retry(&self, job: &JobId) -> Result<Write> {
+        let job = job.clone();
+        pass!(self, retry, &job, None, |shelf| shelf.catalog.retry(&job))
+    }
+
+    async fn delete_image(&self, image: &ImageId) -> Result<Write> {
+        let image = image.clone();
+        pass!(self, delete_image, &image, None, |shelf| shelf.catalog.delete_image(&image))
+    }
+
+    async fn images(&self, query: &ImageQuery) -> Result<Page> {
+        let query = query.clone();
+        pass!(self, images, "", None, |shelf| shelf.catalog.images(&query))
+    }
+
+    async fn image(&self, image: &ImageId) -> Result<Option<Image>> {
+        let image = image.clone();
+        pass!(self, image, &image, None, |shelf| shelf.catalog.image(&image))
+    }
+
+    async fn job(&self, job: &JobId) -> Result<Option<JobSummary>> {
+        let job = job.clone();
+        pass!(self, job, &job, None, |shelf| shelf.catalog.job(&job))
+    }
+
+    async fn files(&self, image: &ImageId, job: Option<&JobId>) -> Result<Option<Files>> {
+        let (image, job) = (image.clone(), job.cloned());
+        pass!(self, files, &image, None, |shelf| shelf.catalog.files(&image, job.as_ref()))
+    }
+
+    async fn backlog(&self) -> Result<Backlog> {
+        pass!(self, backlog, "", None, |shelf| shelf.catalog.backlog())
+    }
+
+    async fn take_epoch(&self, candidacy: &str) -> Result<Epoch> {
+        let candidacy = candidacy.to_owned();
+        pass!(self, take_epoch, &candidacy, None, |shelf| shelf.catalog.take_epoch(&candidacy))
+    }
+
+    async fn queued(&self, limit: u32, min_pixels: u64, max_pixels: u64) -> Result<Vec<JobRow>> {
+        pass!(self, queued, "", None, |shelf| shelf.catalog.queued(limit, min_pixels, max_pixels))
+    }
+
+    async fn running(&self) -> Result<Vec<JobRow>> {
+        pass!(self, running, "", None, |shelf| shelf.catalog.running())
+    }
+
+    async fn activate(&self, epoch: &Epoch, job: &JobId, run: &RunId) -> Result<Write> {
+        let (epoch, job, run, n) = (epoch.clone(), job.clone(), run.clone(), epoch.clone());
+        pass!(self, activate, format!("{job} {run}"), Some(n), |shelf| shelf.catalog.activate(&epoch, &job, &run))
+    }
+
+    async fn rerun(&self, epoch: &Epoch, job: &JobId, old: &RunId, new: &RunId) -> Result<Write> {
+        let (epoch, job, old, new, n) = (epoch.clone(), job.clone(), old.clone(), new.clone(), epoch.clone());
+        pass!(self, rerun, format!("{job} {new}"), Some(n), |shelf| shelf.catalog.rerun(&epoch, &job, &old, &new))
+    }
+
+    async fn publish(&self, epoch: &Epoch, run: &RunId, result: &ResultFile) -> Result<Write> {
+        let (epoch, run, result, n) = (epoch.clone(), run.clone(), result.clone(), epoch.clone());
+        let what = format!("{} {run}", result.job);
+        pass!(self, publish, what, Some(n), |shelf| shelf.catalog.publish(&epoch, &run, &result))
+    }
+
+    async fn fail(&self, epoch: &Epoch, job: &JobId, run: &RunId, reason: &str) -> Result<Write> {
+        let (epoch, job, run, reason, n) = (epoch.clone(), job.clone(), run.clone(), reason.to_owned(), epoch.clone());
+        let what = format!("{job} {run} {reason}");
+        pass!(self, fail, what, Some(n), |shelf| shelf.catalog.fail(&epoch, &job, &run, &reason))
+    }
+
+    async fn deleting(&self, limit: u32) -> Result<Vec<ImageId>> {
+        pass!(self, deleting, "", None, |shelf| shelf.catalog.deleting(limit))
+    }
+
+    async fn jobs_of(&self, image: &ImageId) -> Result<Vec<JobId>> {
+        let image = image.clone();
+        pass!(self, jobs_of, &image, None, |shelf| shelf.catalog.jobs_of(&image))
+    }
+
+    async fn forget(&self, epoch: &Epoch, image: &ImageId) -> Result<Write> {
+        let (epoch, image, n) = (epoch.clone(), image.clone(), epoch.clone());
+        pass!(self, forget, &image, Some(n), |shelf| shelf.catalog.forget(&epoch, &image))
+    }
+
+    async fn abandon(&self, epoch: &Epoch, untouched: Duration) -> Result<Vec<Abandoned>> {
+        let epoch = epoch.clone();
+        let abandon = move |shelf: Arc<Shelf>| async move {
+            shelf.age().await?;
+            shelf.catalog.abandon(&epoch, untouched).await
+        };
+        pass!(self, abandon, "", None, |shelf| abandon(shelf))
+    }
+
+    async fn identity(&self) -> Result<String> {
+        pass!(self, identity, "", None, |shelf| shelf.catalog.identity())
+    }
+
+    async fn in_use(&self, images: &[ImageId]) -> Result<InUse> {
+        let images = images.to_vec();
+        pass!(self, in_use, "", None, |shelf| shelf.catalog.in_use(&images))
+    }
+
+    async fn forget_upload(&self, epoch: &Epoch, upload: &UploadId) -> Result<Write> {
+        let (epoch, upload, n) = (epoch.clone(), upload.clone(), epoch.clone());
+        pass!(self, forget_upload, &upload, Some(n), |shelf| shelf.catalog.forget_upload(&epoch, &upload))
+    }
+
+    async fn ping(&self) -> Result<()> {
+        pass!(self, ping, "", None, |shelf| shelf.catalog.ping())
+    }
+}

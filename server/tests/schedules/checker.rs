@@ -1,0 +1,216 @@
+//! The checker: whether a run that has drained kept every promise.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use server::catalog::{Epoch, Write};
+use server::store::keys::MARK;
+use sha2::{Digest, Sha256};
+
+use crate::clients::Ticket;
+use crate::history::{Fact, History};
+use crate::ledger::Ledger;
+use crate::originals;
+use crate::totals::Totals;
+use crate::world::World;
+
+/// A row of a job, as the database has it.
+struct JobRow {
+    id: String,
+    image: String,
+    state: String,
+    reason: String,
+    result: String,
+    name: String,
+}
+
+/// The images and jobs that the database has, and what may be in the store for them.
+struct Rows {
+    jobs: Vec<JobRow>,
+    images: BTreeMap<String, String>,
+    keys: BTreeSet<String>,
+}
+
+impl Rows {
+    async fn of(world: &World) -> Self {
+        let jobs = world
+            .rows(
+                "SELECT j.id, j.image, j.state, j.reason, j.result, i.name FROM jobs j JOIN images i ON i.id = j.image",
+            )
+            .await;
+        let images = world.rows("SELECT id, state, original FROM images").await;
+        let originals = images.iter().filter(|row| !row[2].is_empty()).map(|row| row[2].clone());
+        let mut keys: BTreeSet<String> = originals.collect();
+        let job = |row: Vec<String>| {
+            let [id, image, state, reason, result, name] = row.try_into().expect("six columns");
+            JobRow { id, image, state, reason, result, name }
+        };
+        let jobs: Vec<JobRow> = jobs.into_iter().map(job).collect();
+        keys.extend(jobs.iter().filter(|job| job.state == "done").map(|job| job.result.clone()));
+        Self { jobs, images: images.into_iter().map(|row| (row[0].clone(), row[1].clone())).collect(), keys }
+    }
+}
+
+/// What is left to be done or swept, in words; empty once the run has drained.
+pub async fn left(world: &World) -> Vec<String> {
+    let rows = Rows::of(world).await;
+    let mut left = Vec::new();
+    let unended = rows.jobs.iter().filter(|job| !matches!(job.state.as_str(), "done" | "failed"));
+    left.extend(unended.map(|job| format!("job {} of {} is {}", job.id, job.name, job.state)));
+    let unswept = rows.images.iter().filter(|(_, state)| *state != "accepted");
+    left.extend(unswept.map(|(image, state)| format!("image {image} is {state}")));
+    left.extend(world.active().await.into_iter().map(|job| format!("znodes of job {job}")));
+    let owned = |key: &str| key == MARK || rows.keys.contains(key);
+    let orphans = world.stored().await.into_iter().filter(|object| !owned(object.location.as_ref()));
+    left.extend(orphans.map(|object| format!("object {} belongs to nothing", object.location)));
+    left
+}
+
+/// Everything that is wrong with a run; adds what it saw to the totals.
+pub async fn check(world: &World, tickets: &[Ticket], totals: &mut Totals) -> Vec<String> {
+    let rows = Rows::of(world).await;
+    let ledger = Ledger::of(&world.embedded.journal(), &world.history);
+    let mut wrong = left(world).await;
+    totals.commits += ledger.commits;
+    totals.stale_commits += ledger.stale_commits;
+    totals.stale_writes += ledger.stale_writes;
+    for job in &rows.jobs {
+        judge_job(world, job, &ledger, &mut wrong).await;
+    }
+    for ticket in tickets {
+        judge_ticket(ticket, &rows, totals, &mut wrong);
+    }
+    judge_facts(&world.history.facts(), totals, &mut wrong);
+    for key in &rows.keys {
+        if !world.stored().await.iter().any(|object| object.location.as_ref() == key) {
+            wrong.push(format!("{key} is not in the store"));
+        }
+    }
+    wrong.extend(ledger.wrong);
+    wrong
+}
+
+/// A result has the oracle's bytes and was committed by a claim; a failure has a reason that the faults justify.
+async fn judge_job(world: &World, job: &JobRow, ledger: &Ledger, wrong: &mut Vec<String>) {
+    let original = originals::all().iter().find(|original| job.name.ends_with(original.name)).expect("a known name");
+    match job.state.as_str() {
+        "done" => match world.bytes(&job.result).await {
+            Some(bytes) if bytes == original.expected => {
+                if !ledger.committed.contains(&job.result) {
+                    wrong.push(format!("job {} published {}, which no claim committed", job.id, job.result));
+                }
+            }
+            Some(bytes) => wrong.push(format!(
+                "job {} of {} has other bytes than the oracle: {} of {}, SHA-256 {}",
+                job.id,
+                job.name,
+                bytes.len(),
+                original.expected.len(),
+                server::pipeline::stage::hex(&Sha256::digest(&bytes))
+            )),
+            None => wrong.push(format!("the result of job {} is gone", job.id)),
+        },
+        "failed" => {
+            if let Some(complaint) = unjustified(&world.history, job, ledger) {
+                wrong.push(format!("job {} of {} failed: {} – {complaint}", job.id, job.name, job.reason));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Why the faults of the run don't justify a failure; `None` if they do.
+fn unjustified(history: &History, job: &JobRow, ledger: &Ledger) -> Option<String> {
+    if job.reason.contains("pods in a row") {
+        let below = format!("/jobs/{}/", job.id);
+        let deaths = ledger.lost_locks.iter();
+        let deaths = deaths.filter(|(task, session)| task.starts_with(&below) && history.has_crashed(*session)).count();
+        return (deaths < 3).then(|| format!("only {deaths} pods died with a lock of it"));
+    }
+    if job.reason.contains("attempts") {
+        let faults = history.store_faults();
+        return (faults < 12).then(|| format!("only {faults} operations of the store had faults"));
+    }
+    if job.reason.contains("times and never ended") {
+        let kinds = [
+            "pod crashed",
+            "pod paused",
+            "session expired",
+            "disconnected",
+            "leader evicted",
+            "pod restarted",
+            "coordinator down",
+        ];
+        let ends = history.faults_of(&kinds);
+        return (ends < 3).then(|| format!("only {ends} faults end a role"));
+    }
+    Some("no fault has this reason".to_owned())
+}
+
+/// What was acknowledged is there once, unless its deletion was asked for.
+fn judge_ticket(ticket: &Ticket, rows: &Rows, totals: &mut Totals, wrong: &mut Vec<String>) {
+    wrong.extend(ticket.complaints.iter().cloned());
+    let made = rows.jobs.iter().filter(|job| job.name == ticket.name);
+    let images: BTreeSet<&str> = made.map(|job| job.image.as_str()).collect();
+    let allowed = if ticket.keyed { 1 } else { ticket.attempts as usize };
+    if images.len() > allowed {
+        totals.duplicated += 1;
+        wrong.push(format!("{} made {} images in {} attempts", ticket.name, images.len(), ticket.attempts));
+    }
+    let Some(first) = ticket.acknowledged.first() else { return };
+    totals.acknowledged += 1;
+    let same = |other: &&shared::gallery::Accepted| other.image_id == first.image_id && other.job_id == first.job_id;
+    if ticket.keyed && !ticket.acknowledged.iter().all(|other| same(&other)) {
+        totals.duplicated += 1;
+        wrong.push(format!("{} was acknowledged with different ids for one key", ticket.name));
+    }
+    let job = rows.jobs.iter().find(|job| job.id == first.job_id.as_str());
+    match (job, ticket.deletion_asked) {
+        (None, true) => totals.deleted += 1,
+        (None, false) => {
+            totals.lost += 1;
+            wrong.push(format!("{} was acknowledged and its job {} is lost", ticket.name, first.job_id));
+        }
+        (Some(job), true) if ticket.deletion_confirmed => wrong.push(format!("{} was deleted and is there", job.name)),
+        (Some(job), _) => match job.state.as_str() {
+            "done" => totals.done += 1,
+            "failed" => totals.failed += 1,
+            _ => totals.lost += 1,
+        },
+    }
+}
+
+/// No older epoch writes after a newer one was taken; a job is published once each time that it is queued.
+fn judge_facts(facts: &[Fact], totals: &mut Totals, wrong: &mut Vec<String>) {
+    let mut now = Epoch { n: 0, candidacy: String::new() };
+    let mut published: BTreeMap<&str, i64> = BTreeMap::new();
+    for fact in facts {
+        match fact {
+            Fact::Epoch(epoch) => {
+                if epoch.n <= now.n {
+                    wrong.push(format!("epoch {} was given after {}", epoch.n, now.n));
+                }
+                now = epoch.clone();
+                totals.epochs += 1;
+            }
+            Fact::Fenced { epoch, name, what, write: Write::Applied } => {
+                // One candidacy may have taken several epochs, as it heard nothing of the first.
+                if epoch.candidacy != now.candidacy {
+                    totals.stale_writes += 1;
+                    wrong.push(format!("{name} {what} of {epoch:?} took effect in {now:?}"));
+                }
+                if *name == "publish" {
+                    let job = what.split(' ').next().unwrap_or_default();
+                    let times = published.entry(job).or_default();
+                    *times += 1;
+                    if *times > 1 {
+                        totals.duplicated += 1;
+                        wrong.push(format!("job {job} was published twice"));
+                    }
+                }
+            }
+            Fact::Fenced { write: Write::NotMine, .. } => totals.refused_catalog += 1,
+            Fact::Fenced { .. } => {}
+            Fact::Requeued { job } => *published.entry(job.as_str()).or_default() -= 1,
+        }
+    }
+}

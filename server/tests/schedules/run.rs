@@ -1,0 +1,97 @@
+//! One seed's run: clients and faults, then calm, then everything drains and is checked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::checker;
+use crate::clients;
+use crate::dice::Dice;
+use crate::history::History;
+use crate::settings::Settings;
+use crate::totals::Totals;
+use crate::world::World;
+
+/// After the faults everything must have ended and been swept within this virtual time.
+const DRAIN: Duration = Duration::from_secs(900);
+
+/// What a run came to.
+pub struct Outcome {
+    pub settings: Settings,
+    pub history: Arc<History>,
+    pub wrong: Vec<String>,
+}
+
+/// Runs a future on a runtime of its own, in paused time.
+pub fn in_paused_time<F: Future>(future: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let output = runtime.block_on(future);
+    runtime.shutdown_background();
+    output
+}
+
+/// Runs a seed.
+pub async fn run(seed: u64, totals: &mut Totals) -> Outcome {
+    let mut dice = Dice::new(seed);
+    let settings = Settings::of(&mut dice);
+    let world = World::new(settings.clone(), dice.fork()).await;
+    let weather = tokio::spawn(weather(Arc::clone(&world), dice.fork()));
+    let calming = {
+        let world = Arc::clone(&world);
+        tokio::spawn(async move {
+            sleep(world.settings.length).await;
+            weather.abort();
+            world.calm();
+        })
+    };
+    for pod in world.pods() {
+        let (world, late) = (Arc::clone(&world), dice.per_mille(200));
+        let pause = if late { dice.millis(0, 10_000) } else { dice.millis(0, 50) };
+        tokio::spawn(async move {
+            sleep(pause).await;
+            world.start(&pod);
+        });
+    }
+    let tickets = clients::all(&world, &mut dice).await;
+    calming.await.unwrap();
+    drain(&world).await;
+    let wrong = checker::check(&world, &tickets, totals).await;
+    totals.add_history(&world.history);
+    world.end();
+    Outcome { settings, history: Arc::clone(&world.history), wrong }
+}
+
+/// Waits until nothing is left to do or to sweep, but not for ever.
+pub async fn drain(world: &World) {
+    let begun = Instant::now();
+    while begun.elapsed() < DRAIN && !checker::left(world).await.is_empty() {
+        sleep(Duration::from_secs(2)).await;
+    }
+}
+
+/// Faults that hit no operation: witnesses that err, outages, pods that are restarted.
+async fn weather(world: Arc<World>, mut dice: Dice) {
+    loop {
+        sleep(dice.millis(100, 2_000)).await;
+        if !dice.per_mille(world.settings.storms * 10) {
+            continue;
+        }
+        match dice.below(10) {
+            0..=3 => world.evict_leader().await,
+            4..=6 => {
+                world.history.count("pod restarted");
+                let pods = world.pods();
+                world.restart(dice.pick::<String>(&pods)).await;
+            }
+            _ => {
+                world.history.count("coordinator down");
+                world.history.tell("the weather", || "the coordinator is down".to_owned());
+                world.embedded.go_down();
+                sleep(dice.millis(50, 5_000)).await;
+                world.embedded.come_back();
+                world.history.tell("the weather", || "the coordinator is up".to_owned());
+            }
+        }
+    }
+}
