@@ -58,7 +58,7 @@ pub fn draw(dice: &mut Dice) -> usize {
 fn jpeg(width: u16, height: u16) -> Vec<u8> {
     let (columns, rows) = (usize::from(width), usize::from(height));
     let pixels: Vec<u8> = (0..columns * rows * 3)
-        .map(|at| (60 + (at / 3 % columns) * 80 / columns + (at * 2_654_435_761 >> 7) % 24 + at % 3 * 9) as u8)
+        .map(|at| (60 + (at / 3 % columns) * 80 / columns + ((at * 2_654_435_761) >> 7) % 24 + at % 3 * 9) as u8)
         .collect();
     let mut file = Vec::new();
     let encoder = jpeg_encoder::Encoder::new(&mut file, 85);

@@ -80,8 +80,6 @@ pub struct Outcome {
     pub epochs: usize,
     /// Leaders that were evicted.
     pub evictions: usize,
-    /// Objects in the store that belong to nobody.
-    pub orphans: usize,
     /// The largest znode, in bytes.
     pub largest_znode: usize,
     /// How long it took.
@@ -136,7 +134,6 @@ fn outcome(plan: &Plan, injected: &[Injected], verdict: &Verdict) -> Outcome {
         writes: verdict.rows.writes,
         epochs: verdict.rows.epochs,
         evictions: verdict.znodes.evictions,
-        orphans: verdict.orphans.len(),
         largest_znode: verdict.znodes.largest,
         seconds: 0.0,
     }

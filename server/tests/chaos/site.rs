@@ -259,6 +259,7 @@ impl Plot<'_> {
             ["--session-timeout", &lease],
             ["--whole-below", "5000"],
             ["--abandon-after", "4s"],
+            ["--sweep-every", "3s"],
         ]
         .concat()
         .into_iter()
