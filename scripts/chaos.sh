@@ -38,9 +38,9 @@ facts() {
     printf 'date\t%s\n' "$(date -u +%Y-%m-%d)"
     printf 'commit\t%s\n' "$(git rev-parse --short HEAD 2>/dev/null || echo unknown)"
     printf 'machine\t%s × %s, %s GiB, %s\n' "$(nproc)" "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" \
-        "$(awk '/^MemTotal/ { printf "%d", $2 / 1048576 + 0.5 }' /proc/meminfo)" "$(uname -sr)"
+        "$(awk '/^MemTotal/ { printf "%d", $2 / 1048576 + 0.5 }' /proc/meminfo)" "$(uname -sm)"
     printf 'ZooKeeper\t%s, three servers\n' "$(dpkg-query -W -f '${Version}' zookeeper 2>/dev/null || echo unknown)"
-    printf 'PostgreSQL\t%s\n' "$(dpkg-query -W -f '${Version}' postgresql 2>/dev/null || echo unknown)"
+    printf 'PostgreSQL\t%s\n' "$(first_line sh -c '/usr/lib/postgresql/*/bin/postgres --version')"
     printf 'Java\t%s\n' "$(java -version 2>&1 | head -n 1)"
     printf 'Rust\t%s\n' "$(first_line rustc --version)"
     printf 'build\tdevelopment profile\n'

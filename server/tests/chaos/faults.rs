@@ -129,7 +129,8 @@ impl Fault {
     /// How the distribution of failovers calls it, where it ends a master's time.
     fn deposes(self) -> Option<&'static str> {
         match self {
-            Fault::Kill(Whom::Master, _) | Fault::QuickRestart(Whom::Master) => Some("kill -9"),
+            Fault::Kill(Whom::Master, _) => Some("kill -9"),
+            Fault::QuickRestart(Whom::Master) => Some("kill -9, started again at once"),
             Fault::Pause(Whom::Master, _) => Some("SIGSTOP"),
             Fault::RollingRestart => Some("SIGTERM"),
             Fault::OneWay(Whom::Master, Way::Mute) | Fault::LongCut(Whom::Master) => Some("partition"),
