@@ -78,8 +78,10 @@ fn memory() -> u64 {
 async fn a_mirror_of_a_hundred_thousand_tasks_loads_in_bounded_time_and_memory_and_a_worker_claims_among_them() {
     let jobs: u32 = if std::env::var("EVENLIGHT_LONG").is_ok() { 100 } else { 10 };
     let ensemble = tokio::task::spawn_blocking(Ensemble::shared).await.unwrap();
-    let connector = ZooKeeper::new(&ensemble.connect_string_with_new_chroot(), LEASE).unwrap();
-    let session = connector.connect().await.unwrap();
+    let servers = ensemble.connect_string_with_new_chroot();
+    let connector = ZooKeeper::new(&servers, LEASE).unwrap();
+    // Whoever makes so many nodes may have to wait for the servers.
+    let session = ZooKeeper::new(&servers, LEASE * 10).unwrap().connect().await.unwrap();
     ensure_skeleton(&*session).await.unwrap();
     let begun = Instant::now();
     for number in 0..jobs {
