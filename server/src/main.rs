@@ -7,7 +7,10 @@ use clap::{Parser, Subcommand};
 use server::cli::equalize::{self, EqualizeArgs};
 use server::cli::process::Process;
 use server::cli::serve::ServeArgs;
+use server::logs::OwnLog;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Equalizes images on a fault-tolerant array of equal pods.
 #[derive(Parser)]
@@ -50,11 +53,13 @@ fn run(serving: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> 
 async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_env("EVENLIGHT_LOG").unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
     let colour = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(std::io::stderr).init();
+    let said = OwnLog::default();
+    let to_stderr = tracing_subscriber::fmt::layer().with_ansi(colour).with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(filter).with(to_stderr).with(said.clone()).init();
     let (data, faults) = (args.data.display().to_string(), args.allow_faults);
     // Asked for before anything starts, so that no signal is missed.
     let stopped = stop_signal()?;
-    let process = Process::start(args).await?;
+    let process = Process::start_logged(args, said).await?;
     println!("Evenlight is at http://{} – drop an image on the page.", process.address);
     let names: Vec<&str> = process.pods.iter().map(|pod| pod.as_str()).collect();
     println!("  pods        {} ({} coordination)", names.join(", "), process.coordinator);

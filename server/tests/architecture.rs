@@ -6,15 +6,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each part of the server may use, besides itself.
-const ALLOWED: [(&str, &[&str]); 8] = [
+const ALLOWED: [(&str, &[&str]); 10] = [
     ("coord", &[]),
     ("store", &[]),
     ("catalog", &[]),
     ("codec", &[]),
+    ("logs", &[]),
+    ("kube", &["logs"]),
     ("pipeline", &["catalog", "codec", "coord", "store"]),
     ("pod", &["catalog", "codec", "coord", "pipeline", "store"]),
-    ("web", &["catalog", "codec", "coord", "pipeline", "store"]),
-    ("cli", &["catalog", "codec", "coord", "pipeline", "pod", "store", "web"]),
+    ("web", &["catalog", "codec", "coord", "logs", "pipeline", "store"]),
+    ("cli", &["catalog", "codec", "coord", "kube", "logs", "pipeline", "pod", "store", "web"]),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

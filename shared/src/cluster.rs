@@ -68,6 +68,61 @@ pub struct Leader {
     pub since: Option<i64>,
     /// Its election znode's name.
     pub node: String,
+    /// Whether Kubernetes routes `master-service` to it; `None` without Kubernetes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<Label>,
+}
+
+/// How the label `role=master` of the master's pod stands. As text: `pending`, `set` or `failed: why`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum Label {
+    /// The pod, or not it alone, says so yet.
+    Pending,
+    /// Its pod says it, and no other.
+    Set,
+    /// The serving pod can't read the labels, or as master can't write them; this is why.
+    Failed(String),
+}
+
+impl From<String> for Label {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "set" => Label::Set,
+            "pending" => Label::Pending,
+            other => Label::Failed(other.strip_prefix("failed: ").unwrap_or(other).to_owned()),
+        }
+    }
+}
+
+impl From<Label> for String {
+    fn from(label: Label) -> String {
+        match label {
+            Label::Pending => "pending".to_owned(),
+            Label::Set => "set".to_owned(),
+            Label::Failed(why) => format!("failed: {why}"),
+        }
+    }
+}
+
+/// What the labels of Kubernetes' pods say, as the serving pod sees them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Labels {
+    /// Pods that say `role=master`.
+    pub masters: Vec<String>,
+    /// Why the labels can't be read or written now.
+    pub trouble: Option<String>,
+}
+
+impl Labels {
+    /// How the master's label stands.
+    pub fn of(&self, master: &PodName) -> Label {
+        match &self.trouble {
+            Some(why) => Label::Failed(why.clone()),
+            None if self.masters.len() == 1 && self.masters[0] == master.as_str() => Label::Set,
+            None => Label::Pending,
+        }
+    }
 }
 
 /// Whether a pod takes part.
@@ -266,5 +321,32 @@ impl ClusterView {
     /// Pods whose member znode is there.
     pub fn live(&self) -> usize {
         self.pods.iter().filter(|pod| pod.state == PodState::Up).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_label_is_a_short_text() {
+        let all = [Label::Pending, Label::Set, Label::Failed("forbidden".to_owned())];
+        assert_eq!(serde_json::to_string(&all).unwrap(), r#"["pending","set","failed: forbidden"]"#);
+        assert_eq!(serde_json::from_str::<[Label; 3]>(r#"["pending","set","failed: forbidden"]"#).unwrap(), all);
+    }
+
+    #[test]
+    fn the_label_is_set_when_the_master_alone_says_so() {
+        let master: PodName = "evenlight-a".parse().unwrap();
+        let says = |masters: &[&str], trouble: Option<&str>| {
+            let masters = masters.iter().map(|name| (*name).to_owned()).collect();
+            Labels { masters, trouble: trouble.map(str::to_owned) }.of(&master)
+        };
+        assert_eq!(says(&[], None), Label::Pending);
+        assert_eq!(says(&["evenlight-a"], None), Label::Set);
+        assert_eq!(says(&["evenlight-b"], None), Label::Pending);
+        assert_eq!(says(&["evenlight-a", "evenlight-b"], None), Label::Pending);
+        assert_eq!(says(&["evenlight-a"], Some("the API is away")), Label::Failed("the API is away".to_owned()));
     }
 }

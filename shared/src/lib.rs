@@ -13,6 +13,7 @@ pub mod event;
 pub mod gallery;
 pub mod id;
 pub mod job;
+pub mod log;
 pub mod masonry;
 pub mod pixels;
 pub mod route;

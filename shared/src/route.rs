@@ -74,3 +74,8 @@ pub fn kill(pod: &PodName) -> String {
 pub fn start(pod: &PodName) -> String {
     format!("/api/pods/{pod}/start")
 }
+
+/// What a pod says, as server-sent events.
+pub fn logs(pod: &PodName) -> String {
+    format!("/api/pods/{pod}/logs")
+}

@@ -12,11 +12,13 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::serve::ServeArgs;
+use super::serve::{ServeArgs, UseKubernetes};
 use crate::catalog;
 use crate::coord::Connector;
 use crate::coord::embedded::{Embedded, EmbeddedConfig};
 use crate::coord::zookeeper::ZooKeeper;
+use crate::kube::{self, Kubernetes};
+use crate::logs::OwnLog;
 use crate::pipeline::accept::Accept;
 use crate::pipeline::gauge::{Figures, Gauge, measure};
 use crate::pipeline::pixels::Pixels;
@@ -25,7 +27,7 @@ use crate::pod::array::{Array, ArrayError};
 use crate::pod::observer::Observer;
 use crate::pod::{Pod, PodConfig};
 use crate::store::Store;
-use crate::web::{EventHub, FaultError, Faults, Renders, WebState, router};
+use crate::web::{EventHub, FaultError, Faults, PodLogs, Renders, WebState, router};
 
 /// Memory for rendered pictures.
 const RENDERS: usize = 64 << 20;
@@ -43,21 +45,33 @@ pub struct Process {
     observer: tokio::task::JoinHandle<()>,
     measuring: tokio::task::JoinHandle<()>,
     events: EventHub,
+    logs: PodLogs,
     linger: Duration,
+    /// Labels and reads logs until the very end.
+    _kubernetes: Option<Kubernetes>,
     stop_pods: CancellationToken,
     stop_web: CancellationToken,
 }
 
 impl Process {
+    /// As [`Process::start_logged`], where nobody keeps what the process says.
+    ///
+    /// # Errors
+    /// With what was tried and why it failed.
+    pub async fn start(args: ServeArgs) -> anyhow::Result<Self> {
+        Self::start_logged(args, OwnLog::default()).await
+    }
+
     /// Starts everything. What can't be reached now and must be there (listening address, catalog, store) is an
     /// error; the coordinator is waited for.
     ///
     /// # Errors
     /// With what was tried and why it failed.
-    pub async fn start(args: ServeArgs) -> anyhow::Result<Self> {
+    pub async fn start_logged(args: ServeArgs, said: OwnLog) -> anyhow::Result<Self> {
         // Somebody else may have installed the same provider before.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let names = args.pod_names().map_err(anyhow::Error::msg)?;
+        said.belongs_to(&names);
         let listener =
             TcpListener::bind(args.listen).await.with_context(|| format!("can't listen on {}", args.listen))?;
         let address = listener.local_addr()?;
@@ -78,6 +92,8 @@ impl Process {
         let coordinator = connector.kind();
         let shop = Workshop { store: store.clone(), pixels: pixels.clone(), limits: args.limits() };
 
+        let leadership = watch::Sender::new(None);
+        let kubernetes = kubernetes(&args, &names, leadership.subscribe()).await;
         let stop_pods = CancellationToken::new();
         let array = Arc::new(Array::new(stop_pods.clone()));
         let slots = Arc::new(Semaphore::new(threads));
@@ -93,6 +109,7 @@ impl Process {
                 task_time: args.task_time,
                 sweep_every: args.sweep_every,
                 drain: args.drain,
+                leadership: if names.len() == 1 { leadership.clone() } else { watch::Sender::new(None) },
                 ..PodConfig::named(name.clone())
             };
             let (connector, catalog, shop, slots) = (connector.clone(), catalog.clone(), shop.clone(), slots.clone());
@@ -120,6 +137,7 @@ impl Process {
             local: names.clone(),
             faults: args.allow_faults,
             accepted: accepted.clone(),
+            labels: kubernetes.as_ref().map_or_else(|| watch::channel(None).1, Kubernetes::labels),
         };
         let (send_view, view) = watch::channel(Arc::new(observer.unknown()));
         let events = EventHub::new(view.clone());
@@ -137,7 +155,9 @@ impl Process {
             gauge,
         };
         let streams = events.clone();
-        let state = WebState { catalog, store, accept, pixels, view, events, faults, renders: Renders::new(RENDERS) };
+        let logs = PodLogs::new(said.book().clone(), kubernetes.as_ref().map(Kubernetes::logs));
+        let renders = Renders::new(RENDERS);
+        let state = WebState { catalog, store, accept, pixels, view, events, faults, renders, logs: logs.clone() };
         let stop_web = CancellationToken::new();
         let stopped = stop_web.clone();
         let server = axum::serve(listener, router(state)).with_graceful_shutdown(stopped.cancelled_owned());
@@ -151,7 +171,9 @@ impl Process {
             observer,
             measuring,
             events: streams,
+            logs,
             linger: args.linger,
+            _kubernetes: kubernetes,
             stop_pods,
             stop_web,
         })
@@ -166,12 +188,38 @@ impl Process {
         self.observer.abort();
         self.measuring.abort();
         self.events.close();
+        self.logs.close();
         // A download may be under way, and browsers keep connections open.
         let patience = Duration::from_secs(2);
         if tokio::time::timeout(patience, self.server).await.is_err() {
             tracing::debug!("connections that are still open are closed");
         }
     }
+}
+
+/// Kubernetes, where it is there and this process is one of its pods. Without it, or with credentials that don't work,
+/// everything else goes on.
+async fn kubernetes(
+    args: &ServeArgs,
+    names: &[PodName],
+    leadership: watch::Receiver<kube::Leadership>,
+) -> Option<Kubernetes> {
+    // Several pods of a process are none of Kubernetes'.
+    let [name] = names else { return None };
+    if args.kubernetes == UseKubernetes::Off {
+        return None;
+    }
+    let (client, inside) = match kube::connect().await {
+        Ok(found) => found?,
+        Err(error) => {
+            tracing::warn!(%error, "Kubernetes is there and can't be used; the master's pod isn't labelled");
+            return None;
+        }
+    };
+    let (selector, container) = (args.pod_selector.clone(), args.container.clone());
+    let settings = kube::Settings { pod: name.to_string(), selector, container, inside };
+    tracing::info!(pod = %name, inside, "labels and logs go through Kubernetes");
+    Some(Kubernetes::start(client, settings, leadership))
 }
 
 /// Faults on the pods of this process.

@@ -119,9 +119,35 @@ pub struct ServeArgs {
     #[arg(long, env = "EVENLIGHT_LINGER", default_value = "0s", value_name = "TIME", value_parser = humantime::parse_duration)]
     pub linger: Duration,
 
+    /// Whether to label the master's pod and read pods' logs through Kubernetes [auto: in a cluster, or if KUBECONFIG is set]
+    #[arg(long, env = "EVENLIGHT_KUBERNETES", value_enum, default_value_t = UseKubernetes::Auto)]
+    pub kubernetes: UseKubernetes,
+
+    /// Selects the pods of this array among those of the namespace
+    #[arg(
+        long,
+        env = "EVENLIGHT_POD_SELECTOR",
+        default_value = "app.kubernetes.io/name=evenlight",
+        value_name = "LABELS"
+    )]
+    pub pod_selector: String,
+
+    /// The container of those pods whose log is shown
+    #[arg(long, env = "EVENLIGHT_CONTAINER", default_value = "evenlight", value_name = "NAME")]
+    pub container: String,
+
     /// Let anyone who reaches the page kill and start pods
     #[arg(long, env = "EVENLIGHT_ALLOW_FAULTS")]
     pub allow_faults: bool,
+}
+
+/// Whether Kubernetes is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum UseKubernetes {
+    /// If it is there.
+    Auto,
+    /// Never.
+    Off,
 }
 
 impl ServeArgs {

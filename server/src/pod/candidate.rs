@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use shared::cluster::Candidate;
 use shared::job::RECORD_VERSION;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::Pod;
@@ -79,6 +80,7 @@ async fn lead(
     stop: &CancellationToken,
 ) -> Result<(), Error> {
     let name = &pod.config.name;
+    let _told = Told(&pod.config.leadership);
     let master = Master::new(pod.clone(), coordinator.clone(), mirror.clone(), candidacy);
     tokio::select! {
         ended = master.run(candidate) => tracing::warn!(pod = %name, reason = %ended, "no longer master"),
@@ -86,4 +88,13 @@ async fn lead(
         () = stop.cancelled() => tracing::info!(pod = %name, reason = "stopping", "hands over"),
     }
     Ok(())
+}
+
+/// However the role ends, also when it is dropped with its session: it is told that it has.
+struct Told<'a>(&'a watch::Sender<Option<u64>>);
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        self.0.send_replace(None);
+    }
 }

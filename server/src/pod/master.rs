@@ -250,7 +250,11 @@ impl Master {
                 Ok(())
             };
             match attempt.await {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    // Announced epochs rise from master to master: each was taken after the one before had lost.
+                    office.pod.config.leadership.send_replace(candidate.epoch);
+                    return Ok(());
+                }
                 Err(Setback::End(end)) => return Err(end),
                 Err(setback) => {
                     tracing::warn!(pod = %office.pod.config.name, %setback, "leads, but can't act yet");

@@ -26,7 +26,7 @@ use shared::clock::{Clock, Stamp};
 use shared::cluster::Member;
 use shared::id::PodName;
 use shared::job::RECORD_VERSION;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::claims::Claims;
@@ -62,6 +62,8 @@ pub struct PodConfig {
     pub backoff: Duration,
     /// How long running tasks are waited for when the pod is stopped.
     pub drain: Duration,
+    /// Where it tells whether it is master: the epoch that it announced, `None` otherwise.
+    pub leadership: watch::Sender<Option<u64>>,
 }
 
 impl PodConfig {
@@ -79,6 +81,7 @@ impl PodConfig {
             sweep_every: Duration::from_secs(10 * 60),
             backoff: Duration::from_millis(100),
             drain: Duration::from_secs(20),
+            leadership: watch::Sender::new(None),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::clock::{Clock, Stamp};
-use shared::cluster::{ClusterView, Health, Leader, Member, PodState, PodView};
+use shared::cluster::{ClusterView, Health, Labels, Leader, Member, PodState, PodView};
 use shared::event::{Event, Message, What};
 use shared::id::PodName;
 use tokio::sync::{Notify, watch};
@@ -42,6 +42,8 @@ pub struct Observer {
     /// Told when this process accepted something: the doorbell is rung, if there is a connection; if not, the
     /// master finds the row by polling.
     pub accepted: Arc<Notify>,
+    /// What the labels of Kubernetes' pods say; `None` without Kubernetes.
+    pub labels: watch::Receiver<Option<Labels>>,
 }
 
 /// Where what is seen goes.
@@ -96,11 +98,13 @@ impl Observer {
         let mirror = Mirror::start(coordinator.clone(), clock.clone());
         let (mut nodes, mut states) = (mirror.nodes(), coordinator.states());
         let mut figures = self.gauge.figures();
+        let mut labels = self.labels.clone();
         loop {
             tokio::select! {
                 changed = nodes.changed() => if changed.is_err() { break },
                 changed = states.changed() => if changed.is_err() { break },
                 changed = figures.changed() => if changed.is_err() { break },
+                Ok(()) = labels.changed() => {}
             }
             known.clock.observe(clock.now());
             let state = *states.borrow_and_update();
@@ -171,6 +175,7 @@ impl Observer {
             epoch: candidate.epoch,
             since: candidate.since,
             node: node.clone(),
+            label: self.labels.borrow().as_ref().map(|labels| labels.of(&candidate.pod)),
         });
         self.remember(nodes, leader.as_ref(), known);
         let pods: Vec<PodView> = known.pods.values().map(|(pod, _)| pod.clone()).collect();

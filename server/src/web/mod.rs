@@ -11,6 +11,7 @@ mod guard;
 mod health;
 mod images;
 mod jobs;
+pub mod logs;
 mod multipart;
 mod pages;
 pub mod pods;
@@ -33,6 +34,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::TraceLayer;
 
 pub use events::EventHub;
+pub use logs::PodLogs;
 pub use pods::{FaultError, Faults};
 pub use views::Renders;
 
@@ -61,6 +63,8 @@ pub struct WebState {
     pub faults: Option<Arc<dyn Faults>>,
     /// Rendered pictures.
     pub renders: Renders,
+    /// What pods say.
+    pub logs: PodLogs,
 }
 
 /// Everything that a pod answers.
@@ -99,6 +103,7 @@ fn api() -> Router<WebState> {
         .route("/api/jobs/{id}", get(jobs::show))
         .route(route::API_CLUSTER, get(cluster::show))
         .route(route::API_EVENTS, get(events::stream))
+        .route("/api/pods/{pod}/logs", get(logs::show))
         .route("/api/pods/{pod}/kill", post(pods::kill))
         .route("/api/pods/{pod}/start", post(pods::start))
         .route("/api/{*rest}", any(pages::fallback))

@@ -9,11 +9,12 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use serde_json::Value;
 use server::catalog::{self, Catalog, ResultFile, Write};
 use server::codec::Limits;
+use server::logs::LogBook;
 use server::pipeline::accept::{Accept, fresh};
 use server::pipeline::gauge::{Capacity, Figures, Gauge};
 use server::pipeline::pixels::Pixels;
 use server::store::{Store, keys};
-use server::web::{EventHub, Faults, Renders, WebState, router};
+use server::web::{EventHub, Faults, PodLogs, Renders, WebState, router};
 use sha2::{Digest, Sha256};
 use shared::clock::Stamp;
 use shared::cluster::{Backlog, ClusterView, Health};
@@ -33,6 +34,8 @@ pub struct Server {
     pub catalog: Arc<dyn Catalog>,
     pub store: Store,
     pub events: EventHub,
+    /// What pods of this process say.
+    pub said: LogBook,
     pub view: watch::Sender<Arc<ClusterView>>,
     pub rings: Arc<AtomicUsize>,
     /// What is measured here.
@@ -114,6 +117,7 @@ impl Server {
                 counted.fetch_add(1, Ordering::SeqCst);
             }),
         };
+        let said = LogBook::default();
         let (sender, receiver) = watch::channel(Arc::new(view()));
         let events = EventHub::new(receiver.clone());
         let state = WebState {
@@ -125,8 +129,9 @@ impl Server {
             events: events.clone(),
             faults,
             renders: Renders::new(8 << 20),
+            logs: PodLogs::new(said.clone(), None),
         };
-        Self { router: router(state), catalog, store, events, view: sender, rings, figures, _folder: folder }
+        Self { router: router(state), catalog, store, events, said, view: sender, rings, figures, _folder: folder }
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {

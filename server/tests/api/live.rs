@@ -13,14 +13,19 @@ use tower::ServiceExt;
 use crate::harness::{Server, request, sample, view};
 
 /// What a browser reads of the stream.
-struct Stream {
+pub struct Stream {
     body: axum::body::BodyDataStream,
     text: String,
 }
 
 impl Stream {
     async fn open(server: &Server, headers: &[(&str, &str)]) -> Self {
-        let request = request("GET", "/api/events", headers, Body::empty());
+        Self::of(server, "/api/events", headers).await
+    }
+
+    /// The stream at a path.
+    pub async fn of(server: &Server, path: &str, headers: &[(&str, &str)]) -> Self {
+        let request = request("GET", path, headers, Body::empty());
         let response = server.router.clone().oneshot(request).await.unwrap();
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
@@ -28,7 +33,7 @@ impl Stream {
     }
 
     /// The next message: id, event and data.
-    async fn next(&mut self) -> (String, String, serde_json::Value) {
+    pub async fn next(&mut self) -> (String, String, serde_json::Value) {
         while !self.text.contains("\n\n") {
             let chunk = self.body.next().await.unwrap().unwrap();
             self.text.push_str(std::str::from_utf8(&chunk).unwrap());

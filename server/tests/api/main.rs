@@ -9,6 +9,7 @@ mod guarding;
 mod harness;
 mod listing;
 mod live;
+mod logs;
 mod managing;
 mod outages;
 mod room;

@@ -1,0 +1,176 @@
+//! Writes the labels, and keeps them so.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::{ListParams, Patch, PatchParams};
+use serde_json::json;
+use tokio::sync::watch;
+
+use super::error::{Backoff, Trouble, answered};
+use super::label::{Change, EPOCH, Plan, ROLE, plan};
+use super::pods::{Seen, Sibling};
+use super::{Leadership, Settings};
+
+/// Everything is read again after this long without a reason.
+const RESCAN: Duration = Duration::from_secs(30);
+/// After a conflict it is tried again at once, but not for ever.
+const CONFLICTS: u32 = 8;
+/// Pods that are written to at a time.
+const AT_ONCE: usize = 16;
+
+/// Why the labels aren't as they should be.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("the pod {0} has been labelled by a later master, of epoch {1}")]
+    Superseded(String, u64),
+    #[error("there is no pod {0} of this name and selector")]
+    Absent(String),
+    #[error("the label of {pod} can't be written: {trouble}")]
+    Write { pod: String, trouble: Trouble },
+    #[error("our pods can't be listed: {0}")]
+    List(Trouble),
+}
+
+impl Failure {
+    fn is_conflict(&self) -> bool {
+        matches!(self, Failure::Write { trouble: Trouble::Conflict, .. })
+    }
+}
+
+/// The task that labels.
+pub(super) struct Labeler {
+    api: Api<Pod>,
+    settings: Arc<Settings>,
+    seen: watch::Receiver<Seen>,
+    leadership: watch::Receiver<Leadership>,
+    /// Why it doesn't work, for the page.
+    trouble: watch::Sender<Option<String>>,
+}
+
+impl Labeler {
+    pub(super) fn new(
+        api: Api<Pod>,
+        settings: Arc<Settings>,
+        seen: watch::Receiver<Seen>,
+        leadership: watch::Receiver<Leadership>,
+        trouble: watch::Sender<Option<String>>,
+    ) -> Self {
+        Self { api, settings, seen, leadership, trouble }
+    }
+
+    /// Labels for ever: when the leadership changes, when a watch shows something else than it should be, and now and
+    /// then without a reason. After a failure it waits, unless the leadership changes.
+    pub(super) async fn run(mut self) {
+        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
+        loop {
+            let leads = *self.leadership.borrow_and_update();
+            // What the watch shows from now on is newer than, or as new as, what is listed next.
+            self.seen.mark_unchanged();
+            let outcome = self.reconcile(leads).await;
+            self.tell(leads, &outcome);
+            let wait = match outcome {
+                Ok(()) => {
+                    backoff.reset();
+                    RESCAN
+                }
+                Err(_) => backoff.wait(),
+            };
+            tokio::select! {
+                changed = self.leadership.changed() => {
+                    // The pod is gone, and this process with it.
+                    if changed.is_err() { return }
+                    backoff.reset();
+                }
+                () = deviation(&mut self.seen, &self.settings.pod, leads), if outcome.is_ok() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// One reading, and what follows from it. A conflict is another reading.
+    async fn reconcile(&self, leads: Leadership) -> Result<(), Failure> {
+        let mut conflicts = 0;
+        loop {
+            match self.once(leads).await {
+                Err(failure) if failure.is_conflict() && conflicts < CONFLICTS => conflicts += 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn once(&self, leads: Leadership) -> Result<(), Failure> {
+        let params = ListParams::default().labels(&self.settings.selector);
+        let pods = answered(self.api.list(&params)).await.map_err(Failure::List)?;
+        let pods: Vec<Sibling> = pods.iter().map(|pod| Sibling::of(pod, &self.settings.container)).collect();
+        match plan(&self.settings.pod, leads, pods.iter()) {
+            // Outside a cluster it was never ours to begin with.
+            Plan::Absent if !self.settings.inside => Ok(()),
+            Plan::Absent => Err(Failure::Absent(self.settings.pod.clone())),
+            Plan::Superseded { pod, epoch } => Err(Failure::Superseded(pod, epoch)),
+            Plan::Write { others, own } => self.write(others, own).await,
+        }
+    }
+
+    /// First the others, then the own pod: by then whatever an older master has read is out of date. One that can't be
+    /// written doesn't keep this pod from its own label: two masters in a Service are better than a dead one alone.
+    async fn write(&self, others: Vec<Change>, own: Option<Change>) -> Result<(), Failure> {
+        let written: Vec<_> =
+            stream::iter(others).map(|change| self.patch(change)).buffer_unordered(AT_ONCE).collect().await;
+        let others = written.into_iter().find_map(Result::err);
+        if let Some(conflict) = others.as_ref().filter(|failure| failure.is_conflict()) {
+            tracing::debug!(%conflict, "reading the pods again");
+            return others.map_or(Ok(()), Err);
+        }
+        if let Some(own) = own {
+            let role = own.role;
+            self.patch(own).await?;
+            tracing::info!(pod = self.settings.pod, role, "labelled");
+        }
+        others.map_or(Ok(()), Err)
+    }
+
+    async fn patch(&self, change: Change) -> Result<(), Failure> {
+        let mut metadata = json!({ "resourceVersion": change.version, "labels": { ROLE: change.role } });
+        if let Some(epoch) = change.epoch {
+            metadata["annotations"] = json!({ EPOCH: epoch.to_string() });
+        }
+        let (params, body) = (PatchParams::default(), Patch::Merge(json!({ "metadata": metadata })));
+        match answered(self.api.patch_metadata(&change.pod, &params, &body)).await {
+            Ok(_) => Ok(()),
+            // Another's pod that is gone says nothing any more.
+            Err(Trouble::Gone) if change.pod != self.settings.pod => Ok(()),
+            Err(trouble) => Err(Failure::Write { pod: change.pod, trouble }),
+        }
+    }
+
+    fn tell(&self, leads: Leadership, outcome: &Result<(), Failure>) {
+        let why = outcome.as_ref().err().map(ToString::to_string);
+        self.trouble.send_if_modified(|told| {
+            let changed = *told != why;
+            if let Some(why) = why.as_ref().filter(|_| changed) {
+                tracing::warn!(pod = self.settings.pod, epoch = leads, why, "the label role isn't as it should be");
+            }
+            *told = why;
+            changed
+        });
+    }
+}
+
+/// Waits until the watch shows something new that is to be changed. Never more than one reading follows from one event,
+/// however late it is.
+async fn deviation(seen: &mut watch::Receiver<Seen>, me: &str, leads: Leadership) {
+    while seen.changed().await.is_ok() {
+        let pods = seen.borrow_and_update().pods.clone();
+        let plan = pods.map(|pods| plan(me, leads, pods.values()));
+        if plan.is_some_and(|plan| plan != Plan::nothing() && plan != Plan::Absent) {
+            return;
+        }
+    }
+    // Without a watch, the timer is left.
+    std::future::pending().await
+}

@@ -1,0 +1,174 @@
+//! `GET /api/pods/{pod}/logs`: what a pod says, as server-sent events, whichever pod answers.
+//!
+//! With Kubernetes every pod reads every pod's log through the API. Without it, or of a pod that Kubernetes doesn't have,
+//! each process knows its own pods' lines, and asks the others for theirs at the addresses that they advertise. An entry's id follows from the log itself, so a
+//! browser that comes back, here or at another pod, gets what it missed and nothing twice.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures::Stream;
+use serde::Deserialize;
+use shared::id::PodName;
+use shared::log::{LogEntry, LogId, LogKind};
+use shared::route;
+
+use super::WebState;
+use super::problem::{ApiError, Path, Query, Result};
+use crate::logs::{LogBook, Read, Reader};
+
+/// Entries that a new reader gets of what was said before.
+const BEFORE: usize = 200;
+/// How long another process may take to answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Where pods' logs come from.
+#[derive(Clone)]
+pub struct PodLogs {
+    /// From Kubernetes: of all its pods.
+    kubernetes: Option<LogBook>,
+    /// From this process's memory: of its own pods.
+    own: LogBook,
+    /// Asks the processes that the others live in.
+    client: reqwest::Client,
+}
+
+impl PodLogs {
+    /// From this process's memory and the other processes, and where Kubernetes has a pod, from there.
+    pub fn new(own: LogBook, kubernetes: Option<LogBook>) -> Self {
+        let client = reqwest::Client::builder().connect_timeout(PATIENCE).build();
+        Self { kubernetes, own, client: client.unwrap_or_default() }
+    }
+
+    /// Ends all streams, present and future.
+    pub fn close(&self) {
+        self.kubernetes.iter().chain([&self.own]).for_each(LogBook::close);
+    }
+
+    /// The book that has the pod's log.
+    fn of(&self, pod: &PodName) -> Option<&LogBook> {
+        self.kubernetes.iter().chain([&self.own]).find(|book| book.has(pod))
+    }
+}
+
+/// What the query may say.
+#[derive(Deserialize)]
+pub(super) struct Asked {
+    /// For clients that can't set the header.
+    last_event_id: Option<String>,
+    /// Asked by another process, which must not be sent on.
+    #[serde(default)]
+    forwarded: bool,
+}
+
+/// `GET /api/pods/{pod}/logs`.
+pub(super) async fn show(
+    State(state): State<WebState>,
+    Path(pod): Path<PodName>,
+    Query(asked): Query<Asked>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let header = headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    // An id of no log is none: the reader begins anew.
+    let after: Option<LogId> = header.or(asked.last_event_id.as_deref()).and_then(|id| id.parse().ok());
+    let plain = wants_text(&headers);
+    let book = state.logs.of(&pod);
+    if plain && let Some(entries) = book.and_then(|book| book.tail(&pod, usize::MAX)) {
+        let lines = entries.iter().map(|entry| text_line(&entry.1));
+        return Ok(fresh(
+            ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], lines.collect::<String>()).into_response(),
+        ));
+    }
+    if let Some(reader) = book.and_then(|book| book.read(&pod, after, BEFORE)) {
+        let keep_alive = KeepAlive::new().interval(Duration::from_secs(15)).text("alive");
+        return Ok(fresh(Sse::new(events(reader)).keep_alive(keep_alive).into_response()));
+    }
+    if asked.forwarded {
+        return Err(ApiError::not_found(format!("There is no log of a pod {pod} here.")));
+    }
+    forward(&state, &pod, after, plain).await
+}
+
+/// Whether it is for a person to read as it is: asked for as text, or opened in a browser by itself.
+fn wants_text(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    accept.starts_with("text/plain") || accept.contains("text/html")
+}
+
+fn events(mut reader: Reader) -> impl Stream<Item = Result<SseEvent, Infallible>> {
+    async_stream::stream! {
+        while let Some(read) = reader.next().await {
+            yield Ok(match read {
+                // A note is of this pod's making, so only a line is a place to go on from.
+                Read::Entry(entry) if entry.1.kind == LogKind::Line => encode(&entry.1).id(entry.0.to_string()),
+                Read::Entry(entry) => encode(&entry.1),
+                Read::Missed => encode(&missed()),
+            });
+        }
+    }
+}
+
+fn missed() -> LogEntry {
+    let text = "Lines are missing here: more were said than are kept.".to_owned();
+    LogEntry { kind: LogKind::Note, at: crate::wall::now(), text }
+}
+
+fn encode(entry: &LogEntry) -> SseEvent {
+    let json = serde_json::to_string(entry).expect("a record of texts and numbers can always be written as JSON");
+    SseEvent::default().event(entry.kind.name()).data(json)
+}
+
+fn text_line(entry: &LogEntry) -> String {
+    match entry.kind {
+        LogKind::Line => format!("{}\n", entry.text),
+        LogKind::Note => format!("--- {}\n", entry.text),
+    }
+}
+
+/// Nothing on the way may keep it, or hold it back to collect more.
+fn fresh(mut response: Response) -> Response {
+    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Asks the process that the pod lives in, and passes its answer on as it comes.
+async fn forward(state: &WebState, pod: &PodName, after: Option<LogId>, plain: bool) -> Result<Response> {
+    let address = {
+        let view = state.view.borrow();
+        view.pods.iter().find(|other| other.pod == *pod).map(|other| other.address.clone())
+    };
+    let address = address.filter(|address| !address.is_empty());
+    let address = address.ok_or_else(|| ApiError::not_found(format!("No pod {pod} has been seen.")))?;
+    let mut request = state.logs.client.get(format!("http://{address}{}?forwarded=true", route::logs(pod)));
+    if let Some(after) = after {
+        request = request.header("last-event-id", after.to_string());
+    }
+    request = request.header("accept", if plain { "text/plain" } else { "text/event-stream" });
+    let away = |why: String| {
+        tracing::debug!(%pod, address, why, "a pod's log can't be had");
+        ApiError::unavailable(format!("The pod {pod} doesn't answer at {address}, and its log is kept there."))
+    };
+    let answer = match tokio::time::timeout(PATIENCE, request.send()).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(error)) => return Err(away(error.to_string())),
+        Err(_) => return Err(away("no answer in time".to_owned())),
+    };
+    if answer.status() == StatusCode::NOT_FOUND {
+        return Err(ApiError::not_found(format!("The process at {address} has no pod {pod} any more.")));
+    }
+    if !answer.status().is_success() {
+        return Err(away(format!("status {}", answer.status())));
+    }
+    let kind = answer.headers().get(header::CONTENT_TYPE).cloned();
+    let mut response = fresh(Body::from_stream(answer.bytes_stream()).into_response());
+    if let Some(kind) = kind {
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    }
+    Ok(response)
+}

@@ -1,0 +1,461 @@
+//! An API server in memory, told as a scenario. A request that was sent is done, whether or not its client still waits.
+
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Method, Request, Response};
+use k8s_openapi::jiff::Timestamp;
+use kube::Client;
+use serde_json::{Value, json};
+use server::kube::{Kubernetes, Leadership, Settings};
+use shared::cluster::Labels;
+use tokio::sync::{Semaphore, watch};
+
+/// What a request meets.
+#[derive(Clone)]
+pub enum Meets {
+    /// An answer with this status.
+    Status(u16),
+    /// Nobody answers, and nothing is done.
+    Silence,
+    /// It is done once there is a permit, whether its client still waits or not.
+    Hold(Arc<Semaphore>),
+    /// A stream that breaks after so many items.
+    Break(usize),
+    /// A stream that says nothing more after so many items.
+    Stall(usize),
+}
+
+struct Rule {
+    method: Method,
+    /// How the path ends, or what the query contains.
+    part: &'static str,
+    times: usize,
+    meets: Meets,
+}
+
+#[derive(Clone)]
+pub struct Line {
+    pub at: String,
+    pub text: String,
+}
+
+#[derive(Default)]
+struct Log {
+    starts: Vec<Vec<Line>>,
+}
+
+#[derive(Default)]
+struct State {
+    version: u64,
+    /// Watches can't begin before this version.
+    forgotten: u64,
+    pods: BTreeMap<String, Value>,
+    events: Vec<(u64, &'static str, Value)>,
+    logs: BTreeMap<String, Log>,
+    rules: Vec<Rule>,
+    requests: Vec<String>,
+    /// Who said master after each change, with which epoch.
+    history: Vec<Vec<(String, u64)>>,
+}
+
+/// The cluster. Clones are the same.
+#[derive(Clone)]
+pub struct Cluster {
+    state: Arc<Mutex<State>>,
+    changed: watch::Sender<u64>,
+}
+
+/// A pod of Evenlight in it.
+pub struct Pod {
+    pub kubernetes: Kubernetes,
+    pub leads: watch::Sender<Leadership>,
+}
+
+impl Pod {
+    /// What it shows, once that satisfies `good`.
+    pub async fn shows(&self, good: impl Fn(&Labels) -> bool) -> Labels {
+        let mut labels = self.kubernetes.labels();
+        let wait = labels.wait_for(|labels| labels.as_ref().is_some_and(&good));
+        let shown = tokio::time::timeout(Duration::from_secs(300), wait).await;
+        shown.unwrap_or_else(|_| panic!("it shows {:?}", self.kubernetes.labels().borrow())).unwrap().clone().unwrap()
+    }
+}
+
+impl Cluster {
+    pub fn new() -> Self {
+        Self { state: Arc::default(), changed: watch::Sender::new(0) }
+    }
+
+    /// With pods of ours, and Evenlight running in each.
+    pub fn with(names: &[&str]) -> (Self, Vec<Pod>) {
+        let cluster = Self::new();
+        names.iter().for_each(|name| cluster.add(name, "worker"));
+        let pods = names.iter().map(|name| cluster.run(name, true)).collect();
+        (cluster, pods)
+    }
+
+    /// Evenlight in the pod of this name.
+    pub fn run(&self, name: &str, inside: bool) -> Pod {
+        let leads = watch::Sender::new(None);
+        let settings = Settings {
+            pod: name.to_owned(),
+            selector: "app=evenlight".to_owned(),
+            container: "evenlight".to_owned(),
+            inside,
+        };
+        Pod { kubernetes: Kubernetes::start(self.client(), settings, leads.subscribe()), leads }
+    }
+
+    /// A client of this server.
+    pub fn client(&self) -> Client {
+        let cluster = self.clone();
+        let service = tower::service_fn(move |request: Request<kube::client::Body>| {
+            let cluster = cluster.clone();
+            let done = tokio::spawn(async move { cluster.serve(request).await });
+            async move { Ok::<_, std::convert::Infallible>(done.await.unwrap()) }
+        });
+        Client::new(service, "ns")
+    }
+
+    /// The next so many requests of this method, whose path or query has this part, meet something.
+    pub fn next(&self, times: usize, method: Method, part: &'static str, meets: Meets) {
+        self.state().rules.push(Rule { method, part, times, meets });
+    }
+
+    /// No rule any more.
+    pub fn calm(&self) {
+        self.state().rules.clear();
+    }
+
+    pub fn add(&self, name: &str, role: &str) {
+        let uid = format!("{name}-{}", self.state().version);
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": { "name": name, "namespace": "ns", "uid": uid, "labels": { "app": "evenlight", "role": role } },
+            "spec": { "containers": [{ "name": "evenlight" }] },
+            "status": { "containerStatuses": [container(0, json!({}))] },
+        });
+        self.state().logs.insert(name.to_owned(), Log { starts: vec![Vec::new()] });
+        self.write(name, "ADDED", |kept| *kept = pod);
+    }
+
+    pub fn delete(&self, name: &str) {
+        {
+            let mut state = self.state();
+            let pod = state.pods.remove(name).unwrap();
+            state.logs.remove(name);
+            state.note("DELETED", pod);
+        }
+        self.wake();
+    }
+
+    /// What the kubelet does all the time.
+    pub fn touch(&self, name: &str) {
+        self.write(name, "MODIFIED", |pod| pod["status"]["phase"] = json!("Running"));
+    }
+
+    /// Somebody labels by hand.
+    pub fn label(&self, name: &str, role: &str) {
+        self.write(name, "MODIFIED", |pod| pod["metadata"]["labels"]["role"] = json!(role));
+    }
+
+    /// The container ends and is started again.
+    pub fn restart(&self, name: &str, code: i32) {
+        let starts = {
+            let mut state = self.state();
+            let log = state.logs.get_mut(name).unwrap();
+            log.starts.push(Vec::new());
+            log.starts.len() - 1
+        };
+        let ended =
+            json!({ "terminated": { "exitCode": code, "reason": "Error", "finishedAt": "2026-01-01T00:00:00Z" } });
+        self.write(name, "MODIFIED", |pod| pod["status"]["containerStatuses"] = json!([container(starts, ended)]));
+    }
+
+    /// A pod says something, at this many ms after the hour.
+    pub fn say(&self, name: &str, ms: u64, text: &str) {
+        let at = format!("2026-01-01T00:{:02}:{:02}.{:03}000000Z", ms / 60_000, ms / 1_000 % 60, ms % 1_000);
+        let line = Line { at, text: text.to_owned() };
+        self.state().logs.get_mut(name).unwrap().starts.last_mut().unwrap().push(line);
+        self.wake();
+    }
+
+    /// Watches that aren't fresh are told that they are too old, and those that are under way end.
+    pub fn forget_versions(&self) {
+        {
+            let mut state = self.state();
+            state.version += 1;
+            state.forgotten = state.version;
+            state.events.clear();
+        }
+        self.wake();
+    }
+
+    /// `name: role epoch` of every pod.
+    pub fn roles(&self) -> Vec<String> {
+        let state = self.state();
+        let epoch = |pod: &Value| pod["metadata"]["annotations"]["evenlight/epoch"].as_str().unwrap_or("-").to_owned();
+        let role = |pod: &Value| pod["metadata"]["labels"]["role"].as_str().unwrap_or("-").to_owned();
+        state.pods.iter().map(|(name, pod)| format!("{name}: {} {}", role(pod), epoch(pod))).collect()
+    }
+
+    /// Waits until the roles are these.
+    pub async fn until(&self, roles: &[&str]) {
+        let mut changed = self.changed.subscribe();
+        let wait = changed.wait_for(|_| self.roles() == roles);
+        if tokio::time::timeout(Duration::from_secs(300), wait).await.is_err() {
+            panic!("expected {roles:?}, got {:?} after {:?}", self.roles(), self.requests());
+        }
+    }
+
+    /// Who said master after each change, with which epoch.
+    pub fn history(&self) -> Vec<Vec<(String, u64)>> {
+        self.state().history.clone()
+    }
+
+    /// `METHOD path` of every request.
+    pub fn requests(&self) -> Vec<String> {
+        self.state().requests.clone()
+    }
+
+    /// Waits until there were so many requests like this.
+    pub async fn asked(&self, like: &str, times: usize) {
+        let mut changed = self.changed.subscribe();
+        let enough = |_: &u64| self.requests().iter().filter(|request| request.contains(like)).count() >= times;
+        let wait = changed.wait_for(enough);
+        tokio::time::timeout(Duration::from_secs(300), wait).await.expect("no such request came").unwrap();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn wake(&self) {
+        self.changed.send_modify(|times| *times += 1);
+    }
+
+    fn write(&self, name: &str, kind: &'static str, change: impl FnOnce(&mut Value)) -> Value {
+        let pod = {
+            let mut state = self.state();
+            let mut pod = state.pods.get(name).cloned().unwrap_or_default();
+            change(&mut pod);
+            pod["metadata"]["resourceVersion"] = json!((state.version + 1).to_string());
+            state.pods.insert(name.to_owned(), pod.clone());
+            state.note(kind, pod.clone());
+            pod
+        };
+        self.wake();
+        pod
+    }
+
+    async fn serve(&self, request: Request<kube::client::Body>) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        let body = body.collect_bytes().await.unwrap();
+        let (path, query) = (parts.uri.path().to_owned(), parts.uri.query().unwrap_or_default().to_owned());
+        let meets = {
+            let mut state = self.state();
+            state.requests.push(format!("{} {path}?{query}", parts.method));
+            let like = |rule: &&mut Rule| {
+                rule.times > 0
+                    && rule.method == parts.method
+                    && (path.ends_with(rule.part) || query.contains(rule.part))
+            };
+            state.rules.iter_mut().find(like).map(|rule| {
+                rule.times -= 1;
+                rule.meets.clone()
+            })
+        };
+        self.wake();
+        match meets {
+            Some(Meets::Status(code)) => return status(code, "as the scenario says"),
+            Some(Meets::Silence) => pending().await,
+            Some(Meets::Hold(gate)) => gate.acquire().await.unwrap().forget(),
+            Some(Meets::Break(items)) => return self.answer(&parts.method, &path, &query, &body, End::Broken(items)),
+            Some(Meets::Stall(items)) => return self.answer(&parts.method, &path, &query, &body, End::Silent(items)),
+            None => {}
+        }
+        self.answer(&parts.method, &path, &query, &body, End::Never)
+    }
+
+    fn answer(&self, method: &Method, path: &str, query: &str, body: &[u8], end: End) -> Response<Body> {
+        let query = Query(query);
+        let name = path.strip_prefix("/api/v1/namespaces/ns/pods").expect("only pods are asked for").trim_matches('/');
+        match (method.as_str(), name.split_once('/')) {
+            ("GET", Some((name, "log"))) => self.log(name, &query, end),
+            ("GET", None) if name.is_empty() && query.is("watch") => self.watch(query.number("resourceVersion"), end),
+            ("GET", None) if name.is_empty() => {
+                assert_eq!(query.get("labelSelector").as_deref(), Some("app%3Devenlight"));
+                let state = self.state();
+                let items: Vec<&Value> = state.pods.values().collect();
+                let metadata = json!({ "resourceVersion": state.version.to_string() });
+                ok(json!({ "apiVersion": "v1", "kind": "PodList", "metadata": metadata, "items": items }))
+            }
+            ("GET", None) => {
+                self.state().pods.get(name).map_or_else(|| status(404, "no such pod"), |pod| ok(pod.clone()))
+            }
+            ("PATCH", None) => self.patch(name, &serde_json::from_slice(body).unwrap()),
+            other => panic!("not played: {other:?}"),
+        }
+    }
+
+    fn patch(&self, name: &str, patch: &Value) -> Response<Body> {
+        let Some(kept) = self.state().pods.get(name).cloned() else { return status(404, "no such pod") };
+        let metadata = &patch["metadata"];
+        let expected = &metadata["resourceVersion"];
+        if !expected.is_null() && *expected != kept["metadata"]["resourceVersion"] {
+            return status(409, "the object has been modified");
+        }
+        let pod = self.write(name, "MODIFIED", |pod| {
+            for part in ["labels", "annotations"] {
+                for (key, value) in metadata[part].as_object().into_iter().flatten() {
+                    pod["metadata"][part][key] = value.clone();
+                }
+            }
+        });
+        ok(pod)
+    }
+
+    fn watch(&self, from: u64, end: End) -> Response<Body> {
+        let cluster = self.clone();
+        self.stream(end, move |given| {
+            let state = cluster.state();
+            let from = if given == 0 { from } else { given };
+            if from < state.forgotten {
+                let gone = json!({ "type": "ERROR", "object": { "kind": "Status", "code": 410, "reason": "Expired",
+                    "status": "Failure", "message": "too old resource version" } });
+                return Next::Last(gone.to_string() + "\n");
+            }
+            let event = state.events.iter().find(|(version, ..)| *version > from);
+            match event {
+                Some((version, kind, pod)) => {
+                    Next::Item(*version, json!({ "type": kind, "object": pod }).to_string() + "\n")
+                }
+                None => Next::Wait,
+            }
+        })
+    }
+
+    fn log(&self, name: &str, query: &Query<'_>, end: End) -> Response<Body> {
+        assert_eq!(query.get("container").as_deref(), Some("evenlight"), "a pod may have other containers");
+        assert!(query.is("timestamps"));
+        let start = {
+            let state = self.state();
+            let Some(log) = state.logs.get(name) else { return status(404, "no such pod") };
+            let last = log.starts.len() - 1;
+            match (query.is("previous"), last) {
+                (true, 0) => return status(400, "previous terminated container not found"),
+                (true, last) => last - 1,
+                (false, last) => last,
+            }
+        };
+        let since = query.get("sinceTime").map(|time| time.replace("%3A", ":").parse::<Timestamp>().unwrap());
+        assert!(since.is_none_or(|since| since.subsec_nanosecond() == 0), "the API takes whole seconds");
+        let (cluster, name, follow) = (self.clone(), name.to_owned(), query.is("follow"));
+        self.stream(end, move |given| {
+            let state = cluster.state();
+            let Some(log) = state.logs.get(&name) else { return Next::End };
+            let lines = log.starts[start]
+                .iter()
+                .filter(|line| since.is_none_or(|since| line.at.parse::<Timestamp>().unwrap() >= since));
+            match lines.skip(given as usize).next() {
+                Some(line) => Next::Item(given + 1, format!("{} {}\n", line.at, line.text)),
+                None if follow && start + 1 == log.starts.len() => Next::Wait,
+                None => Next::End,
+            }
+        })
+    }
+
+    /// A body whose items come as they arise; `next` is given the number that the item before had.
+    fn stream(&self, end: End, next: impl Fn(u64) -> Next + Send + 'static) -> Response<Body> {
+        let mut changed = self.changed.subscribe();
+        let body = async_stream::stream! {
+            let (mut given, mut items) = (0, 0);
+            loop {
+                changed.borrow_and_update();
+                match end {
+                    End::Broken(most) if items == most => {
+                        yield Err(std::io::Error::other("the connection broke"));
+                        return;
+                    }
+                    End::Silent(most) if items == most => pending().await,
+                    _ => {}
+                }
+                match next(given) {
+                    Next::Item(number, text) => {
+                        (given, items) = (number, items + 1);
+                        yield Ok(text);
+                    }
+                    Next::Last(text) => {
+                        yield Ok(text);
+                        return;
+                    }
+                    Next::End => return,
+                    Next::Wait => changed.changed().await.unwrap(),
+                }
+            }
+        };
+        Response::new(Body::from_stream(body))
+    }
+}
+
+impl State {
+    fn note(&mut self, kind: &'static str, pod: Value) {
+        self.version += 1;
+        self.events.push((self.version, kind, pod));
+        let masters = self.pods.iter().filter(|(_, pod)| pod["metadata"]["labels"]["role"] == "master");
+        let epoch =
+            |pod: &Value| pod["metadata"]["annotations"]["evenlight/epoch"].as_str().unwrap_or("0").parse().unwrap();
+        let masters: Vec<_> = masters.map(|(name, pod)| (name.clone(), epoch(pod))).collect();
+        self.history.push(masters);
+    }
+}
+
+#[derive(Clone, Copy)]
+enum End {
+    Never,
+    Broken(usize),
+    Silent(usize),
+}
+
+enum Next {
+    Item(u64, String),
+    Last(String),
+    Wait,
+    End,
+}
+
+/// The query of a request.
+struct Query<'a>(&'a str);
+
+impl Query<'_> {
+    fn get(&self, key: &str) -> Option<String> {
+        let pairs = self.0.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.into_iter().find(|(name, _)| *name == key).map(|(_, value)| value.to_owned())
+    }
+
+    fn is(&self, key: &str) -> bool {
+        self.get(key).as_deref() == Some("true")
+    }
+
+    fn number(&self, key: &str) -> u64 {
+        self.get(key).map_or(0, |value| value.parse().unwrap())
+    }
+}
+
+fn container(restarts: usize, last: Value) -> Value {
+    json!({ "name": "evenlight", "restartCount": restarts, "ready": true, "image": "", "imageID": "",
+        "state": { "running": {} }, "lastState": last })
+}
+
+fn ok(body: Value) -> Response<Body> {
+    Response::new(Body::from(body.to_string()))
+}
+
+fn status(code: u16, message: &str) -> Response<Body> {
+    let body = json!({ "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "message": message, "reason": "Told" });
+    Response::builder().status(code).body(Body::from(body.to_string())).unwrap()
+}
