@@ -8,6 +8,8 @@ use shared::event::{Event, JobMoved, What};
 use shared::id::{ImageId, JobId};
 
 #[cfg(feature = "hydrate")]
+pub(crate) mod log;
+#[cfg(feature = "hydrate")]
 mod stream;
 
 /// How the stream stands.

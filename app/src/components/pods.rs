@@ -46,6 +46,9 @@ fn leader_facts(live: Live, leader: Leader, seen: Signal<i64>) -> impl IntoView 
     if let Some(since) = leader.since {
         rows.push(Fact::new("Leads for", move || lasting(live, since, seen.get())));
     }
+    if let Some(label) = leader.label {
+        rows.push(Fact::fixed("Label role=master", label.into()));
+    }
     rows.push(Fact::code("Address", move || leader.address.clone()));
     rows.push(Fact::code("Election node", move || leader.node.clone()));
     view! { <Facts rows /> }

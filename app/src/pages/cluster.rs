@@ -7,7 +7,7 @@ use shared::cluster::ClusterView;
 use shared::event::Event;
 
 use crate::api;
-use crate::components::{LeaderCard, Locks, Pods, ProblemNotice, Timeline, Work};
+use crate::components::{LeaderCard, Locks, PodLog, Pods, ProblemNotice, Timeline, Work};
 use crate::live::Live;
 use crate::settled::Settled;
 
@@ -43,6 +43,7 @@ fn Cluster(first: ClusterView, recent: Vec<Event>) -> impl IntoView {
             <Pods view />
             <Work view />
             <Locks view />
+            <PodLog view />
             <Timeline recent />
         </div>
     }
