@@ -1,10 +1,10 @@
 # Every target is a script of the same name in scripts/. ARGS= is handed on, e.g. make run ARGS="--listen 0.0.0.0:8080".
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test chaos browser lint lint-deps cluster screenshots clean
+.PHONY: help run build test chaos browser lint lint-deps cluster k8s-image k8s-up k8s-test screenshots clean
 
 help: ## this list
-	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ' *## *' '/^[a-z0-9-]+:.*##/ { sub(/:.*/, "", $$1); printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## install what is missing, build, and serve five pods on http://127.0.0.1:3000 (ARGS= adds options)
 	@scripts/run.sh $(ARGS)
@@ -29,6 +29,15 @@ lint-deps: ## licences, advisories and sources of the dependencies (installs car
 
 cluster: ## a real three-server ZooKeeper and five processes on this machine; Ctrl-C stops them all
 	@scripts/cluster.sh $(ARGS)
+
+k8s-image: ## an image for Kubernetes, by docker or podman, else as a plain root folder (ARGS=TAG)
+	@scripts/k8s-image.sh $(ARGS)
+
+k8s-up: ## apply k8s/ to the cluster that KUBECONFIG names (ARGS= an overlay; minikube by default)
+	@scripts/k8s-up.sh $(ARGS)
+
+k8s-test: ## play faults on real pods in the cluster that KUBECONFIG names, and write down how long each took
+	@scripts/k8s-test.sh
 
 screenshots: ## take the README's pictures anew
 	@scripts/screenshots.sh
