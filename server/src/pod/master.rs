@@ -212,7 +212,8 @@ impl Master {
                     }
                     true
                 }
-                () = tokio::time::sleep_until(looked + GATHER), if rung => true,
+                // A ring that can't be answered yet is kept, and nobody spins on it.
+                () = tokio::time::sleep_until(looked + GATHER), if rung && seen.loaded => true,
                 Some(Err(panic)) = sweeping.join_next() => return End::Crashed(panic.to_string()),
                 _ = housekeeping.tick() => true,
                 changed = nodes.changed() => {

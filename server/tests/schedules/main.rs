@@ -58,7 +58,7 @@ fn number(variable: &str) -> Option<u64> {
 fn no_schedule_of_faults_loses_or_doubles_what_was_acknowledged() {
     if let Some(seed) = number("EVENLIGHT_SEED") {
         let mut totals = Totals::default();
-        let outcome = in_paused_time(run(seed, &mut totals));
+        let outcome = in_paused_time(&format!("seed {seed}"), run(seed, &mut totals));
         show(seed, &outcome, usize::MAX);
         println!("{}", totals.line());
         assert!(outcome.wrong.is_empty(), "seed {seed} failed");
@@ -76,7 +76,9 @@ fn no_schedule_of_faults_loses_or_doubles_what_was_acknowledged() {
                         return;
                     }
                     let mut totals = Totals::default();
-                    let ran = catch_unwind(AssertUnwindSafe(|| in_paused_time(run(seed, &mut totals))));
+                    let ran = catch_unwind(AssertUnwindSafe(|| {
+                        in_paused_time(&format!("seed {seed}"), run(seed, &mut totals))
+                    }));
                     let Ok(outcome) = ran else {
                         println!("seed {seed} WRONG: it panicked");
                         failed.lock().unwrap().push(seed);

@@ -72,7 +72,7 @@ macro_rules! the_master_dies {
         #[test]
         fn $name() {
             for moment in [Play::CrashBefore, Play::CrashAfter] {
-                in_paused_time(the_master_dies_at($stage, moment));
+                in_paused_time(stringify!($name), the_master_dies_at($stage, moment));
             }
         }
     )*};
@@ -90,7 +90,7 @@ the_master_dies! {
 
 #[test]
 fn a_paused_master_that_wakes_to_publish_is_refused_by_the_catalog() {
-    in_paused_time(async {
+    in_paused_time("a_paused_master_that_wakes_to_publish_is_refused_by_the_catalog", async {
         let mut array = Stage::of(3).await;
         let master = array.master();
         array.world.faults.trap(|_, operation| operation.name == "publish", |_| Some(Play::PauseBefore(LEASE * 5)));
@@ -106,7 +106,7 @@ fn a_paused_master_that_wakes_to_publish_is_refused_by_the_catalog() {
 
 #[test]
 fn a_master_that_does_not_know_that_it_was_deposed_is_refused_by_the_coordinator() {
-    in_paused_time(async {
+    in_paused_time("a_master_that_does_not_know_that_it_was_deposed_is_refused_by_the_coordinator", async {
         let mut array = Stage::of(3).await;
         let master = array.master();
         let world = Arc::downgrade(&array.world);
@@ -132,7 +132,7 @@ fn a_master_that_does_not_know_that_it_was_deposed_is_refused_by_the_coordinator
 
 #[test]
 fn two_masters_that_both_believe_to_lead_publish_one_result() {
-    in_paused_time(async {
+    in_paused_time("two_masters_that_both_believe_to_lead_publish_one_result", async {
         // Hints come seconds late, so that the one who was evicted goes on for a while.
         let mut settings = Settings::calm(3);
         settings.hint_delays = 1_000;
@@ -159,7 +159,7 @@ fn two_masters_that_both_believe_to_lead_publish_one_result() {
 
 #[test]
 fn a_half_created_phase_is_resumed_with_another_number_of_workers() {
-    in_paused_time(async {
+    in_paused_time("a_half_created_phase_is_resumed_with_another_number_of_workers", async {
         let mut settings = Settings::calm(3);
         settings.parts_per_task = None;
         let mut array = Stage::with(settings).await;
@@ -200,7 +200,7 @@ fn a_half_created_phase_is_resumed_with_another_number_of_workers() {
 
 #[test]
 fn a_retry_goes_its_way_while_a_worker_of_the_old_run_still_writes() {
-    in_paused_time(async {
+    in_paused_time("a_retry_goes_its_way_while_a_worker_of_the_old_run_still_writes", async {
         let mut array = Stage::of(3).await;
         let master = array.master();
         array.world.faults.trap(
@@ -229,7 +229,7 @@ fn a_retry_goes_its_way_while_a_worker_of_the_old_run_still_writes() {
 
 #[test]
 fn a_claim_whose_reply_is_lost_is_found_again_and_not_claimed_twice() {
-    in_paused_time(async {
+    in_paused_time("a_claim_whose_reply_is_lost_is_found_again_and_not_claimed_twice", async {
         let mut array = Stage::of(3).await;
         let master = array.master();
         array.world.faults.trap(
@@ -244,7 +244,7 @@ fn a_claim_whose_reply_is_lost_is_found_again_and_not_claimed_twice() {
 
 #[test]
 fn a_worker_that_finishes_after_it_lost_its_lock_does_not_count() {
-    in_paused_time(async {
+    in_paused_time("a_worker_that_finishes_after_it_lost_its_lock_does_not_count", async {
         let mut array = Stage::of(3).await;
         let master = array.master();
         array.world.faults.trap(
@@ -259,7 +259,7 @@ fn a_worker_that_finishes_after_it_lost_its_lock_does_not_count() {
 
 #[test]
 fn an_epoch_that_was_taken_late_by_one_who_leads_no_more_is_taken_again() {
-    in_paused_time(async {
+    in_paused_time("an_epoch_that_was_taken_late_by_one_who_leads_no_more_is_taken_again", async {
         let world = World::new(Settings::calm(3), Dice::new(1)).await;
         world.faults.trap(
             |_, operation| operation.name == "take_epoch",
@@ -281,7 +281,7 @@ fn an_epoch_that_was_taken_late_by_one_who_leads_no_more_is_taken_again() {
 
 #[test]
 fn a_session_that_expires_while_its_worker_works_costs_an_attempt_and_nothing_else() {
-    in_paused_time(async {
+    in_paused_time("a_session_that_expires_while_its_worker_works_costs_an_attempt_and_nothing_else", async {
         let mut array = Stage::of(2).await;
         let master = array.master();
         for phase in ["/split/", "/histograms/", "/equalize/", "/stitch/"] {
@@ -298,7 +298,7 @@ fn a_session_that_expires_while_its_worker_works_costs_an_attempt_and_nothing_el
 
 #[test]
 fn after_a_disconnect_shorter_than_the_timeout_nothing_is_missed() {
-    in_paused_time(async {
+    in_paused_time("after_a_disconnect_shorter_than_the_timeout_nothing_is_missed", async {
         let mut array = Stage::of(3).await;
         let lives = array.lives();
         let master = array.master();
@@ -313,5 +313,21 @@ fn after_a_disconnect_shorter_than_the_timeout_nothing_is_missed() {
         // Rescans come every 30 s: whoever lost its watches would wait for them.
         assert!(begun.elapsed() < Duration::from_secs(10), "it took {:?}", begun.elapsed());
         assert_eq!(totals.epochs, 1, "nobody lost a session");
+    });
+}
+
+/// Seed 7, once: the master's loop spun on a ring that it couldn't answer before its picture was there.
+#[test]
+fn a_master_whose_picture_is_not_there_yet_waits_for_it_and_does_not_spin() {
+    in_paused_time("a_master_whose_picture_is_not_there_yet_waits_for_it_and_does_not_spin", async {
+        let world = World::new(Settings::calm(1), Dice::new(1)).await;
+        // The picture begins anew 50 ms later; the candidacy goes on beside it.
+        world.faults.trap(|_, operation| operation.name == "watch" && operation.what == "/", |_| Some(Play::Fail));
+        world.start_all();
+        let mut array = Stage { world, tickets: Vec::new() };
+        sleep(Duration::from_millis(1)).await;
+        let life = array.lives().remove(0);
+        array.upload(4, &life).await;
+        array.ends_well().await;
     });
 }

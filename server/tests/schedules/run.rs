@@ -1,6 +1,7 @@
 //! One seed's run: clients and faults, then calm, then everything drains and is checked.
 
 use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -16,6 +17,9 @@ use crate::world::World;
 /// After the faults everything must have ended and been swept within this virtual time.
 const DRAIN: Duration = Duration::from_secs(900);
 
+/// What a run may take of real time: a second is much, but other tests run beside it.
+const PATIENCE: Duration = Duration::from_secs(240);
+
 /// What a run came to.
 pub struct Outcome {
     pub settings: Settings,
@@ -23,11 +27,22 @@ pub struct Outcome {
     pub wrong: Vec<String>,
 }
 
-/// Runs a future on a runtime of its own, in paused time.
-pub fn in_paused_time<F: Future>(future: F) -> F::Output {
+/// Runs a future on a runtime of its own, in paused time. Time that is paused never ends what spins, so a watchdog ends
+/// the process where a run takes longer than [`PATIENCE`].
+pub fn in_paused_time<F: Future>(name: &str, future: F) -> F::Output {
+    let (over, running) = std::sync::mpsc::channel::<()>();
+    let watched = name.to_owned();
+    let watchdog = std::thread::spawn(move || {
+        if running.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            eprintln!("{watched} FAILED: after {PATIENCE:?} of real time it still runs; does something spin?");
+            std::process::abort();
+        }
+    });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let output = runtime.block_on(future);
     runtime.shutdown_background();
+    drop(over);
+    watchdog.join().unwrap();
     output
 }
 
