@@ -43,8 +43,9 @@ use crate::incarnation;
 const AGAIN: Duration = Duration::from_millis(40);
 /// The longest that a connection is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// After the first, questions that told nothing are repeated after this long, and twice as long each time.
-const PAUSE: Duration = Duration::from_secs(1);
+/// After the first, questions that told nothing are repeated after this long, and twice as long each time: soon at
+/// first, since a process that dies before it has answered once is nobody's to evict.
+const PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause between two questions.
 const LONGEST_PAUSE: Duration = Duration::from_secs(16);
 /// A connection that stood for so long shows that the address is well: the next break is looked into at once.

@@ -136,7 +136,8 @@ async fn a_server_that_closes_its_connections_is_neither_gone_nor_asked_without_
     let gone = watch(&witness(), peer.ahead("p"));
     peer.asked(2).await;
     assert!(timeout(WHILE, gone).await.is_err());
-    assert!(peer.questions.load(Ordering::SeqCst) <= 4, "it spins");
+    // At once, then after at least 50, 100, 200 and 400 ms.
+    assert!(peer.questions.load(Ordering::SeqCst) <= 6, "it spins");
 }
 
 #[test]
