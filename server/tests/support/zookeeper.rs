@@ -199,7 +199,7 @@ impl Ensemble {
     fn spawn(&self, index: usize) -> Server {
         let jars: Vec<String> = CLASSPATH.iter().map(|jar| format!("{JARS}/{jar}.jar")).collect();
         let mut keeper = Command::new("sh")
-            .args(["-c", KEEPER, "keeper", "java", "-Xmx96m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+            .args(["-c", KEEPER, "keeper", "java", heap(), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
             .args(["-Dzookeeper.jmx.log4j.disable=true", "-cp", &jars.join(":")])
             .arg("org.apache.zookeeper.server.quorum.QuorumPeerMain")
             .arg(self.path(index).join("zoo.cfg"))
@@ -245,6 +245,11 @@ impl Ensemble {
         stream.read_to_string(&mut answer).ok()?;
         Some(answer)
     }
+}
+
+/// A server's memory: small, but for the tests' long forms with a hundred thousand znodes.
+fn heap() -> &'static str {
+    if std::env::var("EVENLIGHT_LONG").is_ok() { "-Xmx512m" } else { "-Xmx96m" }
 }
 
 fn require_jars() {
