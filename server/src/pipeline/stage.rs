@@ -125,7 +125,7 @@ impl Workshop {
     pub(super) async fn fetch(&self, pointer: &Pointer) -> Result<Bytes, Failure> {
         let mut last = None;
         for _ in 0..2 {
-            let bytes = match self.store.get(&pointer.key).await {
+            let bytes = match self.store.range(&pointer.key, 0..pointer.bytes).await {
                 Err(error) => return Err(checked::missing(&pointer.key, error)),
                 Ok(bytes) => bytes,
             };

@@ -43,8 +43,8 @@ pub use patience::Patience;
 pub use reader::ObjectReader;
 pub use writer::Writer;
 
-/// Bytes of the largest object that is read at once: a table of histograms.
-const SMALL: u64 = 64 << 20;
+/// Bytes for which an object that is read at once, of unknown length, is given time.
+const SMALL: u64 = 8 << 20;
 
 /// An object's bytes, piece by piece.
 pub type ByteStream = BoxStream<'static, Result<Bytes>>;
