@@ -9,6 +9,7 @@ pub mod catalog;
 pub mod cli;
 pub mod codec;
 pub mod coord;
+pub mod crypto;
 pub mod incarnation;
 pub mod kube;
 pub mod logs;

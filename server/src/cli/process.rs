@@ -68,8 +68,7 @@ impl Process {
     /// # Errors
     /// With what was tried and why it failed.
     pub async fn start_logged(args: ServeArgs, said: OwnLog) -> anyhow::Result<Self> {
-        // Somebody else may have installed the same provider before.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        crate::crypto::install();
         let names = args.pod_names().map_err(anyhow::Error::msg)?;
         said.belongs_to(&names);
         let listener =

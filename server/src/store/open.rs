@@ -1,7 +1,7 @@
 //! From an address on the command line to a [`Store`].
 
 use std::path::{Path as FilePath, PathBuf};
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
@@ -60,7 +60,7 @@ fn open_s3(rest: &str, variables: impl IntoIterator<Item = (String, String)>) ->
     if bucket.is_empty() {
         return Err(Error::Invalid("the store's address has no bucket: s3://bucket/prefix".into()));
     }
-    install_crypto();
+    crate::crypto::install();
     let mut builder = AmazonS3Builder::new();
     let mut plain = false;
     for (name, value) in variables.into_iter().filter(|(name, _)| name.starts_with("AWS_")) {
@@ -88,10 +88,4 @@ fn open_s3(rest: &str, variables: impl IntoIterator<Item = (String, String)>) ->
         kind: Kind::Remote,
         patience: Patience::of_s3(),
     })
-}
-
-/// TLS needs a process-wide provider of cryptography; whoever installed one before us wins.
-fn install_crypto() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
 }

@@ -41,6 +41,7 @@ pub struct PodLogs {
 impl PodLogs {
     /// From this process's memory and the other processes, and where Kubernetes has a pod, from there.
     pub fn new(own: LogBook, kubernetes: Option<LogBook>) -> Self {
+        crate::crypto::install();
         let client = reqwest::Client::builder().connect_timeout(PATIENCE).build();
         Self { kubernetes, own, client: client.unwrap_or_default() }
     }
