@@ -28,7 +28,7 @@ schedules() { EVENLIGHT_SEEDS="$SEEDS" server_tests schedules; }
 
 named_runs() { EVENLIGHT_LONG=1 server_tests chaos named --include-ignored --test-threads=1; }
 
-seeded_runs() { EVENLIGHT_CHAOS_RUNS="$RUNS" server_tests chaos seeded; }
+seeded_runs() { EVENLIGHT_CHAOS_RUNS="$RUNS" server_tests chaos seeded --include-ignored; }
 
 long_form() { EVENLIGHT_LONG=1 server_tests "$1"; }
 
