@@ -122,7 +122,7 @@ impl LogBook {
         let kept = pods.get(pod)?;
         let place = match after {
             Some(id) => kept.ring.after(id),
-            None => kept.ring.from_end(most),
+            None => kept.ring.place_before_end(most),
         };
         let (news, closed) = (kept.news.subscribe(), self.inner.closed.subscribe());
         Some(Reader { book: self.clone(), pod: pod.clone(), place, news, closed })

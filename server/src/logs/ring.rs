@@ -58,7 +58,7 @@ impl Ring {
     }
 
     /// So many entries before the end.
-    pub(super) fn from_end(&self, most: usize) -> Place {
+    pub(super) fn place_before_end(&self, most: usize) -> Place {
         Place { read: self.head - self.entries.len().min(most) as u64, skip: None, missed: false }
     }
 

@@ -201,28 +201,32 @@ pub async fn what_is_in_use_is_told_from_rows_alone(bench: Bench) {
     let (first, second) = (upload("a.png", Some("key")), upload("a.png", Some("key")));
     catalog.begin_upload(&first).await.unwrap();
     let image = first.image.clone();
-    let uploads = async || catalog.in_use(&[image.clone()]).await.unwrap().uploads;
+    let uploads = async || catalog.in_use(std::slice::from_ref(&image)).await.unwrap().uploads;
     assert_eq!(uploads().await, [(image.clone(), first.upload.clone())].into());
     catalog.begin_upload(&second).await.unwrap();
     assert_eq!(uploads().await, [(image.clone(), second.upload.clone())].into(), "taken over");
     let received = received(&image, &second.upload, info(640, 480));
     assert_eq!(catalog.finish_upload(&second.upload, &received).await.unwrap(), Write::Applied);
     let original = InUse { keys: [received.key.clone()].into(), ..InUse::default() };
-    assert_eq!(catalog.in_use(&[image.clone()]).await.unwrap(), original);
+    assert_eq!(catalog.in_use(std::slice::from_ref(&image)).await.unwrap(), original);
 
     let run = activate(catalog, &epoch, &first.job).await;
     let running = InUse { runs: [(image.clone(), run.clone())].into(), ..original.clone() };
-    assert_eq!(catalog.in_use(&[image.clone()]).await.unwrap(), running);
+    assert_eq!(catalog.in_use(std::slice::from_ref(&image)).await.unwrap(), running);
     catalog.fail(&epoch, &first.job, &run, "it failed").await.unwrap();
-    assert_eq!(catalog.in_use(&[image.clone()]).await.unwrap(), original, "a failed run's outputs are nobody's");
+    assert_eq!(
+        catalog.in_use(std::slice::from_ref(&image)).await.unwrap(),
+        original,
+        "a failed run's outputs are nobody's"
+    );
     catalog.retry(&first.job).await.unwrap();
     publish(catalog, &epoch, &first.job).await;
     let mut done = original.clone();
     done.keys.insert(result(&first.job).key);
-    assert_eq!(catalog.in_use(&[image.clone()]).await.unwrap(), done);
+    assert_eq!(catalog.in_use(std::slice::from_ref(&image)).await.unwrap(), done);
 
     catalog.delete_image(&image).await.unwrap();
-    assert_eq!(catalog.in_use(&[image.clone()]).await.unwrap(), done, "whoever deletes it does so itself");
+    assert_eq!(catalog.in_use(std::slice::from_ref(&image)).await.unwrap(), done, "whoever deletes it does so itself");
     catalog.forget(&epoch, &image).await.unwrap();
     assert_eq!(catalog.in_use(&[image, id()]).await.unwrap(), InUse::default());
     assert_eq!(catalog.in_use(&[]).await.unwrap(), InUse::default());

@@ -358,10 +358,10 @@ impl Cluster {
         self.stream(end, move |given| {
             let state = cluster.state();
             let Some(log) = state.logs.get(&name) else { return Next::End };
-            let lines = log.starts[start]
+            let mut lines = log.starts[start]
                 .iter()
                 .filter(|line| since.is_none_or(|since| line.at.parse::<Timestamp>().unwrap() >= since));
-            match lines.skip(given as usize).next() {
+            match lines.nth(given as usize) {
                 Some(line) => Next::Item(given + 1, format!("{} {}\n", line.at, line.text)),
                 None if follow && start + 1 == log.starts.len() => Next::Wait,
                 None => Next::End,

@@ -46,15 +46,22 @@ impl Shelf {
 
     /// Uploads age in the run's time; the database's clock doesn't stand still.
     async fn age(&self) -> Result<()> {
+        let unavailable = |error: sqlx::Error| Error::Unavailable(error.to_string());
+        let receiving = "SELECT upload FROM images WHERE state = 'receiving'";
+        let receiving: Vec<String> = sqlx::query_scalar(receiving).fetch_all(&self.rows).await.map_err(unavailable)?;
         let ages: Vec<(UploadId, i64)> = {
-            let touched = self.touched.lock().unwrap();
+            let mut touched = self.touched.lock().unwrap();
+            // One whose client was gone before its row was there was touched by nobody who tells.
+            for upload in receiving {
+                touched.entry(upload.parse().unwrap()).or_insert_with(Instant::now);
+            }
             touched.iter().map(|(upload, at)| (upload.clone(), at.elapsed().as_millis() as i64)).collect()
         };
         for (upload, age) in ages {
             let sql = "UPDATE images SET touched = CAST(unixepoch('subsec') * 1000 AS INTEGER) - $1
                        WHERE upload = $2 AND state = 'receiving'";
             let aged = sqlx::query(sql).bind(age).bind(upload.as_str()).execute(&self.rows).await;
-            aged.map_err(|error| Error::Unavailable(error.to_string()))?;
+            aged.map_err(unavailable)?;
         }
         Ok(())
     }
