@@ -10,6 +10,9 @@ use crate::job::{Phase, Pointer};
 /// After so many claims that ended neither in a commit nor in a release, a task is nobody's to claim.
 pub const MAX_STRIKES: usize = 3;
 
+/// A task whose attempt of this number failed is nobody's to claim either.
+pub const MAX_ATTEMPTS: u32 = 12;
+
 /// The record of the znode `/jobs/<job>/<phase>/task_<i>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Task {
@@ -45,6 +48,11 @@ impl Task {
     /// Whether so many claims came to nothing that nobody may claim it any more, unless one of them is given back.
     pub fn is_struck_out(&self) -> bool {
         self.strikes.len() >= MAX_STRIKES
+    }
+
+    /// Whether so many attempts were made, and the last one failed, that nobody may claim it any more.
+    pub fn is_given_up(&self) -> bool {
+        self.attempt >= MAX_ATTEMPTS && self.trouble.is_some()
     }
 
     /// Takes a claim's strike away; `false` if there is none (any more). Repeating changes nothing.

@@ -7,12 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shared::job::{Phase, Pointer, Progress};
-use shared::task::{MAX_STRIKES, Outcome};
+use shared::task::{MAX_ATTEMPTS, MAX_STRIKES, Outcome};
 
 use super::nodes::{JobNodes, Producer, TaskNodes};
-
-/// A task that was released with trouble so often is given up.
-pub const MAX_ATTEMPTS: u32 = 12;
 
 /// The one thing that a job needs next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,8 +159,7 @@ fn failure(nodes: &JobNodes) -> Option<String> {
         if task.done.is_some() || task.lock.is_some() {
             continue;
         }
-        let trouble = task.task.trouble.as_deref();
-        if let Some(trouble) = trouble.filter(|_| task.task.attempt >= MAX_ATTEMPTS) {
+        if let Some(trouble) = task.task.trouble.as_deref().filter(|_| task.task.is_given_up()) {
             return Some(format!(
                 "Task {} of {phase} was given up after {} attempts: {trouble}",
                 task.task.index, task.task.attempt

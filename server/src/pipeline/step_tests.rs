@@ -9,7 +9,7 @@ use shared::job::{Format, ImageInfo, Phase, Pointer, Progress};
 use shared::pixels::{Depth, Layout};
 use shared::task::{Done, Lock, Outcome};
 
-use super::{MAX_ATTEMPTS, Step, step};
+use super::{Step, step};
 use crate::catalog::JobRow;
 use crate::pipeline::nodes::{JobNodes, Producer, TaskNodes};
 use crate::pipeline::plan::{Planning, plan, task};

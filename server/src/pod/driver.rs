@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::TryStreamExt;
 use shared::id::JobId;
 use shared::job::{Job, Phase, Pointer};
-use shared::task::Task;
+use shared::task::{MAX_ATTEMPTS, Task};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -20,7 +20,7 @@ use crate::pipeline::nodes::{JobNodes, Producer};
 use crate::pipeline::plan;
 use crate::pipeline::reduce::reduce;
 use crate::pipeline::stage::Failure;
-use crate::pipeline::step::{self, MAX_ATTEMPTS, Step, Suspect, step};
+use crate::pipeline::step::{self, Step, Suspect, step};
 use crate::store::keys;
 
 /// Writes of one multi: far below 256 KiB with records of a few hundred bytes.

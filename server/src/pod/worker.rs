@@ -287,7 +287,7 @@ fn damaged(failure: &Failure) -> Vec<String> {
 
 /// Whether a task may be claimed.
 fn is_free(nodes: &TaskNodes) -> bool {
-    nodes.lock.is_none() && nodes.done.is_none() && !nodes.task.is_struck_out()
+    nodes.lock.is_none() && nodes.done.is_none() && !nodes.task.is_struck_out() && !nodes.task.is_given_up()
 }
 
 /// What a panic said.
