@@ -225,6 +225,16 @@ impl Site {
     }
 }
 
+impl Drop for Site {
+    /// Whoever looks into a test that panicked wants the logs.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.folder.disable_cleanup(true);
+            eprintln!("logs are kept in {}", self.folder.path().display());
+        }
+    }
+}
+
 /// What a pod is built on.
 struct Plot<'a> {
     ensemble: &'a Ensemble,

@@ -30,6 +30,8 @@ pub enum Target {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Door {
     Open,
+    /// They stay, and new ones are accepted and broken at once.
+    Closed,
     /// Broken, and new ones are accepted and broken at once.
     Cut,
     /// Broken, and nobody listens: as where a process is gone.
@@ -100,6 +102,11 @@ impl Proxy {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Keeps all connections, and breaks new ones at once.
+    pub fn close(&self) {
+        self.shared.line.send_modify(|line| line.door = Door::Closed);
     }
 
     /// Breaks all connections, and new ones at once.
@@ -205,7 +212,7 @@ async fn serve(client: TcpStream, shared: Arc<Shared>) {
 
 async fn shut(lines: &mut watch::Receiver<Line>) {
     while lines.changed().await.is_ok() {
-        if lines.borrow_and_update().door != Door::Open {
+        if matches!(lines.borrow_and_update().door, Door::Cut | Door::Refuse) {
             return;
         }
     }
