@@ -19,9 +19,11 @@ mod vigil;
 mod witness;
 mod worker;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use shared::clock::{Clock, Stamp};
 use shared::cluster::Member;
 use shared::id::PodName;
@@ -103,7 +105,8 @@ pub struct Pod {
 }
 
 impl Pod {
-    /// Lives until `stop`; then hands over, finishes what it holds, and leaves.
+    /// Lives until `stop`; then hands over, finishes what it holds, and leaves. A fault of our own that panics costs a
+    /// session: a pod that lives on without its roles would be worse than none.
     ///
     /// # Cancellation
     /// Dropping the future is what a crash is: nothing is handed over, the session ends by its timeout.
@@ -116,7 +119,13 @@ impl Pod {
             };
             match connected {
                 Ok(coordinator) => {
-                    self.clone().session(coordinator, &claims, &stop).await;
+                    let session = AssertUnwindSafe(self.clone().session(coordinator.clone(), &claims, &stop));
+                    if let Err(panic) = session.catch_unwind().await {
+                        let panic = worker::message(&*panic);
+                        tracing::error!(pod = %self.config.name, panic, "a role is at fault; the pod begins anew");
+                        coordinator.close().await;
+                        pause(Duration::from_millis(500), &stop).await;
+                    }
                     claims.lose();
                 }
                 Err(error) => {

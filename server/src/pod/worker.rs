@@ -200,7 +200,10 @@ impl Worker {
         let result = match inputs(&job, task.phase) {
             Ok(inputs) => {
                 let work = work(&shop, &job.job, task, &inputs, &held.lock.claim);
-                AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| Err(crash(&*panic)))
+                AssertUnwindSafe(work)
+                    .catch_unwind()
+                    .await
+                    .unwrap_or_else(|panic| Err(Failure::Crashed(message(&*panic))))
             }
             Err(failure) => Err(failure),
         };
@@ -291,11 +294,9 @@ fn is_free(nodes: &TaskNodes) -> bool {
 }
 
 /// What a panic said.
-fn crash(panic: &(dyn std::any::Any + Send)) -> Failure {
+pub(super) fn message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    Failure::Crashed(
-        text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it panicked".to_owned()),
-    )
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it panicked".to_owned())
 }
 
 /// The outcome with a reason that fits into a record.

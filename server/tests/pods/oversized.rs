@@ -1,4 +1,4 @@
-//! A record that is too large for a znode fails its job with a sentence.
+//! A record that is too large for a znode fails its job with a sentence; and a fault of our own that panics ends no pod.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -44,4 +44,21 @@ async fn a_task_whose_result_is_too_large_ends_its_job_with_a_sentence() {
     let stored = |path: &str, data: &[u8]| path.ends_with("/done") && String::from_utf8_lossy(data).contains("stored");
     let tasks = 1..=4;
     assert!(tasks.contains(&refused(stored).await), "each task says so once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_one_of_whose_roles_panics_begins_anew_and_the_job_is_done() {
+    static ONCE: AtomicUsize = AtomicUsize::new(0);
+    let refuses: Refuses = |path, _| {
+        assert!(!path.ends_with("/lock") || ONCE.fetch_add(1, Ordering::SeqCst) > 0, "a fault of our own");
+        false
+    };
+    let refused = Arc::default();
+    let narrow = |inner: Arc<dyn Connector>| Arc::new(Narrow { inner, refuses, refused }) as Arc<dyn Connector>;
+    let bay = Bay::with(Duration::from_secs(5), narrow).await;
+    bay.start(&["pod-1"]);
+    let original = rgb16_tiff(600, 900);
+    let accepted = bay.upload(&original).await;
+    bay.comes_out_right(&accepted, &original).await;
+    assert!(ONCE.load(Ordering::SeqCst) > 1);
 }

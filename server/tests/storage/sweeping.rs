@@ -234,7 +234,6 @@ async fn bytes_of_an_upload_that_was_taken_over_or_given_up_are_swept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet reliable on every machine: to be looked into"]
 async fn what_a_paused_worker_of_the_old_run_writes_late_is_swept_and_the_retry_is_right() {
     let bed = bed().await;
     let original = rgba_png(500, 600);

@@ -81,7 +81,6 @@ fn a_folders_writes_are_synced() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "not yet reliable on every machine: to be looked into"]
 async fn a_folder_that_hangs_holds_few_threads_and_nobody_waits_for_it_for_ever() {
     let folder = tempfile::tempdir().unwrap();
     let hung = folder.path().join("hung");
