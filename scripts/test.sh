@@ -8,7 +8,26 @@ set -euo pipefail
 . "$ROOT/scripts/test-needs.sh"
 . "$ROOT/scripts/k8s-lib.sh"
 
-rust_tests() { cargo test --locked --workspace --no-fail-fast; }
+# A dozen runs of real processes under faults, which wait most of their time; what is left out only measures, or writes a page.
+chaos_runs() {
+    cargo test --locked --package server --test chaos -- --include-ignored --test-threads=1 \
+        --skip failovers_with_a_session_timeout_of_ten_seconds --skip write_the_page
+}
+
+rust_tests() {
+    local chaos log="$CACHE/chaos-runs.log" failed=0
+    cargo test --locked --workspace --no-run
+    chaos_runs >"$log" 2>&1 &
+    chaos=$!
+    # shellcheck disable=SC2064
+    trap "kill $chaos 2>/dev/null || true" EXIT
+    cargo test --locked --workspace --no-fail-fast || failed=1
+    say "waiting for the processes under faults; so far: $(grep -c '^test .*ok$' "$log" || true) runs"
+    wait "$chaos" || failed=1
+    trap - EXIT
+    grep -v '^    failover' "$log"
+    return "$failed"
+}
 
 types_of_browser_tests() { (cd end2end && npx --no-install tsc --noEmit); }
 

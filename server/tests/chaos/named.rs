@@ -31,35 +31,35 @@ async fn survives(name: &str, blueprint: Blueprint, faults: Vec<Fault>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "minutes: `make chaos` runs it"]
+#[ignore = "minutes: `make test` and `make chaos` run it"]
 async fn the_master_is_killed_at_each_stage() {
     let faults = Stage::ALL.map(|stage| Fault::Kill(Whom::Master, stage)).to_vec();
     survives("the_master_is_killed_at_each_stage", Blueprint::default(), faults).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "minutes: `make chaos` runs it"]
+#[ignore = "minutes: `make test` and `make chaos` run it"]
 async fn a_worker_is_killed_at_each_stage() {
     let faults = Stage::ALL.map(|stage| Fault::Kill(Whom::Worker, stage)).to_vec();
     survives("a_worker_is_killed_at_each_stage", Blueprint::default(), faults).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "minutes: `make chaos` runs it"]
+#[ignore = "minutes: `make test` and `make chaos` run it"]
 async fn master_and_worker_are_paused_for_twice_the_timeout() {
     let faults = vec![Fault::Pause(Whom::Master, Stage::Map), Fault::Pause(Whom::Worker, Stage::Apply)];
     survives("master_and_worker_are_paused_for_twice_the_timeout", Blueprint::default(), faults).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "minutes: `make chaos` runs it"]
+#[ignore = "minutes: `make test` and `make chaos` run it"]
 async fn all_pods_restart_one_after_the_other_and_within_the_timeout() {
     let faults = vec![Fault::RollingRestart, Fault::QuickRestart(Whom::Master), Fault::QuickRestart(Whom::Worker)];
     survives("all_pods_restart_one_after_the_other_and_within_the_timeout", Blueprint::default(), faults).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "minutes: `make chaos` runs it"]
+#[ignore = "minutes: `make test` and `make chaos` run it"]
 async fn pods_are_not_heard_or_hear_nothing() {
     let faults = vec![
         Fault::OneWay(Whom::Master, Way::Mute),
@@ -71,7 +71,7 @@ async fn pods_are_not_heard_or_hear_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "minutes: `make chaos` runs it"]
+#[ignore = "minutes: `make test` and `make chaos` run it"]
 async fn pods_are_cut_from_zookeeper_for_less_and_for_more_than_the_timeout() {
     let faults = vec![
         Fault::ShortCut(Whom::Master),
@@ -84,7 +84,7 @@ async fn pods_are_cut_from_zookeeper_for_less_and_for_more_than_the_timeout() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "minutes: `make chaos` runs it"]
+#[ignore = "minutes: `make test` and `make chaos` run it"]
 async fn replies_are_lost_and_links_are_slow() {
     let faults = vec![
         Fault::LostReplies(Whom::Master),
@@ -97,7 +97,7 @@ async fn replies_are_lost_and_links_are_slow() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "minutes: `make chaos` runs it"]
+#[ignore = "minutes: `make test` and `make chaos` run it"]
 async fn pods_reach_zookeeper_but_not_the_store_or_the_catalog() {
     let blueprint = Blueprint { pixels: Pixels::S3, ..Blueprint::default() };
     let faults = vec![Fault::Bridge(Whom::Master), Fault::Bridge(Whom::Worker), Fault::NoCatalog];
@@ -105,14 +105,14 @@ async fn pods_reach_zookeeper_but_not_the_store_or_the_catalog() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "minutes: `make chaos` runs it"]
+#[ignore = "minutes: `make test` and `make chaos` run it"]
 async fn the_ensembles_leader_dies_and_pods_see_different_servers() {
     let faults = vec![Fault::EnsembleLeader, Fault::SplitViews];
     survives("the_ensembles_leader_dies_and_pods_see_different_servers", Blueprint::default(), faults).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "minutes: `make chaos` runs it"]
+#[ignore = "minutes: `make test` and `make chaos` run it"]
 async fn the_quorum_is_lost_and_all_that_was_accepted_is_done_after() {
     let length = if report::long() { 60_000 } else { 5_000 };
     let faults = vec![Fault::NoQuorum(length)];
@@ -121,7 +121,7 @@ async fn the_quorum_is_lost_and_all_that_was_accepted_is_done_after() {
 
 /// Measures; with the default arrays' short timeout a witness would hardly be told from a lease that runs out.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "minutes: `make chaos` runs it"]
+#[ignore = "minutes, and it measures: `make chaos` runs it"]
 async fn failovers_with_a_session_timeout_of_ten_seconds() {
     let mut faults = vec![Fault::RollingRestart];
     faults.extend(Stage::ALL.map(|stage| Fault::Kill(Whom::Master, stage)));
@@ -137,7 +137,7 @@ async fn failovers_with_a_session_timeout_of_ten_seconds() {
 /// epoch; then the statement arrives. The successor's own is held as well, so that nothing but the epoch keeps the
 /// statement from having its effect. With fewer pods than `--min-pods` the job waits until all is prepared.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "minutes: `make chaos` runs it"]
+#[ignore = "minutes: `make test` and `make chaos` run it"]
 async fn a_deposed_masters_statement_that_arrives_late_changes_nothing() {
     let site = Site::start(&Blueprint { more: vec!["--min-pods", "3"], ..Blueprint::default() }).await;
     let master = site.master().await;
@@ -180,7 +180,7 @@ const EVICTIONS: usize = 4;
 /// Somebody takes a live master for dead and deletes its election node, while what ZooKeeper tells the master is late: it
 /// goes on as if it led, and each of its writes is rejected.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "minutes: `make chaos` runs it"]
+#[ignore = "minutes: `make test` and `make chaos` run it"]
 async fn a_master_that_was_evicted_without_knowing_writes_nothing_more() {
     let site = Site::start(&Blueprint::default()).await;
     let clients = Clients::new(site.pods.iter().map(|pod| pod.address.clone()).collect());

@@ -20,7 +20,7 @@ fn seeds() -> std::ops::Range<u64> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "minutes: `make chaos` runs it"]
+#[ignore = "minutes: `make test` and `make chaos` run it"]
 async fn nothing_acknowledged_is_lost_in_chaos() {
     // Held, or each run would start a server of its own.
     let _postgres = Postgres::shared();
