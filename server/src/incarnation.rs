@@ -5,7 +5,10 @@ use std::sync::LazyLock;
 use uuid::Uuid;
 
 /// The header in which `/healthz` tells it.
-pub const HEADER: &str = "evenlight-process";
+pub const PROCESS: &str = "evenlight-process";
+
+/// The header in which `/healthz` tells for how many milliseconds the process has been cut off from the coordinator.
+pub const CUT_OFF: &str = "evenlight-cut-off";
 
 /// This process's incarnation: a UUID, made once.
 pub fn id() -> &'static str {

@@ -8,10 +8,14 @@
 mod client;
 #[path = "support/images.rs"]
 mod images;
+#[path = "support/ports.rs"]
+mod ports;
 #[path = "support/postgres.rs"]
 mod postgres;
 #[path = "support/processes.rs"]
 mod processes;
+#[path = "support/proxy.rs"]
+mod proxy;
 #[path = "support/site.rs"]
 mod site;
 #[path = "support/zookeeper.rs"]
@@ -22,6 +26,7 @@ use std::time::{Duration, Instant};
 
 use images::{oracle, rgb16_tiff, sample};
 use processes::Server;
+use proxy::{Flow, Proxy, Target};
 use server::coord::zookeeper::ZooKeeper;
 use server::coord::{Connector, Coordinator, election, paths};
 use shared::cluster::Candidate;
@@ -239,6 +244,37 @@ async fn a_killed_master_that_nobody_can_reach_is_succeeded_when_its_session_end
     println!("kill -9 of a master that can't be reached, session timeout {lease:?}, tick {TICK:?}: {took:.1?}");
     assert!(took > lease / 4, "somebody witnessed what can't be: {took:?}");
     assert!(took < lease + TICK * 2 + BUSY, "{took:?}");
+}
+
+/// Its session would be renewed by each of its attempts to connect again, and live for more than two timeouts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_that_zookeeper_hears_but_that_hears_nothing_is_succeeded_within_its_timeout() {
+    let mut array = Array::new(LONG_LEASE, &[]).await;
+    let (addresses, chroot) = array.site.zookeeper.split_once('/').unwrap();
+    let proxy = Proxy::start(addresses.split(',').map(|address| Target::Tcp(address.parse().unwrap())).collect()).await;
+    let zookeeper = format!("{}/{chroot}", proxy.address());
+    // All others go and come back, so that the one behind the proxy leads.
+    array.servers[0] = array.site.process_via(&zookeeper, "pod-a", &[]);
+    array.until_candidates(3).await;
+    array.replace(1, &[]).await;
+    array.replace(2, &[]).await;
+    let (line, epoch) = array.line().await;
+    assert_eq!(line[0], 0, "the one behind the proxy leads");
+    let blow = Instant::now();
+    proxy.to_client(Flow::Held);
+    // What it writes until it knows still counts: nobody else leads.
+    while array.candidates().await.first().is_none_or(|(_, leader)| leader.epoch.is_none_or(|n| n <= epoch)) {
+        assert!(blow.elapsed() < client::PATIENCE, "nobody leads");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let took = blow.elapsed();
+    array.publishes(line[1], epoch, blow).await;
+    println!("the master hears nothing from ZooKeeper, session timeout {LONG_LEASE:?}: {took:.1?}");
+    assert!(took > LONG_LEASE / 2, "evicted though it was cut off for a moment only: {took:?}");
+    assert!(took < LONG_LEASE + TICK * 2 + BUSY, "{took:?}");
+    proxy.mend();
+    array.until_candidates(3).await;
+    array.publishes(0, epoch, Instant::now()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

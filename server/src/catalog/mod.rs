@@ -279,8 +279,8 @@ pub trait Catalog: Send + Sync + 'static {
     async fn forget(&self, epoch: &Epoch, image: &ImageId) -> Result<Write>;
 
     /// Wins `receiving → abandoned` for uploads that weren't touched for so long, and gives all that are abandoned;
-    /// none if the epoch isn't this one's.
-    async fn abandon(&self, epoch: &Epoch, untouched: Duration) -> Result<Vec<Abandoned>>;
+    /// `None` if the epoch isn't this one's.
+    async fn abandon(&self, epoch: &Epoch, untouched: Duration) -> Result<Option<Vec<Abandoned>>>;
 
     /// Who this catalog is: the same for ever and for all processes, and another's never.
     async fn identity(&self) -> Result<String>;

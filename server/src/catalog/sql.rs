@@ -282,14 +282,16 @@ impl Catalog for SqlCatalog {
         self.fenced(epoch, sql, &[image.as_str().into()]).await
     }
 
-    async fn abandon(&self, epoch: &Epoch, untouched: Duration) -> Result<Vec<Abandoned>> {
+    async fn abandon(&self, epoch: &Epoch, untouched: Duration) -> Result<Option<Vec<Abandoned>>> {
         let sql = "UPDATE images SET state = 'abandoned' WHERE state = 'receiving' AND touched <= {now} - $2";
         let untouched = i64::try_from(untouched.as_millis()).unwrap_or(i64::MAX / 2);
-        self.fenced(epoch, sql, &[untouched.into()]).await?;
-        let sql = "SELECT id, upload FROM images WHERE state = 'abandoned'
-                   AND EXISTS (SELECT one FROM epoch WHERE candidacy = $1) ORDER BY id";
-        let rows = self.db.read(sql, &[epoch.candidacy.as_str().into()]).await?;
-        rows.iter().map(|row| Ok(Abandoned { upload: row.parse("upload")?, image: row.parse("id")? })).collect()
+        if self.fenced(epoch, sql, &[untouched.into()]).await? == Write::NotMine {
+            return Ok(None);
+        }
+        let sql = "SELECT id, upload FROM images WHERE state = 'abandoned' ORDER BY id";
+        let rows = self.db.read(sql, &[]).await?;
+        let abandoned = |row: &Row| Ok(Abandoned { upload: row.parse("upload")?, image: row.parse("id")? });
+        rows.iter().map(abandoned).collect::<Result<_>>().map(Some)
     }
 
     async fn identity(&self) -> Result<String> {

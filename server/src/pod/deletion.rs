@@ -7,6 +7,7 @@ use shared::job::Progress;
 
 use super::master::{Office, Setback};
 use super::mirror::Nodes;
+use crate::catalog::Write;
 use crate::coord::{paths, settle};
 use crate::store::keys;
 
@@ -48,7 +49,11 @@ pub(super) async fn delete_images(office: &Arc<Office>, seen: &Nodes) -> Result<
 /// finish of the upload changes nothing.
 pub(super) async fn sweep_uploads(office: &Arc<Office>) -> Result<(), Setback> {
     let untouched = office.pod.config.abandon_after;
-    for abandoned in office.pod.catalog.abandon(&office.epoch(), untouched).await? {
+    let Some(all) = office.pod.catalog.abandon(&office.epoch(), untouched).await? else {
+        // A master with nothing else to do finds out here.
+        return office.mine(Write::NotMine).await.map(drop);
+    };
+    for abandoned in all {
         // What its writer left unfinished in a folder is the sweeper's.
         let gone = office.pod.shop.store.delete(&keys::original(&abandoned.image, &abandoned.upload)).await;
         gone.map_err(|error| Setback::Later(error.to_string()))?;

@@ -14,6 +14,7 @@ mod claims;
 mod deletion;
 mod driver;
 mod master;
+mod peer;
 mod sweeper;
 mod vigil;
 mod witness;

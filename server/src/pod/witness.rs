@@ -1,11 +1,15 @@
 //! The witness: a candidate that waits watches the process before it in line, and evicts its election node when that
-//! process is gone, instead of waiting for its session to run out.
+//! process is gone, or says itself that it is cut off, instead of waiting for its session to run out.
 //!
 //! A process that dies has its connections reset by its kernel, and new ones refused. So each waiting candidate keeps one
 //! idle connection to its predecessor's HTTP server. When it breaks, the witness asks again; the process is gone if it
 //! is refused twice, or if another incarnation answers in its place (`/healthz` tells which one answers, and the
 //! candidate's record which one stands). When leader and next candidate die at once, each eviction makes the one before
 //! the predecessor, until the candidate leads; those were asked once while they lived.
+//!
+//! A process that hears nothing from ZooKeeper, while ZooKeeper hears it, renews its session with every attempt to connect
+//! again, for 7/5 of the timeout, and then the servers wait for another one. But it knows that it is cut off and tells
+//! whoever asks: after half a session timeout of that, in which the witness itself was connected, it is evicted as well.
 //!
 //! # Why a wrong witness is harmless
 //! What is deleted is an election node, by a multi that checks the witness's own ([`Fence::evict`](crate::coord::fence::Fence::evict)). A leader that lives
@@ -24,25 +28,21 @@
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::future::pending;
-use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use shared::cluster::Candidate;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::mirror::Nodes;
+use super::peer::{Answer, PATIENCE, ask, closed};
 use crate::coord::election::{self, Candidacy};
 use crate::coord::{Coordinator, paths, settle};
 use crate::incarnation;
 
 /// Between two refusals that together mean that a process is gone.
 const AGAIN: Duration = Duration::from_millis(40);
-/// The longest that a connection is waited for.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// After the first, questions that told nothing are repeated after this long, and twice as long each time: soon at
 /// first, since a process that dies before it has answered once is nobody's to evict.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -50,8 +50,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(16);
 /// A connection that stood for so long shows that the address is well: the next break is looked into at once.
 const LASTING: Duration = Duration::from_secs(5);
-/// The most bytes of an answer's head.
-const HEAD: usize = 8 << 10;
+/// The longest between two looks at whether a process is cut off.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The witness of one session's candidacies.
 pub(super) struct Witness {
@@ -105,10 +105,10 @@ impl Witness {
         let Ok(entered) = entered else { return };
         let others = ahead_of(candidacy, &entered).unwrap_or_default();
         for ahead in others.iter().skip(1).filter(|ahead| self.may_be_witnessed(ahead)) {
-            if let Ok(Answer::Process(process, _)) = timeout(PATIENCE, ask(&ahead.address)).await
-                && process == ahead.process
+            if let Ok(Answer::Peer(peer, _)) = timeout(PATIENCE, ask(&ahead.address)).await
+                && peer.process == ahead.process
             {
-                self.memory().known.insert(process);
+                self.memory().known.insert(peer.process);
             }
         }
     }
@@ -151,20 +151,29 @@ impl Witness {
             if let Some(until) = self.not_before(ahead, coordinator.session_timeout()) {
                 sleep_until(until).await;
             }
-            self.gone(ahead).await;
+            let why = tokio::select! {
+                () = self.gone(ahead) => "its process is gone",
+                () = self.cut_off(ahead, coordinator) => "it is cut off from the coordinator",
+            };
             if settle::connected(coordinator).await.is_err() {
                 pending::<()>().await;
             }
             match candidacy.fence().evict(coordinator, &ahead.node).await {
                 Ok(evicted) => {
-                    tracing::warn!(node = ahead.node, address = ahead.address, evicted, "its process is gone");
+                    tracing::warn!(
+                        node = ahead.node,
+                        address = ahead.address,
+                        evicted,
+                        why,
+                        "evicts the candidate before it"
+                    );
                     let own = candidacy.node().rsplit('/').next().and_then(election::sequence).unwrap_or(i64::MIN);
                     self.memory().evicted.insert(ahead.process.clone(), (Instant::now(), own));
                     // Its node is gone; whoever is before this candidacy then is looked at next.
                     pending::<()>().await;
                 }
-                // Whether it took effect is seen by who is ahead; if it didn't, its process is still gone.
-                Err(error) => tracing::info!(node = ahead.node, %error, "its process is gone; not known to be evicted"),
+                // Whether it took effect is seen by who is ahead; if it didn't, it is looked at again.
+                Err(error) => tracing::info!(node = ahead.node, %error, why, "not known to be evicted"),
             }
         }
     }
@@ -176,24 +185,54 @@ impl Witness {
             let begun = Instant::now();
             let known = self.memory().known.contains(&ahead.process);
             match ask(&ahead.address).await {
-                Answer::Process(process, connection) if process == ahead.process => {
-                    self.memory().known.insert(process);
+                Answer::Peer(peer, connection) if peer.process == ahead.process => {
+                    self.memory().known.insert(peer.process);
                     closed(connection).await;
                     if begun.elapsed() >= LASTING {
                         pause = Duration::ZERO;
                     }
                 }
-                Answer::Process(..) if known => return,
+                Answer::Peer(..) if known => return,
                 Answer::Refused if known => {
                     sleep(AGAIN).await;
                     if matches!(ask(&ahead.address).await, Answer::Refused) {
                         return;
                     }
                 }
-                Answer::Process(..) | Answer::Refused | Answer::Nothing => {}
+                Answer::Peer(..) | Answer::Refused | Answer::Nothing => {}
             }
             sleep(pause.mul_f64(0.5 + super::jitter())).await;
             pause = (pause * 2).clamp(PAUSE, LONGEST_PAUSE);
+        }
+    }
+
+    /// Waits until a process says that it has been cut off from the coordinator for half a session timeout, in which this
+    /// one was connected: what cuts off both is the coordinator's trouble and nobody's fault.
+    async fn cut_off(&self, ahead: &Ahead, coordinator: &dyn Coordinator) {
+        let half = coordinator.session_timeout() / 2;
+        let mut states = coordinator.states();
+        loop {
+            if settle::connected(coordinator).await.is_err() {
+                pending::<()>().await;
+            }
+            let connected = Instant::now();
+            states.mark_unchanged();
+            // A disconnect, however short, is one.
+            let lost = async { drop(states.changed().await) };
+            let says_so = async {
+                loop {
+                    sleep((half / 4).min(LOOK)).await;
+                    let answer = timeout(PATIENCE, ask(&ahead.address)).await;
+                    let peer = answer.ok().and_then(Answer::peer).filter(|peer| peer.process == ahead.process);
+                    if peer.is_some_and(|peer| peer.cut_off >= half) && connected.elapsed() >= half {
+                        return;
+                    }
+                }
+            };
+            tokio::select! {
+                () = lost => {}
+                () = says_so => return,
+            }
         }
     }
 
@@ -228,71 +267,6 @@ fn ahead_of(candidacy: &Candidacy, nodes: &Nodes) -> Option<Vec<Ahead>> {
         process: candidate.process.clone(),
     };
     Some(nodes.candidates[..at].iter().rev().map(ahead).collect())
-}
-
-/// What came of a question.
-enum Answer {
-    /// This incarnation answered, and its connection stands.
-    Process(String, TcpStream),
-    /// Nobody listens there.
-    Refused,
-    /// Anything else: no route, no answer, something that is no pod.
-    Nothing,
-}
-
-/// Asks who lives at an address; waits for the answer for as long as the connection stands.
-async fn ask(address: &str) -> Answer {
-    match connect(address).await {
-        Ok(mut connection) => match question(&mut connection, address).await {
-            Ok(Some(process)) => Answer::Process(process, connection),
-            Ok(None) | Err(_) => Answer::Nothing,
-        },
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Answer::Refused,
-        Err(_) => Answer::Nothing,
-    }
-}
-
-/// Connects; *refused* only if every address of a name refuses.
-async fn connect(address: &str) -> io::Result<TcpStream> {
-    let mut refused = None;
-    for address in tokio::net::lookup_host(address).await? {
-        match timeout(PATIENCE, TcpStream::connect(address)).await {
-            Ok(Ok(connection)) => return Ok(connection),
-            Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => refused = Some(error),
-            Ok(Err(error)) => return Err(error),
-            Err(elapsed) => return Err(elapsed.into()),
-        }
-    }
-    Err(refused.unwrap_or_else(|| ErrorKind::AddrNotAvailable.into()))
-}
-
-/// Which incarnation answers on this connection.
-async fn question(connection: &mut TcpStream, address: &str) -> io::Result<Option<String>> {
-    let request = format!("GET /healthz HTTP/1.1\r\nhost: {address}\r\nuser-agent: evenlight-witness\r\n\r\n");
-    connection.write_all(request.as_bytes()).await?;
-    let mut head = Vec::new();
-    let end = loop {
-        if let Some(end) = head.windows(4).position(|four| four == b"\r\n\r\n") {
-            break end;
-        }
-        if head.len() > HEAD || connection.read_buf(&mut head).await? == 0 {
-            return Ok(None);
-        }
-    };
-    Ok(process_of(&String::from_utf8_lossy(&head[..end])))
-}
-
-/// The incarnation that an answer's head tells.
-fn process_of(head: &str) -> Option<String> {
-    let headers = head.lines().skip(1).filter_map(|line| line.split_once(':'));
-    let process = headers.filter(|(name, _)| name.eq_ignore_ascii_case(incarnation::HEADER)).map(|(_, value)| value);
-    process.map(|value| value.trim().to_owned()).next()
-}
-
-/// Waits until a connection is closed or broken.
-async fn closed(mut connection: TcpStream) {
-    let mut rest = [0; 64];
-    while connection.read(&mut rest).await.is_ok_and(|read| read > 0) {}
 }
 
 #[cfg(test)]

@@ -2,10 +2,12 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::coord::embedded::{Embedded, EmbeddedConfig};
 
 /// The longest that what must come may take.
 const SOON: Duration = Duration::from_secs(20);
@@ -23,6 +25,8 @@ struct Peer {
 #[derive(Clone, Copy, PartialEq)]
 enum Manner {
     Answers,
+    /// It has been cut off for so many milliseconds.
+    IsCutOff(u32),
     AnswersAndCloses,
     Freezes,
 }
@@ -31,7 +35,10 @@ impl Peer {
     async fn start(process: &str, manner: Manner, port: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let answer = format!("HTTP/1.1 200 OK\r\nEvenlight-Process: {process}\r\ncontent-length: 3\r\n\r\nok\n");
+        let cut_off =
+            if let Manner::IsCutOff(ms) = manner { format!("Evenlight-Cut-Off: {ms}\r\n") } else { String::new() };
+        let answer =
+            format!("HTTP/1.1 200 OK\r\nEvenlight-Process: {process}\r\n{cut_off}content-length: 3\r\n\r\nok\n");
         let questions = Arc::new(AtomicUsize::new(0));
         let asked = questions.clone();
         let life = tokio::spawn(async move {
@@ -140,6 +147,49 @@ async fn a_server_that_closes_its_connections_is_neither_gone_nor_asked_without_
     assert!(peer.questions.load(Ordering::SeqCst) <= 6, "it spins");
 }
 
+/// Whether a witness on the embedded coordinator, with this session timeout, takes a peer for cut off.
+async fn is_taken_for_cut_off(
+    manner: Manner,
+    timeout_ms: u64,
+    meanwhile: impl AsyncFn(&Embedded, &dyn Coordinator),
+) -> bool {
+    let embedded = Embedded::new(EmbeddedConfig { session_timeout: Duration::from_millis(timeout_ms) });
+    let coordinator = embedded.connector().connect().await.unwrap();
+    let peer = Peer::start("p", manner, 0).await;
+    let (witness, ahead) = (witness(), peer.ahead("p"));
+    tokio::select! {
+        () = witness.cut_off(&ahead, &*coordinator) => true,
+        () = meanwhile(&embedded, &*coordinator) => false,
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_says_it_is_cut_off_for_half_a_session_timeout_is_evicted() {
+    let long = async |_: &Embedded, _: &dyn Coordinator| sleep(SOON).await;
+    assert!(is_taken_for_cut_off(Manner::IsCutOff(400), 800, long).await);
+}
+
+#[tokio::test]
+async fn a_process_that_is_connected_or_cut_off_for_a_moment_is_not_evicted() {
+    for manner in [Manner::Answers, Manner::IsCutOff(399), Manner::Freezes] {
+        let a_while = async |_: &Embedded, _: &dyn Coordinator| sleep(WHILE * 2).await;
+        assert!(!is_taken_for_cut_off(manner, 800, a_while).await);
+    }
+}
+
+#[tokio::test]
+async fn a_witness_that_was_cut_off_itself_evicts_nobody_for_it() {
+    // Half a timeout is never without a break of its own connection.
+    let shaken = async |embedded: &Embedded, coordinator: &dyn Coordinator| {
+        for _ in 0..20 {
+            embedded.disconnect(coordinator.session());
+            embedded.reconnect(coordinator.session());
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    assert!(!is_taken_for_cut_off(Manner::IsCutOff(9_999), 2_000, shaken).await);
+}
+
 #[test]
 fn neither_its_own_process_nor_its_own_address_is_witnessed() {
     let ahead = |address: &str, process: &str| Ahead {
@@ -163,10 +213,4 @@ async fn a_process_that_stands_again_is_evicted_again_a_session_timeout_later_at
     witness.memory().evicted.insert("p".into(), (at, 5));
     assert_eq!(witness.not_before(&ahead(4), timeout), None, "another pod of the process that is gone");
     assert_eq!(witness.not_before(&ahead(6), timeout), Some(at + timeout), "it stood again");
-}
-
-#[test]
-fn the_process_is_read_from_the_head_whatever_its_case() {
-    assert_eq!(process_of("HTTP/1.1 200 OK\r\nEVENLIGHT-Process:  x1 \r\na: b"), Some("x1".into()));
-    assert_eq!(process_of("HTTP/1.1 404 Not Found\r\nserver: other"), None);
 }

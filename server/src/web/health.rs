@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 
 use super::WebState;
 use super::problem::{ApiError, Result};
 use crate::incarnation;
 
-/// `GET /healthz`, which tells who answers as well: waiting candidates ask.
-pub(super) async fn alive() -> Response {
-    ([(incarnation::HEADER, incarnation::id())], ok()).into_response()
+/// `GET /healthz`, which tells as well who answers and for how long it has been cut off: waiting candidates ask.
+pub(super) async fn alive(State(state): State<WebState>) -> Response {
+    let cut_off = state.view.borrow().cut_off.map(|since| (crate::wall::now() - since).max(0));
+    let cut_off = cut_off.map(|ms| AppendHeaders([(incarnation::CUT_OFF, ms.to_string())]));
+    ([(incarnation::PROCESS, incarnation::id())], cut_off, ok()).into_response()
 }
 
 /// `GET /readyz`: whether the catalog answers, whatever the pod's role and whether there is a master: any pod

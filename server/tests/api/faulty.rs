@@ -89,7 +89,7 @@ faulty! {
     deleting(limit: u32) -> Vec<ImageId>;
     jobs_of(image: &ImageId) -> Vec<JobId>;
     forget(epoch: &Epoch, image: &ImageId) -> Write;
-    abandon(epoch: &Epoch, untouched: Duration) -> Vec<Abandoned>;
+    abandon(epoch: &Epoch, untouched: Duration) -> Option<Vec<Abandoned>>;
     identity() -> String;
     in_use(images: &[ImageId]) -> InUse;
     forget_upload(epoch: &Epoch, upload: &UploadId) -> Write;

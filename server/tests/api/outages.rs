@@ -61,7 +61,7 @@ async fn an_upload_that_was_given_up_meanwhile_is_not_acknowledged() {
     let sweep = async {
         let epoch = server.catalog.take_epoch("sweeper").await.unwrap();
         loop {
-            let won = server.catalog.abandon(&epoch, std::time::Duration::ZERO).await.unwrap();
+            let won = server.catalog.abandon(&epoch, std::time::Duration::ZERO).await.unwrap().unwrap();
             if let Some(abandoned) = won.first() {
                 return server.catalog.forget_upload(&epoch, &abandoned.upload).await.unwrap();
             }

@@ -68,7 +68,7 @@ async fn past_the_backlogs_limit_nothing_is_taken_and_the_client_is_told_when_to
         assert_eq!(refused.header("retry-after"), "10", "{path}");
     }
     let epoch = server.catalog.take_epoch("sweeper").await.unwrap();
-    let rows = server.catalog.abandon(&epoch, Duration::ZERO).await.unwrap();
+    let rows = server.catalog.abandon(&epoch, Duration::ZERO).await.unwrap().unwrap();
     assert!(rows.is_empty(), "a row was made for what was refused: {rows:?}");
     assert_eq!(server.catalog.backlog().await.unwrap().queued, 0);
     server.figures.send_replace(Figures::default());

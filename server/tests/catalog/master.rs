@@ -53,7 +53,7 @@ pub async fn a_deposed_master_changes_nothing(bench: Bench) {
 
     let old = epoch(catalog).await;
     let run = activate(catalog, &old, &running.job).await;
-    assert_eq!(catalog.abandon(&old, Duration::ZERO).await.unwrap().len(), 1);
+    assert_eq!(catalog.abandon(&old, Duration::ZERO).await.unwrap().unwrap().len(), 1);
     let new = bench.another_process().await;
     let successor = epoch(new.as_ref()).await;
     assert!(successor.n > old.n);
@@ -133,18 +133,22 @@ pub async fn an_upload_left_alone_is_abandoned_and_a_touched_one_is_not(bench: B
     catalog.begin_upload(&touched).await.unwrap();
     let epoch = epoch(catalog).await;
     let patience = Duration::from_millis(200);
-    assert!(catalog.abandon(&epoch, Duration::from_secs(3_600)).await.unwrap().is_empty());
+    assert!(catalog.abandon(&epoch, Duration::from_secs(3_600)).await.unwrap().unwrap().is_empty());
 
     let expected = [Abandoned { upload: left.upload.clone(), image: left.image.clone() }];
     let abandoned = loop {
         assert_eq!(catalog.touch_upload(&touched.upload).await.unwrap(), Write::Applied);
-        let abandoned = catalog.abandon(&epoch, patience).await.unwrap();
+        let abandoned = catalog.abandon(&epoch, patience).await.unwrap().unwrap();
         if !abandoned.is_empty() {
             break abandoned;
         }
     };
     assert_eq!(abandoned, expected);
-    assert_eq!(catalog.abandon(&epoch, Duration::from_secs(3_600)).await.unwrap(), expected, "until it is forgotten");
+    assert_eq!(
+        catalog.abandon(&epoch, Duration::from_secs(3_600)).await.unwrap().unwrap(),
+        expected,
+        "until it is forgotten"
+    );
     assert_eq!(catalog.touch_upload(&left.upload).await.unwrap(), Write::NoChange);
     let late = received(&left.image, &left.upload, info(1, 1));
     assert_eq!(catalog.finish_upload(&left.upload, &late).await.unwrap(), Write::NoChange);
@@ -159,7 +163,7 @@ pub async fn an_abandoned_upload_can_be_taken_over_by_its_key_until_it_is_forgot
     let first = upload("a.png", Some("key"));
     catalog.begin_upload(&first).await.unwrap();
     let epoch = epoch(catalog).await;
-    assert_eq!(catalog.abandon(&epoch, Duration::ZERO).await.unwrap().len(), 1);
+    assert_eq!(catalog.abandon(&epoch, Duration::ZERO).await.unwrap().unwrap().len(), 1);
     let second = upload("a.png", Some("key"));
     let begun = catalog.begin_upload(&second).await.unwrap();
     assert_eq!(begun, Begun::Receiving { image: first.image.clone(), job: first.job });
@@ -173,9 +177,9 @@ pub async fn a_deposed_master_is_given_no_abandoned_uploads(bench: Bench) {
     catalog.begin_upload(&upload("a.png", None)).await.unwrap();
     let old = epoch(catalog).await;
     let new = epoch(catalog).await;
-    assert!(catalog.abandon(&old, Duration::ZERO).await.unwrap().is_empty());
-    assert_eq!(catalog.abandon(&new, Duration::ZERO).await.unwrap().len(), 1);
-    assert!(catalog.abandon(&old, Duration::ZERO).await.unwrap().is_empty());
+    assert_eq!(catalog.abandon(&old, Duration::ZERO).await.unwrap(), None);
+    assert_eq!(catalog.abandon(&new, Duration::ZERO).await.unwrap().unwrap().len(), 1);
+    assert_eq!(catalog.abandon(&old, Duration::ZERO).await.unwrap(), None);
 }
 
 pub async fn the_backlog_counts_what_waits_and_what_runs(bench: Bench) {
@@ -236,7 +240,7 @@ pub async fn an_abandoned_upload_is_nobodys(bench: Bench) {
     let catalog = bench.catalog.as_ref();
     let (epoch, new) = (epoch(catalog).await, upload("a.png", None));
     catalog.begin_upload(&new).await.unwrap();
-    assert_eq!(catalog.abandon(&epoch, std::time::Duration::ZERO).await.unwrap().len(), 1);
+    assert_eq!(catalog.abandon(&epoch, std::time::Duration::ZERO).await.unwrap().unwrap().len(), 1);
     assert_eq!(catalog.in_use(&[new.image]).await.unwrap(), InUse::default());
 }
 

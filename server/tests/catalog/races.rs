@@ -84,7 +84,7 @@ pub async fn finishing_and_abandoning_at_once_agree_on_one_outcome(bench: Bench)
         let received = received(&new.image, &new.upload, info(1, 1));
         let (finished, abandoned) =
             tokio::join!(pod.finish_upload(&new.upload, &received), master.abandon(&epoch, Duration::ZERO));
-        let lost = abandoned.unwrap().iter().any(|each| each.upload == new.upload);
+        let lost = abandoned.unwrap().unwrap().iter().any(|each| each.upload == new.upload);
         assert_eq!(finished.unwrap(), if lost { Write::NoChange } else { Write::Applied });
         assert_eq!(pod.image(&new.image).await.unwrap().is_none(), lost);
         if lost {

@@ -9,6 +9,8 @@
 mod client;
 #[path = "../support/images.rs"]
 mod images;
+#[path = "../support/ports.rs"]
+mod ports;
 #[path = "../support/postgres.rs"]
 mod postgres;
 #[path = "../support/proxy.rs"]

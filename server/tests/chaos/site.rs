@@ -3,7 +3,6 @@
 //! Ensemble, database server and S3 server are started once and shared; each array has a chroot, a database and a bucket
 //! or folder of its own. Arrays take turns, as some faults hit the ensemble itself.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,6 +16,7 @@ use sqlx::{Connection, PgConnection};
 
 use crate::client::PATIENCE;
 use crate::pod::{Links, Pod};
+use crate::ports::free_port;
 use crate::postgres::Postgres;
 use crate::proxy::{Proxy, Target};
 use crate::rows;
@@ -292,9 +292,4 @@ impl Plot<'_> {
 
 fn servers(ensemble: &Ensemble) -> Vec<Target> {
     (0..ensemble.size()).map(|index| Target::Tcp(ensemble.address(index))).collect()
-}
-
-/// A port that is free now, and that nobody is given by accident soon: the system hands out others first.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -4,6 +4,8 @@
 
 #[path = "../support/forwarder.rs"]
 mod forwarder;
+#[path = "../support/ports.rs"]
+mod ports;
 #[path = "../support/proxy.rs"]
 mod proxy;
 #[path = "../support/zookeeper.rs"]

@@ -7,6 +7,8 @@
 mod client;
 #[path = "../support/images.rs"]
 mod images;
+#[path = "../support/ports.rs"]
+mod ports;
 #[path = "../support/postgres.rs"]
 mod postgres;
 #[path = "../support/processes.rs"]

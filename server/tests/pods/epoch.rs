@@ -67,3 +67,19 @@ async fn a_late_takers_epoch_is_taken_again_by_who_leads_and_nothing_stale_is_wr
     let next = bay.catalog.take_epoch("whoever").await.unwrap();
     assert_eq!(next.n, late.n + 2, "it took the epoch again once and not in a loop");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_takers_epoch_is_taken_again_also_by_a_master_with_nothing_to_do() {
+    let bay = Bay::new(Duration::from_secs(5)).await;
+    bay.start(&["pod-1"]);
+    let eye = bay.eye().await;
+    let (first, _) = leader(&*eye, None).await;
+    let late = bay.catalog.take_epoch("somebody").await.unwrap();
+    let nobody = "f".repeat(32);
+    let begun = Instant::now();
+    while bay.catalog.forget_upload(&late, &nobody.parse().unwrap()).await.unwrap() != Write::NotMine {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it never finds out");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(leader(&*eye, None).await.0, first, "it has led all the while");
+}

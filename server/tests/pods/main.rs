@@ -6,6 +6,8 @@
 mod faulty_store;
 #[path = "../support/images.rs"]
 mod images;
+#[path = "../support/ports.rs"]
+mod ports;
 #[path = "../support/zookeeper.rs"]
 mod zookeeper;
 

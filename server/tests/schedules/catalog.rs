@@ -309,7 +309,7 @@ impl Catalog for FaultyCatalog {
         pass!(self, forget, &image, Some(n), |shelf| shelf.catalog.forget(&epoch, &image))
     }
 
-    async fn abandon(&self, epoch: &Epoch, untouched: Duration) -> Result<Vec<Abandoned>> {
+    async fn abandon(&self, epoch: &Epoch, untouched: Duration) -> Result<Option<Vec<Abandoned>>> {
         let epoch = epoch.clone();
         let abandon = move |shelf: Arc<Shelf>| async move {
             shelf.age().await?;

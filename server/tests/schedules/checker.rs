@@ -120,11 +120,13 @@ async fn judge_job(world: &World, job: &JobRow, ledger: &Ledger, wrong: &mut Vec
 
 /// Why the faults of the run don't justify a failure; `None` if they do.
 fn unjustified(history: &History, job: &JobRow, ledger: &Ledger) -> Option<String> {
-    if job.reason.contains("pods in a row") {
+    if job.reason.contains("attempts in a row stopped their pod") {
         let below = format!("/jobs/{}/", job.id);
-        let deaths = ledger.lost_locks.iter();
-        let deaths = deaths.filter(|(task, session)| task.starts_with(&below) && history.has_crashed(*session)).count();
-        return (deaths < 3).then(|| format!("only {deaths} pods died with a lock of it"));
+        // A pod that slept past its lease gives its strike back when it wakes; it may be too late, or sleep again.
+        let gone = |session| history.has_crashed(session) || history.has_overslept(session);
+        let lost = ledger.lost_locks.iter();
+        let lost = lost.filter(|(task, session)| task.starts_with(&below) && gone(*session)).count();
+        return (lost < 3).then(|| format!("only {lost} pods died or slept past their lease with a lock of it"));
     }
     if job.reason.contains("attempts") {
         let faults = history.store_faults();

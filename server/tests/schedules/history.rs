@@ -36,6 +36,7 @@ pub struct History {
     faults: Mutex<BTreeMap<&'static str, u64>>,
     owners: Mutex<HashMap<SessionId, String>>,
     crashed: Mutex<Vec<SessionId>>,
+    overslept: Mutex<Vec<SessionId>>,
     operations: AtomicU64,
     store_faults: AtomicU64,
     refused_commits: AtomicU64,
@@ -52,6 +53,7 @@ impl History {
             faults: Mutex::default(),
             owners: Mutex::default(),
             crashed: Mutex::default(),
+            overslept: Mutex::default(),
             operations: AtomicU64::new(0),
             store_faults: AtomicU64::new(0),
             refused_commits: AtomicU64::new(0),
@@ -119,6 +121,16 @@ impl History {
     /// Whether the session's pod crashed while it had it.
     pub fn has_crashed(&self, session: SessionId) -> bool {
         self.crashed.lock().unwrap().contains(&session)
+    }
+
+    /// Sessions whose pod stood still until they ended.
+    pub fn overslept(&self, sessions: &[SessionId]) {
+        self.overslept.lock().unwrap().extend_from_slice(sessions);
+    }
+
+    /// Whether the session's pod stood still until it ended.
+    pub fn has_overslept(&self, session: SessionId) -> bool {
+        self.overslept.lock().unwrap().contains(&session)
     }
 
     /// The life that a session belongs to; `None` if it is the test's own.

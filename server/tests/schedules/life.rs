@@ -112,6 +112,7 @@ impl Life {
         tokio::spawn(async move {
             sleep(length.min(LEASE)).await;
             if length > LEASE && life.stands(number) {
+                life.history.overslept(&life.sessions());
                 life.expire();
                 sleep(length - LEASE).await;
             }

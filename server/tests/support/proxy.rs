@@ -17,6 +17,8 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::ports::free_port;
+
 /// Where connections lead.
 #[derive(Debug, Clone)]
 pub enum Target {
@@ -85,7 +87,7 @@ impl Proxy {
     /// Listens on a free port and leads each new connection to the next of these targets.
     pub async fn start(targets: Vec<Target>) -> Self {
         assert!(!targets.is_empty(), "a proxy leads somewhere");
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, free_port())).await.expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let shared = Arc::new(Shared {
             targets: Mutex::new(targets),

@@ -31,9 +31,14 @@ impl Site {
 
     /// A process with one pod of this name.
     pub fn process(&self, name: &str, more: &[&str]) -> Server {
+        self.process_via(&self.zookeeper, name, more)
+    }
+
+    /// The same, which reaches ZooKeeper at this address.
+    pub fn process_via(&self, zookeeper: &str, name: &str, more: &[&str]) -> Server {
         let data = self.folder.path().join(name).display().to_string();
         let lease = format!("{}ms", self.lease.as_millis());
-        let shared = ["--zookeeper", &self.zookeeper, "--catalog", &self.catalog, "--store", &self.store];
+        let shared = ["--zookeeper", zookeeper, "--catalog", &self.catalog, "--store", &self.store];
         let own = ["--data", &data, "--session-timeout", &lease, "--whole-below", "0"];
         Server::start(name, self.folder.path(), &[&shared[..], &own[..], more].concat())
     }

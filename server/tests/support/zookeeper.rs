@@ -7,12 +7,14 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
+
+use super::ports::free_port;
 
 /// Where Debian's packages put their jars.
 const JARS: &str = "/usr/share/java";
@@ -264,11 +266,8 @@ fn require_jars() {
 }
 
 fn free_ports(servers: usize) -> Vec<Ports> {
-    // All are held until the last is found, so that none is given twice.
-    let held: Vec<TcpListener> =
-        (0..3 * servers).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port")).collect();
-    let ports: Vec<u16> = held.iter().map(|listener| listener.local_addr().expect("it is bound").port()).collect();
-    ports.chunks(3).map(|three| Ports { client: three[0], quorum: three[1], election: three[2] }).collect()
+    let ports = || Ports { client: free_port(), quorum: free_port(), election: free_port() };
+    (0..servers).map(|_| ports()).collect()
 }
 
 fn tail(log: &Path) -> String {

@@ -1,0 +1,117 @@
+//! What a pod asks another one directly, over HTTP: who answers there, and how it is.
+
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::incarnation;
+
+/// The longest that a connection is waited for.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+/// The most bytes of an answer's head.
+const HEAD: usize = 8 << 10;
+
+/// Who answers at an address, as `/healthz` tells.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Peer {
+    /// Its incarnation.
+    pub process: String,
+    /// For how long it has been cut off from the coordinator; zero if it isn't.
+    pub cut_off: Duration,
+}
+
+/// What came of a question.
+pub(super) enum Answer {
+    /// This one answered, and its connection stands.
+    Peer(Peer, TcpStream),
+    /// Nobody listens there.
+    Refused,
+    /// Anything else: no route, no answer, something that is no pod.
+    Nothing,
+}
+
+impl Answer {
+    /// Who answered, if anybody did.
+    pub(super) fn peer(self) -> Option<Peer> {
+        match self {
+            Answer::Peer(peer, _) => Some(peer),
+            Answer::Refused | Answer::Nothing => None,
+        }
+    }
+}
+
+/// Asks who lives at an address; waits for the answer for as long as the connection stands.
+pub(super) async fn ask(address: &str) -> Answer {
+    match connect(address).await {
+        Ok(mut connection) => match question(&mut connection, address).await {
+            Ok(Some(peer)) => Answer::Peer(peer, connection),
+            Ok(None) | Err(_) => Answer::Nothing,
+        },
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Answer::Refused,
+        Err(_) => Answer::Nothing,
+    }
+}
+
+/// Connects; *refused* only if every address of a name refuses.
+async fn connect(address: &str) -> io::Result<TcpStream> {
+    let mut refused = None;
+    for address in tokio::net::lookup_host(address).await? {
+        match timeout(PATIENCE, TcpStream::connect(address)).await {
+            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => refused = Some(error),
+            Ok(Err(error)) => return Err(error),
+            Err(elapsed) => return Err(elapsed.into()),
+        }
+    }
+    Err(refused.unwrap_or_else(|| ErrorKind::AddrNotAvailable.into()))
+}
+
+/// Who answers on this connection.
+async fn question(connection: &mut TcpStream, address: &str) -> io::Result<Option<Peer>> {
+    let request = format!("GET /healthz HTTP/1.1\r\nhost: {address}\r\nuser-agent: evenlight-witness\r\n\r\n");
+    connection.write_all(request.as_bytes()).await?;
+    let mut head = Vec::new();
+    let end = loop {
+        if let Some(end) = head.windows(4).position(|four| four == b"\r\n\r\n") {
+            break end;
+        }
+        if head.len() > HEAD || connection.read_buf(&mut head).await? == 0 {
+            return Ok(None);
+        }
+    };
+    Ok(peer_of(&String::from_utf8_lossy(&head[..end])))
+}
+
+/// Who an answer's head tells it is.
+fn peer_of(head: &str) -> Option<Peer> {
+    let value = |name: &str| {
+        let mut headers = head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        headers.find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+    };
+    let cut_off =
+        value(incarnation::CUT_OFF).and_then(|ms| ms.parse().ok()).map_or(Duration::ZERO, Duration::from_millis);
+    Some(Peer { process: value(incarnation::PROCESS)?.to_owned(), cut_off })
+}
+
+/// Waits until a connection is closed or broken.
+pub(super) async fn closed(mut connection: TcpStream) {
+    let mut rest = [0; 64];
+    while connection.read(&mut rest).await.is_ok_and(|read| read > 0) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_is_read_from_the_head_whatever_its_case() {
+        let peer = |process: &str, ms| Some(Peer { process: process.into(), cut_off: Duration::from_millis(ms) });
+        assert_eq!(peer_of("HTTP/1.1 200 OK\r\nEVENLIGHT-Process:  x1 \r\na: b"), peer("x1", 0));
+        assert_eq!(peer_of("HTTP/1.1 200 OK\r\nevenlight-cut-off: 1200\r\nevenlight-process: x"), peer("x", 1_200));
+        assert_eq!(peer_of("HTTP/1.1 200 OK\r\nevenlight-cut-off: long\r\nevenlight-process: x"), peer("x", 0));
+        assert_eq!(peer_of("HTTP/1.1 404 Not Found\r\nserver: other"), None);
+    }
+}
