@@ -275,7 +275,7 @@ fn an_epoch_that_was_taken_late_by_one_who_leads_no_more_is_taken_again() {
         let life = array.lives().remove(0);
         array.upload(4, &life).await;
         let totals = array.ends_well().await;
-        assert!(totals.refused_catalog >= 1 && totals.epochs >= 3, "{}", totals.line());
+        assert!(totals.epochs >= 3, "it is not taken again: {}", totals.line());
     });
 }
 
