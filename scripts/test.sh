@@ -10,7 +10,7 @@ set -euo pipefail
 
 # A dozen runs of real processes under faults, which wait most of their time; what is left out only measures, or writes a page.
 chaos_runs() {
-    cargo test --locked --package server --test chaos -- --include-ignored --test-threads=1 \
+    cargo test --locked --workspace --test chaos -- --include-ignored --test-threads=1 \
         --skip failovers_with_a_session_timeout_of_ten_seconds --skip write_the_page
 }
 
