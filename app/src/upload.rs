@@ -121,14 +121,14 @@ impl Uploads {
     #[cfg(feature = "hydrate")]
     pub fn add(self, files: Option<web_sys::FileList>) {
         let Some(files) = files else { return };
-        let recipe = Recipe::Global { color: self.color.get_untracked() };
+        let recipe = Recipe::global(self.color.get_untracked());
         let next = self.items.read_untracked().last().map_or(0, |last| last.id + 1);
         let chosen = (0..files.length()).filter_map(|i| files.item(i)).zip(next..).map(|(file, id)| Upload {
             id,
             name: file.name(),
             bytes: file.size() as u64,
             stage: ArcRwSignal::new(Stage::Waiting),
-            recipe,
+            recipe: recipe.clone(),
             key: send::random_key(),
             file: File::new(file),
         });

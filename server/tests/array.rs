@@ -5,6 +5,8 @@
 mod client;
 #[path = "support/images.rs"]
 mod images;
+#[path = "array/methods.rs"]
+mod methods;
 
 use std::path::Path;
 use std::time::Duration;
@@ -30,7 +32,8 @@ struct Cli {
 async fn start(data: &Path, more: &[&str]) -> (Process, Client) {
     let data = data.display().to_string();
     let common = ["evenlight", "--listen", "127.0.0.1:0", "--data", &data, "--session-timeout", "500ms"];
-    let args = common.iter().chain(&["--whole-below", "0", "--allow-faults"]).chain(more);
+    let in_tasks: &[&str] = if more.contains(&"--whole-below") { &[] } else { &["--whole-below", "0"] };
+    let args = common.iter().chain(in_tasks).chain(&["--allow-faults"]).chain(more);
     let process = Process::start(Cli::parse_from(args).serve).await.unwrap();
     let client = Client::new(process.address);
     (process, client)
@@ -49,8 +52,8 @@ async fn five_pods_write_the_very_files_of_evenlight_equalize() {
     originals.push(("rgba.png".to_owned(), rgba_png(500, 400)));
     let mut uploads = Vec::new();
     for (name, bytes) in originals {
-        for color in [Color::Luma, Color::Channels, Color::Hsv, Color::Gray] {
-            let recipe = Recipe::Global { color };
+        for color in Color::ALL {
+            let recipe = Recipe::global(color);
             let accepted = client.upload(&name, bytes.clone(), &recipe).await.unwrap();
             uploads.push((accepted.image_id, name.clone(), bytes.clone(), recipe));
         }
@@ -273,7 +276,7 @@ async fn a_second_recipe_gives_a_second_result_and_keeps_the_first() {
     let original = sample("coffee.png");
     let first = client.upload("coffee.png", original.clone(), &luma()).await.unwrap();
     assert!(client.result(&first.image_id).await == oracle(&original, &luma()));
-    let gray = Recipe::Global { color: Color::Gray };
+    let gray = Recipe::global(Color::Gray);
     let second = client.add_job(&first.image_id, &gray).await;
     assert_ne!(second.job_id, first.job_id);
     assert!(client.result(&first.image_id).await == oracle(&original, &gray), "the latest result is the second's");

@@ -11,12 +11,12 @@ use image::{DynamicImage, ImageFormat};
 use images::{SAMPLES, sample};
 use serde::Deserialize;
 use server::codec::{self, Limits, Source};
-use server::pipeline::local::{Equalized, Error, Local, equalize_file};
+use server::pipeline::local::{Equalized, Error, Local, Others, equalize_file};
 use sha2::{Digest, Sha256};
 use shared::equalize::{Color, Histogram, Lut, Recipe, apply};
 use shared::pixels::{Layout, Rows, Samples};
 
-const COLORS: [Color; 4] = [Color::Luma, Color::Channels, Color::Hsv, Color::Gray];
+const COLORS: [Color; 5] = Color::ALL;
 
 fn source(file: &[u8]) -> impl Fn() -> io::Result<Box<dyn Source>> {
     move || Ok(Box::new(Cursor::new(file.to_vec())))
@@ -29,7 +29,7 @@ fn equalize(file: &[u8], recipe: &Recipe) -> Result<(Vec<u8>, Equalized), Error>
 }
 
 fn recipes() -> impl Iterator<Item = Recipe> {
-    COLORS.into_iter().map(|color| Recipe::Global { color })
+    COLORS.into_iter().map(|color| Recipe::global(color))
 }
 
 fn as_rows(image: DynamicImage) -> Rows {
@@ -231,7 +231,7 @@ fn the_file_does_not_depend_on_the_number_of_threads() {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                 let local = Local { limits: Limits::default(), pool: Some(&pool), scratch: std::env::temp_dir() };
                 let mut out = Vec::new();
-                local.equalize(source(&file), &Recipe::default(), &mut out, &mut |_, _| ()).unwrap();
+                local.equalize(source(&file), &Recipe::default(), Others::default(), &mut out, &mut |_, _| ()).unwrap();
                 out
             })
             .collect();

@@ -55,7 +55,7 @@ fn count(criterion: &mut Criterion) {
     for (name, layout, depth) in IMAGES {
         let bytes = strip(layout, depth);
         for color in ways_of(layout) {
-            let mut histogram = Histogram::new(&Recipe::Global { color: *color }, layout, depth);
+            let mut histogram = Histogram::new(&Recipe::global(*color), layout, depth);
             for kernel in Kernel::available() {
                 let id = BenchmarkId::new(format!("{name} {color:?}"), kernel.name());
                 group.bench_function(id, |bencher| {
@@ -77,7 +77,7 @@ fn apply(criterion: &mut Criterion) {
             bencher.iter(|| out.copy_from_slice(black_box(&bytes)));
         });
         for color in ways_of(layout) {
-            let recipe = Recipe::Global { color: *color };
+            let recipe = Recipe::global(*color);
             let mut histogram = Histogram::new(&recipe, layout, depth);
             histogram.count_le_bytes(Kernel::best(), layout, &bytes);
             let lut = Lut::from_histogram(&histogram);

@@ -26,7 +26,7 @@ struct Bench {
 impl Bench {
     /// Runs a task; returns how many seconds it took.
     fn run(&mut self, task: &str, threads: usize) -> f64 {
-        let recipe = |color| Recipe::Global { color };
+        let recipe = |color| Recipe::global(color);
         let (luma, hsv, channels) = (recipe(Color::Luma), recipe(Color::Hsv), recipe(Color::Channels));
         let began = Instant::now();
         match task {

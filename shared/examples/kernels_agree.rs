@@ -7,7 +7,7 @@ use shared::equalize::{Color, Histogram, Kernel, Lut, Recipe, apply_le_bytes, ap
 use shared::pixels::{Depth, Layout};
 
 const LAYOUTS: [Layout; 4] = [Layout::Gray, Layout::GrayAlpha, Layout::Rgb, Layout::Rgba];
-const COLORS: [Color; 4] = [Color::Luma, Color::Channels, Color::Hsv, Color::Gray];
+const COLORS: [Color; 5] = Color::ALL;
 
 /// Noise, of which many bytes are 0.
 fn noise(bytes: usize) -> Vec<u8> {
@@ -23,7 +23,7 @@ fn noise(bytes: usize) -> Vec<u8> {
 
 /// All that a kernel makes of some rows.
 fn all_of(kernel: Kernel, color: Color, layout: Layout, depth: Depth, width: u32, height: u32) -> Vec<Vec<u8>> {
-    let recipe = Recipe::Global { color };
+    let recipe = Recipe::global(color);
     let pixels = width as usize * height as usize;
     // Not at the beginning of an allocation.
     let bytes = &noise(pixels * layout.channels() * depth.bytes() + 1)[1..];

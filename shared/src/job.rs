@@ -7,16 +7,26 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::clock::Stamp;
-use crate::equalize::Recipe;
+use crate::equalize::{Color, Recipe};
 use crate::id::{ImageId, JobId, RunId};
 use crate::pixels::{Depth, Layout};
 
 /// The version of the records that this binary writes.
 pub const RECORD_VERSION: u32 = 1;
 
-/// The version of the arithmetic that this binary runs. A job pins it, so that a rolling upgrade never
-/// mixes two arithmetics in one image.
-pub const ALGO: u32 = 1;
+/// The latest version of the arithmetic that this binary runs; it runs all before it as well. A job pins the one that it
+/// needs, so that a rolling upgrade never mixes two arithmetics in one image.
+///
+/// 1. `global` in full strength, colour as `luma`, `hsv`, `channels` or `gray`.
+/// 2. All methods, `oklab`, strength, nodata, masks.
+pub const ALGO: u32 = 2;
+
+/// The earliest version of the arithmetic that does what a recipe says: during a rolling upgrade pods of the version
+/// before help with what they know.
+pub fn algo(recipe: &Recipe) -> u32 {
+    let known = [Color::Luma, Color::Hsv, Color::Channels, Color::Gray].map(Recipe::global).contains(recipe);
+    if known { 1 } else { ALGO }
+}
 
 /// What a person sees of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -74,6 +84,10 @@ impl std::str::FromStr for JobState {
 pub enum Phase {
     /// Decode the original once into raw rows, where it can't be read by regions.
     Split,
+    /// Decode the mask image once into raw rows of one byte a pixel.
+    Mask,
+    /// Count the histogram of the image that this one is matched to.
+    Reference,
     /// Map: count the histogram of some rows.
     Histograms,
     /// Apply the look-up table to some rows and encode them as parts.
@@ -86,12 +100,15 @@ pub enum Phase {
 
 impl Phase {
     /// Every phase, in the order in which data flows.
-    pub const ALL: [Phase; 5] = [Phase::Split, Phase::Histograms, Phase::Equalize, Phase::Stitch, Phase::Whole];
+    pub const ALL: [Phase; 7] =
+        [Phase::Split, Phase::Mask, Phase::Reference, Phase::Histograms, Phase::Equalize, Phase::Stitch, Phase::Whole];
 
     /// The name, as in the znode's path and in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Phase::Split => "split",
+            Phase::Mask => "mask",
+            Phase::Reference => "reference",
             Phase::Histograms => "histograms",
             Phase::Equalize => "equalize",
             Phase::Stitch => "stitch",
@@ -312,6 +329,21 @@ pub struct Pointer {
     pub table: Option<std::ops::Range<u64>>,
 }
 
+/// Another image that a job reads besides its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Companion {
+    /// The image.
+    pub image: ImageId,
+    /// The store's key of its original.
+    pub original: String,
+    /// Length of its original in bytes.
+    pub bytes: u64,
+    /// SHA-256 of its original, as 64 hexadecimal digits.
+    pub sha256: String,
+    /// What its header says.
+    pub info: ImageInfo,
+}
+
 /// Whether an active job is being worked on or only awaits its deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -344,7 +376,13 @@ pub struct Job {
     pub info: ImageInfo,
     /// What to do with it.
     pub recipe: Recipe,
-    /// The arithmetic's version, [`ALGO`] of the writer.
+    /// The image whose histogram this one shall have, if the recipe names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Companion>,
+    /// The mask image, if the recipe names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<Companion>,
+    /// The version of the arithmetic that it needs: see [`algo`].
     pub algo: u32,
     /// The phases in their order.
     pub phases: Vec<Phase>,

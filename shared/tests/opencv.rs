@@ -48,7 +48,7 @@ fn every_pixel_is_the_one_of_opencv_whatever_the_colour() {
         let original = std::fs::read(golden(&format!("{name}.gray"))).unwrap();
         let expected = std::fs::read(golden(&format!("{name}.equalized"))).unwrap();
         for color in [Color::Luma, Color::Channels, Color::Hsv, Color::Gray] {
-            let recipe = Recipe::Global { color };
+            let recipe = Recipe::global(color);
             let rows = Rows::from_le_bytes(53, Layout::Gray, Depth::Eight, &original).unwrap();
             let mut histogram = Histogram::new(&recipe, Layout::Gray, Depth::Eight);
             histogram.count(&rows);

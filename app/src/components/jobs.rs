@@ -1,7 +1,6 @@
 //! All jobs of an image: recipe, state, and what came of each.
 
 use leptos::prelude::*;
-use shared::equalize::Recipe;
 use shared::gallery::{Image, JobSummary};
 use shared::id::JobId;
 use shared::job::JobState;
@@ -47,7 +46,7 @@ fn JobItem(job: JobSummary, image: RwSignal<Image>, shown: RwSignal<Option<JobId
         JobState::Queued if progress.read().is_some() => JobState::Running,
         state => state,
     });
-    let Recipe::Global { color } = job.read_untracked().recipe;
+    let color = job.read_untracked().recipe.color;
     let is_shown = Memo::new(move |_| shown.read().as_ref() == Some(&*id.read_value()));
     let several = Memo::new(move |_| image.read().jobs.iter().filter(|job| job.state == JobState::Done).count() > 1);
     let created = job.read_untracked().created;

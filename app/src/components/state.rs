@@ -10,6 +10,8 @@ use shared::job::{JobState, Phase};
 pub const fn phase_label(phase: Phase) -> &'static str {
     match phase {
         Phase::Split => "Splitting",
+        Phase::Mask => "Reading the mask",
+        Phase::Reference => "Counting the reference",
         Phase::Histograms => "Counting",
         Phase::Equalize => "Equalizing",
         Phase::Stitch => "Stitching",

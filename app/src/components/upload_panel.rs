@@ -7,13 +7,14 @@ use crate::dynamic::dynamic;
 use crate::upload::Uploads;
 
 /// All ways to treat colour, the default first.
-const COLORS: [Color; 4] = [Color::Luma, Color::Channels, Color::Hsv, Color::Gray];
+const COLORS: [Color; 5] = Color::ALL;
 
 /// How a way to treat colour is called on pages.
 pub const fn color_label(color: Color) -> &'static str {
     match color {
         Color::Luma => "Lightness only",
         Color::Channels => "Each channel",
+        Color::Oklab => "Lightness as eyes see it",
         Color::Hsv => "Value of HSV",
         Color::Gray => "To gray",
     }
@@ -21,7 +22,7 @@ pub const fn color_label(color: Color) -> &'static str {
 
 fn json(color: Color) -> String {
     // A recipe is made of enums: it has no part that JSON couldn't hold.
-    serde_json::to_string(&Recipe::Global { color }).unwrap_or_default()
+    serde_json::to_string(&Recipe::global(color)).unwrap_or_default()
 }
 
 /// Chooses how colour is treated. Its value is the recipe as JSON, as the API wants it.
@@ -35,8 +36,8 @@ pub fn RecipeSelect(
             name="recipe"
             data-testid="recipe"
             on:change:target=move |event| {
-                if let Ok(Recipe::Global { color: chosen }) = serde_json::from_str(&event.target().value()) {
-                    color.set(chosen);
+                if let Ok(chosen) = serde_json::from_str::<Recipe>(&event.target().value()) {
+                    color.set(chosen.color);
                 }
             }
         >

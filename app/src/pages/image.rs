@@ -189,7 +189,7 @@ fn Again(image: RwSignal<Image>) -> impl IntoView {
             let outcome = if retry {
                 api::retry(&id).await
             } else {
-                api::add_job(&id, Recipe::Global { color: color.get_untracked() }).await.map(drop)
+                api::add_job(&id, Recipe::global(color.get_untracked())).await.map(drop)
             };
             let _ = busy.try_set(false);
             let _ = problem.try_set(outcome.err());

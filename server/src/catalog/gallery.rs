@@ -147,7 +147,7 @@ fn image_of(row: &Row, latest: JobSummary) -> Result<Image> {
         depth: info.depth.bits(),
         format: info.format,
         bytes: row.count("bytes")?,
-        recipe: latest.recipe,
+        recipe: latest.recipe.clone(),
         created: row.get("created")?,
         finished: latest.finished,
         jobs: vec![latest],

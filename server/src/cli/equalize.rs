@@ -10,14 +10,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use shared::equalize::{Color, Recipe};
+use shared::equalize::Recipe;
 use shared::job::Format;
 
 use crate::codec::{self, Limits, Source};
-use crate::pipeline::local::Local;
+use crate::pipeline::local::{Local, Opener, Others};
+
+use super::how::{Files, HowArgs};
 
 /// Equalize images on this machine alone.
 #[derive(Debug, Clone, clap::Args)]
@@ -30,37 +31,12 @@ pub struct EqualizeArgs {
     #[arg(value_name = "OUT")]
     output: PathBuf,
 
-    /// How to equalize
-    #[arg(long, default_value = "global", value_parser = ["global"])]
-    method: String,
-
-    /// How colour is treated: its lightness only, each channel by itself, V of HSV, or turned to gray
-    #[arg(long, default_value = "luma", value_parser = color_parser())]
-    color: Color,
-
-    /// Method and parameters as JSON, such as {"method":"global","color":"luma"}
-    #[arg(long, value_name = "JSON", value_parser = parse_recipe, conflicts_with_all = ["method", "color"])]
-    recipe: Option<Recipe>,
+    #[command(flatten)]
+    how: HowArgs,
 
     /// Threads to work with [default: the number of cores]
     #[arg(long, env = "EVENLIGHT_THREADS", value_name = "N")]
     threads: Option<NonZeroUsize>,
-}
-
-fn color_parser() -> impl TypedValueParser<Value = Color> {
-    PossibleValuesParser::new(["luma", "channels", "hsv", "gray"])
-        .try_map(|name| serde_json::from_value(serde_json::Value::String(name)))
-}
-
-fn parse_recipe(text: &str) -> Result<Recipe, serde_json::Error> {
-    serde_json::from_str(text)
-}
-
-impl EqualizeArgs {
-    fn recipe(&self) -> Recipe {
-        // "global" is the only method so far, and the only one that the parser lets through.
-        self.recipe.unwrap_or(Recipe::Global { color: self.color })
-    }
 }
 
 /// Runs the subcommand.
@@ -71,7 +47,8 @@ impl EqualizeArgs {
 pub fn run(args: EqualizeArgs) -> Result<()> {
     let threads = args.threads.map_or(0, NonZeroUsize::get);
     let pool = ThreadPoolBuilder::new().num_threads(threads).build().context("starting threads failed")?;
-    let command = Command { recipe: args.recipe(), limits: Limits::default(), pool };
+    let (recipe, others) = args.how.into_recipe()?;
+    let command = Command { recipe, others, limits: Limits::default(), pool };
     let (from_stdin, to_stdout) = (args.input == Path::new("-"), args.output == Path::new("-"));
     if !from_stdin && fs::metadata(&args.input).with_context(|| display(&args.input))?.is_dir() {
         ensure!(!to_stdout, "the images of a folder can't all go to standard output; name a folder for OUT");
@@ -91,6 +68,7 @@ pub fn run(args: EqualizeArgs) -> Result<()> {
 
 struct Command {
     recipe: Recipe,
+    others: Files,
     limits: Limits,
     pool: ThreadPool,
 }
@@ -153,8 +131,16 @@ impl Command {
                 bar.set_position(done);
             };
             // A decoder that panics fails one image, not those after it.
-            let result =
-                catch_unwind(AssertUnwindSafe(|| local.equalize(|| input.open(), &self.recipe, out, &mut progress)));
+            let open = |path: &PathBuf| Input::File(path.clone()).open();
+            let reference = self.others.reference.as_ref().map(|path| move || open(path));
+            let mask = self.others.mask.as_ref().map(|path| move || open(path));
+            let others = Others {
+                reference: reference.as_ref().map(|open| open as &Opener<'_>),
+                mask: mask.as_ref().map(|open| open as &Opener<'_>),
+            };
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                local.equalize(|| input.open(), &self.recipe, others, out, &mut progress)
+            }));
             Ok(result.map_err(|_| anyhow!("the decoder broke down on this image"))??.notes)
         });
         bar.finish_and_clear();
@@ -278,37 +264,7 @@ fn display(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use clap::Parser;
-
     use super::*;
-
-    #[derive(Parser)]
-    struct Cli {
-        #[command(flatten)]
-        args: EqualizeArgs,
-    }
-
-    fn parse(arguments: &[&str]) -> Result<EqualizeArgs, clap::Error> {
-        Ok(Cli::try_parse_from([&["equalize"], arguments].concat())?.args)
-    }
-
-    #[test]
-    fn the_recipe_comes_from_flags_or_from_json() {
-        let hsv = Recipe::Global { color: Color::Hsv };
-        assert_eq!(parse(&["a.png", "b.png"]).unwrap().recipe(), Recipe::default());
-        assert_eq!(parse(&["a", "b", "--method", "global", "--color", "hsv"]).unwrap().recipe(), hsv);
-        assert_eq!(parse(&["a", "b", "--recipe", r#"{"method":"global","color":"hsv"}"#]).unwrap().recipe(), hsv);
-        for wrong in [
-            &["a"][..],
-            &["a", "b", "--color", "pink"],
-            &["a", "b", "--method", "local"],
-            &["a", "b", "--threads", "0"],
-            &["a", "b", "--recipe", r#"{"method":"global","tint":1}"#],
-            &["a", "b", "--recipe", r#"{"method":"global"}"#, "--color", "hsv"],
-        ] {
-            assert!(parse(wrong).is_err(), "{wrong:?}");
-        }
-    }
 
     #[test]
     fn names_promise_formats() {

@@ -1,5 +1,6 @@
 //! The command line: it reads what it is told, refuses what makes no sense before anything starts, and starts it.
 
 pub mod equalize;
+pub mod how;
 pub mod process;
 pub mod serve;

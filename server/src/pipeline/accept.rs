@@ -23,6 +23,7 @@ use shared::job::{ImageInfo, JobState};
 use tokio::time::{Instant, MissedTickBehavior};
 use uuid::Uuid;
 
+use super::companion::{self, Missing};
 use super::gauge::{Full, Gauge, Turn};
 use super::pixels::{self, Pixels};
 use crate::catalog::{self, Answer, Begun, Catalog, NewUpload, Received, Write};
@@ -104,6 +105,15 @@ impl From<store::Error> for Error {
     }
 }
 
+impl From<Missing> for Error {
+    fn from(missing: Missing) -> Self {
+        match missing {
+            Missing::Refused(reason) => Error::Refused(reason),
+            Missing::Catalog(error) => error.into(),
+        }
+    }
+}
+
 /// What operations of this module give.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -152,6 +162,7 @@ pub struct Upload {
     magic: Vec<u8>,
     touched: Instant,
     keyed: bool,
+    recipe: Recipe,
     target: Target,
 }
 
@@ -201,6 +212,7 @@ impl Accept {
             magic: Vec::with_capacity(MAGIC),
             touched: Instant::now(),
             keyed: new.idempotency_key.is_some(),
+            recipe: new.recipe,
             target,
         })
     }
@@ -264,6 +276,7 @@ impl Upload {
                     return Err(Error::NotAnImage);
                 }
                 let (bytes, info) = self.accept.alive(&self.upload, self.accept.keep(&key, *writer)).await?;
+                companion::find(&*self.accept.catalog, &self.recipe, &info).await?;
                 let accepted = self.queue(Received { key, bytes, sha256, info }).await;
                 // Not before its job is counted.
                 drop(turn);

@@ -1,13 +1,13 @@
 //! Histogram, the map: count the samples of some parts.
 
-use shared::equalize::Histogram;
+use shared::equalize::{Counts, Frame};
 use shared::job::{Job, Pointer};
 use shared::task::Task;
 
-use super::stage::{Failure, Inputs, Workshop, decoder_bytes, part_bytes};
+use super::stage::{Failure, Inputs, Workshop, counts_bytes, decoder_bytes, part_bytes};
 use crate::codec;
 
-/// Writes the histogram of the task's rows.
+/// Writes what is counted of the task's rows.
 pub(super) async fn histogram(
     shop: &Workshop,
     job: &Job,
@@ -15,17 +15,22 @@ pub(super) async fn histogram(
     inputs: &Inputs,
     key: String,
 ) -> Result<Pointer, Failure> {
-    let rows = shop.rows(job, inputs);
-    let (info, cut, recipe) = (job.info.clone(), job.cut, job.recipe);
+    let sheet = shop.sheet(job, inputs);
+    let (info, cut, recipe) = (job.info.clone(), job.cut, job.recipe.clone());
     let parts = task.first_part..task.first_part + task.parts;
-    let memory = decoder_bytes(job, inputs) + 2 * part_bytes(job);
+    let memory = decoder_bytes(job, inputs) + 2 * part_bytes(job) + counts_bytes(job);
     let counted = shop.pixels.run(memory, move || {
-        let mut reader = rows.open(&info)?;
-        let mut histogram = Histogram::new(&recipe, info.layout, info.depth);
+        let mut sheet = sheet.open()?;
+        let mut counts = Counts::new(&recipe, &Frame::of(&info)).map_err(unfit)?;
         for part in parts {
-            histogram.count(&reader.read(cut.rows_of(part, info.height))?);
+            sheet.read(cut.rows_of(part, info.height))?.count(&mut counts);
         }
-        Ok::<_, codec::Error>(histogram.to_bytes())
+        Ok::<_, codec::Error>(counts.to_bytes())
     });
     shop.put(key, counted.await??).await
+}
+
+/// A recipe that isn't for this image; it was checked when it was accepted.
+pub(super) fn unfit(error: impl std::fmt::Display) -> codec::Error {
+    codec::Error::Refused(format!("The recipe doesn't fit the image: {error}."))
 }

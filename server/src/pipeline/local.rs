@@ -11,11 +11,14 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rayon::ThreadPool;
-use shared::equalize::{Histogram, Lut, Recipe, apply, output_layout};
+use shared::equalize::{Counts, Frame, Histogram, Mask, Nodata, Recipe, Table, output_layout};
 use shared::job::{Cut, ImageInfo};
 use shared::pixels::Rows;
 
+use super::companion;
+use super::histogram::unfit;
 use super::ordered::in_order;
+use super::sheet::{Marked, nodata, same_size};
 use crate::codec::{self, Limits, Part, PartIndex, RowReader, Source};
 
 /// Encoded parts of fewer bytes than this wait in memory, others in a file.
@@ -58,6 +61,18 @@ pub struct Local<'a> {
     pub scratch: PathBuf,
 }
 
+/// Opens an image, each time from its start.
+pub type Opener<'a> = dyn Fn() -> io::Result<Box<dyn Source>> + 'a;
+
+/// The images that a recipe names: here it is files, whatever their ids in the recipe.
+#[derive(Clone, Copy, Default)]
+pub struct Others<'a> {
+    /// Whose histogram the image shall have.
+    pub reference: Option<&'a Opener<'a>>,
+    /// The mask.
+    pub mask: Option<&'a Opener<'a>>,
+}
+
 /// Equalizes an image with rayon's global threads and the system's folder for temporary files; see [`Local::equalize`].
 ///
 /// # Errors
@@ -69,7 +84,13 @@ pub fn equalize_file(
     limits: &Limits,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Equalized, Error> {
-    Local { limits: *limits, pool: None, scratch: std::env::temp_dir() }.equalize(source, recipe, out, progress)
+    Local { limits: *limits, pool: None, scratch: std::env::temp_dir() }.equalize(
+        source,
+        recipe,
+        Others::default(),
+        out,
+        progress,
+    )
 }
 
 impl Local<'_> {
@@ -85,10 +106,13 @@ impl Local<'_> {
         &self,
         source: impl Fn() -> io::Result<Box<dyn Source>>,
         recipe: &Recipe,
+        others: Others<'_>,
         out: &mut dyn Write,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Equalized, Error> {
         let info = codec::inspect(&mut *source()?, &self.limits)?;
+        recipe.check(&info).map_err(codec::Error::Refused)?;
+        let reference = self.reference(recipe, &info, others)?;
         // One worker: parts follow from the image alone, and tasks don't exist here.
         let cut = Cut::new(&info, 1);
         let head = codec::head(&mut *source()?, &info, output_layout(recipe, info.layout))?;
@@ -99,15 +123,19 @@ impl Local<'_> {
             progress(done, total);
         };
 
+        if recipe.mask.is_some() && others.mask.is_none() {
+            let sentence = "The recipe names a mask; there is no file of it.";
+            return Err(codec::Error::Refused(sentence.to_owned()).into());
+        }
+        let mask = others.mask.map(|mask| self.mask(mask, &info, cut)).transpose()?;
         let mut rows = RowsOfParts::open(&source, &info, cut, self.threads())?;
-        let lut = Lut::from_histogram(&self.count(&mut rows, recipe, &mut advance)?);
+        rows.marks = Marks { nodata: nodata(recipe, &info), mask };
+        let counts = self.count(&mut rows, recipe, &mut advance)?;
+        let table = Table::new(recipe, &counts, reference.as_ref()).map_err(unfit)?;
         rows.rewind(&source)?;
 
         let mut spool = io::BufWriter::new(tempfile::spooled_tempfile_in(SPOOL_MEMORY, &self.scratch));
-        let encode = |part: u32, rows: Rows| {
-            let first_row = cut.rows_of(part, info.height).start;
-            Ok(codec::part(&head, first_row, &apply(recipe, &lut, rows))?)
-        };
+        let encode = |rows: Marked| Ok(codec::part(&head, rows.first, &rows.equalize(recipe, &table))?);
         let mut index = Vec::new();
         self.each_part(&mut rows, encode, |part, Part { index: entry, bytes }| {
             index.push(entry);
@@ -122,43 +150,72 @@ impl Local<'_> {
         Ok(Equalized { info, notes: head.notes().to_vec() })
     }
 
-    /// The histogram of all parts.
+    /// What is counted of all parts.
     fn count(
         &self,
         rows: &mut RowsOfParts<'_>,
         recipe: &Recipe,
         advance: &mut dyn FnMut(Range<u32>),
-    ) -> Result<Histogram, Error> {
+    ) -> Result<Counts, Error> {
         let (info, cut) = (rows.info, rows.cut);
-        let empty = || Histogram::new(recipe, info.layout, info.depth);
-        // One for each thread that counts at the same time, as a histogram can be larger than a part.
-        let partial: Mutex<Vec<Histogram>> = Mutex::new(Vec::new());
-        let count = |_, rows: Rows| {
+        let empty = || Counts::new(recipe, &Frame::of(info)).map_err(unfit);
+        // One for each thread that counts at the same time, as counts can be larger than a part.
+        let partial: Mutex<Vec<Counts>> = Mutex::new(Vec::new());
+        let count = |rows: Marked| {
             let taken = lock(&partial).pop();
-            let mut histogram = taken.unwrap_or_else(empty);
-            histogram.count(&rows);
-            lock(&partial).push(histogram);
+            let mut counts = taken.map_or_else(empty, Ok)?;
+            rows.count(&mut counts);
+            lock(&partial).push(counts);
             Ok(())
         };
         self.each_part(rows, count, |part, ()| {
             advance(cut.rows_of(part, info.height));
             Ok(())
         })?;
-        let mut whole = empty();
-        for histogram in lock(&partial).iter() {
-            whole.merge(histogram).expect("all were made for the same image, which has fewer than 2⁶² pixels");
+        let mut whole = empty()?;
+        for counts in lock(&partial).iter() {
+            whole.merge(counts).expect("all were made for the same image, which has fewer than 2⁶² pixels");
         }
         Ok(whole)
+    }
+
+    /// The histogram that the image shall have, if the recipe says so.
+    fn reference(&self, recipe: &Recipe, info: &ImageInfo, others: Others<'_>) -> Result<Option<Histogram>, Error> {
+        if recipe.reference().is_none() {
+            return Ok(None);
+        }
+        let Some(source) = others.reference else {
+            let sentence = "The method match needs the file of a reference image; there is none.";
+            return Err(codec::Error::Refused(sentence.to_owned()).into());
+        };
+        let of = codec::inspect(&mut *source()?, &self.limits)?;
+        let mut reader = codec::open(source()?, &of)?;
+        Ok(Some(companion::count(&mut *reader, &of, recipe, info.layout)?))
+    }
+
+    /// Decodes the mask once, as it may not be readable in place.
+    fn mask(&self, source: &Opener<'_>, info: &ImageInfo, cut: Cut) -> Result<SpooledMask, Error> {
+        let of = codec::inspect(&mut *source()?, &self.limits)?;
+        same_size(info, &of).map_err(codec::Error::Refused)?;
+        let mut reader = codec::open(source()?, &of)?;
+        let mut spool = tempfile::spooled_tempfile_in(SPOOL_MEMORY, &self.scratch);
+        for part in 0..cut.parts {
+            let bytes = Mask::image(&reader.read(cut.rows_of(part, info.height))?);
+            spool.write_all(&bytes).map_err(Error::Write)?;
+        }
+        Ok(SpooledMask { spool: Mutex::new(spool), width: info.width })
     }
 
     /// Reads every part's rows, does `work` on them on any thread, and gives the results to `take` in order.
     fn each_part<T: Send>(
         &self,
         rows: &mut RowsOfParts<'_>,
-        work: impl Fn(u32, Rows) -> Result<T, Error> + Sync,
+        work: impl Fn(Marked) -> Result<T, Error> + Sync,
         take: impl FnMut(u32, T) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let (cut, height) = (rows.cut, rows.info.height);
+        let marks = &rows.marks;
+        let work = |part: u32, rows: Rows| work(marks.mark(cut.rows_of(part, height), rows)?);
         match &mut rows.readers {
             Readers::One(reader) => {
                 in_order(self.pool, cut.parts, |part| Ok(reader.read(cut.rows_of(part, height))?), work, take)
@@ -189,6 +246,38 @@ struct RowsOfParts<'a> {
     info: &'a ImageInfo,
     cut: Cut,
     readers: Readers,
+    marks: Marks,
+}
+
+/// Which pixels are left alone.
+#[derive(Default)]
+struct Marks {
+    nodata: Option<Nodata>,
+    mask: Option<SpooledMask>,
+}
+
+impl Marks {
+    /// Rows of the image with their marks.
+    fn mark(&self, at: Range<u32>, rows: Rows) -> Result<Marked, Error> {
+        let mask = self.mask.as_ref().map(|mask| mask.rows(&at)).transpose().map_err(Error::Write)?;
+        Ok(Marked::new(at.start, rows, self.nodata, mask.as_deref()))
+    }
+}
+
+/// A decoded mask, one byte a pixel.
+struct SpooledMask {
+    spool: Mutex<tempfile::SpooledTempFile>,
+    width: u32,
+}
+
+impl SpooledMask {
+    fn rows(&self, at: &Range<u32>) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; at.len() * self.width as usize];
+        let mut spool = lock(&self.spool);
+        spool.seek(SeekFrom::Start(u64::from(at.start) * u64::from(self.width)))?;
+        spool.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
 }
 
 enum Readers {
@@ -212,7 +301,7 @@ impl<'a> RowsOfParts<'a> {
         } else {
             Readers::One(open()?)
         };
-        Ok(Self { info, cut, readers })
+        Ok(Self { info, cut, readers, marks: Marks::default() })
     }
 
     /// Makes the first row the next, by decoding anew where the decoder can't go back.
@@ -244,7 +333,7 @@ fn join(
     out.flush().map_err(Error::Write)
 }
 
-/// A lock whose holders can't leave it half changed: they only push and pop.
+/// A lock whose holders can't leave it half changed: they push and pop, or seek before they read.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,6 +4,7 @@
 //! [`step`] says what a job needs next; masters do it. [`work`] does a task; workers call it.
 
 pub mod accept;
+pub mod companion;
 pub mod gauge;
 pub mod local;
 pub mod nodes;
@@ -19,6 +20,7 @@ mod equalize;
 mod histogram;
 mod ordered;
 mod overdue;
+mod sheet;
 mod split;
 mod stitch;
 mod whole;
@@ -41,6 +43,8 @@ pub async fn work(shop: &Workshop, job: &Job, task: &Task, inputs: &Inputs, clai
     let key = keys::output(&job.image, &job.run, task.phase, task.index, task.attempt, claim);
     let output = match task.phase {
         Phase::Split => split::split(shop, job, key).await,
+        Phase::Mask => companion::mask(shop, job, key).await,
+        Phase::Reference => companion::reference(shop, job, key).await,
         Phase::Histograms => histogram::histogram(shop, job, task, inputs, key).await,
         Phase::Equalize => equalize::equalize(shop, job, task, inputs, key).await,
         Phase::Stitch => stitch::stitch(shop, job, inputs, key).await,

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use shared::clock::Stamp;
 use shared::id::RunId;
-use shared::job::{ALGO, Cut, Job, Lane, Phase, Progress, RECORD_VERSION};
+use shared::job::{Cut, Job, Lane, Phase, Progress, RECORD_VERSION, algo};
 use shared::task::Task;
 
+use super::companion::Companions;
 use crate::catalog::JobRow;
 
 /// What a plan depends on besides the image.
@@ -20,8 +21,16 @@ pub struct Planning {
     pub parts_per_task: Option<u32>,
 }
 
-/// The record of a job's new run.
-pub fn plan(row: &JobRow, run: RunId, planning: &Planning, epoch: u64, stamp: Stamp, now: i64) -> Job {
+/// The record of a job's new run; `companions` are the images that its recipe names.
+pub fn plan(
+    row: &JobRow,
+    run: RunId,
+    planning: &Planning,
+    companions: Companions,
+    epoch: u64,
+    stamp: Stamp,
+    now: i64,
+) -> Job {
     let info = &row.info;
     let cut = match planning.parts_per_task {
         Some(parts) => Cut::with_parts_per_task(info, parts),
@@ -29,13 +38,18 @@ pub fn plan(row: &JobRow, run: RunId, planning: &Planning, epoch: u64, stamp: St
     };
     let phases = if info.pixels() < planning.whole_below {
         vec![Phase::Whole]
-    } else if info.regions {
-        vec![Phase::Histograms, Phase::Equalize, Phase::Stitch]
     } else {
-        vec![Phase::Split, Phase::Histograms, Phase::Equalize, Phase::Stitch]
+        let needed = |phase: &Phase| match phase {
+            Phase::Split => !info.regions,
+            Phase::Mask => companions.mask.is_some(),
+            Phase::Reference => companions.reference.is_some(),
+            Phase::Whole => false,
+            Phase::Histograms | Phase::Equalize | Phase::Stitch => true,
+        };
+        Phase::ALL.into_iter().filter(needed).collect()
     };
     let count = |phase: &Phase| match phase {
-        Phase::Split | Phase::Stitch | Phase::Whole => 1,
+        Phase::Split | Phase::Mask | Phase::Reference | Phase::Stitch | Phase::Whole => 1,
         Phase::Histograms | Phase::Equalize => cut.tasks(),
     };
     let counts: BTreeMap<Phase, u32> = phases.iter().map(|phase| (*phase, count(phase))).collect();
@@ -48,8 +62,10 @@ pub fn plan(row: &JobRow, run: RunId, planning: &Planning, epoch: u64, stamp: St
         original_bytes: row.original_bytes,
         original_sha256: row.original_sha256.clone(),
         info: info.clone(),
-        recipe: row.recipe,
-        algo: ALGO,
+        recipe: row.recipe.clone(),
+        reference: companions.reference,
+        mask: companions.mask,
+        algo: algo(&row.recipe),
         phases,
         cut,
         counts,
@@ -67,7 +83,7 @@ pub fn plan(row: &JobRow, run: RunId, planning: &Planning, epoch: u64, stamp: St
 pub fn task(job: &Job, phase: Phase, index: u32, stamp: Stamp) -> Task {
     let parts = match phase {
         Phase::Histograms | Phase::Equalize => job.cut.parts_of(index),
-        Phase::Split | Phase::Stitch | Phase::Whole => 0..job.cut.parts,
+        Phase::Split | Phase::Mask | Phase::Reference | Phase::Stitch | Phase::Whole => 0..job.cut.parts,
     };
     Task {
         v: RECORD_VERSION,

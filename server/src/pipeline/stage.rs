@@ -6,7 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use sha2::{Digest, Sha256};
-use shared::job::{Cut, ImageInfo, Job, Pointer};
+use shared::equalize::{Counts, Frame};
+use shared::id::ImageId;
+use shared::job::{Companion, Cut, ImageInfo, Job, Pointer};
 use shared::task::Outcome;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -14,6 +16,7 @@ use tokio::sync::mpsc;
 use super::checked::{self, Checked, Damaged, RawRows};
 use super::deadline::{self, Timed};
 use super::pixels::{self, Pixels};
+use super::sheet::{self, SheetSource, nodata};
 use crate::codec::{self, Limits, RowReader};
 use crate::store::{self, ObjectReader, Store};
 
@@ -91,6 +94,8 @@ pub struct Workshop {
 pub struct Inputs {
     /// The decoded rows, where the original can't be read by regions.
     pub split: Option<Pointer>,
+    /// The decoded mask image, where there is one.
+    pub mask: Option<Pointer>,
     /// The encoded parts by task, for the stitch.
     pub equalized: Vec<Pointer>,
 }
@@ -107,6 +112,12 @@ impl Workshop {
         Original { store: self.store.clone(), key, bytes, handle: Handle::current() }
     }
 
+    /// The original of another image that the job reads, for a pixel thread.
+    pub(super) fn companion(&self, companion: &Companion) -> Original {
+        let (key, bytes) = (companion.original.clone(), companion.bytes);
+        Original { store: self.store.clone(), key, bytes, handle: Handle::current() }
+    }
+
     /// An output that a pixel thread will read by parts.
     pub(super) fn checked(&self, pointer: &Pointer) -> Checked {
         Checked::new(self.store.clone(), pointer.clone(), Handle::current())
@@ -118,6 +129,17 @@ impl Workshop {
             Some(split) => RowSource::Raw(self.checked(split), job.cut),
             None => RowSource::File(self.original(job)),
         }
+    }
+
+    /// The job's rows with its mask: from what was decoded before, or from the originals.
+    pub(super) fn sheet(&self, job: &Job, inputs: &Inputs) -> SheetSource {
+        let mask = match (&inputs.mask, &job.mask) {
+            (Some(mask), _) => Some((RowSource::Raw(self.checked(mask), job.cut), sheet::mask_info(&job.info))),
+            (None, Some(companion)) => Some((RowSource::File(self.companion(companion)), companion.info.clone())),
+            (None, None) => None,
+        };
+        let rows = (self.rows(job, inputs), job.info.clone());
+        SheetSource { rows, mask, nodata: nodata(&job.recipe, &job.info) }
     }
 
     /// Gets all of what a pointer points to, and checks that it is what was written. What comes wrong is got once more:
@@ -217,7 +239,36 @@ impl Workshop {
         job: &Job,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let (done, checked) = tokio::join!(work, self.check_original(job));
+        Self::both(work, self.check_original(job)).await
+    }
+
+    /// The same for another image that the job reads; `role` is what it is called.
+    pub(super) async fn with_checked_companion<T>(
+        &self,
+        role: &str,
+        companion: &Companion,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let stored = Stored { key: &companion.original, bytes: companion.bytes, sha256: &companion.sha256 };
+        let check = async {
+            match self.check(&stored).await {
+                Ok(None) => Ok(()),
+                Ok(Some(wrong)) => Err(Failure::Refused(format!(
+                    "The {role} image {} was damaged in the store: {wrong}. Upload it again.",
+                    companion.image
+                ))),
+                Err(Failure::Damaged { .. }) => Err(Failure::Refused(gone(role, &companion.image))),
+                Err(failure) => Err(failure),
+            }
+        };
+        Self::both(work, check).await
+    }
+
+    async fn both<T>(
+        work: impl Future<Output = Result<T, Failure>>,
+        check: impl Future<Output = Result<(), Failure>>,
+    ) -> Result<T, Failure> {
+        let (done, checked) = tokio::join!(work, check);
         match checked {
             Err(damaged @ Failure::Refused(_)) => Err(damaged),
             Err(trouble) => done.and(Err(trouble)),
@@ -231,32 +282,61 @@ impl Workshop {
     /// [`Failure::Refused`] with a sentence if it isn't: nobody but the uploader has it. What looks wrong is read once
     /// more.
     pub(super) async fn check_original(&self, job: &Job) -> Result<(), Failure> {
-        let mut wrong = String::new();
-        for _ in 0..2 {
-            match self.damage_of_original(job).await? {
-                None => return Ok(()),
-                Some(damage) => wrong = damage,
-            }
+        let stored = Stored { key: &job.original, bytes: job.original_bytes, sha256: &job.original_sha256 };
+        match self.check(&stored).await {
+            Ok(None) => Ok(()),
+            Ok(Some(wrong)) => Err(Failure::Refused(format!(
+                "The original was damaged in the store: {wrong}. Upload the image again."
+            ))),
+            Err(Failure::Damaged { what, .. }) => Err(Failure::Trouble(what)),
+            Err(failure) => Err(failure),
         }
-        tracing::error!(key = job.original, wrong, "an original is damaged in the store");
-        Err(Failure::Refused(format!("The original was damaged in the store: {wrong}. Upload the image again.")))
     }
 
-    async fn damage_of_original(&self, job: &Job) -> Result<Option<String>, Failure> {
-        let length = self.store.size(&job.original).await?;
-        if length != job.original_bytes {
-            return Ok(Some(format!("of its {} bytes, {length} are left", job.original_bytes)));
+    /// What of an original isn't as it was uploaded, if anything.
+    ///
+    /// # Errors
+    /// [`Failure::Damaged`] if there is nothing under its key.
+    async fn check(&self, stored: &Stored<'_>) -> Result<Option<String>, Failure> {
+        let mut wrong = None;
+        for _ in 0..2 {
+            wrong = self.damage_of(stored).await?;
+            if wrong.is_none() {
+                return Ok(None);
+            }
         }
-        if job.original_sha256.is_empty() {
+        tracing::error!(key = stored.key, ?wrong, "an original is damaged in the store");
+        Ok(wrong)
+    }
+
+    async fn damage_of(&self, stored: &Stored<'_>) -> Result<Option<String>, Failure> {
+        let Stored { key, bytes: expected, sha256 } = *stored;
+        let length = self.store.size(key).await.map_err(|error| checked::missing(key, error))?;
+        if length != expected {
+            return Ok(Some(format!("of its {expected} bytes, {length} are left")));
+        }
+        if sha256.is_empty() {
             return Ok(None);
         }
-        let (mut hash, mut bytes) = (Sha256::new(), self.store.stream(&job.original, None).await?);
+        let (mut hash, mut bytes) = (Sha256::new(), self.store.stream(key, None).await?);
         while let Some(piece) = bytes.try_next().await? {
             hash.update(&piece);
         }
-        let same = hex(&hash.finalize()) == job.original_sha256;
+        let same = hex(&hash.finalize()) == sha256;
         Ok((!same).then(|| "its bytes aren't those that were uploaded".to_owned()))
     }
+}
+
+/// Where an original lies, and what it was when it was uploaded.
+struct Stored<'a> {
+    key: &'a str,
+    bytes: u64,
+    sha256: &'a str,
+}
+
+/// What is said of another image that isn't there any more.
+pub fn gone(role: &str, image: &ImageId) -> String {
+    format!("The {role} image {image} is not there (any more). Upload it again, and name the new one.")
 }
 
 /// What the hash in a pointer is of.
@@ -328,6 +408,11 @@ pub fn hex(bytes: &[u8]) -> String {
 /// Raw bytes of the largest part of a job.
 pub(super) fn part_bytes(job: &Job) -> u64 {
     u64::from(job.cut.part_rows) * job.info.row_bytes()
+}
+
+/// Bytes that the counts of a job take.
+pub(super) fn counts_bytes(job: &Job) -> u64 {
+    Counts::memory(&job.recipe, &Frame::of(&job.info))
 }
 
 /// Bytes that reading the job's rows may hold besides the rows asked for.

@@ -7,10 +7,11 @@ use shared::clock::Stamp;
 use shared::equalize::Recipe;
 use shared::job::{Format, ImageInfo, Phase, Pointer, Progress};
 use shared::pixels::{Depth, Layout};
-use shared::task::{Done, Lock, Outcome};
+use shared::task::{Done, Lock, MAX_ATTEMPTS, Outcome};
 
 use super::{Step, step};
 use crate::catalog::JobRow;
+use crate::pipeline::companion::Companions;
 use crate::pipeline::nodes::{JobNodes, Producer, TaskNodes};
 use crate::pipeline::plan::{Planning, plan, task};
 
@@ -47,7 +48,7 @@ fn fresh(regions: bool, tasks: u32) -> JobNodes {
         info,
     };
     let planning = Planning { whole_below: 0, workers: 1, parts_per_task: Some(1) };
-    let job = plan(&row, hex('c').parse().unwrap(), &planning, 1, stamp(), 0);
+    let job = plan(&row, hex('c').parse().unwrap(), &planning, Companions::default(), 1, stamp(), 0);
     assert_eq!(job.count(Phase::Histograms), tasks);
     JobNodes { job, version: 0, phases: BTreeMap::new() }
 }

@@ -17,7 +17,7 @@ use crate::codec;
 pub(super) async fn stitch(shop: &Workshop, job: &Job, inputs: &Inputs, key: String) -> Result<Pointer, Failure> {
     let original = shop.original(job);
     let bundles: Vec<_> = inputs.equalized.iter().map(|pointer| shop.checked(pointer)).collect();
-    let (info, recipe) = (job.info.clone(), job.recipe);
+    let (info, recipe) = (job.info.clone(), job.recipe.clone());
     // A JPEG is encoded by its join; the others only pass through.
     let memory = if info.format == Format::Jpeg { 2 * info.raw_bytes() } else { 8 * part_bytes(job) };
     let writing = shop.write(key, memory, Hashed::All, move |emit| {

@@ -1,31 +1,39 @@
 //! Whole: a small image in one task, in the same parts as a large one, so that the file is the same.
 
-use shared::equalize::{Histogram, Lut, apply, output_layout};
-use shared::job::{Job, Pointer};
+use shared::equalize::{Counts, Frame, Table, output_layout};
+use shared::job::{Companion, Job, Pointer};
 
-use super::stage::{Failure, Hashed, Workshop};
+use super::companion;
+use super::histogram::unfit;
+use super::stage::{Failure, Hashed, Inputs, Workshop, counts_bytes};
 use crate::codec;
 
 /// Writes the result file.
 pub(super) async fn whole(shop: &Workshop, job: &Job, key: String) -> Result<Pointer, Failure> {
-    let (original, again) = (shop.original(job), shop.original(job));
-    let (info, cut, recipe) = (job.info.clone(), job.cut, job.recipe);
+    let (original, sheet) = (shop.original(job), shop.sheet(job, &Inputs::default()));
+    let reference = job.reference.as_ref().map(|companion| (shop.companion(companion), companion.clone()));
+    let (info, cut, recipe) = (job.info.clone(), job.cut, job.recipe.clone());
     // The rows and the encoded parts are held at once; the image is small, that is why it is here.
-    let memory = 4 * info.raw_bytes();
+    let memory = 4 * info.raw_bytes() + counts_bytes(job) + others_bytes(job);
     let writing = shop.write(key, memory, Hashed::All, move |emit| {
         let head = codec::head(&mut original.open()?, &info, output_layout(&recipe, info.layout))?;
-        let mut reader = codec::open(Box::new(again.open()?), &info)?;
-        let mut histogram = Histogram::new(&recipe, info.layout, info.depth);
-        let mut rows = Vec::new();
+        let (mut sheet, mut rows) = (sheet.open()?, Vec::new());
+        let mut counts = Counts::new(&recipe, &Frame::of(&info)).map_err(unfit)?;
         for part in 0..cut.parts {
-            let at = cut.rows_of(part, info.height);
-            let read = reader.read(at.clone())?;
-            histogram.count(&read);
-            rows.push((at.start, read));
+            let read = sheet.read(cut.rows_of(part, info.height))?;
+            read.count(&mut counts);
+            rows.push(read);
         }
-        let lut = Lut::from_histogram(&histogram);
-        let encode = |(first, rows)| codec::part(&head, first, &apply(&recipe, &lut, rows));
-        let parts: Vec<_> = rows.into_iter().map(encode).collect::<codec::Result<_>>()?;
+        let reference = match reference {
+            None => None,
+            Some((original, Companion { info: of, .. })) => {
+                let mut reader = codec::open(Box::new(original.open()?), &of)?;
+                Some(companion::count(&mut *reader, &of, &recipe, info.layout)?)
+            }
+        };
+        let table = Table::new(&recipe, &counts, reference.as_ref()).map_err(unfit)?;
+        let parts = rows.into_iter().map(|rows| codec::part(&head, rows.first, &rows.equalize(&recipe, &table)));
+        let parts: Vec<_> = parts.collect::<codec::Result<_>>()?;
         let index: Vec<_> = parts.iter().map(|part| part.index.clone()).collect();
         let mut join = codec::join(&head, &index)?;
         emit(join.begin()?)?;
@@ -35,5 +43,18 @@ pub(super) async fn whole(shop: &Workshop, job: &Job, key: String) -> Result<Poi
         emit(join.end()?)?;
         Ok(())
     });
-    shop.with_checked_original(job, writing).await
+    let mut result = shop.with_checked_original(job, writing).await;
+    for (role, companion) in [("mask", &job.mask), ("reference", &job.reference)] {
+        if let Some(companion) = companion {
+            result = shop.with_checked_companion(role, companion, std::future::ready(result)).await;
+        }
+    }
+    result
+}
+
+/// Bytes that reading the other images may hold.
+fn others_bytes(job: &Job) -> u64 {
+    let reference = job.reference.as_ref().map_or(0, |reference| companion::reference_bytes(&reference.info));
+    let mask = job.mask.as_ref().map_or(0, |mask| mask.info.raw_bytes());
+    reference + mask
 }

@@ -144,7 +144,8 @@ impl Driver {
         let (office, job) = (&self.office, &nodes.job);
         let unique = uuid::Uuid::new_v4().simple().to_string();
         let key = keys::lut(&job.image, &job.run, office.epoch().n, &unique);
-        match reduce(&office.pod.shop, job, histograms, key).await {
+        let references = step::outputs(nodes, Phase::Reference);
+        match reduce(&office.pod.shop, job, histograms, references.first(), key).await {
             Ok(lut) => {
                 let mut job = job.clone();
                 job.lut = Some(lut);

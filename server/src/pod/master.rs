@@ -24,6 +24,7 @@ use crate::catalog::{self, Epoch, JobRow, Write};
 use crate::coord::election::Candidacy;
 use crate::coord::fence::{Fence, FenceError};
 use crate::coord::{Coordinator, CreateMode, Error, Op, paths, settle};
+use crate::pipeline::companion::{self, Missing};
 use crate::pipeline::plan::{Planning, plan};
 
 /// Runs that ended with neither a result nor a reason before the job is failed: a process that dies whole.
@@ -327,7 +328,15 @@ impl Master {
     async fn create(&self, row: &JobRow, run: RunId, workers: usize) -> Result<(), Setback> {
         let (office, config) = (&self.office, &self.office.pod.config);
         let planning = Planning { whole_below: config.whole_below, workers, parts_per_task: config.parts_per_task };
-        let job = plan(row, run, &planning, office.epoch().n, office.pod.stamp(), now());
+        let companions = match companion::find(&*office.pod.catalog, &row.recipe, &row.info).await {
+            Ok(companions) => companions,
+            Err(Missing::Refused(reason)) => {
+                let write = office.pod.catalog.fail(&office.epoch(), &row.job, &run, &reason).await?;
+                return office.mine(write).await.map(drop);
+            }
+            Err(Missing::Catalog(error)) => return Err(error.into()),
+        };
+        let job = plan(row, run, &planning, companions, office.epoch().n, office.pod.stamp(), now());
         let path = paths::job(&job.job);
         let op = Op::Create { path: path.clone(), data: to_json(&job), mode: CreateMode::Persistent };
         loop {

@@ -32,7 +32,7 @@ use crate::pipeline::stage::{Failure, Inputs};
 use crate::pipeline::{step, work};
 
 /// The phases that this version's workers can do.
-pub const KINDS: [Phase; 5] = Phase::ALL;
+pub const KINDS: [Phase; Phase::ALL.len()] = Phase::ALL;
 
 /// A pod's worker during one session.
 pub(super) struct Worker {
@@ -133,7 +133,7 @@ impl Worker {
         let jobs: Vec<&Arc<JobNodes>> = nodes
             .jobs
             .values()
-            .filter(|nodes| nodes.job.algo == ALGO && nodes.job.progress == Progress::Active)
+            .filter(|nodes| nodes.job.algo <= ALGO && nodes.job.progress == Progress::Active)
             .collect();
         let search = |wanted: &dyn Fn(&TaskNodes) -> bool| {
             let open = |candidate: &Candidate| {
@@ -310,8 +310,12 @@ fn short(outcome: Outcome) -> Outcome {
 /// What a task of this phase reads of the phases before it.
 fn inputs(job: &JobNodes, phase: Phase) -> Result<Inputs, Failure> {
     let mut inputs = Inputs::default();
-    if job.job.phases.contains(&Phase::Split) && matches!(phase, Phase::Histograms | Phase::Equalize) {
-        inputs.split = Some(all(job, Phase::Split)?.remove(0));
+    if matches!(phase, Phase::Histograms | Phase::Equalize) {
+        for (phase, input) in [(Phase::Split, &mut inputs.split), (Phase::Mask, &mut inputs.mask)] {
+            if job.job.phases.contains(&phase) {
+                *input = Some(all(job, phase)?.remove(0));
+            }
+        }
     }
     if phase == Phase::Stitch {
         inputs.equalized = all(job, Phase::Equalize)?;

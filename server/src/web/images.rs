@@ -18,6 +18,7 @@ use super::problem::{ApiError, Path, Query, Result};
 use super::upload::{idempotency_key, parse_recipe, taken};
 use crate::catalog::Write;
 use crate::pipeline::accept::fresh;
+use crate::pipeline::{accept, companion};
 
 /// The most images of a page.
 const MOST: u32 = 200;
@@ -189,6 +190,14 @@ async fn queue_job(state: &WebState, id: &ImageId, recipe: &Recipe, key: Option<
         let Some(key) = key else { return Err(full.into()) };
         return Ok(state.catalog.job_answered(id, key).await?.ok_or(full)?);
     }
+    // A key that was answered before is answered again, whatever has become of the images that the recipe names.
+    if let Some(key) = key
+        && let Some(answered) = state.catalog.job_answered(id, key).await?
+    {
+        return Ok(answered);
+    }
+    let files = state.catalog.files(id, None).await?.ok_or_else(|| no_image(id))?;
+    companion::find(&*state.catalog, recipe, &files.info).await.map_err(accept::Error::from)?;
     let fresh = fresh();
     let added = state.catalog.add_job(id, &fresh, recipe, key).await?.ok_or_else(|| no_image(id))?;
     if added == fresh {
@@ -198,7 +207,7 @@ async fn queue_job(state: &WebState, id: &ImageId, recipe: &Recipe, key: Option<
 }
 
 fn key_reused(with: &'static str) -> ApiError {
-    crate::pipeline::accept::Error::KeyReused(with).into()
+    accept::Error::KeyReused(with).into()
 }
 
 /// The recipe's JSON, out of `{"recipe": …}` where it is wrapped.

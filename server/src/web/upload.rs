@@ -82,7 +82,7 @@ async fn read(state: &WebState, form: &mut Form, key: Option<String>, images: Im
                     accepted.push(upload.finish().await?);
                 }
                 let key = key.clone().filter(|_| accepted.is_empty());
-                pending = Some(stream(state, field, recipe.unwrap_or_default(), key).await?);
+                pending = Some(stream(state, field, recipe.clone().unwrap_or_default(), key).await?);
             }
             other => {
                 let detail = format!("Expected the fields `recipe` (optional) and `image`, got {other:?}.");
@@ -219,7 +219,7 @@ mod tests {
     fn a_recipe_has_defaults_and_says_what_it_expects() {
         assert_eq!(parse_recipe("{}").unwrap(), Recipe::default());
         assert_eq!(parse_recipe(r#"{"method":"global"}"#).unwrap(), Recipe::default());
-        assert_eq!(parse_recipe(r#"{"color":"hsv"}"#).unwrap(), Recipe::Global { color: Color::Hsv });
+        assert_eq!(parse_recipe(r#"{"color":"hsv"}"#).unwrap(), Recipe::global(Color::Hsv));
         for (wrong, expected) in [
             (r#"{"method":"magic"}"#, "`global`"),
             (r#"{"method":"global","colour":"hsv"}"#, "`color`"),

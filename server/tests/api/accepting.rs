@@ -30,7 +30,7 @@ async fn an_upload_is_answered_with_its_ids_and_waits_in_the_catalog() {
     assert_eq!(shown["bytes"], moon.len());
     assert_eq!(shown["recipe"]["color"], "hsv");
     let row = server.catalog.queued(10, 0, u64::MAX).await.unwrap().pop().unwrap();
-    assert_eq!((row.job, row.recipe), (job, Recipe::Global { color: Color::Hsv }));
+    assert_eq!((row.job, row.recipe), (job, Recipe::global(Color::Hsv)));
     assert_eq!(server.store.get(&row.original).await.unwrap(), Bytes::from(moon));
 }
 

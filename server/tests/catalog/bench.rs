@@ -148,5 +148,5 @@ pub async fn fail(catalog: &dyn Catalog, epoch: &Epoch, job: &JobId, reason: &st
 
 /// Another recipe than the default one.
 pub fn channels() -> Recipe {
-    Recipe::Global { color: Color::Channels }
+    Recipe::global(Color::Channels)
 }

@@ -6,6 +6,7 @@ use server::catalog::JobRow;
 use server::coord::claim::{Held, claim, commit};
 use server::coord::zookeeper::ZooKeeper;
 use server::coord::{Connector, Coordinator, CreateMode, Op, SessionState, ensure_skeleton, paths};
+use server::pipeline::companion::Companions;
 use server::pipeline::plan::{Planning, plan, task};
 use server::pod::mirror::Mirror;
 use shared::clock::{Clock, Stamp};
@@ -50,7 +51,7 @@ fn job(number: u32) -> Job {
         info,
     };
     let planning = Planning { whole_below: 0, workers: 1, parts_per_task: Some(1) };
-    plan(&row, id(7).parse().unwrap(), &planning, 1, stamp(), 0)
+    plan(&row, id(7).parse().unwrap(), &planning, Companions::default(), 1, stamp(), 0)
 }
 
 async fn put(session: &dyn Coordinator, job: &Job) {

@@ -222,7 +222,7 @@ impl Catalog for FaultyCatalog {
     }
 
     async fn add_job(&self, image: &ImageId, job: &JobId, recipe: &Recipe, key: Option<&str>) -> Result<Option<JobId>> {
-        let (image, job, recipe, key) = (image.clone(), job.clone(), *recipe, key.map(str::to_owned));
+        let (image, job, recipe, key) = (image.clone(), job.clone(), recipe.clone(), key.map(str::to_owned));
         pass!(self, add_job, &job, None, |shelf| shelf.catalog.add_job(&image, &job, &recipe, key.as_deref()))
     }
 

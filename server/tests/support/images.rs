@@ -6,7 +6,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 use server::codec::{Limits, Source};
-use server::pipeline::local::equalize_file;
+use server::pipeline::local::{Local, Opener, Others};
 use shared::equalize::Recipe;
 use tiff::encoder::{TiffEncoder, colortype};
 
@@ -79,10 +79,36 @@ pub fn rgba_png(width: u32, height: u32) -> Vec<u8> {
     file
 }
 
+/// A gray PNG of this size that is black in the middle and on a line: a mask.
+pub fn mask_png(width: u32, height: u32) -> Vec<u8> {
+    let black = |x: u32, y: u32| y == height / 9 || (width / 3..width / 2).contains(&x) && y > height / 2;
+    let samples: Vec<u8> = (0..width * height).map(|at| if black(at % width, at / width) { 0 } else { 200 }).collect();
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, width, height);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.write_header().unwrap().write_image_data(&samples).unwrap();
+    file
+}
+
 /// What `evenlight equalize` writes for these bytes: the oracle.
 pub fn oracle(original: &[u8], recipe: &Recipe) -> Vec<u8> {
+    oracle_with(original, recipe, None, None)
+}
+
+/// The same with the files that stand for the images of a recipe.
+pub fn oracle_with(original: &[u8], recipe: &Recipe, reference: Option<&[u8]>, mask: Option<&[u8]>) -> Vec<u8> {
+    let open = |bytes: &[u8]| {
+        let bytes = bytes.to_vec();
+        move || Ok(Box::new(Cursor::new(bytes.clone())) as Box<dyn Source>)
+    };
+    let (reference, mask) = (reference.map(open), mask.map(open));
+    let others = Others {
+        reference: reference.as_ref().map(|open| open as &Opener<'_>),
+        mask: mask.as_ref().map(|open| open as &Opener<'_>),
+    };
+    let local = Local { limits: Limits::default(), pool: None, scratch: std::env::temp_dir() };
     let mut file = Vec::new();
-    let source = || Ok(Box::new(Cursor::new(original.to_vec())) as Box<dyn Source>);
-    equalize_file(source, recipe, &mut file, &Limits::default(), &mut |_, _| {}).unwrap();
+    local.equalize(open(original), recipe, others, &mut file, &mut |_, _| {}).unwrap();
     file
 }

@@ -10,7 +10,7 @@ use crate::pixels::{Layout, Rows, Samples};
 
 /// The layout of what [`apply`] makes of rows of this layout.
 pub const fn output_layout(recipe: &Recipe, layout: Layout) -> Layout {
-    match (recipe.color(), layout) {
+    match (recipe.color, layout) {
         (Color::Gray, Layout::Rgb) => Layout::Gray,
         (Color::Gray, Layout::Rgba) => Layout::GrayAlpha,
         (_, layout) => layout,
@@ -90,8 +90,8 @@ pub fn apply_le_bytes_into(kernel: Kernel, recipe: &Recipe, lut: &Lut, layout: L
 
 /// The recipe's way of treating colour, if the table is made for it.
 fn checked(recipe: &Recipe, lut: &Lut, layout: Layout) -> Color {
-    assert_eq!(lut.intensity(), Intensity::of(recipe.color(), layout), "the table is for another intensity");
-    recipe.color()
+    assert_eq!(lut.intensity(), Intensity::of(recipe.color, layout), "the table is for another intensity");
+    recipe.color
 }
 
 /// The tables of red, green and blue, or three times the only one.

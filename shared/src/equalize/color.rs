@@ -17,6 +17,8 @@ pub enum Intensity {
     Value,
     /// Red, green and blue, each on its own.
     Channels,
+    /// L of Oklab.
+    Lightness,
 }
 
 impl Intensity {
@@ -26,6 +28,7 @@ impl Intensity {
             (1, _) => Intensity::Gray,
             (_, Color::Luma | Color::Gray) => Intensity::Luma,
             (_, Color::Hsv) => Intensity::Value,
+            (_, Color::Oklab) => Intensity::Lightness,
             (_, Color::Channels) => Intensity::Channels,
         }
     }

@@ -30,6 +30,9 @@ pub enum MergeError {
         /// What the other one counts.
         theirs: (Intensity, Depth),
     },
+    /// One counts the whole image and the other one its tiles.
+    #[error("counts of the whole image can't be added to counts of its tiles")]
+    Method,
     /// Together they would count more pixels than [`Histogram::MAX_TOTAL`].
     #[error("the histograms count more than {} pixels together", Histogram::MAX_TOTAL)]
     Overflow,
@@ -41,11 +44,18 @@ impl Histogram {
 
     /// A histogram of nothing, for images of this layout and depth.
     pub fn new(recipe: &Recipe, layout: Layout, depth: Depth) -> Self {
-        Self::empty(Intensity::of(recipe.color(), layout), depth)
+        Self::empty(Intensity::of(recipe.color, layout), depth)
     }
 
-    fn empty(intensity: Intensity, depth: Depth) -> Self {
+    /// A histogram of nothing.
+    pub(super) fn empty(intensity: Intensity, depth: Depth) -> Self {
         Self { intensity, depth, bins: vec![0; intensity.planes() * depth.levels()] }
+    }
+
+    /// A histogram of what was counted elsewhere; the bins of its planes lie one after the other.
+    pub(super) fn from_bins(intensity: Intensity, depth: Depth, bins: Vec<u64>) -> Self {
+        debug_assert_eq!(bins.len(), intensity.planes() * depth.levels());
+        Self { intensity, depth, bins }
     }
 
     /// What is counted.
@@ -127,20 +137,10 @@ impl Histogram {
         Ok(())
     }
 
-    /// The histogram as bytes: a header, then the bins as LEB128 numbers, where a 0 is followed by how many more
-    /// zeros come after it. A task's bins are small and often empty, so this is a tenth of the plain form.
+    /// The histogram as bytes: a header, then the bins, of which runs of zeros are short.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = wire::header(wire::HISTOGRAM, self.intensity, self.depth);
-        let mut bins = &self.bins[..];
-        while let Some((&bin, rest)) = bins.split_first() {
-            wire::put_number(&mut bytes, bin);
-            bins = rest;
-            if bin == 0 {
-                let zeros = bins.iter().take_while(|bin| **bin == 0).count();
-                wire::put_number(&mut bytes, zeros as u64);
-                bins = &bins[zeros..];
-            }
-        }
+        wire::put_bins(&mut bytes, &self.bins);
         bytes
     }
 
@@ -152,19 +152,7 @@ impl Histogram {
         let mut reader = Reader::new(bytes);
         let (intensity, depth) = reader.header(wire::HISTOGRAM)?;
         let mut histogram = Self::empty(intensity, depth);
-        let mut bins = histogram.bins.iter_mut();
-        while let Some(bin) = bins.next() {
-            *bin = reader.number()?;
-            if *bin == 0 {
-                let zeros = reader.number()?;
-                if zeros > bins.len() as u64 {
-                    return Err(Malformed::Value("a run of empty bins reaches past the last bin"));
-                }
-                if zeros > 0 {
-                    bins.nth(zeros as usize - 1);
-                }
-            }
-        }
+        reader.bins(&mut histogram.bins)?;
         reader.end()?;
         for plane in histogram.planes() {
             let total = plane.iter().try_fold(0u64, |total, bin| total.checked_add(*bin));

@@ -66,10 +66,7 @@ impl Lut {
     /// The table as bytes: a header, then the entries, 16-bit ones little-endian.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = wire::header(wire::LUT, self.intensity, self.depth());
-        match &self.entries {
-            Samples::U8(entries) => bytes.extend_from_slice(entries),
-            Samples::U16(entries) => bytes.extend(entries.iter().flat_map(|entry| entry.to_le_bytes())),
-        }
+        wire::put_entries(&mut bytes, &self.entries);
         bytes
     }
 
@@ -80,14 +77,7 @@ impl Lut {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
         let (intensity, depth) = reader.header(wire::LUT)?;
-        let entries = reader.take(intensity.planes() * depth.levels() * depth.bytes())?;
-        let entries = match depth {
-            Depth::Eight => Samples::U8(entries.to_vec()),
-            Depth::Sixteen => {
-                let (pairs, _) = entries.as_chunks::<2>();
-                Samples::U16(pairs.iter().map(|pair| u16::from_le_bytes(*pair)).collect())
-            }
-        };
+        let entries = reader.entries(depth, intensity.planes() * depth.levels())?;
         reader.end()?;
         Ok(Self { intensity, entries })
     }

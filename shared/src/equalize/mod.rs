@@ -9,7 +9,8 @@
 //!
 //! The folder reads in the order in which data flows: [`histogram`](Histogram), [`lut`](Lut), [`apply`](apply()).
 //! `matching` and `stretch` make other tables of a histogram, `strength` a weaker one of any. [`clahe`] is the method
-//! with a histogram for each tile. `color` holds the formulas for a pixel, `kernel` the loops over pixels, `wire` the
+//! with a histogram for each tile. [`Recipe`] says which of them; [`Counts`] and [`Table`] are what the stages of the
+//! pipeline see of any of them. `color` and `oklab` hold the formulas for a pixel, `kernel` the loops over pixels, `wire` the
 //! bytes that pods exchange.
 //!
 //! Nothing here uses a fused multiply-add or a function of the platform's math library: an arithmetic that is the same
@@ -21,7 +22,12 @@ mod color;
 mod histogram;
 mod kernel;
 mod lut;
+mod mask;
 mod matching;
+mod method;
+mod oklab;
+mod recipe;
+mod reference;
 mod strength;
 mod stretch;
 mod wire;
@@ -31,50 +37,9 @@ pub use color::Intensity;
 pub use histogram::{Histogram, MergeError};
 pub use kernel::Kernel;
 pub use lut::Lut;
+pub use mask::Mask;
+pub use method::{Counts, Frame, Table, TableError};
+pub use recipe::{ClipLimit, Color, Method, MethodKind, Nodata, Recipe};
 pub use strength::{Strength, StrengthError};
 pub use stretch::{Cut, CutError};
 pub use wire::Malformed;
-
-use serde::{Deserialize, Serialize};
-
-/// What to do with an image: one method and its parameters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(tag = "method", rename_all = "lowercase", deny_unknown_fields)]
-pub enum Recipe {
-    /// One histogram over the whole image.
-    Global {
-        /// How colour is treated.
-        #[serde(default)]
-        color: Color,
-    },
-}
-
-impl Recipe {
-    /// How colour is treated.
-    pub const fn color(&self) -> Color {
-        match self {
-            Recipe::Global { color } => *color,
-        }
-    }
-}
-
-impl Default for Recipe {
-    fn default() -> Self {
-        Recipe::Global { color: Color::default() }
-    }
-}
-
-/// How colour is treated. A gray image is equalized the same way by all of them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Color {
-    /// Lightness only: Y of BT.601 YCbCr; hue and chroma stay.
-    #[default]
-    Luma,
-    /// Each channel by its own histogram; hues shift.
-    Channels,
-    /// V of HSV only.
-    Hsv,
-    /// The result is gray.
-    Gray,
-}

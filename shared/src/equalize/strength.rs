@@ -8,6 +8,13 @@ use crate::pixels::Samples;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Strength(u16);
 
+impl Default for Strength {
+    /// All of the change.
+    fn default() -> Self {
+        Self::FULL
+    }
+}
+
 /// More than everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a strength is at most 1,000 thousandths, got {0}")]
@@ -25,6 +32,19 @@ impl Strength {
         if thousandths <= 1_000 { Ok(Self(thousandths)) } else { Err(StrengthError(thousandths)) }
     }
 
+    /// The same as a number from 0 to 1.
+    pub fn value(self) -> f64 {
+        f64::from(self.0) / 1_000.0
+    }
+
+    /// Tables, one after the other, whose levels move only this part of their way.
+    pub(super) fn weaken(self, entries: &Samples) -> Samples {
+        match entries {
+            Samples::U8(entries) => Samples::U8(weakened::<u8>(entries, self, u32::from)),
+            Samples::U16(entries) => Samples::U16(weakened::<u16>(entries, self, u32::from)),
+        }
+    }
+
     /// On the way from `level` to `to`, as far as this says: `((1000 − s) · level + s · to + 500) / 1000`.
     fn between(self, level: u32, to: u32) -> u32 {
         let s = u32::from(self.0);
@@ -36,11 +56,7 @@ impl Lut {
     /// The table that moves each level only a part of its way, rounded half up: linear interpolation with the identity.
     #[must_use]
     pub fn with_strength(&self, strength: Strength) -> Self {
-        let entries = match self.entries() {
-            Samples::U8(entries) => Samples::U8(weakened::<u8>(entries, strength, u32::from)),
-            Samples::U16(entries) => Samples::U16(weakened::<u16>(entries, strength, u32::from)),
-        };
-        self.with_entries(entries)
+        self.with_entries(strength.weaken(self.entries()))
     }
 }
 

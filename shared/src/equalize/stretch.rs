@@ -19,7 +19,8 @@ pub struct CutError {
 }
 
 impl Cut {
-    const WHOLE: u32 = 1_000_000;
+    /// All of the pixels.
+    pub(super) const WHOLE: u32 = 1_000_000;
 
     /// A cut of `low` millionths of the pixels at the dark end and `high` at the bright one. 20,000 each is the cut of
     /// 2 % that GIS programs begin with.
@@ -29,6 +30,16 @@ impl Cut {
     pub fn millionths(low: u32, high: u32) -> Result<Self, CutError> {
         let kept = low.checked_add(high).is_some_and(|sum| sum < Self::WHOLE);
         if kept { Ok(Self { low, high }) } else { Err(CutError { low, high }) }
+    }
+
+    /// The percentile below which it cuts.
+    pub fn low_percent(self) -> f64 {
+        f64::from(self.low) / 1e4
+    }
+
+    /// The percentile above which it cuts.
+    pub fn high_percent(self) -> f64 {
+        f64::from(Self::WHOLE - self.high) / 1e4
     }
 }
 

@@ -4,12 +4,17 @@
 //! No checksum: a pointer to such bytes carries their SHA-256.
 
 use super::color::Intensity;
-use crate::pixels::Depth;
+use crate::pixels::{Depth, Samples};
 
 /// The magic of a histogram.
 pub(super) const HISTOGRAM: [u8; 4] = *b"EVLh";
 /// The magic of a look-up table.
 pub(super) const LUT: [u8; 4] = *b"EVLt";
+
+/// The magic of the histograms of tiles.
+pub(super) const TILE_HISTOGRAMS: [u8; 4] = *b"EVLc";
+/// The magic of the look-up tables of tiles.
+pub(super) const TILE_TABLES: [u8; 4] = *b"EVLg";
 
 const VERSION: u8 = 1;
 
@@ -40,6 +45,7 @@ pub(super) fn header(magic: [u8; 4], intensity: Intensity, depth: Depth) -> Vec<
         Intensity::Luma => 1,
         Intensity::Value => 2,
         Intensity::Channels => 3,
+        Intensity::Lightness => 4,
     };
     let mut bytes = magic.to_vec();
     bytes.extend([VERSION, counted, depth.bits(), 0]);
@@ -53,6 +59,28 @@ pub(super) fn put_number(bytes: &mut Vec<u8>, mut number: u64) {
         number >>= 7;
     }
     bytes.push(number as u8);
+}
+
+/// Appends bins as LEB128 numbers, where a 0 is followed by how many more zeros come after it. A task's bins are small
+/// and often empty, so this is a tenth of the plain form.
+pub(super) fn put_bins(bytes: &mut Vec<u8>, mut bins: &[u64]) {
+    while let Some((&bin, rest)) = bins.split_first() {
+        put_number(bytes, bin);
+        bins = rest;
+        if bin == 0 {
+            let zeros = bins.iter().take_while(|bin| **bin == 0).count();
+            put_number(bytes, zeros as u64);
+            bins = &bins[zeros..];
+        }
+    }
+}
+
+/// Appends the entries of tables, 16-bit ones little-endian.
+pub(super) fn put_entries(bytes: &mut Vec<u8>, entries: &Samples) {
+    match entries {
+        Samples::U8(entries) => bytes.extend_from_slice(entries),
+        Samples::U16(entries) => bytes.extend(entries.iter().flat_map(|entry| entry.to_le_bytes())),
+    }
 }
 
 /// Takes bytes apart from their beginning.
@@ -84,7 +112,8 @@ impl<'a> Reader<'a> {
             1 => Intensity::Luma,
             2 => Intensity::Value,
             3 => Intensity::Channels,
-            _ => return Err(Malformed::Value("what is counted is none of the four known intensities")),
+            4 => Intensity::Lightness,
+            _ => return Err(Malformed::Value("what is counted is none of the five known intensities")),
         };
         let depth =
             Depth::try_from(self.byte()?).map_err(|_| Malformed::Value("the depth is neither 8 nor 16 bits"))?;
@@ -115,6 +144,36 @@ impl<'a> Reader<'a> {
             }
         }
         Err(Malformed::Value("a number exceeds 64 bits"))
+    }
+
+    /// Bins as [`put_bins`] writes them, into bins that are all 0.
+    pub(super) fn bins(&mut self, bins: &mut [u64]) -> Result<(), Malformed> {
+        let mut bins = bins.iter_mut();
+        while let Some(bin) = bins.next() {
+            *bin = self.number()?;
+            if *bin == 0 {
+                let zeros = self.number()?;
+                if zeros > bins.len() as u64 {
+                    return Err(Malformed::Value("a run of empty bins reaches past the last bin"));
+                }
+                if zeros > 0 {
+                    bins.nth(zeros as usize - 1);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// So many entries of tables, as [`put_entries`] writes them.
+    pub(super) fn entries(&mut self, depth: Depth, count: usize) -> Result<Samples, Malformed> {
+        let entries = self.take(count * depth.bytes())?;
+        Ok(match depth {
+            Depth::Eight => Samples::U8(entries.to_vec()),
+            Depth::Sixteen => {
+                let (pairs, _) = entries.as_chunks::<2>();
+                Samples::U16(pairs.iter().map(|pair| u16::from_le_bytes(*pair)).collect())
+            }
+        })
     }
 
     /// Checks that nothing is left.

@@ -37,7 +37,7 @@ pub fn apply(kernel: Kernel, color: Color, tables: &TileTables, first: u32, rows
         }
         (samples, entries) => panic!("tables of {:?} applied to rows of {:?}", entries.depth(), samples.depth()),
     }
-    Rows { width, layout: output_layout(&Recipe::Global { color }, layout), samples }
+    Rows { width, layout: output_layout(&Recipe::global(color), layout), samples }
 }
 
 /// As [`apply`], on rows as they lie in the store ([`Rows::to_le_bytes`]), to another place, which must have the length
@@ -107,7 +107,7 @@ impl<'a, S: Sample> Tiles<'a, S> {
     /// Row by row, each while it lies in the cache.
     fn apply_into(&self, engine: impl Engine<S>, color: Color, layout: Layout, first: u32, from: &[S], to: &mut [S]) {
         let row = self.across.len() * layout.channels();
-        let row_to = self.across.len() * output_layout(&Recipe::Global { color }, layout).channels();
+        let row_to = self.across.len() * output_layout(&Recipe::global(color), layout).channels();
         assert_eq!((from.len() % row, to.len()), (0, from.len() / row * row_to), "the result has another length");
         let mut copy = vec![S::default(); row];
         for (y, (from, to)) in (first..).zip(from.chunks_exact(row).zip(to.chunks_exact_mut(row_to))) {

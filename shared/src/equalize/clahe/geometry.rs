@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+use crate::equalize::Color;
+use crate::equalize::color::Intensity;
+use crate::equalize::method::Frame;
 use crate::pixels::Depth;
 
 /// The parameters: how much contrast, and how local.
@@ -138,6 +141,15 @@ impl Geometry {
     pub(super) fn down(&self, y: u32) -> ([usize; 2], f32) {
         between(y, self.tile_height, self.rows)
     }
+}
+
+/// Whether an image can be cut into a grid.
+///
+/// # Errors
+/// Why not.
+pub fn check(clahe: &Clahe, color: Color, frame: &Frame) -> Result<(), GridError> {
+    let planes = Intensity::of(color, frame.layout).planes();
+    Geometry::new(clahe, frame.width, frame.height, planes, frame.depth).map(drop)
 }
 
 /// What tile number `tile` has of a side of `length`: a run, and the mirrored places.

@@ -1,10 +1,14 @@
 //! One histogram for each tile.
 
+use std::ops::Range;
+
 use super::geometry::{Clahe, Geometry, GridError};
 use crate::equalize::color::Intensity;
 use crate::equalize::kernel::sample::{Sample, as_le16};
 use crate::equalize::kernel::scalar::Scalar;
 use crate::equalize::kernel::{Engine, Kernel, fused, with_engine};
+use crate::equalize::mask::{Mask, kept};
+use crate::equalize::wire::{self, Malformed, Reader};
 use crate::equalize::{Color, MergeError};
 use crate::pixels::{Depth, Layout, Rows, Samples};
 
@@ -69,12 +73,19 @@ impl TileHistograms {
 
     /// As [`TileHistograms::count`], by a kernel of choice. The result is the same.
     pub fn count_by(&mut self, kernel: Kernel, first: u32, rows: &Rows) {
+        self.count_masked(kernel, first, rows, None);
+    }
+
+    /// As [`TileHistograms::count_by`], without the pixels that a mask of the same rows hides.
+    pub(in super::super) fn count_masked(&mut self, kernel: Kernel, first: u32, rows: &Rows, mask: Option<&Mask>) {
         assert_eq!((rows.width, rows.layout), (self.geometry.width(), self.layout), "rows of another image");
         match (&rows.samples, self.depth) {
-            (Samples::U8(samples), Depth::Eight) => with_engine!(kernel, engine => self.add(engine, first, samples)),
+            (Samples::U8(samples), Depth::Eight) => {
+                with_engine!(kernel, engine => self.add(engine, first, samples, mask))
+            }
             (Samples::U16(samples), Depth::Sixteen) => match as_le16(samples) {
-                Some(samples) => with_engine!(kernel, engine => self.add(engine, first, samples)),
-                None => self.add(Scalar, first, samples),
+                Some(samples) => with_engine!(kernel, engine => self.add(engine, first, samples, mask)),
+                None => self.add(Scalar, first, samples, mask),
             },
             (samples, depth) => panic!("rows of {:?} counted in histograms of {depth:?}", samples.depth()),
         }
@@ -86,21 +97,21 @@ impl TileHistograms {
     /// If the bytes are not whole rows of the image.
     pub fn count_le_bytes(&mut self, kernel: Kernel, first: u32, bytes: &[u8]) {
         with_engine!(kernel, engine => match self.depth {
-            Depth::Eight => self.add(engine, first, bytes),
+            Depth::Eight => self.add(engine, first, bytes, None),
             Depth::Sixteen => {
                 assert!(bytes.len().is_multiple_of(2), "the bytes end within a sample");
-                self.add(engine, first, bytes.as_chunks::<2>().0);
+                self.add(engine, first, bytes.as_chunks::<2>().0, None);
             }
         });
     }
 
-    fn add<S: Sample>(&mut self, engine: impl Engine<S>, first: u32, samples: &[S]) {
+    fn add<S: Sample>(&mut self, engine: impl Engine<S>, first: u32, samples: &[S], mask: Option<&Mask>) {
         let Self { geometry, intensity, layout, depth, bins } = self;
         let row = geometry.width() as usize * layout.channels();
         let first = first as usize;
         let end = first + samples.len() / row;
         assert!(samples.len().is_multiple_of(row) && end <= geometry.height() as usize, "rows of another image");
-        let (intensity, layout) = (*intensity, *layout);
+        let (intensity, layout, channels) = (*intensity, *layout, layout.channels());
         let mut counter =
             Counter { engine, intensity, layout, values: [S::default(); fused::MOST], count: 0, hidden: 0 };
         let mut tiles = bins.chunks_exact_mut(intensity.planes() * depth.levels());
@@ -108,19 +119,46 @@ impl TileHistograms {
         for tile_row in 0..geometry.rows() {
             let (run, mirrored) = geometry.rows_of_tile(tile_row);
             let here = run.chain(mirrored).filter(|y| (first..end).contains(y));
-            let rows: Vec<&[S]> = here.map(|y| &samples[(y - first) * row..][..row]).collect();
+            let rows: Vec<Line<'_, S>> = here.map(|y| Line::new(samples, mask, y - first, row, channels)).collect();
             for ((run, mirrored), bins) in columns.iter().zip(&mut tiles) {
                 for (plane, bins) in bins.chunks_exact_mut(S::LEVELS).enumerate() {
                     for row in &rows {
-                        counter.add(plane, &row[run.start * layout.channels()..run.end * layout.channels()], bins);
+                        row.each(run.clone(), |pixels| counter.add(plane, pixels, bins));
                         for x in mirrored {
-                            counter.add(plane, &row[x * layout.channels()..][..layout.channels()], bins);
+                            row.each(*x..x + 1, |pixels| counter.add(plane, pixels, bins));
                         }
                     }
                     counter.flush(bins);
                 }
             }
         }
+    }
+
+    /// The histograms as bytes: a header, then the bins, of which runs of zeros are short: some rows are in few tiles.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = wire::header(wire::TILE_HISTOGRAMS, self.intensity, self.depth);
+        wire::put_bins(&mut bytes, &self.bins);
+        bytes
+    }
+
+    /// The inverse of [`TileHistograms::to_bytes`]: these, which have counted nothing, with what the bytes say.
+    ///
+    /// # Errors
+    /// If the bytes are not such histograms, exactly to their end.
+    pub(in super::super) fn filled(mut self, bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(bytes);
+        if reader.header(wire::TILE_HISTOGRAMS)? != (self.intensity, self.depth) {
+            return Err(Malformed::Value("the histograms are of another image"));
+        }
+        reader.bins(&mut self.bins)?;
+        reader.end()?;
+        for plane in self.planes() {
+            let total = plane.iter().try_fold(0u64, |total, bin| total.checked_add(*bin));
+            if total.is_none_or(|total| total > self.geometry.area()) {
+                return Err(Malformed::Value("more pixels are counted than a tile can have"));
+            }
+        }
+        Ok(self)
     }
 
     /// Adds what other histograms of the same image counted. The order of merging never matters.
@@ -142,6 +180,31 @@ impl TileHistograms {
             *bin += count;
         }
         Ok(())
+    }
+}
+
+/// A row of the image, and which of its pixels are counted.
+struct Line<'a, S> {
+    samples: &'a [S],
+    shown: Option<&'a [bool]>,
+    channels: usize,
+}
+
+impl<'a, S: Sample> Line<'a, S> {
+    /// Row `index` of rows of `row` samples.
+    fn new(samples: &'a [S], mask: Option<&'a Mask>, index: usize, row: usize, channels: usize) -> Self {
+        let width = row / channels;
+        let shown = mask.map(|mask| &mask.shown()[index * width..][..width]);
+        Self { samples: &samples[index * row..][..row], shown, channels }
+    }
+
+    /// Gives `count` the pixels of a run that are counted.
+    fn each(&self, run: Range<usize>, mut count: impl FnMut(&[S])) {
+        let pixels = &self.samples[run.start * self.channels..run.end * self.channels];
+        match self.shown {
+            None => count(pixels),
+            Some(shown) => count(&kept(&shown[run], pixels, self.channels)),
+        }
     }
 }
 

@@ -22,6 +22,6 @@ mod histograms;
 mod tables;
 
 pub use apply::{apply, apply_le_bytes_into};
-pub use geometry::{Clahe, Geometry, GridError};
+pub use geometry::{Clahe, Geometry, GridError, check};
 pub use histograms::TileHistograms;
 pub use tables::TileTables;

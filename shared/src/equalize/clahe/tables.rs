@@ -4,6 +4,8 @@ use super::geometry::{Clahe, Geometry};
 use super::histograms::TileHistograms;
 use crate::equalize::color::Intensity;
 use crate::equalize::kernel::sample::Sample;
+use crate::equalize::wire::{self, Malformed, Reader};
+use crate::equalize::{Color, Frame, Strength};
 use crate::pixels::{Depth, Samples};
 
 /// What becomes of each intensity at the centre of each tile: tile after tile, planes × levels entries each.
@@ -28,6 +30,38 @@ impl TileTables {
             Depth::Sixteen => Samples::U16(tables.flat_map(|bins| table::<u16>(bins, clip)).collect()),
         };
         Self { geometry: *histograms.geometry(), intensity: histograms.intensity(), entries }
+    }
+
+    /// The tables that move each level only a part of its way, tile by tile; what lies between tiles follows.
+    #[must_use]
+    pub fn with_strength(&self, strength: Strength) -> Self {
+        Self { entries: strength.weaken(&self.entries), ..self.clone() }
+    }
+
+    /// The tables as bytes: a header, then the entries.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = wire::header(wire::TILE_TABLES, self.intensity, self.entries.depth());
+        wire::put_entries(&mut bytes, &self.entries);
+        bytes
+    }
+
+    /// The inverse of [`TileTables::to_bytes`], for the same image and grid.
+    ///
+    /// # Errors
+    /// If the bytes are not such tables, exactly to their end.
+    pub fn from_bytes(clahe: &Clahe, color: Color, frame: &Frame, bytes: &[u8]) -> Result<Self, Malformed> {
+        let Frame { width, height, layout, depth } = *frame;
+        let expected = (Intensity::of(color, layout), depth);
+        let planes = expected.0.planes();
+        let geometry = Geometry::new(clahe, width, height, planes, depth);
+        let geometry = geometry.map_err(|_| Malformed::Value("the image can't be cut into this grid"))?;
+        let mut reader = Reader::new(bytes);
+        if reader.header(wire::TILE_TABLES)? != expected {
+            return Err(Malformed::Value("the tables are for another image"));
+        }
+        let entries = reader.entries(depth, geometry.tiles() * planes * depth.levels())?;
+        reader.end()?;
+        Ok(Self { geometry, intensity: expected.0, entries })
     }
 
     /// The image and its grid.

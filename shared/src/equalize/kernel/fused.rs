@@ -62,6 +62,8 @@ pub(in super::super) fn intensities<S: Sample>(
         (Intensity::Luma, Layout::Rgba) => engine.luma::<4>(pixels, values),
         (Intensity::Value, Layout::Rgb) => engine.value::<3>(pixels, values),
         (Intensity::Value, Layout::Rgba) => engine.value::<4>(pixels, values),
+        (Intensity::Lightness, Layout::Rgb) => engine.lightness::<3>(pixels, values),
+        (Intensity::Lightness, Layout::Rgba) => engine.lightness::<4>(pixels, values),
         (Intensity::Channels, Layout::Rgb) => engine.plane::<3>(pixels, plane, values),
         (Intensity::Channels, Layout::Rgba) => engine.plane::<4>(pixels, plane, values),
         (intensity, layout) => panic!("rows of {layout:?} counted in a histogram of {intensity:?}"),
@@ -96,7 +98,7 @@ pub(in super::super) fn apply<S: Sample>(
         (Layout::GrayAlpha, _) => engine.look_up::<2>(tables, samples),
         (Layout::Rgb, Color::Channels) => engine.look_up::<3>(tables, samples),
         (Layout::Rgba, Color::Channels) => engine.look_up::<4>(tables, samples),
-        (Layout::Rgb | Layout::Rgba, Color::Luma | Color::Hsv | Color::Gray) => {
+        (Layout::Rgb | Layout::Rgba, Color::Luma | Color::Oklab | Color::Hsv | Color::Gray) => {
             return apply_with(engine, color, layout, samples, |_, _, values| engine.look_up::<1>(tables, values));
         }
     }
@@ -167,6 +169,8 @@ pub(in super::super) fn apply_with<S: Sample>(
                 _ if to_gray => {}
                 (Intensity::Luma, Layout::Rgb) => engine.shift::<3>(block, from, to),
                 (Intensity::Luma, _) => engine.shift::<4>(block, from, to),
+                (Intensity::Lightness, Layout::Rgb) => engine.relight::<3>(block, from, to),
+                (Intensity::Lightness, _) => engine.relight::<4>(block, from, to),
                 (Intensity::Value, Layout::Rgb) => engine.scale::<3>(block, from, to),
                 (Intensity::Value, _) => engine.scale::<4>(block, from, to),
                 (_, Layout::Rgb) => engine.put::<3>(block, plane, to),

@@ -2,7 +2,7 @@
 //!
 //! The folder is the architecture, the file the algorithm. [`scalar`] is plain Rust for every machine, and the oracle:
 //! `tests` runs every kernel that the machine has against it. All of them use integers only (CLAHE's interpolation
-//! excepted, whose f32 operations have one fixed order), so that none may differ from another by a single bit.
+//! and Oklab excepted, whose f32 operations have one fixed order), so that none may differ from another by a single bit.
 //!
 //! An [`Engine`] is a set of loops over a block that fits the first-level cache; [`fused`] strings them together, so
 //! that memory is read once, whatever has to be done to a pixel. A [`Kernel`] is the choice of an engine.
@@ -39,6 +39,10 @@ pub(super) trait Engine<S: Sample>: Copy {
     fn value<const C: usize>(self, pixels: &[S], values: &mut [S]) {
         scalar::value::<S, C>(pixels, values);
     }
+    /// L of Oklab of each RGB(A) pixel.
+    fn lightness<const C: usize>(self, pixels: &[S], values: &mut [S]) {
+        scalar::lightness::<S, C>(pixels, values);
+    }
     /// One sample of each pixel; `index` is below `C`.
     fn plane<const C: usize>(self, pixels: &[S], index: usize, values: &mut [S]) {
         scalar::plane::<S, C>(pixels, index, values);
@@ -74,6 +78,10 @@ pub(super) trait Engine<S: Sample>: Copy {
     /// Adds `to − from` to the colours of every visible RGB(A) pixel, and clamps.
     fn shift<const C: usize>(self, pixels: &mut [S], from: &[S], to: &[S]) {
         scalar::shift::<S, C>(pixels, from, to);
+    }
+    /// Moves L of Oklab of every visible RGB(A) pixel from `from` to `to`.
+    fn relight<const C: usize>(self, pixels: &mut [S], from: &[S], to: &[S]) {
+        scalar::relight::<S, C>(pixels, from, to);
     }
     /// Scales the colours of every visible RGB(A) pixel by `to / from`, where `from` is its largest colour.
     fn scale<const C: usize>(self, pixels: &mut [S], from: &[S], to: &[S]) {

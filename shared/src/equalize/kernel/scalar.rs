@@ -6,7 +6,7 @@
 
 use super::Engine;
 use super::sample::Sample;
-use crate::equalize::color;
+use crate::equalize::{color, oklab};
 
 /// The engine for every machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,27 @@ pub(super) fn luma<S: Sample, const C: usize>(pixels: &[S], values: &mut [S]) {
 pub(super) fn value<S: Sample, const C: usize>(pixels: &[S], values: &mut [S]) {
     for (pixel, value) in pixels.as_chunks::<C>().0.iter().zip(values) {
         *value = color::value(pixel[0], pixel[1], pixel[2]);
+    }
+}
+
+/// L of Oklab of each pixel.
+#[inline(always)]
+pub(super) fn lightness<S: Sample, const C: usize>(pixels: &[S], values: &mut [S]) {
+    let linear = oklab::linear::<S>();
+    for (pixel, value) in pixels.as_chunks::<C>().0.iter().zip(values) {
+        *value = oklab::lightness(linear, [pixel[0], pixel[1], pixel[2]]);
+    }
+}
+
+/// Moves L of Oklab of every visible pixel from `from` to `to`.
+#[inline(always)]
+pub(super) fn relight<S: Sample, const C: usize>(pixels: &mut [S], from: &[S], to: &[S]) {
+    let linear = oklab::linear::<S>();
+    for ((pixel, from), to) in pixels.as_chunks_mut::<C>().0.iter_mut().zip(from).zip(to) {
+        if is_visible(pixel) {
+            let moved = oklab::relight(linear, [pixel[0], pixel[1], pixel[2]], *from, *to);
+            pixel[..3].copy_from_slice(&moved);
+        }
     }
 }
 

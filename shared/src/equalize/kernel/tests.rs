@@ -13,7 +13,7 @@ use crate::equalize::{Color, Recipe, output_layout};
 use crate::pixels::Layout;
 
 const LAYOUTS: [Layout; 4] = [Layout::Gray, Layout::GrayAlpha, Layout::Rgb, Layout::Rgba];
-const COLORS: [Color; 4] = [Color::Luma, Color::Channels, Color::Hsv, Color::Gray];
+const COLORS: [Color; 5] = Color::ALL;
 
 /// How the samples vary.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +48,7 @@ impl Case {
     }
 
     fn recipe(&self) -> Recipe {
-        Recipe::Global { color: self.color }
+        Recipe::global(self.color)
     }
 
     /// Three tables of noise, which no formula makes, for samples of this depth.

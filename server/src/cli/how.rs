@@ -1,0 +1,189 @@
+//! The flags that say how to equalize: a recipe in words, with files in the place of images' ids.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use serde_json::{Map, Value, json};
+use shared::equalize::{Color, MethodKind, Recipe};
+
+/// How to equalize.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct HowArgs {
+    /// How levels get new places: by the histogram of the whole image, by those of its tiles (CLAHE), to the histogram
+    /// of another image, or by stretching what lies between two percentiles
+    #[arg(long, default_value = "global", value_parser = PossibleValuesParser::new(MethodKind::ALL.map(MethodKind::name)))]
+    method: String,
+
+    /// How colour is treated: its lightness only (luma, or oklab as eyes judge it), V of HSV, each channel by itself, or
+    /// turned to gray
+    #[arg(long, default_value = "luma", value_parser = PossibleValuesParser::new(Color::ALL.map(Color::name)))]
+    color: String,
+
+    /// How much of the change is made, from 0 (none) to 1 [default: 1]
+    #[arg(long, value_name = "PART")]
+    strength: Option<f64>,
+
+    /// clahe: how many times the average a bin may hold before it is clipped; 0 doesn't clip [default: 2]
+    #[arg(long, value_name = "TIMES")]
+    clip_limit: Option<f64>,
+
+    /// clahe: tiles across and down [default: 8x8]
+    #[arg(long, value_name = "ACROSSxDOWN", value_parser = parse_tiles())]
+    tiles: Option<Tiles>,
+
+    /// match: the image whose histogram the results shall have
+    #[arg(long, value_name = "FILE")]
+    reference: Option<PathBuf>,
+
+    /// stretch: the percentile that becomes black [default: 2]
+    #[arg(long, value_name = "PERCENT")]
+    low: Option<f64>,
+
+    /// stretch: the percentile that becomes white [default: 98]
+    #[arg(long, value_name = "PERCENT")]
+    high: Option<f64>,
+
+    /// Pixels of this value (all colours) are left alone and not counted
+    #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
+    nodata: Option<f64>,
+
+    /// An image of the same size: where it is black, pixels are left alone and not counted
+    #[arg(long, value_name = "FILE")]
+    mask: Option<PathBuf>,
+
+    /// All of it as JSON, such as {"method":"clahe","tiles":[8,8]}; files still come from --reference and --mask
+    #[arg(long, value_name = "JSON", conflicts_with_all = ["method", "color", "strength", "clip_limit", "tiles", "low", "high", "nodata"])]
+    recipe: Option<String>,
+}
+
+/// Tiles across and down.
+type Tiles = [u32; 2];
+
+/// The files that stand for images of a recipe.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Files {
+    /// Whose histogram the results shall have.
+    pub reference: Option<PathBuf>,
+    /// The mask.
+    pub mask: Option<PathBuf>,
+}
+
+/// In the recipe of a command a file has no id; this stands for it.
+const A_FILE: &str = "00000000000000000000000000000000";
+
+impl HowArgs {
+    /// The recipe, and the files that it reads.
+    ///
+    /// # Errors
+    /// A sentence: what was expected, what came.
+    pub fn into_recipe(self) -> Result<(Recipe, Files)> {
+        let mut fields = match &self.recipe {
+            Some(json) => serde_json::from_str(json).context("--recipe must be a JSON object")?,
+            None => self.fields(),
+        };
+        for (field, file) in [("reference", &self.reference), ("mask", &self.mask)] {
+            if file.is_some() {
+                fields.insert(field.to_owned(), A_FILE.into());
+            }
+        }
+        let recipe: Recipe = serde_json::from_value(Value::Object(fields)).map_err(|error| anyhow!("{error}"))?;
+        if recipe.reference().is_some() && self.reference.is_none() {
+            bail!("the method match needs an image to match to; name its file with --reference");
+        }
+        if recipe.mask.is_some() && self.mask.is_none() {
+            bail!("the recipe has a mask; name its file with --mask");
+        }
+        Ok((recipe, Files { reference: self.reference, mask: self.mask }))
+    }
+
+    /// The flags as the fields of a recipe. What belongs to another method is refused by the recipe itself.
+    fn fields(&self) -> Map<String, Value> {
+        let mut fields = Map::from_iter([
+            ("method".to_owned(), Value::from(self.method.as_str())),
+            ("color".to_owned(), Value::from(self.color.as_str())),
+        ]);
+        let numbers = [
+            ("strength", self.strength),
+            ("clip_limit", self.clip_limit),
+            ("low", self.low),
+            ("high", self.high),
+            ("nodata", self.nodata),
+        ];
+        fields.extend(numbers.into_iter().filter_map(|(name, number)| Some((name.to_owned(), json!(number?)))));
+        if let Some(tiles) = self.tiles {
+            fields.insert("tiles".to_owned(), json!(tiles));
+        }
+        // `match` without a file: the sentence that says so comes later.
+        if self.method == MethodKind::Match.name() {
+            fields.insert("reference".to_owned(), A_FILE.into());
+        }
+        fields
+    }
+}
+
+fn parse_tiles() -> impl TypedValueParser<Value = Tiles> {
+    clap::builder::StringValueParser::new().try_map(|text| {
+        let sides = text.split_once(['x', '×']).and_then(|(a, d)| Some([a.parse().ok()?, d.parse().ok()?]));
+        sides.ok_or_else(|| format!("expected two numbers such as 8x8, got {text:?}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use clap::Parser;
+    use shared::equalize::Method;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        how: HowArgs,
+    }
+
+    fn recipe(arguments: &[&str]) -> Result<Recipe, String> {
+        let parsed = Cli::try_parse_from([&["equalize"], arguments].concat()).map_err(|error| error.to_string())?;
+        Ok(parsed.how.into_recipe().map_err(|error| error.to_string())?.0)
+    }
+
+    fn json(text: &str) -> Recipe {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn the_recipe_comes_from_flags_or_from_json() {
+        assert_eq!(recipe(&[]).unwrap(), Recipe::default());
+        assert_eq!(recipe(&["--method", "global", "--color", "oklab"]).unwrap(), Recipe::global(Color::Oklab));
+        assert_eq!(recipe(&["--recipe", r#"{"method":"global","color":"hsv"}"#]).unwrap(), Recipe::global(Color::Hsv));
+        assert_eq!(
+            recipe(&["--method", "clahe", "--clip-limit", "3.5", "--tiles", "4x6", "--strength", "0.5"]).unwrap(),
+            json(r#"{"method":"clahe","clip_limit":3.5,"tiles":[4,6],"strength":0.5}"#)
+        );
+        assert_eq!(
+            recipe(&["--method", "stretch", "--low", "1", "--high", "99.5", "--nodata", "-9999"]).unwrap(),
+            json(r#"{"method":"stretch","low":1,"high":99.5,"nodata":-9999}"#)
+        );
+        let matched = recipe(&["--method", "match", "--reference", "moon.png", "--mask", "mask.png"]).unwrap();
+        assert!(matches!(matched.method, Method::Match { .. }) && matched.mask.is_some());
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_words() {
+        for (arguments, words) in [
+            (&["--color", "pink"][..], "oklab"),
+            (&["--method", "local"], "clahe"),
+            (&["--tiles", "8"], "such as 8x8"),
+            (&["--tiles", "8x8"], "`tiles` is a parameter of the method `clahe`"),
+            (&["--strength", "2"], "from 0 to 1"),
+            (&["--method", "match"], "--reference"),
+            (&["--recipe", r#"{"method":"global","tint":1}"#], "unknown field `tint`"),
+            (&["--recipe", r#"{"method":"global"}"#, "--color", "hsv"], "cannot be used with"),
+            (&["--recipe", r#"{"method":"global","mask":"00000000000000000000000000000001"}"#], "--mask"),
+        ] {
+            let error = recipe(arguments).unwrap_err();
+            assert!(error.contains(words), "{arguments:?}: {error}");
+        }
+    }
+}

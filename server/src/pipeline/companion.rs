@@ -1,0 +1,129 @@
+//! Other images that a job reads: the mask, decoded once for all; the reference, whose histogram is counted once.
+
+use shared::equalize::{Histogram, Mask, Recipe};
+use shared::job::{Companion, Cut, ImageInfo, Job, Pointer};
+use shared::pixels::Layout;
+
+use super::checked::Table;
+use super::sheet::{mask_info, nodata, same_size};
+use super::stage::{Failure, Hashed, Workshop, gone, part_bytes};
+use crate::catalog::{self, Catalog};
+use crate::codec::{self, RowReader};
+
+/// The other images that a recipe names.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Companions {
+    /// Whose histogram the image shall have.
+    pub reference: Option<Companion>,
+    /// The mask.
+    pub mask: Option<Companion>,
+}
+
+/// Why there are no such companions.
+#[derive(Debug, thiserror::Error)]
+pub enum Missing {
+    /// One isn't there, or doesn't fit; a sentence for the person.
+    #[error("{0}")]
+    Refused(String),
+    /// The catalog doesn't answer.
+    #[error(transparent)]
+    Catalog(#[from] catalog::Error),
+}
+
+/// Finds the images that a recipe names, and whether an image can be treated by it.
+///
+/// # Errors
+/// [`Missing::Refused`] if the recipe doesn't fit the image, or an image that it names isn't there or doesn't fit.
+pub async fn find(catalog: &dyn Catalog, recipe: &Recipe, info: &ImageInfo) -> Result<Companions, Missing> {
+    recipe.check(info).map_err(Missing::Refused)?;
+    let mut found = Companions::default();
+    for (role, image, place) in
+        [("reference", recipe.reference(), &mut found.reference), ("mask", recipe.mask.as_ref(), &mut found.mask)]
+    {
+        let Some(image) = image else { continue };
+        let files = catalog.files(image, None).await?.ok_or_else(|| Missing::Refused(gone(role, image)))?;
+        *place = Some(Companion {
+            image: image.clone(),
+            original: files.original,
+            bytes: files.original_bytes,
+            sha256: files.original_sha256,
+            info: files.info,
+        });
+    }
+    match &found.mask {
+        Some(mask) => same_size(info, &mask.info).map_err(Missing::Refused)?,
+        None => {}
+    }
+    Ok(found)
+}
+
+/// Writes the mask's rows, one byte a pixel, in the parts of the image; then the parts' hashes.
+pub(super) async fn mask(shop: &Workshop, job: &Job, key: String) -> Result<Pointer, Failure> {
+    let companion = named(job.mask.as_ref())?;
+    let original = shop.companion(companion);
+    let (info, cut, to) = (companion.info.clone(), job.cut, job.info.clone());
+    let memory = decoder_bytes(&companion.info, job.cut) + 2 * part_bytes(job);
+    let writing = shop.write(key, memory, Hashed::LastChunk, move |emit| {
+        same_size(&to, &info).map_err(codec::Error::Refused)?;
+        let mut reader = codec::open(Box::new(original.open()?), &info)?;
+        let mut table = Table::default();
+        for part in 0..cut.parts {
+            let bytes = Mask::image(&reader.read(cut.rows_of(part, mask_info(&to).height))?);
+            table.push(&bytes);
+            emit(bytes)?;
+        }
+        emit(table.into_bytes())?;
+        Ok(())
+    });
+    shop.with_checked_companion("mask", companion, writing).await
+}
+
+/// Writes the histogram of the reference.
+pub(super) async fn reference(shop: &Workshop, job: &Job, key: String) -> Result<Pointer, Failure> {
+    let companion = named(job.reference.as_ref())?;
+    let original = shop.companion(companion);
+    let (info, recipe, layout) = (companion.info.clone(), job.recipe.clone(), job.info.layout);
+    let counting = async {
+        let counted = shop.pixels.run(reference_bytes(&companion.info), move || {
+            let mut reader = codec::open(Box::new(original.open()?), &info)?;
+            Ok::<_, codec::Error>(count(&mut *reader, &info, &recipe, layout)?.to_bytes())
+        });
+        Ok::<_, Failure>(counted.await??)
+    };
+    let bytes = shop.with_checked_companion("reference", companion, counting).await?;
+    shop.put(key, bytes).await
+}
+
+/// What a reference counts for an image of this layout. Its own nodata value is left out.
+pub(super) fn count(
+    reader: &mut dyn RowReader,
+    info: &ImageInfo,
+    recipe: &Recipe,
+    image: Layout,
+) -> codec::Result<Histogram> {
+    let cut = Cut::new(info, 1);
+    let mut histogram = Histogram::for_reference(recipe, image, info.layout, info.depth);
+    let own = Recipe { nodata: None, ..recipe.clone() };
+    for part in 0..cut.parts {
+        let rows = reader.read(cut.rows_of(part, info.height))?;
+        match Mask::of(&rows, nodata(&own, info), None) {
+            None => histogram.count(&rows),
+            Some(mask) => histogram.count(&mask.kept(&rows)),
+        }
+    }
+    Ok(histogram)
+}
+
+/// Bytes that counting a reference may hold.
+pub(super) fn reference_bytes(info: &ImageInfo) -> u64 {
+    let cut = Cut::new(info, 1);
+    decoder_bytes(info, cut) + 2 * u64::from(cut.part_rows) * info.row_bytes()
+}
+
+fn decoder_bytes(info: &ImageInfo, cut: Cut) -> u64 {
+    if info.whole_decode { info.raw_bytes() } else { u64::from(cut.part_rows) * info.row_bytes() }
+}
+
+fn named(companion: Option<&Companion>) -> Result<&Companion, Failure> {
+    companion.ok_or_else(|| Failure::Trouble("the job doesn't name the image that this task reads".to_owned()))
+}

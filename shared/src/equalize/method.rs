@@ -1,0 +1,205 @@
+//! What the stages of the pipeline see of any method: counts that add up, and the table that is made of them.
+
+use super::clahe::{self, GridError, TileHistograms, TileTables};
+use super::histogram::{Histogram, MergeError};
+use super::kernel::Kernel;
+use super::lut::Lut;
+use super::mask::Mask;
+use super::recipe::{Method, Recipe};
+use super::strength::Strength;
+use super::wire::Malformed;
+use crate::job::ImageInfo;
+use crate::pixels::{Depth, Layout, Rows};
+
+/// The shape of an image in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame {
+    /// Pixels in a row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// Samples of a pixel.
+    pub layout: Layout,
+    /// Bits of a sample.
+    pub depth: Depth,
+}
+
+impl Frame {
+    /// The frame of an image as it is stored.
+    pub const fn of(info: &ImageInfo) -> Self {
+        Self { width: info.width, height: info.height, layout: info.layout, depth: info.depth }
+    }
+}
+
+/// What was counted of some rows, by whatever method: partial results add up to the whole in any order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Counts {
+    /// One histogram.
+    Whole(Histogram),
+    /// One for each tile.
+    Tiles(Box<TileHistograms>),
+}
+
+impl Counts {
+    /// Counts of nothing.
+    ///
+    /// # Errors
+    /// If the image can't be cut into the recipe's grid.
+    pub fn new(recipe: &Recipe, frame: &Frame) -> Result<Self, GridError> {
+        let Frame { width, height, layout, depth } = *frame;
+        match recipe.clahe() {
+            None => Ok(Self::Whole(Histogram::new(recipe, layout, depth))),
+            Some(clahe) => {
+                let tiles = TileHistograms::new(&clahe, recipe.color, layout, depth, width, height)?;
+                Ok(Self::Tiles(Box::new(tiles)))
+            }
+        }
+    }
+
+    /// Counts some rows of the image, of which the first is row `first`, but for the pixels that the mask hides.
+    ///
+    /// # Panics
+    /// If they are not rows of such an image.
+    pub fn count(&mut self, first: u32, rows: &Rows, mask: Option<&Mask>) {
+        match (self, mask) {
+            (Self::Whole(histogram), None) => histogram.count(rows),
+            (Self::Whole(histogram), Some(mask)) => histogram.count(&mask.kept(rows)),
+            (Self::Tiles(tiles), mask) => tiles.count_masked(Kernel::best(), first, rows, mask),
+        }
+    }
+
+    /// Adds what was counted of other rows of the same image. The order never matters.
+    ///
+    /// # Errors
+    /// If it is of another image or method; this one is then unchanged.
+    pub fn merge(&mut self, other: &Counts) -> Result<(), MergeError> {
+        match (self, other) {
+            (Self::Whole(ours), Self::Whole(theirs)) => ours.merge(theirs),
+            (Self::Tiles(ours), Self::Tiles(theirs)) => ours.merge(theirs),
+            _ => Err(MergeError::Method),
+        }
+    }
+
+    /// As bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Whole(histogram) => histogram.to_bytes(),
+            Self::Tiles(tiles) => tiles.to_bytes(),
+        }
+    }
+
+    /// The inverse of [`Counts::to_bytes`], for the same recipe and image.
+    ///
+    /// # Errors
+    /// If the bytes are not such counts, exactly to their end.
+    pub fn from_bytes(recipe: &Recipe, frame: &Frame, bytes: &[u8]) -> Result<Self, Malformed> {
+        match recipe.clahe() {
+            None => Histogram::from_bytes(bytes).map(Self::Whole),
+            Some(clahe) => {
+                let Frame { width, height, layout, depth } = *frame;
+                let empty = TileHistograms::new(&clahe, recipe.color, layout, depth, width, height);
+                let empty = empty.map_err(|_| Malformed::Value("the image can't be cut into this grid"))?;
+                Ok(Self::Tiles(Box::new(empty.filled(bytes)?)))
+            }
+        }
+    }
+
+    /// Bytes of memory that counts of this recipe take.
+    pub fn memory(recipe: &Recipe, frame: &Frame) -> u64 {
+        let planes = 3 * frame.depth.levels() as u64 * size_of::<u64>() as u64;
+        let tiles = recipe.clahe().map_or(1, |clahe| u64::from(clahe.columns) * u64::from(clahe.rows));
+        tiles.saturating_mul(planes).min(clahe::Geometry::MOST_BYTES)
+    }
+}
+
+/// Why there is no table.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TableError {
+    /// The counts are those of another method.
+    #[error("what was counted is for another method than {0}")]
+    Method(&'static str),
+    /// The histogram that the image shall have is missing.
+    #[error("the histogram of the reference image is missing")]
+    Reference,
+}
+
+/// What becomes of each intensity, at each place of the image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Table {
+    /// The same everywhere.
+    Whole(Lut),
+    /// By tiles.
+    Tiles(Box<TileTables>),
+}
+
+impl Table {
+    /// The table of an image whose rows have all been counted. `reference` is what was counted of the image to match
+    /// to ([`Histogram::for_reference`]).
+    ///
+    /// # Errors
+    /// If the counts or the reference are not what the method needs.
+    pub fn new(recipe: &Recipe, counts: &Counts, reference: Option<&Histogram>) -> Result<Self, TableError> {
+        match (counts, recipe.clahe()) {
+            (Counts::Whole(histogram), None) => {
+                let lut = lut(&recipe.method, histogram, reference)?;
+                let full = recipe.strength == Strength::FULL;
+                Ok(Self::Whole(if full { lut } else { lut.with_strength(recipe.strength) }))
+            }
+            (Counts::Tiles(tiles), Some(clahe)) => {
+                let tables = TileTables::from_histograms(&clahe, tiles);
+                let full = recipe.strength == Strength::FULL;
+                Ok(Self::Tiles(Box::new(if full { tables } else { tables.with_strength(recipe.strength) })))
+            }
+            _ => Err(TableError::Method(recipe.method.name())),
+        }
+    }
+
+    /// Equalizes some rows of the image, of which the first is row `first`. What the mask hides stays as it is, or
+    /// becomes its luma where colour becomes gray, as fully transparent pixels do.
+    ///
+    /// # Panics
+    /// If they are not rows of such an image.
+    pub fn apply(&self, recipe: &Recipe, first: u32, rows: Rows, mask: Option<&Mask>) -> Rows {
+        let apply = |rows| match self {
+            Self::Whole(lut) => super::apply(recipe, lut, rows),
+            Self::Tiles(tables) => clahe::apply(Kernel::best(), recipe.color, tables, first, rows),
+        };
+        let Some(mask) = mask else { return apply(rows) };
+        let mut equalized = apply(rows.clone());
+        mask.restore(&rows, &mut equalized);
+        equalized
+    }
+
+    /// As bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Whole(lut) => lut.to_bytes(),
+            Self::Tiles(tables) => tables.to_bytes(),
+        }
+    }
+
+    /// The inverse of [`Table::to_bytes`], for the same recipe and image.
+    ///
+    /// # Errors
+    /// If the bytes are not such a table, exactly to their end.
+    pub fn from_bytes(recipe: &Recipe, frame: &Frame, bytes: &[u8]) -> Result<Self, Malformed> {
+        match recipe.clahe() {
+            None => Lut::from_bytes(bytes).map(Self::Whole),
+            Some(clahe) => Ok(Self::Tiles(Box::new(TileTables::from_bytes(&clahe, recipe.color, frame, bytes)?))),
+        }
+    }
+}
+
+/// The table of one histogram by a method, in full strength.
+fn lut(method: &Method, histogram: &Histogram, reference: Option<&Histogram>) -> Result<Lut, TableError> {
+    match method {
+        Method::Global => Ok(Lut::from_histogram(histogram)),
+        Method::Stretch { cut } => Ok(Lut::stretching(histogram, *cut)),
+        Method::Match { .. } => {
+            let reference = reference.ok_or(TableError::Reference)?;
+            let reference = reference.as_reference(histogram.intensity(), histogram.depth());
+            Lut::matching(histogram, &reference).map_err(|_| TableError::Method(method.name()))
+        }
+        Method::Clahe { .. } => Err(TableError::Method(method.name())),
+    }
+}

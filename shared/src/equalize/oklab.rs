@@ -1,0 +1,250 @@
+//! Lightness as eyes judge it: L of Oklab (Björn Ottosson, "A perceptual color space for image processing", 2020, with
+//! the matrices of 2021), of samples that are read as sRGB (IEC 61966-2-1), whatever their profile says.
+//!
+//! Additions, multiplications, divisions and square roots of IEEE 754 have one result on every machine, in WebAssembly
+//! too; the platform's `powf` and `cbrt` don't. So the roots here are made of those four, each operation rounded once,
+//! and sRGB's curve is a table that is made of them when it is first needed.
+
+use std::sync::OnceLock;
+
+use super::kernel::sample::Sample;
+
+/// From linear red, green and blue to the responses of the three kinds of cones.
+const CONES: [[f32; 3]; 3] = [
+    [0.412_221_47, 0.536_332_54, 0.051_445_993],
+    [0.211_903_5, 0.680_699_5, 0.107_396_96],
+    [0.088_302_46, 0.281_718_84, 0.629_978_7],
+];
+
+/// The inverse of [`CONES`].
+const LIGHTS: [[f32; 3]; 3] = [
+    [4.076_741_7, -3.307_711_6, 0.230_969_94],
+    [-1.268_438, 2.609_757_4, -0.341_319_38],
+    [-0.004_196_086_3, -0.703_418_6, 1.707_614_7],
+];
+
+/// From the cube roots of the cones' responses to L.
+const LIGHTNESS: [f32; 3] = [0.210_454_26, 0.793_617_8, -0.004_072_047];
+
+/// 2²³; the bits of a number above it are an integer added to those of 2²³, so that adding it rounds, ties to even.
+const WHOLE: f32 = 8_388_608.0;
+
+/// The linear light of each level, from 0 to 1: as many entries as there are levels.
+pub(super) fn linear<S: Sample>() -> &'static [f32] {
+    static EIGHT: OnceLock<Vec<f32>> = OnceLock::new();
+    static SIXTEEN: OnceLock<Vec<f32>> = OnceLock::new();
+    let table = if S::BITS == 8 { &EIGHT } else { &SIXTEEN };
+    table.get_or_init(|| {
+        let highest = f64::from(S::LEVELS as u32 - 1);
+        (0..S::LEVELS as u32).map(|level| decoded(f64::from(level) / highest) as f32).collect()
+    })
+}
+
+/// L of a pixel, as a level.
+#[inline(always)]
+pub(super) fn lightness<S: Sample>(linear: &[f32], pixel: [S; 3]) -> S {
+    S::narrow(level::<S>(dot(LIGHTNESS, roots(linear, pixel))))
+}
+
+/// The pixel when its L moves from the level `from` to the level `to`; what leaves the range of sRGB is clamped.
+///
+/// L, a and b are sums of the cones' cube roots, and back each root is L plus something of a and b alone: keeping a and
+/// b and adding a difference to L adds it to all three roots. Where the level stays, so does the pixel.
+#[inline(always)]
+pub(super) fn relight<S: Sample>(linear: &[f32], pixel: [S; 3], from: S, to: S) -> [S; 3] {
+    let difference = (to.wide() as f32 - from.wide() as f32) / (S::LEVELS as u32 - 1) as f32;
+    let cones = roots(linear, pixel).map(|root| {
+        let root = root + difference;
+        root * root * root
+    });
+    let moved = LIGHTS.map(|row| S::narrow(level::<S>(encoded(dot(row, cones)))));
+    if from == to { pixel } else { moved }
+}
+
+/// The cube roots of the cones' responses.
+#[inline(always)]
+fn roots<S: Sample>(linear: &[f32], pixel: [S; 3]) -> [f32; 3] {
+    let light = pixel.map(|sample| linear[sample.wide() as usize & (S::LEVELS - 1)]);
+    CONES.map(|row| cube_root(dot(row, light)))
+}
+
+#[inline(always)]
+fn dot(row: [f32; 3], of: [f32; 3]) -> f32 {
+    row[0] * of[0] + row[1] * of[1] + row[2] * of[2]
+}
+
+/// The level nearest to a number from 0 to 1.
+#[inline(always)]
+fn level<S: Sample>(part: f32) -> u32 {
+    let highest = S::LEVELS as u32 - 1;
+    let rounded = (part * highest as f32 + WHOLE).to_bits().wrapping_sub(WHOLE.to_bits());
+    rounded.min(highest)
+}
+
+/// sRGB's curve from light to a part of the highest level; what is outside of 0 to 1 is clamped.
+#[inline(always)]
+fn encoded(light: f32) -> f32 {
+    let light = light.clamp(0.0, 1.0);
+    // The power of 1/2.4 = 5/12 is the cube root of that of 5/4.
+    let power = cube_root(light * light.sqrt().sqrt());
+    if light <= 0.003_130_8 { 12.92 * light } else { 1.055 * power - 0.055 }
+}
+
+/// sRGB's curve from a part of the highest level to light.
+fn decoded(part: f64) -> f64 {
+    if part <= 0.040_45 {
+        return part / 12.92;
+    }
+    let base = (part + 0.055) / 1.055;
+    // The power of 2.4 is the square times the fifth root of the square.
+    base * base * fifth_root(base * base)
+}
+
+/// The cube root of a number that isn't negative, within a few units of its last place: an estimate by a third of the
+/// exponent (as in FreeBSD's `s_cbrtf.c`), then two of Halley's steps, each of which triples the correct digits.
+#[inline(always)]
+fn cube_root(number: f32) -> f32 {
+    let mut root = f32::from_bits(number.to_bits() / 3 + 709_958_130);
+    for _ in 0..2 {
+        let cube = root * root * root;
+        root = root * (cube + (number + number)) / ((cube + cube) + number);
+    }
+    // Where cubes would vanish.
+    if number < 1e-30 { 0.0 } else { root }
+}
+
+/// The fifth root of a number from 0.001 to 1, by Newton's method from above.
+fn fifth_root(number: f64) -> f64 {
+    let mut root = 1.0;
+    for _ in 0..32 {
+        let fourth = root * root * root * root;
+        root -= (fourth * root - number) / (5.0 * fourth);
+    }
+    root
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The textbook, in the platform's f64.
+    fn by_the_book(rgb: [f64; 3]) -> [f64; 3] {
+        let light = rgb.map(|part| if part <= 0.04045 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) });
+        let dot = |row: [f64; 3], of: [f64; 3]| row[0] * of[0] + row[1] * of[1] + row[2] * of[2];
+        let roots = [
+            dot([0.412_221_470_8, 0.536_332_536_3, 0.051_445_992_9], light).cbrt(),
+            dot([0.211_903_498_2, 0.680_699_545_1, 0.107_396_956_6], light).cbrt(),
+            dot([0.088_302_461_9, 0.281_718_837_6, 0.629_978_700_5], light).cbrt(),
+        ];
+        [
+            dot([0.210_454_255_3, 0.793_617_785_0, -0.004_072_046_8], roots),
+            dot([1.977_998_495_1, -2.428_592_205_0, 0.450_593_709_9], roots),
+            dot([0.025_904_037_1, 0.782_771_766_2, -0.808_675_766_0], roots),
+        ]
+    }
+
+    fn back(lab: [f64; 3]) -> [f64; 3] {
+        let [l, a, b] = lab;
+        let cones = [
+            l + 0.396_337_777_4 * a + 0.215_803_757_3 * b,
+            l - 0.105_561_345_8 * a - 0.063_854_172_8 * b,
+            l - 0.089_484_177_5 * a - 1.291_485_548_0 * b,
+        ]
+        .map(|root| root * root * root);
+        let dot = |row: [f64; 3]| row[0] * cones[0] + row[1] * cones[1] + row[2] * cones[2];
+        [
+            dot([4.076_741_662_1, -3.307_711_591_3, 0.230_969_929_2]),
+            dot([-1.268_438_004_6, 2.609_757_401_1, -0.341_319_396_5]),
+            dot([-0.004_196_086_3, -0.703_418_614_7, 1.707_614_701_0]),
+        ]
+        .map(|light| light.clamp(0.0, 1.0))
+        .map(|light| if light <= 0.003_130_8 { 12.92 * light } else { 1.055 * light.powf(1.0 / 2.4) - 0.055 })
+    }
+
+    /// Every seventeenth level of 8 bits, and the highest.
+    fn colors() -> impl Iterator<Item = [u16; 3]> {
+        let steps = || (0..=15u16).map(|step| step * 17);
+        steps().flat_map(move |r| steps().flat_map(move |g| steps().map(move |b| [r, g, b])))
+    }
+
+    #[test]
+    fn lightness_is_the_textbooks() {
+        for rgb in colors() {
+            let exact = by_the_book(rgb.map(|sample| f64::from(sample) / 255.0))[0];
+            let eight = lightness(linear::<u8>(), rgb.map(|sample| sample as u8));
+            assert!((f64::from(eight) - exact * 255.0).abs() < 0.5 + 1e-3, "{rgb:?}: {eight}, {exact}");
+            let sixteen = lightness(linear::<u16>(), rgb.map(|sample| sample * 257));
+            assert!((f64::from(sixteen) - exact * 65_535.0).abs() < 0.6, "{rgb:?}: {sixteen}, {exact}");
+        }
+    }
+
+    #[test]
+    fn another_lightness_is_the_textbooks_within_a_level() {
+        for rgb in colors() {
+            let lab = by_the_book(rgb.map(|sample| f64::from(sample) / 255.0));
+            let from = lightness(linear::<u16>(), rgb.map(|sample| sample * 257));
+            for to in [0u16, 9_000, 33_333, 50_000, 65_535] {
+                let difference = (f64::from(to) - f64::from(from)) / 65_535.0;
+                let exact = back([lab[0] + difference, lab[1], lab[2]]);
+                let made = relight(linear::<u16>(), rgb.map(|sample| sample * 257), from, to);
+                for (made, exact) in made.into_iter().zip(exact) {
+                    if from != to {
+                        assert!((f64::from(made) - exact * 65_535.0).abs() < 2.0, "{rgb:?} to {to}: {made}, {exact}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn black_is_the_lowest_level_and_white_the_highest() {
+        assert_eq!(lightness(linear::<u8>(), [0u8; 3]), 0);
+        assert_eq!(lightness(linear::<u8>(), [255u8; 3]), 255);
+        assert_eq!(lightness(linear::<u16>(), [0u16; 3]), 0);
+        assert_eq!(lightness(linear::<u16>(), [65_535u16; 3]), 65_535);
+        assert_eq!(relight(linear::<u16>(), [0u16; 3], 0, 65_535), [65_535; 3]);
+    }
+
+    #[test]
+    fn grays_stay_gray() {
+        for gray in 0..=255u8 {
+            for to in [0, 64, 128, 255] {
+                let [r, g, b] = relight(linear::<u8>(), [gray; 3], lightness(linear::<u8>(), [gray; 3]), to);
+                assert!(r.abs_diff(g) <= 1 && g.abs_diff(b) <= 1, "{gray} to {to}: {r} {g} {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn roots_are_right_to_their_last_places() {
+        for step in 1..=100_000u32 {
+            let number = step as f32 / 100_000.0;
+            let exact = f64::from(number).cbrt();
+            assert!((f64::from(cube_root(number)) - exact).abs() < 4e-7 * exact, "{number}");
+        }
+        for level in 1..=65_535u32 {
+            let part = f64::from(level) / 65_535.0;
+            let exact = if part <= 0.04045 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) };
+            assert!((decoded(part) - exact).abs() < 1e-15, "{level}");
+        }
+    }
+
+    /// FNV-1a of everything that 8 bits can be, and of samples of 16: the same on every machine, or this fails there.
+    #[test]
+    fn results_are_the_same_on_every_machine() {
+        let mut hash = 0xcbf2_9ce4_8422_2325u64;
+        let mut add =
+            |bytes: &[u8]| bytes.iter().for_each(|byte| hash = (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
+        for rgb in colors() {
+            let eight = rgb.map(|sample| sample as u8);
+            let sixteen = rgb.map(|sample| sample * 251 + 7);
+            let (from, to) = (lightness(linear::<u8>(), eight), eight[0] ^ 0x55);
+            add(&[from]);
+            add(&relight(linear::<u8>(), eight, from, to));
+            let (from, to) = (lightness(linear::<u16>(), sixteen), sixteen[1] ^ 0x5555);
+            add(&from.to_le_bytes());
+            relight(linear::<u16>(), sixteen, from, to).iter().for_each(|sample| add(&sample.to_le_bytes()));
+        }
+        assert_eq!(hash, 15_003_088_036_006_335_939);
+    }
+}

@@ -1,0 +1,445 @@
+//! What a person asks for: a method with its parameters, and what all methods share.
+//!
+//! Numbers are kept as integers of their last decimal place, so that a recipe is the same wherever it is read and two
+//! of them can be compared; a number with more places than are kept is refused, not rounded.
+
+use serde::{Deserialize, Serialize};
+
+use super::clahe::{Clahe, check as check_grid};
+use super::method::Frame;
+use super::strength::Strength;
+use super::stretch::Cut;
+use crate::id::ImageId;
+use crate::job::ImageInfo;
+use crate::pixels::Depth;
+
+/// What to do with an image. In JSON it is one object whose field `method` says which other fields there may be:
+///
+/// ```json
+/// {"method": "global"}
+/// {"method": "clahe", "clip_limit": 2.5, "tiles": [8, 8], "color": "oklab"}
+/// {"method": "match", "reference": "00000000000000000000000000000001", "strength": 0.5}
+/// {"method": "stretch", "low": 2, "high": 98, "nodata": 0}
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Wire", into = "Wire")]
+pub struct Recipe {
+    /// The method and its parameters.
+    pub method: Method,
+    /// How colour is treated.
+    pub color: Color,
+    /// How much of the change is made.
+    pub strength: Strength,
+    /// Pixels all of whose colour samples have this value are left alone and not counted.
+    pub nodata: Option<Nodata>,
+    /// A gray image of the same size: where it is 0, pixels are left alone and not counted.
+    pub mask: Option<ImageId>,
+}
+
+/// How an image's levels are given new places.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// By one histogram of the whole image.
+    #[default]
+    Global,
+    /// By a histogram of each tile, with limited contrast.
+    Clahe {
+        /// How many times the average a bin may hold before it is clipped; 0 doesn't clip.
+        clip_limit: ClipLimit,
+        /// Tiles from left to right, and from top to bottom.
+        tiles: [u16; 2],
+    },
+    /// To the histogram of another image.
+    Match {
+        /// The other image.
+        reference: ImageId,
+    },
+    /// By stretching what lies between two percentiles to the full range.
+    Stretch {
+        /// What lies outside of them.
+        cut: Cut,
+    },
+}
+
+impl Method {
+    /// The name, as in JSON.
+    pub const fn name(&self) -> &'static str {
+        self.kind().name()
+    }
+
+    /// Which one it is, without its parameters.
+    pub const fn kind(&self) -> MethodKind {
+        match self {
+            Method::Global => MethodKind::Global,
+            Method::Clahe { .. } => MethodKind::Clahe,
+            Method::Match { .. } => MethodKind::Match,
+            Method::Stretch { .. } => MethodKind::Stretch,
+        }
+    }
+
+    /// CLAHE with OpenCV's usual clip limit of 2 and 8 × 8 tiles.
+    pub const fn clahe() -> Self {
+        Method::Clahe { clip_limit: ClipLimit(2_000), tiles: [8, 8] }
+    }
+}
+
+/// A method without its parameters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MethodKind {
+    /// [`Method::Global`].
+    #[default]
+    Global,
+    /// [`Method::Clahe`].
+    Clahe,
+    /// [`Method::Match`].
+    Match,
+    /// [`Method::Stretch`].
+    Stretch,
+}
+
+impl MethodKind {
+    /// All of them, the default first.
+    pub const ALL: [MethodKind; 4] = [MethodKind::Global, MethodKind::Clahe, MethodKind::Match, MethodKind::Stretch];
+
+    /// The name, as in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            MethodKind::Global => "global",
+            MethodKind::Clahe => "clahe",
+            MethodKind::Match => "match",
+            MethodKind::Stretch => "stretch",
+        }
+    }
+}
+
+/// How colour is treated. A gray image is equalized the same way by all of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Color {
+    /// Lightness only: Y of BT.601 YCbCr; hue and chroma stay.
+    #[default]
+    Luma,
+    /// Lightness only: L of Oklab, as eyes judge it; its hue and chroma stay.
+    Oklab,
+    /// V of HSV only.
+    Hsv,
+    /// Each channel by its own histogram; hues shift.
+    Channels,
+    /// The result is gray.
+    Gray,
+}
+
+impl Color {
+    /// All of them, the default first.
+    pub const ALL: [Color; 5] = [Color::Luma, Color::Oklab, Color::Hsv, Color::Channels, Color::Gray];
+
+    /// The name, as in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Color::Luma => "luma",
+            Color::Oklab => "oklab",
+            Color::Hsv => "hsv",
+            Color::Channels => "channels",
+            Color::Gray => "gray",
+        }
+    }
+}
+
+/// A clip limit, in thousandths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ClipLimit(u32);
+
+impl ClipLimit {
+    /// No bin can hold more than so many times the average.
+    pub const MOST: u32 = 65_536;
+
+    /// A clip limit of so many thousandths.
+    ///
+    /// # Errors
+    /// If it is above [`ClipLimit::MOST`].
+    pub fn thousandths(thousandths: u32) -> Result<Self, String> {
+        if thousandths <= Self::MOST * 1_000 {
+            Ok(Self(thousandths))
+        } else {
+            Err(format!("expected a clip limit of at most {}, got {thousandths} thousandths", Self::MOST))
+        }
+    }
+
+    /// How many times the average: the number nearest to the decimal one.
+    pub fn value(self) -> f64 {
+        f64::from(self.0) / 1_000.0
+    }
+}
+
+/// The value of samples that stand for no measurement.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Nodata(f64);
+
+impl Nodata {
+    /// A value; `None` for what is no finite number.
+    pub fn new(value: f64) -> Option<Self> {
+        // −0 is 0.
+        value.is_finite().then_some(Self(value + 0.0))
+    }
+
+    /// The number.
+    pub fn value(self) -> f64 {
+        self.0
+    }
+
+    /// The level of integer samples that it is; `None` if they can't have it.
+    pub fn level(self, depth: Depth) -> Option<u32> {
+        let level = self.0 as u32;
+        (f64::from(level) == self.0 && u64::from(level) < depth.levels() as u64).then_some(level)
+    }
+}
+
+impl PartialEq for Nodata {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.to_bits() == other.0.to_bits()
+    }
+}
+
+impl Eq for Nodata {}
+
+impl std::hash::Hash for Nodata {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.to_bits().hash(state);
+    }
+}
+
+impl Recipe {
+    /// One histogram of the whole image, and colour treated like this; everything else as by default.
+    pub const fn global(color: Color) -> Self {
+        Self { method: Method::Global, color, strength: Strength::FULL, nodata: None, mask: None }
+    }
+
+    /// A method, and colour treated like this; everything else as by default.
+    pub const fn new(method: Method, color: Color) -> Self {
+        Self { method, color, strength: Strength::FULL, nodata: None, mask: None }
+    }
+
+    /// The parameters of CLAHE, if that is the method.
+    pub fn clahe(&self) -> Option<Clahe> {
+        let Method::Clahe { clip_limit, tiles: [columns, rows] } = &self.method else { return None };
+        Some(Clahe { clip_limit: clip_limit.value(), columns: u32::from(*columns), rows: u32::from(*rows) })
+    }
+
+    /// The image whose histogram is the aim, if there is one.
+    pub fn reference(&self) -> Option<&ImageId> {
+        match &self.method {
+            Method::Match { reference } => Some(reference),
+            Method::Global | Method::Clahe { .. } | Method::Stretch { .. } => None,
+        }
+    }
+
+    /// Whether an image can be treated like this.
+    ///
+    /// # Errors
+    /// A sentence for the person: what was expected, what came.
+    pub fn check(&self, info: &ImageInfo) -> Result<(), String> {
+        if let Some(clahe) = self.clahe() {
+            check_grid(&clahe, self.color, &Frame::of(info)).map_err(|error| {
+                format!("This image can't be equalized by {} × {} tiles: {error}.", clahe.columns, clahe.rows)
+            })?;
+        }
+        match self.nodata {
+            Some(nodata) if nodata.level(info.depth).is_none() => Err(format!(
+                "Expected a nodata value that samples of {} bits can have, a whole number from 0 to {}; got {}.",
+                info.depth.bits(),
+                info.depth.levels() - 1,
+                nodata.value()
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A recipe's fields as they are written, before anybody has looked at which belong together.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire {
+    method: MethodKind,
+    #[serde(default)]
+    color: Color,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    clip_limit: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tiles: Option<[u32; 2]>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reference: Option<ImageId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    low: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    high: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    strength: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nodata: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mask: Option<ImageId>,
+}
+
+impl From<Recipe> for Wire {
+    fn from(recipe: Recipe) -> Self {
+        let strength = (recipe.strength != Strength::FULL).then(|| recipe.strength.value());
+        let nodata = recipe.nodata.map(Nodata::value);
+        let Recipe { method, color, mask, .. } = recipe;
+        let kind = method.kind();
+        let (mut clip_limit, mut tiles, mut reference, mut low, mut high) = (None, None, None, None, None);
+        match method {
+            Method::Global => {}
+            Method::Clahe { clip_limit: limit, tiles: grid } => {
+                (clip_limit, tiles) = (Some(limit.value()), Some(grid.map(u32::from)));
+            }
+            Method::Match { reference: image } => reference = Some(image),
+            Method::Stretch { cut } => (low, high) = (Some(cut.low_percent()), Some(cut.high_percent())),
+        }
+        Self { method: kind, color, clip_limit, tiles, reference, low, high, strength, nodata, mask }
+    }
+}
+
+impl TryFrom<Wire> for Recipe {
+    type Error = String;
+    fn try_from(wire: Wire) -> Result<Self, String> {
+        let Wire { method: kind, color, clip_limit, tiles, reference, low, high, strength, nodata, mask } = wire;
+        let given = [
+            ("clip_limit", MethodKind::Clahe, clip_limit.is_some()),
+            ("tiles", MethodKind::Clahe, tiles.is_some()),
+            ("reference", MethodKind::Match, reference.is_some()),
+            ("low", MethodKind::Stretch, low.is_some()),
+            ("high", MethodKind::Stretch, high.is_some()),
+        ];
+        if let Some((field, of, _)) = given.iter().find(|(_, of, given)| *given && *of != kind) {
+            let (of, kind) = (of.name(), kind.name());
+            return Err(format!("`{field}` is a parameter of the method `{of}`, but the method is `{kind}`"));
+        }
+        let method = match kind {
+            MethodKind::Global => Method::Global,
+            MethodKind::Clahe => Method::Clahe {
+                clip_limit: ClipLimit(fixed("`clip_limit`", clip_limit.unwrap_or(2.0), 3, ClipLimit::MOST)?),
+                tiles: grid(tiles.unwrap_or([8, 8]))?,
+            },
+            MethodKind::Match => Method::Match {
+                reference: reference
+                    .ok_or("the method `match` needs the id of an image as its `reference`; there is none")?,
+            },
+            MethodKind::Stretch => {
+                let low = fixed("`low`", low.unwrap_or(2.0), 4, 100)?;
+                let high = fixed("`high`", high.unwrap_or(98.0), 4, 100)?;
+                let cut = Cut::millionths(low, Cut::WHOLE - high).map_err(|_| {
+                    let (low, high) = (f64::from(low) / 1e4, f64::from(high) / 1e4);
+                    format!("expected percentiles of which `low` is below `high`, got {low} and {high}")
+                })?;
+                Method::Stretch { cut }
+            }
+        };
+        let strength = match strength {
+            None => Strength::FULL,
+            Some(strength) => {
+                let thousandths = u16::try_from(fixed("`strength`", strength, 3, 1)?).unwrap_or(u16::MAX);
+                Strength::thousandths(thousandths).map_err(|error| error.to_string())?
+            }
+        };
+        let nodata = nodata.map(|value| Nodata::new(value).ok_or("`nodata` must be a finite number")).transpose()?;
+        Ok(Self { method, color, strength, nodata, mask })
+    }
+}
+
+/// A number from 0 to `most` with so many decimal places, as an integer of the last of them.
+fn fixed(name: &str, value: f64, places: u32, most: u32) -> Result<u32, String> {
+    let unit = f64::from(10u32.pow(places));
+    let scaled = (value * unit).round();
+    // A decimal number is nearest to itself; one with more places isn't.
+    if (0.0..=f64::from(most)).contains(&value) && scaled / unit == value {
+        Ok(scaled as u32)
+    } else {
+        Err(format!("{name} must be a number from 0 to {most} with at most {places} decimal places, got {value}"))
+    }
+}
+
+/// A grid's sides.
+fn grid(tiles: [u32; 2]) -> Result<[u16; 2], String> {
+    match tiles.map(u16::try_from) {
+        [Ok(columns @ 1..), Ok(rows @ 1..)] => Ok([columns, rows]),
+        _ => {
+            let [columns, rows] = tiles;
+            Err(format!("`tiles` must be two whole numbers from 1 to 65535, across and down; got {columns} and {rows}"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Result<Recipe, String> {
+        serde_json::from_str(json).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_was_written_before_there_were_other_methods_is_read() {
+        assert_eq!(read(r#"{"method":"global"}"#).unwrap(), Recipe::default());
+        for (name, color) in
+            [("luma", Color::Luma), ("channels", Color::Channels), ("hsv", Color::Hsv), ("gray", Color::Gray)]
+        {
+            let text = format!(r#"{{"method":"global","color":"{name}"}}"#);
+            assert_eq!(read(&text).unwrap(), Recipe::global(color));
+            assert_eq!(serde_json::to_string(&Recipe::global(color)).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn every_recipe_reads_what_it_writes() {
+        let id = "0123456789abcdef0123456789abcdef";
+        for text in [
+            r#"{"method":"clahe","color":"oklab","clip_limit":2.125,"tiles":[8,6]}"#.to_owned(),
+            r#"{"method":"stretch","color":"luma","low":0.0,"high":99.9999,"strength":0.25}"#.to_owned(),
+            format!(r#"{{"method":"match","color":"hsv","reference":"{id}","nodata":-9999.0}}"#),
+            format!(r#"{{"method":"global","color":"luma","nodata":0.0,"mask":"{id}"}}"#),
+        ] {
+            assert_eq!(serde_json::to_string(&read(&text).unwrap()).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn parameters_that_are_left_out_have_the_usual_values() {
+        assert_eq!(read(r#"{"method":"clahe"}"#).unwrap().method, Method::clahe());
+        let cut = Cut::millionths(20_000, 20_000).unwrap();
+        assert_eq!(read(r#"{"method":"stretch"}"#).unwrap().method, Method::Stretch { cut });
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_words() {
+        for (json, words) in [
+            (r#"{"method":"magic"}"#, "expected one of `global`, `clahe`, `match`, `stretch`"),
+            (r#"{"method":"global","tiles":[8,8]}"#, "`tiles` is a parameter of the method `clahe`"),
+            (r#"{"method":"clahe","tiles":[8,0]}"#, "whole numbers from 1 to 65535, across and down; got 8 and 0"),
+            (r#"{"method":"clahe","clip_limit":-1}"#, "from 0 to 65536 with at most 3 decimal places, got -1"),
+            (r#"{"method":"clahe","clip_limit":2.0001}"#, "at most 3 decimal places, got 2.0001"),
+            (r#"{"method":"match"}"#, "needs the id of an image as its `reference`"),
+            (r#"{"method":"match","reference":"moon.png"}"#, "32 lower-case hexadecimal digits"),
+            (r#"{"method":"stretch","low":98,"high":2}"#, "`low` is below `high`, got 98 and 2"),
+            (r#"{"method":"stretch","high":101}"#, "from 0 to 100"),
+            (r#"{"method":"global","strength":1.5}"#, "from 0 to 1 with at most 3 decimal places, got 1.5"),
+            (r#"{"method":"global","power":1}"#, "unknown field `power`"),
+        ] {
+            let error = read(json).unwrap_err();
+            assert!(error.contains(words), "{json}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_samples_cannot_have_is_no_level() {
+        let level = |value, depth| Nodata::new(value).unwrap().level(depth);
+        assert_eq!(level(255.0, Depth::Eight), Some(255));
+        assert_eq!(level(256.0, Depth::Eight), None);
+        assert_eq!(level(65_535.0, Depth::Sixteen), Some(65_535));
+        assert_eq!(level(0.5, Depth::Eight), None);
+        assert_eq!(level(-9_999.0, Depth::Sixteen), None);
+        assert_eq!(Nodata::new(-0.0), Nodata::new(0.0));
+        assert_eq!(Nodata::new(f64::NAN), None);
+    }
+}

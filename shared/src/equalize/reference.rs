@@ -1,0 +1,103 @@
+//! The histogram of an image that another one is matched to.
+
+use super::color::Intensity;
+use super::histogram::Histogram;
+use super::kernel::sample::Sample;
+use super::oklab;
+use super::recipe::{Color, Recipe};
+use crate::pixels::{Depth, Layout};
+
+impl Histogram {
+    /// A histogram of nothing, for the reference (of this layout and depth) of an image of another layout.
+    ///
+    /// A gray image is matched to the luma of a colour one.
+    pub fn for_reference(recipe: &Recipe, image: Layout, reference: Layout, depth: Depth) -> Self {
+        let color = if image.colors() == 1 { Color::Luma } else { recipe.color };
+        Self::empty(Intensity::of(color, reference), depth)
+    }
+
+    /// What a reference counts, said of intensities and of the depth of the image that is matched to it.
+    ///
+    /// A gray reference is a colour image whose channels are equal. Levels of 8 bits are 257 times as many of 16;
+    /// those of 16 bits become the nearest of 8.
+    pub(super) fn as_reference(&self, intensity: Intensity, depth: Depth) -> Self {
+        let levels = depth.levels();
+        let planes = self.planes().map(|bins| moved(bins, levels, |level| rescaled(level, self.depth(), depth)));
+        let planes: Vec<Vec<u64>> = planes.collect();
+        let bins = match (self.intensity(), intensity) {
+            (Intensity::Gray, Intensity::Channels) => [&planes[0][..]; 3].concat(),
+            (Intensity::Gray, Intensity::Lightness) => moved(&planes[0], levels, |level| gray_lightness(level, depth)),
+            _ => planes.concat(),
+        };
+        Self::from_bins(intensity, depth, bins)
+    }
+}
+
+/// Bins of which each has gone to another place.
+fn moved(bins: &[u64], levels: usize, to: impl Fn(u32) -> u32) -> Vec<u64> {
+    let mut moved = vec![0; levels];
+    for (level, count) in bins.iter().enumerate().filter(|(_, count)| **count > 0) {
+        moved[to(level as u32) as usize] += count;
+    }
+    moved
+}
+
+fn rescaled(level: u32, from: Depth, to: Depth) -> u32 {
+    let (from, to) = (from.levels() as u32 - 1, to.levels() as u32 - 1);
+    ((u64::from(level) * u64::from(to) * 2 + u64::from(from)) / (2 * u64::from(from))) as u32
+}
+
+fn gray_lightness(level: u32, depth: Depth) -> u32 {
+    fn of<S: Sample>(level: u32) -> u32 {
+        oklab::lightness(oklab::linear::<S>(), [S::narrow(level); 3]).wide()
+    }
+    match depth {
+        Depth::Eight => of::<u8>(level),
+        Depth::Sixteen => of::<u16>(level),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pixels::{Rows, Samples};
+
+    fn counted(color: Color, image: Layout, layout: Layout, samples: Samples) -> Histogram {
+        let width = (samples.len() / layout.channels()) as u32;
+        let mut histogram = Histogram::for_reference(&Recipe::global(color), image, layout, samples.depth());
+        histogram.count(&Rows { width, layout, samples });
+        histogram
+    }
+
+    #[test]
+    fn a_gray_reference_is_a_colour_image_of_equal_channels() {
+        for color in Color::ALL {
+            let gray = counted(color, Layout::Rgb, Layout::Gray, Samples::U8(vec![3, 90, 90, 255]));
+            let same = counted(
+                color,
+                Layout::Rgb,
+                Layout::Rgb,
+                Samples::U8(vec![3, 3, 3, 90, 90, 90, 90, 90, 90, 255, 255, 255]),
+            );
+            assert_eq!(gray.as_reference(same.intensity(), Depth::Eight), same, "{color:?}");
+        }
+    }
+
+    #[test]
+    fn a_gray_image_is_matched_to_the_luma_of_a_colour_one() {
+        let reference =
+            counted(Color::Channels, Layout::GrayAlpha, Layout::Rgb, Samples::U8(vec![10, 20, 30, 7, 7, 7]));
+        assert_eq!(reference.intensity(), Intensity::Luma);
+        let gray = counted(Color::Channels, Layout::Gray, Layout::Gray, Samples::U8(vec![18, 7]));
+        assert_eq!(reference.as_reference(Intensity::Gray, Depth::Eight), gray);
+    }
+
+    #[test]
+    fn depths_are_brought_together() {
+        let eight = counted(Color::Luma, Layout::Gray, Layout::Gray, Samples::U8(vec![0, 1, 128, 255]));
+        let sixteen = counted(Color::Luma, Layout::Gray, Layout::Gray, Samples::U16(vec![0, 257, 32_896, 65_535]));
+        assert_eq!(eight.as_reference(Intensity::Gray, Depth::Sixteen), sixteen);
+        assert_eq!(sixteen.as_reference(Intensity::Gray, Depth::Eight), eight);
+        assert_eq!((rescaled(128, Depth::Sixteen, Depth::Eight), rescaled(129, Depth::Sixteen, Depth::Eight)), (0, 1));
+    }
+}

@@ -1,0 +1,203 @@
+//! Every method × colour × depth × mask: however the rows are cut, counted and merged, the result is that of one machine
+//! which sees the whole image at once.
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::json;
+use shared::equalize::{Color, Counts, Frame, Histogram, Mask, Recipe, Strength, Table};
+use shared::pixels::{Depth, Layout, Rows, Samples};
+
+const LAYOUTS: [Layout; 4] = [Layout::Gray, Layout::GrayAlpha, Layout::Rgb, Layout::Rgba];
+
+/// An image, and what its mask image says of each pixel.
+#[derive(Debug, Clone)]
+struct Case {
+    recipe: Recipe,
+    frame: Frame,
+    samples: Samples,
+    mask: Option<Vec<u8>>,
+    reference: Rows,
+}
+
+/// Few levels and many zeros, so that nodata, transparency and ties occur.
+fn samples(depth: Depth, count: usize) -> BoxedStrategy<Samples> {
+    match depth {
+        Depth::Eight => {
+            let level = prop_oneof![2 => Just(0u8), 1 => Just(255u8), 5 => any::<u8>()];
+            proptest::collection::vec(level, count).prop_map(Samples::U8).boxed()
+        }
+        Depth::Sixteen => {
+            let level = prop_oneof![2 => Just(0u16), 1 => Just(65_535u16), 5 => any::<u16>()];
+            proptest::collection::vec(level, count).prop_map(Samples::U16).boxed()
+        }
+    }
+}
+
+fn recipe() -> impl Strategy<Value = Recipe> {
+    let id = "00000000000000000000000000000001";
+    let method = prop_oneof![
+        Just(json!({"method": "global"})),
+        Just(json!({"method": "match", "reference": id})),
+        (0u32..60, 0u32..40).prop_map(|(low, cut)| json!({"method": "stretch", "low": low, "high": 100 - cut})),
+        (0u32..5_000, 1u16..6, 1u16..6).prop_map(|(limit, columns, rows)| {
+            json!({"method": "clahe", "clip_limit": f64::from(limit) / 1e3, "tiles": [columns, rows]})
+        }),
+    ];
+    let nodata = select(vec![None, Some(0), Some(255)]);
+    let strength = select(vec![1_000u32, 1_000, 0, 250, 999]);
+    (method, select(&Color::ALL[..]), strength, nodata).prop_map(|(mut fields, color, strength, nodata)| {
+        fields["color"] = json!(color);
+        fields["strength"] = json!(f64::from(strength) / 1e3);
+        if let Some(nodata) = nodata {
+            fields["nodata"] = json!(nodata);
+        }
+        serde_json::from_value(fields).unwrap()
+    })
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    let shape = (1u32..14, 1u32..20, select(&LAYOUTS[..]), select(vec![Depth::Eight, Depth::Sixteen]));
+    let other = (select(&LAYOUTS[..]), select(vec![Depth::Eight, Depth::Sixteen]));
+    (recipe(), shape, other).prop_flat_map(|(recipe, (width, height, layout, depth), (other, other_depth))| {
+        let pixels = (width * height) as usize;
+        let frame = Frame { width, height, layout, depth };
+        let mask = prop_oneof![Just(None), proptest::collection::vec(0u8..3, pixels).prop_map(Some)];
+        (samples(depth, pixels * layout.channels()), mask, samples(other_depth, 30 * other.channels())).prop_map(
+            move |(samples, mask, reference)| Case {
+                recipe: recipe.clone(),
+                frame,
+                samples,
+                mask,
+                reference: Rows { width: 30, layout: other, samples: reference },
+            },
+        )
+    })
+}
+
+impl Case {
+    /// Some rows of the image with their mask.
+    fn rows(&self, from: u32, to: u32) -> (Rows, Option<Mask>) {
+        let row = self.frame.width as usize * self.frame.layout.channels();
+        let range = from as usize * row..to as usize * row;
+        let samples = match &self.samples {
+            Samples::U8(samples) => Samples::U8(samples[range].to_vec()),
+            Samples::U16(samples) => Samples::U16(samples[range].to_vec()),
+        };
+        let rows = Rows { width: self.frame.width, layout: self.frame.layout, samples };
+        let pixels = (from * self.frame.width) as usize..(to * self.frame.width) as usize;
+        let mask = Mask::of(&rows, self.recipe.nodata, self.mask.as_ref().map(|mask| &mask[pixels]));
+        (rows, mask)
+    }
+
+    fn table(&self, counts: &Counts) -> Table {
+        let (image, reference) = (self.frame.layout, &self.reference);
+        let mut histogram =
+            Histogram::for_reference(&self.recipe, image, reference.layout, reference.samples.depth());
+        histogram.count(reference);
+        Table::new(&self.recipe, counts, Some(&histogram)).unwrap()
+    }
+
+    fn counts(&self) -> Counts {
+        Counts::new(&self.recipe, &self.frame).unwrap()
+    }
+
+    /// One machine, the whole image at once.
+    fn at_once(&self) -> Rows {
+        let (rows, mask) = self.rows(0, self.frame.height);
+        let mut counts = self.counts();
+        counts.count(0, &rows, mask.as_ref());
+        self.table(&counts).apply(&self.recipe, 0, rows, mask.as_ref())
+    }
+
+    /// Tasks of these rows, in this order, each with counts of its own that went through bytes, as did the table.
+    fn in_tasks(&self, cuts: &[u32], order: &[usize]) -> Vec<u8> {
+        let mut sum = self.counts();
+        for index in order.iter().filter(|index| **index + 1 < cuts.len()) {
+            let (from, to) = (cuts[*index], cuts[*index + 1]);
+            let (rows, mask) = self.rows(from, to);
+            let mut counts = self.counts();
+            counts.count(from, &rows, mask.as_ref());
+            sum.merge(&Counts::from_bytes(&self.recipe, &self.frame, &counts.to_bytes()).unwrap()).unwrap();
+        }
+        let table = Table::from_bytes(&self.recipe, &self.frame, &self.table(&sum).to_bytes()).unwrap();
+        let equalized = cuts.windows(2).map(|cut| {
+            let (rows, mask) = self.rows(cut[0], cut[1]);
+            table.apply(&self.recipe, cut[0], rows, mask.as_ref()).to_le_bytes()
+        });
+        equalized.flatten().collect()
+    }
+}
+
+/// The samples of the pixels that a mask hides.
+fn left_alone(rows: &Rows, hidden: &[bool]) -> Vec<u16> {
+    let samples: Vec<u16> = match &rows.samples {
+        Samples::U8(samples) => samples.iter().map(|sample| u16::from(*sample)).collect(),
+        Samples::U16(samples) => samples.clone(),
+    };
+    let pixels = samples.chunks(rows.layout.channels()).zip(hidden);
+    pixels.filter(|(_, hidden)| **hidden).flat_map(|(pixel, _)| pixel.to_vec()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(192))]
+
+    #[test]
+    fn tasks_of_any_rows_in_any_order_give_what_one_machine_gives(
+        case in case(),
+        steps in proptest::collection::vec(1u32..6, 20),
+        order in Just((0..20).collect::<Vec<usize>>()).prop_shuffle(),
+    ) {
+        let mut cuts = vec![0];
+        for step in steps {
+            let last = *cuts.last().unwrap();
+            if last < case.frame.height {
+                cuts.push((last + step).min(case.frame.height));
+            }
+        }
+        prop_assert_eq!(case.in_tasks(&cuts, &order), case.at_once().to_le_bytes());
+    }
+
+    #[test]
+    fn pixels_that_are_left_alone_stay_and_change_no_other(case in case(), other: u8) {
+        prop_assume!(case.recipe.color != Color::Gray || case.frame.layout.colors() == 1);
+        let Some(image) = case.mask.clone() else { return Ok(()) };
+        let case = Case { recipe: Recipe { nodata: None, ..case.recipe.clone() }, ..case };
+        let hidden: Vec<bool> = image.iter().map(|byte| *byte == 0).collect();
+        let shown: Vec<bool> = hidden.iter().map(|hidden| !hidden).collect();
+        let (before, after) = (case.rows(0, case.frame.height).0, case.at_once());
+        prop_assert_eq!(left_alone(&before, &hidden), left_alone(&after, &hidden));
+
+        // Whatever the hidden pixels are, the others become the same.
+        let mut altered = case.clone();
+        let channels = case.frame.layout.channels();
+        let places = (0..hidden.len() * channels).filter(|place| hidden[place / channels]);
+        match &mut altered.samples {
+            Samples::U8(samples) => places.for_each(|place| samples[place] ^= other),
+            Samples::U16(samples) => places.for_each(|place| samples[place] ^= u16::from(other)),
+        }
+        prop_assert_eq!(left_alone(&altered.at_once(), &shown), left_alone(&after, &shown));
+    }
+
+    #[test]
+    fn no_strength_changes_nothing(case in case()) {
+        prop_assume!(case.recipe.color != Color::Gray || case.frame.layout.colors() == 1);
+        let recipe = Recipe { strength: Strength::thousandths(0).unwrap(), ..case.recipe.clone() };
+        let case = Case { recipe, ..case };
+        prop_assert_eq!(case.at_once(), case.rows(0, case.frame.height).0);
+    }
+
+    #[test]
+    fn any_bytes_are_counts_and_tables_or_are_refused(case in case(), bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let mut with_header = case.counts().to_bytes();
+        with_header.truncate(8);
+        with_header.extend(&bytes);
+        for bytes in [bytes, with_header] {
+            if let Ok(counts) = Counts::from_bytes(&case.recipe, &case.frame, &bytes) {
+                case.table(&counts);
+            }
+            let _ = Table::from_bytes(&case.recipe, &case.frame, &bytes);
+        }
+    }
+}
