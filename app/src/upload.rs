@@ -1,8 +1,12 @@
 //! Uploads of this tab: a queue of files, a few sent at a time, each followed until its job has ended.
 
 use leptos::prelude::*;
-use shared::equalize::{Color, Recipe};
+use shared::equalize::Recipe;
 use shared::gallery::Accepted;
+
+use crate::components::Entered;
+#[cfg(feature = "hydrate")]
+use crate::components::recipe_of;
 
 #[cfg(feature = "hydrate")]
 mod send;
@@ -92,8 +96,8 @@ pub struct Upload {
 pub struct Uploads {
     /// All of them, in the order in which they were chosen.
     pub items: RwSignal<Vec<Upload>>,
-    /// What is done with files that are chosen from now on.
-    pub color: RwSignal<Color>,
+    /// What is done with files that are chosen from now on, as it was entered.
+    pub entered: RwSignal<Entered>,
     /// Why something that was dropped wasn't taken.
     pub notice: RwSignal<Option<String>>,
 }
@@ -102,7 +106,7 @@ impl Uploads {
     /// Provides the context.
     pub fn provide() -> Self {
         let uploads =
-            Self { items: RwSignal::new(Vec::new()), color: RwSignal::default(), notice: RwSignal::new(None) };
+            Self { items: RwSignal::new(Vec::new()), entered: RwSignal::default(), notice: RwSignal::new(None) };
         provide_context(uploads);
         uploads
     }
@@ -121,7 +125,10 @@ impl Uploads {
     #[cfg(feature = "hydrate")]
     pub fn add(self, files: Option<web_sys::FileList>) {
         let Some(files) = files else { return };
-        let recipe = Recipe::global(self.color.get_untracked());
+        let recipe = match recipe_of(&self.entered.read_untracked()) {
+            Ok(recipe) => recipe,
+            Err(sentence) => return self.notice.set(Some(sentence)),
+        };
         let next = self.items.read_untracked().last().map_or(0, |last| last.id + 1);
         let chosen = (0..files.length()).filter_map(|i| files.item(i)).zip(next..).map(|(file, id)| Upload {
             id,

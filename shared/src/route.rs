@@ -55,6 +55,11 @@ pub fn jobs(image: &ImageId) -> String {
     format!("{API_IMAGES}/{image}/jobs")
 }
 
+/// The same for a form (POST).
+pub fn jobs_form(image: &ImageId) -> String {
+    format!("{}/jobs", image_page(image))
+}
+
 /// Queues a failed latest job again (POST).
 pub fn retry(image: &ImageId) -> String {
     format!("{API_IMAGES}/{image}/retry")

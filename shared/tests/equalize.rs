@@ -9,7 +9,7 @@ const LAYOUTS: [Layout; 4] = [Layout::Gray, Layout::GrayAlpha, Layout::Rgb, Layo
 const COLORS: [Color; 5] = Color::ALL;
 
 fn recipe() -> impl Strategy<Value = Recipe> {
-    proptest::sample::select(&COLORS[..]).prop_map(|color| Recipe::global(color))
+    proptest::sample::select(&COLORS[..]).prop_map(Recipe::global)
 }
 
 /// Up to 40 × 40 pixels. Few levels or all of them; alpha is often 0.

@@ -93,8 +93,7 @@ impl Case {
 
     fn table(&self, counts: &Counts) -> Table {
         let (image, reference) = (self.frame.layout, &self.reference);
-        let mut histogram =
-            Histogram::for_reference(&self.recipe, image, reference.layout, reference.samples.depth());
+        let mut histogram = Histogram::for_reference(&self.recipe, image, reference.layout, reference.samples.depth());
         histogram.count(reference);
         Table::new(&self.recipe, counts, Some(&histogram)).unwrap()
     }

@@ -6,7 +6,7 @@ use shared::id::JobId;
 use shared::job::JobState;
 use shared::route;
 
-use super::{Ago, ProgressBar, StateChip, color_label};
+use super::{Ago, ProgressBar, StateChip, recipe_label};
 use crate::dynamic::dynamic;
 use crate::format;
 use crate::live::Live;
@@ -46,7 +46,7 @@ fn JobItem(job: JobSummary, image: RwSignal<Image>, shown: RwSignal<Option<JobId
         JobState::Queued if progress.read().is_some() => JobState::Running,
         state => state,
     });
-    let color = job.read_untracked().recipe.color;
+    let label = recipe_label(&job.read_untracked().recipe);
     let is_shown = Memo::new(move |_| shown.read().as_ref() == Some(&*id.read_value()));
     let several = Memo::new(move |_| image.read().jobs.iter().filter(|job| job.state == JobState::Done).count() > 1);
     let created = job.read_untracked().created;
@@ -54,7 +54,7 @@ fn JobItem(job: JobSummary, image: RwSignal<Image>, shown: RwSignal<Option<JobId
     view! {
         <li class="job" data-testid="job" data-state=dynamic(move || state.get().name())>
             <div class="job-line">
-                <strong>{color_label(color)}</strong>
+                <strong>{label}</strong>
                 <StateChip state />
                 <span class="muted job-time">
                     <Ago at=created />

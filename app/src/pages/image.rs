@@ -5,7 +5,6 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::{use_navigate, use_params_map};
-use shared::equalize::{Color, Recipe};
 use shared::error::Problem;
 use shared::gallery::Image;
 use shared::id::{ImageId, JobId};
@@ -13,7 +12,9 @@ use shared::job::JobState;
 use shared::route;
 
 use crate::api;
-use crate::components::{Compare, Fact, Facts, Jobs, ProblemLine, ProblemNotice, ProgressBar, RecipeSelect};
+use crate::components::{
+    Compare, Entered, Fact, Facts, Jobs, ProblemLine, ProblemNotice, ProgressBar, RecipeFields, recipe_of,
+};
 use crate::dynamic::dynamic;
 use crate::format;
 use crate::live::Live;
@@ -179,18 +180,18 @@ fn About(image: Image) -> impl IntoView {
 /// Runs another recipe, or the failed one again.
 #[component]
 fn Again(image: RwSignal<Image>) -> impl IntoView {
-    let color = RwSignal::new(Color::default());
+    let entered = RwSignal::new(Entered::new());
     let problem = RwSignal::new(None::<Problem>);
     let busy = RwSignal::new(false);
     let run = move |retry: bool| {
         let id = image.read_untracked().id.clone();
+        let recipe = match recipe_of(&entered.read_untracked()) {
+            Err(sentence) if !retry => return problem.set(Some(Problem::new(400, "Bad Request", sentence))),
+            recipe => recipe.unwrap_or_default(),
+        };
         busy.set(true);
         leptos::task::spawn_local(async move {
-            let outcome = if retry {
-                api::retry(&id).await
-            } else {
-                api::add_job(&id, Recipe::global(color.get_untracked())).await.map(drop)
-            };
+            let outcome = if retry { api::retry(&id).await } else { api::add_job(&id, recipe).await.map(drop) };
             let _ = busy.try_set(false);
             let _ = problem.try_set(outcome.err());
             if let Ok(fresh) = api::image(id).await {
@@ -200,10 +201,18 @@ fn Again(image: RwSignal<Image>) -> impl IntoView {
     };
     let failed = Memo::new(move |_| image.read().state == JobState::Failed);
     view! {
-        <div class="again needs-script">
+        <form
+            class="again"
+            method="post"
+            action=route::jobs_form(&image.read_untracked().id)
+            on:submit=move |event| {
+                event.prevent_default();
+                run(false);
+            }
+        >
             <button
                 type="button"
-                class="button primary"
+                class="button primary needs-script"
                 data-testid="retry"
                 hidden=dynamic(move || !failed.get())
                 disabled=busy
@@ -211,15 +220,12 @@ fn Again(image: RwSignal<Image>) -> impl IntoView {
             >
                 "Try again"
             </button>
-            <label class="field">
-                <span class="field-label">"Another way"</span>
-                <RecipeSelect color />
-            </label>
-            <button type="button" class="button" data-testid="equalize-again" disabled=busy on:click=move |_| run(false)>
+            <RecipeFields entered />
+            <button class="button" data-testid="equalize-again" disabled=busy>
                 "Equalize again"
             </button>
             <ProblemLine problem />
-        </div>
+        </form>
     }
 }
 

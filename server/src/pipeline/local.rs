@@ -123,11 +123,14 @@ impl Local<'_> {
             progress(done, total);
         };
 
-        if recipe.mask.is_some() && others.mask.is_none() {
-            let sentence = "The recipe names a mask; there is no file of it.";
-            return Err(codec::Error::Refused(sentence.to_owned()).into());
-        }
-        let mask = others.mask.map(|mask| self.mask(mask, &info, cut)).transpose()?;
+        let mask = match (&recipe.mask, others.mask) {
+            (None, _) => None,
+            (Some(_), Some(mask)) => Some(self.mask(mask, &info, cut)?),
+            (Some(_), None) => {
+                let sentence = "The recipe names a mask; there is no file of it.";
+                return Err(codec::Error::Refused(sentence.to_owned()).into());
+            }
+        };
         let mut rows = RowsOfParts::open(&source, &info, cut, self.threads())?;
         rows.marks = Marks { nodata: nodata(recipe, &info), mask };
         let counts = self.count(&mut rows, recipe, &mut advance)?;

@@ -7,7 +7,7 @@ use shared::clock::Stamp;
 use shared::equalize::Recipe;
 use shared::job::{Format, ImageInfo, Phase, Pointer, Progress};
 use shared::pixels::{Depth, Layout};
-use shared::task::{Done, Lock, MAX_ATTEMPTS, Outcome};
+use shared::task::{Done, Lock, Outcome};
 
 use super::{Step, step};
 use crate::catalog::JobRow;

@@ -1,10 +1,10 @@
 //! `GET /api/images`, `GET` and `DELETE /api/images/{id}`, and further jobs on an image.
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
+use axum::{Form, Json};
 use serde::Deserialize;
 use shared::cluster::ClusterView;
 use shared::equalize::Recipe;
@@ -15,7 +15,7 @@ use shared::route;
 
 use super::WebState;
 use super::problem::{ApiError, Path, Query, Result};
-use super::upload::{idempotency_key, parse_recipe, taken};
+use super::upload::{idempotency_key, parse_recipe, recipe_of_form, taken};
 use crate::catalog::Write;
 use crate::pipeline::accept::fresh;
 use crate::pipeline::{accept, companion};
@@ -182,6 +182,17 @@ pub(super) async fn add_job(
     }
     (state.accept.doorbell)();
     Ok(taken(Accepted { image_id: id, job_id: job, state: summary.state }))
+}
+
+/// `POST /images/{id}/jobs`: another recipe, from a form's fields.
+pub(super) async fn add_job_form(
+    State(state): State<WebState>,
+    Path(id): Path<ImageId>,
+    Form(fields): Form<Vec<(String, String)>>,
+) -> Result<Redirect> {
+    queue_job(&state, &id, &recipe_of_form(&fields)?, None).await?;
+    (state.accept.doorbell)();
+    Ok(Redirect::to(&route::image_page(&id)))
 }
 
 /// Queues a job, or gives the one that the key was answered with: the latter also when there is no room for more.

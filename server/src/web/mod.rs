@@ -113,6 +113,7 @@ fn api() -> Router<WebState> {
 fn forms() -> Router<WebState> {
     Router::new()
         .route("/images/{id}/delete", post(images::delete_form))
+        .route("/images/{id}/jobs", post(images::add_job_form))
         .route("/images/{id}/retry", post(images::retry_form))
         .route("/upload", post(compat::upload).layer(DefaultBodyLimit::disable()))
         .route("/download/{name}", get(compat::download))

@@ -62,18 +62,11 @@ pub(super) async fn receive(state: &WebState, request: Request, images: Images) 
 }
 
 async fn read(state: &WebState, form: &mut Form, key: Option<String>, images: Images) -> Result<Vec<Accepted>> {
-    let mut recipe = None;
+    let mut asked = Asked::default();
     let mut accepted = Vec::new();
     let mut pending: Option<Upload> = None;
     while let Some(field) = form.next().await? {
         match field.name() {
-            "recipe" if pending.is_some() => {
-                return Err(ApiError::bad_request("The field `recipe` must come before the field `image`."));
-            }
-            "recipe" if recipe.is_some() => {
-                return Err(ApiError::bad_request("There is more than one field `recipe`."));
-            }
-            "recipe" => recipe = Some(parse_recipe(&field.text(RECIPE_BYTES).await?)?),
             "image" if pending.is_some() && images == Images::One => {
                 return Err(ApiError::bad_request("There is more than one field `image`; send one image a request."));
             }
@@ -82,16 +75,66 @@ async fn read(state: &WebState, form: &mut Form, key: Option<String>, images: Im
                     accepted.push(upload.finish().await?);
                 }
                 let key = key.clone().filter(|_| accepted.is_empty());
-                pending = Some(stream(state, field, recipe.clone().unwrap_or_default(), key).await?);
+                pending = Some(stream(state, field, asked.recipe()?, key).await?);
+            }
+            name if pending.is_some() && is_of_recipe(name) => {
+                let detail = format!("The field `{name}` must come before the field `image`.");
+                return Err(ApiError::bad_request(detail));
+            }
+            name if is_of_recipe(name) => {
+                let name = name.to_owned();
+                asked.add(name, field.text(RECIPE_BYTES).await?)?;
             }
             other => {
-                let detail = format!("Expected the fields `recipe` (optional) and `image`, got {other:?}.");
+                let detail = format!(
+                    "Expected the field `image`, before it `recipe` or the fields of a recipe ({}), got {other:?}.",
+                    Recipe::FORM.join(", ")
+                );
                 return Err(ApiError::bad_request(detail));
             }
         }
     }
     accepted.push(pending.ok_or_else(missing_image)?.finish().await?);
     Ok(accepted)
+}
+
+fn is_of_recipe(name: &str) -> bool {
+    name == "recipe" || Recipe::FORM.contains(&name)
+}
+
+/// What a form says of the recipe: as JSON, which programs send, or field by field, as a page does.
+#[derive(Default)]
+struct Asked {
+    json: Option<String>,
+    fields: Vec<(String, String)>,
+}
+
+impl Asked {
+    fn add(&mut self, name: String, text: String) -> Result<()> {
+        if name != "recipe" {
+            self.fields.push((name, text));
+        } else if self.json.replace(text).is_some() {
+            return Err(ApiError::bad_request("There is more than one field `recipe`."));
+        }
+        Ok(())
+    }
+
+    fn recipe(&self) -> Result<Recipe> {
+        match &self.json {
+            Some(_) if !self.fields.is_empty() => {
+                let detail = "Expected either the field `recipe` or the fields of a recipe, got both.";
+                Err(ApiError::bad_request(detail))
+            }
+            Some(json) => parse_recipe(json),
+            None => recipe_of_form(&self.fields),
+        }
+    }
+}
+
+/// A recipe from a form's fields.
+pub(super) fn recipe_of_form(fields: &[(String, String)]) -> Result<Recipe> {
+    let fields = fields.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+    Recipe::from_form(fields).map_err(|error| ApiError::bad_request(format!("The recipe can't be used: {error}.")))
 }
 
 async fn stream(state: &WebState, mut field: Field<'_>, recipe: Recipe, key: Option<String>) -> Result<Upload> {

@@ -19,6 +19,7 @@
 mod apply;
 pub mod clahe;
 mod color;
+mod form;
 mod histogram;
 mod kernel;
 mod lut;

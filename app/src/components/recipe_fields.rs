@@ -1,0 +1,148 @@
+//! How to equalize, as fields of a form. The server reads them without scripts, too: `Recipe::from_form`. Which fields
+//! are shown follows the chosen method by style sheet alone.
+
+use leptos::prelude::*;
+use shared::equalize::{Color, Method, MethodKind, Recipe};
+
+/// Names of fields and what was entered.
+pub type Entered = Vec<(String, String)>;
+
+/// The recipe that was entered.
+///
+/// # Errors
+/// A sentence for the person.
+pub fn recipe_of(entered: &Entered) -> Result<Recipe, String> {
+    let fields = entered.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+    Recipe::from_form(fields).map_err(|error| format!("This can't be done: {error}."))
+}
+
+/// How a way to treat colour is called on pages.
+pub const fn color_label(color: Color) -> &'static str {
+    match color {
+        Color::Luma => "Lightness only",
+        Color::Oklab => "Lightness as eyes see it",
+        Color::Hsv => "Value of HSV",
+        Color::Channels => "Each channel",
+        Color::Gray => "To gray",
+    }
+}
+
+/// How a method is called on pages.
+const fn method_label(method: MethodKind) -> &'static str {
+    match method {
+        MethodKind::Global => "The whole image alike",
+        MethodKind::Clahe => "Tile by tile (CLAHE)",
+        MethodKind::Match => "To match another image",
+        MethodKind::Stretch => "By stretching its range",
+    }
+}
+
+/// A recipe in a few words.
+pub fn recipe_label(recipe: &Recipe) -> String {
+    let method = match &recipe.method {
+        Method::Global => None,
+        Method::Clahe { clip_limit, tiles: [columns, rows] } => {
+            Some(format!("{columns} × {rows} tiles, clip limit {}", clip_limit.value()))
+        }
+        Method::Match { .. } => Some("Matched to another image".to_owned()),
+        Method::Stretch { cut } => Some(format!("Stretched from {} to {} %", cut.low_percent(), cut.high_percent())),
+    };
+    let strength = recipe.strength.value();
+    let parts = [
+        method,
+        Some(color_label(recipe.color).to_owned()),
+        (strength < 1.0).then(|| format!("{:.0} %", strength * 100.0)),
+        recipe.nodata.map(|nodata| format!("without {}", nodata.value())),
+        recipe.mask.is_some().then(|| "with a mask".to_owned()),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+}
+
+/// The fields: method and colour, what the method needs, and under *More* what all have.
+#[component]
+pub fn RecipeFields(
+    /// What was entered; what wasn't touched has the value that it was shown with.
+    entered: RwSignal<Entered>,
+) -> impl IntoView {
+    view! {
+        <fieldset class="recipe" data-testid="recipe" on:input=move |event| note(entered, &event)>
+            <legend class="visually-hidden">"How to equalize"</legend>
+            <label class="field">
+                <span class="field-label">"Equalize"</span>
+                <select name="method" data-testid="method" autocomplete="off">
+                    {MethodKind::ALL
+                        .map(|method| view! { <option value=method.name()>{method_label(method)}</option> })
+                        .collect_view()}
+                </select>
+            </label>
+            <label class="field">
+                <span class="field-label">"Colour"</span>
+                <select name="color" data-testid="color" autocomplete="off">
+                    {Color::ALL
+                        .map(|color| view! { <option value=color.name()>{color_label(color)}</option> })
+                        .collect_view()}
+                </select>
+            </label>
+            <Number of="clahe" name="clip_limit" label="Clip limit" title="How much contrast a tile may gain; 0: any" max="40" step="0.1" value="2" />
+            <Number of="clahe" name="columns" label="Tiles across" title="" max="64" step="1" value="8" />
+            <Number of="clahe" name="rows" label="Tiles down" title="" max="64" step="1" value="8" />
+            <Number of="stretch" name="low" label="Black below, %" title="The darkest pixels that may become black" max="100" step="0.1" value="2" />
+            <Number of="stretch" name="high" label="White above, %" title="The brightest pixels that may become white" max="100" step="0.1" value="98" />
+            <Picture of="match" name="reference" label="Match to" title="The address of the other image's page, or its id" />
+            <Number of="all" name="strength" label="Strength" title="1: all of the change, 0: none" max="1" step="0.05" value="1" />
+            <details class="recipe-more">
+                <summary>"Leave pixels alone"</summary>
+                <label class="field">
+                    <span class="field-label">"Of this value"</span>
+                    <input type="number" name="nodata" step="any" autocomplete="off" title="Nodata: pixels all of whose colours have it" />
+                </label>
+                <Picture of="all" name="mask" label="Where this image is black" title="The address of the mask's page, or its id" />
+            </details>
+        </fieldset>
+    }
+}
+
+/// A number that belongs to a method, or to all.
+#[component]
+fn Number(
+    of: &'static str,
+    name: &'static str,
+    label: &'static str,
+    title: &'static str,
+    max: &'static str,
+    step: &'static str,
+    value: &'static str,
+) -> impl IntoView {
+    view! {
+        <label class=format!("field of-{of}") title=title>
+            <span class="field-label">{label}</span>
+            <input type="number" name=name data-testid=name min="0" max=max step=step value=value autocomplete="off" />
+        </label>
+    }
+}
+
+/// Another image of the gallery.
+#[component]
+fn Picture(of: &'static str, name: &'static str, label: &'static str, title: &'static str) -> impl IntoView {
+    view! {
+        <label class=format!("field of-{of}") title=title>
+            <span class="field-label">{label}</span>
+            <input type="text" name=name data-testid=name placeholder="/images/…" autocomplete="off" />
+        </label>
+    }
+}
+
+/// Takes down what was entered into a field.
+#[cfg(feature = "hydrate")]
+fn note(entered: RwSignal<Entered>, event: &leptos::ev::Event) {
+    // A `select` has a name and a value as well.
+    let field: web_sys::HtmlInputElement = event_target(event);
+    let (name, value) = (field.name(), field.value());
+    entered.update(|entered| {
+        entered.retain(|(other, _)| *other != name);
+        entered.push((name, value));
+    });
+}
+
+#[cfg(not(feature = "hydrate"))]
+fn note(_entered: RwSignal<Entered>, _event: &leptos::ev::Event) {}

@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""Writes what other libraries make of some images, as golden files for the tests (shared/tests/libraries.rs).
+
+    pip install -r scripts/requirements.txt          # OpenCV, Pillow
+    pip install scikit-image==0.26.0
+    apt-get install imagemagick                      # or any other way to have `convert`; CONVERT names it
+    python3 scripts/golden/libraries.py
+
+What is compared are tables: for each level that occurs, what it becomes. `shared/tests/golden/libraries.json` holds the
+versions, the images' counts, and for each library and method the tables. The test says by which formula each of them
+differs from ours, and holds each to it.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+
+import cv2
+import numpy as np
+import PIL
+import skimage
+from PIL import Image, ImageOps
+from skimage import exposure
+
+GOLDEN = pathlib.Path(__file__).resolve().parents[2] / "shared/tests/golden"
+CONVERT = os.environ.get("CONVERT", "/usr/bin/convert")
+
+
+def images():
+    """Gray images of 8 bits: dim, with outliers, with gaps."""
+    rng = np.random.default_rng(2_025)
+    dim = np.clip(rng.normal(70, 18, (48, 64)), 5, 250)
+    outliers = np.clip(rng.normal(120, 12, (40, 50)), 0, 255)
+    outliers[0, :7], outliers[1, :9] = 0, 255
+    gaps = rng.choice([3, 40, 41, 90, 200, 201], (30, 30), p=[0.1, 0.3, 0.2, 0.2, 0.1, 0.1])
+    return {name: image.astype(np.uint8) for name, image in [("dim", dim), ("outliers", outliers), ("gaps", gaps)]}
+
+
+def table(image, result):
+    """What each level that occurs becomes; fails if that isn't a function of the level."""
+    levels = np.unique(image)
+    made = [np.unique(result[image == level]) for level in levels]
+    assert all(len(one) == 1 for one in made)
+    return [float(one[0]) for one in made]
+
+
+def imagemagick(image, *operations):
+    with tempfile.TemporaryDirectory() as folder:
+        before, after = f"{folder}/before.pgm", f"{folder}/after.pgm"
+        Image.fromarray(image).save(before)
+        subprocess.run([CONVERT, before, *operations, "-depth", "8", after], check=True)
+        return np.array(Image.open(after))
+
+
+def color_image():
+    rng = np.random.default_rng(7)
+    y, x = np.mgrid[0:24, 0:32]
+    base = np.stack([60 + 3 * x, 40 + 4 * y, 90 + x + y], axis=-1) + rng.normal(0, 12, (24, 32, 3))
+    return np.clip(base, 0, 255).astype(np.uint8)
+
+
+def main():
+    all_images = images()
+    tables = []
+    for name, image in all_images.items():
+        levels, counts = np.unique(image, return_counts=True)
+        made = {
+            "opencv equalizeHist": table(image, cv2.equalizeHist(image)),
+            "pillow equalize": table(image, np.array(ImageOps.equalize(Image.fromarray(image)))),
+            "skimage equalize_hist": table(image, exposure.equalize_hist(image)),
+            "imagemagick equalize": table(image, imagemagick(image, "-equalize")),
+            "pillow autocontrast 2": table(image, np.array(ImageOps.autocontrast(Image.fromarray(image), cutoff=2))),
+            "imagemagick contrast-stretch 2%x2%": table(image, imagemagick(image, "-contrast-stretch", "2%x2%")),
+            "skimage rescale_intensity 2 98": table(
+                image,
+                exposure.rescale_intensity(
+                    image.astype(float), in_range=tuple(np.percentile(image, (2, 98))), out_range=(0, 255)
+                ),
+            ),
+        }
+        for other, reference in all_images.items():
+            matched = exposure.match_histograms(image.astype(float), reference.astype(float))
+            made[f"skimage match_histograms {other}"] = table(image, matched)
+        tables.append({"name": name, "levels": levels.tolist(), "counts": counts.tolist(), "made": made})
+
+    rgb = color_image()
+    ycc = cv2.cvtColor(rgb, cv2.COLOR_RGB2YCrCb)
+    ycc[..., 0] = cv2.equalizeHist(ycc[..., 0])
+    hsv = cv2.cvtColor(rgb, cv2.COLOR_RGB2HSV)
+    hsv[..., 2] = cv2.equalizeHist(hsv[..., 2])
+    channels = np.stack([cv2.equalizeHist(np.ascontiguousarray(rgb[..., c])) for c in range(3)], axis=-1)
+    color = {
+        "width": 32,
+        "rgb": rgb.ravel().tolist(),
+        "opencv YCrCb": cv2.cvtColor(ycc, cv2.COLOR_YCrCb2RGB).ravel().tolist(),
+        "opencv HSV": cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB).ravel().tolist(),
+        "opencv channels": channels.ravel().tolist(),
+        "pillow channels": np.array(ImageOps.equalize(Image.fromarray(rgb))).ravel().tolist(),
+    }
+    version = subprocess.run([CONVERT, "-version"], check=True, capture_output=True, text=True).stdout.split()[2]
+    versions = {
+        "opencv": cv2.__version__,
+        "pillow": PIL.__version__,
+        "skimage": skimage.__version__,
+        "imagemagick": version,
+    }
+    golden = {"versions": versions, "tables": tables, "color": color}
+    (GOLDEN / "libraries.json").write_text(json.dumps(golden, separators=(",", ":")) + "\n")
+
+
+if __name__ == "__main__":
+    main()

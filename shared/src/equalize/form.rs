@@ -1,0 +1,111 @@
+//! A recipe from the fields of an HTML form, which sends all of them as text, those of other methods too.
+
+use serde_json::{Map, Value, json};
+
+use super::recipe::{MethodKind, Recipe};
+
+impl Recipe {
+    /// The names of the fields that [`Recipe::from_form`] reads.
+    pub const FORM: [&'static str; 11] =
+        ["method", "color", "strength", "clip_limit", "columns", "rows", "reference", "low", "high", "nodata", "mask"];
+
+    /// The recipe that a form's fields describe: names and what was entered. Fields that are empty or belong to another
+    /// method than the chosen one don't count; an image may be named by the address of its page.
+    ///
+    /// # Errors
+    /// A sentence: what was expected, what came.
+    pub fn from_form<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, String> {
+        let entered: Vec<(&str, &str)> =
+            fields.into_iter().map(|(name, text)| (name, text.trim())).filter(|(_, text)| !text.is_empty()).collect();
+        let get = |name: &str| entered.iter().rev().find(|(other, _)| *other == name).map(|(_, text)| *text);
+        let method = get("method").unwrap_or(MethodKind::Global.name());
+        let mut recipe = Map::new();
+        recipe.insert("method".to_owned(), method.into());
+        for name in ["color", "mask"].into_iter().chain((method == MethodKind::Match.name()).then_some("reference")) {
+            if let Some(text) = get(name) {
+                recipe.insert(name.to_owned(), if name == "color" { text } else { image_id(text) }.into());
+            }
+        }
+        let own: &[&str] = match method {
+            "clahe" => &["clip_limit"],
+            "stretch" => &["low", "high"],
+            _ => &[],
+        };
+        for name in ["strength", "nodata"].iter().chain(own) {
+            if let Some(text) = get(name) {
+                recipe.insert((*name).to_owned(), json!(number::<f64>(name, text)?));
+            }
+        }
+        if method == MethodKind::Clahe.name() {
+            let side = |name| number::<u32>(name, get(name).unwrap_or("8"));
+            recipe.insert("tiles".to_owned(), json!([side("columns")?, side("rows")?]));
+        }
+        serde_json::from_value(Value::Object(recipe)).map_err(|error| error.to_string())
+    }
+}
+
+fn number<T: std::str::FromStr>(name: &str, text: &str) -> Result<T, String> {
+    text.replace(',', ".").parse().map_err(|_| format!("expected a number for `{name}`, got {text:?}"))
+}
+
+/// The id at the end of an address, or the text itself.
+fn image_id(text: &str) -> &str {
+    text.split(['?', '#']).next().and_then(|path| path.trim_end_matches('/').rsplit('/').next()).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(text: &str) -> Recipe {
+        serde_json::from_str(text).unwrap()
+    }
+
+    const ALL: [(&str, &str); 9] = [
+        ("color", "oklab"),
+        ("strength", "0.5"),
+        ("clip_limit", "3"),
+        ("columns", "4"),
+        ("rows", "6"),
+        ("low", "1"),
+        ("high", "99,5"),
+        ("reference", "http://pod-1:3000/images/0123456789abcdef0123456789abcdef?job=7"),
+        ("nodata", ""),
+    ];
+
+    #[test]
+    fn of_all_fields_those_of_the_chosen_method_count() {
+        for (method, expected) in [
+            ("global", r#"{"method":"global","color":"oklab","strength":0.5}"#),
+            ("clahe", r#"{"method":"clahe","color":"oklab","strength":0.5,"clip_limit":3,"tiles":[4,6]}"#),
+            ("stretch", r#"{"method":"stretch","color":"oklab","strength":0.5,"low":1,"high":99.5}"#),
+            (
+                "match",
+                r#"{"method":"match","color":"oklab","strength":0.5,"reference":"0123456789abcdef0123456789abcdef"}"#,
+            ),
+        ] {
+            let fields = ALL.into_iter().chain([("method", method)]);
+            assert_eq!(Recipe::from_form(fields).unwrap(), json(expected));
+        }
+    }
+
+    #[test]
+    fn no_fields_are_the_default() {
+        assert_eq!(Recipe::from_form([]).unwrap(), Recipe::default());
+        assert_eq!(Recipe::from_form([("method", "clahe")]).unwrap(), json(r#"{"method":"clahe"}"#));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_words() {
+        for (fields, words) in [
+            (&[("strength", "much")][..], "expected a number for `strength`, got \"much\""),
+            (&[("method", "clahe"), ("columns", "2.5")], "expected a number for `columns`, got \"2.5\""),
+            (&[("method", "match")], "needs the id of an image"),
+            (&[("method", "match"), ("reference", "moon.png")], "32 lower-case hexadecimal digits"),
+            (&[("method", "sharpen")], "expected one of `global`"),
+        ] {
+            let error = Recipe::from_form(fields.iter().copied()).unwrap_err();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+}
