@@ -25,13 +25,13 @@ enum Command {
     /// Serve pages and API, and work: one process of the array
     Serve(Box<ServeArgs>),
     /// Equalize files on this machine, without an array; the result is the same
-    Equalize(EqualizeArgs),
+    Equalize(Box<EqualizeArgs>),
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(args) => run(serve(*args)),
-        Command::Equalize(args) => equalize::run(args),
+        Command::Equalize(args) => equalize::run(*args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -29,7 +29,7 @@ fn equalize(file: &[u8], recipe: &Recipe) -> Result<(Vec<u8>, Equalized), Error>
 }
 
 fn recipes() -> impl Iterator<Item = Recipe> {
-    COLORS.into_iter().map(|color| Recipe::global(color))
+    COLORS.into_iter().map(Recipe::global)
 }
 
 fn as_rows(image: DynamicImage) -> Rows {

@@ -50,9 +50,8 @@ pub async fn find(catalog: &dyn Catalog, recipe: &Recipe, info: &ImageInfo) -> R
             info: files.info,
         });
     }
-    match &found.mask {
-        Some(mask) => same_size(info, &mask.info).map_err(Missing::Refused)?,
-        None => {}
+    if let Some(mask) = &found.mask {
+        same_size(info, &mask.info).map_err(Missing::Refused)?;
     }
     Ok(found)
 }
