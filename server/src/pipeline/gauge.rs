@@ -133,8 +133,8 @@ impl Gauge {
     /// # Errors
     /// [`Full::Disk`].
     pub fn disk(&self) -> Result<(), Full> {
-        let least = self.capacity.min_free;
-        match self.figures.borrow().free {
+        let (least, free) = (self.capacity.min_free, self.figures.borrow().free);
+        match free {
             Some(free) if free < least => Err(Full::Disk { free, least }),
             _ => Ok(()),
         }
@@ -166,13 +166,21 @@ impl Gauge {
         self.figures.clone()
     }
 
+    /// Jobs that wait and are worked on, as they were last counted.
+    pub fn backlog(&self) -> Backlog {
+        self.figures.borrow().backlog.unwrap_or_default()
+    }
+
     /// What pages show of it.
     pub fn view(&self) -> Room {
+        // Never two looks at a time: a measurement that comes between them waits for the first, and the second for it.
+        let free = self.figures.borrow().free;
+        let refused = self.room().err().map(|full| full.to_string());
         Room {
             max_backlog: self.capacity.max_backlog,
-            free: self.figures.borrow().free.map(|free| free / STEP * STEP),
+            free: free.map(|free| free / STEP * STEP),
             min_free: self.capacity.min_free,
-            refused: self.room().err().map(|full| full.to_string()),
+            refused,
         }
     }
 
@@ -270,6 +278,24 @@ mod tests {
         // A count that saw both.
         figures.send_modify(|known| (known.backlog, known.accepted) = (queued(2), 2));
         assert_eq!(gauge.room(), Ok(()));
+    }
+
+    #[test]
+    fn who_measures_and_who_looks_never_wait_for_each_other_for_ever() {
+        let (figures, gauge) = gauge(3, 10);
+        let (ended, end) = std::sync::mpsc::channel();
+        let measured = ended.clone();
+        std::thread::spawn(move || {
+            (0..200_000).for_each(|free| figures.send_modify(|known| known.free = Some(free)));
+            measured.send(()).unwrap();
+        });
+        std::thread::spawn(move || {
+            (0..200_000).for_each(|_| drop((gauge.view(), gauge.backlog())));
+            ended.send(()).unwrap();
+        });
+        for _ in 0..2 {
+            end.recv_timeout(std::time::Duration::from_secs(60)).expect("both come to an end");
+        }
     }
 
     #[tokio::test]

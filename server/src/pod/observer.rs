@@ -189,6 +189,9 @@ impl Observer {
         };
         let mut jobs: Vec<_> = nodes.jobs.values().map(|job| job.view()).collect();
         jobs.sort_by(|a, b| a.started.cmp(&b.started).then_with(|| a.job.cmp(&b.job)));
+        // One look after the other: see there.
+        let backlog = self.gauge.backlog();
+        let room = self.gauge.view();
         ClusterView {
             seen: Stamp { clock: known.clock.now(), pod: self.name.clone() },
             at: now(),
@@ -198,8 +201,8 @@ impl Observer {
             leader,
             pods,
             jobs,
-            backlog: self.gauge.figures().borrow().backlog.unwrap_or_default(),
-            room: self.gauge.view(),
+            backlog,
+            room,
             cut_off: known.cut_off,
         }
     }
