@@ -82,7 +82,7 @@ async fn without_a_quorum_uploads_are_taken_pages_say_so_and_work_resumes_by_its
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     for (server, (threads, memory, lines)) in servers.iter().zip(before) {
-        let grown = (server.threads().saturating_sub(threads), (server.peak_memory() - memory) >> 20);
+        let grown = (server.threads().saturating_sub(threads), server.peak_memory().saturating_sub(memory) >> 20);
         let logged = server.log_lines() - lines - taken.len() / 3;
         println!(
             "{} uploads in {:.1?}; threads +{}, peak memory +{} MiB, {logged} lines of log besides",

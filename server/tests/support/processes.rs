@@ -98,7 +98,7 @@ impl Server {
         self.status("Threads:")
     }
 
-    /// The most memory it ever held, in bytes (VmHWM).
+    /// The most memory it ever held, in bytes (VmHWM). The kernel sums it up roughly: a later figure may be a little less.
     pub fn peak_memory(&self) -> u64 {
         self.status("VmHWM:") * 1024
     }
