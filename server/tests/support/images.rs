@@ -71,23 +71,23 @@ pub fn rgba_png(width: u32, height: u32) -> Vec<u8> {
         [(x % 200) as u8, (noise % 90) as u8, (y % 150) as u8, alpha]
     };
     let samples: Vec<u8> = (0..width * height).flat_map(|at| pixel(at, next())).collect();
-    let mut file = Vec::new();
-    let mut encoder = png::Encoder::new(&mut file, width, height);
-    encoder.set_color(png::ColorType::Rgba);
-    encoder.set_depth(png::BitDepth::Eight);
-    encoder.write_header().unwrap().write_image_data(&samples).unwrap();
-    file
+    png_of(width, height, png::ColorType::Rgba, &samples)
 }
 
 /// A gray PNG of this size that is black in the middle and on a line: a mask.
 pub fn mask_png(width: u32, height: u32) -> Vec<u8> {
     let black = |x: u32, y: u32| y == height / 9 || (width / 3..width / 2).contains(&x) && y > height / 2;
     let samples: Vec<u8> = (0..width * height).map(|at| if black(at % width, at / width) { 0 } else { 200 }).collect();
+    png_of(width, height, png::ColorType::Grayscale, &samples)
+}
+
+/// A PNG of 8-bit samples.
+fn png_of(width: u32, height: u32, color: png::ColorType, samples: &[u8]) -> Vec<u8> {
     let mut file = Vec::new();
     let mut encoder = png::Encoder::new(&mut file, width, height);
-    encoder.set_color(png::ColorType::Grayscale);
+    encoder.set_color(color);
     encoder.set_depth(png::BitDepth::Eight);
-    encoder.write_header().unwrap().write_image_data(&samples).unwrap();
+    encoder.write_header().unwrap().write_image_data(samples).unwrap();
     file
 }
 
