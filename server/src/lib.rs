@@ -13,6 +13,7 @@ pub mod crypto;
 pub mod incarnation;
 pub mod kube;
 pub mod logs;
+pub mod panics;
 pub mod pipeline;
 pub mod pod;
 pub mod store;

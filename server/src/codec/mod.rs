@@ -21,6 +21,8 @@ use shared::pixels::{Layout, Rows};
 pub use bundle::{Bundle, Hash, bundle, open_bundle};
 pub use shared::decode::{Error, Limits, Result, detect};
 
+use crate::panics;
+
 /// Where an image file's bytes are read from.
 pub trait Source: std::io::Read + std::io::Seek + Send {}
 impl<T: std::io::Read + std::io::Seek + Send> Source for T {}
@@ -114,8 +116,8 @@ pub struct View {
 fn contain<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     // What a panic leaves behind half-changed is dropped, or refuses further use.
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let words = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-        refuse(format!("The file made the decoder fail ({}).", words.unwrap_or("no reason given")))
+        let words = panics::message(&*panic).unwrap_or("no reason given");
+        refuse(format!("The file made the decoder fail ({words})."))
     })
 }
 

@@ -14,6 +14,7 @@ use tokio::task::spawn_blocking;
 
 use super::deadline;
 use super::overdue::{Overdue, Watched};
+use crate::panics;
 
 /// Work that doesn't ask whether its time is over is given up a quarter of it later, and at least so much.
 const GRACE: Duration = Duration::from_secs(2);
@@ -165,16 +166,12 @@ impl Pixels {
 }
 
 fn contained<T>(work: impl FnOnce() -> T) -> Result<T, Error> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| Error::Panicked(message(&*panic)))
+    let outcome = catch_unwind(AssertUnwindSafe(work));
+    outcome.map_err(|panic| Error::Panicked(panics::message(&*panic).unwrap_or("no message").to_owned()))
 }
 
 fn kib(bytes: u64) -> u32 {
     u32::try_from(bytes.div_ceil(1024).max(1)).unwrap_or(u32::MAX)
-}
-
-fn message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use shared::clock::Stamp;
 use shared::equalize::Recipe;
 use shared::job::{Format, ImageInfo, Phase, Pointer, Progress};
 use shared::pixels::{Depth, Layout};
-use shared::task::{Done, Lock, Outcome};
+use shared::task::{Done, Lock, MAX_ATTEMPTS, Outcome};
 
 use super::{Step, step};
 use crate::catalog::JobRow;
@@ -164,7 +164,7 @@ fn trouble_ends_in_a_failed_job_with_the_last_report() {
     let mut nodes = fresh(true, 1);
     create(&mut nodes, Phase::Histograms, 0);
     let task = &mut get(&mut nodes, Phase::Histograms, 0).task;
-    (task.attempt, task.trouble) = (shared::task::MAX_ATTEMPTS, Some("the store is full".to_owned()));
+    (task.attempt, task.trouble) = (MAX_ATTEMPTS, Some("the store is full".to_owned()));
     assert!(matches!(step(&nodes), Step::Fail { reason } if reason.ends_with("the store is full")));
 }
 
@@ -242,7 +242,7 @@ fn what_was_made_again_is_not_made_a_third_time() {
 fn a_store_that_damages_an_output_each_time_fails_the_job() {
     let mut nodes = before_the_stitch();
     get(&mut nodes, Phase::Stitch, 0).task.damaged = vec!["equalize/2".to_owned()];
-    get(&mut nodes, Phase::Equalize, 2).task.attempt = shared::task::MAX_ATTEMPTS;
+    get(&mut nodes, Phase::Equalize, 2).task.attempt = MAX_ATTEMPTS;
     let Step::Fail { reason } = step(&nodes) else { panic!("{:?}", step(&nodes)) };
     assert_eq!(reason, "The output of task 2 of equalize was damaged in the store each time, after 12 attempts.");
 }

@@ -37,6 +37,7 @@ use self::mirror::Mirror;
 use self::worker::{KINDS, Worker};
 use crate::catalog::Catalog;
 use crate::coord::{Connector, Coordinator, Error, ensure_skeleton, members, settle};
+use crate::panics;
 use crate::pipeline::stage::Workshop;
 use crate::wall::now;
 
@@ -122,7 +123,7 @@ impl Pod {
                 Ok(coordinator) => {
                     let session = AssertUnwindSafe(self.clone().session(coordinator.clone(), &claims, &stop));
                     if let Err(panic) = session.catch_unwind().await {
-                        let panic = worker::message(&*panic);
+                        let panic = panics::message(&*panic).unwrap_or("it panicked");
                         tracing::error!(pod = %self.config.name, panic, "a role is at fault; the pod begins anew");
                         coordinator.close().await;
                         pause(Duration::from_millis(500), &stop).await;

@@ -27,6 +27,7 @@ use super::mirror::Nodes;
 use crate::coord::claim::{self, Held, Strike};
 use crate::coord::settle::connected;
 use crate::coord::{Coordinator, Error, paths};
+use crate::panics;
 use crate::pipeline::nodes::{JobNodes, TaskNodes};
 use crate::pipeline::stage::{Failure, Inputs};
 use crate::pipeline::{step, work};
@@ -200,10 +201,7 @@ impl Worker {
         let result = match inputs(&job, task.phase) {
             Ok(inputs) => {
                 let work = work(&shop, &job.job, task, &inputs, &held.lock.claim);
-                AssertUnwindSafe(work)
-                    .catch_unwind()
-                    .await
-                    .unwrap_or_else(|panic| Err(Failure::Crashed(message(&*panic))))
+                AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| Err(crash(&*panic)))
             }
             Err(failure) => Err(failure),
         };
@@ -293,10 +291,9 @@ fn is_free(nodes: &TaskNodes) -> bool {
     nodes.lock.is_none() && nodes.done.is_none() && !nodes.task.is_struck_out() && !nodes.task.is_given_up()
 }
 
-/// What a panic said.
-pub(super) fn message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it panicked".to_owned())
+/// What a panic comes to.
+fn crash(panic: &(dyn std::any::Any + Send)) -> Failure {
+    Failure::Crashed(panics::message(panic).unwrap_or("it panicked").to_owned())
 }
 
 /// The outcome with a reason that fits into a record.

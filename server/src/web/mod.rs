@@ -39,6 +39,7 @@ pub use pods::{FaultError, Faults};
 pub use views::Renders;
 
 use crate::catalog::Catalog;
+use crate::panics;
 use crate::pipeline::accept::Accept;
 use crate::pipeline::pixels::Pixels;
 use crate::store::Store;
@@ -80,9 +81,8 @@ pub fn router(state: WebState) -> Router {
         .layer(axum::middleware::from_fn(guard::same_site))
         .layer(axum::middleware::from_fn(guard::explain))
         .layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| {
-            let message = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-            let message = message.or_else(|| panic.downcast_ref::<String>().cloned());
-            ApiError::internal(format!("a handler panicked: {}", message.unwrap_or_default())).into_response()
+            let message = panics::message(&*panic).unwrap_or_default();
+            ApiError::internal(format!("a handler panicked: {message}")).into_response()
         }))
         .layer(axum::middleware::from_fn(guard::harden))
         .layer(TraceLayer::new_for_http())
