@@ -21,7 +21,7 @@ assemble() {
         --out-name evenlight --out-dir "$STAGE/pkg" "$WASM_TARGET_DIR/$WASM_TARGET/wasm-release/app.wasm"
     # Leptos asks for this name, as LEPTOS_OUTPUT_NAME is set in .cargo/config.toml.
     mv "$STAGE/pkg/evenlight_bg.wasm" "$STAGE/pkg/evenlight.wasm"
-    if [ -f style/main.css ]; then cp style/main.css "$STAGE/pkg/evenlight.css"; fi
+    cat style/*.css >"$STAGE/pkg/evenlight.css"
     if [ -d style/public ]; then cp -R style/public/. "$STAGE/"; fi
     publish
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use shared::masonry::{lay_out, shown_height};
 
-/// The numbers of columns that `style/main.css` chooses from.
+/// The numbers of columns that `style/6-gallery.css` chooses from.
 const COLUMNS: [usize; 5] = [2, 3, 4, 5, 6];
 
 /// A caption and a gap in column widths, at a typical width: 76 of 260 pixels.
