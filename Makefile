@@ -1,7 +1,7 @@
 # Every target is a script of the same name in scripts/. ARGS= is handed on, e.g. make run ARGS="--listen 0.0.0.0:8080".
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test chaos browser lint lint-deps cluster k8s-image k8s-up k8s-test screenshots clean
+.PHONY: help run build test bench chaos browser lint lint-deps cluster k8s-image k8s-up k8s-test screenshots clean
 
 help: ## this list
 	@awk -F ' *## *' '/^[a-z0-9-]+:.*##/ { sub(/:.*/, "", $$1); printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,6 +14,9 @@ build: ## leave target/release/evenlight, the site embedded
 
 test: ## install what the tests need and run everything
 	@scripts/test.sh
+
+bench: ## us beside OpenCV, libvips and ImageMagick, and the array at work; writes docs/benchmarks.md (BENCH=short: some minutes)
+	@scripts/bench.sh
 
 chaos: ## faults at length, about an hour or two: seeded schedules, runs of processes (CHAOS_RUNS=100), and docs/chaos.md
 	@scripts/chaos.sh

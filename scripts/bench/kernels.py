@@ -2,14 +2,16 @@
 """Our kernels beside OpenCV's, memory to memory, in one run.
 
     cargo build --release -p shared --example kernel_times
-    .venv/bin/python scripts/bench/kernels.py [--rounds 15] [--json FILE]
+    python scripts/bench/kernels.py [--rounds 15] [--json FILE]      (`make bench` runs it with the rest)
 
 Both sides get the same 75-megapixel image and write to memory that was touched before. Each round measures OpenCV and
 us right after each other, so that what else the machine does hits both; times are min/median, ratios min, median and
-max of the rounds. The results are compared pixel by pixel first. Needs opencv-python-headless.
+max of the rounds. OpenCV's results are compared with ours pixel by pixel first. Needs what
+scripts/bench/requirements.txt names.
 """
 
 import argparse
+import functools
 import json
 import os
 import pathlib
@@ -22,20 +24,16 @@ import time
 import cv2
 import numpy as np
 
+import files
+import pictures
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PROGRAM = ROOT / "target/release/examples/kernel_times"
+PROGRAM = pathlib.Path(os.environ.get("EVENLIGHT_EXAMPLES", ROOT / "target/release/examples")) / "kernel_times"
 WIDTH, HEIGHT = 10_000, 7_500
 
 
 def photograph(channels, dtype, width=WIDTH, height=HEIGHT):
-    """Something like a photograph: smooth shapes, edges, and a sensor's noise."""
-    rng = np.random.default_rng(5)
-    small = rng.normal(0.45, 0.2, (height // 50, width // 50, channels)).astype(np.float32)
-    image = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC).reshape(height, width, channels)
-    noise = rng.normal(0, 0.012, (512, width, channels)).astype(np.float32)
-    top = np.iinfo(dtype).max
-    rows = [np.clip((image[y : y + 512] + noise[: height - y]) * top, 0, top) for y in range(0, height, 512)]
-    return np.concatenate(rows).astype(dtype).squeeze()
+    return pictures.photograph(channels, dtype, width, height)
 
 
 class Ours:
@@ -85,11 +83,11 @@ def timed(function):
     return time.perf_counter() - began, cpu
 
 
-def compare(title, threads, theirs, ours, rounds, pixels):
+def compare(title, threads, theirs, ours, rounds, pixels, whose="OpenCV"):
     """Rounds of theirs, ours; the ratio of each round."""
     cv2.setNumThreads(threads)
     pairs = [(theirs(), ours()) for _ in range(rounds + 2)][2:]
-    entry = {"what": title, "threads": threads}
+    entry = {"what": title, "whose": whose, "threads": threads}
     # Processor time too, as on a busy machine it says more.
     for clock, name in enumerate(("wall", "cpu")):
         a, b = [pair[0][clock] for pair in pairs], [pair[1][clock] for pair in pairs]
@@ -127,14 +125,34 @@ def gray8(folder, rounds, kernel):
         yield against("gray 8: calcHist", "histogram", lambda: cv2.calcHist([image], [0], None, [256], [0, 256]))
         yield against("gray 8: LUT", "look-up", lambda: cv2.LUT(image, table, out))
         yield compare(
-            "gray 8: look-up against our memcpy",
+            "gray 8: look-up against memcpy",
             threads,
             lambda: ours.time("memcpy", threads),
             lambda: ours.time("look-up", threads),
             rounds,
             image.size,
+            "our memcpy",
         )
+        with files.rival("libvips", threads) as libvips:
+            yield compare(
+                "gray 8: hist_equal",
+                threads,
+                functools.partial(in_libvips, libvips, image, folder),
+                lambda: ours.time("equalize", threads),
+                rounds,
+                image.size,
+                "libvips",
+            )
     ours.close()
+
+
+def in_libvips(libvips, image, folder):
+    """libvips equalizes an array that it has, to memory that it takes anew: it can't be told where to write."""
+    path = folder / "image.npy"
+    if not path.exists():
+        np.save(path, image)
+    cost = libvips.ask(json.dumps({"do": "memory", "from": str(path)}))
+    return cost.wall, cost.cpu
 
 
 def clahe(folder, rounds, kernel, dtype=np.uint8):
@@ -182,6 +200,15 @@ def luma8(folder, rounds, kernel):
     ours.close()
 
 
+def run(rounds, kernel=None, only=None):
+    entries = []
+    with tempfile.TemporaryDirectory() as folder:
+        for suite in (gray8, clahe, clahe16, luma8):
+            if not only or only in suite.__name__:
+                entries += suite(pathlib.Path(folder), rounds, kernel)
+    return entries
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15)
@@ -190,11 +217,7 @@ def main():
     parser.add_argument("--json", type=pathlib.Path)
     arguments = parser.parse_args()
     print(f"OpenCV {cv2.__version__}, {platform.machine()}, load {os.getloadavg()[0]:.1f} at the beginning")
-    entries = []
-    with tempfile.TemporaryDirectory() as folder:
-        for suite in (gray8, clahe, clahe16, luma8):
-            if not arguments.only or arguments.only in suite.__name__:
-                entries += suite(pathlib.Path(folder), arguments.rounds, arguments.kernel)
+    entries = run(arguments.rounds, arguments.kernel, arguments.only)
     print(f"load {os.getloadavg()[0]:.1f} at the end")
     if arguments.json:
         arguments.json.write_text(json.dumps({"opencv": cv2.__version__, "measurements": entries}, indent=2) + "\n")
