@@ -15,7 +15,7 @@ build: ## leave target/release/evenlight, the site embedded
 test: ## install what the tests need and run everything
 	@scripts/test.sh
 
-bench: ## us beside OpenCV, libvips and ImageMagick, and the array at work; writes docs/benchmarks.md (BENCH=short: some minutes)
+bench: ## us beside OpenCV, libvips and ImageMagick, and the array at work; writes docs/benchmarks.md (BENCH=short: a quick look)
 	@scripts/bench.sh
 
 chaos: ## faults at length, about an hour or two: seeded schedules, runs of processes (CHAOS_RUNS=100), and docs/chaos.md

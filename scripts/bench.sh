@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Us beside OpenCV, libvips and ImageMagick, and the array at work, in one run; writes docs/benchmarks.md.
-# BENCH=short ends within some minutes; BENCH_PAGE= names another file for the page, BENCH_PARTS=kernels,files,arrays,gigapixel some parts.
+# BENCH=short is a quick look; BENCH_PAGE= names another file for the page, BENCH_PARTS=kernels,files,arrays,gigapixel some parts.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

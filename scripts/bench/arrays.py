@@ -90,7 +90,7 @@ def write_latency(ensemble, rounds=200):
     """Seconds of one `setData` after the other, by another client than ours: the median."""
     from kazoo.client import KazooClient
 
-    client = KazooClient(hosts=ensemble)
+    client = KazooClient(hosts=ensemble, timeout=60)
     client.start(timeout=servers.START)
     try:
         client.create("/latency", b"")
