@@ -76,7 +76,7 @@ def settings(extension, dtype):
 
 def magick(extension, source, target):
     quality = {"png": ["-quality", "65"], "jpg": ["-quality", pictures.JPEG_QUALITY, "-sampling-factor", "4:2:0"]}
-    return ["convert", source, "-channel", "RGB", "-equalize", *quality.get(extension, ["-compress", "none"]), target]
+    return ["convert-im6.q16", source, "-channel", "RGB", "-equalize", *quality.get(extension, ["-compress", "none"]), target]
 
 
 def title(size, extension, channels, dtype):
