@@ -7,7 +7,7 @@ use shared::decode::png::{Chunk, Place, structure};
 use shared::job::ImageInfo;
 use shared::pixels::{Layout, Rows, Samples};
 
-use super::deflate::{LAST_BLOCK, ZLIB_HEADER, adler32, adler32_combine, piece};
+use super::deflate::{LAST_BLOCK, ZLIB_HEADER, adler32, adler32_combine, filtered_piece};
 use super::{Part, PartIndex, Result, Source, refuse};
 
 const SIGNATURE: [u8; 8] = [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a];
@@ -84,7 +84,7 @@ impl Head {
     pub(super) fn part(&self, info: &ImageInfo, rows: &Rows) -> Result<Part> {
         let row_bytes = rows.width as usize * info.layout.channels() * info.depth.bytes();
         let raw = filter::filter(&big_endian(&rows.samples), row_bytes, info.layout.channels() * info.depth.bytes());
-        let data = piece(&raw);
+        let data = filtered_piece(&raw);
         let mut bytes = Vec::with_capacity(data.len() + 12);
         for data in data.chunks(MOST_DATA) {
             put(&mut bytes, *b"IDAT", data);
