@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::cluster::JobProgress;
 use crate::equalize::Recipe;
 use crate::id::{ImageId, JobId};
-use crate::job::{Format, JobState};
+use crate::job::{Format, JobState, Keeping};
 
 /// One job of an image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,11 +51,17 @@ pub struct Image {
     /// EXIF orientation, 1 to 8; 1 is upright.
     pub orientation: u8,
     /// Samples of a pixel, alpha included.
-    pub channels: u8,
+    pub channels: u16,
     /// Bits of a sample.
     pub depth: u8,
     /// File format.
     pub format: Format,
+    /// How many pages its file has.
+    #[serde(default = "one")]
+    pub pages: u32,
+    /// What becomes of its structure and metadata in its results.
+    #[serde(default, skip_serializing_if = "Keeping::is_empty")]
+    pub keeping: Keeping,
     /// Length of the original in bytes.
     pub bytes: u64,
     /// What its latest job does.
@@ -68,6 +74,10 @@ pub struct Image {
     pub finished: Option<i64>,
     /// How far its latest job is.
     pub progress: Option<JobProgress>,
+}
+
+const fn one() -> u32 {
+    1
 }
 
 /// How the gallery is sorted.

@@ -186,8 +186,46 @@ impl std::str::FromStr for Format {
     }
 }
 
+/// What becomes of an original's structure and metadata in its results, as sentences for the person.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keeping {
+    /// What is kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<String>,
+    /// What is changed or left out, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<String>,
+}
+
+impl Keeping {
+    /// No list is longer, so that a record of it stays small whatever a file holds.
+    pub const MOST: usize = 40;
+
+    /// Adds to what is kept; once each.
+    pub fn keep(&mut self, what: impl Into<String>) {
+        Self::add(&mut self.kept, what.into());
+    }
+
+    /// Adds to what is changed or left out; once each.
+    pub fn change(&mut self, what: impl Into<String>) {
+        Self::add(&mut self.changed, what.into());
+    }
+
+    fn add(list: &mut Vec<String>, what: String) {
+        const MORE: &str = "And more.";
+        if list.len() < Self::MOST && !list.contains(&what) {
+            list.push(if list.len() + 1 < Self::MOST { what } else { MORE.to_owned() });
+        }
+    }
+
+    /// Whether there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty() && self.changed.is_empty()
+    }
+}
+
 /// What an image's header says: all that the master needs to cut it, without reading a pixel.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ImageInfo {
     /// File format.
     pub format: Format,
@@ -209,9 +247,38 @@ pub struct ImageInfo {
     pub regions: bool,
     /// Whether decoding needs the whole image in memory (JPEG, interlaced PNG).
     pub whole_decode: bool,
+    /// What only some files have.
+    #[serde(default)]
+    pub more: More,
+}
+
+/// What only some files have.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct More {
+    /// Which of the file's pages this is, from 0; the rest of [`ImageInfo`] is about it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub page: u32,
+    /// How many pages follow the first one. A file of several pages is done page by page, in one task.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub further_pages: u32,
+    /// Pixels whose samples all have this value are none: left alone, and not counted. From GDAL's tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nodata: Option<f64>,
+    /// What becomes of the structure and the metadata.
+    #[serde(default, skip_serializing_if = "Keeping::is_empty")]
+    pub keeping: Keeping,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl ImageInfo {
+    /// Whether the pixels are stored alike.
+    pub fn is_like(&self, other: &ImageInfo) -> bool {
+        *self == ImageInfo { more: self.more.clone(), ..other.clone() }
+    }
+
     /// Bytes of one decoded row.
     pub fn row_bytes(&self) -> u64 {
         u64::from(self.width) * (self.layout.channels() * self.depth.bytes()) as u64
@@ -431,6 +498,7 @@ mod tests {
             unit_rows,
             regions: true,
             whole_decode: false,
+            more: More::default(),
         }
     }
 

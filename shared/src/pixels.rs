@@ -14,6 +14,8 @@ pub enum Layout {
     Rgb,
     /// Red, green, blue, alpha.
     Rgba,
+    /// So many bands without a colour's meaning, as a satellite's: each is equalized on its own.
+    Bands(u16),
 }
 
 impl Layout {
@@ -24,14 +26,16 @@ impl Layout {
             Layout::GrayAlpha => 2,
             Layout::Rgb => 3,
             Layout::Rgba => 4,
+            Layout::Bands(bands) => bands as usize,
         }
     }
 
-    /// Samples per pixel that carry colour: 1 or 3.
+    /// Samples per pixel that carry colour: 1, 3, or all bands.
     pub const fn colors(self) -> usize {
         match self {
             Layout::Gray | Layout::GrayAlpha => 1,
             Layout::Rgb | Layout::Rgba => 3,
+            Layout::Bands(bands) => bands as usize,
         }
     }
 
@@ -49,25 +53,32 @@ pub enum Depth {
     Eight,
     /// 0..=65,535, in the machine's byte order once decoded.
     Sixteen,
+    /// IEEE 754 binary32, of any range; NaN and infinities are no values.
+    Float,
 }
 
 impl Depth {
-    /// 8 or 16.
+    /// 8, 16 or 32.
     pub const fn bits(self) -> u8 {
         match self {
             Depth::Eight => 8,
             Depth::Sixteen => 16,
+            Depth::Float => 32,
         }
     }
 
-    /// 1 or 2.
+    /// 1, 2 or 4.
     pub const fn bytes(self) -> usize {
         self.bits() as usize / 8
     }
 
-    /// How many values a sample can take: 256 or 65,536.
+    /// How many bins a histogram has: one for each value that a sample can take, 256 or 65,536; of floating-point
+    /// samples, 65,536 over their range.
     pub const fn levels(self) -> usize {
-        1 << self.bits()
+        match self {
+            Depth::Eight => 1 << 8,
+            Depth::Sixteen | Depth::Float => 1 << 16,
+        }
     }
 }
 
@@ -83,19 +94,39 @@ impl TryFrom<u8> for Depth {
         match bits {
             8 => Ok(Depth::Eight),
             16 => Ok(Depth::Sixteen),
-            other => Err(format!("expected 8 or 16 bits a sample, got {other}")),
+            32 => Ok(Depth::Float),
+            other => Err(format!("expected 8, 16 or 32 bits a sample, got {other}")),
         }
     }
 }
 
 /// Samples of one depth.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// Two are equal if their bits are: a NaN equals itself, and 0 isn't −0.
+#[derive(Debug, Clone)]
 pub enum Samples {
     /// 8 bits each.
     U8(Vec<u8>),
     /// 16 bits each, native byte order.
     U16(Vec<u16>),
+    /// 32-bit floating point.
+    F32(Vec<f32>),
 }
+
+impl PartialEq for Samples {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Samples::U8(ours), Samples::U8(theirs)) => ours == theirs,
+            (Samples::U16(ours), Samples::U16(theirs)) => ours == theirs,
+            (Samples::F32(ours), Samples::F32(theirs)) => {
+                ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(a, b)| a.to_bits() == b.to_bits())
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Samples {}
 
 impl Samples {
     /// How many samples there are.
@@ -103,6 +134,7 @@ impl Samples {
         match self {
             Samples::U8(samples) => samples.len(),
             Samples::U16(samples) => samples.len(),
+            Samples::F32(samples) => samples.len(),
         }
     }
 
@@ -116,6 +148,7 @@ impl Samples {
         match self {
             Samples::U8(_) => Depth::Eight,
             Samples::U16(_) => Depth::Sixteen,
+            Samples::F32(_) => Depth::Float,
         }
     }
 }
@@ -137,11 +170,12 @@ impl Rows {
         self.samples.len() / (self.width as usize * self.layout.channels())
     }
 
-    /// The samples as bytes: 16-bit ones little-endian, whatever the machine.
+    /// The samples as bytes: larger ones little-endian, whatever the machine.
     pub fn to_le_bytes(&self) -> Vec<u8> {
         match &self.samples {
             Samples::U8(samples) => samples.clone(),
             Samples::U16(samples) => samples.iter().flat_map(|s| s.to_le_bytes()).collect(),
+            Samples::F32(samples) => samples.iter().flat_map(|s| s.to_le_bytes()).collect(),
         }
     }
 
@@ -155,6 +189,9 @@ impl Rows {
             Depth::Eight => Samples::U8(bytes.to_vec()),
             Depth::Sixteen => {
                 Samples::U16(bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect())
+            }
+            Depth::Float => {
+                Samples::F32(bytes.as_chunks::<4>().0.iter().map(|four| f32::from_le_bytes(*four)).collect())
             }
         };
         Ok(Self { width, layout, samples })

@@ -57,6 +57,7 @@ fn pixels(image: &Rows) -> Vec<Vec<u16>> {
     let samples: Vec<u16> = match &image.samples {
         Samples::U8(samples) => samples.iter().map(|s| u16::from(*s)).collect(),
         Samples::U16(samples) => samples.clone(),
+        Samples::F32(_) => unreachable!(),
     };
     samples.chunks(image.layout.channels()).map(<[u16]>::to_vec).collect()
 }
@@ -88,6 +89,7 @@ fn by_the_book(recipe: &Recipe, image: &Rows) -> Vec<Vec<u16>> {
             _ if whole == 0 => level,
             Depth::Eight => (sum as f32 * (255f32 / whole as f32)).round_ties_even() as i64,
             Depth::Sixteen => (2 * sum * 65_535 + whole) / (2 * whole),
+            Depth::Float => unreachable!(),
         }
     };
     let change = |p: Vec<u16>| -> Vec<u16> {
@@ -229,6 +231,7 @@ fn nothing_counted_is_the_identity() {
         let levels: Vec<usize> = match lut.entries() {
             Samples::U8(entries) => entries.iter().map(|e| usize::from(*e)).collect(),
             Samples::U16(entries) => entries.iter().map(|e| usize::from(*e)).collect(),
+            Samples::F32(_) => unreachable!(),
         };
         assert!(levels.iter().copied().eq(0..depth.levels()));
     }
@@ -251,4 +254,25 @@ fn a_recipe_reads_and_writes_its_tagged_form() {
     assert_eq!(serde_json::from_str::<Recipe>(r#"{"method":"global"}"#).unwrap(), Recipe::default());
     assert_eq!(serde_json::to_string(&Recipe::default()).unwrap(), text);
     assert!(serde_json::from_str::<Recipe>(r#"{"method":"global","colour":"luma"}"#).is_err());
+}
+
+#[test]
+fn bands_are_equalized_each_on_its_own() {
+    let recipe = Recipe::Global { color: Color::Channels };
+    let bands: Vec<Vec<u8>> = (0..5).map(|band| (0..60u32).map(|i| (i * (band + 1) % 97) as u8).collect()).collect();
+    let samples = Samples::U8((0..60).flat_map(|i| bands.iter().map(move |band| band[i])).collect());
+    let image = Rows { width: 10, layout: Layout::Bands(5), samples };
+    let one = |rows: &Rows| {
+        let mut histogram = Histogram::new(&recipe, rows.layout, Depth::Eight);
+        histogram.count(rows);
+        let histogram = Histogram::from_bytes(&histogram.to_bytes()).unwrap();
+        let lut = Lut::from_bytes(&Lut::from_histogram(&histogram).to_bytes()).unwrap();
+        apply(&recipe, &lut, rows.clone())
+    };
+    let Samples::U8(together) = one(&image).samples else { panic!("the depth changed") };
+    for (index, band) in bands.iter().enumerate() {
+        let alone = one(&Rows { width: 10, layout: Layout::Gray, samples: Samples::U8(band.clone()) });
+        let taken: Vec<u8> = together.iter().skip(index).step_by(5).copied().collect();
+        assert_eq!(alone.samples, Samples::U8(taken), "band {index}");
+    }
 }

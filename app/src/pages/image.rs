@@ -151,7 +151,8 @@ fn About(image: Image) -> impl IntoView {
         1 => "Gray",
         2 => "Gray with alpha",
         3 => "Colour",
-        _ => "Colour with alpha",
+        4 => "Colour with alpha",
+        _ => "Bands",
     };
     let megapixels = f64::from(image.width) * f64::from(image.height) / 1e6;
     let orientation = match image.orientation {
@@ -175,8 +176,27 @@ fn About(image: Image) -> impl IntoView {
         Fact::fixed("Orientation", orientation.to_owned()),
         Fact::new("Uploaded", uploaded),
     ];
-    view! { <Facts rows /> }
+    view! {
+        <Facts rows />
+        <Keeping title="Kept in results" list=image.keeping.kept />
+        <Keeping title="Changed or left out" list=image.keeping.changed />
+    }
 }
+
+/// What becomes of the structure and the metadata; nothing where there is nothing to tell.
+#[component]
+fn Keeping(title: &'static str, list: Vec<String>) -> impl IntoView {
+    (!list.is_empty()).then(|| {
+        let items = list.into_iter().map(|sentence| view! { <li>{sentence}</li> }).collect_view();
+        view! {
+            <h3>{title}</h3>
+            <ul class="keeping" data-testid="keeping">
+                {items}
+            </ul>
+        }
+    })
+}
+
 /// Runs another recipe, or the failed one again.
 #[component]
 fn Again(image: RwSignal<Image>) -> impl IntoView {

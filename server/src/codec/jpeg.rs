@@ -2,14 +2,17 @@
 
 use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, QuantizationTableType, SamplingFactor};
 use shared::decode::exif::forget_thumbnail;
-use shared::decode::jpeg::{Segment, header};
-use shared::job::ImageInfo;
+use shared::decode::jpeg::{PROGRESSIVE, Segment, header};
+use shared::job::{ImageInfo, Keeping};
 use shared::pixels::{Layout, Rows};
 
-use super::{Error, Part, PartIndex, Result, Source, refuse};
+use super::{Error, Part, PartIndex, Result, Source, photoshop, refuse};
 
 /// The start of the image and the encoder's own JFIF segment.
 const ENCODERS_START: usize = 20;
+
+/// What Photoshop's resources begin with.
+const PHOTOSHOP: &[u8] = b"Photoshop 3.0\0";
 
 /// How to encode, and the segments before the image.
 #[derive(Debug, Clone)]
@@ -24,7 +27,7 @@ pub(super) struct Head {
 
 /// What becomes of a segment.
 enum Fate {
-    Kept,
+    Kept(Option<&'static str>),
     /// It is the encoder's to write.
     Rewritten,
     /// Dropped, with a note.
@@ -42,7 +45,13 @@ fn fate(segment: &Segment, loses_color: bool) -> Fate {
             Fate::Dropped("The colour profile (ICC) is for colours; the result is gray.")
         }
         (0xee, [b'A', b'd', b'o', b'b', b'e', ..]) if loses_color => Fate::Rewritten,
-        _ => Fate::Kept,
+        (0xe2, [b'I', b'C', b'C', b'_', b'P', ..]) => Fate::Kept(Some("the colour profile (ICC)")),
+        (0xe1, [b'E', b'x', b'i', b'f', 0, ..]) => Fate::Kept(Some("EXIF")),
+        (0xe1, data) if data.starts_with(b"http://ns.adobe.com/") => Fate::Kept(Some("XMP")),
+        (0xed, data) if data.strip_prefix(PHOTOSHOP).is_some_and(photoshop::has_iptc) => Fate::Kept(Some("IPTC")),
+        (0xed, _) => Fate::Kept(Some("Photoshop's resources")),
+        (0xfe, _) => Fate::Kept(Some("the comment")),
+        _ => Fate::Kept(None),
     }
 }
 
@@ -52,9 +61,12 @@ impl Head {
         mut source: &mut dyn Source,
         info: &ImageInfo,
         loses_color: bool,
-        notes: &mut Vec<String>,
+        keeping: &mut Keeping,
     ) -> Result<Self> {
         let mut header = header(&mut source)?;
+        if header.frame == PROGRESSIVE {
+            keeping.change("The JPEG was progressive; the result is baseline, of the same quality.");
+        }
         let tables = &header.tables;
         let table = |component: usize| -> Result<Box<[u16; 64]>> {
             let number = header.components.get(component).map(|component| usize::from(component.table));
@@ -75,14 +87,18 @@ impl Head {
         let mut head = Self { luma, chroma, sampling, jfif: None, segments: Vec::new() };
         for segment in &mut header.segments {
             match fate(segment, loses_color) {
-                Fate::Dropped(note) => notes.push(note.to_owned()),
-                Fate::Rewritten => head.rewrite(segment, notes),
-                Fate::Kept => {
+                Fate::Dropped(note) => keeping.change(note),
+                Fate::Rewritten => head.rewrite(segment, keeping),
+                Fate::Kept(name) => {
+                    name.into_iter().for_each(|name| keeping.keep(name));
+                    if forget_photoshop_thumbnail(segment) {
+                        keeping.change("Photoshop's thumbnail showed the old pixels.");
+                    }
                     let exif = (segment.marker == 0xe1).then(|| segment.data.strip_prefix(b"Exif\0\0")).flatten();
                     if let Some(length) = exif.map(<[u8]>::len) {
                         let at = segment.data.len() - length;
                         if forget_thumbnail(&mut segment.data[at..]) {
-                            notes.push("The EXIF thumbnail showed the old pixels.".to_owned());
+                            keeping.change("The EXIF thumbnail showed the old pixels.");
                         }
                     }
                     put(&mut head.segments, segment);
@@ -93,17 +109,28 @@ impl Head {
     }
 
     /// Keeps the density of a JFIF segment, without its thumbnail.
-    fn rewrite(&mut self, segment: &Segment, notes: &mut Vec<String>) {
+    fn rewrite(&mut self, segment: &Segment, keeping: &mut Keeping) {
         let Some(density) = segment.data.get(..12).filter(|_| segment.marker == 0xe0 && self.jfif.is_none()) else {
             return;
         };
         if segment.data.get(12..14).is_some_and(|size| size != [0, 0]) {
-            notes.push("The JFIF thumbnail showed the old pixels.".to_owned());
+            keeping.change("The JFIF thumbnail showed the old pixels.");
         }
         let mut jfif = Vec::new();
         put(&mut jfif, &Segment { marker: 0xe0, data: [density, &[0, 0]].concat() });
         self.jfif = Some(jfif);
     }
+}
+
+/// Takes the thumbnail out of Photoshop's resources; says whether there was one.
+fn forget_photoshop_thumbnail(segment: &mut Segment) -> bool {
+    if segment.marker != 0xed || !segment.data.starts_with(PHOTOSHOP) {
+        return false;
+    }
+    let mut resources = segment.data.split_off(PHOTOSHOP.len());
+    let changed = photoshop::forget_thumbnail(&mut resources);
+    segment.data.append(&mut resources);
+    changed
 }
 
 fn put(file: &mut Vec<u8>, segment: &Segment) {

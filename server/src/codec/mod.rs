@@ -9,13 +9,15 @@
 mod bundle;
 mod deflate;
 mod jpeg;
+mod photoshop;
 mod png;
+mod shown;
 mod tiff;
 mod view;
 
 use std::ops::Range;
 
-use shared::job::{Format, ImageInfo};
+use shared::job::{Format, ImageInfo, Keeping};
 use shared::pixels::{Layout, Rows};
 
 pub use bundle::{Bundle, Hash, bundle, open_bundle};
@@ -68,7 +70,7 @@ pub struct Part {
 pub struct Head {
     /// The original's, but for the layout, which is the result's.
     info: ImageInfo,
-    notes: Vec<String>,
+    keeping: Keeping,
     file: FileHead,
 }
 
@@ -80,9 +82,9 @@ enum FileHead {
 }
 
 impl Head {
-    /// What of the original's metadata is not kept because it became stale, as sentences for the person.
-    pub fn notes(&self) -> &[String] {
-        &self.notes
+    /// What of the original's metadata is kept, and what isn't because it became stale or doesn't fit.
+    pub fn keeping(&self) -> &Keeping {
+        &self.keeping
     }
 }
 
@@ -133,6 +135,14 @@ pub fn inspect(mut source: &mut dyn Source, limits: &Limits) -> Result<ImageInfo
     contain(|| shared::decode::inspect(&mut source, limits))
 }
 
+/// What a file says of one of its pages ([`ImageInfo::more`]), from 0; `info` is what [`inspect`] said of the file.
+///
+/// # Errors
+/// As [`inspect`].
+pub fn inspect_page(mut source: &mut dyn Source, limits: &Limits, info: &ImageInfo, page: u32) -> Result<ImageInfo> {
+    contain(|| shared::decode::inspect_page(&mut source, limits, info, page))
+}
+
 /// Opens an image for reading rows. `info` is what [`inspect`] said of the same source. What can't be read by
 /// regions or row by row ([`ImageInfo::whole_decode`]) may be decoded here.
 ///
@@ -171,13 +181,13 @@ pub fn head(source: &mut dyn Source, info: &ImageInfo, layout: Layout) -> Result
     }
     let loses_color = layout != info.layout;
     let info = ImageInfo { layout, ..info.clone() };
-    let mut notes = Vec::new();
+    let mut keeping = Keeping::default();
     let file = contain(|| match info.format {
-        Format::Png => Ok(FileHead::Png(png::Head::read(source, &info, loses_color, &mut notes)?)),
-        Format::Jpeg => Ok(FileHead::Jpeg(jpeg::Head::read(source, &info, loses_color, &mut notes)?)),
-        Format::Tiff => Ok(FileHead::Tiff(tiff::Head::read(source, &info, loses_color, &mut notes)?)),
+        Format::Png => Ok(FileHead::Png(png::Head::read(source, &info, loses_color, &mut keeping)?)),
+        Format::Jpeg => Ok(FileHead::Jpeg(jpeg::Head::read(source, &info, loses_color, &mut keeping)?)),
+        Format::Tiff => Ok(FileHead::Tiff(tiff::Head::read(source, &info, loses_color, &mut keeping)?)),
     })?;
-    Ok(Head { info, notes, file })
+    Ok(Head { info, keeping, file })
 }
 
 /// The layout of an image whose colours became gray.
@@ -185,6 +195,7 @@ const fn without_colors(layout: Layout) -> Layout {
     match layout {
         Layout::Gray | Layout::Rgb => Layout::Gray,
         Layout::GrayAlpha | Layout::Rgba => Layout::GrayAlpha,
+        Layout::Bands(_) => layout,
     }
 }
 
@@ -216,16 +227,35 @@ pub fn part(head: &Head, first_row: u32, rows: &Rows) -> Result<Part> {
 /// # Errors
 /// [`Error::Refused`] if the parts aren't the whole image.
 pub fn join(head: &Head, index: &[PartIndex]) -> Result<Joiner> {
-    let rows: u64 = index.iter().map(|part| u64::from(part.rows)).sum();
-    if rows != u64::from(head.info.height) {
-        return refuse(format!("Expected parts of {} rows in all, got {rows}.", head.info.height));
+    join_pages(&[(head, index)])
+}
+
+/// Begins to make a file of all its pages' parts, whose indices are given in order.
+///
+/// # Errors
+/// [`Error::Refused`] if the parts aren't whole pages, or the format has no pages.
+pub fn join_pages(pages: &[(&Head, &[PartIndex])]) -> Result<Joiner> {
+    for (head, index) in pages {
+        let rows: u64 = index.iter().map(|part| u64::from(part.rows)).sum();
+        if rows != u64::from(head.info.height) {
+            return refuse(format!("Expected parts of {} rows in all, got {rows}.", head.info.height));
+        }
     }
-    let file = match &head.file {
-        FileHead::Png(file) => FileJoiner::Png(file.join(&head.info, index)?),
-        FileHead::Jpeg(file) => FileJoiner::Jpeg(jpeg::Joiner::new(file, &head.info)),
-        FileHead::Tiff(file) => FileJoiner::Tiff(file.join(&head.info, index)?),
+    let file = match pages {
+        [(Head { file: FileHead::Png(file), info, .. }, index)] => FileJoiner::Png(file.join(info, index)?),
+        [(Head { file: FileHead::Jpeg(file), info, .. }, _)] => FileJoiner::Jpeg(jpeg::Joiner::new(file, info)),
+        pages => {
+            let mut of_tiff = Vec::with_capacity(pages.len());
+            for (head, index) in pages {
+                match &head.file {
+                    FileHead::Tiff(file) => of_tiff.push((file, *index)),
+                    _ => return refuse("Only a TIFF has several pages."),
+                }
+            }
+            FileJoiner::Tiff(tiff::join(&of_tiff)?)
+        }
     };
-    let lengths: Vec<u64> = index.iter().map(|part| part.bytes).collect();
+    let lengths: Vec<u64> = pages.iter().flat_map(|(_, index)| index.iter().map(|part| part.bytes)).collect();
     Ok(Joiner { lengths: lengths.into_iter(), file })
 }
 

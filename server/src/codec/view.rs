@@ -4,6 +4,7 @@ use jpeg_encoder::{ColorType, Encoder};
 use shared::job::ImageInfo;
 use shared::pixels::{Layout, Rows, Samples};
 
+use super::shown::Shown;
 use super::{Error, Result, RowReader, View, refuse};
 
 const QUALITY: u8 = 85;
@@ -17,16 +18,17 @@ pub(super) fn view(reader: &mut dyn RowReader, info: &ImageInfo, max_side: u32) 
     let unit = info.unit_rows.max(1);
     let units = u32::try_from(BAND_BYTES / (info.row_bytes() * u64::from(unit)).max(1)).unwrap_or(u32::MAX).max(1);
     let band = unit.saturating_mul(units);
-    let mut shrink = Shrink::new(info, width, height);
+    let shown = Shown::new(reader, info, band)?;
+    let mut shrink = Shrink::new(info, shown.layout, width, height);
     let mut first = 0;
     while first < info.height {
         let end = first.saturating_add(band).min(info.height);
-        shrink.add(&reader.read(first..end)?)?;
+        shrink.add(&shown.rows(reader.read(first..end)?))?;
         first = end;
     }
     let picture =
-        upright(Picture { width, height, channels: info.layout.channels(), bytes: shrink.out }, info.orientation);
-    encode(&picture, info.layout)
+        upright(Picture { width, height, channels: shown.layout.channels(), bytes: shrink.out }, info.orientation);
+    encode(&picture, shown.layout)
 }
 
 /// The size of a picture whose longer side is at most `max`, never larger than the image.
@@ -57,10 +59,10 @@ struct Shrink {
 }
 
 impl Shrink {
-    fn new(info: &ImageInfo, width: u32, height: u32) -> Self {
-        let samples = width as usize * info.layout.channels();
+    fn new(info: &ImageInfo, layout: Layout, width: u32, height: u32) -> Self {
+        let samples = width as usize * layout.channels();
         Self {
-            layout: info.layout,
+            layout,
             from: (info.width.into(), info.height.into()),
             to: (width.into(), height.into()),
             row: 0,
@@ -75,13 +77,10 @@ impl Shrink {
         if (rows.layout, u64::from(rows.width)) != (self.layout, self.from.0) {
             return refuse("The rows of the picture are not of the image that they are said to be of.");
         }
-        match &rows.samples {
-            Samples::U8(samples) => samples.chunks_exact(line).for_each(|row| self.add_row(row.iter().copied())),
-            // 65,535 = 255 × 257.
-            Samples::U16(samples) => samples.chunks_exact(line).for_each(|row| {
-                self.add_row(row.iter().map(|sample| ((u32::from(*sample) + 128) / 257) as u8));
-            }),
-        }
+        let Samples::U8(samples) = &rows.samples else {
+            return refuse("A picture has 8 bits a sample.");
+        };
+        samples.chunks_exact(line).for_each(|row| self.add_row(row.iter().copied()));
         Ok(())
     }
 
@@ -92,6 +91,8 @@ impl Shrink {
             Layout::GrayAlpha => self.spread::<2>(samples),
             Layout::Rgb => self.spread::<3>(samples),
             Layout::Rgba => self.spread::<4>(samples),
+            // A picture has no bands.
+            Layout::Bands(_) => {}
         }
         // The row covers [row × to, (row + 1) × to) where a row of the picture covers `from`.
         let (from, to) = (self.from.1, self.to.1);
@@ -210,6 +211,7 @@ fn encode(picture: &Picture, layout: Layout) -> Result<View> {
                 Layout::GrayAlpha => png::ColorType::GrayscaleAlpha,
                 Layout::Rgb => png::ColorType::Rgb,
                 Layout::Rgba => png::ColorType::Rgba,
+                Layout::Bands(_) => return refuse("A picture has no bands."),
             });
             let failed = |error: png::EncodingError| Error::Refused(format!("{error}."));
             let mut writer = encoder.write_header().map_err(failed)?;

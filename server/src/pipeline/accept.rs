@@ -374,7 +374,7 @@ impl Accept {
         let handle = tokio::runtime::Handle::current();
         let inspected = self.pixels.run(HEADER_MEMORY, move || {
             let mut source = store.reader(&key, handle)?;
-            Ok::<_, store::Error>(codec::inspect(&mut source, &limits))
+            Ok::<_, store::Error>(examine(&mut source, &limits))
         });
         match inspected.await {
             Ok(Ok(Ok(info))) => Ok((bytes, info)),
@@ -390,6 +390,16 @@ impl Accept {
             Err(error) => Err(Error::Pixels(error)),
         }
     }
+}
+
+/// What an image's header says, and what becomes of its metadata.
+fn examine(source: &mut dyn codec::Source, limits: &codec::Limits) -> codec::Result<ImageInfo> {
+    let mut info = codec::inspect(source, limits)?;
+    if let Some(sentence) = super::unready(&info) {
+        return Err(codec::Error::Refused(sentence));
+    }
+    info.more.keeping = codec::head(source, &info, info.layout)?.keeping().clone();
+    Ok(info)
 }
 
 /// An id that nobody has, rising with time.

@@ -42,7 +42,7 @@ impl From<io::Error> for Error {
 }
 
 /// What was done.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Equalized {
     /// What the original's header says.
     pub info: ImageInfo,
@@ -111,6 +111,9 @@ impl Local<'_> {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Equalized, Error> {
         let info = codec::inspect(&mut *source()?, &self.limits)?;
+        if let Some(sentence) = super::unready(&info) {
+            return Err(codec::Error::Refused(sentence).into());
+        }
         recipe.check(&info).map_err(codec::Error::Refused)?;
         let reference = self.reference(recipe, &info, others)?;
         // One worker: parts follow from the image alone, and tasks don't exist here.
@@ -150,7 +153,7 @@ impl Local<'_> {
 
         let spool = spool.into_inner().map_err(|error| Error::Write(error.into_error()))?;
         join(&head, &index, spool, out)?;
-        Ok(Equalized { info, notes: head.notes().to_vec() })
+        Ok(Equalized { info, notes: head.keeping().changed.clone() })
     }
 
     /// What is counted of all parts.

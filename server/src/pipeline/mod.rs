@@ -25,11 +25,21 @@ mod split;
 mod stitch;
 mod whole;
 
-use shared::job::{Job, Phase};
+use shared::job::{ImageInfo, Job, Phase};
+use shared::pixels::Depth;
 use shared::task::{Outcome, Task};
 
 use self::stage::{Failure, Inputs, Workshop, outcome};
 use crate::store::keys;
+
+/// What can be read, but isn't equalized yet; a sentence for the person.
+pub(crate) fn unready(info: &ImageInfo) -> Option<String> {
+    match (info.more.further_pages, info.depth) {
+        (0, Depth::Float) => Some("This TIFF has floating-point samples, which can't be equalized yet.".to_owned()),
+        (0, _) => None,
+        (further, _) => Some(format!("This TIFF has {} pages; only a single page can be equalized yet.", further + 1)),
+    }
+}
 
 /// Does a task. `claim` is the claim's own name, so that what is written has a key that nobody else writes.
 ///

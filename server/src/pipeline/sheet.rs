@@ -78,9 +78,9 @@ impl Marked {
     }
 }
 
-/// The value that stands for no measurement in an image: the recipe's.
-pub(super) fn nodata(recipe: &Recipe, _info: &ImageInfo) -> Option<Nodata> {
-    recipe.nodata
+/// The value that stands for no measurement in an image: the recipe's, else the one that its file names.
+pub(super) fn nodata(recipe: &Recipe, info: &ImageInfo) -> Option<Nodata> {
+    recipe.nodata.or(info.more.nodata.and_then(Nodata::new))
 }
 
 /// A decoded mask of an image: one byte a pixel.

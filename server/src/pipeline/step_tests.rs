@@ -35,6 +35,7 @@ fn fresh(regions: bool, tasks: u32) -> JobNodes {
         unit_rows: 1,
         regions,
         whole_decode: false,
+        more: shared::job::More::default(),
     };
     let row = JobRow {
         job: hex('a').parse().unwrap(),

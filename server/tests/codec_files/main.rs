@@ -4,8 +4,10 @@
 mod make;
 mod metadata;
 mod mutations;
+mod pngs;
 mod refusals;
 mod round_trip;
+mod tiffs;
 mod views;
 
 use std::io::Cursor;
@@ -41,6 +43,7 @@ fn append(all: &mut Option<Rows>, rows: Rows) {
         (None, samples) => *all = Some(Rows { samples, ..rows }),
         (Some(Samples::U8(all)), Samples::U8(more)) => all.extend(more),
         (Some(Samples::U16(all)), Samples::U16(more)) => all.extend(more),
+        (Some(Samples::F32(all)), Samples::F32(more)) => all.extend(more),
         _ => panic!("the depth changed"),
     }
 }
@@ -52,6 +55,7 @@ pub fn slice(rows: &Rows, first: u32, end: u32) -> Rows {
     let samples = match &rows.samples {
         Samples::U8(samples) => Samples::U8(samples[range].to_vec()),
         Samples::U16(samples) => Samples::U16(samples[range].to_vec()),
+        Samples::F32(samples) => Samples::F32(samples[range].to_vec()),
     };
     Rows { samples, ..*rows }
 }

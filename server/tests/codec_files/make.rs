@@ -24,6 +24,7 @@ pub fn pixels(layout: Layout, depth: Depth, width: u32, height: u32) -> Rows {
     let samples = match depth {
         Depth::Eight => Samples::U8(values.into_iter().map(|value| (value >> 8) as u8).collect()),
         Depth::Sixteen => Samples::U16(values),
+        Depth::Float => Samples::F32(values.into_iter().map(|value| f32::from(value) / 7.0 - 1_000.0).collect()),
     };
     Rows { width, layout, samples }
 }
@@ -32,6 +33,7 @@ pub fn big_endian(rows: &Rows) -> Vec<u8> {
     match &rows.samples {
         Samples::U8(samples) => samples.clone(),
         Samples::U16(samples) => samples.iter().flat_map(|sample| sample.to_be_bytes()).collect(),
+        Samples::F32(samples) => samples.iter().flat_map(|sample| sample.to_be_bytes()).collect(),
     }
 }
 
@@ -41,6 +43,7 @@ fn color(layout: Layout) -> png::ColorType {
         Layout::GrayAlpha => png::ColorType::GrayscaleAlpha,
         Layout::Rgb => png::ColorType::Rgb,
         Layout::Rgba => png::ColorType::Rgba,
+        Layout::Bands(_) => panic!("a PNG has no bands"),
     }
 }
 
@@ -109,6 +112,24 @@ pub fn interlaced_png(rows: &Rows) -> Vec<u8> {
     [start, chunk(b"IDAT", &zlib(&data)), chunk(b"IEND", &[])].concat()
 }
 
+/// A strip or tile as a JPEG of its own.
+fn jpeg(raw: &[u8], width: u32, height: u32, channels: usize) -> Vec<u8> {
+    let mut file = Vec::new();
+    let color = if channels == 1 { jpeg_encoder::ColorType::Luma } else { jpeg_encoder::ColorType::Rgb };
+    jpeg_encoder::Encoder::new(&mut file, 95).encode(raw, width as u16, height as u16, color).unwrap();
+    file
+}
+
+/// Rows of whole bytes of 8 pixels each, by ITU-T T.6.
+fn fax(raw: &[u8], bytes: u32) -> Vec<u8> {
+    let mut encoder = fax::encoder::Encoder::new(fax::VecWriter::new());
+    for row in raw.chunks(bytes as usize) {
+        let bit = |i: usize| if row[i / 8] & (0x80 >> (i % 8)) == 0 { fax::Color::White } else { fax::Color::Black };
+        encoder.encode_line((0..row.len() * 8).map(bit), (row.len() * 8) as u16).unwrap();
+    }
+    encoder.finish().unwrap().finish()
+}
+
 /// How to store a TIFF.
 #[derive(Debug, Clone)]
 pub struct Tiff {
@@ -117,6 +138,8 @@ pub struct Tiff {
     /// 1, 5, 8, 32946 or 32773.
     pub compression: u16,
     pub predictor: bool,
+    /// Whether each channel has its own strips or tiles.
+    pub planar: bool,
     /// Width and height; strips where the width is 0.
     pub piece: (u32, u32),
     /// Further fields: tag, type, count, values in the file's byte order.
@@ -125,7 +148,15 @@ pub struct Tiff {
 
 impl Default for Tiff {
     fn default() -> Self {
-        Self { little: true, big: false, compression: 1, predictor: false, piece: (0, 8), fields: Vec::new() }
+        Self {
+            little: true,
+            big: false,
+            compression: 1,
+            predictor: false,
+            planar: false,
+            piece: (0, 8),
+            fields: Vec::new(),
+        }
     }
 }
 
@@ -138,14 +169,17 @@ impl Tiff {
         values.iter().flat_map(|value| self.number(*value, 2)).collect()
     }
 
-    fn piece(&self, rows: &Rows, left: u32, top: u32, width: u32, height: u32) -> Vec<u8> {
+    /// A strip or tile of these channels.
+    fn piece(&self, rows: &Rows, of: std::ops::Range<usize>, at: (u32, u32), size: (u32, u32)) -> Vec<u8> {
         let channels = rows.layout.channels();
+        let ((left, top), (width, height)) = (at, size);
         let value = |x: u32, y: u32, channel: usize| -> u64 {
             let (x, y) = (x.min(rows.width - 1), y.min(rows.height() as u32 - 1));
             let at = (y as usize * rows.width as usize + x as usize) * channels + channel;
             match &rows.samples {
                 Samples::U8(samples) => samples[at].into(),
                 Samples::U16(samples) => samples[at].into(),
+                Samples::F32(samples) => samples[at].to_bits().into(),
             }
         };
         let size = rows.samples.depth().bytes();
@@ -154,10 +188,22 @@ impl Tiff {
         for y in top..top + height {
             let start = raw.len();
             for x in left..left + width {
-                for channel in 0..channels {
+                for channel in of.clone() {
                     let before = if self.predictor && x > left { value(x - 1, y, channel) } else { 0 };
                     raw.extend(self.number(value(x, y, channel).wrapping_sub(before), size));
                 }
+            }
+            if self.predictor && rows.samples.depth() == Depth::Float {
+                // All highest bytes of a row first, each as its difference to the one a pixel before.
+                let big: Vec<u8> = (left..left + width)
+                    .flat_map(|x| of.clone().flat_map(move |channel| (value(x, y, channel) as u32).to_be_bytes()))
+                    .collect();
+                let planes: Vec<u8> = (0..4).flat_map(|byte| big[byte..].iter().step_by(4).copied()).collect();
+                raw.truncate(start);
+                raw.extend(
+                    (0..planes.len())
+                        .map(|i| planes[i].wrapping_sub(if i < of.len() { 0 } else { planes[i - of.len()] })),
+                );
             }
             if self.compression == 32_773 {
                 Packbits.write_to(&mut packed, &raw[start..]).unwrap();
@@ -167,6 +213,12 @@ impl Tiff {
             1 => return raw,
             5 => drop(Lzw.write_to(&mut packed, &raw).unwrap()),
             8 | 32_946 => packed = zlib(&raw),
+            50_000 => {
+                let level = ruzstd::encoding::CompressionLevel::Fastest;
+                packed = ruzstd::encoding::compress_to_vec(raw.as_slice(), level);
+            }
+            7 => packed = jpeg(&raw, width, height, of.len()),
+            4 => packed = fax(&raw, width),
             _ => {}
         }
         packed
@@ -174,25 +226,46 @@ impl Tiff {
 
     /// The file.
     pub fn file(&self, rows: &Rows) -> Vec<u8> {
-        let (width, height) = (rows.width, rows.height() as u32);
-        let mut file = if self.little { b"II".to_vec() } else { b"MM".to_vec() };
-        let header = if self.big { 16 } else { 8 };
+        Self::pages(&[(self, rows)])
+    }
+
+    /// A file of several pages, in the first one's byte order and kind.
+    pub fn pages(pages: &[(&Tiff, &Rows)]) -> Vec<u8> {
+        let first = pages[0].0;
+        let mut file = if first.little { b"II".to_vec() } else { b"MM".to_vec() };
+        let (header, size) = if first.big { (16, 8) } else { (8, 4) };
         file.resize(header, 0);
+        let start =
+            if first.big { [43, 8, 0].map(|value| first.number(value, 2)).concat() } else { first.number(42, 2) };
+        file[2..2 + start.len()].copy_from_slice(&start);
+        let mut pointer = header - size;
+        for (page, rows) in pages {
+            let at = page.page(rows, &mut file);
+            file[pointer..pointer + size].copy_from_slice(&first.number(at, size));
+            pointer = file.len() - size;
+        }
+        file
+    }
+
+    /// Appends a page; says where its directory is.
+    fn page(&self, rows: &Rows, file: &mut Vec<u8>) -> u64 {
+        let (width, height) = (rows.width, rows.height() as u32);
         let (mut offsets, mut lengths) = (Vec::new(), Vec::new());
         let tiled = self.piece.0 > 0;
-        for top in (0..height).step_by(self.piece.1 as usize) {
-            for left in (0..width).step_by(if tiled { self.piece.0 } else { width } as usize) {
-                let piece = if tiled {
-                    self.piece(rows, left, top, self.piece.0, self.piece.1)
-                } else {
-                    self.piece(rows, 0, top, width, self.piece.1.min(height - top))
-                };
-                offsets.push(file.len() as u64);
-                lengths.push(piece.len() as u64);
-                file.extend(piece);
+        let channels = rows.layout.channels();
+        let planes =
+            if self.planar { (0..channels).map(|plane| plane..plane + 1).collect() } else { vec![0..channels] };
+        for of in planes {
+            for top in (0..height).step_by(self.piece.1 as usize) {
+                for left in (0..width).step_by(if tiled { self.piece.0 } else { width } as usize) {
+                    let size = if tiled { self.piece } else { (width, self.piece.1.min(height - top)) };
+                    let piece = self.piece(rows, of.clone(), (left, top), size);
+                    offsets.push(file.len() as u64);
+                    lengths.push(piece.len() as u64);
+                    file.extend(piece);
+                }
             }
         }
-        let channels = rows.layout.channels();
         let long = |values: &[u64]| values.iter().flat_map(|value| self.number(*value, 4)).collect::<Vec<u8>>();
         let mut fields = vec![
             (256, 4, 1, long(&[width.into()])),
@@ -205,8 +278,20 @@ impl Tiff {
         if rows.layout.has_alpha() {
             fields.push((338, 3, 1, self.shorts(&[2])));
         }
+        if let Layout::Bands(bands) = rows.layout {
+            fields.push((338, 3, u32::from(bands) - 1, self.shorts(&vec![0; usize::from(bands) - 1])));
+            fields.retain(|field| field.0 != 262);
+            fields.push((262, 3, 1, self.shorts(&[1])));
+        }
+        if rows.samples.depth() == Depth::Float {
+            fields.push((339, 3, channels as u32, self.shorts(&vec![3; channels])));
+        }
         if self.predictor {
-            fields.push((317, 3, 1, self.shorts(&[2])));
+            let float = rows.samples.depth() == Depth::Float;
+            fields.push((317, 3, 1, self.shorts(&[if float { 3 } else { 2 }])));
+        }
+        if self.planar {
+            fields.push((284, 3, 1, self.shorts(&[2])));
         }
         let (at, of) = if tiled { (324, 325) } else { (273, 279) };
         fields.push((at, 4, offsets.len() as u32, long(&offsets)));
@@ -221,14 +306,7 @@ impl Tiff {
             fields.retain(|old| old.0 != field.0);
             fields.push(field.clone());
         }
-        let at = self.directory(fields, &mut file);
-        let start = if self.big {
-            [self.number(43, 2), self.number(8, 2), self.number(0, 2), self.number(at, 8)].concat()
-        } else {
-            [self.number(42, 2), self.number(at, 4)].concat()
-        };
-        file[2..header].copy_from_slice(&start);
-        file
+        self.directory(fields, file)
     }
 
     /// Appends a directory; says where it is.

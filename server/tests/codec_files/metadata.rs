@@ -9,7 +9,7 @@ use super::{carry, inspect, make, sample, write};
 
 fn notes(file: &[u8], layout: Layout) -> Vec<String> {
     let info = inspect(file).unwrap();
-    codec::head(&mut Cursor::new(file), &info, layout).unwrap().notes().to_vec()
+    codec::head(&mut Cursor::new(file), &info, layout).unwrap().keeping().changed.clone()
 }
 
 /// EXIF data with the orientation 6 and a thumbnail's directory.
@@ -89,7 +89,15 @@ fn a_jpegs_segments_stay_but_for_what_became_stale() {
     assert_eq!(after.segments[0].data[7..12], [1, 1, 44, 1, 44], "300 dots an inch");
     assert_eq!(shared::decode::exif::orientation(after.exif().unwrap()), 6);
     let said = notes(&original, Layout::Rgb);
-    assert!(said.len() == 2 && said[0].contains("MPF") && said[1].contains("thumbnail"), "{said:?}");
+    assert_eq!(said.len(), 3, "{said:?}");
+    assert!(said[0].contains("baseline") && said[1].contains("MPF") && said[2].contains("thumbnail"), "{said:?}");
+    let info = inspect(&original).unwrap();
+    let head = codec::head(&mut Cursor::new(&original), &info, Layout::Rgb).unwrap();
+    let kept = &head.keeping().kept;
+    assert!(
+        ["ICC", "EXIF", "Photoshop", "comment"].iter().all(|what| kept.iter().any(|kept| kept.contains(what))),
+        "{kept:?}"
+    );
 
     let gray = make::pixels(Layout::Gray, Depth::Eight, 101, 83);
     let after = header(&write(&original, &gray, 2));

@@ -21,7 +21,7 @@ fn files() -> Vec<Vec<u8>> {
     for (compression, piece) in [(1, (0, 4)), (1, (16, 16)), (5, (0, 4)), (8, (16, 16)), (32_773, (0, 17))] {
         for little in [true, false] {
             let predictor = compression == 5;
-            let store = make::Tiff { little, big: !little, compression, predictor, piece, fields: Vec::new() };
+            let store = make::Tiff { little, big: !little, compression, predictor, piece, ..Default::default() };
             files.push(store.file(&rgba));
         }
     }

@@ -139,19 +139,14 @@ fn strips_that_are_cut_short_are_refused() {
 
 #[test]
 fn pages_are_counted() {
-    says(&header_sentence(&sample("multipage.tif")), &["2 pages"]);
+    assert_eq!(inspect(&sample("multipage.tif")).unwrap().more.further_pages, 1);
 }
 
 #[test]
 fn pngs_that_cannot_be_kept_are_refused_each_with_its_reason() {
-    says(&header_sentence(&sample("made/palette.png")), &["palette"]);
     let data = [make::chunk(b"IDAT", &make::zlib(&[0; 200])), make::chunk(b"IEND", &[])].concat();
-    for bits in [1, 2, 4] {
-        says(&header_sentence(&[make::png_start(8, 8, bits, 0, 0), data.clone()].concat()), &["bits a sample"]);
-    }
     let png = make::png(&gray());
     says(&header_sentence(&make::with_chunks(&png, &[make::chunk(b"acTL", &[0; 8])])), &["animated"]);
-    says(&header_sentence(&make::with_chunks(&png, &[make::chunk(b"tRNS", &[0; 2])])), &["transparent"]);
     says(&header_sentence(&make::with_chunks(&png, &[make::chunk(b"XBIG", &[])])), &["XBIG"]);
     let mut wrong = make::with_chunks(&png, &[make::chunk(b"tEXt", b"Title\0x")]);
     wrong[43] ^= 1;
@@ -186,24 +181,25 @@ fn tiffs_that_cannot_be_kept_are_refused_each_with_its_reason() {
         let fields = vec![(tag, 3, values.len() as u32, bytes)];
         header_sentence(&make::Tiff { fields, ..make::Tiff::default() }.file(&make::pixels(layout, Depth::Eight, 8, 8)))
     };
-    says(&with(Layout::Gray, 262, &[0]), &["WhiteIsZero"]);
-    says(&with(Layout::Gray, 262, &[3]), &["palette"]);
+    says(&with(Layout::Gray, 262, &[3]), &["palette", "768"]);
+    says(&with(Layout::Rgb, 262, &[3]), &["palette"]);
     says(&with(Layout::Rgba, 262, &[5]), &["CMYK"]);
     says(&with(Layout::Rgb, 262, &[6]), &["YCbCr"]);
     says(&with(Layout::Rgb, 262, &[8]), &["L*a*b*"]);
-    says(&with(Layout::Gray, 258, &[1]), &["1 bits"]);
-    says(&with(Layout::Gray, 339, &[3]), &["floating-point"]);
-    says(&with(Layout::Rgb, 284, &[2]), &["planes"]);
-    says(&with(Layout::Rgba, 338, &[1]), &["associated alpha"]);
-    says(&with(Layout::Rgba, 338, &[0]), &["4 samples"]);
-    says(&with(Layout::Gray, 259, &[7]), &["JPEG"]);
-    says(&with(Layout::Gray, 259, &[4]), &["fax"]);
-    says(&with(Layout::Gray, 259, &[50_000]), &["Zstandard"]);
+    says(&with(Layout::Gray, 258, &[12]), &["12 bits"]);
+    says(&with(Layout::Rgb, 258, &[4, 4, 4]), &["4 bits", "several"]);
+    says(&with(Layout::Rgb, 258, &[8, 8, 16]), &["different sizes"]);
+    says(&with(Layout::Gray, 339, &[3]), &["floating-point samples of 8 bits"]);
+    says(&with(Layout::Gray, 339, &[5]), &["complex"]);
+    says(&with(Layout::Bands(5), 338, &[0, 2, 0, 0]), &["5 samples", "alpha"]);
+    says(&with(Layout::Gray, 262, &[4]), &["mask"]);
+    says(&with(Layout::Gray, 259, &[3]), &["fax"]);
+    says(&with(Layout::Gray, 259, &[4]), &["8 bits"]);
+    says(&with(Layout::Gray, 259, &[34_887]), &["LERC"]);
     says(&with(Layout::Gray, 259, &[999]), &["999"]);
     says(&with(Layout::Gray, 317, &[3]), &["predictor 3"]);
-    says(&with(Layout::Gray, 266, &[2]), &["reverse"]);
-    says(&with(Layout::Gray, 330, &[8]), &["images inside images"]);
-    says(&with(Layout::Gray, 37_724, &[8]), &["layers"]);
+    says(&with(Layout::Gray, 277, &[501]), &["501 samples"]);
+    says(&with(Layout::Gray, 254, &[4]), &["mask"]);
     says(&with(Layout::Gray, 278, &[3]), &["strips"]);
 }
 

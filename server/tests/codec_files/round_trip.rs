@@ -75,7 +75,7 @@ fn tiffs() -> Vec<make::Tiff> {
         {
             for piece in [(0, 1), (0, 8), (0, 1_000), (16, 16), (64, 32)] {
                 let big = piece.1 == 8;
-                all.push(make::Tiff { little, big, compression, predictor, piece, fields: Vec::new() });
+                all.push(make::Tiff { little, big, compression, predictor, piece, ..Default::default() });
             }
         }
     }

@@ -22,7 +22,7 @@ impl Default for Limits {
 
 impl Limits {
     /// Metadata of a file, in bytes, that are kept in memory.
-    pub(crate) const MAX_METADATA: u64 = 64 << 20;
+    pub const MAX_METADATA: u64 = 64 << 20;
 
     /// Holds an image's size to the limits.
     pub(crate) fn size(&self, width: u32, height: u32) -> Result<()> {
@@ -45,6 +45,18 @@ impl Limits {
                 grouped(width.into()),
                 grouped(height.into()),
                 grouped(self.max_side.into())
+            ));
+        }
+        Ok(())
+    }
+
+    /// Holds the pixels of all of a file's pages to the limit.
+    pub(crate) fn all_pages(&self, pages: usize, pixels: u64) -> Result<()> {
+        if pixels > self.max_pixels {
+            return refuse(format!(
+                "The image is too large: its {pages} pages have {} pixels in all; the limit is {}.",
+                grouped(pixels),
+                grouped(self.max_pixels)
             ));
         }
         Ok(())

@@ -92,6 +92,18 @@ pub fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result<ImageI
     }
 }
 
+/// What a file says of one of its pages, from 0. Only a TIFF has more than one.
+///
+/// # Errors
+/// As [`inspect`].
+pub fn inspect_page<R: Read + Seek>(source: &mut R, limits: &Limits, info: &ImageInfo, page: u32) -> Result<ImageInfo> {
+    match (info.format, page) {
+        (Format::Tiff, _) => tiff::page(source, limits, page),
+        (_, 0) => inspect(source, limits),
+        (format, _) => refuse(format!("A {} file has a single page; there is no page {page}.", name(format))),
+    }
+}
+
 /// What to say of a file that is none of ours.
 fn stranger(start: &[u8]) -> String {
     let what = match start {
@@ -169,5 +181,6 @@ fn from_be(depth: Depth, bytes: Vec<u8>) -> Samples {
         Depth::Sixteen => {
             Samples::U16(bytes.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect())
         }
+        Depth::Float => Samples::F32(bytes.as_chunks::<4>().0.iter().map(|four| f32::from_be_bytes(*four)).collect()),
     }
 }

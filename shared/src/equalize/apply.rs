@@ -3,7 +3,7 @@
 use super::color::Intensity;
 use super::kernel::sample::{Sample, as_le16_mut};
 use super::kernel::scalar::Scalar;
-use super::kernel::{Kernel, fused, with_engine};
+use super::kernel::{Engine, Kernel, fused, with_engine};
 use super::lut::Lut;
 use super::{Color, Recipe};
 use crate::pixels::{Layout, Rows, Samples};
@@ -35,15 +35,13 @@ pub fn apply_by(kernel: Kernel, recipe: &Recipe, lut: &Lut, rows: Rows) -> Rows 
     let color = checked(recipe, lut, layout);
     match (&mut samples, lut.entries()) {
         (Samples::U8(samples), Samples::U8(entries)) => {
-            let tables = tables::<u8>(entries);
-            let kept = with_engine!(kernel, engine => fused::apply(engine, color, layout, tables, samples));
+            let kept = with_engine!(kernel, engine => look_up(engine, color, layout, entries, samples));
             samples.truncate(kept);
         }
         (Samples::U16(samples), Samples::U16(entries)) => {
-            let tables = tables::<u16>(entries);
             let kept = match as_le16_mut(samples) {
-                Some(samples) => with_engine!(kernel, engine => fused::apply(engine, color, layout, tables, samples)),
-                None => fused::apply(Scalar, color, layout, tables, samples),
+                Some(samples) => with_engine!(kernel, engine => look_up(engine, color, layout, entries, samples)),
+                None => look_up(Scalar, color, layout, entries, samples),
             };
             samples.truncate(kept);
         }
@@ -60,10 +58,9 @@ pub fn apply_le_bytes(kernel: Kernel, recipe: &Recipe, lut: &Lut, layout: Layout
     let color = checked(recipe, lut, layout);
     assert!(bytes.len().is_multiple_of(layout.channels() * lut.depth().bytes()), "the bytes end within a pixel");
     let kept = with_engine!(kernel, engine => match lut.entries() {
-        Samples::U8(entries) => fused::apply(engine, color, layout, tables::<u8>(entries), bytes),
-        Samples::U16(entries) => {
-            2 * fused::apply(engine, color, layout, tables::<u16>(entries), bytes.as_chunks_mut::<2>().0)
-        }
+        Samples::U8(entries) => look_up(engine, color, layout, entries, bytes),
+        Samples::U16(entries) => 2 * look_up(engine, color, layout, entries, bytes.as_chunks_mut::<2>().0),
+        Samples::F32(_) => panic!("tables have whole numbers"),
     });
     bytes.truncate(kept);
 }
@@ -79,12 +76,22 @@ pub fn apply_le_bytes_into(kernel: Kernel, recipe: &Recipe, lut: &Lut, layout: L
     assert!(from.len().is_multiple_of(pixel), "the bytes end within a pixel");
     let result = from.len() / pixel * output_layout(recipe, layout).channels() * lut.depth().bytes();
     assert_eq!(to.len(), result, "the result has another length");
+    if let Layout::Bands(_) = layout {
+        to.copy_from_slice(from);
+        match lut.entries() {
+            Samples::U8(entries) => look_up(Scalar, color, layout, entries, to),
+            Samples::U16(entries) => look_up(Scalar, color, layout, entries, to.as_chunks_mut::<2>().0),
+            Samples::F32(_) => panic!("tables have whole numbers"),
+        };
+        return;
+    }
     with_engine!(kernel, engine => match lut.entries() {
         Samples::U8(entries) => fused::apply_into(engine, color, layout, tables::<u8>(entries), from, to),
         Samples::U16(entries) => {
             let (from, to) = (from.as_chunks::<2>().0, to.as_chunks_mut::<2>().0);
             fused::apply_into(engine, color, layout, tables::<u16>(entries), from, to);
         }
+        Samples::F32(_) => panic!("tables have whole numbers"),
     });
 }
 
@@ -92,6 +99,22 @@ pub fn apply_le_bytes_into(kernel: Kernel, recipe: &Recipe, lut: &Lut, layout: L
 fn checked(recipe: &Recipe, lut: &Lut, layout: Layout) -> Color {
     assert_eq!(lut.intensity(), Intensity::of(recipe.color, layout), "the table is for another intensity");
     recipe.color
+}
+
+/// Looks samples up in the tables of their planes, in place; the length of the result.
+fn look_up<S: Sample>(
+    engine: impl Engine<S>,
+    color: Color,
+    layout: Layout,
+    entries: &[S::Entry],
+    samples: &mut [S],
+) -> usize {
+    if let Layout::Bands(_) = layout {
+        let tables: Vec<&S::Table> = entries.chunks_exact(S::LEVELS).filter_map(S::table).collect();
+        fused::apply_bands(&tables, samples);
+        return samples.len();
+    }
+    fused::apply(engine, color, layout, tables::<S>(entries), samples)
 }
 
 /// The tables of red, green and blue, or three times the only one.

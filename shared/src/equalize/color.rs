@@ -19,11 +19,16 @@ pub enum Intensity {
     Channels,
     /// L of Oklab.
     Lightness,
+    /// So many bands, each on its own.
+    Bands(u16),
 }
 
 impl Intensity {
     /// What a way of treating colour counts in an image of this layout.
     pub const fn of(color: Color, layout: Layout) -> Self {
+        if let Layout::Bands(bands) = layout {
+            return Intensity::Bands(bands);
+        }
         match (layout.colors(), color) {
             (1, _) => Intensity::Gray,
             (_, Color::Luma | Color::Gray) => Intensity::Luma,
@@ -33,10 +38,11 @@ impl Intensity {
         }
     }
 
-    /// How many histograms that takes: 1, or 3 for [`Intensity::Channels`].
+    /// How many histograms that takes: 1, 3 for [`Intensity::Channels`], or one for each band.
     pub const fn planes(self) -> usize {
         match self {
             Intensity::Channels => 3,
+            Intensity::Bands(bands) => bands as usize,
             _ => 1,
         }
     }

@@ -113,6 +113,7 @@ impl Histogram {
         with_engine!(kernel, engine => match self.depth {
             Depth::Eight => fused::count(engine, intensity, layout, bytes, bins),
             Depth::Sixteen => fused::count(engine, intensity, layout, bytes.as_chunks::<2>().0, bins),
+            Depth::Float => panic!("floating-point samples have no levels"),
         });
     }
 

@@ -6,6 +6,9 @@ use super::kernel::sample::Sample;
 use super::wire::{self, Malformed, Reader};
 use crate::pixels::{Depth, Samples};
 
+/// Floating-point samples aren't looked up.
+const NO_FLOATS: &str = "tables are of whole numbers";
+
 /// What becomes of each intensity: `planes × levels` entries, planes and levels as those of the [`Histogram`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lut {
@@ -30,6 +33,7 @@ impl Lut {
         let entries = match histogram.depth() {
             Depth::Eight => Samples::U8(planes.flat_map(|bins| equalize::<u8>(bins, ratio_u8)).collect()),
             Depth::Sixteen => Samples::U16(planes.flat_map(|bins| equalize::<u16>(bins, ratio_u16)).collect()),
+            Depth::Float => panic!("{NO_FLOATS}"),
         };
         Self { intensity: histogram.intensity(), entries }
     }
@@ -39,6 +43,7 @@ impl Lut {
         let entries = match histogram.depth() {
             Depth::Eight => Samples::U8(levels.map(u8::entry).collect()),
             Depth::Sixteen => Samples::U16(levels.map(u16::entry).collect()),
+            Depth::Float => panic!("{NO_FLOATS}"),
         };
         Self { intensity: histogram.intensity(), entries }
     }

@@ -34,6 +34,7 @@ impl Mask {
             match &rows.samples {
                 Samples::U8(samples) => hide(&mut shown, samples, channels, colors, level),
                 Samples::U16(samples) => hide(&mut shown, samples, channels, colors, level),
+                Samples::F32(_) => panic!("floating-point samples have no levels"),
             }
         }
         (!shown.iter().all(|shown| *shown)).then_some(Self(shown))
@@ -46,6 +47,11 @@ impl Mask {
         match &rows.samples {
             Samples::U8(samples) => image(samples, channels, colors),
             Samples::U16(samples) => image(samples, channels, colors),
+            Samples::F32(samples) => {
+                let some = |samples: &[f32]| samples.iter().any(|sample| *sample != 0.0);
+                let shows = |pixel: &[f32]| some(&pixel[..colors]) && (channels == colors || some(&pixel[colors..]));
+                samples.chunks_exact(channels).map(|pixel| if shows(pixel) { 255 } else { 0 }).collect()
+            }
         }
     }
 
@@ -60,6 +66,7 @@ impl Mask {
         let samples = match &rows.samples {
             Samples::U8(samples) => Samples::U8(kept(&self.0, samples, channels)),
             Samples::U16(samples) => Samples::U16(kept(&self.0, samples, channels)),
+            Samples::F32(_) => panic!("floating-point samples have no levels"),
         };
         Rows { width: rows.width, layout: rows.layout, samples }
     }

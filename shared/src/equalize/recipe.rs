@@ -11,7 +11,7 @@ use super::strength::Strength;
 use super::stretch::Cut;
 use crate::id::ImageId;
 use crate::job::ImageInfo;
-use crate::pixels::Depth;
+use crate::pixels::{Depth, Layout};
 
 /// What to do with an image. In JSON it is one object whose field `method` says which other fields there may be:
 ///
@@ -240,6 +240,17 @@ impl Recipe {
     /// # Errors
     /// A sentence for the person: what was expected, what came.
     pub fn check(&self, info: &ImageInfo) -> Result<(), String> {
+        if let Layout::Bands(bands) = info.layout {
+            let fits = self.color == Color::Channels && matches!(self.method, Method::Global | Method::Stretch { .. });
+            if !fits {
+                return Err(format!(
+                    "This image has {bands} bands that are no colours, so each is equalized by itself: expected the method \
+                     global or stretch with the colour channels, got {} with {}.",
+                    self.method.name(),
+                    self.color.name()
+                ));
+            }
+        }
         if let Some(clahe) = self.clahe() {
             check_grid(&clahe, self.color, &Frame::of(info)).map_err(|error| {
                 format!("This image can't be equalized by {} × {} tiles: {error}.", clahe.columns, clahe.rows)

@@ -54,6 +54,7 @@ fn gray_lightness(level: u32, depth: Depth) -> u32 {
     match depth {
         Depth::Eight => of::<u8>(level),
         Depth::Sixteen => of::<u16>(level),
+        Depth::Float => panic!("floating-point samples have no levels"),
     }
 }
 

@@ -42,6 +42,7 @@ impl Strength {
         match entries {
             Samples::U8(entries) => Samples::U8(weakened::<u8>(entries, self, u32::from)),
             Samples::U16(entries) => Samples::U16(weakened::<u16>(entries, self, u32::from)),
+            Samples::F32(_) => panic!("tables have whole numbers"),
         }
     }
 

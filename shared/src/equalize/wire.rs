@@ -1,6 +1,7 @@
 //! Histograms and tables as bytes, as they lie in the store between the tasks of a job.
 //!
-//! Eight bytes of header: four of magic, the version, what is counted, the depth in bits, a zero. Little-endian.
+//! Eight bytes of header: four of magic, the version, what is counted, the depth in bits, a zero; where bands are
+//! counted, their number in two more. Little-endian.
 //! No checksum: a pointer to such bytes carries their SHA-256.
 
 use super::color::Intensity;
@@ -46,9 +47,13 @@ pub(super) fn header(magic: [u8; 4], intensity: Intensity, depth: Depth) -> Vec<
         Intensity::Value => 2,
         Intensity::Channels => 3,
         Intensity::Lightness => 4,
+        Intensity::Bands(_) => 5,
     };
     let mut bytes = magic.to_vec();
     bytes.extend([VERSION, counted, depth.bits(), 0]);
+    if let Intensity::Bands(bands) = intensity {
+        bytes.extend(bands.to_le_bytes());
+    }
     bytes
 }
 
@@ -80,6 +85,7 @@ pub(super) fn put_entries(bytes: &mut Vec<u8>, entries: &Samples) {
     match entries {
         Samples::U8(entries) => bytes.extend_from_slice(entries),
         Samples::U16(entries) => bytes.extend(entries.iter().flat_map(|entry| entry.to_le_bytes())),
+        Samples::F32(_) => panic!("tables have whole numbers"),
     }
 }
 
@@ -113,13 +119,21 @@ impl<'a> Reader<'a> {
             2 => Intensity::Value,
             3 => Intensity::Channels,
             4 => Intensity::Lightness,
-            _ => return Err(Malformed::Value("what is counted is none of the five known intensities")),
+            5 => Intensity::Bands(0),
+            _ => return Err(Malformed::Value("what is counted is none of the six known intensities")),
         };
         let depth =
             Depth::try_from(self.byte()?).map_err(|_| Malformed::Value("the depth is neither 8 nor 16 bits"))?;
         if self.byte()? != 0 {
             return Err(Malformed::Value("the header's last byte is not zero"));
         }
+        let intensity = match intensity {
+            Intensity::Bands(_) => match u16::from_le_bytes([self.byte()?, self.byte()?]) {
+                0 => return Err(Malformed::Value("there are no bands")),
+                bands => Intensity::Bands(bands),
+            },
+            other => other,
+        };
         Ok((intensity, depth))
     }
 
@@ -173,6 +187,7 @@ impl<'a> Reader<'a> {
                 let (pairs, _) = entries.as_chunks::<2>();
                 Samples::U16(pairs.iter().map(|pair| u16::from_le_bytes(*pair)).collect())
             }
+            Depth::Float => return Err(Malformed::Value("tables have whole numbers")),
         })
     }
 

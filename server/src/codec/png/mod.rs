@@ -3,8 +3,8 @@
 
 mod filter;
 
-use shared::decode::png::{Chunk, Place, structure};
-use shared::job::ImageInfo;
+use shared::decode::png::{Chunk, Color, Place, Structure, structure};
+use shared::job::{ImageInfo, Keeping};
 use shared::pixels::{Layout, Rows, Samples};
 
 use super::deflate::{LAST_BLOCK, ZLIB_HEADER, adler32, adler32_combine, filtered_piece};
@@ -22,16 +22,23 @@ pub(super) struct Head {
     back: Vec<u8>,
 }
 
-/// Whether a chunk is kept, or why not.
+/// Whether a chunk is kept, and how the report calls it; or why not.
 enum Fate {
-    Kept,
+    Kept(Option<&'static str>),
+    /// Its meaning is in the pixels now.
+    Rewritten,
     /// Dropped, with a note.
     Dropped(String),
 }
 
-fn fate(chunk: &Chunk, loses_color: bool) -> Fate {
+fn fate(chunk: &Chunk, original: &Structure, loses_color: bool) -> Fate {
     let kind = String::from_utf8_lossy(&chunk.kind).into_owned();
+    let few_bits = original.header.bits < 8;
+    let gains_alpha = original.has_transparency();
     match &chunk.kind {
+        // The report says of the pixels what became of these.
+        b"PLTE" if original.header.color == Color::Palette => Fate::Rewritten,
+        b"tRNS" => Fate::Rewritten,
         b"PLTE" | b"sPLT" | b"hIST" => Fate::Dropped(format!("The suggested palette ({kind}) was of the old colours.")),
         b"iCCP" if loses_color => {
             Fate::Dropped("The colour profile (iCCP) is for colours; the result is gray.".to_owned())
@@ -39,11 +46,36 @@ fn fate(chunk: &Chunk, loses_color: bool) -> Fate {
         b"bKGD" | b"sBIT" | b"cICP" if loses_color => {
             Fate::Dropped(format!("The chunk {kind} is for colours; the result is gray."))
         }
-        b"cHRM" | b"gAMA" | b"iCCP" | b"sBIT" | b"sRGB" | b"cICP" | b"mDCV" | b"cLLI" | b"bKGD" | b"pHYs" | b"oFFs"
-        | b"pCAL" | b"sCAL" | b"tIME" | b"eXIf" | b"tEXt" | b"zTXt" | b"iTXt" => Fate::Kept,
+        b"bKGD" | b"sBIT" if few_bits || original.header.color == Color::Palette => {
+            Fate::Dropped(format!("The chunk {kind} was for {} bits or a palette.", original.header.bits))
+        }
+        b"sBIT" if gains_alpha => Fate::Dropped("The chunk sBIT was for pixels without alpha.".to_owned()),
+        b"iCCP" | b"sRGB" | b"cICP" | b"gAMA" | b"cHRM" => Fate::Kept(Some("the colour space (ICC profile or chunks)")),
+        b"eXIf" => Fate::Kept(Some("EXIF")),
+        b"iTXt" if chunk.data.starts_with(b"XML:com.adobe.xmp\0") => Fate::Kept(Some("XMP")),
+        b"tEXt" | b"zTXt" | b"iTXt" => Fate::Kept(Some("text")),
+        b"pHYs" => Fate::Kept(Some("the resolution")),
+        b"tIME" => Fate::Kept(Some("the date")),
+        b"sBIT" | b"mDCV" | b"cLLI" | b"bKGD" | b"oFFs" | b"pCAL" | b"sCAL" => Fate::Kept(None),
         // The fourth letter says whether a program that doesn't know the chunk may copy it beside changed pixels.
-        [_, _, _, safe] if safe.is_ascii_lowercase() => Fate::Kept,
+        [_, _, _, safe] if safe.is_ascii_lowercase() => Fate::Kept(None),
         _ => Fate::Dropped(format!("The chunk {kind} says of itself that it doesn't outlive a change of pixels.")),
+    }
+}
+
+/// What becomes of pixels that a result stores otherwise.
+fn promotion(original: &Structure, keeping: &mut Keeping) {
+    let bits = original.header.bits;
+    if original.header.color == Color::Palette {
+        keeping.change(format!(
+            "The palette of {bits} bits became colours of 8 bits each: an equalized image has more colours than a palette."
+        ));
+    } else if bits < 8 {
+        let bits = if bits == 1 { "1 bit".to_owned() } else { format!("{bits} bits") };
+        keeping.change(format!("Samples of {bits} became 8 bits, so that an equalized image has all its shades."));
+    }
+    if original.has_transparency() {
+        keeping.change("The transparent colours (tRNS) became an alpha channel.");
     }
 }
 
@@ -53,25 +85,28 @@ impl Head {
         mut source: &mut dyn Source,
         info: &ImageInfo,
         loses_color: bool,
-        notes: &mut Vec<String>,
+        keeping: &mut Keeping,
     ) -> Result<Self> {
         let structure = structure(&mut source)?;
         let mut head = Self { front: SIGNATURE.to_vec(), back: Vec::new() };
         let mut header = Vec::with_capacity(13);
         header.extend(info.width.to_be_bytes());
         header.extend(info.height.to_be_bytes());
-        header.extend([info.depth.bits(), color_type(info.layout), 0, 0, 0]);
+        header.extend([info.depth.bits(), color_type(info.layout)?, 0, 0, 0]);
         put(&mut head.front, *b"IHDR", &header);
-        for mut chunk in structure.chunks {
-            match fate(&chunk, loses_color) {
+        promotion(&structure, keeping);
+        for chunk in &structure.chunks {
+            match fate(chunk, &structure, loses_color) {
                 Fate::Dropped(note) => {
-                    notes.push(note);
+                    keeping.change(note);
                     continue;
                 }
-                Fate::Kept => {}
+                Fate::Rewritten => continue,
+                Fate::Kept(name) => name.into_iter().for_each(|name| keeping.keep(name)),
             }
+            let mut chunk = chunk.clone();
             if &chunk.kind == b"eXIf" && shared::decode::exif::forget_thumbnail(&mut chunk.data) {
-                notes.push("The EXIF thumbnail showed the old pixels.".to_owned());
+                keeping.change("The EXIF thumbnail showed the old pixels.");
             }
             let place = if chunk.place == Place::Front { &mut head.front } else { &mut head.back };
             put(place, chunk.kind, &chunk.data);
@@ -134,12 +169,13 @@ impl Joiner {
     }
 }
 
-const fn color_type(layout: Layout) -> u8 {
+fn color_type(layout: Layout) -> Result<u8> {
     match layout {
-        Layout::Gray => 0,
-        Layout::Rgb => 2,
-        Layout::GrayAlpha => 4,
-        Layout::Rgba => 6,
+        Layout::Gray => Ok(0),
+        Layout::Rgb => Ok(2),
+        Layout::GrayAlpha => Ok(4),
+        Layout::Rgba => Ok(6),
+        Layout::Bands(bands) => refuse(format!("A PNG can't have {bands} bands.")),
     }
 }
 
@@ -147,6 +183,7 @@ fn big_endian(samples: &Samples) -> std::borrow::Cow<'_, [u8]> {
     match samples {
         Samples::U8(samples) => samples.into(),
         Samples::U16(samples) => samples.iter().flat_map(|sample| sample.to_be_bytes()).collect::<Vec<u8>>().into(),
+        Samples::F32(samples) => samples.iter().flat_map(|sample| sample.to_be_bytes()).collect::<Vec<u8>>().into(),
     }
 }
 

@@ -1,45 +1,44 @@
 //! Rows → strips or tiles.
 
-use shared::decode::tiff::{Chunks, Compression, Order, Structure};
+use shared::decode::tiff::{Chunks, Compression, Order, Predictor, Structure, store};
 use shared::pixels::{Rows, Samples};
 use tiff::encoder::compression::{CompressionAlgorithm, Lzw, Packbits};
 
-use super::super::{Result, deflate};
+use super::super::{Result, deflate, refuse};
 
-/// The bytes of all strips or tiles that the rows make, and their lengths; none where rows simply lie one after the
-/// other.
+/// The bytes of all strips or tiles that the rows make, plane after plane, and their lengths; none where rows simply lie
+/// one after the other.
 pub(super) fn pieces(structure: &Structure, rows: &Rows) -> Result<(Vec<u8>, Vec<u64>)> {
+    let samples = store(structure, rows);
     if structure.any_row() {
-        return Ok((in_order(structure.tiff.order, &rows.samples), Vec::new()));
+        let bytes = match &samples {
+            Samples::U8(samples) => samples.clone(),
+            Samples::U16(samples) => u16::to_bytes(structure.tiff.order, samples),
+            Samples::F32(samples) => f32::to_bytes(structure.tiff.order, samples),
+        };
+        return Ok((bytes, Vec::new()));
     }
-    match &rows.samples {
-        Samples::U8(samples) => cut(structure, samples, |_, samples| samples.to_vec()),
-        Samples::U16(samples) => cut(structure, samples, words),
-    }
-}
-
-fn in_order(order: Order, samples: &Samples) -> Vec<u8> {
-    match samples {
-        Samples::U8(samples) => samples.clone(),
-        Samples::U16(samples) => words(order, samples),
-    }
-}
-
-fn words(order: Order, samples: &[u16]) -> Vec<u8> {
-    match order {
-        Order::Little => samples.iter().flat_map(|sample| sample.to_le_bytes()).collect(),
-        Order::Big => samples.iter().flat_map(|sample| sample.to_be_bytes()).collect(),
+    match &samples {
+        Samples::U8(samples) => by_planes(structure, samples),
+        Samples::U16(samples) => by_planes(structure, samples),
+        Samples::F32(samples) => by_planes(structure, samples),
     }
 }
 
-/// A sample's difference to its left neighbour's, for the predictor.
+/// A sample as it is written.
 trait Sample: Copy {
+    /// Its difference to its left neighbour's, for the predictor.
     fn minus(self, left: Self) -> Self;
+    /// Samples as bytes.
+    fn to_bytes(order: Order, samples: &[Self]) -> Vec<u8>;
 }
 
 impl Sample for u8 {
     fn minus(self, left: Self) -> Self {
         self.wrapping_sub(left)
+    }
+    fn to_bytes(_: Order, samples: &[Self]) -> Vec<u8> {
+        samples.to_vec()
     }
 }
 
@@ -47,37 +46,77 @@ impl Sample for u16 {
     fn minus(self, left: Self) -> Self {
         self.wrapping_sub(left)
     }
+    fn to_bytes(order: Order, samples: &[Self]) -> Vec<u8> {
+        match order {
+            Order::Little => samples.iter().flat_map(|sample| sample.to_le_bytes()).collect(),
+            Order::Big => samples.iter().flat_map(|sample| sample.to_be_bytes()).collect(),
+        }
+    }
 }
 
+impl Sample for f32 {
+    /// As libtiff does: of the bits.
+    fn minus(self, left: Self) -> Self {
+        f32::from_bits(self.to_bits().wrapping_sub(left.to_bits()))
+    }
+    fn to_bytes(order: Order, samples: &[Self]) -> Vec<u8> {
+        match order {
+            Order::Little => samples.iter().flat_map(|sample| sample.to_le_bytes()).collect(),
+            Order::Big => samples.iter().flat_map(|sample| sample.to_be_bytes()).collect(),
+        }
+    }
+}
+
+fn by_planes<S: Sample>(structure: &Structure, samples: &[S]) -> Result<(Vec<u8>, Vec<u64>)> {
+    let (mut bytes, mut lengths) = (Vec::new(), Vec::new());
+    if !structure.planar {
+        cut(structure, samples, structure.channels, &mut bytes, &mut lengths)?;
+        return Ok((bytes, lengths));
+    }
+    for plane in 0..structure.channels {
+        let samples: Vec<S> = samples[plane..].iter().step_by(structure.channels).copied().collect();
+        cut(structure, &samples, 1, &mut bytes, &mut lengths)?;
+    }
+    Ok((bytes, lengths))
+}
+
+/// Appends the strips or tiles of samples with so many channels, and their lengths.
 fn cut<S: Sample>(
     structure: &Structure,
     samples: &[S],
-    to_bytes: fn(Order, &[S]) -> Vec<u8>,
-) -> Result<(Vec<u8>, Vec<u64>)> {
-    let channels = structure.layout.channels();
+    channels: usize,
+    bytes: &mut Vec<u8>,
+    lengths: &mut Vec<u64>,
+) -> Result<()> {
     let line = structure.width as usize * channels;
-    let (mut bytes, mut lengths) = (Vec::new(), Vec::new());
-    let band = structure.chunks.rows() as usize * line;
-    for band in samples.chunks(band) {
-        let columns = structure.chunks.across(structure.width) as usize;
-        for column in 0..columns {
-            let (mut piece, row) = match structure.chunks {
+    for band in samples.chunks(structure.chunks.rows() as usize * line) {
+        for column in 0..structure.chunks.across(structure.width) as usize {
+            let (piece, row) = match structure.chunks {
                 Chunks::Strips(_) => (band.to_vec(), line),
                 Chunks::Tiles { width, height } => {
                     let row = width as usize * channels;
                     (tile(band, line, column * row, row, height as usize, channels), row)
                 }
             };
-            if structure.predictor {
-                piece.chunks_exact_mut(row).for_each(|row| differences(row, channels));
-            }
-            let raw = to_bytes(structure.tiff.order, &piece);
+            let raw = predicted(structure, piece, row, channels);
             let piece = compress(structure.compression, raw, row * structure.depth.bytes())?;
             lengths.push(piece.len() as u64);
             bytes.extend_from_slice(&piece);
         }
     }
-    Ok((bytes, lengths))
+    Ok(())
+}
+
+/// A piece's bytes, with differences instead of samples where a predictor says so.
+fn predicted<S: Sample>(structure: &Structure, mut piece: Vec<S>, row: usize, channels: usize) -> Vec<u8> {
+    match structure.predictor {
+        Predictor::None => S::to_bytes(structure.tiff.order, &piece),
+        Predictor::Horizontal => {
+            piece.chunks_exact_mut(row).for_each(|row| differences(row, channels));
+            S::to_bytes(structure.tiff.order, &piece)
+        }
+        Predictor::Float => piece.chunks_exact(row).flat_map(|row| in_planes_of_bytes(row, channels)).collect(),
+    }
 }
 
 /// A tile of a band of rows, padded by repeating the last pixel of a row and the last row.
@@ -103,6 +142,16 @@ fn differences<S: Sample>(row: &mut [S], channels: usize) {
     }
 }
 
+/// The floating-point predictor (TIFF technical note 3): all highest bytes first, then all second ones and so on, each as
+/// its difference to the byte `channels` before.
+fn in_planes_of_bytes<S: Sample>(row: &[S], channels: usize) -> Vec<u8> {
+    let bytes = S::to_bytes(Order::Big, row);
+    let size = bytes.len() / row.len();
+    let mut planes: Vec<u8> = (0..size).flat_map(|byte| bytes[byte..].iter().step_by(size).copied()).collect();
+    differences(&mut planes, channels);
+    planes
+}
+
 fn compress(compression: Compression, raw: Vec<u8>, row: usize) -> Result<Vec<u8>> {
     let mut packed = Vec::new();
     match compression {
@@ -116,6 +165,13 @@ fn compress(compression: Compression, raw: Vec<u8>, row: usize) -> Result<Vec<u8
             for row in raw.chunks(row) {
                 Packbits.write_to(&mut packed, row)?;
             }
+        }
+        Compression::Zstd => {
+            use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+            return Ok(compress_to_vec(raw.as_slice(), CompressionLevel::Fastest));
+        }
+        Compression::Fax4 | Compression::Jpeg => {
+            return refuse("A TIFF's fax and JPEG data become Deflate in its result.");
         }
     }
     Ok(packed)

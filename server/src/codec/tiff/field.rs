@@ -2,7 +2,7 @@
 
 use shared::decode::tiff::{Directory, Entry, Order, Tiff, size_of, tag};
 
-use super::super::{Result, Source, refuse};
+use super::super::{Result, Source, photoshop, refuse};
 
 pub(super) const SHORT: u16 = 3;
 pub(super) const LONG: u16 = 4;
@@ -57,6 +57,14 @@ impl Field {
         let fields =
             entries.iter().map(|entry| Self::read_at(source, tiff, entry, depth + 1)).collect::<Result<_>>()?;
         Ok(Self { tag: entry.tag, kind: LONG, value: Value::Directory(fields) })
+    }
+
+    /// Takes the thumbnail out of Photoshop's resources; says whether there was one.
+    pub(super) fn forget_photoshop_thumbnail(&mut self) -> bool {
+        match &mut self.value {
+            Value::Bytes(bytes) => photoshop::forget_thumbnail(bytes),
+            Value::Directory(_) => false,
+        }
     }
 
     /// Takes the statistics out of GDAL's metadata, which are XML; says whether there were any.

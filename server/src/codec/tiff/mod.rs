@@ -1,87 +1,78 @@
 //! TIFF of parts that were encoded apart: strips or tiles as the original has them, in its compression and byte order,
-//! one after the other; then the directory, which says where they are.
+//! one after the other, page after page; then the directories, which say where they are.
 
 mod encode;
+mod fate;
 mod field;
+mod join;
+mod mask;
 #[cfg(test)]
 mod tests;
 
-use shared::decode::tiff::{Chunks, Order, Structure, structure, tag};
-use shared::job::ImageInfo;
-use shared::pixels::Rows;
+use shared::decode::tiff::{Chunks, Meaning, Predictor, Structure, document, structure, tag};
+use shared::job::{ImageInfo, Keeping};
+use shared::pixels::{Depth, Layout, Rows};
 
+use self::fate::Fate;
 use self::field::Field;
+pub(super) use self::join::{Joiner, join};
+use self::mask::Mask;
 use super::{Part, PartIndex, Result, Source, refuse};
 
-/// How the original is stored, and the fields that are copied.
+/// How a page of the result is stored, and the fields that are copied.
 #[derive(Debug, Clone)]
 pub(super) struct Head {
     structure: Structure,
     fields: Vec<Field>,
+    mask: Option<Mask>,
 }
 
-/// Fields that say how pixels are stored: written anew.
-const STRUCTURAL: [u16; 20] = [
-    tag::IMAGE_WIDTH,
-    tag::IMAGE_LENGTH,
-    tag::BITS_PER_SAMPLE,
-    tag::COMPRESSION,
-    tag::PHOTOMETRIC,
-    tag::FILL_ORDER,
-    tag::STRIP_OFFSETS,
-    tag::SAMPLES_PER_PIXEL,
-    tag::ROWS_PER_STRIP,
-    tag::STRIP_BYTE_COUNTS,
-    tag::PLANAR_CONFIGURATION,
-    tag::FREE_OFFSETS,
-    tag::FREE_BYTE_COUNTS,
-    tag::PREDICTOR,
-    tag::TILE_WIDTH,
-    tag::TILE_LENGTH,
-    tag::TILE_OFFSETS,
-    tag::TILE_BYTE_COUNTS,
-    tag::EXTRA_SAMPLES,
-    tag::SAMPLE_FORMAT,
-];
-
 impl Head {
-    /// Reads the original's fields.
+    /// Reads the fields of the original's page that `info` is about.
     pub(super) fn read(
         mut source: &mut dyn Source,
         info: &ImageInfo,
         loses_color: bool,
-        notes: &mut Vec<String>,
+        keeping: &mut Keeping,
     ) -> Result<Self> {
-        let mut structure = structure(&mut source, None)?;
-        structure.layout = info.layout;
+        let document = document(&mut source)?;
+        let Some(page) = document.pages.get(info.more.page as usize) else {
+            return refuse("The TIFF file has changed since its header was read.");
+        };
+        fate::of_file(&document, keeping);
+        let original = structure(&mut source, document.tiff, *page, None)?;
+        let mut result = fate::result(&original, keeping);
         let mut fields = Vec::new();
-        for entry in &structure.directory.entries {
-            match entry.tag {
-                known if STRUCTURAL.contains(&known) => {}
-                tag::MIN_SAMPLE_VALUE | tag::MAX_SAMPLE_VALUE | tag::S_MIN_SAMPLE_VALUE | tag::S_MAX_SAMPLE_VALUE => {
-                    notes.push(format!("The least or greatest value (field {}) was of the old pixels.", entry.tag));
-                }
-                tag::ICC_PROFILE
-                | tag::TRANSFER_FUNCTION
-                | tag::WHITE_POINT
-                | tag::PRIMARY_CHROMATICITIES
-                | tag::REFERENCE_BLACK_WHITE
-                    if loses_color =>
-                {
-                    notes.push(format!("The field {} is for colours; the result is gray.", entry.tag));
-                }
-                _ => {
-                    let mut field = Field::read(source, &structure.tiff, entry)?;
+        for entry in &original.directory.entries {
+            match fate::fate(entry.tag, &original, &result, loses_color) {
+                Fate::Rewritten => {}
+                Fate::Dropped(note) => keeping.change(note),
+                Fate::Kept(name) => {
+                    let mut field = Field::read(source, &original.tiff, entry)?;
                     if entry.tag == tag::GDAL_METADATA && field.forget_statistics() {
-                        notes.push("The statistics in GDAL's metadata were of the old pixels.".to_owned());
+                        keeping.change("The statistics in GDAL's metadata were of the old pixels.");
+                    }
+                    if entry.tag == tag::PHOTOSHOP && field.forget_photoshop_thumbnail() {
+                        keeping.change("Photoshop's thumbnail showed the old pixels.");
                     }
                     fields.push(field);
+                    name.into_iter().for_each(|name| keeping.keep(name));
                 }
             }
         }
+        let mask = match original.mask {
+            Some(at) => {
+                keeping.keep("the mask page: what it hides is neither counted nor changed");
+                Some(Mask::read(source, &original, at)?)
+            }
+            None => None,
+        };
+        result.layout = info.layout;
+        result.channels = if mask.is_some() { info.layout.colors() } else { info.layout.channels() };
+        result.planar &= result.channels > 1;
         // What the directory listed is in `fields` now.
-        structure.directory.entries = Vec::new();
-        Ok(Self { structure, fields })
+        result.directory.entries = Vec::new();
+        Ok(Self { structure: result, fields, mask })
     }
 
     /// Encodes rows as strips or tiles.
@@ -97,127 +88,97 @@ impl Head {
         Ok(Part { index, bytes })
     }
 
-    pub(super) fn join(&self, info: &ImageInfo, index: &[PartIndex]) -> Result<Joiner> {
-        let lengths = self.lengths(info, index)?;
-        let total: u64 = lengths.iter().sum();
-        // Classic where everything can be reached with 32 bits, else as a BigTIFF.
-        let joiner = if self.structure.tiff.big { None } else { Joiner::new(self, &lengths, total, false) };
-        match joiner.or_else(|| Joiner::new(self, &lengths, total, true)) {
-            Some(joiner) => Ok(joiner),
-            None => refuse("The result is too large for a TIFF."),
-        }
-    }
-
-    /// Lengths of all strips or tiles in order.
-    fn lengths(&self, info: &ImageInfo, index: &[PartIndex]) -> Result<Vec<u64>> {
+    /// Where each strip or tile is, plane after plane, if the first part begins at `start`; and where the last one ends.
+    fn places(&self, start: u64, index: &[PartIndex]) -> Result<(Vec<u64>, Vec<u64>, u64)> {
         let structure = &self.structure;
+        let end = start.saturating_add(index.iter().map(|part| part.bytes).sum());
         let rows = structure.chunks.rows();
         if structure.any_row() {
             // Rows lie one after the other, so strips need not end where parts do.
+            let row = structure.piece_line() as u64;
             let strips = (0..structure.height).step_by(rows as usize);
-            return Ok(strips.map(|first| info.row_bytes() * u64::from(rows.min(structure.height - first))).collect());
+            let offsets = strips.clone().map(|first| start + row * u64::from(first)).collect();
+            let lengths = strips.map(|first| row * u64::from(rows.min(structure.height - first))).collect();
+            return Ok((offsets, lengths, end));
         }
-        let mut lengths = Vec::new();
+        let across = structure.chunks.across(structure.width) as usize;
+        let (pieces, planes) = (structure.pieces() as usize, structure.planes());
+        let (mut offsets, mut lengths) = (vec![0; planes * pieces], vec![0; planes * pieces]);
+        let (mut next, mut first) = (start, 0);
         for part in index {
-            let pieces = part.rows.div_ceil(rows) as usize * structure.chunks.across(structure.width) as usize;
-            if part.pieces.len() != pieces || part.pieces.iter().sum::<u64>() != part.bytes {
+            let own = part.rows.div_ceil(rows) as usize * across;
+            if part.pieces.len() != planes * own
+                || part.pieces.iter().sum::<u64>() != part.bytes
+                || first + own > pieces
+            {
                 return refuse("The index of a part is not that of a TIFF's part.");
             }
-            lengths.extend_from_slice(&part.pieces);
+            for (plane, lengths_of_plane) in part.pieces.chunks_exact(own).enumerate() {
+                for (i, length) in lengths_of_plane.iter().enumerate() {
+                    let place = plane * pieces + first + i;
+                    (offsets[place], lengths[place]) = (next, *length);
+                    next += length;
+                }
+            }
+            first += own;
         }
-        Ok(lengths)
+        Ok((offsets, lengths, end))
     }
 
     /// The fields that say how the result's pixels are stored.
     fn structural(&self, offsets: &[u64], lengths: &[u64], big: bool) -> Vec<Field> {
-        let Structure { tiff, width, height, layout, depth, compression, predictor, chunks, .. } = &self.structure;
-        let short = |tag, values: &[u64]| Field::numbers(tiff.order, tag, field::SHORT, values);
-        let long = |tag, value: u32| Field::numbers(tiff.order, tag, field::LONG, &[value.into()]);
+        let structure = &self.structure;
+        let (order, channels) = (structure.tiff.order, structure.channels);
+        let short = |tag, values: &[u64]| Field::numbers(order, tag, field::SHORT, values);
+        let long = |tag, value: u32| Field::numbers(order, tag, field::LONG, &[value.into()]);
         let offset =
-            |tag, values: &[u64]| Field::numbers(tiff.order, tag, if big { field::LONG8 } else { field::LONG }, values);
-        let channels = layout.channels();
+            |tag, values: &[u64]| Field::numbers(order, tag, if big { field::LONG8 } else { field::LONG }, values);
+        let photometric = match (structure.meaning, structure.layout) {
+            (Meaning::Inverted, _) => 0,
+            (_, Layout::Rgb | Layout::Rgba) => 2,
+            _ => 1,
+        };
+        let format = match (structure.depth, structure.meaning) {
+            (Depth::Float, _) => 3,
+            (_, Meaning::Signed) => 2,
+            _ => 1,
+        };
         let mut fields = vec![
-            long(tag::IMAGE_WIDTH, *width),
-            long(tag::IMAGE_LENGTH, *height),
-            short(tag::BITS_PER_SAMPLE, &vec![depth.bits().into(); channels]),
-            short(tag::COMPRESSION, &[compression.number().into()]),
-            short(tag::PHOTOMETRIC, &[if layout.colors() == 3 { 2 } else { 1 }]),
+            long(tag::IMAGE_WIDTH, structure.width),
+            long(tag::IMAGE_LENGTH, structure.height),
+            short(tag::BITS_PER_SAMPLE, &vec![structure.bits.into(); channels]),
+            short(tag::COMPRESSION, &[structure.compression.number().into()]),
+            short(tag::PHOTOMETRIC, &[photometric]),
             short(tag::SAMPLES_PER_PIXEL, &[channels as u64]),
-            short(tag::PLANAR_CONFIGURATION, &[1]),
-            short(tag::SAMPLE_FORMAT, &vec![1; channels]),
+            short(tag::PLANAR_CONFIGURATION, &[if structure.planar { 2 } else { 1 }]),
+            short(tag::SAMPLE_FORMAT, &vec![format; channels]),
         ];
-        if layout.has_alpha() {
-            fields.push(short(tag::EXTRA_SAMPLES, &[2]));
+        match structure.layout {
+            Layout::Bands(_) => fields.push(short(tag::EXTRA_SAMPLES, &vec![0; channels - 1])),
+            layout if layout.has_alpha() && self.mask.is_none() => {
+                let kind = if structure.meaning == Meaning::Associated { 1 } else { 2 };
+                fields.push(short(tag::EXTRA_SAMPLES, &[kind]));
+            }
+            _ => {}
         }
-        if *predictor {
-            fields.push(short(tag::PREDICTOR, &[2]));
+        match structure.predictor {
+            Predictor::None => {}
+            Predictor::Horizontal => fields.push(short(tag::PREDICTOR, &[2])),
+            Predictor::Float => fields.push(short(tag::PREDICTOR, &[3])),
         }
-        match chunks {
+        match structure.chunks {
             Chunks::Strips(rows) => {
-                fields.push(long(tag::ROWS_PER_STRIP, *rows));
+                fields.push(long(tag::ROWS_PER_STRIP, rows));
                 fields.push(offset(tag::STRIP_OFFSETS, offsets));
                 fields.push(offset(tag::STRIP_BYTE_COUNTS, lengths));
             }
             Chunks::Tiles { width, height } => {
-                fields.push(long(tag::TILE_WIDTH, *width));
-                fields.push(long(tag::TILE_LENGTH, *height));
+                fields.push(long(tag::TILE_WIDTH, width));
+                fields.push(long(tag::TILE_LENGTH, height));
                 fields.push(offset(tag::TILE_OFFSETS, offsets));
                 fields.push(offset(tag::TILE_BYTE_COUNTS, lengths));
             }
         }
         fields
-    }
-}
-
-/// What stands before and after the parts.
-pub(super) struct Joiner {
-    front: Vec<u8>,
-    back: Vec<u8>,
-}
-
-impl Joiner {
-    /// `None` if 32 bits are too few.
-    fn new(head: &Head, lengths: &[u64], total: u64, big: bool) -> Option<Self> {
-        let order = head.structure.tiff.order;
-        let start: u64 = if big { 16 } else { 8 };
-        let end = start.checked_add(total)?;
-        let mut next = start;
-        let offsets: Vec<u64> = lengths
-            .iter()
-            .map(|length| {
-                let offset = next;
-                next += length;
-                offset
-            })
-            .collect();
-        let mut fields = head.structural(&offsets, lengths, big);
-        fields.extend(head.fields.iter().cloned());
-        let mut back = vec![0; (end % 2) as usize];
-        let directory = field::directory(order, big, fields, end, &mut back);
-        if !big && end.checked_add(back.len() as u64)? > u64::from(u32::MAX) {
-            return None;
-        }
-        let mut front = match order {
-            Order::Little => b"II".to_vec(),
-            Order::Big => b"MM".to_vec(),
-        };
-        if big {
-            order.put(&mut front, 43, 2);
-            order.put(&mut front, 8, 2);
-            order.put(&mut front, 0, 2);
-            order.put(&mut front, directory, 8);
-        } else {
-            order.put(&mut front, 42, 2);
-            order.put(&mut front, directory, 4);
-        }
-        Some(Self { front, back })
-    }
-
-    pub(super) fn begin(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.front)
-    }
-
-    pub(super) fn end(self) -> Vec<u8> {
-        self.back
     }
 }

@@ -50,7 +50,7 @@ fn a_result_beyond_four_gigabytes_becomes_a_bigtiff() {
     for (bytes, version) in [(2 << 30, 42), (6 << 30, 43)] {
         let raw_bytes = info.raw_bytes();
         let index = [PartIndex { bytes, rows: info.height, pieces: vec![bytes], adler32: None, raw_bytes }];
-        let joiner = file.join(&info, &index).unwrap();
+        let joiner = super::join(&[(file, &index)]).unwrap();
         assert_eq!(joiner.front[..3], [b'I', b'I', version]);
         let mut hollow = Hollow { front: joiner.front, hole: bytes, back: joiner.back, at: 0 };
         assert_eq!(inspect(&mut hollow, &Limits::default()).unwrap(), info);

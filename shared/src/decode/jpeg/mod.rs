@@ -18,7 +18,8 @@ use crate::pixels::{Depth, Layout};
 /// The frames of T.81, table B.1, that can be read.
 const BASELINE: u8 = 0xc0;
 const EXTENDED: u8 = 0xc1;
-const PROGRESSIVE: u8 = 0xc2;
+/// The frame of a progressive JPEG.
+pub const PROGRESSIVE: u8 = 0xc2;
 
 /// What a JPEG file's header says.
 pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result<ImageInfo> {
@@ -39,6 +40,7 @@ pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result
         unit_rows: 8 * u32::from(header.sampling()?.1),
         regions: false,
         whole_decode: true,
+        more: crate::job::More::default(),
     };
     let end = source.seek(SeekFrom::End(0))?;
     let coefficients = if header.frame == PROGRESSIVE { 2 * info.raw_bytes() } else { 0 };

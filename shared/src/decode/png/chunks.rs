@@ -4,6 +4,7 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 
 use super::super::{Limits, Result, blame, damaged, refuse, truncated};
 use crate::job::Format;
+use crate::pixels::{Depth, Layout};
 
 const SIGNATURE: usize = 8;
 const HEADER: u32 = 13;
@@ -38,6 +39,23 @@ pub struct Header {
     pub interlaced: bool,
 }
 
+impl Header {
+    /// Samples of a pixel in the file.
+    const fn channels(&self) -> u64 {
+        match self.color {
+            Color::Gray | Color::Palette => 1,
+            Color::GrayAlpha => 2,
+            Color::Rgb => 3,
+            Color::Rgba => 4,
+        }
+    }
+
+    /// Bytes of image data before compression, without the filters' numbers.
+    pub(super) fn data_bytes(&self) -> u64 {
+        (u64::from(self.width) * self.channels() * u64::from(self.bits)).div_ceil(8) * u64::from(self.height)
+    }
+}
+
 /// Where a chunk stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
@@ -67,6 +85,25 @@ pub struct Structure {
     pub chunks: Vec<Chunk>,
     /// Bytes of compressed image data.
     pub data_bytes: u64,
+}
+
+impl Structure {
+    /// Whether one colour is transparent, or the palette's are in part.
+    pub fn has_transparency(&self) -> bool {
+        let opaque = matches!(self.header.color, Color::Gray | Color::Rgb | Color::Palette);
+        opaque && self.chunks.iter().any(|chunk| &chunk.kind == b"tRNS" && chunk.place == Place::Front)
+    }
+
+    /// What pixels become: palettes colours, a transparent colour alpha, fewer bits than 8 become 8.
+    pub fn pixels(&self) -> (Layout, Depth) {
+        let layout = match (self.header.color, self.has_transparency()) {
+            (Color::Gray, false) => Layout::Gray,
+            (Color::Gray, true) | (Color::GrayAlpha, _) => Layout::GrayAlpha,
+            (Color::Rgb | Color::Palette, false) => Layout::Rgb,
+            (Color::Rgb | Color::Palette, true) | (Color::Rgba, _) => Layout::Rgba,
+        };
+        (layout, if self.header.bits == 16 { Depth::Sixteen } else { Depth::Eight })
+    }
 }
 
 /// CRC-32 as PNG's annex D has it, bit by bit: metadata are short.

@@ -9,7 +9,7 @@ pub use chunks::{Chunk, Color, Header, Place, Structure, header, structure};
 
 use super::{Error, Limits, Result, blame, bytes_of, damaged, exif, from_be, refuse, truncated};
 use crate::job::{Format, ImageInfo};
-use crate::pixels::{Depth, Layout, Samples};
+use crate::pixels::Samples;
 
 /// Deflate makes at most 1,032 bytes of one (RFC 1951: 258 bytes from two bits).
 const MOST_EXPANSION: u64 = 1_032;
@@ -18,20 +18,11 @@ const MOST_EXPANSION: u64 = 1_032;
 pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result<ImageInfo> {
     let header = header(source)?;
     limits.size(header.width, header.height)?;
-    let (layout, depth) = pixels(&header)?;
     let structure = structure(source)?;
-    for chunk in &structure.chunks {
-        match &chunk.kind {
-            b"acTL" => return refuse("This PNG is animated (APNG); animations can't be kept yet."),
-            b"tRNS" => {
-                return refuse(
-                    "This PNG marks one colour as transparent (tRNS), which can't be kept yet; \
-                               a PNG with an alpha channel can.",
-                );
-            }
-            _ => {}
-        }
+    if structure.chunks.iter().any(|chunk| &chunk.kind == b"acTL") {
+        return refuse("This PNG is animated (APNG); animations can't be kept.");
     }
+    let (layout, depth) = structure.pixels();
     let orientation =
         structure.chunks.iter().find(|chunk| &chunk.kind == b"eXIf").map_or(1, |chunk| exif::orientation(&chunk.data));
     let info = ImageInfo {
@@ -44,29 +35,15 @@ pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result
         unit_rows: 1,
         regions: false,
         whole_decode: header.interlaced,
+        more: crate::job::More::default(),
     };
     if info.whole_decode {
         limits.whole("An interlaced PNG", &info, info.raw_bytes())?;
     }
-    if info.raw_bytes() > structure.data_bytes.saturating_mul(MOST_EXPANSION) {
+    if header.data_bytes() > structure.data_bytes.saturating_mul(MOST_EXPANSION) {
         return Err(truncated(Format::Png));
     }
     Ok(info)
-}
-
-fn pixels(header: &Header) -> Result<(Layout, Depth)> {
-    let layout = match header.color {
-        Color::Gray => Layout::Gray,
-        Color::GrayAlpha => Layout::GrayAlpha,
-        Color::Rgb => Layout::Rgb,
-        Color::Rgba => Layout::Rgba,
-        Color::Palette => return refuse("This PNG uses a palette, which can't be kept yet."),
-    };
-    match header.bits {
-        8 => Ok((layout, Depth::Eight)),
-        16 => Ok((layout, Depth::Sixteen)),
-        bits => refuse(format!("This PNG has {bits} bits a sample; only 8 and 16 can be kept yet.")),
-    }
 }
 
 fn explain(error: png::DecodingError) -> Error {
@@ -91,7 +68,8 @@ enum Source<R: Read + Seek> {
 impl<R: Read + Seek> Reader<R> {
     pub(super) fn open(source: R, info: &ImageInfo) -> Result<Self> {
         let mut decoder = png::Decoder::new(BufReader::with_capacity(64 << 10, source));
-        decoder.set_transformations(png::Transformations::IDENTITY);
+        // Palettes become colours, a transparent colour alpha, and 1, 2 and 4 bits 8: exactly; all else stays.
+        decoder.set_transformations(png::Transformations::EXPAND);
         decoder.set_ignore_text_chunk(true);
         decoder.set_ignore_iccp_chunk(true);
         // Beside the whole image, the decoder holds some rows and chunks of data.

@@ -1,6 +1,11 @@
-//! TIFF 6.0 and BigTIFF: strips and tiles of 8- and 16-bit gray and RGB, with and without alpha.
+//! TIFF 6.0 and BigTIFF: strips and tiles, chunky and planar, of gray, RGB, palettes and bands, page by page.
 
 mod directory;
+mod document;
+mod fields;
+mod nodata;
+mod palette;
+mod present;
 mod reader;
 mod structure;
 pub mod tag;
@@ -9,33 +14,82 @@ mod unpack;
 use std::io::{Read, Seek};
 
 pub use directory::{Directory, Entry, Order, Tiff, size_of};
+pub use document::{Document, Page, document};
+pub use present::store;
 pub(super) use reader::Reader;
-pub use structure::{Chunks, Compression, Structure, structure};
+pub use reader::{mask, pieces};
+pub use structure::{Chunks, Compression, Meaning, Predictor, Structure, structure};
 
-use super::{Limits, Result, truncated};
-use crate::job::{Format, ImageInfo};
+use self::fields::Fields;
+use super::{Limits, Result, refuse, truncated};
+use crate::job::{Format, ImageInfo, More};
 
-/// The most bytes that LZW, deflate or PackBits make of one.
+/// The most bytes that LZW, deflate, PackBits or JPEG make of one.
 const MOST_EXPANSION: u64 = 4_096;
 
-/// What a TIFF file's header says.
+/// What a TIFF file's header says: of its first page, and how many follow.
 pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result<ImageInfo> {
-    let structure = structure(source, Some(limits))?;
-    let info = structure.info();
-    if !structure.any_row() {
+    let document = document(source)?;
+    let first = inspect_page(source, limits, &document, 0)?;
+    let mut pixels = first.pixels();
+    for page in 1..document.pages.len() {
+        pixels = pixels.saturating_add(inspect_page(source, limits, &document, page)?.pixels());
+    }
+    limits.all_pages(document.pages.len(), pixels)?;
+    Ok(ImageInfo { more: More { further_pages: document.pages.len() as u32 - 1, ..first.more }, ..first })
+}
+
+/// What a TIFF file says of one of its pages, from 0.
+pub(super) fn page<R: Read + Seek>(source: &mut R, limits: &Limits, page: u32) -> Result<ImageInfo> {
+    let document = document(source)?;
+    if page as usize >= document.pages.len() {
+        return refuse(format!("This TIFF has {} pages; there is no page {page}.", document.pages.len()));
+    }
+    inspect_page(source, limits, &document, page as usize)
+}
+
+fn inspect_page<R: Read + Seek>(
+    source: &mut R,
+    limits: &Limits,
+    document: &Document,
+    index: usize,
+) -> Result<ImageInfo> {
+    let structure = structure(source, document.tiff, document.pages[index], Some(limits))?;
+    let mut info = structure.info();
+    if !structure.lies_plain() || structure.planar {
         let band = info.row_bytes() * u64::from(info.unit_rows);
         // A tile may be larger than the image.
-        let piece = match structure.chunks {
-            Chunks::Strips(_) => band,
-            Chunks::Tiles { width, height } => {
-                u64::from(width) * u64::from(height) * (info.layout.channels() * info.depth.bytes()) as u64
-            }
-        };
+        let piece = structure.piece_line() as u64 * u64::from(structure.chunks.rows());
         limits.whole("A strip or row of tiles of this TIFF", &info, band.max(piece))?;
     }
-    let expansion = if structure.compression == Compression::None { 1 } else { MOST_EXPANSION };
-    if info.raw_bytes() > structure.tiff.length.saturating_mul(expansion) {
-        return Err(truncated(Format::Tiff));
+    plausible(&structure)?;
+    if let Some(at) = structure.mask {
+        plausible(&mask(source, &structure, at)?)?;
     }
+    let value = nodata::stored(&mut Fields::new(structure.tiff, &structure.directory, source))?;
+    info.more.page = index as u32;
+    info.more.nodata = value.and_then(|value| nodata::presented(&structure, value));
     Ok(info)
+}
+
+/// Whether a file so long can hold so many pixels. Pieces may be left out, but each has its place in the tables.
+fn plausible(structure: &Structure) -> Result<()> {
+    let length = structure.tiff.length;
+    let row = (u64::from(structure.width) * structure.channels as u64 * u64::from(structure.bits)).div_ceil(8);
+    let bytes = row * u64::from(structure.height);
+    let fits = match structure.compression {
+        Compression::None => bytes <= length || sparse(structure),
+        // A white row takes a bit; a block of 128 KiB of one byte takes four.
+        Compression::Fax4 => u64::from(structure.height) <= length.saturating_mul(8),
+        Compression::Zstd => bytes <= length.saturating_mul(128 << 10),
+        _ => bytes <= length.saturating_mul(MOST_EXPANSION) || sparse(structure),
+    };
+    if fits { Ok(()) } else { Err(truncated(Format::Tiff)) }
+}
+
+/// Whether there are so many pieces that leaving out empty ones explains a short file: their tables are in it.
+fn sparse(structure: &Structure) -> bool {
+    const PIECE: u64 = 1 << 20;
+    let piece = structure.piece_line() as u64 * u64::from(structure.chunks.rows());
+    matches!(structure.chunks, Chunks::Tiles { .. }) && piece <= PIECE
 }

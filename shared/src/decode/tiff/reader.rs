@@ -1,124 +1,273 @@
-//! Rows of a TIFF file, by region.
+//! Rows of a TIFF file's page, by region.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 
 use super::super::{Result, blame, refuse, truncated};
-use super::structure::{Chunks, Structure, structure};
-use super::{tag, unpack};
+use super::document::{Page, document};
+use super::fields::Fields;
+use super::palette::{self, Palette};
+use super::present;
+use super::structure::{Chunks, Compression, Meaning, Predictor, Structure, structure};
+use super::unpack::{self, Piece};
+use super::{nodata, tag};
 use crate::job::{Format, ImageInfo};
-use crate::pixels::{Depth, Samples};
+use crate::pixels::Samples;
 
 /// Reads rows of strips or tiles in any order. The tables of where they are were read once.
 pub(in super::super) struct Reader<R> {
     source: R,
+    page: Stored,
+    mask: Option<Stored>,
+    palette: Option<Palette>,
+}
+
+/// A directory's pixels in the file.
+struct Stored {
     structure: Structure,
-    /// Offset and length of each strip or tile.
+    /// Offset and length of each strip or tile, plane after plane.
     pieces: Vec<(u64, u64)>,
+    jpeg: unpack::Jpeg,
+    /// What pixels of a strip or tile are that isn't there: GDAL leaves empty ones out.
+    empty: f64,
 }
 
 impl<R: Read + Seek> Reader<R> {
     pub(in super::super) fn open(mut source: R, info: &ImageInfo) -> Result<Self> {
-        let structure = structure(&mut source, None)?;
-        if structure.info() != *info {
-            return refuse("The TIFF file has changed since its header was read.");
+        let document = document(&mut source)?;
+        let changed = || refuse("The TIFF file has changed since its header was read.");
+        let Some(page) = document.pages.get(info.more.page as usize) else { return changed() };
+        let page = structure(&mut source, document.tiff, *page, None)?;
+        let page = Stored::open(&mut source, page)?;
+        if !page.structure.info().is_like(info) {
+            return changed();
         }
-        let (offsets, lengths) = match structure.chunks {
-            Chunks::Strips(_) => (tag::STRIP_OFFSETS, tag::STRIP_BYTE_COUNTS),
-            Chunks::Tiles { .. } => (tag::TILE_OFFSETS, tag::TILE_BYTE_COUNTS),
+        let mask = match page.structure.mask {
+            Some(at) => {
+                let mask = mask(&mut source, &page.structure, at)?;
+                Some(Stored::open(&mut source, mask)?)
+            }
+            None => None,
         };
-        let mut table = |tag| match structure.directory.find(tag) {
-            Some(entry) => structure.tiff.numbers(&mut source, entry),
-            None => Err(truncated(Format::Tiff)),
+        let palette = match page.structure.meaning {
+            Meaning::Palette => {
+                let Structure { tiff, directory, bits, .. } = &page.structure;
+                Some(palette::read(&mut Fields::new(*tiff, directory, &mut source), *bits)?)
+            }
+            _ => None,
         };
-        let pieces: Vec<(u64, u64)> = table(offsets)?.into_iter().zip(table(lengths)?).collect();
-        let outside = |(at, length): &(u64, u64)| at.checked_add(*length).is_none_or(|end| end > structure.tiff.length);
-        if pieces.iter().any(outside) {
-            return Err(truncated(Format::Tiff));
-        }
-        Ok(Self { source, structure, pieces })
+        Ok(Self { source, page, mask, palette })
     }
 
     pub(in super::super) fn read(&mut self, rows: Range<u32>) -> Result<Samples> {
-        match self.structure.depth {
-            Depth::Eight => Ok(Samples::U8(self.samples(rows)?)),
-            Depth::Sixteen => Ok(Samples::U16(self.samples(rows)?)),
+        let samples = self.page.read(&mut self.source, rows.clone())?;
+        let samples = present::present(&self.page.structure, self.palette.as_ref(), samples);
+        match &self.mask {
+            Some(mask) => Ok(present::add_mask(samples, &mask.read(&mut self.source, rows)?)),
+            None => Ok(samples),
+        }
+    }
+}
+
+/// How a page's mask is stored.
+///
+/// # Errors
+/// Refused if it isn't one for this page.
+pub fn mask<R: Read + Seek>(source: &mut R, page: &Structure, at: u64) -> Result<Structure> {
+    let mask = structure(source, page.tiff, Page { at, mask: None }, None)?;
+    if (mask.width, mask.height, mask.channels) != (page.width, page.height, 1) || mask.bits > 8 {
+        return refuse(format!(
+            "This TIFF has a mask page of {} × {} pixels with {} samples of {} bits for an image of {} × {}, which can't \
+             be kept.",
+            mask.width, mask.height, mask.channels, mask.bits, page.width, page.height
+        ));
+    }
+    Ok(mask)
+}
+
+/// Offset and length of each strip or tile of a page, plane after plane. They lie within the file.
+///
+/// # Errors
+/// Refused if they don't.
+pub fn pieces<R: Read + Seek>(source: &mut R, structure: &Structure) -> Result<Vec<(u64, u64)>> {
+    let (offsets, lengths) = match structure.chunks {
+        Chunks::Strips(_) => (tag::STRIP_OFFSETS, tag::STRIP_BYTE_COUNTS),
+        Chunks::Tiles { .. } => (tag::TILE_OFFSETS, tag::TILE_BYTE_COUNTS),
+    };
+    let mut table = |tag| match structure.directory.find(tag) {
+        Some(entry) => structure.tiff.numbers(source, entry),
+        None => Err(truncated(Format::Tiff)),
+    };
+    let pieces: Vec<(u64, u64)> = table(offsets)?.into_iter().zip(table(lengths)?).collect();
+    let outside = |(at, length): &(u64, u64)| at.checked_add(*length).is_none_or(|end| end > structure.tiff.length);
+    if pieces.iter().any(outside) {
+        return Err(truncated(Format::Tiff));
+    }
+    Ok(pieces)
+}
+
+impl Stored {
+    fn open<R: Read + Seek>(source: &mut R, structure: Structure) -> Result<Self> {
+        let pieces = pieces(source, &structure)?;
+        let mut fields = Fields::new(structure.tiff, &structure.directory, source);
+        let jpeg = unpack::Jpeg {
+            tables: fields.bytes(tag::JPEG_TABLES)?.unwrap_or_default(),
+            ycbcr: fields.one(tag::PHOTOMETRIC, 1)? == 6,
+        };
+        let empty = nodata::stored(&mut fields)?.unwrap_or(0.0);
+        Ok(Self { structure, pieces, jpeg, empty })
+    }
+
+    /// Samples as stored: gray of fewer bits than 8 widened to 8, indices of a palette as they are.
+    fn read<R: Read + Seek>(&self, source: &mut R, rows: Range<u32>) -> Result<Samples> {
+        match self.structure.bits {
+            16 => Ok(Samples::U16(self.samples(source, rows)?)),
+            32 => Ok(Samples::F32(self.samples(source, rows)?)),
+            _ => Ok(Samples::U8(self.samples(source, rows)?)),
         }
     }
 
-    fn samples<S: unpack::Sample>(&mut self, rows: Range<u32>) -> Result<Vec<S>> {
-        let line = self.structure.width as usize * self.structure.layout.channels();
+    fn samples<R: Read + Seek, S: unpack::Sample>(&self, source: &mut R, rows: Range<u32>) -> Result<Vec<S>> {
+        let line = self.structure.width as usize * self.structure.channels;
         let mut samples = vec![S::default(); rows.len() * line];
-        if self.structure.any_row() {
-            self.plain(rows, line, &mut samples)?;
-        } else {
-            self.coded(rows, line, &mut samples)?;
+        for plane in 0..self.structure.planes() {
+            if self.structure.lies_plain() {
+                self.plain(source, plane, rows.clone(), &mut samples)?;
+            } else {
+                self.coded(source, plane, rows.clone(), &mut samples)?;
+            }
         }
         Ok(samples)
     }
 
     /// Rows that lie one after the other: only those asked for are read.
-    fn plain<S: unpack::Sample>(&mut self, rows: Range<u32>, line: usize, samples: &mut [S]) -> Result<()> {
-        let strip = self.structure.chunks.rows();
-        let (mut rest, mut next) = (samples, rows.start);
+    fn plain<R: Read + Seek, S: unpack::Sample>(
+        &self,
+        source: &mut R,
+        plane: usize,
+        rows: Range<u32>,
+        samples: &mut [S],
+    ) -> Result<()> {
+        let structure = &self.structure;
+        let (strip, line) = (structure.chunks.rows(), structure.piece_line());
+        let first = plane * structure.pieces() as usize;
+        let mut next = rows.start;
         while next < rows.end {
             let (index, within) = ((next / strip) as usize, next % strip);
             let count = (strip - within).min(rows.end - next);
-            let (start, length) = self.pieces[index];
-            let skip = u64::from(within) * (line * S::BYTES) as u64;
-            let mut bytes = vec![0; count as usize * line * S::BYTES];
-            if skip + bytes.len() as u64 > length {
-                return Err(truncated(Format::Tiff));
+            let (start, length) = self.pieces[first + index];
+            let to = self.place(plane, next - rows.start, 0);
+            if (start, length) == (0, 0) {
+                let all = count as usize * structure.width as usize;
+                self.scatter(
+                    &vec![S::from_f64(self.empty); all * structure.channels / structure.planes()],
+                    to,
+                    samples,
+                );
+            } else {
+                let skip = u64::from(within) * line as u64;
+                let mut bytes = vec![0; count as usize * line];
+                if skip + bytes.len() as u64 > length {
+                    return Err(truncated(Format::Tiff));
+                }
+                source.seek(SeekFrom::Start(start + skip))?;
+                source.read_exact(&mut bytes).map_err(|error| blame(Format::Tiff, error))?;
+                let mut read = vec![S::default(); bytes.len() / S::BYTES];
+                unpack::samples(structure.tiff.order, &bytes, &mut read);
+                self.scatter(&read, to, samples);
             }
-            self.source.seek(SeekFrom::Start(start + skip))?;
-            self.source.read_exact(&mut bytes).map_err(|error| blame(Format::Tiff, error))?;
-            let (now, later) = rest.split_at_mut(count as usize * line);
-            unpack::samples(self.structure.tiff.order, &bytes, now);
-            (rest, next) = (later, next + count);
+            next += count;
         }
         Ok(())
     }
 
     /// Decodes the strips or tiles that hold the rows, each once, and copies what belongs to the rows.
-    fn coded<S: unpack::Sample>(&mut self, rows: Range<u32>, line: usize, samples: &mut [S]) -> Result<()> {
-        let Structure { width, height, chunks, layout, compression, predictor, tiff, .. } = self.structure;
-        let channels = layout.channels();
-        let across = chunks.across(width);
-        // A tile's rows are padded to its width; a strip's are the image's.
-        let piece_width = match chunks {
-            Chunks::Strips(_) => width,
-            Chunks::Tiles { width, .. } => width,
-        };
-        let piece_line = piece_width as usize * channels;
+    fn coded<R: Read + Seek, S: unpack::Sample>(
+        &self,
+        source: &mut R,
+        plane: usize,
+        rows: Range<u32>,
+        samples: &mut [S],
+    ) -> Result<()> {
+        let structure = &self.structure;
+        let channels = structure.channels / structure.planes();
+        let (across, piece_width) = (structure.chunks.across(structure.width), structure.chunks.width(structure.width));
+        let piece_line = structure.piece_line();
         let (mut packed, mut raw) = (Vec::new(), Vec::new());
-        let mut decoded = vec![S::default(); piece_line];
-        for down in rows.start / chunks.rows()..rows.end.div_ceil(chunks.rows()) {
-            let top = down * chunks.rows();
-            let bottom = top.saturating_add(chunks.rows()).min(height);
+        let mut decoded = vec![S::default(); piece_width as usize * channels];
+        for down in rows.start / structure.chunks.rows()..rows.end.div_ceil(structure.chunks.rows()) {
+            let top = down * structure.chunks.rows();
+            let bottom = top.saturating_add(structure.chunks.rows()).min(structure.height);
             // Below the last row of those asked for, nothing is needed.
-            let needed = (rows.end.min(bottom) - top) as usize * piece_line * S::BYTES;
+            let needed = (rows.end.min(bottom) - top) as usize * piece_line;
             for column in 0..across {
-                let (start, length) = self.pieces[(down * across + column) as usize];
-                self.source.seek(SeekFrom::Start(start))?;
-                packed.clear();
-                // No compression makes data twice as long, so a longer length is not to be believed.
-                let most = 2 * needed as u64 + 4_096;
-                self.source.by_ref().take(length.min(most)).read_to_end(&mut packed)?;
+                let index = plane * structure.pieces() as usize + (down * across + column) as usize;
+                let (start, length) = self.pieces[index];
                 raw.resize(needed, 0);
-                unpack::unpack(compression, &packed, &mut raw)?;
-                let left = column * piece_width;
-                let inside = piece_width.min(width - left) as usize * channels;
-                for row in rows.start.max(top)..rows.end.min(bottom) {
-                    let from = (row - top) as usize * piece_line * S::BYTES;
-                    unpack::samples(tiff.order, &raw[from..from + piece_line * S::BYTES], &mut decoded);
-                    if predictor {
-                        unpack::sum_up(&mut decoded, channels);
+                if length > 0 {
+                    source.seek(SeekFrom::Start(start))?;
+                    packed.clear();
+                    source.by_ref().take(length.min(self.longest(needed))).read_to_end(&mut packed)?;
+                    if structure.reversed {
+                        packed.iter_mut().for_each(|byte| *byte = byte.reverse_bits());
                     }
-                    let to = (row - rows.start) as usize * line + left as usize * channels;
-                    samples[to..to + inside].copy_from_slice(&decoded[..inside]);
+                    let piece = Piece { width: piece_width as usize, channels, jpeg: &self.jpeg };
+                    unpack::unpack(structure.compression, &packed, &piece, &mut raw)?;
+                } else if start > 0 {
+                    return Err(truncated(Format::Tiff));
+                }
+                let left = column * piece_width;
+                let inside = piece_width.min(structure.width - left) as usize * channels;
+                for row in rows.start.max(top)..rows.end.min(bottom) {
+                    if length > 0 {
+                        let from = (row - top) as usize * piece_line;
+                        self.row(&raw[from..from + piece_line], channels, &mut decoded);
+                    } else {
+                        decoded.fill(S::from_f64(self.empty));
+                    }
+                    self.scatter(&decoded[..inside], self.place(plane, row - rows.start, left), samples);
                 }
             }
         }
         Ok(())
+    }
+
+    /// No compression makes data twice as long, so a longer length is not to be believed; a JPEG must be whole.
+    fn longest(&self, needed: usize) -> u64 {
+        let piece = u64::from(self.structure.chunks.rows()) * self.structure.piece_line() as u64;
+        let most = if self.structure.compression == Compression::Jpeg { piece + (64 << 10) } else { needed as u64 };
+        2 * most + 4_096
+    }
+
+    /// A row's samples from its bytes.
+    fn row<S: unpack::Sample>(&self, bytes: &[u8], channels: usize, row: &mut [S]) {
+        let structure = &self.structure;
+        match structure.predictor {
+            Predictor::Float => return unpack::planes_of_bytes(bytes, channels, row),
+            _ if structure.bits < 8 => {
+                let scale = if structure.meaning == Meaning::Palette { 1 } else { 255 / ((1 << structure.bits) - 1) };
+                return unpack::bits(bytes, structure.bits, scale, row);
+            }
+            Predictor::None | Predictor::Horizontal => unpack::samples(structure.tiff.order, bytes, row),
+        }
+        if structure.predictor == Predictor::Horizontal {
+            unpack::sum_up(row, channels);
+        }
+    }
+
+    /// Where a plane's sample of a pixel stands among those of all rows asked for.
+    fn place(&self, plane: usize, row: u32, column: u32) -> usize {
+        let structure = &self.structure;
+        (row as usize * structure.width as usize + column as usize) * structure.channels + plane
+    }
+
+    /// Puts a plane's samples, or all of some pixels, to their place.
+    fn scatter<S: Copy>(&self, from: &[S], to: usize, samples: &mut [S]) {
+        if self.structure.planes() == 1 {
+            samples[to..to + from.len()].copy_from_slice(from);
+        } else {
+            let places = samples[to..].iter_mut().step_by(self.structure.channels);
+            places.zip(from).for_each(|(place, sample)| *place = *sample);
+        }
     }
 }

@@ -1,12 +1,13 @@
-//! How a TIFF file's one page is stored.
+//! How a page of a TIFF file is stored.
 
-use std::collections::HashSet;
 use std::io::{Read, Seek};
 
 use super::super::{Limits, Result, damaged, refuse};
 use super::directory::{Directory, Tiff};
+use super::document::Page;
+use super::fields::Fields;
 use super::tag;
-use crate::job::{Format, ImageInfo};
+use crate::job::{Format, ImageInfo, More};
 use crate::pixels::{Depth, Layout};
 
 /// How strips or tiles are compressed.
@@ -22,6 +23,12 @@ pub enum Compression {
     OldDeflate,
     /// Byte runs, TIFF 6.0 section 9.
     PackBits,
+    /// Zstandard (RFC 8878), as libtiff has it.
+    Zstd,
+    /// CCITT group 4 (TIFF 6.0 section 11; ITU-T T.6): bilevel. Only read.
+    Fax4,
+    /// JPEG (TIFF technical note 2). Only read.
+    Jpeg,
 }
 
 impl Compression {
@@ -29,12 +36,26 @@ impl Compression {
     pub const fn number(self) -> u16 {
         match self {
             Compression::None => 1,
+            Compression::Fax4 => 4,
             Compression::Lzw => 5,
+            Compression::Jpeg => 7,
             Compression::Deflate => 8,
             Compression::OldDeflate => 32_946,
             Compression::PackBits => 32_773,
+            Compression::Zstd => 50_000,
         }
     }
+}
+
+/// What is stored instead of samples (TIFF 6.0, section 14; technical note 3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Predictor {
+    /// Samples themselves.
+    None,
+    /// Their differences to their left neighbours'.
+    Horizontal,
+    /// The differences of the bytes of floating-point samples, put in planes.
+    Float,
 }
 
 /// The pieces in which the pixels are stored.
@@ -60,13 +81,33 @@ impl Chunks {
         }
     }
 
-    /// How many pieces lie side by side.
-    pub const fn across(self, width: u32) -> u32 {
+    /// Pixels across a piece of an image so wide.
+    pub const fn width(self, width: u32) -> u32 {
         match self {
-            Chunks::Strips(_) => 1,
-            Chunks::Tiles { width: tile, .. } => width.div_ceil(tile),
+            Chunks::Strips(_) => width,
+            Chunks::Tiles { width, .. } => width,
         }
     }
+
+    /// How many pieces lie side by side.
+    pub const fn across(self, width: u32) -> u32 {
+        width.div_ceil(self.width(width))
+    }
+}
+
+/// How a file's samples stand for the ones that are equalized.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// They are the same.
+    Same,
+    /// White is 0 (photometric interpretation WhiteIsZero).
+    Inverted,
+    /// They are signed: by half of the range lower.
+    Signed,
+    /// They are indices into a palette.
+    Palette,
+    /// Colours are multiplied by their alpha (associated alpha).
+    Associated,
 }
 
 /// How the page is stored.
@@ -76,18 +117,30 @@ pub struct Structure {
     pub tiff: Tiff,
     /// The page's fields.
     pub directory: Directory,
+    /// Where the page's mask is described; it is shown as an alpha channel.
+    pub mask: Option<u64>,
     /// Pixels in a row.
     pub width: u32,
     /// Rows.
     pub height: u32,
-    /// What the samples are.
+    /// What the samples are once decoded; with alpha where there is a mask.
     pub layout: Layout,
-    /// Bits of a sample.
+    /// Bits of a sample once decoded.
     pub depth: Depth,
+    /// Samples of a pixel in the file.
+    pub channels: usize,
+    /// Bits of a sample in the file: 1, 2, 4, 8, 16 or 32.
+    pub bits: u8,
+    /// What the file's samples stand for.
+    pub meaning: Meaning,
     /// How the pieces are compressed.
     pub compression: Compression,
-    /// Whether samples are stored as differences to their left neighbour (TIFF 6.0, section 14).
-    pub predictor: bool,
+    /// What is stored instead of samples.
+    pub predictor: Predictor,
+    /// Whether each channel has pieces of its own (planar configuration 2).
+    pub planar: bool,
+    /// Whether the lowest bit of a byte comes first (fill order 2).
+    pub reversed: bool,
     /// The pieces.
     pub chunks: Chunks,
     /// The orientation, 1 to 8.
@@ -95,9 +148,33 @@ pub struct Structure {
 }
 
 impl Structure {
-    /// Whether rows can be read and written one by one, whatever the strips: they lie one after the other.
+    /// Whether rows lie one after the other, whatever the strips, so that any can be written by themselves.
     pub fn any_row(&self) -> bool {
-        self.compression == Compression::None && matches!(self.chunks, Chunks::Strips(_))
+        self.lies_plain() && !self.planar
+    }
+
+    /// Whether rows can be read one by one.
+    pub(super) fn lies_plain(&self) -> bool {
+        self.compression == Compression::None
+            && matches!(self.chunks, Chunks::Strips(_))
+            && self.bits >= 8
+            && !self.reversed
+    }
+
+    /// How many pieces a plane has, or all of them together.
+    pub fn pieces(&self) -> u64 {
+        u64::from(self.chunks.across(self.width)) * u64::from(self.height.div_ceil(self.chunks.rows()))
+    }
+
+    /// In how many planes the samples are stored.
+    pub fn planes(&self) -> usize {
+        if self.planar { self.channels } else { 1 }
+    }
+
+    /// Bytes of a row of a piece, of one plane.
+    pub fn piece_line(&self) -> usize {
+        let samples = self.chunks.width(self.width) as usize * self.channels / self.planes();
+        (samples * usize::from(self.bits)).div_ceil(8)
     }
 
     pub(super) fn info(&self) -> ImageInfo {
@@ -112,170 +189,238 @@ impl Structure {
             unit_rows,
             regions: true,
             whole_decode: !self.any_row() && unit_rows >= self.height,
+            more: More::default(),
         }
     }
 }
 
-/// Reads a page's fields as numbers.
-struct Fields<'a, R> {
-    tiff: Tiff,
-    directory: &'a Directory,
-    source: &'a mut R,
-}
-
-impl<R: Read + Seek> Fields<'_, R> {
-    fn all(&mut self, tag: u16) -> Result<Option<Vec<u64>>> {
-        let Some(entry) = self.directory.find(tag) else { return Ok(None) };
-        if entry.count == 0 {
-            return Err(damaged(Format::Tiff, format!("its field {tag} is empty")));
-        }
-        self.tiff.numbers(self.source, entry).map(Some)
-    }
-
-    fn one(&mut self, tag: u16, default: u64) -> Result<u64> {
-        Ok(self.all(tag)?.map_or(default, |numbers| numbers[0]))
-    }
-
-    fn must(&mut self, tag: u16, what: &str) -> Result<u32> {
-        let number = self.all(tag)?.map(|numbers| numbers[0]);
-        match number.map(u32::try_from) {
-            Some(Ok(number)) => Ok(number),
-            _ => Err(damaged(Format::Tiff, format!("it doesn't say {what}"))),
-        }
-    }
-}
-
-/// Reads how the file's one page is stored, held to the limits if they are given.
+/// Reads how a page is stored, held to the limits if they are given.
 ///
 /// # Errors
 /// Refused with a sentence if it can't be kept.
-pub fn structure<R: Read + Seek>(source: &mut R, limits: Option<&Limits>) -> Result<Structure> {
-    let tiff = Tiff::header(source)?;
-    let directory = tiff.directory(source, tiff.first)?;
-    single_page(source, &tiff, &directory)?;
-    let mut fields = Fields { tiff, directory: &directory, source };
+pub fn structure<R: Read + Seek>(source: &mut R, tiff: Tiff, page: Page, limits: Option<&Limits>) -> Result<Structure> {
+    let directory = tiff.directory(source, page.at)?;
+    let mut fields = Fields::new(tiff, &directory, source);
     let width = fields.must(tag::IMAGE_WIDTH, "its width")?;
     let height = fields.must(tag::IMAGE_LENGTH, "its height")?;
     if let Some(limits) = limits {
         limits.size(width, height)?;
     }
-    for (tag, what) in [(tag::SUB_IFDS, "images inside images"), (tag::PHOTOSHOP_LAYERS, "Photoshop's layers")] {
-        if fields.directory.find(tag).is_some() {
-            return refuse(format!("This TIFF has {what}, which can't be kept yet."));
-        }
-    }
-    let (layout, depth) = pixels(&mut fields)?;
     let compression = compression(&mut fields)?;
-    let predictor = match (fields.one(tag::PREDICTOR, 1)?, compression) {
-        (1, _) => false,
-        (2, Compression::Lzw | Compression::Deflate | Compression::OldDeflate) => true,
-        (other, _) => {
-            return refuse(format!("This TIFF uses the predictor {other} with its compression, which can't be kept."));
-        }
-    };
-    if fields.one(tag::PLANAR_CONFIGURATION, 1)? != 1 && layout.channels() > 1 {
-        return refuse("This TIFF stores its colours in separate planes, which can't be kept yet.");
+    let Pixels { layout, depth, channels, bits, meaning } = pixels(&mut fields, compression)?;
+    let predictor = predictor(&mut fields, compression, bits, depth)?;
+    let planar = channels > 1 && fields.one(tag::PLANAR_CONFIGURATION, 1)? == 2;
+    if planar && compression == Compression::Jpeg {
+        return refuse("This TIFF's JPEG data are in separate planes, which can't be kept.");
     }
-    if fields.one(tag::FILL_ORDER, 1)? != 1 {
-        return refuse("This TIFF stores the bits of a byte in reverse, which can't be kept yet.");
+    let reversed = fields.one(tag::FILL_ORDER, 1)? == 2;
+    if reversed && !(matches!(compression, Compression::None | Compression::Fax4) && bits <= 8) {
+        return refuse("This TIFF stores the bits of a byte in reverse, which can't be kept with its compression.");
     }
-    let chunks = chunks(&mut fields, width, height)?;
+    let planes = if planar { channels as u64 } else { 1 };
+    let chunks = chunks(&mut fields, width, height, planes)?;
     let orientation = match fields.one(tag::ORIENTATION, 1)? {
         value @ 1..=8 => value as u8,
         _ => 1,
     };
-    Ok(Structure { tiff, directory, width, height, layout, depth, compression, predictor, chunks, orientation })
+    let structure = Structure {
+        tiff,
+        directory,
+        mask: page.mask,
+        width,
+        height,
+        layout: with_mask(layout, page.mask)?,
+        depth,
+        channels,
+        bits,
+        meaning,
+        compression,
+        predictor,
+        planar,
+        reversed,
+        chunks,
+        orientation,
+    };
+    fits_fax(&structure)?;
+    Ok(structure)
 }
 
-/// Refuses more than one page, and says how many there are.
-fn single_page<R: Read + Seek>(source: &mut R, tiff: &Tiff, directory: &Directory) -> Result<()> {
-    const MOST: usize = 10_000;
-    let mut seen = HashSet::from([tiff.first]);
-    let mut next = directory.next;
-    while next != 0 && seen.len() < MOST {
-        if !seen.insert(next) {
-            return Err(damaged(Format::Tiff, "its pages form a circle"));
+/// The layout with the mask as alpha.
+fn with_mask(layout: Layout, mask: Option<u64>) -> Result<Layout> {
+    match (layout, mask) {
+        (layout, None) => Ok(layout),
+        (Layout::Gray, _) => Ok(Layout::GrayAlpha),
+        (Layout::Rgb, _) => Ok(Layout::Rgba),
+        (Layout::GrayAlpha | Layout::Rgba, _) => {
+            refuse("This TIFF has alpha and a mask page besides; both together can't be kept.")
         }
-        next = tiff.directory(source, next)?.next;
-    }
-    match seen.len() {
-        1 => Ok(()),
-        MOST => refuse(format!("This TIFF has {MOST} pages or more; only a single page can be kept yet.")),
-        pages => refuse(format!("This TIFF has {pages} pages; only a single page can be kept yet.")),
+        (Layout::Bands(bands), _) => {
+            refuse(format!("This TIFF has {bands} bands and a mask page, which can't be kept."))
+        }
     }
 }
 
-fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>) -> Result<(Layout, Depth)> {
-    let samples = fields.one(tag::SAMPLES_PER_PIXEL, 1)?;
-    let colors = match fields.must(tag::PHOTOMETRIC, "what its samples mean")? {
-        0 => return refuse("This TIFF stores white as 0 (WhiteIsZero), which can't be kept yet."),
-        1 => 1,
-        2 => 3,
-        3 => return refuse("This TIFF uses a palette, which can't be kept yet."),
-        4 => return refuse("This TIFF is a transparency mask, which can't be kept yet."),
-        5 => return refuse("This is a CMYK TIFF, which can't be kept yet."),
-        6 => return refuse("This TIFF stores YCbCr, which can't be kept yet."),
-        8..=10 => return refuse("This TIFF stores L*a*b*, which can't be kept yet."),
+fn fits_fax(structure: &Structure) -> Result<()> {
+    let width = structure.chunks.width(structure.width);
+    if structure.compression == Compression::Fax4 && width > u16::MAX.into() {
+        return refuse(format!("This TIFF's fax data are {width} pixels wide; at most 65,535 can be read."));
+    }
+    Ok(())
+}
+
+struct Pixels {
+    layout: Layout,
+    depth: Depth,
+    channels: usize,
+    bits: u8,
+    meaning: Meaning,
+}
+
+fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) -> Result<Pixels> {
+    /// More bands' histograms and tables would be more than a task may hold.
+    const MOST_BANDS: u64 = 500;
+    let channels = fields.one(tag::SAMPLES_PER_PIXEL, 1)?;
+    if channels == 0 || channels > MOST_BANDS {
+        return refuse(format!("This TIFF has {channels} samples a pixel; 1 to {MOST_BANDS} can be kept."));
+    }
+    let bits = bits(fields, channels)?;
+    let (colors, mut meaning) = match fields.must(tag::PHOTOMETRIC, "what its samples mean")? {
+        0 => (1, Meaning::Inverted),
+        // A mask is read as gray; no page is one.
+        1 | 4 => (1, Meaning::Same),
+        2 => (3, Meaning::Same),
+        3 => (1, Meaning::Palette),
+        5 => return refuse("This is a CMYK TIFF, which can't be kept."),
+        6 if compression == Compression::Jpeg => (3, Meaning::Same),
+        6 => return refuse("This TIFF stores YCbCr, which can't be kept."),
+        8..=10 => return refuse("This TIFF stores L*a*b*, which can't be kept."),
         other => return refuse(format!("This TIFF has samples of an unknown kind ({other}), which can't be kept.")),
     };
+    let Some(others) = channels.checked_sub(colors) else {
+        return Err(damaged(Format::Tiff, format!("it has colours, but {channels} samples a pixel")));
+    };
     let extra = fields.all(tag::EXTRA_SAMPLES)?.unwrap_or_default();
-    let alpha = match (samples.checked_sub(colors), extra.as_slice()) {
-        (Some(0), _) => false,
-        (Some(1), [2]) => true,
-        (Some(1), [1]) => {
-            return refuse(
-                "This TIFF's colours are multiplied by its alpha (associated alpha), \
-                           which can't be kept yet.",
-            );
-        }
-        _ => {
+    let layout = match (colors, others, extra.as_slice()) {
+        (1, 0, _) => Layout::Gray,
+        (_, 0, _) => Layout::Rgb,
+        (1, 1, [1 | 2]) => Layout::GrayAlpha,
+        (_, 1, [1 | 2]) => Layout::Rgba,
+        _ if extra.iter().any(|kind| matches!(kind, 1 | 2)) => {
             return refuse(format!(
-                "This TIFF has {samples} samples a pixel of which {colors} carry colour and the others aren't alpha; \
-                 that can't be kept yet."
+                "This TIFF has {channels} samples a pixel, alpha among them; alpha can be kept beside gray or RGB alone."
             ));
         }
+        _ => Layout::Bands(channels as u16),
     };
-    let layout = match (colors, alpha) {
-        (1, false) => Layout::Gray,
-        (1, true) => Layout::GrayAlpha,
-        (_, false) => Layout::Rgb,
-        (_, true) => Layout::Rgba,
-    };
-    if fields.all(tag::SAMPLE_FORMAT)?.is_some_and(|formats| formats.iter().any(|format| *format != 1)) {
-        return refuse("This TIFF has signed or floating-point samples, which can't be kept yet.");
+    if layout.has_alpha() && extra == [1] {
+        meaning = match meaning {
+            Meaning::Same => Meaning::Associated,
+            _ => return refuse("This TIFF has white as 0, or a palette, and associated alpha, which can't be kept."),
+        };
     }
+    let (layout, depth) = sampled(fields, layout, bits, &mut meaning)?;
+    if compression == Compression::Fax4 && (bits, channels) != (1, 1) || compression == Compression::Jpeg && bits != 8 {
+        return refuse(format!(
+            "This TIFF has {channels} samples of {bits} bits, which don't go with its compression."
+        ));
+    }
+    Ok(Pixels { layout, depth, channels: channels as usize, bits, meaning })
+}
+
+/// Bits of every sample.
+fn bits<R: Read + Seek>(fields: &mut Fields<'_, R>, channels: u64) -> Result<u8> {
     let bits = fields.all(tag::BITS_PER_SAMPLE)?.unwrap_or(vec![1]);
-    let even = bits.iter().all(|one| *one == bits[0]) && (bits.len() == 1 || bits.len() as u64 == samples);
+    let even = bits.iter().all(|one| *one == bits[0]) && (bits.len() == 1 || bits.len() as u64 >= channels);
     match (even, bits[0]) {
-        (true, 8) => Ok((layout, Depth::Eight)),
-        (true, 16) => Ok((layout, Depth::Sixteen)),
-        (true, bits) => refuse(format!("This TIFF has {bits} bits a sample; only 8 and 16 can be kept yet.")),
-        (false, _) => refuse("This TIFF's samples have different sizes, which can't be kept yet."),
+        (true, 1 | 2 | 4 | 8 | 16 | 32) => Ok(bits[0] as u8),
+        (true, bits) => refuse(format!(
+            "This TIFF has {bits} bits a sample; 1, 2, 4, 8 and 16, and 32 of floating point, can be kept."
+        )),
+        (false, _) => refuse("This TIFF's samples have different sizes, which can't be kept."),
+    }
+}
+
+/// What samples of so many bits become: fewer than 8 become 8 (gray) or colours (palette).
+fn sampled<R: Read + Seek>(
+    fields: &mut Fields<'_, R>,
+    layout: Layout,
+    bits: u8,
+    meaning: &mut Meaning,
+) -> Result<(Layout, Depth)> {
+    let formats = fields.all(tag::SAMPLE_FORMAT)?.unwrap_or_default();
+    let format = formats.first().copied().unwrap_or(1);
+    if formats.iter().any(|other| *other != format) {
+        return refuse("This TIFF's samples are of different kinds, which can't be kept.");
+    }
+    match (format, *meaning, bits) {
+        (1 | 4, Meaning::Palette, 1..=8) if layout == Layout::Gray => {
+            Ok((Layout::Rgb, super::palette::read(fields, bits)?.depth()))
+        }
+        (_, Meaning::Palette, _) => {
+            refuse(format!("This TIFF has a palette and {bits} bits a sample or further samples, which can't be kept."))
+        }
+        (1 | 4, _, 1..=4) if layout != Layout::Gray => {
+            refuse(format!("This TIFF has {bits} bits a sample and several samples a pixel, which can't be kept."))
+        }
+        (1 | 4, _, 1..=8) => Ok((layout, Depth::Eight)),
+        (1 | 4, _, 16) => Ok((layout, Depth::Sixteen)),
+        (2, Meaning::Same, 8 | 16) if !layout.has_alpha() => {
+            *meaning = Meaning::Signed;
+            Ok((layout, if bits == 8 { Depth::Eight } else { Depth::Sixteen }))
+        }
+        (3, Meaning::Same | Meaning::Associated, 32) => Ok((layout, Depth::Float)),
+        (1..=4, _, _) => {
+            let kind = ["unsigned", "signed", "floating-point", "untyped"][format as usize - 1];
+            refuse(format!(
+                "This TIFF has {kind} samples of {bits} bits, which can't be kept; whole numbers of 8 and 16 bits and \
+                 floating point of 32 can."
+            ))
+        }
+        _ => refuse("This TIFF has complex numbers as samples, which can't be kept."),
     }
 }
 
 fn compression<R: Read + Seek>(fields: &mut Fields<'_, R>) -> Result<Compression> {
     let name = match fields.one(tag::COMPRESSION, 1)? {
         1 => return Ok(Compression::None),
+        4 => return Ok(Compression::Fax4),
         5 => return Ok(Compression::Lzw),
+        7 => return Ok(Compression::Jpeg),
         8 => return Ok(Compression::Deflate),
         32_946 => return Ok(Compression::OldDeflate),
         32_773 => return Ok(Compression::PackBits),
-        2..=4 => "fax (CCITT)".to_owned(),
-        6 | 7 => "JPEG".to_owned(),
+        50_000 => return Ok(Compression::Zstd),
+        2 | 3 => "fax (CCITT, of group 3)".to_owned(),
+        6 => "JPEG of the old kind".to_owned(),
         34_712 | 33_003 | 33_005 => "JPEG 2000".to_owned(),
         34_887 => "LERC".to_owned(),
         34_925 => "LZMA".to_owned(),
-        50_000 => "Zstandard".to_owned(),
         50_001 => "WebP".to_owned(),
         50_002 => "JPEG XL".to_owned(),
         other => format!("an unknown method ({other})"),
     };
-    refuse(format!("This TIFF is compressed by {name}, which can't be kept yet."))
+    refuse(format!("This TIFF is compressed by {name}, which can't be kept."))
 }
 
-fn chunks<R: Read + Seek>(fields: &mut Fields<'_, R>, width: u32, height: u32) -> Result<Chunks> {
-    let tiled = fields.directory.find(tag::TILE_OFFSETS).is_some();
+fn predictor<R: Read + Seek>(
+    fields: &mut Fields<'_, R>,
+    compression: Compression,
+    bits: u8,
+    depth: Depth,
+) -> Result<Predictor> {
+    use Compression::{Deflate, Lzw, OldDeflate, Zstd};
+    match (fields.one(tag::PREDICTOR, 1)?, compression) {
+        (1, _) => Ok(Predictor::None),
+        (2, Lzw | Deflate | OldDeflate | Zstd) if bits >= 8 => Ok(Predictor::Horizontal),
+        (3, Lzw | Deflate | OldDeflate | Zstd) if depth == Depth::Float => Ok(Predictor::Float),
+        (other, _) => refuse(format!(
+            "This TIFF uses the predictor {other} with its compression or samples, which can't be kept."
+        )),
+    }
+}
+
+fn chunks<R: Read + Seek>(fields: &mut Fields<'_, R>, width: u32, height: u32, planes: u64) -> Result<Chunks> {
+    let tiled = fields.find(tag::TILE_OFFSETS).is_some();
     let (chunks, offsets, counts) = if tiled {
         let width = fields.must(tag::TILE_WIDTH, "its tiles' width")?;
         let height = fields.must(tag::TILE_LENGTH, "its tiles' height")?;
@@ -290,9 +435,9 @@ fn chunks<R: Read + Seek>(fields: &mut Fields<'_, R>, width: u32, height: u32) -
         }
         (Chunks::Strips(rows), tag::STRIP_OFFSETS, tag::STRIP_BYTE_COUNTS)
     };
-    let expected = u64::from(chunks.across(width)) * u64::from(height.div_ceil(chunks.rows()));
+    let expected = planes * u64::from(chunks.across(width)) * u64::from(height.div_ceil(chunks.rows()));
     for tag in [offsets, counts] {
-        let count = fields.directory.find(tag).map_or(0, |entry| entry.count);
+        let count = fields.find(tag).map_or(0, |entry| entry.count);
         if count != expected {
             return Err(damaged(
                 Format::Tiff,

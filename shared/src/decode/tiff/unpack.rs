@@ -1,15 +1,42 @@
 //! The bytes of a strip or tile → its samples.
 
+use std::convert::Infallible;
+use std::io::Read;
+
+use fax::decoder::{DecodeStatus, Group4Decoder, pels};
 use flate2::{Decompress, FlushDecompress, Status};
 use weezl::{BitOrder, LzwStatus};
+use zune_core::bytestream::ZCursor;
+use zune_core::colorspace::ColorSpace;
+use zune_core::options::DecoderOptions;
+use zune_jpeg::JpegDecoder;
 
 use super::super::{Result, damaged, truncated};
 use super::directory::Order;
 use super::structure::Compression;
 use crate::job::Format;
 
+/// What JPEG strips and tiles have in common.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Jpeg {
+    /// Their tables, as a JPEG without an image; may be empty.
+    pub(super) tables: Vec<u8>,
+    /// Whether their three channels are YCbCr, which become RGB.
+    pub(super) ycbcr: bool,
+}
+
+/// What a compression must know of the strip or tile.
+pub(super) struct Piece<'a> {
+    /// Pixels across.
+    pub(super) width: usize,
+    /// Samples of a pixel.
+    pub(super) channels: usize,
+    /// For JPEG.
+    pub(super) jpeg: &'a Jpeg,
+}
+
 /// Unpacks exactly `raw.len()` bytes; what follows is ignored, as by other readers.
-pub(super) fn unpack(compression: Compression, packed: &[u8], raw: &mut [u8]) -> Result<()> {
+pub(super) fn unpack(compression: Compression, packed: &[u8], piece: &Piece<'_>, raw: &mut [u8]) -> Result<()> {
     match compression {
         Compression::None => match packed.get(..raw.len()) {
             Some(bytes) => raw.copy_from_slice(bytes),
@@ -18,7 +45,107 @@ pub(super) fn unpack(compression: Compression, packed: &[u8], raw: &mut [u8]) ->
         Compression::Lzw => lzw(packed, raw)?,
         Compression::Deflate | Compression::OldDeflate => inflate(packed, raw)?,
         Compression::PackBits => pack_bits(packed, raw)?,
+        Compression::Zstd => zstd(packed, raw)?,
+        Compression::Fax4 => fax(packed, piece.width, raw)?,
+        Compression::Jpeg => jpeg(packed, piece, raw)?,
     }
+    Ok(())
+}
+
+/// RFC 8878.
+fn zstd(packed: &[u8], raw: &mut [u8]) -> Result<()> {
+    let wrong = |_| damaged(Format::Tiff, "its Zstandard data are wrong");
+    if window(packed).is_none_or(|window| window > MOST_WINDOW) {
+        return Err(damaged(Format::Tiff, "its Zstandard data want too large a window"));
+    }
+    let mut decoder = ruzstd::decoding::StreamingDecoder::new(packed).map_err(|_| wrong(()))?;
+    let mut filled = 0;
+    while filled < raw.len() {
+        match decoder.read(&mut raw[filled..]) {
+            Ok(0) => return Err(truncated(Format::Tiff)),
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Err(truncated(Format::Tiff)),
+            Err(_) => return Err(wrong(())),
+        }
+    }
+    Ok(())
+}
+
+/// A decoder holds a window of data in memory; the standard asks it to hold this much.
+const MOST_WINDOW: u64 = 128 << 20;
+
+/// The window's size that a frame asks for (RFC 8878, 3.1.1.1); `None` if it is no frame.
+fn window(frame: &[u8]) -> Option<u64> {
+    let rest = frame.strip_prefix(&[0x28, 0xb5, 0x2f, 0xfd])?;
+    let (descriptor, rest) = rest.split_first()?;
+    if descriptor & 0x20 == 0 {
+        let (exponent, mantissa) = (rest.first()? >> 3, u64::from(rest.first()? & 7));
+        let base = 1_u64 << (10 + exponent);
+        return Some(base + base / 8 * mantissa);
+    }
+    // A single segment: the window is the content.
+    let id = [0, 1, 2, 4][usize::from(descriptor & 3)];
+    let size = [1, 2, 4, 8][usize::from(descriptor >> 6)];
+    let content = Order::Little.number(rest.get(id..id + size)?);
+    Some(if size == 2 { content + 256 } else { content })
+}
+
+/// ITU-T T.6. A run of black becomes ones.
+fn fax(packed: &[u8], width: usize, raw: &mut [u8]) -> Result<()> {
+    let wrong = || damaged(Format::Tiff, "its fax data are wrong");
+    let pixels = u16::try_from(width).map_err(|_| wrong())?;
+    let bytes = packed.iter().map(|byte| Ok::<u8, Infallible>(*byte));
+    let mut decoder = Group4Decoder::new(bytes, pixels).map_err(|_| wrong())?;
+    raw.fill(0);
+    for row in raw.chunks_exact_mut(width.div_ceil(8)) {
+        match decoder.advance() {
+            // White rows at the end may be left out.
+            Ok(DecodeStatus::End) => break,
+            Ok(DecodeStatus::Incomplete) => {}
+            Err(_) => return Err(wrong()),
+        }
+        for (x, color) in pels(decoder.transition(), pixels).enumerate() {
+            if color == fax::Color::Black {
+                row[x / 8] |= 0x80 >> (x % 8);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// TIFF technical note 2: a JPEG whose tables may stand apart. Without SIMD, so that every machine gets the same samples.
+fn jpeg(packed: &[u8], piece: &Piece<'_>, raw: &mut [u8]) -> Result<()> {
+    let tables = piece.jpeg.tables.strip_suffix(&[0xff, 0xd9]).unwrap_or(&piece.jpeg.tables);
+    let whole = match packed.get(2..) {
+        Some(rest) if !tables.is_empty() => [tables, rest].concat(),
+        _ => packed.to_vec(),
+    };
+    let rows = raw.len() / (piece.width * piece.channels);
+    let options = DecoderOptions::default()
+        .set_use_unsafe(false)
+        .set_strict_mode(true)
+        .set_max_width(usize::from(u16::MAX))
+        .set_max_height(usize::from(u16::MAX));
+    let wrong = |error: zune_jpeg::errors::DecodeErrors| {
+        damaged(Format::Tiff, format!("its JPEG data are wrong ({error:?})").replace('"', ""))
+    };
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(whole), options);
+    decoder.decode_headers().map_err(wrong)?;
+    // Before anything as large as the header says is allocated.
+    if decoder.dimensions().is_none_or(|(width, height)| width != piece.width || height < rows || height > 1 << 16) {
+        return Err(damaged(Format::Tiff, "a JPEG in it isn't as large as its strip or tile"));
+    }
+    // What comes out is what is stored, but for YCbCr.
+    let color = match (piece.channels, piece.jpeg.ycbcr, decoder.input_colorspace()) {
+        (1, _, Some(ColorSpace::Luma)) => ColorSpace::Luma,
+        (3, true, Some(ColorSpace::YCbCr | ColorSpace::RGB)) => ColorSpace::RGB,
+        (3, false, Some(stored @ (ColorSpace::YCbCr | ColorSpace::RGB))) => stored,
+        _ => return Err(damaged(Format::Tiff, "a JPEG in it has other channels than its image")),
+    };
+    decoder.set_options(options.jpeg_set_out_colorspace(color));
+    let all = decoder.decode().map_err(wrong)?;
+    let Some(needed) = all.get(..raw.len()) else { return Err(truncated(Format::Tiff)) };
+    raw.copy_from_slice(needed);
     Ok(())
 }
 
@@ -93,6 +220,8 @@ pub(super) trait Sample: Copy + Default {
     fn of(order: Order, bytes: &[u8]) -> Self;
     /// The sum, modulo its range.
     fn plus(self, other: Self) -> Self;
+    /// The nearest value.
+    fn from_f64(value: f64) -> Self;
 }
 
 impl Sample for u8 {
@@ -102,6 +231,9 @@ impl Sample for u8 {
     }
     fn plus(self, other: Self) -> Self {
         self.wrapping_add(other)
+    }
+    fn from_f64(value: f64) -> Self {
+        if value < 0.0 { value as i8 as u8 } else { value as u8 }
     }
 }
 
@@ -115,6 +247,27 @@ impl Sample for u16 {
     }
     fn plus(self, other: Self) -> Self {
         self.wrapping_add(other)
+    }
+    fn from_f64(value: f64) -> Self {
+        if value < 0.0 { value as i16 as u16 } else { value as u16 }
+    }
+}
+
+impl Sample for f32 {
+    const BYTES: usize = 4;
+    fn of(order: Order, bytes: &[u8]) -> Self {
+        let bytes = [bytes[0], bytes[1], bytes[2], bytes[3]];
+        match order {
+            Order::Little => f32::from_le_bytes(bytes),
+            Order::Big => f32::from_be_bytes(bytes),
+        }
+    }
+    /// As libtiff does with the horizontal predictor: the bits are added.
+    fn plus(self, other: Self) -> Self {
+        f32::from_bits(self.to_bits().wrapping_add(other.to_bits()))
+    }
+    fn from_f64(value: f64) -> Self {
+        value as f32
     }
 }
 
@@ -132,6 +285,28 @@ pub(super) fn sum_up<S: Sample>(row: &mut [S], channels: usize) {
     }
 }
 
+/// A row's samples of fewer than 8 bits, the first in the highest bits of a byte, times `scale`.
+pub(super) fn bits<S: Sample>(bytes: &[u8], bits: u8, scale: u32, row: &mut [S]) {
+    let per_byte = usize::from(8 / bits);
+    for (x, sample) in row.iter_mut().enumerate() {
+        let shift = 8 - bits * (x % per_byte + 1) as u8;
+        let value = (bytes[x / per_byte] >> shift) & (u8::MAX >> (8 - bits));
+        *sample = S::from_f64(f64::from(u32::from(value) * scale));
+    }
+}
+
+/// Undoes the floating-point predictor (TIFF technical note 3): all highest bytes of a row come first, then all second
+/// ones and so on, each stored as its difference to the byte `channels` before.
+pub(super) fn planes_of_bytes<S: Sample>(bytes: &[u8], channels: usize, row: &mut [S]) {
+    let mut bytes = bytes.to_vec();
+    sum_up(&mut bytes, channels);
+    let count = row.len();
+    for (i, sample) in row.iter_mut().enumerate() {
+        let own: [u8; 4] = std::array::from_fn(|byte| bytes.get(byte * count + i).copied().unwrap_or(0));
+        *sample = S::of(Order::Big, &own);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -142,7 +317,7 @@ mod tests {
     fn the_standards_example_of_packbits_unpacks() {
         let packed = [0xfe, 0xaa, 0x02, 0x80, 0x00, 0x2a, 0xfd, 0xaa, 0x03, 0x80, 0x00, 0x2a, 0x22, 0xf7, 0xaa];
         let mut raw = [0; 24];
-        unpack(Compression::PackBits, &packed, &mut raw).unwrap();
+        pack_bits(&packed, &mut raw).unwrap();
         let expected = [&[0xaa; 3][..], &[0x80, 0, 0x2a], &[0xaa; 4], &[0x80, 0, 0x2a, 0x22], &[0xaa; 10]].concat();
         assert_eq!(raw.as_slice(), expected);
     }
@@ -152,8 +327,19 @@ mod tests {
         for compression in
             [Compression::None, Compression::Lzw, Compression::Deflate, Compression::OldDeflate, Compression::PackBits]
         {
-            let error = unpack(compression, &[], &mut [0; 9]).unwrap_err().to_string();
+            let piece = Piece { width: 9, channels: 1, jpeg: &Jpeg::default() };
+            let error = unpack(compression, &[], &piece, &mut [0; 9]).unwrap_err().to_string();
             assert!(error.contains("truncated"), "{compression:?}: {error}");
         }
+    }
+
+    #[test]
+    fn a_zstandard_frame_that_wants_a_window_of_terabytes_is_not_begun() {
+        let frame = [0x28, 0xb5, 0x2f, 0xfd, 0, 0xff, 1, 0, 0];
+        assert!(window(&frame).unwrap() > 1 << 40);
+        let piece = Piece { width: 9, channels: 1, jpeg: &Jpeg::default() };
+        let error = unpack(Compression::Zstd, &frame, &piece, &mut [0; 9]).unwrap_err().to_string();
+        assert!(error.contains("window"), "{error}");
+        assert_eq!(window(&[0x28, 0xb5, 0x2f, 0xfd, 0x60, 1, 0]), Some(257));
     }
 }

@@ -62,6 +62,7 @@ pub fn apply_le_bytes_into(
             let (from, to) = (from.as_chunks::<2>().0, to.as_chunks_mut::<2>().0);
             Tiles::<Le16>::new(tables, entries).apply_into(engine, color, layout, first, from, to);
         }
+        Samples::F32(_) => panic!("tables have whole numbers"),
     });
 }
 

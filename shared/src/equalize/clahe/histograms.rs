@@ -102,6 +102,7 @@ impl TileHistograms {
                 assert!(bytes.len().is_multiple_of(2), "the bytes end within a sample");
                 self.add(engine, first, bytes.as_chunks::<2>().0, None);
             }
+            Depth::Float => panic!("floating-point samples have no levels"),
         });
     }
 

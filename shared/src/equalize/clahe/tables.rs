@@ -28,6 +28,7 @@ impl TileTables {
         let entries = match histograms.depth() {
             Depth::Eight => Samples::U8(tables.flat_map(|bins| table::<u8>(bins, clip)).collect()),
             Depth::Sixteen => Samples::U16(tables.flat_map(|bins| table::<u16>(bins, clip)).collect()),
+            Depth::Float => panic!("floating-point samples have no levels"),
         };
         Self { geometry: *histograms.geometry(), intensity: histograms.intensity(), entries }
     }

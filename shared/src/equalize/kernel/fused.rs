@@ -66,6 +66,11 @@ pub(in super::super) fn intensities<S: Sample>(
         (Intensity::Lightness, Layout::Rgba) => engine.lightness::<4>(pixels, values),
         (Intensity::Channels, Layout::Rgb) => engine.plane::<3>(pixels, plane, values),
         (Intensity::Channels, Layout::Rgba) => engine.plane::<4>(pixels, plane, values),
+        (Intensity::Bands(ours), Layout::Bands(theirs)) if ours == theirs => {
+            for (value, pixel) in values.iter_mut().zip(pixels.chunks_exact(theirs.into())) {
+                *value = pixel[plane];
+            }
+        }
         (intensity, layout) => panic!("rows of {layout:?} counted in a histogram of {intensity:?}"),
     }
 }
@@ -78,7 +83,7 @@ pub(in super::super) fn hide<S: Sample>(
     values: &mut [S],
 ) -> usize {
     match layout {
-        Layout::Gray | Layout::Rgb => 0,
+        Layout::Gray | Layout::Rgb | Layout::Bands(_) => 0,
         Layout::GrayAlpha => engine.hide::<2>(pixels, values),
         Layout::Rgba => engine.hide::<4>(pixels, values),
     }
@@ -101,8 +106,18 @@ pub(in super::super) fn apply<S: Sample>(
         (Layout::Rgb | Layout::Rgba, Color::Luma | Color::Oklab | Color::Hsv | Color::Gray) => {
             return apply_with(engine, color, layout, samples, |_, _, values| engine.look_up::<1>(tables, values));
         }
+        (Layout::Bands(_), _) => panic!("bands have a table each"),
     }
     samples.len()
+}
+
+/// Equalizes the samples of each band by its table, in place.
+pub(in super::super) fn apply_bands<S: Sample>(tables: &[&S::Table], samples: &mut [S]) {
+    for pixel in samples.chunks_exact_mut(tables.len().max(1)) {
+        for (sample, table) in pixel.iter_mut().zip(tables) {
+            *sample = sample.look_up(table);
+        }
+    }
 }
 
 /// As [`apply`], from one place to another, whose length must be that of the result.
@@ -175,6 +190,11 @@ pub(in super::super) fn apply_with<S: Sample>(
                 (Intensity::Value, _) => engine.scale::<4>(block, from, to),
                 (_, Layout::Rgb) => engine.put::<3>(block, plane, to),
                 (_, Layout::Rgba) => engine.put::<4>(block, plane, to),
+                (_, Layout::Bands(bands)) => {
+                    for (pixel, value) in block.chunks_exact_mut(bands.into()).zip(to.iter()) {
+                        pixel[plane] = *value;
+                    }
+                }
                 _ => engine.put::<2>(block, plane, to),
             }
         }

@@ -1,0 +1,90 @@
+//! Photoshop's image resources: IPTC and others, and a thumbnail that no longer fits.
+//!
+//! Source: Adobe, "Photoshop File Formats Specification", section "Image Resources Section".
+
+/// Thumbnails of Photoshop 4, and of 5 and later.
+const THUMBNAILS: [u16; 2] = [1_033, 1_036];
+/// IPTC data.
+const IPTC: u16 = 1_028;
+
+/// A resource: its number, and where it lies.
+struct Resource {
+    number: u16,
+    length: usize,
+}
+
+/// The resource that begins here.
+fn resource(bytes: &[u8]) -> Option<Resource> {
+    let rest = bytes.strip_prefix(b"8BIM")?;
+    let number = u16::from_be_bytes(*rest.first_chunk()?);
+    // The name: its length, then its letters, even in all.
+    let name = (usize::from(*rest.get(2)?) + 1).next_multiple_of(2);
+    let data = u32::from_be_bytes(*rest.get(2 + name..)?.first_chunk()?) as usize;
+    let length = 4 + 2 + name + 4 + data;
+    // The data are even as well, but for the last ones of some programs.
+    (length <= bytes.len()).then(|| Resource { number, length: length.next_multiple_of(2).min(bytes.len()) })
+}
+
+/// Takes the thumbnails out of resources; says whether there was one. What can't be understood stays as it is.
+pub(super) fn forget_thumbnail(resources: &mut Vec<u8>) -> bool {
+    let (mut kept, mut rest) = (Vec::with_capacity(resources.len()), resources.as_slice());
+    while let Some(found) = resource(rest) {
+        let (own, others) = rest.split_at(found.length);
+        if !THUMBNAILS.contains(&found.number) {
+            kept.extend_from_slice(own);
+        }
+        rest = others;
+    }
+    kept.extend_from_slice(rest);
+    let changed = kept.len() != resources.len();
+    *resources = kept;
+    changed
+}
+
+/// Whether there are IPTC data among the resources.
+pub(super) fn has_iptc(mut resources: &[u8]) -> bool {
+    while let Some(found) = resource(resources) {
+        if found.number == IPTC {
+            return true;
+        }
+        resources = &resources[found.length..];
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(number: u16, name: &[u8], data: &[u8]) -> Vec<u8> {
+        let mut bytes = b"8BIM".to_vec();
+        bytes.extend(number.to_be_bytes());
+        bytes.push(name.len() as u8);
+        bytes.extend(name);
+        bytes.resize(bytes.len().next_multiple_of(2), 0);
+        bytes.extend((data.len() as u32).to_be_bytes());
+        bytes.extend(data);
+        bytes.resize(bytes.len().next_multiple_of(2), 0);
+        bytes
+    }
+
+    #[test]
+    fn only_thumbnails_leave_the_resources() {
+        let (iptc, other) = (made(1_028, b"", b"iptc!"), made(1_005, b"nam", b"resolution"));
+        let mut all = [&iptc[..], &made(1_036, b"", b"jpeg"), &other, &made(1_033, b"x", b"old"), b"tail"].concat();
+        assert!(has_iptc(&all));
+        assert!(forget_thumbnail(&mut all));
+        assert_eq!(all, [&iptc[..], &other, b"tail"].concat());
+        assert!(!forget_thumbnail(&mut all));
+    }
+
+    #[test]
+    fn nonsense_stays() {
+        for end in 0..14 {
+            let mut bytes = made(1_036, b"", b"jpeg")[..end].to_vec();
+            assert!(!forget_thumbnail(&mut bytes) && bytes.len() == end);
+        }
+        let mut long = b"8BIM\x04\x0c\0\0\xff\xff\xff\xff".to_vec();
+        assert!(!forget_thumbnail(&mut long));
+    }
+}

@@ -1,0 +1,80 @@
+//! Samples as a picture shows them: 8 bits, gray or colours.
+
+use shared::job::ImageInfo;
+use shared::pixels::{Depth, Layout, Rows, Samples};
+
+use super::{Result, RowReader};
+
+/// How samples of an image become those of a picture.
+pub(super) struct Shown {
+    /// The picture's layout: of several bands, the first three are red, green and blue, or the first one gray.
+    pub(super) layout: Layout,
+    /// The least and the greatest floating-point value.
+    range: (f32, f32),
+}
+
+impl Shown {
+    /// Finds out; reads rows `band` at a time where floating-point samples have a range.
+    pub(super) fn new(reader: &mut dyn RowReader, info: &ImageInfo, band: u32) -> Result<Self> {
+        let layout = match info.layout {
+            Layout::Bands(0..=2) => Layout::Gray,
+            Layout::Bands(_) => Layout::Rgb,
+            layout => layout,
+        };
+        let range = if info.depth == Depth::Float { range(reader, info, band)? } else { (0.0, 1.0) };
+        Ok(Self { layout, range })
+    }
+
+    /// Rows for the picture.
+    pub(super) fn rows(&self, rows: Rows) -> Rows {
+        let Rows { width, layout, samples } = rows;
+        let samples = match samples {
+            Samples::U8(samples) => samples,
+            // 65,535 = 255 × 257.
+            Samples::U16(samples) => samples.iter().map(|sample| ((u32::from(*sample) + 128) / 257) as u8).collect(),
+            Samples::F32(samples) => self.floats(layout, &samples),
+        };
+        let samples = match layout {
+            Layout::Bands(bands) => {
+                let kept = self.layout.channels();
+                samples.chunks_exact(bands.into()).flat_map(|pixel| &pixel[..kept]).copied().collect()
+            }
+            _ => samples,
+        };
+        Rows { width, layout: self.layout, samples: Samples::U8(samples) }
+    }
+
+    /// Colours over their range; alpha over 0 to 1. What is no number is black.
+    fn floats(&self, layout: Layout, samples: &[f32]) -> Vec<u8> {
+        let (least, greatest) = self.range;
+        let over = |value: f32, (from, to): (f32, f32)| {
+            let share = (f64::from(value) - f64::from(from)) / (f64::from(to) - f64::from(from));
+            (share.clamp(0.0, 1.0) * 255.0).round() as u8
+        };
+        let channels = layout.channels();
+        let sample = |(index, value): (usize, &f32)| {
+            let alpha = layout.has_alpha() && index % channels == channels - 1;
+            over(*value, if alpha { (0.0, 1.0) } else { (least, greatest) })
+        };
+        samples.iter().enumerate().map(sample).collect()
+    }
+}
+
+/// The least and the greatest finite colour sample that isn't the one for no data; 0 and 1 where there is none.
+fn range(reader: &mut dyn RowReader, info: &ImageInfo, band: u32) -> Result<(f32, f32)> {
+    let nodata = info.more.nodata.map(|value| value as f32);
+    let (channels, colors) = (info.layout.channels(), info.layout.colors());
+    let (mut least, mut greatest) = (f32::INFINITY, f32::NEG_INFINITY);
+    let mut first = 0;
+    while first < info.height {
+        let end = first.saturating_add(band).min(info.height);
+        if let Samples::F32(samples) = reader.read(first..end)?.samples {
+            let values = samples.chunks_exact(channels).flat_map(|pixel| &pixel[..colors]);
+            for value in values.filter(|value| value.is_finite() && Some(**value) != nodata) {
+                (least, greatest) = (least.min(*value), greatest.max(*value));
+            }
+        }
+        first = end;
+    }
+    Ok(if least < greatest { (least, greatest) } else { (0.0, 1.0) })
+}

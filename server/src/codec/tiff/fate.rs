@@ -1,0 +1,161 @@
+//! What becomes of a page's fields in a result, and how they are called for people.
+
+use shared::decode::tiff::{Compression, Document, Meaning, Structure, tag};
+use shared::job::Keeping;
+use shared::pixels::Depth;
+
+/// What becomes of a field.
+pub(super) enum Fate {
+    /// It says how pixels are stored: written anew.
+    Rewritten,
+    /// Copied; the name is for the report.
+    Kept(Option<&'static str>),
+    /// Left out, with a sentence.
+    Dropped(String),
+}
+
+/// Fields that say how pixels are stored.
+const STRUCTURAL: [u16; 28] = [
+    tag::IMAGE_WIDTH,
+    tag::IMAGE_LENGTH,
+    tag::BITS_PER_SAMPLE,
+    tag::COMPRESSION,
+    tag::PHOTOMETRIC,
+    tag::FILL_ORDER,
+    tag::STRIP_OFFSETS,
+    tag::SAMPLES_PER_PIXEL,
+    tag::ROWS_PER_STRIP,
+    tag::STRIP_BYTE_COUNTS,
+    tag::PLANAR_CONFIGURATION,
+    tag::FREE_OFFSETS,
+    tag::FREE_BYTE_COUNTS,
+    tag::T4_OPTIONS,
+    tag::T6_OPTIONS,
+    tag::PREDICTOR,
+    tag::COLOR_MAP,
+    tag::TILE_WIDTH,
+    tag::TILE_LENGTH,
+    tag::TILE_OFFSETS,
+    tag::TILE_BYTE_COUNTS,
+    tag::SUB_IFDS,
+    tag::EXTRA_SAMPLES,
+    tag::SAMPLE_FORMAT,
+    tag::INDEXED,
+    tag::JPEG_TABLES,
+    tag::Y_CB_CR_SUB_SAMPLING,
+    tag::Y_CB_CR_POSITIONING,
+];
+
+/// What becomes of a page's field in a result of this structure.
+pub(super) fn fate(tag: u16, original: &Structure, result: &Structure, loses_color: bool) -> Fate {
+    let promoted = original.bits != result.bits;
+    match tag {
+        known if STRUCTURAL.contains(&known) => Fate::Rewritten,
+        tag::MIN_SAMPLE_VALUE | tag::MAX_SAMPLE_VALUE | tag::S_MIN_SAMPLE_VALUE | tag::S_MAX_SAMPLE_VALUE => {
+            Fate::Dropped(format!("The least or greatest value (field {tag}) was of the old pixels."))
+        }
+        tag::PHOTOSHOP_LAYERS => Fate::Dropped("Photoshop's layers were of the old pixels.".to_owned()),
+        tag::THRESHHOLDING
+        | tag::CELL_WIDTH
+        | tag::CELL_LENGTH
+        | tag::HALFTONE_HINTS
+        | tag::GRAY_RESPONSE_UNIT
+        | tag::GRAY_RESPONSE_CURVE
+        | tag::TRANSFER_FUNCTION
+            if promoted =>
+        {
+            Fate::Dropped(format!("The field {tag} was for samples of {} bits.", original.bits))
+        }
+        tag::GDAL_NODATA if original.meaning == Meaning::Palette => {
+            Fate::Dropped("The value for no data (GDAL) was an index of the palette.".to_owned())
+        }
+        tag::GDAL_NODATA if promoted => {
+            Fate::Dropped(format!("The value for no data (GDAL) was one of {} bits.", original.bits))
+        }
+        tag::ICC_PROFILE
+        | tag::TRANSFER_FUNCTION
+        | tag::WHITE_POINT
+        | tag::PRIMARY_CHROMATICITIES
+        | tag::REFERENCE_BLACK_WHITE
+            if loses_color =>
+        {
+            let what = if tag == tag::ICC_PROFILE {
+                "The colour profile (ICC)".to_owned()
+            } else {
+                format!("The field {tag}")
+            };
+            Fate::Dropped(format!("{what} is for colours; the result is gray."))
+        }
+        tag::REFERENCE_BLACK_WHITE | tag::Y_CB_CR_COEFFICIENTS if original.compression == Compression::Jpeg => {
+            Fate::Rewritten
+        }
+        _ => Fate::Kept(name(tag)),
+    }
+}
+
+/// How people call a field.
+const fn name(tag: u16) -> Option<&'static str> {
+    Some(match tag {
+        tag::ICC_PROFILE => "the colour profile (ICC)",
+        tag::EXIF_IFD => "EXIF",
+        tag::GPS_IFD => "GPS (EXIF)",
+        tag::XMP => "XMP",
+        tag::IPTC => "IPTC",
+        tag::PHOTOSHOP => "Photoshop's resources",
+        tag::X_RESOLUTION => "the resolution",
+        tag::MODEL_PIXEL_SCALE | tag::MODEL_TIE_POINTS | tag::MODEL_TRANSFORMATION | tag::GEO_KEYS => "GeoTIFF",
+        tag::GDAL_METADATA => "GDAL's metadata",
+        tag::GDAL_NODATA => "the value for no data (GDAL)",
+        270 => "the description",
+        271 | 272 => "the camera or scanner",
+        306 => "the date",
+        315 => "the author",
+        33_432 => "the copyright",
+        _ => return None,
+    })
+}
+
+/// How a result of these pixels is stored: like the original, as far as that holds them.
+pub(super) fn result(original: &Structure, keeping: &mut Keeping) -> Structure {
+    let mut result = original.clone();
+    result.bits = original.depth.bits();
+    result.reversed = false;
+    let bits = original.bits;
+    match original.meaning {
+        Meaning::Palette => {
+            result.meaning = Meaning::Same;
+            result.channels = 3;
+            let depth = if original.depth == Depth::Eight { 8 } else { 16 };
+            keeping.change(format!(
+                "The palette of {bits} bits became colours (RGB of {depth} bits): an equalized image has more colours than \
+                 a palette."
+            ));
+        }
+        _ if bits < 8 => {
+            let bits = if bits == 1 { "1 bit".to_owned() } else { format!("{bits} bits") };
+            keeping.change(format!("Samples of {bits} became 8 bits, so that an equalized image has all its shades."));
+        }
+        _ => {}
+    }
+    let was = match original.compression {
+        Compression::Fax4 => "fax (CCITT), which is for black and white",
+        Compression::Jpeg => "JPEG, which would lose more each time",
+        _ => return result,
+    };
+    result.compression = Compression::Deflate;
+    keeping.change(format!("The compression was {was}; the result's is Deflate, which loses nothing."));
+    result
+}
+
+/// What the report says of the whole file.
+pub(super) fn of_file(document: &Document, keeping: &mut Keeping) {
+    match document.pages.len() {
+        1 => {}
+        pages => keeping.keep(format!("{pages} pages, each equalized by itself")),
+    }
+    match document.overviews {
+        0 => {}
+        1 => keeping.change("A smaller picture in this TIFF (an overview) showed the old pixels."),
+        n => keeping.change(format!("{n} smaller pictures in this TIFF (overviews) showed the old pixels.")),
+    }
+}

@@ -1,0 +1,112 @@
+//! What stands before and after the parts: the header, and the directories of all pages.
+
+use shared::decode::tiff::Order;
+
+use super::super::{PartIndex, Result, refuse};
+use super::{Head, field};
+
+/// What stands before and after the parts.
+pub(in super::super) struct Joiner {
+    pub(super) front: Vec<u8>,
+    pub(super) back: Vec<u8>,
+}
+
+/// Begins to make a file of the parts of pages, in order.
+pub(in super::super) fn join(pages: &[(&Head, &[PartIndex])]) -> Result<Joiner> {
+    // Classic where everything can be reached with 32 bits, else as a BigTIFF.
+    let big = pages.iter().any(|(head, _)| head.structure.tiff.big);
+    let joiner = if big { None } else { Joiner::new(pages, false)? };
+    match joiner {
+        Some(joiner) => Ok(joiner),
+        None => match Joiner::new(pages, true)? {
+            Some(joiner) => Ok(joiner),
+            None => refuse("The result is too large for a TIFF."),
+        },
+    }
+}
+
+impl Joiner {
+    /// `None` if 32 bits are too few.
+    fn new(pages: &[(&Head, &[PartIndex])], big: bool) -> Result<Option<Self>> {
+        let Some((first, _)) = pages.first() else { return refuse("A TIFF has at least one page.") };
+        let order = first.structure.tiff.order;
+        let start: u64 = if big { 16 } else { 8 };
+        let mut end = start;
+        let mut places = Vec::new();
+        for (head, index) in pages {
+            let (offsets, lengths, next) = head.places(end, index)?;
+            places.push((offsets, lengths));
+            end = next;
+        }
+        if !big && end > u64::from(u32::MAX) {
+            return Ok(None);
+        }
+        let mut back = vec![0; (end % 2) as usize];
+        let mut chain = Chain { order, big, base: end, first: None };
+        for ((head, _), (offsets, lengths)) in pages.iter().zip(&places) {
+            let mut fields = head.structural(offsets, lengths, big);
+            fields.extend(head.fields.iter().cloned());
+            chain.add(fields, &mut back);
+            if let Some(mask) = &head.mask {
+                let fields = mask.put(&head.structure, big, end, &mut back);
+                chain.add(fields, &mut back);
+            }
+        }
+        if !big && end + back.len() as u64 > u64::from(u32::MAX) {
+            return Ok(None);
+        }
+        Ok(chain.first.map(|(directory, _)| Self { front: front(order, big, directory), back }))
+    }
+
+    pub(in super::super) fn begin(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.front)
+    }
+
+    pub(in super::super) fn end(self) -> Vec<u8> {
+        self.back
+    }
+}
+
+/// Directories, each of which says where the next one is.
+struct Chain {
+    order: Order,
+    big: bool,
+    /// Where the bytes begin that they are appended to.
+    base: u64,
+    /// Where the first one is in the file, and where the last one's pointer is in the bytes.
+    first: Option<(u64, usize)>,
+}
+
+impl Chain {
+    fn add(&mut self, fields: Vec<field::Field>, file: &mut Vec<u8>) {
+        let size = if self.big { 8 } else { 4 };
+        let at = field::directory(self.order, self.big, fields, self.base, file);
+        let pointer = file.len() - size;
+        self.first = Some(match self.first {
+            None => (at, pointer),
+            Some((first, last)) => {
+                let mut bytes = Vec::new();
+                self.order.put(&mut bytes, at, size);
+                file[last..last + size].copy_from_slice(&bytes);
+                (first, pointer)
+            }
+        });
+    }
+}
+
+fn front(order: Order, big: bool, directory: u64) -> Vec<u8> {
+    let mut front = match order {
+        Order::Little => b"II".to_vec(),
+        Order::Big => b"MM".to_vec(),
+    };
+    if big {
+        order.put(&mut front, 43, 2);
+        order.put(&mut front, 8, 2);
+        order.put(&mut front, 0, 2);
+        order.put(&mut front, directory, 8);
+    } else {
+        order.put(&mut front, 42, 2);
+        order.put(&mut front, directory, 4);
+    }
+    front
+}

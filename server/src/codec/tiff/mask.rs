@@ -1,0 +1,62 @@
+//! A page's mask: copied as it is, strip by strip, behind the pixels.
+
+use std::io::SeekFrom;
+
+use shared::decode::Limits;
+use shared::decode::tiff::{Chunks, Structure, mask, pieces, tag};
+
+use super::super::{Error, Result, Source, refuse};
+use super::field::{self, Field};
+
+/// A mask's strips or tiles, and its fields but those that say where they are.
+#[derive(Debug, Clone)]
+pub(super) struct Mask {
+    fields: Vec<Field>,
+    pieces: Vec<Vec<u8>>,
+    tiled: bool,
+}
+
+impl Mask {
+    /// Reads the mask of a page.
+    pub(super) fn read(mut source: &mut dyn Source, page: &Structure, at: u64) -> Result<Self> {
+        let mask = mask(&mut source, page, at)?;
+        let places = pieces(&mut source, &mask)?;
+        if places.iter().map(|(_, length)| length).sum::<u64>() > Limits::MAX_METADATA {
+            return refuse("This TIFF has a mask page of more than 64 MiB, which can't be kept.");
+        }
+        let places_are_told = |tag| {
+            matches!(tag, tag::STRIP_OFFSETS | tag::STRIP_BYTE_COUNTS | tag::TILE_OFFSETS | tag::TILE_BYTE_COUNTS)
+        };
+        let copied = mask.directory.entries.iter().filter(|entry| !places_are_told(entry.tag));
+        let fields = copied.map(|entry| Field::read(source, &page.tiff, entry)).collect::<Result<_>>()?;
+        let read = |(at, length): (u64, u64)| {
+            let mut bytes = vec![0; length as usize];
+            source.seek(SeekFrom::Start(at))?;
+            source.read_exact(&mut bytes)?;
+            Ok::<_, Error>(bytes)
+        };
+        let pieces = places.into_iter().map(read).collect::<Result<_>>()?;
+        Ok(Self { fields, pieces, tiled: matches!(mask.chunks, Chunks::Tiles { .. }) })
+    }
+
+    /// Appends the strips or tiles to `file`, whose first byte stands at `base`; gives the fields of its directory.
+    pub(super) fn put(&self, page: &Structure, big: bool, base: u64, file: &mut Vec<u8>) -> Vec<Field> {
+        let (mut offsets, mut lengths) = (Vec::new(), Vec::new());
+        for piece in &self.pieces {
+            // An empty piece that was left out stays so.
+            offsets.push(if piece.is_empty() { 0 } else { base + file.len() as u64 });
+            lengths.push(piece.len() as u64);
+            file.extend_from_slice(piece);
+        }
+        let (at, of) = if self.tiled {
+            (tag::TILE_OFFSETS, tag::TILE_BYTE_COUNTS)
+        } else {
+            (tag::STRIP_OFFSETS, tag::STRIP_BYTE_COUNTS)
+        };
+        let kind = if big { field::LONG8 } else { field::LONG };
+        let numbers = |tag, values: &[u64]| Field::numbers(page.tiff.order, tag, kind, values);
+        let mut fields = self.fields.clone();
+        fields.extend([numbers(at, &offsets), numbers(of, &lengths)]);
+        fields
+    }
+}

@@ -1,0 +1,111 @@
+//! A TIFF file's pages: which of its directories are images of their own, and which belong to one.
+
+use std::collections::HashSet;
+use std::io::{Read, Seek};
+
+use super::super::{Result, damaged, refuse};
+use super::directory::{Directory, Tiff};
+use super::tag;
+use crate::job::Format;
+
+/// No more directories are followed.
+const MOST: usize = 10_000;
+
+/// Bits of the field NewSubfileType (TIFF 6.0, page 36).
+const REDUCED: u64 = 1;
+const MASK: u64 = 4;
+
+/// The pages of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// The file's header.
+    pub tiff: Tiff,
+    /// The true pages, of which there is at least one, in the file's order.
+    pub pages: Vec<Page>,
+    /// How many directories are smaller pictures of pages: overviews and thumbnails.
+    pub overviews: usize,
+}
+
+/// Where a page's directories are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// The page's own.
+    pub at: u64,
+    /// Its mask's (GDAL's internal mask), which says which of its pixels there are.
+    pub mask: Option<u64>,
+}
+
+/// What a directory is.
+enum Kind {
+    Page,
+    Overview,
+    Mask,
+}
+
+/// Reads which pages there are.
+///
+/// # Errors
+/// Refused with a sentence if a directory is part of no page, or there are too many.
+pub fn document<R: Read + Seek>(source: &mut R) -> Result<Document> {
+    let tiff = Tiff::header(source)?;
+    let mut document = Document { tiff, pages: Vec::new(), overviews: 0 };
+    let (mut next, mut seen) = (tiff.first, HashSet::new());
+    while next != 0 || seen.is_empty() {
+        if seen.len() == MOST {
+            return refuse(format!("This TIFF has {MOST} pages or more; fewer can be kept."));
+        }
+        if !seen.insert(next) {
+            return Err(damaged(Format::Tiff, "its pages form a circle"));
+        }
+        let directory = tiff.directory(source, next)?;
+        match kind(source, &tiff, &directory)? {
+            Kind::Page => document.pages.push(Page { at: next, mask: None }),
+            Kind::Overview => document.overviews += 1,
+            Kind::Mask => match document.pages.last_mut() {
+                Some(page) if page.mask.is_none() && document.overviews == 0 => page.mask = Some(next),
+                _ => return refuse("This TIFF has a mask page that doesn't follow its image, which can't be kept."),
+            },
+        }
+        document.overviews += smaller(source, &tiff, &directory)?;
+        next = directory.next;
+    }
+    match (document.pages.is_empty(), seen.len()) {
+        (false, _) => {}
+        // Some programs mark a file's only page as a reduced one.
+        (true, 1) => document = Document { pages: vec![Page { at: tiff.first, mask: None }], overviews: 0, ..document },
+        (true, _) => return refuse("This TIFF has only smaller pictures of a page that isn't there."),
+    }
+    Ok(document)
+}
+
+fn kind<R: Read + Seek>(source: &mut R, tiff: &Tiff, directory: &Directory) -> Result<Kind> {
+    let mut number = |tag| -> Result<Option<u64>> {
+        let Some(entry) = directory.find(tag).filter(|entry| entry.count > 0) else { return Ok(None) };
+        Ok(tiff.numbers(source, entry)?.first().copied())
+    };
+    let (new, old, photometric) =
+        (number(tag::NEW_SUBFILE_TYPE)?.unwrap_or(0), number(tag::SUBFILE_TYPE)?, number(tag::PHOTOMETRIC)?);
+    Ok(if new & REDUCED != 0 || old == Some(2) {
+        Kind::Overview
+    } else if new & MASK != 0 || photometric == Some(4) {
+        Kind::Mask
+    } else {
+        Kind::Page
+    })
+}
+
+/// How many smaller pictures a page points to (SubIFDs).
+fn smaller<R: Read + Seek>(source: &mut R, tiff: &Tiff, page: &Directory) -> Result<usize> {
+    let Some(entry) = page.find(tag::SUB_IFDS) else { return Ok(0) };
+    let all = tiff.numbers(source, entry)?;
+    if all.len() > MOST {
+        return Err(damaged(Format::Tiff, format!("a page points to {} further images", all.len())));
+    }
+    for at in &all {
+        let directory = tiff.directory(source, *at)?;
+        if !matches!(kind(source, tiff, &directory)?, Kind::Overview) {
+            return refuse("This TIFF has images inside images, which can't be kept.");
+        }
+    }
+    Ok(all.len())
+}

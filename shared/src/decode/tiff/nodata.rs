@@ -1,0 +1,36 @@
+//! The value of pixels that aren't there: GDAL's field 42113, a number as text
+//! (<https://gdal.org/en/stable/drivers/raster/gtiff.html#nodata-value>).
+
+use std::io::{Read, Seek};
+
+use super::super::Result;
+use super::fields::Fields;
+use super::structure::{Meaning, Structure};
+use super::tag;
+use crate::pixels::Depth;
+
+/// The value as the file has it; `None` where there is none, or it is no number.
+pub(super) fn stored<R: Read + Seek>(fields: &mut Fields<'_, R>) -> Result<Option<f64>> {
+    let Some(bytes) = fields.bytes(tag::GDAL_NODATA)? else { return Ok(None) };
+    let text = String::from_utf8_lossy(&bytes);
+    let value = text.trim_matches(|c: char| c.is_whitespace() || c == '\0').parse::<f64>().ok();
+    Ok(value.filter(|value| value.is_finite()))
+}
+
+/// The value as decoded samples have it; `None` where no sample can have it.
+pub(super) fn presented(structure: &Structure, value: f64) -> Option<f64> {
+    let most = match structure.depth {
+        Depth::Eight => 255.0,
+        Depth::Sixteen => 65_535.0,
+        Depth::Float => return (structure.meaning == Meaning::Same).then_some(value),
+    };
+    // Of fewer bits than 8: widened.
+    let value = if structure.bits < 8 { value * f64::from(255 / ((1_u32 << structure.bits) - 1)) } else { value };
+    let value = match structure.meaning {
+        Meaning::Same => value,
+        Meaning::Inverted => most - value,
+        Meaning::Signed => value + (most + 1.0) / 2.0,
+        Meaning::Palette | Meaning::Associated => return None,
+    };
+    (value.fract() == 0.0 && (0.0..=most).contains(&value)).then_some(value)
+}

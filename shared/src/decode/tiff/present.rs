@@ -1,0 +1,142 @@
+//! Samples as stored ↔ samples as they are equalized, where the file's stand for something else.
+
+use super::palette::Palette;
+use super::structure::{Meaning, Structure};
+use crate::pixels::{Layout, Rows, Samples};
+
+/// Samples of whole rows as they are equalized.
+pub(super) fn present(structure: &Structure, palette: Option<&Palette>, mut samples: Samples) -> Samples {
+    match (structure.meaning, palette) {
+        (Meaning::Palette, Some(palette)) => {
+            let Samples::U8(indices) = &samples else { return samples };
+            return palette.colors(indices);
+        }
+        (Meaning::Associated, _) => divide(&mut samples, structure.channels),
+        (meaning, _) => turn(meaning, &mut samples),
+    }
+    samples
+}
+
+/// Rows of a result as the file stores them: without the mask, and standing for what the original's stood for.
+pub fn store(structure: &Structure, rows: &Rows) -> Samples {
+    let masked = structure.mask.is_some() && rows.layout.has_alpha();
+    let mut samples = if masked { without_alpha(rows) } else { rows.samples.clone() };
+    match structure.meaning {
+        Meaning::Associated => multiply(&mut samples, rows.layout.channels()),
+        meaning => turn(meaning, &mut samples),
+    }
+    samples
+}
+
+/// Inverts samples, or moves them by half of their range; its own inverse.
+fn turn(meaning: Meaning, samples: &mut Samples) {
+    match (meaning, samples) {
+        (Meaning::Inverted, Samples::U8(samples)) => samples.iter_mut().for_each(|sample| *sample = !*sample),
+        (Meaning::Inverted, Samples::U16(samples)) => samples.iter_mut().for_each(|sample| *sample = !*sample),
+        (Meaning::Signed, Samples::U8(samples)) => samples.iter_mut().for_each(|sample| *sample ^= 1 << 7),
+        (Meaning::Signed, Samples::U16(samples)) => samples.iter_mut().for_each(|sample| *sample ^= 1 << 15),
+        _ => {}
+    }
+}
+
+/// Divides colours by their alpha, rounded. Where alpha is 0 they stay.
+fn divide(samples: &mut Samples, channels: usize) {
+    let whole = |color: u32, alpha: u32, most: u32| ((2 * color * most + alpha) / (2 * alpha)).min(most);
+    match samples {
+        Samples::U8(samples) => {
+            each_pixel(
+                samples,
+                channels,
+                |color, alpha| {
+                    if alpha > 0 { whole(color.into(), alpha.into(), 255) as u8 } else { color }
+                },
+            )
+        }
+        Samples::U16(samples) => each_pixel(samples, channels, |color, alpha| match u64::from(alpha) {
+            0 => color,
+            alpha => ((2 * u64::from(color) * 65_535 + alpha) / (2 * alpha)).min(65_535) as u16,
+        }),
+        Samples::F32(samples) => {
+            each_pixel(samples, channels, |color, alpha| if alpha > 0.0 { color / alpha } else { color });
+        }
+    }
+}
+
+/// Multiplies colours by their alpha, rounded: the inverse of [`divide`] for colours that aren't above their alpha.
+fn multiply(samples: &mut Samples, channels: usize) {
+    match samples {
+        Samples::U8(samples) => each_pixel(samples, channels, |color, alpha| match u32::from(alpha) {
+            0 => color,
+            alpha => ((2 * u32::from(color) * alpha + 255) / 510) as u8,
+        }),
+        Samples::U16(samples) => each_pixel(samples, channels, |color, alpha| match u64::from(alpha) {
+            0 => color,
+            alpha => ((2 * u64::from(color) * alpha + 65_535) / 131_070) as u16,
+        }),
+        Samples::F32(samples) => {
+            each_pixel(samples, channels, |color, alpha| if alpha > 0.0 { color * alpha } else { color });
+        }
+    }
+}
+
+/// Changes each colour sample by its pixel's alpha, which is the last one.
+fn each_pixel<S: Copy>(samples: &mut [S], channels: usize, change: impl Fn(S, S) -> S) {
+    for pixel in samples.chunks_exact_mut(channels) {
+        let Some((&mut alpha, colors)) = pixel.split_last_mut() else { continue };
+        colors.iter_mut().for_each(|color| *color = change(*color, alpha));
+    }
+}
+
+/// Adds a mask's samples, one for each pixel, as alpha: 0 where the mask is 0, else opaque.
+pub(super) fn add_mask(samples: Samples, mask: &Samples) -> Samples {
+    let Samples::U8(mask) = mask else { return samples };
+    match samples {
+        Samples::U8(samples) => Samples::U8(with_alpha(&samples, mask, 0, u8::MAX)),
+        Samples::U16(samples) => Samples::U16(with_alpha(&samples, mask, 0, u16::MAX)),
+        Samples::F32(samples) => Samples::F32(with_alpha(&samples, mask, 0.0, 1.0)),
+    }
+}
+
+fn with_alpha<S: Copy>(samples: &[S], mask: &[u8], hidden: S, opaque: S) -> Vec<S> {
+    let channels = samples.len() / mask.len().max(1);
+    let mut all = Vec::with_capacity(samples.len() + mask.len());
+    for (pixel, mask) in samples.chunks_exact(channels.max(1)).zip(mask) {
+        all.extend_from_slice(pixel);
+        all.push(if *mask == 0 { hidden } else { opaque });
+    }
+    all
+}
+
+fn without_alpha(rows: &Rows) -> Samples {
+    fn cut<S: Copy>(samples: &[S], layout: Layout) -> Vec<S> {
+        samples.chunks_exact(layout.channels()).flat_map(|pixel| &pixel[..layout.colors()]).copied().collect()
+    }
+    match &rows.samples {
+        Samples::U8(samples) => Samples::U8(cut(samples, rows.layout)),
+        Samples::U16(samples) => Samples::U16(cut(samples, rows.layout)),
+        Samples::F32(samples) => Samples::F32(cut(samples, rows.layout)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dividing_by_alpha_and_multiplying_again_changes_nothing() {
+        for alpha in 0..=u8::MAX {
+            let pixels: Vec<u8> = (0..=alpha).flat_map(|color| [color, alpha]).collect();
+            let mut samples = Samples::U8(pixels.clone());
+            divide(&mut samples, 2);
+            multiply(&mut samples, 2);
+            assert_eq!(samples, Samples::U8(pixels), "alpha {alpha}");
+        }
+        for alpha in [0, 1, 2, 255, 256, 32_767, 32_768, 65_534, 65_535] {
+            let pixels: Vec<u16> = (0..=alpha).flat_map(|color| [color, alpha]).collect();
+            let mut samples = Samples::U16(pixels.clone());
+            divide(&mut samples, 2);
+            multiply(&mut samples, 2);
+            assert_eq!(samples, Samples::U16(pixels), "alpha {alpha}");
+        }
+    }
+}
