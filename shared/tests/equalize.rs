@@ -258,7 +258,7 @@ fn a_recipe_reads_and_writes_its_tagged_form() {
 
 #[test]
 fn bands_are_equalized_each_on_its_own() {
-    let recipe = Recipe::Global { color: Color::Channels };
+    let recipe = Recipe::global(Color::Channels);
     let bands: Vec<Vec<u8>> = (0..5).map(|band| (0..60u32).map(|i| (i * (band + 1) % 97) as u8).collect()).collect();
     let samples = Samples::U8((0..60).flat_map(|i| bands.iter().map(move |band| band[i])).collect());
     let image = Rows { width: 10, layout: Layout::Bands(5), samples };
