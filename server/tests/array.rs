@@ -70,7 +70,7 @@ async fn a_second_page_is_refused_with_its_sentence_and_the_next_upload_works() 
     let (process, client) = start(data.path(), &[]).await;
     let problem = client.upload("multipage.tif", sample("multipage.tif"), &luma()).await.unwrap_err();
     assert_eq!(problem.status, 422);
-    assert_eq!(problem.detail.unwrap(), "This TIFF has 2 pages; only a single page can be kept yet.");
+    assert_eq!(problem.detail.unwrap(), "This TIFF has 2 pages; only a single page can be equalized yet.");
     let next = client.upload("cell.png", sample("cell.png"), &luma()).await.unwrap();
     assert_eq!(client.ended(&next.image_id).await.state, JobState::Done);
     process.stop().await;
