@@ -2,8 +2,8 @@
 //!
 //! It is the same codec, the same kernels and the same cut into parts as the array's, one after the other: count every
 //! part, make the table, then apply and encode every part, and join them. Parts are streamed; the encoded ones wait in a
-//! temporary file, as a joiner wants to know all of them before the first. The whole image is in memory only where
-//! its decoder needs it to be ([`ImageInfo::whole_decode`]).
+//! temporary file, as a joiner wants to know all of them before the first, and so do rows that can only be decoded in
+//! their order. The whole image is in memory only where its decoder needs it to be ([`ImageInfo::whole_decode`]).
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
@@ -22,7 +22,7 @@ use super::sheet::{Marked, nodata, same_size};
 use crate::codec::{self, Limits, Part, PartIndex, RowReader, Source};
 
 /// Encoded parts of fewer bytes than this wait in memory, others in a file.
-const SPOOL_MEMORY: usize = 32 << 20;
+const SPOOL_MEMORY: usize = 8 << 20;
 
 /// Why there is no result.
 #[derive(Debug, thiserror::Error)]
@@ -134,11 +134,10 @@ impl Local<'_> {
                 return Err(codec::Error::Refused(sentence.to_owned()).into());
             }
         };
-        let mut rows = RowsOfParts::open(&source, &info, cut, self.threads())?;
+        let mut rows = self.open(&source, &info, cut)?;
         rows.marks = Marks { nodata: nodata(recipe, &info), mask };
         let counts = self.count(&mut rows, recipe, &mut advance)?;
         let table = Table::new(recipe, &counts, reference.as_ref()).map_err(unfit)?;
-        rows.rewind(&source)?;
 
         let mut spool = io::BufWriter::new(tempfile::spooled_tempfile_in(SPOOL_MEMORY, &self.scratch));
         let encode = |rows: Marked| Ok(codec::part(&head, rows.first, &rows.equalize(recipe, &table))?);
@@ -242,6 +241,25 @@ impl Local<'_> {
         }
     }
 
+    fn open<'a>(
+        &self,
+        source: &impl Fn() -> io::Result<Box<dyn Source>>,
+        info: &'a ImageInfo,
+        cut: Cut,
+    ) -> Result<RowsOfParts<'a>, Error> {
+        let open = || Ok::<_, Error>(codec::open(source()?, info)?);
+        let readers = if info.regions {
+            let readers = self.threads().min(cut.parts as usize).max(1);
+            Readers::Many(Mutex::new((0..readers).map(|_| open()).collect::<Result<_, _>>()?))
+        } else if info.whole_decode {
+            Readers::One(open()?)
+        } else {
+            let spool = tempfile::spooled_tempfile_in(SPOOL_MEMORY, &self.scratch);
+            Readers::One(Box::new(Kept { reader: open()?, decoded: 0, spool, info: info.clone() }))
+        };
+        Ok(RowsOfParts { info, cut, readers, marks: Marks::default() })
+    }
+
     fn threads(&self) -> usize {
         self.pool.map_or_else(rayon::current_num_threads, ThreadPool::current_num_threads)
     }
@@ -293,30 +311,37 @@ enum Readers {
     Many(Mutex<Vec<Box<dyn RowReader>>>),
 }
 
-impl<'a> RowsOfParts<'a> {
-    fn open(
-        source: &impl Fn() -> io::Result<Box<dyn Source>>,
-        info: &'a ImageInfo,
-        cut: Cut,
-        threads: usize,
-    ) -> Result<Self, Error> {
-        let open = || Ok::<_, Error>(codec::open(source()?, info)?);
-        let readers = if info.regions {
-            let readers = threads.min(cut.parts as usize).max(1);
-            Readers::Many(Mutex::new((0..readers).map(|_| open()).collect::<Result<_, _>>()?))
-        } else {
-            Readers::One(open()?)
-        };
-        Ok(Self { info, cut, readers, marks: Marks::default() })
-    }
+/// Rows of a decoder that can't go back, kept as they come: so they are decoded once, though they are read twice.
+struct Kept {
+    reader: Box<dyn RowReader>,
+    /// The rows up to this one are kept.
+    decoded: u32,
+    spool: tempfile::SpooledTempFile,
+    info: ImageInfo,
+}
 
-    /// Makes the first row the next, by decoding anew where the decoder can't go back.
-    fn rewind(&mut self, source: &impl Fn() -> io::Result<Box<dyn Source>>) -> Result<(), Error> {
-        if !self.info.regions && !self.info.whole_decode {
-            self.readers = Readers::One(codec::open(source()?, self.info)?);
+impl RowReader for Kept {
+    fn read(&mut self, rows: Range<u32>) -> codec::Result<Rows> {
+        let info = &self.info;
+        if rows.start == self.decoded {
+            let read = self.reader.read(rows.clone())?;
+            self.spool.write_all(&read.to_le_bytes()).map_err(not_kept)?;
+            self.decoded = rows.end;
+            return Ok(read);
         }
-        Ok(())
+        let place = |row: u32| u64::from(row) * info.row_bytes();
+        let mut bytes = vec![0; (place(rows.end) - place(rows.start)) as usize];
+        self.spool.seek(SeekFrom::Start(place(rows.start))).map_err(not_kept)?;
+        self.spool.read_exact(&mut bytes).map_err(not_kept)?;
+        Rows::from_le_bytes(info.width, info.layout, info.depth, &bytes).map_err(codec::Error::Refused)
     }
+}
+
+fn not_kept(error: io::Error) -> codec::Error {
+    codec::Error::Source(io::Error::new(
+        error.kind(),
+        format!("keeping decoded rows in a temporary file failed: {error}"),
+    ))
 }
 
 /// Joins the parts, whose bytes lie one after the other in `spool`, to a file.
