@@ -19,13 +19,21 @@ pub const RECORD_VERSION: u32 = 1;
 ///
 /// 1. `global` in full strength, colour as `luma`, `hsv`, `channels` or `gray`.
 /// 2. All methods, `oklab`, strength, nodata, masks.
-pub const ALGO: u32 = 2;
+/// 3. Parts of a JPEG are encoded, each row of MCUs a restart interval; before, they were raw rows.
+pub const ALGO: u32 = 3;
 
-/// The earliest version of the arithmetic that does what a recipe says: during a rolling upgrade pods of the version
-/// before help with what they know.
-pub fn algo(recipe: &Recipe) -> u32 {
-    let known = [Color::Luma, Color::Hsv, Color::Channels, Color::Gray].map(Recipe::global).contains(recipe);
-    if known { 1 } else { ALGO }
+/// The first version of the arithmetic in which parts of a JPEG are encoded.
+pub const ENCODED_JPEG_PARTS: u32 = 3;
+
+/// The earliest version of the arithmetic that does what a recipe says to such an image: during a rolling upgrade pods of
+/// the version before help with what they know.
+pub fn algo(recipe: &Recipe, info: &ImageInfo) -> u32 {
+    let first = [Color::Luma, Color::Hsv, Color::Channels, Color::Gray].map(Recipe::global).contains(recipe);
+    match info.format {
+        Format::Jpeg => ENCODED_JPEG_PARTS,
+        Format::Png | Format::Tiff if first => 1,
+        Format::Png | Format::Tiff => 2,
+    }
 }
 
 /// What a person sees of a job.

@@ -86,6 +86,15 @@ impl Head {
     pub fn keeping(&self) -> &Keeping {
         &self.keeping
     }
+
+    /// The same, for parts of a JPEG as they were before version 3 of [`ALGO`](shared::job::ALGO): raw rows that the join encodes.
+    #[must_use]
+    pub fn with_raw_jpeg_parts(mut self) -> Self {
+        if let FileHead::Jpeg(file) = self.file {
+            self.file = FileHead::Jpeg(file.with_raw_parts());
+        }
+        self
+    }
 }
 
 /// Makes a file of parts. What [`begin`](Joiner::begin), [`part`](Joiner::part) for each part in order, and
@@ -217,7 +226,7 @@ pub fn part(head: &Head, first_row: u32, rows: &Rows) -> Result<Part> {
     }
     match &head.file {
         FileHead::Png(file) => file.part(info, rows),
-        FileHead::Jpeg(_) => Ok(jpeg::part(rows)),
+        FileHead::Jpeg(file) => contain(|| file.part(info, first_row, rows)),
         FileHead::Tiff(file) => file.part(info, rows),
     }
 }
@@ -243,7 +252,9 @@ pub fn join_pages(pages: &[(&Head, &[PartIndex])]) -> Result<Joiner> {
     }
     let file = match pages {
         [(Head { file: FileHead::Png(file), info, .. }, index)] => FileJoiner::Png(file.join(info, index)?),
-        [(Head { file: FileHead::Jpeg(file), info, .. }, _)] => FileJoiner::Jpeg(jpeg::Joiner::new(file, info)),
+        [(Head { file: FileHead::Jpeg(file), info, .. }, index)] => {
+            FileJoiner::Jpeg(jpeg::Joiner::new(file, info, index)?)
+        }
         pages => {
             let mut of_tiff = Vec::with_capacity(pages.len());
             for (head, index) in pages {
@@ -267,12 +278,12 @@ impl Joiner {
     pub fn begin(&mut self) -> Result<Vec<u8>> {
         match &mut self.file {
             FileJoiner::Png(file) => Ok(file.begin()),
-            FileJoiner::Jpeg(_) => Ok(Vec::new()),
+            FileJoiner::Jpeg(file) => contain(|| file.begin()),
             FileJoiner::Tiff(file) => Ok(file.begin()),
         }
     }
 
-    /// The bytes that follow with the next part; none for JPEG, which is encoded at the end.
+    /// The bytes that follow with the next part; none for a JPEG of several scans, which is encoded at the end.
     ///
     /// # Errors
     /// [`Error::Refused`] if the part isn't the one that its index told.
@@ -283,10 +294,7 @@ impl Joiner {
             None => return refuse("There are more parts than were told."),
         };
         match &mut self.file {
-            FileJoiner::Jpeg(file) => {
-                file.part(bytes);
-                Ok(Vec::new())
-            }
+            FileJoiner::Jpeg(file) => Ok(file.part(bytes)),
             FileJoiner::Png(_) | FileJoiner::Tiff(_) => Ok(bytes),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use shared::equalize::{Frame, Table, output_layout};
+use shared::equalize::{Frame, Table};
 use shared::job::{Job, Pointer};
 use shared::task::Task;
 
@@ -19,7 +19,7 @@ pub(super) async fn equalize(
 ) -> Result<Pointer, Failure> {
     let pointer = job.lut.as_ref().ok_or_else(|| Failure::Trouble("the job has no look-up table yet".to_owned()))?;
     let bytes = shop.fetch(pointer).await?;
-    let (sheet, original, table_key) = (shop.sheet(job, inputs), shop.original(job), pointer.key.clone());
+    let (sheet, head, table_key) = (shop.sheet(job, inputs), shop.head(job), pointer.key.clone());
     let (info, cut, recipe) = (job.info.clone(), job.cut, job.recipe.clone());
     let range = task.first_part..task.first_part + task.parts;
     // Encoded parts are held until the task is done; noise may come out a little larger than it went in.
@@ -29,7 +29,7 @@ pub(super) async fn equalize(
             codec::Error::Source(io::Error::other(format!("the look-up table {table_key}: {error}")))
         })?;
         drop(bytes);
-        let head = codec::head(&mut original.open()?, &info, output_layout(&recipe, info.layout))?;
+        let head = head.read()?;
         let mut sheet = sheet.open()?;
         let parts = range.map(|part| {
             let rows = sheet.read(cut.rows_of(part, info.height))?;

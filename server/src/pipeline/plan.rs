@@ -65,7 +65,7 @@ pub fn plan(
         recipe: row.recipe.clone(),
         reference: companions.reference,
         mask: companions.mask,
-        algo: algo(&row.recipe),
+        algo: algo(&row.recipe, info),
         phases,
         cut,
         counts,

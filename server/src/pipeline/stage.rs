@@ -6,9 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use sha2::{Digest, Sha256};
-use shared::equalize::{Counts, Frame};
+use shared::equalize::{Counts, Frame, output_layout};
 use shared::id::ImageId;
-use shared::job::{Companion, Cut, ImageInfo, Job, Pointer};
+use shared::job::{Companion, Cut, ENCODED_JPEG_PARTS, ImageInfo, Job, Pointer};
+use shared::pixels::Layout;
 use shared::task::Outcome;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -110,6 +111,12 @@ impl Workshop {
     pub(super) fn original(&self, job: &Job) -> Original {
         let (key, bytes) = (job.original.clone(), job.original_bytes);
         Original { store: self.store.clone(), key, bytes, handle: Handle::current() }
+    }
+
+    /// The head of the job's result, for a pixel thread.
+    pub(super) fn head(&self, job: &Job) -> ResultHead {
+        let layout = output_layout(&job.recipe, job.info.layout);
+        ResultHead { original: self.original(job), info: job.info.clone(), layout, algo: job.algo }
     }
 
     /// The original of another image that the job reads, for a pixel thread.
@@ -365,6 +372,22 @@ impl Original {
         }
         let what = format!("expected {} bytes, found {}", self.bytes, reader.size());
         Err(Damaged { keys: vec![self.key], what }.into())
+    }
+}
+
+/// The head of a job's result, as the version of the arithmetic that the job pins wants it; made on a pixel thread.
+pub(super) struct ResultHead {
+    original: Original,
+    info: ImageInfo,
+    layout: Layout,
+    algo: u32,
+}
+
+impl ResultHead {
+    /// Reads it from the original.
+    pub(super) fn read(self) -> codec::Result<codec::Head> {
+        let head = codec::head(&mut self.original.open()?, &self.info, self.layout)?;
+        Ok(if self.algo < ENCODED_JPEG_PARTS { head.with_raw_jpeg_parts() } else { head })
     }
 }
 

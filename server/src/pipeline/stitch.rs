@@ -6,7 +6,6 @@
 use std::io;
 
 use bytes::Bytes;
-use shared::equalize::output_layout;
 use shared::job::{Format, Job, Phase, Pointer};
 
 use super::checked::{Checked, Damaged};
@@ -15,13 +14,12 @@ use crate::codec;
 
 /// Writes the result file.
 pub(super) async fn stitch(shop: &Workshop, job: &Job, inputs: &Inputs, key: String) -> Result<Pointer, Failure> {
-    let original = shop.original(job);
+    let head = shop.head(job);
     let bundles: Vec<_> = inputs.equalized.iter().map(|pointer| shop.checked(pointer)).collect();
-    let (info, recipe) = (job.info.clone(), job.recipe.clone());
-    // A JPEG is encoded by its join; the others only pass through.
-    let memory = if info.format == Format::Jpeg { 2 * info.raw_bytes() } else { 8 * part_bytes(job) };
+    // Parts only pass through, but a few kinds of JPEG are encoded by their join.
+    let memory = if job.info.format == Format::Jpeg { 2 * job.info.raw_bytes() } else { 8 * part_bytes(job) };
     let writing = shop.write(key, memory, Hashed::All, move |emit| {
-        let head = codec::head(&mut original.open()?, &info, output_layout(&recipe, info.layout))?;
+        let head = head.read()?;
         join(&head, &bundles, emit).map_err(|error| match error {
             codec::Error::Source(error) if is_damage(&error) => codec::Error::Source(survey(&bundles, error)),
             error => error,

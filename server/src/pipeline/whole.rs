@@ -1,6 +1,6 @@
 //! Whole: a small image in one task, in the same parts as a large one, so that the file is the same.
 
-use shared::equalize::{Counts, Frame, Table, output_layout};
+use shared::equalize::{Counts, Frame, Table};
 use shared::job::{Companion, Job, Pointer};
 
 use super::companion;
@@ -10,13 +10,13 @@ use crate::codec;
 
 /// Writes the result file.
 pub(super) async fn whole(shop: &Workshop, job: &Job, key: String) -> Result<Pointer, Failure> {
-    let (original, sheet) = (shop.original(job), shop.sheet(job, &Inputs::default()));
+    let (head, sheet) = (shop.head(job), shop.sheet(job, &Inputs::default()));
     let reference = job.reference.as_ref().map(|companion| (shop.companion(companion), companion.clone()));
     let (info, cut, recipe) = (job.info.clone(), job.cut, job.recipe.clone());
     // The rows and the encoded parts are held at once; the image is small, that is why it is here.
     let memory = 4 * info.raw_bytes() + counts_bytes(job) + others_bytes(job);
     let writing = shop.write(key, memory, Hashed::All, move |emit| {
-        let head = codec::head(&mut original.open()?, &info, output_layout(&recipe, info.layout))?;
+        let head = head.read()?;
         let (mut sheet, mut rows) = (sheet.open()?, Vec::new());
         let mut counts = Counts::new(&recipe, &Frame::of(&info)).map_err(unfit)?;
         for part in 0..cut.parts {

@@ -1,15 +1,20 @@
-//! JPEG with the original's quantization tables, subsampling and metadata. A part is raw rows, for the join to encode.
+//! JPEG with the original's quantization tables, subsampling and metadata. Every row of MCUs is a restart interval of its own
+//! (ITU-T T.81, E.1.4 and F.1.1.5.1), so parts are encoded apart and join by lying one after the other.
+//!
+//! Not where a colour is subsampled by 4: those are encoded as several scans, each through the whole image. A part is raw
+//! rows then, for the join to encode.
 
-use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, QuantizationTableType, SamplingFactor};
+mod join;
+mod scan;
+
 use shared::decode::exif::forget_thumbnail;
 use shared::decode::jpeg::{PROGRESSIVE, Segment, header};
 use shared::job::{ImageInfo, Keeping};
-use shared::pixels::{Layout, Rows};
+use shared::pixels::Layout;
 
-use super::{Error, Part, PartIndex, Result, Source, photoshop, refuse};
+pub(super) use join::Joiner;
 
-/// The start of the image and the encoder's own JFIF segment.
-const ENCODERS_START: usize = 20;
+use super::{Result, Source, photoshop, refuse};
 
 /// What Photoshop's resources begin with.
 const PHOTOSHOP: &[u8] = b"Photoshop 3.0\0";
@@ -19,10 +24,22 @@ const PHOTOSHOP: &[u8] = b"Photoshop 3.0\0";
 pub(super) struct Head {
     luma: Box<[u16; 64]>,
     chroma: Box<[u16; 64]>,
+    /// How many pixels share a chroma sample, across and down.
     sampling: (u8, u8),
+    /// What a part is.
+    parts: Parts,
     /// The original's JFIF segment, marker and length included.
     jfif: Option<Vec<u8>>,
     segments: Vec<u8>,
+}
+
+/// What a part is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Parts {
+    /// What the file's one scan has of its rows.
+    Encoded,
+    /// Its rows as they are.
+    Raw,
 }
 
 /// What becomes of a segment.
@@ -84,7 +101,9 @@ impl Head {
             luma.clone()
         };
         let sampling = if info.layout == Layout::Gray { (1, 1) } else { header.sampling()? };
-        let mut head = Self { luma, chroma, sampling, jfif: None, segments: Vec::new() };
+        // The encoder interleaves no more than 2 × 2 blocks.
+        let parts = if sampling.0.max(sampling.1) <= 2 { Parts::Encoded } else { Parts::Raw };
+        let mut head = Self { luma, chroma, sampling, parts, jfif: None, segments: Vec::new() };
         for segment in &mut header.segments {
             match fate(segment, loses_color) {
                 Fate::Dropped(note) => keeping.change(note),
@@ -106,6 +125,11 @@ impl Head {
             }
         }
         Ok(head)
+    }
+
+    /// The same, for raw parts: what is encoded by the join has no restart intervals.
+    pub(super) fn with_raw_parts(self) -> Self {
+        Self { parts: Parts::Raw, ..self }
     }
 
     /// Keeps the density of a JFIF segment, without its thumbnail.
@@ -138,60 +162,4 @@ fn put(file: &mut Vec<u8>, segment: &Segment) {
     file.extend_from_slice(&[0xff, segment.marker]);
     file.extend_from_slice(&length.to_be_bytes());
     file.extend_from_slice(&segment.data);
-}
-
-/// Rows as they are.
-pub(super) fn part(rows: &Rows) -> Part {
-    let bytes = rows.to_le_bytes();
-    let length = bytes.len() as u64;
-    let index =
-        PartIndex { bytes: length, rows: rows.height() as u32, pieces: Vec::new(), adler32: None, raw_bytes: length };
-    Part { index, bytes }
-}
-
-/// Collects the raw image, and encodes it at the end.
-pub(super) struct Joiner {
-    head: Head,
-    info: ImageInfo,
-    raw: Vec<u8>,
-}
-
-impl Joiner {
-    pub(super) fn new(head: &Head, info: &ImageInfo) -> Self {
-        Self { head: head.clone(), info: info.clone(), raw: Vec::new() }
-    }
-
-    pub(super) fn part(&mut self, mut bytes: Vec<u8>) {
-        if self.raw.is_empty() {
-            // `inspect` held the whole image to what may be in memory.
-            self.raw.reserve_exact(usize::try_from(self.info.raw_bytes()).unwrap_or(0).max(bytes.len()));
-        }
-        self.raw.append(&mut bytes);
-    }
-
-    pub(super) fn end(self) -> Result<Vec<u8>> {
-        let Self { head, info, raw } = self;
-        let (Ok(width), Ok(height)) = (u16::try_from(info.width), u16::try_from(info.height)) else {
-            return refuse("A JPEG has at most 65,535 pixels a side.");
-        };
-        if raw.len() as u64 != info.raw_bytes() {
-            return refuse(format!("Expected {} bytes of pixels, got {}.", info.raw_bytes(), raw.len()));
-        }
-        let color = if info.layout == Layout::Gray { ColorType::Luma } else { ColorType::Rgb };
-        let Some(sampling) = SamplingFactor::from_factors(head.sampling.0, head.sampling.1) else {
-            return refuse("This JPEG subsamples its colours in an unusual way, which can't be kept yet.");
-        };
-        let mut image = Vec::new();
-        let mut encoder = Encoder::new(&mut image, 100);
-        encoder.set_quantization_tables(
-            QuantizationTableType::Custom(head.luma),
-            QuantizationTableType::Custom(head.chroma),
-        );
-        encoder.set_sampling_factor(sampling);
-        encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
-        encoder.encode(&raw, width, height, color).map_err(|error| Error::Refused(format!("{error}.")))?;
-        let (start, rest) = image.split_at(ENCODERS_START);
-        let jfif = head.jfif.as_deref().unwrap_or(&start[2..]);
-        Ok([&start[..2], jfif, &head.segments, rest].concat())
-    }
 }

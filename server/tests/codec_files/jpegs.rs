@@ -1,0 +1,183 @@
+//! JPEGs of many kinds, whose parts are encoded apart: the file is that of an encoder that sees the whole image, with a restart
+//! marker before each row of MCUs.
+
+use std::io::Cursor;
+use std::path::PathBuf;
+use std::process::Command;
+
+use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, QuantizationTableType, SamplingFactor};
+use server::codec;
+use shared::decode::jpeg::{Header, header};
+use shared::pixels::{Depth, Layout, Rows, Samples};
+
+use super::{inspect, make, read, sample, write};
+
+/// Subsampled colours, as factors of the encoder's; `None` is gray.
+const KINDS: [Option<(u8, u8)>; 7] =
+    [None, Some((1, 1)), Some((2, 1)), Some((1, 2)), Some((2, 2)), Some((4, 1)), Some((1, 4))];
+/// More than eight rows of MCUs, where restart markers begin anew; a height that no MCU divides; less than one MCU.
+const SIZES: [(u32, u32); 5] = [(1, 1), (37, 29), (64, 64), (33, 300), (300, 17)];
+
+fn layout(kind: Option<(u8, u8)>) -> Layout {
+    if kind.is_some() { Layout::Rgb } else { Layout::Gray }
+}
+
+/// How an encoder stores a JPEG.
+struct Store {
+    kind: Option<(u8, u8)>,
+    quality: u8,
+    progressive: bool,
+    tables: Option<(Box<[u16; 64]>, Box<[u16; 64]>)>,
+}
+
+impl Store {
+    fn of(kind: Option<(u8, u8)>) -> Self {
+        Self { kind, quality: 83, progressive: false, tables: None }
+    }
+
+    fn file(self, rows: &Rows) -> Vec<u8> {
+        let Samples::U8(samples) = &rows.samples else { panic!("JPEG has 8 bits") };
+        let mut file = Vec::new();
+        let mut encoder = Encoder::new(&mut file, self.quality);
+        let (across, down) = self.kind.unwrap_or((1, 1));
+        encoder.set_sampling_factor(SamplingFactor::from_factors(across, down).unwrap());
+        encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
+        encoder.set_progressive(self.progressive);
+        if let Some((luma, chroma)) = self.tables {
+            encoder.set_quantization_tables(QuantizationTableType::Custom(luma), QuantizationTableType::Custom(chroma));
+        }
+        let color = if rows.layout == Layout::Gray { ColorType::Luma } else { ColorType::Rgb };
+        encoder.encode(samples, rows.width as u16, rows.height() as u16, color).unwrap();
+        file
+    }
+}
+
+fn head_of(file: &[u8]) -> Header {
+    header(&mut Cursor::new(file)).unwrap()
+}
+
+/// The same pixels with the same tables, encoded at once and without restart markers.
+fn at_once(original: &[u8], kind: Option<(u8, u8)>, rows: &Rows) -> Vec<u8> {
+    let header = head_of(original);
+    let table = |component: usize| {
+        let component = header.components[component.min(header.components.len() - 1)];
+        Box::new(header.tables[usize::from(component.table)].unwrap())
+    };
+    // At quality 100 the encoder takes tables as they are.
+    Store { kind, quality: 100, progressive: false, tables: Some((table(0), table(1))) }.file(rows)
+}
+
+/// Originals of every kind and size, and the pixels to store in their stead.
+fn originals() -> impl Iterator<Item = (Option<(u8, u8)>, Vec<u8>, Rows)> {
+    KINDS.into_iter().flat_map(|kind| {
+        SIZES.into_iter().map(move |(width, height)| {
+            let original = Store::of(kind).file(&make::pixels(layout(kind), Depth::Eight, width, height));
+            let (_, decoded) = read(&original, u32::MAX).unwrap();
+            (kind, original, decoded)
+        })
+    })
+}
+
+/// The restart markers of a file's only scan, in order.
+fn restarts(file: &[u8]) -> Vec<u8> {
+    let scan = &file[head_of(file).scan_offset as usize..];
+    scan.windows(2).filter(|two| two[0] == 0xff && (0xd0..=0xd7).contains(&two[1])).map(|two| two[1] - 0xd0).collect()
+}
+
+#[test]
+fn a_jpegs_bytes_do_not_depend_on_how_it_was_cut() {
+    for (kind, original, rows) in originals() {
+        let whole = write(&original, &rows, u32::MAX);
+        for units in [1, 2, 5, 8] {
+            assert!(write(&original, &rows, units) == whole, "{kind:?}, {} × {}", rows.width, rows.height());
+        }
+    }
+}
+
+#[test]
+fn a_joined_jpeg_decodes_as_one_that_was_encoded_at_once() {
+    for (kind, original, rows) in originals() {
+        let joined = write(&original, &rows, 1);
+        assert_eq!(read(&joined, 8).unwrap(), read(&at_once(&original, kind, &rows), 8).unwrap(), "{kind:?}");
+    }
+}
+
+#[test]
+fn every_row_of_mcus_is_a_restart_interval_and_markers_count_modulo_eight() {
+    for (kind, original, rows) in originals() {
+        let joined = write(&original, &rows, 3);
+        let (across, down) = kind.unwrap_or((1, 1));
+        if across.max(down) > 2 {
+            assert!(restarts(&joined).is_empty(), "several scans, encoded by the join");
+            continue;
+        }
+        let rows_of_mcus = rows.height().div_ceil(8 * usize::from(down));
+        let expected: Vec<u8> = (0..rows_of_mcus - 1).map(|row| (row % 8) as u8).collect();
+        assert_eq!(restarts(&joined), expected, "{kind:?}, {} × {}", rows.width, rows.height());
+    }
+}
+
+/// Pillow (libjpeg-turbo) and OpenCV decode both files of each pair to the same pixels.
+#[test]
+fn other_decoders_see_no_seams() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut pairs = Vec::new();
+    for (kind, original, rows) in originals() {
+        let number = pairs.len();
+        for (name, bytes) in [("joined", write(&original, &rows, 1)), ("at-once", at_once(&original, kind, &rows))] {
+            let path = folder.path().join(format!("{number}-{name}.jpg"));
+            std::fs::write(&path, bytes).unwrap();
+            pairs.push(path);
+        }
+    }
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    let python = root.join(".venv/bin/python");
+    assert!(python.exists(), "Pillow and OpenCV are missing: `make test` installs them into .venv");
+    let compared = Command::new(python).arg(root.join("scripts/golden/same.py")).args(&pairs).output().unwrap();
+    assert!(compared.status.success(), "{}", String::from_utf8_lossy(&compared.stderr));
+}
+
+#[test]
+fn a_progressive_jpeg_becomes_baseline_with_its_tables() {
+    for kind in [None, Some((1, 1)), Some((2, 2))] {
+        let rows = make::pixels(layout(kind), Depth::Eight, 61, 90);
+        let original = Store { progressive: true, ..Store::of(kind) }.file(&rows);
+        let (_, decoded) = read(&original, u32::MAX).unwrap();
+        let result = write(&original, &decoded, 2);
+        let (before, after) = (head_of(&original), head_of(&result));
+        assert_eq!((before.frame, after.frame), (0xc2, 0xc0));
+        assert_eq!(after.sampling().unwrap(), before.sampling().unwrap());
+        for number in before.components.iter().map(|component| usize::from(component.table)) {
+            assert_eq!(after.tables[number], before.tables[number]);
+        }
+        assert_eq!(read(&result, 8).unwrap(), read(&at_once(&original, kind, &decoded), 8).unwrap());
+    }
+}
+
+#[test]
+fn a_part_of_another_kind_is_refused_by_the_join() {
+    let original = sample("made/422.jpg");
+    let (info, rows) = read(&original, u32::MAX).unwrap();
+    let head = codec::head(&mut Cursor::new(&original), &info, info.layout).unwrap();
+    let encoded = codec::part(&head, 0, &rows).unwrap();
+    let older = head.clone().with_raw_jpeg_parts();
+    let raw = codec::part(&older, 0, &rows).unwrap();
+    assert_eq!(raw.bytes, rows.to_le_bytes());
+    for (head, part) in [(&older, &encoded), (&head, &raw)] {
+        let Err(error) = codec::join(head, std::slice::from_ref(&part.index)) else { panic!("it was taken") };
+        assert!(error.to_string().contains("encoded"), "{error}");
+    }
+}
+
+#[test]
+fn a_job_of_an_older_pod_gives_the_older_file() {
+    let original = Store::of(Some((2, 2))).file(&make::pixels(Layout::Rgb, Depth::Eight, 70, 50));
+    let (info, rows) = read(&original, u32::MAX).unwrap();
+    let head = codec::head(&mut Cursor::new(&original), &info, info.layout).unwrap().with_raw_jpeg_parts();
+    let part = codec::part(&head, 0, &rows).unwrap();
+    let mut joiner = codec::join(&head, &[part.index]).unwrap();
+    let file = [joiner.begin().unwrap(), joiner.part(part.bytes).unwrap(), joiner.end().unwrap()].concat();
+    assert!(restarts(&file).is_empty());
+    assert_eq!(read(&file, 8).unwrap(), read(&at_once(&original, Some((2, 2)), &rows), 8).unwrap());
+    assert_eq!(inspect(&file).unwrap(), info);
+}
