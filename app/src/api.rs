@@ -1,5 +1,6 @@
 //! The data of pages: from the [`Backend`](crate::backend::Backend) on the server, from the JSON API in the browser.
 
+use shared::equalize::MethodKind;
 use shared::error::Problem;
 use shared::gallery::ImageQuery;
 
@@ -22,10 +23,14 @@ pub fn no_such_image() -> Problem {
 /// The search of an [`ImageQuery`], without `?`: `state=done&q=moon`.
 pub fn query_string(query: &ImageQuery) -> String {
     let limit = query.limit.map(|limit| limit.to_string());
+    let depth = query.depth.map(|depth| depth.to_string());
     let pairs = [
         ("limit", limit.as_deref()),
         ("cursor", query.cursor.as_deref()),
         ("state", query.state.map(|state| state.name())),
+        ("format", query.format.map(|format| format.name())),
+        ("depth", depth.as_deref()),
+        ("method", query.method.map(|method| method.name())),
         ("q", query.q.as_deref()),
         ("sort", query.sort.map(sort_name)),
     ];
@@ -47,6 +52,11 @@ pub const fn sort_name(sort: shared::gallery::Sort) -> &'static str {
 pub fn sort_of(name: &str) -> Option<shared::gallery::Sort> {
     use shared::gallery::Sort;
     [Sort::Newest, Sort::Oldest, Sort::Name].into_iter().find(|sort| sort_name(*sort) == name)
+}
+
+/// The method of that name.
+pub fn method_of(name: &str) -> Option<MethodKind> {
+    MethodKind::ALL.into_iter().find(|method| method.name() == name)
 }
 
 /// Percent-encodes everything but RFC 3986's unreserved characters.
@@ -76,7 +86,7 @@ mod tests {
             state: Some(JobState::Failed),
             q: Some("a&b = ü".to_owned()),
             sort: Some(Sort::Name),
-            cursor: None,
+            ..ImageQuery::default()
         };
         assert_eq!(query_string(&query), "limit=50&state=failed&q=a%26b%20%3D%20%C3%BC&sort=name");
     }

@@ -72,7 +72,12 @@ on_every_catalog! {
     listing::what_a_later_version_wrote_hides_nothing_else,
     listing::an_image_is_shown_as_its_header_says,
     listing::a_question_that_makes_no_sense_is_answered_with_a_sentence,
-    listing::a_gallery_of_a_hundred_thousand_images_is_measured,
+    listing::images_are_narrowed_by_format_depth_and_method_alone_and_together,
+    listing::sections_place_every_image_that_the_pages_have,
+    listing::the_first_page_of_a_hundred_thousand_images_comes_at_once_whatever_is_asked,
+    accepting::a_deletion_can_be_undone_and_the_image_is_as_it_was,
+    master::what_was_deleted_long_enough_ago_is_deleted_for_good,
+    master::a_deposed_master_empties_no_trash,
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cluster::JobProgress;
-use crate::equalize::Recipe;
+use crate::equalize::{MethodKind, Recipe};
 use crate::id::{ImageId, JobId};
 use crate::job::{Format, JobState, Keeping};
 
@@ -74,6 +74,9 @@ pub struct Image {
     pub finished: Option<i64>,
     /// How far its latest job is.
     pub progress: Option<JobProgress>,
+    /// What to show until its thumbnail is there: a ThumbHash in base64, once a thumbnail was rendered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thumbhash: Option<String>,
 }
 
 const fn one() -> u32 {
@@ -93,7 +96,7 @@ pub enum Sort {
     Name,
 }
 
-/// `GET /api/images?limit&cursor&state&q&sort`.
+/// `GET /api/images?limit&cursor&state&format&depth&method&q&sort`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageQuery {
     /// At most so many, 1 to 200; 50 unless told.
@@ -105,12 +108,32 @@ pub struct ImageQuery {
     /// Only images whose latest job is in this state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<JobState>,
+    /// Only images of this file format.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
+    /// Only images whose samples have so many bits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depth: Option<u8>,
+    /// Only images whose latest job is of this method.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<MethodKind>,
     /// Only images whose name contains this, whatever the case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub q: Option<String>,
     /// In which order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sort: Option<Sort>,
+}
+
+impl ImageQuery {
+    /// Whether it leaves out any image.
+    pub fn narrows(&self) -> bool {
+        self.state.is_some()
+            || self.format.is_some()
+            || self.depth.is_some()
+            || self.method.is_some()
+            || self.q.as_ref().is_some_and(|q| !q.is_empty())
+    }
 }
 
 /// One page of the gallery.
@@ -120,6 +143,45 @@ pub struct Page {
     pub items: Vec<Image>,
     /// The cursor of the next page, if there is one.
     pub next: Option<String>,
+}
+
+/// `GET /api/images/sections`: how many images there are and what shape each has, so that those that weren't fetched
+/// yet have their place, too.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sections {
+    /// Images in all sections.
+    pub total: u64,
+    /// The sections, in the order that was asked for; [`Sections::SIZE`] images each, but the last.
+    pub sections: Vec<Section>,
+}
+
+impl Sections {
+    /// Images of a section: as many as a page can have.
+    pub const SIZE: u32 = 200;
+}
+
+/// Some images that follow one another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Section {
+    /// The cursor of the page that begins here; none for the first.
+    pub key: Option<String>,
+    /// How many images it has.
+    pub count: u32,
+    /// The shape of each: see [`crate::masonry::Shape`].
+    pub shapes: String,
+}
+
+/// Images that something is done to at once: `{"images":[…]}`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Chosen {
+    /// The images.
+    pub images: Vec<ImageId>,
+}
+
+impl Chosen {
+    /// The most that may be chosen.
+    pub const MOST: usize = 1_000;
 }
 
 /// The answer to an upload.

@@ -154,6 +154,9 @@ pub enum Format {
 }
 
 impl Format {
+    /// All of them.
+    pub const ALL: [Format; 3] = [Format::Png, Format::Jpeg, Format::Tiff];
+
     /// The name, as in JSON.
     pub const fn name(self) -> &'static str {
         match self {

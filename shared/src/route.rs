@@ -10,6 +10,16 @@ pub const CLUSTER: &str = "/cluster";
 pub const STATUS: &str = "/status";
 /// Uploads (POST) and the list of images (GET).
 pub const API_IMAGES: &str = "/api/images";
+/// The shapes of all images of a listing.
+pub const API_SECTIONS: &str = "/api/images/sections";
+/// Deletes several images, in a way that can be undone (POST).
+pub const API_DELETE: &str = "/api/images/delete";
+/// Undoes that (POST).
+pub const API_RESTORE: &str = "/api/images/restore";
+/// Originals or results of several images in one file (GET, or POST of a form).
+pub const API_ZIP: &str = "/api/images/zip";
+/// What [`API_DELETE`] does, for a form (POST).
+pub const DELETE_FORM: &str = "/images/delete";
 /// The cluster as JSON.
 pub const API_CLUSTER: &str = "/api/cluster";
 /// Server-sent events.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use shared::masonry::{lay_out, shown_height};
+use shared::masonry::{Shape, lay_out};
 
 /// The numbers of columns that `style/6-gallery.css` chooses from.
 const COLUMNS: [usize; 5] = [2, 3, 4, 5, 6];
@@ -22,7 +22,7 @@ pub struct Placed {
 
 /// Places pictures of these sizes (width, height).
 pub fn place(sizes: &[(u32, u32)]) -> Placed {
-    let heights: Vec<f64> = sizes.iter().map(|&(width, height)| shown_height(width, height)).collect();
+    let heights: Vec<f64> = sizes.iter().map(|&(width, height)| Shape::of(width, height).height()).collect();
     let mut placed =
         Placed { container: String::new(), tiles: heights.iter().map(|height| format!("--r:{height:.4}")).collect() };
     for n in COLUMNS {

@@ -57,6 +57,9 @@ fn parse(params: &ParamsMap) -> ImageQuery {
         limit: None,
         cursor: text("cursor"),
         state: text("state").and_then(|state| state.parse().ok()),
+        format: text("format").and_then(|format| format.parse().ok()),
+        depth: text("depth").and_then(|depth| depth.parse().ok()),
+        method: text("method").and_then(|method| api::method_of(&method)),
         q: text("q"),
         sort: text("sort").and_then(|sort| api::sort_of(&sort)),
     }
@@ -65,7 +68,7 @@ fn parse(params: &ParamsMap) -> ImageQuery {
 #[component]
 fn Gallery(query: ImageQuery, page: Page) -> impl IntoView {
     let live = Live::expect();
-    let narrowed = query.state.is_some() || query.q.is_some();
+    let narrowed = query.narrows();
     let list = List::new(query.clone(), page);
     list.keep_fresh(live);
 

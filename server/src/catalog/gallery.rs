@@ -1,9 +1,9 @@
 //! Images as the API and the pages show them.
 
-use shared::equalize::Recipe;
-use shared::gallery::{Image, ImageQuery, JobSummary, Page, Sort};
+use shared::equalize::{MethodKind, Recipe};
+use shared::gallery::{Image, ImageQuery, JobSummary, Page, Section, Sections, Sort};
 use shared::id::{ImageId, JobId};
-use shared::job::ImageInfo;
+use shared::job::{Format, ImageInfo, JobState};
 
 use super::cursor::{Cursor, Key};
 use super::db::{Arg, Db, Row};
@@ -26,24 +26,39 @@ pub(super) fn name_key(name: &str) -> String {
     kept_name(name).chars().flat_map(char::to_lowercase).collect()
 }
 
-/// A page of the gallery.
-pub(super) async fn page(db: &Db, query: &ImageQuery) -> Result<Page> {
-    let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(Error::Invalid(format!("limit must be between 1 and {MAX_LIMIT}, got {limit}")));
+/// How SQL sorts.
+struct Order {
+    column: &'static str,
+    /// How what follows compares with what went before.
+    than: &'static str,
+    direction: &'static str,
+}
+
+impl Order {
+    fn of(sort: Sort) -> Self {
+        let (column, than, direction) = match sort {
+            Sort::Newest => ("created", "<", "DESC"),
+            Sort::Oldest => ("created", ">", "ASC"),
+            Sort::Name => ("name_key", ">", "ASC"),
+        };
+        Self { column, than, direction }
     }
-    let sort = query.sort.unwrap_or_default();
-    let (column, than, direction) = match sort {
-        Sort::Newest => ("created", "<", "DESC"),
-        Sort::Oldest => ("created", ">", "ASC"),
-        Sort::Name => ("name_key", ">", "ASC"),
-    };
+}
+
+/// The images that a query asks for, whatever the page: a condition and its parameters.
+fn wanted(query: &ImageQuery) -> Result<(String, Vec<Arg>)> {
     let mut args: Vec<Arg> = Vec::new();
     let mut wanted = String::from("state = 'accepted'");
-    if let Some(state) = query.state {
-        // Spelled out: with a parameter, no database could use the index of those that are few.
-        wanted += &format!(" AND latest_state = '{}'", state.name());
+    // Spelled out: with a parameter, no database could use the index of those that are few.
+    let words = [
+        ("latest_state", query.state.map(JobState::name)),
+        ("format", query.format.map(Format::name)),
+        ("latest_method", query.method.map(MethodKind::name)),
+    ];
+    for (column, word) in words {
+        wanted += &word.map(|word| format!(" AND {column} = '{word}'")).unwrap_or_default();
     }
+    wanted += &query.depth.map(|bits| format!(" AND depth = {bits}")).unwrap_or_default();
     if let Some(part) = query.q.as_deref().filter(|part| !part.is_empty()) {
         if part.chars().count() > MAX_NAME {
             return Err(Error::Invalid(format!("q must be at most {MAX_NAME} characters long")));
@@ -52,6 +67,50 @@ pub(super) async fn page(db: &Db, query: &ImageQuery) -> Result<Page> {
         args.push(format!("%{escaped}%").into());
         wanted += &format!(" AND name_key LIKE ${} ESCAPE '!'", args.len());
     }
+    Ok((wanted, args))
+}
+
+/// The shapes of all images that a query asks for, from an index alone.
+pub(super) async fn sections(db: &Db, query: &ImageQuery) -> Result<Sections> {
+    let sort = query.sort.unwrap_or_default();
+    let Order { column, direction, .. } = Order::of(sort);
+    let (wanted, args) = wanted(query)?;
+    let size = Sections::SIZE;
+    let sql = format!(
+        "SELECT n / {size} AS section, count(*) AS number, string_agg(shape, '' ORDER BY n) AS shapes,
+                max(CASE WHEN n % {size} = {size} - 1 THEN id END) AS last,
+                max(CASE WHEN n % {size} = {size} - 1 THEN {column} END) AS last_key
+         FROM (SELECT id, {column}, shape, row_number() OVER (ORDER BY {column} {direction}, id {direction}) - 1 AS n
+               FROM images WHERE {wanted}) numbered
+         GROUP BY n / {size} ORDER BY n / {size}"
+    );
+    let (mut found, mut key) = (Sections::default(), None);
+    for row in db.read(&sql, &args).await? {
+        let count = row.count("number")?;
+        found.total += count;
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        found.sections.push(Section { key: key.take(), count, shapes: row.get("shapes")? });
+        if row.get::<Option<String>>("last")?.is_some() {
+            let last = match sort {
+                Sort::Newest => Key::Newest(row.get("last_key")?),
+                Sort::Oldest => Key::Oldest(row.get("last_key")?),
+                Sort::Name => Key::Name(row.get("last_key")?),
+            };
+            key = Some(Cursor { key: last, image: row.parse("last")? }.encode());
+        }
+    }
+    Ok(found)
+}
+
+/// A page of the gallery.
+pub(super) async fn page(db: &Db, query: &ImageQuery) -> Result<Page> {
+    let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        return Err(Error::Invalid(format!("limit must be between 1 and {MAX_LIMIT}, got {limit}")));
+    }
+    let sort = query.sort.unwrap_or_default();
+    let Order { column, than, direction } = Order::of(sort);
+    let (mut wanted, mut args) = wanted(query)?;
     if let Some(cursor) = &query.cursor {
         let cursor = Cursor::decode(cursor, sort)?;
         args.extend([cursor.key.arg(), cursor.image.as_str().into()]);
@@ -105,7 +164,7 @@ struct Found {
 /// The chosen images with all their jobs, latest first, in one statement and so as of one moment.
 async fn found(db: &Db, chosen: &str, order: &str, args: &[Arg]) -> Result<Vec<Found>> {
     let sql = format!(
-        "SELECT i.id AS image, i.name, i.name_key, i.info, i.bytes, i.created,
+        "SELECT i.id AS image, i.name, i.name_key, i.info, i.bytes, i.created, i.thumbhash,
                 j.id AS job, j.recipe, j.state, j.reason, j.created AS job_created, j.finished, j.result_bytes
          FROM ({chosen}) i JOIN jobs j ON j.image = i.id
          ORDER BY {order}, CASE WHEN j.id = i.latest_job THEN 0 ELSE 1 END, j.created DESC, j.id DESC"
@@ -154,6 +213,7 @@ fn image_of(row: &Row, latest: JobSummary) -> Result<Image> {
         finished: latest.finished,
         jobs: vec![latest],
         progress: None,
+        thumbhash: row.get("thumbhash")?,
     })
 }
 

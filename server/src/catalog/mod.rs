@@ -20,7 +20,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use shared::cluster::Backlog;
 use shared::equalize::Recipe;
-use shared::gallery::{Image, ImageQuery, JobSummary, Page};
+use shared::gallery::{Image, ImageQuery, JobSummary, Page, Sections};
 use shared::id::{ImageId, JobId, RunId, UploadId};
 use shared::job::ImageInfo;
 
@@ -222,9 +222,19 @@ pub trait Catalog: Send + Sync + 'static {
     /// `failed → queued`, with its runs counted from zero.
     async fn retry(&self, job: &JobId) -> Result<Write>;
 
-    /// Marks an image for deletion: it is no longer listed, its queued jobs never run, and the master deletes its
+    /// Deletes images in a way that can be undone: they are no longer there, and their queued jobs wait. Gives those that
+    /// it deleted.
+    async fn trash(&self, images: &[ImageId]) -> Result<Vec<ImageId>>;
+
+    /// Undoes [`Catalog::trash`], as long as the master hasn't deleted them for good. Gives those that are back.
+    async fn restore(&self, images: &[ImageId]) -> Result<Vec<ImageId>>;
+
+    /// Marks an image for deletion, for good: it is no longer listed, its queued jobs never run, and the master deletes its
     /// znodes and bytes. [`Write::NoChange`] if there is none.
     async fn delete_image(&self, image: &ImageId) -> Result<Write>;
+
+    /// Keeps what to show of an image until its thumbnail is there: a ThumbHash in base64. A hint: it may be lost.
+    async fn keep_thumbhash(&self, image: &ImageId, thumbhash: &str) -> Result<()>;
 
     // --- Reading: by any pod ---
 
@@ -233,6 +243,12 @@ pub trait Catalog: Send + Sync + 'static {
     /// # Errors
     /// [`Error::Invalid`] for a limit, cursor or `q` that can't be.
     async fn images(&self, query: &ImageQuery) -> Result<Page>;
+
+    /// The shapes of all images that the pages of this query have; its `limit` and `cursor` don't count.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a `q` that can't be.
+    async fn sections(&self, query: &ImageQuery) -> Result<Sections>;
 
     /// An image with all its jobs. `progress` is always `None`: it lives in znodes.
     async fn image(&self, image: &ImageId) -> Result<Option<Image>>;
@@ -269,7 +285,10 @@ pub trait Catalog: Send + Sync + 'static {
     /// `running → failed` with the reason, where the run is still `run`.
     async fn fail(&self, epoch: &Epoch, job: &JobId, run: &RunId, reason: &str) -> Result<Write>;
 
-    /// Images marked for deletion.
+    /// Deletes for good what was [trashed](Catalog::trash) so long ago.
+    async fn empty_trash(&self, epoch: &Epoch, kept: Duration) -> Result<Write>;
+
+    /// Images marked for deletion for good.
     async fn deleting(&self, limit: u32) -> Result<Vec<ImageId>>;
 
     /// The jobs of an image, whatever its state.

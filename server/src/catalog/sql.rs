@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use shared::cluster::Backlog;
 use shared::equalize::Recipe;
-use shared::gallery::{Image, ImageQuery, JobSummary, Page};
+use shared::gallery::{Image, ImageQuery, JobSummary, Page, Sections};
 use shared::id::{ImageId, JobId, RunId, UploadId};
 
 use super::db::{Arg, Db, Row};
@@ -51,6 +51,16 @@ impl SqlCatalog {
         }
         let mine = self.db.read("SELECT one FROM epoch WHERE candidacy = $1", &[candidacy]).await?;
         Ok(if mine.is_empty() { Write::NotMine } else { Write::NoChange })
+    }
+
+    /// A write to each of these images, in one statement; gives those that it changed.
+    async fn write_each(&self, update: &str, images: &[ImageId]) -> Result<Vec<ImageId>> {
+        if images.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (places, args) = each(images);
+        let changed = self.db.write_returning(&format!("{update} AND id IN ({places}) RETURNING id"), &args).await?;
+        changed.iter().map(|row| row.parse("id")).collect()
     }
 
     /// The answer to an accepted upload with this key or for this image.
@@ -169,8 +179,29 @@ impl Catalog for SqlCatalog {
     }
 
     async fn delete_image(&self, image: &ImageId) -> Result<Write> {
-        let sql = "UPDATE images SET state = 'deleting' WHERE id = $1 AND state = 'accepted'";
+        let sql = "UPDATE images SET state = 'deleting', trashed = NULL
+                   WHERE id = $1 AND (state = 'accepted' OR (state = 'deleting' AND trashed IS NOT NULL))";
         self.write(sql, &[image.as_str().into()]).await
+    }
+
+    async fn keep_thumbhash(&self, image: &ImageId, thumbhash: &str) -> Result<()> {
+        let sql = "UPDATE images SET thumbhash = $2 WHERE id = $1 AND (thumbhash IS NULL OR thumbhash <> $2)";
+        self.write(sql, &[image.as_str().into(), thumbhash.into()]).await.map(drop)
+    }
+
+    async fn trash(&self, images: &[ImageId]) -> Result<Vec<ImageId>> {
+        let sql = "UPDATE images SET state = 'deleting', trashed = {now} WHERE state = 'accepted'";
+        self.write_each(sql, images).await
+    }
+
+    async fn restore(&self, images: &[ImageId]) -> Result<Vec<ImageId>> {
+        let sql =
+            "UPDATE images SET state = 'accepted', trashed = NULL WHERE state = 'deleting' AND trashed IS NOT NULL";
+        self.write_each(sql, images).await
+    }
+
+    async fn sections(&self, query: &ImageQuery) -> Result<Sections> {
+        gallery::sections(&self.db, query).await
     }
 
     async fn images(&self, query: &ImageQuery) -> Result<Page> {
@@ -267,8 +298,14 @@ impl Catalog for SqlCatalog {
         self.fenced(epoch, sql, &[job.as_str().into(), run.as_str().into(), reason.into()]).await
     }
 
+    async fn empty_trash(&self, epoch: &Epoch, kept: Duration) -> Result<Write> {
+        let sql = "UPDATE images SET trashed = NULL WHERE state = 'deleting' AND trashed <= {now} - $2";
+        self.fenced(epoch, sql, &[millis(kept).into()]).await
+    }
+
     async fn deleting(&self, limit: u32) -> Result<Vec<ImageId>> {
-        let sql = format!("SELECT id FROM images WHERE state = 'deleting' ORDER BY id LIMIT {limit}");
+        let sql =
+            format!("SELECT id FROM images WHERE state = 'deleting' AND trashed IS NULL ORDER BY id LIMIT {limit}");
         self.db.read(&sql, &[]).await?.iter().map(|row| row.parse("id")).collect()
     }
 
@@ -284,8 +321,7 @@ impl Catalog for SqlCatalog {
 
     async fn abandon(&self, epoch: &Epoch, untouched: Duration) -> Result<Option<Vec<Abandoned>>> {
         let sql = "UPDATE images SET state = 'abandoned' WHERE state = 'receiving' AND touched <= {now} - $2";
-        let untouched = i64::try_from(untouched.as_millis()).unwrap_or(i64::MAX / 2);
-        if self.fenced(epoch, sql, &[untouched.into()]).await? == Write::NotMine {
+        if self.fenced(epoch, sql, &[millis(untouched).into()]).await? == Write::NotMine {
             return Ok(None);
         }
         let sql = "SELECT id, upload FROM images WHERE state = 'abandoned' ORDER BY id";
@@ -300,9 +336,7 @@ impl Catalog for SqlCatalog {
     }
 
     async fn in_use(&self, images: &[ImageId]) -> Result<InUse> {
-        let args: Vec<Arg> = images.iter().map(|image| image.as_str().into()).collect();
-        let places: Vec<String> = (1..=args.len()).map(|place| format!("${place}")).collect();
-        let these = places.join(", ");
+        let (these, args) = each(images);
         let mut found = InUse::default();
         if images.is_empty() {
             return Ok(found);
@@ -382,6 +416,16 @@ fn files(row: &Row) -> Result<Files> {
 
 fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("vocabulary of the wire is JSON")
+}
+
+/// `$1, $2…` and what they stand for.
+fn each(images: &[ImageId]) -> (String, Vec<Arg>) {
+    let places: Vec<String> = (1..=images.len()).map(|place| format!("${place}")).collect();
+    (places.join(", "), images.iter().map(|image| image.as_str().into()).collect())
+}
+
+fn millis(length: Duration) -> i64 {
+    i64::try_from(length.as_millis()).unwrap_or(i64::MAX / 2)
 }
 
 /// No length or number of pixels comes near the end of the range.

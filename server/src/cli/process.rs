@@ -105,6 +105,7 @@ impl Process {
                 parts_per_task: args.parts_per_task,
                 max_active_jobs: args.max_active_jobs,
                 abandon_after: args.abandon_after,
+                keep_deleted: args.keep_deleted,
                 task_time: args.task_time,
                 sweep_every: args.sweep_every,
                 drain: args.drain,

@@ -103,6 +103,10 @@ pub struct ServeArgs {
     #[arg(long, env = "EVENLIGHT_ABANDON_AFTER", default_value = "15min", value_name = "TIME", value_parser = humantime::parse_duration)]
     pub abandon_after: Duration,
 
+    /// How long deleted images are kept, so that it can be undone
+    #[arg(long, env = "EVENLIGHT_KEEP_DELETED", default_value = "1day", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub keep_deleted: Duration,
+
     /// How long the work on a task may take; then the attempt has failed, and after three the job
     #[arg(long, env = "EVENLIGHT_TASK_TIME", default_value = "30min", value_name = "TIME", value_parser = humantime::parse_duration)]
     pub task_time: Duration,

@@ -45,6 +45,13 @@ pub(super) async fn delete_images(office: &Arc<Office>, seen: &Nodes) -> Result<
     Ok(images)
 }
 
+/// Deletes for good what was deleted so long ago that nobody may undo it any more.
+pub(super) async fn empty_trash(office: &Arc<Office>) -> Result<(), Setback> {
+    let kept = office.pod.config.keep_deleted;
+    let write = office.pod.catalog.empty_trash(&office.epoch(), kept).await?;
+    office.mine(write).await.map(drop)
+}
+
 /// Deletes what was sent by uploads that nobody finished. Winning the row comes first: from then on a late
 /// finish of the upload changes nothing.
 pub(super) async fn sweep_uploads(office: &Arc<Office>) -> Result<(), Setback> {

@@ -271,6 +271,7 @@ impl Master {
         let deleting = super::deletion::delete_images(&self.office, seen).await?;
         if reconcile {
             self.reconcile(seen, &deleting).await?;
+            super::deletion::empty_trash(&self.office).await?;
             super::deletion::sweep_uploads(&self.office).await?;
         }
         self.admit(seen).await

@@ -58,6 +58,8 @@ pub struct PodConfig {
     pub max_active_jobs: usize,
     /// As master: uploads that weren't heard of for so long are given up.
     pub abandon_after: Duration,
+    /// As master: deleted images are kept for so long, so that it can be undone.
+    pub keep_deleted: Duration,
     /// How long a task's work may take on a pixel thread.
     pub task_time: Duration,
     /// As master: the store is searched so often for what belongs to nothing any more.
@@ -81,6 +83,7 @@ impl PodConfig {
             parts_per_task: None,
             max_active_jobs: 8,
             abandon_after: Duration::from_secs(15 * 60),
+            keep_deleted: Duration::from_secs(24 * 60 * 60),
             task_time: Duration::from_secs(30 * 60),
             sweep_every: Duration::from_secs(10 * 60),
             backoff: Duration::from_millis(100),

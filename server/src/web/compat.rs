@@ -54,7 +54,7 @@ async fn latest(state: &WebState, name: &str) -> Result<Option<ImageId>> {
         state: Some(JobState::Done),
         q: Some(q),
         sort: Some(Sort::Newest),
-        cursor: None,
+        ..ImageQuery::default()
     };
     let page = state.catalog.images(&query).await?;
     let named = |image: &&shared::gallery::Image| {

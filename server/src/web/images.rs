@@ -1,16 +1,16 @@
-//! `GET /api/images`, `GET` and `DELETE /api/images/{id}`, and further jobs on an image.
+//! `GET /api/images`, its sections, `GET /api/images/{id}`, and further jobs on an image.
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Form, Json};
 use serde::Deserialize;
 use shared::cluster::ClusterView;
-use shared::equalize::Recipe;
+use shared::equalize::{MethodKind, Recipe};
 use shared::gallery::{Accepted, Image, ImageQuery, JobSummary, Page, Sort};
 use shared::id::{ImageId, JobId};
-use shared::job::JobState;
+use shared::job::{Format, JobState};
 use shared::route;
 
 use super::WebState;
@@ -29,6 +29,9 @@ pub(super) struct RawQuery {
     limit: Option<String>,
     cursor: Option<String>,
     state: Option<String>,
+    format: Option<String>,
+    depth: Option<String>,
+    method: Option<String>,
     q: Option<String>,
     sort: Option<String>,
 }
@@ -41,6 +44,15 @@ impl RawQuery {
             _ => Err(ApiError::bad_request(format!("Expected a limit of 1 to {MOST}, got {text:?}."))),
         });
         let state = given(self.state).map(|text| text.parse::<JobState>().map_err(expected("state")));
+        let format = given(self.format).map(|text| text.parse::<Format>().map_err(expected("format")));
+        let depth = given(self.depth).map(|text| {
+            text.parse::<u8>().map_err(|_| expected("depth")(format!("expected a number of bits, got {text:?}")))
+        });
+        let method = given(self.method).map(|text| {
+            let known = MethodKind::ALL.into_iter().find(|method| method.name() == text);
+            let names = MethodKind::ALL.map(MethodKind::name).join(", ");
+            known.ok_or_else(|| expected("method")(format!("expected one of {names}, got {text:?}")))
+        });
         let sort = given(self.sort).map(|text| match text.as_str() {
             "newest" => Ok(Sort::Newest),
             "oldest" => Ok(Sort::Oldest),
@@ -55,6 +67,9 @@ impl RawQuery {
             limit: limit.transpose()?,
             cursor: given(self.cursor),
             state: state.transpose()?,
+            format: format.transpose()?,
+            depth: depth.transpose()?,
+            method: method.transpose()?,
             q,
             sort: sort.transpose()?,
         })
@@ -106,32 +121,14 @@ pub(super) async fn list(State(state): State<WebState>, Query(query): Query<RawQ
     Ok(live(page(&state, &query.checked()?).await?))
 }
 
+/// `GET /api/images/sections`.
+pub(super) async fn sections(State(state): State<WebState>, Query(query): Query<RawQuery>) -> Result<Response> {
+    Ok(live(state.catalog.sections(&query.checked()?).await?))
+}
+
 /// `GET /api/images/{id}`.
 pub(super) async fn show(State(state): State<WebState>, Path(id): Path<ImageId>) -> Result<Response> {
     Ok(live(one(&state, &id).await?))
-}
-
-/// `DELETE /api/images/{id}`.
-pub(super) async fn delete(State(state): State<WebState>, Path(id): Path<ImageId>) -> Result<StatusCode> {
-    remove(&state, &id).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// `POST /images/{id}/delete`: the same for a form.
-pub(super) async fn delete_form(State(state): State<WebState>, Path(id): Path<ImageId>) -> Result<Redirect> {
-    remove(&state, &id).await?;
-    Ok(Redirect::to(route::GALLERY))
-}
-
-async fn remove(state: &WebState, id: &ImageId) -> Result<()> {
-    match state.catalog.delete_image(id).await? {
-        Write::Applied => {
-            tracing::info!(image = %id, "an image is to be deleted");
-            (state.accept.doorbell)();
-            Ok(())
-        }
-        Write::NoChange | Write::NotMine => Err(no_image(id)),
-    }
 }
 
 /// `POST /api/images/{id}/retry`: queues the latest job again, if it failed.

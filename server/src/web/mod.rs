@@ -5,6 +5,7 @@
 
 mod cluster;
 mod compat;
+mod deleting;
 mod download;
 pub mod events;
 mod guard;
@@ -92,7 +93,10 @@ fn api() -> Router<WebState> {
     let upload = post(upload::create).layer(DefaultBodyLimit::disable());
     Router::new()
         .route(route::API_IMAGES, upload.get(images::list))
-        .route("/api/images/{id}", get(images::show).delete(images::delete))
+        .route(route::API_SECTIONS, get(images::sections))
+        .route(route::API_DELETE, post(deleting::delete_chosen))
+        .route(route::API_RESTORE, post(deleting::restore_chosen))
+        .route("/api/images/{id}", get(images::show).delete(deleting::delete))
         .route("/api/images/{id}/jobs", post(images::add_job))
         .route("/api/images/{id}/retry", post(images::retry))
         .route("/api/images/{id}/original", get(download::original))
@@ -112,7 +116,8 @@ fn api() -> Router<WebState> {
 /// What pages without JavaScript and older clients send.
 fn forms() -> Router<WebState> {
     Router::new()
-        .route("/images/{id}/delete", post(images::delete_form))
+        .route(route::DELETE_FORM, post(deleting::delete_several_form))
+        .route("/images/{id}/delete", post(deleting::delete_form))
         .route("/images/{id}/jobs", post(images::add_job_form))
         .route("/images/{id}/retry", post(images::retry_form))
         .route("/upload", post(compat::upload).layer(DefaultBodyLimit::disable()))

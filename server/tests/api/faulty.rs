@@ -10,7 +10,7 @@ use server::catalog::{
 };
 use shared::cluster::Backlog;
 use shared::equalize::Recipe;
-use shared::gallery::{Image, ImageQuery, JobSummary, Page};
+use shared::gallery::{Image, ImageQuery, JobSummary, Page, Sections};
 use shared::id::{ImageId, JobId, RunId, UploadId};
 
 /// When an operation fails.
@@ -74,7 +74,11 @@ faulty! {
     job_answered(image: &ImageId, key: &str) -> Option<JobId>;
     retry(job: &JobId) -> Write;
     delete_image(image: &ImageId) -> Write;
+    trash(images: &[ImageId]) -> Vec<ImageId>;
+    restore(images: &[ImageId]) -> Vec<ImageId>;
+    keep_thumbhash(image: &ImageId, thumbhash: &str) -> ();
     images(query: &ImageQuery) -> Page;
+    sections(query: &ImageQuery) -> Sections;
     image(image: &ImageId) -> Option<Image>;
     job(job: &JobId) -> Option<JobSummary>;
     files(image: &ImageId, job: Option<&JobId>) -> Option<Files>;
@@ -86,6 +90,7 @@ faulty! {
     rerun(epoch: &Epoch, job: &JobId, old: &RunId, new: &RunId) -> Write;
     publish(epoch: &Epoch, run: &RunId, result: &ResultFile) -> Write;
     fail(epoch: &Epoch, job: &JobId, run: &RunId, reason: &str) -> Write;
+    empty_trash(epoch: &Epoch, kept: Duration) -> Write;
     deleting(limit: u32) -> Vec<ImageId>;
     jobs_of(image: &ImageId) -> Vec<JobId>;
     forget(epoch: &Epoch, image: &ImageId) -> Write;

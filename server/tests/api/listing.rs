@@ -39,6 +39,39 @@ async fn the_list_can_be_searched_and_narrowed() {
 }
 
 #[tokio::test]
+async fn the_list_can_be_narrowed_by_what_the_images_are() {
+    let server = Server::new().await;
+    server.upload("moon.png", &sample("moon.png")).await;
+    server.upload("rocket.jpg", &sample("rocket.jpg")).await;
+    for (query, names) in [
+        ("format=jpeg", vec!["rocket.jpg"]),
+        ("format=png&depth=8&method=global", vec!["moon.png"]),
+        ("depth=16", vec![]),
+        ("method=clahe", vec![]),
+        ("format=&depth=&method=&sort=name", vec!["moon.png", "rocket.jpg"]),
+    ] {
+        let page = server.get(&format!("/api/images?{query}")).await.json();
+        let found: Vec<&str> =
+            page["items"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
+        assert_eq!(found, names, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn sections_tell_how_many_images_there_are_and_their_shapes() {
+    let server = Server::new().await;
+    server.upload("moon.png", &sample("moon.png")).await;
+    server.upload("rocket.jpg", &sample("rocket.jpg")).await;
+    let answer = server.get("/api/images/sections?sort=name").await;
+    assert_eq!(answer.header("cache-control"), "no-store");
+    // The moon is a square, the rocket 640 × 427.
+    let expected = serde_json::json!({"total": 2, "sections": [{"key": null, "count": 2, "shapes": "T@"}]});
+    assert_eq!(answer.json(), expected);
+    assert_eq!(server.get("/api/images/sections?q=nowhere").await.json()["total"], 0);
+    server.get("/api/images/sections?sort=size").await.problem(400);
+}
+
+#[tokio::test]
 async fn a_query_that_makes_no_sense_is_told_why() {
     let server = Server::new().await;
     for (query, says) in [
@@ -46,6 +79,9 @@ async fn a_query_that_makes_no_sense_is_told_why() {
         ("limit=201", "1 to 200"),
         ("limit=many", "1 to 200"),
         ("state=lost", "queued, running, done or failed"),
+        ("format=bmp", "png"),
+        ("depth=deep", "a number of bits"),
+        ("method=magic", "global, clahe, match, stretch"),
         ("sort=size", "newest, oldest or name"),
         ("cursor=nonsense", ""),
     ] {

@@ -25,6 +25,49 @@ async fn a_deleted_image_is_gone_for_everyone() {
 }
 
 #[tokio::test]
+async fn several_deleted_images_are_gone_and_come_back_when_it_is_undone() {
+    let server = Server::new().await;
+    let (moon, _) = server.upload("moon.png", &sample("moon.png")).await;
+    let (cell, _) = server.upload("cell.png", &sample("cell.png")).await;
+    let json = [("content-type", "application/json")];
+    let chosen = serde_json::json!({"images": [moon, cell, NOBODY]}).to_string();
+    let both = serde_json::json!({"images": [moon, cell]});
+    let sorted = |answer: crate::harness::Answer| {
+        let mut images: Vec<String> = serde_json::from_value(answer.json()["images"].clone()).unwrap();
+        images.sort();
+        images
+    };
+    let mut expected: Vec<String> = serde_json::from_value(both["images"].clone()).unwrap();
+    expected.sort();
+    let rings = server.rings.load(std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(sorted(server.call("POST", "/api/images/delete", &json, chosen.clone()).await), expected);
+    assert_eq!(server.get("/api/images/sections").await.json()["total"], 0);
+    assert_eq!(sorted(server.call("POST", "/api/images/restore", &json, chosen).await), expected);
+    assert_eq!(server.get(&format!("/api/images/{moon}/original")).await.body, sample("moon.png"));
+    assert_eq!(server.rings.load(std::sync::atomic::Ordering::SeqCst), rings + 2, "both are told to whoever looks");
+
+    for (nothing, says) in
+        [("{\"images\":[]}", "at least one"), ("{}", "images"), ("{\"images\":[\"../x\"]}", "hexadecimal")]
+    {
+        let sentence = server.call("POST", "/api/images/delete", &json, nothing).await.problem(400);
+        assert!(sentence.contains(says), "{sentence}");
+    }
+    let many = serde_json::json!({"images": vec![NOBODY; 1_001]}).to_string();
+    assert!(server.call("POST", "/api/images/delete", &json, many).await.problem(400).contains("at most 1000"));
+}
+
+#[tokio::test]
+async fn an_image_deleted_for_ever_does_not_come_back() {
+    let server = Server::new().await;
+    let (image, _) = server.upload("moon.png", &sample("moon.png")).await;
+    assert_eq!(server.call("DELETE", &format!("/api/images/{image}?forever=true"), &[], "").await.status, 204);
+    let chosen = serde_json::json!({"images": [image]}).to_string();
+    let json = [("content-type", "application/json")];
+    let back = server.call("POST", "/api/images/restore", &json, chosen).await.json();
+    assert_eq!(back, serde_json::json!({"images": []}));
+}
+
+#[tokio::test]
 async fn only_a_failed_job_can_be_tried_again() {
     let server = Server::new().await;
     let (image, job) = server.upload("moon.png", &sample("moon.png")).await;

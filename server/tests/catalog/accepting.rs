@@ -272,3 +272,33 @@ async fn wait_for_the_clock(catalog: &dyn server::catalog::Catalog, job: &JobId)
         }
     }
 }
+
+pub async fn a_deletion_can_be_undone_and_the_image_is_as_it_was(bench: Bench) {
+    let catalog = bench.catalog.as_ref();
+    let (one, other) = (accept(catalog, "one.png").await, accept(catalog, "other.png").await);
+    catalog.keep_thumbhash(&one.image, "1QcSHQRnh493V4dIh4eXh1h4kJUI").await.unwrap();
+    let before = catalog.image(&one.image).await.unwrap();
+    assert_eq!(before.as_ref().unwrap().thumbhash.as_deref(), Some("1QcSHQRnh493V4dIh4eXh1h4kJUI"));
+    let both = [one.image.clone(), other.image.clone()];
+    assert_eq!(catalog.restore(&both).await.unwrap(), [], "nothing was deleted");
+
+    assert_eq!(catalog.trash(&[]).await.unwrap(), []);
+    assert_eq!(catalog.trash(&[one.image.clone(), id()]).await.unwrap(), std::slice::from_ref(&one.image));
+    assert_eq!(catalog.trash(std::slice::from_ref(&one.image)).await.unwrap(), [], "it is gone already");
+    assert!(catalog.image(&one.image).await.unwrap().is_none());
+    assert!(catalog.files(&one.image, None).await.unwrap().is_none());
+    assert_eq!(catalog.images(&Default::default()).await.unwrap().items.len(), 1);
+    assert_eq!(catalog.backlog().await.unwrap().queued, 1, "its job waits for the deletion to be undone");
+    assert!(catalog.queued(10, 0, u64::MAX).await.unwrap().iter().all(|row| row.job != one.job));
+    assert_eq!(catalog.deleting(10).await.unwrap(), [], "nothing is deleted for good");
+
+    assert_eq!(catalog.restore(&both).await.unwrap(), std::slice::from_ref(&one.image));
+    assert_eq!(catalog.image(&one.image).await.unwrap(), before);
+    assert!(catalog.queued(10, 0, u64::MAX).await.unwrap().iter().any(|row| row.job == one.job));
+
+    // What is deleted for good stays so.
+    catalog.trash(&both).await.unwrap();
+    assert_eq!(catalog.delete_image(&one.image).await.unwrap(), Write::Applied);
+    assert_eq!(catalog.restore(&both).await.unwrap(), [other.image]);
+    assert_eq!(catalog.deleting(10).await.unwrap(), [one.image]);
+}

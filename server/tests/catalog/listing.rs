@@ -1,13 +1,14 @@
 //! The gallery's pages.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use server::catalog::{Catalog, Error};
-use shared::equalize::Recipe;
-use shared::gallery::{Image, ImageQuery, Sort};
+use server::catalog::{Catalog, Error, NewUpload};
+use shared::equalize::{ClipLimit, Method, MethodKind, Recipe};
+use shared::gallery::{Image, ImageQuery, Sections, Sort};
 use shared::id::ImageId;
 use shared::job::{Format, ImageInfo, JobState};
+use shared::masonry::Shape;
 use shared::pixels::{Depth, Layout};
 
 use crate::bench::*;
@@ -174,38 +175,144 @@ pub async fn what_a_later_version_wrote_hides_nothing_else(bench: Bench) {
     assert_eq!(catalog.queued(10, 0, u64::MAX).await.unwrap().len(), 2, "left to the pods that know it");
 }
 
-/// Reports, asserts nothing but the answers' sizes: machines differ.
-pub async fn a_gallery_of_a_hundred_thousand_images_is_measured(bench: Bench) {
+pub async fn images_are_narrowed_by_format_depth_and_method_alone_and_together(bench: Bench) {
+    let catalog = bench.catalog.as_ref();
+    let png = info(640, 480);
+    let tiff = ImageInfo { format: Format::Tiff, depth: Depth::Sixteen, ..info(640, 480) };
+    let jpeg = ImageInfo { format: Format::Jpeg, ..info(640, 480) };
+    let clahe = Recipe {
+        method: Method::Clahe { clip_limit: ClipLimit::thousandths(3_000).unwrap(), tiles: [4, 4] },
+        ..channels()
+    };
+    for (name, info, recipe) in [
+        ("a.png", png.clone(), Recipe::default()),
+        ("b.tif", tiff.clone(), Recipe::default()),
+        ("c.tif", tiff, clahe.clone()),
+        ("d.jpg", jpeg, clahe.clone()),
+    ] {
+        accept_as(catalog, &NewUpload { recipe, ..upload(name, None) }, info).await;
+    }
+    let wide = ImageInfo { depth: Depth::Sixteen, ..png };
+    let again = accept_as(catalog, &upload("e.png", None), wide).await;
+    let by = |query: ImageQuery| names(catalog, ImageQuery { sort: Some(Sort::Name), ..query });
+    let (format, depth, method) = (Some(Format::Tiff), Some(16), Some(MethodKind::Clahe));
+    assert_eq!(by(ImageQuery { format, ..Default::default() }).await, ["b.tif", "c.tif"]);
+    assert_eq!(by(ImageQuery { depth, ..Default::default() }).await, ["b.tif", "c.tif", "e.png"]);
+    assert_eq!(by(ImageQuery { method, ..Default::default() }).await, ["c.tif", "d.jpg"]);
+    assert_eq!(by(ImageQuery { format, depth, method, ..Default::default() }).await, ["c.tif"]);
+    assert_eq!(by(ImageQuery { method, q: Some("D".into()), ..Default::default() }).await, ["d.jpg"]);
+    // The method is the latest job's.
+    catalog.add_job(&again.image, &id(), &clahe, None).await.unwrap();
+    assert_eq!(by(ImageQuery { method, depth, ..Default::default() }).await, ["c.tif", "e.png"]);
+}
+
+pub async fn sections_place_every_image_that_the_pages_have(bench: Bench) {
+    let catalog = bench.catalog.as_ref();
+    fill(&bench, 1_050).await;
+    for (width, height, orientation) in
+        [(100, 50, 1), (100, 50, 6), (1, 1, 1), (10_000, 1, 1), (3, 10_000, 8), (4, 3, 5)]
+    {
+        let info = ImageInfo { orientation, ..info(width, height) };
+        accept_as(catalog, &upload("Image of a shape.png", None), info).await;
+    }
+    for (sort, q) in [(Sort::Newest, None), (Sort::Oldest, None), (Sort::Name, None), (Sort::Name, Some("8"))] {
+        let query = ImageQuery { limit: Some(200), sort: Some(sort), q: q.map(str::to_owned), ..Default::default() };
+        let seen = walk(catalog, query.clone(), false).await;
+        let found = catalog.sections(&query).await.unwrap();
+        assert_eq!(found.total as usize, seen.len(), "{sort:?}");
+        assert_eq!(found.sections.len(), seen.len().div_ceil(200), "{sort:?}");
+        let mut start = 0;
+        for section in &found.sections {
+            let page = ImageQuery { cursor: section.key.clone(), ..query.clone() };
+            let page = catalog.images(&page).await.unwrap();
+            let expected = &seen[start..start + section.count as usize];
+            assert_eq!(page.items, expected, "{sort:?}: the section after {start}");
+            let shapes: String = expected.iter().map(|image| Shape::of(image.width, image.height).pack()).collect();
+            assert_eq!(section.shapes, shapes, "{sort:?}: the section after {start}");
+            start += expected.len();
+        }
+    }
+    assert_eq!(catalog.sections(&searching("nowhere")).await.unwrap(), Sections::default());
+}
+
+pub async fn the_first_page_of_a_hundred_thousand_images_comes_at_once_whatever_is_asked(bench: Bench) {
+    /// The issue's figure for the server's whole answer. The best of some tries counts: machines have other things to do.
+    const LONGEST: Duration = Duration::from_millis(200);
     let catalog = bench.catalog.as_ref();
     let began = Instant::now();
     fill(&bench, 100_000).await;
     let kind = if bench.is_postgres() { "PostgreSQL" } else { "SQLite" };
     println!("{kind}: 100,000 images made in {:.1} s", began.elapsed().as_secs_f64());
 
-    let sorted = |sort| ImageQuery { sort: Some(sort), ..Default::default() };
     let mut deep = ImageQuery { limit: Some(200), sort: Some(Sort::Name), ..Default::default() };
     for _ in 0..20 {
         deep.cursor = catalog.images(&deep).await.unwrap().next;
     }
-    let rare = ImageQuery { state: Some(JobState::Failed), ..Default::default() };
-    let found = ImageQuery { q: Some("E 99999.".into()), ..Default::default() };
-    let not_found = ImageQuery { q: Some("nowhere".into()), ..Default::default() };
-    for (what, query, items) in [
-        ("newest", sorted(Sort::Newest), 50),
-        ("oldest", sorted(Sort::Oldest), 50),
-        ("by name", sorted(Sort::Name), 50),
+    let asked = |change: fn(&mut ImageQuery)| {
+        let mut query = ImageQuery::default();
+        change(&mut query);
+        query
+    };
+    let mut queries = vec![
         ("the 21st page of 200 by name", deep, 200),
-        ("failed (none)", rare, 0),
-        ("q found once", found, 1),
-        ("q found nowhere", not_found, 0),
-    ] {
+        ("failed, a hundredth", asked(|q| q.state = Some(JobState::Failed)), 50),
+        ("running, none", asked(|q| q.state = Some(JobState::Running)), 0),
+        ("TIFF", asked(|q| q.format = Some(Format::Tiff)), 50),
+        ("JPEG, none", asked(|q| q.format = Some(Format::Jpeg)), 0),
+        ("8 bits", asked(|q| q.depth = Some(8)), 50),
+        ("32 bits, none", asked(|q| q.depth = Some(32)), 0),
+        ("stretched", asked(|q| q.method = Some(MethodKind::Stretch)), 50),
+        ("matched, none", asked(|q| q.method = Some(MethodKind::Match)), 0),
+        ("q found once", asked(|q| q.q = Some("E 99999.".into())), 1),
+        ("q found nowhere", asked(|q| q.q = Some("nowhere".into())), 0),
+        ("q found everywhere", asked(|q| q.q = Some("image".into())), 50),
+        (
+            "all at once, none",
+            asked(|q| {
+                q.state = Some(JobState::Done);
+                q.format = Some(Format::Jpeg);
+                q.depth = Some(8);
+                q.method = Some(MethodKind::Stretch);
+                q.q = Some("7".into());
+            }),
+            0,
+        ),
+    ];
+    for state in [JobState::Queued, JobState::Done] {
+        queries.push((
+            "of a state that half of them have",
+            ImageQuery { state: Some(state), ..Default::default() },
+            50,
+        ));
+    }
+    for (what, query, items) in queries {
+        for sort in [Sort::Newest, Sort::Oldest, Sort::Name] {
+            if query.cursor.is_some() && sort != Sort::Name {
+                continue;
+            }
+            let query = ImageQuery { sort: Some(sort), ..query.clone() };
+            let mut best = Duration::MAX;
+            for _ in 0..5 {
+                let began = Instant::now();
+                assert_eq!(catalog.images(&query).await.unwrap().items.len(), items, "{what}");
+                best = best.min(began.elapsed());
+                if best < LONGEST {
+                    break;
+                }
+            }
+            println!("{kind}: {what}, {sort:?}: {:.1} ms", best.as_secs_f64() * 1e3);
+            assert!(best < LONGEST, "{what}, {sort:?}: {best:?}");
+        }
+    }
+    for sort in [Sort::Newest, Sort::Name] {
         let began = Instant::now();
-        assert_eq!(catalog.images(&query).await.unwrap().items.len(), items, "{what}");
-        println!("{kind}: {what}: {:.1} ms", began.elapsed().as_secs_f64() * 1e3);
+        let found = catalog.sections(&ImageQuery { sort: Some(sort), ..Default::default() }).await.unwrap();
+        assert_eq!((found.total, found.sections.len()), (100_000, 500));
+        println!("{kind}: sections, {sort:?}: {:.1} ms", began.elapsed().as_secs_f64() * 1e3);
     }
     let began = Instant::now();
-    assert_eq!(catalog.backlog().await.unwrap().queued, 100_000);
-    println!("{kind}: backlog of 100,000: {:.1} ms", began.elapsed().as_secs_f64() * 1e3);
+    assert_eq!(catalog.backlog().await.unwrap().queued, 50_000);
+    println!("{kind}: backlog of 50,000: {:.1} ms", began.elapsed().as_secs_f64() * 1e3);
     let began = Instant::now();
     assert_eq!(catalog.queued(8, 0, 16_000_000).await.unwrap().len(), 8);
     println!("{kind}: the head of the queue: {:.1} ms", began.elapsed().as_secs_f64() * 1e3);
@@ -213,23 +320,31 @@ pub async fn a_gallery_of_a_hundred_thousand_images_is_measured(bench: Bench) {
 
 /// Accepted images, made inside the database: many share the moment they were accepted at, and some their name.
 async fn fill(bench: &Bench, number: u32) {
+    // A third of each kind, as many done as queued, and a hundredth failed.
     let images = "INSERT INTO images (id, upload, state, touched, name, name_key, first_job, first_recipe,
                                       original, bytes, sha256, info, pixels, created)
-                  SELECT {id}, {id}, 'accepted', 0, 'Image ' || n || '.png', 'image ' || n || '.png', {id}, '{recipe}',
-                         'key', 1, '{sha256}', '{info}', 1, 1700000000000 + n * 7919 % 50 FROM numbers";
-    let jobs = "INSERT INTO jobs (id, image, recipe, pixels, state, runs, created)
-                SELECT {id}, {id}, '{recipe}', 1, 'queued', 0, 1700000000000 FROM numbers";
+                  SELECT {id}, {id}, 'accepted', 0, 'Image ' || n || '.png', 'image ' || n || '.png', {id}, {recipe},
+                         'key', 1, '{sha256}', CASE WHEN n % 3 = 0 THEN '{tiff}' ELSE '{info}' END, 1,
+                         1700000000000 + n * 7919 % 50 FROM numbers";
+    let jobs = "INSERT INTO jobs (id, image, recipe, pixels, state, runs, created, finished, result, result_bytes, result_sha256)
+                SELECT {id}, {id}, {recipe}, 1,
+                       CASE WHEN n % 2 = 1 THEN 'queued' WHEN n % 100 = 0 THEN 'failed' ELSE 'done' END,
+                       0, 1700000000000, 1700000000001, 'key', 1, '{sha256}' FROM numbers";
     let (numbers, of_n) = if bench.is_postgres() {
         ("SELECT generate_series(1, {number}) AS n", "md5(n::text)")
     } else {
         let numbers = "SELECT 1 AS n UNION ALL SELECT n + 1 FROM numbers WHERE n < {number}";
         (numbers, "printf('%032x', n * 2654435761 % 4294967296)")
     };
+    let tiff = ImageInfo { format: Format::Tiff, depth: Depth::Sixteen, ..info(480, 640) };
     let statements = [images, jobs].map(|insert| {
         format!("WITH RECURSIVE numbers AS ({numbers}) {insert}")
             .replace("{number}", &number.to_string())
             .replace("{id}", of_n)
-            .replace("{recipe}", &serde_json::to_string(&Recipe::default()).unwrap())
+            .replace("{recipe}", "CASE WHEN n % 3 = 1 THEN '{stretch}' ELSE '{global}' END")
+            .replace("{stretch}", r#"{"method":"stretch","color":"luma"}"#)
+            .replace("{global}", &serde_json::to_string(&Recipe::default()).unwrap())
+            .replace("{tiff}", &serde_json::to_string(&tiff).unwrap())
             .replace("{info}", &serde_json::to_string(&info(640, 480)).unwrap())
             .replace("{sha256}", &"ab".repeat(32))
     });

@@ -251,3 +251,26 @@ pub async fn a_catalog_is_itself_for_ever_and_never_another(bench: Bench) {
     let other = server::catalog::open(&bench.untouched().await).await.unwrap();
     assert_ne!(other.identity().await.unwrap(), identity);
 }
+
+pub async fn what_was_deleted_long_enough_ago_is_deleted_for_good(bench: Bench) {
+    let catalog = bench.catalog.as_ref();
+    let epoch = epoch(catalog).await;
+    let accepted = accept(catalog, "a.png").await;
+    catalog.trash(std::slice::from_ref(&accepted.image)).await.unwrap();
+    assert_eq!(catalog.empty_trash(&epoch, Duration::from_secs(60)).await.unwrap(), Write::NoChange);
+    assert_eq!(catalog.deleting(10).await.unwrap(), []);
+    assert_eq!(catalog.empty_trash(&epoch, Duration::ZERO).await.unwrap(), Write::Applied);
+    assert_eq!(catalog.deleting(10).await.unwrap(), std::slice::from_ref(&accepted.image));
+    assert_eq!(catalog.restore(std::slice::from_ref(&accepted.image)).await.unwrap(), [], "too late");
+    assert_eq!(catalog.forget(&epoch, &accepted.image).await.unwrap(), Write::Applied);
+}
+
+pub async fn a_deposed_master_empties_no_trash(bench: Bench) {
+    let catalog = bench.catalog.as_ref();
+    let old = epoch(catalog).await;
+    let accepted = accept(catalog, "a.png").await;
+    catalog.trash(std::slice::from_ref(&accepted.image)).await.unwrap();
+    epoch(catalog).await;
+    assert_eq!(catalog.empty_trash(&old, Duration::ZERO).await.unwrap(), Write::NotMine);
+    assert_eq!(catalog.restore(std::slice::from_ref(&accepted.image)).await.unwrap(), [accepted.image]);
+}

@@ -14,7 +14,7 @@ use server::catalog::{
 };
 use shared::cluster::Backlog;
 use shared::equalize::Recipe;
-use shared::gallery::{Image, ImageQuery, JobSummary, Page};
+use shared::gallery::{Image, ImageQuery, JobSummary, Page, Sections};
 use shared::id::{ImageId, JobId, RunId, UploadId};
 use sqlx::SqlitePool;
 use tokio::sync::oneshot;
@@ -158,6 +158,10 @@ impl FaultyCatalog {
             "add_job",
             "retry",
             "delete_image",
+            "trash",
+            "restore",
+            "keep_thumbhash",
+            "empty_trash",
             "take_epoch",
             "activate",
             "rerun",
@@ -236,6 +240,26 @@ impl Catalog for FaultyCatalog {
         pass!(self, delete_image, &image, None, |shelf| shelf.catalog.delete_image(&image))
     }
 
+    async fn trash(&self, images: &[ImageId]) -> Result<Vec<ImageId>> {
+        let images = images.to_vec();
+        pass!(self, trash, "", None, |shelf| shelf.catalog.trash(&images))
+    }
+
+    async fn restore(&self, images: &[ImageId]) -> Result<Vec<ImageId>> {
+        let images = images.to_vec();
+        pass!(self, restore, "", None, |shelf| shelf.catalog.restore(&images))
+    }
+
+    async fn keep_thumbhash(&self, image: &ImageId, thumbhash: &str) -> Result<()> {
+        let (image, thumbhash) = (image.clone(), thumbhash.to_owned());
+        pass!(self, keep_thumbhash, &image, None, |shelf| shelf.catalog.keep_thumbhash(&image, &thumbhash))
+    }
+
+    async fn sections(&self, query: &ImageQuery) -> Result<Sections> {
+        let query = query.clone();
+        pass!(self, sections, "", None, |shelf| shelf.catalog.sections(&query))
+    }
+
     async fn images(&self, query: &ImageQuery) -> Result<Page> {
         let query = query.clone();
         pass!(self, images, "", None, |shelf| shelf.catalog.images(&query))
@@ -293,6 +317,12 @@ impl Catalog for FaultyCatalog {
         let (epoch, job, run, reason, n) = (epoch.clone(), job.clone(), run.clone(), reason.to_owned(), epoch.clone());
         let what = format!("{job} {run} {reason}");
         pass!(self, fail, what, Some(n), |shelf| shelf.catalog.fail(&epoch, &job, &run, &reason))
+    }
+
+    async fn empty_trash(&self, epoch: &Epoch, kept: Duration) -> Result<Write> {
+        let epoch = epoch.clone();
+        let n = Some(epoch.clone());
+        pass!(self, empty_trash, "", n, |shelf| shelf.catalog.empty_trash(&epoch, kept))
     }
 
     async fn deleting(&self, limit: u32) -> Result<Vec<ImageId>> {

@@ -144,9 +144,9 @@ impl Client {
         self.http.post(format!("{}{path}", self.base)).send().await.unwrap().status().as_u16()
     }
 
-    /// Deletes an image.
+    /// Deletes an image for good.
     pub async fn delete(&self, image: &ImageId) -> u16 {
-        let path = shared::route::image(image);
+        let path = format!("{}?forever=true", shared::route::image(image));
         self.http.delete(format!("{}{path}", self.base)).send().await.unwrap().status().as_u16()
     }
 
