@@ -184,3 +184,38 @@ async fn any_number_of_uploads_may_wait_and_few_of_them_have_znodes() {
     }
     assert_eq!(done, uploads);
 }
+
+/// Of a small image's job with one pod: ring, node with its task, claim, commit, ring, deletion. (Eight may be.)
+const WRITES_OF_A_SMALL_JOB: u64 = 6;
+
+/// Waits until nothing has been written for a while: what was begun has ended.
+async fn quiet(ensemble: &Ensemble) -> u64 {
+    let mut last = (ensemble.writes(), Instant::now());
+    while last.1.elapsed() < Duration::from_secs(2) {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let now = ensemble.writes();
+        if now != last.0 {
+            last = (now, Instant::now());
+        }
+    }
+    last.0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_job_costs_no_more_than_six_writes() {
+    let (ensemble, folder) = (Ensemble::launch(1), tempfile::tempdir().unwrap());
+    let (zookeeper, data) =
+        (ensemble.connect_string_with_new_chroot(), folder.path().join("data").display().to_string());
+    let server =
+        Server::start("pod", folder.path(), &["--zookeeper", &zookeeper, "--data", &data, "--session-timeout", "30s"]);
+    server.client.master(None).await;
+    let image = rgba_png(24, 16);
+    for number in 0..3 {
+        let before = quiet(&ensemble).await;
+        let accepted = server.client.upload(&format!("{number}.png"), image.clone(), &Recipe::default()).await.unwrap();
+        server.client.result(&accepted.image_id).await;
+        let writes = quiet(&ensemble).await - before;
+        println!("job {number}: {writes} writes");
+        assert!((1..=WRITES_OF_A_SMALL_JOB).contains(&writes), "{writes} writes");
+    }
+}

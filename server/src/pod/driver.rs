@@ -125,14 +125,9 @@ impl Driver {
 
     async fn create(&self, nodes: &JobNodes, phase: Phase, missing: &[u32]) -> Result<(), Setback> {
         let (office, job) = (&self.office, &nodes.job);
-        let folder = Op::Create { path: paths::phase(&job.job, phase), data: Vec::new(), mode: CreateMode::Persistent };
-        let mut folder = (!nodes.phases.contains_key(&phase)).then_some(folder);
+        let mut folder = (!nodes.phases.contains_key(&phase)).then(|| create_phase(job, phase));
         for batch in missing.chunks(BATCH) {
-            let tasks = batch.iter().map(|index| Op::Create {
-                path: paths::task(&job.job, phase, *index),
-                data: to_json(&plan::task(job, phase, *index, office.pod.stamp())),
-                mode: CreateMode::Persistent,
-            });
+            let tasks = batch.iter().map(|index| create_task(office, job, phase, *index));
             let ops = folder.take().into_iter().chain(tasks).collect();
             office.fence.write(&*office.coordinator, ops).await?;
         }
@@ -201,7 +196,7 @@ impl Driver {
         if office.mine(write).await? {
             tracing::info!(job = %self.job, run = %job.run, epoch = office.epoch().n, bytes = file.bytes, "published");
         }
-        self.end(nodes).await
+        self.leave(nodes).await
     }
 
     async fn fail(&self, nodes: &JobNodes, reason: &str) -> Result<(), Setback> {
@@ -217,32 +212,36 @@ impl Driver {
     /// tells the master that a slot is about to be free.
     async fn end(&self, nodes: &JobNodes) -> Result<(), Setback> {
         self.office.finish(&nodes.job, nodes.version).await?;
+        self.ring().await;
+        Ok(())
+    }
+
+    /// Its row has ended with a result, so all its tasks are done. A job of few znodes needs no mark that only its deletion is
+    /// left: either all of them go at once, or whoever leads finds all of them, publishes again to no effect and comes here.
+    async fn leave(&self, nodes: &JobNodes) -> Result<(), Setback> {
+        let deletions = deletions(nodes);
+        if deletions.len() > BATCH || nodes.is_locked() {
+            return self.end(nodes).await;
+        }
+        self.ring().await;
+        self.delete_outputs(nodes).await?;
+        self.office.fence.write(&*self.office.coordinator, deletions).await?;
+        tracing::debug!(job = %self.job, "its nodes are deleted");
+        Ok(())
+    }
+
+    async fn ring(&self) {
         if let Err(error) = doorbell::ring(&*self.office.coordinator).await {
             tracing::debug!(%error, "the doorbell wasn't rung; pages look again by themselves");
         }
-        Ok(())
     }
 
     /// Deletes what the run wrote but its published result, then the znodes, the job's own last: as long as it is
     /// there, whoever leads goes on with this.
     async fn delete(&self, nodes: &JobNodes) -> Result<(), Setback> {
-        let (office, job) = (&self.office, &nodes.job);
         self.delete_outputs(nodes).await?;
-        let mut ops = Vec::new();
-        for (phase, tasks) in &nodes.phases {
-            for (index, task) in tasks {
-                let path = paths::task(&job.job, *phase, *index);
-                if task.done.is_some() {
-                    ops.push(Op::Delete { path: paths::done(&path), version: None });
-                }
-                // At the version that was read: a claim in between makes this fail, and its lock is waited for.
-                ops.push(Op::Delete { path, version: Some(task.version) });
-            }
-            ops.push(Op::Delete { path: paths::phase(&job.job, *phase), version: None });
-        }
-        ops.push(Op::Delete { path: paths::job(&job.job), version: Some(nodes.version) });
-        for batch in ops.chunks(BATCH) {
-            office.fence.write(&*office.coordinator, batch.to_vec()).await?;
+        for batch in deletions(nodes).chunks(BATCH) {
+            self.office.fence.write(&*self.office.coordinator, batch.to_vec()).await?;
         }
         tracing::debug!(job = %self.job, "its nodes are deleted");
         Ok(())
@@ -260,6 +259,44 @@ impl Driver {
         }
         Ok(())
     }
+}
+
+/// The tasks of a new job's first phase, as far as they fit in the write that creates its node: a driver creates what is missing.
+pub(super) fn first_tasks(office: &Office, job: &Job) -> Vec<Op> {
+    let Some(&phase) = job.phases.first() else { return Vec::new() };
+    let tasks = (0..job.count(phase)).take(BATCH).map(|index| create_task(office, job, phase, index));
+    std::iter::once(create_phase(job, phase)).chain(tasks).collect()
+}
+
+fn create_phase(job: &Job, phase: Phase) -> Op {
+    Op::Create { path: paths::phase(&job.job, phase), data: Vec::new(), mode: CreateMode::Persistent }
+}
+
+fn create_task(office: &Office, job: &Job, phase: Phase, index: u32) -> Op {
+    Op::Create {
+        path: paths::task(&job.job, phase, index),
+        data: to_json(&plan::task(job, phase, index, office.pod.stamp())),
+        mode: CreateMode::Persistent,
+    }
+}
+
+/// What deletes a job's znodes, its own last.
+fn deletions(nodes: &JobNodes) -> Vec<Op> {
+    let job = &nodes.job.job;
+    let mut ops = Vec::new();
+    for (phase, tasks) in &nodes.phases {
+        for (index, task) in tasks {
+            let path = paths::task(job, *phase, *index);
+            if task.done.is_some() {
+                ops.push(Op::Delete { path: paths::done(&path), version: None });
+            }
+            // At the version that was read: a claim in between makes this fail, and its lock is waited for.
+            ops.push(Op::Delete { path, version: Some(task.version) });
+        }
+        ops.push(Op::Delete { path: paths::phase(job, *phase), version: None });
+    }
+    ops.push(Op::Delete { path: paths::job(job), version: Some(nodes.version) });
+    ops
 }
 
 /// Waits until a time, or for ever.

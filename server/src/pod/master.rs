@@ -17,7 +17,7 @@ use shared::job::{Job, Lane, Progress};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::driver::Driver;
+use super::driver::{self, Driver};
 use super::mirror::{Mirror, Nodes};
 use super::{Pod, jitter, now};
 use crate::catalog::{self, Epoch, JobRow, Write};
@@ -31,8 +31,10 @@ use crate::pipeline::plan::{Planning, plan};
 pub const MAX_RUNS: u32 = 3;
 /// The catalog is polled this often: rings can be lost.
 const POLL: Duration = Duration::from_secs(1);
-/// Rings that follow one another are answered together, this long after the last look.
+/// Rings that follow one another are answered together, this long after the last look at the latest.
 const GATHER: Duration = Duration::from_millis(100);
+/// The pause after a look that rings led to is so many times as long as the look took.
+const REST: u32 = 4;
 /// Rows and znodes are compared this often.
 const RECONCILE: Duration = Duration::from_secs(5);
 
@@ -189,7 +191,7 @@ impl Master {
         let mut reconciled: Option<Instant> = None;
         let mut housekeeping = tokio::time::interval(POLL);
         housekeeping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let (mut rings, mut rung, mut looked) = (None, false, Instant::now() - GATHER);
+        let (mut rings, mut rung, mut rested) = (None, false, Instant::now());
         loop {
             let seen = nodes.borrow_and_update().clone();
             for job in seen.jobs.keys().filter(|job| driven.insert((*job).clone())) {
@@ -214,7 +216,7 @@ impl Master {
                     true
                 }
                 // A ring that can't be answered yet is kept, and nobody spins on it.
-                () = tokio::time::sleep_until(looked + GATHER), if rung && seen.loaded => true,
+                () = tokio::time::sleep_until(rested), if rung && seen.loaded => true,
                 Some(Err(panic)) = sweeping.join_next() => return End::Crashed(panic.to_string()),
                 _ = housekeeping.tick() => true,
                 changed = nodes.changed() => {
@@ -225,7 +227,8 @@ impl Master {
                 }
             };
             if poll && seen.loaded {
-                (rung, looked) = (false, Instant::now());
+                rung = false;
+                let began = Instant::now();
                 let due = reconciled.is_none_or(|at| at.elapsed() >= RECONCILE);
                 match self.keep_house(&seen, due).await {
                     Ok(()) if due => reconciled = Some(Instant::now()),
@@ -233,6 +236,7 @@ impl Master {
                     Err(Setback::End(end)) => return end,
                     Err(setback) => tracing::warn!(pod = %self.office.pod.config.name, %setback, "will be tried again"),
                 }
+                rested = Instant::now() + (REST * began.elapsed()).min(GATHER);
             }
         }
     }
@@ -324,7 +328,7 @@ impl Master {
         Ok(mine)
     }
 
-    /// Creates a run's job node: it is there when this returns, or the role is over and the row, `running` without a
+    /// Creates a run's job node with the tasks of its first phase: they are there when this returns, or the role is over and the row, `running` without a
     /// node, is the next master's to reconcile. Giving up earlier would cost the job one of its runs.
     async fn create(&self, row: &JobRow, run: RunId, workers: usize) -> Result<(), Setback> {
         let (office, config) = (&self.office, &self.office.pod.config);
@@ -339,9 +343,10 @@ impl Master {
         };
         let job = plan(row, run, &planning, companions, office.epoch().n, office.pod.stamp(), now());
         let path = paths::job(&job.job);
-        let op = Op::Create { path: path.clone(), data: to_json(&job), mode: CreateMode::Persistent };
+        let node = Op::Create { path: path.clone(), data: to_json(&job), mode: CreateMode::Persistent };
+        let ops: Vec<Op> = std::iter::once(node).chain(driver::first_tasks(office, &job)).collect();
         loop {
-            match office.fence.write(&*office.coordinator, vec![op.clone()]).await.map_err(Setback::from) {
+            match office.fence.write(&*office.coordinator, ops.clone()).await.map_err(Setback::from) {
                 Ok(()) => break,
                 Err(Setback::End(end)) => return Err(end.into()),
                 Err(Setback::Refused(why)) => {

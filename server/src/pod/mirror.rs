@@ -23,7 +23,7 @@ use crate::pipeline::nodes::{JobNodes, TaskNodes};
 
 /// Everything is read again after this long without a reason.
 const RESCAN: Duration = Duration::from_secs(30);
-/// Hints that come within this time are read together.
+/// Nothing is read sooner than this after the last reading: hints that come meanwhile are read together.
 const GATHER: Duration = Duration::from_millis(5);
 
 /// The znodes as last read.
@@ -158,7 +158,7 @@ impl Follower {
         // Events of a gap aren't replayed: catch up first, then read all.
         self.coordinator.sync().await?;
         self.read(&Dirty { everything: true, ..Dirty::default() }).await?;
-        let mut rescan = Instant::now() + RESCAN;
+        let (mut rescan, mut next) = (Instant::now() + RESCAN, Instant::now());
         loop {
             let mut dirty = Dirty::default();
             let mut replies = Vec::new();
@@ -179,10 +179,11 @@ impl Follower {
                     rescan = Instant::now() + RESCAN;
                 }
             }
-            if !gather(&mut watch, requests, &mut dirty, &mut replies).await {
+            if !gather(next, &mut watch, requests, &mut dirty, &mut replies).await {
                 return Ok(());
             }
             self.read(&dirty).await?;
+            next = Instant::now() + GATHER;
             for reply in replies {
                 let _ = reply.send(());
             }
@@ -330,17 +331,19 @@ impl Follower {
     }
 }
 
-/// Takes in what else comes within [`GATHER`]. False when the watch is lost.
+/// Takes in what else has come, and what comes until a time. False when the watch is lost.
 async fn gather(
+    until: Instant,
     watch: &mut Watch,
     requests: &mut mpsc::Receiver<(JobId, oneshot::Sender<()>)>,
     dirty: &mut Dirty,
     replies: &mut Vec<oneshot::Sender<()>>,
 ) -> bool {
-    let until = tokio::time::sleep(GATHER);
+    let until = tokio::time::sleep_until(until);
     tokio::pin!(until);
     loop {
         tokio::select! {
+            biased;
             hint = watch.changed() => match hint {
                 Hint::Changed(path) => dirty.mark(&path),
                 Hint::Lost => return false,

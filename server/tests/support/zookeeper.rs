@@ -167,6 +167,13 @@ impl Ensemble {
         line.trim().parse().expect("a number")
     }
 
+    /// How many writes the first server has done in this term of its leader: sessions that begin and end count too.
+    pub fn writes(&self) -> u64 {
+        let status = self.ask_for(0, "srvr").unwrap();
+        let zxid = status.lines().find_map(|line| line.strip_prefix("Zxid: 0x")).unwrap();
+        u64::from_str_radix(zxid.trim(), 16).unwrap() & 0xffff_ffff
+    }
+
     fn signal(&self, index: usize, signal: &str) {
         let servers = self.servers.lock().unwrap();
         let pid = &servers[index].as_ref().expect("the server runs").pid;
