@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds what browsers get into target/site: the app as WebAssembly, its JavaScript, the style, the public files, and a brotli
-# beside each. Files whose content stays the same aren't touched, so that nothing is linked anew because of them.
+# Builds what browsers get into target/site: the app as WebAssembly, its JavaScript, the preview as modules of its own, the
+# style, the public files, and a brotli beside each. Files whose content stays the same aren't touched, so that nothing is linked anew because of them.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$ROOT/scripts/wasm.sh"
@@ -16,11 +16,31 @@ compile() {
         --target "$WASM_TARGET" --profile wasm-release --target-dir "$WASM_TARGET_DIR"
 }
 
+# The preview computes with vectors where the browser has them; its worker chooses.
+compile_previews() {
+    local build features
+    for build in plain simd128; do
+        features="${CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS:-}"
+        [ "$build" = plain ] || features="$features -C target-feature=+$build"
+        CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$features" "${WASM_CARGO[@]}" rustc --locked -p shared --lib \
+            --crate-type cdylib --features preview --target "$WASM_TARGET" --profile wasm-preview \
+            --target-dir "$WASM_TARGET_DIR/preview-$build"
+    done
+}
+
 assemble() {
+    local build
     "$WASM_BINDGEN" --target web --no-typescript --remove-name-section --remove-producers-section \
         --out-name evenlight --out-dir "$STAGE/pkg" "$WASM_TARGET_DIR/$WASM_TARGET/wasm-release/app.wasm"
     # Leptos asks for this name, as LEPTOS_OUTPUT_NAME is set in .cargo/config.toml.
     mv "$STAGE/pkg/evenlight_bg.wasm" "$STAGE/pkg/evenlight.wasm"
+    for build in plain simd128; do
+        "$WASM_BINDGEN" --target web --no-typescript --remove-name-section --remove-producers-section \
+            --out-name "preview-$build" --out-dir "$STAGE/pkg" \
+            "$WASM_TARGET_DIR/preview-$build/$WASM_TARGET/wasm-preview/shared.wasm"
+        mv "$STAGE/pkg/preview-${build}_bg.wasm" "$STAGE/pkg/preview-$build.wasm"
+    done
+    cp shared/src/preview/worker.js "$STAGE/pkg/preview-worker.js"
     cat style/*.css >"$STAGE/pkg/evenlight.css"
     if [ -d style/public ]; then cp -R style/public/. "$STAGE/"; fi
     publish
@@ -77,4 +97,5 @@ choose_wasm_toolchain
 ensure_wasm_bindgen
 step "compile the page to WebAssembly" compile
 STAGE="$(mktemp -d "$CACHE/site.XXXXXX")"
+step "compile the preview to WebAssembly, with vectors and without" compile_previews
 step "assemble the site in target/site" assemble

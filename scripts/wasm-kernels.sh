@@ -7,7 +7,8 @@ set -euo pipefail
 need_rust
 has node || die "Running WebAssembly needs Node.js."
 choose_wasm_toolchain
-folder="${EVENLIGHT_WASM_TARGET_DIR:-$ROOT/target-wasm}"
+folder="$WASM_TARGET_DIR/kernels"
+export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="${CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS:-} -C target-feature=+simd128"
 "${WASM_CARGO[@]}" build --locked -p shared --example kernels_agree --target "$WASM_TARGET" --target-dir "$folder"
 node -e '
 const module = require("fs").readFileSync(process.argv[1]);

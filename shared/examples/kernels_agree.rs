@@ -57,6 +57,6 @@ fn main() {
             }
         }
     }
-    // WebAssembly always has one besides the plain one.
+    // In WebAssembly there is one besides the plain one: this is compiled with it.
     assert!(kernels.len() > usize::from(cfg!(target_arch = "wasm32")), "no kernel to compare");
 }

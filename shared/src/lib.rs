@@ -7,6 +7,7 @@ pub mod clock;
 pub mod cluster;
 #[cfg(feature = "decode")]
 pub mod decode;
+pub mod distribution;
 pub mod equalize;
 pub mod error;
 pub mod event;
@@ -16,5 +17,8 @@ pub mod job;
 pub mod log;
 pub mod masonry;
 pub mod pixels;
+#[cfg(feature = "decode")]
+pub mod preview;
 pub mod route;
+pub mod shrink;
 pub mod task;

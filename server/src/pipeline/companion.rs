@@ -105,7 +105,7 @@ pub(super) fn count(
     let own = Recipe { nodata: None, ..recipe.clone() };
     for part in 0..cut.parts {
         let rows = reader.read(cut.rows_of(part, info.height))?;
-        match Mask::of(&rows, nodata(&own, info), None) {
+        match Mask::of(&rows, own.nodata_of(info), None) {
             None => histogram.count(&rows),
             Some(mask) => histogram.count(&mask.kept(&rows)),
         }

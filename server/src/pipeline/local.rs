@@ -18,7 +18,7 @@ use shared::pixels::Rows;
 use super::companion;
 use super::histogram::unfit;
 use super::ordered::in_order;
-use super::sheet::{Marked, nodata, same_size};
+use super::sheet::{Marked, same_size};
 use crate::codec::{self, Limits, Part, PartIndex, RowReader, Source};
 
 /// Encoded parts of fewer bytes than this wait in memory, others in a file.
@@ -135,7 +135,7 @@ impl Local<'_> {
             }
         };
         let mut rows = self.open(&source, &info, cut)?;
-        rows.marks = Marks { nodata: nodata(recipe, &info), mask };
+        rows.marks = Marks { nodata: recipe.nodata_of(&info), mask };
         let counts = self.count(&mut rows, recipe, &mut advance)?;
         let table = Table::new(recipe, &counts, reference.as_ref()).map_err(unfit)?;
 

@@ -78,11 +78,6 @@ impl Marked {
     }
 }
 
-/// The value that stands for no measurement in an image: the recipe's, else the one that its file names.
-pub(super) fn nodata(recipe: &Recipe, info: &ImageInfo) -> Option<Nodata> {
-    recipe.nodata.or(info.more.nodata.and_then(Nodata::new))
-}
-
 /// A decoded mask of an image: one byte a pixel.
 pub(super) fn mask_info(info: &ImageInfo) -> ImageInfo {
     ImageInfo { layout: Layout::Gray, depth: Depth::Eight, ..info.clone() }

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use super::checked::{self, Checked, Damaged, RawRows};
 use super::deadline::{self, Timed};
 use super::pixels::{self, Pixels};
-use super::sheet::{self, SheetSource, nodata};
+use super::sheet::{self, SheetSource};
 use crate::codec::{self, Limits, RowReader};
 use crate::store::{self, ObjectReader, Store};
 
@@ -146,7 +146,7 @@ impl Workshop {
             (None, None) => None,
         };
         let rows = (self.rows(job, inputs), job.info.clone());
-        SheetSource { rows, mask, nodata: nodata(&job.recipe, &job.info) }
+        SheetSource { rows, mask, nodata: job.recipe.nodata_of(&job.info) }
     }
 
     /// Gets all of what a pointer points to, and checks that it is what was written. What comes wrong is got once more:

@@ -57,6 +57,9 @@ fn serve(name: &str, asset: Asset, encoding: Option<&'static str>, headers: &Hea
         }
         response
     };
+    if is_worker(name) {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(WORKERS_POLICY));
+    }
     let cache = if is_hashed(name) { "public, max-age=31536000, immutable" } else { "no-cache" };
     let fields = response.headers_mut();
     fields.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
@@ -82,6 +85,14 @@ fn takes_brotli(headers: &HeaderMap) -> bool {
         .flat_map(|value| value.split(','))
         .map(|coding| coding.split_once(';').unwrap_or((coding, "")))
         .any(|(coding, parameters)| coding.trim().eq_ignore_ascii_case("br") && !refused(parameters))
+}
+
+/// What a Web Worker may load: modules of this site. It has the policy of its own script, not of the page that starts it.
+const WORKERS_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'";
+
+/// Whether a name is that of a Web Worker's script.
+fn is_worker(name: &str) -> bool {
+    name.ends_with("-worker.js")
 }
 
 /// Whether a name carries a hash of the content (`app.0f3a91c2.js`), so that the content under it never changes.

@@ -235,6 +235,11 @@ impl Recipe {
         }
     }
 
+    /// The value that stands for no measurement in an image: the recipe's, else the one that its file names.
+    pub fn nodata_of(&self, info: &ImageInfo) -> Option<Nodata> {
+        self.nodata.or(info.more.nodata.and_then(Nodata::new))
+    }
+
     /// Whether an image can be treated like this.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ pub(super) mod sample;
 pub(super) mod scalar;
 #[cfg(test)]
 mod tests;
-#[cfg(target_arch = "wasm32")]
+#[cfg(target_feature = "simd128")]
 mod wasm32;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
@@ -101,7 +101,7 @@ pub(super) enum Kind {
     Avx2(x86_64::Avx2),
     #[cfg(target_arch = "x86_64")]
     Avx512(x86_64::Avx512),
-    #[cfg(target_arch = "wasm32")]
+    #[cfg(target_feature = "simd128")]
     Simd128(wasm32::Simd128),
 }
 
@@ -123,7 +123,7 @@ impl Kernel {
             x86_64::Avx2::detect().map(Kind::Avx2),
             #[cfg(target_arch = "x86_64")]
             x86_64::Avx512::detect().map(Kind::Avx512),
-            #[cfg(target_arch = "wasm32")]
+            #[cfg(target_feature = "simd128")]
             Some(Kind::Simd128(wasm32::Simd128)),
         ];
         kinds.into_iter().flatten().map(Kernel).collect()
@@ -137,7 +137,7 @@ impl Kernel {
             Kind::Avx2(_) => "avx2",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512(_) => "avx512",
-            #[cfg(target_arch = "wasm32")]
+            #[cfg(target_feature = "simd128")]
             Kind::Simd128(_) => "simd128",
         }
     }
@@ -156,7 +156,7 @@ macro_rules! with_engine {
             $crate::equalize::kernel::Kind::Avx2($engine) => $body,
             #[cfg(target_arch = "x86_64")]
             $crate::equalize::kernel::Kind::Avx512($engine) => $body,
-            #[cfg(target_arch = "wasm32")]
+            #[cfg(target_feature = "simd128")]
             $crate::equalize::kernel::Kind::Simd128($engine) => $body,
         }
     };

@@ -1,0 +1,291 @@
+//! An image equalized where it was chosen, before it is sent: by the very code that the workers run.
+//!
+//! [`Preview::open`] decodes a file once and makes a copy of about the size of a screen. [`Preview::approximate`]
+//! equalizes that copy, quickly enough to follow a slider; [`Preview::begin`] and [`Preview::advance`] do the whole image, some
+//! rows at a time, so that a newer wish can come in between. What the latter give has the samples that the array will
+//! write, which [`Preview::equalized`] gives out.
+//!
+//! The feature `preview` adds the doors for JavaScript; the rest is tested like any other code.
+
+#[cfg(feature = "preview")]
+mod door;
+
+use std::io::Cursor;
+
+use crate::decode::{self, Limits};
+use crate::distribution::Distribution;
+use crate::equalize::{Counts, Frame, Histogram, Mask, Recipe, Table, output_layout};
+use crate::job::{Cut, ImageInfo};
+use crate::pixels::{Depth, Layout, Rows, Samples};
+use crate::shrink::{Picture, Shrink, Shrinker, eight, fit, upright};
+
+/// The longer side of the copy, in pixels.
+pub const VIEW_SIDE: u32 = 800;
+
+/// Bytes of samples that are kept; of a larger image there is but the copy.
+pub const MOST_KEPT: u64 = 512 << 20;
+
+/// A picture of a result, and how its levels are distributed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// Red, green, blue and alpha; upright.
+    pub picture: Picture,
+    /// How often each level occurs.
+    pub distribution: Distribution,
+    /// Whether it is made of every pixel of the result.
+    pub exact: bool,
+}
+
+/// A decoded image, and what is known of it so far.
+pub struct Preview {
+    info: ImageInfo,
+    cut: Cut,
+    /// All rows, part by part; none of an image that is too large to be kept.
+    parts: Vec<Rows>,
+    copy: Rows,
+    before: Distribution,
+    /// What was counted last of all rows.
+    counted: Option<(Recipe, Counts)>,
+    work: Option<Work>,
+    /// What the table that was made last was made for.
+    made: Option<(Recipe, Table)>,
+}
+
+/// A whole result being made.
+struct Work {
+    recipe: Recipe,
+    next: usize,
+    stage: Stage,
+}
+
+enum Stage {
+    Counting(Counts),
+    Applying { shrink: Shrink<u8>, histogram: Histogram },
+}
+
+impl Preview {
+    /// Decodes an image file.
+    ///
+    /// # Errors
+    /// A sentence for the person.
+    pub fn open(file: Vec<u8>) -> Result<Self, String> {
+        let mut source = Cursor::new(file);
+        let info = decode::inspect(&mut source, &Limits::default()).map_err(|error| error.to_string())?;
+        if let Some(sentence) = unshown(&info) {
+            return Err(sentence);
+        }
+        let cut = Cut::new(&info, 1);
+        let keeps = info.raw_bytes() <= MOST_KEPT;
+        let mut reader = decode::open(source, &info).map_err(|error| error.to_string())?;
+        let mut shrinker = shrinker(&info);
+        let mut histogram = Distribution::histogram(info.layout, info.depth);
+        let mut parts = Vec::new();
+        for part in 0..cut.parts {
+            let rows = reader.read(cut.rows_of(part, info.height)).map_err(|error| error.to_string())?;
+            shrinker.add(&rows)?;
+            histogram.count(&rows);
+            if keeps {
+                parts.push(rows);
+            }
+        }
+        let (copy, before) = (shrinker.into_rows(), Distribution::of(&histogram));
+        Ok(Self { info, cut, parts, copy, before, counted: None, work: None, made: None })
+    }
+
+    /// What the file's header says.
+    pub fn info(&self) -> &ImageInfo {
+        &self.info
+    }
+
+    /// Whether the whole image can be equalized here.
+    pub fn can_be_exact(&self) -> bool {
+        !self.parts.is_empty()
+    }
+
+    /// The image as it is.
+    pub fn before(&self) -> Shown {
+        let picture = self.upright(&self.copy);
+        Shown { picture, distribution: self.before.clone(), exact: self.can_be_exact() }
+    }
+
+    /// The copy, equalized. By the counts of the whole image where they are there already, else by its own.
+    ///
+    /// # Errors
+    /// A sentence for the person.
+    pub fn approximate(&mut self, recipe: &Recipe) -> Result<Shown, String> {
+        self.check(recipe)?;
+        let mask = Mask::of(&self.copy, recipe.nodata_of(&self.info), None);
+        let known = self.counted.as_ref().filter(|(other, _)| recipe.clahe().is_none() && same_counts(other, recipe));
+        let table = match known {
+            Some((_, counts)) => Table::new(recipe, counts, None),
+            None => {
+                let mut counts = Counts::new(recipe, &self.frame_of_copy()).map_err(|error| format!("{error}."))?;
+                counts.count(0, &self.copy, mask.as_ref());
+                Table::new(recipe, &counts, None)
+            }
+        };
+        let table = table.map_err(|error| format!("{error}."))?;
+        let result = table.apply(recipe, 0, self.copy.clone(), mask.as_ref());
+        let mut histogram = Distribution::histogram(result.layout, self.info.depth);
+        histogram.count(&result);
+        Ok(Shown { picture: self.upright(&result), distribution: Distribution::of(&histogram), exact: false })
+    }
+
+    /// Begins with the whole image; what was begun before is given up.
+    ///
+    /// # Errors
+    /// A sentence for the person.
+    pub fn begin(&mut self, recipe: &Recipe) -> Result<(), String> {
+        self.check(recipe)?;
+        if !self.can_be_exact() {
+            return Err("This image is too large to be equalized here; the array does it in pieces.".to_owned());
+        }
+        let known = self.counted.take().filter(|(other, _)| same_counts(other, recipe));
+        let recipe = recipe.clone();
+        self.work = Some(match known {
+            Some((_, counts)) => self.applying(recipe, counts)?,
+            None => {
+                let counts = Counts::new(&recipe, &Frame::of(&self.info)).map_err(|error| format!("{error}."))?;
+                Work { recipe, next: 0, stage: Stage::Counting(counts) }
+            }
+        });
+        Ok(())
+    }
+
+    /// Does some more of what was begun: the result at its end.
+    ///
+    /// # Errors
+    /// A sentence for the person.
+    pub fn advance(&mut self) -> Result<Option<Shown>, String> {
+        let Some(mut work) = self.work.take() else { return Err("Nothing was begun.".to_owned()) };
+        if let Some(rows) = self.parts.get(work.next) {
+            let first = self.cut.rows_of(work.next as u32, self.info.height).start;
+            work.next += 1;
+            let mask = Mask::of(rows, work.recipe.nodata_of(&self.info), None);
+            match &mut work.stage {
+                Stage::Counting(counts) => counts.count(first, rows, mask.as_ref()),
+                Stage::Applying { shrink, histogram } => {
+                    let rows = self.apply(&work.recipe, first, rows.clone())?;
+                    histogram.count(&rows);
+                    shrink.add(&rows)?;
+                }
+            }
+            self.work = Some(work);
+            return Ok(None);
+        }
+        match work.stage {
+            Stage::Counting(counts) => {
+                self.work = Some(self.applying(work.recipe, counts)?);
+                Ok(None)
+            }
+            Stage::Applying { shrink, histogram } => {
+                let layout = output_layout(&work.recipe, self.info.layout);
+                let copy = Rows { width: self.copy.width, layout, samples: Samples::U8(shrink.into_samples()) };
+                let distribution = Distribution::of(&histogram);
+                Ok(Some(Shown { picture: self.upright(&copy), distribution, exact: true }))
+            }
+        }
+    }
+
+    /// How many parts the image has.
+    pub fn parts(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// A part as it was decoded, little-endian.
+    pub fn decoded(&self, part: usize) -> Option<Vec<u8>> {
+        self.parts.get(part).map(Rows::to_le_bytes)
+    }
+
+    /// A part of the result that [`Preview::advance`] gave last, little-endian.
+    pub fn equalized(&self, part: usize) -> Option<Vec<u8>> {
+        let (recipe, _) = self.made.as_ref()?;
+        let rows = self.parts.get(part)?.clone();
+        let first = self.cut.rows_of(part as u32, self.info.height).start;
+        self.apply(recipe, first, rows).ok().map(|rows| rows.to_le_bytes())
+    }
+
+    fn apply(&self, recipe: &Recipe, first: u32, rows: Rows) -> Result<Rows, String> {
+        let (_, table) = self.made.as_ref().ok_or("There is no table yet.")?;
+        let mask = Mask::of(&rows, recipe.nodata_of(&self.info), None);
+        Ok(table.apply(recipe, first, rows, mask.as_ref()))
+    }
+
+    /// The second half of the work, when everything is counted.
+    fn applying(&mut self, recipe: Recipe, counts: Counts) -> Result<Work, String> {
+        let table = Table::new(&recipe, &counts, None).map_err(|error| format!("{error}."))?;
+        let (size, layout) = ((self.info.width, self.info.height), output_layout(&recipe, self.info.layout));
+        self.made = Some((recipe.clone(), table));
+        self.counted = Some((recipe.clone(), counts));
+        let shrink = Shrink::new(layout, size, fit(size.0, size.1, VIEW_SIDE));
+        let histogram = Distribution::histogram(layout, self.info.depth);
+        Ok(Work { recipe, next: 0, stage: Stage::Applying { shrink, histogram } })
+    }
+
+    fn check(&self, recipe: &Recipe) -> Result<(), String> {
+        if recipe.reference().is_some() || recipe.mask.is_some() {
+            return Err("What this does depends on another image, which only the array has: it can't be shown here.".to_owned());
+        }
+        recipe.check(&self.info)
+    }
+
+    fn frame_of_copy(&self) -> Frame {
+        let (width, height) = fit(self.info.width, self.info.height, VIEW_SIDE);
+        Frame { width, height, ..Frame::of(&self.info) }
+    }
+
+    fn upright(&self, rows: &Rows) -> Picture {
+        let height = rows.height() as u32;
+        upright(Picture { width: rows.width, height, channels: 4, bytes: rgba(rows) }, self.info.orientation)
+    }
+}
+
+/// Whether what is counted for one recipe is what is counted for the other.
+fn same_counts(one: &Recipe, other: &Recipe) -> bool {
+    let grid = |recipe: &Recipe| recipe.clahe().map(|clahe| (clahe.columns, clahe.rows));
+    (one.color, one.nodata, grid(one)) == (other.color, other.nodata, grid(other))
+}
+
+fn shrinker(info: &ImageInfo) -> Shrinker {
+    let (size, to) = ((info.width, info.height), fit(info.width, info.height, VIEW_SIDE));
+    match info.depth {
+        Depth::Eight => Shrinker::U8(Shrink::new(info.layout, size, to)),
+        _ => Shrinker::U16(Shrink::new(info.layout, size, to)),
+    }
+}
+
+/// Why an image has no preview, if that is so.
+fn unshown(info: &ImageInfo) -> Option<String> {
+    let what = match (info.layout, info.depth) {
+        (Layout::Bands(_), _) => "bands without colours",
+        (_, Depth::Float) => "floating-point samples",
+        _ => return None,
+    };
+    Some(format!("There is no preview of images with {what}; the array equalizes them all the same."))
+}
+
+/// Pixels as browsers draw them.
+fn rgba(rows: &Rows) -> Vec<u8> {
+    match &rows.samples {
+        Samples::U8(samples) => spread(rows.layout, samples, |sample| sample),
+        Samples::U16(samples) => spread(rows.layout, samples, eight),
+        // Refused when the file was opened.
+        Samples::F32(_) => Vec::new(),
+    }
+}
+
+fn spread<S: Copy>(layout: Layout, samples: &[S], eight: impl Fn(S) -> u8) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(samples.len() / layout.channels() * 4);
+    for pixel in samples.chunks_exact(layout.channels()) {
+        let (color, alpha) = match pixel {
+            [gray] => ([*gray; 3], None),
+            [gray, alpha] => ([*gray; 3], Some(*alpha)),
+            [red, green, blue] => ([*red, *green, *blue], None),
+            [red, green, blue, alpha, ..] => ([*red, *green, *blue], Some(*alpha)),
+            [] => continue,
+        };
+        bytes.extend(color.map(&eight));
+        bytes.push(alpha.map_or(255, &eight));
+    }
+    bytes
+}

@@ -1,0 +1,262 @@
+//! Smaller pictures of images: each pixel is the average of the area that it covers; and how pictures stand upright.
+
+use crate::pixels::{Layout, Rows, Samples};
+
+/// A sample whose averages are of its own depth.
+pub trait Level: Copy {
+    /// The value as 64 bits.
+    fn wide(self) -> u64;
+    /// The inverse of [`Level::wide`]; `value` is one that a sample can have.
+    fn narrow(value: u64) -> Self;
+}
+
+impl Level for u8 {
+    fn wide(self) -> u64 {
+        self.into()
+    }
+    fn narrow(value: u64) -> Self {
+        value as u8
+    }
+}
+
+impl Level for u16 {
+    fn wide(self) -> u64 {
+        self.into()
+    }
+    fn narrow(value: u64) -> Self {
+        value as u16
+    }
+}
+
+/// The size of a picture whose longer side is at most `max`, never larger than the image.
+pub fn fit(width: u32, height: u32, max: u32) -> (u32, u32) {
+    let longer = width.max(height);
+    if longer <= max {
+        return (width, height);
+    }
+    let scale = |side: u32| {
+        let (side, max, longer) = (u64::from(side), u64::from(max), u64::from(longer));
+        ((side * max + longer / 2) / longer).max(1) as u32
+    };
+    (scale(width), scale(height))
+}
+
+/// A 16-bit sample in 8 bits, rounded: 65,535 = 255 × 257.
+pub fn eight(sample: u16) -> u8 {
+    ((u32::from(sample) + 128) / 257) as u8
+}
+
+/// Averages rows as they come. A pixel of the image spreads over the one or two pixels of the picture that it
+/// touches, by the length that it covers of them: across in units of 1/picture, down likewise, all in integers.
+pub struct Shrink<S> {
+    layout: Layout,
+    from: (u64, u64),
+    to: (u64, u64),
+    /// The next row of the image.
+    row: u64,
+    /// Sums across the row being added, then of the row of the picture being made.
+    across: Vec<u64>,
+    sums: Vec<u64>,
+    out: Vec<S>,
+}
+
+impl<S: Level> Shrink<S> {
+    /// For an image of a size (width, height) and a picture that is nowhere larger. Images of 16 bits have at most 2³² pixels.
+    pub fn new(layout: Layout, (width, height): (u32, u32), to: (u32, u32)) -> Self {
+        let samples = to.0 as usize * layout.channels();
+        Self {
+            layout,
+            from: (width.into(), height.into()),
+            to: (to.0.into(), to.1.into()),
+            row: 0,
+            across: vec![0; samples],
+            sums: vec![0; samples],
+            out: Vec::with_capacity(samples * to.1 as usize),
+        }
+    }
+
+    /// The picture's samples so far; all of them once every row of the image was added.
+    pub fn into_samples(self) -> Vec<S> {
+        self.out
+    }
+
+    /// Adds the image's next row.
+    pub fn add_row(&mut self, samples: impl Iterator<Item = S>) {
+        self.across.fill(0);
+        match self.layout {
+            Layout::Gray => self.spread::<1>(samples),
+            Layout::GrayAlpha => self.spread::<2>(samples),
+            Layout::Rgb => self.spread::<3>(samples),
+            Layout::Rgba => self.spread::<4>(samples),
+            // A picture has no bands.
+            Layout::Bands(_) => {}
+        }
+        // The row covers [row × to, (row + 1) × to) where a row of the picture covers `from`.
+        let (from, to) = (self.from.1, self.to.1);
+        let (start, end) = (self.row * to, (self.row + 1) * to);
+        let edge = (start / from + 1) * from;
+        let now = end.min(edge) - start;
+        self.sums.iter_mut().zip(&self.across).for_each(|(sum, across)| *sum += across * now);
+        if end >= edge {
+            self.finish_row();
+            let rest = end - edge;
+            self.sums.iter_mut().zip(&self.across).for_each(|(sum, across)| *sum = across * rest);
+        }
+        self.row += 1;
+    }
+
+    /// Sums a row across. Colours weigh as much as their alpha.
+    fn spread<const N: usize>(&mut self, mut samples: impl Iterator<Item = S>) {
+        let alpha = self.layout.has_alpha();
+        let (from, to) = (self.from.0, self.to.0);
+        let (mut at, mut filled) = (0, 0);
+        for _ in 0..from {
+            let mut pixel = [0_u64; N];
+            for value in &mut pixel {
+                *value = samples.next().map_or(0, S::wide);
+            }
+            if alpha {
+                let weight = pixel[N - 1];
+                pixel[..N - 1].iter_mut().for_each(|value| *value *= weight);
+            }
+            // A pixel covers `to` where a pixel of the picture covers `from`.
+            let now = to.min(from - filled);
+            for (sum, value) in self.across[at..at + N].iter_mut().zip(pixel) {
+                *sum += value * now;
+            }
+            filled += to;
+            if filled >= from {
+                filled -= from;
+                at += N;
+                if filled > 0 {
+                    for (sum, value) in self.across[at..at + N].iter_mut().zip(pixel) {
+                        *sum += value * filled;
+                    }
+                }
+            }
+        }
+    }
+
+    fn finish_row(&mut self) {
+        let channels = self.layout.channels();
+        let area = self.from.0 * self.from.1;
+        for pixel in self.sums.chunks_exact(channels) {
+            if !self.layout.has_alpha() {
+                self.out.extend(pixel.iter().map(|sum| S::narrow((sum + area / 2) / area)));
+                continue;
+            }
+            let alpha = pixel[channels - 1];
+            let color = |sum: &u64| S::narrow((sum + alpha / 2).checked_div(alpha).unwrap_or(0));
+            self.out.extend(pixel[..channels - 1].iter().map(color));
+            self.out.push(S::narrow((alpha + area / 2) / area));
+        }
+    }
+}
+
+impl Shrink<u8> {
+    /// Adds the image's next rows; 16-bit samples in 8 bits.
+    ///
+    /// # Errors
+    /// A sentence if they are of another width or layout, or of floating point.
+    pub fn add(&mut self, rows: &Rows) -> Result<(), &'static str> {
+        let line = self.line(rows)?;
+        match &rows.samples {
+            Samples::U8(samples) => samples.chunks_exact(line).for_each(|row| self.add_row(row.iter().copied())),
+            Samples::U16(samples) => {
+                samples.chunks_exact(line).for_each(|row| self.add_row(row.iter().copied().map(eight)));
+            }
+            Samples::F32(_) => return Err("A picture has 8 bits a sample."),
+        }
+        Ok(())
+    }
+}
+
+impl<S> Shrink<S> {
+    /// Samples in a row of such rows.
+    fn line(&self, rows: &Rows) -> Result<usize, &'static str> {
+        if (rows.layout, u64::from(rows.width)) == (self.layout, self.from.0) {
+            Ok(rows.width as usize * rows.layout.channels())
+        } else {
+            Err("The rows of the picture are not of the image that they are said to be of.")
+        }
+    }
+}
+
+/// A shrinker that keeps the depth of the samples.
+pub enum Shrinker {
+    /// Of 8 bits.
+    U8(Shrink<u8>),
+    /// Of 16 bits.
+    U16(Shrink<u16>),
+}
+
+impl Shrinker {
+    /// Adds the image's next rows.
+    ///
+    /// # Errors
+    /// A sentence if they are of another width, layout or depth.
+    pub fn add(&mut self, rows: &Rows) -> Result<(), &'static str> {
+        match (self, &rows.samples) {
+            (Self::U8(shrink), Samples::U8(_)) => shrink.add(rows),
+            (Self::U16(shrink), Samples::U16(samples)) => {
+                let line = shrink.line(rows)?;
+                samples.chunks_exact(line).for_each(|row| shrink.add_row(row.iter().copied()));
+                Ok(())
+            }
+            _ => Err("The rows of the picture have another depth than was said."),
+        }
+    }
+
+    /// The picture.
+    pub fn into_rows(self) -> Rows {
+        match self {
+            Self::U8(shrink) => {
+                Rows { width: shrink.to.0 as u32, layout: shrink.layout, samples: Samples::U8(shrink.out) }
+            }
+            Self::U16(shrink) => {
+                Rows { width: shrink.to.0 as u32, layout: shrink.layout, samples: Samples::U16(shrink.out) }
+            }
+        }
+    }
+}
+
+/// A picture of 8 bits a sample.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// Pixels across.
+    pub width: u32,
+    /// Pixels down.
+    pub height: u32,
+    /// Samples of a pixel.
+    pub channels: usize,
+    /// The samples, row after row.
+    pub bytes: Vec<u8>,
+}
+
+/// Turns and mirrors a picture as its EXIF orientation says (CIPA DC-008, 4.6.4 A).
+pub fn upright(picture: Picture, orientation: u8) -> Picture {
+    if orientation <= 1 {
+        return picture;
+    }
+    let Picture { width, height, channels, bytes } = picture;
+    let turned = orientation >= 5;
+    let (out_width, out_height) = if turned { (height, width) } else { (width, height) };
+    let mut out = Vec::with_capacity(bytes.len());
+    for y in 0..out_height {
+        for x in 0..out_width {
+            let (right, below) = (out_width - 1 - x, out_height - 1 - y);
+            let (from_x, from_y) = match orientation {
+                2 => (right, y),
+                3 => (right, below),
+                4 => (x, below),
+                5 => (y, x),
+                6 => (y, right),
+                7 => (below, right),
+                _ => (below, x),
+            };
+            let at = (from_y as usize * width as usize + from_x as usize) * channels;
+            out.extend_from_slice(&bytes[at..at + channels]);
+        }
+    }
+    Picture { width: out_width, height: out_height, channels, bytes: out }
+}
