@@ -18,10 +18,11 @@ mod dynamic;
 mod format;
 pub mod live;
 mod pages;
+pub mod preview;
 mod settled;
 pub mod upload;
 
-use components::{DropAnywhere, Header, HealthBanner, UploadTray};
+use components::{DropAnywhere, Header, HealthBanner, PreviewDialog, UploadTray};
 use pages::{ClusterPage, GalleryPage, ImagePage, NotFoundPage, StatusPage};
 
 /// The HTML document around [`App`]. Pass it to `leptos_routes_with_context` and as the fallback's shell.
@@ -87,6 +88,7 @@ pub fn App() -> impl IntoView {
                 </FlatRoutes>
             </main>
             <UploadTray />
+            <PreviewDialog />
             <DropAnywhere />
         </Router>
     }

@@ -100,13 +100,22 @@ pub struct Uploads {
     pub entered: RwSignal<Entered>,
     /// Why something that was dropped wasn't taken.
     pub notice: RwSignal<Option<String>>,
+    /// Whether files are looked at before they are sent.
+    pub look_first: RwSignal<bool>,
+    /// The files that are being looked at.
+    pub held: RwSignal<Vec<File>>,
 }
 
 impl Uploads {
     /// Provides the context.
     pub fn provide() -> Self {
-        let uploads =
-            Self { items: RwSignal::new(Vec::new()), entered: RwSignal::default(), notice: RwSignal::new(None) };
+        let uploads = Self {
+            items: RwSignal::new(Vec::new()),
+            entered: RwSignal::default(),
+            notice: RwSignal::new(None),
+            look_first: RwSignal::new(false),
+            held: RwSignal::new(Vec::new()),
+        };
         provide_context(uploads);
         uploads
     }
@@ -121,23 +130,36 @@ impl Uploads {
         self.items.update(|items| items.retain(|upload| !upload.stage.read_untracked().has_ended()));
     }
 
-    /// Takes files into the queue and sends those whose turn it is.
+    /// Takes files that were chosen: to be looked at first, or into the queue.
     #[cfg(feature = "hydrate")]
     pub fn add(self, files: Option<web_sys::FileList>) {
         let Some(files) = files else { return };
-        let recipe = match recipe_of(&self.entered.read_untracked()) {
-            Ok(recipe) => recipe,
-            Err(sentence) => return self.notice.set(Some(sentence)),
-        };
+        let files = (0..files.length()).filter_map(|i| files.item(i)).map(File::new);
+        if self.look_first.get_untracked() {
+            return self.held.update(|held| held.extend(files));
+        }
+        match recipe_of(&self.entered.read_untracked()) {
+            Ok(recipe) => self.enqueue(files.collect(), &recipe),
+            Err(sentence) => self.notice.set(Some(sentence)),
+        }
+    }
+
+    /// Only a browser has files.
+    #[cfg(not(feature = "hydrate"))]
+    pub fn enqueue(self, _files: Vec<File>, _recipe: &Recipe) {}
+
+    /// Takes files into the queue and sends those whose turn it is.
+    #[cfg(feature = "hydrate")]
+    pub fn enqueue(self, files: Vec<File>, recipe: &Recipe) {
         let next = self.items.read_untracked().last().map_or(0, |last| last.id + 1);
-        let chosen = (0..files.length()).filter_map(|i| files.item(i)).zip(next..).map(|(file, id)| Upload {
+        let chosen = files.into_iter().zip(next..).map(|(file, id)| Upload {
             id,
             name: file.name(),
             bytes: file.size() as u64,
             stage: ArcRwSignal::new(Stage::Waiting),
             recipe: recipe.clone(),
             key: send::random_key(),
-            file: File::new(file),
+            file,
         });
         self.notice.set(None);
         self.items.update(|items| items.extend(chosen));

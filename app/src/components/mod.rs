@@ -2,6 +2,7 @@
 
 mod card;
 mod compare;
+mod distribution;
 mod facts;
 mod filters;
 mod header;
@@ -11,6 +12,7 @@ mod log;
 mod masonry;
 mod notice;
 mod pods;
+mod preview;
 mod recipe_fields;
 mod state;
 mod time;
@@ -21,6 +23,7 @@ mod work;
 
 pub use card::Card;
 pub use compare::Compare;
+pub use distribution::Distributions;
 pub use facts::{Fact, Facts};
 pub use filters::Filters;
 pub use header::Header;
@@ -30,6 +33,7 @@ pub use log::PodLog;
 pub use masonry::place;
 pub use notice::{ProblemLine, ProblemNotice};
 pub use pods::{LeaderCard, Pods};
+pub use preview::PreviewDialog;
 pub use recipe_fields::{Entered, RecipeFields, recipe_label, recipe_of};
 pub use state::{ProgressBar, StateChip, phase_label};
 pub use time::{Ago, Elapsed, lasting};

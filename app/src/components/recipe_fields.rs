@@ -4,6 +4,8 @@
 use leptos::prelude::*;
 use shared::equalize::{Color, Method, MethodKind, Recipe};
 
+use crate::dynamic::dynamic;
+
 /// Names of fields and what was entered.
 pub type Entered = Vec<(String, String)>;
 
@@ -63,7 +65,13 @@ pub fn recipe_label(recipe: &Recipe) -> String {
 pub fn RecipeFields(
     /// What was entered; what wasn't touched has the value that it was shown with.
     entered: RwSignal<Entered>,
+    /// Sliders for what is found by trying.
+    #[prop(optional)]
+    sliders: bool,
 ) -> impl IntoView {
+    let method = value_of(entered, "method", "");
+    let color = value_of(entered, "color", "");
+    let tried = if sliders { "range" } else { "number" };
     view! {
         <fieldset class="recipe" data-testid="recipe" on:input=move |event| note(entered, &event)>
             <legend class="visually-hidden">"How to equalize"</legend>
@@ -71,34 +79,57 @@ pub fn RecipeFields(
                 <span class="field-label">"Equalize"</span>
                 <select name="method" data-testid="method" autocomplete="off">
                     {MethodKind::ALL
-                        .map(|method| view! { <option value=method.name()>{method_label(method)}</option> })
+                        .map(|kind| option(kind.name(), method_label(kind), method == kind.name()))
                         .collect_view()}
                 </select>
             </label>
             <label class="field">
                 <span class="field-label">"Colour"</span>
                 <select name="color" data-testid="color" autocomplete="off">
-                    {Color::ALL
-                        .map(|color| view! { <option value=color.name()>{color_label(color)}</option> })
-                        .collect_view()}
+                    {Color::ALL.map(|kind| option(kind.name(), color_label(kind), color == kind.name())).collect_view()}
                 </select>
             </label>
-            <Number of="clahe" name="clip_limit" label="Clip limit" title="How much contrast a tile may gain; 0: any" max="40" step="0.1" value="2" />
-            <Number of="clahe" name="columns" label="Tiles across" title="" max="64" step="1" value="8" />
-            <Number of="clahe" name="rows" label="Tiles down" title="" max="64" step="1" value="8" />
-            <Number of="stretch" name="low" label="Black below, %" title="The darkest pixels that may become black" max="100" step="0.1" value="2" />
-            <Number of="stretch" name="high" label="White above, %" title="The brightest pixels that may become white" max="100" step="0.1" value="98" />
-            <Picture of="match" name="reference" label="Match to" title="The address of the other image's page, or its id" />
-            <Number of="all" name="strength" label="Strength" title="1: all of the change, 0: none" max="1" step="0.05" value="1" />
+            <Number of="clahe" name="clip_limit" label="Clip limit" title="How much contrast a tile may gain; 0: any" max="40" step="0.1" value="2" kind=tried entered />
+            <Number of="clahe" name="columns" label="Tiles across" title="" max="64" step="1" value="8" kind="number" entered />
+            <Number of="clahe" name="rows" label="Tiles down" title="" max="64" step="1" value="8" kind="number" entered />
+            <Number of="stretch" name="low" label="Black below, %" title="The darkest pixels that may become black" max="100" step="0.1" value="2" kind=tried entered />
+            <Number of="stretch" name="high" label="White above, %" title="The brightest pixels that may become white" max="100" step="0.1" value="98" kind=tried entered />
+            <Picture of="match" name="reference" label="Match to" title="The address of the other image's page, or its id" entered />
+            <Number of="all" name="strength" label="Strength" title="1: all of the change, 0: none" max="1" step="0.05" value="1" kind=tried entered />
             <details class="recipe-more">
                 <summary>"Leave pixels alone"</summary>
                 <label class="field">
                     <span class="field-label">"Of this value"</span>
-                    <input type="number" name="nodata" step="any" autocomplete="off" title="Nodata: pixels all of whose colours have it" />
+                    <input
+                        type="number"
+                        name="nodata"
+                        step="any"
+                        autocomplete="off"
+                        title="Nodata: pixels all of whose colours have it"
+                        value=value_of(entered, "nodata", "")
+                    />
                 </label>
-                <Picture of="all" name="mask" label="Where this image is black" title="The address of the mask's page, or its id" />
+                <Picture of="all" name="mask" label="Where this image is black" title="The address of the mask's page, or its id" entered />
             </details>
         </fieldset>
+    }
+}
+
+/// What was entered into a field.
+fn find<'a>(entered: &'a Entered, name: &str) -> Option<&'a str> {
+    entered.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+}
+
+/// What was entered into a field before, or else its usual value.
+fn value_of(entered: RwSignal<Entered>, name: &str, usual: &str) -> String {
+    find(&entered.read_untracked(), name).unwrap_or(usual).to_owned()
+}
+
+fn option(name: &'static str, label: &'static str, chosen: bool) -> impl IntoView {
+    view! {
+        <option value=name selected=chosen>
+            {label}
+        </option>
     }
 }
 
@@ -112,22 +143,49 @@ fn Number(
     max: &'static str,
     step: &'static str,
     value: &'static str,
+    kind: &'static str,
+    entered: RwSignal<Entered>,
 ) -> impl IntoView {
+    let shown = (kind == "range").then(|| {
+        view! { <output class="field-value">{dynamic(move || find(&entered.read(), name).unwrap_or(value).to_owned())}</output> }
+    });
     view! {
         <label class=format!("field of-{of}") title=title>
-            <span class="field-label">{label}</span>
-            <input type="number" name=name data-testid=name min="0" max=max step=step value=value autocomplete="off" />
+            <span class="field-label">{label} {shown}</span>
+            <input
+                type=kind
+                name=name
+                data-testid=name
+                min="0"
+                max=max
+                step=step
+                value=value_of(entered, name, value)
+                autocomplete="off"
+            />
         </label>
     }
 }
 
 /// Another image of the gallery.
 #[component]
-fn Picture(of: &'static str, name: &'static str, label: &'static str, title: &'static str) -> impl IntoView {
+fn Picture(
+    of: &'static str,
+    name: &'static str,
+    label: &'static str,
+    title: &'static str,
+    entered: RwSignal<Entered>,
+) -> impl IntoView {
     view! {
         <label class=format!("field of-{of}") title=title>
             <span class="field-label">{label}</span>
-            <input type="text" name=name data-testid=name placeholder="/images/…" autocomplete="off" />
+            <input
+                type="text"
+                name=name
+                data-testid=name
+                placeholder="/images/…"
+                autocomplete="off"
+                value=value_of(entered, name, "")
+            />
         </label>
     }
 }

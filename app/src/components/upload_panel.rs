@@ -35,6 +35,16 @@ pub fn UploadPanel() -> impl IntoView {
                         on:change=move |event| choose(uploads, &event)
                     />
                 </label>
+                <label class="check needs-script">
+                    <input
+                        type="checkbox"
+                        data-testid="look-first"
+                        autocomplete="off"
+                        prop:checked=uploads.look_first
+                        on:change:target=move |event| uploads.look_first.set(event.target().checked())
+                    />
+                    "Preview first"
+                </label>
                 <button class="button without-script">"Upload"</button>
             </div>
         </form>

@@ -1,0 +1,193 @@
+//! How the levels of two pictures are distributed: histogram and CDF, as drawings and as a table.
+
+use std::fmt::Write;
+
+use leptos::prelude::*;
+use shared::distribution::Distribution;
+
+use crate::dynamic::dynamic;
+use crate::format;
+
+/// Height of a drawing, in its own units; it is 256 wide.
+const HEIGHT: f64 = 96.0;
+/// Levels that a row of the table takes together.
+const ROW: usize = 32;
+
+/// Histogram and CDF of the original and of the result.
+#[component]
+pub fn Distributions(
+    /// The original's.
+    #[prop(into)]
+    before: Signal<Option<Distribution>>,
+    /// The result's.
+    #[prop(into)]
+    after: Signal<Option<Distribution>>,
+) -> impl IntoView {
+    let logarithmic = RwSignal::new(false);
+    view! {
+        <div class="distributions" data-testid="distributions">
+            <Drawing title="Before" distribution=before logarithmic />
+            <Drawing title="After" distribution=after logarithmic />
+            <div class="distribution-foot">
+                <label class="check needs-script">
+                    <input
+                        type="checkbox"
+                        data-testid="logarithmic"
+                        autocomplete="off"
+                        on:change:target=move |event| logarithmic.set(event.target().checked())
+                    />
+                    "Logarithmic"
+                </label>
+                <details>
+                    <summary>"As a table"</summary>
+                    <div class="table-scroll" tabindex="0" role="region" aria-label="Distribution of levels">
+                        <table data-testid="distribution-table">
+                            <caption class="visually-hidden">"Pixels of each range of levels, before and after"</caption>
+                            <thead inner_html=dynamic(move || head(&before.read(), &after.read()))></thead>
+                            <tbody inner_html=dynamic(move || body(&before.read(), &after.read()))></tbody>
+                        </table>
+                    </div>
+                </details>
+            </div>
+        </div>
+    }
+}
+
+/// Columns and, over them, the part of the pixels up to each level.
+#[component]
+fn Drawing(
+    title: &'static str,
+    distribution: Signal<Option<Distribution>>,
+    logarithmic: RwSignal<bool>,
+) -> impl IntoView {
+    let inside = dynamic(move || distribution.read().as_ref().map(|it| paths(it, logarithmic.get())).unwrap_or_default());
+    let words = dynamic(move || distribution.read().as_ref().map(|it| described(title, it)).unwrap_or_default());
+    view! {
+        <figure class="distribution">
+            <svg viewBox=format!("0 0 256 {HEIGHT}") preserveAspectRatio="none" role="img" aria-label=words inner_html=inside></svg>
+            <figcaption>{title}</figcaption>
+        </figure>
+    }
+}
+
+/// How a plane is called.
+fn plane_name(planes: usize, plane: usize) -> &'static str {
+    match (planes, plane) {
+        (1, _) => "Gray",
+        (_, 0) => "Red",
+        (_, 1) => "Green",
+        _ => "Blue",
+    }
+}
+
+/// The drawing's paths. Numbers and fixed names only.
+fn paths(distribution: &Distribution, logarithmic: bool) -> String {
+    let count = distribution.planes.len();
+    let scale = |bin: u64| if logarithmic { (bin as f64).ln_1p() } else { bin as f64 };
+    let most = distribution.planes.iter().flatten().copied().map(scale).fold(1.0, f64::max);
+    let mut text = String::new();
+    for (plane, bins) in distribution.planes.iter().enumerate() {
+        let name = plane_name(count, plane).to_ascii_lowercase();
+        let total = bins.iter().sum::<u64>().max(1) as f64;
+        let (mut columns, mut curve, mut sum) = (format!("M0 {HEIGHT}"), String::from("M"), 0);
+        for (level, bin) in bins.iter().enumerate() {
+            sum += bin;
+            let (top, part) = (HEIGHT * (1.0 - scale(*bin) / most), HEIGHT * (1.0 - sum as f64 / total));
+            // Writing to a String never fails.
+            let _ = write!(columns, "V{top:.1}H{}", level + 1);
+            let _ = write!(curve, "{} {part:.1} ", level + 1);
+        }
+        let _ = write!(
+            text,
+            r#"<path class="bins {name}" d="{columns}V{HEIGHT}Z"/><path class="cdf {name}" d="{}"/>"#,
+            curve.trim_end()
+        );
+    }
+    text
+}
+
+/// The drawing in a sentence.
+fn described(title: &str, distribution: &Distribution) -> String {
+    let count = distribution.planes.len();
+    let of = |(plane, bins): (usize, &Vec<u64>)| {
+        let (median, low, high) = (quantile(bins, 0.5), quantile(bins, 0.01), quantile(bins, 0.99));
+        format!("{}: median {median}, 98 % of the pixels from {low} to {high}", plane_name(count, plane))
+    };
+    let planes: Vec<String> = distribution.planes.iter().enumerate().map(of).collect();
+    format!("{title}, levels of 0 to 255. {}.", planes.join("; "))
+}
+
+/// The first level up to which this part of the pixels lies.
+fn quantile(bins: &[u64], part: f64) -> usize {
+    let wanted = bins.iter().sum::<u64>() as f64 * part;
+    let mut sum = 0;
+    let enough = |bin: &u64| {
+        sum += bin;
+        sum as f64 >= wanted
+    };
+    bins.iter().position(enough).unwrap_or(0)
+}
+
+fn both<'a>(before: &'a Option<Distribution>, after: &'a Option<Distribution>) -> [(&'static str, &'a [Vec<u64>]); 2] {
+    let planes = |of: &'a Option<Distribution>| of.as_ref().map_or(&[][..], |it| &it.planes);
+    [("before", planes(before)), ("after", planes(after))]
+}
+
+fn head(before: &Option<Distribution>, after: &Option<Distribution>) -> String {
+    let mut text = String::from(r#"<tr><th scope="col">Levels</th>"#);
+    for (when, planes) in both(before, after) {
+        for plane in 0..planes.len() {
+            let _ = write!(text, r#"<th scope="col">{} {when}</th>"#, plane_name(planes.len(), plane));
+        }
+    }
+    text + "</tr>"
+}
+
+fn body(before: &Option<Distribution>, after: &Option<Distribution>) -> String {
+    let mut text = String::new();
+    for first in (0..Distribution::LEVELS).step_by(ROW) {
+        let _ = write!(text, r#"<tr><th scope="row">{first} to {}</th>"#, first + ROW - 1);
+        for bins in both(before, after).iter().flat_map(|(_, planes)| planes.iter()) {
+            let sum = bins.get(first..first + ROW).map_or(0, |bins| bins.iter().sum());
+            let _ = write!(text, "<td>{}</td>", format::count(sum));
+        }
+        text += "</tr>";
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn two_levels() -> Distribution {
+        let mut bins = vec![0; Distribution::LEVELS];
+        (bins[0], bins[255]) = (3, 1);
+        Distribution { planes: vec![bins] }
+    }
+
+    #[test]
+    fn columns_and_curve_end_where_the_drawing_does() {
+        let paths = paths(&two_levels(), false);
+        assert!(paths.contains(r#"class="bins gray" d="M0 96V0.0H1V96.0H2"#), "{paths}");
+        assert!(paths.contains("256 0.0\""), "the curve ends above: {paths}");
+    }
+
+    #[test]
+    fn a_logarithmic_drawing_shows_what_is_rare() {
+        let height = |logarithmic| {
+            let paths = paths(&two_levels(), logarithmic);
+            let (_, rest) = paths.split_once("H255V").map(|(a, b)| (a.len(), b.to_owned())).unwrap_or_default();
+            rest.split('H').next().and_then(|top| top.parse::<f64>().ok()).unwrap_or(f64::NAN)
+        };
+        assert!(height(true) < height(false));
+    }
+
+    #[test]
+    fn the_drawing_is_said_in_words_and_the_table_counts_everything() {
+        let words = described("Before", &two_levels());
+        assert_eq!(words, "Before, levels of 0 to 255. Gray: median 0, 98 % of the pixels from 0 to 255.");
+        let table = body(&Some(two_levels()), &None);
+        assert!(table.contains("0 to 31</th><td>3</td>") && table.contains("224 to 255</th><td>1</td>"), "{table}");
+    }
+}
