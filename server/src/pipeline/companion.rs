@@ -5,7 +5,7 @@ use shared::job::{Companion, Cut, ImageInfo, Job, Pointer};
 use shared::pixels::Layout;
 
 use super::checked::Table;
-use super::sheet::{mask_info, nodata, same_size};
+use super::sheet::{mask_info, same_size};
 use super::stage::{Failure, Hashed, Workshop, gone, part_bytes};
 use crate::catalog::{self, Catalog};
 use crate::codec::{self, RowReader};
