@@ -194,3 +194,12 @@ pub struct Accepted {
     /// How the job stands.
     pub state: JobState,
 }
+
+/// The images beside one, latest first: `GET /api/images/{id}/neighbours`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Neighbours {
+    /// The one that is a little newer.
+    pub previous: Option<ImageId>,
+    /// The one that is a little older.
+    pub next: Option<ImageId>,
+}

@@ -19,6 +19,8 @@ pub mod masonry;
 pub mod pixels;
 #[cfg(feature = "decode")]
 pub mod preview;
+pub mod pyramid;
 pub mod route;
 pub mod shrink;
 pub mod task;
+pub mod timeline;

@@ -60,6 +60,21 @@ pub fn result_view(image: &ImageId) -> String {
     format!("{API_IMAGES}/{image}/result/view")
 }
 
+/// What a deep zoom of the original begins with; `?job=` names a result instead.
+pub fn pyramid(image: &ImageId) -> String {
+    format!("{API_IMAGES}/{image}/pyramid")
+}
+
+/// The images beside one.
+pub fn neighbours(image: &ImageId) -> String {
+    format!("{API_IMAGES}/{image}/neighbours")
+}
+
+/// How the tasks of a job that has ended went.
+pub fn timeline(job: &JobId) -> String {
+    format!("/api/jobs/{job}/timeline")
+}
+
 /// Another recipe on an image that is there (POST).
 pub fn jobs(image: &ImageId) -> String {
     format!("{API_IMAGES}/{image}/jobs")

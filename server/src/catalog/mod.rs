@@ -10,6 +10,7 @@
 
 mod cursor;
 mod db;
+mod derived;
 mod gallery;
 mod sql;
 
@@ -20,9 +21,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use shared::cluster::Backlog;
 use shared::equalize::Recipe;
-use shared::gallery::{Image, ImageQuery, JobSummary, Page, Sections};
+use shared::gallery::{Image, ImageQuery, JobSummary, Neighbours, Page, Sections};
 use shared::id::{ImageId, JobId, RunId, UploadId};
 use shared::job::ImageInfo;
+use shared::timeline::Timeline;
 
 /// Why the catalog didn't answer.
 #[derive(Debug, thiserror::Error)]
@@ -184,8 +186,41 @@ pub struct InUse {
     pub uploads: HashSet<(ImageId, UploadId)>,
     /// Runs of jobs that are being worked on.
     pub runs: HashSet<(ImageId, RunId)>,
+    /// Claims of pyramids that are being made, or are there.
+    pub pyramids: HashSet<(ImageId, String)>,
     /// Keys of originals and of results.
     pub keys: HashSet<String>,
+}
+
+/// A pyramid to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PyramidWork {
+    /// The image.
+    pub image: ImageId,
+    /// Whose result it is of; `None`: of the original.
+    pub job: Option<JobId>,
+    /// The store's key of that file.
+    pub source: String,
+}
+
+/// A pyramid that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PyramidFile {
+    /// Its maker's claim, which the store's key bears.
+    pub claim: String,
+    /// The file's length in bytes.
+    pub bytes: u64,
+}
+
+/// What of a pyramid there is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PyramidState {
+    /// All of it.
+    There(PyramidFile),
+    /// Nothing yet.
+    Wanted,
+    /// It can't be made: a sentence.
+    Refused(String),
 }
 
 /// The durable record of images and jobs. "Now" is always the database's clock.
@@ -315,6 +350,54 @@ pub trait Catalog: Send + Sync + 'static {
 
     /// Whether the catalog answers.
     async fn ping(&self) -> Result<()>;
+
+    // --- What is made of images besides. A catalog that knows nothing of it has none. ---
+
+    /// Gives a pyramid to be made to who names a claim that was never given before: the one that is wished for, or any. One
+    /// that somebody else said to be making within `lease` is left to them.
+    async fn claim_pyramid(
+        &self,
+        _claim: &str,
+        _wish: Option<(&ImageId, Option<&JobId>)>,
+        _lease: Duration,
+    ) -> Result<Option<PyramidWork>> {
+        Ok(None)
+    }
+
+    /// Says that a pyramid is still being made. [`Write::NoChange`]: somebody else has it now, or nobody wants it.
+    async fn touch_pyramid(&self, _claim: &str) -> Result<Write> {
+        Ok(Write::NoChange)
+    }
+
+    /// A pyramid is there, if the claim still holds.
+    async fn finish_pyramid(&self, _claim: &str, _bytes: u64) -> Result<Write> {
+        Ok(Write::NoChange)
+    }
+
+    /// A pyramid can't be made, if the claim still holds.
+    async fn refuse_pyramid(&self, _claim: &str, _reason: &str) -> Result<Write> {
+        Ok(Write::NoChange)
+    }
+
+    /// What there is of the pyramid of an image's original or of a job's result; `None` for no such image or result.
+    async fn pyramid(&self, _image: &ImageId, _job: Option<&JobId>) -> Result<Option<PyramidState>> {
+        Ok(None)
+    }
+
+    /// Writes down how the tasks of a job went, while its run is still `run`.
+    async fn record_timeline(&self, _epoch: &Epoch, _job: &JobId, _run: &RunId, _timeline: &Timeline) -> Result<Write> {
+        Ok(Write::NoChange)
+    }
+
+    /// How the tasks of a job went, once it has ended.
+    async fn timeline(&self, _job: &JobId) -> Result<Option<Timeline>> {
+        Ok(None)
+    }
+
+    /// The images before and after one, latest first.
+    async fn neighbours(&self, _image: &ImageId) -> Result<Neighbours> {
+        Ok(Neighbours::default())
+    }
 }
 
 /// Opens `sqlite:///path/to.db` or a plain path (created if missing), or `postgres://…`, and brings its schema up to

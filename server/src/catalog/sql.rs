@@ -6,13 +6,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use shared::cluster::Backlog;
 use shared::equalize::Recipe;
-use shared::gallery::{Image, ImageQuery, JobSummary, Page, Sections};
+use shared::gallery::{Image, ImageQuery, JobSummary, Neighbours, Page, Sections};
 use shared::id::{ImageId, JobId, RunId, UploadId};
+use shared::timeline::Timeline;
 
 use super::db::{Arg, Db, Row};
 use super::{
-    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, InUse, JobRow, NewUpload, Received, Result, ResultFile,
-    Write, gallery,
+    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, InUse, JobRow, NewUpload, PyramidState, PyramidWork,
+    Received, Result, ResultFile, Write, derived, gallery,
 };
 
 /// A job with what its run needs.
@@ -21,7 +22,7 @@ const JOB_ROWS: &str = "SELECT j.id AS job, j.image, j.run, j.runs, j.recipe, i.
 
 /// Images and jobs in SQLite or PostgreSQL.
 pub(super) struct SqlCatalog {
-    db: Db,
+    pub(super) db: Db,
 }
 
 impl SqlCatalog {
@@ -30,7 +31,7 @@ impl SqlCatalog {
     }
 
     /// A write that anyone may make.
-    async fn write(&self, sql: &str, args: &[Arg]) -> Result<Write> {
+    pub(super) async fn write(&self, sql: &str, args: &[Arg]) -> Result<Write> {
         Ok(if self.db.write(sql, args).await? > 0 { Write::Applied } else { Write::NoChange })
     }
 
@@ -39,7 +40,7 @@ impl SqlCatalog {
     /// In PostgreSQL a plain subquery would check the epoch as of the statement's start, and a deposed master's statement
     /// could still be committed after its successor took the epoch and read everything. So the statement holds
     /// the epoch's row: the successor's [`Catalog::take_epoch`] waits for it, or it waits and then sees the successor's.
-    async fn fenced(&self, epoch: &Epoch, update: &str, args: &[Arg]) -> Result<Write> {
+    pub(super) async fn fenced(&self, epoch: &Epoch, update: &str, args: &[Arg]) -> Result<Write> {
         let sql = format!(
             "WITH mine AS (SELECT one FROM epoch WHERE candidacy = $1{{share}})
              {update} AND EXISTS (SELECT one FROM mine)"
@@ -359,6 +360,7 @@ impl Catalog for SqlCatalog {
             }
             found.keys.extend(row.get::<Option<String>>("result")?);
         }
+        found.pyramids = derived::in_use(self, &these, &args).await?;
         Ok(found)
     }
 
@@ -369,6 +371,43 @@ impl Catalog for SqlCatalog {
 
     async fn ping(&self) -> Result<()> {
         self.db.read("SELECT n FROM epoch", &[]).await.map(drop)
+    }
+
+    async fn claim_pyramid(
+        &self,
+        claim: &str,
+        wish: Option<(&ImageId, Option<&JobId>)>,
+        lease: Duration,
+    ) -> Result<Option<PyramidWork>> {
+        derived::claim(self, claim, wish, lease).await
+    }
+
+    async fn touch_pyramid(&self, claim: &str) -> Result<Write> {
+        derived::touch(self, claim).await
+    }
+
+    async fn finish_pyramid(&self, claim: &str, bytes: u64) -> Result<Write> {
+        derived::finish(self, claim, int(bytes)).await
+    }
+
+    async fn refuse_pyramid(&self, claim: &str, reason: &str) -> Result<Write> {
+        derived::refuse(self, claim, reason).await
+    }
+
+    async fn pyramid(&self, image: &ImageId, job: Option<&JobId>) -> Result<Option<PyramidState>> {
+        derived::pyramid(self, image, job).await
+    }
+
+    async fn record_timeline(&self, epoch: &Epoch, job: &JobId, run: &RunId, timeline: &Timeline) -> Result<Write> {
+        derived::record(self, epoch, job, run, &json(timeline)).await
+    }
+
+    async fn timeline(&self, job: &JobId) -> Result<Option<Timeline>> {
+        derived::timeline(self, job).await
+    }
+
+    async fn neighbours(&self, image: &ImageId) -> Result<Neighbours> {
+        derived::neighbours(self, image).await
     }
 }
 

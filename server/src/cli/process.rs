@@ -25,6 +25,7 @@ use crate::pipeline::pixels::Pixels;
 use crate::pipeline::stage::Workshop;
 use crate::pod::array::{Array, ArrayError};
 use crate::pod::observer::Observer;
+use crate::pod::renderer::Renderer;
 use crate::pod::{Pod, PodConfig};
 use crate::store::Store;
 use crate::web::{EventHub, FaultError, Faults, PodLogs, Renders, WebState, router};
@@ -44,6 +45,7 @@ pub struct Process {
     server: tokio::task::JoinHandle<std::io::Result<()>>,
     observer: tokio::task::JoinHandle<()>,
     measuring: tokio::task::JoinHandle<()>,
+    rendering: tokio::task::JoinHandle<()>,
     events: EventHub,
     logs: PodLogs,
     linger: Duration,
@@ -157,6 +159,14 @@ impl Process {
         let streams = events.clone();
         let logs = PodLogs::new(said.book().clone(), kubernetes.as_ref().map(Kubernetes::logs));
         let renders = Renders::new(RENDERS);
+        let renderer = Renderer {
+            catalog: catalog.clone(),
+            shop: shop.clone(),
+            view: view.clone(),
+            wishes: renders.wishes(),
+            time: args.task_time,
+        };
+        let rendering = tokio::spawn(renderer.run());
         let state = WebState { catalog, store, accept, pixels, view, events, faults, renders, logs: logs.clone() };
         let stop_web = CancellationToken::new();
         let stopped = stop_web.clone();
@@ -170,6 +180,7 @@ impl Process {
             server,
             observer,
             measuring,
+            rendering,
             events: streams,
             logs,
             linger: args.linger,
@@ -187,6 +198,7 @@ impl Process {
         self.stop_web.cancel();
         self.observer.abort();
         self.measuring.abort();
+        self.rendering.abort();
         self.events.close();
         self.logs.close();
         // A download may be under way, and browsers keep connections open.

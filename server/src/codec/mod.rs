@@ -11,6 +11,7 @@ mod deflate;
 mod jpeg;
 mod photoshop;
 mod png;
+mod pyramid;
 mod shown;
 mod tiff;
 mod view;
@@ -21,6 +22,7 @@ use shared::job::{Format, ImageInfo, Keeping};
 use shared::pixels::{Layout, Rows};
 
 pub use bundle::{Bundle, Hash, bundle, open_bundle};
+pub use pyramid::{ENTRY as PYRAMID_ENTRY, TAIL as PYRAMID_TAIL};
 pub use shared::decode::{Error, Limits, Result, detect};
 
 use crate::panics;
@@ -322,6 +324,34 @@ impl Joiner {
 /// As [`RowReader::read`].
 pub fn view(reader: &mut dyn RowReader, info: &ImageInfo, max_side: u32) -> Result<View> {
     contain(|| view::view(reader, info, max_side))
+}
+
+/// A pyramid of tiles for deep zoom, in one file; `emit` takes its pieces in order. Reads the rows once, in ascending order
+/// (floating-point ones twice), and holds a row of tiles.
+///
+/// # Errors
+/// As [`RowReader::read`]; [`Error::Refused`] also for an image that is too wide; [`Error::Source`] if `emit` fails.
+pub fn pyramid(
+    reader: &mut dyn RowReader,
+    info: &ImageInfo,
+    emit: &mut dyn FnMut(Vec<u8>) -> std::io::Result<()>,
+) -> Result<()> {
+    contain(|| pyramid::pyramid(reader, info, emit))
+}
+
+/// Bytes of memory that [`pyramid()`] holds besides its reader.
+pub fn pyramid_memory(info: &ImageInfo) -> u64 {
+    pyramid::memory(info)
+}
+
+/// Where the index and the table of a pyramid's file of `bytes` bytes lie, by its last [`PYRAMID_TAIL`] bytes.
+pub fn pyramid_parts(bytes: u64, tail: &[u8]) -> Option<(Range<u64>, Range<u64>)> {
+    pyramid::parts(bytes, tail)
+}
+
+/// Where a tile of a pyramid's file lies, by its entry in the table, of [`PYRAMID_ENTRY`] bytes.
+pub fn pyramid_tile(entry: &[u8]) -> Option<Range<u64>> {
+    pyramid::tile(entry)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::{Error, Result, RowReader, View, refuse};
 const QUALITY: u8 = 85;
 
 /// About so many bytes are read at once.
-const BAND_BYTES: u64 = 1 << 20;
+pub(super) const BAND_BYTES: u64 = 1 << 20;
 
 /// See [`super::view`].
 pub(super) fn view(reader: &mut dyn RowReader, info: &ImageInfo, max_side: u32) -> Result<View> {
@@ -31,7 +31,8 @@ pub(super) fn view(reader: &mut dyn RowReader, info: &ImageInfo, max_side: u32) 
     encode(&upright(Picture { width, height, channels, bytes }, info.orientation), shown.layout)
 }
 
-fn encode(picture: &Picture, layout: Layout) -> Result<View> {
+/// A picture's file: JPEG, or PNG where there is alpha.
+pub(super) fn encode(picture: &Picture, layout: Layout) -> Result<View> {
     let (width, height) = (picture.width, picture.height);
     let mut bytes = Vec::new();
     let sizes = (u16::try_from(width), u16::try_from(height));

@@ -11,6 +11,7 @@ pub mod nodes;
 pub mod pixels;
 pub mod plan;
 pub mod reduce;
+pub mod render;
 pub mod stage;
 pub mod step;
 

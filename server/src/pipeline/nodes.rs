@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use shared::cluster::{JobView, PhaseView, TaskState, TaskView};
 use shared::job::{Job, Phase};
 use shared::task::{Done, Lock, Outcome, Task};
+use shared::timeline::{Span, Timeline};
 
 /// A task with what lies below it.
 #[derive(Debug, Clone, PartialEq)]
@@ -117,6 +118,29 @@ impl JobNodes {
             started: self.job.started,
             phases: phases.collect(),
         }
+    }
+}
+
+impl JobNodes {
+    /// How its tasks went, as far as they came to an end.
+    pub fn timeline(&self) -> Timeline {
+        let span = |phase: Phase, index: u32, done: &Done| Span {
+            pod: done.pod.clone(),
+            phase,
+            index,
+            attempt: done.attempt,
+            started: done.started,
+            finished: done.finished,
+            bytes: match &done.outcome {
+                Outcome::Stored(pointer) => pointer.bytes,
+                Outcome::Refused { .. } => 0,
+            },
+        };
+        let of_phase = |(phase, tasks): (&Phase, &BTreeMap<u32, TaskNodes>)| {
+            let ended = tasks.iter().filter_map(|(index, task)| Some(span(*phase, *index, task.done.as_ref()?)));
+            ended.collect::<Vec<_>>()
+        };
+        Timeline::new(self.phases.iter().flat_map(of_phase).collect())
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod array;
 pub mod mirror;
 pub mod observer;
+pub mod renderer;
 
 mod candidate;
 mod changes;

@@ -6,7 +6,7 @@
 //!
 //! # Why it never touches live work
 //! - **Liveness comes from rows, never from ages.** An object is live if its upload is being received, its run is being
-//!   worked on, or it is an image's original or a job's result. A two-hour upload is as live as its row.
+//!   worked on, it is an image's original or a job's result, or the last claim of a pyramid wrote it. A two-hour upload is as live as its row.
 //! - **First the objects are listed, then their rows are read.** A row is there before the first byte of anything that it
 //!   owns: the upload's before its first byte is taken, the run in the job's row before its tasks. So an object that was
 //!   listed had its row by then, and what has no live row at a later reading has lost it.
@@ -116,6 +116,7 @@ fn is_live(found: &Found, owner: &Owner, in_use: &InUse) -> bool {
     let at_work = match owner {
         Owner::Upload(image, upload) => in_use.uploads.contains(&(image.clone(), upload.clone())),
         Owner::Run(image, run) => in_use.runs.contains(&(image.clone(), run.clone())),
+        Owner::Pyramid(image, claim) => in_use.pyramids.contains(&(image.clone(), claim.clone())),
     };
     at_work || (found.unfinished.is_none() && in_use.keys.contains(&found.key))
 }

@@ -1,6 +1,7 @@
 //! The only place that spells the store's keys.
 //!
-//! `<image>/<run>/<phase>/<task>.<attempt>-<claim uuid>`; originals `<image>/original/<upload>`.
+//! `<image>/<run>/<phase>/<task>.<attempt>-<claim uuid>`; originals `<image>/original/<upload>`; pyramids
+//! `<image>/pyramid/<claim>`.
 //! Each key holds something that nobody else ever writes, so keys are never reused. The only other key is [`MARK`].
 
 use shared::id::{ImageId, RunId, UploadId};
@@ -24,6 +25,11 @@ pub fn lut(image: &ImageId, run: &RunId, epoch: u64, unique: &str) -> String {
     format!("{image}/{run}/reduce/{epoch}-{unique}")
 }
 
+/// What one claim of a pyramid wrote.
+pub fn pyramid(image: &ImageId, claim: &str) -> String {
+    format!("{image}/pyramid/{claim}")
+}
+
 /// Everything that one run wrote.
 pub fn run(image: &ImageId, run: &RunId) -> String {
     format!("{image}/{run}")
@@ -41,6 +47,8 @@ pub enum Owner {
     Upload(ImageId, UploadId),
     /// A run's.
     Run(ImageId, RunId),
+    /// The claim's of a pyramid.
+    Pyramid(ImageId, String),
 }
 
 impl Owner {
@@ -51,6 +59,7 @@ impl Owner {
         let image = image.parse().ok()?;
         match folder {
             "original" => Some(Owner::Upload(image, rest.parse().ok()?)),
+            "pyramid" => (!rest.contains('/')).then(|| Owner::Pyramid(image, rest.to_owned())),
             run => Some(Owner::Run(image, run.parse().ok()?)),
         }
     }
@@ -58,7 +67,7 @@ impl Owner {
     /// The image.
     pub fn image(&self) -> &ImageId {
         match self {
-            Owner::Upload(image, _) | Owner::Run(image, _) => image,
+            Owner::Upload(image, _) | Owner::Run(image, _) | Owner::Pyramid(image, _) => image,
         }
     }
 }
@@ -77,6 +86,8 @@ mod tests {
         for key in [output(&id, &run, Phase::Split, 7, 2, "c0ffee"), lut(&id, &run, 3, "c0ffee")] {
             assert_eq!(Owner::of(&key), Some(Owner::Run(id.clone(), run.clone())));
         }
+        let claim = "c0ffee".to_owned();
+        assert_eq!(Owner::of(&pyramid(&id, &claim)), Some(Owner::Pyramid(id.clone(), claim)));
         for foreign in ["", "x", "lost+found/x/y", &image, &format!("{image}/{other}"), &format!("{image}/trash/x")] {
             assert_eq!(Owner::of(foreign), None, "{foreign}");
         }

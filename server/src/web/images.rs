@@ -131,6 +131,11 @@ pub(super) async fn show(State(state): State<WebState>, Path(id): Path<ImageId>)
     Ok(live(one(&state, &id).await?))
 }
 
+/// `GET /api/images/{id}/neighbours`: the ones beside it in the gallery, latest first.
+pub(super) async fn neighbours(State(state): State<WebState>, Path(id): Path<ImageId>) -> Result<Response> {
+    Ok(live(state.catalog.neighbours(&id).await?))
+}
+
 /// `POST /api/images/{id}/retry`: queues the latest job again, if it failed.
 pub(super) async fn retry(State(state): State<WebState>, Path(id): Path<ImageId>) -> Result<Response> {
     Ok(taken(try_again(&state, &id).await?))

@@ -1,4 +1,4 @@
-//! `GET /api/jobs/{id}`.
+//! `GET /api/jobs/{id}` and what is remembered of a job.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -14,4 +14,12 @@ pub(super) async fn show(State(state): State<WebState>, Path(id): Path<JobId>) -
     let mut job = job.ok_or_else(|| ApiError::not_found(format!("There is no job {id}.")))?;
     add_job_progress(&mut job, &state.view.borrow().clone());
     Ok(live(job))
+}
+
+/// `GET /api/jobs/{id}/timeline`: how its tasks went, once it has ended.
+pub(super) async fn timeline(State(state): State<WebState>, Path(id): Path<JobId>) -> Result<Response> {
+    match state.catalog.timeline(&id).await? {
+        Some(timeline) => Ok(live(timeline)),
+        None => Err(ApiError::not_found(format!("There is no timeline of a job {id}: it hasn't ended, or isn't known."))),
+    }
 }

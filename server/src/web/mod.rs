@@ -17,6 +17,7 @@ mod multipart;
 mod pages;
 pub mod pods;
 pub mod problem;
+mod pyramid;
 mod range;
 mod site;
 mod upload;
@@ -104,7 +105,11 @@ fn api() -> Router<WebState> {
         .route("/api/images/{id}/view", get(views::of_original))
         .route("/api/images/{id}/result/view", get(views::of_result))
         .route("/api/images/{id}/thumbnail", get(views::thumbnail))
+        .route("/api/images/{id}/pyramid", get(pyramid::show))
+        .route("/api/images/{id}/pyramid/{level}/{column}/{row}", get(pyramid::tile))
+        .route("/api/images/{id}/neighbours", get(images::neighbours))
         .route("/api/jobs/{id}", get(jobs::show))
+        .route("/api/jobs/{id}/timeline", get(jobs::timeline))
         .route(route::API_CLUSTER, get(cluster::show))
         .route(route::API_EVENTS, get(events::stream))
         .route("/api/pods/{pod}/logs", get(logs::show))

@@ -21,6 +21,7 @@ use super::problem::{ApiError, Path, Query, Result};
 use super::range::{Want, want};
 use crate::catalog::Files;
 use crate::codec;
+use crate::pod::renderer::Wishes;
 use crate::store::Store;
 
 /// The longer side of a view, in pixels.
@@ -184,6 +185,10 @@ type Flight = Shared<BoxFuture<'static, Rendered>>;
 pub struct Renders {
     kept: Arc<Mutex<Kept>>,
     limit: usize,
+    /// Where the parts of pyramids' files lie.
+    pub(super) places: super::pyramid::Places,
+    /// Pyramids that somebody looks at and that aren't there yet.
+    pub(super) wishes: Wishes,
 }
 
 #[derive(Default)]
@@ -197,7 +202,12 @@ struct Kept {
 impl Renders {
     /// Keeps pictures of at most `limit` bytes together.
     pub fn new(limit: usize) -> Self {
-        Self { kept: Arc::default(), limit }
+        Self { kept: Arc::default(), limit, places: Default::default(), wishes: Wishes::default() }
+    }
+
+    /// Pyramids that somebody looks at and that aren't there yet.
+    pub fn wishes(&self) -> Wishes {
+        self.wishes.clone()
     }
 
     /// The picture of a name, rendered if need be. Who asks while it is being rendered waits for the same; it is

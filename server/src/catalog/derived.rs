@@ -1,0 +1,122 @@
+//! What is made of images besides, in SQL: pyramids, timelines; and who stands beside whom.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use shared::gallery::Neighbours;
+use shared::id::{ImageId, JobId, RunId};
+use shared::timeline::Timeline;
+
+use super::db::{Arg, Row};
+use super::sql::SqlCatalog;
+use super::{Epoch, PyramidFile, PyramidState, PyramidWork, Result, Write};
+
+/// Claims of a pyramid that came to nothing before it is given up.
+const MOST_TRIES: i64 = 3;
+
+pub(super) async fn claim(
+    catalog: &SqlCatalog,
+    claim: &str,
+    wish: Option<(&ImageId, Option<&JobId>)>,
+    lease: Duration,
+) -> Result<Option<PyramidWork>> {
+    let mut args = vec![Arg::from(MOST_TRIES), i64::try_from(lease.as_millis()).unwrap_or(i64::MAX / 2).into()];
+    let wished = match wish {
+        None => "",
+        Some((image, job)) => {
+            args.extend([image.as_str().into(), job.map_or("", JobId::as_str).into()]);
+            "AND p.image = $3 AND p.job = $4"
+        }
+    };
+    let sql = format!(
+        "SELECT p.image, p.job, p.touched, i.original, j.result
+         FROM pyramids p JOIN images i ON i.id = p.image LEFT JOIN jobs j ON j.id = p.job
+         WHERE p.bytes IS NULL AND p.reason IS NULL AND p.tries < $1 AND p.touched <= {{now}} - $2
+               AND i.state = 'accepted' {wished}
+         ORDER BY p.touched, p.image, p.job LIMIT 1"
+    );
+    let rows = catalog.db.read(&sql, &args).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let (work, touched) = (work(row)?, row.get::<i64>("touched")?);
+    let sql = "UPDATE pyramids SET claim = $1, tries = tries + 1, touched = {now}
+               WHERE image = $2 AND job = $3 AND touched = $4 AND bytes IS NULL AND reason IS NULL";
+    let job = work.job.as_ref().map_or("", JobId::as_str);
+    let args = [claim.into(), work.image.as_str().into(), job.into(), touched.into()];
+    Ok((catalog.write(sql, &args).await? == Write::Applied).then_some(work))
+}
+
+fn work(row: &Row) -> Result<PyramidWork> {
+    let of_result = !row.get::<String>("job")?.is_empty();
+    Ok(PyramidWork {
+        image: row.parse("image")?,
+        job: if of_result { Some(row.parse("job")?) } else { None },
+        source: row.get(if of_result { "result" } else { "original" })?,
+    })
+}
+
+pub(super) async fn touch(catalog: &SqlCatalog, claim: &str) -> Result<Write> {
+    let sql = "UPDATE pyramids SET touched = {now} WHERE claim = $1 AND bytes IS NULL AND reason IS NULL";
+    catalog.write(sql, &[claim.into()]).await
+}
+
+pub(super) async fn finish(catalog: &SqlCatalog, claim: &str, bytes: i64) -> Result<Write> {
+    let sql = "UPDATE pyramids SET bytes = $2 WHERE claim = $1 AND bytes IS NULL AND reason IS NULL";
+    catalog.write(sql, &[claim.into(), bytes.into()]).await
+}
+
+pub(super) async fn refuse(catalog: &SqlCatalog, claim: &str, reason: &str) -> Result<Write> {
+    let sql = "UPDATE pyramids SET reason = $2 WHERE claim = $1 AND bytes IS NULL AND reason IS NULL";
+    catalog.write(sql, &[claim.into(), reason.into()]).await
+}
+
+pub(super) async fn pyramid(catalog: &SqlCatalog, image: &ImageId, job: Option<&JobId>) -> Result<Option<PyramidState>> {
+    let sql = "SELECT p.claim, p.bytes, p.reason, p.tries FROM pyramids p JOIN images i ON i.id = p.image
+               WHERE p.image = $1 AND p.job = $2 AND i.state = 'accepted'";
+    let rows = catalog.db.read(sql, &[image.as_str().into(), job.map_or("", JobId::as_str).into()]).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    if let Some(reason) = row.get::<Option<String>>("reason")? {
+        return Ok(Some(PyramidState::Refused(reason)));
+    }
+    if row.get::<Option<i64>>("bytes")?.is_some() {
+        return Ok(Some(PyramidState::There(PyramidFile { claim: row.get("claim")?, bytes: row.count("bytes")? })));
+    }
+    Ok(Some(PyramidState::Wanted))
+}
+
+/// Claims of these images' pyramids. One that was replaced by another's is nobody's any more, and no claim is given twice.
+pub(super) async fn in_use(catalog: &SqlCatalog, these: &str, args: &[Arg]) -> Result<HashSet<(ImageId, String)>> {
+    let sql = format!("SELECT image, claim FROM pyramids WHERE image IN ({these}) AND claim IS NOT NULL");
+    let rows = catalog.db.read(&sql, args).await?;
+    rows.iter().map(|row| Ok((row.parse("image")?, row.get("claim")?))).collect()
+}
+
+pub(super) async fn record(
+    catalog: &SqlCatalog,
+    epoch: &Epoch,
+    job: &JobId,
+    run: &RunId,
+    timeline: &str,
+) -> Result<Write> {
+    let sql = "UPDATE jobs SET timeline = $4 WHERE id = $2 AND run = $3 AND state = 'running'";
+    catalog.fenced(epoch, sql, &[job.as_str().into(), run.as_str().into(), timeline.into()]).await
+}
+
+pub(super) async fn timeline(catalog: &SqlCatalog, job: &JobId) -> Result<Option<Timeline>> {
+    let sql = "SELECT timeline FROM jobs WHERE id = $1 AND timeline IS NOT NULL AND state IN ('done', 'failed')";
+    let rows = catalog.db.read(sql, &[job.as_str().into()]).await?;
+    rows.first().map(|row| row.json("timeline")).transpose()
+}
+
+pub(super) async fn neighbours(catalog: &SqlCatalog, image: &ImageId) -> Result<Neighbours> {
+    Ok(Neighbours { previous: beside(catalog, image, ">", "ASC").await?, next: beside(catalog, image, "<", "DESC").await? })
+}
+
+async fn beside(catalog: &SqlCatalog, image: &ImageId, than: &str, order: &str) -> Result<Option<ImageId>> {
+    let sql = format!(
+        "SELECT n.id FROM images n JOIN images i ON i.id = $1
+         WHERE n.state = 'accepted' AND (n.created, n.id) {than} (i.created, i.id)
+         ORDER BY n.created {order}, n.id {order} LIMIT 1"
+    );
+    let rows = catalog.db.read(&sql, &[image.as_str().into()]).await?;
+    rows.first().map(|row| row.parse("id")).transpose()
+}

@@ -1,0 +1,40 @@
+//! Render: a pyramid of tiles of an original or a result. No phase of a job: a job is done without it, and nobody waits.
+
+use shared::job::{ImageInfo, Pointer};
+use tokio::runtime::Handle;
+
+use super::deadline::Timed;
+use super::stage::{Failure, Hashed, Workshop};
+use crate::codec;
+
+/// Bytes that reading a header may hold.
+const HEADER_MEMORY: u64 = 1 << 20;
+
+/// Writes the pyramid of the image file under `source` to `key`.
+///
+/// # Errors
+/// [`Failure::Refused`] if the image can't have one; others may pass.
+///
+/// # Cancellation
+/// Leaves at most an object under a key that never counts.
+pub async fn render(shop: &Workshop, source: &str, key: String) -> Result<Pointer, Failure> {
+    let info = inspect(shop, source).await?;
+    let whole = if info.whole_decode { info.raw_bytes() } else { 0 };
+    let (store, source, handle) = (shop.store.clone(), source.to_owned(), Handle::current());
+    shop.write(key, whole + codec::pyramid_memory(&info), Hashed::All, move |emit| {
+        let reader = Timed(store.reader(&source, handle).map_err(std::io::Error::other)?);
+        let mut rows = codec::open(Box::new(reader), &info)?;
+        codec::pyramid(&mut *rows, &info, emit)
+    })
+    .await
+}
+
+/// The file's own header: a recipe may have made the result gray.
+async fn inspect(shop: &Workshop, source: &str) -> Result<ImageInfo, Failure> {
+    let (store, source, limits, handle) = (shop.store.clone(), source.to_owned(), shop.limits, Handle::current());
+    let inspected = shop.pixels.run(HEADER_MEMORY, move || {
+        let mut reader = Timed(store.reader(&source, handle).map_err(std::io::Error::other)?);
+        codec::inspect(&mut reader, &limits)
+    });
+    Ok(inspected.await??)
+}

@@ -1,0 +1,146 @@
+//! Makes the pyramids that nobody has made yet: what somebody looks at at once, everything else while no job waits or
+//! runs. One at a time in each process.
+//!
+//! # Why it is safe
+//! - No job waits for it and no promise depends on it: without a pyramid a page shows a smaller picture.
+//! - The row is claimed before the first byte is written, the claim's name is in the key and is never given twice, and the
+//!   pyramid is there when its row says so, if the claim still holds. Whoever lost the claim wrote what the sweeper removes.
+//! - A claim that isn't renewed lapses; an image that ended three of them is left alone.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use shared::cluster::ClusterView;
+use shared::id::{ImageId, JobId};
+use tokio::sync::{Notify, watch};
+
+use super::jitter;
+use crate::catalog::{self, Catalog, PyramidWork, Write};
+use crate::pipeline::render::render;
+use crate::pipeline::stage::{Failure, Workshop};
+use crate::store::keys;
+
+/// The catalog is asked this often while there is nothing to do.
+const POLL: Duration = Duration::from_secs(3);
+/// A claim that wasn't renewed for so long has lapsed.
+const LEASE: Duration = Duration::from_secs(60);
+/// A claim is renewed this often.
+const RENEW: Duration = Duration::from_secs(15);
+/// Wishes that are remembered; who looked first is forgotten first.
+const WISHES: usize = 64;
+
+/// Which pyramid: of an image's original, or of a job's result.
+pub type Wish = (ImageId, Option<JobId>);
+
+/// Pyramids that somebody looks at and that aren't there yet. Clones share them.
+#[derive(Clone, Default)]
+pub struct Wishes(Arc<(Mutex<VecDeque<Wish>>, Notify)>);
+
+impl Wishes {
+    /// Adds one.
+    pub fn add(&self, wish: Wish) {
+        let mut wishes = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        wishes.retain(|other| *other != wish);
+        wishes.push_back(wish);
+        if wishes.len() > WISHES {
+            wishes.pop_front();
+        }
+        self.0.1.notify_one();
+    }
+
+    /// The one that was added last: somebody is looking at it now.
+    fn take(&self) -> Option<Wish> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).pop_back()
+    }
+}
+
+/// What makes pyramids in a process.
+pub struct Renderer {
+    /// Who knows which are wanted.
+    pub catalog: Arc<dyn Catalog>,
+    /// Pixels and files.
+    pub shop: Workshop,
+    /// The array, to see whether it has something better to do.
+    pub view: watch::Receiver<Arc<ClusterView>>,
+    /// What somebody looks at.
+    pub wishes: Wishes,
+    /// How long making one may take.
+    pub time: Duration,
+}
+
+impl Renderer {
+    /// Makes pyramids for ever.
+    pub async fn run(self) {
+        loop {
+            let wish = self.wishes.take();
+            let made = match wish.is_some() || self.is_idle() {
+                true => self.one(wish.as_ref()).await,
+                false => Ok(false),
+            };
+            match made {
+                Ok(true) => continue,
+                Ok(false) if wish.is_some() => continue,
+                Ok(false) => {}
+                Err(error) => tracing::warn!(%error, "a pyramid wasn't made"),
+            }
+            tokio::select! {
+                () = self.wishes.0.1.notified() => {}
+                () = tokio::time::sleep(POLL.mul_f64(0.75 + jitter() / 2.0)) => {}
+            }
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        let backlog = &self.view.borrow().backlog;
+        backlog.queued + backlog.running == 0
+    }
+
+    /// Makes one, if there is one to be made.
+    async fn one(&self, wish: Option<&Wish>) -> Result<bool, catalog::Error> {
+        let claim = uuid::Uuid::new_v4().simple().to_string();
+        let wish = wish.map(|(image, job)| (image, job.as_ref()));
+        let Some(work) = self.catalog.claim_pyramid(&claim, wish, LEASE).await? else { return Ok(false) };
+        let key = keys::pyramid(&work.image, &claim);
+        match self.make(&work, &claim, key.clone()).await {
+            Some(Ok(bytes)) => {
+                if self.catalog.finish_pyramid(&claim, bytes).await? == Write::Applied {
+                    tracing::debug!(image = %work.image, bytes, "its pyramid is there");
+                } else {
+                    self.discard(&key).await;
+                }
+            }
+            Some(Err(Failure::Refused(reason))) => drop(self.catalog.refuse_pyramid(&claim, &reason).await?),
+            Some(Err(failure)) => {
+                tracing::warn!(image = %work.image, %failure, "its pyramid wasn't made; it is tried again later");
+            }
+            None => self.discard(&key).await,
+        }
+        Ok(true)
+    }
+
+    /// Makes it while the claim holds; `None` if it was lost.
+    async fn make(&self, work: &PyramidWork, claim: &str, key: String) -> Option<Result<u64, Failure>> {
+        let shop = self.shop.for_task(self.time, ());
+        let mut made = std::pin::pin!(render(&shop, &work.source, key));
+        let mut renew = tokio::time::interval(RENEW);
+        renew.tick().await;
+        loop {
+            tokio::select! {
+                made = &mut made => return Some(made.map(|pointer| pointer.bytes)),
+                _ = renew.tick() => match self.catalog.touch_pyramid(claim).await {
+                    Ok(Write::Applied) => {}
+                    Ok(_) => return None,
+                    // The claim holds for some renewals more.
+                    Err(error) => tracing::debug!(%error, "a claim of a pyramid wasn't renewed"),
+                },
+            }
+        }
+    }
+
+    async fn discard(&self, key: &str) {
+        if let Err(error) = self.shop.store.delete(key).await {
+            tracing::debug!(%error, "a pyramid that nobody wants is left to the sweeper");
+        }
+    }
+}

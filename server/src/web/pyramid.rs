@@ -1,0 +1,124 @@
+//! Deep zoom: what a pyramid is, and its tiles, read by ranges from one file.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use shared::id::ImageId;
+use shared::pyramid::{DeepZoom, Pyramid, place};
+
+use super::WebState;
+use super::download::{Lasting, Selection, insert};
+use super::images::no_image;
+use super::problem::{ApiError, Path, Query, Result};
+use super::range::if_none_match;
+use crate::catalog::{PyramidFile, PyramidState};
+use crate::codec::{PYRAMID_ENTRY, PYRAMID_TAIL, pyramid_parts, pyramid_tile};
+use crate::store::keys;
+
+/// Files whose parts are remembered.
+const MOST_PLACES: usize = 256;
+
+/// Where the parts of a pyramid's file lie, and what it is of.
+#[derive(Debug)]
+pub(super) struct Place {
+    pyramid: Pyramid,
+    table: Range<u64>,
+}
+
+/// Those of the files that were read last, by claim. Clones share them.
+pub(super) type Places = Arc<Mutex<HashMap<String, Arc<Place>>>>;
+
+/// `GET /api/images/{id}/pyramid`: of the original, or of a job's result. What isn't there yet is made now.
+pub(super) async fn show(
+    State(state): State<WebState>,
+    Path(id): Path<ImageId>,
+    Query(selection): Query<Selection>,
+) -> Result<Response> {
+    let (zoom, lasting) = match find(&state, &id, &selection).await? {
+        PyramidState::Refused(reason) => (DeepZoom { pyramid: None, reason: Some(reason) }, Lasting::Fixed),
+        PyramidState::There(file) => {
+            let pyramid = place_of(&state, &id, &file).await?.pyramid.clone();
+            (DeepZoom { pyramid: Some(pyramid), reason: None }, Lasting::Fixed)
+        }
+        PyramidState::Wanted => {
+            state.renders.wishes.add((id, selection.job));
+            (DeepZoom::default(), Lasting::Latest)
+        }
+    };
+    let mut response = Json(zoom).into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, lasting.cache_control());
+    Ok(response)
+}
+
+/// `GET /api/images/{id}/pyramid/{level}/{column}/{row}`.
+pub(super) async fn tile(
+    State(state): State<WebState>,
+    Path((id, level, column, row)): Path<(ImageId, u32, u32, u32)>,
+    Query(selection): Query<Selection>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let PyramidState::There(file) = find(&state, &id, &selection).await? else {
+        return Err(ApiError::not_found("There is no pyramid of this image yet."));
+    };
+    let etag = format!("\"{}-{level}-{column}-{row}\"", file.claim);
+    let mut response = if if_none_match(&headers, &etag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        let place = place_of(&state, &id, &file).await?;
+        let bytes = read(&state, &id, &file, &place, (level, column, row)).await?;
+        let mut response = bytes.into_response();
+        let media_type = HeaderValue::from_str(&place.pyramid.media_type).map_err(ApiError::internal)?;
+        response.headers_mut().insert(header::CONTENT_TYPE, media_type);
+        response
+    };
+    response.headers_mut().insert(header::CACHE_CONTROL, Lasting::Fixed.cache_control());
+    insert(&mut response, header::ETAG, &etag);
+    Ok(response)
+}
+
+async fn find(state: &WebState, id: &ImageId, selection: &Selection) -> Result<PyramidState> {
+    state.catalog.pyramid(id, selection.job.as_ref()).await?.ok_or_else(|| no_image(id))
+}
+
+/// Reads the file's index, unless it is remembered.
+async fn place_of(state: &WebState, id: &ImageId, file: &PyramidFile) -> Result<Arc<Place>> {
+    let known = || state.renders.places.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(place) = known().get(&file.claim) {
+        return Ok(place.clone());
+    }
+    let key = keys::pyramid(id, &file.claim);
+    let tail = state.store.range(&key, file.bytes.saturating_sub(PYRAMID_TAIL)..file.bytes).await?;
+    let damaged = || ApiError::internal(format!("the pyramid {key} is damaged"));
+    let (index, table) = pyramid_parts(file.bytes, &tail).ok_or_else(damaged)?;
+    let index = state.store.range(&key, index).await?;
+    let pyramid = serde_json::from_slice(&index).map_err(|_| damaged())?;
+    let place = Arc::new(Place { pyramid, table });
+    let mut places = known();
+    if places.len() >= MOST_PLACES {
+        places.clear();
+    }
+    places.insert(file.claim.clone(), place.clone());
+    Ok(place)
+}
+
+async fn read(
+    state: &WebState,
+    id: &ImageId,
+    file: &PyramidFile,
+    found: &Place,
+    which: (u32, u32, u32),
+) -> Result<axum::body::Bytes> {
+    let Pyramid { width, height, .. } = found.pyramid;
+    let at = place(width, height, which).map(|place| found.table.start + place * PYRAMID_ENTRY);
+    let at = at.ok_or_else(|| ApiError::not_found("There is no such tile."))?;
+    let key = keys::pyramid(id, &file.claim);
+    let entry = state.store.range(&key, at..at + PYRAMID_ENTRY).await?;
+    let range = pyramid_tile(&entry).filter(|range| range.end <= found.table.start);
+    let range = range.ok_or_else(|| ApiError::internal(format!("the pyramid {key} is damaged")))?;
+    Ok(state.store.range(&key, range).await?)
+}
