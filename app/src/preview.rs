@@ -152,7 +152,8 @@ mod worker {
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
         let worker = Worker::new_with_options(SCRIPT, &options)?;
-        let heard = Closure::<dyn Fn(MessageEvent)>::new(move |event: MessageEvent| hear(preview, canvases, &event.data()));
+        let heard =
+            Closure::<dyn Fn(MessageEvent)>::new(move |event: MessageEvent| hear(preview, canvases, &event.data()));
         worker.set_onmessage(Some(heard.as_ref().unchecked_ref()));
         let broken = Closure::<dyn Fn()>::new(move || {
             let _ = preview.state.try_set(State::Closed("The preview can't be loaded.".to_owned()));

@@ -51,7 +51,12 @@ impl Pyramid {
 
     /// The columns and rows of a level's tiles that show a part of the image: `(left, top)` to `(right, bottom)` in pixels
     /// of the image as stored.
-    pub fn tiles_in(&self, level: u32, (left, top): (f64, f64), (right, bottom): (f64, f64)) -> (Range<u32>, Range<u32>) {
+    pub fn tiles_in(
+        &self,
+        level: u32,
+        (left, top): (f64, f64),
+        (right, bottom): (f64, f64),
+    ) -> (Range<u32>, Range<u32>) {
         let (width, height) = size(self.width, self.height, level);
         let side = f64::from(TILE) * f64::from(1 << level);
         let within = |from: f64, to: f64, pixels: u32| {

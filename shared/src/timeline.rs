@@ -86,7 +86,8 @@ impl Timeline {
             let known = stages.iter().position(|(stage, ..)| stage.phase == span.phase);
             let index = known.unwrap_or_else(|| {
                 // It waited for whatever had ended before it was begun.
-                let ends = self.spans.iter().filter(|other| other.phase != span.phase && other.finished <= span.started);
+                let ends =
+                    self.spans.iter().filter(|other| other.phase != span.phase && other.finished <= span.started);
                 let waited = span.started - ends.map(|other| other.finished).max().unwrap_or(0);
                 let stage = Stage { phase: span.phase, tasks: 0, repeated: 0, waited, took: 0, worked: 0, bytes: 0 };
                 stages.push((stage, span.started, 0));
@@ -140,11 +141,7 @@ mod tests {
         let of = |stage: &Stage| (stage.phase, stage.tasks, stage.repeated, stage.waited, stage.took, stage.worked);
         assert_eq!(
             stages.iter().map(of).collect::<Vec<_>>(),
-            [
-                (Phase::Split, 1, 0, 0, 40, 40),
-                (Phase::Histograms, 2, 1, 10, 50, 80),
-                (Phase::Stitch, 1, 0, 30, 0, 0),
-            ]
+            [(Phase::Split, 1, 0, 0, 40, 40), (Phase::Histograms, 2, 1, 10, 50, 80), (Phase::Stitch, 1, 0, 30, 0, 0),]
         );
         assert_eq!(stages[1].bytes, 20);
     }

@@ -60,7 +60,8 @@ fn Drawing(
     distribution: Signal<Option<Distribution>>,
     logarithmic: RwSignal<bool>,
 ) -> impl IntoView {
-    let inside = dynamic(move || distribution.read().as_ref().map(|it| paths(it, logarithmic.get())).unwrap_or_default());
+    let inside =
+        dynamic(move || distribution.read().as_ref().map(|it| paths(it, logarithmic.get())).unwrap_or_default());
     let words = dynamic(move || distribution.read().as_ref().map(|it| described(title, it)).unwrap_or_default());
     view! {
         <figure class="distribution">

@@ -69,7 +69,11 @@ pub(super) async fn refuse(catalog: &SqlCatalog, claim: &str, reason: &str) -> R
     catalog.write(sql, &[claim.into(), reason.into()]).await
 }
 
-pub(super) async fn pyramid(catalog: &SqlCatalog, image: &ImageId, job: Option<&JobId>) -> Result<Option<PyramidState>> {
+pub(super) async fn pyramid(
+    catalog: &SqlCatalog,
+    image: &ImageId,
+    job: Option<&JobId>,
+) -> Result<Option<PyramidState>> {
     let sql = "SELECT p.claim, p.bytes, p.reason, p.tries FROM pyramids p JOIN images i ON i.id = p.image
                WHERE p.image = $1 AND p.job = $2 AND i.state = 'accepted'";
     let rows = catalog.db.read(sql, &[image.as_str().into(), job.map_or("", JobId::as_str).into()]).await?;
@@ -108,7 +112,10 @@ pub(super) async fn timeline(catalog: &SqlCatalog, job: &JobId) -> Result<Option
 }
 
 pub(super) async fn neighbours(catalog: &SqlCatalog, image: &ImageId) -> Result<Neighbours> {
-    Ok(Neighbours { previous: beside(catalog, image, ">", "ASC").await?, next: beside(catalog, image, "<", "DESC").await? })
+    Ok(Neighbours {
+        previous: beside(catalog, image, ">", "ASC").await?,
+        next: beside(catalog, image, "<", "DESC").await?,
+    })
 }
 
 async fn beside(catalog: &SqlCatalog, image: &ImageId, than: &str, order: &str) -> Result<Option<ImageId>> {

@@ -55,7 +55,10 @@ pub(super) fn pyramid(
     emit: &mut dyn FnMut(Vec<u8>) -> std::io::Result<()>,
 ) -> Result<()> {
     if info.width > MOST_WIDTH {
-        return refuse(format!("An image that is {} pixels wide has no deep zoom; the limit is {MOST_WIDTH}.", info.width));
+        return refuse(format!(
+            "An image that is {} pixels wide has no deep zoom; the limit is {MOST_WIDTH}.",
+            info.width
+        ));
     }
     let unit = info.unit_rows.max(1);
     let units = u32::try_from(BAND_BYTES / (info.row_bytes() * u64::from(unit)).max(1)).unwrap_or(u32::MAX).max(1);
@@ -289,7 +292,12 @@ mod tests {
         (pyramid, out, table)
     }
 
-    fn decoded(pyramid: &Pyramid, file: &[u8], table: &std::ops::Range<u64>, which: (u32, u32, u32)) -> image::DynamicImage {
+    fn decoded(
+        pyramid: &Pyramid,
+        file: &[u8],
+        table: &std::ops::Range<u64>,
+        which: (u32, u32, u32),
+    ) -> image::DynamicImage {
         let at = table.start + ENTRY * place(pyramid.width, pyramid.height, which).unwrap();
         let range = tile(&file[at as usize..(at + ENTRY) as usize]).unwrap();
         image::load_from_memory(&file[range.start as usize..range.end as usize]).unwrap()

@@ -1,7 +1,12 @@
 //! Render: a pyramid of tiles of an original or a result. No phase of a job: a job is done without it, and nobody waits.
 
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use shared::id::{ImageId, JobId};
 use shared::job::{ImageInfo, Pointer};
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 
 use super::deadline::Timed;
 use super::stage::{Failure, Hashed, Workshop};
@@ -9,6 +14,39 @@ use crate::codec;
 
 /// Bytes that reading a header may hold.
 const HEADER_MEMORY: u64 = 1 << 20;
+
+/// Wishes that are remembered; who looked first is forgotten first.
+const WISHES: usize = 64;
+
+/// Which pyramid: of an image's original, or of a job's result.
+pub type Wish = (ImageId, Option<JobId>);
+
+/// Pyramids that somebody looks at and that aren't there yet. Clones share them.
+#[derive(Clone, Default)]
+pub struct Wishes(Arc<(Mutex<VecDeque<Wish>>, Notify)>);
+
+impl Wishes {
+    /// Adds one.
+    pub fn add(&self, wish: Wish) {
+        let mut wishes = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        wishes.retain(|other| *other != wish);
+        wishes.push_back(wish);
+        if wishes.len() > WISHES {
+            wishes.pop_front();
+        }
+        self.0.1.notify_one();
+    }
+
+    /// The one that was added last: somebody is looking at it now.
+    pub fn take(&self) -> Option<Wish> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).pop_back()
+    }
+
+    /// Waits until one is added, or was since this was waited for.
+    pub async fn added(&self) {
+        self.0.1.notified().await;
+    }
+}
 
 /// Writes the pyramid of the image file under `source` to `key`.
 ///

@@ -7,17 +7,15 @@
 //!   pyramid is there when its row says so, if the claim still holds. Whoever lost the claim wrote what the sweeper removes.
 //! - A claim that isn't renewed lapses; an image that ended three of them is left alone.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use shared::cluster::ClusterView;
-use shared::id::{ImageId, JobId};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use super::jitter;
 use crate::catalog::{self, Catalog, PyramidWork, Write};
-use crate::pipeline::render::render;
+use crate::pipeline::render::{Wish, Wishes, render};
 use crate::pipeline::stage::{Failure, Workshop};
 use crate::store::keys;
 
@@ -27,34 +25,6 @@ const POLL: Duration = Duration::from_secs(3);
 const LEASE: Duration = Duration::from_secs(60);
 /// A claim is renewed this often.
 const RENEW: Duration = Duration::from_secs(15);
-/// Wishes that are remembered; who looked first is forgotten first.
-const WISHES: usize = 64;
-
-/// Which pyramid: of an image's original, or of a job's result.
-pub type Wish = (ImageId, Option<JobId>);
-
-/// Pyramids that somebody looks at and that aren't there yet. Clones share them.
-#[derive(Clone, Default)]
-pub struct Wishes(Arc<(Mutex<VecDeque<Wish>>, Notify)>);
-
-impl Wishes {
-    /// Adds one.
-    pub fn add(&self, wish: Wish) {
-        let mut wishes = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        wishes.retain(|other| *other != wish);
-        wishes.push_back(wish);
-        if wishes.len() > WISHES {
-            wishes.pop_front();
-        }
-        self.0.1.notify_one();
-    }
-
-    /// The one that was added last: somebody is looking at it now.
-    fn take(&self) -> Option<Wish> {
-        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).pop_back()
-    }
-}
-
 /// What makes pyramids in a process.
 pub struct Renderer {
     /// Who knows which are wanted.
@@ -85,7 +55,7 @@ impl Renderer {
                 Err(error) => tracing::warn!(%error, "a pyramid wasn't made"),
             }
             tokio::select! {
-                () = self.wishes.0.1.notified() => {}
+                () = self.wishes.added() => {}
                 () = tokio::time::sleep(POLL.mul_f64(0.75 + jitter() / 2.0)) => {}
             }
         }

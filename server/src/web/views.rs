@@ -21,7 +21,7 @@ use super::problem::{ApiError, Path, Query, Result};
 use super::range::{Want, want};
 use crate::catalog::Files;
 use crate::codec;
-use crate::pod::renderer::Wishes;
+use crate::pipeline::render::Wishes;
 use crate::store::Store;
 
 /// The longer side of a view, in pixels.

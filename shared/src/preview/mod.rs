@@ -224,7 +224,9 @@ impl Preview {
 
     fn check(&self, recipe: &Recipe) -> Result<(), String> {
         if recipe.reference().is_some() || recipe.mask.is_some() {
-            return Err("What this does depends on another image, which only the array has: it can't be shown here.".to_owned());
+            return Err(
+                "What this does depends on another image, which only the array has: it can't be shown here.".to_owned()
+            );
         }
         recipe.check(&self.info)
     }
