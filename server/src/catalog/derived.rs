@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use shared::gallery::Neighbours;
-use shared::id::{ImageId, JobId, RunId};
+use shared::id::{ImageId, JobId};
 use shared::timeline::Timeline;
 
 use super::db::{Arg, Row};
 use super::sql::SqlCatalog;
-use super::{Epoch, PyramidFile, PyramidState, PyramidWork, Result, Write};
+use super::{PyramidFile, PyramidState, PyramidWork, Result, Write};
 
 /// Claims of a pyramid that came to nothing before it is given up.
 const MOST_TRIES: i64 = 3;
@@ -92,17 +92,6 @@ pub(super) async fn in_use(catalog: &SqlCatalog, these: &str, args: &[Arg]) -> R
     let sql = format!("SELECT image, claim FROM pyramids WHERE image IN ({these}) AND claim IS NOT NULL");
     let rows = catalog.db.read(&sql, args).await?;
     rows.iter().map(|row| Ok((row.parse("image")?, row.get("claim")?))).collect()
-}
-
-pub(super) async fn record(
-    catalog: &SqlCatalog,
-    epoch: &Epoch,
-    job: &JobId,
-    run: &RunId,
-    timeline: &str,
-) -> Result<Write> {
-    let sql = "UPDATE jobs SET timeline = $4 WHERE id = $2 AND run = $3 AND state = 'running'";
-    catalog.fenced(epoch, sql, &[job.as_str().into(), run.as_str().into(), timeline.into()]).await
 }
 
 pub(super) async fn timeline(catalog: &SqlCatalog, job: &JobId) -> Result<Option<Timeline>> {

@@ -384,9 +384,27 @@ pub trait Catalog: Send + Sync + 'static {
         Ok(None)
     }
 
-    /// Writes down how the tasks of a job went, while its run is still `run`.
-    async fn record_timeline(&self, _epoch: &Epoch, _job: &JobId, _run: &RunId, _timeline: &Timeline) -> Result<Write> {
-        Ok(Write::NoChange)
+    /// As [`Catalog::publish`], and in the same write how the tasks went.
+    async fn publish_with(
+        &self,
+        epoch: &Epoch,
+        run: &RunId,
+        result: &ResultFile,
+        _timeline: Option<&Timeline>,
+    ) -> Result<Write> {
+        self.publish(epoch, run, result).await
+    }
+
+    /// As [`Catalog::fail`], and in the same write how the tasks went.
+    async fn fail_with(
+        &self,
+        epoch: &Epoch,
+        job: &JobId,
+        run: &RunId,
+        reason: &str,
+        _timeline: Option<&Timeline>,
+    ) -> Result<Write> {
+        self.fail(epoch, job, run, reason).await
     }
 
     /// How the tasks of a job went, once it has ended.

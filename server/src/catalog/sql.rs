@@ -280,7 +280,19 @@ impl Catalog for SqlCatalog {
     }
 
     async fn publish(&self, epoch: &Epoch, run: &RunId, result: &ResultFile) -> Result<Write> {
-        let sql = "UPDATE jobs SET state = 'done', finished = {now}, result = $4, result_bytes = $5, result_sha256 = $6
+        self.publish_with(epoch, run, result, None).await
+    }
+
+    async fn publish_with(
+        &self,
+        epoch: &Epoch,
+        run: &RunId,
+        result: &ResultFile,
+        timeline: Option<&Timeline>,
+    ) -> Result<Write> {
+        let sql =
+            "UPDATE jobs SET state = 'done', finished = {now}, result = $4, result_bytes = $5, result_sha256 = $6,
+                          timeline = $7
                    WHERE id = $2 AND state = 'running' AND run = $3";
         let args = [
             result.job.as_str().into(),
@@ -288,15 +300,29 @@ impl Catalog for SqlCatalog {
             result.key.as_str().into(),
             int(result.bytes).into(),
             result.sha256.as_str().into(),
+            timeline.map(json).as_deref().into(),
         ];
         self.fenced(epoch, sql, &args).await
     }
 
     async fn fail(&self, epoch: &Epoch, job: &JobId, run: &RunId, reason: &str) -> Result<Write> {
-        let sql = "UPDATE jobs SET state = 'failed', finished = {now}, reason = $4
+        self.fail_with(epoch, job, run, reason, None).await
+    }
+
+    async fn fail_with(
+        &self,
+        epoch: &Epoch,
+        job: &JobId,
+        run: &RunId,
+        reason: &str,
+        timeline: Option<&Timeline>,
+    ) -> Result<Write> {
+        let sql = "UPDATE jobs SET state = 'failed', finished = {now}, reason = $4, timeline = $5
                    WHERE id = $2 AND state = 'running' AND run = $3";
         let reason = reason.replace('\0', "\u{fffd}");
-        self.fenced(epoch, sql, &[job.as_str().into(), run.as_str().into(), reason.into()]).await
+        let timeline = timeline.map(json);
+        let args = [job.as_str().into(), run.as_str().into(), reason.into(), timeline.as_deref().into()];
+        self.fenced(epoch, sql, &args).await
     }
 
     async fn empty_trash(&self, epoch: &Epoch, kept: Duration) -> Result<Write> {
@@ -396,10 +422,6 @@ impl Catalog for SqlCatalog {
 
     async fn pyramid(&self, image: &ImageId, job: Option<&JobId>) -> Result<Option<PyramidState>> {
         derived::pyramid(self, image, job).await
-    }
-
-    async fn record_timeline(&self, epoch: &Epoch, job: &JobId, run: &RunId, timeline: &Timeline) -> Result<Write> {
-        derived::record(self, epoch, job, run, &json(timeline)).await
     }
 
     async fn timeline(&self, job: &JobId) -> Result<Option<Timeline>> {

@@ -190,9 +190,8 @@ impl Driver {
     /// The row's switch to the result is the publication; what follows only tidies up.
     async fn publish(&self, nodes: &JobNodes, result: Pointer) -> Result<(), Setback> {
         let (office, job) = (&self.office, &nodes.job);
-        self.record(nodes).await?;
         let file = ResultFile { job: job.job.clone(), key: result.key, bytes: result.bytes, sha256: result.sha256 };
-        let write = office.pod.catalog.publish(&office.epoch(), &job.run, &file).await?;
+        let write = office.pod.catalog.publish_with(&office.epoch(), &job.run, &file, Some(&nodes.timeline())).await?;
         // No change: published before, or the run was given up. Either way this run is over.
         if office.mine(write).await? {
             tracing::info!(job = %self.job, run = %job.run, epoch = office.epoch().n, bytes = file.bytes, "published");
@@ -202,19 +201,12 @@ impl Driver {
 
     async fn fail(&self, nodes: &JobNodes, reason: &str) -> Result<(), Setback> {
         let (office, job) = (&self.office, &nodes.job);
-        self.record(nodes).await?;
-        let write = office.pod.catalog.fail(&office.epoch(), &job.job, &job.run, reason).await?;
+        let write =
+            office.pod.catalog.fail_with(&office.epoch(), &job.job, &job.run, reason, Some(&nodes.timeline())).await?;
         if office.mine(write).await? {
             tracing::info!(job = %self.job, run = %job.run, epoch = office.epoch().n, reason, "failed");
         }
         self.end(nodes).await
-    }
-
-    /// Writes down how the tasks went, before their nodes are deleted.
-    async fn record(&self, nodes: &JobNodes) -> Result<(), Setback> {
-        let (office, job) = (&self.office, &nodes.job);
-        let write = office.pod.catalog.record_timeline(&office.epoch(), &job.job, &job.run, &nodes.timeline()).await?;
-        office.mine(write).await.map(drop)
     }
 
     /// Its row has ended. The doorbell tells every page, also of a job that came and went between two looks, and
