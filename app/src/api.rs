@@ -13,7 +13,7 @@ mod side;
 
 #[cfg(feature = "hydrate")]
 pub(crate) use side::problem;
-pub use side::{add_job, cluster, delete, image, images, kill, recent_events, retry, set_status, start};
+pub use side::{act, add_job, delete, image, images, retry, set_status};
 
 /// An id from an address that isn't one: no such image.
 pub fn no_such_image() -> Problem {

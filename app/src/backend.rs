@@ -1,19 +1,18 @@
 //! What the server gives the pages while it renders them.
 //!
-//! The server provides both contexts before a page is rendered, in the `additional_context` of
+//! The server provides three contexts before a page is rendered, in the `additional_context` of
 //! `leptos_routes_with_context`:
 //! ```ignore
 //! provide_context::<Arc<dyn Backend>>(backend.clone());
 //! let response = expect_context::<leptos_axum::ResponseOptions>();
 //! provide_context(ResponseStatus::new(move |code| response.set_status(code)));
+//! provide_context(app::live::Known { view, events });
 //! ```
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use shared::cluster::ClusterView;
 use shared::error::Problem;
-use shared::event::Event;
 use shared::gallery::{Image, ImageQuery, Page};
 use shared::id::ImageId;
 
@@ -25,12 +24,6 @@ pub trait Backend: Send + Sync + 'static {
 
     /// What `GET /api/images/{id}` answers; 404 if there is no such image.
     async fn image(&self, image: &ImageId) -> Result<Image, Problem>;
-
-    /// What `GET /api/cluster` answers.
-    async fn cluster(&self) -> ClusterView;
-
-    /// The latest events that are kept for replay, in any order.
-    async fn recent_events(&self) -> Vec<Event>;
 }
 
 /// Sets the HTTP status of the page being rendered (404 for an image that isn't there, say).

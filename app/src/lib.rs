@@ -13,10 +13,14 @@ use leptos_router::{ParamSegment, SsrMode, StaticSegment};
 
 pub mod api;
 pub mod backend;
+mod cluster;
 mod components;
 mod dynamic;
 mod format;
+#[cfg(any(feature = "hydrate", test))]
+mod json;
 pub mod live;
+mod markup;
 mod pages;
 pub mod preview;
 mod settled;
@@ -25,10 +29,11 @@ pub mod upload;
 use components::{DropAnywhere, Header, HealthBanner, PreviewDialog, UploadTray};
 use pages::{ClusterPage, GalleryPage, ImagePage, NotFoundPage, StatusPage};
 
-/// The HTML document around [`App`]. Pass it to `leptos_routes_with_context` and as the fallback's shell.
+/// The HTML document around [`App`]. Pass it to `leptos_routes_with_context` and as the fallback's shell. `at` gives the address
+/// of a file of the site.
 ///
 /// The page [`shared::route::STATUS`] gets no scripts: it is complete without.
-pub fn shell(options: LeptosOptions) -> impl IntoView {
+pub fn shell(at: fn(&str) -> String) -> impl IntoView {
     let scripted = !is_static_page();
     view! {
         <!DOCTYPE html>
@@ -37,22 +42,30 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <meta charset="utf-8" />
                 <meta name="viewport" content="width=device-width, initial-scale=1" />
                 <meta name="color-scheme" content="light dark" />
-                <script src="/theme.js"></script>
-                <link rel="stylesheet" href=format!("/{}/{}.css", options.site_pkg_dir, options.output_name) />
-                <link rel="icon" href="/favicon.svg" type="image/svg+xml" />
-                {scripted
-                    .then(|| {
-                        view! {
-                            <AutoReload options=options.clone() />
-                            <HydrationScripts options=options.clone() />
-                        }
-                    })}
+                <script src=at("theme.js")></script>
+                <link rel="stylesheet" href=at("pkg/evenlight.css") />
+                <link rel="icon" href=at("favicon.svg") type="image/svg+xml" />
+                {scripted.then(|| scripts(at))}
                 <MetaTags />
             </head>
             <body>
                 <App />
             </body>
         </html>
+    }
+}
+
+/// What makes the page live: the shared stream, and the WebAssembly module, which takes over what the server wrote.
+fn scripts(at: fn(&str) -> String) -> impl IntoView {
+    let (script, module) = (at("pkg/evenlight.js"), at("pkg/evenlight.wasm"));
+    let start = format!(
+        "import(\"{script}\").then((app) => app.default({{ module_or_path: \"{module}\" }}).then(() => app.hydrate()))"
+    );
+    view! {
+        <link rel="modulepreload" href=script />
+        <link rel="preload" href=module r#as="fetch" r#type="application/wasm" crossorigin="anonymous" />
+        <script src=at("stream-worker.js") defer></script>
+        <script type="module" nonce=leptos::nonce::use_nonce() inner_html=start></script>
     }
 }
 

@@ -1,14 +1,15 @@
-//! What changes by itself: one stream of server-sent events a tab, as signals that every page reads.
+//! What changes by itself: one stream of server-sent events for all tabs of a browser, as signals that every page reads.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use leptos::prelude::*;
 use shared::cluster::{ClusterView, JobProgress};
 use shared::event::{Event, JobMoved, What};
-use shared::id::{ImageId, JobId};
+use shared::id::{ImageId, JobId, PodName};
+use shared::log::{LogKind, PodLine};
 
-#[cfg(feature = "hydrate")]
-pub(crate) mod log;
+#[cfg(any(feature = "hydrate", test))]
+mod read;
 #[cfg(feature = "hydrate")]
 mod stream;
 
@@ -35,14 +36,87 @@ impl Connection {
 }
 
 /// Events that a tab keeps.
-const KEPT: usize = 200;
+const KEPT: usize = 600;
+/// Lines of each pod's log that a tab keeps.
+const LINES: usize = 200;
+
+/// How grave a line is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Of every step.
+    Trace,
+    /// For whoever looks for a fault.
+    Debug,
+    /// What an operator may want to know.
+    #[default]
+    Info,
+    /// What an operator should know.
+    Warn,
+    /// What somebody must look into.
+    Error,
+}
+
+impl Level {
+    /// All of them.
+    pub const ALL: [Level; 5] = [Level::Trace, Level::Debug, Level::Info, Level::Warn, Level::Error];
+
+    /// Its name, for styles.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Level::Trace => "trace",
+            Level::Debug => "debug",
+            Level::Info => "info",
+            Level::Warn => "warn",
+            Level::Error => "error",
+        }
+    }
+
+    /// As a line says itself, within its first words or as a field of JSON; what says nothing is [`Level::Info`].
+    pub fn of(line: &str) -> Self {
+        let start: String = line.chars().take(100).collect();
+        let mut words = start.split(|character: char| !character.is_ascii_alphabetic());
+        let level = |word: &str| match word {
+            "TRACE" => Some(Level::Trace),
+            "DEBUG" => Some(Level::Debug),
+            "INFO" => Some(Level::Info),
+            "WARN" => Some(Level::Warn),
+            "ERROR" => Some(Level::Error),
+            _ => None,
+        };
+        words.find_map(level).unwrap_or_default()
+    }
+}
+
+/// A line of a pod's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// Its time in ns since 1970, and its place among those of the same time.
+    pub id: (i64, u32),
+    /// What it is.
+    pub kind: LogKind,
+    /// How grave it is.
+    pub level: Level,
+    /// When it was said, in ms since 1970.
+    pub at: i64,
+    /// The line, or the sentence.
+    pub text: String,
+}
+
+/// What the server knows when it renders a page, as a context.
+#[derive(Clone)]
+pub struct Known {
+    /// The array.
+    pub view: ClusterView,
+    /// Events that are kept for replay, in any order.
+    pub events: Vec<Event>,
+}
 
 /// The stream's content. A context, provided by [`Live::provide`].
 #[derive(Clone, Copy)]
 pub struct Live {
     /// How the stream stands.
     pub connection: RwSignal<Connection>,
-    /// The latest view of the array, once one came.
+    /// The latest view of the array: on the server from the beginning, in the browser once one came.
     pub view: RwSignal<Option<ClusterView>>,
     /// The latest events, by `(clock, pod)`, latest first.
     pub events: RwSignal<Vec<Event>>,
@@ -52,8 +126,12 @@ pub struct Live {
     pub ended: RwSignal<HashMap<ImageId, u32>>,
     /// Grows whenever the gallery may have changed.
     pub gallery: RwSignal<u32>,
-    /// How often events were lost on the way.
-    pub gaps: RwSignal<u32>,
+    /// When events were last lost on the way, in ms since 1970.
+    pub gap: RwSignal<Option<i64>>,
+    /// What pods say, oldest first, while somebody wants to know.
+    pub logs: RwSignal<BTreeMap<PodName, Vec<LogLine>>>,
+    /// How many want to know what pods say.
+    pub listeners: RwSignal<u32>,
     /// This machine's clock, each second, in ms since 1970; `None` until the page is hydrated.
     pub now: RwSignal<Option<i64>>,
     /// This machine's time zone; `None` until the page is hydrated.
@@ -63,14 +141,20 @@ pub struct Live {
 impl Live {
     /// Provides the context and, in a browser, opens the stream once the page is hydrated.
     pub fn provide() -> Self {
+        let known: Option<Known> = use_context();
+        let mut events = Vec::new();
+        let (view, recent) = known.map(|known| (known.view, known.events)).unzip();
+        recent.unwrap_or_default().into_iter().for_each(|event| insert(&mut events, event));
         let live = Self {
             connection: RwSignal::new(Connection::Connecting),
-            view: RwSignal::new(None),
-            events: RwSignal::new(Vec::new()),
+            view: RwSignal::new(view),
+            events: RwSignal::new(events),
             progress: RwSignal::new(HashMap::new()),
             ended: RwSignal::new(HashMap::new()),
             gallery: RwSignal::new(0),
-            gaps: RwSignal::new(0),
+            gap: RwSignal::new(None),
+            logs: RwSignal::new(BTreeMap::new()),
+            listeners: RwSignal::new(0),
             now: RwSignal::new(None),
             zone: RwSignal::new(None),
         };
@@ -88,7 +172,6 @@ impl Live {
     /// A whole view came; after a gap or at the beginning anything may have changed.
     pub fn snapshot(self, view: ClusterView) {
         self.viewed(view);
-        self.connection.set(Connection::Live);
         *self.gallery.write() += 1;
     }
 
@@ -118,20 +201,38 @@ impl Live {
         insert(&mut self.events.write(), event);
     }
 
-    /// Events were lost; a snapshot follows.
+    /// A pod said something.
+    pub fn said(self, said: PodLine) {
+        let PodLine { pod, id, kind, at, text } = said;
+        let line = LogLine { id: (id.at, id.nth), kind, level: Level::of(&text), at, text };
+        append(self.logs.write().entry(pod).or_default(), line);
+    }
+
+    /// Events were lost; a snapshot follows, and what is still known of them.
     pub fn lost(self) {
-        *self.gaps.write() += 1;
+        self.gap.set(self.now.get_untracked());
     }
 }
 
 /// Puts an event where its stamp says, latest first, once, and forgets the oldest above [`KEPT`].
 pub fn insert(events: &mut Vec<Event>, event: Event) {
     let place = events.partition_point(|kept| kept.stamp > event.stamp);
-    if events.get(place).is_some_and(|kept| *kept == event) {
+    if events[place..].iter().take_while(|kept| kept.stamp == event.stamp).any(|kept| *kept == event) {
         return;
     }
     events.insert(place, event);
     events.truncate(KEPT);
+}
+
+/// Puts a line where its time says, once, and forgets the oldest above [`LINES`].
+fn append(lines: &mut Vec<LogLine>, line: LogLine) {
+    let place = lines.partition_point(|kept| kept.id <= line.id);
+    if lines[..place].iter().rev().take_while(|kept| kept.id == line.id).any(|kept| kept.text == line.text) {
+        return;
+    }
+    lines.insert(place, line);
+    let over = lines.len().saturating_sub(LINES);
+    lines.drain(..over);
 }
 
 #[cfg(test)]
@@ -160,6 +261,42 @@ mod tests {
         let mut events = vec![event(2, "a")];
         insert(&mut events, event(2, "a"));
         assert_eq!(events.len(), 1);
+    }
+
+    #[test]
+    fn events_of_one_stamp_are_shown_once_each_whatever_their_order() {
+        let other = Event { what: What::GalleryChanged, ..event(2, "a") };
+        let mut events = vec![event(2, "a"), other.clone()];
+        insert(&mut events, other);
+        assert_eq!(events.len(), 2);
+    }
+
+    #[test]
+    fn a_line_tells_how_grave_it_is() {
+        let of = |line: &str| Level::of(line).name();
+        assert_eq!(of("2026-11-22T14:03:22.071Z  WARN evenlight::pod: killed pod=pod-1"), "warn");
+        assert_eq!(of(r#"{"timestamp":"2026-11-22T14:03:22Z","level":"ERROR","fields":{}}"#), "error");
+        assert_eq!(of("a line of something else, warned WARNING"), "info");
+    }
+
+    #[test]
+    fn lines_of_a_log_stand_by_their_time_once_and_the_oldest_go() {
+        let line = |at: i64, text: &str| LogLine {
+            id: (at, 0),
+            kind: LogKind::Line,
+            level: Level::Info,
+            at: at / 1_000_000,
+            text: text.to_owned(),
+        };
+        let mut lines = Vec::new();
+        for (at, text) in [(2, "b"), (1, "a"), (2, "b"), (3, "c")] {
+            append(&mut lines, line(at, text));
+        }
+        assert_eq!(lines.iter().map(|line| line.text.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
+        for at in 4..=LINES as i64 + 4 {
+            append(&mut lines, line(at, "more"));
+        }
+        assert_eq!((lines.len(), lines[0].id.0), (LINES, 5));
     }
 
     #[test]

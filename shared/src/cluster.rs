@@ -29,6 +29,9 @@ pub struct Member {
     pub kinds: Vec<Phase>,
     /// When it started, in ms since 1970.
     pub started: i64,
+    /// Whether it was told to stop: it finishes what it holds and takes nothing new.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leaving: bool,
     /// When it was written, Lamport.
     pub stamp: Stamp,
 }
@@ -51,8 +54,45 @@ pub struct Candidate {
     /// Since when it leads, in ms since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<i64>,
+    /// Masters before it, latest first, at most [`Reign::KEPT`], once it leads.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub past: Vec<Reign>,
     /// When it was written, Lamport.
     pub stamp: Stamp,
+}
+
+/// The time for which one pod was master.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reign {
+    /// The pod.
+    pub pod: PodName,
+    /// Its epoch.
+    pub epoch: u64,
+    /// Since when it led, in ms since 1970, by its clock.
+    pub since: i64,
+    /// When its successor noticed that it led no more, in ms since 1970, by the successor's clock.
+    pub until: i64,
+    /// Why it led no more.
+    pub end: Ending,
+}
+
+impl Reign {
+    /// How many are remembered.
+    pub const KEPT: usize = 20;
+}
+
+/// Why a master is master no more, as far as its successor can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// Its pod was told to stop, and handed over.
+    HandedOver,
+    /// Its pod lives and leads no more: its role failed, or a write of it was refused.
+    SteppedDown,
+    /// Its pod is gone or silent: its session ended with it.
+    SessionEnded,
+    /// Its successor found its process gone or cut off, and didn't wait for its session to end.
+    Evicted,
 }
 
 /// The master, as shown.
@@ -158,8 +198,53 @@ pub struct PodView {
     pub started: i64,
     /// Tasks whose locks it holds now.
     pub holds: usize,
-    /// Whether it can be killed and started from the page (it lives in the serving process, and faults are allowed).
+    /// Whether it was told to stop.
+    #[serde(default)]
+    pub leaving: bool,
+    /// Whether faults can be played on it from the page (it lives in the serving process, and faults are allowed).
     pub faults: bool,
+    /// The fault that is played on it now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
+}
+
+/// What can be done to a pod to see what the others do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fault {
+    /// It was ended as by a crash.
+    Killed,
+    /// It does nothing, its heartbeats included, as a process that is stopped or in a long pause; it doesn't know.
+    Frozen,
+    /// It lives, and doesn't reach the coordinator.
+    Disconnected,
+}
+
+impl Fault {
+    /// All of them.
+    pub const ALL: [Fault; 3] = [Fault::Killed, Fault::Frozen, Fault::Disconnected];
+
+    /// The word in addresses: `POST /api/pods/{pod}/<verb>`.
+    pub const fn verb(self) -> &'static str {
+        match self {
+            Fault::Killed => "kill",
+            Fault::Frozen => "freeze",
+            Fault::Disconnected => "disconnect",
+        }
+    }
+}
+
+/// A job that failed, with what a person needs to try it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Its image.
+    pub image: ImageId,
+    /// The file name that the image came with.
+    pub name: String,
+    /// Why it failed, as a sentence.
+    pub reason: String,
+    /// When, in ms since 1970.
+    pub at: i64,
 }
 
 /// A task's state, as shown.
@@ -307,6 +392,12 @@ pub struct ClusterView {
     /// Room for more of them.
     #[serde(default)]
     pub room: Room,
+    /// Masters before this one, latest first.
+    #[serde(default)]
+    pub past: Vec<Reign>,
+    /// Images whose latest job failed, latest first: a few.
+    #[serde(default)]
+    pub failed: Vec<Failure>,
     /// Since when the serving pod hasn't reached the coordinator, in ms since 1970; `None` while it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut_off: Option<i64>,

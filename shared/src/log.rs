@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::PodName;
+
 /// One entry of a pod's log: the data of a server-sent event that is named as its kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogEntry {
@@ -36,8 +38,24 @@ impl LogKind {
     }
 }
 
+/// An entry of one of many pods' logs: a message `log` of `GET /api/events?logs=true`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodLine {
+    /// The pod.
+    pub pod: PodName,
+    /// Which entry of its log it is. A note has that of the line before it.
+    pub id: LogId,
+    /// What it is.
+    pub kind: LogKind,
+    /// When it was said, in ms since 1970.
+    pub at: i64,
+    /// The line, or the sentence.
+    pub text: String,
+}
+
 /// Which entry of a pod's log it is, whoever passes it on: its time, and its place among those of the same time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct LogId {
     /// ns since 1970.
     pub at: i64,
@@ -48,6 +66,19 @@ pub struct LogId {
 impl fmt::Display for LogId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.at, self.nth)
+    }
+}
+
+impl From<LogId> for String {
+    fn from(id: LogId) -> String {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for LogId {
+    type Error = std::num::ParseIntError;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
     }
 }
 

@@ -95,14 +95,24 @@ pub fn thumbnail(image: &ImageId) -> String {
     format!("{API_IMAGES}/{image}/thumbnail")
 }
 
-/// Ends a pod as a crash would. Only with `--allow-faults`.
-pub fn kill(pod: &PodName) -> String {
-    format!("/api/pods/{pod}/kill")
+/// Plays a fault on a pod ([`Fault::verb`](crate::cluster::Fault::verb)), or undoes it (`start`). Only with `--allow-faults`.
+pub fn pod_act(pod: &PodName, verb: &str) -> String {
+    format!("/api/pods/{pod}/{verb}")
 }
 
-/// Starts a killed pod again. Only with `--allow-faults`.
+/// Ends a pod as a crash would. Only with `--allow-faults`.
+pub fn kill(pod: &PodName) -> String {
+    pod_act(pod, "kill")
+}
+
+/// Starts a killed pod again, or undoes whatever is played on it. Only with `--allow-faults`.
 pub fn start(pod: &PodName) -> String {
-    format!("/api/pods/{pod}/start")
+    pod_act(pod, "start")
+}
+
+/// Queues a failed latest job again, for a form (POST).
+pub fn retry_form(image: &ImageId) -> String {
+    format!("{}/retry", image_page(image))
 }
 
 /// What a pod says, as server-sent events.

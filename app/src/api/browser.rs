@@ -4,12 +4,10 @@ use std::future::Future;
 
 use send_wrapper::SendWrapper;
 use serde::de::DeserializeOwned;
-use shared::cluster::ClusterView;
 use shared::equalize::Recipe;
 use shared::error::Problem;
-use shared::event::Event;
 use shared::gallery::{Accepted, Image, ImageQuery, Page};
-use shared::id::{ImageId, PodName};
+use shared::id::ImageId;
 use shared::route;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -26,16 +24,6 @@ pub fn images(query: ImageQuery) -> impl Future<Output = Result<Page, Problem>> 
 /// An image with its jobs.
 pub fn image(id: ImageId) -> impl Future<Output = Result<Image, Problem>> + Send {
     get(route::image(&id))
-}
-
-/// The array, as the serving pod sees it.
-pub fn cluster() -> impl Future<Output = Result<ClusterView, Problem>> + Send {
-    get(route::API_CLUSTER.to_owned())
-}
-
-/// The browser gets events from the stream alone.
-pub async fn recent_events() -> Vec<Event> {
-    Vec::new()
 }
 
 /// Runs another recipe on an image that is there.
@@ -58,14 +46,9 @@ pub async fn delete(id: &ImageId) -> Result<(), Problem> {
     send("DELETE", &route::image(id), None).await.map(drop)
 }
 
-/// Ends a pod as a crash would.
-pub async fn kill(pod: &PodName) -> Result<(), Problem> {
-    send("POST", &route::kill(pod), None).await.map(drop)
-}
-
-/// Starts a killed pod again.
-pub async fn start(pod: &PodName) -> Result<(), Problem> {
-    send("POST", &route::start(pod), None).await.map(drop)
+/// Does what an address stands for.
+pub async fn act(address: &str) -> Result<(), Problem> {
+    send("POST", address, None).await.map(drop)
 }
 
 /// `fetch` can't leave its thread, and a browser's page has only one.

@@ -3,12 +3,10 @@
 use std::sync::Arc;
 
 use leptos::prelude::use_context;
-use shared::cluster::ClusterView;
 use shared::equalize::Recipe;
 use shared::error::Problem;
-use shared::event::Event;
 use shared::gallery::{Accepted, Image, ImageQuery, Page};
-use shared::id::{ImageId, PodName};
+use shared::id::ImageId;
 
 use crate::backend::{Backend, ResponseStatus};
 
@@ -33,19 +31,6 @@ pub async fn image(id: ImageId) -> Result<Image, Problem> {
     backend()?.image(&id).await
 }
 
-/// The array, as the serving pod sees it.
-pub async fn cluster() -> Result<ClusterView, Problem> {
-    Ok(backend()?.cluster().await)
-}
-
-/// Events that are kept for replay.
-pub async fn recent_events() -> Vec<Event> {
-    match backend() {
-        Ok(backend) => backend.recent_events().await,
-        Err(_) => Vec::new(),
-    }
-}
-
 /// Changes are made by browsers; on the server no handler runs.
 fn only_in_a_browser<T>() -> Result<T, Problem> {
     Err(Problem::new(501, "Not Implemented", "Only a browser makes changes."))
@@ -66,12 +51,7 @@ pub async fn delete(_id: &ImageId) -> Result<(), Problem> {
     only_in_a_browser()
 }
 
-/// Ends a pod as a crash would.
-pub async fn kill(_pod: &PodName) -> Result<(), Problem> {
-    only_in_a_browser()
-}
-
-/// Starts a killed pod again.
-pub async fn start(_pod: &PodName) -> Result<(), Problem> {
+/// Does what an address stands for.
+pub async fn act(_address: &str) -> Result<(), Problem> {
     only_in_a_browser()
 }

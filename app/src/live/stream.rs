@@ -1,91 +1,64 @@
-//! The browser's side of the stream: an `EventSource` that is turned into signals and closed on cleanup.
+//! The browser's side of the stream: batches of messages from `stream-worker.js`, which holds one stream for all tabs.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::time::Duration;
 
+use js_sys::{Array, Function};
 use leptos::prelude::*;
-use send_wrapper::SendWrapper;
-use serde::de::DeserializeOwned;
-use shared::event::Gap;
-use shared::route;
-use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
-use web_sys::{EventSource, MessageEvent};
+use wasm_bindgen::{JsCast, JsValue};
 
 use super::{Connection, Live};
+use crate::json::{Json, Read};
 
-/// An `EventSource` that gave up (an HTTP error, not a lost connection) is opened anew after this.
-const REOPEN: Duration = Duration::from_secs(3);
+#[wasm_bindgen::prelude::wasm_bindgen]
+extern "C" {
+    /// Joins the stream; gives back what says whether logs are wanted.
+    #[wasm_bindgen(js_name = evenlightStream, catch)]
+    fn join(take: &Function) -> Result<Function, JsValue>;
+}
 
-type Source = Rc<RefCell<Option<EventSource>>>;
-
-/// Opens the stream and starts the clock; both end with the present owner.
+/// Joins the stream and starts the clock, for as long as the page lives.
 pub fn open(live: Live) {
     let tick = move || live.now.set(Some(js_sys::Date::now() as i64));
     tick();
     live.zone.set(Some(-js_sys::Date::new_0().get_timezone_offset() as i32));
-    let ticking = set_interval_with_handle(tick, Duration::from_secs(1)).ok();
+    set_interval(tick, Duration::from_secs(1));
 
-    let source: Source = Rc::default();
-    connect(live, &source);
-    let source = SendWrapper::new(source);
-    on_cleanup(move || {
-        if let Some(ticking) = ticking {
-            ticking.clear();
+    let take = Closure::<dyn Fn(Array)>::new(move |batch: Array| batch.iter().for_each(|message| hear(live, &message)));
+    match join(take.into_js_value().unchecked_ref()) {
+        Ok(want) => {
+            let want = send_wrapper::SendWrapper::new(want);
+            Effect::new(move |_| drop(want.call1(&JsValue::NULL, &(live.listeners.get() > 0).into())));
         }
-        if let Some(source) = source.borrow_mut().take() {
-            source.close();
-        }
-    });
+        Err(error) => leptos::logging::error!("the stream of changes can't be opened: {error:?}"),
+    }
 }
 
-fn connect(live: Live, place: &Source) {
-    let Ok(source) = EventSource::new(route::API_EVENTS) else { return };
-    on(&source, "snapshot", move |view| live.snapshot(view));
-    on(&source, "cluster", move |view| live.viewed(view));
-    on(&source, "event", move |event| live.happened(event));
-    on(&source, "progress", move |moved| live.moved(moved));
-    on(&source, "gap", move |_: Gap| live.lost());
-
-    let failed = {
-        let place = Rc::downgrade(place);
-        move || {
-            live.connection.set(Connection::Reconnecting);
-            let Some(place) = place.upgrade() else { return };
-            let gave_up = place.borrow().as_ref().is_some_and(|it| it.ready_state() == EventSource::CLOSED);
-            if gave_up {
-                let place = Rc::downgrade(&place);
-                set_timeout(
-                    move || {
-                        if let Some(place) = place.upgrade().filter(|place| place.borrow().is_some()) {
-                            connect(live, &place);
-                        }
-                    },
-                    REOPEN,
-                );
-            }
-        }
-    };
-    source.set_onerror(Some(Closure::<dyn Fn()>::new(failed).into_js_value().unchecked_ref()));
-    let opened = move || {
-        if live.view.read_untracked().is_some() {
-            live.connection.set(Connection::Live);
-        }
-    };
-    source.set_onopen(Some(Closure::<dyn Fn()>::new(opened).into_js_value().unchecked_ref()));
-    *place.borrow_mut() = Some(source);
+/// A message: its name and its text.
+fn hear(live: Live, message: &JsValue) {
+    let message: &Array = message.unchecked_ref();
+    let (Some(name), Some(text)) = (message.get(0).as_string(), message.get(1).as_string()) else { return };
+    match name.as_str() {
+        "snapshot" => read(&text, |view| live.snapshot(view)),
+        "cluster" => read(&text, |view| live.viewed(view)),
+        "event" => read(&text, |event| live.happened(event)),
+        "progress" => read(&text, |moved| live.moved(moved)),
+        "log" => read(&text, |said| live.said(said)),
+        "gap" => live.lost(),
+        "state" => live.connection.set(match text.as_str() {
+            "live" => Connection::Live,
+            "reconnecting" => Connection::Reconnecting,
+            _ => Connection::Connecting,
+        }),
+        // Of a newer server.
+        _ => {}
+    }
 }
 
-/// Calls `then` with each message of that name. A message that can't be read (of a newer server) is passed over.
-fn on<T: DeserializeOwned + 'static>(source: &EventSource, name: &str, then: impl Fn(T) + 'static) {
-    let listener = Closure::<dyn Fn(MessageEvent)>::new(move |message: MessageEvent| {
-        let text = message.data().as_string().unwrap_or_default();
-        match serde_json::from_str(&text) {
-            Ok(content) => then(content),
-            Err(error) => leptos::logging::warn!("a message of the event stream can't be read: {error}"),
-        }
-    });
-    // The source owns its listeners: the browser frees this one with it.
-    let _ = source.add_event_listener_with_callback(name, listener.into_js_value().unchecked_ref());
+/// A message that can't be read (of a newer server) is passed over.
+fn read<T: Read>(text: &str, then: impl FnOnce(T)) {
+    match Json::parse(text).and_then(|json| T::read(&json)) {
+        Some(content) => then(content),
+        None => leptos::logging::warn!("a message of the event stream can't be read: {text}"),
+    }
 }

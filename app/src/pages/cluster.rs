@@ -1,50 +1,139 @@
 //! The cluster page: the array at work, live.
 
-use leptos::either::Either;
 use leptos::prelude::*;
 use leptos_meta::Title;
-use shared::cluster::ClusterView;
-use shared::event::Event;
+use shared::error::Problem;
 
 use crate::api;
-use crate::components::{LeaderCard, Locks, PodLog, Pods, ProblemNotice, Timeline, Work};
-use crate::live::Live;
+use crate::cluster::{self, Picture, Said};
+use crate::components::ProblemLine;
+use crate::dynamic::dynamic;
+use crate::format;
+use crate::live::{Level, Live};
+use crate::markup::{Element, Shown};
 use crate::settled::Settled;
+
+/// How a person wants to see what pods say.
+#[derive(Clone, Default)]
+struct Wanted {
+    search: String,
+    least: Level,
+}
 
 /// The cluster page.
 #[component]
 pub fn ClusterPage() -> impl IntoView {
-    let first = Resource::new(|| (), |()| async { (api::cluster().await, api::recent_events().await) });
+    let live = Live::expect();
+    let problem = RwSignal::new(None::<Problem>);
+    *live.listeners.write() += 1;
+    on_cleanup(move || {
+        let _ = live.listeners.try_update(|listeners| *listeners -= 1);
+    });
     Settled::new(view! {
         <Title text="Cluster" />
         <h1>"Cluster"</h1>
-        <Suspense fallback=|| view! { <p class="loading" role="status">"Asking the cluster …"</p> }>
-            {move || Suspend::new(async move {
-                match first.await {
-                    (Ok(view), recent) => Either::Left(view! { <Cluster first=view recent /> }),
-                    (Err(problem), _) => {
-                        Either::Right(
-                            view! { <ProblemNotice problem again=Callback::new(move |()| first.refetch()) /> },
-                        )
-                    }
-                }
-            })}
-        </Suspense>
+        <ProblemLine problem />
+        <div on:submit=move |event| send_in_place(event, problem)>
+            {dynamic(move || shown(live, "cluster", cluster::array))}
+        </div>
+        <Terminals />
+        <p class="warn" role="status" data-testid="gap" hidden=dynamic(move || live.gap.read().is_none())>
+            "The stream of changes broke at "
+            {dynamic(move || format::clock(live.gap.get().unwrap_or_default(), live.zone.get()))}
+            ": events of the time before may be missing below."
+        </p>
+        {dynamic(move || shown(live, "timeline", cluster::timeline))}
     })
 }
 
+/// What a function makes of all that is known; what the server wrote, as long as nothing is.
+fn shown(live: Live, class: &'static str, part: impl Fn(&Picture<'_>) -> Vec<Element>) -> Shown {
+    let view = live.view.read();
+    let Some(view) = view.as_ref() else { return Shown::kept(class) };
+    let events = live.events.read();
+    let picture = Picture { view, events: &events, now: live.now.get().unwrap_or(view.at), zone: live.zone.get() };
+    Shown::new(class, part(&picture))
+}
+
+/// What every pod says, and what a person wants to see of it.
 #[component]
-fn Cluster(first: ClusterView, recent: Vec<Event>) -> impl IntoView {
+fn Terminals() -> impl IntoView {
     let live = Live::expect();
-    let view = Signal::derive(move || live.view.get().unwrap_or_else(|| first.clone()));
+    let wanted = RwSignal::new(Wanted::default());
+    let held = RwSignal::new(None::<std::collections::BTreeMap<_, _>>);
+    let pause = move |_| {
+        let now = if held.read_untracked().is_some() { None } else { Some(live.logs.get_untracked()) };
+        held.set(now);
+    };
+    let paused = Memo::new(move |_| held.read().is_some());
+    let terminals = move || {
+        let (wanted, logs, held) = (wanted.read(), live.logs.read(), held.read());
+        let logs = held.as_ref().unwrap_or(&logs);
+        let said = Said { logs, search: &wanted.search, least: wanted.least, paused: held.is_some() };
+        shown(live, "terminals", |picture| cluster::terminals(picture, &said))
+    };
+    let levels = Level::ALL.map(|level| {
+        let name = level.name();
+        view! {
+            <option value=name selected=level == Level::default()>
+                {name}
+            </option>
+        }
+    });
+    let choose = move |event| {
+        let name = event_target_value(&event);
+        if let Some(level) = Level::ALL.into_iter().find(|level| level.name() == name) {
+            wanted.write().least = level;
+        }
+    };
     view! {
-        <div class="cluster">
-            <LeaderCard view />
-            <Pods view />
-            <Work view />
-            <Locks view />
-            <PodLog view />
-            <Timeline recent />
-        </div>
+        <section class="logs" aria-labelledby="logs-title">
+            <h2 id="logs-title">"Logs"</h2>
+            <div class="logs-controls needs-script">
+                <label class="field">
+                    <span class="visually-hidden">"Search in the logs"</span>
+                    <input
+                        type="search"
+                        placeholder="Search in the logs"
+                        data-testid="log-search"
+                        on:input=move |event| wanted.write().search = event_target_value(&event)
+                    />
+                </label>
+                <label class="field">
+                    <span>"At least"</span>
+                    <select data-testid="log-level" on:change=choose>
+                        {levels.collect_view()}
+                    </select>
+                </label>
+                <button
+                    type="button"
+                    class="button quiet"
+                    data-testid="log-pause"
+                    aria-pressed=dynamic(move || paused.get().to_string())
+                    on:click=pause
+                >
+                    {dynamic(move || if paused.get() { "Go on" } else { "Pause" })}
+                </button>
+            </div>
+            {dynamic(terminals)}
+        </section>
     }
+}
+
+/// Does what a form stands for without leaving the page.
+#[cfg(feature = "hydrate")]
+fn send_in_place(event: leptos::ev::SubmitEvent, problem: RwSignal<Option<Problem>>) {
+    use wasm_bindgen::JsCast;
+    let form = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
+    let Some(address) = form.and_then(|form| form.get_attribute("data-api")) else { return };
+    event.prevent_default();
+    leptos::task::spawn_local(async move {
+        let outcome = api::act(&address).await;
+        let _ = problem.try_set(outcome.err());
+    });
+}
+
+#[cfg(not(feature = "hydrate"))]
+fn send_in_place(_event: leptos::ev::SubmitEvent, _problem: RwSignal<Option<Problem>>) {
+    let _ = api::act;
 }

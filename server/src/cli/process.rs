@@ -7,15 +7,19 @@ use std::time::Duration;
 use anyhow::Context;
 use async_trait::async_trait;
 use shared::clock::Clock;
+use shared::cluster::{Failure, Fault};
+use shared::event::{Event, Message, What};
+use shared::gallery::{Image, ImageQuery};
 use shared::id::PodName;
+use shared::job::JobState;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::serve::{ServeArgs, UseKubernetes};
-use crate::catalog;
+use crate::catalog::{self, Catalog};
 use crate::coord::Connector;
-use crate::coord::embedded::{Embedded, EmbeddedConfig};
+use crate::coord::embedded::{Embedded, EmbeddedConfig, Leash};
 use crate::coord::zookeeper::ZooKeeper;
 use crate::kube::{self, Kubernetes};
 use crate::logs::OwnLog;
@@ -46,6 +50,7 @@ pub struct Process {
     observer: tokio::task::JoinHandle<()>,
     measuring: tokio::task::JoinHandle<()>,
     rendering: tokio::task::JoinHandle<()>,
+    collecting: tokio::task::JoinHandle<()>,
     events: EventHub,
     logs: PodLogs,
     linger: Duration,
@@ -86,9 +91,11 @@ impl Process {
         let threads =
             args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
         let pixels = Pixels::new(threads, args.memory.as_u64());
-        let connector: Arc<dyn Connector> = match &args.zookeeper {
-            Some(servers) => Arc::new(ZooKeeper::new(servers, args.session_timeout)?),
-            None => Embedded::new(EmbeddedConfig { session_timeout: args.session_timeout }).connector(),
+        let embedded = args.zookeeper.is_none().then_some(EmbeddedConfig { session_timeout: args.session_timeout });
+        let embedded = embedded.map(Embedded::new);
+        let connector: Arc<dyn Connector> = match (&args.zookeeper, &embedded) {
+            (None, Some(embedded)) => embedded.connector(),
+            (servers, _) => Arc::new(ZooKeeper::new(servers.as_deref().unwrap_or_default(), args.session_timeout)?),
         };
         let coordinator = connector.kind();
         let shop = Workshop { store: store.clone(), pixels: pixels.clone(), limits: args.limits() };
@@ -114,8 +121,11 @@ impl Process {
                 leadership: if names.len() == 1 { leadership.clone() } else { watch::Sender::new(None) },
                 ..PodConfig::named(name.clone())
             };
-            let (connector, catalog, shop, slots) = (connector.clone(), catalog.clone(), shop.clone(), slots.clone());
-            array.add(name.clone(), move || {
+            let (catalog, shop, slots) = (catalog.clone(), shop.clone(), slots.clone());
+            let leash = embedded.as_ref().filter(|_| args.allow_faults).map(Leash::new);
+            let leashed = leash.clone().map(|leash| leash as Arc<dyn Connector>);
+            let connector = leashed.unwrap_or_else(|| connector.clone());
+            array.add(name.clone(), leash, move || {
                 Arc::new(Pod {
                     config: config.clone(),
                     connector: connector.clone(),
@@ -131,6 +141,9 @@ impl Process {
         let gauge = Gauge::new(args.capacity(), figures);
         let measuring = tokio::spawn(measure(gauge.clone(), send_figures, catalog.clone(), store.clone()));
         let accepted = Arc::new(Notify::new());
+        let (send_failures, failures) = watch::channel(Vec::new());
+        let ended = Arc::new(Notify::new());
+        let collecting = tokio::spawn(collect_failures(catalog.clone(), send_failures, ended.clone()));
         let observer = Observer {
             name: names[0].clone(),
             connector,
@@ -140,11 +153,18 @@ impl Process {
             faults: args.allow_faults,
             accepted: accepted.clone(),
             labels: kubernetes.as_ref().map_or_else(|| watch::channel(None).1, Kubernetes::labels),
+            played: array.faults(),
+            failures,
         };
         let (send_view, view) = watch::channel(Arc::new(observer.unknown()));
         let events = EventHub::new(view.clone());
         let hub = events.clone();
-        let observer = tokio::spawn(observer.run(send_view, move |message| hub.publish(message)));
+        let observer = tokio::spawn(observer.run(send_view, move |message| {
+            if let Message::Event(Event { what: What::JobEnded { .. } | What::GalleryChanged, .. }) = &message {
+                ended.notify_one();
+            }
+            hub.publish(message);
+        }));
 
         let faults = args.allow_faults.then(|| Arc::new(LocalFaults(array.clone())) as Arc<dyn Faults>);
         let accept = Accept {
@@ -181,6 +201,7 @@ impl Process {
             observer,
             measuring,
             rendering,
+            collecting,
             events: streams,
             logs,
             linger: args.linger,
@@ -199,6 +220,7 @@ impl Process {
         self.observer.abort();
         self.measuring.abort();
         self.rendering.abort();
+        self.collecting.abort();
         self.events.close();
         self.logs.close();
         // A download may be under way, and browsers keep connections open.
@@ -207,6 +229,27 @@ impl Process {
             tracing::debug!("connections that are still open are closed");
         }
     }
+}
+
+/// Keeps what failed last, for pages: read again when something has ended, and now and then.
+async fn collect_failures(catalog: Arc<dyn Catalog>, failures: watch::Sender<Vec<Failure>>, ended: Arc<Notify>) {
+    /// How many are shown.
+    const SHOWN: u32 = 8;
+    let newest = ImageQuery { limit: Some(SHOWN), state: Some(JobState::Failed), ..ImageQuery::default() };
+    loop {
+        if let Ok(page) = catalog.images(&newest).await {
+            let fresh: Vec<Failure> = page.items.into_iter().map(failure).collect();
+            failures.send_if_modified(|known| std::mem::replace(known, fresh.clone()) != fresh);
+        }
+        // An outage of the catalog is said by whoever needs it; what was known stays.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let _ = tokio::time::timeout(Duration::from_secs(30), ended.notified()).await;
+    }
+}
+
+fn failure(image: Image) -> Failure {
+    let at = image.finished.unwrap_or(image.created);
+    Failure { image: image.id, name: image.name, reason: image.reason.unwrap_or_default(), at }
 }
 
 /// Kubernetes, where it is there and this process is one of its pods. Without it, or with credentials that don't work,
@@ -239,8 +282,8 @@ struct LocalFaults(Arc<Array>);
 
 #[async_trait]
 impl Faults for LocalFaults {
-    async fn kill(&self, pod: &PodName) -> Result<(), FaultError> {
-        self.0.kill(pod).map_err(into_fault)
+    async fn play(&self, pod: &PodName, fault: Fault) -> Result<(), FaultError> {
+        self.0.play(pod, fault).map_err(into_fault)
     }
 
     async fn start(&self, pod: &PodName) -> Result<(), FaultError> {
@@ -253,5 +296,7 @@ fn into_fault(error: ArrayError) -> FaultError {
         ArrayError::Unknown(pod) => FaultError::Unknown(pod),
         ArrayError::Dead(pod) => FaultError::Dead(pod),
         ArrayError::Alive(pod) => FaultError::Alive(pod),
+        ArrayError::Faulty(pod) => FaultError::Faulty(pod),
+        ArrayError::NotHere(pod) => FaultError::NotHere(pod),
     }
 }

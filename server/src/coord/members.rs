@@ -39,6 +39,18 @@ pub async fn join(coordinator: &dyn Coordinator, member: &Member) -> Result<Stri
     }
 }
 
+/// Says that a member of this session was told to stop.
+///
+/// # Errors
+/// Those of a write.
+///
+/// # Cancellation, On connection loss
+/// It may or may not have been said; saying it again changes nothing.
+pub async fn say_leaving(coordinator: &dyn Coordinator, member: &Member) -> Result<()> {
+    let data = record::to_bytes(&Member { leaving: true, ..member.clone() })?;
+    coordinator.set(&path(member), &data, None).await.map(|_| ())
+}
+
 /// The live members, sorted by pod. Nodes that hold no member's record are passed over.
 ///
 /// # Errors

@@ -1,13 +1,16 @@
-//! The pods of one process: each with its own session, workers and identity; each killable.
+//! The pods of one process: each with its own session, workers and identity; on each, faults can be played.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use shared::cluster::Fault;
 use shared::id::PodName;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Pod;
+use crate::coord::embedded::Leash;
 
 /// Why a fault can't be played.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +24,12 @@ pub enum ArrayError {
     /// It lives.
     #[error("Pod {0} is alive already.")]
     Alive(PodName),
+    /// Another fault is played on it.
+    #[error("A fault is played on pod {0} already.")]
+    Faulty(PodName),
+    /// Its session can't be made to fall silent from here.
+    #[error("Pod {0} can be killed from here, and nothing else.")]
+    NotHere(PodName),
 }
 
 /// Makes a pod anew, as it was when its process began.
@@ -29,50 +38,90 @@ type Make = Box<dyn Fn() -> Arc<Pod> + Send + Sync>;
 struct Place {
     make: Make,
     life: Option<JoinHandle<()>>,
+    frozen: watch::Sender<bool>,
+    leash: Option<Arc<Leash>>,
 }
 
 /// The pods of one process.
 pub struct Array {
     places: Mutex<BTreeMap<PodName, Place>>,
+    faults: watch::Sender<BTreeMap<PodName, Fault>>,
     stop: CancellationToken,
 }
 
 impl Array {
     /// An array without pods.
     pub fn new(stop: CancellationToken) -> Self {
-        Self { places: Mutex::default(), stop }
+        Self { places: Mutex::default(), faults: watch::Sender::default(), stop }
     }
 
-    /// Adds a pod and starts it.
-    pub fn add(&self, name: PodName, make: impl Fn() -> Arc<Pod> + Send + Sync + 'static) {
-        let mut place = Place { make: Box::new(make), life: None };
+    /// The faults that are played now.
+    pub fn faults(&self) -> watch::Receiver<BTreeMap<PodName, Fault>> {
+        self.faults.subscribe()
+    }
+
+    /// Adds a pod and starts it. What its sessions hang on, if that is known, lets it be frozen and cut off.
+    pub fn add(&self, name: PodName, leash: Option<Arc<Leash>>, make: impl Fn() -> Arc<Pod> + Send + Sync + 'static) {
+        let mut place = Place { make: Box::new(make), life: None, frozen: watch::Sender::new(false), leash };
         self.begin(&mut place);
         self.places.lock().unwrap_or_else(PoisonError::into_inner).insert(name, place);
     }
 
     fn begin(&self, place: &mut Place) {
-        place.life = Some(tokio::spawn((place.make)().run(self.stop.clone())));
+        let life = (place.make)().run(self.stop.clone());
+        place.life = Some(tokio::spawn(unless_frozen(life, place.frozen.subscribe())));
     }
 
-    /// Ends a pod as a crash would: nothing is handed over, its session ends when the lease runs out.
+    /// Plays a fault on a pod. Whichever it is, nothing is handed over, and its session ends when the lease runs out.
     ///
     /// # Errors
-    /// [`ArrayError::Unknown`], [`ArrayError::Dead`].
-    pub fn kill(&self, name: &PodName) -> Result<(), ArrayError> {
+    /// [`ArrayError::Unknown`], [`ArrayError::Dead`], [`ArrayError::Faulty`], [`ArrayError::NotHere`].
+    pub fn play(&self, name: &PodName, fault: Fault) -> Result<(), ArrayError> {
         self.with(name, |place| {
-            let life = place.life.take().filter(|life| !life.is_finished());
-            life.ok_or_else(|| ArrayError::Dead(name.clone()))?.abort();
-            tracing::warn!(pod = %name, "killed");
+            match self.faults.borrow().get(name) {
+                Some(Fault::Killed) => return Err(ArrayError::Dead(name.clone())),
+                Some(_) => return Err(ArrayError::Faulty(name.clone())),
+                None => {}
+            }
+            match fault {
+                Fault::Killed => {
+                    let life = place.life.take().filter(|life| !life.is_finished());
+                    life.ok_or_else(|| ArrayError::Dead(name.clone()))?.abort();
+                }
+                Fault::Frozen | Fault::Disconnected => {
+                    let leash = place.leash.as_ref().ok_or_else(|| ArrayError::NotHere(name.clone()))?;
+                    // Frozen first: it must not see that it is cut off.
+                    place.frozen.send_replace(fault == Fault::Frozen);
+                    leash.cut();
+                }
+            }
+            self.faults.send_modify(|faults| {
+                faults.insert(name.clone(), fault);
+            });
+            tracing::warn!(pod = %name, "{}", match fault {
+                Fault::Killed => "killed",
+                Fault::Frozen => "frozen",
+                Fault::Disconnected => "disconnected",
+            });
             Ok(())
         })
     }
 
-    /// Starts a pod that was killed.
+    /// Undoes the fault that is played on a pod.
     ///
     /// # Errors
     /// [`ArrayError::Unknown`], [`ArrayError::Alive`].
     pub fn start(&self, name: &PodName) -> Result<(), ArrayError> {
         self.with(name, |place| {
+            let mut fault = None;
+            self.faults.send_modify(|faults| fault = faults.remove(name));
+            if let Some(leash) = place.leash.as_ref().filter(|_| fault.is_some_and(|fault| fault != Fault::Killed)) {
+                // The session goes on before the pod does, as after a pause of the whole process.
+                leash.mend();
+                place.frozen.send_replace(false);
+                tracing::info!(pod = %name, "let go on");
+                return Ok(());
+            }
             if place.life.as_ref().is_some_and(|life| !life.is_finished()) {
                 return Err(ArrayError::Alive(name.clone()));
             }
@@ -97,5 +146,22 @@ impl Array {
     fn with(&self, name: &PodName, act: impl FnOnce(&mut Place) -> Result<(), ArrayError>) -> Result<(), ArrayError> {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         act(places.get_mut(name).ok_or_else(|| ArrayError::Unknown(name.clone()))?)
+    }
+}
+
+/// Lives while it isn't frozen. What it has given to other tasks and threads goes on, and can't be committed by them: the
+/// session is silent meanwhile.
+async fn unless_frozen(life: impl Future<Output = ()>, mut frozen: watch::Receiver<bool>) {
+    tokio::pin!(life);
+    let mut freezing = frozen.clone();
+    loop {
+        tokio::select! {
+            biased;
+            Ok(_) = freezing.wait_for(|frozen| *frozen) => {}
+            () = &mut life => return,
+        }
+        if frozen.wait_for(|frozen| !*frozen).await.is_err() {
+            return;
+        }
     }
 }

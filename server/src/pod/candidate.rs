@@ -1,6 +1,7 @@
 //! The candidate: stands for master, leads while it may, and stands again.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use shared::cluster::Candidate;
@@ -11,10 +12,14 @@ use tokio_util::sync::CancellationToken;
 use super::Pod;
 use super::master::Master;
 use super::mirror::Mirror;
+use super::succession::{self, Memory};
 use super::witness::Witness;
 use crate::coord::election::Candidacy;
 use crate::coord::{Coordinator, Error, settle};
 use crate::incarnation;
+
+/// How long a master that has handed over stays a member, so that the others see why it leads no more.
+const SEEN: Duration = Duration::from_millis(100);
 
 /// Stands for master until `stop` or the session's end. At `stop` the election node goes first, so that a
 /// successor leads while this pod still finishes its tasks.
@@ -22,11 +27,12 @@ pub(super) async fn stand(
     pod: Arc<Pod>,
     coordinator: Arc<dyn Coordinator>,
     mirror: Arc<Mirror>,
+    memory: &Memory,
     stop: CancellationToken,
 ) {
     let witness = Witness::new(pod.config.address.clone());
     while !stop.is_cancelled() {
-        match candidacy(&pod, &coordinator, &mirror, &witness, &stop).await {
+        match candidacy(&pod, &coordinator, &mirror, (&witness, memory), &stop).await {
             Ok(()) => {}
             Err(error) if error.is_terminal() => return,
             Err(error) => {
@@ -45,7 +51,7 @@ async fn candidacy(
     pod: &Arc<Pod>,
     coordinator: &Arc<dyn Coordinator>,
     mirror: &Arc<Mirror>,
-    witness: &Witness,
+    (witness, memory): (&Witness, &Memory),
     stop: &CancellationToken,
 ) -> Result<(), Error> {
     let candidate = Candidate {
@@ -55,19 +61,37 @@ async fn candidacy(
         process: incarnation::id().to_owned(),
         epoch: None,
         since: None,
+        past: Vec::new(),
         stamp: pod.stamp(),
     };
     let candidacy = Candidacy::enter(coordinator.clone(), &candidate).await?;
+    let led = AtomicBool::new(false);
     let outcome = tokio::select! {
         never = witness.keep(&candidacy, &**coordinator, mirror.nodes()) => match never {},
         won = candidacy.wait_to_lead() => match won {
-            Ok(()) => lead(pod, coordinator, mirror, &candidacy, candidate, stop).await,
+            Ok(()) => {
+                led.store(true, Ordering::Relaxed);
+                let remembering = succession::remember(pod, &**coordinator, mirror, &candidacy, witness, memory);
+                tokio::select! {
+                    never = remembering => match never {},
+                    ended = lead(pod, coordinator, mirror, &candidacy, candidate, stop) => ended,
+                }
+            }
             Err(error) => Err(error),
         },
         () = stop.cancelled() => Ok(()),
     };
+    let hands_over = stop.is_cancelled() && led.load(Ordering::Relaxed);
+    if hands_over {
+        let nodes = mirror.nodes().borrow().clone();
+        succession::say_leaving(pod, &**coordinator, &nodes).await;
+    }
     // Whatever ended it, this node must not block the next candidate.
     candidacy.resign().await?;
+    if hands_over {
+        // The others see first that the pod said so, and then that it is gone.
+        tokio::time::sleep(SEEN).await;
+    }
     outcome
 }
 

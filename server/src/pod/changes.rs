@@ -120,6 +120,12 @@ fn task_events(
         events.push(Event { stamp: lock.stamp.clone(), at: lock.since, what });
     }
     if let Some(done) = after.done.as_ref().filter(|_| before.is_none_or(|before| before.done.is_none())) {
+        if old_lock.is_none() && after.lock.is_none() {
+            // Claimed and done between two looks: the record is still the claim's.
+            let (job, pod, attempt) = (job.clone(), done.pod.clone(), done.attempt);
+            let what = What::TaskClaimed { job, phase, index, pod, attempt };
+            events.push(Event { stamp: after.task.stamp.clone(), at: done.started, what });
+        }
         let what = What::TaskDone { job, phase, index, pod: done.pod.clone() };
         events.push(Event { stamp: done.stamp.clone(), at: done.finished, what });
     } else if let Some(old) = old_lock.filter(|_| after.lock.is_none() && after.done.is_none()) {

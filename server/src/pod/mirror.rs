@@ -18,6 +18,7 @@ use shared::task::{Done, Lock, Task};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+use super::succession::Led;
 use crate::coord::{self, Coordinator, Error, Hint, NodeData, Scope, SessionState, Watch, election, paths};
 use crate::pipeline::nodes::{JobNodes, TaskNodes};
 
@@ -39,6 +40,10 @@ pub struct Nodes {
     pub jobs: BTreeMap<JobId, Arc<JobNodes>>,
     /// How often the doorbell was rung.
     pub rings: i32,
+    /// The last master that was seen.
+    pub led: Option<Led>,
+    /// The one before it.
+    pub before: Option<Led>,
 }
 
 impl Nodes {
@@ -192,16 +197,14 @@ impl Follower {
 
     async fn read(&mut self, dirty: &Dirty) -> coord::Result<()> {
         if dirty.everything || dirty.members {
-            self.nodes.members =
-                self.records::<Member>(paths::NODES).await?.into_iter().map(|(_, member)| member).collect();
-            self.nodes.members.sort_by(|a, b| a.pod.cmp(&b.pod).then(a.started.cmp(&b.started)));
-            self.observe(self.nodes.members.iter().map(|member| member.stamp.clock));
+            self.read_members().await?;
         }
         if dirty.everything || dirty.candidates {
             self.nodes.candidates = self.records::<Candidate>(paths::LEADER).await?;
             self.nodes.candidates.retain(|(name, _)| election::sequence(name).is_some());
             self.nodes.candidates.sort_by_key(|(name, _)| election::sequence(name));
             self.observe(self.nodes.candidates.iter().map(|(_, candidate)| candidate.stamp.clock));
+            self.follow_leader().await?;
         }
         if dirty.everything || dirty.doorbell {
             self.nodes.rings = self.coordinator.stat(paths::DOORBELL).await?.map_or(0, |stat| stat.version);
@@ -221,6 +224,37 @@ impl Follower {
         self.read_tasks(&tasks).await?;
         self.nodes.loaded = true;
         self.publish.send_replace(Arc::new(self.nodes.clone()));
+        Ok(())
+    }
+
+    async fn read_members(&mut self) -> coord::Result<()> {
+        self.nodes.members =
+            self.records::<Member>(paths::NODES).await?.into_iter().map(|(_, member)| member).collect();
+        self.nodes.members.sort_by(|a, b| a.pod.cmp(&b.pod).then(a.started.cmp(&b.started)));
+        self.observe(self.nodes.members.iter().map(|member| member.stamp.clock));
+        if let Some(led) = &mut self.nodes.led {
+            led.note(&self.nodes.members);
+        }
+        Ok(())
+    }
+
+    /// Notes who leads, and what became of who led.
+    async fn follow_leader(&mut self) -> coord::Result<()> {
+        let is_gone =
+            |led: &Led| led.gone.is_none() && !self.nodes.candidates.iter().any(|(name, _)| *name == led.node);
+        if self.nodes.led.as_ref().is_some_and(is_gone) {
+            // Read after the candidates, so that a session that took both with it is seen to have done so.
+            self.read_members().await?;
+            if let Some(led) = &mut self.nodes.led {
+                led.end(&self.nodes.members);
+            }
+        }
+        let leader = self.nodes.candidates.first().and_then(|(node, record)| Led::new(node, record));
+        match (&mut self.nodes.led, leader) {
+            (Some(led), Some(leader)) if led.node == leader.node => led.record = leader.record,
+            (led, Some(leader)) => self.nodes.before = led.replace(leader),
+            (_, None) => {}
+        }
         Ok(())
     }
 

@@ -16,6 +16,7 @@ mod deletion;
 mod driver;
 mod master;
 mod peer;
+pub mod succession;
 mod sweeper;
 mod vigil;
 mod witness;
@@ -35,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::claims::Claims;
 use self::mirror::Mirror;
+use self::succession::Memory;
 use self::worker::{KINDS, Worker};
 use crate::catalog::Catalog;
 use crate::coord::{Connector, Coordinator, Error, ensure_skeleton, members, settle};
@@ -117,7 +119,7 @@ impl Pod {
     /// # Cancellation
     /// Dropping the future is what a crash is: nothing is handed over, the session ends by its timeout.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
-        let claims = Claims::default();
+        let (claims, memory) = (Claims::default(), Memory::default());
         while !stop.is_cancelled() {
             let connected = tokio::select! {
                 connected = self.connector.connect() => connected,
@@ -125,7 +127,7 @@ impl Pod {
             };
             match connected {
                 Ok(coordinator) => {
-                    let session = AssertUnwindSafe(self.clone().session(coordinator.clone(), &claims, &stop));
+                    let session = AssertUnwindSafe(self.clone().session(coordinator.clone(), &claims, &memory, &stop));
                     if let Err(panic) = session.catch_unwind().await {
                         let panic = panics::message(&*panic).unwrap_or("it panicked");
                         tracing::error!(pod = %self.config.name, panic, "a role is at fault; the pod begins anew");
@@ -143,7 +145,13 @@ impl Pod {
     }
 
     /// One session, from its first node to its end.
-    async fn session(self: Arc<Self>, coordinator: Arc<dyn Coordinator>, claims: &Claims, stop: &CancellationToken) {
+    async fn session(
+        self: Arc<Self>,
+        coordinator: Arc<dyn Coordinator>,
+        claims: &Claims,
+        memory: &Memory,
+        stop: &CancellationToken,
+    ) {
         let (name, session) = (self.config.name.clone(), coordinator.session());
         let start = uuid::Uuid::new_v4();
         let uuid = start.simple().to_string();
@@ -168,11 +176,14 @@ impl Pod {
         // Joining waits for nothing that the past left: debts are settled beside the work.
         let settling = claims.settle(&*coordinator, mirror.nodes(), || self.stamp());
         let working = worker.run(stop.clone());
-        let standing = candidate::stand(self.clone(), coordinator.clone(), mirror.clone(), stop.clone());
+        let standing = candidate::stand(self.clone(), coordinator.clone(), mirror.clone(), memory, stop.clone());
         let mut states = coordinator.states();
         let ended = async move { states.wait_for(|state| state.is_terminal()).await.map(|_| ()) };
         tokio::select! {
-            _ = ended => tracing::warn!(pod = %name, %session, "the session is over; every role is dropped"),
+            _ = ended => {
+                memory.keep(&mirror.nodes().borrow());
+                tracing::warn!(pod = %name, %session, "the session is over; every role is dropped");
+            }
             drained = self.until_drained(async { tokio::join!(working, standing, settling); }, stop) => {
                 if !drained {
                     self.release_all(&*coordinator, claims).await;
@@ -227,6 +238,7 @@ impl Pod {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             kinds: KINDS.to_vec(),
             started: now(),
+            leaving: false,
             stamp: self.stamp(),
         };
         members::join(coordinator, &member).await.map(|_| ())

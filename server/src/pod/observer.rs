@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::clock::{Clock, Stamp};
-use shared::cluster::{ClusterView, Health, Labels, Leader, Member, PodState, PodView};
+use shared::cluster::{ClusterView, Failure, Fault, Health, Labels, Leader, Member, PodState, PodView, Reign};
 use shared::event::{Event, Message, What};
 use shared::id::PodName;
 use tokio::sync::{Notify, watch};
@@ -44,6 +44,10 @@ pub struct Observer {
     pub accepted: Arc<Notify>,
     /// What the labels of Kubernetes' pods say; `None` without Kubernetes.
     pub labels: watch::Receiver<Option<Labels>>,
+    /// The faults that are played on pods of this process.
+    pub played: watch::Receiver<BTreeMap<PodName, Fault>>,
+    /// What failed last.
+    pub failures: watch::Receiver<Vec<Failure>>,
 }
 
 /// Where what is seen goes.
@@ -99,12 +103,15 @@ impl Observer {
         let (mut nodes, mut states) = (mirror.nodes(), coordinator.states());
         let mut figures = self.gauge.figures();
         let mut labels = self.labels.clone();
+        let (mut played, mut failures) = (self.played.clone(), self.failures.clone());
         loop {
             tokio::select! {
                 changed = nodes.changed() => if changed.is_err() { break },
                 changed = states.changed() => if changed.is_err() { break },
                 changed = figures.changed() => if changed.is_err() { break },
                 Ok(()) = labels.changed() => {}
+                Ok(()) = played.changed() => {}
+                Ok(()) = failures.changed() => {}
             }
             known.clock.observe(clock.now());
             let state = *states.borrow_and_update();
@@ -203,6 +210,8 @@ impl Observer {
             jobs,
             backlog,
             room,
+            past: past(nodes),
+            failed: self.failures.borrow().clone(),
             cut_off: known.cut_off,
         }
     }
@@ -222,6 +231,9 @@ impl Observer {
             view.holds = locks.filter(|task| task.lock.as_ref().is_some_and(|lock| lock.pod == member.pod)).count();
             known.pods.insert(member.pod.clone(), (view, None));
         }
+        for (pod, (view, _)) in &mut known.pods {
+            view.fault = self.played.borrow().get(pod).copied();
+        }
         let kept = |pod: &PodName, left: &Option<Instant>| {
             self.local.contains(pod) || left.is_none_or(|left| left.elapsed() < REMEMBER)
         };
@@ -240,7 +252,9 @@ impl Observer {
             version: member.version.clone(),
             started: member.started,
             holds: 0,
+            leaving: member.leaving,
             faults: self.faults && self.local.contains(&member.pod),
+            fault: None,
         }
     }
 
@@ -257,7 +271,15 @@ impl Observer {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started: 0,
             holds: 0,
+            leaving: false,
             faults: self.faults,
+            fault: None,
         }
     }
+}
+
+/// Masters before the one that leads, or all of them while nobody does.
+fn past(nodes: &Nodes) -> Vec<Reign> {
+    let now = nodes.led.as_ref().map(|led| if led.gone.is_some() { led.past() } else { led.record.past.clone() });
+    now.unwrap_or_default()
 }

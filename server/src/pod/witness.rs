@@ -65,6 +65,8 @@ struct Memory {
     known: HashSet<String>,
     /// When each process was last evicted, and who evicted it: the sequence of this pod's candidacy.
     evicted: HashMap<String, (Instant, i64)>,
+    /// Election nodes that this witness has removed.
+    removed: HashSet<String>,
 }
 
 /// A candidate that is before this one.
@@ -79,6 +81,11 @@ struct Ahead {
 impl Witness {
     pub(super) fn new(own_address: String) -> Self {
         Self { own_address, memory: Mutex::default() }
+    }
+
+    /// Whether it was this witness that removed an election node.
+    pub(super) fn has_evicted(&self, node: &str) -> bool {
+        self.memory().removed.contains(node)
     }
 
     /// Watches whoever is before this candidacy, and evicts who is gone.
@@ -169,6 +176,9 @@ impl Witness {
                     );
                     let own = candidacy.node().rsplit('/').next().and_then(election::sequence).unwrap_or(i64::MIN);
                     self.memory().evicted.insert(ahead.process.clone(), (Instant::now(), own));
+                    if evicted {
+                        self.memory().removed.insert(ahead.node.clone());
+                    }
                     // Its node is gone; whoever is before this candidacy then is looked at next.
                     pending::<()>().await;
                 }

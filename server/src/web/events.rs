@@ -14,14 +14,16 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use serde::Deserialize;
 use shared::cluster::ClusterView;
 use shared::event::{Event, Gap, Message};
+use shared::log::PodLine;
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::WebState;
+use super::logs::all_logs;
 use super::problem::{Query, Result};
 
 /// How many messages are kept for replay.
@@ -94,7 +96,8 @@ impl Published {
 /// A message on its way to one browser.
 #[derive(Debug, Clone)]
 pub struct Delivery {
-    /// What the browser gives back as `Last-Event-ID`; `None` for a gap notice, which has no place of its own.
+    /// What the browser gives back as `Last-Event-ID`; `None` for what has no place of its own: a gap notice, and events of
+    /// before the stream began.
     pub id: Option<String>,
     /// The message.
     pub published: Arc<Published>,
@@ -144,8 +147,9 @@ impl EventHub {
         self.inner.news.send_replace(News::Closed);
     }
 
-    /// A stream that goes on after `last_event_id`, or begins now.
-    pub fn subscribe(&self, last_event_id: Option<&str>) -> Subscription {
+    /// A stream that goes on after `last_event_id`, or begins now. Where it can't go on, the latest `recent` events that are
+    /// kept come after the snapshot: those of another pod's memory fill most of a gap.
+    pub fn subscribe(&self, last_event_id: Option<&str>, recent: usize) -> Subscription {
         let news = self.inner.news.subscribe();
         let mut pending = VecDeque::new();
         let place = match last_event_id.map(|id| (id, self.replay(id))) {
@@ -154,10 +158,10 @@ impl EventHub {
                 pending.extend(missed);
                 upto
             }
-            Some((id, None)) => self.gap(id.to_owned(), &mut pending),
-            None => self.fresh(&mut pending),
+            Some((id, None)) => self.gap(id.to_owned(), recent, &mut pending),
+            None => self.fresh(recent, &mut pending),
         };
-        Subscription { hub: self.clone(), news, place, pending }
+        Subscription { hub: self.clone(), news, place, pending, recent }
     }
 
     /// The latest events that are kept, oldest first.
@@ -205,15 +209,21 @@ impl EventHub {
 
     /// A snapshot, and the place from which it is to be continued. The place is read first: the snapshot may be
     /// newer, and then says twice what comes next, but never older.
-    fn fresh(&self, pending: &mut VecDeque<Delivery>) -> u64 {
-        let place = self.ring().head;
+    fn fresh(&self, recent: usize, pending: &mut VecDeque<Delivery>) -> u64 {
+        let (place, events) = {
+            let ring = self.ring();
+            let events = ring.messages.iter().filter(|(_, kept)| matches!(kept.message, Message::Event(_)));
+            let latest: Vec<_> = events.rev().take(recent).map(|(_, kept)| kept.clone()).collect();
+            (ring.head, latest)
+        };
         pending.push_back(Delivery { id: Some(self.id(place)), published: self.snapshot() });
+        pending.extend(events.into_iter().rev().map(|published| Delivery { id: None, published }));
         place
     }
 
-    fn gap(&self, after: String, pending: &mut VecDeque<Delivery>) -> u64 {
+    fn gap(&self, after: String, recent: usize, pending: &mut VecDeque<Delivery>) -> u64 {
         pending.push_back(Delivery { id: None, published: Published::new(Message::Gap(Gap { after })) });
-        self.fresh(pending)
+        self.fresh(recent, pending)
     }
 }
 
@@ -223,6 +233,7 @@ pub struct Subscription {
     news: watch::Receiver<News>,
     place: u64,
     pending: VecDeque<Delivery>,
+    recent: usize,
 }
 
 impl Subscription {
@@ -261,7 +272,7 @@ impl Subscription {
                 self.place = number;
                 self.pending.push_back(self.hub.delivery(number, &message));
             }
-            None => self.place = self.hub.gap(self.hub.id(self.place), &mut self.pending),
+            None => self.place = self.hub.gap(self.hub.id(self.place), self.recent, &mut self.pending),
         }
         true
     }
@@ -284,10 +295,23 @@ fn encode(delivery: &Delivery) -> SseEvent {
     }
 }
 
-/// For clients that can't set the header.
+/// As the event `log`.
+fn encode_line(said: &PodLine) -> SseEvent {
+    let json = serde_json::to_string(said).expect("a record of texts and numbers can always be written as JSON");
+    SseEvent::default().event("log").data(json)
+}
+
+/// What the query may say.
 #[derive(Deserialize)]
 pub(super) struct Resume {
+    /// For clients that can't set the header.
     last_event_id: Option<String>,
+    /// How many events of before are wanted at the beginning, and after a gap.
+    #[serde(default)]
+    recent: usize,
+    /// Whether what pods say is wanted too.
+    #[serde(default)]
+    logs: bool,
 }
 
 /// `GET /api/events`.
@@ -298,9 +322,21 @@ pub(super) async fn stream(
 ) -> Result<Response> {
     let header = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let last = header.or(resume.last_event_id.as_deref()).filter(|id| !id.is_empty());
-    let stream = state.events.subscribe(last).into_stream();
-    let keep_alive = KeepAlive::new().interval(Duration::from_secs(15)).text("alive");
-    let mut response = Sse::new(stream).keep_alive(keep_alive).into_response();
+    let stream = state.events.subscribe(last, resume.recent).into_stream();
+    // A page can't see comments, and wants to know that a silent connection isn't dead.
+    let keep_alive =
+        KeepAlive::new().interval(Duration::from_secs(15)).event(SseEvent::default().event("alive").data("1"));
+    let mut response = if resume.logs {
+        let logs = all_logs(&state).map(|said| Ok(encode_line(&said)));
+        // It ends with the events: the logs of pods that are there never do.
+        let ended = tokio_util::sync::CancellationToken::new();
+        let guard = ended.clone().drop_guard();
+        let stream = stream.chain(futures::stream::once(async move { drop(guard) }).filter_map(|()| async { None }));
+        let both = futures::stream::select(stream, logs).take_until(ended.cancelled_owned());
+        Sse::new(both).keep_alive(keep_alive).into_response()
+    } else {
+        Sse::new(stream).keep_alive(keep_alive).into_response()
+    };
     // Proxies that collect a response before passing it on would hold events back.
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -330,6 +366,8 @@ mod tests {
             jobs: Vec::new(),
             backlog: Backlog::default(),
             room: shared::cluster::Room::default(),
+            past: Vec::new(),
+            failed: Vec::new(),
             cut_off: None,
         })
     }
@@ -358,7 +396,7 @@ mod tests {
     fn a_stream_begins_with_a_snapshot_and_goes_on_with_what_happens() {
         let (_view, hub) = hub(8);
         hub.publish(event(1));
-        let mut stream = hub.subscribe(None);
+        let mut stream = hub.subscribe(None, 0);
         assert_eq!(names(&now(&mut stream)), ["snapshot"]);
         hub.publish(event(2));
         hub.publish(Message::Cluster(Box::new(ClusterView::clone(&view(2)))));
@@ -368,14 +406,14 @@ mod tests {
     #[test]
     fn a_stream_that_comes_back_gets_what_it_missed_and_nothing_twice() {
         let (_view, hub) = hub(8);
-        let mut stream = hub.subscribe(None);
+        let mut stream = hub.subscribe(None, 0);
         hub.publish(event(1));
         let last = now(&mut stream).pop().unwrap().0.unwrap();
         for clock in 2..=4 {
             hub.publish(event(clock));
         }
         hub.publish(Message::Cluster(Box::new(ClusterView::clone(&view(2)))));
-        let replayed = now(&mut hub.subscribe(Some(&last)));
+        let replayed = now(&mut hub.subscribe(Some(&last), 9));
         assert_eq!(names(&replayed), ["snapshot", "event", "event", "event"]);
         assert_eq!(replayed[0].0.as_ref(), Some(&last), "a break after the snapshot must not skip the replay");
     }
@@ -383,21 +421,35 @@ mod tests {
     #[test]
     fn an_id_that_is_too_old_or_unknown_is_a_gap_with_a_fresh_snapshot() {
         let (_view, hub) = hub(4);
-        let old = now(&mut hub.subscribe(None)).pop().unwrap().0.unwrap();
+        let old = now(&mut hub.subscribe(None, 0)).pop().unwrap().0.unwrap();
         for clock in 0..5 {
             hub.publish(event(clock));
         }
         for id in [old.as_str(), "0123-7", "nonsense", &format!("{}-99", hub.inner.uuid)] {
-            let deliveries = now(&mut hub.subscribe(Some(id)));
+            let deliveries = now(&mut hub.subscribe(Some(id), 0));
             assert_eq!(names(&deliveries), ["gap", "snapshot"], "{id}");
             assert_eq!(deliveries[0].1, Message::Gap(Gap { after: id.to_owned() }));
         }
     }
 
     #[test]
+    fn what_happened_lately_comes_after_the_first_snapshot_and_after_a_gap_to_those_who_ask() {
+        let (_view, hub) = hub(8);
+        for clock in 1..=5 {
+            hub.publish(event(clock));
+        }
+        for (id, first) in [(None, vec!["snapshot"]), (Some("0123-7"), vec!["gap", "snapshot"])] {
+            let deliveries = now(&mut hub.subscribe(id, 2));
+            assert_eq!(names(&deliveries), [first, vec!["event"; 2]].concat());
+            let last = [&deliveries[deliveries.len() - 2].1, &deliveries[deliveries.len() - 1].1];
+            assert_eq!(last, [&event(4), &event(5)]);
+        }
+    }
+
+    #[test]
     fn a_slow_stream_gets_a_gap_instead_of_a_queue() {
         let (_view, hub) = hub(4);
-        let mut slow = hub.subscribe(None);
+        let mut slow = hub.subscribe(None, 0);
         now(&mut slow);
         for clock in 0..100 {
             hub.publish(event(clock));
@@ -411,17 +463,17 @@ mod tests {
     #[test]
     fn a_closed_hub_ends_its_streams() {
         let (_view, hub) = hub(4);
-        let mut stream = hub.subscribe(None);
+        let mut stream = hub.subscribe(None, 0);
         hub.close();
         hub.publish(event(1));
         assert!(matches!(stream.next().now_or_never(), Some(None)));
-        assert!(matches!(hub.subscribe(None).next().now_or_never(), Some(None)));
+        assert!(matches!(hub.subscribe(None, 0).next().now_or_never(), Some(None)));
     }
 
     #[test]
     fn replaced_views_are_neither_kept_nor_a_gap() {
         let (_view, hub) = hub(4);
-        let mut slow = hub.subscribe(None);
+        let mut slow = hub.subscribe(None, 0);
         now(&mut slow);
         hub.publish(event(1));
         for clock in 2..50 {

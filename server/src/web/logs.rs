@@ -4,6 +4,7 @@
 //! each process knows its own pods' lines, and asks the others for theirs at the addresses that they advertise. An entry's id follows from the log itself, so a
 //! browser that comes back, here or at another pod, gets what it missed and nothing twice.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -12,11 +13,12 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use serde::Deserialize;
 use shared::id::PodName;
-use shared::log::{LogEntry, LogId, LogKind};
+use shared::log::{LogEntry, LogId, LogKind, PodLine};
 use shared::route;
+use tokio::sync::mpsc;
 
 use super::WebState;
 use super::problem::{ApiError, Path, Query, Result};
@@ -24,6 +26,12 @@ use crate::logs::{LogBook, Read, Reader};
 
 /// Entries that a new reader gets of what was said before.
 const BEFORE: usize = 200;
+/// The same, of each pod, for a reader of all of them.
+const LATELY: usize = 100;
+/// How long to wait before a log that ended is asked for again.
+const AGAIN: Duration = Duration::from_secs(2);
+/// Bytes of a line of another process's answer; a longer one can't be an entry.
+const LONGEST_FIELD: usize = 64 << 10;
 /// How long another process may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -95,6 +103,119 @@ pub(super) async fn show(
     forward(&state, &pod, after, plain).await
 }
 
+/// What all pods say, as they come and go: `GET /api/events?logs=true`. Lines of before first, a few of each.
+pub(super) fn all_logs(state: &WebState) -> impl Stream<Item = PodLine> + use<> {
+    let (send, mut lines) = mpsc::channel(256);
+    let mut view = state.view.clone();
+    let following = state.clone();
+    async_stream::stream! {
+        let mut known: HashMap<PodName, AbortOnDrop> = HashMap::new();
+        loop {
+            let pods: Vec<PodName> = view.borrow_and_update().pods.iter().map(|pod| pod.pod.clone()).collect();
+            known.retain(|pod, _| pods.contains(pod));
+            for pod in pods {
+                let follow = || AbortOnDrop(tokio::spawn(follow(following.clone(), pod.clone(), send.clone())));
+                known.entry(pod.clone()).or_insert_with(follow);
+            }
+            tokio::select! {
+                // This stream holds a sender itself, so there is always one more.
+                Some(line) = lines.recv() => yield line,
+                changed = view.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+}
+
+/// A task that ends with whoever started it.
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Follows one pod's log for as long as anybody listens, wherever it is kept.
+async fn follow(state: WebState, pod: PodName, lines: mpsc::Sender<PodLine>) {
+    let mut last = None;
+    while !lines.is_closed() {
+        match state.logs.of(&pod).and_then(|book| book.read(&pod, last, LATELY)) {
+            Some(mut reader) => {
+                while let Some(read) = reader.next().await {
+                    let (id, entry) = match read {
+                        Read::Entry(entry) => (entry.0, entry.1.clone()),
+                        Read::Missed => (last.unwrap_or_default(), missed()),
+                    };
+                    last = Some(id);
+                    if lines.send(line(&pod, id, entry)).await.is_err() {
+                        return;
+                    }
+                }
+            }
+            None => drop(follow_elsewhere(&state, &pod, &mut last, &lines).await),
+        }
+        // It ended: its pod is gone, or the process that keeps it, or this one is about to stop.
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+fn line(pod: &PodName, id: LogId, entry: LogEntry) -> PodLine {
+    PodLine { pod: pod.clone(), id, kind: entry.kind, at: entry.at, text: entry.text }
+}
+
+/// Follows the log of another process's pod until it ends.
+async fn follow_elsewhere(
+    state: &WebState,
+    pod: &PodName,
+    last: &mut Option<LogId>,
+    lines: &mpsc::Sender<PodLine>,
+) -> Result<()> {
+    let answer = ask(state, pod, *last, false).await?;
+    let mut bytes = answer.bytes_stream();
+    let (mut begun, mut entry) = (Vec::new(), Heard::default());
+    while let Some(Ok(chunk)) = bytes.next().await {
+        for byte in chunk {
+            match byte {
+                b'\n' => {
+                    if let Some(heard) = entry.take(&String::from_utf8_lossy(&begun)) {
+                        let id = heard.0.or(*last).unwrap_or_default();
+                        *last = Some(id);
+                        if lines.send(line(pod, id, heard.1)).await.is_err() {
+                            return Ok(());
+                        }
+                    }
+                    begun.clear();
+                }
+                byte if begun.len() < LONGEST_FIELD => begun.push(byte),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What was heard of a server-sent event so far.
+#[derive(Default)]
+struct Heard {
+    id: Option<LogId>,
+    data: Option<LogEntry>,
+}
+
+impl Heard {
+    /// Takes a line in; at the empty one that ends it, the event with its id if it had one.
+    fn take(&mut self, field: &str) -> Option<(Option<LogId>, LogEntry)> {
+        if let Some(id) = field.strip_prefix("id:") {
+            self.id = id.trim().parse().ok();
+        } else if let Some(data) = field.strip_prefix("data:") {
+            self.data = serde_json::from_str(data.trim()).ok();
+        } else if field.trim().is_empty() {
+            let heard = std::mem::take(self);
+            return heard.data.map(|entry| (heard.id, entry));
+        }
+        None
+    }
+}
+
 /// Whether it is for a person to read as it is: asked for as text, or opened in a browser by itself.
 fn wants_text(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
@@ -140,6 +261,17 @@ fn fresh(mut response: Response) -> Response {
 
 /// Asks the process that the pod lives in, and passes its answer on as it comes.
 async fn forward(state: &WebState, pod: &PodName, after: Option<LogId>, plain: bool) -> Result<Response> {
+    let answer = ask(state, pod, after, plain).await?;
+    let kind = answer.headers().get(header::CONTENT_TYPE).cloned();
+    let mut response = fresh(Body::from_stream(answer.bytes_stream()).into_response());
+    if let Some(kind) = kind {
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    }
+    Ok(response)
+}
+
+/// Asks the process that the pod lives in.
+async fn ask(state: &WebState, pod: &PodName, after: Option<LogId>, plain: bool) -> Result<reqwest::Response> {
     let address = {
         let view = state.view.borrow();
         view.pods.iter().find(|other| other.pod == *pod).map(|other| other.address.clone())
@@ -166,10 +298,5 @@ async fn forward(state: &WebState, pod: &PodName, after: Option<LogId>, plain: b
     if !answer.status().is_success() {
         return Err(away(format!("status {}", answer.status())));
     }
-    let kind = answer.headers().get(header::CONTENT_TYPE).cloned();
-    let mut response = fresh(Body::from_stream(answer.bytes_stream()).into_response());
-    if let Some(kind) = kind {
-        response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    }
-    Ok(response)
+    Ok(answer)
 }

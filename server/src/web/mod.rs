@@ -62,7 +62,7 @@ pub struct WebState {
     pub view: watch::Receiver<Arc<ClusterView>>,
     /// Where this pod's messages come from.
     pub events: EventHub,
-    /// Kills and starts pods, with `--allow-faults`.
+    /// Plays faults on pods, with `--allow-faults`.
     pub faults: Option<Arc<dyn Faults>>,
     /// Rendered pictures.
     pub renders: Renders,
@@ -113,8 +113,7 @@ fn api() -> Router<WebState> {
         .route(route::API_CLUSTER, get(cluster::show))
         .route(route::API_EVENTS, get(events::stream))
         .route("/api/pods/{pod}/logs", get(logs::show))
-        .route("/api/pods/{pod}/kill", post(pods::kill))
-        .route("/api/pods/{pod}/start", post(pods::start))
+        .route("/api/pods/{pod}/{act}", post(pods::act))
         .route("/api/{*rest}", any(pages::fallback))
 }
 

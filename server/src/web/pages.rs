@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use app::backend::{Backend, ResponseStatus};
+use app::live::Known;
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
@@ -11,9 +12,7 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use leptos::prelude::*;
 use leptos_axum::{LeptosRoutes, ResponseOptions, generate_route_list, render_app_async_with_context};
-use shared::cluster::ClusterView;
 use shared::error::Problem;
-use shared::event::Event;
 use shared::gallery::{Image, ImageQuery, Page};
 use shared::id::ImageId;
 
@@ -34,22 +33,13 @@ impl Backend for Direct {
     async fn image(&self, image: &ImageId) -> Result<Image, Problem> {
         images::one(&self.0, image).await.map_err(|error| error.problem().clone())
     }
-
-    async fn cluster(&self) -> ClusterView {
-        as_of_now(&self.0.view.borrow())
-    }
-
-    async fn recent_events(&self) -> Vec<Event> {
-        self.0.events.recent_events()
-    }
 }
 
 /// The routes of the pages, and the files that they load.
 pub(super) fn router(state: WebState) -> Router<WebState> {
     let options = options();
     let routes = generate_route_list(app::App);
-    let shell = shell(&options);
-    let pages = Router::new().leptos_routes_with_context(&options, routes, context(state), shell);
+    let pages = Router::new().leptos_routes_with_context(&options, routes, context(state), shell());
     pages.with_state(options)
 }
 
@@ -63,7 +53,7 @@ pub(super) async fn fallback(State(state): State<WebState>, request: Request) ->
     if path.starts_with("/api/") || path == "/api" || !reads || !wants_page(&request) {
         return ApiError::not_found(format!("There is nothing at {path}.")).into_response();
     }
-    let render = render_app_async_with_context(context(state), shell(&options()));
+    let render = render_app_async_with_context(context(state), shell());
     let mut response: Response<Body> = render(request).await;
     *response.status_mut() = StatusCode::NOT_FOUND;
     response
@@ -78,16 +68,16 @@ fn options() -> LeptosOptions {
     LeptosOptions::builder().output_name("evenlight").site_root("target/site").site_pkg_dir("pkg").build()
 }
 
-fn shell(options: &LeptosOptions) -> impl Fn() -> AnyView + Clone + Send + Sync + 'static {
-    let options = options.clone();
-    move || app::shell(options.clone()).into_any()
+fn shell() -> impl Fn() -> AnyView + Clone + Send + Sync + 'static {
+    || app::shell(site::address).into_any()
 }
 
 /// What a page finds in its context while it is rendered.
 fn context(state: WebState) -> impl Fn() + Clone + Send + Sync + 'static {
-    let backend: Arc<dyn Backend> = Arc::new(Direct(state));
+    let backend: Arc<dyn Backend> = Arc::new(Direct(state.clone()));
     move || {
         provide_context(backend.clone());
+        provide_context(Known { view: as_of_now(&state.view.borrow()), events: state.events.recent_events() });
         let Some(response) = use_context::<ResponseOptions>() else { return };
         let nonce = leptos::nonce::use_nonce().map(|nonce| nonce.to_string());
         set(&response, header::CONTENT_SECURITY_POLICY, &guard::content_security_policy(nonce.as_deref()));

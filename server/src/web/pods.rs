@@ -1,4 +1,4 @@
-//! `POST /api/pods/{pod}/kill` and `/start`: faults at will, where `--allow-faults` is given.
+//! `POST /api/pods/{pod}/kill`, `/freeze`, `/disconnect` and `/start`: faults at will, where `--allow-faults` is given.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
+use shared::cluster::Fault;
 use shared::id::PodName;
 use shared::route;
 
@@ -13,7 +14,7 @@ use super::WebState;
 use super::problem::{ApiError, Path, Result};
 use super::upload::prefers_html;
 
-/// Why a pod wasn't killed or started.
+/// Why a fault wasn't played or undone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FaultError {
     /// It isn't one of this process's pods.
@@ -22,18 +23,24 @@ pub enum FaultError {
     /// It is dead already.
     #[error("The pod {0} is dead already.")]
     Dead(PodName),
-    /// It is alive already.
+    /// There is nothing to undo.
     #[error("The pod {0} is alive already.")]
     Alive(PodName),
+    /// Another fault is played on it.
+    #[error("A fault is played on the pod {0} already; it must be undone first.")]
+    Faulty(PodName),
+    /// Only the embedded coordinator lets a pod's session fall silent.
+    #[error("The pod {0} coordinates through ZooKeeper: freeze its process (kill -STOP) or cut its network instead.")]
+    NotHere(PodName),
 }
 
-/// Kills and starts the pods of this process.
+/// Plays faults on the pods of this process.
 #[async_trait]
 pub trait Faults: Send + Sync + 'static {
-    /// Ends a pod as a crash would: its ephemeral nodes stay until its lease runs out.
-    async fn kill(&self, pod: &PodName) -> Result<(), FaultError>;
+    /// Plays a fault. Whichever it is, the pod's ephemeral nodes stay until its lease runs out.
+    async fn play(&self, pod: &PodName, fault: Fault) -> Result<(), FaultError>;
 
-    /// Starts a killed pod again, with a new session.
+    /// Undoes the fault: a killed pod starts again with a new session, a frozen one goes on where it stopped.
     async fn start(&self, pod: &PodName) -> Result<(), FaultError>;
 }
 
@@ -41,34 +48,31 @@ impl From<FaultError> for ApiError {
     fn from(error: FaultError) -> Self {
         match error {
             FaultError::Unknown(_) => ApiError::not_found(error.to_string()),
-            FaultError::Dead(_) | FaultError::Alive(_) => ApiError::conflict(error.to_string()),
+            _ => ApiError::conflict(error.to_string()),
         }
     }
 }
 
-/// `POST /api/pods/{pod}/kill`.
-pub(super) async fn kill(
+/// `POST /api/pods/{pod}/{act}`.
+pub(super) async fn act(
     State(state): State<WebState>,
-    Path(pod): Path<PodName>,
+    Path((pod, act)): Path<(PodName, String)>,
     headers: HeaderMap,
 ) -> Result<Response> {
-    faults(&state)?.kill(&pod).await?;
-    Ok(done(&headers))
-}
-
-/// `POST /api/pods/{pod}/start`.
-pub(super) async fn start(
-    State(state): State<WebState>,
-    Path(pod): Path<PodName>,
-    headers: HeaderMap,
-) -> Result<Response> {
-    faults(&state)?.start(&pod).await?;
+    let fault = Fault::ALL.into_iter().find(|fault| fault.verb() == act);
+    if fault.is_none() && act != "start" {
+        return Err(ApiError::not_found(format!("Expected kill, freeze, disconnect or start, got {act:?}.")));
+    }
+    match fault {
+        Some(fault) => faults(&state)?.play(&pod, fault).await?,
+        None => faults(&state)?.start(&pod).await?,
+    }
     Ok(done(&headers))
 }
 
 fn faults(state: &WebState) -> Result<&Arc<dyn Faults>> {
     state.faults.as_ref().ok_or_else(|| {
-        let detail = "Pods can be killed and started only where the server was started with --allow-faults.";
+        let detail = "Faults can be played on pods only where the server was started with --allow-faults.";
         ApiError::new(StatusCode::FORBIDDEN, detail)
     })
 }

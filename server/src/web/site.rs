@@ -1,4 +1,7 @@
 //! The site's files (scripts, styles, WebAssembly), embedded in a release, read from the disk in development.
+//!
+//! Pages ask for them by names that carry a hash of the content (`pkg/evenlight.0f3a91c2d4e5b6a7.js`), which no browser needs to
+//! ask for twice. By their plain names they are had too, and asked about each time.
 
 use std::borrow::Cow;
 
@@ -34,14 +37,51 @@ fn find(path: &str, headers: &HeaderMap, get: impl Fn(&str) -> Option<Asset>) ->
     if !plain {
         return None;
     }
+    let (name, cache) = match without_hash(name) {
+        // Of another version: its content isn't here, and this one's would not fit to the rest that the page has.
+        Some((plain, hash)) => (plain.clone(), (digits(&get(&plain)?) == hash).then_some(FOR_EVER)?),
+        None => (name.to_owned(), ASK_EACH_TIME),
+    };
     let compressed = takes_brotli(headers).then(|| get(&format!("{name}.br"))).flatten();
     match compressed {
-        Some(asset) => Some(serve(name, asset, Some("br"), headers)),
-        None => Some(serve(name, get(name)?, None, headers)),
+        Some(asset) => Some(serve(&name, asset, Some("br"), cache, headers)),
+        None => Some(serve(&name, get(&name)?, None, cache, headers)),
     }
 }
 
-fn serve(name: &str, asset: Asset, encoding: Option<&'static str>, headers: &HeaderMap) -> Response {
+const FOR_EVER: &str = "public, max-age=31536000, immutable";
+const ASK_EACH_TIME: &str = "no-cache";
+/// Digits of a hash in a name.
+const DIGITS: usize = 16;
+
+/// Where a page finds a file of the site: by its content, or by its plain name where there is none (in tests).
+pub(super) fn address(name: &str) -> String {
+    match (embedded(name), name.rsplit_once('.')) {
+        (Some(asset), Some((stem, extension))) => format!("/{stem}.{}.{extension}", digits(&asset)),
+        _ => format!("/{name}"),
+    }
+}
+
+fn digits(asset: &Asset) -> String {
+    asset.sha256.iter().take(DIGITS / 2).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A name with a hash, as the plain one and the hash.
+fn without_hash(name: &str) -> Option<(String, &str)> {
+    let (rest, extension) = name.rsplit_once('.')?;
+    let (stem, hash) = rest.rsplit_once('.')?;
+    let is_hash =
+        hash.len() == DIGITS && hash.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+    is_hash.then(|| (format!("{stem}.{extension}"), hash))
+}
+
+fn serve(
+    name: &str,
+    asset: Asset,
+    encoding: Option<&'static str>,
+    cache: &'static str,
+    headers: &HeaderMap,
+) -> Response {
     let etag = etag(&asset);
     let mut response = if if_none_match(headers, &etag) {
         StatusCode::NOT_MODIFIED.into_response()
@@ -60,7 +100,6 @@ fn serve(name: &str, asset: Asset, encoding: Option<&'static str>, headers: &Hea
     if is_worker(name) {
         response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(WORKERS_POLICY));
     }
-    let cache = if is_hashed(name) { "public, max-age=31536000, immutable" } else { "no-cache" };
     let fields = response.headers_mut();
     fields.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
     fields.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
@@ -95,14 +134,6 @@ fn is_worker(name: &str) -> bool {
     name.ends_with("-worker.js")
 }
 
-/// Whether a name carries a hash of the content (`app.0f3a91c2.js`), so that the content under it never changes.
-fn is_hashed(name: &str) -> bool {
-    let hash = |part: &str| part.len() >= 8 && part.bytes().all(|b| b.is_ascii_hexdigit());
-    let file = name.rsplit('/').next().unwrap_or(name);
-    let parts: Vec<&str> = file.split('.').collect();
-    parts.len() > 2 && parts[1..parts.len() - 1].iter().any(|part| hash(part))
-}
-
 fn media_type(name: &str) -> &'static str {
     match name.rsplit('.').next().unwrap_or_default() {
         "js" | "mjs" => "text/javascript; charset=utf-8",
@@ -127,21 +158,13 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn only_names_with_a_hash_are_kept_for_long() {
-        assert!(is_hashed("pkg/app.0f3a91c2.js"));
-        for name in ["pkg/evenlight.js", "pkg/evenlight.wasm", "theme.min.js", "deadbeef.js"] {
-            assert!(!is_hashed(name), "{name}");
-        }
-    }
-
     /// A site of two files, one of which is there in brotli too.
     fn asset(name: &str) -> Option<Asset> {
         let asset = |bytes: &'static [u8], hash| Some(Asset { bytes: bytes.into(), sha256: [hash; 32] });
         match name {
             "pkg/evenlight.js" => asset(b"script", 1),
             "pkg/evenlight.js.br" => asset(b"brotli", 2),
-            "favicon.0123abcd.svg" => asset(b"<svg/>", 3),
+            "favicon.svg" => asset(b"<svg/>", 3),
             _ => None,
         }
     }
@@ -161,8 +184,13 @@ mod tests {
         assert_ne!(small.headers()[header::ETAG], plain.headers()[header::ETAG]);
         let tag = "\"01010101010101010101010101010101\"";
         assert_eq!(ask("/pkg/evenlight.js", &[(header::IF_NONE_MATCH, tag)]).unwrap().status(), 304);
-        let icon = ask("/favicon.0123abcd.svg", &[(header::ACCEPT_ENCODING, "br")]).unwrap();
-        assert!(icon.headers()[header::CACHE_CONTROL].to_str().unwrap().contains("immutable"));
+        let icon = ask("/favicon.0303030303030303.svg", &[(header::ACCEPT_ENCODING, "br")]).unwrap();
+        assert_eq!(icon.headers()[header::CACHE_CONTROL], "public, max-age=31536000, immutable");
+        let script = ask("/pkg/evenlight.0101010101010101.js", &[(header::ACCEPT_ENCODING, "br")]).unwrap();
+        assert!(script.headers()[header::CACHE_CONTROL].to_str().unwrap().contains("immutable"));
+        assert_eq!(script.headers()[header::CONTENT_ENCODING], "br");
+        assert!(ask("/favicon.0303030303030304.svg", &[]).is_none(), "the content of another version");
+        assert_eq!(ask("/favicon.svg", &[]).unwrap().headers()[header::CACHE_CONTROL], "no-cache");
         assert!(ask("/pkg/evenlight.js.br", &[]).is_none() && ask("/", &[]).is_none());
     }
 

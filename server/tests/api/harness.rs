@@ -84,6 +84,8 @@ pub fn view() -> ClusterView {
         jobs: Vec::new(),
         backlog: Backlog::default(),
         room: shared::cluster::Room::default(),
+        past: Vec::new(),
+        failed: Vec::new(),
         cut_off: None,
     }
 }

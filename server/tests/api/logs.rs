@@ -37,7 +37,9 @@ async fn neighbour(name: &str, address: &str) -> Server {
         version: String::new(),
         started: 0,
         holds: 0,
+        leaving: false,
         faults: false,
+        fault: None,
     };
     let mut seen = view();
     seen.pods = vec![other];

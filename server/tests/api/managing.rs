@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use server::web::{FaultError, Faults};
+use shared::cluster::Fault;
 use shared::id::PodName;
 
 use crate::harness::{Server, sample};
@@ -102,7 +103,10 @@ struct Pods(Mutex<bool>);
 
 #[async_trait]
 impl Faults for Pods {
-    async fn kill(&self, pod: &PodName) -> Result<(), FaultError> {
+    async fn play(&self, pod: &PodName, fault: Fault) -> Result<(), FaultError> {
+        if fault != Fault::Killed {
+            return Err(FaultError::NotHere(pod.clone()));
+        }
         if pod.as_str() != "pod-1" {
             return Err(FaultError::Unknown(pod.clone()));
         }
@@ -119,7 +123,7 @@ impl Faults for Pods {
 #[tokio::test]
 async fn pods_are_killed_only_where_faults_are_allowed() {
     let server = Server::new().await;
-    for what in ["kill", "start"] {
+    for what in ["kill", "freeze", "disconnect", "start"] {
         let sentence = server.call("POST", &format!("/api/pods/pod-1/{what}"), &[], "").await.problem(403);
         assert!(sentence.contains("--allow-faults"));
     }
@@ -133,6 +137,8 @@ async fn a_pod_is_killed_and_started_once() {
     assert_eq!(post("/api/pods/pod-1/kill").await.status, 204);
     post("/api/pods/pod-1/kill").await.problem(409);
     assert_eq!(post("/api/pods/pod-1/start").await.status, 204);
+    assert!(post("/api/pods/pod-1/freeze").await.problem(409).contains("kill -STOP"));
+    assert!(post("/api/pods/pod-1/tickle").await.problem(404).contains("Expected kill, freeze, disconnect or start"));
     post("/api/pods/pod-9/kill").await.problem(404);
     post("/api/pods/NOT_A_POD/kill").await.problem(404);
 }

@@ -81,7 +81,7 @@ struct Panics;
 
 #[async_trait]
 impl Faults for Panics {
-    async fn kill(&self, _pod: &PodName) -> Result<(), FaultError> {
+    async fn play(&self, _pod: &PodName, _fault: shared::cluster::Fault) -> Result<(), FaultError> {
         panic!("the innermost secret")
     }
 

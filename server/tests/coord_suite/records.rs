@@ -23,6 +23,7 @@ pub fn candidate(name: &str) -> Candidate {
         process: "p".into(),
         epoch: None,
         since: None,
+        past: Vec::new(),
         stamp: stamp(name, 1),
     }
 }
@@ -39,6 +40,7 @@ pub fn member(name: &str, uuid: &str) -> Member {
         version: "0.1.0".into(),
         kinds: vec![Phase::Histograms],
         started: 1,
+        leaving: false,
         stamp: stamp(name, 1),
     }
 }

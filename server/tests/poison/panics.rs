@@ -65,7 +65,7 @@ impl Yard {
             let config = PodConfig::named(name.parse().unwrap());
             let (connector, catalog) = (connector.clone(), self.catalog.clone());
             let (shop, slots) = (self.shop.clone(), slots.clone());
-            self.array.add(config.name.clone(), move || {
+            self.array.add(config.name.clone(), None, move || {
                 Arc::new(Pod {
                     config: config.clone(),
                     connector: connector.clone(),

@@ -85,7 +85,7 @@ impl Bed {
             };
             tell(&mut config);
             let (connector, catalog, shop, slots) = (connector.clone(), catalog.clone(), shop.clone(), slots.clone());
-            array.add(name.clone(), move || {
+            array.add(name.clone(), None, move || {
                 Arc::new(Pod {
                     config: config.clone(),
                     connector: connector.clone(),

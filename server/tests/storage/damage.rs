@@ -102,7 +102,7 @@ async fn a_store_that_damages_a_strip_each_time_fails_the_job_with_a_sentence() 
 async fn with_damaged_original(name: &str, original: &[u8], damage: impl Fn(Vec<u8>) -> Vec<u8>) -> String {
     let bed = Bed::new().await;
     for pod in &bed.names {
-        bed.array.kill(pod).unwrap();
+        bed.array.play(pod, shared::cluster::Fault::Killed).unwrap();
     }
     let accepted = bed.upload(name, original).await;
     let key = bed.catalog.files(&accepted.image_id, None).await.unwrap().unwrap().original;

@@ -73,7 +73,7 @@ impl Bed {
 
     fn kill_all(&self) {
         for pod in &self.names {
-            self.array.kill(pod).unwrap();
+            self.array.play(pod, shared::cluster::Fault::Killed).unwrap();
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod faults;
 pub mod journal;
+mod leash;
 mod session;
 mod state;
 mod tree;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
+pub use self::leash::Leash;
 use self::session::Session;
 use self::state::State;
 use super::{Connector, Coordinator, Error, Result, SessionId};

@@ -1,0 +1,98 @@
+//! Lanes: each pod's tasks now and in the last minutes, on one line of time.
+
+use std::collections::BTreeMap;
+
+use shared::id::PodName;
+
+use super::spans::{self, End, Span, WINDOW};
+use super::{Picture, panel, quiet};
+use crate::format;
+use crate::markup::{Element, of};
+
+/// Attempts that a pod's lane shows, at most: the latest.
+const MOST: usize = 150;
+/// Rows of a lane for attempts at the same time, at most.
+const ROWS: usize = 8;
+
+/// The lanes of all pods that did something.
+pub fn lanes(picture: &Picture<'_>) -> Element {
+    let spans = spans::of(picture);
+    let panel = panel("lanes", "Tasks of the last minutes", "");
+    if spans.is_empty() {
+        return panel.add(quiet("No task was worked on in the last 3 minutes."));
+    }
+    let mut lanes: BTreeMap<&PodName, Vec<&Span>> = BTreeMap::new();
+    for span in &spans {
+        lanes.entry(&span.pod).or_default().push(span);
+    }
+    let began = spans.iter().map(|span| span.began).min().unwrap_or(picture.now).max(picture.now - WINDOW);
+    let scale = Scale { began, length: (picture.now - began).max(1_000) };
+    let lane = |(pod, spans): (&PodName, Vec<&Span>)| lane(picture, scale, pod, &spans);
+    let axis = of("p", "lane-axis muted")
+        .add(of("span", "").text(format!("{} ago", format::span(scale.length))))
+        .add(of("span", "").text("now"));
+    panel.add(of("ul", "lanes").all(lanes.into_iter().map(lane))).add(axis)
+}
+
+/// Which moments a lane shows.
+#[derive(Clone, Copy)]
+struct Scale {
+    began: i64,
+    length: i64,
+}
+
+impl Scale {
+    /// A moment's place in per cent.
+    fn place(self, at: i64) -> f64 {
+        ((at - self.began) as f64 * 100.0 / self.length as f64).clamp(0.0, 100.0)
+    }
+}
+
+fn lane(picture: &Picture<'_>, scale: Scale, pod: &PodName, spans: &[&Span]) -> Element {
+    let shown = &spans[spans.len().saturating_sub(MOST)..];
+    let mut free: Vec<i64> = Vec::new();
+    let bars: Vec<Element> = shown
+        .iter()
+        .map(|span| {
+            let row = free.iter().position(|until| *until <= span.began).unwrap_or(free.len()).min(ROWS - 1);
+            let until = span.began + span.lasted(picture.now);
+            if row < free.len() {
+                free[row] = until
+            } else {
+                free.push(until)
+            }
+            bar(picture, scale, span, row)
+        })
+        .collect();
+    of("li", "lane")
+        .key(pod.to_string())
+        .test("lane")
+        .attr("data-pod", pod.to_string())
+        .add(of("span", "lane-pod").text(pod.to_string()))
+        .add(of("ol", "lane-bars").attr("style", format!("--rows:{}", free.len().max(1))).all(bars))
+}
+
+fn bar(picture: &Picture<'_>, scale: Scale, span: &Span, row: usize) -> Element {
+    let from = scale.place(span.began);
+    let to = scale.place(span.began + span.lasted(picture.now));
+    let state = match span.ended {
+        None => "running",
+        Some((_, End::Done)) => "done",
+        Some((_, End::Freed)) => "freed",
+        Some((_, End::Over)) => "over with its job",
+    };
+    let words = format!(
+        "{}, attempt {}: {state}, {} ms",
+        span.task(),
+        span.attempt,
+        format::count(span.lasted(picture.now) as u64)
+    );
+    of("li", "bar")
+        .key(format!("{}.{}", span.task(), span.attempt))
+        .test("bar")
+        .attr("data-state", state)
+        .attr("data-again", (span.attempt > 1).to_string())
+        .attr("title", words.clone())
+        .attr("style", format!("--from:{from:.2};--for:{:.2};--row:{row}", to - from))
+        .add(of("span", "visually-hidden").text(words))
+}

@@ -1,0 +1,121 @@
+//! Who leads, who led, and how the array is.
+
+use shared::cluster::{ClusterView, Ending, Health, Leader, Reign};
+
+use super::{Picture, facts, moment, panel, quiet, table, why};
+use crate::format;
+use crate::markup::{Element, el, of};
+
+/// The master, its epoch, since when it leads, how the array is, and what it waits for.
+pub fn card(picture: &Picture<'_>) -> Element {
+    let view = picture.view;
+    let leader = view.leader.as_ref();
+    let (title, sentence) = health_sentence(view);
+    let ok = if view.health == Health::Ok { "true" } else { "false" };
+    let name = leader.map_or("none".to_owned(), |leader| leader.pod.to_string());
+    panel("leader", "Master", "")
+        .add(of("p", "leader-name").test("leader").text(name))
+        .all(leader.map(|leader| about(picture, leader)))
+        .add(of("p", "health").attr("data-ok", ok).add(el("strong").text(title)).text(". ").text(sentence))
+        .add(of("p", "why").test("why").add(el("strong").text("Why is it slow? ")).text(why::sentence(picture)))
+        .add(of("p", "muted").text(format!(
+            "Coordinator: {}. Seen by {} at Lamport time {}.",
+            view.coordinator, view.seen.pod, view.seen.clock
+        )))
+}
+
+fn about(picture: &Picture<'_>, leader: &Leader) -> Element {
+    let epoch = leader.epoch.map_or("being taken".to_owned(), |epoch| epoch.to_string());
+    let mut rows = vec![("Epoch", epoch, "")];
+    if let Some(since) = leader.since {
+        rows.push(("Leads for", format::span(picture.now - since), ""));
+        rows.push(("Since", format::date(since, picture.zone), ""));
+    }
+    let session = picture.view.pods.iter().find(|pod| pod.pod == leader.pod).map(|pod| pod.session.clone());
+    rows.push(("Session", session.filter(|session| !session.is_empty()).unwrap_or("none".to_owned()), "mono"));
+    let label = leader.label.clone().map_or("no Kubernetes here".to_owned(), String::from);
+    rows.push(("Label role=master", label, ""));
+    rows.push(("Address", leader.address.clone(), "mono"));
+    rows.push(("Election node", leader.node.clone(), "mono"));
+    facts("facts", rows)
+}
+
+/// Masters before this one, latest first, each with what ended its time.
+pub fn history(picture: &Picture<'_>) -> Element {
+    let past = &picture.view.past;
+    let panel =
+        panel("history", "Masters before", if past.is_empty() { String::new() } else { past.len().to_string() });
+    if past.is_empty() {
+        return panel.add(quiet("There has been no other master as far as is known."));
+    }
+    let row = |reign: &Reign| {
+        el("tr")
+            .key(reign.epoch.to_string())
+            .test("reign")
+            .add(el("td").text(reign.epoch.to_string()))
+            .add(el("td").text(reign.pod.to_string()))
+            .add(el("td").add(moment(reign.since, picture.zone)))
+            .add(el("td").text(format::span(reign.until - reign.since)))
+            .add(el("td").text(ending(reign.end)))
+    };
+    panel.add(table(&["Epoch", "Pod", "Since", "For", "Why no longer"], past.iter().map(row)))
+}
+
+/// Why a master is master no more, as a person says it.
+const fn ending(end: Ending) -> &'static str {
+    match end {
+        Ending::HandedOver => "It was told to stop, and handed over.",
+        Ending::SteppedDown => "Its role ended; its pod lived on.",
+        Ending::SessionEnded => "It was gone or silent: its lease ran out.",
+        Ending::Evicted => "Its process was gone or cut off: its successor evicted it.",
+    }
+}
+
+/// What a person needs to know about the array's health: a title and a sentence.
+pub fn health_sentence(view: &ClusterView) -> (&'static str, String) {
+    let (pods, min_pods) = (view.live(), view.min_pods);
+    match view.health {
+        Health::Ok => ("All is well", "A master leads, and work is done as it comes.".to_owned()),
+        Health::NoMaster => {
+            ("There is no master", "Uploads are kept and will run when a master is elected.".to_owned())
+        }
+        Health::TooFewPods => (
+            "Too few pods",
+            format!(
+                "{pods} of at least {min_pods} {} here. Uploads are kept and will run when more have joined.",
+                if pods == 1 { "is" } else { "are" }
+            ),
+        ),
+        Health::Disconnected => {
+            let since = view.cut_off.map(|at| format!(" since {} UTC", format::clock(at, None))).unwrap_or_default();
+            (
+                "The coordinator can't be reached",
+                format!(
+                    "This pod hasn't reached it{since}: what you see may be old. Uploads are taken and wait; work goes on by itself when it is back."
+                ),
+            )
+        }
+    }
+}
+
+/// What a person should know before uploads are refused, and while they are: from nine tenths of the backlog's limit on,
+/// and when less than twice the space that is kept free is left.
+pub fn room_sentence(view: &ClusterView) -> Option<String> {
+    let (room, queued) = (&view.room, view.backlog.queued);
+    if let Some(refused) = &room.refused {
+        return Some(format!("Uploads are refused for a while: {refused}"));
+    }
+    if room.max_backlog > 0 && queued >= room.max_backlog - room.max_backlog / 10 {
+        return Some(format!(
+            "{} of at most {} jobs wait; above, uploads are refused for a while.",
+            format::count(queued),
+            format::count(room.max_backlog)
+        ));
+    }
+    let free = room.free.filter(|free| *free < room.min_free.saturating_mul(2))?;
+    Some(format!(
+        "{} of the store's disk are free; below {}, uploads are refused.",
+        format::bytes(free),
+        format::bytes(room.min_free)
+    ))
+}

@@ -1,0 +1,102 @@
+//! A card for each pod.
+
+use shared::cluster::{Fault, PodState, PodView};
+use shared::route;
+
+use super::spans::{self, Span};
+use super::{Picture, facts, form, panel};
+use crate::format;
+use crate::markup::{Element, of};
+
+/// Cards of all pods, by name.
+pub fn cards(picture: &Picture<'_>) -> Element {
+    let view = picture.view;
+    let spans = spans::of(picture);
+    panel("pods", "Pods", format!("{} of {} up", view.live(), view.pods.len()))
+        .add(of("ul", "pods").all(view.pods.iter().map(|pod| card(picture, pod, &spans))))
+}
+
+fn card(picture: &Picture<'_>, pod: &PodView, spans: &[Span]) -> Element {
+    let up = pod.state == PodState::Up;
+    let role = if pod.leads { "master" } else { "worker" };
+    let head = of("div", "pod-head")
+        .add(of("span", "pod-dot").attr("aria-hidden", "true"))
+        .add(of("strong", "pod-name").attr("title", pod.pod.to_string()).text(pod.pod.to_string()))
+        .add(of("span", "chip").attr("data-role", role).text(if up { role } else { "down" }));
+    let state = if up { "up" } else { "down" };
+    let card = of("li", "pod")
+        .key(pod.pod.to_string())
+        .test("pod")
+        .attr("data-pod", pod.pod.to_string())
+        .attr("data-state", state)
+        .attr("data-leads", pod.leads.to_string())
+        .attr("data-link", link(pod).0)
+        .add(head)
+        .add(facts("facts small", rows(picture, pod, spans)));
+    if pod.faults { card.add(faults(pod)) } else { card }
+}
+
+fn rows(picture: &Picture<'_>, pod: &PodView, spans: &[Span]) -> Vec<(&'static str, String, &'static str)> {
+    let up = pod.state == PodState::Up;
+    let age = if up { format::span(picture.now - pod.started) } else { "—".to_owned() };
+    let lease = if pod.lease_ms == 0 { "—".to_owned() } else { format!("{} s", pod.lease_ms as f64 / 1_000.0) };
+    let lately = spans.iter().filter(|span| span.pod == pod.pod && span.ended.is_some()).count();
+    vec![
+        ("Load", format!("{} now, {lately} lately", tasks(pod.holds)), ""),
+        ("Connection", link(pod).1.to_owned(), ""),
+        ("Session", pod.session.clone(), "mono"),
+        ("Lease", lease, ""),
+        ("Age", age, ""),
+        ("Address", pod.address.clone(), "mono"),
+        ("Version", format!("{}, {}", pod.version, threads(pod.cores)), ""),
+    ]
+}
+
+/// How a pod stands to the coordinator: a word for styles and tests, and one for people.
+fn link(pod: &PodView) -> (&'static str, &'static str) {
+    match (pod.fault, pod.state, pod.leaving) {
+        (Some(Fault::Killed), ..) => ("killed", "killed; its lease runs out"),
+        (Some(Fault::Frozen), PodState::Up, _) => ("frozen", "frozen: silent; its lease runs out"),
+        (Some(Fault::Frozen), PodState::Down, _) => ("frozen", "frozen; its lease has run out"),
+        (Some(Fault::Disconnected), PodState::Up, _) => ("disconnected", "cut off; its lease runs out"),
+        (Some(Fault::Disconnected), PodState::Down, _) => ("disconnected", "cut off; its lease has run out"),
+        (None, PodState::Up, true) => ("leaving", "stopping: it finishes what it holds"),
+        (None, PodState::Up, false) => ("connected", "connected"),
+        (None, PodState::Down, _) => ("gone", "its session is over"),
+    }
+}
+
+/// What can be done to a pod to see what the others do, or to undo it.
+fn faults(pod: &PodView) -> Element {
+    let act = |verb: &'static str, label: &'static str| {
+        let address = route::pod_act(&pod.pod, verb);
+        let (class, test) = match verb {
+            "kill" => ("button quiet danger", "kill-pod"),
+            "freeze" => ("button quiet danger", "freeze-pod"),
+            "disconnect" => ("button quiet danger", "disconnect-pod"),
+            _ => ("button quiet", "start-pod"),
+        };
+        let pressed = of("button", class).test(test).attr("aria-label", format!("{label} {}", pod.pod)).text(label);
+        form(address.clone(), address, pressed).key(verb)
+    };
+    let buttons = match pod.fault {
+        None if pod.state == PodState::Down => vec![act("start", "Start")],
+        None => vec![act("kill", "Kill"), act("freeze", "Freeze"), act("disconnect", "Disconnect")],
+        Some(Fault::Killed) => vec![act("start", "Start")],
+        Some(Fault::Frozen) => vec![act("start", "Thaw")],
+        Some(Fault::Disconnected) => vec![act("start", "Reconnect")],
+    };
+    of("div", "pod-faults").all(buttons)
+}
+
+fn tasks(number: usize) -> String {
+    match number {
+        0 => "no task".to_owned(),
+        1 => "1 task".to_owned(),
+        more => format!("{more} tasks"),
+    }
+}
+
+fn threads(number: usize) -> String {
+    if number == 1 { "1 thread".to_owned() } else { format!("{number} threads") }
+}

@@ -1,0 +1,61 @@
+//! What every pod says, as small terminals.
+
+use shared::cluster::PodView;
+use shared::log::LogKind;
+use shared::route;
+
+use super::{Picture, Said, moment};
+use crate::live::LogLine;
+use crate::markup::{Element, el, of};
+
+/// A terminal for each pod; the master's is taller.
+pub fn all(picture: &Picture<'_>, said: &Said<'_>) -> Vec<Element> {
+    picture.view.pods.iter().map(|pod| terminal(picture, said, pod)).collect()
+}
+
+fn terminal(picture: &Picture<'_>, said: &Said<'_>, pod: &PodView) -> Element {
+    let nothing = Vec::new();
+    let lines = said.logs.get(&pod.pod).unwrap_or(&nothing);
+    let wanted =
+        |line: &&LogLine| line.kind == LogKind::Note || (line.level >= said.least && contains(&line.text, said.search));
+    let shown: Vec<Element> = lines.iter().filter(wanted).map(|one| line(picture, one)).collect();
+    let id = format!("log-of-{}", pod.pod);
+    let head = of("h3", "terminal-head")
+        .attr("id", id.clone())
+        .text(pod.pod.to_string())
+        .text(" ")
+        .add(of("a", "muted").attr("href", route::logs(&pod.pod)).attr("rel", "external").text("as text"));
+    let empty = match (lines.is_empty(), shown.is_empty()) {
+        (true, _) => Some("Nothing was said yet."),
+        (false, true) => Some("No line matches."),
+        _ => None,
+    };
+    let lines = of("ol", "log-lines mono").attr("tabindex", "0").attr("aria-labelledby", id).all(shown);
+    let lines = if said.paused { lines } else { lines.attr("data-follow", "") };
+    of("section", "terminal")
+        .key(pod.pod.to_string())
+        .test("pod-log")
+        .attr("data-pod", pod.pod.to_string())
+        .attr("data-leads", pod.leads.to_string())
+        .add(head)
+        .all(empty.map(|sentence| of("p", "quiet-note").text(sentence)))
+        .add(lines)
+}
+
+/// Whether a text has another in it, whatever the case of its letters a to z.
+fn contains(text: &str, search: &str) -> bool {
+    let (text, search) = (text.as_bytes(), search.as_bytes());
+    search.is_empty() || text.windows(search.len()).any(|part| part.eq_ignore_ascii_case(search))
+}
+
+fn line(picture: &Picture<'_>, line: &LogLine) -> Element {
+    let entry = el("li")
+        .key(format!("{}.{}.{}", line.id.0, line.id.1, line.kind.name()))
+        .test("log-line")
+        .attr("data-kind", line.kind.name())
+        .attr("data-level", line.level.name());
+    match line.kind {
+        LogKind::Note => entry.text(line.text.clone()),
+        LogKind::Line => entry.add(moment(line.at, picture.zone)).text(" ").text(line.text.clone()),
+    }
+}

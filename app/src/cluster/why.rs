@@ -1,0 +1,224 @@
+//! Why it is slow, in a sentence: the first thing that holds work up, in the order of what a person would look at.
+
+use std::collections::BTreeMap;
+
+use shared::cluster::{Health, PhaseView, PodState, TaskState, TaskView};
+
+use super::Picture;
+use super::master::{health_sentence, room_sentence};
+use crate::components::phase_label;
+use crate::format;
+
+/// A task that has taken so many times as long as its neighbours did is what its job waits for.
+const SLOW: i64 = 3;
+/// Nothing is slow that hasn't lasted for so long, in ms.
+const SOON: i64 = 2_000;
+
+/// The sentence.
+pub fn sentence(picture: &Picture<'_>) -> String {
+    let view = picture.view;
+    if view.health != Health::Ok {
+        let (title, sentence) = health_sentence(view);
+        return format!("{title}. {sentence}");
+    }
+    if view.jobs.is_empty() && view.backlog.queued == 0 {
+        return room_sentence(view).unwrap_or_else(|| "Nothing waits.".to_owned());
+    }
+    held_by_the_gone(picture).or_else(|| again(picture)).or_else(|| straggler(picture)).unwrap_or_else(|| busy(picture))
+}
+
+/// Every task with the phase that it is of.
+fn tasks<'a>(picture: &Picture<'a>) -> impl Iterator<Item = (&'a PhaseView, &'a TaskView)> + use<'a> {
+    let phases = picture.view.jobs.iter().flat_map(|job| &job.phases);
+    phases.flat_map(|phase| phase.tasks.iter().map(move |task| (phase, task)))
+}
+
+/// Locks of pods that are silent, which last until their leases end.
+fn held_by_the_gone(picture: &Picture<'_>) -> Option<String> {
+    let silent = |task: &TaskView| {
+        let pod = picture.view.pods.iter().find(|pod| Some(&pod.pod) == task.pod.as_ref())?;
+        (task.state == TaskState::Running && (pod.fault.is_some() || pod.state == PodState::Down)).then_some(pod)
+    };
+    let held: Vec<_> = tasks(picture).filter_map(|(_, task)| silent(task)).collect();
+    let pod = held.first()?;
+    Some(format!(
+        "{} held by {}, which is silent. They are free again when its lease ends, at most {} s after it was last heard.",
+        numbered(held.len(), "task is", "tasks are"),
+        pod.pod,
+        pod.lease_ms as f64 / 1_000.0
+    ))
+}
+
+/// Tasks whose earlier attempts came to nothing.
+fn again(picture: &Picture<'_>) -> Option<String> {
+    let quarantined = tasks(picture).filter(|(_, task)| task.state == TaskState::Quarantined).count();
+    if quarantined > 0 {
+        let tasks = numbered(quarantined, "task has", "tasks have");
+        return Some(format!("{tasks} failed three times and will not be tried again; the job fails with the reason."));
+    }
+    let again = tasks(picture).filter(|(_, task)| task.state != TaskState::Done && task.strikes > 0).count();
+    (again > 0).then(|| {
+        format!("{} tried again after an attempt that came to nothing.", numbered(again, "task is", "tasks are"))
+    })
+}
+
+/// The one task that a phase waits for.
+fn straggler(picture: &Picture<'_>) -> Option<String> {
+    let slowest = tasks(picture)
+        .filter(|(_, task)| task.state == TaskState::Running)
+        .filter_map(|(phase, task)| Some((picture.now - task.started?, phase, task)))
+        .max_by_key(|(lasted, ..)| *lasted)?;
+    let (lasted, phase, task) = slowest;
+    let mut others: Vec<i64> = phase.tasks.iter().filter_map(|other| Some(other.finished? - other.started?)).collect();
+    others.sort_unstable();
+    let usual = *others.get(others.len() / 2)?;
+    (lasted > SOON && lasted > SLOW * usual).then(|| {
+        let pod = task.pod.as_ref().map(ToString::to_string).unwrap_or_default();
+        format!(
+            "{}, task {}: {pod} has been at it for {}, and the others took {} ms.",
+            phase_label(phase.phase),
+            task.index,
+            format::span(lasted),
+            format::count(usual.max(0) as u64)
+        )
+    })
+}
+
+/// How many threads are busy, and what that means for what waits.
+fn busy(picture: &Picture<'_>) -> String {
+    let view = picture.view;
+    let up = || view.pods.iter().filter(|pod| pod.state == PodState::Up);
+    // Pods of one process share its threads.
+    let processes: BTreeMap<&str, usize> = up().map(|pod| (pod.address.as_str(), pod.cores)).collect();
+    let threads: usize = processes.values().sum();
+    let busy = up().map(|pod| pod.holds).sum::<usize>().min(threads);
+    let queued = view.backlog.queued;
+    let waits = format!("{} {}", format::count(queued), if queued == 1 { "job waits" } else { "jobs wait" });
+    match (queued, busy == threads) {
+        (0, true) => format!("It isn't: all {threads} threads are busy, and no job waits for its turn."),
+        (0, false) => format!("It isn't: {busy} of {threads} threads are busy, and no job waits for its turn."),
+        (_, true) => {
+            format!("All {threads} threads are busy, and {waits} for a turn. More pods or threads would help.")
+        }
+        (_, false) => format!(
+            "{waits} for a turn, as many are at work as the master takes at a time, and {busy} of {threads} threads are busy."
+        ),
+    }
+}
+
+fn numbered(number: usize, one: &str, more: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {more}") }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub mod tests {
+    use shared::clock::Stamp;
+    use shared::cluster::{Backlog, ClusterView, JobView, PodView, Room};
+    use shared::job::{Lane, Phase};
+
+    use super::super::spans::tests::{job, picture};
+    use super::*;
+
+    pub fn view() -> ClusterView {
+        ClusterView {
+            seen: Stamp { clock: 1, pod: "pod-1".parse().unwrap() },
+            at: 0,
+            health: Health::Ok,
+            min_pods: 1,
+            coordinator: "embedded".to_owned(),
+            leader: None,
+            pods: ["pod-1", "pod-2"].map(pod).to_vec(),
+            jobs: Vec::new(),
+            backlog: Backlog::default(),
+            room: Room::default(),
+            past: Vec::new(),
+            failed: Vec::new(),
+            cut_off: None,
+        }
+    }
+
+    fn pod(name: &str) -> PodView {
+        PodView {
+            pod: name.parse().unwrap(),
+            state: PodState::Up,
+            leads: false,
+            session: "1".to_owned(),
+            lease_ms: 4_000,
+            address: "127.0.0.1:1".to_owned(),
+            cores: 2,
+            version: "1".to_owned(),
+            started: 0,
+            holds: 0,
+            leaving: false,
+            faults: false,
+            fault: None,
+        }
+    }
+
+    fn task(index: u32, state: TaskState, started: i64, finished: Option<i64>) -> TaskView {
+        let pod = Some("pod-2".parse().unwrap());
+        TaskView { index, state, attempt: 1, strikes: 0, pod, started: Some(started), finished }
+    }
+
+    fn with(tasks: Vec<TaskView>) -> ClusterView {
+        let done = tasks.iter().filter(|task| task.state == TaskState::Done).count() as u32;
+        let phase = PhaseView { phase: Phase::Histograms, done, total: tasks.len() as u32, tasks };
+        let image = "0123456789abcdef0123456789abcdef".parse().unwrap();
+        let job = JobView { job: job(), image, lane: Lane::Large, epoch: 1, started: 0, phases: vec![phase] };
+        ClusterView { jobs: vec![job], ..view() }
+    }
+
+    fn said(view: &ClusterView) -> String {
+        sentence(&picture(view, &[], 10_000))
+    }
+
+    #[test]
+    fn an_idle_array_waits_for_nothing() {
+        assert_eq!(said(&view()), "Nothing waits.");
+    }
+
+    #[test]
+    fn one_slow_task_among_quick_ones_is_named_with_its_holder() {
+        let done = |index| task(index, TaskState::Done, 0, Some(200));
+        let view = with(vec![done(0), done(1), task(2, TaskState::Running, 1_000, None)]);
+        assert_eq!(said(&view), "Counting, task 2: pod-2 has been at it for 9 s, and the others took 200 ms.");
+    }
+
+    #[test]
+    fn tasks_of_a_silent_pod_wait_for_its_lease() {
+        let mut view = with(vec![task(0, TaskState::Running, 1_000, None)]);
+        view.pods[1].fault = Some(shared::cluster::Fault::Frozen);
+        assert!(said(&view).starts_with("1 task is held by pod-2, which is silent."), "{}", said(&view));
+        assert!(said(&view).contains("at most 4 s"));
+    }
+
+    #[test]
+    fn when_every_thread_is_busy_more_of_them_would_help() {
+        let mut view = with(vec![task(0, TaskState::Running, 9_500, None)]);
+        view.backlog.queued = 1_200;
+        (view.pods[0].holds, view.pods[1].holds) = (1, 1);
+        assert_eq!(
+            said(&view),
+            "All 2 threads are busy, and 1,200 jobs wait for a turn. More pods or threads would help."
+        );
+        view.backlog.queued = 0;
+        view.pods[0].holds = 0;
+        assert_eq!(said(&view), "It isn't: 1 of 2 threads are busy, and no job waits for its turn.");
+    }
+
+    #[test]
+    fn a_task_that_is_tried_again_is_said() {
+        let mut view = with(vec![task(0, TaskState::Running, 9_900, None)]);
+        view.jobs[0].phases[0].tasks[0].strikes = 1;
+        assert_eq!(said(&view), "1 task is tried again after an attempt that came to nothing.");
+        view.jobs[0].phases[0].tasks[0].state = TaskState::Quarantined;
+        assert!(said(&view).starts_with("1 task has failed three times"));
+    }
+
+    #[test]
+    fn without_a_master_that_is_the_reason() {
+        let view = ClusterView { health: Health::NoMaster, ..view() };
+        assert!(said(&view).starts_with("There is no master."));
+    }
+}

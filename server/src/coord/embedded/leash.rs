@@ -1,0 +1,98 @@
+//! One client's way to the coordinator, which somebody may cut.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use super::session::Session;
+use super::{Connector, Coordinator, Embedded, Error, Result, SessionId};
+
+/// Makes sessions for one client. While it is cut, the session there is hears nothing and its lease runs out, and there is no
+/// new one.
+pub struct Leash {
+    embedded: Arc<Embedded>,
+    cut: watch::Sender<bool>,
+    session: Mutex<Option<SessionId>>,
+}
+
+impl Leash {
+    /// A whole one.
+    pub fn new(embedded: &Arc<Embedded>) -> Arc<Self> {
+        Arc::new(Self { embedded: embedded.clone(), cut: watch::Sender::new(false), session: Mutex::default() })
+    }
+
+    /// Cuts the client off.
+    pub fn cut(&self) {
+        self.cut.send_replace(true);
+        if let Some(session) = self.session() {
+            self.embedded.disconnect(session);
+        }
+    }
+
+    /// Lets the client through again. Its session goes on, or learns that its lease has run out.
+    pub fn mend(&self) {
+        self.cut.send_replace(false);
+        if let Some(session) = self.session() {
+            self.embedded.reconnect(session);
+        }
+    }
+
+    fn session(&self) -> Option<SessionId> {
+        *self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Connector for Leash {
+    fn kind(&self) -> &'static str {
+        "embedded"
+    }
+
+    async fn connect(&self) -> Result<Arc<dyn Coordinator>> {
+        let mut cut = self.cut.subscribe();
+        let mut up = self.embedded.up.subscribe();
+        let reachable = async { cut.wait_for(|cut| !*cut).await.is_ok() && up.wait_for(|up| *up).await.is_ok() };
+        if !matches!(tokio::time::timeout(self.embedded.session_timeout(), reachable).await, Ok(true)) {
+            return Err(Error::Disconnected);
+        }
+        let session = Session::open(&self.embedded);
+        *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(session.session());
+        if *self.cut.borrow() {
+            self.embedded.disconnect(session.session());
+        }
+        Ok(Arc::new(session))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
+    use super::super::EmbeddedConfig;
+    use super::*;
+    use crate::coord::SessionState;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_is_cut_off_keeps_its_session_for_its_lease_and_gets_no_other() {
+        let embedded = Embedded::new(EmbeddedConfig { session_timeout: Duration::from_secs(2) });
+        let leash = Leash::new(&embedded);
+        let first = leash.connect().await.unwrap();
+        let mut states = first.states();
+
+        leash.cut();
+        assert_eq!(*states.borrow_and_update(), SessionState::Disconnected);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        leash.mend();
+        assert_eq!(*states.borrow_and_update(), SessionState::Connected, "the lease hadn't run out");
+
+        leash.cut();
+        assert!(matches!(leash.connect().await.map(|_| ()), Err(Error::Disconnected)));
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(embedded.sessions(), []);
+        leash.mend();
+        assert!(states.borrow_and_update().is_terminal(), "the lease ran out");
+        leash.connect().await.unwrap();
+    }
+}

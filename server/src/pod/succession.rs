@@ -1,0 +1,195 @@
+//! Who led before, and why no longer: what a session's picture of the znodes remembers of masters that are gone, and what the
+//! next one writes into its own record, so that every pod knows it.
+//!
+//! Whether a master's pod was still there when its election node was gone tells most of why: a session that ends takes both
+//! at once. The members must have been read after the candidates for that; the mirror does so.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use shared::cluster::{Candidate, Ending, Member, Reign};
+
+use super::Pod;
+use super::mirror::{Mirror, Nodes};
+use super::witness::Witness;
+use crate::coord::election::Candidacy;
+use crate::coord::{Coordinator, members, paths};
+use crate::wall::now;
+
+/// How long a pod that is told to stop tries to say so before it hands over.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A master that was seen, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Led {
+    /// Its election node's name.
+    pub node: String,
+    /// Its record.
+    pub record: Candidate,
+    /// When it was gone, and why, once it is.
+    pub gone: Option<(i64, Ending)>,
+    /// Whether its pod had said that it was told to stop.
+    leaving: bool,
+}
+
+impl Led {
+    /// A master that leads now; `None` of a candidate without an epoch.
+    pub fn new(node: &str, record: &Candidate) -> Option<Self> {
+        let led = || Self { node: node.to_owned(), record: record.clone(), gone: None, leaving: false };
+        record.epoch.map(|_| led())
+    }
+
+    /// Takes in what the members say of it.
+    pub fn note(&mut self, members: &[Member]) {
+        let told = |member: &Member| member.pod == self.record.pod && member.leaving;
+        self.leaving |= members.iter().any(told);
+    }
+
+    /// Its election node is gone; these are the members after that.
+    pub fn end(&mut self, members: &[Member]) {
+        self.note(members);
+        let lives = members.iter().any(|member| member.pod == self.record.pod);
+        let end = match (self.leaving, lives) {
+            (true, _) => Ending::HandedOver,
+            (false, true) => Ending::SteppedDown,
+            (false, false) => Ending::SessionEnded,
+        };
+        self.gone.get_or_insert((now(), end));
+    }
+
+    /// It and the masters before it, latest first.
+    pub fn past(&self) -> Vec<Reign> {
+        let (until, end) = self.gone.unwrap_or_else(|| (now(), Ending::SessionEnded));
+        let reign = |(epoch, since)| Reign { pod: self.record.pod.clone(), epoch, since, until, end };
+        let own = self.record.epoch.zip(self.record.since).map(reign);
+        own.into_iter().chain(self.record.past.iter().cloned()).take(Reign::KEPT).collect()
+    }
+}
+
+/// What a pod remembers of masters from one session to the next.
+#[derive(Default)]
+pub(super) struct Memory(Mutex<Option<Led>>);
+
+impl Memory {
+    /// The session ends: what it saw is kept.
+    pub(super) fn keep(&self, nodes: &Nodes) {
+        if let Some(led) = &nodes.led {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(led.clone());
+        }
+    }
+
+    fn last(&self) -> Option<Led> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Writes who led before into this leader's own record, once it is announced. Nothing waits for it.
+///
+/// # Cancellation
+/// Safe: then the past is known without this.
+pub(super) async fn remember(
+    pod: &Pod,
+    coordinator: &dyn Coordinator,
+    mirror: &Mirror,
+    candidacy: &Candidacy,
+    witness: &Witness,
+    memory: &Memory,
+) -> Infallible {
+    let mut nodes = mirror.nodes();
+    let own = |nodes: &Arc<Nodes>| {
+        nodes.led.as_ref().is_some_and(|led| paths::candidate(&led.node) == candidacy.node() && led.gone.is_none())
+    };
+    let announced = nodes.wait_for(own).await.map(|nodes| nodes.clone());
+    if let Ok(announced) = announced
+        && let Some(led) = &announced.led
+        && let Some(mut before) = announced.before.clone().or_else(|| memory.last())
+        && before.node != led.node
+    {
+        if witness.has_evicted(&paths::candidate(&before.node)) {
+            let at = before.gone.map_or_else(now, |(at, _)| at);
+            before.gone = Some((at, Ending::Evicted));
+        }
+        let record = Candidate { past: before.past(), ..led.record.clone() };
+        if let Err(error) = candidacy.fence().announce(coordinator, &record).await {
+            tracing::info!(pod = %pod.config.name, ?error, "who led before isn't written down");
+        }
+    }
+    pending().await
+}
+
+/// Says that this pod was told to stop, before it gives up its lead.
+pub(super) async fn say_leaving(pod: &Pod, coordinator: &dyn Coordinator, nodes: &Nodes) {
+    let session = coordinator.session().to_string();
+    let own = nodes.members.iter().find(|member| member.pod == pod.config.name && member.session == session);
+    let Some(member) = own else { return };
+    let said = tokio::time::timeout(PATIENCE, members::say_leaving(coordinator, member)).await;
+    if !matches!(said, Ok(Ok(_))) {
+        tracing::debug!(pod = %pod.config.name, "hands over without having said so");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use shared::clock::Stamp;
+
+    use super::*;
+
+    fn record(name: &str, epoch: u64) -> Candidate {
+        Candidate {
+            v: 1,
+            pod: name.parse().unwrap(),
+            address: String::new(),
+            process: String::new(),
+            epoch: Some(epoch),
+            since: Some(epoch as i64 * 1_000),
+            past: Vec::new(),
+            stamp: Stamp { clock: epoch, pod: name.parse().unwrap() },
+        }
+    }
+
+    fn member(name: &str, leaving: bool) -> Member {
+        Member {
+            v: 1,
+            pod: name.parse().unwrap(),
+            uuid: String::new(),
+            session: String::new(),
+            lease_ms: 1,
+            address: String::new(),
+            cores: 1,
+            version: String::new(),
+            kinds: Vec::new(),
+            started: 0,
+            leaving,
+            stamp: Stamp { clock: 1, pod: name.parse().unwrap() },
+        }
+    }
+
+    #[test]
+    fn whether_its_pod_is_still_there_tells_why_a_master_is_gone() {
+        let ended = |before: &[Member], after: &[Member]| {
+            let mut led = Led::new("a-1", &record("pod-1", 1)).unwrap();
+            led.note(before);
+            led.end(after);
+            led.gone.unwrap().1
+        };
+        let (here, told, other) = (member("pod-1", false), member("pod-1", true), member("pod-2", false));
+        assert_eq!(ended(&[here.clone()], &[here.clone(), other.clone()]), Ending::SteppedDown);
+        assert_eq!(ended(&[here.clone()], &[other.clone()]), Ending::SessionEnded);
+        assert_eq!(ended(&[told.clone()], &[other]), Ending::HandedOver);
+        assert_eq!(ended(&[here], &[told]), Ending::HandedOver);
+    }
+
+    #[test]
+    fn the_past_is_handed_on_and_the_oldest_of_it_forgotten() {
+        let mut past = Vec::new();
+        for epoch in 1..=Reign::KEPT as u64 + 3 {
+            let record = Candidate { past, ..record("pod-1", epoch) };
+            past = Led::new("a-1", &record).unwrap().past();
+        }
+        assert_eq!(past.len(), Reign::KEPT);
+        assert_eq!((past[0].epoch, past[Reign::KEPT - 1].epoch), (Reign::KEPT as u64 + 3, 4));
+    }
+}

@@ -1,0 +1,166 @@
+// One stream of the server's events for all tabs of a browser. As a SharedWorker it holds the stream and hands every message to every
+// tab; a tab that comes later gets what is known first. Loaded by a page, it joins that worker, or where a browser has none, holds a
+// stream of its own. What the messages say is read in app/src/live; here they are texts.
+(() => {
+  const EVENTS = 600; // events that are kept for tabs that come later
+  const LINES = 200; // lines of each pod's log that are kept
+  const BATCH = 80; // ms that messages are gathered for, so that a tab draws once for many of them
+  const REOPEN = 2_000; // ms until a stream that the browser gave up on is opened again
+  const SILENT = 40_000; // ms without even a sign of life, after which the connection is taken for dead
+  const NAMES = ["snapshot", "cluster", "event", "progress", "gap", "log"];
+
+  function hold() {
+    const tabs = new Map(); // what delivers to a tab → { queue, logs }
+    const events = new Set();
+    const logs = new Map(); // pod → Map of id → text
+    let source, reopening, view;
+    let last = "";
+    let state = "connecting";
+    let heard = Date.now();
+    let withLogs = false;
+
+    const flush = (deliver, tab) => {
+      tab.timer = undefined;
+      const batch = tab.queue.splice(0);
+      if (batch.length > 0) deliver(batch);
+    };
+    const tell = (deliver, tab, message) => {
+      tab.queue.push(message);
+      tab.timer ??= setTimeout(flush, BATCH, deliver, tab);
+    };
+    const tellAll = (name, text) => {
+      for (const [deliver, tab] of tabs) if (name !== "log" || tab.logs) tell(deliver, tab, [name, text]);
+    };
+    const become = (now) => {
+      if (state !== now) tellAll("state", (state = now));
+    };
+
+    function keepLine(text) {
+      const { pod, id, at } = JSON.parse(text);
+      if (!logs.has(pod)) logs.set(pod, new Map());
+      const lines = logs.get(pod);
+      const key = `${id} ${at}`;
+      if (lines.has(key)) return false;
+      lines.set(key, text);
+      if (lines.size > LINES) lines.delete(lines.keys().next().value);
+      return true;
+    }
+
+    function keep(name, text) {
+      if (name === "snapshot" || name === "cluster") view = text;
+      if (name === "log") return keepLine(text);
+      if (name === "event") {
+        if (events.has(text)) return false;
+        events.add(text);
+        if (events.size > EVENTS) events.delete(events.values().next().value);
+      }
+      return true;
+    }
+
+    function hear(name, message) {
+      heard = Date.now();
+      if (message.lastEventId) last = message.lastEventId;
+      if (name === "snapshot") become("live");
+      if (keep(name, message.data)) tellAll(name, message.data);
+    }
+
+    function open() {
+      clearTimeout(reopening);
+      source?.close();
+      heard = Date.now();
+      const query = new URLSearchParams({ recent: EVENTS, last_event_id: last });
+      if (withLogs) query.set("logs", "true");
+      const mine = (source = new EventSource(`/api/events?${query}`));
+      for (const name of NAMES) mine.addEventListener(name, (message) => mine === source && hear(name, message));
+      mine.addEventListener("alive", () => (heard = Date.now()));
+      mine.onerror = () => {
+        if (mine !== source) return;
+        become("reconnecting");
+        // The browser opens a lost connection again by itself, but not one that was answered with an error.
+        if (mine.readyState === EventSource.CLOSED) reopening = setTimeout(open, REOPEN);
+      };
+    }
+
+    function follow() {
+      const wanted = [...tabs.values()].some((tab) => tab.logs);
+      if (source !== undefined && wanted === withLogs) return;
+      withLogs = wanted;
+      open();
+    }
+
+    setInterval(() => {
+      if (tabs.size > 0 && source?.readyState !== EventSource.CLOSED && Date.now() - heard > SILENT) {
+        become("reconnecting");
+        open();
+      }
+    }, 5_000);
+    addEventListener("online", () => source && open());
+
+    return {
+      join(deliver) {
+        const tab = { queue: [], logs: false };
+        tabs.set(deliver, tab);
+        if (view !== undefined) {
+          for (const text of events) tab.queue.push(["event", text]);
+          tab.queue.push(["snapshot", view]);
+        }
+        tab.queue.push(["state", state]);
+        flush(deliver, tab);
+        follow();
+      },
+      logs(deliver, wanted) {
+        const tab = tabs.get(deliver);
+        if (tab === undefined || tab.logs === wanted) return;
+        tab.logs = wanted;
+        if (wanted) for (const lines of logs.values()) for (const text of lines.values()) tell(deliver, tab, ["log", text]);
+        follow();
+      },
+      leave(deliver) {
+        tabs.delete(deliver);
+        if (tabs.size > 0) return follow();
+        source?.close();
+        source = undefined;
+      },
+    };
+  }
+
+  if (typeof SharedWorkerGlobalScope !== "undefined") {
+    const stream = hold();
+    onconnect = ({ ports: [port] }) => {
+      const deliver = (batch) => port.postMessage(batch);
+      port.onmessage = ({ data }) => {
+        if (data === "join") stream.join(deliver);
+        else if (data === "leave") stream.leave(deliver);
+        else stream.logs(deliver, data === "logs");
+      };
+    };
+    return;
+  }
+
+  const address = document.currentScript.src;
+
+  // Hands batches of [name, text] to `take`, and gives back what says whether logs are wanted.
+  globalThis.evenlightStream = (take) => {
+    let logs = "no logs";
+    let say;
+    const alone = () => {
+      const stream = hold();
+      say = (what) => {
+        if (what === "join") stream.join(take);
+        else if (what === "leave") stream.leave(take);
+        else stream.logs(take, what === "logs");
+      };
+    };
+    try {
+      const { port } = new SharedWorker(address, "evenlight");
+      port.onmessage = ({ data }) => take(data);
+      say = (what) => port.postMessage(what);
+    } catch {
+      alone();
+    }
+    say("join");
+    addEventListener("pagehide", () => say("leave"));
+    addEventListener("pageshow", ({ persisted }) => persisted && (say("join"), say(logs)));
+    return (wanted) => say((logs = wanted ? "logs" : "no logs"));
+  };
+})();
