@@ -37,6 +37,7 @@ step "Python packages that the tests need" python_packages
 step "npm packages that the tests need" npm_packages
 # First of all, as clippy, documentation and tests need no site but the browser does, and as it adds the WebAssembly target.
 check "build the site and the release binary" scripts/build.sh
+check "the page is within its budget of bytes" scripts/size.sh
 static_checks
 if find_kustomize; then
     check "Kubernetes manifests" scripts/k8s-manifests.sh

@@ -1,47 +1,105 @@
 import { AxeBuilder } from "@axe-core/playwright";
-import { expect, test } from "@playwright/test";
+import { type Browser, expect, type Page, test } from "@playwright/test";
 
-import { calm, done, upload } from "../support/api.ts";
-import { live, loaded } from "../support/page.ts";
-import { sample } from "../support/samples.ts";
+import { calm, done, ended, kill, send, start, upload } from "../support/api.ts";
+import { drop, live, loaded } from "../support/page.ts";
+import { sample, text, truncated } from "../support/samples.ts";
 
 const SCREENS = {
   light: { colorScheme: "light", viewport: { width: 1280, height: 800 } },
   dark: { colorScheme: "dark", viewport: { width: 1280, height: 800 } },
   phone: { colorScheme: "light", viewport: { width: 390, height: 844 } },
+  "4K, dark": { colorScheme: "dark", viewport: { width: 3840, height: 2160 } },
 } as const;
 
 let image = "";
+let failed = "";
 
 test.beforeAll(async ({ request }) => {
   await calm(request);
   const files = ["moon.png", "brick.png", "rocket.jpg", "hubble_deep_field.jpg"].map(sample);
   for (const file of files) image = (await upload(request, file)).image_id;
   await done(request, image);
+  const half = await send(request, truncated());
+  if (half.status() === 202) {
+    failed = ((await half.json()) as { image_id: string }).image_id;
+    await ended(request, failed);
+  }
 });
 
+/** No rule of axe is broken, and nothing sticks out sideways. */
+async function isSound(page: Page, exempt: string[] = []): Promise<void> {
+  const { violations } = await new AxeBuilder({ page }).disableRules(exempt).analyze();
+  expect(violations.map(({ id, help, nodes }) => `${id}: ${help} (${nodes.map((node) => node.html).join(" ")})`)).toEqual([]);
+  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  expect(overflow).toBeLessThanOrEqual(0);
+}
+
+const opened = async (browser: Browser, baseURL: string | undefined, screen: object) => {
+  const context = await browser.newContext({ ...screen, ...(baseURL === undefined ? {} : { baseURL }) });
+  return { context, page: await context.newPage() };
+};
+
 for (const [name, screen] of Object.entries(SCREENS)) {
-  for (const what of ["gallery", "image", "cluster", "status"]) {
-    test(`the ${what} page has no serious accessibility fault, ${name}`, async ({ browser, baseURL }) => {
-      const context = await browser.newContext({ ...screen, ...(baseURL === undefined ? {} : { baseURL }) });
-      const page = await context.newPage();
-      const paths: Record<string, string> = { gallery: "/", image: `/images/${image}`, cluster: "/cluster", status: "/status" };
+  for (const what of ["gallery", "image", "failed image", "no image", "cluster", "status"]) {
+    test(`the ${what} page has no accessibility fault, ${name}`, async ({ browser, baseURL }) => {
+      const { context, page } = await opened(browser, baseURL, screen);
+      const paths: Record<string, string> = {
+        gallery: "/",
+        image: `/images/${image}`,
+        "failed image": failed === "" ? "/" : `/images/${failed}`,
+        "no image": `/images/${"0".repeat(32)}`,
+        cluster: "/cluster",
+        status: "/status",
+      };
       await page.goto(paths[what] ?? "/");
       if (what !== "status") await live(page);
       if (what === "image") await loaded(page.getByTestId("after"));
-
       // The status page runs no scripts, so that reloading is its only way to stay current; the cluster page, linked on it, is
       // the one that never reloads.
-      const exempt = what === "status" ? ["meta-refresh"] : [];
-      const { violations } = await new AxeBuilder({ page }).disableRules(exempt).analyze();
-      const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-      expect(serious.map(({ id, help, nodes }) => `${id}: ${help} (${nodes.map((node) => node.html).join(" ")})`)).toEqual([]);
-
-      // Nothing sticks out sideways: a phone's page isn't pushed about.
-      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-      expect(overflow).toBeLessThanOrEqual(0);
+      await isSound(page, what === "status" ? ["meta-refresh"] : []);
       await page.screenshot({ path: `screenshots/${what}-${name}.png`, animations: "disabled" });
       await context.close();
     });
   }
 }
+
+for (const name of ["light", "dark"] as const) {
+  test(`pages at work and in trouble have no accessibility fault, ${name}`, async ({ browser, baseURL, request }) => {
+    const view = await calm(request);
+    const { context, page } = await opened(browser, baseURL, SCREENS[name]);
+    await page.goto("/?q=nothing-is-called-so");
+    await live(page);
+    await isSound(page);
+    await page.goto("/");
+    await live(page);
+    await drop(page, text);
+    await expect(page.getByTestId("upload-item").first()).toBeVisible();
+    await isSound(page);
+
+    for (const pod of view.pods) await kill(request, pod.pod);
+    await expect(page.getByTestId("health-banner")).toBeVisible();
+    await isSound(page);
+    await page.goto("/cluster");
+    await live(page);
+    await expect(page.locator('[data-testid="pod"][data-state="up"]')).toHaveCount(0);
+    await isSound(page);
+    for (const pod of view.pods) await start(request, pod.pod);
+    await calm(request);
+    await context.close();
+  });
+}
+
+test("reduced motion is respected, and a page written from right to left doesn't stick out", async ({ browser, baseURL }) => {
+  const { context, page } = await opened(browser, baseURL, { ...SCREENS.phone, reducedMotion: "reduce" });
+  for (const path of ["/", `/images/${image}`, "/cluster"]) {
+    await page.goto(path);
+    await live(page);
+    const moving = await page.evaluate(() => document.getAnimations().length);
+    expect(moving).toBe(0);
+    await page.evaluate(() => (document.documentElement.dir = "rtl"));
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    expect(overflow).toBeLessThanOrEqual(0);
+  }
+  await context.close();
+});

@@ -1,8 +1,8 @@
 import { expect, test } from "@playwright/test";
 
-import { calm, clusterWhere, done, upload } from "../support/api.ts";
+import { calm, clusterWhere, done, ended, kill, upload } from "../support/api.ts";
 import { open } from "../support/page.ts";
-import { largePng } from "../support/samples.ts";
+import { largePng, truncated } from "../support/samples.ts";
 
 test.beforeEach(async ({ request }) => {
   await calm(request);
@@ -52,4 +52,78 @@ test("a pod killed and started from the page is seen to leave and to return", as
   await card.getByTestId("start-pod").click();
   await expect(card).toHaveAttribute("data-state", "up");
   await clusterWhere(request, "the pod is back", (now) => now.pods.every((pod) => pod.state === "up"));
+});
+
+test("a frozen pod keeps its lease until it runs out, and goes on where it stopped", async ({ page, request }) => {
+  const view = await calm(request);
+  const victim = view.pods.find((pod) => !pod.leads)?.pod ?? "";
+  await open(page, "/cluster");
+  const card = page.locator(`[data-testid="pod"][data-pod="${victim}"]`);
+  await card.getByTestId("freeze-pod").click();
+  await expect(card).toHaveAttribute("data-link", "frozen");
+  await expect(card).toHaveAttribute("data-state", "down");
+  await card.getByTestId("start-pod").click();
+  await expect(card).toHaveAttribute("data-link", "connected");
+  await expect(card).toHaveAttribute("data-state", "up");
+});
+
+test("a disconnected master is followed by another, and the history says why", async ({ page, request }) => {
+  const before = await calm(request);
+  const master = before.leader?.pod ?? "";
+  await open(page, "/cluster");
+  const card = page.locator(`[data-testid="pod"][data-pod="${master}"]`);
+  await card.getByTestId("disconnect-pod").click();
+  await expect(card).toHaveAttribute("data-link", "disconnected");
+  await clusterWhere(request, "another pod leads", (now) => now.leader?.epoch != null && now.leader.pod !== master);
+  await expect(page.getByTestId("leader")).not.toHaveText(master);
+
+  const latest = page.getByTestId("reign").first();
+  await expect(latest).toContainText(master);
+  await expect(latest).toContainText(String(before.leader?.epoch));
+  await expect(latest).toContainText("its lease ran out");
+  await card.getByTestId("start-pod").click();
+  await expect(card).toHaveAttribute("data-link", "connected");
+  await expect(card).toHaveAttribute("data-leads", "false");
+});
+
+test("each pod's lane shows who did what, at which attempt and for how long", async ({ page, request }) => {
+  await open(page, "/cluster");
+  const { image_id: id } = await upload(request, largePng("lanes.png", 4_000, 3_000));
+  await done(request, id);
+  const bars = page.getByTestId("lane").getByTestId("bar");
+  await expect.poll(() => bars.count()).toBeGreaterThan(2);
+  await expect(bars.first()).toHaveAttribute("title", /\/\d+, attempt \d+: .*[\d,]+ ms$/);
+  const inside = await bars.evaluateAll((all) =>
+    all.every((bar) => {
+      const lane = bar.parentElement?.getBoundingClientRect();
+      const own = bar.getBoundingClientRect();
+      return lane !== undefined && own.left >= lane.left - 4 && own.right <= lane.right + 4;
+    }),
+  );
+  expect(inside).toBe(true);
+});
+
+test("the page says in a sentence why it is slow", async ({ page, request }) => {
+  await calm(request);
+  await open(page, "/cluster");
+  await expect(page.getByTestId("why")).toContainText("Nothing waits.");
+  for (const pod of (await calm(request)).pods) await kill(request, pod.pod);
+  await expect(page.getByTestId("why")).toContainText("There is no master.");
+  await calm(request);
+  await expect(page.getByTestId("why")).toContainText("Nothing waits.");
+});
+
+test("a failed image is tried again from the cluster page", async ({ page, request }) => {
+  await calm(request);
+  const broken = await upload(request, { ...truncated(), name: "broken-on-purpose.png" });
+  await ended(request, broken.image_id);
+  await open(page, "/cluster");
+  const failure = page.getByTestId("failure").filter({ hasText: "broken-on-purpose.png" }).first();
+  await expect(failure).toBeVisible();
+  const [answer] = await Promise.all([
+    page.waitForResponse((it) => it.url().endsWith(`/api/images/${broken.image_id}/retry`)),
+    failure.getByTestId("retry-failed").click(),
+  ]);
+  expect(answer.ok()).toBe(true);
+  await expect(page).toHaveURL(/\/cluster$/);
 });

@@ -32,6 +32,7 @@ export interface Pod {
   state: "up" | "down";
   leads: boolean;
   faults: boolean;
+  fault?: "killed" | "frozen" | "disconnected";
 }
 
 export interface Phase {
@@ -43,6 +44,7 @@ export interface Phase {
 export interface Cluster {
   health: "ok" | "no-master" | "too-few-pods" | "disconnected";
   leader: { pod: string; epoch: number | null } | null;
+  past: { pod: string; epoch: number; end: "handed-over" | "stepped-down" | "session-ended" | "evicted" }[];
   pods: Pod[];
   jobs: { job: string; image: string; epoch: number; phases: Phase[] }[];
   backlog: { queued: number; running: number };
@@ -133,7 +135,7 @@ export async function start(request: APIRequestContext, pod: string): Promise<vo
 /** Starts what is down and waits for five pods, a leader and no work: the next test begins on a quiet array. */
 export async function calm(request: APIRequestContext): Promise<Cluster> {
   for (const pod of (await cluster(request)).pods) {
-    if (pod.state === "down") await start(request, pod.pod);
+    if (pod.state === "down" || pod.fault !== undefined) await start(request, pod.pod);
   }
   return clusterWhere(
     request,
@@ -141,7 +143,7 @@ export async function calm(request: APIRequestContext): Promise<Cluster> {
     (view) =>
       view.health === "ok" &&
       view.leader?.epoch != null &&
-      view.pods.filter((pod) => pod.state === "up").length === 5 &&
+      view.pods.filter((pod) => pod.state === "up" && pod.fault === undefined).length === 5 &&
       view.jobs.length === 0 &&
       view.backlog.queued + view.backlog.running === 0,
     60_000,

@@ -1,0 +1,105 @@
+// What a first visit costs: bytes, time until the largest part is seen, shifts, and how long the page is ever busy.
+
+import { existsSync } from "node:fs";
+
+import { expect, type Page, test } from "@playwright/test";
+
+import { calm, done, images } from "../support/api.ts";
+import { live, open } from "../support/page.ts";
+import { sample } from "../support/samples.ts";
+
+const KB = 1_024;
+// A debug build has neither the compressed files nor their sizes.
+const release = existsSync(new URL("../../target/site/pkg/evenlight.wasm.br", import.meta.url));
+
+/** Bytes that each address cost on the wire, headers aside. */
+async function wire(page: Page): Promise<Map<string, number>> {
+  const bytes = new Map<string, number>();
+  const addresses = new Map<string, string>();
+  const session = await page.context().newCDPSession(page);
+  await session.send("Network.enable");
+  session.on("Network.responseReceived", ({ requestId, response }) => addresses.set(requestId, new URL(response.url).pathname));
+  session.on("Network.dataReceived", ({ requestId, encodedDataLength }) => {
+    const address = addresses.get(requestId) ?? "?";
+    bytes.set(address, (bytes.get(address) ?? 0) + encodedDataLength);
+  });
+  return bytes;
+}
+
+interface Watched {
+  largest: number;
+  shift: number;
+  longest: number;
+}
+
+/** Watches, from the first moment of the next page, when its largest part is painted, what shifts and how long tasks take. */
+async function watch(page: Page): Promise<() => Promise<Watched>> {
+  await page.addInitScript(() => {
+    const seen = { largest: 0, shift: 0, longest: 0 };
+    (window as unknown as { seen: typeof seen }).seen = seen;
+    const on = (type: string, take: (entry: PerformanceEntry) => void) =>
+      new PerformanceObserver((list) => list.getEntries().forEach(take)).observe({ type, buffered: true });
+    on("largest-contentful-paint", (entry) => (seen.largest = entry.startTime));
+    on("layout-shift", (entry) => {
+      const shift = entry as PerformanceEntry & { value: number; hadRecentInput: boolean };
+      if (!shift.hadRecentInput) seen.shift += shift.value;
+    });
+    on("longtask", (entry) => (seen.longest = Math.max(seen.longest, entry.duration)));
+  });
+  return () => page.evaluate(() => (window as unknown as { seen: Watched }).seen);
+}
+
+test("a first visit loads at most 350 KB, 250 KB of it the page's module, and a second one none of its files", async ({ page }) => {
+  test.skip(!release, "sizes are those of a release");
+  const bytes = await wire(page);
+  await open(page, "/");
+  const files = [...bytes].filter(([address]) => !address.startsWith("/api/"));
+  const module = files.find(([address]) => address.endsWith(".wasm"));
+  expect(module?.[1] ?? Infinity).toBeLessThanOrEqual(250 * KB);
+  expect(files.reduce((sum, [, size]) => sum + size, 0)).toBeLessThanOrEqual(350 * KB);
+
+  bytes.clear();
+  await page.goto("/cluster");
+  await live(page);
+  const again = [...bytes.keys()].filter((address) => /\.(wasm|js|css)$/.test(address));
+  expect(again).toEqual([]);
+});
+
+for (const path of ["/", "/cluster"]) {
+  test(`the largest part of ${path} is seen within a second, and nothing shifts`, async ({ page, request }) => {
+    await calm(request);
+    const seen = await watch(page);
+    await open(page, path);
+    await page.waitForTimeout(1_000);
+    const { largest, shift } = await seen();
+    expect(largest).toBeGreaterThan(0);
+    expect(largest).toBeLessThanOrEqual(1_000);
+    expect(shift).toBeLessThan(0.001);
+  });
+}
+
+test("what the server wrote is seen without any script, and by who has no WebAssembly", async ({ browser, baseURL }) => {
+  const context = await browser.newContext(baseURL === undefined ? {} : { baseURL });
+  const page = await context.newPage();
+  await page.route(/\.wasm$/, (route) => route.abort());
+  await page.goto("/cluster");
+  await expect(page.getByTestId("pod")).toHaveCount(5);
+  await expect(page.getByTestId("leader")).toBeVisible();
+  await page.goto("/");
+  await expect(page.locator("form", { has: page.getByTestId("file-input") })).toBeVisible();
+  await context.close();
+});
+
+test("while 50 images are uploaded no task of the page takes longer than 50 ms", async ({ page, request }) => {
+  test.skip(!release, "times are those of a release");
+  await calm(request);
+  const seen = await watch(page);
+  await open(page, "/");
+  await page.waitForTimeout(500);
+  await page.evaluate(() => ((window as unknown as { seen: Watched }).seen.longest = 0));
+  const files = Array.from({ length: 50 }, (_, i) => ({ ...sample("coffee.png"), name: `many-${i}.png` }));
+  await page.getByTestId("file-input").setInputFiles(files);
+  await expect.poll(async () => (await images(request, { q: "many-", limit: "100" })).length, { timeout: 60_000 }).toBe(50);
+  for (const { id } of await images(request, { q: "many-", limit: "100" })) await done(request, id);
+  expect((await seen()).longest).toBeLessThanOrEqual(50);
+});

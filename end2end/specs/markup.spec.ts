@@ -1,0 +1,76 @@
+// Texts from outside are shown as texts, wherever they come from.
+
+import { crc32 } from "node:zlib";
+
+import { expect, type Page, test } from "@playwright/test";
+
+import { calm, done, ended, send, upload } from "../support/api.ts";
+import { loaded, open } from "../support/page.ts";
+import { sample, truncated } from "../support/samples.ts";
+
+const EVIL = `<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>"'&`;
+
+/** Fails when a script of somebody else ran, was refused by the policy, or anything was asked of elsewhere. */
+async function guarded(page: Page): Promise<() => Promise<void>> {
+  const faults: string[] = [];
+  page.on("console", (message) => {
+    if (/Content Security Policy|hydrat/i.test(message.text())) faults.push(message.text());
+  });
+  page.on("pageerror", (error) => faults.push(error.message));
+  page.on("request", (request) => {
+    if (!/^(blob|data):/.test(request.url()) && new URL(request.url()).hostname !== "127.0.0.1") faults.push(request.url());
+  });
+  return async () => {
+    expect(await page.evaluate(() => (window as unknown as { pwned?: number }).pwned)).toBeUndefined();
+    expect(await page.locator("img[src='x']").count()).toBe(0);
+    expect(faults).toEqual([]);
+  };
+}
+
+/** A PNG with a text of its own: what a camera or an editor would write into it. */
+function withText(buffer: Buffer, key: string, text: string): Buffer {
+  const body = Buffer.concat([Buffer.from("tEXt"), Buffer.from(`${key}\0${text}`, "latin1")]);
+  const chunk = Buffer.alloc(body.length + 8);
+  chunk.writeUInt32BE(body.length - 4, 0);
+  body.copy(chunk, 4);
+  chunk.writeUInt32BE(crc32(body), body.length + 4);
+  return Buffer.concat([buffer.subarray(0, 33), chunk, buffer.subarray(33)]);
+}
+
+test("file names, texts in a picture, reasons and log lines with markup are shown as they are and do nothing", async ({
+  page,
+  request,
+}) => {
+  await calm(request);
+  const check = await guarded(page);
+  const moon = sample("moon.png");
+  const name = `${EVIL}.png`;
+  const { image_id: id } = await upload(request, { ...moon, name, buffer: withText(moon.buffer, "Title", EVIL) });
+  await done(request, id);
+  const broken = await upload(request, { ...truncated(), name: `broken ${EVIL}.png` });
+  await ended(request, broken.image_id);
+
+  await open(page, "/");
+  await expect(page.locator(`[data-testid="gallery-item"][data-id="${id}"]`)).toContainText("<script>");
+  await check();
+  await open(page, `/images/${id}`);
+  await loaded(page.getByTestId("after"));
+  await expect(page.locator("h1")).toContainText(EVIL);
+  await check();
+  await open(page, "/cluster");
+  await expect(page.getByTestId("failure").filter({ hasText: EVIL }).first()).toBeVisible();
+  // Who asks for a pod by a name of markup is answered, and the line about it shows that name as a text.
+  expect((await request.post(`/api/pods/${encodeURIComponent(EVIL)}/kill`)).status()).toBe(404);
+  await check();
+  await page.goto("/status");
+  await expect(page.getByTestId("failure").filter({ hasText: EVIL }).first()).toBeVisible();
+  await check();
+});
+
+test("an answer to a bad upload with markup in its name is no page that runs it", async ({ request }) => {
+  const answer = await send(request, { name: `${EVIL}.png`, mimeType: "image/png", buffer: Buffer.from("no picture") });
+  expect(answer.ok()).toBe(false);
+  expect(answer.headers()["content-type"]).toContain("json");
+  expect(answer.headers()["x-content-type-options"]).toBe("nosniff");
+  expect(answer.headers()["content-security-policy"]).toContain("default-src 'none'");
+});

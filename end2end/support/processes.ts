@@ -1,0 +1,136 @@
+// Real processes for a test of its own: a ZooKeeper, some servers on it, and a gate in front of them as a load balancer would be.
+
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+
+const JARS = [
+  "zookeeper", "zookeeper-jute", "slf4j-api", "slf4j-simple", "netty-all", "log4j-1.2", "snappy-java", "metrics-core",
+  "commons-cli", "commons-io", "jackson-annotations", "jackson-core", "jackson-databind",
+].map((name) => `/usr/share/java/${name}.jar`);
+
+const BINARY = resolve(process.env.EVENLIGHT_BINARY ?? "../target/release/evenlight");
+
+/** Some servers on one ZooKeeper. */
+export class Array {
+  readonly folder = mkdtempSync(join(tmpdir(), "evenlight-processes-"));
+  readonly ports: number[] = [];
+  private readonly children: ChildProcess[] = [];
+
+  /** Starts a ZooKeeper and so many servers of so many pods each, and waits until each answers. */
+  static async start(servers: number, pods: number): Promise<Array> {
+    const array = new Array();
+    const zookeeper = freePort();
+    writeFileSync(
+      join(array.folder, "zoo.cfg"),
+      `tickTime=500\ndataDir=${array.folder}/zookeeper\nclientPortAddress=127.0.0.1\nclientPort=${zookeeper}\nadmin.enableServer=false\nforceSync=no\n`,
+    );
+    mkdirSync(join(array.folder, "zookeeper"));
+    const main = "org.apache.zookeeper.server.quorum.QuorumPeerMain";
+    array.spawn("zookeeper", "java", [
+      "-Xmx128m", "-Dzookeeper.jmx.log4j.disable=true", "-cp", JARS.join(":"), main, join(array.folder, "zoo.cfg"),
+    ]);
+    for (let i = 0; i < servers; i++) {
+      const port = freePort();
+      array.ports.push(port);
+      const data = join(array.folder, "data");
+      array.spawn(`server-${i}`, BINARY, [
+        "serve", "--zookeeper", `127.0.0.1:${zookeeper}`, "--pod-name", `process-${i}`, "--pods", String(pods),
+        "--session-timeout", "4s", "--whole-below", "0", "--listen", `127.0.0.1:${port}`, "--data", data, "--drain", "1s",
+      ]);
+      // One after the other: the first one makes the catalog.
+      await until(`process-${i} is ready`, async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok);
+    }
+    return array;
+  }
+
+  /** Ends a server at once. */
+  kill(index: number): void {
+    this.children[index + 1]?.kill("SIGKILL");
+  }
+
+  async stop(): Promise<void> {
+    const ended = this.children.map(
+      (child) => new Promise<void>((end) => (child.exitCode ?? child.signalCode) !== null ? end() : child.once("exit", () => end())),
+    );
+    this.children.forEach((child) => child.kill("SIGKILL"));
+    await Promise.all(ended);
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  private spawn(name: string, program: string, args: string[]): void {
+    const log = openSync(join(this.folder, `${name}.log`), "w");
+    this.children.push(spawn(program, args, { stdio: ["ignore", log, log] }));
+  }
+}
+
+/** One address for several: a connection goes to the first that takes it; or nowhere, while the gate is shut. */
+export class Gate {
+  private readonly sockets = new Set<Socket>();
+  private shut = false;
+  port = 0;
+
+  private constructor(private readonly server: Server) {}
+
+  static async open(ports: number[]): Promise<Gate> {
+    const server = createServer((socket) => gate.take(socket, ports));
+    const gate: Gate = new Gate(server);
+    await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
+    const address = server.address();
+    gate.port = typeof address === "object" && address !== null ? address.port : 0;
+    return gate;
+  }
+
+  /** Cuts all connections and lets none through, or lets them through again. */
+  let(through: boolean): void {
+    this.shut = !through;
+    if (this.shut) for (const socket of this.sockets) socket.destroy();
+  }
+
+  async close(): Promise<void> {
+    this.let(false);
+    await new Promise<void>((closed) => this.server.close(() => closed()));
+  }
+
+  private take(socket: Socket, ports: number[]): void {
+    const [port, ...others] = ports;
+    if (this.shut || port === undefined) return void socket.destroy();
+    this.keep(socket);
+    const far = connect(port, "127.0.0.1");
+    far.once("error", () => (far.connecting || !far.readyState.startsWith("open") ? this.retry(socket, others) : socket.destroy()));
+    far.once("connect", () => {
+      this.keep(far);
+      socket.pipe(far).pipe(socket);
+      socket.once("close", () => far.destroy());
+      far.once("close", () => socket.destroy());
+    });
+  }
+
+  private retry(socket: Socket, ports: number[]): void {
+    if (ports.length === 0) socket.destroy();
+    else this.take(socket, ports);
+  }
+
+  private keep(socket: Socket): void {
+    this.sockets.add(socket);
+    socket.on("error", () => socket.destroy());
+    socket.once("close", () => this.sockets.delete(socket));
+  }
+}
+
+export function freePort(): number {
+  const script =
+    'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })';
+  return Number(execFileSync(process.execPath, ["-e", script], { encoding: "utf8" }).trim());
+}
+
+/** Asks again and again; what throws is asked again too. */
+async function until(what: string, holds: () => Promise<boolean>, patience = 60_000): Promise<void> {
+  for (const deadline = Date.now() + patience; ; ) {
+    if (await holds().catch(() => false)) return;
+    if (Date.now() > deadline) throw new Error(`expected within ${patience / 1_000} s that ${what}`);
+    await new Promise((next) => setTimeout(next, 200));
+  }
+}
