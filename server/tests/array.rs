@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use clap::Parser;
 use client::Client;
-use images::{SAMPLES, oracle, rgb16_tiff, rgba_png, sample};
+use images::{SAMPLES, float_tiff, oracle, pages_tiff, rgb16_tiff, rgba_png, sample};
 use server::cli::process::Process;
 use server::cli::serve::ServeArgs;
 use shared::cluster::{Health, TaskState};
-use shared::equalize::{Color, Recipe};
+use shared::equalize::{Color, Method, Recipe};
 use shared::id::PodName;
 use shared::job::{JobState, Phase};
 use shared::route;
@@ -65,12 +65,48 @@ async fn five_pods_write_the_very_files_of_evenlight_equalize() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_page_is_refused_with_its_sentence_and_the_next_upload_works() {
+async fn pages_floats_and_no_data_give_the_very_files_of_evenlight_equalize() {
+    let originals = [
+        ("multipage.tif", sample("multipage.tif")),
+        ("pages.tif", pages_tiff()),
+        ("float.tif", float_tiff(700, 1_100)),
+    ];
+    let stretch = r#"{"method":"stretch","color":"luma","strength":0.5}"#;
+    let recipes = [luma(), serde_json::from_str::<Recipe>(stretch).unwrap()];
+    for more in [&["--pods", "3", "--parts-per-task", "1"][..], &["--whole-below", "1000000000"]] {
+        let data = tempfile::tempdir().unwrap();
+        let (process, client) = start(data.path(), more).await;
+        for (name, bytes) in &originals {
+            for recipe in &recipes {
+                let accepted = client.upload(name, bytes.clone(), recipe).await.unwrap();
+                let result = client.result(&accepted.image_id).await;
+                assert!(result == oracle(bytes, recipe), "{name} with {recipe:?} and {more:?} differs");
+            }
+        }
+        process.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_recipe_cannot_do_with_an_image_is_refused_with_a_sentence_and_the_next_upload_works() {
     let data = tempfile::tempdir().unwrap();
     let (process, client) = start(data.path(), &[]).await;
-    let problem = client.upload("multipage.tif", sample("multipage.tif"), &luma()).await.unwrap_err();
-    assert_eq!(problem.status, 422);
-    assert_eq!(problem.detail.unwrap(), "This TIFF has 2 pages; only a single page can be equalized yet.");
+    let clahe = Recipe { method: Method::clahe(), ..luma() };
+    let mask = Recipe { mask: Some("0123456789abcdef0123456789abcdef".parse().unwrap()), ..luma() };
+    for (original, recipe, words) in [
+        (float_tiff(30, 30), clahe, "floating-point samples: expected the method global or stretch, got clahe"),
+        (pages_tiff(), mask, "This TIFF has 3 pages, and a mask is for a single image"),
+    ] {
+        let problem = client.upload("odd.tif", original, &recipe).await.unwrap_err();
+        let detail = problem.detail.unwrap();
+        assert!(problem.status == 422 && detail.contains(words), "{} {detail}", problem.status);
+    }
+    // The method fits the first page and not the last, which is only seen when its turn comes.
+    let clahe = Recipe { method: Method::clahe(), ..luma() };
+    let accepted = client.upload("pages.tif", pages_tiff(), &clahe).await.unwrap();
+    let failed = client.ended(&accepted.image_id).await;
+    assert_eq!(failed.state, JobState::Failed);
+    assert!(failed.reason.unwrap().starts_with("Page 3 of this TIFF: This image has floating-point samples"));
     let next = client.upload("cell.png", sample("cell.png"), &luma()).await.unwrap();
     assert_eq!(client.ended(&next.image_id).await.state, JobState::Done);
     process.stop().await;

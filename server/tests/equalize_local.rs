@@ -8,12 +8,12 @@ use std::fs;
 use std::io::{self, Cursor};
 
 use image::{DynamicImage, ImageFormat};
-use images::{SAMPLES, sample};
+use images::{SAMPLES, float_tiff, pages_tiff, sample};
 use serde::Deserialize;
 use server::codec::{self, Limits, Source};
 use server::pipeline::local::{Equalized, Error, Local, Others, equalize_file};
 use sha2::{Digest, Sha256};
-use shared::equalize::{Color, Histogram, Lut, Recipe, apply};
+use shared::equalize::{Color, Counts, Frame, Histogram, Lut, Mask, Nodata, Recipe, Table, apply};
 use shared::pixels::{Layout, Rows, Samples};
 
 const COLORS: [Color; 5] = Color::ALL;
@@ -279,11 +279,107 @@ fn bad_files_are_refused_with_a_sentence_before_anything_is_written() {
     }
 }
 
-#[test]
-fn an_image_of_several_pages_is_kept_whole_or_refused_with_a_sentence() {
-    match equalize(&sample("multipage.tif"), &Recipe::default()) {
-        Err(Error::Codec(codec::Error::Refused(sentence))) => assert!(sentence.contains("page"), "{sentence}"),
-        Err(other) => panic!("{other:?}"),
-        Ok(_) => panic!("further pages are not written yet, so they were dropped"),
+/// The pages of a TIFF, by a decoder that isn't ours.
+fn decode_pages(file: &[u8]) -> Vec<Rows> {
+    use tiff::ColorType;
+    use tiff::decoder::{Decoder, DecodingResult};
+
+    let mut decoder = Decoder::new(Cursor::new(file)).unwrap();
+    let mut pages = Vec::new();
+    loop {
+        let layout = match decoder.colortype().unwrap() {
+            ColorType::RGB(_) => Layout::Rgb,
+            _ => Layout::Gray,
+        };
+        let samples = match decoder.read_image().unwrap() {
+            DecodingResult::U8(samples) => Samples::U8(samples),
+            DecodingResult::U16(samples) => Samples::U16(samples),
+            DecodingResult::F32(samples) => Samples::F32(samples),
+            other => panic!("unexpected samples {other:?}"),
+        };
+        pages.push(Rows { width: decoder.dimensions().unwrap().0, layout, samples });
+        if !decoder.more_images() {
+            return pages;
+        }
+        decoder.next_image().unwrap();
     }
+}
+
+/// Rows equalized at once, without parts.
+fn in_one(recipe: &Recipe, nodata: Option<Nodata>, rows: Rows) -> Rows {
+    let depth = rows.samples.depth();
+    let frame = Frame { width: rows.width, height: rows.height() as u32, layout: rows.layout, depth };
+    let mask = Mask::of(&rows, nodata, None);
+    let mut counts = Counts::new(recipe, &frame).unwrap();
+    counts.count(0, &rows, mask.as_ref());
+    while let Some(mut further) = counts.further() {
+        further.count(0, &rows, mask.as_ref());
+        counts = further;
+    }
+    Table::new(recipe, &counts, None).unwrap().apply(recipe, 0, rows, mask.as_ref())
+}
+
+#[test]
+fn each_page_is_equalized_by_itself_and_all_are_kept() {
+    for (file, count) in [(pages_tiff(), 3), (sample("multipage.tif"), 2)] {
+        let before = decode_pages(&file);
+        let (result, _) = equalize(&file, &Recipe::default()).unwrap();
+        let after = decode_pages(&result);
+        assert_eq!((before.len(), after.len()), (count, count));
+        for (page, (before, after)) in before.into_iter().zip(after).enumerate() {
+            assert!(count == 2 || before != after, "page {page} of the made file is equalized");
+            assert!(in_one(&Recipe::default(), None, before) == after, "page {page}");
+        }
+    }
+}
+
+#[test]
+fn floating_point_samples_keep_their_range_their_holes_and_more_values_than_bins() {
+    let file = float_tiff(700, 1_100);
+    let before = decode_pages(&file).remove(0);
+    let (result, _) = equalize(&file, &Recipe::default()).unwrap();
+    let after = decode_pages(&result).remove(0);
+    assert!(in_one(&Recipe::default(), Nodata::new(-9_999.0), before.clone()) == after);
+    let (Samples::F32(before), Samples::F32(after)) = (before.samples, after.samples) else { unreachable!() };
+    let is_hole = |value: f32| !value.is_finite() || value == -9_999.0;
+    for (before, after) in before.iter().zip(&after) {
+        assert!(is_hole(*before) == is_hole(*after) && (!is_hole(*before) || before.to_bits() == after.to_bits()));
+    }
+    let ends = |values: &[f32]| {
+        let real = values.iter().copied().filter(|value| !is_hole(*value));
+        real.fold((f32::MAX, f32::MIN), |(lo, hi), value| (lo.min(value), hi.max(value)))
+    };
+    assert_eq!(ends(&before), ends(&after), "the range of the data");
+    let mut values: Vec<u32> = after.iter().map(|value| value.to_bits()).collect();
+    values.sort_unstable();
+    values.dedup();
+    assert!(values.len() > 1 << 16, "{} values", values.len());
+}
+
+#[test]
+fn no_data_of_the_files_own_field_is_left_alone_and_not_counted() {
+    use tiff::encoder::{TiffEncoder, colortype};
+
+    // Half of the picture is no data (0); the darkest of the rest would become 0 too.
+    let samples: Vec<u8> = (0..200 * 100).map(|at| if at % 200 < 100 { 0 } else { 60 + (at % 37) as u8 }).collect();
+    let mut file = Cursor::new(Vec::new());
+    let mut encoder = TiffEncoder::new(&mut file).unwrap();
+    let mut image = encoder.new_image::<colortype::Gray8>(200, 100).unwrap();
+    image.encoder().write_tag(tiff::tags::Tag::Unknown(42_113), "0").unwrap();
+    image.write_data(&samples).unwrap();
+    let Samples::U8(after) = decode(&equalize(&file.into_inner(), &Recipe::default()).unwrap().0).samples else {
+        panic!("the depth changed")
+    };
+    let kept: Vec<u8> = samples.iter().copied().filter(|sample| *sample != 0).collect();
+    let alone = Rows { width: kept.len() as u32, layout: Layout::Gray, samples: Samples::U8(kept) };
+    let Samples::U8(alone) = at_once(&Recipe::default(), alone).samples else { unreachable!() };
+    let mut alone = alone.into_iter();
+    for (before, after) in samples.iter().zip(&after) {
+        match before {
+            0 => assert_eq!(*after, 0),
+            // What is there never looks as if it weren't: 0 becomes 1.
+            _ => assert_eq!(*after, alone.next().unwrap().max(1)),
+        }
+    }
+    assert!(after.contains(&1) && after.contains(&255));
 }

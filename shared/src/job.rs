@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::clock::Stamp;
-use crate::equalize::{Color, Recipe};
+use crate::equalize::{Color, Recipe, Spans};
 use crate::id::{ImageId, JobId, RunId};
 use crate::pixels::{Depth, Layout};
 
@@ -18,9 +18,10 @@ pub const RECORD_VERSION: u32 = 1;
 /// needs, so that a rolling upgrade never mixes two arithmetics in one image.
 ///
 /// 1. `global` in full strength, colour as `luma`, `hsv`, `channels` or `gray`.
-/// 2. All methods, `oklab`, strength, nodata, masks.
+/// 2. All methods, `oklab`, strength, masks.
 /// 3. Parts of a JPEG are encoded, each row of MCUs a restart interval; before, they were raw rows.
-pub const ALGO: u32 = 3;
+/// 4. No data, also as the file says it; bands, floating point, several pages.
+pub const ALGO: u32 = 4;
 
 /// The first version of the arithmetic in which parts of a JPEG are encoded.
 pub const ENCODED_JPEG_PARTS: u32 = 3;
@@ -28,6 +29,10 @@ pub const ENCODED_JPEG_PARTS: u32 = 3;
 /// The earliest version of the arithmetic that does what a recipe says to such an image: during a rolling upgrade pods of
 /// the version before help with what they know.
 pub fn algo(recipe: &Recipe, info: &ImageInfo) -> u32 {
+    let no_data = recipe.nodata.is_some() || info.more.nodata.is_some();
+    if no_data || matches!(info.layout, Layout::Bands(_)) || info.depth == Depth::Float || info.pages() > 1 {
+        return 4;
+    }
     let first = [Color::Luma, Color::Hsv, Color::Channels, Color::Gray].map(Recipe::global).contains(recipe);
     match info.format {
         Format::Jpeg => ENCODED_JPEG_PARTS,
@@ -96,10 +101,14 @@ pub enum Phase {
     Mask,
     /// Count the histogram of the image that this one is matched to.
     Reference,
+    /// Look for the range of the floating-point samples of some rows.
+    Ranges,
     /// Map: count the histogram of some rows.
     Histograms,
     /// Apply the look-up table to some rows and encode them as parts.
     Equalize,
+    /// Both of the above for some pages of a file of several, each by itself.
+    Pages,
     /// Join the parts to the result file.
     Stitch,
     /// All of the above in one task, for small images.
@@ -108,8 +117,17 @@ pub enum Phase {
 
 impl Phase {
     /// Every phase, in the order in which data flows.
-    pub const ALL: [Phase; 7] =
-        [Phase::Split, Phase::Mask, Phase::Reference, Phase::Histograms, Phase::Equalize, Phase::Stitch, Phase::Whole];
+    pub const ALL: [Phase; 9] = [
+        Phase::Split,
+        Phase::Mask,
+        Phase::Reference,
+        Phase::Ranges,
+        Phase::Histograms,
+        Phase::Equalize,
+        Phase::Pages,
+        Phase::Stitch,
+        Phase::Whole,
+    ];
 
     /// The name, as in the znode's path and in JSON.
     pub const fn name(self) -> &'static str {
@@ -117,8 +135,10 @@ impl Phase {
             Phase::Split => "split",
             Phase::Mask => "mask",
             Phase::Reference => "reference",
+            Phase::Ranges => "ranges",
             Phase::Histograms => "histograms",
             Phase::Equalize => "equalize",
+            Phase::Pages => "pages",
             Phase::Stitch => "stitch",
             Phase::Whole => "whole",
         }
@@ -272,6 +292,12 @@ pub struct More {
     /// How many pages follow the first one. A file of several pages is done page by page, in one task.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub further_pages: u32,
+    /// Where the page is described, as far as this was looked up just now.
+    #[serde(skip)]
+    pub place: Option<Place>,
+    /// Decoded bytes of the largest page, if there are several.
+    #[serde(default, skip_serializing_if = "is_zero_bytes")]
+    pub largest_page: u64,
     /// Pixels whose samples all have this value are none: left alone, and not counted. From GDAL's tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nodata: Option<f64>,
@@ -280,8 +306,21 @@ pub struct More {
     pub keeping: Keeping,
 }
 
+/// Where in a TIFF file a page's directories are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The page's own.
+    pub page: u64,
+    /// Its mask's.
+    pub mask: Option<u64>,
+}
+
 fn is_zero(number: &u32) -> bool {
     *number == 0
+}
+
+fn is_zero_bytes(bytes: &u64) -> bool {
+    *bytes == 0
 }
 
 impl ImageInfo {
@@ -298,6 +337,11 @@ impl ImageInfo {
     /// Bytes of the decoded image.
     pub fn raw_bytes(&self) -> u64 {
         self.row_bytes() * u64::from(self.height)
+    }
+
+    /// Pages of the file.
+    pub fn pages(&self) -> u32 {
+        self.more.further_pages.saturating_add(1)
     }
 
     /// Pixels of the image.
@@ -345,6 +389,13 @@ impl Cut {
         let (part_rows, parts) = Self::parts(info);
         let fewest = parts.div_ceil(Self::MAX_TASKS);
         Self { part_rows, parts, parts_per_task: parts_per_task.clamp(1, parts).max(fewest) }
+    }
+
+    /// Cuts a file of several pages, of which each is a part here, into tasks of so many.
+    pub fn of_pages(info: &ImageInfo, pages_per_task: u32) -> Self {
+        let pages = info.pages();
+        let fewest = pages.div_ceil(Self::MAX_TASKS);
+        Self { part_rows: info.height, parts: pages, parts_per_task: pages_per_task.clamp(1, pages).max(fewest) }
     }
 
     fn parts(info: &ImageInfo) -> (u32, u32) {
@@ -472,6 +523,9 @@ pub struct Job {
     pub lane: Lane,
     /// Active or finished.
     pub progress: Progress,
+    /// The ranges of floating-point samples, once the master has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranges: Option<Spans>,
     /// The reduced look-up tables, once the master has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lut: Option<Pointer>,

@@ -12,9 +12,11 @@ pub const fn phase_label(phase: Phase) -> &'static str {
         Phase::Split => "Splitting",
         Phase::Mask => "Reading the mask",
         Phase::Reference => "Counting the reference",
+        Phase::Ranges => "Looking for the range",
         Phase::Histograms => "Counting",
         Phase::Equalize => "Equalizing",
         Phase::Stitch => "Stitching",
+        Phase::Pages => "Equalizing pages",
         Phase::Whole => "Equalizing",
     }
 }

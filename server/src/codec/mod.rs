@@ -146,12 +146,18 @@ pub fn inspect(mut source: &mut dyn Source, limits: &Limits) -> Result<ImageInfo
     contain(|| shared::decode::inspect(&mut source, limits))
 }
 
-/// What a file says of one of its pages ([`ImageInfo::more`]), from 0; `info` is what [`inspect`] said of the file.
+/// What a file says of some of its pages ([`ImageInfo::pages`]), numbered from 0; `info` is what [`inspect`] said of the
+/// file.
 ///
 /// # Errors
 /// As [`inspect`].
-pub fn inspect_page(mut source: &mut dyn Source, limits: &Limits, info: &ImageInfo, page: u32) -> Result<ImageInfo> {
-    contain(|| shared::decode::inspect_page(&mut source, limits, info, page))
+pub fn inspect_pages(
+    mut source: &mut dyn Source,
+    limits: &Limits,
+    info: &ImageInfo,
+    pages: Range<u32>,
+) -> Result<Vec<ImageInfo>> {
+    contain(|| shared::decode::inspect_pages(&mut source, limits, info, pages))
 }
 
 /// Opens an image for reading rows. `info` is what [`inspect`] said of the same source. What can't be read by
@@ -270,6 +276,26 @@ pub fn join_pages(pages: &[(&Head, &[PartIndex])]) -> Result<Joiner> {
     };
     let lengths: Vec<u64> = pages.iter().flat_map(|(_, index)| index.iter().map(|part| part.bytes)).collect();
     Ok(Joiner { lengths: lengths.into_iter(), file })
+}
+
+/// Which of the parts, whose indices are given in order, are whose: each page's are as many as its rows need.
+///
+/// # Errors
+/// [`Error::Refused`] if the parts aren't whole pages.
+pub fn by_pages<'a>(heads: &'a [Head], mut index: &'a [PartIndex]) -> Result<Vec<(&'a Head, &'a [PartIndex])>> {
+    let mut pages = Vec::with_capacity(heads.len());
+    for head in heads {
+        let mut rows = 0_u64;
+        let before = index.iter().take_while(|part| {
+            let more = rows < head.info.height.into();
+            rows += u64::from(part.rows);
+            more
+        });
+        let (own, others) = index.split_at(before.count());
+        pages.push((head, own));
+        index = others;
+    }
+    if index.is_empty() { Ok(pages) } else { refuse(format!("There are {} parts too many.", index.len())) }
 }
 
 impl Joiner {

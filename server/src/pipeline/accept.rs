@@ -395,9 +395,6 @@ impl Accept {
 /// What an image's header says, and what becomes of its metadata.
 fn examine(source: &mut dyn codec::Source, limits: &codec::Limits) -> codec::Result<ImageInfo> {
     let mut info = codec::inspect(source, limits)?;
-    if let Some(sentence) = super::unready(&info) {
-        return Err(codec::Error::Refused(sentence));
-    }
     info.more.keeping = codec::head(source, &info, info.layout)?.keeping().clone();
     Ok(info)
 }

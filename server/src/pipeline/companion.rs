@@ -2,7 +2,7 @@
 
 use shared::equalize::{Histogram, Mask, Recipe};
 use shared::job::{Companion, Cut, ImageInfo, Job, Pointer};
-use shared::pixels::Layout;
+use shared::pixels::{Depth, Layout};
 
 use super::checked::Table;
 use super::sheet::{mask_info, same_size};
@@ -50,10 +50,42 @@ pub async fn find(catalog: &dyn Catalog, recipe: &Recipe, info: &ImageInfo) -> R
             info: files.info,
         });
     }
+    if let Some(reference) = &found.reference {
+        single("reference", &reference.info).map_err(Missing::Refused)?;
+    }
     if let Some(mask) = &found.mask {
+        single("mask", &mask.info).map_err(Missing::Refused)?;
         same_size(info, &mask.info).map_err(Missing::Refused)?;
     }
     Ok(found)
+}
+
+/// Whether another image is one that a recipe can name.
+///
+/// # Errors
+/// A sentence for the person.
+pub fn single(role: &str, info: &ImageInfo) -> Result<(), String> {
+    match (role, info.pages(), info.depth, info.layout) {
+        (_, pages @ 2.., ..) => Err(format!("Expected a {role} image of a single page, got a TIFF of {pages} pages.")),
+        ("reference", _, Depth::Float, _) => {
+            Err("Expected a reference image with samples of 8 or 16 bits, got floating-point ones.".to_owned())
+        }
+        ("reference", _, _, Layout::Bands(bands)) => {
+            Err(format!("Expected a reference image of gray or colour, got {bands} bands that are neither."))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a page of several can be treated like this; which is only known once it is looked at.
+///
+/// # Errors
+/// A sentence for the person.
+pub fn check_page(recipe: &Recipe, page: &ImageInfo) -> Result<(), String> {
+    recipe.check(page).map_err(|sentence| match page.more.page {
+        0 => sentence,
+        further => format!("Page {} of this TIFF: {sentence}", further + 1),
+    })
 }
 
 /// Writes the mask's rows, one byte a pixel, in the parts of the image; then the parts' hashes.

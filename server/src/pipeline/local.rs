@@ -4,22 +4,26 @@
 //! part, make the table, then apply and encode every part, and join them. Parts are streamed; the encoded ones wait in a
 //! temporary file, as a joiner wants to know all of them before the first, and so do rows that can only be decoded in
 //! their order. The whole image is in memory only where its decoder needs it to be ([`ImageInfo::whole_decode`]).
+//! A file of several pages is done page by page.
+
+mod rows;
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use rayon::ThreadPool;
-use shared::equalize::{Counts, Frame, Histogram, Mask, Nodata, Recipe, Table, output_layout};
-use shared::job::{Cut, ImageInfo};
+use shared::equalize::{Counts, Frame, Histogram, Mask, Recipe, Table, output_layout};
+use shared::job::{Cut, ImageInfo, Keeping};
 use shared::pixels::Rows;
 
+use self::rows::{Kept, Marks, Readers, RowsOfParts, SpooledMask, lock};
 use super::companion;
 use super::histogram::unfit;
 use super::ordered::in_order;
 use super::sheet::{Marked, same_size};
-use crate::codec::{self, Limits, Part, PartIndex, RowReader, Source};
+use crate::codec::{self, Head, Limits, Part, PartIndex, Source};
 
 /// Encoded parts of fewer bytes than this wait in memory, others in a file.
 const SPOOL_MEMORY: usize = 8 << 20;
@@ -97,7 +101,8 @@ impl Local<'_> {
     /// Equalizes an image and appends the result's file to `out`: nothing before all of it can be written.
     ///
     /// `source` opens the original, each time from its start; it is called several times. `progress` is told how many
-    /// rows are done, and of how many: each row counts twice, once for counting and once for applying.
+    /// rows are done, and of how many: each row counts twice, once for counting and once for applying (floating-point
+    /// ones are looked at once more).
     ///
     /// # Errors
     /// [`Error::Codec`] if the original can't be read, kept or is above the limits; [`Error::Write`] if `out` or the
@@ -111,64 +116,89 @@ impl Local<'_> {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Equalized, Error> {
         let info = codec::inspect(&mut *source()?, &self.limits)?;
-        if let Some(sentence) = super::unready(&info) {
-            return Err(codec::Error::Refused(sentence).into());
-        }
         recipe.check(&info).map_err(codec::Error::Refused)?;
+        let pages = codec::inspect_pages(&mut *source()?, &self.limits, &info, 0..info.pages())?;
         let reference = self.reference(recipe, &info, others)?;
-        // One worker: parts follow from the image alone, and tasks don't exist here.
-        let cut = Cut::new(&info, 1);
-        let head = codec::head(&mut *source()?, &info, output_layout(recipe, info.layout))?;
-        let total = 2 * u64::from(info.height);
+        let looks = |page: &ImageInfo| u64::from(page.height) * u64::from(Counts::looks(page.depth) + 1);
+        let total = pages.iter().map(looks).sum();
         let mut done = 0;
         let mut advance = |rows: Range<u32>| {
             done += u64::from(rows.end - rows.start);
             progress(done, total);
         };
 
-        let mask = match (&recipe.mask, others.mask) {
-            (None, _) => None,
-            (Some(_), Some(mask)) => Some(self.mask(mask, &info, cut)?),
-            (Some(_), None) => {
-                let sentence = "The recipe names a mask; there is no file of it.";
-                return Err(codec::Error::Refused(sentence.to_owned()).into());
-            }
-        };
-        let mut rows = self.open(&source, &info, cut)?;
-        rows.marks = Marks { nodata: recipe.nodata_of(&info), mask };
-        let counts = self.count(&mut rows, recipe, &mut advance)?;
-        let table = Table::new(recipe, &counts, reference.as_ref()).map_err(unfit)?;
+        let spool = io::BufWriter::new(tempfile::spooled_tempfile_in(SPOOL_MEMORY, &self.scratch));
+        let mut work = Work { source: &source, recipe, reference: reference.as_ref(), mask: None, spool };
+        let mut finished = Vec::with_capacity(pages.len());
+        for page in &pages {
+            companion::check_page(recipe, page).map_err(codec::Error::Refused)?;
+            // One worker: parts follow from the image alone, and tasks don't exist here.
+            let cut = Cut::new(page, 1);
+            work.mask = match (&recipe.mask, others.mask) {
+                (None, _) => None,
+                (Some(_), Some(mask)) => Some(self.mask(mask, page, cut)?),
+                (Some(_), None) => {
+                    let sentence = "The recipe names a mask; there is no file of it.";
+                    return Err(codec::Error::Refused(sentence.to_owned()).into());
+                }
+            };
+            finished.push(self.page(&mut work, page, cut, &mut advance)?);
+        }
 
-        let mut spool = io::BufWriter::new(tempfile::spooled_tempfile_in(SPOOL_MEMORY, &self.scratch));
+        let spool = work.spool.into_inner().map_err(|error| Error::Write(error.into_error()))?;
+        join(&finished, spool, out)?;
+        let mut keeping = Keeping::default();
+        let changed = finished.iter().flat_map(|(head, _)| head.keeping().changed.iter().cloned());
+        changed.for_each(|sentence| keeping.change(sentence));
+        Ok(Equalized { info, notes: keeping.changed })
+    }
+
+    /// Equalizes a page and appends its encoded parts to the spool.
+    fn page(
+        &self,
+        work: &mut Work<'_>,
+        info: &ImageInfo,
+        cut: Cut,
+        advance: &mut dyn FnMut(Range<u32>),
+    ) -> Result<(Head, Vec<PartIndex>), Error> {
+        let recipe = work.recipe;
+        let head = codec::head(&mut *(work.source)()?, info, output_layout(recipe, info.layout))?;
+        let mut rows = self.open(work.source, info, cut)?;
+        rows.marks = Marks { nodata: recipe.nodata_of(info), mask: work.mask.take() };
+        let mut counts = Counts::new(recipe, &Frame::of(info)).map_err(unfit)?;
+        loop {
+            counts = self.count(&mut rows, counts, advance)?;
+            match counts.further() {
+                Some(next) => counts = next,
+                None => break,
+            }
+        }
+        let table = Table::new(recipe, &counts, work.reference).map_err(unfit)?;
+
         let encode = |rows: Marked| Ok(codec::part(&head, rows.first, &rows.equalize(recipe, &table))?);
         let mut index = Vec::new();
         self.each_part(&mut rows, encode, |part, Part { index: entry, bytes }| {
             index.push(entry);
-            spool.write_all(&bytes).map_err(Error::Write)?;
+            work.spool.write_all(&bytes).map_err(Error::Write)?;
             advance(cut.rows_of(part, info.height));
             Ok(())
         })?;
-        drop(rows);
-
-        let spool = spool.into_inner().map_err(|error| Error::Write(error.into_error()))?;
-        join(&head, &index, spool, out)?;
-        Ok(Equalized { info, notes: head.keeping().changed.clone() })
+        Ok((head, index))
     }
 
-    /// What is counted of all parts.
+    /// What is counted of all parts, where `empty` has counted nothing.
     fn count(
         &self,
         rows: &mut RowsOfParts<'_>,
-        recipe: &Recipe,
+        empty: Counts,
         advance: &mut dyn FnMut(Range<u32>),
     ) -> Result<Counts, Error> {
         let (info, cut) = (rows.info, rows.cut);
-        let empty = || Counts::new(recipe, &Frame::of(info)).map_err(unfit);
         // One for each thread that counts at the same time, as counts can be larger than a part.
         let partial: Mutex<Vec<Counts>> = Mutex::new(Vec::new());
         let count = |rows: Marked| {
             let taken = lock(&partial).pop();
-            let mut counts = taken.map_or_else(empty, Ok)?;
+            let mut counts = taken.unwrap_or_else(|| empty.clone());
             rows.count(&mut counts);
             lock(&partial).push(counts);
             Ok(())
@@ -177,7 +207,7 @@ impl Local<'_> {
             advance(cut.rows_of(part, info.height));
             Ok(())
         })?;
-        let mut whole = empty()?;
+        let mut whole = empty;
         for counts in lock(&partial).iter() {
             whole.merge(counts).expect("all were made for the same image, which has fewer than 2⁶² pixels");
         }
@@ -194,6 +224,7 @@ impl Local<'_> {
             return Err(codec::Error::Refused(sentence.to_owned()).into());
         };
         let of = codec::inspect(&mut *source()?, &self.limits)?;
+        companion::single("reference", &of).map_err(codec::Error::Refused)?;
         let mut reader = codec::open(source()?, &of)?;
         Ok(Some(companion::count(&mut *reader, &of, recipe, info.layout)?))
     }
@@ -201,6 +232,7 @@ impl Local<'_> {
     /// Decodes the mask once, as it may not be readable in place.
     fn mask(&self, source: &Opener<'_>, info: &ImageInfo, cut: Cut) -> Result<SpooledMask, Error> {
         let of = codec::inspect(&mut *source()?, &self.limits)?;
+        companion::single("mask", &of).map_err(codec::Error::Refused)?;
         same_size(info, &of).map_err(codec::Error::Refused)?;
         let mut reader = codec::open(source()?, &of)?;
         let mut spool = tempfile::spooled_tempfile_in(SPOOL_MEMORY, &self.scratch);
@@ -241,12 +273,7 @@ impl Local<'_> {
         }
     }
 
-    fn open<'a>(
-        &self,
-        source: &impl Fn() -> io::Result<Box<dyn Source>>,
-        info: &'a ImageInfo,
-        cut: Cut,
-    ) -> Result<RowsOfParts<'a>, Error> {
+    fn open<'a>(&self, source: &Opener<'_>, info: &'a ImageInfo, cut: Cut) -> Result<RowsOfParts<'a>, Error> {
         let open = || Ok::<_, Error>(codec::open(source()?, info)?);
         let readers = if info.regions {
             let readers = self.threads().min(cut.parts as usize).max(1);
@@ -265,96 +292,23 @@ impl Local<'_> {
     }
 }
 
-/// An image's rows, part by part, twice.
-struct RowsOfParts<'a> {
-    info: &'a ImageInfo,
-    cut: Cut,
-    readers: Readers,
-    marks: Marks,
-}
-
-/// Which pixels are left alone.
-#[derive(Default)]
-struct Marks {
-    nodata: Option<Nodata>,
+/// What all pages of a file have in common.
+struct Work<'a> {
+    source: &'a Opener<'a>,
+    recipe: &'a Recipe,
+    reference: Option<&'a Histogram>,
     mask: Option<SpooledMask>,
+    /// The encoded parts, one after the other.
+    spool: io::BufWriter<tempfile::SpooledTempFile>,
 }
 
-impl Marks {
-    /// Rows of the image with their marks.
-    fn mark(&self, at: Range<u32>, rows: Rows) -> Result<Marked, Error> {
-        let mask = self.mask.as_ref().map(|mask| mask.rows(&at)).transpose().map_err(Error::Write)?;
-        Ok(Marked::new(at.start, rows, self.nodata, mask.as_deref()))
-    }
-}
-
-/// A decoded mask, one byte a pixel.
-struct SpooledMask {
-    spool: Mutex<tempfile::SpooledTempFile>,
-    width: u32,
-}
-
-impl SpooledMask {
-    fn rows(&self, at: &Range<u32>) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; at.len() * self.width as usize];
-        let mut spool = lock(&self.spool);
-        spool.seek(SeekFrom::Start(u64::from(at.start) * u64::from(self.width)))?;
-        spool.read_exact(&mut bytes)?;
-        Ok(bytes)
-    }
-}
-
-enum Readers {
-    /// Rows come one after the other, or all at once.
-    One(Box<dyn RowReader>),
-    /// Rows can be read in place: a reader for each thread.
-    Many(Mutex<Vec<Box<dyn RowReader>>>),
-}
-
-/// Rows of a decoder that can't go back, kept as they come: so they are decoded once, though they are read twice.
-struct Kept {
-    reader: Box<dyn RowReader>,
-    /// The rows up to this one are kept.
-    decoded: u32,
-    spool: tempfile::SpooledTempFile,
-    info: ImageInfo,
-}
-
-impl RowReader for Kept {
-    fn read(&mut self, rows: Range<u32>) -> codec::Result<Rows> {
-        let info = &self.info;
-        if rows.start == self.decoded {
-            let read = self.reader.read(rows.clone())?;
-            self.spool.write_all(&read.to_le_bytes()).map_err(not_kept)?;
-            self.decoded = rows.end;
-            return Ok(read);
-        }
-        let place = |row: u32| u64::from(row) * info.row_bytes();
-        let mut bytes = vec![0; (place(rows.end) - place(rows.start)) as usize];
-        self.spool.seek(SeekFrom::Start(place(rows.start))).map_err(not_kept)?;
-        self.spool.read_exact(&mut bytes).map_err(not_kept)?;
-        Rows::from_le_bytes(info.width, info.layout, info.depth, &bytes).map_err(codec::Error::Refused)
-    }
-}
-
-fn not_kept(error: io::Error) -> codec::Error {
-    codec::Error::Source(io::Error::new(
-        error.kind(),
-        format!("keeping decoded rows in a temporary file failed: {error}"),
-    ))
-}
-
-/// Joins the parts, whose bytes lie one after the other in `spool`, to a file.
-fn join(
-    head: &codec::Head,
-    index: &[PartIndex],
-    mut spool: impl Read + Seek,
-    out: &mut dyn Write,
-) -> Result<(), Error> {
+/// Joins the parts of all pages, whose bytes lie one after the other in `spool`, to a file.
+fn join(pages: &[(Head, Vec<PartIndex>)], mut spool: impl Read + Seek, out: &mut dyn Write) -> Result<(), Error> {
     spool.seek(SeekFrom::Start(0)).map_err(Error::Write)?;
-    let mut joiner = codec::join(head, index)?;
+    let all: Vec<(&Head, &[PartIndex])> = pages.iter().map(|(head, index)| (head, index.as_slice())).collect();
+    let mut joiner = codec::join_pages(&all)?;
     out.write_all(&joiner.begin()?).map_err(Error::Write)?;
-    for part in index {
+    for part in pages.iter().flat_map(|(_, index)| index) {
         let length = usize::try_from(part.bytes).expect("the part was in memory");
         let mut bytes = vec![0; length];
         spool.read_exact(&mut bytes).map_err(Error::Write)?;
@@ -362,9 +316,4 @@ fn join(
     }
     out.write_all(&joiner.end()?).map_err(Error::Write)?;
     out.flush().map_err(Error::Write)
-}
-
-/// A lock whose holders can't leave it half changed: they push and pop, or seek before they read.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -21,26 +21,17 @@ mod equalize;
 mod histogram;
 mod ordered;
 mod overdue;
+mod pages;
 mod sheet;
 mod split;
 mod stitch;
 mod whole;
 
-use shared::job::{ImageInfo, Job, Phase};
-use shared::pixels::Depth;
+use shared::job::{Job, Phase};
 use shared::task::{Outcome, Task};
 
 use self::stage::{Failure, Inputs, Workshop, outcome};
 use crate::store::keys;
-
-/// What can be read, but isn't equalized yet; a sentence for the person.
-pub(crate) fn unready(info: &ImageInfo) -> Option<String> {
-    match (info.more.further_pages, info.depth) {
-        (0, Depth::Float) => Some("This TIFF has floating-point samples, which can't be equalized yet.".to_owned()),
-        (0, _) => None,
-        (further, _) => Some(format!("This TIFF has {} pages; only a single page can be equalized yet.", further + 1)),
-    }
-}
 
 /// Does a task. `claim` is the claim's own name, so that what is written has a key that nobody else writes.
 ///
@@ -56,8 +47,9 @@ pub async fn work(shop: &Workshop, job: &Job, task: &Task, inputs: &Inputs, clai
         Phase::Split => split::split(shop, job, key).await,
         Phase::Mask => companion::mask(shop, job, key).await,
         Phase::Reference => companion::reference(shop, job, key).await,
-        Phase::Histograms => histogram::histogram(shop, job, task, inputs, key).await,
+        Phase::Ranges | Phase::Histograms => histogram::histogram(shop, job, task, inputs, key).await,
         Phase::Equalize => equalize::equalize(shop, job, task, inputs, key).await,
+        Phase::Pages => pages::pages(shop, job, task, inputs, key).await,
         Phase::Stitch => stitch::stitch(shop, job, inputs, key).await,
         Phase::Whole => whole::whole(shop, job, key).await,
     };

@@ -76,8 +76,12 @@ impl JobNodes {
     /// Whether the tasks of a phase have what they read: all phases before it are done.
     pub fn has_inputs(&self, phase: Phase) -> bool {
         let mut before = self.job.phases.iter().take_while(|before| **before != phase);
-        let table = self.job.lut.is_some() || phase != Phase::Equalize;
-        table && before.all(|before| self.done(*before) >= self.job.count(*before))
+        let is_summed = match phase {
+            Phase::Histograms => self.job.ranges.is_some() || !self.job.phases.contains(&Phase::Ranges),
+            Phase::Equalize => self.job.lut.is_some(),
+            _ => true,
+        };
+        is_summed && before.all(|before| self.done(*before) >= self.job.count(*before))
     }
 
     /// Whether nothing that a task found damaged is still in use.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use shared::clock::Stamp;
 use shared::id::RunId;
 use shared::job::{Cut, Job, Lane, Phase, Progress, RECORD_VERSION, algo};
+use shared::pixels::Depth;
 use shared::task::Task;
 
 use super::companion::Companions;
@@ -32,25 +33,30 @@ pub fn plan(
     now: i64,
 ) -> Job {
     let info = &row.info;
+    let by_pages = info.pages() > 1;
     let cut = match planning.parts_per_task {
+        parts if by_pages => Cut::of_pages(info, parts.unwrap_or(1)),
         Some(parts) => Cut::with_parts_per_task(info, parts),
         None => Cut::new(info, planning.workers),
     };
-    let phases = if info.pixels() < planning.whole_below {
+    let phases = if info.pixels() < planning.whole_below && !by_pages {
         vec![Phase::Whole]
     } else {
         let needed = |phase: &Phase| match phase {
-            Phase::Split => !info.regions,
+            Phase::Split => !info.regions && !by_pages,
             Phase::Mask => companions.mask.is_some(),
             Phase::Reference => companions.reference.is_some(),
+            Phase::Ranges => info.depth == Depth::Float && !by_pages,
+            Phase::Histograms | Phase::Equalize => !by_pages,
+            Phase::Pages => by_pages,
+            Phase::Stitch => true,
             Phase::Whole => false,
-            Phase::Histograms | Phase::Equalize | Phase::Stitch => true,
         };
         Phase::ALL.into_iter().filter(needed).collect()
     };
     let count = |phase: &Phase| match phase {
         Phase::Split | Phase::Mask | Phase::Reference | Phase::Stitch | Phase::Whole => 1,
-        Phase::Histograms | Phase::Equalize => cut.tasks(),
+        Phase::Ranges | Phase::Histograms | Phase::Equalize | Phase::Pages => cut.tasks(),
     };
     let counts: BTreeMap<Phase, u32> = phases.iter().map(|phase| (*phase, count(phase))).collect();
     Job {
@@ -71,6 +77,7 @@ pub fn plan(
         counts,
         lane: Lane::of(info.pixels()),
         progress: Progress::Active,
+        ranges: None,
         lut: None,
         epoch,
         stamp,
@@ -82,7 +89,7 @@ pub fn plan(
 /// The record of a task that nobody has claimed yet.
 pub fn task(job: &Job, phase: Phase, index: u32, stamp: Stamp) -> Task {
     let parts = match phase {
-        Phase::Histograms | Phase::Equalize => job.cut.parts_of(index),
+        Phase::Ranges | Phase::Histograms | Phase::Equalize | Phase::Pages => job.cut.parts_of(index),
         Phase::Split | Phase::Mask | Phase::Reference | Phase::Stitch | Phase::Whole => 0..job.cut.parts,
     };
     Task {

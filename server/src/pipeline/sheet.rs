@@ -58,13 +58,14 @@ pub(super) struct Marked {
     pub(super) first: u32,
     rows: Rows,
     mask: Option<Mask>,
+    nodata: Option<Nodata>,
 }
 
 impl Marked {
     /// Rows from `first` on; `mask` is the mask image's, one byte a pixel.
     pub(super) fn new(first: u32, rows: Rows, nodata: Option<Nodata>, mask: Option<&[u8]>) -> Self {
         let mask = Mask::of(&rows, nodata, mask);
-        Self { first, rows, mask }
+        Self { first, rows, mask, nodata }
     }
 
     /// Counts them.
@@ -72,9 +73,13 @@ impl Marked {
         counts.count(self.first, &self.rows, self.mask.as_ref());
     }
 
-    /// Equalizes them.
+    /// Equalizes them. A pixel that is there never comes to look like one of no data.
     pub(super) fn equalize(self, recipe: &Recipe, table: &Table) -> Rows {
-        table.apply(recipe, self.first, self.rows, self.mask.as_ref())
+        let mut rows = table.apply(recipe, self.first, self.rows, self.mask.as_ref());
+        if let Some(nodata) = self.nodata {
+            nodata.keep_apart(&mut rows, self.mask.as_ref());
+        }
+        rows
     }
 }
 

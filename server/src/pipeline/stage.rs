@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use sha2::{Digest, Sha256};
-use shared::equalize::{Counts, Frame, output_layout};
+use shared::equalize::{Counts, Frame, Recipe, output_layout};
 use shared::id::ImageId;
 use shared::job::{Companion, Cut, ENCODED_JPEG_PARTS, ImageInfo, Job, Pointer};
 use shared::pixels::Layout;
@@ -97,6 +97,8 @@ pub struct Inputs {
     pub split: Option<Pointer>,
     /// The decoded mask image, where there is one.
     pub mask: Option<Pointer>,
+    /// The histogram of the reference, where pages are done one by one.
+    pub reference: Option<Pointer>,
     /// The encoded parts by task, for the stitch.
     pub equalized: Vec<Pointer>,
 }
@@ -365,13 +367,13 @@ pub(super) struct Original {
 
 impl Original {
     /// Opens it; on a pixel thread. One of another length than was uploaded is damaged.
-    pub(super) fn open(self) -> io::Result<Timed<ObjectReader>> {
-        let reader = self.store.reader(&self.key, self.handle).map_err(io::Error::other)?;
+    pub(super) fn open(&self) -> io::Result<Timed<ObjectReader>> {
+        let reader = self.store.reader(&self.key, self.handle.clone()).map_err(io::Error::other)?;
         if reader.size() == self.bytes {
             return Ok(Timed(reader));
         }
         let what = format!("expected {} bytes, found {}", self.bytes, reader.size());
-        Err(Damaged { keys: vec![self.key], what }.into())
+        Err(Damaged { keys: vec![self.key.clone()], what }.into())
     }
 }
 
@@ -388,6 +390,16 @@ impl ResultHead {
     pub(super) fn read(self) -> codec::Result<codec::Head> {
         let head = codec::head(&mut self.original.open()?, &self.info, self.layout)?;
         Ok(if self.algo < ENCODED_JPEG_PARTS { head.with_raw_jpeg_parts() } else { head })
+    }
+
+    /// Reads those of all pages; on a pixel thread.
+    pub(super) fn read_pages(self, recipe: &Recipe, limits: &Limits) -> codec::Result<Vec<codec::Head>> {
+        if self.info.pages() == 1 {
+            return Ok(vec![self.read()?]);
+        }
+        let pages = codec::inspect_pages(&mut self.original.open()?, limits, &self.info, 0..self.info.pages())?;
+        let head = |page| codec::head(&mut self.original.open()?, page, output_layout(recipe, page.layout));
+        pages.iter().map(head).collect()
     }
 }
 

@@ -21,9 +21,11 @@ pub enum Step {
         /// Numbers of the tasks whose znodes don't exist.
         missing: Vec<u32>,
     },
-    /// Sum the partial histograms and write the look-up table.
+    /// Sum the partial histograms and write the look-up table; or sum the ranges.
     Reduce {
-        /// Where the partial histograms lie, by task.
+        /// What was counted: [`Phase::Histograms`] or [`Phase::Ranges`].
+        phase: Phase,
+        /// Where the partial counts lie, by task.
         histograms: Vec<Pointer>,
     },
     /// Take back outputs that workers found damaged in the store, so that they are made anew.
@@ -81,8 +83,13 @@ pub fn step(nodes: &JobNodes) -> Step {
     }
     for &phase in &nodes.job.phases {
         if nodes.done(phase) >= nodes.job.count(phase) {
-            if phase == Phase::Histograms && nodes.job.lut.is_none() {
-                return Step::Reduce { histograms: outputs(nodes, phase) };
+            let is_summed = match phase {
+                Phase::Ranges => nodes.job.ranges.is_some(),
+                Phase::Histograms => nodes.job.lut.is_some(),
+                _ => true,
+            };
+            if !is_summed {
+                return Step::Reduce { phase, histograms: outputs(nodes, phase) };
             }
             continue;
         }

@@ -118,7 +118,7 @@ fn the_reduce_takes_every_histogram_exactly_once_and_in_order() {
     let steps = run_to_the_end(fresh(false, 12));
     let reduces: Vec<_> = steps
         .iter()
-        .filter_map(|step| if let Step::Reduce { histograms } = step { Some(histograms) } else { None })
+        .filter_map(|step| if let Step::Reduce { histograms, .. } = step { Some(histograms) } else { None })
         .collect();
     assert_eq!(reduces.len(), 1);
     let keys: Vec<String> = reduces[0].iter().map(|pointer| pointer.key.clone()).collect();

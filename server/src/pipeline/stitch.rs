@@ -18,9 +18,10 @@ pub(super) async fn stitch(shop: &Workshop, job: &Job, inputs: &Inputs, key: Str
     let bundles: Vec<_> = inputs.equalized.iter().map(|pointer| shop.checked(pointer)).collect();
     // Parts only pass through, but a few kinds of JPEG are encoded by their join.
     let memory = if job.info.format == Format::Jpeg { 2 * job.info.raw_bytes() } else { 8 * part_bytes(job) };
+    let (recipe, limits) = (job.recipe.clone(), shop.limits);
     let writing = shop.write(key, memory, Hashed::All, move |emit| {
-        let head = head.read()?;
-        join(&head, &bundles, emit).map_err(|error| match error {
+        let heads = head.read_pages(&recipe, &limits)?;
+        join(&heads, &bundles, emit).map_err(|error| match error {
             codec::Error::Source(error) if is_damage(&error) => codec::Error::Source(survey(&bundles, error)),
             error => error,
         })
@@ -28,10 +29,14 @@ pub(super) async fn stitch(shop: &Workshop, job: &Job, inputs: &Inputs, key: Str
     if job.phases.contains(&Phase::Split) { writing.await } else { shop.with_checked_original(job, writing).await }
 }
 
-fn join(head: &codec::Head, bundles: &[Checked], emit: &mut dyn FnMut(Vec<u8>) -> io::Result<()>) -> codec::Result<()> {
+fn join(
+    heads: &[codec::Head],
+    bundles: &[Checked],
+    emit: &mut dyn FnMut(Vec<u8>) -> io::Result<()>,
+) -> codec::Result<()> {
     let bundles: Vec<_> = bundles.iter().map(Bundle::open).collect::<io::Result<_>>()?;
     let index: Vec<_> = bundles.iter().flat_map(|bundle| bundle.opened.parts.iter().cloned()).collect();
-    let mut join = codec::join(head, &index)?;
+    let mut join = codec::join_pages(&codec::by_pages(heads, &index)?)?;
     emit(join.begin()?)?;
     for part in bundles.iter().flat_map(Bundle::parts) {
         emit(join.part(part?.into())?)?;

@@ -24,6 +24,10 @@ pub(super) async fn whole(shop: &Workshop, job: &Job, key: String) -> Result<Poi
             read.count(&mut counts);
             rows.push(read);
         }
+        while let Some(mut further) = counts.further() {
+            rows.iter().for_each(|rows| rows.count(&mut further));
+            counts = further;
+        }
         let reference = match reference {
             None => None,
             Some((original, Companion { info: of, .. })) => {

@@ -18,7 +18,7 @@ use crate::catalog::ResultFile;
 use crate::coord::{CreateMode, Error, Op, SessionState, doorbell, paths, settle};
 use crate::pipeline::nodes::{JobNodes, Producer};
 use crate::pipeline::plan;
-use crate::pipeline::reduce::reduce;
+use crate::pipeline::reduce::{Reduced, reduce};
 use crate::pipeline::stage::Failure;
 use crate::pipeline::step::{self, Step, Suspect, step};
 use crate::store::keys;
@@ -115,7 +115,7 @@ impl Driver {
         match next {
             Step::Wait | Step::Suspect { .. } => Ok(()),
             Step::Create { phase, missing } => self.create(job, phase, &missing).await,
-            Step::Reduce { histograms } => self.reduce(job, &histograms).await,
+            Step::Reduce { phase, histograms } => self.reduce(job, phase, &histograms).await,
             Step::Redo { producers } => self.redo(job, &producers).await,
             Step::Publish { result } => self.publish(job, result).await,
             Step::Fail { reason } => self.fail(job, &reason).await,
@@ -135,16 +135,15 @@ impl Driver {
         Ok(())
     }
 
-    async fn reduce(&mut self, nodes: &JobNodes, histograms: &[Pointer]) -> Result<(), Setback> {
+    async fn reduce(&mut self, nodes: &JobNodes, phase: Phase, histograms: &[Pointer]) -> Result<(), Setback> {
         let (office, job) = (&self.office, &nodes.job);
         let unique = uuid::Uuid::new_v4().simple().to_string();
         let key = keys::lut(&job.image, &job.run, office.epoch().n, &unique);
         let references = step::outputs(nodes, Phase::Reference);
-        match reduce(&office.pod.shop, job, histograms, references.first(), key).await {
-            Ok(lut) => {
-                let mut job = job.clone();
-                job.lut = Some(lut);
-                office.write_job(job, nodes.version).await
+        match reduce(&office.pod.shop, job, phase, histograms, references.first(), key).await {
+            Ok(Reduced::Table(lut)) => office.write_job(Job { lut: Some(lut), ..job.clone() }, nodes.version).await,
+            Ok(Reduced::Ranges(ranges)) => {
+                office.write_job(Job { ranges: Some(ranges), ..job.clone() }, nodes.version).await
             }
             Err(Failure::Damaged { keys, .. }) => {
                 let producers = keys.iter().filter_map(|key| nodes.producer(key)).collect();

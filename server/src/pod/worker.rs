@@ -307,7 +307,7 @@ fn short(outcome: Outcome) -> Outcome {
 /// What a task of this phase reads of the phases before it.
 fn inputs(job: &JobNodes, phase: Phase) -> Result<Inputs, Failure> {
     let mut inputs = Inputs::default();
-    if matches!(phase, Phase::Histograms | Phase::Equalize) {
+    if matches!(phase, Phase::Ranges | Phase::Histograms | Phase::Equalize) {
         for (phase, input) in [(Phase::Split, &mut inputs.split), (Phase::Mask, &mut inputs.mask)] {
             if job.job.phases.contains(&phase) {
                 *input = Some(all(job, phase)?.remove(0));
@@ -315,7 +315,11 @@ fn inputs(job: &JobNodes, phase: Phase) -> Result<Inputs, Failure> {
         }
     }
     if phase == Phase::Stitch {
-        inputs.equalized = all(job, Phase::Equalize)?;
+        let encoded = if job.job.phases.contains(&Phase::Pages) { Phase::Pages } else { Phase::Equalize };
+        inputs.equalized = all(job, encoded)?;
+    }
+    if phase == Phase::Pages && job.job.phases.contains(&Phase::Reference) {
+        inputs.reference = Some(all(job, Phase::Reference)?.remove(0));
     }
     Ok(inputs)
 }

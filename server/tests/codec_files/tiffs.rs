@@ -317,8 +317,8 @@ fn every_page_is_kept_and_overviews_are_dropped_and_told() {
     assert_eq!((info.width, info.more.further_pages), (30, 2));
     let limits = Limits::default();
     let (mut heads, mut parts) = (Vec::new(), Vec::new());
-    for (index, expected) in pages.iter().enumerate() {
-        let page = codec::inspect_page(&mut Cursor::new(&original), &limits, &info, index as u32).unwrap();
+    let infos = codec::inspect_pages(&mut Cursor::new(&original), &limits, &info, 0..3).unwrap();
+    for (index, (expected, page)) in pages.iter().zip(infos).enumerate() {
         let mut reader = codec::open(Box::new(Cursor::new(original.clone())), &page).unwrap();
         assert_eq!(reader.read(0..page.height).unwrap(), *expected);
         heads.push(codec::head(&mut Cursor::new(&original), &page, page.layout).unwrap());
@@ -338,8 +338,8 @@ fn every_page_is_kept_and_overviews_are_dropped_and_told() {
     result.extend(joiner.end().unwrap());
     let after = inspect(&result).unwrap();
     assert_eq!(after.more.further_pages, 2);
-    for (index, expected) in pages.iter().enumerate() {
-        let page = codec::inspect_page(&mut Cursor::new(&result), &limits, &after, index as u32).unwrap();
+    let infos = codec::inspect_pages(&mut Cursor::new(&result), &limits, &after, 0..3).unwrap();
+    for (index, (expected, page)) in pages.iter().zip(infos).enumerate() {
         let mut reader = codec::open(Box::new(Cursor::new(result.clone())), &page).unwrap();
         assert_eq!(reader.read(0..page.height).unwrap(), *expected, "page {index}");
     }

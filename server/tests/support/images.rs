@@ -62,6 +62,39 @@ pub fn gray8_tiff(width: u32, height: u32) -> Vec<u8> {
     file.into_inner()
 }
 
+/// A floating-point TIFF of a value that rises unevenly, with no data (−9999, said by GDAL's field), NaN and infinities.
+pub fn float_tiff(width: u32, height: u32) -> Vec<u8> {
+    let mut next = noise(5);
+    let value = |at: u32, noise: u64| match noise % 50 {
+        0 => -9_999.0,
+        1 => f32::NAN,
+        2 => f32::INFINITY,
+        _ => (at as f32 / 1e4).powi(3) - 120.0 + noise as u8 as f32,
+    };
+    let samples: Vec<f32> = (0..width * height).map(|at| value(at, next())).collect();
+    let mut file = Cursor::new(Vec::new());
+    let mut encoder = TiffEncoder::new(&mut file).unwrap();
+    let mut image = encoder.new_image::<colortype::Gray32Float>(width, height).unwrap();
+    image.encoder().write_tag(tiff::tags::Tag::Unknown(42_113), "-9999").unwrap();
+    image.rows_per_strip(16).unwrap();
+    image.write_data(&samples).unwrap();
+    file.into_inner()
+}
+
+/// A TIFF of pages of different sizes, depths and layouts.
+pub fn pages_tiff() -> Vec<u8> {
+    let mut next = noise(13);
+    let mut file = Cursor::new(Vec::new());
+    let mut encoder = TiffEncoder::new(&mut file).unwrap();
+    let gray: Vec<u8> = (0..900 * 1_300).map(|_| 30 + (next() % 60) as u8).collect();
+    encoder.write_image::<colortype::Gray8>(900, 1_300, &gray).unwrap();
+    let rgb: Vec<u16> = (0..3 * 250 * 400).map(|at| at as u16 / 3 + (next() % 999) as u16).collect();
+    encoder.write_image::<colortype::RGB16>(250, 400, &rgb).unwrap();
+    let float: Vec<f32> = (0..120 * 90).map(|at| (at as f32).sqrt() + (next() % 7) as f32).collect();
+    encoder.write_image::<colortype::Gray32Float>(120, 90, &float).unwrap();
+    file.into_inner()
+}
+
 /// An RGBA PNG whose lower left is fully transparent, with colours underneath that must stay.
 pub fn rgba_png(width: u32, height: u32) -> Vec<u8> {
     let mut next = noise(3);

@@ -92,15 +92,22 @@ pub fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result<ImageI
     }
 }
 
-/// What a file says of one of its pages, from 0. Only a TIFF has more than one.
+/// What a file says of some of its pages, numbered from 0. Only a TIFF has more than one.
 ///
 /// # Errors
 /// As [`inspect`].
-pub fn inspect_page<R: Read + Seek>(source: &mut R, limits: &Limits, info: &ImageInfo, page: u32) -> Result<ImageInfo> {
-    match (info.format, page) {
-        (Format::Tiff, _) => tiff::page(source, limits, page),
-        (_, 0) => inspect(source, limits),
-        (format, _) => refuse(format!("A {} file has a single page; there is no page {page}.", name(format))),
+pub fn inspect_pages<R: Read + Seek>(
+    source: &mut R,
+    limits: &Limits,
+    info: &ImageInfo,
+    pages: Range<u32>,
+) -> Result<Vec<ImageInfo>> {
+    match info.format {
+        Format::Tiff => tiff::pages(source, limits, pages),
+        format if pages.end > 1 => {
+            refuse(format!("A {} file has a single page; {pages:?} were asked for.", name(format)))
+        }
+        _ => pages.map(|_| inspect(source, limits)).collect(),
     }
 }
 

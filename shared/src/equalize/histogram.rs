@@ -33,6 +33,9 @@ pub enum MergeError {
     /// One counts the whole image and the other one its tiles.
     #[error("counts of the whole image can't be added to counts of its tiles")]
     Method,
+    /// They count over different ranges.
+    #[error("counts over different ranges can't be added")]
+    Range,
     /// Together they would count more pixels than [`Histogram::MAX_TOTAL`].
     #[error("the histograms count more than {} pixels together", Histogram::MAX_TOTAL)]
     Overflow,
@@ -56,6 +59,11 @@ impl Histogram {
     pub(super) fn from_bins(intensity: Intensity, depth: Depth, bins: Vec<u64>) -> Self {
         debug_assert_eq!(bins.len(), intensity.planes() * depth.levels());
         Self { intensity, depth, bins }
+    }
+
+    /// The bins of its planes, one after the other, for what counts by itself.
+    pub(super) fn bins_mut(&mut self) -> &mut [u64] {
+        &mut self.bins
     }
 
     /// What is counted.

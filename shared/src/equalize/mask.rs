@@ -1,8 +1,9 @@
 //! Pixels that are neither counted nor changed, besides those that are fully transparent.
 
 use super::color;
-use super::kernel::sample::Sample;
+use super::float::luma;
 use super::recipe::Nodata;
+use super::recipe::Value;
 use crate::pixels::{Rows, Samples};
 
 /// Which pixels of some rows are worked on: true for each that is.
@@ -18,8 +19,8 @@ impl Mask {
     pub fn of(rows: &Rows, nodata: Option<Nodata>, image: Option<&[u8]>) -> Option<Self> {
         let channels = rows.layout.channels();
         let pixels = rows.samples.len() / channels;
-        let level = nodata.and_then(|nodata| nodata.level(rows.samples.depth()));
-        if level.is_none() && image.is_none() {
+        let nodata = nodata.and_then(|nodata| nodata.of(rows.samples.depth()));
+        if nodata.is_none() && image.is_none() {
             return None;
         }
         let mut shown = match image {
@@ -29,13 +30,12 @@ impl Mask {
             }
             None => vec![true; pixels],
         };
-        if let Some(level) = level {
-            let colors = rows.layout.colors();
-            match &rows.samples {
-                Samples::U8(samples) => hide(&mut shown, samples, channels, colors, level),
-                Samples::U16(samples) => hide(&mut shown, samples, channels, colors, level),
-                Samples::F32(_) => panic!("floating-point samples have no levels"),
-            }
+        let colors = rows.layout.colors();
+        match (&rows.samples, nodata) {
+            (Samples::U8(samples), Some(Value::U8(nodata))) => hide(&mut shown, samples, channels, colors, nodata),
+            (Samples::U16(samples), Some(Value::U16(nodata))) => hide(&mut shown, samples, channels, colors, nodata),
+            (Samples::F32(samples), Some(Value::F32(nodata))) => hide(&mut shown, samples, channels, colors, nodata),
+            _ => {}
         }
         (!shown.iter().all(|shown| *shown)).then_some(Self(shown))
     }
@@ -47,11 +47,7 @@ impl Mask {
         match &rows.samples {
             Samples::U8(samples) => image(samples, channels, colors),
             Samples::U16(samples) => image(samples, channels, colors),
-            Samples::F32(samples) => {
-                let some = |samples: &[f32]| samples.iter().any(|sample| *sample != 0.0);
-                let shows = |pixel: &[f32]| some(&pixel[..colors]) && (channels == colors || some(&pixel[colors..]));
-                samples.chunks_exact(channels).map(|pixel| if shows(pixel) { 255 } else { 0 }).collect()
-            }
+            Samples::F32(samples) => image(samples, channels, colors),
         }
     }
 
@@ -66,7 +62,7 @@ impl Mask {
         let samples = match &rows.samples {
             Samples::U8(samples) => Samples::U8(kept(&self.0, samples, channels)),
             Samples::U16(samples) => Samples::U16(kept(&self.0, samples, channels)),
-            Samples::F32(_) => panic!("floating-point samples have no levels"),
+            Samples::F32(samples) => Samples::F32(kept(&self.0, samples, channels)),
         };
         Rows { width: rows.width, layout: rows.layout, samples }
     }
@@ -76,40 +72,108 @@ impl Mask {
         let channels = (before.layout.channels(), after.layout.channels());
         let to_gray = before.layout.colors() != after.layout.colors();
         match (&before.samples, &mut after.samples) {
-            (Samples::U8(before), Samples::U8(after)) => restore(&self.0, before, after, channels, to_gray),
-            (Samples::U16(before), Samples::U16(after)) => restore(&self.0, before, after, channels, to_gray),
+            (Samples::U8(before), Samples::U8(after)) => {
+                restore(
+                    &self.0,
+                    before,
+                    after,
+                    channels,
+                    to_gray.then_some(|rgb: &[_]| color::luma(rgb[0], rgb[1], rgb[2])),
+                );
+            }
+            (Samples::U16(before), Samples::U16(after)) => {
+                restore(
+                    &self.0,
+                    before,
+                    after,
+                    channels,
+                    to_gray.then_some(|rgb: &[_]| color::luma(rgb[0], rgb[1], rgb[2])),
+                );
+            }
+            (Samples::F32(before), Samples::F32(after)) => {
+                restore(&self.0, before, after, channels, to_gray.then_some(luma));
+            }
             _ => unreachable!("equalizing keeps the depth"),
         }
     }
 }
 
-fn image<S: Sample>(samples: &[S], channels: usize, colors: usize) -> Vec<u8> {
+fn image<S: Copy + Default + PartialEq>(samples: &[S], channels: usize, colors: usize) -> Vec<u8> {
     let some = |samples: &[S]| samples.iter().any(|sample| *sample != S::default());
     let shows = |pixel: &[S]| some(&pixel[..colors]) && (channels == colors || some(&pixel[colors..]));
     samples.chunks_exact(channels).map(|pixel| if shows(pixel) { 255 } else { 0 }).collect()
 }
 
-/// Hides the pixels whose colour samples are all of this level.
-fn hide<S: Sample>(shown: &mut [bool], samples: &[S], channels: usize, colors: usize, level: u32) {
+/// Hides the pixels whose colour samples all are no data.
+fn hide<S: Copy + PartialEq>(shown: &mut [bool], samples: &[S], channels: usize, colors: usize, nodata: S) {
     for (shown, pixel) in shown.iter_mut().zip(samples.chunks_exact(channels)) {
-        *shown &= !pixel[..colors].iter().all(|sample| sample.wide() == level);
+        *shown &= !pixel[..colors].iter().all(|sample| *sample == nodata);
     }
 }
 
 /// The samples of the pixels that are shown.
-pub(super) fn kept<S: Sample>(shown: &[bool], samples: &[S], channels: usize) -> Vec<S> {
+pub(super) fn kept<S: Copy>(shown: &[bool], samples: &[S], channels: usize) -> Vec<S> {
     let pixels = shown.iter().zip(samples.chunks_exact(channels));
     pixels.filter(|(shown, _)| **shown).flat_map(|(_, pixel)| pixel).copied().collect()
 }
 
-fn restore<S: Sample>(shown: &[bool], before: &[S], after: &mut [S], (from, to): (usize, usize), to_gray: bool) {
+fn restore<S: Copy>(
+    shown: &[bool],
+    before: &[S],
+    after: &mut [S],
+    (from, to): (usize, usize),
+    to_gray: Option<impl Fn(&[S]) -> S>,
+) {
     let pixels = before.chunks_exact(from).zip(after.chunks_exact_mut(to));
     for (_, (before, after)) in shown.iter().zip(pixels).filter(|(shown, _)| !**shown) {
-        if to_gray {
-            after[0] = color::luma(before[0], before[1], before[2]);
-            after[1..].copy_from_slice(&before[3..]);
-        } else {
-            after.copy_from_slice(before);
+        match &to_gray {
+            Some(luma) => {
+                after[0] = luma(before);
+                after[1..].copy_from_slice(&before[3..]);
+            }
+            None => after.copy_from_slice(before),
+        }
+    }
+}
+
+impl Nodata {
+    /// Moves the pixels that are there and have come to look like none by the smallest step: upwards, downwards from the
+    /// greatest value. `rows` are equalized already; `mask` is the one that they were equalized with.
+    pub fn keep_apart(self, rows: &mut Rows, mask: Option<&Mask>) {
+        let (channels, colors) = (rows.layout.channels(), rows.layout.colors());
+        let shown = mask.map(|mask| mask.0.as_slice());
+        let nodata = self.of(rows.samples.depth());
+        match (&mut rows.samples, nodata) {
+            (Samples::U8(samples), Some(Value::U8(nodata))) => {
+                let beside = nodata.checked_add(1).unwrap_or_else(|| nodata - 1);
+                keep_apart(samples, shown, channels, colors, (nodata, beside), 0);
+            }
+            (Samples::U16(samples), Some(Value::U16(nodata))) => {
+                let beside = nodata.checked_add(1).unwrap_or_else(|| nodata - 1);
+                keep_apart(samples, shown, channels, colors, (nodata, beside), 0);
+            }
+            (Samples::F32(samples), Some(Value::F32(nodata))) => {
+                let beside = if nodata == f32::MAX { nodata.next_down() } else { nodata.next_up() };
+                keep_apart(samples, shown, channels, colors, (nodata, beside), 0.0);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn keep_apart<S: Copy + PartialEq>(
+    samples: &mut [S],
+    shown: Option<&[bool]>,
+    channels: usize,
+    colors: usize,
+    (nodata, beside): (S, S),
+    transparent: S,
+) {
+    for (i, pixel) in samples.chunks_exact_mut(channels).enumerate() {
+        let (color, alpha) = pixel.split_at_mut(colors);
+        let there = shown.is_none_or(|shown| shown[i]) && alpha != [transparent];
+        if there && color.iter().all(|sample| *sample == nodata) {
+            color.fill(beside);
         }
     }
 }
@@ -142,6 +206,18 @@ mod tests {
         let mut after = rows(Layout::Gray, &[101, 102, 103]);
         mask.restore(&image, &mut after);
         assert_eq!(after.samples, Samples::U8(vec![101, 2, 3]));
+    }
+
+    #[test]
+    fn a_pixel_that_is_there_does_not_come_to_look_like_none() {
+        let before = rows(Layout::Rgba, &[9, 9, 9, 255, 1, 1, 1, 255, 5, 5, 5, 0]);
+        let mask = Mask::of(&before, Nodata::new(9.0), None);
+        let mut after = rows(Layout::Rgba, &[9, 9, 9, 255, 9, 9, 9, 255, 9, 9, 9, 0]);
+        Nodata::new(9.0).unwrap().keep_apart(&mut after, mask.as_ref());
+        assert_eq!(after.samples, Samples::U8(vec![9, 9, 9, 255, 10, 10, 10, 255, 9, 9, 9, 0]));
+        let mut gray = rows(Layout::Gray, &[254, 255]);
+        Nodata::new(255.0).unwrap().keep_apart(&mut gray, None);
+        assert_eq!(gray.samples, Samples::U8(vec![254, 254]));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the stages of the pipeline see of any method: counts that add up, and the table that is made of them.
 
 use super::clahe::{self, GridError, TileHistograms, TileTables};
+use super::float::{Curves, FloatHistogram, Ranges, Spans};
 use super::histogram::{Histogram, MergeError};
 use super::kernel::Kernel;
 use super::lut::Lut;
@@ -32,12 +33,19 @@ impl Frame {
 }
 
 /// What was counted of some rows, by whatever method: partial results add up to the whole in any order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// Floating-point samples are looked at twice: first for their range, then for how often they lie where in it
+/// ([`Counts::further`]).
+#[derive(Debug, Clone, PartialEq)]
 pub enum Counts {
     /// One histogram.
     Whole(Histogram),
     /// One for each tile.
     Tiles(Box<TileHistograms>),
+    /// The ranges of floating-point samples.
+    Ranges(Ranges),
+    /// A histogram over those ranges.
+    Float(FloatHistogram),
 }
 
 impl Counts {
@@ -47,6 +55,9 @@ impl Counts {
     /// If the image can't be cut into the recipe's grid.
     pub fn new(recipe: &Recipe, frame: &Frame) -> Result<Self, GridError> {
         let Frame { width, height, layout, depth } = *frame;
+        if depth == Depth::Float {
+            return Ok(Self::Ranges(Ranges::new(recipe, layout)));
+        }
         match recipe.clahe() {
             None => Ok(Self::Whole(Histogram::new(recipe, layout, depth))),
             Some(clahe) => {
@@ -54,6 +65,29 @@ impl Counts {
                 Ok(Self::Tiles(Box::new(tiles)))
             }
         }
+    }
+
+    /// Counts of nothing that are to be made after these, once all rows have been looked at; `None` if these are the
+    /// last.
+    pub fn further(&self) -> Option<Self> {
+        match self {
+            Self::Ranges(ranges) => Some(Self::Float(FloatHistogram::over(ranges))),
+            Self::Whole(_) | Self::Tiles(_) | Self::Float(_) => None,
+        }
+    }
+
+    /// How often the rows of such images are looked at.
+    pub const fn looks(depth: Depth) -> u32 {
+        match depth {
+            Depth::Eight | Depth::Sixteen => 1,
+            Depth::Float => 2,
+        }
+    }
+
+    /// Counts of nothing over ranges that are known; `None` if the ranges are of other images.
+    pub fn over(recipe: &Recipe, frame: &Frame, spans: &Spans) -> Option<Self> {
+        let ranges = Ranges::of(recipe, frame.layout, spans)?;
+        (frame.depth == Depth::Float).then(|| Self::Float(FloatHistogram::over(&ranges)))
     }
 
     /// Counts some rows of the image, of which the first is row `first`, but for the pixels that the mask hides.
@@ -65,6 +99,10 @@ impl Counts {
             (Self::Whole(histogram), None) => histogram.count(rows),
             (Self::Whole(histogram), Some(mask)) => histogram.count(&mask.kept(rows)),
             (Self::Tiles(tiles), mask) => tiles.count_masked(Kernel::best(), first, rows, mask),
+            (Self::Ranges(ranges), None) => ranges.look(rows),
+            (Self::Ranges(ranges), Some(mask)) => ranges.look(&mask.kept(rows)),
+            (Self::Float(histogram), None) => histogram.count(rows),
+            (Self::Float(histogram), Some(mask)) => histogram.count(&mask.kept(rows)),
         }
     }
 
@@ -76,6 +114,11 @@ impl Counts {
         match (self, other) {
             (Self::Whole(ours), Self::Whole(theirs)) => ours.merge(theirs),
             (Self::Tiles(ours), Self::Tiles(theirs)) => ours.merge(theirs),
+            (Self::Ranges(ours), Self::Ranges(theirs)) => {
+                ours.merge(theirs);
+                Ok(())
+            }
+            (Self::Float(ours), Self::Float(theirs)) => ours.merge(theirs),
             _ => Err(MergeError::Method),
         }
     }
@@ -85,6 +128,21 @@ impl Counts {
         match self {
             Self::Whole(histogram) => histogram.to_bytes(),
             Self::Tiles(tiles) => tiles.to_bytes(),
+            Self::Ranges(ranges) => ranges.to_bytes(),
+            Self::Float(histogram) => histogram.to_bytes(),
+        }
+    }
+
+    /// The inverse of [`Counts::to_bytes`] of counts that began as these did.
+    ///
+    /// # Errors
+    /// If the bytes are not such counts, exactly to their end.
+    pub fn filled(&self, bytes: &[u8]) -> Result<Self, Malformed> {
+        match self {
+            Self::Whole(_) => Histogram::from_bytes(bytes).map(Self::Whole),
+            Self::Tiles(tiles) => Ok(Self::Tiles(Box::new(tiles.emptied().filled(bytes)?))),
+            Self::Ranges(ranges) => ranges.filled(bytes).map(Self::Ranges),
+            Self::Float(histogram) => histogram.filled(bytes).map(Self::Float),
         }
     }
 
@@ -93,22 +151,15 @@ impl Counts {
     /// # Errors
     /// If the bytes are not such counts, exactly to their end.
     pub fn from_bytes(recipe: &Recipe, frame: &Frame, bytes: &[u8]) -> Result<Self, Malformed> {
-        match recipe.clahe() {
-            None => Histogram::from_bytes(bytes).map(Self::Whole),
-            Some(clahe) => {
-                let Frame { width, height, layout, depth } = *frame;
-                let empty = TileHistograms::new(&clahe, recipe.color, layout, depth, width, height);
-                let empty = empty.map_err(|_| Malformed::Value("the image can't be cut into this grid"))?;
-                Ok(Self::Tiles(Box::new(empty.filled(bytes)?)))
-            }
-        }
+        let empty = Self::new(recipe, frame);
+        empty.map_err(|_| Malformed::Value("the image can't be cut into this grid"))?.filled(bytes)
     }
 
     /// Bytes of memory that counts of this recipe take.
     pub fn memory(recipe: &Recipe, frame: &Frame) -> u64 {
-        let planes = 3 * frame.depth.levels() as u64 * size_of::<u64>() as u64;
+        let planes = frame.layout.colors() as u64 * frame.depth.levels() as u64 * size_of::<u64>() as u64;
         let tiles = recipe.clahe().map_or(1, |clahe| u64::from(clahe.columns) * u64::from(clahe.rows));
-        tiles.saturating_mul(planes).min(clahe::Geometry::MOST_BYTES)
+        tiles.saturating_mul(planes).min(clahe::Geometry::MOST_BYTES.max(planes))
     }
 }
 
@@ -124,12 +175,14 @@ pub enum TableError {
 }
 
 /// What becomes of each intensity, at each place of the image.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Table {
     /// The same everywhere.
     Whole(Lut),
     /// By tiles.
     Tiles(Box<TileTables>),
+    /// Of floating-point samples.
+    Curves(Curves),
 }
 
 impl Table {
@@ -150,6 +203,9 @@ impl Table {
                 let full = recipe.strength == Strength::FULL;
                 Ok(Self::Tiles(Box::new(if full { tables } else { tables.with_strength(recipe.strength) })))
             }
+            (Counts::Float(histogram), None) => {
+                Curves::new(recipe, histogram).map(Self::Curves).ok_or(TableError::Method(recipe.method.name()))
+            }
             _ => Err(TableError::Method(recipe.method.name())),
         }
     }
@@ -163,6 +219,7 @@ impl Table {
         let apply = |rows| match self {
             Self::Whole(lut) => super::apply(recipe, lut, rows),
             Self::Tiles(tables) => clahe::apply(Kernel::best(), recipe.color, tables, first, rows),
+            Self::Curves(curves) => curves.apply(recipe, rows),
         };
         let Some(mask) = mask else { return apply(rows) };
         let mut equalized = apply(rows.clone());
@@ -175,6 +232,7 @@ impl Table {
         match self {
             Self::Whole(lut) => lut.to_bytes(),
             Self::Tiles(tables) => tables.to_bytes(),
+            Self::Curves(curves) => curves.to_bytes(),
         }
     }
 
@@ -184,6 +242,7 @@ impl Table {
     /// If the bytes are not such a table, exactly to their end.
     pub fn from_bytes(recipe: &Recipe, frame: &Frame, bytes: &[u8]) -> Result<Self, Malformed> {
         match recipe.clahe() {
+            None if frame.depth == Depth::Float => Curves::from_bytes(recipe, frame.layout, bytes).map(Self::Curves),
             None => Lut::from_bytes(bytes).map(Self::Whole),
             Some(clahe) => Ok(Self::Tiles(Box::new(TileTables::from_bytes(&clahe, recipe.color, frame, bytes)?))),
         }

@@ -9,7 +9,7 @@
 //!
 //! The folder reads in the order in which data flows: [`histogram`](Histogram), [`lut`](Lut), [`apply`](apply()).
 //! `matching` and `stretch` make other tables of a histogram, `strength` a weaker one of any. [`clahe`] is the method
-//! with a histogram for each tile. [`Recipe`] says which of them; [`Counts`] and [`Table`] are what the stages of the
+//! with a histogram for each tile, `float` is for samples that are no whole numbers. [`Recipe`] says which of them; [`Counts`] and [`Table`] are what the stages of the
 //! pipeline see of any of them. `color` and `oklab` hold the formulas for a pixel, `kernel` the loops over pixels, `wire` the
 //! bytes that pods exchange.
 //!
@@ -19,6 +19,7 @@
 mod apply;
 pub mod clahe;
 mod color;
+mod float;
 mod form;
 mod histogram;
 mod kernel;
@@ -35,6 +36,7 @@ mod wire;
 
 pub use apply::{apply, apply_by, apply_le_bytes, apply_le_bytes_into, output_layout};
 pub use color::Intensity;
+pub use float::{Curves, FloatHistogram, Ranges, Spans};
 pub use histogram::{Histogram, MergeError};
 pub use kernel::Kernel;
 pub use lut::Lut;

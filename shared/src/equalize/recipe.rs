@@ -196,6 +196,25 @@ impl Nodata {
     }
 }
 
+/// A value that samples of a depth can have.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Value {
+    U8(u8),
+    U16(u16),
+    F32(f32),
+}
+
+impl Nodata {
+    /// The value as samples of this depth have it; `None` if they can't.
+    pub(super) fn of(self, depth: Depth) -> Option<Value> {
+        match depth {
+            Depth::Eight => self.level(depth).map(|level| Value::U8(level as u8)),
+            Depth::Sixteen => self.level(depth).map(|level| Value::U16(level as u16)),
+            Depth::Float => Some(Value::F32(self.0 as f32)).filter(|_| (self.0 as f32).is_finite()),
+        }
+    }
+}
+
 impl PartialEq for Nodata {
     fn eq(&self, other: &Self) -> bool {
         self.0.to_bits() == other.0.to_bits()
@@ -261,12 +280,50 @@ impl Recipe {
                 format!("This image can't be equalized by {} × {} tiles: {error}.", clahe.columns, clahe.rows)
             })?;
         }
+        self.check_float(info)?;
+        self.check_pages(info)?;
         match self.nodata {
-            Some(nodata) if nodata.level(info.depth).is_none() => Err(format!(
+            Some(nodata) if info.depth == Depth::Float && nodata.of(info.depth).is_none() => Err(format!(
+                "Expected a nodata value that floating-point samples of 32 bits can have; got {}.",
+                nodata.value()
+            )),
+            Some(nodata) if nodata.of(info.depth).is_none() => Err(format!(
                 "Expected a nodata value that samples of {} bits can have, a whole number from 0 to {}; got {}.",
                 info.depth.bits(),
                 info.depth.levels() - 1,
                 nodata.value()
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether it is defined for floating-point samples, if they are that.
+    fn check_float(&self, info: &ImageInfo) -> Result<(), String> {
+        if info.depth != Depth::Float {
+            return Ok(());
+        }
+        if !matches!(self.method, Method::Global | Method::Stretch { .. }) {
+            return Err(format!(
+                "This image has floating-point samples: expected the method global or stretch, got {}.",
+                self.method.name()
+            ));
+        }
+        if info.layout.colors() == 3 && matches!(self.color, Color::Oklab | Color::Hsv) {
+            return Err(format!(
+                "This image has floating-point colours, which may be of any range: expected the colour luma, channels or \
+                 gray, got {}.",
+                self.color.name()
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether it fits several pages, if there are.
+    fn check_pages(&self, info: &ImageInfo) -> Result<(), String> {
+        match (info.pages(), &self.mask) {
+            (2.., Some(_)) => Err(format!(
+                "This TIFF has {} pages, and a mask is for a single image. Its pages may have masks of their own.",
+                info.pages()
             )),
             _ => Ok(()),
         }

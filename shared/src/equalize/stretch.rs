@@ -68,7 +68,7 @@ fn stretched(bins: &[u64], cut: Cut) -> Vec<u32> {
 }
 
 /// The lowest and the highest level that are kept; `None` if nothing was counted.
-fn ends(bins: &[u64], cut: Cut) -> Option<(usize, usize)> {
+pub(super) fn ends(bins: &[u64], cut: Cut) -> Option<(usize, usize)> {
     let total: u128 = bins.iter().map(|bin| u128::from(*bin)).sum();
     let low = passes(bins.iter(), total * u128::from(cut.low))?;
     let high = passes(bins.iter().rev(), total * u128::from(cut.high))?;

@@ -17,6 +17,11 @@ pub(super) const TILE_HISTOGRAMS: [u8; 4] = *b"EVLc";
 /// The magic of the look-up tables of tiles.
 pub(super) const TILE_TABLES: [u8; 4] = *b"EVLg";
 
+/// The magic of the ranges of floating-point samples.
+pub(super) const RANGES: [u8; 4] = *b"EVLr";
+/// The magic of the curves of floating-point samples.
+pub(super) const CURVES: [u8; 4] = *b"EVLf";
+
 const VERSION: u8 = 1;
 
 /// Why bytes are not a histogram or a look-up table.
@@ -123,7 +128,7 @@ impl<'a> Reader<'a> {
             _ => return Err(Malformed::Value("what is counted is none of the six known intensities")),
         };
         let depth =
-            Depth::try_from(self.byte()?).map_err(|_| Malformed::Value("the depth is neither 8 nor 16 bits"))?;
+            Depth::try_from(self.byte()?).map_err(|_| Malformed::Value("the depth is neither 8, 16 nor 32 bits"))?;
         if self.byte()? != 0 {
             return Err(Malformed::Value("the header's last byte is not zero"));
         }

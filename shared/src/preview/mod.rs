@@ -207,8 +207,13 @@ impl Preview {
 
     fn apply(&self, recipe: &Recipe, first: u32, rows: Rows) -> Result<Rows, String> {
         let (_, table) = self.made.as_ref().ok_or("There is no table yet.")?;
-        let mask = Mask::of(&rows, recipe.nodata_of(&self.info), None);
-        Ok(table.apply(recipe, first, rows, mask.as_ref()))
+        let nodata = recipe.nodata_of(&self.info);
+        let mask = Mask::of(&rows, nodata, None);
+        let mut rows = table.apply(recipe, first, rows, mask.as_ref());
+        if let Some(nodata) = nodata {
+            nodata.keep_apart(&mut rows, mask.as_ref());
+        }
+        Ok(rows)
     }
 
     /// The second half of the work, when everything is counted.

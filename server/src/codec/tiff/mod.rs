@@ -9,7 +9,7 @@ mod mask;
 #[cfg(test)]
 mod tests;
 
-use shared::decode::tiff::{Chunks, Meaning, Predictor, Structure, document, structure, tag};
+use shared::decode::tiff::{Chunks, Meaning, Predictor, Structure, document, page_of, structure, tag};
 use shared::job::{ImageInfo, Keeping};
 use shared::pixels::{Depth, Layout, Rows};
 
@@ -35,12 +35,11 @@ impl Head {
         loses_color: bool,
         keeping: &mut Keeping,
     ) -> Result<Self> {
-        let document = document(&mut source)?;
-        let Some(page) = document.pages.get(info.more.page as usize) else {
-            return refuse("The TIFF file has changed since its header was read.");
-        };
-        fate::of_file(&document, keeping);
-        let original = structure(&mut source, document.tiff, *page, None)?;
+        let (tiff, page) = page_of(&mut source, info)?;
+        if info.more.page == 0 {
+            fate::of_file(&document(&mut source)?, keeping);
+        }
+        let original = structure(&mut source, tiff, page, None)?;
         let mut result = fate::result(&original, keeping);
         let mut fields = Vec::new();
         for entry in &original.directory.entries {

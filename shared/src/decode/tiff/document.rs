@@ -6,7 +6,7 @@ use std::io::{Read, Seek};
 use super::super::{Result, damaged, refuse};
 use super::directory::{Directory, Tiff};
 use super::tag;
-use crate::job::Format;
+use crate::job::{Format, ImageInfo, Place};
 
 /// No more directories are followed.
 const MOST: usize = 10_000;
@@ -33,6 +33,21 @@ pub struct Page {
     pub at: u64,
     /// Its mask's (GDAL's internal mask), which says which of its pixels there are.
     pub mask: Option<u64>,
+}
+
+/// The page that `info` is about: where that is known, without following all directories.
+///
+/// # Errors
+/// Refused if there is no such page.
+pub fn page_of<R: Read + Seek>(source: &mut R, info: &ImageInfo) -> Result<(Tiff, Page)> {
+    if let Some(Place { page, mask }) = info.more.place {
+        return Ok((Tiff::header(source)?, Page { at: page, mask }));
+    }
+    let document = document(source)?;
+    match document.pages.get(info.more.page as usize) {
+        Some(page) => Ok((document.tiff, *page)),
+        None => refuse("The TIFF file has changed since its header was read."),
+    }
 }
 
 /// What a directory is.

@@ -12,9 +12,10 @@ pub mod tag;
 mod unpack;
 
 use std::io::{Read, Seek};
+use std::ops::Range;
 
 pub use directory::{Directory, Entry, Order, Tiff, size_of};
-pub use document::{Document, Page, document};
+pub use document::{Document, Page, document, page_of};
 pub use present::store;
 pub(super) use reader::Reader;
 pub use reader::{mask, pieces};
@@ -22,7 +23,7 @@ pub use structure::{Chunks, Compression, Meaning, Predictor, Structure, structur
 
 use self::fields::Fields;
 use super::{Limits, Result, refuse, truncated};
-use crate::job::{Format, ImageInfo, More};
+use crate::job::{Format, ImageInfo, More, Place};
 
 /// The most bytes that LZW, deflate, PackBits or JPEG make of one.
 const MOST_EXPANSION: u64 = 4_096;
@@ -31,21 +32,32 @@ const MOST_EXPANSION: u64 = 4_096;
 pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result<ImageInfo> {
     let document = document(source)?;
     let first = inspect_page(source, limits, &document, 0)?;
-    let mut pixels = first.pixels();
-    for page in 1..document.pages.len() {
-        pixels = pixels.saturating_add(inspect_page(source, limits, &document, page)?.pixels());
+    let further_pages = document.pages.len() as u32 - 1;
+    // What is kept of the file may be read of a copy: where its pages are is looked up there.
+    let first = ImageInfo { more: More { place: None, ..first.more }, ..first };
+    if further_pages == 0 {
+        return Ok(first);
+    }
+    let (mut pixels, mut largest_page) = (0_u64, 0);
+    for page in 0..document.pages.len() {
+        let page = inspect_page(source, limits, &document, page)?;
+        // One task does a page.
+        limits.whole("Each page of this TIFF", &page, page.raw_bytes())?;
+        pixels = pixels.saturating_add(page.pixels());
+        largest_page = largest_page.max(page.raw_bytes());
     }
     limits.all_pages(document.pages.len(), pixels)?;
-    Ok(ImageInfo { more: More { further_pages: document.pages.len() as u32 - 1, ..first.more }, ..first })
+    Ok(ImageInfo { more: More { further_pages, largest_page, ..first.more }, ..first })
 }
 
-/// What a TIFF file says of one of its pages, from 0.
-pub(super) fn page<R: Read + Seek>(source: &mut R, limits: &Limits, page: u32) -> Result<ImageInfo> {
+/// What a TIFF file says of some of its pages, numbered from 0.
+pub(super) fn pages<R: Read + Seek>(source: &mut R, limits: &Limits, pages: Range<u32>) -> Result<Vec<ImageInfo>> {
     let document = document(source)?;
-    if page as usize >= document.pages.len() {
-        return refuse(format!("This TIFF has {} pages; there is no page {page}.", document.pages.len()));
+    let there = document.pages.len();
+    if pages.end as usize > there {
+        return refuse(format!("This TIFF has {there} pages; {pages:?} were asked for."));
     }
-    inspect_page(source, limits, &document, page as usize)
+    pages.map(|page| inspect_page(source, limits, &document, page as usize)).collect()
 }
 
 fn inspect_page<R: Read + Seek>(
@@ -68,6 +80,7 @@ fn inspect_page<R: Read + Seek>(
     }
     let value = nodata::stored(&mut Fields::new(structure.tiff, &structure.directory, source))?;
     info.more.page = index as u32;
+    info.more.place = Some(Place { page: document.pages[index].at, mask: document.pages[index].mask });
     info.more.nodata = value.and_then(|value| nodata::presented(&structure, value));
     Ok(info)
 }

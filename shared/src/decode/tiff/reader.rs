@@ -4,7 +4,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 
 use super::super::{Result, blame, refuse, truncated};
-use super::document::{Page, document};
+use super::document::{Page, page_of};
 use super::fields::Fields;
 use super::palette::{self, Palette};
 use super::present;
@@ -34,13 +34,11 @@ struct Stored {
 
 impl<R: Read + Seek> Reader<R> {
     pub(in super::super) fn open(mut source: R, info: &ImageInfo) -> Result<Self> {
-        let document = document(&mut source)?;
-        let changed = || refuse("The TIFF file has changed since its header was read.");
-        let Some(page) = document.pages.get(info.more.page as usize) else { return changed() };
-        let page = structure(&mut source, document.tiff, *page, None)?;
+        let (tiff, page) = page_of(&mut source, info)?;
+        let page = structure(&mut source, tiff, page, None)?;
         let page = Stored::open(&mut source, page)?;
         if !page.structure.info().is_like(info) {
-            return changed();
+            return refuse("The TIFF file has changed since its header was read.");
         }
         let mask = match page.structure.mask {
             Some(at) => {

@@ -142,6 +142,11 @@ impl TileHistograms {
         bytes
     }
 
+    /// Histograms of the same tiles that have counted nothing.
+    pub(in super::super) fn emptied(&self) -> Self {
+        Self { bins: vec![0; self.bins.len()], ..*self }
+    }
+
     /// The inverse of [`TileHistograms::to_bytes`]: these, which have counted nothing, with what the bytes say.
     ///
     /// # Errors

@@ -1,0 +1,82 @@
+//! Pages: some pages of a file of several, each counted, equalized and encoded by itself, in the same parts as anywhere.
+//!
+//! Pages differ in size, depth and layout, and each has its own histogram: so a task does a page from its rows to its
+//! encoded parts, and only the stitch sees all of them. What a task holds is bounded by the largest page, which was held
+//! to the limit for what must be decoded at once when the file was accepted.
+
+use shared::equalize::{Counts, Frame, Histogram, Recipe, Table, output_layout};
+use shared::job::{Cut, ImageInfo, Job, Pointer};
+use shared::task::Task;
+
+use super::companion::check_page;
+use super::histogram::unfit;
+use super::reduce::histogram_of;
+use super::sheet::Marked;
+use super::stage::{Failure, Inputs, Original, Workshop};
+use crate::codec;
+
+/// Writes the parts of the task's pages, encoded, as one bundle.
+pub(super) async fn pages(
+    shop: &Workshop,
+    job: &Job,
+    task: &Task,
+    inputs: &Inputs,
+    key: String,
+) -> Result<Pointer, Failure> {
+    let reference = match &inputs.reference {
+        Some(pointer) => Some(histogram_of(shop, pointer).await?),
+        None => None,
+    };
+    let (original, limits) = (shop.original(job), shop.limits);
+    let (info, recipe) = (job.info.clone(), job.recipe.clone());
+    let range = task.first_part..task.first_part + task.parts;
+    // The encoded parts are held until the task is done; noise may come out a little larger than it went in. Beside them
+    // some parts' rows, and the counts and tables.
+    let memory = 2 * u64::from(task.parts) * info.more.largest_page + COUNTS;
+    let bundle = shop.pixels.run(memory, move || {
+        let pages = codec::inspect_pages(&mut original.open()?, &limits, &info, range)?;
+        let mut parts = Vec::new();
+        for page in &pages {
+            check_page(&recipe, page).map_err(codec::Error::Refused)?;
+            parts.extend(encoded(&original, page, &recipe, reference.as_ref())?);
+        }
+        Ok::<_, codec::Error>(codec::bundle(parts))
+    });
+    shop.put_parts(key, bundle.await??).await
+}
+
+/// Bytes that the counts and tables of a page are taken for: those of CLAHE's largest grid.
+const COUNTS: u64 = 128 << 20;
+
+/// A page's parts, encoded.
+fn encoded(
+    original: &Original,
+    page: &ImageInfo,
+    recipe: &Recipe,
+    reference: Option<&Histogram>,
+) -> codec::Result<Vec<codec::Part>> {
+    let (cut, nodata) = (Cut::new(page, 1), recipe.nodata_of(page));
+    let mut reader = codec::open(Box::new(original.open()?), page)?;
+    let mut read = |part: u32| {
+        let at = cut.rows_of(part, page.height);
+        Ok::<_, codec::Error>(Marked::new(at.start, reader.read(at)?, nodata, None))
+    };
+    let mut counts = Counts::new(recipe, &Frame::of(page)).map_err(unfit)?;
+    loop {
+        for part in 0..cut.parts {
+            read(part)?.count(&mut counts);
+        }
+        match counts.further() {
+            Some(further) => counts = further,
+            None => break,
+        }
+    }
+    let table = Table::new(recipe, &counts, reference).map_err(unfit)?;
+    let head = codec::head(&mut original.open()?, page, output_layout(recipe, page.layout))?;
+    (0..cut.parts)
+        .map(|part| {
+            let rows = read(part)?;
+            codec::part(&head, rows.first, &rows.equalize(recipe, &table))
+        })
+        .collect()
+}

@@ -1,0 +1,133 @@
+//! What becomes of each value.
+
+use super::super::recipe::{Color, Method, Recipe};
+use super::super::stretch;
+use super::super::wire::{self, Malformed, Reader};
+use super::BINS;
+use super::histogram::{FloatHistogram, place};
+use super::ranges::{Ranges, View, luma};
+use crate::pixels::{Depth, Layout, Rows, Samples};
+
+/// What becomes of each value: for each plane, of the [`BINS`] + 1 edges of its bins; between them it is linear.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Curves {
+    ranges: Ranges,
+    edges: Vec<Vec<f64>>,
+}
+
+impl Curves {
+    /// The curves of what was counted, by a method; `None` by one that isn't defined for floating-point samples.
+    pub fn new(recipe: &Recipe, counts: &FloatHistogram) -> Option<Self> {
+        let planes = counts.ranges.planes.iter().zip(counts.histogram.planes());
+        let edges = planes.map(|(range, bins)| {
+            let (lo, hi) = range.map_or((0.0, 0.0), |(lo, hi)| (f64::from(lo), f64::from(hi)));
+            let shares = match &recipe.method {
+                Method::Global => cumulated(bins),
+                Method::Stretch { cut } => stretched(stretch::ends(bins, *cut)),
+                Method::Clahe { .. } | Method::Match { .. } => return None,
+            };
+            let strength = recipe.strength.value();
+            let edge = |(edge, share): (usize, f64)| {
+                let unchanged = edge as f64 / BINS as f64;
+                // In full strength exactly the share.
+                let share = if strength == 1.0 { share } else { unchanged + strength * (share - unchanged) };
+                lo + (hi - lo) * share
+            };
+            Some(shares.into_iter().enumerate().map(edge).collect())
+        });
+        Some(Self { edges: edges.collect::<Option<_>>()?, ranges: counts.ranges.clone() })
+    }
+
+    /// What becomes of a value of a plane.
+    fn value(&self, plane: usize, value: f32) -> f32 {
+        let Some(range) = self.ranges.planes[plane].filter(|(lo, hi)| lo < hi) else { return value };
+        let edges = &self.edges[plane];
+        let at = place(value, range);
+        let bin = (at as usize).min(BINS - 1);
+        (edges[bin] + (at - bin as f64) * (edges[bin + 1] - edges[bin])) as f32
+    }
+
+    /// Equalizes some rows.
+    ///
+    /// # Panics
+    /// If they are of another layout or depth.
+    pub fn apply(&self, recipe: &Recipe, mut rows: Rows) -> Rows {
+        let view = self.ranges.view;
+        assert_eq!(rows.layout, view.layout, "rows of another layout");
+        if recipe.color == Color::Gray && view.layout.colors() == 3 {
+            return self.gray(rows);
+        }
+        let colors = view.layout.colors();
+        let Samples::F32(samples) = &mut rows.samples else { panic!("floating-point samples were expected") };
+        for pixel in samples.chunks_exact_mut(view.layout.channels()) {
+            for plane in 0..self.edges.len() {
+                let Some(before) = view.value(pixel, plane) else { continue };
+                let after = self.value(plane, before);
+                if self.edges.len() == colors {
+                    pixel[plane] = after;
+                } else {
+                    let shift = after - before;
+                    pixel[..colors].iter_mut().for_each(|color| *color += shift);
+                }
+            }
+        }
+        rows
+    }
+
+    /// As [`Curves::apply`], where colour becomes gray.
+    fn gray(&self, rows: Rows) -> Rows {
+        let view = self.ranges.view;
+        let layout = if view.layout.has_alpha() { Layout::GrayAlpha } else { Layout::Gray };
+        let mut samples = Vec::with_capacity(rows.samples.len() / 3);
+        for pixel in view.pixels(&rows) {
+            samples.push(view.value(pixel, 0).map_or_else(|| luma(pixel), |before| self.value(0, before)));
+            samples.extend_from_slice(&pixel[3..]);
+        }
+        Rows { width: rows.width, layout, samples: Samples::F32(samples) }
+    }
+
+    /// As bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = wire::header(wire::CURVES, self.ranges.view.intensity, Depth::Float);
+        self.ranges.put(&mut bytes);
+        bytes.extend(self.edges.iter().flatten().flat_map(|edge| edge.to_le_bytes()));
+        bytes
+    }
+
+    /// The inverse of [`Curves::to_bytes`], for the same recipe and layout.
+    ///
+    /// # Errors
+    /// If the bytes are not such curves, exactly to their end.
+    pub fn from_bytes(recipe: &Recipe, layout: Layout, bytes: &[u8]) -> Result<Self, Malformed> {
+        let view = View::new(recipe, layout);
+        let mut bytes = Reader::new(bytes);
+        if bytes.header(wire::CURVES)? != (view.intensity, Depth::Float) {
+            return Err(Malformed::Value("the curves are for other samples"));
+        }
+        let ranges = Ranges::take(view, &mut bytes)?;
+        let mut edges = Vec::with_capacity(ranges.planes.len());
+        for _ in &ranges.planes {
+            let (numbers, _) = bytes.take((BINS + 1) * 8)?.as_chunks::<8>();
+            edges.push(numbers.iter().map(|number| f64::from_le_bytes(*number)).collect());
+        }
+        bytes.end()?;
+        Ok(Self { ranges, edges })
+    }
+}
+
+/// Which share of the values lies below each edge.
+fn cumulated(bins: &[u64]) -> Vec<f64> {
+    let total = bins.iter().sum::<u64>().max(1);
+    let sums = bins.iter().scan(0, |sum, bin| {
+        *sum += bin;
+        Some(*sum as f64 / total as f64)
+    });
+    std::iter::once(0.0).chain(sums).collect()
+}
+
+/// The edges' shares where the range from one bin's lower edge to another one's upper edge becomes all of it.
+fn stretched(kept: Option<(usize, usize)>) -> Vec<f64> {
+    let (low, high) = kept.filter(|(low, high)| low <= high).map_or((0, BINS), |(low, high)| (low, high + 1));
+    let share = |edge: usize| (edge.clamp(low, high) - low) as f64 / (high - low) as f64;
+    (0..=BINS).map(share).collect()
+}

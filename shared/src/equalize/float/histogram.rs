@@ -1,0 +1,74 @@
+//! How often values lie in each bin of their range.
+
+use super::super::color::Intensity;
+use super::super::histogram::{Histogram, MergeError};
+use super::super::wire::Malformed;
+use super::BINS;
+use super::ranges::Ranges;
+use crate::pixels::{Depth, Rows};
+
+/// How often values lie in each bin of their range.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FloatHistogram {
+    pub(super) ranges: Ranges,
+    pub(super) histogram: Histogram,
+}
+
+/// Where a value lies in its range, in bins: 0 to [`BINS`].
+pub(super) fn place(value: f32, (lo, hi): (f32, f32)) -> f64 {
+    let (value, lo, hi) = (f64::from(value), f64::from(lo), f64::from(hi));
+    // A single value is its range's end.
+    if hi > lo { ((value - lo) / (hi - lo) * BINS as f64).clamp(0.0, BINS as f64) } else { BINS as f64 }
+}
+
+impl FloatHistogram {
+    /// Counts of nothing, over the range of all rows.
+    pub fn over(ranges: &Ranges) -> Self {
+        Self { histogram: Histogram::empty(ranges.view.intensity, Depth::Float), ranges: ranges.clone() }
+    }
+
+    /// Counts some rows.
+    ///
+    /// # Panics
+    /// If they are of another layout or depth.
+    pub fn count(&mut self, rows: &Rows) {
+        let Self { ranges: Ranges { view, planes }, histogram } = self;
+        let bins = histogram.bins_mut();
+        for pixel in view.pixels(rows) {
+            for ((plane, range), bins) in planes.iter().enumerate().zip(bins.chunks_exact_mut(BINS)) {
+                if let (Some(range), Some(value)) = (range, view.value(pixel, plane)) {
+                    bins[(place(value, *range) as usize).min(BINS - 1)] += 1;
+                }
+            }
+        }
+    }
+
+    /// Adds what was counted of other rows over the same range.
+    ///
+    /// # Errors
+    /// If it is over another range, or of too much; this one is then unchanged.
+    pub fn merge(&mut self, other: &FloatHistogram) -> Result<(), MergeError> {
+        if self.ranges != other.ranges {
+            return Err(MergeError::Range);
+        }
+        self.histogram.merge(&other.histogram)
+    }
+
+    /// As bytes, but for the ranges.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.histogram.to_bytes()
+    }
+
+    /// The inverse of [`FloatHistogram::to_bytes`], over the same range as this one.
+    ///
+    /// # Errors
+    /// If the bytes are not such a histogram, exactly to their end.
+    pub fn filled(&self, bytes: &[u8]) -> Result<Self, Malformed> {
+        let histogram = Histogram::from_bytes(bytes)?;
+        let counted: (Intensity, Depth) = (histogram.intensity(), histogram.depth());
+        if counted != (self.ranges.view.intensity, Depth::Float) {
+            return Err(Malformed::Value("the histogram is of other samples"));
+        }
+        Ok(Self { ranges: self.ranges.clone(), histogram })
+    }
+}

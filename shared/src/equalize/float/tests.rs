@@ -1,0 +1,195 @@
+#![allow(clippy::unwrap_used)]
+
+use super::super::recipe::{Color, Method, Recipe};
+use super::super::strength::Strength;
+use super::super::stretch::Cut;
+use super::super::{Counts, Frame, Mask, Nodata, Table};
+use super::*;
+use crate::pixels::{Depth, Layout, Rows, Samples};
+
+fn gray(values: &[f32]) -> Rows {
+    Rows { width: 1, layout: Layout::Gray, samples: Samples::F32(values.to_vec()) }
+}
+
+fn floats(rows: Rows) -> Vec<f32> {
+    match rows.samples {
+        Samples::F32(samples) => samples,
+        _ => unreachable!(),
+    }
+}
+
+/// Equalizes rows in parts of so many, counted and merged in another order, through their bytes.
+fn equalize(recipe: &Recipe, rows: &Rows, nodata: Option<f64>, cut: usize) -> Vec<f32> {
+    let nodata = nodata.and_then(Nodata::new);
+    let line = rows.width as usize * rows.layout.channels();
+    let parts: Vec<Rows> = floats(rows.clone())
+        .chunks(cut * line)
+        .map(|part| Rows { samples: Samples::F32(part.to_vec()), ..rows.clone() })
+        .collect();
+    let height = rows.height() as u32;
+    let frame = Frame { width: rows.width, height, layout: rows.layout, depth: Depth::Float };
+    let mut sum = Counts::new(recipe, &frame).unwrap();
+    loop {
+        let empty = sum.clone();
+        for part in parts.iter().rev() {
+            let mut own = empty.clone();
+            own.count(0, part, Mask::of(part, nodata, None).as_ref());
+            sum.merge(&empty.filled(&own.to_bytes()).unwrap()).unwrap();
+        }
+        match sum.further() {
+            Some(next) => sum = next,
+            None => break,
+        }
+    }
+    let table = Table::new(recipe, &sum, None).unwrap();
+    let table = Table::from_bytes(recipe, &frame, &table.to_bytes()).unwrap();
+    let apply = |part: Rows| {
+        let mask = Mask::of(&part, nodata, None);
+        let mut after = table.apply(recipe, 0, part, mask.as_ref());
+        nodata.inspect(|nodata| nodata.keep_apart(&mut after, mask.as_ref()));
+        floats(after)
+    };
+    parts.into_iter().flat_map(apply).collect()
+}
+
+fn global(rows: &Rows, cut: usize) -> Vec<f32> {
+    equalize(&Recipe::default(), rows, None, cut)
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
+#[test]
+fn what_is_spread_evenly_stays_to_within_a_bin_and_isnt_quantized() {
+    let values: Vec<f32> = (0..300_000).map(|i| 1_000.0 + i as f32 * 1e-4).collect();
+    let after = global(&gray(&values), 70_000);
+    for (before, after) in values.iter().zip(&after) {
+        assert!((before - after).abs() < 30.0 / BINS as f32 + 1e-3, "{before} {after}");
+    }
+    let mut distinct = after.clone();
+    distinct.dedup();
+    assert!(distinct.len() > 2 * BINS, "{} values for {BINS} bins", distinct.len());
+    assert!(after.is_sorted(), "order is kept");
+}
+
+#[test]
+fn what_is_no_value_is_neither_counted_nor_changed_however_it_is_cut() {
+    let odd = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -9_999.0];
+    let values: Vec<f32> = (0..400).flat_map(|i| [odd[i % 4], (i * i) as f32 / 100.0]).collect();
+    let whole = |cut| equalize(&Recipe::default(), &gray(&values), Some(-9_999.0), cut);
+    let after = whole(800);
+    for (before, after) in values.iter().zip(&after).step_by(2) {
+        assert_eq!(before.to_bits(), after.to_bits());
+    }
+    let real: Vec<f32> = values.iter().skip(1).step_by(2).copied().collect();
+    let alone = global(&gray(&real), 400);
+    assert!(after.iter().skip(1).step_by(2).eq(&alone));
+    for cut in [7, 130] {
+        assert_eq!(bits(&whole(cut)), bits(&after));
+    }
+}
+
+#[test]
+fn the_result_is_the_cdf_over_the_range_of_the_data() {
+    // By hand: the lower edge of the first value's bin is the range's start, the last value is the last bin's upper edge.
+    let after = global(&gray(&[0.0, 1.0, 2.0, 4.0]), 4);
+    for (after, expected) in after.iter().zip([0.0, 1.0, 2.0, 4.0]) {
+        assert!((after - expected).abs() < 1e-3, "{after} {expected}");
+    }
+    let skewed: Vec<f32> = (0..1_000).map(|i| (i as f32 / 1_000.0).powi(4)).collect();
+    let after = global(&gray(&skewed), 1_000);
+    for (i, after) in after.iter().enumerate().skip(200) {
+        assert!((after - i as f32 / 1_000.0).abs() < 0.02, "{i}: {after}");
+    }
+}
+
+#[test]
+fn a_pixel_that_is_there_never_becomes_no_data() {
+    // The least value stays what it is; here a value in the middle comes to be 0.
+    let values = [-1.0, 1.0, -0.5, f32::NAN, 0.0];
+    let after = equalize(&Recipe::default(), &gray(&values), Some(0.0), 5);
+    assert_eq!(after[4], 0.0);
+    assert!(after[..3].iter().all(|value| *value != 0.0), "{after:?}");
+}
+
+#[test]
+fn luma_shifts_all_colours_alike_and_alpha_stays() {
+    let pixels = [[0.0_f32, 0.1, 0.2, 1.0], [0.5, 0.1, 0.9, 0.5], [9.0, 9.0, 9.0, 0.0], [0.3, 0.3, 0.3, 1.0]];
+    let rows = Rows { width: 4, layout: Layout::Rgba, samples: Samples::F32(pixels.concat()) };
+    let after = global(&rows, 1);
+    for (before, after) in pixels.iter().zip(after.chunks(4)) {
+        let shift = after[0] - before[0];
+        assert!(before.iter().zip(after).take(3).all(|(b, a)| (a - b - shift).abs() < 1e-6));
+        assert_eq!(before[3], after[3]);
+    }
+    assert_eq!(after[8..12], pixels[2]);
+    let to_gray = equalize(&Recipe::global(Color::Gray), &rows, None, 1);
+    assert_eq!(to_gray.len(), 8);
+    for (pixel, gray) in after.chunks(4).zip(to_gray.chunks(2)) {
+        assert!((super::ranges::luma(pixel) - gray[0]).abs() < 1e-6 && pixel[3] == gray[1]);
+    }
+}
+
+#[test]
+fn channels_and_bands_are_equalized_each_by_itself() {
+    let pixels: Vec<[f32; 3]> = (0..500).map(|i| [i as f32, (i * i) as f32, -(i as f32).sqrt()]).collect();
+    let of = |layout| Rows { width: 50, layout, samples: Samples::F32(pixels.concat()) };
+    let recipe = Recipe::global(Color::Channels);
+    let rgb = equalize(&recipe, &of(Layout::Rgb), None, 3);
+    assert_eq!(bits(&rgb), bits(&equalize(&recipe, &of(Layout::Bands(3)), None, 10)));
+    for channel in 0..3 {
+        let alone: Vec<f32> = pixels.iter().map(|pixel| pixel[channel]).collect();
+        let alone = global(&gray(&alone), 500);
+        assert!(rgb.iter().skip(channel).step_by(3).eq(&alone));
+    }
+}
+
+#[test]
+fn one_value_or_none_stays() {
+    for values in [vec![3.5; 9], vec![f32::NAN; 4]] {
+        assert_eq!(bits(&global(&gray(&values), 2)), bits(&values));
+    }
+}
+
+#[test]
+fn half_of_the_strength_goes_half_of_the_way() {
+    let values: Vec<f32> = (0..1_000).map(|i| (i as f32 / 10.0).powi(3)).collect();
+    let full = global(&gray(&values), 1_000);
+    let recipe = Recipe { strength: Strength::thousandths(500).unwrap(), ..Recipe::default() };
+    let half = equalize(&recipe, &gray(&values), None, 1_000);
+    for ((value, full), half) in values.iter().zip(full).zip(half) {
+        assert!((half - (value + full) / 2.0).abs() <= 0.2, "{value} {full} {half}");
+    }
+}
+
+#[test]
+fn a_stretch_clips_outliers_to_the_range_of_the_data() {
+    let mut values: Vec<f32> = (0..1_000).map(|i| i as f32).collect();
+    (values[0], values[999]) = (-9_000.0, 10_000.0);
+    let cut = Cut::millionths(20_000, 20_000).unwrap();
+    let recipe = Recipe::new(Method::Stretch { cut }, Color::Luma);
+    let after = equalize(&recipe, &gray(&values), None, 300);
+    assert_eq!((after[0], after[10], after[999], after[990]), (-9_000.0, -9_000.0, 10_000.0, 10_000.0));
+    // What is kept is stretched linearly.
+    let (low, middle, high) = (after[100], after[500], after[900]);
+    assert!((middle - (low + high) / 2.0).abs() < 30.0 && high - low > 15_000.0, "{low} {middle} {high}");
+}
+
+#[test]
+fn ranges_are_kept_by_json_to_the_last_bit() {
+    let recipe = Recipe::global(Color::Channels);
+    let mut ranges = Ranges::new(&recipe, Layout::Bands(3));
+    ranges.look(&Rows {
+        width: 2,
+        layout: Layout::Bands(3),
+        samples: Samples::F32(vec![0.1, f32::NAN, 1e-45, 0.3, f32::NAN, 3e38]),
+    });
+    let json = serde_json::to_string(&ranges.spans()).unwrap();
+    let spans: Spans = serde_json::from_str(&json).unwrap();
+    assert_eq!(Ranges::of(&recipe, Layout::Bands(3), &spans), Some(ranges.clone()));
+    assert_eq!(Ranges::of(&recipe, Layout::Rgb, &spans).map(|ranges| ranges.spans()), Some(spans.clone()));
+    assert_eq!(Ranges::of(&recipe, Layout::Gray, &spans), None);
+    assert_eq!(ranges.filled(&ranges.to_bytes()).unwrap(), ranges);
+    assert!(ranges.filled(&ranges.to_bytes()[..20]).is_err());
+}
