@@ -2,7 +2,7 @@ import { expect, test } from "@playwright/test";
 
 import { calm, clusterWhere, done, ended, kill, upload } from "../support/api.ts";
 import { open } from "../support/page.ts";
-import { largePng, truncated } from "../support/samples.ts";
+import { hollow, largePng } from "../support/samples.ts";
 
 test.beforeEach(async ({ request }) => {
   await calm(request);
@@ -115,7 +115,7 @@ test("the page says in a sentence why it is slow", async ({ page, request }) => 
 
 test("a failed image is tried again from the cluster page", async ({ page, request }) => {
   await calm(request);
-  const broken = await upload(request, { ...truncated(), name: "broken-on-purpose.png" });
+  const broken = await upload(request, hollow("broken-on-purpose.png"));
   await ended(request, broken.image_id);
   await open(page, "/cluster");
   const failure = page.getByTestId("failure").filter({ hasText: "broken-on-purpose.png" }).first();

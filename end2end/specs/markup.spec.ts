@@ -6,7 +6,7 @@ import { expect, type Page, test } from "@playwright/test";
 
 import { calm, done, ended, send, upload } from "../support/api.ts";
 import { loaded, open } from "../support/page.ts";
-import { sample, truncated } from "../support/samples.ts";
+import { hollow, sample } from "../support/samples.ts";
 
 const EVIL = `<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>"'&`;
 
@@ -47,7 +47,7 @@ test("file names, texts in a picture, reasons and log lines with markup are show
   const name = `${EVIL}.png`;
   const { image_id: id } = await upload(request, { ...moon, name, buffer: withText(moon.buffer, "Title", EVIL) });
   await done(request, id);
-  const broken = await upload(request, { ...truncated(), name: `broken ${EVIL}.png` });
+  const broken = await upload(request, hollow(`broken ${EVIL}.png`));
   await ended(request, broken.image_id);
 
   await open(page, "/");

@@ -22,28 +22,37 @@ export class Array {
   /** Starts a ZooKeeper and so many servers of so many pods each, and waits until each answers. */
   static async start(servers: number, pods: number): Promise<Array> {
     const array = new Array();
+    try {
+      await array.launch(servers, pods);
+      return array;
+    } catch (error) {
+      await array.stop();
+      throw error;
+    }
+  }
+
+  private async launch(servers: number, pods: number): Promise<void> {
     const zookeeper = freePort();
     writeFileSync(
-      join(array.folder, "zoo.cfg"),
-      `tickTime=500\ndataDir=${array.folder}/zookeeper\nclientPortAddress=127.0.0.1\nclientPort=${zookeeper}\nadmin.enableServer=false\nforceSync=no\n`,
+      join(this.folder, "zoo.cfg"),
+      `tickTime=500\ndataDir=${this.folder}/zookeeper\nclientPortAddress=127.0.0.1\nclientPort=${zookeeper}\nadmin.enableServer=false\nforceSync=no\n`,
     );
-    mkdirSync(join(array.folder, "zookeeper"));
+    mkdirSync(join(this.folder, "zookeeper"));
     const main = "org.apache.zookeeper.server.quorum.QuorumPeerMain";
-    array.spawn("zookeeper", "java", [
-      "-Xmx128m", "-Dzookeeper.jmx.log4j.disable=true", "-cp", JARS.join(":"), main, join(array.folder, "zoo.cfg"),
+    this.spawn("zookeeper", "java", [
+      "-Xmx128m", "-Dzookeeper.jmx.log4j.disable=true", "-cp", JARS.join(":"), main, join(this.folder, "zoo.cfg"),
     ]);
     for (let i = 0; i < servers; i++) {
       const port = freePort();
-      array.ports.push(port);
-      const data = join(array.folder, "data");
-      array.spawn(`server-${i}`, BINARY, [
+      this.ports.push(port);
+      const data = join(this.folder, "data");
+      this.spawn(`server-${i}`, BINARY, [
         "serve", "--zookeeper", `127.0.0.1:${zookeeper}`, "--pod-name", `process-${i}`, "--pods", String(pods),
         "--session-timeout", "4s", "--whole-below", "0", "--listen", `127.0.0.1:${port}`, "--data", data, "--drain", "1s",
       ]);
       // One after the other: the first one makes the catalog.
       await until(`process-${i} is ready`, async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok);
     }
-    return array;
   }
 
   /** Ends a server at once. */
@@ -122,7 +131,7 @@ export class Gate {
 
 export function freePort(): number {
   const script =
-    'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })';
+    'const s = require("net").createServer().listen(0, "127.0.0.1", () => { process.stdout.write(String(s.address().port)); s.close(); })';
   return Number(execFileSync(process.execPath, ["-e", script], { encoding: "utf8" }).trim());
 }
 

@@ -107,6 +107,12 @@ export function truncated(): Upload {
   return { ...whole, name: "half-a-coffee.png", buffer: whole.buffer.subarray(0, whole.buffer.length / 2) };
 }
 
+/** A whole file whose pixels end after a few rows: it is taken, and its job fails. */
+export function hollow(name: string): Upload {
+  const buffer = png(header(600, 400, 8, 2), deflateSync(Buffer.alloc((600 * 3 + 1) * 10)));
+  return { name, mimeType: "image/png", buffer };
+}
+
 /** A valid header that promises ten thousand megapixels, and no pixels. */
 export function gigantic(): Upload {
   const buffer = png(header(100_000, 100_000, 8, 2), deflateSync(Buffer.alloc(64)));
