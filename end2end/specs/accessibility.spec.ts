@@ -1,9 +1,9 @@
 import { AxeBuilder } from "@axe-core/playwright";
 import { type Browser, expect, type Page, test } from "@playwright/test";
 
-import { calm, done, ended, kill, start, upload } from "../support/api.ts";
+import { calm, done, failing, kill, start, upload } from "../support/api.ts";
 import { drop, live, loaded } from "../support/page.ts";
-import { hollow, sample, text } from "../support/samples.ts";
+import { damaged, sample, text } from "../support/samples.ts";
 
 const SCREENS = {
   light: { colorScheme: "light", viewport: { width: 1280, height: 800 } },
@@ -20,8 +20,7 @@ test.beforeAll(async ({ request }) => {
   const files = ["moon.png", "brick.png", "rocket.jpg", "hubble_deep_field.jpg"].map(sample);
   for (const file of files) image = (await upload(request, file)).image_id;
   await done(request, image);
-  failed = (await upload(request, hollow("hollow.png"))).image_id;
-  await ended(request, failed);
+  failed = (await failing(request, damaged("damaged.jpg"))).image_id;
 });
 
 /** No rule of axe is broken, and nothing sticks out sideways. */

@@ -1,8 +1,8 @@
 import { expect, test } from "@playwright/test";
 
-import { calm, clusterWhere, done, ended, kill, upload } from "../support/api.ts";
+import { calm, clusterWhere, done, failing, kill, upload } from "../support/api.ts";
 import { open } from "../support/page.ts";
-import { hollow, largePng } from "../support/samples.ts";
+import { damaged, largePng } from "../support/samples.ts";
 
 test.beforeEach(async ({ request }) => {
   await calm(request);
@@ -115,10 +115,9 @@ test("the page says in a sentence why it is slow", async ({ page, request }) => 
 
 test("a failed image is tried again from the cluster page", async ({ page, request }) => {
   await calm(request);
-  const broken = await upload(request, hollow("broken-on-purpose.png"));
-  await ended(request, broken.image_id);
+  const broken = await failing(request, damaged("broken-on-purpose.jpg"));
   await open(page, "/cluster");
-  const failure = page.getByTestId("failure").filter({ hasText: "broken-on-purpose.png" }).first();
+  const failure = page.getByTestId("failure").filter({ hasText: "broken-on-purpose.jpg" }).first();
   await expect(failure).toBeVisible();
   const [answer] = await Promise.all([
     page.waitForResponse((it) => it.url().endsWith(`/api/images/${broken.image_id}/retry`)),

@@ -68,6 +68,13 @@ export async function upload(request: APIRequestContext, file: Upload): Promise<
   return (await answer.json()) as Accepted;
 }
 
+/** Sends a file that is taken, and waits until its job has failed. */
+export async function failing(request: APIRequestContext, file: Upload): Promise<Accepted> {
+  const accepted = await upload(request, file);
+  expect((await ended(request, accepted.image_id)).state).toBe("failed");
+  return accepted;
+}
+
 export async function image(request: APIRequestContext, id: string): Promise<Image> {
   const answer = await request.get(`/api/images/${id}`);
   expect(answer.status(), await answer.text()).toBe(200);

@@ -107,10 +107,12 @@ export function truncated(): Upload {
   return { ...whole, name: "half-a-coffee.png", buffer: whole.buffer.subarray(0, whole.buffer.length / 2) };
 }
 
-/** A whole file whose pixels end after a few rows: it is taken, and its job fails. */
-export function hollow(name: string): Upload {
-  const buffer = png(header(600, 400, 8, 2), deflateSync(Buffer.alloc((600 * 3 + 1) * 10)));
-  return { name, mimeType: "image/png", buffer };
+/** A JPEG with a table of nothing in the middle of its pixels: it is taken, and its job fails. */
+export function damaged(name: string): Upload {
+  const { buffer } = sample("rocket.jpg");
+  const middle = buffer.length >> 1;
+  const table = Buffer.from([0xff, 0xc4]);
+  return { name, mimeType: "image/jpeg", buffer: Buffer.concat([buffer.subarray(0, middle), table, buffer.subarray(middle)]) };
 }
 
 /** A valid header that promises ten thousand megapixels, and no pixels. */

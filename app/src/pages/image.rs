@@ -44,6 +44,7 @@ pub fn ImagePage() -> impl IntoView {
                         Either::Right(
                             view! {
                                 <Title text="No image" />
+                                <h1 class="visually-hidden">"No image"</h1>
                                 <ProblemNotice problem />
                             },
                         )
