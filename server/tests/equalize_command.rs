@@ -20,9 +20,9 @@ fn sample(name: &str) -> PathBuf {
 fn equalized(name: &str, recipe: &Recipe) -> Vec<u8> {
     let file = fs::read(sample(name)).unwrap();
     let source = || Ok(Box::new(Cursor::new(file.clone())) as Box<_>);
-    let mut out = Vec::new();
+    let mut out = Cursor::new(Vec::new());
     equalize_file(source, recipe, &mut out, &Limits::default(), &mut |_, _| ()).unwrap();
-    out
+    out.into_inner()
 }
 
 #[derive(Parser)]

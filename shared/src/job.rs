@@ -19,12 +19,9 @@ pub const RECORD_VERSION: u32 = 1;
 ///
 /// 1. `global` in full strength, colour as `luma`, `hsv`, `channels` or `gray`.
 /// 2. All methods, `oklab`, strength, masks.
-/// 3. Parts of a JPEG are encoded, each row of MCUs a restart interval; before, they were raw rows.
+/// 3. Parts of a JPEG are encoded, each row of MCUs a restart interval; PNG's are deflated in the way that suits them.
 /// 4. No data, also as the file says it; bands, floating point, several pages.
 pub const ALGO: u32 = 4;
-
-/// The first version of the arithmetic in which parts of a JPEG are encoded.
-pub const ENCODED_JPEG_PARTS: u32 = 3;
 
 /// The earliest version of the arithmetic that does what a recipe says to such an image: during a rolling upgrade pods of
 /// the version before help with what they know.
@@ -35,9 +32,9 @@ pub fn algo(recipe: &Recipe, info: &ImageInfo) -> u32 {
     }
     let first = [Color::Luma, Color::Hsv, Color::Channels, Color::Gray].map(Recipe::global).contains(recipe);
     match info.format {
-        Format::Jpeg => ENCODED_JPEG_PARTS,
-        Format::Png | Format::Tiff if first => 1,
-        Format::Png | Format::Tiff => 2,
+        Format::Jpeg | Format::Png => 3,
+        Format::Tiff if first => 1,
+        Format::Tiff => 2,
     }
 }
 

@@ -4,7 +4,7 @@
 //! folder or `-` for standard output. A file appears under its name only when it is complete.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, IsTerminal, Read, Write};
+use std::io::{self, BufReader, IsTerminal, Read, Seek, Write};
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -218,16 +218,16 @@ impl Output {
     }
 
     /// Lets `make` write the result; it is told a folder for its temporary files.
-    fn write<T>(&self, make: impl FnOnce(&mut dyn Write, &Path) -> Result<T>) -> Result<T> {
+    fn write<T>(&self, make: impl FnOnce(&mut File, &Path) -> Result<T>) -> Result<T> {
         let path = match self {
             Output::File(path) => path,
             Output::Stream(path) => {
-                let mut file = File::options().write(true).open(path).with_context(|| display(path))?;
-                return make(&mut file, &std::env::temp_dir());
+                let file = File::options().write(true).open(path).with_context(|| display(path))?;
+                return copied(make, file).with_context(|| display(path));
             }
             Output::Stdout => {
                 ensure!(!io::stdout().is_terminal(), "standard output is a terminal; name a file, or pipe it on");
-                return make(&mut io::stdout().lock(), &std::env::temp_dir());
+                return copied(make, io::stdout().lock()).context("standard output");
             }
         };
         let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -241,10 +241,20 @@ impl Output {
             builder.permissions(fs::Permissions::from_mode(0o666));
         }
         let mut file = builder.tempfile_in(folder).with_context(|| display(folder))?;
-        let made = make(&mut file, folder)?;
+        let made = make(file.as_file_mut(), folder)?;
         file.persist(path).with_context(|| display(path))?;
         Ok(made)
     }
+}
+
+/// Lets `make` write a temporary file and copies it to what can't be written here and there.
+fn copied<T>(make: impl FnOnce(&mut File, &Path) -> Result<T>, mut to: impl Write) -> Result<T> {
+    let mut file = tempfile::tempfile().context("making a temporary file failed")?;
+    let made = make(&mut file, &std::env::temp_dir())?;
+    file.rewind()?;
+    io::copy(&mut file, &mut to)?;
+    to.flush()?;
+    Ok(made)
 }
 
 /// The format that a file's name promises.

@@ -89,27 +89,23 @@ impl Head {
         &self.keeping
     }
 
-    /// The same, for parts of a JPEG as they were before version 3 of [`ALGO`](shared::job::ALGO): raw rows that the join encodes.
-    #[must_use]
-    pub fn with_raw_jpeg_parts(mut self) -> Self {
-        if let FileHead::Jpeg(file) = self.file {
-            self.file = FileHead::Jpeg(file.with_raw_parts());
-        }
-        self
+    /// How many bytes a file of one page has before its parts, if it needs no BigTIFF because of its length.
+    pub fn begin_bytes(&self) -> Result<usize> {
+        Ok(match &self.file {
+            FileHead::Png(file) => file.begin_bytes(),
+            FileHead::Jpeg(file) => file.join(&self.info)?.begin.len(),
+            FileHead::Tiff(file) => file.begin_bytes(),
+        })
     }
 }
 
-/// Makes a file of parts. What [`begin`](Joiner::begin), [`part`](Joiner::part) for each part in order, and
-/// [`end`](Joiner::end) give is the file, one after the other.
+/// What makes a file of parts: between the two they lie in order, as they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Joiner {
-    lengths: std::vec::IntoIter<u64>,
-    file: FileJoiner,
-}
-
-enum FileJoiner {
-    Png(png::Joiner),
-    Jpeg(jpeg::Joiner),
-    Tiff(tiff::Joiner),
+    /// The file's first bytes.
+    pub begin: Vec<u8>,
+    /// The file's last bytes.
+    pub end: Vec<u8>,
 }
 
 /// A picture for browsers: 8 bits a sample, upright.
@@ -234,12 +230,12 @@ pub fn part(head: &Head, first_row: u32, rows: &Rows) -> Result<Part> {
     }
     match &head.file {
         FileHead::Png(file) => file.part(info, rows),
-        FileHead::Jpeg(file) => contain(|| file.part(info, first_row, rows)),
+        FileHead::Jpeg(file) => file.part(info, first_row, rows),
         FileHead::Tiff(file) => file.part(info, rows),
     }
 }
 
-/// Begins to make a file of all its parts, whose indices are given in order.
+/// What makes a file of all its parts, whose indices are given in order.
 ///
 /// # Errors
 /// [`Error::Refused`] if the parts aren't the whole image.
@@ -247,7 +243,7 @@ pub fn join(head: &Head, index: &[PartIndex]) -> Result<Joiner> {
     join_pages(&[(head, index)])
 }
 
-/// Begins to make a file of all its pages' parts, whose indices are given in order.
+/// What makes a file of all its pages' parts, whose indices are given in order.
 ///
 /// # Errors
 /// [`Error::Refused`] if the parts aren't whole pages, or the format has no pages.
@@ -258,11 +254,9 @@ pub fn join_pages(pages: &[(&Head, &[PartIndex])]) -> Result<Joiner> {
             return refuse(format!("Expected parts of {} rows in all, got {rows}.", head.info.height));
         }
     }
-    let file = match pages {
-        [(Head { file: FileHead::Png(file), info, .. }, index)] => FileJoiner::Png(file.join(info, index)?),
-        [(Head { file: FileHead::Jpeg(file), info, .. }, index)] => {
-            FileJoiner::Jpeg(jpeg::Joiner::new(file, info, index)?)
-        }
+    match pages {
+        [(Head { file: FileHead::Png(file), info, .. }, index)] => file.join(info, index),
+        [(Head { file: FileHead::Jpeg(file), info, .. }, _)] => file.join(info),
         pages => {
             let mut of_tiff = Vec::with_capacity(pages.len());
             for (head, index) in pages {
@@ -271,11 +265,9 @@ pub fn join_pages(pages: &[(&Head, &[PartIndex])]) -> Result<Joiner> {
                     _ => return refuse("Only a TIFF has several pages."),
                 }
             }
-            FileJoiner::Tiff(tiff::join(&of_tiff)?)
+            tiff::join(&of_tiff)
         }
-    };
-    let lengths: Vec<u64> = pages.iter().flat_map(|(_, index)| index.iter().map(|part| part.bytes)).collect();
-    Ok(Joiner { lengths: lengths.into_iter(), file })
+    }
 }
 
 /// Which of the parts, whose indices are given in order, are whose: each page's are as many as its rows need.
@@ -296,51 +288,6 @@ pub fn by_pages<'a>(heads: &'a [Head], mut index: &'a [PartIndex]) -> Result<Vec
         index = others;
     }
     if index.is_empty() { Ok(pages) } else { refuse(format!("There are {} parts too many.", index.len())) }
-}
-
-impl Joiner {
-    /// The file's first bytes.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] if the file would be beyond its format.
-    pub fn begin(&mut self) -> Result<Vec<u8>> {
-        match &mut self.file {
-            FileJoiner::Png(file) => Ok(file.begin()),
-            FileJoiner::Jpeg(file) => contain(|| file.begin()),
-            FileJoiner::Tiff(file) => Ok(file.begin()),
-        }
-    }
-
-    /// The bytes that follow with the next part; none for a JPEG of several scans, which is encoded at the end.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] if the part isn't the one that its index told.
-    pub fn part(&mut self, bytes: Vec<u8>) -> Result<Vec<u8>> {
-        match self.lengths.as_slice().first() {
-            Some(length) if *length == bytes.len() as u64 => self.lengths.next(),
-            Some(length) => return refuse(format!("Expected a part of {length} bytes, got {}.", bytes.len())),
-            None => return refuse("There are more parts than were told."),
-        };
-        match &mut self.file {
-            FileJoiner::Jpeg(file) => Ok(file.part(bytes)),
-            FileJoiner::Png(_) | FileJoiner::Tiff(_) => Ok(bytes),
-        }
-    }
-
-    /// The file's last bytes.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] if parts are missing.
-    pub fn end(self) -> Result<Vec<u8>> {
-        if self.lengths.len() > 0 {
-            return refuse(format!("{} parts are missing.", self.lengths.len()));
-        }
-        match self.file {
-            FileJoiner::Png(file) => Ok(file.end()),
-            FileJoiner::Jpeg(file) => contain(|| file.end()),
-            FileJoiner::Tiff(file) => Ok(file.end()),
-        }
-    }
 }
 
 /// A picture of the image for browsers: at most `max_side` pixels on its longer side, never enlarged, upright.

@@ -1,14 +1,14 @@
 //! An image from its file to its result in one process, without a cluster: the oracle that the array is compared with.
 //!
 //! It is the same codec, the same kernels and the same cut into parts as the array's, one after the other: count every
-//! part, make the table, then apply and encode every part, and join them. Parts are streamed; the encoded ones wait in a
-//! temporary file, as a joiner wants to know all of them before the first, and so do rows that can only be decoded in
-//! their order. The whole image is in memory only where its decoder needs it to be ([`ImageInfo::whole_decode`]).
+//! part, make the table, then apply and encode every part, and join them. Parts are streamed; rows
+//! that can only be decoded in their order are kept in a temporary file for the second time. The whole image is in memory only where its decoder needs it to be ([`ImageInfo::whole_decode`]).
 //! A file of several pages is done page by page.
 
+mod in_place;
 mod rows;
 
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, Write};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -18,6 +18,7 @@ use shared::equalize::{Counts, Frame, Histogram, Mask, Recipe, Table, output_lay
 use shared::job::{Cut, ImageInfo, Keeping};
 use shared::pixels::Rows;
 
+use self::in_place::InPlace;
 use self::rows::{Kept, Marks, Readers, RowsOfParts, SpooledMask, lock};
 use super::companion;
 use super::histogram::unfit;
@@ -25,7 +26,7 @@ use super::ordered::in_order;
 use super::sheet::{Marked, same_size};
 use crate::codec::{self, Head, Limits, Part, PartIndex, Source};
 
-/// Encoded parts of fewer bytes than this wait in memory, others in a file.
+/// What waits, if it is of fewer bytes than this, waits in memory; otherwise in a file.
 const SPOOL_MEMORY: usize = 8 << 20;
 
 /// Why there is no result.
@@ -68,6 +69,10 @@ pub struct Local<'a> {
 /// Opens an image, each time from its start.
 pub type Opener<'a> = dyn Fn() -> io::Result<Box<dyn Source>> + 'a;
 
+/// Where a result is written: an empty file, or one in memory.
+pub trait Out: Read + Write + Seek {}
+impl<T: Read + Write + Seek> Out for T {}
+
 /// The images that a recipe names: here it is files, whatever their ids in the recipe.
 #[derive(Clone, Copy, Default)]
 pub struct Others<'a> {
@@ -84,7 +89,7 @@ pub struct Others<'a> {
 pub fn equalize_file(
     source: impl Fn() -> io::Result<Box<dyn Source>>,
     recipe: &Recipe,
-    out: &mut dyn Write,
+    out: &mut dyn Out,
     limits: &Limits,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Equalized, Error> {
@@ -98,7 +103,7 @@ pub fn equalize_file(
 }
 
 impl Local<'_> {
-    /// Equalizes an image and appends the result's file to `out`: nothing before all of it can be written.
+    /// Equalizes an image and writes the result's file to `out`, which is no valid file before the end.
     ///
     /// `source` opens the original, each time from its start; it is called several times. `progress` is told how many
     /// rows are done, and of how many: each row counts twice, once for counting and once for applying (floating-point
@@ -112,7 +117,7 @@ impl Local<'_> {
         source: impl Fn() -> io::Result<Box<dyn Source>>,
         recipe: &Recipe,
         others: Others<'_>,
-        out: &mut dyn Write,
+        out: &mut dyn Out,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Equalized, Error> {
         let info = codec::inspect(&mut *source()?, &self.limits)?;
@@ -127,8 +132,9 @@ impl Local<'_> {
             progress(done, total);
         };
 
-        let spool = io::BufWriter::new(tempfile::spooled_tempfile_in(SPOOL_MEMORY, &self.scratch));
-        let mut work = Work { source: &source, recipe, reference: reference.as_ref(), mask: None, spool };
+        let layout = output_layout(recipe, info.layout);
+        let file = InPlace::begin(&codec::head(&mut *source()?, &info, layout)?, out)?;
+        let mut work = Work { source: &source, recipe, reference: reference.as_ref(), mask: None, file };
         let mut finished = Vec::with_capacity(pages.len());
         for page in &pages {
             companion::check_page(recipe, page).map_err(codec::Error::Refused)?;
@@ -145,15 +151,14 @@ impl Local<'_> {
             finished.push(self.page(&mut work, page, cut, &mut advance)?);
         }
 
-        let spool = work.spool.into_inner().map_err(|error| Error::Write(error.into_error()))?;
-        join(&finished, spool, out)?;
+        work.file.end(&finished)?;
         let mut keeping = Keeping::default();
         let changed = finished.iter().flat_map(|(head, _)| head.keeping().changed.iter().cloned());
         changed.for_each(|sentence| keeping.change(sentence));
         Ok(Equalized { info, notes: keeping.changed })
     }
 
-    /// Equalizes a page and appends its encoded parts to the spool.
+    /// Equalizes a page and appends its encoded parts to the file.
     fn page(
         &self,
         work: &mut Work<'_>,
@@ -179,7 +184,7 @@ impl Local<'_> {
         let mut index = Vec::new();
         self.each_part(&mut rows, encode, |part, Part { index: entry, bytes }| {
             index.push(entry);
-            work.spool.write_all(&bytes).map_err(Error::Write)?;
+            work.file.part(&bytes)?;
             advance(cut.rows_of(part, info.height));
             Ok(())
         })?;
@@ -298,22 +303,5 @@ struct Work<'a> {
     recipe: &'a Recipe,
     reference: Option<&'a Histogram>,
     mask: Option<SpooledMask>,
-    /// The encoded parts, one after the other.
-    spool: io::BufWriter<tempfile::SpooledTempFile>,
-}
-
-/// Joins the parts of all pages, whose bytes lie one after the other in `spool`, to a file.
-fn join(pages: &[(Head, Vec<PartIndex>)], mut spool: impl Read + Seek, out: &mut dyn Write) -> Result<(), Error> {
-    spool.seek(SeekFrom::Start(0)).map_err(Error::Write)?;
-    let all: Vec<(&Head, &[PartIndex])> = pages.iter().map(|(head, index)| (head, index.as_slice())).collect();
-    let mut joiner = codec::join_pages(&all)?;
-    out.write_all(&joiner.begin()?).map_err(Error::Write)?;
-    for part in pages.iter().flat_map(|(_, index)| index) {
-        let length = usize::try_from(part.bytes).expect("the part was in memory");
-        let mut bytes = vec![0; length];
-        spool.read_exact(&mut bytes).map_err(Error::Write)?;
-        out.write_all(&joiner.part(bytes)?).map_err(Error::Write)?;
-    }
-    out.write_all(&joiner.end()?).map_err(Error::Write)?;
-    out.flush().map_err(Error::Write)
+    file: InPlace<'a>,
 }

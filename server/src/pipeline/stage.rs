@@ -8,7 +8,7 @@ use futures::TryStreamExt;
 use sha2::{Digest, Sha256};
 use shared::equalize::{Counts, Frame, Recipe, output_layout};
 use shared::id::ImageId;
-use shared::job::{Companion, Cut, ENCODED_JPEG_PARTS, ImageInfo, Job, Pointer};
+use shared::job::{Companion, Cut, ImageInfo, Job, Pointer};
 use shared::pixels::Layout;
 use shared::task::Outcome;
 use tokio::runtime::Handle;
@@ -118,7 +118,7 @@ impl Workshop {
     /// The head of the job's result, for a pixel thread.
     pub(super) fn head(&self, job: &Job) -> ResultHead {
         let layout = output_layout(&job.recipe, job.info.layout);
-        ResultHead { original: self.original(job), info: job.info.clone(), layout, algo: job.algo }
+        ResultHead { original: self.original(job), info: job.info.clone(), layout }
     }
 
     /// The original of another image that the job reads, for a pixel thread.
@@ -377,19 +377,17 @@ impl Original {
     }
 }
 
-/// The head of a job's result, as the version of the arithmetic that the job pins wants it; made on a pixel thread.
+/// The head of a job's result, made on a pixel thread.
 pub(super) struct ResultHead {
     original: Original,
     info: ImageInfo,
     layout: Layout,
-    algo: u32,
 }
 
 impl ResultHead {
     /// Reads it from the original.
     pub(super) fn read(self) -> codec::Result<codec::Head> {
-        let head = codec::head(&mut self.original.open()?, &self.info, self.layout)?;
-        Ok(if self.algo < ENCODED_JPEG_PARTS { head.with_raw_jpeg_parts() } else { head })
+        codec::head(&mut self.original.open()?, &self.info, self.layout)
     }
 
     /// Reads those of all pages; on a pixel thread.

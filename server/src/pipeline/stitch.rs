@@ -6,7 +6,7 @@
 use std::io;
 
 use bytes::Bytes;
-use shared::job::{Format, Job, Phase, Pointer};
+use shared::job::{Job, Phase, Pointer};
 
 use super::checked::{Checked, Damaged};
 use super::stage::{Failure, Hashed, Inputs, Workshop, part_bytes};
@@ -16,8 +16,7 @@ use crate::codec;
 pub(super) async fn stitch(shop: &Workshop, job: &Job, inputs: &Inputs, key: String) -> Result<Pointer, Failure> {
     let head = shop.head(job);
     let bundles: Vec<_> = inputs.equalized.iter().map(|pointer| shop.checked(pointer)).collect();
-    // Parts only pass through, but a few kinds of JPEG are encoded by their join.
-    let memory = if job.info.format == Format::Jpeg { 2 * job.info.raw_bytes() } else { 8 * part_bytes(job) };
+    let memory = 8 * part_bytes(job);
     let (recipe, limits) = (job.recipe.clone(), shop.limits);
     let writing = shop.write(key, memory, Hashed::All, move |emit| {
         let heads = head.read_pages(&recipe, &limits)?;
@@ -36,12 +35,12 @@ fn join(
 ) -> codec::Result<()> {
     let bundles: Vec<_> = bundles.iter().map(Bundle::open).collect::<io::Result<_>>()?;
     let index: Vec<_> = bundles.iter().flat_map(|bundle| bundle.opened.parts.iter().cloned()).collect();
-    let mut join = codec::join_pages(&codec::by_pages(heads, &index)?)?;
-    emit(join.begin()?)?;
+    let joiner = codec::join_pages(&codec::by_pages(heads, &index)?)?;
+    emit(joiner.begin)?;
     for part in bundles.iter().flat_map(Bundle::parts) {
-        emit(join.part(part?.into())?)?;
+        emit(part?.into())?;
     }
-    emit(join.end()?)?;
+    emit(joiner.end)?;
     Ok(())
 }
 

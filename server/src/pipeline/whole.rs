@@ -39,12 +39,12 @@ pub(super) async fn whole(shop: &Workshop, job: &Job, key: String) -> Result<Poi
         let parts = rows.into_iter().map(|rows| codec::part(&head, rows.first, &rows.equalize(&recipe, &table)));
         let parts: Vec<_> = parts.collect::<codec::Result<_>>()?;
         let index: Vec<_> = parts.iter().map(|part| part.index.clone()).collect();
-        let mut join = codec::join(&head, &index)?;
-        emit(join.begin()?)?;
+        let joiner = codec::join(&head, &index)?;
+        emit(joiner.begin)?;
         for part in parts {
-            emit(join.part(part.bytes)?)?;
+            emit(part.bytes)?;
         }
-        emit(join.end()?)?;
+        emit(joiner.end)?;
         Ok(())
     });
     let mut result = shop.with_checked_original(job, writing).await;

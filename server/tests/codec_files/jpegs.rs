@@ -1,16 +1,15 @@
-//! JPEGs of many kinds, whose parts are encoded apart: the file is that of an encoder that sees the whole image, with a restart
-//! marker before each row of MCUs.
+//! JPEGs of many kinds, whose parts are encoded apart: as near to their pixels as what another encoder makes of the whole image,
+//! in every decoder.
 
 use std::io::Cursor;
 use std::path::PathBuf;
 use std::process::Command;
 
 use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, QuantizationTableType, SamplingFactor};
-use server::codec;
 use shared::decode::jpeg::{Header, header};
 use shared::pixels::{Depth, Layout, Rows, Samples};
 
-use super::{inspect, make, read, sample, write};
+use super::{make, read, write};
 
 /// Subsampled colours, as factors of the encoder's; `None` is gray.
 const KINDS: [Option<(u8, u8)>; 7] =
@@ -94,30 +93,40 @@ fn a_jpegs_bytes_do_not_depend_on_how_it_was_cut() {
     }
 }
 
+/// The mean square of what a JPEG's samples differ from others.
+fn error(file: &[u8], rows: &Rows) -> f64 {
+    let (_, decoded) = read(file, u32::MAX).unwrap();
+    let (Samples::U8(found), Samples::U8(expected)) = (&decoded.samples, &rows.samples) else { panic!("8 bits") };
+    let squares =
+        found.iter().zip(expected).map(|(found, expected)| (f64::from(*found) - f64::from(*expected)).powi(2));
+    squares.sum::<f64>() / found.len() as f64
+}
+
 #[test]
-fn a_joined_jpeg_decodes_as_one_that_was_encoded_at_once() {
+fn a_joined_jpeg_is_no_further_from_its_pixels_than_one_that_another_encoder_makes_at_once() {
+    let [mut ours, mut theirs] = [0.0; 2];
     for (kind, original, rows) in originals() {
-        let joined = write(&original, &rows, 1);
-        assert_eq!(read(&joined, 8).unwrap(), read(&at_once(&original, kind, &rows), 8).unwrap(), "{kind:?}");
+        let (joined, at_once) = (write(&original, &rows, 1), at_once(&original, kind, &rows));
+        let [joined, at_once] = [joined, at_once].map(|file| error(&file, &rows));
+        // Each rounds and goes on beyond the edges in its own way.
+        assert!(joined <= at_once + 1.0, "{kind:?}, {} × {}: {joined} and {at_once}", rows.width, rows.height());
+        (ours, theirs) = (ours + joined, theirs + at_once);
     }
+    assert!(ours <= 1.02 * theirs, "{ours} and {theirs}");
 }
 
 #[test]
 fn every_row_of_mcus_is_a_restart_interval_and_markers_count_modulo_eight() {
     for (kind, original, rows) in originals() {
         let joined = write(&original, &rows, 3);
-        let (across, down) = kind.unwrap_or((1, 1));
-        if across.max(down) > 2 {
-            assert!(restarts(&joined).is_empty(), "several scans, encoded by the join");
-            continue;
-        }
+        let (_, down) = kind.unwrap_or((1, 1));
         let rows_of_mcus = rows.height().div_ceil(8 * usize::from(down));
         let expected: Vec<u8> = (0..rows_of_mcus - 1).map(|row| (row % 8) as u8).collect();
         assert_eq!(restarts(&joined), expected, "{kind:?}, {} × {}", rows.width, rows.height());
     }
 }
 
-/// Pillow (libjpeg-turbo) and OpenCV decode both files of each pair to the same pixels.
+/// What Pillow (libjpeg-turbo) and OpenCV decode of the joined file is about what they decode of the other encoder's.
 #[test]
 fn other_decoders_see_no_seams() {
     let folder = tempfile::tempdir().unwrap();
@@ -133,7 +142,7 @@ fn other_decoders_see_no_seams() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
     let python = root.join(".venv/bin/python");
     assert!(python.exists(), "Pillow and OpenCV are missing: `make test` installs them into .venv");
-    let compared = Command::new(python).arg(root.join("scripts/golden/same.py")).args(&pairs).output().unwrap();
+    let compared = Command::new(python).arg(root.join("scripts/golden/alike.py")).args(&pairs).output().unwrap();
     assert!(compared.status.success(), "{}", String::from_utf8_lossy(&compared.stderr));
 }
 
@@ -150,34 +159,6 @@ fn a_progressive_jpeg_becomes_baseline_with_its_tables() {
         for number in before.components.iter().map(|component| usize::from(component.table)) {
             assert_eq!(after.tables[number], before.tables[number]);
         }
-        assert_eq!(read(&result, 8).unwrap(), read(&at_once(&original, kind, &decoded), 8).unwrap());
+        assert!(error(&result, &decoded) <= 1.02 * error(&at_once(&original, kind, &decoded), &decoded) + 0.1);
     }
-}
-
-#[test]
-fn a_part_of_another_kind_is_refused_by_the_join() {
-    let original = sample("made/422.jpg");
-    let (info, rows) = read(&original, u32::MAX).unwrap();
-    let head = codec::head(&mut Cursor::new(&original), &info, info.layout).unwrap();
-    let encoded = codec::part(&head, 0, &rows).unwrap();
-    let older = head.clone().with_raw_jpeg_parts();
-    let raw = codec::part(&older, 0, &rows).unwrap();
-    assert_eq!(raw.bytes, rows.to_le_bytes());
-    for (head, part) in [(&older, &encoded), (&head, &raw)] {
-        let Err(error) = codec::join(head, std::slice::from_ref(&part.index)) else { panic!("it was taken") };
-        assert!(error.to_string().contains("encoded"), "{error}");
-    }
-}
-
-#[test]
-fn a_job_of_an_older_pod_gives_the_older_file() {
-    let original = Store::of(Some((2, 2))).file(&make::pixels(Layout::Rgb, Depth::Eight, 70, 50));
-    let (info, rows) = read(&original, u32::MAX).unwrap();
-    let head = codec::head(&mut Cursor::new(&original), &info, info.layout).unwrap().with_raw_jpeg_parts();
-    let part = codec::part(&head, 0, &rows).unwrap();
-    let mut joiner = codec::join(&head, &[part.index]).unwrap();
-    let file = [joiner.begin().unwrap(), joiner.part(part.bytes).unwrap(), joiner.end().unwrap()].concat();
-    assert!(restarts(&file).is_empty());
-    assert_eq!(read(&file, 8).unwrap(), read(&at_once(&original, Some((2, 2)), &rows), 8).unwrap());
-    assert_eq!(inspect(&file).unwrap(), info);
 }

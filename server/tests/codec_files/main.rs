@@ -72,15 +72,16 @@ pub fn write(original: &[u8], rows: &Rows, units: u32) -> Vec<u8> {
         .collect();
     let objects: Vec<(Vec<u8>, u64)> = parts.chunks(2).map(|parts| codec::bundle(parts.to_vec())).collect();
     let index: Vec<_> = parts.into_iter().map(|part| part.index).collect();
-    let mut joiner = codec::join(&head, &index).unwrap();
-    let mut file = joiner.begin().unwrap();
+    let joiner = codec::join(&head, &index).unwrap();
+    assert_eq!(joiner.begin.len(), head.begin_bytes().unwrap());
+    let mut file = joiner.begin;
     for (object, head) in &objects {
         let bundle = codec::open_bundle(&object[..*head as usize]).unwrap();
         for range in bundle.ranges() {
-            file.extend(joiner.part(object[range.start as usize..range.end as usize].to_vec()).unwrap());
+            file.extend(&object[range.start as usize..range.end as usize]);
         }
     }
-    file.extend(joiner.end().unwrap());
+    file.extend(joiner.end);
     file
 }
 

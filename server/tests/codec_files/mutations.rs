@@ -37,10 +37,7 @@ fn through(file: &[u8]) {
         let mut reader = codec::open(Box::new(Cursor::new(file.to_vec())), &info)?;
         let rows = reader.read(0..info.height)?;
         let part = codec::part(&head, 0, &rows)?;
-        let mut joiner = codec::join(&head, std::slice::from_ref(&part.index))?;
-        joiner.begin()?;
-        joiner.part(part.bytes)?;
-        joiner.end()?;
+        codec::join(&head, std::slice::from_ref(&part.index))?;
         let mut reader = codec::open(Box::new(Cursor::new(file.to_vec())), &info)?;
         codec::view(reader.as_mut(), &info, 9)?;
         Ok(())

@@ -330,12 +330,12 @@ fn every_page_is_kept_and_overviews_are_dropped_and_told() {
     let index: Vec<Vec<_>> =
         parts.iter().map(|parts| parts.iter().map(|part: &Part| part.index.clone()).collect()).collect();
     let all: Vec<_> = heads.iter().zip(&index).map(|(head, index)| (head, index.as_slice())).collect();
-    let mut joiner = codec::join_pages(&all).unwrap();
-    let mut result = joiner.begin().unwrap();
+    let joiner = codec::join_pages(&all).unwrap();
+    let mut result = joiner.begin;
     for part in parts.into_iter().flatten() {
-        result.extend(joiner.part(part.bytes).unwrap());
+        result.extend(part.bytes);
     }
-    result.extend(joiner.end().unwrap());
+    result.extend(joiner.end);
     let after = inspect(&result).unwrap();
     assert_eq!(after.more.further_pages, 2);
     let infos = codec::inspect_pages(&mut Cursor::new(&result), &limits, &after, 0..3).unwrap();

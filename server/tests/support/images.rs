@@ -141,7 +141,7 @@ pub fn oracle_with(original: &[u8], recipe: &Recipe, reference: Option<&[u8]>, m
         mask: mask.as_ref().map(|open| open as &Opener<'_>),
     };
     let local = Local { limits: Limits::default(), pool: None, scratch: std::env::temp_dir() };
-    let mut file = Vec::new();
+    let mut file = Cursor::new(Vec::new());
     local.equalize(open(original), recipe, others, &mut file, &mut |_, _| {}).unwrap();
-    file
+    file.into_inner()
 }

@@ -1,58 +1,63 @@
-//! Parts of a JPEG → the file.
+//! What stands before the scan's data, and after.
 
 use shared::job::ImageInfo;
+use shared::pixels::Layout;
 
-use super::super::{PartIndex, Result, refuse};
-use super::scan::END;
-use super::{Head, Parts};
+use super::super::{Joiner, Result, refuse};
+use super::huffman::{CHROMA_AC, CHROMA_DC, LUMA_AC, LUMA_DC, Table};
+use super::transform::ZIGZAG;
+use super::{Head, put};
 
-/// Puts encoded parts behind one another; collects raw ones and encodes the image at the end.
-pub(in crate::codec) struct Joiner {
-    head: Head,
-    info: ImageInfo,
-    raw: Vec<u8>,
-}
+/// Start of image, and its end.
+const START: [u8; 2] = [0xff, 0xd8];
+const END: [u8; 2] = [0xff, 0xd9];
+/// JFIF 1.2 (ITU-T T.871, 10.1), without a density, for files that had none.
+const JFIF: [u8; 14] = *b"JFIF\0\x01\x02\0\0\x01\0\x01\0\0";
 
-impl Joiner {
-    /// Begins with parts of the head's kind.
-    pub(in crate::codec) fn new(head: &Head, info: &ImageInfo, index: &[PartIndex]) -> Result<Self> {
-        let encoded = head.parts == Parts::Encoded;
-        if index.iter().any(|part| part.pieces.is_empty() == encoded) {
-            return refuse("Some of the parts are encoded and some are not: they can't be joined to a JPEG.");
-        }
-        Ok(Self { head: head.clone(), info: info.clone(), raw: Vec::new() })
+impl Head {
+    /// The parts lie between as they are.
+    pub(in crate::codec) fn join(&self, info: &ImageInfo) -> Result<Joiner> {
+        Ok(Joiner { begin: self.begin(info)?, end: END.to_vec() })
     }
 
-    /// All before the pixels, where it can be told before them.
-    pub(in crate::codec) fn begin(&self) -> Result<Vec<u8>> {
-        match self.head.parts {
-            Parts::Encoded => self.head.front(&self.info),
-            Parts::Raw => Ok(Vec::new()),
-        }
-    }
+    fn begin(&self, info: &ImageInfo) -> Result<Vec<u8>> {
+        let (Ok(width), Ok(height)) = (u16::try_from(info.width), u16::try_from(info.height)) else {
+            return refuse("A JPEG has at most 65,535 pixels a side.");
+        };
+        let colors = info.layout != Layout::Gray;
+        let components: &[u8] = if colors { &[1, 2, 3] } else { &[1] };
+        // The components of chroma share their tables.
+        let tables = |component: u8| u8::from(component > 1);
 
-    /// What follows with the next part.
-    pub(in crate::codec) fn part(&mut self, mut bytes: Vec<u8>) -> Vec<u8> {
-        if self.head.parts == Parts::Encoded {
-            return bytes;
-        }
-        if self.raw.is_empty() {
-            // `inspect` held the whole image to what may be in memory.
-            self.raw.reserve_exact(usize::try_from(self.info.raw_bytes()).unwrap_or(0).max(bytes.len()));
-        }
-        self.raw.append(&mut bytes);
-        Vec::new()
-    }
+        let mut file = START.to_vec();
+        put(&mut file, 0xe0, self.jfif.as_deref().unwrap_or(&JFIF));
+        file.extend_from_slice(&self.segments);
 
-    /// The rest.
-    pub(in crate::codec) fn end(self) -> Result<Vec<u8>> {
-        let Self { head, info, raw } = self;
-        if head.parts == Parts::Encoded {
-            return Ok(END.to_vec());
+        let quantization = [&self.luma, &self.chroma];
+        for (number, table) in (0..).zip(&quantization[..components.len().min(2)]) {
+            // Of 8 bits, as `Head::read` made them.
+            let steps = ZIGZAG.map(|place| table[8 * (place % 8) + place / 8] as u8);
+            put(&mut file, 0xdb, &[&[number], steps.as_slice()].concat());
         }
-        if raw.len() as u64 != info.raw_bytes() {
-            return refuse(format!("Expected {} bytes of pixels, got {}.", info.raw_bytes(), raw.len()));
+        let mut frame = vec![8];
+        frame.extend(height.to_be_bytes());
+        frame.extend(width.to_be_bytes());
+        frame.push(components.len() as u8);
+        for component in components {
+            let sampling = if *component == 1 { self.sampling.0 << 4 | self.sampling.1 } else { 0x11 };
+            frame.extend([*component, sampling, tables(*component)]);
         }
-        head.file(&info, &raw)
+        put(&mut file, 0xc0, &frame);
+        let codes = [(0x00, LUMA_DC), (0x10, LUMA_AC), (0x01, CHROMA_DC), (0x11, CHROMA_AC)];
+        for (class_and_number, Table { counts, values }) in &codes[..if colors { 4 } else { 2 }] {
+            put(&mut file, 0xc4, &[&[*class_and_number], counts.as_slice(), values].concat());
+        }
+        let Ok(interval) = u16::try_from(self.mcus(info)) else { return refuse("The JPEG is too wide.") };
+        put(&mut file, 0xdd, &interval.to_be_bytes());
+        let mut scan = vec![components.len() as u8];
+        scan.extend(components.iter().flat_map(|component| [*component, tables(*component) * 0x11]));
+        scan.extend([0, 63, 0]);
+        put(&mut file, 0xda, &scan);
+        Ok(file)
     }
 }

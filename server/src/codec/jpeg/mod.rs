@@ -1,18 +1,18 @@
 //! JPEG with the original's quantization tables, subsampling and metadata. Every row of MCUs is a restart interval of its own
 //! (ITU-T T.81, E.1.4 and F.1.1.5.1), so parts are encoded apart and join by lying one after the other.
-//!
-//! Not where a colour is subsampled by 4: those are encoded as several scans, each through the whole image. A part is raw
-//! rows then, for the join to encode.
 
+mod huffman;
 mod join;
+mod planes;
 mod scan;
+#[cfg(test)]
+mod tests;
+mod transform;
 
 use shared::decode::exif::forget_thumbnail;
 use shared::decode::jpeg::{PROGRESSIVE, Segment, header};
 use shared::job::{ImageInfo, Keeping};
 use shared::pixels::Layout;
-
-pub(super) use join::Joiner;
 
 use super::{Result, Source, photoshop, refuse};
 
@@ -26,20 +26,9 @@ pub(super) struct Head {
     chroma: Box<[u16; 64]>,
     /// How many pixels share a chroma sample, across and down.
     sampling: (u8, u8),
-    /// What a part is.
-    parts: Parts,
-    /// The original's JFIF segment, marker and length included.
+    /// The original's JFIF segment, without its thumbnail.
     jfif: Option<Vec<u8>>,
     segments: Vec<u8>,
-}
-
-/// What a part is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Parts {
-    /// What the file's one scan has of its rows.
-    Encoded,
-    /// Its rows as they are.
-    Raw,
 }
 
 /// What becomes of a segment.
@@ -101,9 +90,7 @@ impl Head {
             luma.clone()
         };
         let sampling = if info.layout == Layout::Gray { (1, 1) } else { header.sampling()? };
-        // The encoder interleaves no more than 2 × 2 blocks.
-        let parts = if sampling.0.max(sampling.1) <= 2 { Parts::Encoded } else { Parts::Raw };
-        let mut head = Self { luma, chroma, sampling, parts, jfif: None, segments: Vec::new() };
+        let mut head = Self { luma, chroma, sampling, jfif: None, segments: Vec::new() };
         for segment in &mut header.segments {
             match fate(segment, loses_color) {
                 Fate::Dropped(note) => keeping.change(note),
@@ -120,16 +107,11 @@ impl Head {
                             keeping.change("The EXIF thumbnail showed the old pixels.");
                         }
                     }
-                    put(&mut head.segments, segment);
+                    put(&mut head.segments, segment.marker, &segment.data);
                 }
             }
         }
         Ok(head)
-    }
-
-    /// The same, for raw parts: what is encoded by the join has no restart intervals.
-    pub(super) fn with_raw_parts(self) -> Self {
-        Self { parts: Parts::Raw, ..self }
     }
 
     /// Keeps the density of a JFIF segment, without its thumbnail.
@@ -140,9 +122,7 @@ impl Head {
         if segment.data.get(12..14).is_some_and(|size| size != [0, 0]) {
             keeping.change("The JFIF thumbnail showed the old pixels.");
         }
-        let mut jfif = Vec::new();
-        put(&mut jfif, &Segment { marker: 0xe0, data: [density, &[0, 0]].concat() });
-        self.jfif = Some(jfif);
+        self.jfif = Some([density, &[0, 0]].concat());
     }
 }
 
@@ -157,9 +137,10 @@ fn forget_photoshop_thumbnail(segment: &mut Segment) -> bool {
     changed
 }
 
-fn put(file: &mut Vec<u8>, segment: &Segment) {
-    let length = u16::try_from(segment.data.len() + 2).expect("it was read from a segment");
-    file.extend_from_slice(&[0xff, segment.marker]);
+/// Appends a segment.
+fn put(file: &mut Vec<u8>, marker: u8, data: &[u8]) {
+    let length = u16::try_from(data.len() + 2).expect("it was read from a segment, or is short");
+    file.extend_from_slice(&[0xff, marker]);
     file.extend_from_slice(&length.to_be_bytes());
-    file.extend_from_slice(&segment.data);
+    file.extend_from_slice(data);
 }

@@ -8,7 +8,7 @@ use shared::job::{ImageInfo, Keeping};
 use shared::pixels::{Layout, Rows, Samples};
 
 use super::deflate::{LAST_BLOCK, ZLIB_HEADER, adler32, adler32_combine, filtered_piece};
-use super::{Part, PartIndex, Result, Source, refuse};
+use super::{Joiner, Part, PartIndex, Result, Source, refuse};
 
 const SIGNATURE: [u8; 8] = [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a];
 
@@ -143,31 +143,23 @@ impl Head {
             };
             sum = adler32_combine(sum, adler, part.raw_bytes);
         }
-        let mut front = self.front.clone();
-        put(&mut front, *b"IDAT", &ZLIB_HEADER);
-        let mut back = Vec::with_capacity(self.back.len() + 18);
+        let mut begin = self.front.clone();
+        put(&mut begin, *b"IDAT", &ZLIB_HEADER);
+        let mut end = Vec::with_capacity(self.back.len() + 18);
         let [a, b, c, d] = sum.to_be_bytes();
-        put(&mut back, *b"IDAT", &[LAST_BLOCK[0], LAST_BLOCK[1], a, b, c, d]);
-        back.extend_from_slice(&self.back);
-        Ok(Joiner { front, back })
+        put(&mut end, *b"IDAT", &[LAST_BLOCK[0], LAST_BLOCK[1], a, b, c, d]);
+        end.extend_from_slice(&self.back);
+        Ok(Joiner { begin, end })
+    }
+
+    /// Bytes before the parts.
+    pub(super) fn begin_bytes(&self) -> usize {
+        self.front.len() + CHUNK + ZLIB_HEADER.len()
     }
 }
 
-/// What stands before and after the parts.
-pub(super) struct Joiner {
-    front: Vec<u8>,
-    back: Vec<u8>,
-}
-
-impl Joiner {
-    pub(super) fn begin(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.front)
-    }
-
-    pub(super) fn end(self) -> Vec<u8> {
-        self.back
-    }
-}
+/// Bytes of a chunk without its data.
+const CHUNK: usize = 12;
 
 fn color_type(layout: Layout) -> Result<u8> {
     match layout {

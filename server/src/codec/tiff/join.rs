@@ -2,69 +2,63 @@
 
 use shared::decode::tiff::Order;
 
-use super::super::{PartIndex, Result, refuse};
+use super::super::{Joiner, PartIndex, Result, refuse};
 use super::{Head, field};
 
-/// What stands before and after the parts.
-pub(in super::super) struct Joiner {
-    pub(super) front: Vec<u8>,
-    pub(super) back: Vec<u8>,
+impl Head {
+    /// Bytes before the parts.
+    pub(in super::super) fn begin_bytes(&self) -> usize {
+        header_bytes(self.structure.tiff.big)
+    }
 }
 
-/// Begins to make a file of the parts of pages, in order.
+const fn header_bytes(big: bool) -> usize {
+    if big { 16 } else { 8 }
+}
+
+/// What makes a file of the parts of pages, in order.
 pub(in super::super) fn join(pages: &[(&Head, &[PartIndex])]) -> Result<Joiner> {
     // Classic where everything can be reached with 32 bits, else as a BigTIFF.
     let big = pages.iter().any(|(head, _)| head.structure.tiff.big);
-    let joiner = if big { None } else { Joiner::new(pages, false)? };
+    let joiner = if big { None } else { with_offsets(pages, false)? };
     match joiner {
         Some(joiner) => Ok(joiner),
-        None => match Joiner::new(pages, true)? {
+        None => match with_offsets(pages, true)? {
             Some(joiner) => Ok(joiner),
             None => refuse("The result is too large for a TIFF."),
         },
     }
 }
 
-impl Joiner {
-    /// `None` if 32 bits are too few.
-    fn new(pages: &[(&Head, &[PartIndex])], big: bool) -> Result<Option<Self>> {
-        let Some((first, _)) = pages.first() else { return refuse("A TIFF has at least one page.") };
-        let order = first.structure.tiff.order;
-        let start: u64 = if big { 16 } else { 8 };
-        let mut end = start;
-        let mut places = Vec::new();
-        for (head, index) in pages {
-            let (offsets, lengths, next) = head.places(end, index)?;
-            places.push((offsets, lengths));
-            end = next;
-        }
-        if !big && end > u64::from(u32::MAX) {
-            return Ok(None);
-        }
-        let mut back = vec![0; (end % 2) as usize];
-        let mut chain = Chain { order, big, base: end, first: None };
-        for ((head, _), (offsets, lengths)) in pages.iter().zip(&places) {
-            let mut fields = head.structural(offsets, lengths, big);
-            fields.extend(head.fields.iter().cloned());
+/// `None` if 32 bits are too few.
+fn with_offsets(pages: &[(&Head, &[PartIndex])], big: bool) -> Result<Option<Joiner>> {
+    let Some((first, _)) = pages.first() else { return refuse("A TIFF has at least one page.") };
+    let order = first.structure.tiff.order;
+    let mut end = header_bytes(big) as u64;
+    let mut places = Vec::new();
+    for (head, index) in pages {
+        let (offsets, lengths, next) = head.places(end, index)?;
+        places.push((offsets, lengths));
+        end = next;
+    }
+    if !big && end > u64::from(u32::MAX) {
+        return Ok(None);
+    }
+    let mut back = vec![0; (end % 2) as usize];
+    let mut chain = Chain { order, big, base: end, first: None };
+    for ((head, _), (offsets, lengths)) in pages.iter().zip(&places) {
+        let mut fields = head.structural(offsets, lengths, big);
+        fields.extend(head.fields.iter().cloned());
+        chain.add(fields, &mut back);
+        if let Some(mask) = &head.mask {
+            let fields = mask.put(&head.structure, big, end, &mut back);
             chain.add(fields, &mut back);
-            if let Some(mask) = &head.mask {
-                let fields = mask.put(&head.structure, big, end, &mut back);
-                chain.add(fields, &mut back);
-            }
         }
-        if !big && end + back.len() as u64 > u64::from(u32::MAX) {
-            return Ok(None);
-        }
-        Ok(chain.first.map(|(directory, _)| Self { front: front(order, big, directory), back }))
     }
-
-    pub(in super::super) fn begin(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.front)
+    if !big && end + back.len() as u64 > u64::from(u32::MAX) {
+        return Ok(None);
     }
-
-    pub(in super::super) fn end(self) -> Vec<u8> {
-        self.back
-    }
+    Ok(chain.first.map(|(directory, _)| Joiner { begin: header(order, big, directory), end: back }))
 }
 
 /// Directories, each of which says where the next one is.
@@ -94,19 +88,19 @@ impl Chain {
     }
 }
 
-fn front(order: Order, big: bool, directory: u64) -> Vec<u8> {
-    let mut front = match order {
+fn header(order: Order, big: bool, directory: u64) -> Vec<u8> {
+    let mut header = match order {
         Order::Little => b"II".to_vec(),
         Order::Big => b"MM".to_vec(),
     };
     if big {
-        order.put(&mut front, 43, 2);
-        order.put(&mut front, 8, 2);
-        order.put(&mut front, 0, 2);
-        order.put(&mut front, directory, 8);
+        order.put(&mut header, 43, 2);
+        order.put(&mut header, 8, 2);
+        order.put(&mut header, 0, 2);
+        order.put(&mut header, directory, 8);
     } else {
-        order.put(&mut front, 42, 2);
-        order.put(&mut front, directory, 4);
+        order.put(&mut header, 42, 2);
+        order.put(&mut header, directory, 4);
     }
-    front
+    header
 }

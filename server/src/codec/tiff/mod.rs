@@ -15,7 +15,7 @@ use shared::pixels::{Depth, Layout, Rows};
 
 use self::fate::Fate;
 use self::field::Field;
-pub(super) use self::join::{Joiner, join};
+pub(super) use self::join::join;
 use self::mask::Mask;
 use super::{Part, PartIndex, Result, Source, refuse};
 

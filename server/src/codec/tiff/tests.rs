@@ -51,8 +51,8 @@ fn a_result_beyond_four_gigabytes_becomes_a_bigtiff() {
         let raw_bytes = info.raw_bytes();
         let index = [PartIndex { bytes, rows: info.height, pieces: vec![bytes], adler32: None, raw_bytes }];
         let joiner = super::join(&[(file, &index)]).unwrap();
-        assert_eq!(joiner.front[..3], [b'I', b'I', version]);
-        let mut hollow = Hollow { front: joiner.front, hole: bytes, back: joiner.back, at: 0 };
+        assert_eq!(joiner.begin[..3], [b'I', b'I', version]);
+        let mut hollow = Hollow { front: joiner.begin, hole: bytes, back: joiner.end, at: 0 };
         assert_eq!(inspect(&mut hollow, &Limits::default()).unwrap(), info);
     }
 }

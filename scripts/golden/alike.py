@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""same.py A B [A B …]: do Pillow and OpenCV each decode A to the same pixels as B?
+"""alike.py A B [A B …]: do Pillow and OpenCV each decode A to about the same pixels as B?
 
-Exit code 0: all pairs are the same; 1: some differ, or can't be read (says which).
+Exit code 0: all pairs are alike; 1: some differ by more than encoders do that round in their own ways, or can't be read (says which).
 Needs pillow and opencv-python-headless.
 """
 
@@ -10,6 +10,10 @@ import sys
 import cv2
 import numpy as np
 from PIL import Image
+
+
+# Levels, as root mean square.
+MOST = 2.0
 
 
 def by_pillow(path):
@@ -29,8 +33,9 @@ def main(paths):
     for one, other in zip(paths[::2], paths[1::2], strict=True):
         for decode in by_pillow, by_opencv:
             try:
-                same = np.array_equal(decode(one), decode(other))
-                why = "" if same else "they differ"
+                difference = decode(one).astype(float) - decode(other)
+                away = float(np.sqrt(np.mean(difference**2)))
+                why = "" if away <= MOST else f"{away:.2f} levels apart"
             except (OSError, ValueError) as error:
                 why = str(error)
             if why:

@@ -1,0 +1,84 @@
+//! A result's file, written where it shall be while it is made.
+
+use std::io::{self, SeekFrom};
+
+use super::{Error, Out};
+use crate::codec::{self, Head, PartIndex};
+
+/// A file of parts that are written where they belong, though all of them must be known before its first bytes are.
+pub(super) struct InPlace<'a> {
+    out: &'a mut dyn Out,
+    /// Where the first part begins.
+    room: u64,
+    /// Bytes of all parts.
+    length: u64,
+}
+
+impl<'a> InPlace<'a> {
+    /// Leaves room for what stands before the parts, as far as the first page's head tells.
+    pub(super) fn begin(head: &Head, out: &'a mut dyn Out) -> Result<Self, Error> {
+        let room = head.begin_bytes()?;
+        out.write_all(&vec![0; room]).map_err(Error::Write)?;
+        Ok(Self { out, room: room as u64, length: 0 })
+    }
+
+    /// Writes the next part.
+    pub(super) fn part(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.length += bytes.len() as u64;
+        self.out.write_all(bytes).map_err(Error::Write)
+    }
+
+    /// Writes what stands around the parts.
+    pub(super) fn end(mut self, pages: &[(Head, Vec<PartIndex>)]) -> Result<(), Error> {
+        let all: Vec<(&Head, &[PartIndex])> = pages.iter().map(|(head, index)| (head, index.as_slice())).collect();
+        let codec::Joiner { begin, end } = codec::join_pages(&all)?;
+        self.complete(&begin, &end).map_err(Error::Write)
+    }
+
+    fn complete(&mut self, begin: &[u8], end: &[u8]) -> io::Result<()> {
+        // Only a TIFF above 4 GiB begins with more than was thought: it must become a BigTIFF.
+        if begin.len() as u64 > self.room {
+            self.move_parts(begin.len() as u64)?;
+        }
+        self.out.write_all(end)?;
+        self.out.seek(SeekFrom::Start(0))?;
+        self.out.write_all(begin)?;
+        self.out.flush()
+    }
+
+    /// Moves the parts back, the last bytes first, and leaves the file at their end.
+    fn move_parts(&mut self, to: u64) -> io::Result<()> {
+        const BLOCK: u64 = 1 << 20;
+        let mut left = self.length;
+        let end = to + left;
+        let mut block = vec![0; BLOCK as usize];
+        while left > 0 {
+            let block = &mut block[..left.min(BLOCK) as usize];
+            left -= block.len() as u64;
+            self.out.seek(SeekFrom::Start(self.room + left))?;
+            self.out.read_exact(block)?;
+            self.out.seek(SeekFrom::Start(to + left))?;
+            self.out.write_all(block)?;
+        }
+        self.out.seek(SeekFrom::Start(end)).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::io::Cursor;
+
+    use super::*;
+
+    #[test]
+    fn parts_make_room_for_a_longer_beginning() {
+        let part: Vec<u8> = (0..3_000_001_u32).map(|index| (index >> 3) as u8).collect();
+        let mut out = Cursor::new(Vec::new());
+        let mut file = InPlace { out: &mut out, room: 8, length: 0 };
+        file.out.write_all(&[0; 8]).unwrap();
+        file.part(&part).unwrap();
+        file.complete(&[b'a'; 16], b"end").unwrap();
+        assert!(out.into_inner() == [&[b'a'; 16], part.as_slice(), b"end"].concat());
+    }
+}
