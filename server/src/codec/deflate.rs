@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn repetitions_of_a_drawing_are_found() {
-        let line: Vec<u8> = (0..2_000_u32).map(|x| if x % 7 < 5 { 0 } else { (x * x >> 5) as u8 }).collect();
+        let line: Vec<u8> = (0..2_000_u32).map(|x| if x % 7 < 5 { 0 } else { ((x * x) >> 5) as u8 }).collect();
         let part = line.repeat(200);
         let piece = filtered_piece(&part);
         assert!(piece.len() < part.len() / 20, "{} of {}", piece.len(), part.len());
