@@ -29,7 +29,7 @@ python_packages() {
         rm -rf "$venv"
         python3 -m venv "$venv"
         "$venv/bin/python" -m pip install --quiet --requirement scripts/requirements.txt </dev/null ||
-            die "pip could not install what scripts/requirements.txt names: moto (an S3 server) and OpenCV. The tests need both."
+            die "pip could not install what scripts/requirements.txt names: moto (an S3 server), OpenCV and others. The tests need them."
         touch "$venv/complete"
     fi
     if [ -e .venv ] && ! [ -L .venv ]; then

@@ -45,6 +45,7 @@ else
     record "Kubernetes manifests" "not run: neither kubectl (1.21 or newer) nor kustomize is here to build them"
 fi
 check "unit, property, conformance and integration tests" rust_tests
+check "other libraries make what the golden file says" .venv/bin/python scripts/golden/libraries.py --check
 check "types of the browser tests" types_of_browser_tests
 if [ -x "$BINARY" ]; then
     check "browser tests" scripts/browser.sh --no-build

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Writes what other libraries make of some images, as golden files for the tests (shared/tests/libraries.rs).
 
-    pip install -r scripts/requirements.txt          # OpenCV, Pillow
-    pip install scikit-image==0.26.0
+    pip install -r scripts/requirements.txt          # OpenCV, Pillow, scikit-image
     apt-get install imagemagick                      # or any other way to have `convert`; CONVERT names it
-    python3 scripts/golden/libraries.py
+    python3 scripts/golden/libraries.py [--check]
+
+With --check nothing is written: it fails if the libraries that are installed make something else than the golden file says.
 
 What is compared are tables: for each level that occurs, what it becomes. `shared/tests/golden/libraries.json` holds the
 versions, the images' counts, and for each library and method the tables. The test says by which formula each of them
@@ -15,6 +16,7 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 import tempfile
 
 import cv2
@@ -24,7 +26,7 @@ import skimage
 from PIL import Image, ImageOps
 from skimage import exposure
 
-GOLDEN = pathlib.Path(__file__).resolve().parents[2] / "shared/tests/golden"
+FILE = pathlib.Path(__file__).resolve().parents[2] / "shared/tests/golden/libraries.json"
 CONVERT = os.environ.get("CONVERT", "/usr/bin/convert")
 
 
@@ -107,7 +109,23 @@ def main():
         "imagemagick": version,
     }
     golden = {"versions": versions, "tables": tables, "color": color}
-    (GOLDEN / "libraries.json").write_text(json.dumps(golden, separators=(",", ":")) + "\n")
+    if sys.argv[1:] == ["--check"]:
+        check(golden)
+    else:
+        FILE.write_text(json.dumps(golden, separators=(",", ":")) + "\n")
+
+
+def check(made):
+    golden = json.loads(FILE.read_text())
+    for one, other in zip(made["tables"], golden["tables"], strict=True):
+        assert one["levels"] == other["levels"] and one["counts"] == other["counts"], f"{one['name']} is another image"
+        for method, expected in other["made"].items():
+            # Floating point may differ in its last bits between processors.
+            same = np.allclose(one["made"][method], expected, rtol=0, atol=1e-6)
+            assert same, f"{method} makes something else of {one['name']}; the golden file is of {golden['versions']}, this of {made['versions']}"
+    for method, expected in golden["color"].items():
+        assert made["color"][method] == expected, f"{method} makes other colours; the golden file is of {golden['versions']}, this of {made['versions']}"
+    print(f"as the golden file says: {made['versions']}")
 
 
 if __name__ == "__main__":
