@@ -13,7 +13,7 @@ mod side;
 
 #[cfg(feature = "hydrate")]
 pub(crate) use side::problem;
-pub use side::{act, add_job, delete, image, images, retry, set_status};
+pub use side::{act, add_job, delete, delete_several, image, images, restore, retry, sections, set_status};
 
 /// An id from an address that isn't one: no such image.
 pub fn no_such_image() -> Problem {

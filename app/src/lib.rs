@@ -22,11 +22,13 @@ mod json;
 pub mod live;
 mod markup;
 mod pages;
+mod placeholder;
 pub mod preview;
 mod settled;
+mod undo;
 pub mod upload;
 
-use components::{DropAnywhere, Header, HealthBanner, PreviewDialog, UploadTray};
+use components::{DropAnywhere, Header, HealthBanner, PreviewDialog, UndoBar, UploadTray};
 use pages::{ClusterPage, GalleryPage, ImagePage, NotFoundPage, StatusPage};
 
 /// The HTML document around [`App`]. Pass it to `leptos_routes_with_context` and as the fallback's shell. `at` gives the address
@@ -85,6 +87,7 @@ pub fn App() -> impl IntoView {
     provide_meta_context();
     live::Live::provide();
     upload::Uploads::provide();
+    undo::Undo::provide();
     view! {
         <Title formatter=|title: String| {
             if title.is_empty() { "Evenlight".to_owned() } else { format!("{title} · Evenlight") }
@@ -100,6 +103,7 @@ pub fn App() -> impl IntoView {
                     <Route path=StaticSegment("status") view=StatusPage ssr=SsrMode::Async />
                 </FlatRoutes>
             </main>
+            <UndoBar />
             <UploadTray />
             <PreviewDialog />
             <DropAnywhere />

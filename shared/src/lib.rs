@@ -21,6 +21,7 @@ pub mod pixels;
 pub mod preview;
 pub mod pyramid;
 pub mod route;
+pub mod scroll;
 pub mod shrink;
 pub mod task;
 pub mod timeline;

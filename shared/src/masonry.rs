@@ -49,6 +49,40 @@ pub fn lay_out(heights: impl IntoIterator<Item = f64>, columns: usize, extra: f6
     Layout { tiles, columns: ends }
 }
 
+/// Where an arrow key leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// To the column before.
+    Before,
+    /// To the column after.
+    After,
+    /// Upwards in the column.
+    Up,
+    /// Downwards in the column.
+    Down,
+}
+
+impl Layout {
+    /// The tile next to another, as seen: within the column the one above or below; in the column beside the one whose
+    /// middle is nearest. `middle` tells where the middle of a tile is.
+    pub fn beside(&self, from: usize, direction: Direction, middle: impl Fn(usize) -> f64) -> Option<usize> {
+        let column = self.tiles.get(from)?.column;
+        let in_column = |wanted: usize| move |&index: &usize| self.tiles[index].column == wanted;
+        let (mut before, mut after) = ((0..from).rev(), from + 1..self.tiles.len());
+        match direction {
+            Direction::Up => before.find(in_column(column)),
+            Direction::Down => after.find(in_column(column)),
+            Direction::Before | Direction::After => {
+                let wanted = if direction == Direction::Before { column.checked_sub(1)? } else { column + 1 };
+                // Columns stay within one tile of each other, so the nearest is among these few.
+                let few = before.filter(in_column(wanted)).take(3).chain(after.filter(in_column(wanted)).take(3));
+                let distance = |index: usize| (middle(index) - middle(from)).abs();
+                few.min_by(|&a, &b| distance(a).total_cmp(&distance(b)))
+            }
+        }
+    }
+}
+
 /// The shape of a picture as the gallery shows it, in one of 92 steps, so that the shapes of a hundred thousand images
 /// are a text of as many characters. Long strips are cropped: no tile is lower than a third of its width or higher than
 /// two and a half times. Tiles are laid out by these steps alone, seen or not yet, so that nothing moves when an image
@@ -117,6 +151,29 @@ mod tests {
         // One picture of 0.9 is shorter than two of 0.4, once each carries a caption of 0.2.
         let layout = lay_out([0.9, 0.4, 0.4, 0.1], 2, 0.2);
         assert_eq!(layout.tiles[3].column, 0);
+    }
+
+    #[test]
+    fn arrows_lead_to_what_is_seen_there() {
+        // 0 1 2
+        // 3 1 2     (column 0: heights 1, 1, 1; column 1: 2.2; column 2: 1.5, 1)
+        // 5 . 4
+        let heights = [1.0, 2.2, 1.5, 1.0, 1.0, 1.0];
+        let layout = lay_out(heights, 3, 0.0);
+        let columns: Vec<usize> = layout.tiles.iter().map(|tile| tile.column).collect();
+        assert_eq!(columns, [0, 1, 2, 0, 2, 0]);
+        let go = |from, to| layout.beside(from, to, |index| layout.tiles[index].above + heights[index] / 2.0);
+        assert_eq!((go(0, Direction::Down), go(3, Direction::Up), go(5, Direction::Down)), (Some(3), Some(0), None));
+        assert_eq!(
+            (go(0, Direction::After), go(3, Direction::After), go(1, Direction::After)),
+            (Some(1), Some(1), Some(2))
+        );
+        assert_eq!(
+            (go(4, Direction::Before), go(0, Direction::Before), go(2, Direction::After)),
+            (Some(1), None, None)
+        );
+        assert_eq!(go(1, Direction::Before), Some(3), "the nearest middle");
+        assert_eq!(go(99, Direction::Up), None);
     }
 
     #[test]

@@ -10,6 +10,8 @@ pub const CLUSTER: &str = "/cluster";
 pub const STATUS: &str = "/status";
 /// Uploads (POST) and the list of images (GET).
 pub const API_IMAGES: &str = "/api/images";
+/// Uploads that can be resumed, by tus 1.0 (POST begins one).
+pub const API_UPLOADS: &str = "/api/uploads";
 /// The shapes of all images of a listing.
 pub const API_SECTIONS: &str = "/api/images/sections";
 /// Deletes several images, in a way that can be undone (POST).

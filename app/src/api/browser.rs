@@ -6,7 +6,7 @@ use send_wrapper::SendWrapper;
 use serde::de::DeserializeOwned;
 use shared::equalize::Recipe;
 use shared::error::Problem;
-use shared::gallery::{Accepted, Image, ImageQuery, Page};
+use shared::gallery::{Accepted, Chosen, Image, ImageQuery, Page, Sections};
 use shared::id::ImageId;
 use shared::route;
 use wasm_bindgen::{JsCast, JsValue};
@@ -19,6 +19,27 @@ pub fn set_status(_status: u16) {}
 /// A page of images.
 pub fn images(query: ImageQuery) -> impl Future<Output = Result<Page, Problem>> + Send {
     get(format!("{}?{}", route::API_IMAGES, super::query_string(&query)))
+}
+
+/// The shapes of all images of a listing.
+pub fn sections(query: ImageQuery) -> impl Future<Output = Result<Sections, Problem>> + Send {
+    get(format!("{}?{}", route::API_SECTIONS, super::query_string(&query)))
+}
+
+/// Deletes images, in a way that can be undone; gives those that it deleted.
+pub async fn delete_several(images: Vec<ImageId>) -> Result<Vec<ImageId>, Problem> {
+    chosen(route::API_DELETE, images).await
+}
+
+/// Brings deleted images back; gives those that are.
+pub async fn restore(images: Vec<ImageId>) -> Result<Vec<ImageId>, Problem> {
+    chosen(route::API_RESTORE, images).await
+}
+
+async fn chosen(url: &str, images: Vec<ImageId>) -> Result<Vec<ImageId>, Problem> {
+    let body = serde_json::to_string(&Chosen { images }).map_err(|error| unreadable(&error.to_string()))?;
+    let answer: Chosen = parse(&send("POST", url, Some(&body)).await?)?;
+    Ok(answer.images)
 }
 
 /// An image with its jobs.

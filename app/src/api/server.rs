@@ -5,7 +5,7 @@ use std::sync::Arc;
 use leptos::prelude::use_context;
 use shared::equalize::Recipe;
 use shared::error::Problem;
-use shared::gallery::{Accepted, Image, ImageQuery, Page};
+use shared::gallery::{Accepted, Image, ImageQuery, Page, Sections};
 use shared::id::ImageId;
 
 use crate::backend::{Backend, ResponseStatus};
@@ -53,5 +53,20 @@ pub async fn delete(_id: &ImageId) -> Result<(), Problem> {
 
 /// Does what an address stands for.
 pub async fn act(_address: &str) -> Result<(), Problem> {
+    only_in_a_browser()
+}
+
+/// The server renders first pages alone.
+pub async fn sections(_query: ImageQuery) -> Result<Sections, Problem> {
+    only_in_a_browser()
+}
+
+/// Deletes images, in a way that can be undone.
+pub async fn delete_several(_images: Vec<ImageId>) -> Result<Vec<ImageId>, Problem> {
+    only_in_a_browser()
+}
+
+/// Brings deleted images back.
+pub async fn restore(_images: Vec<ImageId>) -> Result<Vec<ImageId>, Problem> {
     only_in_a_browser()
 }

@@ -5,10 +5,11 @@ use shared::gallery::Image;
 use shared::job::JobState;
 use shared::route;
 
-use super::{Ago, ProgressBar, StateChip};
+use super::{Ago, Place, ProgressBar, StateChip};
 use crate::dynamic::dynamic;
 use crate::format;
 use crate::live::Live;
+use crate::placeholder;
 use crate::settled::IntoSettled;
 
 /// A tile: picture, name, and how its latest job stands.
@@ -16,9 +17,12 @@ use crate::settled::IntoSettled;
 pub fn Card(
     /// The image; it changes while its job runs.
     image: ArcRwSignal<Image>,
-    /// Where the tile is: see [`super::place`].
-    #[prop(into)]
-    style: Signal<String>,
+    /// Where the tile is.
+    place: Memo<Place>,
+    /// Whether it is chosen.
+    chosen: Memo<bool>,
+    /// Chooses it or no longer, by itself or all up to it.
+    choose: Callback<(bool, bool)>,
 ) -> impl IntoView {
     let live = Live::expect();
     let image = RwSignal::from(image);
@@ -48,16 +52,38 @@ pub fn Card(
     });
     let reason = Memo::new(move |_| image.read().reason.clone().filter(|_| state.get() == JobState::Failed));
 
+    // What shines through would be seen behind a transparent image.
+    let opaque = shown.channels % 2 == 1;
+    let blurred = shown.thumbhash.as_deref().filter(|_| opaque).and_then(placeholder::background);
+    let label = format!("Choose {name}");
+    // A label's click has no keys: the box's own is looked at.
+    let picked = move |event: leptos::ev::MouseEvent| {
+        choose.run((event_target_checked(&event.clone().into()), event.shift_key()));
+    };
+
     view! {
         <article
             class="tile"
-            style=style
+            class:chosen=chosen
+            style=dynamic(move || place.get().style)
+            data-index=dynamic(move || place.get().index)
             data-testid="gallery-item"
             data-id=id.to_string()
             data-state=dynamic(move || state.get().name())
         >
+            <label class="tile-choice" title="Choose; with Shift, all up to this one">
+                <input
+                    type="checkbox"
+                    name="image"
+                    value=id.to_string()
+                    aria-label=label
+                    data-testid="choose"
+                    prop:checked=chosen
+                    on:click=picked
+                />
+            </label>
             <a class="tile-link" href=route::image_page(&id)>
-                <span class="tile-picture">
+                <span class="tile-picture" style=blurred>
                     <img src=thumbnail alt="" loading="lazy" decoding="async" width=shown.width height=shown.height />
                     {dynamic(move || {
                         reason

@@ -5,8 +5,12 @@ use leptos::prelude::*;
 use crate::dynamic::dynamic;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::use_navigate;
+use shared::equalize::MethodKind;
 use shared::gallery::{ImageQuery, Sort};
-use shared::job::JobState;
+use shared::job::{Format, JobState};
+
+use super::recipe_fields::method_label;
+use crate::api::sort_name;
 
 /// Search, state and order of the gallery.
 #[component]
@@ -15,21 +19,22 @@ pub fn Filters(
     #[prop(into)]
     query: Signal<ImageQuery>,
 ) -> impl IntoView {
-    let states = [
-        ("", "All states"),
-        (JobState::Queued.name(), "Queued"),
-        (JobState::Running.name(), "Running"),
-        (JobState::Done.name(), "Done"),
-        (JobState::Failed.name(), "Failed"),
+    let states = vec![
+        ("", "All states".to_owned()),
+        (JobState::Queued.name(), "Queued".to_owned()),
+        (JobState::Running.name(), "Running".to_owned()),
+        (JobState::Done.name(), "Done".to_owned()),
+        (JobState::Failed.name(), "Failed".to_owned()),
     ];
-    let sorts = [Sort::Newest, Sort::Oldest, Sort::Name].map(|sort| {
-        let label = match sort {
-            Sort::Newest => "Newest first",
-            Sort::Oldest => "Oldest first",
-            Sort::Name => "By name",
-        };
-        (sort, label)
-    });
+    let formats = any("All formats", Format::ALL.map(|format| (format.name(), format.name().to_ascii_uppercase())));
+    let depths =
+        any("All depths", [("8", "8 bits".to_owned()), ("16", "16 bits".to_owned()), ("32", "32 bits".to_owned())]);
+    let methods = any("All methods", MethodKind::ALL.map(|method| (method.name(), method_label(method).to_owned())));
+    let sorts = vec![
+        (sort_name(Sort::Newest), "Newest first".to_owned()),
+        (sort_name(Sort::Oldest), "Oldest first".to_owned()),
+        (sort_name(Sort::Name), "By name".to_owned()),
+    ];
     let navigate = use_navigate();
     let submit = move |_| {
         if let Some(address) = chosen() {
@@ -59,39 +64,57 @@ pub fn Filters(
                         prop:value=dynamic(move || query.get().q.unwrap_or_default())
                     />
                 </label>
-                <label class="field">
-                    <span class="visually-hidden">"State"</span>
-                    <select name="state">
-                        {states
-                            .map(|(name, label)| {
-                                let chosen = move || query.get().state.map_or("", JobState::name) == name;
-                                view! {
-                                    <option value=name selected=chosen>
-                                        {label}
-                                    </option>
-                                }
-                            })
-                            .collect_view()}
-                    </select>
-                </label>
-                <label class="field">
-                    <span class="visually-hidden">"Order"</span>
-                    <select name="sort">
-                        {sorts
-                            .map(|(sort, label)| {
-                                let chosen = move || query.get().sort.unwrap_or_default() == sort;
-                                view! {
-                                    <option value=crate::api::sort_name(sort) selected=chosen>
-                                        {label}
-                                    </option>
-                                }
-                            })
-                            .collect_view()}
-                    </select>
-                </label>
+                <Select label="State" name="state" options=states chosen=Callback::new(move |()| value(query, "state")) />
+                <Select label="Format" name="format" options=formats chosen=Callback::new(move |()| value(query, "format")) />
+                <Select label="Depth" name="depth" options=depths chosen=Callback::new(move |()| value(query, "depth")) />
+                <Select label="Method" name="method" options=methods chosen=Callback::new(move |()| value(query, "method")) />
+                <Select label="Order" name="sort" options=sorts chosen=Callback::new(move |()| value(query, "sort")) />
                 <button class="button without-script">"Show"</button>
             </form>
         </div>
+    }
+}
+
+/// Names in addresses and on the page.
+type Options = Vec<(&'static str, String)>;
+
+/// All, or one of these.
+fn any(all: &str, each: impl IntoIterator<Item = (&'static str, String)>) -> Options {
+    std::iter::once(("", all.to_owned())).chain(each).collect()
+}
+
+/// What the address says of a field.
+fn value(query: Signal<ImageQuery>, field: &str) -> String {
+    let query = query.read();
+    match field {
+        "state" => query.state.map(|state| state.name().to_owned()),
+        "format" => query.format.map(|format| format.name().to_owned()),
+        "depth" => query.depth.map(|depth| depth.to_string()),
+        "method" => query.method.map(|method| method.name().to_owned()),
+        _ => Some(sort_name(query.sort.unwrap_or_default()).to_owned()),
+    }
+    .unwrap_or_default()
+}
+
+/// One of some; the label is for who can't see it.
+#[component]
+fn Select(label: &'static str, name: &'static str, options: Options, chosen: Callback<(), String>) -> impl IntoView {
+    view! {
+        <label class="field">
+            <span class="visually-hidden">{label}</span>
+            <select name=name>
+                {options
+                    .into_iter()
+                    .map(|(name, label)| {
+                        view! {
+                            <option value=name selected=dynamic(move || chosen.run(()) == name)>
+                                {label}
+                            </option>
+                        }
+                    })
+                    .collect_view()}
+            </select>
+        </label>
     }
 }
 
@@ -105,6 +128,9 @@ fn chosen() -> Option<String> {
     let query = ImageQuery {
         q: text("q"),
         state: text("state").and_then(|state| state.parse().ok()),
+        format: text("format").and_then(|format| format.parse().ok()),
+        depth: text("depth").and_then(|depth| depth.parse().ok()),
+        method: text("method").and_then(|method| crate::api::method_of(&method)),
         sort: text("sort").and_then(|sort| crate::api::sort_of(&sort)).filter(|sort| *sort != Sort::default()),
         ..ImageQuery::default()
     };

@@ -8,7 +8,16 @@ use shared::masonry::{Shape, lay_out};
 const COLUMNS: [usize; 5] = [2, 3, 4, 5, 6];
 
 /// A caption and a gap in column widths, at a typical width: 76 of 260 pixels.
-const EXTRA: f64 = 76.0 / 260.0;
+pub const EXTRA: f64 = 76.0 / 260.0;
+
+/// Where a tile is.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Place {
+    /// Its place in the gallery's order.
+    pub index: usize,
+    /// Its style.
+    pub style: String,
+}
 
 /// Styles for the container and each of its tiles.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -20,9 +29,9 @@ pub struct Placed {
     pub tiles: Vec<String>,
 }
 
-/// Places pictures of these sizes (width, height).
-pub fn place(sizes: &[(u32, u32)]) -> Placed {
-    let heights: Vec<f64> = sizes.iter().map(|&(width, height)| Shape::of(width, height).height()).collect();
+/// Places pictures of these shapes.
+pub fn place_shapes(shapes: &[Shape]) -> Placed {
+    let heights: Vec<f64> = shapes.iter().map(|shape| shape.height()).collect();
     let mut placed =
         Placed { container: String::new(), tiles: heights.iter().map(|height| format!("--r:{height:.4}")).collect() };
     for n in COLUMNS {
@@ -47,7 +56,8 @@ mod tests {
 
     #[test]
     fn every_tile_has_a_place_for_every_number_of_columns() {
-        let placed = place(&[(400, 300), (300, 400), (100, 100)]);
+        let placed =
+            place_shapes(&[(400, 300), (300, 400), (100, 100)].map(|(width, height)| Shape::of(width, height)));
         assert_eq!(placed.tiles.len(), 3);
         assert!(placed.tiles[2].starts_with("--r:1.0000;--x2:0;--y2:0.7500;--k2:1;--x3:2;--y3:0.0000;--k3:0"));
         assert!(placed.container.starts_with("--h2:max(var(--col)*1.7500 + var(--row)*2,var(--col)*1.3333"));

@@ -30,7 +30,7 @@ pub const fn color_label(color: Color) -> &'static str {
 }
 
 /// How a method is called on pages.
-const fn method_label(method: MethodKind) -> &'static str {
+pub(super) const fn method_label(method: MethodKind) -> &'static str {
     match method {
         MethodKind::Global => "The whole image alike",
         MethodKind::Clahe => "Tile by tile (CLAHE)",

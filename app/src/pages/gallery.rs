@@ -9,13 +9,20 @@ use shared::gallery::{ImageQuery, Page};
 use shared::route;
 
 use crate::api;
-use crate::components::{Card, Filters, ProblemLine, ProblemNotice, UploadPanel, place};
+use crate::components::{Card, Filters, ProblemNotice, UploadPanel};
 use crate::dynamic::dynamic;
 use crate::live::Live;
-use crate::settled::Settled;
+use crate::settled::{IntoSettled, Settled};
+use crate::undo::Undo;
 
-mod list;
-use list::List;
+mod book;
+#[cfg(feature = "hydrate")]
+mod browser;
+mod choice;
+mod shelf;
+mod window;
+use choice::{Choice, ChoiceBar};
+use shelf::{Shelf, Shown};
 
 /// The gallery.
 #[component]
@@ -28,6 +35,7 @@ pub fn GalleryPage() -> impl IntoView {
         <h1 class="visually-hidden">"Gallery"</h1>
         <UploadPanel />
         <Filters query />
+        <Offline />
         <Transition fallback=|| {
             view! {
                 <p class="loading" role="status">
@@ -67,93 +75,139 @@ fn parse(params: &ParamsMap) -> ImageQuery {
 
 #[component]
 fn Gallery(query: ImageQuery, page: Page) -> impl IntoView {
-    let live = Live::expect();
-    let narrowed = query.narrows();
-    let list = List::new(query.clone(), page);
-    list.keep_fresh(live);
+    let undo = Undo::expect();
+    let shelf = Shelf::new(query.clone(), page);
+    let choice = Choice::new(shelf);
+    shelf.follow(Live::expect(), undo);
 
-    let placed = Memo::new(move |_| {
-        let sizes: Vec<(u32, u32)> =
-            list.items.read().iter().map(|item| item.image.with_untracked(|it| (it.width, it.height))).collect();
-        place(&sizes)
+    let is_empty = Memo::new(move |_| shelf.book.read().len() == 0);
+    let more = shelf.book.read_untracked().more().cloned().map(|cursor| {
+        let address = ImageQuery { cursor: Some(cursor), ..query.clone() };
+        format!("{}?{}", route::GALLERY, api::query_string(&address))
     });
-    let style_of = move |id: shared::id::ImageId| {
-        Signal::derive(move || {
-            let index = list.items.read().iter().position(|item| item.id == id);
-            index.and_then(|index| placed.read().tiles.get(index).cloned()).unwrap_or_default()
-        })
-    };
-    let is_empty = Memo::new(move |_| list.items.read().is_empty());
-    let more = {
-        let query = query.clone();
-        move || {
-            list.next.get().map(|cursor| {
-                let address = format!(
-                    "{}?{}",
-                    route::GALLERY,
-                    api::query_string(&ImageQuery { cursor: Some(cursor), ..query.clone() })
-                );
+    view! {
+        <Show when=move || is_empty.get()>
+            <Empty narrowed=query.narrows() />
+        </Show>
+        <form method="post" class="gallery-form" action=route::DELETE_FORM on:submit=|event| event.prevent_default()>
+            <ChoiceBar choice />
+            <p class="bad" role="alert" hidden=dynamic(move || shelf.problem.read().is_none())>
+                {dynamic(move || shelf.problem.get().map(|problem| problem.to_string()).unwrap_or_default())}
+                " "
+                <button type="button" class="button" on:click=move |_| shelf.resync()>
+                    "Try again"
+                </button>
+            </p>
+            <div class="gallery">
+                <div
+                    class="masonry"
+                    class:choosing=dynamic(move || !choice.images.read().is_empty())
+                    style=dynamic(move || shelf.container.get())
+                    node_ref=shelf.element
+                    on:keydown=move |event| pressed(shelf, choice, undo, &event)
+                    on:focusin=move |event| shelf.focus(index_of(event.target()))
+                    on:focusout=move |_| shelf.focus(None)
+                >
+                    <For each=move || shelf.shown.get() key=|shown| shown.key.clone() let:shown>
+                        <Tile shown shelf choice />
+                    </For>
+                </div>
+            </div>
+        </form>
+        // With scripts, all images have their places.
+        {more
+            .map(|address| {
                 view! {
-                    <p class="more">
-                        <a
-                            class="button"
-                            href=address
-                            data-testid="more"
-                            on:click=move |event| {
-                                event.prevent_default();
-                                list.load_more();
-                            }
-                        >
-                            {dynamic(move || if list.loading.get() { "Loading …" } else { "Show more" })}
+                    <p class="more without-script">
+                        <a class="button" href=address data-testid="more">
+                            "Show more"
                         </a>
                     </p>
                 }
-            })
-        }
-    };
-    view! {
-        <Show when=move || is_empty.get()>
-            {if narrowed {
-                Either::Left(
-                    view! {
-                        <section class="empty">
-                            <h2>"Nothing matches."</h2>
-                            <p>
-                                <a class="button" href=route::GALLERY>
-                                    "Show all images"
-                                </a>
-                            </p>
-                        </section>
-                    },
-                )
-            } else {
-                Either::Right(
-                    view! {
-                        <section class="empty">
-                            <div class="empty-bars" aria-hidden="true">
-                                <i></i>
-                                <i></i>
-                                <i></i>
-                                <i></i>
-                                <i></i>
-                                <i></i>
-                                <i></i>
-                            </div>
-                            <h2>"No images yet."</h2>
-                            <p>"Drop some here. They are split among the pods, equalized, and put together again."</p>
-                        </section>
-                    },
-                )
-            }}
-        </Show>
-        <div class="gallery">
-            <div class="masonry" style=dynamic(move || placed.read().container.clone())>
-                <For each=move || list.items.get() key=|item| item.id.clone() let:item>
-                    <Card image=item.image style=style_of(item.id) />
-                </For>
-            </div>
-        </div>
-        {more}
-        <ProblemLine problem=list.problem />
+            })}
     }
+}
+
+/// A tile: of an image, or of one that isn't fetched yet.
+#[component]
+fn Tile(shown: Shown, shelf: Shelf, choice: Choice) -> impl IntoView {
+    let key = shown.key;
+    let place = Memo::new(move |_| shelf.places.read().get(&key).cloned().unwrap_or_default());
+    let style = dynamic(move || place.get().style);
+    let Some(item) = shown.item else {
+        return view! { <div class="tile tile-empty" style=style data-index=dynamic(move || place.get().index)></div> }
+            .settle();
+    };
+    let chosen = {
+        let id = item.id.clone();
+        Memo::new(move |_| choice.images.read().contains(&id))
+    };
+    let id = item.id;
+    let choose = Callback::new(move |(on, range)| choice.choose(&id, place.read_untracked().index, on, range));
+    view! { <Card image=item.image place chosen choose /> }.settle()
+}
+
+/// What there is instead of images.
+#[component]
+fn Empty(narrowed: bool) -> impl IntoView {
+    if narrowed {
+        Either::Left(view! {
+            <section class="empty" data-testid="nothing-found">
+                <h2>"Nothing matches."</h2>
+                <p>
+                    <a class="button" href=route::GALLERY>
+                        "Show all images"
+                    </a>
+                </p>
+            </section>
+        })
+    } else {
+        Either::Right(view! {
+            <section class="empty" data-testid="no-images">
+                <div class="empty-bars" aria-hidden="true">
+                    {(0..7).map(|_| view! { <i></i> }).collect_view()}
+                </div>
+                <h2>"No images yet."</h2>
+                <p>"Drop some here. They are split among the pods, equalized, and put together again."</p>
+            </section>
+        })
+    }
+}
+
+/// Says so when this device is offline.
+#[component]
+fn Offline() -> impl IntoView {
+    let off = RwSignal::new(false);
+    #[cfg(feature = "hydrate")]
+    Effect::new(move |_| browser::watch_connection(off));
+    view! {
+        <p class="notice" role="status" data-testid="offline" hidden=dynamic(move || !off.get())>
+            "This device is offline. What you see may have changed; uploads go on when it is back."
+        </p>
+    }
+}
+
+/// Keys on tiles: arrows, Delete, and Escape to choose nothing.
+#[cfg(feature = "hydrate")]
+fn pressed(shelf: Shelf, choice: Choice, undo: Undo, event: &web_sys::KeyboardEvent) {
+    match event.key().as_str() {
+        "Escape" => choice.clear(),
+        "Delete" => {
+            let index = index_of(event.target());
+            let focused = index.and_then(|index| Some(shelf.book.read_untracked().item(index)?.id.clone()));
+            choice.delete(undo, focused);
+        }
+        _ => browser::pressed(shelf, event),
+    }
+}
+
+#[cfg(feature = "hydrate")]
+use browser::index_of;
+
+#[cfg(not(feature = "hydrate"))]
+fn pressed(_shelf: Shelf, _choice: Choice, _undo: Undo, _event: &leptos::ev::KeyboardEvent) {}
+
+#[cfg(not(feature = "hydrate"))]
+fn index_of<T>(_target: T) -> Option<usize> {
+    None
 }

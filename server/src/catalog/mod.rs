@@ -12,6 +12,7 @@ mod cursor;
 mod db;
 mod derived;
 mod gallery;
+mod resumable;
 mod sql;
 
 use std::collections::HashSet;
@@ -36,6 +37,9 @@ pub enum Error {
     #[error("{0}")]
     Invalid(String),
 }
+
+/// How long a resumable upload waits for its next byte at least.
+pub const RESUMABLE_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What operations of this module give.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -89,6 +93,43 @@ pub enum Begun {
     },
     /// An upload with this key was accepted before.
     Accepted(Answer),
+}
+
+/// What became of [`Catalog::begin_resumable`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resumed {
+    /// This upload is to be sent, from where it is.
+    Receiving(UploadId),
+    /// An upload with this key was accepted before, as this one.
+    Accepted(UploadId, Answer),
+}
+
+/// A resumable upload, or any that was accepted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resumable {
+    /// Its image.
+    pub image: ImageId,
+    /// The job it is or will be answered with.
+    pub job: JobId,
+    /// What to do with the image.
+    pub recipe: Recipe,
+    /// How many bytes it has, or will have.
+    pub length: u64,
+    /// How many of them are there.
+    pub offset: u64,
+    /// Whether it was accepted; [`Resumable::image`] may have been deleted since.
+    pub accepted: bool,
+}
+
+/// A part of a resumable upload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Its first byte's place in the upload.
+    pub start: u64,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// The store's key.
+    pub key: String,
 }
 
 /// What an upload was answered with when it was accepted.
@@ -241,6 +282,23 @@ pub trait Catalog: Send + Sync + 'static {
     /// Repeated for an upload that it accepted before: [`Write::Applied`].
     async fn finish_upload(&self, upload: &UploadId, received: &Received) -> Result<Write>;
 
+    /// Inserts the row `receiving` of an upload of `length` bytes that may come in parts, or gives the one with the same
+    /// key, length and recipe, which goes on. One that differs is taken over.
+    async fn begin_resumable(&self, new: &NewUpload, length: u64) -> Result<Resumed>;
+
+    /// How far an upload is; `None` if there is none (any more) that can be resumed.
+    async fn resumable(&self, upload: &UploadId) -> Result<Option<Resumable>>;
+
+    /// Adds a part whose bytes are in the store. [`Write::NoChange`]: it doesn't begin where the upload ends, or nobody
+    /// waits for it any more.
+    async fn add_part(&self, upload: &UploadId, part: &Part) -> Result<Write>;
+
+    /// The parts of an upload in their order.
+    async fn parts(&self, upload: &UploadId) -> Result<Vec<Part>>;
+
+    /// Gives up a resumable upload. [`Write::NoChange`] if there is none.
+    async fn end_resumable(&self, upload: &UploadId) -> Result<Write>;
+
     /// Another recipe on an image that is there; `None` if there is no such image, or it is being deleted.
     /// With a key that was used before on this image: the job it was answered with, whatever its recipe.
     async fn add_job(
@@ -332,7 +390,8 @@ pub trait Catalog: Send + Sync + 'static {
     /// Removes an image that is marked for deletion, and its jobs; its bytes are gone already.
     async fn forget(&self, epoch: &Epoch, image: &ImageId) -> Result<Write>;
 
-    /// Wins `receiving → abandoned` for uploads that weren't touched for so long, and gives all that are abandoned;
+    /// Wins `receiving → abandoned` for uploads that weren't touched for so long (resumable ones: for [`RESUMABLE_FOR`], if
+    /// that is longer), and gives all that are abandoned;
     /// `None` if the epoch isn't this one's.
     async fn abandon(&self, epoch: &Epoch, untouched: Duration) -> Result<Option<Vec<Abandoned>>>;
 

@@ -12,8 +12,8 @@ use shared::timeline::Timeline;
 
 use super::db::{Arg, Db, Row};
 use super::{
-    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, InUse, JobRow, NewUpload, PyramidState, PyramidWork,
-    Received, Result, ResultFile, Write, derived, gallery,
+    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, InUse, JobRow, NewUpload, Part, PyramidState, PyramidWork,
+    RESUMABLE_FOR, Received, Result, ResultFile, Resumable, Resumed, Write, derived, gallery, resumable,
 };
 
 /// A job with what its run needs.
@@ -142,6 +142,28 @@ impl Catalog for SqlCatalog {
         let before = "SELECT id FROM images WHERE upload = $1 AND state IN ('accepted', 'deleting')";
         let before = self.db.read(before, &[upload.as_str().into()]).await?;
         Ok(if before.is_empty() { Write::NoChange } else { Write::Applied })
+    }
+
+    async fn begin_resumable(&self, new: &NewUpload, length: u64) -> Result<Resumed> {
+        resumable::begin(&self.db, new, length).await
+    }
+
+    async fn resumable(&self, upload: &UploadId) -> Result<Option<Resumable>> {
+        resumable::progress(&self.db, upload).await
+    }
+
+    async fn add_part(&self, upload: &UploadId, part: &Part) -> Result<Write> {
+        resumable::add(&self.db, upload, part).await
+    }
+
+    async fn parts(&self, upload: &UploadId) -> Result<Vec<Part>> {
+        resumable::parts(&self.db, upload).await
+    }
+
+    async fn end_resumable(&self, upload: &UploadId) -> Result<Write> {
+        let sql =
+            "UPDATE images SET state = 'abandoned' WHERE upload = $1 AND state = 'receiving' AND length IS NOT NULL";
+        self.write(sql, &[upload.as_str().into()]).await
     }
 
     async fn add_job(
@@ -347,8 +369,9 @@ impl Catalog for SqlCatalog {
     }
 
     async fn abandon(&self, epoch: &Epoch, untouched: Duration) -> Result<Option<Vec<Abandoned>>> {
-        let sql = "UPDATE images SET state = 'abandoned' WHERE state = 'receiving' AND touched <= {now} - $2";
-        if self.fenced(epoch, sql, &[millis(untouched).into()]).await? == Write::NotMine {
+        let sql = "UPDATE images SET state = 'abandoned' WHERE state = 'receiving' AND touched <= {now} - $2
+                   AND (length IS NULL OR touched <= {now} - $3)";
+        if self.fenced(epoch, sql, &[millis(untouched).into(), millis(RESUMABLE_FOR).into()]).await? == Write::NotMine {
             return Ok(None);
         }
         let sql = "SELECT id, upload FROM images WHERE state = 'abandoned' ORDER BY id";
@@ -475,7 +498,7 @@ fn files(row: &Row) -> Result<Files> {
     })
 }
 
-fn json(value: &impl serde::Serialize) -> String {
+pub(super) fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("vocabulary of the wire is JSON")
 }
 
@@ -490,6 +513,6 @@ fn millis(length: Duration) -> i64 {
 }
 
 /// No length or number of pixels comes near the end of the range.
-fn int(value: u64) -> i64 {
+pub(super) fn int(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }

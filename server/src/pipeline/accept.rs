@@ -34,7 +34,7 @@ use crate::store::{self, Store, Writer, keys};
 const TOUCH_EVERY: Duration = Duration::from_secs(10);
 
 /// Bytes after which the format is told.
-const MAGIC: usize = 16;
+pub(super) const MAGIC: usize = 16;
 
 /// What reading a header may hold, in bytes.
 const HEADER_MEMORY: u64 = 4 << 20;
@@ -69,7 +69,7 @@ pub enum Error {
     #[error("Another request with the same Idempotency-Key took over this upload.")]
     TakenOver,
     /// The upload took so long that it was given up.
-    #[error("The upload was given up because nothing came for too long; send it again.")]
+    #[error("The upload was given up because nothing came for too long, or by whoever sent it; send it again.")]
     Abandoned,
     /// The bytes are not the next ones.
     #[error("Expected the bytes from {expected} on, got those from {got} on.")]
@@ -305,8 +305,25 @@ impl Upload {
         }
     }
 
+    /// One whose bytes are in the store already, ready to be queued.
+    pub(super) fn there(accept: &Accept, upload: UploadId, image: ImageId, job: JobId, recipe: Recipe) -> Self {
+        Self {
+            accept: accept.clone(),
+            upload,
+            image,
+            job,
+            offset: 0,
+            hash: Sha256::new(),
+            magic: Vec::new(),
+            touched: Instant::now(),
+            keyed: true,
+            recipe,
+            target: Target::Compare { sha256: String::new() },
+        }
+    }
+
     /// `receiving → queued`. A write whose outcome is unknown is repeated, and then looked for.
-    async fn queue(self, received: Received) -> Result<Accepted> {
+    pub(super) async fn queue(self, received: Received) -> Result<Accepted> {
         const PAUSES: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(250), Duration::from_secs(1)];
         /// A catalog that hangs, rather than fails, isn't asked much longer than once.
         const PATIENCE: Duration = Duration::from_secs(8);
@@ -338,7 +355,7 @@ impl Upload {
         Ok(Accepted { image_id: self.image, job_id: self.job, state: JobState::Queued })
     }
 
-    async fn answer_again(self) -> Result<Accepted> {
+    pub(super) async fn answer_again(self) -> Result<Accepted> {
         let job = self.accept.catalog.job(&self.job).await?.ok_or(Error::Deleted)?;
         Ok(Accepted { image_id: self.image, job_id: self.job, state: job.state })
     }
@@ -350,7 +367,7 @@ impl Upload {
 
 impl Accept {
     /// Waits for `work` and says meanwhile that the upload goes on.
-    async fn alive<T>(&self, upload: &UploadId, work: impl Future<Output = Result<T>>) -> Result<T> {
+    pub(super) async fn alive<T>(&self, upload: &UploadId, work: impl Future<Output = Result<T>>) -> Result<T> {
         let mut work = std::pin::pin!(work);
         let mut ticks = tokio::time::interval_at(Instant::now() + TOUCH_EVERY, TOUCH_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -370,6 +387,11 @@ impl Accept {
     /// Completes the object and reads its header: its length in bytes, and what it says.
     async fn keep(&self, key: &str, writer: Writer) -> Result<(u64, ImageInfo)> {
         let bytes = writer.finish().await?;
+        Ok((bytes, self.inspect(key).await?))
+    }
+
+    /// Reads an object's header.
+    pub(super) async fn inspect(&self, key: &str) -> Result<ImageInfo> {
         let (store, key, limits) = (self.store.clone(), key.to_owned(), self.limits);
         let handle = tokio::runtime::Handle::current();
         let inspected = self.pixels.run(HEADER_MEMORY, move || {
@@ -377,7 +399,7 @@ impl Accept {
             Ok::<_, store::Error>(examine(&mut source, &limits))
         });
         match inspected.await {
-            Ok(Ok(Ok(info))) => Ok((bytes, info)),
+            Ok(Ok(Ok(info))) => Ok(info),
             Ok(Ok(Err(codec::Error::Refused(sentence)))) => Err(Error::Refused(sentence)),
             Ok(Ok(Err(codec::Error::Source(error)))) => {
                 Err(store::Error::Unavailable { doing: "reading a header".into(), cause: error.to_string() }.into())
@@ -407,6 +429,6 @@ where
     T::try_from(Uuid::now_v7().simple().to_string()).expect("a UUID is 32 lower-case hexadecimal digits")
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

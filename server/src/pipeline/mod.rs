@@ -12,6 +12,7 @@ pub mod pixels;
 pub mod plan;
 pub mod reduce;
 pub mod render;
+pub mod resume;
 pub mod stage;
 pub mod step;
 

@@ -64,6 +64,8 @@ pub(super) async fn sweep_uploads(office: &Arc<Office>) -> Result<(), Setback> {
         // What its writer left unfinished in a folder is the sweeper's.
         let gone = office.pod.shop.store.delete(&keys::original(&abandoned.image, &abandoned.upload)).await;
         gone.map_err(|error| Setback::Later(error.to_string()))?;
+        let gone = office.pod.shop.store.delete_prefix(&keys::parts(&abandoned.image, &abandoned.upload)).await;
+        gone.map_err(|error| Setback::Later(error.to_string()))?;
         let write = office.pod.catalog.forget_upload(&office.epoch(), &abandoned.upload).await?;
         if office.mine(write).await? {
             tracing::info!(upload = %abandoned.upload, image = %abandoned.image, "an upload that nobody finished is removed");

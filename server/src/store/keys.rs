@@ -1,7 +1,7 @@
 //! The only place that spells the store's keys.
 //!
-//! `<image>/<run>/<phase>/<task>.<attempt>-<claim uuid>`; originals `<image>/original/<upload>`; pyramids
-//! `<image>/pyramid/<claim>`.
+//! `<image>/<run>/<phase>/<task>.<attempt>-<claim uuid>`; originals `<image>/original/<upload>`; parts of a resumable upload
+//! `<image>/parts/<upload>/<start>-<unique>`; pyramids `<image>/pyramid/<claim>`.
 //! Each key holds something that nobody else ever writes, so keys are never reused. The only other key is [`MARK`].
 
 use shared::id::{ImageId, RunId, UploadId};
@@ -13,6 +13,16 @@ pub const MARK: &str = "catalog";
 /// What one upload sent.
 pub fn original(image: &ImageId, upload: &UploadId) -> String {
     format!("{image}/original/{upload}")
+}
+
+/// Everything that a resumable upload sent.
+pub fn parts(image: &ImageId, upload: &UploadId) -> String {
+    format!("{image}/parts/{upload}")
+}
+
+/// What one request of a resumable upload sent, from a byte on.
+pub fn part(image: &ImageId, upload: &UploadId, start: u64, unique: &str) -> String {
+    format!("{}/{start}-{unique}", parts(image, upload))
 }
 
 /// What one claim of a task wrote.
@@ -60,6 +70,7 @@ impl Owner {
         match folder {
             "original" => Some(Owner::Upload(image, rest.parse().ok()?)),
             "pyramid" => (!rest.contains('/')).then(|| Owner::Pyramid(image, rest.to_owned())),
+            "parts" => Some(Owner::Upload(image, rest.split_once('/')?.0.parse().ok()?)),
             run => Some(Owner::Run(image, run.parse().ok()?)),
         }
     }
@@ -82,7 +93,9 @@ mod tests {
         let [image, other] = ["a", "b"].map(|digit| digit.repeat(32));
         let (id, run, upload): (ImageId, RunId, UploadId) =
             (image.parse().unwrap(), other.parse().unwrap(), other.parse().unwrap());
-        assert_eq!(Owner::of(&original(&id, &upload)), Some(Owner::Upload(id.clone(), upload)));
+        for key in [original(&id, &upload), part(&id, &upload, 7, "c0ffee")] {
+            assert_eq!(Owner::of(&key), Some(Owner::Upload(id.clone(), upload.clone())));
+        }
         for key in [output(&id, &run, Phase::Split, 7, 2, "c0ffee"), lut(&id, &run, 3, "c0ffee")] {
             assert_eq!(Owner::of(&key), Some(Owner::Run(id.clone(), run.clone())));
         }

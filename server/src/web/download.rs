@@ -68,16 +68,19 @@ pub(super) async fn original(
     Path(id): Path<ImageId>,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let files = files(&state, &id, None).await?;
-    let download = Download {
+    of_original(files(&state, &id, None).await?).serve(&state.store, &headers).await
+}
+
+/// The download of an original.
+pub(super) fn of_original(files: Files) -> Download {
+    Download {
         name: with_extension(&files.name, "", files.info.format),
         key: files.original,
         bytes: files.original_bytes,
         sha256: files.original_sha256,
         format: files.info.format,
         lasting: Lasting::Fixed,
-    };
-    download.serve(&state.store, &headers).await
+    }
 }
 
 /// `GET /api/images/{id}/result`.
@@ -163,7 +166,7 @@ impl Download {
 }
 
 /// The bytes of a whole file, the last piece of which is only given if all are right.
-fn checked(bytes: ByteStream, key: String, sha256: String) -> ByteStream {
+pub(super) fn checked(bytes: ByteStream, key: String, sha256: String) -> ByteStream {
     let begun = (bytes, Sha256::new(), Bytes::new());
     let pieces = stream::try_unfold(Some(begun), move |going| {
         let (key, sha256) = (key.clone(), sha256.clone());

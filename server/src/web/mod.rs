@@ -20,8 +20,10 @@ pub mod problem;
 mod pyramid;
 mod range;
 mod site;
+mod tus;
 mod upload;
 mod views;
+mod zip;
 
 use std::sync::Arc;
 
@@ -94,7 +96,13 @@ fn api() -> Router<WebState> {
     let upload = post(upload::create).layer(DefaultBodyLimit::disable());
     Router::new()
         .route(route::API_IMAGES, upload.get(images::list))
+        .route(route::API_UPLOADS, post(tus::create).options(tus::options))
+        .route(
+            "/api/uploads/{id}",
+            get(tus::accepted).head(tus::head).patch(tus::append).delete(tus::end).options(tus::options),
+        )
         .route(route::API_SECTIONS, get(images::sections))
+        .route(route::API_ZIP, get(zip::of_query).post(zip::of_form))
         .route(route::API_DELETE, post(deleting::delete_chosen))
         .route(route::API_RESTORE, post(deleting::restore_chosen))
         .route("/api/images/{id}", get(images::show).delete(deleting::delete))

@@ -67,7 +67,7 @@ pub(super) async fn thumbnail(
     // A job that isn't done has no result yet, so what is shown for it will change.
     let lasting = if result.is_some() { Lasting::of(&selection) } else { Lasting::Latest };
     let source = result.unwrap_or_else(|| Source::original(files));
-    show(&state, source, THUMBNAIL_SIDE, lasting, &headers).await
+    show(&state, source.of(id), THUMBNAIL_SIDE, lasting, &headers).await
 }
 
 /// A file in the store to make a picture of.
@@ -76,16 +76,22 @@ struct Source {
     sha256: String,
     /// What rendering may hold, in bytes: from the original's header; a result is never larger.
     memory: u64,
+    /// The image whose ThumbHash is kept when it is rendered.
+    hashed: Option<ImageId>,
 }
 
 impl Source {
     fn original(files: Files) -> Self {
-        Self { memory: memory(&files.info), key: files.original, sha256: files.original_sha256 }
+        Self { memory: memory(&files.info), key: files.original, sha256: files.original_sha256, hashed: None }
     }
 
     fn result(files: &Files) -> Option<Self> {
         let result = files.result.clone()?;
-        Some(Self { key: result.key, sha256: result.sha256, memory: memory(&files.info) })
+        Some(Self { key: result.key, sha256: result.sha256, memory: memory(&files.info), hashed: None })
+    }
+
+    fn of(self, image: ImageId) -> Self {
+        Self { hashed: Some(image), ..self }
     }
 }
 
@@ -137,10 +143,36 @@ fn body(picture: &Picture, want: Want) -> Response {
 
 fn render(state: &WebState, source: Source, side: u32) -> impl Future<Output = Result<Picture>> + Send + use<> {
     let (pixels, store, limits) = (state.pixels.clone(), state.store.clone(), state.accept.limits);
+    let catalog = state.catalog.clone();
     async move {
         let handle = tokio::runtime::Handle::current();
-        pixels.run(source.memory, move || draw(&store, &source.key, &limits, side, handle)).await?
+        let hashed = source.hashed.clone();
+        let (picture, hash) = pixels
+            .run(source.memory, move || {
+                let picture = draw(&store, &source.key, &limits, side, handle)?;
+                let hash = source.hashed.and_then(|_| thumbhash(&picture.bytes));
+                Ok::<_, ApiError>((picture, hash))
+            })
+            .await??;
+        if let (Some(image), Some(hash)) = (hashed, hash)
+            && let Err(error) = catalog.keep_thumbhash(&image, &hash).await
+        {
+            tracing::warn!(%image, %error, "a ThumbHash couldn't be kept");
+        }
+        Ok(picture)
     }
+}
+
+/// The ThumbHash of a thumbnail, in base64.
+fn thumbhash(thumbnail: &[u8]) -> Option<String> {
+    /// The most that the algorithm takes.
+    const SIDE: u32 = 100;
+    let decoded = image::load_from_memory(thumbnail).inspect_err(|error| {
+        tracing::warn!(%error, "a thumbnail that was just made can't be read");
+    });
+    let small = decoded.ok()?.thumbnail(SIDE, SIDE).into_rgba8();
+    let hash = ::thumbhash::rgba_to_thumb_hash(small.width() as usize, small.height() as usize, small.as_raw());
+    Some(base64::Engine::encode(&base64::engine::general_purpose::STANDARD, hash))
 }
 
 /// On a pixel thread.

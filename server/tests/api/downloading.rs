@@ -138,3 +138,78 @@ async fn a_file_that_the_store_damaged_is_never_sent_as_if_it_were_whole() {
         assert!(server.get_with(&path, &[("range", "bytes=0-9")]).await.problem(500).contains("damaged"));
     }
 }
+
+#[tokio::test]
+async fn several_results_come_as_one_zip_each_under_its_own_name() {
+    let server = Server::new().await;
+    let (moon, moon_job) = server.upload("moon.png", &sample("moon.png")).await;
+    let (other, other_job) = server.upload("MOON.png", &sample("cell.png")).await;
+    let (waiting, _) = server.upload("rocket.jpg", &sample("rocket.jpg")).await;
+    server.finish(&moon, &moon_job, b"the moon").await;
+    server.finish(&other, &other_job, &vec![7; 300_000]).await;
+    let read = |bytes: &[u8]| {
+        let mut zip = zip::ZipArchive::new(std::io::Cursor::new(bytes.to_vec())).unwrap();
+        let entry = |at| {
+            let mut entry = zip.by_index(at).unwrap();
+            assert_eq!(entry.compression(), zip::CompressionMethod::Stored);
+            let mut content = Vec::new();
+            std::io::Read::read_to_end(&mut entry, &mut content).unwrap();
+            (entry.name().to_owned(), content)
+        };
+        (0..zip.len()).map(entry).collect::<Vec<_>>()
+    };
+    let chosen = format!("image={moon}&image={other}&image={waiting}");
+    let results = server.get(&format!("/api/images/zip?{chosen}")).await;
+    assert_eq!(results.header("content-type"), "application/zip");
+    assert!(results.header("content-disposition").contains("evenlight-results.zip"));
+    let expected = [
+        ("moon-equalized.png".to_owned(), b"the moon".to_vec()),
+        ("MOON-equalized (2).png".to_owned(), vec![7; 300_000]),
+    ];
+    assert_eq!(read(&results.body), expected);
+
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let originals = server.call("POST", "/api/images/zip", &form, format!("what=original&{chosen}")).await;
+    let originals = read(&originals.body);
+    assert_eq!(originals.len(), 3);
+    assert_eq!(originals[2], ("rocket.jpg".to_owned(), sample("rocket.jpg")));
+
+    server.get(&format!("/api/images/zip?image={waiting}")).await.problem(404);
+    assert!(server.get("/api/images/zip?what=original").await.problem(400).contains("at least one"));
+    assert!(
+        server.get(&format!("/api/images/zip?what=all&image={moon}")).await.problem(400).contains("original or result")
+    );
+}
+
+#[tokio::test]
+async fn a_zip_of_a_file_that_the_store_damaged_breaks_off() {
+    let server = Server::new().await;
+    let (moon, _) = server.upload("moon.png", &sample("moon.png")).await;
+    let files = server.catalog.files(&moon, None).await.unwrap().unwrap();
+    server.store.delete(&files.original).await.unwrap();
+    server.store.put(&files.original, vec![7; sample("moon.png").len()].into()).await.unwrap();
+    let answer = server.answer(&format!("/api/images/zip?what=original&image={moon}")).await;
+    assert_eq!(answer.status(), 200);
+    axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_thumbnail_leaves_a_thumbhash_of_what_it_shows() {
+    let server = Server::new().await;
+    let (image, _) = server.upload("rocket.jpg", &sample("rocket.jpg")).await;
+    let path = format!("/api/images/{image}");
+    assert_eq!(server.get(&path).await.json()["thumbhash"], serde_json::Value::Null);
+    assert_eq!(server.get(&format!("{path}/thumbnail")).await.status, 200);
+    let hash = server.get(&path).await.json()["thumbhash"].as_str().unwrap().to_owned();
+    let hash = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, hash).unwrap();
+    // The rocket is 640 × 427, and mostly dark.
+    assert!((thumbhash::thumb_hash_to_approximate_aspect_ratio(&hash).unwrap() - 1.5).abs() < 0.2);
+    let (r, g, b, a) = thumbhash::thumb_hash_to_average_rgba(&hash).unwrap();
+    assert!(r < 0.5 && g < 0.5 && b < 0.5 && a > 0.9, "{r} {g} {b} {a}");
+    let page = server.get_with("/", &[("accept", "text/html")]).await;
+    let html = String::from_utf8(page.body.to_vec()).unwrap();
+    assert!(
+        html.contains("background-image:url(data:image/bmp;base64,"),
+        "its tile shows it before the thumbnail comes"
+    );
+}

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use server::catalog::{
-    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, InUse, JobRow, NewUpload, Received, Result, ResultFile,
-    Write,
+    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, InUse, JobRow, NewUpload, Part, Received, Result,
+    ResultFile, Resumable, Resumed, Write,
 };
 use shared::cluster::Backlog;
 use shared::equalize::Recipe;
@@ -70,6 +70,11 @@ faulty! {
     answered(key: &str) -> Option<Answer>;
     touch_upload(upload: &UploadId) -> Write;
     finish_upload(upload: &UploadId, received: &Received) -> Write;
+    begin_resumable(new: &NewUpload, length: u64) -> Resumed;
+    resumable(upload: &UploadId) -> Option<Resumable>;
+    add_part(upload: &UploadId, part: &Part) -> Write;
+    parts(upload: &UploadId) -> Vec<Part>;
+    end_resumable(upload: &UploadId) -> Write;
     add_job(image: &ImageId, job: &JobId, recipe: &Recipe, key: Option<&str>) -> Option<JobId>;
     job_answered(image: &ImageId, key: &str) -> Option<JobId>;
     retry(job: &JobId) -> Write;

@@ -40,7 +40,8 @@ pub struct Server {
     pub rings: Arc<AtomicUsize>,
     /// What is measured here.
     pub figures: watch::Sender<Figures>,
-    _folder: tempfile::TempDir,
+    state: WebState,
+    _folder: Arc<tempfile::TempDir>,
 }
 
 /// A response, read to its end.
@@ -133,7 +134,36 @@ impl Server {
             renders: Renders::new(8 << 20),
             logs: PodLogs::new(said.clone(), None),
         };
-        Self { router: router(state), catalog, store, events, said, view: sender, rings, figures, _folder: folder }
+        let _folder = Arc::new(folder);
+        Self {
+            router: router(state.clone()),
+            state,
+            catalog,
+            store,
+            events,
+            said,
+            view: sender,
+            rings,
+            figures,
+            _folder,
+        }
+    }
+
+    /// What another pod over the same catalog and store answers.
+    pub fn another_pod(&self) -> Self {
+        let state = WebState { renders: Renders::new(1 << 20), ..self.state.clone() };
+        Self {
+            router: router(state.clone()),
+            state,
+            catalog: self.catalog.clone(),
+            store: self.store.clone(),
+            events: self.events.clone(),
+            said: self.said.clone(),
+            view: self.view.clone(),
+            rings: self.rings.clone(),
+            figures: self.figures.clone(),
+            _folder: self._folder.clone(),
+        }
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {

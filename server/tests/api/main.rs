@@ -12,5 +12,6 @@ mod live;
 mod logs;
 mod managing;
 mod outages;
+mod resuming;
 mod room;
 mod wire;

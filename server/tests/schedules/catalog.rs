@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use server::catalog::{
-    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, InUse, JobRow, NewUpload, Received, Result, ResultFile,
-    Write,
+    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, InUse, JobRow, NewUpload, Part, Received, Result,
+    ResultFile, Resumable, Resumed, Write,
 };
 use shared::cluster::Backlog;
 use shared::equalize::Recipe;
@@ -155,6 +155,9 @@ impl FaultyCatalog {
             "begin_upload",
             "touch_upload",
             "finish_upload",
+            "begin_resumable",
+            "add_part",
+            "end_resumable",
             "add_job",
             "retry",
             "delete_image",
@@ -223,6 +226,31 @@ impl Catalog for FaultyCatalog {
     async fn finish_upload(&self, upload: &UploadId, received: &Received) -> Result<Write> {
         let (upload, received) = (upload.clone(), received.clone());
         pass!(self, finish_upload, &upload, None, |shelf| shelf.catalog.finish_upload(&upload, &received))
+    }
+
+    async fn begin_resumable(&self, new: &NewUpload, length: u64) -> Result<Resumed> {
+        let new = new.clone();
+        pass!(self, begin_resumable, &new.upload, None, |shelf| shelf.catalog.begin_resumable(&new, length))
+    }
+
+    async fn resumable(&self, upload: &UploadId) -> Result<Option<Resumable>> {
+        let upload = upload.clone();
+        pass!(self, resumable, &upload, None, |shelf| shelf.catalog.resumable(&upload))
+    }
+
+    async fn add_part(&self, upload: &UploadId, part: &Part) -> Result<Write> {
+        let (upload, part) = (upload.clone(), part.clone());
+        pass!(self, add_part, &upload, None, |shelf| shelf.catalog.add_part(&upload, &part))
+    }
+
+    async fn parts(&self, upload: &UploadId) -> Result<Vec<Part>> {
+        let upload = upload.clone();
+        pass!(self, parts, &upload, None, |shelf| shelf.catalog.parts(&upload))
+    }
+
+    async fn end_resumable(&self, upload: &UploadId) -> Result<Write> {
+        let upload = upload.clone();
+        pass!(self, end_resumable, &upload, None, |shelf| shelf.catalog.end_resumable(&upload))
     }
 
     async fn add_job(&self, image: &ImageId, job: &JobId, recipe: &Recipe, key: Option<&str>) -> Result<Option<JobId>> {

@@ -1,0 +1,127 @@
+//! What the gallery takes from the browser: sizes, scrolling, keys.
+
+use leptos::ev::{offline, online, resize, scroll};
+use leptos::prelude::*;
+use send_wrapper::SendWrapper;
+use shared::masonry::Direction;
+use wasm_bindgen::JsCast;
+use wasm_bindgen::closure::Closure;
+use web_sys::{Element, HtmlElement, KeyboardEvent, ResizeObserver};
+
+use super::shelf::Shelf;
+use super::window::Measured;
+
+/// Follows the window until the present owner ends.
+pub fn attach(shelf: Shelf) {
+    let Some(element) = shelf.element.get() else { return };
+    let asked = StoredValue::new(false);
+    // Many events may come before a frame is drawn.
+    let soon = move || {
+        if asked.try_get_value() == Some(false) {
+            asked.set_value(true);
+            request_animation_frame(move || {
+                if asked.try_set_value(false).is_none() {
+                    shelf.update();
+                }
+            });
+        }
+    };
+    let scrolled = window_event_listener(scroll, move |_| soon());
+    let resized = window_event_listener(resize, move |_| soon());
+    let changed = Closure::<dyn Fn()>::new(soon);
+    let observer = ResizeObserver::new(changed.as_ref().unchecked_ref()).ok();
+    if let Some(observer) = &observer {
+        observer.observe(&element);
+    }
+    let observed = SendWrapper::new((observer, changed));
+    shelf.update();
+    on_cleanup(move || {
+        scrolled.remove();
+        resized.remove();
+        if let Some(observer) = &observed.0 {
+            observer.disconnect();
+        }
+    });
+}
+
+/// What the style sheet made of the container.
+pub fn measure(element: &Element) -> Option<Measured> {
+    let style = window().get_computed_style(element).ok().flatten()?;
+    let number =
+        |name: &str| -> Option<f64> { style.get_property_value(name).ok()?.trim().trim_end_matches("px").parse().ok() };
+    let place = element.get_bounding_client_rect();
+    Some(Measured {
+        columns: number("--n")? as usize,
+        width: place.width(),
+        gap: number("--gap")?,
+        caption: number("--caption")?,
+        top: place.top() + window().scroll_y().ok()?,
+        view: window().inner_height().ok()?.as_f64()?,
+    })
+}
+
+/// The place of the tile around an element.
+pub fn index_of(target: Option<web_sys::EventTarget>) -> Option<usize> {
+    let tile = target?.dyn_into::<Element>().ok()?.closest("[data-index]").ok()??;
+    tile.get_attribute("data-index")?.parse().ok()
+}
+
+/// Arrow keys go from tile to tile, as they are seen; Home and End to the first and the last.
+pub fn pressed(shelf: Shelf, event: &KeyboardEvent) {
+    let Some(from) = index_of(event.target()) else { return };
+    if event.ctrl_key() || event.meta_key() || event.alt_key() {
+        return;
+    }
+    let from_right = document()
+        .body()
+        .and_then(|body| window().get_computed_style(&body).ok().flatten())
+        .and_then(|style| style.get_property_value("direction").ok())
+        .is_some_and(|direction| direction == "rtl");
+    let (left, right) =
+        if from_right { (Direction::After, Direction::Before) } else { (Direction::Before, Direction::After) };
+    let to = match event.key().as_str() {
+        "ArrowLeft" => shelf.go(from, Some(left), false),
+        "ArrowRight" => shelf.go(from, Some(right), false),
+        "ArrowUp" => shelf.go(from, Some(Direction::Up), false),
+        "ArrowDown" => shelf.go(from, Some(Direction::Down), false),
+        "Home" => shelf.go(from, None, false),
+        "End" => shelf.go(from, None, true),
+        _ => return,
+    };
+    event.prevent_default();
+    if let Some(to) = to {
+        request_animation_frame(move || focus(shelf, to, 50));
+    }
+}
+
+/// Focuses a tile's link, as soon as its image is there.
+fn focus(shelf: Shelf, index: usize, tries: u32) {
+    let link = document().query_selector(&format!("[data-index='{index}'] a")).ok().flatten();
+    match link.and_then(|link| link.dyn_into::<HtmlElement>().ok()) {
+        Some(link) => {
+            let options = web_sys::FocusOptions::new();
+            options.set_prevent_scroll(true);
+            let _ = link.focus_with_options(&options);
+        }
+        None if tries > 0 => {
+            let again = move || {
+                if shelf.book.try_with_untracked(|_| ()).is_some() {
+                    focus(shelf, index, tries - 1);
+                }
+            };
+            set_timeout(again, std::time::Duration::from_millis(100));
+        }
+        None => {}
+    }
+}
+
+/// Tells whether this device is online, until the present owner ends.
+pub fn watch_connection(off: RwSignal<bool>) {
+    off.set(!window().navigator().on_line());
+    let gone = window_event_listener(offline, move |_| off.set(true));
+    let back = window_event_listener(online, move |_| off.set(false));
+    on_cleanup(move || {
+        gone.remove();
+        back.remove();
+    });
+}

@@ -1,0 +1,378 @@
+//! The gallery's content: the book, what of it is in the document, and how both follow the server and the window.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::time::Duration;
+
+use leptos::html::Div;
+use leptos::prelude::*;
+use shared::error::Problem;
+use shared::gallery::{ImageQuery, Page, Sections};
+use shared::id::ImageId;
+#[cfg(feature = "hydrate")]
+use shared::masonry::Direction;
+
+use super::book::{Book, Item, Span};
+use super::window::Window;
+use crate::api;
+use crate::components::{Place, place_shapes};
+use crate::live::Live;
+use crate::undo::Undo;
+
+/// Galleries of at most so many images are in the document as a whole.
+const SMALL: usize = 120;
+/// News that come closer together than this are one.
+const CALM: Duration = Duration::from_millis(300);
+/// Seconds between looks that nothing announced, while something shown isn't finished.
+const LOOK: i64 = 10;
+
+/// A tile in the document.
+#[derive(Clone)]
+pub struct Shown {
+    /// Its image; none while it isn't fetched.
+    pub item: Option<Item>,
+    /// The same for the same tile.
+    pub key: String,
+}
+
+/// The gallery's content.
+#[derive(Clone, Copy)]
+pub struct Shelf {
+    query: StoredValue<ImageQuery>,
+    /// The images.
+    pub book: RwSignal<Book>,
+    /// The tiles in the document, in their order.
+    pub shown: RwSignal<Vec<Shown>>,
+    /// Where they are, by their keys.
+    pub places: RwSignal<HashMap<String, Place>>,
+    /// The container's style.
+    pub container: RwSignal<String>,
+    /// Why the last request failed.
+    pub problem: RwSignal<Option<Problem>>,
+    /// The container.
+    pub element: NodeRef<Div>,
+    window: StoredValue<Window>,
+    /// How many images' shapes the window knows: whenever they change, a new number.
+    laid_out: StoredValue<(u32, u32)>,
+    focused: StoredValue<Option<usize>>,
+    loading: StoredValue<bool>,
+}
+
+impl Shelf {
+    /// The first page, as the server rendered it.
+    pub fn new(query: ImageQuery, page: Page) -> Self {
+        let shelf = Self {
+            query: StoredValue::new(query),
+            book: RwSignal::new(Book::of_page(page, &Book::default())),
+            shown: RwSignal::default(),
+            places: RwSignal::default(),
+            container: RwSignal::default(),
+            problem: RwSignal::new(None),
+            element: NodeRef::new(),
+            window: StoredValue::default(),
+            laid_out: StoredValue::new((0, 1)),
+            focused: StoredValue::new(None),
+            loading: StoredValue::new(false),
+        };
+        shelf.show_all();
+        shelf
+    }
+
+    /// Follows the window, the stream and what is deleted, until the page is left.
+    pub fn follow(self, live: Live, undo: Undo) {
+        let turn =
+            Memo::new(
+                move |_| {
+                    if self.book.read().awaits() { live.now.get().map(|now| now / 1_000 / LOOK) } else { None }
+                },
+            );
+        let pending = StoredValue::new(false);
+        Effect::new(move |before: Option<()>| {
+            live.gallery.track();
+            turn.get();
+            undo.restored.track();
+            if before.is_none() || pending.get_value() {
+                return;
+            }
+            pending.set_value(true);
+            set_timeout(
+                move || {
+                    // The page may have been left meanwhile.
+                    if pending.try_set_value(false).is_none() {
+                        self.refresh();
+                    }
+                },
+                CALM,
+            );
+        });
+        Effect::new(move |_| {
+            let gone = undo.deleted.get();
+            if !gone.is_empty() {
+                self.change(|book| book.remove(&gone));
+            }
+        });
+        #[cfg(feature = "hydrate")]
+        Effect::new(move |_| super::browser::attach(self));
+        if self.book.read_untracked().more().is_some() {
+            Effect::new(move |_| self.resync());
+        }
+    }
+
+    /// Changes the book, and what is shown of it.
+    fn change(self, change: impl FnOnce(&mut Book)) {
+        let window_was_at_top = self.window.with_value(Window::is_at_top);
+        let anchor = if window_was_at_top { None } else { self.anchor() };
+        if self.book.try_update(change).is_none() {
+            return;
+        }
+        self.laid_out.update_value(|(_, wanted)| *wanted += 1);
+        self.update();
+        if let Some((id, place)) = anchor
+            && let Some(index) = self.index_of(&id)
+        {
+            let to = self.window.try_update_value(|window| window.keep(index, place));
+            self.scroll_to(to);
+        }
+    }
+
+    /// An image in the window, and where in the window it is.
+    fn anchor(self) -> Option<(ImageId, f64)> {
+        let first = self.window.with_value(Window::first_seen)?;
+        let book = self.book.read_untracked();
+        let (index, item) = (first..first + 20).find_map(|index| Some((index, book.item(index)?)))?;
+        Some((item.id.clone(), self.window.with_value(|window| window.place_of(index))))
+    }
+
+    fn index_of(self, id: &ImageId) -> Option<usize> {
+        let book = self.book.read_untracked();
+        (0..book.len()).find(|&index| book.item(index).is_some_and(|item| item.id == *id))
+    }
+
+    /// Puts the tiles in the document that should be there now.
+    pub fn update(self) {
+        let Some(len) = self.book.try_with_untracked(Book::len) else { return };
+        if len <= SMALL {
+            self.show_all();
+        }
+        let Some(measured) = self.measure() else { return };
+        let (known, wanted) = self.laid_out.get_value();
+        let put = self.window.try_update_value(|window| {
+            let book = self.book.read_untracked();
+            window.fit(measured, (known != wanted).then(|| book.shapes()));
+            window.scrolled(scroll_y())
+        });
+        self.laid_out.set_value((wanted, wanted));
+        if len <= SMALL {
+            return;
+        }
+        let tiles = self.window.with_value(|window| {
+            let mut tiles = window.tiles();
+            // The focus isn't lost, however far one scrolls.
+            if let Some(focused) = self.focused.get_value().filter(|index| *index < len && !tiles.contains(index)) {
+                tiles.insert(tiles.partition_point(|index| *index < focused), focused);
+            }
+            self.container.set(window.container());
+            self.show(&tiles, |index| window.style(index));
+            tiles
+        });
+        self.scroll_to(put.flatten());
+        if let (Some(first), Some(last)) = (tiles.first(), tiles.last()) {
+            self.load(*first..last + 1);
+        }
+    }
+
+    /// All tiles, for every number of columns: as the server writes them.
+    fn show_all(self) {
+        let placed = self.book.with_untracked(|book| place_shapes(book.shapes()));
+        let all: Vec<usize> = (0..placed.tiles.len()).collect();
+        self.container.set(placed.container);
+        self.show(&all, |index| placed.tiles[index].clone());
+    }
+
+    fn show(self, tiles: &[usize], style: impl Fn(usize) -> String) {
+        let book = self.book.read_untracked();
+        let (mut shown, mut places) = (Vec::with_capacity(tiles.len()), HashMap::with_capacity(tiles.len()));
+        for &index in tiles {
+            let item = book.item(index).cloned();
+            let key = item.as_ref().map_or_else(|| format!("place {index}"), |item| item.id.to_string());
+            places.insert(key.clone(), Place { index, style: style(index) });
+            shown.push(Shown { item, key });
+        }
+        self.places.set(places);
+        let same =
+            self.shown.with_untracked(|before| before.iter().map(|it| &it.key).eq(shown.iter().map(|it| &it.key)));
+        if !same {
+            self.shown.set(shown);
+        }
+    }
+
+    /// Fetches what is in the document and wasn't fetched yet; one request at a time, so that a quick drag over
+    /// thousands of images fetches only where it ends.
+    fn load(self, places: Range<usize>) {
+        let wanted = self.book.with_untracked(|book| book.missing(places.clone()).and_then(|index| book.span(index)));
+        let Some(span) = wanted.filter(|_| !self.loading.get_value()) else { return };
+        self.loading.set_value(true);
+        leptos::task::spawn_local(async move {
+            let fetched = self.fetch(&span).await;
+            if self.loading.try_set_value(false).is_some() {
+                return;
+            }
+            match fetched {
+                Ok(page) => {
+                    self.problem.set(None);
+                    let fits = self.book.try_update(|book| {
+                        let fits = book.fill(&span, page);
+                        book.forget_far_from(&places);
+                        fits
+                    });
+                    if fits == Some(false) {
+                        self.resync();
+                    } else {
+                        self.update();
+                    }
+                }
+                Err(problem) => self.problem.set(Some(problem)),
+            }
+        });
+    }
+
+    async fn fetch(self, span: &Span) -> Result<Page, Problem> {
+        let query = self.query.try_get_value().unwrap_or_default();
+        let limit = u32::try_from(span.count).ok();
+        api::images(ImageQuery { cursor: span.mark.key.clone(), limit, ..query }).await
+    }
+
+    /// Asks what there is now.
+    pub fn refresh(self) {
+        let Some(whole) = self.book.try_with_untracked(|book| book.is_whole() && book.len() < Sections::SIZE as usize)
+        else {
+            return;
+        };
+        if !whole {
+            return self.resync();
+        }
+        let query = ImageQuery { limit: Some(Sections::SIZE), ..self.query.get_value() };
+        leptos::task::spawn_local(async move {
+            // A failure is the stream's to show: it says "reconnecting".
+            let Ok(page) = api::images(query).await else { return };
+            let more = page.next.is_some();
+            if self.book.try_with_untracked(|_| ()).is_some() {
+                self.change(|book| *book = Book::of_page(page, book));
+            }
+            if more {
+                self.resync();
+            }
+        });
+    }
+
+    /// Asks for all shapes anew, and for what is in the window.
+    pub fn resync(self) {
+        if self.loading.try_get_value() != Some(false) {
+            return;
+        }
+        self.loading.set_value(true);
+        let query = self.query.get_value();
+        leptos::task::spawn_local(async move {
+            let synced = self.sync(query).await;
+            if self.loading.try_set_value(false).is_some() {
+                return;
+            }
+            self.problem.set(synced.err());
+            self.update();
+        });
+    }
+
+    async fn sync(self, query: ImageQuery) -> Result<(), Problem> {
+        let sections = api::sections(query.clone()).await?;
+        if self.book.try_with_untracked(|_| ()).is_none() {
+            return Ok(());
+        }
+        self.change(|book| book.place_all(&sections, query.sort.unwrap_or_default()));
+        // What is seen may have changed in its place.
+        let first = self.window.with_value(Window::first_seen).unwrap_or(0);
+        for index in [first, first + 30] {
+            let Some(span) = self.book.with_untracked(|book| book.span(index)) else { continue };
+            let page = self.fetch(&span).await?;
+            if self.book.try_update(|book| book.fill(&span, page)).is_none() {
+                return Ok(());
+            }
+            if index + 30 < span.mark.start + span.count {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The ids of images from one place to another, fetched where they weren't yet.
+    ///
+    /// # Errors
+    /// What the server said.
+    pub async fn ids(self, places: Range<usize>) -> Result<Vec<ImageId>, Problem> {
+        while let Some(span) =
+            self.book.with_untracked(|book| book.missing(places.clone()).and_then(|index| book.span(index)))
+        {
+            let page = self.fetch(&span).await?;
+            if self.book.try_update(|book| book.fill(&span, page)) != Some(true) {
+                let sentence = "The gallery has changed just now; choose again.";
+                return Err(Problem::new(409, "Conflict", sentence));
+            }
+        }
+        let book = self.book.read_untracked();
+        Ok(places.filter_map(|index| Some(book.item(index)?.id.clone())).collect())
+    }
+
+    /// The focus went to a tile, or elsewhere.
+    pub fn focus(self, index: Option<usize>) {
+        self.focused.set_value(index);
+    }
+
+    /// The tile that an arrow key leads to, scrolled into the window and kept in the document.
+    #[cfg(feature = "hydrate")]
+    pub fn go(self, from: usize, direction: Option<Direction>, last: bool) -> Option<usize> {
+        let len = self.book.with_untracked(Book::len);
+        let to = match direction {
+            Some(direction) => self.window.with_value(|window| window.beside(from, direction))?,
+            None => {
+                if last {
+                    len.checked_sub(1)?
+                } else {
+                    0
+                }
+            }
+        };
+        self.focused.set_value(Some(to));
+        let put = self.window.try_update_value(|window| window.reveal(to)).flatten();
+        self.scroll_to(put);
+        self.update();
+        Some(to)
+    }
+
+    #[cfg(feature = "hydrate")]
+    fn measure(self) -> Option<super::window::Measured> {
+        super::browser::measure(&self.element.get_untracked()?.into())
+    }
+
+    #[cfg(not(feature = "hydrate"))]
+    fn measure(self) -> Option<super::window::Measured> {
+        None
+    }
+
+    fn scroll_to(self, place: Option<f64>) {
+        #[cfg(feature = "hydrate")]
+        if let Some(place) = place {
+            window().scroll_to_with_x_and_y(0.0, place);
+        }
+        #[cfg(not(feature = "hydrate"))]
+        let _ = place;
+    }
+}
+
+#[cfg(feature = "hydrate")]
+fn scroll_y() -> f64 {
+    window().scroll_y().unwrap_or_default()
+}
+
+#[cfg(not(feature = "hydrate"))]
+fn scroll_y() -> f64 {
+    0.0
+}

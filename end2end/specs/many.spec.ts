@@ -1,0 +1,150 @@
+// A gallery of a hundred thousand images.
+
+import { expect, test, type Page } from "@playwright/test";
+
+import { own, seed, type Own } from "../support/own.ts";
+import { live } from "../support/page.ts";
+import { sample } from "../support/samples.ts";
+
+const IMAGES = 100_000;
+
+let server: Own;
+
+test.beforeAll(async ({ request }) => {
+  test.setTimeout(240_000);
+  server = await own(1);
+  const answer = await request.post(`${server.address}/api/images`, { multipart: { image: sample("moon.png") } });
+  expect(answer.status()).toBe(202);
+  seed(server, IMAGES);
+});
+
+test.afterAll(async () => {
+  await server.stop();
+});
+
+/** Opens the gallery and waits until every image has its place. */
+async function gallery(page: Page, search = ""): Promise<void> {
+  await page.goto(`${server.address}/${search}`);
+  await live(page);
+  await expect.poll(() => page.evaluate(() => document.documentElement.scrollHeight), { timeout: 30_000 }).toBeGreaterThan(1_000_000);
+}
+
+const toTheEnd = (page: Page) => page.evaluate(() => window.scrollTo(0, document.documentElement.scrollHeight));
+
+test("the first page comes within 200 ms, whatever is asked for", async ({ request }) => {
+  const queries = ["", "?state=done", "?state=failed", "?format=jpeg", "?depth=16", "?method=clahe", "?q=99999", "?sort=name", "?sort=oldest&state=done&q=7"];
+  for (const query of queries) {
+    let best = Infinity;
+    for (let i = 0; i < 5 && best > 200; i++) {
+      const began = performance.now();
+      const answer = await request.get(`${server.address}/api/images${query}`);
+      expect(answer.status()).toBe(200);
+      best = Math.min(best, performance.now() - began);
+    }
+    console.log(`GET /api/images${query}: ${best.toFixed(0)} ms`);
+    expect(best, query).toBeLessThanOrEqual(200);
+  }
+});
+
+test("the server's own page shows images, and nothing moves when all have their places", async ({ page }) => {
+  await page.addInitScript(() => {
+    (window as unknown as { shifted: number }).shifted = 0;
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries()) (window as unknown as { shifted: number }).shifted += (entry as unknown as { value: number }).value;
+    }).observe({ type: "layout-shift", buffered: true });
+  });
+  await gallery(page);
+  await expect(page.getByTestId("gallery-item").first()).toBeVisible();
+  await page.waitForTimeout(500);
+  expect(await page.evaluate(() => (window as unknown as { shifted: number }).shifted)).toBeLessThan(0.005);
+});
+
+for (const [screen, viewport] of [["a desk", { width: 1280, height: 800 }], ["a telephone, which can't scroll so far", { width: 390, height: 844 }]] as const) {
+  test(`one jumps to the end and back, on ${screen}`, async ({ page }) => {
+    await page.setViewportSize(viewport);
+    await gallery(page, "?sort=name");
+    await toTheEnd(page);
+    await expect(page.getByText("Image 99999.png", { exact: true })).toBeInViewport();
+    expect(await page.evaluate(() => document.documentElement.scrollHeight)).toBeLessThan(8_100_000);
+    await page.evaluate(() => window.scrollTo(0, document.documentElement.scrollHeight / 2));
+    await expect(page.getByTestId("gallery-item").first()).toBeVisible();
+    await page.evaluate(() => window.scrollTo(0, 0));
+    await expect(page.getByText("Image 1.png", { exact: true })).toBeInViewport();
+  });
+}
+
+test("the keyboard goes to the last image and to the first", async ({ page }) => {
+  await gallery(page, "?sort=name");
+  const links = page.getByTestId("gallery-item").getByRole("link");
+  await links.first().focus();
+  await page.keyboard.press("End");
+  await expect(page.locator(`[data-index="${IMAGES - 0}"] a, [data-index="${IMAGES - 1}"] a`).last()).toBeFocused();
+  await page.keyboard.press("Home");
+  await expect(page.locator('[data-index="0"] a')).toBeFocused();
+});
+
+test("scrolling is smooth and what is far is forgotten", async ({ page }) => {
+  test.setTimeout(180_000);
+  await gallery(page);
+  const session = await page.context().newCDPSession(page);
+  const weigh = async () => {
+    await session.send("HeapProfiler.collectGarbage");
+    const { usedSize } = await session.send("Runtime.getHeapUsage");
+    const { nodes } = await session.send("Memory.getDOMCounters");
+    const prototype = await session.send("Runtime.evaluate", { expression: "WebAssembly.Memory.prototype" });
+    const objects = await session.send("Runtime.queryObjects", { prototypeObjectId: prototype.result.objectId ?? "" });
+    const wasm = await session.send("Runtime.callFunctionOn", {
+      objectId: objects.objects.objectId ?? "",
+      functionDeclaration: "function () { return Array.from(this).reduce((all, memory) => all + memory.buffer.byteLength, 0); }",
+    });
+    return { heap: usedSize, nodes, wasm: Number(wasm.result.value) };
+  };
+  const walk = (pixels: number, steps: number) =>
+    page.evaluate(
+      async ([pixels, steps]) => {
+        const frames: number[] = [];
+        let before = performance.now();
+        for (let i = 0; i < steps; i++) {
+          window.scrollBy(0, pixels);
+          const now = await new Promise<number>((resolve) => requestAnimationFrame(() => resolve(performance.now())));
+          frames.push(now - before);
+          before = now;
+        }
+        return frames.sort((a, b) => a - b);
+      },
+      [pixels, steps] as const,
+    );
+  await walk(400, 300);
+  const before = await weigh();
+  const frames = await walk(120, 400);
+  const at = (part: number) => frames[Math.floor(part * (frames.length - 1))] ?? 0;
+  console.log(`frames: median ${at(0.5).toFixed(1)} ms, 95 % within ${at(0.95).toFixed(1)} ms, longest ${at(1).toFixed(1)} ms`);
+  await walk(700, 1_500);
+  await expect(page.getByTestId("gallery-item").first()).toBeVisible();
+  const after = await weigh();
+  console.log(`before ${JSON.stringify(before)}, after a walk over thousands of images ${JSON.stringify(after)}`);
+  expect(at(0.5)).toBeLessThan(34);
+  expect(at(0.95)).toBeLessThan(100);
+  expect(after.nodes).toBeLessThan(before.nodes * 1.5 + 2_000);
+  expect(after.heap).toBeLessThan(before.heap + 12_000_000);
+  expect(after.wasm).toBeLessThan(before.wasm + 24_000_000);
+});
+
+test("images chosen with Shift may not have been seen, and a deletion far below is undone in its place", async ({ page, request }) => {
+  await gallery(page, "?sort=name&q=Image%2012");
+  const boxes = page.getByTestId("choose");
+  await boxes.first().click();
+  await page.evaluate(() => window.scrollTo(0, 60_000));
+  await expect(boxes.first()).toBeVisible();
+  const far = page.getByTestId("gallery-item").nth(10);
+  await far.hover();
+  await far.getByTestId("choose").click({ modifiers: ["Shift"] });
+  await expect(page.getByTestId("choice")).toContainText(/[5-9]\d\d images chosen/);
+  const total = async () => ((await (await request.get(`${server.address}/api/images/sections`)).json()) as { total: number }).total;
+  const all = await total();
+  await page.getByTestId("delete-chosen").click();
+  await expect(page.getByTestId("undo-bar")).toContainText(/[5-9]\d\d images deleted/);
+  expect(await total()).toBeLessThan(all - 500);
+  await page.getByTestId("undo").click();
+  await expect.poll(total).toBe(all);
+});

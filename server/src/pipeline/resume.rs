@@ -1,0 +1,226 @@
+//! Uploads that go on where they broke off: by any pod, after any pause.
+//!
+//! What is known of them is in the catalog, and each request's bytes lie in the store as parts of their own; no pod
+//! remembers anything. A part counts once its row is there, and its row is only added where the upload ends: of two
+//! requests that send the same bytes one wins, and the other's bytes are garbage. When all bytes are there, they are
+//! joined to the original, and it is accepted as any other; whoever asks next does that, should the pod that took the
+//! last byte have died.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt, TryStreamExt};
+use sha2::{Digest, Sha256};
+use shared::gallery::Accepted;
+use shared::id::UploadId;
+use uuid::Uuid;
+
+use super::accept::{Accept, Error, MAGIC, Offer, Result, Upload, fresh, hex};
+use super::companion;
+use crate::catalog::{NewUpload, Part, Received, Resumable, Resumed, Write};
+use crate::codec;
+use crate::store::{self, keys};
+
+/// So many bytes a pod that dies may lose, at most.
+const PART: u64 = 32 << 20;
+
+/// How long a client may send nothing.
+const SILENCE: Duration = Duration::from_secs(60);
+
+impl Accept {
+    /// Begins an upload of `length` bytes, or finds the one with the same key.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`], [`Error::Empty`], [`Error::NoRoom`]; [`Error::KeyReused`] if the key was accepted with another
+    /// recipe; [`Error::Catalog`].
+    pub async fn begin_resumable(&self, offer: Offer, length: u64) -> Result<UploadId> {
+        if length == 0 {
+            return Err(Error::Empty);
+        }
+        if length > self.max_upload_bytes {
+            return Err(Error::TooLarge(self.max_upload_bytes));
+        }
+        let new = NewUpload {
+            upload: fresh(),
+            image: fresh(),
+            job: fresh(),
+            idempotency_key: offer.idempotency_key,
+            name: offer.name,
+            recipe: offer.recipe,
+        };
+        // Its turn is taken by each request that sends bytes.
+        self.gauge.room()?;
+        match self.catalog.begin_resumable(&new, length).await? {
+            Resumed::Receiving(upload) => Ok(upload),
+            Resumed::Accepted(_, answer) if answer.recipe != new.recipe => Err(Error::KeyReused("recipe")),
+            Resumed::Accepted(upload, _) => Ok(upload),
+        }
+    }
+
+    /// Takes bytes of an upload from `offset` on, and says how many there are then. What came before the connection broke
+    /// is kept.
+    ///
+    /// # Errors
+    /// [`Error::Abandoned`] if there is no such upload; [`Error::Offset`] if they aren't the next ones; [`Error::NotAnImage`];
+    /// [`Error::TooLarge`] if there are more than were announced; [`Error::NoRoom`], [`Error::Store`], [`Error::Catalog`].
+    pub async fn resume<E>(
+        &self,
+        upload: &UploadId,
+        offset: u64,
+        bytes: impl Stream<Item = Result<Bytes, E>> + Send,
+    ) -> Result<u64> {
+        let progress = self.catalog.resumable(upload).await?.ok_or(Error::Abandoned)?;
+        if offset != progress.offset {
+            return Err(Error::Offset { expected: progress.offset, got: offset });
+        }
+        let _turn = self.gauge.enter().await?;
+        let mut bytes = std::pin::pin!(bytes);
+        let mut offset = offset;
+        loop {
+            let (part, more) = self.take_part(upload, &progress, offset, &mut bytes).await?;
+            offset = part;
+            if !more {
+                return Ok(offset);
+            }
+        }
+    }
+
+    /// Stores a part, and says where it ends and whether more may come.
+    async fn take_part<E>(
+        &self,
+        upload: &UploadId,
+        progress: &Resumable,
+        start: u64,
+        bytes: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin),
+    ) -> Result<(u64, bool)> {
+        let (mut end, mut more, mut magic) = (start, true, Vec::with_capacity(MAGIC));
+        let key = keys::part(&progress.image, upload, start, &Uuid::new_v4().simple().to_string());
+        let mut writer = None;
+        while more && end - start < PART {
+            let Ok(Some(Ok(chunk))) = tokio::time::timeout(SILENCE, bytes.next()).await else {
+                more = false;
+                continue;
+            };
+            if end + chunk.len() as u64 > progress.length {
+                return Err(Error::TooLarge(progress.length));
+            }
+            if start == 0 && magic.len() < MAGIC {
+                magic.extend(chunk.iter().take(MAGIC - magic.len()));
+                if magic.len() == MAGIC && codec::detect(&magic).is_none() {
+                    // It will never be one.
+                    self.catalog.end_resumable(upload).await?;
+                    return Err(Error::NotAnImage);
+                }
+            }
+            if chunk.is_empty() {
+                continue;
+            }
+            self.gauge.disk()?;
+            end += chunk.len() as u64;
+            if writer.is_none() {
+                writer = Some(self.store.create(&key).await?);
+            }
+            if let Some(writer) = &mut writer {
+                writer.write(chunk).await?;
+            }
+        }
+        let Some(writer) = writer else { return Ok((end, more)) };
+        self.alive(upload, async { Ok(writer.finish().await?) }).await?;
+        let part = Part { start, bytes: end - start, key };
+        if self.catalog.add_part(upload, &part).await? != Write::Applied {
+            let now = self.catalog.resumable(upload).await?.ok_or(Error::Abandoned)?;
+            return Err(Error::Offset { expected: now.offset, got: start });
+        }
+        self.catalog.touch_upload(upload).await?;
+        Ok((end, more))
+    }
+
+    /// All bytes are there: accepts the image, or says again what it was accepted as.
+    ///
+    /// # Errors
+    /// [`Error::Abandoned`] if there is no such upload; [`Error::Offset`] if bytes are missing; as [`Upload::finish`] where the
+    /// image can't be kept, and then the upload is gone.
+    pub async fn complete(&self, upload: &UploadId) -> Result<Accepted> {
+        let progress = self.catalog.resumable(upload).await?.ok_or(Error::Abandoned)?;
+        let Resumable { image, job, recipe, .. } = progress.clone();
+        let there = Upload::there(self, upload.clone(), image, job, recipe.clone());
+        if progress.accepted {
+            return there.answer_again().await;
+        }
+        if progress.offset < progress.length {
+            return Err(Error::Offset { expected: progress.length, got: progress.offset });
+        }
+        let _turn = self.gauge.enter().await?;
+        let received = self.alive(upload, self.join(upload, &progress)).await;
+        let received = match received {
+            Ok(received) => {
+                companion::find(&*self.catalog, &recipe, &received.info).await.map(|_| received).map_err(Error::from)
+            }
+            failed => failed,
+        };
+        match received {
+            Ok(received) => {
+                let joined = received.key == keys::original(&progress.image, upload);
+                let accepted = there.queue(received).await?;
+                if joined && let Err(error) = self.store.delete_prefix(&keys::parts(&progress.image, upload)).await {
+                    tracing::info!(%upload, %error, "the parts of an upload are left to the sweeper");
+                }
+                Ok(accepted)
+            }
+            Err(error @ (Error::Refused(_) | Error::NotAnImage)) => {
+                self.catalog.end_resumable(upload).await?;
+                Err(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Joins the parts to the original, unless there is but one.
+    async fn join(&self, upload: &UploadId, progress: &Resumable) -> Result<Received> {
+        let parts = self.catalog.parts(upload).await?;
+        let (mut hash, mut magic) = (Sha256::new(), Vec::with_capacity(MAGIC));
+        let mut note = |bytes: &Bytes| {
+            hash.update(bytes);
+            magic.extend(bytes.iter().take(MAGIC - magic.len()));
+        };
+        let key = match parts.as_slice() {
+            [one] => {
+                let mut bytes = self.store.stream(&one.key, None).await?;
+                while let Some(piece) = bytes.try_next().await? {
+                    note(&piece);
+                }
+                one.key.clone()
+            }
+            _ => {
+                let key = keys::original(&progress.image, upload);
+                let mut writer = match self.store.create(&key).await {
+                    // A pod that died after this wrote the same.
+                    Err(store::Error::Exists(_)) => None,
+                    writer => Some(writer?),
+                };
+                for part in &parts {
+                    let mut bytes = self.store.stream(&part.key, None).await?;
+                    while let Some(piece) = bytes.try_next().await? {
+                        note(&piece);
+                        if let Some(writer) = &mut writer {
+                            writer.write(piece).await?;
+                        }
+                    }
+                }
+                match writer {
+                    Some(writer) => match writer.finish().await {
+                        Ok(_) | Err(store::Error::Exists(_)) => {}
+                        Err(error) => return Err(error.into()),
+                    },
+                    None => tracing::info!(%upload, "an upload was joined before"),
+                }
+                key
+            }
+        };
+        if codec::detect(&magic).is_none() {
+            return Err(Error::NotAnImage);
+        }
+        let info = self.inspect(&key).await?;
+        Ok(Received { key, bytes: progress.length, sha256: hex(&hash.finalize()), info })
+    }
+}
