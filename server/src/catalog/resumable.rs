@@ -18,7 +18,8 @@ pub(super) async fn begin(db: &Db, new: &NewUpload, length: u64) -> Result<Resum
                      WHERE idempotency_key = $5 AND state IN ('receiving', 'abandoned')";
     let accepted = "SELECT id, upload, first_job, sha256, first_recipe FROM images
                     WHERE idempotency_key = $1 AND state IN ('accepted', 'deleting')";
-    let [upload, key, length] = [new.upload.as_str().into(), new.idempotency_key.as_deref().into(), int(length).into()];
+    let [upload, key, length]: [Arg; 3] =
+        [new.upload.as_str().into(), new.idempotency_key.as_deref().into(), int(length).into()];
     let [name, name_key, recipe] = [kept_name(&new.name), name_key(&new.name), json(&new.recipe)].map(Arg::from);
     let fresh: [Arg; 8] = [
         new.image.as_str().into(),

@@ -149,14 +149,16 @@ async fn several_results_come_as_one_zip_each_under_its_own_name() {
     server.finish(&other, &other_job, &vec![7; 300_000]).await;
     let read = |bytes: &[u8]| {
         let mut zip = zip::ZipArchive::new(std::io::Cursor::new(bytes.to_vec())).unwrap();
-        let entry = |at| {
+        let mut found = Vec::new();
+        for at in 0..zip.len() {
             let mut entry = zip.by_index(at).unwrap();
             assert_eq!(entry.compression(), zip::CompressionMethod::Stored);
             let mut content = Vec::new();
             std::io::Read::read_to_end(&mut entry, &mut content).unwrap();
-            (entry.name().to_owned(), content)
-        };
-        (0..zip.len()).map(entry).collect::<Vec<_>>()
+            let name = entry.name().unwrap().into_owned();
+            found.push((name, content));
+        }
+        found
     };
     let chosen = format!("image={moon}&image={other}&image={waiting}");
     let results = server.get(&format!("/api/images/zip?{chosen}")).await;
