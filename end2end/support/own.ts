@@ -19,7 +19,7 @@ export async function own(pods: number, ...flags: string[]): Promise<Own> {
   const data = mkdtempSync(join(tmpdir(), "evenlight-own-"));
   const port = execFileSync(process.execPath, [
     "-e",
-    'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })',
+    'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(String(s.address().port)); s.close(); })',
   ]).toString().trim();
   const address = `http://127.0.0.1:${port}`;
   const process_ = spawn(

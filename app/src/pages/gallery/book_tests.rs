@@ -26,6 +26,8 @@ fn image(number: u32) -> Image {
         finished: None,
         progress: None,
         thumbhash: None,
+        keeping: Default::default(),
+        pages: 1,
     }
 }
 
