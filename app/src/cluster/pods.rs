@@ -42,7 +42,7 @@ fn rows(picture: &Picture<'_>, pod: &PodView, spans: &[Span]) -> Vec<(&'static s
     let lease = if pod.lease_ms == 0 { "—".to_owned() } else { format!("{} s", pod.lease_ms as f64 / 1_000.0) };
     let lately = spans.iter().filter(|span| span.pod == pod.pod && span.ended.is_some()).count();
     vec![
-        ("Load", format!("{} now, {lately} lately", tasks(pod.holds)), ""),
+        ("Load", format!("{} now, {lately} lately", pod.holds), ""),
         ("Connection", link(pod).1.to_owned(), ""),
         ("Session", pod.session.clone(), "mono"),
         ("Lease", lease, ""),
@@ -87,14 +87,6 @@ fn faults(pod: &PodView) -> Element {
         Some(Fault::Disconnected) => vec![act("start", "Reconnect")],
     };
     of("div", "pod-faults").all(buttons)
-}
-
-fn tasks(number: usize) -> String {
-    match number {
-        0 => "no task".to_owned(),
-        1 => "1 task".to_owned(),
-        more => format!("{more} tasks"),
-    }
 }
 
 fn threads(number: usize) -> String {

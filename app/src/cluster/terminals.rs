@@ -30,7 +30,7 @@ fn terminal(picture: &Picture<'_>, said: &Said<'_>, pod: &PodView) -> Element {
         (false, true) => Some("No line matches."),
         _ => None,
     };
-    let lines = of("ol", "log-lines mono").attr("tabindex", "0").attr("aria-labelledby", id).all(shown);
+    let lines = of("ol", "log-lines mono").key("lines").attr("tabindex", "0").attr("aria-labelledby", id).all(shown);
     let lines = if said.paused { lines } else { lines.attr("data-follow", "") };
     of("section", "terminal")
         .key(pod.pod.to_string())
@@ -38,7 +38,7 @@ fn terminal(picture: &Picture<'_>, said: &Said<'_>, pod: &PodView) -> Element {
         .attr("data-pod", pod.pod.to_string())
         .attr("data-leads", pod.leads.to_string())
         .add(head)
-        .all(empty.map(|sentence| of("p", "quiet-note").text(sentence)))
+        .all(empty.map(|sentence| of("p", "quiet-note").key("empty").text(sentence)))
         .add(lines)
 }
 
