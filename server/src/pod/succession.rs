@@ -175,11 +175,11 @@ mod tests {
             led.end(after);
             led.gone.unwrap().1
         };
-        let (here, told, other) = (member("pod-1", false), member("pod-1", true), member("pod-2", false));
-        assert_eq!(ended(&[here.clone()], &[here.clone(), other.clone()]), Ending::SteppedDown);
-        assert_eq!(ended(&[here.clone()], &[other.clone()]), Ending::SessionEnded);
-        assert_eq!(ended(&[told.clone()], &[other]), Ending::HandedOver);
-        assert_eq!(ended(&[here], &[told]), Ending::HandedOver);
+        let (here, told, other) = ([member("pod-1", false)], [member("pod-1", true)], [member("pod-2", false)]);
+        assert_eq!(ended(&here, &[here[0].clone(), other[0].clone()]), Ending::SteppedDown);
+        assert_eq!(ended(&here, &other), Ending::SessionEnded);
+        assert_eq!(ended(&told, &other), Ending::HandedOver);
+        assert_eq!(ended(&here, &told), Ending::HandedOver);
     }
 
     #[test]
