@@ -83,6 +83,7 @@ impl<R: Read + Seek> Reader<R> {
         let rows = if info.whole_decode {
             let mut all = vec![0; bytes_of(info, &(0..info.height)).end];
             decoder.next_frame(&mut all).map_err(explain)?;
+            decoder.finish().map_err(explain)?;
             Source::Whole(all)
         } else {
             Source::Stream { decoder: Box::new(decoder), next: 0 }
@@ -106,6 +107,10 @@ impl<R: Read + Seek> Reader<R> {
                         return Err(truncated(Format::Png));
                     }
                     *next += 1;
+                    if *next == self.info.height {
+                        // The last checksum stands behind the last row.
+                        decoder.finish().map_err(explain)?;
+                    }
                 }
                 bytes
             }
