@@ -14,7 +14,7 @@ use server::store::Store;
 
 use crate::bed::Bed;
 use crate::faulty_store::{ACTS, Act, Fault, Faults, Rule};
-use crate::images::{rgb16_tiff, rgba_png};
+use crate::images::{gray8_tiff, rgb16_tiff, rgba_png};
 
 /// What is written, in its order.
 const STAGES: [&str; 6] = ["/original/", "/split/", "/histograms/", "/reduce/", "/equalize/", "/stitch/"];
@@ -150,5 +150,40 @@ async fn a_store_full_of_faults_of_every_kind_loses_nothing() {
     bed.faults.end();
     bed.is_exact(&accepted, &original).await;
     bed.at_rest().await;
+    bed.stop().await;
+}
+
+/// What a task reads ahead of what it writes: a piece being filled and one on its way (8 MiB each), and some chunks of about 1 MiB between
+/// its threads.
+const READ_AHEAD: usize = 2 * 8 + 10;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_stitch_streams_its_parts_through_one_multipart_upload() {
+    let bed = Bed::over(Arc::new(InMemory::new()), |config| config.parts_per_task = Some(8)).await;
+    let none = Fault::Slow(Duration::ZERO);
+    bed.faults.play(Rule::on(Act::Part, Fault::Slow(Duration::from_millis(100))).keys("/stitch/"));
+    bed.faults.play(Rule::on_any(&[Act::Begin, Act::Complete, Act::Put], none).keys("/stitch/"));
+    // Only the stitch reads what was equalized.
+    bed.faults.play(Rule::on(Act::Get, none).keys("/equalize/"));
+    // 48 MiB.
+    let original = gray8_tiff(8_192, 6_144);
+    let accepted = bed.upload("a.tif", &original).await;
+    bed.is_exact(&accepted, &original).await;
+    let played = bed.faults.played();
+    let count = |act: Act| played.iter().filter(|(played, ..)| *played == act).count();
+    assert_eq!((count(Act::Begin), count(Act::Put), count(Act::Complete)), (1, 0, 1));
+    assert_eq!(count(Act::Part), original.len().div_ceil(8 << 20));
+    let (mut read, mut written) = (0, 0);
+    for (act, ..) in &played {
+        read += usize::from(*act == Act::Get);
+        if *act == Act::Part {
+            written += 1;
+            assert!(
+                read <= 8 * written + READ_AHEAD,
+                "{read} parts of about 1 MiB were read before piece {written} of 8 MiB"
+            );
+        }
+    }
+    assert!(read >= 48, "{read} parts");
     bed.stop().await;
 }
