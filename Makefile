@@ -1,7 +1,7 @@
 # Every target is a script of the same name in scripts/. ARGS= is handed on, e.g. make run ARGS="--listen 0.0.0.0:8080".
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test bench chaos browser lint lint-deps cluster k8s-image k8s-up k8s-test screenshots clean
+.PHONY: help run build test bench chaos fuzz browser lint lint-deps cluster k8s-image k8s-up k8s-test screenshots clean
 
 help: ## this list
 	@awk -F ' *## *' '/^[a-z0-9-]+:.*##/ { sub(/:.*/, "", $$1); printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ bench: ## us beside OpenCV, libvips and ImageMagick, and the array at work; writ
 
 chaos: ## faults at length, about an hour or two: seeded schedules, runs of processes (CHAOS_RUNS=100), and docs/chaos.md
 	@scripts/chaos.sh
+
+fuzz: ## fuzz each decoder and the kernels, FUZZ_SECONDS each (600; ARGS= names targets); the corpus grows
+	@scripts/fuzz.sh $(ARGS)
 
 browser: ## the browser tests alone (ARGS= goes to Playwright, e.g. ARGS="failover --headed")
 	@scripts/browser.sh $(ARGS)

@@ -178,3 +178,50 @@ fn the_binary_says_in_one_line_what_is_wrong_and_fails() {
         assert!(stderr.lines().count() <= 2, "{stderr}");
     }
 }
+
+/// Address space of a process that reads files which are cut off.
+const LITTLE: &str = "--as=1073741824";
+/// At so many places each sample is cut off.
+const CUTS: usize = 200;
+
+/// All samples, those in folders too.
+fn samples(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            _ if path.is_dir() => found.extend(samples(&path)),
+            Some("png" | "jpg" | "tif") => found.push(path),
+            _ => {}
+        }
+    }
+    found
+}
+
+#[test]
+fn every_sample_cut_off_at_two_hundred_places_is_told_in_a_sentence_within_bounded_memory() {
+    for sample in samples(&sample("")) {
+        let (bytes, folder) = (fs::read(&sample).unwrap(), tempfile::tempdir().unwrap());
+        let name = sample.file_name().unwrap().to_str().unwrap();
+        for cut in 0..CUTS {
+            let short = &bytes[..bytes.len() * cut / CUTS];
+            fs::write(folder.path().join(format!("{cut:03}-{name}")), short).unwrap();
+        }
+        let output = folder.path().join("out");
+        let done = Command::new("prlimit")
+            .arg(LITTLE)
+            .arg(env!("CARGO_BIN_EXE_evenlight"))
+            .env("MALLOC_ARENA_MAX", "2")
+            .args(["equalize", "--threads", "2"])
+            .args([folder.path(), &output])
+            .output()
+            .unwrap();
+        let told = String::from_utf8(done.stderr).unwrap();
+        // A file may be whole before its last byte; none of them is beyond reading.
+        assert_eq!(done.status.code(), Some(1), "{name}: {told}");
+        let wrong = ["panicked", "broke down", "made the decoder fail", "memory allocation"];
+        assert!(wrong.iter().all(|wrong| !told.contains(wrong)), "{name}: {told}");
+        let refused = told.lines().filter(|line| line.contains(&format!("-{name}: ")) && line.ends_with('.')).count();
+        let summary = told.lines().last().unwrap();
+        assert!(told.contains(&format!("{refused} failed")) && refused > CUTS / 2, "{name}: {refused}, {summary}");
+    }
+}

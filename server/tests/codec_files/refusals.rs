@@ -8,7 +8,7 @@ use shared::pixels::{Depth, Layout};
 use super::{inspect, make, read, sample};
 
 /// The sentence with which a file is refused, at its header or at its pixels.
-fn sentence(file: &[u8]) -> String {
+pub fn sentence(file: &[u8]) -> String {
     match read(file, 8) {
         Err(Error::Refused(sentence)) => sentence,
         other => panic!("expected a refusal, got {:?}", other.map(|(info, _)| info)),

@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""seeds.py: writes the inputs with which fuzzing begins, small files of every kind, into fuzz/corpus. CC0.
+
+Needs numpy, pillow and tifffile (with imagecodecs for LZW).
+"""
+
+import io
+import pathlib
+
+import numpy as np
+import tifffile
+from PIL import Image
+
+CORPUS = pathlib.Path(__file__).parent / "corpus"
+NOISE = np.random.default_rng(5)
+
+
+def pixels(height, width, channels, dtype=np.uint8):
+    y, x = np.mgrid[0:height, 0:width]
+    base = np.stack([x * 9 + y * (3 + c) for c in range(channels)], -1)
+    most = 255 if dtype == np.uint8 else 60_000
+    noisy = (base * most // 400 + NOISE.integers(0, 20, base.shape)) % most
+    return noisy.astype(dtype) if channels > 1 else noisy[:, :, 0].astype(dtype)
+
+
+def keep(kind, name, data):
+    folder = CORPUS / kind
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(data)
+
+
+def by_pillow(kind, name, image, **options):
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    keep(kind, name, file.getvalue())
+
+
+def pngs():
+    gray = Image.fromarray(pixels(11, 13, 1))
+    rgb = Image.fromarray(pixels(11, 13, 3))
+    for image in gray, rgb, Image.fromarray(pixels(11, 13, 4)), gray.convert("LA"), gray.convert("1"), rgb.quantize(7):
+        by_pillow("png", f"{image.mode}.png", image)
+    by_pillow("png", "I16.png", Image.fromarray(pixels(11, 13, 1, np.uint16)))
+    by_pillow("png", "palette-transparent.png", rgb.quantize(3), transparency=1, bits=2)
+    by_pillow("png", "gray-transparent.png", gray, transparency=7)
+    by_pillow("png", "metadata.png", rgb, dpi=(300, 300), icc_profile=b"not a profile" * 9, exif=b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0")
+
+
+def jpegs():
+    image = Image.fromarray(pixels(37, 41, 3))
+    for sampling in "4:4:4", "4:2:2", "4:2:0":
+        by_pillow("jpeg", f"{sampling.replace(':', '')}.jpg", image, quality=40, subsampling=sampling)
+    by_pillow("jpeg", "progressive.jpg", image, quality=40, progressive=True)
+    by_pillow("jpeg", "restarts.jpg", image, quality=40, restart_marker_blocks=2)
+    by_pillow("jpeg", "gray.jpg", image.convert("L"), quality=40)
+    by_pillow("jpeg", "gray-progressive.jpg", image.convert("L"), quality=40, progressive=True)
+    by_pillow("jpeg", "cmyk.jpg", image.convert("CMYK"), quality=30)
+    by_pillow("jpeg", "exif.jpg", image, quality=20, exif=b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0")
+
+
+def tiffs():
+    def put(name, data, **options):
+        file = io.BytesIO()
+        tifffile.imwrite(file, data, metadata=None, **options)
+        keep("tiff", f"{name}.tif", file.getvalue())
+
+    gray, deep, rgb = pixels(33, 21, 1), pixels(33, 21, 1, np.uint16), pixels(33, 21, 3)
+    for compression in None, "lzw", "deflate", "packbits", "zstd":
+        for name, data in ("gray", gray), ("deep", deep), ("rgb", rgb):
+            put(f"{name}-{compression}", data, compression=compression, rowsperstrip=8)
+    for predictor in ("lzw", 2), ("deflate", 2):
+        put(f"predictor-{predictor[0]}", rgb, compression=predictor[0], predictor=predictor[1], rowsperstrip=16)
+    put("big-endian", deep, byteorder=">", compression="lzw")
+    put("bigtiff", gray, bigtiff=True, compression="deflate")
+    put("tiles", rgb, tile=(16, 16), compression="deflate")
+    put("tiles-deep", deep, tile=(16, 16), compression="lzw", predictor=2)
+    put("planes", np.moveaxis(rgb, -1, 0), planarconfig="separate", photometric="rgb")
+    put("bands", np.moveaxis(pixels(9, 9, 4), -1, 0), planarconfig="separate", photometric="minisblack")
+    put("alpha", pixels(9, 9, 4), extrasamples=["unassalpha"], photometric="rgb")
+    put("float", (gray / 255).astype(np.float32), compression="deflate")
+    put("float-predictor", (gray / 255).astype(np.float32), compression="deflate", predictor=3)
+    put("pages", np.stack([gray, gray + 1]), photometric="minisblack", compression="packbits")
+    put("nodata", gray, extratags=[(42113, 2, 4, "-9", True)])
+    for mode in "1", "P", "CMYK":
+        by_pillow("tiff", f"{mode}.tif", Image.fromarray(rgb).convert(mode))
+    for compression in "group3", "group4", "tiff_ccitt":
+        by_pillow("tiff", f"{compression}.tif", Image.fromarray(gray).convert("1"), compression=compression)
+    by_pillow("tiff", "jpeg.tif", Image.fromarray(rgb), compression="jpeg")
+
+
+def kernels():
+    for number, (width, kind, color) in enumerate([(7, 0, 0), (16, 4, 0), (5, 2, 0), (9, 3, 1), (33, 6, 2), (64, 7, 3), (3, 1, 4)]):
+        keep("kernels", f"{number}", bytes([width, kind, color]) + NOISE.bytes(700))
+
+
+if __name__ == "__main__":
+    pngs()
+    jpegs()
+    tiffs()
+    kernels()

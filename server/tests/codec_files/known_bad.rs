@@ -1,0 +1,74 @@
+//! Files that are known to be bad: the defects of PngSuite's `x` files (Willem van Schaik, <http://www.schaik.com/pngsuite/>,
+//! "corrupted files"), each made here as its author describes it, and inputs that fuzzing has found.
+
+use shared::pixels::{Depth, Layout};
+
+use super::make;
+use super::mutations::through;
+use super::refusals::sentence;
+
+/// A PNG of PngSuite's kind: 32 × 32, this colour type and depth in its header, with sound data for it.
+fn suite(bits: u8, color: u8) -> Vec<u8> {
+    let start = make::png_start(32, 32, bits, color, 0);
+    let row = 1 + 32 * usize::from(bits.min(16)) * if color == 2 { 3 } else { 1 } / 8;
+    let data = make::chunk(b"IDAT", &make::zlib(&vec![0; 32 * row]));
+    [start, data, make::chunk(b"IEND", &[])].concat()
+}
+
+fn changed(file: &[u8], change: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
+    let mut file = file.to_vec();
+    change(&mut file);
+    file
+}
+
+/// Where a chunk's name stands.
+fn chunk_at(file: &[u8], kind: &[u8; 4]) -> usize {
+    file.windows(4).position(|four| four == kind).unwrap()
+}
+
+#[test]
+fn the_defects_of_pngsuites_x_files_are_refused_each_with_a_sentence() {
+    let sound = make::png(&make::pixels(Layout::Gray, Depth::Eight, 32, 32));
+    let files = [
+        ("xs1n0g01: a bit of the signature's first byte is reset", changed(&sound, |file| file[0] &= 0x7f)),
+        ("xs2n0g01: the signature's second byte is a Q", changed(&sound, |file| file[1] = b'Q')),
+        ("xs4n0g01: the signature's fourth byte is in lower case", changed(&sound, |file| file[3] = b'g')),
+        ("xs7n0g01: the signature's seventh byte is a space", changed(&sound, |file| file[6] = b' ')),
+        ("xcrn0g04: a carriage return was added", changed(&sound, |file| file.insert(5, b'\r'))),
+        ("xlfn0g04: a line feed was added", changed(&sound, |file| file.insert(8, b'\n'))),
+        ("xhdn0g08: the header's checksum is wrong", changed(&sound, |file| file[29] ^= 1)),
+        ("xc1n0g08: colour type 1", suite(8, 1)),
+        ("xc9n2c08: colour type 9", suite(8, 9)),
+        ("xd0n2c08: 0 bits", suite(0, 2)),
+        ("xd3n2c08: 3 bits", suite(3, 2)),
+        ("xd9n2c08: 99 bits", suite(99, 2)),
+        ("xdtn0g01: no image data", [make::png_start(32, 32, 1, 0, 0), make::chunk(b"IEND", &[])].concat()),
+        (
+            "xcsn0g01: the image data's checksum is wrong",
+            changed(&sound, |file| {
+                let end = chunk_at(file, b"IEND") - 4;
+                file[end - 1] ^= 1;
+            }),
+        ),
+    ];
+    assert!(through(&sound).is_none());
+    for (defect, file) in files {
+        let said = sentence(&file);
+        assert!(said.ends_with('.'), "{defect}: {said}");
+        assert_eq!(through(&file).as_deref(), Some(&*said), "{defect}");
+    }
+}
+
+/// The seeds of `make fuzz`, what reaches as much code as its runs did, and what it has found.
+#[test]
+fn the_fuzzers_corpus_goes_through() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
+    let mut files = 0;
+    for target in ["png", "jpeg", "tiff"] {
+        for entry in std::fs::read_dir(folder.join(target)).unwrap() {
+            through(&std::fs::read(entry.unwrap().path()).unwrap());
+            files += 1;
+        }
+    }
+    assert!(files > 30, "{files} files");
+}
