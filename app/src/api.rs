@@ -11,9 +11,11 @@ mod side;
 #[path = "api/server.rs"]
 mod side;
 
+pub use side::{
+    act, add_job, delete, delete_several, image, images, neighbours, restore, retry, sections, set_status, timeline,
+};
 #[cfg(feature = "hydrate")]
-pub(crate) use side::problem;
-pub use side::{act, add_job, delete, delete_several, image, images, restore, retry, sections, set_status};
+pub(crate) use side::{get, problem};
 
 /// An id from an address that isn't one: no such image.
 pub fn no_such_image() -> Problem {

@@ -27,6 +27,7 @@ pub mod preview;
 mod settled;
 mod undo;
 pub mod upload;
+pub mod zoom;
 
 use components::{DropAnywhere, Header, HealthBanner, PreviewDialog, UndoBar, UploadTray};
 use pages::{ClusterPage, GalleryPage, ImagePage, NotFoundPage, StatusPage};

@@ -6,6 +6,8 @@
 mod accepting;
 #[path = "catalog/bench.rs"]
 mod bench;
+#[path = "catalog/derived.rs"]
+mod derived;
 #[path = "catalog/listing.rs"]
 mod listing;
 #[path = "catalog/master.rs"]
@@ -34,6 +36,11 @@ macro_rules! on_every_catalog {
 }
 
 on_every_catalog! {
+    derived::a_pyramid_is_made_by_one_of_all_who_want_to,
+    derived::a_claim_of_a_pyramid_that_lapsed_is_another_ones_and_three_are_the_end,
+    derived::each_result_has_a_pyramid_of_its_own_and_a_deleted_image_has_none,
+    derived::how_a_jobs_tasks_went_is_kept_with_its_end,
+    derived::the_images_beside_one_are_the_next_newer_and_older,
     accepting::an_upload_is_queued_once_it_is_finished,
     accepting::an_upload_that_is_not_finished_is_not_seen,
     accepting::a_retry_with_the_key_takes_over_and_the_first_attempt_no_longer_counts,

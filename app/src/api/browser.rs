@@ -6,9 +6,10 @@ use send_wrapper::SendWrapper;
 use serde::de::DeserializeOwned;
 use shared::equalize::Recipe;
 use shared::error::Problem;
-use shared::gallery::{Accepted, Chosen, Image, ImageQuery, Page, Sections};
-use shared::id::ImageId;
+use shared::gallery::{Accepted, Chosen, Image, ImageQuery, Neighbours, Page, Sections};
+use shared::id::{ImageId, JobId};
 use shared::route;
+use shared::timeline::Timeline;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Headers, RequestInit, Response};
@@ -72,8 +73,18 @@ pub async fn act(address: &str) -> Result<(), Problem> {
     send("POST", address, None).await.map(drop)
 }
 
-/// `fetch` can't leave its thread, and a browser's page has only one.
-fn get<T: DeserializeOwned + 'static>(url: String) -> impl Future<Output = Result<T, Problem>> + Send {
+/// The images beside one.
+pub async fn neighbours(id: &ImageId) -> Result<Neighbours, Problem> {
+    get(route::neighbours(id)).await
+}
+
+/// How the tasks of a job that has ended went.
+pub async fn timeline(job: &JobId) -> Result<Timeline, Problem> {
+    get(route::timeline(job)).await
+}
+
+/// What an address of the API answers. `fetch` can't leave its thread, and a browser's page has only one.
+pub fn get<T: DeserializeOwned + 'static>(url: String) -> impl Future<Output = Result<T, Problem>> + Send {
     SendWrapper::new(async move { parse(&send("GET", &url, None).await?) })
 }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use leptos::prelude::use_context;
 use shared::equalize::Recipe;
 use shared::error::Problem;
-use shared::gallery::{Accepted, Image, ImageQuery, Page, Sections};
-use shared::id::ImageId;
+use shared::gallery::{Accepted, Image, ImageQuery, Neighbours, Page, Sections};
+use shared::id::{ImageId, JobId};
+use shared::timeline::Timeline;
 
 use crate::backend::{Backend, ResponseStatus};
 
@@ -48,6 +49,16 @@ pub async fn retry(_id: &ImageId) -> Result<(), Problem> {
 
 /// Deletes an image with its results.
 pub async fn delete(_id: &ImageId) -> Result<(), Problem> {
+    only_in_a_browser()
+}
+
+/// The images beside one.
+pub async fn neighbours(_id: &ImageId) -> Result<Neighbours, Problem> {
+    only_in_a_browser()
+}
+
+/// How the tasks of a job that has ended went.
+pub async fn timeline(_job: &JobId) -> Result<Timeline, Problem> {
     only_in_a_browser()
 }
 

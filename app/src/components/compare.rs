@@ -1,54 +1,84 @@
-//! Before and after, one over the other, with a line between that can be moved.
+//! Two pictures, one over the other, with a line between that can be moved; looked at as closely as one likes.
 
+use leptos::html::{Canvas, Div};
 use leptos::prelude::*;
+use shared::distribution::Distribution;
+use shared::id::{ImageId, JobId};
 
 use crate::dynamic::dynamic;
+use crate::zoom::Sight;
+
+/// Which of an image's pictures: a job's result, or the original.
+pub type Side = Option<JobId>;
 
 /// Two pictures of one size. Without scripts they stand side by side.
 #[component]
 pub fn Compare(
-    /// Address of the original's view.
+    /// The image.
+    id: ImageId,
+    /// What is on the left.
     #[prop(into)]
-    before: Signal<String>,
-    /// Address of the result's view.
+    left: Signal<Side>,
+    /// What is on the right.
     #[prop(into)]
-    after: Signal<String>,
+    right: Signal<Side>,
     /// The image's name, for the descriptions.
     name: String,
     /// Pixels in a row, as displayed.
     width: u32,
     /// Rows, as displayed.
     height: u32,
+    /// Where the line between is, in percent.
+    split: RwSignal<f64>,
+    /// What is in sight.
+    sight: RwSignal<Sight>,
+    /// How the levels of both are distributed, once that is known.
+    distributions: [RwSignal<Option<Distribution>>; 2],
 ) -> impl IntoView {
-    let split = RwSignal::new(50.0f64);
+    let stage = NodeRef::<Div>::new();
+    let canvases = [NodeRef::<Canvas>::new(), NodeRef::<Canvas>::new()];
+    #[cfg(feature = "hydrate")]
+    {
+        let deep = deep::Deep::new(id.clone(), (width, height), stage, canvases, sight, distributions);
+        deep.follow([left, right]);
+        deep.listen();
+    }
+    #[cfg(not(feature = "hydrate"))]
+    let _ = distributions;
+    let address = {
+        let id = id.clone();
+        move |side: Side| match side {
+            Some(job) => format!("{}?job={job}", shared::route::result_view(&id)),
+            None => shared::route::view(&id),
+        }
+    };
+    let (before, after) = (address.clone(), address);
+    let (before_alt, after_alt) = (format!("{name} before equalization"), format!("{name} after equalization"));
+    let tag = |side: Side| if side.is_some() { "After" } else { "Before" };
     view! {
         <figure
             class="compare"
-            style=dynamic(move || format!("--split:{}%;--ratio:{}", split.get(), f64::from(width) / f64::from(height.max(1))))
+            style=dynamic(move || {
+                let Sight { zoom, x, y } = sight.get();
+                let ratio = f64::from(width) / f64::from(height.max(1));
+                format!("--split:{}%;--ratio:{ratio};--zoom:{zoom};--x:{}%;--y:{}%", split.get(), x * 100.0, y * 100.0)
+            })
         >
-            <div class="compare-stage">
-                <img
-                    class="compare-before"
-                    data-testid="before"
-                    src=before
-                    alt=format!("{name} before equalization")
-                    width=width
-                    height=height
-                />
-                <img
-                    class="compare-after"
-                    data-testid="after"
-                    src=after
-                    alt=format!("{name} after equalization")
-                    width=width
-                    height=height
-                />
+            <div class="compare-stage" data-testid="stage" data-zoom=dynamic(move || format!("{:.2}", sight.get().zoom)) node_ref=stage>
+                <div class="compare-layer">
+                    <img class="compare-before" data-testid="before" src=dynamic(move || before(left.get())) alt=before_alt width=width height=height draggable="false" />
+                    <canvas data-testid="tiles-before" aria-hidden="true" node_ref=canvases[0]></canvas>
+                </div>
+                <div class="compare-layer compare-after">
+                    <img data-testid="after" src=dynamic(move || after(right.get())) alt=after_alt width=width height=height draggable="false" />
+                    <canvas data-testid="tiles-after" aria-hidden="true" node_ref=canvases[1]></canvas>
+                </div>
                 <span class="compare-line" aria-hidden="true"></span>
                 <span class="compare-tag start" aria-hidden="true">
-                    "Before"
+                    {dynamic(move || tag(left.get()))}
                 </span>
                 <span class="compare-tag end" aria-hidden="true">
-                    "After"
+                    {dynamic(move || tag(right.get()))}
                 </span>
                 <input
                     class="compare-range needs-script"
@@ -64,5 +94,252 @@ pub fn Compare(
                 />
             </div>
         </figure>
+    }
+}
+
+#[cfg(feature = "hydrate")]
+mod deep {
+    //! What only a browser does: pointers, wheels and tiles.
+
+    use std::cell::{Cell, RefCell};
+    use std::collections::HashMap;
+    use std::rc::Rc;
+    use std::time::Duration;
+
+    use leptos::ev;
+    use leptos::html::{Canvas, Div};
+    use leptos::prelude::*;
+    use send_wrapper::SendWrapper;
+    use shared::distribution::Distribution;
+    use shared::id::ImageId;
+    use shared::pyramid::DeepZoom;
+    use shared::route;
+    use wasm_bindgen::JsCast;
+    use web_sys::{HtmlElement, PointerEvent};
+
+    use super::Side;
+    use crate::api;
+    use crate::zoom::Sight;
+    use crate::zoom::tiles::{Tiles, fresh};
+
+    /// The longer side of a view, in pixels: up to there no tiles are needed.
+    const VIEW_SIDE: f64 = 2_048.0;
+    /// Pixels of the screen that show one of the picture, at most.
+    const CLOSEST: f64 = 8.0;
+    /// The pause before a pyramid that isn't there yet is asked for again.
+    const PAUSE: Duration = Duration::from_secs(2);
+
+    #[derive(Clone)]
+    pub(super) struct Deep(SendWrapper<Rc<Inner>>);
+
+    struct Inner {
+        id: ImageId,
+        size: (u32, u32),
+        stage: NodeRef<Div>,
+        canvases: [NodeRef<Canvas>; 2],
+        sight: RwSignal<Sight>,
+        distributions: [RwSignal<Option<Distribution>>; 2],
+        tiles: [RefCell<Option<Tiles>>; 2],
+        /// Which wish for a pyramid is the latest of each side.
+        wishes: [Cell<u32>; 2],
+        due: Cell<bool>,
+        /// Pointers that are down, and where they are.
+        pointers: RefCell<HashMap<i32, (f64, f64)>>,
+    }
+
+    impl Deep {
+        pub(super) fn new(
+            id: ImageId,
+            size: (u32, u32),
+            stage: NodeRef<Div>,
+            canvases: [NodeRef<Canvas>; 2],
+            sight: RwSignal<Sight>,
+            distributions: [RwSignal<Option<Distribution>>; 2],
+        ) -> Self {
+            Self(SendWrapper::new(Rc::new(Inner {
+                id,
+                size,
+                stage,
+                canvases,
+                sight,
+                distributions,
+                tiles: Default::default(),
+                wishes: Default::default(),
+                due: Cell::new(false),
+                pointers: RefCell::default(),
+            })))
+        }
+
+        /// Shows the tiles of whatever the sides are, wherever one looks.
+        pub(super) fn follow(&self, sides: [Signal<Side>; 2]) {
+            for (index, side) in sides.into_iter().enumerate() {
+                let deep = self.clone();
+                Effect::new(move |_| deep.choose(index, side.get()));
+            }
+            let deep = self.clone();
+            Effect::new(move |_| {
+                deep.0.sight.track();
+                deep.draw_soon();
+            });
+            let deep = self.clone();
+            let resized = window_event_listener(ev::resize, move |_| deep.draw_soon());
+            on_cleanup(move || resized.remove());
+        }
+
+        fn choose(&self, index: usize, side: Side) {
+            let inner = &self.0;
+            let wish = inner.wishes[index].get() + 1;
+            inner.wishes[index].set(wish);
+            *inner.tiles[index].borrow_mut() = None;
+            inner.distributions[index].set(None);
+            self.draw_soon();
+            let query = side.as_ref().map(|job| format!("?job={job}")).unwrap_or_default();
+            self.ask(index, wish, query);
+        }
+
+        /// Asks for a pyramid until it is there, or there will be none, or another one is wanted.
+        fn ask(&self, index: usize, wish: u32, query: String) {
+            let deep = self.clone();
+            leptos::task::spawn_local(async move {
+                let path = route::pyramid(&deep.0.id);
+                let answer = api::get::<DeepZoom>(format!("{path}{query}")).await;
+                if deep.0.wishes[index].get() != wish || deep.0.sight.is_disposed() {
+                    return;
+                }
+                match answer {
+                    Ok(DeepZoom { pyramid: Some(pyramid), .. }) => {
+                        let _ = deep.0.distributions[index].try_set(Some(pyramid.distribution.clone()));
+                        let again = deep.clone();
+                        let tiles = Tiles::new(pyramid, path, query, move || again.draw_soon());
+                        *deep.0.tiles[index].borrow_mut() = Some(tiles);
+                        deep.draw_soon();
+                    }
+                    Ok(DeepZoom { reason: Some(_), .. }) => {}
+                    // The smaller picture is there all the while.
+                    Ok(_) | Err(_) => set_timeout(move || deep.ask(index, wish, query), PAUSE),
+                }
+            });
+        }
+
+        /// Draws with the next frame, once for all that has changed.
+        fn draw_soon(&self) {
+            if self.0.due.replace(true) {
+                return;
+            }
+            let deep = self.clone();
+            request_animation_frame(move || {
+                deep.0.due.set(false);
+                deep.draw();
+            });
+        }
+
+        fn draw(&self) {
+            let inner = &self.0;
+            let Some(sight) = inner.sight.try_get_untracked() else { return };
+            for (canvas, tiles) in inner.canvases.iter().zip(&inner.tiles) {
+                let Some(canvas) = canvas.try_get_untracked().flatten() else { continue };
+                let Some(context) = fresh(&canvas) else { continue };
+                let longer = f64::from(canvas.width().max(canvas.height())) * sight.zoom;
+                let (width, height) = inner.size;
+                let enough = longer <= VIEW_SIDE || f64::from(width.max(height)) <= VIEW_SIDE;
+                if let (Some(tiles), false) = (&*tiles.borrow(), enough) {
+                    tiles.draw(&canvas, &context, sight);
+                }
+            }
+        }
+
+        /// How often larger than the stage the picture may become.
+        fn most(&self) -> f64 {
+            let wide = self.0.stage.get_untracked().map_or(1, |stage| stage.client_width()).max(1);
+            let ratio = window().device_pixel_ratio();
+            (f64::from(self.0.size.0) * CLOSEST / (f64::from(wide) * ratio)).max(1.0)
+        }
+
+        fn zoom(&self, factor: f64, at: (f64, f64)) {
+            let most = self.most();
+            self.0.sight.update(|sight| *sight = sight.zoomed(factor, at, most));
+        }
+
+        /// Where something is on the stage, 0 to 1 across and down.
+        fn place(&self, x: i32, y: i32) -> (f64, f64) {
+            let Some(stage) = self.0.stage.get_untracked() else { return (0.5, 0.5) };
+            let rect = stage.get_bounding_client_rect();
+            ((f64::from(x) - rect.left()) / rect.width().max(1.0), (f64::from(y) - rect.top()) / rect.height().max(1.0))
+        }
+
+        /// Listens to the stage: wheel, drag, pinch and double click.
+        pub(super) fn listen(&self) {
+            let deep = self.clone();
+            self.0.stage.on_load(move |stage| {
+                let stage: HtmlElement = stage.unchecked_into();
+                let add = |name: &str, heard: wasm_bindgen::closure::Closure<dyn Fn(PointerEvent)>| {
+                    // It lives as long as the stage does, which the browser frees with it.
+                    let _ = stage.add_event_listener_with_callback(name, heard.into_js_value().unchecked_ref());
+                };
+                let hears = |act: fn(&Deep, &PointerEvent)| {
+                    let deep = deep.clone();
+                    wasm_bindgen::closure::Closure::<dyn Fn(PointerEvent)>::new(move |event| act(&deep, &event))
+                };
+                add("pointerdown", hears(Deep::down));
+                add("pointermove", hears(Deep::moves));
+                add("pointerup", hears(Deep::up));
+                add("pointercancel", hears(Deep::up));
+                add("dblclick", hears(Deep::twice));
+                add("wheel", hears(Deep::wheel));
+            });
+        }
+
+        fn wheel(&self, event: &PointerEvent) {
+            let event: &web_sys::WheelEvent = event.unchecked_ref();
+            // Who looks at the whole picture and goes on down wants the rest of the page.
+            if event.delta_y() > 0.0 && self.0.sight.read_untracked().zoom <= 1.0 {
+                return;
+            }
+            event.prevent_default();
+            // A line is about 16 pixels.
+            let lines = if event.delta_mode() == web_sys::WheelEvent::DOM_DELTA_LINE { 16.0 } else { 1.0 };
+            let by = (event.delta_y() * lines).clamp(-240.0, 240.0);
+            self.zoom((-by / 320.0).exp2(), self.place(event.client_x(), event.client_y()));
+        }
+
+        fn twice(&self, event: &PointerEvent) {
+            self.zoom(2.0, self.place(event.client_x(), event.client_y()));
+        }
+
+        fn down(&self, event: &PointerEvent) {
+            let on_line = event.target().is_some_and(|target| target.has_type::<web_sys::HtmlInputElement>());
+            if on_line || event.button() != 0 {
+                return;
+            }
+            if let Some(stage) = self.0.stage.get_untracked() {
+                // A pointer that is gone already can't be held.
+                let _ = stage.set_pointer_capture(event.pointer_id());
+            }
+            let at = self.place(event.client_x(), event.client_y());
+            self.0.pointers.borrow_mut().insert(event.pointer_id(), at);
+        }
+
+        fn up(&self, event: &PointerEvent) {
+            self.0.pointers.borrow_mut().remove(&event.pointer_id());
+        }
+
+        /// One pointer drags the picture, two pinch it.
+        fn moves(&self, event: &PointerEvent) {
+            let now = self.place(event.client_x(), event.client_y());
+            let mut pointers = self.0.pointers.borrow_mut();
+            let Some(before) = pointers.insert(event.pointer_id(), now) else {
+                pointers.remove(&event.pointer_id());
+                return;
+            };
+            let other = pointers.iter().find(|(id, _)| **id != event.pointer_id()).map(|(_, at)| *at);
+            drop(pointers);
+            match other {
+                None => self.0.sight.update(|sight| *sight = sight.moved(now.0 - before.0, now.1 - before.1)),
+                Some(other) => {
+                    let apart = |at: (f64, f64)| (at.0 - other.0).hypot(at.1 - other.1).max(0.01);
+                    self.zoom(apart(now) / apart(before), other);
+                }
+            }
+        }
     }
 }

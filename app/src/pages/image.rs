@@ -4,21 +4,32 @@ use leptos::either::Either;
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::NavigateOptions;
-use leptos_router::hooks::{use_navigate, use_params_map};
+use leptos_router::hooks::{use_navigate, use_params_map, use_query_map};
 use shared::error::Problem;
 use shared::gallery::Image;
 use shared::id::{ImageId, JobId};
 use shared::job::JobState;
 use shared::route;
+use shared::timeline::Timeline;
 
+use self::keys::{Action, Help};
+use self::sides::{Choice, Sides};
 use crate::api;
 use crate::components::{
-    Compare, Entered, Fact, Facts, Jobs, ProblemLine, ProblemNotice, ProgressBar, RecipeFields, recipe_of,
+    Compare, Distributions, Entered, Fact, Facts, JobTimeline, Jobs, ProblemLine, ProblemNotice, ProgressBar,
+    RecipeFields, recipe_of,
 };
 use crate::dynamic::dynamic;
 use crate::format;
 use crate::live::Live;
 use crate::settled::{IntoSettled, Settled};
+use crate::zoom::Sight;
+
+mod keys;
+mod sides;
+
+/// How often larger than the stage the keyboard makes a picture.
+const MOST: f64 = 64.0;
 
 /// An image's page.
 #[component]
@@ -58,38 +69,36 @@ pub fn ImagePage() -> impl IntoView {
 #[component]
 fn Shown(image: Image) -> impl IntoView {
     let (id, name, width, height) = (image.id.clone(), image.name.clone(), image.width, image.height);
-    let before = route::view(&id);
     let original = route::original(&id);
     let image = RwSignal::new(image);
-    let shown = RwSignal::new(None::<JobId>);
+    let query = use_query_map();
+    let sides = Sides::from_address(|name| query.read_untracked().get(name));
     keep_fresh(image);
 
-    let done = Memo::new(move |_| {
-        let chosen = shown.get();
+    let right = Memo::new(move |_| {
+        let chosen = sides.right.get();
         image.with(|image| {
             let finished = |job: &&shared::gallery::JobSummary| job.state == JobState::Done;
             let of_choice = image.jobs.iter().filter(finished).find(|job| Some(&job.id) == chosen.as_ref());
             of_choice.or(image.jobs.iter().find(finished)).map(|job| job.id.clone())
         })
     });
-    let after = {
-        let id = id.clone();
-        Signal::derive(move || {
-            done.get().map(|job| format!("{}?job={job}", route::result_view(&id))).unwrap_or_default()
-        })
-    };
-    let compares = Memo::new(move |_| done.read().is_some());
+    let distributions = [RwSignal::new(None), RwSignal::new(None)];
+    let compares = Memo::new(move |_| right.read().is_some());
     let picture = {
-        let (name, before) = (name.clone(), before.clone());
+        let (id, name) = (id.clone(), name.clone());
         move || {
             if compares.get() {
-                Either::Left(view! { <Compare before=before.clone() after name=name.clone() width height /> })
+                Either::Left(view! {
+                    <Compare id=id.clone() left=sides.left right name=name.clone() width height split=sides.split sight=sides.sight distributions />
+                    <Choice image sides right />
+                })
             } else {
                 let alt = format!("{name} before equalization");
                 Either::Right(view! {
                     <figure class="compare" style=format!("--ratio:{}", f64::from(width) / f64::from(height.max(1)))>
                         <div class="compare-stage">
-                            <img class="compare-before" data-testid="before" src=before.clone() alt=alt width=width height=height />
+                            <img class="compare-before" data-testid="before" src=route::view(&id) alt=alt width=width height=height />
                             <Waiting image />
                         </div>
                     </figure>
@@ -97,18 +106,54 @@ fn Shown(image: Image) -> impl IntoView {
             }
         }
     };
+    let (help, asked) = (RwSignal::new(false), RwSignal::new(false));
+    let navigate = use_navigate();
+    let go = {
+        let id = id.clone();
+        move |by: i8| {
+            let (id, navigate) = (id.clone(), navigate.clone());
+            leptos::task::spawn_local(async move {
+                let Ok(beside) = api::neighbours(&id).await else { return };
+                if let Some(other) = if by < 0 { beside.previous } else { beside.next } {
+                    navigate(&route::image_page(&other), NavigateOptions::default());
+                }
+            });
+        }
+    };
+    keys::listen(move |action| match action {
+        Action::Go(by) => go(by),
+        Action::Zoom(factor) => sides.sight.update(|sight| *sight = sight.zoomed(factor, (0.5, 0.5), MOST)),
+        Action::Whole => sides.sight.set(Sight::default()),
+        Action::Move(x, y) => sides.sight.update(|sight| *sight = sight.moved(x, y)),
+        Action::Toggle => sides.split.update(|split| *split = if *split > 50.0 { 0.0 } else { 100.0 }),
+        Action::Delete => asked.set(true),
+        Action::Help => help.set(true),
+    });
+    let timeline = timeline_of(image, right);
     view! {
         <Title text=name.clone() />
         <p class="crumbs">
             <a href=route::GALLERY>"Gallery"</a>
+            <Help open=help />
         </p>
         <h1 class="image-name">{name}</h1>
         <div class="image-page">
-            {picture}
+            <div class="image-main">
+                {picture}
+                <section
+                    class="panel"
+                    aria-labelledby="levels-title"
+                    hidden=dynamic(move || distributions.iter().all(|one| one.read().is_none()))
+                >
+                    <h2 id="levels-title">"Levels"</h2>
+                    <Distributions before=distributions[0] after=distributions[1] />
+                </section>
+                <JobTimeline timeline />
+            </div>
             <aside class="image-side">
                 <section class="panel" aria-labelledby="jobs-title">
                     <h2 id="jobs-title">"Results"</h2>
-                    <Jobs image shown />
+                    <Jobs image shown=sides.right />
                     <Again image />
                 </section>
                 <section class="panel" aria-labelledby="about-title">
@@ -118,12 +163,31 @@ fn Shown(image: Image) -> impl IntoView {
                         <a class="button quiet" href=original download rel="external">
                             "Download the original"
                         </a>
-                        <Delete id />
+                        <Delete id asked />
                     </div>
                 </section>
             </aside>
         </div>
     }
+}
+
+/// How the tasks of the job went whose result is shown, or of the latest one that has ended.
+fn timeline_of(image: RwSignal<Image>, right: Memo<Option<JobId>>) -> RwSignal<Option<Timeline>> {
+    let timeline = RwSignal::new(None);
+    let job = Memo::new(move |_| {
+        let ended = || image.read().jobs.iter().find(|job| job.state.has_ended()).map(|job| job.id.clone());
+        right.get().or_else(ended)
+    });
+    Effect::new(move |_| {
+        let Some(asked) = job.get() else { return };
+        leptos::task::spawn_local(async move {
+            let found = api::timeline(&asked).await.ok();
+            if job.try_get_untracked().flatten() == Some(asked) {
+                let _ = timeline.try_set(found);
+            }
+        });
+    });
+    timeline
 }
 
 /// What is said over the original while there is no result.
@@ -252,8 +316,7 @@ fn Again(image: RwSignal<Image>) -> impl IntoView {
 
 /// Deletes the image, once a person has said so twice.
 #[component]
-fn Delete(id: ImageId) -> impl IntoView {
-    let asked = RwSignal::new(false);
+fn Delete(id: ImageId, asked: RwSignal<bool>) -> impl IntoView {
     let problem = RwSignal::new(None::<Problem>);
     let navigate = use_navigate();
     let delete = move |_| {

@@ -17,7 +17,7 @@ use shared::shrink::Picture;
 
 use super::shown::Shown;
 use super::view::{BAND_BYTES, encode};
-use super::{Error, Result, RowReader, refuse};
+use super::{Error, Limits, Result, RowReader, refuse};
 
 /// Bytes of a tile's entry in the table.
 pub const ENTRY: u64 = 12;
@@ -80,6 +80,84 @@ pub(super) fn pyramid(
         first = end;
     }
     builder.finish(info, Distribution::of(&counting.histogram))
+}
+
+/// Gives a tile's file, by level, column and row.
+pub type Fetch = Box<dyn FnMut((u32, u32, u32)) -> std::io::Result<Vec<u8>> + Send>;
+
+/// The rows of one level of a pyramid, from its tiles.
+pub struct LevelRows {
+    level: u32,
+    info: ImageInfo,
+    fetch: Fetch,
+    /// The row of tiles that was read last, and its rows.
+    held: Option<(u32, Vec<u8>)>,
+}
+
+impl LevelRows {
+    /// The finest level whose longer side is at most `max_side` pixels.
+    ///
+    /// # Errors
+    /// [`Error::Source`] if a tile can't be read.
+    pub fn open(pyramid: &Pyramid, max_side: u32, mut fetch: Fetch) -> Result<Self> {
+        let (width, height) = (pyramid.width, pyramid.height);
+        let fits = |level: &u32| {
+            let (width, height) = size(width, height, *level);
+            width.max(height) <= max_side
+        };
+        let level = (0..pyramid.levels()).find(fits).unwrap_or(pyramid.levels() - 1);
+        let tile = fetch((level, 0, 0)).map_err(Error::Source)?;
+        let first = super::inspect(&mut std::io::Cursor::new(tile), &Limits::default())?;
+        let (width, height) = size(width, height, level);
+        let (orientation, unit_rows) = (pyramid.orientation, TILE);
+        Ok(Self { level, info: ImageInfo { width, height, orientation, unit_rows, ..first }, fetch, held: None })
+    }
+
+    /// What the level is as an image.
+    pub fn info(&self) -> &ImageInfo {
+        &self.info
+    }
+
+    /// Reads a row of tiles.
+    fn hold(&mut self, row: u32) -> Result<&[u8]> {
+        if self.held.as_ref().is_none_or(|(held, _)| *held != row) {
+            let channels = self.info.layout.channels();
+            let height = TILE.min(self.info.height - row * TILE);
+            let line = self.info.width as usize * channels;
+            let mut bytes = vec![0; line * height as usize];
+            for column in 0..self.info.width.div_ceil(TILE) {
+                let file = (self.fetch)((self.level, column, row)).map_err(Error::Source)?;
+                let mut source = std::io::Cursor::new(file);
+                let info = super::inspect(&mut source, &Limits::default())?;
+                let width = TILE.min(self.info.width - column * TILE);
+                if (info.width, info.height, info.layout) != (width, height, self.info.layout) {
+                    return refuse("A tile of the pyramid has another size than it should.");
+                }
+                let Samples::U8(samples) = super::open(Box::new(source), &info)?.read(0..height)?.samples else {
+                    return refuse("A tile has 8 bits a sample.");
+                };
+                let (at, length) = ((column * TILE) as usize * channels, width as usize * channels);
+                for (to, from) in bytes.chunks_exact_mut(line).zip(samples.chunks_exact(length)) {
+                    to[at..at + length].copy_from_slice(from);
+                }
+            }
+            self.held = Some((row, bytes));
+        }
+        Ok(self.held.as_ref().map_or(&[], |(_, bytes)| bytes))
+    }
+}
+
+impl RowReader for LevelRows {
+    fn read(&mut self, rows: std::ops::Range<u32>) -> Result<Rows> {
+        let (width, layout) = (self.info.width, self.info.layout);
+        let line = width as usize * layout.channels();
+        let mut samples = Vec::with_capacity(line * rows.len());
+        for row in rows {
+            let at = (row % TILE) as usize * line;
+            samples.extend_from_slice(&self.hold(row / TILE)?[at..at + line]);
+        }
+        Ok(Rows { width, layout, samples: Samples::U8(samples) })
+    }
 }
 
 /// Counts what a histogram has bins for: the image's own samples, or those of the picture of it.
@@ -330,6 +408,31 @@ mod tests {
         for (fine, coarse) in fine.iter().zip(coarse) {
             assert!(fine.abs_diff(coarse) <= 4, "{fine} and {coarse}");
         }
+    }
+
+    #[test]
+    fn a_view_is_made_of_tiles_as_well_as_of_the_image() {
+        let original = png(700, 300, png::ColorType::Rgb);
+        let (pyramid, file, table) = built(&original);
+        let fetch = {
+            let (width, height) = (pyramid.width, pyramid.height);
+            Box::new(move |which| {
+                let at = (table.start + ENTRY * place(width, height, which).unwrap()) as usize;
+                let range = tile(&file[at..at + ENTRY as usize]).unwrap();
+                Ok(file[range.start as usize..range.end as usize].to_vec())
+            })
+        };
+        let mut rows = LevelRows::open(&pyramid, 400, fetch).unwrap();
+        let info = rows.info().clone();
+        assert_eq!((info.width, info.height), (350, 150));
+        let from_tiles = image::load_from_memory(&codec::view(&mut rows, &info, 350).unwrap().bytes).unwrap().to_rgb8();
+        let mut source = Cursor::new(original);
+        let info = codec::inspect(&mut source, &Limits::default()).unwrap();
+        let mut reader = codec::open(Box::new(source), &info).unwrap();
+        let direct = image::load_from_memory(&codec::view(&mut *reader, &info, 350).unwrap().bytes).unwrap().to_rgb8();
+        assert_eq!(from_tiles.dimensions(), direct.dimensions());
+        let most = from_tiles.iter().zip(direct.iter()).map(|(one, other)| one.abs_diff(*other)).max().unwrap();
+        assert!(most <= 8, "they differ by up to {most}");
     }
 
     #[test]

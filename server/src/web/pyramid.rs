@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use shared::id::ImageId;
+use shared::id::{ImageId, JobId};
 use shared::pyramid::{DeepZoom, Pyramid, place};
 
 use super::WebState;
@@ -17,8 +17,8 @@ use super::images::no_image;
 use super::problem::{ApiError, Path, Query, Result};
 use super::range::if_none_match;
 use crate::catalog::{PyramidFile, PyramidState};
-use crate::codec::{PYRAMID_ENTRY, PYRAMID_TAIL, pyramid_parts, pyramid_tile};
-use crate::store::keys;
+use crate::codec::{self, LevelRows, PYRAMID_ENTRY, PYRAMID_TAIL, pyramid_parts, pyramid_tile};
+use crate::store::{Store, keys};
 
 /// Files whose parts are remembered.
 const MOST_PLACES: usize = 256;
@@ -79,6 +79,38 @@ pub(super) async fn tile(
     response.headers_mut().insert(header::CACHE_CONTROL, Lasting::Fixed.cache_control());
     insert(&mut response, header::ETAG, &etag);
     Ok(response)
+}
+
+/// A picture of at most `side` pixels on its longer side, from the tiles; on a pixel thread.
+pub(super) fn draw(
+    store: &Store,
+    key: &str,
+    found: &Place,
+    side: u32,
+    handle: &tokio::runtime::Handle,
+) -> codec::Result<codec::View> {
+    let (store, key, handle) = (store.clone(), key.to_owned(), handle.clone());
+    let Pyramid { width, height, .. } = found.pyramid;
+    let start = found.table.start;
+    let fetch = move |which| {
+        let read = |range| store.range_blocking(&key, range, &handle).map_err(std::io::Error::other);
+        let at = start + place(width, height, which).unwrap_or_default() * PYRAMID_ENTRY;
+        let range = pyramid_tile(&read(at..at + PYRAMID_ENTRY)?).filter(|range| range.end <= start);
+        read(range.ok_or_else(|| std::io::Error::other(format!("the pyramid {key} is damaged")))?).map(Into::into)
+    };
+    let mut rows = LevelRows::open(&found.pyramid, side, Box::new(fetch))?;
+    let info = rows.info().clone();
+    codec::view(&mut rows, &info, side)
+}
+
+/// The pyramid of an original or a result, if it is there; and its key.
+pub(super) async fn there(state: &WebState, id: &ImageId, job: Option<&JobId>) -> Result<Option<(String, Arc<Place>)>> {
+    match state.catalog.pyramid(id, job).await? {
+        Some(PyramidState::There(file)) => {
+            Ok(Some((keys::pyramid(id, &file.claim), place_of(state, id, &file).await?)))
+        }
+        _ => Ok(None),
+    }
 }
 
 async fn find(state: &WebState, id: &ImageId, selection: &Selection) -> Result<PyramidState> {

@@ -12,12 +12,13 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
-use shared::id::ImageId;
+use shared::id::{ImageId, JobId};
 use shared::job::ImageInfo;
 
 use super::WebState;
 use super::download::{Lasting, Selection, files, insert, no_result};
 use super::problem::{ApiError, Path, Query, Result};
+use super::pyramid;
 use super::range::{Want, want};
 use crate::catalog::Files;
 use crate::codec;
@@ -30,6 +31,8 @@ const VIEW_SIDE: u32 = 2_048;
 const THUMBNAIL_SIDE: u32 = 512;
 /// Changes when the same file would be rendered differently.
 const RENDERING: u32 = 1;
+/// Images of more pixels are drawn from their pyramid where it is there: that is quick, however large they are.
+const LARGE: u64 = 16_000_000;
 /// What rendering by rows may hold, in bytes.
 const ROWS_MEMORY: u64 = 64 << 20;
 
@@ -39,7 +42,7 @@ pub(super) async fn of_original(
     Path(id): Path<ImageId>,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let source = Source::original(files(&state, &id, None).await?);
+    let source = Source::original(&id, files(&state, &id, None).await?);
     show(&state, source, VIEW_SIDE, Lasting::Fixed, &headers).await
 }
 
@@ -51,7 +54,7 @@ pub(super) async fn of_result(
     headers: HeaderMap,
 ) -> Result<Response> {
     let files = files(&state, &id, selection.job.as_ref()).await?;
-    let source = Source::result(&files).ok_or_else(no_result)?;
+    let source = Source::result(&id, &files).ok_or_else(no_result)?;
     show(&state, source, VIEW_SIDE, Lasting::of(&selection), &headers).await
 }
 
@@ -63,10 +66,10 @@ pub(super) async fn thumbnail(
     headers: HeaderMap,
 ) -> Result<Response> {
     let files = files(&state, &id, selection.job.as_ref()).await?;
-    let result = Source::result(&files);
+    let result = Source::result(&id, &files);
     // A job that isn't done has no result yet, so what is shown for it will change.
     let lasting = if result.is_some() { Lasting::of(&selection) } else { Lasting::Latest };
-    let source = result.unwrap_or_else(|| Source::original(files));
+    let source = result.unwrap_or_else(|| Source::original(&id, files));
     show(&state, source.of(id), THUMBNAIL_SIDE, lasting, &headers).await
 }
 
@@ -78,16 +81,20 @@ struct Source {
     memory: u64,
     /// The image whose ThumbHash is kept when it is rendered.
     hashed: Option<ImageId>,
+    /// Whose pyramid has the same picture, of an image that takes long to be read.
+    large: Option<(ImageId, Option<JobId>)>,
 }
 
 impl Source {
-    fn original(files: Files) -> Self {
-        Self { memory: memory(&files.info), key: files.original, sha256: files.original_sha256, hashed: None }
+    fn original(id: &ImageId, files: Files) -> Self {
+        let large = is_large(&files.info).then(|| (id.clone(), None));
+        Self { memory: memory(&files.info), key: files.original, sha256: files.original_sha256, hashed: None, large }
     }
 
-    fn result(files: &Files) -> Option<Self> {
+    fn result(id: &ImageId, files: &Files) -> Option<Self> {
         let result = files.result.clone()?;
-        Some(Self { key: result.key, sha256: result.sha256, memory: memory(&files.info), hashed: None })
+        let large = is_large(&files.info).then(|| (id.clone(), Some(result.job)));
+        Some(Self { key: result.key, sha256: result.sha256, memory: memory(&files.info), hashed: None, large })
     }
 
     fn of(self, image: ImageId) -> Self {
@@ -95,18 +102,26 @@ impl Source {
     }
 }
 
+fn is_large(info: &ImageInfo) -> bool {
+    info.pixels() > LARGE
+}
+
 fn memory(info: &ImageInfo) -> u64 {
     if info.whole_decode { info.raw_bytes().max(ROWS_MEMORY) } else { info.raw_bytes().min(ROWS_MEMORY) }
 }
 
 async fn show(state: &WebState, source: Source, side: u32, lasting: Lasting, headers: &HeaderMap) -> Result<Response> {
-    let name = format!("{}-{side}-{RENDERING}", source.sha256);
+    let tiles = match &source.large {
+        Some((image, job)) => pyramid::there(state, image, job.as_ref()).await?,
+        None => None,
+    };
+    let name = format!("{}-{side}-{RENDERING}{}", source.sha256, if tiles.is_some() { "-tiles" } else { "" });
     let etag = format!("\"{name}\"");
     // Answered before anything is rendered: the tag tells the content without having it.
     let mut response = if want(headers, &etag, u64::MAX) == Want::NotModified {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        let render = render(state, source, side);
+        let render = render(state, source, tiles, side);
         let picture = state.renders.get(name, render).await?;
         body(&picture, want(headers, &etag, picture.bytes.len() as u64))
     };
@@ -141,15 +156,26 @@ fn body(picture: &Picture, want: Want) -> Response {
     response
 }
 
-fn render(state: &WebState, source: Source, side: u32) -> impl Future<Output = Result<Picture>> + Send + use<> {
+fn render(
+    state: &WebState,
+    source: Source,
+    tiles: Option<(String, Arc<pyramid::Place>)>,
+    side: u32,
+) -> impl Future<Output = Result<Picture>> + Send + use<> {
     let (pixels, store, limits) = (state.pixels.clone(), state.store.clone(), state.accept.limits);
     let catalog = state.catalog.clone();
     async move {
         let handle = tokio::runtime::Handle::current();
         let hashed = source.hashed.clone();
+        let memory = if tiles.is_some() { ROWS_MEMORY } else { source.memory };
         let (picture, hash) = pixels
-            .run(source.memory, move || {
-                let picture = draw(&store, &source.key, &limits, side, handle)?;
+            .run(memory, move || {
+                let picture = match tiles {
+                    Some((key, place)) => {
+                        pyramid::draw(&store, &key, &place, side, &handle).map(Picture::from).map_err(not_shown)
+                    }
+                    None => draw(&store, &source.key, &limits, side, handle),
+                }?;
                 let hash = source.hashed.and_then(|_| thumbhash(&picture.bytes));
                 Ok::<_, ApiError>((picture, hash))
             })
@@ -189,7 +215,7 @@ fn draw(
     std::io::Seek::rewind(&mut source).map_err(|error| not_shown(error.into()))?;
     let mut rows = codec::open(Box::new(source), &info).map_err(not_shown)?;
     let view = codec::view(&mut *rows, &info, side).map_err(not_shown)?;
-    Ok(Picture { bytes: view.bytes.into(), media_type: view.media_type })
+    Ok(view.into())
 }
 
 fn not_shown(error: codec::Error) -> ApiError {
@@ -207,6 +233,12 @@ fn not_shown(error: codec::Error) -> ApiError {
 pub struct Picture {
     bytes: Bytes,
     media_type: &'static str,
+}
+
+impl From<codec::View> for Picture {
+    fn from(view: codec::View) -> Self {
+        Self { bytes: view.bytes.into(), media_type: view.media_type }
+    }
 }
 
 type Rendered = Result<Arc<Picture>>;

@@ -1,0 +1,119 @@
+//! How a job's tasks went: a lane for each pod, and the sums of each phase.
+
+use std::fmt::Write;
+
+use leptos::prelude::*;
+use shared::timeline::{Stage, Timeline};
+
+use super::phase_label;
+use crate::dynamic::dynamic;
+use crate::format;
+
+/// Units across a lane.
+const ACROSS: f64 = 1_000.0;
+
+/// How a job's tasks went; nothing while that isn't known.
+#[component]
+pub fn JobTimeline(
+    /// What is remembered of it.
+    #[prop(into)]
+    timeline: Signal<Option<Timeline>>,
+) -> impl IntoView {
+    let lanes_of = dynamic(move || timeline.read().as_ref().map(lanes).unwrap_or_default());
+    let rows_of = dynamic(move || timeline.read().as_ref().map(rows).unwrap_or_default());
+    let summary = dynamic(move || timeline.read().as_ref().map(summary).unwrap_or_default());
+    view! {
+        <section
+            class="panel job-timeline"
+            data-testid="timeline"
+            aria-labelledby="timeline-title"
+            hidden=dynamic(move || timeline.read().is_none())
+        >
+            <h2 id="timeline-title">"How it was done"</h2>
+            <p class="muted">{summary}</p>
+            <div class="lanes" inner_html=lanes_of></div>
+            <div class="table-scroll" tabindex="0" role="region" aria-label="Phases of the job">
+                <table>
+                    <thead>
+                        <tr>
+                            <th scope="col">"Phase"</th>
+                            <th scope="col">"Tasks"</th>
+                            <th scope="col">"Waited"</th>
+                            <th scope="col">"Took"</th>
+                            <th scope="col">"Work of all"</th>
+                            <th scope="col">"Written"</th>
+                            <th scope="col">"Repeated"</th>
+                        </tr>
+                    </thead>
+                    <tbody inner_html=rows_of></tbody>
+                </table>
+            </div>
+        </section>
+    }
+}
+
+/// A length of time, as finely as it is short.
+fn lasting(ms: i64) -> String {
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        1_000..10_000 => format!("{:.1} s", ms as f64 / 1_000.0),
+        _ => format::span(ms),
+    }
+}
+
+fn summary(timeline: &Timeline) -> String {
+    let (tasks, pods) = (timeline.spans.len(), timeline.lanes().len());
+    let word = |count: usize, word: &str| if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") };
+    format!("{} on {}, {}.", word(tasks, "task"), word(pods, "pod"), lasting(timeline.length()))
+}
+
+/// The lanes. What is written here is numbers and names that are checked: pods' are DNS labels.
+fn lanes(timeline: &Timeline) -> String {
+    let length = timeline.length().max(1) as f64;
+    let mut text = String::new();
+    for (pod, spans) in timeline.lanes() {
+        let worked: i64 = spans.iter().map(|span| span.finished - span.started).sum();
+        // Writing to a String never fails.
+        let _ = write!(
+            text,
+            r#"<div class="lane"><span class="lane-pod mono">{pod}</span><svg viewBox="0 0 {ACROSS} 14" preserveAspectRatio="none" role="img" aria-label="{pod}: {} tasks, {} of work">"#,
+            spans.len(),
+            lasting(worked)
+        );
+        for span in spans {
+            let (x, end) = (span.started as f64 / length * ACROSS, span.finished as f64 / length * ACROSS);
+            let _ = write!(
+                text,
+                r#"<rect class="{}" x="{x:.1}" y="0" width="{:.1}" height="14" data-attempt="{}"><title>{} {}, attempt {}: begun after {}, took {}, wrote {}</title></rect>"#,
+                span.phase,
+                (end - x).max(1.5),
+                span.attempt,
+                phase_label(span.phase),
+                span.index,
+                span.attempt,
+                lasting(span.started),
+                lasting(span.finished - span.started),
+                format::bytes(span.bytes)
+            );
+        }
+        text += "</svg></div>";
+    }
+    text
+}
+
+fn rows(timeline: &Timeline) -> String {
+    let row = |stage: Stage| {
+        format!(
+            r#"<tr><th scope="row"><i class="phase {}"></i>{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>"#,
+            stage.phase,
+            phase_label(stage.phase),
+            stage.tasks,
+            lasting(stage.waited),
+            lasting(stage.took),
+            lasting(stage.worked),
+            format::bytes(stage.bytes),
+            stage.repeated
+        )
+    };
+    timeline.stages().into_iter().map(row).collect()
+}

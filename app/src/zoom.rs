@@ -1,0 +1,88 @@
+//! Where a person looks at in a picture: how close, and at which part. Two pictures of one size are looked at together.
+
+#[cfg(feature = "hydrate")]
+pub mod tiles;
+
+/// The part of a picture that is in sight. The stage is as wide and high as the whole picture at a zoom of 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sight {
+    /// How many times as large as the stage the picture is.
+    pub zoom: f64,
+    /// Where the picture's left edge is, in widths of the stage: 0 or less.
+    pub x: f64,
+    /// Where its upper edge is, in heights of the stage.
+    pub y: f64,
+}
+
+impl Default for Sight {
+    fn default() -> Self {
+        Self { zoom: 1.0, x: 0.0, y: 0.0 }
+    }
+}
+
+impl Sight {
+    /// Closer or further by a factor, so that what is at a place of the stage (0 to 1 across and down) stays there; never
+    /// further than the whole picture, nor closer than `most`.
+    pub fn zoomed(self, factor: f64, (x, y): (f64, f64), most: f64) -> Self {
+        let zoom = (self.zoom * factor).clamp(1.0, most.max(1.0));
+        let change = zoom / self.zoom;
+        Self { zoom, x: x - (x - self.x) * change, y: y - (y - self.y) * change }.within()
+    }
+
+    /// Moved, by parts of the stage.
+    pub fn moved(self, x: f64, y: f64) -> Self {
+        Self { x: self.x + x, y: self.y + y, ..self }.within()
+    }
+
+    /// As the address of a page says it: zoom and the picture's middle, `4,0.25,0.5`.
+    pub fn to_address(self) -> String {
+        let middle = |edge: f64| (0.5 - edge) / self.zoom;
+        format!("{:.2},{:.4},{:.4}", self.zoom, middle(self.x), middle(self.y))
+    }
+
+    /// The inverse of [`Sight::to_address`]; the whole picture for anything else.
+    pub fn from_address(text: &str) -> Self {
+        let numbers: Vec<f64> = text.split(',').filter_map(|number| number.parse().ok()).collect();
+        match numbers[..] {
+            [zoom, x, y] if zoom.is_finite() && (1.0..=10_000.0).contains(&zoom) && x.is_finite() && y.is_finite() => {
+                Self { zoom, x: 0.5 - x * zoom, y: 0.5 - y * zoom }.within()
+            }
+            _ => Self::default(),
+        }
+    }
+
+    /// The stage stays covered.
+    fn within(self) -> Self {
+        let least = 1.0 - self.zoom;
+        Self { x: self.x.clamp(least, 0.0), y: self.y.clamp(least, 0.0), ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_under_the_pointer_stays_there() {
+        let sight = Sight::default().zoomed(4.0, (0.25, 0.75), 32.0);
+        // The place of the picture at the pointer: a quarter across, as before.
+        assert_eq!(((0.25 - sight.x) / sight.zoom, (0.75 - sight.y) / sight.zoom), (0.25, 0.75));
+        assert_eq!(sight.zoomed(100.0, (0.5, 0.5), 32.0).zoom, 32.0);
+    }
+
+    #[test]
+    fn the_stage_is_always_covered() {
+        let sight = Sight::default().zoomed(2.0, (0.5, 0.5), 8.0).moved(5.0, -5.0);
+        assert_eq!((sight.x, sight.y), (0.0, -1.0));
+        assert_eq!(sight.zoomed(0.01, (0.1, 0.9), 8.0), Sight::default());
+    }
+
+    #[test]
+    fn an_address_gives_the_sight_back() {
+        let sight = Sight::default().zoomed(4.0, (0.5, 0.5), 8.0).moved(-0.5, 0.25);
+        assert_eq!(Sight::from_address(&sight.to_address()), sight);
+        for bad in ["", "4", "nan,0,0", "0.5,0,0", "inf,0.5,0.5", "4,x,0"] {
+            assert_eq!(Sight::from_address(bad), Sight::default(), "{bad}");
+        }
+    }
+}

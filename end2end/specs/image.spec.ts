@@ -1,0 +1,191 @@
+import { expect, test, type APIRequestContext, type Page } from "@playwright/test";
+
+import { calm, done, upload } from "../support/api.ts";
+import { loaded, open } from "../support/page.ts";
+import { largePng, sample } from "../support/samples.ts";
+
+test.beforeEach(async ({ request }) => {
+  await calm(request);
+});
+
+/** Another recipe on an image that is there; gives the job. */
+async function again(request: APIRequestContext, image: string, recipe: object): Promise<string> {
+  const answer = await request.post(`/api/images/${image}/jobs`, { data: { recipe } });
+  expect(answer.status(), await answer.text()).toBe(202);
+  const { job_id: job } = (await answer.json()) as { job_id: string };
+  await expect
+    .poll(async () => ((await (await request.get(`/api/jobs/${job}`)).json()) as { state: string }).state, { timeout: 60_000 })
+    .toBe("done");
+  return job;
+}
+
+function zoom(page: Page): Promise<number> {
+  return page.getByTestId("stage").evaluate((stage) => Number((stage as HTMLElement).dataset.zoom));
+}
+
+/** How much of a canvas has anything drawn on it, 0 to 1. */
+function drawn(page: Page, testId: string): Promise<number> {
+  return page.getByTestId(testId).evaluate((element) => {
+    const canvas = element as HTMLCanvasElement;
+    if (canvas.width === 0 || canvas.height === 0) return 0;
+    const { data } = canvas.getContext("2d")!.getImageData(0, 0, canvas.width, canvas.height);
+    let full = 0;
+    for (let i = 3; i < data.length; i += 4) if (data[i]! > 0) full++;
+    return full / (data.length / 4);
+  });
+}
+
+test("a large picture is looked at closely, before and after together, by wheel, drag, keys and a double click", async ({ page, request }) => {
+  const { image_id: id } = await upload(request, largePng("close.png", 6_000, 4_000));
+  await done(request, id);
+  const tiles: string[] = [];
+  page.on("response", (it) => {
+    const { pathname } = new URL(it.url());
+    if (/\/pyramid\/\d/.test(pathname)) tiles.push(`${it.status()} ${pathname}`);
+  });
+  await open(page, `/images/${id}`);
+  await loaded(page.getByTestId("after"));
+  expect(await zoom(page)).toBe(1);
+  const stage = page.getByTestId("stage");
+  const box = (await stage.boundingBox())!;
+  const at = { x: box.x + box.width * 0.3, y: box.y + box.height * 0.4 };
+  await page.mouse.move(at.x, at.y);
+  for (let i = 0; i < 6; i++) await page.mouse.wheel(0, -240);
+  await expect.poll(() => zoom(page)).toBeGreaterThan(8);
+  // Sharp all over, on both sides, from tiles of the finest level.
+  for (const side of ["tiles-before", "tiles-after"]) {
+    await expect.poll(() => drawn(page, side), { timeout: 60_000 }).toBeGreaterThan(0.99);
+  }
+  expect(tiles.filter((it) => !it.startsWith("200"))).toEqual([]);
+  expect(tiles.some((it) => it.includes("/pyramid/0/"))).toBe(true);
+  expect(tiles.length).toBeLessThan(200);
+
+  const transform = () => page.getByTestId("before").evaluate((image) => getComputedStyle(image).transform);
+  expect(await page.getByTestId("after").evaluate((image) => getComputedStyle(image).transform)).toBe(await transform());
+  const before = await transform();
+  await page.mouse.down();
+  await page.mouse.move(at.x + 60, at.y + 30, { steps: 4 });
+  await page.mouse.up();
+  expect(await transform()).not.toBe(before);
+
+  await page.keyboard.press("0");
+  await expect.poll(() => zoom(page)).toBe(1);
+  await page.keyboard.press("+");
+  await expect.poll(() => zoom(page)).toBe(1.5);
+  await page.keyboard.press("-");
+  await expect.poll(() => zoom(page)).toBe(1);
+  await page.mouse.dblclick(at.x, at.y);
+  await expect.poll(() => zoom(page)).toBe(2);
+});
+
+test("two fingers pinch the picture", async ({ page, request }) => {
+  const { image_id: id } = await upload(request, sample("coffee.png"));
+  await done(request, id);
+  await open(page, `/images/${id}`);
+  await loaded(page.getByTestId("after"));
+  const box = (await page.getByTestId("stage").boundingBox())!;
+  const client = await page.context().newCDPSession(page);
+  const fingers = (apart: number) => [
+    { x: box.x + box.width * 0.4 - apart, y: box.y + box.height / 2, id: 1 },
+    { x: box.x + box.width * 0.4 + apart, y: box.y + box.height / 2, id: 2 },
+  ];
+  await client.send("Emulation.setTouchEmulationEnabled", { enabled: true, maxTouchPoints: 2 });
+  await client.send("Input.dispatchTouchEvent", { type: "touchStart", touchPoints: fingers(20) });
+  for (const apart of [30, 45, 60]) await client.send("Input.dispatchTouchEvent", { type: "touchMove", touchPoints: fingers(apart) });
+  await client.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] });
+  await expect.poll(() => zoom(page)).toBeGreaterThan(2);
+});
+
+test("a person equalizes again with another recipe, compares both results, and shares the link to just this", async ({ page, request }) => {
+  const { image_id: id, job_id: first } = await upload(request, sample("moon.png"));
+  await done(request, id);
+  const second = await again(request, id, { method: "clahe", clip_limit: 3 });
+  await open(page, `/images/${id}`);
+  await expect(page.getByTestId("after")).toHaveAttribute("src", new RegExp(`job=${second}`));
+  await page.getByTestId("left").selectOption(first);
+  await expect(page.getByTestId("before")).toHaveAttribute("src", new RegExp(`job=${first}`));
+  await page.keyboard.press("Escape");
+  await page.getByRole("heading", { level: 1 }).click();
+  await page.keyboard.press("+");
+  await expect.poll(() => zoom(page)).toBe(1.5);
+  await page.getByTestId("share").click();
+  const address = page.url();
+  expect(address).toContain(`job=${second}&left=${first}&at=1.50,`);
+
+  await open(page, address);
+  await expect(page.getByTestId("before")).toHaveAttribute("src", new RegExp(`job=${first}`));
+  await expect(page.getByTestId("after")).toHaveAttribute("src", new RegExp(`job=${second}`));
+  expect(await zoom(page)).toBe(1.5);
+});
+
+test("the levels of original and result and how the job was done are told in words and numbers", async ({ page, request }) => {
+  const { image_id: id } = await upload(request, largePng("told.png", 3_000, 2_000));
+  await done(request, id);
+  await open(page, `/images/${id}`);
+  const drawings = page.getByTestId("distributions").getByRole("img");
+  await expect(drawings.nth(0)).toHaveAttribute("aria-label", /^Before, .*Red: median \d+/, { timeout: 60_000 });
+  await expect(drawings.nth(1)).toHaveAttribute("aria-label", /^After, .*Red: median \d+/, { timeout: 60_000 });
+  await page.getByText("As a table").click();
+  const rows = await page.getByTestId("distribution-table").locator("tbody tr").allInnerTexts();
+  const red = rows.map((row) => Number(row.split("\t")[1]!.replaceAll(",", "")));
+  expect(red.reduce((sum, count) => sum + count, 0)).toBe(3_000 * 2_000);
+
+  const timeline = page.getByTestId("timeline");
+  await expect(timeline).toBeVisible();
+  const phases = await timeline.locator("tbody th").allInnerTexts();
+  expect(phases).toEqual(["Splitting", "Counting", "Equalizing", "Stitching"]);
+  await expect(timeline.locator(".lane").first()).toBeVisible();
+  const spans = await timeline.locator("rect").count();
+  const tasks = await timeline.locator("tbody tr td:nth-child(2)").allInnerTexts();
+  expect(tasks.map(Number).reduce((sum, count) => sum + count, 0)).toBe(spans);
+});
+
+test("the keys go to the images beside, show one side or the other, ask before they delete, and are listed", async ({ page, request }) => {
+  const ids: string[] = [];
+  for (const name of ["brick.png", "cell.png", "page.png"]) {
+    const { image_id: id } = await upload(request, sample(name));
+    await done(request, id);
+    ids.push(id);
+  }
+  const [oldest, middle, newest] = ids;
+  await open(page, `/images/${middle}`);
+  await loaded(page.getByTestId("after"));
+  await page.keyboard.press("ArrowRight");
+  await expect(page).toHaveURL(new RegExp(`/images/${oldest}`));
+  await expect(page.getByRole("heading", { level: 1 })).toHaveText("brick.png");
+  await page.keyboard.press("ArrowLeft");
+  await expect(page).toHaveURL(new RegExp(`/images/${middle}`));
+  await expect(page.getByRole("heading", { level: 1 })).toHaveText("cell.png");
+  await page.keyboard.press("ArrowLeft");
+  await expect(page).toHaveURL(new RegExp(`/images/${newest}`));
+  await expect(page.getByRole("heading", { level: 1 })).toHaveText("page.png");
+
+  await page.keyboard.press("t");
+  await expect(page.getByTestId("split")).toHaveValue("100");
+  await page.keyboard.press("t");
+  await expect(page.getByTestId("split")).toHaveValue("0");
+  await page.keyboard.press("?");
+  await expect(page.getByTestId("keys")).toBeVisible();
+  await expect(page.getByTestId("keys")).toContainText("Previous image, next image");
+  await page.keyboard.press("Escape");
+  await expect(page.getByTestId("keys")).toBeHidden();
+  await page.keyboard.press("Delete");
+  await expect(page.getByTestId("delete-confirm")).toBeVisible();
+});
+
+test("a pyramid goes with its image", async ({ page, request }) => {
+  const { image_id: id, job_id: job } = await upload(request, sample("rocket.jpg"));
+  await done(request, id);
+  const there = async (query: string) => {
+    const answer = await request.get(`/api/images/${id}/pyramid${query}`);
+    return ((await answer.json()) as { pyramid: { width: number } | null }).pyramid?.width;
+  };
+  for (const query of ["", `?job=${job}`]) await expect.poll(() => there(query), { timeout: 60_000 }).toBe(640);
+  const tile = await request.get(`/api/images/${id}/pyramid/0/2/1`);
+  expect(tile.headers()).toMatchObject({ "content-type": "image/jpeg", "cache-control": "private, max-age=31536000, immutable" });
+  expect((await request.get(`/api/images/${id}/pyramid/0/3/0`)).status()).toBe(404);
+  expect((await request.get(`/api/images/${"0".repeat(32)}/pyramid`)).status()).toBe(404);
+  await page.goto("/");
+  expect((await request.delete(`/api/images/${id}`)).ok()).toBe(true);
+  expect((await request.get(`/api/images/${id}/pyramid/0/2/1`)).status()).toBe(404);
+});
