@@ -36,9 +36,9 @@ pub struct Preview {
     client: StoredValue<Option<worker::Client>>,
 }
 
-impl Preview {
+impl Default for Preview {
     /// Nothing is looked at yet; the worker is loaded with the first file.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self {
             state: RwSignal::new(State::Opening),
             exact: RwSignal::new(false),
@@ -49,7 +49,9 @@ impl Preview {
             client: StoredValue::new(None),
         }
     }
+}
 
+impl Preview {
     /// Looks at a file.
     pub fn open(self, file: &File, canvases: Canvases) {
         self.state.set(State::Opening);

@@ -19,7 +19,7 @@ pub fn PreviewDialog() -> impl IntoView {
 #[component]
 fn Dialog() -> impl IntoView {
     let uploads = Uploads::expect();
-    let preview = Preview::new();
+    let preview = Preview::default();
     let canvases = [NodeRef::new(), NodeRef::new()];
     let dialog = NodeRef::<leptos::html::Dialog>::new();
     let at = RwSignal::new(0usize);

@@ -132,10 +132,10 @@ fn Shown(image: Image) -> impl IntoView {
     let timeline = timeline_of(image, right);
     view! {
         <Title text=name.clone() />
-        <p class="crumbs">
+        <div class="crumbs">
             <a href=route::GALLERY>"Gallery"</a>
             <Help open=help />
-        </p>
+        </div>
         <h1 class="image-name">{name}</h1>
         <div class="image-page">
             <div class="image-main">
