@@ -44,5 +44,5 @@ async function stop(server: ChildProcess, data: string): Promise<void> {
 
 /** Puts images into the catalog that are copies of the one that is there. */
 export function seed(own: Own, images: number): void {
-  execFileSync("python3", [resolve("support/seed.py"), join(own.data, "catalog.db"), String(images)], { stdio: "inherit" });
+  execFileSync("python3", [resolve("support/seed.py"), join(own.data, "catalog.sqlite"), String(images)], { stdio: "inherit" });
 }

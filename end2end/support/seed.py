@@ -1,4 +1,4 @@
-"""Puts many finished images into a catalog, all with the bytes of the one that is there: seed.py catalog.db NUMBER"""
+"""Puts many finished images into a catalog, all with the bytes of the one that is there: seed.py catalog.sqlite NUMBER"""
 
 import json
 import sqlite3

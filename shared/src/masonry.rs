@@ -30,11 +30,17 @@ pub struct Layout {
 /// `heights` are the pictures' heights in column widths (rows ÷ pixels in a row); `extra` is the fixed height of a
 /// tile's caption and gap, in column widths, at a typical column width. It only decides between columns.
 pub fn lay_out(heights: impl IntoIterator<Item = f64>, columns: usize, extra: f64) -> Layout {
-    let mut ends = vec![(0.0, 0usize); columns.max(1)];
-    let length = |&(pictures, tiles): &(f64, usize)| pictures + tiles as f64 * extra;
-    let tiles = heights
-        .into_iter()
-        .map(|height| {
+    let mut layout = Layout { tiles: Vec::new(), columns: vec![(0.0, 0); columns.max(1)] };
+    layout.extend(heights, extra);
+    layout
+}
+
+impl Layout {
+    /// Puts further pictures below those that are there.
+    pub fn extend(&mut self, heights: impl IntoIterator<Item = f64>, extra: f64) {
+        let ends = &mut self.columns;
+        let length = |&(pictures, tiles): &(f64, usize)| pictures + tiles as f64 * extra;
+        self.tiles.extend(heights.into_iter().map(|height| {
             let mut column = 0;
             for other in 1..ends.len() {
                 if length(&ends[other]) < length(&ends[column]) {
@@ -44,9 +50,8 @@ pub fn lay_out(heights: impl IntoIterator<Item = f64>, columns: usize, extra: f6
             let (above, tiles) = ends[column];
             ends[column] = (above + height, tiles + 1);
             Tile { column, above, tiles }
-        })
-        .collect();
-    Layout { tiles, columns: ends }
+        }));
+    }
 }
 
 /// Where an arrow key leads.

@@ -13,14 +13,12 @@ use shared::id::ImageId;
 use shared::masonry::Direction;
 
 use super::book::{Book, Item, Span};
-use super::window::Window;
+use super::window::{SMALL, Window};
 use crate::api;
 use crate::components::{Place, place_shapes};
 use crate::live::Live;
 use crate::undo::Undo;
 
-/// Galleries of at most so many images are in the document as a whole.
-const SMALL: usize = 120;
 /// News that come closer together than this are one.
 const CALM: Duration = Duration::from_millis(300);
 /// Seconds between looks that nothing announced, while something shown isn't finished.

@@ -9,6 +9,8 @@ use shared::scroll::Scroll;
 
 use crate::components::EXTRA;
 
+/// Galleries of at most so many images are in the document as a whole, placed as the server does.
+pub const SMALL: usize = 120;
 /// So many windows above and below are kept ready.
 const AHEAD: f64 = 1.0;
 
@@ -44,10 +46,15 @@ impl Window {
         if let Some(shapes) = shapes {
             self.heights = shapes.iter().map(|shape| shape.height()).collect();
         }
-        if shapes.is_some() || measured.columns != self.measured.columns {
-            self.layout = lay_out(self.heights.iter().copied(), measured.columns, EXTRA);
-        }
+        let (before, columns) = (self.extra(), self.measured.columns);
         self.measured = measured;
+        if shapes.is_some() || measured.columns != columns || (self.extra() - before).abs() > 1e-9 {
+            // The first ones as the server has placed them; the others by what a caption really takes, or columns would
+            // end further apart the more images there are.
+            let (first, others) = self.heights.split_at(self.heights.len().min(SMALL));
+            self.layout = lay_out(first.iter().copied(), measured.columns, EXTRA);
+            self.layout.extend(others.iter().copied(), self.extra());
+        }
         self.scroll.resize(self.content(), measured.view);
     }
 
@@ -158,6 +165,11 @@ impl Window {
         (self.measured.width - (columns - 1.0) * self.measured.gap) / columns
     }
 
+    /// A caption and a gap in column widths.
+    fn extra(&self) -> f64 {
+        self.row() / self.column().max(1.0)
+    }
+
     fn row(&self) -> f64 {
         self.measured.caption + self.measured.gap
     }
@@ -201,6 +213,19 @@ mod tests {
         assert!(window.content() > shared::scroll::LONGEST);
         window.scrolled(300.0 + window.scroll.range() - 800.0);
         assert!(window.tiles().contains(&99_999));
+    }
+
+    #[test]
+    fn columns_end_together_however_many_images_there_are_and_however_narrow_they_are() {
+        for (columns, width) in [(2, 360.0), (4, 1_200.0), (6, 2_400.0)] {
+            let mut window = window(100_000, columns);
+            window.fit(Measured { width, ..window.measured }, None);
+            let ends = window.layout.columns.iter();
+            let ends: Vec<f64> =
+                ends.map(|&(pictures, tiles)| pictures * window.column() + tiles as f64 * window.row()).collect();
+            let shortest = ends.iter().copied().fold(f64::INFINITY, f64::min);
+            assert!(window.content() - shortest <= 2.5 * window.column() + window.row(), "{columns} columns: {ends:?}");
+        }
     }
 
     #[test]
