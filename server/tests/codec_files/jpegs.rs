@@ -26,7 +26,7 @@ struct Store {
     kind: Option<(u8, u8)>,
     quality: u8,
     progressive: bool,
-    tables: Option<(Box<[u16; 64]>, Box<[u16; 64]>)>,
+    tables: Option<[Box<[u16; 64]>; 2]>,
 }
 
 impl Store {
@@ -42,7 +42,7 @@ impl Store {
         encoder.set_sampling_factor(SamplingFactor::from_factors(across, down).unwrap());
         encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
         encoder.set_progressive(self.progressive);
-        if let Some((luma, chroma)) = self.tables {
+        if let Some([luma, chroma]) = self.tables {
             encoder.set_quantization_tables(QuantizationTableType::Custom(luma), QuantizationTableType::Custom(chroma));
         }
         let color = if rows.layout == Layout::Gray { ColorType::Luma } else { ColorType::Rgb };
@@ -63,7 +63,7 @@ fn at_once(original: &[u8], kind: Option<(u8, u8)>, rows: &Rows) -> Vec<u8> {
         Box::new(header.tables[usize::from(component.table)].unwrap())
     };
     // At quality 100 the encoder takes tables as they are.
-    Store { kind, quality: 100, progressive: false, tables: Some((table(0), table(1))) }.file(rows)
+    Store { kind, quality: 100, progressive: false, tables: Some([table(0), table(1)]) }.file(rows)
 }
 
 /// Originals of every kind and size, and the pixels to store in their stead.

@@ -253,9 +253,8 @@ impl Tiff {
         let (mut offsets, mut lengths) = (Vec::new(), Vec::new());
         let tiled = self.piece.0 > 0;
         let channels = rows.layout.channels();
-        let planes =
-            if self.planar { (0..channels).map(|plane| plane..plane + 1).collect() } else { vec![0..channels] };
-        for of in planes {
+        let together = if self.planar { 1 } else { channels };
+        for of in (0..channels).step_by(together).map(|first| first..first + together) {
             for top in (0..height).step_by(self.piece.1 as usize) {
                 for left in (0..width).step_by(if tiled { self.piece.0 } else { width } as usize) {
                     let size = if tiled { self.piece } else { (width, self.piece.1.min(height - top)) };

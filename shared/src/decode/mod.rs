@@ -135,9 +135,9 @@ pub struct RowReader<R: Read + Seek> {
 }
 
 enum Kind<R: Read + Seek> {
-    Png(png::Reader<R>),
+    Png(Box<png::Reader<R>>),
     Jpeg(Vec<u8>),
-    Tiff(tiff::Reader<R>),
+    Tiff(Box<tiff::Reader<R>>),
 }
 
 /// Opens an image for reading rows. `info` is what [`inspect`] said of the same source. An image that needs a whole
@@ -148,9 +148,9 @@ enum Kind<R: Read + Seek> {
 pub fn open<R: Read + Seek>(mut source: R, info: &ImageInfo) -> Result<RowReader<R>> {
     source.seek(SeekFrom::Start(0))?;
     let rows = match info.format {
-        Format::Png => Kind::Png(png::Reader::open(source, info)?),
+        Format::Png => Kind::Png(Box::new(png::Reader::open(source, info)?)),
         Format::Jpeg => Kind::Jpeg(jpeg::decode(source, info)?),
-        Format::Tiff => Kind::Tiff(tiff::Reader::open(source, info)?),
+        Format::Tiff => Kind::Tiff(Box::new(tiff::Reader::open(source, info)?)),
     };
     Ok(RowReader { info: info.clone(), rows })
 }
