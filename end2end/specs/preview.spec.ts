@@ -84,14 +84,14 @@ test("files that can't be previewed are said to be so, and cancelled files are n
     if (it.method() === "POST") sent.push(it.url());
   });
   await open(page, "/");
-  await look(page, { name: "words.png", mimeType: "image/png", buffer: Buffer.from("not an image") }, sample("moon.png"));
+  await look(page, { name: "words.png", mimeType: "image/png", buffer: Buffer.from("not an image") }, { ...sample("moon.png"), name: "cancelled.png" });
   await expect(page.getByTestId("preview-told")).toContainText("the file's bytes are text");
   await page.getByRole("button", { name: "Preview the next file" }).click();
   await exact(page);
   await page.keyboard.press("Escape");
   await expect(page.getByTestId("preview")).toBeHidden();
   expect(sent).toEqual([]);
-  expect((await (await request.get("/api/images?q=moon")).json()).items).toEqual([]);
+  expect((await (await request.get("/api/images?q=cancelled")).json()).items).toEqual([]);
 });
 
 test("a slider on twelve megapixels is followed without holding up the page", async ({ page }) => {

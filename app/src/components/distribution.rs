@@ -62,7 +62,9 @@ fn Drawing(
 ) -> impl IntoView {
     let inside =
         dynamic(move || distribution.read().as_ref().map(|it| paths(it, logarithmic.get())).unwrap_or_default());
-    let words = dynamic(move || distribution.read().as_ref().map(|it| described(title, it)).unwrap_or_default());
+    let words = dynamic(move || {
+        distribution.read().as_ref().map_or_else(|| format!("{title}: not known yet"), |it| described(title, it))
+    });
     view! {
         <figure class="distribution">
             <svg viewBox=format!("0 0 256 {HEIGHT}") preserveAspectRatio="none" role="img" aria-label=words inner_html=inside></svg>

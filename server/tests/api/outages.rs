@@ -69,7 +69,7 @@ async fn an_upload_that_was_given_up_meanwhile_is_not_acknowledged() {
         }
     };
     let (answer, swept) = tokio::join!(post, sweep);
-    assert!(answer.problem(409).contains("send it again"));
+    assert!(answer.problem(410).contains("send it again"));
     assert_eq!(swept, Write::Applied);
     assert_eq!(server.catalog.backlog().await.unwrap().queued, 0);
 }

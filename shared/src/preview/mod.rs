@@ -114,7 +114,8 @@ impl Preview {
     /// A sentence for the person.
     pub fn approximate(&mut self, recipe: &Recipe) -> Result<Shown, String> {
         self.check(recipe)?;
-        let mask = Mask::of(&self.copy, recipe.nodata_of(&self.info), None);
+        let nodata = recipe.nodata_of(&self.info);
+        let mask = Mask::of(&self.copy, nodata, None);
         let known = self.counted.as_ref().filter(|(other, _)| recipe.clahe().is_none() && same_counts(other, recipe));
         let table = match known {
             Some((_, counts)) => Table::new(recipe, counts, None),
@@ -125,7 +126,10 @@ impl Preview {
             }
         };
         let table = table.map_err(|error| format!("{error}."))?;
-        let result = table.apply(recipe, 0, self.copy.clone(), mask.as_ref());
+        let mut result = table.apply(recipe, 0, self.copy.clone(), mask.as_ref());
+        if let Some(nodata) = nodata {
+            nodata.keep_apart(&mut result, mask.as_ref());
+        }
         let mut histogram = Distribution::histogram(result.layout, self.info.depth);
         histogram.count(&result);
         Ok(Shown { picture: self.upright(&result), distribution: Distribution::of(&histogram), exact: false })
