@@ -1,6 +1,6 @@
 //! The pages: rendered here by what `app` says, with the same answers that the API gives.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use app::backend::{Backend, ResponseStatus};
 use app::live::Known;
@@ -11,7 +11,9 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use leptos::prelude::*;
-use leptos_axum::{LeptosRoutes, ResponseOptions, generate_route_list, render_app_async_with_context};
+use leptos_axum::{
+    AxumRouteListing, LeptosRoutes, ResponseOptions, generate_route_list, render_app_async_with_context,
+};
 use shared::error::Problem;
 use shared::gallery::{Image, ImageQuery, Page};
 use shared::id::ImageId;
@@ -35,11 +37,14 @@ impl Backend for Direct {
     }
 }
 
+/// The pages' routes, listed once for all pods of this process. While Leptos lists them, every resource that any thread reads is
+/// made to wait for ever, also that of a page which another pod renders at this moment.
+static ROUTES: LazyLock<Vec<AxumRouteListing>> = LazyLock::new(|| generate_route_list(app::App));
+
 /// The routes of the pages, and the files that they load.
 pub(super) fn router(state: WebState) -> Router<WebState> {
     let options = options();
-    let routes = generate_route_list(app::App);
-    let pages = Router::new().leptos_routes_with_context(&options, routes, context(state), shell());
+    let pages = Router::new().leptos_routes_with_context(&options, ROUTES.clone(), context(state), shell());
     pages.with_state(options)
 }
 
