@@ -9,11 +9,9 @@ set -euo pipefail
 . "$ROOT/scripts/k8s-lib.sh"
 
 # A dozen runs of real processes under faults, which wait most of their time; what is left out only measures, or writes a page.
-# One run is left out until it is mended: it failed once small jobs cost fewer writes (it traps a master at one of them).
 chaos_runs() {
     cargo test --locked --workspace --test chaos -- --include-ignored --test-threads=1 \
-        --skip failovers_with_a_session_timeout_of_ten_seconds --skip write_the_page \
-        --skip a_master_that_was_evicted_without_knowing_writes_nothing_more
+        --skip failovers_with_a_session_timeout_of_ten_seconds --skip write_the_page
 }
 
 rust_tests() {

@@ -186,7 +186,8 @@ async fn judge_results(site: &Site, image: &Found, verdict: &mut Verdict) {
     }
 }
 
-/// Waits until nothing is left but what belongs to somebody: originals of accepted images and published results.
+/// Waits until nothing is left but what belongs to somebody: originals of accepted images, published results, and the pyramids
+/// of both.
 async fn swept(site: &Site, catalog: &mut PgConnection, mut belongs: BTreeSet<String>, verdict: &mut Verdict) {
     let originals =
         sqlx::query("SELECT original FROM images WHERE state = 'accepted'").fetch_all(&mut *catalog).await.unwrap();
@@ -197,16 +198,30 @@ async fn swept(site: &Site, catalog: &mut PgConnection, mut belongs: BTreeSet<St
         let jobs = session.children(server::coord::paths::JOBS).await.expect("all is calm");
         let unfinished = "SELECT id FROM images WHERE state IN ('receiving', 'abandoned')";
         let unfinished = sqlx::query(unfinished).fetch_all(&mut *catalog).await.unwrap();
+        let pyramids = "SELECT image, claim, bytes IS NOT NULL AS made FROM pyramids WHERE claim IS NOT NULL";
+        let (mut made, mut being_made) = (BTreeSet::new(), BTreeSet::new());
+        for row in sqlx::query(pyramids).fetch_all(&mut *catalog).await.unwrap() {
+            let image = row.get::<String, _>("image").parse().unwrap();
+            let key = server::store::keys::pyramid(&image, row.get("claim"));
+            if row.get("made") {
+                made.insert(key);
+            } else {
+                being_made.insert(key);
+            }
+        }
         let stored: BTreeSet<String> =
             site.store.list("").map_ok(|object| object.key).try_collect().await.expect("the store can be listed");
-        let orphans: Vec<&String> =
-            stored.difference(&belongs).filter(|key| *key != server::store::keys::MARK).collect();
+        let orphans: Vec<&String> = stored
+            .difference(&belongs)
+            .filter(|key| !made.contains(*key) && !being_made.contains(*key) && *key != server::store::keys::MARK)
+            .collect();
         let clean = jobs.is_empty() && unfinished.is_empty() && orphans.is_empty();
         if !clean && begun.elapsed() < SWEEP {
             tokio::time::sleep(Duration::from_millis(200)).await;
             continue;
         }
         verdict.lost.extend(belongs.difference(&stored).map(|key| format!("{key} is not in the store")));
+        verdict.lost.extend(made.difference(&stored).map(|key| format!("{key} is not in the store")));
         let more = |count: usize, what: &str| (count > 0).then(|| format!("{count} {what} are left after the sweep"));
         verdict.wrong.extend(more(jobs.len(), "jobs' znodes"));
         verdict.wrong.extend(more(unfinished.len(), "unfinished uploads"));
