@@ -372,11 +372,24 @@ pub trait Catalog: Send + Sync + 'static {
     /// `running → running` with a new run, for a running job whose znodes are gone; counts the run.
     async fn rerun(&self, epoch: &Epoch, job: &JobId, old: &RunId, new: &RunId) -> Result<Write>;
 
-    /// `running → done` with its result, where the run is still `run`.
-    async fn publish(&self, epoch: &Epoch, run: &RunId, result: &ResultFile) -> Result<Write>;
+    /// `running → done` with its result and how its tasks went, where the run is still `run`.
+    async fn publish(
+        &self,
+        epoch: &Epoch,
+        run: &RunId,
+        result: &ResultFile,
+        timeline: Option<&Timeline>,
+    ) -> Result<Write>;
 
-    /// `running → failed` with the reason, where the run is still `run`.
-    async fn fail(&self, epoch: &Epoch, job: &JobId, run: &RunId, reason: &str) -> Result<Write>;
+    /// `running → failed` with the reason and how its tasks went, where the run is still `run`.
+    async fn fail(
+        &self,
+        epoch: &Epoch,
+        job: &JobId,
+        run: &RunId,
+        reason: &str,
+        timeline: Option<&Timeline>,
+    ) -> Result<Write>;
 
     /// Deletes for good what was [trashed](Catalog::trash) so long ago.
     async fn empty_trash(&self, epoch: &Epoch, kept: Duration) -> Result<Write>;
@@ -410,71 +423,34 @@ pub trait Catalog: Send + Sync + 'static {
     /// Whether the catalog answers.
     async fn ping(&self) -> Result<()>;
 
-    // --- What is made of images besides. A catalog that knows nothing of it has none. ---
+    // --- What is made of images besides. ---
 
     /// Gives a pyramid to be made to who names a claim that was never given before: the one that is wished for, or any. One
     /// that somebody else said to be making within `lease` is left to them.
     async fn claim_pyramid(
         &self,
-        _claim: &str,
-        _wish: Option<(&ImageId, Option<&JobId>)>,
-        _lease: Duration,
-    ) -> Result<Option<PyramidWork>> {
-        Ok(None)
-    }
+        claim: &str,
+        wish: Option<(&ImageId, Option<&JobId>)>,
+        lease: Duration,
+    ) -> Result<Option<PyramidWork>>;
 
     /// Says that a pyramid is still being made. [`Write::NoChange`]: somebody else has it now, or nobody wants it.
-    async fn touch_pyramid(&self, _claim: &str) -> Result<Write> {
-        Ok(Write::NoChange)
-    }
+    async fn touch_pyramid(&self, claim: &str) -> Result<Write>;
 
     /// A pyramid is there, if the claim still holds.
-    async fn finish_pyramid(&self, _claim: &str, _bytes: u64) -> Result<Write> {
-        Ok(Write::NoChange)
-    }
+    async fn finish_pyramid(&self, claim: &str, bytes: u64) -> Result<Write>;
 
     /// A pyramid can't be made, if the claim still holds.
-    async fn refuse_pyramid(&self, _claim: &str, _reason: &str) -> Result<Write> {
-        Ok(Write::NoChange)
-    }
+    async fn refuse_pyramid(&self, claim: &str, reason: &str) -> Result<Write>;
 
     /// What there is of the pyramid of an image's original or of a job's result; `None` for no such image or result.
-    async fn pyramid(&self, _image: &ImageId, _job: Option<&JobId>) -> Result<Option<PyramidState>> {
-        Ok(None)
-    }
-
-    /// As [`Catalog::publish`], and in the same write how the tasks went.
-    async fn publish_with(
-        &self,
-        epoch: &Epoch,
-        run: &RunId,
-        result: &ResultFile,
-        _timeline: Option<&Timeline>,
-    ) -> Result<Write> {
-        self.publish(epoch, run, result).await
-    }
-
-    /// As [`Catalog::fail`], and in the same write how the tasks went.
-    async fn fail_with(
-        &self,
-        epoch: &Epoch,
-        job: &JobId,
-        run: &RunId,
-        reason: &str,
-        _timeline: Option<&Timeline>,
-    ) -> Result<Write> {
-        self.fail(epoch, job, run, reason).await
-    }
+    async fn pyramid(&self, image: &ImageId, job: Option<&JobId>) -> Result<Option<PyramidState>>;
 
     /// How the tasks of a job went, once it has ended.
-    async fn timeline(&self, _job: &JobId) -> Result<Option<Timeline>> {
-        Ok(None)
-    }
+    async fn timeline(&self, job: &JobId) -> Result<Option<Timeline>>;
 
     /// The images before and after one, latest first.
-    async fn neighbours(&self, _image: &ImageId) -> Result<Neighbours> {
-        Ok(Neighbours::default())
-    }
+    async fn neighbours(&self, image: &ImageId) -> Result<Neighbours>;
 }
 
 /// Opens `sqlite:///path/to.db` or a plain path (created if missing), or `postgres://…`, and brings its schema up to

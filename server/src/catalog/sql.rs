@@ -301,11 +301,7 @@ impl Catalog for SqlCatalog {
         self.fenced(epoch, sql, &[job.as_str().into(), old.as_str().into(), new.as_str().into()]).await
     }
 
-    async fn publish(&self, epoch: &Epoch, run: &RunId, result: &ResultFile) -> Result<Write> {
-        self.publish_with(epoch, run, result, None).await
-    }
-
-    async fn publish_with(
+    async fn publish(
         &self,
         epoch: &Epoch,
         run: &RunId,
@@ -327,11 +323,7 @@ impl Catalog for SqlCatalog {
         self.fenced(epoch, sql, &args).await
     }
 
-    async fn fail(&self, epoch: &Epoch, job: &JobId, run: &RunId, reason: &str) -> Result<Write> {
-        self.fail_with(epoch, job, run, reason, None).await
-    }
-
-    async fn fail_with(
+    async fn fail(
         &self,
         epoch: &Epoch,
         job: &JobId,

@@ -190,7 +190,7 @@ impl Driver {
     async fn publish(&self, nodes: &JobNodes, result: Pointer) -> Result<(), Setback> {
         let (office, job) = (&self.office, &nodes.job);
         let file = ResultFile { job: job.job.clone(), key: result.key, bytes: result.bytes, sha256: result.sha256 };
-        let write = office.pod.catalog.publish_with(&office.epoch(), &job.run, &file, Some(&nodes.timeline())).await?;
+        let write = office.pod.catalog.publish(&office.epoch(), &job.run, &file, Some(&nodes.timeline())).await?;
         // No change: published before, or the run was given up. Either way this run is over.
         if office.mine(write).await? {
             tracing::info!(job = %self.job, run = %job.run, epoch = office.epoch().n, bytes = file.bytes, "published");
@@ -201,7 +201,7 @@ impl Driver {
     async fn fail(&self, nodes: &JobNodes, reason: &str) -> Result<(), Setback> {
         let (office, job) = (&self.office, &nodes.job);
         let write =
-            office.pod.catalog.fail_with(&office.epoch(), &job.job, &job.run, reason, Some(&nodes.timeline())).await?;
+            office.pod.catalog.fail(&office.epoch(), &job.job, &job.run, reason, Some(&nodes.timeline())).await?;
         if office.mine(write).await? {
             tracing::info!(job = %self.job, run = %job.run, epoch = office.epoch().n, reason, "failed");
         }

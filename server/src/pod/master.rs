@@ -336,7 +336,7 @@ impl Master {
         let companions = match companion::find(&*office.pod.catalog, &row.recipe, &row.info).await {
             Ok(companions) => companions,
             Err(Missing::Refused(reason)) => {
-                let write = office.pod.catalog.fail(&office.epoch(), &row.job, &run, &reason).await?;
+                let write = office.pod.catalog.fail(&office.epoch(), &row.job, &run, &reason, None).await?;
                 return office.mine(write).await.map(drop);
             }
             Err(Missing::Catalog(error)) => return Err(error.into()),
@@ -350,7 +350,8 @@ impl Master {
                 Ok(()) => break,
                 Err(Setback::End(end)) => return Err(end.into()),
                 Err(Setback::Refused(why)) => {
-                    let write = office.pod.catalog.fail(&office.epoch(), &job.job, &job.run, &refusal(&why)).await?;
+                    let write =
+                        office.pod.catalog.fail(&office.epoch(), &job.job, &job.run, &refusal(&why), None).await?;
                     return office.mine(write).await.map(drop);
                 }
                 Err(setback) => tracing::info!(job = %job.job, %setback, "its node is created again if it isn't there"),
@@ -395,7 +396,7 @@ impl Master {
                 let reason = format!(
                     "The job was started {MAX_RUNS} times and never ended: each time the whole array stopped. Retry it when the array is well."
                 );
-                let write = office.pod.catalog.fail(&office.epoch(), &row.job, old, &reason).await?;
+                let write = office.pod.catalog.fail(&office.epoch(), &row.job, old, &reason, None).await?;
                 office.mine(write).await?;
                 continue;
             }

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use server::catalog::{
-    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, InUse, JobRow, NewUpload, Part, Received, Result,
-    ResultFile, Resumable, Resumed, Write,
+    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, InUse, JobRow, NewUpload, Part, PyramidState, PyramidWork,
+    Received, Result, ResultFile, Resumable, Resumed, Write,
 };
 use shared::cluster::Backlog;
 use shared::equalize::Recipe;
-use shared::gallery::{Image, ImageQuery, JobSummary, Page, Sections};
+use shared::gallery::{Image, ImageQuery, JobSummary, Neighbours, Page, Sections};
 use shared::id::{ImageId, JobId, RunId, UploadId};
+use shared::timeline::Timeline;
 
 /// When an operation fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,8 +94,15 @@ faulty! {
     running() -> Vec<JobRow>;
     activate(epoch: &Epoch, job: &JobId, run: &RunId) -> Write;
     rerun(epoch: &Epoch, job: &JobId, old: &RunId, new: &RunId) -> Write;
-    publish(epoch: &Epoch, run: &RunId, result: &ResultFile) -> Write;
-    fail(epoch: &Epoch, job: &JobId, run: &RunId, reason: &str) -> Write;
+    publish(epoch: &Epoch, run: &RunId, result: &ResultFile, timeline: Option<&Timeline>) -> Write;
+    fail(epoch: &Epoch, job: &JobId, run: &RunId, reason: &str, timeline: Option<&Timeline>) -> Write;
+    claim_pyramid(claim: &str, wish: Option<(&ImageId, Option<&JobId>)>, lease: Duration) -> Option<PyramidWork>;
+    touch_pyramid(claim: &str) -> Write;
+    finish_pyramid(claim: &str, bytes: u64) -> Write;
+    refuse_pyramid(claim: &str, reason: &str) -> Write;
+    pyramid(image: &ImageId, job: Option<&JobId>) -> Option<PyramidState>;
+    timeline(job: &JobId) -> Option<Timeline>;
+    neighbours(image: &ImageId) -> Neighbours;
     empty_trash(epoch: &Epoch, kept: Duration) -> Write;
     deleting(limit: u32) -> Vec<ImageId>;
     jobs_of(image: &ImageId) -> Vec<JobId>;

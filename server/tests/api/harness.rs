@@ -215,7 +215,7 @@ impl Server {
         let key = keys::output(image, &run, Phase::Stitch, 0, 1, "claim");
         self.store.put(&key, bytes.to_vec().into()).await.unwrap();
         let result = ResultFile { job: job.clone(), key, bytes: bytes.len() as u64, sha256: sha256(bytes) };
-        assert_eq!(self.catalog.publish(&epoch, &run, &result).await.unwrap(), Write::Applied);
+        assert_eq!(self.catalog.publish(&epoch, &run, &result, None).await.unwrap(), Write::Applied);
     }
 
     /// Fails a job as a master would.
@@ -223,7 +223,7 @@ impl Server {
         let epoch = self.catalog.take_epoch("test").await.unwrap();
         let run: RunId = fresh();
         assert_eq!(self.catalog.activate(&epoch, job, &run).await.unwrap(), Write::Applied);
-        assert_eq!(self.catalog.fail(&epoch, job, &run, reason).await.unwrap(), Write::Applied);
+        assert_eq!(self.catalog.fail(&epoch, job, &run, reason, None).await.unwrap(), Write::Applied);
     }
 }
 

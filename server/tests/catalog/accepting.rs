@@ -187,7 +187,7 @@ pub async fn retry_queues_a_failed_job_with_its_runs_counted_from_zero(bench: Be
     assert_eq!(catalog.rerun(&epoch, &accepted.job, &first, &second).await.unwrap(), Write::Applied);
     assert_eq!(catalog.running().await.unwrap()[0].runs, 2);
     assert_eq!(catalog.retry(&accepted.job).await.unwrap(), Write::NoChange);
-    assert_eq!(catalog.fail(&epoch, &accepted.job, &second, "It is torn.").await.unwrap(), Write::Applied);
+    assert_eq!(catalog.fail(&epoch, &accepted.job, &second, "It is torn.", None).await.unwrap(), Write::Applied);
     let image = catalog.image(&accepted.image).await.unwrap().unwrap();
     assert_eq!((image.state, image.reason.as_deref()), (JobState::Failed, Some("It is torn.")));
     assert!(image.finished.unwrap() >= image.created);

@@ -139,12 +139,12 @@ pub fn result(job: &JobId) -> ResultFile {
 /// Takes a queued job to its end.
 pub async fn publish(catalog: &dyn Catalog, epoch: &Epoch, job: &JobId) {
     let run = activate(catalog, epoch, job).await;
-    assert_eq!(catalog.publish(epoch, &run, &result(job)).await.unwrap(), Write::Applied);
+    assert_eq!(catalog.publish(epoch, &run, &result(job), None).await.unwrap(), Write::Applied);
 }
 
 pub async fn fail(catalog: &dyn Catalog, epoch: &Epoch, job: &JobId, reason: &str) {
     let run = activate(catalog, epoch, job).await;
-    assert_eq!(catalog.fail(epoch, job, &run, reason).await.unwrap(), Write::Applied);
+    assert_eq!(catalog.fail(epoch, job, &run, reason, None).await.unwrap(), Write::Applied);
 }
 
 /// Another recipe than the default one.

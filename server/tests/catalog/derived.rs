@@ -69,11 +69,11 @@ pub async fn how_a_jobs_tasks_went_is_kept_with_its_end(bench: Bench) {
     let (done, failed) = (accept(&**catalog, "a.png").await.job, accept(&**catalog, "b.png").await.job);
     let run = activate(&**catalog, &epoch, &done).await;
     assert_eq!(catalog.timeline(&done).await.unwrap(), None);
-    let published = catalog.publish_with(&epoch, &run, &result(&done), Some(&timeline)).await;
+    let published = catalog.publish(&epoch, &run, &result(&done), Some(&timeline)).await;
     assert_eq!(published.unwrap(), Write::Applied);
     assert_eq!(catalog.timeline(&done).await.unwrap(), Some(timeline.clone()));
     let run = activate(&**catalog, &epoch, &failed).await;
-    let ended = catalog.fail_with(&epoch, &failed, &run, "It is damaged.", Some(&timeline)).await;
+    let ended = catalog.fail(&epoch, &failed, &run, "It is damaged.", Some(&timeline)).await;
     assert_eq!(ended.unwrap(), Write::Applied);
     assert_eq!(catalog.timeline(&failed).await.unwrap(), Some(timeline));
 }

@@ -19,9 +19,9 @@ pub async fn a_job_runs_and_is_published(bench: Bench) {
     assert_eq!(catalog.image(&accepted.image).await.unwrap().unwrap().state, JobState::Running);
 
     let result = result(&accepted.job);
-    assert_eq!(catalog.publish(&epoch, &run, &result).await.unwrap(), Write::Applied);
-    assert_eq!(catalog.publish(&epoch, &run, &result).await.unwrap(), Write::NoChange);
-    assert_eq!(catalog.fail(&epoch, &accepted.job, &run, "Too late.").await.unwrap(), Write::NoChange);
+    assert_eq!(catalog.publish(&epoch, &run, &result, None).await.unwrap(), Write::Applied);
+    assert_eq!(catalog.publish(&epoch, &run, &result, None).await.unwrap(), Write::NoChange);
+    assert_eq!(catalog.fail(&epoch, &accepted.job, &run, "Too late.", None).await.unwrap(), Write::NoChange);
     let image = catalog.image(&accepted.image).await.unwrap().unwrap();
     assert_eq!((image.state, image.reason, image.jobs[0].result_bytes), (JobState::Done, None, Some(99)));
     assert!(image.finished.unwrap() >= image.created);
@@ -37,10 +37,10 @@ pub async fn a_run_that_was_replaced_can_neither_publish_nor_fail(bench: Bench) 
     let new = id();
     assert_eq!(catalog.rerun(&epoch, &accepted.job, &old, &new).await.unwrap(), Write::Applied);
     assert_eq!(catalog.rerun(&epoch, &accepted.job, &old, &id()).await.unwrap(), Write::NoChange);
-    assert_eq!(catalog.publish(&epoch, &old, &result(&accepted.job)).await.unwrap(), Write::NoChange);
-    assert_eq!(catalog.fail(&epoch, &accepted.job, &old, "Old.").await.unwrap(), Write::NoChange);
+    assert_eq!(catalog.publish(&epoch, &old, &result(&accepted.job), None).await.unwrap(), Write::NoChange);
+    assert_eq!(catalog.fail(&epoch, &accepted.job, &old, "Old.", None).await.unwrap(), Write::NoChange);
     assert_eq!(catalog.running().await.unwrap()[0].run, Some(new.clone()));
-    assert_eq!(catalog.publish(&epoch, &new, &result(&accepted.job)).await.unwrap(), Write::Applied);
+    assert_eq!(catalog.publish(&epoch, &new, &result(&accepted.job), None).await.unwrap(), Write::Applied);
 }
 
 pub async fn a_deposed_master_changes_nothing(bench: Bench) {
@@ -61,15 +61,15 @@ pub async fn a_deposed_master_changes_nothing(bench: Bench) {
 
     assert_eq!(catalog.activate(&old, &queued.job, &id()).await.unwrap(), Write::NotMine);
     assert_eq!(catalog.rerun(&old, &running.job, &run, &id()).await.unwrap(), Write::NotMine);
-    assert_eq!(catalog.publish(&old, &run, &result(&running.job)).await.unwrap(), Write::NotMine);
-    assert_eq!(catalog.fail(&old, &running.job, &run, "No.").await.unwrap(), Write::NotMine);
+    assert_eq!(catalog.publish(&old, &run, &result(&running.job), None).await.unwrap(), Write::NotMine);
+    assert_eq!(catalog.fail(&old, &running.job, &run, "No.", None).await.unwrap(), Write::NotMine);
     assert_eq!(catalog.forget(&old, &deleted.image).await.unwrap(), Write::NotMine);
     assert_eq!(catalog.forget_upload(&old, &left.upload).await.unwrap(), Write::NotMine);
 
     assert_eq!((new.image(&queued.image).await.unwrap(), new.image(&running.image).await.unwrap()), before);
     assert_eq!(new.running().await.unwrap()[0].run, Some(run.clone()));
     assert_eq!(new.deleting(9).await.unwrap(), std::slice::from_ref(&deleted.image));
-    assert_eq!(new.publish(&successor, &run, &result(&running.job)).await.unwrap(), Write::Applied);
+    assert_eq!(new.publish(&successor, &run, &result(&running.job), None).await.unwrap(), Write::Applied);
     assert_eq!(new.forget(&successor, &deleted.image).await.unwrap(), Write::Applied);
     assert_eq!(new.forget_upload(&successor, &left.upload).await.unwrap(), Write::Applied);
 }
@@ -120,7 +120,7 @@ pub async fn an_image_deleted_while_it_runs_is_still_listed_as_running_until_it_
     assert_eq!(catalog.delete_image(&accepted.image).await.unwrap(), Write::Applied);
     assert_eq!(catalog.image(&accepted.image).await.unwrap(), None);
     assert_eq!(catalog.running().await.unwrap()[0].job, accepted.job);
-    assert_eq!(catalog.fail(&epoch, &accepted.job, &run, "Deleted.").await.unwrap(), Write::Applied);
+    assert_eq!(catalog.fail(&epoch, &accepted.job, &run, "Deleted.", None).await.unwrap(), Write::Applied);
     assert_eq!(catalog.retry(&accepted.job).await.unwrap(), Write::NoChange);
     assert!(catalog.running().await.unwrap().is_empty());
     assert_eq!(catalog.forget(&epoch, &accepted.image).await.unwrap(), Write::Applied);
@@ -217,7 +217,7 @@ pub async fn what_is_in_use_is_told_from_rows_alone(bench: Bench) {
     let run = activate(catalog, &epoch, &first.job).await;
     let running = InUse { runs: [(image.clone(), run.clone())].into(), ..original.clone() };
     assert_eq!(catalog.in_use(std::slice::from_ref(&image)).await.unwrap(), running);
-    catalog.fail(&epoch, &first.job, &run, "it failed").await.unwrap();
+    catalog.fail(&epoch, &first.job, &run, "it failed", None).await.unwrap();
     assert_eq!(
         catalog.in_use(std::slice::from_ref(&image)).await.unwrap(),
         original,

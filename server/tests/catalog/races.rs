@@ -28,7 +28,7 @@ pub async fn masters_that_take_the_epoch_at_once_get_different_turns(bench: Benc
         let write = bench.catalog.activate(epoch, &accepted.job, &run).await.unwrap();
         assert_eq!(write, expected);
         if write == Write::Applied {
-            bench.catalog.fail(epoch, &accepted.job, &run, "x").await.unwrap();
+            bench.catalog.fail(epoch, &accepted.job, &run, "x", None).await.unwrap();
             bench.catalog.retry(&accepted.job).await.unwrap();
         }
     }

@@ -56,7 +56,7 @@ async fn a_late_takers_epoch_is_taken_again_by_who_leads_and_nothing_stale_is_wr
     bay.until("a task", (&accepted.job_id, Phase::Histograms, 0), |seen| seen.lock.clone()).await;
     let rows = bay.catalog.running().await.unwrap();
     let run = rows[0].run.clone().unwrap();
-    let stale = bay.catalog.fail(&late, &accepted.job_id, &run, "by nobody's right").await.unwrap();
+    let stale = bay.catalog.fail(&late, &accepted.job_id, &run, "by nobody's right", None).await.unwrap();
     assert_eq!(stale, Write::NotMine, "the late taker's epoch is over");
     let stale = bay.catalog.rerun(&late, &accepted.job_id, &run, &"f".repeat(32).parse().unwrap()).await.unwrap();
     assert_eq!(stale, Write::NotMine);

@@ -9,13 +9,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use server::catalog::{
-    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, InUse, JobRow, NewUpload, Part, Received, Result,
-    ResultFile, Resumable, Resumed, Write,
+    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, InUse, JobRow, NewUpload, Part, PyramidState, PyramidWork,
+    Received, Result, ResultFile, Resumable, Resumed, Write,
 };
 use shared::cluster::Backlog;
 use shared::equalize::Recipe;
-use shared::gallery::{Image, ImageQuery, JobSummary, Page, Sections};
+use shared::gallery::{Image, ImageQuery, JobSummary, Neighbours, Page, Sections};
 use shared::id::{ImageId, JobId, RunId, UploadId};
+use shared::timeline::Timeline;
 use sqlx::SqlitePool;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
@@ -335,16 +336,29 @@ impl Catalog for FaultyCatalog {
         pass!(self, rerun, format!("{job} {new}"), Some(n), |shelf| shelf.catalog.rerun(&epoch, &job, &old, &new))
     }
 
-    async fn publish(&self, epoch: &Epoch, run: &RunId, result: &ResultFile) -> Result<Write> {
+    async fn publish(
+        &self,
+        epoch: &Epoch,
+        run: &RunId,
+        result: &ResultFile,
+        timeline: Option<&Timeline>,
+    ) -> Result<Write> {
         let (epoch, run, result, n) = (epoch.clone(), run.clone(), result.clone(), epoch.clone());
-        let what = format!("{} {run}", result.job);
-        pass!(self, publish, what, Some(n), |shelf| shelf.catalog.publish(&epoch, &run, &result))
+        let (what, timeline) = (format!("{} {run}", result.job), timeline.cloned());
+        pass!(self, publish, what, Some(n), |shelf| { shelf.catalog.publish(&epoch, &run, &result, timeline.as_ref()) })
     }
 
-    async fn fail(&self, epoch: &Epoch, job: &JobId, run: &RunId, reason: &str) -> Result<Write> {
+    async fn fail(
+        &self,
+        epoch: &Epoch,
+        job: &JobId,
+        run: &RunId,
+        reason: &str,
+        timeline: Option<&Timeline>,
+    ) -> Result<Write> {
         let (epoch, job, run, reason, n) = (epoch.clone(), job.clone(), run.clone(), reason.to_owned(), epoch.clone());
-        let what = format!("{job} {run} {reason}");
-        pass!(self, fail, what, Some(n), |shelf| shelf.catalog.fail(&epoch, &job, &run, &reason))
+        let (what, timeline) = (format!("{job} {run} {reason}"), timeline.cloned());
+        pass!(self, fail, what, Some(n), |shelf| { shelf.catalog.fail(&epoch, &job, &run, &reason, timeline.as_ref()) })
     }
 
     async fn empty_trash(&self, epoch: &Epoch, kept: Duration) -> Result<Write> {
@@ -392,5 +406,48 @@ impl Catalog for FaultyCatalog {
 
     async fn ping(&self) -> Result<()> {
         pass!(self, ping, "", None, |shelf| shelf.catalog.ping())
+    }
+
+    async fn claim_pyramid(
+        &self,
+        claim: &str,
+        wish: Option<(&ImageId, Option<&JobId>)>,
+        lease: Duration,
+    ) -> Result<Option<PyramidWork>> {
+        let (claim, wish) = (claim.to_owned(), wish.map(|(image, job)| (image.clone(), job.cloned())));
+        pass!(self, claim_pyramid, &claim, None, |shelf| {
+            let wish = wish.as_ref().map(|(image, job)| (image, job.as_ref()));
+            shelf.catalog.claim_pyramid(&claim, wish, lease)
+        })
+    }
+
+    async fn touch_pyramid(&self, claim: &str) -> Result<Write> {
+        let claim = claim.to_owned();
+        pass!(self, touch_pyramid, &claim, None, |shelf| shelf.catalog.touch_pyramid(&claim))
+    }
+
+    async fn finish_pyramid(&self, claim: &str, bytes: u64) -> Result<Write> {
+        let claim = claim.to_owned();
+        pass!(self, finish_pyramid, &claim, None, |shelf| shelf.catalog.finish_pyramid(&claim, bytes))
+    }
+
+    async fn refuse_pyramid(&self, claim: &str, reason: &str) -> Result<Write> {
+        let (claim, reason) = (claim.to_owned(), reason.to_owned());
+        pass!(self, refuse_pyramid, &claim, None, |shelf| shelf.catalog.refuse_pyramid(&claim, &reason))
+    }
+
+    async fn pyramid(&self, image: &ImageId, job: Option<&JobId>) -> Result<Option<PyramidState>> {
+        let (image, job) = (image.clone(), job.cloned());
+        pass!(self, pyramid, &image, None, |shelf| shelf.catalog.pyramid(&image, job.as_ref()))
+    }
+
+    async fn timeline(&self, job: &JobId) -> Result<Option<Timeline>> {
+        let job = job.clone();
+        pass!(self, timeline, &job, None, |shelf| shelf.catalog.timeline(&job))
+    }
+
+    async fn neighbours(&self, image: &ImageId) -> Result<Neighbours> {
+        let image = image.clone();
+        pass!(self, neighbours, &image, None, |shelf| shelf.catalog.neighbours(&image))
     }
 }
