@@ -128,6 +128,20 @@ pub struct Offer {
     pub idempotency_key: Option<String>,
 }
 
+impl Offer {
+    /// As an upload, with ids of its own.
+    pub(super) fn begin(self) -> NewUpload {
+        NewUpload {
+            upload: fresh(),
+            image: fresh(),
+            job: fresh(),
+            idempotency_key: self.idempotency_key,
+            name: self.name,
+            recipe: self.recipe,
+        }
+    }
+}
+
 /// The door for images. Cheap to clone.
 #[derive(Clone)]
 pub struct Accept {
@@ -180,14 +194,7 @@ impl Accept {
     /// [`Error::NoRoom`], and no row was made; [`Error::KeyReused`] if the recipe is another than the key's;
     /// [`Error::Catalog`]; [`Error::Store`].
     pub async fn begin(&self, offer: Offer) -> Result<Upload> {
-        let new = NewUpload {
-            upload: fresh(),
-            image: fresh(),
-            job: fresh(),
-            idempotency_key: offer.idempotency_key,
-            name: offer.name,
-            recipe: offer.recipe,
-        };
+        let new = offer.begin();
         let (image, job, target) = match self.gauge.enter().await {
             Ok(turn) => match self.catalog.begin_upload(&new).await? {
                 Begun::Receiving { image, job } => {

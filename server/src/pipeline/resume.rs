@@ -15,9 +15,9 @@ use shared::gallery::Accepted;
 use shared::id::UploadId;
 use uuid::Uuid;
 
-use super::accept::{Accept, Error, MAGIC, Offer, Result, Upload, fresh, hex};
+use super::accept::{Accept, Error, MAGIC, Offer, Result, Upload, hex};
 use super::companion;
-use crate::catalog::{NewUpload, Part, Received, Resumable, Resumed, Write};
+use crate::catalog::{Part, Received, Resumable, Resumed, Write};
 use crate::codec;
 use crate::store::{self, keys};
 
@@ -40,14 +40,7 @@ impl Accept {
         if length > self.max_upload_bytes {
             return Err(Error::TooLarge(self.max_upload_bytes));
         }
-        let new = NewUpload {
-            upload: fresh(),
-            image: fresh(),
-            job: fresh(),
-            idempotency_key: offer.idempotency_key,
-            name: offer.name,
-            recipe: offer.recipe,
-        };
+        let new = offer.begin();
         // Its turn is taken by each request that sends bytes.
         self.gauge.room()?;
         match self.catalog.begin_resumable(&new, length).await? {

@@ -14,6 +14,7 @@ mod views;
 
 use std::io::Cursor;
 
+use image::ImageDecoder;
 use server::codec::{self, Limits, Part};
 use shared::job::ImageInfo;
 use shared::pixels::{Layout, Rows, Samples};
@@ -21,6 +22,19 @@ use shared::pixels::{Layout, Rows, Samples};
 /// A file that is in the repository.
 pub fn sample(name: &str) -> Vec<u8> {
     std::fs::read(format!("{}/tests/samples/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+/// Decodes a PNG by the image crate, which expands palettes and few bits; its samples are in native byte order.
+pub fn by_image(file: &[u8]) -> Samples {
+    let decoder = image::codecs::png::PngDecoder::new(Cursor::new(file)).unwrap();
+    let wide = decoder.color_type().bytes_per_pixel() / decoder.color_type().channel_count() == 2;
+    let mut bytes = vec![0; decoder.total_bytes() as usize];
+    decoder.read_image(&mut bytes).unwrap();
+    if wide {
+        Samples::U16(bytes.chunks_exact(2).map(|two| u16::from_ne_bytes([two[0], two[1]])).collect())
+    } else {
+        Samples::U8(bytes)
+    }
 }
 
 /// What the header says, by the default limits.

@@ -1,11 +1,10 @@
 //! PNGs whose samples stand for something else.
 
-use image::ImageDecoder;
 use server::codec;
-use shared::pixels::{Depth, Layout, Samples};
+use shared::pixels::{Depth, Layout};
 use std::io::Cursor;
 
-use super::{carry, inspect, make, read};
+use super::{by_image, carry, inspect, make, read};
 
 fn changed(file: &[u8]) -> Vec<String> {
     let info = inspect(file).unwrap();
@@ -23,19 +22,6 @@ fn packed(width: u32, height: u32, bits: u8, color: u8, chunks: &[Vec<u8>]) -> V
     }
     let rest = [make::chunk(b"IDAT", &make::zlib(&data)), make::chunk(b"IEND", &[])].concat();
     [make::png_start(width, height, bits, color, 0), chunks.concat(), rest].concat()
-}
-
-/// By the image crate, which expands as well.
-fn by_image(file: &[u8]) -> Samples {
-    let decoder = image::codecs::png::PngDecoder::new(Cursor::new(file)).unwrap();
-    let wide = decoder.color_type().bytes_per_pixel() / decoder.color_type().channel_count() == 2;
-    let mut bytes = vec![0; decoder.total_bytes() as usize];
-    decoder.read_image(&mut bytes).unwrap();
-    if wide {
-        Samples::U16(bytes.chunks_exact(2).map(|two| u16::from_ne_bytes([two[0], two[1]])).collect())
-    } else {
-        Samples::U8(bytes)
-    }
 }
 
 #[test]

@@ -1,26 +1,12 @@
 use std::io::Cursor;
 
-use image::ImageDecoder;
 use server::codec;
 use shared::job::Format;
 use shared::pixels::{Depth, Layout, Rows, Samples};
 
-use super::{LAYOUTS, carry, inspect, make, read, sample, slice, write};
+use super::{LAYOUTS, by_image, carry, inspect, make, read, sample, slice, write};
 
 const DEPTHS: [Depth; 2] = [Depth::Eight, Depth::Sixteen];
-
-/// Decodes a PNG by the image crate, whose samples are in native byte order.
-fn by_image(file: &[u8]) -> Samples {
-    let decoder = image::codecs::png::PngDecoder::new(Cursor::new(file)).unwrap();
-    let wide = decoder.color_type().bytes_per_pixel() / decoder.color_type().channel_count() == 2;
-    let mut bytes = vec![0; decoder.total_bytes() as usize];
-    decoder.read_image(&mut bytes).unwrap();
-    if wide {
-        Samples::U16(bytes.chunks_exact(2).map(|two| u16::from_ne_bytes([two[0], two[1]])).collect())
-    } else {
-        Samples::U8(bytes)
-    }
-}
 
 /// Decodes a TIFF by the tiff crate, whole; not LZW tiles, of which tiff 0.11.3 can't read all that libtiff reads.
 fn by_tiff(file: &[u8]) -> Samples {

@@ -2,6 +2,7 @@
 
 use super::color;
 use super::float::luma;
+use super::kernel::sample::Sample;
 use super::recipe::Nodata;
 use super::recipe::Value;
 use crate::pixels::{Rows, Samples};
@@ -73,22 +74,10 @@ impl Mask {
         let to_gray = before.layout.colors() != after.layout.colors();
         match (&before.samples, &mut after.samples) {
             (Samples::U8(before), Samples::U8(after)) => {
-                restore(
-                    &self.0,
-                    before,
-                    after,
-                    channels,
-                    to_gray.then_some(|rgb: &[_]| color::luma(rgb[0], rgb[1], rgb[2])),
-                );
+                restore(&self.0, before, after, channels, to_gray.then_some(luma_of));
             }
             (Samples::U16(before), Samples::U16(after)) => {
-                restore(
-                    &self.0,
-                    before,
-                    after,
-                    channels,
-                    to_gray.then_some(|rgb: &[_]| color::luma(rgb[0], rgb[1], rgb[2])),
-                );
+                restore(&self.0, before, after, channels, to_gray.then_some(luma_of));
             }
             (Samples::F32(before), Samples::F32(after)) => {
                 restore(&self.0, before, after, channels, to_gray.then_some(luma));
@@ -115,6 +104,11 @@ fn hide<S: Copy + PartialEq>(shown: &mut [bool], samples: &[S], channels: usize,
 pub(super) fn kept<S: Copy>(shown: &[bool], samples: &[S], channels: usize) -> Vec<S> {
     let pixels = shown.iter().zip(samples.chunks_exact(channels));
     pixels.filter(|(shown, _)| **shown).flat_map(|(_, pixel)| pixel).copied().collect()
+}
+
+/// The luma of a pixel of integers.
+fn luma_of<S: Sample>(rgb: &[S]) -> S {
+    color::luma(rgb[0], rgb[1], rgb[2])
 }
 
 fn restore<S: Copy>(
