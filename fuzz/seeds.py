@@ -88,6 +88,19 @@ def tiffs():
     by_pillow("tiff", "jpeg.tif", Image.fromarray(rgb), compression="jpeg")
 
 
+def webps():
+    rgb, rgba = Image.fromarray(pixels(11, 13, 3)), Image.fromarray(pixels(11, 13, 4))
+    by_pillow("webp", "lossy.webp", rgb, quality=40)
+    by_pillow("webp", "lossy-alpha.webp", rgba, quality=40)
+    by_pillow("webp", "lossless.webp", rgb, lossless=True)
+    by_pillow("webp", "lossless-alpha.webp", rgba, lossless=True, exact=True)
+    by_pillow("webp", "palette.webp", rgb.quantize(5).convert("RGB"), lossless=True, method=6)
+    by_pillow("webp", "large.webp", Image.fromarray(pixels(70, 90, 3)), quality=10)
+    by_pillow("webp", "animated.webp", rgb, save_all=True, append_images=[rgb.rotate(90)])
+    by_pillow("webp", "metadata.webp", rgb, lossless=True, icc_profile=b"not a profile" * 9, xmp=b"<x/>",
+              exif=b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0")
+
+
 def kernels():
     for number, (width, kind, color) in enumerate([(7, 0, 0), (16, 4, 0), (5, 2, 0), (9, 3, 1), (33, 6, 2), (64, 7, 3), (3, 1, 4)]):
         keep("kernels", f"{number}", bytes([width, kind, color]) + NOISE.bytes(700))
@@ -97,4 +110,5 @@ if __name__ == "__main__":
     pngs()
     jpegs()
     tiffs()
+    webps()
     kernels()

@@ -6,7 +6,7 @@ set -euo pipefail
 
 SECONDS_EACH="${FUZZ_SECONDS:-600}"
 TARGETS=("$@")
-[ $# -gt 0 ] || TARGETS=(png jpeg tiff kernels)
+[ $# -gt 0 ] || TARGETS=(png jpeg tiff webp kernels)
 # Inputs beyond this size rarely reach anything that smaller ones don't.
 MOST_BYTES=16384
 MOST_KEPT_BYTES=4096

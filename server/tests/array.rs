@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use client::Client;
-use images::{SAMPLES, float_tiff, oracle, pages_tiff, rgb16_tiff, rgba_png, sample};
+use images::{SAMPLES, float_tiff, oracle, pages_tiff, rgb16_tiff, rgba_png, rgba_webp, sample};
 use server::cli::process::Process;
 use server::cli::serve::ServeArgs;
 use shared::cluster::{Health, TaskState};
@@ -65,11 +65,13 @@ async fn five_pods_write_the_very_files_of_evenlight_equalize() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_floats_and_no_data_give_the_very_files_of_evenlight_equalize() {
+async fn pages_floats_no_data_and_webps_give_the_very_files_of_evenlight_equalize() {
     let originals = [
         ("multipage.tif", sample("multipage.tif")),
         ("pages.tif", pages_tiff()),
         ("float.tif", float_tiff(700, 1_100)),
+        ("rgba.webp", rgba_webp(900, 1_300)),
+        ("lossy.webp", sample("made/pillow_lossy.webp")),
     ];
     let stretch = r#"{"method":"stretch","color":"luma","strength":0.5}"#;
     let recipes = [luma(), serde_json::from_str::<Recipe>(stretch).unwrap()];

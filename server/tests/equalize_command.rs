@@ -190,7 +190,7 @@ fn samples(folder: &Path) -> Vec<PathBuf> {
     for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
         match path.extension().and_then(|extension| extension.to_str()) {
             _ if path.is_dir() => found.extend(samples(&path)),
-            Some("png" | "jpg" | "tif") => found.push(path),
+            Some("png" | "jpg" | "tif" | "webp") => found.push(path),
             _ => {}
         }
     }

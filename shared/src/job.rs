@@ -21,17 +21,22 @@ pub const RECORD_VERSION: u32 = 1;
 /// 2. All methods, `oklab`, strength, masks.
 /// 3. Parts of a JPEG are encoded, each row of MCUs a restart interval; PNG's are deflated in the way that suits them.
 /// 4. No data, also as the file says it; bands, floating point, several pages.
-pub const ALGO: u32 = 4;
+/// 5. WebP.
+pub const ALGO: u32 = 5;
 
 /// The earliest version of the arithmetic that does what a recipe says to such an image: during a rolling upgrade pods of
 /// the version before help with what they know.
 pub fn algo(recipe: &Recipe, info: &ImageInfo) -> u32 {
+    if info.format == Format::Webp {
+        return 5;
+    }
     let no_data = recipe.nodata.is_some() || info.more.nodata.is_some();
     if no_data || matches!(info.layout, Layout::Bands(_)) || info.depth == Depth::Float || info.pages() > 1 {
         return 4;
     }
     let first = [Color::Luma, Color::Hsv, Color::Channels, Color::Gray].map(Recipe::global).contains(recipe);
     match info.format {
+        Format::Webp => 5,
         Format::Jpeg | Format::Png => 3,
         Format::Tiff if first => 1,
         Format::Tiff => 2,
@@ -168,11 +173,13 @@ pub enum Format {
     Jpeg,
     /// TIFF, classic or BigTIFF.
     Tiff,
+    /// WebP, lossy or lossless; results are lossless.
+    Webp,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Format; 3] = [Format::Png, Format::Jpeg, Format::Tiff];
+    pub const ALL: [Format; 4] = [Format::Png, Format::Jpeg, Format::Tiff, Format::Webp];
 
     /// The name, as in JSON.
     pub const fn name(self) -> &'static str {
@@ -180,6 +187,7 @@ impl Format {
             Format::Png => "png",
             Format::Jpeg => "jpeg",
             Format::Tiff => "tiff",
+            Format::Webp => "webp",
         }
     }
 
@@ -189,6 +197,7 @@ impl Format {
             Format::Png => "image/png",
             Format::Jpeg => "image/jpeg",
             Format::Tiff => "image/tiff",
+            Format::Webp => "image/webp",
         }
     }
 
@@ -198,6 +207,7 @@ impl Format {
             Format::Png => "png",
             Format::Jpeg => "jpg",
             Format::Tiff => "tif",
+            Format::Webp => "webp",
         }
     }
 }
@@ -209,7 +219,8 @@ impl std::str::FromStr for Format {
             "png" => Ok(Format::Png),
             "jpeg" => Ok(Format::Jpeg),
             "tiff" => Ok(Format::Tiff),
-            other => Err(format!("expected png, jpeg or tiff, got {other:?}")),
+            "webp" => Ok(Format::Webp),
+            other => Err(format!("expected png, jpeg, tiff or webp, got {other:?}")),
         }
     }
 }

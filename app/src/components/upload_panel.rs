@@ -29,7 +29,7 @@ pub fn UploadPanel() -> impl IntoView {
                     <input
                         type="file"
                         name="image"
-                        accept="image/png,image/jpeg,image/tiff,.tif,.tiff"
+                        accept="image/png,image/jpeg,image/tiff,image/webp,.tif,.tiff,.webp"
                         prop:multiple=true
                         data-testid="file-input"
                         on:change=move |event| choose(uploads, &event)

@@ -263,6 +263,7 @@ fn format_of_name(path: &Path) -> Option<Format> {
         "png" => Some(Format::Png),
         "jpg" | "jpeg" | "jpe" | "jfif" => Some(Format::Jpeg),
         "tif" | "tiff" => Some(Format::Tiff),
+        "webp" => Some(Format::Webp),
         _ => None,
     }
 }

@@ -15,6 +15,7 @@ mod pyramid;
 mod shown;
 mod tiff;
 mod view;
+mod webp;
 
 use std::ops::Range;
 
@@ -81,6 +82,7 @@ enum FileHead {
     Png(png::Head),
     Jpeg(jpeg::Head),
     Tiff(tiff::Head),
+    Webp(webp::Head),
 }
 
 impl Head {
@@ -89,23 +91,79 @@ impl Head {
         &self.keeping
     }
 
-    /// How many bytes a file of one page has before its parts, if it needs no BigTIFF because of its length.
-    pub fn begin_bytes(&self) -> Result<usize> {
+    /// How many bytes a file of one page has before its parts, if it needs no BigTIFF because of its length; `None` where
+    /// its parts aren't in the file as they are ([`Joiner::Encoder`]).
+    pub fn begin_bytes(&self) -> Result<Option<usize>> {
         Ok(match &self.file {
-            FileHead::Png(file) => file.begin_bytes(),
-            FileHead::Jpeg(file) => file.join(&self.info)?.begin.len(),
-            FileHead::Tiff(file) => file.begin_bytes(),
+            FileHead::Png(file) => Some(file.begin_bytes()),
+            FileHead::Jpeg(file) => Some(file.join(&self.info)?.begin.len()),
+            FileHead::Tiff(file) => Some(file.begin_bytes()),
+            FileHead::Webp(_) => None,
         })
     }
 }
 
-/// What makes a file of parts: between the two they lie in order, as they are.
+/// What makes a file of parts.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Joiner {
+    /// The parts lie in the file in order, as they are.
+    Around(Around),
+    /// The parts are raw rows, of which a file can only be made when all of them are there.
+    Encoder(webp::Encoder),
+}
+
+/// What stands around parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Joiner {
+pub struct Around {
     /// The file's first bytes.
     pub begin: Vec<u8>,
     /// The file's last bytes.
     pub end: Vec<u8>,
+}
+
+impl Joiner {
+    /// Gives the file's pieces to `emit`, one after the other; `parts` are taken in order.
+    ///
+    /// # Errors
+    /// Those of `parts` and of `emit`, as [`Error::Source`]; [`Error::Refused`] if the file can't be made.
+    pub fn write(
+        self,
+        parts: impl Iterator<Item = std::io::Result<Vec<u8>>>,
+        emit: &mut dyn FnMut(Vec<u8>) -> std::io::Result<()>,
+    ) -> Result<()> {
+        match self {
+            Joiner::Around(Around { begin, end }) => {
+                emit(begin)?;
+                for part in parts {
+                    emit(part?)?;
+                }
+                emit(end)?;
+            }
+            Joiner::Encoder(mut encoder) => {
+                for part in parts {
+                    encoder.part(&part?)?;
+                }
+                encoder.file(emit)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Bytes of memory that the decoder of an image holds that is decoded as a whole.
+pub fn decoder_memory(info: &ImageInfo) -> u64 {
+    match info.format {
+        Format::Png | Format::Jpeg | Format::Tiff => info.raw_bytes(),
+        Format::Webp => shared::decode::webp::decoder_memory(info),
+    }
+}
+
+/// Bytes of memory that [`Joiner::write`] holds of an image's result, besides the part that passes through.
+pub fn join_memory(info: &ImageInfo) -> u64 {
+    match info.format {
+        Format::Png | Format::Jpeg | Format::Tiff => 0,
+        Format::Webp => shared::decode::webp::encoder_memory(info),
+    }
 }
 
 /// A picture for browsers: 8 bits a sample, upright.
@@ -199,6 +257,7 @@ pub fn head(source: &mut dyn Source, info: &ImageInfo, layout: Layout) -> Result
         Format::Png => Ok(FileHead::Png(png::Head::read(source, &info, loses_color, &mut keeping)?)),
         Format::Jpeg => Ok(FileHead::Jpeg(jpeg::Head::read(source, &info, loses_color, &mut keeping)?)),
         Format::Tiff => Ok(FileHead::Tiff(tiff::Head::read(source, &info, loses_color, &mut keeping)?)),
+        Format::Webp => Ok(FileHead::Webp(webp::Head::read(source, loses_color, &mut keeping)?)),
     })?;
     Ok(Head { info, keeping, file })
 }
@@ -232,6 +291,7 @@ pub fn part(head: &Head, first_row: u32, rows: &Rows) -> Result<Part> {
         FileHead::Png(file) => file.part(info, rows),
         FileHead::Jpeg(file) => file.part(info, first_row, rows),
         FileHead::Tiff(file) => file.part(info, rows),
+        FileHead::Webp(_) => Ok(webp::part(rows)),
     }
 }
 
@@ -255,8 +315,9 @@ pub fn join_pages(pages: &[(&Head, &[PartIndex])]) -> Result<Joiner> {
         }
     }
     match pages {
-        [(Head { file: FileHead::Png(file), info, .. }, index)] => file.join(info, index),
-        [(Head { file: FileHead::Jpeg(file), info, .. }, _)] => file.join(info),
+        [(Head { file: FileHead::Png(file), info, .. }, index)] => Ok(Joiner::Around(file.join(info, index)?)),
+        [(Head { file: FileHead::Jpeg(file), info, .. }, _)] => Ok(Joiner::Around(file.join(info)?)),
+        [(Head { file: FileHead::Webp(file), info, .. }, _)] => Ok(Joiner::Encoder(file.encoder(info))),
         pages => {
             let mut of_tiff = Vec::with_capacity(pages.len());
             for (head, index) in pages {
@@ -265,7 +326,7 @@ pub fn join_pages(pages: &[(&Head, &[PartIndex])]) -> Result<Joiner> {
                     _ => return refuse("Only a TIFF has several pages."),
                 }
             }
-            tiff::join(&of_tiff)
+            Ok(Joiner::Around(tiff::join(&of_tiff)?))
         }
     }
 }

@@ -49,7 +49,7 @@ pub enum Error {
     #[error("The image is empty: it has no bytes at all.")]
     Empty,
     /// Its first bytes are those of no format that can be kept.
-    #[error("This is not a PNG, JPEG or TIFF image, whatever its name says.")]
+    #[error("This is not a PNG, JPEG, TIFF or WebP image, whatever its name says.")]
     NotAnImage,
     /// It has more bytes than are taken.
     #[error("The image has more than {0} bytes, which is the most that is taken.")]

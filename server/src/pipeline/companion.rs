@@ -152,7 +152,7 @@ pub(super) fn reference_bytes(info: &ImageInfo) -> u64 {
 }
 
 fn decoder_bytes(info: &ImageInfo, cut: Cut) -> u64 {
-    if info.whole_decode { info.raw_bytes() } else { u64::from(cut.part_rows) * info.row_bytes() }
+    if info.whole_decode { codec::decoder_memory(info) } else { u64::from(cut.part_rows) * info.row_bytes() }
 }
 
 fn named(companion: Option<&Companion>) -> Result<&Companion, Failure> {

@@ -184,7 +184,7 @@ impl Local<'_> {
         let mut index = Vec::new();
         self.each_part(&mut rows, encode, |part, Part { index: entry, bytes }| {
             index.push(entry);
-            work.file.part(&bytes)?;
+            work.file.part(bytes)?;
             advance(cut.rows_of(part, info.height));
             Ok(())
         })?;

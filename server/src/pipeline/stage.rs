@@ -450,5 +450,5 @@ pub(super) fn counts_bytes(job: &Job) -> u64 {
 
 /// Bytes that reading the job's rows may hold besides the rows asked for.
 pub(super) fn decoder_bytes(job: &Job, inputs: &Inputs) -> u64 {
-    if job.info.whole_decode && inputs.split.is_none() { job.info.raw_bytes() } else { part_bytes(job) }
+    if job.info.whole_decode && inputs.split.is_none() { codec::decoder_memory(&job.info) } else { part_bytes(job) }
 }

@@ -1,4 +1,5 @@
-//! Stitch: join the parts to the result file. The join copies bytes; the pixels were encoded where they were equalized.
+//! Stitch: join the parts to the result file. The join copies bytes; the pixels were encoded where they were equalized,
+//! but for a WebP, which can only be encoded as a whole.
 //!
 //! Where there was no split, nobody has read the whole original yet: this finds out whether it is still what was uploaded,
 //! before there is a result.
@@ -16,7 +17,7 @@ use crate::codec;
 pub(super) async fn stitch(shop: &Workshop, job: &Job, inputs: &Inputs, key: String) -> Result<Pointer, Failure> {
     let head = shop.head(job);
     let bundles: Vec<_> = inputs.equalized.iter().map(|pointer| shop.checked(pointer)).collect();
-    let memory = 8 * part_bytes(job);
+    let memory = 8 * part_bytes(job) + codec::join_memory(&job.info);
     let (recipe, limits) = (job.recipe.clone(), shop.limits);
     let writing = shop.write(key, memory, Hashed::All, move |emit| {
         let heads = head.read_pages(&recipe, &limits)?;
@@ -36,12 +37,7 @@ fn join(
     let bundles: Vec<_> = bundles.iter().map(Bundle::open).collect::<io::Result<_>>()?;
     let index: Vec<_> = bundles.iter().flat_map(|bundle| bundle.opened.parts.iter().cloned()).collect();
     let joiner = codec::join_pages(&codec::by_pages(heads, &index)?)?;
-    emit(joiner.begin)?;
-    for part in bundles.iter().flat_map(Bundle::parts) {
-        emit(part?.into())?;
-    }
-    emit(joiner.end)?;
-    Ok(())
+    joiner.write(bundles.iter().flat_map(Bundle::parts).map(|part| part.map(Vec::from)), emit)
 }
 
 fn is_damage(error: &io::Error) -> bool {

@@ -14,7 +14,7 @@ pub(super) async fn whole(shop: &Workshop, job: &Job, key: String) -> Result<Poi
     let reference = job.reference.as_ref().map(|companion| (shop.companion(companion), companion.clone()));
     let (info, cut, recipe) = (job.info.clone(), job.cut, job.recipe.clone());
     // The rows and the encoded parts are held at once; the image is small, that is why it is here.
-    let memory = 4 * info.raw_bytes() + counts_bytes(job) + others_bytes(job);
+    let memory = 4 * info.raw_bytes() + codec::join_memory(&info) + counts_bytes(job) + others_bytes(job);
     let writing = shop.write(key, memory, Hashed::All, move |emit| {
         let head = head.read()?;
         let (mut sheet, mut rows) = (sheet.open()?, Vec::new());
@@ -39,13 +39,7 @@ pub(super) async fn whole(shop: &Workshop, job: &Job, key: String) -> Result<Poi
         let parts = rows.into_iter().map(|rows| codec::part(&head, rows.first, &rows.equalize(&recipe, &table)));
         let parts: Vec<_> = parts.collect::<codec::Result<_>>()?;
         let index: Vec<_> = parts.iter().map(|part| part.index.clone()).collect();
-        let joiner = codec::join(&head, &index)?;
-        emit(joiner.begin)?;
-        for part in parts {
-            emit(part.bytes)?;
-        }
-        emit(joiner.end)?;
-        Ok(())
+        codec::join(&head, &index)?.write(parts.into_iter().map(|part| Ok(part.bytes)), emit)
     });
     let mut result = shop.with_checked_original(job, writing).await;
     for (role, companion) in [("mask", &job.mask), ("reference", &job.reference)] {

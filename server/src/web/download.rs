@@ -234,6 +234,7 @@ pub(super) fn with_extension(name: &str, added: &str, format: Format) -> String 
         Format::Png => ["png"].as_slice(),
         Format::Jpeg => &["jpg", "jpeg", "jpe", "jfif"],
         Format::Tiff => &["tif", "tiff", "btf"],
+        Format::Webp => &["webp"],
     };
     if fits.iter().any(|known| extension.eq_ignore_ascii_case(known)) {
         format!("{stem}{added}.{extension}")

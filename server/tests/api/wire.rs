@@ -43,7 +43,7 @@ async fn a_client_that_sends_before_it_reads_sees_why_it_was_refused() {
         futures::stream::iter(form(&[Field::image("long.png", &text)])).chunks(64 << 10).map(Ok::<_, std::io::Error>);
     let answer = post.body(reqwest::Body::wrap_stream(stream)).send().await.unwrap();
     assert_eq!(answer.status(), 415);
-    assert!(answer.text().await.unwrap().contains("not a PNG, JPEG or TIFF"));
+    assert!(answer.text().await.unwrap().contains("not a PNG, JPEG, TIFF or WebP"));
 }
 
 #[tokio::test]

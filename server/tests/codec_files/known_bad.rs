@@ -64,7 +64,7 @@ fn the_defects_of_pngsuites_x_files_are_refused_each_with_a_sentence() {
 fn the_fuzzers_corpus_goes_through() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
     let mut files = 0;
-    for target in ["png", "jpeg", "tiff"] {
+    for target in ["png", "jpeg", "tiff", "webp"] {
         for entry in std::fs::read_dir(folder.join(target)).unwrap() {
             through(&std::fs::read(entry.unwrap().path()).unwrap());
             files += 1;

@@ -6,16 +6,18 @@ mod known_bad;
 mod make;
 mod metadata;
 mod mutations;
+mod opens;
 mod pngs;
 mod refusals;
 mod round_trip;
 mod tiffs;
 mod views;
+mod webps;
 
 use std::io::Cursor;
 
 use image::ImageDecoder;
-use server::codec::{self, Limits, Part};
+use server::codec::{self, Joiner, Limits, Part};
 use shared::job::ImageInfo;
 use shared::pixels::{Layout, Rows, Samples};
 
@@ -88,15 +90,25 @@ pub fn write(original: &[u8], rows: &Rows, units: u32) -> Vec<u8> {
     let objects: Vec<(Vec<u8>, u64)> = parts.chunks(2).map(|parts| codec::bundle(parts.to_vec())).collect();
     let index: Vec<_> = parts.into_iter().map(|part| part.index).collect();
     let joiner = codec::join(&head, &index).unwrap();
-    assert_eq!(joiner.begin.len(), head.begin_bytes().unwrap());
-    let mut file = joiner.begin;
-    for (object, head) in &objects {
-        let bundle = codec::open_bundle(&object[..*head as usize]).unwrap();
-        for range in bundle.ranges() {
-            file.extend(&object[range.start as usize..range.end as usize]);
-        }
+    match (&joiner, head.begin_bytes().unwrap()) {
+        (Joiner::Around(around), begin) => assert_eq!(Some(around.begin.len()), begin),
+        (Joiner::Encoder(_), begin) => assert_eq!(begin, None),
     }
-    file.extend(joiner.end);
+    let parts = objects.iter().flat_map(|(object, head)| {
+        let bundle = codec::open_bundle(&object[..*head as usize]).unwrap();
+        bundle.ranges().into_iter().map(|range| object[range.start as usize..range.end as usize].to_vec())
+    });
+    joined(joiner, parts)
+}
+
+/// The file that a joiner makes of parts.
+pub fn joined(joiner: Joiner, parts: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut emit = |piece: Vec<u8>| {
+        file.extend(piece);
+        Ok(())
+    };
+    joiner.write(parts.map(Ok), &mut emit).unwrap();
     file
 }
 

@@ -37,7 +37,7 @@ fn what_is_no_image_is_named() {
     says(&header_sentence(b""), &["empty", "expected"]);
     says(&header_sentence(b"Hello, I am called photo.png\n"), &["text", "Expected a PNG"]);
     says(&header_sentence(b"GIF89a......"), &["GIF"]);
-    says(&header_sentence(b"RIFF\x10\0\0\0WEBPVP8 "), &["WebP"]);
+    says(&header_sentence(b"RIFF\x10\0\0\0WEBPVP8 "), &["WebP", "truncated"]);
     says(&header_sentence(b"\0\0\0\x18ftypheic"), &["HEIF"]);
     says(&header_sentence(&[0, 1, 2, 3, 4, 5]), &["something else"]);
 }
@@ -107,6 +107,8 @@ fn every_truncation_of_a_file_is_refused_as_truncated() {
         make::Tiff { compression: 8, big: true, ..make::Tiff::default() }.file(&rgb),
         sample("made/422.jpg"),
         sample("made/progressive.jpg"),
+        sample("made/pillow_lossy.webp"),
+        sample("made/pillow_lossless_alpha.webp"),
     ];
     for file in &files {
         for length in (16..file.len()).step_by(file.len() / 60) {

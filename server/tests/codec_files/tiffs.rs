@@ -6,7 +6,7 @@ use server::codec::{self, Limits, Part};
 use shared::decode::tiff;
 use shared::pixels::{Depth, Layout, Rows, Samples};
 
-use super::{carry, inspect, make, read, slice, write};
+use super::{carry, inspect, joined, make, read, slice, write};
 
 fn short(value: u16) -> Vec<u8> {
     value.to_le_bytes().to_vec()
@@ -331,11 +331,7 @@ fn every_page_is_kept_and_overviews_are_dropped_and_told() {
         parts.iter().map(|parts| parts.iter().map(|part: &Part| part.index.clone()).collect()).collect();
     let all: Vec<_> = heads.iter().zip(&index).map(|(head, index)| (head, index.as_slice())).collect();
     let joiner = codec::join_pages(&all).unwrap();
-    let mut result = joiner.begin;
-    for part in parts.into_iter().flatten() {
-        result.extend(part.bytes);
-    }
-    result.extend(joiner.end);
+    let result = joined(joiner, parts.into_iter().flatten().map(|part| part.bytes));
     let after = inspect(&result).unwrap();
     assert_eq!(after.more.further_pages, 2);
     let infos = codec::inspect_pages(&mut Cursor::new(&result), &limits, &after, 0..3).unwrap();

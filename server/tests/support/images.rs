@@ -48,6 +48,16 @@ pub fn rgb16_tiff(width: u32, height: u32) -> Vec<u8> {
     file.into_inner()
 }
 
+/// A lossless WebP with alpha.
+pub fn rgba_webp(width: u32, height: u32) -> Vec<u8> {
+    let mut next = noise(13);
+    let samples: Vec<u8> = (0..width * height * 4).map(|at| (at / 9_001) as u8 / 2 + (next() % 24) as u8).collect();
+    let mut file = Vec::new();
+    let encoder = image_webp::WebPEncoder::new(&mut file);
+    encoder.encode(&samples, width, height, image_webp::ColorType::Rgba8).unwrap();
+    file
+}
+
 /// An 8-bit gray TIFF, in strips.
 pub fn gray8_tiff(width: u32, height: u32) -> Vec<u8> {
     let mut next = noise(11);

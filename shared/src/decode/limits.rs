@@ -62,11 +62,11 @@ impl Limits {
         Ok(())
     }
 
-    /// Holds the memory of decoding `what` at once to the limit.
+    /// Holds the memory of what must be done at once to the limit; `what` says what: "A JPEG must be decoded".
     pub(crate) fn whole(&self, what: &str, info: &ImageInfo, bytes: u64) -> Result<()> {
         if bytes > self.max_whole_decode {
             return refuse(format!(
-                "{what} must be decoded at once, which takes {} MiB for {} × {} pixels; the limit is {} MiB.",
+                "{what} at once, which takes {} MiB for {} × {} pixels; the limit is {} MiB.",
                 grouped(bytes.div_ceil(1 << 20)),
                 grouped(info.width.into()),
                 grouped(info.height.into()),

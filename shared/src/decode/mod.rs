@@ -8,6 +8,7 @@ pub mod jpeg;
 mod limits;
 pub mod png;
 pub mod tiff;
+pub mod webp;
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -62,6 +63,7 @@ fn name(format: Format) -> &'static str {
         Format::Png => "PNG",
         Format::Jpeg => "JPEG",
         Format::Tiff => "TIFF",
+        Format::Webp => "WebP",
     }
 }
 
@@ -70,6 +72,7 @@ pub fn detect(start: &[u8]) -> Option<Format> {
     match start {
         [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, ..] => Some(Format::Png),
         [0xff, 0xd8, 0xff, ..] => Some(Format::Jpeg),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Format::Webp),
         [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some(Format::Tiff),
         _ => None,
     }
@@ -88,6 +91,7 @@ pub fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result<ImageI
         Some(Format::Png) => png::inspect(source, limits),
         Some(Format::Jpeg) => jpeg::inspect(source, limits),
         Some(Format::Tiff) => tiff::inspect(source, limits),
+        Some(Format::Webp) => webp::inspect(source, limits),
         None => refuse(stranger(&start)),
     }
 }
@@ -114,9 +118,8 @@ pub fn inspect_pages<R: Read + Seek>(
 /// What to say of a file that is none of ours.
 fn stranger(start: &[u8]) -> String {
     let what = match start {
-        [] => return "The file is empty: expected a PNG, JPEG or TIFF image.".to_owned(),
+        [] => return "The file is empty: expected a PNG, JPEG, TIFF or WebP image.".to_owned(),
         [b'G', b'I', b'F', b'8', ..] => "a GIF image",
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => "a WebP image",
         [b'B', b'M', ..] => "a BMP image",
         [b'%', b'P', b'D', b'F', ..] => "a PDF document",
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => "a HEIF, AVIF or MP4 file",
@@ -125,7 +128,7 @@ fn stranger(start: &[u8]) -> String {
         _ if start.iter().all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e | 0x80..)) => "text",
         _ => "something else",
     };
-    format!("Expected a PNG, JPEG or TIFF image, but the file's bytes are {what}.")
+    format!("Expected a PNG, JPEG, TIFF or WebP image, but the file's bytes are {what}.")
 }
 
 /// A reader of an image's rows.
@@ -136,7 +139,8 @@ pub struct RowReader<R: Read + Seek> {
 
 enum Kind<R: Read + Seek> {
     Png(Box<png::Reader<R>>),
-    Jpeg(Vec<u8>),
+    /// Decoded as a whole.
+    Whole(Vec<u8>),
     Tiff(Box<tiff::Reader<R>>),
 }
 
@@ -149,7 +153,8 @@ pub fn open<R: Read + Seek>(mut source: R, info: &ImageInfo) -> Result<RowReader
     source.seek(SeekFrom::Start(0))?;
     let rows = match info.format {
         Format::Png => Kind::Png(Box::new(png::Reader::open(source, info)?)),
-        Format::Jpeg => Kind::Jpeg(jpeg::decode(source, info)?),
+        Format::Jpeg => Kind::Whole(jpeg::decode(source, info)?),
+        Format::Webp => Kind::Whole(webp::decode(source, info)?),
         Format::Tiff => Kind::Tiff(Box::new(tiff::Reader::open(source, info)?)),
     };
     Ok(RowReader { info: info.clone(), rows })
@@ -168,7 +173,7 @@ impl<R: Read + Seek> RowReader<R> {
         }
         let samples = match &mut self.rows {
             Kind::Png(reader) => reader.read(rows)?,
-            Kind::Jpeg(all) => Samples::U8(all[bytes_of(&self.info, &rows)].to_vec()),
+            Kind::Whole(all) => Samples::U8(all[bytes_of(&self.info, &rows)].to_vec()),
             Kind::Tiff(reader) => reader.read(rows)?,
         };
         Ok(Rows { width: self.info.width, layout: self.info.layout, samples })

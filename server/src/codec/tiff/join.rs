@@ -2,7 +2,7 @@
 
 use shared::decode::tiff::Order;
 
-use super::super::{Joiner, PartIndex, Result, refuse};
+use super::super::{Around, PartIndex, Result, refuse};
 use super::{Head, field};
 
 impl Head {
@@ -17,7 +17,7 @@ const fn header_bytes(big: bool) -> usize {
 }
 
 /// What makes a file of the parts of pages, in order.
-pub(in super::super) fn join(pages: &[(&Head, &[PartIndex])]) -> Result<Joiner> {
+pub(in super::super) fn join(pages: &[(&Head, &[PartIndex])]) -> Result<Around> {
     // Classic where everything can be reached with 32 bits, else as a BigTIFF.
     let big = pages.iter().any(|(head, _)| head.structure.tiff.big);
     let joiner = if big { None } else { with_offsets(pages, false)? };
@@ -31,7 +31,7 @@ pub(in super::super) fn join(pages: &[(&Head, &[PartIndex])]) -> Result<Joiner> 
 }
 
 /// `None` if 32 bits are too few.
-fn with_offsets(pages: &[(&Head, &[PartIndex])], big: bool) -> Result<Option<Joiner>> {
+fn with_offsets(pages: &[(&Head, &[PartIndex])], big: bool) -> Result<Option<Around>> {
     let Some((first, _)) = pages.first() else { return refuse("A TIFF has at least one page.") };
     let order = first.structure.tiff.order;
     let mut end = header_bytes(big) as u64;
@@ -58,7 +58,7 @@ fn with_offsets(pages: &[(&Head, &[PartIndex])], big: bool) -> Result<Option<Joi
     if !big && end + back.len() as u64 > u64::from(u32::MAX) {
         return Ok(None);
     }
-    Ok(chain.first.map(|(directory, _)| Joiner { begin: header(order, big, directory), end: back }))
+    Ok(chain.first.map(|(directory, _)| Around { begin: header(order, big, directory), end: back }))
 }
 
 /// Directories, each of which says where the next one is.

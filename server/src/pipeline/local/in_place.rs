@@ -3,7 +3,7 @@
 use std::io::{self, SeekFrom};
 
 use super::{Error, Out};
-use crate::codec::{self, Head, PartIndex};
+use crate::codec::{self, Around, Head, Joiner, PartIndex};
 
 /// A file of parts that are written where they belong, though all of them must be known before its first bytes are.
 pub(super) struct InPlace<'a> {
@@ -12,27 +12,43 @@ pub(super) struct InPlace<'a> {
     room: u64,
     /// Bytes of all parts.
     length: u64,
+    /// The parts, where they belong nowhere in the file as they are.
+    kept: Option<Vec<Vec<u8>>>,
 }
 
 impl<'a> InPlace<'a> {
     /// Leaves room for what stands before the parts, as far as the first page's head tells.
     pub(super) fn begin(head: &Head, out: &'a mut dyn Out) -> Result<Self, Error> {
-        let room = head.begin_bytes()?;
+        let Some(room) = head.begin_bytes()? else {
+            return Ok(Self { out, room: 0, length: 0, kept: Some(Vec::new()) });
+        };
         out.write_all(&vec![0; room]).map_err(Error::Write)?;
-        Ok(Self { out, room: room as u64, length: 0 })
+        Ok(Self { out, room: room as u64, length: 0, kept: None })
     }
 
     /// Writes the next part.
-    pub(super) fn part(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    pub(super) fn part(&mut self, bytes: Vec<u8>) -> Result<(), Error> {
+        if let Some(kept) = &mut self.kept {
+            kept.push(bytes);
+            return Ok(());
+        }
         self.length += bytes.len() as u64;
-        self.out.write_all(bytes).map_err(Error::Write)
+        self.out.write_all(&bytes).map_err(Error::Write)
     }
 
     /// Writes what stands around the parts.
     pub(super) fn end(mut self, pages: &[(Head, Vec<PartIndex>)]) -> Result<(), Error> {
         let all: Vec<(&Head, &[PartIndex])> = pages.iter().map(|(head, index)| (head, index.as_slice())).collect();
-        let codec::Joiner { begin, end } = codec::join_pages(&all)?;
-        self.complete(&begin, &end).map_err(Error::Write)
+        match (codec::join_pages(&all)?, self.kept.take()) {
+            (Joiner::Around(Around { begin, end }), _) => self.complete(&begin, &end).map_err(Error::Write),
+            (Joiner::Encoder(mut encoder), kept) => {
+                kept.into_iter().flatten().try_for_each(|part| encoder.part(&part))?;
+                match encoder.file(&mut |piece| self.out.write_all(&piece)) {
+                    Err(codec::Error::Source(error)) => Err(Error::Write(error)),
+                    written => Ok(written?),
+                }
+            }
+        }
     }
 
     fn complete(&mut self, begin: &[u8], end: &[u8]) -> io::Result<()> {
@@ -75,9 +91,9 @@ mod tests {
     fn parts_make_room_for_a_longer_beginning() {
         let part: Vec<u8> = (0..3_000_001_u32).map(|index| (index >> 3) as u8).collect();
         let mut out = Cursor::new(Vec::new());
-        let mut file = InPlace { out: &mut out, room: 8, length: 0 };
+        let mut file = InPlace { out: &mut out, room: 8, length: 0, kept: None };
         file.out.write_all(&[0; 8]).unwrap();
-        file.part(&part).unwrap();
+        file.part(part.clone()).unwrap();
         file.complete(&[b'a'; 16], b"end").unwrap();
         assert!(out.into_inner() == [&[b'a'; 16], part.as_slice(), b"end"].concat());
     }

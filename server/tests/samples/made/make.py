@@ -1,5 +1,5 @@
 import numpy as np, io
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageCms, PngImagePlugin
 d = __file__.rsplit('/', 1)[0] + '/'
 rng=np.random.default_rng(7)
 y,x=np.mgrid[0:83,0:101]
@@ -15,3 +15,14 @@ Image.fromarray(a).save(d+'pillow_lzw.tif',compression='tiff_lzw')
 Image.fromarray((a[:,:,0].astype(np.uint16)*257)).save(d+'pillow_gray16_deflate.tif',compression='tiff_adobe_deflate')
 im.quantize(16).save(d+'palette.png')
 Image.fromarray(np.dstack([a,a[:,:,0]])).save(d+'pillow_rgba.tif',compression='packbits')
+y,x=np.mgrid[0:53,0:71]
+a=np.dstack([(x*3)%256,(y*4)%256,((x+y)*2)%256]).astype(np.uint8)
+a=(a.astype(int)+np.random.default_rng(3).integers(0,9,a.shape)).clip(0,255).astype(np.uint8)
+im=Image.fromarray(a)
+ex=Image.Exif(); ex[0x0112]=6; ex[0x010f]='maker'
+icc=ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes()
+im.save(d+'pillow_lossy.webp',quality=80,exif=ex,icc_profile=icc,xmp=b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>')
+al=Image.fromarray(np.dstack([a,((x*5)%256).astype(np.uint8)]))
+al.save(d+'pillow_lossy_alpha.webp',quality=70)
+al.save(d+'pillow_lossless_alpha.webp',lossless=True,exact=True)
+im.save(d+'pillow_animated.webp',save_all=True,append_images=[im.rotate(90),im],duration=100)

@@ -44,7 +44,7 @@ pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result
     };
     let end = source.seek(SeekFrom::End(0))?;
     let coefficients = if header.frame == PROGRESSIVE { 2 * info.raw_bytes() } else { 0 };
-    limits.whole("A JPEG", &info, end + info.raw_bytes() + coefficients)?;
+    limits.whole("A JPEG must be decoded", &info, end + info.raw_bytes() + coefficients)?;
     // Each block of 8 × 8 takes at least a bit.
     let blocks = u64::from(info.width.div_ceil(8)) * u64::from(info.height.div_ceil(8));
     if blocks > 8 * end.saturating_sub(header.scan_offset) {

@@ -38,7 +38,7 @@ pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result
         more: crate::job::More::default(),
     };
     if info.whole_decode {
-        limits.whole("An interlaced PNG", &info, info.raw_bytes())?;
+        limits.whole("An interlaced PNG must be decoded", &info, info.raw_bytes())?;
     }
     if header.data_bytes() > structure.data_bytes.saturating_mul(MOST_EXPANSION) {
         return Err(truncated(Format::Png));

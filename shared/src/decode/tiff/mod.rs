@@ -42,7 +42,7 @@ pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result
     for page in 0..document.pages.len() {
         let page = inspect_page(source, limits, &document, page)?;
         // One task does a page.
-        limits.whole("Each page of this TIFF", &page, page.raw_bytes())?;
+        limits.whole("Each page of this TIFF must be decoded", &page, page.raw_bytes())?;
         pixels = pixels.saturating_add(page.pixels());
         largest_page = largest_page.max(page.raw_bytes());
     }
@@ -72,7 +72,7 @@ fn inspect_page<R: Read + Seek>(
         let band = info.row_bytes() * u64::from(info.unit_rows);
         // A tile may be larger than the image.
         let piece = structure.piece_line() as u64 * u64::from(structure.chunks.rows());
-        limits.whole("A strip or row of tiles of this TIFF", &info, band.max(piece))?;
+        limits.whole("A strip or row of tiles of this TIFF must be decoded", &info, band.max(piece))?;
     }
     plausible(&structure)?;
     if let Some(at) = structure.mask {

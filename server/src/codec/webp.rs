@@ -1,0 +1,148 @@
+//! WebP, written without loss (VP8L), with the original's metadata. A part is raw rows: the join encodes the picture.
+
+use std::io::{self, BufWriter, Write};
+
+use image_webp::{ColorType, EncodingError, WebPEncoder};
+use shared::decode::exif::forget_thumbnail;
+use shared::decode::webp::header;
+use shared::job::{ImageInfo, Keeping};
+use shared::pixels::{Layout, Rows};
+
+use super::{Error, Part, PartIndex, Result, Source, contain, refuse};
+
+/// The metadata that the result has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Head {
+    icc: Vec<u8>,
+    exif: Vec<u8>,
+    xmp: Vec<u8>,
+}
+
+impl Head {
+    /// Reads the original's metadata.
+    pub(super) fn read(mut source: &mut dyn Source, loses_color: bool, keeping: &mut Keeping) -> Result<Self> {
+        let original = header(&mut source)?;
+        if original.lossy {
+            keeping.change(
+                "The WebP was compressed with loss; the result is without, so it is larger and loses nothing more.",
+            );
+        }
+        let mut head = Self::default();
+        for chunk in original.chunks {
+            let (place, name) = match &chunk.kind {
+                b"ICCP" if loses_color => {
+                    keeping.change("The colour profile (ICC) is for colours; the result is gray.");
+                    continue;
+                }
+                b"ICCP" => (&mut head.icc, "the colour profile (ICC)"),
+                b"EXIF" => (&mut head.exif, "EXIF"),
+                b"XMP " => (&mut head.xmp, "XMP"),
+                other => {
+                    let name = String::from_utf8_lossy(other).into_owned();
+                    keeping.change(format!(
+                        "The chunk {} isn't known, so it was left out.",
+                        name.trim_end().escape_default()
+                    ));
+                    continue;
+                }
+            };
+            // Readers take the first one (RFC 9649, section 2.7).
+            if place.is_empty() {
+                *place = chunk.data;
+                keeping.keep(name);
+            }
+        }
+        let start = if head.exif.starts_with(b"Exif\0\0") { 6 } else { 0 };
+        if forget_thumbnail(&mut head.exif[start..]) {
+            keeping.change("The EXIF thumbnail showed the old pixels.");
+        }
+        Ok(head)
+    }
+
+    /// What makes the file of all parts.
+    pub(super) fn encoder(&self, info: &ImageInfo) -> Encoder {
+        Encoder { head: self.clone(), info: info.clone(), raw: Vec::new() }
+    }
+}
+
+/// Rows as they are.
+pub(super) fn part(rows: &Rows) -> Part {
+    let bytes = rows.to_le_bytes();
+    let length = bytes.len() as u64;
+    let index =
+        PartIndex { bytes: length, rows: rows.height() as u32, pieces: Vec::new(), adler32: None, raw_bytes: length };
+    Part { index, bytes }
+}
+
+/// Collects the raw picture, of which it makes the file. Memory: [`super::join_memory`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Encoder {
+    head: Head,
+    info: ImageInfo,
+    raw: Vec<u8>,
+}
+
+impl Encoder {
+    /// Takes the next part.
+    ///
+    /// # Errors
+    /// Refused if there are more than the picture has.
+    pub fn part(&mut self, bytes: &[u8]) -> Result<()> {
+        let all = self.info.raw_bytes() as usize;
+        if bytes.len() > all - self.raw.len() {
+            return refuse(format!("The parts of the picture have more than its {all} bytes."));
+        }
+        if self.raw.is_empty() {
+            // `inspect` held the whole picture to what may be in memory.
+            self.raw.reserve_exact(all);
+        }
+        self.raw.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Gives the file's pieces to `emit`.
+    ///
+    /// # Errors
+    /// Refused if parts are missing; those of `emit`.
+    pub fn file(self, emit: &mut dyn FnMut(Vec<u8>) -> io::Result<()>) -> Result<()> {
+        let Self { head, info, raw } = self;
+        if raw.len() as u64 != info.raw_bytes() {
+            return refuse(format!("Expected {} bytes of pixels, got {}.", info.raw_bytes(), raw.len()));
+        }
+        let color = match info.layout {
+            Layout::Gray => ColorType::L8,
+            Layout::GrayAlpha => ColorType::La8,
+            Layout::Rgb => ColorType::Rgb8,
+            Layout::Rgba => ColorType::Rgba8,
+            Layout::Bands(bands) => return refuse(format!("A WebP has no {bands} bands.")),
+        };
+        contain(|| {
+            let mut file = BufWriter::new(Pieces(emit));
+            let mut encoder = WebPEncoder::new(&mut file);
+            encoder.set_icc_profile(head.icc);
+            encoder.set_exif_metadata(head.exif);
+            encoder.set_xmp_metadata(head.xmp);
+            encoder.encode(&raw, info.width, info.height, color).map_err(|error| match error {
+                EncodingError::IoError(error) => Error::Source(error),
+                error => Error::Refused(format!("The result can't be written as a WebP: {error}.")),
+            })?;
+            Ok(file.flush()?)
+        })
+    }
+}
+
+/// A writer to a taker of pieces: the encoder writes the whole picture at once.
+struct Pieces<'a>(&'a mut dyn FnMut(Vec<u8>) -> io::Result<()>);
+
+impl Write for Pieces<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        const PIECE: usize = 1 << 20;
+        let piece = &bytes[..bytes.len().min(PIECE)];
+        (self.0)(piece.to_vec())?;
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

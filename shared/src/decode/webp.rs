@@ -1,0 +1,156 @@
+//! WebP (RFC 9649): lossy and lossless, of one picture.
+
+use std::io::{BufReader, Read, Seek, SeekFrom};
+
+use image_webp::{DecodingError, WebPDecoder};
+
+use super::{Error, Limits, Result, blame, damaged, exif, refuse, truncated};
+use crate::job::{Format, ImageInfo, More};
+use crate::pixels::{Depth, Layout};
+
+/// A part of the file's container: four letters, and bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    /// What it is.
+    pub kind: [u8; 4],
+    /// Its bytes; none of the pixels'.
+    pub data: Vec<u8>,
+}
+
+/// What a file holds besides its pixels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// The chunks that aren't pixels, in the file's order.
+    pub chunks: Vec<Chunk>,
+    /// Whether the pixels were compressed with loss.
+    pub lossy: bool,
+}
+
+impl Header {
+    /// The EXIF data, which some writers begin as JPEG does.
+    pub fn exif(&self) -> Option<&[u8]> {
+        let chunk = self.chunks.iter().find(|chunk| &chunk.kind == b"EXIF")?;
+        Some(chunk.data.strip_prefix(b"Exif\0\0").unwrap_or(&chunk.data))
+    }
+}
+
+/// Reads what the file holds besides its pixels.
+///
+/// # Errors
+/// Refused if it is no WebP, or its metadata are above [`Limits::MAX_METADATA`].
+pub fn header<R: Read + Seek>(source: &mut R) -> Result<Header> {
+    let end = source.seek(SeekFrom::End(0))?;
+    source.rewind()?;
+    let mut riff = [0; 12];
+    source.read_exact(&mut riff).map_err(blamed)?;
+    let said = u64::from(u32::from_le_bytes([riff[4], riff[5], riff[6], riff[7]])) + 8;
+    if !riff.starts_with(b"RIFF") || &riff[8..] != b"WEBP" {
+        return Err(damaged(Format::Webp, "it doesn't begin as one"));
+    }
+    if said > end {
+        return Err(truncated(Format::Webp));
+    }
+    let mut header = Header { chunks: Vec::new(), lossy: false };
+    let (mut at, mut kept) = (12, 0);
+    // The chunk's name and length; a byte of padding after an odd length.
+    while at + 8 <= said {
+        let mut start = [0; 8];
+        source.seek(SeekFrom::Start(at))?;
+        source.read_exact(&mut start).map_err(blamed)?;
+        let kind = [start[0], start[1], start[2], start[3]];
+        let length = u64::from(u32::from_le_bytes([start[4], start[5], start[6], start[7]]));
+        at += 8 + length + length % 2;
+        match &kind {
+            b"VP8 " => header.lossy = true,
+            b"VP8L" | b"VP8X" | b"ALPH" => {}
+            b"ANIM" | b"ANMF" => {
+                return refuse("This is an animated WebP, which can't be kept: expected a single picture.");
+            }
+            _ => {
+                // What the chunk itself takes counts as well: there may be many that are empty.
+                kept += length + size_of::<Chunk>() as u64;
+                if kept > Limits::MAX_METADATA {
+                    return refuse("This WebP has more than 64 MiB of metadata, which can't be kept.");
+                }
+                let mut data = Vec::new();
+                source.by_ref().take(length).read_to_end(&mut data)?;
+                if data.len() as u64 != length {
+                    return Err(truncated(Format::Webp));
+                }
+                header.chunks.push(Chunk { kind, data });
+            }
+        }
+    }
+    Ok(header)
+}
+
+/// What a WebP file's header says.
+pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result<ImageInfo> {
+    let header = header(source)?;
+    let end = source.seek(SeekFrom::End(0))?;
+    source.rewind()?;
+    let decoder = WebPDecoder::new(BufReader::new(&mut *source)).map_err(explain)?;
+    let (width, height) = decoder.dimensions();
+    // image-webp takes the largest side that a lossless file can tell for 0.
+    if !header.lossy && (width == 0 || height == 0) {
+        return refuse("This WebP has a side of 16,384 pixels, which can't be read; 16,383 can.");
+    }
+    limits.size(width, height)?;
+    let info = ImageInfo {
+        format: Format::Webp,
+        width,
+        height,
+        layout: if decoder.has_alpha() { Layout::Rgba } else { Layout::Rgb },
+        depth: Depth::Eight,
+        orientation: header.exif().map_or(1, exif::orientation),
+        unit_rows: 1,
+        regions: false,
+        whole_decode: true,
+        more: More::default(),
+    };
+    let memory = decoder_memory(&info).max(encoder_memory(&info));
+    limits.whole("A WebP must be decoded and encoded", &info, end + memory)?;
+    Ok(info)
+}
+
+/// Bytes that decoding holds: the picture and what the decoder has of it, four bytes a pixel, or planes of brightness and
+/// colour with an alpha that was decoded by itself.
+pub fn decoder_memory(info: &ImageInfo) -> u64 {
+    info.raw_bytes() + 7 * info.pixels()
+}
+
+/// Bytes that encoding a result without loss holds: the picture, the encoder's copy of four bytes a pixel, and what it has
+/// written of it, in a buffer that is up to twice as large.
+pub fn encoder_memory(info: &ImageInfo) -> u64 {
+    info.raw_bytes() + 12 * info.pixels()
+}
+
+/// Decodes the whole image.
+pub(super) fn decode<R: Read + Seek>(mut source: R, info: &ImageInfo) -> Result<Vec<u8>> {
+    source.rewind()?;
+    let mut decoder = WebPDecoder::new(BufReader::new(source)).map_err(explain)?;
+    // `inspect` held the picture to the limits.
+    decoder.set_memory_limit(usize::try_from(8 * info.pixels() + Limits::MAX_METADATA).unwrap_or(usize::MAX));
+    let changed = || refuse("The WebP file has changed since its header was read.");
+    if decoder.dimensions() != (info.width, info.height)
+        || decoder.output_buffer_size().map(|size| size as u64) != Some(info.raw_bytes())
+    {
+        return changed();
+    }
+    let mut all = vec![0; info.raw_bytes() as usize];
+    decoder.read_image(&mut all).map_err(explain)?;
+    Ok(all)
+}
+
+fn explain(error: DecodingError) -> Error {
+    match error {
+        DecodingError::IoError(error) => blamed(error),
+        DecodingError::NotEnoughInitData => truncated(Format::Webp),
+        error => damaged(Format::Webp, error),
+    }
+}
+
+/// As [`blame`], for this format.
+fn blamed(error: std::io::Error) -> Error {
+    blame(Format::Webp, error)
+}
