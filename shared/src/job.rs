@@ -7,41 +7,24 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::clock::Stamp;
-use crate::equalize::{Color, Recipe, Spans};
+use crate::equalize::{Recipe, Spans};
 use crate::id::{ImageId, JobId, RunId};
 use crate::pixels::{Depth, Layout};
 
 /// The version of the records that this binary writes.
 pub const RECORD_VERSION: u32 = 1;
 
-/// The latest version of the arithmetic that this binary runs; it runs all before it as well. A job pins the one that it
-/// needs, so that a rolling upgrade never mixes two arithmetics in one image.
+/// The version of the arithmetic that this binary plans with; it runs all before it as well. A job pins that of the master
+/// that planned it, so that a rolling upgrade never mixes two arithmetics in one image: pods of the version before leave
+/// it alone.
 ///
 /// 1. `global` in full strength, colour as `luma`, `hsv`, `channels` or `gray`.
 /// 2. All methods, `oklab`, strength, masks.
 /// 3. Parts of a JPEG are encoded, each row of MCUs a restart interval; PNG's are deflated in the way that suits them.
 /// 4. No data, also as the file says it; bands, floating point, several pages.
 /// 5. WebP.
-pub const ALGO: u32 = 5;
-
-/// The earliest version of the arithmetic that does what a recipe says to such an image: during a rolling upgrade pods of
-/// the version before help with what they know.
-pub fn algo(recipe: &Recipe, info: &ImageInfo) -> u32 {
-    if info.format == Format::Webp {
-        return 5;
-    }
-    let no_data = recipe.nodata.is_some() || info.more.nodata.is_some();
-    if no_data || matches!(info.layout, Layout::Bands(_)) || info.depth == Depth::Float || info.pages() > 1 {
-        return 4;
-    }
-    let first = [Color::Luma, Color::Hsv, Color::Channels, Color::Gray].map(Recipe::global).contains(recipe);
-    match info.format {
-        Format::Webp => 5,
-        Format::Jpeg | Format::Png => 3,
-        Format::Tiff if first => 1,
-        Format::Tiff => 2,
-    }
-}
+/// 6. Parts between tasks are hashed with BLAKE3, SHA-256 before.
+pub const ALGO: u32 = 6;
 
 /// What a person sees of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -461,7 +444,7 @@ pub struct Pointer {
     pub bytes: u64,
     /// SHA-256 as 64 hexadecimal digits: of all its bytes, or of its table's.
     pub sha256: String,
-    /// Which bytes hold the SHA-256 of everything else, part by part, where it is read by parts.
+    /// Which bytes hold the hashes of everything else, part by part, where it is read by parts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<std::ops::Range<u64>>,
 }

@@ -1,7 +1,7 @@
 //! Several parts as one object of the store: their index first, then their bytes.
 //!
 //! `EVP1`, the length of the JSON (u32, little-endian), the index as JSON, the parts' bytes. The index holds each part's
-//! SHA-256, so that whoever knows that of the first bytes, the head, can check every part by itself.
+//! [hash](PartHash), so that whoever knows that of the first bytes, the head, can check every part by itself.
 
 use std::ops::Range;
 
@@ -12,15 +12,41 @@ use super::{Error, Part, PartIndex, Result};
 const MAGIC: &[u8; 4] = b"EVP1";
 const PREFIX: usize = 8;
 
-/// SHA-256.
+/// A part's.
 pub type Hash = [u8; 32];
+
+/// How parts are hashed that go from task to task: each byte once by who writes it, and by everybody who reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartHash {
+    /// SHA-256, as the files that people see. It was a quarter of a JPEG's time.
+    Sha256,
+    /// BLAKE3.
+    Blake3,
+}
+
+impl PartHash {
+    /// That of a job's version of the arithmetic.
+    pub const fn of(algo: u32) -> Self {
+        if algo < 6 { PartHash::Sha256 } else { PartHash::Blake3 }
+    }
+
+    /// The hash of some bytes.
+    pub fn digest(self, bytes: &[u8]) -> Hash {
+        match self {
+            PartHash::Sha256 => Sha256::digest(bytes).into(),
+            PartHash::Blake3 => blake3::hash(bytes).into(),
+        }
+    }
+}
 
 /// A part in the index.
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Entry {
     #[serde(flatten)]
     part: PartIndex,
-    sha256: Hash,
+    /// Named after the first that was used.
+    #[serde(rename = "sha256")]
+    hash: Hash,
 }
 
 /// A bundle's parts and where their bytes are.
@@ -28,7 +54,7 @@ struct Entry {
 pub struct Bundle {
     /// The parts, in order.
     pub parts: Vec<PartIndex>,
-    /// SHA-256 of each part's bytes.
+    /// The hash of each part's bytes.
     pub hashes: Vec<Hash>,
     /// Where the first part's bytes begin in the object.
     pub offset: u64,
@@ -50,8 +76,8 @@ impl Bundle {
 }
 
 /// Parts as one object, and the length of its head in bytes.
-pub fn bundle(parts: Vec<Part>) -> (Vec<u8>, u64) {
-    let entry = |part: &Part| Entry { part: part.index.clone(), sha256: Sha256::digest(&part.bytes).into() };
+pub fn bundle(parts: Vec<Part>, hash: PartHash) -> (Vec<u8>, u64) {
+    let entry = |part: &Part| Entry { part: part.index.clone(), hash: hash.digest(&part.bytes) };
     let index: Vec<Entry> = parts.iter().map(entry).collect();
     let json = serde_json::to_vec(&index).expect("numbers and lists are always JSON");
     let total = parts.iter().map(|part| part.bytes.len()).sum::<usize>();
@@ -76,7 +102,7 @@ pub fn open_bundle(head: &[u8]) -> Result<Bundle> {
     };
     let index: Vec<Entry> = serde_json::from_slice(json)
         .map_err(|error| Error::Refused(format!("The index of an image's parts can't be read: {error}.")))?;
-    let (parts, hashes) = index.into_iter().map(|entry| (entry.part, entry.sha256)).unzip();
+    let (parts, hashes) = index.into_iter().map(|entry| (entry.part, entry.hash)).unzip();
     Ok(Bundle { parts, hashes, offset: head.len() as u64 })
 }
 
@@ -99,13 +125,15 @@ mod tests {
     #[test]
     fn every_part_is_found_again_and_has_its_hash() {
         let parts = vec![part(b"one"), part(b""), part(b"three")];
-        let (object, head) = bundle(parts.clone());
-        let found = open_bundle(&object[..head as usize]).unwrap();
-        let bytes: Vec<&[u8]> =
-            found.ranges().into_iter().map(|at| &object[at.start as usize..at.end as usize]).collect();
-        assert_eq!(bytes, [&b"one"[..], b"", b"three"]);
-        assert!(found.hashes.iter().zip(bytes).all(|(hash, bytes)| *hash == *Sha256::digest(bytes)));
-        assert_eq!(found.parts, parts.into_iter().map(|part| part.index).collect::<Vec<_>>());
+        for hash in [PartHash::Sha256, PartHash::Blake3] {
+            let (object, head) = bundle(parts.clone(), hash);
+            let found = open_bundle(&object[..head as usize]).unwrap();
+            let bytes: Vec<&[u8]> =
+                found.ranges().into_iter().map(|at| &object[at.start as usize..at.end as usize]).collect();
+            assert_eq!(bytes, [&b"one"[..], b"", b"three"]);
+            assert!(found.hashes.iter().zip(bytes).all(|(found, bytes)| *found == hash.digest(bytes)));
+            assert!(found.parts.iter().eq(parts.iter().map(|part| &part.index)));
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ use std::ops::Range;
 use shared::job::{Format, ImageInfo, Keeping};
 use shared::pixels::{Layout, Rows};
 
-pub use bundle::{Bundle, Hash, bundle, open_bundle};
+pub use bundle::{Bundle, Hash, PartHash, bundle, open_bundle};
 pub use pyramid::{ENTRY as PYRAMID_ENTRY, LevelRows, TAIL as PYRAMID_TAIL};
 pub use shared::decode::{Error, Limits, Result, detect};
 

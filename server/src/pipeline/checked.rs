@@ -1,4 +1,4 @@
-//! Outputs that are read by parts, each checked against its SHA-256 before it is used.
+//! Outputs that are read by parts, each checked against its hash before it is used.
 //!
 //! The hashes lie in the object itself, in its [table](Pointer::table), whose own hash is in the task's record: a record
 //! stays small however many parts there are, and damage anywhere is found by the first who reads it. What comes wrong is
@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 
 use super::deadline;
 use super::stage::{Failure, hex};
-use crate::codec::{self, Hash, RowReader};
+use crate::codec::{self, Hash, PartHash, RowReader};
 use crate::store::{self, Store};
 
 /// Bytes of a hash in a table.
@@ -52,12 +52,13 @@ pub(super) fn missing(key: &str, error: store::Error) -> Failure {
 pub(super) struct Checked {
     store: Store,
     pointer: Pointer,
+    hash: PartHash,
     handle: Handle,
 }
 
 impl Checked {
-    pub(super) fn new(store: Store, pointer: Pointer, handle: Handle) -> Self {
-        Self { store, pointer, handle }
+    pub(super) fn new(store: Store, pointer: Pointer, hash: PartHash, handle: Handle) -> Self {
+        Self { store, pointer, hash, handle }
     }
 
     /// The bytes that hold the hashes of the others.
@@ -74,7 +75,7 @@ impl Checked {
     /// # Errors
     /// [`Damaged`], or the store's.
     pub(super) fn part(&self, range: Range<u64>, hash: &Hash) -> io::Result<Bytes> {
-        self.read(range, |bytes| *Sha256::digest(bytes) == *hash)
+        self.read(range, |bytes| self.hash.digest(bytes) == *hash)
     }
 
     fn read(&self, range: Range<u64>, is_right: impl Fn(&[u8]) -> bool) -> io::Result<Bytes> {
@@ -89,7 +90,7 @@ impl Checked {
                 Err(error) => return Err(io::Error::other(error)),
             }
         }
-        Err(self.damaged(&format!("bytes {} to {} have another SHA-256", range.start, range.end)).into())
+        Err(self.damaged(&format!("bytes {} to {} have another hash", range.start, range.end)).into())
     }
 
     /// Damage of this output.
@@ -99,18 +100,24 @@ impl Checked {
 }
 
 /// The hashes of parts, as a table.
-#[derive(Default)]
-pub(super) struct Table(Vec<u8>);
+pub(super) struct Table {
+    hash: PartHash,
+    bytes: Vec<u8>,
+}
 
 impl Table {
+    pub(super) fn new(hash: PartHash) -> Self {
+        Self { hash, bytes: Vec::new() }
+    }
+
     /// Adds a part's.
     pub(super) fn push(&mut self, part: &[u8]) {
-        self.0.extend_from_slice(&Sha256::digest(part));
+        self.bytes.extend_from_slice(&self.hash.digest(part));
     }
 
     /// Its bytes.
     pub(super) fn into_bytes(self) -> Vec<u8> {
-        self.0
+        self.bytes
     }
 }
 

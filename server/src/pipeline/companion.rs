@@ -8,7 +8,7 @@ use super::checked::Table;
 use super::sheet::{mask_info, same_size};
 use super::stage::{Failure, Hashed, Workshop, gone, part_bytes};
 use crate::catalog::{self, Catalog};
-use crate::codec::{self, RowReader};
+use crate::codec::{self, PartHash, RowReader};
 
 /// The other images that a recipe names.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -93,11 +93,12 @@ pub(super) async fn mask(shop: &Workshop, job: &Job, key: String) -> Result<Poin
     let companion = named(job.mask.as_ref())?;
     let original = shop.companion(companion);
     let (info, cut, to) = (companion.info.clone(), job.cut, job.info.clone());
+    let hash = PartHash::of(job.algo);
     let memory = decoder_bytes(&companion.info, job.cut) + 2 * part_bytes(job);
     let writing = shop.write(key, memory, Hashed::LastChunk, move |emit| {
         same_size(&to, &info).map_err(codec::Error::Refused)?;
         let mut reader = codec::open(Box::new(original.open()?), &info)?;
-        let mut table = Table::default();
+        let mut table = Table::new(hash);
         for part in 0..cut.parts {
             let bytes = Mask::image(&reader.read(cut.rows_of(part, mask_info(&to).height))?);
             table.push(&bytes);

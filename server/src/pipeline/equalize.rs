@@ -7,7 +7,7 @@ use shared::job::{Job, Pointer};
 use shared::task::Task;
 
 use super::stage::{Failure, Inputs, Workshop, counts_bytes, decoder_bytes, part_bytes};
-use crate::codec;
+use crate::codec::{self, PartHash};
 
 /// Writes the task's parts, encoded, as one bundle.
 pub(super) async fn equalize(
@@ -21,6 +21,7 @@ pub(super) async fn equalize(
     let bytes = shop.fetch(pointer).await?;
     let (sheet, head, table_key) = (shop.sheet(job, inputs), shop.head(job), pointer.key.clone());
     let (info, cut, recipe) = (job.info.clone(), job.cut, job.recipe.clone());
+    let hash = PartHash::of(job.algo);
     let range = task.first_part..task.first_part + task.parts;
     // Encoded parts are held until the task is done; noise may come out a little larger than it went in.
     let memory = decoder_bytes(job, inputs) + (2 * u64::from(task.parts) + 4) * part_bytes(job) + counts_bytes(job) / 2;
@@ -35,7 +36,7 @@ pub(super) async fn equalize(
             let rows = sheet.read(cut.rows_of(part, info.height))?;
             codec::part(&head, rows.first, &rows.equalize(&recipe, &table))
         });
-        Ok::<_, codec::Error>(codec::bundle(parts.collect::<codec::Result<_>>()?))
+        Ok::<_, codec::Error>(codec::bundle(parts.collect::<codec::Result<_>>()?, hash))
     });
     shop.put_parts(key, bundle.await??).await
 }

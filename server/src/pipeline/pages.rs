@@ -13,7 +13,7 @@ use super::histogram::unfit;
 use super::reduce::histogram_of;
 use super::sheet::Marked;
 use super::stage::{Failure, Inputs, Original, Workshop};
-use crate::codec;
+use crate::codec::{self, PartHash};
 
 /// Writes the parts of the task's pages, encoded, as one bundle.
 pub(super) async fn pages(
@@ -29,6 +29,7 @@ pub(super) async fn pages(
     };
     let (original, limits) = (shop.original(job), shop.limits);
     let (info, recipe) = (job.info.clone(), job.recipe.clone());
+    let hash = PartHash::of(job.algo);
     let range = task.first_part..task.first_part + task.parts;
     // The encoded parts are held until the task is done; noise may come out a little larger than it went in. Beside them
     // some parts' rows, and the counts and tables.
@@ -40,7 +41,7 @@ pub(super) async fn pages(
             check_page(&recipe, page).map_err(codec::Error::Refused)?;
             parts.extend(encoded(&original, page, &recipe, reference.as_ref())?);
         }
-        Ok::<_, codec::Error>(codec::bundle(parts))
+        Ok::<_, codec::Error>(codec::bundle(parts, hash))
     });
     shop.put_parts(key, bundle.await??).await
 }

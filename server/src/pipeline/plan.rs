@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use shared::clock::Stamp;
 use shared::id::RunId;
-use shared::job::{Cut, Job, Lane, Phase, Progress, RECORD_VERSION, algo};
+use shared::job::{ALGO, Cut, Job, Lane, Phase, Progress, RECORD_VERSION};
 use shared::pixels::Depth;
 use shared::task::Task;
 
@@ -71,7 +71,7 @@ pub fn plan(
         recipe: row.recipe.clone(),
         reference: companions.reference,
         mask: companions.mask,
-        algo: algo(&row.recipe, info),
+        algo: ALGO,
         phases,
         cut,
         counts,

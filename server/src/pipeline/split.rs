@@ -6,16 +6,16 @@ use shared::job::{Job, Pointer};
 
 use super::checked::Table;
 use super::stage::{Failure, Hashed, Inputs, Workshop, decoder_bytes, part_bytes};
-use crate::codec;
+use crate::codec::{self, PartHash};
 
 /// Writes the image's rows, little-endian, row after row; then the parts' hashes.
 pub(super) async fn split(shop: &Workshop, job: &Job, key: String) -> Result<Pointer, Failure> {
     let original = shop.original(job);
-    let (info, cut) = (job.info.clone(), job.cut);
+    let (info, cut, hash) = (job.info.clone(), job.cut, PartHash::of(job.algo));
     let memory = decoder_bytes(job, &Inputs::default()) + 6 * part_bytes(job);
     let writing = shop.write(key, memory, Hashed::LastChunk, move |emit| {
         let mut reader = codec::open(Box::new(original.open()?), &info)?;
-        let mut table = Table::default();
+        let mut table = Table::new(hash);
         for part in 0..cut.parts {
             let rows = reader.read(cut.rows_of(part, info.height))?.to_le_bytes();
             table.push(&rows);

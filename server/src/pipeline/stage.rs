@@ -18,7 +18,7 @@ use super::checked::{self, Checked, Damaged, RawRows};
 use super::deadline::{self, Timed};
 use super::pixels::{self, Pixels};
 use super::sheet::{self, SheetSource};
-use crate::codec::{self, Limits, RowReader};
+use crate::codec::{self, Limits, PartHash, RowReader};
 use crate::store::{self, ObjectReader, Store};
 
 /// Why a stage gave no output.
@@ -128,14 +128,14 @@ impl Workshop {
     }
 
     /// An output that a pixel thread will read by parts.
-    pub(super) fn checked(&self, pointer: &Pointer) -> Checked {
-        Checked::new(self.store.clone(), pointer.clone(), Handle::current())
+    pub(super) fn checked(&self, job: &Job, pointer: &Pointer) -> Checked {
+        Checked::new(self.store.clone(), pointer.clone(), PartHash::of(job.algo), Handle::current())
     }
 
     /// The job's rows: from the original in place, or from what the split wrote.
     pub(super) fn rows(&self, job: &Job, inputs: &Inputs) -> RowSource {
         match &inputs.split {
-            Some(split) => RowSource::Raw(self.checked(split), job.cut),
+            Some(split) => RowSource::Raw(self.checked(job, split), job.cut),
             None => RowSource::File(self.original(job)),
         }
     }
@@ -143,7 +143,7 @@ impl Workshop {
     /// The job's rows with its mask: from what was decoded before, or from the originals.
     pub(super) fn sheet(&self, job: &Job, inputs: &Inputs) -> SheetSource {
         let mask = match (&inputs.mask, &job.mask) {
-            (Some(mask), _) => Some((RowSource::Raw(self.checked(mask), job.cut), sheet::mask_info(&job.info))),
+            (Some(mask), _) => Some((RowSource::Raw(self.checked(job, mask), job.cut), sheet::mask_info(&job.info))),
             (None, Some(companion)) => Some((RowSource::File(self.companion(companion)), companion.info.clone())),
             (None, None) => None,
         };

@@ -16,7 +16,7 @@ use crate::codec;
 /// Writes the result file.
 pub(super) async fn stitch(shop: &Workshop, job: &Job, inputs: &Inputs, key: String) -> Result<Pointer, Failure> {
     let head = shop.head(job);
-    let bundles: Vec<_> = inputs.equalized.iter().map(|pointer| shop.checked(pointer)).collect();
+    let bundles: Vec<_> = inputs.equalized.iter().map(|pointer| shop.checked(job, pointer)).collect();
     let memory = 8 * part_bytes(job) + codec::join_memory(&job.info);
     let (recipe, limits) = (job.recipe.clone(), shop.limits);
     let writing = shop.write(key, memory, Hashed::All, move |emit| {

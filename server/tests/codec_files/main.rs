@@ -17,7 +17,7 @@ mod webps;
 use std::io::Cursor;
 
 use image::ImageDecoder;
-use server::codec::{self, Joiner, Limits, Part};
+use server::codec::{self, Joiner, Limits, Part, PartHash};
 use shared::job::ImageInfo;
 use shared::pixels::{Layout, Rows, Samples};
 
@@ -87,7 +87,8 @@ pub fn write(original: &[u8], rows: &Rows, units: u32) -> Vec<u8> {
         .step_by(part_rows as usize)
         .map(|first| codec::part(&head, first, &slice(rows, first, (first + part_rows).min(info.height))).unwrap())
         .collect();
-    let objects: Vec<(Vec<u8>, u64)> = parts.chunks(2).map(|parts| codec::bundle(parts.to_vec())).collect();
+    let objects: Vec<(Vec<u8>, u64)> =
+        parts.chunks(2).map(|parts| codec::bundle(parts.to_vec(), PartHash::Blake3)).collect();
     let index: Vec<_> = parts.into_iter().map(|part| part.index).collect();
     let joiner = codec::join(&head, &index).unwrap();
     match (&joiner, head.begin_bytes().unwrap()) {
