@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod jpegs;
+mod kept;
 mod known_bad;
 mod make;
 mod metadata;

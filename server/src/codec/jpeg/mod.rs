@@ -122,6 +122,10 @@ impl Head {
         if segment.data.get(12..14).is_some_and(|size| size != [0, 0]) {
             keeping.change("The JFIF thumbnail showed the old pixels.");
         }
+        // Without a unit it is the pixels' shape alone (ITU-T T.871, 10.1).
+        if density[7] != 0 {
+            keeping.keep("the resolution");
+        }
         self.jfif = Some([density, &[0, 0]].concat());
     }
 }

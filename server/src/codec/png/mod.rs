@@ -53,13 +53,23 @@ fn fate(chunk: &Chunk, original: &Structure, loses_color: bool) -> Fate {
         b"iCCP" | b"sRGB" | b"cICP" | b"gAMA" | b"cHRM" => Fate::Kept(Some("the colour space (ICC profile or chunks)")),
         b"eXIf" => Fate::Kept(Some("EXIF")),
         b"iTXt" if chunk.data.starts_with(b"XML:com.adobe.xmp\0") => Fate::Kept(Some("XMP")),
-        b"tEXt" | b"zTXt" | b"iTXt" => Fate::Kept(Some("text")),
+        b"tEXt" | b"zTXt" | b"iTXt" => Fate::Kept(Some(profile(&chunk.data).unwrap_or("text"))),
         b"pHYs" => Fate::Kept(Some("the resolution")),
         b"tIME" => Fate::Kept(Some("the date")),
         b"sBIT" | b"mDCV" | b"cLLI" | b"bKGD" | b"oFFs" | b"pCAL" | b"sCAL" => Fate::Kept(None),
         // The fourth letter says whether a program that doesn't know the chunk may copy it beside changed pixels.
         [_, _, _, safe] if safe.is_ascii_lowercase() => Fate::Kept(None),
         _ => Fate::Dropped(format!("The chunk {kind} says of itself that it doesn't outlive a change of pixels.")),
+    }
+}
+
+/// What a text holds where ImageMagick and others put metadata into one, in hexadecimal digits.
+fn profile(text: &[u8]) -> Option<&'static str> {
+    match text.strip_prefix(b"Raw profile type ")?.split(|byte| *byte == 0).next()? {
+        b"iptc" | b"8bim" => Some("IPTC"),
+        b"exif" | b"APP1" => Some("EXIF"),
+        b"xmp" => Some("XMP"),
+        _ => None,
     }
 }
 
