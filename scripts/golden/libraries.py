@@ -63,6 +63,22 @@ def color_image():
     return np.clip(base, 0, 255).astype(np.uint8)
 
 
+def clahe():
+    """What scikit-image's CLAHE of 4 × 4 tiles makes of an uneven image, without a clip limit and with one of twice the average."""
+    y, x = np.mgrid[0:48, 0:48]
+    image = 110 + 60 * np.sin(x / 9) * np.cos(y / 14) + np.random.default_rng(11).normal(0, 6 + y / 4, (48, 48))
+    image = np.clip(image, 0, 255).astype(np.uint8)
+    made = {
+        str(clip): exposure.equalize_adapthist(image, kernel_size=(12, 12), clip_limit=(clip or 256) / 256) for clip in (0, 2)
+    }
+    return {
+        "width": 48,
+        "tiles": [4, 4],
+        "gray": image.ravel().tolist(),
+        "skimage": {clip: (result * 255).round(4).ravel().tolist() for clip, result in made.items()},
+    }
+
+
 def main():
     all_images = images()
     tables = []
@@ -108,7 +124,7 @@ def main():
         "skimage": skimage.__version__,
         "imagemagick": version,
     }
-    golden = {"versions": versions, "tables": tables, "color": color}
+    golden = {"versions": versions, "tables": tables, "color": color, "clahe": clahe()}
     if sys.argv[1:] == ["--check"]:
         check(golden)
     else:
@@ -125,6 +141,10 @@ def check(made):
             assert same, f"{method} makes something else of {one['name']}; the golden file is of {golden['versions']}, this of {made['versions']}"
     for method, expected in golden["color"].items():
         assert made["color"][method] == expected, f"{method} makes other colours; the golden file is of {golden['versions']}, this of {made['versions']}"
+    assert made["clahe"]["gray"] == golden["clahe"]["gray"], "the image for CLAHE is another one"
+    for clip, expected in golden["clahe"]["skimage"].items():
+        same = np.allclose(made["clahe"]["skimage"][clip], expected, rtol=0, atol=1e-3)
+        assert same, f"CLAHE makes something else; the golden file is of {golden['versions']}, this of {made['versions']}"
     print(f"as the golden file says: {made['versions']}")
 
 

@@ -14,6 +14,17 @@ use shared::pixels::{Depth, Layout, Rows, Samples};
 struct Golden {
     tables: Vec<Image>,
     color: serde_json::Value,
+    clahe: Adaptive,
+}
+
+/// An image, and what CLAHE makes of it.
+#[derive(serde::Deserialize)]
+struct Adaptive {
+    width: usize,
+    tiles: [usize; 2],
+    gray: Vec<u8>,
+    /// By the clip limit.
+    skimage: BTreeMap<u32, Vec<f64>>,
 }
 
 /// An image by its counts, and what each of its levels becomes.
@@ -179,4 +190,118 @@ fn the_value_of_hsv_is_opencvs() {
     let value = |rgb: &[u8]| -> Vec<u8> { rgb.chunks(3).map(|pixel| *pixel.iter().max().unwrap()).collect() };
     let (ours, theirs) = color(Color::Hsv, "opencv HSV");
     assert_eq!(value(&ours), value(&theirs));
+}
+
+impl Adaptive {
+    /// What the image becomes here.
+    fn ours(&self, clip: u32) -> Vec<f64> {
+        let rows = Rows { width: self.width as u32, layout: Layout::Gray, samples: Samples::U8(self.gray.clone()) };
+        let recipe = json!({"method": "clahe", "clip_limit": clip, "tiles": self.tiles});
+        let recipe: Recipe = serde_json::from_value(recipe).unwrap();
+        let height = (self.gray.len() / self.width) as u32;
+        let frame = Frame { width: rows.width, height, layout: Layout::Gray, depth: Depth::Eight };
+        let mut counts = Counts::new(&recipe, &frame).unwrap();
+        counts.count(0, &rows, None);
+        let table = Table::new(&recipe, &counts, None).unwrap();
+        table.apply(&recipe, 0, rows, None).to_le_bytes().into_iter().map(f64::from).collect()
+    }
+
+    /// What scikit-image makes of it by its own formulas (skimage/exposure/_adapthist.py), its last stretch left out.
+    fn by_their_formulas(&self, clip: u32) -> Vec<f64> {
+        const GRAYS: f64 = 16_383.0;
+        let (width, [across, down]) = (self.width, self.tiles);
+        let (tile, height) = (width / across, self.gray.len() / width);
+        assert_eq!(tile * down, height);
+        // The range of the image is stretched first, and 65 of those levels are a bin.
+        let (least, most) = (*self.gray.iter().min().unwrap(), *self.gray.iter().max().unwrap());
+        let bin = |level: u8| (f64::from(level - least) * GRAYS / f64::from(most - least)).round() as usize / 65;
+        let pixels = (tile * tile) as i64;
+        let limit = if clip == 0 { pixels } else { (i64::from(clip) * pixels / 256).max(1) };
+        let map = |column: usize, row: usize| -> Vec<f64> {
+            let mut bins = vec![0; 256];
+            for y in row * tile..(row + 1) * tile {
+                self.gray[y * width + column * tile..][..tile].iter().for_each(|level| bins[bin(*level)] += 1);
+            }
+            clip_again_and_again(&mut bins, limit);
+            let sums = bins.iter().scan(0, |sum, bin| {
+                *sum += bin;
+                Some(*sum)
+            });
+            sums.map(|sum| (sum as f64 * GRAYS / pixels as f64).min(GRAYS).floor()).collect()
+        };
+        let maps: Vec<Vec<f64>> = (0..across * down).map(|tile| map(tile % across, tile / across)).collect();
+        // The tiles before and after a pixel, between whose middles it lies, and how far from the first.
+        let between = |at: usize, tiles: usize| {
+            let (index, rest) = ((at + tile / 2) / tile, (at + tile / 2) % tile);
+            (index.saturating_sub(1), index.min(tiles - 1), rest as f64 / tile as f64)
+        };
+        let value = |(at, level): (usize, &u8)| {
+            let ((left, right, x), (above, below, y)) = (between(at % width, across), between(at / width, down));
+            let map = |row: usize, column: usize| maps[row * across + column][bin(*level)];
+            let line = |row| map(row, left) * (1.0 - x) + map(row, right) * x;
+            (line(above) * (1.0 - y) + line(below) * y).floor()
+        };
+        self.gray.iter().enumerate().map(value).collect()
+    }
+}
+
+/// scikit-image's `clip_histogram`: what is cut off is given to the bins below the limit until nothing of it is left.
+fn clip_again_and_again(bins: &mut [i64], limit: i64) {
+    let mut excess: i64 = bins.iter().map(|bin| (bin - limit).max(0)).sum();
+    bins.iter_mut().for_each(|bin| *bin = (*bin).min(limit));
+    let share = excess / bins.len() as i64;
+    let upper = limit - share;
+    for bin in bins.iter_mut().filter(|bin| **bin < upper) {
+        *bin += share;
+        excess -= share;
+    }
+    for bin in bins.iter_mut().filter(|bin| (upper..limit).contains(*bin)) {
+        excess -= limit - *bin;
+        *bin = limit;
+    }
+    while excess > 0 {
+        let before = excess;
+        for first in 0..bins.len() {
+            let under = bins.iter().filter(|bin| **bin < limit).count() as i64;
+            let step = (under / excess).max(1) as usize;
+            for bin in bins[first..].iter_mut().step_by(step).filter(|bin| **bin < limit) {
+                *bin += 1;
+                excess -= 1;
+            }
+            if excess <= 0 {
+                break;
+            }
+        }
+        if before == excess {
+            break;
+        }
+    }
+}
+
+/// Values over all of 0 to 255, as scikit-image leaves them.
+fn stretched(values: &[f64]) -> Vec<f64> {
+    let (least, most) = values.iter().fold((f64::MAX, f64::MIN), |(lo, hi), value| (lo.min(*value), hi.max(*value)));
+    values.iter().map(|value| (value - least) / (most - least) * 255.0).collect()
+}
+
+/// How far values lie apart at most, and on average.
+fn apart(ours: &[f64], theirs: &[f64]) -> (f64, f64) {
+    let apart: Vec<f64> = ours.iter().zip(theirs).map(|(ours, theirs)| (ours - theirs).abs()).collect();
+    (apart.iter().copied().fold(0.0, f64::max), apart.iter().sum::<f64>() / apart.len() as f64)
+}
+
+#[test]
+fn scikit_images_clahe_is_ours_but_that_it_clips_again_and_again_and_stretches_in_the_end() {
+    let image = golden().clahe;
+    for (clip, theirs) in &image.skimage {
+        // f32 in theirs: a floor may come out one of 16,383 levels lower.
+        let (most, _) = apart(&stretched(&image.by_their_formulas(*clip)), theirs);
+        assert!(most < 0.05, "clip limit {clip}: these are their formulas to within {most}");
+    }
+    // Where nothing is clipped only rounding is left: we give levels, they give fractions of bins.
+    let (most, mean) = apart(&stretched(&image.ours(0)), &image.skimage[&0]);
+    assert!(most <= 2.5 && mean <= 1.0, "without a clip limit {most}, {mean} on average");
+    // Where it is, it is the clipping that makes the difference.
+    let (most, mean) = apart(&stretched(&image.ours(2)), &image.skimage[&2]);
+    assert!(most <= 52.0 && mean <= 14.0 && mean > 1.0, "with a clip limit of 2 {most}, {mean} on average");
 }
