@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use client::Client;
-use images::{SAMPLES, float_tiff, oracle, pages_tiff, rgb16_tiff, rgba_png, rgba_webp, sample};
+use images::{SAMPLES, float_tiff, gray8_tiff, oracle, pages_tiff, rgb16_tiff, rgba_png, rgba_webp, sample};
 use server::cli::process::Process;
 use server::cli::serve::ServeArgs;
 use shared::cluster::{Health, TaskState};
@@ -75,6 +75,7 @@ async fn pages_floats_no_data_and_webps_give_the_very_files_of_evenlight_equaliz
     ];
     let stretch = r#"{"method":"stretch","color":"luma","strength":0.5}"#;
     let recipes = [luma(), serde_json::from_str::<Recipe>(stretch).unwrap()];
+    let ranged: Recipe = serde_json::from_str(r#"{"method":"global","range":[-50,40.5]}"#).unwrap();
     for more in [&["--pods", "3", "--parts-per-task", "1"][..], &["--whole-below", "1000000000"]] {
         let data = tempfile::tempdir().unwrap();
         let (process, client) = start(data.path(), more).await;
@@ -85,6 +86,10 @@ async fn pages_floats_no_data_and_webps_give_the_very_files_of_evenlight_equaliz
                 assert!(result == oracle(bytes, recipe), "{name} with {recipe:?} and {more:?} differs");
             }
         }
+        let float = float_tiff(700, 1_100);
+        let accepted = client.upload("float.tif", float.clone(), &ranged).await.unwrap();
+        let result = client.result(&accepted.image_id).await;
+        assert!(result == oracle(&float, &ranged) && result != oracle(&float, &luma()), "the range is given, {more:?}");
         process.stop().await;
     }
 }
@@ -94,9 +99,15 @@ async fn what_a_recipe_cannot_do_with_an_image_is_refused_with_a_sentence_and_th
     let data = tempfile::tempdir().unwrap();
     let (process, client) = start(data.path(), &[]).await;
     let clahe = Recipe { method: Method::clahe(), ..luma() };
+    let ranged: Recipe = serde_json::from_str(r#"{"method":"global","range":[0,1]}"#).unwrap();
     let mask = Recipe { mask: Some("0123456789abcdef0123456789abcdef".parse().unwrap()), ..luma() };
     for (original, recipe, words) in [
         (float_tiff(30, 30), clahe, "floating-point samples: expected the method global or stretch, got clahe"),
+        (
+            rgb16_tiff(30, 30),
+            ranged,
+            "A range is for floating-point samples; those of this image are whole numbers of 16",
+        ),
         (pages_tiff(), mask, "This TIFF has 3 pages, and a mask is for a single image"),
     ] {
         let problem = client.upload("odd.tif", original, &recipe).await.unwrap_err();
@@ -110,6 +121,26 @@ async fn what_a_recipe_cannot_do_with_an_image_is_refused_with_a_sentence_and_th
     assert_eq!(failed.state, JobState::Failed);
     assert!(failed.reason.unwrap().starts_with("Page 3 of this TIFF: This image has floating-point samples"));
     let next = client.upload("cell.png", sample("cell.png"), &luma()).await.unwrap();
+    assert_eq!(client.ended(&next.image_id).await.state, JobState::Done);
+    process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_limit_is_a_flag_with_a_sentence() {
+    let data = tempfile::tempdir().unwrap();
+    let limits =
+        ["--max-pixels", "150000", "--max-side", "700", "--max-whole-decode", "1MiB", "--max-upload", "700KiB"];
+    let (process, client) = start(data.path(), &limits).await;
+    for (name, original, status, words) in [
+        ("pixels.tif", gray8_tiff(500, 301), 422, "500 × 301 pixels, 150,500 in all; the limit is 150,000."),
+        ("side.tif", gray8_tiff(20, 701), 422, "20 × 701 pixels; the limit of a side is 700."),
+        ("decode.webp", rgba_webp(300, 300), 422, "A WebP must be decoded and encoded at once, which takes 2 MiB"),
+        ("bytes.tif", rgb16_tiff(400, 300), 413, "more than 716800 bytes"),
+    ] {
+        let problem = client.upload(name, original, &luma()).await.unwrap_err();
+        assert!(problem.status == status && problem.to_string().contains(words), "{name}: {problem}");
+    }
+    let next = client.upload("small.tif", gray8_tiff(380, 380), &luma()).await.unwrap();
     assert_eq!(client.ended(&next.image_id).await.state, JobState::Done);
     process.stop().await;
 }

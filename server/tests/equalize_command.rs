@@ -179,6 +179,22 @@ fn the_binary_says_in_one_line_what_is_wrong_and_fails() {
     }
 }
 
+#[test]
+fn limits_are_flags_each_with_a_sentence() {
+    for (flag, limit, name, words) in [
+        ("--max-pixels", "200000", "moon.png", "512 × 512 pixels, 262,144 in all; the limit is 200,000."),
+        ("--max-side", "500", "moon.png", "512 × 512 pixels; the limit of a side is 500."),
+        ("--max-whole-decode", "100KiB", "rocket.jpg", "A JPEG must be decoded at once, which takes"),
+    ] {
+        let out = tempfile::tempdir().unwrap();
+        let output =
+            binary(Stdio::null(), &[&sample(name), &out.path().join("out"), Path::new(flag), Path::new(limit)]);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && told.contains(words), "{flag}: {told}");
+        assert!(fs::read_dir(out.path()).unwrap().next().is_none(), "nothing is left of it");
+    }
+}
+
 /// Address space of a process that reads files which are cut off.
 const LITTLE: &str = "--as=1073741824";
 /// At so many places each sample is cut off.

@@ -24,7 +24,8 @@ pub const RECORD_VERSION: u32 = 1;
 /// 4. No data, also as the file says it; bands, floating point, several pages.
 /// 5. WebP.
 /// 6. Parts between tasks are hashed with BLAKE3, SHA-256 before.
-pub const ALGO: u32 = 6;
+/// 7. A range of floating-point samples that is given.
+pub const ALGO: u32 = 7;
 
 /// What a person sees of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -55,6 +55,7 @@ pub fn recipe_label(recipe: &Recipe) -> String {
         Some(color_label(recipe.color).to_owned()),
         (strength < 1.0).then(|| format!("{:.0} %", strength * 100.0)),
         recipe.nodata.map(|nodata| format!("without {}", nodata.value())),
+        recipe.range.map(|range| format!("range {} to {}", range.numbers()[0], range.numbers()[1])),
         recipe.mask.is_some().then(|| "with a mask".to_owned()),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
@@ -98,18 +99,13 @@ pub fn RecipeFields(
             <Number of="all" name="strength" label="Strength" title="1: all of the change, 0: none" max="1" step="0.05" value="1" kind=tried entered />
             <details class="recipe-more">
                 <summary>"Leave pixels alone"</summary>
-                <label class="field">
-                    <span class="field-label">"Of this value"</span>
-                    <input
-                        type="number"
-                        name="nodata"
-                        step="any"
-                        autocomplete="off"
-                        title="Nodata: pixels all of whose colours have it"
-                        value=value_of(entered, "nodata", "")
-                    />
-                </label>
+                {any_number("nodata", "Of this value", "Nodata: pixels all of whose colours have it", entered)}
                 <Picture of="all" name="mask" label="Where this image is black" title="The address of the mask's page, or its id" entered />
+            </details>
+            <details class="recipe-more">
+                <summary>"Range of floating point"</summary>
+                {any_number("range_low", "From", "The least value; what is below counts as it. Empty: as in the image", entered)}
+                {any_number("range_high", "To", "The greatest value; what is above counts as it. Empty: as in the image", entered)}
             </details>
         </fieldset>
     }
@@ -131,6 +127,17 @@ fn option(name: &'static str, label: &'static str, chosen: bool) -> impl IntoVie
             {label}
         </option>
     }
+}
+
+/// A number of any size, or none.
+fn any_number(name: &'static str, label: &'static str, title: &'static str, entered: RwSignal<Entered>) -> AnyView {
+    view! {
+        <label class="field">
+            <span class="field-label">{label}</span>
+            <input type="number" name=name step="any" autocomplete="off" title=title value=value_of(entered, name, "") />
+        </label>
+    }
+    .into_any()
 }
 
 /// A number that belongs to a method, or to all.

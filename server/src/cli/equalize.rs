@@ -19,6 +19,7 @@ use crate::codec::{self, Limits, Source};
 use crate::pipeline::local::{Local, Opener, Others};
 
 use super::how::{Files, HowArgs};
+use super::limits::LimitArgs;
 
 /// Equalize images on this machine alone.
 #[derive(Debug, Clone, clap::Args)]
@@ -34,6 +35,9 @@ pub struct EqualizeArgs {
     #[command(flatten)]
     how: HowArgs,
 
+    #[command(flatten)]
+    limits: LimitArgs,
+
     /// Threads to work with [default: the number of cores]
     #[arg(long, env = "EVENLIGHT_THREADS", value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -47,8 +51,9 @@ pub struct EqualizeArgs {
 pub fn run(args: EqualizeArgs) -> Result<()> {
     let threads = args.threads.map_or(0, NonZeroUsize::get);
     let pool = ThreadPoolBuilder::new().num_threads(threads).build().context("starting threads failed")?;
+    let limits = Limits::from(&args.limits);
     let (recipe, others) = args.how.into_recipe()?;
-    let command = Command { recipe, others, limits: Limits::default(), pool };
+    let command = Command { recipe, others, limits, pool };
     let (from_stdin, to_stdout) = (args.input == Path::new("-"), args.output == Path::new("-"));
     if !from_stdin && fs::metadata(&args.input).with_context(|| display(&args.input))?.is_dir() {
         ensure!(!to_stdout, "the images of a folder can't all go to standard output; name a folder for OUT");

@@ -48,12 +48,16 @@ pub struct HowArgs {
     #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
     nodata: Option<f64>,
 
+    /// The range of floating-point samples, for which they are searched otherwise; what lies beyond counts as its ends
+    #[arg(long, value_names = ["LOW", "HIGH"], num_args = 2, allow_negative_numbers = true)]
+    range: Option<Vec<f64>>,
+
     /// An image of the same size: where it is black, pixels are left alone and not counted
     #[arg(long, value_name = "FILE")]
     mask: Option<PathBuf>,
 
     /// All of it as JSON, such as {"method":"clahe","tiles":[8,8]}; files still come from --reference and --mask
-    #[arg(long, value_name = "JSON", conflicts_with_all = ["method", "color", "strength", "clip_limit", "tiles", "low", "high", "nodata"])]
+    #[arg(long, value_name = "JSON", conflicts_with_all = ["method", "color", "strength", "clip_limit", "tiles", "low", "high", "nodata", "range"])]
     recipe: Option<String>,
 }
 
@@ -111,6 +115,9 @@ impl HowArgs {
             ("nodata", self.nodata),
         ];
         fields.extend(numbers.into_iter().filter_map(|(name, number)| Some((name.to_owned(), json!(number?)))));
+        if let Some(range) = &self.range {
+            fields.insert("range".to_owned(), json!(range));
+        }
         if let Some(tiles) = self.tiles {
             fields.insert("tiles".to_owned(), json!(tiles));
         }
@@ -165,6 +172,7 @@ mod tests {
             recipe(&["--method", "stretch", "--low", "1", "--high", "99.5", "--nodata", "-9999"]).unwrap(),
             json(r#"{"method":"stretch","low":1,"high":99.5,"nodata":-9999}"#)
         );
+        assert_eq!(recipe(&["--range", "-1", "2.5"]).unwrap(), json(r#"{"method":"global","range":[-1,2.5]}"#));
         let matched = recipe(&["--method", "match", "--reference", "moon.png", "--mask", "mask.png"]).unwrap();
         assert!(matches!(matched.method, Method::Match { .. }) && matched.mask.is_some());
     }
@@ -177,6 +185,7 @@ mod tests {
             (&["--tiles", "8"], "such as 8x8"),
             (&["--tiles", "8x8"], "`tiles` is a parameter of the method `clahe`"),
             (&["--strength", "2"], "from 0 to 1"),
+            (&["--range", "2", "1"], "the first is below the second; got 2 and 1"),
             (&["--method", "match"], "--reference"),
             (&["--recipe", r#"{"method":"global","tint":1}"#], "unknown field `tint`"),
             (&["--recipe", r#"{"method":"global"}"#, "--color", "hsv"], "cannot be used with"),

@@ -2,5 +2,6 @@
 
 pub mod equalize;
 pub mod how;
+pub mod limits;
 pub mod process;
 pub mod serve;

@@ -8,6 +8,7 @@ use bytesize::ByteSize;
 use clap::Args;
 use shared::id::PodName;
 
+use super::limits::LimitArgs;
 use crate::codec::Limits;
 use crate::pipeline::gauge::Capacity;
 
@@ -87,13 +88,9 @@ pub struct ServeArgs {
     #[arg(long, env = "EVENLIGHT_MEMORY", default_value = "1GiB", value_name = "BYTES")]
     pub memory: ByteSize,
 
-    /// Memory that one image may take that can't be read piece by piece (JPEG, interlaced PNG); larger ones are refused
-    #[arg(long, env = "EVENLIGHT_MAX_WHOLE_DECODE", default_value = "1GiB", value_name = "BYTES")]
-    pub max_whole_decode: ByteSize,
-
-    /// Pixels of an image; larger ones are refused
-    #[arg(long, env = "EVENLIGHT_MAX_PIXELS", default_value_t = Limits::default().max_pixels, value_name = "PIXELS")]
-    pub max_pixels: u64,
+    /// What an image may cost.
+    #[command(flatten)]
+    pub limits: LimitArgs,
 
     /// Bytes of an upload; larger ones are refused
     #[arg(long, env = "EVENLIGHT_MAX_UPLOAD", default_value = "16GiB", value_name = "BYTES")]
@@ -157,7 +154,7 @@ pub enum UseKubernetes {
 impl ServeArgs {
     /// What an image may cost.
     pub fn limits(&self) -> Limits {
-        Limits { max_pixels: self.max_pixels, max_whole_decode: self.max_whole_decode.as_u64(), ..Limits::default() }
+        Limits::from(&self.limits)
     }
 
     /// What may wait, and what is kept free.

@@ -124,7 +124,7 @@ impl Local<'_> {
         recipe.check(&info).map_err(codec::Error::Refused)?;
         let pages = codec::inspect_pages(&mut *source()?, &self.limits, &info, 0..info.pages())?;
         let reference = self.reference(recipe, &info, others)?;
-        let looks = |page: &ImageInfo| u64::from(page.height) * u64::from(Counts::looks(page.depth) + 1);
+        let looks = |page: &ImageInfo| u64::from(page.height) * u64::from(Counts::looks(recipe, page.depth) + 1);
         let total = pages.iter().map(looks).sum();
         let mut done = 0;
         let mut advance = |rows: Range<u32>| {

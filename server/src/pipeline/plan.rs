@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use shared::clock::Stamp;
+use shared::equalize::Counts;
 use shared::id::RunId;
 use shared::job::{ALGO, Cut, Job, Lane, Phase, Progress, RECORD_VERSION};
-use shared::pixels::Depth;
 use shared::task::Task;
 
 use super::companion::Companions;
@@ -46,7 +46,7 @@ pub fn plan(
             Phase::Split => !info.regions && !by_pages,
             Phase::Mask => companions.mask.is_some(),
             Phase::Reference => companions.reference.is_some(),
-            Phase::Ranges => info.depth == Depth::Float && !by_pages,
+            Phase::Ranges => Counts::needs_ranges(&row.recipe, info.depth) && !by_pages,
             Phase::Histograms | Phase::Equalize => !by_pages,
             Phase::Pages => by_pages,
             Phase::Stitch => true,

@@ -1,4 +1,5 @@
-//! `POST /api/images`: an image, in a form, streamed to the door of [`accept`].
+//! `POST /api/images`: an image, in a form, streamed to the door of [`accept`]. Before it may come, as files too, the images
+//! that its recipe names: each becomes an image of its own, as if it had been sent before.
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -6,6 +7,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use shared::equalize::Recipe;
 use shared::gallery::Accepted;
+use shared::id::ImageId;
 use shared::route;
 
 use super::WebState;
@@ -16,6 +18,9 @@ use crate::pipeline::gauge::Full;
 
 /// The longest recipe that is read, in bytes.
 const RECIPE_BYTES: usize = 16 << 10;
+
+/// Fields of a recipe that name images, which may come as files instead.
+const COMPANIONS: [&str; 2] = ["reference", "mask"];
 
 /// How many images one form may carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +55,9 @@ pub(super) fn taken(accepted: Accepted) -> Response {
 pub(super) async fn receive(state: &WebState, request: Request, images: Images) -> Result<Vec<Accepted>> {
     let key = idempotency_key(request.headers())?;
     let most = state.accept.max_upload_bytes;
-    if content_length(request.headers()).is_some_and(|length| length > most.saturating_add(1 << 20)) {
+    // With an image may come two others.
+    let all = most.saturating_mul(1 + COMPANIONS.len() as u64).saturating_add(1 << 20);
+    if content_length(request.headers()).is_some_and(|length| length > all) {
         return Err(accept::Error::TooLarge(most).into());
     }
     let mut form = Form::new(request).await?;
@@ -75,11 +82,20 @@ async fn read(state: &WebState, form: &mut Form, key: Option<String>, images: Im
                     accepted.push(upload.finish().await?);
                 }
                 let key = key.clone().filter(|_| accepted.is_empty());
-                pending = Some(stream(state, field, asked.recipe()?, key).await?);
+                let offer = Offer { name: file_name(field.file_name()), recipe: asked.recipe()?, idempotency_key: key };
+                let mut upload = state.accept.begin(offer).await?;
+                stream(&mut upload, field).await?;
+                pending = Some(upload);
             }
             name if pending.is_some() && is_of_recipe(name) => {
                 let detail = format!("The field `{name}` must come before the field `image`.");
                 return Err(ApiError::bad_request(detail));
+            }
+            name if COMPANIONS.contains(&name) && field.file_name().is_some() => {
+                let name = name.to_owned();
+                if let Some(image) = companion(state, field, &name, key.as_deref()).await? {
+                    asked.images.push((name, image));
+                }
             }
             name if is_of_recipe(name) => {
                 let name = name.to_owned();
@@ -107,6 +123,8 @@ fn is_of_recipe(name: &str) -> bool {
 struct Asked {
     json: Option<String>,
     fields: Vec<(String, String)>,
+    /// Images that came as files, by the field that names them.
+    images: Vec<(String, ImageId)>,
 }
 
 impl Asked {
@@ -125,10 +143,24 @@ impl Asked {
                 let detail = "Expected either the field `recipe` or the fields of a recipe, got both.";
                 Err(ApiError::bad_request(detail))
             }
-            Some(json) => parse_recipe(json),
-            None => recipe_of_form(&self.fields),
+            Some(json) => recipe_of_json(json, &self.images),
+            None => {
+                let mut fields = self.fields.clone();
+                for (name, image) in &self.images {
+                    if fields.iter().any(|(other, text)| other == name && !text.trim().is_empty()) {
+                        return Err(twice(name));
+                    }
+                    fields.push((name.clone(), image.to_string()));
+                }
+                recipe_of_form(&fields)
+            }
         }
     }
+}
+
+/// An image is both named and sent.
+fn twice(name: &str) -> ApiError {
+    ApiError::bad_request(format!("Expected one image as `{name}`, named or sent as a file; got more than one."))
 }
 
 /// A recipe from a form's fields.
@@ -137,21 +169,54 @@ pub(super) fn recipe_of_form(fields: &[(String, String)]) -> Result<Recipe> {
     Recipe::from_form(fields).map_err(|error| ApiError::bad_request(format!("The recipe can't be used: {error}.")))
 }
 
-async fn stream(state: &WebState, mut field: Field<'_>, recipe: Recipe, key: Option<String>) -> Result<Upload> {
-    let offer = Offer { name: file_name(field.file_name()), recipe, idempotency_key: key };
+/// Takes an image that a recipe names; none where a person chose no file.
+async fn companion(state: &WebState, mut field: Field<'_>, role: &str, key: Option<&str>) -> Result<Option<ImageId>> {
+    let first = field.chunk().await?.filter(|bytes| !bytes.is_empty());
+    if first.is_none() && field.file_name().is_none_or(str::is_empty) {
+        return Ok(None);
+    }
+    // A repeated request gets the same companion, and so has the same recipe.
+    let offer = Offer {
+        name: file_name(field.file_name()),
+        recipe: Recipe::default(),
+        idempotency_key: key.map(|key| format!("{key} {role}")),
+    };
     let mut upload = state.accept.begin(offer).await?;
+    if let Some(bytes) = first {
+        upload.append(0, bytes).await?;
+    }
+    stream(&mut upload, field).await?;
+    let said = |error: accept::Error| match error {
+        accept::Error::Refused(sentence) => accept::Error::Refused(format!("The {role} image: {sentence}")),
+        error => error,
+    };
+    Ok(Some(upload.finish().await.map_err(said)?.image_id))
+}
+
+/// Appends what a field (still) holds.
+async fn stream(upload: &mut Upload, mut field: Field<'_>) -> Result<()> {
     while let Some(bytes) = field.chunk().await? {
         upload.append(upload.offset(), bytes).await?;
     }
-    Ok(upload)
+    Ok(())
 }
 
 /// A recipe from JSON. An object without `method` is the default method's.
 pub(super) fn parse_recipe(json: &str) -> Result<Recipe> {
+    recipe_of_json(json, &[])
+}
+
+/// The same with images that were sent.
+fn recipe_of_json(json: &str, images: &[(String, ImageId)]) -> Result<Recipe> {
     let wrong = |error: serde_json::Error| ApiError::bad_request(format!("The recipe can't be used: {error}."));
     let mut value: serde_json::Value = serde_json::from_str(json).map_err(wrong)?;
     if let Some(fields) = value.as_object_mut() {
         fields.entry("method").or_insert_with(|| "global".into());
+        for (name, image) in images {
+            if fields.insert(name.clone(), image.to_string().into()).is_some() {
+                return Err(twice(name));
+            }
+        }
     }
     serde_json::from_value(value).map_err(wrong)
 }

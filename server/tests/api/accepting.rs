@@ -65,6 +65,48 @@ async fn a_repeated_upload_with_its_key_gets_the_same_answer_and_leaves_one_imag
 }
 
 #[tokio::test]
+async fn a_request_with_a_reference_is_repeated_as_a_whole() {
+    let server = Server::new().await;
+    let (moon, cell, key) = (sample("moon.png"), sample("cell.png"), [("idempotency-key", "k1")]);
+    let recipe = || Field { name: "method", file: None, bytes: b"match" };
+    let reference = |file| Field { name: "reference", file: Some(file), bytes: &cell };
+    let parts = || [recipe(), reference("cell.png"), Field::image("moon.png", &moon)];
+    let first = server.post(&parts(), &key).await;
+    let again = server.post(&parts(), &key).await;
+    assert_eq!(ids(&again), ids(&first));
+    let listed = server.get("/api/images").await.json()["items"].as_array().unwrap().len();
+    assert_eq!(listed, 2, "the image and its reference, once each");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_reference_that_is_sent_is_said() {
+    let server = Server::new().await;
+    let (moon, id) = (sample("moon.png"), "0123456789abcdef0123456789abcdef");
+    let image = || Field::image("moon.png", &moon);
+    let sent = |name: &'static str, bytes| Field { name, file: Some("other.png"), bytes };
+    let empty = || Field { name: "mask", file: Some(""), bytes: b"" };
+    let named = format!(r#"{{"method":"match","reference":"{id}"}}"#);
+    let half = &moon[..40];
+    for (parts, status, words) in [
+        (
+            vec![Field::recipe(&named), sent("reference", &moon), image()],
+            400,
+            "named or sent as a file; got more than one",
+        ),
+        (vec![sent("mask", &moon), sent("mask", &moon), image()], 400, "named or sent as a file; got more than one"),
+        (vec![Field::recipe("{}"), sent("reference", &moon), image()], 400, "is a parameter of the method `match`"),
+        (vec![Field::recipe("{}"), sent("mask", half), image()], 422, "The mask image: "),
+        (vec![Field::recipe("{}"), image(), sent("mask", &moon)], 400, "`mask` must come before the field `image`"),
+        (vec![Field::recipe(r#"{"method":"match"}"#), empty(), image()], 400, "needs the id of an image"),
+    ] {
+        let said = server.post(&parts, &[]).await.problem(status);
+        assert!(said.contains(words), "{said}");
+    }
+    // A form of a page in which no file was chosen.
+    assert_eq!(server.post(&[empty(), image()], &[]).await.status, 202);
+}
+
+#[tokio::test]
 async fn a_key_with_another_body_or_recipe_is_refused() {
     let server = Server::new().await;
     let (moon, cell, key) = (sample("moon.png"), sample("cell.png"), [("idempotency-key", "k1")]);

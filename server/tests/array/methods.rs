@@ -76,6 +76,23 @@ async fn every_method_and_mask_in_one_task_gives_the_very_files_of_evenlight_equ
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reference_and_a_mask_may_be_sent_with_the_image() {
+    let data = tempfile::tempdir().unwrap();
+    let (process, client) = start(data.path(), &[]).await;
+    let (image, reference, mask) = (rgb16_tiff(300, 200), sample("coffee.png"), mask_png(300, 200));
+    let others = [("reference", reference.clone()), ("mask", mask.clone())];
+    let accepted = client.upload_with("a.tif", image.clone(), r#"{"method":"match"}"#, &others).await.unwrap();
+    let result = client.result(&accepted.image_id).await;
+    let kept = client.ended(&accepted.image_id).await.recipe;
+    assert!(result == oracle_with(&image, &kept, Some(&reference), Some(&mask)), "{kept:?}");
+    // They are images like any other, which another recipe can name.
+    for named in [kept.reference().unwrap(), kept.mask.as_ref().unwrap()] {
+        assert!(client.image(named).await.is_some(), "{named}");
+    }
+    process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn images_that_a_recipe_names_must_be_there_and_fit() {
     let data = tempfile::tempdir().unwrap();
     let (process, client) = start(data.path(), &[]).await;

@@ -45,9 +45,23 @@ impl Client {
 
     /// Uploads; a problem is an error.
     pub async fn upload(&self, name: &str, bytes: Vec<u8>, recipe: &Recipe) -> Result<Accepted, Problem> {
-        let file = reqwest::multipart::Part::bytes(bytes).file_name(name.to_owned());
-        let form =
-            reqwest::multipart::Form::new().text("recipe", serde_json::to_string(recipe).unwrap()).part("image", file);
+        self.upload_with(name, bytes, &serde_json::to_string(recipe).unwrap(), &[]).await
+    }
+
+    /// Uploads with the images that its recipe names, by the fields that name them.
+    pub async fn upload_with(
+        &self,
+        name: &str,
+        bytes: Vec<u8>,
+        recipe: &str,
+        others: &[(&'static str, Vec<u8>)],
+    ) -> Result<Accepted, Problem> {
+        let part = |bytes, name: &str| reqwest::multipart::Part::bytes(bytes).file_name(name.to_owned());
+        let mut form = reqwest::multipart::Form::new().text("recipe", recipe.to_owned());
+        for (role, other) in others {
+            form = form.part(*role, part(other.clone(), role));
+        }
+        let form = form.part("image", part(bytes, name));
         let answer = self.http.post(format!("{}/api/images", self.base)).multipart(form).send().await.unwrap();
         let accepted = answer.status() == 202;
         let body = answer.bytes().await.unwrap();

@@ -6,8 +6,21 @@ use super::recipe::{MethodKind, Recipe};
 
 impl Recipe {
     /// The names of the fields that [`Recipe::from_form`] reads.
-    pub const FORM: [&'static str; 11] =
-        ["method", "color", "strength", "clip_limit", "columns", "rows", "reference", "low", "high", "nodata", "mask"];
+    pub const FORM: [&'static str; 13] = [
+        "method",
+        "color",
+        "strength",
+        "clip_limit",
+        "columns",
+        "rows",
+        "reference",
+        "low",
+        "high",
+        "nodata",
+        "range_low",
+        "range_high",
+        "mask",
+    ];
 
     /// The recipe that a form's fields describe: names and what was entered. Fields that are empty or belong to another
     /// method than the chosen one don't count; an image may be named by the address of its page.
@@ -35,6 +48,14 @@ impl Recipe {
             if let Some(text) = get(name) {
                 recipe.insert((*name).to_owned(), json!(number::<f64>(name, text)?));
             }
+        }
+        match [get("range_low"), get("range_high")] {
+            [None, None] => {}
+            [Some(low), Some(high)] => {
+                let range = [number::<f64>("range_low", low)?, number("range_high", high)?];
+                recipe.insert("range".to_owned(), json!(range));
+            }
+            _ => return Err("expected `range_low` and `range_high`, or neither; got one of them".to_owned()),
         }
         if method == MethodKind::Clahe.name() {
             let side = |name| number::<u32>(name, get(name).unwrap_or("8"));
@@ -87,6 +108,16 @@ mod tests {
             let fields = ALL.into_iter().chain([("method", method)]);
             assert_eq!(Recipe::from_form(fields).unwrap(), json(expected));
         }
+    }
+
+    #[test]
+    fn a_range_has_two_ends() {
+        let recipe = Recipe::from_form([("range_low", "-0,5"), ("range_high", "1e3")]).unwrap();
+        assert_eq!(recipe, json(r#"{"method":"global","range":[-0.5,1000]}"#));
+        for one in ["range_low", "range_high"] {
+            assert!(Recipe::from_form([(one, "1")]).unwrap_err().contains("got one of them"));
+        }
+        assert!(Recipe::from_form([("range_low", "2"), ("range_high", "NaN")]).is_err());
     }
 
     #[test]

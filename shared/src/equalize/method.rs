@@ -34,8 +34,8 @@ impl Frame {
 
 /// What was counted of some rows, by whatever method: partial results add up to the whole in any order.
 ///
-/// Floating-point samples are looked at twice: first for their range, then for how often they lie where in it
-/// ([`Counts::further`]).
+/// Floating-point samples are looked at twice: first for their range, unless the recipe gives it, then for how often they
+/// lie where in it ([`Counts::further`]).
 #[derive(Debug, Clone, PartialEq)]
 pub enum Counts {
     /// One histogram.
@@ -56,7 +56,10 @@ impl Counts {
     pub fn new(recipe: &Recipe, frame: &Frame) -> Result<Self, GridError> {
         let Frame { width, height, layout, depth } = *frame;
         if depth == Depth::Float {
-            return Ok(Self::Ranges(Ranges::new(recipe, layout)));
+            return Ok(match recipe.range {
+                None => Self::Ranges(Ranges::new(recipe, layout)),
+                Some(range) => Self::Float(FloatHistogram::over(&Ranges::given(recipe, layout, range))),
+            });
         }
         match recipe.clahe() {
             None => Ok(Self::Whole(Histogram::new(recipe, layout, depth))),
@@ -77,11 +80,13 @@ impl Counts {
     }
 
     /// How often the rows of such images are looked at.
-    pub const fn looks(depth: Depth) -> u32 {
-        match depth {
-            Depth::Eight | Depth::Sixteen => 1,
-            Depth::Float => 2,
-        }
+    pub const fn looks(recipe: &Recipe, depth: Depth) -> u32 {
+        if Self::needs_ranges(recipe, depth) { 2 } else { 1 }
+    }
+
+    /// Whether the range of such samples must be found before they are counted.
+    pub const fn needs_ranges(recipe: &Recipe, depth: Depth) -> bool {
+        matches!(depth, Depth::Float) && recipe.range.is_none()
     }
 
     /// Counts of nothing over ranges that are known; `None` if the ranges are of other images.

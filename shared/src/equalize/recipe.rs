@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::clahe::{Clahe, check as check_grid};
+use super::given::GivenRange;
 use super::method::Frame;
 use super::strength::Strength;
 use super::stretch::Cut;
@@ -20,6 +21,7 @@ use crate::pixels::{Depth, Layout};
 /// {"method": "clahe", "clip_limit": 2.5, "tiles": [8, 8], "color": "oklab"}
 /// {"method": "match", "reference": "00000000000000000000000000000001", "strength": 0.5}
 /// {"method": "stretch", "low": 2, "high": 98, "nodata": 0}
+/// {"method": "global", "range": [-40, 60]}
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Wire", into = "Wire")]
@@ -32,6 +34,8 @@ pub struct Recipe {
     pub strength: Strength,
     /// Pixels all of whose colour samples have this value are left alone and not counted.
     pub nodata: Option<Nodata>,
+    /// The range of floating-point samples, where it isn't to be found in the image.
+    pub range: Option<GivenRange>,
     /// A gray image of the same size: where it is 0, pixels are left alone and not counted.
     pub mask: Option<ImageId>,
 }
@@ -232,12 +236,12 @@ impl std::hash::Hash for Nodata {
 impl Recipe {
     /// One histogram of the whole image, and colour treated like this; everything else as by default.
     pub const fn global(color: Color) -> Self {
-        Self { method: Method::Global, color, strength: Strength::FULL, nodata: None, mask: None }
+        Self::new(Method::Global, color)
     }
 
     /// A method, and colour treated like this; everything else as by default.
     pub const fn new(method: Method, color: Color) -> Self {
-        Self { method, color, strength: Strength::FULL, nodata: None, mask: None }
+        Self { method, color, strength: Strength::FULL, nodata: None, range: None, mask: None }
     }
 
     /// The parameters of CLAHE, if that is the method.
@@ -300,7 +304,14 @@ impl Recipe {
     /// Whether it is defined for floating-point samples, if they are that.
     fn check_float(&self, info: &ImageInfo) -> Result<(), String> {
         if info.depth != Depth::Float {
-            return Ok(());
+            return match self.range {
+                None => Ok(()),
+                Some(_) => Err(format!(
+                    "A range is for floating-point samples; those of this image are whole numbers of {} bits, which have \
+                     theirs.",
+                    info.depth.bits()
+                )),
+            };
         }
         if !matches!(self.method, Method::Global | Method::Stretch { .. }) {
             return Err(format!(
@@ -352,6 +363,8 @@ struct Wire {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     nodata: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    range: Option<[f64; 2]>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     mask: Option<ImageId>,
 }
 
@@ -359,6 +372,7 @@ impl From<Recipe> for Wire {
     fn from(recipe: Recipe) -> Self {
         let strength = (recipe.strength != Strength::FULL).then(|| recipe.strength.value());
         let nodata = recipe.nodata.map(Nodata::value);
+        let range = recipe.range.map(GivenRange::numbers);
         let Recipe { method, color, mask, .. } = recipe;
         let kind = method.kind();
         let (mut clip_limit, mut tiles, mut reference, mut low, mut high) = (None, None, None, None, None);
@@ -370,14 +384,14 @@ impl From<Recipe> for Wire {
             Method::Match { reference: image } => reference = Some(image),
             Method::Stretch { cut } => (low, high) = (Some(cut.low_percent()), Some(cut.high_percent())),
         }
-        Self { method: kind, color, clip_limit, tiles, reference, low, high, strength, nodata, mask }
+        Self { method: kind, color, clip_limit, tiles, reference, low, high, strength, nodata, range, mask }
     }
 }
 
 impl TryFrom<Wire> for Recipe {
     type Error = String;
     fn try_from(wire: Wire) -> Result<Self, String> {
-        let Wire { method: kind, color, clip_limit, tiles, reference, low, high, strength, nodata, mask } = wire;
+        let Wire { method: kind, color, clip_limit, tiles, reference, low, high, strength, nodata, range, mask } = wire;
         let given = [
             ("clip_limit", MethodKind::Clahe, clip_limit.is_some()),
             ("tiles", MethodKind::Clahe, tiles.is_some()),
@@ -417,7 +431,8 @@ impl TryFrom<Wire> for Recipe {
             }
         };
         let nodata = nodata.map(|value| Nodata::new(value).ok_or("`nodata` must be a finite number")).transpose()?;
-        Ok(Self { method, color, strength, nodata, mask })
+        let range = range.map(GivenRange::new).transpose()?;
+        Ok(Self { method, color, strength, nodata, range, mask })
     }
 }
 
@@ -472,6 +487,7 @@ mod tests {
             r#"{"method":"stretch","color":"luma","low":0.0,"high":99.9999,"strength":0.25}"#.to_owned(),
             format!(r#"{{"method":"match","color":"hsv","reference":"{id}","nodata":-9999.0}}"#),
             format!(r#"{{"method":"global","color":"luma","nodata":0.0,"mask":"{id}"}}"#),
+            r#"{"method":"stretch","color":"luma","low":2.0,"high":98.0,"range":[-0.1,1e+30]}"#.to_owned(),
         ] {
             assert_eq!(serde_json::to_string(&read(&text).unwrap()).unwrap(), text);
         }
@@ -497,6 +513,9 @@ mod tests {
             (r#"{"method":"stretch","low":98,"high":2}"#, "`low` is below `high`, got 98 and 2"),
             (r#"{"method":"stretch","high":101}"#, "from 0 to 100"),
             (r#"{"method":"global","strength":1.5}"#, "from 0 to 1 with at most 3 decimal places, got 1.5"),
+            (r#"{"method":"global","range":[1,1]}"#, "the first is below the second; got 1 and 1"),
+            (r#"{"method":"global","range":[0,1e39]}"#, "two numbers of 32-bit floating point"),
+            (r#"{"method":"global","range":[1]}"#, "an array of length 2"),
             (r#"{"method":"global","power":1}"#, "unknown field `power`"),
         ] {
             let error = read(json).unwrap_err();

@@ -254,7 +254,7 @@ impl Preview {
 /// Whether what is counted for one recipe is what is counted for the other.
 fn same_counts(one: &Recipe, other: &Recipe) -> bool {
     let grid = |recipe: &Recipe| recipe.clahe().map(|clahe| (clahe.columns, clahe.rows));
-    (one.color, one.nodata, grid(one)) == (other.color, other.nodata, grid(other))
+    (one.color, one.nodata, one.range, grid(one)) == (other.color, other.nodata, other.range, grid(other))
 }
 
 fn shrinker(info: &ImageInfo) -> Shrinker {

@@ -10,6 +10,8 @@
 //! `equalize_hist`, which interpolates between the bins' centres and gives 0 to 1), stretched to the range that the data
 //! had. So equal values stay equal, order is kept, and the result is not quantized to bins.
 //!
+//! Where the recipe gives the range, values beyond it count as its ends ([`super::GivenRange`]).
+//!
 //! NaN, infinities and fully transparent pixels are neither counted nor changed. Ranges and counts are exact in any
 //! order; curves are computed in f64, without fused multiply-add, alike on every machine.
 

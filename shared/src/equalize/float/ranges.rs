@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::Recipe;
 use super::super::color::Intensity;
 use super::super::wire::{self, Malformed, Reader};
+use super::super::{GivenRange, Recipe};
 use crate::pixels::{Depth, Layout, Rows, Samples};
 
 /// What is looked at in a pixel.
@@ -73,6 +73,12 @@ impl Ranges {
     pub fn new(recipe: &Recipe, layout: Layout) -> Self {
         let view = View::new(recipe, layout);
         Self { view, planes: vec![None; view.intensity.planes()] }
+    }
+
+    /// The same range for each plane.
+    pub fn given(recipe: &Recipe, layout: Layout, range: GivenRange) -> Self {
+        let view = View::new(recipe, layout);
+        Self { view, planes: vec![Some(range.samples()); view.intensity.planes()] }
     }
 
     /// The ranges that [`Ranges::spans`] told, for the same recipe and layout; `None` if they are of others.

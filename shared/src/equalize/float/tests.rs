@@ -3,7 +3,7 @@
 use super::super::recipe::{Color, Method, Recipe};
 use super::super::strength::Strength;
 use super::super::stretch::Cut;
-use super::super::{Counts, Frame, Mask, Nodata, Table};
+use super::super::{Counts, Frame, GivenRange, Mask, Nodata, Table};
 use super::*;
 use crate::pixels::{Depth, Layout, Rows, Samples};
 
@@ -71,6 +71,48 @@ fn what_is_spread_evenly_stays_to_within_a_bin_and_isnt_quantized() {
     distinct.dedup();
     assert!(distinct.len() > 2 * BINS, "{} values for {BINS} bins", distinct.len());
     assert!(after.is_sorted(), "order is kept");
+}
+
+fn over(range: [f64; 2], method: Method) -> Recipe {
+    Recipe { range: Some(GivenRange::new(range).unwrap()), ..Recipe::new(method, Color::Luma) }
+}
+
+#[test]
+fn a_range_that_is_given_is_what_the_cdf_goes_over_and_what_lies_beyond_becomes_its_ends() {
+    let values: Vec<f32> = (0..5_000).map(|i| (i as f32 / 10.0 - 100.0).powi(3) / 1e5).collect();
+    // Over the range that the data have, it is the same as without.
+    let (lo, hi) = (f64::from(values[0]), f64::from(values[4_999]));
+    let own = equalize(&over([lo, hi], Method::Global), &gray(&values), None, 700);
+    assert_eq!(bits(&own), bits(&global(&gray(&values), 900)));
+
+    // By the definition: the share of the values below, of which those beyond the range count as its ends.
+    let after = equalize(&over([-2.0, 8.0], Method::Global), &gray(&values), None, 700);
+    let clamped: Vec<f32> = values.iter().map(|value| value.clamp(-2.0, 8.0)).collect();
+    for (value, after) in clamped.iter().zip(&after) {
+        let below = clamped.iter().filter(|other| *other < value).count() as f64 / 5_000.0;
+        let up_to = clamped.iter().filter(|other| *other <= value).count() as f64 / 5_000.0;
+        // Values of one bin share its slope: there are 40 or so at 0, where they rise slowly.
+        let (least, most) = (-2.0 + 10.0 * below - 0.1, -2.0 + 10.0 * up_to + 0.1);
+        let edge = *value == -2.0 || *value == 8.0;
+        assert!(edge || (least..=most).contains(&f64::from(*after)), "{value} {after}");
+    }
+    assert!(after.is_sorted() && after[0] == -2.0 && after[4_999] == 8.0, "{} {}", after[0], after[4_999]);
+}
+
+#[test]
+fn a_range_that_is_given_leaves_alone_what_is_no_value_and_needs_no_look_for_it() {
+    let recipe = over([0.0, 1.0], Method::Stretch { cut: Cut::millionths(0, 0).unwrap() });
+    let rows = gray(&[f32::NAN, -9_999.0, 0.25, f32::INFINITY, 7.0, -3.0]);
+    let after = equalize(&recipe, &rows, Some(-9_999.0), 2);
+    assert!(after[0].is_nan() && after[3] == f32::INFINITY && after[1] == -9_999.0);
+    assert_eq!(
+        [after[2], after[4], after[5]],
+        [0.25, 1.0, 0.0],
+        "the ends are those of the range: nothing is to stretch"
+    );
+    assert_eq!((Counts::looks(&recipe, Depth::Float), Counts::looks(&Recipe::default(), Depth::Float)), (1, 2));
+    let frame = Frame { width: 1, height: 6, layout: Layout::Gray, depth: Depth::Float };
+    assert!(Counts::new(&recipe, &frame).unwrap().further().is_none());
 }
 
 #[test]
