@@ -4,6 +4,8 @@ use shared::equalize::MethodKind;
 use shared::error::Problem;
 use shared::gallery::ImageQuery;
 
+#[cfg(any(feature = "hydrate", test))]
+mod read;
 #[cfg(feature = "hydrate")]
 #[path = "api/browser.rs"]
 mod side;
@@ -12,10 +14,10 @@ mod side;
 mod side;
 
 pub use side::{
-    act, add_job, delete, delete_several, image, images, neighbours, restore, retry, sections, set_status, timeline,
+    act, add_job, delete_several, image, images, neighbours, restore, retry, sections, set_status, timeline,
 };
 #[cfg(feature = "hydrate")]
-pub(crate) use side::{get, problem};
+pub(crate) use side::{get, json, problem};
 
 /// An id from an address that isn't one: no such image.
 pub fn no_such_image() -> Problem {

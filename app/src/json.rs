@@ -41,6 +41,12 @@ impl Json {
         fields.iter().find(|(other, _)| other == name).map_or(&Json::Null, |(_, value)| value)
     }
 
+    /// What is to be read of it.
+    #[cfg(feature = "hydrate")]
+    pub fn to<T: Read>(&self) -> Option<T> {
+        T::read(self)
+    }
+
     /// The text.
     pub fn text(&self) -> Option<&str> {
         if let Json::Text(text) = self { Some(text) } else { None }

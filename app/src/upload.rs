@@ -5,26 +5,37 @@ use shared::equalize::Recipe;
 use shared::gallery::Accepted;
 
 use crate::components::Entered;
-#[cfg(feature = "hydrate")]
-use crate::components::recipe_of;
 
+#[cfg(feature = "hydrate")]
+mod files;
+#[cfg(feature = "hydrate")]
+mod follow;
+#[cfg(feature = "hydrate")]
+mod queue;
 #[cfg(feature = "hydrate")]
 mod send;
-
-/// Files sent at the same time.
 #[cfg(feature = "hydrate")]
-const AT_ONCE: usize = 3;
+mod tus;
+
+#[cfg(feature = "hydrate")]
+pub use files::{listed, listen};
+#[cfg(feature = "hydrate")]
+pub use follow::follow;
+#[cfg(feature = "hydrate")]
+use send::Transfer;
 
 /// How far an upload is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Stage {
     /// It waits for its turn.
     Waiting,
-    /// Its bytes are on the way: 0 to 1.
-    Sending(f64),
-    /// The connection broke; the same upload is tried again by itself.
+    /// Its bytes are on the way.
+    Sending,
+    /// Someone paused it; what was sent is kept.
+    Paused,
+    /// The connection broke; it goes on by itself.
     Broken,
-    /// There is no room for it just now, says the server; it is tried again by itself.
+    /// There is no room for it just now, says the server; it goes on by itself.
     Postponed(String),
     /// The server has it; its job is queued or at work.
     Accepted(Accepted),
@@ -42,6 +53,11 @@ impl Stage {
         matches!(self, Stage::Done(_) | Stage::Failed(..) | Stage::Refused(_))
     }
 
+    /// Whether it has one of the few turns.
+    pub const fn has_turn(&self) -> bool {
+        matches!(self, Stage::Sending | Stage::Broken | Stage::Postponed(_))
+    }
+
     /// The image, once the server has it.
     pub const fn accepted(&self) -> Option<&Accepted> {
         match self {
@@ -54,7 +70,8 @@ impl Stage {
     pub const fn name(&self) -> &'static str {
         match self {
             Stage::Waiting => "waiting",
-            Stage::Sending(_) => "sending",
+            Stage::Sending => "sending",
+            Stage::Paused => "paused",
             Stage::Broken => "broken",
             Stage::Postponed(_) => "postponed",
             Stage::Accepted(_) => "accepted",
@@ -73,7 +90,6 @@ pub type File = send_wrapper::SendWrapper<web_sys::File>;
 pub type File = ();
 
 /// One file on its way.
-#[derive(Clone)]
 pub struct Upload {
     /// Its number in this tab.
     pub id: u32,
@@ -81,14 +97,41 @@ pub struct Upload {
     pub name: String,
     /// The file's length.
     pub bytes: u64,
+    /// How many of them were sent.
+    pub sent: u64,
     /// How far it is.
-    pub stage: ArcRwSignal<Stage>,
+    pub stage: Stage,
     /// What to do with it.
     pub recipe: Recipe,
-    /// `Idempotency-Key`: the same at every attempt, so that a repeated one makes no second image.
-    pub key: String,
-    /// The file itself.
-    pub file: File,
+    /// What sending it needs.
+    #[cfg(feature = "hydrate")]
+    transfer: Transfer,
+}
+
+/// What a person does with an upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// Sends nothing more until it is resumed.
+    Pause,
+    /// Goes on where it was paused, or tries again what was refused.
+    Resume,
+    /// Takes it off the list; the server forgets what came.
+    Cancel,
+}
+
+impl Deed {
+    /// What may be done at a stage.
+    pub const fn of(stage: &Stage) -> &'static [(Deed, &'static str)] {
+        const PAUSE: &[(Deed, &str)] = &[(Deed::Pause, "Pause"), (Deed::Cancel, "Cancel")];
+        const RESUME: &[(Deed, &str)] = &[(Deed::Resume, "Resume"), (Deed::Cancel, "Cancel")];
+        const RETRY: &[(Deed, &str)] = &[(Deed::Resume, "Retry"), (Deed::Cancel, "Cancel")];
+        match stage {
+            Stage::Waiting | Stage::Sending | Stage::Broken | Stage::Postponed(_) => PAUSE,
+            Stage::Paused => RESUME,
+            Stage::Refused(_) => RETRY,
+            Stage::Accepted(_) | Stage::Done(_) | Stage::Failed(..) => &[],
+        }
+    }
 }
 
 /// The uploads of this tab. A context, provided by [`Uploads::provide`].
@@ -124,74 +167,11 @@ impl Uploads {
     pub fn expect() -> Self {
         expect_context()
     }
+}
 
-    /// Takes uploads that have ended off the list.
-    pub fn clear(self) {
-        self.items.update(|items| items.retain(|upload| !upload.stage.read_untracked().has_ended()));
-    }
-
-    /// Takes files that were chosen: to be looked at first, or into the queue.
-    #[cfg(feature = "hydrate")]
-    pub fn add(self, files: Option<web_sys::FileList>) {
-        let Some(files) = files else { return };
-        let files = (0..files.length()).filter_map(|i| files.item(i)).map(File::new);
-        if self.look_first.get_untracked() {
-            return self.held.update(|held| held.extend(files));
-        }
-        match recipe_of(&self.entered.read_untracked()) {
-            Ok(recipe) => self.enqueue(files.collect(), &recipe),
-            Err(sentence) => self.notice.set(Some(sentence)),
-        }
-    }
-
-    /// Only a browser has files.
-    #[cfg(not(feature = "hydrate"))]
+/// Only a browser has files.
+#[cfg(not(feature = "hydrate"))]
+impl Uploads {
+    /// Takes files into the queue.
     pub fn enqueue(self, _files: Vec<File>, _recipe: &Recipe) {}
-
-    /// Takes files into the queue and sends those whose turn it is.
-    #[cfg(feature = "hydrate")]
-    pub fn enqueue(self, files: Vec<File>, recipe: &Recipe) {
-        let next = self.items.read_untracked().last().map_or(0, |last| last.id + 1);
-        let chosen = files.into_iter().zip(next..).map(|(file, id)| Upload {
-            id,
-            name: file.name(),
-            bytes: file.size() as u64,
-            stage: ArcRwSignal::new(Stage::Waiting),
-            recipe: recipe.clone(),
-            key: send::random_key(),
-            file,
-        });
-        self.notice.set(None);
-        self.items.update(|items| items.extend(chosen));
-        self.send_next();
-    }
-
-    /// Only a browser has files.
-    #[cfg(not(feature = "hydrate"))]
-    pub fn retry(self, _upload: &Upload) {}
-
-    /// Sends a refused upload again, with its key.
-    #[cfg(feature = "hydrate")]
-    pub fn retry(self, upload: &Upload) {
-        upload.stage.set(Stage::Waiting);
-        self.send_next();
-    }
-
-    #[cfg(feature = "hydrate")]
-    fn send_next(self) {
-        let items = self.items.get_untracked();
-        let sending = |upload: &&Upload| {
-            matches!(upload.stage.get_untracked(), Stage::Sending(_) | Stage::Broken | Stage::Postponed(_))
-        };
-        let free = AT_ONCE.saturating_sub(items.iter().filter(sending).count());
-        let waiting = items.into_iter().filter(|upload| upload.stage.get_untracked() == Stage::Waiting);
-        for upload in waiting.take(free) {
-            upload.stage.set(Stage::Sending(0.0));
-            leptos::task::spawn_local(async move {
-                let stage = send::send(&upload).await;
-                upload.stage.set(stage);
-                self.send_next();
-            });
-        }
-    }
 }

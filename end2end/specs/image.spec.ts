@@ -140,7 +140,7 @@ test("the levels of original and result and how the job was done are told in wor
   expect(tasks.map(Number).reduce((sum, count) => sum + count, 0)).toBe(spans);
 });
 
-test("the keys go to the images beside, show one side or the other, ask before they delete, and are listed", async ({ page, request }) => {
+test("the keys go to the images beside, show one side or the other, delete and undo, and are listed", async ({ page, request }) => {
   const ids: string[] = [];
   for (const name of ["brick.png", "cell.png", "page.png"]) {
     const { image_id: id } = await upload(request, sample(name));
@@ -170,7 +170,10 @@ test("the keys go to the images beside, show one side or the other, ask before t
   await page.keyboard.press("Escape");
   await expect(page.getByTestId("keys")).toBeHidden();
   await page.keyboard.press("Delete");
-  await expect(page.getByTestId("delete-confirm")).toBeVisible();
+  await expect(page).toHaveURL(/\/$/);
+  await expect(page.getByTestId("undo-bar")).toContainText("1 image deleted");
+  await page.keyboard.press("Control+z");
+  await expect.poll(async () => (await request.get(`/api/images/${newest}`)).status()).toBe(200);
 });
 
 test("a pyramid goes with its image", async ({ page, request }) => {

@@ -1,10 +1,10 @@
 // What a person does on the pages.
 
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
-import { expect, type Locator, type Page } from "@playwright/test";
+import { expect, type Locator, type Page, type Response } from "@playwright/test";
 
 import type { Accepted, Upload } from "./api.ts";
 
@@ -37,22 +37,24 @@ export async function drop(page: Page, ...files: Upload[]): Promise<void> {
   await transfer.dispose();
 }
 
+/** Whether a response says what became of an upload: the ids, or why it isn't taken. */
+function isAnswer(it: Response): boolean {
+  const { pathname } = new URL(it.url());
+  if (!pathname.startsWith("/api/uploads")) return false;
+  return it.request().method() === "GET" || (it.status() >= 400 && it.status() !== 409 && it.request().method() !== "DELETE");
+}
+
 /** Chooses files, however large (Playwright takes no more than 50 MB from memory), and returns the ids of the images once all are taken. */
 export async function choose(page: Page, files: Upload[]): Promise<() => Promise<string[]>> {
   const ids: string[] = [];
   const refused: string[] = [];
   page.on("response", async (answer) => {
-    if (new URL(answer.url()).pathname !== "/api/images" || answer.request().method() !== "POST") return;
+    if (!isAnswer(answer)) return;
     if (answer.status() === 202) ids.push(((await answer.json()) as Accepted).image_id);
     else refused.push(`${answer.status()} ${await answer.text()}`);
   });
-  const folder = mkdtempSync(join(tmpdir(), "evenlight-files-"));
-  const paths = files.map(({ name, buffer }) => {
-    const path = join(folder, name);
-    writeFileSync(path, buffer);
-    return path;
-  });
-  await page.getByTestId("file-input").setInputFiles(paths);
+  const folder = written(files);
+  await page.getByTestId("file-input").setInputFiles(files.map(({ name }) => join(folder, name)));
   return async () => {
     await expect.poll(() => ids.length + refused.length, { timeout: 60_000 }).toBe(files.length);
     rmSync(folder, { recursive: true });
@@ -61,12 +63,19 @@ export async function choose(page: Page, files: Upload[]): Promise<() => Promise
   };
 }
 
+/** Writes files into a new folder. */
+export function written(files: Upload[]): string {
+  const folder = mkdtempSync(join(tmpdir(), "evenlight-files-"));
+  for (const { name, buffer } of files) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    writeFileSync(join(folder, name), buffer);
+  }
+  return folder;
+}
+
 /** Does something that sends a file, and returns the server's answer to it. */
 export async function accepted(page: Page, sending: () => Promise<void>): Promise<Accepted> {
-  const [answer] = await Promise.all([
-    page.waitForResponse((it) => new URL(it.url()).pathname === "/api/images" && it.request().method() === "POST"),
-    sending(),
-  ]);
+  const [answer] = await Promise.all([page.waitForResponse(isAnswer), sending()]);
   expect(answer.status(), await answer.text()).toBe(202);
   return (await answer.json()) as Accepted;
 }

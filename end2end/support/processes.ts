@@ -1,6 +1,7 @@
 // Real processes for a test of its own: a ZooKeeper, some servers on it, and a gate in front of them as a load balancer would be.
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -79,7 +80,11 @@ export class Array {
 export class Gate {
   private readonly sockets = new Set<Socket>();
   private shut = false;
+  private room = Infinity;
+  private more = (): void => {};
   port = 0;
+  /** Bytes that went in through the gate. */
+  sent = 0;
 
   private constructor(private readonly server: Server) {}
 
@@ -90,6 +95,12 @@ export class Gate {
     const address = server.address();
     gate.port = typeof address === "object" && address !== null ? address.port : 0;
     return gate;
+  }
+
+  /** Lets so many bytes in, and then no more, while connections stay; without a number, as many as come. */
+  narrow(bytes = Infinity): void {
+    this.room = bytes;
+    this.more();
   }
 
   /** Cuts all connections and lets none through, or lets them through again. */
@@ -111,10 +122,31 @@ export class Gate {
     far.once("error", () => (far.connecting || !far.readyState.startsWith("open") ? this.retry(socket, others) : socket.destroy()));
     far.once("connect", () => {
       this.keep(far);
-      socket.pipe(far).pipe(socket);
+      void this.pass(socket, far);
+      far.pipe(socket);
       socket.once("close", () => far.destroy());
       far.once("close", () => socket.destroy());
     });
+  }
+
+  private async pass(socket: Socket, far: Socket): Promise<void> {
+    try {
+      for await (const bytes of socket as AsyncIterable<Buffer>) {
+        while (this.room < bytes.length) await new Promise<void>((more) => (this.more = this.also(more)));
+        this.room -= bytes.length;
+        this.sent += bytes.length;
+        if (!far.write(bytes)) await Promise.race([once(far, "drain"), once(far, "close")]);
+      }
+      far.end();
+    } catch {
+      // A connection that breaks is what this gate is for.
+      far.destroy();
+    }
+  }
+
+  private also(more: () => void): () => void {
+    const before = this.more;
+    return () => (before(), more());
   }
 
   private retry(socket: Socket, ports: number[]): void {

@@ -4,6 +4,6 @@ import { rmSync } from "node:fs";
 export default function teardown(): void {
   const data = process.env.EVENLIGHT_E2E_DATA;
   if (data !== undefined && data.includes("evenlight-end2end-")) {
-    rmSync(data, { recursive: true, force: true, maxRetries: 5 });
+    rmSync(data, { recursive: true, force: true, maxRetries: 20 });
   }
 }

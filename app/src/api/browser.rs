@@ -14,6 +14,8 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Headers, RequestInit, Response};
 
+use crate::json::Json;
+
 /// Only the server answers with a status.
 pub fn set_status(_status: u16) {}
 
@@ -63,11 +65,6 @@ pub async fn retry(id: &ImageId) -> Result<(), Problem> {
     send("POST", &route::retry(id), None).await.map(drop)
 }
 
-/// Deletes an image with its results.
-pub async fn delete(id: &ImageId) -> Result<(), Problem> {
-    send("DELETE", &route::image(id), None).await.map(drop)
-}
-
 /// Does what an address stands for.
 pub async fn act(address: &str) -> Result<(), Problem> {
     send("POST", address, None).await.map(drop)
@@ -86,6 +83,11 @@ pub async fn timeline(job: &JobId) -> Result<Timeline, Problem> {
 /// What an address of the API answers. `fetch` can't leave its thread, and a browser's page has only one.
 pub fn get<T: DeserializeOwned + 'static>(url: String) -> impl Future<Output = Result<T, Problem>> + Send {
     SendWrapper::new(async move { parse(&send("GET", &url, None).await?) })
+}
+
+/// What an address of the API answers, as it is.
+pub async fn json(url: &str) -> Result<Json, Problem> {
+    Json::parse(&send("GET", url, None).await?).ok_or_else(|| unreadable("it is no JSON"))
 }
 
 async fn send(method: &str, url: &str, json: Option<&str>) -> Result<String, Problem> {

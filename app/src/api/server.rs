@@ -47,11 +47,6 @@ pub async fn retry(_id: &ImageId) -> Result<(), Problem> {
     only_in_a_browser()
 }
 
-/// Deletes an image with its results.
-pub async fn delete(_id: &ImageId) -> Result<(), Problem> {
-    only_in_a_browser()
-}
-
 /// The images beside one.
 pub async fn neighbours(_id: &ImageId) -> Result<Neighbours, Problem> {
     only_in_a_browser()

@@ -73,8 +73,11 @@ pub fn RecipeFields(
     let method = value_of(entered, "method", "");
     let color = value_of(entered, "color", "");
     let tried = if sliders { "range" } else { "number" };
+    let fields = NodeRef::<leptos::html::Fieldset>::new();
+    #[cfg(feature = "hydrate")]
+    Effect::new(move |_| remembered::show(fields, entered));
     view! {
-        <fieldset class="recipe" data-testid="recipe" on:input=move |event| note(entered, &event)>
+        <fieldset class="recipe" data-testid="recipe" node_ref=fields on:input=move |event| note(entered, &event)>
             <legend class="visually-hidden">"How to equalize"</legend>
             <label class="field">
                 <span class="field-label">"Equalize"</span>
@@ -197,7 +200,7 @@ fn Picture(
     }
 }
 
-/// Takes down what was entered into a field.
+/// Takes down what was entered into a field, also for the next visit.
 #[cfg(feature = "hydrate")]
 fn note(entered: RwSignal<Entered>, event: &leptos::ev::Event) {
     // A `select` has a name and a value as well.
@@ -207,7 +210,52 @@ fn note(entered: RwSignal<Entered>, event: &leptos::ev::Event) {
         entered.retain(|(other, _)| *other != name);
         entered.push((name, value));
     });
+    remembered::keep(&entered.read_untracked());
 }
 
 #[cfg(not(feature = "hydrate"))]
 fn note(_entered: RwSignal<Entered>, _event: &leptos::ev::Event) {}
+
+/// What was entered stays in this browser: a line for each field.
+#[cfg(feature = "hydrate")]
+mod remembered {
+    use leptos::html::Fieldset;
+    use leptos::prelude::*;
+    use wasm_bindgen::JsCast;
+    use web_sys::{HtmlInputElement, Storage};
+
+    use super::Entered;
+
+    const KEY: &str = "recipe";
+
+    fn storage() -> Option<Storage> {
+        window().local_storage().ok().flatten()
+    }
+
+    pub fn keep(entered: &Entered) {
+        let lines: Vec<String> = entered.iter().map(|(name, value)| [name, "=", value].concat()).collect();
+        if let Some(storage) = storage() {
+            // Where nothing may be kept, the next visit begins anew.
+            let _ = storage.set_item(KEY, &lines.join("\n"));
+        }
+    }
+
+    /// What was kept is entered, and stands in the fields, which the server wrote without knowing of it.
+    pub fn show(fields: NodeRef<Fieldset>, entered: RwSignal<Entered>) {
+        let Some(fields) = fields.get() else { return };
+        if entered.read_untracked().is_empty() {
+            let kept = storage().and_then(|storage| storage.get_item(KEY).ok().flatten()).unwrap_or_default();
+            let lines = kept.lines().filter_map(|line| line.split_once('='));
+            entered.set(lines.map(|(name, value)| (name.to_owned(), value.to_owned())).collect());
+        }
+        let inputs = fields.elements();
+        for index in 0..inputs.length() {
+            let Some(field) = inputs.item(index) else { continue };
+            // A `select` has a name and a value as well.
+            let field: HtmlInputElement = field.unchecked_into();
+            if let Some((_, value)) = entered.read_untracked().iter().find(|(name, _)| *name == field.name()) {
+                field.set_value(value);
+            }
+        }
+    }
+}

@@ -19,7 +19,7 @@ pub fn UploadPanel() -> impl IntoView {
             aria-label="Upload"
         >
             <div class="upload-words">
-                <p class="upload-title">"Drop images anywhere on this page"</p>
+                <p class="upload-title">"Drop images or folders anywhere on this page"</p>
                 <p class="muted">"TIFF, PNG or JPEG, 8 or 16 bit, of any size. What comes out keeps format and depth."</p>
             </div>
             <div class="upload-controls">
@@ -30,9 +30,18 @@ pub fn UploadPanel() -> impl IntoView {
                         type="file"
                         name="image"
                         accept="image/png,image/jpeg,image/tiff,image/webp,.tif,.tiff,.webp"
-                        prop:multiple=true
+                        multiple
                         data-testid="file-input"
                         on:change=move |event| choose(uploads, &event)
+                    />
+                </label>
+                <label class="button file needs-script">
+                    <span>"Choose a folder"</span>
+                    <input
+                        type="file"
+                        prop:webkitdirectory=true
+                        data-testid="folder-input"
+                        on:change=move |event| choose_folder(uploads, &event)
                     />
                 </label>
                 <label class="check needs-script">
@@ -54,10 +63,25 @@ pub fn UploadPanel() -> impl IntoView {
 /// Sends what was chosen, and empties the input so that the same file can be chosen again.
 #[cfg(feature = "hydrate")]
 fn choose(uploads: Uploads, event: &leptos::ev::Event) {
+    uploads.add(chosen(event));
+}
+
+/// Sends the images of a folder.
+#[cfg(feature = "hydrate")]
+fn choose_folder(uploads: Uploads, event: &leptos::ev::Event) {
+    uploads.add_folder(chosen(event));
+}
+
+#[cfg(feature = "hydrate")]
+fn chosen(event: &leptos::ev::Event) -> Vec<crate::upload::File> {
     let input: web_sys::HtmlInputElement = event_target(event);
-    uploads.add(input.files());
+    let files = crate::upload::listed(input.files());
     input.set_value("");
+    files
 }
 
 #[cfg(not(feature = "hydrate"))]
 fn choose(_uploads: Uploads, _event: &leptos::ev::Event) {}
+
+#[cfg(not(feature = "hydrate"))]
+fn choose_folder(_uploads: Uploads, _event: &leptos::ev::Event) {}

@@ -1,22 +1,29 @@
 //! What becomes of the files that were dropped or chosen, on whatever page one is.
 
+use std::collections::HashMap;
+
 use leptos::prelude::*;
-use shared::job::JobState;
+use shared::cluster::JobProgress;
+use shared::id::JobId;
 use shared::route;
 
-use super::{ProgressBar, phase_label};
+use super::phase_label;
 use crate::dynamic::dynamic;
-use crate::settled::IntoSettled;
-use crate::upload::{Stage, Upload, Uploads};
-use crate::{api, format, live::Live};
+use crate::format;
+use crate::live::Live;
+use crate::markup::{Element, Shown, el, of};
+use crate::upload::{Deed, Stage, Upload, Uploads};
 
-/// A veil over the page while files are dragged over it; takes them when they are dropped.
+/// Above so many uploads those that are done aren't listed, and of the others no more than these.
+const LISTED: usize = 100;
+
+/// A veil over the page while files are dragged over it; takes them when they are dropped, or pasted.
 #[component]
 pub fn DropAnywhere() -> impl IntoView {
     let uploads = Uploads::expect();
     let dragging = RwSignal::new(false);
     #[cfg(feature = "hydrate")]
-    Effect::new(move |_| dropping::listen(uploads, dragging));
+    Effect::new(move |_| crate::upload::listen(uploads, dragging));
     #[cfg(not(feature = "hydrate"))]
     let _ = uploads;
     view! {
@@ -26,99 +33,82 @@ pub fn DropAnywhere() -> impl IntoView {
     }
 }
 
-#[cfg(feature = "hydrate")]
-mod dropping {
-    use leptos::ev::{dragenter, dragleave, dragover, drop};
-    use leptos::prelude::*;
-    use web_sys::DragEvent;
-
-    use crate::upload::Uploads;
-
-    fn has_files(event: &DragEvent) -> bool {
-        event.data_transfer().is_some_and(|data| data.types().includes(&"Files".into(), 0))
-    }
-
-    /// Listens on the window until the present owner ends.
-    pub fn listen(uploads: Uploads, dragging: RwSignal<bool>) {
-        // A drag enters each element before it leaves the one around it.
-        let depth = StoredValue::new(0i32);
-        let enter = window_event_listener(dragenter, move |event| {
-            if has_files(&event) {
-                depth.update_value(|depth| *depth += 1);
-                dragging.set(true);
-            }
-        });
-        let leave = window_event_listener(dragleave, move |event| {
-            if has_files(&event) {
-                depth.update_value(|depth| *depth = (*depth - 1).max(0));
-                dragging.set(depth.get_value() > 0);
-            }
-        });
-        let over = window_event_listener(dragover, |event| {
-            if has_files(&event) {
-                event.prevent_default();
-            }
-        });
-        let dropped = window_event_listener(drop, move |event| {
-            depth.set_value(0);
-            dragging.set(false);
-            if has_files(&event) {
-                event.prevent_default();
-                uploads.add(event.data_transfer().and_then(|data| data.files()));
-            }
-        });
-        on_cleanup(move || {
-            enter.remove();
-            leave.remove();
-            over.remove();
-            dropped.remove();
-        });
-    }
-}
-
 /// The list of uploads, while there are any.
 #[component]
 pub fn UploadTray() -> impl IntoView {
     let uploads = Uploads::expect();
-    let counts = Memo::new(move |_| {
-        uploads.items.with(|items| {
-            let ended = items.iter().filter(|upload| upload.stage.read().has_ended()).count();
-            let refused =
-                items.iter().filter(|upload| matches!(upload.stage.get(), Stage::Refused(_) | Stage::Failed(..)));
-            (items.len(), ended, refused.count())
-        })
-    });
-    let summary = move || match counts.get() {
-        (all, ended, 0) if all == ended => format!("{} equalized", images(all)),
-        (all, ended, bad) if all == ended => format!("{} equalized, {bad} not", images(all - bad)),
-        (all, ended, _) => format!("{ended} of {} ready", images(all)),
+    let live = Live::expect();
+    #[cfg(feature = "hydrate")]
+    crate::upload::follow(uploads);
+    let shown = move || {
+        let tray = tray(&uploads.items.read(), uploads.notice.read().as_deref(), &live.progress.read());
+        Shown::new("tray-live", tray)
     };
-    let some = Memo::new(move |_| counts.get().0 > 0);
     view! {
-        <div class="tray-place" aria-live="polite">
-            <Show when=move || some.get()>
-                <section class="tray" aria-label="Uploads">
-                    <header class="tray-head">
-                        <h2>{summary}</h2>
-                        <button
-                            type="button"
-                            class="button quiet"
-                            disabled=dynamic(move || counts.get().1 == 0)
-                            on:click=move |_| uploads.clear()
-                        >
-                            "Clear"
-                        </button>
-                    </header>
-                    // Each step of each file would be too much to be read out.
-                    <ul class="tray-list" aria-live="off">
-                        <For each=move || uploads.items.get() key=|upload| upload.id let:upload>
-                            <TrayItem upload />
-                        </For>
-                    </ul>
-                </section>
-            </Show>
+        <div class="tray-place" aria-live="polite" on:click=move |event| clicked(uploads, &event)>
+            {dynamic(shown)}
         </div>
     }
+}
+
+fn tray(items: &[Upload], notice: Option<&str>, progress: &HashMap<JobId, JobProgress>) -> Option<Element> {
+    if items.is_empty() && notice.is_none() {
+        return None;
+    }
+    let head = of("header", "tray-head").add(el("h2").text(summary(items))).add(for_all(items));
+    let mut tray = of("section", "tray").attr("aria-label", "Uploads").add(head);
+    if let Some(notice) = notice {
+        tray = tray.add(of("p", "tray-notice").test("upload-notice").text(notice.to_owned()));
+    }
+    // Each step of each file would be too much to be read out.
+    let list = of("ul", "tray-list").attr("aria-live", "off");
+    let few = items.len() <= LISTED;
+    let (rows, hidden) = {
+        let mut rows: Vec<&Upload> =
+            items.iter().filter(|upload| few || !matches!(upload.stage, Stage::Done(_))).collect();
+        let hidden = rows.len().saturating_sub(LISTED);
+        rows.truncate(LISTED);
+        (rows, hidden)
+    };
+    let more = (hidden > 0).then(|| of("li", "tray-item muted").text(format!("… and {}", images(hidden))));
+    Some(tray.all(total(items)).add(list.all(rows.into_iter().map(|upload| row(upload, progress))).all(more)))
+}
+
+fn summary(items: &[Upload]) -> String {
+    let count = |is: fn(&Stage) -> bool| items.iter().filter(|upload| is(&upload.stage)).count();
+    let (all, ended) = (items.len(), count(Stage::has_ended));
+    match count(|stage| matches!(stage, Stage::Refused(_) | Stage::Failed(..))) {
+        0 if all == 0 => "Nothing to upload".to_owned(),
+        0 if all == ended => format!("{} equalized", images(all)),
+        bad if all == ended => format!("{} equalized, {bad} not", images(all - bad)),
+        _ => format!("{ended} of {} ready", images(all)),
+    }
+}
+
+/// What can be done with all uploads.
+fn for_all(items: &[Upload]) -> Element {
+    let any = |is: fn(&Stage) -> bool| items.iter().any(|upload| is(&upload.stage));
+    let button =
+        |what: &'static str| of("button", "button quiet").attr("type", "button").attr("data-all", what).text(what);
+    let pause = any(|stage| *stage == Stage::Waiting || stage.has_turn());
+    let resume = !pause && any(|stage| *stage == Stage::Paused);
+    let clear = items.is_empty() || any(Stage::has_ended);
+    let buttons = [(pause, "Pause all"), (resume, "Resume all"), (clear, "Clear")];
+    of("span", "tray-all").all(buttons.into_iter().filter(|(shown, _)| *shown).map(|(_, what)| button(what).key(what)))
+}
+
+/// How much of all was sent, until all was.
+fn total(items: &[Upload]) -> Option<Element> {
+    let counts = |upload: &&Upload| !matches!(upload.stage, Stage::Refused(_));
+    let (sent, bytes) =
+        items.iter().filter(counts).fold((0, 0), |(sent, bytes), upload| (sent + upload.sent, bytes + upload.bytes));
+    let under_way = items.iter().any(|upload| upload.stage.accepted().is_none() && counts(&upload));
+    let label = || format!("{} of {} sent", format::bytes(sent), format::bytes(bytes));
+    under_way.then(|| bar(percent(sent, bytes), 100, label()).attr("aria-live", "off").test("upload-total"))
+}
+
+fn percent(sent: u64, bytes: u64) -> u64 {
+    (sent * 100).checked_div(bytes).unwrap_or(0)
 }
 
 fn images(number: usize) -> String {
@@ -126,99 +116,121 @@ fn images(number: usize) -> String {
 }
 
 /// One upload: sent bytes first, then the job's phases, then the result or what went wrong.
-#[component]
-fn TrayItem(upload: Upload) -> impl IntoView {
-    let uploads = Uploads::expect();
-    let stage = RwSignal::from(upload.stage.clone());
-    follow(stage);
-    let (name, title, bytes) = (upload.name.clone(), upload.name.clone(), format::bytes(upload.bytes));
-    let again = move |_| uploads.retry(&upload);
-    view! {
-        <li class="tray-item" data-testid="upload-item" data-state=dynamic(move || stage.read().name())>
-            <span class="tray-name" title=title>
-                {dynamic(move || match stage.read().accepted().cloned() {
-                    Some(accepted) => {
-                        view! { <a href=route::image_page(&accepted.image_id)>{name.clone()}</a> }.settle()
-                    }
-                    None => name.clone().settle(),
-                })}
-            </span>
-            <span class="tray-state">
-                {dynamic(move || match stage.get() {
-                    Stage::Waiting => view! { <span class="muted">"Waiting · "{bytes.clone()}</span> }.settle(),
-                    Stage::Sending(part) => {
-                        view! {
-                            <span class="progress">
-                                <progress max="100" value=format!("{:.0}", part * 100.0) aria-label="Sent"></progress>
-                                <span class="progress-label">{format!("Sending {:.0} %", part * 100.0)}</span>
-                            </span>
-                        }
-                            .settle()
-                    }
-                    Stage::Broken => view! { <span class="warn">"The connection broke. Trying again …"</span> }.settle(),
-                    Stage::Postponed(sentence) => {
-                        view! { <span class="warn">{sentence}" Trying again by itself …"</span> }.settle()
-                    }
-                    Stage::Accepted(accepted) => view! { <JobLine job=accepted.job_id /> }.settle(),
-                    Stage::Done(_) => view! { <span class="good">"Equalized"</span> }.settle(),
-                    Stage::Failed(_, reason) => view! { <span class="bad">{reason}</span> }.settle(),
-                    Stage::Refused(sentence) => view! { <span class="bad">{sentence}</span> }.settle(),
-                })}
-            </span>
-            <button
-                type="button"
-                class="button quiet"
-                hidden=dynamic(move || !matches!(stage.get(), Stage::Refused(_)))
-                on:click=again
-            >
-                "Retry"
-            </button>
-        </li>
-    }
-}
-
-/// The accepted job's progress, live.
-#[component]
-fn JobLine(job: shared::id::JobId) -> impl IntoView {
-    let live = Live::expect();
-    let progress = Signal::derive(move || live.progress.read().get(&job).copied());
-    move || match progress.get() {
-        Some(now) => view! {
-            <span title=phase_label(now.phase)>
-                <ProgressBar progress />
-            </span>
+fn row(upload: &Upload, progress: &HashMap<JobId, JobProgress>) -> Element {
+    let name = of("span", "tray-name").attr("title", upload.name.clone());
+    let name = match upload.stage.accepted() {
+        Some(accepted) => {
+            name.add(el("a").attr("href", route::image_page(&accepted.image_id)).text(upload.name.clone()))
         }
-        .settle(),
-        None => view! { <span class="muted">"Accepted, waiting for its turn"</span> }.settle(),
+        None => name.text(upload.name.clone()),
+    };
+    let button = |(_, label): &(Deed, &'static str)| {
+        of("button", "button quiet")
+            .attr("type", "button")
+            .attr("data-deed", *label)
+            .attr("aria-label", format!("{label} {}", upload.name))
+            .text(*label)
+    };
+    of("li", "tray-item")
+        .key(upload.id.to_string())
+        .attr("data-upload", upload.id.to_string())
+        .attr("data-state", upload.stage.name())
+        .test("upload-item")
+        .add(name)
+        .add(of("span", "tray-state").add(state(upload, progress)))
+        .add(of("span", "tray-deeds").all(Deed::of(&upload.stage).iter().map(button)))
+}
+
+fn state(upload: &Upload, progress: &HashMap<JobId, JobProgress>) -> Element {
+    let sent = percent(upload.sent, upload.bytes);
+    match &upload.stage {
+        Stage::Waiting => of("span", "muted").text(format!("Waiting · {}", format::bytes(upload.bytes))),
+        Stage::Sending => bar(sent, 100, format!("Sending {sent} %")),
+        Stage::Paused => of("span", "muted").text(format!("Paused at {sent} %")),
+        Stage::Broken => of("span", "warn").text("The connection broke. Trying again …"),
+        Stage::Postponed(sentence) => of("span", "warn").text(sentence.clone()).text(" Trying again by itself …"),
+        Stage::Accepted(accepted) => match progress.get(&accepted.job_id) {
+            Some(JobProgress { phase, done, total }) => {
+                bar((*done).into(), (*total).max(1).into(), format!("{} {done} of {total}", phase_label(*phase)))
+            }
+            None => of("span", "muted").text("Accepted, waiting for its turn"),
+        },
+        Stage::Done(_) => of("span", "good").text("Equalized"),
+        Stage::Failed(_, sentence) | Stage::Refused(sentence) => of("span", "bad").text(sentence.clone()),
     }
 }
 
-/// Looks how the job stands when it is accepted, when an end is announced, and now and then in case an
-/// announcement was missed.
-fn follow(stage: RwSignal<Stage>) {
-    /// Seconds between looks that nothing announced.
-    const LOOK: i64 = 10;
-    let live = Live::expect();
-    let image = Memo::new(move |_| match stage.get() {
-        Stage::Accepted(accepted) => Some(accepted),
-        _ => None,
-    });
-    let announced =
-        Memo::new(move |_| image.get().map(|accepted| live.ended.read().get(&accepted.image_id).copied().unwrap_or(0)));
-    let turn = Memo::new(move |_| image.get().and(live.now.get()).map(|now| now / 1_000 / LOOK));
-    Effect::new(move |_| {
-        announced.get();
-        turn.get();
-        let Some(accepted) = image.get() else { return };
-        leptos::task::spawn_local(async move {
-            let Ok(found) = api::image(accepted.image_id.clone()).await else { return };
-            match found.jobs.iter().find(|job| job.id == accepted.job_id).map(|job| (job.state, job.reason.clone())) {
-                Some((JobState::Done, _)) => drop(stage.try_set(Stage::Done(accepted))),
-                Some((JobState::Failed, reason)) => {
-                    drop(stage.try_set(Stage::Failed(accepted, reason.unwrap_or_default())));
-                }
-                _ => {}
-            }
-        });
-    });
+fn bar(value: u64, max: u64, label: String) -> Element {
+    let progress =
+        el("progress").attr("max", max.to_string()).attr("value", value.to_string()).attr("aria-label", label.clone());
+    of("span", "progress").add(progress).add(of("span", "progress-label").text(label))
+}
+
+/// Does what a button stands for.
+#[cfg(feature = "hydrate")]
+fn clicked(uploads: Uploads, event: &leptos::ev::MouseEvent) {
+    use wasm_bindgen::JsCast;
+    let button =
+        event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok()?.closest("button").ok()?);
+    let Some(button) = button else { return };
+    let deed = |label: &str| match label {
+        "Pause" | "Pause all" => Deed::Pause,
+        "Resume" | "Resume all" | "Retry" => Deed::Resume,
+        _ => Deed::Cancel,
+    };
+    match (button.get_attribute("data-all").as_deref(), button.get_attribute("data-deed")) {
+        (Some("Clear"), _) => uploads.clear(),
+        (Some(all), _) => uploads.act_on_all(deed(all)),
+        (None, Some(label)) => {
+            let row = button.closest("[data-upload]").ok().flatten();
+            let id = row.and_then(|row| row.get_attribute("data-upload")?.parse().ok());
+            id.into_iter().for_each(|id| uploads.act(id, deed(&label)));
+        }
+        (None, None) => {}
+    }
+}
+
+#[cfg(not(feature = "hydrate"))]
+fn clicked(_uploads: Uploads, _event: &leptos::ev::MouseEvent) {}
+
+#[cfg(all(test, not(feature = "hydrate")))]
+mod tests {
+    use super::*;
+    use shared::equalize::Recipe;
+
+    fn upload(id: u32, sent: u64, stage: Stage) -> Upload {
+        Upload { id, name: format!("<b>{id}.png"), bytes: 1_000, sent, stage, recipe: Recipe::default() }
+    }
+
+    fn html(items: &[Upload]) -> String {
+        tray(items, None, &HashMap::new()).map(|tray| tray.to_html()).unwrap_or_default()
+    }
+
+    #[test]
+    fn the_tray_tells_how_much_of_each_file_and_of_all_was_sent() {
+        let items = [upload(0, 250, Stage::Sending), upload(1, 0, Stage::Waiting), upload(2, 500, Stage::Paused)];
+        let html = html(&items);
+        for words in ["0 of 3 images ready", "750 B of 3.0 kB sent", "Sending 25 %", "Paused at 50 %", "&lt;b&gt;0.png"]
+        {
+            assert!(html.contains(words), "{words}: {html}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_done_follows_from_the_stage() {
+        let deeds = |stage| html(&[upload(0, 0, stage)]).matches("data-deed=\"").count();
+        assert_eq!(deeds(Stage::Sending), 2);
+        assert!(html(&[upload(0, 0, Stage::Refused("Why.".into()))]).contains("data-deed=\"Retry\""));
+        assert!(html(&[upload(0, 0, Stage::Paused)]).contains("Resume all"));
+        assert!(!html(&[upload(0, 0, Stage::Paused), upload(1, 0, Stage::Sending)]).contains("Resume all"));
+        assert_eq!(html(&[]), "");
+    }
+
+    #[test]
+    fn of_a_great_many_files_a_few_are_listed() {
+        let items: Vec<Upload> = (0..1_000).map(|id| upload(id, 0, Stage::Waiting)).collect();
+        let html = html(&items);
+        assert_eq!(html.matches("data-upload=").count(), LISTED);
+        assert!(html.contains("… and 900 images"));
+    }
 }

@@ -23,6 +23,7 @@ use crate::dynamic::dynamic;
 use crate::format;
 use crate::live::Live;
 use crate::settled::{IntoSettled, Settled};
+use crate::undo::Undo;
 use crate::zoom::Sight;
 
 mod keys;
@@ -106,7 +107,12 @@ fn Shown(image: Image) -> impl IntoView {
             }
         }
     };
-    let (help, asked) = (RwSignal::new(false), RwSignal::new(false));
+    let help = RwSignal::new(false);
+    let undo = Undo::expect();
+    let delete = {
+        let id = id.clone();
+        move || undo.delete(vec![id.clone()])
+    };
     let navigate = use_navigate();
     let go = {
         let id = id.clone();
@@ -120,16 +126,22 @@ fn Shown(image: Image) -> impl IntoView {
             });
         }
     };
+    let (click, leave) = (delete.clone(), use_navigate());
     keys::listen(move |action| match action {
         Action::Go(by) => go(by),
         Action::Zoom(factor) => sides.sight.update(|sight| *sight = sight.zoomed(factor, (0.5, 0.5), MOST)),
         Action::Whole => sides.sight.set(Sight::default()),
         Action::Move(x, y) => sides.sight.update(|sight| *sight = sight.moved(x, y)),
         Action::Toggle => sides.split.update(|split| *split = if *split > 50.0 { 0.0 } else { 100.0 }),
-        Action::Delete => asked.set(true),
+        Action::Delete => delete(),
         Action::Help => help.set(true),
     });
     let timeline = timeline_of(image, right);
+    Effect::new(move |_| {
+        if undo.deleted.read().contains(&id) {
+            leave(route::GALLERY, NavigateOptions::default());
+        }
+    });
     view! {
         <Title text=name.clone() />
         <div class="crumbs">
@@ -163,7 +175,14 @@ fn Shown(image: Image) -> impl IntoView {
                         <a class="button quiet" href=original download rel="external">
                             "Download the original"
                         </a>
-                        <Delete id asked />
+                        <button
+                            type="button"
+                            class="button quiet danger needs-script"
+                            data-testid="delete"
+                            on:click=move |_| click()
+                        >
+                            "Delete"
+                        </button>
                     </div>
                 </section>
             </aside>
@@ -311,50 +330,6 @@ fn Again(image: RwSignal<Image>) -> impl IntoView {
             </button>
             <ProblemLine problem />
         </form>
-    }
-}
-
-/// Deletes the image, once a person has said so twice.
-#[component]
-fn Delete(id: ImageId, asked: RwSignal<bool>) -> impl IntoView {
-    let problem = RwSignal::new(None::<Problem>);
-    let navigate = use_navigate();
-    let delete = move |_| {
-        let (id, navigate) = (id.clone(), navigate.clone());
-        leptos::task::spawn_local(async move {
-            match api::delete(&id).await {
-                Ok(()) => navigate(route::GALLERY, NavigateOptions::default()),
-                Err(error) => drop(problem.try_set(Some(error))),
-            }
-        });
-    };
-    view! {
-        <Show
-            when=move || asked.get()
-            fallback=move || {
-                view! {
-                    <button
-                        type="button"
-                        class="button quiet danger needs-script"
-                        data-testid="delete"
-                        on:click=move |_| asked.set(true)
-                    >
-                        "Delete"
-                    </button>
-                }
-            }
-        >
-            <span class="confirm" role="group" aria-label="Delete this image">
-                <span>"Delete the image and all its results?"</span>
-                <button type="button" class="button danger" data-testid="delete-confirm" on:click=delete.clone()>
-                    "Delete"
-                </button>
-                <button type="button" class="button quiet" on:click=move |_| asked.set(false)>
-                    "Keep"
-                </button>
-            </span>
-        </Show>
-        <ProblemLine problem />
     }
 }
 

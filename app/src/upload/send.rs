@@ -1,107 +1,237 @@
-//! One file to the server: `XMLHttpRequest`, because `fetch` doesn't tell how much was sent.
+//! One file to the server, by [tus 1.0](https://tus.io/protocols/resumable-upload): over broken connections and to
+//! whatever pod answers, each byte once.
 
 use std::time::Duration;
 
-use js_sys::{Function, Promise, Uint8Array};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use js_sys::Uint8Array;
 use leptos::prelude::*;
+use send_wrapper::SendWrapper;
 use shared::gallery::Accepted;
 use shared::route;
-use wasm_bindgen::closure::Closure;
-use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
-use web_sys::{FormData, ProgressEvent, XmlHttpRequest};
+use web_sys::XmlHttpRequest;
 
-use super::{Stage, Upload};
+use super::tus::{Answer, ask, pause};
+use super::{File, Stage, Upload, Uploads};
+use crate::json::Json;
 
-/// Waits before each new attempt after a broken connection.
-const WAITS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(9)];
+/// Bytes of a request: what the server puts into one part.
+const PIECE: u64 = 32 << 20;
+/// How long the first wait is after a connection broke, and the longest.
+const WAITS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(15)];
+/// How often the server may have forgotten an upload before that is an answer.
+const FORGOTTEN: u32 = 2;
+/// How often in a row nothing may arrive of what was sent, while the server is there.
+const FRUITLESS: u32 = 5;
 
-/// Sends the file, and again if the connection breaks, or as long as the server asks for patience.
-pub async fn send(upload: &Upload) -> Stage {
-    let mut waits = WAITS.iter();
+/// What sending a file needs.
+pub struct Transfer {
+    file: File,
+    /// `Idempotency-Key`: a creation that is repeated finds the same upload.
+    key: String,
+    /// Where the bytes go, once the server has said so.
+    location: Option<String>,
+    /// Which attempt counts; others have been stopped.
+    run: u32,
+    request: Option<SendWrapper<XmlHttpRequest>>,
+}
+
+impl Transfer {
+    pub fn new(file: File) -> Self {
+        Self { file, key: random_key(), location: None, run: 0, request: None }
+    }
+
+    /// Begins an attempt.
+    pub fn begin(&mut self) -> u32 {
+        self.run += 1;
+        self.run
+    }
+
+    /// Stops the attempt that counts.
+    pub fn stop(&mut self) {
+        self.run += 1;
+        if let Some(request) = self.request.take() {
+            let _ = request.abort();
+        }
+    }
+
+    /// Lets the server forget what came. If it doesn't hear of it, it forgets in time by itself.
+    pub fn give_up(self) {
+        let Some(location) = self.location else { return };
+        leptos::task::spawn_local(async move {
+            if let Ok(asked) = ask("DELETE", &location, &[], None, |_| {}) {
+                asked.answer().await;
+            }
+        });
+    }
+}
+
+/// An attempt at sending a file.
+#[derive(Clone, Copy)]
+pub struct Turn {
+    pub uploads: Uploads,
+    pub id: u32,
+    pub run: u32,
+}
+
+impl Turn {
+    /// Looks at the upload, or changes what isn't shown of it, as long as this attempt counts.
+    fn with<T>(self, look: impl FnOnce(&mut Upload) -> T) -> Option<T> {
+        self.uploads.with(self.id, |upload| (upload.transfer.run == self.run).then(|| look(upload))).flatten()
+    }
+
+    /// Changes what is shown of the upload, as long as this attempt counts.
+    pub fn change(self, change: impl FnOnce(&mut Upload)) -> Option<()> {
+        self.with(change)?;
+        self.uploads.items.notify();
+        Some(())
+    }
+}
+
+/// What comes after a request.
+enum Next {
+    /// The next request.
+    Onward,
+    /// Nothing.
+    End(Stage),
+    /// The next request, after a while, in which it is said why nothing is sent.
+    Wait(Option<Stage>, Option<Duration>),
+}
+
+/// Sends the file, until there is an answer; `None` if someone stopped that.
+pub async fn send(turn: Turn) -> Option<Stage> {
+    let mut wait = WAITS[0];
+    let mut sending = Sending { turn, offset: None, begun: None, fruitless: 0, forgotten: 0 };
     loop {
-        let Answer { status, text, retry_after } = match attempt(upload).await {
-            Ok(answer) => answer,
-            Err(_) => return Stage::Refused("This browser can't send the file.".to_owned()),
-        };
-        match (status, waits.next()) {
-            (200..300, _) => {
-                return match serde_json::from_str::<Accepted>(&text) {
-                    Ok(accepted) => Stage::Accepted(accepted),
-                    Err(error) => Stage::Refused(format!("The server's answer can't be read: {error}.")),
-                };
+        match sending.advance().await? {
+            Next::Onward => wait = WAITS[0],
+            Next::End(stage) => return Some(stage),
+            Next::Wait(why, told) => {
+                if let Some(why) = why {
+                    turn.change(|upload| upload.stage = why)?;
+                }
+                pause(told.unwrap_or(wait)).await;
+                wait = (wait * 2).min(WAITS[1]);
+                turn.change(|upload| upload.stage = Stage::Sending)?;
             }
-            (503, _) if retry_after.is_some() => {
-                upload.stage.set(Stage::Postponed(crate::api::problem(status, &text).to_string()));
-                pause(retry_after.unwrap_or_default()).await;
-                upload.stage.set(Stage::Sending(0.0));
-                waits = WAITS.iter();
-            }
-            (0 | 502..=504, Some(wait)) => {
-                upload.stage.set(Stage::Broken);
-                pause(*wait).await;
-                upload.stage.set(Stage::Sending(0.0));
-            }
-            (0, None) => return Stage::Refused("The server can't be reached.".to_owned()),
-            (status, _) => return Stage::Refused(crate::api::problem(status, &text).to_string()),
         }
     }
 }
 
-/// What came of an attempt.
-struct Answer {
-    /// 0 if the connection broke.
-    status: u16,
-    text: String,
-    /// When the server wants to be asked again.
-    retry_after: Option<Duration>,
+struct Sending {
+    turn: Turn,
+    /// How many bytes the server has, if that is known.
+    offset: Option<u64>,
+    /// Where the last bytes began that were sent.
+    begun: Option<u64>,
+    fruitless: u32,
+    forgotten: u32,
 }
 
-/// One attempt.
-async fn attempt(upload: &Upload) -> Result<Answer, JsValue> {
-    let form = FormData::new()?;
-    // The recipe goes first: the server wants it before the bytes.
-    form.append_with_str("recipe", &serde_json::to_string(&upload.recipe).unwrap_or_default())?;
-    form.append_with_blob_and_filename("image", &upload.file, &upload.name)?;
+impl Sending {
+    /// One request: the one that is next by what is known.
+    async fn advance(&mut self) -> Option<Next> {
+        let (location, bytes) = self.turn.with(|upload| (upload.transfer.location.clone(), upload.bytes))?;
+        let answer = match (&location, self.offset) {
+            (None, _) => self.create().await?,
+            (Some(location), None) => self.ask("HEAD", location, &[]).await?,
+            (Some(location), Some(offset)) if offset < bytes => self.append(location, offset).await?,
+            (Some(location), Some(_)) => self.ask("GET", location, &[]).await?,
+        };
+        let knew = self.offset.take();
+        self.turn.with(|upload| upload.transfer.request = None)?;
+        Some(match answer.status {
+            201 => {
+                self.offset = Some(0);
+                self.turn.with(|upload| upload.transfer.location = answer.header("Location"))?;
+                Next::Onward
+            }
+            202 => accepted(&answer),
+            200 | 204 => self.there(answer.header("Upload-Offset").and_then(|offset| offset.parse().ok()))?,
+            // Other bytes than the next: an earlier request was still being stored.
+            409 if knew.is_some_and(|offset| offset < bytes) => Next::Wait(None, None),
+            404 | 410 if location.is_some() && self.forgotten < FORGOTTEN => {
+                self.forgotten += 1;
+                self.turn.with(|upload| upload.transfer.location = None)?;
+                Next::Wait(None, None)
+            }
+            503 if answer.retry_after().is_some() => {
+                Next::Wait(Some(Stage::Postponed(answer.problem())), answer.retry_after())
+            }
+            0 | 502..=504 => Next::Wait(Some(Stage::Broken), None),
+            _ => {
+                self.turn.with(|upload| upload.transfer.location = None)?;
+                Next::End(Stage::Refused(answer.problem()))
+            }
+        })
+    }
 
-    let request = XmlHttpRequest::new()?;
-    request.open("POST", route::API_IMAGES)?;
-    request.set_request_header("Accept", "application/json")?;
-    request.set_request_header("Idempotency-Key", &upload.key)?;
+    /// So many bytes are there, says the server.
+    fn there(&mut self, offset: Option<u64>) -> Option<Next> {
+        self.fruitless = if self.begun == offset { self.fruitless + 1 } else { 0 };
+        self.offset = offset;
+        self.turn.change(|upload| upload.sent = offset.unwrap_or_default())?;
+        // Also when the file was moved or changed, a browser only says that sending failed.
+        let sentence = "What is sent of this file doesn't arrive. Is it still where it was?";
+        let stuck = self.begun.is_some() && self.fruitless >= FRUITLESS;
+        Some(if stuck { Next::End(Stage::Refused(sentence.to_owned())) } else { Next::Onward })
+    }
 
-    let stage = upload.stage.clone();
-    let progressed = Closure::<dyn Fn(ProgressEvent)>::new(move |progress: ProgressEvent| {
-        if progress.total() > 0.0 {
-            stage.set(Stage::Sending(progress.loaded() / progress.total()));
-        }
-    });
-    request.upload()?.set_onprogress(Some(progressed.as_ref().unchecked_ref()));
+    async fn create(&self) -> Option<Answer> {
+        let (length, metadata, key) = self.turn.with(|upload| {
+            let recipe = serde_json::to_string(&upload.recipe).unwrap_or_default();
+            let metadata = ["filename ", &STANDARD.encode(&upload.name), ",recipe ", &STANDARD.encode(recipe)].concat();
+            (upload.bytes.to_string(), metadata, upload.transfer.key.clone())
+        })?;
+        let headers = [("Upload-Length", &*length), ("Upload-Metadata", &metadata), ("Idempotency-Key", &key)];
+        self.ask("POST", route::API_UPLOADS, &headers).await
+    }
 
-    let ended = Promise::new(&mut |resolve: Function, _reject: Function| request.set_onloadend(Some(&resolve)));
-    request.send_with_opt_form_data(Some(&form))?;
-    JsFuture::from(ended).await?;
-    let retry_after = request.get_response_header("Retry-After")?.and_then(|seconds| seconds.parse().ok());
-    Ok(Answer {
-        status: request.status()?,
-        text: request.response_text()?.unwrap_or_default(),
-        retry_after: retry_after.map(Duration::from_secs),
-    })
+    async fn append(&mut self, location: &str, offset: u64) -> Option<Answer> {
+        self.begun = Some(offset);
+        let (file, bytes) = self.turn.with(|upload| (upload.transfer.file.clone(), upload.bytes))?;
+        let end = bytes.min(offset + PIECE);
+        let piece = file.slice_with_f64_and_f64(offset as f64, end as f64).ok()?;
+        let turn = self.turn;
+        let progressed = move |sent: u64| {
+            let _ = turn.change(|upload| upload.sent = (offset + sent).min(end));
+        };
+        let at = offset.to_string();
+        let headers = [("Content-Type", "application/offset+octet-stream"), ("Upload-Offset", &*at)];
+        self.start("PATCH", location, &headers, Some(&piece), progressed).await
+    }
+
+    async fn ask(&self, method: &str, url: &str, headers: &[(&str, &str)]) -> Option<Answer> {
+        self.start(method, url, headers, None, |_| {}).await
+    }
+
+    /// A request that stops with the attempt.
+    async fn start(
+        &self,
+        method: &str,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: Option<&web_sys::Blob>,
+        progressed: impl Fn(u64) + 'static,
+    ) -> Option<Answer> {
+        let Ok(asked) = ask(method, url, headers, body, progressed) else { return Some(Answer::default()) };
+        let request = SendWrapper::new(asked.request.clone());
+        self.turn.with(|upload| upload.transfer.request = Some(request))?;
+        let answer = asked.answer().await;
+        self.turn.with(|_| ())?;
+        Some(answer)
+    }
 }
 
-async fn pause(wait: Duration) {
-    let waited = Promise::new(&mut |resolve: Function, _reject: Function| {
-        set_timeout(
-            move || {
-                let _ = resolve.call0(&JsValue::NULL);
-            },
-            wait,
-        );
-    });
-    let _ = JsFuture::from(waited).await;
+fn accepted(answer: &Answer) -> Next {
+    let read = Json::parse(&answer.text).and_then(|json| json.to::<Accepted>());
+    let unreadable = || Stage::Refused("The server's answer can't be read.".to_owned());
+    Next::End(read.map_or_else(unreadable, Stage::Accepted))
 }
 
 /// 32 random hexadecimal digits. `crypto.randomUUID` isn't there on plain HTTP; this is.
-pub fn random_key() -> String {
+fn random_key() -> String {
     let bytes = Uint8Array::new_with_length(16);
     if let Ok(crypto) = window().crypto() {
         let _ = crypto.get_random_values_with_array_buffer_view(&bytes);

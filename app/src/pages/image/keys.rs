@@ -17,7 +17,7 @@ pub enum Action {
     Move(f64, f64),
     /// All of the left picture, or all of the right one.
     Toggle,
-    /// Asks whether to delete.
+    /// Deletes the image, in a way that can be undone.
     Delete,
     /// Shows the keys.
     Help,

@@ -1,0 +1,59 @@
+//! What becomes of images that the server has.
+
+use std::collections::BTreeMap;
+
+use leptos::prelude::*;
+use shared::gallery::Accepted;
+use shared::id::JobId;
+use shared::job::JobState;
+use shared::route;
+
+use super::{Stage, Uploads};
+use crate::api;
+use crate::json::Json;
+use crate::live::Live;
+
+/// Seconds between looks that nothing announced.
+const LOOK: i64 = 20;
+
+/// Looks how a job stands when its image is accepted, when an end is announced, and now and then in case an
+/// announcement was missed.
+pub fn follow(uploads: Uploads) {
+    let live = Live::expect();
+    let accepted = Memo::new(move |_| {
+        let items = uploads.items.read();
+        let accepted =
+            |stage: &Stage| if let Stage::Accepted(accepted) = stage { Some(accepted.clone()) } else { None };
+        items.iter().filter_map(|upload| Some((upload.id, accepted(&upload.stage)?))).collect::<BTreeMap<_, _>>()
+    });
+    let turn = Memo::new(move |_| live.now.get().unwrap_or_default() / 1_000 / LOOK);
+    Effect::new(move |looked: Option<BTreeMap<u32, (i64, u32)>>| {
+        let looked = looked.unwrap_or_default();
+        let (turn, ended) = (turn.get(), live.ended.read());
+        let mut looks = BTreeMap::new();
+        for (id, accepted) in accepted.get() {
+            let mark = (turn, ended.get(&accepted.image_id).copied().unwrap_or(0));
+            if looked.get(&id) != Some(&mark) {
+                leptos::task::spawn_local(look(uploads, id, accepted));
+            }
+            looks.insert(id, mark);
+        }
+        looks
+    });
+}
+
+async fn look(uploads: Uploads, id: u32, accepted: Accepted) {
+    let Ok(image) = api::json(&route::image(&accepted.image_id)).await else { return };
+    let Json::List(jobs) = image.field("jobs") else { return };
+    let Some(job) = jobs.iter().find(|job| job.field("id").to::<JobId>().as_ref() == Some(&accepted.job_id)) else {
+        return;
+    };
+    let stage = match job.field("state").to() {
+        Some(JobState::Done) => Stage::Done(accepted),
+        Some(JobState::Failed) => Stage::Failed(accepted, job.field("reason").text().unwrap_or_default().to_owned()),
+        _ => return,
+    };
+    if uploads.with(id, |upload| upload.stage = stage).is_some() {
+        uploads.items.notify();
+    }
+}

@@ -1,0 +1,111 @@
+//! The queue: whose turn it is, and what a person does with uploads.
+
+use leptos::prelude::*;
+use shared::equalize::Recipe;
+
+use super::send::{Transfer, Turn, send};
+use super::{Deed, File, Stage, Upload, Uploads};
+use crate::components::recipe_of;
+
+/// Files sent at the same time.
+const AT_ONCE: usize = 3;
+
+impl Uploads {
+    /// Takes files that were chosen: to be looked at first, or into the queue.
+    pub fn add(self, files: Vec<File>) {
+        if files.is_empty() {
+            return;
+        }
+        if self.look_first.get_untracked() {
+            return self.held.update(|held| held.extend(files));
+        }
+        match recipe_of(&self.entered.read_untracked()) {
+            Ok(recipe) => self.enqueue(files, &recipe),
+            Err(sentence) => self.notice.set(Some(sentence)),
+        }
+    }
+
+    /// Takes files into the queue and sends those whose turn it is.
+    pub fn enqueue(self, files: Vec<File>, recipe: &Recipe) {
+        let next = self.items.read_untracked().last().map_or(0, |last| last.id + 1);
+        let chosen = files.into_iter().zip(next..).map(|(file, id)| Upload {
+            id,
+            name: file.name(),
+            bytes: file.size() as u64,
+            sent: 0,
+            stage: Stage::Waiting,
+            recipe: recipe.clone(),
+            transfer: Transfer::new(file),
+        });
+        self.items.update(|items| items.extend(chosen));
+        self.send_next();
+    }
+
+    /// Takes uploads that have ended off the list.
+    pub fn clear(self) {
+        self.notice.set(None);
+        self.items.update(|items| items.retain(|upload| !upload.stage.has_ended()));
+    }
+
+    /// Pauses, resumes or cancels an upload, where its stage allows that.
+    pub fn act(self, id: u32, deed: Deed) {
+        let allowed = |upload: &Upload| Deed::of(&upload.stage).iter().any(|(other, _)| *other == deed);
+        self.items.update(|items| {
+            let Some(index) = items.iter().position(|upload| upload.id == id && allowed(upload)) else { return };
+            let upload = &mut items[index];
+            upload.transfer.stop();
+            match deed {
+                Deed::Pause => upload.stage = Stage::Paused,
+                Deed::Resume => upload.stage = Stage::Waiting,
+                Deed::Cancel => items.remove(index).transfer.give_up(),
+            }
+        });
+        self.send_next();
+    }
+
+    /// Pauses or resumes all to which that can be done.
+    pub fn act_on_all(self, deed: Deed) {
+        let can = |upload: &Upload| match deed {
+            Deed::Pause => Deed::of(&upload.stage).iter().any(|(other, _)| *other == deed),
+            _ => upload.stage == Stage::Paused,
+        };
+        self.items.update(|items| {
+            for upload in items.iter_mut().filter(|upload| can(upload)) {
+                upload.transfer.stop();
+                upload.stage = if deed == Deed::Pause { Stage::Paused } else { Stage::Waiting };
+            }
+        });
+        self.send_next();
+    }
+
+    /// Looks at an upload, or changes what isn't shown of it; `None` if it isn't there any more.
+    pub(super) fn with<T>(self, id: u32, look: impl FnOnce(&mut Upload) -> T) -> Option<T> {
+        let mut items = self.items.try_write_untracked()?;
+        items.iter_mut().find(|upload| upload.id == id).map(look)
+    }
+
+    fn send_next(self) {
+        let begun: Vec<Turn> = {
+            let Some(mut items) = self.items.try_write_untracked() else { return };
+            let free = AT_ONCE.saturating_sub(items.iter().filter(|upload| upload.stage.has_turn()).count());
+            let waiting = items.iter_mut().filter(|upload| upload.stage == Stage::Waiting).take(free);
+            let begin = |upload: &mut Upload| {
+                upload.stage = Stage::Sending;
+                Turn { uploads: self, id: upload.id, run: upload.transfer.begin() }
+            };
+            waiting.map(begin).collect()
+        };
+        if begun.is_empty() {
+            return;
+        }
+        self.items.notify();
+        for turn in begun {
+            leptos::task::spawn_local(async move {
+                if let Some(stage) = send(turn).await {
+                    turn.change(|upload| upload.stage = stage);
+                    self.send_next();
+                }
+            });
+        }
+    }
+}
