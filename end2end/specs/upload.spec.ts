@@ -183,7 +183,7 @@ test("what is no image and what fails later is explained in the list", async ({ 
   await open(page, "/");
   await drop(page, text, damaged("damaged later.jpg"));
   await expect(item(page, text.name)).toHaveAttribute("data-state", "refused");
-  await expect(item(page, text.name)).toContainText("not a PNG, JPEG or TIFF");
+  await expect(item(page, text.name)).toContainText("not a PNG, JPEG, TIFF or WebP");
   await expect(item(page, "damaged later.jpg")).toHaveAttribute("data-state", "failed", { timeout: 60_000 });
 });
 
