@@ -1,11 +1,12 @@
 // What a first visit costs: bytes, time until the largest part is seen, shifts, and how long the page is ever busy.
 
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
 
 import { expect, type Page, test } from "@playwright/test";
 
 import { calm, done, images } from "../support/api.ts";
-import { live, open } from "../support/page.ts";
+import { live, open, written } from "../support/page.ts";
 import { sample } from "../support/samples.ts";
 
 const KB = 1_024;
@@ -95,17 +96,20 @@ test("what the server wrote is seen without any script, and by who has no WebAss
   await context.close();
 });
 
-// Not so yet: 1.7 s were seen, on a machine that did other work beside.
-test.fixme("while 50 images are uploaded no task of the page takes longer than 50 ms", async ({ page, request }) => {
+test("while 50 images are uploaded no task of the page takes longer than 50 ms", async ({ page, request }) => {
   test.skip(!release, "times are those of a release");
   await calm(request);
   const seen = await watch(page);
   await open(page, "/");
   await page.waitForTimeout(500);
   await page.evaluate(() => ((window as unknown as { seen: Watched }).seen.longest = 0));
-  const files = Array.from({ length: 50 }, (_, i) => ({ ...sample("coffee.png"), name: `many-${i}.png` }));
-  await page.getByTestId("file-input").setInputFiles(files);
+  // From a folder: handing over 50 files from memory is itself a task of the page, of more than a second.
+  const folder = written(Array.from({ length: 50 }, (_, i) => ({ ...sample("coffee.png"), name: `many-${i}.png` })));
+  await page.getByTestId("file-input").setInputFiles(readdirSync(folder).map((name) => join(folder, name)));
   await expect.poll(async () => (await images(request, { q: "many-", limit: "100" })).length, { timeout: 60_000 }).toBe(50);
   for (const { id } of await images(request, { q: "many-", limit: "100" })) await done(request, id);
-  expect((await seen()).longest).toBeLessThanOrEqual(50);
+  const { longest } = await seen();
+  console.log(`the longest task while 50 images were uploaded: ${longest.toFixed(0)} ms (0: none above 50)`);
+  expect(longest).toBeLessThanOrEqual(50);
+  rmSync(folder, { recursive: true });
 });

@@ -45,8 +45,7 @@ async function seesJob(page: Page, job: string): Promise<void> {
   expect(clocks).toEqual([...clocks].sort((a, b) => b - a));
 }
 
-// Not reliable yet: on a busy machine the first claim was once shown before the job's start.
-test.fixme("two tabs share one stream; a job's events arrive in both, in Lamport order, also from another server after the first one died", async ({
+test("two tabs share one stream; a job's events arrive in both, in Lamport order, also from another server after the first one died", async ({
   browser,
 }) => {
   const context = await browser.newContext({ baseURL: base });

@@ -523,7 +523,7 @@ pub struct Job {
     pub lut: Option<Pointer>,
     /// The epoch of the master that wrote this.
     pub epoch: u64,
-    /// When it was written, Lamport.
+    /// When its run began, Lamport; later writes keep it.
     pub stamp: Stamp,
     /// When the run began, in ms since 1970.
     pub started: i64,

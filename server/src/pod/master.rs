@@ -145,10 +145,10 @@ impl Office {
         self.write_job(job, version).await
     }
 
-    /// Writes a job's record at the version that was read.
+    /// Writes a job's record at the version that was read. Its stamp stays that of its start: an observer that reads the job
+    /// only now would otherwise show its start after the claims that it caused.
     pub(super) async fn write_job(&self, mut job: Job, version: i32) -> Result<(), Setback> {
         job.epoch = self.epoch().n;
-        job.stamp = self.pod.stamp();
         let op = Op::Set { path: paths::job(&job.job), data: to_json(&job), version: Some(version) };
         Ok(self.fence.write(&*self.coordinator, vec![op]).await?)
     }
