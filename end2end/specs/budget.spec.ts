@@ -3,9 +3,9 @@
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 
-import { expect, type Page, test } from "@playwright/test";
+import { type Browser, expect, type Page, test } from "@playwright/test";
 
-import { calm, done, images } from "../support/api.ts";
+import { calm } from "../support/api.ts";
 import { live, open, written } from "../support/page.ts";
 import { sample } from "../support/samples.ts";
 
@@ -32,13 +32,12 @@ interface Watched {
   shift: number;
   /** What moved, for people. */
   shifts: string[];
-  longest: number;
 }
 
-/** Watches, from the first moment of the next page, when its largest part is painted, what shifts and how long tasks take. */
+/** Watches, from the first moment of the next page, when its largest part is painted, and what shifts. */
 async function watch(page: Page): Promise<() => Promise<Watched>> {
   await page.addInitScript(() => {
-    const seen = { largest: 0, shift: 0, shifts: [] as string[], longest: 0 };
+    const seen = { largest: 0, shift: 0, shifts: [] as string[] };
     (window as unknown as { seen: typeof seen }).seen = seen;
     const on = (type: string, take: (entry: PerformanceEntry) => void) =>
       new PerformanceObserver((list) => list.getEntries().forEach(take)).observe({ type, buffered: true });
@@ -49,7 +48,6 @@ async function watch(page: Page): Promise<() => Promise<Watched>> {
       seen.shift += shift.value;
       shift.sources.forEach(({ node }) => seen.shifts.push((node instanceof Element ? node.outerHTML : String(node?.textContent)).slice(0, 200)));
     });
-    on("longtask", (entry) => (seen.longest = Math.max(seen.longest, entry.duration)));
   });
   return () => page.evaluate(() => (window as unknown as { seen: Watched }).seen);
 }
@@ -96,20 +94,37 @@ test("what the server wrote is seen without any script, and by who has no WebAss
   await context.close();
 });
 
-test("while 50 images are uploaded no task of the page takes longer than 50 ms", async ({ page, request }) => {
+/** Records what the browser does, until the function that this gives is called: then the processor's time of the page's longest task, in ms. */
+async function watchTasks(browser: Browser): Promise<() => Promise<number>> {
+  const session = await browser.newBrowserCDPSession();
+  const events: { ph: string; name: string; pid: number; tid: number; tdur?: number; args: { name?: string } }[] = [];
+  session.on("Tracing.dataCollected", ({ value }) => events.push(...(value as unknown as typeof events)));
+  await session.send("Tracing.start", { transferMode: "ReportEvents", traceConfig: { includedCategories: ["toplevel", "__metadata"] } });
+  return async () => {
+    const complete = new Promise<void>((resolve) => session.once("Tracing.tracingComplete", () => resolve()));
+    await session.send("Tracing.end");
+    await complete;
+    const threads = events.filter((it) => it.name === "thread_name" && it.args.name === "CrRendererMain").map((it) => `${it.pid} ${it.tid}`);
+    const tasks = events.filter((it) => it.ph === "X" && it.name.endsWith("RunTask") && threads.includes(`${it.pid} ${it.tid}`));
+    // A page that does nothing was not watched.
+    expect(tasks.filter((it) => it.tdur !== undefined).length).toBeGreaterThan(100);
+    return Math.max(...tasks.map((it) => it.tdur ?? 0)) / 1_000;
+  };
+}
+
+// The processor's time, not the clock's: other tests' servers work on the same cores, and a task that waits for one isn't the page's.
+test("while 50 images are uploaded no task of the page takes longer than 50 ms", async ({ browser, page, request }) => {
   test.skip(!release, "times are those of a release");
   await calm(request);
-  const seen = await watch(page);
   await open(page, "/");
   await page.waitForTimeout(500);
-  await page.evaluate(() => ((window as unknown as { seen: Watched }).seen.longest = 0));
   // From a folder: handing over 50 files from memory is itself a task of the page, of more than a second.
   const folder = written(Array.from({ length: 50 }, (_, i) => ({ ...sample("coffee.png"), name: `many-${i}.png` })));
+  const longest = await watchTasks(browser);
   await page.getByTestId("file-input").setInputFiles(readdirSync(folder).map((name) => join(folder, name)));
-  await expect.poll(async () => (await images(request, { q: "many-", limit: "100" })).length, { timeout: 60_000 }).toBe(50);
-  for (const { id } of await images(request, { q: "many-", limit: "100" })) await done(request, id);
-  const { longest } = await seen();
-  console.log(`the longest task while 50 images were uploaded: ${longest.toFixed(0)} ms (0: none above 50)`);
-  expect(longest).toBeLessThanOrEqual(50);
+  await expect(page.locator('[data-testid="upload-item"][data-state="done"]')).toHaveCount(50, { timeout: 60_000 });
+  const ms = await longest();
+  console.log(`the longest task while 50 images were uploaded took ${ms.toFixed(1)} ms of the processor`);
+  expect(ms).toBeLessThanOrEqual(50);
   rmSync(folder, { recursive: true });
 });

@@ -85,8 +85,7 @@ test("the keyboard goes to the last image and to the first", async ({ page }) =>
   await expect(page.locator('[data-index="0"] a')).toBeFocused();
 });
 
-// Not shown yet: frames took 40 ms (median) on a machine that did other work beside.
-test.fixme("scrolling is smooth and what is far is forgotten", async ({ page }) => {
+test("scrolling is smooth and what is far is forgotten", async ({ page }) => {
   test.setTimeout(180_000);
   await gallery(page);
   const session = await page.context().newCDPSession(page);

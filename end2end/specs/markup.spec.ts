@@ -5,7 +5,7 @@ import { crc32 } from "node:zlib";
 import { expect, type Page, test } from "@playwright/test";
 
 import { calm, done, failing, send, upload } from "../support/api.ts";
-import { loaded, open } from "../support/page.ts";
+import { accepted, drop, loaded, open } from "../support/page.ts";
 import { damaged, sample } from "../support/samples.ts";
 
 // No slash and no double quote: the one ends a folder's name, and browsers write the other as %22 into forms.
@@ -65,6 +65,44 @@ test("file names, texts in a picture, reasons and log lines with markup are show
   await page.goto("/status");
   await expect(page.getByTestId("failure").filter({ hasText: EVIL }).first()).toBeVisible();
   await check();
+});
+
+/** A JPEG with a description and an author of its own in its EXIF. */
+function withExif(buffer: Buffer, text: string): Buffer {
+  const value = Buffer.from(`${text}\0`, "latin1");
+  const tags = [0x010e, 0x013b];
+  const ifd = Buffer.alloc(2 + tags.length * 12 + 4);
+  ifd.writeUInt16LE(tags.length, 0);
+  tags.forEach((tag, i) => {
+    const at = 2 + i * 12;
+    ifd.writeUInt16LE(tag, at);
+    ifd.writeUInt16LE(2, at + 2);
+    ifd.writeUInt32LE(value.length, at + 4);
+    ifd.writeUInt32LE(8 + ifd.length, at + 8);
+  });
+  const body = Buffer.concat([Buffer.from("Exif\0\0II*\0\x08\0\0\0", "latin1"), ifd, value]);
+  const head = Buffer.from([0xff, 0xe1, 0, 0]);
+  head.writeUInt16BE(body.length + 2, 2);
+  return Buffer.concat([buffer.subarray(0, 2), head, body, buffer.subarray(2)]);
+}
+
+test("a file dropped with markup in its name and its EXIF is listed, previewed and shown as it is, and does nothing", async ({ page, request }) => {
+  await calm(request);
+  const check = await guarded(page);
+  const rocket = sample("rocket.jpg");
+  const file = { ...rocket, name: `dropped ${EVIL}.jpg`, buffer: withExif(rocket.buffer, EVIL) };
+  await open(page, "/");
+  const { image_id: id } = await accepted(page, () => drop(page, file));
+  await expect(page.getByTestId("upload-item")).toContainText(file.name);
+  await done(request, id);
+  await expect(page.getByTestId("upload-item")).toHaveAttribute("data-state", "done");
+  await check();
+  await page.getByTestId("upload-item").getByRole("link").click();
+  await loaded(page.getByTestId("after"));
+  await expect(page.locator("h1")).toContainText(EVIL);
+  await check();
+  const original = await request.get(`/api/images/${id}/original`);
+  expect((await original.body()).includes(Buffer.from(EVIL))).toBe(true);
 });
 
 test("an answer to a bad upload with markup in its name is no page that runs it", async ({ request }) => {

@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn pod_names_are_dns_labels() {
         assert!("evenlight-7d9f-x2".parse::<PodName>().is_ok());
-        for bad in ["", "-a", "a-", "A", "a/b", &"a".repeat(64)] {
+        for bad in ["", "-a", "a-", "A", "a/b", "a<b>x", "a&amp", &"a".repeat(64)] {
             assert!(bad.parse::<PodName>().is_err(), "{bad:?} was taken");
         }
     }

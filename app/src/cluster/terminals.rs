@@ -59,3 +59,23 @@ fn line(picture: &Picture<'_>, line: &LogLine) -> Element {
         LogKind::Line => entry.add(moment(line.at, picture.zone)).text(" ").text(line.text.clone()),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::spans::tests::picture;
+    use super::*;
+    use crate::live::Level;
+
+    #[test]
+    fn markup_in_a_line_of_a_log_is_a_text() {
+        let view = super::super::why::tests::view();
+        let text = "WARN \"><img src=x onerror=alert(1)></li><script>alert(2)</script>".to_owned();
+        for kind in [LogKind::Line, LogKind::Note] {
+            let said = LogLine { id: (1, 0), kind, level: Level::Warn, at: 5, text: text.clone() };
+            let html = line(&picture(&view, &[], 1_000), &said).to_html();
+            assert!(html.contains("&lt;img src=x onerror=alert(1)&gt;&lt;/li&gt;&lt;script&gt;"), "{html}");
+            assert!(!html.contains("<img") && !html.contains("<script"), "{html}");
+        }
+    }
+}

@@ -1,14 +1,19 @@
 //! The queue: whose turn it is, and what a person does with uploads.
 
+use std::time::Duration;
+
 use leptos::prelude::*;
 use shared::equalize::Recipe;
 
 use super::send::{Transfer, Turn, send};
+use super::tus::pause;
 use super::{Deed, File, Stage, Upload, Uploads};
 use crate::components::recipe_of;
 
 /// Files sent at the same time.
 const AT_ONCE: usize = 3;
+/// Files taken into the queue at a time.
+const A_FEW: usize = 8;
 
 impl Uploads {
     /// Takes files that were chosen: to be looked at first, or into the queue.
@@ -25,17 +30,28 @@ impl Uploads {
         }
     }
 
-    /// Takes files into the queue and sends those whose turn it is.
+    /// Takes files into the queue and sends those whose turn it is; a few in each task of the browser, since it looks for a
+    /// file on the disk when it is asked how long it is.
     pub fn enqueue(self, files: Vec<File>, recipe: &Recipe) {
+        let recipe = recipe.clone();
+        leptos::task::spawn_local(async move {
+            for files in files.chunks(A_FEW) {
+                self.take(files, &recipe);
+                pause(Duration::ZERO).await;
+            }
+        });
+    }
+
+    fn take(self, files: &[File], recipe: &Recipe) {
         let next = self.items.read_untracked().last().map_or(0, |last| last.id + 1);
-        let chosen = files.into_iter().zip(next..).map(|(file, id)| Upload {
+        let chosen = files.iter().zip(next..).map(|(file, id)| Upload {
             id,
             name: file.name(),
             bytes: file.size() as u64,
             sent: 0,
             stage: Stage::Waiting,
             recipe: recipe.clone(),
-            transfer: Transfer::new(file),
+            transfer: Transfer::new(file.clone()),
         });
         self.items.update(|items| items.extend(chosen));
         self.send_next();
