@@ -5,9 +5,9 @@ set -euo pipefail
 
 # In bytes: the page's module, the preview's, and all that the gallery loads at first, its HTML aside. The page shall come down to
 # 250 and 350 KiB; it is not there yet, and until then this keeps it from growing further.
-MODULE=$((395 * 1024))
+MODULE=$((370 * 1024))
 PREVIEW=$((600 * 1024))
-FIRST=$((415 * 1024))
+FIRST=$((390 * 1024))
 # What the page loads at first; theme.js and the style before the first paint.
 FILES=(theme.js stream-worker.js favicon.svg pkg/evenlight.css pkg/evenlight.js pkg/evenlight.wasm)
 

@@ -1,5 +1,7 @@
 //! The data of pages: from the [`Backend`](crate::backend::Backend) on the server, from the JSON API in the browser.
 
+use leptos::server::codee::{Decoder, Encoder};
+use serde::Serialize;
 use shared::equalize::MethodKind;
 use shared::error::Problem;
 use shared::gallery::ImageQuery;
@@ -18,6 +20,42 @@ pub use side::{
 };
 #[cfg(feature = "hydrate")]
 pub(crate) use side::{get, json, problem};
+
+/// How what a page was made of comes from the server to the browser that takes the page over: written by serde, read as
+/// all other answers.
+pub struct Handed;
+
+impl<T: Serialize> Encoder<Result<T, Problem>> for Handed {
+    type Error = serde_json::Error;
+    type Encoded = String;
+
+    fn encode(value: &Result<T, Problem>) -> Result<String, serde_json::Error> {
+        // Only the server hands over.
+        if cfg!(feature = "hydrate") { Ok(String::new()) } else { serde_json::to_string(value) }
+    }
+}
+
+#[cfg(not(feature = "hydrate"))]
+impl<T> Decoder<Result<T, Problem>> for Handed {
+    type Error = String;
+    type Encoded = str;
+
+    fn decode(_text: &str) -> Result<Result<T, Problem>, String> {
+        Err("only a browser is handed something".to_owned())
+    }
+}
+
+#[cfg(feature = "hydrate")]
+impl<T: crate::json::Read> Decoder<Result<T, Problem>> for Handed {
+    type Error = String;
+    type Encoded = str;
+
+    fn decode(text: &str) -> Result<Result<T, Problem>, String> {
+        let json = crate::json::Json::parse(text);
+        let (done, failed) = json.map(|json| (json.field("Ok").to(), json.field("Err").to())).unwrap_or_default();
+        done.map(Ok).or(failed.map(Err)).ok_or_else(|| "it has another form".to_owned())
+    }
+}
 
 /// An id from an address that isn't one: no such image.
 pub fn no_such_image() -> Problem {

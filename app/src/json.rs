@@ -192,6 +192,12 @@ impl<T: Read> Read for Option<T> {
     }
 }
 
+impl<T: Read> Read for [T; 2] {
+    fn read(json: &Json) -> Option<Self> {
+        Vec::read(json)?.try_into().ok()
+    }
+}
+
 impl<T: Read> Read for Vec<T> {
     fn read(json: &Json) -> Option<Self> {
         match json {
@@ -202,7 +208,7 @@ impl<T: Read> Read for Vec<T> {
     }
 }
 
-macro_rules! whole_numbers {
+macro_rules! numbers {
     ($($number:ty),+) => {$(
         impl Read for $number {
             fn read(json: &Json) -> Option<Self> {
@@ -211,7 +217,7 @@ macro_rules! whole_numbers {
         }
     )+};
 }
-whole_numbers!(i64, u64, u32, usize);
+numbers!(i64, u64, u32, u16, u8, usize, f64);
 
 /// Texts that have a form of their own.
 macro_rules! texts {

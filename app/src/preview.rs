@@ -89,12 +89,13 @@ mod worker {
     use js_sys::{Object, Reflect};
     use leptos::prelude::*;
     use send_wrapper::SendWrapper;
-    use shared::job::ImageInfo;
+
     use wasm_bindgen::closure::Closure;
     use wasm_bindgen::{JsCast, JsValue};
     use web_sys::{ImageBitmap, ImageBitmapRenderingContext, MessageEvent, Worker, WorkerOptions, WorkerType};
 
     use super::{Canvases, Preview, State};
+    use crate::json::Json;
     use crate::upload::File;
 
     const SCRIPT: &str = "/pkg/preview-worker.js";
@@ -178,11 +179,11 @@ mod worker {
             }
             return;
         }
-        let distribution = text(message, "distribution").and_then(|json| serde_json::from_str(&json).ok());
-        if let Some(info) = text(message, "opened").and_then(|json| serde_json::from_str::<ImageInfo>(&json).ok()) {
+        let distribution = text(message, "distribution").and_then(|json| Json::parse(&json)?.to());
+        if let Some(size) = text(message, "opened").and_then(|json| displayed(&Json::parse(&json)?)) {
             draw(canvases[0], message);
             preview.before.set(distribution);
-            preview.state.set(State::Open { size: info.displayed() });
+            preview.state.set(State::Open { size });
             return;
         }
         draw(canvases[1], message);
@@ -196,6 +197,13 @@ mod worker {
         if !exact {
             preview.client.with_value(|client| client.as_ref().inspect(|client| client.ask(true)).map(drop));
         }
+    }
+
+    /// Columns and rows as displayed, of what `ImageInfo` says.
+    fn displayed(info: &Json) -> Option<(u32, u32)> {
+        let (width, height) = (info.field("width").to()?, info.field("height").to()?);
+        let turned = info.field("orientation").to::<u8>()? >= 5;
+        Some(if turned { (height, width) } else { (width, height) })
     }
 
     /// Hands the picture over to the canvas; nothing is copied.

@@ -53,14 +53,14 @@ async function watch(page: Page): Promise<() => Promise<Watched>> {
 }
 
 // The page shall come down to 250 KB of module and 350 KB in all; it is not there yet (scripts/size.sh).
-test("a first visit loads at most 415 KB, 395 KB of it the page's module, and a second one none of its files", async ({ page }) => {
+test("a first visit loads at most 390 KB, 370 KB of it the page's module, and a second one none of its files", async ({ page }) => {
   test.skip(!release, "sizes are those of a release");
   const bytes = await wire(page);
   await open(page, "/");
   const files = [...bytes].filter(([address]) => !address.startsWith("/api/"));
   const module = files.find(([address]) => address.endsWith(".wasm"));
-  expect(module?.[1] ?? Infinity).toBeLessThanOrEqual(395 * KB);
-  expect(files.reduce((sum, [, size]) => sum + size, 0)).toBeLessThanOrEqual(415 * KB);
+  expect(module?.[1] ?? Infinity).toBeLessThanOrEqual(370 * KB);
+  expect(files.reduce((sum, [, size]) => sum + size, 0)).toBeLessThanOrEqual(390 * KB);
 
   bytes.clear();
   await page.goto("/cluster");

@@ -3,7 +3,6 @@
 use std::future::Future;
 
 use send_wrapper::SendWrapper;
-use serde::de::DeserializeOwned;
 use shared::equalize::Recipe;
 use shared::error::Problem;
 use shared::gallery::{Accepted, Chosen, Image, ImageQuery, Neighbours, Page, Sections};
@@ -14,7 +13,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Headers, RequestInit, Response};
 
-use crate::json::Json;
+use crate::json::{Json, Read};
 
 /// Only the server answers with a status.
 pub fn set_status(_status: u16) {}
@@ -81,7 +80,7 @@ pub async fn timeline(job: &JobId) -> Result<Timeline, Problem> {
 }
 
 /// What an address of the API answers. `fetch` can't leave its thread, and a browser's page has only one.
-pub fn get<T: DeserializeOwned + 'static>(url: String) -> impl Future<Output = Result<T, Problem>> + Send {
+pub fn get<T: Read + 'static>(url: String) -> impl Future<Output = Result<T, Problem>> + Send {
     SendWrapper::new(async move { parse(&send("GET", &url, None).await?) })
 }
 
@@ -111,14 +110,14 @@ async fn exchange(method: &str, url: &str, json: Option<&str>) -> Result<(bool, 
     Ok((response.ok(), response.status(), text))
 }
 
-fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
-    serde_json::from_str(text).map_err(|error| unreadable(&error.to_string()))
+fn parse<T: Read>(text: &str) -> Result<T, Problem> {
+    Json::parse(text).and_then(|json| json.to()).ok_or_else(|| unreadable("it has another form"))
 }
 
 /// What the server says of an answer that isn't a success.
 pub(crate) fn problem(status: u16, text: &str) -> Problem {
-    serde_json::from_str(text)
-        .unwrap_or_else(|_| Problem::new(status, "Error", format!("The server answered with status {status}.")))
+    let told = Json::parse(text).and_then(|json| json.to());
+    told.unwrap_or_else(|| Problem::new(status, "Error", format!("The server answered with status {status}.")))
 }
 
 fn unreachable(_error: &JsValue) -> Problem {

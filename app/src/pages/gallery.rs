@@ -29,7 +29,7 @@ use shelf::{Shelf, Shown};
 pub fn GalleryPage() -> impl IntoView {
     let params = use_query_map();
     let query = Memo::new(move |_| params.with(parse));
-    let first = Resource::new(move || query.get(), api::images);
+    let first = Resource::<_, api::Handed>::new_with_options(move || query.get(), api::images, false);
     Settled::new(view! {
         <Title text="Gallery" />
         <h1 class="visually-hidden">"Gallery"</h1>

@@ -37,7 +37,7 @@ const MOST: f64 = 64.0;
 pub fn ImagePage() -> impl IntoView {
     let params = use_params_map();
     let id = Memo::new(move |_| params.read().get("id").and_then(|id| id.parse::<ImageId>().ok()));
-    let image = Resource::new(
+    let image = Resource::<_, api::Handed>::new_with_options(
         move || id.get(),
         |id| async move {
             match id {
@@ -45,6 +45,7 @@ pub fn ImagePage() -> impl IntoView {
                 None => Err(api::no_such_image()),
             }
         },
+        false,
     );
     Settled::new(view! {
         <Transition fallback=|| view! { <p class="loading" role="status">"Loading the image …"</p> }>

@@ -44,7 +44,7 @@ pub use kernel::Kernel;
 pub use lut::Lut;
 pub use mask::Mask;
 pub use method::{Counts, Frame, Table, TableError};
-pub use recipe::{ClipLimit, Color, Method, MethodKind, Nodata, Recipe};
+pub use recipe::{ClipLimit, Color, Method, MethodKind, Nodata, Recipe, Wire};
 pub use strength::{Strength, StrengthError};
 pub use stretch::{Cut, CutError};
 pub use wire::Malformed;

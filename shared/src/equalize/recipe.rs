@@ -344,28 +344,39 @@ impl Recipe {
 /// A recipe's fields as they are written, before anybody has looked at which belong together.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wire {
-    method: MethodKind,
+pub struct Wire {
+    /// The method.
+    pub method: MethodKind,
+    /// How colour is treated.
     #[serde(default)]
-    color: Color,
+    pub color: Color,
+    /// Of `clahe`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    clip_limit: Option<f64>,
+    pub clip_limit: Option<f64>,
+    /// Of `clahe`: columns and rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    tiles: Option<[u32; 2]>,
+    pub tiles: Option<[u32; 2]>,
+    /// Of `match`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    reference: Option<ImageId>,
+    pub reference: Option<ImageId>,
+    /// Of `stretch`, in percent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    low: Option<f64>,
+    pub low: Option<f64>,
+    /// Of `stretch`, in percent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    high: Option<f64>,
+    pub high: Option<f64>,
+    /// 0 to 1; 1 unless told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    strength: Option<f64>,
+    pub strength: Option<f64>,
+    /// A value that is left alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    nodata: Option<f64>,
+    pub nodata: Option<f64>,
+    /// The range of floating-point samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    range: Option<[f64; 2]>,
+    pub range: Option<[f64; 2]>,
+    /// Where it is 0, pixels are left alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    mask: Option<ImageId>,
+    pub mask: Option<ImageId>,
 }
 
 impl From<Recipe> for Wire {
