@@ -110,8 +110,12 @@ impl Uploads {
         let left = all - images.len();
         self.notice.set((left > 0 || all == 0).then(|| match (all, left) {
             (0, _) => "There is no file in this folder.".to_owned(),
-            (_, 1) => "One file of the folder is no image of a kind that can be equalized; it is left.".to_owned(),
-            _ => format!("{left} files of the folder are no images of a kind that can be equalized; they are left."),
+            (_, 1) => {
+                "One file of the folder is no image of a kind that can be equalized, and was left out.".to_owned()
+            }
+            _ => {
+                format!("{left} files of the folder are no images of a kind that can be equalized, and were left out.")
+            }
         }));
         self.add(images);
     }
