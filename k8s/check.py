@@ -69,7 +69,8 @@ class Overlay:
 
     def options_are_known_and_fit(self):
         options = self.options()
-        known = set(re.findall(r'env = "(EVENLIGHT_\w+)"', (ROOT / "server/src/cli/serve.rs").read_text()))
+        arguments = "".join(file.read_text() for file in (ROOT / "server/src/cli").glob("*.rs"))
+        known = set(re.findall(r'env = "(EVENLIGHT_\w+)"', arguments))
         named = {name for name in [*options, *(env["name"] for env in self.container["env"])] if name.startswith("EVENLIGHT_")}
         self.expect(named <= known, f"evenlight serve doesn't know {sorted(named - known)}")
         grace, needs = self.pod["terminationGracePeriodSeconds"], sum(amount(options[f"EVENLIGHT_{name}"]) for name in ("DRAIN", "LINGER"))

@@ -503,7 +503,7 @@ pub struct Job {
     /// The mask image, if the recipe names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask: Option<Companion>,
-    /// The version of the arithmetic that it needs: see [`algo`].
+    /// The version of the arithmetic that it is done with: see [`ALGO`].
     pub algo: u32,
     /// The phases in their order.
     pub phases: Vec<Phase>,
