@@ -65,13 +65,14 @@ async fn five_pods_write_the_very_files_of_evenlight_equalize() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_floats_no_data_and_webps_give_the_very_files_of_evenlight_equalize() {
+async fn pages_floats_no_data_webps_and_overviews_give_the_very_files_of_evenlight_equalize() {
     let originals = [
         ("multipage.tif", sample("multipage.tif")),
         ("pages.tif", pages_tiff()),
         ("float.tif", float_tiff(700, 1_100)),
         ("rgba.webp", rgba_webp(900, 1_300)),
         ("lossy.webp", sample("made/pillow_lossy.webp")),
+        ("overviews.tif", sample("made/tifffile_subifds.tif")),
     ];
     let stretch = r#"{"method":"stretch","color":"luma","strength":0.5}"#;
     let recipes = [luma(), serde_json::from_str::<Recipe>(stretch).unwrap()];

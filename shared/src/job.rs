@@ -25,7 +25,8 @@ pub const RECORD_VERSION: u32 = 1;
 /// 5. WebP.
 /// 6. Parts between tasks are hashed with BLAKE3, SHA-256 before.
 /// 7. A range of floating-point samples that is given.
-pub const ALGO: u32 = 7;
+/// 8. Overviews of a TIFF are made anew.
+pub const ALGO: u32 = 8;
 
 /// What a person sees of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -287,6 +288,9 @@ pub struct More {
     /// Where the page is described, as far as this was looked up just now.
     #[serde(skip)]
     pub place: Option<Place>,
+    /// Smaller pictures of the page that are made anew of its result.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overviews: Vec<Overview>,
     /// Decoded bytes of the largest page, if there are several.
     #[serde(default, skip_serializing_if = "is_zero_bytes")]
     pub largest_page: u64,
@@ -305,6 +309,34 @@ pub struct Place {
     pub page: u64,
     /// Its mask's.
     pub mask: Option<u64>,
+}
+
+/// A smaller picture of a page, for those who look at it from afar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overview {
+    /// Each of its pixels is of a square of so many pixels a side; less where the page ends.
+    pub factor: u32,
+    /// Pixels across.
+    pub width: u32,
+    /// Pixels down.
+    pub height: u32,
+    /// Whether the page points to it (SubIFDs), instead of being followed by it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub below: bool,
+}
+
+impl Overview {
+    /// The overview of these sides, if both are the page's divided by the same number: rounded up, or both down.
+    pub fn of((width, height): (u32, u32), (small_width, small_height): (u32, u32), below: bool) -> Option<Self> {
+        let about = width.checked_div(small_width)?;
+        let fits = |factor: u32, divided: fn(u32, u32) -> u32| {
+            small_width == divided(width, factor) && small_height == divided(height, factor)
+        };
+        let factors = || about.max(2)..=about.saturating_add(1);
+        let rounded_up = factors().find(|factor| fits(*factor, u32::div_ceil));
+        let factor = rounded_up.or_else(|| factors().find(|factor| fits(*factor, |side, factor| side / factor)))?;
+        (small_height > 0).then_some(Self { factor, width: small_width, height: small_height, below })
+    }
 }
 
 fn is_zero(number: &u32) -> bool {

@@ -116,6 +116,7 @@ mod tests {
             bytes: bytes.len() as u64,
             rows: 1,
             pieces: vec![bytes.len() as u64],
+            overviews: Vec::new(),
             adler32: Some(7),
             raw_bytes: 9,
         };

@@ -52,6 +52,9 @@ pub struct PartIndex {
     /// Lengths of the pieces within it (TIFF strips or tiles); empty where there is but one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pieces: Vec<u64>,
+    /// Lengths of the pieces of its rows of each overview (TIFF), which follow its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overviews: Vec<Vec<u64>>,
     /// Adler-32 of its uncompressed bytes, for PNG.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adler32: Option<u32>,
@@ -290,7 +293,7 @@ pub fn part(head: &Head, first_row: u32, rows: &Rows) -> Result<Part> {
     match &head.file {
         FileHead::Png(file) => file.part(info, rows),
         FileHead::Jpeg(file) => file.part(info, first_row, rows),
-        FileHead::Tiff(file) => file.part(info, rows),
+        FileHead::Tiff(file) => file.part(info, first_row, rows),
         FileHead::Webp(_) => Ok(webp::part(rows)),
     }
 }

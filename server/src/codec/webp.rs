@@ -69,8 +69,14 @@ impl Head {
 pub(super) fn part(rows: &Rows) -> Part {
     let bytes = rows.to_le_bytes();
     let length = bytes.len() as u64;
-    let index =
-        PartIndex { bytes: length, rows: rows.height() as u32, pieces: Vec::new(), adler32: None, raw_bytes: length };
+    let index = PartIndex {
+        bytes: length,
+        rows: rows.height() as u32,
+        pieces: Vec::new(),
+        overviews: Vec::new(),
+        adler32: None,
+        raw_bytes: length,
+    };
     Part { index, bytes }
 }
 

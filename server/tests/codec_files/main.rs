@@ -8,6 +8,7 @@ mod make;
 mod metadata;
 mod mutations;
 mod opens;
+mod overviews;
 mod pngs;
 mod refusals;
 mod round_trip;

@@ -22,6 +22,7 @@ impl Head {
             bytes: bytes.len() as u64,
             rows: rows.height() as u32,
             pieces: Vec::new(),
+            overviews: Vec::new(),
             adler32: None,
             raw_bytes: samples.len() as u64,
         };

@@ -138,6 +138,7 @@ impl Head {
             bytes: bytes.len() as u64,
             rows: rows.height() as u32,
             pieces: Vec::new(),
+            overviews: Vec::new(),
             adler32: Some(adler32(&raw)),
             raw_bytes: raw.len() as u64,
         };

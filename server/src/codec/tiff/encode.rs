@@ -6,19 +6,18 @@ use tiff::encoder::compression::{CompressionAlgorithm, Lzw, Packbits};
 
 use super::super::{Result, deflate, refuse};
 
-/// The bytes of all strips or tiles that the rows make, plane after plane, and their lengths; none where rows simply lie
-/// one after the other.
-pub(super) fn pieces(structure: &Structure, rows: &Rows) -> Result<(Vec<u8>, Vec<u64>)> {
-    let samples = store(structure, rows);
-    if structure.any_row() {
-        let bytes = match &samples {
-            Samples::U8(samples) => samples.clone(),
-            Samples::U16(samples) => u16::to_bytes(structure.tiff.order, samples),
-            Samples::F32(samples) => f32::to_bytes(structure.tiff.order, samples),
-        };
-        return Ok((bytes, Vec::new()));
+/// The bytes of rows that simply lie one after the other.
+pub(super) fn plain(structure: &Structure, rows: &Rows) -> Vec<u8> {
+    match store(structure, rows) {
+        Samples::U8(samples) => samples,
+        Samples::U16(samples) => u16::to_bytes(structure.tiff.order, &samples),
+        Samples::F32(samples) => f32::to_bytes(structure.tiff.order, &samples),
     }
-    match &samples {
+}
+
+/// The bytes of all strips or tiles that the rows make, plane after plane, and their lengths.
+pub(super) fn pieces(structure: &Structure, rows: &Rows) -> Result<(Vec<u8>, Vec<u64>)> {
+    match &store(structure, rows) {
         Samples::U8(samples) => by_planes(structure, samples),
         Samples::U16(samples) => by_planes(structure, samples),
         Samples::F32(samples) => by_planes(structure, samples),

@@ -147,15 +147,23 @@ pub(super) fn result(original: &Structure, keeping: &mut Keeping) -> Structure {
     result
 }
 
-/// What the report says of the whole file.
-pub(super) fn of_file(document: &Document, keeping: &mut Keeping) {
+/// What the report says of the whole file, of whose overviews so many are made anew.
+pub(super) fn of_file(document: &Document, remade: usize, keeping: &mut Keeping) {
     match document.pages.len() {
         1 => {}
         pages => keeping.keep(format!("{pages} pages, each equalized by itself")),
     }
-    match document.overviews {
+    match document.smaller.len().saturating_sub(remade) {
         0 => {}
-        1 => keeping.change("A smaller picture in this TIFF (an overview) showed the old pixels."),
-        n => keeping.change(format!("{n} smaller pictures in this TIFF (overviews) showed the old pixels.")),
+        1 => keeping
+            .change("A smaller picture in this TIFF (an overview) showed the old pixels, and can't be made anew."),
+        n => keeping.change(format!(
+            "{n} smaller pictures in this TIFF (overviews) showed the old pixels, and can't be made anew."
+        )),
+    }
+    match remade {
+        0 => {}
+        1 => keeping.keep("an overview, made anew"),
+        n => keeping.keep(format!("{n} overviews, made anew")),
     }
 }

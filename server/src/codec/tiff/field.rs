@@ -38,6 +38,11 @@ impl Field {
         Self { tag, kind, value: Value::Bytes(bytes) }
     }
 
+    /// Whether it has this number.
+    pub(super) const fn is(&self, tag: u16) -> bool {
+        self.tag == tag
+    }
+
     /// Reads a field's values, and the directory that it points to if it is a pointer.
     pub(super) fn read(source: &mut dyn Source, tiff: &Tiff, entry: &Entry) -> Result<Self> {
         Self::read_at(source, tiff, entry, 0)

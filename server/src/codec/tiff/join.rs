@@ -1,9 +1,11 @@
 //! What stands before and after the parts: the header, and the directories of all pages.
 
-use shared::decode::tiff::Order;
+use shared::decode::tiff::{Order, tag};
+use shared::job::Overview;
 
 use super::super::{Around, PartIndex, Result, refuse};
-use super::{Head, field};
+use super::field::{self, Field};
+use super::{Head, Pieces};
 
 impl Head {
     /// Bytes before the parts.
@@ -37,22 +39,37 @@ fn with_offsets(pages: &[(&Head, &[PartIndex])], big: bool) -> Result<Option<Aro
     let mut end = header_bytes(big) as u64;
     let mut places = Vec::new();
     for (head, index) in pages {
-        let (offsets, lengths, next) = head.places(end, index)?;
-        places.push((offsets, lengths));
-        end = next;
+        let page = head.places(end, index)?;
+        end = page.end;
+        places.push(page);
     }
     if !big && end > u64::from(u32::MAX) {
         return Ok(None);
     }
     let mut back = vec![0; (end % 2) as usize];
     let mut chain = Chain { order, big, base: end, first: None };
-    for ((head, _), (offsets, lengths)) in pages.iter().zip(&places) {
-        let mut fields = head.structural(offsets, lengths, big);
+    for ((head, _), places) in pages.iter().zip(&places) {
+        let mut fields = head.structural(&head.structure, &places.own, big);
         fields.extend(head.fields.iter().cloned());
+        let overviews = head.overviews.iter().zip(&places.overviews);
+        let (below, behind): (Vec<_>, Vec<_>) = overviews.partition(|(overview, _)| overview.below);
+        let of_overview =
+            |(overview, (rows, places)): (&Overview, &(u32, Pieces))| head.of_overview(overview, *rows, places, big);
+        let mut pointers = Vec::with_capacity(below.len());
+        for overview in below {
+            pointers.push(field::directory(order, big, of_overview(overview), end, &mut back));
+        }
+        if !pointers.is_empty() {
+            let kind = if big { field::LONG8 } else { field::LONG };
+            fields.push(Field::numbers(order, tag::SUB_IFDS, kind, &pointers));
+        }
         chain.add(fields, &mut back);
         if let Some(mask) = &head.mask {
             let fields = mask.put(&head.structure, big, end, &mut back);
             chain.add(fields, &mut back);
+        }
+        for overview in behind {
+            chain.add(of_overview(overview), &mut back);
         }
     }
     if !big && end + back.len() as u64 > u64::from(u32::MAX) {
@@ -72,7 +89,7 @@ struct Chain {
 }
 
 impl Chain {
-    fn add(&mut self, fields: Vec<field::Field>, file: &mut Vec<u8>) {
+    fn add(&mut self, fields: Vec<Field>, file: &mut Vec<u8>) {
         let size = if self.big { 8 } else { 4 };
         let at = field::directory(self.order, self.big, fields, self.base, file);
         let pointer = file.len() - size;

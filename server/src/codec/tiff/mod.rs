@@ -6,11 +6,12 @@ mod fate;
 mod field;
 mod join;
 mod mask;
+mod overview;
 #[cfg(test)]
 mod tests;
 
 use shared::decode::tiff::{Chunks, Meaning, Predictor, Structure, document, page_of, structure, tag};
-use shared::job::{ImageInfo, Keeping};
+use shared::job::{ImageInfo, Keeping, Overview};
 use shared::pixels::{Depth, Layout, Rows};
 
 use self::fate::Fate;
@@ -25,6 +26,26 @@ pub(super) struct Head {
     structure: Structure,
     fields: Vec<Field>,
     mask: Option<Mask>,
+    overviews: Vec<Overview>,
+    /// The value of pixels without data, which overviews leave out.
+    nodata: Option<f64>,
+}
+
+/// Where strips or tiles are, plane after plane.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Pieces {
+    offsets: Vec<u64>,
+    lengths: Vec<u64>,
+}
+
+/// Where all of a page is in the file.
+#[derive(Debug, PartialEq, Eq)]
+struct Places {
+    own: Pieces,
+    /// Rows of a strip of each overview, and its strips.
+    overviews: Vec<(u32, Pieces)>,
+    /// Where the last part ends.
+    end: u64,
 }
 
 impl Head {
@@ -37,7 +58,7 @@ impl Head {
     ) -> Result<Self> {
         let (tiff, page) = page_of(&mut source, info)?;
         if info.more.page == 0 {
-            fate::of_file(&document(&mut source)?, keeping);
+            fate::of_file(&document(&mut source)?, info.more.overviews.len(), keeping);
         }
         let original = structure(&mut source, tiff, page, None)?;
         let mut result = fate::result(&original, keeping);
@@ -71,62 +92,96 @@ impl Head {
         result.planar &= result.channels > 1;
         // What the directory listed is in `fields` now.
         result.directory.entries = Vec::new();
-        Ok(Self { structure: result, fields, mask })
+        let overviews = info.more.overviews.clone();
+        if result.any_row() && !overviews.is_empty() {
+            // Strips of overviews lie between the parts, which are therefore strips of their own.
+            result.chunks = Chunks::Strips(info.unit_rows);
+        }
+        Ok(Self { structure: result, fields, mask, overviews, nodata: info.more.nodata })
     }
 
-    /// Encodes rows as strips or tiles.
-    pub(super) fn part(&self, info: &ImageInfo, rows: &Rows) -> Result<Part> {
-        let (bytes, pieces) = encode::pieces(&self.structure, rows)?;
+    /// Whether rows lie one after the other through the whole file, whatever the strips.
+    fn any_row(&self) -> bool {
+        self.structure.any_row() && self.overviews.is_empty()
+    }
+
+    /// Encodes rows as strips or tiles, and behind them their strip of each overview.
+    pub(super) fn part(&self, info: &ImageInfo, first_row: u32, rows: &Rows) -> Result<Part> {
+        let (mut bytes, pieces) = match self.any_row() {
+            true => (encode::plain(&self.structure, rows), Vec::new()),
+            false => encode::pieces(&self.structure, rows)?,
+        };
+        let mut overviews = Vec::with_capacity(self.overviews.len());
+        for overview in &self.overviews {
+            let (strip, lengths) = overview::strip(&self.structure, overview, first_row, rows, self.nodata)?;
+            bytes.extend(strip);
+            overviews.push(lengths);
+        }
         let index = PartIndex {
             bytes: bytes.len() as u64,
             rows: rows.height() as u32,
             pieces,
+            overviews,
             adler32: None,
             raw_bytes: rows.height() as u64 * info.row_bytes(),
         };
         Ok(Part { index, bytes })
     }
 
-    /// Where each strip or tile is, plane after plane, if the first part begins at `start`; and where the last one ends.
-    fn places(&self, start: u64, index: &[PartIndex]) -> Result<(Vec<u64>, Vec<u64>, u64)> {
+    /// Where everything is if the first part begins at `start`.
+    fn places(&self, start: u64, index: &[PartIndex]) -> Result<Places> {
         let structure = &self.structure;
-        let end = start.saturating_add(index.iter().map(|part| part.bytes).sum());
         let rows = structure.chunks.rows();
-        if structure.any_row() {
+        if self.any_row() {
             // Rows lie one after the other, so strips need not end where parts do.
+            let end = start.saturating_add(index.iter().map(|part| part.bytes).sum());
             let row = structure.piece_line() as u64;
             let strips = (0..structure.height).step_by(rows as usize);
             let offsets = strips.clone().map(|first| start + row * u64::from(first)).collect();
             let lengths = strips.map(|first| row * u64::from(rows.min(structure.height - first))).collect();
-            return Ok((offsets, lengths, end));
+            return Ok(Places { own: Pieces { offsets, lengths }, overviews: Vec::new(), end });
         }
+        let planes = structure.planes();
         let across = structure.chunks.across(structure.width) as usize;
-        let (pieces, planes) = (structure.pieces() as usize, structure.planes());
-        let (mut offsets, mut lengths) = (vec![0; planes * pieces], vec![0; planes * pieces]);
-        let (mut next, mut first) = (start, 0);
+        let strips = |overview: &Overview| index.first().map_or(1, |part| part.rows.div_ceil(overview.factor));
+        let mut own = Planes::new(planes);
+        let mut overviews: Vec<_> = self.overviews.iter().map(|each| (strips(each), Planes::new(planes))).collect();
+        let mut next = start;
         for part in index {
-            let own = part.rows.div_ceil(rows) as usize * across;
-            if part.pieces.len() != planes * own
-                || part.pieces.iter().sum::<u64>() != part.bytes
-                || first + own > pieces
+            let pieces = part.rows.div_ceil(rows) as usize * across;
+            let bytes = part.pieces.iter().chain(part.overviews.iter().flatten()).sum::<u64>();
+            let alike = part.overviews.iter().all(|lengths| lengths.is_empty() || lengths.len() == planes);
+            if part.pieces.len() != planes * pieces
+                || part.overviews.len() != overviews.len()
+                || bytes != part.bytes
+                || !alike
             {
                 return refuse("The index of a part is not that of a TIFF's part.");
             }
-            for (plane, lengths_of_plane) in part.pieces.chunks_exact(own).enumerate() {
-                for (i, length) in lengths_of_plane.iter().enumerate() {
-                    let place = plane * pieces + first + i;
-                    (offsets[place], lengths[place]) = (next, *length);
-                    next += length;
-                }
+            own.add(&mut next, &part.pieces);
+            for ((_, planes), lengths) in overviews.iter_mut().zip(&part.overviews) {
+                planes.add(&mut next, lengths);
             }
-            first += own;
         }
-        Ok((offsets, lengths, end))
+        let own = own.pieces();
+        if own.offsets.len() as u64 != planes as u64 * structure.pieces() {
+            return refuse("The parts of a TIFF don't have the pieces of its picture.");
+        }
+        let overviews = overviews.into_iter().map(|(rows, planes)| (rows, planes.pieces())).collect();
+        Ok(Places { own, overviews, end: next })
     }
 
-    /// The fields that say how the result's pixels are stored.
-    fn structural(&self, offsets: &[u64], lengths: &[u64], big: bool) -> Vec<Field> {
-        let structure = &self.structure;
+    /// The fields of an overview's directory.
+    fn of_overview(&self, overview: &Overview, rows: u32, places: &Pieces, big: bool) -> Vec<Field> {
+        let mut fields = self.structural(&overview::structure(&self.structure, overview, rows), places, big);
+        fields.push(Field::numbers(self.structure.tiff.order, tag::NEW_SUBFILE_TYPE, field::LONG, &[1]));
+        fields.extend(self.fields.iter().find(|field| field.is(tag::GDAL_NODATA)).cloned());
+        fields
+    }
+
+    /// The fields that say how the pixels of the page, or of an overview, are stored.
+    fn structural(&self, structure: &Structure, places: &Pieces, big: bool) -> Vec<Field> {
+        let Pieces { offsets, lengths } = places;
         let (order, channels) = (structure.tiff.order, structure.channels);
         let short = |tag, values: &[u64]| Field::numbers(order, tag, field::SHORT, values);
         let long = |tag, value: u32| Field::numbers(order, tag, field::LONG, &[value.into()]);
@@ -179,5 +234,36 @@ impl Head {
             }
         }
         fields
+    }
+}
+
+/// Where pieces are, plane by plane.
+struct Planes(Vec<Pieces>);
+
+impl Planes {
+    fn new(planes: usize) -> Self {
+        Self((0..planes).map(|_| Pieces::default()).collect())
+    }
+
+    /// Adds pieces of so many bytes that lie one after the other, as many of each plane.
+    fn add(&mut self, next: &mut u64, lengths: &[u64]) {
+        let each = (lengths.len() / self.0.len()).max(1);
+        for (plane, lengths) in self.0.iter_mut().zip(lengths.chunks(each)) {
+            for length in lengths {
+                plane.offsets.push(*next);
+                plane.lengths.push(*length);
+                *next += length;
+            }
+        }
+    }
+
+    /// All of them, plane after plane.
+    fn pieces(self) -> Pieces {
+        let mut all = Pieces::default();
+        for plane in self.0 {
+            all.offsets.extend(plane.offsets);
+            all.lengths.extend(plane.lengths);
+        }
+        all
     }
 }

@@ -49,7 +49,14 @@ fn a_result_beyond_four_gigabytes_becomes_a_bigtiff() {
     let FileHead::Tiff(file) = &head.file else { panic!("it is a TIFF") };
     for (bytes, version) in [(2 << 30, 42), (6 << 30, 43)] {
         let raw_bytes = info.raw_bytes();
-        let index = [PartIndex { bytes, rows: info.height, pieces: vec![bytes], adler32: None, raw_bytes }];
+        let index = [PartIndex {
+            bytes,
+            rows: info.height,
+            pieces: vec![bytes],
+            overviews: Vec::new(),
+            adler32: None,
+            raw_bytes,
+        }];
         let joiner = super::join(&[(file, &index)]).unwrap();
         assert_eq!(joiner.begin[..3], [b'I', b'I', version]);
         let mut hollow = Hollow { front: joiner.begin, hole: bytes, back: joiner.end, at: 0 };

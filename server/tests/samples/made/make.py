@@ -26,3 +26,8 @@ al=Image.fromarray(np.dstack([a,((x*5)%256).astype(np.uint8)]))
 al.save(d+'pillow_lossy_alpha.webp',quality=70)
 al.save(d+'pillow_lossless_alpha.webp',lossless=True,exact=True)
 im.save(d+'pillow_animated.webp',save_all=True,append_images=[im.rotate(90),im],duration=100)
+import tifffile
+smaller=np.arange(64*48,dtype=np.uint8).reshape(48,64)
+with tifffile.TiffWriter(d+'tifffile_subifds.tif') as file:
+    file.write(smaller,subifds=2,metadata=None,software=False)
+    for factor in (2,4): file.write(smaller[::factor,::factor],subfiletype=1,metadata=None,software=False)

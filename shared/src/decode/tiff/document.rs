@@ -22,8 +22,19 @@ pub struct Document {
     pub tiff: Tiff,
     /// The true pages, of which there is at least one, in the file's order.
     pub pages: Vec<Page>,
-    /// How many directories are smaller pictures of pages: overviews and thumbnails.
-    pub overviews: usize,
+    /// Smaller pictures of pages: overviews and thumbnails, also those of masks.
+    pub smaller: Vec<Smaller>,
+}
+
+/// Where a smaller picture of a page is described.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Smaller {
+    /// Which page it is of, from 0.
+    pub page: usize,
+    /// Where its directory is.
+    pub at: u64,
+    /// Whether the page points to it (SubIFDs), instead of being followed by it.
+    pub below: bool,
 }
 
 /// Where a page's directories are.
@@ -63,7 +74,7 @@ enum Kind {
 /// Refused with a sentence if a directory is part of no page, or there are too many.
 pub fn document<R: Read + Seek>(source: &mut R) -> Result<Document> {
     let tiff = Tiff::header(source)?;
-    let mut document = Document { tiff, pages: Vec::new(), overviews: 0 };
+    let mut document = Document { tiff, pages: Vec::new(), smaller: Vec::new() };
     let (mut next, mut seen) = (tiff.first, HashSet::new());
     while next != 0 || seen.is_empty() {
         if seen.len() == MOST {
@@ -75,19 +86,26 @@ pub fn document<R: Read + Seek>(source: &mut R) -> Result<Document> {
         let directory = tiff.directory(source, next)?;
         match kind(source, &tiff, &directory)? {
             Kind::Page => document.pages.push(Page { at: next, mask: None }),
-            Kind::Overview => document.overviews += 1,
+            Kind::Overview => {
+                let page = document.pages.len().saturating_sub(1);
+                document.smaller.push(Smaller { page, at: next, below: false });
+            }
             Kind::Mask => match document.pages.last_mut() {
-                Some(page) if page.mask.is_none() && document.overviews == 0 => page.mask = Some(next),
+                Some(page) if page.mask.is_none() && document.smaller.is_empty() => page.mask = Some(next),
                 _ => return refuse("This TIFF has a mask page that doesn't follow its image, which can't be kept."),
             },
         }
-        document.overviews += smaller(source, &tiff, &directory)?;
+        let page = document.pages.len().saturating_sub(1);
+        let below = below(source, &tiff, &directory)?;
+        document.smaller.extend(below.into_iter().map(|at| Smaller { page, at, below: true }));
         next = directory.next;
     }
     match (document.pages.is_empty(), seen.len()) {
         (false, _) => {}
         // Some programs mark a file's only page as a reduced one.
-        (true, 1) => document = Document { pages: vec![Page { at: tiff.first, mask: None }], overviews: 0, ..document },
+        (true, 1) => {
+            document = Document { tiff, pages: vec![Page { at: tiff.first, mask: None }], smaller: Vec::new() }
+        }
         (true, _) => return refuse("This TIFF has only smaller pictures of a page that isn't there."),
     }
     Ok(document)
@@ -109,9 +127,9 @@ fn kind<R: Read + Seek>(source: &mut R, tiff: &Tiff, directory: &Directory) -> R
     })
 }
 
-/// How many smaller pictures a page points to (SubIFDs).
-fn smaller<R: Read + Seek>(source: &mut R, tiff: &Tiff, page: &Directory) -> Result<usize> {
-    let Some(entry) = page.find(tag::SUB_IFDS) else { return Ok(0) };
+/// Where the smaller pictures are that a page points to (SubIFDs).
+fn below<R: Read + Seek>(source: &mut R, tiff: &Tiff, page: &Directory) -> Result<Vec<u64>> {
+    let Some(entry) = page.find(tag::SUB_IFDS) else { return Ok(Vec::new()) };
     let all = tiff.numbers(source, entry)?;
     if all.len() > MOST {
         return Err(damaged(Format::Tiff, format!("a page points to {} further images", all.len())));
@@ -122,5 +140,5 @@ fn smaller<R: Read + Seek>(source: &mut R, tiff: &Tiff, page: &Directory) -> Res
             return refuse("This TIFF has images inside images, which can't be kept.");
         }
     }
-    Ok(all.len())
+    Ok(all)
 }

@@ -15,7 +15,7 @@ use std::io::{Read, Seek};
 use std::ops::Range;
 
 pub use directory::{Directory, Entry, Order, Tiff, size_of};
-pub use document::{Document, Page, document, page_of};
+pub use document::{Document, Page, Smaller, document, page_of};
 pub use present::store;
 pub(super) use reader::Reader;
 pub use reader::{mask, pieces};
@@ -23,7 +23,7 @@ pub use structure::{Chunks, Compression, Meaning, Predictor, Structure, structur
 
 use self::fields::Fields;
 use super::{Limits, Result, refuse, truncated};
-use crate::job::{Format, ImageInfo, More, Place};
+use crate::job::{Format, ImageInfo, More, Overview, Place};
 
 /// The most bytes that LZW, deflate, PackBits or JPEG make of one.
 const MOST_EXPANSION: u64 = 4_096;
@@ -79,10 +79,51 @@ fn inspect_page<R: Read + Seek>(
         plausible(&mask(source, &structure, at)?)?;
     }
     let value = nodata::stored(&mut Fields::new(structure.tiff, &structure.directory, source))?;
+    (info.more.overviews, info.unit_rows) = overviews(source, document, index, &info)?;
     info.more.page = index as u32;
     info.more.place = Some(Place { page: document.pages[index].at, mask: document.pages[index].mask });
     info.more.nodata = value.and_then(|value| nodata::presented(&structure, value));
     Ok(info)
+}
+
+/// The smaller pictures of a page that can be made anew, and of how many rows a part must then be a multiple: each part
+/// makes its own rows of each of them, so a part's rows are a multiple of every factor. The others would need more rows at
+/// once, or are no whole number of times smaller, or are of a mask.
+fn overviews<R: Read + Seek>(
+    source: &mut R,
+    document: &Document,
+    page: usize,
+    info: &ImageInfo,
+) -> Result<(Vec<Overview>, u32)> {
+    const MOST_BAND: u64 = 64 << 20;
+    let (mut found, mut unit) = (Vec::new(), info.unit_rows);
+    for smaller in document.smaller.iter().filter(|smaller| smaller.page == page) {
+        let directory = document.tiff.directory(source, smaller.at)?;
+        let mut fields = Fields::new(document.tiff, &directory, source);
+        let mut side = |tag| Ok::<_, super::Error>(u32::try_from(fields.one(tag, 0)?).unwrap_or(0));
+        let size = (side(tag::IMAGE_WIDTH)?, side(tag::IMAGE_LENGTH)?);
+        let is_mask = fields.one(tag::PHOTOMETRIC, 1)? == 4;
+        let Some(overview) = Overview::of((info.width, info.height), size, smaller.below).filter(|_| !is_mask) else {
+            continue;
+        };
+        let rows = least_common_multiple(unit.into(), overview.factor.into());
+        let band = rows.min(info.height.into()) * info.row_bytes();
+        if let Ok(rows) = u32::try_from(rows)
+            && band <= MOST_BAND.max(u64::from(unit) * info.row_bytes())
+        {
+            unit = rows;
+            found.push(overview);
+        }
+    }
+    Ok((found, unit))
+}
+
+fn least_common_multiple(a: u64, b: u64) -> u64 {
+    let (mut divisor, mut rest) = (a, b);
+    while rest > 0 {
+        (divisor, rest) = (rest, divisor % rest);
+    }
+    a / divisor * b
 }
 
 /// Whether a file so long can hold so many pixels. Pieces may be left out, but each has its place in the tables.

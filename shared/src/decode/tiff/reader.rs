@@ -37,7 +37,9 @@ impl<R: Read + Seek> Reader<R> {
         let (tiff, page) = page_of(&mut source, info)?;
         let page = structure(&mut source, tiff, page, None)?;
         let page = Stored::open(&mut source, page)?;
-        if !page.structure.info().is_like(info) {
+        // Overviews make parts of more rows than the pieces have.
+        let stored = ImageInfo { unit_rows: info.unit_rows, ..page.structure.info() };
+        if !stored.is_like(info) {
             return refuse("The TIFF file has changed since its header was read.");
         }
         let mask = match page.structure.mask {

@@ -1,0 +1,160 @@
+//! Overviews: smaller pictures of a page, made anew of its result. Each part makes a strip of each overview of its own rows,
+//! whose number is a multiple of every factor: so no part needs another's, and what join must know is in the parts' index.
+
+use shared::decode::tiff::{Chunks, Structure};
+use shared::job::Overview;
+use shared::pixels::{Rows, Samples};
+
+use super::super::Result;
+use super::encode;
+
+/// How an overview is stored: as its page, but in strips of so many rows.
+pub(super) fn structure(page: &Structure, overview: &Overview, rows: u32) -> Structure {
+    let chunks = Chunks::Strips(rows);
+    Structure { width: overview.width, height: overview.height, chunks, ..page.clone() }
+}
+
+/// The strip of an overview that rows of the page make, plane after plane, and its planes' lengths; none if the overview has
+/// no rows there.
+pub(super) fn strip(
+    page: &Structure,
+    overview: &Overview,
+    first_row: u32,
+    rows: &Rows,
+    nodata: Option<f64>,
+) -> Result<(Vec<u8>, Vec<u64>)> {
+    let below = overview.height.saturating_sub(first_row / overview.factor);
+    let height = (rows.height() as u32).div_ceil(overview.factor).min(below);
+    if height == 0 {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let samples = match &rows.samples {
+        Samples::U8(samples) => Samples::U8(smaller(samples, rows, overview, height, nodata)),
+        Samples::U16(samples) => Samples::U16(smaller(samples, rows, overview, height, nodata)),
+        Samples::F32(samples) => Samples::F32(smaller(samples, rows, overview, height, nodata)),
+    };
+    let strip = Structure { height, ..structure(page, overview, height) };
+    encode::pieces(&strip, &Rows { width: overview.width, layout: rows.layout, samples })
+}
+
+/// A sample whose mean is taken.
+trait Sample: Copy + Into<f64> {
+    /// The sample nearest to a mean.
+    fn nearest(mean: f64) -> Self;
+}
+
+impl Sample for u8 {
+    fn nearest(mean: f64) -> Self {
+        (mean + 0.5) as u8
+    }
+}
+
+impl Sample for u16 {
+    fn nearest(mean: f64) -> Self {
+        (mean + 0.5) as u16
+    }
+}
+
+impl Sample for f32 {
+    fn nearest(mean: f64) -> Self {
+        mean as f32
+    }
+}
+
+/// Each pixel the mean of a square's pixels, weighed by their alpha. Pixels without data and those that are no numbers don't
+/// count; where none counts, the square's first one is taken.
+fn smaller<S: Sample>(samples: &[S], rows: &Rows, overview: &Overview, height: u32, nodata: Option<f64>) -> Vec<S> {
+    let (channels, colors) = (rows.layout.channels(), rows.layout.colors());
+    let (line, factor) = (rows.width as usize * channels, overview.factor as usize);
+    let mut all = Vec::with_capacity(height as usize * overview.width as usize * channels);
+    let mut sums = vec![0.0; overview.width as usize * (channels + 1)];
+    for band in samples.chunks(factor * line).take(height as usize) {
+        sums.fill(0.0);
+        for row in band.chunks_exact(line) {
+            for (square, sums) in row.chunks(factor * channels).zip(sums.chunks_exact_mut(channels + 1)) {
+                for pixel in square.chunks_exact(channels) {
+                    add(pixel, colors, nodata, sums);
+                }
+            }
+        }
+        let deep = band.len() / line;
+        for (square, sums) in band[..line].chunks(factor * channels).zip(sums.chunks_exact(channels + 1)) {
+            let (weight, pixels) = (sums[channels], deep * (square.len() / channels));
+            for channel in 0..channels {
+                all.push(match channel {
+                    _ if channel >= colors => S::nearest(sums[channel] / pixels as f64),
+                    _ if weight > 0.0 => S::nearest(sums[channel] / weight),
+                    _ => square[channel],
+                });
+            }
+        }
+    }
+    all
+}
+
+/// Adds a pixel to its square's sums, and its weight to the last of them.
+fn add<S: Sample>(pixel: &[S], colors: usize, nodata: Option<f64>, sums: &mut [f64]) {
+    let is = |sample: &S, value: f64| Into::<f64>::into(*sample) == value;
+    let (color, alpha) = pixel.split_at(colors);
+    let weight = alpha.first().map_or(1.0, |alpha| (*alpha).into());
+    for (sum, alpha) in sums[colors..].iter_mut().zip(alpha) {
+        *sum += Into::<f64>::into(*alpha);
+    }
+    let counts = color.iter().all(|sample| Into::<f64>::into(*sample).is_finite())
+        && !nodata.is_some_and(|value| color.iter().all(|sample| is(sample, value)));
+    if counts {
+        for (sum, sample) in sums.iter_mut().zip(color) {
+            *sum += weight * Into::<f64>::into(*sample);
+        }
+        sums[pixel.len()] += weight;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+    use shared::pixels::Layout;
+
+    use super::*;
+
+    fn shrunk(samples: Vec<u8>, width: u32, layout: Layout, overview: (u32, u32, u32), nodata: Option<f64>) -> Vec<u8> {
+        let rows = Rows { width, layout, samples: Samples::U8(samples.clone()) };
+        let overview = Overview { factor: overview.0, width: overview.1, height: overview.2, below: false };
+        smaller(&samples, &rows, &overview, overview.height, nodata)
+    }
+
+    #[test]
+    fn pixels_without_data_do_not_count_and_alpha_weighs() {
+        let gray = shrunk(vec![10, 20, 0, 0, 30, 0, 0, 0], 4, Layout::Gray, (2, 2, 1), Some(0.0));
+        assert_eq!(gray, [20, 0], "the mean of 10, 20 and 30; no data at all");
+        let alpha = shrunk(vec![100, 255, 200, 0, 100, 255, 7, 0], 2, Layout::GrayAlpha, (2, 1, 1), None);
+        assert_eq!(alpha, [100, 128]);
+    }
+
+    #[test]
+    fn the_last_squares_are_as_large_as_the_page_lets_them() {
+        assert_eq!(shrunk(vec![1, 1, 9, 3, 3, 5], 3, Layout::Gray, (2, 2, 1), None), [2, 7]);
+        assert_eq!(shrunk(vec![1, 1, 9, 3, 3, 5], 3, Layout::Gray, (2, 1, 1), None), [2], "its sides are rounded down");
+    }
+
+    proptest! {
+        #[test]
+        fn a_pixel_is_the_mean_of_its_square(
+            (factor, width, height) in (2_u32..5, 1_u32..20, 1_u32..20), seed in any::<u32>(),
+        ) {
+            let sample = |x: u32, y: u32| (x.wrapping_mul(31) ^ y.wrapping_mul(17) ^ seed.rotate_left(x)) as u8;
+            let samples: Vec<u8> = (0..height).flat_map(|y| (0..width).map(move |x| sample(x, y))).collect();
+            let (across, down) = (width.div_ceil(factor), height.div_ceil(factor));
+            let made = shrunk(samples, width, Layout::Gray, (factor, across, down), None);
+            for (i, made) in made.iter().enumerate() {
+                let (x, y) = (i as u32 % across * factor, i as u32 / across * factor);
+                let square: Vec<f64> = (y..(y + factor).min(height))
+                    .flat_map(|y| (x..(x + factor).min(width)).map(move |x| sample(x, y).into()))
+                    .collect();
+                let mean = square.iter().sum::<f64>() / square.len() as f64;
+                prop_assert_eq!(*made, (mean + 0.5) as u8);
+            }
+        }
+    }
+}
