@@ -13,6 +13,9 @@ use super::{PyramidFile, PyramidState, PyramidWork, Result, Write};
 
 /// Claims of a pyramid that came to nothing before it is given up.
 const MOST_TRIES: i64 = 3;
+/// Whether a job of the image `i` is in a state: that one is done shows that the image can be decoded.
+const DONE: &str = "EXISTS (SELECT 1 FROM jobs d WHERE d.image = i.id AND d.state = 'done')";
+const FAILED: &str = "EXISTS (SELECT 1 FROM jobs f WHERE f.image = i.id AND f.state = 'failed')";
 
 pub(super) async fn claim(
     catalog: &SqlCatalog,
@@ -22,17 +25,17 @@ pub(super) async fn claim(
 ) -> Result<Option<PyramidWork>> {
     let mut args = vec![Arg::from(MOST_TRIES), i64::try_from(lease.as_millis()).unwrap_or(i64::MAX / 2).into()];
     let wished = match wish {
-        None => "",
+        None => DONE.to_owned(),
         Some((image, job)) => {
             args.extend([image.as_str().into(), job.map_or("", JobId::as_str).into()]);
-            "AND p.image = $3 AND p.job = $4"
+            format!("p.image = $3 AND p.job = $4 AND ({DONE} OR NOT {FAILED})")
         }
     };
     let sql = format!(
         "SELECT p.image, p.job, p.touched, i.original, j.result
          FROM pyramids p JOIN images i ON i.id = p.image LEFT JOIN jobs j ON j.id = p.job
          WHERE p.bytes IS NULL AND p.reason IS NULL AND p.tries < $1 AND p.touched <= {{now}} - $2
-               AND i.state = 'accepted' {wished}
+               AND i.state = 'accepted' AND {wished}
          ORDER BY p.touched, p.image, p.job LIMIT 1"
     );
     let rows = catalog.db.read(&sql, &args).await?;
@@ -74,15 +77,21 @@ pub(super) async fn pyramid(
     image: &ImageId,
     job: Option<&JobId>,
 ) -> Result<Option<PyramidState>> {
-    let sql = "SELECT p.claim, p.bytes, p.reason, p.tries FROM pyramids p JOIN images i ON i.id = p.image
-               WHERE p.image = $1 AND p.job = $2 AND i.state = 'accepted'";
-    let rows = catalog.db.read(sql, &[image.as_str().into(), job.map_or("", JobId::as_str).into()]).await?;
+    let sql = format!(
+        "SELECT p.claim, p.bytes, p.reason, CAST(CASE WHEN {FAILED} AND NOT {DONE} THEN 1 ELSE 0 END AS BIGINT) AS hopeless
+         FROM pyramids p JOIN images i ON i.id = p.image WHERE p.image = $1 AND p.job = $2 AND i.state = 'accepted'"
+    );
+    let rows = catalog.db.read(&sql, &[image.as_str().into(), job.map_or("", JobId::as_str).into()]).await?;
     let Some(row) = rows.first() else { return Ok(None) };
     if let Some(reason) = row.get::<Option<String>>("reason")? {
         return Ok(Some(PyramidState::Refused(reason)));
     }
     if row.get::<Option<i64>>("bytes")?.is_some() {
         return Ok(Some(PyramidState::There(PyramidFile { claim: row.get("claim")?, bytes: row.count("bytes")? })));
+    }
+    if row.get::<i64>("hopeless")? == 1 {
+        let reason = "No job of this image came to a good end, and decoding it may be why.";
+        return Ok(Some(PyramidState::Refused(reason.to_owned())));
     }
     Ok(Some(PyramidState::Wanted))
 }

@@ -1,5 +1,5 @@
-//! Makes the pyramids that nobody has made yet: what somebody looks at at once, everything else while no job waits or
-//! runs. One at a time in each process.
+//! Makes the pyramids that nobody has made yet: what somebody looks at at once, everything else of images that could be
+//! equalized while no job waits or runs. One at a time in each process.
 //!
 //! # Why it is safe
 //! - No job waits for it and no promise depends on it: without a pyramid a page shows a smaller picture.

@@ -13,20 +13,27 @@ const LEASE: Duration = Duration::from_secs(3_600);
 
 pub async fn a_pyramid_is_made_by_one_of_all_who_want_to(bench: Bench) {
     let catalog = &bench.catalog;
-    let image = accept(&**catalog, "moon.png").await.image;
+    let accepted = accept(&**catalog, "moon.png").await;
+    let image = accepted.image;
+    assert_eq!(catalog.claim_pyramid("early", None, LEASE).await.unwrap(), None, "no job is done yet");
+    publish(&**catalog, &epoch(&**catalog).await, &accepted.job).await;
+    // That of the result is made already.
+    let of_result = catalog.claim_pyramid("result", Some((&image, Some(&accepted.job))), LEASE).await.unwrap();
+    assert!(of_result.is_some());
     let claims = ["a", "b", "c", "d"].map(|claim| catalog.claim_pyramid(claim, None, LEASE));
     let given: Vec<_> = futures::future::join_all(claims).await.into_iter().filter_map(Result::unwrap).collect();
     assert_eq!(given.len(), 1);
     assert_eq!((&given[0].image, &given[0].job), (&image, &None));
     assert_eq!(catalog.pyramid(&image, None).await.unwrap(), Some(PyramidState::Wanted));
-    let claims = &catalog.in_use(std::slice::from_ref(&image)).await.unwrap().pyramids;
+    let mut claims = catalog.in_use(std::slice::from_ref(&image)).await.unwrap().pyramids;
+    claims.retain(|(_, claim)| claim != "result");
     let claim = claims.iter().next().unwrap().1.clone();
     assert_eq!(catalog.touch_pyramid(&claim).await.unwrap(), Write::Applied);
     assert_eq!(catalog.finish_pyramid(&claim, 42).await.unwrap(), Write::Applied);
     let there = PyramidState::There(PyramidFile { claim: claim.clone(), bytes: 42 });
     assert_eq!(catalog.pyramid(&image, None).await.unwrap(), Some(there));
     assert_eq!(catalog.finish_pyramid(&claim, 43).await.unwrap(), Write::NoChange);
-    assert_eq!(catalog.claim_pyramid("e", None, Duration::ZERO).await.unwrap(), None);
+    assert_eq!(catalog.claim_pyramid("e", None, LEASE).await.unwrap(), None);
 }
 
 pub async fn a_claim_of_a_pyramid_that_lapsed_is_another_ones_and_three_are_the_end(bench: Bench) {
@@ -45,6 +52,23 @@ pub async fn a_claim_of_a_pyramid_that_lapsed_is_another_ones_and_three_are_the_
     assert_eq!(catalog.refuse_pyramid("c", "It is too wide.").await.unwrap(), Write::Applied);
     let refused = PyramidState::Refused("It is too wide.".to_owned());
     assert_eq!(catalog.pyramid(&image, None).await.unwrap(), Some(refused));
+}
+
+pub async fn an_image_whose_jobs_failed_has_no_pyramid_until_one_is_done(bench: Bench) {
+    let catalog = &bench.catalog;
+    let epoch = epoch(&**catalog).await;
+    let accepted = accept(&**catalog, "poison.png").await;
+    let wish = Some((&accepted.image, None));
+    let run = activate(&**catalog, &epoch, &accepted.job).await;
+    assert_eq!(catalog.fail(&epoch, &accepted.job, &run, "It kills.", None).await.unwrap(), Write::Applied);
+    assert_eq!(catalog.claim_pyramid("a", None, LEASE).await.unwrap(), None);
+    assert_eq!(catalog.claim_pyramid("b", wish, LEASE).await.unwrap(), None);
+    let state = catalog.pyramid(&accepted.image, None).await.unwrap();
+    assert!(matches!(state, Some(PyramidState::Refused(_))), "{state:?}");
+    assert_eq!(catalog.retry(&accepted.job).await.unwrap(), Write::Applied);
+    publish(&**catalog, &epoch, &accepted.job).await;
+    assert_eq!(catalog.pyramid(&accepted.image, None).await.unwrap(), Some(PyramidState::Wanted));
+    assert!(catalog.claim_pyramid("c", wish, LEASE).await.unwrap().is_some());
 }
 
 pub async fn each_result_has_a_pyramid_of_its_own_and_a_deleted_image_has_none(bench: Bench) {

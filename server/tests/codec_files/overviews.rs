@@ -86,7 +86,7 @@ fn places(file: &[u8]) -> Vec<tiff::Smaller> {
 fn check(original: &[u8], rows: &Rows, expected: &[Overview], what: &str) {
     let info = inspect(original).unwrap();
     assert_eq!(info.more.overviews, expected, "{what}");
-    assert!(expected.iter().all(|overview| info.unit_rows % overview.factor == 0), "{what}");
+    assert!(expected.iter().all(|overview| info.unit_rows.is_multiple_of(overview.factor)), "{what}");
     for units in [1, 2, 100] {
         let result = write(original, rows, units);
         assert_eq!(read(&result, 7).unwrap().1, *rows, "{what} in parts of {units} units");
