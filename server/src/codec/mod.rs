@@ -7,6 +7,7 @@
 //! the original and the recipe alone, never on who encoded which part when.
 
 mod bundle;
+mod colors;
 mod deflate;
 mod jpeg;
 mod photoshop;
@@ -169,7 +170,7 @@ pub fn join_memory(info: &ImageInfo) -> u64 {
     }
 }
 
-/// A picture for browsers: 8 bits a sample, upright.
+/// A picture for browsers: 8 bits a sample, upright, sRGB.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View {
     /// The file.
@@ -354,16 +355,32 @@ pub fn by_pages<'a>(heads: &'a [Head], mut index: &'a [PartIndex]) -> Result<Vec
     if index.is_empty() { Ok(pages) } else { refuse(format!("There are {} parts too many.", index.len())) }
 }
 
-/// A picture of the image for browsers: at most `max_side` pixels on its longer side, never enlarged, upright.
-/// Reads the rows once, in ascending order, and holds few of them. A colour profile isn't applied yet.
+/// The colour profile (ICC) that a file has of its own, as it is; `info` is what [`inspect`] said of the same source.
+/// One that can't be read is none.
+///
+/// # Errors
+/// [`Error::Source`] if the source fails.
+pub fn profile(mut source: &mut dyn Source, info: &ImageInfo) -> Result<Option<Vec<u8>>> {
+    match contain(|| shared::decode::profile(&mut source, info)) {
+        Err(Error::Refused(sentence)) => {
+            tracing::debug!(sentence, "a colour profile is ignored");
+            Ok(None)
+        }
+        read => read,
+    }
+}
+
+/// A picture of the image for browsers: at most `max_side` pixels on its longer side, never enlarged, upright, and sRGB by
+/// the image's profile. Reads the rows once, in ascending order, and holds few of them.
 ///
 /// # Errors
 /// As [`RowReader::read`].
-pub fn view(reader: &mut dyn RowReader, info: &ImageInfo, max_side: u32) -> Result<View> {
-    contain(|| view::view(reader, info, max_side))
+pub fn view(reader: &mut dyn RowReader, info: &ImageInfo, profile: Option<&[u8]>, max_side: u32) -> Result<View> {
+    contain(|| view::view(reader, info, profile, max_side))
 }
 
-/// A pyramid of tiles for deep zoom, in one file; `emit` takes its pieces in order. Reads the rows once, in ascending order
+/// A pyramid of tiles for deep zoom, in one file; `emit` takes its pieces in order. Tiles are sRGB by the image's profile;
+/// counted is what is stored. Reads the rows once, in ascending order
 /// (floating-point ones twice), and holds a row of tiles.
 ///
 /// # Errors
@@ -371,9 +388,10 @@ pub fn view(reader: &mut dyn RowReader, info: &ImageInfo, max_side: u32) -> Resu
 pub fn pyramid(
     reader: &mut dyn RowReader,
     info: &ImageInfo,
+    profile: Option<&[u8]>,
     emit: &mut dyn FnMut(Vec<u8>) -> std::io::Result<()>,
 ) -> Result<()> {
-    contain(|| pyramid::pyramid(reader, info, emit))
+    contain(|| pyramid::pyramid(reader, info, profile, emit))
 }
 
 /// Bytes of memory that [`pyramid()`] holds besides its reader.

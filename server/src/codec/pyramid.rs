@@ -52,6 +52,7 @@ pub(super) fn tile(entry: &[u8]) -> Option<std::ops::Range<u64>> {
 pub(super) fn pyramid(
     reader: &mut dyn RowReader,
     info: &ImageInfo,
+    profile: Option<&[u8]>,
     emit: &mut dyn FnMut(Vec<u8>) -> std::io::Result<()>,
 ) -> Result<()> {
     if info.width > MOST_WIDTH {
@@ -63,7 +64,7 @@ pub(super) fn pyramid(
     let unit = info.unit_rows.max(1);
     let units = u32::try_from(BAND_BYTES / (info.row_bytes() * u64::from(unit)).max(1)).unwrap_or(u32::MAX).max(1);
     let band = unit.saturating_mul(units);
-    let shown = Shown::new(reader, info, band)?;
+    let shown = Shown::new(reader, info, profile, band)?;
     let mut builder = Builder::new(info, shown.layout, emit);
     let mut counting = Counting::new(info, shown.layout);
     let mut first = 0;
@@ -71,7 +72,7 @@ pub(super) fn pyramid(
         let end = first.saturating_add(band).min(info.height);
         let rows = reader.read(first..end)?;
         counting.before(&rows);
-        let rows = shown.rows(rows);
+        let rows = shown.rows(rows)?;
         counting.after(&rows);
         let Samples::U8(samples) = rows.samples else { return refuse("A picture has 8 bits a sample.") };
         for row in samples.chunks_exact(builder.levels[0].line) {
@@ -359,7 +360,7 @@ mod tests {
         let info = codec::inspect(&mut source, &Limits::default()).unwrap();
         let mut reader = codec::open(Box::new(source), &info).unwrap();
         let mut out = Vec::new();
-        codec::pyramid(&mut *reader, &info, &mut |piece| {
+        codec::pyramid(&mut *reader, &info, None, &mut |piece| {
             out.extend(piece);
             Ok(())
         })
@@ -425,11 +426,13 @@ mod tests {
         let mut rows = LevelRows::open(&pyramid, 400, fetch).unwrap();
         let info = rows.info().clone();
         assert_eq!((info.width, info.height), (350, 150));
-        let from_tiles = image::load_from_memory(&codec::view(&mut rows, &info, 350).unwrap().bytes).unwrap().to_rgb8();
+        let from_tiles =
+            image::load_from_memory(&codec::view(&mut rows, &info, None, 350).unwrap().bytes).unwrap().to_rgb8();
         let mut source = Cursor::new(original);
         let info = codec::inspect(&mut source, &Limits::default()).unwrap();
         let mut reader = codec::open(Box::new(source), &info).unwrap();
-        let direct = image::load_from_memory(&codec::view(&mut *reader, &info, 350).unwrap().bytes).unwrap().to_rgb8();
+        let direct =
+            image::load_from_memory(&codec::view(&mut *reader, &info, None, 350).unwrap().bytes).unwrap().to_rgb8();
         assert_eq!(from_tiles.dimensions(), direct.dimensions());
         let most = from_tiles.iter().zip(direct.iter()).map(|(one, other)| one.abs_diff(*other)).max().unwrap();
         assert!(most <= 8, "they differ by up to {most}");

@@ -1,8 +1,9 @@
-//! Samples as a picture shows them: 8 bits, gray or colours.
+//! Samples as a picture shows them: 8 bits, gray or colours, sRGB.
 
 use shared::job::ImageInfo;
 use shared::pixels::{Depth, Layout, Rows, Samples};
 
+use super::colors::Colors;
 use super::{Result, RowReader};
 
 /// How samples of an image become those of a picture.
@@ -11,47 +12,51 @@ pub(super) struct Shown {
     pub(super) layout: Layout,
     /// The least and the greatest floating-point value.
     range: (f32, f32),
+    colors: Colors,
 }
 
 impl Shown {
     /// Finds out; reads rows `band` at a time where floating-point samples have a range.
-    pub(super) fn new(reader: &mut dyn RowReader, info: &ImageInfo, band: u32) -> Result<Self> {
+    pub(super) fn new(reader: &mut dyn RowReader, info: &ImageInfo, profile: Option<&[u8]>, band: u32) -> Result<Self> {
         let layout = match info.layout {
             Layout::Bands(0..=2) => Layout::Gray,
             Layout::Bands(_) => Layout::Rgb,
             layout => layout,
         };
         let range = if info.depth == Depth::Float { range(reader, info, band)? } else { (0.0, 1.0) };
-        Ok(Self { layout, range })
+        Ok(Self { layout, range, colors: Colors::new(profile, layout, info.depth) })
     }
 
     /// Rows for the picture.
-    pub(super) fn rows(&self, rows: Rows) -> Rows {
+    pub(super) fn rows(&self, rows: Rows) -> Result<Rows> {
         let Rows { width, layout, samples } = rows;
         let samples = match samples {
-            Samples::U8(samples) => samples,
-            // 65,535 = 255 × 257.
-            Samples::U16(samples) => samples.iter().map(|sample| ((u32::from(*sample) + 128) / 257) as u8).collect(),
-            Samples::F32(samples) => self.floats(layout, &samples),
+            Samples::U8(samples) => self.colors.eight(self.kept(layout, samples), self.layout)?,
+            Samples::U16(samples) => self.colors.sixteen(self.kept(layout, samples), self.layout)?,
+            Samples::F32(samples) => self.floats(&self.kept(layout, samples)),
         };
-        let samples = match layout {
+        Ok(Rows { width, layout: self.layout, samples: Samples::U8(samples) })
+    }
+
+    /// Without the bands that aren't shown.
+    fn kept<T: Copy>(&self, layout: Layout, samples: Vec<T>) -> Vec<T> {
+        match layout {
             Layout::Bands(bands) => {
                 let kept = self.layout.channels();
                 samples.chunks_exact(bands.into()).flat_map(|pixel| &pixel[..kept]).copied().collect()
             }
             _ => samples,
-        };
-        Rows { width, layout: self.layout, samples: Samples::U8(samples) }
+        }
     }
 
     /// Colours over their range; alpha over 0 to 1. What is no number is black.
-    fn floats(&self, layout: Layout, samples: &[f32]) -> Vec<u8> {
+    fn floats(&self, samples: &[f32]) -> Vec<u8> {
         let (least, greatest) = self.range;
         let over = |value: f32, (from, to): (f32, f32)| {
             let share = (f64::from(value) - f64::from(from)) / (f64::from(to) - f64::from(from));
             (share.clamp(0.0, 1.0) * 255.0).round() as u8
         };
-        let channels = layout.channels();
+        let (layout, channels) = (self.layout, self.layout.channels());
         let sample = |(index, value): (usize, &f32)| {
             let alpha = layout.has_alpha() && index % channels == channels - 1;
             over(*value, if alpha { (0.0, 1.0) } else { (least, greatest) })

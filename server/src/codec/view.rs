@@ -1,4 +1,4 @@
-//! Pictures for browsers: the area average of what each of their pixels covers, 8 bits a sample, upright.
+//! Pictures for browsers: the area average of what each of their pixels covers, 8 bits a sample, upright, sRGB.
 
 use jpeg_encoder::{ColorType, Encoder};
 use shared::job::ImageInfo;
@@ -14,17 +14,22 @@ const QUALITY: u8 = 85;
 pub(super) const BAND_BYTES: u64 = 1 << 20;
 
 /// See [`super::view`].
-pub(super) fn view(reader: &mut dyn RowReader, info: &ImageInfo, max_side: u32) -> Result<View> {
+pub(super) fn view(
+    reader: &mut dyn RowReader,
+    info: &ImageInfo,
+    profile: Option<&[u8]>,
+    max_side: u32,
+) -> Result<View> {
     let (width, height) = fit(info.width, info.height, max_side.max(1));
     let unit = info.unit_rows.max(1);
     let units = u32::try_from(BAND_BYTES / (info.row_bytes() * u64::from(unit)).max(1)).unwrap_or(u32::MAX).max(1);
     let band = unit.saturating_mul(units);
-    let shown = Shown::new(reader, info, band)?;
+    let shown = Shown::new(reader, info, profile, band)?;
     let mut shrink = Shrink::new(shown.layout, (info.width, info.height), (width, height));
     let mut first = 0;
     while first < info.height {
         let end = first.saturating_add(band).min(info.height);
-        shrink.add(&shown.rows(reader.read(first..end)?)).or_else(refuse)?;
+        shrink.add(&shown.rows(reader.read(first..end)?)?).or_else(refuse)?;
         first = end;
     }
     let (channels, bytes) = (shown.layout.channels(), shrink.into_samples());

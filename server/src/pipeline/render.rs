@@ -60,9 +60,10 @@ pub async fn render(shop: &Workshop, source: &str, key: String) -> Result<Pointe
     let whole = if info.whole_decode { info.raw_bytes() } else { 0 };
     let (store, source, handle) = (shop.store.clone(), source.to_owned(), Handle::current());
     shop.write(key, whole + codec::pyramid_memory(&info), Hashed::All, move |emit| {
-        let reader = Timed(store.reader(&source, handle).map_err(std::io::Error::other)?);
+        let mut reader = Timed(store.reader(&source, handle).map_err(std::io::Error::other)?);
+        let profile = codec::profile(&mut reader, &info)?;
         let mut rows = codec::open(Box::new(reader), &info)?;
-        codec::pyramid(&mut *rows, &info, emit)
+        codec::pyramid(&mut *rows, &info, profile.as_deref(), emit)
     })
     .await
 }

@@ -100,7 +100,8 @@ pub(super) fn draw(
     };
     let mut rows = LevelRows::open(&found.pyramid, side, Box::new(fetch))?;
     let info = rows.info().clone();
-    codec::view(&mut rows, &info, side)
+    // Tiles are sRGB.
+    codec::view(&mut rows, &info, None, side)
 }
 
 /// The pyramid of an original or a result, if it is there; and its key.

@@ -30,7 +30,7 @@ const VIEW_SIDE: u32 = 2_048;
 /// The longer side of a thumbnail, in pixels.
 const THUMBNAIL_SIDE: u32 = 512;
 /// Changes when the same file would be rendered differently.
-const RENDERING: u32 = 1;
+const RENDERING: u32 = 2;
 /// Images of more pixels are drawn from their pyramid where it is there: that is quick, however large they are.
 const LARGE: u64 = 16_000_000;
 /// What rendering by rows may hold, in bytes.
@@ -212,9 +212,9 @@ fn draw(
     let mut source = store.reader(key, handle)?;
     // The result's header, not the original's: a recipe may have made it gray.
     let info = codec::inspect(&mut source, limits).map_err(not_shown)?;
-    std::io::Seek::rewind(&mut source).map_err(|error| not_shown(error.into()))?;
+    let profile = codec::profile(&mut source, &info).map_err(not_shown)?;
     let mut rows = codec::open(Box::new(source), &info).map_err(not_shown)?;
-    let view = codec::view(&mut *rows, &info, side).map_err(not_shown)?;
+    let view = codec::view(&mut *rows, &info, profile.as_deref(), side).map_err(not_shown)?;
     Ok(view.into())
 }
 

@@ -40,7 +40,7 @@ pub struct Server {
     pub rings: Arc<AtomicUsize>,
     /// What is measured here.
     pub figures: watch::Sender<Figures>,
-    state: WebState,
+    pub state: WebState,
     _folder: Arc<tempfile::TempDir>,
 }
 

@@ -15,3 +15,4 @@ mod outages;
 mod resuming;
 mod room;
 mod wire;
+mod zooming;

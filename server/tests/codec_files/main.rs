@@ -10,6 +10,7 @@ mod mutations;
 mod opens;
 mod overviews;
 mod pngs;
+mod profiles;
 mod refusals;
 mod round_trip;
 mod tiffs;

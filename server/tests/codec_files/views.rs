@@ -7,8 +7,9 @@ use super::{inspect, make, sample};
 
 fn view(file: &[u8], max_side: u32) -> View {
     let info = inspect(file).unwrap();
+    let profile = codec::profile(&mut Cursor::new(file.to_vec()), &info).unwrap();
     let mut reader = codec::open(Box::new(Cursor::new(file.to_vec())), &info).unwrap();
-    codec::view(reader.as_mut(), &info, max_side).unwrap()
+    codec::view(reader.as_mut(), &info, profile.as_deref(), max_side).unwrap()
 }
 
 fn oriented(rows: &Rows, orientation: u8) -> Vec<u8> {

@@ -7,6 +7,7 @@ pub mod exif;
 pub mod jpeg;
 mod limits;
 pub mod png;
+mod profile;
 pub mod tiff;
 pub mod webp;
 
@@ -14,6 +15,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 
 pub use limits::Limits;
+pub use profile::profile;
 
 use crate::job::{Format, ImageInfo};
 use crate::pixels::{Depth, Rows, Samples};

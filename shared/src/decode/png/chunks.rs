@@ -222,3 +222,17 @@ pub fn structure<R: Read + Seek>(source: &mut R) -> Result<Structure> {
     }
     Ok(found)
 }
+
+/// Reads the chunk iCCP, which stands before the image data and any palette.
+pub(in super::super) fn profile<R: Read + Seek>(source: &mut R) -> Result<Option<Vec<u8>>> {
+    let mut source = BufReader::with_capacity(16 << 10, source);
+    header(&mut source)?;
+    loop {
+        let (length, kind) = begin(&mut source)?;
+        match &kind {
+            b"iCCP" if u64::from(length) <= Limits::MAX_METADATA => return Ok(Some(data(&mut source, length, kind)?)),
+            b"PLTE" | b"IDAT" | b"IEND" => return Ok(None),
+            _ => source.seek_relative(i64::from(length) + 4)?,
+        }
+    }
+}

@@ -5,6 +5,7 @@ mod chunks;
 use std::io::{BufReader, Read, Seek};
 use std::ops::Range;
 
+pub(super) use chunks::profile;
 pub use chunks::{Chunk, Color, Header, Place, Structure, header, structure};
 
 use super::{Error, Limits, Result, blame, bytes_of, damaged, exif, from_be, refuse, truncated};

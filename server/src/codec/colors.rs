@@ -1,0 +1,126 @@
+//! Colours as browsers take them that are told no profile: sRGB, made by the profile that the file has of its own.
+
+use std::sync::Arc;
+
+use moxcms::{CmsError, ColorProfile, Layout as Order, TransformExecutor, TransformOptions};
+use shared::pixels::{Depth, Layout};
+
+use super::{Error, Result, contain, refuse};
+
+/// A conversion that changes no colour by more than this many of 255 is left out: the profile is one of sRGB.
+const UNSEEN: u8 = 1;
+
+type Transform<T> = Arc<dyn TransformExecutor<T> + Send + Sync>;
+
+/// What becomes of colours when a picture is made of them.
+pub(super) enum Colors {
+    /// They are sRGB, or nobody says what they are.
+    Same,
+    /// For every gray the one to show.
+    Gray(Vec<u8>),
+    /// Of 8 bits.
+    Eight(Transform<u8>),
+    /// Of 16 bits.
+    Sixteen(Transform<u16>),
+}
+
+impl Colors {
+    /// By a profile (ICC). One that is broken, or of other colours than the picture has, is ignored, as browsers do; so is
+    /// that of floating-point samples, which are shown over their range.
+    pub(super) fn new(profile: Option<&[u8]>, layout: Layout, depth: Depth) -> Self {
+        let Some(profile) = profile else { return Self::Same };
+        contain(|| Self::by(profile, layout, depth)).unwrap_or_else(|error| {
+            tracing::debug!(%error, "a colour profile is ignored");
+            Self::Same
+        })
+    }
+
+    fn by(profile: &[u8], layout: Layout, depth: Depth) -> Result<Self> {
+        let (own, srgb) = (ColorProfile::new_from_slice(profile).map_err(told)?, ColorProfile::new_srgb());
+        let order = match layout {
+            Layout::Gray | Layout::GrayAlpha => Order::Gray,
+            Layout::Rgb => Order::Rgb,
+            Layout::Rgba => Order::Rgba,
+            Layout::Bands(_) => return refuse("A picture has no bands."),
+        };
+        let to = if order == Order::Gray { Order::Rgb } else { order };
+        let eight = || own.create_transform_8bit(order, &srgb, to, TransformOptions::default()).map_err(told);
+        let sixteen = || own.create_transform_16bit(order, &srgb, to, TransformOptions::default()).map_err(told);
+        let colors = match (depth, order) {
+            (Depth::Float, _) => return Ok(Self::Same),
+            (_, Order::Gray) => {
+                // In 16 bits for either: in 8, dark grays would be rounded twice.
+                let step = if depth == Depth::Eight { 257 } else { 1 };
+                let grays: Vec<u16> = (0..=u16::MAX).step_by(step).collect();
+                Self::Gray(run(&sixteen()?, &grays, 3)?.into_iter().step_by(3).map(eight_bits).collect())
+            }
+            (Depth::Eight, _) => Self::Eight(eight()?),
+            (Depth::Sixteen, _) => Self::Sixteen(sixteen()?),
+        };
+        Ok(if colors.is_unseen(layout, depth)? { Self::Same } else { colors })
+    }
+
+    /// Whether no colour of some from all over changes.
+    fn is_unseen(&self, layout: Layout, depth: Depth) -> Result<bool> {
+        const LEVELS: [u8; 6] = [0, 51, 102, 153, 204, 255];
+        let some: Vec<u8> = match layout.colors() {
+            1 => (0..=u8::MAX).flat_map(|gray| [gray, u8::MAX].into_iter().take(layout.channels())).collect(),
+            _ => (0..LEVELS.len().pow(3))
+                .flat_map(|i| {
+                    [LEVELS[i / 36], LEVELS[i / 6 % 6], LEVELS[i % 6], u8::MAX].into_iter().take(layout.channels())
+                })
+                .collect(),
+        };
+        let shown = match depth {
+            Depth::Sixteen => self.sixteen(some.iter().map(|sample| u16::from(*sample) * 257).collect(), layout)?,
+            _ => self.eight(some.clone(), layout)?,
+        };
+        Ok(some.iter().zip(shown).all(|(stored, shown)| stored.abs_diff(shown) <= UNSEEN))
+    }
+
+    /// Samples of 8 bits as they are shown.
+    pub(super) fn eight(&self, samples: Vec<u8>, layout: Layout) -> Result<Vec<u8>> {
+        match self {
+            Self::Same => Ok(samples),
+            Self::Gray(table) => Ok(through(table, &samples, layout, |alpha| alpha)),
+            Self::Eight(transform) => run(transform, &samples, 1),
+            Self::Sixteen(_) => refuse("Colours of 16 bits were expected."),
+        }
+    }
+
+    /// Samples of 16 bits as they are shown, in 8.
+    pub(super) fn sixteen(&self, samples: Vec<u16>, layout: Layout) -> Result<Vec<u8>> {
+        let samples = match self {
+            Self::Same => samples,
+            Self::Gray(table) => return Ok(through(table, &samples, layout, eight_bits)),
+            Self::Sixteen(transform) => run(transform, &samples, 1)?,
+            Self::Eight(_) => return refuse("Colours of 8 bits were expected."),
+        };
+        Ok(samples.into_iter().map(eight_bits).collect())
+    }
+}
+
+/// 65,535 = 255 × 257.
+fn eight_bits(sample: u16) -> u8 {
+    ((u32::from(sample) + 128) / 257) as u8
+}
+
+/// `times` as many samples as are given.
+fn run<T: Copy + Default>(transform: &Transform<T>, samples: &[T], times: usize) -> Result<Vec<T>> {
+    let mut shown = vec![T::default(); samples.len() * times];
+    transform.transform(samples, &mut shown).map_err(told)?;
+    Ok(shown)
+}
+
+/// Grays by the table, alpha by the function.
+fn through<T: Copy + Into<usize>>(table: &[u8], samples: &[T], layout: Layout, alpha: impl Fn(T) -> u8) -> Vec<u8> {
+    let gray = |sample: T| table.get(sample.into()).copied().unwrap_or(u8::MAX);
+    match layout.has_alpha() {
+        false => samples.iter().map(|sample| gray(*sample)).collect(),
+        true => samples.as_chunks::<2>().0.iter().flat_map(|[shade, veil]| [gray(*shade), alpha(*veil)]).collect(),
+    }
+}
+
+fn told(error: CmsError) -> Error {
+    Error::Refused(format!("The colour profile can't be used: {error}."))
+}

@@ -1,0 +1,74 @@
+//! Deep zoom: pyramids, made by the renderer of a process.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use server::pipeline::stage::Workshop;
+use server::pod::renderer::Renderer;
+
+use crate::harness::{Server, sample};
+
+/// Makes pyramids as a process does, while the test runs.
+fn render(server: &Server) -> tokio::task::JoinHandle<()> {
+    let state = &server.state;
+    let shop = Workshop { store: server.store.clone(), pixels: state.pixels.clone(), limits: state.accept.limits };
+    let renderer = Renderer {
+        catalog: server.catalog.clone(),
+        shop,
+        view: state.view.clone(),
+        wishes: state.renders.wishes(),
+        time: Duration::from_secs(60),
+    };
+    tokio::spawn(renderer.run())
+}
+
+/// What the page is told of the deep zoom, when there is something to tell.
+async fn told(server: &Server, path: &str) -> Value {
+    let asking = async {
+        loop {
+            let zoom = server.get(path).await.json();
+            if zoom["pyramid"] != Value::Null || zoom["reason"] != Value::Null {
+                return zoom;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), asking).await.unwrap()
+}
+
+/// The golden colours of a profile as a PNG with alpha, whose pictures are compressed without loss, and what they look like.
+fn in_display_p3() -> (Vec<u8>, Vec<u8>) {
+    let golden: Value = serde_json::from_slice(&sample("made/colors.json")).unwrap();
+    let golden = golden.as_array().unwrap().iter().find(|one| one["name"] == "Display P3").unwrap();
+    let bytes = |name: &str| -> Vec<u8> { serde_json::from_value(golden[name].clone()).unwrap() };
+    let profile = golden["profile"].as_str().unwrap();
+    let profile = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, profile).unwrap();
+    let mut info = png::Info::with_size((bytes("from").len() / 3) as u32, 1);
+    info.color_type = png::ColorType::Rgba;
+    info.icc_profile = Some(profile.into());
+    let mut file = Vec::new();
+    let mut writer = png::Encoder::with_info(&mut file, info).unwrap().write_header().unwrap();
+    let pixels: Vec<u8> = bytes("from").chunks(3).flat_map(|color| [color, &[128]].concat()).collect();
+    writer.write_image_data(&pixels).unwrap();
+    writer.finish().unwrap();
+    (file, bytes("to"))
+}
+
+#[tokio::test]
+async fn the_thumbnail_the_view_and_the_tiles_show_the_colours_of_the_files_profile() {
+    let server = Server::new().await;
+    let (file, expected) = in_display_p3();
+    let (image, _) = server.upload("p3.png", &file).await;
+    let renderer = render(&server);
+    let path = format!("/api/images/{image}");
+    let zoom = told(&server, &format!("{path}/pyramid")).await;
+    assert_eq!(zoom["reason"], Value::Null);
+    for picture in ["thumbnail", "view", "pyramid/0/0/0"] {
+        let answer = server.get(&format!("{path}/{picture}")).await;
+        assert_eq!(answer.status, 200, "{picture}");
+        let shown = image::load_from_memory(&answer.body).unwrap().into_rgb8();
+        let apart = shown.as_raw().iter().zip(&expected).map(|(one, other)| one.abs_diff(*other)).max();
+        assert!(shown.as_raw().len() == expected.len() && apart <= Some(1), "{picture}: {apart:?}");
+    }
+    renderer.abort();
+}
