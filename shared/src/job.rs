@@ -26,7 +26,8 @@ pub const RECORD_VERSION: u32 = 1;
 /// 6. Parts between tasks are hashed with BLAKE3, SHA-256 before.
 /// 7. A range of floating-point samples that is given.
 /// 8. Overviews of a TIFF are made anew.
-pub const ALGO: u32 = 8;
+/// 9. Runs in a PNG are deflated by our own code.
+pub const ALGO: u32 = 9;
 
 /// What a person sees of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -1,8 +1,12 @@
 //! Deflate for parts. The same bytes on every machine: zlib-rs chooses instructions by the CPU, but only for comparing
 //! and checksums, never for hashing, so the matches it finds don't depend on it.
 
+mod bits;
+mod code;
+mod runs;
+
 pub(super) use zlib_rs::adler32::adler32_combine;
-use zlib_rs::{Deflate, DeflateConfig, DeflateFlush, Status, Strategy};
+use zlib_rs::{Deflate, DeflateConfig, DeflateFlush, Status};
 
 /// zlib's level. Higher ones take much longer and save little on pixels.
 const LEVEL: i32 = 6;
@@ -14,14 +18,17 @@ pub(super) const LAST_BLOCK: [u8; 2] = [0x03, 0x00];
 
 /// Raw deflate data that end with a sync flush: on a byte's boundary, so that more may follow.
 ///
-/// Filtered photographs have hardly any repetition but runs; looking for more takes three times as long and makes them
+/// Filtered photographs have hardly any repetition but runs; looking for more takes ten times as long and makes them
 /// larger, as each short match costs more bits than the bytes it stands for. Drawings, text and patterns need all
 /// repetitions found. Which one `bytes` are, a sample of them tells.
 pub(super) fn filtered_piece(bytes: &[u8]) -> Vec<u8> {
     let middle = bytes.len() / 2;
     let sample = &bytes[middle.saturating_sub(SAMPLE / 2)..bytes.len().min(middle + SAMPLE / 2)];
-    let [runs, matches] = [Strategy::Rle, Strategy::Default].map(|strategy| raw(sample, strategy).len());
-    raw(bytes, if matches < runs { Strategy::Default } else { Strategy::Rle })
+    if all_repetitions(sample).len() < runs::deflate(sample).len() {
+        all_repetitions(bytes)
+    } else {
+        runs::deflate(bytes)
+    }
 }
 
 /// Twice deflate's window, so that repetitions over all of that are met.
@@ -37,9 +44,10 @@ pub(super) fn adler32(bytes: &[u8]) -> u32 {
     zlib_rs::adler32::adler32(1, bytes)
 }
 
-fn raw(bytes: &[u8], strategy: Strategy) -> Vec<u8> {
+/// As [`runs::deflate`], with all repetitions that zlib finds.
+fn all_repetitions(bytes: &[u8]) -> Vec<u8> {
     // Negative bits: no header.
-    let config = DeflateConfig { level: LEVEL, strategy, window_bits: -15, ..DeflateConfig::default() };
+    let config = DeflateConfig { level: LEVEL, window_bits: -15, ..DeflateConfig::default() };
     run(bytes, config, DeflateFlush::SyncFlush)
 }
 
@@ -113,6 +121,6 @@ mod tests {
                 ((state >> 30) as u8 + (state >> 20 & 3) as u8).wrapping_sub(3)
             })
             .collect();
-        assert!(filtered_piece(&noise).len() <= raw(&noise, zlib_rs::Strategy::Default).len());
+        assert!(filtered_piece(&noise).len() <= all_repetitions(&noise).len());
     }
 }
