@@ -97,39 +97,64 @@ impl<'a, S: Sample> Tiles<'a, S> {
     }
 
     fn apply(&self, engine: impl Engine<S>, color: Color, layout: Layout, first: u32, samples: &mut [S]) -> usize {
-        let row = self.geometry.width() as usize * layout.channels();
+        let row = self.across.len() * layout.channels();
         let end = first as usize + samples.len() / row;
         assert!(samples.len().is_multiple_of(row) && end <= self.geometry.height() as usize, "rows of another image");
-        fused::apply_with(engine, color, layout, samples, |plane, pixel, values| {
-            self.blend(engine, &self.tables[plane], first, pixel, values);
-        })
+        self.apply_rows(engine, color, layout, first, samples, &mut self.around(end as u32))
     }
 
     /// Row by row, each while it lies in the cache.
     fn apply_into(&self, engine: impl Engine<S>, color: Color, layout: Layout, first: u32, from: &[S], to: &mut [S]) {
         let row = self.across.len() * layout.channels();
         let row_to = self.across.len() * output_layout(&Recipe::global(color), layout).channels();
-        assert_eq!((from.len() % row, to.len()), (0, from.len() / row * row_to), "the result has another length");
+        let rows = from.len() / row;
+        assert_eq!((from.len() % row, to.len()), (0, rows * row_to), "the result has another length");
+        assert!(first as usize + rows <= self.geometry.height() as usize, "rows of another image");
+        let mut around = self.around(first + rows as u32);
         let mut copy = vec![S::default(); row];
         for (y, (from, to)) in (first..).zip(from.chunks_exact(row).zip(to.chunks_exact_mut(row_to))) {
             copy.copy_from_slice(from);
-            let kept = self.apply(engine, color, layout, y, &mut copy);
+            let kept = self.apply_rows(engine, color, layout, y, &mut copy, &mut around);
             to.copy_from_slice(&copy[..kept]);
         }
     }
 
+    fn apply_rows(
+        &self,
+        engine: impl Engine<S>,
+        color: Color,
+        layout: Layout,
+        first: u32,
+        samples: &mut [S],
+        around: &mut [Around<'a, S>],
+    ) -> usize {
+        fused::apply_with(engine, color, layout, samples, |plane, pixel, values| {
+            self.blend(engine, &mut around[plane], first, pixel, values);
+        })
+    }
+
+    /// For each plane the tables around nothing yet, of rows before `end`.
+    fn around(&self, end: u32) -> Vec<Around<'a, S>> {
+        self.tables.iter().map(|tables| Around { tables: tables.clone(), end, rows: None, runs: Vec::new() }).collect()
+    }
+
     /// Replaces the intensities of pixels of any number of rows; the first is number `pixel` from the beginning of row
     /// `first`.
-    fn blend(&self, engine: impl Engine<S>, tables: &[&S::Table], first: u32, pixel: usize, mut values: &mut [S]) {
+    fn blend(
+        &self,
+        engine: impl Engine<S>,
+        around: &mut Around<'a, S>,
+        first: u32,
+        pixel: usize,
+        mut values: &mut [S],
+    ) {
         let width = self.across.len();
         let (mut y, mut x) = (first + (pixel / width) as u32, pixel % width);
         while !values.is_empty() {
-            let ([above, below], down) = self.geometry.down(y);
+            let down = around.move_to(self, y);
             let skipped = self.runs.partition_point(|(end, _)| *end <= x);
-            for (end, [left, right]) in &self.runs[skipped..] {
+            for ((end, _), corners) in self.runs.iter().zip(&around.runs).skip(skipped) {
                 let (run, rest) = values.split_at_mut((end - x).min(values.len()));
-                let tile = |row: usize, column: &usize| tables[row * self.geometry.columns() + column];
-                let corners = [tile(above, left), tile(above, right), tile(below, left), tile(below, right)];
                 engine.blend(corners, down, &self.across[x..][..run.len()], run);
                 x += run.len();
                 values = rest;
@@ -139,5 +164,36 @@ impl<'a, S: Sample> Tiles<'a, S> {
             }
             (y, x) = (y + 1, 0);
         }
+    }
+}
+
+/// The tables of a plane around each run of a row.
+struct Around<'a, S: Sample> {
+    tables: Vec<&'a S::Table>,
+    /// The row behind the last one.
+    end: u32,
+    /// Between which rows of tiles.
+    rows: Option<[usize; 2]>,
+    runs: Vec<S::Corners<'a>>,
+}
+
+impl<'a, S: Sample> Around<'a, S> {
+    /// Takes the tables around row `y`; says how far on the way between the two rows of tiles it lies.
+    fn move_to(&mut self, tiles: &Tiles<'a, S>, y: u32) -> f32 {
+        let (rows, down) = tiles.geometry.down(y);
+        if self.rows != Some(rows) {
+            let alike = (y..self.end).take_while(|y| tiles.geometry.down(*y).0 == rows).count();
+            let mut before = 0;
+            let corners = tiles.runs.iter().map(|(end, columns)| {
+                let tile = |row: usize, column: usize| self.tables[row * tiles.geometry.columns() + column];
+                let ([above, below], [left, right]) = (rows, *columns);
+                let values = alike * (end - before);
+                before = *end;
+                S::corners([tile(above, left), tile(above, right), tile(below, left), tile(below, right)], values)
+            });
+            self.runs = corners.collect();
+            self.rows = Some(rows);
+        }
+        down
     }
 }

@@ -72,8 +72,8 @@ pub(super) trait Engine<S: Sample>: Copy {
     }
     /// Replaces each value by what lies between the entries for it in four tables (top left, top right, bottom left,
     /// bottom right), for each value `across` from left to right, and `down` from top to bottom.
-    fn blend(self, tables: [&S::Table; 4], down: f32, across: &[f32], values: &mut [S]) {
-        scalar::blend::<S>(tables, down, across, values);
+    fn blend(self, corners: &S::Corners<'_>, down: f32, across: &[f32], values: &mut [S]) {
+        scalar::blend::<S>(corners, down, across, values);
     }
     /// Adds `to − from` to the colours of every visible RGB(A) pixel, and clamps.
     fn shift<const C: usize>(self, pixels: &mut [S], from: &[S], to: &[S]) {

@@ -30,6 +30,12 @@ pub(in super::super) trait Sample: Copy + Default + PartialEq + std::fmt::Debug 
     fn look_up(self, table: &Self::Table) -> Self;
     /// Adds how often each value occurs to [`Sample::LEVELS`] bins.
     fn tally(values: &[Self], bins: &mut [u64]);
+    /// Four tables between which is interpolated.
+    type Corners<'a>;
+    /// The tables (top left, top right, bottom left, bottom right) in the form that is fastest for so many values.
+    fn corners<'a>(tables: [&'a Self::Table; 4], values: usize) -> Self::Corners<'a>;
+    /// The four entries for each value, each in 16 bits, the first in the lowest. Both slices have the same length.
+    fn look_up_corners(corners: &Self::Corners<'_>, values: &[Self], entries: &mut [u64]);
 
     /// The sum, or the largest value.
     #[inline(always)]
@@ -69,6 +75,16 @@ impl Sample for u8 {
     fn tally(values: &[u8], bins: &mut [u64]) {
         scalar::tally_u8(values, bins);
     }
+    type Corners<'a> = [&'a [u8; 256]; 4];
+    fn corners<'a>(tables: [&'a [u8; 256]; 4], _: usize) -> Self::Corners<'a> {
+        tables
+    }
+    #[inline(always)]
+    fn look_up_corners(corners: &Self::Corners<'_>, values: &[u8], entries: &mut [u64]) {
+        for (value, entries) in values.iter().zip(entries) {
+            *entries = packed(corners.map(|table| u16::from(table[usize::from(*value)])));
+        }
+    }
     // The standard methods become single vector instructions, which the general ones don't.
     #[inline(always)]
     fn saturating_add(self, other: u8) -> u8 {
@@ -78,6 +94,32 @@ impl Sample for u8 {
     fn saturating_sub(self, other: u8) -> u8 {
         u8::saturating_sub(self, other)
     }
+}
+
+/// Four tables of 16 bits.
+pub(in super::super) enum Corners<'a> {
+    /// As they are.
+    Apart([&'a [u16; 65_536]; 4]),
+    /// The four entries of a level side by side: one miss of the cache for each value, not four.
+    Together(Box<[u64; 65_536]>),
+}
+
+impl<'a> Corners<'a> {
+    /// Putting them side by side pays if it is not done for fewer values than this.
+    const WORTH: usize = 32_768;
+
+    fn new(tables: [&'a [u16; 65_536]; 4], values: usize) -> Self {
+        if values < Self::WORTH {
+            return Self::Apart(tables);
+        }
+        let all: Vec<u64> = (0..65_536).map(|level| packed(tables.map(|table| table[level]))).collect();
+        Self::Together(all.try_into().expect("as many as there are levels"))
+    }
+}
+
+#[inline(always)]
+fn packed([a, b, c, d]: [u16; 4]) -> u64 {
+    u64::from(a) | u64::from(b) << 16 | u64::from(c) << 32 | u64::from(d) << 48
 }
 
 /// Both forms of 16 bits differ only in how a number becomes a sample.
@@ -108,6 +150,25 @@ macro_rules! sixteen_bits {
             }
             fn tally(values: &[Self], bins: &mut [u64]) {
                 scalar::tally_u16(values, bins);
+            }
+            type Corners<'a> = Corners<'a>;
+            fn corners<'a>(tables: [&'a [u16; 65_536]; 4], values: usize) -> Corners<'a> {
+                Corners::new(tables, values)
+            }
+            #[inline(always)]
+            fn look_up_corners(corners: &Corners<'_>, values: &[Self], entries: &mut [u64]) {
+                match corners {
+                    Corners::Apart(tables) => {
+                        for (value, entries) in values.iter().zip(entries) {
+                            *entries = packed(tables.map(|table| table[usize::from($from(*value))]));
+                        }
+                    }
+                    Corners::Together(all) => {
+                        for (value, entries) in values.iter().zip(entries) {
+                            *entries = all[usize::from($from(*value))];
+                        }
+                    }
+                }
             }
             #[inline(always)]
             fn saturating_add(self, other: Self) -> Self {

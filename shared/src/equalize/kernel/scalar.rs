@@ -168,30 +168,26 @@ pub(super) fn scale<S: Sample, const C: usize>(pixels: &mut [S], from: &[S], to:
     }
 }
 
-/// Replaces each value `v` by what lies between four tables, `across` of the way from left to right and `down` of
+/// Replaces each value by what lies between four tables, `across` of the way from left to right and `down` of
 /// that from top to bottom; both are from 0 to 1.
 ///
 /// The order of the operations is that of OpenCV's CLAHE. Each is one of f32, rounded once; the last addition rounds
 /// to an integer, ties to even, as the sum lies where f32 has no fractions.
 #[inline(always)]
-pub(super) fn blend<S: Sample>(tables: [&S::Table; 4], down: f32, across: &[f32], values: &mut [S]) {
+pub(super) fn blend<S: Sample>(corners: &S::Corners<'_>, down: f32, across: &[f32], values: &mut [S]) {
     // 2²³; the bits of a number above it are an integer added to those of 2²³.
     const WHOLE: f32 = 8_388_608.0;
     // In two passes over short blocks, so that the second becomes vector instructions.
     const BLOCK: usize = 32;
     let up = 1.0 - down;
     for (values, across) in values.chunks_mut(BLOCK).zip(across.chunks(BLOCK)) {
-        let mut entries = [[0f32; BLOCK]; 4];
-        for (index, value) in values.iter().enumerate() {
-            for (entries, table) in entries.iter_mut().zip(tables) {
-                entries[index] = value.look_up(table).wide() as f32;
-            }
-        }
-        let [top_left, top_right, bottom_left, bottom_right] = &entries;
-        for (index, (value, right)) in values.iter_mut().zip(across).enumerate() {
+        let mut entries = [0; BLOCK];
+        S::look_up_corners(corners, values, &mut entries[..values.len()]);
+        for ((value, right), entries) in values.iter_mut().zip(across).zip(&entries) {
+            let entry = |corner: u32| f32::from((entries >> (16 * corner)) as u16);
             let left = 1.0 - right;
-            let top = top_left[index] * left + top_right[index] * right;
-            let bottom = bottom_left[index] * left + bottom_right[index] * right;
+            let top = entry(0) * left + entry(1) * right;
+            let bottom = entry(2) * left + entry(3) * right;
             let level = (top * up + bottom * down + WHOLE).to_bits() - WHOLE.to_bits();
             *value = S::narrow(level.min(S::LEVELS as u32 - 1));
         }

@@ -162,13 +162,13 @@ proptest! {
     }
 }
 
-/// What an engine makes of values between four tables of noise.
-fn blend<S: Sample>(engine: impl Engine<S>, case: &Case, down: f32, values: &mut [S]) -> Vec<S> {
+/// What an engine makes of values between four tables of noise, as if there were `worth` values.
+fn blend<S: Sample>(engine: impl Engine<S>, case: &Case, down: f32, worth: usize, values: &mut [S]) -> Vec<S> {
     let entries = [case.tables::<S>(), case.tables::<S>()].concat();
     let tables = [0, 1, 2, 4].map(|plane| S::table(&entries[plane * S::LEVELS..][..S::LEVELS]).unwrap());
     let mut random = random(case.seed ^ 0xf32);
     let across: Vec<f32> = values.iter().map(|_| (random() >> 40) as f32 / (1u32 << 24) as f32).collect();
-    engine.blend(tables, down, &across, values);
+    engine.blend(&S::corners(tables, worth), down, &across, values);
     values.to_vec()
 }
 
@@ -176,13 +176,16 @@ proptest! {
     #[test]
     fn every_kernel_blends_as_the_plain_one(case in case(), down in 0f32..1.0) {
         let mut room = Vec::new();
-        let plain = blend::<u8>(Scalar, &case, down, case.place(&mut room));
-        each_engine!(engine => prop_assert_eq!(&blend::<u8>(engine, &case, down, case.place(&mut room)), &plain));
-        let plain = blend::<Le16>(Scalar, &case, down, case.place(&mut room).as_chunks_mut::<2>().0);
-        each_engine!(engine => {
-            let values = case.place(&mut room).as_chunks_mut::<2>().0;
-            prop_assert_eq!(&blend::<Le16>(engine, &case, down, values), &plain)
-        });
+        let plain = blend::<u8>(Scalar, &case, down, 0, case.place(&mut room));
+        each_engine!(engine => prop_assert_eq!(&blend::<u8>(engine, &case, down, 0, case.place(&mut room)), &plain));
+        let plain = blend::<Le16>(Scalar, &case, down, 0, case.place(&mut room).as_chunks_mut::<2>().0);
+        // The tables as they are, and side by side.
+        for worth in [0, usize::MAX] {
+            each_engine!(engine => {
+                let values = case.place(&mut room).as_chunks_mut::<2>().0;
+                prop_assert_eq!(&blend::<Le16>(engine, &case, down, worth, values), &plain)
+            });
+        }
     }
 }
 

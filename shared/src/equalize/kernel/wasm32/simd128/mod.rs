@@ -4,7 +4,7 @@
 mod luma;
 mod shift;
 
-use super::super::sample::{Le16, Sample};
+use super::super::sample::{Corners, Le16, Sample};
 use super::super::{Engine, scalar};
 
 /// The engine.
@@ -18,8 +18,8 @@ impl Engine<u8> for Simd128 {
     fn value<const C: usize>(self, pixels: &[u8], values: &mut [u8]) {
         value::<u8, C>(pixels, values);
     }
-    fn blend(self, tables: [&[u8; 256]; 4], down: f32, across: &[f32], values: &mut [u8]) {
-        blend::<u8>(tables, down, across, values);
+    fn blend(self, corners: &[&[u8; 256]; 4], down: f32, across: &[f32], values: &mut [u8]) {
+        blend::<u8>(corners, down, across, values);
     }
     fn shift<const C: usize>(self, pixels: &mut [u8], from: &[u8], to: &[u8]) {
         shift::shift_u8::<C>(pixels, from, to);
@@ -33,8 +33,8 @@ impl Engine<Le16> for Simd128 {
     fn value<const C: usize>(self, pixels: &[Le16], values: &mut [Le16]) {
         value::<Le16, C>(pixels, values);
     }
-    fn blend(self, tables: [&[u16; 65_536]; 4], down: f32, across: &[f32], values: &mut [Le16]) {
-        blend::<Le16>(tables, down, across, values);
+    fn blend(self, corners: &Corners<'_>, down: f32, across: &[f32], values: &mut [Le16]) {
+        blend::<Le16>(corners, down, across, values);
     }
     fn shift<const C: usize>(self, pixels: &mut [Le16], from: &[Le16], to: &[Le16]) {
         shift::<Le16, C>(pixels, from, to);
@@ -59,6 +59,6 @@ fn shift<S: Sample, const C: usize>(pixels: &mut [S], from: &[S], to: &[S]) {
 }
 
 #[target_feature(enable = "simd128")]
-fn blend<S: Sample>(tables: [&S::Table; 4], down: f32, across: &[f32], values: &mut [S]) {
-    scalar::blend::<S>(tables, down, across, values);
+fn blend<S: Sample>(corners: &S::Corners<'_>, down: f32, across: &[f32], values: &mut [S]) {
+    scalar::blend::<S>(corners, down, across, values);
 }

@@ -4,7 +4,7 @@ mod luma;
 mod shift;
 mod table;
 
-use super::super::sample::{Le16, Sample};
+use super::super::sample::{Corners, Le16, Sample};
 use super::super::{Engine, scalar};
 
 /// The engine. A value of it is the proof that the machine has AVX2.
@@ -40,9 +40,9 @@ impl Engine<u8> for Avx2 {
             _ => scalar::look_up::<u8, C>(tables, pixels),
         }
     }
-    fn blend(self, tables: [&[u8; 256]; 4], down: f32, across: &[f32], values: &mut [u8]) {
+    fn blend(self, corners: &[&[u8; 256]; 4], down: f32, across: &[f32], values: &mut [u8]) {
         // SAFETY: see above.
-        unsafe { blend::<u8>(tables, down, across, values) }
+        unsafe { blend::<u8>(corners, down, across, values) }
     }
     fn shift<const C: usize>(self, pixels: &mut [u8], from: &[u8], to: &[u8]) {
         // SAFETY: see above.
@@ -64,9 +64,9 @@ impl Engine<Le16> for Avx2 {
         // SAFETY: see above.
         unsafe { hide::<Le16, C>(pixels, values) }
     }
-    fn blend(self, tables: [&[u16; 65_536]; 4], down: f32, across: &[f32], values: &mut [Le16]) {
+    fn blend(self, corners: &Corners<'_>, down: f32, across: &[f32], values: &mut [Le16]) {
         // SAFETY: see above.
-        unsafe { blend::<Le16>(tables, down, across, values) }
+        unsafe { blend::<Le16>(corners, down, across, values) }
     }
     fn shift<const C: usize>(self, pixels: &mut [Le16], from: &[Le16], to: &[Le16]) {
         // SAFETY: see above.
@@ -97,6 +97,6 @@ fn shift<S: Sample, const C: usize>(pixels: &mut [S], from: &[S], to: &[S]) {
 }
 
 #[target_feature(enable = "avx2")]
-fn blend<S: Sample>(tables: [&S::Table; 4], down: f32, across: &[f32], values: &mut [S]) {
-    scalar::blend::<S>(tables, down, across, values);
+fn blend<S: Sample>(corners: &S::Corners<'_>, down: f32, across: &[f32], values: &mut [S]) {
+    scalar::blend::<S>(corners, down, across, values);
 }

@@ -4,16 +4,16 @@
 
 use std::arch::x86_64::*;
 
-use super::super::super::sample::Le16;
+use super::super::super::sample::{Corners, Le16};
 use super::super::super::scalar;
 use super::look_up::Table;
 
 /// Replaces each 8-bit value by what lies between four tables, 64 at a time. The four tables take half of the
 /// registers; the operations on f32 are those of the plain kernel, in its order.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-pub(super) fn blend_u8(tables: [&[u8; 256]; 4], down: f32, across: &[f32], values: &mut [u8]) {
+pub(super) fn blend_u8(corners: &[&[u8; 256]; 4], down: f32, across: &[f32], values: &mut [u8]) {
     let [top_left, top_right, bottom_left, bottom_right] =
-        [Table::load(tables[0]), Table::load(tables[1]), Table::load(tables[2]), Table::load(tables[3])];
+        [Table::load(corners[0]), Table::load(corners[1]), Table::load(corners[2]), Table::load(corners[3])];
     let (one, up, below) = (_mm512_set1_ps(1.0), _mm512_set1_ps(1.0 - down), _mm512_set1_ps(down));
     let (vectors, rest) = values.as_chunks_mut::<64>();
     let (weights, rest_across) = across.as_chunks::<64>();
@@ -46,11 +46,11 @@ pub(super) fn blend_u8(tables: [&[u8; 256]; 4], down: f32, across: &[f32], value
             unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), bytes) };
         }
     }
-    scalar::blend::<u8>(tables, down, rest_across, rest);
+    scalar::blend::<u8>(corners, down, rest_across, rest);
 }
 
 /// The plain loop for 16 bits, whose second pass the compiler turns into vectors.
 #[target_feature(enable = "avx512f,avx512bw")]
-pub(super) fn blend_u16(tables: [&[u16; 65_536]; 4], down: f32, across: &[f32], values: &mut [Le16]) {
-    scalar::blend::<Le16>(tables, down, across, values);
+pub(super) fn blend_u16(corners: &Corners<'_>, down: f32, across: &[f32], values: &mut [Le16]) {
+    scalar::blend::<Le16>(corners, down, across, values);
 }

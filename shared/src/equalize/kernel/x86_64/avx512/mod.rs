@@ -7,7 +7,7 @@ mod shift;
 mod tally;
 
 use super::super::Engine;
-use super::super::sample::Le16;
+use super::super::sample::{Corners, Le16};
 
 /// The engine. A value of it is the proof that the machine has AVX-512 F, BW, VBMI, VPOPCNTDQ and GFNI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,9 +56,9 @@ impl Engine<u8> for Avx512 {
         // SAFETY: see above.
         unsafe { look_up::look_up_into(table, from, to) }
     }
-    fn blend(self, tables: [&[u8; 256]; 4], down: f32, across: &[f32], values: &mut [u8]) {
+    fn blend(self, corners: &[&[u8; 256]; 4], down: f32, across: &[f32], values: &mut [u8]) {
         // SAFETY: see above.
-        unsafe { blend::blend_u8(tables, down, across, values) }
+        unsafe { blend::blend_u8(corners, down, across, values) }
     }
     fn shift<const C: usize>(self, pixels: &mut [u8], from: &[u8], to: &[u8]) {
         // SAFETY: see above.
@@ -80,9 +80,9 @@ impl Engine<Le16> for Avx512 {
         // SAFETY: see above.
         unsafe { intensity::hide::<Le16, C>(pixels, values) }
     }
-    fn blend(self, tables: [&[u16; 65_536]; 4], down: f32, across: &[f32], values: &mut [Le16]) {
+    fn blend(self, corners: &Corners<'_>, down: f32, across: &[f32], values: &mut [Le16]) {
         // SAFETY: see above.
-        unsafe { blend::blend_u16(tables, down, across, values) }
+        unsafe { blend::blend_u16(corners, down, across, values) }
     }
     fn shift<const C: usize>(self, pixels: &mut [Le16], from: &[Le16], to: &[Le16]) {
         // SAFETY: see above.
