@@ -111,11 +111,16 @@ impl<'a, S: Sample> Tiles<'a, S> {
         assert_eq!((from.len() % row, to.len()), (0, rows * row_to), "the result has another length");
         assert!(first as usize + rows <= self.geometry.height() as usize, "rows of another image");
         let mut around = self.around(first + rows as u32);
-        let mut copy = vec![S::default(); row];
+        let mut copy = vec![S::default(); if row == row_to { 0 } else { row }];
         for (y, (from, to)) in (first..).zip(from.chunks_exact(row).zip(to.chunks_exact_mut(row_to))) {
-            copy.copy_from_slice(from);
-            let kept = self.apply_rows(engine, color, layout, y, &mut copy, &mut around);
-            to.copy_from_slice(&copy[..kept]);
+            if row == row_to {
+                to.copy_from_slice(from);
+                self.apply_rows(engine, color, layout, y, to, &mut around);
+            } else {
+                copy.copy_from_slice(from);
+                let kept = self.apply_rows(engine, color, layout, y, &mut copy, &mut around);
+                to.copy_from_slice(&copy[..kept]);
+            }
         }
     }
 

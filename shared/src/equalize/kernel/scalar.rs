@@ -178,7 +178,7 @@ pub(super) fn blend<S: Sample>(corners: &S::Corners<'_>, down: f32, across: &[f3
     // 2²³; the bits of a number above it are an integer added to those of 2²³.
     const WHOLE: f32 = 8_388_608.0;
     // In two passes over short blocks, so that the second becomes vector instructions.
-    const BLOCK: usize = 32;
+    const BLOCK: usize = 256;
     let up = 1.0 - down;
     for (values, across) in values.chunks_mut(BLOCK).zip(across.chunks(BLOCK)) {
         let mut entries = [0; BLOCK];
