@@ -164,6 +164,16 @@ pub struct Rows {
     pub samples: Samples,
 }
 
+/// The bytes of all samples.
+pub fn to_bytes<T: Copy, const N: usize>(samples: &[T], bytes_of: impl Fn(T) -> [u8; N]) -> Vec<u8> {
+    // Not by an iterator of single bytes, which compilers make no copy of.
+    let mut bytes = vec![0; samples.len() * N];
+    for (bytes, sample) in bytes.as_chunks_mut::<N>().0.iter_mut().zip(samples) {
+        *bytes = bytes_of(*sample);
+    }
+    bytes
+}
+
 impl Rows {
     /// How many rows there are.
     pub fn height(&self) -> usize {
@@ -174,8 +184,16 @@ impl Rows {
     pub fn to_le_bytes(&self) -> Vec<u8> {
         match &self.samples {
             Samples::U8(samples) => samples.clone(),
-            Samples::U16(samples) => samples.iter().flat_map(|s| s.to_le_bytes()).collect(),
-            Samples::F32(samples) => samples.iter().flat_map(|s| s.to_le_bytes()).collect(),
+            Samples::U16(samples) => to_bytes(samples, u16::to_le_bytes),
+            Samples::F32(samples) => to_bytes(samples, f32::to_le_bytes),
+        }
+    }
+
+    /// As [`Rows::to_le_bytes`], without a copy where there is nothing to do.
+    pub fn into_le_bytes(self) -> Vec<u8> {
+        match self.samples {
+            Samples::U8(samples) => samples,
+            _ => self.to_le_bytes(),
         }
     }
 

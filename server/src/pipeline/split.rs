@@ -17,7 +17,7 @@ pub(super) async fn split(shop: &Workshop, job: &Job, key: String) -> Result<Poi
         let mut reader = codec::open(Box::new(original.open()?), &info)?;
         let mut table = Table::new(hash);
         for part in 0..cut.parts {
-            let rows = reader.read(cut.rows_of(part, info.height))?.to_le_bytes();
+            let rows = reader.read(cut.rows_of(part, info.height))?.into_le_bytes();
             table.push(&rows);
             emit(rows)?;
         }

@@ -5,7 +5,7 @@ mod filter;
 
 use shared::decode::png::{Chunk, Color, Place, Structure, structure};
 use shared::job::{ImageInfo, Keeping};
-use shared::pixels::{Layout, Rows, Samples};
+use shared::pixels::{Layout, Rows, Samples, to_bytes};
 
 use super::deflate::{LAST_BLOCK, ZLIB_HEADER, adler32, adler32_combine, filtered_piece};
 use super::{Around, Part, PartIndex, Result, Source, refuse};
@@ -185,8 +185,8 @@ fn color_type(layout: Layout) -> Result<u8> {
 fn big_endian(samples: &Samples) -> std::borrow::Cow<'_, [u8]> {
     match samples {
         Samples::U8(samples) => samples.into(),
-        Samples::U16(samples) => samples.iter().flat_map(|sample| sample.to_be_bytes()).collect::<Vec<u8>>().into(),
-        Samples::F32(samples) => samples.iter().flat_map(|sample| sample.to_be_bytes()).collect::<Vec<u8>>().into(),
+        Samples::U16(samples) => to_bytes(samples, u16::to_be_bytes).into(),
+        Samples::F32(samples) => to_bytes(samples, f32::to_be_bytes).into(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Rows → strips or tiles.
 
 use shared::decode::tiff::{Chunks, Compression, Order, Predictor, Structure, store};
-use shared::pixels::{Rows, Samples};
+use shared::pixels::{Rows, Samples, to_bytes};
 use tiff::encoder::compression::{CompressionAlgorithm, Lzw, Packbits};
 
 use super::super::{Result, deflate, refuse};
@@ -47,8 +47,8 @@ impl Sample for u16 {
     }
     fn to_bytes(order: Order, samples: &[Self]) -> Vec<u8> {
         match order {
-            Order::Little => samples.iter().flat_map(|sample| sample.to_le_bytes()).collect(),
-            Order::Big => samples.iter().flat_map(|sample| sample.to_be_bytes()).collect(),
+            Order::Little => to_bytes(samples, u16::to_le_bytes),
+            Order::Big => to_bytes(samples, u16::to_be_bytes),
         }
     }
 }
@@ -60,8 +60,8 @@ impl Sample for f32 {
     }
     fn to_bytes(order: Order, samples: &[Self]) -> Vec<u8> {
         match order {
-            Order::Little => samples.iter().flat_map(|sample| sample.to_le_bytes()).collect(),
-            Order::Big => samples.iter().flat_map(|sample| sample.to_be_bytes()).collect(),
+            Order::Little => to_bytes(samples, f32::to_le_bytes),
+            Order::Big => to_bytes(samples, f32::to_be_bytes),
         }
     }
 }
