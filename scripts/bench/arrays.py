@@ -53,12 +53,14 @@ def one_array(title, array, binary, paths, rounds, short):
 def one_image(array, binary, path, rounds):
     """The array and one process in turns. The array's CPU is that of all its processes from the upload's begin to `done`."""
     client = array.client()
+    timelines = []
 
     def through_array():
         before = array.cpu()
         accepted, sent = client.upload(path, RECIPE)
         done = client.wait(accepted["job_id"])
         cost = measure.Cost(done - sent, array.cpu() - before)
+        timelines.append(client.get(f"/api/jobs/{accepted['job_id']}/timeline")["spans"])
         client.delete(accepted["image_id"])
         return cost
 
@@ -67,7 +69,19 @@ def one_image(array, binary, path, rounds):
     contenders = {"array": through_array, "one process": functools.partial(measure.run_process, command)}
     costs = measure.interleave(contenders, rounds, warm_ups=2)
     out.unlink()
-    return measure.summary(costs, "array")
+    return {**measure.summary(costs, "array"), "stages": stages(timelines)}
+
+
+def stages(timelines):
+    """For each phase, in order, how long it took and how long its tasks took together: milliseconds, medians of the rounds."""
+    phases = list(dict.fromkeys(span["phase"] for span in timelines[-1]))
+
+    def median(of):
+        return {phase: statistics.median(of([span for span in spans if span["phase"] == phase]) for spans in timelines) for phase in phases}
+
+    took = median(lambda spans: max(span["finished"] for span in spans) - min(span["started"] for span in spans))
+    work = median(lambda spans: sum(span["finished"] - span["started"] for span in spans))
+    return {phase: {"ms": took[phase], "work_ms": work[phase]} for phase in phases}
 
 
 def small_jobs(array, path, short):

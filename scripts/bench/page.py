@@ -81,6 +81,9 @@ def file_row(name, costs):
     return [*cells, mib(costs["peak"]), f"{costs['bytes'] / 1e6:.1f}"]
 
 
+PHASES = ("whole", "split", "histograms", "equalize", "stitch")
+
+
 def arrays(found):
     yield "## Through the array"
     yield ""
@@ -102,6 +105,28 @@ def arrays(found):
         "all are threads of one."
     )
     yield ""
+    yield "### Where the time goes, stage by stage"
+    yield ""
+    yield (
+        "Milliseconds from a stage's first task to the end of its last, and in brackets how long its tasks took together (two at a time find a core): "
+        "medians, from the timeline that a job keeps. A task's time is that of its reading, hashing, writing and syncing too. What is missing to the time "
+        "above lies before the first task, between stages, and after the last one."
+    )
+    yield ""
+    for array in found["arrays"]:
+        if array["title"].startswith("5 "):
+            yield from array_stages(array)
+
+
+def array_stages(array):
+    named = {name: image["stages"] for name, image in array["images"].items()}
+    phases = [phase for phase in PHASES if any(phase in stages for stages in named.values())]
+
+    def cell(stage):
+        return f"{stage['ms']:.0f} ({stage['work_ms']:.0f})" if stage else ""
+
+    rows = [[name, *[cell(stages.get(phase)) for phase in phases]] for name, stages in named.items()]
+    yield from table([f"with {array['title']}", *phases], rows)
 
 
 def array_cell(image):
