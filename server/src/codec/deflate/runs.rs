@@ -59,7 +59,7 @@ fn equal_bytes(bytes: &[u8; 9]) -> u64 {
     let [before @ .., _] = *bytes;
     let [_, these @ ..] = *bytes;
     let different = u64::from_le_bytes(before) ^ u64::from_le_bytes(these);
-    !((different & LOW) + LOW | different | LOW)
+    !(((different & LOW) + LOW) | different | LOW)
 }
 
 struct Block<'a> {
