@@ -1,5 +1,7 @@
 //! Samples in memory: what decoding gives, equalization changes and encoding takes.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 /// How a pixel's samples are to be read. Alpha, where there is one, is the last sample of a pixel.
@@ -199,12 +201,20 @@ impl Rows {
 
     /// The inverse of [`Rows::to_le_bytes`]. `bytes` must be whole rows.
     pub fn from_le_bytes(width: u32, layout: Layout, depth: Depth, bytes: &[u8]) -> Result<Self, String> {
+        Self::from_le_cow(width, layout, depth, bytes.into())
+    }
+
+    /// As [`Rows::from_le_bytes`], without a copy where there is nothing to do.
+    ///
+    /// # Errors
+    /// If `bytes` are not whole rows.
+    pub fn from_le_cow(width: u32, layout: Layout, depth: Depth, bytes: Cow<'_, [u8]>) -> Result<Self, String> {
         let row = width as usize * layout.channels() * depth.bytes();
         if row == 0 || !bytes.len().is_multiple_of(row) {
             return Err(format!("expected whole rows of {row} bytes, got {} bytes", bytes.len()));
         }
         let samples = match depth {
-            Depth::Eight => Samples::U8(bytes.to_vec()),
+            Depth::Eight => Samples::U8(bytes.into_owned()),
             Depth::Sixteen => {
                 Samples::U16(bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect())
             }

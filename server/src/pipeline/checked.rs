@@ -156,7 +156,7 @@ impl RowReader for RawRows {
         let part = rows.start / self.cut.part_rows.max(1);
         assert_eq!(rows, self.cut.rows_of(part, self.info.height), "rows are read by whole parts");
         let bytes = self.part(part, rows)?;
-        Rows::from_le_bytes(self.info.width, self.info.layout, self.info.depth, &bytes)
+        Rows::from_le_cow(self.info.width, self.info.layout, self.info.depth, Vec::from(bytes).into())
             .map_err(|error| codec::Error::Source(io::Error::new(io::ErrorKind::InvalidData, error)))
     }
 }

@@ -80,7 +80,7 @@ impl RowReader for Kept {
         let mut bytes = vec![0; (place(rows.end) - place(rows.start)) as usize];
         self.spool.seek(SeekFrom::Start(place(rows.start))).map_err(not_kept)?;
         self.spool.read_exact(&mut bytes).map_err(not_kept)?;
-        Rows::from_le_bytes(info.width, info.layout, info.depth, &bytes).map_err(codec::Error::Refused)
+        Rows::from_le_cow(info.width, info.layout, info.depth, bytes.into()).map_err(codec::Error::Refused)
     }
 }
 
