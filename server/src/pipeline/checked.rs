@@ -99,28 +99,6 @@ impl Checked {
     }
 }
 
-/// The hashes of parts, as a table.
-pub(super) struct Table {
-    hash: PartHash,
-    bytes: Vec<u8>,
-}
-
-impl Table {
-    pub(super) fn new(hash: PartHash) -> Self {
-        Self { hash, bytes: Vec::new() }
-    }
-
-    /// Adds a part's.
-    pub(super) fn push(&mut self, part: &[u8]) {
-        self.bytes.extend_from_slice(&self.hash.digest(part));
-    }
-
-    /// Its bytes.
-    pub(super) fn into_bytes(self) -> Vec<u8> {
-        self.bytes
-    }
-}
-
 /// Decoded rows as the split wrote them: little-endian samples, row after row, then the table of the parts' hashes.
 pub(super) struct RawRows {
     split: Checked,

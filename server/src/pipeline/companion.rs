@@ -4,7 +4,6 @@ use shared::equalize::{Histogram, Mask, Recipe};
 use shared::job::{Companion, Cut, ImageInfo, Job, Pointer};
 use shared::pixels::{Depth, Layout};
 
-use super::checked::Table;
 use super::sheet::{mask_info, same_size};
 use super::stage::{Failure, Hashed, Workshop, gone, part_bytes};
 use crate::catalog::{self, Catalog};
@@ -95,16 +94,12 @@ pub(super) async fn mask(shop: &Workshop, job: &Job, key: String) -> Result<Poin
     let (info, cut, to) = (companion.info.clone(), job.cut, job.info.clone());
     let hash = PartHash::of(job.algo);
     let memory = decoder_bytes(&companion.info, job.cut) + 2 * part_bytes(job);
-    let writing = shop.write(key, memory, Hashed::LastChunk, move |emit| {
+    let writing = shop.write(key, memory, Hashed::Parts(hash), move |emit| {
         same_size(&to, &info).map_err(codec::Error::Refused)?;
         let mut reader = codec::open(Box::new(original.open()?), &info)?;
-        let mut table = Table::new(hash);
         for part in 0..cut.parts {
-            let bytes = Mask::image(&reader.read(cut.rows_of(part, mask_info(&to).height))?);
-            table.push(&bytes);
-            emit(bytes)?;
+            emit(Mask::image(&reader.read(cut.rows_of(part, mask_info(&to).height))?))?;
         }
-        emit(table.into_bytes())?;
         Ok(())
     });
     shop.with_checked_companion("mask", companion, writing).await

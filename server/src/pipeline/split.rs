@@ -4,7 +4,6 @@
 
 use shared::job::{Job, Pointer};
 
-use super::checked::Table;
 use super::stage::{Failure, Hashed, Inputs, Workshop, decoder_bytes, part_bytes};
 use crate::codec::{self, PartHash};
 
@@ -13,15 +12,11 @@ pub(super) async fn split(shop: &Workshop, job: &Job, key: String) -> Result<Poi
     let original = shop.original(job);
     let (info, cut, hash) = (job.info.clone(), job.cut, PartHash::of(job.algo));
     let memory = decoder_bytes(job, &Inputs::default()) + 6 * part_bytes(job);
-    let writing = shop.write(key, memory, Hashed::LastChunk, move |emit| {
+    let writing = shop.write(key, memory, Hashed::Parts(hash), move |emit| {
         let mut reader = codec::open(Box::new(original.open()?), &info)?;
-        let mut table = Table::new(hash);
         for part in 0..cut.parts {
-            let rows = reader.read(cut.rows_of(part, info.height))?.into_le_bytes();
-            table.push(&rows);
-            emit(rows)?;
+            emit(reader.read(cut.rows_of(part, info.height))?.into_le_bytes())?;
         }
-        emit(table.into_bytes())?;
         Ok(())
     });
     shop.with_checked_original(job, writing).await

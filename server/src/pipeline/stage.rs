@@ -207,22 +207,26 @@ impl Workshop {
         });
         let mut writer = self.store.create(&key).await?;
         let consumer = async {
-            let (mut hash, mut last, mut length) = (Sha256::new(), Bytes::new(), 0);
+            let (mut hash, mut table, mut bytes) = (Sha256::new(), Vec::new(), 0);
+            // Hashed here, while the pixel thread makes the next one.
             while let Some(chunk) = chunks.recv().await {
-                last = Bytes::from(chunk);
-                if hashed == Hashed::All {
-                    hash.update(&last);
+                match hashed {
+                    Hashed::All => hash.update(&chunk),
+                    Hashed::Parts(parts) => table.extend_from_slice(&parts.digest(&chunk)),
                 }
-                length += last.len() as u64;
-                writer.write(last.clone()).await?;
+                bytes += chunk.len() as u64;
+                writer.write(Bytes::from(chunk)).await?;
             }
             // Without a receiver the producer ends at its next chunk.
             drop(chunks);
-            let table = (hashed == Hashed::LastChunk).then(|| length - last.len() as u64..length);
-            if table.is_some() {
-                hash.update(&last);
+            let mut range = None;
+            if let Hashed::Parts(_) = hashed {
+                hash.update(&table);
+                range = Some(bytes..bytes + table.len() as u64);
+                bytes += table.len() as u64;
+                writer.write(Bytes::from(table)).await?;
             }
-            Ok::<_, Failure>((writer, Pointer { key, bytes: length, sha256: hex(&hash.finalize()), table }))
+            Ok::<_, Failure>((writer, Pointer { key, bytes, sha256: hex(&hash.finalize()), table: range }))
         };
         let producer = async { producer.await.map_err(Failure::from) };
         // The store's failure explains the producer's, not the other way round: a producer whose chunk isn't taken gives
@@ -353,8 +357,8 @@ pub fn gone(role: &str, image: &ImageId) -> String {
 pub(super) enum Hashed {
     /// Of all bytes.
     All,
-    /// Of the last chunk: the table of the others' hashes.
-    LastChunk,
+    /// Of a table of each chunk's hash, which is written after them.
+    Parts(PartHash),
 }
 
 /// An original that a pixel thread will read. Opening blocks, so it is done there.
