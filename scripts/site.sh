@@ -29,11 +29,16 @@ compile_previews() {
 }
 
 assemble() {
-    local build
-    "$WASM_BINDGEN" --target web --no-typescript --remove-name-section --remove-producers-section \
+    local build names=(--remove-name-section)
+    if [ -n "$WASM_OPT" ]; then names=(); fi
+    "$WASM_BINDGEN" --target web --no-typescript ${names[@]+"${names[@]}"} --remove-producers-section \
         --out-name evenlight --out-dir "$STAGE/pkg" "$WASM_TARGET_DIR/$WASM_TARGET/wasm-release/app.wasm"
     # Leptos asks for this name, as LEPTOS_OUTPUT_NAME is set in .cargo/config.toml.
     mv "$STAGE/pkg/evenlight_bg.wasm" "$STAGE/pkg/evenlight.wasm"
+    if [ -n "$WASM_OPT" ]; then
+        shrink "$STAGE/pkg/evenlight.wasm" "$STAGE/smaller.wasm"
+        mv "$STAGE/smaller.wasm" "$STAGE/pkg/evenlight.wasm"
+    fi
     for build in plain simd128; do
         "$WASM_BINDGEN" --target web --no-typescript --remove-name-section --remove-producers-section \
             --out-name "preview-$build" --out-dir "$STAGE/pkg" \
@@ -95,6 +100,7 @@ size() {
 need_rust
 choose_wasm_toolchain
 ensure_wasm_bindgen
+ensure_wasm_opt
 step "compile the page to WebAssembly" compile
 STAGE="$(mktemp -d "$CACHE/site.XXXXXX")"
 step "compile the preview to WebAssembly, with vectors and without" compile_previews

@@ -90,3 +90,39 @@ install_wasm_bindgen() { # VERSION
     CARGO_TARGET_DIR="$CACHE/tools-build" cargo install wasm-bindgen-cli --version "$1" --root "$TOOLS" --force </dev/null
     rm -rf "$CACHE/tools-build"
 }
+
+# wasm-opt runs on Node.js and comes from npm, of the version that scripts/wasm-opt names. Without it the page is merely larger.
+ensure_wasm_opt() { # prints a sentence where it can't; sets WASM_OPT, empty without it
+    local version home
+    version="$(sed -n 's/.*"binaryen": "\(.*\)".*/\1/p' scripts/wasm-opt/package.json)"
+    home="$TOOLS/wasm-opt-$version"
+    WASM_OPT=""
+    if ! has node || ! has npm; then
+        say "neither wasm-opt nor Node.js and npm to run it are here: the page will be sent larger"
+        return
+    fi
+    if ! [ -x "$home/node_modules/.bin/wasm-opt" ]; then
+        step "install wasm-opt $version (once)" install_wasm_opt "$home" || return 0
+    fi
+    if [ -x "$home/node_modules/.bin/wasm-opt" ]; then WASM_OPT="$home/node_modules/.bin/wasm-opt"; fi
+}
+
+install_wasm_opt() { # HOME
+    mkdir -p "$1"
+    cp scripts/wasm-opt/package.json scripts/wasm-opt/package-lock.json "$1"
+    if ! (cd "$1" && npm ci --no-audit --no-fund --loglevel=error </dev/null); then
+        rm -rf "$1"
+        say "npm could not install wasm-opt: the page will be sent larger"
+    fi
+}
+
+# What the compiler makes use of; wasm-opt would else take what no browser has yet.
+WASM_FEATURES=(--enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext --enable-mutable-globals
+    --enable-reference-types --enable-multivalue)
+
+# Makes a module, which still has its names, smaller as it is sent: after brotli. To inline functions and to merge those that are
+# alike would make fewer bytes, but more after brotli; functions that stand beside those of a like name repeat more.
+shrink() { # FROM TO
+    "$WASM_OPT" "${WASM_FEATURES[@]}" -Oz --skip-pass=inlining-optimizing --skip-pass=merge-similar-functions \
+        --reorder-functions-by-name --strip-debug --strip-producers --strip-target-features -o "$2" "$1"
+}

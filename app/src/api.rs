@@ -1,6 +1,7 @@
 //! The data of pages: from the [`Backend`](crate::backend::Backend) on the server, from the JSON API in the browser.
 
 use leptos::server::codee::{Decoder, Encoder};
+#[cfg(not(feature = "hydrate"))]
 use serde::Serialize;
 use shared::equalize::MethodKind;
 use shared::error::Problem;
@@ -14,6 +15,8 @@ mod side;
 #[cfg(not(feature = "hydrate"))]
 #[path = "api/server.rs"]
 mod side;
+#[cfg(any(feature = "hydrate", test))]
+pub(crate) mod write;
 
 pub use side::{
     act, add_job, delete_several, image, images, neighbours, restore, retry, sections, set_status, timeline,
@@ -25,13 +28,24 @@ pub(crate) use side::{get, json, problem};
 /// all other answers.
 pub struct Handed;
 
+#[cfg(not(feature = "hydrate"))]
 impl<T: Serialize> Encoder<Result<T, Problem>> for Handed {
     type Error = serde_json::Error;
     type Encoded = String;
 
     fn encode(value: &Result<T, Problem>) -> Result<String, serde_json::Error> {
-        // Only the server hands over.
-        if cfg!(feature = "hydrate") { Ok(String::new()) } else { serde_json::to_string(value) }
+        serde_json::to_string(value)
+    }
+}
+
+/// Only the server hands over.
+#[cfg(feature = "hydrate")]
+impl<T> Encoder<Result<T, Problem>> for Handed {
+    type Error = std::convert::Infallible;
+    type Encoded = String;
+
+    fn encode(_value: &Result<T, Problem>) -> Result<String, std::convert::Infallible> {
+        Ok(String::new())
     }
 }
 

@@ -160,7 +160,7 @@ impl Live {
         };
         provide_context(live);
         #[cfg(feature = "hydrate")]
-        Effect::new(move |_| stream::open(live));
+        crate::dynamic::effect(move || stream::open(live));
         live
     }
 

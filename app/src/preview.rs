@@ -73,7 +73,7 @@ impl Preview {
         #[cfg(feature = "hydrate")]
         self.client.update_value(|client| {
             if let Some(client) = client {
-                client.look(serde_json::to_string(recipe).unwrap_or_default());
+                client.look(crate::api::write::recipe(recipe.clone()));
             }
         });
         #[cfg(not(feature = "hydrate"))]

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::PodName;
 use crate::job::Phase;
+use crate::order::sort_by_key;
 
 /// All tasks of a job that came to an end, by the time at which they were begun.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,7 +74,7 @@ impl Timeline {
     /// The pods that worked, by name, and what each did, from its beginning on.
     pub fn lanes(&self) -> Vec<(&PodName, Vec<&Span>)> {
         let mut pods: Vec<&PodName> = self.spans.iter().map(|span| &span.pod).collect();
-        pods.sort();
+        sort_by_key(&mut pods, |pod| *pod);
         pods.dedup();
         let of = |pod| self.spans.iter().filter(|span| &span.pod == pod).collect();
         pods.into_iter().map(|pod| (pod, of(pod))).collect()

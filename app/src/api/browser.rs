@@ -39,7 +39,8 @@ pub async fn restore(images: Vec<ImageId>) -> Result<Vec<ImageId>, Problem> {
 }
 
 async fn chosen(url: &str, images: Vec<ImageId>) -> Result<Vec<ImageId>, Problem> {
-    let body = serde_json::to_string(&Chosen { images }).map_err(|error| unreadable(&error.to_string()))?;
+    let images: Vec<String> = images.iter().map(|image| format!("\"{image}\"")).collect();
+    let body = format!("{{\"images\":[{}]}}", images.join(","));
     let answer: Chosen = parse(&send("POST", url, Some(&body)).await?)?;
     Ok(answer.images)
 }
@@ -51,11 +52,7 @@ pub fn image(id: ImageId) -> impl Future<Output = Result<Image, Problem>> + Send
 
 /// Runs another recipe on an image that is there.
 pub async fn add_job(id: &ImageId, recipe: Recipe) -> Result<Accepted, Problem> {
-    #[derive(serde::Serialize)]
-    struct Body {
-        recipe: Recipe,
-    }
-    let body = serde_json::to_string(&Body { recipe }).map_err(|error| unreadable(&error.to_string()))?;
+    let body = format!("{{\"recipe\":{}}}", super::write::recipe(recipe));
     parse(&send("POST", &route::jobs(id), Some(&body)).await?)
 }
 

@@ -1,6 +1,7 @@
 //! What happened, in the order of Lamport clocks, with the order of the wall clocks beside it.
 
 use shared::event::{Event, What};
+use shared::order::sort_by_key;
 
 use super::{Picture, moment, panel, quiet};
 use crate::markup::{Element, el, of};
@@ -16,7 +17,7 @@ pub fn both(picture: &Picture<'_>) -> Vec<Element> {
         return vec![panel.add(quiet("Nothing has happened yet."))];
     }
     let mut by_wall: Vec<usize> = (0..events.len()).collect();
-    by_wall.sort_by_key(|index| std::cmp::Reverse(events[*index].at));
+    sort_by_key(&mut by_wall, |index| std::cmp::Reverse(events[*index].at));
     let moved = |place: usize| by_wall[place] != place;
     let causal = events.iter().enumerate().map(|(place, event)| lamport(event, moved(place)));
     let walls = by_wall.iter().enumerate().map(|(place, index)| wall(picture, &events[*index], moved(place)));

@@ -1,8 +1,7 @@
 //! Why it is slow, in a sentence: the first thing that holds work up, in the order of what a person would look at.
 
-use std::collections::BTreeMap;
-
-use shared::cluster::{Health, PhaseView, PodState, TaskState, TaskView};
+use shared::cluster::{Health, PhaseView, PodState, PodView, TaskState, TaskView};
+use shared::order::sort_by_key;
 
 use super::Picture;
 use super::master::{health_sentence, room_sentence};
@@ -70,7 +69,7 @@ fn straggler(picture: &Picture<'_>) -> Option<String> {
         .max_by_key(|(lasted, ..)| *lasted)?;
     let (lasted, phase, task) = slowest;
     let mut others: Vec<i64> = phase.tasks.iter().filter_map(|other| Some(other.finished? - other.started?)).collect();
-    others.sort_unstable();
+    sort_by_key(&mut others, |lasted| *lasted);
     let usual = *others.get(others.len() / 2)?;
     (lasted > SOON && lasted > SLOW * usual).then(|| {
         let pod = task.pod.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -89,8 +88,8 @@ fn busy(picture: &Picture<'_>) -> String {
     let view = picture.view;
     let up = || view.pods.iter().filter(|pod| pod.state == PodState::Up);
     // Pods of one process share its threads.
-    let processes: BTreeMap<&str, usize> = up().map(|pod| (pod.address.as_str(), pod.cores)).collect();
-    let threads: usize = processes.values().sum();
+    let first = |(place, pod): &(usize, &PodView)| !up().take(*place).any(|other| other.address == pod.address);
+    let threads: usize = up().enumerate().filter(first).map(|(_, pod)| pod.cores).sum();
     let busy = up().map(|pod| pod.holds).sum::<usize>().min(threads);
     let queued = view.backlog.queued;
     let waits = format!("{} {}", format::count(queued), if queued == 1 { "job waits" } else { "jobs wait" });

@@ -6,7 +6,7 @@ use shared::job::JobState;
 use shared::route;
 
 use super::{Ago, Place, ProgressBar, StateChip};
-use crate::dynamic::dynamic;
+use crate::dynamic::{dynamic, memo};
 use crate::format;
 use crate::live::Live;
 use crate::placeholder;
@@ -36,11 +36,11 @@ pub fn Card(
             live.progress.read().get(&image.job_id).copied().or(image.progress).filter(|_| !image.state.has_ended())
         })
     });
-    let state = Memo::new(move |_| {
+    let state = memo(move || {
         let state = image.read().state;
         if state == JobState::Queued && progress.read().is_some() { JobState::Running } else { state }
     });
-    let thumbnail = Memo::new(move |_| {
+    let thumbnail = memo(move || {
         image.with(|image| {
             let result = image.jobs.iter().find(|job| job.state == JobState::Done);
             match result {
@@ -50,7 +50,7 @@ pub fn Card(
             }
         })
     });
-    let reason = Memo::new(move |_| image.read().reason.clone().filter(|_| state.get() == JobState::Failed));
+    let reason = memo(move || image.read().reason.clone().filter(|_| state.get() == JobState::Failed));
 
     // What shines through would be seen behind a transparent image.
     let opaque = shown.channels % 2 == 1;

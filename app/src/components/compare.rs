@@ -119,6 +119,7 @@ mod deep {
 
     use super::Side;
     use crate::api;
+    use crate::dynamic::effect;
     use crate::zoom::Sight;
     use crate::zoom::tiles::{Tiles, fresh};
 
@@ -174,10 +175,10 @@ mod deep {
         pub(super) fn follow(&self, sides: [Signal<Side>; 2]) {
             for (index, side) in sides.into_iter().enumerate() {
                 let deep = self.clone();
-                Effect::new(move |_| deep.choose(index, side.get()));
+                effect(move || deep.choose(index, side.get()));
             }
             let deep = self.clone();
-            Effect::new(move |_| {
+            effect(move || {
                 deep.0.sight.track();
                 deep.draw_soon();
             });

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use leptos_router::hooks::use_location;
 
-use crate::dynamic::dynamic;
+use crate::dynamic::{dynamic, effect};
 use crate::live::Live;
 
 /// The head of every page.
@@ -95,7 +95,7 @@ impl Theme {
 #[component]
 fn ThemeButton() -> impl IntoView {
     let theme = RwSignal::new(Theme::Auto);
-    Effect::new(move |_| theme.set(stored()));
+    effect(move || theme.set(stored()));
     let step = move |_| {
         theme.update(|theme| *theme = theme.next());
         store(theme.get_untracked());

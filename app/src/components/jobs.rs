@@ -7,7 +7,7 @@ use shared::job::JobState;
 use shared::route;
 
 use super::{Ago, ProgressBar, StateChip, recipe_label};
-use crate::dynamic::dynamic;
+use crate::dynamic::{dynamic, memo};
 use crate::format;
 use crate::live::Live;
 use crate::settled::IntoSettled;
@@ -34,7 +34,7 @@ fn JobItem(job: JobSummary, image: RwSignal<Image>, shown: RwSignal<Option<JobId
     let live = Live::expect();
     let id = StoredValue::new(job.id.clone());
     let first = job.clone();
-    let job = Memo::new(move |_| {
+    let job = memo(move || {
         let now = image.read().jobs.iter().find(|other| *id.read_value() == other.id).cloned();
         now.unwrap_or_else(|| first.clone())
     });
@@ -47,8 +47,8 @@ fn JobItem(job: JobSummary, image: RwSignal<Image>, shown: RwSignal<Option<JobId
         state => state,
     });
     let label = recipe_label(&job.read_untracked().recipe);
-    let is_shown = Memo::new(move |_| shown.read().as_ref() == Some(&*id.read_value()));
-    let several = Memo::new(move |_| image.read().jobs.iter().filter(|job| job.state == JobState::Done).count() > 1);
+    let is_shown = memo(move || shown.read().as_ref() == Some(&*id.read_value()));
+    let several = memo(move || image.read().jobs.iter().filter(|job| job.state == JobState::Done).count() > 1);
     let created = job.read_untracked().created;
     let download = move || format!("{}?job={}", route::result(&image.read().id), id.read_value());
     view! {

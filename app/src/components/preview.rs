@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::{Distributions, RecipeFields, recipe_of};
-use crate::dynamic::dynamic;
+use crate::dynamic::{dynamic, effect, memo};
 use crate::preview::{Preview, State};
 use crate::settled::IntoSettled;
 use crate::upload::{File, Uploads};
@@ -12,7 +12,7 @@ use crate::upload::{File, Uploads};
 #[component]
 pub fn PreviewDialog() -> impl IntoView {
     let uploads = Uploads::expect();
-    let some = Memo::new(move |_| !uploads.held.read().is_empty());
+    let some = memo(move || !uploads.held.read().is_empty());
     move || some.get().then(|| view! { <Dialog /> }.settle())
 }
 
@@ -24,15 +24,15 @@ fn Dialog() -> impl IntoView {
     let dialog = NodeRef::<leptos::html::Dialog>::new();
     let at = RwSignal::new(0usize);
     let split = RwSignal::new(50.0f64);
-    Effect::new(move |_| drop(dialog.get().map(|dialog| dialog.show_modal())));
-    Effect::new(move |_| {
+    effect(move || drop(dialog.get().map(|dialog| dialog.show_modal())));
+    effect(move || {
         let index = at.get();
         if let Some(file) = uploads.held.read_untracked().get(index) {
             preview.open(file, canvases);
         }
     });
-    let problem = Memo::new(move |_| recipe_of(&uploads.entered.read()).err());
-    Effect::new(move |_| {
+    let problem = memo(move || recipe_of(&uploads.entered.read()).err());
+    effect(move || {
         if matches!(preview.state.get(), State::Open { .. })
             && let Ok(recipe) = recipe_of(&uploads.entered.read())
         {

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use crate::dynamic::dynamic;
+use crate::dynamic::{dynamic, memo};
 use crate::format;
 use crate::live::Live;
 
@@ -13,7 +13,7 @@ pub fn Ago(
     at: i64,
 ) -> impl IntoView {
     let live = Live::expect();
-    let text = Memo::new(move |_| match live.now.get() {
+    let text = memo(move || match live.now.get() {
         Some(now) => format::ago(now - at),
         None => format::date(at, None),
     });

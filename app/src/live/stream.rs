@@ -28,7 +28,7 @@ pub fn open(live: Live) {
     match join(take.into_js_value().unchecked_ref()) {
         Ok(want) => {
             let want = send_wrapper::SendWrapper::new(want);
-            Effect::new(move |_| drop(want.call1(&JsValue::NULL, &(live.listeners.get() > 0).into())));
+            crate::dynamic::effect(move || drop(want.call1(&JsValue::NULL, &(live.listeners.get() > 0).into())));
         }
         Err(error) => leptos::logging::error!("the stream of changes can't be opened: {error:?}"),
     }

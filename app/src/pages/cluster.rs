@@ -7,7 +7,7 @@ use shared::error::Problem;
 use crate::api;
 use crate::cluster::{self, Picture, Said};
 use crate::components::ProblemLine;
-use crate::dynamic::dynamic;
+use crate::dynamic::{dynamic, memo};
 use crate::format;
 use crate::live::{Level, Live};
 use crate::markup::{Element, Shown};
@@ -65,7 +65,7 @@ fn Terminals() -> impl IntoView {
         let now = if held.read_untracked().is_some() { None } else { Some(live.logs.get_untracked()) };
         held.set(now);
     };
-    let paused = Memo::new(move |_| held.read().is_some());
+    let paused = memo(move || held.read().is_some());
     let terminals = move || {
         let (wanted, logs, held) = (wanted.read(), live.logs.read(), held.read());
         let logs = held.as_ref().unwrap_or(&logs);

@@ -10,7 +10,7 @@ use shared::route;
 
 use crate::api;
 use crate::components::{Card, Filters, ProblemNotice, UploadPanel};
-use crate::dynamic::dynamic;
+use crate::dynamic::{dynamic, effect, memo};
 use crate::live::Live;
 use crate::settled::{IntoSettled, Settled};
 use crate::undo::Undo;
@@ -28,7 +28,7 @@ use shelf::{Shelf, Shown};
 #[component]
 pub fn GalleryPage() -> impl IntoView {
     let params = use_query_map();
-    let query = Memo::new(move |_| params.with(parse));
+    let query = memo(move || params.with(parse));
     let first = Resource::<_, api::Handed>::new_with_options(move || query.get(), api::images, false);
     Settled::new(view! {
         <Title text="Gallery" />
@@ -80,7 +80,7 @@ fn Gallery(query: ImageQuery, page: Page) -> impl IntoView {
     let choice = Choice::new(shelf);
     shelf.follow(Live::expect(), undo);
 
-    let is_empty = Memo::new(move |_| shelf.book.read().len() == 0);
+    let is_empty = memo(move || shelf.book.read().len() == 0);
     let more = shelf.book.read_untracked().more().cloned().map(|cursor| {
         let address = ImageQuery { cursor: Some(cursor), ..query.clone() };
         format!("{}?{}", route::GALLERY, api::query_string(&address))
@@ -132,7 +132,7 @@ fn Gallery(query: ImageQuery, page: Page) -> impl IntoView {
 #[component]
 fn Tile(shown: Shown, shelf: Shelf, choice: Choice) -> impl IntoView {
     let key = shown.key;
-    let place = Memo::new(move |_| shelf.places.read().get(&key).cloned().unwrap_or_default());
+    let place = memo(move || shelf.places.read().get(&key).cloned().unwrap_or_default());
     let style = dynamic(move || place.get().style);
     let Some(item) = shown.item else {
         return view! { <div class="tile tile-empty" style=style data-index=dynamic(move || place.get().index)></div> }
@@ -140,7 +140,7 @@ fn Tile(shown: Shown, shelf: Shelf, choice: Choice) -> impl IntoView {
     };
     let chosen = {
         let id = item.id.clone();
-        Memo::new(move |_| choice.images.read().contains(&id))
+        memo(move || choice.images.read().contains(&id))
     };
     let id = item.id;
     let choose = Callback::new(move |(on, range)| choice.choose(&id, place.read_untracked().index, on, range));
@@ -179,7 +179,7 @@ fn Empty(narrowed: bool) -> impl IntoView {
 fn Offline() -> impl IntoView {
     let off = RwSignal::new(false);
     #[cfg(feature = "hydrate")]
-    Effect::new(move |_| browser::watch_connection(off));
+    effect(move || browser::watch_connection(off));
     view! {
         <p class="notice" role="status" data-testid="offline" hidden=dynamic(move || !off.get())>
             "This device is offline. What you see may have changed; uploads go on when it is back."

@@ -19,7 +19,7 @@ use crate::components::{
     Compare, Distributions, Entered, Fact, Facts, JobTimeline, Jobs, ProblemLine, ProblemNotice, ProgressBar,
     RecipeFields, recipe_of,
 };
-use crate::dynamic::dynamic;
+use crate::dynamic::{dynamic, effect, memo};
 use crate::format;
 use crate::live::Live;
 use crate::settled::{IntoSettled, Settled};
@@ -36,7 +36,7 @@ const MOST: f64 = 64.0;
 #[component]
 pub fn ImagePage() -> impl IntoView {
     let params = use_params_map();
-    let id = Memo::new(move |_| params.read().get("id").and_then(|id| id.parse::<ImageId>().ok()));
+    let id = memo(move || params.read().get("id").and_then(|id| id.parse::<ImageId>().ok()));
     let image = Resource::<_, api::Handed>::new_with_options(
         move || id.get(),
         |id| async move {
@@ -77,7 +77,7 @@ fn Shown(image: Image) -> impl IntoView {
     let sides = Sides::from_address(|name| query.read_untracked().get(name));
     keep_fresh(image);
 
-    let right = Memo::new(move |_| {
+    let right = memo(move || {
         let chosen = sides.right.get();
         image.with(|image| {
             let finished = |job: &&shared::gallery::JobSummary| job.state == JobState::Done;
@@ -86,7 +86,7 @@ fn Shown(image: Image) -> impl IntoView {
         })
     });
     let distributions = [RwSignal::new(None), RwSignal::new(None)];
-    let compares = Memo::new(move |_| right.read().is_some());
+    let compares = memo(move || right.read().is_some());
     let picture = {
         let (id, name) = (id.clone(), name.clone());
         move || {
@@ -138,7 +138,7 @@ fn Shown(image: Image) -> impl IntoView {
         Action::Help => help.set(true),
     });
     let timeline = timeline_of(image, right);
-    Effect::new(move |_| {
+    effect(move || {
         if undo.deleted.read().contains(&id) {
             leave(route::GALLERY, NavigateOptions::default());
         }
@@ -194,11 +194,11 @@ fn Shown(image: Image) -> impl IntoView {
 /// How the tasks of the job went whose result is shown, or of the latest one that has ended.
 fn timeline_of(image: RwSignal<Image>, right: Memo<Option<JobId>>) -> RwSignal<Option<Timeline>> {
     let timeline = RwSignal::new(None);
-    let job = Memo::new(move |_| {
+    let job = memo(move || {
         let ended = || image.read().jobs.iter().find(|job| job.state.has_ended()).map(|job| job.id.clone());
         right.get().or_else(ended)
     });
-    Effect::new(move |_| {
+    effect(move || {
         let Some(asked) = job.get() else { return };
         leptos::task::spawn_local(async move {
             let found = api::timeline(&asked).await.ok();
@@ -304,7 +304,7 @@ fn Again(image: RwSignal<Image>) -> impl IntoView {
             }
         });
     };
-    let failed = Memo::new(move |_| image.read().state == JobState::Failed);
+    let failed = memo(move || image.read().state == JobState::Failed);
     view! {
         <form
             class="again"
@@ -342,16 +342,17 @@ fn keep_fresh(image: RwSignal<Image>) {
     let id = image.read_untracked().id.clone();
     let ended = {
         let id = id.clone();
-        Memo::new(move |_| live.ended.read().get(&id).copied())
+        memo(move || live.ended.read().get(&id).copied())
     };
-    let turn = Memo::new(move |_| {
+    let turn = memo(move || {
         let unfinished = image.read().jobs.iter().any(|job| !job.state.has_ended());
         if unfinished { live.now.get().map(|now| now / 1_000 / LOOK) } else { None }
     });
-    Effect::new(move |before: Option<()>| {
+    let mut first = true;
+    effect(move || {
         ended.get();
         turn.get();
-        if before.is_some() {
+        if !std::mem::take(&mut first) {
             let id = id.clone();
             leptos::task::spawn_local(async move {
                 if let Ok(fresh) = api::image(id).await {

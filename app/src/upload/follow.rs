@@ -10,6 +10,7 @@ use shared::route;
 
 use super::{Stage, Uploads};
 use crate::api;
+use crate::dynamic::{effect, memo};
 use crate::json::Json;
 use crate::live::Live;
 
@@ -20,15 +21,15 @@ const LOOK: i64 = 20;
 /// announcement was missed.
 pub fn follow(uploads: Uploads) {
     let live = Live::expect();
-    let accepted = Memo::new(move |_| {
+    let accepted = memo(move || {
         let items = uploads.items.read();
         let accepted =
             |stage: &Stage| if let Stage::Accepted(accepted) = stage { Some(accepted.clone()) } else { None };
-        items.iter().filter_map(|upload| Some((upload.id, accepted(&upload.stage)?))).collect::<BTreeMap<_, _>>()
+        items.iter().filter_map(|upload| Some((upload.id, accepted(&upload.stage)?))).collect::<Vec<_>>()
     });
-    let turn = Memo::new(move |_| live.now.get().unwrap_or_default() / 1_000 / LOOK);
-    Effect::new(move |looked: Option<BTreeMap<u32, (i64, u32)>>| {
-        let looked = looked.unwrap_or_default();
+    let turn = memo(move || live.now.get().unwrap_or_default() / 1_000 / LOOK);
+    let mut looked: BTreeMap<u32, (i64, u32)> = BTreeMap::new();
+    effect(move || {
         let (turn, ended) = (turn.get(), live.ended.read());
         let mut looks = BTreeMap::new();
         for (id, accepted) in accepted.get() {
@@ -38,7 +39,7 @@ pub fn follow(uploads: Uploads) {
             }
             looks.insert(id, mark);
         }
-        looks
+        looked = looks;
     });
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use leptos::prelude::*;
+use shared::order::sort_by_key;
 use shared::pyramid::{Pyramid, TILE, Turn, size};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
@@ -115,7 +116,7 @@ impl Tiles {
         }
         let now = self.0.clock.get();
         let mut used: Vec<u64> = kept.values().map(|tile| tile.used).collect();
-        used.sort_unstable();
+        sort_by_key(&mut used, |used| *used);
         let limit = used[used.len() - MOST].min(now);
         kept.retain(|_, tile| tile.used >= limit);
     }

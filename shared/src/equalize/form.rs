@@ -1,8 +1,7 @@
 //! A recipe from the fields of an HTML form, which sends all of them as text, those of other methods too.
 
-use serde_json::{Map, Value, json};
-
-use super::recipe::{MethodKind, Recipe};
+use super::recipe::{Color, MethodKind, Recipe, Wire};
+use crate::id::ImageId;
 
 impl Recipe {
     /// The names of the fields that [`Recipe::from_form`] reads.
@@ -31,38 +30,47 @@ impl Recipe {
         let entered: Vec<(&str, &str)> =
             fields.into_iter().map(|(name, text)| (name, text.trim())).filter(|(_, text)| !text.is_empty()).collect();
         let get = |name: &str| entered.iter().rev().find(|(other, _)| *other == name).map(|(_, text)| *text);
-        let method = get("method").unwrap_or(MethodKind::Global.name());
-        let mut recipe = Map::new();
-        recipe.insert("method".to_owned(), method.into());
-        for name in ["color", "mask"].into_iter().chain((method == MethodKind::Match.name()).then_some("reference")) {
-            if let Some(text) = get(name) {
-                recipe.insert(name.to_owned(), if name == "color" { text } else { image_id(text) }.into());
-            }
-        }
-        let own: &[&str] = match method {
-            "clahe" => &["clip_limit"],
-            "stretch" => &["low", "high"],
-            _ => &[],
+        let method = match get("method") {
+            None => MethodKind::default(),
+            Some(text) => known("method", text, &MethodKind::ALL, MethodKind::name)?,
         };
-        for name in ["strength", "nodata"].iter().chain(own) {
-            if let Some(text) = get(name) {
-                recipe.insert((*name).to_owned(), json!(number::<f64>(name, text)?));
-            }
-        }
-        match [get("range_low"), get("range_high")] {
-            [None, None] => {}
-            [Some(low), Some(high)] => {
-                let range = [number::<f64>("range_low", low)?, number("range_high", high)?];
-                recipe.insert("range".to_owned(), json!(range));
-            }
+        let color = match get("color") {
+            None => Color::default(),
+            Some(text) => known("color", text, &Color::ALL, Color::name)?,
+        };
+        let value = |name: &str| get(name).map(|text| number::<f64>(name, text)).transpose();
+        let value_of = |kind, name| if method == kind { value(name) } else { Ok(None) };
+        let image = |name: &str| get(name).map(|text| image_id(text).parse::<ImageId>()).transpose();
+        let reference = if method == MethodKind::Match { image("reference") } else { Ok(None) };
+        let range = match [value("range_low")?, value("range_high")?] {
+            [None, None] => None,
+            [Some(low), Some(high)] => Some([low, high]),
             _ => return Err("expected `range_low` and `range_high`, or neither; got one of them".to_owned()),
-        }
-        if method == MethodKind::Clahe.name() {
-            let side = |name| number::<u32>(name, get(name).unwrap_or("8"));
-            recipe.insert("tiles".to_owned(), json!([side("columns")?, side("rows")?]));
-        }
-        serde_json::from_value(Value::Object(recipe)).map_err(|error| error.to_string())
+        };
+        let side = |name| number::<u32>(name, get(name).unwrap_or("8"));
+        let tiles = if method == MethodKind::Clahe { Some([side("columns")?, side("rows")?]) } else { None };
+        Self::try_from(Wire {
+            method,
+            color,
+            clip_limit: value_of(MethodKind::Clahe, "clip_limit")?,
+            tiles,
+            reference: reference.map_err(|error| error.to_string())?,
+            low: value_of(MethodKind::Stretch, "low")?,
+            high: value_of(MethodKind::Stretch, "high")?,
+            strength: value("strength")?,
+            nodata: value("nodata")?,
+            range,
+            mask: image("mask").map_err(|error| error.to_string())?,
+        })
     }
+}
+
+/// The one of that name.
+fn known<T: Copy>(field: &str, text: &str, all: &[T], name: fn(T) -> &'static str) -> Result<T, String> {
+    all.iter().copied().find(|one| name(*one) == text).ok_or_else(|| {
+        let names: Vec<String> = all.iter().map(|one| format!("`{}`", name(*one))).collect();
+        format!("expected one of {} as `{field}`, got {text:?}", names.join(", "))
+    })
 }
 
 fn number<T: std::str::FromStr>(name: &str, text: &str) -> Result<T, String> {

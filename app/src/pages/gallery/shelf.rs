@@ -16,6 +16,7 @@ use super::book::{Book, Item, Span};
 use super::window::{SMALL, Window};
 use crate::api;
 use crate::components::{Place, place_shapes};
+use crate::dynamic::{effect, memo};
 use crate::live::Live;
 use crate::undo::Undo;
 
@@ -79,17 +80,14 @@ impl Shelf {
     /// Follows the window, the stream and what is deleted, until the page is left.
     pub fn follow(self, live: Live, undo: Undo) {
         let turn =
-            Memo::new(
-                move |_| {
-                    if self.book.read().awaits() { live.now.get().map(|now| now / 1_000 / LOOK) } else { None }
-                },
-            );
+            memo(move || if self.book.read().awaits() { live.now.get().map(|now| now / 1_000 / LOOK) } else { None });
         let pending = StoredValue::new(false);
-        Effect::new(move |before: Option<()>| {
+        let mut first = true;
+        effect(move || {
             live.gallery.track();
             turn.get();
             undo.restored.track();
-            if before.is_none() || pending.get_value() {
+            if std::mem::take(&mut first) || pending.get_value() {
                 return;
             }
             pending.set_value(true);
@@ -103,16 +101,16 @@ impl Shelf {
                 CALM,
             );
         });
-        Effect::new(move |_| {
+        effect(move || {
             let gone = undo.deleted.get();
             if !gone.is_empty() {
                 self.change(|book| book.remove(&gone));
             }
         });
         #[cfg(feature = "hydrate")]
-        Effect::new(move |_| super::browser::attach(self));
+        effect(move || super::browser::attach(self));
         if self.book.read_untracked().more().is_some() {
-            Effect::new(move |_| self.resync());
+            effect(move || self.resync());
         }
     }
 

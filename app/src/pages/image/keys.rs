@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use crate::dynamic::dynamic;
+use crate::dynamic::{dynamic, effect};
 
 /// What a key does.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -88,7 +88,7 @@ pub fn listen(_act: impl Fn(Action) + 'static) {
 #[component]
 pub fn Help(open: RwSignal<bool>) -> impl IntoView {
     let dialog = NodeRef::<leptos::html::Dialog>::new();
-    Effect::new(move |_| {
+    effect(move || {
         if let (true, Some(dialog)) = (open.get(), dialog.get()) {
             // Fails only if it is open already.
             let _ = dialog.show_modal();

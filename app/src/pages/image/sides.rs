@@ -6,7 +6,7 @@ use shared::job::JobState;
 use shared::route;
 
 use crate::components::{Side, recipe_label};
-use crate::dynamic::dynamic;
+use crate::dynamic::{dynamic, effect, memo};
 use crate::zoom::Sight;
 
 /// What is compared, and how.
@@ -59,14 +59,14 @@ pub fn Choice(
     #[prop(into)]
     right: Signal<Side>,
 ) -> impl IntoView {
-    let several = Memo::new(move |_| done(&image.read()).count() > 1);
+    let several = memo(move || done(&image.read()).count() > 1);
     let copied = RwSignal::new(false);
-    let address = Memo::new(move |_| sides.address(&image.read(), &right.read()));
+    let address = memo(move || sides.address(&image.read(), &right.read()));
     let share = move |event: leptos::ev::MouseEvent| {
         event.prevent_default();
         publish(&address.read_untracked(), copied);
     };
-    Effect::new(move |_| {
+    effect(move || {
         address.track();
         copied.set(false);
     });
