@@ -4,7 +4,7 @@
 use leptos::prelude::*;
 use shared::equalize::{Color, Method, MethodKind, Recipe};
 
-use crate::dynamic::{dynamic, effect};
+use crate::dynamic::dynamic;
 
 /// Names of fields and what was entered.
 pub type Entered = Vec<(String, String)>;
@@ -75,7 +75,7 @@ pub fn RecipeFields(
     let tried = if sliders { "range" } else { "number" };
     let fields = NodeRef::<leptos::html::Fieldset>::new();
     #[cfg(feature = "hydrate")]
-    effect(move || remembered::show(fields, entered));
+    crate::dynamic::effect(move || remembered::show(fields, entered));
     view! {
         <fieldset class="recipe" data-testid="recipe" node_ref=fields on:input=move |event| note(entered, &event)>
             <legend class="visually-hidden">"How to equalize"</legend>

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::ProblemLine;
-use crate::dynamic::{dynamic, effect, memo};
+use crate::dynamic::{dynamic, memo};
 use crate::undo::Undo;
 
 /// What was deleted, with a button that brings it back; Ctrl+Z does so, too.
@@ -11,7 +11,7 @@ use crate::undo::Undo;
 pub fn UndoBar() -> impl IntoView {
     let undo = Undo::expect();
     #[cfg(feature = "hydrate")]
-    effect(move || listen(undo));
+    crate::dynamic::effect(move || listen(undo));
     let some = memo(move || !undo.deleted.read().is_empty());
     let sentence = move || match undo.deleted.read().len() {
         1 => "1 image deleted.".to_owned(),

@@ -8,7 +8,7 @@ use shared::id::JobId;
 use shared::route;
 
 use super::phase_label;
-use crate::dynamic::{dynamic, effect};
+use crate::dynamic::dynamic;
 use crate::format;
 use crate::live::Live;
 use crate::markup::{Element, Shown, el, of};
@@ -23,7 +23,7 @@ pub fn DropAnywhere() -> impl IntoView {
     let uploads = Uploads::expect();
     let dragging = RwSignal::new(false);
     #[cfg(feature = "hydrate")]
-    effect(move || crate::upload::listen(uploads, dragging));
+    crate::dynamic::effect(move || crate::upload::listen(uploads, dragging));
     #[cfg(not(feature = "hydrate"))]
     let _ = uploads;
     view! {

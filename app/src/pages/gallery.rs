@@ -10,7 +10,7 @@ use shared::route;
 
 use crate::api;
 use crate::components::{Card, Filters, ProblemNotice, UploadPanel};
-use crate::dynamic::{dynamic, effect, memo};
+use crate::dynamic::{dynamic, memo};
 use crate::live::Live;
 use crate::settled::{IntoSettled, Settled};
 use crate::undo::Undo;
@@ -179,7 +179,7 @@ fn Empty(narrowed: bool) -> impl IntoView {
 fn Offline() -> impl IntoView {
     let off = RwSignal::new(false);
     #[cfg(feature = "hydrate")]
-    effect(move || browser::watch_connection(off));
+    crate::dynamic::effect(move || browser::watch_connection(off));
     view! {
         <p class="notice" role="status" data-testid="offline" hidden=dynamic(move || !off.get())>
             "This device is offline. What you see may have changed; uploads go on when it is back."
