@@ -13,6 +13,7 @@ use leptos_router::{ParamSegment, SsrMode, StaticSegment};
 
 pub mod api;
 pub mod backend;
+mod base64;
 mod cluster;
 mod components;
 mod dynamic;

@@ -1,7 +1,6 @@
 //! What a tile shows until its thumbnail is there: a ThumbHash as eight by eight colours, which the browser blurs.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use crate::base64::{decode, encode};
 
 /// Colours in a row and in a column.
 const SIDE: usize = 8;
@@ -10,7 +9,7 @@ const HEADER: usize = 54;
 
 /// A style that shows a ThumbHash in base64; `None` for what is none.
 pub fn background(thumbhash: &str) -> Option<String> {
-    let hash = STANDARD.decode(thumbhash).ok()?;
+    let hash = decode(thumbhash)?;
     let (width, height, rgba) = thumbhash::thumb_hash_to_rgba(&hash).ok()?;
     let color = |x: usize, y: usize| {
         let at = 4 * ((y * height + height / 2) / SIDE * width + (x * width + width / 2) / SIDE);
@@ -24,7 +23,7 @@ pub fn background(thumbhash: &str) -> Option<String> {
             bitmap.extend([b, g, r]);
         }
     }
-    Some(format!("background-image:url(data:image/bmp;base64,{})", STANDARD.encode(bitmap)))
+    Some(format!("background-image:url(data:image/bmp;base64,{})", encode(&bitmap)))
 }
 
 /// 24 bits a pixel, not compressed.
@@ -49,10 +48,10 @@ mod tests {
         // Red above blue.
         let rgba: Vec<u8> =
             (0..32 * 32).flat_map(|i| if i < 512 { [255, 0, 0, 255] } else { [0, 0, 255, 255] }).collect();
-        let hash = STANDARD.encode(thumbhash::rgba_to_thumb_hash(32, 32, &rgba));
+        let hash = encode(&thumbhash::rgba_to_thumb_hash(32, 32, &rgba));
         let style = background(&hash).unwrap();
         let bitmap = style.strip_prefix("background-image:url(data:image/bmp;base64,").unwrap().trim_end_matches(')');
-        let bitmap = STANDARD.decode(bitmap).unwrap();
+        let bitmap = decode(bitmap).unwrap();
         assert_eq!((bitmap.len(), &bitmap[..2]), (HEADER + 192, b"BM".as_slice()));
         let (below, above) = (&bitmap[HEADER..HEADER + 3], &bitmap[bitmap.len() - 3..]);
         assert!(below[0] > 150 && below[2] < 100, "blue below: {below:?}");

@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use js_sys::Uint8Array;
 use leptos::prelude::*;
 use send_wrapper::SendWrapper;
@@ -14,6 +12,7 @@ use web_sys::XmlHttpRequest;
 
 use super::tus::{Answer, ask, pause};
 use super::{File, Stage, Upload, Uploads};
+use crate::base64::encode;
 use crate::json::Json;
 
 /// Bytes of a request: what the server puts into one part.
@@ -181,7 +180,8 @@ impl Sending {
     async fn create(&self) -> Option<Answer> {
         let (length, metadata, key) = self.turn.with(|upload| {
             let recipe = crate::api::write::recipe(upload.recipe.clone());
-            let metadata = ["filename ", &STANDARD.encode(&upload.name), ",recipe ", &STANDARD.encode(recipe)].concat();
+            let metadata =
+                ["filename ", &encode(upload.name.as_bytes()), ",recipe ", &encode(recipe.as_bytes())].concat();
             (upload.bytes.to_string(), metadata, upload.transfer.key.clone())
         })?;
         let headers = [("Upload-Length", &*length), ("Upload-Metadata", &metadata), ("Idempotency-Key", &key)];
