@@ -19,7 +19,7 @@ pub fn encode(bytes: &[u8]) -> String {
 /// The bytes that letters stand for; `None` if they aren't whole fours of the alphabet.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     let letters = text.strip_suffix("==").or(text.strip_suffix('=')).unwrap_or(text).as_bytes();
-    if text.len() % 4 != 0 {
+    if !text.len().is_multiple_of(4) {
         return None;
     }
     let (mut bytes, mut bits) = (Vec::with_capacity(text.len() / 4 * 3), 0u32);
