@@ -98,13 +98,18 @@ ensure_wasm_opt() { # prints a sentence where it can't; sets WASM_OPT, empty wit
     home="$TOOLS/wasm-opt-$version"
     WASM_OPT=""
     if ! has node || ! has npm; then
-        say "neither wasm-opt nor Node.js and npm to run it are here: the page will be sent larger"
+        say "Node.js and npm, which wasm-opt needs, are not both here: the page will be sent larger"
         return
     fi
     if ! [ -x "$home/node_modules/.bin/wasm-opt" ]; then
-        step "install wasm-opt $version (once)" install_wasm_opt "$home" || return 0
+        step "install wasm-opt $version (once)" install_wasm_opt "$home"
     fi
-    if [ -x "$home/node_modules/.bin/wasm-opt" ]; then WASM_OPT="$home/node_modules/.bin/wasm-opt"; fi
+    WASM_OPT="$home/node_modules/.bin/wasm-opt"
+    # An old Node.js may not run it.
+    if ! "$WASM_OPT" --version >/dev/null 2>&1; then
+        WASM_OPT=""
+        say "wasm-opt doesn't run here ($(node --version) of Node.js): the page will be sent larger"
+    fi
 }
 
 install_wasm_opt() { # HOME
@@ -112,7 +117,7 @@ install_wasm_opt() { # HOME
     cp scripts/wasm-opt/package.json scripts/wasm-opt/package-lock.json "$1"
     if ! (cd "$1" && npm ci --no-audit --no-fund --loglevel=error </dev/null); then
         rm -rf "$1"
-        say "npm could not install wasm-opt: the page will be sent larger"
+        say "npm could not install wasm-opt"
     fi
 }
 
