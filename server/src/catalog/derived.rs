@@ -39,13 +39,32 @@ pub(super) async fn claim(
          ORDER BY p.touched, p.image, p.job LIMIT 1"
     );
     let rows = catalog.db.read(&sql, &args).await?;
-    let Some(row) = rows.first() else { return Ok(None) };
+    let Some(row) = rows.first() else {
+        if let Some((image, job)) = wish {
+            give_up(catalog, image, job, lease).await?;
+        }
+        return Ok(None);
+    };
     let (work, touched) = (work(row)?, row.get::<i64>("touched")?);
     let sql = "UPDATE pyramids SET claim = $1, tries = tries + 1, touched = {now}
                WHERE image = $2 AND job = $3 AND touched = $4 AND bytes IS NULL AND reason IS NULL";
     let job = work.job.as_ref().map_or("", JobId::as_str);
     let args = [claim.into(), work.image.as_str().into(), job.into(), touched.into()];
     Ok((catalog.write(sql, &args).await? == Write::Applied).then_some(work))
+}
+
+/// Says of a pyramid that is wished for that it can't be made, if all tries were in vain.
+async fn give_up(catalog: &SqlCatalog, image: &ImageId, job: Option<&JobId>, lease: Duration) -> Result<()> {
+    let reason = format!("Making it was tried {MOST_TRIES} times and never came to an end.");
+    let sql = "UPDATE pyramids SET reason = $1
+               WHERE image = $2 AND job = $3 AND tries >= $4 AND touched <= {now} - $5 AND bytes IS NULL AND reason IS NULL";
+    let job = job.map_or("", JobId::as_str);
+    let lease = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX / 2);
+    let args = [reason.into(), image.as_str().into(), job.into(), MOST_TRIES.into(), lease.into()];
+    if catalog.write(sql, &args).await? == Write::Applied {
+        tracing::warn!(%image, job, "its pyramid is given up after {MOST_TRIES} tries");
+    }
+    Ok(())
 }
 
 fn work(row: &Row) -> Result<PyramidWork> {

@@ -426,7 +426,8 @@ pub trait Catalog: Send + Sync + 'static {
     // --- What is made of images besides. ---
 
     /// Gives a pyramid to be made to who names a claim that was never given before: the one that is wished for, or any. One
-    /// that somebody else said to be making within `lease` is left to them.
+    /// that somebody else said to be making within `lease` is left to them. One that is wished for and that was given often
+    /// enough is given up: it becomes [`PyramidState::Refused`].
     async fn claim_pyramid(
         &self,
         claim: &str,

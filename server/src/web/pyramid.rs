@@ -40,7 +40,8 @@ pub(super) async fn show(
     Query(selection): Query<Selection>,
 ) -> Result<Response> {
     let (zoom, lasting) = match find(&state, &id, &selection).await? {
-        PyramidState::Refused(reason) => (DeepZoom { pyramid: None, reason: Some(reason) }, Lasting::Fixed),
+        // Another job of the image may come to a better end.
+        PyramidState::Refused(reason) => (DeepZoom { pyramid: None, reason: Some(reason) }, Lasting::Latest),
         PyramidState::There(file) => {
             let pyramid = place_of(&state, &id, &file).await?.pyramid.clone();
             (DeepZoom { pyramid: Some(pyramid), reason: None }, Lasting::Fixed)

@@ -54,6 +54,26 @@ pub async fn a_claim_of_a_pyramid_that_lapsed_is_another_ones_and_three_are_the_
     assert_eq!(catalog.pyramid(&image, None).await.unwrap(), Some(refused));
 }
 
+pub async fn a_pyramid_that_three_tries_did_not_make_is_given_up_with_a_sentence_when_somebody_wants_to_see_it(
+    bench: Bench,
+) {
+    let catalog = &bench.catalog;
+    let image = accept(&**catalog, "moon.png").await.image;
+    let wish = Some((&image, None));
+    for claim in ["a", "b", "c"] {
+        assert!(catalog.claim_pyramid(claim, wish, Duration::ZERO).await.unwrap().is_some(), "{claim}");
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    // The third may still come to an end.
+    assert_eq!(catalog.claim_pyramid("d", wish, LEASE).await.unwrap(), None);
+    assert_eq!(catalog.pyramid(&image, None).await.unwrap(), Some(PyramidState::Wanted));
+    assert_eq!(catalog.claim_pyramid("e", wish, Duration::ZERO).await.unwrap(), None);
+    let state = catalog.pyramid(&image, None).await.unwrap();
+    let Some(PyramidState::Refused(reason)) = state else { panic!("{state:?}") };
+    assert!(reason.contains("3 times"), "{reason}");
+    assert_eq!(catalog.finish_pyramid("c", 1).await.unwrap(), Write::NoChange);
+}
+
 pub async fn an_image_whose_jobs_failed_has_no_pyramid_until_one_is_done(bench: Bench) {
     let catalog = &bench.catalog;
     let epoch = epoch(&**catalog).await;
