@@ -1,7 +1,7 @@
 // The browser tests run on the release binary: five embedded pods, every image cut into tasks, faults allowed, leases of two seconds.
 
 import { execFileSync } from "node:child_process";
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
@@ -11,9 +11,16 @@ const binary = resolve(process.env.EVENLIGHT_BINARY ?? "../target/release/evenli
 
 // Playwright reads this file once in each of its processes; the environment keeps them at one port and one folder.
 const port = (process.env.EVENLIGHT_E2E_PORT ??= freePort());
-const data = (process.env.EVENLIGHT_E2E_DATA ??= mkdtempSync(join(tmpdir(), "evenlight-end2end-")));
+const data = (process.env.EVENLIGHT_E2E_DATA ??= freshFolder());
 const address = `127.0.0.1:${port}`;
 const pictures = process.env.EVENLIGHT_PICTURES !== undefined;
+
+/** A folder that is removed when this process ends: the first one, which has ended the server by then. */
+function freshFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "evenlight-end2end-"));
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true, maxRetries: 20 }));
+  return folder;
+}
 
 function freePort(): string {
   const script =
@@ -32,7 +39,6 @@ export default defineConfig({
   timeout: 90_000,
   expect: { timeout: 20_000 },
   reporter: [["list"], ["html", { open: "never", outputFolder: "playwright-report" }]],
-  globalTeardown: "./support/teardown.ts",
   use: {
     baseURL: `http://${address}`,
     trace: "retain-on-failure",

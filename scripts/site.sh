@@ -7,13 +7,14 @@ set -euo pipefail
 
 STAGE=""
 cleanup() {
-    [ -z "$STAGE" ] || rm -rf "$STAGE"
+    [ -z "$STAGE" ] || rm -rf "$STAGE" "$STAGE.parts"
 }
 trap 'on_exit; cleanup' EXIT
 
 compile() {
-    "${WASM_CARGO[@]}" build --locked -p app --lib --no-default-features --features hydrate \
-        --target "$WASM_TARGET" --profile wasm-release --target-dir "$WASM_TARGET_DIR"
+    # wasm-split needs to know what refers to what.
+    "${WASM_CARGO[@]}" rustc --locked -p app --lib --no-default-features --features hydrate \
+        --target "$WASM_TARGET" --profile wasm-release --target-dir "$WASM_TARGET_DIR" -- -C link-args=--emit-relocs
 }
 
 # The preview computes with vectors where the browser has them; its worker chooses.
@@ -29,16 +30,8 @@ compile_previews() {
 }
 
 assemble() {
-    local build names=(--remove-name-section)
-    if [ -n "$WASM_OPT" ]; then names=(); fi
-    "$WASM_BINDGEN" --target web --no-typescript ${names[@]+"${names[@]}"} --remove-producers-section \
-        --out-name evenlight --out-dir "$STAGE/pkg" "$WASM_TARGET_DIR/$WASM_TARGET/wasm-release/app.wasm"
-    # Leptos asks for this name, as LEPTOS_OUTPUT_NAME is set in .cargo/config.toml.
-    mv "$STAGE/pkg/evenlight_bg.wasm" "$STAGE/pkg/evenlight.wasm"
-    if [ -n "$WASM_OPT" ]; then
-        shrink "$STAGE/pkg/evenlight.wasm" "$STAGE/smaller.wasm"
-        mv "$STAGE/smaller.wasm" "$STAGE/pkg/evenlight.wasm"
-    fi
+    local build
+    assemble_page
     for build in plain simd128; do
         "$WASM_BINDGEN" --target web --no-typescript --remove-name-section --remove-producers-section \
             --out-name "preview-$build" --out-dir "$STAGE/pkg" \
@@ -49,6 +42,71 @@ assemble() {
     cat style/*.css >"$STAGE/pkg/evenlight.css"
     if [ -d style/public ]; then cp -R style/public/. "$STAGE/"; fi
     publish
+}
+
+# The page's first module, and those of its parts that are loaded later (app/src/later.rs).
+assemble_page() {
+    local parts="$STAGE.parts" names=(--remove-name-section) part
+    mkdir -p "$parts"
+    "$WASM_SPLIT" --target web --out-name evenlight "$WASM_TARGET_DIR/$WASM_TARGET/wasm-release/app.wasm" "$parts"
+    if [ -n "$WASM_OPT" ]; then names=(); fi
+    "$WASM_BINDGEN" --target web --no-typescript ${names[@]+"${names[@]}"} --remove-producers-section --keep-lld-exports \
+        --out-name evenlight --out-dir "$STAGE/pkg" "$parts/evenlight.wasm"
+    # Leptos asks for this name, as LEPTOS_OUTPUT_NAME is set in .cargo/config.toml.
+    mv "$STAGE/pkg/evenlight_bg.wasm" "$parts/evenlight.wasm"
+    for part in "$parts"/*.wasm; do
+        if [ -n "$WASM_OPT" ]; then
+            shrink "$part" "$STAGE/pkg/$(basename "$part")"
+        else
+            mv "$part" "$STAGE/pkg/"
+        fi
+    done
+    join_scripts "$STAGE/pkg" "$parts"
+    rm -rf "$parts"
+}
+
+# One script of wasm-bindgen's, of wasm-split's, which loads the parts, and of ours. It asks for parts by names with hashes, which pages
+# opened before an update don't find any more.
+join_scripts() { # PKG PARTS
+    local script="$2/evenlight.js" file name
+    {
+        sed -e '/^import \* as import[0-9]* from ".\/__wasm_split.js"/d' -e 's/".\/__wasm_split.js": import[0-9]*/".\/__wasm_split.js": LOADERS/' "$1/evenlight.js"
+        printf 'const LOADERS = {};\n'
+        sed -e '/^import { initSync } from/d' -e 's/^export const \(__wasm_split_load_[a-z]*\) =/LOADERS.\1 =/' "$2/__wasm_split.js"
+        files_of_parts "$2/__wasm_split.js"
+        cat app/src/later.js
+    } >"$script"
+    for file in "$1"/split_*.wasm "$1"/chunk_*.wasm; do
+        name="$(basename "$file" .wasm)"
+        sed "s/\"\.\/$name\.wasm\"/\".\/$name.$(digits "$file").wasm\"/g" "$script" >"$script.new"
+        mv "$script.new" "$script"
+    done
+    mv "$script" "$1/evenlight.js"
+}
+
+# From wasm-split's script, where a comment before a shared file tells the parts that need it: const FILES = {"image": ["./chunk_4.wasm", …], …};
+files_of_parts() { # SCRIPT
+    awk '
+        /^\/\* .* \*\/$/ { users = substr($0, 4, length($0) - 6) }
+        match($0, /"\.\/[a-z_0-9]+\.wasm"/) {
+            file = substr($0, RSTART, RLENGTH)
+            if (file ~ /split_/) { users = substr(file, 10, length(file) - 15) }
+            count = split(users, list, ", ")
+            for (i = 1; i <= count; i++) {
+                if (!(list[i] in files)) { parts[++known] = list[i] }
+                files[list[i]] = files[list[i]] file ", "
+            }
+        }
+        END {
+            printf "const FILES = {"
+            for (i = 1; i <= known; i++) { printf "\"%s\": [%s], ", parts[i], files[parts[i]] }
+            print "};"
+        }' "$1"
+}
+
+# The digits of a hash that the server knows a file by (server/src/web/site.rs).
+digits() { # FILE
+    if has sha256sum; then sha256sum "$1"; else shasum -a 256 "$1"; fi | cut -c 1-16
 }
 
 # Brings target/site to what is staged.
@@ -100,6 +158,7 @@ size() {
 need_rust
 choose_wasm_toolchain
 ensure_wasm_bindgen
+ensure_wasm_split
 ensure_wasm_opt
 step "compile the page to WebAssembly" compile
 STAGE="$(mktemp -d "$CACHE/site.XXXXXX")"

@@ -91,6 +91,23 @@ install_wasm_bindgen() { # VERSION
     rm -rf "$CACHE/tools-build"
 }
 
+# What cuts the page's module into parts. Its version must fit the crate wasm_split_helpers, which Leptos brings.
+WASM_SPLIT_VERSION=0.2.4
+
+ensure_wasm_split() { # prints nothing; sets WASM_SPLIT
+    local home="$TOOLS/wasm-split-$WASM_SPLIT_VERSION"
+    WASM_SPLIT="$home/bin/wasm-split-cli"
+    if ! [ -x "$WASM_SPLIT" ]; then
+        step "install wasm-split $WASM_SPLIT_VERSION (once, a minute)" install_wasm_split "$home"
+    fi
+}
+
+install_wasm_split() { # HOME
+    CARGO_TARGET_DIR="$CACHE/tools-build" cargo install --locked wasm_split_cli_support --version "$WASM_SPLIT_VERSION" \
+        --features build-binary --root "$1" --force </dev/null
+    rm -rf "$CACHE/tools-build"
+}
+
 # wasm-opt runs on Node.js and comes from npm, of the version that scripts/wasm-opt names. Without it the page is merely larger.
 ensure_wasm_opt() { # prints a sentence where it can't; sets WASM_OPT, empty without it
     local version home

@@ -1,5 +1,7 @@
 //! Numbers and times as people read them. Pure, so that server and browser write the same.
 
+use shared::number::Decimal;
+
 /// A length in bytes: `980 B`, `1.2 MB` (powers of 1,000, as file managers show them).
 pub fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
@@ -12,7 +14,11 @@ pub fn bytes(bytes: u64) -> String {
         value /= 1_000.0;
         unit += 1;
     }
-    if value < 10.0 { format!("{value:.1} {}", UNITS[unit]) } else { format!("{value:.0} {}", UNITS[unit]) }
+    if value < 10.0 {
+        format!("{:.1} {}", Decimal(value), UNITS[unit])
+    } else {
+        format!("{:.0} {}", Decimal(value), UNITS[unit])
+    }
 }
 
 /// Digits in groups of three: `12,345`.

@@ -6,6 +6,8 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
+use shared::number::parse;
+
 /// A value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Json {
@@ -118,7 +120,7 @@ impl Reader<'_> {
             "true" => Some(Json::Bool(true)),
             "false" => Some(Json::Bool(false)),
             number if number.starts_with(|first: char| first == '-' || first.is_ascii_digit()) => {
-                number.parse().ok().map(Json::Number)
+                parse(number).map(Json::Number)
             }
             _ => None,
         }

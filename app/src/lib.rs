@@ -9,7 +9,7 @@
 use leptos::prelude::*;
 use leptos_meta::{MetaTags, Title, provide_meta_context};
 use leptos_router::components::{FlatRoutes, Route, Router};
-use leptos_router::{ParamSegment, SsrMode, StaticSegment};
+use leptos_router::{Lazy, ParamSegment, SsrMode, StaticSegment};
 
 pub mod api;
 pub mod backend;
@@ -20,6 +20,7 @@ mod dynamic;
 mod format;
 #[cfg(any(feature = "hydrate", test))]
 mod json;
+mod later;
 pub mod live;
 mod markup;
 mod pages;
@@ -31,7 +32,8 @@ pub mod upload;
 pub mod zoom;
 
 use components::{DropAnywhere, Header, HealthBanner, PreviewDialog, UndoBar, UploadTray};
-use pages::{ClusterPage, GalleryPage, ImagePage, NotFoundPage, StatusPage};
+use later::{ClusterRoute, ImageRoute};
+use pages::{GalleryPage, NotFoundPage, StatusPage};
 
 /// The HTML document around [`App`]. Pass it to `leptos_routes_with_context` and as the fallback's shell. `at` gives the address
 /// of a file of the site.
@@ -62,8 +64,13 @@ pub fn shell(at: fn(&str) -> String) -> impl IntoView {
 /// What makes the page live: the shared stream, and the WebAssembly module, which takes over what the server wrote.
 fn scripts(at: fn(&str) -> String) -> impl IntoView {
     let (script, module) = (at("pkg/evenlight.js"), at("pkg/evenlight.wasm"));
+    // What this page needs beside the first module comes along with it.
+    let part = asked_path().and_then(|path| later::part_of(&path)).unwrap_or_default();
     let start = format!(
-        "import(\"{script}\").then((app) => app.default({{ module_or_path: \"{module}\" }}).then(() => app.hydrate()))"
+        "import(\"{script}\").then((app) => {{ \
+         app.prefetch?.(\"{part}\"); \
+         return app.default({{ module_or_path: \"{module}\" }}).then(() => app.hydrate()); }}) \
+         .catch((error) => {{ document.documentElement.dataset.plain = \"\"; throw error; }})"
     );
     view! {
         <link rel="modulepreload" href=script />
@@ -75,12 +82,17 @@ fn scripts(at: fn(&str) -> String) -> impl IntoView {
 
 /// Whether the page being rendered works without scripts.
 fn is_static_page() -> bool {
+    asked_path().is_some_and(|path| path == shared::route::STATUS)
+}
+
+/// The path of the page being rendered; nothing in the browser.
+fn asked_path() -> Option<String> {
     #[cfg(feature = "ssr")]
     return use_context::<leptos_router::location::RequestUrl>()
         .and_then(|url| url.parse().ok())
-        .is_some_and(|url| url.path() == shared::route::STATUS);
+        .map(|url| url.path().to_owned());
     #[cfg(not(feature = "ssr"))]
-    false
+    None
 }
 
 /// Everything inside the body: providers, header and the routed page.
@@ -100,8 +112,8 @@ pub fn App() -> impl IntoView {
             <main id="main">
                 <FlatRoutes fallback=NotFoundPage>
                     <Route path=StaticSegment("") view=GalleryPage ssr=SsrMode::Async />
-                    <Route path=(StaticSegment("images"), ParamSegment("id")) view=ImagePage ssr=SsrMode::Async />
-                    <Route path=StaticSegment("cluster") view=ClusterPage ssr=SsrMode::Async />
+                    <Route path=(StaticSegment("images"), ParamSegment("id")) view={Lazy::<ImageRoute>::new()} ssr=SsrMode::Async />
+                    <Route path=StaticSegment("cluster") view={Lazy::<ClusterRoute>::new()} ssr=SsrMode::Async />
                     <Route path=StaticSegment("status") view=StatusPage ssr=SsrMode::Async />
                 </FlatRoutes>
             </main>
@@ -113,10 +125,18 @@ pub fn App() -> impl IntoView {
     }
 }
 
-/// The WebAssembly module's entry: takes over the server's HTML.
+/// The WebAssembly module's entry: takes over the server's HTML. Where the page's own part can't be had, the page stays as the
+/// server wrote it.
 #[cfg(feature = "hydrate")]
 #[wasm_bindgen::prelude::wasm_bindgen]
 pub fn hydrate() {
     console_error_panic_hook::set_once();
-    leptos::mount::hydrate_body(App);
+    // Leptos has no executor before it hydrates.
+    wasm_bindgen_futures::spawn_local(async {
+        let path = window().location().pathname().unwrap_or_default();
+        match later::load(&path).await {
+            Ok(()) => leptos::mount::hydrate_body(App),
+            Err(_) => drop(document().document_element().map(|root| root.set_attribute("data-plain", ""))),
+        }
+    });
 }

@@ -1,4 +1,6 @@
-//! What a tile shows until its thumbnail is there: a ThumbHash as eight by eight colours, which the browser blurs.
+//! What is shown of an image until its picture is there: a ThumbHash as eight by eight colours, which the browser blurs.
+
+use shared::gallery::Image;
 
 use crate::base64::{decode, encode};
 
@@ -7,8 +9,14 @@ const SIDE: usize = 8;
 /// Header of a bitmap: BITMAPFILEHEADER and BITMAPINFOHEADER.
 const HEADER: usize = 54;
 
+/// A style that shows what is known of an image; `None` if that is nothing, or would shine through it.
+pub fn of(image: &Image) -> Option<String> {
+    let opaque = image.channels % 2 == 1;
+    image.thumbhash.as_deref().filter(|_| opaque).and_then(background)
+}
+
 /// A style that shows a ThumbHash in base64; `None` for what is none.
-pub fn background(thumbhash: &str) -> Option<String> {
+fn background(thumbhash: &str) -> Option<String> {
     let hash = decode(thumbhash)?;
     let (width, height, rgba) = thumbhash::thumb_hash_to_rgba(&hash).ok()?;
     let color = |x: usize, y: usize| {

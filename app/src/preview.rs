@@ -14,6 +14,8 @@ pub enum State {
     Open {
         /// Width and height, as displayed.
         size: (u32, u32),
+        /// In what the pictures differ from what the array will make, in sentences.
+        note: String,
     },
     /// There is no preview of this file: a sentence.
     Closed(String),
@@ -57,6 +59,7 @@ impl Preview {
         self.state.set(State::Opening);
         self.exact.set(false);
         self.refused.set(None);
+        self.before.set(None);
         self.after.set(None);
         #[cfg(feature = "hydrate")]
         self.client.update_value(|client| match worker::open(client, self, file, canvases) {
@@ -183,7 +186,7 @@ mod worker {
         if let Some(size) = text(message, "opened").and_then(|json| displayed(&Json::parse(&json)?)) {
             draw(canvases[0], message);
             preview.before.set(distribution);
-            preview.state.set(State::Open { size });
+            preview.state.set(State::Open { size, note: text(message, "note").unwrap_or_default() });
             return;
         }
         draw(canvases[1], message);

@@ -1,8 +1,8 @@
 //! Views that never wait while they are hydrated.
 //!
 //! Behind `into_any`, Leptos keeps a second way to hydrate every view, for routes whose code is loaded later.
-//! This page's code comes as one module; wrapped in [`Settled`], a view is hydrated in the one way alone, and the
-//! module is a quarter of its hydration code smaller.
+//! Here, a page's code is there before the page is hydrated ([`crate::later::load`]); wrapped in [`Settled`], a view is
+//! hydrated in the one way alone, and the module is a quarter of its hydration code smaller.
 
 use leptos::prelude::*;
 use leptos::tachys::html::attribute::Attribute;

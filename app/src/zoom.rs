@@ -1,5 +1,7 @@
 //! Where a person looks at in a picture: how close, and at which part. Two pictures of one size are looked at together.
 
+use shared::number::{Decimal, parse};
+
 #[cfg(feature = "hydrate")]
 pub mod tiles;
 
@@ -36,15 +38,15 @@ impl Sight {
 
     /// As the address of a page says it: zoom and the picture's middle, `4,0.25,0.5`.
     pub fn to_address(self) -> String {
-        let middle = |edge: f64| (0.5 - edge) / self.zoom;
-        format!("{:.2},{:.4},{:.4}", self.zoom, middle(self.x), middle(self.y))
+        let middle = |edge: f64| Decimal((0.5 - edge) / self.zoom);
+        format!("{:.2},{:.4},{:.4}", Decimal(self.zoom), middle(self.x), middle(self.y))
     }
 
     /// The inverse of [`Sight::to_address`]; the whole picture for anything else.
     pub fn from_address(text: &str) -> Self {
-        let numbers: Vec<f64> = text.split(',').filter_map(|number| number.parse().ok()).collect();
+        let numbers: Vec<f64> = text.split(',').filter_map(parse).collect();
         match numbers[..] {
-            [zoom, x, y] if zoom.is_finite() && (1.0..=10_000.0).contains(&zoom) && x.is_finite() && y.is_finite() => {
+            [zoom, x, y] if (1.0..=10_000.0).contains(&zoom) => {
                 Self { zoom, x: 0.5 - x * zoom, y: 0.5 - y * zoom }.within()
             }
             _ => Self::default(),

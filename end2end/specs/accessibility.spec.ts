@@ -1,9 +1,9 @@
 import { AxeBuilder } from "@axe-core/playwright";
 import { type Browser, expect, type Page, test } from "@playwright/test";
 
-import { calm, done, failing, kill, start, upload } from "../support/api.ts";
+import { calm, clusterWhere, done, failing, kill, start, upload } from "../support/api.ts";
 import { drop, live, loaded } from "../support/page.ts";
-import { damaged, sample, text } from "../support/samples.ts";
+import { damaged, largePng, sample, text } from "../support/samples.ts";
 
 const SCREENS = {
   light: { colorScheme: "light", viewport: { width: 1280, height: 800 } },
@@ -73,15 +73,20 @@ for (const name of ["light", "dark"] as const) {
     await expect(page.getByTestId("upload-item").first()).toBeVisible();
     await isSound(page);
 
+    // What is begun stays as it is when the pods are gone.
+    const begun = await upload(request, largePng(`begun, ${name}.png`, 4_000, 3_000));
+    await clusterWhere(request, "a job is at work", (view) => view.jobs.length > 0);
     for (const pod of view.pods) await kill(request, pod.pod);
     await expect(page.getByTestId("health-banner")).toBeVisible();
     await isSound(page);
     await page.goto("/cluster");
     await live(page);
     await expect(page.locator('[data-testid="pod"][data-state="up"]')).toHaveCount(0);
+    await expect(page.getByTestId("task").first()).toBeVisible();
     await isSound(page);
     for (const pod of view.pods) await start(request, pod.pod);
     await calm(request);
+    await request.delete(`/api/images/${begun.image_id}`);
     await context.close();
   });
 }

@@ -1,8 +1,8 @@
 import { expect, test, type APIRequestContext, type Page } from "@playwright/test";
 
 import { calm, done, upload } from "../support/api.ts";
-import { loaded, open } from "../support/page.ts";
-import { largePng, sample } from "../support/samples.ts";
+import { live, loaded, open } from "../support/page.ts";
+import { largePng, rampTiff, sample } from "../support/samples.ts";
 
 test.beforeEach(async ({ request }) => {
   await calm(request);
@@ -76,6 +76,54 @@ test("a large picture is looked at closely, before and after together, by wheel,
   await expect.poll(() => zoom(page)).toBe(1);
   await page.mouse.dblclick(at.x, at.y);
   await expect.poll(() => zoom(page)).toBe(2);
+});
+
+test("a hundred megapixels open at once: a blur, the picture, and close views when they are made", async ({ page, request }) => {
+  test.setTimeout(300_000);
+  const { image_id: id } = await upload(request, rampTiff("hundred.tif", 10_000, 10_000));
+  await done(request, id);
+  expect((await request.get(`/api/images/${id}/thumbnail`)).ok()).toBe(true);
+  let showPictures = () => {};
+  const pictures = new Promise<void>((show) => (showPictures = show));
+  await page.route(/\/view(\?|$)/, (route) => pictures.then(() => route.continue()));
+  let pyramids = false;
+  await page.route(/\/pyramid(\?|$)/, (route) => (pyramids ? route.continue() : route.fulfill({ json: { pyramid: null, reason: null } })));
+  const began = Date.now();
+  await page.goto(`/images/${id}`, { waitUntil: "commit" });
+  const stage = page.getByTestId("stage");
+  await expect(stage).toHaveCSS("background-image", /^url\("data:image\/bmp;base64,/);
+  showPictures();
+  await loaded(page.getByTestId("before"));
+  await loaded(page.getByTestId("after"));
+  // In a release build a second or so, most of it the reading of two files of 100 MB.
+  expect(Date.now() - began).toBeLessThan(15_000);
+
+  // It can be looked at closely before there is more to see of it.
+  await live(page);
+  await expect(page.getByTestId("no-zoom")).toHaveText("Close views are being made.");
+  await page.keyboard.press("+");
+  await expect.poll(() => zoom(page)).toBe(1.5);
+  pyramids = true;
+  await expect(page.getByTestId("no-zoom")).toBeHidden({ timeout: 200_000 });
+  for (let i = 0; i < 6; i++) await page.keyboard.press("+");
+  for (const side of ["tiles-before", "tiles-after"]) await expect.poll(() => drawn(page, side)).toBeGreaterThan(0.99);
+});
+
+test("a picture of which there are no close views says why, and the page stops asking", async ({ page, request }) => {
+  const { image_id: id } = await upload(request, sample("coffee.png"));
+  await done(request, id);
+  let asked = 0;
+  await page.route(/\/pyramid(\?|$)/, async (route) => {
+    asked++;
+    // Nothing yet at first, as while it is being made.
+    await route.fulfill({ json: { pyramid: null, reason: asked <= 2 ? null : "3 tries to make them never came to an end." } });
+  });
+  await open(page, `/images/${id}`);
+  await expect(page.getByTestId("no-zoom")).toBeHidden();
+  await expect(page.getByTestId("no-zoom")).toContainText("3 tries to make them never came to an end.");
+  await expect.poll(() => asked).toBe(4);
+  await page.waitForTimeout(3_000);
+  expect(asked).toBe(4);
 });
 
 test("two fingers pinch the picture", async ({ page, request }) => {

@@ -1,10 +1,15 @@
 // Texts from outside are shown as texts, wherever they come from.
 
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { crc32 } from "node:zlib";
 
-import { expect, type Page, test } from "@playwright/test";
+import { expect, type Page, request as requests, test } from "@playwright/test";
 
 import { calm, done, failing, send, upload } from "../support/api.ts";
+import { BINARY, own } from "../support/own.ts";
 import { accepted, drop, loaded, open } from "../support/page.ts";
 import { damaged, sample } from "../support/samples.ts";
 
@@ -38,7 +43,7 @@ function withText(buffer: Buffer, key: string, text: string): Buffer {
   return Buffer.concat([buffer.subarray(0, 33), chunk, buffer.subarray(33)]);
 }
 
-test("file names, texts in a picture, reasons and log lines with markup are shown as they are and do nothing", async ({
+test("file names, texts in a picture and reasons with markup are shown as they are and do nothing", async ({
   page,
   request,
 }) => {
@@ -59,8 +64,6 @@ test("file names, texts in a picture, reasons and log lines with markup are show
   await check();
   await open(page, "/cluster");
   await expect(page.getByTestId("failure").filter({ hasText: EVIL }).first()).toBeVisible();
-  // Who asks for a pod by a name of markup is answered, and the line about it shows that name as a text.
-  expect((await request.post(`/api/pods/${encodeURIComponent(EVIL)}/kill`)).status()).toBe(404);
   await check();
   await page.goto("/status");
   await expect(page.getByTestId("failure").filter({ hasText: EVIL }).first()).toBeVisible();
@@ -103,6 +106,50 @@ test("a file dropped with markup in its name and its EXIF is listed and shown as
   await check();
   const original = await request.get(`/api/images/${id}/original`);
   expect((await original.body()).includes(Buffer.from(EVIL))).toBe(true);
+});
+
+test("a log line with markup is shown as it is in its pod's terminal, found by it, and does nothing", async ({ page }) => {
+  // What can't be read is named by its place, and the place by who made the folder.
+  const store = join(mkdtempSync(join(tmpdir(), "evenlight-markup-")), EVIL);
+  const server = await own(2, "--store", store);
+  try {
+    const check = await guarded(page);
+    const api = await requests.newContext({ baseURL: server.address });
+    const { image_id: id } = await upload(api, sample("moon.png"));
+    await done(api, id);
+    rmSync(join(store, id), { recursive: true });
+    writeFileSync(join(store, id), "where a folder should be");
+    expect((await api.post(`/api/images/${id}/jobs`, { data: { recipe: { method: "stretch" } } })).status()).toBe(202);
+    await open(page, `${server.address}/cluster`);
+    const line = page.getByTestId("pod-log").getByTestId("log-line").filter({ hasText: EVIL });
+    await expect(line.first()).toBeVisible();
+    await check();
+    await page.getByTestId("log-search").fill("<script>");
+    await expect(line.first()).toBeVisible();
+    await check();
+    const { "content-type": type, "x-content-type-options": sniff } = (
+      await page.request.get(`${server.address}/api/pods/pod-1/logs`, { headers: { accept: "text/html" } })
+    ).headers();
+    expect([type, sniff]).toEqual(["text/plain; charset=utf-8", "nosniff"]);
+  } finally {
+    await server.stop();
+    rmSync(dirname(store), { recursive: true, force: true });
+  }
+});
+
+test("there is no pod with markup in its name: none starts, and who asks for one gets a sentence that isn't a page", async ({ request }) => {
+  const started = spawnSync(BINARY, ["serve", "--pod-name", EVIL], { encoding: "utf8" });
+  expect(started.status).toBe(2);
+  expect(started.stderr).toContain("expected a pod name of 1 to 63 characters of a-z, 0-9");
+  for (const accept of ["*/*", "text/html"]) {
+    for (const path of [`/api/pods/${encodeURIComponent(EVIL)}/kill`, `/api/pods/${encodeURIComponent(EVIL)}/logs`]) {
+      const answer = await request.fetch(path, { method: path.endsWith("kill") ? "POST" : "GET", headers: { accept } });
+      expect(answer.status()).toBe(404);
+      const { "content-type": type, "x-content-type-options": sniff } = answer.headers();
+      if (type?.startsWith("text/html")) expect(await answer.text()).not.toMatch(/<(img|svg|script)/);
+      else expect([type, sniff]).toEqual(["application/problem+json", "nosniff"]);
+    }
+  }
 });
 
 test("an answer to a bad upload with markup in its name is no page that runs it", async ({ request }) => {

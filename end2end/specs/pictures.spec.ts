@@ -58,6 +58,14 @@ for (const [suffix, screen] of Object.entries(SCREENS)) {
       await shoot(page, `image${suffix}`);
     });
 
+    test("preview", async ({ page }) => {
+      await open(page, "/");
+      await page.getByTestId("look-first").check();
+      await page.getByTestId("file-input").setInputFiles([sample("rocket.jpg"), sample("coffee.png")]);
+      await expect(page.getByTestId("preview-kind")).toHaveText("Exact");
+      await shoot(page, `preview${suffix}`);
+    });
+
     test("cluster", async ({ page, request }) => {
       await open(page, "/cluster");
       const sent = await Promise.all([1, 2, 3].map((i) => upload(request, largePng(`work-${i}.png`, 4_000, 3_000))));

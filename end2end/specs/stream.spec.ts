@@ -13,7 +13,7 @@ let base = "";
 
 test.beforeAll(async () => {
   test.setTimeout(180_000);
-  array = await Array.start(2, 3);
+  array = await Array.start(5, 1);
   gate = await Gate.open(array.ports);
   base = `http://127.0.0.1:${gate.port}`;
 });
@@ -45,7 +45,7 @@ async function seesJob(page: Page, job: string): Promise<void> {
   expect(clocks).toEqual([...clocks].sort((a, b) => b - a));
 }
 
-test("two tabs share one stream; a job's events arrive in both, in Lamport order, also from another server after the first one died", async ({
+test("two tabs share one stream of five pods; a job's events arrive in both, in Lamport order, and go on from another pod when theirs stops or dies", async ({
   browser,
 }) => {
   const context = await browser.newContext({ baseURL: base });
@@ -57,49 +57,76 @@ test("two tabs share one stream; a job's events arrive in both, in Lamport order
   for (const tab of tabs) {
     await tab.goto("/cluster");
     await live(tab);
-    await expect(tab.getByTestId("pod")).toHaveCount(6);
+    await expect(tab.locator('[data-testid="pod"][data-state="up"]')).toHaveCount(5);
   }
-  const api = await requests.newContext({ baseURL: base });
-  const first = await upload(api, largePng("first.png", 3_000, 2_000));
-  await done(api, first.image_id);
-  for (const tab of tabs) await seesJob(tab, first.job_id);
+  const jobs: string[] = [];
+  const work = async (pod: number) => {
+    const api = await requests.newContext({ baseURL: `http://127.0.0.1:${array.ports[pod]}` });
+    const { image_id, job_id } = await upload(api, largePng(`by-${pod}.png`, 3_000, 2_000));
+    await done(api, image_id, 120_000);
+    jobs.push(job_id);
+    for (const tab of tabs) for (const job of jobs) await seesJob(tab, job);
+  };
+  await work(0);
   // A worker of its own holds the stream: no tab opens one.
   expect(streams.filter((url) => !url.includes("last_event_id"))).toEqual([]);
 
-  array.kill(0);
-  const again = await requests.newContext({ baseURL: `http://127.0.0.1:${array.ports[1]}` });
-  for (const tab of tabs) {
-    await expect(tab.getByTestId("live-state")).toHaveText("live");
-    await expect(tab.locator('[data-testid="pod"][data-state="up"]')).toHaveCount(3, { timeout: 60_000 });
-    // The other server can't know what this browser has seen of the first one, and says so.
-    await expect(tab.getByTestId("gap")).toBeVisible();
-  }
-  const second = await upload(again, largePng("second.png", 3_000, 2_000));
-  await done(again, second.image_id, 120_000);
-  for (const tab of tabs) {
-    await seesJob(tab, second.job_id);
-    await seesJob(tab, first.job_id);
+  for (const [pod, signal] of [[0, "SIGTERM"], [1, "SIGKILL"]] as const) {
+    array.end(pod, signal);
+    for (const tab of tabs) {
+      await expect(tab.locator(`[data-testid="pod"][data-pod="process-${pod}"]`)).toHaveAttribute("data-state", "down", { timeout: 60_000 });
+      await expect(tab.getByTestId("live-state")).toHaveText("live");
+      // The other pod can't know what this browser has seen of the first one, and says so.
+      await expect(tab.getByTestId("gap")).toBeVisible();
+    }
+    await work(pod + 1);
   }
   await context.close();
 });
 
-test("after 30 s offline everything that happened meanwhile is replayed", async ({ browser }) => {
-  const context = await browser.newContext({ baseURL: base });
-  const tab = await context.newPage();
-  await tab.goto("/cluster");
-  await live(tab);
-  gate.let(false);
+test("after 30 s offline everything that happened meanwhile is replayed, or a gap is told where its pod died meanwhile", async ({ browser }) => {
+  const other = await Gate.open(array.ports.slice(3));
+  const [replayed, told] = await Promise.all(
+    [gate, other].map(async ({ port }) => {
+      const tab = await (await browser.newContext({ baseURL: `http://127.0.0.1:${port}` })).newPage();
+      await tab.goto("/cluster");
+      await live(tab);
+      return tab;
+    }),
+  );
+  for (const way of [gate, other]) way.let(false);
   const began = Date.now();
-  await expect(tab.getByTestId("live-state")).toHaveText("reconnecting");
+  for (const tab of [replayed!, told!]) await expect(tab.getByTestId("live-state")).toHaveText("reconnecting");
 
-  const api = await requests.newContext({ baseURL: `http://127.0.0.1:${array.ports[1]}` });
+  const api = await requests.newContext({ baseURL: `http://127.0.0.1:${array.ports[2]}` });
   const meanwhile = await upload(api, largePng("meanwhile.png", 2_000, 1_500));
   await done(api, meanwhile.image_id, 120_000);
-  await tab.waitForTimeout(Math.max(0, 30_000 - (Date.now() - began)));
-  gate.let(true);
+  array.end(3, "SIGKILL");
+  await replayed!.waitForTimeout(Math.max(0, 30_000 - (Date.now() - began)));
+  for (const way of [gate, other]) way.let(true);
 
-  await expect(tab.getByTestId("live-state")).toHaveText("live", { timeout: 60_000 });
-  await seesJob(tab, meanwhile.job_id);
-  await expect(tab.getByTestId("gap")).toBeHidden();
+  for (const tab of [replayed!, told!]) await expect(tab.getByTestId("live-state")).toHaveText("live", { timeout: 60_000 });
+  await seesJob(replayed!, meanwhile.job_id);
+  await expect(replayed!.getByTestId("gap")).toBeHidden();
+  await expect(told!.getByTestId("gap")).toBeVisible();
+  for (const tab of [replayed!, told!]) {
+    await expect(tab.locator('[data-testid="pod"][data-pod="process-3"]')).toHaveAttribute("data-state", "down");
+    await expect(tab.locator('[data-testid="pod"][data-state="up"]')).toHaveCount(2);
+    await tab.context().close();
+  }
+  await other.close();
+});
+
+test("a pod of another process is frozen on the cluster page, and let go on", async ({ browser }) => {
+  const context = await browser.newContext({ baseURL: base });
+  const page = await context.newPage();
+  await page.goto("/cluster");
+  await live(page);
+  // The gate leads to the other one of the two that are left.
+  const card = page.locator('[data-testid="pod"][data-pod="process-4"]');
+  await card.getByTestId("freeze-pod").click();
+  await expect(card).toHaveAttribute("data-state", "down");
+  await card.getByTestId("start-pod").click();
+  await expect(card).toHaveAttribute("data-state", "up");
   await context.close();
 });

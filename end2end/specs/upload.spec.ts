@@ -133,7 +133,7 @@ test("when the server that takes an upload is killed, another one takes the rest
     gate.narrow(40_000_000);
     await page.getByTestId("file-input").setInputFiles(path);
     await expect.poll(() => gate.sent, { timeout: 30_000 }).toBeGreaterThan(39_000_000);
-    array.kill(0);
+    array.end(0, "SIGKILL");
     gate.sent = 0;
     gate.narrow();
     await expect(item(page, file.name)).toHaveAttribute("data-state", /accepted|done/, { timeout: 120_000 });
@@ -251,6 +251,19 @@ test("how to equalize is chosen once for all files, and remembered when the page
     const [image] = await images(request, { q: name });
     expect(image).toMatchObject({ recipe: { method: "clahe", clip_limit: 3.5, color: "oklab" } });
   }
+});
+
+test("a remembered value of pixels to leave alone is told while its field is folded away", async ({ page }) => {
+  await open(page, "/");
+  const summary = page.getByText("Leave pixels alone");
+  const mark = () => summary.evaluate((element) => getComputedStyle(element, "::after").content);
+  expect(await mark()).toBe("none");
+  await summary.click();
+  await page.locator('input[name="nodata"]').fill("0");
+  await page.reload();
+  await live(page);
+  await expect(page.locator('input[name="nodata"]')).toBeHidden();
+  expect(await mark()).toContain("in use");
 });
 
 test("by keyboard alone an image is uploaded, found, compared, deleted, and brought back", async ({ page, request }) => {

@@ -12,7 +12,7 @@ export interface Image {
   reason: string | null;
   width: number;
   height: number;
-  format: "png" | "jpeg" | "tiff";
+  format: "png" | "jpeg" | "tiff" | "webp";
 }
 
 export interface Accepted {

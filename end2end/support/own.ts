@@ -7,6 +7,8 @@ import { join, resolve } from "node:path";
 
 import { expect, request } from "@playwright/test";
 
+export const BINARY = resolve(process.env.EVENLIGHT_BINARY ?? "../target/release/evenlight");
+
 export interface Own {
   address: string;
   data: string;
@@ -15,7 +17,6 @@ export interface Own {
 
 /** Starts a server with data of its own. */
 export async function own(pods: number, ...flags: string[]): Promise<Own> {
-  const binary = resolve(process.env.EVENLIGHT_BINARY ?? "../target/release/evenlight");
   const data = mkdtempSync(join(tmpdir(), "evenlight-own-"));
   const port = execFileSync(process.execPath, [
     "-e",
@@ -23,7 +24,7 @@ export async function own(pods: number, ...flags: string[]): Promise<Own> {
   ]).toString().trim();
   const address = `http://127.0.0.1:${port}`;
   const process_ = spawn(
-    binary,
+    BINARY,
     ["serve", "--pods", String(pods), "--listen", `127.0.0.1:${port}`, "--data", data, ...flags],
     { stdio: "ignore" },
   );

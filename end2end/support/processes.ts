@@ -43,22 +43,23 @@ export class Array {
     this.spawn("zookeeper", "java", [
       "-Xmx128m", "-Dzookeeper.jmx.log4j.disable=true", "-cp", JARS.join(":"), main, join(this.folder, "zoo.cfg"),
     ]);
+    await until("ZooKeeper answers", () => answers(zookeeper));
     for (let i = 0; i < servers; i++) {
       const port = freePort();
       this.ports.push(port);
       const data = join(this.folder, "data");
       this.spawn(`server-${i}`, BINARY, [
         "serve", "--zookeeper", `127.0.0.1:${zookeeper}`, "--pod-name", `process-${i}`, "--pods", String(pods),
-        "--session-timeout", "4s", "--whole-below", "0", "--listen", `127.0.0.1:${port}`, "--data", data, "--drain", "1s",
+        "--session-timeout", "4s", "--whole-below", "0", "--allow-faults", "--listen", `127.0.0.1:${port}`, "--data", data, "--drain", "1s",
       ]);
       // One after the other: the first one makes the catalog.
       await until(`process-${i} is ready`, async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok);
     }
   }
 
-  /** Ends a server at once. */
-  kill(index: number): void {
-    this.children[index + 1]?.kill("SIGKILL");
+  /** Ends a server at once, or tells it to stop. */
+  end(index: number, signal: "SIGKILL" | "SIGTERM"): void {
+    this.children[index + 1]?.kill(signal);
   }
 
   async stop(): Promise<void> {
@@ -161,10 +162,34 @@ export class Gate {
   }
 }
 
+let next = process.pid * 97;
+
+/** A port that nobody listens at, below those that the system hands out to clients, of which one could take it meanwhile. */
 export function freePort(): number {
-  const script =
-    'const s = require("net").createServer().listen(0, "127.0.0.1", () => { process.stdout.write(String(s.address().port)); s.close(); })';
-  return Number(execFileSync(process.execPath, ["-e", script], { encoding: "utf8" }).trim());
+  const script = `
+    let at = Number(process.argv[1]);
+    const server = require("node:net").createServer();
+    const listen = () => server.listen(10_000 + (at++ % 22_000), "127.0.0.1");
+    server.on("error", listen);
+    server.on("listening", () => { process.stdout.write(String(server.address().port)); server.close(); });
+    listen();`;
+  const port = Number(execFileSync(process.execPath, ["-e", script, String(next)], { encoding: "utf8" }).trim());
+  next = port - 10_000 + 1;
+  return port;
+}
+
+/** Whether somebody takes connections at a port. */
+function answers(port: number): Promise<boolean> {
+  return new Promise((tell) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.once("connect", () => {
+      tell(true);
+      socket.destroy();
+    });
+    socket.once("error", () => tell(false));
+    socket.once("close", () => tell(false));
+    socket.setTimeout(1_000, () => socket.destroy());
+  });
 }
 
 /** Asks again and again; what throws is asked again too. */

@@ -5,7 +5,7 @@ import { crc32, deflateSync } from "node:zlib";
 
 import type { Upload } from "./api.ts";
 
-const MIME: Record<string, string> = { png: "image/png", jpg: "image/jpeg", tif: "image/tiff" };
+const MIME: Record<string, string> = { png: "image/png", jpg: "image/jpeg", tif: "image/tiff", webp: "image/webp" };
 
 /** A file of server/tests/samples. */
 export function sample(name: string): Upload {
@@ -49,23 +49,37 @@ function encodePng(width: number, height: number): Buffer {
 /** An 8-bit gray TIFF, uncompressed, 64 rows a strip: every worker reads its own strips. */
 export function largeTiff(name: string, width: number, height: number): Upload {
   const pixels = rows(width, height, 1);
+  return tiff(name, width, height, (from, to) => pixels.subarray(from * width, to * width), 1);
+}
+
+/** The same of any size in a small file: each row is one ramp, compressed. */
+export function rampTiff(name: string, width: number, height: number): Upload {
+  const ramp = Buffer.from(Uint8Array.from({ length: width }, (_, x) => 40 + (x * 60) / width));
+  const made = new Map<number, Buffer>();
+  const strip = (count: number) => made.get(count) ?? made.set(count, deflateSync(Buffer.alloc(count * width, ramp))).get(count)!;
+  return tiff(name, width, height, (from, to) => strip(to - from), 8);
+}
+
+function tiff(name: string, width: number, height: number, strip: (from: number, to: number) => Buffer, compression: number): Upload {
   const perStrip = 64;
-  const strips = Math.ceil(height / perStrip);
-  const lengths = Array.from({ length: strips }, (_, i) => width * Math.min(perStrip, height - i * perStrip));
+  const strips = Array.from({ length: Math.ceil(height / perStrip) }, (_, i) => strip(i * perStrip, Math.min(height, (i + 1) * perStrip)));
+  const lengths = strips.map(({ length }) => length);
+  let end = 8;
+  const offsets = lengths.map((length) => (end += length) - length);
   const SHORT = 3;
   const LONG = 4;
   const entries: [tag: number, type: number, values: number[]][] = [
     [256, LONG, [width]],
     [257, LONG, [height]],
     [258, SHORT, [8]],
-    [259, SHORT, [1]],
+    [259, SHORT, [compression]],
     [262, SHORT, [1]],
-    [273, LONG, lengths.map((_, i) => 8 + i * perStrip * width)],
+    [273, LONG, offsets],
     [277, SHORT, [1]],
     [278, LONG, [perStrip]],
     [279, LONG, lengths],
   ];
-  const ifdAt = 8 + pixels.length + (pixels.length % 2);
+  const ifdAt = end + (end % 2);
   const ifd = Buffer.alloc(2 + entries.length * 12 + 4);
   const lists: Buffer[] = [];
   let listAt = ifdAt + ifd.length;
@@ -87,7 +101,7 @@ export function largeTiff(name: string, width: number, height: number): Upload {
   });
   const head = Buffer.from([0x49, 0x49, 42, 0, 0, 0, 0, 0]);
   head.writeUInt32LE(ifdAt, 4);
-  const buffer = Buffer.concat([head, pixels, Buffer.alloc(pixels.length % 2), ifd, ...lists]);
+  const buffer = Buffer.concat([head, ...strips, Buffer.alloc(end % 2), ifd, ...lists]);
   return { name, mimeType: "image/tiff", buffer };
 }
 

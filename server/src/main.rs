@@ -72,7 +72,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     println!("  data        {data}");
     println!("  the array   http://{}/cluster, without JavaScript http://{}/status", process.address, process.address);
     if faults {
-        println!("  faults      pods can be killed and started on the cluster page (--allow-faults)");
+        println!("  faults      pods can be killed, frozen, cut off and started on the cluster page (--allow-faults)");
     }
     stopped.await;
     println!("Stopping: the master hands over, running tasks are finished. Once more stops at once.");

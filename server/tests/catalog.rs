@@ -39,6 +39,7 @@ on_every_catalog! {
     derived::a_pyramid_is_made_by_one_of_all_who_want_to,
     derived::a_claim_of_a_pyramid_that_lapsed_is_another_ones_and_three_are_the_end,
     derived::a_pyramid_that_three_tries_did_not_make_is_given_up_with_a_sentence_when_somebody_wants_to_see_it,
+    derived::a_try_to_make_a_pyramid_that_is_given_back_does_not_count,
     derived::an_image_whose_jobs_failed_has_no_pyramid_until_one_is_done,
     derived::each_result_has_a_pyramid_of_its_own_and_a_deleted_image_has_none,
     derived::how_a_jobs_tasks_went_is_kept_with_its_end,

@@ -23,9 +23,10 @@ use std::time::{Duration, Instant};
 use images::{SAMPLES, gray8_tiff, oracle, rgb16_tiff, rgba_png, sample};
 use processes::Server;
 use server::wall::now;
-use shared::cluster::ClusterView;
+use shared::cluster::{ClusterView, Ending, Fault, PodState};
 use shared::equalize::Recipe;
 use shared::job::{JobState, Phase};
+use shared::route::pod_act;
 use site::Site;
 
 /// The session timeout of these tests.
@@ -166,4 +167,39 @@ async fn a_frozen_worker_that_thaws_commits_nothing_of_its_old_claim() {
     assert!(awake.result(&accepted.image_id).await == expected);
     awake.until("three pods again", |view| (view.live() == 3).then_some(())).await;
     assert!(servers[frozen].client.result(&accepted.image_id).await == expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_frozen_or_disconnected_or_killed_through_another_process_is_succeeded_and_comes_back_as_a_worker() {
+    let site = Site::new(LEASE).await;
+    let servers = site.three_with(&["--allow-faults"]).await;
+    for fault in [Fault::Frozen, Fault::Disconnected, Fault::Killed] {
+        let (master, epoch) = servers[0].client.master(None).await;
+        let at = ["pod-a", "pod-b", "pod-c"].iter().position(|name| *name == master.as_str()).unwrap();
+        let (own, other) = (&servers[at].client, &servers[(at + 1) % 3].client);
+        let of = |view: &ClusterView| view.pods.iter().find(|pod| pod.pod == master).cloned().unwrap();
+        assert!(of(&other.cluster().await.unwrap()).faults, "its buttons are on the page of every process");
+        let act = |verb: &str| pod_act(&master, verb);
+        assert_eq!(other.post(&act(fault.verb())).await, 204);
+        assert_eq!(other.post(&act("kill")).await, 409, "one fault at a time");
+
+        let (next, later) = other.master(Some(&master)).await;
+        assert!(later > epoch);
+        let ended = |view: &ClusterView| {
+            Some((view.past.first()?.pod.clone(), view.past.first()?.epoch, view.past.first()?.end))
+        };
+        let reason = other.until("the history to have it", |view| ended(view).filter(|(pod, ..)| *pod == master)).await;
+        assert_eq!(reason, (master.clone(), epoch, Ending::SessionEnded));
+        own.until("its own process to know", |view| (of(view).state == PodState::Down).then_some(())).await;
+        assert_eq!(of(&own.cluster().await.unwrap()).fault, Some(fault));
+
+        let original = sample("cell.png");
+        let accepted = own.upload("cell.png", original.clone(), &luma()).await.unwrap();
+        assert!(other.result(&accepted.image_id).await == oracle(&original, &luma()));
+
+        assert_eq!(other.post(&act("start")).await, 204);
+        assert_eq!(other.post(&act("start")).await, 409, "nothing is played on it any more");
+        let view = own.until("three pods again", |view| (view.live() == 3).then(|| view.clone())).await;
+        assert_eq!(view.leader.map(|leader| (leader.pod, leader.epoch)), Some((next, Some(later))));
+    }
 }

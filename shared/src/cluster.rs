@@ -32,6 +32,9 @@ pub struct Member {
     /// Whether it was told to stop: it finishes what it holds and takes nothing new.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub leaving: bool,
+    /// Whether its process lets faults be played on it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub faults: bool,
     /// When it was written, Lamport.
     pub stamp: Stamp,
 }
@@ -201,9 +204,9 @@ pub struct PodView {
     /// Whether it was told to stop.
     #[serde(default)]
     pub leaving: bool,
-    /// Whether faults can be played on it from the page (it lives in the serving process, and faults are allowed).
+    /// Whether faults can be played on it from the page: its process and the serving one allow it.
     pub faults: bool,
-    /// The fault that is played on it now.
+    /// The fault that is played on it now, if it lives in the serving process: nobody else can know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<Fault>,
 }

@@ -16,6 +16,7 @@ pub mod id;
 pub mod job;
 pub mod log;
 pub mod masonry;
+pub mod number;
 pub mod order;
 pub mod pixels;
 #[cfg(feature = "decode")]

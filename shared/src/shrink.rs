@@ -3,7 +3,7 @@
 use crate::pixels::{Layout, Rows, Samples};
 
 /// A sample whose averages are of its own depth.
-pub trait Level: Copy {
+pub trait Level: Copy + Into<u32> {
     /// The value as 64 bits.
     fn wide(self) -> u64;
     /// The inverse of [`Level::wide`]; `value` is one that a sample can have.
@@ -81,15 +81,14 @@ impl<S: Level> Shrink<S> {
     }
 
     /// Adds the image's next row.
-    pub fn add_row(&mut self, samples: impl Iterator<Item = S>) {
-        self.across.fill(0);
+    pub fn add_row(&mut self, samples: &[S]) {
         match self.layout {
             Layout::Gray => self.spread::<1>(samples),
             Layout::GrayAlpha => self.spread::<2>(samples),
             Layout::Rgb => self.spread::<3>(samples),
             Layout::Rgba => self.spread::<4>(samples),
             // A picture has no bands.
-            Layout::Bands(_) => {}
+            Layout::Bands(_) => self.across.fill(0),
         }
         // The row covers [row × to, (row + 1) × to) where a row of the picture covers `from`.
         let (from, to) = (self.from.1, self.to.1);
@@ -105,35 +104,23 @@ impl<S: Level> Shrink<S> {
         self.row += 1;
     }
 
-    /// Sums a row across. Colours weigh as much as their alpha.
-    fn spread<const N: usize>(&mut self, mut samples: impl Iterator<Item = S>) {
-        let alpha = self.layout.has_alpha();
+    /// Sums a row across: of each pixel of the picture the rest of a pixel, pixels that it covers whole, and the first part of
+    /// another one.
+    fn spread<const N: usize>(&mut self, row: &[S]) {
+        let sum = if self.layout.has_alpha() { weighted::<S, N> } else { plain::<S, N> };
+        // A pixel covers `to` where a pixel of the picture covers `from`.
         let (from, to) = (self.from.0, self.to.0);
-        let (mut at, mut filled) = (0, 0);
-        for _ in 0..from {
-            let mut pixel = [0_u64; N];
-            for value in &mut pixel {
-                *value = samples.next().map_or(0, S::wide);
+        let mut pixels = row.as_chunks::<N>().0;
+        let (mut begun, mut rest) = ([0; N], 0);
+        for across in self.across.as_chunks_mut::<N>().0 {
+            let (whole, part) = ((from - rest) / to, (from - rest) % to);
+            let (run, after) = pixels.split_at((whole as usize).min(pixels.len()));
+            let (next, after) = after.split_at(usize::from(part > 0).min(after.len()));
+            let (inside, end) = (sum(run), sum(next));
+            for (channel, across) in across.iter_mut().enumerate() {
+                *across = begun[channel] * rest + inside[channel] * to + end[channel] * part;
             }
-            if alpha {
-                let weight = pixel[N - 1];
-                pixel[..N - 1].iter_mut().for_each(|value| *value *= weight);
-            }
-            // A pixel covers `to` where a pixel of the picture covers `from`.
-            let now = to.min(from - filled);
-            for (sum, value) in self.across[at..at + N].iter_mut().zip(pixel) {
-                *sum += value * now;
-            }
-            filled += to;
-            if filled >= from {
-                filled -= from;
-                at += N;
-                if filled > 0 {
-                    for (sum, value) in self.across[at..at + N].iter_mut().zip(pixel) {
-                        *sum += value * filled;
-                    }
-                }
-            }
+            (pixels, begun, rest) = (after, end, if part > 0 { to - part } else { 0 });
         }
     }
 
@@ -153,6 +140,32 @@ impl<S: Level> Shrink<S> {
     }
 }
 
+/// The sum of pixels' samples.
+fn plain<S: Level, const N: usize>(pixels: &[[S; N]]) -> [u64; N] {
+    /// So many samples of 16 bits are summed in 32.
+    const FITS: usize = 1 << 16;
+    let mut sum = [0; N];
+    for pixels in pixels.chunks(FITS) {
+        let mut few = [0_u32; N];
+        for pixel in pixels {
+            few.iter_mut().zip(pixel).for_each(|(few, sample)| *few += (*sample).into());
+        }
+        sum.iter_mut().zip(few).for_each(|(sum, few)| *sum += u64::from(few));
+    }
+    sum
+}
+
+/// The same where the last sample is alpha: colours weigh as much as it.
+fn weighted<S: Level, const N: usize>(pixels: &[[S; N]]) -> [u64; N] {
+    let mut sum = [0; N];
+    for pixel in pixels {
+        let alpha = pixel[N - 1].wide();
+        sum[..N - 1].iter_mut().zip(pixel).for_each(|(sum, sample)| *sum += sample.wide() * alpha);
+        sum[N - 1] += alpha;
+    }
+    sum
+}
+
 impl Shrink<u8> {
     /// Adds the image's next rows; 16-bit samples in 8 bits.
     ///
@@ -161,9 +174,10 @@ impl Shrink<u8> {
     pub fn add(&mut self, rows: &Rows) -> Result<(), &'static str> {
         let line = self.line(rows)?;
         match &rows.samples {
-            Samples::U8(samples) => samples.chunks_exact(line).for_each(|row| self.add_row(row.iter().copied())),
+            Samples::U8(samples) => samples.chunks_exact(line).for_each(|row| self.add_row(row)),
             Samples::U16(samples) => {
-                samples.chunks_exact(line).for_each(|row| self.add_row(row.iter().copied().map(eight)));
+                let samples: Vec<u8> = samples.iter().copied().map(eight).collect();
+                samples.chunks_exact(line).for_each(|row| self.add_row(row));
             }
             Samples::F32(_) => return Err("A picture has 8 bits a sample."),
         }
@@ -200,7 +214,7 @@ impl Shrinker {
             (Self::U8(shrink), Samples::U8(_)) => shrink.add(rows),
             (Self::U16(shrink), Samples::U16(samples)) => {
                 let line = shrink.line(rows)?;
-                samples.chunks_exact(line).for_each(|row| shrink.add_row(row.iter().copied()));
+                samples.chunks_exact(line).for_each(|row| shrink.add_row(row));
                 Ok(())
             }
             _ => Err("The rows of the picture have another depth than was said."),
@@ -259,4 +273,71 @@ pub fn upright(picture: Picture, orientation: u8) -> Picture {
         }
     }
     Picture { width: out_width, height: out_height, channels, bytes: out }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// By the definition: what of each pixel of the image lies in a pixel of the picture, across times down.
+    fn averages(image: &[u8], layout: Layout, from: (u32, u32), to: (u32, u32)) -> Vec<u8> {
+        let channels = layout.channels();
+        let overlap = |pixel: u32, covers: (u32, u32), (from, to): (u32, u32)| {
+            let (a, b) = (u64::from(pixel * to), u64::from((pixel + 1) * to));
+            let (c, d) = (u64::from(covers.0 * from), u64::from(covers.1 * from));
+            b.min(d).saturating_sub(a.max(c))
+        };
+        let mut picture = Vec::new();
+        for y in 0..to.1 {
+            for x in 0..to.0 {
+                let (mut sums, mut area) = (vec![0_u64; channels], 0);
+                for (at, pixel) in image.chunks_exact(channels).enumerate() {
+                    let (column, row) = (at as u32 % from.0, at as u32 / from.0);
+                    let covered =
+                        overlap(column, (x, x + 1), (from.0, to.0)) * overlap(row, (y, y + 1), (from.1, to.1));
+                    area += covered;
+                    for (channel, sample) in pixel.iter().enumerate() {
+                        let color = layout.has_alpha() && channel + 1 < channels;
+                        let weight = if color { u64::from(pixel[channels - 1]) } else { 1 };
+                        sums[channel] += u64::from(*sample) * weight * covered;
+                    }
+                }
+                for (channel, sum) in sums.iter().enumerate() {
+                    let color = layout.has_alpha() && channel + 1 < channels;
+                    let of = if color { sums[channels - 1] } else { area };
+                    picture.push((sum + of / 2).checked_div(of).unwrap_or(0) as u8);
+                }
+            }
+        }
+        picture
+    }
+
+    fn cases() -> impl Strategy<Value = (Layout, (u32, u32), (u32, u32), Vec<u8>)> {
+        let layout = prop::sample::select(vec![Layout::Gray, Layout::GrayAlpha, Layout::Rgb, Layout::Rgba]);
+        (layout, 1_u32..24, 1_u32..12).prop_flat_map(|(layout, width, height)| {
+            let samples = (width * height) as usize * layout.channels();
+            let sample = prop_oneof![any::<u8>(), Just(0), Just(255)];
+            let image = prop::collection::vec(sample, samples);
+            (Just(layout), Just((width, height)), (1..=width, 1..=height), image)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn each_pixel_of_the_picture_is_the_average_of_what_it_covers((layout, from, to, image) in cases()) {
+            let mut shrink = Shrink::new(layout, from, to);
+            let rows = Rows { width: from.0, layout, samples: Samples::U8(image.clone()) };
+            prop_assert_eq!(shrink.add(&rows), Ok(()));
+            prop_assert_eq!(shrink.into_samples(), averages(&image, layout, from, to));
+        }
+    }
+
+    #[test]
+    fn a_row_of_the_brightest_samples_is_as_bright_however_wide_it_is() {
+        let mut shrink = Shrink::<u16>::new(Layout::Gray, (200_000, 1), (1, 1));
+        shrink.add_row(&vec![u16::MAX; 200_000]);
+        assert_eq!(shrink.into_samples(), [u16::MAX]);
+    }
 }

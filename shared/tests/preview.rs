@@ -16,16 +16,23 @@ use shared::job::ImageInfo;
 use shared::pixels::Rows;
 use shared::preview::{Preview, Shown, VIEW_SIDE};
 
-/// PNG, JPEG and TIFF, gray and colour, with alpha, of 8 and 16 bits.
-const FILES: [&str; 8] = [
+/// PNG, JPEG, WebP (with loss and without) and TIFF; gray and colour, with alpha, of 8 and 16 bits.
+const FILES: [&str; 15] = [
     "coffee.png",
     "page.png",
     "rocket.jpg",
     "made/gray.jpg",
     "made/progressive.jpg",
+    "made/opencv_rgb16.png",
+    "made/pillow_lossy.webp",
+    "made/pillow_lossy_alpha.webp",
+    "made/pillow_lossy_photo.webp",
+    "made/pillow_lossless_alpha.webp",
+    "made/pillow_lossless_photo.webp",
     "made/pillow_gray16_deflate.tif",
     "made/pillow_rgba.tif",
     "made/pillow_lzw.tif",
+    "made/tifffile_rgb16_big_endian.tif",
 ];
 const RECIPES: [&str; 5] = [
     r#"{"method":"global"}"#,
@@ -154,4 +161,23 @@ fn what_cannot_be_shown_is_said_in_a_sentence() {
     assert!(preview.advance().is_err());
     let nodata = recipe(r#"{"method":"global","nodata":300}"#);
     assert!(preview.approximate(&nodata).unwrap_err().contains("from 0 to 255"));
+}
+
+#[test]
+fn in_what_the_picture_differs_from_the_arrays_result_is_told() {
+    let note = |file: Vec<u8>| Preview::open(file).unwrap().note().to_owned();
+    let unshown = "Drawn here without the file's colour profile, which the result keeps.";
+    assert_eq!(note(file("coffee.png")), "");
+    assert_eq!(note(file("rocket.jpg")), unshown, "Adobe RGB (1998)");
+    assert_eq!(note(file("made/pillow_lossy.webp")), "", "its profile is one of sRGB");
+    assert!(note(file("multipage.tif")).starts_with("This is the first of 2 pages;"));
+    // A profile of version 4 in one segment, right after the start of the image.
+    let profile = |name: &[u8]| {
+        let data = [b"ICC_PROFILE\0\x01\x01".as_slice(), name].concat();
+        let segment = [&[0xff, 0xe2], &(data.len() as u16 + 2).to_be_bytes()[..], &data].concat();
+        let plain = file("made/gray.jpg");
+        [&plain[..2], &segment, &plain[2..]].concat()
+    };
+    assert_eq!(note(profile(b"\0s\0R\0G\0B\0 \0I\0E\0C")), "");
+    assert_eq!(note(profile(b"\0D\0i\0s\0p\0l\0a\0y\0 \0P\x003")), unshown);
 }

@@ -2,11 +2,12 @@
 //! server reads.
 
 use shared::equalize::{Recipe, Wire};
+use shared::number::Decimal;
 
 /// A recipe as JSON.
 pub fn recipe(recipe: Recipe) -> String {
     let wire = Wire::from(recipe);
-    let number = |number: Option<f64>| number.map(|number| number.to_string());
+    let number = |number: Option<f64>| number.map(|number| Decimal(number).to_string());
     // Names and ids have nothing that must be escaped.
     let quoted = |text: &str| format!("\"{text}\"");
     let fields = [
@@ -19,7 +20,7 @@ pub fn recipe(recipe: Recipe) -> String {
         ("high", number(wire.high)),
         ("strength", number(wire.strength)),
         ("nodata", number(wire.nodata)),
-        ("range", wire.range.map(|[low, high]| format!("[{low},{high}]"))),
+        ("range", wire.range.map(|[low, high]| format!("[{},{}]", Decimal(low), Decimal(high)))),
         ("mask", wire.mask.map(|image| quoted(image.as_str()))),
     ];
     let written: Vec<String> =

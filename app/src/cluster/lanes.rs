@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use shared::id::PodName;
+use shared::number::Decimal;
 
 use super::spans::{self, End, Span, WINDOW};
 use super::{Picture, panel, quiet};
@@ -93,6 +94,6 @@ fn bar(picture: &Picture<'_>, scale: Scale, span: &Span, row: usize) -> Element 
         .attr("data-state", state)
         .attr("data-again", (span.attempt > 1).to_string())
         .attr("title", words.clone())
-        .attr("style", format!("--from:{from:.2};--for:{:.2};--row:{row}", to - from))
+        .attr("style", format!("--from:{:.2};--for:{:.2};--row:{row}", Decimal(from), Decimal(to - from)))
         .add(of("span", "visually-hidden").text(words))
 }

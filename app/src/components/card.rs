@@ -8,6 +8,7 @@ use shared::route;
 use super::{Ago, Place, ProgressBar, StateChip};
 use crate::dynamic::{dynamic, memo};
 use crate::format;
+use crate::later;
 use crate::live::Live;
 use crate::placeholder;
 use crate::settled::IntoSettled;
@@ -52,9 +53,7 @@ pub fn Card(
     });
     let reason = memo(move || image.read().reason.clone().filter(|_| state.get() == JobState::Failed));
 
-    // What shines through would be seen behind a transparent image.
-    let opaque = shown.channels % 2 == 1;
-    let blurred = shown.thumbhash.as_deref().filter(|_| opaque).and_then(placeholder::background);
+    let blurred = placeholder::of(&shown);
     let label = format!("Choose {name}");
     // A label's click has no keys: the box's own is looked at.
     let picked = move |event: leptos::ev::MouseEvent| {
@@ -82,7 +81,7 @@ pub fn Card(
                     on:click=picked
                 />
             </label>
-            <a class="tile-link" href=route::image_page(&id)>
+            <a class="tile-link" href=route::image_page(&id) data-part=later::IMAGE>
                 <span class="tile-picture" style=blurred>
                     <img src=thumbnail alt="" loading="lazy" decoding="async" width=shown.width height=shown.height />
                     {dynamic(move || {

@@ -4,6 +4,7 @@ use leptos::html::{Canvas, Div};
 use leptos::prelude::*;
 use shared::distribution::Distribution;
 use shared::id::{ImageId, JobId};
+use shared::number::{Decimal, parse};
 
 use crate::dynamic::dynamic;
 use crate::zoom::Sight;
@@ -28,6 +29,8 @@ pub fn Compare(
     width: u32,
     /// Rows, as displayed.
     height: u32,
+    /// A style that shows something until the pictures are there.
+    blurred: Option<String>,
     /// Where the line between is, in percent.
     split: RwSignal<f64>,
     /// What is in sight.
@@ -37,9 +40,10 @@ pub fn Compare(
 ) -> impl IntoView {
     let stage = NodeRef::<Div>::new();
     let canvases = [NodeRef::<Canvas>::new(), NodeRef::<Canvas>::new()];
+    let missing = RwSignal::new([String::new(), String::new()]);
     #[cfg(feature = "hydrate")]
     {
-        let deep = deep::Deep::new(id.clone(), (width, height), stage, canvases, sight, distributions);
+        let deep = deep::Deep::new(id.clone(), (width, height), stage, canvases, sight, distributions, missing);
         deep.follow([left, right]);
         deep.listen();
     }
@@ -54,17 +58,22 @@ pub fn Compare(
     };
     let (before, after) = (address.clone(), address);
     let (before_alt, after_alt) = (format!("{name} before equalization"), format!("{name} after equalization"));
-    let tag = |side: Side| if side.is_some() { "After" } else { "Before" };
+    // Two results are before and after nothing of each other.
+    let tag = move |before: &'static str, left_result: &'static str| {
+        dynamic(move || if left.read().is_some() { left_result } else { before })
+    };
+    let why = move || missing.read().iter().find(|why| !why.is_empty()).cloned().unwrap_or_default();
     view! {
         <figure
             class="compare"
             style=dynamic(move || {
                 let Sight { zoom, x, y } = sight.get();
                 let ratio = f64::from(width) / f64::from(height.max(1));
-                format!("--split:{}%;--ratio:{ratio};--zoom:{zoom};--x:{}%;--y:{}%", split.get(), x * 100.0, y * 100.0)
+                let [split, ratio, zoom, x, y] = [split.get(), ratio, zoom, x * 100.0, y * 100.0].map(Decimal);
+                format!("--split:{split}%;--ratio:{ratio};--zoom:{zoom};--x:{x}%;--y:{y}%")
             })
         >
-            <div class="compare-stage" data-testid="stage" data-zoom=dynamic(move || format!("{:.2}", sight.get().zoom)) node_ref=stage>
+            <div class="compare-stage" style=blurred data-testid="stage" data-zoom=dynamic(move || format!("{:.2}", Decimal(sight.get().zoom))) node_ref=stage>
                 <div class="compare-layer">
                     <img class="compare-before" data-testid="before" src=dynamic(move || before(left.get())) alt=before_alt width=width height=height draggable="false" />
                     <canvas data-testid="tiles-before" aria-hidden="true" node_ref=canvases[0]></canvas>
@@ -75,11 +84,14 @@ pub fn Compare(
                 </div>
                 <span class="compare-line" aria-hidden="true"></span>
                 <span class="compare-tag start" aria-hidden="true">
-                    {dynamic(move || tag(left.get()))}
+                    {tag("Before", "Left")}
                 </span>
                 <span class="compare-tag end" aria-hidden="true">
-                    {dynamic(move || tag(right.get()))}
+                    {tag("After", "Right")}
                 </span>
+                <p class="compare-why" data-testid="no-zoom" role="status" hidden=dynamic(move || why().is_empty())>
+                    {dynamic(why)}
+                </p>
                 <input
                     class="compare-range needs-script"
                     type="range"
@@ -89,8 +101,8 @@ pub fn Compare(
                     value="50"
                     data-testid="split"
                     aria-label="Line between before and after"
-                    prop:value=dynamic(move || split.get().to_string())
-                    on:input:target=move |event| split.set(event.target().value().parse().unwrap_or(50.0))
+                    prop:value=dynamic(move || Decimal(split.get()).to_string())
+                    on:input:target=move |event| split.set(parse(&event.target().value()).unwrap_or(50.0))
                 />
             </div>
         </figure>
@@ -140,6 +152,8 @@ mod deep {
         canvases: [NodeRef<Canvas>; 2],
         sight: RwSignal<Sight>,
         distributions: [RwSignal<Option<Distribution>>; 2],
+        /// Why a side has no tiles, or not yet, as a sentence.
+        missing: RwSignal<[String; 2]>,
         tiles: [RefCell<Option<Tiles>>; 2],
         /// Which wish for a pyramid is the latest of each side.
         wishes: [Cell<u32>; 2],
@@ -156,6 +170,7 @@ mod deep {
             canvases: [NodeRef<Canvas>; 2],
             sight: RwSignal<Sight>,
             distributions: [RwSignal<Option<Distribution>>; 2],
+            missing: RwSignal<[String; 2]>,
         ) -> Self {
             Self(SendWrapper::new(Rc::new(Inner {
                 id,
@@ -164,6 +179,7 @@ mod deep {
                 canvases,
                 sight,
                 distributions,
+                missing,
                 tiles: Default::default(),
                 wishes: Default::default(),
                 due: Cell::new(false),
@@ -193,6 +209,7 @@ mod deep {
             inner.wishes[index].set(wish);
             *inner.tiles[index].borrow_mut() = None;
             inner.distributions[index].set(None);
+            inner.missing.update(|missing| missing[index] = String::new());
             self.draw_soon();
             let query = side.as_ref().map(|job| format!("?job={job}")).unwrap_or_default();
             self.ask(index, wish, query);
@@ -207,18 +224,28 @@ mod deep {
                 if deep.0.wishes[index].get() != wish || deep.0.sight.is_disposed() {
                     return;
                 }
-                match answer {
+                let why = match answer {
                     Ok(DeepZoom { pyramid: Some(pyramid), .. }) => {
                         let _ = deep.0.distributions[index].try_set(Some(pyramid.distribution.clone()));
                         let again = deep.clone();
                         let tiles = Tiles::new(pyramid, path, query, move || again.draw_soon());
                         *deep.0.tiles[index].borrow_mut() = Some(tiles);
                         deep.draw_soon();
+                        String::new()
                     }
-                    Ok(DeepZoom { reason: Some(_), .. }) => {}
+                    Ok(DeepZoom { reason: Some(reason), .. }) => {
+                        format!("There are no close views and no levels. {reason}")
+                    }
                     // The smaller picture is there all the while.
-                    Ok(_) | Err(_) => set_timeout(move || deep.ask(index, wish, query), PAUSE),
-                }
+                    other => {
+                        let (width, height) = deep.0.size;
+                        let needed = other.is_ok() && f64::from(width.max(height)) > VIEW_SIDE;
+                        let again = deep.clone();
+                        set_timeout(move || again.ask(index, wish, query), PAUSE);
+                        if needed { "Close views are being made." } else { "" }.to_owned()
+                    }
+                };
+                let _ = deep.0.missing.try_update(|missing| missing[index] = why);
             });
         }
 

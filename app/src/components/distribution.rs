@@ -4,12 +4,13 @@ use std::fmt::Write;
 
 use leptos::prelude::*;
 use shared::distribution::Distribution;
+use shared::number::Decimal;
 
 use crate::dynamic::dynamic;
 use crate::format;
 
 /// Height of a drawing, in its own units; it is 256 wide.
-const HEIGHT: f64 = 96.0;
+const HEIGHT: u32 = 96;
 /// Levels that a row of the table takes together.
 const ROW: usize = 32;
 
@@ -92,13 +93,14 @@ fn paths(distribution: &Distribution, logarithmic: bool) -> String {
     for (plane, bins) in distribution.planes.iter().enumerate() {
         let name = plane_name(count, plane).to_ascii_lowercase();
         let total = bins.iter().sum::<u64>().max(1) as f64;
+        let height = f64::from(HEIGHT);
         let (mut columns, mut curve, mut sum) = (format!("M0 {HEIGHT}"), String::from("M"), 0);
         for (level, bin) in bins.iter().enumerate() {
             sum += bin;
-            let (top, part) = (HEIGHT * (1.0 - scale(*bin) / most), HEIGHT * (1.0 - sum as f64 / total));
+            let (top, part) = (height * (1.0 - scale(*bin) / most), height * (1.0 - sum as f64 / total));
             // Writing to a String never fails.
-            let _ = write!(columns, "V{top:.1}H{}", level + 1);
-            let _ = write!(curve, "{} {part:.1} ", level + 1);
+            let _ = write!(columns, "V{:.1}H{}", Decimal(top), level + 1);
+            let _ = write!(curve, "{} {:.1} ", level + 1, Decimal(part));
         }
         let _ = write!(
             text,
@@ -181,7 +183,7 @@ mod tests {
         let height = |logarithmic| {
             let paths = paths(&two_levels(), logarithmic);
             let (_, rest) = paths.split_once("H255V").map(|(a, b)| (a.len(), b.to_owned())).unwrap_or_default();
-            rest.split('H').next().and_then(|top| top.parse::<f64>().ok()).unwrap_or(f64::NAN)
+            rest.split('H').next().and_then(shared::number::parse).unwrap_or(f64::NAN)
         };
         assert!(height(true) < height(false));
     }

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_location;
 
 use crate::dynamic::{dynamic, effect};
+use crate::later;
 use crate::live::Live;
 
 /// The head of every page.
@@ -31,7 +32,7 @@ pub fn Header(
                 <a href=shared::route::GALLERY aria-current=current(shared::route::GALLERY)>
                     "Gallery"
                 </a>
-                <a href=shared::route::CLUSTER aria-current=current(shared::route::CLUSTER)>
+                <a href=shared::route::CLUSTER data-part=later::CLUSTER aria-current=current(shared::route::CLUSTER)>
                     "Cluster"
                 </a>
                 <a href=shared::route::STATUS rel="external" aria-current=current(shared::route::STATUS)>

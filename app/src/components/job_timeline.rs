@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use leptos::prelude::*;
+use shared::number::Decimal;
 use shared::timeline::{Stage, Timeline};
 
 use super::phase_label;
@@ -10,7 +11,7 @@ use crate::dynamic::dynamic;
 use crate::format;
 
 /// Units across a lane.
-const ACROSS: f64 = 1_000.0;
+const ACROSS: u32 = 1_000;
 
 /// How a job's tasks went; nothing while that isn't known.
 #[component]
@@ -56,7 +57,7 @@ pub fn JobTimeline(
 fn lasting(ms: i64) -> String {
     match ms {
         0..1_000 => format!("{ms} ms"),
-        1_000..10_000 => format!("{:.1} s", ms as f64 / 1_000.0),
+        1_000..10_000 => format!("{:.1} s", Decimal(ms as f64 / 1_000.0)),
         _ => format::span(ms),
     }
 }
@@ -81,12 +82,13 @@ fn lanes(timeline: &Timeline) -> String {
             lasting(worked)
         );
         for span in spans {
-            let (x, end) = (span.started as f64 / length * ACROSS, span.finished as f64 / length * ACROSS);
+            let (x, end) = [span.started, span.finished].map(|at| at as f64 / length * f64::from(ACROSS)).into();
             let _ = write!(
                 text,
-                r#"<rect class="{}" x="{x:.1}" y="0" width="{:.1}" height="14" data-attempt="{}"><title>{} {}, attempt {}: begun after {}, took {}, wrote {}</title></rect>"#,
+                r#"<rect class="{}" x="{:.1}" y="0" width="{:.1}" height="14" data-attempt="{}"><title>{} {}, attempt {}: begun after {}, took {}, wrote {}</title></rect>"#,
                 span.phase,
-                (end - x).max(1.5),
+                Decimal(x),
+                Decimal((end - x).max(1.5)),
                 span.attempt,
                 phase_label(span.phase),
                 span.index,

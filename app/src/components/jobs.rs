@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use shared::gallery::{Image, JobSummary};
 use shared::id::JobId;
 use shared::job::JobState;
+use shared::number::Decimal;
 use shared::route;
 
 use super::{Ago, ProgressBar, StateChip, recipe_label};
@@ -103,5 +104,5 @@ fn JobItem(job: JobSummary, image: RwSignal<Image>, shown: RwSignal<Option<JobId
 
 /// A job's duration, finer than [`format::span`] while it is short.
 fn took(ms: i64) -> String {
-    if (0..10_000).contains(&ms) { format!("{:.1} s", ms as f64 / 1_000.0) } else { format::span(ms) }
+    if (0..10_000).contains(&ms) { format!("{:.1} s", Decimal(ms as f64 / 1_000.0)) } else { format::span(ms) }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use shared::masonry::{Shape, lay_out};
+use shared::number::Decimal;
 
 /// The numbers of columns that `style/6-gallery.css` chooses from.
 const COLUMNS: [usize; 5] = [2, 3, 4, 5, 6];
@@ -32,18 +33,20 @@ pub struct Placed {
 /// Places pictures of these shapes.
 pub fn place_shapes(shapes: &[Shape]) -> Placed {
     let heights: Vec<f64> = shapes.iter().map(|shape| shape.height()).collect();
-    let mut placed =
-        Placed { container: String::new(), tiles: heights.iter().map(|height| format!("--r:{height:.4}")).collect() };
+    let mut placed = Placed {
+        container: String::new(),
+        tiles: heights.iter().map(|height| format!("--r:{:.4}", Decimal(*height))).collect(),
+    };
     for n in COLUMNS {
         let layout = lay_out(heights.iter().copied(), n, EXTRA);
         for (style, tile) in placed.tiles.iter_mut().zip(&layout.tiles) {
             // Writing to a String never fails.
-            let _ = write!(style, ";--x{n}:{};--y{n}:{:.4};--k{n}:{}", tile.column, tile.above, tile.tiles);
+            let _ = write!(style, ";--x{n}:{};--y{n}:{:.4};--k{n}:{}", tile.column, Decimal(tile.above), tile.tiles);
         }
         let ends: Vec<String> = layout
             .columns
             .iter()
-            .map(|(pictures, tiles)| format!("var(--col)*{pictures:.4} + var(--row)*{tiles}"))
+            .map(|(pictures, tiles)| format!("var(--col)*{:.4} + var(--row)*{tiles}", Decimal(*pictures)))
             .collect();
         let _ = write!(placed.container, "--h{n}:max({});", ends.join(","));
     }

@@ -30,7 +30,7 @@ pub use job_timeline::JobTimeline;
 pub use jobs::Jobs;
 pub use masonry::{EXTRA, Place, place_shapes};
 pub use notice::{ProblemLine, ProblemNotice};
-pub use preview::PreviewDialog;
+pub use preview::{Dialog, PreviewDialog};
 pub use recipe_fields::{Entered, RecipeFields, recipe_label, recipe_of};
 pub use state::{ProgressBar, StateChip, phase_label};
 pub use time::Ago;

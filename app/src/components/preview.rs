@@ -1,23 +1,42 @@
 //! The preview of files that were chosen, before they are sent: original and result, and how to equalize.
 
 use leptos::prelude::*;
+use shared::number::{Decimal, parse};
 
 use super::{Distributions, RecipeFields, recipe_of};
 use crate::dynamic::{dynamic, effect, memo};
+use crate::later;
 use crate::preview::{Preview, State};
-use crate::settled::IntoSettled;
 use crate::upload::{File, Uploads};
+
+/// Said when the dialog's code can't be had.
+const NOT_LOADED: &str = "The preview could not be loaded. Is the connection down? Without \"Preview first\", files are sent once it is back.";
 
 /// Shown while there are files to look at.
 #[component]
 pub fn PreviewDialog() -> impl IntoView {
     let uploads = Uploads::expect();
     let some = memo(move || !uploads.held.read().is_empty());
-    move || some.get().then(|| view! { <Dialog /> }.settle())
+    let dialog = RwSignal::new(None::<fn() -> AnyView>);
+    effect(move || {
+        if some.get() && dialog.read_untracked().is_none() {
+            leptos::task::spawn_local(async move {
+                match later::preview_dialog().await {
+                    Ok(made) => dialog.set(Some(made)),
+                    Err(_) => {
+                        uploads.held.write().clear();
+                        uploads.notice.set(Some(NOT_LOADED.to_owned()));
+                    }
+                }
+            });
+        }
+    });
+    move || dialog.get().filter(|_| some.get()).map(|dialog| dialog())
 }
 
+/// The dialog itself, whose code is loaded when it is needed first.
 #[component]
-fn Dialog() -> impl IntoView {
+pub fn Dialog() -> impl IntoView {
     let uploads = Uploads::expect();
     let preview = Preview::default();
     let canvases = [NodeRef::new(), NodeRef::new()];
@@ -31,9 +50,10 @@ fn Dialog() -> impl IntoView {
             preview.open(file, canvases);
         }
     });
+    let is_open = memo(move || matches!(*preview.state.read(), State::Open { .. }));
     let problem = memo(move || recipe_of(&uploads.entered.read()).err());
     effect(move || {
-        if matches!(preview.state.get(), State::Open { .. })
+        if is_open.get()
             && let Ok(recipe) = recipe_of(&uploads.entered.read())
         {
             preview.look(&recipe);
@@ -47,13 +67,13 @@ fn Dialog() -> impl IntoView {
     let count = move || uploads.held.read().len();
     let name = dynamic(move || uploads.held.read().get(at.get()).map(name_of).unwrap_or_default());
     let ratio = move || match preview.state.get() {
-        State::Open { size: (width, height) } => f64::from(width) / f64::from(height.max(1)),
+        State::Open { size: (width, height), .. } => f64::from(width) / f64::from(height.max(1)),
         _ => 1.5,
     };
     let told = dynamic(move || match preview.state.get() {
         State::Opening => "Opening the file …".to_owned(),
         State::Closed(sentence) => sentence,
-        State::Open { .. } => problem.get().or(preview.refused.get()).unwrap_or_default(),
+        State::Open { note, .. } => problem.get().or(preview.refused.get()).unwrap_or(note),
     });
     let kind = move || if preview.exact.get() { "Exact" } else { "Approximate" };
     view! {
@@ -71,8 +91,8 @@ fn Dialog() -> impl IntoView {
                 </span>
             </header>
             <div class="preview-body">
-                <figure class="compare" style=dynamic(move || format!("--split:{}%;--ratio:{}", split.get(), ratio()))>
-                    <div class="compare-stage">
+                <figure class="compare" style=dynamic(move || format!("--split:{}%;--ratio:{}", Decimal(split.get()), Decimal(ratio())))>
+                    <div class="compare-stage" class:blank=dynamic(move || !is_open.get())>
                         <canvas class="compare-before" data-testid="preview-before" role="img" aria-label="Before" node_ref=canvases[0]></canvas>
                         <canvas class="compare-after" data-testid="preview-after" role="img" aria-label="After" node_ref=canvases[1]></canvas>
                         <span class="compare-line" aria-hidden="true"></span>
@@ -85,7 +105,7 @@ fn Dialog() -> impl IntoView {
                             step="0.5"
                             value="50"
                             aria-label="Line between before and after"
-                            on:input:target=move |event| split.set(event.target().value().parse().unwrap_or(50.0))
+                            on:input:target=move |event| split.set(parse(&event.target().value()).unwrap_or(50.0))
                         />
                     </div>
                 </figure>

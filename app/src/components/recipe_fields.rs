@@ -3,6 +3,7 @@
 
 use leptos::prelude::*;
 use shared::equalize::{Color, Method, MethodKind, Recipe};
+use shared::number::Decimal;
 
 use crate::dynamic::dynamic;
 
@@ -44,18 +45,20 @@ pub fn recipe_label(recipe: &Recipe) -> String {
     let method = match &recipe.method {
         Method::Global => None,
         Method::Clahe { clip_limit, tiles: [columns, rows] } => {
-            Some(format!("{columns} × {rows} tiles, clip limit {}", clip_limit.value()))
+            Some(format!("{columns} × {rows} tiles, clip limit {}", Decimal(clip_limit.value())))
         }
         Method::Match { .. } => Some("Matched to another image".to_owned()),
-        Method::Stretch { cut } => Some(format!("Stretched from {} to {} %", cut.low_percent(), cut.high_percent())),
+        Method::Stretch { cut } => {
+            Some(format!("Stretched from {} to {} %", Decimal(cut.low_percent()), Decimal(cut.high_percent())))
+        }
     };
     let strength = recipe.strength.value();
     let parts = [
         method,
         Some(color_label(recipe.color).to_owned()),
-        (strength < 1.0).then(|| format!("{:.0} %", strength * 100.0)),
-        recipe.nodata.map(|nodata| format!("without {}", nodata.value())),
-        recipe.range.map(|range| format!("range {} to {}", range.numbers()[0], range.numbers()[1])),
+        (strength < 1.0).then(|| format!("{:.0} %", Decimal(strength * 100.0))),
+        recipe.nodata.map(|nodata| format!("without {}", Decimal(nodata.value()))),
+        recipe.range.map(|range| format!("range {} to {}", Decimal(range.numbers()[0]), Decimal(range.numbers()[1]))),
         recipe.mask.is_some().then(|| "with a mask".to_owned()),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
@@ -75,7 +78,7 @@ pub fn RecipeFields(
     let tried = if sliders { "range" } else { "number" };
     let fields = NodeRef::<leptos::html::Fieldset>::new();
     #[cfg(feature = "hydrate")]
-    crate::dynamic::effect(move || remembered::show(fields, entered));
+    crate::dynamic::effect(move || recall(fields, entered));
     view! {
         <fieldset class="recipe" data-testid="recipe" node_ref=fields on:input=move |event| note(entered, &event)>
             <legend class="visually-hidden">"How to equalize"</legend>
@@ -137,7 +140,7 @@ fn any_number(name: &'static str, label: &'static str, title: &'static str, ente
     view! {
         <label class="field">
             <span class="field-label">{label}</span>
-            <input type="number" name=name step="any" autocomplete="off" title=title value=value_of(entered, name, "") />
+            <input type="number" name=name step="any" placeholder=" " autocomplete="off" title=title value=value_of(entered, name, "") />
         </label>
     }
     .into_any()
@@ -200,7 +203,7 @@ fn Picture(
     }
 }
 
-/// Takes down what was entered into a field, also for the next visit.
+/// Takes down what was entered into a field. `theme.js` keeps it for the next visit.
 #[cfg(feature = "hydrate")]
 fn note(entered: RwSignal<Entered>, event: &leptos::ev::Event) {
     // A `select` has a name and a value as well.
@@ -210,52 +213,39 @@ fn note(entered: RwSignal<Entered>, event: &leptos::ev::Event) {
         entered.retain(|(other, _)| *other != name);
         entered.push((name, value));
     });
-    remembered::keep(&entered.read_untracked());
 }
 
 #[cfg(not(feature = "hydrate"))]
 fn note(_entered: RwSignal<Entered>, _event: &leptos::ev::Event) {}
 
-/// What was entered stays in this browser: a line for each field.
+/// What was kept of an earlier visit is entered, and what is entered stands in the fields: `theme.js` wrote it into those that
+/// the server sent, other fields may have been made here, and the same may be entered in two places.
 #[cfg(feature = "hydrate")]
-mod remembered {
-    use leptos::html::Fieldset;
-    use leptos::prelude::*;
+fn recall(fields: NodeRef<leptos::html::Fieldset>, entered: RwSignal<Entered>) {
     use wasm_bindgen::JsCast;
-    use web_sys::{HtmlInputElement, Storage};
+    use web_sys::HtmlInputElement;
 
-    use super::Entered;
-
-    const KEY: &str = "recipe";
-
-    fn storage() -> Option<Storage> {
-        window().local_storage().ok().flatten()
-    }
-
-    pub fn keep(entered: &Entered) {
-        let lines: Vec<String> = entered.iter().map(|(name, value)| [name, "=", value].concat()).collect();
-        if let Some(storage) = storage() {
-            // Where nothing may be kept, the next visit begins anew.
-            let _ = storage.set_item(KEY, &lines.join("\n"));
+    let Some(fields) = fields.get() else { return };
+    if entered.read().is_empty() {
+        let storage = window().local_storage().ok().flatten();
+        let kept = storage.and_then(|storage| storage.get_item("recipe").ok().flatten()).unwrap_or_default();
+        let lines = kept.lines().filter_map(|line| line.split_once('='));
+        let lines: Entered = lines.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        if !lines.is_empty() {
+            entered.set(lines);
         }
+        return;
     }
-
-    /// What was kept is entered, and stands in the fields, which the server wrote without knowing of it.
-    pub fn show(fields: NodeRef<Fieldset>, entered: RwSignal<Entered>) {
-        let Some(fields) = fields.get() else { return };
-        if entered.read_untracked().is_empty() {
-            let kept = storage().and_then(|storage| storage.get_item(KEY).ok().flatten()).unwrap_or_default();
-            let lines = kept.lines().filter_map(|line| line.split_once('='));
-            entered.set(lines.map(|(name, value)| (name.to_owned(), value.to_owned())).collect());
-        }
-        let inputs = fields.elements();
-        for index in 0..inputs.length() {
-            let Some(field) = inputs.item(index) else { continue };
-            // A `select` has a name and a value as well.
-            let field: HtmlInputElement = field.unchecked_into();
-            if let Some((_, value)) = entered.read_untracked().iter().find(|(name, _)| *name == field.name()) {
-                field.set_value(value);
-            }
+    let inputs = fields.elements();
+    for index in 0..inputs.length() {
+        let Some(field) = inputs.item(index) else { continue };
+        // A `select` has a name and a value as well.
+        let field: HtmlInputElement = field.unchecked_into();
+        // What is being entered may not be a number yet: it is left as it is.
+        if let Some(value) = find(&entered.read(), &field.name())
+            && field.value() != value
+        {
+            field.set_value(value);
         }
     }
 }

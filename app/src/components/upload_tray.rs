@@ -26,8 +26,9 @@ pub fn DropAnywhere() -> impl IntoView {
     crate::dynamic::effect(move || crate::upload::listen(uploads, dragging));
     #[cfg(not(feature = "hydrate"))]
     let _ = uploads;
+    // The page's last element: `theme.js` awaits it.
     view! {
-        <div class="veil" class:shown=dragging aria-hidden="true">
+        <div id="end" class="veil" class:shown=dragging aria-hidden="true">
             <p>"Let go to equalize"</p>
         </div>
     }

@@ -9,6 +9,7 @@ use shared::error::Problem;
 use shared::gallery::Image;
 use shared::id::{ImageId, JobId};
 use shared::job::JobState;
+use shared::number::Decimal;
 use shared::route;
 use shared::timeline::Timeline;
 
@@ -22,6 +23,7 @@ use crate::components::{
 use crate::dynamic::{dynamic, effect, memo};
 use crate::format;
 use crate::live::Live;
+use crate::placeholder;
 use crate::settled::{IntoSettled, Settled};
 use crate::undo::Undo;
 use crate::zoom::Sight;
@@ -72,6 +74,7 @@ pub fn ImagePage() -> impl IntoView {
 fn Shown(image: Image) -> impl IntoView {
     let (id, name, width, height) = (image.id.clone(), image.name.clone(), image.width, image.height);
     let original = route::original(&id);
+    let blurred = placeholder::of(&image);
     let image = RwSignal::new(image);
     let query = use_query_map();
     let sides = Sides::from_address(|name| query.read_untracked().get(name));
@@ -92,14 +95,14 @@ fn Shown(image: Image) -> impl IntoView {
         move || {
             if compares.get() {
                 Either::Left(view! {
-                    <Compare id=id.clone() left=sides.left right name=name.clone() width height split=sides.split sight=sides.sight distributions />
+                    <Compare id=id.clone() left=sides.left right name=name.clone() width height blurred=blurred.clone() split=sides.split sight=sides.sight distributions />
                     <Choice image sides right />
                 })
             } else {
                 let alt = format!("{name} before equalization");
                 Either::Right(view! {
-                    <figure class="compare" style=format!("--ratio:{}", f64::from(width) / f64::from(height.max(1)))>
-                        <div class="compare-stage">
+                    <figure class="compare" style=format!("--ratio:{}", Decimal(f64::from(width) / f64::from(height.max(1))))>
+                        <div class="compare-stage" style=blurred.clone()>
                             <img class="compare-before" data-testid="before" src=route::view(&id) alt=alt width=width height=height />
                             <Waiting image />
                         </div>
@@ -255,7 +258,7 @@ fn About(image: Image) -> impl IntoView {
     };
     let file = format!("{}, {}", image.format.name().to_ascii_uppercase(), format::bytes(image.bytes));
     let rows = vec![
-        Fact::fixed("Size", format!("{width} × {height} pixels, {megapixels:.1}\u{a0}MP")),
+        Fact::fixed("Size", format!("{width} × {height} pixels, {:.1}\u{a0}MP", Decimal(megapixels))),
         Fact::fixed("Samples", format!("{layout}, {} bit", image.depth)),
         Fact::fixed("File", file),
         Fact::fixed("Orientation", orientation.to_owned()),

@@ -55,7 +55,7 @@ pub(super) async fn claim(
 
 /// Says of a pyramid that is wished for that it can't be made, if all tries were in vain.
 async fn give_up(catalog: &SqlCatalog, image: &ImageId, job: Option<&JobId>, lease: Duration) -> Result<()> {
-    let reason = format!("Making it was tried {MOST_TRIES} times and never came to an end.");
+    let reason = format!("{MOST_TRIES} tries to make them never came to an end.");
     let sql = "UPDATE pyramids SET reason = $1
                WHERE image = $2 AND job = $3 AND tries >= $4 AND touched <= {now} - $5 AND bytes IS NULL AND reason IS NULL";
     let job = job.map_or("", JobId::as_str);
@@ -89,6 +89,12 @@ pub(super) async fn finish(catalog: &SqlCatalog, claim: &str, bytes: i64) -> Res
 pub(super) async fn refuse(catalog: &SqlCatalog, claim: &str, reason: &str) -> Result<Write> {
     let sql = "UPDATE pyramids SET reason = $2 WHERE claim = $1 AND bytes IS NULL AND reason IS NULL";
     catalog.write(sql, &[claim.into(), reason.into()]).await
+}
+
+pub(super) async fn release(catalog: &SqlCatalog, claim: &str) -> Result<Write> {
+    let sql = "UPDATE pyramids SET claim = NULL, tries = tries - 1, touched = {now}
+               WHERE claim = $1 AND bytes IS NULL AND reason IS NULL";
+    catalog.write(sql, &[claim.into()]).await
 }
 
 pub(super) async fn pyramid(

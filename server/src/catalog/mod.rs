@@ -444,6 +444,10 @@ pub trait Catalog: Send + Sync + 'static {
     /// A pyramid can't be made, if the claim still holds.
     async fn refuse_pyramid(&self, claim: &str, reason: &str) -> Result<Write>;
 
+    /// Gives a claim back, if it still holds, for a reason that isn't in the image: the try doesn't count. The next one waits as
+    /// long as for a claim that was left.
+    async fn release_pyramid(&self, claim: &str) -> Result<Write>;
+
     /// What there is of the pyramid of an image's original or of a job's result; `None` for no such image or result.
     async fn pyramid(&self, image: &ImageId, job: Option<&JobId>) -> Result<Option<PyramidState>>;
 

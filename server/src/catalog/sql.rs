@@ -435,6 +435,10 @@ impl Catalog for SqlCatalog {
         derived::refuse(self, claim, reason).await
     }
 
+    async fn release_pyramid(&self, claim: &str) -> Result<Write> {
+        derived::release(self, claim).await
+    }
+
     async fn pyramid(&self, image: &ImageId, job: Option<&JobId>) -> Result<Option<PyramidState>> {
         derived::pyramid(self, image, job).await
     }

@@ -18,9 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::serve::{ServeArgs, UseKubernetes};
 use crate::catalog::{self, Catalog};
-use crate::coord::Connector;
-use crate::coord::embedded::{Embedded, EmbeddedConfig, Leash};
-use crate::coord::zookeeper::ZooKeeper;
+use crate::coord::{Connector, Leash, embedded, zookeeper};
 use crate::kube::{self, Kubernetes};
 use crate::logs::OwnLog;
 use crate::pipeline::accept::Accept;
@@ -91,12 +89,8 @@ impl Process {
         let threads =
             args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
         let pixels = Pixels::new(threads, args.memory.as_u64());
-        let embedded = args.zookeeper.is_none().then_some(EmbeddedConfig { session_timeout: args.session_timeout });
-        let embedded = embedded.map(Embedded::new);
-        let connector: Arc<dyn Connector> = match (&args.zookeeper, &embedded) {
-            (None, Some(embedded)) => embedded.connector(),
-            (servers, _) => Arc::new(ZooKeeper::new(servers.as_deref().unwrap_or_default(), args.session_timeout)?),
-        };
+        let coordination = Coordination::of(&args)?;
+        let connector = coordination.connector();
         let coordinator = connector.kind();
         let shop = Workshop { store: store.clone(), pixels: pixels.clone(), limits: args.limits() };
 
@@ -118,13 +112,13 @@ impl Process {
                 task_time: args.task_time,
                 sweep_every: args.sweep_every,
                 drain: args.drain,
+                faults: args.allow_faults,
                 leadership: if names.len() == 1 { leadership.clone() } else { watch::Sender::new(None) },
                 ..PodConfig::named(name.clone())
             };
             let (catalog, shop, slots) = (catalog.clone(), shop.clone(), slots.clone());
-            let leash = embedded.as_ref().filter(|_| args.allow_faults).map(Leash::new);
-            let leashed = leash.clone().map(|leash| leash as Arc<dyn Connector>);
-            let connector = leashed.unwrap_or_else(|| connector.clone());
+            let leash = if args.allow_faults { Some(coordination.leash().await?) } else { None };
+            let connector = leash.clone().map_or_else(|| connector.clone(), |leash| leash as Arc<dyn Connector>);
             array.add(name.clone(), leash, move || {
                 Arc::new(Pod {
                     config: config.clone(),
@@ -185,6 +179,7 @@ impl Process {
             view: view.clone(),
             wishes: renders.wishes(),
             time: args.task_time,
+            stop: stop_pods.clone(),
         };
         let rendering = tokio::spawn(renderer.run());
         let state = WebState { catalog, store, accept, pixels, view, events, faults, renders, logs: logs.clone() };
@@ -215,19 +210,54 @@ impl Process {
     pub async fn stop(self) {
         self.stop_pods.cancel();
         // Whoever routes requests here learns late that this pod is about to go.
-        tokio::join!(self.array.ended(), tokio::time::sleep(self.linger));
+        let patience = Duration::from_secs(2);
+        // A claim of a pyramid that isn't given back by then lapses.
+        let rendering = tokio::time::timeout(patience, self.rendering);
+        let _ = tokio::join!(self.array.ended(), tokio::time::sleep(self.linger), rendering);
         self.stop_web.cancel();
         self.observer.abort();
         self.measuring.abort();
-        self.rendering.abort();
         self.collecting.abort();
         self.events.close();
         self.logs.close();
         // A download may be under way, and browsers keep connections open.
-        let patience = Duration::from_secs(2);
         if tokio::time::timeout(patience, self.server).await.is_err() {
             tracing::debug!("connections that are still open are closed");
         }
+    }
+}
+
+/// What the pods coordinate through.
+enum Coordination {
+    Embedded(Arc<embedded::Embedded>),
+    ZooKeeper(zookeeper::ZooKeeper),
+}
+
+impl Coordination {
+    fn of(args: &ServeArgs) -> anyhow::Result<Self> {
+        let session_timeout = args.session_timeout;
+        Ok(match &args.zookeeper {
+            None => Self::Embedded(embedded::Embedded::new(embedded::EmbeddedConfig { session_timeout })),
+            Some(servers) => Self::ZooKeeper(zookeeper::ZooKeeper::new(servers, session_timeout)?),
+        })
+    }
+
+    fn connector(&self) -> Arc<dyn Connector> {
+        match self {
+            Self::Embedded(embedded) => embedded.connector(),
+            Self::ZooKeeper(zookeeper) => Arc::new(zookeeper.clone()),
+        }
+    }
+
+    /// A connector for one pod, which can be cut off without the others.
+    async fn leash(&self) -> anyhow::Result<Arc<dyn Leash>> {
+        Ok(match self {
+            Self::Embedded(embedded) => embedded::Leashed::new(embedded),
+            Self::ZooKeeper(zookeeper) => {
+                let leashed = zookeeper::Leashed::new(zookeeper).await;
+                leashed.context("no port is left for a pod's way to ZooKeeper")?
+            }
+        })
     }
 }
 

@@ -137,7 +137,7 @@ pub struct ServeArgs {
     #[arg(long, env = "EVENLIGHT_CONTAINER", default_value = "evenlight", value_name = "NAME")]
     pub container: String,
 
-    /// Let anyone who reaches the page kill and start pods
+    /// Let anyone who reaches the page kill, freeze, cut off and start pods
     #[arg(long, env = "EVENLIGHT_ALLOW_FAULTS")]
     pub allow_faults: bool,
 }

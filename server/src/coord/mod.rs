@@ -300,6 +300,15 @@ pub trait Connector: Send + Sync + 'static {
     async fn connect(&self) -> Result<Arc<dyn Coordinator>>;
 }
 
+/// A connector of one client, which somebody may cut off: for faults at will.
+pub trait Leash: Connector {
+    /// Cuts the client off: the session there is hears nothing and its lease runs out, and there is no new one.
+    fn cut(&self);
+
+    /// Lets the client through again. Its session goes on, or learns that its lease has run out.
+    fn mend(&self);
+}
+
 /// Creates a persistent node and its missing ancestors; those that are there stay as they are.
 ///
 /// # On connection loss

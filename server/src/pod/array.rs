@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Pod;
-use crate::coord::embedded::Leash;
+use crate::coord::Leash;
 
 /// Why a fault can't be played.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,7 +39,7 @@ struct Place {
     make: Make,
     life: Option<JoinHandle<()>>,
     frozen: watch::Sender<bool>,
-    leash: Option<Arc<Leash>>,
+    leash: Option<Arc<dyn Leash>>,
 }
 
 /// The pods of one process.
@@ -61,7 +61,12 @@ impl Array {
     }
 
     /// Adds a pod and starts it. What its sessions hang on, if that is known, lets it be frozen and cut off.
-    pub fn add(&self, name: PodName, leash: Option<Arc<Leash>>, make: impl Fn() -> Arc<Pod> + Send + Sync + 'static) {
+    pub fn add(
+        &self,
+        name: PodName,
+        leash: Option<Arc<dyn Leash>>,
+        make: impl Fn() -> Arc<Pod> + Send + Sync + 'static,
+    ) {
         let mut place = Place { make: Box::new(make), life: None, frozen: watch::Sender::new(false), leash };
         self.begin(&mut place);
         self.places.lock().unwrap_or_else(PoisonError::into_inner).insert(name, place);

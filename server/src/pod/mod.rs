@@ -71,6 +71,8 @@ pub struct PodConfig {
     pub backoff: Duration,
     /// How long running tasks are waited for when the pod is stopped.
     pub drain: Duration,
+    /// Whether its process lets faults be played on it.
+    pub faults: bool,
     /// Where it tells whether it is master: the epoch that it announced, `None` otherwise.
     pub leadership: watch::Sender<Option<u64>>,
 }
@@ -91,6 +93,7 @@ impl PodConfig {
             sweep_every: Duration::from_secs(10 * 60),
             backoff: Duration::from_millis(100),
             drain: Duration::from_secs(20),
+            faults: false,
             leadership: watch::Sender::new(None),
         }
     }
@@ -239,6 +242,7 @@ impl Pod {
             kinds: KINDS.to_vec(),
             started: now(),
             leaving: false,
+            faults: self.config.faults,
             stamp: self.stamp(),
         };
         members::join(coordinator, &member).await.map(|_| ())

@@ -35,9 +35,9 @@ pub struct Observer {
     pub gauge: Gauge,
     /// Fewer live pods than this, and work waits.
     pub min_pods: usize,
-    /// Pods of this process; they can be killed and started from the page if `faults`.
+    /// Pods of this process.
     pub local: Vec<PodName>,
-    /// Whether faults are allowed.
+    /// Whether the page lets faults be played on pods.
     pub faults: bool,
     /// Told when this process accepted something: the doorbell is rung, if there is a connection; if not, the
     /// master finds the row by polling.
@@ -253,7 +253,7 @@ impl Observer {
             started: member.started,
             holds: 0,
             leaving: member.leaving,
-            faults: self.faults && self.local.contains(&member.pod),
+            faults: self.faults && member.faults,
             fault: None,
         }
     }

@@ -5,19 +5,21 @@
 //! - No job waits for it and no promise depends on it: without a pyramid a page shows a smaller picture.
 //! - The row is claimed before the first byte is written, the claim's name is in the key and is never given twice, and the
 //!   pyramid is there when its row says so, if the claim still holds. Whoever lost the claim wrote what the sweeper removes.
-//! - A claim that isn't renewed lapses; an image that ended three of them is left alone.
+//! - A claim that isn't renewed lapses; an image that ended three of them is left alone. What isn't the image's fault gives
+//!   its claim back: a store that doesn't answer, and being told to stop.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use shared::cluster::ClusterView;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::jitter;
 use crate::catalog::{self, Catalog, PyramidWork, Write};
 use crate::pipeline::render::{Wish, Wishes, render};
 use crate::pipeline::stage::{Failure, Workshop};
-use crate::store::keys;
+use crate::store::{self, keys};
 
 /// The catalog is asked this often while there is nothing to do.
 const POLL: Duration = Duration::from_secs(3);
@@ -25,6 +27,7 @@ const POLL: Duration = Duration::from_secs(3);
 const LEASE: Duration = Duration::from_secs(60);
 /// A claim is renewed this often.
 const RENEW: Duration = Duration::from_secs(15);
+
 /// What makes pyramids in a process.
 pub struct Renderer {
     /// Who knows which are wanted.
@@ -37,12 +40,14 @@ pub struct Renderer {
     pub wishes: Wishes,
     /// How long making one may take.
     pub time: Duration,
+    /// Tells it to stop.
+    pub stop: CancellationToken,
 }
 
 impl Renderer {
-    /// Makes pyramids for ever.
+    /// Makes pyramids until it is told to stop.
     pub async fn run(self) {
-        loop {
+        while !self.stop.is_cancelled() {
             let wish = self.wishes.take();
             let made = match wish.is_some() || self.is_idle() {
                 true => self.one(wish.as_ref()).await,
@@ -55,6 +60,7 @@ impl Renderer {
                 Err(error) => tracing::warn!(%error, "a pyramid wasn't made"),
             }
             tokio::select! {
+                () = self.stop.cancelled() => {}
                 () = self.wishes.added() => {}
                 () = tokio::time::sleep(POLL.mul_f64(0.75 + jitter() / 2.0)) => {}
             }
@@ -72,7 +78,11 @@ impl Renderer {
         let wish = wish.map(|(image, job)| (image, job.as_ref()));
         let Some(work) = self.catalog.claim_pyramid(&claim, wish, LEASE).await? else { return Ok(false) };
         let key = keys::pyramid(&work.image, &claim);
-        match self.make(&work, &claim, key.clone()).await {
+        let made = tokio::select! {
+            made = self.make(&work, &claim, key.clone()) => made,
+            () = self.stop.cancelled() => Some(Err(Failure::Trouble("the process stops".to_owned()))),
+        };
+        match made {
             Some(Ok(bytes)) => {
                 if self.catalog.finish_pyramid(&claim, bytes).await? == Write::Applied {
                     tracing::debug!(image = %work.image, bytes, "its pyramid is there");
@@ -81,12 +91,26 @@ impl Renderer {
                 }
             }
             Some(Err(Failure::Refused(reason))) => drop(self.catalog.refuse_pyramid(&claim, &reason).await?),
-            Some(Err(failure)) => {
-                tracing::warn!(image = %work.image, %failure, "its pyramid wasn't made; it is tried again later");
-            }
+            Some(Err(failure)) => self.fail(&work, &claim, failure).await?,
             None => self.discard(&key).await,
         }
         Ok(true)
+    }
+
+    /// What isn't the image's fault doesn't count; it is, if there is nothing to read.
+    async fn fail(&self, work: &PyramidWork, claim: &str, failure: Failure) -> Result<(), catalog::Error> {
+        if self.catalog.pyramid(&work.image, work.job.as_ref()).await?.is_none() {
+            tracing::debug!(image = %work.image, %failure, "its pyramid isn't wanted any more");
+            return Ok(());
+        }
+        let missing = matches!(self.shop.store.size(&work.source).await, Err(store::Error::NotFound(_)));
+        if matches!(failure, Failure::Trouble(_)) && !missing {
+            self.catalog.release_pyramid(claim).await?;
+        }
+        if !self.stop.is_cancelled() {
+            tracing::warn!(image = %work.image, %failure, "its pyramid wasn't made; it is tried again later");
+        }
+        Ok(())
     }
 
     /// Makes it while the claim holds; `None` if it was lost.

@@ -163,6 +163,7 @@ mod tests {
             kinds: Vec::new(),
             started: 0,
             leaving,
+            faults: false,
             stamp: Stamp { clock: 1, pod: name.parse().unwrap() },
         }
     }

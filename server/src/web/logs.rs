@@ -33,7 +33,7 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// Bytes of a line of another process's answer; a longer one can't be an entry.
 const LONGEST_FIELD: usize = 64 << 10;
 /// How long another process may take to answer.
-const PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Where pods' logs come from.
 #[derive(Clone)]
@@ -43,7 +43,7 @@ pub struct PodLogs {
     /// From this process's memory: of its own pods.
     own: LogBook,
     /// Asks the processes that the others live in.
-    client: reqwest::Client,
+    pub(super) client: reqwest::Client,
 }
 
 impl PodLogs {
@@ -270,14 +270,17 @@ async fn forward(state: &WebState, pod: &PodName, after: Option<LogId>, plain: b
     Ok(response)
 }
 
+/// Where the process advertises itself that the pod lives in.
+pub(super) fn address_of(state: &WebState, pod: &PodName) -> Result<String> {
+    let view = state.view.borrow();
+    let address = view.pods.iter().find(|other| other.pod == *pod).map(|other| other.address.clone());
+    let address = address.filter(|address| !address.is_empty());
+    address.ok_or_else(|| ApiError::not_found(format!("No pod {pod} has been seen.")))
+}
+
 /// Asks the process that the pod lives in.
 async fn ask(state: &WebState, pod: &PodName, after: Option<LogId>, plain: bool) -> Result<reqwest::Response> {
-    let address = {
-        let view = state.view.borrow();
-        view.pods.iter().find(|other| other.pod == *pod).map(|other| other.address.clone())
-    };
-    let address = address.filter(|address| !address.is_empty());
-    let address = address.ok_or_else(|| ApiError::not_found(format!("No pod {pod} has been seen.")))?;
+    let address = address_of(state, pod)?;
     let mut request = state.logs.client.get(format!("http://{address}{}?forwarded=true", route::logs(pod)));
     if let Some(after) = after {
         request = request.header("last-event-id", after.to_string());

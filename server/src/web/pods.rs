@@ -1,4 +1,7 @@
 //! `POST /api/pods/{pod}/kill`, `/freeze`, `/disconnect` and `/start`: faults at will, where `--allow-faults` is given.
+//!
+//! Whichever process is asked: what it can't do to its own pods is sent on to the process that the pod lives in, whose pages
+//! and API go on whatever is played on its pods.
 
 use std::sync::Arc;
 
@@ -6,12 +9,15 @@ use async_trait::async_trait;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
 use shared::cluster::Fault;
+use shared::error::Problem;
 use shared::id::PodName;
 use shared::route;
 
 use super::WebState;
-use super::problem::{ApiError, Path, Result};
+use super::logs::{PATIENCE, address_of};
+use super::problem::{ApiError, Path, Query, Result};
 use super::upload::prefers_html;
 
 /// Why a fault wasn't played or undone.
@@ -29,8 +35,8 @@ pub enum FaultError {
     /// Another fault is played on it.
     #[error("A fault is played on the pod {0} already; it must be undone first.")]
     Faulty(PodName),
-    /// Only the embedded coordinator lets a pod's session fall silent.
-    #[error("The pod {0} coordinates through ZooKeeper: freeze its process (kill -STOP) or cut its network instead.")]
+    /// Its session can't be made to fall silent.
+    #[error("The pod {0} can be killed and nothing else.")]
     NotHere(PodName),
 }
 
@@ -53,21 +59,52 @@ impl From<FaultError> for ApiError {
     }
 }
 
+/// What the query may say.
+#[derive(Deserialize)]
+pub(super) struct Asked {
+    /// Asked by another process, which must not be sent on.
+    #[serde(default)]
+    forwarded: bool,
+}
+
 /// `POST /api/pods/{pod}/{act}`.
 pub(super) async fn act(
     State(state): State<WebState>,
     Path((pod, act)): Path<(PodName, String)>,
+    Query(asked): Query<Asked>,
     headers: HeaderMap,
 ) -> Result<Response> {
     let fault = Fault::ALL.into_iter().find(|fault| fault.verb() == act);
     if fault.is_none() && act != "start" {
         return Err(ApiError::not_found(format!("Expected kill, freeze, disconnect or start, got {act:?}.")));
     }
-    match fault {
-        Some(fault) => faults(&state)?.play(&pod, fault).await?,
-        None => faults(&state)?.start(&pod).await?,
+    let faults = faults(&state)?;
+    let done = match fault {
+        Some(fault) => faults.play(&pod, fault).await,
+        None => faults.start(&pod).await,
+    };
+    match done {
+        Err(FaultError::Unknown(_)) if !asked.forwarded => forward(&state, &pod, &act).await?,
+        done => done?,
     }
-    Ok(done(&headers))
+    Ok(answer(&headers))
+}
+
+/// Asks the process that the pod lives in to do it.
+async fn forward(state: &WebState, pod: &PodName, act: &str) -> Result<()> {
+    let address = address_of(state, pod)?;
+    let request = state.logs.client.post(format!("http://{address}{}?forwarded=true", route::pod_act(pod, act)));
+    let away = |why: reqwest::Error| {
+        tracing::debug!(%pod, address, %why, "a pod's process can't be asked");
+        ApiError::unavailable(format!("The pod {pod} lives in the process at {address}, which doesn't answer."))
+    };
+    let answer = request.timeout(PATIENCE).send().await.map_err(away)?;
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(());
+    }
+    let problem: Problem = answer.json().await.map_err(away)?;
+    Err(ApiError::new(status, problem.to_string()))
 }
 
 fn faults(state: &WebState) -> Result<&Arc<dyn Faults>> {
@@ -77,7 +114,7 @@ fn faults(state: &WebState) -> Result<&Arc<dyn Faults>> {
     })
 }
 
-fn done(headers: &HeaderMap) -> Response {
+fn answer(headers: &HeaderMap) -> Response {
     if prefers_html(headers) {
         Redirect::to(route::CLUSTER).into_response()
     } else {

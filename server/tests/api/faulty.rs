@@ -100,6 +100,7 @@ faulty! {
     touch_pyramid(claim: &str) -> Write;
     finish_pyramid(claim: &str, bytes: u64) -> Write;
     refuse_pyramid(claim: &str, reason: &str) -> Write;
+    release_pyramid(claim: &str) -> Write;
     pyramid(image: &ImageId, job: Option<&JobId>) -> Option<PyramidState>;
     timeline(job: &JobId) -> Option<Timeline>;
     neighbours(image: &ImageId) -> Neighbours;

@@ -41,7 +41,8 @@ pub struct Server {
     /// What is measured here.
     pub figures: watch::Sender<Figures>,
     pub state: WebState,
-    _folder: Arc<tempfile::TempDir>,
+    /// Its catalog, and the store in `objects`.
+    pub folder: Arc<tempfile::TempDir>,
 }
 
 /// A response, read to its end.
@@ -134,7 +135,7 @@ impl Server {
             renders: Renders::new(8 << 20),
             logs: PodLogs::new(said.clone(), None),
         };
-        let _folder = Arc::new(folder);
+        let folder = Arc::new(folder);
         Self {
             router: router(state.clone()),
             state,
@@ -145,7 +146,7 @@ impl Server {
             view: sender,
             rings,
             figures,
-            _folder,
+            folder,
         }
     }
 
@@ -162,7 +163,7 @@ impl Server {
             view: self.view.clone(),
             rings: self.rings.clone(),
             figures: self.figures.clone(),
-            _folder: self._folder.clone(),
+            folder: self.folder.clone(),
         }
     }
 

@@ -6,10 +6,13 @@ use serde_json::Value;
 use server::pipeline::stage::Workshop;
 use server::pod::renderer::Renderer;
 
+use shared::id::ImageId;
+use tokio_util::sync::CancellationToken;
+
 use crate::harness::{Server, sample};
 
 /// Makes pyramids as a process does, while the test runs.
-fn render(server: &Server) -> tokio::task::JoinHandle<()> {
+fn render(server: &Server, stop: &CancellationToken) -> tokio::task::JoinHandle<()> {
     let state = &server.state;
     let shop = Workshop { store: server.store.clone(), pixels: state.pixels.clone(), limits: state.accept.limits };
     let renderer = Renderer {
@@ -18,6 +21,7 @@ fn render(server: &Server) -> tokio::task::JoinHandle<()> {
         view: state.view.clone(),
         wishes: state.renders.wishes(),
         time: Duration::from_secs(60),
+        stop: stop.clone(),
     };
     tokio::spawn(renderer.run())
 }
@@ -59,7 +63,8 @@ async fn the_thumbnail_the_view_and_the_tiles_show_the_colours_of_the_files_prof
     let server = Server::new().await;
     let (file, expected) = in_display_p3();
     let (image, _) = server.upload("p3.png", &file).await;
-    let renderer = render(&server);
+    let stop = CancellationToken::new();
+    let renderer = render(&server, &stop);
     let path = format!("/api/images/{image}");
     let zoom = told(&server, &format!("{path}/pyramid")).await;
     assert_eq!(zoom["reason"], Value::Null);
@@ -70,5 +75,75 @@ async fn the_thumbnail_the_view_and_the_tiles_show_the_colours_of_the_files_prof
         let apart = shown.as_raw().iter().zip(&expected).map(|(one, other)| one.abs_diff(*other)).max();
         assert!(shown.as_raw().len() == expected.len() && apart <= Some(1), "{picture}: {apart:?}");
     }
-    renderer.abort();
+    stop.cancel();
+    renderer.await.unwrap();
+}
+
+/// How often making the pyramid of an original may still be tried.
+async fn tries_left(server: &Server, image: &ImageId) -> usize {
+    let mut left = 0;
+    // A claim that no other test gives.
+    while server
+        .catalog
+        .claim_pyramid(&format!("{image}{left}"), Some((image, None)), Duration::ZERO)
+        .await
+        .unwrap()
+        .is_some()
+    {
+        left += 1;
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    left
+}
+
+#[tokio::test]
+async fn trouble_of_the_store_costs_no_try_at_a_pyramid_and_an_original_that_is_gone_does() {
+    let server = Server::new().await;
+    let mut images = Vec::new();
+    for name in ["troubled.png", "gone.png", "well.png"] {
+        images.push(server.upload(name, &sample("moon.png")).await.0);
+    }
+    let [troubled, gone, well] = images.try_into().unwrap();
+    let objects = server.folder.path().join("objects");
+    for image in [&troubled, &gone] {
+        std::fs::remove_dir_all(objects.join(image.as_str())).unwrap();
+    }
+    // No folder can be read here: that isn't the same as if there were none.
+    std::fs::write(objects.join(troubled.as_str()), "").unwrap();
+    // What was wished for last is made first.
+    for image in [&well, &gone, &troubled] {
+        server.get(&format!("/api/images/{image}/pyramid")).await;
+    }
+    let stop = CancellationToken::new();
+    let renderer = render(&server, &stop);
+    told(&server, &format!("/api/images/{well}/pyramid")).await;
+    assert_eq!(tries_left(&server, &troubled).await, 3);
+    assert_eq!(tries_left(&server, &gone).await, 2);
+    stop.cancel();
+    renderer.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_process_that_stops_gives_back_the_pyramid_that_it_was_making() {
+    let server = Server::new().await;
+    let image: ImageId = server.upload("moon.png", &sample("moon.png")).await.0;
+    let (go_on, held) = std::sync::mpsc::channel::<()>();
+    let held = std::sync::Arc::new(std::sync::Mutex::new(held));
+    // Every thread is busy: it can't be made.
+    for _ in 0..server.state.pixels.threads() {
+        let (pixels, held) = (server.state.pixels.clone(), held.clone());
+        tokio::spawn(async move { pixels.run(1, move || drop(held.lock().map(|held| held.recv()))).await });
+    }
+    let making = async || !server.catalog.in_use(std::slice::from_ref(&image)).await.unwrap().pyramids.is_empty();
+    let stop = CancellationToken::new();
+    let renderer = render(&server, &stop);
+    server.get(&format!("/api/images/{image}/pyramid")).await;
+    while !making().await {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    stop.cancel();
+    renderer.await.unwrap();
+    assert!(!making().await);
+    assert_eq!(tries_left(&server, &image).await, 3);
+    drop(go_on);
 }

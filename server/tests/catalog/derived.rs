@@ -70,8 +70,27 @@ pub async fn a_pyramid_that_three_tries_did_not_make_is_given_up_with_a_sentence
     assert_eq!(catalog.claim_pyramid("e", wish, Duration::ZERO).await.unwrap(), None);
     let state = catalog.pyramid(&image, None).await.unwrap();
     let Some(PyramidState::Refused(reason)) = state else { panic!("{state:?}") };
-    assert!(reason.contains("3 times"), "{reason}");
+    assert!(reason.contains("3 tries"), "{reason}");
     assert_eq!(catalog.finish_pyramid("c", 1).await.unwrap(), Write::NoChange);
+}
+
+pub async fn a_try_to_make_a_pyramid_that_is_given_back_does_not_count(bench: Bench) {
+    let catalog = &bench.catalog;
+    let image = accept(&**catalog, "moon.png").await.image;
+    let wish = Some((&image, None));
+    for claim in ["a", "b", "c", "d", "e"] {
+        assert!(catalog.claim_pyramid(claim, wish, Duration::ZERO).await.unwrap().is_some(), "{claim}");
+        assert_eq!(catalog.release_pyramid(claim).await.unwrap(), Write::Applied);
+        assert_eq!(catalog.release_pyramid(claim).await.unwrap(), Write::NoChange, "it is given back once");
+        assert_eq!(
+            catalog.claim_pyramid("early", wish, LEASE).await.unwrap(),
+            None,
+            "the next try waits for the lease"
+        );
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    assert_eq!(catalog.in_use(std::slice::from_ref(&image)).await.unwrap().pyramids.len(), 0);
+    assert_eq!(catalog.pyramid(&image, None).await.unwrap(), Some(PyramidState::Wanted));
 }
 
 pub async fn an_image_whose_jobs_failed_has_no_pyramid_until_one_is_done(bench: Bench) {

@@ -41,6 +41,7 @@ pub fn member(name: &str, uuid: &str) -> Member {
         kinds: vec![Phase::Histograms],
         started: 1,
         leaving: false,
+        faults: false,
         stamp: stamp(name, 1),
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use server::coord::zookeeper::ZooKeeper;
-use server::coord::{Connector, Coordinator, CreateMode, Error, Hint, Scope, SessionState, settle::settle};
+use server::coord::zookeeper::{Leashed, ZooKeeper};
+use server::coord::{Connector, Coordinator, CreateMode, Error, Hint, Leash, Scope, SessionState, settle::settle};
 
 use crate::bed::soon;
 use crate::zookeeper::Ensemble;
@@ -100,4 +100,22 @@ async fn two_sessions() -> (Arc<dyn Coordinator>, Arc<dyn Coordinator>) {
     let ensemble = tokio::task::spawn_blocking(Ensemble::shared).await.unwrap();
     let connector = ZooKeeper::new(&ensemble.connect_string_with_new_chroot(), LEASE).unwrap();
     (connector.connect().await.unwrap(), connector.connect().await.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_on_a_leash_is_cut_off_alone_and_keeps_its_session_if_it_is_let_through_in_time() {
+    let ensemble = tokio::task::spawn_blocking(Ensemble::shared).await.unwrap();
+    let zookeeper = ZooKeeper::new(&ensemble.connect_string_with_new_chroot(), LEASE).unwrap();
+    let leash = Leashed::new(&zookeeper).await.unwrap();
+    let (cut, other) = (leash.connect().await.unwrap(), zookeeper.connect().await.unwrap());
+    cut.create("/e", b"", CreateMode::Ephemeral).await.unwrap();
+    leash.cut();
+    let mut states = cut.states();
+    soon(states.wait_for(|state| *state == SessionState::Disconnected)).await.unwrap();
+    assert_eq!(cut.create("/f", b"", CreateMode::Ephemeral).await, Err(Error::Disconnected));
+    other.sync().await.unwrap();
+    assert_eq!(other.stat("/e").await.unwrap().unwrap().owner, Some(cut.session()));
+    leash.mend();
+    settle(&*cut).await.unwrap();
+    assert_eq!(cut.stat("/e").await.unwrap().unwrap().owner, Some(cut.session()));
 }

@@ -436,6 +436,11 @@ impl Catalog for FaultyCatalog {
         pass!(self, refuse_pyramid, &claim, None, |shelf| shelf.catalog.refuse_pyramid(&claim, &reason))
     }
 
+    async fn release_pyramid(&self, claim: &str) -> Result<Write> {
+        let claim = claim.to_owned();
+        pass!(self, release_pyramid, &claim, None, |shelf| shelf.catalog.release_pyramid(&claim))
+    }
+
     async fn pyramid(&self, image: &ImageId, job: Option<&JobId>) -> Result<Option<PyramidState>> {
         let (image, job) = (image.clone(), job.cloned());
         pass!(self, pyramid, &image, None, |shelf| shelf.catalog.pyramid(&image, job.as_ref()))

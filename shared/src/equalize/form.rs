@@ -2,6 +2,7 @@
 
 use super::recipe::{Color, MethodKind, Recipe, Wire};
 use crate::id::ImageId;
+use crate::number::parse;
 
 impl Recipe {
     /// The names of the fields that [`Recipe::from_form`] reads.
@@ -38,7 +39,7 @@ impl Recipe {
             None => Color::default(),
             Some(text) => known("color", text, &Color::ALL, Color::name)?,
         };
-        let value = |name: &str| get(name).map(|text| number::<f64>(name, text)).transpose();
+        let value = |name: &str| get(name).map(|text| number(name, text, parse)).transpose();
         let value_of = |kind, name| if method == kind { value(name) } else { Ok(None) };
         let image = |name: &str| get(name).map(|text| image_id(text).parse::<ImageId>()).transpose();
         let reference = if method == MethodKind::Match { image("reference") } else { Ok(None) };
@@ -47,7 +48,7 @@ impl Recipe {
             [Some(low), Some(high)] => Some([low, high]),
             _ => return Err("expected `range_low` and `range_high`, or neither; got one of them".to_owned()),
         };
-        let side = |name| number::<u32>(name, get(name).unwrap_or("8"));
+        let side = |name| number(name, get(name).unwrap_or("8"), |text| text.parse::<u32>().ok());
         let tiles = if method == MethodKind::Clahe { Some([side("columns")?, side("rows")?]) } else { None };
         Self::try_from(Wire {
             method,
@@ -73,8 +74,8 @@ fn known<T: Copy>(field: &str, text: &str, all: &[T], name: fn(T) -> &'static st
     })
 }
 
-fn number<T: std::str::FromStr>(name: &str, text: &str) -> Result<T, String> {
-    text.replace(',', ".").parse().map_err(|_| format!("expected a number for `{name}`, got {text:?}"))
+fn number<T>(name: &str, text: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, String> {
+    parse(&text.replace(',', ".")).ok_or_else(|| format!("expected a number for `{name}`, got {text:?}"))
 }
 
 /// The id at the end of an address, or the text itself.

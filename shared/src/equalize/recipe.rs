@@ -12,6 +12,7 @@ use super::strength::Strength;
 use super::stretch::Cut;
 use crate::id::ImageId;
 use crate::job::ImageInfo;
+use crate::number::Decimal;
 use crate::pixels::{Depth, Layout};
 
 /// What to do with an image. In JSON it is one object whose field `method` says which other fields there may be:
@@ -289,13 +290,13 @@ impl Recipe {
         match self.nodata {
             Some(nodata) if info.depth == Depth::Float && nodata.of(info.depth).is_none() => Err(format!(
                 "Expected a nodata value that floating-point samples of 32 bits can have; got {}.",
-                nodata.value()
+                Decimal(nodata.value())
             )),
             Some(nodata) if nodata.of(info.depth).is_none() => Err(format!(
                 "Expected a nodata value that samples of {} bits can have, a whole number from 0 to {}; got {}.",
                 info.depth.bits(),
                 info.depth.levels() - 1,
-                nodata.value()
+                Decimal(nodata.value())
             )),
             _ => Ok(()),
         }
@@ -429,7 +430,11 @@ impl TryFrom<Wire> for Recipe {
                 let high = fixed("`high`", high.unwrap_or(98.0), 4, 100)?;
                 let cut = Cut::millionths(low, Cut::WHOLE - high).map_err(|_| {
                     let (low, high) = (f64::from(low) / 1e4, f64::from(high) / 1e4);
-                    format!("expected percentiles of which `low` is below `high`, got {low} and {high}")
+                    format!(
+                        "expected percentiles of which `low` is below `high`, got {} and {}",
+                        Decimal(low),
+                        Decimal(high)
+                    )
                 })?;
                 Method::Stretch { cut }
             }
@@ -455,7 +460,10 @@ fn fixed(name: &str, value: f64, places: u32, most: u32) -> Result<u32, String> 
     if (0.0..=f64::from(most)).contains(&value) && scaled / unit == value {
         Ok(scaled as u32)
     } else {
-        Err(format!("{name} must be a number from 0 to {most} with at most {places} decimal places, got {value}"))
+        Err(format!(
+            "{name} must be a number from 0 to {most} with at most {places} decimal places, got {}",
+            Decimal(value)
+        ))
     }
 }
 

@@ -29,6 +29,11 @@ impl Door {
         serde_json::to_string(self.0.info()).unwrap_or_default()
     }
 
+    /// In what the picture differs from what the array will make.
+    pub fn note(&self) -> String {
+        self.0.note().to_owned()
+    }
+
     /// The image as it is.
     pub fn before(&self) -> Look {
         Look(self.0.before())

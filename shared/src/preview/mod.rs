@@ -39,6 +39,7 @@ pub struct Shown {
 /// A decoded image, and what is known of it so far.
 pub struct Preview {
     info: ImageInfo,
+    note: String,
     cut: Cut,
     /// All rows, part by part; none of an image that is too large to be kept.
     parts: Vec<Rows>,
@@ -76,6 +77,7 @@ impl Preview {
         }
         let cut = Cut::new(&info, 1);
         let keeps = info.raw_bytes() <= MOST_KEPT;
+        let note = note(&mut source, &info);
         let mut reader = decode::open(source, &info).map_err(|error| error.to_string())?;
         let mut shrinker = shrinker(&info);
         let mut histogram = Distribution::histogram(info.layout, info.depth);
@@ -89,12 +91,17 @@ impl Preview {
             }
         }
         let (copy, before) = (shrinker.into_rows(), Distribution::of(&histogram));
-        Ok(Self { info, cut, parts, copy, before, counted: None, work: None, made: None })
+        Ok(Self { info, note, cut, parts, copy, before, counted: None, work: None, made: None })
     }
 
     /// What the file's header says.
     pub fn info(&self) -> &ImageInfo {
         &self.info
+    }
+
+    /// In what the picture differs from what the array will make, in sentences; empty where it doesn't.
+    pub fn note(&self) -> &str {
+        &self.note
     }
 
     /// Whether the whole image can be equalized here.
@@ -273,6 +280,23 @@ fn unshown(info: &ImageInfo) -> Option<String> {
         _ => return None,
     };
     Some(format!("There is no preview of images with {what}; the array equalizes them all the same."))
+}
+
+/// What [`Preview::note`] says.
+fn note(source: &mut Cursor<Vec<u8>>, info: &ImageInfo) -> String {
+    let pages = match info.more.further_pages {
+        0 => None,
+        further => Some(format!("This is the first of {} pages; the array equalizes each by itself.", further + 1)),
+    };
+    // Who can't read it leaves it out as well.
+    let profile = decode::profile(source, info).ok().flatten().filter(|profile| !is_srgb(profile));
+    let profile = profile.map(|_| "Drawn here without the file's colour profile, which the result keeps.".to_owned());
+    [pages, profile].into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
+/// Whether a profile says of itself that it is one of sRGB: in ASCII (ICC.1, version 2) or UTF-16 (version 4).
+fn is_srgb(profile: &[u8]) -> bool {
+    profile.windows(4).any(|four| four == b"sRGB") || profile.windows(8).any(|eight| eight == b"\0s\0R\0G\0B")
 }
 
 /// Pixels as browsers draw them.

@@ -2,7 +2,7 @@
 // replaces one that waits, and one for the whole image that is being worked on.
 //
 // In:  {open: File}, {look: recipe as JSON, whole: boolean, wish: number}
-// Out: {opened: info as JSON, …look}, {wish, …look}, {wish, failed: sentence}; a look is {picture, distribution, exact}
+// Out: {opened: info as JSON, note: sentences, …look}, {wish, …look}, {wish, failed: sentence}; a look is {picture, distribution, exact}
 
 // The smallest module with an instruction of simd128.
 const SIMD128 = new Uint8Array([
@@ -42,7 +42,7 @@ async function open(file) {
   preview?.free();
   preview = null;
   preview = new Door(new Uint8Array(bytes));
-  await show({ opened: preview.info() }, preview.before());
+  await show({ opened: preview.info(), note: preview.note() }, preview.before());
 }
 
 async function look({ look, whole, wish }) {

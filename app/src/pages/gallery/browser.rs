@@ -4,6 +4,7 @@ use leptos::ev::{offline, online, resize, scroll};
 use leptos::prelude::*;
 use send_wrapper::SendWrapper;
 use shared::masonry::Direction;
+use shared::number::parse;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 use web_sys::{Element, HtmlElement, KeyboardEvent, ResizeObserver};
@@ -48,7 +49,7 @@ pub fn attach(shelf: Shelf) {
 pub fn measure(element: &Element) -> Option<Measured> {
     let style = window().get_computed_style(element).ok().flatten()?;
     let number =
-        |name: &str| -> Option<f64> { style.get_property_value(name).ok()?.trim().trim_end_matches("px").parse().ok() };
+        |name: &str| -> Option<f64> { parse(style.get_property_value(name).ok()?.trim().trim_end_matches("px")) };
     let place = element.get_bounding_client_rect();
     Some(Measured {
         columns: number("--n")? as usize,

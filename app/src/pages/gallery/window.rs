@@ -5,6 +5,7 @@ use std::ops::Range;
 #[cfg(feature = "hydrate")]
 use shared::masonry::Direction;
 use shared::masonry::{Layout, Shape, lay_out};
+use shared::number::Decimal;
 use shared::scroll::Scroll;
 
 use crate::components::EXTRA;
@@ -116,7 +117,7 @@ impl Window {
 
     /// The container's style: what the browser can scroll of the content.
     pub fn container(&self) -> String {
-        format!("height:{:.2}px;--offset:{:.2}px", self.scroll.range(), self.scroll.offset())
+        format!("height:{:.2}px;--offset:{:.2}px", Decimal(self.scroll.range()), Decimal(self.scroll.offset()))
     }
 
     /// A tile's style.
@@ -125,7 +126,13 @@ impl Window {
             return String::new();
         };
         let n = self.measured.columns;
-        format!("--r:{height:.4};--x{n}:{};--y{n}:{:.4};--k{n}:{}", tile.column, tile.above, tile.tiles)
+        format!(
+            "--r:{:.4};--x{n}:{};--y{n}:{:.4};--k{n}:{}",
+            Decimal(*height),
+            tile.column,
+            Decimal(tile.above),
+            tile.tiles
+        )
     }
 
     /// The tile that an arrow key leads to.

@@ -7,35 +7,20 @@ use tokio::sync::watch;
 
 use super::session::Session;
 use super::{Connector, Coordinator, Embedded, Error, Result, SessionId};
+use crate::coord::Leash;
 
 /// Makes sessions for one client. While it is cut, the session there is hears nothing and its lease runs out, and there is no
 /// new one.
-pub struct Leash {
+pub struct Leashed {
     embedded: Arc<Embedded>,
     cut: watch::Sender<bool>,
     session: Mutex<Option<SessionId>>,
 }
 
-impl Leash {
+impl Leashed {
     /// A whole one.
     pub fn new(embedded: &Arc<Embedded>) -> Arc<Self> {
         Arc::new(Self { embedded: embedded.clone(), cut: watch::Sender::new(false), session: Mutex::default() })
-    }
-
-    /// Cuts the client off.
-    pub fn cut(&self) {
-        self.cut.send_replace(true);
-        if let Some(session) = self.session() {
-            self.embedded.disconnect(session);
-        }
-    }
-
-    /// Lets the client through again. Its session goes on, or learns that its lease has run out.
-    pub fn mend(&self) {
-        self.cut.send_replace(false);
-        if let Some(session) = self.session() {
-            self.embedded.reconnect(session);
-        }
     }
 
     fn session(&self) -> Option<SessionId> {
@@ -43,8 +28,24 @@ impl Leash {
     }
 }
 
+impl Leash for Leashed {
+    fn cut(&self) {
+        self.cut.send_replace(true);
+        if let Some(session) = self.session() {
+            self.embedded.disconnect(session);
+        }
+    }
+
+    fn mend(&self) {
+        self.cut.send_replace(false);
+        if let Some(session) = self.session() {
+            self.embedded.reconnect(session);
+        }
+    }
+}
+
 #[async_trait]
-impl Connector for Leash {
+impl Connector for Leashed {
     fn kind(&self) -> &'static str {
         "embedded"
     }
@@ -77,7 +78,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_is_cut_off_keeps_its_session_for_its_lease_and_gets_no_other() {
         let embedded = Embedded::new(EmbeddedConfig { session_timeout: Duration::from_secs(2) });
-        let leash = Leash::new(&embedded);
+        let leash = Leashed::new(&embedded);
         let first = leash.connect().await.unwrap();
         let mut states = first.states();
 

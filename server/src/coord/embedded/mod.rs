@@ -17,7 +17,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-pub use self::leash::Leash;
+pub use self::leash::Leashed;
 use self::session::Session;
 use self::state::State;
 use super::{Connector, Coordinator, Error, Result, SessionId};

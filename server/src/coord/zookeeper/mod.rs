@@ -7,6 +7,7 @@
 //! - Operations may wait for a reply as long as the session lives: each is bounded by the session timeout.
 
 mod errors;
+mod leash;
 mod session;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use zookeeper_client::{Acls, Client, CreateMode};
 
+pub use self::leash::Leashed;
 use self::session::Session;
 use super::{Connector, Coordinator, Error, Result, limits};
 

@@ -31,3 +31,11 @@ smaller=np.arange(64*48,dtype=np.uint8).reshape(48,64)
 with tifffile.TiffWriter(d+'tifffile_subifds.tif') as file:
     file.write(smaller,subifds=2,metadata=None,software=False)
     for factor in (2,4): file.write(smaller[::factor,::factor],subfiletype=1,metadata=None,software=False)
+import cv2
+wide=np.random.default_rng(5).integers(-400,400,a.shape)+a.astype(np.uint16)*np.uint16(257)
+wide=wide.clip(0,65535).astype(np.uint16)
+cv2.imwrite(d+'opencv_rgb16.png',wide[:,:,::-1])
+tifffile.imwrite(d+'tifffile_rgb16_big_endian.tif',wide,byteorder='>',compression='zlib',predictor=True,photometric='rgb',metadata=None,software=False)
+photo=Image.open(d+'../coffee.png').convert('RGB').resize((121,83))
+photo.save(d+'pillow_lossy_photo.webp',quality=60,method=6)
+photo.save(d+'pillow_lossless_photo.webp',lossless=True)

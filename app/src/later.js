@@ -1,0 +1,20 @@
+// The end of the page's script: scripts/site.sh puts it there, after FILES, which names the files of each part of the page.
+
+const asked = new Set();
+
+/** Has the browser fetch a part of the page that will likely be needed. */
+export function prefetch(part) {
+    for (const file of FILES[part] ?? []) {
+        if (asked.has(file)) continue;
+        asked.add(file);
+        const link = document.createElement("link");
+        Object.assign(link, { rel: "preload", as: "fetch", type: "application/wasm", crossOrigin: "anonymous" });
+        link.href = new URL(file, import.meta.url).href;
+        document.head.append(link);
+    }
+}
+
+// Who points at a link will often follow it.
+for (const sign of ["pointerover", "focusin"]) {
+    addEventListener(sign, (event) => prefetch(event.target.closest?.("[data-part]")?.dataset.part), { passive: true });
+}
