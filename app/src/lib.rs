@@ -43,7 +43,7 @@ pub fn shell(at: fn(&str) -> String) -> impl IntoView {
     let scripted = !is_static_page();
     view! {
         <!DOCTYPE html>
-        <html lang="en">
+        <html lang="en" data-plain>
             <head>
                 <meta charset="utf-8" />
                 <meta name="viewport" content="width=device-width, initial-scale=1" />

@@ -3,6 +3,7 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 
+import { AxeBuilder } from "@axe-core/playwright";
 import { expect, test } from "@playwright/test";
 
 import { calm, done, upload } from "../support/api.ts";
@@ -34,27 +35,36 @@ test("images are found by their name, format and depth, and the address says so"
   await expect(page.getByTestId("nothing-found")).toBeVisible();
 });
 
-test("without scripts, images are filtered, chosen, downloaded and deleted by forms", async ({ browser, baseURL, request }) => {
-  const { image_id: id } = await upload(request, { ...sample("moon.png"), name: "plain form.png" });
-  await done(request, id);
-  const context = await browser.newContext({ javaScriptEnabled: false, baseURL: baseURL ?? "" });
-  const page = await context.newPage();
-  await page.goto("/");
-  await page.getByRole("searchbox").fill("plain form");
-  await page.getByRole("button", { name: "Show", exact: true }).click();
-  await expect(page).toHaveURL(/q=plain/);
-  await expect(tile(page, id)).toBeVisible();
-  await tile(page, id).getByTestId("choose").check();
-  const [download] = await Promise.all([
-    page.waitForEvent("download"),
-    page.getByRole("button", { name: "Download originals" }).click(),
-  ]);
-  expect(download.suggestedFilename()).toBe("evenlight-originals.zip");
-  await page.getByRole("button", { name: "Delete" }).click();
-  await expect(page).toHaveURL(/\/$/);
-  expect((await request.get(`/api/images/${id}`)).status()).toBe(404);
-  await context.close();
-});
+for (const missing of ["scripts", "WebAssembly"]) {
+  test(`without ${missing}, images are compared, filtered, chosen, downloaded and deleted by forms`, async ({ browser, baseURL, request }) => {
+    const { image_id: id } = await upload(request, { ...sample("moon.png"), name: `form without ${missing}.png` });
+    await done(request, id);
+    const context = await browser.newContext({ javaScriptEnabled: missing !== "scripts", baseURL: baseURL ?? "" });
+    await context.addInitScript(() => delete (window as { WebAssembly?: unknown }).WebAssembly);
+    const page = await context.newPage();
+    await page.goto(`/images/${id}`);
+    const [before, after] = [page.getByTestId("before"), page.getByTestId("after")];
+    await expect(before).toBeVisible();
+    const apart = ((await after.boundingBox())?.x ?? 0) - ((await before.boundingBox())?.x ?? 0);
+    expect(apart, "one beside the other").toBeGreaterThan(100);
+
+    await page.goto("/");
+    await page.getByRole("searchbox").fill(`without ${missing}`);
+    await page.getByRole("button", { name: "Show", exact: true }).click();
+    await expect(page).toHaveURL(/q=without/);
+    await expect(tile(page, id)).toBeVisible();
+    await tile(page, id).getByTestId("choose").check();
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("button", { name: "Download originals" }).click(),
+    ]);
+    expect(download.suggestedFilename()).toBe("evenlight-originals.zip");
+    await page.getByRole("button", { name: "Delete" }).click();
+    await expect(page).toHaveURL(/\/$/);
+    expect((await request.get(`/api/images/${id}`)).status()).toBe(404);
+    await context.close();
+  });
+}
 
 test("several chosen images are downloaded as one zip that unpacks", async ({ page, request }, info) => {
   const one = await upload(request, { ...sample("moon.png"), name: "zip one.png" });
@@ -170,4 +180,21 @@ test("offline, the gallery says so", async ({ page, context }) => {
   await expect(page.getByTestId("offline")).toBeVisible();
   await context.setOffline(false);
   await expect(page.getByTestId("offline")).toBeHidden();
+});
+
+test("when images can't be fetched the gallery says why, and shows them on another try", async ({ page, request }) => {
+  const { image_id: id } = await upload(request, { ...sample("moon.png"), name: "fetched later.png" });
+  await done(request, id);
+  await open(page, "/");
+  const problem = { type: "about:blank", title: "Service unavailable", status: 503, detail: "The catalog doesn't answer." };
+  const lists = /\/api\/images(\/sections)?\?/;
+  await page.route(lists, (route) => route.fulfill({ status: 503, json: problem }));
+  await page.getByRole("searchbox").fill("fetched later");
+  await page.getByRole("searchbox").press("Enter");
+  await expect(page.getByRole("alert").filter({ hasText: problem.detail })).toBeVisible();
+  expect((await new AxeBuilder({ page }).analyze()).violations).toEqual([]);
+  await page.unroute(lists);
+  await page.getByRole("button", { name: "Try again" }).click();
+  await expect(tile(page, id)).toBeVisible();
+  await expect(page.getByRole("alert").filter({ hasText: problem.detail })).toHaveCount(0);
 });

@@ -179,6 +179,19 @@ test("one that failed is tried again", async ({ page, request }) => {
   expect(await images(request, { q: "second try" })).toHaveLength(1);
 });
 
+test("the list of uploads is folded away, and what becomes of all is still told", async ({ page }) => {
+  await open(page, "/");
+  await drop(page, sample("moon.png"), sample("coffee.png"));
+  await expect(page.getByTestId("upload-item")).toHaveCount(2);
+  const fold = page.getByRole("button", { name: "List of uploads" });
+  await fold.click();
+  await expect(page.getByTestId("upload-item")).toHaveCount(0);
+  await expect(page.getByText("2 images equalized")).toBeVisible();
+  await expect(fold).toHaveAttribute("aria-expanded", "false");
+  await fold.press("Enter");
+  await expect(page.getByTestId("upload-item")).toHaveCount(2);
+});
+
 test("what is no image and what fails later is explained in the list", async ({ page }) => {
   await open(page, "/");
   await drop(page, text, damaged("damaged later.jpg"));

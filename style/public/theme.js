@@ -1,9 +1,10 @@
 // Before the first paint.
 
-// A browser without WebAssembly gets the pages that work without scripts.
+// The server writes pages that work without scripts (data-plain). Who has no scripts or no WebAssembly keeps them; /status has no more code than this.
 if (typeof WebAssembly !== "object") {
-  document.documentElement.dataset.plain = "";
   if (location.pathname === "/cluster") location.replace("/status");
+} else if (location.pathname !== "/status") {
+  delete document.documentElement.dataset.plain;
 }
 
 // The paint comes when the page's last element is there, however slowly that is: parts that were painted earlier would move.

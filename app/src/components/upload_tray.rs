@@ -41,25 +41,36 @@ pub fn UploadTray() -> impl IntoView {
     let live = Live::expect();
     #[cfg(feature = "hydrate")]
     crate::upload::follow(uploads);
+    let folded = RwSignal::new(false);
     let shown = move || {
-        let tray = tray(&uploads.items.read(), uploads.notice.read().as_deref(), &live.progress.read());
-        Shown::new("tray-live", tray)
+        let (items, notice, progress) = (uploads.items.read(), uploads.notice.read(), live.progress.read());
+        Shown::new("tray-live", tray(&items, notice.as_deref(), &progress, folded.get()))
     };
     view! {
-        <div class="tray-place" aria-live="polite" on:click=move |event| clicked(uploads, &event)>
+        <div class="tray-place" aria-live="polite" on:click=move |event| clicked(uploads, folded, &event)>
             {dynamic(shown)}
         </div>
     }
 }
 
-fn tray(items: &[Upload], notice: Option<&str>, progress: &HashMap<JobId, JobProgress>) -> Option<Element> {
+/// Folded, it is its head and the bar of all: a list would cover half of a phone's page.
+fn tray(
+    items: &[Upload],
+    notice: Option<&str>,
+    progress: &HashMap<JobId, JobProgress>,
+    folded: bool,
+) -> Option<Element> {
     if items.is_empty() && notice.is_none() {
         return None;
     }
-    let head = of("header", "tray-head").add(el("h2").text(summary(items))).add(for_all(items));
+    let head = of("header", "tray-head").add(el("h2").text(summary(items))).add(for_all(items, folded));
     let mut tray = of("section", "tray").attr("aria-label", "Uploads").add(head);
     if let Some(notice) = notice {
         tray = tray.add(of("p", "tray-notice").test("upload-notice").text(notice.to_owned()));
+    }
+    tray = tray.all(total(items));
+    if folded {
+        return Some(tray);
     }
     // Each step of each file would be too much to be read out.
     let list = of("ul", "tray-list").attr("aria-live", "off");
@@ -72,7 +83,7 @@ fn tray(items: &[Upload], notice: Option<&str>, progress: &HashMap<JobId, JobPro
         (rows, hidden)
     };
     let more = (hidden > 0).then(|| of("li", "tray-item muted").text(format!("… and {}", images(hidden))));
-    Some(tray.all(total(items)).add(list.all(rows.into_iter().map(|upload| row(upload, progress))).all(more)))
+    Some(tray.add(list.all(rows.into_iter().map(|upload| row(upload, progress))).all(more)))
 }
 
 fn summary(items: &[Upload]) -> String {
@@ -87,7 +98,7 @@ fn summary(items: &[Upload]) -> String {
 }
 
 /// What can be done with all uploads.
-fn for_all(items: &[Upload]) -> Element {
+fn for_all(items: &[Upload], folded: bool) -> Element {
     let any = |is: fn(&Stage) -> bool| items.iter().any(|upload| is(&upload.stage));
     let button =
         |what: &'static str| of("button", "button quiet").attr("type", "button").attr("data-all", what).text(what);
@@ -95,7 +106,13 @@ fn for_all(items: &[Upload]) -> Element {
     let resume = !pause && any(|stage| *stage == Stage::Paused);
     let clear = items.is_empty() || any(Stage::has_ended);
     let buttons = [(pause, "Pause all"), (resume, "Resume all"), (clear, "Clear")];
-    of("span", "tray-all").all(buttons.into_iter().filter(|(shown, _)| *shown).map(|(_, what)| button(what).key(what)))
+    let fold = of("button", "button quiet tray-fold")
+        .attr("type", "button")
+        .attr("data-all", "Fold")
+        .attr("aria-expanded", (!folded).to_string())
+        .attr("aria-label", "List of uploads");
+    let buttons = buttons.into_iter().filter(|(shown, _)| *shown).map(|(_, what)| button(what).key(what));
+    of("span", "tray-all").all(buttons).all((!items.is_empty()).then(|| fold.key("Fold")))
 }
 
 /// How much of all was sent, until all was.
@@ -169,7 +186,7 @@ fn bar(value: u64, max: u64, label: String) -> Element {
 
 /// Does what a button stands for.
 #[cfg(feature = "hydrate")]
-fn clicked(uploads: Uploads, event: &leptos::ev::MouseEvent) {
+fn clicked(uploads: Uploads, folded: RwSignal<bool>, event: &leptos::ev::MouseEvent) {
     use wasm_bindgen::JsCast;
     let button =
         event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok()?.closest("button").ok()?);
@@ -181,6 +198,7 @@ fn clicked(uploads: Uploads, event: &leptos::ev::MouseEvent) {
     };
     match (button.get_attribute("data-all").as_deref(), button.get_attribute("data-deed")) {
         (Some("Clear"), _) => uploads.clear(),
+        (Some("Fold"), _) => folded.update(|folded| *folded = !*folded),
         (Some(all), _) => uploads.act_on_all(deed(all)),
         (None, Some(label)) => {
             let row = button.closest("[data-upload]").ok().flatten();
@@ -192,7 +210,7 @@ fn clicked(uploads: Uploads, event: &leptos::ev::MouseEvent) {
 }
 
 #[cfg(not(feature = "hydrate"))]
-fn clicked(_uploads: Uploads, _event: &leptos::ev::MouseEvent) {}
+fn clicked(_uploads: Uploads, _folded: RwSignal<bool>, _event: &leptos::ev::MouseEvent) {}
 
 #[cfg(all(test, not(feature = "hydrate")))]
 mod tests {
@@ -204,7 +222,7 @@ mod tests {
     }
 
     fn html(items: &[Upload]) -> String {
-        tray(items, None, &HashMap::new()).map(|tray| tray.to_html()).unwrap_or_default()
+        tray(items, None, &HashMap::new(), false).map(|tray| tray.to_html()).unwrap_or_default()
     }
 
     #[test]
@@ -225,6 +243,16 @@ mod tests {
         assert!(html(&[upload(0, 0, Stage::Paused)]).contains("Resume all"));
         assert!(!html(&[upload(0, 0, Stage::Paused), upload(1, 0, Stage::Sending)]).contains("Resume all"));
         assert_eq!(html(&[]), "");
+    }
+
+    #[test]
+    fn folded_it_tells_of_all_and_lists_none() {
+        let items = [upload(0, 250, Stage::Sending), upload(1, 0, Stage::Waiting)];
+        let html = tray(&items, None, &HashMap::new(), true).unwrap().to_html();
+        for words in ["0 of 2 images ready", "250 B of 2.0 kB sent", "Pause all", "aria-expanded=\"false\""] {
+            assert!(html.contains(words), "{words}: {html}");
+        }
+        assert!(!html.contains("data-upload="), "{html}");
     }
 
     #[test]

@@ -110,6 +110,7 @@ impl Process {
                 abandon_after: args.abandon_after,
                 keep_deleted: args.keep_deleted,
                 task_time: args.task_time,
+                image_time: args.image_time,
                 sweep_every: args.sweep_every,
                 drain: args.drain,
                 faults: args.allow_faults,

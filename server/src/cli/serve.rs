@@ -108,6 +108,10 @@ pub struct ServeArgs {
     #[arg(long, env = "EVENLIGHT_TASK_TIME", default_value = "30min", value_name = "TIME", value_parser = humantime::parse_duration)]
     pub task_time: Duration,
 
+    /// How long the work on an image may take, that of all its tasks together; then its job has failed
+    #[arg(long, env = "EVENLIGHT_IMAGE_TIME", default_value = "12h", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub image_time: Duration,
+
     /// How often the store is searched for what belongs to nothing any more
     #[arg(long, env = "EVENLIGHT_SWEEP_EVERY", default_value = "10min", value_name = "TIME", value_parser = humantime::parse_duration)]
     pub sweep_every: Duration,

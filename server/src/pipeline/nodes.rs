@@ -1,6 +1,7 @@
 //! A job as it was read from its znodes.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use shared::cluster::{JobView, PhaseView, TaskState, TaskView};
 use shared::job::{Job, Phase};
@@ -99,6 +100,12 @@ impl JobNodes {
             let (index, _) = tasks.iter().find(|(_, task)| wrote(task))?;
             Some(Producer::Task { phase: *phase, index: *index })
         })
+    }
+
+    /// How long the tasks that are done took together. Nobody's waiting counts, nor a standstill of the whole array.
+    pub fn worked(&self) -> Duration {
+        let tasks = self.phases.values().flat_map(BTreeMap::values).filter_map(|task| task.done.as_ref());
+        tasks.map(|done| Duration::from_millis(u64::try_from(done.finished - done.started).unwrap_or(0))).sum()
     }
 
     /// Whether any task is locked.

@@ -5,6 +5,7 @@
 //! was taken already is simply not named again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use shared::job::{Phase, Pointer, Progress};
 use shared::task::{MAX_ATTEMPTS, MAX_STRIKES, Outcome};
@@ -102,6 +103,24 @@ pub fn step(nodes: &JobNodes) -> Step {
     match last.and_then(|phase| outputs(nodes, phase).into_iter().next()) {
         Some(result) => Step::Publish { result },
         None => Step::Fail { reason: "The job has no phase that makes a result.".to_owned() },
+    }
+}
+
+/// As [`step`], of a job whose tasks may take so long together. One that has its result is published all the same.
+pub fn step_within(limit: Duration, nodes: &JobNodes) -> Step {
+    let worked = nodes.worked();
+    match step(nodes) {
+        Step::Create { .. } | Step::Reduce { .. } | Step::Redo { .. } | Step::Wait | Step::Suspect { .. }
+            if nodes.job.progress == Progress::Active && worked > limit =>
+        {
+            let reason = format!(
+                "The image took too long: the work on it has taken {:.1} s and isn't done, and may take {:.1} s.",
+                worked.as_secs_f64(),
+                limit.as_secs_f64()
+            );
+            Step::Fail { reason }
+        }
+        next => next,
     }
 }
 

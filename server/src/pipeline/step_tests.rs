@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use shared::clock::Stamp;
@@ -9,7 +10,7 @@ use shared::job::{Format, ImageInfo, Phase, Pointer, Progress};
 use shared::pixels::{Depth, Layout};
 use shared::task::{Done, Lock, MAX_ATTEMPTS, Outcome};
 
-use super::{Step, step};
+use super::{Step, step, step_within};
 use crate::catalog::JobRow;
 use crate::pipeline::companion::Companions;
 use crate::pipeline::nodes::{JobNodes, Producer, TaskNodes};
@@ -254,4 +255,33 @@ fn without_a_table_nothing_is_equalized() {
     nodes.job.lut = None;
     assert!(!nodes.has_inputs(Phase::Equalize));
     assert!(matches!(step(&nodes), Step::Reduce { .. }));
+}
+
+#[test]
+fn a_job_whose_tasks_took_too_long_together_fails_unless_its_result_is_there() {
+    let within = |limit, nodes: &JobNodes| step_within(Duration::from_millis(limit), nodes);
+    let mut nodes = fresh(true, 3);
+    for index in 0..3 {
+        create(&mut nodes, Phase::Histograms, index);
+    }
+    for index in 0..2 {
+        finish(&mut nodes, Phase::Histograms, index, Outcome::Stored(pointer(&format!("{index}"))));
+    }
+    // A millisecond each, by whoever did it.
+    assert_eq!(within(2, &nodes), Step::Wait);
+    assert!(matches!(within(1, &nodes), Step::Fail { .. }), "while the third is still done by somebody");
+    finish(&mut nodes, Phase::Histograms, 2, Outcome::Stored(pointer("2")));
+    assert!(matches!(within(3, &nodes), Step::Reduce { .. }));
+    assert!(matches!(within(2, &nodes), Step::Fail { .. }));
+    nodes.job.progress = Progress::Finished;
+    assert_eq!(within(2, &nodes), Step::Delete, "it fails once");
+    nodes.job.progress = Progress::Active;
+    nodes.job.lut = Some(pointer("lut"));
+    for (phase, tasks) in [(Phase::Equalize, 3), (Phase::Stitch, 1)] {
+        for index in 0..tasks {
+            create(&mut nodes, phase, index);
+            finish(&mut nodes, phase, index, Outcome::Stored(pointer(&format!("{phase}/{index}"))));
+        }
+    }
+    assert!(matches!(within(0, &nodes), Step::Publish { .. }), "nobody works on it any more");
 }

@@ -20,7 +20,7 @@ use crate::pipeline::nodes::{JobNodes, Producer};
 use crate::pipeline::plan;
 use crate::pipeline::reduce::{Reduced, reduce};
 use crate::pipeline::stage::Failure;
-use crate::pipeline::step::{self, Step, Suspect, step};
+use crate::pipeline::step::{self, Step, Suspect, step_within};
 use crate::store::keys;
 
 /// Writes of one multi: far below 256 KiB with records of a few hundred bytes.
@@ -53,7 +53,7 @@ impl Driver {
                 states.mark_unchanged();
                 vigil.interrupt();
             }
-            let mut next = step(&job);
+            let mut next = step_within(office.pod.config.image_time, &job);
             let until = match &next {
                 Step::Suspect { suspects } => match vigil.watch(suspects, Instant::now()) {
                     Verdict::Watch(until) => Some(until),
@@ -106,7 +106,8 @@ impl Driver {
         let office = &self.office;
         settle::settle(&*office.coordinator).await.map_err(End::Coordinator)?;
         office.mirror.refresh(&self.job).await;
-        let now = office.mirror.nodes().borrow().jobs.get(&self.job).map(|job| step(job));
+        let limit = office.pod.config.image_time;
+        let now = office.mirror.nodes().borrow().jobs.get(&self.job).map(|job| step_within(limit, job));
         let named = matches!(now, Some(Step::Suspect { suspects }) if suspects.contains(suspect));
         Ok(named && !states.has_changed().unwrap_or(true))
     }

@@ -65,6 +65,8 @@ pub struct PodConfig {
     pub keep_deleted: Duration,
     /// How long a task's work may take on a pixel thread.
     pub task_time: Duration,
+    /// How long the tasks of a job may take together.
+    pub image_time: Duration,
     /// As master: the store is searched so often for what belongs to nothing any more.
     pub sweep_every: Duration,
     /// The pause after a first attempt that failed, on average; doubled with each further one, up to 64 times as long.
@@ -90,6 +92,7 @@ impl PodConfig {
             abandon_after: Duration::from_secs(15 * 60),
             keep_deleted: Duration::from_secs(24 * 60 * 60),
             task_time: Duration::from_secs(30 * 60),
+            image_time: Duration::from_secs(12 * 60 * 60),
             sweep_every: Duration::from_secs(10 * 60),
             backoff: Duration::from_millis(100),
             drain: Duration::from_secs(20),

@@ -197,7 +197,8 @@ impl Worker {
         let task = &held.task;
         tracing::debug!(pod = %name, job = %job.job.job, phase = %task.phase, task = task.index, attempt = task.attempt, "claimed");
         // The slot is taken until all of its work has come back from its threads.
-        let shop = self.pod.shop.for_task(self.pod.config.task_time, permit);
+        let limit = self.pod.config.task_time.min(self.pod.config.image_time);
+        let shop = self.pod.shop.for_task(limit, permit);
         let result = match inputs(&job, task.phase) {
             Ok(inputs) => {
                 let work = work(&shop, &job.job, task, &inputs, &held.lock.claim);

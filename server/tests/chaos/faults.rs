@@ -13,8 +13,8 @@ use crate::pod::Pod;
 use crate::proxy::{Flow, Proxy};
 use crate::site::{Pixels, Site};
 
-/// How long an occasion is waited for.
-const OCCASION: Duration = Duration::from_secs(10);
+/// How long an occasion is waited for: the machine may be busy, and of a hundred uploads three are slow ones to the master.
+const OCCASION: Duration = Duration::from_secs(60);
 
 /// Where in an image's way a process is hit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

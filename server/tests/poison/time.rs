@@ -1,16 +1,16 @@
-//! An image that takes longer than a task may.
+//! Images that take longer than a task or an image may.
 
 use std::time::Duration;
 
 use clap::Parser;
 use server::cli::process::Process;
 use server::cli::serve::ServeArgs;
-use shared::equalize::Recipe;
+use shared::equalize::{Color, Recipe};
 use shared::job::JobState;
 
 use crate::client::Client;
 use crate::files::{Order, png, zeros};
-use crate::images::{oracle, sample};
+use crate::images::{oracle, rgb16_tiff, sample};
 
 #[derive(Parser)]
 struct Cli {
@@ -43,5 +43,25 @@ async fn an_image_that_overruns_its_time_fails_with_both_times_and_no_other_does
     assert!((0.6..2.6).contains(&took), "{reason}");
     let last = client.upload("last.png", sample("cell.png"), &luma).await.unwrap();
     assert_eq!(client.ended(&last.image_id).await.state, JobState::Done);
+    tokio::time::timeout(Duration::from_secs(30), process.stop()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_of_many_short_tasks_that_overruns_its_time_fails_and_no_other_does() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().display().to_string();
+    let args = ["evenlight", "--listen", "127.0.0.1:0", "--data", &folder, "--pods", "3"];
+    let limit = ["--image-time", "1s", "--parts-per-task", "1"];
+    let process = Process::start(Cli::parse_from(args.iter().chain(&limit)).serve).await.unwrap();
+    let client = Client::new(process.address);
+    let slow = Recipe { color: Color::Oklab, ..Recipe::default() };
+    let poisoned = client.upload("poison.tif", rgb16_tiff(6_000, 5_000), &slow).await.unwrap();
+    let other = client.upload("other.png", sample("cell.png"), &slow).await.unwrap();
+    assert!(client.result(&other.image_id).await == oracle(&sample("cell.png"), &slow));
+    let failed = client.ended(&poisoned.image_id).await;
+    assert_eq!(failed.state, JobState::Failed);
+    let reason = failed.reason.unwrap();
+    println!("{reason}");
+    assert!(reason.starts_with("The image took too long") && reason.ends_with("and may take 1.0 s."), "{reason}");
     tokio::time::timeout(Duration::from_secs(30), process.stop()).await.unwrap();
 }

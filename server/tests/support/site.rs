@@ -43,7 +43,7 @@ impl Site {
         Server::start(name, self.folder.path(), &[&shared[..], &own[..], more].concat())
     }
 
-    /// Three processes, once they know one another and one leads.
+    /// Three processes, once all know one another and who leads.
     pub async fn three(&self) -> [Server; 3] {
         self.three_with(&[]).await
     }
@@ -51,8 +51,10 @@ impl Site {
     /// Three processes that were told more.
     pub async fn three_with(&self, more: &[&str]) -> [Server; 3] {
         let servers = ["pod-a", "pod-b", "pod-c"].map(|name| self.process(name, more));
-        servers[0].client.until("three pods", |view| (view.live() == 3).then_some(())).await;
-        servers[0].client.master(None).await;
+        for server in &servers {
+            server.client.until("three pods", |view| (view.live() == 3).then_some(())).await;
+            server.client.master(None).await;
+        }
         servers
     }
 }

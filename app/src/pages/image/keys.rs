@@ -67,8 +67,8 @@ pub fn listen(act: impl Fn(Action) + 'static) {
         let element = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
         let takes = |selector| element.as_ref().is_some_and(|it| it.closest(selector).ok().flatten().is_some());
         let key = event.key();
-        // Fields take what is typed, buttons and links the space bar.
-        if takes("input, select, textarea, dialog") || (key == " " && takes("button, a, summary")) {
+        // Fields take what is typed, buttons and links the space bar. A dialog that was closed just now may still have the focus.
+        if takes("input, select, textarea, dialog[open]") || (key == " " && takes("button, a, summary")) {
             return;
         }
         if let Some(action) = action(&key, event.shift_key()) {
