@@ -80,20 +80,18 @@ async fn the_thumbnail_the_view_and_the_tiles_show_the_colours_of_the_files_prof
     renderer.await.unwrap();
 }
 
-/// How often making the pyramid of an original may still be tried.
+/// How often making the pyramid of an original may still be tried, until it is given up.
 async fn tries_left(server: &Server, image: &ImageId) -> usize {
     let mut left = 0;
-    // A claim that no other test gives.
-    while server
-        .catalog
-        .claim_pyramid(&format!("{image}{left}"), Some((image, None)), Duration::ZERO)
-        .await
-        .unwrap()
-        .is_some()
-    {
-        left += 1;
-        tokio::time::sleep(Duration::from_millis(3)).await;
-    }
+    let counting = async {
+        while !matches!(server.catalog.pyramid(image, None).await.unwrap(), Some(PyramidState::Refused(_))) {
+            // A claim that no other test gives.
+            let claim = format!("{image}{left}");
+            let claimed = server.catalog.claim_pyramid(&claim, Some((image, None)), Duration::ZERO).await.unwrap();
+            left += usize::from(claimed.is_some());
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), counting).await.unwrap();
     left
 }
 

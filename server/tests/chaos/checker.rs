@@ -13,7 +13,7 @@ use crate::site::Site;
 use crate::znodes;
 
 /// How long work that was accepted may take once all is calm: the machine may be busy.
-const DRAIN: Duration = Duration::from_secs(120);
+const DRAIN: Duration = Duration::from_secs(300);
 /// How long leftovers may stay after that: uploads that nobody finished are given up after 4 s, rows and znodes are
 /// compared every 5 s, the store is swept every 3 s, and 30 s after a sweep that failed.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -29,6 +29,8 @@ pub struct Verdict {
     pub duplicated: Vec<String>,
     /// A master's write that came after another master's time had begun.
     pub stale: Vec<String>,
+    /// Jobs that were given up, and why.
+    pub failed: Vec<(String, String)>,
     /// Anything else that may not be.
     pub wrong: Vec<String>,
     /// The znodes' history.
@@ -42,7 +44,8 @@ impl Verdict {
     pub fn complaints(&self) -> Vec<String> {
         let kinds =
             [("lost", &self.lost), ("duplicated", &self.duplicated), ("stale", &self.stale), ("wrong", &self.wrong)];
-        kinds.iter().flat_map(|(kind, all)| all.iter().map(move |one| format!("{kind}: {one}"))).collect()
+        let failed = self.failed.iter().map(|(job, why)| format!("wrong: job {job} {why}"));
+        kinds.iter().flat_map(|(kind, all)| all.iter().map(move |one| format!("{kind}: {one}"))).chain(failed).collect()
     }
 }
 
@@ -166,8 +169,9 @@ async fn judge_results(site: &Site, image: &Found, verdict: &mut Verdict) {
     for job in &image.jobs {
         match (job.state.as_str(), &job.result) {
             ("done", Some(_)) => {}
-            // No fault of these runs justifies giving up.
-            ("failed", _) => verdict.wrong.push(format!("job {} of image {id} failed: {:?}", job.id, job.reason)),
+            ("failed", _) => {
+                verdict.failed.push((job.id.clone(), format!("of image {id} failed: {:?}", job.reason)));
+            }
             // Told already.
             _ => {}
         }

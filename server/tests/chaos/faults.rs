@@ -2,6 +2,7 @@
 //!
 //! Each fault waits for its occasion, does its harm, and repairs what it broke; the processes run again at its end.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use server::wall::now;
@@ -175,6 +176,17 @@ pub struct Injected {
     pub pod: Option<String>,
     /// How the distribution of failovers calls it, where it may end a master's time.
     pub deposes: Option<&'static str>,
+    /// Whether the process died without warning.
+    pub kills: bool,
+}
+
+impl Injected {
+    /// Whether it killed this pod during this time, in ms since 1970. The killer writes down when it is about to.
+    pub fn killed(&self, pod: &str, during: &RangeInclusive<i64>) -> bool {
+        const ABOUT_TO: i64 = 1_000;
+        let may_be = during.start() - ABOUT_TO..=*during.end();
+        self.kills && self.pod.as_deref() == Some(pod) && may_be.contains(&self.at)
+    }
 }
 
 /// Does a fault. Gives what was done: more than one thing where processes are hit one after the other, and nothing
@@ -188,7 +200,8 @@ pub async fn inject(
     let mut done = Vec::new();
     let mut note = |pod: Option<&Pod>| {
         let pod = pod.map(|pod| pod.name.clone());
-        done.push(Injected { name: fault.name(), at: now(), pod, deposes: fault.deposes() });
+        let kills = matches!(fault, Fault::Kill(..) | Fault::QuickRestart(_));
+        done.push(Injected { name: fault.name(), at: now(), pod, deposes: fault.deposes(), kills });
     };
     let lease = site.lease;
     match fault {

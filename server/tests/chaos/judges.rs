@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::faults::Injected;
 use crate::proxy::{Flow, Proxy, Target};
 use crate::txlog::{Change, Txn};
 use crate::znodes::{Findings, judge};
@@ -96,6 +97,31 @@ fn a_task_is_committed_once_by_whoever_holds_its_lock() {
     let mut other = election();
     other.extend([task(), lock(2), commit(3)]);
     assert_eq!(judged(other).twice.len(), 1);
+}
+
+#[test]
+fn a_job_may_be_given_up_once_three_holders_of_a_task_were_killed() {
+    let held_by =
+        |pod: &str| format!(r#"{{"v":1,"pod":"{pod}","claim":"c","since":0,"stamp":{{"pod":"{pod}","clock":1}}}}"#);
+    let mut history = election();
+    history.push(task());
+    for (session, pod) in [(3, "pod-a"), (4, "pod-b"), (5, "pod-c")] {
+        history.push((session, vec![create(&format!("{TASK}/lock"), &held_by(pod), true)]));
+        history.push((session, vec![Change::Close]));
+    }
+    let found = judged(history);
+    let pods: Vec<&str> = found.orphaned.iter().map(|lock| lock.pod.as_str()).collect();
+    assert_eq!(pods, ["pod-a", "pod-b", "pod-c"]);
+    assert!(found.is_struck_out("j", |_| true));
+    assert!(!found.is_struck_out("other", |_| true));
+    assert!(!found.is_struck_out("j", |lock| lock.pod != "pod-b"), "one outlived its session");
+    let held = &found.orphaned[1].held;
+    let fault =
+        |at, pod: &str, kills| Injected { name: String::new(), at, pod: Some(pod.to_owned()), deposes: None, kills };
+    assert!(fault(*held.end(), "pod-b", true).killed("pod-b", held));
+    assert!(!fault(*held.end(), "pod-a", true).killed("pod-b", held));
+    assert!(!fault(*held.end(), "pod-b", false).killed("pod-b", held));
+    assert!(!fault(held.end() + 1, "pod-b", true).killed("pod-b", held));
 }
 
 #[test]

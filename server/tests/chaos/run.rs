@@ -11,7 +11,7 @@ use crate::clients::Clients;
 use crate::dice::Dice;
 use crate::faults::{Fault, Injected, inject};
 use crate::site::{Blueprint, Pixels, Site};
-use crate::znodes::Reign;
+use crate::znodes::{Orphaned, Reign};
 
 /// Clients upload for so long at least, however short the faults are.
 const LENGTH: Duration = Duration::from_secs(4);
@@ -105,7 +105,11 @@ pub async fn run(plan: &Plan) -> Outcome {
     site.calm().await;
     stop.cancel();
     let uploads = uploads.await.unwrap();
-    let verdict = check(&site, &uploads).await;
+    let mut verdict = check(&site, &uploads).await;
+    // Nothing else justifies giving up.
+    let killed = |lock: &Orphaned| injected.iter().any(|fault| fault.killed(&lock.pod, &lock.held));
+    let Verdict { failed, znodes, .. } = &mut verdict;
+    failed.retain(|(job, _)| !znodes.is_struck_out(job, killed));
     let mut outcome = outcome(plan, &injected, &verdict);
     if !outcome.complaints.is_empty() {
         outcome.complaints.push(format!("logs are kept in {}", site.keep().display()));
@@ -127,7 +131,7 @@ fn outcome(plan: &Plan, injected: &[Injected], verdict: &Verdict) -> Outcome {
         lost: verdict.lost.len(),
         duplicated: verdict.duplicated.len(),
         stale: verdict.stale.len(),
-        wrong: verdict.wrong.len(),
+        wrong: verdict.wrong.len() + verdict.failed.len(),
         complaints: verdict.complaints(),
         failovers: injected.iter().filter_map(|fault| failover(fault, &verdict.znodes.reigns, lease)).collect(),
         commits: verdict.znodes.commits,

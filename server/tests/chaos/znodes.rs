@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use shared::cluster::Candidate;
 use shared::job::{Job, Phase};
-use shared::task::{Done, Task};
+use shared::task::{Done, Lock, MAX_STRIKES, Task};
 
 use crate::txlog::{Change, Txn};
 
@@ -54,10 +54,36 @@ pub struct Findings {
     pub largest: usize,
     /// Znodes that are left below `/jobs`.
     pub left: Vec<String>,
+    /// Locks that went with their sessions.
+    pub orphaned: Vec<Orphaned>,
+}
+
+/// A lock whose session ended before its task did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Orphaned {
+    /// The task's path.
+    pub task: String,
+    /// Who held it.
+    pub pod: String,
+    /// From when to when, in ms since 1970.
+    pub held: std::ops::RangeInclusive<i64>,
+}
+
+impl Findings {
+    /// Whether a task of the job lost so many holders by death that it may be given up.
+    pub fn is_struck_out(&self, job: &str, died: impl Fn(&Orphaned) -> bool) -> bool {
+        let folder = format!("/jobs/{job}/");
+        let mut deaths: BTreeMap<&str, usize> = BTreeMap::new();
+        for lock in self.orphaned.iter().filter(|lock| lock.task.starts_with(&folder) && died(lock)) {
+            *deaths.entry(&lock.task).or_default() += 1;
+        }
+        deaths.values().any(|deaths| *deaths >= MAX_STRIKES)
+    }
 }
 
 struct Node {
     created: i64,
+    time: i64,
     owner: Option<i64>,
     data: Vec<u8>,
 }
@@ -95,7 +121,7 @@ enum Kind<'a> {
     Job,
     Phase,
     Task,
-    Lock,
+    Lock(&'a str),
     Done(&'a str),
     Other,
 }
@@ -107,7 +133,7 @@ fn kind(path: &str) -> Kind<'_> {
         ["jobs", _] => Kind::Job,
         ["jobs", _, phase] if phase.parse::<Phase>().is_ok() => Kind::Phase,
         ["jobs", _, _, _] => Kind::Task,
-        ["jobs", _, _, _, "lock"] => Kind::Lock,
+        ["jobs", _, _, _, "lock"] => Kind::Lock(path.trim_end_matches("/lock")),
         ["jobs", _, _, _, "done"] => Kind::Done(path.trim_end_matches("/done")),
         _ => Kind::Other,
     }
@@ -251,7 +277,7 @@ impl Court<'_> {
             Change::Check { .. } => {}
             Change::Create { path, data, ephemeral } => {
                 let owner = ephemeral.then_some(txn.session);
-                self.nodes.insert(path, Node { created: txn.zxid, owner, data });
+                self.nodes.insert(path, Node { created: txn.zxid, time: txn.time, owner, data });
             }
             Change::Set { path, data } => {
                 if let Some(node) = self.nodes.get_mut(&path) {
@@ -259,7 +285,14 @@ impl Court<'_> {
                 }
             }
             Change::Delete { path } => drop(self.nodes.remove(&path)),
-            Change::Close => self.nodes.retain(|_, node| node.owner != Some(txn.session)),
+            Change::Close => {
+                for (path, node) in self.nodes.extract_if(.., |_, node| node.owner == Some(txn.session)) {
+                    if let (Kind::Lock(task), Ok(lock)) = (kind(&path), serde_json::from_slice::<Lock>(&node.data)) {
+                        let (task, pod) = (task.to_owned(), lock.pod.to_string());
+                        self.found.orphaned.push(Orphaned { task, pod, held: node.time..=txn.time });
+                    }
+                }
+            }
         }
     }
 
