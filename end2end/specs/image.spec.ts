@@ -152,6 +152,9 @@ test("a person equalizes again with another recipe, compares both results, and s
   await expect(page.getByTestId("after")).toHaveAttribute("src", new RegExp(`job=${second}`));
   await page.getByTestId("left").selectOption(first);
   await expect(page.getByTestId("before")).toHaveAttribute("src", new RegExp(`job=${first}`));
+  // Neither is before the other.
+  for (const side of ["Left", "Right"]) await expect(page.getByRole("figure", { name: side })).toBeVisible();
+  await expect(page.getByAltText("moon.png equalized, on the left")).toBeVisible();
   await page.keyboard.press("Escape");
   await page.getByRole("heading", { level: 1 }).click();
   await page.keyboard.press("+");

@@ -186,8 +186,10 @@ async fn any_number_of_uploads_may_wait_and_few_of_them_have_znodes() {
     assert_eq!(done, uploads);
 }
 
-/// Of a small image's job with one pod: ring, node with its task, claim, commit, ring, deletion. (Eight may be.)
+/// Of a small image's job with one pod: ring, node with its task, claim, commit, ring, deletion.
 const WRITES_OF_A_SMALL_JOB: u64 = 6;
+/// With what is tried in vain, as somebody acted on what had just changed: that takes a number too.
+const MOST_WRITES_OF_A_SMALL_JOB: u64 = 8;
 
 /// Waits until nothing has been written for a while: what was begun has ended.
 async fn quiet(ensemble: &Ensemble) -> u64 {
@@ -203,7 +205,7 @@ async fn quiet(ensemble: &Ensemble) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_small_job_costs_no_more_than_six_writes() {
+async fn a_small_job_costs_six_writes_and_never_more_than_eight() {
     let (ensemble, folder) = (Ensemble::launch(1), tempfile::tempdir().unwrap());
     let (zookeeper, data) =
         (ensemble.connect_string_with_new_chroot(), folder.path().join("data").display().to_string());
@@ -211,12 +213,15 @@ async fn a_small_job_costs_no_more_than_six_writes() {
         Server::start("pod", folder.path(), &["--zookeeper", &zookeeper, "--data", &data, "--session-timeout", "30s"]);
     server.client.master(None).await;
     let image = rgba_png(24, 16);
-    for number in 0..3 {
+    let mut least = u64::MAX;
+    for number in 0..4 {
         let before = quiet(&ensemble).await;
         let accepted = server.client.upload(&format!("{number}.png"), image.clone(), &Recipe::default()).await.unwrap();
         server.client.result(&accepted.image_id).await;
         let writes = quiet(&ensemble).await - before;
         println!("job {number}: {writes} writes");
-        assert!((1..=WRITES_OF_A_SMALL_JOB).contains(&writes), "{writes} writes");
+        assert!((1..=MOST_WRITES_OF_A_SMALL_JOB).contains(&writes), "{writes} writes");
+        least = least.min(writes);
     }
+    assert!(least <= WRITES_OF_A_SMALL_JOB, "{least} writes");
 }

@@ -57,11 +57,16 @@ pub fn Compare(
         }
     };
     let (before, after) = (address.clone(), address);
-    let (before_alt, after_alt) = (format!("{name} before equalization"), format!("{name} after equalization"));
     // Two results are before and after nothing of each other.
     let tag = move |before: &'static str, left_result: &'static str| {
         dynamic(move || if left.read().is_some() { left_result } else { before })
     };
+    let alt = move |before: &'static str, left_result: &'static str| {
+        let name = name.clone();
+        dynamic(move || format!("{name} {}", if left.read().is_some() { left_result } else { before }))
+    };
+    let (before_alt, after_alt) =
+        (alt("before equalization", "equalized, on the left"), alt("after equalization", "equalized, on the right"));
     let why = move || missing.read().iter().find(|why| !why.is_empty()).cloned().unwrap_or_default();
     view! {
         <figure

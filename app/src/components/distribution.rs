@@ -23,12 +23,16 @@ pub fn Distributions(
     /// The result's.
     #[prop(into)]
     after: Signal<Option<Distribution>>,
+    /// Whether both are results, of which neither came before the other.
+    #[prop(optional, into)]
+    results: Signal<bool>,
 ) -> impl IntoView {
     let logarithmic = RwSignal::new(false);
+    let title = move |side: usize| Signal::derive(move || names(results.get())[side]);
     view! {
         <div class="distributions" data-testid="distributions">
-            <Drawing title="Before" distribution=before logarithmic />
-            <Drawing title="After" distribution=after logarithmic />
+            <Drawing title=title(0) distribution=before logarithmic />
+            <Drawing title=title(1) distribution=after logarithmic />
             <div class="distribution-foot">
                 <label class="check needs-script">
                     <input
@@ -43,8 +47,8 @@ pub fn Distributions(
                     <summary>"As a table"</summary>
                     <div class="table-scroll" tabindex="0" role="region" aria-label="Distribution of levels">
                         <table data-testid="distribution-table">
-                            <caption class="visually-hidden">"Pixels of each range of levels, before and after"</caption>
-                            <thead inner_html=dynamic(move || head(&before.read(), &after.read()))></thead>
+                            <caption class="visually-hidden">"Pixels of each range of levels, of both pictures"</caption>
+                            <thead inner_html=dynamic(move || head(results.get(), &before.read(), &after.read()))></thead>
                             <tbody inner_html=dynamic(move || body(&before.read(), &after.read()))></tbody>
                         </table>
                     </div>
@@ -57,21 +61,27 @@ pub fn Distributions(
 /// Columns and, over them, the part of the pixels up to each level.
 #[component]
 fn Drawing(
-    title: &'static str,
+    title: Signal<&'static str>,
     distribution: Signal<Option<Distribution>>,
     logarithmic: RwSignal<bool>,
 ) -> impl IntoView {
     let inside =
         dynamic(move || distribution.read().as_ref().map(|it| paths(it, logarithmic.get())).unwrap_or_default());
     let words = dynamic(move || {
+        let title = title.get();
         distribution.read().as_ref().map_or_else(|| format!("{title}: not known yet"), |it| described(title, it))
     });
     view! {
         <figure class="distribution">
             <svg viewBox=format!("0 0 256 {HEIGHT}") preserveAspectRatio="none" role="img" aria-label=words inner_html=inside></svg>
-            <figcaption>{title}</figcaption>
+            <figcaption>{dynamic(move || title.get())}</figcaption>
         </figure>
     }
+}
+
+/// How the two pictures are called.
+const fn names(results: bool) -> [&'static str; 2] {
+    if results { ["Left", "Right"] } else { ["Before", "After"] }
 }
 
 /// How a plane is called.
@@ -133,16 +143,19 @@ fn quantile(bins: &[u64], part: f64) -> usize {
     bins.iter().position(enough).unwrap_or(0)
 }
 
-fn both<'a>(before: &'a Option<Distribution>, after: &'a Option<Distribution>) -> [(&'static str, &'a [Vec<u64>]); 2] {
-    let planes = |of: &'a Option<Distribution>| of.as_ref().map_or(&[][..], |it| &it.planes);
-    [("before", planes(before)), ("after", planes(after))]
+fn planes(of: &Option<Distribution>) -> &[Vec<u64>] {
+    of.as_ref().map_or(&[][..], |it| &it.planes)
 }
 
-fn head(before: &Option<Distribution>, after: &Option<Distribution>) -> String {
+fn head(results: bool, before: &Option<Distribution>, after: &Option<Distribution>) -> String {
     let mut text = String::from(r#"<tr><th scope="col">Levels</th>"#);
-    for (when, planes) in both(before, after) {
+    for (name, planes) in names(results).into_iter().zip([planes(before), planes(after)]) {
         for plane in 0..planes.len() {
-            let _ = write!(text, r#"<th scope="col">{} {when}</th>"#, plane_name(planes.len(), plane));
+            let _ = write!(
+                text,
+                r#"<th scope="col">{name}, {}</th>"#,
+                plane_name(planes.len(), plane).to_ascii_lowercase()
+            );
         }
     }
     text + "</tr>"
@@ -152,7 +165,7 @@ fn body(before: &Option<Distribution>, after: &Option<Distribution>) -> String {
     let mut text = String::new();
     for first in (0..Distribution::LEVELS).step_by(ROW) {
         let _ = write!(text, r#"<tr><th scope="row">{first} to {}</th>"#, first + ROW - 1);
-        for bins in both(before, after).iter().flat_map(|(_, planes)| planes.iter()) {
+        for bins in planes(before).iter().chain(planes(after)) {
             let sum = bins.get(first..first + ROW).map_or(0, |bins| bins.iter().sum());
             let _ = write!(text, "<td>{}</td>", format::count(sum));
         }
@@ -192,6 +205,8 @@ mod tests {
     fn the_drawing_is_said_in_words_and_the_table_counts_everything() {
         let words = described("Before", &two_levels());
         assert_eq!(words, "Before, levels of 0 to 255. Gray: median 0, 98 % of the pixels from 0 to 255.");
+        let head = head(true, &Some(two_levels()), &None);
+        assert!(head.contains(r#"<th scope="col">Left, gray</th>"#) && !head.contains("Right"), "{head}");
         let table = body(&Some(two_levels()), &None);
         assert!(table.contains("0 to 31</th><td>3</td>") && table.contains("224 to 255</th><td>1</td>"), "{table}");
     }

@@ -162,7 +162,7 @@ fn Shown(image: Image) -> impl IntoView {
                     hidden=dynamic(move || distributions.iter().all(|one| one.read().is_none()))
                 >
                     <h2 id="levels-title">"Levels"</h2>
-                    <Distributions before=distributions[0] after=distributions[1] />
+                    <Distributions before=distributions[0] after=distributions[1] results=Signal::derive(move || sides.left.read().is_some()) />
                 </section>
                 <JobTimeline timeline />
             </div>

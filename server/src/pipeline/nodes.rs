@@ -108,9 +108,9 @@ impl JobNodes {
         tasks.map(|done| Duration::from_millis(u64::try_from(done.finished - done.started).unwrap_or(0))).sum()
     }
 
-    /// Whether any task is locked.
+    /// Whether any task is locked. The commit deletes the lock: one that was read before the result that is there is gone.
     pub fn is_locked(&self) -> bool {
-        self.phases.values().flat_map(BTreeMap::values).any(|task| task.lock.is_some())
+        self.phases.values().flat_map(BTreeMap::values).any(|task| task.lock.is_some() && task.done.is_none())
     }
 
     /// The job as pages show it.

@@ -179,6 +179,10 @@ fn a_finished_job_is_deleted_only_when_no_lock_is_left() {
     assert_eq!(step(&nodes), Step::Wait);
     get(&mut nodes, Phase::Histograms, 0).lock = None;
     assert_eq!(step(&nodes), Step::Delete);
+    // Read before the commit that deleted it, as the result was after.
+    lock(&mut nodes, Phase::Histograms, 0);
+    finish(&mut nodes, Phase::Histograms, 0, Outcome::Stored(pointer("0")));
+    assert_eq!(step(&nodes), Step::Delete);
 }
 
 #[test]
