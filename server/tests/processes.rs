@@ -109,7 +109,9 @@ async fn a_hundred_megapixels_go_through_five_embedded_pods_in_bounded_memory() 
     assert!(result == expected, "the result differs");
     let peak = server.peak_memory() >> 20;
     println!("100 megapixels, upload to download: {took:.1?}; peak memory of the process: {peak} MiB");
-    assert!(peak < 256, "peak memory {peak} MiB");
+    // Five pods, their threads and what the allocator keeps in huge pages: 203 to 250 MiB were seen. Who held the file, its pixels or
+    // its result whole would add 95 to it.
+    assert!(peak < 320, "peak memory {peak} MiB");
 }
 
 #[tokio::test(flavor = "multi_thread")]
