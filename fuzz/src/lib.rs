@@ -1,6 +1,7 @@
 //! What the fuzz targets do with their input.
 
-use std::io::Cursor;
+use std::cell::Cell;
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 
 use shared::decode::{Error, Limits, Result, detect, inspect, inspect_pages, open};
 use shared::equalize::clahe::{Clahe, TileHistograms, TileTables, apply_le_bytes_into as apply_clahe};
@@ -10,6 +11,10 @@ use shared::pixels::{Depth, Layout};
 
 /// Small, so that what goes beyond them is seen: as memory, or as time.
 const LIMITS: Limits = Limits { max_pixels: 1 << 20, max_side: 1 << 14, max_whole_decode: 16 << 20 };
+/// What inspection may touch: so much, and so much for each byte of the file. A call counts as [`CALL`] bytes.
+const TOUCHED: u64 = 256 << 10;
+const TOUCHED_PER_BYTE: u64 = 64;
+const CALL: u64 = 64;
 /// Pages of a file that are read.
 const PAGES: u32 = 4;
 
@@ -44,8 +49,38 @@ pub fn decode(format: Format, file: &[u8]) {
     }
 }
 
+/// A source that counts what is read of it: a measure of time that no other work on the machine disturbs.
+struct Counting<'a> {
+    file: Cursor<&'a [u8]>,
+    touched: &'a Cell<u64>,
+}
+
+impl Read for Counting<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(into)?;
+        self.touched.set(self.touched.get() + CALL + read as u64);
+        Ok(read)
+    }
+}
+
+impl Seek for Counting<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.touched.set(self.touched.get() + CALL);
+        self.file.seek(to)
+    }
+}
+
+/// Reads the header, which must be linear in the file's length.
+fn header(file: &[u8]) -> Result<ImageInfo> {
+    let touched = Cell::new(0);
+    let info = inspect(&mut Counting { file: Cursor::new(file), touched: &touched }, &LIMITS);
+    let (touched, most) = (touched.get(), TOUCHED + TOUCHED_PER_BYTE * file.len() as u64);
+    assert!(touched <= most, "{touched} bytes of a file of {} were touched; {most} may be", file.len());
+    info
+}
+
 fn pages(file: &[u8]) -> Result<()> {
-    let info = inspect(&mut Cursor::new(file), &LIMITS)?;
+    let info = header(file)?;
     rows(file, &info)?;
     if info.more.further_pages > 0 {
         let some = 1..info.more.further_pages.min(PAGES) + 1;

@@ -12,6 +12,29 @@ const UNSEEN: u8 = 1;
 
 type Transform<T> = Arc<dyn TransformExecutor<T> + Send + Sync>;
 
+/// Tags of a profile; those of scanners have about 50.
+const MOST_TAGS: usize = 100;
+
+/// Tags may share their data, as the curves of three channels or the tables of three intents do. All of them together may be this many
+/// times as long as the profile.
+const MOST_SHARING: u64 = 4;
+
+/// Checks that reading a profile's tags takes a time in proportion to its length: any number of them may name the same table
+/// (ICC.1, 7.3: a count, and of each tag its signature, offset and size).
+fn check_tags(profile: &[u8]) -> Result<()> {
+    const COUNT_AT: usize = 128;
+    const TAG: usize = 12;
+    let number = |bytes: &[u8]| bytes.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    let Some(count) = profile.get(COUNT_AT..COUNT_AT + 4) else { return refuse("The colour profile is too short.") };
+    let count = number(count);
+    let tags = profile[COUNT_AT + 4..].chunks_exact(TAG).take(MOST_TAGS);
+    let bytes: u64 = tags.take(count as usize).map(|tag| number(&tag[8..])).sum();
+    if count > MOST_TAGS as u64 || bytes > MOST_SHARING * profile.len() as u64 {
+        return refuse(format!("The colour profile has {count} tags, whose data are longer than it could be."));
+    }
+    Ok(())
+}
+
 /// What becomes of colours when a picture is made of them.
 pub(super) enum Colors {
     /// They are sRGB, or nobody says what they are.
@@ -36,6 +59,7 @@ impl Colors {
     }
 
     fn by(profile: &[u8], layout: Layout, depth: Depth) -> Result<Self> {
+        check_tags(profile)?;
         let (own, srgb) = (ColorProfile::new_from_slice(profile).map_err(told)?, ColorProfile::new_srgb());
         let order = match layout {
             Layout::Gray | Layout::GrayAlpha => Order::Gray,
@@ -123,4 +147,31 @@ fn through<T: Copy + Into<usize>>(table: &[u8], samples: &[T], layout: Layout, a
 
 fn told(error: CmsError) -> Error {
     Error::Refused(format!("The colour profile can't be used: {error}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A profile with so many tags, each of which names all of its bytes.
+    fn profile(tags: u32) -> Vec<u8> {
+        let mut bytes = vec![0; 128];
+        bytes.extend(tags.to_be_bytes());
+        let length = 132 + 12 * tags;
+        for _ in 0..tags {
+            bytes.extend(b"A2B0\0\0\0\0");
+            bytes.extend(length.to_be_bytes());
+        }
+        bytes
+    }
+
+    #[test]
+    fn tags_that_share_their_data_more_than_any_profile_does_are_not_read() {
+        assert!(check_tags(&profile(MOST_SHARING as u32)).is_ok());
+        assert!(check_tags(&profile(MOST_SHARING as u32 + 1)).is_err());
+        assert!(check_tags(&profile(1_000_000)).is_err());
+        assert!(check_tags(&[0; 100]).is_err());
+        let whole = ColorProfile::new_display_p3().encode();
+        assert!(whole.is_ok_and(|profile| check_tags(&profile).is_ok()));
+    }
 }

@@ -95,6 +95,14 @@ impl Head {
         &self.keeping
     }
 
+    /// Bytes of the metadata of a page among several.
+    pub fn page_metadata(&self) -> u64 {
+        match &self.file {
+            FileHead::Tiff(file) => file.held,
+            FileHead::Png(_) | FileHead::Jpeg(_) | FileHead::Webp(_) => 0,
+        }
+    }
+
     /// How many bytes a file of one page has before its parts, if it needs no BigTIFF because of its length; `None` where
     /// its parts aren't in the file as they are ([`Joiner::Encoder`]).
     pub fn begin_bytes(&self) -> Result<Option<usize>> {
@@ -264,6 +272,23 @@ pub fn head(source: &mut dyn Source, info: &ImageInfo, layout: Layout) -> Result
         Format::Webp => Ok(FileHead::Webp(webp::Head::read(source, loses_color, &mut keeping)?)),
     })?;
     Ok(Head { info, keeping, file })
+}
+
+/// Holds the metadata of all pages of a file together, in bytes, to a limit: they may share their bytes in a short file.
+///
+/// # Errors
+/// [`Error::Refused`] above it.
+pub fn check_pages(bytes: u64) -> Result<()> {
+    const MOST: u64 = 4 * Limits::MAX_METADATA;
+    if bytes > MOST {
+        return refuse(format!(
+            "The pages of this TIFF have {} MiB of metadata in all; at most {} MiB can be kept. Remove metadata from the pages, \
+             or split the file, and send it again.",
+            bytes >> 20,
+            MOST >> 20
+        ));
+    }
+    Ok(())
 }
 
 /// The layout of an image whose colours became gray.

@@ -2,6 +2,10 @@
 //!
 //! Source: Adobe, "Photoshop File Formats Specification", section "Image Resources Section".
 
+use shared::decode::Limits;
+
+use super::{Result, refuse};
+
 /// Thumbnails of Photoshop 4, and of 5 and later.
 const THUMBNAILS: [u16; 2] = [1_033, 1_036];
 /// IPTC data.
@@ -26,9 +30,21 @@ fn resource(bytes: &[u8]) -> Option<Resource> {
 }
 
 /// Takes the thumbnails out of resources; says whether there was one. What can't be understood stays as it is.
-pub(super) fn forget_thumbnail(resources: &mut Vec<u8>) -> bool {
+///
+/// # Errors
+/// Refused if there are more than [`Limits::MAX_BLOCKS`].
+pub(super) fn forget_thumbnail(resources: &mut Vec<u8>) -> Result<bool> {
     let (mut kept, mut rest) = (Vec::with_capacity(resources.len()), resources.as_slice());
+    let mut count = 0;
     while let Some(found) = resource(rest) {
+        count += 1;
+        if count > Limits::MAX_BLOCKS {
+            return refuse(format!(
+                "Photoshop's metadata in this image have more than {} resources, which is more than can be kept. Save it \
+                 again without them, and send the new file.",
+                Limits::MAX_BLOCKS
+            ));
+        }
         let (own, others) = rest.split_at(found.length);
         if !THUMBNAILS.contains(&found.number) {
             kept.extend_from_slice(own);
@@ -38,7 +54,7 @@ pub(super) fn forget_thumbnail(resources: &mut Vec<u8>) -> bool {
     kept.extend_from_slice(rest);
     let changed = kept.len() != resources.len();
     *resources = kept;
-    changed
+    Ok(changed)
 }
 
 /// Whether there are IPTC data among the resources.
@@ -54,6 +70,7 @@ pub(super) fn has_iptc(mut resources: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn made(number: u16, name: &[u8], data: &[u8]) -> Vec<u8> {
@@ -73,18 +90,26 @@ mod tests {
         let (iptc, other) = (made(1_028, b"", b"iptc!"), made(1_005, b"nam", b"resolution"));
         let mut all = [&iptc[..], &made(1_036, b"", b"jpeg"), &other, &made(1_033, b"x", b"old"), b"tail"].concat();
         assert!(has_iptc(&all));
-        assert!(forget_thumbnail(&mut all));
+        assert!(forget_thumbnail(&mut all).unwrap());
         assert_eq!(all, [&iptc[..], &other, b"tail"].concat());
-        assert!(!forget_thumbnail(&mut all));
+        assert!(!forget_thumbnail(&mut all).unwrap());
     }
 
     #[test]
     fn nonsense_stays() {
         for end in 0..14 {
             let mut bytes = made(1_036, b"", b"jpeg")[..end].to_vec();
-            assert!(!forget_thumbnail(&mut bytes) && bytes.len() == end);
+            assert!(!forget_thumbnail(&mut bytes).unwrap() && bytes.len() == end);
         }
         let mut long = b"8BIM\x04\x0c\0\0\xff\xff\xff\xff".to_vec();
-        assert!(!forget_thumbnail(&mut long));
+        assert!(!forget_thumbnail(&mut long).unwrap());
+    }
+
+    #[test]
+    fn more_resources_than_can_be_kept_are_refused() {
+        let mut all = made(1_005, b"", b"").repeat(Limits::MAX_BLOCKS);
+        assert!(!forget_thumbnail(&mut all).unwrap());
+        all.extend(made(1_005, b"", b""));
+        assert!(forget_thumbnail(&mut all).unwrap_err().to_string().contains("10000 resources"));
     }
 }

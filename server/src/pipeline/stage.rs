@@ -400,8 +400,14 @@ impl ResultHead {
             return Ok(vec![self.read()?]);
         }
         let pages = codec::inspect_pages(&mut self.original.open()?, limits, &self.info, 0..self.info.pages())?;
-        let head = |page| codec::head(&mut self.original.open()?, page, output_layout(recipe, page.layout));
-        pages.iter().map(head).collect()
+        let (mut heads, mut metadata) = (Vec::with_capacity(pages.len()), 0_u64);
+        for page in &pages {
+            let head = codec::head(&mut self.original.open()?, page, output_layout(recipe, page.layout))?;
+            metadata = metadata.saturating_add(head.page_metadata());
+            codec::check_pages(metadata)?;
+            heads.push(head);
+        }
+        Ok(heads)
     }
 }
 

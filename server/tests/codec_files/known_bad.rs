@@ -1,11 +1,14 @@
 //! Files that are known to be bad: the defects of PngSuite's `x` files (Willem van Schaik, <http://www.schaik.com/pngsuite/>,
 //! "corrupted files"), each made here as its author describes it, and inputs that fuzzing has found.
 
+use std::time::Duration;
+
 use shared::pixels::{Depth, Layout};
 
 use super::make;
-use super::mutations::through;
+use super::mutations::{LIMITS, through};
 use super::refusals::sentence;
+use super::scaling::{at_the_door, processor_time};
 
 /// A PNG of PngSuite's kind: 32 × 32, this colour type and depth in its header, with sound data for it.
 fn suite(bits: u8, color: u8) -> Vec<u8> {
@@ -59,6 +62,11 @@ fn the_defects_of_pngsuites_x_files_are_refused_each_with_a_sentence() {
     }
 }
 
+/// Processor time that a file of the corpus may take, and for each of its bytes: some ten times what the slowest takes without
+/// optimization. What may be decoded of it is bounded by the limits.
+const TIME: Duration = Duration::from_secs(20);
+const TIME_PER_BYTE: Duration = Duration::from_millis(1);
+
 /// The seeds of `make fuzz`, what reaches as much code as its runs did, and what it has found.
 #[test]
 fn the_fuzzers_corpus_goes_through() {
@@ -66,7 +74,13 @@ fn the_fuzzers_corpus_goes_through() {
     let mut files = 0;
     for target in ["png", "jpeg", "tiff", "webp"] {
         for entry in std::fs::read_dir(folder.join(target)).unwrap() {
-            through(&std::fs::read(entry.unwrap().path()).unwrap());
+            let path = entry.unwrap().path();
+            let file = std::fs::read(&path).unwrap();
+            let begun = processor_time();
+            at_the_door(&file, &LIMITS);
+            through(&file);
+            let (took, most) = (processor_time() - begun, TIME + TIME_PER_BYTE * file.len() as u32);
+            assert!(took <= most, "{}: {} bytes took {took:?}", path.display(), file.len());
             files += 1;
         }
     }

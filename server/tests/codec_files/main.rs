@@ -13,6 +13,7 @@ mod pngs;
 mod profiles;
 mod refusals;
 mod round_trip;
+mod scaling;
 mod tiffs;
 mod views;
 mod webps;

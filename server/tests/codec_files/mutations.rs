@@ -30,9 +30,12 @@ fn files() -> Vec<Vec<u8>> {
     files
 }
 
+/// What hostile files are held to.
+pub const LIMITS: Limits = Limits { max_pixels: 1 << 22, max_side: 1 << 16, max_whole_decode: 1 << 24 };
+
 /// Everything that a file goes through; what is refused is refused with a sentence, which is given.
 pub fn through(file: &[u8]) -> Option<String> {
-    let limits = Limits { max_pixels: 1 << 22, max_side: 1 << 16, max_whole_decode: 1 << 24 };
+    let limits = LIMITS;
     let all = || -> codec::Result<()> {
         let info = codec::inspect(&mut Cursor::new(file), &limits)?;
         let head = codec::head(&mut Cursor::new(file), &info, info.layout)?;

@@ -1,7 +1,7 @@
 //! What a file may cost.
 
-use super::{Result, refuse};
-use crate::job::ImageInfo;
+use super::{Result, name, refuse};
+use crate::job::{Format, ImageInfo};
 
 /// What a file may cost, checked from its header before anything is allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,9 @@ impl Default for Limits {
 impl Limits {
     /// Metadata of a file, in bytes, that are kept in memory.
     pub const MAX_METADATA: u64 = 64 << 20;
+
+    /// Chunks, segments or fields of a file (of a TIFF: of a page).
+    pub const MAX_BLOCKS: usize = 10_000;
 
     /// Holds an image's size to the limits.
     pub(crate) fn size(&self, width: u32, height: u32) -> Result<()> {
@@ -77,6 +80,68 @@ impl Limits {
     }
 }
 
+/// Counts the blocks (chunks, segments, fields) of a file while they are read, and refuses more than any honest file has.
+///
+/// Blocks may be empty, and in a TIFF they may overlap, so neither the file's length nor the bytes alone bound their number.
+#[derive(Debug, Clone)]
+pub struct Blocks {
+    format: Format,
+    kind: &'static str,
+    count: usize,
+    bytes: u64,
+}
+
+impl Blocks {
+    /// No blocks yet. `kind` is their name for the person, in the plural.
+    pub const fn new(format: Format, kind: &'static str) -> Self {
+        Self { format, kind, count: 0, bytes: 0 }
+    }
+
+    /// Adds a block that holds so many bytes in memory.
+    ///
+    /// # Errors
+    /// Refused above [`Limits::MAX_BLOCKS`] blocks or [`Limits::MAX_METADATA`] bytes.
+    pub fn add(&mut self, bytes: u64) -> Result<()> {
+        self.count += 1;
+        if self.count > Limits::MAX_BLOCKS {
+            return too_many(self.format, self.kind, Limits::MAX_BLOCKS);
+        }
+        self.hold(bytes)
+    }
+
+    /// Bytes of all blocks.
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Adds bytes to the last block.
+    ///
+    /// # Errors
+    /// Refused above [`Limits::MAX_METADATA`] bytes.
+    pub fn hold(&mut self, bytes: u64) -> Result<()> {
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.bytes > Limits::MAX_METADATA {
+            return refuse(format!(
+                "This {} has more than {} MiB of metadata, which is more than can be kept. Remove metadata from it and send \
+                 it again.",
+                name(self.format),
+                Limits::MAX_METADATA >> 20
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The refusal of a file with more parts of a kind than can be kept.
+pub(crate) fn too_many<T>(format: Format, kind: &str, most: usize) -> Result<T> {
+    refuse(format!(
+        "This {} has more than {} {kind}, which is more than can be kept. Save it again with an image editor, without the \
+         metadata that nobody needs, and send the new file.",
+        name(format),
+        grouped(most as u64)
+    ))
+}
+
 /// A number with its thousands set apart.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -100,5 +165,21 @@ mod tests {
     fn a_hundred_thousand_squared_is_refused_with_both_numbers() {
         let sentence = Limits::default().size(100_000, 100_000).unwrap_err().to_string();
         assert!(sentence.contains("100,000 × 100,000") && sentence.contains("10,000,000,000"), "{sentence}");
+    }
+
+    #[test]
+    fn blocks_are_counted_even_if_they_are_empty() {
+        let mut blocks = Blocks::new(Format::Png, "chunks");
+        (0..Limits::MAX_BLOCKS).for_each(|_| blocks.add(0).unwrap());
+        let sentence = blocks.add(0).unwrap_err().to_string();
+        assert!(sentence.contains("PNG") && sentence.contains("10,000 chunks"), "{sentence}");
+    }
+
+    #[test]
+    fn bytes_of_blocks_are_summed() {
+        let mut blocks = Blocks::new(Format::Tiff, "fields");
+        blocks.add(Limits::MAX_METADATA).unwrap();
+        assert!(blocks.add(1).unwrap_err().to_string().contains("64 MiB"));
+        assert!(blocks.add(u64::MAX).is_err(), "no overflow");
     }
 }

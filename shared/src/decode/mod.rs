@@ -14,7 +14,8 @@ pub mod webp;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 
-pub use limits::Limits;
+pub(crate) use limits::too_many;
+pub use limits::{Blocks, Limits};
 pub use profile::profile;
 
 use crate::job::{Format, ImageInfo};

@@ -4,7 +4,7 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 
 use image_webp::{DecodingError, WebPDecoder};
 
-use super::{Error, Limits, Result, blame, damaged, exif, refuse, truncated};
+use super::{Blocks, Error, Limits, Result, blame, damaged, exif, refuse, truncated};
 use crate::job::{Format, ImageInfo, More};
 use crate::pixels::{Depth, Layout};
 
@@ -51,7 +51,7 @@ pub fn header<R: Read + Seek>(source: &mut R) -> Result<Header> {
         return Err(truncated(Format::Webp));
     }
     let mut header = Header { chunks: Vec::new(), lossy: false };
-    let (mut at, mut kept) = (12, 0);
+    let (mut at, mut blocks) = (12, Blocks::new(Format::Webp, "chunks"));
     // The chunk's name and length; a byte of padding after an odd length.
     while at + 8 <= said {
         let mut start = [0; 8];
@@ -60,6 +60,7 @@ pub fn header<R: Read + Seek>(source: &mut R) -> Result<Header> {
         let kind = [start[0], start[1], start[2], start[3]];
         let length = u64::from(u32::from_le_bytes([start[4], start[5], start[6], start[7]]));
         at += 8 + length + length % 2;
+        blocks.add(0)?;
         match &kind {
             b"VP8 " => header.lossy = true,
             b"VP8L" | b"VP8X" | b"ALPH" => {}
@@ -67,11 +68,7 @@ pub fn header<R: Read + Seek>(source: &mut R) -> Result<Header> {
                 return refuse("This is an animated WebP, which can't be kept: expected a single picture.");
             }
             _ => {
-                // What the chunk itself takes counts as well: there may be many that are empty.
-                kept += length + size_of::<Chunk>() as u64;
-                if kept > Limits::MAX_METADATA {
-                    return refuse("This WebP has more than 64 MiB of metadata, which can't be kept.");
-                }
+                blocks.hold(length)?;
                 let mut data = Vec::new();
                 source.by_ref().take(length).read_to_end(&mut data)?;
                 if data.len() as u64 != length {

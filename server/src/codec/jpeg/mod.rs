@@ -97,7 +97,7 @@ impl Head {
                 Fate::Rewritten => head.rewrite(segment, keeping),
                 Fate::Kept(name) => {
                     name.into_iter().for_each(|name| keeping.keep(name));
-                    if forget_photoshop_thumbnail(segment) {
+                    if forget_photoshop_thumbnail(segment)? {
                         keeping.change("Photoshop's thumbnail showed the old pixels.");
                     }
                     let exif = (segment.marker == 0xe1).then(|| segment.data.strip_prefix(b"Exif\0\0")).flatten();
@@ -131,14 +131,14 @@ impl Head {
 }
 
 /// Takes the thumbnail out of Photoshop's resources; says whether there was one.
-fn forget_photoshop_thumbnail(segment: &mut Segment) -> bool {
+fn forget_photoshop_thumbnail(segment: &mut Segment) -> Result<bool> {
     if segment.marker != 0xed || !segment.data.starts_with(PHOTOSHOP) {
-        return false;
+        return Ok(false);
     }
     let mut resources = segment.data.split_off(PHOTOSHOP.len());
-    let changed = photoshop::forget_thumbnail(&mut resources);
+    let changed = photoshop::forget_thumbnail(&mut resources)?;
     segment.data.append(&mut resources);
-    changed
+    Ok(changed)
 }
 
 /// Appends a segment.

@@ -1,5 +1,6 @@
 //! Fields of a TIFF directory, read from the original and written where there is room.
 
+use shared::decode::Blocks;
 use shared::decode::tiff::{Directory, Entry, Order, Tiff, size_of, tag};
 
 use super::super::{Result, Source, photoshop, refuse};
@@ -43,12 +44,25 @@ impl Field {
         self.tag == tag
     }
 
-    /// Reads a field's values, and the directory that it points to if it is a pointer.
-    pub(super) fn read(source: &mut dyn Source, tiff: &Tiff, entry: &Entry) -> Result<Self> {
-        Self::read_at(source, tiff, entry, 0)
+    /// Reads a field's values, and the directory that it points to if it is a pointer. Fields may share their bytes, and pointers
+    /// may share a directory, so `blocks` counts what is held of all of a page's fields.
+    pub(super) fn read(source: &mut dyn Source, tiff: &Tiff, entry: &Entry, blocks: &mut Blocks) -> Result<Self> {
+        Self::read_at(source, tiff, entry, blocks, 0)
     }
 
-    fn read_at(mut source: &mut dyn Source, tiff: &Tiff, entry: &Entry, depth: usize) -> Result<Self> {
+    fn read_at(
+        mut source: &mut dyn Source,
+        tiff: &Tiff,
+        entry: &Entry,
+        blocks: &mut Blocks,
+        depth: usize,
+    ) -> Result<Self> {
+        blocks.add(tiff.length_of(entry)?)?;
+        if blocks.bytes() > tiff.length {
+            return refuse(
+                "The TIFF file is damaged: its fields share their bytes, and together are longer than the file.",
+            );
+        }
         let pointer = matches!(entry.tag, tag::EXIF_IFD | tag::GPS_IFD | tag::INTEROPERABILITY_IFD);
         if !pointer {
             let value = Value::Bytes(tiff.bytes(&mut source, entry)?);
@@ -57,18 +71,23 @@ impl Field {
         if depth == MOST_DEPTH {
             return refuse("The TIFF file is damaged: its directories are nested too deeply.");
         }
-        let at = tiff.numbers(&mut source, entry)?.first().copied().unwrap_or(0);
+        let at = tiff.first_number(&mut source, entry)?.unwrap_or(0);
         let Directory { entries, .. } = tiff.directory(&mut source, at)?;
-        let fields =
-            entries.iter().map(|entry| Self::read_at(source, tiff, entry, depth + 1)).collect::<Result<_>>()?;
+        let mut fields = Vec::new();
+        for entry in &entries {
+            fields.push(Self::read_at(source, tiff, entry, blocks, depth + 1)?);
+        }
         Ok(Self { tag: entry.tag, kind: LONG, value: Value::Directory(fields) })
     }
 
     /// Takes the thumbnail out of Photoshop's resources; says whether there was one.
-    pub(super) fn forget_photoshop_thumbnail(&mut self) -> bool {
+    ///
+    /// # Errors
+    /// Refused if there are too many.
+    pub(super) fn forget_photoshop_thumbnail(&mut self) -> Result<bool> {
         match &mut self.value {
             Value::Bytes(bytes) => photoshop::forget_thumbnail(bytes),
-            Value::Directory(_) => false,
+            Value::Directory(_) => Ok(false),
         }
     }
 

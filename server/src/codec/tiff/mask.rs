@@ -2,8 +2,8 @@
 
 use std::io::SeekFrom;
 
-use shared::decode::Limits;
 use shared::decode::tiff::{Chunks, Structure, mask, pieces, tag};
+use shared::decode::{Blocks, Limits};
 
 use super::super::{Error, Result, Source, refuse};
 use super::field::{self, Field};
@@ -18,7 +18,7 @@ pub(super) struct Mask {
 
 impl Mask {
     /// Reads the mask of a page.
-    pub(super) fn read(mut source: &mut dyn Source, page: &Structure, at: u64) -> Result<Self> {
+    pub(super) fn read(mut source: &mut dyn Source, page: &Structure, at: u64, blocks: &mut Blocks) -> Result<Self> {
         let mask = mask(&mut source, page, at)?;
         let places = pieces(&mut source, &mask)?;
         if places.iter().map(|(_, length)| length).sum::<u64>() > Limits::MAX_METADATA {
@@ -28,7 +28,7 @@ impl Mask {
             matches!(tag, tag::STRIP_OFFSETS | tag::STRIP_BYTE_COUNTS | tag::TILE_OFFSETS | tag::TILE_BYTE_COUNTS)
         };
         let copied = mask.directory.entries.iter().filter(|entry| !places_are_told(entry.tag));
-        let fields = copied.map(|entry| Field::read(source, &page.tiff, entry)).collect::<Result<_>>()?;
+        let fields = copied.map(|entry| Field::read(source, &page.tiff, entry, blocks)).collect::<Result<_>>()?;
         let read = |(at, length): (u64, u64)| {
             let mut bytes = vec![0; length as usize];
             source.seek(SeekFrom::Start(at))?;
@@ -37,6 +37,11 @@ impl Mask {
         };
         let pieces = places.into_iter().map(read).collect::<Result<_>>()?;
         Ok(Self { fields, pieces, tiled: matches!(mask.chunks, Chunks::Tiles { .. }) })
+    }
+
+    /// Bytes of the strips or tiles.
+    pub(super) fn held(&self) -> u64 {
+        self.pieces.iter().map(|piece| piece.len() as u64).sum()
     }
 
     /// Appends the strips or tiles to `file`, whose first byte stands at `base`; gives the fields of its directory.

@@ -10,8 +10,9 @@ mod overview;
 #[cfg(test)]
 mod tests;
 
+use shared::decode::Blocks;
 use shared::decode::tiff::{Chunks, Meaning, Predictor, Structure, document, page_of, structure, tag};
-use shared::job::{ImageInfo, Keeping, Overview};
+use shared::job::{Format, ImageInfo, Keeping, Overview};
 use shared::pixels::{Depth, Layout, Rows};
 
 use self::fate::Fate;
@@ -29,6 +30,8 @@ pub(super) struct Head {
     overviews: Vec<Overview>,
     /// The value of pixels without data, which overviews leave out.
     nodata: Option<f64>,
+    /// Bytes of metadata that this holds.
+    pub(super) held: u64,
 }
 
 /// Where strips or tiles are, plane after plane.
@@ -62,17 +65,17 @@ impl Head {
         }
         let original = structure(&mut source, tiff, page, None)?;
         let mut result = fate::result(&original, keeping);
-        let mut fields = Vec::new();
+        let (mut fields, mut blocks) = (Vec::new(), Blocks::new(Format::Tiff, "fields of metadata"));
         for entry in &original.directory.entries {
             match fate::fate(entry.tag, &original, &result, loses_color) {
                 Fate::Rewritten => {}
                 Fate::Dropped(note) => keeping.change(note),
                 Fate::Kept(name) => {
-                    let mut field = Field::read(source, &original.tiff, entry)?;
+                    let mut field = Field::read(source, &original.tiff, entry, &mut blocks)?;
                     if entry.tag == tag::GDAL_METADATA && field.forget_statistics() {
                         keeping.change("The statistics in GDAL's metadata were of the old pixels.");
                     }
-                    if entry.tag == tag::PHOTOSHOP && field.forget_photoshop_thumbnail() {
+                    if entry.tag == tag::PHOTOSHOP && field.forget_photoshop_thumbnail()? {
                         keeping.change("Photoshop's thumbnail showed the old pixels.");
                     }
                     fields.push(field);
@@ -83,7 +86,7 @@ impl Head {
         let mask = match original.mask {
             Some(at) => {
                 keeping.keep("the mask page: what it hides is neither counted nor changed");
-                Some(Mask::read(source, &original, at)?)
+                Some(Mask::read(source, &original, at, &mut blocks)?)
             }
             None => None,
         };
@@ -97,7 +100,8 @@ impl Head {
             // Strips of overviews lie between the parts, which are therefore strips of their own.
             result.chunks = Chunks::Strips(info.unit_rows);
         }
-        Ok(Self { structure: result, fields, mask, overviews, nodata: info.more.nodata })
+        let held = blocks.bytes() + mask.as_ref().map_or(0, Mask::held);
+        Ok(Self { structure: result, fields, mask, overviews, nodata: info.more.nodata, held })
     }
 
     /// Whether rows lie one after the other through the whole file, whatever the strips.

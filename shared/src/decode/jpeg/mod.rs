@@ -89,6 +89,7 @@ pub(super) fn decode<R: Read + Seek>(mut source: R, info: &ImageInfo) -> Result<
     if !segments::has_end(scan) {
         return Err(truncated(Format::Jpeg));
     }
+    segments::check_scans(scan)?;
     let color = if info.layout == Layout::Gray { ColorSpace::Luma } else { ColorSpace::RGB };
     let options = DecoderOptions::default()
         .set_use_unsafe(false)

@@ -2,7 +2,7 @@
 
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
-use super::super::{Result, damaged, refuse};
+use super::super::{Blocks, Result, damaged, refuse, too_many};
 use super::blamed;
 use crate::job::Format;
 
@@ -12,6 +12,12 @@ const ZIGZAG: [usize; 64] = [
     28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54,
     47, 55, 62, 63,
 ];
+
+/// Bytes 0xff that may stand before a marker, where none is needed.
+const MOST_FILL: usize = 64 << 10;
+
+/// Scans of an image; one that needs more was made to keep decoders busy, as each goes over the whole image. libjpeg writes 10.
+const MOST_SCANS: usize = 500;
 
 /// One colour component of the frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,9 +119,10 @@ pub fn header<R: Read + Seek>(source: &mut R) -> Result<Header> {
         segments: Vec::new(),
         scan_offset: 0,
     };
-    // Every segment is at most 64 KiB; no sane file has more than this many before its pixels.
-    for _ in 0..4_096 {
+    let mut blocks = Blocks::new(Format::Jpeg, "segments before its pixels");
+    loop {
         let marker = marker(&mut source)?;
+        blocks.add(0)?;
         if marker == 0xda {
             header.scan_offset = source.stream_position()? - 2;
             if header.components.is_empty() {
@@ -133,6 +140,7 @@ pub fn header<R: Read + Seek>(source: &mut R) -> Result<Header> {
         let Some(length) = length.checked_sub(2) else {
             return Err(damaged(Format::Jpeg, "a segment has no length"));
         };
+        blocks.hold(length as u64)?;
         let mut data = vec![0; length];
         source.read_exact(&mut data).map_err(blamed)?;
         match marker {
@@ -143,7 +151,6 @@ pub fn header<R: Read + Seek>(source: &mut R) -> Result<Header> {
             _ => {}
         }
     }
-    Err(damaged(Format::Jpeg, "it has thousands of segments and no image data"))
 }
 
 /// The second byte of the marker that begins here; any number of bytes 0xff may stand before it.
@@ -152,13 +159,14 @@ fn marker(source: &mut impl Read) -> Result<u8> {
     if first != 0xff {
         return Err(damaged(Format::Jpeg, "something else stands where a segment should begin"));
     }
-    loop {
+    for _ in 0..MOST_FILL {
         match number(source)? {
             [0xff] => {}
             [0] => return Err(damaged(Format::Jpeg, "something else stands where a segment should begin")),
             [marker] => return Ok(marker),
         }
     }
+    Err(damaged(Format::Jpeg, "a segment is preceded by too many bytes of filling"))
 }
 
 fn frame(header: &mut Header, marker: u8, data: &[u8]) -> Result<()> {
@@ -211,4 +219,66 @@ fn tables(tables: &mut [Option<[u16; 64]>; 4], mut data: &[u8]) -> Result<()> {
 /// Whether the marker of the end stands somewhere after the first scan's marker.
 pub(super) fn has_end(scan: &[u8]) -> bool {
     scan.windows(2).skip(2).any(|two| two == [0xff, 0xd9])
+}
+
+/// Counts the scans before anything is decoded: a few bytes may make a decoder go over the whole image once more. `scan` begins
+/// with the first scan's marker.
+///
+/// # Errors
+/// Refused above [`MOST_SCANS`].
+pub(super) fn check_scans(scan: &[u8]) -> Result<()> {
+    let (mut at, mut scans) = (0, 0);
+    while let Some(marker) = next_marker(scan, at) {
+        at = marker + 2;
+        match scan[marker + 1] {
+            0xd9 => break,
+            0xda => scans += 1,
+            // It stands alone; all others have a length.
+            0x01 => continue,
+            _ => {}
+        }
+        if scans > MOST_SCANS {
+            return too_many(Format::Jpeg, "scans, each of which goes over the whole image", MOST_SCANS);
+        }
+        let length = scan.get(at..at + 2).map_or(0, |two| usize::from(u16::from_be_bytes([two[0], two[1]])));
+        at += length;
+    }
+    Ok(())
+}
+
+/// Where the next marker stands that is neither filling, nor data of a scan, nor a restart marker.
+fn next_marker(scan: &[u8], from: usize) -> Option<usize> {
+    let is_marker = |two: &[u8]| two[0] == 0xff && !matches!(two[1], 0 | 0xd0..=0xd7 | 0xff);
+    Some(from + scan.get(from..)?.windows(2).position(is_marker)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// So many scans of three bytes of data each, and a comment with the marker of an end after the first.
+    fn scans(count: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for scan in 0..count {
+            bytes.extend(b"\xff\xda\x00\x04ab\xff\x00\xff\xd3c");
+            if scan == 0 {
+                bytes.extend(b"\xff\xfe\x00\x04\xff\xd9");
+            }
+        }
+        bytes.extend(b"\xff\xd9");
+        bytes
+    }
+
+    #[test]
+    fn an_image_of_too_many_scans_is_refused() {
+        assert!(check_scans(&scans(MOST_SCANS)).is_ok());
+        let sentence = check_scans(&scans(MOST_SCANS + 1)).map_err(|error| error.to_string());
+        assert!(matches!(&sentence, Err(sentence) if sentence.contains("500 scans")), "{sentence:?}");
+    }
+
+    #[test]
+    fn what_follows_the_end_is_not_counted() {
+        let video = b"\xff\xda\x00\x02".repeat(MOST_SCANS);
+        assert!(check_scans(&[scans(MOST_SCANS), video].concat()).is_ok());
+    }
 }

@@ -2,12 +2,17 @@
 
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
-use super::super::{Limits, Result, blame, damaged, refuse, truncated};
+use super::super::{Blocks, Limits, Result, blame, damaged, refuse, too_many, truncated};
 use crate::job::Format;
 use crate::pixels::{Depth, Layout};
 
 const SIGNATURE: usize = 8;
 const HEADER: u32 = 13;
+
+/// Chunks of image data. Above it they must hold [`LEAST_DATA`] bytes on average: chunks of 8 KiB, which libpng writes, make any
+/// file that is taken.
+const MOST_SMALL_DATA_CHUNKS: u64 = 100_000;
+const LEAST_DATA: u64 = 1_024;
 
 /// What the samples of a pixel are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,13 +90,15 @@ pub struct Structure {
     pub chunks: Vec<Chunk>,
     /// Bytes of compressed image data.
     pub data_bytes: u64,
+    /// Whether a chunk tRNS stands before the image data.
+    pub transparency: bool,
 }
 
 impl Structure {
     /// Whether one colour is transparent, or the palette's are in part.
     pub fn has_transparency(&self) -> bool {
         let opaque = matches!(self.header.color, Color::Gray | Color::Rgb | Color::Palette);
-        opaque && self.chunks.iter().any(|chunk| &chunk.kind == b"tRNS" && chunk.place == Place::Front)
+        opaque && self.transparency
     }
 
     /// What pixels become: palettes colours, a transparent colour alpha, fewer bits than 8 become 8.
@@ -185,14 +192,22 @@ pub fn structure<R: Read + Seek>(source: &mut R) -> Result<Structure> {
     let mut source = BufReader::with_capacity(64 << 10, source);
     let end = source.seek(SeekFrom::End(0))?;
     let header = header(&mut source)?;
-    let mut found = Structure { header, chunks: Vec::new(), data_bytes: 0 };
-    let (mut place, mut kept) = (Place::Front, 0);
+    let mut found = Structure { header, chunks: Vec::new(), data_bytes: 0, transparency: false };
+    let (mut place, mut data_chunks, mut blocks) = (Place::Front, 0, Blocks::new(Format::Png, "chunks of metadata"));
     loop {
         let (length, kind) = begin(&mut source)?;
         match &kind {
             b"IDAT" => {
                 place = Place::Back;
                 found.data_bytes += u64::from(length);
+                data_chunks += 1;
+                if data_chunks > MOST_SMALL_DATA_CHUNKS && found.data_bytes < data_chunks * LEAST_DATA {
+                    return too_many(
+                        Format::Png,
+                        "chunks of image data, most of them tiny",
+                        MOST_SMALL_DATA_CHUNKS as usize,
+                    );
+                }
                 source.seek_relative(i64::from(length) + 4)?;
                 if source.stream_position()? > end {
                     return Err(truncated(Format::Png));
@@ -204,15 +219,13 @@ pub fn structure<R: Read + Seek>(source: &mut R) -> Result<Structure> {
             }
             b"IHDR" => return Err(damaged(Format::Png, "it has two headers")),
             _ => {
-                kept += u64::from(length);
-                if kept > Limits::MAX_METADATA {
-                    return refuse("This PNG has more than 64 MiB of metadata.");
-                }
+                blocks.add(length.into())?;
                 let data = data(&mut source, length, kind)?;
                 if &kind != b"PLTE" && kind[0].is_ascii_uppercase() {
                     let kind = String::from_utf8_lossy(&kind).into_owned();
                     return refuse(format!("This PNG has a chunk {kind}, which must be understood and isn't."));
                 }
+                found.transparency |= &kind == b"tRNS" && place == Place::Front;
                 found.chunks.push(Chunk { kind, data, place });
             }
         }
@@ -227,8 +240,10 @@ pub fn structure<R: Read + Seek>(source: &mut R) -> Result<Structure> {
 pub(in super::super) fn profile<R: Read + Seek>(source: &mut R) -> Result<Option<Vec<u8>>> {
     let mut source = BufReader::with_capacity(16 << 10, source);
     header(&mut source)?;
+    let mut blocks = Blocks::new(Format::Png, "chunks of metadata");
     loop {
         let (length, kind) = begin(&mut source)?;
+        blocks.add(0)?;
         match &kind {
             b"iCCP" if u64::from(length) <= Limits::MAX_METADATA => return Ok(Some(data(&mut source, length, kind)?)),
             b"PLTE" | b"IDAT" | b"IEND" => return Ok(None),

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Seek, SeekFrom};
 
-use super::super::{Limits, Result, blame, damaged, refuse, truncated};
+use super::super::{Limits, Result, blame, damaged, refuse, too_many, truncated};
 use crate::job::Format;
 
 /// The order of the bytes of a number.
@@ -51,6 +51,8 @@ pub struct Entry {
 pub struct Directory {
     /// Its fields, in the file's order.
     pub entries: Vec<Entry>,
+    /// How many fields the file's directory has, those of unknown types included.
+    pub fields: usize,
     /// Where the next page's directory is; 0 if this is the last.
     pub next: u64,
 }
@@ -115,12 +117,16 @@ impl Tiff {
         let mut count = [0; 8];
         source.read_exact(&mut count[..count_size]).map_err(|error| blame(Format::Tiff, error))?;
         let count = self.order.number(&count[..count_size]);
-        if count == 0 || count > 65_535 {
-            return Err(damaged(Format::Tiff, format!("one of its directories has {count} fields")));
+        if count == 0 {
+            return Err(damaged(Format::Tiff, "one of its directories has no fields"));
         }
-        let mut bytes = vec![0; count as usize * entry_size + offset_size];
+        if count > Limits::MAX_BLOCKS as u64 {
+            return too_many(Format::Tiff, "fields in a directory", Limits::MAX_BLOCKS);
+        }
+        let count = count as usize;
+        let mut bytes = vec![0; count * entry_size + offset_size];
         source.read_exact(&mut bytes).map_err(|error| blame(Format::Tiff, error))?;
-        let (fields, next) = bytes.split_at(count as usize * entry_size);
+        let (fields, next) = bytes.split_at(count * entry_size);
         let entries = fields.chunks_exact(entry_size).map(|field| Entry {
             tag: self.order.number(&field[..2]) as u16,
             kind: self.order.number(&field[2..4]) as u16,
@@ -131,7 +137,7 @@ impl Tiff {
         for entry in &entries {
             self.locate(entry)?;
         }
-        Ok(Directory { entries, next: self.order.number(next) })
+        Ok(Directory { entries, fields: count, next: self.order.number(next) })
     }
 
     /// Length of a field's values, and where they are unless they stand in the field.
@@ -146,6 +152,14 @@ impl Tiff {
             return Err(truncated(Format::Tiff));
         }
         Ok((length, Some(at)))
+    }
+
+    /// Bytes of a field's values.
+    ///
+    /// # Errors
+    /// Refused if they don't lie within the file.
+    pub fn length_of(&self, entry: &Entry) -> Result<u64> {
+        Ok(self.locate(entry)?.0)
     }
 
     /// A field's values as the file's bytes.
@@ -163,12 +177,32 @@ impl Tiff {
 
     /// A field's values as whole numbers.
     pub fn numbers<R: Read + Seek>(&self, source: &mut R, entry: &Entry) -> Result<Vec<u64>> {
-        let (1 | 3 | 4 | 13 | 16 | 18) = entry.kind else {
-            return Err(damaged(Format::Tiff, format!("its field {} doesn't hold whole numbers", entry.tag)));
-        };
-        let size = size_of(entry.kind).unwrap_or(1) as usize;
+        let size = whole(entry)?;
         let bytes = self.bytes(source, entry)?;
         Ok(bytes.chunks_exact(size).map(|bytes| self.order.number(bytes)).collect())
+    }
+
+    /// The first of a field's values as a whole number, without reading the others, of which there may be millions; `None` if
+    /// there is none.
+    pub fn first_number<R: Read + Seek>(&self, source: &mut R, entry: &Entry) -> Result<Option<u64>> {
+        let size = whole(entry)?;
+        let (length, at) = self.locate(entry)?;
+        if length == 0 {
+            return Ok(None);
+        }
+        let Some(at) = at else { return Ok(Some(self.order.number(&entry.place[..size]))) };
+        source.seek(SeekFrom::Start(at))?;
+        let mut bytes = [0; 8];
+        source.read_exact(&mut bytes[..size]).map_err(|error| blame(Format::Tiff, error))?;
+        Ok(Some(self.order.number(&bytes[..size])))
+    }
+}
+
+/// Bytes of each value of a field of whole numbers.
+fn whole(entry: &Entry) -> Result<usize> {
+    match entry.kind {
+        1 | 3 | 4 | 13 | 16 | 18 => Ok(size_of(entry.kind).unwrap_or(1) as usize),
+        _ => Err(damaged(Format::Tiff, format!("its field {} doesn't hold whole numbers", entry.tag))),
     }
 }
 

@@ -3,13 +3,16 @@
 use std::collections::HashSet;
 use std::io::{Read, Seek};
 
-use super::super::{Result, damaged, refuse};
+use super::super::{Result, damaged, refuse, too_many};
 use super::directory::{Directory, Tiff};
 use super::tag;
 use crate::job::{Format, ImageInfo, Place};
 
-/// No more directories are followed.
+/// Directories of a file: of pages, overviews and masks.
 const MOST: usize = 10_000;
+
+/// Fields of all directories together. Directories may overlap, so a short file could have very many.
+const MOST_FIELDS: usize = 1_000_000;
 
 /// Bits of the field NewSubfileType (TIFF 6.0, page 36).
 const REDUCED: u64 = 1;
@@ -75,15 +78,12 @@ enum Kind {
 pub fn document<R: Read + Seek>(source: &mut R) -> Result<Document> {
     let tiff = Tiff::header(source)?;
     let mut document = Document { tiff, pages: Vec::new(), smaller: Vec::new() };
-    let (mut next, mut seen) = (tiff.first, HashSet::new());
+    let (mut next, mut seen, mut visited) = (tiff.first, HashSet::new(), Visited::default());
     while next != 0 || seen.is_empty() {
-        if seen.len() == MOST {
-            return refuse(format!("This TIFF has {MOST} pages or more; fewer can be kept."));
-        }
         if !seen.insert(next) {
             return Err(damaged(Format::Tiff, "its pages form a circle"));
         }
-        let directory = tiff.directory(source, next)?;
+        let directory = visited.directory(source, &tiff, next)?;
         match kind(source, &tiff, &directory)? {
             Kind::Page => document.pages.push(Page { at: next, mask: None }),
             Kind::Overview => {
@@ -96,7 +96,7 @@ pub fn document<R: Read + Seek>(source: &mut R) -> Result<Document> {
             },
         }
         let page = document.pages.len().saturating_sub(1);
-        let below = below(source, &tiff, &directory)?;
+        let below = below(source, &tiff, &directory, &mut visited)?;
         document.smaller.extend(below.into_iter().map(|at| Smaller { page, at, below: true }));
         next = directory.next;
     }
@@ -111,10 +111,36 @@ pub fn document<R: Read + Seek>(source: &mut R) -> Result<Document> {
     Ok(document)
 }
 
+/// The directories that were read so far.
+#[derive(Default)]
+struct Visited {
+    directories: usize,
+    fields: usize,
+}
+
+impl Visited {
+    /// Reads one more.
+    ///
+    /// # Errors
+    /// Refused above [`MOST`] directories or [`MOST_FIELDS`] fields, also if the same one is visited again and again.
+    fn directory<R: Read + Seek>(&mut self, source: &mut R, tiff: &Tiff, at: u64) -> Result<Directory> {
+        if self.directories == MOST {
+            return too_many(Format::Tiff, "pages and overviews", MOST);
+        }
+        let directory = tiff.directory(source, at)?;
+        self.directories += 1;
+        self.fields += directory.fields;
+        if self.fields > MOST_FIELDS {
+            return too_many(Format::Tiff, "fields in its directories", MOST_FIELDS);
+        }
+        Ok(directory)
+    }
+}
+
 fn kind<R: Read + Seek>(source: &mut R, tiff: &Tiff, directory: &Directory) -> Result<Kind> {
     let mut number = |tag| -> Result<Option<u64>> {
         let Some(entry) = directory.find(tag).filter(|entry| entry.count > 0) else { return Ok(None) };
-        Ok(tiff.numbers(source, entry)?.first().copied())
+        tiff.first_number(source, entry)
     };
     let (new, old, photometric) =
         (number(tag::NEW_SUBFILE_TYPE)?.unwrap_or(0), number(tag::SUBFILE_TYPE)?, number(tag::PHOTOMETRIC)?);
@@ -128,14 +154,14 @@ fn kind<R: Read + Seek>(source: &mut R, tiff: &Tiff, directory: &Directory) -> R
 }
 
 /// Where the smaller pictures are that a page points to (SubIFDs).
-fn below<R: Read + Seek>(source: &mut R, tiff: &Tiff, page: &Directory) -> Result<Vec<u64>> {
+fn below<R: Read + Seek>(source: &mut R, tiff: &Tiff, page: &Directory, visited: &mut Visited) -> Result<Vec<u64>> {
     let Some(entry) = page.find(tag::SUB_IFDS) else { return Ok(Vec::new()) };
-    let all = tiff.numbers(source, entry)?;
-    if all.len() > MOST {
-        return Err(damaged(Format::Tiff, format!("a page points to {} further images", all.len())));
+    if entry.count > (MOST - visited.directories) as u64 {
+        return too_many(Format::Tiff, "pages and overviews", MOST);
     }
+    let all = tiff.numbers(source, entry)?;
     for at in &all {
-        let directory = tiff.directory(source, *at)?;
+        let directory = visited.directory(source, tiff, *at)?;
         if !matches!(kind(source, tiff, &directory)?, Kind::Overview) {
             return refuse("This TIFF has images inside images, which can't be kept.");
         }

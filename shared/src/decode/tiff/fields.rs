@@ -2,9 +2,16 @@
 
 use std::io::{Read, Seek};
 
-use super::super::{Result, damaged};
+use super::super::{Error, Result, damaged, refuse};
 use super::directory::{Directory, Entry, Tiff};
 use crate::job::Format;
+
+/// Numbers of a field that are read: more than a palette of 256 colours has, or one for each band.
+const MOST_NUMBERS: u64 = 1_024;
+
+fn empty(tag: u16) -> Error {
+    damaged(Format::Tiff, format!("its field {tag} is empty"))
+}
 
 /// Reads a page's fields as numbers.
 pub(super) struct Fields<'a, R> {
@@ -22,24 +29,37 @@ impl<'a, R: Read + Seek> Fields<'a, R> {
         self.directory.find(tag)
     }
 
-    pub(super) fn bytes(&mut self, tag: u16) -> Result<Option<Vec<u8>>> {
-        self.find(tag).map(|entry| self.tiff.bytes(self.source, entry)).transpose()
+    /// The bytes of a field that has at most `most` of them.
+    pub(super) fn bytes(&mut self, tag: u16, most: u64) -> Result<Option<Vec<u8>>> {
+        let Some(entry) = self.find(tag) else { return Ok(None) };
+        let length = self.tiff.length_of(entry)?;
+        if length > most {
+            return refuse(format!("The field {tag} of this TIFF has {length} bytes; at most {most} can be kept."));
+        }
+        self.tiff.bytes(self.source, entry).map(Some)
     }
 
+    /// The numbers of a field that has a few of them.
     pub(super) fn all(&mut self, tag: u16) -> Result<Option<Vec<u64>>> {
         let Some(entry) = self.find(tag) else { return Ok(None) };
-        if entry.count == 0 {
-            return Err(damaged(Format::Tiff, format!("its field {tag} is empty")));
+        match entry.count {
+            0 => Err(empty(tag)),
+            1..=MOST_NUMBERS => self.tiff.numbers(self.source, entry).map(Some),
+            count => Err(damaged(Format::Tiff, format!("its field {tag} has {count} values"))),
         }
-        self.tiff.numbers(self.source, entry).map(Some)
+    }
+
+    fn first(&mut self, tag: u16) -> Result<Option<u64>> {
+        let Some(entry) = self.find(tag) else { return Ok(None) };
+        self.tiff.first_number(self.source, entry)?.ok_or_else(|| empty(tag)).map(Some)
     }
 
     pub(super) fn one(&mut self, tag: u16, default: u64) -> Result<u64> {
-        Ok(self.all(tag)?.map_or(default, |numbers| numbers[0]))
+        Ok(self.first(tag)?.unwrap_or(default))
     }
 
     pub(super) fn must(&mut self, tag: u16, what: &str) -> Result<u32> {
-        let number = self.all(tag)?.map(|numbers| numbers[0]);
+        let number = self.first(tag)?;
         match number.map(u32::try_from) {
             Some(Ok(number)) => Ok(number),
             _ => Err(damaged(Format::Tiff, format!("it doesn't say {what}"))),

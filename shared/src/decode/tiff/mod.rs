@@ -96,8 +96,12 @@ fn overviews<R: Read + Seek>(
     info: &ImageInfo,
 ) -> Result<(Vec<Overview>, u32)> {
     const MOST_BAND: u64 = 64 << 20;
+    /// Each takes a pass over the page's rows. Halved again and again, no page has more than 20.
+    const MOST: usize = 32;
     let (mut found, mut unit) = (Vec::new(), info.unit_rows);
-    for smaller in document.smaller.iter().filter(|smaller| smaller.page == page) {
+    // They are in the order of their pages: no page looks at those of all others.
+    let own = document.smaller.partition_point(|smaller| smaller.page < page);
+    for smaller in document.smaller[own..].iter().take_while(|smaller| smaller.page == page) {
         let directory = document.tiff.directory(source, smaller.at)?;
         let mut fields = Fields::new(document.tiff, &directory, source);
         let mut side = |tag| Ok::<_, super::Error>(u32::try_from(fields.one(tag, 0)?).unwrap_or(0));
@@ -108,7 +112,8 @@ fn overviews<R: Read + Seek>(
         };
         let rows = least_common_multiple(unit.into(), overview.factor.into());
         let band = rows.min(info.height.into()) * info.row_bytes();
-        if let Ok(rows) = u32::try_from(rows)
+        if found.len() < MOST
+            && let Ok(rows) = u32::try_from(rows)
             && band <= MOST_BAND.max(u64::from(unit) * info.row_bytes())
         {
             unit = rows;

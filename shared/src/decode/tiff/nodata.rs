@@ -9,9 +9,15 @@ use super::structure::{Meaning, Structure};
 use super::tag;
 use crate::pixels::Depth;
 
+/// Characters of a number; GDAL writes at most 33.
+const MOST_DIGITS: u64 = 256;
+
 /// The value as the file has it; `None` where there is none, or it is no number.
 pub(super) fn stored<R: Read + Seek>(fields: &mut Fields<'_, R>) -> Result<Option<f64>> {
-    let Some(bytes) = fields.bytes(tag::GDAL_NODATA)? else { return Ok(None) };
+    if fields.find(tag::GDAL_NODATA).is_some_and(|entry| entry.count > MOST_DIGITS) {
+        return Ok(None);
+    }
+    let Some(bytes) = fields.bytes(tag::GDAL_NODATA, 8 * MOST_DIGITS)? else { return Ok(None) };
     let text = String::from_utf8_lossy(&bytes);
     let value = text.trim_matches(|c: char| c.is_whitespace() || c == '\0').parse::<f64>().ok();
     Ok(value.filter(|value| value.is_finite()))

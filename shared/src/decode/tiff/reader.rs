@@ -14,6 +14,10 @@ use super::{nodata, tag};
 use crate::job::{Format, ImageInfo};
 use crate::pixels::Samples;
 
+/// Bytes of the tables that all of a page's JPEG pieces share. They are put before each piece, so they must be small; a full set
+/// has less than 3 KiB.
+const MOST_JPEG_TABLES: u64 = 64 << 10;
+
 /// Reads rows of strips or tiles in any order. The tables of where they are were read once.
 pub(in super::super) struct Reader<R> {
     source: R,
@@ -111,7 +115,7 @@ impl Stored {
         let pieces = pieces(source, &structure)?;
         let mut fields = Fields::new(structure.tiff, &structure.directory, source);
         let jpeg = unpack::Jpeg {
-            tables: fields.bytes(tag::JPEG_TABLES)?.unwrap_or_default(),
+            tables: fields.bytes(tag::JPEG_TABLES, MOST_JPEG_TABLES)?.unwrap_or_default(),
             ycbcr: fields.one(tag::PHOTOMETRIC, 1)? == 6,
         };
         let empty = nodata::stored(&mut fields)?.unwrap_or(0.0);
