@@ -23,6 +23,7 @@ use crate::kube::{self, Kubernetes};
 use crate::logs::OwnLog;
 use crate::pipeline::accept::Accept;
 use crate::pipeline::gauge::{Figures, Gauge, measure};
+use crate::pipeline::inspection;
 use crate::pipeline::pixels::Pixels;
 use crate::pipeline::stage::Workshop;
 use crate::pod::array::{Array, ArrayError};
@@ -165,7 +166,7 @@ impl Process {
         let accept = Accept {
             store: store.clone(),
             catalog: catalog.clone(),
-            pixels: pixels.clone(),
+            pixels: inspection::pool(args.memory.as_u64()),
             limits: args.limits(),
             max_upload_bytes: args.max_upload.as_u64(),
             doorbell: Arc::new(move || accepted.notify_one()),

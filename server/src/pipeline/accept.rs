@@ -36,9 +36,6 @@ const TOUCH_EVERY: Duration = Duration::from_secs(10);
 /// Bytes after which the format is told.
 pub(super) const MAGIC: usize = 16;
 
-/// What reading a header may hold, in bytes.
-const HEADER_MEMORY: u64 = 4 << 20;
-
 /// Tells the master that something waits. Coalesced by who gives it; must not block.
 pub type Doorbell = Arc<dyn Fn() + Send + Sync>;
 
@@ -57,6 +54,20 @@ pub enum Error {
     /// The image itself can't be kept; a sentence for the person.
     #[error("{0}")]
     Refused(String),
+    /// Reading its header used up the time that there is for it.
+    #[error(
+        "Reading what this file says of itself took more than {:.0} s of work, so it was given up. Save it again with an image \
+         editor, and send the new file.",
+        .0.as_secs_f64()
+    )]
+    Overran(Duration),
+    /// Its header couldn't be read in time, for whatever reason.
+    #[error(
+        "The image couldn't be looked at within {:.0} s: this pod or its store is slow, or the file is unusual. Send it again; if \
+         that fails as well, save it with an image editor first.",
+        .0.as_secs_f64()
+    )]
+    Busy(Duration),
     /// The key was used before, with another body or recipe.
     #[error("This Idempotency-Key was used before, with another {0}; use a new key for a new upload.")]
     KeyReused(&'static str),
@@ -149,7 +160,7 @@ pub struct Accept {
     pub store: Store,
     /// Where the rows go.
     pub catalog: Arc<dyn Catalog>,
-    /// Where headers are read.
+    /// Where headers are read: threads that nothing else needs ([`super::inspection::pool`]).
     pub pixels: Pixels,
     /// What images are held to.
     pub limits: codec::Limits,
@@ -394,38 +405,8 @@ impl Accept {
     /// Completes the object and reads its header: its length in bytes, and what it says.
     async fn keep(&self, key: &str, writer: Writer) -> Result<(u64, ImageInfo)> {
         let bytes = writer.finish().await?;
-        Ok((bytes, self.inspect(key).await?))
+        Ok((bytes, self.inspect(key, bytes).await?))
     }
-
-    /// Reads an object's header.
-    pub(super) async fn inspect(&self, key: &str) -> Result<ImageInfo> {
-        let (store, key, limits) = (self.store.clone(), key.to_owned(), self.limits);
-        let handle = tokio::runtime::Handle::current();
-        let inspected = self.pixels.run(HEADER_MEMORY, move || {
-            let mut source = store.reader(&key, handle)?;
-            Ok::<_, store::Error>(examine(&mut source, &limits))
-        });
-        match inspected.await {
-            Ok(Ok(Ok(info))) => Ok(info),
-            Ok(Ok(Err(codec::Error::Refused(sentence)))) => Err(Error::Refused(sentence)),
-            Ok(Ok(Err(codec::Error::Source(error)))) => {
-                Err(store::Error::Unavailable { doing: "reading a header".into(), cause: error.to_string() }.into())
-            }
-            Ok(Err(error)) => Err(error.into()),
-            Err(pixels::Error::Panicked(panic)) => {
-                tracing::error!(%panic, "reading an image's header panicked");
-                Err(Error::Refused("The image's header is damaged in a way that it can't be read.".into()))
-            }
-            Err(error) => Err(Error::Pixels(error)),
-        }
-    }
-}
-
-/// What an image's header says, and what becomes of its metadata.
-fn examine(source: &mut dyn codec::Source, limits: &codec::Limits) -> codec::Result<ImageInfo> {
-    let mut info = codec::inspect(source, limits)?;
-    info.more.keeping = codec::head(source, &info, info.layout)?.keeping().clone();
-    Ok(info)
 }
 
 /// An id that nobody has, rising with time.

@@ -6,6 +6,7 @@
 pub mod accept;
 pub mod companion;
 pub mod gauge;
+pub mod inspection;
 pub mod local;
 pub mod nodes;
 pub mod pixels;

@@ -160,7 +160,7 @@ impl Accept {
                 }
                 Ok(accepted)
             }
-            Err(error @ (Error::Refused(_) | Error::NotAnImage)) => {
+            Err(error @ (Error::Refused(_) | Error::Overran(_) | Error::NotAnImage)) => {
                 self.catalog.end_resumable(upload).await?;
                 Err(error)
             }
@@ -213,7 +213,7 @@ impl Accept {
         if codec::detect(&magic).is_none() {
             return Err(Error::NotAnImage);
         }
-        let info = self.inspect(&key).await?;
+        let info = self.inspect(&key, progress.length).await?;
         Ok(Received { key, bytes: progress.length, sha256: hex(&hash.finalize()), info })
     }
 }

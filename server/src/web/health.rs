@@ -24,6 +24,9 @@ pub(super) async fn ready(State(state): State<WebState>) -> Result<Response> {
     if state.pixels.all_stuck() {
         return Err(ApiError::unavailable("No pixel thread is left that works: restart this process."));
     }
+    if state.accept.pixels.all_stuck() {
+        return Err(ApiError::unavailable("No thread is left that looks at uploads: restart this process."));
+    }
     match tokio::time::timeout(PATIENCE, state.catalog.ping()).await {
         Ok(answer) => answer.map(|()| ok()).map_err(ApiError::from),
         Err(_) => Err(ApiError::unavailable("The catalog of images takes too long to answer.")),

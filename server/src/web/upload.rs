@@ -19,6 +19,9 @@ use crate::pipeline::gauge::Full;
 /// The longest recipe that is read, in bytes.
 const RECIPE_BYTES: usize = 16 << 10;
 
+/// Fields of a recipe that a form may have.
+const MOST_FIELDS: usize = 64;
+
 /// Fields of a recipe that name images, which may come as files instead.
 const COMPANIONS: [&str; 2] = ["reference", "mask"];
 
@@ -93,6 +96,9 @@ async fn read(state: &WebState, form: &mut Form, key: Option<String>, images: Im
             }
             name if COMPANIONS.contains(&name) && field.file_name().is_some() => {
                 let name = name.to_owned();
+                if asked.images.iter().any(|(role, _)| *role == name) {
+                    return Err(twice(&name));
+                }
                 if let Some(image) = companion(state, field, &name, key.as_deref()).await? {
                     asked.images.push((name, image));
                 }
@@ -130,6 +136,11 @@ struct Asked {
 impl Asked {
     fn add(&mut self, name: String, text: String) -> Result<()> {
         if name != "recipe" {
+            if self.fields.len() == MOST_FIELDS {
+                let detail =
+                    format!("Expected at most {MOST_FIELDS} fields of a recipe before the field `image`, got more.");
+                return Err(ApiError::bad_request(detail));
+            }
             self.fields.push((name, text));
         } else if self.json.replace(text).is_some() {
             return Err(ApiError::bad_request("There is more than one field `recipe`."));
@@ -285,9 +296,12 @@ impl From<accept::Error> for ApiError {
             Error::Empty => ApiError::bad_request(sentence),
             Error::NotAnImage => ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence),
             Error::TooLarge(_) => ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, sentence),
-            Error::Refused(_) | Error::KeyReused(_) => ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, sentence),
+            Error::Refused(_) | Error::Overran(_) | Error::KeyReused(_) => {
+                ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, sentence)
+            }
             Error::Abandoned => ApiError::new(StatusCode::GONE, sentence),
             Error::Deleted | Error::TakenOver | Error::Offset { .. } => ApiError::conflict(sentence),
+            Error::Busy(_) => ApiError::unavailable_for(5, sentence),
             Error::NoRoom(full) => full.into(),
             Error::Full => ApiError::new(StatusCode::INSUFFICIENT_STORAGE, sentence),
             Error::Store(error) => error.into(),

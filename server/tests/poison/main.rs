@@ -12,6 +12,7 @@ mod images;
 mod processes;
 
 mod bombs;
+mod door;
 mod files;
 mod memory;
 mod panics;

@@ -1,0 +1,59 @@
+//! Files that keep whoever looks at them busy: refused at once, and uploads beside them are taken.
+
+use std::time::{Duration, Instant};
+
+use shared::equalize::Recipe;
+
+use crate::files::{Order, chunk, png, zeros};
+use crate::images::{oracle, sample};
+use crate::processes::Server;
+
+/// A few seconds, also on a machine that is busy otherwise; an inspection that was quadratic took minutes.
+const PROMPT: Duration = Duration::from_secs(10);
+
+/// 3.5 MB: a sound picture with empty chunks that may be kept.
+fn empty_chunks(count: usize) -> Vec<u8> {
+    let chunks = vec![chunk(b"teSt", &[]); count];
+    png((64, 64), 8, Order::Rows, &chunks, &zeros(64 * 65))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_pngs_of_very_many_empty_chunks_dont_stop_other_uploads() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data").display().to_string();
+    let server = Server::start("pod", folder.path(), &["--data", &data, "--pods", "2", "--threads", "2"]);
+    let luma = Recipe::default();
+    let hostile = empty_chunks(300_000);
+    let uploads = (0..2).map(|_| {
+        let (client, hostile) = (server.client.clone(), hostile.clone());
+        tokio::spawn(async move { client.upload("hostile.png", hostile, &Recipe::default()).await })
+    });
+    let uploads: Vec<_> = uploads.collect();
+    // Whenever an honest image comes beside them.
+    for pause in [0, 200, 400] {
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        let begun = Instant::now();
+        let upload = server.client.upload("cell.png", sample("cell.png"), &luma);
+        let accepted = tokio::time::timeout(PROMPT, upload).await.expect("an honest upload is answered promptly");
+        println!("accepted after {:?}", begun.elapsed());
+        assert!(server.client.result(&accepted.unwrap().image_id).await == oracle(&sample("cell.png"), &luma));
+    }
+    for upload in uploads {
+        let refused = tokio::time::timeout(PROMPT, upload).await.expect("a hostile upload is answered too").unwrap();
+        let sentence = refused.expect_err("it is refused").detail.unwrap_or_default();
+        assert!(sentence.contains("10,000 chunks of metadata") && sentence.contains("send the new file"), "{sentence}");
+    }
+}
+
+/// As many elements as are taken are looked at as promptly, and none of them is lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_png_of_as_many_chunks_as_are_taken_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data").display().to_string();
+    let server = Server::start("pod", folder.path(), &["--data", &data, "--pods", "2", "--threads", "2"]);
+    let luma = Recipe::default();
+    let most = empty_chunks(10_000);
+    let upload = server.client.upload("most.png", most.clone(), &luma);
+    let accepted = tokio::time::timeout(PROMPT, upload).await.expect("it is answered promptly").unwrap();
+    assert!(server.client.result(&accepted.image_id).await == oracle(&most, &luma));
+}
