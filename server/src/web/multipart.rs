@@ -2,7 +2,8 @@
 //!
 //! The parser under axum's extractor takes from the body as long as there is something to take, and looks for the
 //! end of a part's header without a limit. So the body that it is given pauses after each chunk, and ends in an
-//! error when it has given [`HELD`] bytes of which nothing came out.
+//! error when it has given [`HELD`] bytes of which nothing came out. The parser searches all that it holds whenever a chunk
+//! comes, so a chunk counts as [`SMALLEST_CHUNK`] at least: a header that comes byte by byte would cost its length squared.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,6 +20,9 @@ use super::problem::{ApiError, Result};
 
 /// Bytes that the parser may hold at once.
 const HELD: usize = 1 << 20;
+
+/// Bytes that a chunk counts as at least.
+const SMALLEST_CHUNK: usize = 1 << 10;
 
 /// How long a client may send nothing.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -191,7 +195,7 @@ fn paced(mut body: BodyDataStream, held: Arc<AtomicUsize>) -> impl Stream<Item =
             pause = true;
             next.map(|chunk| {
                 let chunk = chunk?;
-                if held.fetch_add(chunk.len(), Ordering::Relaxed) > HELD {
+                if held.fetch_add(chunk.len().max(SMALLEST_CHUNK), Ordering::Relaxed) > HELD {
                     return Err("a part's header is too long".into());
                 }
                 Ok(chunk)

@@ -1,7 +1,7 @@
 //! Originals or results of several images as one file: a zip that is written while it is sent, nothing of it deflated,
 //! as images are compressed already.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 
 use axum::body::{Body, Bytes};
@@ -94,13 +94,17 @@ async fn entry(state: &WebState, image: &ImageId, what: What) -> Result<Option<D
 /// Gives each its own name: `moon.png`, `moon (2).png`.
 fn name_apart(entries: &mut [Download]) {
     let mut taken = HashSet::new();
+    // Where counting goes on for a name: from 2 again for each of a thousand equal names would be half a million tries.
+    let mut numbers: HashMap<String, u32> = HashMap::new();
     for entry in entries {
         let (stem, extension) = entry.name.rsplit_once('.').unwrap_or((&entry.name, ""));
-        let numbered = (2u32..).map(|n| format!("{stem} ({n}).{extension}"));
-        let name =
-            std::iter::once(entry.name.clone()).chain(numbered).find(|name| !taken.contains(&name.to_lowercase()));
-        entry.name = name.unwrap_or_default();
-        taken.insert(entry.name.to_lowercase());
+        let number = numbers.entry(entry.name.to_lowercase()).or_insert(1);
+        let mut name = entry.name.clone();
+        while !taken.insert(name.to_lowercase()) {
+            *number += 1;
+            name = format!("{stem} ({number}).{extension}");
+        }
+        entry.name = name;
     }
 }
 

@@ -99,3 +99,36 @@ async fn a_form_whose_headers_never_end_is_not_collected() {
     let answer = server.call("POST", "/api/images", &[("content-type", FORM)], endless).await;
     answer.problem(400);
 }
+
+/// A body whose every byte is a chunk of its own; fails above `most` of them.
+fn dripping(body: Vec<u8>, most: usize) -> axum::body::Body {
+    axum::body::Body::from_stream(futures::stream::iter(body.into_iter().enumerate().map(move |(sent, byte)| {
+        assert!(sent < most, "more was read than can be of use");
+        Ok::<_, std::io::Error>(vec![byte])
+    })))
+}
+
+#[tokio::test]
+async fn a_form_whose_header_comes_byte_by_byte_isnt_searched_again_for_each() {
+    let server = Server::new().await;
+    let header = [b"--XX\r\nContent-Disposition: ".to_vec(), vec![b'a'; 100_000]].concat();
+    let answer = server.call("POST", "/api/images", &[("content-type", FORM)], dripping(header, 2_000)).await;
+    answer.problem(400);
+    // The bytes of an image may come so.
+    let body = form(&[Field::image("cell.png", &sample("cell.png"))]);
+    let answer = server.call("POST", "/api/images", &[("content-type", FORM)], dripping(body, usize::MAX)).await;
+    assert_eq!(answer.status, 202);
+}
+
+#[tokio::test]
+async fn a_form_of_very_many_fields_isnt_collected() {
+    let server = Server::new().await;
+    let moon = sample("moon.png");
+    let strength = Field { name: "color", file: None, bytes: b"luma" };
+    let mut parts = vec![strength; 100];
+    parts.push(Field::image("moon.png", &moon));
+    assert!(server.post(&parts, &[]).await.problem(400).contains("at most 64 fields"));
+    let mask = Field { name: "mask", file: Some("mask.png"), bytes: &moon };
+    let twice = server.post(&[mask, mask, mask], &[]).await;
+    assert!(twice.problem(400).contains("more than one"));
+}
