@@ -10,18 +10,18 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures::{Stream, StreamExt};
+use futures::Stream;
 use serde::Deserialize;
 use shared::id::PodName;
 use shared::log::{LogEntry, LogId, LogKind, PodLine};
-use shared::route;
 use tokio::sync::mpsc;
 
 use super::WebState;
 use super::problem::{ApiError, Path, Query, Result};
+use super::relay::{AbortOnDrop, PATIENCE, Relays, ask};
 use crate::logs::{LogBook, Read, Reader};
 
 /// Entries that a new reader gets of what was said before.
@@ -30,11 +30,6 @@ const BEFORE: usize = 200;
 const LATELY: usize = 100;
 /// How long to wait before a log that ended is asked for again.
 const AGAIN: Duration = Duration::from_secs(2);
-/// Bytes of a line of another process's answer; a longer one can't be an entry.
-const LONGEST_FIELD: usize = 64 << 10;
-/// How long another process may take to answer.
-pub(super) const PATIENCE: Duration = Duration::from_secs(3);
-
 /// Where pods' logs come from.
 #[derive(Clone)]
 pub struct PodLogs {
@@ -42,6 +37,8 @@ pub struct PodLogs {
     kubernetes: Option<LogBook>,
     /// From this process's memory: of its own pods.
     own: LogBook,
+    /// From other processes, for streams of all pods.
+    relays: Relays,
     /// Asks the processes that the others live in.
     pub(super) client: reqwest::Client,
 }
@@ -51,16 +48,17 @@ impl PodLogs {
     pub fn new(own: LogBook, kubernetes: Option<LogBook>) -> Self {
         crate::crypto::install();
         let client = reqwest::Client::builder().connect_timeout(PATIENCE).build();
-        Self { kubernetes, own, client: client.unwrap_or_default() }
+        Self { kubernetes, own, relays: Relays::default(), client: client.unwrap_or_default() }
     }
 
     /// Ends all streams, present and future.
     pub fn close(&self) {
         self.kubernetes.iter().chain([&self.own]).for_each(LogBook::close);
+        self.relays.close();
     }
 
     /// The book that has the pod's log.
-    fn of(&self, pod: &PodName) -> Option<&LogBook> {
+    pub(super) fn of(&self, pod: &PodName) -> Option<&LogBook> {
         self.kubernetes.iter().chain([&self.own]).find(|book| book.has(pod))
     }
 }
@@ -126,94 +124,38 @@ pub(super) fn all_logs(state: &WebState) -> impl Stream<Item = PodLine> + use<> 
     }
 }
 
-/// A task that ends with whoever started it.
-struct AbortOnDrop(tokio::task::JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 /// Follows one pod's log for as long as anybody listens, wherever it is kept.
 async fn follow(state: WebState, pod: PodName, lines: mpsc::Sender<PodLine>) {
     let mut last = None;
     while !lines.is_closed() {
-        match state.logs.of(&pod).and_then(|book| book.read(&pod, last, LATELY)) {
-            Some(mut reader) => {
-                while let Some(read) = reader.next().await {
-                    let (id, entry) = match read {
-                        Read::Entry(entry) => (entry.0, entry.1.clone()),
-                        Read::Missed => (last.unwrap_or_default(), missed()),
-                    };
-                    last = Some(id);
-                    if lines.send(line(&pod, id, entry)).await.is_err() {
-                        return;
-                    }
+        // Held while it is read: a relay ends with its last viewer.
+        let (_relay, reader) = match state.logs.of(&pod).and_then(|book| book.read(&pod, last, LATELY)) {
+            Some(reader) => (None, Some(reader)),
+            None => {
+                let relay = state.logs.relays.join(&state, &pod);
+                let reader = relay.read(last, LATELY);
+                (Some(relay), reader)
+            }
+        };
+        if let Some(mut reader) = reader {
+            while let Some(read) = reader.next().await {
+                let (id, entry) = match read {
+                    Read::Entry(entry) => (entry.0, entry.1.clone()),
+                    Read::Missed => (last.unwrap_or_default(), missed()),
+                };
+                last = Some(id);
+                if lines.send(line(&pod, id, entry)).await.is_err() {
+                    return;
                 }
             }
-            None => drop(follow_elsewhere(&state, &pod, &mut last, &lines).await),
         }
-        // It ended: its pod is gone, or the process that keeps it, or this one is about to stop.
+        // It ended: its pod is gone, or its log is kept elsewhere now, or this process is about to stop.
         tokio::time::sleep(AGAIN).await;
     }
 }
 
 fn line(pod: &PodName, id: LogId, entry: LogEntry) -> PodLine {
     PodLine { pod: pod.clone(), id, kind: entry.kind, at: entry.at, text: entry.text }
-}
-
-/// Follows the log of another process's pod until it ends.
-async fn follow_elsewhere(
-    state: &WebState,
-    pod: &PodName,
-    last: &mut Option<LogId>,
-    lines: &mpsc::Sender<PodLine>,
-) -> Result<()> {
-    let answer = ask(state, pod, *last, false).await?;
-    let mut bytes = answer.bytes_stream();
-    let (mut begun, mut entry) = (Vec::new(), Heard::default());
-    while let Some(Ok(chunk)) = bytes.next().await {
-        for byte in chunk {
-            match byte {
-                b'\n' => {
-                    if let Some(heard) = entry.take(&String::from_utf8_lossy(&begun)) {
-                        let id = heard.0.or(*last).unwrap_or_default();
-                        *last = Some(id);
-                        if lines.send(line(pod, id, heard.1)).await.is_err() {
-                            return Ok(());
-                        }
-                    }
-                    begun.clear();
-                }
-                byte if begun.len() < LONGEST_FIELD => begun.push(byte),
-                _ => {}
-            }
-        }
-    }
-    Ok(())
-}
-
-/// What was heard of a server-sent event so far.
-#[derive(Default)]
-struct Heard {
-    id: Option<LogId>,
-    data: Option<LogEntry>,
-}
-
-impl Heard {
-    /// Takes a line in; at the empty one that ends it, the event with its id if it had one.
-    fn take(&mut self, field: &str) -> Option<(Option<LogId>, LogEntry)> {
-        if let Some(id) = field.strip_prefix("id:") {
-            self.id = id.trim().parse().ok();
-        } else if let Some(data) = field.strip_prefix("data:") {
-            self.data = serde_json::from_str(data.trim()).ok();
-        } else if field.trim().is_empty() {
-            let heard = std::mem::take(self);
-            return heard.data.map(|entry| (heard.id, entry));
-        }
-        None
-    }
 }
 
 /// Whether it is for a person to read as it is: asked for as text, or opened in a browser by itself.
@@ -268,38 +210,4 @@ async fn forward(state: &WebState, pod: &PodName, after: Option<LogId>, plain: b
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
     }
     Ok(response)
-}
-
-/// Where the process advertises itself that the pod lives in.
-pub(super) fn address_of(state: &WebState, pod: &PodName) -> Result<String> {
-    let view = state.view.borrow();
-    let address = view.pods.iter().find(|other| other.pod == *pod).map(|other| other.address.clone());
-    let address = address.filter(|address| !address.is_empty());
-    address.ok_or_else(|| ApiError::not_found(format!("No pod {pod} has been seen.")))
-}
-
-/// Asks the process that the pod lives in.
-async fn ask(state: &WebState, pod: &PodName, after: Option<LogId>, plain: bool) -> Result<reqwest::Response> {
-    let address = address_of(state, pod)?;
-    let mut request = state.logs.client.get(format!("http://{address}{}?forwarded=true", route::logs(pod)));
-    if let Some(after) = after {
-        request = request.header("last-event-id", after.to_string());
-    }
-    request = request.header("accept", if plain { "text/plain" } else { "text/event-stream" });
-    let away = |why: String| {
-        tracing::debug!(%pod, address, why, "a pod's log can't be had");
-        ApiError::unavailable(format!("The pod {pod} doesn't answer at {address}, and its log is kept there."))
-    };
-    let answer = match tokio::time::timeout(PATIENCE, request.send()).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(error)) => return Err(away(error.to_string())),
-        Err(_) => return Err(away("no answer in time".to_owned())),
-    };
-    if answer.status() == StatusCode::NOT_FOUND {
-        return Err(ApiError::not_found(format!("The process at {address} has no pod {pod} any more.")));
-    }
-    if !answer.status().is_success() {
-        return Err(away(format!("status {}", answer.status())));
-    }
-    Ok(answer)
 }

@@ -19,6 +19,7 @@ pub mod pods;
 pub mod problem;
 mod pyramid;
 mod range;
+mod relay;
 mod site;
 mod tus;
 mod upload;

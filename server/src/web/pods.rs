@@ -16,8 +16,8 @@ use shared::id::PodName;
 use shared::route;
 
 use super::WebState;
-use super::logs::{PATIENCE, address_of};
 use super::problem::{ApiError, Path, Query, Result};
+use super::relay::{PATIENCE, address_of};
 use super::upload::prefers_html;
 
 /// Why a fault wasn't played or undone.

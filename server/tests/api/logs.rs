@@ -1,10 +1,15 @@
 //! What pods say, over HTTP: of this process, and of another.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use shared::cluster::{PodState, PodView};
 use shared::id::PodName;
 use shared::log::LogKind;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::harness::{Server, view};
 use crate::live::Stream;
@@ -124,4 +129,85 @@ async fn two_processes_that_take_each_other_for_a_pods_home_do_not_ask_for_ever(
     let detail = server.get("/api/pods/pod-2/logs").await.problem(404);
     assert_eq!(detail, format!("The process at {address} has no pod pod-2 any more."));
     serving.abort();
+}
+
+/// A way to a server that counts its connections.
+struct Counted {
+    address: String,
+    opened: Arc<AtomicUsize>,
+    open: watch::Receiver<usize>,
+    _tasks: JoinSet<()>,
+}
+
+impl Counted {
+    async fn to(server: &Server) -> Self {
+        let inner = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (behind, outer) = (inner.local_addr().unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let address = outer.local_addr().unwrap().to_string();
+        let opened = Arc::new(AtomicUsize::new(0));
+        let (count, (now, open), mut tasks) = (opened.clone(), watch::channel(0), JoinSet::new());
+        let serving = axum::serve(inner, server.router.clone()).into_future();
+        tasks.spawn(async move { serving.await.unwrap() });
+        tasks.spawn(async move {
+            let now = Arc::new(now);
+            let mut connections = JoinSet::new();
+            loop {
+                let (mut client, _) = outer.accept().await.unwrap();
+                let (mut there, now) = (TcpStream::connect(behind).await.unwrap(), now.clone());
+                count.fetch_add(1, Ordering::SeqCst);
+                now.send_modify(|open| *open += 1);
+                connections.spawn(async move {
+                    // It ends when either side does.
+                    let _ = tokio::io::copy_bidirectional(&mut client, &mut there).await;
+                    now.send_modify(|open| *open -= 1);
+                });
+            }
+        });
+        Self { address, opened, open, _tasks: tasks }
+    }
+}
+
+/// The text of the next line that a viewer of all logs gets.
+async fn next_line(stream: &mut Stream) -> String {
+    loop {
+        let (_, name, data) = tokio::time::timeout(Duration::from_secs(30), stream.next()).await.unwrap();
+        if name == "log" {
+            return data["text"].as_str().unwrap().to_owned();
+        }
+    }
+}
+
+#[tokio::test]
+async fn fifty_viewers_of_another_processs_log_cost_one_connection() {
+    const VIEWERS: usize = 50;
+    let there = says("pod-2", &["one"]).await;
+    let mut way = Counted::to(&there).await;
+    let here = neighbour("pod-2", &way.address).await;
+    let mut viewers = Vec::new();
+    for _ in 0..VIEWERS {
+        let mut viewer = Stream::of(&here, "/api/events?logs=true", &[]).await;
+        assert_eq!(next_line(&mut viewer).await, "one", "also who comes late sees what was said before");
+        viewers.push(viewer);
+    }
+    assert_eq!(way.opened.load(Ordering::SeqCst), 1);
+    // The first viewer doesn't read: the others don't wait for it, and it isn't told more than is kept.
+    for number in 0..8_000_i64 {
+        there.said.say(&pod("pod-2"), (100 + number) * 1_000_000, LogKind::Line, &format!("line {number}"));
+    }
+    there.said.say(&pod("pod-2"), 30_000_000_000, LogKind::Line, "last");
+    for viewer in &mut viewers[1..] {
+        while next_line(viewer).await != "last" {}
+    }
+    let mut first = viewers.swap_remove(0);
+    let mut seen = Vec::new();
+    while seen.last().is_none_or(|line| line != "last") {
+        seen.push(next_line(&mut first).await);
+    }
+    assert!(seen.len() < 6_000 && seen.iter().any(|line| line.contains("Lines are missing")), "{} lines", seen.len());
+    drop((first, viewers));
+    tokio::time::timeout(Duration::from_secs(30), way.open.wait_for(|open| *open == 0)).await.unwrap().unwrap();
+    // Who comes after that is served again.
+    let mut again = Stream::of(&here, "/api/events?logs=true", &[]).await;
+    while next_line(&mut again).await != "last" {}
+    assert_eq!(way.opened.load(Ordering::SeqCst), 2);
 }
