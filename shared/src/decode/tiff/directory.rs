@@ -117,8 +117,13 @@ impl Tiff {
         let mut count = [0; 8];
         source.read_exact(&mut count[..count_size]).map_err(|error| blame(Format::Tiff, error))?;
         let count = self.order.number(&count[..count_size]);
-        if count == 0 {
-            return Err(damaged(Format::Tiff, "one of its directories has no fields"));
+        // A classic TIFF tells the count in 16 bits.
+        let fits = count <= (self.length - at) / entry_size as u64;
+        if count == 0 || count > u64::from(u16::MAX) && !fits {
+            return Err(damaged(Format::Tiff, format!("one of its directories has {count} fields")));
+        }
+        if !fits {
+            return Err(truncated(Format::Tiff));
         }
         if count > Limits::MAX_BLOCKS as u64 {
             return too_many(Format::Tiff, "fields in a directory", Limits::MAX_BLOCKS);
