@@ -2,8 +2,8 @@
 # Installs what the tests need beyond what the build needs. Sourced after lib.sh.
 
 # Real servers and a real browser: the tests start them themselves, on free ports, in temporary folders.
-# libvips and ImageMagick open our results, to see that everybody can.
-TEST_PACKAGES=(zookeeper default-jre-headless postgresql libvips-tools imagemagick)
+# faketime steps the clocks of processes; libvips and ImageMagick open our results, to see that everybody can.
+TEST_PACKAGES=(zookeeper default-jre-headless postgresql libvips-tools imagemagick faketime)
 
 test_packages() {
     local packages=("${TEST_PACKAGES[@]}")

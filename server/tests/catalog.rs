@@ -70,6 +70,8 @@ on_every_catalog! {
     master::what_is_in_use_is_told_from_rows_alone,
     master::an_abandoned_upload_is_nobodys,
     master::a_catalog_is_itself_for_ever_and_never_another,
+    master::runs_count_as_lost_only_if_they_were_worked_on_and_finished_nothing_more,
+    master::finished_tasks_are_kept_for_the_next_run_and_no_longer,
     races::masters_that_take_the_epoch_at_once_get_different_turns,
     races::of_two_pods_that_finish_one_upload_one_wins,
     races::a_job_is_activated_once,

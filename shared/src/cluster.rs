@@ -355,6 +355,9 @@ pub struct Room {
     pub min_free: u64,
     /// Why uploads are refused just now, as a sentence.
     pub refused: Option<String>,
+    /// That the store fails for everyone and since when, as a sentence; `None` while it works.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outage: Option<String>,
 }
 
 /// Whether work is done, and if not, why.

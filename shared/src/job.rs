@@ -554,6 +554,12 @@ pub struct Job {
     /// The reduced look-up tables, once the master has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lut: Option<Pointer>,
+    /// Runs in a row, before this one, that were lost with the whole array while somebody worked on them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub losses: u32,
+    /// Whether some tasks were finished in an earlier run and needn't be done again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub resumes: bool,
     /// The epoch of the master that wrote this.
     pub epoch: u64,
     /// When its run began, Lamport; later writes keep it.

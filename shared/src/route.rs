@@ -22,6 +22,10 @@ pub const API_RESTORE: &str = "/api/images/restore";
 pub const API_ZIP: &str = "/api/images/zip";
 /// What [`API_DELETE`] does, for a form (POST).
 pub const DELETE_FORM: &str = "/images/delete";
+/// Queues all failed jobs again that a query finds (POST).
+pub const API_RETRY: &str = "/api/jobs/retry";
+/// The same of all failed jobs, for a form (POST).
+pub const RETRY_FORM: &str = "/jobs/retry";
 /// The cluster as JSON.
 pub const API_CLUSTER: &str = "/api/cluster";
 /// Server-sent events.

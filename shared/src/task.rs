@@ -1,5 +1,7 @@
 //! A task: the part of a phase that one worker does at a time, and its records in znodes.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -31,6 +33,9 @@ pub struct Task {
     /// Claims (their uuids) that have ended neither in a commit nor in a release, oldest first; the one that is being
     /// worked on is among them. Never more than [`MAX_STRIKES`].
     pub strikes: Vec<String>,
+    /// How claims ended that were released and left their strike; of the other strikes, the pod was gone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ends: BTreeMap<String, StrikeEnd>,
     /// Why the last attempt was released, where it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
@@ -59,8 +64,19 @@ impl Task {
     pub fn give_back(&mut self, claim: &str) -> bool {
         let before = self.strikes.len();
         self.strikes.retain(|strike| strike != claim);
+        self.ends.remove(claim);
         self.strikes.len() < before
     }
+}
+
+/// How an attempt ended that was released and left its strike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StrikeEnd {
+    /// The work panicked.
+    Crashed,
+    /// It took longer than a task may.
+    Overran,
 }
 
 /// The record of the ephemeral znode `…/lock`: who holds the task.
@@ -93,6 +109,9 @@ pub struct Done {
     pub started: i64,
     /// When the work was finished, in ms since 1970.
     pub finished: i64,
+    /// How long the work took, in ms by the worker's monotonic clock; `None` from a worker that doesn't measure it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worked_ms: Option<u64>,
     /// When it was written, Lamport.
     pub stamp: Stamp,
 }

@@ -158,5 +158,7 @@ pub fn failures(picture: &Picture<'_>) -> Element {
             .add(of("p", "bad").text(failure.reason.clone()))
             .add(form(route::retry_form(&failure.image), route::retry(&failure.image), again))
     };
-    panel.add(of("ul", "failures").all(failed.iter().map(one)))
+    let all = of("button", "button quiet").test("retry-all").text("Retry all failed");
+    let all = form(route::RETRY_FORM.to_owned(), route::API_RETRY.to_owned(), all);
+    panel.add(of("ul", "failures").all(failed.iter().map(one))).add(all)
 }

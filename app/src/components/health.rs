@@ -22,7 +22,8 @@ fn banners(view: &ClusterView) -> impl Iterator<Item = Element> {
     let (title, sentence) = health_sentence(view);
     let health = (view.health != Health::Ok).then(|| banner("health-banner", title, sentence));
     let room = room_sentence(view).map(|sentence| banner("room-banner", "There is little room", sentence));
-    health.into_iter().chain(room)
+    let outage = view.room.outage.clone().map(|sentence| banner("store-banner", "The store doesn't work", sentence));
+    health.into_iter().chain(room).chain(outage)
 }
 
 fn banner(name: &'static str, title: &'static str, sentence: String) -> Element {

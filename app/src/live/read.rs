@@ -39,7 +39,7 @@ records! {
     JobView { job, image, lane, epoch, started, phases }
     JobProgress { phase, done, total }
     Backlog { queued, running, oldest }
-    Room { max_backlog, free, min_free, refused }
+    Room { max_backlog, free, min_free, refused, outage }
     ClusterView {
         seen, at, health, min_pods, coordinator, leader, pods, jobs, backlog, room, past, failed, cut_off,
     }
@@ -171,7 +171,7 @@ mod tests {
                 .collect(),
             jobs: [Lane::Small, Lane::Large].map(job).to_vec(),
             backlog: Backlog { queued: 1, running: 2, oldest: Some(3) },
-            room: Room { max_backlog: 1, free: Some(2), min_free: 3, refused: Some("full".to_owned()) },
+            room: Room { max_backlog: 1, free: Some(2), min_free: 3, refused: Some("full".to_owned()), outage: None },
             past: ends.map(|end| Reign { pod: pod("pod-9"), epoch: 1, since: 2, until: 3, end }).to_vec(),
             failed: vec![Failure { image: id('c'), name: "<b>".to_owned(), reason: "r".to_owned(), at: 1 }],
             cut_off: Some(6),

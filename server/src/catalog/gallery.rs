@@ -46,7 +46,7 @@ impl Order {
 }
 
 /// The images that a query asks for, whatever the page: a condition and its parameters.
-fn wanted(query: &ImageQuery) -> Result<(String, Vec<Arg>)> {
+pub(super) fn wanted(query: &ImageQuery) -> Result<(String, Vec<Arg>)> {
     let mut args: Vec<Arg> = Vec::new();
     let mut wanted = String::from("state = 'accepted'");
     // Spelled out: with a parameter, no database could use the index of those that are few.

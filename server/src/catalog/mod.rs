@@ -13,6 +13,7 @@ mod db;
 mod derived;
 mod gallery;
 mod resumable;
+mod runs;
 mod sql;
 
 use std::collections::HashSet;
@@ -24,7 +25,8 @@ use shared::cluster::Backlog;
 use shared::equalize::Recipe;
 use shared::gallery::{Image, ImageQuery, JobSummary, Neighbours, Page, Sections};
 use shared::id::{ImageId, JobId, RunId, UploadId};
-use shared::job::ImageInfo;
+use shared::job::{Cut, ImageInfo, Phase};
+use shared::task::{Done, Outcome};
 use shared::timeline::Timeline;
 
 /// Why the catalog didn't answer.
@@ -169,6 +171,8 @@ pub struct JobRow {
     pub run: Option<RunId>,
     /// How many runs it has had since it was last queued by a person.
     pub runs: u32,
+    /// Runs in a row that were lost with the whole array, with the current one if it has ended now.
+    pub losses: u32,
     /// What to do.
     pub recipe: Recipe,
     /// The store's key of the original.
@@ -179,6 +183,35 @@ pub struct JobRow {
     pub original_sha256: String,
     /// What the image's header says.
     pub info: ImageInfo,
+}
+
+/// A task that a run finished, and that the next run of the job needn't do again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FinishedTask {
+    /// The job.
+    pub job: JobId,
+    /// The run in which it was done.
+    pub run: RunId,
+    /// Its phase.
+    pub phase: Phase,
+    /// Its number.
+    pub index: u32,
+    /// The arithmetic that it was done with.
+    pub algo: u32,
+    /// How the image was cut.
+    pub cut: Cut,
+    /// What came of it.
+    pub done: Done,
+}
+
+impl FinishedTask {
+    /// The store's key of its output; `None` if it has none.
+    pub fn key(&self) -> Option<&str> {
+        match &self.done.outcome {
+            Outcome::Stored(pointer) => Some(&pointer.key),
+            Outcome::Refused { .. } => None,
+        }
+    }
 }
 
 /// Where an image's bytes are.
@@ -315,6 +348,16 @@ pub trait Catalog: Send + Sync + 'static {
     /// `failed → queued`, with its runs counted from zero.
     async fn retry(&self, job: &JobId) -> Result<Write>;
 
+    /// As [`Catalog::retry`], for the latest jobs of all images that the pages of this query have; returns how many. Its
+    /// `limit` and `cursor` don't count.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a `q` that can't be.
+    async fn retry_failed(&self, query: &ImageQuery) -> Result<u64>;
+
+    /// As [`Catalog::retry`], for the latest jobs of these images; returns how many.
+    async fn retry_images(&self, images: &[ImageId]) -> Result<u64>;
+
     /// Deletes images in a way that can be undone: they are no longer there, and their queued jobs wait. Gives those that
     /// it deleted.
     async fn trash(&self, images: &[ImageId]) -> Result<Vec<ImageId>>;
@@ -355,6 +398,18 @@ pub trait Catalog: Send + Sync + 'static {
     /// How much waits.
     async fn backlog(&self) -> Result<Backlog>;
 
+    // --- Working: by any pod ---
+
+    /// Notes that somebody is about to work on a run: it counts as lost if the array ends now. [`Write::NoChange`] if this
+    /// was noted before, or the run is over.
+    async fn begin_attempt(&self, job: &JobId, run: &RunId) -> Result<Write>;
+
+    /// Keeps what tasks came to, for the next run. Those of runs that are over are left out.
+    async fn note_finished(&self, tasks: &[FinishedTask]) -> Result<()>;
+
+    /// What was kept of a running job's tasks.
+    async fn finished(&self, job: &JobId) -> Result<Vec<FinishedTask>>;
+
     // --- The master's: each fenced by its epoch ---
 
     /// Takes the next epoch for a candidacy.
@@ -369,7 +424,8 @@ pub trait Catalog: Send + Sync + 'static {
     /// `queued → running` with a new run; counts the run.
     async fn activate(&self, epoch: &Epoch, job: &JobId, run: &RunId) -> Result<Write>;
 
-    /// `running → running` with a new run, for a running job whose znodes are gone; counts the run.
+    /// `running → running` with a new run, for a running job whose znodes are gone; counts the run, and the old one as lost
+    /// if somebody worked on it and it finished no further task ([`JobRow::losses`]).
     async fn rerun(&self, epoch: &Epoch, job: &JobId, old: &RunId, new: &RunId) -> Result<Write>;
 
     /// `running → done` with its result and how its tasks went, where the run is still `run`.
@@ -390,6 +446,10 @@ pub trait Catalog: Send + Sync + 'static {
         reason: &str,
         timeline: Option<&Timeline>,
     ) -> Result<Write>;
+
+    /// The array stops in an orderly way: the runs of all running jobs count as lost only if somebody begins with them after
+    /// this.
+    async fn hand_over(&self, epoch: &Epoch) -> Result<Write>;
 
     /// Deletes for good what was [trashed](Catalog::trash) so long ago.
     async fn empty_trash(&self, epoch: &Epoch, kept: Duration) -> Result<Write>;

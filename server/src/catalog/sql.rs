@@ -12,13 +12,19 @@ use shared::timeline::Timeline;
 
 use super::db::{Arg, Db, Row};
 use super::{
-    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, InUse, JobRow, NewUpload, Part, PyramidState, PyramidWork,
-    RESUMABLE_FOR, Received, Result, ResultFile, Resumable, Resumed, Write, derived, gallery, resumable,
+    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, FinishedTask, InUse, JobRow, NewUpload, Part, PyramidState,
+    PyramidWork, RESUMABLE_FOR, Received, Result, ResultFile, Resumable, Resumed, Write, derived, gallery, resumable,
+    runs,
 };
 
 /// A job with what its run needs.
-const JOB_ROWS: &str = "SELECT j.id AS job, j.image, j.run, j.runs, j.recipe, i.original, i.bytes, i.sha256, i.info
-                        FROM jobs j JOIN images i ON i.id = j.image";
+fn job_rows_where(condition: &str) -> String {
+    let losses = runs::LOSSES.replace("jobs.", "j.");
+    format!(
+        "SELECT j.id AS job, j.image, j.run, j.runs, {losses} AS losses, j.recipe, i.original, i.bytes, i.sha256, i.info
+         FROM jobs j JOIN images i ON i.id = j.image WHERE {condition}"
+    )
+}
 
 /// Images and jobs in SQLite or PostgreSQL.
 pub(super) struct SqlCatalog {
@@ -195,10 +201,32 @@ impl Catalog for SqlCatalog {
     }
 
     async fn retry(&self, job: &JobId) -> Result<Write> {
-        let sql = "UPDATE jobs SET state = 'queued', run = NULL, runs = 0, reason = NULL, finished = NULL
-                   WHERE id = $1 AND state = 'failed'
-                   AND EXISTS (SELECT id FROM images WHERE images.id = jobs.image AND images.state = 'accepted')";
-        self.write(sql, &[job.as_str().into()]).await
+        let sql = format!(
+            "{} WHERE id = $1 AND state = 'failed'
+             AND EXISTS (SELECT id FROM images WHERE images.id = jobs.image AND images.state = 'accepted')",
+            runs::REQUEUE
+        );
+        self.write(&sql, &[job.as_str().into()]).await
+    }
+
+    async fn retry_failed(&self, query: &ImageQuery) -> Result<u64> {
+        runs::retry_failed(self, query).await
+    }
+
+    async fn retry_images(&self, images: &[ImageId]) -> Result<u64> {
+        runs::retry_images(self, images).await
+    }
+
+    async fn begin_attempt(&self, job: &JobId, run: &RunId) -> Result<Write> {
+        runs::begin_attempt(self, job, run).await
+    }
+
+    async fn note_finished(&self, tasks: &[FinishedTask]) -> Result<()> {
+        runs::note_finished(self, tasks).await
+    }
+
+    async fn finished(&self, job: &JobId) -> Result<Vec<FinishedTask>> {
+        runs::finished(self, job).await
     }
 
     async fn delete_image(&self, image: &ImageId) -> Result<Write> {
@@ -278,27 +306,31 @@ impl Catalog for SqlCatalog {
     }
 
     async fn queued(&self, limit: u32, min_pixels: u64, max_pixels: u64) -> Result<Vec<JobRow>> {
-        let sql = format!(
-            "{JOB_ROWS} WHERE j.state = 'queued' AND i.state = 'accepted' AND j.pixels BETWEEN $1 AND $2
+        let sql = job_rows_where(&format!(
+            "j.state = 'queued' AND i.state = 'accepted' AND j.pixels BETWEEN $1 AND $2
              ORDER BY j.created, j.id LIMIT {limit}"
-        );
+        ));
         Ok(job_rows(self.db.read(&sql, &[int(min_pixels).into(), int(max_pixels).into()]).await?))
     }
 
     async fn running(&self) -> Result<Vec<JobRow>> {
-        let sql = format!("{JOB_ROWS} WHERE j.state = 'running' ORDER BY j.created, j.id");
+        let sql = job_rows_where("j.state = 'running' ORDER BY j.created, j.id");
         Ok(job_rows(self.db.read(&sql, &[]).await?))
     }
 
     async fn activate(&self, epoch: &Epoch, job: &JobId, run: &RunId) -> Result<Write> {
-        let sql = "UPDATE jobs SET state = 'running', run = $3, runs = runs + 1 WHERE id = $2 AND state = 'queued'
+        let sql =
+            "UPDATE jobs SET state = 'running', run = $3, runs = runs + 1, tried = 1 WHERE id = $2 AND state = 'queued'
                    AND EXISTS (SELECT id FROM images WHERE images.id = jobs.image AND images.state = 'accepted')";
         self.fenced(epoch, sql, &[job.as_str().into(), run.as_str().into()]).await
     }
 
     async fn rerun(&self, epoch: &Epoch, job: &JobId, old: &RunId, new: &RunId) -> Result<Write> {
-        let sql = "UPDATE jobs SET run = $4, runs = runs + 1 WHERE id = $2 AND state = 'running' AND run = $3";
-        self.fenced(epoch, sql, &[job.as_str().into(), old.as_str().into(), new.as_str().into()]).await
+        runs::rerun(self, epoch, job, old, new).await
+    }
+
+    async fn hand_over(&self, epoch: &Epoch) -> Result<Write> {
+        runs::hand_over(self, epoch).await
     }
 
     async fn publish(
@@ -401,6 +433,7 @@ impl Catalog for SqlCatalog {
             }
             found.keys.extend(row.get::<Option<String>>("result")?);
         }
+        found.keys.extend(runs::kept_keys(self, &these, &args).await?);
         found.pyramids = derived::in_use(self, &these, &args).await?;
         Ok(found)
     }
@@ -466,6 +499,7 @@ fn job_row(row: &Row) -> Result<JobRow> {
         image: row.parse("image")?,
         run,
         runs: u32::try_from(row.count("runs")?).unwrap_or(u32::MAX),
+        losses: u32::try_from(row.count("losses")?).unwrap_or(u32::MAX),
         recipe: row.json("recipe")?,
         original: row.get("original")?,
         original_bytes: row.count("bytes")?,

@@ -31,7 +31,7 @@ use crate::pod::observer::Observer;
 use crate::pod::renderer::Renderer;
 use crate::pod::{Pod, PodConfig};
 use crate::store::Store;
-use crate::web::{EventHub, FaultError, Faults, PodLogs, Renders, WebState, router};
+use crate::web::{CutOff, EventHub, FaultError, Faults, PodLogs, Renders, WebState, router};
 
 /// Memory for rendered pictures.
 const RENDERS: usize = 64 << 20;
@@ -184,7 +184,18 @@ impl Process {
             stop: stop_pods.clone(),
         };
         let rendering = tokio::spawn(renderer.run());
-        let state = WebState { catalog, store, accept, pixels, view, events, faults, renders, logs: logs.clone() };
+        let state = WebState {
+            cut_off: CutOff::default(),
+            catalog,
+            store,
+            accept,
+            pixels,
+            view,
+            events,
+            faults,
+            renders,
+            logs: logs.clone(),
+        };
         let stop_web = CancellationToken::new();
         let stopped = stop_web.clone();
         let server = axum::serve(listener, router(state)).with_graceful_shutdown(stopped.cancelled_owned());

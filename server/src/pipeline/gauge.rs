@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::MissedTickBehavior;
 
 use crate::catalog::Catalog;
-use crate::store::Store;
+use crate::store::{Outage, Store};
 
 /// How often the figures are measured.
 const EVERY: Duration = Duration::from_secs(1);
@@ -89,6 +89,8 @@ pub struct Figures {
     pub accepted: u64,
     /// Bytes that are free where the objects lie; also `None` on S3.
     pub free: Option<u64>,
+    /// Since when the store has failed for everyone.
+    pub outage: Option<Outage>,
 }
 
 /// Tells whether there is room. Cheap to clone; clones count together.
@@ -174,13 +176,14 @@ impl Gauge {
     /// What pages show of it.
     pub fn view(&self) -> Room {
         // Never two looks at a time: a measurement that comes between them waits for the first, and the second for it.
-        let free = self.figures.borrow().free;
+        let Figures { free, outage, .. } = *self.figures.borrow();
         let refused = self.room().err().map(|full| full.to_string());
         Room {
             max_backlog: self.capacity.max_backlog,
             free: free.map(|free| free / STEP * STEP),
             min_free: self.capacity.min_free,
             refused,
+            outage: outage.map(outage_sentence),
         }
     }
 
@@ -196,7 +199,29 @@ impl Gauge {
 /// Measures every second, for ever. Neither the catalog nor the file system holds the other's figure up; while one
 /// doesn't answer, its last figure stays.
 pub async fn measure(gauge: Gauge, figures: watch::Sender<Figures>, catalog: Arc<dyn Catalog>, store: Store) {
-    tokio::join!(count(&gauge, &figures, &*catalog), weigh(&figures, &store));
+    tokio::join!(count(&gauge, &figures, &*catalog), weigh(&figures, &store), follow_outages(&figures, &store));
+}
+
+async fn follow_outages(figures: &watch::Sender<Figures>, store: &Store) {
+    let mut outage = store.outage();
+    loop {
+        let now = *outage.borrow_and_update();
+        publish(figures, |known| known.outage = now);
+        // The store that is at hand holds the sender.
+        if outage.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// What pages say while the store fails.
+fn outage_sentence(outage: Outage) -> String {
+    let second = outage.since.div_euclid(1_000).rem_euclid(86_400);
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    let (how, until) = if outage.is_full { ("full", "there is room") } else { ("failing", "it works again") };
+    format!(
+        "It has been {how} since {hour:02}:{minute:02}:{second:02} UTC. Jobs wait, and go on by themselves when {until}."
+    )
 }
 
 async fn count(gauge: &Gauge, figures: &watch::Sender<Figures>, catalog: &dyn Catalog) {
@@ -317,6 +342,19 @@ mod tests {
         assert_eq!(began.elapsed(), PATIENCE);
         let (second, ()) = tokio::join!(gauge.enter(), async { drop(first) });
         second.unwrap();
+    }
+
+    #[test]
+    fn an_outage_of_the_store_is_told_with_its_beginning() {
+        let (figures, gauge) = gauge(10, 10);
+        assert_eq!(gauge.view().outage, None);
+        let since = 1_000 * (86_400 * 20_000 + 3_600 * 12 + 60 * 3 + 4) + 999;
+        figures.send_modify(|known| known.outage = Some(Outage { since, is_full: false }));
+        let failing = "It has been failing since 12:03:04 UTC. Jobs wait, and go on by themselves when it works again.";
+        assert_eq!(gauge.view().outage.as_deref(), Some(failing));
+        figures.send_modify(|known| known.outage = Some(Outage { since, is_full: true }));
+        let full = "It has been full since 12:03:04 UTC. Jobs wait, and go on by themselves when there is room.";
+        assert_eq!(gauge.view().outage.as_deref(), Some(full));
     }
 
     #[tokio::test]

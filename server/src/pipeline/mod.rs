@@ -4,6 +4,7 @@
 //! [`step`] says what a job needs next; masters do it. [`work`] does a task; workers call it.
 
 pub mod accept;
+pub mod cause;
 pub mod companion;
 pub mod gauge;
 pub mod inspection;
@@ -13,6 +14,7 @@ pub mod pixels;
 pub mod plan;
 pub mod reduce;
 pub mod render;
+pub mod rerun;
 pub mod resume;
 pub mod stage;
 pub mod step;

@@ -102,10 +102,11 @@ impl JobNodes {
         })
     }
 
-    /// How long the tasks that are done took together. Nobody's waiting counts, nor a standstill of the whole array.
+    /// How long the work on the tasks that are done took together, each by the monotonic clock of the worker that did it:
+    /// wall clocks are stepped. Waiting doesn't count, nor does a standstill of the whole array.
     pub fn worked(&self) -> Duration {
         let tasks = self.phases.values().flat_map(BTreeMap::values).filter_map(|task| task.done.as_ref());
-        tasks.map(|done| Duration::from_millis(u64::try_from(done.finished - done.started).unwrap_or(0))).sum()
+        Duration::from_millis(tasks.filter_map(|done| done.worked_ms).sum())
     }
 
     /// Whether any task is locked. The commit deletes the lock: one that was read before the result that is there is gone.

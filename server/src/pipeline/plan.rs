@@ -54,11 +54,7 @@ pub fn plan(
         };
         Phase::ALL.into_iter().filter(needed).collect()
     };
-    let count = |phase: &Phase| match phase {
-        Phase::Split | Phase::Mask | Phase::Reference | Phase::Stitch | Phase::Whole => 1,
-        Phase::Ranges | Phase::Histograms | Phase::Equalize | Phase::Pages => cut.tasks(),
-    };
-    let counts: BTreeMap<Phase, u32> = phases.iter().map(|phase| (*phase, count(phase))).collect();
+    let counts: BTreeMap<Phase, u32> = phases.iter().map(|phase| (*phase, count(*phase, cut))).collect();
     Job {
         v: RECORD_VERSION,
         job: row.job.clone(),
@@ -79,10 +75,20 @@ pub fn plan(
         progress: Progress::Active,
         ranges: None,
         lut: None,
+        losses: 0,
+        resumes: false,
         epoch,
         stamp,
         started: now,
         extra: serde_json::Map::new(),
+    }
+}
+
+/// How many tasks a phase has.
+pub(super) fn count(phase: Phase, cut: Cut) -> u32 {
+    match phase {
+        Phase::Split | Phase::Mask | Phase::Reference | Phase::Stitch | Phase::Whole => 1,
+        Phase::Ranges | Phase::Histograms | Phase::Equalize | Phase::Pages => cut.tasks(),
     }
 }
 
@@ -100,6 +106,7 @@ pub fn task(job: &Job, phase: Phase, index: u32, stamp: Stamp) -> Task {
         parts: parts.end - parts.start,
         attempt: 0,
         strikes: Vec::new(),
+        ends: BTreeMap::new(),
         trouble: None,
         damaged: Vec::new(),
         stamp,

@@ -27,9 +27,15 @@ pub enum Failure {
     /// The image is at fault: repeating can't help.
     #[error("{0}")]
     Refused(String),
-    /// The store failed: repeating may help.
+    /// Something failed that may be this task's alone: repeating may help.
     #[error("{0}")]
     Trouble(String),
+    /// The store has no room: that says nothing of this task, and waiting helps.
+    #[error("{0}")]
+    Full(String),
+    /// Something else that every task needs fails: waiting helps.
+    #[error("{0}")]
+    Outage(String),
     /// The store holds something else than was written: whoever wrote it must do so again.
     #[error("the store damaged what lies under {}: {what}", keys.join(", "))]
     Damaged {
@@ -49,10 +55,24 @@ pub enum Failure {
 impl From<store::Error> for Failure {
     fn from(error: store::Error) -> Self {
         match error {
-            store::Error::Full { .. } => {
-                Failure::Trouble("The store is full: there was no room for what the task wrote.".to_owned())
-            }
+            store::Error::Full { .. } => Failure::Full(error.to_string()),
             error => Failure::Trouble(error.to_string()),
+        }
+    }
+}
+
+impl Failure {
+    /// Whether what failed fails for everyone. The store is asked: while it fails with an object of nobody's as well, it
+    /// isn't about what this task reads or writes. From then on the store counts as failing until it works again.
+    pub async fn is_outage(&self, store: &Store) -> bool {
+        match self {
+            Failure::Trouble(_) => store.is_failing().await,
+            Failure::Full(_) => {
+                store.is_full().await;
+                true
+            }
+            Failure::Outage(_) => true,
+            Failure::Refused(_) | Failure::Damaged { .. } | Failure::Crashed(_) | Failure::Overran(_) => false,
         }
     }
 }

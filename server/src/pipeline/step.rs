@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use shared::job::{Phase, Pointer, Progress};
-use shared::task::{MAX_ATTEMPTS, MAX_STRIKES, Outcome};
+use shared::task::{MAX_ATTEMPTS, Outcome};
 
+use super::cause::{Cause, Strikes};
 use super::nodes::{JobNodes, Producer, TaskNodes};
 
 /// The one thing that a job needs next.
@@ -102,7 +103,7 @@ pub fn step(nodes: &JobNodes) -> Step {
     let last = nodes.job.phases.last().copied();
     match last.and_then(|phase| outputs(nodes, phase).into_iter().next()) {
         Some(result) => Step::Publish { result },
-        None => Step::Fail { reason: "The job has no phase that makes a result.".to_owned() },
+        None => Step::Fail { reason: Cause::NoResult.to_string() },
     }
 }
 
@@ -113,12 +114,7 @@ pub fn step_within(limit: Duration, nodes: &JobNodes) -> Step {
         Step::Create { .. } | Step::Reduce { .. } | Step::Redo { .. } | Step::Wait | Step::Suspect { .. }
             if nodes.job.progress == Progress::Active && worked > limit =>
         {
-            let reason = format!(
-                "The image took too long: the work on it has taken {:.1} s and isn't done, and may take {:.1} s.",
-                worked.as_secs_f64(),
-                limit.as_secs_f64()
-            );
-            Step::Fail { reason }
+            Step::Fail { reason: Cause::Time { worked, limit }.to_string() }
         }
         next => next,
     }
@@ -148,12 +144,10 @@ pub fn redo(nodes: &JobNodes, producers: Vec<Producer>) -> Step {
     };
     let hopeless = producers.iter().filter_map(attempts).find(|(_, task)| task.task.attempt >= MAX_ATTEMPTS);
     match hopeless {
-        Some((phase, task)) => Step::Fail {
-            reason: format!(
-                "The output of task {} of {phase} was damaged in the store each time, after {} attempts.",
-                task.task.index, task.task.attempt
-            ),
-        },
+        Some((phase, TaskNodes { task, .. })) => {
+            let cause = Cause::Damaged { phase, index: task.index, attempts: task.attempt };
+            Step::Fail { reason: cause.to_string() }
+        }
         None => Step::Redo { producers },
     }
 }
@@ -168,28 +162,22 @@ fn wait(nodes: &JobNodes) -> Step {
 
 fn suspect(phase: Phase, nodes: &TaskNodes) -> Suspect {
     let TaskNodes { task, version, .. } = nodes;
-    let why = task.trouble.iter().map(|trouble| format!(" The last report was: {trouble}")).collect::<String>();
-    let reason = format!(
-        "Task {} of {phase} was given up: {MAX_STRIKES} attempts in a row stopped their pod, crashed or took too long.{why}",
-        task.index
-    );
+    let reason = Cause::StruckOut(Strikes::of(phase, task)).to_string();
     Suspect { phase, index: task.index, version: *version, reason }
 }
 
 /// Why the job can't go on, if so.
 fn failure(nodes: &JobNodes) -> Option<String> {
-    for (phase, task) in nodes.phases.iter().flat_map(|(phase, tasks)| tasks.values().map(move |task| (phase, task))) {
+    for (&phase, task) in nodes.phases.iter().flat_map(|(phase, tasks)| tasks.values().map(move |task| (phase, task))) {
         if let Some(Outcome::Refused { reason }) = task.done.as_ref().map(|done| &done.outcome) {
-            return Some(reason.clone());
+            return Some(Cause::Image(reason.clone()).to_string());
         }
         if task.done.is_some() || task.lock.is_some() {
             continue;
         }
         if let Some(trouble) = task.task.trouble.as_deref().filter(|_| task.task.is_given_up()) {
-            return Some(format!(
-                "Task {} of {phase} was given up after {} attempts: {trouble}",
-                task.task.index, task.task.attempt
-            ));
+            let (index, attempts) = (task.task.index, task.task.attempt);
+            return Some(Cause::Attempts { phase, index, attempts, trouble: trouble.to_owned() }.to_string());
         }
     }
     None

@@ -43,6 +43,7 @@ fn fresh(regions: bool, tasks: u32) -> JobNodes {
         image: hex('b').parse().unwrap(),
         run: None,
         runs: 1,
+        losses: 0,
         recipe: Recipe::default(),
         original: "original".to_owned(),
         original_bytes: 1,
@@ -70,7 +71,16 @@ fn pointer(key: &str) -> Pointer {
 }
 
 fn finish(nodes: &mut JobNodes, phase: Phase, index: u32, outcome: Outcome) {
-    let done = Done { v: 1, pod: stamp().pod, attempt: 1, outcome, started: 0, finished: 1, stamp: stamp() };
+    let done = Done {
+        v: 1,
+        pod: stamp().pod,
+        attempt: 1,
+        outcome,
+        started: 0,
+        finished: 1,
+        worked_ms: Some(1),
+        stamp: stamp(),
+    };
     get(nodes, phase, index).done = Some(done);
 }
 
@@ -259,6 +269,22 @@ fn without_a_table_nothing_is_equalized() {
     nodes.job.lut = None;
     assert!(!nodes.has_inputs(Phase::Equalize));
     assert!(matches!(step(&nodes), Step::Reduce { .. }));
+}
+
+#[test]
+fn a_clock_that_was_stepped_while_a_task_was_done_adds_nothing_to_its_time() {
+    const STEP: i64 = 55 * 3_600 * 1_000;
+    for (started, finished) in [(0, STEP), (STEP, 0)] {
+        let mut nodes = fresh(true, 2);
+        for index in 0..2 {
+            create(&mut nodes, Phase::Histograms, index);
+        }
+        finish(&mut nodes, Phase::Histograms, 0, Outcome::Stored(pointer("0")));
+        let done = get(&mut nodes, Phase::Histograms, 0).done.as_mut().unwrap();
+        (done.started, done.finished, done.worked_ms) = (started, finished, Some(2_000));
+        assert_eq!(step_within(Duration::from_secs(2), &nodes), Step::Wait);
+        assert!(matches!(step_within(Duration::from_secs(1), &nodes), Step::Fail { .. }));
+    }
 }
 
 #[test]

@@ -106,10 +106,17 @@ async fn lead(
     let name = &pod.config.name;
     let _told = Told(&pod.config.leadership);
     let master = Master::new(pod.clone(), coordinator.clone(), mirror.clone(), candidacy);
+    let hand_over = master.hand_over();
     tokio::select! {
         ended = master.run(candidate) => tracing::warn!(pod = %name, reason = %ended, "no longer master"),
         () = candidacy.lost() => tracing::warn!(pod = %name, reason = "the election node is gone", "no longer master"),
-        () = stop.cancelled() => tracing::info!(pod = %name, reason = "stopping", "hands over"),
+        () = stop.cancelled() => {
+            tracing::info!(pod = %name, reason = "stopping", "hands over");
+            // In a task of its own: a drain that is over by then must not cut it short.
+            if let Err(panic) = tokio::spawn(hand_over).await {
+                tracing::error!(pod = %name, %panic, "the orderly stop isn't noted");
+            }
+        }
     }
     Ok(())
 }

@@ -1,12 +1,13 @@
 //! One job's driver: reads, asks [`step`], does the one thing that it names, reads again.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::TryStreamExt;
 use shared::id::JobId;
 use shared::job::{Job, Phase, Pointer};
-use shared::task::{MAX_ATTEMPTS, Task};
+use shared::task::{Done, MAX_ATTEMPTS, Task};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -14,13 +15,14 @@ use super::jitter;
 use super::master::{End, Office, Setback, refusal, to_json};
 use super::mirror::Nodes;
 use super::vigil::{Verdict, Vigil};
-use crate::catalog::ResultFile;
+use crate::catalog::{FinishedTask, ResultFile};
 use crate::coord::{CreateMode, Error, Op, SessionState, doorbell, paths, settle};
+use crate::pipeline::cause::Cause;
 use crate::pipeline::nodes::{JobNodes, Producer};
-use crate::pipeline::plan;
 use crate::pipeline::reduce::{Reduced, reduce};
 use crate::pipeline::stage::Failure;
 use crate::pipeline::step::{self, Step, Suspect, step_within};
+use crate::pipeline::{plan, rerun};
 use crate::store::keys;
 
 /// Writes of one multi: far below 256 KiB with records of a few hundred bytes.
@@ -92,12 +94,22 @@ impl Driver {
                     };
                     tracing::info!(job = %self.job, %setback, "will be tried again");
                     setbacks += 1;
-                    tokio::time::sleep(pause.mul_f64(0.5 + jitter())).await;
+                    self.rest(pause.mul_f64(0.5 + jitter())).await;
                     // Unknown outcomes are settled before the job is read again.
                     settle::settle(&*office.coordinator).await.map_err(End::Coordinator)?;
                 }
             }
             office.mirror.refresh(&self.job).await;
+        }
+    }
+
+    /// Pauses; no longer than an outage of the store lasts, if it is one.
+    async fn rest(&self, pause: Duration) {
+        let mut outage = self.office.pod.shop.store.outage();
+        let is_out = outage.borrow_and_update().is_some();
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = outage.changed(), if is_out => {}
         }
     }
 
@@ -127,13 +139,28 @@ impl Driver {
     async fn create(&self, nodes: &JobNodes, phase: Phase, missing: &[u32]) -> Result<(), Setback> {
         let (office, job) = (&self.office, &nodes.job);
         let mut folder = (!nodes.phases.contains_key(&phase)).then(|| create_phase(job, phase));
-        for batch in missing.chunks(BATCH) {
-            let tasks = batch.iter().map(|index| create_task(office, job, phase, *index));
+        let finished = self.finished(job, phase).await?;
+        // Each with its result, as far as there is one.
+        for batch in missing.chunks(BATCH / 2) {
+            let tasks = batch.iter().flat_map(|index| {
+                let done = finished.get(index).map(|task| create_done(office, job, task));
+                std::iter::once(create_task(office, job, phase, *index)).chain(done)
+            });
             let ops = folder.take().into_iter().chain(tasks).collect();
             office.fence.write(&*office.coordinator, ops).await?;
         }
-        tracing::info!(job = %self.job, %phase, tasks = missing.len(), epoch = office.epoch().n, "tasks created");
+        tracing::info!(job = %self.job, %phase, tasks = missing.len(), finished = finished.len(), epoch = office.epoch().n, "tasks created");
         Ok(())
+    }
+
+    /// The tasks of a phase that an earlier run finished.
+    async fn finished(&self, job: &Job, phase: Phase) -> Result<HashMap<u32, FinishedTask>, Setback> {
+        if !job.resumes {
+            return Ok(HashMap::new());
+        }
+        let finished = self.office.pod.catalog.finished(&job.job).await?;
+        let usable = finished.into_iter().filter(|task| task.phase == phase && rerun::is_usable(job, task));
+        Ok(usable.map(|task| (task.index, task)).collect())
     }
 
     async fn reduce(&mut self, nodes: &JobNodes, phase: Phase, histograms: &[Pointer]) -> Result<(), Setback> {
@@ -154,13 +181,14 @@ impl Driver {
                     _ => Ok(()),
                 }
             }
+            Err(failure) if failure.is_outage(&office.pod.shop.store).await => Err(Setback::Later(failure.to_string())),
             Err(failure) => {
                 self.troubles += 1;
                 if matches!(failure, Failure::Trouble(_)) && self.troubles < MAX_ATTEMPTS {
                     return Err(Setback::Later(failure.to_string()));
                 }
-                let reason = format!("Summing the histograms was given up after {} attempts: {failure}", self.troubles);
-                self.fail(nodes, &reason).await
+                let cause = Cause::Summing { attempts: self.troubles, trouble: failure.to_string() };
+                self.fail(nodes, &cause.to_string()).await
             }
         }
     }
@@ -279,6 +307,13 @@ fn create_task(office: &Office, job: &Job, phase: Phase, index: u32) -> Op {
         data: to_json(&plan::task(job, phase, index, office.pod.stamp())),
         mode: CreateMode::Persistent,
     }
+}
+
+/// The result of a task that an earlier run finished.
+fn create_done(office: &Office, job: &Job, task: &FinishedTask) -> Op {
+    let done = Done { stamp: office.pod.stamp(), ..task.done.clone() };
+    let path = paths::done(&paths::task(&job.job, task.phase, task.index));
+    Op::Create { path, data: to_json(&done), mode: CreateMode::Persistent }
 }
 
 /// What deletes a job's znodes, its own last.

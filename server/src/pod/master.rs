@@ -24,17 +24,21 @@ use crate::catalog::{self, Epoch, JobRow, Write};
 use crate::coord::election::Candidacy;
 use crate::coord::fence::{Fence, FenceError};
 use crate::coord::{Coordinator, CreateMode, Error, Op, paths, settle};
+use crate::pipeline::cause::Cause;
 use crate::pipeline::companion::{self, Missing};
 use crate::pipeline::plan::{Planning, plan};
+use crate::pipeline::rerun;
 
-/// Runs that ended with neither a result nor a reason before the job is failed: a process that dies whole.
-pub const MAX_RUNS: u32 = 3;
+/// Runs in a row that end with the whole array, and finish no further task, before the job fails: it may be why.
+pub const MAX_LOSSES: u32 = 3;
 /// The catalog is polled this often: rings can be lost.
 const POLL: Duration = Duration::from_secs(1);
 /// Rings that follow one another are answered together, this long after the last look at the latest.
 const GATHER: Duration = Duration::from_millis(100);
 /// The pause after a look that rings led to is so many times as long as the look took.
 const REST: u32 = 4;
+/// How long a master that stops waits for the catalog before its successor may begin.
+const HAND_OVER: Duration = Duration::from_millis(500);
 /// Rows and znodes are compared this often.
 const RECONCILE: Duration = Duration::from_secs(5);
 
@@ -175,6 +179,26 @@ impl Master {
         let epoch = Mutex::new(Epoch { n: 0, candidacy: candidacy.uuid().to_owned() });
         let (fence, candidacy) = (candidacy.fence(), candidacy.uuid().to_owned());
         Self { office: Arc::new(Office { pod, coordinator, mirror, fence, candidacy, epoch }) }
+    }
+
+    /// What an orderly stop does, whatever the master is at by then; begin with it once the master acts no more.
+    ///
+    /// Nobody can tell yet whether the znodes end with this process, and a job that they end with mustn't pay for it. If
+    /// this fails, or is late and a successor has the epoch, the runs count as they do after a crash.
+    pub(super) fn hand_over(&self) -> impl Future<Output = ()> + use<> {
+        let office = self.office.clone();
+        async move {
+            let epoch = office.epoch();
+            if epoch.n == 0 {
+                return;
+            }
+            let name = &office.pod.config.name;
+            match tokio::time::timeout(HAND_OVER, office.pod.catalog.hand_over(&epoch)).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => tracing::warn!(pod = %name, %error, "the orderly stop could not be noted"),
+                Err(_) => tracing::warn!(pod = %name, "the catalog doesn't answer; the orderly stop isn't noted"),
+            }
+        }
     }
 
     /// Acts until the role ends; gives why.
@@ -333,18 +357,33 @@ impl Master {
     async fn create(&self, row: &JobRow, run: RunId, workers: usize) -> Result<(), Setback> {
         let (office, config) = (&self.office, &self.office.pod.config);
         let planning = Planning { whole_below: config.whole_below, workers, parts_per_task: config.parts_per_task };
-        let companions = match companion::find(&*office.pod.catalog, &row.recipe, &row.info).await {
-            Ok(companions) => companions,
-            Err(Missing::Refused(reason)) => {
-                let write = office.pod.catalog.fail(&office.epoch(), &row.job, &run, &reason, None).await?;
-                return office.mine(write).await.map(drop);
+        let companions = loop {
+            match companion::find(&*office.pod.catalog, &row.recipe, &row.info).await {
+                Ok(companions) => break companions,
+                Err(Missing::Refused(reason)) => {
+                    let reason = Cause::Image(reason).to_string();
+                    let write = office.pod.catalog.fail(&office.epoch(), &row.job, &run, &reason, None).await?;
+                    return office.mine(write).await.map(drop);
+                }
+                Err(Missing::Catalog(error)) => wait_for_catalog(&row.job, &error).await,
             }
-            Err(Missing::Catalog(error)) => return Err(error.into()),
         };
-        let job = plan(row, run, &planning, companions, office.epoch().n, office.pod.stamp(), now());
+        let mut job = plan(row, run, &planning, companions, office.epoch().n, office.pod.stamp(), now());
+        if row.run.is_some() {
+            job.losses = row.losses;
+            let finished = loop {
+                match office.pod.catalog.finished(&row.job).await {
+                    Ok(finished) => break finished,
+                    Err(error) => wait_for_catalog(&row.job, &error).await,
+                }
+            };
+            rerun::take_over(&mut job, &finished);
+        }
         let path = paths::job(&job.job);
         let node = Op::Create { path: path.clone(), data: to_json(&job), mode: CreateMode::Persistent };
-        let ops: Vec<Op> = std::iter::once(node).chain(driver::first_tasks(office, &job)).collect();
+        // Tasks that are finished already are the driver's to create.
+        let tasks = if job.resumes { Vec::new() } else { driver::first_tasks(office, &job) };
+        let ops: Vec<Op> = std::iter::once(node).chain(tasks).collect();
         loop {
             match office.fence.write(&*office.coordinator, ops.clone()).await.map_err(Setback::from) {
                 Ok(()) => break,
@@ -392,10 +431,8 @@ impl Master {
             if office.coordinator.stat(&paths::job(&row.job)).await?.is_some() {
                 continue;
             }
-            if row.runs >= MAX_RUNS {
-                let reason = format!(
-                    "The job was started {MAX_RUNS} times and never ended: each time the whole array stopped. Retry it when the array is well."
-                );
+            if row.losses >= MAX_LOSSES {
+                let reason = Cause::LostRuns(row.losses).to_string();
                 let write = office.pod.catalog.fail(&office.epoch(), &row.job, old, &reason, None).await?;
                 office.mine(write).await?;
                 continue;
@@ -403,7 +440,7 @@ impl Master {
             let run = new_run();
             let write = office.pod.catalog.rerun(&office.epoch(), &row.job, old, &run).await?;
             if office.mine(write).await? {
-                tracing::info!(job = %row.job, %old, %run, "its nodes were gone; it runs anew");
+                tracing::info!(job = %row.job, %old, %run, losses = row.losses, "its nodes were gone; it runs anew");
                 self.create(row, run, seen.live()).await?;
             }
         }
@@ -411,9 +448,16 @@ impl Master {
     }
 }
 
+/// A pause before the catalog is asked again for what a new run needs. Giving up instead would leave the row `running` without
+/// a node, which looks like a run that was lost. If the role ends, this is dropped with it.
+async fn wait_for_catalog(job: &JobId, error: &catalog::Error) {
+    tracing::warn!(%job, %error, "its run begins when the catalog answers");
+    tokio::time::sleep(POLL.mul_f64(0.5 + jitter())).await;
+}
+
 /// Why a job fails whose record can't be kept.
 pub(super) fn refusal(why: &str) -> String {
-    format!("The array can't keep a record that this job needs: {why}.")
+    Cause::Record(why.to_owned()).to_string()
 }
 
 fn new_run() -> RunId {

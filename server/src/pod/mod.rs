@@ -14,6 +14,7 @@ mod changes;
 mod claims;
 mod deletion;
 mod driver;
+mod journal;
 mod master;
 mod peer;
 pub mod succession;
@@ -35,6 +36,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::claims::Claims;
+use self::journal::Journal;
 use self::mirror::Mirror;
 use self::succession::Memory;
 use self::worker::{KINDS, Worker};
@@ -177,11 +179,13 @@ impl Pod {
             coordinator: coordinator.clone(),
             nodes: mirror.nodes(),
             claims: claims.clone(),
+            journal: Journal::new(self.catalog.clone()),
+            stop: stop.clone(),
             start: start.as_u128() as usize,
         };
         // Joining waits for nothing that the past left: debts are settled beside the work.
         let settling = claims.settle(&*coordinator, mirror.nodes(), || self.stamp());
-        let working = worker.run(stop.clone());
+        let working = worker.run();
         let standing = candidate::stand(self.clone(), coordinator.clone(), mirror.clone(), memory, stop.clone());
         let mut states = coordinator.states();
         let ended = async move { states.wait_for(|state| state.is_terminal()).await.map(|_| ()) };

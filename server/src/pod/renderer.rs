@@ -48,7 +48,8 @@ impl Renderer {
     /// Makes pyramids until it is told to stop.
     pub async fn run(self) {
         while !self.stop.is_cancelled() {
-            let wish = self.wishes.take();
+            // A wish that comes while the store fails is asked for again by whoever looks then.
+            let wish = self.wishes.take().filter(|_| self.shop.store.outage().borrow().is_none());
             let made = match wish.is_some() || self.is_idle() {
                 true => self.one(wish.as_ref()).await,
                 false => Ok(false),
@@ -69,7 +70,7 @@ impl Renderer {
 
     fn is_idle(&self) -> bool {
         let backlog = &self.view.borrow().backlog;
-        backlog.queued + backlog.running == 0
+        backlog.queued + backlog.running == 0 && self.shop.store.outage().borrow().is_none()
     }
 
     /// Makes one, if there is one to be made.
@@ -80,7 +81,7 @@ impl Renderer {
         let key = keys::pyramid(&work.image, &claim);
         let made = tokio::select! {
             made = self.make(&work, &claim, key.clone()) => made,
-            () = self.stop.cancelled() => Some(Err(Failure::Trouble("the process stops".to_owned()))),
+            () = self.stop.cancelled() => Some(Err(Failure::Outage("the process stops".to_owned()))),
         };
         match made {
             Some(Ok(bytes)) => {
@@ -104,7 +105,9 @@ impl Renderer {
             return Ok(());
         }
         let missing = matches!(self.shop.store.size(&work.source).await, Err(store::Error::NotFound(_)));
-        if matches!(failure, Failure::Trouble(_)) && !missing {
+        // Asked in any case: an outage is said, and nothing more is begun while it lasts.
+        let is_outage = failure.is_outage(&self.shop.store).await;
+        if is_outage || (matches!(failure, Failure::Trouble(_)) && !missing) {
             self.catalog.release_pyramid(claim).await?;
         }
         if !self.stop.is_cancelled() {

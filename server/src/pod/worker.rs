@@ -11,18 +11,20 @@
 use std::collections::{BTreeMap, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use shared::clock::Stamp;
 use shared::job::{ALGO, Phase, Progress, RECORD_VERSION};
-use shared::task::{Done, Lock, Outcome};
+use shared::task::{Done, Lock, Outcome, StrikeEnd};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Pod;
 use super::claims::Claims;
-use super::master::refusal;
+use super::journal::Journal;
+use super::master::{MAX_LOSSES, refusal};
 use super::mirror::Nodes;
 use crate::coord::claim::{self, Held, Strike};
 use crate::coord::settle::connected;
@@ -45,6 +47,10 @@ pub(super) struct Worker {
     pub nodes: watch::Receiver<Arc<Nodes>>,
     /// Its claims.
     pub claims: Claims,
+    /// What it finished.
+    pub journal: Journal,
+    /// Ends it.
+    pub stop: CancellationToken,
     /// Where it starts its search, so that workers don't all try the same task first.
     pub start: usize,
 }
@@ -59,9 +65,10 @@ struct Candidate {
 
 impl Worker {
     /// Works until `stop`, then finishes what it holds.
-    pub async fn run(self, stop: CancellationToken) {
+    pub async fn run(self) {
         let worker = Arc::new(self);
-        let mut nodes = worker.nodes.clone();
+        let (stop, mut nodes) = (worker.stop.clone(), worker.nodes.clone());
+        let mut outage = worker.pod.shop.store.outage();
         let mut running: JoinSet<String> = JoinSet::new();
         // What runs here, by path, and whether it must run alone.
         let mut held: BTreeMap<String, bool> = BTreeMap::new();
@@ -73,7 +80,8 @@ impl Worker {
         loop {
             let seen = nodes.borrow_and_update().clone();
             lost.retain(|path, version| is_at(&seen, path, *version));
-            let wants = worker.pick(&seen, turn, &held, &lost).is_some();
+            // Whatever is claimed while the store fails for everyone comes to nothing.
+            let wants = outage.borrow_and_update().is_none() && worker.pick(&seen, turn, &held, &lost).is_some();
             if !wants {
                 // A place in the queue can be given a slot while nobody polls it: leave it, or the slot lies idle here.
                 acquiring.set(slots.clone().acquire_owned());
@@ -114,9 +122,11 @@ impl Worker {
                     }
                 }
                 changed = nodes.changed() => if changed.is_err() { break },
+                Ok(()) = outage.changed() => {}
             }
         }
         while running.join_next().await.is_some() {}
+        worker.journal.write().await;
     }
 
     /// A task that nobody holds. One with a strike comes first and runs alone: this pod claims nothing else until it
@@ -131,11 +141,16 @@ impl Worker {
         if held.values().any(|alone| *alone) {
             return None;
         }
-        let jobs: Vec<&Arc<JobNodes>> = nodes
+        let mut jobs: Vec<&Arc<JobNodes>> = nodes
             .jobs
             .values()
             .filter(|nodes| nodes.job.algo <= ALGO && nodes.job.progress == Progress::Active)
             .collect();
+        // If another lost run fails a job, no other such job is worked on beside it: one of them may be why the others were
+        // lost. All pods take the same one.
+        let is_last_chance = |nodes: &Arc<JobNodes>| nodes.job.losses + 1 >= MAX_LOSSES;
+        let first = jobs.iter().find(|nodes| is_last_chance(nodes)).map(|nodes| nodes.job.job.clone());
+        jobs.retain(|nodes| !is_last_chance(nodes) || first.as_ref() == Some(&nodes.job.job));
         let search = |wanted: &dyn Fn(&TaskNodes) -> bool| {
             let open = |candidate: &Candidate| {
                 !held.contains_key(&candidate.path) && lost.get(&candidate.path) != Some(&version_of(candidate))
@@ -199,16 +214,16 @@ impl Worker {
         // The slot is taken until all of its work has come back from its threads.
         let limit = self.pod.config.task_time.min(self.pod.config.image_time);
         let shop = self.pod.shop.for_task(limit, permit);
-        let result = match inputs(&job, task.phase) {
-            Ok(inputs) => {
-                let work = work(&shop, &job.job, task, &inputs, &held.lock.claim);
-                AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| Err(crash(&*panic)))
-            }
-            Err(failure) => Err(failure),
+        let began = Instant::now();
+        let work = async {
+            self.note_attempt(&job).await?;
+            work(&shop, &job.job, task, &inputs(&job, task.phase)?, &held.lock.claim).await
         };
+        let result = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| Err(crash(&*panic)));
+        let worked = began.elapsed();
         drop(shop);
         let ended = match result {
-            Ok(outcome) => self.commit(&held, outcome).await,
+            Ok(outcome) => self.commit(&job, &held, outcome, worked).await,
             Err(failure) => self.release(&held, &failure).await,
         };
         match ended {
@@ -224,7 +239,16 @@ impl Worker {
         path
     }
 
-    async fn commit(&self, held: &Held, outcome: Outcome) -> Result<bool, Error> {
+    /// Before anything is done in a run whose loss would count: if it takes the whole array along, nobody else can say so.
+    async fn note_attempt(&self, nodes: &JobNodes) -> Result<(), Failure> {
+        if nodes.job.losses == 0 {
+            return Ok(());
+        }
+        let noted = self.pod.catalog.begin_attempt(&nodes.job.job, &nodes.job.run).await;
+        noted.map(drop).map_err(|error| Failure::Outage(error.to_string()))
+    }
+
+    async fn commit(&self, job: &JobNodes, held: &Held, outcome: Outcome, worked: Duration) -> Result<bool, Error> {
         let mut done = Done {
             v: RECORD_VERSION,
             pod: self.pod.config.name.clone(),
@@ -232,6 +256,7 @@ impl Worker {
             outcome: short(outcome),
             started: held.lock.since,
             finished: super::now(),
+            worked_ms: Some(u64::try_from(worked.as_millis()).unwrap_or(u64::MAX)),
             stamp: self.stamp(),
         };
         loop {
@@ -241,23 +266,42 @@ impl Worker {
                     done.outcome = short(Outcome::Refused { reason: refusal(&why) });
                 }
                 Err(error) if self.worth_repeating(&error).await => {}
+                Ok(true) => break,
                 other => return other,
             }
         }
+        self.journal.enter(&job.job, &held.task, &done).await;
+        if self.stop.is_cancelled() {
+            self.journal.write().await;
+        }
+        Ok(true)
     }
 
     async fn release(&self, held: &Held, failure: &Failure) -> Result<bool, Error> {
         let task = &held.task;
-        tracing::warn!(pod = %self.pod.config.name, task = held.path, attempt = task.attempt, %failure, "the attempt came to nothing");
-        // The store may need time; whoever claims next shouldn't hit it at once.
-        let pause = (self.pod.config.backoff * (1 << task.attempt.min(6))).mul_f64(0.5 + super::jitter());
-        tokio::time::sleep(pause).await;
-        let strike =
-            if matches!(failure, Failure::Crashed(_) | Failure::Overran(_)) { Strike::Keep } else { Strike::GiveBack };
+        let is_outage = failure.is_outage(&self.pod.shop.store).await;
+        tracing::warn!(pod = %self.pod.config.name, task = held.path, attempt = task.attempt, %failure, is_outage, "the attempt came to nothing");
         let mut held = held.clone();
-        held.task.damaged = damaged(failure);
+        let (mut trouble, mut strike, mut attempt) = (Some(failure.to_string()), Strike::GiveBack, task.attempt);
+        if is_outage {
+            // It says nothing of the task: the claim is undone. What it wrote bears the claim's name, so the number may be
+            // another attempt's.
+            held.task.attempt -= 1;
+            trouble = task.trouble.clone();
+            // Nobody claims anything while the store is out; the catalog is asked again by the next claim.
+            attempt = if matches!(failure, Failure::Outage(_)) { 4 } else { 0 };
+        } else {
+            held.task.damaged = damaged(failure);
+        }
+        if let Some(end) = strike_end(failure) {
+            strike = Strike::Keep;
+            held.task.ends.insert(held.lock.claim.clone(), end);
+        }
+        // The store may need time; whoever claims next shouldn't hit it at once.
+        let pause = (self.pod.config.backoff * (1 << attempt.min(6))).mul_f64(0.5 + super::jitter());
+        tokio::time::sleep(pause).await;
         loop {
-            match claim::release(&*self.coordinator, &held, Some(failure.to_string()), strike, self.stamp()).await {
+            match claim::release(&*self.coordinator, &held, trouble.clone(), strike, self.stamp()).await {
                 Err(error) if self.worth_repeating(&error).await => {}
                 other => return other,
             }
@@ -284,6 +328,15 @@ fn damaged(failure: &Failure) -> Vec<String> {
     match failure {
         Failure::Damaged { keys, .. } => keys.iter().take(100).cloned().collect(),
         _ => Vec::new(),
+    }
+}
+
+/// How a failure ends an attempt whose strike stays.
+fn strike_end(failure: &Failure) -> Option<StrikeEnd> {
+    match failure {
+        Failure::Crashed(_) => Some(StrikeEnd::Crashed),
+        Failure::Overran(_) => Some(StrikeEnd::Overran),
+        _ => None,
     }
 }
 

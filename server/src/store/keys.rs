@@ -2,13 +2,16 @@
 //!
 //! `<image>/<run>/<phase>/<task>.<attempt>-<claim uuid>`; originals `<image>/original/<upload>`; parts of a resumable upload
 //! `<image>/parts/<upload>/<start>-<unique>`; pyramids `<image>/pyramid/<claim>`.
-//! Each key holds something that nobody else ever writes, so keys are never reused. The only other key is [`MARK`].
+//! Each key holds something that nobody else ever writes, so keys are never reused. The only other keys are [`MARK`] and [`PROBE`].
 
 use shared::id::{ImageId, RunId, UploadId};
 use shared::job::Phase;
 
 /// The mark of the catalog that the store belongs to.
 pub const MARK: &str = "catalog";
+
+/// What a process writes to see whether the store works; nobody reads anything from it.
+pub const PROBE: &str = "probe";
 
 /// What one upload sent.
 pub fn original(image: &ImageId, upload: &UploadId) -> String {

@@ -20,6 +20,7 @@ mod error;
 mod everything;
 mod folder;
 mod free;
+mod health;
 mod list;
 mod open;
 mod patience;
@@ -34,11 +35,13 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
+use health::Health;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 
 pub use error::{Error, Result};
 pub use everything::Found;
+pub use health::Outage;
 pub use patience::Patience;
 pub use reader::ObjectReader;
 pub use writer::Writer;
@@ -92,12 +95,13 @@ pub struct Store {
     prefix: String,
     kind: Kind,
     patience: Patience,
+    health: Arc<Health>,
 }
 
 impl Store {
     /// A store over any `object_store`, which is treated like a bucket: an object in memory, one that plays faults.
     pub fn over(objects: Arc<dyn ObjectStore>, patience: Patience) -> Store {
-        Store { objects, prefix: String::new(), kind: Kind::Remote, patience }
+        Store { objects, prefix: String::new(), kind: Kind::Remote, patience, health: Arc::default() }
     }
 
     /// The same store with other time limits and repetitions.

@@ -48,6 +48,7 @@ fn open_folder(folder: &FilePath) -> Result<Store> {
     let root = folder.canonicalize().map_err(|error| cannot(&error))?;
     let objects = LocalFileSystem::new_with_prefix(&root).map_err(|error| cannot(&error))?.with_fsync(true);
     Ok(Store {
+        health: Arc::default(),
         objects: Arc::new(objects),
         prefix: String::new(),
         kind: Kind::Local { root },
@@ -83,6 +84,7 @@ fn open_s3(rest: &str, variables: impl IntoIterator<Item = (String, String)>) ->
         .build()
         .map_err(|error| Error::Invalid(format!("the store s3://{bucket} can't be opened: {error}")))?;
     Ok(Store {
+        health: Arc::default(),
         objects: Arc::new(objects),
         prefix: prefix.trim_matches('/').to_owned(),
         kind: Kind::Remote,

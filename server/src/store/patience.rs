@@ -167,6 +167,6 @@ fn late(doing: &str, key: &str, limit: Duration) -> Error {
 }
 
 /// A number of [0, 1), so that those who failed together don't try again together.
-fn jitter() -> f64 {
+pub(super) fn jitter() -> f64 {
     f64::from(uuid::Uuid::new_v4().as_fields().0) / (f64::from(u32::MAX) + 1.0)
 }

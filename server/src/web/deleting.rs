@@ -84,7 +84,7 @@ fn checked(chosen: Result<Json<Chosen>, axum::extract::rejection::JsonRejection>
     some(chosen.images)
 }
 
-fn some(images: Vec<ImageId>) -> Result<Vec<ImageId>> {
+pub(super) fn some(images: Vec<ImageId>) -> Result<Vec<ImageId>> {
     match images.len() {
         0 => Err(ApiError::bad_request("Expected at least one image; none was chosen.")),
         1..=Chosen::MOST => Ok(images),

@@ -1,6 +1,7 @@
 //! `/healthz`: the process answers. `/readyz`: it can take uploads and look at them.
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::http::header;
@@ -10,10 +11,25 @@ use super::WebState;
 use super::problem::{ApiError, Result};
 use crate::incarnation;
 
+/// Since when this process has been cut off from the coordinator, by its monotonic clock: waiting candidates evict a leader by
+/// it, and the view's own time is a wall clock's, which may be stepped. Counted from the first question on, and they ask often.
+#[derive(Debug, Clone, Default)]
+pub struct CutOff(Arc<Mutex<Option<(i64, Instant)>>>);
+
+impl CutOff {
+    /// For how long, where the view says since when.
+    fn elapsed(&self, since: Option<i64>) -> Option<Duration> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = since.map(|since| known.filter(|known| known.0 == since).unwrap_or_else(|| (since, Instant::now())));
+        known.map(|(_, began)| began.elapsed())
+    }
+}
+
 /// `GET /healthz`, which tells as well who answers and for how long it has been cut off: waiting candidates ask.
 pub(super) async fn alive(State(state): State<WebState>) -> Response {
-    let cut_off = state.view.borrow().cut_off.map(|since| (crate::wall::now() - since).max(0));
-    let cut_off = cut_off.map(|ms| AppendHeaders([(incarnation::CUT_OFF, ms.to_string())]));
+    let since = state.view.borrow().cut_off;
+    let cut_off =
+        state.cut_off.elapsed(since).map(|long| AppendHeaders([(incarnation::CUT_OFF, long.as_millis().to_string())]));
     ([(incarnation::PROCESS, incarnation::id())], cut_off, ok()).into_response()
 }
 
@@ -35,4 +51,20 @@ pub(super) async fn ready(State(state): State<WebState>) -> Result<Response> {
 
 fn ok() -> Response {
     ([(header::CACHE_CONTROL, "no-store")], "ok\n").into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_stepped_wall_clock_makes_no_process_cut_off_for_longer() {
+        let cut_off = CutOff::default();
+        let an_hour_ago = crate::wall::now() - 3_600_000;
+        assert!(cut_off.elapsed(Some(an_hour_ago)).unwrap() < Duration::from_secs(60));
+        let first = cut_off.elapsed(Some(an_hour_ago)).unwrap();
+        assert!(cut_off.elapsed(Some(an_hour_ago)).unwrap() >= first);
+        assert_eq!(cut_off.elapsed(None), None);
+    }
 }

@@ -37,7 +37,7 @@ pub(super) struct RawQuery {
 }
 
 impl RawQuery {
-    fn checked(self) -> Result<ImageQuery> {
+    pub(super) fn checked(self) -> Result<ImageQuery> {
         let given = |field: Option<String>| field.filter(|text| !text.is_empty());
         let limit = given(self.limit).map(|text| match text.parse() {
             Ok(limit) if (1..=MOST).contains(&limit) => Ok(limit),

@@ -20,6 +20,7 @@ pub mod problem;
 mod pyramid;
 mod range;
 mod relay;
+mod retrying;
 mod site;
 mod tus;
 mod upload;
@@ -39,6 +40,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::TraceLayer;
 
 pub use events::EventHub;
+pub use health::CutOff;
 pub use logs::PodLogs;
 pub use pods::{FaultError, Faults};
 pub use views::Renders;
@@ -63,6 +65,8 @@ pub struct WebState {
     pub pixels: Pixels,
     /// The array as this pod sees it.
     pub view: watch::Receiver<Arc<ClusterView>>,
+    /// For how long it has been without the coordinator.
+    pub cut_off: CutOff,
     /// Where this pod's messages come from.
     pub events: EventHub,
     /// Plays faults on pods, with `--allow-faults`.
@@ -117,6 +121,7 @@ fn api() -> Router<WebState> {
         .route("/api/images/{id}/pyramid", get(pyramid::show))
         .route("/api/images/{id}/pyramid/{level}/{column}/{row}", get(pyramid::tile))
         .route("/api/images/{id}/neighbours", get(images::neighbours))
+        .route(route::API_RETRY, post(retrying::retry_failed))
         .route("/api/jobs/{id}", get(jobs::show))
         .route("/api/jobs/{id}/timeline", get(jobs::timeline))
         .route(route::API_CLUSTER, get(cluster::show))
@@ -133,6 +138,7 @@ fn forms() -> Router<WebState> {
         .route("/images/{id}/delete", post(deleting::delete_form))
         .route("/images/{id}/jobs", post(images::add_job_form))
         .route("/images/{id}/retry", post(images::retry_form))
+        .route(route::RETRY_FORM, post(retrying::retry_form))
         .route("/upload", post(compat::upload).layer(DefaultBodyLimit::disable()))
         .route("/download/{name}", get(compat::download))
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use server::catalog::{
-    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, InUse, JobRow, NewUpload, Part, PyramidState, PyramidWork,
-    Received, Result, ResultFile, Resumable, Resumed, Write,
+    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, FinishedTask, InUse, JobRow, NewUpload, Part, PyramidState,
+    PyramidWork, Received, Result, ResultFile, Resumable, Resumed, Write,
 };
 use shared::cluster::Backlog;
 use shared::equalize::Recipe;
@@ -79,6 +79,12 @@ faulty! {
     add_job(image: &ImageId, job: &JobId, recipe: &Recipe, key: Option<&str>) -> Option<JobId>;
     job_answered(image: &ImageId, key: &str) -> Option<JobId>;
     retry(job: &JobId) -> Write;
+    retry_failed(query: &ImageQuery) -> u64;
+    retry_images(images: &[ImageId]) -> u64;
+    begin_attempt(job: &JobId, run: &RunId) -> Write;
+    note_finished(tasks: &[FinishedTask]) -> ();
+    finished(job: &JobId) -> Vec<FinishedTask>;
+    hand_over(epoch: &Epoch) -> Write;
     delete_image(image: &ImageId) -> Write;
     trash(images: &[ImageId]) -> Vec<ImageId>;
     restore(images: &[ImageId]) -> Vec<ImageId>;

@@ -125,6 +125,7 @@ impl Server {
         let (sender, receiver) = watch::channel(Arc::new(view()));
         let events = EventHub::new(receiver.clone());
         let state = WebState {
+            cut_off: server::web::CutOff::default(),
             catalog: catalog.clone(),
             store: store.clone(),
             accept,

@@ -26,6 +26,32 @@ async fn a_deleted_image_is_gone_for_everyone() {
 }
 
 #[tokio::test]
+async fn all_failed_jobs_that_a_query_finds_are_tried_again_at_once() {
+    let server = Server::new().await;
+    let epoch = server.catalog.take_epoch("somebody").await.unwrap();
+    let mut images = Vec::new();
+    for name in ["moon.png", "cell.png", "coffee.png"] {
+        let (image, job) = server.upload(name, &sample(name)).await;
+        let run = NOBODY.replace('0', &images.len().to_string()).parse().unwrap();
+        server.catalog.activate(&epoch, &job, &run).await.unwrap();
+        server.catalog.fail(&epoch, &job, &run, "The store was away.", None).await.unwrap();
+        images.push(image);
+    }
+    let (waiting, _) = server.upload("brick.png", &sample("brick.png")).await;
+    let retry = async |path: &str, body: String| server.call("POST", path, &[], body).await.json()["retried"].clone();
+    assert_eq!(retry("/api/jobs/retry?q=moon", String::new()).await, 1);
+    assert_eq!(retry("/api/jobs/retry?q=moon", String::new()).await, 0, "it waits already");
+    let named = serde_json::json!({"images": [images[1], waiting, NOBODY]}).to_string();
+    assert_eq!(retry("/api/jobs/retry", named).await, 1);
+    assert_eq!(retry("/api/jobs/retry?state=done", String::new()).await, 0);
+    let form = server.call("POST", "/jobs/retry", &[], "").await;
+    assert_eq!(form.status, 303);
+    assert_eq!(server.catalog.backlog().await.unwrap().queued, 4);
+    server.call("POST", "/api/jobs/retry", &[], "{}").await.problem(400);
+    server.call("POST", "/api/jobs/retry?state=lost", &[], "").await.problem(400);
+}
+
+#[tokio::test]
 async fn several_deleted_images_are_gone_and_come_back_when_it_is_undone() {
     let server = Server::new().await;
     let (moon, _) = server.upload("moon.png", &sample("moon.png")).await;

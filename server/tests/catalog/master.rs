@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use server::catalog::{Abandoned, Begun, InUse, Write};
-use shared::job::JobState;
+use server::catalog::{Abandoned, Begun, FinishedTask, InUse, Write};
+use shared::clock::Stamp;
+use shared::id::RunId;
+use shared::job::{Cut, JobState, Phase, Pointer};
+use shared::task::{Done, Outcome};
 
 use crate::bench::*;
 
@@ -273,4 +276,96 @@ pub async fn a_deposed_master_empties_no_trash(bench: Bench) {
     epoch(catalog).await;
     assert_eq!(catalog.empty_trash(&old, Duration::ZERO).await.unwrap(), Write::NotMine);
     assert_eq!(catalog.restore(std::slice::from_ref(&accepted.image)).await.unwrap(), [accepted.image]);
+}
+
+fn finished(job: &shared::id::JobId, run: &shared::id::RunId, index: u32) -> FinishedTask {
+    let pointer = Pointer { key: format!("{job}/{run}/split/{index}"), bytes: 1, sha256: "0".repeat(64), table: None };
+    let stamp = Stamp { clock: 1, pod: "pod-1".parse().unwrap() };
+    let outcome = Outcome::Stored(pointer);
+    FinishedTask {
+        job: job.clone(),
+        run: run.clone(),
+        phase: Phase::Split,
+        index,
+        algo: 1,
+        cut: Cut { part_rows: 1, parts: 9, parts_per_task: 3 },
+        done: Done {
+            v: 1,
+            pod: stamp.pod.clone(),
+            attempt: 1,
+            outcome,
+            started: 1,
+            finished: 2,
+            worked_ms: Some(1),
+            stamp,
+        },
+    }
+}
+
+pub async fn runs_count_as_lost_only_if_they_were_worked_on_and_finished_nothing_more(bench: Bench) {
+    let catalog = bench.catalog.as_ref();
+    let job = accept(catalog, "a.png").await.job;
+    let epoch = epoch(catalog).await;
+    let mut run = activate(catalog, &epoch, &job).await;
+    let losses = async || catalog.running().await.unwrap()[0].losses;
+    // Whether anybody had begun with the first run isn't asked.
+    assert_eq!(losses().await, 1);
+    let again = async |run: &mut RunId| {
+        let next = id();
+        assert_eq!(catalog.rerun(&epoch, &job, run, &next).await.unwrap(), Write::Applied);
+        // Its reply was lost, and it is repeated.
+        assert_eq!(catalog.rerun(&epoch, &job, run, &next).await.unwrap(), Write::NoChange);
+        *run = next;
+    };
+    again(&mut run).await;
+    assert_eq!(losses().await, 1, "nobody has begun with the second one");
+    assert_eq!(catalog.begin_attempt(&job, &id()).await.unwrap(), Write::NoChange, "another run");
+    assert_eq!(catalog.begin_attempt(&job, &run).await.unwrap(), Write::Applied);
+    assert_eq!(catalog.begin_attempt(&job, &run).await.unwrap(), Write::NoChange);
+    assert_eq!(losses().await, 2);
+    again(&mut run).await;
+    catalog.begin_attempt(&job, &run).await.unwrap();
+    assert_eq!(losses().await, 3);
+    // An orderly stop.
+    assert_eq!(catalog.hand_over(&epoch).await.unwrap(), Write::Applied);
+    assert_eq!(catalog.hand_over(&epoch).await.unwrap(), Write::Applied);
+    assert_eq!(losses().await, 2);
+    again(&mut run).await;
+    catalog.begin_attempt(&job, &run).await.unwrap();
+    assert_eq!(losses().await, 3);
+    catalog.note_finished(&[finished(&job, &run, 0)]).await.unwrap();
+    assert_eq!(losses().await, 0, "it made progress");
+    again(&mut run).await;
+    assert_eq!(losses().await, 1, "and this one none yet");
+    let other = self::epoch(catalog).await;
+    assert_eq!(catalog.hand_over(&epoch).await.unwrap(), Write::NotMine);
+    assert_eq!(catalog.hand_over(&other).await.unwrap(), Write::Applied);
+    assert_eq!(losses().await, 0);
+}
+
+pub async fn finished_tasks_are_kept_for_the_next_run_and_no_longer(bench: Bench) {
+    let catalog = bench.catalog.as_ref();
+    let accepted = accept(catalog, "a.png").await;
+    let (job, epoch) = (&accepted.job, epoch(catalog).await);
+    let run = activate(catalog, &epoch, job).await;
+    let tasks: Vec<FinishedTask> = (0..60).map(|index| finished(job, &run, index)).collect();
+    catalog.note_finished(&tasks).await.unwrap();
+    catalog.note_finished(&tasks).await.unwrap();
+    catalog.note_finished(&[finished(job, &id(), 70)]).await.unwrap();
+    catalog.note_finished(&[]).await.unwrap();
+    assert_eq!(catalog.finished(job).await.unwrap(), tasks, "what another run finished isn't among them");
+    let next: RunId = id();
+    catalog.rerun(&epoch, job, &run, &next).await.unwrap();
+    catalog.note_finished(&[finished(job, &run, 61)]).await.unwrap();
+    let again = finished(job, &next, 7);
+    catalog.note_finished(std::slice::from_ref(&again)).await.unwrap();
+    let kept = catalog.finished(job).await.unwrap();
+    assert_eq!((kept.len(), &kept[7]), (60, &again));
+    let in_use = catalog.in_use(std::slice::from_ref(&accepted.image)).await.unwrap();
+    assert!(in_use.keys.contains(tasks[3].key().unwrap()) && in_use.keys.contains(again.key().unwrap()));
+    assert!(!in_use.keys.contains(tasks[7].key().unwrap()), "it was done again since");
+    catalog.fail(&epoch, job, &next, "Because.", None).await.unwrap();
+    assert!(catalog.finished(job).await.unwrap().is_empty());
+    catalog.note_finished(std::slice::from_ref(&again)).await.unwrap();
+    assert!(catalog.finished(job).await.unwrap().is_empty());
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
+use server::store::keys;
 use sqlx::{PgConnection, Row};
 
 use crate::clients::Upload;
@@ -217,7 +218,9 @@ async fn swept(site: &Site, catalog: &mut PgConnection, mut belongs: BTreeSet<St
             site.store.list("").map_ok(|object| object.key).try_collect().await.expect("the store can be listed");
         let orphans: Vec<&String> = stored
             .difference(&belongs)
-            .filter(|key| !made.contains(*key) && !being_made.contains(*key) && *key != server::store::keys::MARK)
+            .filter(|key| {
+                !made.contains(*key) && !being_made.contains(*key) && *key != keys::MARK && *key != keys::PROBE
+            })
             .collect();
         let clean = jobs.is_empty() && unfinished.is_empty() && orphans.is_empty();
         if !clean && begun.elapsed() < SWEEP {

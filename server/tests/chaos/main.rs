@@ -13,6 +13,8 @@ mod images;
 mod ports;
 #[path = "../support/postgres.rs"]
 mod postgres;
+#[path = "../support/processes.rs"]
+mod processes;
 #[path = "../support/proxy.rs"]
 mod proxy;
 #[path = "../support/s3.rs"]
@@ -34,5 +36,6 @@ mod rows;
 mod run;
 mod seeded;
 mod site;
+mod standalone;
 mod txlog;
 mod znodes;

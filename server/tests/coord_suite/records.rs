@@ -55,6 +55,7 @@ pub fn task() -> Task {
         parts: 4,
         attempt: 0,
         strikes: Vec::new(),
+        ends: std::collections::BTreeMap::new(),
         trouble: None,
         damaged: Vec::new(),
         stamp: stamp("master", 1),
@@ -75,6 +76,7 @@ pub fn done(name: &str, attempt: u32) -> Done {
         outcome: Outcome::Stored(pointer),
         started: 1,
         finished: 2,
+        worked_ms: Some(1),
         stamp: stamp(name, 3),
     }
 }

@@ -45,6 +45,7 @@ fn job(number: u32) -> Job {
         image: id(number + 1).parse().unwrap(),
         run: None,
         runs: 1,
+        losses: 0,
         recipe: Recipe::default(),
         original: format!("{}/original", id(number + 1)),
         original_bytes: 1,
@@ -119,7 +120,16 @@ async fn a_mirror_of_a_hundred_thousand_tasks_loads_in_bounded_time_and_memory_a
     let at = |nodes: &server::pod::mirror::Nodes| nodes.jobs[&last].phases[&Phase::Histograms][&(TASKS - 1)].clone();
     nodes.wait_for(|nodes| at(nodes).lock.is_some()).await.unwrap();
     let outcome = Outcome::Stored(Pointer { key: "k".into(), bytes: 1, sha256: "0".repeat(64), table: None });
-    let done = Done { v: 1, pod: stamp().pod, attempt: 1, outcome, started: 1, finished: 2, stamp: stamp() };
+    let done = Done {
+        v: 1,
+        pod: stamp().pod,
+        attempt: 1,
+        outcome,
+        started: 1,
+        finished: 2,
+        worked_ms: Some(1),
+        stamp: stamp(),
+    };
     assert!(commit(&*session, &held, &done).await.unwrap());
     nodes.wait_for(|nodes| at(nodes).done.is_some() && at(nodes).lock.is_none()).await.unwrap();
     let took = begun.elapsed();

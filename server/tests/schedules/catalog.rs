@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use server::catalog::{
-    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, InUse, JobRow, NewUpload, Part, PyramidState, PyramidWork,
-    Received, Result, ResultFile, Resumable, Resumed, Write,
+    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, FinishedTask, InUse, JobRow, NewUpload, Part, PyramidState,
+    PyramidWork, Received, Result, ResultFile, Resumable, Resumed, Write,
 };
 use shared::cluster::Backlog;
 use shared::equalize::Recipe;
@@ -169,6 +169,11 @@ impl FaultyCatalog {
             "take_epoch",
             "activate",
             "rerun",
+            "retry_failed",
+            "retry_images",
+            "begin_attempt",
+            "note_finished",
+            "hand_over",
             "publish",
             "fail",
             "forget",
@@ -262,6 +267,36 @@ impl Catalog for FaultyCatalog {
     async fn retry(&self, job: &JobId) -> Result<Write> {
         let job = job.clone();
         pass!(self, retry, &job, None, |shelf| shelf.catalog.retry(&job))
+    }
+
+    async fn retry_failed(&self, query: &ImageQuery) -> Result<u64> {
+        let query = query.clone();
+        pass!(self, retry_failed, "", None, |shelf| shelf.catalog.retry_failed(&query))
+    }
+
+    async fn retry_images(&self, images: &[ImageId]) -> Result<u64> {
+        let images = images.to_vec();
+        pass!(self, retry_images, "", None, |shelf| shelf.catalog.retry_images(&images))
+    }
+
+    async fn begin_attempt(&self, job: &JobId, run: &RunId) -> Result<Write> {
+        let (job, run) = (job.clone(), run.clone());
+        pass!(self, begin_attempt, format!("{job} {run}"), None, |shelf| shelf.catalog.begin_attempt(&job, &run))
+    }
+
+    async fn note_finished(&self, tasks: &[FinishedTask]) -> Result<()> {
+        let tasks = tasks.to_vec();
+        pass!(self, note_finished, tasks.len(), None, |shelf| shelf.catalog.note_finished(&tasks))
+    }
+
+    async fn finished(&self, job: &JobId) -> Result<Vec<FinishedTask>> {
+        let job = job.clone();
+        pass!(self, finished, &job, None, |shelf| shelf.catalog.finished(&job))
+    }
+
+    async fn hand_over(&self, epoch: &Epoch) -> Result<Write> {
+        let (epoch, n) = (epoch.clone(), epoch.clone());
+        pass!(self, hand_over, "", Some(n), |shelf| shelf.catalog.hand_over(&epoch))
     }
 
     async fn delete_image(&self, image: &ImageId) -> Result<Write> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use server::catalog::{Epoch, Write};
-use server::store::keys::MARK;
+use server::store::keys::{MARK, PROBE};
 use sha2::{Digest, Sha256};
 
 use crate::clients::Ticket;
@@ -59,7 +59,7 @@ pub async fn left(world: &World) -> Vec<String> {
     let unswept = rows.images.iter().filter(|(_, state)| *state != "accepted");
     left.extend(unswept.map(|(image, state)| format!("image {image} is {state}")));
     left.extend(world.active().await.into_iter().map(|job| format!("znodes of job {job}")));
-    let owned = |key: &str| key == MARK || rows.keys.contains(key);
+    let owned = |key: &str| [MARK, PROBE].contains(&key) || rows.keys.contains(key);
     let orphans = world.stored().await.into_iter().filter(|object| !owned(object.location.as_ref()));
     left.extend(orphans.map(|object| format!("object {} belongs to nothing", object.location)));
     left
@@ -120,7 +120,7 @@ async fn judge_job(world: &World, job: &JobRow, ledger: &Ledger, wrong: &mut Vec
 
 /// Why the faults of the run don't justify a failure; `None` if they do.
 fn unjustified(history: &History, job: &JobRow, ledger: &Ledger) -> Option<String> {
-    if job.reason.contains("attempts in a row stopped their pod") {
+    if job.reason.contains("was given up: of its attempts") {
         let below = format!("/jobs/{}/", job.id);
         // A pod that slept past its lease gives its strike back when it wakes; it may be too late, or sleep again.
         let gone = |session| history.has_crashed(session) || history.has_overslept(session);
@@ -132,7 +132,7 @@ fn unjustified(history: &History, job: &JobRow, ledger: &Ledger) -> Option<Strin
         let faults = history.store_faults();
         return (faults < 12).then(|| format!("only {faults} operations of the store had faults"));
     }
-    if job.reason.contains("times and never ended") {
+    if job.reason.contains("was lost with the whole array") {
         let kinds = [
             "pod crashed",
             "pod paused",

@@ -11,6 +11,7 @@ use server::catalog::Write;
 use server::pipeline::accept;
 use server::pod::PodConfig;
 use server::store::Store;
+use shared::job::JobState;
 
 use crate::bed::Bed;
 use crate::faulty_store::{ACTS, Act, Fault, Faults, Rule};
@@ -64,19 +65,52 @@ async fn a_store_that_fails_for_good_fails_the_job_with_a_sentence_and_retry_beg
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_full_store_fails_the_job_with_a_sentence_and_retry_works_once_there_is_room() {
+/// Writes that have no room, or that a store which is read-only refuses.
+const WRITES: [Act; 4] = [Act::Put, Act::Begin, Act::Part, Act::Complete];
+
+/// With more failures than a task has attempts, nothing fails, no attempt is used up, and all goes on by itself.
+async fn waits_out(fault: Fault, acts: &[Act], stage: &str) {
     let original = rgba_png(500, 600);
+    let bed = Bed::over(Arc::new(InMemory::new()), quick).await;
+    // Work comes as far as this stage, and then nothing works for anybody.
+    bed.faults.play(Rule::on(Act::Put, Fault::Hang).keys(stage).times(1));
+    let accepted = bed.upload("a.png", &original).await;
+    bed.until("the stage", || async { (!bed.faults.played().is_empty()).then_some(()) }).await;
+    bed.faults.play(Rule::on_any(acts, fault));
+    let failures = || bed.faults.played().iter().filter(|(_, played, _)| *played == fault).count();
+    let outage = bed.accept.store.outage();
+    bed.until("the outage to be noticed", || async { outage.borrow().map(drop) }).await;
+    bed.until("more failures", || async { (failures() > 12).then_some(()) }).await;
+    let state = bed.catalog.job(&accepted.job_id).await.unwrap().unwrap();
+    assert_eq!(state.state, JobState::Running, "{:?}", state.reason);
+    bed.faults.end();
+    bed.is_exact(&accepted, &original).await;
+    bed.until("the outage to be over", || async { outage.borrow().is_none().then_some(()) }).await;
+    // One that failed when the store worked again already, at most.
+    let timeline = bed.catalog.timeline(&accepted.job_id).await.unwrap().unwrap();
+    assert!(timeline.spans.iter().all(|span| span.attempt <= 2), "attempts were used up: {timeline:?}");
+    bed.at_rest().await;
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_store_fails_for_everyone_jobs_wait_and_then_go_on_by_themselves() {
     for stage in &STAGES[1..] {
-        let bed = Bed::over(Arc::new(InMemory::new()), quick).await;
-        bed.faults.play(Rule::on_any(&[Act::Put, Act::Begin, Act::Part, Act::Complete], Fault::Full).keys(stage));
-        let accepted = bed.upload("a.png", &original).await;
-        let reason = bed.reason(&accepted).await;
-        assert!(reason.contains("The store is full"), "{reason}");
-        bed.faults.end();
-        assert_eq!(bed.catalog.retry(&accepted.job_id).await.unwrap(), Write::Applied);
-        bed.is_exact(&accepted, &original).await;
-        bed.stop().await;
+        waits_out(Fault::Fail, &ACTS, stage).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_store_is_read_only_jobs_wait_and_then_go_on_by_themselves() {
+    for stage in ["/split/", "/reduce/", "/stitch/"] {
+        waits_out(Fault::Fail, &WRITES, stage).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_store_is_full_jobs_wait_and_then_go_on_by_themselves() {
+    for stage in ["/split/", "/reduce/", "/stitch/"] {
+        waits_out(Fault::Full, &WRITES, stage).await;
     }
 }
 
@@ -111,7 +145,7 @@ fn mount(options: &str, at: &FilePath) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_really_full_disk_is_an_answer_for_uploads_and_a_sentence_for_jobs() {
+async fn a_really_full_disk_is_an_answer_for_uploads_and_jobs_wait_for_room() {
     let Some(disk) = Disk::of("1600k") else {
         eprintln!("this user may not mount a file system; full stores are played above");
         return;
@@ -122,13 +156,11 @@ async fn a_really_full_disk_is_an_answer_for_uploads_and_a_sentence_for_jobs() {
     // 720 kB fit once, and again as parts, but not as a result beside both.
     let original = rgb16_tiff(300, 400);
     let accepted = bed.upload("a.tif", &original).await;
-    let reason = bed.reason(&accepted).await;
-    assert!(reason.contains("The store is full"), "{reason}");
+    let outage = bed.accept.store.outage();
+    bed.until("the disk to be full", || async { outage.borrow().filter(|outage| outage.is_full) }).await;
     let refused = bed.try_upload("b.tif", &rgb16_tiff(500, 600)).await.unwrap_err();
     assert!(matches!(refused, accept::Error::Full), "{refused}");
-    bed.at_rest().await;
     disk.grow("64m");
-    assert_eq!(bed.catalog.retry(&accepted.job_id).await.unwrap(), Write::Applied);
     bed.is_exact(&accepted, &original).await;
     bed.stop().await;
 }

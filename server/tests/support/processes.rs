@@ -20,7 +20,40 @@ pub struct Server {
     pub client: Client,
 }
 
+/// A wall clock of processes, which a test steps. It is played by libfaketime (Debian's package `faketime`); the monotonic
+/// clock goes on as it does on a machine whose wall clock is set.
+pub struct Clock(std::path::PathBuf);
+
+impl Clock {
+    /// The machine's time, until it is stepped.
+    pub fn new(folder: &Path) -> Self {
+        let clock = Self(folder.join("clock"));
+        clock.step("+0");
+        clock
+    }
+
+    /// Steps to so much more or less than the machine's time, such as `+55h`.
+    pub fn step(&self, offset: &str) {
+        // Renamed into place: a half written file would be another time.
+        let fresh = self.0.with_extension("new");
+        std::fs::write(&fresh, offset).unwrap();
+        std::fs::rename(fresh, &self.0).unwrap();
+    }
+}
+
 impl Server {
+    /// As [`Server::start`], with a wall clock of its own.
+    pub fn start_at(clock: &Clock, name: &str, logs: &Path, args: &[&str]) -> Self {
+        let library = std::fs::read_dir("/usr/lib").unwrap().filter_map(Result::ok);
+        let library = library.map(|entry| entry.path().join("faketime/libfaketimeMT.so.1")).find(|path| path.exists());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_evenlight"));
+        command
+            .env("LD_PRELOAD", library.expect("Debian's package faketime is installed"))
+            .env("FAKETIME_TIMESTAMP_FILE", &clock.0)
+            .envs([("FAKETIME_NO_CACHE", "1"), ("FAKETIME_DONT_FAKE_MONOTONIC", "1"), ("NO_FAKE_STAT", "1")]);
+        Self::start_as(command, name, logs, args)
+    }
+
     /// Starts one, and waits until it says where it is.
     pub fn start(name: &str, logs: &Path, args: &[&str]) -> Self {
         Self::start_as(Command::new(env!("CARGO_BIN_EXE_evenlight")), name, logs, args)

@@ -1,0 +1,208 @@
+//! Why a job failed: what was observed, and the sentence for the person. No other place words it.
+//!
+//! What a decoder says of a file, and what the store did to an original, come as sentences already: [`Cause::Image`].
+
+use std::fmt;
+use std::time::Duration;
+
+use shared::job::Phase;
+use shared::task::{StrikeEnd, Task};
+
+/// What a job failed of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// The image, or one that its recipe names: a sentence.
+    Image(String),
+    /// So many attempts at a task left a strike that nobody gave back.
+    StruckOut(Strikes),
+    /// So many attempts at a task failed, this last.
+    Attempts {
+        /// The task's phase.
+        phase: Phase,
+        /// The task's number.
+        index: u32,
+        /// How often it was claimed.
+        attempts: u32,
+        /// What its last attempt reported.
+        trouble: String,
+    },
+    /// So many attempts of the master at summing histograms failed, this last.
+    Summing {
+        /// Attempts of this master.
+        attempts: u32,
+        /// What the last one reported.
+        trouble: String,
+    },
+    /// A task's output was found damaged in the store, after so many attempts at it.
+    Damaged {
+        /// The task's phase.
+        phase: Phase,
+        /// The task's number.
+        index: u32,
+        /// How often it was claimed.
+        attempts: u32,
+    },
+    /// The finished tasks took longer, together, than the image may take.
+    Time {
+        /// What they took, each by the monotonic clock of the worker that did it.
+        worked: Duration,
+        /// `--image-time`.
+        limit: Duration,
+    },
+    /// So many runs in a row ended with the whole array while somebody worked on them, and none of them finished a task
+    /// more than the one before.
+    LostRuns(u32),
+    /// The coordinator refused a record.
+    Record(String),
+    /// The plan makes no result.
+    NoResult,
+}
+
+/// How the attempts ended that left a strike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Strikes {
+    phase: Phase,
+    index: u32,
+    crashed: usize,
+    overran: usize,
+    vanished: usize,
+    report: Option<String>,
+}
+
+impl Strikes {
+    /// As the task's record has them.
+    pub fn of(phase: Phase, task: &Task) -> Self {
+        let ended = |wanted: Option<StrikeEnd>| {
+            task.strikes.iter().filter(|claim| task.ends.get(*claim).copied() == wanted).count()
+        };
+        Self {
+            phase,
+            index: task.index,
+            crashed: ended(Some(StrikeEnd::Crashed)),
+            overran: ended(Some(StrikeEnd::Overran)),
+            vanished: ended(None),
+            report: task.trouble.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cause::Image(sentence) => f.write_str(sentence),
+            Cause::StruckOut(strikes) => strikes.fmt(f),
+            Cause::Attempts { phase, index, attempts, trouble } => {
+                write!(f, "Task {index} of {phase} was given up after {attempts} attempts: {trouble}")
+            }
+            Cause::Summing { attempts, trouble } => {
+                write!(f, "Summing the histograms was given up after {attempts} attempts: {trouble}")
+            }
+            Cause::Damaged { phase, index, attempts } => {
+                write!(
+                    f,
+                    "The output of task {index} of {phase} was damaged in the store, after {attempts} attempts at it."
+                )
+            }
+            Cause::Time { worked, limit } => write!(
+                f,
+                "The image took too long: the work on it has taken {:.1} s and isn't done, and may take {:.1} s.",
+                worked.as_secs_f64(),
+                limit.as_secs_f64()
+            ),
+            Cause::LostRuns(runs) => write!(
+                f,
+                "The work on this image was lost with the whole array {runs} times in a row, and no more of it was finished in between: the image may be why."
+            ),
+            Cause::Record(why) => write!(f, "The array can't keep a record that this job needs: {why}."),
+            Cause::NoResult => f.write_str("The job has no phase that makes a result."),
+        }
+    }
+}
+
+impl fmt::Display for Strikes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { phase, index, crashed, overran, vanished, report } = self;
+        let kinds =
+            [(*crashed, "crashed"), (*overran, "took too long"), (*vanished, "ended without a word from its pod")];
+        let seen: Vec<String> =
+            kinds.iter().filter(|(count, _)| *count > 0).map(|(count, how)| format!("{count} {how}")).collect();
+        write!(f, "Task {index} of {phase} was given up: of its attempts, {}.", seen.join(", "))?;
+        report.iter().try_for_each(|report| write!(f, " The last report was: {report}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn task(strikes: &[(&str, Option<StrikeEnd>)], trouble: Option<&str>) -> Task {
+        let ends = strikes.iter().filter_map(|(claim, end)| Some(((*claim).to_owned(), (*end)?))).collect();
+        let strikes: Vec<String> = strikes.iter().map(|(claim, _)| (*claim).to_owned()).collect();
+        serde_json::from_value::<Task>(serde_json::json!({
+            "v": 1, "phase": "histograms", "index": 7, "first_part": 0, "parts": 1, "attempt": 3, "strikes": strikes,
+            "trouble": trouble, "stamp": { "clock": 1, "pod": "pod-1" },
+        }))
+        .map(|task| Task { ends, ..task })
+        .unwrap()
+    }
+
+    #[test]
+    fn each_sentence_says_what_was_observed_and_nothing_else() {
+        let strikes = |strikes: &[_], trouble| {
+            Cause::StruckOut(Strikes::of(Phase::Histograms, &task(strikes, trouble))).to_string()
+        };
+        let gone = [("a", None), ("b", None), ("c", None)];
+        assert_eq!(
+            strikes(&gone, None),
+            "Task 7 of histograms was given up: of its attempts, 3 ended without a word from its pod."
+        );
+        let mixed = [("a", Some(StrikeEnd::Crashed)), ("b", None), ("c", Some(StrikeEnd::Overran))];
+        assert_eq!(
+            strikes(&mixed, Some("the work on it took too long: 30 s")),
+            "Task 7 of histograms was given up: of its attempts, 1 crashed, 1 took too long, 1 ended without a word from its pod. \
+             The last report was: the work on it took too long: 30 s"
+        );
+        let (phase, index) = (Phase::Equalize, 2);
+        for (cause, sentence) in [
+            (Cause::Image("It is torn.".to_owned()), "It is torn."),
+            (
+                Cause::Attempts { phase, index, attempts: 12, trouble: "the store is unavailable".to_owned() },
+                "Task 2 of equalize was given up after 12 attempts: the store is unavailable",
+            ),
+            (
+                Cause::Summing { attempts: 12, trouble: "no".to_owned() },
+                "Summing the histograms was given up after 12 attempts: no",
+            ),
+            (
+                Cause::Damaged { phase, index, attempts: 12 },
+                "The output of task 2 of equalize was damaged in the store, after 12 attempts at it.",
+            ),
+            (
+                Cause::Time { worked: Duration::from_millis(2_340), limit: Duration::from_secs(1) },
+                "The image took too long: the work on it has taken 2.3 s and isn't done, and may take 1.0 s.",
+            ),
+            (
+                Cause::LostRuns(3),
+                "The work on this image was lost with the whole array 3 times in a row, and no more of it was finished in between: \
+                 the image may be why.",
+            ),
+            (
+                Cause::Record("it has 70000 bytes".to_owned()),
+                "The array can't keep a record that this job needs: it has 70000 bytes.",
+            ),
+            (Cause::NoResult, "The job has no phase that makes a result."),
+        ] {
+            assert_eq!(cause.to_string(), sentence);
+        }
+    }
+
+    #[test]
+    fn a_strike_that_is_given_back_is_no_part_of_the_sentence() {
+        let mut task = task(&[("a", Some(StrikeEnd::Crashed)), ("b", None)], None);
+        assert!(task.give_back("a"));
+        assert!(task.ends.is_empty());
+        let sentence = Cause::StruckOut(Strikes::of(Phase::Histograms, &task)).to_string();
+        assert!(sentence.ends_with("of its attempts, 1 ended without a word from its pod."), "{sentence}");
+    }
+}

@@ -1,0 +1,80 @@
+//! The journal: tasks that this pod finished, kept in the catalog for the case that the znodes end with the whole array.
+//!
+//! A write for each task would cost small tasks more than doing them again. So finished tasks are collected until the work in
+//! them is worth one; when the pod stops, everything is written, since nobody may be left afterwards who holds the znodes.
+//! What is lost is done again.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use shared::job::Job;
+use shared::task::{Done, Outcome, Task};
+
+use crate::catalog::{Catalog, FinishedTask};
+
+/// Finished work of so long is worth a write.
+const WORTH_A_WRITE: Duration = Duration::from_millis(250);
+/// Tasks that are kept while the catalog doesn't answer; older ones are dropped.
+const MAX_PENDING: usize = 1_000;
+
+/// What a pod has finished and not written down yet.
+pub(super) struct Journal {
+    catalog: Arc<dyn Catalog>,
+    pending: Mutex<Pending>,
+}
+
+#[derive(Default)]
+struct Pending {
+    tasks: Vec<FinishedTask>,
+    worked: Duration,
+}
+
+impl Journal {
+    /// An empty one.
+    pub(super) fn new(catalog: Arc<dyn Catalog>) -> Self {
+        Self { catalog, pending: Mutex::default() }
+    }
+
+    /// Enters a task that was committed.
+    pub(super) async fn enter(&self, job: &Job, task: &Task, done: &Done) {
+        if matches!(done.outcome, Outcome::Refused { .. }) {
+            return;
+        }
+        let finished = FinishedTask {
+            job: job.job.clone(),
+            run: job.run.clone(),
+            phase: task.phase,
+            index: task.index,
+            algo: job.algo,
+            cut: job.cut,
+            done: done.clone(),
+        };
+        let is_due = {
+            let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+            pending.tasks.push(finished);
+            pending.worked += Duration::from_millis(done.worked_ms.unwrap_or(0));
+            pending.worked >= WORTH_A_WRITE
+        };
+        if is_due {
+            self.write().await;
+        }
+    }
+
+    /// Writes everything that isn't written yet.
+    ///
+    /// # Cancellation
+    /// What was to be written is lost, and done again if it is needed.
+    pub(super) async fn write(&self) {
+        let pending = std::mem::take(&mut *self.pending.lock().unwrap_or_else(PoisonError::into_inner));
+        if pending.tasks.is_empty() {
+            return;
+        }
+        if let Err(error) = self.catalog.note_finished(&pending.tasks).await {
+            tracing::info!(tasks = pending.tasks.len(), %error, "finished tasks could not be noted yet");
+            let mut now = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+            drop(now.tasks.splice(0..0, pending.tasks));
+            let excess = now.tasks.len().saturating_sub(MAX_PENDING);
+            now.tasks.drain(..excess);
+        }
+    }
+}
