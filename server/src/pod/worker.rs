@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use shared::clock::Stamp;
@@ -24,7 +25,8 @@ use super::Pod;
 use super::claims::Claims;
 use super::master::refusal;
 use super::mirror::Nodes;
-use crate::coord::claim::{self, Held, Strike};
+use crate::backoff::Backoff;
+use crate::coord::claim::{self, Debt, Held, Strike};
 use crate::coord::settle::connected;
 use crate::coord::{Coordinator, Error, paths};
 use crate::panics;
@@ -68,6 +70,7 @@ impl Worker {
         // Versions at which a claim was lost: the picture will move on.
         let mut lost: HashMap<String, i32> = HashMap::new();
         let mut turn = worker.start;
+        let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
         let slots = worker.pod.slots.clone();
         let mut acquiring = std::pin::pin!(slots.clone().acquire_owned());
         loop {
@@ -97,6 +100,7 @@ impl Worker {
                     let Some(candidate) = worker.pick(&seen, turn, &held, &lost) else { continue };
                     match worker.claim(&candidate).await {
                         Ok(Some(claimed)) => {
+                            backoff.reset();
                             held.insert(claimed.path.clone(), claimed.task.strikes.len() > 1);
                             let worker = worker.clone();
                             running.spawn(async move { worker.attempt(candidate.job, claimed, permit).await });
@@ -109,6 +113,12 @@ impl Worker {
                             tracing::debug!(pod = %worker.pod.config.name, %error, task = candidate.path, "claiming failed");
                             if !worker.connected().await {
                                 break;
+                            }
+                            // Refused for good, or worth another try: either way nobody spins on it.
+                            if matches!(error, Error::Invalid(_)) {
+                                lost.insert(candidate.path.clone(), version_of(&candidate));
+                            } else {
+                                backoff.wait().await;
                             }
                         }
                     }
@@ -212,11 +222,10 @@ impl Worker {
             Err(failure) => self.release(&held, &failure).await,
         };
         match ended {
-            Ok(kept) => {
-                self.claims.leave(&held);
-                if !kept {
-                    tracing::info!(pod = %name, task = path, attempt = task.attempt, "the claim was lost meanwhile; its work doesn't count");
-                }
+            Ok(true) => self.claims.leave(&held),
+            Ok(false) => {
+                tracing::info!(pod = %name, task = path, attempt = task.attempt, "the claim was lost meanwhile; its work doesn't count");
+                self.let_go(&held).await;
             }
             // The session is over; the pod's next one gives the strike back.
             Err(error) => tracing::info!(pod = %name, task = path, %error, "the claim ended with the session"),
@@ -260,6 +269,18 @@ impl Worker {
             match claim::release(&*self.coordinator, &held, Some(failure.to_string()), strike, self.stamp()).await {
                 Err(error) if self.worth_repeating(&error).await => {}
                 other => return other,
+            }
+        }
+    }
+
+    /// Gives up the lock of a claim that was lost without losing it; what can't be given up is owed when the session ends.
+    async fn let_go(&self, held: &Held) {
+        loop {
+            match claim::let_go(&*self.coordinator, held, &self.stamp()).await {
+                Ok(Debt::Settled) => return self.claims.leave(held),
+                Ok(Debt::Waits) => return,
+                Err(error) if self.worth_repeating(&error).await => {}
+                Err(error) => return tracing::info!(task = held.path, %error, "its lock ends with the session"),
             }
         }
     }

@@ -14,7 +14,9 @@ use crate::incarnation;
 pub(super) async fn alive(State(state): State<WebState>) -> Response {
     let cut_off = state.view.borrow().cut_off.map(|since| (crate::wall::now() - since).max(0));
     let cut_off = cut_off.map(|ms| AppendHeaders([(incarnation::CUT_OFF, ms.to_string())]));
-    ([(incarnation::PROCESS, incarnation::id())], cut_off, ok()).into_response()
+    let lives: Vec<String> = incarnation::lives().borrow().iter().map(|(life, pod)| format!("{pod}={life}")).collect();
+    let lives = AppendHeaders([(incarnation::LIVES, lives.join(","))]);
+    ([(incarnation::PROCESS, incarnation::id())], lives, cut_off, ok()).into_response()
 }
 
 /// `GET /readyz`: whether the catalog answers, whatever the pod's role and whether there is a master: any pod

@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 
 use super::WebState;
 use super::problem::{ApiError, Path, Query, Result};
+use crate::backoff::jitter;
 use crate::logs::{LogBook, Read, Reader};
 
 /// Entries that a new reader gets of what was said before.
@@ -155,7 +156,7 @@ async fn follow(state: WebState, pod: PodName, lines: mpsc::Sender<PodLine>) {
             None => drop(follow_elsewhere(&state, &pod, &mut last, &lines).await),
         }
         // It ended: its pod is gone, or the process that keeps it, or this one is about to stop.
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(AGAIN.mul_f64(0.5 + jitter())).await;
     }
 }
 

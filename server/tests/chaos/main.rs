@@ -34,5 +34,6 @@ mod rows;
 mod run;
 mod seeded;
 mod site;
+mod strangers;
 mod txlog;
 mod znodes;
