@@ -5,6 +5,7 @@
 // The type of a rendered page nests as deep as its elements.
 #![recursion_limit = "256"]
 
+pub mod backoff;
 pub mod catalog;
 pub mod cli;
 pub mod codec;

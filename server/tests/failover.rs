@@ -315,3 +315,56 @@ async fn a_wrong_witness_that_evicts_a_live_master_loses_nothing() {
     assert!(client.result(&accepted.image_id).await == oracle(&original, &Recipe::default()));
     assert_eq!(client.image(&accepted.image_id).await.unwrap().jobs.len(), 1);
 }
+
+/// Nobody is left who knew them; their sessions would last ten seconds.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_pods_killed_at_once_have_a_master_within_three_seconds_of_the_first_one_back() {
+    let mut array = Array::new(LONG_LEASE, &[]).await;
+    let mut times = Vec::new();
+    for _ in 0..rounds() {
+        let (line, epoch) = array.line().await;
+        array.servers.iter_mut().for_each(Server::kill);
+        // The last in line comes back first: everyone who is gone stands before it.
+        let name = array.servers[line[2]].name.clone();
+        array.servers[line[2]] = array.site.process(&name, &[]);
+        let up = Instant::now();
+        times.push(array.publishes(line[2], epoch, up).await);
+        for at in &line[..2] {
+            let name = array.servers[*at].name.clone();
+            array.servers[*at] = array.site.process(&name, &[]);
+        }
+        array.until_candidates(3).await;
+    }
+    let most = *times.iter().max().unwrap();
+    report("kill -9 of all, until the first one back leads, session timeout 10 s", times);
+    assert!(most < Duration::from_secs(3) + BUSY, "{most:?}");
+}
+
+/// The page's *Kill* is for one pod; its process, which serves the page, goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_killed_on_the_page_is_succeeded_as_fast_as_a_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data").display().to_string();
+    let more = ["--data", &data, "--pods", "3", "--session-timeout", "10s", "--allow-faults"];
+    let alone = Server::start("pod", folder.path(), &more);
+    alone.client.until("three pods", |view| (view.live() == 3).then_some(())).await;
+    let took = page_kill(&alone.client).await;
+    println!("Kill on the page of a single process, session timeout 10 s: {took:.0?}");
+    assert!(took < Duration::from_secs(1) + BUSY, "{took:?}");
+    let array = Array::new(LONG_LEASE, &["--allow-faults"]).await;
+    let took = page_kill(&array.servers[0].client).await;
+    println!("Kill on the page of one of several processes, session timeout 10 s: {took:.0?}");
+    assert!(took < Duration::from_secs(1) + BUSY, "{took:?}");
+}
+
+/// Kills the master on a page, and waits until another pod leads.
+async fn page_kill(client: &client::Client) -> Duration {
+    let (master, epoch) = client.master(None).await;
+    // Until a witness has asked.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let blow = Instant::now();
+    assert_eq!(client.post(&shared::route::kill(&master)).await / 100, 2);
+    let (_, later) = client.master(Some(&master)).await;
+    assert!(later > epoch);
+    blow.elapsed()
+}

@@ -51,6 +51,12 @@ pub struct Candidate {
     /// Which incarnation of a process it lives in, as `/healthz` at its address tells; empty if it doesn't say.
     #[serde(default)]
     pub process: String,
+    /// The pod's life in that process: another one when the pod was killed and started again by itself.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub life: String,
+    /// Where the process lives and listens, if it knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<Home>,
     /// Its epoch, once it leads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u64>,
@@ -62,6 +68,15 @@ pub struct Candidate {
     pub past: Vec<Reign>,
     /// When it was written, Lamport.
     pub stamp: Stamp,
+}
+
+/// Where a process lives and listens: what another process of the same host can check without ever having met it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Home {
+    /// The kernel and the network namespace.
+    pub host: String,
+    /// The address of its listening socket there, `address:port`.
+    pub listens: String,
 }
 
 /// The time for which one pod was master.
@@ -374,6 +389,15 @@ pub enum Health {
     Disconnected,
 }
 
+/// A znode that isn't what the array writes at its path. It is set aside: nothing waits for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnexpectedZnode {
+    /// Its path.
+    pub path: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
 /// The array, as the serving pod sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterView {
@@ -404,6 +428,9 @@ pub struct ClusterView {
     /// Images whose latest job failed, latest first: a few.
     #[serde(default)]
     pub failed: Vec<Failure>,
+    /// Znodes under the array's root that aren't what the array writes there: a few.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unexpected: Vec<UnexpectedZnode>,
     /// Since when the serving pod hasn't reached the coordinator, in ms since 1970; `None` while it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut_off: Option<i64>,

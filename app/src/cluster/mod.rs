@@ -56,6 +56,7 @@ pub fn array(picture: &Picture<'_>) -> Vec<Element> {
         lanes::lanes(picture),
         work::locks(picture),
         work::failures(picture),
+        work::unexpected(picture),
         master::history(picture),
     ]
 }

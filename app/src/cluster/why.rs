@@ -133,6 +133,7 @@ pub mod tests {
             room: Room::default(),
             past: Vec::new(),
             failed: Vec::new(),
+            unexpected: Vec::new(),
             cut_off: None,
         }
     }

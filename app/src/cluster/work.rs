@@ -1,6 +1,6 @@
 //! Active jobs with their tasks, the locks on them, what waits, and what failed.
 
-use shared::cluster::{ClusterView, Failure, JobView, PhaseView, TaskState, TaskView};
+use shared::cluster::{ClusterView, Failure, JobView, PhaseView, TaskState, TaskView, UnexpectedZnode};
 use shared::route;
 
 use super::{Picture, form, moment, panel, quiet, table};
@@ -161,4 +161,21 @@ pub fn failures(picture: &Picture<'_>) -> Element {
     let all = of("button", "button quiet").test("retry-all").text("Retry all failed");
     let all = form(route::RETRY_FORM.to_owned(), route::API_RETRY.to_owned(), all);
     panel.add(of("ul", "failures").all(failed.iter().map(one))).add(all)
+}
+
+/// Znodes that aren't what the array writes there.
+pub fn unexpected(picture: &Picture<'_>) -> Element {
+    let found = &picture.view.unexpected;
+    let panel = panel("unexpected", "Unexpected znodes", "");
+    if found.is_empty() {
+        return panel.add(quiet("Every znode is as the array writes it."));
+    }
+    let one = |znode: &UnexpectedZnode| {
+        of("li", "failure")
+            .key(znode.path.clone())
+            .test("unexpected-znode")
+            .add(of("p", "mono").text(znode.path.clone()))
+            .add(of("p", "muted").text(znode.reason.clone()))
+    };
+    panel.add(of("ul", "failures").all(found.iter().map(one)))
 }

@@ -3,7 +3,7 @@
 use shared::clock::Stamp;
 use shared::cluster::{
     Backlog, ClusterView, Ending, Failure, Fault, Health, JobProgress, JobView, Label, Leader, PhaseView, PodState,
-    PodView, Reign, Room, TaskState, TaskView,
+    PodView, Reign, Room, TaskState, TaskView, UnexpectedZnode,
 };
 use shared::event::{Event, JobMoved, What};
 use shared::id::{ImageId, JobId, PodName};
@@ -34,6 +34,7 @@ records! {
         pod, state, leads, session, lease_ms, address, cores, version, started, holds, leaving, faults, fault,
     }
     Failure { image, name, reason, at }
+    UnexpectedZnode { path, reason }
     TaskView { index, state, attempt, strikes, pod, started, finished }
     PhaseView { phase, done, total, tasks }
     JobView { job, image, lane, epoch, started, phases }
@@ -41,7 +42,7 @@ records! {
     Backlog { queued, running, oldest }
     Room { max_backlog, free, min_free, refused, outage }
     ClusterView {
-        seen, at, health, min_pods, coordinator, leader, pods, jobs, backlog, room, past, failed, cut_off,
+        seen, at, health, min_pods, coordinator, leader, pods, jobs, backlog, room, past, failed, unexpected, cut_off,
     }
     PodLine { pod, id, kind, at, text }
 }
@@ -174,6 +175,7 @@ mod tests {
             room: Room { max_backlog: 1, free: Some(2), min_free: 3, refused: Some("full".to_owned()), outage: None },
             past: ends.map(|end| Reign { pod: pod("pod-9"), epoch: 1, since: 2, until: 3, end }).to_vec(),
             failed: vec![Failure { image: id('c'), name: "<b>".to_owned(), reason: "r".to_owned(), at: 1 }],
+            unexpected: vec![UnexpectedZnode { path: "/jobs/x".to_owned(), reason: "r".to_owned() }],
             cut_off: Some(6),
         };
         same(&full);

@@ -19,6 +19,7 @@ use sqlx::sqlite::{
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Postgres, Row as _, Sqlite, SqliteConnection};
 
 use super::{Error, Result};
+use crate::backoff::Backoff;
 
 /// No statement takes longer, the wait for a connection included, or its outcome is unknown. Uploads and pages wait no
 /// longer than this for a database that hangs.
@@ -251,11 +252,12 @@ impl Db {
 
 /// sqlx takes no lock on SQLite, so all of it happens in one immediate transaction.
 async fn migrate_sqlite(options: &SqliteConnectOptions) -> Result<(), sqlx::Error> {
+    let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(200));
     let mut connection: SqliteConnection = loop {
         match options.connect().await {
             Ok(connection) => break connection,
             // Switching to WAL doesn't wait for others who do the same: SQLITE_BUSY whatever the timeout.
-            Err(error) if is_busy(&error) => tokio::time::sleep(Duration::from_millis(20)).await,
+            Err(error) if is_busy(&error) => backoff.wait().await,
             Err(error) => return Err(error),
         }
     };

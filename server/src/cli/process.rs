@@ -104,6 +104,8 @@ impl Process {
         for name in &names {
             let config = PodConfig {
                 address: advertised.clone(),
+                // Whoever announces another address has the array reach it in another way than by its socket.
+                listens: args.advertise.as_ref().map_or_else(|| address.to_string(), |_| String::new()),
                 min_pods: args.min_pods,
                 whole_below: args.whole_below,
                 parts_per_task: args.parts_per_task,

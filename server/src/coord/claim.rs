@@ -211,6 +211,55 @@ pub async fn give_back(coordinator: &dyn Coordinator, path: &str, claim: &str, s
     }
 }
 
+/// Lets go of a task that was taken over by something else than a claim: somebody rewrote its record, deleted its lock,
+/// or deleted it. The lock of this claim would otherwise stay as long as the session, and nobody would work under it. Its
+/// strike is given back, as the pod lives; [`Debt::Waits`] if another claim holds the task by now.
+///
+/// # Errors
+/// [`Error::Expired`]: the lock is gone with the session; see [`give_back`].
+///
+/// # Cancellation
+/// It may take effect all the same; repeating is harmless.
+///
+/// # On connection loss
+/// Waits for the reconnect and reads the task back.
+pub async fn let_go(coordinator: &dyn Coordinator, held: &Held, stamp: &Stamp) -> Result<Debt> {
+    let lock = paths::lock(&held.path);
+    let reads = [held.path.clone(), lock.clone()];
+    loop {
+        let nodes = read_back(coordinator, || coordinator.get_many(&reads)).await?;
+        let [task, locked] = nodes.as_slice() else { return Ok(Debt::Settled) };
+        let mine = locked.as_ref().is_some_and(|(data, stat)| {
+            stat.owner == Some(coordinator.session())
+                && record::from_bytes::<Lock>(&lock, data).is_some_and(|found| found.claim == held.lock.claim)
+        });
+        if locked.is_some() && !mine {
+            return Ok(Debt::Waits);
+        }
+        let mut ops = Vec::new();
+        if let Some((data, stat)) = task
+            && let Ok(mut task) = record::read::<Task>(data)
+            && task.give_back(&held.lock.claim)
+        {
+            task.stamp = stamp.clone();
+            ops.push(Op::Set { path: held.path.clone(), data: record::to_bytes(&task)?, version: Some(stat.version) });
+        }
+        if mine {
+            ops.push(Op::Delete { path: lock.clone(), version: None });
+        }
+        if ops.is_empty() {
+            return Ok(Debt::Settled);
+        }
+        match coordinator.multi(ops).await {
+            Ok(()) => return Ok(Debt::Settled),
+            // An access control list: what can't be written is nobody's to claim.
+            Err(Error::Multi { source, .. }) if matches!(*source, Error::Forbidden(_)) => return Ok(Debt::Settled),
+            Err(Error::Multi { .. } | Error::Unknown(_) | Error::Disconnected) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// A report that fits into a record: the beginning of it, where it is too long.
 pub fn clipped(mut report: String) -> String {
     if report.len() > REPORT_BYTES {

@@ -1,6 +1,6 @@
 //! The doorbell: a node whose version counts rings, so that whoever watches it looks at once.
 
-use super::{Coordinator, Result, paths};
+use super::{Coordinator, Error, Result, ensure_path, paths};
 
 /// Rings. It carries nothing: whoever hears it looks for itself, and looks by a timer too.
 ///
@@ -13,5 +13,12 @@ use super::{Coordinator, Result, paths};
 /// # On connection loss
 /// It may have rung. Ring again or don't.
 pub async fn ring(coordinator: &dyn Coordinator) -> Result<()> {
-    coordinator.set(paths::DOORBELL, b"", None).await.map(drop)
+    match coordinator.set(paths::DOORBELL, b"", None).await {
+        // Somebody deleted it. A new node has version 0, as no node has: only setting it makes this a ring.
+        Err(Error::NoNode(_)) => {
+            ensure_path(coordinator, paths::DOORBELL).await?;
+            coordinator.set(paths::DOORBELL, b"", None).await.map(drop)
+        }
+        rung => rung.map(drop),
+    }
 }

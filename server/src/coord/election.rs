@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::fence::Fence;
 use super::settle::{connected, read_back, settle};
-use super::{Coordinator, CreateMode, Error, Result, Scope, SessionState, Watch, paths, record};
+use super::{Coordinator, CreateMode, Error, NodeData, Result, Scope, SessionState, Watch, paths, record};
 
 /// One attempt to lead, on one session.
 ///
@@ -83,7 +83,7 @@ impl Candidacy {
         loop {
             match self.look().await {
                 Ok(Standing::First) => return Ok(()),
-                Ok(Standing::Behind(watch)) => self.hint(watch).await,
+                Ok(Standing::Behind(watches)) => self.hint(watches).await,
                 Err(Error::Unknown(_) | Error::Disconnected) => settle(&*self.coordinator).await?,
                 Err(error) => return Err(error),
             }
@@ -100,7 +100,7 @@ impl Candidacy {
     pub async fn lost(&self) {
         loop {
             match self.watch_own().await {
-                Ok(Some(watch)) => self.hint(watch).await,
+                Ok(Some(watch)) => self.hint(vec![watch]).await,
                 Ok(None) => return,
                 Err(Error::Unknown(_) | Error::Disconnected) => {
                     if settle(&*self.coordinator).await.is_err() {
@@ -126,7 +126,8 @@ impl Candidacy {
         remove(&*self.coordinator, &self.node).await
     }
 
-    /// The candidates before this one, nearest first, read now. The last one leads.
+    /// The candidates before this one, nearest first, read now. The last one leads. A persistent node is no candidacy,
+    /// whatever its name: the array makes ephemeral ones only.
     ///
     /// # Errors
     /// Those of a read; [`Error::NoNode`] if this candidacy's node is gone.
@@ -137,20 +138,45 @@ impl Candidacy {
         let candidates = candidates(&*self.coordinator).await?;
         let at = candidates.iter().position(|path| *path == self.node);
         let at = at.ok_or_else(|| Error::NoNode(self.node.clone()))?;
-        Ok(candidates.into_iter().take(at).rev().collect())
+        let ahead = &candidates[..at];
+        let nodes = self.coordinator.get_many(ahead).await?;
+        let may_lead = |node: &Option<NodeData>| !matches!(node, Some((_, stat)) if stat.owner.is_none());
+        Ok(ahead.iter().zip(&nodes).filter(|(_, node)| may_lead(node)).map(|(path, _)| path.clone()).rev().collect())
     }
 
     async fn look(&self) -> Result<Standing> {
         connected(&*self.coordinator).await?;
+        // Its own node too: if somebody deletes it, the candidate must stand again, and not only when its turn comes.
+        let own = self.coordinator.watch(&self.node, Scope::Node).await?;
         while let Some(predecessor) = self.before().await?.into_iter().next() {
             let watch = self.coordinator.watch(&predecessor, Scope::Node).await?;
             self.coordinator.sync().await?;
+            if self.is_forged(&predecessor).await? {
+                tracing::warn!(node = predecessor, "a candidate's node that holds no candidate's record is removed");
+                // Harmless if wrong, like any eviction. Whether it took effect is seen next time round.
+                let evicted = self.fence().evict(&*self.coordinator, &predecessor).await;
+                match evicted {
+                    Ok(_) => continue,
+                    Err(error) => tracing::warn!(node = predecessor, %error, "it isn't removed"),
+                }
+            }
             if self.coordinator.stat(&predecessor).await?.is_some() {
-                return Ok(Standing::Behind(watch));
+                return Ok(Standing::Behind(vec![watch, own]));
             }
         }
         self.coordinator.sync().await?;
         if self.owns_node().await? { Ok(Standing::First) } else { Err(Error::NoNode(self.node.clone())) }
+    }
+
+    /// Whether a candidate's node holds what no version of the array wrote there. The record comes with the node, in one
+    /// write, so that this is never only early.
+    async fn is_forged(&self, path: &str) -> Result<bool> {
+        match self.coordinator.get(path).await {
+            Ok((data, _)) => Ok(matches!(record::read::<Candidate>(&data), Err(record::Unreadable::Foreign(_)))),
+            Err(Error::NoNode(_)) => Ok(false),
+            Err(Error::Forbidden(_)) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     async fn watch_own(&self) -> Result<Option<Watch>> {
@@ -165,11 +191,12 @@ impl Candidacy {
         Ok(stat.is_some_and(|stat| stat.owner == Some(self.coordinator.session())))
     }
 
-    /// Waits for a hint, or for the session's end.
-    async fn hint(&self, mut watch: Watch) {
+    /// Waits for a hint of any of the watches, or for the session's end.
+    async fn hint(&self, mut watches: Vec<Watch>) {
         let mut states = self.coordinator.states();
+        let hints = watches.iter_mut().map(|watch| Box::pin(watch.changed()));
         tokio::select! {
-            _ = watch.changed() => {}
+            _ = futures::future::select_all(hints) => {}
             _ = states.wait_for(|state| state.is_terminal() || *state == SessionState::Disconnected) => {}
         }
     }
@@ -177,7 +204,7 @@ impl Candidacy {
 
 enum Standing {
     First,
-    Behind(Watch),
+    Behind(Vec<Watch>),
 }
 
 /// The leader as anyone sees it: the lowest candidate's path and record. It may not have taken its epoch yet.
@@ -193,8 +220,13 @@ enum Standing {
 pub async fn leader(coordinator: &dyn Coordinator) -> Result<Option<(String, Candidate)>> {
     for path in candidates(coordinator).await? {
         match coordinator.get(&path).await {
-            Ok((data, _)) => return Ok(record::from_bytes(&path, &data).map(|candidate| (path, candidate))),
-            Err(Error::NoNode(_)) => {}
+            Ok((data, stat)) => {
+                let candidate = record::from_bytes(&path, &data).filter(|_| stat.owner.is_some());
+                if let Some(candidate) = candidate {
+                    return Ok(Some((path, candidate)));
+                }
+            }
+            Err(Error::NoNode(_) | Error::Forbidden(_)) => {}
             Err(error) => return Err(error),
         }
     }

@@ -21,7 +21,7 @@ mod hub;
 pub mod limits;
 pub mod members;
 pub mod paths;
-mod record;
+pub mod record;
 pub mod settle;
 pub mod zookeeper;
 
@@ -49,6 +49,9 @@ pub enum Error {
     /// Reply: ephemeral nodes have no children.
     #[error("the parent of {0} is ephemeral and can't have children")]
     NoChildrenForEphemerals(String),
+    /// Reply: an access control list that somebody else set doesn't allow it.
+    #[error("the access control list of {0}, which the array didn't set, doesn't allow it")]
+    Forbidden(String),
     /// Reply: operation `index` of a multi failed, and so none of them took effect.
     #[error("operation {index} of the multi: {source}")]
     Multi {
@@ -273,7 +276,8 @@ pub trait Coordinator: Send + Sync + 'static {
     /// Several writes, all or none.
     async fn multi(&self, ops: Vec<Op>) -> Result<()>;
 
-    /// Several nodes' data in as few round trips as fit, `None` where there is no such node. Not one snapshot.
+    /// Several nodes' data in as few round trips as fit, `None` where there is no such node, or where it may not be read:
+    /// [`Coordinator::get`] tells which. Not one snapshot.
     async fn get_many(&self, paths: &[String]) -> Result<Vec<Option<NodeData>>>;
 
     /// Several nodes' children, as [`Coordinator::get_many`].

@@ -3,11 +3,42 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Error, Result};
+use shared::job::RECORD_VERSION;
+
+use super::{Error, Result, limits};
 
 /// A record's bytes.
 pub(super) fn to_bytes<T: Serialize>(record: &T) -> Result<Vec<u8>> {
     serde_json::to_vec(record).map_err(|error| Error::Invalid(format!("a record can't be written as JSON: {error}")))
+}
+
+/// Why a znode's bytes are no record that this version reads.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// Nobody of the array wrote it.
+    #[error("{0}")]
+    Foreign(String),
+    /// A later version wrote it.
+    #[error("a later version (records of version {0}) wrote it")]
+    Later(u64),
+}
+
+/// The record in a znode's bytes.
+///
+/// # Errors
+/// [`Unreadable`]: nothing of the kind was ever written by this version.
+pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreadable> {
+    if bytes.len() > limits::ZNODE_BYTES {
+        return Err(Unreadable::Foreign(format!("it holds {} bytes, more than any record may", bytes.len())));
+    }
+    serde_json::from_slice(bytes).map_err(|error| {
+        let version =
+            serde_json::from_slice::<serde_json::Value>(bytes).ok().and_then(|record| record.get("v")?.as_u64());
+        match version.filter(|version| *version > u64::from(RECORD_VERSION)) {
+            Some(version) => Unreadable::Later(version),
+            None => Unreadable::Foreign(format!("it holds no record of the array's: {error}")),
+        }
+    })
 }
 
 /// The record in a znode's bytes, `None` (and a line in the log) if it is none of ours.

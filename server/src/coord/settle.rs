@@ -9,9 +9,12 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 
 use super::{Coordinator, Error, Result, SessionState};
+use crate::backoff::Backoff;
 
-/// Pause between two attempts that failed while the session said that it was connected.
+/// The first pause between two attempts that failed while the session said that it was connected.
 const PAUSE: Duration = Duration::from_millis(20);
+/// The longest one.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Waits until the session is connected.
 ///
@@ -61,10 +64,11 @@ async fn persistently<'a, T>(
     coordinator: &'a dyn Coordinator,
     operation: impl Fn() -> BoxFuture<'a, Result<T>>,
 ) -> Result<T> {
+    let mut backoff = Backoff::new(PAUSE, LONGEST_PAUSE);
     loop {
         connected(coordinator).await?;
         match operation().await {
-            Err(Error::Unknown(_) | Error::Disconnected) => tokio::time::sleep(PAUSE).await,
+            Err(Error::Unknown(_) | Error::Disconnected) => backoff.wait().await,
             definite => return definite,
         }
     }

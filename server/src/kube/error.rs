@@ -56,30 +56,3 @@ pub(super) async fn answered<T>(request: impl Future<Output = kube::Result<T>>) 
         Err(_) => Err(Trouble::Silent),
     }
 }
-
-/// Ever longer, up to a bound, and never quite the same for two pods that failed together.
-#[derive(Debug, Clone)]
-pub(super) struct Backoff {
-    next: Duration,
-    first: Duration,
-    most: Duration,
-}
-
-impl Backoff {
-    pub(super) fn new(first: Duration, most: Duration) -> Self {
-        Self { next: first, first, most }
-    }
-
-    /// How long to wait now.
-    pub(super) fn wait(&mut self) -> Duration {
-        let now = self.next;
-        self.next = (now * 2).min(self.most);
-        let jitter = f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX);
-        now.mul_f64(0.75 + jitter / 2.0)
-    }
-
-    /// It worked: begin anew.
-    pub(super) fn reset(&mut self) {
-        self.next = self.first;
-    }
-}

@@ -23,10 +23,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::Settings;
-use super::error::{Backoff, Trouble, answered};
+use super::error::{Trouble, answered};
 use super::join::Join;
 use super::lines;
 use super::pods::{Instance, Seen, Sibling};
+use crate::backoff::Backoff;
 use crate::logs::LogBook;
 
 /// Pods whose logs are followed.
@@ -111,7 +112,7 @@ impl Follower {
             }
             tokio::select! {
                 () = self.changed(&instance) => {}
-                () = tokio::time::sleep(backoff.wait()) => {}
+                () = tokio::time::sleep(backoff.pause()) => {}
             }
         }
         self.book.gone(&self.name);

@@ -11,10 +11,11 @@ use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::error::{Backoff, Trouble, answered};
+use super::error::{Trouble, answered};
 use super::label::{Change, EPOCH, Plan, ROLE, plan};
 use super::pods::{Seen, Sibling};
 use super::{Leadership, Settings};
+use crate::backoff::Backoff;
 
 /// Everything is read again after this long without a reason.
 const RESCAN: Duration = Duration::from_secs(30);
@@ -78,7 +79,7 @@ impl Labeler {
                     backoff.reset();
                     RESCAN
                 }
-                Err(_) => backoff.wait(),
+                Err(_) => backoff.pause(),
             };
             tokio::select! {
                 changed = self.leadership.changed() => {

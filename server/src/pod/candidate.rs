@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use shared::cluster::Candidate;
+use shared::cluster::{Candidate, Home};
 use shared::job::RECORD_VERSION;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -14,9 +14,10 @@ use super::master::Master;
 use super::mirror::Mirror;
 use super::succession::{self, Memory};
 use super::witness::Witness;
+use crate::backoff::Backoff;
 use crate::coord::election::Candidacy;
-use crate::coord::{Coordinator, Error, settle};
-use crate::incarnation;
+use crate::coord::{Coordinator, Error, ensure_skeleton, settle};
+use crate::incarnation::{self, Life};
 
 /// How long a master that has handed over stays a member, so that the others see why it leads no more.
 const SEEN: Duration = Duration::from_millis(100);
@@ -27,19 +28,26 @@ pub(super) async fn stand(
     pod: Arc<Pod>,
     coordinator: Arc<dyn Coordinator>,
     mirror: Arc<Mirror>,
-    memory: &Memory,
+    (memory, life): (&Memory, &Life),
     stop: CancellationToken,
 ) {
-    let witness = Witness::new(pod.config.address.clone());
+    let witness = Witness::new(pod.config.name.clone(), pod.config.address.clone());
+    let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
     while !stop.is_cancelled() {
-        match candidacy(&pod, &coordinator, &mirror, (&witness, memory), &stop).await {
-            Ok(()) => {}
+        match candidacy(&pod, &coordinator, &mirror, (&witness, memory, life), &stop).await {
+            Ok(()) => backoff.reset(),
             Err(error) if error.is_terminal() => return,
             Err(error) => {
                 tracing::warn!(pod = %pod.config.name, %error, "the candidacy ended; standing again");
-                super::pause(Duration::from_millis(100), &stop).await;
+                super::pause(&mut backoff, &stop).await;
                 if settle::connected(&*coordinator).await.is_err() {
                     return;
+                }
+                // Somebody may have deleted the node that candidates stand under.
+                if matches!(error, Error::NoNode(_))
+                    && let Err(error) = ensure_skeleton(&*coordinator).await
+                {
+                    tracing::warn!(pod = %pod.config.name, %error, "the skeleton isn't made again yet");
                 }
             }
         }
@@ -51,7 +59,7 @@ async fn candidacy(
     pod: &Arc<Pod>,
     coordinator: &Arc<dyn Coordinator>,
     mirror: &Arc<Mirror>,
-    (witness, memory): (&Witness, &Memory),
+    (witness, memory, life): (&Witness, &Memory, &Life),
     stop: &CancellationToken,
 ) -> Result<(), Error> {
     let candidate = Candidate {
@@ -59,6 +67,8 @@ async fn candidacy(
         pod: pod.config.name.clone(),
         address: pod.config.address.clone(),
         process: incarnation::id().to_owned(),
+        life: life.id().to_owned(),
+        home: home(&pod.config.listens),
         epoch: None,
         since: None,
         past: Vec::new(),
@@ -93,6 +103,13 @@ async fn candidacy(
         tokio::time::sleep(SEEN).await;
     }
     outcome
+}
+
+/// Where this process lives and listens.
+fn home(listens: &str) -> Option<Home> {
+    let host = incarnation::host();
+    let known = !host.is_empty() && !listens.is_empty();
+    known.then(|| Home { host: host.to_owned(), listens: listens.to_owned() })
 }
 
 async fn lead(

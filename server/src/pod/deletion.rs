@@ -21,10 +21,16 @@ pub(super) async fn delete_images(office: &Arc<Office>, seen: &Nodes) -> Result<
     for image in &images {
         let mut active = false;
         for job in office.pod.catalog.jobs_of(image).await? {
+            if office.is_aside(&job) {
+                continue;
+            }
             if let Some(nodes) = seen.jobs.get(&job) {
                 active = true;
                 if nodes.job.progress == Progress::Active {
-                    office.finish(&nodes.job, nodes.version).await?;
+                    match office.finish(&nodes.job, nodes.version).await {
+                        Err(Setback::Forbidden(why) | Setback::Refused(why)) => office.set_aside(&job, &why),
+                        finished => finished?,
+                    }
                     office.mirror.refresh(&job).await;
                 }
             } else {

@@ -6,19 +6,20 @@ use std::time::Duration;
 
 use futures::TryStreamExt;
 use shared::id::JobId;
-use shared::job::{Job, Phase, Pointer};
+use shared::job::{Job, Phase, Pointer, Progress};
 use shared::task::{Done, MAX_ATTEMPTS, Task};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::jitter;
-use super::master::{End, Office, Setback, refusal, to_json};
+use super::master::{End, Office, Setback, forbidden, refusal, spoiled, to_json};
 use super::mirror::Nodes;
 use super::vigil::{Verdict, Vigil};
 use crate::catalog::{FinishedTask, ResultFile};
+use crate::coord::fence::FenceError;
 use crate::coord::{CreateMode, Error, Op, SessionState, doorbell, paths, settle};
 use crate::pipeline::cause::Cause;
-use crate::pipeline::nodes::{JobNodes, Producer};
+use crate::pipeline::nodes::{JobNodes, Producer, TaskNodes};
 use crate::pipeline::reduce::{Reduced, reduce};
 use crate::pipeline::stage::Failure;
 use crate::pipeline::step::{self, Step, Suspect, step_within};
@@ -27,6 +28,12 @@ use crate::store::keys;
 
 /// Writes of one multi: far below 256 KiB with records of a few hundred bytes.
 const BATCH: usize = 200;
+/// Session timeouts without any change after which it is looked into why.
+const STANDSTILLS: u32 = 2;
+/// Tasks that are looked at then.
+const LOOKED_INTO: usize = 16;
+/// How long nodes that can't be removed are left alone before the next try.
+const ASIDE: Duration = Duration::from_secs(20);
 
 /// Drives one job for one master.
 pub(super) struct Driver {
@@ -56,6 +63,10 @@ impl Driver {
                 vigil.interrupt();
             }
             let mut next = step_within(office.pod.config.image_time, &job);
+            let spoiled = self.spoiled(&nodes.borrow(), &job);
+            if let Some(reason) = spoiled {
+                next = Step::Fail { reason };
+            }
             let until = match &next {
                 Step::Suspect { suspects } => match vigil.watch(suspects, Instant::now()) {
                     Verdict::Watch(until) => Some(until),
@@ -72,23 +83,42 @@ impl Driver {
             };
             if matches!(next, Step::Wait | Step::Suspect { .. }) {
                 let other = |seen: &Arc<Nodes>| !seen.jobs.get(&self.job).is_some_and(|seen| Arc::ptr_eq(seen, &job));
-                tokio::select! {
-                    changed = nodes.wait_for(other) => drop(changed.map_err(|_| End::Coordinator(Error::Expired))?),
-                    () = at(until) => {}
-                    _ = states.changed(), if until.is_some() => vigil.interrupt(),
+                let standstill = tokio::time::sleep(office.coordinator.session_timeout() * STANDSTILLS);
+                let stands_still = tokio::select! {
+                    changed = nodes.wait_for(other) => {
+                        changed.map_err(|_| End::Coordinator(Error::Expired))?;
+                        false
+                    }
+                    () = at(until) => false,
+                    () = standstill => true,
+                    _ = states.changed(), if until.is_some() => {
+                        vigil.interrupt();
+                        false
+                    }
+                };
+                if stands_still {
+                    self.look_into(&job).await?;
                 }
                 continue;
             }
             let acted = match self.act(&job, next).await {
                 // Trying again can't help.
                 Err(Setback::Refused(why)) => self.fail(&job, &refusal(&why)).await,
+                Err(Setback::Forbidden(path)) if job.job.progress == Progress::Active => {
+                    self.fail(&job, &forbidden(&path)).await
+                }
                 acted => acted,
             };
             match acted {
                 Ok(()) => setbacks = 0,
                 Err(Setback::End(end)) => return Err(end),
                 Err(setback) => {
+                    // Its row has ended; only its nodes can't be written.
+                    if let Setback::Forbidden(why) | Setback::Refused(why) = &setback {
+                        office.set_aside(&self.job, why);
+                    }
                     let pause = match &setback {
+                        Setback::Forbidden(_) | Setback::Refused(_) => ASIDE,
                         Setback::Again(_) => Duration::from_millis(10 << setbacks.min(7)),
                         _ => office.pod.config.backoff * (1 << setbacks.min(6)),
                     };
@@ -122,6 +152,50 @@ impl Driver {
         let now = office.mirror.nodes().borrow().jobs.get(&self.job).map(|job| step_within(limit, job));
         let named = matches!(now, Some(Step::Suspect { suspects }) if suspects.contains(suspect));
         Ok(named && !states.has_changed().unwrap_or(true))
+    }
+
+    /// Why the job can't go on because of what somebody else wrote into one of its nodes.
+    fn spoiled(&self, seen: &Nodes, job: &JobNodes) -> Option<String> {
+        let (path, why) = seen.unexpected.spoiling(&self.job).filter(|_| job.job.progress == Progress::Active)?;
+        Some(spoiled(path, why))
+    }
+
+    /// Nothing has changed for long. Either the workers have much to do, or somebody keeps them out: a job whose end waits
+    /// for a lock takes no slot any more, and one with tasks that nobody may claim fails.
+    async fn look_into(&self, nodes: &JobNodes) -> Result<(), End> {
+        let office = &self.office;
+        if nodes.job.progress == Progress::Finished {
+            office.set_aside(&self.job, "somebody holds a lock on one of its tasks");
+            return Ok(());
+        }
+        let free = nodes.phases.iter().filter(|(phase, _)| nodes.has_inputs(**phase)).flat_map(|(phase, tasks)| {
+            let open = |task: &&TaskNodes| task.lock.is_none() && task.done.is_none() && !task.task.is_struck_out();
+            tasks.values().filter(open).map(move |task| (*phase, task))
+        });
+        let free: Vec<(Phase, &TaskNodes)> = free.take(LOOKED_INTO).collect();
+        for (phase, task) in free {
+            let path = paths::task(&self.job, phase, task.task.index);
+            // Never takes effect: its last operation fails. Which one fails first tells whether the others may be done.
+            let trial = vec![
+                Op::Set { path: path.clone(), data: to_json(&task.task), version: Some(task.version) },
+                Op::Create { path: paths::lock(&path), data: Vec::new(), mode: CreateMode::Ephemeral },
+                Op::Check { path: path.clone(), version: Some(i32::MAX) },
+            ];
+            let kept_out = match office.coordinator.multi(trial).await {
+                Err(Error::Multi { source, .. }) => matches!(*source, Error::Forbidden(_)),
+                _ => false,
+            };
+            if kept_out {
+                match self.fail(nodes, &forbidden(&path)).await {
+                    Err(Setback::End(end)) => return Err(end),
+                    Err(setback) => tracing::warn!(job = %self.job, %setback, "will be tried again"),
+                    Ok(()) => {}
+                }
+                office.mirror.refresh(&self.job).await;
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 
     async fn act(&mut self, job: &JobNodes, next: Step) -> Result<(), Setback> {
@@ -254,7 +328,13 @@ impl Driver {
         }
         self.ring().await;
         self.delete_outputs(nodes).await?;
-        self.office.fence.write(&*self.office.coordinator, deletions).await?;
+        match self.office.fence.write(&*self.office.coordinator, deletions).await {
+            // There is more below it than the array writes: what remains is done from the mark on.
+            Err(FenceError::Conflict { source: Error::NotEmpty(_) | Error::Forbidden(_), .. }) => {
+                return self.end(nodes).await;
+            }
+            written => written?,
+        }
         tracing::debug!(job = %self.job, "its nodes are deleted");
         Ok(())
     }
@@ -270,7 +350,14 @@ impl Driver {
     async fn delete(&self, nodes: &JobNodes) -> Result<(), Setback> {
         self.delete_outputs(nodes).await?;
         for batch in deletions(nodes).chunks(BATCH) {
-            self.office.fence.write(&*self.office.coordinator, batch.to_vec()).await?;
+            match self.office.fence.write(&*self.office.coordinator, batch.to_vec()).await {
+                // There is more below it than the array writes. It lies under a node of ours, and goes with it.
+                Err(FenceError::Conflict { source: Error::NotEmpty(_), .. }) => {
+                    self.office.remove_tree(&self.job).await?;
+                    break;
+                }
+                written => written?,
+            }
         }
         tracing::debug!(job = %self.job, "its nodes are deleted");
         Ok(())

@@ -19,11 +19,12 @@ use tokio::time::Instant;
 
 use super::driver::{self, Driver};
 use super::mirror::{Mirror, Nodes};
-use super::{Pod, jitter, now};
+use super::{Pod, now};
+use crate::backoff::Backoff;
 use crate::catalog::{self, Epoch, JobRow, Write};
 use crate::coord::election::Candidacy;
 use crate::coord::fence::{Fence, FenceError};
-use crate::coord::{Coordinator, CreateMode, Error, Op, paths, settle};
+use crate::coord::{Coordinator, CreateMode, Error, Op, ensure_skeleton, paths, settle};
 use crate::pipeline::cause::Cause;
 use crate::pipeline::companion::{self, Missing};
 use crate::pipeline::plan::{Planning, plan};
@@ -39,6 +40,8 @@ const GATHER: Duration = Duration::from_millis(100);
 const REST: u32 = 4;
 /// How long a master that stops waits for the catalog before its successor may begin.
 const HAND_OVER: Duration = Duration::from_millis(500);
+/// Znodes that are removed in one write.
+const REMOVED_AT_ONCE: usize = 200;
 /// Rows and znodes are compared this often.
 const RECONCILE: Duration = Duration::from_secs(5);
 
@@ -68,6 +71,9 @@ pub(super) enum Setback {
     /// The coordinator will never keep this record: it is too large.
     #[error("{0}")]
     Refused(String),
+    /// A znode's access control list, which the array didn't set, doesn't allow it.
+    #[error("the access control list of {0}, which the array didn't set, doesn't allow it")]
+    Forbidden(String),
     /// The catalog or the store doesn't answer: wait, then read again.
     #[error("{0}")]
     Later(String),
@@ -77,6 +83,7 @@ impl From<FenceError> for Setback {
     fn from(error: FenceError) -> Self {
         match error {
             FenceError::Deposed => Setback::End(End::Deposed),
+            FenceError::Conflict { source: Error::Forbidden(path), .. } => Setback::Forbidden(path),
             FenceError::Conflict { .. } | FenceError::Unknown(_) => Setback::Again(error.to_string()),
             FenceError::Coordinator(error) => error.into(),
         }
@@ -88,6 +95,7 @@ impl From<Error> for Setback {
         match error {
             Error::Expired => Setback::End(End::Coordinator(error)),
             Error::Invalid(reason) => Setback::Refused(reason),
+            Error::Forbidden(path) => Setback::Forbidden(path),
             other => Setback::Again(other.to_string()),
         }
     }
@@ -107,6 +115,8 @@ pub(super) struct Office {
     pub(super) fence: Fence,
     candidacy: String,
     epoch: Mutex<Epoch>,
+    /// Jobs whose znodes can't be removed, though their rows have ended: they take no slot.
+    aside: Mutex<BTreeSet<JobId>>,
 }
 
 impl Office {
@@ -140,6 +150,53 @@ impl Office {
             *known = epoch.clone();
         }
         Ok(epoch)
+    }
+
+    /// Sets a job aside whose row has ended and whose znodes can't be removed now: it takes no slot any more.
+    pub(super) fn set_aside(&self, job: &JobId, why: &str) {
+        if self.aside.lock().unwrap_or_else(PoisonError::into_inner).insert(job.clone()) {
+            tracing::warn!(%job, why, "its znodes can't be removed; set aside");
+        }
+    }
+
+    /// Whether a job was set aside.
+    pub(super) fn is_aside(&self, job: &JobId) -> bool {
+        self.aside.lock().unwrap_or_else(PoisonError::into_inner).contains(job)
+    }
+
+    /// Deletes all that lies under a job's node, whoever wrote it, and the node itself last. Only for jobs whose row has ended.
+    /// A lock that is deleted with it costs its holder the commit, which would not count any more.
+    pub(super) async fn remove_tree(&self, job: &JobId) -> Result<(), Setback> {
+        let mut all = vec![paths::job(job)];
+        let mut level = all.clone();
+        while !level.is_empty() {
+            let children = self.coordinator.children_many(&level).await?;
+            let below = level.iter().zip(children).flat_map(|(path, names)| {
+                names.unwrap_or_default().into_iter().map(move |name| format!("{path}/{name}"))
+            });
+            level = below.collect();
+            all.extend(level.iter().cloned());
+        }
+        all.reverse();
+        for batch in all.chunks(REMOVED_AT_ONCE) {
+            let ops = batch.iter().map(|path| Op::Delete { path: path.clone(), version: None }).collect();
+            match self.fence.write(&*self.coordinator, ops).await {
+                // What can't be listed can't be emptied.
+                Err(FenceError::Conflict { source: Error::NotEmpty(path), .. }) if !self.is_listable(&path).await? => {
+                    return Err(Setback::Forbidden(path));
+                }
+                written => written?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn is_listable(&self, path: &str) -> Result<bool, Setback> {
+        match self.coordinator.children(path).await {
+            Ok(_) | Err(Error::NoNode(_)) => Ok(true),
+            Err(Error::Forbidden(_)) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Marks a job as finished, so that only its deletion is left.
@@ -178,7 +235,8 @@ impl Master {
     ) -> Self {
         let epoch = Mutex::new(Epoch { n: 0, candidacy: candidacy.uuid().to_owned() });
         let (fence, candidacy) = (candidacy.fence(), candidacy.uuid().to_owned());
-        Self { office: Arc::new(Office { pod, coordinator, mirror, fence, candidacy, epoch }) }
+        let aside = Mutex::default();
+        Self { office: Arc::new(Office { pod, coordinator, mirror, fence, candidacy, epoch, aside }) }
     }
 
     /// What an orderly stop does, whatever the master is at by then; begin with it once the master acts no more.
@@ -268,6 +326,7 @@ impl Master {
     /// Order on winning: take the epoch → fenced write to the own election node → sync; then everything is read.
     async fn inaugurate(&self, mut candidate: Candidate) -> Result<(), End> {
         let office = &self.office;
+        let mut backoff = Backoff::new(Duration::from_millis(100), POLL);
         loop {
             let attempt = async {
                 let epoch = office.take_epoch().await?;
@@ -288,7 +347,7 @@ impl Master {
                 Err(Setback::End(end)) => return Err(end),
                 Err(setback) => {
                     tracing::warn!(pod = %office.pod.config.name, %setback, "leads, but can't act yet");
-                    tokio::time::sleep(POLL.mul_f64(0.25 + jitter() / 2.0)).await;
+                    backoff.wait().await;
                     settle::connected(&*office.coordinator).await?;
                 }
             }
@@ -314,7 +373,7 @@ impl Master {
         }
         let large_slots = (config.max_active_jobs / 2).max(1);
         let mut taken: HashMap<Lane, usize> = HashMap::new();
-        for nodes in office.mirror.nodes().borrow().jobs.values() {
+        for nodes in office.mirror.nodes().borrow().jobs.values().filter(|nodes| !office.is_aside(&nodes.job.job)) {
             *taken.entry(nodes.job.lane).or_default() += 1;
         }
         for (lane, min_pixels, max_pixels) in
@@ -384,6 +443,7 @@ impl Master {
         // Tasks that are finished already are the driver's to create.
         let tasks = if job.resumes { Vec::new() } else { driver::first_tasks(office, &job) };
         let ops: Vec<Op> = std::iter::once(node).chain(tasks).collect();
+        let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
         loop {
             match office.fence.write(&*office.coordinator, ops.clone()).await.map_err(Setback::from) {
                 Ok(()) => break,
@@ -399,9 +459,35 @@ impl Master {
             if settle::read_back(&*office.coordinator, || office.coordinator.stat(&path)).await?.is_some() {
                 break;
             }
+            // Somebody may have deleted the parent.
+            match ensure_skeleton(&*office.coordinator).await {
+                Err(error) if error.is_terminal() => return Err(error.into()),
+                made => drop(made.inspect_err(|error| tracing::info!(%error, "the skeleton isn't made again yet"))),
+            }
+            backoff.wait().await;
         }
         tracing::info!(pod = %config.name, job = %job.job, run = %job.run, epoch = job.epoch, tasks = job.cut.tasks(), "activated");
         office.mirror.refresh(&job.job).await;
+        Ok(())
+    }
+
+    /// Jobs whose own record somebody made unreadable: their rows fail, and their nodes are removed.
+    async fn clear_unreadable(&self, seen: &Nodes, rows: &[JobRow]) -> Result<(), Setback> {
+        let office = &self.office;
+        for (job, path, why) in seen.unexpected.spoiled_jobs() {
+            let row = rows.iter().find(|row| row.job == job);
+            if let Some((row, run)) = row.and_then(|row| Some((row, row.run.as_ref()?))) {
+                let reason = spoiled(path, why);
+                let write = office.pod.catalog.fail(&office.epoch(), &row.job, run, &reason, None).await?;
+                if office.mine(write).await? {
+                    tracing::warn!(%job, %run, reason, "failed");
+                }
+            }
+            match office.remove_tree(&job).await {
+                Err(Setback::Forbidden(path) | Setback::Refused(path)) => office.set_aside(&job, &path),
+                removed => removed?,
+            }
+        }
         Ok(())
     }
 
@@ -416,11 +502,18 @@ impl Master {
         let runs: HashMap<&JobId, Option<&RunId>> = rows.iter().map(|row| (&row.job, row.run.as_ref())).collect();
         for (job, nodes) in seen.jobs.iter().filter(|(_, nodes)| nodes.job.progress == Progress::Active) {
             if runs.get(job).copied().flatten() != Some(&nodes.job.run) {
-                tracing::info!(%job, run = %nodes.job.run, "its row has moved on; the nodes are removed");
-                office.finish(&nodes.job, nodes.version).await?;
+                if !office.is_aside(job) {
+                    tracing::info!(%job, run = %nodes.job.run, "its row has moved on; the nodes are removed");
+                }
+                match office.finish(&nodes.job, nodes.version).await {
+                    // One job's trouble mustn't keep the others waiting.
+                    Err(Setback::Forbidden(path) | Setback::Refused(path)) => office.set_aside(job, &path),
+                    finished => finished?,
+                }
                 office.mirror.refresh(job).await;
             }
         }
+        self.clear_unreadable(seen, &rows).await?;
         let gone = |row: &&JobRow| !seen.jobs.contains_key(&row.job) && !deleting.contains(&row.image);
         let mut synced = false;
         for row in rows.iter().filter(gone) {
@@ -453,6 +546,18 @@ impl Master {
 async fn wait_for_catalog(job: &JobId, error: &catalog::Error) {
     tracing::warn!(%job, %error, "its run begins when the catalog answers");
     tokio::time::sleep(POLL.mul_f64(0.5 + jitter())).await;
+}
+
+/// Why a job fails one of whose znodes somebody changed.
+pub(super) fn spoiled(path: &str, why: &str) -> String {
+    format!("Somebody else changed a record of this job in the coordinator ({path}): {why}. Retry the job.")
+}
+
+/// Why a job fails one of whose znodes can't be written or read.
+pub(super) fn forbidden(path: &str) -> String {
+    format!(
+        "Somebody else set an access control list on a node of this job in the coordinator ({path}), which keeps the array out. Retry the job."
+    )
 }
 
 /// Why a job fails whose record can't be kept.

@@ -19,6 +19,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::succession::Led;
+use super::unexpected::{FORBIDDEN, Unexpected};
+use crate::backoff::Backoff;
+use crate::coord::record;
 use crate::coord::{self, Coordinator, Error, Hint, NodeData, Scope, SessionState, Watch, election, paths};
 use crate::pipeline::nodes::{JobNodes, TaskNodes};
 
@@ -44,6 +47,8 @@ pub struct Nodes {
     pub led: Option<Led>,
     /// The one before it.
     pub before: Option<Led>,
+    /// Znodes that aren't what the array writes at their paths.
+    pub unexpected: Unexpected,
 }
 
 impl Nodes {
@@ -118,18 +123,19 @@ impl Dirty {
             (Some("cluster"), Some("leader"), ..) => self.candidates = true,
             (Some("cluster"), Some("doorbell"), ..) => self.doorbell = true,
             (Some("jobs"), Some(job), Some(phase), Some(task)) => {
-                // Names that this version doesn't know are a later version's business.
+                // Names that this version doesn't know are a later version's business, or nobody's.
                 if let (Ok(job), Ok(phase), Some(index)) =
                     (JobId::from_str(job), Phase::from_str(phase), paths::task_index(task))
                 {
                     self.tasks.insert((job, phase, index));
-                }
-            }
-            (Some("jobs"), Some(job), ..) => {
-                if let Ok(job) = JobId::from_str(job) {
+                } else if let Ok(job) = JobId::from_str(job) {
                     self.jobs.insert(job);
                 }
             }
+            (Some("jobs"), Some(job), ..) => match JobId::from_str(job) {
+                Ok(job) => drop(self.jobs.insert(job)),
+                Err(_) => self.job_list = true,
+            },
             (Some("jobs"), None, ..) => self.job_list = true,
             _ => self.everything = true,
         }
@@ -139,6 +145,7 @@ impl Dirty {
 impl Follower {
     async fn run(mut self, mut requests: mpsc::Receiver<(JobId, oneshot::Sender<()>)>) {
         let mut states = self.coordinator.states();
+        let mut backoff = Backoff::new(Duration::from_millis(25), Duration::from_secs(1));
         loop {
             // Connected, or nothing is submitted.
             let ready = |state: &SessionState| *state == SessionState::Connected || state.is_terminal();
@@ -146,13 +153,17 @@ impl Follower {
                 Ok(SessionState::Connected) => {}
                 _ => return,
             }
+            let began = Instant::now();
             if let Err(error) = self.follow(&mut requests).await {
                 tracing::debug!(%error, session = %self.coordinator.session(), "the znodes will be read anew");
                 if error.is_terminal() {
                     return;
                 }
                 // The state may not have changed yet; don't spin on an operation that fails at once.
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                if began.elapsed() > RESCAN {
+                    backoff.reset();
+                }
+                backoff.wait().await;
             }
         }
     }
@@ -201,7 +212,9 @@ impl Follower {
         }
         if dirty.everything || dirty.candidates {
             self.nodes.candidates = self.records::<Candidate>(paths::LEADER).await?;
-            self.nodes.candidates.retain(|(name, _)| election::sequence(name).is_some());
+            for name in self.nodes.candidates.extract_if(.., |(name, _)| election::sequence(name).is_none()) {
+                self.nodes.unexpected.mark(&paths::candidate(&name.0), "its name isn't a candidate's", false);
+            }
             self.nodes.candidates.sort_by_key(|(name, _)| election::sequence(name));
             self.observe(self.nodes.candidates.iter().map(|(_, candidate)| candidate.stamp.clock));
             self.follow_leader().await?;
@@ -212,6 +225,10 @@ impl Follower {
         if dirty.everything || dirty.job_list {
             let names = children(&*self.coordinator, paths::JOBS).await?;
             let there: BTreeSet<JobId> = names.iter().filter_map(|name| name.parse().ok()).collect();
+            self.nodes.unexpected.clear_below(paths::JOBS);
+            for name in names.iter().filter(|name| name.parse::<JobId>().is_err()) {
+                self.nodes.unexpected.mark(&format!("{}/{name}", paths::JOBS), "its name isn't a job's", false);
+            }
             self.nodes.jobs.retain(|job, _| there.contains(job));
             for job in &there {
                 self.read_job(job).await?;
@@ -261,41 +278,82 @@ impl Follower {
     /// A job and all its tasks.
     async fn read_job(&mut self, job: &JobId) -> coord::Result<()> {
         let path = paths::job(job);
+        self.nodes.unexpected.clear_below(&path);
         let (data, stat) = match self.coordinator.get(&path).await {
             Ok(node) => node,
-            Err(Error::NoNode(_)) => {
+            Err(error @ (Error::NoNode(_) | Error::Forbidden(_))) => {
                 self.nodes.jobs.remove(job);
+                if matches!(error, Error::Forbidden(_)) {
+                    self.nodes.unexpected.mark(&path, FORBIDDEN, true);
+                }
                 return Ok(());
             }
             Err(error) => return Err(error),
         };
-        let Some(record) = parse::<Job>(&path, &data) else {
+        let Some(record) = self.nodes.unexpected.read::<Job>(&path, &data) else {
             self.nodes.jobs.remove(job);
             return Ok(());
         };
         self.observe([record.stamp.clock]);
-        let phases: Vec<Phase> =
-            children(&*self.coordinator, &path).await?.iter().filter_map(|name| name.parse().ok()).collect();
-        let folders: Vec<String> = phases.iter().map(|phase| paths::phase(job, *phase)).collect();
-        let names = self.coordinator.children_many(&folders).await?;
-        let tasks = phases.iter().zip(names).flat_map(|(phase, names)| {
-            let indices = names.unwrap_or_default().into_iter().filter_map(|name| paths::task_index(&name));
-            indices.map(|index| (job.clone(), *phase, index)).collect::<Vec<_>>()
-        });
-        let tasks: Vec<_> = tasks.collect();
+        let (phases, tasks) = self.list_tasks(job, &path).await?;
         let records: Vec<String> = tasks.iter().map(|(job, phase, index)| paths::task(job, *phase, *index)).collect();
         let folders = phases.iter().map(|phase| (*phase, BTreeMap::new())).collect();
         let fresh = JobNodes { job: record, version: stat.version, phases: folders };
         self.nodes.jobs.insert(job.clone(), Arc::new(fresh));
         let mut busy = Vec::new();
-        for (id, node) in tasks.into_iter().zip(self.coordinator.get_many(&records).await?) {
+        let read = self.coordinator.get_many(&records).await?;
+        for ((id, node), path) in tasks.into_iter().zip(read).zip(&records) {
             match node {
                 Some((_, stat)) if stat.children > 0 => busy.push(id),
+                // It was listed: it is gone since, or may not be read.
+                None => self.mark_forbidden(path).await?,
                 // Without children it has neither lock nor result: one read, and so one moment, tells all of it.
                 idle => self.keep(&id, &[None, None, idle]),
             }
         }
         self.read_tasks(&busy).await
+    }
+
+    /// A job's phases and tasks by their names. Names that are none are noted.
+    async fn list_tasks(&mut self, job: &JobId, path: &str) -> coord::Result<(Vec<Phase>, Vec<(JobId, Phase, u32)>)> {
+        let mut phases: Vec<Phase> = Vec::new();
+        for name in children(&*self.coordinator, path).await? {
+            match name.parse() {
+                Ok(phase) => phases.push(phase),
+                Err(_) => self.nodes.unexpected.mark(&format!("{path}/{name}"), "its name isn't a phase's", false),
+            }
+        }
+        let folders: Vec<String> = phases.iter().map(|phase| paths::phase(job, *phase)).collect();
+        let mut tasks = Vec::new();
+        let listed = self.coordinator.children_many(&folders).await?;
+        for ((phase, folder), names) in phases.iter().zip(&folders).zip(listed) {
+            if names.is_none() {
+                self.mark_forbidden(folder).await?;
+            }
+            for name in names.unwrap_or_default() {
+                match paths::task_index(&name) {
+                    Some(index) => tasks.push((job.clone(), *phase, index)),
+                    None => self.nodes.unexpected.mark(&format!("{folder}/{name}"), "its name isn't a task's", false),
+                }
+            }
+        }
+        Ok((phases, tasks))
+    }
+
+    /// Notes a node of a job that is there and may not be read. One that isn't there is none.
+    async fn mark_forbidden(&mut self, path: &str) -> coord::Result<()> {
+        let read = match self.coordinator.get(path).await {
+            Ok(_) => self.coordinator.children(path).await.map(drop),
+            Err(error) => Err(error),
+        };
+        match read {
+            Err(Error::Forbidden(_)) => {
+                self.nodes.unexpected.mark(path, FORBIDDEN, true);
+                Ok(())
+            }
+            Ok(()) | Err(Error::NoNode(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Some tasks with their locks and results. Tasks that are gone are removed from the picture.
@@ -318,6 +376,7 @@ impl Follower {
             for (id, nodes) in unread.iter().zip(nodes.chunks_exact(4)) {
                 if nodes[0].as_ref().map(|(_, stat)| stat.version) == nodes[3].as_ref().map(|(_, stat)| stat.version) {
                     self.keep(id, &nodes[1..]);
+                    self.read_strangers(id, &nodes[1..]).await?;
                 } else {
                     changed.push(id.clone());
                 }
@@ -327,10 +386,35 @@ impl Follower {
         Ok(())
     }
 
+    /// What lies below a task besides its lock and its result.
+    async fn read_strangers(
+        &mut self,
+        (job, phase, index): &(JobId, Phase, u32),
+        nodes: &[Option<NodeData>],
+    ) -> coord::Result<()> {
+        let [lock, done, Some((_, stat))] = nodes else { return Ok(()) };
+        let known = u32::from(lock.is_some()) + u32::from(done.is_some());
+        if stat.children <= known {
+            return Ok(());
+        }
+        let path = paths::task(job, *phase, *index);
+        for name in children(&*self.coordinator, &path).await? {
+            let below = format!("{path}/{name}");
+            if below == paths::lock(&path) || below == paths::done(&path) {
+                self.mark_forbidden(&below).await?;
+            } else {
+                self.nodes.unexpected.mark(&below, "nothing of this name lies below a task", false);
+            }
+        }
+        Ok(())
+    }
+
     fn keep(&mut self, (job, phase, index): &(JobId, Phase, u32), nodes: &[Option<NodeData>]) {
         let Some(entry) = self.nodes.jobs.get_mut(job) else { return };
         let tasks = Arc::make_mut(entry).phases.entry(*phase).or_default();
-        let Some(read) = task_nodes(&paths::task(job, *phase, *index), nodes) else {
+        let path = paths::task(job, *phase, *index);
+        self.nodes.unexpected.clear_below(&path);
+        let Some(read) = task_nodes(&mut self.nodes.unexpected, &path, nodes) else {
             tasks.remove(index);
             return;
         };
@@ -343,16 +427,24 @@ impl Follower {
         self.observe(stamps.into_iter().flatten());
     }
 
-    /// Children of a folder with their records; those that vanish in between or can't be read are left out.
-    async fn records<T: DeserializeOwned>(&self, folder: &str) -> coord::Result<Vec<(String, T)>> {
+    /// Ephemeral children of a folder with their records; those that vanish in between are left out, and those that can't be
+    /// read or are persistent, so that no session's end would remove them, are noted.
+    async fn records<T: DeserializeOwned>(&mut self, folder: &str) -> coord::Result<Vec<(String, T)>> {
         let names = children(&*self.coordinator, folder).await?;
         let reads: Vec<String> = names.iter().map(|name| format!("{folder}/{name}")).collect();
         let nodes = self.coordinator.get_many(&reads).await?;
-        let record = |(name, node): (String, Option<NodeData>)| {
-            let (data, _) = node?;
-            Some((name.clone(), parse::<T>(&name, &data)?))
-        };
-        Ok(names.into_iter().zip(nodes).filter_map(record).collect())
+        let unexpected = &mut self.nodes.unexpected;
+        unexpected.clear_below(folder);
+        let mut found = Vec::new();
+        for ((name, path), node) in names.into_iter().zip(&reads).zip(nodes) {
+            let Some((data, stat)) = node else { continue };
+            if stat.owner.is_none() {
+                unexpected.mark(path, "it is persistent; the array's nodes here are ephemeral", false);
+            } else if let Ok(record) = record::read::<T>(&data).inspect_err(|why| unexpected.note(path, why, false)) {
+                found.push((name, record));
+            }
+        }
+        Ok(found)
     }
 
     fn observe(&self, stamps: impl IntoIterator<Item = u64>) {
@@ -391,26 +483,25 @@ async fn gather(
     }
 }
 
-/// Lock, result and task as read together. A lock without its task, or a result that can't be read, is nothing.
-fn task_nodes(path: &str, nodes: &[Option<NodeData>]) -> Option<TaskNodes> {
+/// Lock, result and task as read together. A lock without its task is nothing; what can't be read is noted.
+fn task_nodes(found: &mut Unexpected, path: &str, nodes: &[Option<NodeData>]) -> Option<TaskNodes> {
     let [lock, done, task] = nodes else { return None };
     let (data, stat) = task.as_ref()?;
-    Some(TaskNodes {
-        task: parse::<Task>(path, data)?,
-        version: stat.version,
-        lock: lock.as_ref().and_then(|(data, _)| parse::<Lock>(path, data)),
-        done: done.as_ref().and_then(|(data, _)| parse::<Done>(path, data)),
-    })
-}
-
-fn parse<T: DeserializeOwned>(path: &str, data: &[u8]) -> Option<T> {
-    match serde_json::from_slice(data) {
-        Ok(record) => Some(record),
-        Err(error) => {
-            tracing::warn!(path, %error, "a znode's record can't be read; it is left alone");
-            None
-        }
+    let (lock_path, done_path) = (paths::lock(path), paths::done(path));
+    // Nobody's end would remove it, and nobody works under it.
+    let (persistent, lock): (Option<_>, Option<_>) = match lock {
+        Some((_, stat)) if stat.owner.is_none() => (lock.as_ref(), None),
+        lock => (None, lock.as_ref()),
+    };
+    if persistent.is_some() {
+        found.mark(&lock_path, "it is persistent; a lock is ephemeral", true);
     }
+    Some(TaskNodes {
+        task: found.read::<Task>(path, data)?,
+        version: stat.version,
+        lock: lock.and_then(|(data, _)| found.read::<Lock>(&lock_path, data)),
+        done: done.as_ref().and_then(|(data, _)| found.read::<Done>(&done_path, data)),
+    })
 }
 
 async fn children(coordinator: &dyn Coordinator, path: &str) -> coord::Result<Vec<String>> {

@@ -19,10 +19,12 @@ mod master;
 mod peer;
 pub mod succession;
 mod sweeper;
+pub mod unexpected;
 mod vigil;
 mod witness;
 mod worker;
 
+use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,11 +39,13 @@ use tokio_util::sync::CancellationToken;
 
 use self::claims::Claims;
 use self::journal::Journal;
-use self::mirror::Mirror;
+use self::mirror::{Mirror, Nodes};
 use self::succession::Memory;
 use self::worker::{KINDS, Worker};
+use crate::backoff::{Backoff, jitter};
 use crate::catalog::Catalog;
 use crate::coord::{Connector, Coordinator, Error, ensure_skeleton, members, settle};
+use crate::incarnation::Life;
 use crate::panics;
 use crate::pipeline::stage::Workshop;
 use crate::wall::now;
@@ -53,6 +57,8 @@ pub struct PodConfig {
     pub name: PodName,
     /// `host:port` of its HTTP server.
     pub address: String,
+    /// The address of its process's listening socket.
+    pub listens: String,
     /// As master: with fewer live pods than this, queued jobs wait.
     pub min_pods: usize,
     /// As master: images of fewer pixels are one task.
@@ -87,6 +93,7 @@ impl PodConfig {
         Self {
             name,
             address: String::new(),
+            listens: String::new(),
             min_pods: 1,
             whole_below: 1_000_000,
             parts_per_task: None,
@@ -102,6 +109,14 @@ impl PodConfig {
             leadership: watch::Sender::new(None),
         }
     }
+}
+
+/// How far a session came.
+enum Lasted {
+    /// The pod had joined.
+    Joined,
+    /// It ended before.
+    NeverJoined,
 }
 
 /// A pod.
@@ -128,6 +143,8 @@ impl Pod {
     /// Dropping the future is what a crash is: nothing is handed over, the session ends by its timeout.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let (claims, memory) = (Claims::default(), Memory::default());
+        let life = Life::begin(&self.config.name);
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
         while !stop.is_cancelled() {
             let connected = tokio::select! {
                 connected = self.connector.connect() => connected,
@@ -135,18 +152,23 @@ impl Pod {
             };
             match connected {
                 Ok(coordinator) => {
-                    let session = AssertUnwindSafe(self.clone().session(coordinator.clone(), &claims, &memory, &stop));
-                    if let Err(panic) = session.catch_unwind().await {
-                        let panic = panics::message(&*panic).unwrap_or("it panicked");
-                        tracing::error!(pod = %self.config.name, panic, "a role is at fault; the pod begins anew");
-                        coordinator.close().await;
-                        pause(Duration::from_millis(500), &stop).await;
+                    let session =
+                        AssertUnwindSafe(self.clone().session(coordinator.clone(), &claims, (&memory, &life), &stop));
+                    match session.catch_unwind().await {
+                        Ok(Lasted::Joined) => backoff.reset(),
+                        Ok(Lasted::NeverJoined) => pause(&mut backoff, &stop).await,
+                        Err(panic) => {
+                            let panic = panics::message(&*panic).unwrap_or("it panicked");
+                            tracing::error!(pod = %self.config.name, panic, "a role is at fault; the pod begins anew");
+                            coordinator.close().await;
+                            pause(&mut backoff, &stop).await;
+                        }
                     }
                     claims.lose();
                 }
                 Err(error) => {
                     tracing::warn!(pod = %self.config.name, %error, "no coordinator; trying again");
-                    pause(Duration::from_millis(500), &stop).await;
+                    pause(&mut backoff, &stop).await;
                 }
             }
         }
@@ -157,20 +179,23 @@ impl Pod {
         self: Arc<Self>,
         coordinator: Arc<dyn Coordinator>,
         claims: &Claims,
-        memory: &Memory,
+        (memory, life): (&Memory, &Life),
         stop: &CancellationToken,
-    ) {
+    ) -> Lasted {
         let (name, session) = (self.config.name.clone(), coordinator.session());
         let start = uuid::Uuid::new_v4();
         let uuid = start.simple().to_string();
         let joined = tokio::select! {
             joined = self.join(&coordinator, &uuid) => joined,
-            () = stop.cancelled() => return coordinator.close().await,
+            () = stop.cancelled() => {
+                coordinator.close().await;
+                return Lasted::NeverJoined;
+            }
         };
         if let Err(error) = joined {
             tracing::warn!(pod = %name, %session, %error, "the session ended before the pod had joined");
             coordinator.close().await;
-            return pause(Duration::from_millis(200), stop).await;
+            return Lasted::NeverJoined;
         }
         tracing::info!(pod = %name, %session, lease_ms = coordinator.session_timeout().as_millis() as u64, "joined");
         let mirror = Arc::new(Mirror::start(coordinator.clone(), self.clock.clone()));
@@ -186,10 +211,13 @@ impl Pod {
         // Joining waits for nothing that the past left: debts are settled beside the work.
         let settling = claims.settle(&*coordinator, mirror.nodes(), || self.stamp());
         let working = worker.run();
-        let standing = candidate::stand(self.clone(), coordinator.clone(), mirror.clone(), memory, stop.clone());
+        let staying = self.stay(&coordinator, &uuid, mirror.nodes());
+        let standing =
+            candidate::stand(self.clone(), coordinator.clone(), mirror.clone(), (memory, life), stop.clone());
         let mut states = coordinator.states();
         let ended = async move { states.wait_for(|state| state.is_terminal()).await.map(|_| ()) };
         tokio::select! {
+            never = staying => match never {},
             _ = ended => {
                 memory.keep(&mirror.nodes().borrow());
                 tracing::warn!(pod = %name, %session, "the session is over; every role is dropped");
@@ -200,6 +228,35 @@ impl Pod {
                 }
                 tracing::info!(pod = %name, drained, "left");
                 coordinator.close().await;
+            }
+        }
+        Lasted::Joined
+    }
+
+    /// Joins again whenever the pod's node is gone though its session lives: somebody deleted it, or its parent.
+    async fn stay(
+        &self,
+        coordinator: &Arc<dyn Coordinator>,
+        uuid: &str,
+        mut nodes: watch::Receiver<Arc<Nodes>>,
+    ) -> Infallible {
+        let missing = |nodes: &Arc<Nodes>| nodes.loaded && !nodes.members.iter().any(|member| member.uuid == uuid);
+        let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
+        loop {
+            // A picture that lags is harmless: joining twice changes nothing.
+            if nodes.wait_for(missing).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            match self.join(coordinator, uuid).await {
+                Ok(()) => tracing::warn!(pod = %self.config.name, "its node was deleted; joined again"),
+                Err(error) if error.is_terminal() => std::future::pending().await,
+                Err(error) => {
+                    tracing::warn!(pod = %self.config.name, %error, "its node was deleted; joining again failed")
+                }
+            }
+            backoff.wait().await;
+            if !missing(&nodes.borrow()) {
+                backoff.reset();
             }
         }
     }
@@ -261,14 +318,10 @@ impl Pod {
     }
 }
 
-/// A number of [0, 1), so that pods that failed together don't try again together.
-fn jitter() -> f64 {
-    f64::from(uuid::Uuid::new_v4().as_fields().0) / (f64::from(u32::MAX) + 1.0)
-}
-
-async fn pause(time: Duration, stop: &CancellationToken) {
+/// Waits before something is tried again, unless `stop` comes first.
+async fn pause(backoff: &mut Backoff, stop: &CancellationToken) {
     tokio::select! {
-        () = tokio::time::sleep(time.mul_f64(0.5 + jitter())) => {}
+        () = backoff.wait() => {}
         () = stop.cancelled() => {}
     }
 }

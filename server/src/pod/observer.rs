@@ -17,11 +17,14 @@ use tokio::time::Instant;
 use super::changes::changes;
 use super::mirror::{Mirror, Nodes};
 use super::now;
+use crate::backoff::Backoff;
 use crate::coord::{Connector, Coordinator, SessionState, doorbell};
 use crate::pipeline::gauge::Gauge;
 
 /// Browsers get a new view at most this often.
 const THROTTLE: Duration = Duration::from_millis(200);
+/// Unexpected znodes that are shown.
+const SHOWN: usize = 50;
 /// Pods that left are shown for this long.
 const REMEMBER: Duration = Duration::from_secs(600);
 
@@ -76,16 +79,20 @@ impl Observer {
         let shown = Shown { view, publish: &publish };
         let mut known = self.known();
         let mut nodes = Arc::new(Nodes::default());
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
         loop {
             match self.connector.connect().await {
-                Ok(coordinator) => tokio::select! {
-                    () = self.session(coordinator.clone(), &shown, &mut known, &mut nodes) => {}
-                    () = self.ring(coordinator) => {}
-                },
+                Ok(coordinator) => {
+                    backoff.reset();
+                    tokio::select! {
+                        () = self.session(coordinator.clone(), &shown, &mut known, &mut nodes) => {}
+                        () = self.ring(coordinator) => {}
+                    }
+                }
                 Err(error) => {
                     tracing::warn!(%error, "the page can't reach the coordinator; trying again");
                     self.show(&shown, &nodes, &mut known);
-                    tokio::time::sleep(Duration::from_millis(500)).await;
+                    backoff.wait().await;
                 }
             }
         }
@@ -123,6 +130,7 @@ impl Observer {
                     let stamp = || (self.stamp(known), now());
                     changes(shown, &seen, &stamp).into_iter().for_each(page.publish);
                 }
+                seen.unexpected.log_new(&shown.unexpected);
                 *shown = seen;
             }
             self.show(page, shown, known);
@@ -212,6 +220,7 @@ impl Observer {
             room,
             past: past(nodes),
             failed: self.failures.borrow().clone(),
+            unexpected: nodes.unexpected.shown(SHOWN),
             cut_off: known.cut_off,
         }
     }

@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
+use shared::id::PodName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -21,6 +22,21 @@ pub(super) struct Peer {
     pub process: String,
     /// For how long it has been cut off from the coordinator; zero if it isn't.
     pub cut_off: Duration,
+    /// Pods that live there, each with its life; `None` if it doesn't say.
+    pub lives: Option<Vec<(String, String)>>,
+}
+
+impl Peer {
+    /// Whether a pod of this name lives there.
+    pub(super) fn has(&self, pod: &PodName) -> bool {
+        self.lives.iter().flatten().any(|(name, _)| name == pod.as_str())
+    }
+
+    /// Whether a life has ended there, as it says.
+    pub(super) fn has_lost(&self, life: &str) -> bool {
+        let lost = |lives: &Vec<(String, String)>| !lives.iter().any(|(_, other)| other == life);
+        !life.is_empty() && self.lives.as_ref().is_some_and(lost)
+    }
 }
 
 /// What came of a question.
@@ -93,7 +109,9 @@ fn peer_of(head: &str) -> Option<Peer> {
     };
     let cut_off =
         value(incarnation::CUT_OFF).and_then(|ms| ms.parse().ok()).map_or(Duration::ZERO, Duration::from_millis);
-    Some(Peer { process: value(incarnation::PROCESS)?.to_owned(), cut_off })
+    let life = |life: &str| life.split_once('=').map(|(pod, life)| (pod.to_owned(), life.to_owned()));
+    let lives = value(incarnation::LIVES).map(|lives| lives.split(',').filter_map(life).collect());
+    Some(Peer { process: value(incarnation::PROCESS)?.to_owned(), cut_off, lives })
 }
 
 /// Waits until a connection is closed or broken.
@@ -108,10 +126,14 @@ mod tests {
 
     #[test]
     fn a_peer_is_read_from_the_head_whatever_its_case() {
-        let peer = |process: &str, ms| Some(Peer { process: process.into(), cut_off: Duration::from_millis(ms) });
+        let peer =
+            |process: &str, ms| Some(Peer { process: process.into(), cut_off: Duration::from_millis(ms), lives: None });
         assert_eq!(peer_of("HTTP/1.1 200 OK\r\nEVENLIGHT-Process:  x1 \r\na: b"), peer("x1", 0));
         assert_eq!(peer_of("HTTP/1.1 200 OK\r\nevenlight-cut-off: 1200\r\nevenlight-process: x"), peer("x", 1_200));
         assert_eq!(peer_of("HTTP/1.1 200 OK\r\nevenlight-cut-off: long\r\nevenlight-process: x"), peer("x", 0));
+        let lives = peer_of("HTTP/1.1 200 OK\r\nevenlight-process: x\r\nevenlight-lives: pod-1=a,pod-2=b")
+            .and_then(|peer| peer.lives);
+        assert_eq!(lives, Some(vec![("pod-1".into(), "a".into()), ("pod-2".into(), "b".into())]));
         assert_eq!(peer_of("HTTP/1.1 404 Not Found\r\nserver: other"), None);
     }
 }

@@ -143,6 +143,8 @@ mod tests {
             pod: name.parse().unwrap(),
             address: String::new(),
             process: String::new(),
+            life: String::new(),
+            home: None,
             epoch: Some(epoch),
             since: Some(epoch as i64 * 1_000),
             past: Vec::new(),

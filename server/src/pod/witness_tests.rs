@@ -62,7 +62,7 @@ impl Peer {
     }
 
     fn ahead(&self, process: &str) -> Ahead {
-        Ahead { node: "n".into(), sequence: 1, address: self.address.clone(), process: process.into() }
+        ahead(1, &self.address, process)
     }
 
     async fn asked(&self, times: usize) {
@@ -81,8 +81,21 @@ impl Peer {
     }
 }
 
+/// A candidate of another pod, on a host that isn't known.
+fn ahead(sequence: i64, address: &str, process: &str) -> Ahead {
+    Ahead {
+        node: "n".into(),
+        sequence,
+        address: address.into(),
+        process: process.into(),
+        pod: "pod-2".parse().unwrap(),
+        life: String::new(),
+        home: None,
+    }
+}
+
 fn witness() -> Arc<Witness> {
-    Arc::new(Witness::new("10.0.0.1:1".into()))
+    Arc::new(Witness::new("pod-1".parse().unwrap(), "10.0.0.1:1".into()))
 }
 
 fn watch(witness: &Arc<Witness>, ahead: Ahead) -> JoinHandle<()> {
@@ -158,7 +171,7 @@ async fn is_taken_for_cut_off(
     let peer = Peer::start("p", manner, 0).await;
     let (witness, ahead) = (witness(), peer.ahead("p"));
     tokio::select! {
-        () = witness.cut_off(&ahead, &*coordinator) => true,
+        _ = witness.cut_off(&ahead, &*coordinator) => true,
         () = meanwhile(&embedded, &*coordinator) => false,
     }
 }
@@ -192,12 +205,7 @@ async fn a_witness_that_was_cut_off_itself_evicts_nobody_for_it() {
 
 #[test]
 fn neither_its_own_process_nor_its_own_address_is_witnessed() {
-    let ahead = |address: &str, process: &str| Ahead {
-        node: "n".into(),
-        sequence: 1,
-        address: address.into(),
-        process: process.into(),
-    };
+    let ahead = |address, process| ahead(1, address, process);
     let witness = witness();
     assert!(witness.may_be_witnessed(&ahead("10.0.0.2:1", "p")));
     assert!(!witness.may_be_witnessed(&ahead("10.0.0.1:1", "p")), "its own address");
@@ -208,9 +216,41 @@ fn neither_its_own_process_nor_its_own_address_is_witnessed() {
 #[tokio::test]
 async fn a_process_that_stands_again_is_evicted_again_a_session_timeout_later_at_the_earliest() {
     let (witness, timeout, at) = (witness(), Duration::from_secs(4), Instant::now());
-    let ahead = |sequence| Ahead { node: "n".into(), sequence, address: "10.0.0.2:1".into(), process: "p".into() };
+    let ahead = |sequence| ahead(sequence, "10.0.0.2:1", "p");
     assert_eq!(witness.not_before(&ahead(3), timeout), None);
     witness.memory().evicted.insert("p".into(), (at, 5));
     assert_eq!(witness.not_before(&ahead(4), timeout), None, "another pod of the process that is gone");
     assert_eq!(witness.not_before(&ahead(6), timeout), Some(at + timeout), "it stood again");
+}
+
+#[tokio::test]
+async fn a_process_of_this_host_that_doesnt_listen_is_gone_though_nobody_met_it() {
+    let peer = Peer::start("p", Manner::Answers, 0).await;
+    let listens = peer.address.clone();
+    let home = |host: &str| Some(Home { host: host.into(), listens: listens.clone() });
+    // Nobody can reach the address that it announces.
+    let stranger = Ahead { home: home("another kernel"), ..ahead(1, "127.0.0.1:1", "p") };
+    let neighbour = Ahead { home: home(incarnation::host()), ..stranger.clone() };
+    assert!(timeout(WHILE, watch(&witness(), neighbour.clone())).await.is_err(), "it lives");
+    peer.die().await;
+    timeout(SOON, watch(&witness(), neighbour)).await.expect("it is seen to be gone").unwrap();
+    assert!(timeout(WHILE, watch(&witness(), stranger)).await.is_err(), "its host may be another one");
+}
+
+#[tokio::test]
+async fn a_former_incarnation_of_the_own_pod_is_gone() {
+    let former = Ahead { pod: "pod-1".parse().unwrap(), ..ahead(1, "10.0.0.1:1", "former") };
+    assert!(witness().may_be_witnessed(&former));
+    timeout(SOON, watch(&witness(), former)).await.expect("it is known to be gone").unwrap();
+}
+
+#[tokio::test]
+async fn a_pod_of_this_process_is_gone_when_it_was_killed_by_itself() {
+    let pod = "pod-2".parse().unwrap();
+    let life = incarnation::Life::begin(&pod);
+    let here = Ahead { life: life.id().to_owned(), ..ahead(1, "10.0.0.1:1", incarnation::id()) };
+    assert!(witness().may_be_witnessed(&here));
+    assert!(timeout(WHILE, killed(&here.life)).await.is_err(), "it lives");
+    drop(life);
+    timeout(SOON, killed(&here.life)).await.expect("its process knows");
 }

@@ -26,7 +26,8 @@ use super::claims::Claims;
 use super::journal::Journal;
 use super::master::{MAX_LOSSES, refusal};
 use super::mirror::Nodes;
-use crate::coord::claim::{self, Held, Strike};
+use crate::backoff::Backoff;
+use crate::coord::claim::{self, Debt, Held, Strike};
 use crate::coord::settle::connected;
 use crate::coord::{Coordinator, Error, paths};
 use crate::panics;
@@ -75,6 +76,7 @@ impl Worker {
         // Versions at which a claim was lost: the picture will move on.
         let mut lost: HashMap<String, i32> = HashMap::new();
         let mut turn = worker.start;
+        let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
         let slots = worker.pod.slots.clone();
         let mut acquiring = std::pin::pin!(slots.clone().acquire_owned());
         loop {
@@ -105,6 +107,7 @@ impl Worker {
                     let Some(candidate) = worker.pick(&seen, turn, &held, &lost) else { continue };
                     match worker.claim(&candidate).await {
                         Ok(Some(claimed)) => {
+                            backoff.reset();
                             held.insert(claimed.path.clone(), claimed.task.strikes.len() > 1);
                             let worker = worker.clone();
                             running.spawn(async move { worker.attempt(candidate.job, claimed, permit).await });
@@ -117,6 +120,12 @@ impl Worker {
                             tracing::debug!(pod = %worker.pod.config.name, %error, task = candidate.path, "claiming failed");
                             if !worker.connected().await {
                                 break;
+                            }
+                            // Refused for good, or worth another try: either way nobody spins on it.
+                            if matches!(error, Error::Invalid(_)) {
+                                lost.insert(candidate.path.clone(), version_of(&candidate));
+                            } else {
+                                backoff.wait().await;
                             }
                         }
                     }
@@ -227,11 +236,10 @@ impl Worker {
             Err(failure) => self.release(&held, &failure).await,
         };
         match ended {
-            Ok(kept) => {
-                self.claims.leave(&held);
-                if !kept {
-                    tracing::info!(pod = %name, task = path, attempt = task.attempt, "the claim was lost meanwhile; its work doesn't count");
-                }
+            Ok(true) => self.claims.leave(&held),
+            Ok(false) => {
+                tracing::info!(pod = %name, task = path, attempt = task.attempt, "the claim was lost meanwhile; its work doesn't count");
+                self.let_go(&held).await;
             }
             // The session is over; the pod's next one gives the strike back.
             Err(error) => tracing::info!(pod = %name, task = path, %error, "the claim ended with the session"),
@@ -304,6 +312,18 @@ impl Worker {
             match claim::release(&*self.coordinator, &held, trouble.clone(), strike, self.stamp()).await {
                 Err(error) if self.worth_repeating(&error).await => {}
                 other => return other,
+            }
+        }
+    }
+
+    /// Gives up the lock of a claim that was lost without losing it; what can't be given up is owed when the session ends.
+    async fn let_go(&self, held: &Held) {
+        loop {
+            match claim::let_go(&*self.coordinator, held, &self.stamp()).await {
+                Ok(Debt::Settled) => return self.claims.leave(held),
+                Ok(Debt::Waits) => return,
+                Err(error) if self.worth_repeating(&error).await => {}
+                Err(error) => return tracing::info!(task = held.path, %error, "its lock ends with the session"),
             }
         }
     }

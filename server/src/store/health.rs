@@ -23,7 +23,7 @@ use object_store::{ObjectStoreExt, PutMode, PutOptions};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::patience::jitter;
+use crate::backoff::jitter;
 use super::{Error, Result, Store, keys};
 use crate::wall;
 

@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 
 use super::error::failed;
 use super::{Error, Result};
+use crate::backoff::jitter;
 
 /// Operations of a folder that may be under way at once.
 const THREADS: usize = 64;
@@ -164,9 +165,4 @@ impl Patience {
 fn late(doing: &str, key: &str, limit: Duration) -> Error {
     let cause = format!("it didn't answer within {} s", limit.as_secs_f64());
     Error::Unavailable { doing: format!("{doing} {key}"), cause }
-}
-
-/// A number of [0, 1), so that those who failed together don't try again together.
-pub(super) fn jitter() -> f64 {
-    f64::from(uuid::Uuid::new_v4().as_fields().0) / (f64::from(u32::MAX) + 1.0)
 }

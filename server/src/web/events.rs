@@ -368,6 +368,7 @@ mod tests {
             room: shared::cluster::Room::default(),
             past: Vec::new(),
             failed: Vec::new(),
+            unexpected: Vec::new(),
             cut_off: None,
         })
     }

@@ -30,7 +30,9 @@ pub(super) async fn alive(State(state): State<WebState>) -> Response {
     let since = state.view.borrow().cut_off;
     let cut_off =
         state.cut_off.elapsed(since).map(|long| AppendHeaders([(incarnation::CUT_OFF, long.as_millis().to_string())]));
-    ([(incarnation::PROCESS, incarnation::id())], cut_off, ok()).into_response()
+    let lives: Vec<String> = incarnation::lives().borrow().iter().map(|(life, pod)| format!("{pod}={life}")).collect();
+    let lives = AppendHeaders([(incarnation::LIVES, lives.join(","))]);
+    ([(incarnation::PROCESS, incarnation::id())], lives, cut_off, ok()).into_response()
 }
 
 /// `GET /readyz`: whether the catalog answers, whatever the pod's role and whether there is a master: any pod

@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 use super::WebState;
 use super::problem::{ApiError, Path, Query, Result};
 use super::relay::{AbortOnDrop, PATIENCE, Relays, ask};
+use crate::backoff::jitter;
 use crate::logs::{LogBook, Read, Reader};
 
 /// Entries that a new reader gets of what was said before.
@@ -150,7 +151,7 @@ async fn follow(state: WebState, pod: PodName, lines: mpsc::Sender<PodLine>) {
             }
         }
         // It ended: its pod is gone, or its log is kept elsewhere now, or this process is about to stop.
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(AGAIN.mul_f64(0.5 + jitter())).await;
     }
 }
 

@@ -88,6 +88,7 @@ pub fn view() -> ClusterView {
         room: shared::cluster::Room::default(),
         past: Vec::new(),
         failed: Vec::new(),
+        unexpected: Vec::new(),
         cut_off: None,
     }
 }

@@ -74,6 +74,8 @@ pub enum Fault {
     Kill(Whom, Stage),
     /// `kill -9` and started again at once, within the lease.
     QuickRestart(Whom),
+    /// `kill -9` of all processes, which start again at once.
+    KillAll,
     /// `SIGSTOP` for twice the lease.
     Pause(Whom, Stage),
     /// `SIGTERM`, one after the other, each started again.
@@ -110,6 +112,7 @@ impl Fault {
         match self {
             Fault::Kill(who, stage) => format!("kill -9 of {} at {}", whom(who), at(stage)),
             Fault::QuickRestart(who) => format!("kill -9 and restart within the timeout, {}", whom(who)),
+            Fault::KillAll => "kill -9 of all at once".to_owned(),
             Fault::Pause(who, stage) => format!("SIGSTOP for twice the timeout, {} at {}", whom(who), at(stage)),
             Fault::RollingRestart => "SIGTERM, rolling restart".to_owned(),
             Fault::OneWay(who, Way::Mute) => format!("one-way partition, {} is not heard", whom(who)),
@@ -200,7 +203,7 @@ pub async fn inject(
     let mut done = Vec::new();
     let mut note = |pod: Option<&Pod>| {
         let pod = pod.map(|pod| pod.name.clone());
-        let kills = matches!(fault, Fault::Kill(..) | Fault::QuickRestart(_));
+        let kills = matches!(fault, Fault::Kill(..) | Fault::QuickRestart(_) | Fault::KillAll);
         done.push(Injected { name: fault.name(), at: now(), pod, deposes: fault.deposes(), kills });
     };
     let lease = site.lease;
@@ -218,6 +221,14 @@ pub async fn inject(
             note(Some(pod));
             pod.kill();
             revive(pod).await;
+        }
+        Fault::KillAll => {
+            site.pods.iter().for_each(|pod| note(Some(pod)));
+            site.pods.iter().for_each(Pod::kill);
+            site.pods.iter().for_each(Pod::start);
+            for pod in &site.pods {
+                pod.up().await;
+            }
         }
         Fault::Pause(whom, stage) => {
             let Some(pod) = occasion(whom, stage, site, dice, sending).await else { return done };

@@ -37,5 +37,6 @@ mod run;
 mod seeded;
 mod site;
 mod standalone;
+mod strangers;
 mod txlog;
 mod znodes;

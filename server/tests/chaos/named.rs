@@ -19,7 +19,7 @@ use crate::run::{Plan, run};
 use crate::site::{Blueprint, Pixels, Site};
 
 /// Does a run of these faults; each must have been done, and all must be as promised.
-async fn survives(name: &str, blueprint: Blueprint, faults: Vec<Fault>) {
+pub async fn survives(name: &str, blueprint: Blueprint, faults: Vec<Fault>) {
     let plan = Plan { seed: 1, blueprint, faults };
     let outcome = run(&plan).await;
     report::tell(name, &plan, &outcome);

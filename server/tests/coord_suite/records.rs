@@ -21,6 +21,8 @@ pub fn candidate(name: &str) -> Candidate {
         pod: pod(name),
         address: "127.0.0.1:3000".into(),
         process: "p".into(),
+        life: String::new(),
+        home: None,
         epoch: None,
         since: None,
         past: Vec::new(),

@@ -119,3 +119,24 @@ async fn a_client_on_a_leash_is_cut_off_alone_and_keeps_its_session_if_it_is_let
     settle(&*cut).await.unwrap();
     assert_eq!(cut.stat("/e").await.unwrap().unwrap().owner, Some(cut.session()));
 }
+
+/// The kernel of a server that hangs takes connections, and nobody answers them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_begins_within_a_second_while_one_of_three_servers_hangs() {
+    let ensemble = tokio::task::spawn_blocking(|| Ensemble::launch(3)).await.unwrap();
+    let follower = (0..3).find(|index| !ensemble.leads(*index)).unwrap();
+    ensemble.pause(follower);
+    let connector = ZooKeeper::new(&ensemble.connect_string(), LEASE).unwrap();
+    let (leashed, mut longest) = (Leashed::new(&connector).await.unwrap(), Duration::ZERO);
+    for _ in 0..10 {
+        for connector in [&connector as &dyn Connector, &*leashed] {
+            let begun = Instant::now();
+            let session = connector.connect().await.unwrap();
+            longest = longest.max(begun.elapsed());
+            session.close().await;
+        }
+    }
+    ensemble.resume(follower);
+    println!("a session with one of three servers hung: {longest:.0?} at most");
+    assert!(longest < Duration::from_secs(1), "{longest:?}");
+}

@@ -13,8 +13,11 @@ mod zookeeper;
 
 mod bay;
 mod epoch;
+mod forged;
 mod granted;
 mod many_tasks;
 mod narrow;
 mod oversized;
+mod parents;
+mod recovery;
 mod strikes;

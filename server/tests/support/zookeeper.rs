@@ -137,6 +137,11 @@ impl Ensemble {
         }
     }
 
+    /// Removes all that a killed server knew.
+    pub fn wipe(&self, index: usize) {
+        fs::remove_dir_all(self.path(index).join("version-2")).expect("it kept something");
+    }
+
     /// Starts a killed server again and waits until it serves.
     pub fn restart(&self, index: usize) {
         self.kill(index);

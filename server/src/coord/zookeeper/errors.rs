@@ -12,11 +12,11 @@ pub(super) fn from_client(path: &str, error: ClientError) -> Error {
         ClientError::NodeExists => Error::NodeExists(path()),
         ClientError::BadVersion => Error::BadVersion(path()),
         ClientError::NotEmpty => Error::NotEmpty(path()),
+        ClientError::NoAuth => Error::Forbidden(path()),
         ClientError::NoChildrenForEphemerals => Error::NoChildrenForEphemerals(path()),
         ClientError::SessionExpired | ClientError::AuthFailed | ClientError::ClientClosed => Error::Expired,
         // Refused by the client before it sent anything, or by a reply of the server.
         ClientError::BadArguments(_)
-        | ClientError::NoAuth
         | ClientError::InvalidAcl
         | ClientError::QuotaExceeded
         | ClientError::NotReadOnly

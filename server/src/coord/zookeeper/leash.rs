@@ -11,7 +11,8 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
-use super::ZooKeeper;
+use super::{ZooKeeper, probe};
+use crate::backoff::Backoff;
 use crate::coord::{Connector, Coordinator, Leash, Result};
 
 /// The longest that a server is waited for before the next one is tried.
@@ -70,6 +71,7 @@ impl Leash for Leashed {
 /// Takes connections for ever; those that come while the gate is shut are closed at once.
 async fn keep(listener: TcpListener, mut servers: Vec<String>, open: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
+    let mut backoff = Backoff::new(Duration::from_millis(50), PATIENCE);
     loop {
         match listener.accept().await {
             Ok((client, _)) if *open.borrow() => {
@@ -81,7 +83,7 @@ async fn keep(listener: TcpListener, mut servers: Vec<String>, open: watch::Rece
             // No more files may be open: the client tries again, and so does this.
             Err(error) => {
                 tracing::warn!(%error, "a connection to ZooKeeper isn't taken");
-                tokio::time::sleep(PATIENCE).await;
+                backoff.wait().await;
             }
         }
         while connections.try_join_next().is_some() {}
@@ -91,8 +93,10 @@ async fn keep(listener: TcpListener, mut servers: Vec<String>, open: watch::Rece
 /// Passes on what client and server say, until one of them ends it or the gate is shut.
 async fn pass(mut client: TcpStream, servers: Vec<String>, mut open: watch::Receiver<bool>) {
     let said = async {
-        for server in servers {
-            if let Ok(Ok(mut server)) = timeout(PATIENCE, TcpStream::connect(&server)).await {
+        let all = servers.join(",");
+        let answering = timeout(PATIENCE, probe::answering(&all)).await.unwrap_or(all);
+        for server in answering.split(',') {
+            if let Ok(Ok(mut server)) = timeout(PATIENCE, TcpStream::connect(server)).await {
                 // However it ends: both sides see their connections closed.
                 let _ = copy_bidirectional(&mut client, &mut server).await;
                 return;

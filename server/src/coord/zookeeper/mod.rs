@@ -8,13 +8,14 @@
 
 mod errors;
 mod leash;
+mod probe;
 mod session;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use zookeeper_client::{Acls, Client, CreateMode};
+use zookeeper_client::{Acls, Client, CreateMode, MultiWriteResult};
 
 pub use self::leash::Leashed;
 use self::session::Session;
@@ -52,11 +53,41 @@ impl ZooKeeper {
         let client = Client::connector()
             .with_session_timeout(self.session_timeout)
             .with_detached()
-            .connect(&self.servers)
+            .connect(&probe::answering(&self.servers).await)
             .await
             .map_err(|error| errors::from_client("/", error))?;
         let client = if self.chroot == "/" { client } else { self.enter_chroot(client).await? };
-        Ok(Session::new(client, self.servers.clone()))
+        Ok(Session::new(client, self.clone()))
+    }
+
+    /// Makes the chroot again, if somebody has deleted it.
+    async fn restore_chroot(&self) -> Result<()> {
+        let client = Client::connector().with_session_timeout(self.session_timeout).connect(&self.servers).await;
+        let client = client.map_err(|error| errors::from_client("/", error))?;
+        self.enter_chroot(client).await.map(drop)
+    }
+
+    /// Whether the servers have lost their history: their latest transaction is older than one that was seen before. Then no
+    /// session of that history exists any more, and those servers refuse its client without saying so (it has "seen" what
+    /// they haven't), until it gives up by itself.
+    ///
+    /// The transaction is one of our own, of which nothing stays; its number is the ensemble's latest. Numbers never fall in
+    /// one history, so this can't be true of servers that are only late or split.
+    async fn is_wiped(&self, seen: i64) -> Result<bool> {
+        let client = Client::connector()
+            .with_session_timeout(self.session_timeout)
+            .connect(&probe::answering(&self.servers).await)
+            .await
+            .map_err(|error| errors::from_client("/", error))?;
+        let path = format!("/evenlight-probe-{}", uuid::Uuid::new_v4().simple());
+        let mut writer = client.new_multi_writer();
+        let options = CreateMode::Ephemeral.with_acls(Acls::anyone_all());
+        let added = writer.add_create(&path, b"", &options).and_then(|()| writer.add_delete(&path, None));
+        added.map_err(|error| errors::from_client(&path, error))?;
+        let written = writer.commit().await.map_err(|error| Error::Unknown(error.to_string()))?;
+        Ok(written.iter().any(
+            |result| matches!(result, MultiWriteResult::Create { stat, .. } if !stat.is_invalid() && stat.czxid < seen),
+        ))
     }
 
     async fn enter_chroot(&self, client: Client) -> Result<Client> {

@@ -1,7 +1,8 @@
 //! One session with ZooKeeper.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,30 +14,38 @@ use super::super::hub::Hub;
 use super::super::{
     Coordinator, CreateMode, Error, NodeData, Op, Result, Scope, SessionId, SessionState, Stat, Watch, limits,
 };
-use super::errors;
+use super::{ZooKeeper, errors};
+use crate::backoff::Backoff;
 
 /// One session. Dropping it without [`Coordinator::close`] leaves it to its lease, as a crash would.
 pub(super) struct Session {
-    /// `None` once closed.
-    client: Mutex<Option<Client>>,
-    servers: String,
+    /// `None` once closed, or once the servers are known to have lost it.
+    client: Arc<Mutex<Option<Client>>>,
+    zookeeper: ZooKeeper,
     id: SessionId,
     timeout: Duration,
     told: watch::Sender<SessionState>,
     hub: Arc<Hub>,
+    /// The latest transaction that was seen.
+    seen: Arc<AtomicI64>,
     /// Held while the root's watch is set up.
     rooting: tokio::sync::Mutex<()>,
 }
 
 impl Session {
-    pub(super) fn new(client: Client, servers: String) -> Self {
+    pub(super) fn new(client: Client, zookeeper: ZooKeeper) -> Self {
         let told = watch::Sender::new(state_of(client.state()));
         tokio::spawn(follow(client.state_watcher(), told.clone()));
+        let (id, timeout) = (SessionId(client.session_id().0), client.session_timeout());
+        let (client, seen) = (Arc::new(Mutex::new(Some(client))), Arc::new(AtomicI64::new(0)));
+        let lost = Lost { client: Arc::downgrade(&client), zookeeper: zookeeper.clone(), seen: seen.clone(), timeout };
+        tokio::spawn(lost.watch(told.clone()));
         Self {
-            id: SessionId(client.session_id().0),
-            timeout: client.session_timeout(),
-            client: Mutex::new(Some(client)),
-            servers,
+            id,
+            timeout,
+            client,
+            zookeeper,
+            seen,
             told,
             hub: Arc::new(Hub::default()),
             rooting: tokio::sync::Mutex::new(()),
@@ -80,6 +89,12 @@ impl Session {
         watch
     }
 
+    /// Notes what a node's metadata tell of the latest transaction.
+    fn stat_of(&self, stat: &zk::Stat) -> Stat {
+        self.seen.fetch_max(stat.czxid.max(stat.mzxid), Ordering::Relaxed);
+        stat_of(stat)
+    }
+
     async fn read_many(&self, paths: &[String], what: Read) -> Result<Vec<Option<MultiReadResult>>> {
         let mut found = Vec::with_capacity(paths.len());
         for chunk in paths.chunks(limits::READ_CHUNK) {
@@ -99,7 +114,7 @@ impl Session {
             }
             for (path, result) in chunk.iter().zip(results) {
                 found.push(match result {
-                    MultiReadResult::Error { err: zk::Error::NoNode } => None,
+                    MultiReadResult::Error { err: zk::Error::NoNode | zk::Error::NoAuth } => None,
                     MultiReadResult::Error { err } => return Err(errors::from_client(path, err)),
                     other => Some(other),
                 });
@@ -114,6 +129,50 @@ impl Session {
 enum Read {
     Data,
     Children,
+}
+
+/// Finds out that the servers have lost a session, with all that they knew.
+struct Lost {
+    client: Weak<Mutex<Option<Client>>>,
+    zookeeper: ZooKeeper,
+    seen: Arc<AtomicI64>,
+    timeout: Duration,
+}
+
+impl Lost {
+    /// Looks while the session is disconnected, and ends it once it is known to be lost; it would else end 7/5 of its timeout
+    /// after the last word of a server.
+    async fn watch(self, told: watch::Sender<SessionState>) {
+        let mut states = told.subscribe();
+        let mut backoff = Backoff::new(self.timeout / 16, self.timeout / 4);
+        loop {
+            // Every sender's end is a terminal state, told before.
+            let Ok(state) = states.wait_for(|state| *state != SessionState::Connected).await.map(|state| *state) else {
+                return;
+            };
+            if state.is_terminal() || self.client.strong_count() == 0 {
+                return;
+            }
+            let seen = self.seen.load(Ordering::Relaxed);
+            let connected = states.wait_for(|state| *state != SessionState::Disconnected);
+            tokio::select! {
+                _ = connected => backoff.reset(),
+                wiped = async {
+                    backoff.wait().await;
+                    tokio::time::timeout(self.timeout, self.zookeeper.is_wiped(seen)).await
+                } => {
+                    if matches!(wiped, Ok(Ok(true))) {
+                        tracing::warn!("ZooKeeper has lost its data; the session is over");
+                        if let Some(client) = self.client.upgrade() {
+                            drop(client.lock().unwrap_or_else(PoisonError::into_inner).take());
+                        }
+                        tell(&told, SessionState::Expired);
+                        return;
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// Tells a session's state for as long as it changes. The only place that does, but for `close`.
@@ -201,27 +260,35 @@ impl Coordinator for Session {
         limits::create(path, data, mode)?;
         let client = self.client()?;
         let options = mode_of(mode);
-        let created = client.create(path, data, &options);
-        let (stat, sequence) = self.reply(created, |error| errors::from_client(path, error)).await?;
+        let created = self.reply(client.create(path, data, &options), |error| errors::from_client(path, error)).await;
+        let created = match created {
+            // Its parent is the root: somebody has deleted the chroot.
+            Err(Error::NoNode(_)) if path.rfind('/') == Some(0) => {
+                self.reply(self.zookeeper.restore_chroot(), |error| error).await?;
+                self.reply(client.create(path, data, &options), |error| errors::from_client(path, error)).await
+            }
+            created => created,
+        };
+        let (stat, sequence) = created?;
         let path = match mode {
             CreateMode::EphemeralSequential => format!("{path}{sequence}"),
             CreateMode::Persistent | CreateMode::Ephemeral => path.to_owned(),
         };
-        Ok((path, stat_of(&stat)))
+        Ok((path, self.stat_of(&stat)))
     }
 
     async fn get(&self, path: &str) -> Result<NodeData> {
         limits::path(path)?;
         let client = self.client()?;
         let (data, stat) = self.reply(client.get_data(path), |error| errors::from_client(path, error)).await?;
-        Ok((data, stat_of(&stat)))
+        Ok((data, self.stat_of(&stat)))
     }
 
     async fn stat(&self, path: &str) -> Result<Option<Stat>> {
         limits::path(path)?;
         let client = self.client()?;
         let stat = self.reply(client.check_stat(path), |error| errors::from_client(path, error)).await?;
-        Ok(stat.as_ref().map(stat_of))
+        Ok(stat.as_ref().map(|stat| self.stat_of(stat)))
     }
 
     async fn set(&self, path: &str, data: &[u8], version: Option<i32>) -> Result<Stat> {
@@ -230,7 +297,7 @@ impl Coordinator for Session {
         let client = self.client()?;
         let set = client.set_data(path, data, version);
         let stat = self.reply(set, |error| errors::from_client(path, error)).await?;
-        Ok(stat_of(&stat))
+        Ok(self.stat_of(&stat))
     }
 
     async fn delete(&self, path: &str, version: Option<i32>) -> Result<()> {
@@ -267,7 +334,7 @@ impl Coordinator for Session {
     async fn get_many(&self, paths: &[String]) -> Result<Vec<Option<NodeData>>> {
         let found = self.read_many(paths, Read::Data).await?;
         let data = |result| match result {
-            MultiReadResult::Data { data, stat } => Some((data, stat_of(&stat))),
+            MultiReadResult::Data { data, stat } => Some((data, self.stat_of(&stat))),
             _ => None,
         };
         Ok(found.into_iter().map(|result| result.and_then(data)).collect())
@@ -303,7 +370,7 @@ impl Coordinator for Session {
         let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(client) = client {
             // If the session can't be closed in time, its lease runs out on the servers.
-            let _ = tokio::time::timeout(self.timeout, close_session(client, &self.servers)).await;
+            let _ = tokio::time::timeout(self.timeout, close_session(client, &self.zookeeper.servers)).await;
         }
         tell(&self.told, SessionState::Closed);
         self.hub.close();

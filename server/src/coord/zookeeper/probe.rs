@@ -1,0 +1,154 @@
+//! Which servers answer: asked before a session is opened, so that it isn't opened with one that hangs.
+//!
+//! The client tries one server at a time, in an order of its own, and waits for each as long as for a connection's silence:
+//! 2/5 of the session timeout. A server that hangs still accepts connections, by its kernel. So all are asked at once for
+//! their state (`srvr`, the one word that is allowed by default; any answer counts, also a refusal), and those that stay
+//! silent are left out.
+//!
+//! Leaving servers out must not cost the session later, when the connected server dies. As long as those that answered are a
+//! majority, every quorum has one of them; if they are fewer, none is left out.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::backoff::Backoff;
+
+/// The longest that answers are waited for.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// Once a majority has answered, the others have this much longer.
+const GRACE: Duration = Duration::from_millis(50);
+
+/// How a server took the question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reply {
+    /// It serves clients.
+    Serves,
+    /// It is up, and can't serve (yet): it has no quorum.
+    Waits,
+    /// Nobody listens, or nobody answers.
+    Silent,
+}
+
+/// The servers of a connect string, `host:port,…`, that a session is opened with. Waits while every one is silent or can't
+/// serve, so that whoever comes back first is found at once.
+///
+/// # Cancellation
+/// Safe. The caller limits how long this may take.
+pub(super) async fn answering(servers: &str) -> String {
+    let all: Vec<&str> = servers.split(',').collect();
+    let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_millis(400));
+    loop {
+        let (replies, reached) = ask_all(&all).await;
+        let serving: Vec<&str> =
+            all.iter().zip(&replies).filter(|(_, reply)| **reply == Reply::Serves).map(|(server, _)| *server).collect();
+        if serving.len() * 2 > all.len() {
+            return serving.join(",");
+        }
+        // Some serve, but too few to do without the others; or something answers in another way than ZooKeeper's own port.
+        if !serving.is_empty() || reached {
+            return servers.to_owned();
+        }
+        backoff.wait().await;
+    }
+}
+
+/// Asks all servers at once; also tells whether one took the connection, stayed open, and said nothing.
+async fn ask_all(servers: &[&str]) -> (Vec<Reply>, bool) {
+    let mut replies = vec![Reply::Silent; servers.len()];
+    let mut mute = false;
+    let mut asking: FuturesUnordered<_> =
+        servers.iter().enumerate().map(|(at, server)| async move { (at, ask(server).await) }).collect();
+    let mut until = Instant::now() + PATIENCE;
+    loop {
+        tokio::select! {
+            answered = asking.next() => match answered {
+                Some((at, Some(reply))) => replies[at] = reply,
+                Some((_, None)) => mute = true,
+                None => break,
+            },
+            () = sleep_until(until) => break,
+        }
+        if replies.iter().filter(|reply| **reply == Reply::Serves).count() * 2 > servers.len() {
+            until = until.min(Instant::now() + GRACE);
+        }
+    }
+    (replies, mute)
+}
+
+/// Asks one server; `None` if it took the connection and said nothing.
+async fn ask(server: &str) -> Option<Reply> {
+    let until = Instant::now() + PATIENCE - GRACE;
+    let Ok(Ok(mut connection)) = timeout_at(until, TcpStream::connect(server)).await else {
+        return Some(Reply::Silent);
+    };
+    let mut answer = String::new();
+    let asked = async {
+        connection.write_all(b"srvr").await?;
+        connection.read_to_string(&mut answer).await
+    };
+    let asked = timeout_at(until, asked).await;
+    match asked {
+        Ok(Ok(0) | Err(_)) => Some(Reply::Silent),
+        Ok(Ok(_)) if answer.contains("not currently serving") => Some(Reply::Waits),
+        Ok(Ok(_)) => Some(Reply::Serves),
+        Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A server that gives this answer to each question, or takes connections and says nothing.
+    async fn server(answer: Option<&'static str>) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        tokio::spawn(async move {
+            let mut kept = Vec::new();
+            loop {
+                let (mut connection, _) = listener.accept().await.unwrap();
+                match answer {
+                    Some(answer) => connection.write_all(answer.as_bytes()).await.unwrap(),
+                    None => kept.push(connection),
+                }
+            }
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn a_silent_server_is_left_out_where_the_others_are_a_majority() {
+        let (a, b) = (server(Some("Mode: follower")).await, server(Some("Mode: leader")).await);
+        let hangs = server(None).await;
+        assert_eq!(answering(&format!("{a},{hangs},{b}")).await, format!("{a},{b}"));
+        let all = format!("{a},{hangs},{}", server(None).await);
+        assert_eq!(answering(&all).await, all, "one of three is no majority");
+    }
+
+    #[tokio::test]
+    async fn servers_that_come_back_are_waited_for() {
+        let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = gone.local_addr().unwrap();
+        drop(gone);
+        let waiting = tokio::spawn(async move { answering(&address.to_string()).await });
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(!waiting.is_finished());
+        let back = TcpListener::bind(address).await.unwrap();
+        tokio::spawn(async move {
+            loop {
+                let (mut connection, _) = back.accept().await.unwrap();
+                connection.write_all(b"Mode: standalone").await.unwrap();
+            }
+        });
+        assert_eq!(waiting.await.unwrap(), address.to_string());
+    }
+}

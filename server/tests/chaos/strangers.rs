@@ -1,0 +1,89 @@
+//! Somebody with a client of his own deletes and writes znodes while images are worked on; and all pods are killed at once.
+//! The histories of znodes are not judged where strangers wrote into them.
+
+use std::time::{Duration, Instant};
+
+use server::coord::{Coordinator, Error, ensure_path, paths};
+use tokio_util::sync::CancellationToken;
+
+use crate::checker::check;
+use crate::client::PATIENCE;
+use crate::clients::Clients;
+use crate::dice::Dice;
+use crate::faults::Fault;
+use crate::named::survives;
+use crate::site::{Blueprint, Site};
+
+/// Children of jobs that nobody knows: three times as many as a master has slots.
+const STRANGERS: usize = 24;
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a minute: `make test` and `make chaos` run it"]
+async fn all_pods_are_killed_at_once_and_start_again() {
+    survives("all_pods_are_killed_at_once_and_start_again", Blueprint::default(), vec![Fault::KillAll; 2]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a minute: `make test` and `make chaos` run it"]
+async fn parents_are_deleted_while_images_are_worked_on() {
+    while_images_are_worked_on(async |session| {
+        for path in [paths::LEADER, "/cluster", paths::JOBS, paths::NODES] {
+            delete_all(session, path).await;
+            tokio::time::sleep(Duration::from_millis(1_500)).await;
+        }
+        for path in ["/cluster", paths::JOBS, paths::NODES] {
+            delete_all(session, path).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a minute: `make test` and `make chaos` run it"]
+async fn jobs_get_children_that_nobody_knows() {
+    while_images_are_worked_on(async |session| {
+        let (mut strangers, begun) = (0, Instant::now());
+        while strangers < STRANGERS {
+            assert!(begun.elapsed() < PATIENCE, "only {strangers} jobs were met");
+            for job in session.children(paths::JOBS).await.unwrap_or_default() {
+                let path = format!("{}/{job}/stranger/deep", paths::JOBS);
+                strangers += usize::from(ensure_path(session, &path).await.is_ok());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+}
+
+/// Does harm while clients upload; then every upload has its result, no job has failed, and no znode is left.
+async fn while_images_are_worked_on(harm: impl AsyncFnOnce(&dyn Coordinator)) {
+    let site = Site::start(&Blueprint::default()).await;
+    let clients = Clients::new(site.pods.iter().map(|pod| pod.address.clone()).collect());
+    let stop = CancellationToken::new();
+    let uploads = tokio::spawn(clients.run(Dice::new(11), stop.clone()));
+    let session = site.session().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    harm(&*session).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    site.calm().await;
+    stop.cancel();
+    let verdict = check(&site, &uploads.await.unwrap()).await;
+    assert!(verdict.acknowledged > 0, "nothing was uploaded");
+    assert!(verdict.lost.is_empty() && verdict.failed.is_empty(), "{:#?} {:#?}", verdict.lost, verdict.failed);
+    assert_eq!(session.children(paths::JOBS).await.unwrap(), Vec::<String>::new());
+    session.close().await;
+}
+
+/// Deletes a node and all below it, also what is added meanwhile.
+async fn delete_all(session: &dyn Coordinator, path: &str) {
+    loop {
+        for name in session.children(path).await.unwrap_or_default() {
+            Box::pin(delete_all(session, &format!("{path}/{name}"))).await;
+        }
+        match session.delete(path, None).await {
+            Err(Error::NotEmpty(_)) => {}
+            Ok(()) | Err(Error::NoNode(_)) => return,
+            Err(error) => panic!("{path}: {error}"),
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Somebody with a client of his own writes into the array's znodes, on real ZooKeeper: what can't be understood is set aside,
+//! and costs its own job at most.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use server::coord::zookeeper::ZooKeeper;
+use server::coord::{Connector, Coordinator, CreateMode, Error, ensure_path, ensure_skeleton, paths};
+use shared::gallery::Accepted;
+use shared::id::JobId;
+use shared::job::{JobState, Phase};
+use zookeeper_client::{Acl, AuthId, Client, Permission};
+
+use crate::bay::Bay;
+use crate::images::rgb16_tiff;
+use crate::zookeeper::Ensemble;
+
+const LEASE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Slots for jobs, as pods have them by default.
+const SLOTS: usize = 8;
+
+struct Scene {
+    bay: Bay,
+    servers: String,
+    eye: Arc<dyn Coordinator>,
+    original: Vec<u8>,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let servers = tokio::task::spawn_blocking(Ensemble::shared).await.unwrap().connect_string_with_new_chroot();
+        let connector: Arc<dyn Connector> = Arc::new(ZooKeeper::new(&servers, LEASE).unwrap());
+        let bay = Bay::with(LEASE, |_| connector.clone()).await;
+        let eye = connector.connect().await.unwrap();
+        Self { bay, servers, eye, original: rgb16_tiff(600, 900) }
+    }
+
+    async fn upload(&self) -> Accepted {
+        self.bay.upload(&self.original).await
+    }
+
+    /// Waits until `done` says so.
+    async fn until(&self, what: &str, mut done: impl AsyncFnMut() -> bool) {
+        let begun = Instant::now();
+        while !done().await {
+            assert!(begun.elapsed() < PATIENCE, "waited in vain: {what}");
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+    }
+
+    async fn begun(&self, job: &JobId) {
+        let first = paths::task(job, Phase::Histograms, 0);
+        self.until("the job begins", async || self.eye.stat(&first).await.unwrap().is_some()).await;
+    }
+
+    /// The job has ended: with its result, if the forgery came too late to matter, or with this in its reason. Tells whether it
+    /// failed.
+    async fn ends(&self, accepted: &Accepted, reason: &str) -> bool {
+        let ended = self.bay.ended(&accepted.job_id).await;
+        match ended.state {
+            JobState::Done => self.bay.comes_out_right(accepted, &self.original).await,
+            _ => assert!(ended.reason.as_ref().is_some_and(|found| found.contains(reason)), "{ended:?}"),
+        }
+        ended.state == JobState::Failed
+    }
+
+    async fn works(&self) {
+        let accepted = self.upload().await;
+        self.bay.comes_out_right(&accepted, &self.original).await;
+    }
+
+    async fn no_znodes_stay(&self) {
+        let jobs = async || self.eye.children(paths::JOBS).await.unwrap().is_empty();
+        self.until("no job's znodes stay", jobs).await;
+    }
+
+    /// A client that shuts everybody out of nodes, with an access control list of an address that nobody has.
+    async fn shut(&self, client: &Client, path: &str) -> bool {
+        let nobody = [Acl::new(Permission::ALL, AuthId::new("ip", "203.0.113.1"))];
+        client.set_acl(path, &nobody, None).await.is_ok()
+    }
+}
+
+/// Eight jobs are as many as there are slots; twice as many wait behind them; and all pods are replaced in between.
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_children_of_eight_jobs_cost_no_slot_and_go_with_their_jobs() {
+    let scene = Scene::new().await;
+    scene.bay.start(&["pod-1", "pod-2"]);
+    let mut all = Vec::new();
+    for _ in 0..3 * SLOTS {
+        all.push(scene.upload().await);
+    }
+    let mut forged = BTreeSet::new();
+    scene
+        .until("eight jobs have children that nobody knows", async || {
+            for job in scene.eye.children(paths::JOBS).await.unwrap_or_default() {
+                if ensure_path(&*scene.eye, &format!("{}/{job}/stranger/deep", paths::JOBS)).await.is_ok() {
+                    forged.insert(job);
+                }
+            }
+            forged.len() >= SLOTS
+        })
+        .await;
+    for name in ["pod-1", "pod-2"] {
+        scene.bay.stop(name).await;
+    }
+    scene.bay.start(&["pod-3", "pod-4"]);
+    for accepted in &all {
+        scene.bay.comes_out_right(accepted, &scene.original).await;
+    }
+    scene.no_znodes_stay().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unreadable_and_oversized_records_fail_their_job_with_the_cause_and_no_other() {
+    let scene = Scene::new().await;
+    scene.bay.start(&["pod-1", "pod-2"]);
+    let large = serde_json::to_vec(&serde_json::json!({ "v": 1, "padding": "x".repeat(100_000) })).unwrap();
+    let outside = client(&scene).await;
+    let persistent = zookeeper_client::CreateMode::Persistent.with_acls(zookeeper_client::Acls::anyone_all());
+    for data in [b"{".as_slice(), b"\xff\xfe", b"[]", &large] {
+        for node in ["", "/histograms/task_0", "/histograms/task_1/done", "/histograms/task_2/lock"] {
+            let mut failed = false;
+            for _ in 0..20 {
+                let accepted = scene.upload().await;
+                scene.begun(&accepted.job_id).await;
+                let path = format!("{}{node}", paths::job(&accepted.job_id));
+                let forged = match node.rsplit('/').next() {
+                    Some("done" | "lock") => outside.create(&path, data, &persistent).await.is_ok(),
+                    _ => outside.set_data(&path, data, None).await.is_ok(),
+                };
+                failed = scene.ends(&accepted, "Somebody else changed a record of this job").await && forged;
+                if failed {
+                    break;
+                }
+            }
+            assert!(failed, "{node}: every job was faster than the forgery");
+            scene.works().await;
+        }
+    }
+    scene.no_znodes_stay().await;
+}
+
+/// A worker's commit meets a version that it didn't write; the lock is its own all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_rewritten_with_equal_data_is_done_all_the_same() {
+    let scene = Scene::new().await;
+    scene.bay.start(&["pod-1", "pod-2"]);
+    let mut rewritten = 0;
+    let begun = Instant::now();
+    while rewritten < 5 {
+        assert!(begun.elapsed() < PATIENCE, "only {rewritten} locked tasks were found");
+        let accepted = scene.upload().await;
+        scene.begun(&accepted.job_id).await;
+        for index in 0..4 {
+            let task = paths::task(&accepted.job_id, Phase::Histograms, index);
+            if let Ok((data, stat)) = scene.eye.get(&task).await
+                && let Ok(Some(_)) = scene.eye.stat(&paths::lock(&task)).await
+                && scene.eye.set(&task, &data, Some(stat.version)).await.is_ok()
+            {
+                rewritten += 1;
+            }
+        }
+        scene.bay.comes_out_right(&accepted, &scene.original).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn access_control_lists_of_others_cost_neither_slots_nor_other_jobs() {
+    let scene = Scene::new().await;
+    scene.bay.start(&["pod-1", "pod-2"]);
+    let outside = client(&scene).await;
+    for node in ["/histograms/task_1", "/histograms", ""] {
+        let mut shut = 0;
+        let mut all = Vec::new();
+        for _ in 0..2 * SLOTS {
+            let accepted = scene.upload().await;
+            scene.begun(&accepted.job_id).await;
+            let path = format!("{}{node}", paths::job(&accepted.job_id));
+            shut += usize::from(scene.shut(&outside, &path).await);
+            all.push(accepted);
+        }
+        assert!(shut >= SLOTS / 2, "{node}: every job was faster");
+        for accepted in &all {
+            scene.ends(accepted, "an access control list").await;
+        }
+        scene.works().await;
+    }
+    // Whoever leads next finds what can't be removed.
+    for name in ["pod-1", "pod-2"] {
+        scene.bay.stop(name).await;
+    }
+    scene.bay.start(&["pod-3"]);
+    scene.works().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forged_candidates_and_members_neither_lead_nor_count() {
+    let scene = Scene::new().await;
+    ensure_skeleton(&*scene.eye).await.unwrap();
+    for path in ["/cluster/leader/forged-0000000000", "/cluster/leader/forged", "/nodes/forged"] {
+        scene.eye.create(path, b"{}", CreateMode::Persistent).await.unwrap();
+    }
+    let path = "/cluster/leader/garbage-";
+    scene.eye.create(path, b"garbage", CreateMode::EphemeralSequential).await.unwrap();
+    scene.bay.start(&["pod-1", "pod-2"]);
+    scene.works().await;
+    assert!(matches!(scene.eye.get("/cluster/leader/forged").await, Ok(_) | Err(Error::NoNode(_))));
+}
+
+/// A client outside of the array, in its chroot.
+async fn client(scene: &Scene) -> Client {
+    Client::connect(&scene.servers).await.unwrap()
+}

@@ -1,0 +1,102 @@
+//! Parents that all pods write under are deleted while they work, by somebody with a client of his own.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use server::coord::zookeeper::ZooKeeper;
+use server::coord::{Connector, Coordinator, Error, paths};
+use shared::job::Phase;
+
+use crate::bay::Bay;
+use crate::images::rgb16_tiff;
+use crate::zookeeper::Ensemble;
+
+const LEASE: Duration = Duration::from_secs(5);
+/// From the deletion to the array's recovery, and the machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Deletes a node and all below it, also what is added meanwhile.
+pub async fn delete_all(coordinator: &dyn Coordinator, path: &str) {
+    loop {
+        let names = coordinator.children(path).await.unwrap_or_default();
+        let below = if path == "/" { "" } else { path };
+        for name in names.iter().filter(|name| *name != "zookeeper") {
+            Box::pin(delete_all(coordinator, &format!("{below}/{name}"))).await;
+        }
+        if path == "/" {
+            return;
+        }
+        match coordinator.delete(path, None).await {
+            Err(Error::NotEmpty(_)) => {}
+            Ok(()) | Err(Error::NoNode(_)) => return,
+            Err(error) => panic!("{path}: {error}"),
+        }
+    }
+}
+
+/// Deletes each parent, and all of them, while a job runs; each job must come out right, and all pods be members again.
+async fn parents_heal(bay: &Bay, connector: &dyn Connector) {
+    let eye = connector.connect().await.unwrap();
+    let original = rgb16_tiff(600, 900);
+    bay.start(&["pod-1", "pod-2", "pod-3"]);
+    for deleted in ["/cluster/leader", "/cluster/doorbell", "/cluster", "/jobs", "/nodes", "/"] {
+        println!("deletes {deleted}");
+        let accepted = bay.upload(&original).await;
+        begun(&*eye, &accepted.job_id).await;
+        delete_all(&*eye, deleted).await;
+        bay.comes_out_right(&accepted, &original).await;
+        let begun = Instant::now();
+        loop {
+            let members = eye.children(paths::NODES).await.unwrap_or_default().len();
+            let candidates = eye.children(paths::LEADER).await.unwrap_or_default().len();
+            if (members, candidates) == (3, 3) {
+                break;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{deleted}: {members} members and {candidates} candidates");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+    // A job that begins only now finds everything in its place.
+    let accepted = bay.upload(&original).await;
+    bay.comes_out_right(&accepted, &original).await;
+}
+
+/// Waits until a job has tasks.
+async fn begun(eye: &dyn Coordinator, job: &shared::id::JobId) {
+    let begun = Instant::now();
+    while eye.children(&paths::phase(job, Phase::Histograms)).await.is_err() {
+        assert!(begun.elapsed() < PATIENCE, "the job doesn't begin");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleted_parents_heal_on_the_embedded_coordinator() {
+    let bay = Bay::new(LEASE).await;
+    let connector = bay.embedded.connector();
+    parents_heal(&bay, &*connector).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleted_parents_heal_on_zookeeper() {
+    let servers = tokio::task::spawn_blocking(Ensemble::shared).await.unwrap().connect_string_with_new_chroot();
+    let connector: Arc<dyn Connector> = Arc::new(ZooKeeper::new(&servers, LEASE).unwrap());
+    let bay = Bay::with(LEASE, |_| connector.clone()).await;
+    parents_heal(&bay, &*connector).await;
+}
+
+/// The chroot as well: it is none of the array's nodes, and nothing can be created without it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_chroot_heals_on_zookeeper() {
+    let servers = tokio::task::spawn_blocking(Ensemble::shared).await.unwrap().connect_string_with_new_chroot();
+    let connector: Arc<dyn Connector> = Arc::new(ZooKeeper::new(&servers, LEASE).unwrap());
+    let bay = Bay::with(LEASE, |_| connector.clone()).await;
+    let (hosts, chroot) = servers.split_once('/').unwrap();
+    let outside = ZooKeeper::new(hosts, LEASE).unwrap().connect().await.unwrap();
+    let original = rgb16_tiff(600, 900);
+    bay.start(&["pod-1", "pod-2"]);
+    let accepted = bay.upload(&original).await;
+    begun(&*connector.connect().await.unwrap(), &accepted.job_id).await;
+    delete_all(&*outside, &format!("/{chroot}")).await;
+    bay.comes_out_right(&accepted, &original).await;
+}

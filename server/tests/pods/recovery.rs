@@ -1,0 +1,44 @@
+//! How soon the array works again when all of ZooKeeper was away.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use server::coord::Connector;
+use server::coord::zookeeper::ZooKeeper;
+
+use crate::bay::Bay;
+use crate::images::rgb16_tiff;
+use crate::zookeeper::Ensemble;
+
+/// Far longer than the recovery may take.
+const LEASE: Duration = Duration::from_secs(10);
+/// A busy machine's share.
+const BUSY: Duration = Duration::from_secs(4);
+
+/// What its clients have seen is later than all that it knows: it refuses them without a word, until they give up.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ensemble_that_comes_back_empty_is_worked_with_within_five_seconds() {
+    let ensemble = tokio::task::spawn_blocking(|| Ensemble::launch(1)).await.unwrap();
+    let connector: Arc<dyn Connector> = Arc::new(ZooKeeper::new(&ensemble.connect_string(), LEASE).unwrap());
+    let bay = Bay::with(LEASE, |_| connector.clone()).await;
+    let original = rgb16_tiff(600, 900);
+    bay.start(&["pod-1", "pod-2"]);
+    for _ in 0..3 {
+        let accepted = bay.upload(&original).await;
+        bay.comes_out_right(&accepted, &original).await;
+    }
+    let ensemble = tokio::task::spawn_blocking(move || {
+        ensemble.kill(0);
+        ensemble.wipe(0);
+        ensemble.restart(0);
+        ensemble
+    });
+    let ensemble = ensemble.await.unwrap();
+    let back = Instant::now();
+    let accepted = bay.upload(&original).await;
+    bay.comes_out_right(&accepted, &original).await;
+    let took = back.elapsed();
+    println!("ZooKeeper restarted empty, session timeout {LEASE:?}: {took:.1?}");
+    assert!(took < Duration::from_secs(5) + BUSY, "{took:?}");
+    drop(ensemble);
+}
