@@ -50,6 +50,7 @@ test("a terminal opens at its latest line and follows, however the page was reac
   const isAtEnd = async () => {
     await shown.overflows();
     await expect.poll(shown.below).toBeLessThan(2);
+    await shown.whole.scrollIntoViewIfNeeded();
     await expect(shown.lines.last()).toBeInViewport();
     await expect(shown.toEnd).toBeHidden();
   };

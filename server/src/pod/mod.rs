@@ -16,6 +16,7 @@ mod deletion;
 mod driver;
 mod master;
 mod peer;
+mod pulse;
 pub mod succession;
 mod sweeper;
 mod vigil;

@@ -44,9 +44,14 @@ pub fn attach(shelf: Shelf) {
     }
     let observed = SendWrapper::new((observer, changed));
     shelf.update();
-    if let Some(spot) = stored_spot().filter(|_| shelf.is_asked_for()) {
-        shelf.return_to(spot);
-    }
+    shelf.awaited.set_value(stored_spot().filter(|_| shelf.is_asked_for()));
+    // The gallery may not be in the document yet, which can't be scrolled before.
+    request_animation_frame(move || {
+        if shelf.awaited.try_get_value().flatten().is_some() {
+            shelf.update();
+            shelf.return_to_awaited();
+        }
+    });
     on_cleanup(move || {
         scrolled.remove();
         resized.remove();

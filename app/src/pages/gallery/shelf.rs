@@ -13,7 +13,7 @@ use shared::id::ImageId;
 use shared::masonry::Direction;
 
 use super::book::{Book, Item, Span};
-use super::spot::Anchor;
+use super::spot::Spot;
 use super::window::{SMALL, Window};
 use crate::api;
 use crate::components::{Place, place_shapes};
@@ -61,7 +61,7 @@ pub struct Shelf {
     focused: StoredValue<Option<usize>>,
     loading: StoredValue<bool>,
     /// Where the history says that the reader was, until the gallery is scrolled there.
-    pub(super) awaited: StoredValue<Option<Anchor>>,
+    pub(super) awaited: StoredValue<Option<Spot>>,
 }
 
 impl Shelf {
@@ -285,7 +285,7 @@ impl Shelf {
             return Ok(());
         }
         self.change(|book| book.place_all(&sections, query.sort.unwrap_or_default()));
-        if let Some(anchor) = self.awaited.get_value() {
+        if let Some(Spot::Anchor(anchor)) = self.awaited.get_value() {
             return self.find_awaited(&anchor).await;
         }
         // What is seen may have changed in its place.

@@ -40,17 +40,18 @@ impl Shelf {
         Some(anchor.map_or_else(|| Spot::Top(scroll_y()), Spot::Anchor))
     }
 
-    /// Scrolls to where the reader was, now or once all images have their places.
+    /// Scrolls to where the reader was, if all of the way there is known already.
     #[cfg(feature = "hydrate")]
-    pub fn return_to(self, spot: Spot) {
-        match spot {
-            Spot::Top(scroll) => self.scroll_to(Some(scroll)),
-            Spot::Anchor(anchor) => {
-                self.awaited.set_value(Some(anchor));
-                if self.book.with_untracked(|book| book.more().is_none()) {
-                    self.scroll_to_awaited();
-                }
+    pub fn return_to_awaited(self) {
+        match self.awaited.try_get_value().flatten() {
+            Some(Spot::Top(scroll)) => {
+                self.awaited.set_value(None);
+                self.scroll_to(Some(scroll));
             }
+            Some(Spot::Anchor(anchor)) if self.book.with_untracked(|book| book.more().is_none()) => {
+                self.scroll_to_anchor(&anchor);
+            }
+            _ => {}
         }
     }
 
@@ -67,13 +68,15 @@ impl Shelf {
                 return Ok(());
             }
         }
-        self.scroll_to_awaited();
+        self.scroll_to_anchor(anchor);
         Ok(())
     }
 
     /// Scrolls to the awaited image; to where it would be if it is gone. Not if the reader has scrolled since.
-    fn scroll_to_awaited(self) {
-        let Some(anchor) = self.awaited.try_update_value(Option::take).flatten() else { return };
+    fn scroll_to_anchor(self, anchor: &Anchor) {
+        if self.awaited.try_update_value(Option::take).flatten().is_none() {
+            return;
+        }
         let total = self.book.with_untracked(Book::len);
         let index = self.index_of(anchor.image.as_ref()).unwrap_or(anchor.likely_index(total, self.sort()));
         let to = self.window.try_update_value(|window| window.keep(index, anchor.place));
