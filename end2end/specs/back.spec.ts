@@ -167,6 +167,7 @@ test("back returns within a filtered and ordered gallery, and to the whole one b
   await expect(page).toHaveURL(/q=/);
   await filter(page, { sort: "name" });
   await expect(page).toHaveURL(/sort=name/);
+  await page.evaluate(() => window.scrollTo(0, 0));
   await expect(page.getByText("Image 1.png", { exact: true })).toBeVisible();
   await expect.poll(() => page.evaluate(() => document.documentElement.scrollHeight)).toBeGreaterThan(20_000);
   await scroll(page, 15_000);

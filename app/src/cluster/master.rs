@@ -10,8 +10,8 @@ use crate::markup::{Element, el, of};
 pub fn card(picture: &Picture<'_>) -> Element {
     let view = picture.view;
     let leader = view.leader.as_ref();
-    let (title, sentence) = health_sentence(view);
-    let ok = if view.health == Health::Ok { "true" } else { "false" };
+    let ok = if view.health == Health::Ok && !picture.is_old { "true" } else { "false" };
+    let (title, sentence) = if picture.is_old { lost() } else { health_sentence(view) };
     let name = leader.map_or("none".to_owned(), |leader| leader.pod.to_string());
     panel("leader", "Master", "")
         .add(of("p", "leader-name").test("leader").text(name))
@@ -69,6 +69,12 @@ const fn ending(end: Ending) -> &'static str {
         Ending::SessionEnded => "It was gone or silent: its lease ran out.",
         Ending::Evicted => "Its process was gone or cut off: its successor evicted it.",
     }
+}
+
+/// What a person needs to know while the page has lost its server.
+fn lost() -> (&'static str, String) {
+    let sentence = "What you see is from before the connection was lost. It continues by itself when a server answers.";
+    ("This page has lost the server", sentence.to_owned())
 }
 
 /// What a person needs to know about the array's health: a title and a sentence.
