@@ -20,6 +20,7 @@ mod book;
 mod browser;
 mod choice;
 mod shelf;
+#[cfg_attr(not(feature = "hydrate"), allow(dead_code, reason = "only a browser has a history"))]
 mod spot;
 mod window;
 use choice::{Choice, ChoiceBar};

@@ -42,6 +42,7 @@ pub struct Shown {
 pub struct Shelf {
     query: StoredValue<ImageQuery>,
     /// What the address asks for: another query than this gallery's while the next one is being fetched.
+    #[cfg_attr(not(feature = "hydrate"), allow(dead_code, reason = "only a browser has a history"))]
     pub(super) asked: Memo<ImageQuery>,
     /// The images.
     pub book: RwSignal<Book>,
