@@ -66,10 +66,13 @@ fn scripts(at: fn(&str) -> String) -> impl IntoView {
     let (script, module) = (at("pkg/evenlight.js"), at("pkg/evenlight.wasm"));
     // What this page needs beside the first module comes along with it.
     let part = asked_path().and_then(|path| later::part_of(&path)).unwrap_or_default();
+    // Back and Forward may have led to another page of the same document meanwhile, which the server has to write then.
     let start = format!(
-        "import(\"{script}\").then((app) => {{ \
+        "const here = () => location.pathname + location.search, asked = here(); \
+         import(\"{script}\").then((app) => {{ \
          app.prefetch?.(\"{part}\"); \
-         return app.default({{ module_or_path: \"{module}\" }}).then(() => app.hydrate()); }}) \
+         return app.default({{ module_or_path: \"{module}\" }}) \
+         .then(() => here() === asked ? app.hydrate() : location.reload()); }}) \
          .catch((error) => {{ document.documentElement.dataset.plain = \"\"; throw error; }})"
     );
     view! {

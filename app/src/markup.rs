@@ -16,6 +16,9 @@ use leptos::tachys::hydration::Cursor;
 use leptos::tachys::view::{Position, PositionState};
 
 #[cfg(feature = "hydrate")]
+#[path = "markup/follow.rs"]
+mod follow;
+#[cfg(feature = "hydrate")]
 #[path = "markup/patch.rs"]
 mod side;
 #[cfg(not(feature = "hydrate"))]

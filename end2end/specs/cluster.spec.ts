@@ -1,6 +1,7 @@
 import { expect, test } from "@playwright/test";
 
 import { calm, clusterWhere, done, failing, kill, upload } from "../support/api.ts";
+import { own } from "../support/own.ts";
 import { open } from "../support/page.ts";
 import { damaged, largePng } from "../support/samples.ts";
 
@@ -125,4 +126,50 @@ test("a failed image is tried again from the cluster page", async ({ page, reque
   ]);
   expect(answer.ok()).toBe(true);
   await expect(page).toHaveURL(/\/cluster$/);
+});
+
+test("a page whose server fell silent doesn't call it well", async ({ page }) => {
+  const server = await own(2);
+  try {
+    await open(page, `${server.address}/cluster`);
+    const health = page.locator(".health");
+    await expect(health).toContainText("All is well");
+    // Until the server has said how often it shows that it is alive.
+    await page.waitForTimeout(2_500);
+    server.signal("SIGSTOP");
+    await expect(health).toContainText("lost the server", { timeout: 6_000 });
+    await expect(health).toHaveAttribute("data-ok", "false");
+    await expect(page.getByTestId("live-state")).toHaveText(/reconnecting/i);
+    server.signal("SIGCONT");
+    await expect(health).toContainText("All is well");
+    await expect(page.getByTestId("live-state")).toHaveText(/live/i);
+  } finally {
+    server.signal("SIGCONT");
+    await server.stop();
+  }
+});
+
+test("a master that was frozen is not called well while its lease lasts", async ({ page, request }) => {
+  const server = await own(3, "--allow-faults", "--session-timeout", "20s");
+  try {
+    await open(page, `${server.address}/cluster`);
+    const health = page.locator(".health");
+    await expect(health).toContainText("All is well");
+    const master = (await page.getByTestId("leader").textContent()) ?? "?";
+    for (const act of ["freeze", "kill"]) {
+      expect((await request.post(`${server.address}/api/pods/${master}/${act}`)).ok()).toBe(true);
+      // Far sooner than its lease ends.
+      await expect(health).toContainText("isn't responding", { timeout: 5_000 });
+      await expect(page.getByTestId("health-banner")).toContainText(master);
+      await expect(page.getByTestId("leader")).toHaveText(master);
+      if (act === "freeze") {
+        expect((await request.post(`${server.address}/api/pods/${master}/start`)).ok()).toBe(true);
+        await expect(health).toContainText("All is well");
+      }
+    }
+    await expect(page.getByTestId("leader")).not.toHaveText(master, { timeout: 40_000 });
+    await expect(health).toContainText("All is well");
+  } finally {
+    await server.stop();
+  }
 });

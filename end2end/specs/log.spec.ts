@@ -1,7 +1,134 @@
-import { expect, test } from "@playwright/test";
+import { expect, test, type APIRequestContext, type Page } from "@playwright/test";
 
-import { calm } from "../support/api.ts";
-import { open } from "../support/page.ts";
+import { calm, kill, start } from "../support/api.ts";
+import { live, open } from "../support/page.ts";
+
+/** A pod that doesn't lead, after it has said more than its terminal can show at once. */
+async function talkative(request: APIRequestContext): Promise<string> {
+  const view = await calm(request);
+  const pod = view.pods.map((pod) => pod.pod).find((pod) => pod !== view.leader?.pod) ?? "?";
+  for (let i = 0; i < 8; i++) await talk(request, pod);
+  return pod;
+}
+
+async function talk(request: APIRequestContext, pod: string): Promise<void> {
+  await kill(request, pod);
+  await start(request, pod);
+}
+
+/** A pod's terminal: its lines, how many pixels of them are below the box's lower edge, and where its first visible line is. */
+function terminal(page: Page, pod: string) {
+  const whole = page.locator(`[data-testid="pod-log"][data-pod="${pod}"]`);
+  const box = whole.getByRole("list");
+  return {
+    whole,
+    box,
+    lines: whole.getByTestId("log-line"),
+    toEnd: whole.getByTestId("log-end"),
+    below: () => box.evaluate((it) => Math.round(it.scrollHeight - it.clientHeight - it.scrollTop)),
+    first: () =>
+      box.evaluate((it) => {
+        const edge = it.getBoundingClientRect().top;
+        const line = [...it.children].find((line) => line.getBoundingClientRect().bottom > edge);
+        return { text: line?.textContent, place: Math.round((line?.getBoundingClientRect().top ?? 0) - edge) };
+      }),
+    overflows: () => expect.poll(() => box.evaluate((it) => it.scrollHeight > 2 * it.clientHeight)).toBe(true),
+  };
+}
+
+/** Makes a pod say something and waits until the page has it. */
+async function more(request: APIRequestContext, pod: string, { lines }: ReturnType<typeof terminal>): Promise<void> {
+  const last = await lines.last().textContent();
+  await talk(request, pod);
+  await expect.poll(() => lines.last().textContent()).not.toBe(last);
+  await expect(lines.last()).toContainText("joined");
+}
+
+test("a terminal opens at its latest line and follows, however the page was reached", async ({ page, request }) => {
+  const pod = await talkative(request);
+  const shown = terminal(page, pod);
+  const isAtEnd = async () => {
+    await shown.overflows();
+    await expect.poll(shown.below).toBeLessThan(2);
+    await shown.whole.scrollIntoViewIfNeeded();
+    await expect(shown.lines.last()).toBeInViewport();
+    await expect(shown.toEnd).toBeHidden();
+  };
+  await open(page, "/cluster");
+  await isAtEnd();
+  await more(request, pod, shown);
+  await isAtEnd();
+
+  await page.reload();
+  await live(page);
+  await isAtEnd();
+
+  await open(page, "/");
+  await page.getByRole("link", { name: "Cluster" }).click();
+  await isAtEnd();
+  await page.getByRole("link", { name: "Gallery" }).click();
+  await expect(page.getByTestId("drop-target")).toBeVisible();
+  // Its lines are known from before.
+  await page.getByRole("link", { name: "Cluster" }).click();
+  await isAtEnd();
+  await more(request, pod, shown);
+  await isAtEnd();
+});
+
+test("a terminal holds still for a reader who has scrolled up, and a button leads back to the end", async ({ page, request }) => {
+  const pod = await talkative(request);
+  const shown = terminal(page, pod);
+  await open(page, "/cluster");
+  await shown.overflows();
+  await expect.poll(shown.below).toBeLessThan(2);
+  await shown.box.hover();
+  await page.mouse.wheel(0, -120);
+  await expect(shown.toEnd).toBeVisible();
+  // A wheel's way is a smooth one.
+  await page.waitForTimeout(500);
+  const read = await shown.first();
+  await more(request, pod, shown);
+  expect(await shown.first()).toEqual(read);
+  await expect(shown.toEnd).toBeVisible();
+
+  await shown.toEnd.click();
+  await expect.poll(shown.below).toBeLessThan(2);
+  await expect(shown.toEnd).toBeHidden();
+  await more(request, pod, shown);
+  await expect.poll(shown.below).toBeLessThan(2);
+
+  // By the keyboard as well: up, and with End down again.
+  await shown.box.focus();
+  await page.keyboard.press("Home");
+  await expect(shown.toEnd).toBeVisible();
+  await page.keyboard.press("End");
+  await expect(shown.toEnd).toBeHidden();
+  await more(request, pod, shown);
+  await expect.poll(shown.below).toBeLessThan(2);
+});
+
+test("a terminal still follows after it was made lower, narrower, searched and paused", async ({ page, request }) => {
+  const pod = await talkative(request);
+  const shown = terminal(page, pod);
+  await open(page, "/cluster");
+  await shown.overflows();
+  await shown.whole.evaluate((it) => (it.style.height = "12rem"));
+  await more(request, pod, shown);
+  await expect.poll(shown.below).toBeLessThan(2);
+  await page.setViewportSize({ width: 390, height: 844 });
+  await more(request, pod, shown);
+  await expect.poll(shown.below).toBeLessThan(2);
+  await page.getByTestId("log-search").fill("no line has this");
+  await expect(shown.lines).toHaveCount(0);
+  await page.getByTestId("log-search").fill("");
+  await shown.overflows();
+  await expect.poll(shown.below).toBeLessThan(2);
+  await page.getByTestId("log-pause").click();
+  await talk(request, pod);
+  await page.getByTestId("log-pause").click();
+  await expect(shown.lines.last()).toContainText("joined");
+  await expect.poll(shown.below).toBeLessThan(2);
+});
 
 test("a pod's terminal shows what it said before it was killed, and goes on after", async ({ page, request }) => {
   const view = await calm(request);

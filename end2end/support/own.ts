@@ -12,6 +12,7 @@ export const BINARY = resolve(process.env.EVENLIGHT_BINARY ?? "../target/release
 export interface Own {
   address: string;
   data: string;
+  signal(name: "SIGSTOP" | "SIGCONT"): void;
   stop(): Promise<void>;
 }
 
@@ -33,7 +34,7 @@ export async function own(pods: number, ...flags: string[]): Promise<Own> {
     .poll(async () => (await context.get(`${address}/readyz`).catch(() => undefined))?.status(), { timeout: 60_000 })
     .toBe(200);
   await context.dispose();
-  return { address, data, stop: () => stop(process_, data) };
+  return { address, data, signal: (name) => void process_.kill(name), stop: () => stop(process_, data) };
 }
 
 async function stop(server: ChildProcess, data: string): Promise<void> {

@@ -16,7 +16,7 @@ use client::Client;
 use images::{SAMPLES, float_tiff, gray8_tiff, oracle, pages_tiff, rgb16_tiff, rgba_png, rgba_webp, sample};
 use server::cli::process::Process;
 use server::cli::serve::ServeArgs;
-use shared::cluster::{Health, TaskState};
+use shared::cluster::{ClusterView, Fault, Health, TaskState};
 use shared::equalize::{Color, Method, Recipe};
 use shared::id::PodName;
 use shared::job::{JobState, Phase};
@@ -261,6 +261,32 @@ async fn uploads_without_a_master_wait_and_run_later() {
     assert_eq!(client.image(&accepted.image_id).await.unwrap().state, JobState::Queued);
     assert_eq!(client.post(&route::start(&process.pods[0])).await / 100, 2);
     assert!(client.result(&accepted.image_id).await == oracle(&sample("cell.png"), &luma()));
+    process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_that_was_killed_is_not_called_well_while_its_lease_lasts() {
+    let data = tempfile::tempdir().unwrap();
+    let (process, client) = start(data.path(), &["--session-timeout", "5s"]).await;
+    let (master, _) = client.master(None).await;
+    let node = client.cluster().await.unwrap().leader.unwrap().node;
+    for fault in [Fault::Frozen, Fault::Killed] {
+        assert_eq!(client.post(&route::pod_act(&master, fault.verb())).await / 100, 2);
+        let of_it = |view: &ClusterView| view.leader.as_ref().is_some_and(|leader| leader.node == node);
+        client
+            .until("the page to say that it is silent", |view| {
+                (of_it(view) && view.health == Health::NoMaster).then_some(())
+            })
+            .await;
+        assert_eq!(client.post(&route::start(&master)).await / 100, 2);
+        if fault == Fault::Frozen {
+            client.until("it to be well again", |view| (of_it(view) && view.health == Health::Ok).then_some(())).await;
+            continue;
+        }
+        // Started again it is another session's candidate, and its old node stays.
+        let well = client.until("health", |view| (view.health == Health::Ok).then(|| of_it(view))).await;
+        assert!(!well, "all is well by the node of a dead master");
+    }
     process.stop().await;
 }
 

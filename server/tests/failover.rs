@@ -29,7 +29,7 @@ use processes::Server;
 use proxy::{Flow, Proxy, Target};
 use server::coord::zookeeper::ZooKeeper;
 use server::coord::{Connector, Coordinator, election, paths};
-use shared::cluster::Candidate;
+use shared::cluster::{Candidate, ClusterView, Health};
 use shared::equalize::Recipe;
 use shared::id::JobId;
 use shared::job::{Job, JobState, Phase};
@@ -230,6 +230,28 @@ async fn a_frozen_master_is_succeeded_when_its_session_ends_and_not_before() {
     assert_eq!((after[0], after[2]), (line[1], line[0]), "who led meanwhile leads on, and the sleeper stands last");
     assert!(later > epoch);
     array.publishes(line[0], epoch, Instant::now()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_master_is_not_called_well_by_other_processes_while_its_lease_lasts() {
+    let array = Array::new(LONG_LEASE, &[]).await;
+    let (line, epoch) = array.line().await;
+    let (frozen, other) = (&array.servers[line[0]], &array.servers[line[1]].client);
+    let is_frozen = |view: &ClusterView| {
+        view.leader.as_ref().is_some_and(|leader| leader.pod.as_str() == frozen.name && leader.epoch == Some(epoch))
+    };
+    let well = |view: &ClusterView| (is_frozen(view) && view.health == Health::Ok).then_some(());
+    other.until("all to be well", well).await;
+    // Until its pulse was felt once: a process is silent only after it has answered.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let blow = Instant::now();
+    frozen.signal("STOP");
+    let silent = |view: &ClusterView| (is_frozen(view) && view.health == Health::NoMaster).then_some(());
+    other.until("the page to say that the master is silent", silent).await;
+    println!("SIGSTOP of the master, shown by another process after {:.1?}", blow.elapsed());
+    assert!(blow.elapsed() < Duration::from_secs(1) + BUSY, "{:?}", blow.elapsed());
+    frozen.signal("CONT");
+    other.until("all to be well again", well).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -381,7 +381,7 @@ pub struct Room {
 pub enum Health {
     /// A master leads enough pods.
     Ok,
-    /// Nobody leads; uploads are taken and wait.
+    /// Nobody leads, or the master isn't responding and its lease hasn't ended yet; uploads are taken and wait.
     NoMaster,
     /// Fewer pods than `--min-pods`; uploads are taken and wait.
     TooFewPods,

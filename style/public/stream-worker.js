@@ -7,6 +7,7 @@
   const BATCH = 80; // ms that messages are gathered for, so that a tab draws once for many of them
   const REOPEN = 2_000; // ms until a stream that the browser gave up on is opened again
   const SILENT = 40_000; // ms without even a sign of life, after which the connection is taken for dead
+  const BEATS = 3; // signs of life that may be missing before the page says that it has lost the server
   const NAMES = ["snapshot", "cluster", "event", "progress", "gap", "log"];
 
   function hold() {
@@ -17,6 +18,8 @@
     let last = "";
     let state = "connecting";
     let heard = Date.now();
+    let beat = 0; // ms between the server's signs of life; an older server doesn't say
+    let quiet = false; // whether they are missing
     let withLogs = false;
 
     const flush = (deliver, tab) => {
@@ -57,8 +60,14 @@
       return true;
     }
 
-    function hear(name, message) {
+    function alive() {
       heard = Date.now();
+      if (quiet) become("live");
+      quiet = false;
+    }
+
+    function hear(name, message) {
+      alive();
       if (message.lastEventId) last = message.lastEventId;
       if (name === "snapshot") become("live");
       if (keep(name, message.data)) tellAll(name, message.data);
@@ -68,13 +77,20 @@
       clearTimeout(reopening);
       source?.close();
       heard = Date.now();
+      beat = 0;
+      quiet = false;
       const query = new URLSearchParams({ recent: EVENTS, last_event_id: last });
       if (withLogs) query.set("logs", "true");
       const mine = (source = new EventSource(`/api/events?${query}`));
       for (const name of NAMES) mine.addEventListener(name, (message) => mine === source && hear(name, message));
-      mine.addEventListener("alive", () => (heard = Date.now()));
+      mine.addEventListener("alive", ({ data }) => {
+        if (mine !== source) return;
+        beat = Number(data) > 100 ? Number(data) : 0;
+        alive();
+      });
       mine.onerror = () => {
         if (mine !== source) return;
+        quiet = false;
         become("reconnecting");
         // The browser opens a lost connection again by itself, but not one that was answered with an error.
         if (mine.readyState === EventSource.CLOSED) reopening = setTimeout(open, REOPEN);
@@ -89,11 +105,17 @@
     }
 
     setInterval(() => {
-      if (tabs.size > 0 && source?.readyState !== EventSource.CLOSED && Date.now() - heard > SILENT) {
+      if (tabs.size === 0 || source === undefined || source.readyState === EventSource.CLOSED) return;
+      const silence = Date.now() - heard;
+      if (state === "live" && beat > 0 && silence > BEATS * beat) {
+        quiet = true;
+        become("reconnecting");
+      }
+      if (silence > SILENT) {
         become("reconnecting");
         open();
       }
-    }, 5_000);
+    }, 500);
     addEventListener("online", () => source && open());
 
     return {

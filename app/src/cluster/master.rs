@@ -10,8 +10,8 @@ use crate::markup::{Element, el, of};
 pub fn card(picture: &Picture<'_>) -> Element {
     let view = picture.view;
     let leader = view.leader.as_ref();
-    let (title, sentence) = health_sentence(view);
-    let ok = if view.health == Health::Ok { "true" } else { "false" };
+    let ok = if view.health == Health::Ok && !picture.is_old { "true" } else { "false" };
+    let (title, sentence) = if picture.is_old { lost() } else { health_sentence(view) };
     let name = leader.map_or("none".to_owned(), |leader| leader.pod.to_string());
     panel("leader", "Master", "")
         .add(of("p", "leader-name").test("leader").text(name))
@@ -71,11 +71,20 @@ const fn ending(end: Ending) -> &'static str {
     }
 }
 
+/// What a person needs to know while the page has lost its server.
+fn lost() -> (&'static str, String) {
+    let sentence = "What you see is from before the connection was lost. It continues by itself when a server answers.";
+    ("This page has lost the server", sentence.to_owned())
+}
+
 /// What a person needs to know about the array's health: a title and a sentence.
 pub fn health_sentence(view: &ClusterView) -> (&'static str, String) {
     let (pods, min_pods) = (view.live(), view.min_pods);
     match view.health {
         Health::Ok => ("All is well", "A master leads, and work is done as it comes.".to_owned()),
+        Health::NoMaster if view.leader.as_ref().is_some_and(|leader| leader.epoch.is_some()) => {
+            ("The master isn't responding", silence_sentence(view))
+        }
         Health::NoMaster => {
             ("There is no master", "Uploads are kept and will run when a master is elected.".to_owned())
         }
@@ -96,6 +105,15 @@ pub fn health_sentence(view: &ClusterView) -> (&'static str, String) {
             )
         }
     }
+}
+
+/// Which master isn't responding, and when another one takes over.
+fn silence_sentence(view: &ClusterView) -> String {
+    let name = view.leader.as_ref().map(|leader| leader.pod.to_string()).unwrap_or_default();
+    let pod = view.pods.iter().find(|pod| pod.pod.to_string() == name);
+    let lease = pod.map(|pod| pod.lease_ms).filter(|lease| *lease > 0);
+    let within = lease.map(|lease| format!(" in at most {} s", lease as f64 / 1_000.0)).unwrap_or_default();
+    format!("Unless {name} comes back, another pod takes over{within}. Uploads are kept and will run then.")
 }
 
 /// What a person should know before uploads are refused, and while they are: from nine tenths of the backlog's limit on,

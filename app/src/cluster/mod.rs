@@ -33,6 +33,8 @@ pub struct Picture<'a> {
     pub now: i64,
     /// Where it is shown, once that is known.
     pub zone: Zone,
+    /// Whether the page has lost the server that it knows this from.
+    pub is_old: bool,
 }
 
 /// What pods say, and how a person wants to see it.

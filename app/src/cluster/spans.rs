@@ -122,7 +122,7 @@ pub mod tests {
     use super::*;
 
     pub fn picture<'a>(view: &'a ClusterView, events: &'a [Event], now: i64) -> Picture<'a> {
-        Picture { view, events, now, zone: None }
+        Picture { view, events, now, zone: None, is_old: false }
     }
 
     pub fn job() -> JobId {

@@ -31,7 +31,8 @@ fn terminal(picture: &Picture<'_>, said: &Said<'_>, pod: &PodView) -> Element {
         _ => None,
     };
     let lines = of("ol", "log-lines mono").key("lines").attr("tabindex", "0").attr("aria-labelledby", id).all(shown);
-    let lines = if said.paused { lines } else { lines.attr("data-follow", "") };
+    let lines = lines.attr("data-follow", if said.paused { "off" } else { "on" });
+    let to_end = of("button", "to-end").key("to-end").attr("type", "button").test("log-end").text("Latest lines ↓");
     of("section", "terminal")
         .key(pod.pod.to_string())
         .test("pod-log")
@@ -40,6 +41,7 @@ fn terminal(picture: &Picture<'_>, said: &Said<'_>, pod: &PodView) -> Element {
         .add(head)
         .all(empty.map(|sentence| of("p", "quiet-note").key("empty").text(sentence)))
         .add(lines)
+        .add(to_end)
 }
 
 /// Whether a text has another in it, whatever the case of its letters a to z.

@@ -16,6 +16,9 @@ const SOON: i64 = 2_000;
 /// The sentence.
 pub fn sentence(picture: &Picture<'_>) -> String {
     let view = picture.view;
+    if picture.is_old {
+        return "That can't be told while the page has lost the server.".to_owned();
+    }
     if view.health != Health::Ok {
         let (title, sentence) = health_sentence(view);
         return format!("{title}. {sentence}");

@@ -5,22 +5,29 @@ use leptos::tachys::hydration::Cursor;
 use leptos::tachys::view::{Mountable, Position, PositionState};
 use wasm_bindgen::JsCast;
 
+use super::follow::{self, Listener};
 use super::{Element, Markup, Words};
 
-/// Within this many pixels of the end, a box that follows its end is at its end.
-const NEAR: i32 = 8;
 const SVG: &str = "http://www.w3.org/2000/svg";
 
 /// The `div`, and what is in it as far as it is known.
 pub struct State {
     root: web_sys::Element,
     content: Option<Vec<Markup>>,
+    _listener: Listener,
+}
+
+impl State {
+    fn new(root: web_sys::Element, content: Option<Vec<Markup>>) -> Self {
+        let _listener = follow::listen(&root);
+        Self { root, content, _listener }
+    }
 }
 
 pub fn build(class: &'static str, content: Option<Vec<Markup>>) -> State {
     let root = document().create_element("div").expect("a div can be made");
     let _ = root.set_attribute("class", class);
-    let mut state = State { root, content: Some(Vec::new()) };
+    let mut state = State::new(root, Some(Vec::new()));
     rebuild(content, &mut state);
     state
 }
@@ -29,6 +36,7 @@ pub fn rebuild(content: Option<Vec<Markup>>, state: &mut State) {
     let Some(content) = content else { return };
     let before = state.content.take().unwrap_or_else(|| read(&state.root));
     patch_all(&state.root, &before, &content);
+    follow::keep(&state.root);
     state.content = Some(content);
 }
 
@@ -42,7 +50,7 @@ pub fn hydrate(content: Option<Vec<Markup>>, cursor: &Cursor, position: &Positio
     let root: web_sys::Element = cursor.current().dyn_into().expect("the server wrote a div here");
     cursor.set(root.clone().into());
     position.set(Position::NextChild);
-    let mut state = State { root, content: None };
+    let mut state = State::new(root, None);
     rebuild(content, &mut state);
     state
 }
@@ -54,6 +62,7 @@ impl Mountable for State {
 
     fn mount(&mut self, parent: &web_sys::Element, marker: Option<&web_sys::Node>) {
         let _ = parent.insert_before(&self.root, marker);
+        follow::keep(&self.root);
     }
 
     fn insert_before_this(&self, child: &mut dyn Mountable) -> bool {
@@ -125,12 +134,7 @@ fn patch(parent: &web_sys::Element, node: &web_sys::Node, old: &Markup, new: &Ma
         (Markup::Element(before), Markup::Element(after)) if before.tag == after.tag => {
             let element: &web_sys::Element = node.unchecked_ref();
             patch_attributes(element, before, after);
-            let follows = after.attributes.iter().any(|(name, _)| name == "data-follow");
-            let at_end = follows && element.scroll_top() + element.client_height() + NEAR >= element.scroll_height();
             patch_all(element, &before.children, &after.children);
-            if at_end {
-                element.set_scroll_top(element.scroll_height());
-            }
         }
         _ => drop(parent.replace_child(&create(parent, new), node)),
     }

@@ -9,7 +9,7 @@ use crate::cluster::{self, Picture, Said};
 use crate::components::ProblemLine;
 use crate::dynamic::{dynamic, memo};
 use crate::format;
-use crate::live::{Level, Live};
+use crate::live::{Connection, Level, Live};
 use crate::markup::{Element, Shown};
 use crate::settled::Settled;
 
@@ -51,7 +51,9 @@ fn shown(live: Live, class: &'static str, part: impl Fn(&Picture<'_>) -> Vec<Ele
     let view = live.view.read();
     let Some(view) = view.as_ref() else { return Shown::kept(class) };
     let events = live.events.read();
-    let picture = Picture { view, events: &events, now: live.now.get().unwrap_or(view.at), zone: live.zone.get() };
+    let is_old = live.connection.get() == Connection::Reconnecting;
+    let now = live.now.get().unwrap_or(view.at);
+    let picture = Picture { view, events: &events, now, zone: live.zone.get(), is_old };
     Shown::new(class, part(&picture))
 }
 

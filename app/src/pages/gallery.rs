@@ -20,6 +20,8 @@ mod book;
 mod browser;
 mod choice;
 mod shelf;
+#[cfg_attr(not(feature = "hydrate"), allow(dead_code, reason = "only a browser has a history"))]
+mod spot;
 mod window;
 use choice::{Choice, ChoiceBar};
 use shelf::{Shelf, Shown};
@@ -45,7 +47,7 @@ pub fn GalleryPage() -> impl IntoView {
         }>
             {move || Suspend::new(async move {
                 match first.await {
-                    Ok(page) => Either::Left(view! { <Gallery query=query.get_untracked() page /> }),
+                    Ok(page) => Either::Left(view! { <Gallery asked=query page /> }),
                     Err(problem) => {
                         api::set_status(problem.status);
                         Either::Right(
@@ -74,9 +76,10 @@ fn parse(params: &ParamsMap) -> ImageQuery {
 }
 
 #[component]
-fn Gallery(query: ImageQuery, page: Page) -> impl IntoView {
+fn Gallery(asked: Memo<ImageQuery>, page: Page) -> impl IntoView {
     let undo = Undo::expect();
-    let shelf = Shelf::new(query.clone(), page);
+    let query = asked.get_untracked();
+    let shelf = Shelf::new(query.clone(), page, asked);
     let choice = Choice::new(shelf);
     shelf.follow(Live::expect(), undo);
 
@@ -107,6 +110,7 @@ fn Gallery(query: ImageQuery, page: Page) -> impl IntoView {
                     on:keydown=move |event| pressed(shelf, choice, undo, &event)
                     on:focusin=move |event| shelf.focus(index_of(event.target()))
                     on:focusout=move |_| shelf.focus(None)
+                    on:click=move |_| store_spot(shelf)
                 >
                     <For each=move || shelf.shown.get() key=|shown| shown.key.clone() let:shown>
                         <Tile shown shelf choice />
@@ -202,10 +206,13 @@ fn pressed(shelf: Shelf, choice: Choice, undo: Undo, event: &web_sys::KeyboardEv
 }
 
 #[cfg(feature = "hydrate")]
-use browser::index_of;
+use browser::{index_of, store_spot};
 
 #[cfg(not(feature = "hydrate"))]
 fn pressed(_shelf: Shelf, _choice: Choice, _undo: Undo, _event: &leptos::ev::KeyboardEvent) {}
+
+#[cfg(not(feature = "hydrate"))]
+fn store_spot(_shelf: Shelf) {}
 
 #[cfg(not(feature = "hydrate"))]
 fn index_of<T>(_target: T) -> Option<usize> {

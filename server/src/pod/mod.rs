@@ -17,6 +17,7 @@ mod driver;
 mod journal;
 mod master;
 mod peer;
+mod pulse;
 pub mod succession;
 mod sweeper;
 pub mod unexpected;

@@ -12,11 +12,12 @@ use shared::cluster::{ClusterView, Failure, Fault, Health, Labels, Leader, Membe
 use shared::event::{Event, Message, What};
 use shared::id::PodName;
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::changes::changes;
 use super::mirror::{Mirror, Nodes};
-use super::now;
+use super::{now, pulse};
 use crate::backoff::Backoff;
 use crate::coord::{Connector, Coordinator, SessionState, doorbell};
 use crate::pipeline::gauge::Gauge;
@@ -66,6 +67,10 @@ struct Known {
     connected: bool,
     /// Since when it isn't connected, in ms since 1970.
     cut_off: Option<i64>,
+    /// The election node of a master that was killed here. It stays until its lease ends, even if its pod is started again.
+    dead: Option<String>,
+    /// The election node of a master in another process, which doesn't answer.
+    silent: Option<String>,
 }
 
 impl Observer {
@@ -111,6 +116,10 @@ impl Observer {
         let mut figures = self.gauge.figures();
         let mut labels = self.labels.clone();
         let (mut played, mut failures) = (self.played.clone(), self.failures.clone());
+        let (pulse, mut silent) = watch::channel(None);
+        // Ends when it is dropped.
+        let mut tasks = JoinSet::new();
+        tasks.spawn(pulse::follow(mirror.nodes(), pulse));
         loop {
             tokio::select! {
                 changed = nodes.changed() => if changed.is_err() { break },
@@ -119,7 +128,9 @@ impl Observer {
                 Ok(()) = labels.changed() => {}
                 Ok(()) = played.changed() => {}
                 Ok(()) = failures.changed() => {}
+                Ok(()) = silent.changed() => {}
             }
+            known.silent.clone_from(&silent.borrow_and_update());
             known.clock.observe(clock.now());
             let state = *states.borrow_and_update();
             self.note_connection(page, known, state == SessionState::Connected);
@@ -155,7 +166,14 @@ impl Observer {
 
     fn known(&self) -> Known {
         let pods = self.local.iter().map(|pod| (pod.clone(), (self.absent(pod), None)));
-        Known { clock: Clock::new(), pods: pods.collect(), connected: false, cut_off: Some(now()) }
+        Known {
+            clock: Clock::new(),
+            pods: pods.collect(),
+            connected: false,
+            cut_off: Some(now()),
+            dead: None,
+            silent: None,
+        }
     }
 
     fn stamp(&self, known: &Known) -> Stamp {
@@ -195,7 +213,7 @@ impl Observer {
         self.remember(nodes, leader.as_ref(), known);
         let pods: Vec<PodView> = known.pods.values().map(|(pod, _)| pod.clone()).collect();
         let live = pods.iter().filter(|pod| pod.state == PodState::Up).count();
-        let leads = leader.as_ref().is_some_and(|leader| leader.epoch.is_some());
+        let leads = leader.as_ref().is_some_and(|leader| leader.epoch.is_some() && self.is_heard(leader, known));
         let health = match (known.connected, leads) {
             (false, _) => Health::Disconnected,
             (true, false) => Health::NoMaster,
@@ -223,6 +241,16 @@ impl Observer {
             unexpected: nodes.unexpected.shown(SHOWN),
             cut_off: known.cut_off,
         }
+    }
+
+    /// Whether a master does its work, as far as this process can tell: its election node stays until its lease ends.
+    fn is_heard(&self, leader: &Leader, known: &mut Known) -> bool {
+        let fault = self.played.borrow().get(&leader.pod).copied();
+        if fault == Some(Fault::Killed) {
+            known.dead = Some(leader.node.clone());
+        }
+        let node = Some(&leader.node);
+        fault.is_none() && known.dead.as_ref() != node && known.silent.as_ref() != node
     }
 
     /// Takes in the live pods; those that left stay for a while, those of this process for ever.

@@ -314,6 +314,9 @@ pub(super) struct Resume {
     logs: bool,
 }
 
+/// A stream on which nothing happens carries a sign of life this often.
+const ALIVE_EVERY: Duration = Duration::from_secs(1);
+
 /// `GET /api/events`.
 pub(super) async fn stream(
     State(state): State<WebState>,
@@ -323,9 +326,9 @@ pub(super) async fn stream(
     let header = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let last = header.or(resume.last_event_id.as_deref()).filter(|id| !id.is_empty());
     let stream = state.events.subscribe(last, resume.recent).into_stream();
-    // A page can't see comments, and wants to know that a silent connection isn't dead.
-    let keep_alive =
-        KeepAlive::new().interval(Duration::from_secs(15)).event(SseEvent::default().event("alive").data("1"));
+    // A page can't see comments. It has to notice soon that this process fell silent, as what it shows is old then.
+    let period = ALIVE_EVERY.as_millis().to_string();
+    let keep_alive = KeepAlive::new().interval(ALIVE_EVERY).event(SseEvent::default().event("alive").data(period));
     let mut response = if resume.logs {
         let logs = all_logs(&state).map(|said| Ok(encode_line(&said)));
         // It ends with the events: the logs of pods that are there never do.

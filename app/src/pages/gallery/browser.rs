@@ -1,16 +1,23 @@
 //! What the gallery takes from the browser: sizes, scrolling, keys.
 
+use std::time::Duration;
+
 use leptos::ev::{offline, online, resize, scroll};
+use leptos::leptos_dom::helpers::{TimeoutHandle, WindowListenerHandle};
 use leptos::prelude::*;
 use send_wrapper::SendWrapper;
 use shared::masonry::Direction;
 use shared::number::parse;
-use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
+use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Element, HtmlElement, KeyboardEvent, ResizeObserver};
 
 use super::shelf::Shelf;
+use super::spot::Spot;
 use super::window::Measured;
+
+/// The reader's place is stored once the window wasn't scrolled for this long: browsers limit how often history changes.
+const SCROLL_ENDED: Duration = Duration::from_millis(100);
 
 /// Follows the window until the present owner ends.
 pub fn attach(shelf: Shelf) {
@@ -28,6 +35,7 @@ pub fn attach(shelf: Shelf) {
         }
     };
     let scrolled = window_event_listener(scroll, move |_| soon());
+    follow_reader(shelf);
     let resized = window_event_listener(resize, move |_| soon());
     let changed = Closure::<dyn Fn()>::new(soon);
     let observer = ResizeObserver::new(changed.as_ref().unchecked_ref()).ok();
@@ -36,6 +44,14 @@ pub fn attach(shelf: Shelf) {
     }
     let observed = SendWrapper::new((observer, changed));
     shelf.update();
+    shelf.awaited.set_value(stored_spot().filter(|_| shelf.is_asked_for()));
+    // The gallery may not be in the document yet, which can't be scrolled before.
+    request_animation_frame(move || {
+        if shelf.awaited.try_get_value().flatten().is_some() {
+            shelf.update();
+            shelf.return_to_awaited();
+        }
+    });
     on_cleanup(move || {
         scrolled.remove();
         resized.remove();
@@ -43,6 +59,45 @@ pub fn attach(shelf: Shelf) {
             observer.disconnect();
         }
     });
+}
+
+/// Stores the reader's place in the history, and leaves the window alone once the reader scrolls, until the present owner
+/// ends.
+fn follow_reader(shelf: Shelf) {
+    let timer = StoredValue::new(None::<TimeoutHandle>);
+    let scrolled = window_event_listener(scroll, move |_| {
+        let next = set_timeout_with_handle(move || store_spot(shelf), SCROLL_ENDED).ok();
+        if let Some(before) = timer.try_update_value(|timer| std::mem::replace(timer, next)).flatten() {
+            before.clear();
+        }
+    });
+    let left = window_event_listener_untyped("pagehide", move |_| store_spot(shelf));
+    let moves = ["wheel", "touchmove", "keydown", "mousedown"]
+        .map(|name| window_event_listener_untyped(name, move |_| drop(shelf.awaited.try_update_value(Option::take))));
+    on_cleanup(move || {
+        scrolled.remove();
+        left.remove();
+        moves.into_iter().for_each(WindowListenerHandle::remove);
+    });
+}
+
+/// Stores the reader's place in the present history entry, if it is one of this gallery. A page that is being left may
+/// still be shown while the address is already another one's.
+pub fn store_spot(shelf: Shelf) {
+    let in_gallery = window().location().pathname().is_ok_and(|path| path == shared::route::GALLERY);
+    if !in_gallery || !shelf.is_asked_for() {
+        return;
+    }
+    shelf.update();
+    let (Some(spot), Ok(history)) = (shelf.spot(), window().history()) else { return };
+    if let Err(error) = history.replace_state(&JsValue::from_str(&spot.to_string()), "") {
+        leptos::logging::warn!("the place in the gallery wasn't stored: {error:?}");
+    }
+}
+
+/// The place that the present history entry stores.
+fn stored_spot() -> Option<Spot> {
+    Spot::read(&window().history().ok()?.state().ok()?.as_string()?)
 }
 
 /// What the style sheet made of the container.
@@ -110,7 +165,7 @@ fn focus(shelf: Shelf, index: usize, tries: u32) {
                     focus(shelf, index, tries - 1);
                 }
             };
-            set_timeout(again, std::time::Duration::from_millis(100));
+            set_timeout(again, Duration::from_millis(100));
         }
         None => {}
     }

@@ -13,12 +13,15 @@ use shared::id::ImageId;
 use shared::masonry::Direction;
 
 use super::book::{Book, Item, Span};
+use super::spot::Spot;
 use super::window::{SMALL, Window};
 use crate::api;
 use crate::components::{Place, place_shapes};
 use crate::dynamic::{effect, memo};
 use crate::live::Live;
 use crate::undo::Undo;
+
+mod back;
 
 /// News that come closer together than this are one.
 const CALM: Duration = Duration::from_millis(300);
@@ -38,6 +41,9 @@ pub struct Shown {
 #[derive(Clone, Copy)]
 pub struct Shelf {
     query: StoredValue<ImageQuery>,
+    /// What the address asks for: another query than this gallery's while the next one is being fetched.
+    #[cfg_attr(not(feature = "hydrate"), allow(dead_code, reason = "only a browser has a history"))]
+    pub(super) asked: Memo<ImageQuery>,
     /// The images.
     pub book: RwSignal<Book>,
     /// The tiles in the document, in their order.
@@ -55,13 +61,16 @@ pub struct Shelf {
     laid_out: StoredValue<(u32, u32)>,
     focused: StoredValue<Option<usize>>,
     loading: StoredValue<bool>,
+    /// Where the history says that the reader was, until the gallery is scrolled there.
+    pub(super) awaited: StoredValue<Option<Spot>>,
 }
 
 impl Shelf {
     /// The first page, as the server rendered it.
-    pub fn new(query: ImageQuery, page: Page) -> Self {
+    pub fn new(query: ImageQuery, page: Page, asked: Memo<ImageQuery>) -> Self {
         let shelf = Self {
             query: StoredValue::new(query),
+            asked,
             book: RwSignal::new(Book::of_page(page, &Book::default())),
             shown: RwSignal::default(),
             places: RwSignal::default(),
@@ -72,6 +81,7 @@ impl Shelf {
             laid_out: StoredValue::new((0, 1)),
             focused: StoredValue::new(None),
             loading: StoredValue::new(false),
+            awaited: StoredValue::new(None),
         };
         shelf.show_all();
         shelf
@@ -123,24 +133,16 @@ impl Shelf {
         }
         self.laid_out.update_value(|(_, wanted)| *wanted += 1);
         self.update();
-        if let Some((id, place)) = anchor
-            && let Some(index) = self.index_of(&id)
+        if let Some(anchor) = anchor
+            && let Some(index) = self.index_of(anchor.image.as_ref())
         {
-            let to = self.window.try_update_value(|window| window.keep(index, place));
+            let to = self.window.try_update_value(|window| window.keep(index, anchor.place));
             self.scroll_to(to);
         }
     }
 
-    /// An image in the window, and where in the window it is.
-    fn anchor(self) -> Option<(ImageId, f64)> {
-        let first = self.window.with_value(Window::first_seen)?;
-        let book = self.book.read_untracked();
-        let (index, item) = (first..first + 20).find_map(|index| Some((index, book.item(index)?)))?;
-        Some((item.id.clone(), self.window.with_value(|window| window.place_of(index))))
-    }
-
-    fn index_of(self, id: &ImageId) -> Option<usize> {
-        let book = self.book.read_untracked();
+    fn index_of(self, id: Option<&ImageId>) -> Option<usize> {
+        let (id, book) = (id?, self.book.read_untracked());
         (0..book.len()).find(|&index| book.item(index).is_some_and(|item| item.id == *id))
     }
 
@@ -284,6 +286,9 @@ impl Shelf {
             return Ok(());
         }
         self.change(|book| book.place_all(&sections, query.sort.unwrap_or_default()));
+        if let Some(Spot::Anchor(anchor)) = self.awaited.get_value() {
+            return self.find_awaited(&anchor).await;
+        }
         // What is seen may have changed in its place.
         let first = self.window.with_value(Window::first_seen).unwrap_or(0);
         for index in [first, first + 30] {

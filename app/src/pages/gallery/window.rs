@@ -86,9 +86,11 @@ impl Window {
         self.span(index).start - self.scroll.seen()
     }
 
-    /// Where the window must be scrolled to, so that a tile is at this place against its upper edge.
+    /// Where the window must be scrolled to, so that a tile is at this place against its upper edge. That may be below the
+    /// gallery's end: only the browser knows how far the page goes on.
     pub fn keep(&mut self, index: usize, place: f64) -> f64 {
-        self.put(self.span(index).start - place)
+        let content = self.span(index).start - place;
+        self.put(content) + (content - self.scroll.seen())
     }
 
     fn put(&mut self, content: f64) -> f64 {
@@ -101,10 +103,11 @@ impl Window {
         self.scroll.seen() < self.column()
     }
 
-    /// The first tile that is in the window.
+    /// The first tile that begins in the window, or else the last one before its end.
     pub fn first_seen(&self) -> Option<usize> {
         let seen = self.scroll.seen();
-        self.near(seen..seen + self.measured.view).find(|&index| self.span(index).start >= seen)
+        let mut near = self.near(seen..seen + self.measured.view);
+        near.clone().find(|&index| self.span(index).start >= seen).or_else(|| near.next_back())
     }
 
     /// The tiles that should be in the document.
@@ -247,6 +250,16 @@ mod tests {
         window.fit(window.measured, Some(&shapes));
         window.keep(first + 3, place);
         assert!((window.place_of(first + 3) - place).abs() < 0.01);
+    }
+
+    #[test]
+    fn a_place_below_the_last_image_is_kept() {
+        let mut window = window(1_000, 4);
+        let end = window.scroll.range() - 800.0 + 300.0;
+        window.scrolled(end + 60.0);
+        let first = window.first_seen().unwrap_or_default();
+        let place = window.place_of(first);
+        assert!((window.keep(first, place) - (end + 60.0)).abs() < 0.01);
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub fn StatusPage() -> impl IntoView {
     let live = Live::expect();
     let (view, events) = (live.view.get_untracked(), live.events.get_untracked());
     let shown = view.map(|view| {
-        let picture = Picture { view: &view, events: &events, now: view.at, zone: None };
+        let picture = Picture { view: &view, events: &events, now: view.at, zone: None, is_old: false };
         let at = (format::date(view.at, None), format::clock(view.at, None));
         (
             at,

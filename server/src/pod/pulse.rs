@@ -1,0 +1,66 @@
+//! The master's pulse: whether its process still answers, as another process finds out by asking.
+//!
+//! An election node stays until its session ends, seconds after its pod fell silent. The page must say so sooner, so the
+//! observer asks the master's `/healthz` a few times a second. The answer is shown and decides nothing.
+//!
+//! # Hazards
+//! - *The address leads elsewhere* (NAT, a proxy, a loopback address sent to another machine): a process counts as silent
+//!   only after it has answered at its address as the announced incarnation.
+//! - *This process was paused or is starved*: its timers are late, so a round that took too long says nothing.
+//! - *Pods of one process* share its pulse and live or die together; faults that are played on them are known without asking.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::cluster::Candidate;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::mirror::Nodes;
+use super::peer::{Peer, ask};
+use crate::incarnation;
+
+/// Between two questions.
+const PAUSE: Duration = Duration::from_millis(300);
+/// An answer that takes longer is none.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// A round that took longer than its timers by this says nothing.
+const LATE: Duration = Duration::from_millis(150);
+/// Cut off from the coordinator for so long, a master isn't heard there either.
+const CUT_OFF: Duration = Duration::from_millis(500);
+
+/// Asks the master's process forever. `silent` is the election node of a master that doesn't answer.
+///
+/// # Cancellation
+/// Safe.
+pub(super) async fn follow(nodes: watch::Receiver<Arc<Nodes>>, silent: watch::Sender<Option<String>>) {
+    let mut known = String::new();
+    loop {
+        sleep(PAUSE).await;
+        let leader = nodes.borrow().candidates.first().cloned().filter(|(_, leader)| can_be_asked(leader));
+        let Some((node, leader)) = leader else {
+            silent.send_if_modified(|silent| silent.take().is_some());
+            continue;
+        };
+        let began = Instant::now();
+        let peer = timeout(PATIENCE, ask(&leader.address)).await.ok().and_then(|answer| answer.peer());
+        if began.elapsed() > PATIENCE + LATE {
+            continue;
+        }
+        let is_heard = peer.as_ref().is_some_and(|peer| is_well(peer, &leader));
+        if is_heard {
+            known.clone_from(&leader.process);
+        }
+        let found = (!is_heard && known == leader.process).then_some(node);
+        silent.send_if_modified(|silent| std::mem::replace(silent, found.clone()) != found);
+    }
+}
+
+/// Whether it leads, in another process than this one.
+fn can_be_asked(leader: &Candidate) -> bool {
+    leader.epoch.is_some() && !leader.process.is_empty() && leader.process != incarnation::id()
+}
+
+fn is_well(peer: &Peer, leader: &Candidate) -> bool {
+    peer.process == leader.process && peer.cut_off < CUT_OFF
+}
