@@ -16,6 +16,7 @@ mod deletion;
 mod driver;
 mod master;
 mod peer;
+pub mod slots;
 pub mod succession;
 mod sweeper;
 mod vigil;
@@ -31,11 +32,12 @@ use shared::clock::{Clock, Stamp};
 use shared::cluster::Member;
 use shared::id::PodName;
 use shared::job::RECORD_VERSION;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::claims::Claims;
 use self::mirror::Mirror;
+use self::slots::Slots;
 use self::succession::Memory;
 use self::worker::{KINDS, Worker};
 use crate::catalog::Catalog;
@@ -113,7 +115,7 @@ pub struct Pod {
     /// Store, pixel threads and limits.
     pub shop: Workshop,
     /// Free pixel threads of the process: a task is claimed only with one of them in hand.
-    pub slots: Arc<Semaphore>,
+    pub slots: Slots,
     /// Its Lamport clock.
     pub clock: Arc<Clock>,
 }
