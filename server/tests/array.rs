@@ -3,6 +3,8 @@
 
 #[path = "support/client.rs"]
 mod client;
+#[path = "array/freezing.rs"]
+mod freezing;
 #[path = "support/images.rs"]
 mod images;
 #[path = "array/methods.rs"]

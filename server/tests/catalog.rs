@@ -72,6 +72,7 @@ on_every_catalog! {
     master::a_catalog_is_itself_for_ever_and_never_another,
     master::runs_count_as_lost_only_if_they_were_worked_on_and_finished_nothing_more,
     master::finished_tasks_are_kept_for_the_next_run_and_no_longer,
+    races::a_call_that_nobody_polls_holds_nothing_that_others_need,
     races::masters_that_take_the_epoch_at_once_get_different_turns,
     races::of_two_pods_that_finish_one_upload_one_wins,
     races::a_job_is_activated_once,
@@ -90,6 +91,7 @@ on_every_catalog! {
     accepting::a_deletion_can_be_undone_and_the_image_is_as_it_was,
     master::what_was_deleted_long_enough_ago_is_deleted_for_good,
     master::a_deposed_master_empties_no_trash,
+    master::what_a_run_wrote_is_needed_until_a_row_says_that_the_run_ended,
 }
 
 #[tokio::test]

@@ -9,27 +9,29 @@
 
 use std::future::Future;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures::TryStreamExt;
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
+use sqlx::postgres::PgRow;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Postgres, Row as _, Sqlite, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Either, Executor, Postgres, Row as _, Sqlite, SqliteConnection};
 
+use super::primary::{self, Primary};
 use super::{Error, Result};
 use crate::backoff::Backoff;
 
 /// No statement takes longer, the wait for a connection included, or its outcome is unknown. Uploads and pages wait no
 /// longer than this for a database that hangs.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// SQLite has one writer at a time: a statement may wait for many others.
-const SQLITE_PATIENCE: Duration = Duration::from_secs(30);
 /// Connecting for the first time and migrating.
 const OPENING: Duration = Duration::from_secs(30);
-/// How long one process waits for another's write to SQLite.
-const BUSY: Duration = Duration::from_secs(15);
+/// How long one process waits for another's write to SQLite: less than [`PATIENCE`], so that the connection is free when the
+/// caller is answered.
+const BUSY: Duration = Duration::from_secs(4);
 
 /// A database.
 pub(super) enum Db {
@@ -38,7 +40,22 @@ pub(super) enum Db {
         writer: SqlitePool,
         readers: SqlitePool,
     },
-    Postgres(PgPool),
+    Postgres(Arc<Primary>),
+}
+
+/// What a statement does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Read,
+    Write,
+}
+
+/// What a statement came to.
+#[derive(Default)]
+pub(super) struct Answer {
+    pub(super) rows: Vec<Row>,
+    /// How many rows it wrote.
+    pub(super) changed: u64,
 }
 
 /// A parameter of a statement.
@@ -132,65 +149,57 @@ macro_rules! bound {
         query
     }};
 }
+pub(super) use bound;
+
+/// Always to the last row: a statement of SQLite is only committed when it has been run to its end.
+async fn run_sqlite(pool: &SqlitePool, sql: String, args: &[Arg]) -> Result<Answer, sqlx::Error> {
+    let mut answer = Answer::default();
+    let mut connection = pool.acquire().await?;
+    let mut steps = connection.fetch_many(bound!(sqlx::query(AssertSqlSafe(sql)), args));
+    while let Some(step) = steps.try_next().await? {
+        match step {
+            Either::Left(done) => answer.changed += done.rows_affected(),
+            Either::Right(row) => answer.rows.push(Row::Sqlite(row)),
+        }
+    }
+    drop(steps);
+    Ok(answer)
+}
 
 impl Db {
-    /// Runs a statement that writes, and gives the number of rows it wrote.
+    /// Runs a statement that writes, and returns the number of rows it wrote.
     pub(super) async fn write(&self, sql: &str, args: &[Arg]) -> Result<u64> {
-        let sql = AssertSqlSafe(self.spell(sql));
-        patiently(self.patience(), async {
-            match self {
-                Db::Sqlite { writer, .. } => {
-                    bound!(sqlx::query(sql), args).execute(writer).await.map(|done| done.rows_affected())
-                }
-                Db::Postgres(pool) => {
-                    bound!(sqlx::query(sql), args).execute(pool).await.map(|done| done.rows_affected())
-                }
-            }
-        })
-        .await
+        Ok(self.run(Access::Write, sql, args).await?.changed)
     }
 
     /// Runs a statement that writes and returns rows.
     pub(super) async fn write_returning(&self, sql: &str, args: &[Arg]) -> Result<Vec<Row>> {
-        let sqlite = match self {
-            Db::Sqlite { writer, .. } => Some(writer),
-            Db::Postgres(_) => None,
-        };
-        self.rows(sqlite, sql, args).await
+        Ok(self.run(Access::Write, sql, args).await?.rows)
     }
 
-    /// Runs a query.
+    /// Runs a query, on the primary: the rows are those of a moment after the call.
     pub(super) async fn read(&self, sql: &str, args: &[Arg]) -> Result<Vec<Row>> {
-        let sqlite = match self {
-            Db::Sqlite { readers, .. } => Some(readers),
-            Db::Postgres(_) => None,
-        };
-        self.rows(sqlite, sql, args).await
+        Ok(self.run(Access::Read, sql, args).await?.rows)
     }
 
-    /// Always to the last row: a statement of SQLite is only committed when it has been run to its end.
-    async fn rows(&self, sqlite: Option<&SqlitePool>, sql: &str, args: &[Arg]) -> Result<Vec<Row>> {
-        let sql = AssertSqlSafe(self.spell(sql));
-        patiently(self.patience(), async {
-            match (self, sqlite) {
-                (Db::Sqlite { readers, .. }, pool) => {
-                    let rows = bound!(sqlx::query(sql), args).fetch_all(pool.unwrap_or(readers)).await?;
-                    Ok(rows.into_iter().map(Row::Sqlite).collect())
-                }
-                (Db::Postgres(pool), _) => {
-                    let rows = bound!(sqlx::query(sql), args).fetch_all(pool).await?;
-                    Ok(rows.into_iter().map(Row::Postgres).collect())
-                }
+    /// Runs a statement in a task of its own, which ends by itself. The caller may be dropped, and in a pod that is frozen it
+    /// is not polled any more: a connection that it held, or a place in the queue for one, would be lost to its process.
+    async fn run(&self, access: Access, sql: &str, args: &[Arg]) -> Result<Answer> {
+        let (sql, args) = (self.spell(sql), args.to_vec());
+        let statement = match self {
+            Db::Postgres(primary) => {
+                let primary = primary.clone();
+                tokio::spawn(async move {
+                    let sql = if access == Access::Read { primary::on_primary(&sql) } else { sql };
+                    primary.run(&sql, &args, PATIENCE).await
+                })
             }
-        })
-        .await
-    }
-
-    fn patience(&self) -> Duration {
-        match self {
-            Db::Sqlite { .. } => SQLITE_PATIENCE,
-            Db::Postgres(_) => PATIENCE,
-        }
+            Db::Sqlite { writer, readers } => {
+                let pool = if access == Access::Write { writer.clone() } else { readers.clone() };
+                tokio::spawn(async move { patiently(PATIENCE, run_sqlite(&pool, sql, &args)).await })
+            }
+        };
+        statement.await.unwrap_or_else(|error| Err(Error::Unavailable(format!("a statement ended early: {error}"))))
     }
 
     fn spell(&self, sql: &str) -> String {
@@ -216,15 +225,11 @@ impl Db {
     }
 
     async fn open_postgres(url: &str) -> Result<Db> {
-        let options = PgConnectOptions::from_str(url)
-            .map_err(|error| Error::Invalid(format!("the catalog's address is not right: {error}")))?
-            .application_name("evenlight");
-        let pool = PgPoolOptions::new().max_connections(8).acquire_timeout(PATIENCE);
-        let pool = patiently(OPENING, pool.connect_with(options)).await?;
+        let primary = Primary::open(url, PATIENCE).await?;
         // Takes a lock of the database for itself.
         let mut migrator: Migrator = sqlx::migrate!("./migrations/postgres");
-        migrator.set_ignore_missing(true).run(&pool).await.map_err(not_migrated)?;
-        Ok(Db::Postgres(pool))
+        migrator.set_ignore_missing(true).run(primary.pool()).await.map_err(not_migrated)?;
+        Ok(Db::Postgres(Arc::new(primary)))
     }
 
     async fn open_sqlite(path: &str) -> Result<Db> {
@@ -243,7 +248,7 @@ impl Db {
             .foreign_keys(true)
             .busy_timeout(BUSY);
         patiently(OPENING, migrate_sqlite(&options)).await?;
-        let pool = || SqlitePoolOptions::new().acquire_timeout(SQLITE_PATIENCE);
+        let pool = || SqlitePoolOptions::new().acquire_timeout(PATIENCE);
         let writer = pool().max_connections(1).connect_with(options.clone()).await.map_err(unavailable)?;
         let readers = pool().max_connections(4).connect_with(options).await.map_err(unavailable)?;
         Ok(Db::Sqlite { writer, readers })

@@ -4,6 +4,7 @@
 //! - The master's writes take an [`Epoch`] and are single autocommitted statements that change nothing unless the
 //!   epoch row still holds that candidacy ([`Write::NotMine`]) and the row is in the expected state
 //!   ([`Write::NoChange`]). No transaction spans a round trip.
+//! - Reads are the primary's, at a moment after the call ([`primary`]), so a row that one lacks wasn't there by then.
 //! - An error ([`Error::Unavailable`]) leaves the outcome unknown: every write may be repeated, and says
 //!   [`Write::NoChange`] if it took effect before (but [`Catalog::finish_upload`] says [`Write::Applied`] again: an
 //!   upload id belongs to one attempt).
@@ -12,6 +13,7 @@ mod cursor;
 mod db;
 mod derived;
 mod gallery;
+mod primary;
 mod resumable;
 mod runs;
 mod sql;
@@ -266,6 +268,15 @@ pub struct InUse {
     pub keys: HashSet<String>,
 }
 
+/// What is still needed of what a run wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Needed {
+    /// All of it: the run is being worked on, or no row says that it has ended.
+    All,
+    /// Nothing, or the job's result under this key; the run has ended and never goes on.
+    Only(Option<String>),
+}
+
 /// A pyramid to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PyramidWork {
@@ -437,6 +448,9 @@ pub trait Catalog: Send + Sync + 'static {
         timeline: Option<&Timeline>,
     ) -> Result<Write>;
 
+    /// What is still needed of what a run of a job wrote.
+    async fn needed(&self, job: &JobId, run: &RunId) -> Result<Needed>;
+
     /// `running → failed` with the reason and how its tasks went, where the run is still `run`.
     async fn fail(
         &self,
@@ -480,7 +494,7 @@ pub trait Catalog: Send + Sync + 'static {
     /// Removes an abandoned upload's row; its bytes are gone already.
     async fn forget_upload(&self, epoch: &Epoch, upload: &UploadId) -> Result<Write>;
 
-    /// Whether the catalog answers.
+    /// Whether the catalog can be read and written.
     async fn ping(&self) -> Result<()>;
 
     // --- What is made of images besides. ---
@@ -516,6 +530,11 @@ pub trait Catalog: Send + Sync + 'static {
 
     /// The images before and after one, latest first.
     async fn neighbours(&self, image: &ImageId) -> Result<Neighbours>;
+}
+
+/// A number of [0, 1), so that those who failed together don't try again together.
+fn jitter() -> f64 {
+    f64::from(uuid::Uuid::new_v4().as_fields().0) / (f64::from(u32::MAX) + 1.0)
 }
 
 /// Opens `sqlite:///path/to.db` or a plain path (created if missing), or `postgres://…`, and brings its schema up to

@@ -12,9 +12,9 @@ use shared::timeline::Timeline;
 
 use super::db::{Arg, Db, Row};
 use super::{
-    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, FinishedTask, InUse, JobRow, NewUpload, Part, PyramidState,
-    PyramidWork, RESUMABLE_FOR, Received, Result, ResultFile, Resumable, Resumed, Write, derived, gallery, resumable,
-    runs,
+    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, FinishedTask, InUse, JobRow, Needed, NewUpload, Part,
+    PyramidState, PyramidWork, RESUMABLE_FOR, Received, Result, ResultFile, Resumable, Resumed, Write, derived,
+    gallery, resumable, runs,
 };
 
 /// A job with what its run needs.
@@ -355,6 +355,16 @@ impl Catalog for SqlCatalog {
         self.fenced(epoch, sql, &args).await
     }
 
+    async fn needed(&self, job: &JobId, run: &RunId) -> Result<Needed> {
+        let rows = self.db.read("SELECT state, run, result FROM jobs WHERE id = $1", &[job.as_str().into()]).await?;
+        let Some(row) = rows.first() else { return Ok(Needed::All) };
+        let (state, current): (String, Option<String>) = (row.get("state")?, row.get("run")?);
+        Ok(match state.as_str() {
+            "running" if current.as_deref() == Some(run.as_str()) => Needed::All,
+            _ => Needed::Only(row.get("result")?),
+        })
+    }
+
     async fn fail(
         &self,
         epoch: &Epoch,
@@ -444,7 +454,8 @@ impl Catalog for SqlCatalog {
     }
 
     async fn ping(&self) -> Result<()> {
-        self.db.read("SELECT n FROM epoch", &[]).await.map(drop)
+        // Waits for the writer as any write does, and changes nothing.
+        self.db.write("UPDATE epoch SET n = n WHERE one = 0", &[]).await.map(drop)
     }
 
     async fn claim_pyramid(

@@ -13,7 +13,7 @@ use shared::gallery::{Image, ImageQuery};
 use shared::id::PodName;
 use shared::job::JobState;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::serve::{ServeArgs, UseKubernetes};
@@ -29,6 +29,7 @@ use crate::pipeline::stage::Workshop;
 use crate::pod::array::{Array, ArrayError};
 use crate::pod::observer::Observer;
 use crate::pod::renderer::Renderer;
+use crate::pod::slots::Slots;
 use crate::pod::{Pod, PodConfig};
 use crate::store::Store;
 use crate::web::{CutOff, EventHub, FaultError, Faults, PodLogs, Renders, WebState, router};
@@ -99,7 +100,7 @@ impl Process {
         let kubernetes = kubernetes(&args, &names, leadership.subscribe()).await;
         let stop_pods = CancellationToken::new();
         let array = Arc::new(Array::new(stop_pods.clone()));
-        let slots = Arc::new(Semaphore::new(threads));
+        let slots = Slots::new(threads);
         let advertised = args.advertise.clone().unwrap_or_else(|| address.to_string());
         for name in &names {
             let config = PodConfig {

@@ -156,6 +156,16 @@ impl Array {
 
 /// Lives while it isn't frozen. What it has given to other tasks and threads goes on, and can't be committed by them: the
 /// session is silent meanwhile.
+///
+/// A frozen pod isn't polled, so whatever its future holds is held for as long as it is frozen. Hence nothing that the process
+/// shares is held, or queued for, across an `await` of a pod's own future:
+/// - a catalog's connection: each statement runs in a task of its own (`catalog/db.rs`);
+/// - a thread of the store's folder: each operation waits for it and runs in a task of its own (`store/patience.rs`);
+/// - a pixel thread's slot: taken without a queue, and given to the attempt's task before anything is awaited (`slots.rs`);
+/// - memory and threads of the pixel budget (`pipeline/pixels.rs`): asked for by attempts and by drivers, which are tasks, and
+///   given back by the thread;
+/// - the embedded coordinator's tree: locked by `std`'s locks only, which no `await` may hold; hints to a pod that doesn't read
+///   them are dropped (`coord/hub.rs`).
 async fn unless_frozen(life: impl Future<Output = ()>, mut frozen: watch::Receiver<bool>) {
     tokio::pin!(life);
     let mut freezing = frozen.clone();

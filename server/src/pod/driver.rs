@@ -15,7 +15,7 @@ use super::jitter;
 use super::master::{End, Office, Setback, forbidden, refusal, spoiled, to_json};
 use super::mirror::Nodes;
 use super::vigil::{Verdict, Vigil};
-use crate::catalog::{FinishedTask, ResultFile};
+use crate::catalog::{FinishedTask, Needed, ResultFile};
 use crate::coord::fence::FenceError;
 use crate::coord::{CreateMode, Error, Op, SessionState, doorbell, paths, settle};
 use crate::pipeline::cause::Cause;
@@ -120,7 +120,8 @@ impl Driver {
                     let pause = match &setback {
                         Setback::Forbidden(_) | Setback::Refused(_) => ASIDE,
                         Setback::Again(_) => Duration::from_millis(10 << setbacks.min(7)),
-                        _ => office.pod.config.backoff * (1 << setbacks.min(6)),
+                        // An outage: looked at about once a second, so that work goes on soon after its end.
+                        _ => office.pod.config.backoff * (1 << setbacks.min(3)),
                     };
                     tracing::info!(job = %self.job, %setback, "will be tried again");
                     setbacks += 1;
@@ -294,11 +295,14 @@ impl Driver {
         let (office, job) = (&self.office, &nodes.job);
         let file = ResultFile { job: job.job.clone(), key: result.key, bytes: result.bytes, sha256: result.sha256 };
         let write = office.pod.catalog.publish(&office.epoch(), &job.run, &file, Some(&nodes.timeline())).await?;
-        // No change: published before, or the run was given up. Either way this run is over.
-        if office.mine(write).await? {
+        // No change: published before, or the run was given up. Either way this run is over, and the row says what is needed.
+        let needed = if office.mine(write).await? {
             tracing::info!(job = %self.job, run = %job.run, epoch = office.epoch().n, bytes = file.bytes, "published");
-        }
-        self.leave(nodes).await
+            Needed::Only(Some(file.key))
+        } else {
+            office.pod.catalog.needed(&job.job, &job.run).await?
+        };
+        self.leave(nodes, &needed).await
     }
 
     async fn fail(&self, nodes: &JobNodes, reason: &str) -> Result<(), Setback> {
@@ -321,13 +325,13 @@ impl Driver {
 
     /// Its row has ended with a result, so all its tasks are done. A job of few znodes needs no mark that only its deletion is
     /// left: either all of them go at once, or whoever leads finds all of them, publishes again to no effect and comes here.
-    async fn leave(&self, nodes: &JobNodes) -> Result<(), Setback> {
+    async fn leave(&self, nodes: &JobNodes, needed: &Needed) -> Result<(), Setback> {
         let deletions = deletions(nodes);
         if deletions.len() > BATCH || nodes.is_locked() {
             return self.end(nodes).await;
         }
         self.ring().await;
-        self.delete_outputs(nodes).await?;
+        self.delete_outputs(nodes, needed).await?;
         match self.office.fence.write(&*self.office.coordinator, deletions).await {
             // There is more below it than the array writes: what remains is done from the mark on.
             Err(FenceError::Conflict { source: Error::NotEmpty(_) | Error::Forbidden(_), .. }) => {
@@ -348,7 +352,8 @@ impl Driver {
     /// Deletes what the run wrote but its published result, then the znodes, the job's own last: as long as it is
     /// there, whoever leads goes on with this.
     async fn delete(&self, nodes: &JobNodes) -> Result<(), Setback> {
-        self.delete_outputs(nodes).await?;
+        let needed = self.office.pod.catalog.needed(&nodes.job.job, &nodes.job.run).await?;
+        self.delete_outputs(nodes, &needed).await?;
         for batch in deletions(nodes).chunks(BATCH) {
             match self.office.fence.write(&*self.office.coordinator, batch.to_vec()).await {
                 // There is more below it than the array writes. It lies under a node of ours, and goes with it.
@@ -363,10 +368,11 @@ impl Driver {
         Ok(())
     }
 
-    async fn delete_outputs(&self, nodes: &JobNodes) -> Result<(), Setback> {
+    /// Deletes what an ended run wrote and nobody needs. That it has ended is what a row says, never what a read lacks: where no
+    /// row says so, its outputs are the sweeper's.
+    async fn delete_outputs(&self, nodes: &JobNodes, needed: &Needed) -> Result<(), Setback> {
         let (office, job) = (&self.office, &nodes.job);
-        let files = office.pod.catalog.files(&job.image, Some(&job.job)).await?;
-        let result = files.and_then(|files| files.result).map(|result| result.key);
+        let Needed::Only(result) = needed else { return Ok(()) };
         let store = &office.pod.shop.store;
         let later = |error: crate::store::Error| Setback::Later(error.to_string());
         let written: Vec<_> = store.list(&keys::run(&job.image, &job.run)).try_collect().await.map_err(later)?;

@@ -18,6 +18,7 @@ mod journal;
 mod master;
 mod peer;
 mod pulse;
+pub mod slots;
 pub mod succession;
 mod sweeper;
 pub mod unexpected;
@@ -35,12 +36,13 @@ use shared::clock::{Clock, Stamp};
 use shared::cluster::Member;
 use shared::id::PodName;
 use shared::job::RECORD_VERSION;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::claims::Claims;
 use self::journal::Journal;
 use self::mirror::{Mirror, Nodes};
+use self::slots::Slots;
 use self::succession::Memory;
 use self::worker::{KINDS, Worker};
 use crate::backoff::{Backoff, jitter};
@@ -131,7 +133,7 @@ pub struct Pod {
     /// Store, pixel threads and limits.
     pub shop: Workshop,
     /// Free pixel threads of the process: a task is claimed only with one of them in hand.
-    pub slots: Arc<Semaphore>,
+    pub slots: Slots,
     /// Its Lamport clock.
     pub clock: Arc<Clock>,
 }

@@ -17,7 +17,7 @@ use futures::FutureExt;
 use shared::clock::Stamp;
 use shared::job::{ALGO, Phase, Progress, RECORD_VERSION};
 use shared::task::{Done, Lock, Outcome, StrikeEnd};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +26,7 @@ use super::claims::Claims;
 use super::journal::Journal;
 use super::master::{MAX_LOSSES, refusal};
 use super::mirror::Nodes;
+use super::slots::Slot;
 use crate::backoff::Backoff;
 use crate::coord::claim::{self, Debt, Held, Strike};
 use crate::coord::settle::connected;
@@ -64,13 +65,31 @@ struct Candidate {
     path: String,
 }
 
+/// A task that this pod has no more to do with.
+struct Ended {
+    path: String,
+    claim: Claim,
+}
+
+/// What became of a claim.
+enum Claim {
+    /// It was made, or nobody knows.
+    Made,
+    /// Another worker claimed the task at this version.
+    Lost { version: i32 },
+    /// It failed, and may be worth another try.
+    Failed,
+    /// The session ended before the claim was known to be made.
+    SessionOver,
+}
+
 impl Worker {
     /// Works until `stop`, then finishes what it holds.
     pub async fn run(self) {
         let worker = Arc::new(self);
         let (stop, mut nodes) = (worker.stop.clone(), worker.nodes.clone());
         let mut outage = worker.pod.shop.store.outage();
-        let mut running: JoinSet<String> = JoinSet::new();
+        let mut running: JoinSet<Ended> = JoinSet::new();
         // What runs here, by path, and whether it must run alone.
         let mut held: BTreeMap<String, bool> = BTreeMap::new();
         // Versions at which a claim was lost: the picture will move on.
@@ -78,57 +97,38 @@ impl Worker {
         let mut turn = worker.start;
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
         let slots = worker.pod.slots.clone();
-        let mut acquiring = std::pin::pin!(slots.clone().acquire_owned());
         loop {
             let seen = nodes.borrow_and_update().clone();
             lost.retain(|path, version| is_at(&seen, path, *version));
             // Whatever is claimed while the store fails for everyone comes to nothing.
             let wants = outage.borrow_and_update().is_none() && worker.pick(&seen, turn, &held, &lost).is_some();
-            if !wants {
-                // A place in the queue can be given a slot while nobody polls it: leave it, or the slot lies idle here.
-                acquiring.set(slots.clone().acquire_owned());
-            }
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 Some(ended) = running.join_next(), if !running.is_empty() => match ended {
-                    Ok(path) => drop(held.remove(&path)),
+                    Ok(ended) => {
+                        held.remove(&ended.path);
+                        match ended.claim {
+                            Claim::Made => backoff.reset(),
+                            Claim::Failed => backoff.wait().await,
+                            Claim::Lost { version } => drop(lost.insert(ended.path, version)),
+                            Claim::SessionOver => break,
+                        }
+                    }
                     // The work's own panics are caught; whatever this was, the next session begins afresh.
                     Err(panic) => {
                         tracing::error!(pod = %worker.pod.config.name, %panic, "the worker is at fault; its session is given up");
                         return worker.coordinator.close().await;
                     }
                 },
-                permit = &mut acquiring, if wants => {
-                    acquiring.set(slots.clone().acquire_owned());
-                    let Ok(permit) = permit else { break };
+                // From here to the task that is spawned nothing is awaited: a frozen pod holds no slot.
+                slot = slots.take(), if wants => {
                     turn = turn.wrapping_add(1);
                     let seen = nodes.borrow_and_update().clone();
                     let Some(candidate) = worker.pick(&seen, turn, &held, &lost) else { continue };
-                    match worker.claim(&candidate).await {
-                        Ok(Some(claimed)) => {
-                            backoff.reset();
-                            held.insert(claimed.path.clone(), claimed.task.strikes.len() > 1);
-                            let worker = worker.clone();
-                            running.spawn(async move { worker.attempt(candidate.job, claimed, permit).await });
-                        }
-                        Ok(None) => {
-                            lost.insert(candidate.path.clone(), version_of(&candidate));
-                        }
-                        Err(error) => {
-                            drop(permit);
-                            tracing::debug!(pod = %worker.pod.config.name, %error, task = candidate.path, "claiming failed");
-                            if !worker.connected().await {
-                                break;
-                            }
-                            // Refused for good, or worth another try: either way nobody spins on it.
-                            if matches!(error, Error::Invalid(_)) {
-                                lost.insert(candidate.path.clone(), version_of(&candidate));
-                            } else {
-                                backoff.wait().await;
-                            }
-                        }
-                    }
+                    held.insert(candidate.path.clone(), !strikes_of(&candidate).is_empty());
+                    let worker = worker.clone();
+                    running.spawn(async move { worker.claim_and_attempt(candidate, slot).await });
                 }
                 changed = nodes.changed() => if changed.is_err() { break },
                 Ok(()) = outage.changed() => {}
@@ -192,6 +192,30 @@ impl Worker {
         })
     }
 
+    /// Claims a task, and does it if the claim was made. The slot is free again when nothing is done with it any more, or the
+    /// claim's outcome isn't known.
+    async fn claim_and_attempt(&self, candidate: Candidate, slot: Slot) -> Ended {
+        let (path, version) = (candidate.path.clone(), version_of(&candidate));
+        let claim = match self.claim(&candidate).await {
+            Ok(Some(claimed)) => {
+                self.attempt(candidate.job, claimed, slot).await;
+                Claim::Made
+            }
+            Ok(None) => Claim::Lost { version },
+            Err(error) => {
+                drop(slot);
+                tracing::debug!(pod = %self.pod.config.name, %error, task = path, "claiming failed");
+                // Refused for good, or worth another try: either way nobody spins on it.
+                match error {
+                    _ if !self.connected().await => Claim::SessionOver,
+                    Error::Invalid(_) => Claim::Lost { version },
+                    _ => Claim::Failed,
+                }
+            }
+        };
+        Ended { path, claim }
+    }
+
     async fn claim(&self, candidate: &Candidate) -> Result<Option<Held>, Error> {
         let nodes = &candidate.job.phases[&candidate.phase][&candidate.index];
         let lock = Lock {
@@ -215,14 +239,14 @@ impl Worker {
         claimed
     }
 
-    /// Does a claimed task to its commit or release; gives the task's path.
-    async fn attempt(&self, job: Arc<JobNodes>, held: Held, permit: OwnedSemaphorePermit) -> String {
+    /// Does a claimed task to its commit or release.
+    async fn attempt(&self, job: Arc<JobNodes>, held: Held, slot: Slot) {
         let (name, path) = (&self.pod.config.name, held.path.clone());
         let task = &held.task;
         tracing::debug!(pod = %name, job = %job.job.job, phase = %task.phase, task = task.index, attempt = task.attempt, "claimed");
         // The slot is taken until all of its work has come back from its threads.
         let limit = self.pod.config.task_time.min(self.pod.config.image_time);
-        let shop = self.pod.shop.for_task(limit, permit);
+        let shop = self.pod.shop.for_task(limit, slot);
         let began = Instant::now();
         let work = async {
             self.note_attempt(&job).await?;
@@ -244,7 +268,6 @@ impl Worker {
             // The session is over; the pod's next one gives the strike back.
             Err(error) => tracing::info!(pod = %name, task = path, %error, "the claim ended with the session"),
         }
-        path
     }
 
     /// Before anything is done in a run whose loss would count: if it takes the whole array along, nobody else can say so.
@@ -410,6 +433,10 @@ fn all(job: &JobNodes, phase: Phase) -> Result<Vec<shared::job::Pointer>, Failur
 
 fn version_of(candidate: &Candidate) -> i32 {
     candidate.job.phases[&candidate.phase][&candidate.index].version
+}
+
+fn strikes_of(candidate: &Candidate) -> &[String] {
+    &candidate.job.phases[&candidate.phase][&candidate.index].task.strikes
 }
 
 /// Whether a task's record is still at this version.

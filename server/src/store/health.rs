@@ -23,8 +23,8 @@ use object_store::{ObjectStoreExt, PutMode, PutOptions};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::backoff::jitter;
 use super::{Error, Result, Store, keys};
+use crate::backoff::jitter;
 use crate::wall;
 
 /// What a probe of a full store writes: as much as a task reads, which is about what it writes.

@@ -13,7 +13,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::error::failed;
 use super::{Error, Result};
@@ -136,7 +136,8 @@ impl Patience {
         unreachable!("the last try returns")
     }
 
-    /// The operation, holding a permit as long as it blocks a thread, however long anybody waits for it.
+    /// The operation, holding a permit as long as it blocks a thread, however long anybody waits for it. Also its turn is waited
+    /// for in a task of its own: a caller that is frozen isn't polled, and would keep the permit that it is given.
     fn permitted<T: Send + 'static>(
         &self,
         operation: impl Future<Output = object_store::Result<T>> + Send + 'static,
@@ -144,12 +145,17 @@ impl Patience {
         let threads = self.threads.clone();
         async move {
             let Some(threads) = threads else { return operation.await };
-            let permit = threads.acquire_owned().await;
-            let blocking = async move {
-                let _permit = permit;
-                operation.await
-            };
-            tokio::spawn(blocking).await.unwrap_or_else(|source| Err(object_store::Error::JoinError { source }))
+            let (mut reply, answer) = oneshot::channel();
+            tokio::spawn(async move {
+                let _permit = tokio::select! {
+                    permit = threads.acquire_owned() => permit,
+                    // Nobody waits any more, and nothing was begun.
+                    () = reply.closed() => return,
+                };
+                // Nobody may wait for the answer either.
+                drop(reply.send(operation.await));
+            });
+            answer.await.unwrap_or_else(|_| Err(ended_early()))
         }
     }
 
@@ -160,6 +166,11 @@ impl Patience {
     fn pause_after(&self, tried: u32) -> Duration {
         self.pause.saturating_mul(1 << (tried - 1).min(16)).mul_f64(0.5 + jitter())
     }
+}
+
+/// Its task panicked, or the runtime is going down.
+fn ended_early() -> object_store::Error {
+    object_store::Error::Generic { store: "folder", source: "the operation ended early".into() }
 }
 
 fn late(doing: &str, key: &str, limit: Duration) -> Error {

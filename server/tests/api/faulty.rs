@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use server::catalog::{
-    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, FinishedTask, InUse, JobRow, NewUpload, Part, PyramidState,
-    PyramidWork, Received, Result, ResultFile, Resumable, Resumed, Write,
+    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, FinishedTask, InUse, JobRow, Needed, NewUpload, Part,
+    PyramidState, PyramidWork, Received, Result, ResultFile, Resumable, Resumed, Write,
 };
 use shared::cluster::Backlog;
 use shared::equalize::Recipe;
@@ -101,6 +101,7 @@ faulty! {
     activate(epoch: &Epoch, job: &JobId, run: &RunId) -> Write;
     rerun(epoch: &Epoch, job: &JobId, old: &RunId, new: &RunId) -> Write;
     publish(epoch: &Epoch, run: &RunId, result: &ResultFile, timeline: Option<&Timeline>) -> Write;
+    needed(job: &JobId, run: &RunId) -> Needed;
     fail(epoch: &Epoch, job: &JobId, run: &RunId, reason: &str, timeline: Option<&Timeline>) -> Write;
     claim_pyramid(claim: &str, wish: Option<(&ImageId, Option<&JobId>)>, lease: Duration) -> Option<PyramidWork>;
     touch_pyramid(claim: &str) -> Write;

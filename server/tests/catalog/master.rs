@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use server::catalog::{Abandoned, Begun, FinishedTask, InUse, Write};
+use server::catalog::{Abandoned, Begun, FinishedTask, InUse, Needed, Write};
 use shared::clock::Stamp;
 use shared::id::RunId;
 use shared::job::{Cut, JobState, Phase, Pointer};
@@ -368,4 +368,24 @@ pub async fn finished_tasks_are_kept_for_the_next_run_and_no_longer(bench: Bench
     assert!(catalog.finished(job).await.unwrap().is_empty());
     catalog.note_finished(std::slice::from_ref(&again)).await.unwrap();
     assert!(catalog.finished(job).await.unwrap().is_empty());
+}
+
+pub async fn what_a_run_wrote_is_needed_until_a_row_says_that_the_run_ended(bench: Bench) {
+    let catalog = bench.catalog.as_ref();
+    let accepted = accept(catalog, "a.png").await;
+    let epoch = epoch(catalog).await;
+    let needed = async |run| catalog.needed(&accepted.job, run).await.unwrap();
+    let first = activate(catalog, &epoch, &accepted.job).await;
+    assert_eq!(needed(&first).await, Needed::All);
+    let second = id();
+    assert_eq!(catalog.rerun(&epoch, &accepted.job, &first, &second).await.unwrap(), Write::Applied);
+    assert_eq!((needed(&first).await, needed(&second).await), (Needed::Only(None), Needed::All));
+    let result = result(&accepted.job);
+    assert_eq!(catalog.publish(&epoch, &second, &result, None).await.unwrap(), Write::Applied);
+    assert_eq!(needed(&second).await, Needed::Only(Some(result.key)));
+    // A row that isn't there proves nothing.
+    assert_eq!(catalog.needed(&id(), &first).await.unwrap(), Needed::All);
+    let failed = accept(catalog, "b.png").await;
+    fail(catalog, &epoch, &failed.job, "No.").await;
+    assert_eq!(catalog.needed(&failed.job, &first).await.unwrap(), Needed::Only(None));
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::join_all;
 use server::catalog::{Epoch, Write};
 use shared::id::RunId;
@@ -193,4 +194,32 @@ async fn await_waiting_statements(bench: &Bench, number: i64) {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("a statement waits for a lock");
+}
+
+/// As in a pod that is frozen: each call was begun, and none is polled again. There are more of them than connections.
+pub async fn a_call_that_nobody_polls_holds_nothing_that_others_need(bench: Bench) {
+    let catalog = bench.catalog.as_ref();
+    let accepted = accept(catalog, "a.png").await;
+    let mut frozen = Vec::new();
+    for polls in 1..=20 {
+        let mut calls = [
+            async { catalog.take_epoch("frozen").await.is_ok() }.boxed().fuse(),
+            async { catalog.running().await.is_ok() }.boxed().fuse(),
+        ];
+        for _ in 0..polls {
+            for call in &mut calls {
+                let _ = futures::poll!(call);
+            }
+            tokio::task::yield_now().await;
+        }
+        frozen.push(calls);
+    }
+    let begun = std::time::Instant::now();
+    for number in 0..20 {
+        accept(catalog, &format!("{number}.png")).await;
+        assert!(catalog.image(&accepted.image).await.unwrap().is_some());
+        catalog.ping().await.unwrap();
+    }
+    assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+    drop(frozen);
 }

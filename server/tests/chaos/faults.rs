@@ -96,6 +96,8 @@ pub enum Fault {
     Bridge(Whom),
     /// The master reaches ZooKeeper and not PostgreSQL.
     NoCatalog,
+    /// PostgreSQL's primary becomes read-only and keeps its connections, and its standby is promoted.
+    Switchover,
     /// Each pod sees a server of its own, and one server is paused.
     SplitViews,
     /// The ensemble's leader is killed, and starts again.
@@ -124,6 +126,7 @@ impl Fault {
             Fault::SlowLink(who) => format!("slow link to ZooKeeper, {}", whom(who)),
             Fault::Bridge(who) => format!("bridge: ZooKeeper without the store, {}", whom(who)),
             Fault::NoCatalog => "bridge: ZooKeeper without PostgreSQL, master".to_owned(),
+            Fault::Switchover => "PostgreSQL switchover that keeps connections".to_owned(),
             Fault::SplitViews => "pods see different ZooKeeper servers, one of them paused".to_owned(),
             Fault::EnsembleLeader => "ZooKeeper leader killed".to_owned(),
             Fault::NoQuorum(_) => "quorum lost".to_owned(),
@@ -308,6 +311,11 @@ pub async fn inject(
             }
             tokio::time::sleep(dice.millis(1_000, 5_000)).await;
             pod.links.catalog.mend();
+        }
+        Fault::Switchover => {
+            if site.switch_over().await {
+                note(None);
+            }
         }
         Fault::SplitViews => {
             note(None);

@@ -119,6 +119,14 @@ async fn the_quorum_is_lost_and_all_that_was_accepted_is_done_after() {
     survives("the_quorum_is_lost_and_all_that_was_accepted_is_done_after", Blueprint::default(), faults).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "minutes: `make test` and `make chaos` run it"]
+async fn the_catalog_is_switched_over_to_its_standby() {
+    let blueprint = Blueprint { standby: true, ..Blueprint::default() };
+    let faults = vec![Fault::Switchover, Fault::Kill(Whom::Master, Stage::Map)];
+    survives("the_catalog_is_switched_over_to_its_standby", blueprint, faults).await;
+}
+
 /// Measures; with the default arrays' short timeout a witness would hardly be told from a lease that runs out.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "minutes, and it measures: `make chaos` runs it"]

@@ -4,7 +4,7 @@
 //! or folder of its own. Arrays take turns, as some faults hit the ensemble itself.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use server::coord::zookeeper::ZooKeeper;
@@ -46,11 +46,20 @@ pub struct Blueprint {
     pub more: Vec<&'static str>,
     /// Whether other pods reach a pod through its proxy `web`, rather than at its own address.
     pub proxied_web: bool,
+    /// Whether the array has a database server of its own, with a standby.
+    pub standby: bool,
 }
 
 impl Default for Blueprint {
     fn default() -> Self {
-        Self { pods: 3, pixels: Pixels::Folder, lease: Duration::from_secs(2), more: Vec::new(), proxied_web: false }
+        Self {
+            pods: 3,
+            pixels: Pixels::Folder,
+            lease: Duration::from_secs(2),
+            more: Vec::new(),
+            proxied_web: false,
+            standby: false,
+        }
     }
 }
 
@@ -66,10 +75,12 @@ pub struct Site {
     pub store: Store,
     /// Logs of the processes, and a store that is a folder.
     pub folder: tempfile::TempDir,
-    catalog: String,
+    catalog: Mutex<String>,
     chroot: String,
     since: i64,
-    _servers: (Arc<Postgres>, Option<Arc<S3>>),
+    postgres: Arc<Postgres>,
+    standby: Option<Postgres>,
+    _s3: Option<Arc<S3>>,
     _turn: tokio::sync::MutexGuard<'static, ()>,
 }
 
@@ -79,7 +90,7 @@ static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 impl Site {
     /// Starts an array and waits for its pods and its master.
     pub async fn start(blueprint: &Blueprint) -> Self {
-        let postgres = Postgres::shared();
+        let postgres = if blueprint.standby { Arc::new(Postgres::own()) } else { Postgres::shared() };
         let s3 = (blueprint.pixels == Pixels::S3).then(S3::shared);
         let turn = TURN.lock().await;
         let ensemble = tokio::task::spawn_blocking(Ensemble::shared).await.unwrap();
@@ -90,6 +101,7 @@ impl Site {
         let names: Vec<String> = ('a'..).take(blueprint.pods).map(|letter| format!("pod-{letter}")).collect();
         drop(server::catalog::open(&catalog).await.unwrap());
         rows::install(&catalog, &names).await;
+        let standby = blueprint.standby.then(|| postgres.standby(Duration::ZERO));
         let store_url = match &s3 {
             Some(s3) => format!("s3://{}", s3.bucket()),
             None => folder.path().join("store").display().to_string(),
@@ -102,9 +114,21 @@ impl Site {
             pods.push(plot.pod(name, blueprint, &catalog, &store_url).await);
         }
         let since = txlog::latest(&ensemble.folders());
-        let (lease, servers) = (blueprint.lease, (postgres, s3));
-        let site =
-            Self { pods, ensemble, lease, store, folder, catalog, chroot, since, _servers: servers, _turn: turn };
+        let (lease, catalog) = (blueprint.lease, Mutex::new(catalog));
+        let site = Self {
+            pods,
+            ensemble,
+            lease,
+            store,
+            folder,
+            catalog,
+            chroot,
+            since,
+            postgres,
+            standby,
+            _s3: s3,
+            _turn: turn,
+        };
         site.pods.iter().for_each(Pod::start);
         for pod in &site.pods {
             pod.up().await;
@@ -117,7 +141,24 @@ impl Site {
 
     /// A connection to the catalog that no fault hits.
     pub async fn catalog(&self) -> PgConnection {
-        PgConnection::connect(&self.catalog).await.unwrap()
+        let catalog = self.catalog.lock().unwrap().clone();
+        PgConnection::connect(&catalog).await.unwrap()
+    }
+
+    /// The primary becomes read-only and keeps its connections; its standby is promoted, and new connections lead there. Whether
+    /// there is a standby to be promoted.
+    pub async fn switch_over(&self) -> bool {
+        let Some(standby) =
+            self.standby.as_ref().filter(|standby| !self.catalog.lock().unwrap().contains(&standby.host()))
+        else {
+            return false;
+        };
+        self.postgres.demote().await;
+        standby.promote_after(&self.postgres).await;
+        self.pods.iter().for_each(|pod| pod.links.catalog.lead_new_to(vec![Target::Unix(standby.socket())]));
+        let mut catalog = self.catalog.lock().unwrap();
+        *catalog = catalog.replace(&self.postgres.host(), &standby.host());
+        true
     }
 
     /// A session in the array's chroot that no proxy is in the way of.

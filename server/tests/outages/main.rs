@@ -3,6 +3,8 @@
 //! `EVENLIGHT_LONG=1` makes the outages a minute long.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../support/balancer.rs"]
+mod balancer;
 #[path = "../support/client.rs"]
 mod client;
 #[path = "../support/images.rs"]
@@ -13,11 +15,15 @@ mod ports;
 mod postgres;
 #[path = "../support/processes.rs"]
 mod processes;
+#[path = "../support/proxy.rs"]
+mod proxy;
 #[path = "../support/zookeeper.rs"]
 mod zookeeper;
 
 mod database;
+mod lagging;
 mod quorum;
+mod switchover;
 
 use std::time::Duration;
 
@@ -36,6 +42,7 @@ fn outage() -> Duration {
 struct Site {
     folder: tempfile::TempDir,
     postgres: Postgres,
+    standby: Option<Postgres>,
     zookeeper: String,
     catalog: String,
 }
@@ -44,7 +51,7 @@ impl Site {
     async fn new(zookeeper: String) -> Self {
         let postgres = Postgres::own();
         let catalog = postgres.database().await;
-        Self { folder: tempfile::tempdir().unwrap(), postgres, zookeeper, catalog }
+        Self { folder: tempfile::tempdir().unwrap(), postgres, standby: None, zookeeper, catalog }
     }
 
     fn process(&self, name: &str) -> Server {

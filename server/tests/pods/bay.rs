@@ -14,6 +14,7 @@ use server::pipeline::accept::{Accept, Offer};
 use server::pipeline::gauge::Gauge;
 use server::pipeline::pixels::Pixels;
 use server::pipeline::stage::Workshop;
+use server::pod::slots::Slots;
 use server::pod::{Pod, PodConfig};
 use server::store::{Patience, Store};
 use shared::clock::Clock;
@@ -22,7 +23,6 @@ use shared::gallery::{Accepted, JobSummary};
 use shared::id::JobId;
 use shared::job::{JobState, Phase};
 use shared::task::{Done, Lock, Task};
-use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -41,7 +41,7 @@ pub struct Bay {
     connector: Arc<dyn Connector>,
     shop: Workshop,
     accept: Accept,
-    slots: Arc<Semaphore>,
+    slots: Slots,
     lives: Mutex<BTreeMap<String, Life>>,
 }
 
@@ -88,7 +88,7 @@ impl Bay {
         Self {
             connector: connector(embedded.connector()),
             shop: Workshop { store, pixels, limits: Limits::default() },
-            slots: Arc::new(Semaphore::new(8)),
+            slots: Slots::new(8),
             lives: Mutex::default(),
             _folder: folder,
             embedded,

@@ -13,13 +13,13 @@ use server::pipeline::gauge::Gauge;
 use server::pipeline::pixels::Pixels;
 use server::pipeline::stage::Workshop;
 use server::pod::array::Array;
+use server::pod::slots::Slots;
 use server::pod::{Pod, PodConfig};
 use server::store::Store;
 use shared::clock::Clock;
 use shared::equalize::Recipe;
 use shared::gallery::{Accepted, JobSummary};
 use shared::job::JobState;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::PATIENCE;
@@ -60,7 +60,7 @@ impl Yard {
     /// Starts three pods.
     fn start(&self) {
         let connector = Embedded::new(EmbeddedConfig { session_timeout: Duration::from_millis(500) }).connector();
-        let slots = Arc::new(Semaphore::new(2));
+        let slots = Slots::new(2);
         for name in ["pod-1", "pod-2", "pod-3"] {
             let config = PodConfig::named(name.parse().unwrap());
             let (connector, catalog) = (connector.clone(), self.catalog.clone());

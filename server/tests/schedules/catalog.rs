@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use server::catalog::{
-    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, FinishedTask, InUse, JobRow, NewUpload, Part, PyramidState,
-    PyramidWork, Received, Result, ResultFile, Resumable, Resumed, Write,
+    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, FinishedTask, InUse, JobRow, Needed, NewUpload, Part,
+    PyramidState, PyramidWork, Received, Result, ResultFile, Resumable, Resumed, Write,
 };
 use shared::cluster::Backlog;
 use shared::equalize::Recipe;
@@ -381,6 +381,11 @@ impl Catalog for FaultyCatalog {
         let (epoch, run, result, n) = (epoch.clone(), run.clone(), result.clone(), epoch.clone());
         let (what, timeline) = (format!("{} {run}", result.job), timeline.cloned());
         pass!(self, publish, what, Some(n), |shelf| { shelf.catalog.publish(&epoch, &run, &result, timeline.as_ref()) })
+    }
+
+    async fn needed(&self, job: &JobId, run: &RunId) -> Result<Needed> {
+        let (job, run) = (job.clone(), run.clone());
+        pass!(self, needed, format!("{job} {run}"), None, |shelf| shelf.catalog.needed(&job, &run))
     }
 
     async fn fail(

@@ -14,11 +14,12 @@ use server::pipeline::accept::Accept;
 use server::pipeline::gauge::{Capacity, Figures, Gauge};
 use server::pipeline::pixels::Pixels;
 use server::pipeline::stage::Workshop;
+use server::pod::slots::Slots;
 use server::pod::{Pod, PodConfig};
 use server::store::{Patience, Store};
 use shared::clock::Clock;
 use sqlx::sqlite::SqlitePoolOptions;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -154,7 +155,7 @@ impl World {
             connector: Arc::new(connector),
             catalog: Arc::new(self.catalog_of(life)),
             shop: Workshop { store: self.store_of(life), pixels: Pixels::new(2, 256 << 20), limits: Limits::default() },
-            slots: Arc::new(Semaphore::new(2)),
+            slots: Slots::new(2),
             clock: Arc::new(Clock::new()),
         }
     }

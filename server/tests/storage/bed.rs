@@ -18,6 +18,7 @@ use server::pipeline::gauge::Gauge;
 use server::pipeline::pixels::Pixels;
 use server::pipeline::stage::Workshop;
 use server::pod::array::Array;
+use server::pod::slots::Slots;
 use server::pod::{Pod, PodConfig};
 use server::store::{Patience, Store};
 use shared::clock::Clock;
@@ -25,7 +26,6 @@ use shared::equalize::Recipe;
 use shared::gallery::{Accepted, JobSummary};
 use shared::id::PodName;
 use shared::job::JobState;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::faulty_store::Faults;
@@ -73,7 +73,7 @@ impl Bed {
         let shop = Workshop { store: store.clone(), pixels: pixels.clone(), limits: Limits::default() };
         let stop = CancellationToken::new();
         let array = Array::new(stop.clone());
-        let slots = Arc::new(Semaphore::new(2));
+        let slots = Slots::new(2);
         let names: Vec<PodName> = (1..=3).map(|index| format!("pod-{index}").parse().unwrap()).collect();
         for name in &names {
             let mut config = PodConfig {

@@ -35,38 +35,90 @@ impl Postgres {
         Self::start()
     }
 
-    fn start() -> Postgres {
-        let programs = programs();
-        let folder = tempfile::Builder::new().prefix("evenlight-pg-").tempdir().unwrap();
-        let data = folder.path().join("data");
-        if is_root() {
-            let owned = Command::new("chown").arg("postgres").arg(folder.path()).status().unwrap();
-            assert!(owned.success(), "{} can't be given to the user postgres", folder.path().display());
-        }
-        let made = server_command(&programs.join("initdb"))
+    /// An asynchronous standby of this server, which applies each commit `delay` after it was made.
+    pub fn standby(&self, delay: Duration) -> Postgres {
+        let folder = folder();
+        let copied = server_command(&programs().join("pg_basebackup"))
+            .args(["--username=postgres", "--checkpoint=fast", "--write-recovery-conf", "--no-sync", "--host"])
+            .arg(self.folder.path())
             .arg("--pgdata")
-            .arg(&data)
+            .arg(folder.path().join("data"))
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(copied.status.success(), "pg_basebackup failed: {}", String::from_utf8_lossy(&copied.stderr));
+        Self::serve(folder, &[&format!("recovery_min_apply_delay={}ms", delay.as_millis())])
+    }
+
+    fn start() -> Postgres {
+        let folder = folder();
+        let made = server_command(&programs().join("initdb"))
+            .arg("--pgdata")
+            .arg(folder.path().join("data"))
             .args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"])
             .stdin(Stdio::null())
             .output()
             .unwrap();
         assert!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr));
+        Self::serve(folder, &[])
+    }
 
-        let log = std::fs::File::create(folder.path().join("log")).unwrap();
-        let server = server_command(&programs.join("postgres"))
-            .arg("-D")
-            .arg(&data)
-            .arg("-k")
-            .arg(folder.path())
-            .args(["-c", "listen_addresses=", "-c", "max_connections=200"])
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+    /// Starts a server of the data in a folder.
+    fn serve(folder: tempfile::TempDir, settings: &[&str]) -> Postgres {
+        let server = spawn(folder.path(), settings);
         let mut postgres = Postgres { server, folder, databases: AtomicU32::new(0) };
-        postgres.await_ready(&programs);
+        postgres.await_ready(&programs());
         postgres
+    }
+
+    /// Stops the server in order: connections end, and new ones are refused.
+    pub fn stop(&mut self) {
+        let asked = Command::new("kill").args(["-INT", &self.server.id().to_string()]).status().unwrap();
+        assert!(asked.success());
+        self.server.wait().unwrap();
+    }
+
+    /// Starts a stopped server again; returns when it accepts connections.
+    pub fn start_again(&mut self) {
+        self.server = spawn(self.folder.path(), &[]);
+        self.await_ready(&programs());
+    }
+
+    /// Runs statements as the administrator.
+    pub async fn administer(&self, statements: &[&str]) {
+        let mut admin = PgConnection::connect(&self.url("postgres")).await.unwrap();
+        for statement in statements {
+            sqlx::query(sqlx::AssertSqlSafe((*statement).to_owned())).execute(&mut admin).await.unwrap();
+        }
+        admin.close().await.unwrap();
+    }
+
+    /// Makes the server refuse writes and keep its connections, as a demoted primary behind pgpool or a proxy does.
+    pub async fn demote(&self) {
+        self.administer(&["ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()"]).await;
+    }
+
+    /// Promotes this standby when it has applied all that `primary` has written, which must not write any more.
+    pub async fn promote_after(&self, primary: &Postgres) {
+        self.caught_up(primary).await;
+        self.administer(&["SELECT pg_promote(true, 30)"]).await;
+    }
+
+    /// Waits until this standby has applied all that `primary` has written by now.
+    pub async fn caught_up(&self, primary: &Postgres) {
+        let mut source = PgConnection::connect(&primary.url("postgres")).await.unwrap();
+        let written = sqlx::query_scalar::<_, String>("SELECT pg_current_wal_lsn()::text");
+        let written = written.fetch_one(&mut source).await.unwrap();
+        let mut standby = PgConnection::connect(&self.url("postgres")).await.unwrap();
+        let began = Instant::now();
+        loop {
+            let applied = sqlx::query_scalar::<_, bool>("SELECT pg_last_wal_replay_lsn() >= $1::pg_lsn").bind(&written);
+            if applied.fetch_one(&mut standby).await.unwrap() {
+                return;
+            }
+            assert!(began.elapsed() < Duration::from_secs(60), "the standby doesn't catch up to {written}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     fn await_ready(&mut self, programs: &Path) {
@@ -129,6 +181,11 @@ impl Postgres {
         self.folder.path().join(".s.PGSQL.5432")
     }
 
+    /// Its folder, as addresses name it.
+    pub fn host(&self) -> String {
+        self.folder.path().display().to_string()
+    }
+
     fn url(&self, database: &str) -> String {
         format!("postgres://postgres@localhost/{database}?host={}", self.folder.path().display())
     }
@@ -149,6 +206,27 @@ impl Drop for Postgres {
         let _ = self.server.kill();
         let _ = self.server.wait();
     }
+}
+
+/// A folder of the user that runs the server.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::Builder::new().prefix("evenlight-pg-").tempdir().unwrap();
+    if is_root() {
+        let owned = Command::new("chown").arg("postgres").arg(folder.path()).status().unwrap();
+        assert!(owned.success(), "{} can't be given to the user postgres", folder.path().display());
+    }
+    folder
+}
+
+fn spawn(folder: &Path, settings: &[&str]) -> Child {
+    let log = std::fs::File::options().create(true).append(true).open(folder.join("log")).unwrap();
+    let mut command = server_command(&programs().join("postgres"));
+    command.arg("-D").arg(folder.join("data")).arg("-k").arg(folder);
+    command.args(["-c", "listen_addresses=", "-c", "max_connections=200"]);
+    for setting in settings {
+        command.args(["-c", setting]);
+    }
+    command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
 }
 
 /// The processes whose parent this is.

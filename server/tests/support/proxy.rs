@@ -151,6 +151,12 @@ impl Proxy {
         self.shared.line.send_modify(|line| line.door = Door::Open);
     }
 
+    /// Leads new connections there from now on; those that stand go on where they lead.
+    pub fn lead_new_to(&self, targets: Vec<Target>) {
+        assert!(!targets.is_empty(), "a proxy leads somewhere");
+        *self.shared.targets.lock().unwrap() = targets;
+    }
+
     /// Holds everything that clients send, from the `nth` time on (at least 1) that they send these bytes.
     pub fn hold_at(&self, bytes: impl Into<Vec<u8>>, nth: u32) {
         *self.shared.trap.lock().unwrap() = Some(Trap { bytes: bytes.into(), passes: nth.saturating_sub(1) });

@@ -1,0 +1,226 @@
+//! Connections to PostgreSQL's primary, wherever it is at the moment.
+//!
+//! # Hazards
+//! - *A standby answers.* Its rows are those of the past, and what it lacks may be there. This happens behind a load balancer
+//!   (pgpool-II sends a plain `SELECT` to a standby), after a switchover that kept the connections, and where the address
+//!   names a standby. So every read is part of a statement that could write ([`on_primary`]): load balancers send it to the
+//!   primary, and a server that is a standby or read-only refuses it with SQLSTATE 25006. It writes nothing, takes no
+//!   row lock, and needs no round trip of its own.
+//! - *The primary is another server now.* What a server answers that is a primary no more, is stopping or starting (25006,
+//!   57P01–57P03), or a connection that fails (08xxx, I/O), ends the connection and all idle ones: they lead to the same server.
+//!   The next attempt begins with the next host of the address. 25006 and a connection that was never made have no effect, so
+//!   these are tried again until the time is over; after any other error the outcome is unknown and the caller decides.
+//! - *A server is gone without a word.* A connection that doesn't answer in time is closed, not returned to the pool.
+
+use std::str::FromStr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::{AssertSqlSafe, Either, Executor};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::db::{Answer, Arg, Row, bound};
+use super::{Error, Result};
+
+/// Connections of a process.
+const MAX_CONNECTIONS: u32 = 8;
+/// No attempt to connect takes longer: with several hosts, one that doesn't answer must leave time for the others.
+const CONNECTING: Duration = Duration::from_secs(2);
+/// Pauses between attempts, doubled with each.
+const PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(500)];
+
+/// Fails like a write on a server that is no primary. There may be no table yet.
+const INSIST: &str = "DO $$ BEGIN
+    IF pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' THEN
+        RAISE EXCEPTION USING ERRCODE = '25006', MESSAGE = 'the server is a standby or read-only';
+    END IF;
+END $$";
+
+/// A pool of connections to the primary among some hosts.
+pub(super) struct Primary {
+    pool: PgPool,
+    hosts: Vec<PgConnectOptions>,
+    /// Which host new connections lead to.
+    current: AtomicUsize,
+}
+
+/// Why a statement failed.
+enum Failed {
+    /// It had no effect: there was no connection, or the server is no primary.
+    Before(sqlx::Error),
+    /// Its outcome is unknown, unless the error says otherwise.
+    Within(sqlx::Error),
+    /// No answer in time: its outcome is unknown.
+    Late,
+}
+
+impl Primary {
+    /// Connects to the primary among the hosts of `postgres://user@host:port,host:port/database`, within `patience`.
+    pub(super) async fn open(url: &str, patience: Duration) -> Result<Self> {
+        let invalid = |error| Error::Invalid(format!("the catalog's address is not right: {error}"));
+        let hosts = urls_of(url).iter().map(|url| PgConnectOptions::from_str(url)).collect::<Result<Vec<_>, _>>();
+        let hosts: Vec<_> =
+            hosts.map_err(invalid)?.into_iter().map(|host| host.application_name("evenlight")).collect();
+        let pool = PgPoolOptions::new().max_connections(MAX_CONNECTIONS).acquire_timeout(CONNECTING);
+        let pool = pool.connect_lazy_with(hosts[0].clone());
+        let primary = Self { pool, hosts, current: AtomicUsize::new(0) };
+        primary.run(INSIST, &[], patience).await?;
+        Ok(primary)
+    }
+
+    /// The pool, for migrations.
+    pub(super) fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Runs a statement on the primary.
+    pub(super) async fn run(&self, sql: &str, args: &[Arg], patience: Duration) -> Result<Answer> {
+        let until = Instant::now() + patience;
+        let mut pause = PAUSES[0];
+        loop {
+            let host = self.current.load(Ordering::Relaxed);
+            let error = match self.once(sql, args, until).await {
+                Ok(answer) => return Ok(answer),
+                Err(Failed::Before(error)) => error,
+                Err(Failed::Within(error)) => return Err(Error::Unavailable(error.to_string())),
+                Err(Failed::Late) => {
+                    return Err(Error::Unavailable(format!("no answer within {} s", patience.as_secs())));
+                }
+            };
+            self.leave(host);
+            let wait = pause.mul_f64(0.5 + super::jitter());
+            if Instant::now() + wait >= until {
+                let no_primary =
+                    "the server is a standby or read-only, and no primary was found at the catalog's address";
+                let reason = if is_read_only(&error) { no_primary.to_owned() } else { error.to_string() };
+                return Err(Error::Unavailable(reason));
+            }
+            sleep(wait).await;
+            pause = (pause * 2).min(PAUSES[1]);
+        }
+    }
+
+    async fn once(&self, sql: &str, args: &[Arg], until: Instant) -> Result<Answer, Failed> {
+        let connected = timeout_at(until, self.pool.acquire()).await;
+        let mut connection = connected.map_err(|_| Failed::Late)?.map_err(Failed::Before)?;
+        let error = match timeout_at(until, execute(&mut connection, sql, args)).await {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(error)) if !ends_connection(&error) => return Err(Failed::Within(error)),
+            Ok(Err(error)) if is_read_only(&error) => Failed::Before(error),
+            Ok(Err(error)) => Failed::Within(error),
+            Err(_) => Failed::Late,
+        };
+        tracing::debug!(reason = %error, "connection to the catalog closed");
+        drop(connection.detach());
+        self.close_idle();
+        Err(error)
+    }
+
+    /// Makes new connections lead to the next host, unless somebody else has done so since.
+    fn leave(&self, host: usize) {
+        self.close_idle();
+        let next = (host + 1) % self.hosts.len();
+        if next != host && self.current.compare_exchange(host, next, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            self.pool.set_connect_options(self.hosts[next].clone());
+        }
+    }
+
+    /// Idle connections lead where the one led that failed. One that was fine costs a new connection.
+    fn close_idle(&self) {
+        while let Some(idle) = self.pool.try_acquire() {
+            drop(idle.detach());
+        }
+    }
+}
+
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Failed::Before(error) | Failed::Within(error) => write!(f, "{error}"),
+            Failed::Late => f.write_str("no answer in time"),
+        }
+    }
+}
+
+async fn execute(connection: &mut PgConnection, sql: &str, args: &[Arg]) -> Result<Answer, sqlx::Error> {
+    let mut answer = Answer::default();
+    let query = bound!(sqlx::query(AssertSqlSafe(sql.to_owned())), args);
+    let mut steps = connection.fetch_many(query);
+    while let Some(step) = steps.try_next().await? {
+        match step {
+            Either::Left(done) => answer.changed += done.rows_affected(),
+            Either::Right(row) => answer.rows.push(Row::Postgres(row)),
+        }
+    }
+    Ok(answer)
+}
+
+/// A query that only a primary answers: the update changes no row, as the only one is 1, and can't be run by a standby.
+pub(super) fn on_primary(query: &str) -> String {
+    const PRIMARY: &str = "WITH on_primary AS (UPDATE epoch SET n = n WHERE one = 0)";
+    match query.trim_start().strip_prefix("WITH ") {
+        Some(rest) => format!("{PRIMARY}, {rest}"),
+        None => format!("{PRIMARY} {query}"),
+    }
+}
+
+fn code_of(error: &sqlx::Error) -> Option<String> {
+    error.as_database_error().and_then(|error| error.code()).map(Into::into)
+}
+
+/// 25006 read_only_sql_transaction.
+fn is_read_only(error: &sqlx::Error) -> bool {
+    code_of(error).as_deref() == Some("25006")
+}
+
+/// Whether the connection, or its server, is of no use any more.
+fn ends_connection(error: &sqlx::Error) -> bool {
+    match code_of(error) {
+        // 57P01–57P05: shutdown, crash, starting up, database dropped, idle too long. 08: connection exceptions.
+        Some(code) => code == "25006" || code.starts_with("57P") || code.starts_with("08"),
+        None => matches!(error, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_)),
+    }
+}
+
+/// An address for each host of one that may name several, as libpq's do. A primary is insisted on anyway, so
+/// `target_session_attrs` is left out.
+fn urls_of(url: &str) -> Vec<String> {
+    let Some((scheme, rest)) = url.split_once("://") else { return vec![url.to_owned()] };
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let (user, hosts) =
+        authority.rsplit_once('@').map_or((String::new(), authority), |(user, hosts)| (format!("{user}@"), hosts));
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let kept: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("target_session_attrs=")).collect();
+    let query = kept.join("&");
+    let mark = if query.is_empty() { "" } else { "?" };
+    hosts.split(',').map(|host| format!("{scheme}://{user}{host}{path}{mark}{query}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_host_of_an_address_has_an_address_of_its_own() {
+        assert_eq!(urls_of("postgres://a/db"), ["postgres://a/db"]);
+        assert_eq!(
+            urls_of("postgres://me:p%2C@a:1,b,[::1]:3/db?target_session_attrs=read-write&sslmode=require"),
+            [
+                "postgres://me:p%2C@a:1/db?sslmode=require",
+                "postgres://me:p%2C@b/db?sslmode=require",
+                "postgres://me:p%2C@[::1]:3/db?sslmode=require",
+            ]
+        );
+        assert_eq!(urls_of("postgres://a,b?host=/tmp"), ["postgres://a?host=/tmp", "postgres://b?host=/tmp"]);
+        assert_eq!(urls_of("postgres:///db"), ["postgres:///db"]);
+    }
+
+    #[test]
+    fn a_query_is_one_statement_that_could_write() {
+        let update = "WITH on_primary AS (UPDATE epoch SET n = n WHERE one = 0)";
+        assert_eq!(on_primary("SELECT 1"), format!("{update} SELECT 1"));
+        assert_eq!(on_primary("WITH a AS (SELECT 1) SELECT 2"), format!("{update}, a AS (SELECT 1) SELECT 2"));
+    }
+}
