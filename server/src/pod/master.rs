@@ -545,7 +545,7 @@ impl Master {
 /// a node, which looks like a run that was lost. If the role ends, this is dropped with it.
 async fn wait_for_catalog(job: &JobId, error: &catalog::Error) {
     tracing::warn!(%job, %error, "its run begins when the catalog answers");
-    tokio::time::sleep(POLL.mul_f64(0.5 + jitter())).await;
+    tokio::time::sleep(POLL.mul_f64(0.5 + crate::backoff::jitter())).await;
 }
 
 /// Why a job fails one of whose znodes somebody changed.
