@@ -101,7 +101,8 @@ impl Process {
         let array = Arc::new(Array::new(stop_pods.clone()));
         let slots = Arc::new(Semaphore::new(threads));
         let advertised = args.advertise.clone().unwrap_or_else(|| address.to_string());
-        for name in &names {
+        let clocks: Vec<Arc<Clock>> = names.iter().map(|_| Arc::new(Clock::new())).collect();
+        for (name, clock) in names.iter().zip(clocks.clone()) {
             let config = PodConfig {
                 address: advertised.clone(),
                 min_pods: args.min_pods,
@@ -128,7 +129,7 @@ impl Process {
                     catalog: catalog.clone(),
                     shop: shop.clone(),
                     slots: slots.clone(),
-                    clock: Arc::new(Clock::new()),
+                    clock: clock.clone(),
                 })
             });
         }
@@ -142,6 +143,7 @@ impl Process {
         let collecting = tokio::spawn(collect_failures(catalog.clone(), send_failures, ended.clone()));
         let observer = Observer {
             name: names[0].clone(),
+            clock: clocks[0].clone(),
             connector,
             gauge: gauge.clone(),
             min_pods: args.min_pods,

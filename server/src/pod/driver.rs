@@ -10,6 +10,7 @@ use shared::task::{MAX_ATTEMPTS, Task};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::event_log;
 use super::jitter;
 use super::master::{End, Office, Setback, refusal, to_json};
 use super::mirror::Nodes;
@@ -177,7 +178,8 @@ impl Driver {
             };
             let Some(read) = nodes.phases.get(phase).and_then(|tasks| tasks.get(index)) else { continue };
             let path = paths::task(&job.job, *phase, *index);
-            let task = Task { strikes: Vec::new(), stamp: office.pod.stamp(), ..read.task.clone() };
+            // Its last claim didn't lapse: it was committed.
+            let task = Task { strikes: Vec::new(), claimed: None, stamp: office.pod.stamp(), ..read.task.clone() };
             let ops = vec![
                 Op::Set { path: path.clone(), data: to_json(&task), version: Some(read.version) },
                 Op::Delete { path: paths::done(&path), version: None },
@@ -226,13 +228,13 @@ impl Driver {
         }
         self.ring().await;
         self.delete_outputs(nodes).await?;
-        self.office.fence.write(&*self.office.coordinator, deletions).await?;
+        event_log::end_job(&self.office, &nodes.job, deletions).await?;
         tracing::debug!(job = %self.job, "its nodes are deleted");
         Ok(())
     }
 
     async fn ring(&self) {
-        if let Err(error) = doorbell::ring(&*self.office.coordinator).await {
+        if let Err(error) = doorbell::ring(&*self.office.coordinator, &self.office.pod.moment()).await {
             tracing::debug!(%error, "the doorbell wasn't rung; pages look again by themselves");
         }
     }

@@ -14,6 +14,7 @@ mod changes;
 mod claims;
 mod deletion;
 mod driver;
+mod event_log;
 mod master;
 mod peer;
 mod pulse;
@@ -28,7 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use shared::clock::{Clock, Stamp};
+use shared::clock::{Clock, Moment, Stamp};
 use shared::cluster::Member;
 use shared::id::PodName;
 use shared::job::RECORD_VERSION;
@@ -115,7 +116,7 @@ pub struct Pod {
     pub shop: Workshop,
     /// Free pixel threads of the process: a task is claimed only with one of them in hand.
     pub slots: Arc<Semaphore>,
-    /// Its Lamport clock.
+    /// Its Lamport clock: one for all of its lives in this process, and for what the process says in its name.
     pub clock: Arc<Clock>,
 }
 
@@ -166,13 +167,15 @@ impl Pod {
             joined = self.join(&coordinator, &uuid) => joined,
             () = stop.cancelled() => return coordinator.close().await,
         };
-        if let Err(error) = joined {
-            tracing::warn!(pod = %name, %session, %error, "the session ended before the pod had joined");
-            coordinator.close().await;
-            return pause(Duration::from_millis(200), stop).await;
-        }
+        let mirror = match joined {
+            Ok(mirror) => mirror,
+            Err(error) => {
+                tracing::warn!(pod = %name, %session, %error, "the session ended before the pod had joined");
+                coordinator.close().await;
+                return pause(Duration::from_millis(200), stop).await;
+            }
+        };
         tracing::info!(pod = %name, %session, lease_ms = coordinator.session_timeout().as_millis() as u64, "joined");
-        let mirror = Arc::new(Mirror::start(coordinator.clone(), self.clock.clone()));
         let worker = Worker {
             pod: self.clone(),
             coordinator: coordinator.clone(),
@@ -221,19 +224,23 @@ impl Pod {
         }
     }
 
-    /// Makes the pod known.
-    async fn join(&self, coordinator: &Arc<dyn Coordinator>, uuid: &str) -> Result<(), Error> {
+    /// Makes the pod known, once it knows the others: an earlier start of this pod may have stamped what is there, and what it
+    /// does now comes after that.
+    async fn join(&self, coordinator: &Arc<dyn Coordinator>, uuid: &str) -> Result<Arc<Mirror>, Error> {
         loop {
             settle::connected(&**coordinator).await?;
-            match self.join_once(&**coordinator, uuid).await {
+            match self.join_once(coordinator, uuid).await {
                 Err(Error::Disconnected | Error::Unknown(_)) => {}
                 ended => return ended,
             }
         }
     }
 
-    async fn join_once(&self, coordinator: &dyn Coordinator, uuid: &str) -> Result<(), Error> {
-        ensure_skeleton(coordinator).await?;
+    async fn join_once(&self, coordinator: &Arc<dyn Coordinator>, uuid: &str) -> Result<Arc<Mirror>, Error> {
+        ensure_skeleton(&**coordinator).await?;
+        let mirror = Arc::new(Mirror::start(coordinator.clone(), self.clock.clone()));
+        mirror.loaded().await?;
+        let now = self.moment();
         let member = Member {
             v: RECORD_VERSION,
             pod: self.config.name.clone(),
@@ -244,17 +251,23 @@ impl Pod {
             cores: self.shop.pixels.threads(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             kinds: KINDS.to_vec(),
-            started: now(),
+            started: now.at,
             leaving: false,
             faults: self.config.faults,
-            stamp: self.stamp(),
+            stamp: now.stamp,
         };
-        members::join(coordinator, &member).await.map(|_| ())
+        members::join(&**coordinator, &member).await?;
+        Ok(mirror)
     }
 
     /// The time of an event of this pod that happens now.
     pub fn stamp(&self) -> Stamp {
         Stamp { clock: self.clock.tick(), pod: self.config.name.clone() }
+    }
+
+    /// The same, with what the wall clock says.
+    pub fn moment(&self) -> Moment {
+        Moment { stamp: self.stamp(), at: now() }
     }
 }
 
