@@ -30,6 +30,14 @@ impl Clock {
         before.unwrap_or_else(|now| now).max(seen) + 1
     }
 
+    /// A record with this stamp was read: all later events of this clock come after it. Reading one's own stamps again, or
+    /// those of the past, moves nothing.
+    pub fn read(&self, seen: u64) {
+        if seen > self.now() {
+            self.observe(seen);
+        }
+    }
+
     /// The time of the last event, without making one.
     pub fn now(&self) -> u64 {
         self.0.load(Ordering::Acquire)
@@ -43,6 +51,15 @@ pub struct Stamp {
     pub clock: u64,
     /// The pod whose clock it was.
     pub pod: PodName,
+}
+
+/// When something happened, for the order and for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment {
+    /// Lamport time, and the pod whose clock it was.
+    pub stamp: Stamp,
+    /// That pod's wall clock, in ms since 1970; shown, never sorted by.
+    pub at: i64,
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::clock::Stamp;
+use crate::clock::{Moment, Stamp};
 use crate::id::PodName;
 use crate::job::{Phase, Pointer};
 
@@ -42,11 +42,29 @@ pub struct Task {
     /// Keys of outputs of other tasks that the last attempt found damaged in the store: whoever wrote them does it again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub damaged: Vec<String>,
+    /// The last claim. A worker of an older version doesn't write it: then its number isn't `attempt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed: Option<Claimed>,
+    /// The last claim that ended without a result, with the moment at which that was established: by its pod, which
+    /// released it, or by the pod that found the lock gone and claimed next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freed: Option<Claimed>,
     /// When it was written, Lamport.
     pub stamp: Stamp,
     /// Fields of a later version, kept as they came.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
+}
+
+/// A claim of a task, as an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claimed {
+    /// Which attempt it was.
+    pub attempt: u32,
+    /// Who made it.
+    pub pod: PodName,
+    /// When it was made, or when it was known to be over.
+    pub when: Moment,
 }
 
 impl Task {
@@ -58,6 +76,16 @@ impl Task {
     /// Whether so many attempts were made, and the last one failed, that nobody may claim it any more.
     pub fn is_given_up(&self) -> bool {
         self.attempt >= MAX_ATTEMPTS && self.trouble.is_some()
+    }
+
+    /// Notes that the last claim's lock vanished with its session, unless its end is noted already. For whoever claims the
+    /// task next: that pod has read that the lock is gone, and of several that try, one writes the record.
+    pub fn note_lapse(&mut self, now: impl FnOnce() -> Moment) {
+        let noted = self.freed.as_ref().map(|freed| freed.attempt);
+        let open = |last: &&Claimed| last.attempt == self.attempt && noted != Some(last.attempt);
+        if let Some(last) = self.claimed.as_ref().filter(open) {
+            self.freed = Some(Claimed { when: now(), ..last.clone() });
+        }
     }
 
     /// Takes a claim's strike away; `false` if there is none (any more). Repeating changes nothing.
@@ -127,4 +155,47 @@ pub enum Outcome {
         /// A sentence for the person.
         reason: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn moment(pod: &str, clock: u64) -> Moment {
+        Moment { stamp: Stamp { clock, pod: pod.parse().unwrap() }, at: 0 }
+    }
+
+    fn claimed(attempt: u32, pod: &str, clock: u64) -> Claimed {
+        Claimed { attempt, pod: pod.parse().unwrap(), when: moment(pod, clock) }
+    }
+
+    fn task(attempt: u32, claimed: Option<Claimed>, freed: Option<Claimed>) -> Task {
+        let record = r#"{"v":1,"phase":"split","index":0,"first_part":0,"parts":1,"attempt":0,"strikes":[],
+            "stamp":{"clock":1,"pod":"a"}}"#;
+        Task { attempt, claimed, freed, ..serde_json::from_str(record).unwrap() }
+    }
+
+    fn lapse(mut task: Task) -> Option<Claimed> {
+        task.note_lapse(|| moment("b", 9));
+        task.freed
+    }
+
+    #[test]
+    fn a_lapse_is_stamped_by_the_next_claimer() {
+        let expected = Claimed { when: moment("b", 9), ..claimed(2, "a", 5) };
+        assert_eq!(lapse(task(2, Some(claimed(2, "a", 5)), Some(claimed(1, "c", 3)))), Some(expected));
+    }
+
+    #[test]
+    fn a_released_claim_does_not_lapse() {
+        let released = Some(claimed(2, "a", 7));
+        assert_eq!(lapse(task(2, Some(claimed(2, "a", 5)), released.clone())), released);
+    }
+
+    #[test]
+    fn a_claim_of_an_older_version_is_not_taken_for_the_one_before() {
+        assert_eq!(lapse(task(0, None, None)), None);
+        assert_eq!(lapse(task(3, Some(claimed(2, "a", 5)), None)), None);
+    }
 }

@@ -69,14 +69,22 @@ pub fn of(picture: &Picture<'_>) -> Vec<Span> {
             }
             What::TaskDone { job, phase, index, .. } | What::TaskFreed { job, phase, index, .. } => {
                 let end = if matches!(event.what, What::TaskDone { .. }) { End::Done } else { End::Freed };
-                if let Some(at) = held.remove(&(job, *phase, *index)) {
+                if let Some(at) = held.remove(&(job, *phase, *index))
+                    && spans[at].ended.is_none()
+                {
                     spans[at].ended = Some((event.at.max(spans[at].began), end));
                 }
             }
-            What::JobEnded { job, .. } => {
-                // Its tasks are gone, whatever became of them.
-                for span in spans.iter_mut().filter(|span| span.job == *job && span.ended.is_none()) {
-                    span.ended = Some((event.at.max(span.began), End::Over));
+            // A job's tasks are gone with it, whatever became of them, and a pod's locks with the pod. That a lock is gone is
+            // an event of its own only when the task is claimed again.
+            What::JobEnded { .. } | What::PodLeft { .. } => {
+                for span in spans.iter_mut().filter(|span| span.ended.is_none()) {
+                    let end = match &event.what {
+                        What::JobEnded { job, .. } if *job == span.job => End::Over,
+                        What::PodLeft { pod } if *pod == span.pod => End::Freed,
+                        _ => continue,
+                    };
+                    span.ended = Some((event.at.max(span.began), end));
                 }
             }
             _ => {}
@@ -163,6 +171,15 @@ pub mod tests {
             found,
             [(0, 1, 150, Some((250, End::Freed))), (1, 1, 800, None), (0, 2, 100, Some((400, End::Done))),]
         );
+    }
+
+    #[test]
+    fn an_attempt_ends_with_its_pod_and_not_when_the_task_is_claimed_again() {
+        let view = super::super::why::tests::view();
+        let left = What::PodLeft { pod: "pod-1".parse().unwrap() };
+        let events = [event(4, 900, freed(0)), event(3, 300, left), event(1, 100, claimed(0, 1))];
+        let spans = of(&picture(&view, &events, 1_000));
+        assert_eq!(spans.iter().map(|span| span.ended).collect::<Vec<_>>(), [Some((300, End::Freed))]);
     }
 
     #[test]

@@ -102,7 +102,8 @@ impl Process {
         let array = Arc::new(Array::new(stop_pods.clone()));
         let slots = Slots::new(threads);
         let advertised = args.advertise.clone().unwrap_or_else(|| address.to_string());
-        for name in &names {
+        let clocks: Vec<Arc<Clock>> = names.iter().map(|_| Arc::new(Clock::new())).collect();
+        for (name, clock) in names.iter().zip(clocks.clone()) {
             let config = PodConfig {
                 address: advertised.clone(),
                 // Whoever announces another address has the array reach it in another way than by its socket.
@@ -131,7 +132,7 @@ impl Process {
                     catalog: catalog.clone(),
                     shop: shop.clone(),
                     slots: slots.clone(),
-                    clock: Arc::new(Clock::new()),
+                    clock: clock.clone(),
                 })
             });
         }
@@ -145,6 +146,7 @@ impl Process {
         let collecting = tokio::spawn(collect_failures(catalog.clone(), send_failures, ended.clone()));
         let observer = Observer {
             name: names[0].clone(),
+            clock: clocks[0].clone(),
             connector,
             gauge: gauge.clone(),
             min_pods: args.min_pods,

@@ -8,11 +8,12 @@
 //! bears the claim's name, so a pod that lives after all takes away its own and no other, however often the task was
 //! claimed since, and however often it tries ([`give_back`]).
 
-use shared::clock::Stamp;
-use shared::task::{Done, Lock, MAX_STRIKES, Task};
+use shared::clock::{Moment, Stamp};
+use shared::task::{Claimed, Done, Lock, MAX_STRIKES, Task};
 
 use super::settle::{connected, read_back};
 use super::{Coordinator, CreateMode, Error, Op, Result, paths, record};
+use crate::wall::now;
 
 /// The most bytes of a report of trouble that a record keeps: what failed may quote a whole file.
 pub const REPORT_BYTES: usize = 2_048;
@@ -37,6 +38,8 @@ impl Held {
         let mut task = seen.clone();
         task.attempt += 1;
         task.strikes.push(lock.claim.clone());
+        let when = Moment { stamp: lock.stamp.clone(), at: lock.since };
+        task.claimed = Some(Claimed { attempt: task.attempt, pod: lock.pod.clone(), when });
         task.stamp = lock.stamp.clone();
         Self { path: task_path.to_owned(), task, version: version + 1, lock }
     }
@@ -150,6 +153,8 @@ pub async fn release(
 ) -> Result<bool> {
     let mut task = held.task.clone();
     task.trouble = trouble.map(clipped);
+    let when = Moment { stamp: stamp.clone(), at: now() };
+    task.freed = Some(Claimed { attempt: task.attempt, pod: held.lock.pod.clone(), when });
     task.stamp = stamp;
     if strike == Strike::GiveBack {
         task.give_back(&held.lock.claim);

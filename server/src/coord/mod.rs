@@ -16,6 +16,7 @@ pub mod claim;
 pub mod doorbell;
 pub mod election;
 pub mod embedded;
+pub mod event_log;
 pub mod fence;
 mod hub;
 pub mod limits;

@@ -7,6 +7,8 @@ use shared::job::Phase;
 pub const LEADER: &str = "/cluster/leader";
 /// Its version counts rings: something was accepted, deleted or has ended.
 pub const DOORBELL: &str = "/cluster/doorbell";
+/// The log of events that no other record tells: the data of the candidates' parent.
+pub const EVENT_LOG: &str = LEADER;
 /// Live pods.
 pub const NODES: &str = "/nodes";
 /// Active jobs.

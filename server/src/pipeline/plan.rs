@@ -109,6 +109,8 @@ pub fn task(job: &Job, phase: Phase, index: u32, stamp: Stamp) -> Task {
         ends: BTreeMap::new(),
         trouble: None,
         damaged: Vec::new(),
+        claimed: None,
+        freed: None,
         stamp,
         extra: serde_json::Map::new(),
     }

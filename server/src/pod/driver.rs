@@ -11,6 +11,7 @@ use shared::task::{Done, MAX_ATTEMPTS, Task};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::event_log;
 use super::jitter;
 use super::master::{End, Office, Setback, forbidden, refusal, spoiled, to_json};
 use super::mirror::Nodes;
@@ -280,7 +281,8 @@ impl Driver {
             };
             let Some(read) = nodes.phases.get(phase).and_then(|tasks| tasks.get(index)) else { continue };
             let path = paths::task(&job.job, *phase, *index);
-            let task = Task { strikes: Vec::new(), stamp: office.pod.stamp(), ..read.task.clone() };
+            // Its last claim didn't lapse: it was committed.
+            let task = Task { strikes: Vec::new(), claimed: None, stamp: office.pod.stamp(), ..read.task.clone() };
             let ops = vec![
                 Op::Set { path: path.clone(), data: to_json(&task), version: Some(read.version) },
                 Op::Delete { path: paths::done(&path), version: None },
@@ -332,11 +334,9 @@ impl Driver {
         }
         self.ring().await;
         self.delete_outputs(nodes, needed).await?;
-        match self.office.fence.write(&*self.office.coordinator, deletions).await {
-            // There is more below it than the array writes: what remains is done from the mark on.
-            Err(FenceError::Conflict { source: Error::NotEmpty(_) | Error::Forbidden(_), .. }) => {
-                return self.end(nodes).await;
-            }
+        match event_log::end_job(&self.office, &nodes.job, deletions).await {
+            // There may be more below it than the array writes: what remains is done from the mark on.
+            Err(Setback::Again(_) | Setback::Forbidden(_)) => return self.end(nodes).await,
             written => written?,
         }
         tracing::debug!(job = %self.job, "its nodes are deleted");
@@ -344,7 +344,7 @@ impl Driver {
     }
 
     async fn ring(&self) {
-        if let Err(error) = doorbell::ring(&*self.office.coordinator).await {
+        if let Err(error) = doorbell::ring(&*self.office.coordinator, &self.office.pod.moment()).await {
             tracing::debug!(%error, "the doorbell wasn't rung; pages look again by themselves");
         }
     }

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::driver::{self, Driver};
+use super::event_log::{self, Log};
 use super::mirror::{Mirror, Nodes};
 use super::{Pod, now};
 use crate::backoff::Backoff;
@@ -113,6 +114,7 @@ pub(super) struct Office {
     pub(super) coordinator: Arc<dyn Coordinator>,
     pub(super) mirror: Arc<Mirror>,
     pub(super) fence: Fence,
+    pub(super) log: Log,
     candidacy: String,
     epoch: Mutex<Epoch>,
     /// Jobs whose znodes can't be removed, though their rows have ended: they take no slot.
@@ -203,7 +205,9 @@ impl Office {
     pub(super) async fn finish(&self, job: &Job, version: i32) -> Result<(), Setback> {
         let mut job = job.clone();
         job.progress = Progress::Finished;
-        self.write_job(job, version).await
+        job.epoch = self.epoch().n;
+        let op = Op::Set { path: paths::job(&job.job), data: to_json(&job), version: Some(version) };
+        event_log::end_job(self, &job, vec![op]).await
     }
 
     /// Writes a job's record at the version that was read. Its stamp stays that of its start: an observer that reads the job
@@ -235,8 +239,8 @@ impl Master {
     ) -> Self {
         let epoch = Mutex::new(Epoch { n: 0, candidacy: candidacy.uuid().to_owned() });
         let (fence, candidacy) = (candidacy.fence(), candidacy.uuid().to_owned());
-        let aside = Mutex::default();
-        Self { office: Arc::new(Office { pod, coordinator, mirror, fence, candidacy, epoch, aside }) }
+        let (log, aside) = (Log::default(), Mutex::default());
+        Self { office: Arc::new(Office { pod, coordinator, mirror, fence, log, candidacy, epoch, aside }) }
     }
 
     /// What an orderly stop does, whatever the master is at by then; begin with it once the master acts no more.
@@ -269,6 +273,7 @@ impl Master {
         // Ends with this function, whatever becomes of the role.
         let mut sweeping = JoinSet::new();
         sweeping.spawn(super::sweeper::run(self.office.clone()));
+        sweeping.spawn(event_log::follow_members(self.office.clone()));
         let mut nodes = self.office.mirror.nodes();
         let mut reconciled: Option<Instant> = None;
         let mut housekeeping = tokio::time::interval(POLL);
@@ -331,9 +336,7 @@ impl Master {
             let attempt = async {
                 let epoch = office.take_epoch().await?;
                 candidate.epoch = Some(epoch.n);
-                candidate.since = Some(now());
-                candidate.stamp = office.pod.stamp();
-                office.fence.announce(&*office.coordinator, &candidate).await?;
+                event_log::announce(office, &mut candidate).await?;
                 settle::settle(&*office.coordinator).await?;
                 tracing::info!(pod = %office.pod.config.name, epoch = epoch.n, "leads");
                 Ok(())
@@ -347,6 +350,7 @@ impl Master {
                 Err(Setback::End(end)) => return Err(end),
                 Err(setback) => {
                     tracing::warn!(pod = %office.pod.config.name, %setback, "leads, but can't act yet");
+                    event_log::tell_losses(office).await?;
                     backoff.wait().await;
                     settle::connected(&*office.coordinator).await?;
                 }

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
-use shared::clock::Clock;
+use shared::clock::{Clock, Moment};
 use shared::cluster::{Candidate, Member};
+use shared::event::EventLog;
 use shared::id::JobId;
 use shared::job::{Job, Phase};
 use shared::task::{Done, Lock, Task};
@@ -21,8 +22,9 @@ use tokio::time::Instant;
 use super::succession::Led;
 use super::unexpected::{FORBIDDEN, Unexpected};
 use crate::backoff::Backoff;
-use crate::coord::record;
-use crate::coord::{self, Coordinator, Error, Hint, NodeData, Scope, SessionState, Watch, election, paths};
+use crate::coord::{
+    self, Coordinator, Error, Hint, NodeData, Scope, SessionState, Watch, doorbell, election, event_log, paths, record,
+};
 use crate::pipeline::nodes::{JobNodes, TaskNodes};
 
 /// Everything is read again after this long without a reason.
@@ -43,6 +45,10 @@ pub struct Nodes {
     pub jobs: BTreeMap<JobId, Arc<JobNodes>>,
     /// How often the doorbell was rung.
     pub rings: i32,
+    /// When it was rung last, where that is known.
+    pub rung: Option<Moment>,
+    /// The event log.
+    pub log: Arc<EventLog>,
     /// The last master that was seen.
     pub led: Option<Led>,
     /// The one before it.
@@ -86,6 +92,14 @@ impl Mirror {
         self.nodes.clone()
     }
 
+    /// Waits for the first reading to be complete.
+    ///
+    /// # Errors
+    /// [`Error::Expired`]: the session is over.
+    pub async fn loaded(&self) -> coord::Result<()> {
+        self.nodes.clone().wait_for(|nodes| nodes.loaded).await.map(drop).map_err(|_| Error::Expired)
+    }
+
     /// Reads a job again, so that the picture holds what this session wrote before the call.
     /// Returns early when the session is disconnected; the picture is then read anew at the reconnect.
     pub async fn refresh(&self, job: &JobId) {
@@ -109,6 +123,7 @@ struct Dirty {
     everything: bool,
     members: bool,
     candidates: bool,
+    log: bool,
     doorbell: bool,
     job_list: bool,
     jobs: BTreeSet<JobId>,
@@ -120,6 +135,7 @@ impl Dirty {
         let mut names = path.split('/').skip(1);
         match (names.next(), names.next(), names.next(), names.next()) {
             (Some("nodes"), ..) => self.members = true,
+            (Some("cluster"), Some("leader"), None, _) => self.log = true,
             (Some("cluster"), Some("leader"), ..) => self.candidates = true,
             (Some("cluster"), Some("doorbell"), ..) => self.doorbell = true,
             (Some("jobs"), Some(job), Some(phase), Some(task)) => {
@@ -220,7 +236,8 @@ impl Follower {
             self.follow_leader().await?;
         }
         if dirty.everything || dirty.doorbell {
-            self.nodes.rings = self.coordinator.stat(paths::DOORBELL).await?.map_or(0, |stat| stat.version);
+            (self.nodes.rings, self.nodes.rung) = doorbell::rings(&*self.coordinator).await?;
+            self.observe(self.nodes.rung.iter().map(|rung| rung.stamp.clock));
         }
         if dirty.everything || dirty.job_list {
             let names = children(&*self.coordinator, paths::JOBS).await?;
@@ -239,6 +256,12 @@ impl Follower {
         }
         let tasks: Vec<_> = dirty.tasks.iter().filter(|(job, ..)| !dirty.jobs.contains(job)).cloned().collect();
         self.read_tasks(&tasks).await?;
+        // After the candidates: a leader whose announcement was read is in the log that is read now.
+        if dirty.everything || dirty.log || dirty.candidates {
+            let (log, _) = event_log::read(&*self.coordinator).await?;
+            self.observe([log.clock]);
+            self.nodes.log = Arc::new(log);
+        }
         self.nodes.loaded = true;
         self.publish.send_replace(Arc::new(self.nodes.clone()));
         Ok(())
@@ -449,10 +472,7 @@ impl Follower {
 
     fn observe(&self, stamps: impl IntoIterator<Item = u64>) {
         for seen in stamps {
-            // Only a later stamp moves the clock: reading one's own twice is no event.
-            if seen > self.clock.now() {
-                self.clock.observe(seen);
-            }
+            self.clock.read(seen);
         }
     }
 }

@@ -14,6 +14,7 @@ mod changes;
 mod claims;
 mod deletion;
 mod driver;
+mod event_log;
 mod journal;
 mod master;
 mod peer;
@@ -32,7 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use shared::clock::{Clock, Stamp};
+use shared::clock::{Clock, Moment, Stamp};
 use shared::cluster::Member;
 use shared::id::PodName;
 use shared::job::RECORD_VERSION;
@@ -134,7 +135,7 @@ pub struct Pod {
     pub shop: Workshop,
     /// Free pixel threads of the process: a task is claimed only with one of them in hand.
     pub slots: Slots,
-    /// Its Lamport clock.
+    /// Its Lamport clock: one for all of its lives in this process, and for what the process says in its name.
     pub clock: Arc<Clock>,
 }
 
@@ -195,13 +196,15 @@ impl Pod {
                 return Lasted::NeverJoined;
             }
         };
-        if let Err(error) = joined {
-            tracing::warn!(pod = %name, %session, %error, "the session ended before the pod had joined");
-            coordinator.close().await;
-            return Lasted::NeverJoined;
-        }
+        let mirror = match joined {
+            Ok(mirror) => mirror,
+            Err(error) => {
+                tracing::warn!(pod = %name, %session, %error, "the session ended before the pod had joined");
+                coordinator.close().await;
+                return Lasted::NeverJoined;
+            }
+        };
         tracing::info!(pod = %name, %session, lease_ms = coordinator.session_timeout().as_millis() as u64, "joined");
-        let mirror = Arc::new(Mirror::start(coordinator.clone(), self.clock.clone()));
         let worker = Worker {
             pod: self.clone(),
             coordinator: coordinator.clone(),
@@ -250,7 +253,7 @@ impl Pod {
             if nodes.wait_for(missing).await.is_err() {
                 std::future::pending::<()>().await;
             }
-            match self.join(coordinator, uuid).await {
+            match self.join_again(coordinator, uuid).await {
                 Ok(()) => tracing::warn!(pod = %self.config.name, "its node was deleted; joined again"),
                 Err(error) if error.is_terminal() => std::future::pending().await,
                 Err(error) => {
@@ -284,19 +287,43 @@ impl Pod {
         }
     }
 
-    /// Makes the pod known.
-    async fn join(&self, coordinator: &Arc<dyn Coordinator>, uuid: &str) -> Result<(), Error> {
+    /// Makes the pod known, once it knows the others: an earlier start of this pod may have stamped what is there, and what it
+    /// does now comes after that.
+    async fn join(&self, coordinator: &Arc<dyn Coordinator>, uuid: &str) -> Result<Arc<Mirror>, Error> {
         loop {
             settle::connected(&**coordinator).await?;
-            match self.join_once(&**coordinator, uuid).await {
+            match self.join_once(coordinator, uuid).await {
                 Err(Error::Disconnected | Error::Unknown(_)) => {}
                 ended => return ended,
             }
         }
     }
 
-    async fn join_once(&self, coordinator: &dyn Coordinator, uuid: &str) -> Result<(), Error> {
-        ensure_skeleton(coordinator).await?;
+    async fn join_once(&self, coordinator: &Arc<dyn Coordinator>, uuid: &str) -> Result<Arc<Mirror>, Error> {
+        ensure_skeleton(&**coordinator).await?;
+        let mirror = Arc::new(Mirror::start(coordinator.clone(), self.clock.clone()));
+        mirror.loaded().await?;
+        self.announce(coordinator, uuid).await?;
+        Ok(mirror)
+    }
+
+    async fn join_again(&self, coordinator: &Arc<dyn Coordinator>, uuid: &str) -> Result<(), Error> {
+        loop {
+            settle::connected(&**coordinator).await?;
+            let announced = async {
+                ensure_skeleton(&**coordinator).await?;
+                self.announce(coordinator, uuid).await
+            };
+            match announced.await {
+                Err(Error::Disconnected | Error::Unknown(_)) => {}
+                ended => return ended,
+            }
+        }
+    }
+
+    /// Creates the node that says that this pod is there.
+    async fn announce(&self, coordinator: &Arc<dyn Coordinator>, uuid: &str) -> Result<(), Error> {
+        let now = self.moment();
         let member = Member {
             v: RECORD_VERSION,
             pod: self.config.name.clone(),
@@ -307,17 +334,22 @@ impl Pod {
             cores: self.shop.pixels.threads(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             kinds: KINDS.to_vec(),
-            started: now(),
+            started: now.at,
             leaving: false,
             faults: self.config.faults,
-            stamp: self.stamp(),
+            stamp: now.stamp,
         };
-        members::join(coordinator, &member).await.map(|_| ())
+        members::join(&**coordinator, &member).await.map(drop)
     }
 
     /// The time of an event of this pod that happens now.
     pub fn stamp(&self) -> Stamp {
         Stamp { clock: self.clock.tick(), pod: self.config.name.clone() }
+    }
+
+    /// The same, with what the wall clock says.
+    pub fn moment(&self) -> Moment {
+        Moment { stamp: self.stamp(), at: now() }
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::clock::{Clock, Stamp};
+use shared::clock::{Clock, Moment, Stamp};
 use shared::cluster::{ClusterView, Failure, Fault, Health, Labels, Leader, Member, PodState, PodView, Reign};
 use shared::event::{Event, Message, What};
 use shared::id::PodName;
@@ -31,8 +31,10 @@ const REMEMBER: Duration = Duration::from_secs(600);
 
 /// What an observer is told.
 pub struct Observer {
-    /// Whose process this is.
+    /// Whose process this is: in this pod's name it says what happens to the process itself.
     pub name: PodName,
+    /// That pod's clock.
+    pub clock: Arc<Clock>,
     /// Where its sessions come from.
     pub connector: Arc<dyn Connector>,
     /// What is known of the backlog and of the store's room.
@@ -62,7 +64,6 @@ struct Shown<'a> {
 
 /// What an observer knows beside the znodes.
 struct Known {
-    clock: Clock,
     pods: BTreeMap<PodName, (PodView, Option<Instant>)>,
     connected: bool,
     /// Since when it isn't connected, in ms since 1970.
@@ -110,8 +111,7 @@ impl Observer {
         known: &mut Known,
         shown: &mut Arc<Nodes>,
     ) {
-        let clock = Arc::new(Clock::new());
-        let mirror = Mirror::start(coordinator.clone(), clock.clone());
+        let mirror = Mirror::start(coordinator.clone(), self.clock.clone());
         let (mut nodes, mut states) = (mirror.nodes(), coordinator.states());
         let mut figures = self.gauge.figures();
         let mut labels = self.labels.clone();
@@ -131,15 +131,14 @@ impl Observer {
                 Ok(()) = silent.changed() => {}
             }
             known.silent.clone_from(&silent.borrow_and_update());
-            known.clock.observe(clock.now());
             let state = *states.borrow_and_update();
-            self.note_connection(page, known, state == SessionState::Connected);
             let seen = nodes.borrow_and_update().clone();
+            // Nothing is known of the array, and of its clocks, before it has been read.
+            self.note_connection(page, known, state == SessionState::Connected && seen.loaded);
             if seen.loaded {
                 // What happened while nothing was seen isn't known: the view tells what is now.
                 if shown.loaded {
-                    let stamp = || (self.stamp(known), now());
-                    changes(shown, &seen, &stamp).into_iter().for_each(page.publish);
+                    changes(shown, &seen, &|| self.moment()).into_iter().for_each(page.publish);
                 }
                 seen.unexpected.log_new(&shown.unexpected);
                 *shown = seen;
@@ -158,7 +157,7 @@ impl Observer {
     async fn ring(&self, coordinator: Arc<dyn Coordinator>) {
         loop {
             self.accepted.notified().await;
-            if let Err(error) = doorbell::ring(&*coordinator).await {
+            if let Err(error) = doorbell::ring(&*coordinator, &self.moment()).await {
                 tracing::debug!(%error, "the doorbell wasn't rung; the master polls");
             }
         }
@@ -166,25 +165,19 @@ impl Observer {
 
     fn known(&self) -> Known {
         let pods = self.local.iter().map(|pod| (pod.clone(), (self.absent(pod), None)));
-        Known {
-            clock: Clock::new(),
-            pods: pods.collect(),
-            connected: false,
-            cut_off: Some(now()),
-            dead: None,
-            silent: None,
-        }
+        Known { pods: pods.collect(), connected: false, cut_off: Some(now()), dead: None, silent: None }
     }
 
-    fn stamp(&self, known: &Known) -> Stamp {
-        Stamp { clock: known.clock.tick(), pod: self.name.clone() }
+    /// Something happens to this process, or is found out here.
+    fn moment(&self) -> Moment {
+        Moment { stamp: Stamp { clock: self.clock.tick(), pod: self.name.clone() }, at: now() }
     }
 
     fn note_connection(&self, page: &Shown<'_>, known: &mut Known, connected: bool) {
         if std::mem::replace(&mut known.connected, connected) != connected {
             known.cut_off = (!connected).then(now);
-            let event = Event { stamp: self.stamp(known), at: now(), what: What::Connection { connected } };
-            (page.publish)(Message::Event(event));
+            let Moment { stamp, at } = self.moment();
+            (page.publish)(Message::Event(Event { stamp, at, what: What::Connection { connected } }));
         }
     }
 
@@ -226,7 +219,7 @@ impl Observer {
         let backlog = self.gauge.backlog();
         let room = self.gauge.view();
         ClusterView {
-            seen: Stamp { clock: known.clock.now(), pod: self.name.clone() },
+            seen: Stamp { clock: self.clock.now(), pod: self.name.clone() },
             at: now(),
             health,
             min_pods: self.min_pods,

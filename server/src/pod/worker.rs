@@ -218,14 +218,18 @@ impl Worker {
 
     async fn claim(&self, candidate: &Candidate) -> Result<Option<Held>, Error> {
         let nodes = &candidate.job.phases[&candidate.phase][&candidate.index];
+        // The lock is gone: if the last claim ended neither in a release nor in a result, this pod is who found out.
+        let mut seen = nodes.task.clone();
+        seen.note_lapse(|| self.pod.moment());
+        let now = self.pod.moment();
         let lock = Lock {
             v: RECORD_VERSION,
             pod: self.pod.config.name.clone(),
             claim: uuid::Uuid::new_v4().simple().to_string(),
-            since: super::now(),
-            stamp: self.stamp(),
+            since: now.at,
+            stamp: now.stamp,
         };
-        let held = Held::new(&candidate.path, &nodes.task, nodes.version, lock);
+        let held = Held::new(&candidate.path, &seen, nodes.version, lock);
         // Before it is made: if the session ends now, nobody knows whether it was.
         self.claims.enter(&held);
         let claimed = claim::claim(&*self.coordinator, held.clone()).await;

@@ -124,7 +124,7 @@ async fn rings_of_the_doorbell_are_counted(bed: &dyn Bed) {
     let before = seat.stat(paths::DOORBELL).await.unwrap().unwrap().version;
     let mut watch = seat.watch(paths::DOORBELL, server::coord::Scope::Node).await.unwrap();
     for _ in 0..3 {
-        doorbell::ring(&*other).await.unwrap();
+        doorbell::ring(&*other, &crate::records::moment()).await.unwrap();
     }
     crate::bed::hint(&mut watch).await;
     seat.sync().await.unwrap();

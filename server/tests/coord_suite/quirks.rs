@@ -114,7 +114,7 @@ async fn after_a_disconnect_shorter_than_the_timeout_a_mirror_has_missed_nothing
         let data = serde_json::to_vec(&candidate(&pod)).unwrap();
         let prefix = format!("{}/u{round}-", server::coord::paths::LEADER);
         other.create(&prefix, &data, CreateMode::EphemeralSequential).await.unwrap();
-        server::coord::doorbell::ring(&*other).await.unwrap();
+        server::coord::doorbell::ring(&*other, &crate::records::moment()).await.unwrap();
         proxy.mend();
         let caught_up = |nodes: &Arc<server::pod::mirror::Nodes>| {
             nodes.members.len() == round + 1 && nodes.candidates.len() == round + 1 && nodes.rings > rings
@@ -123,7 +123,7 @@ async fn after_a_disconnect_shorter_than_the_timeout_a_mirror_has_missed_nothing
         // By a hint: the next rescan without a reason is half a minute away.
         let begun = Instant::now();
         let rings = nodes.borrow().rings;
-        server::coord::doorbell::ring(&*other).await.unwrap();
+        server::coord::doorbell::ring(&*other, &crate::records::moment()).await.unwrap();
         soon(nodes.wait_for(|nodes| nodes.rings > rings)).await.unwrap();
         assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     }

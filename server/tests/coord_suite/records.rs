@@ -1,7 +1,7 @@
 //! Records as pods write them.
 
 use serde_json::Map;
-use shared::clock::Stamp;
+use shared::clock::{Moment, Stamp};
 use shared::cluster::{Candidate, Member};
 use shared::id::PodName;
 use shared::job::{Phase, Pointer};
@@ -13,6 +13,10 @@ pub fn pod(name: &str) -> PodName {
 
 pub fn stamp(name: &str, clock: u64) -> Stamp {
     Stamp { clock, pod: pod(name) }
+}
+
+pub fn moment() -> Moment {
+    Moment { stamp: stamp("a", 1), at: 1 }
 }
 
 pub fn candidate(name: &str) -> Candidate {
@@ -60,6 +64,8 @@ pub fn task() -> Task {
         ends: std::collections::BTreeMap::new(),
         trouble: None,
         damaged: Vec::new(),
+        claimed: None,
+        freed: None,
         stamp: stamp("master", 1),
         extra: Map::from_iter([("later".to_owned(), 7.into())]),
     }

@@ -1,0 +1,152 @@
+//! The order of events in real failovers: what every pod lists is one order, and no effect stands before its cause.
+//!
+//! Each process is listened to from its start to its end. The lists are merged by `(clock, pod)` and held against what
+//! must be so whatever the timing: see [`judge`].
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/client.rs"]
+mod client;
+#[path = "support/images.rs"]
+mod images;
+#[path = "order/judge.rs"]
+mod judge;
+#[path = "order/listener.rs"]
+mod listener;
+#[path = "support/ports.rs"]
+mod ports;
+#[path = "support/postgres.rs"]
+mod postgres;
+#[path = "support/processes.rs"]
+mod processes;
+#[path = "support/site.rs"]
+mod site;
+#[path = "support/zookeeper.rs"]
+mod zookeeper;
+
+use std::time::Duration;
+
+use clap::Parser;
+use client::Client;
+use images::{oracle, rgb16_tiff};
+use judge::judge;
+use listener::Listener;
+use server::cli::process::Process;
+use server::cli::serve::ServeArgs;
+use shared::cluster::Fault;
+use shared::equalize::Recipe;
+use shared::event::What;
+use shared::id::PodName;
+use shared::route;
+use site::Site;
+
+/// The session timeout of several processes: long enough that nobody loses its session because the machine is busy.
+const LEASE: Duration = Duration::from_secs(4);
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+/// A job that is under way: its tasks are claimed before and after the failover.
+async fn upload(client: &Client) -> (shared::gallery::Accepted, Vec<u8>) {
+    let original = rgb16_tiff(1_500, 1_500);
+    let accepted = client.upload("rgb16.tif", original.clone(), &Recipe::default()).await.unwrap();
+    let job = accepted.job_id.clone();
+    client.until("the job to begin", |view| view.job(&job).map(|_| ())).await;
+    (accepted, original)
+}
+
+/// Waits for the job's result, and until all have heard of its end.
+async fn finished(
+    client: &Client,
+    (accepted, original): (shared::gallery::Accepted, Vec<u8>),
+    listeners: &[&Listener],
+) {
+    assert!(client.result(&accepted.image_id).await == oracle(&original, &Recipe::default()));
+    for listener in listeners {
+        let ended = |what: &What| matches!(what, What::JobEnded { job, .. } if *job == accepted.job_id);
+        listener.until("the job's end", ended).await;
+    }
+}
+
+/// Waits until all have heard that `old` led no more and that somebody leads with `epoch`.
+async fn all_heard(listeners: &[&Listener], old: &PodName, epoch: u64) {
+    for listener in listeners {
+        let lost = |what: &What| matches!(what, What::LeaderLost { pod } if pod == old);
+        listener.until("the end of the old master", lost).await;
+        listener.until("the election", |what| matches!(what, What::Elected { epoch: e, .. } if *e == epoch)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_embedded_pods_list_every_failover_in_its_causal_order() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().display().to_string();
+    let common = ["evenlight", "--listen", "127.0.0.1:0", "--data", &folder, "--session-timeout", "500ms"];
+    let more = ["--whole-below", "0", "--parts-per-task", "1", "--allow-faults"];
+    let process = Process::start(Cli::parse_from(common.iter().chain(&more)).serve).await.unwrap();
+    let client = Client::new(process.address);
+    let listener = Listener::new("process", process.address.to_string());
+    client.until("five pods", |view| (view.live() == 5).then_some(())).await;
+    for fault in Fault::ALL.into_iter().chain(Fault::ALL) {
+        let (master, _) = client.master(None).await;
+        let job = upload(&client).await;
+        assert_eq!(client.post(&route::pod_act(&master, fault.verb())).await / 100, 2);
+        let (_, epoch) = client.master(Some(&master)).await;
+        finished(&client, job, &[&listener]).await;
+        all_heard(&[&listener], &master, epoch).await;
+        listener.until("its pod's end", |what| matches!(what, What::PodLeft { pod } if *pod == master)).await;
+        assert_eq!(client.post(&route::start(&master)).await / 100, 2);
+        client.until("five pods again", |view| (view.live() == 5).then_some(())).await;
+    }
+    let complaints = judge(&[listener.heard()]);
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_processes_list_every_failover_alike_and_in_its_causal_order() {
+    let site = Site::new(LEASE).await;
+    let more = ["--allow-faults", "--parts-per-task", "1"];
+    let mut servers = site.three_with(&more).await;
+    let listen = |server: &processes::Server| Listener::new(&server.name, server.address.clone());
+    let mut listeners: Vec<Listener> = servers.iter().map(listen).collect();
+    let mut ended = Vec::new();
+    for fault in ["kill -9", "SIGSTOP", "disconnect"] {
+        let (master, _) = servers[0].client.master(None).await;
+        let at = servers.iter().position(|server| server.name == master.as_str()).unwrap();
+        let (next, third) = ((at + 1) % 3, (at + 2) % 3);
+        let client = servers[next].client.clone();
+        let job = upload(&client).await;
+        match fault {
+            "kill -9" => servers[at].kill(),
+            "SIGSTOP" => servers[at].signal("STOP"),
+            _ => assert_eq!(client.post(&route::pod_act(&master, "disconnect")).await, 204),
+        }
+        let (_, epoch) = client.master(Some(&master)).await;
+        let alive = [&listeners[next], &listeners[third]];
+        finished(&client, job, &alive).await;
+        all_heard(&alive, &master, epoch).await;
+        for listener in alive {
+            listener.until("its pod's end", |what| matches!(what, What::PodLeft { pod } if *pod == master)).await;
+        }
+        match fault {
+            "kill -9" => {
+                servers[at] = site.process(master.as_str(), &more);
+                ended.push(std::mem::replace(&mut listeners[at], listen(&servers[at])));
+            }
+            "SIGSTOP" => servers[at].signal("CONT"),
+            _ => assert_eq!(client.post(&route::start(&master)).await, 204),
+        }
+        for server in &servers {
+            server.client.until("three pods again", |view| (view.live() == 3).then_some(())).await;
+        }
+        // What came of it is heard by the one that was away as well.
+        let job = upload(&servers[at].client).await;
+        finished(&servers[at].client, job, &listeners.iter().collect::<Vec<_>>()).await;
+    }
+    let lists: Vec<_> = ended.iter().chain(&listeners).map(Listener::heard).collect();
+    let complaints = judge(&lists);
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}

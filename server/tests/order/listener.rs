@@ -1,0 +1,65 @@
+//! Listens to a process's stream of events.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use shared::event::{Event, What};
+
+use super::client::PATIENCE;
+
+/// Hears every event that a process lists, in the order of their arrival, until it is dropped or the process ends.
+pub struct Listener {
+    name: String,
+    heard: Arc<Mutex<Vec<Event>>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Listener {
+    /// Listens to the process at this address.
+    pub fn new(name: &str, address: String) -> Self {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let task = tokio::spawn(listen(address, heard.clone()));
+        Self { name: name.to_owned(), heard, task }
+    }
+
+    /// Whose list it is, and the list.
+    pub fn heard(&self) -> (String, Vec<Event>) {
+        (self.name.clone(), self.heard.lock().unwrap().clone())
+    }
+
+    /// Waits until something was heard.
+    pub async fn until(&self, what: &str, found: impl Fn(&What) -> bool) {
+        let begun = Instant::now();
+        while !self.heard.lock().unwrap().iter().any(|event| found(&event.what)) {
+            assert!(begun.elapsed() < PATIENCE, "{} didn't hear of {what}: {:#?}", self.name, self.heard());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+async fn listen(address: String, heard: Arc<Mutex<Vec<Event>>>) {
+    let stream = format!("http://{address}/api/events?recent=2000");
+    let mut answer = reqwest::get(stream).await.unwrap();
+    let mut text = Vec::new();
+    // A process that is killed breaks the stream: then that is its list.
+    while let Ok(Some(chunk)) = answer.chunk().await {
+        text.extend_from_slice(&chunk);
+        while let Some(end) = text.windows(2).position(|two| two == b"\n\n") {
+            let message = String::from_utf8(text.drain(..end + 2).collect()).unwrap();
+            let field = |name: &str| message.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+            match field("event:") {
+                Some("event") => {
+                    heard.lock().unwrap().push(serde_json::from_str(field("data:").unwrap()).unwrap());
+                }
+                Some("gap") => panic!("events were lost on the way: the test is too slow for its ring"),
+                _ => {}
+            }
+        }
+    }
+}
