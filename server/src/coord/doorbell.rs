@@ -1,5 +1,7 @@
 //! The doorbell: a node whose version counts rings, so that whoever watches it looks at once.
 
+use shared::clock::Moment;
+
 use super::{Coordinator, Error, Result, ensure_path, paths, record};
 
 /// Rings. It carries nothing but the moment, so that all who hear it list it alike: whoever hears it looks for itself, and

@@ -192,6 +192,8 @@ mod tests {
             pod: pod(name),
             address: String::new(),
             process: String::new(),
+            life: String::new(),
+            home: None,
             epoch,
             since: Some(clock as i64 * 10),
             past: Vec::new(),
