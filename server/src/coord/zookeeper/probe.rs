@@ -108,7 +108,13 @@ mod tests {
 
     use super::*;
 
-    /// A server that gives this answer to each question, or takes connections and says nothing.
+    /// Answers one question. A connection closed with the question unread would be reset, and the answer lost.
+    async fn reply(connection: &mut TcpStream, answer: &str) {
+        connection.read_exact(&mut [0; 4]).await.unwrap();
+        connection.write_all(answer.as_bytes()).await.unwrap();
+    }
+
+    /// A server that answers each question with this, or takes connections and says nothing.
     async fn server(answer: Option<&'static str>) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -117,7 +123,7 @@ mod tests {
             loop {
                 let (mut connection, _) = listener.accept().await.unwrap();
                 match answer {
-                    Some(answer) => connection.write_all(answer.as_bytes()).await.unwrap(),
+                    Some(answer) => reply(&mut connection, answer).await,
                     None => kept.push(connection),
                 }
             }
@@ -146,7 +152,7 @@ mod tests {
         tokio::spawn(async move {
             loop {
                 let (mut connection, _) = back.accept().await.unwrap();
-                connection.write_all(b"Mode: standalone").await.unwrap();
+                reply(&mut connection, "Mode: standalone").await;
             }
         });
         assert_eq!(waiting.await.unwrap(), address.to_string());
