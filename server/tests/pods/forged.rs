@@ -184,7 +184,7 @@ async fn access_control_lists_of_others_cost_neither_slots_nor_other_jobs() {
         }
         assert!(shut >= SLOTS / 2, "{node}: every job was faster");
         for accepted in &all {
-            scene.ends(accepted, "an access control list").await;
+            scene.ends(accepted, "access control list").await;
         }
         scene.works().await;
     }
