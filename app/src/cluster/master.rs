@@ -10,8 +10,9 @@ use crate::markup::{Element, el, of};
 pub fn card(picture: &Picture<'_>) -> Element {
     let view = picture.view;
     let leader = view.leader.as_ref();
-    let ok = if view.health == Health::Ok && !picture.is_old { "true" } else { "false" };
-    let (title, sentence) = if picture.is_old { lost() } else { health_sentence(view) };
+    let trouble = if picture.is_old { Some(lost()) } else { trouble(view) };
+    let ok = trouble.is_none().to_string();
+    let (title, sentence) = trouble.unwrap_or_else(|| health_sentence(view));
     let name = leader.map_or("none".to_owned(), |leader| leader.pod.to_string());
     panel("leader", "Master", "")
         .add(of("p", "leader-name").test("leader").text(name))
@@ -77,6 +78,15 @@ fn lost() -> (&'static str, String) {
     ("This page has lost the server", sentence.to_owned())
 }
 
+/// The gravest of what keeps the array from its work: a title and a sentence; `None` if all is well.
+pub fn trouble(view: &ClusterView) -> Option<(&'static str, String)> {
+    if view.health != Health::Ok {
+        return Some(health_sentence(view));
+    }
+    let outage = view.room.outage.clone().map(|sentence| ("The store doesn't work", sentence));
+    outage.or_else(|| Some(("Uploads are refused", view.room.refused.clone()?)))
+}
+
 /// What a person needs to know about the array's health: a title and a sentence.
 pub fn health_sentence(view: &ClusterView) -> (&'static str, String) {
     let (pods, min_pods) = (view.live(), view.min_pods);
@@ -136,4 +146,39 @@ pub fn room_sentence(view: &ClusterView) -> Option<String> {
         format::bytes(free),
         format::bytes(room.min_free)
     ))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use shared::cluster::Room;
+
+    use super::super::why::tests::view;
+    use super::*;
+
+    fn title(view: &ClusterView) -> Option<&'static str> {
+        trouble(view).map(|(title, _)| title)
+    }
+
+    #[test]
+    fn nothing_is_called_well_while_the_store_fails_or_uploads_are_refused() {
+        assert_eq!(title(&view()), None);
+        let refused = Room { refused: Some("full".to_owned()), ..Room::default() };
+        assert_eq!(title(&ClusterView { room: refused.clone(), ..view() }), Some("Uploads are refused"));
+        let outage = Room { outage: Some("It has been failing.".to_owned()), ..refused };
+        assert_eq!(title(&ClusterView { room: outage.clone(), ..view() }), Some("The store doesn't work"));
+        let none = ClusterView { room: outage, health: Health::NoMaster, leader: None, ..view() };
+        assert_eq!(title(&none), Some("There is no master"));
+    }
+
+    #[test]
+    fn a_master_with_an_epoch_that_does_not_lead_is_one_that_is_not_responding() {
+        let pod: shared::id::PodName = "pod-1".parse().unwrap();
+        let (address, node) = (String::new(), String::new());
+        let leader = Leader { pod, address, epoch: Some(1), since: None, node, label: None };
+        let (title, sentence) =
+            trouble(&ClusterView { health: Health::NoMaster, leader: Some(leader), ..view() }).unwrap();
+        assert_eq!(title, "The master isn't responding");
+        assert!(sentence.starts_with("Unless pod-1 comes back, another pod takes over"), "{sentence}");
+    }
 }

@@ -51,16 +51,17 @@ pub struct Said<'a> {
 
 /// The cluster page without its terminals and its timeline.
 pub fn array(picture: &Picture<'_>) -> Vec<Element> {
-    vec![
+    let mut panels = vec![
         master::card(picture),
         pods::cards(picture),
         work::jobs(picture),
         lanes::lanes(picture),
         work::locks(picture),
         work::failures(picture),
-        work::unexpected(picture),
-        master::history(picture),
-    ]
+    ];
+    panels.extend(work::unexpected(picture));
+    panels.push(master::history(picture));
+    panels
 }
 
 /// The terminals.

@@ -1,10 +1,10 @@
 //! Why it is slow, in a sentence: the first thing that holds work up, in the order of what a person would look at.
 
-use shared::cluster::{Health, PhaseView, PodState, PodView, TaskState, TaskView};
+use shared::cluster::{PhaseView, PodState, PodView, TaskState, TaskView};
 use shared::order::sort_by_key;
 
 use super::Picture;
-use super::master::{health_sentence, room_sentence};
+use super::master::{room_sentence, trouble};
 use crate::components::phase_label;
 use crate::format;
 
@@ -19,8 +19,7 @@ pub fn sentence(picture: &Picture<'_>) -> String {
     if picture.is_old {
         return "That can't be told while the page has lost the server.".to_owned();
     }
-    if view.health != Health::Ok {
-        let (title, sentence) = health_sentence(view);
+    if let Some((title, sentence)) = trouble(view) {
         return format!("{title}. {sentence}");
     }
     if view.jobs.is_empty() && view.backlog.queued == 0 {
@@ -116,7 +115,7 @@ fn numbered(number: usize, one: &str, more: &str) -> String {
 #[allow(clippy::unwrap_used)]
 pub mod tests {
     use shared::clock::Stamp;
-    use shared::cluster::{Backlog, ClusterView, JobView, PodView, Room};
+    use shared::cluster::{Backlog, ClusterView, Health, JobView, PodView, Room};
     use shared::job::{Lane, Phase};
 
     use super::super::spans::tests::{job, picture};

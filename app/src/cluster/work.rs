@@ -163,13 +163,15 @@ pub fn failures(picture: &Picture<'_>) -> Element {
     panel.add(of("ul", "failures").all(failed.iter().map(one))).add(all)
 }
 
-/// Znodes that aren't what the array writes there.
-pub fn unexpected(picture: &Picture<'_>) -> Element {
+/// Znodes that aren't what the array writes there; nothing while there are none.
+pub fn unexpected(picture: &Picture<'_>) -> Option<Element> {
     let found = &picture.view.unexpected;
-    let panel = panel("unexpected", "Unexpected znodes", "");
     if found.is_empty() {
-        return panel.add(quiet("Every znode is as the array writes it."));
+        return None;
     }
+    let panel = panel("unexpected", "Unexpected znodes", found.len().to_string());
+    let what = "These znodes weren't written by this array, or are damaged. They are set aside, and no other job waits for \
+                them. Find out what wrote them, then delete them.";
     let one = |znode: &UnexpectedZnode| {
         of("li", "failure")
             .key(znode.path.clone())
@@ -177,5 +179,5 @@ pub fn unexpected(picture: &Picture<'_>) -> Element {
             .add(of("p", "mono").text(znode.path.clone()))
             .add(of("p", "muted").text(znode.reason.clone()))
     };
-    panel.add(of("ul", "failures").all(found.iter().map(one)))
+    Some(panel.add(of("p", "quiet-note").text(what)).add(of("ul", "failures").all(found.iter().map(one))))
 }
