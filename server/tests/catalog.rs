@@ -57,6 +57,8 @@ on_every_catalog! {
     accepting::a_deleted_image_is_gone_at_once_and_its_queued_jobs_never_run,
     accepting::names_of_any_script_and_length_are_kept,
     accepting::files_are_those_of_the_asked_job_or_of_the_latest_finished_one,
+    accepting::what_is_announced_counts_until_it_comes_or_is_given_up,
+    accepting::a_resumable_upload_that_sent_nothing_is_abandoned_as_any_other,
     master::a_job_runs_and_is_published,
     master::a_run_that_was_replaced_can_neither_publish_nor_fail,
     master::a_deposed_master_changes_nothing,

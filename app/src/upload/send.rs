@@ -150,12 +150,14 @@ impl Sending {
             200 | 204 => self.there(answer.header("Upload-Offset").and_then(|offset| offset.parse().ok()))?,
             // Other bytes than the next: an earlier request was still being stored.
             409 if knew.is_some_and(|offset| offset < bytes) => Next::Wait(None, None),
+            // Too slow: what came is there.
+            408 if location.is_some() => Next::Wait(None, None),
             404 | 410 if location.is_some() && self.forgotten < FORGOTTEN => {
                 self.forgotten += 1;
                 self.turn.with(|upload| upload.transfer.location = None)?;
                 Next::Wait(None, None)
             }
-            503 if answer.retry_after().is_some() => {
+            429 | 503 | 507 if answer.retry_after().is_some() => {
                 Next::Wait(Some(Stage::Postponed(answer.problem())), answer.retry_after())
             }
             0 | 502..=504 => Next::Wait(Some(Stage::Broken), None),

@@ -42,7 +42,7 @@ pub enum Error {
     Invalid(String),
 }
 
-/// How long a resumable upload waits for its next byte at least.
+/// How long a resumable upload of which some bytes are there waits for the next ones at least.
 pub const RESUMABLE_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What operations of this module give.
@@ -106,6 +106,48 @@ pub enum Resumed {
     Receiving(UploadId),
     /// An upload with this key was accepted before, as this one.
     Accepted(UploadId, Answer),
+    /// There is no room for another one beside these.
+    NoRoom(Unsent),
+}
+
+/// Resumable uploads that aren't accepted yet, and what is still missing of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unsent {
+    /// How many there are.
+    pub uploads: u64,
+    /// Bytes that were announced and aren't there.
+    pub bytes: u64,
+    /// How many of them are the client's.
+    pub uploads_of_client: u64,
+    /// Bytes that the client announced and that aren't there.
+    pub bytes_of_client: u64,
+}
+
+/// How much may be unsent, a new upload included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnsentLimits {
+    /// Who begins an upload, if that is known.
+    pub client: Option<String>,
+    /// The limits.
+    pub most: Unsent,
+}
+
+impl UnsentLimits {
+    /// No limits, for nobody.
+    pub fn none() -> Self {
+        let most =
+            Unsent { uploads: u64::MAX, bytes: u64::MAX, uploads_of_client: u64::MAX, bytes_of_client: u64::MAX };
+        Self { client: None, most }
+    }
+
+    /// Whether an upload of `length` bytes fits beside what is unsent.
+    pub fn allow(&self, unsent: &Unsent, length: u64) -> bool {
+        let fits = |bytes: u64, most: u64| bytes.checked_add(length).is_some_and(|all| all <= most);
+        unsent.uploads < self.most.uploads
+            && unsent.uploads_of_client < self.most.uploads_of_client
+            && fits(unsent.bytes, self.most.bytes)
+            && fits(unsent.bytes_of_client, self.most.bytes_of_client)
+    }
 }
 
 /// A resumable upload, or any that was accepted.
@@ -327,8 +369,10 @@ pub trait Catalog: Send + Sync + 'static {
     async fn finish_upload(&self, upload: &UploadId, received: &Received) -> Result<Write>;
 
     /// Inserts the row `receiving` of an upload of `length` bytes that may come in parts, or gives the one with the same
-    /// key, length and recipe, which goes on. One that differs is taken over.
-    async fn begin_resumable(&self, new: &NewUpload, length: u64) -> Result<Resumed>;
+    /// key, length and recipe, which goes on. One that differs is taken over. A new row is made only within the limits,
+    /// which the statement that makes it checks itself: of many that begin at once, only those that run at the very same
+    /// moment (one for each connection to the database) may go beyond them together.
+    async fn begin_resumable(&self, new: &NewUpload, length: u64, limits: &UnsentLimits) -> Result<Resumed>;
 
     /// How far an upload is; `None` if there is none (any more) that can be resumed.
     async fn resumable(&self, upload: &UploadId) -> Result<Option<Resumable>>;

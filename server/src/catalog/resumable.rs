@@ -3,14 +3,27 @@
 use shared::id::UploadId;
 
 use super::db::{Arg, Db, Row};
-use super::{Answer, Error, NewUpload, Part, Result, Resumable, Resumed, Write};
+use super::{Answer, Error, NewUpload, Part, Result, Resumable, Resumed, Unsent, UnsentLimits, Write};
 use crate::catalog::gallery::{kept_name, name_key};
 use crate::catalog::sql::{int, json};
 
+/// Uploads that aren't accepted yet, and how much of each is missing.
+const UNSENT: &str = "WITH unsent AS (
+    SELECT i.client, i.length - coalesce((SELECT max(p.start + p.bytes) FROM upload_parts p WHERE p.upload = i.upload), 0) AS missing
+    FROM images i WHERE i.state = 'receiving' AND i.length IS NOT NULL)";
+
 /// The row of a new upload, or of the one that it goes on with.
-pub(super) async fn begin(db: &Db, new: &NewUpload, length: u64) -> Result<Resumed> {
-    let insert = "INSERT INTO images (id, upload, first_job, idempotency_key, name, name_key, first_recipe, state, touched, length)
-                  VALUES ($1, $2, $3, $4, $5, $6, $7, 'receiving', {now}, $8) ON CONFLICT DO NOTHING";
+pub(super) async fn begin(db: &Db, new: &NewUpload, length: u64, limits: &UnsentLimits) -> Result<Resumed> {
+    let insert = format!(
+        "{UNSENT}
+         INSERT INTO images (id, upload, first_job, idempotency_key, name, name_key, first_recipe, state, touched, length, client)
+         SELECT $1, $2, $3, $4, $5, $6, $7, 'receiving', {{now}}, $8, $9
+         WHERE (SELECT count(*) FROM unsent) < $10
+         AND (SELECT coalesce(sum(missing), 0) FROM unsent) <= $11 - $8
+         AND (SELECT count(*) FROM unsent WHERE client = $9) < $12
+         AND (SELECT coalesce(sum(missing), 0) FROM unsent WHERE client = $9) <= $13 - $8
+         ON CONFLICT DO NOTHING"
+    );
     let going_on = "UPDATE images SET touched = {now}
                     WHERE idempotency_key = $1 AND state = 'receiving' AND length = $2 AND first_recipe = $3 RETURNING upload";
     let take_over = "UPDATE images SET upload = $1, name = $2, name_key = $3, first_recipe = $4, state = 'receiving',
@@ -18,10 +31,10 @@ pub(super) async fn begin(db: &Db, new: &NewUpload, length: u64) -> Result<Resum
                      WHERE idempotency_key = $5 AND state IN ('receiving', 'abandoned')";
     let accepted = "SELECT id, upload, first_job, sha256, first_recipe FROM images
                     WHERE idempotency_key = $1 AND state IN ('accepted', 'deleting')";
-    let [upload, key, length]: [Arg; 3] =
+    let [upload, key, announced]: [Arg; 3] =
         [new.upload.as_str().into(), new.idempotency_key.as_deref().into(), int(length).into()];
     let [name, name_key, recipe] = [kept_name(&new.name), name_key(&new.name), json(&new.recipe)].map(Arg::from);
-    let fresh: [Arg; 8] = [
+    let fresh: [Arg; 13] = [
         new.image.as_str().into(),
         upload.clone(),
         new.job.as_str().into(),
@@ -29,14 +42,19 @@ pub(super) async fn begin(db: &Db, new: &NewUpload, length: u64) -> Result<Resum
         name.clone(),
         name_key.clone(),
         recipe.clone(),
-        length.clone(),
+        announced.clone(),
+        limits.client.as_deref().into(),
+        int(limits.most.uploads).into(),
+        int(limits.most.bytes).into(),
+        int(limits.most.uploads_of_client).into(),
+        int(limits.most.bytes_of_client).into(),
     ];
-    let same = [key.clone(), length.clone(), recipe.clone()];
-    let over = [upload, name, name_key, recipe, key.clone(), length];
+    let same = [key.clone(), announced.clone(), recipe.clone()];
+    let over = [upload, name, name_key, recipe, key.clone(), announced];
 
     // The row that is in the way may change its state or go between two statements, but not for ever.
     for _ in 0..10 {
-        if db.write(insert, &fresh).await? > 0 {
+        if db.write(&insert, &fresh).await? > 0 {
             return Ok(Resumed::Receiving(new.upload.clone()));
         }
         if let Some(row) = db.write_returning(going_on, &same).await?.first() {
@@ -54,8 +72,31 @@ pub(super) async fn begin(db: &Db, new: &NewUpload, length: u64) -> Result<Resum
             };
             return Ok(Resumed::Accepted(row.parse("upload")?, answer));
         }
+        let unsent = unsent(db, limits.client.as_deref()).await?;
+        if !limits.allow(&unsent, length) {
+            return Ok(Resumed::NoRoom(unsent));
+        }
     }
     Err(Error::Unavailable("the uploads with this key change too fast".into()))
+}
+
+/// What is unsent, by all and by this client.
+async fn unsent(db: &Db, client: Option<&str>) -> Result<Unsent> {
+    let sql = format!(
+        "{UNSENT}
+         SELECT count(*) AS uploads, CAST(coalesce(sum(missing), 0) AS BIGINT) AS bytes,
+                count(CASE WHEN client = $1 THEN 1 END) AS own,
+                CAST(coalesce(sum(CASE WHEN client = $1 THEN missing END), 0) AS BIGINT) AS own_bytes
+         FROM unsent"
+    );
+    let rows = db.read(&sql, &[client.into()]).await?;
+    let row = rows.first().ok_or_else(|| Error::Unavailable("a count has no row".into()))?;
+    Ok(Unsent {
+        uploads: row.count("uploads")?,
+        bytes: row.count("bytes")?,
+        uploads_of_client: row.count("own")?,
+        bytes_of_client: row.count("own_bytes")?,
+    })
 }
 
 /// How far an upload is.

@@ -13,8 +13,8 @@ use shared::timeline::Timeline;
 use super::db::{Arg, Db, Row};
 use super::{
     Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, FinishedTask, InUse, JobRow, Needed, NewUpload, Part,
-    PyramidState, PyramidWork, RESUMABLE_FOR, Received, Result, ResultFile, Resumable, Resumed, Write, derived,
-    gallery, resumable, runs,
+    PyramidState, PyramidWork, RESUMABLE_FOR, Received, Result, ResultFile, Resumable, Resumed, UnsentLimits, Write,
+    derived, gallery, resumable, runs,
 };
 
 /// A job with what its run needs.
@@ -131,7 +131,7 @@ impl Catalog for SqlCatalog {
     }
 
     async fn finish_upload(&self, upload: &UploadId, received: &Received) -> Result<Write> {
-        let update = "UPDATE images SET state = 'accepted', original = $2, bytes = $3, sha256 = $4, info = $5, pixels = $6, created = {now}
+        let update = "UPDATE images SET state = 'accepted', client = NULL, original = $2, bytes = $3, sha256 = $4, info = $5, pixels = $6, created = {now}
                       WHERE upload = $1 AND state = 'receiving'";
         let args = [
             upload.as_str().into(),
@@ -150,8 +150,8 @@ impl Catalog for SqlCatalog {
         Ok(if before.is_empty() { Write::NoChange } else { Write::Applied })
     }
 
-    async fn begin_resumable(&self, new: &NewUpload, length: u64) -> Result<Resumed> {
-        resumable::begin(&self.db, new, length).await
+    async fn begin_resumable(&self, new: &NewUpload, length: u64, limits: &UnsentLimits) -> Result<Resumed> {
+        resumable::begin(&self.db, new, length, limits).await
     }
 
     async fn resumable(&self, upload: &UploadId) -> Result<Option<Resumable>> {
@@ -404,7 +404,8 @@ impl Catalog for SqlCatalog {
 
     async fn abandon(&self, epoch: &Epoch, untouched: Duration) -> Result<Option<Vec<Abandoned>>> {
         let sql = "UPDATE images SET state = 'abandoned' WHERE state = 'receiving' AND touched <= {now} - $2
-                   AND (length IS NULL OR touched <= {now} - $3)";
+                   AND (length IS NULL OR touched <= {now} - $3
+                        OR NOT EXISTS (SELECT start FROM upload_parts WHERE upload_parts.upload = images.upload))";
         if self.fenced(epoch, sql, &[millis(untouched).into(), millis(RESUMABLE_FOR).into()]).await? == Write::NotMine {
             return Ok(None);
         }

@@ -32,7 +32,7 @@ use crate::pod::renderer::Renderer;
 use crate::pod::slots::Slots;
 use crate::pod::{Pod, PodConfig};
 use crate::store::Store;
-use crate::web::{CutOff, EventHub, FaultError, Faults, PodLogs, Renders, WebState, router};
+use crate::web::{Clients, CutOff, EventHub, FaultError, Faults, PodLogs, Renders, WebState, listen, router};
 
 /// Memory for rendered pictures.
 const RENDERS: usize = 64 << 20;
@@ -46,7 +46,7 @@ pub struct Process {
     /// `embedded` or `zookeeper`.
     pub coordinator: &'static str,
     array: Arc<Array>,
-    server: tokio::task::JoinHandle<std::io::Result<()>>,
+    server: tokio::task::JoinHandle<()>,
     observer: tokio::task::JoinHandle<()>,
     measuring: tokio::task::JoinHandle<()>,
     rendering: tokio::task::JoinHandle<()>,
@@ -200,11 +200,13 @@ impl Process {
             faults,
             renders,
             logs: logs.clone(),
+            clients: Clients::new(args.client_timeout, args.max_downloads),
         };
         let stop_web = CancellationToken::new();
         let stopped = stop_web.clone();
-        let server = axum::serve(listener, router(state)).with_graceful_shutdown(stopped.cancelled_owned());
-        let server = tokio::spawn(server.into_future());
+        let connections = args.max_connections.unwrap_or_else(listen::connections_by_descriptors);
+        let limits = listen::Limits { connections, timeout: args.client_timeout };
+        let server = tokio::spawn(listen::serve(listener, router(state), limits, stopped));
         Ok(Self {
             address,
             pods: names,

@@ -80,6 +80,22 @@ pub struct ServeArgs {
     #[arg(long, env = "EVENLIGHT_MAX_UPLOADS", default_value_t = Capacity::default().max_uploads, value_name = "N", value_parser = at_least_one)]
     pub max_uploads: usize,
 
+    /// Resumable uploads that have begun and aren't finished, of all processes together
+    #[arg(long, env = "EVENLIGHT_MAX_UNFINISHED", default_value_t = Capacity::default().max_unfinished, value_name = "N")]
+    pub max_unfinished: u64,
+
+    /// Downloads under way in this process at a time; others wait up to 20 s for their turn
+    #[arg(long, env = "EVENLIGHT_MAX_DOWNLOADS", default_value_t = 256, value_name = "N", value_parser = at_least_one)]
+    pub max_downloads: usize,
+
+    /// Connections of clients at a time [default: half of the process's file descriptors, 10,000 at most]
+    #[arg(long, env = "EVENLIGHT_MAX_CONNECTIONS", value_name = "N", value_parser = at_least_one)]
+    pub max_connections: Option<usize>,
+
+    /// How long a client may send less than 4 KiB, or take less than 32 KiB, of what the server waits for
+    #[arg(long, env = "EVENLIGHT_CLIENT_TIMEOUT", default_value = "60s", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub client_timeout: Duration,
+
     /// Threads for pixels, shared by the process's pods [default: the machine's]
     #[arg(long, env = "EVENLIGHT_THREADS", value_name = "N", value_parser = at_least_one)]
     pub threads: Option<usize>,
@@ -164,7 +180,12 @@ impl ServeArgs {
     /// What may wait, and what is kept free.
     pub fn capacity(&self) -> Capacity {
         let min_free = self.min_free.as_u64();
-        Capacity { max_backlog: self.max_backlog, min_free, max_uploads: self.max_uploads }
+        Capacity {
+            max_backlog: self.max_backlog,
+            min_free,
+            max_uploads: self.max_uploads,
+            max_unfinished: self.max_unfinished,
+        }
     }
 
     /// Names of the process's pods.

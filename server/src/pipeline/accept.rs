@@ -24,8 +24,9 @@ use tokio::time::{Instant, MissedTickBehavior};
 use uuid::Uuid;
 
 use super::companion::{self, Missing};
-use super::gauge::{Full, Gauge, Turn};
+use super::gauge::{Full, Gauge};
 use super::pixels::{self, Pixels};
+use super::turns::{Client, Turn};
 use crate::catalog::{self, Answer, Begun, Catalog, NewUpload, Received, Write};
 use crate::codec;
 use crate::store::{self, Store, Writer, keys};
@@ -199,6 +200,11 @@ enum Target {
 }
 
 impl Accept {
+    /// The same door, for a client.
+    pub fn of(&self, client: Client) -> Self {
+        Self { gauge: self.gauge.of(client), ..self.clone() }
+    }
+
     /// Begins an upload; waits for its turn where many are under way.
     ///
     /// # Errors

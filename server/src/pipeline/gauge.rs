@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use shared::cluster::{Backlog, Room};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
-use crate::catalog::Catalog;
+use super::turns::{Client, Turn, Turns};
+use crate::catalog::{Catalog, Unsent, UnsentLimits};
 use crate::store::{Outage, Store};
 
 /// How often the figures are measured.
@@ -50,15 +51,60 @@ pub enum Full {
         "{0} uploads are under way here, which is the most at a time; when some have ended, there is room for more."
     )]
     Uploads(usize),
+    /// The client's address takes all the turns that it may.
+    #[error(
+        "{0} uploads from your address are under way here, which is the most for one; when some have ended, there is room for more."
+    )]
+    Share(usize),
+    /// Enough resumable uploads are unfinished.
+    #[error("{unfinished} uploads have begun and aren't finished, which is the most{}; finish or delete one, or try again later.", if *.own { " for one address" } else { "" })]
+    Unfinished {
+        /// How many there are, of the client or of all.
+        unfinished: u64,
+        /// Whether they are the client's.
+        own: bool,
+    },
+    /// The store has no room for what was announced.
+    #[error(
+        "The upload has {} bytes; the store has room for {}{}, and unfinished uploads have announced {} of it already.",
+        .length, ByteSize(*.room), if *.own { " from one address" } else { "" }, ByteSize(*.announced)
+    )]
+    Announced {
+        /// Bytes of the upload.
+        length: u64,
+        /// Bytes that there is room for, for the client or for all.
+        room: u64,
+        /// Bytes of it that are announced and missing.
+        announced: u64,
+        /// Whether it is about the client's share.
+        own: bool,
+    },
 }
 
 impl Full {
+    /// Why an upload of `length` bytes doesn't fit beside what is unsent.
+    pub fn of_unsent(unsent: &Unsent, limits: &UnsentLimits, length: u64) -> Self {
+        let most = &limits.most;
+        if unsent.uploads_of_client >= most.uploads_of_client {
+            return Full::Unfinished { unfinished: unsent.uploads_of_client, own: true };
+        }
+        if unsent.uploads >= most.uploads {
+            return Full::Unfinished { unfinished: unsent.uploads, own: false };
+        }
+        // The smaller limit is told where both are exceeded.
+        let own =
+            unsent.bytes_of_client.saturating_add(length) > most.bytes_of_client && most.bytes_of_client < most.bytes;
+        let (room, announced) =
+            if own { (most.bytes_of_client, unsent.bytes_of_client) } else { (most.bytes, unsent.bytes) };
+        Full::Announced { length, room, announced, own }
+    }
+
     /// After how many seconds it makes sense to try again.
     pub const fn retry_after(&self) -> u32 {
         match self {
-            Full::Uploads(_) => 2,
+            Full::Uploads(_) | Full::Share(_) => 2,
             Full::Backlog { .. } => 10,
-            Full::Disk { .. } => 30,
+            Full::Disk { .. } | Full::Unfinished { .. } | Full::Announced { .. } => 30,
         }
     }
 }
@@ -72,11 +118,13 @@ pub struct Capacity {
     pub min_free: u64,
     /// Uploads under way in this process at a time: each holds some memory.
     pub max_uploads: usize,
+    /// Resumable uploads that have begun and aren't finished.
+    pub max_unfinished: u64,
 }
 
 impl Default for Capacity {
     fn default() -> Self {
-        Self { max_backlog: 200_000, min_free: 1 << 30, max_uploads: 100 }
+        Self { max_backlog: 200_000, min_free: 1 << 30, max_uploads: 100, max_unfinished: 1_000 }
     }
 }
 
@@ -99,20 +147,20 @@ pub struct Gauge {
     capacity: Capacity,
     figures: watch::Receiver<Figures>,
     accepted: Arc<AtomicU64>,
-    turns: Arc<Semaphore>,
-}
-
-/// An upload's turn; ends when it is dropped.
-#[derive(Debug)]
-pub struct Turn {
-    _permit: OwnedSemaphorePermit,
+    turns: Turns,
+    client: Client,
 }
 
 impl Gauge {
     /// A gauge of these limits over figures that somebody measures.
     pub fn new(capacity: Capacity, figures: watch::Receiver<Figures>) -> Self {
-        let turns = Arc::new(Semaphore::new(capacity.max_uploads));
-        Self { capacity, figures, accepted: Arc::default(), turns }
+        let turns = Turns::new(capacity.max_uploads);
+        Self { capacity, figures, accepted: Arc::default(), turns, client: Client::default() }
+    }
+
+    /// The same, asked for a client.
+    pub fn of(&self, client: Client) -> Self {
+        Self { client, ..self.clone() }
     }
 
     /// A gauge of the usual limits that nobody measures for: there is room for all that this process accepts.
@@ -123,7 +171,7 @@ impl Gauge {
     /// Whether one more job may wait.
     ///
     /// # Errors
-    /// [`Full`], except [`Full::Uploads`].
+    /// [`Full::Backlog`] or [`Full::Disk`].
     pub fn room(&self) -> Result<(), Full> {
         self.disk()?;
         let (waiting, most) = (self.waiting(), self.capacity.max_backlog);
@@ -142,19 +190,37 @@ impl Gauge {
         }
     }
 
+    /// How much may be announced and unsent: what the disk has free beyond what is kept free, and of that, as of their number,
+    /// no more than a share for one client.
+    pub fn unsent_limits(&self) -> UnsentLimits {
+        let (uploads, least) = (self.capacity.max_unfinished, self.capacity.min_free);
+        // Where free space isn't known, as on S3, only their number is limited.
+        let bytes = self.figures.borrow().free.map_or(u64::MAX, |free| free.saturating_sub(least));
+        let (uploads_of_client, bytes_of_client) = (self.client.share(uploads), self.client.share(bytes));
+        UnsentLimits { client: self.client.name(), most: Unsent { uploads, bytes, uploads_of_client, bytes_of_client } }
+    }
+
     /// Begins an upload: there is room for its job, and it is its turn. Waits a while for the latter.
     ///
     /// # Errors
     /// [`Full`].
     pub async fn enter(&self) -> Result<Turn, Full> {
         self.room()?;
-        let turn = tokio::time::timeout(PATIENCE, self.turns.clone().acquire_owned()).await;
-        let permit = turn.ok().and_then(Result::ok).ok_or(Full::Uploads(self.capacity.max_uploads))?;
+        let turn = self.turns.take(self.client, PATIENCE).await.ok_or_else(|| self.no_turn())?;
         // Others may have come first meanwhile. This one is counted as under way by now.
         match self.room() {
             Err(Full::Backlog { waiting, most }) if waiting > most => Err(Full::Backlog { waiting: waiting - 1, most }),
             Err(full @ Full::Disk { .. }) => Err(full),
-            _ => Ok(Turn { _permit: permit }),
+            _ => Ok(turn),
+        }
+    }
+
+    /// Why no turn became free in time.
+    fn no_turn(&self) -> Full {
+        if self.turns.is_exhausted_for(self.client) {
+            Full::Share(self.turns.share(self.client))
+        } else {
+            Full::Uploads(self.turns.most())
         }
     }
 
@@ -191,7 +257,7 @@ impl Gauge {
     fn waiting(&self) -> u64 {
         let figures = *self.figures.borrow();
         let since = self.accepted.load(Ordering::Relaxed).saturating_sub(figures.accepted);
-        let under_way = self.capacity.max_uploads - self.turns.available_permits();
+        let under_way = self.turns.taken();
         figures.backlog.map_or(0, |backlog| backlog.queued) + since + under_way as u64
     }
 }
@@ -285,7 +351,7 @@ mod tests {
 
     fn gauge(max_backlog: u64, max_uploads: usize) -> (watch::Sender<Figures>, Gauge) {
         let (figures, receiver) = watch::channel(Figures::default());
-        (figures, Gauge::new(Capacity { max_backlog, min_free: 1_000, max_uploads }, receiver))
+        (figures, Gauge::new(Capacity { max_backlog, min_free: 1_000, max_uploads, max_unfinished: 8 }, receiver))
     }
 
     fn queued(queued: u64) -> Option<Backlog> {

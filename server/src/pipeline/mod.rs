@@ -18,6 +18,7 @@ pub mod rerun;
 pub mod resume;
 pub mod stage;
 pub mod step;
+pub mod turns;
 
 mod checked;
 mod deadline;

@@ -6,8 +6,6 @@
 //! joined to the original, and it is accepted as any other; whoever asks next does that, should the pod that took the
 //! last byte have died.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt};
 use sha2::{Digest, Sha256};
@@ -17,15 +15,13 @@ use uuid::Uuid;
 
 use super::accept::{Accept, Error, MAGIC, Offer, Result, Upload, hex};
 use super::companion;
+use super::gauge::Full;
 use crate::catalog::{Part, Received, Resumable, Resumed, Write};
 use crate::codec;
 use crate::store::{self, keys};
 
 /// So many bytes a pod that dies may lose, at most.
 const PART: u64 = 32 << 20;
-
-/// How long a client may send nothing.
-const SILENCE: Duration = Duration::from_secs(60);
 
 impl Accept {
     /// Begins an upload of `length` bytes, or finds the one with the same key.
@@ -43,7 +39,9 @@ impl Accept {
         let new = offer.begin();
         // Its turn is taken by each request that sends bytes.
         self.gauge.room()?;
-        match self.catalog.begin_resumable(&new, length).await? {
+        let limits = self.gauge.unsent_limits();
+        match self.catalog.begin_resumable(&new, length, &limits).await? {
+            Resumed::NoRoom(unsent) => Err(Full::of_unsent(&unsent, &limits, length).into()),
             Resumed::Receiving(upload) => Ok(upload),
             Resumed::Accepted(_, answer) if answer.recipe != new.recipe => Err(Error::KeyReused("recipe")),
             Resumed::Accepted(upload, _) => Ok(upload),
@@ -69,13 +67,17 @@ impl Accept {
         let _turn = self.gauge.enter().await?;
         let mut bytes = std::pin::pin!(bytes);
         let mut offset = offset;
-        loop {
-            let (part, more) = self.take_part(upload, &progress, offset, &mut bytes).await?;
-            offset = part;
-            if !more {
-                return Ok(offset);
+        let taking = async {
+            loop {
+                let (part, more) = self.take_part(upload, &progress, offset, &mut bytes).await?;
+                offset = part;
+                if !more {
+                    return Ok(offset);
+                }
             }
-        }
+        };
+        // A part may take long to come, and counts only when it is there.
+        self.alive(upload, taking).await
     }
 
     /// Stores a part, and says where it ends and whether more may come.
@@ -90,7 +92,8 @@ impl Accept {
         let key = keys::part(&progress.image, upload, start, &Uuid::new_v4().simple().to_string());
         let mut writer = None;
         while more && end - start < PART {
-            let Ok(Some(Ok(chunk))) = tokio::time::timeout(SILENCE, bytes.next()).await else {
+            // Its end, a broken connection, or a client that is too slow: what came is kept.
+            let Some(Ok(chunk)) = bytes.next().await else {
                 more = false;
                 continue;
             };
@@ -118,7 +121,7 @@ impl Accept {
             }
         }
         let Some(writer) = writer else { return Ok((end, more)) };
-        self.alive(upload, async { Ok(writer.finish().await?) }).await?;
+        writer.finish().await?;
         let part = Part { start, bytes: end - start, key };
         if self.catalog.add_part(upload, &part).await? != Write::Applied {
             let now = self.catalog.resumable(upload).await?.ok_or(Error::Abandoned)?;

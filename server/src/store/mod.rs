@@ -16,6 +16,7 @@
 
 pub mod keys;
 
+mod ahead;
 mod error;
 mod everything;
 mod folder;
@@ -39,6 +40,7 @@ use health::Health;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 
+pub use ahead::ReadAhead;
 pub use error::{Error, Result};
 pub use everything::Found;
 pub use health::Outage;

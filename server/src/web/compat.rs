@@ -10,6 +10,7 @@ use shared::id::{ImageId, JobId};
 use shared::job::JobState;
 
 use super::WebState;
+use super::connection::Caller;
 use super::download::{Lasting, files, of_result, with_extension};
 use super::problem::{ApiError, Path, Result};
 use super::upload::{Images, receive};
@@ -31,6 +32,7 @@ pub(super) async fn upload(State(state): State<WebState>, request: Request) -> R
 pub(super) async fn download(
     State(state): State<WebState>,
     Path(name): Path<String>,
+    caller: Caller,
     headers: HeaderMap,
 ) -> Result<Response> {
     let stem = name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem);
@@ -38,11 +40,11 @@ pub(super) async fn download(
         && let Some(job) = state.catalog.job(&id).await?
     {
         let files = files(&state, &job.image_id, Some(&id)).await?;
-        return of_result(files, Lasting::Fixed)?.serve(&state.store, &headers).await;
+        return of_result(files, Lasting::Fixed)?.serve(&state, &caller, &headers).await;
     }
     let image = latest(&state, &name).await?;
     let image = image.ok_or_else(|| ApiError::not_found(format!("There is no result named {name:?}.")))?;
-    of_result(files(&state, &image, None).await?, Lasting::Latest)?.serve(&state.store, &headers).await
+    of_result(files(&state, &image, None).await?, Lasting::Latest)?.serve(&state, &caller, &headers).await
 }
 
 /// The newest image with a result that goes by this name.

@@ -9,16 +9,17 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use shared::id::{ImageId, JobId};
 use shared::job::Format;
 
-use super::WebState;
+use super::connection::Caller;
 use super::images::no_image;
 use super::problem::{ApiError, Path, Query, Result};
 use super::range::{Want, want};
+use super::{WebState, clients};
 use crate::catalog::{Files, ResultFile};
 use crate::pipeline::stage::hex;
 use crate::store::{self, ByteStream};
@@ -66,9 +67,10 @@ pub(super) struct Download {
 pub(super) async fn original(
     State(state): State<WebState>,
     Path(id): Path<ImageId>,
+    caller: Caller,
     headers: HeaderMap,
 ) -> Result<Response> {
-    of_original(files(&state, &id, None).await?).serve(&state.store, &headers).await
+    of_original(files(&state, &id, None).await?).serve(&state, &caller, &headers).await
 }
 
 /// The download of an original.
@@ -88,11 +90,12 @@ pub(super) async fn result(
     State(state): State<WebState>,
     Path(id): Path<ImageId>,
     Query(selection): Query<Selection>,
+    caller: Caller,
     headers: HeaderMap,
 ) -> Result<Response> {
     let files = files(&state, &id, selection.job.as_ref()).await?;
     let lasting = Lasting::of(&selection);
-    of_result(files, lasting)?.serve(&state.store, &headers).await
+    of_result(files, lasting)?.serve(&state, &caller, &headers).await
 }
 
 /// The download of a result that is there.
@@ -114,8 +117,8 @@ pub(super) fn no_result() -> ApiError {
 }
 
 impl Download {
-    /// 200, 206, 304 or 416.
-    pub(super) async fn serve(self, store: &store::Store, headers: &HeaderMap) -> Result<Response> {
+    /// 200, 206, 304 or 416; 429 or 503 if too many downloads are under way.
+    pub(super) async fn serve(self, state: &WebState, caller: &Caller, headers: &HeaderMap) -> Result<Response> {
         let etag = format!("\"{}\"", self.sha256);
         let mut response = match want(headers, &etag, self.bytes) {
             Want::NotModified => StatusCode::NOT_MODIFIED.into_response(),
@@ -126,14 +129,17 @@ impl Download {
                 return Ok(response);
             }
             Want::All => {
-                let bytes = self.open(store, 0..self.bytes).await?;
-                self.body(StatusCode::OK, self.bytes, checked(bytes, self.key.clone(), self.sha256.clone()))
+                let turn = state.clients.downloads.take(caller).await?;
+                let bytes = self.open(state, 0..self.bytes).await?;
+                let bytes = checked(bytes, self.key.clone(), self.sha256.clone());
+                self.body(StatusCode::OK, self.bytes, holding(turn, bytes))
             }
             Want::Part(range) => {
                 let told = format!("bytes {}-{}/{}", range.start, range.end - 1, self.bytes);
                 let length = range.end - range.start;
-                let bytes = self.open(store, range).await?;
-                let mut response = self.body(StatusCode::PARTIAL_CONTENT, length, bytes);
+                let turn = state.clients.downloads.take(caller).await?;
+                let bytes = self.open(state, range).await?;
+                let mut response = self.body(StatusCode::PARTIAL_CONTENT, length, holding(turn, bytes));
                 insert(&mut response, header::CONTENT_RANGE, &told);
                 response
             }
@@ -145,17 +151,22 @@ impl Download {
     }
 
     /// Some of its bytes, if it has as many as it should.
-    async fn open(&self, store: &store::Store, range: Range<u64>) -> Result<ByteStream> {
-        let length = store.size(&self.key).await?;
+    async fn open(&self, state: &WebState, range: Range<u64>) -> Result<ByteStream> {
+        let length = state.store.size(&self.key).await?;
         if length != self.bytes {
             tracing::error!(key = self.key, length, expected = self.bytes, "a file is damaged in the store");
             let detail = "The stored file is damaged: it has another length than was written.";
             return Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, detail));
         }
-        Ok(store.stream(&self.key, Some(range)).await?)
+        Ok(state.store.stream_to_client(&self.key, range, &state.clients.downloads.ahead).await?)
     }
 
-    fn body(&self, status: StatusCode, length: u64, bytes: ByteStream) -> Response {
+    fn body(
+        &self,
+        status: StatusCode,
+        length: u64,
+        bytes: impl Stream<Item = store::Result<Bytes>> + Send + 'static,
+    ) -> Response {
         let mut response = (status, Body::from_stream(bytes)).into_response();
         let media_type = HeaderValue::from_static(self.format.media_type());
         response.headers_mut().insert(header::CONTENT_TYPE, media_type);
@@ -163,6 +174,16 @@ impl Download {
         insert(&mut response, header::CONTENT_DISPOSITION, &disposition(&self.name));
         response
     }
+}
+
+/// The same bytes, for as long as the download has its turn.
+pub(super) fn holding<T, E>(
+    turn: clients::DownloadTurn,
+    bytes: impl Stream<Item = Result<T, E>> + Send + 'static,
+) -> impl Stream<Item = Result<T, E>> + Send + 'static {
+    bytes.inspect(move |_| {
+        let _turn = &turn;
+    })
 }
 
 /// The bytes of a whole file, the last piece of which is only given if all are right.

@@ -3,8 +3,10 @@
 //! Every pod serves all of it. Reading needs the catalog and this pod's view of the znodes; writing needs the catalog
 //! and the store. Nothing here needs a master.
 
+mod clients;
 mod cluster;
 mod compat;
+mod connection;
 mod deleting;
 mod download;
 pub mod events;
@@ -12,8 +14,11 @@ mod guard;
 mod health;
 mod images;
 mod jobs;
+pub mod listen;
 pub mod logs;
 mod multipart;
+mod pace;
+mod paced;
 mod pages;
 pub mod pods;
 pub mod problem;
@@ -39,6 +44,7 @@ use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::TraceLayer;
 
+pub use clients::Clients;
 pub use events::EventHub;
 pub use health::CutOff;
 pub use logs::PodLogs;
@@ -75,10 +81,16 @@ pub struct WebState {
     pub renders: Renders,
     /// What pods say.
     pub logs: PodLogs,
+    /// Limits that keep clients apart.
+    pub clients: Clients,
 }
+
+/// The longest body that is held as a whole, in bytes: a thousand ids with their names as a form's fields are a third of it.
+const FORM_BYTES: usize = 256 << 10;
 
 /// Everything that a pod answers.
 pub fn router(state: WebState) -> Router {
+    let pace = axum::middleware::from_fn_with_state(state.clients.clone(), clients::pace);
     Router::new()
         .merge(api())
         .merge(forms())
@@ -87,6 +99,8 @@ pub fn router(state: WebState) -> Router {
         .merge(pages::router(state.clone()))
         .fallback(pages::fallback)
         .with_state(state)
+        .layer(DefaultBodyLimit::max(FORM_BYTES))
+        .layer(pace)
         .layer(axum::middleware::from_fn(guard::same_site))
         .layer(axum::middleware::from_fn(guard::explain))
         .layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| {

@@ -14,7 +14,6 @@ use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::{StatusCode, header};
 use futures::{Stream, StreamExt};
-use tokio::time::Instant;
 
 use super::problem::{ApiError, Result};
 
@@ -24,53 +23,16 @@ const HELD: usize = 1 << 20;
 /// Bytes that a chunk counts as at least.
 const SMALLEST_CHUNK: usize = 1 << 10;
 
-/// How long a client may send nothing.
-const SILENCE: Duration = Duration::from_secs(60);
-
-/// Bytes that must come within [`SILENCE`], so that a client that drips holds its turn no longer than one that is silent.
-const LEAST: usize = 4 << 10;
-
 /// The fields of a form, one after the other.
 pub(super) struct Form {
     multipart: Multipart,
     held: Arc<AtomicUsize>,
-    flow: Flow,
 }
 
 /// A field that is being read.
 pub(super) struct Field<'a> {
     field: axum::extract::multipart::Field<'a>,
     held: Arc<AtomicUsize>,
-    flow: &'a mut Flow,
-}
-
-/// What came since when.
-struct Flow {
-    since: Instant,
-    bytes: usize,
-}
-
-impl Flow {
-    fn new() -> Self {
-        Self { since: Instant::now(), bytes: 0 }
-    }
-
-    /// Takes note of bytes that came.
-    ///
-    /// # Errors
-    /// 408 if too few came in too long a time.
-    fn note(&mut self, bytes: usize) -> Result<()> {
-        self.bytes += bytes;
-        if self.since.elapsed() < SILENCE {
-            return Ok(());
-        }
-        if self.bytes < LEAST {
-            let detail = format!("Only {} bytes came within {} seconds; send it again.", self.bytes, SILENCE.as_secs());
-            return Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, detail));
-        }
-        *self = Self::new();
-        Ok(())
-    }
 }
 
 impl Form {
@@ -89,18 +51,18 @@ impl Form {
         let body = Body::from_stream(paced(body.into_data_stream(), held.clone()));
         let multipart = Multipart::from_request(Request::from_parts(parts, body), &()).await;
         let multipart = multipart.map_err(|rejection| ApiError::bad_request(rejection.body_text()))?;
-        Ok(Self { multipart, held, flow: Flow::new() })
+        Ok(Self { multipart, held })
     }
 
     /// The next field; `None` after the last.
     ///
     /// # Errors
-    /// 400 if the form is malformed or ends early, 408 if nothing comes any more.
+    /// 400 if the form is malformed or ends early.
     pub(super) async fn next(&mut self) -> Result<Option<Field<'_>>> {
         let held = self.held.clone();
-        let field = in_time(self.multipart.next_field()).await?;
+        let field = self.multipart.next_field().await.map_err(|error| malformed(&error))?;
         held.store(0, Ordering::Relaxed);
-        Ok(field.map(|field| Field { field, held, flow: &mut self.flow }))
+        Ok(field.map(|field| Field { field, held }))
     }
 
     /// Reads what still comes and drops it, so that a client that sends first and reads later sees the answer.
@@ -140,12 +102,8 @@ impl Field<'_> {
     /// # Errors
     /// As [`Form::next`].
     pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>> {
-        let chunk = in_time(self.field.chunk()).await?;
+        let chunk = self.field.chunk().await.map_err(|error| malformed(&error))?;
         self.held.store(0, Ordering::Relaxed);
-        // What comes last is enough, whatever it is.
-        if let Some(chunk) = &chunk {
-            self.flow.note(chunk.len())?;
-        }
         Ok(chunk)
     }
 
@@ -164,18 +122,6 @@ impl Field<'_> {
         }
         String::from_utf8(bytes)
             .map_err(|_| ApiError::bad_request(format!("The field `{}` isn't UTF-8 text.", self.name())))
-    }
-}
-
-async fn in_time<T>(
-    read: impl Future<Output = Result<T, axum::extract::multipart::MultipartError>>,
-) -> Result<T, ApiError> {
-    match tokio::time::timeout(SILENCE, read).await {
-        Ok(read) => read.map_err(|error| malformed(&error)),
-        Err(_) => {
-            let detail = format!("Nothing came for {} seconds; send it again.", SILENCE.as_secs());
-            Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, detail))
-        }
     }
 }
 
@@ -202,28 +148,4 @@ fn paced(mut body: BodyDataStream, held: Arc<AtomicUsize>) -> impl Stream<Item =
             })
         })
     })
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_client_that_drips_is_told_so_and_a_slow_one_may_take_hours() {
-        let mut slow = Flow::new();
-        for _ in 0..10_000 {
-            tokio::time::advance(Duration::from_secs(1)).await;
-            slow.note(70).unwrap();
-        }
-        let mut dripping = Flow::new();
-        let drips = (0..60).find_map(|second| {
-            dripping.since -= Duration::from_secs(1);
-            dripping.note(1).err().map(|error| (second, error))
-        });
-        let (second, error) = drips.unwrap();
-        assert_eq!((second, error.status().as_u16()), (59, 408));
-        assert!(error.problem().to_string().contains("60 bytes"), "{error:?}");
-    }
 }

@@ -13,6 +13,7 @@ use shared::id::UploadId;
 use shared::route;
 
 use super::WebState;
+use super::connection::Caller;
 use super::problem::{ApiError, Path, Result};
 use super::upload::{file_name, idempotency_key, parse_recipe, taken};
 use crate::catalog::Write;
@@ -35,7 +36,7 @@ pub(super) async fn options(State(state): State<WebState>) -> Response {
 }
 
 /// `POST /api/uploads`: 201, with where to send the bytes.
-pub(super) async fn create(State(state): State<WebState>, headers: HeaderMap) -> Result<Response> {
+pub(super) async fn create(State(state): State<WebState>, caller: Caller, headers: HeaderMap) -> Result<Response> {
     check_version(&headers)?;
     let Some(length) = number(&headers, &LENGTH)? else {
         return Err(ApiError::bad_request("Expected a header Upload-Length: how many bytes there will be."));
@@ -46,7 +47,7 @@ pub(super) async fn create(State(state): State<WebState>, headers: HeaderMap) ->
         recipe: said.recipe,
         idempotency_key: idempotency_key(&headers)?,
     };
-    let upload = state.accept.begin_resumable(offer, length).await?;
+    let upload = state.accept.of(caller.client()).begin_resumable(offer, length).await?;
     let mut response = answer(StatusCode::CREATED);
     insert(&mut response, header::LOCATION, &format!("{}/{upload}", route::API_UPLOADS));
     Ok(response)
@@ -82,7 +83,8 @@ pub(super) async fn append(
     let Some(offset) = number(headers, &OFFSET)? else {
         return Err(ApiError::bad_request("Expected a header Upload-Offset: where these bytes begin."));
     };
-    let (accept, bytes) = (state.accept.clone(), request.into_body().into_data_stream());
+    let accept = state.accept.of(Caller::of(request.extensions()).client());
+    let bytes = request.into_body().into_data_stream();
     // A connection that breaks ends this request, but not what is done with the bytes that came.
     let done = tokio::spawn(async move {
         let there = accept.resume(&id, offset, bytes).await?;
@@ -99,8 +101,12 @@ pub(super) async fn append(
 }
 
 /// `GET /api/uploads/{id}`: 202 with the ids, once all bytes are there; 409 before.
-pub(super) async fn accepted(State(state): State<WebState>, Path(id): Path<UploadId>) -> Result<Response> {
-    Ok(taken(state.accept.complete(&id).await?))
+pub(super) async fn accepted(
+    State(state): State<WebState>,
+    Path(id): Path<UploadId>,
+    caller: Caller,
+) -> Result<Response> {
+    Ok(taken(state.accept.of(caller.client()).complete(&id).await?))
 }
 
 /// `DELETE /api/uploads/{id}`: gives it up.

@@ -11,9 +11,10 @@ use shared::id::ImageId;
 use shared::route;
 
 use super::WebState;
+use super::connection::Caller;
 use super::multipart::{Field, Form};
 use super::problem::{ApiError, Result};
-use crate::pipeline::accept::{self, Offer, Upload};
+use crate::pipeline::accept::{self, Accept, Offer, Upload};
 use crate::pipeline::gauge::Full;
 
 /// The longest recipe that is read, in bytes.
@@ -63,15 +64,16 @@ pub(super) async fn receive(state: &WebState, request: Request, images: Images) 
     if content_length(request.headers()).is_some_and(|length| length > all) {
         return Err(accept::Error::TooLarge(most).into());
     }
+    let accept = state.accept.of(Caller::of(request.extensions()).client());
     let mut form = Form::new(request).await?;
-    let received = read(state, &mut form, key, images).await;
+    let received = read(&accept, &mut form, key, images).await;
     if received.is_err() {
         form.drain().await;
     }
     received
 }
 
-async fn read(state: &WebState, form: &mut Form, key: Option<String>, images: Images) -> Result<Vec<Accepted>> {
+async fn read(accept: &Accept, form: &mut Form, key: Option<String>, images: Images) -> Result<Vec<Accepted>> {
     let mut asked = Asked::default();
     let mut accepted = Vec::new();
     let mut pending: Option<Upload> = None;
@@ -86,7 +88,7 @@ async fn read(state: &WebState, form: &mut Form, key: Option<String>, images: Im
                 }
                 let key = key.clone().filter(|_| accepted.is_empty());
                 let offer = Offer { name: file_name(field.file_name()), recipe: asked.recipe()?, idempotency_key: key };
-                let mut upload = state.accept.begin(offer).await?;
+                let mut upload = accept.begin(offer).await?;
                 stream(&mut upload, field).await?;
                 pending = Some(upload);
             }
@@ -99,7 +101,7 @@ async fn read(state: &WebState, form: &mut Form, key: Option<String>, images: Im
                 if asked.images.iter().any(|(role, _)| *role == name) {
                     return Err(twice(&name));
                 }
-                if let Some(image) = companion(state, field, &name, key.as_deref()).await? {
+                if let Some(image) = companion(accept, field, &name, key.as_deref()).await? {
                     asked.images.push((name, image));
                 }
             }
@@ -181,7 +183,7 @@ pub(super) fn recipe_of_form(fields: &[(String, String)]) -> Result<Recipe> {
 }
 
 /// Takes an image that a recipe names; none where a person chose no file.
-async fn companion(state: &WebState, mut field: Field<'_>, role: &str, key: Option<&str>) -> Result<Option<ImageId>> {
+async fn companion(accept: &Accept, mut field: Field<'_>, role: &str, key: Option<&str>) -> Result<Option<ImageId>> {
     let first = field.chunk().await?.filter(|bytes| !bytes.is_empty());
     if first.is_none() && field.file_name().is_none_or(str::is_empty) {
         return Ok(None);
@@ -192,7 +194,7 @@ async fn companion(state: &WebState, mut field: Field<'_>, role: &str, key: Opti
         recipe: Recipe::default(),
         idempotency_key: key.map(|key| format!("{key} {role}")),
     };
-    let mut upload = state.accept.begin(offer).await?;
+    let mut upload = accept.begin(offer).await?;
     if let Some(bytes) = first {
         upload.append(0, bytes).await?;
     }
@@ -284,7 +286,12 @@ fn missing_image() -> ApiError {
 
 impl From<Full> for ApiError {
     fn from(full: Full) -> Self {
-        ApiError::unavailable_for(full.retry_after(), full.to_string())
+        let status = match full {
+            Full::Share(_) | Full::Unfinished { own: true, .. } => StatusCode::TOO_MANY_REQUESTS,
+            Full::Announced { .. } => StatusCode::INSUFFICIENT_STORAGE,
+            _ => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        ApiError::new(status, full.to_string()).retry_after(full.retry_after())
     }
 }
 

@@ -3,43 +3,43 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Form, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use futures::{StreamExt, TryStreamExt};
+use futures::{Stream, TryStreamExt};
 use shared::id::ImageId;
-use tokio::runtime::Handle;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use zip::write::{SimpleFileOptions, StreamWriter};
 use zip::{CompressionMethod, ZipWriter};
 
 use super::WebState;
+use super::connection::Caller;
 use super::deleting::chosen_of_form;
 use super::download::{self, Download};
 use super::problem::{ApiError, Query, Result};
-use crate::store::Store;
+use crate::store::{ReadAhead, Store};
 
-/// Bytes that are sent at a time, and how many such pieces wait for a client.
+/// Bytes that are sent at a time.
 const PIECE: usize = 64 << 10;
-const WAITING: usize = 4;
 
 /// `GET /api/images/zip?what=&image=&image=…`.
 pub(super) async fn of_query(
     State(state): State<WebState>,
     Query(fields): Query<Vec<(String, String)>>,
+    caller: Caller,
 ) -> Result<Response> {
-    serve(&state, &fields).await
+    serve(&state, &caller, &fields).await
 }
 
 /// `POST /api/images/zip`: the same for a form; an address holds only so many images.
 pub(super) async fn of_form(
     State(state): State<WebState>,
+    caller: Caller,
     Form(fields): Form<Vec<(String, String)>>,
 ) -> Result<Response> {
-    serve(&state, &fields).await
+    serve(&state, &caller, &fields).await
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,7 @@ enum What {
     Result,
 }
 
-async fn serve(state: &WebState, fields: &[(String, String)]) -> Result<Response> {
+async fn serve(state: &WebState, caller: &Caller, fields: &[(String, String)]) -> Result<Response> {
     let what = match fields.iter().find(|(name, _)| name == "what").map(|(_, what)| what.as_str()) {
         None | Some("result") => What::Result,
         Some("original") => What::Original,
@@ -66,16 +66,9 @@ async fn serve(state: &WebState, fields: &[(String, String)]) -> Result<Response
     }
     name_apart(&mut entries);
     let name = if what == What::Result { "evenlight-results.zip" } else { "evenlight-originals.zip" };
-    let (sender, receiver) = mpsc::channel(WAITING);
-    let (store, handle) = (state.store.clone(), Handle::current());
-    tokio::task::spawn_blocking(move || {
-        if let Err(error) = write(&store, entries, &handle, Pipe { sender: sender.clone(), held: Vec::new() }) {
-            tracing::warn!(%error, "a zip was broken off");
-            // The connection breaks, so that nobody takes what came for whole; who is gone already needs no telling.
-            let _ = sender.blocking_send(Err(error));
-        }
-    });
-    let mut response = Body::from_stream(ReceiverStream::new(receiver)).into_response();
+    let turn = state.clients.downloads.take(caller).await?;
+    let bytes = written(state.store.clone(), state.clients.downloads.ahead.clone(), entries);
+    let mut response = Body::from_stream(download::holding(turn, bytes)).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/zip"));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     download::insert(&mut response, header::CONTENT_DISPOSITION, &format!("attachment; filename=\"{name}\""));
@@ -108,42 +101,56 @@ fn name_apart(entries: &mut [Download]) {
     }
 }
 
-fn write(store: &Store, entries: Vec<Download>, handle: &Handle, pipe: Pipe) -> io::Result<()> {
-    let mut zip: ZipWriter<StreamWriter<Pipe>> = ZipWriter::new_stream(pipe);
-    for entry in entries {
-        let large = entry.bytes >= u64::from(u32::MAX);
-        let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored).large_file(large);
-        zip.start_file(&entry.name, options)?;
-        let bytes = handle.block_on(store.stream(&entry.key, None)).map_err(io::Error::other)?;
-        let mut bytes = download::checked(bytes, entry.key, entry.sha256).map_err(io::Error::other).boxed();
-        while let Some(piece) = handle.block_on(bytes.next()) {
-            zip.write_all(&piece?)?;
+/// The zip, written as far as the client takes it. Nothing waits for the client but this stream.
+fn written(
+    store: Store,
+    ahead: ReadAhead,
+    entries: Vec<Download>,
+) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+    async_stream::try_stream! {
+        let sink = Sink::default();
+        let mut zip: ZipWriter<StreamWriter<Sink>> = ZipWriter::new_stream(sink.clone());
+        for entry in entries {
+            let large = entry.bytes >= u64::from(u32::MAX);
+            let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored).large_file(large);
+            zip.start_file(&entry.name, options)?;
+            let bytes = store.stream_to_client(&entry.key, 0..entry.bytes, &ahead).await.map_err(broken_off)?;
+            let mut bytes = download::checked(bytes, entry.key, entry.sha256);
+            while let Some(piece) = bytes.try_next().await.map_err(broken_off)? {
+                for piece in piece.chunks(PIECE) {
+                    zip.write_all(piece)?;
+                    yield sink.take();
+                }
+            }
         }
+        zip.finish()?.into_inner().flush()?;
+        yield sink.take();
     }
-    zip.finish()?.into_inner().flush()
 }
 
-/// Sends what is written into it; waits while the client is behind.
-struct Pipe {
-    sender: mpsc::Sender<io::Result<Bytes>>,
-    held: Vec<u8>,
+/// The connection breaks, so that nobody takes what came for whole.
+fn broken_off(error: crate::store::Error) -> io::Error {
+    tracing::warn!(%error, "a zip was broken off");
+    io::Error::other(error)
 }
 
-impl Write for Pipe {
+/// Keeps what is written into it until it is taken. Clones are the same.
+#[derive(Clone, Default)]
+struct Sink(Arc<Mutex<Vec<u8>>>);
+
+impl Sink {
+    fn take(&self) -> Bytes {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).into()
+    }
+}
+
+impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.held.extend_from_slice(bytes);
-        if self.held.len() >= PIECE {
-            self.flush()?;
-        }
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if self.held.is_empty() {
-            return Ok(());
-        }
-        let piece = Bytes::from(std::mem::take(&mut self.held));
-        let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the client is gone");
-        self.sender.blocking_send(Ok(piece)).map_err(gone)
+        Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use server::catalog::{
     Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, FinishedTask, InUse, JobRow, Needed, NewUpload, Part,
-    PyramidState, PyramidWork, Received, Result, ResultFile, Resumable, Resumed, Write,
+    PyramidState, PyramidWork, Received, Result, ResultFile, Resumable, Resumed, UnsentLimits, Write,
 };
 use shared::cluster::Backlog;
 use shared::equalize::Recipe;
@@ -71,7 +71,7 @@ faulty! {
     answered(key: &str) -> Option<Answer>;
     touch_upload(upload: &UploadId) -> Write;
     finish_upload(upload: &UploadId, received: &Received) -> Write;
-    begin_resumable(new: &NewUpload, length: u64) -> Resumed;
+    begin_resumable(new: &NewUpload, length: u64, limits: &UnsentLimits) -> Resumed;
     resumable(upload: &UploadId) -> Option<Resumable>;
     add_part(upload: &UploadId, part: &Part) -> Write;
     parts(upload: &UploadId) -> Vec<Part>;

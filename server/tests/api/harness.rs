@@ -14,7 +14,7 @@ use server::pipeline::accept::{Accept, fresh};
 use server::pipeline::gauge::{Capacity, Figures, Gauge};
 use server::pipeline::pixels::Pixels;
 use server::store::{Store, keys};
-use server::web::{EventHub, Faults, PodLogs, Renders, WebState, router};
+use server::web::{Clients, EventHub, Faults, PodLogs, Renders, WebState, router};
 use sha2::{Digest, Sha256};
 use shared::clock::Stamp;
 use shared::cluster::{Backlog, ClusterView, Health};
@@ -27,7 +27,7 @@ use tower::ServiceExt;
 pub const MOST: u64 = 2 << 20;
 
 /// The limits here.
-pub const CAPACITY: Capacity = Capacity { max_backlog: 1_000, min_free: 1 << 20, max_uploads: 20 };
+pub const CAPACITY: Capacity = Capacity { max_backlog: 1_000, min_free: 1 << 20, max_uploads: 20, max_unfinished: 8 };
 
 pub struct Server {
     pub router: Router,
@@ -136,6 +136,7 @@ impl Server {
             faults,
             renders: Renders::new(8 << 20),
             logs: PodLogs::new(said.clone(), None),
+            clients: Clients::default(),
         };
         let folder = Arc::new(folder);
         Self {

@@ -185,3 +185,32 @@ async fn a_request_that_makes_no_sense_is_told_why() {
     assert!(server.call("PATCH", &path, &[TUS, BYTES], "").await.problem(400).contains("Upload-Offset"));
     append(&server, &path, 0, sample("moon.png")[..101].to_vec()).await.problem(413);
 }
+
+#[tokio::test]
+async fn what_is_announced_must_fit_on_the_disk_beside_what_others_announced() {
+    let server = Server::new().await;
+    let free = crate::harness::CAPACITY.min_free + 100_000;
+    server.figures.send_modify(|known| known.free = Some(free));
+    let first = location(&server, "a.png", 60_000).await;
+    let refused = begin(&server, "b.png", 60_000, &[]).await;
+    let sentence = refused.problem(507);
+    assert!(sentence.contains("60000 bytes") && sentence.contains("room for"), "{sentence}");
+    assert_eq!(refused.header("retry-after"), "30");
+    // What is small enough is taken, and a plain upload isn't held up by what others announced.
+    location(&server, "b.png", 40_000).await;
+    server.upload("moon.png", &sample("moon.png")).await;
+    assert_eq!(server.call("DELETE", &first, &[TUS], "").await.status, 204);
+    location(&server, "c.png", 60_000).await;
+}
+
+#[tokio::test]
+async fn so_many_resumable_uploads_may_be_unfinished_and_no_more() {
+    let server = Server::new().await;
+    for _ in 0..crate::harness::CAPACITY.max_unfinished {
+        location(&server, "a.png", 100).await;
+    }
+    let key = [("idempotency-key", "again")];
+    let refused = begin(&server, "a.png", 100, &key).await;
+    assert!(refused.problem(503).contains("8 uploads have begun"));
+    assert_eq!(refused.header("retry-after"), "30");
+}

@@ -1,6 +1,8 @@
 //! What any pod may do: take uploads, add jobs, retry and delete.
 
-use server::catalog::{Answer, Begun, Error, Write};
+use std::time::Duration;
+
+use server::catalog::{Answer, Begun, Error, Part, Resumed, Unsent, UnsentLimits, Write};
 use shared::equalize::Recipe;
 use shared::gallery::ImageQuery;
 use shared::id::{ImageId, JobId};
@@ -301,4 +303,57 @@ pub async fn a_deletion_can_be_undone_and_the_image_is_as_it_was(bench: Bench) {
     assert_eq!(catalog.delete_image(&one.image).await.unwrap(), Write::Applied);
     assert_eq!(catalog.restore(&both).await.unwrap(), [other.image]);
     assert_eq!(catalog.deleting(10).await.unwrap(), [one.image]);
+}
+
+/// Four uploads and 10,000 bytes, of which a client may have three and 7,500.
+fn limits(client: &str) -> UnsentLimits {
+    let most = Unsent { uploads: 4, bytes: 10_000, uploads_of_client: 3, bytes_of_client: 7_500 };
+    UnsentLimits { client: Some(client.to_owned()), most }
+}
+
+pub async fn what_is_announced_counts_until_it_comes_or_is_given_up(bench: Bench) {
+    let catalog = bench.catalog.as_ref();
+    let begin = async |client: &str, length: u64| {
+        let new = upload("a.png", None);
+        match catalog.begin_resumable(&new, length, &limits(client)).await.unwrap() {
+            Resumed::Receiving(upload) => Ok((upload, new.image)),
+            Resumed::NoRoom(unsent) => Err(unsent),
+            Resumed::Accepted(..) => panic!("accepted"),
+        }
+    };
+    let full = |uploads, bytes, uploads_of_client, bytes_of_client| {
+        Err(Unsent { uploads, bytes, uploads_of_client, bytes_of_client })
+    };
+    let (first, image) = begin("a", 7_000).await.unwrap();
+    assert_eq!(begin("a", 501).await, full(1, 7_000, 1, 7_000), "the client's share of bytes");
+    let (second, _) = begin("b", 3_000).await.unwrap();
+    assert_eq!(begin("b", 1).await, full(2, 10_000, 1, 3_000), "all bytes");
+    // Plain uploads neither count nor are held up.
+    catalog.begin_upload(&upload("plain.png", None)).await.unwrap();
+
+    let part = Part { start: 0, bytes: 6_990, key: "key".to_owned() };
+    assert_eq!(catalog.add_part(&first, &part).await.unwrap(), Write::Applied);
+    begin("a", 10).await.unwrap();
+    begin("a", 10).await.unwrap();
+    assert_eq!(begin("a", 1).await, full(4, 3_030, 3, 30), "the client's share of uploads");
+    assert_eq!(begin("c", 1).await, full(4, 3_030, 0, 0), "all uploads");
+    assert_eq!(catalog.end_resumable(&second).await.unwrap(), Write::Applied);
+    begin("c", 1).await.unwrap();
+    let received = received(&image, &first, info(1, 1));
+    assert_eq!(catalog.finish_upload(&first, &received).await.unwrap(), Write::Applied);
+    begin("a", 1).await.unwrap();
+}
+
+pub async fn a_resumable_upload_that_sent_nothing_is_abandoned_as_any_other(bench: Bench) {
+    let catalog = bench.catalog.as_ref();
+    let (silent, begun) = (upload("silent.png", None), upload("begun.png", None));
+    for new in [&silent, &begun] {
+        let resumed = catalog.begin_resumable(new, 100, &UnsentLimits::none()).await.unwrap();
+        assert_eq!(resumed, Resumed::Receiving(new.upload.clone()));
+    }
+    let part = Part { start: 0, bytes: 1, key: "key".to_owned() };
+    catalog.add_part(&begun.upload, &part).await.unwrap();
+    let epoch = epoch(catalog).await;
+    let abandoned = catalog.abandon(&epoch, Duration::ZERO).await.unwrap().unwrap();
+    assert_eq!(abandoned.iter().map(|left| &left.upload).collect::<Vec<_>>(), [&silent.upload]);
 }

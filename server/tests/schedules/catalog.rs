@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 use server::catalog::{
     Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, FinishedTask, InUse, JobRow, Needed, NewUpload, Part,
-    PyramidState, PyramidWork, Received, Result, ResultFile, Resumable, Resumed, Write,
+    PyramidState, PyramidWork, Received, Result, ResultFile, Resumable, Resumed, UnsentLimits, Write,
 };
 use shared::cluster::Backlog;
 use shared::equalize::Recipe;
@@ -234,9 +234,9 @@ impl Catalog for FaultyCatalog {
         pass!(self, finish_upload, &upload, None, |shelf| shelf.catalog.finish_upload(&upload, &received))
     }
 
-    async fn begin_resumable(&self, new: &NewUpload, length: u64) -> Result<Resumed> {
-        let new = new.clone();
-        pass!(self, begin_resumable, &new.upload, None, |shelf| shelf.catalog.begin_resumable(&new, length))
+    async fn begin_resumable(&self, new: &NewUpload, length: u64, limits: &UnsentLimits) -> Result<Resumed> {
+        let (new, limits) = (new.clone(), limits.clone());
+        pass!(self, begin_resumable, &new.upload, None, |shelf| shelf.catalog.begin_resumable(&new, length, &limits))
     }
 
     async fn resumable(&self, upload: &UploadId) -> Result<Option<Resumable>> {

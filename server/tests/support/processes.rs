@@ -59,6 +59,20 @@ impl Server {
         Self::start_as(Command::new(env!("CARGO_BIN_EXE_evenlight")), name, logs, args)
     }
 
+    /// As [`Server::start`], with these variables of the environment.
+    pub fn start_with(name: &str, logs: &Path, args: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_evenlight"));
+        command.envs(variables.iter().copied());
+        Self::start_as(command, name, logs, args)
+    }
+
+    /// As [`Server::start`], with so many file descriptors and no more.
+    pub fn start_with_descriptors(name: &str, logs: &Path, args: &[&str], descriptors: u32) -> Self {
+        let mut limited = Command::new("prlimit");
+        limited.arg(format!("--nofile={descriptors}")).arg(env!("CARGO_BIN_EXE_evenlight"));
+        Self::start_as(limited, name, logs, args)
+    }
+
     /// As [`Server::start`], with so many bytes of address space and no more: what allocates more ends the process.
     pub fn start_limited(name: &str, logs: &Path, args: &[&str], bytes: u64) -> Self {
         let mut limited = Command::new("prlimit");
@@ -134,6 +148,11 @@ impl Server {
     /// The most memory it ever held, in bytes (VmHWM). The kernel sums it up roughly: a later figure may be a little less.
     pub fn peak_memory(&self) -> u64 {
         self.status("VmHWM:") * 1024
+    }
+
+    /// The memory that it holds, in bytes (VmRSS).
+    pub fn memory(&self) -> u64 {
+        self.status("VmRSS:") * 1024
     }
 
     fn status(&self, field: &str) -> u64 {

@@ -1,0 +1,154 @@
+//! Limits that keep clients apart: how slow one may be, and how many downloads may be under way.
+//!
+//! A download holds a little memory even when its client reads nothing, so their number is limited. When all turns are taken
+//! and somebody waits for one, the download that has been stalled longest is broken off: those who read come before those who
+//! don't.
+
+use std::collections::HashMap;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::Response;
+use tokio::time::MissedTickBehavior;
+
+use super::connection::{Caller, Connection};
+use super::paced;
+use super::problem::{ApiError, Result};
+use crate::pipeline::turns::{Turn, Turns};
+use crate::store::ReadAhead;
+
+/// How long a download waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a download must have been stalled to be broken off for another one.
+const STALLED: Duration = Duration::from_secs(5);
+/// How often who waits looks for such a one.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Memory that all downloads together may use to read ahead of fast clients, in bytes.
+const AHEAD: usize = 64 << 20;
+/// Seconds after which a client may try again.
+const RETRY_AFTER: u32 = 5;
+
+/// Limits that keep clients apart. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    timeout: Duration,
+    pub(super) downloads: Downloads,
+}
+
+impl Clients {
+    /// A client may send or take fewer bytes than it must for `timeout`; `downloads` are under way at a time.
+    pub fn new(timeout: Duration, downloads: usize) -> Self {
+        let downloads =
+            Downloads { turns: Turns::new(downloads), running: Arc::default(), ahead: ReadAhead::new(AHEAD) };
+        Self { timeout, downloads }
+    }
+}
+
+impl Default for Clients {
+    fn default() -> Self {
+        Self::new(Duration::from_secs(60), 256)
+    }
+}
+
+/// Holds request bodies to a minimum rate.
+pub(super) async fn pace(State(clients): State<Clients>, request: Request, next: Next) -> Response {
+    paced::run(clients.timeout, request, next).await
+}
+
+/// The downloads that are under way. Clones share them.
+#[derive(Debug, Clone)]
+pub(super) struct Downloads {
+    turns: Turns,
+    running: Arc<Mutex<Running>>,
+    pub(super) ahead: ReadAhead,
+}
+
+#[derive(Debug, Default)]
+struct Running {
+    last: u64,
+    connections: HashMap<u64, Arc<Connection>>,
+}
+
+/// A download's turn; ends when it is dropped.
+#[derive(Debug)]
+pub(super) struct DownloadTurn {
+    _turn: Turn,
+    number: u64,
+    running: Arc<Mutex<Running>>,
+}
+
+impl Downloads {
+    /// A turn for a download.
+    ///
+    /// # Errors
+    /// 503 or 429 if none became free in time.
+    pub(super) async fn take(&self, caller: &Caller) -> Result<DownloadTurn> {
+        let turn = self.turn(caller).await.ok_or_else(|| self.refusal(caller))?;
+        let mut running = lock(&self.running);
+        running.last += 1;
+        let number = running.last;
+        if let Some(connection) = &caller.0 {
+            running.connections.insert(number, connection.clone());
+        }
+        drop(running);
+        Ok(DownloadTurn { _turn: turn, number, running: self.running.clone() })
+    }
+
+    async fn turn(&self, caller: &Caller) -> Option<Turn> {
+        let mut turn = pin!(self.turns.take(caller.client(), PATIENCE));
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                turn = &mut turn => return turn,
+                // Again and again: others who wait may have been first with the turn.
+                _ = looks.tick() => self.break_off_stalled(caller),
+            }
+        }
+    }
+
+    /// Breaks off the download that has been stalled longest, if that would make room for the caller's.
+    fn break_off_stalled(&self, caller: &Caller) {
+        let own = self.turns.is_exhausted_for(caller.client());
+        let running = lock(&self.running);
+        let candidates = running.connections.values().filter(|connection| !connection.is_closed());
+        let candidates = candidates.filter(|connection| !own || connection.client() == caller.client());
+        if let Some(connection) = candidates.max_by_key(|connection| connection.stalled_for())
+            && connection.stalled_for() >= STALLED
+        {
+            tracing::info!(client = ?connection.client().name(), "breaking off a stalled download; others wait");
+            connection.close();
+        }
+    }
+
+    fn refusal(&self, caller: &Caller) -> ApiError {
+        let client = caller.client();
+        if self.turns.is_exhausted_for(client) {
+            let most = self.turns.share(client);
+            let detail = format!(
+                "{most} downloads to your address are under way, which is the most; try again when one has ended."
+            );
+            return ApiError::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(RETRY_AFTER);
+        }
+        let most = self.turns.most();
+        let detail =
+            format!("{most} downloads are under way here, which is the most at a time; try again in a moment.");
+        ApiError::unavailable_for(RETRY_AFTER, detail)
+    }
+}
+
+impl Drop for DownloadTurn {
+    fn drop(&mut self) {
+        lock(&self.running).connections.remove(&self.number);
+    }
+}
+
+fn lock(running: &Mutex<Running>) -> MutexGuard<'_, Running> {
+    // No change can panic halfway.
+    running.lock().unwrap_or_else(PoisonError::into_inner)
+}

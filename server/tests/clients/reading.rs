@@ -1,0 +1,148 @@
+//! Clients that ask and never read.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use shared::equalize::Recipe;
+use shared::id::ImageId;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::images::gray8_tiff;
+use crate::processes::Server;
+use crate::raw::{ANOTHER, ONE, connect, http, in_time, request, rest, send, until_answered};
+use crate::s3::S3;
+
+/// A download of somebody who reads, on a machine that is busy with everything else.
+const PROMPT: Duration = Duration::from_secs(20);
+/// Threads of a process that waits for nobody: the runtime's, the pixels', and those that the store may block.
+const THREADS: u64 = 120;
+
+struct Site {
+    server: Server,
+    image: ImageId,
+    original: Vec<u8>,
+    _folder: tempfile::TempDir,
+    _s3: Option<Arc<S3>>,
+}
+
+impl Site {
+    /// A process with one image of 12 MB.
+    async fn new(s3: Option<Arc<S3>>, client_timeout: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data").display().to_string();
+        let mut variables = s3.as_ref().map(|s3| s3.variables()).unwrap_or_default();
+        variables.push(("EVENLIGHT_CLIENT_TIMEOUT".to_owned(), client_timeout.to_owned()));
+        let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let store = s3.as_ref().map(|s3| format!("s3://{}/here", s3.bucket()));
+        let mut args = vec!["--data", &data, "--pods", "1", "--min-pods", "9"];
+        args.extend(store.iter().flat_map(|store| ["--store", store]));
+        let server = Server::start_with("pod", folder.path(), &args, &variables);
+        let original = gray8_tiff(4_000, 3_000);
+        let accepted = server.client.upload("large.tif", original.clone(), &Recipe::default()).await.unwrap();
+        Self { server, image: accepted.image_id, original, _folder: folder, _s3: s3 }
+    }
+
+    fn path(&self) -> String {
+        format!("/api/images/{}/original", self.image)
+    }
+
+    fn zip(&self) -> String {
+        format!("/api/images/zip?what=original&image={}", self.image)
+    }
+
+    /// Connections that have asked for this and read nothing.
+    async fn unread(&self, count: usize, path: &str) -> Vec<TcpStream> {
+        let request = request("GET", path, &[]);
+        futures::future::join_all((0..count).map(|_| send(&self.server.address, ONE, &request))).await
+    }
+
+    /// Downloads the image from an address, and says how long it took.
+    async fn download(&self, from: &str) -> Duration {
+        let begun = Instant::now();
+        let url = format!("http://{}{}", self.server.address, self.path());
+        let answer = in_time("a download", http(from).get(url).send()).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let bytes = in_time("a download's bytes", answer.bytes()).await.unwrap();
+        assert!(bytes == self.original, "{} bytes came", bytes.len());
+        begun.elapsed()
+    }
+
+    /// Asks `count` times for `path` without reading, and checks what that costs and who is served meanwhile.
+    async fn bears(&self, count: usize, path: &str) {
+        let before = self.server.memory();
+        let unread = self.unread(count, path).await;
+        // All of them are answered, or as many as may be downloaded to one address at a time.
+        until_answered(&unread, count.min(150)).await;
+        let (other, own) = (self.download(ANOTHER).await, self.download(ONE).await);
+        let (threads, grown) = (self.server.threads(), self.server.memory().saturating_sub(before) >> 20);
+        println!("{count} unread: {threads} threads, +{grown} MiB; another download took {other:.1?} and {own:.1?}");
+        assert!(threads < THREADS, "{threads} threads");
+        // 192 at a time, each of which may hold some five pieces of 128 KiB, and 64 MiB ahead of fast clients; and what the
+        // allocator keeps.
+        assert!(grown < 300, "+{grown} MiB");
+        assert!(other < PROMPT && own < PROMPT, "another download took {other:.1?} and {own:.1?}");
+        drop(unread);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_hundred_unread_zips_cost_little_and_others_are_served() {
+    let site = Site::new(None, "60s").await;
+    site.bears(530, &site.zip()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_hundred_unread_downloads_on_s3_cost_little_and_others_are_served() {
+    let site = Site::new(Some(S3::shared()), "60s").await;
+    site.bears(300, &site.path()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_nothing_is_cut_off_and_what_was_held_is_free() {
+    let site = Site::new(None, "2s").await;
+    for path in [site.path(), site.zip()] {
+        let unread = site.unread(20, &path).await;
+        until_answered(&unread, 20).await;
+        // The server ends each, long before all of it has come.
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        for connection in unread {
+            let came = rest(connection).await;
+            assert!(came.len() < site.original.len() / 2, "{path}: {} bytes came", came.len());
+        }
+    }
+    site.download(ONE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_download_and_a_quiet_event_stream_outlive_the_timeout() {
+    let site = Site::new(None, "2s").await;
+    let events = format!("http://{}/api/events", site.server.address);
+    let mut events = http(ONE).get(events).send().await.unwrap().bytes_stream();
+    let mut slow = TcpStream::connect(&site.server.address).await.unwrap();
+    slow.write_all(request("GET", &site.path(), &[("connection", "close")]).as_bytes()).await.unwrap();
+    let (begun, mut got, mut piece) = (Instant::now(), Vec::new(), vec![0; 24 << 10]);
+    while begun.elapsed() < Duration::from_secs(10) {
+        let read = in_time("some of a slow download", slow.read(&mut piece)).await.unwrap();
+        assert!(read > 0, "ended after {:?}", begun.elapsed());
+        got.extend_from_slice(&piece[..read]);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    in_time("the rest of a slow download", slow.read_to_end(&mut got)).await.unwrap();
+    assert!(got.ends_with(&site.original), "the download isn't whole");
+    // It has had nothing to say but that it lives, every 15 s.
+    while begun.elapsed() < Duration::from_secs(20) {
+        in_time("a sign of life", events.next()).await.expect("the event stream ended").unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_broken_off_costs_nothing_afterwards() {
+    let site = Site::new(None, "60s").await;
+    for _ in 0..5 {
+        drop(site.unread(200, &site.path()).await);
+    }
+    let _idle = connect(&site.server.address, ONE).await;
+    assert!(site.download(ONE).await < PROMPT);
+}
