@@ -137,6 +137,7 @@ pub mod tests {
             past: Vec::new(),
             failed: Vec::new(),
             cut_off: None,
+            alert: None,
         }
     }
 

@@ -22,7 +22,8 @@ fn banners(view: &ClusterView) -> impl Iterator<Item = Element> {
     let (title, sentence) = health_sentence(view);
     let health = (view.health != Health::Ok).then(|| banner("health-banner", title, sentence));
     let room = room_sentence(view).map(|sentence| banner("room-banner", "There is little room", sentence));
-    health.into_iter().chain(room)
+    let alert = view.alert.clone().map(|sentence| banner("alert-banner", "An operator has to decide.", sentence));
+    health.into_iter().chain(alert).chain(room)
 }
 
 fn banner(name: &'static str, title: &'static str, sentence: String) -> Element {

@@ -41,7 +41,7 @@ records! {
     Backlog { queued, running, oldest }
     Room { max_backlog, free, min_free, refused }
     ClusterView {
-        seen, at, health, min_pods, coordinator, leader, pods, jobs, backlog, room, past, failed, cut_off,
+        seen, at, health, min_pods, coordinator, leader, pods, jobs, backlog, room, past, failed, cut_off, alert,
     }
     PodLine { pod, id, kind, at, text }
 }
@@ -175,10 +175,11 @@ mod tests {
             past: ends.map(|end| Reign { pod: pod("pod-9"), epoch: 1, since: 2, until: 3, end }).to_vec(),
             failed: vec![Failure { image: id('c'), name: "<b>".to_owned(), reason: "r".to_owned(), at: 1 }],
             cut_off: Some(6),
+            alert: Some("a backup was restored".to_owned()),
         };
         same(&full);
         for health in [Health::NoMaster, Health::TooFewPods, Health::Disconnected] {
-            same(&ClusterView { health, leader: None, cut_off: None, past: Vec::new(), ..full.clone() });
+            same(&ClusterView { health, leader: None, cut_off: None, alert: None, past: Vec::new(), ..full.clone() });
         }
     }
 

@@ -9,6 +9,7 @@ pub mod gauge;
 pub mod inspection;
 pub mod local;
 pub mod nodes;
+pub mod orphans;
 pub mod pixels;
 pub mod plan;
 pub mod reduce;
@@ -17,6 +18,7 @@ pub mod resume;
 pub mod stage;
 pub mod step;
 
+mod adopt;
 mod checked;
 mod deadline;
 mod equalize;

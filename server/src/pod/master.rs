@@ -8,6 +8,7 @@
 //!   one master cross.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -103,6 +104,8 @@ pub(super) struct Office {
     pub(super) mirror: Arc<Mirror>,
     pub(super) fence: Fence,
     pub(super) log: Log,
+    /// Whether the catalog was found to be as new as the store; until then nothing goes that nobody asked to delete.
+    pub(super) catalog_is_current: AtomicBool,
     candidacy: String,
     epoch: Mutex<Epoch>,
 }
@@ -178,7 +181,9 @@ impl Master {
     ) -> Self {
         let epoch = Mutex::new(Epoch { n: 0, candidacy: candidacy.uuid().to_owned() });
         let (fence, candidacy) = (candidacy.fence(), candidacy.uuid().to_owned());
-        Self { office: Arc::new(Office { pod, coordinator, mirror, fence, log: Log::default(), candidacy, epoch }) }
+        let log = Log::default();
+        let catalog_is_current = AtomicBool::new(false);
+        Self { office: Arc::new(Office { pod, coordinator, mirror, fence, log, catalog_is_current, candidacy, epoch }) }
     }
 
     /// Acts until the role ends; gives why.
@@ -279,8 +284,10 @@ impl Master {
         let deleting = super::deletion::delete_images(&self.office, seen).await?;
         if reconcile {
             self.reconcile(seen, &deleting).await?;
-            super::deletion::empty_trash(&self.office).await?;
-            super::deletion::sweep_uploads(&self.office).await?;
+            if self.office.catalog_is_current.load(Ordering::Relaxed) {
+                super::deletion::empty_trash(&self.office).await?;
+                super::deletion::sweep_uploads(&self.office).await?;
+            }
         }
         self.admit(seen).await
     }

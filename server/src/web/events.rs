@@ -372,6 +372,7 @@ mod tests {
             past: Vec::new(),
             failed: Vec::new(),
             cut_off: None,
+            alert: None,
         })
     }
 

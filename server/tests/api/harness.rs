@@ -89,6 +89,7 @@ pub fn view() -> ClusterView {
         past: Vec::new(),
         failed: Vec::new(),
         cut_off: None,
+        alert: None,
     }
 }
 

@@ -217,7 +217,11 @@ async fn swept(site: &Site, catalog: &mut PgConnection, mut belongs: BTreeSet<St
             site.store.list("").map_ok(|object| object.key).try_collect().await.expect("the store can be listed");
         let orphans: Vec<&String> = stored
             .difference(&belongs)
-            .filter(|key| !made.contains(*key) && !being_made.contains(*key) && *key != server::store::keys::MARK)
+            .filter(|key| {
+                !made.contains(*key)
+                    && !being_made.contains(*key)
+                    && !server::store::keys::MARKS.contains(&key.as_str())
+            })
             .collect();
         let clean = jobs.is_empty() && unfinished.is_empty() && orphans.is_empty();
         if !clean && begun.elapsed() < SWEEP {
