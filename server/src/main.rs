@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use server::cli::equalize::{self, EqualizeArgs};
+use server::cli::orphans::{self, OrphansArgs};
 use server::cli::process::Process;
 use server::cli::serve::ServeArgs;
 use server::logs::OwnLog;
@@ -31,12 +32,15 @@ enum Command {
     Serve(Box<ServeArgs>),
     /// Equalize files on this machine, without an array; the result is the same
     Equalize(Box<EqualizeArgs>),
+    /// List, adopt or discard what the store holds and the catalog doesn't know, as after a backup was restored
+    Orphans(Box<OrphansArgs>),
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(args) => run(serve(*args)),
         Command::Equalize(args) => equalize::run(*args),
+        Command::Orphans(args) => run(orphans::run(*args)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -74,7 +78,13 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     if faults {
         println!("  faults      pods can be killed, frozen, cut off and started on the cluster page (--allow-faults)");
     }
-    stopped.await;
+    tokio::select! {
+        () = stopped => {}
+        why = process.refused() => {
+            process.stop().await;
+            anyhow::bail!(why);
+        }
+    }
     println!("Stopping: the master hands over, running tasks are finished. Once more stops at once.");
     let again = stop_signal()?;
     tokio::select! {

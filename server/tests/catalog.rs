@@ -71,6 +71,9 @@ on_every_catalog! {
     master::the_backlog_counts_what_waits_and_what_runs,
     master::what_is_in_use_is_told_from_rows_alone,
     master::an_abandoned_upload_is_nobodys,
+    master::orphans_wait_for_their_grace_by_the_masters_clock_and_the_first_decision_counts,
+    master::a_catalog_below_what_the_store_has_seen_is_behind,
+    master::a_coordinator_is_taken_over_only_while_nobody_beats,
     master::a_catalog_is_itself_for_ever_and_never_another,
     master::runs_count_as_lost_only_if_they_were_worked_on_and_finished_nothing_more,
     master::finished_tasks_are_kept_for_the_next_run_and_no_longer,
@@ -133,4 +136,17 @@ async fn a_catalog_whose_connections_broke_connects_again() {
                   WHERE datname = current_database() AND pid <> pg_backend_pid()";
     sqlx::query(broken).execute(&mut other).await.unwrap();
     assert!(pings().await.iter().all(Result::is_ok));
+}
+
+#[tokio::test]
+async fn a_read_only_server_is_not_asked_what_belongs_to_nobody() {
+    let bench = bench::Bench::postgres().await;
+    let image = bench::accept(bench.catalog.as_ref(), "a.png").await.image;
+    let name = bench.url().split('?').next().unwrap().rsplit('/').next().unwrap();
+    bench.execute(format!("ALTER DATABASE {name} SET default_transaction_read_only = on")).await;
+    let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    bench.execute(sql.to_owned()).await;
+    let answer = bench.catalog.in_use(&[image]).await;
+    assert!(matches!(answer, Err(server::catalog::Error::Unavailable(_))), "{answer:?}");
+    assert!(bench.catalog.generation().await.is_err());
 }

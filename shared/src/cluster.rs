@@ -434,6 +434,9 @@ pub struct ClusterView {
     /// Since when the serving pod hasn't reached the coordinator, in ms since 1970; `None` while it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut_off: Option<i64>,
+    /// What an operator has to decide, as sentences: the catalog is older than the store, or doesn't know images in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert: Option<String>,
 }
 
 impl ClusterView {

@@ -137,6 +137,7 @@ pub mod tests {
             failed: Vec::new(),
             unexpected: Vec::new(),
             cut_off: None,
+            alert: None,
         }
     }
 

@@ -23,7 +23,8 @@ fn banners(view: &ClusterView) -> impl Iterator<Item = Element> {
     let health = (view.health != Health::Ok).then(|| banner("health-banner", title, sentence));
     let room = room_sentence(view).map(|sentence| banner("room-banner", "There is little room", sentence));
     let outage = view.room.outage.clone().map(|sentence| banner("store-banner", "The store doesn't work", sentence));
-    health.into_iter().chain(room).chain(outage)
+    let alert = view.alert.clone().map(|sentence| banner("alert-banner", "An operator has to decide.", sentence));
+    health.into_iter().chain(alert).chain(room).chain(outage)
 }
 
 fn banner(name: &'static str, title: &'static str, sentence: String) -> Element {

@@ -43,6 +43,7 @@ records! {
     Room { max_backlog, free, min_free, refused, outage }
     ClusterView {
         seen, at, health, min_pods, coordinator, leader, pods, jobs, backlog, room, past, failed, unexpected, cut_off,
+        alert,
     }
     PodLine { pod, id, kind, at, text }
 }
@@ -177,10 +178,11 @@ mod tests {
             failed: vec![Failure { image: id('c'), name: "<b>".to_owned(), reason: "r".to_owned(), at: 1 }],
             unexpected: vec![UnexpectedZnode { path: "/jobs/x".to_owned(), reason: "r".to_owned() }],
             cut_off: Some(6),
+            alert: Some("a backup was restored".to_owned()),
         };
         same(&full);
         for health in [Health::NoMaster, Health::TooFewPods, Health::Disconnected] {
-            same(&ClusterView { health, leader: None, cut_off: None, past: Vec::new(), ..full.clone() });
+            same(&ClusterView { health, leader: None, cut_off: None, alert: None, past: Vec::new(), ..full.clone() });
         }
     }
 

@@ -1,6 +1,5 @@
 //! What is made of images besides, in SQL: pyramids, timelines; and who stands beside whom.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use shared::gallery::Neighbours;
@@ -119,13 +118,6 @@ pub(super) async fn pyramid(
         return Ok(Some(PyramidState::Refused(reason.to_owned())));
     }
     Ok(Some(PyramidState::Wanted))
-}
-
-/// Claims of these images' pyramids. One that was replaced by another's is nobody's any more, and no claim is given twice.
-pub(super) async fn in_use(catalog: &SqlCatalog, these: &str, args: &[Arg]) -> Result<HashSet<(ImageId, String)>> {
-    let sql = format!("SELECT image, claim FROM pyramids WHERE image IN ({these}) AND claim IS NOT NULL");
-    let rows = catalog.db.read(&sql, args).await?;
-    rows.iter().map(|row| Ok((row.parse("image")?, row.get("claim")?))).collect()
 }
 
 pub(super) async fn timeline(catalog: &SqlCatalog, job: &JobId) -> Result<Option<Timeline>> {

@@ -13,6 +13,7 @@ mod cursor;
 mod db;
 mod derived;
 mod gallery;
+mod installation;
 mod primary;
 mod resumable;
 mod runs;
@@ -297,7 +298,8 @@ pub struct Abandoned {
     pub image: ImageId,
 }
 
-/// What of some images' objects in the store belongs to somebody.
+/// What the rows say of some images' objects in the store: who needs them, and what has ended. What is in neither is unknown:
+/// a row that is missing proves nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InUse {
     /// Uploads that are being received.
@@ -308,6 +310,61 @@ pub struct InUse {
     pub pyramids: HashSet<(ImageId, String)>,
     /// Keys of originals and of results.
     pub keys: HashSet<String>,
+    /// Ids of images, uploads, runs and pyramid claims that have ended, for ever: a row or a tombstone says so.
+    pub ended: HashSet<String>,
+}
+
+/// What became of [`Catalog::raise_generation`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Raised {
+    /// It is this now.
+    To(u64),
+    /// The catalog is at this generation, which is older than what the store has seen. Nothing was changed.
+    Behind(u64),
+    /// The epoch row holds another candidacy.
+    NotMine,
+}
+
+/// One sweep, as the quarantine counts it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sweep {
+    /// Its id, never given before.
+    pub id: String,
+    /// How long ago this master's last sweep began, by its monotonic clock; zero for its first.
+    pub since_last: Duration,
+    /// How long an orphan stays in quarantine.
+    pub grace: Duration,
+}
+
+/// What was decided about an orphan. The first decision counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Somebody makes rows for it.
+    Adopted,
+    /// It is deleted.
+    Discarded,
+}
+
+/// An object in quarantine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Orphan {
+    /// Its name in the store.
+    pub name: String,
+    /// How long it has been in quarantine.
+    pub waited: Duration,
+    /// What was decided.
+    pub fate: Option<Fate>,
+}
+
+/// The coordinator through which an installation is led.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Coordination {
+    /// The coordinator's id; empty if there has never been one.
+    pub coordinator: String,
+    /// Where it is, for people.
+    pub place: String,
+    /// Raised by every process that uses it, as long as it runs.
+    pub beat: i64,
 }
 
 /// What is still needed of what a run wrote.
@@ -529,11 +586,55 @@ pub trait Catalog: Send + Sync + 'static {
     /// Who this catalog is: the same for ever and for all processes, and another's never.
     async fn identity(&self) -> Result<String>;
 
-    /// What of these images' objects belongs to somebody, at a moment after the call.
+    /// What the rows of the primary say of these images' objects, at one moment after the call. A server that is a standby or
+    /// read-only doesn't count: [`Error::Unavailable`].
     ///
-    /// What has ended to belong to anybody never does again: ids of images, uploads and runs are never given twice, and an
-    /// image's original and a job's result are never replaced.
+    /// What has ended never begins again: ids of images, uploads, runs and claims are never given twice, and an image's
+    /// original and a job's result are never replaced.
     async fn in_use(&self, images: &[ImageId]) -> Result<InUse>;
+
+    /// Raises the generation by one, unless the catalog is older than what the store has `seen`: a restored backup, or a
+    /// replica that lagged and was promoted.
+    async fn raise_generation(&self, epoch: &Epoch, seen: u64) -> Result<Raised>;
+
+    /// An operator has decided what becomes of the orphans: the catalog is as new as what the store has `seen`, and there is
+    /// no [`Catalog::alert`]. Returns the generation.
+    async fn accept_generation(&self, seen: u64) -> Result<u64>;
+
+    /// The generation.
+    async fn generation(&self) -> Result<u64>;
+
+    /// Counts objects that no row knows, by their names in the store, as seen by a sweep. Returns those that may be deleted:
+    /// their grace is over, or somebody discarded them. `None`: the epoch is another's.
+    async fn quarantine(&self, epoch: &Epoch, sweep: &Sweep, names: &[String]) -> Result<Option<Vec<String>>>;
+
+    /// A sweep has seen everything: orphans that it didn't see are no orphans any more, and old tombstones are removed.
+    async fn end_sweep(&self, epoch: &Epoch, sweep: &Sweep) -> Result<Write>;
+
+    /// The objects in quarantine, as of the last sweep.
+    async fn orphans(&self) -> Result<Vec<Orphan>>;
+
+    /// Decides what becomes of orphans, in quarantine yet or not. Returns those for which this is what was decided.
+    async fn decide(&self, names: &[String], fate: Fate) -> Result<Vec<String>>;
+
+    /// Takes back that orphans are to be adopted: it didn't work out. Their quarantine goes on.
+    async fn release_orphans(&self, names: &[String]) -> Result<()>;
+
+    /// What an operator has to decide, as a sentence.
+    async fn alert(&self) -> Result<Option<String>>;
+
+    /// Sets or clears [`Catalog::alert`].
+    async fn set_alert(&self, epoch: &Epoch, alert: Option<&str>) -> Result<Write>;
+
+    /// The coordinator through which this installation is led.
+    async fn coordination(&self) -> Result<Coordination>;
+
+    /// Makes `new` the coordinator, unless its row has changed since `old` was read, a beat included.
+    async fn take_coordination(&self, old: &Coordination, new: &str, place: &str) -> Result<Write>;
+
+    /// Says that a process which uses this coordinator is running. [`Write::NoChange`]: the installation is led through
+    /// another one.
+    async fn beat(&self, coordinator: &str) -> Result<Write>;
 
     /// Removes an abandoned upload's row; its bytes are gone already.
     async fn forget_upload(&self, epoch: &Epoch, upload: &UploadId) -> Result<Write>;

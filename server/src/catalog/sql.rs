@@ -12,9 +12,9 @@ use shared::timeline::Timeline;
 
 use super::db::{Arg, Db, Row};
 use super::{
-    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, FinishedTask, InUse, JobRow, Needed, NewUpload, Part,
-    PyramidState, PyramidWork, RESUMABLE_FOR, Received, Result, ResultFile, Resumable, Resumed, UnsentLimits, Write,
-    derived, gallery, resumable, runs,
+    Abandoned, Answer, Begun, Catalog, Coordination, Epoch, Error, Fate, Files, FinishedTask, InUse, JobRow, Needed,
+    NewUpload, Orphan, Part, PyramidState, PyramidWork, RESUMABLE_FOR, Raised, Received, Result, ResultFile, Resumable,
+    Resumed, Sweep, UnsentLimits, Write, derived, gallery, installation, resumable, runs,
 };
 
 /// A job with what its run needs.
@@ -58,6 +58,28 @@ impl SqlCatalog {
         }
         let mine = self.db.read("SELECT one FROM epoch WHERE candidacy = $1", &[candidacy]).await?;
         Ok(if mine.is_empty() { Write::NotMine } else { Write::NoChange })
+    }
+
+    /// As [`SqlCatalog::fenced`], for a write that returns rows; `None` if the epoch is another's.
+    pub(super) async fn fenced_rows(
+        &self,
+        epoch: &Epoch,
+        write: &str,
+        after: &str,
+        args: &[Arg],
+    ) -> Result<Option<Vec<Row>>> {
+        let sql = format!(
+            "WITH mine AS (SELECT one FROM epoch WHERE candidacy = $1{{share}})
+             {write} AND EXISTS (SELECT one FROM mine) {after}"
+        );
+        let candidacy = Arg::from(epoch.candidacy.as_str());
+        let args: Vec<Arg> = std::iter::once(candidacy.clone()).chain(args.iter().cloned()).collect();
+        let rows = self.db.write_returning(&sql, &args).await?;
+        if !rows.is_empty() {
+            return Ok(Some(rows));
+        }
+        let mine = self.db.read("SELECT one FROM epoch WHERE candidacy = $1", &[candidacy]).await?;
+        Ok((!mine.is_empty()).then_some(rows))
     }
 
     /// A write to each of these images, in one statement; gives those that it changed.
@@ -421,32 +443,64 @@ impl Catalog for SqlCatalog {
     }
 
     async fn in_use(&self, images: &[ImageId]) -> Result<InUse> {
-        let (these, args) = each(images);
-        let mut found = InUse::default();
-        if images.is_empty() {
-            return Ok(found);
-        }
-        // Abandoned uploads are nobody's: what wins that state has ended the upload.
-        let uploads =
-            format!("SELECT id, state, upload, original FROM images WHERE id IN ({these}) AND state <> 'abandoned'");
-        for row in self.db.read(&uploads, &args).await? {
-            if row.get::<String>("state")? == "receiving" {
-                found.uploads.insert((row.parse("id")?, row.parse("upload")?));
-            }
-            found.keys.extend(row.get::<Option<String>>("original")?);
-        }
-        let runs = format!(
-            "SELECT image, state, run, result FROM jobs WHERE image IN ({these}) AND state IN ('running', 'done')"
-        );
-        for row in self.db.read(&runs, &args).await? {
-            if row.get::<String>("state")? == "running" {
-                found.runs.insert((row.parse("image")?, row.parse("run")?));
-            }
-            found.keys.extend(row.get::<Option<String>>("result")?);
-        }
-        found.keys.extend(runs::kept_keys(self, &these, &args).await?);
-        found.pyramids = derived::in_use(self, &these, &args).await?;
-        Ok(found)
+        installation::in_use(self, images).await
+    }
+
+    async fn raise_generation(&self, epoch: &Epoch, seen: u64) -> Result<Raised> {
+        installation::raise_generation(self, epoch, seen).await
+    }
+
+    async fn accept_generation(&self, seen: u64) -> Result<u64> {
+        installation::accept_generation(self, seen).await
+    }
+
+    async fn generation(&self) -> Result<u64> {
+        installation::generation(self).await
+    }
+
+    async fn quarantine(&self, epoch: &Epoch, sweep: &Sweep, names: &[String]) -> Result<Option<Vec<String>>> {
+        installation::quarantine(self, epoch, sweep, names).await
+    }
+
+    async fn end_sweep(&self, epoch: &Epoch, sweep: &Sweep) -> Result<Write> {
+        installation::end_sweep(self, epoch, sweep).await
+    }
+
+    async fn orphans(&self) -> Result<Vec<Orphan>> {
+        installation::orphans(self).await
+    }
+
+    async fn decide(&self, names: &[String], fate: Fate) -> Result<Vec<String>> {
+        installation::decide(self, names, fate).await
+    }
+
+    async fn release_orphans(&self, names: &[String]) -> Result<()> {
+        installation::release_orphans(self, names).await
+    }
+
+    async fn alert(&self) -> Result<Option<String>> {
+        let rows = self.db.read("SELECT alert FROM installation", &[]).await?;
+        rows.first().map_or(Ok(None), |row| row.get("alert"))
+    }
+
+    async fn set_alert(&self, epoch: &Epoch, alert: Option<&str>) -> Result<Write> {
+        self.fenced(epoch, "UPDATE installation SET alert = $2 WHERE one = 1", &[alert.into()]).await
+    }
+
+    async fn coordination(&self) -> Result<Coordination> {
+        installation::coordination(self).await
+    }
+
+    async fn take_coordination(&self, old: &Coordination, new: &str, place: &str) -> Result<Write> {
+        let sql = "UPDATE coordination SET coordinator = $3, place = $4, beat = beat + 1
+                   WHERE coordinator = $1 AND beat = $2";
+        let args = [old.coordinator.as_str().into(), old.beat.into(), new.into(), place.into()];
+        self.write(sql, &args).await
+    }
+
+    async fn beat(&self, coordinator: &str) -> Result<Write> {
+        let sql = "UPDATE coordination SET beat = beat + 1 WHERE coordinator = $1";
+        self.write(sql, &[coordinator.into()]).await
     }
 
     async fn forget_upload(&self, epoch: &Epoch, upload: &UploadId) -> Result<Write> {
@@ -545,12 +599,12 @@ pub(super) fn json(value: &impl serde::Serialize) -> String {
 }
 
 /// `$1, $2…` and what they stand for.
-fn each(images: &[ImageId]) -> (String, Vec<Arg>) {
+pub(super) fn each(images: &[ImageId]) -> (String, Vec<Arg>) {
     let places: Vec<String> = (1..=images.len()).map(|place| format!("${place}")).collect();
     (places.join(", "), images.iter().map(|image| image.as_str().into()).collect())
 }
 
-fn millis(length: Duration) -> i64 {
+pub(super) fn millis(length: Duration) -> i64 {
     i64::try_from(length.as_millis()).unwrap_or(i64::MAX / 2)
 }
 

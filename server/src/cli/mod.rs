@@ -3,5 +3,7 @@
 pub mod equalize;
 pub mod how;
 pub mod limits;
+pub mod locks;
+pub mod orphans;
 pub mod process;
 pub mod serve;

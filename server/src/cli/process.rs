@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::locks::Locks;
 use super::serve::{ServeArgs, UseKubernetes};
 use crate::catalog::{self, Catalog};
 use crate::coord::{Connector, Leash, embedded, zookeeper};
@@ -24,9 +25,11 @@ use crate::logs::OwnLog;
 use crate::pipeline::accept::Accept;
 use crate::pipeline::gauge::{Figures, Gauge, measure};
 use crate::pipeline::inspection;
+use crate::pipeline::orphans;
 use crate::pipeline::pixels::Pixels;
 use crate::pipeline::stage::Workshop;
 use crate::pod::array::{Array, ArrayError};
+use crate::pod::installation::{Installation, Places};
 use crate::pod::observer::Observer;
 use crate::pod::renderer::Renderer;
 use crate::pod::slots::Slots;
@@ -51,9 +54,14 @@ pub struct Process {
     measuring: tokio::task::JoinHandle<()>,
     rendering: tokio::task::JoinHandle<()>,
     collecting: tokio::task::JoinHandle<()>,
+    alerting: tokio::task::JoinHandle<()>,
+    beating: tokio::task::JoinHandle<()>,
     events: EventHub,
     logs: PodLogs,
     linger: Duration,
+    installation: Arc<Installation>,
+    /// Held until the very end.
+    _locks: Locks,
     /// Labels and reads logs until the very end.
     _kubernetes: Option<Kubernetes>,
     stop_pods: CancellationToken,
@@ -87,12 +95,22 @@ impl Process {
         let store_url = args.store.clone().unwrap_or_else(|| in_data("store"));
         let store = Store::open(&store_url).with_context(|| format!("can't open the store {store_url}"))?;
         let catalog_url = args.catalog.clone().unwrap_or_else(|| in_data("catalog.sqlite"));
+        let mut locks = Locks::take(&args.data, &catalog_url, args.zookeeper.is_none())?;
         let catalog = catalog::open(&catalog_url).await.context("can't open the catalog")?;
         let threads =
             args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
         let pixels = Pixels::new(threads, args.memory.as_u64());
         let coordination = Coordination::of(&args)?;
-        let connector = coordination.connector();
+        let places = Places {
+            catalog: without_password(&catalog_url),
+            coordinator: coordination.place(&args, &address),
+            store: without_password(&store_url),
+        };
+        let own = if args.zookeeper.is_none() { Some(locks.coordinator()?) } else { None };
+        let installation = Installation::of(catalog.clone(), places, own, locks.keep_others_from_catalog()).await?;
+        check_store(&installation, &store).await?;
+        let beating = tokio::spawn(installation.clone().beat());
+        let connector = installation.guard(coordination.connector());
         let coordinator = connector.kind();
         let shop = Workshop { store: store.clone(), pixels: pixels.clone(), limits: args.limits() };
 
@@ -117,6 +135,7 @@ impl Process {
                 task_time: args.task_time,
                 image_time: args.image_time,
                 sweep_every: args.sweep_every,
+                orphan_grace: args.orphan_grace,
                 drain: args.drain,
                 faults: args.allow_faults,
                 leadership: if names.len() == 1 { leadership.clone() } else { watch::Sender::new(None) },
@@ -124,7 +143,9 @@ impl Process {
             };
             let (catalog, shop, slots) = (catalog.clone(), shop.clone(), slots.clone());
             let leash = if args.allow_faults { Some(coordination.leash().await?) } else { None };
-            let connector = leash.clone().map_or_else(|| connector.clone(), |leash| leash as Arc<dyn Connector>);
+            let connector = leash
+                .clone()
+                .map_or_else(|| connector.clone(), |leash| installation.guard(leash as Arc<dyn Connector>));
             array.add(name.clone(), leash, move || {
                 Arc::new(Pod {
                     config: config.clone(),
@@ -142,6 +163,8 @@ impl Process {
         let measuring = tokio::spawn(measure(gauge.clone(), send_figures, catalog.clone(), store.clone()));
         let accepted = Arc::new(Notify::new());
         let (send_failures, failures) = watch::channel(Vec::new());
+        let (send_alert, alert) = watch::channel(None);
+        let alerting = tokio::spawn(orphans::follow_alert(catalog.clone(), send_alert));
         let ended = Arc::new(Notify::new());
         let collecting = tokio::spawn(collect_failures(catalog.clone(), send_failures, ended.clone()));
         let observer = Observer {
@@ -156,6 +179,7 @@ impl Process {
             labels: kubernetes.as_ref().map_or_else(|| watch::channel(None).1, Kubernetes::labels),
             played: array.faults(),
             failures,
+            alert,
         };
         let (send_view, view) = watch::channel(Arc::new(observer.unknown()));
         let events = EventHub::new(view.clone());
@@ -217,6 +241,10 @@ impl Process {
             measuring,
             rendering,
             collecting,
+            alerting,
+            beating,
+            installation,
+            _locks: locks,
             events: streams,
             logs,
             linger: args.linger,
@@ -224,6 +252,15 @@ impl Process {
             stop_pods,
             stop_web,
         })
+    }
+
+    /// Resolves with a sentence if this process must not run: its coordinator or its store is another installation's.
+    pub async fn refused(&self) -> String {
+        let mut refused = self.installation.refused();
+        match refused.wait_for(Option::is_some).await.map(|why| why.clone()) {
+            Ok(Some(why)) => why,
+            _ => std::future::pending().await,
+        }
     }
 
     /// Hands over, finishes what is under way, and ends.
@@ -238,12 +275,45 @@ impl Process {
         self.observer.abort();
         self.measuring.abort();
         self.collecting.abort();
+        self.alerting.abort();
+        self.beating.abort();
         self.events.close();
         self.logs.close();
         // A download may be under way, and browsers keep connections open.
         if tokio::time::timeout(patience, self.server).await.is_err() {
             tracing::debug!("connections that are still open are closed");
         }
+    }
+}
+
+/// Compares the store's mark before anything is accepted; a store that doesn't answer is asked again beside all else.
+async fn check_store(installation: &Arc<Installation>, store: &Store) -> anyhow::Result<()> {
+    /// How long the start waits for a store that may be away.
+    const PATIENCE: Duration = Duration::from_secs(2);
+    match tokio::time::timeout(PATIENCE, installation.check_store(store)).await {
+        Ok(checked) => checked.map_err(anyhow::Error::msg),
+        Err(_) => {
+            let (installation, store) = (installation.clone(), store.clone());
+            tokio::spawn(async move {
+                if let Err(why) = installation.check_store(&store).await {
+                    installation.refuse(&why);
+                }
+            });
+            Ok(())
+        }
+    }
+}
+
+/// An address for people.
+fn without_password(address: &str) -> String {
+    match reqwest::Url::parse(address) {
+        Ok(mut url) if url.has_host() => {
+            // A URL that can't have a password has none.
+            let _ = url.set_password(None);
+            url.set_query(None);
+            url.to_string()
+        }
+        _ => address.to_owned(),
     }
 }
 
@@ -260,6 +330,14 @@ impl Coordination {
             None => Self::Embedded(embedded::Embedded::new(embedded::EmbeddedConfig { session_timeout })),
             Some(servers) => Self::ZooKeeper(zookeeper::ZooKeeper::new(servers, session_timeout)?),
         })
+    }
+
+    /// Where it is, for people.
+    fn place(&self, args: &ServeArgs, address: &SocketAddr) -> String {
+        match &args.zookeeper {
+            Some(servers) => format!("ZooKeeper {servers}"),
+            None => format!("within the process at {address} with the data folder {}", args.data.display()),
+        }
     }
 
     fn connector(&self) -> Arc<dyn Connector> {

@@ -132,6 +132,10 @@ pub struct ServeArgs {
     #[arg(long, env = "EVENLIGHT_SWEEP_EVERY", default_value = "10min", value_name = "TIME", value_parser = humantime::parse_duration)]
     pub sweep_every: Duration,
 
+    /// How long an object in the store that the catalog doesn't know is kept, as after a backup was restored: see `evenlight orphans`
+    #[arg(long, env = "EVENLIGHT_ORPHAN_GRACE", default_value = "1day", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub orphan_grace: Duration,
+
     /// How long running tasks are waited for when the process is told to stop
     #[arg(long, env = "EVENLIGHT_DRAIN", default_value = "20s", value_name = "TIME", value_parser = humantime::parse_duration)]
     pub drain: Duration,

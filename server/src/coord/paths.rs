@@ -13,6 +13,8 @@ pub const EVENT_LOG: &str = LEADER;
 pub const NODES: &str = "/nodes";
 /// Active jobs.
 pub const JOBS: &str = "/jobs";
+/// Which installation the tree belongs to.
+pub const INSTALLATION: &str = "/installation";
 /// Persistent nodes that every array has.
 pub const SKELETON: [&str; 4] = [LEADER, DOORBELL, NODES, JOBS];
 

@@ -10,6 +10,7 @@ pub mod gauge;
 pub mod inspection;
 pub mod local;
 pub mod nodes;
+pub mod orphans;
 pub mod pixels;
 pub mod plan;
 pub mod reduce;
@@ -20,6 +21,7 @@ pub mod stage;
 pub mod step;
 pub mod turns;
 
+mod adopt;
 mod checked;
 mod deadline;
 mod equalize;

@@ -8,6 +8,7 @@
 //!   one master cross.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -115,6 +116,8 @@ pub(super) struct Office {
     pub(super) mirror: Arc<Mirror>,
     pub(super) fence: Fence,
     pub(super) log: Log,
+    /// Whether the catalog was found to be as new as the store; until then nothing goes that nobody asked to delete.
+    pub(super) catalog_is_current: AtomicBool,
     candidacy: String,
     epoch: Mutex<Epoch>,
     /// Jobs whose znodes can't be removed, though their rows have ended: they take no slot.
@@ -239,8 +242,9 @@ impl Master {
     ) -> Self {
         let epoch = Mutex::new(Epoch { n: 0, candidacy: candidacy.uuid().to_owned() });
         let (fence, candidacy) = (candidacy.fence(), candidacy.uuid().to_owned());
-        let (log, aside) = (Log::default(), Mutex::default());
-        Self { office: Arc::new(Office { pod, coordinator, mirror, fence, log, candidacy, epoch, aside }) }
+        let (log, aside, catalog_is_current) = (Log::default(), Mutex::default(), AtomicBool::new(false));
+        let office = Office { pod, coordinator, mirror, fence, log, catalog_is_current, candidacy, epoch, aside };
+        Self { office: Arc::new(office) }
     }
 
     /// What an orderly stop does, whatever the master is at by then; begin with it once the master acts no more.
@@ -362,8 +366,10 @@ impl Master {
         let deleting = super::deletion::delete_images(&self.office, seen).await?;
         if reconcile {
             self.reconcile(seen, &deleting).await?;
-            super::deletion::empty_trash(&self.office).await?;
-            super::deletion::sweep_uploads(&self.office).await?;
+            if self.office.catalog_is_current.load(Ordering::Relaxed) {
+                super::deletion::empty_trash(&self.office).await?;
+                super::deletion::sweep_uploads(&self.office).await?;
+            }
         }
         self.admit(seen).await
     }

@@ -5,6 +5,7 @@
 //! strikes are to be given back.
 
 pub mod array;
+pub mod installation;
 pub mod mirror;
 pub mod observer;
 pub mod renderer;
@@ -81,6 +82,8 @@ pub struct PodConfig {
     pub image_time: Duration,
     /// As master: the store is searched so often for what belongs to nothing any more.
     pub sweep_every: Duration,
+    /// As master: how long an object that no row knows stays in quarantine.
+    pub orphan_grace: Duration,
     /// The pause after a first attempt that failed, on average; doubled with each further one, up to 64 times as long.
     pub backoff: Duration,
     /// How long running tasks are waited for when the pod is stopped.
@@ -107,6 +110,7 @@ impl PodConfig {
             task_time: Duration::from_secs(30 * 60),
             image_time: Duration::from_secs(12 * 60 * 60),
             sweep_every: Duration::from_secs(10 * 60),
+            orphan_grace: Duration::from_secs(24 * 60 * 60),
             backoff: Duration::from_millis(100),
             drain: Duration::from_secs(20),
             faults: false,

@@ -54,6 +54,8 @@ pub struct Observer {
     pub played: watch::Receiver<BTreeMap<PodName, Fault>>,
     /// What failed last.
     pub failures: watch::Receiver<Vec<Failure>>,
+    /// What an operator has to decide.
+    pub alert: watch::Receiver<Option<String>>,
 }
 
 /// Where what is seen goes.
@@ -115,7 +117,7 @@ impl Observer {
         let (mut nodes, mut states) = (mirror.nodes(), coordinator.states());
         let mut figures = self.gauge.figures();
         let mut labels = self.labels.clone();
-        let (mut played, mut failures) = (self.played.clone(), self.failures.clone());
+        let (mut played, mut failures, mut alert) = (self.played.clone(), self.failures.clone(), self.alert.clone());
         let (pulse, mut silent) = watch::channel(None);
         // Ends when it is dropped.
         let mut tasks = JoinSet::new();
@@ -129,6 +131,7 @@ impl Observer {
                 Ok(()) = played.changed() => {}
                 Ok(()) = failures.changed() => {}
                 Ok(()) = silent.changed() => {}
+                Ok(()) = alert.changed() => {}
             }
             known.silent.clone_from(&silent.borrow_and_update());
             let state = *states.borrow_and_update();
@@ -233,6 +236,7 @@ impl Observer {
             failed: self.failures.borrow().clone(),
             unexpected: nodes.unexpected.shown(SHOWN),
             cut_off: known.cut_off,
+            alert: self.alert.borrow().clone(),
         }
     }
 

@@ -18,8 +18,13 @@ pub struct Found {
 }
 
 impl Found {
+    /// Its file's name below the store's folder.
+    pub fn name(&self) -> String {
+        self.unfinished.map_or_else(|| self.key.clone(), |n| format!("{}#{n}", self.key))
+    }
+
     /// By a file's name below the store's folder: temporary files are `<key>#<n>`.
-    pub(super) fn named(name: &str) -> Self {
+    pub fn named(name: &str) -> Self {
         let unfinished = name.rsplit_once('#').and_then(|(key, n)| Some((key, n.parse().ok()?)));
         match unfinished {
             Some((key, n)) => Found { key: key.to_owned(), unfinished: Some(n) },

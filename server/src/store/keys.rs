@@ -2,7 +2,7 @@
 //!
 //! `<image>/<run>/<phase>/<task>.<attempt>-<claim uuid>`; originals `<image>/original/<upload>`; parts of a resumable upload
 //! `<image>/parts/<upload>/<start>-<unique>`; pyramids `<image>/pyramid/<claim>`.
-//! Each key holds something that nobody else ever writes, so keys are never reused. The only other keys are [`MARK`] and [`PROBE`].
+//! Each key holds something that nobody else ever writes, so keys are never reused. The only other keys are [`MARKS`].
 
 use shared::id::{ImageId, RunId, UploadId};
 use shared::job::Phase;
@@ -12,6 +12,13 @@ pub const MARK: &str = "catalog";
 
 /// What a process writes to see whether the store works; nobody reads anything from it.
 pub const PROBE: &str = "probe";
+
+/// The mark of how new that catalog was when the store last saw it: the highest generation, as a decimal number. The only
+/// object that is replaced; one that is too low, after a late write, notices a restored backup a little later.
+pub const GENERATION: &str = "generation";
+
+/// Keys that belong to no image.
+pub const MARKS: [&str; 3] = [MARK, GENERATION, PROBE];
 
 /// What one upload sent.
 pub fn original(image: &ImageId, upload: &UploadId) -> String {

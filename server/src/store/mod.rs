@@ -135,6 +135,17 @@ impl Store {
         }
     }
 
+    /// Writes a small object at once, durably, in the place of what was there. Two at once: one of them stays. Only for
+    /// what no promise depends on ([`keys::GENERATION`]).
+    pub async fn replace(&self, key: &str, bytes: Bytes) -> Result<()> {
+        let path = self.path(key)?;
+        let write = || {
+            let (objects, path, bytes) = (Arc::clone(&self.objects), path.clone(), bytes.clone());
+            async move { objects.put(&path, bytes.into()).await.map(drop) }
+        };
+        self.patience.repeat("writing", key, bytes.len() as u64, write).await
+    }
+
     /// Begins an object of any length. It appears, whole and durable, with [`Writer::finish`].
     ///
     /// # Errors

@@ -373,6 +373,7 @@ mod tests {
             failed: Vec::new(),
             unexpected: Vec::new(),
             cut_off: None,
+            alert: None,
         })
     }
 

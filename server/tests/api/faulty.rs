@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use server::catalog::{
-    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, FinishedTask, InUse, JobRow, Needed, NewUpload, Part,
-    PyramidState, PyramidWork, Received, Result, ResultFile, Resumable, Resumed, UnsentLimits, Write,
+    Abandoned, Answer, Begun, Catalog, Coordination, Epoch, Error, Fate, Files, FinishedTask, InUse, JobRow, Needed,
+    NewUpload, Orphan, Part, PyramidState, PyramidWork, Raised, Received, Result, ResultFile, Resumable, Resumed,
+    Sweep, UnsentLimits, Write,
 };
 use shared::cluster::Backlog;
 use shared::equalize::Recipe;
@@ -118,6 +119,19 @@ faulty! {
     abandon(epoch: &Epoch, untouched: Duration) -> Option<Vec<Abandoned>>;
     identity() -> String;
     in_use(images: &[ImageId]) -> InUse;
+    raise_generation(epoch: &Epoch, seen: u64) -> Raised;
+    accept_generation(seen: u64) -> u64;
+    generation() -> u64;
+    quarantine(epoch: &Epoch, sweep: &Sweep, names: &[String]) -> Option<Vec<String>>;
+    end_sweep(epoch: &Epoch, sweep: &Sweep) -> Write;
+    orphans() -> Vec<Orphan>;
+    decide(names: &[String], fate: Fate) -> Vec<String>;
+    release_orphans(names: &[String]) -> ();
+    alert() -> Option<String>;
+    set_alert(epoch: &Epoch, alert: Option<&str>) -> Write;
+    coordination() -> Coordination;
+    take_coordination(old: &Coordination, new: &str, place: &str) -> Write;
+    beat(coordinator: &str) -> Write;
     forget_upload(epoch: &Epoch, upload: &UploadId) -> Write;
     ping() -> ();
 }

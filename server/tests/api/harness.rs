@@ -90,6 +90,7 @@ pub fn view() -> ClusterView {
         failed: Vec::new(),
         unexpected: Vec::new(),
         cut_off: None,
+        alert: None,
     }
 }
 

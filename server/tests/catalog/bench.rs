@@ -136,10 +136,11 @@ pub fn result(job: &JobId) -> ResultFile {
     ResultFile { job: job.clone(), key: format!("{job}/stitch/0.1-x"), bytes: 99, sha256: "cd".repeat(32) }
 }
 
-/// Takes a queued job to its end.
-pub async fn publish(catalog: &dyn Catalog, epoch: &Epoch, job: &JobId) {
+/// Takes a queued job to its end; gives its run.
+pub async fn publish(catalog: &dyn Catalog, epoch: &Epoch, job: &JobId) -> RunId {
     let run = activate(catalog, epoch, job).await;
     assert_eq!(catalog.publish(epoch, &run, &result(job), None).await.unwrap(), Write::Applied);
+    run
 }
 
 pub async fn fail(catalog: &dyn Catalog, epoch: &Epoch, job: &JobId, reason: &str) {

@@ -219,7 +219,9 @@ async fn swept(site: &Site, catalog: &mut PgConnection, mut belongs: BTreeSet<St
         let orphans: Vec<&String> = stored
             .difference(&belongs)
             .filter(|key| {
-                !made.contains(*key) && !being_made.contains(*key) && *key != keys::MARK && *key != keys::PROBE
+                !made.contains(*key)
+                    && !being_made.contains(*key)
+                    && !server::store::keys::MARKS.contains(&key.as_str())
             })
             .collect();
         let clean = jobs.is_empty() && unfinished.is_empty() && orphans.is_empty();

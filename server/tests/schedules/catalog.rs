@@ -9,8 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use server::catalog::{
-    Abandoned, Answer, Begun, Catalog, Epoch, Error, Files, FinishedTask, InUse, JobRow, Needed, NewUpload, Part,
-    PyramidState, PyramidWork, Received, Result, ResultFile, Resumable, Resumed, UnsentLimits, Write,
+    Abandoned, Answer, Begun, Catalog, Coordination, Epoch, Error, Fate, Files, FinishedTask, InUse, JobRow, Needed,
+    NewUpload, Orphan, Part, PyramidState, PyramidWork, Raised, Received, Result, ResultFile, Resumable, Resumed,
+    Sweep, UnsentLimits, Write,
 };
 use shared::cluster::Backlog;
 use shared::equalize::Recipe;
@@ -179,6 +180,15 @@ impl FaultyCatalog {
             "forget",
             "abandon",
             "forget_upload",
+            "raise_generation",
+            "accept_generation",
+            "quarantine",
+            "end_sweep",
+            "decide",
+            "release_orphans",
+            "set_alert",
+            "take_coordination",
+            "beat",
         ];
         let effect = if writes.contains(&name) { Effect::Writes } else { Effect::Reads };
         Operation { port: Port::Catalog, name, effect, what: what.to_string() }
@@ -437,6 +447,68 @@ impl Catalog for FaultyCatalog {
     async fn in_use(&self, images: &[ImageId]) -> Result<InUse> {
         let images = images.to_vec();
         pass!(self, in_use, "", None, |shelf| shelf.catalog.in_use(&images))
+    }
+
+    async fn raise_generation(&self, epoch: &Epoch, seen: u64) -> Result<Raised> {
+        let epoch = epoch.clone();
+        pass!(self, raise_generation, "", None, |shelf| shelf.catalog.raise_generation(&epoch, seen))
+    }
+
+    async fn accept_generation(&self, seen: u64) -> Result<u64> {
+        pass!(self, accept_generation, "", None, |shelf| shelf.catalog.accept_generation(seen))
+    }
+
+    async fn generation(&self) -> Result<u64> {
+        pass!(self, generation, "", None, |shelf| shelf.catalog.generation())
+    }
+
+    async fn quarantine(&self, epoch: &Epoch, sweep: &Sweep, names: &[String]) -> Result<Option<Vec<String>>> {
+        let (epoch, sweep, names) = (epoch.clone(), sweep.clone(), names.to_vec());
+        pass!(self, quarantine, "", None, |shelf| shelf.catalog.quarantine(&epoch, &sweep, &names))
+    }
+
+    async fn end_sweep(&self, epoch: &Epoch, sweep: &Sweep) -> Result<Write> {
+        let (epoch, sweep) = (epoch.clone(), sweep.clone());
+        let n = Some(epoch.clone());
+        pass!(self, end_sweep, "", n, |shelf| shelf.catalog.end_sweep(&epoch, &sweep))
+    }
+
+    async fn orphans(&self) -> Result<Vec<Orphan>> {
+        pass!(self, orphans, "", None, |shelf| shelf.catalog.orphans())
+    }
+
+    async fn decide(&self, names: &[String], fate: Fate) -> Result<Vec<String>> {
+        let names = names.to_vec();
+        pass!(self, decide, "", None, |shelf| shelf.catalog.decide(&names, fate))
+    }
+
+    async fn release_orphans(&self, names: &[String]) -> Result<()> {
+        let names = names.to_vec();
+        pass!(self, release_orphans, "", None, |shelf| shelf.catalog.release_orphans(&names))
+    }
+
+    async fn alert(&self) -> Result<Option<String>> {
+        pass!(self, alert, "", None, |shelf| shelf.catalog.alert())
+    }
+
+    async fn set_alert(&self, epoch: &Epoch, alert: Option<&str>) -> Result<Write> {
+        let (epoch, alert) = (epoch.clone(), alert.map(str::to_owned));
+        let n = Some(epoch.clone());
+        pass!(self, set_alert, "", n, |shelf| shelf.catalog.set_alert(&epoch, alert.as_deref()))
+    }
+
+    async fn coordination(&self) -> Result<Coordination> {
+        pass!(self, coordination, "", None, |shelf| shelf.catalog.coordination())
+    }
+
+    async fn take_coordination(&self, old: &Coordination, new: &str, place: &str) -> Result<Write> {
+        let (old, new, place) = (old.clone(), new.to_owned(), place.to_owned());
+        pass!(self, take_coordination, "", None, |shelf| shelf.catalog.take_coordination(&old, &new, &place))
+    }
+
+    async fn beat(&self, coordinator: &str) -> Result<Write> {
+        let coordinator = coordinator.to_owned();
+        pass!(self, beat, "", None, |shelf| shelf.catalog.beat(&coordinator))
     }
 
     async fn forget_upload(&self, epoch: &Epoch, upload: &UploadId) -> Result<Write> {

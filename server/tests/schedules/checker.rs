@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use server::catalog::{Epoch, Write};
-use server::store::keys::{MARK, PROBE};
+use server::store::keys::MARKS;
 use sha2::{Digest, Sha256};
 
 use crate::clients::Ticket;
@@ -59,7 +59,7 @@ pub async fn left(world: &World) -> Vec<String> {
     let unswept = rows.images.iter().filter(|(_, state)| *state != "accepted");
     left.extend(unswept.map(|(image, state)| format!("image {image} is {state}")));
     left.extend(world.active().await.into_iter().map(|job| format!("znodes of job {job}")));
-    let owned = |key: &str| [MARK, PROBE].contains(&key) || rows.keys.contains(key);
+    let owned = |key: &str| MARKS.contains(&key) || rows.keys.contains(key);
     let orphans = world.stored().await.into_iter().filter(|object| !owned(object.location.as_ref()));
     left.extend(orphans.map(|object| format!("object {} belongs to nothing", object.location)));
     left

@@ -32,6 +32,12 @@ fn busy(config: &mut PodConfig) {
     config.sweep_every = Duration::from_millis(30);
 }
 
+/// Sweeps all the time, and quarantines nothing.
+fn merciless(config: &mut PodConfig) {
+    busy(config);
+    config.orphan_grace = Duration::ZERO;
+}
+
 async fn bed() -> Bed {
     Bed::over(Arc::new(InMemory::new()), busy).await
 }
@@ -39,13 +45,13 @@ async fn bed() -> Bed {
 /// A folder with its faults, as pods have it.
 async fn bed_in(folder: &FilePath) -> Bed {
     let inner = Arc::new(LocalFileSystem::new_with_prefix(folder).unwrap());
-    Bed::on(Store::open(folder.to_str().unwrap()).unwrap(), inner, Faults::seeded(1), busy).await
+    Bed::on(Store::open(folder.to_str().unwrap()).unwrap(), inner, Faults::seeded(1), merciless).await
 }
 
 impl Bed {
-    /// Waits until the store holds exactly these, and its catalog's mark.
+    /// Waits until the store holds exactly these, and its catalog's marks.
     async fn holds(&self, mut expected: Vec<String>) {
-        expected.push(keys::MARK.to_owned());
+        expected.extend(keys::MARKS.map(str::to_owned));
         expected.sort();
         self.until(&format!("only {expected:?} to be left"), || async {
             let there = self.keys().await;
@@ -90,7 +96,7 @@ fn offer(key: Option<&str>) -> Offer {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn orphans_are_swept_and_live_work_is_not_touched() {
-    let bed = bed().await;
+    let bed = Bed::over(Arc::new(InMemory::new()), merciless).await;
     let (moon, rgba) = (sample("moon.png"), rgba_png(500, 600));
     let done = bed.upload("moon.png", &moon).await;
     bed.is_exact(&done, &moon).await;
@@ -189,7 +195,7 @@ async fn temporary_files_of_crashed_writers_are_swept_from_a_folder() {
         let mut there = files(folder.path());
         there.sort();
         let mut expected = own.clone();
-        expected.push(keys::MARK.to_owned());
+        expected.extend(keys::MARKS.map(str::to_owned));
         expected.sort();
         (there == expected).then_some(())
     })
@@ -336,7 +342,7 @@ async fn a_store_of_another_catalog_is_never_swept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sweep_that_meets_faults_goes_on_later() {
-    let bed = bed().await;
+    let bed = Bed::over(Arc::new(InMemory::new()), merciless).await;
     bed.faults.play(Rule::on_any(&[Act::List, Act::Delete], Fault::Fail).chance(500));
     bed.faults.play(Rule::on(Act::List, Fault::Tear).chance(300));
     let (cell, orphans) = (sample("cell.png"), 300);
@@ -349,5 +355,41 @@ async fn a_sweep_that_meets_faults_goes_on_later() {
     assert_eq!(job.state, JobState::Done);
     bed.at_rest().await;
     bed.holds(bed.own(&accepted.image_id).await).await;
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_row_knows_is_quarantined_and_what_has_ended_is_not() {
+    let bed = bed().await;
+    let cell = sample("cell.png");
+    let accepted = bed.upload("cell.png", &cell).await;
+    bed.is_exact(&accepted, &cell).await;
+    bed.at_rest().await;
+    let unknown = [
+        keys::original(&id(), &id()),
+        keys::original(&accepted.image_id, &id()),
+        keys::output(&accepted.image_id, &id(), Phase::Stitch, 0, 1, "x"),
+        keys::pyramid(&accepted.image_id, "x"),
+    ];
+    for key in &unknown {
+        bed.put(key).await;
+    }
+    // What is left of an image that was deleted goes at once: a tombstone knows it. So sweeps have gone by.
+    let deleted = bed.upload("cell.png", &cell).await;
+    bed.is_exact(&deleted, &cell).await;
+    let late = keys::output(&deleted.image_id, &id(), Phase::Split, 0, 1, "x");
+    bed.catalog.delete_image(&deleted.image_id).await.unwrap();
+    let rows = || bed.catalog.jobs_of(&deleted.image_id);
+    bed.until("the row to go", || async { rows().await.unwrap().is_empty().then_some(()) }).await;
+    for _ in 0..3 {
+        bed.put(&late).await;
+        bed.until("what ended to be swept", || async { (!bed.keys().await.contains(&late)).then_some(()) }).await;
+    }
+    let there = bed.keys().await;
+    assert!(unknown.iter().all(|key| there.contains(key)), "an object that no row knows was deleted");
+    let waiting = bed.catalog.orphans().await.unwrap();
+    assert_eq!(waiting.len(), unknown.len());
+    let alert = bed.until("an alert", || async { bed.catalog.alert().await.unwrap() }).await;
+    assert!(alert.starts_with("The store holds 2 originals that the catalog doesn't know"), "{alert}");
     bed.stop().await;
 }

@@ -176,6 +176,24 @@ impl Postgres {
         ended
     }
 
+    /// A backup of a database, as `pg_dump` makes it.
+    pub fn dump(&self, url: &str) -> Vec<u8> {
+        let made =
+            Command::new(programs().join("pg_dump")).args(["--clean", "--if-exists", "-d", url]).output().unwrap();
+        assert!(made.status.success(), "pg_dump failed: {}", String::from_utf8_lossy(&made.stderr));
+        made.stdout
+    }
+
+    /// Restores a backup in the place of what the database holds.
+    pub fn restore(&self, url: &str, dump: &[u8]) {
+        let file = self.folder.path().join("dump.sql");
+        std::fs::write(&file, dump).unwrap();
+        let mut psql = Command::new(programs().join("psql"));
+        psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "--single-transaction", "-d", url, "-f"]).arg(&file);
+        let restored = psql.output().unwrap();
+        assert!(restored.status.success(), "psql failed: {}", String::from_utf8_lossy(&restored.stderr));
+    }
+
     /// The socket at which it listens.
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join(".s.PGSQL.5432")

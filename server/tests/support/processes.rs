@@ -127,6 +127,20 @@ impl Server {
         self.child.try_wait().unwrap().is_some()
     }
 
+    /// Waits until it has ended by itself, and gives what it said.
+    ///
+    /// # Panics
+    /// If it ended well, or runs on.
+    pub fn refusal(&mut self) -> String {
+        let begun = std::time::Instant::now();
+        while !self.has_ended() {
+            assert!(begun.elapsed() < super::client::PATIENCE, "{} runs on", self.name);
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        assert!(!self.wait(), "{} ended well", self.name);
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
     /// Lines that it has logged.
     pub fn log_lines(&self) -> usize {
         std::fs::read_to_string(&self.log).unwrap().lines().count()

@@ -22,10 +22,14 @@ pub struct Site {
 impl Site {
     /// On the shared servers, in a chroot, a database and a folder of its own, with this session timeout.
     pub async fn new(lease: Duration) -> Self {
+        Self::with(Ensemble::shared().connect_string_with_new_chroot(), lease).await
+    }
+
+    /// The same, with this ZooKeeper.
+    pub async fn with(zookeeper: String, lease: Duration) -> Self {
         let postgres = Postgres::shared();
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("store").display().to_string();
-        let zookeeper = Ensemble::shared().connect_string_with_new_chroot();
         Self { catalog: postgres.database().await, store, zookeeper, _postgres: postgres, folder, lease }
     }
 
@@ -41,6 +45,13 @@ impl Site {
         let shared = ["--zookeeper", zookeeper, "--catalog", &self.catalog, "--store", &self.store];
         let own = ["--data", &data, "--session-timeout", &lease, "--whole-below", "0"];
         Server::start(name, self.folder.path(), &[&shared[..], &own[..], more].concat())
+    }
+
+    /// A process with this catalog and store that somebody forgot to tell its ZooKeeper.
+    pub fn process_without_zookeeper(&self, name: &str) -> Server {
+        let data = self.folder.path().join(name).display().to_string();
+        let shared = ["--catalog", &self.catalog, "--store", &self.store, "--data", &data, "--pods", "1"];
+        Server::start(name, self.folder.path(), &shared)
     }
 
     /// Three processes, once all know one another and who leads.

@@ -1,0 +1,198 @@
+//! What a catalog knows of its installation: which objects of the store belong to somebody, which have ended, which are in
+//! quarantine, how new the catalog is, and through which coordinator it is led.
+
+use std::time::Duration;
+
+use shared::id::ImageId;
+
+use super::db::{Arg, Db, Row};
+use super::sql::{SqlCatalog, each, int, millis};
+use super::{Coordination, Epoch, Error, Fate, InUse, Orphan, Raised, Result, Sweep, Write, runs};
+
+/// Tombstones that are older, by the database's clock, are removed. What is written that late for something that ended goes
+/// through quarantine.
+const TOMBSTONES_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// One statement, so that all of it is of one moment: a run that has ended and its result are never read apart.
+///
+/// A pool in front of several servers may send a read to a standby that lags. The comment keeps pgpool from doing so, and
+/// the answer says on which kind of server it was found.
+pub(super) async fn in_use(catalog: &SqlCatalog, images: &[ImageId]) -> Result<InUse> {
+    let mut found = InUse::default();
+    if images.is_empty() {
+        return Ok(found);
+    }
+    let (these, args) = each(images);
+    let sql = format!(
+        "
+         SELECT 'upload' AS what, image, id, state, key FROM
+             (SELECT id AS image, upload AS id, state, original AS key FROM images WHERE id IN ({these})) AS u
+         UNION ALL SELECT 'run', image, run, state, result FROM jobs WHERE image IN ({these}) AND run IS NOT NULL
+         UNION ALL SELECT 'claim', image, claim, '', NULL FROM pyramids WHERE image IN ({these}) AND claim IS NOT NULL
+         UNION ALL SELECT 'tombstone', image, id, '', NULL FROM tombstones WHERE image IN ({these})
+         {}",
+        standby(&catalog.db, "'standby', '', '', '', NULL")
+    );
+    for row in catalog.db.read(&sql, &args).await? {
+        note(&mut found, &row)?;
+    }
+    found.keys.extend(runs::kept_keys(catalog, &these, &args).await?);
+    Ok(found)
+}
+
+fn note(found: &mut InUse, row: &Row) -> Result<()> {
+    let (what, id, state) = (row.get::<String>("what")?, row.get::<String>("id")?, row.get::<String>("state")?);
+    match (what.as_str(), state.as_str()) {
+        ("standby", _) => return Err(not_primary()),
+        ("upload", "receiving") => found.uploads.insert((row.parse("image")?, row.parse("id")?)),
+        ("run", "running") => found.runs.insert((row.parse("image")?, row.parse("id")?)),
+        ("claim", _) => found.pyramids.insert((row.parse("image")?, id)),
+        _ => found.ended.insert(id),
+    };
+    // An abandoned upload has no original, and a job no result before it is done.
+    found.keys.extend(row.get::<Option<String>>("key")?);
+    Ok(())
+}
+
+/// A further row of a read, if the server that answers it isn't the primary.
+fn standby(db: &Db, row: &str) -> String {
+    match db {
+        Db::Postgres { .. } => format!(
+            "UNION ALL SELECT {row} WHERE pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'"
+        ),
+        Db::Sqlite { .. } => String::new(),
+    }
+}
+
+fn not_primary() -> Error {
+    Error::Unavailable("a standby or read-only server answered; the primary is needed".into())
+}
+
+pub(super) async fn raise_generation(catalog: &SqlCatalog, epoch: &Epoch, seen: u64) -> Result<Raised> {
+    let raise = "UPDATE installation SET generation = generation + 1 WHERE one = 1 AND generation >= $2";
+    match catalog.fenced_rows(epoch, raise, "RETURNING generation", &[int(seen).into()]).await? {
+        None => Ok(Raised::NotMine),
+        Some(rows) => match rows.first() {
+            Some(row) => Ok(Raised::To(row.count("generation")?)),
+            None => generation(catalog).await.map(Raised::Behind),
+        },
+    }
+}
+
+pub(super) async fn accept_generation(catalog: &SqlCatalog, seen: u64) -> Result<u64> {
+    let sql = "UPDATE installation SET generation = CASE WHEN generation < $1 THEN $1 ELSE generation END, alert = NULL
+               WHERE one = 1 RETURNING generation";
+    let rows = catalog.db.write_returning(sql, &[int(seen).into()]).await?;
+    rows.first().ok_or_else(lost)?.count("generation")
+}
+
+pub(super) async fn generation(catalog: &SqlCatalog) -> Result<u64> {
+    let sql = format!("SELECT generation FROM installation {}", standby(&catalog.db, "CAST(-1 AS BIGINT)"));
+    let mut known = None;
+    for row in catalog.db.read(&sql, &[]).await? {
+        match row.get::<i64>("generation")? {
+            -1 => return Err(not_primary()),
+            generation => known = Some(generation.unsigned_abs()),
+        }
+    }
+    known.ok_or_else(lost)
+}
+
+fn lost() -> Error {
+    Error::Unavailable("the catalog has lost its identity".into())
+}
+
+pub(super) async fn quarantine(
+    catalog: &SqlCatalog,
+    epoch: &Epoch,
+    sweep: &Sweep,
+    names: &[String],
+) -> Result<Option<Vec<String>>> {
+    if names.is_empty() {
+        return Ok(Some(Vec::new()));
+    }
+    // Each sweep counts the time since the last one, and only the master's: nothing is counted twice, and no wall clock's step.
+    let places: Vec<String> = (5..names.len() + 5).map(|place| format!("(${place})")).collect();
+    let insert = format!(
+        "INSERT INTO orphans (name, sweep, waited, fate)
+         SELECT v.column1, $2, 0, CASE WHEN $4 <= 0 THEN 'discarded' END FROM (VALUES {}) AS v WHERE 1 = 1",
+        places.join(", ")
+    );
+    let again = "ON CONFLICT (name) DO UPDATE SET sweep = excluded.sweep, waited = orphans.waited + $3,
+                     fate = CASE WHEN orphans.fate IS NULL AND orphans.waited + $3 >= $4 THEN 'discarded' ELSE orphans.fate END
+                 RETURNING name, fate";
+    let mut args: Vec<Arg> =
+        vec![sweep.id.as_str().into(), millis(sweep.since_last).into(), millis(sweep.grace).into()];
+    args.extend(names.iter().map(|name| Arg::from(name.as_str())));
+    let Some(rows) = catalog.fenced_rows(epoch, &insert, again, &args).await? else { return Ok(None) };
+    let mut over = Vec::new();
+    for row in rows {
+        if row.get::<Option<String>>("fate")?.as_deref() == Some(fate_name(Fate::Discarded)) {
+            over.push(row.get("name")?);
+        }
+    }
+    Ok(Some(over))
+}
+
+pub(super) async fn end_sweep(catalog: &SqlCatalog, epoch: &Epoch, sweep: &Sweep) -> Result<Write> {
+    let old = "DELETE FROM tombstones WHERE at <= {now} - $2";
+    if catalog.fenced(epoch, old, &[millis(TOMBSTONES_KEPT).into()]).await? == Write::NotMine {
+        return Ok(Write::NotMine);
+    }
+    catalog.fenced(epoch, "DELETE FROM orphans WHERE sweep <> $2", &[sweep.id.as_str().into()]).await
+}
+
+pub(super) async fn orphans(catalog: &SqlCatalog) -> Result<Vec<Orphan>> {
+    let rows = catalog.db.read("SELECT name, waited, fate FROM orphans ORDER BY name", &[]).await?;
+    let orphan = |row: &Row| {
+        let fate = row.get::<Option<String>>("fate")?;
+        let fate =
+            [Fate::Adopted, Fate::Discarded].into_iter().find(|known| Some(fate_name(*known)) == fate.as_deref());
+        Ok(Orphan { name: row.get("name")?, waited: Duration::from_millis(row.count("waited")?), fate })
+    };
+    rows.iter().map(orphan).collect()
+}
+
+pub(super) async fn decide(catalog: &SqlCatalog, names: &[String], fate: Fate) -> Result<Vec<String>> {
+    /// Names of one statement.
+    const BATCH: usize = 256;
+    let mut decided = Vec::new();
+    for batch in names.chunks(BATCH) {
+        let places: Vec<String> = (2..batch.len() + 2).map(|place| format!("(${place})")).collect();
+        let sql = format!(
+            "INSERT INTO orphans (name, sweep, waited, fate)
+             SELECT v.column1, '', 0, $1 FROM (VALUES {}) AS v WHERE 1 = 1
+             ON CONFLICT (name) DO UPDATE SET fate = excluded.fate WHERE orphans.fate IS NULL OR orphans.fate = excluded.fate
+             RETURNING name",
+            places.join(", ")
+        );
+        let args: Vec<Arg> =
+            std::iter::once(fate_name(fate)).chain(batch.iter().map(String::as_str)).map(Arg::from).collect();
+        for row in catalog.db.write_returning(&sql, &args).await? {
+            decided.push(row.get("name")?);
+        }
+    }
+    Ok(decided)
+}
+
+pub(super) async fn release_orphans(catalog: &SqlCatalog, names: &[String]) -> Result<()> {
+    for name in names {
+        let sql = "UPDATE orphans SET fate = NULL WHERE name = $1 AND fate = 'adopted'";
+        catalog.db.write(sql, &[name.as_str().into()]).await?;
+    }
+    Ok(())
+}
+
+fn fate_name(fate: Fate) -> &'static str {
+    match fate {
+        Fate::Adopted => "adopted",
+        Fate::Discarded => "discarded",
+    }
+}
+
+pub(super) async fn coordination(catalog: &SqlCatalog) -> Result<Coordination> {
+    let sql = "SELECT coordinator, place, beat FROM coordination";
+    let rows = catalog.db.read(sql, &[]).await?;
+    let row = rows.first().ok_or_else(lost)?;
+    Ok(Coordination { coordinator: row.get("coordinator")?, place: row.get("place")?, beat: row.get("beat")? })
+}

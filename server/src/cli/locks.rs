@@ -1,0 +1,99 @@
+//! Lock files: one process that coordinates within itself, or any number that coordinate through ZooKeeper, but never both on one
+//! data folder or one SQLite file.
+
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+/// What a process holds while it runs.
+pub struct Locks {
+    data: Option<File>,
+    catalog: Option<File>,
+    alone: bool,
+}
+
+impl Locks {
+    /// Locks the data folder, and the catalog if it is a file: `alone` for a process that coordinates within itself.
+    ///
+    /// # Errors
+    /// With what to do, if another process is there.
+    pub fn take(data: &Path, catalog: &str, alone: bool) -> Result<Self> {
+        let held = lock(&data.join("lock"), &format!("the data folder {}", data.display()), alone)?;
+        let catalog = match sqlite_file(catalog) {
+            Some(path) => lock(Path::new(&format!("{path}.lock")), &format!("the catalog {path}"), alone)?,
+            None => None,
+        };
+        Ok(Self { data: held, catalog, alone })
+    }
+
+    /// Whether nobody else can use the catalog.
+    pub fn keep_others_from_catalog(&self) -> bool {
+        self.alone && self.catalog.is_some()
+    }
+
+    /// The id of the coordinator in this process: the same at each start on this data folder.
+    ///
+    /// # Errors
+    /// If the lock file can't be read or written.
+    pub fn coordinator(&mut self) -> Result<String> {
+        let fresh = uuid::Uuid::new_v4().simple().to_string();
+        let Some(file) = &mut self.data else { return Ok(fresh) };
+        let mut known = String::new();
+        file.rewind()?;
+        file.read_to_string(&mut known)?;
+        if known.trim().parse::<uuid::Uuid>().is_ok() {
+            return Ok(known.trim().to_owned());
+        }
+        file.set_len(0)?;
+        file.rewind()?;
+        file.write_all(fresh.as_bytes())?;
+        file.sync_all()?;
+        Ok(fresh)
+    }
+}
+
+/// The file of an SQLite catalog.
+fn sqlite_file(catalog: &str) -> Option<&str> {
+    match catalog.split_once("://") {
+        Some(("sqlite", path)) => Some(path),
+        Some(_) => None,
+        None => Some(catalog),
+    }
+}
+
+fn what_to_do(what: &str, alone: bool) -> String {
+    let other = if alone {
+        "Another process is running on it. Stop that one, or give this one its own --data; several processes share one installation \
+         with --zookeeper."
+    } else {
+        "A process without --zookeeper is running on it. Stop that one, or start it with the same --zookeeper."
+    };
+    format!("can't use {what}: {other}")
+}
+
+/// The locked file; `None` where the file system has no locks. Released when the file is closed, also by a crash.
+fn lock(path: &Path, what: &str, alone: bool) -> Result<Option<File>> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let opened = File::options().read(true).write(true).create(true).truncate(false).open(path);
+    let file = match opened {
+        Ok(file) => file,
+        // A data folder that can't be written to holds nothing that others could disturb.
+        Err(error) if !alone => {
+            tracing::warn!(path = %path.display(), %error, "the lock file can't be opened");
+            return Ok(None);
+        }
+        Err(error) => return Err(error).with_context(|| format!("the lock file {} can't be opened", path.display())),
+    };
+    match if alone { file.try_lock() } else { file.try_lock_shared() } {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => bail!("{}", what_to_do(what, alone)),
+        Err(TryLockError::Error(error)) => {
+            tracing::warn!(path = %path.display(), %error, "there are no locks on this file system");
+            Ok(None)
+        }
+    }
+}
