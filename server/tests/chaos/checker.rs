@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
-use server::store::keys;
 use sqlx::{PgConnection, Row};
 
 use crate::clients::Upload;
