@@ -3,7 +3,7 @@
 use shared::cluster::Member;
 
 use super::settle::read_back;
-use super::{Coordinator, CreateMode, Error, Result, paths, record};
+use super::{Coordinator, CreateMode, Error, NodeData, Result, paths, record};
 
 /// The path of a member's node.
 pub fn path(member: &Member) -> String {
@@ -65,6 +65,8 @@ pub async fn list(coordinator: &dyn Coordinator) -> Result<Vec<Member>> {
     let names = coordinator.children(paths::NODES).await?;
     let paths: Vec<String> = names.iter().map(|name| format!("{}/{name}", paths::NODES)).collect();
     let nodes = coordinator.get_many(&paths).await?;
-    let members = paths.iter().zip(nodes).filter_map(|(path, node)| record::from_bytes(path, &node?.0));
+    // A persistent node is nobody's: no session's end would remove it.
+    let ephemeral = |node: Option<NodeData>| node.filter(|(_, stat)| stat.owner.is_some());
+    let members = paths.iter().zip(nodes).filter_map(|(path, node)| record::from_bytes(path, &ephemeral(node)?.0));
     Ok(members.collect())
 }

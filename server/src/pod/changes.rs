@@ -122,10 +122,13 @@ fn task_events(job: &JobId, phase: Phase, before: Option<&TaskNodes>, after: &Ta
         let Claimed { attempt, pod, when } = claim;
         events.push(at(&when, What::TaskClaimed { job: job(), phase, index, pod, attempt }));
     }
-    let done = |nodes: &TaskNodes| nodes.done.as_ref().map(|done| done.stamp.clone());
-    if let Some(result) = after.done.as_ref().filter(|now| before.and_then(done).as_ref() != Some(&now.stamp)) {
-        let what = What::TaskDone { job: job(), phase, index, pod: result.pod.clone() };
-        events.push(Event { stamp: result.stamp.clone(), at: result.finished, what });
+    // A result that was taken over from an earlier run comes with a task that nobody claimed: its pod did nothing now.
+    let done = |nodes: &TaskNodes| nodes.done.clone().filter(|_| nodes.task.attempt > 0);
+    if let Some(result) =
+        done(after).filter(|now| before.and_then(done).map(|done| done.stamp).as_ref() != Some(&now.stamp))
+    {
+        let what = What::TaskDone { job: job(), phase, index, pod: result.pod };
+        events.push(Event { stamp: result.stamp, at: result.finished, what });
     }
 }
 
@@ -140,8 +143,8 @@ fn claim(nodes: &TaskNodes) -> Option<Claimed> {
         (Some(claimed), ..) if claimed.attempt == task.attempt => Some(claimed.clone()),
         (_, Some(lock), _) => of(&lock.pod, &lock.stamp, lock.since),
         // Nothing was written since the claim.
-        (_, None, Some(done)) => of(&done.pod, &task.stamp, done.started),
-        (_, None, None) => None,
+        (_, None, Some(done)) if task.attempt > 0 => of(&done.pod, &task.stamp, done.started),
+        (_, None, _) => None,
     }
 }
 

@@ -334,7 +334,7 @@ impl Driver {
         }
         self.ring().await;
         self.delete_outputs(nodes, needed).await?;
-        match event_log::end_job(&self.office, &nodes.job, deletions).await {
+        match event_log::end_job(&self.office, &nodes.job.job, &nodes.job.image, deletions).await {
             // There may be more below it than the array writes: what remains is done from the mark on.
             Err(Setback::Again(_) | Setback::Forbidden(_)) => return self.end(nodes).await,
             written => written?,

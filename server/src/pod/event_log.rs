@@ -24,7 +24,8 @@ use std::time::Duration;
 
 use shared::cluster::{Candidate, Member};
 use shared::event::{Announced, Event, EventLog, Known, What};
-use shared::job::{Job, RECORD_VERSION};
+use shared::id::{ImageId, JobId};
+use shared::job::RECORD_VERSION;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
@@ -83,9 +84,9 @@ pub(super) async fn tell_losses(office: &Office) -> Result<(), End> {
 }
 
 /// Writes what ends a job, and that it ended.
-pub(super) async fn end_job(office: &Office, job: &Job, ops: Vec<Op>) -> Result<(), Setback> {
+pub(super) async fn end_job(office: &Office, job: &JobId, image: &ImageId, ops: Vec<Op>) -> Result<(), Setback> {
     write(office, |log| {
-        log.push(event(office, What::JobEnded { job: job.job.clone(), image: job.image.clone() }));
+        log.push(event(office, What::JobEnded { job: job.clone(), image: image.clone() }));
         log.leader = Some(announced(office));
         ops
     })

@@ -210,7 +210,7 @@ impl Office {
         job.progress = Progress::Finished;
         job.epoch = self.epoch().n;
         let op = Op::Set { path: paths::job(&job.job), data: to_json(&job), version: Some(version) };
-        event_log::end_job(self, &job, vec![op]).await
+        event_log::end_job(self, &job.job, &job.image, vec![op]).await
     }
 
     /// Writes a job's record at the version that was read. Its stamp stays that of its start: an observer that reads the job
@@ -491,6 +491,7 @@ impl Master {
                 let write = office.pod.catalog.fail(&office.epoch(), &row.job, run, &reason, None).await?;
                 if office.mine(write).await? {
                     tracing::warn!(%job, %run, reason, "failed");
+                    event_log::end_job(office, &row.job, &row.image, Vec::new()).await?;
                 }
             }
             match office.remove_tree(&job).await {

@@ -119,6 +119,9 @@ impl PodConfig {
     }
 }
 
+/// How long a pod that joined waits to see its own node.
+const FIRST_SIGHT: Duration = Duration::from_secs(1);
+
 /// How far a session came.
 enum Lasted {
     /// The pod had joined.
@@ -251,6 +254,9 @@ impl Pod {
         mut nodes: watch::Receiver<Arc<Nodes>>,
     ) -> Infallible {
         let missing = |nodes: &Arc<Nodes>| nodes.loaded && !nodes.members.iter().any(|member| member.uuid == uuid);
+        // The first picture is of before the pod joined. One that never shows it is as good as a deleted node.
+        let shown = nodes.wait_for(|nodes| !missing(nodes));
+        drop(tokio::time::timeout(FIRST_SIGHT, shown).await);
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
         loop {
             // A picture that lags is harmless: joining twice changes nothing.
