@@ -84,7 +84,8 @@ pub fn trouble(view: &ClusterView) -> Option<(&'static str, String)> {
         return Some(health_sentence(view));
     }
     let outage = view.room.outage.clone().map(|sentence| ("The store doesn't work", sentence));
-    outage.or_else(|| Some(("Uploads are refused", view.room.refused.clone()?)))
+    let alert = view.alert.clone().map(|sentence| ("An operator has to decide", sentence));
+    outage.or(alert).or_else(|| Some(("Uploads are refused", view.room.refused.clone()?)))
 }
 
 /// What a person needs to know about the array's health: a title and a sentence.
