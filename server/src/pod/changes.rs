@@ -249,7 +249,8 @@ mod tests {
     fn a_pod_joins_with_its_own_stamp_and_leaves_with_the_masters() {
         let before = Nodes { members: vec![member("a", "1", 2)], log: log(&[]), ..Nodes::default() };
         let left = at(&moment("b", 7), What::PodLeft { pod: pod("a") });
-        let after = Nodes { members: vec![member("a", "2", 9)], log: log(std::slice::from_ref(&left)), ..Nodes::default() };
+        let after =
+            Nodes { members: vec![member("a", "2", 9)], log: log(std::slice::from_ref(&left)), ..Nodes::default() };
         assert_eq!(seen(&before, &after), [left, at(&moment("a", 9), What::PodJoined { pod: pod("a") })]);
         assert_eq!(seen(&before, &Nodes { members: Vec::new(), ..before.clone() }), []);
     }
