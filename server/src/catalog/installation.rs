@@ -13,10 +13,10 @@ use super::{Coordination, Epoch, Error, Fate, InUse, Orphan, Raised, Result, Swe
 /// through quarantine.
 const TOMBSTONES_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// One statement, so that all of it is of one moment: a run that has ended and its result are never read apart.
+/// One statement for what rows and tombstones say, so that a run that has ended and its result are never read apart. Outputs kept
+/// for a further run are read after it: they stay until their job has ended, so the later read can only lack what is dead.
 ///
-/// A pool in front of several servers may send a read to a standby that lags. The comment keeps pgpool from doing so, and
-/// the answer says on which kind of server it was found.
+/// A standby that lags never answers: every read is part of a statement that only the primary runs ([`super::primary`]).
 pub(super) async fn in_use(catalog: &SqlCatalog, images: &[ImageId]) -> Result<InUse> {
     let mut found = InUse::default();
     if images.is_empty() {
