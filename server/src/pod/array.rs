@@ -74,7 +74,7 @@ impl Array {
 
     fn begin(&self, place: &mut Place) {
         let life = (place.make)().run(self.stop.clone());
-        place.life = Some(tokio::spawn(unless_frozen(life, place.frozen.subscribe())));
+        place.life = Some(tokio::spawn(unless_frozen(life, place.frozen.subscribe(), self.stop.clone())));
     }
 
     /// Plays a fault on a pod. Whichever it is, nothing is handed over, and its session ends when the lease runs out.
@@ -166,7 +166,9 @@ impl Array {
 ///   given back by the thread;
 /// - the embedded coordinator's tree: locked by `std`'s locks only, which no `await` may hold; hints to a pod that doesn't read
 ///   them are dropped (`coord/hub.rs`).
-async fn unless_frozen(life: impl Future<Output = ()>, mut frozen: watch::Receiver<bool>) {
+///
+/// A pod that is still frozen when the process stops is dropped, as if it had been killed: the stop must not wait for it.
+async fn unless_frozen(life: impl Future<Output = ()>, mut frozen: watch::Receiver<bool>, stop: CancellationToken) {
     tokio::pin!(life);
     let mut freezing = frozen.clone();
     loop {
@@ -175,8 +177,9 @@ async fn unless_frozen(life: impl Future<Output = ()>, mut frozen: watch::Receiv
             Ok(_) = freezing.wait_for(|frozen| *frozen) => {}
             () = &mut life => return,
         }
-        if frozen.wait_for(|frozen| !*frozen).await.is_err() {
-            return;
+        tokio::select! {
+            thawed = frozen.wait_for(|frozen| !*frozen) => if thawed.is_err() { return },
+            () = stop.cancelled() => return,
         }
     }
 }

@@ -32,7 +32,7 @@
 //! The embedded coordinator is a tree that begins empty with its process. Its id is kept in the data folder beside the lock that
 //! only one process can hold, so that a restart finds itself in the row.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -42,7 +42,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::catalog::{self, Catalog, Coordination, Write};
-use crate::coord::{Connector, Coordinator, CreateMode, Error, paths, settle};
+use crate::coord::{Connector, Coordinator, CreateMode, Error, SessionState, paths, settle};
 use crate::pipeline::orphans;
 use crate::store::Store;
 
@@ -349,7 +349,12 @@ impl Connector for Guarded {
         let coordinator = self.inner.connect().await?;
         match self.installation.admit(&*coordinator).await {
             Ok(id) => {
-                tokio::spawn(end_when_lost(self.installation.clone(), coordinator.clone(), id));
+                tokio::spawn(end_when_lost(
+                    self.installation.clone(),
+                    Arc::downgrade(&coordinator),
+                    coordinator.states(),
+                    id,
+                ));
                 Ok(coordinator)
             }
             Err(refusal) => {
@@ -368,16 +373,23 @@ impl Connector for Guarded {
     }
 }
 
-/// Closes a session when its coordinator isn't the installation's any more.
-async fn end_when_lost(installation: Arc<Installation>, coordinator: Arc<dyn Coordinator>, id: String) {
-    let (mut held, mut states) = (installation.held.subscribe(), coordinator.states());
+/// Closes a session when its coordinator isn't the installation's any more. Holds the session weakly: a killed pod drops its
+/// session and says nothing to the coordinator, and a reference from here would keep the session, and every lock of the pod,
+/// alive for as long as the process runs.
+async fn end_when_lost(
+    installation: Arc<Installation>,
+    coordinator: Weak<dyn Coordinator>,
+    mut states: watch::Receiver<SessionState>,
+    id: String,
+) {
+    let mut held = installation.held.subscribe();
     let lost = async { held.wait_for(|held| held.as_deref() != Some(id.as_str())).await.is_ok() };
     let over = async { states.wait_for(|state| state.is_terminal()).await.is_ok() };
     let lost = tokio::select! {
         lost = lost => lost,
         _ = over => false,
     };
-    if lost {
+    if lost && let Some(coordinator) = coordinator.upgrade() {
         coordinator.close().await;
     }
 }
