@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The browser tests, in Chromium, on the release binary. Arguments go to Playwright; --no-build first: take the binary as it is.
+# Runs the browser tests in Chromium on the release binary. Arguments go to Playwright; --no-build as the first one skips the build.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$ROOT/scripts/test-needs.sh"

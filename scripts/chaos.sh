@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Faults at length: 1,000 seeded schedules, 100 runs of processes under faults, and the long forms of other tests; then the report, on
-# the terminal and as docs/chaos.md. CHAOS_RUNS= and CHAOS_SEEDS= make it shorter, CHAOS_PAGE= names another file for the page.
+# Long fault tests: 1,000 seeded schedules, 100 runs of processes under faults, and the long forms of other tests. Then writes the report
+# to the terminal and docs/chaos.md. CHAOS_RUNS= and CHAOS_SEEDS= make it shorter, CHAOS_PAGE= names another output file.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$ROOT/scripts/test-needs.sh"
@@ -18,7 +18,7 @@ server_tests() { # TEST ARGUMENT…
 
 build_tests() { cargo test --locked --package server --tests --no-run; }
 
-# Tests with a long form of their own, beside these two.
+# Other tests with a long form.
 long_tests() {
     grep -rl --include='*.rs' EVENLIGHT_LONG server/tests | sed -E 's|^server/tests/([^/.]+).*|\1|' | sort -u |
         grep -vxE 'chaos|schedules|support'
@@ -59,7 +59,7 @@ step "Python packages that the tests need" python_packages
 rm -rf "$REPORT"
 mkdir -p "$REPORT"
 check "build the tests" build_tests
-# From here on, what the page tells.
+# The steps from here on are listed on the page.
 STEP_NAMES=()
 STEP_RESULTS=()
 check "$SEEDS seeded schedules on the embedded coordinator" schedules
@@ -75,5 +75,5 @@ EVENLIGHT_REPORT="$REPORT" EVENLIGHT_PAGE="$PAGE" cargo test --locked --quiet --
 say "written to $PAGE"
 summary
 if [ "$FAILED_STEPS" -gt 0 ]; then
-    die "$FAILED_STEPS of these steps failed; each says above what it met, and names the seeds to run again."
+    die "$FAILED_STEPS of these steps failed; the output of each is above, with the seeds to run again."
 fi

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# What is checked without running the program. Sourced after lib.sh and wasm.sh.
+# Static checks. Sourced after lib.sh and wasm.sh.
 
 scripts_are_sound() { shellcheck -x scripts/*.sh k8s/*/*.sh .ci/run; }
 
 clippy_server() { cargo clippy --locked --workspace --all-targets -- -D warnings; }
 
-# The code that only browsers run is compiled for WebAssembly alone, so clippy must see it there.
+# Browser-only code is compiled for WebAssembly only, so clippy must check it there.
 clippy_page() {
     cargo clippy --locked -p app --lib --no-default-features --features hydrate \
         --target "$WASM_TARGET" --profile wasm-release --target-dir "$WASM_TARGET_DIR" -- -D warnings
@@ -20,7 +20,7 @@ static_checks() {
     if active_toolchain_has_wasm; then
         check "clippy, the page for WebAssembly" clippy_page
     else
-        record "clippy, the page for WebAssembly" "not run: rustup has no $WASM_TARGET here"
+        record "clippy, the page for WebAssembly" "not run: the toolchain has no $WASM_TARGET"
     fi
     check "documentation" documentation
     if [ -x "$TOOLS/bin/cargo-deny" ] || has cargo-deny; then

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Removes what was built and installed inside this folder. Data (./data) and the cache of tools stay.
+# Removes everything built and installed inside this folder. Keeps data (./data) and the tool cache.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A real three-server ZooKeeper and five evenlight processes on this machine, to try it out: kill one by its process id and watch.
-# Ctrl-C stops them all. ZooKeeper's data is temporary; images and results stay in ./data/cluster. Arguments go to every process.
+# Starts a three-server ZooKeeper and five evenlight processes on this machine for trials: kill one by its process id and watch.
+# Ctrl-C stops them all. ZooKeeper's data is temporary; images and results are kept in ./data/cluster. Arguments go to every process.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -8,7 +8,7 @@ PODS=5
 FIRST_PORT=3000
 DATA="$ROOT/data/cluster"
 WORK=""
-# Process ids of what this script started; nothing else is ever ended.
+# Ids of the processes that this script started; it stops no others.
 ZOOKEEPERS=()
 EVENLIGHTS=()
 
@@ -16,7 +16,7 @@ stop_all() {
     local code=$? pid
     trap - EXIT INT TERM
     if [ ${#EVENLIGHTS[@]} -gt 0 ] || [ ${#ZOOKEEPERS[@]} -gt 0 ]; then printf '\n==> stopping\n'; fi
-    # Pods first, and while ZooKeeper is there: a pod hands its tasks and its mastership over.
+    # Pods first, while ZooKeeper still runs, so that they can hand over their tasks and leadership.
     for pid in ${EVENLIGHTS[@]+"${EVENLIGHTS[@]}"}; do kill -TERM "$pid" 2>/dev/null || true; done
     for pid in ${EVENLIGHTS[@]+"${EVENLIGHTS[@]}"}; do wait "$pid" 2>/dev/null || true; done
     for pid in ${ZOOKEEPERS[@]+"${ZOOKEEPERS[@]}"}; do kill -TERM "$pid" 2>/dev/null || true; done
@@ -36,7 +36,7 @@ take_port() { # sets PORT
     PORT=$NEXT_PORT
 }
 
-# await SECONDS WHAT LOG COMMAND…: tries the command until it succeeds.
+# await SECONDS WHAT LOG COMMAND…: repeats the command until it succeeds.
 await() {
     local end=$((SECONDS + $1)) what="$2" log="$3"
     shift 3
@@ -91,7 +91,7 @@ start_zookeeper() {
     done
 }
 
-# Whether the ZooKeeper server at this port belongs to a quorum.
+# Succeeds if the ZooKeeper server at this port is part of a quorum.
 serves() {
     local answer
     port_is_taken "$1" || return 1
@@ -119,7 +119,7 @@ start_evenlight() {
     done
 }
 
-# Whether /readyz says 200. A process that has ended will never: that is an end at once.
+# Succeeds if /readyz answers 200. If the process has ended, the script ends.
 answers() { # PORT PID
     kill -0 "$2" 2>/dev/null || die "A pod ended while it was starting. Its log is in $DATA."
     port_is_taken "$1" || return 1
@@ -135,7 +135,7 @@ answers() { # PORT PID
 [ "$PODS" -ge 1 ]
 for ((i = 0; i < PODS; i++)); do
     if port_is_taken $((FIRST_PORT + i)); then
-        die "Port $((FIRST_PORT + i)) is taken, perhaps by another evenlight. End that first: the pods use $FIRST_PORT to $((FIRST_PORT + PODS - 1))."
+        die "Port $((FIRST_PORT + i)) is in use, perhaps by another evenlight. Stop that first: the pods use $FIRST_PORT to $((FIRST_PORT + PODS - 1))."
     fi
 done
 step "Debian packages: ZooKeeper and Java" apt_install "make cluster" zookeeper default-jre-headless

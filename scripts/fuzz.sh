@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
-# Fuzzes each decoder, and the kernels against the plain one, for FUZZ_SECONDS each (600). What is found stays in fuzz/found; what
-# reaches new code is merged, minimized, into fuzz/corpus, which `make test` replays. ARGS= names targets: make fuzz ARGS="png tiff".
+# Fuzzes each decoder, and the kernels against the scalar one, for FUZZ_SECONDS each (600). Findings are kept in fuzz/found. Inputs that
+# reach new code are minimized and merged into fuzz/corpus, which `make test` replays. ARGS= selects targets: make fuzz ARGS="png tiff".
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 SECONDS_EACH="${FUZZ_SECONDS:-600}"
 TARGETS=("$@")
 [ $# -gt 0 ] || TARGETS=(png jpeg tiff webp kernels)
-# Inputs beyond this size rarely reach anything that smaller ones don't.
+# Larger inputs rarely reach more code.
 MOST_BYTES=16384
 MOST_KEPT_BYTES=4096
-# How libFuzzer names what it found: by its SHA-1.
+# libFuzzer names its inputs by their SHA-1.
 HASH="????????????????????????????????????????"
-# A few times what the decoders may hold by the limits in fuzz/src/lib.rs.
+# A few times the decoders' memory limits in fuzz/src/lib.rs.
 MOST_MEMORY_MIB=512
 FUZZ_TARGET_DIR="${EVENLIGHT_FUZZ_TARGET_DIR:-$ROOT/target/fuzz}"
 HOST="$(rustc -vV | sed -n 's/^host: //p')"
 
-# libFuzzer's instrumentation, by options that the stable compiler takes; no sanitizer, as the only unsafe code is the kernels'.
+# libFuzzer's instrumentation, by options of the stable compiler. No sanitizer, because only the kernels have unsafe code.
 instrumented() {
     RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
@@ -33,8 +33,7 @@ fuzz() { # TARGET
     keep "$target" "$program" "$grown"
 }
 
-# The fewest inputs that reach all code that any input reached; those that fuzzing found before make room. Seeds, which have names of
-# their own, stay.
+# Replaces the generated inputs of the corpus by a minimal set that reaches the same code. Keeps seeds, which have descriptive names.
 keep() { # TARGET PROGRAM GROWN
     local minimal
     minimal="$(mktemp -d)"
@@ -53,4 +52,4 @@ for target in "${TARGETS[@]}"; do
     check "fuzz $target for $SECONDS_EACH s" fuzz "$target"
 done
 summary
-[ "$FAILED_STEPS" -eq 0 ] || die "Something was found: see fuzz/found."
+[ "$FAILED_STEPS" -eq 0 ] || die "The fuzzer found failing inputs: see fuzz/found."

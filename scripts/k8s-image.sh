@@ -1,22 +1,22 @@
 #!/usr/bin/env bash
-# Makes the image evenlight:TAG (dev, or the first argument): with docker or podman by k8s/Dockerfile, and loads it into the kind or
-# minikube that KUBECONFIG names. Without either, or where EVENLIGHT_IMAGE_IMPORT names a command, as a plain root folder in
-# target/k8s; the command is then called as COMMAND NAME:TAG FOLDER PROGRAM ARGUMENTS… for each.
-# The tag `test` also brings what `make k8s-test` needs beside it: ZooKeeper, PostgreSQL, a shell.
+# Builds the image evenlight:TAG (dev, or the first argument) from k8s/Dockerfile with docker or podman, and loads it into the kind or
+# minikube cluster in KUBECONFIG. Without docker and podman, or if EVENLIGHT_IMAGE_IMPORT names a command, it creates a root folder in
+# target/k8s instead and calls COMMAND NAME:TAG FOLDER PROGRAM ARGUMENTS… for each image.
+# The tag `test` also builds the other images of `make k8s-test`: ZooKeeper, PostgreSQL, a shell.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$ROOT/scripts/k8s-lib.sh"
 
 TAG="${1:-dev}"
 FOLDERS="$ROOT/target/k8s"
-# Images that the tests use beside Evenlight's: our name, and whose it is where there is a registry.
+# Other images of the tests: our name, and the image in a registry.
 COMPANIONS=(zookeeper:zookeeper:3.9 postgres:postgres:17 tools:busybox:1.37)
 
 by_container_tool() { # TOOL
     "$1" build --file k8s/Dockerfile --tag "evenlight:$TAG" .
     load "$1" "evenlight:$TAG"
     [ "$TAG" = test ] || return 0
-    # Another name for the same, to be rolled out.
+    # Another tag of the same image, for the rolling update.
     "$1" tag "evenlight:$TAG" evenlight:test-2
     load "$1" evenlight:test-2
     local companion
@@ -27,12 +27,12 @@ by_container_tool() { # TOOL
     done
 }
 
-# Clusters on this machine don't see its images.
+# Local clusters don't see this machine's images.
 load() { # TOOL IMAGE
     case "$(kubectl config current-context 2>/dev/null)" in
     kind-*) kind load docker-image --name "$(kubectl config current-context | sed 's/^kind-//')" "$2" ;;
     minikube) minikube image load "$2" ;;
-    *) say "$2 is made; a cluster elsewhere needs it pushed to its registry" ;;
+    *) say "$2 is built; push it to the registry of a remote cluster" ;;
     esac
 }
 

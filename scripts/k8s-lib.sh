@@ -1,9 +1,9 @@
 # shellcheck shell=bash disable=SC2034
-# What the Kubernetes scripts share. Sourced after lib.sh.
+# Shared by the Kubernetes scripts. Sourced after lib.sh.
 
 KUSTOMIZE=()
 
-# Sets KUSTOMIZE to what builds an overlay: kubectl's own kustomize (4.1 or newer: it knows components and labels), or kustomize itself.
+# Sets KUSTOMIZE to the command that builds an overlay: kubectl's kustomize (4.1 or newer, for components and labels), or kustomize.
 find_kustomize() {
     local trial
     trial="$(mktemp -d)"
@@ -20,19 +20,19 @@ find_kustomize() {
 
 kustomize_build() { "${KUSTOMIZE[@]}" "$1"; }
 
-# The cluster is the one that KUBECONFIG names, and none other: what a kubectl happens to point at may be somebody's.
+# Requires KUBECONFIG: kubectl's default context may belong to another cluster.
 need_cluster() {
     has kubectl || die "kubectl is missing: https://kubernetes.io/docs/tasks/tools"
-    [ -n "${KUBECONFIG:-}" ] || die "KUBECONFIG is not set. It names the cluster that this may change, for example:" \
+    [ -n "${KUBECONFIG:-}" ] || die "KUBECONFIG is not set. It selects the cluster that this script changes, for example:" \
         "    KUBECONFIG=~/.kube/config make ${0##*/k8s-}" "with kind, minikube or any other as the current context."
-    kubectl version >/dev/null 2>&1 || die "No Kubernetes answers where KUBECONFIG=$KUBECONFIG leads."
+    kubectl version >/dev/null 2>&1 || die "The cluster in KUBECONFIG=$KUBECONFIG doesn't answer."
     say "cluster: $(kubectl config current-context), $(kubectl config view --minify --output 'jsonpath={.clusters[0].cluster.server}')"
 }
 
-# Whether the cluster knows this version of the API.
+# Succeeds if the cluster has this API version.
 knows() { kubectl api-versions | grep -qx "$1"; }
 
-# The first tool that can build an image here; a program without its service can't.
+# Prints the first tool that can build an image: the program with a running service.
 container_tool() {
     local tool
     for tool in docker podman; do

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Builds every overlay of k8s/ and checks it: against Kubernetes' own schemas (strict), and for what no schema can say.
+# Builds every overlay of k8s/ and checks it: against Kubernetes' schemas (strict), and with k8s/check.py for what a schema can't express.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$ROOT/scripts/k8s-lib.sh"
 
-# Those in versions that today's schemas know. `test-1.20` is only built: the cluster that it is for is its judge.
+# The overlays whose API versions are in the present schemas. `test-1.20` is only built; its cluster checks it.
 CHECKED=(minikube s3 test)
 
 BUILT=""
@@ -16,7 +16,7 @@ build_overlays() {
         overlay="$(basename "$overlay")"
         kustomize_build "k8s/overlays/$overlay" >"$BUILT/$overlay.yaml"
     done
-    # The optional part, in the overlay it is for.
+    # The optional component, in its overlay.
     mkdir "$BUILT/scaled"
     printf '%s\n' 'apiVersion: kustomize.config.k8s.io/v1beta1' 'kind: Kustomization' 'resources: [../k8s/overlays/s3]' \
         'components: [../k8s/components/scale-on-cpu]' >"$BUILT/scaled/kustomization.yaml"
@@ -31,9 +31,9 @@ validate() { # FILE…
 schemas() {
     local overlay
     for overlay in "${CHECKED[@]}" scaled; do validate "$BUILT/$overlay.yaml" || die "The overlay $overlay isn't valid; see above."; done
-    # A check that nothing can fail is none.
+    # Make sure that the check can fail.
     sed 's/automountServiceAccountToken/automountServiceAcountToken/' "$BUILT/s3.yaml" >"$BUILT/misspelt.yaml"
-    if validate "$BUILT/misspelt.yaml" >/dev/null 2>&1; then die "The schema check let a misspelt field pass: it checks nothing."; fi
+    if validate "$BUILT/misspelt.yaml" >/dev/null 2>&1; then die "The schema check accepted a misspelt field, so it checks nothing."; fi
 }
 
 meaning() {
@@ -43,9 +43,9 @@ meaning() {
 }
 
 [ -x .venv/bin/python ] || die "The manifests' checks need the tests' Python: run make test once."
-find_kustomize || die "Neither kubectl (1.21 or newer) nor kustomize is here, which build the overlays." \
+find_kustomize || die "Neither kubectl (1.21 or newer) nor kustomize is installed; one of them must build the overlays." \
     "Install one of them: https://kubernetes.io/docs/tasks/tools or https://kubectl.docs.kubernetes.io/installation/kustomize"
 BUILT="$(mktemp -d "${TMPDIR:-/tmp}/evenlight-manifests.XXXXXX")"
 step "build the overlays" build_overlays
 step "strict schema check" schemas
-step "what no schema says" meaning
+step "checks beyond the schemas" meaning

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Brings Evenlight up in the cluster that KUBECONFIG names, plays faults on it, and writes the figures to target/k8s-test.json.
-# EVENLIGHT_KEEP=1 leaves it there afterwards.
+# Starts Evenlight in the cluster in KUBECONFIG, injects faults, and writes the measurements to target/k8s-test.json.
+# EVENLIGHT_KEEP=1 keeps it running afterwards.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$ROOT/scripts/k8s-lib.sh"
@@ -11,7 +11,7 @@ NAMESPACE=evenlight
 rehearse() { python3 k8s/test/run.py "$BINARY" "$REPORT"; }
 
 remove() {
-    # What the pods wrote to the node's folder is theirs to remove.
+    # Only the pods may remove their files from the node's folder.
     kubectl --namespace "$NAMESPACE" exec deployment/evenlight --container tools -- sh -c 'rm -rf /store/*' >/dev/null 2>&1 || true
     kubectl delete namespace "$NAMESPACE" --timeout 120s >/dev/null
     kubectl delete persistentvolume evenlight-store --timeout 60s >/dev/null
@@ -19,13 +19,13 @@ remove() {
 
 need_cluster
 if kubectl get namespace "$NAMESPACE" >/dev/null 2>&1 && [ -z "${EVENLIGHT_REUSE:-}" ]; then
-    die "The cluster has a namespace $NAMESPACE already, which the test would change and remove." \
-        "Remove it first, or name another cluster in KUBECONFIG."
+    die "The cluster already has a namespace $NAMESPACE, which the test would change and remove." \
+        "Remove it first, or select another cluster with KUBECONFIG."
 fi
 scripts/k8s-image.sh test
-[ -x "$BINARY" ] || die "There is no $BINARY, which the cluster's results are compared with: make build"
+[ -x "$BINARY" ] || die "$BINARY is missing. The test compares the cluster's results with it: run make build"
 scripts/k8s-up.sh test
-check "what must show in a real cluster" rehearse
+check "faults in a real cluster" rehearse
 if [ -z "${EVENLIGHT_KEEP:-}" ]; then step "remove it from the cluster" remove; fi
 summary
-[ "$FAILED_STEPS" -eq 0 ] || die "Not everything holds; see above, and $REPORT."
+[ "$FAILED_STEPS" -eq 0 ] || die "Some checks failed; see above, and $REPORT."

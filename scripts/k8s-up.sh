@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Applies an overlay of k8s/ (minikube, or the first argument) to the cluster that KUBECONFIG names, and waits until it serves.
+# Applies an overlay of k8s/ (minikube, or the first argument) to the cluster in KUBECONFIG, and waits until it is ready.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$ROOT/scripts/k8s-lib.sh"
@@ -8,20 +8,20 @@ OVERLAY="${1:-minikube}"
 NAMESPACE=evenlight
 
 apply() {
-    # Of the objects that another needs first, the namespace; the rest waits for one another.
+    # The namespace first; other objects wait for one another.
     kubectl get namespace "$NAMESPACE" >/dev/null 2>&1 || kubectl create namespace "$NAMESPACE"
     secret
     kustomize_build "k8s/overlays/$OVERLAY" | kubectl apply --filename - >"$CACHE/k8s-apply.log" 2>&1 ||
         die "kubectl could not apply the overlay $OVERLAY:" "$(tail -n 20 "$CACHE/k8s-apply.log")"
 }
 
-# The catalog's password, made once. Whoever has a database names it in this Secret beforehand.
+# The catalog's password, generated once. For an existing database, create this Secret beforehand.
 secret() {
     local password
     if kubectl --namespace "$NAMESPACE" get secret evenlight-catalog >/dev/null 2>&1; then return; fi
-    [ "$OVERLAY" != s3 ] || die "The overlay s3 needs a Secret that names your PostgreSQL; k8s/overlays/s3/kustomization.yaml says how to make it."
+    [ "$OVERLAY" != s3 ] || die "The overlay s3 needs a Secret with the address of your PostgreSQL; k8s/overlays/s3/kustomization.yaml describes how to create it."
     password="$(head -c 24 /dev/urandom | base64 | tr -d '+/=')"
-    # Not as arguments, which every process of this machine may read.
+    # Not as arguments, which every process of this machine can read.
     kubectl --namespace "$NAMESPACE" create secret generic evenlight-catalog --from-env-file /dev/stdin <<END >/dev/null
 password=$password
 url=postgres://evenlight:$password@postgres/evenlight

@@ -1,17 +1,17 @@
 # shellcheck shell=bash disable=SC2034
-# What the scripts share: places, timed steps, and sentences instead of stack traces. Sourced, never run.
-# Written for bash 3.2 too, the one that macOS has.
+# Shared by all scripts: paths, timed steps, readable error messages. Sourced, never run.
+# Compatible with bash 3.2, the version of macOS.
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$ROOT"
 
-# Tools and build results that outlive a clone.
+# Tools and build results that are shared between clones.
 CACHE="${XDG_CACHE_HOME:-${HOME:?is not set, and no XDG_CACHE_HOME either}/.cache}/evenlight"
 TOOLS="$CACHE/tools"
-# Cargo's results for this machine and for WebAssembly: apart, as a change of profile rebuilds everything.
+# Cargo's results for this machine and for WebAssembly: separate, because a change of profile rebuilds everything.
 TARGET_DIR="${CARGO_TARGET_DIR:-$ROOT/target}"
 WASM_TARGET_DIR="${EVENLIGHT_WASM_TARGET_DIR:-$ROOT/target-wasm}"
-# What the release binary embeds. Always here, wherever cargo keeps its results: server's sources name this folder.
+# The site that the release binary embeds. Always here, even with another CARGO_TARGET_DIR: the server's sources name this folder.
 SITE="$ROOT/target/site"
 BINARY="${EVENLIGHT_BINARY:-$ROOT/target/release/evenlight}"
 
@@ -21,7 +21,7 @@ STEP_NOW=""
 
 say() { printf '    %s\n' "$*"; }
 
-# die SENTENCE…: one sentence a line on standard error, then the end.
+# die SENTENCE…: prints one sentence per line on standard error and exits.
 die() {
     printf '\n' >&2
     printf '    %s\n' "$@" >&2
@@ -31,7 +31,7 @@ die() {
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
-duration() { # of seconds
+duration() { # SECONDS
     if [ "$1" -lt 60 ]; then printf '%d s' "$1"; else printf '%d min %02d s' $(($1 / 60)) $(($1 % 60)); fi
 }
 
@@ -40,7 +40,7 @@ record() { # TITLE RESULT
     STEP_RESULTS+=("$2")
 }
 
-# step TITLE COMMAND…: runs it, says how long it took; the first failure ends the script.
+# step TITLE COMMAND…: runs the command and prints its duration; a failure ends the script.
 step() {
     local title="$1" began=$SECONDS
     shift
@@ -54,7 +54,7 @@ step() {
 
 FAILED_STEPS=0
 
-# check TITLE COMMAND…: like step, but a failure is noted and the script goes on, to report every trouble at once.
+# check TITLE COMMAND…: like step, but after a failure the script continues, to report all failures at once.
 check() {
     local title="$1" began=$SECONDS code=0
     shift
@@ -78,7 +78,7 @@ check() {
     fi
 }
 
-# A table of what was done and how long each step took.
+# Prints a table of all steps with their durations.
 summary() {
     local i
     printf '\n==> in all %s\n' "$(duration "$SECONDS")"
@@ -97,12 +97,12 @@ trap on_exit EXIT
 
 deb_installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
-# apt_install WHY PACKAGE…: installs what is missing of these Debian packages, or says what to install.
+# apt_install WHY PACKAGE…: installs the missing ones of these Debian packages, or prints what to install.
 apt_install() {
     local why="$1" missing=() package root=()
     shift
     if ! has dpkg-query || ! has apt-get; then
-        die "$why needs what Debian calls: $*" \
+        die "$why needs these packages (Debian names): $*" \
             "This machine has no apt-get: install them with its own package manager, then run this again."
     fi
     for package in "$@"; do
@@ -120,11 +120,11 @@ apt_install() {
     say "installing ${missing[*]}"
     local install=(env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}")
     if ! ${root[@]+"${root[@]}"} "${install[@]}" </dev/null >"$CACHE/apt.log" 2>&1; then
-        # The lists may be old, or absent in a container.
+        # The package lists may be outdated, or missing in a container.
         ${root[@]+"${root[@]}"} apt-get update -qq </dev/null >>"$CACHE/apt.log" 2>&1 || true
         ${root[@]+"${root[@]}"} "${install[@]}" </dev/null >>"$CACHE/apt.log" 2>&1 ||
             die "$why needs Debian packages that apt-get could not install: ${missing[*]}" \
-                "Its last words (all of them in $CACHE/apt.log): $(tail -n 2 "$CACHE/apt.log" | tr '\n' ' ')"
+                "The end of its output (all of it is in $CACHE/apt.log): $(tail -n 2 "$CACHE/apt.log" | tr '\n' ' ')"
     fi
 }
 

@@ -16,13 +16,13 @@ advisories() {
     if cargo deny --locked fetch db >"$CACHE/advisories.log" 2>&1; then
         cargo deny --locked check --disable-fetch --hide-inclusion-graph advisories
     else
-        say "the advisory database (github.com/rustsec/advisory-db) can't be reached from here: advisories are not checked"
+        say "the advisory database (github.com/rustsec/advisory-db) is unreachable: advisories are not checked"
     fi
 }
 
 need_rust
 if ! [ -x "$TOOLS/bin/cargo-deny" ] && ! has cargo-deny; then
-    step "install cargo-deny $VERSION (once, some minutes)" install_cargo_deny
+    step "install cargo-deny $VERSION (once, a few minutes)" install_cargo_deny
 fi
 PATH="$TOOLS/bin:$PATH"
 step "licences, bans and sources" licences_bans_sources

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds what is missing and starts the array: five pods in one process, faults allowed. Further arguments are handed on.
+# Builds what is missing and starts the array: five pods in one process, with fault injection. Arguments are passed to evenlight.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

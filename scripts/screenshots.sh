@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Takes the README's pictures anew, into docs/images, by a browser test of its own.
+# Takes the README's screenshots, into docs/images, with a browser test.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds what browsers get into target/site: the app as WebAssembly, its JavaScript, the preview as modules of its own, the
-# style, the public files, and a brotli beside each. Files whose content stays the same aren't touched, so that nothing is linked anew because of them.
+# Builds the files for browsers into target/site: the app as WebAssembly, its JavaScript, the preview as separate modules, the
+# styles, the public files, and a brotli file of each. Doesn't touch unchanged files, so that they cause no new link of the server.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$ROOT/scripts/wasm.sh"
@@ -12,12 +12,12 @@ cleanup() {
 trap 'on_exit; cleanup' EXIT
 
 compile() {
-    # wasm-split needs to know what refers to what.
+    # wasm-split needs the relocations.
     "${WASM_CARGO[@]}" rustc --locked -p app --lib --no-default-features --features hydrate \
         --target "$WASM_TARGET" --profile wasm-release --target-dir "$WASM_TARGET_DIR" -- -C link-args=--emit-relocs
 }
 
-# The preview computes with vectors where the browser has them; its worker chooses.
+# Two builds of the preview, with and without SIMD; its worker chooses what the browser supports.
 compile_previews() {
     local build features
     for build in plain simd128; do
@@ -44,7 +44,7 @@ assemble() {
     publish
 }
 
-# The page's first module, and those of its parts that are loaded later (app/src/later.rs).
+# The page's main module, and those of its parts that are loaded later (app/src/later.rs).
 assemble_page() {
     local parts="$STAGE.parts" names=(--remove-name-section) part
     mkdir -p "$parts"
@@ -52,7 +52,7 @@ assemble_page() {
     if [ -n "$WASM_OPT" ]; then names=(); fi
     "$WASM_BINDGEN" --target web --no-typescript ${names[@]+"${names[@]}"} --remove-producers-section --keep-lld-exports \
         --out-name evenlight --out-dir "$STAGE/pkg" "$parts/evenlight.wasm"
-    # Leptos asks for this name, as LEPTOS_OUTPUT_NAME is set in .cargo/config.toml.
+    # Leptos requests this name, because LEPTOS_OUTPUT_NAME is set in .cargo/config.toml.
     mv "$STAGE/pkg/evenlight_bg.wasm" "$parts/evenlight.wasm"
     for part in "$parts"/*.wasm; do
         if [ -n "$WASM_OPT" ]; then
@@ -65,8 +65,8 @@ assemble_page() {
     rm -rf "$parts"
 }
 
-# One script of wasm-bindgen's, of wasm-split's, which loads the parts, and of ours. It asks for parts by names with hashes, which pages
-# opened before an update don't find any more.
+# Joins wasm-bindgen's script, wasm-split's, which loads the parts, and ours. The script requests parts by names with hashes, so a page
+# opened before an update can't load parts of the new version.
 join_scripts() { # PKG PARTS
     local script="$2/evenlight.js" file name
     {
@@ -84,7 +84,7 @@ join_scripts() { # PKG PARTS
     mv "$script" "$1/evenlight.js"
 }
 
-# From wasm-split's script, where a comment before a shared file tells the parts that need it: const FILES = {"image": ["./chunk_4.wasm", …], …};
+# From wasm-split's script, where a comment before a shared file lists the parts that need it: const FILES = {"image": ["./chunk_4.wasm", …], …};
 files_of_parts() { # SCRIPT
     awk '
         /^\/\* .* \*\/$/ { users = substr($0, 4, length($0) - 6) }
@@ -104,12 +104,12 @@ files_of_parts() { # SCRIPT
         }' "$1"
 }
 
-# The digits of a hash that the server knows a file by (server/src/web/site.rs).
+# The hash digits by which the server identifies a file (server/src/web/site.rs).
 digits() { # FILE
     if has sha256sum; then sha256sum "$1"; else shasum -a 256 "$1"; fi | cut -c 1-16
 }
 
-# Brings target/site to what is staged.
+# Updates target/site from the staged files.
 publish() {
     local file
     mkdir -p "$SITE"
@@ -136,7 +136,7 @@ compressible() {
     esac
 }
 
-# The brotli program, or Node's, whichever is there; without either the page is merely sent larger.
+# With the brotli program or Node.js; without either, the page is sent uncompressed.
 compress() {
     if has brotli; then
         brotli --best --keep --force "$1"
@@ -144,7 +144,7 @@ compress() {
         node -e 'const fs = require("fs"), [, file] = process.argv;
             fs.writeFileSync(file + ".br", require("zlib").brotliCompressSync(fs.readFileSync(file)))' "$1"
     else
-        say "neither brotli nor node is here: $(basename "$1") will be sent uncompressed"
+        say "neither brotli nor Node.js is installed: $(basename "$1") will be sent uncompressed"
     fi
 }
 
@@ -162,5 +162,5 @@ ensure_wasm_split
 ensure_wasm_opt
 step "compile the page to WebAssembly" compile
 STAGE="$(mktemp -d "$CACHE/site.XXXXXX")"
-step "compile the preview to WebAssembly, with vectors and without" compile_previews
+step "compile the preview to WebAssembly, with and without SIMD" compile_previews
 step "assemble the site in target/site" assemble

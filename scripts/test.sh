@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need and runs everything: checks, unit, property, conformance and integration tests against real
-# ZooKeeper, PostgreSQL and S3 servers, and the browser tests on the release binary. Goes on after a failure, to report all at once.
+# ZooKeeper, PostgreSQL and S3 servers, and the browser tests on the release binary. Continues after a failure, to report all at once.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$ROOT/scripts/wasm.sh"
@@ -8,7 +8,7 @@ set -euo pipefail
 . "$ROOT/scripts/test-needs.sh"
 . "$ROOT/scripts/k8s-lib.sh"
 
-# A dozen runs of real processes under faults, which wait most of their time; what is left out only measures, or writes a page.
+# A dozen runs of real processes under faults, which mostly wait. The skipped tests only measure, or write a page.
 chaos_runs() {
     cargo test --locked --workspace --test chaos -- --include-ignored --test-threads=1 \
         --skip failovers_with_a_session_timeout_of_ten_seconds --skip write_the_page
@@ -22,7 +22,7 @@ rust_tests() {
     # shellcheck disable=SC2064
     trap "kill $chaos 2>/dev/null || true" EXIT
     cargo test --locked --workspace --no-fail-fast || failed=1
-    say "waiting for the processes under faults; so far: $(grep -c '^test .*ok$' "$log" || true) runs"
+    say "waiting for the runs under faults; done so far: $(grep -c '^test .*ok$' "$log" || true) runs"
     wait "$chaos" || failed=1
     trap - EXIT
     grep -v '^    failover' "$log"
@@ -35,24 +35,24 @@ need_rust
 step "Debian packages that the tests need" test_packages
 step "Python packages that the tests need" python_packages
 step "npm packages that the tests need" npm_packages
-# First of all, as clippy, documentation and tests need no site but the browser does, and as it adds the WebAssembly target.
+# First, because it adds the WebAssembly target, and the browser tests need the site.
 check "build the site and the release binary" scripts/build.sh
 check "the page is within its budget of bytes" scripts/size.sh
 static_checks
 if find_kustomize; then
     check "Kubernetes manifests" scripts/k8s-manifests.sh
 else
-    record "Kubernetes manifests" "not run: neither kubectl (1.21 or newer) nor kustomize is here to build them"
+    record "Kubernetes manifests" "not run: neither kubectl (1.21 or newer) nor kustomize is installed"
 fi
 check "unit, property, conformance and integration tests" rust_tests
-check "other libraries make what the golden file says" .venv/bin/python scripts/golden/libraries.py --check
+check "other libraries reproduce the golden file" .venv/bin/python scripts/golden/libraries.py --check
 check "types of the browser tests" types_of_browser_tests
 if [ -x "$BINARY" ]; then
     check "browser tests" scripts/browser.sh --no-build
 else
-    record "browser tests" "not run: there is no release binary"
+    record "browser tests" "not run: no release binary"
 fi
 summary
 if [ "$FAILED_STEPS" -gt 0 ]; then
-    die "$FAILED_STEPS of these steps failed; each says above what it met."
+    die "$FAILED_STEPS of these steps failed; see the output of each above."
 fi

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Compiles the kernels to WebAssembly and runs them against the plain one in Node: a difference is a trap, and this fails.
+# Compiles the kernels to WebAssembly and compares them with the scalar one in Node.js. A difference traps, and the script fails.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$ROOT/scripts/wasm.sh"

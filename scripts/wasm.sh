@@ -1,8 +1,8 @@
 # shellcheck shell=bash disable=SC2034
-# How this machine compiles to WebAssembly. Sourced after lib.sh. Sets WASM_CARGO (the command) and exports what it needs.
+# Selects the WebAssembly toolchain. Sourced after lib.sh. Sets WASM_CARGO (the command) and exports its variables.
 #
-# EVENLIGHT_WASM_TOOLCHAIN=rustup|debian chooses; otherwise: what the active toolchain has, what rustup can add, and at last Debian's
-# rustc-web, for networks whose rustup can't reach its server. Only the page is ever built with Debian's compiler.
+# EVENLIGHT_WASM_TOOLCHAIN=rustup|debian selects one. Otherwise the order is: the active toolchain, after rustup target add if necessary, then
+# Debian's rustc-web, for networks where rustup can't reach its server. Debian's compiler builds only the page.
 
 WASM_TARGET=wasm32-unknown-unknown
 WASM_CARGO=()
@@ -18,8 +18,8 @@ use_active_toolchain() {
     WASM_CARGO=(cargo)
 }
 
-# Debian ships the compiler and the sources of std, but no std for wasm32-unknown-unknown: it is built once, in about two minutes, into a
-# sysroot of its own in the cache, so that neither root nor /usr are needed for it.
+# Debian has the compiler and the sources of std, but no compiled std for wasm32-unknown-unknown. It is built once, in about two minutes,
+# into a sysroot in the cache, which needs no write access to /usr.
 use_debian_toolchain() {
     local rustc=/usr/bin/rustc cargo=/usr/bin/cargo version sysroot linker
     apt_install "Compiling the page without rustup's $WASM_TARGET" rustc-web cargo-web rust-web-src lld-22
@@ -44,7 +44,7 @@ build_debian_std() { # RUSTC CARGO SYSROOT
     : >"$work/src/lib.rs"
     (
         cd "$work"
-        # `-Z build-std` is a nightly option; RUSTC_BOOTSTRAP lets Debian's stable take it for this one build.
+        # `-Z build-std` is a nightly option; RUSTC_BOOTSTRAP enables it in Debian's stable compiler for this build.
         RUSTC="$1" RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR="$work/target" \
             "$2" build --release -Z build-std=std,panic_abort --target "$WASM_TARGET"
     ) || die "Debian's rustc could not build the standard library (see above)."
@@ -67,7 +67,7 @@ choose_wasm_toolchain() {
     esac
 }
 
-# The wasm-bindgen program must be of the very version that the crate is.
+# The wasm-bindgen program must have exactly the version of the crate.
 wasm_bindgen_version() {
     awk '$1 == "name" && $3 == "\"wasm-bindgen\"" { getline; gsub(/"/, "", $3); print $3; exit }' Cargo.lock
 }
@@ -81,17 +81,17 @@ ensure_wasm_bindgen() { # prints nothing; sets WASM_BINDGEN
             return
         fi
     done
-    step "install wasm-bindgen $version (once, some minutes)" install_wasm_bindgen "$version"
+    step "install wasm-bindgen $version (once, a few minutes)" install_wasm_bindgen "$version"
     WASM_BINDGEN="$TOOLS/bin/wasm-bindgen"
 }
 
 install_wasm_bindgen() { # VERSION
-    # Not --locked: a locked dependency may have been withdrawn.
+    # Not --locked: a locked dependency may have been yanked.
     CARGO_TARGET_DIR="$CACHE/tools-build" cargo install wasm-bindgen-cli --version "$1" --root "$TOOLS" --force </dev/null
     rm -rf "$CACHE/tools-build"
 }
 
-# What cuts the page's module into parts. Its version must fit the crate wasm_split_helpers, which Leptos brings.
+# wasm-split splits the page's module into parts. Its version must match the crate wasm_split_helpers, a dependency of Leptos.
 WASM_SPLIT_VERSION=0.2.4
 
 ensure_wasm_split() { # prints nothing; sets WASM_SPLIT
@@ -108,14 +108,14 @@ install_wasm_split() { # HOME
     rm -rf "$CACHE/tools-build"
 }
 
-# wasm-opt runs on Node.js and comes from npm, of the version that scripts/wasm-opt names. Without it the page is merely larger.
-ensure_wasm_opt() { # prints a sentence where it can't; sets WASM_OPT, empty without it
+# wasm-opt runs on Node.js and comes from npm, in the version in scripts/wasm-opt. Without it the page is larger.
+ensure_wasm_opt() { # sets WASM_OPT; leaves it empty, with a message, if wasm-opt isn't available
     local version home
     version="$(sed -n 's/.*"binaryen": "\(.*\)".*/\1/p' scripts/wasm-opt/package.json)"
     home="$TOOLS/wasm-opt-$version"
     WASM_OPT=""
     if ! has node || ! has npm; then
-        say "Node.js and npm, which wasm-opt needs, are not both here: the page will be sent larger"
+        say "wasm-opt needs Node.js and npm, which are not both installed: the page will be larger"
         return
     fi
     if ! [ -x "$home/node_modules/.bin/wasm-opt" ]; then
@@ -125,7 +125,7 @@ ensure_wasm_opt() { # prints a sentence where it can't; sets WASM_OPT, empty wit
     # An old Node.js may not run it.
     if ! "$WASM_OPT" --version >/dev/null 2>&1; then
         WASM_OPT=""
-        say "wasm-opt doesn't run here ($(node --version) of Node.js): the page will be sent larger"
+        say "wasm-opt doesn't run with Node.js $(node --version): the page will be larger"
     fi
 }
 
@@ -138,12 +138,12 @@ install_wasm_opt() { # HOME
     fi
 }
 
-# What the compiler makes use of; wasm-opt would else take what no browser has yet.
+# The features that the compiler uses. By default wasm-opt would use features that browsers don't have yet.
 WASM_FEATURES=(--enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext --enable-mutable-globals
     --enable-reference-types --enable-multivalue)
 
-# Makes a module, which still has its names, smaller as it is sent: after brotli. To inline functions and to merge those that are
-# alike would make fewer bytes, but more after brotli; functions that stand beside those of a like name repeat more.
+# Shrinks a module, which must still have its names, for its size after brotli. Inlining and merging functions would reduce its bytes but
+# not those after brotli; sorting functions by name puts similar code side by side.
 shrink() { # FROM TO
     "$WASM_OPT" "${WASM_FEATURES[@]}" -Oz --skip-pass=inlining-optimizing --skip-pass=merge-similar-functions \
         --reorder-functions-by-name --strip-debug --strip-producers --strip-target-features -o "$2" "$1"

@@ -1,7 +1,7 @@
 #!/bin/bash
-# assemble.sh evenlight|zookeeper|postgres|tools DIR [BINARY]: the root folder of an image, from what is installed on this machine
-# (Debian's packages zookeeper, default-jre-headless, postgresql, busybox-static). For test clusters that reach no registry: what
-# people run is k8s/Dockerfile and the official images. The folders take the same commands and variables as those do.
+# assemble.sh evenlight|zookeeper|postgres|tools DIR [BINARY]: creates the root folder of an image from packages of this machine
+# (Debian's zookeeper, default-jre-headless, postgresql, busybox-static), for test clusters without a registry. In production use
+# k8s/Dockerfile and the official images. The folders accept the same commands and variables.
 set -euo pipefail
 
 die() {
@@ -9,7 +9,7 @@ die() {
     exit 1
 }
 
-# take PATH…: copies files to the same places, with the libraries that they are linked to.
+# take PATH…: copies files to the same paths in the image, with the libraries that they are linked to.
 take() {
     local path library
     for path in "$@"; do
@@ -22,7 +22,7 @@ take() {
     done
 }
 
-# A shell and what belongs to one: busybox under all its names.
+# A shell and the usual tools: busybox under all its names.
 shell() {
     local name
     [ -x /bin/busybox ] || die "busybox is missing: apt-get install busybox-static"
@@ -31,7 +31,7 @@ shell() {
     for name in $(/bin/busybox --list); do [ "$name" = busybox ] || ln -sf busybox "$ROOT/bin/$name"; done
 }
 
-# users NAME ID: who may run in it. Names are looked up by initdb.
+# users NAME ID: creates root and this user. initdb looks up names.
 users() {
     mkdir -p "$ROOT/etc" "$ROOT/tmp"
     printf 'root:x:0:0:root:/:/bin/sh\n%s:x:%s:%s:%s:/:/bin/sh\n' "$1" "$2" "$2" "$1" >"$ROOT/etc/passwd"
@@ -39,7 +39,7 @@ users() {
     printf 'hosts: files dns\npasswd: files\ngroup: files\n' >"$ROOT/etc/nsswitch.conf"
 }
 
-# What glibc loads by itself when names are looked up.
+# The libraries that glibc loads to look up names.
 name_lookup() {
     local library
     for library in libnss_files.so.2 libnss_dns.so.2 libresolv.so.2; do
@@ -54,7 +54,7 @@ evenlight() {
     take "$(realpath "$1")"
     mv "$ROOT$(realpath "$1")" "$ROOT/usr/local/bin/evenlight"
     if [ -e /etc/ssl/certs/ca-certificates.crt ]; then take /etc/ssl/certs/ca-certificates.crt; fi
-    # `evenlight` is the image's entry; Kubernetes hands `args` to it.
+    # `evenlight` is the image's entry point; Kubernetes passes `args` to it.
     ln -s usr/local/bin/evenlight "$ROOT/evenlight"
 }
 
@@ -68,11 +68,11 @@ zookeeper() {
     mkdir -p "$ROOT/java/bin" "$ROOT/usr/local/bin" "$ROOT$jars" "$ROOT/conf" "$ROOT/data"
     take "$home/bin/java"
     mv "$ROOT$home/bin/java" "$ROOT/java/bin/java"
-    # Symbolic links lead to /etc; what only a compiler needs is left out.
+    # Symbolic links point to /etc. Files that only a compiler needs are left out.
     cp -rL "$home/lib" "$ROOT/java/lib" 2>/dev/null || true
     cp -rL "$home/conf" "$ROOT/java/conf" 2>/dev/null || true
     rm -f "$ROOT/java/lib/ct.sym" "$ROOT/java/lib/src.zip"
-    [ -s "$ROOT/java/lib/server/libjvm.so" ] || die "there is no Java at $home"
+    [ -s "$ROOT/java/lib/server/libjvm.so" ] || die "Java is missing at $home"
     while read -r library; do take "$library"; done < <(ldd "$home"/lib/*.so "$home/lib/server/libjvm.so" 2>/dev/null |
         grep -oE '=> /(usr/)?lib/[^ ]+' | cut -d ' ' -f 2 | grep -v "^$home" | sort -u)
     for jar in zookeeper zookeeper-jute slf4j-api slf4j-simple netty-all log4j-1.2 snappy-java metrics-core commons-cli commons-io \
@@ -82,9 +82,9 @@ zookeeper() {
     done
     cat >"$ROOT/usr/local/bin/zkServer.sh" <<END
 #!/bin/bash
-# As the official image's, for start-foreground alone.
+# Like the official image's, but only for start-foreground.
 [ "\$1" = start-foreground ] || exit 2
-# Word splitting is meant: it holds several options.
+# Word splitting is intended: the variable contains several options.
 exec /java/bin/java \$JVMFLAGS -Dzookeeper.jmx.log4j.disable=true -cp $classpath \\
     org.apache.zookeeper.server.quorum.QuorumPeerMain "\${ZOOCFGDIR:-/conf}/zoo.cfg"
 END
@@ -111,7 +111,7 @@ postgres() {
     ln -s "$home/bin/psql" "$ROOT/usr/local/bin/psql"
     cat >"$ROOT/docker-entrypoint.sh" <<END
 #!/bin/bash
-# As the official image's: makes the database at the first start, from the same variables.
+# Like the official image's: creates the database at the first start, from the same variables.
 set -eu
 if ! [ -s "\$PGDATA/PG_VERSION" ]; then
     $home/bin/initdb --pgdata="\$PGDATA" --username="\$POSTGRES_USER" --pwfile=<(echo "\$POSTGRES_PASSWORD") \\
@@ -136,9 +136,9 @@ what="$1" ROOT="$2"
 shift 2
 case $what in
 evenlight | zookeeper | postgres | tools) ;;
-*) die "no image is called $what" ;;
+*) die "unknown image: $what" ;;
 esac
-[ ! -e "$ROOT" ] || die "$ROOT is there already"
+[ ! -e "$ROOT" ] || die "$ROOT already exists"
 mkdir -p "$ROOT"
 ROOT="$(cd "$ROOT" && pwd)"
 "$what" "$@"

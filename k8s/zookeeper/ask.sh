@@ -1,5 +1,6 @@
 #!/bin/bash
-# ask.sh WORD ANSWER: whether this server answers a four-letter word with such a line. `ruok imok`: it lives; `srvr Mode:`: it serves.
+# ask.sh WORD ANSWER: succeeds if this server answers the four-letter word with a line that starts with ANSWER. `ruok imok`: it is alive;
+# `srvr Mode:`: it serves.
 exec 3<>/dev/tcp/127.0.0.1/2181 || exit 1
 printf '%s' "$1" >&3
 while IFS= read -r line || [ -n "$line" ]; do

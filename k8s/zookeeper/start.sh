@@ -1,5 +1,5 @@
 #!/bin/bash
-# A server's number is its place in the StatefulSet, from 1.
+# A server's id is its ordinal in the StatefulSet, plus 1.
 set -eu
 echo "$((${HOSTNAME##*-} + 1))" >/data/myid
 exec zkServer.sh start-foreground
