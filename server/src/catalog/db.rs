@@ -23,6 +23,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Either, Executor, Postgres
 use super::primary::{self, Primary};
 use super::{Error, Result};
 use crate::backoff::Backoff;
+use crate::panics;
 
 /// No statement takes longer, the wait for a connection included, or its outcome is unknown. Uploads and pages wait no
 /// longer than this for a database that hangs.
@@ -199,7 +200,10 @@ impl Db {
                 tokio::spawn(async move { patiently(PATIENCE, run_sqlite(&pool, sql, &args)).await })
             }
         };
-        statement.await.unwrap_or_else(|error| Err(Error::Unavailable(format!("a statement ended early: {error}"))))
+        statement.await.unwrap_or_else(|error| {
+            let aborted = panics::resume(error);
+            Err(Error::Unavailable(format!("the statement was aborted: {aborted}")))
+        })
     }
 
     fn spell(&self, sql: &str) -> String {

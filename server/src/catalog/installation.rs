@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use shared::id::ImageId;
 
-use super::db::{Arg, Db, Row};
+use super::db::{Arg, Row};
 use super::sql::{SqlCatalog, each, int, millis};
 use super::{Coordination, Epoch, Error, Fate, InUse, Orphan, Raised, Result, Sweep, Write, runs};
 
@@ -24,14 +24,11 @@ pub(super) async fn in_use(catalog: &SqlCatalog, images: &[ImageId]) -> Result<I
     }
     let (these, args) = each(images);
     let sql = format!(
-        "
-         SELECT 'upload' AS what, image, id, state, key FROM
+        "SELECT 'upload' AS what, image, id, state, key FROM
              (SELECT id AS image, upload AS id, state, original AS key FROM images WHERE id IN ({these})) AS u
          UNION ALL SELECT 'run', image, run, state, result FROM jobs WHERE image IN ({these}) AND run IS NOT NULL
          UNION ALL SELECT 'claim', image, claim, '', NULL FROM pyramids WHERE image IN ({these}) AND claim IS NOT NULL
-         UNION ALL SELECT 'tombstone', image, id, '', NULL FROM tombstones WHERE image IN ({these})
-         {}",
-        standby(&catalog.db, "'standby', '', '', '', NULL")
+         UNION ALL SELECT 'tombstone', image, id, '', NULL FROM tombstones WHERE image IN ({these})"
     );
     for row in catalog.db.read(&sql, &args).await? {
         note(&mut found, &row)?;
@@ -43,7 +40,6 @@ pub(super) async fn in_use(catalog: &SqlCatalog, images: &[ImageId]) -> Result<I
 fn note(found: &mut InUse, row: &Row) -> Result<()> {
     let (what, id, state) = (row.get::<String>("what")?, row.get::<String>("id")?, row.get::<String>("state")?);
     match (what.as_str(), state.as_str()) {
-        ("standby", _) => return Err(not_primary()),
         ("upload", "receiving") => found.uploads.insert((row.parse("image")?, row.parse("id")?)),
         ("run", "running") => found.runs.insert((row.parse("image")?, row.parse("id")?)),
         ("claim", _) => found.pyramids.insert((row.parse("image")?, id)),
@@ -52,20 +48,6 @@ fn note(found: &mut InUse, row: &Row) -> Result<()> {
     // An abandoned upload has no original, and a job no result before it is done.
     found.keys.extend(row.get::<Option<String>>("key")?);
     Ok(())
-}
-
-/// A further row of a read, if the server that answers it isn't the primary.
-fn standby(db: &Db, row: &str) -> String {
-    match db {
-        Db::Postgres { .. } => format!(
-            "UNION ALL SELECT {row} WHERE pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'"
-        ),
-        Db::Sqlite { .. } => String::new(),
-    }
-}
-
-fn not_primary() -> Error {
-    Error::Unavailable("a standby or read-only server answered; the primary is needed".into())
 }
 
 pub(super) async fn raise_generation(catalog: &SqlCatalog, epoch: &Epoch, seen: u64) -> Result<Raised> {
@@ -87,15 +69,8 @@ pub(super) async fn accept_generation(catalog: &SqlCatalog, seen: u64) -> Result
 }
 
 pub(super) async fn generation(catalog: &SqlCatalog) -> Result<u64> {
-    let sql = format!("SELECT generation FROM installation {}", standby(&catalog.db, "CAST(-1 AS BIGINT)"));
-    let mut known = None;
-    for row in catalog.db.read(&sql, &[]).await? {
-        match row.get::<i64>("generation")? {
-            -1 => return Err(not_primary()),
-            generation => known = Some(generation.unsigned_abs()),
-        }
-    }
-    known.ok_or_else(lost)
+    let rows = catalog.db.read("SELECT generation FROM installation", &[]).await?;
+    rows.first().ok_or_else(lost)?.count("generation")
 }
 
 fn lost() -> Error {

@@ -91,9 +91,9 @@ impl Turns {
         client.share(self.0.most as u64) as usize
     }
 
-    /// Whether this client holds all that it may.
+    /// Whether this client holds all that it may. Clients without a known address have no share of their own.
     pub fn is_exhausted_for(&self, client: Client) -> bool {
-        self.state().held.get(&client).copied().unwrap_or_default() >= self.share(client)
+        client.0.is_some() && self.state().held.get(&client).copied().unwrap_or_default() >= self.share(client)
     }
 
     /// A turn for this client; `None` if none became free for it in time.

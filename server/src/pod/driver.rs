@@ -120,7 +120,7 @@ impl Driver {
                     }
                     let pause = match &setback {
                         Setback::Forbidden(_) | Setback::Refused(_) => ASIDE,
-                        Setback::Again(_) => Duration::from_millis(10 << setbacks.min(7)),
+                        Setback::Again(_) | Setback::NotEmpty(_) => Duration::from_millis(10 << setbacks.min(7)),
                         // An outage: looked at about once a second, so that work goes on soon after its end.
                         _ => office.pod.config.backoff * (1 << setbacks.min(3)),
                     };
@@ -335,8 +335,8 @@ impl Driver {
         self.ring().await;
         self.delete_outputs(nodes, needed).await?;
         match event_log::end_job(&self.office, &nodes.job.job, &nodes.job.image, deletions).await {
-            // There may be more below it than the array writes: what remains is done from the mark on.
-            Err(Setback::Again(_) | Setback::Forbidden(_)) => return self.end(nodes).await,
+            // There is more below it than the array writes, or a new lock: what remains is done from the mark on.
+            Err(Setback::NotEmpty(_) | Setback::Forbidden(_)) => return self.end(nodes).await,
             written => written?,
         }
         tracing::debug!(job = %self.job, "its nodes are deleted");

@@ -70,6 +70,9 @@ pub(super) enum Setback {
     /// What was read is out of date, or an outcome is unknown: read again.
     #[error("{0}")]
     Again(String),
+    /// The node has children that the array didn't write, or a lock that was taken since it was read.
+    #[error("{0} still has children")]
+    NotEmpty(String),
     /// The coordinator will never keep this record: it is too large.
     #[error("{0}")]
     Refused(String),
@@ -86,6 +89,7 @@ impl From<FenceError> for Setback {
         match error {
             FenceError::Deposed => Setback::End(End::Deposed),
             FenceError::Conflict { source: Error::Forbidden(path), .. } => Setback::Forbidden(path),
+            FenceError::Conflict { source: Error::NotEmpty(path), .. } => Setback::NotEmpty(path),
             FenceError::Conflict { .. } | FenceError::Unknown(_) => Setback::Again(error.to_string()),
             FenceError::Coordinator(error) => error.into(),
         }

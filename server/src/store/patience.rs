@@ -9,7 +9,8 @@
 //!   object that a repetition wants to write; reading it back decides which.
 //! - *S3's requests are repeated below already* (`RetryConfig` in [`super::open`]): here only what isn't repeated there.
 
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -18,6 +19,7 @@ use tokio::sync::{Semaphore, oneshot};
 use super::error::failed;
 use super::{Error, Result};
 use crate::backoff::jitter;
+use crate::panics;
 
 /// Operations of a folder that may be under way at once.
 const THREADS: usize = 64;
@@ -122,9 +124,15 @@ impl Patience {
             let under_way = handle.spawn(async move { drop(reply.send(operation.await)) });
             let done = match answer.recv_timeout(limit) {
                 Ok(done) => done.map_err(|error| failed(doing, key, error)),
-                Err(_) => Err(late(doing, key, limit)),
+                Err(RecvTimeoutError::Timeout) => {
+                    under_way.abort();
+                    Err(late(doing, key, limit))
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    drop(handle.block_on(under_way).map_err(panics::resume));
+                    Err(failed(doing, key, ended_early()))
+                }
             };
-            under_way.abort();
             match done {
                 Err(error @ Error::Unavailable { .. }) if tried < self.tries => {
                     tracing::debug!(%error, tried, "will be tried again");
@@ -146,7 +154,7 @@ impl Patience {
         async move {
             let Some(threads) = threads else { return operation.await };
             let (mut reply, answer) = oneshot::channel();
-            tokio::spawn(async move {
+            let task = tokio::spawn(async move {
                 let _permit = tokio::select! {
                     permit = threads.acquire_owned() => permit,
                     // Nobody waits any more, and nothing was begun.
@@ -155,7 +163,13 @@ impl Patience {
                 // Nobody may wait for the answer either.
                 drop(reply.send(operation.await));
             });
-            answer.await.unwrap_or_else(|_| Err(ended_early()))
+            match answer.await {
+                Ok(done) => done,
+                Err(_) => {
+                    drop(task.await.map_err(panics::resume));
+                    Err(ended_early())
+                }
+            }
         }
     }
 
@@ -168,7 +182,7 @@ impl Patience {
     }
 }
 
-/// Its task panicked, or the runtime is going down.
+/// The runtime is shutting down.
 fn ended_early() -> object_store::Error {
     object_store::Error::Generic { store: "folder", source: "the operation ended early".into() }
 }
@@ -176,4 +190,33 @@ fn ended_early() -> object_store::Error {
 fn late(doing: &str, key: &str, limit: Duration) -> Error {
     let cause = format!("it didn't answer within {} s", limit.as_secs_f64());
     Error::Unavailable { doing: format!("{doing} {key}"), cause }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::AssertUnwindSafe;
+
+    use futures::FutureExt;
+
+    use super::*;
+
+    async fn broken() -> object_store::Result<()> {
+        panic!("the store is at fault")
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_panic_of_an_operation_reaches_its_caller_and_is_no_outage() {
+        let folder = Patience::of_folder();
+        let caught = AssertUnwindSafe(folder.once("reading", "key", 0, broken())).catch_unwind().await;
+        assert_eq!(
+            caught.err().and_then(|panic| panics::message(&*panic).map(str::to_owned)).as_deref(),
+            Some("the store is at fault")
+        );
+        for patience in [folder, Patience::of_s3()] {
+            let handle = Handle::current();
+            let blocking = move || patience.repeat_blocking(&handle, ("reading", "key", 0), broken);
+            let panic = tokio::task::spawn_blocking(blocking).await.unwrap_err().into_panic();
+            assert_eq!(panics::message(&*panic), Some("the store is at fault"));
+        }
+    }
 }

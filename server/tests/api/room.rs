@@ -138,7 +138,7 @@ async fn so_many_uploads_are_under_way_at_a_time_and_no_more() {
     tokio::time::pause();
     let refused = server.post(&[Field::image("moon.png", &moon)], &[]).await;
     tokio::time::resume();
-    assert!(refused.problem(429).contains("20 uploads from your address are under way"));
+    assert!(refused.problem(503).contains("20 uploads are under way"));
     assert_eq!(refused.header("retry-after"), "2");
     let first = slow.remove(0);
     first.send(&whole[7_000..]).await;
