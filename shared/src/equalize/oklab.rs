@@ -9,21 +9,21 @@ use std::sync::OnceLock;
 
 use super::kernel::sample::Sample;
 
-/// Matrix from linear red, green and blue to the responses of the three kinds of cones.
+/// Matrix from linear RGB to LMS (cone responses).
 const CONES: [[f32; 3]; 3] = [
     [0.412_221_47, 0.536_332_54, 0.051_445_993],
     [0.211_903_5, 0.680_699_5, 0.107_396_96],
     [0.088_302_46, 0.281_718_84, 0.629_978_7],
 ];
 
-/// Inverse of [`CONES`].
+/// Inverse of [`CONES`]: from LMS to linear RGB.
 const LIGHTS: [[f32; 3]; 3] = [
     [4.076_741_7, -3.307_711_6, 0.230_969_94],
     [-1.268_438, 2.609_757_4, -0.341_319_38],
     [-0.004_196_086_3, -0.703_418_6, 1.707_614_7],
 ];
 
-/// Weights of the cube roots of the cones' responses in L.
+/// Weights of the cube roots of LMS in L.
 const LIGHTNESS: [f32; 3] = [0.210_454_26, 0.793_617_8, -0.004_072_047];
 
 /// 2²³. Adding it to a number from 0 to 2²³ rounds that to an integer, ties to even; the sum's bits, as an integer, are
@@ -49,7 +49,7 @@ pub(super) fn lightness<S: Sample>(linear: &[f32], pixel: [S; 3]) -> S {
 
 /// Returns the pixel with L moved from the level `from` to the level `to`; colours outside of sRGB are clamped.
 ///
-/// L, a and b are linear in the cones' cube roots, and conversely each root is L plus a term in a and b alone. So
+/// L, a and b are linear in the cube roots of LMS, and conversely each root is L plus a term in a and b alone. So
 /// adding a difference to L while keeping a and b adds it to all three roots. If the level stays, so does the pixel.
 #[inline(always)]
 pub(super) fn relight<S: Sample>(linear: &[f32], pixel: [S; 3], from: S, to: S) -> [S; 3] {
@@ -62,7 +62,7 @@ pub(super) fn relight<S: Sample>(linear: &[f32], pixel: [S; 3], from: S, to: S) 
     if from == to { pixel } else { moved }
 }
 
-/// Returns the cube roots of the cones' responses.
+/// Returns the cube roots of LMS.
 #[inline(always)]
 fn roots<S: Sample>(linear: &[f32], pixel: [S; 3]) -> [f32; 3] {
     let light = pixel.map(|sample| linear[sample.wide() as usize & (S::LEVELS - 1)]);

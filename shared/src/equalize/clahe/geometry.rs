@@ -149,7 +149,7 @@ impl Geometry {
 /// Checks that an image can be divided into a grid of tiles.
 ///
 /// # Errors
-/// Fails with the reason if it can't.
+/// Returns the reason if it can't.
 pub fn check(clahe: &Clahe, color: Color, frame: &Frame) -> Result<(), GridError> {
     let planes = Intensity::of(color, frame.layout).planes();
     Geometry::new(clahe, frame.width, frame.height, planes, frame.depth).map(drop)

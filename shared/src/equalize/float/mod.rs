@@ -7,8 +7,8 @@
 //! With `lo` and `hi` the least and the greatest value of a plane, `n` = 65,536 bins of equal width between them, `h`
 //! their counts and `total` the sum of them, a value `v` at `t = (v − lo) / (hi − lo) · n`, in bin `i = ⌊t⌋`, maps to
 //! `lo + (hi − lo) · (h₀ + … + hᵢ₋₁ + (t − i) · hᵢ) / total`: the CDF, linear within a bin, stretched to the range of
-//! the data. (scikit-image's `equalize_hist` is similar; it interpolates between the centres of bins and returns 0 to
-//! 1.) So equal values stay equal, the mapping is monotonic, and the result is not quantized to bins.
+//! the data. (scikit-image's `equalize_hist` instead interpolates between the centres of bins and returns values from 0
+//! to 1.) So equal values stay equal, the mapping is monotonic, and the result is not quantized to bins.
 //!
 //! If the recipe gives the range, values outside count as its bounds ([`super::GivenRange`]).
 //!

@@ -130,7 +130,7 @@ impl Kernel {
         kinds.into_iter().flatten().map(Kernel).collect()
     }
 
-    /// Returns the name of the instruction set.
+    /// Returns the kernel's name: that of its instruction set, or `scalar`.
     pub const fn name(self) -> &'static str {
         match self.0 {
             Kind::Scalar(_) => "scalar",
