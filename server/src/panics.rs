@@ -1,8 +1,8 @@
-//! What a panic that was caught said.
+//! Messages of caught panics.
 
 use std::any::Any;
 
-/// The message that a panic was given; `None` if it carried something else.
+/// Returns a panic's message; `None` if its payload isn't text.
 pub fn message(panic: &(dyn Any + Send)) -> Option<&str> {
     panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied())
 }
