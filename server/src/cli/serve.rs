@@ -114,7 +114,7 @@ pub struct ServeArgs {
     #[arg(long, env = "EVENLIGHT_MAX_UPLOAD", default_value = "16GiB", value_name = "BYTES")]
     pub max_upload: ByteSize,
 
-    /// Abandon an upload after this long without data (a resumable one after a day, if that is longer)
+    /// Abandon an upload after this long without data (a resumable one that has some, after a day at least)
     #[arg(long, env = "EVENLIGHT_ABANDON_AFTER", default_value = "15min", value_name = "TIME", value_parser = humantime::parse_duration)]
     pub abandon_after: Duration,
 
@@ -134,8 +134,8 @@ pub struct ServeArgs {
     #[arg(long, env = "EVENLIGHT_SWEEP_EVERY", default_value = "10min", value_name = "TIME", value_parser = humantime::parse_duration)]
     pub sweep_every: Duration,
 
-    /// Keep an object in the store that the catalog doesn't know this long, as after restoring a backup (see `evenlight
-    /// orphans`)
+    /// Keep an object in the store that the catalog doesn't know this long, as after restoring a backup
+    /// (see `evenlight orphans`)
     #[arg(long, env = "EVENLIGHT_ORPHAN_GRACE", default_value = "1day", value_name = "TIME", value_parser = humantime::parse_duration)]
     pub orphan_grace: Duration,
 

@@ -18,7 +18,8 @@ use crate::incarnation;
 pub struct CutOff(Arc<Mutex<Option<(i64, Instant)>>>);
 
 impl CutOff {
-    /// Returns for how long, given since when by the view (ms since 1970, used only to tell outages apart).
+    /// Returns for how long the process has been cut off. `since` is when the view noticed it, in ms since 1970, and only
+    /// serves to tell outages apart.
     fn elapsed(&self, since: Option<i64>) -> Option<Duration> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *known = since.map(|since| known.filter(|known| known.0 == since).unwrap_or_else(|| (since, Instant::now())));

@@ -20,7 +20,7 @@ use super::problem::ApiError;
 /// Bytes that must arrive in every window in which the server waits for them.
 const LEAST_SENT: usize = 4 << 10;
 
-/// Runs a request whose client may stay below the minimum rate for `window`.
+/// Runs a request; answers 408 if its client stays below the minimum rate for `window`.
 pub(super) async fn run(window: Duration, request: Request, next: Next) -> Response {
     let found = Arc::new(OnceLock::new());
     let pace = Pace::new(Slowest { least: LEAST_SENT, window });
