@@ -1,6 +1,6 @@
 //! Per-client limits: a minimum transfer rate, and a cap on concurrent downloads.
 //!
-//! Even a download whose client reads nothing holds some memory, hence the cap. While a client waits for a free slot,
+//! Even a download whose client reads nothing holds some memory, hence the cap. While a client waits for a free turn,
 //! the download that has been stalled longest is broken off: clients that read have priority over those that don't.
 
 use std::collections::HashMap;
