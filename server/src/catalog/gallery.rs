@@ -49,7 +49,7 @@ impl Order {
 pub(super) fn wanted(query: &ImageQuery) -> Result<(String, Vec<Arg>)> {
     let mut args: Vec<Arg> = Vec::new();
     let mut wanted = String::from("state = 'accepted'");
-    // Literals, because with parameters neither database could use the partial indexes of rare values.
+    // Literals instead of parameters, so that both databases can use the index of a rare value.
     let words = [
         ("latest_state", query.state.map(JobState::name)),
         ("format", query.format.map(Format::name)),

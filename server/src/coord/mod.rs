@@ -215,6 +215,9 @@ impl Watch {
     }
 
     /// Waits for the next hint. After [`Hint::Lost`] it never resolves again.
+    ///
+    /// # Cancellation
+    /// Safe: no hint is lost.
     pub async fn changed(&mut self) -> Hint {
         if self.lost {
             std::future::pending::<()>().await;
@@ -312,6 +315,9 @@ pub trait Leash: Connector {
 }
 
 /// Creates a persistent node and its missing ancestors; existing nodes stay as they are.
+///
+/// # On connection loss
+/// Idempotent: call again.
 pub async fn ensure_path(coordinator: &dyn Coordinator, path: &str) -> Result<()> {
     let ends = path.match_indices('/').map(|(at, _)| at).skip(1).chain([path.len()]);
     for end in ends {
@@ -324,6 +330,9 @@ pub async fn ensure_path(coordinator: &dyn Coordinator, path: &str) -> Result<()
 }
 
 /// Creates the persistent nodes that every array needs, [`paths::SKELETON`].
+///
+/// # On connection loss
+/// Idempotent: call again.
 pub async fn ensure_skeleton(coordinator: &dyn Coordinator) -> Result<()> {
     for path in paths::SKELETON {
         ensure_path(coordinator, path).await?;

@@ -15,7 +15,7 @@ pub enum ConnectError {
     /// The file named by `KUBECONFIG` can't be read.
     #[error("KUBECONFIG can't be used: {0}")]
     Kubeconfig(#[from] KubeconfigError),
-    /// The configuration could be inferred from neither.
+    /// No configuration could be inferred from either.
     #[error("{0}")]
     Infer(#[from] InferConfigError),
     /// TLS failed, or the address is invalid.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::everything::Found;
 
-/// Iterator over all files below a folder, a few at a time.
+/// A walk over all files below a folder, a few at a time.
 pub(super) struct Walk {
     root: PathBuf,
     open: Vec<ReadDir>,

@@ -45,8 +45,8 @@ impl Embedded {
         self.lock().run_late(session);
     }
 
-    /// Makes the session lag: its reads see the current state and it gets no hints until it syncs. A successful write of its
-    /// own brings it up to that write; it lags from there.
+    /// Makes the session lag: its reads stay at the current state and it gets no hints until it syncs. A successful write of
+    /// its own brings it up to that write; it lags from there.
     pub fn lag(&self, session: SessionId) {
         self.lock().lag(session);
     }

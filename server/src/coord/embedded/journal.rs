@@ -37,7 +37,7 @@ pub enum Became {
 pub struct Change {
     /// The node.
     pub path: String,
-    /// What became of it.
+    /// What happened to it.
     pub became: Became,
 }
 

@@ -49,7 +49,8 @@ pub(super) async fn answering(servers: &str) -> String {
         if serving.len() * 2 > all.len() {
             return serving.join(",");
         }
-        // Too few serve to leave out the others, or a server accepts connections but doesn't speak ZooKeeper's protocol.
+        // Too few serve to leave out the others; or a server took the connection and stayed silent, as something other than
+        // ZooKeeper's own port may do.
         if !serving.is_empty() || reached {
             return servers.to_owned();
         }

@@ -216,7 +216,7 @@ async fn share_out(mut events: PersistentWatcher, hub: Arc<Hub>) {
 fn state_of(state: zk::SessionState) -> SessionState {
     match state {
         zk::SessionState::SyncConnected => SessionState::Connected,
-        // Can't happen: a read-only server is never requested.
+        // `ConnectedReadOnly` can't happen: a read-only server is never requested.
         zk::SessionState::Disconnected | zk::SessionState::ConnectedReadOnly => SessionState::Disconnected,
         zk::SessionState::Expired | zk::SessionState::AuthFailed => SessionState::Expired,
         zk::SessionState::Closed => SessionState::Closed,
