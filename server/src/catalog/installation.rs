@@ -1,5 +1,5 @@
-//! What a catalog knows of its installation: which objects of the store belong to somebody, which have ended, which are in
-//! quarantine, how new the catalog is, and through which coordinator it is led.
+//! Installation state in SQL: which objects of the store are in use, have ended or are in quarantine; the catalog's generation;
+//! and the coordinator through which the installation is led.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use super::db::{Arg, Row};
 use super::sql::{SqlCatalog, each, int, millis};
 use super::{Coordination, Epoch, Error, Fate, InUse, Orphan, Raised, Result, Sweep, Write, runs};
 
-/// Tombstones that are older, by the database's clock, are removed. What is written that late for something that ended goes
-/// through quarantine.
+/// Age, by the database's clock, at which tombstones are removed. A later write of something that ended goes through
+/// quarantine.
 const TOMBSTONES_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// One statement for what rows and tombstones say, so that a run that has ended and its result are never read apart. Outputs kept
-/// for a further run are read after it: they stay until their job has ended, so the later read can only lack what is dead.
+/// Reads rows and tombstones in one statement, so that it never sees a run's end without its result. Reads outputs kept for a
+/// further run afterwards: they stay until their job has ended, so the later read can only miss dead ones.
 ///
-/// A standby that lags never answers: every read is part of a statement that only the primary runs ([`super::primary`]).
+/// A lagging standby never answers, because every read is part of a statement that only the primary runs ([`super::primary`]).
 pub(super) async fn in_use(catalog: &SqlCatalog, images: &[ImageId]) -> Result<InUse> {
     let mut found = InUse::default();
     if images.is_empty() {
@@ -45,7 +45,7 @@ fn note(found: &mut InUse, row: &Row) -> Result<()> {
         ("claim", _) => found.pyramids.insert((row.parse("image")?, id)),
         _ => found.ended.insert(id),
     };
-    // An abandoned upload has no original, and a job no result before it is done.
+    // An abandoned upload has no original, and an unfinished job has no result.
     found.keys.extend(row.get::<Option<String>>("key")?);
     Ok(())
 }
@@ -86,7 +86,8 @@ pub(super) async fn quarantine(
     if names.is_empty() {
         return Ok(Some(Vec::new()));
     }
-    // Each sweep counts the time since the last one, and only the master's: nothing is counted twice, and no wall clock's step.
+    // Each sweep adds the time since this master's previous sweep, by a monotonic clock. So no time is counted twice, and steps
+    // of the wall clock don't count.
     let places: Vec<String> = (5..names.len() + 5).map(|place| format!("(${place})")).collect();
     let insert = format!(
         "INSERT INTO orphans (name, sweep, waited, fate)
@@ -129,7 +130,7 @@ pub(super) async fn orphans(catalog: &SqlCatalog) -> Result<Vec<Orphan>> {
 }
 
 pub(super) async fn decide(catalog: &SqlCatalog, names: &[String], fate: Fate) -> Result<Vec<String>> {
-    /// Names of one statement.
+    /// Number of names in one statement.
     const BATCH: usize = 256;
     let mut decided = Vec::new();
     for batch in names.chunks(BATCH) {

@@ -1,4 +1,4 @@
-//! One client's way to the coordinator, which somebody may cut.
+//! A connector for one client of the embedded coordinator, which can be cut to inject faults.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,8 +9,8 @@ use super::session::Session;
 use super::{Connector, Coordinator, Embedded, Error, Result, SessionId};
 use crate::coord::Leash;
 
-/// Makes sessions for one client. While it is cut, the session there is hears nothing and its lease runs out, and there is no
-/// new one.
+/// Opens sessions for one client. While it is cut, the current session receives nothing and runs into its timeout, and no new
+/// session can be opened.
 pub struct Leashed {
     embedded: Arc<Embedded>,
     cut: watch::Sender<bool>,
@@ -18,7 +18,7 @@ pub struct Leashed {
 }
 
 impl Leashed {
-    /// A whole one.
+    /// Creates a connector that isn't cut.
     pub fn new(embedded: &Arc<Embedded>) -> Arc<Self> {
         Arc::new(Self { embedded: embedded.clone(), cut: watch::Sender::new(false), session: Mutex::default() })
     }

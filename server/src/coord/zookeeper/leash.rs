@@ -1,4 +1,4 @@
-//! One client's way to ZooKeeper, through a gate of this process, which somebody may shut.
+//! A proxy in this process for one client's connections to ZooKeeper, which can be cut to inject faults.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -15,11 +15,11 @@ use super::{ZooKeeper, probe};
 use crate::backoff::Backoff;
 use crate::coord::{Connector, Coordinator, Leash, Result};
 
-/// The longest that a server is waited for before the next one is tried.
+/// How long to wait for a server before trying the next one.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Makes sessions for one client, all of whose connections go through a gate. While it is shut they are broken, and new ones
-/// come to nothing; the servers let the session's lease run out.
+/// Opens sessions for one client, all of whose connections pass through a gate. While the gate is shut, existing connections
+/// are broken and new ones fail, and the servers let the session time out.
 pub struct Leashed {
     zookeeper: ZooKeeper,
     open: watch::Sender<bool>,
@@ -27,10 +27,10 @@ pub struct Leashed {
 }
 
 impl Leashed {
-    /// With an open gate, on a free port that only this machine reaches.
+    /// Creates the connector with an open gate, on a free port of the loopback interface.
     ///
     /// # Errors
-    /// If there is no such port.
+    /// Fails if no port is free.
     pub async fn new(zookeeper: &ZooKeeper) -> std::io::Result<Arc<Self>> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let servers = listener.local_addr()?.to_string();
@@ -68,7 +68,7 @@ impl Leash for Leashed {
     }
 }
 
-/// Takes connections for ever; those that come while the gate is shut are closed at once.
+/// Accepts connections indefinitely; closes them at once while the gate is shut.
 async fn keep(listener: TcpListener, mut servers: Vec<String>, open: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     let mut backoff = Backoff::new(Duration::from_millis(50), PATIENCE);
@@ -76,11 +76,11 @@ async fn keep(listener: TcpListener, mut servers: Vec<String>, open: watch::Rece
         match listener.accept().await {
             Ok((client, _)) if *open.borrow() => {
                 connections.spawn(pass(client, servers.clone(), open.clone()));
-                // A client that comes back found no luck with the first one.
+                // A client that reconnects probably failed with the first server.
                 servers.rotate_left(1);
             }
             Ok(_) => {}
-            // No more files may be open: the client tries again, and so does this.
+            // Out of file descriptors, for example: the client will retry, and so does this loop.
             Err(error) => {
                 tracing::warn!(%error, "a connection to ZooKeeper isn't taken");
                 backoff.wait().await;
@@ -90,14 +90,14 @@ async fn keep(listener: TcpListener, mut servers: Vec<String>, open: watch::Rece
     }
 }
 
-/// Passes on what client and server say, until one of them ends it or the gate is shut.
+/// Forwards bytes between client and server until one of them closes or the gate is shut.
 async fn pass(mut client: TcpStream, servers: Vec<String>, mut open: watch::Receiver<bool>) {
     let said = async {
         let all = servers.join(",");
         let answering = timeout(PATIENCE, probe::answering(&all)).await.unwrap_or(all);
         for server in answering.split(',') {
             if let Ok(Ok(mut server)) = timeout(PATIENCE, TcpStream::connect(server)).await {
-                // However it ends: both sides see their connections closed.
+                // Whatever the result, both sides see their connections closed.
                 let _ = copy_bidirectional(&mut client, &mut server).await;
                 return;
             }

@@ -1,9 +1,9 @@
-//! ZooKeeper, through the zookeeper-client crate (0.11.2). Hazards of that client, and what is done about them:
-//! - It queues what is submitted while disconnected and sends it after the reconnect: a disconnected session
-//!   submits nothing.
+//! ZooKeeper, through the zookeeper-client crate (0.11.2). Hazards of that client, and how they are handled:
+//! - It queues operations submitted while disconnected and sends them after the reconnect: a disconnected session submits
+//!   nothing.
 //! - It doesn't restore persistent watches after a reconnect (it sends empty lists): they end at the disconnect.
-//! - One path has one watch on the server, whatever modes were asked for: each session has a single recursive
-//!   watch, on the root, and shares out its events itself.
+//! - The server keeps one watch per path, whatever modes were requested: each session has a single recursive watch on the root
+//!   and dispatches its events itself.
 //! - Operations may wait for a reply as long as the session lives: each is bounded by the session timeout.
 
 mod errors;
@@ -30,10 +30,10 @@ pub struct ZooKeeper {
 }
 
 impl ZooKeeper {
-    /// Reads `host:port,host:port…[/chroot]`. `session_timeout` is what is asked for; the servers have the last word.
+    /// Parses `host:port,host:port…[/chroot]`. `session_timeout` is the requested timeout; the servers may grant another.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with a sentence.
+    /// [`Error::Invalid`] with a message.
     pub fn new(servers: &str, session_timeout: Duration) -> Result<Self> {
         let (hosts, chroot) = match servers.find('/') {
             Some(at) => servers.split_at(at),
@@ -49,7 +49,7 @@ impl ZooKeeper {
     }
 
     async fn open(&self) -> Result<Session> {
-        // Detached: a handle that is dropped without a close is a crash, here as everywhere.
+        // Detached: dropping a handle without closing it counts as a crash, as in the embedded coordinator.
         let client = Client::connector()
             .with_session_timeout(self.session_timeout)
             .with_detached()
@@ -60,19 +60,19 @@ impl ZooKeeper {
         Ok(Session::new(client, self.clone()))
     }
 
-    /// Makes the chroot again, if somebody has deleted it.
+    /// Recreates the chroot after it was deleted.
     async fn restore_chroot(&self) -> Result<()> {
         let client = Client::connector().with_session_timeout(self.session_timeout).connect(&self.servers).await;
         let client = client.map_err(|error| errors::from_client("/", error))?;
         self.enter_chroot(client).await.map(drop)
     }
 
-    /// Whether the servers have lost their history: their latest transaction is older than one that was seen before. Then no
-    /// session of that history exists any more, and those servers refuse its client without saying so (it has "seen" what
-    /// they haven't), until it gives up by itself.
+    /// Whether the servers have lost their history: their latest transaction is older than `seen`, one that was observed
+    /// before. Then all sessions of that history are gone, and the servers refuse the client without telling it why (it has
+    /// "seen" transactions that they haven't) until it gives up by itself.
     ///
-    /// The transaction is one of our own, of which nothing stays; its number is the ensemble's latest. Numbers never fall in
-    /// one history, so this can't be true of servers that are only late or split.
+    /// The check commits a transaction of its own that leaves nothing behind; its zxid is the ensemble's latest. Zxids never
+    /// decrease within one history, so servers that merely lag or are partitioned can't be mistaken for wiped ones.
     async fn is_wiped(&self, seen: i64) -> Result<bool> {
         let client = Client::connector()
             .with_session_timeout(self.session_timeout)
@@ -97,7 +97,7 @@ impl ZooKeeper {
     }
 }
 
-/// Whether a text is `host:port`.
+/// Whether `text` has the form `host:port`.
 fn is_address(text: &str) -> bool {
     text.rsplit_once(':').is_some_and(|(host, port)| {
         !host.is_empty() && !host.contains(char::is_whitespace) && port.parse::<u16>().is_ok_and(|port| port != 0)
