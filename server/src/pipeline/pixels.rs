@@ -16,7 +16,8 @@ use super::deadline;
 use super::overdue::{Overdue, Watched};
 use crate::panics;
 
-/// Work that doesn't check its deadline is given up this much, or a quarter of its limit if that is longer, after it.
+/// Grace period after the time limit before work that doesn't check its deadline is given up; at least a quarter of the
+/// limit.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Why pixel work returned no result.

@@ -75,7 +75,7 @@ impl Scan {
         self.each_row(before, rows)
     }
 
-    /// Portable implementation; inlined into [`wide::rows`] where more instructions are available.
+    /// Portable implementation; inlined into `wide::rows` where more instructions are available.
     #[inline(always)]
     fn each_row(&self, before: u32, rows: &[u8]) -> Vec<u8> {
         let mut scan = Vec::with_capacity(rows.len() / 4 + 1_024);

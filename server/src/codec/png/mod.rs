@@ -36,7 +36,7 @@ fn fate(chunk: &Chunk, original: &Structure, loses_color: bool) -> Fate {
     let few_bits = original.header.bits < 8;
     let gains_alpha = original.has_transparency();
     match &chunk.kind {
-        // The report on the pixels ([`promotion`]) covers these.
+        // `promotion` reports what became of these.
         b"PLTE" if original.header.color == Color::Palette => Fate::Rewritten,
         b"tRNS" => Fate::Rewritten,
         b"PLTE" | b"sPLT" | b"hIST" => Fate::Dropped(format!("The suggested palette ({kind}) was of the old colours.")),
