@@ -397,8 +397,7 @@ pub fn profile(mut source: &mut dyn Source, info: &ImageInfo) -> Result<Option<V
 }
 
 /// Makes a view for browsers: at most `max_side` pixels on its longer side, never enlarged, upright, and converted to
-/// sRGB by the image's profile. Reads the rows once, in ascending order (floating-point ones twice), and holds few of
-/// them.
+/// sRGB by the image's profile. Reads the rows once, in ascending order (floating-point ones twice), and holds few of them.
 ///
 /// # Errors
 /// As [`RowReader::read`].

@@ -8,8 +8,7 @@ use super::{Result, RowReader};
 
 /// Conversion of an image's samples to those of a view.
 pub(super) struct Shown {
-    /// Layout of the view. Of several bands, the first three are shown as red, green and blue, or the first one as
-    /// gray.
+    /// Layout of the view. Of several bands, the first three are shown as red, green and blue, or the first one as gray.
     pub(super) layout: Layout,
     /// Minimum and maximum floating-point value.
     range: (f32, f32),

@@ -206,8 +206,7 @@ impl Gauge {
     pub async fn enter(&self) -> Result<Turn, Full> {
         self.room()?;
         let turn = self.turns.take(self.client, PATIENCE).await.ok_or_else(|| self.no_turn())?;
-        // Check again, since others may have been admitted meanwhile. The turn just taken is already included in the
-        // count.
+        // Check again, since others may have been admitted meanwhile. The turn just taken is already included in the count.
         match self.room() {
             Err(Full::Backlog { waiting, most }) if waiting > most => Err(Full::Backlog { waiting: waiting - 1, most }),
             Err(full @ Full::Disk { .. }) => Err(full),
@@ -241,8 +240,7 @@ impl Gauge {
 
     /// Returns the figures as pages show them.
     pub fn view(&self) -> Room {
-        // Never hold two borrows at once: a measurement in between waits for the first, and the second borrow waits for
-        // it.
+        // Never hold two borrows at once: a measurement in between waits for the first, and the second borrow waits for it.
         let Figures { free, outage, .. } = *self.figures.borrow();
         let refused = self.room().err().map(|full| full.to_string());
         Room {

@@ -33,7 +33,7 @@ const MEMORY: std::ops::RangeInclusive<u64> = 64 << 20..=512 << 20;
 /// Base time limit of an inspection; the length of the file adds to it.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 
-/// Each this many bytes of the file add a second to the limit: a PNG with many chunks is read to its end.
+/// Bytes of the file per additional second of the limit: a PNG with many chunks is read to its end.
 const BYTES_A_SECOND: u64 = 8 << 20;
 
 /// How long an upload waits for a free thread.
@@ -119,7 +119,7 @@ fn examine(source: &mut dyn codec::Source, limits: &codec::Limits) -> codec::Res
     Ok(info)
 }
 
-/// Processor time of this thread, in ns.
+/// Returns the processor time of this thread, in ns.
 fn processor_time() -> u64 {
     let now = clock_gettime(ClockId::ThreadCPUTime);
     (now.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(now.tv_nsec as u64)

@@ -60,8 +60,7 @@ pub struct Equalized {
 pub struct Local<'a> {
     /// Limits on what an image may cost.
     pub limits: Limits,
-    /// Thread pool; `None` means rayon's global pool. When called on a thread of any rayon pool, only that thread is
-    /// used.
+    /// Thread pool; `None` means rayon's global pool. When called on a thread of any rayon pool, only that thread is used.
     pub pool: Option<&'a ThreadPool>,
     /// Directory for temporary files; it needs about as much space as the largest result.
     pub scratch: PathBuf,
@@ -265,8 +264,7 @@ impl Local<'_> {
             }
             Readers::Many(readers) => {
                 let read = |part: u32| {
-                    // There is one reader per thread, unless one was lost in a panic, which is propagated to the
-                    // caller.
+                    // There is one reader per thread, unless one was lost in a panic, which is propagated to the caller.
                     let mut reader = lock(readers).pop().ok_or_else(|| {
                         codec::Error::Refused("Reading another part of the image broke off.".to_owned())
                     })?;

@@ -39,12 +39,11 @@ use shared::task::{Outcome, Task};
 use self::stage::{Failure, Inputs, Workshop, outcome};
 use crate::store::keys;
 
-/// Runs a task. `claim` is the claim's id; it is part of the output's key, so that no other attempt writes the same
-/// key.
+/// Runs a task. `claim` is the claim's id; it is part of the output's key, so that no other attempt writes the same key.
 ///
 /// # Errors
-/// [`Failure::Trouble`] and [`Failure::Crashed`]: the attempt failed, and another one may succeed. A faulty image is
-/// not an error but an [`Outcome::Refused`].
+/// Any [`Failure`] except [`Failure::Refused`]: the attempt failed, and another one may succeed. A faulty image is not an
+/// error but an [`Outcome::Refused`].
 ///
 /// # Cancellation
 /// Dropping the future leaves at most an object under a key that no record refers to.

@@ -22,8 +22,7 @@ pub struct TaskNodes {
 }
 
 impl TaskNodes {
-    /// Returns whether the task is quarantined: it has all its strikes and isn't locked, but a strike may be given
-    /// back.
+    /// Returns whether the task is quarantined: out of strikes and unlocked, until a strike is given back.
     pub fn is_suspect(&self) -> bool {
         self.done.is_none() && self.lock.is_none() && self.task.is_struck_out()
     }

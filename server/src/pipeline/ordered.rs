@@ -6,8 +6,8 @@ use std::sync::mpsc;
 
 use rayon::{Scope, ThreadPool};
 
-/// Processes `count` items: `give(i)` on this thread, then `work(i, given)` on any thread of the pool, then `take(i,
-/// done)` on this thread. `give` and `take` are called in ascending order of `i`.
+/// Processes `count` items: `give(i)` on this thread, then `work(i, given)` on any thread of the pool, then
+/// `take(i, done)` on this thread. `give` and `take` are called in ascending order of `i`.
 ///
 /// To bound memory, at most twice as many items as there are threads are between `give` and `take`. Without a pool,
 /// rayon's global one is used. With one thread, or when called on a thread of any rayon pool (where waiting would block

@@ -12,9 +12,9 @@
 //!
 //! # How a stale catalog is detected
 //! The catalog has a generation, which the master raises as images arrive, and the store's mark holds the highest one
-//! ([`keys::GENERATION`]). The mark is written after the catalog's generation was raised, and read before it. So a
-//! catalog below the mark has lost something, and then nothing at all is deleted, not even abandoned uploads: a row in
-//! state `receiving` may belong to an upload that was accepted since.
+//! ([`keys::GENERATION`]). The mark is written after the catalog's generation was raised, and read before the
+//! catalog's generation. So a catalog below the mark has lost something, and then nothing at all is deleted, not even
+//! abandoned uploads: a row in state `receiving` may belong to an upload that was accepted since.
 
 use std::collections::HashSet;
 use std::sync::Arc;

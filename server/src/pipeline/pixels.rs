@@ -16,8 +16,7 @@ use super::deadline;
 use super::overdue::{Overdue, Watched};
 use crate::panics;
 
-/// Grace period after the time limit before work that doesn't check its deadline is given up; at least a quarter of the
-/// limit.
+/// Grace period after the time limit before work that doesn't check its deadline is given up; at least a quarter of the limit.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Why pixel work returned no result.
@@ -107,8 +106,7 @@ impl Pixels {
     /// the work ended because its time limit expired, [`Error::Stuck`] if it didn't end. [`Error::AllStuck`].
     ///
     /// # Cancellation
-    /// Work that hasn't started is skipped; work that has runs to its end, and keeps its thread and its memory until
-    /// then.
+    /// Work that hasn't started is skipped; work that has runs to its end, and keeps its thread and its memory until then.
     pub async fn run<T, F>(&self, memory_bytes: u64, f: F) -> Result<T, Error>
     where
         T: Send + 'static,

@@ -19,7 +19,7 @@ pub enum Reduced {
 /// Sums the counts of a phase. `reference` is the histogram to match, if there is one; the LUT is written under `key`.
 ///
 /// # Errors
-/// [`Failure::Damaged`] if counts differ from what was written, [`Failure::Trouble`] for other causes.
+/// [`Failure::Damaged`] if counts differ from what was written, another [`Failure`] for other causes.
 pub async fn reduce(
     shop: &Workshop,
     job: &Job,

@@ -2,8 +2,7 @@
 //!
 //! A task's output depends only on the image, the arithmetic and the cut, so it is valid in any run that has the same
 //! three. The cut into tasks may depend on the cluster, so a new run takes over the cut of the earlier one, whatever
-//! the cluster is by now. An output that the store has lost or damaged since is found by its reader and remade as
-//! usual.
+//! the cluster is by now. An output that the store has lost or damaged since is found by its reader and remade as usual.
 
 use shared::job::{Cut, Job};
 

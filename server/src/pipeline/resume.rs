@@ -1,6 +1,6 @@
 //! Resumable uploads: any pod can continue them after any pause.
 //!
-//! Their state is in the catalog, and the bytes of each request lie in the store as separate parts; pods keep no state.
+//! Their state is in the catalog, and the bytes of each request are separate parts in the store; pods keep no state.
 //! A part counts once its row exists, and a row is only added at the upload's current end: if two requests send the
 //! same bytes, one wins and the other's bytes are garbage. When all bytes are there, the parts are joined to the
 //! original, which is accepted like any other. If the pod that received the last byte dies, the next request does that.
@@ -189,7 +189,7 @@ impl Accept {
             _ => {
                 let key = keys::original(&progress.image, upload);
                 let mut writer = match self.store.create(&key).await {
-                    // A pod that died later wrote the same bytes.
+                    // A pod that died after joining has written the same object.
                     Err(store::Error::Exists(_)) => None,
                     writer => Some(writer?),
                 };

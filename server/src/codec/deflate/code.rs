@@ -129,8 +129,7 @@ mod tests {
 
     #[test]
     fn the_codes_of_the_standards_example() {
-        // RFC 1951, 3.2.2: lengths (3, 3, 3, 3, 3, 2, 4, 4), codes 010 … 1111; codes are written from their highest bit
-        // on.
+        // RFC 1951, 3.2.2: lengths (3, 3, 3, 3, 3, 2, 4, 4), codes 010 … 1111; codes are written from their highest bit on.
         let code = Code::of(&[4, 4, 4, 4, 4, 8, 2, 2]);
         assert_eq!(code.lengths(), &[3, 3, 3, 3, 3, 2, 4, 4]);
         let codes: Vec<String> = (0..8)

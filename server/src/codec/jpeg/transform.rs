@@ -1,6 +1,6 @@
 //! Forward DCT and quantization of 8 × 8 blocks in integers: the same result on every machine.
 //!
-//! Every step works on eight or more numbers at once, which compilers vectorize.
+//! Every step works on eight numbers at once, which compilers vectorize.
 
 /// Columns transformed at once: sixteen blocks.
 pub(super) const COLUMNS: usize = 128;
