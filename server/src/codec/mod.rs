@@ -184,7 +184,7 @@ pub fn join_memory(info: &ImageInfo) -> u64 {
 pub struct View {
     /// The encoded file.
     pub bytes: Vec<u8>,
-    /// `image/png` if there is alpha, otherwise `image/jpeg`.
+    /// `image/png` if there is alpha or a side is too long for a JPEG, otherwise `image/jpeg`.
     pub media_type: &'static str,
     /// Width in pixels.
     pub width: u32,

@@ -6,7 +6,8 @@
 //! the table: for each tile, level by level and row by row, its offset (8 bytes) and length (4)
 //! the tail: the length of the index (8), the length of the table (8)
 //! ```
-//! All numbers are little-endian. The image is read once, from top to bottom; at most one row of tiles is held per level.
+//! All numbers are little-endian. The image is read once (floating-point samples twice), from top to bottom; at most one row
+//! of tiles is held per level.
 
 use shared::distribution::Distribution;
 use shared::equalize::Histogram;

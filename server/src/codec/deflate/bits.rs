@@ -3,7 +3,7 @@
 /// Bytes written bit by bit.
 pub(super) struct Bits {
     bytes: Vec<u8>,
-    /// Number of bytes written; the buffer has room for a word after them.
+    /// Number of bytes written; `put` makes room for a word after them.
     written: usize,
     /// Bits that don't fill a byte yet.
     waiting: u64,
