@@ -1,4 +1,4 @@
-//! Equalize: apply the look-up table to some parts, and encode them.
+//! Equalize: applies the LUT to some parts and encodes them.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use shared::task::Task;
 use super::stage::{Failure, Inputs, Workshop, counts_bytes, decoder_bytes, part_bytes};
 use crate::codec::{self, PartHash};
 
-/// Writes the task's parts, encoded, as one bundle.
+/// Writes the task's encoded parts as one bundle.
 pub(super) async fn equalize(
     shop: &Workshop,
     job: &Job,
@@ -23,7 +23,7 @@ pub(super) async fn equalize(
     let (info, cut, recipe) = (job.info.clone(), job.cut, job.recipe.clone());
     let hash = PartHash::of(job.algo);
     let range = task.first_part..task.first_part + task.parts;
-    // Encoded parts are held until the task is done; noise may come out a little larger than it went in.
+    // Encoded parts are held until the task is done; noise may encode to slightly more bytes than its raw rows.
     let memory = decoder_bytes(job, inputs) + (2 * u64::from(task.parts) + 4) * part_bytes(job) + counts_bytes(job) / 2;
     let bundle = shop.pixels.run(memory, move || {
         let table = Table::from_bytes(&recipe, &Frame::of(&info), &bytes).map_err(|error| {

@@ -1,4 +1,4 @@
-//! Histogram, the map: count the samples of some parts; before that, look for the range of floating-point ones.
+//! Histogram, the map step: counts the samples of some parts, or first finds the range of floating-point samples.
 
 use shared::equalize::{Counts, Frame};
 use shared::job::{Job, Phase, Pointer};
@@ -7,7 +7,7 @@ use shared::task::Task;
 use super::stage::{Failure, Inputs, Workshop, counts_bytes, decoder_bytes, part_bytes};
 use crate::codec;
 
-/// Writes what is counted of the task's rows.
+/// Counts the task's rows and writes the counts.
 pub(super) async fn histogram(
     shop: &Workshop,
     job: &Job,
@@ -29,7 +29,7 @@ pub(super) async fn histogram(
     shop.put(key, counted.await??).await
 }
 
-/// What has counted nothing in a phase.
+/// Returns empty counts for a phase.
 pub(super) fn empty(job: &Job, phase: Phase) -> Result<Counts, Failure> {
     let frame = Frame::of(&job.info);
     if phase == Phase::Ranges || !job.phases.contains(&Phase::Ranges) {
@@ -39,7 +39,7 @@ pub(super) fn empty(job: &Job, phase: Phase) -> Result<Counts, Failure> {
     counts.ok_or_else(|| Failure::Trouble("the job has no ranges of its samples yet".to_owned()))
 }
 
-/// A recipe that isn't for this image; it was checked when it was accepted.
+/// Converts the error of a recipe that doesn't fit the image; recipes are checked on acceptance.
 pub(super) fn unfit(error: impl std::fmt::Display) -> codec::Error {
     codec::Error::Refused(format!("The recipe doesn't fit the image: {error}."))
 }

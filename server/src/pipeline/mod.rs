@@ -1,7 +1,6 @@
-//! The pipeline: what becomes of an image, in the order in which data flows:
-//! accept → split → histogram → reduce → equalize → stitch → publish.
+//! The image pipeline, in data-flow order: accept → split → histogram → reduce → equalize → stitch → publish.
 //!
-//! [`step`] says what a job needs next; masters do it. [`work`] does a task; workers call it.
+//! [`step`] decides what a job needs next; the master runs it. [`work`] runs one task; workers call it.
 
 pub mod accept;
 pub mod cause;
@@ -40,14 +39,14 @@ use shared::task::{Outcome, Task};
 use self::stage::{Failure, Inputs, Workshop, outcome};
 use crate::store::keys;
 
-/// Does a task. `claim` is the claim's own name, so that what is written has a key that nobody else writes.
+/// Runs a task. `claim` is the claim's id; it is part of the output's key, so that no other attempt writes the same key.
 ///
 /// # Errors
-/// [`Failure::Trouble`] and [`Failure::Crashed`]: the attempt came to nothing and another one may do better.
-/// That the image is at fault is no error but an [`Outcome::Refused`].
+/// Any [`Failure`] except [`Failure::Refused`]: the attempt failed, and another one may succeed. A faulty image is not an
+/// error but an [`Outcome::Refused`].
 ///
 /// # Cancellation
-/// Dropping the future leaves at most an object under a key that never counts.
+/// Dropping the future leaves at most an object under a key that no record refers to.
 pub async fn work(shop: &Workshop, job: &Job, task: &Task, inputs: &Inputs, claim: &str) -> Result<Outcome, Failure> {
     let key = keys::output(&job.image, &job.run, task.phase, task.index, task.attempt, claim);
     let output = match task.phase {
@@ -60,7 +59,7 @@ pub async fn work(shop: &Workshop, job: &Job, task: &Task, inputs: &Inputs, clai
         Phase::Stitch => stitch::stitch(shop, job, inputs, key).await,
         Phase::Whole => whole::whole(shop, job, key).await,
     };
-    // Before the image is blamed: was it so when it was uploaded?
+    // Before refusing the image, check that the original is still what was uploaded.
     let doubtful = match &output {
         Err(Failure::Refused(_)) => true,
         Err(Failure::Damaged { keys, .. }) => keys.contains(&job.original),

@@ -1,8 +1,8 @@
-//! Pages: some pages of a file of several, each counted, equalized and encoded by itself, in the same parts as anywhere.
+//! Pages: counts, equalizes and encodes some pages of a multi-page file, each page on its own, in the usual parts.
 //!
-//! Pages differ in size, depth and layout, and each has its own histogram: so a task does a page from its rows to its
-//! encoded parts, and only the stitch sees all of them. What a task holds is bounded by the largest page, which was held
-//! to the limit for what must be decoded at once when the file was accepted.
+//! Pages differ in size, depth and layout, and each has its own histogram. So one task takes a page from its rows to
+//! its encoded parts, and only the stitch handles all pages together. A task's memory is bounded by the largest page,
+//! which was checked against the limit for whole decoding when the file was accepted.
 
 use shared::equalize::{Counts, Frame, Histogram, Recipe, Table, output_layout};
 use shared::job::{Cut, ImageInfo, Job, Pointer};
@@ -15,7 +15,7 @@ use super::sheet::Marked;
 use super::stage::{Failure, Inputs, Original, Workshop};
 use crate::codec::{self, PartHash};
 
-/// Writes the parts of the task's pages, encoded, as one bundle.
+/// Writes the encoded parts of the task's pages as one bundle.
 pub(super) async fn pages(
     shop: &Workshop,
     job: &Job,
@@ -31,8 +31,8 @@ pub(super) async fn pages(
     let (info, recipe) = (job.info.clone(), job.recipe.clone());
     let hash = PartHash::of(job.algo);
     let range = task.first_part..task.first_part + task.parts;
-    // The encoded parts are held until the task is done; noise may come out a little larger than it went in. Beside them
-    // some parts' rows, and the counts and tables.
+    // Encoded parts are held until the task is done; noise may encode to slightly more bytes than its raw rows. The
+    // counts and tables, and some parts' rows, come on top.
     let memory = 2 * u64::from(task.parts) * info.more.largest_page + COUNTS;
     let bundle = shop.pixels.run(memory, move || {
         let pages = codec::inspect_pages(&mut original.open()?, &limits, &info, range)?;
@@ -46,10 +46,10 @@ pub(super) async fn pages(
     shop.put_parts(key, bundle.await??).await
 }
 
-/// Bytes that the counts and tables of a page are taken for: those of CLAHE's largest grid.
+/// Memory assumed for the counts and tables of a page, in bytes: those of CLAHE's largest grid.
 const COUNTS: u64 = 128 << 20;
 
-/// A page's parts, encoded.
+/// Returns the encoded parts of a page.
 fn encoded(
     original: &Original,
     page: &ImageInfo,

@@ -1,6 +1,6 @@
-//! Split: decode an original that can't be read by regions once, into raw rows that anyone can.
+//! Split: decodes an original that can't be read by regions, once, into raw rows that any task can read by ranges.
 //!
-//! As it reads the whole original, it also finds out whether that is still what was uploaded.
+//! As it reads the whole original, it also verifies that this is still what was uploaded.
 
 use shared::job::{Job, Pointer};
 

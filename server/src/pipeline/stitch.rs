@@ -1,8 +1,8 @@
-//! Stitch: join the parts to the result file. The join copies bytes; the pixels were encoded where they were equalized,
-//! but for a WebP, which can only be encoded as a whole.
+//! Stitch: joins the encoded parts to the result file. The join copies bytes, since the equalize phase has encoded the
+//! pixels, except for WebP, which can only be encoded as a whole.
 //!
-//! Where there was no split, nobody has read the whole original yet: this finds out whether it is still what was uploaded,
-//! before there is a result.
+//! Without a split, no task has read the whole original yet; in that case the stitch verifies that it is still what was
+//! uploaded, before there is a result.
 
 use std::io;
 
@@ -44,7 +44,7 @@ fn is_damage(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|error| error.is::<Damaged>())
 }
 
-/// All that is damaged, where something is: so that all of it is done again at once.
+/// Finds all damaged bundles once one is found, so that all of them are remade at once.
 fn survey(bundles: &[Checked], first: io::Error) -> io::Error {
     let read = |bundle| Bundle::open(bundle)?.parts().try_for_each(|part| part.map(drop));
     let damage = bundles.iter().filter_map(|bundle| read(bundle).err()?.downcast::<Damaged>().ok());
@@ -53,21 +53,21 @@ fn survey(bundles: &[Checked], first: io::Error) -> io::Error {
     if keys.is_empty() { first } else { Damaged { keys, what }.into() }
 }
 
-/// A task's parts as they lie in the store.
+/// The encoded parts of one task, as stored.
 struct Bundle<'a> {
     checked: &'a Checked,
     opened: codec::Bundle,
 }
 
 impl<'a> Bundle<'a> {
-    /// Reads its head.
+    /// Reads the bundle's head.
     fn open(checked: &'a Checked) -> io::Result<Self> {
         let head = checked.table()?;
         let opened = codec::open_bundle(&head).map_err(|error| checked.damaged(&error.to_string()))?;
         Ok(Self { checked, opened })
     }
 
-    /// Its parts' bytes, one after the other.
+    /// Reads the parts' bytes in order.
     fn parts(&self) -> impl Iterator<Item = io::Result<Bytes>> {
         let ranges = self.opened.ranges().into_iter().zip(&self.opened.hashes);
         ranges.map(|(range, hash)| self.checked.part(range, hash))

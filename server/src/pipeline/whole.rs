@@ -1,4 +1,4 @@
-//! Whole: a small image in one task, in the same parts as a large one, so that the file is the same.
+//! Whole: processes a small image in one task, in the same parts as a large one, so that the file is the same.
 
 use shared::equalize::{Counts, Frame, Table};
 use shared::job::{Companion, Job, Pointer};
@@ -13,7 +13,7 @@ pub(super) async fn whole(shop: &Workshop, job: &Job, key: String) -> Result<Poi
     let (head, sheet) = (shop.head(job), shop.sheet(job, &Inputs::default()));
     let reference = job.reference.as_ref().map(|companion| (shop.companion(companion), companion.clone()));
     let (info, cut, recipe) = (job.info.clone(), job.cut, job.recipe.clone());
-    // The rows and the encoded parts are held at once; the image is small, that is why it is here.
+    // Rows and encoded parts are held at once; this phase is only planned for small images.
     let memory = 4 * info.raw_bytes() + codec::join_memory(&info) + counts_bytes(job) + others_bytes(job);
     let writing = shop.write(key, memory, Hashed::All, move |emit| {
         let head = head.read()?;
@@ -50,7 +50,7 @@ pub(super) async fn whole(shop: &Workshop, job: &Job, key: String) -> Result<Poi
     result
 }
 
-/// Bytes that reading the other images may hold.
+/// Memory for reading the companions, in bytes.
 fn others_bytes(job: &Job) -> u64 {
     let reference = job.reference.as_ref().map_or(0, |reference| companion::reference_bytes(&reference.info));
     let mask = job.mask.as_ref().map_or(0, |mask| mask.info.raw_bytes());
