@@ -222,7 +222,7 @@ macro_rules! numbers {
 }
 numbers!(i64, u64, u32, u16, u8, usize, f64);
 
-/// Implements [`Read`] for types that parse from a string.
+/// Implements `Read` for types that parse from a string.
 macro_rules! texts {
     ($($text:ty),+ $(,)?) => {$(
         impl $crate::json::Read for $text {
@@ -234,7 +234,7 @@ macro_rules! texts {
 }
 pub(crate) use texts;
 
-/// Implements [`Read`] for records, by the names of their fields.
+/// Implements `Read` for records, by the names of their fields.
 macro_rules! records {
     ($($record:ident { $($field:ident),+ $(,)? })+) => {$(
         impl $crate::json::Read for $record {
@@ -246,7 +246,7 @@ macro_rules! records {
 }
 pub(crate) use records;
 
-/// Implements [`Read`] for enums of fixed strings.
+/// Implements `Read` for enums of fixed strings.
 macro_rules! words {
     ($($record:ident { $($word:literal => $value:ident),+ $(,)? })+) => {$(
         impl $crate::json::Read for $record {

@@ -68,7 +68,7 @@ pub struct Claimed {
 }
 
 impl Task {
-    /// Whether the task is quarantined: it has so many strikes that no worker may claim it, unless one is given back.
+    /// Whether the task is quarantined: it has [`MAX_STRIKES`] strikes, so no worker may claim it unless one is given back.
     pub fn is_struck_out(&self) -> bool {
         self.strikes.len() >= MAX_STRIKES
     }

@@ -33,7 +33,7 @@ pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result
     let document = document(source)?;
     let first = inspect_page(source, limits, &document, 0)?;
     let further_pages = document.pages.len() as u32 - 1;
-    // What is kept may later be read from a copy of the file, so the location of the page is left to be looked up there.
+    // The header is stored and may later be used with a copy of the file, so the page's location isn't kept in it.
     let first = ImageInfo { more: More { place: None, ..first.more }, ..first };
     if further_pages == 0 {
         return Ok(first);

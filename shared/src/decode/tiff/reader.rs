@@ -18,7 +18,7 @@ use crate::pixels::Samples;
 /// small; a full set takes less than 3 KiB.
 const MOST_JPEG_TABLES: u64 = 64 << 10;
 
-/// Reads rows from strips or tiles in any order. The offset tables are read once, when it is opened.
+/// Reads rows from strips or tiles in any order. The offset tables are read once, on opening.
 pub(in super::super) struct Reader<R> {
     source: R,
     page: Stored,
