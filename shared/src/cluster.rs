@@ -289,7 +289,7 @@ pub struct TaskView {
     pub state: TaskState,
     /// Number of claims so far.
     pub attempt: u32,
-    /// Number of claims that ended in neither a commit nor a release, not counting a claim in progress.
+    /// Number of strikes, not counting the claim in progress.
     pub strikes: usize,
     /// The lock's holder, or the worker that committed the result.
     pub pod: Option<PodName>,

@@ -9,7 +9,8 @@ use crate::clock::{Moment, Stamp};
 use crate::id::PodName;
 use crate::job::{Phase, Pointer};
 
-/// Number of strikes at which a task is quarantined. A strike is a claim that ended in neither a commit nor a release.
+/// Number of strikes at which a task is quarantined. A strike is a claim whose process died, or whose work panicked or overran
+/// its time.
 pub const MAX_STRIKES: usize = 3;
 
 /// Number of attempts after which a task that failed again may not be claimed any more.
@@ -30,8 +31,8 @@ pub struct Task {
     pub parts: u32,
     /// Number of claims so far.
     pub attempt: u32,
-    /// Strikes: UUIDs of claims that ended in neither a commit nor a release, oldest first, and of the claim in progress. Never
-    /// more than [`MAX_STRIKES`].
+    /// Strikes: UUIDs of claims, oldest first. A claim is recorded here when it is made, and removed when it is released without
+    /// a strike. Never more than [`MAX_STRIKES`].
     pub strikes: Vec<String>,
     /// For strikes of released claims, how the attempt ended. Strikes without an entry are of pods that died.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
