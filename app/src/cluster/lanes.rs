@@ -1,4 +1,4 @@
-//! Lanes: each pod's tasks now and in the last minutes, on one line of time.
+//! Lanes: each pod's recent and running tasks on a common time axis.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +10,12 @@ use super::{Picture, panel, quiet};
 use crate::format;
 use crate::markup::{Element, of};
 
-/// Attempts that a pod's lane shows, at most: the latest.
+/// Maximum attempts per lane; the latest are shown.
 const MOST: usize = 150;
-/// Rows of a lane for attempts at the same time, at most.
+/// Maximum rows per lane for simultaneous attempts.
 const ROWS: usize = 8;
 
-/// The lanes of all pods that did something.
+/// Renders the lanes of all pods that worked on something.
 pub fn lanes(picture: &Picture<'_>) -> Element {
     let spans = spans::of(picture);
     let panel = panel("lanes", "Tasks of the last minutes", "");
@@ -35,7 +35,7 @@ pub fn lanes(picture: &Picture<'_>) -> Element {
     panel.add(of("ul", "lanes").all(lanes.into_iter().map(lane))).add(axis)
 }
 
-/// Which moments a lane shows.
+/// Time range of the lanes.
 #[derive(Clone, Copy)]
 struct Scale {
     began: i64,
@@ -43,7 +43,7 @@ struct Scale {
 }
 
 impl Scale {
-    /// A moment's place in per cent.
+    /// Returns the position of a time in per cent.
     fn place(self, at: i64) -> f64 {
         ((at - self.began) as f64 * 100.0 / self.length as f64).clamp(0.0, 100.0)
     }
