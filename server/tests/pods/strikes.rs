@@ -13,6 +13,8 @@ use crate::images::rgb16_tiff;
 const MAP: Phase = Phase::Histograms;
 /// How long a task is held that a test takes away from its holder.
 const HOLD: Duration = Duration::from_secs(10);
+/// Session timeout where several claims must be lost before the first loser learns of it, after 7/5 of this.
+const LONG_LEASE: Duration = Duration::from_secs(4);
 
 /// Writing this task's output takes long, so often.
 fn slow(key: &str, time: Duration, times: u64) -> Rule {
@@ -74,7 +76,7 @@ async fn lose(bay: &Bay, task: (&shared::id::JobId, Phase, u32), before: Option<
 
 #[tokio::test(flavor = "multi_thread")]
 async fn six_sessions_that_end_in_quick_succession_on_one_task_quarantine_nothing() {
-    let bay = Bay::new(Duration::from_secs(2)).await;
+    let bay = Bay::new(LONG_LEASE).await;
     let original = rgb16_tiff(600, 900);
     bay.faults.play(slow("/histograms/0.", HOLD, 6));
     let accepted = bay.upload(&original).await;

@@ -119,7 +119,7 @@ async fn work_that_panics_in_every_pod_fails_its_job_after_three_attempts_and_no
     let failed = yard.ended(&poison).await;
     assert_eq!(failed.state, JobState::Failed);
     let reason = failed.reason.unwrap();
-    assert!(reason.contains("3 attempts") && reason.contains("a panic was played"), "{reason}");
+    assert!(reason.contains("of its attempts, 3 crashed") && reason.contains("a panic was played"), "{reason}");
     // Its time has come when it no longer panics.
     yard.faults.end();
     yard.catalog.retry(&poison.job_id).await.unwrap();

@@ -82,12 +82,18 @@ impl ZooKeeper {
         let path = format!("/evenlight-probe-{}", uuid::Uuid::new_v4().simple());
         let mut writer = client.new_multi_writer();
         let options = CreateMode::Ephemeral.with_acls(Acls::anyone_all());
-        let added = writer.add_create(&path, b"", &options).and_then(|()| writer.add_delete(&path, None));
+        // The zxid is that of the write in between: before 3.8.2, a multi doesn't return a created node's (ZOOKEEPER-4667).
+        let added = writer
+            .add_create(&path, b"", &options)
+            .and_then(|()| writer.add_set_data(&path, b"", None))
+            .and_then(|()| writer.add_delete(&path, None));
         added.map_err(|error| errors::from_client(&path, error))?;
         let written = writer.commit().await.map_err(|error| Error::Unknown(error.to_string()))?;
-        Ok(written.iter().any(
-            |result| matches!(result, MultiWriteResult::Create { stat, .. } if !stat.is_invalid() && stat.czxid < seen),
-        ))
+        let latest = written.iter().find_map(|result| match result {
+            MultiWriteResult::SetData { stat } => Some(stat.mzxid),
+            _ => None,
+        });
+        Ok(latest.is_some_and(|zxid| zxid < seen))
     }
 
     async fn enter_chroot(&self, client: Client) -> Result<Client> {
