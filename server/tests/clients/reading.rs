@@ -16,7 +16,7 @@ use crate::s3::S3;
 
 /// Time limit of a download by a client that reads, on a busy machine.
 const PROMPT: Duration = Duration::from_secs(20);
-/// Threads of a process without waiting clients: the runtime's, the pixel threads, and those that the store may block.
+/// Maximum number of threads if none waits for a client: the runtime's, the pixel threads, and those that the store may block.
 const THREADS: u64 = 120;
 
 struct Site {

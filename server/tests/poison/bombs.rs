@@ -31,7 +31,7 @@ struct Bomb {
     says: &'static str,
 }
 
-/// Returns the entries of a 64 × 64 grey TIFF with one strip.
+/// Returns the entries of a 64 × 64 gray TIFF with one strip.
 fn gray_strip(compression: u32, strips: u32, offset: u32, bytes: u32) -> [Entry; 9] {
     let (short, long) = (3, 4);
     [
@@ -89,7 +89,7 @@ fn bombs() -> Vec<Bomb> {
         bomb("entries.tif", many, End::Refused, "truncated"),
         bomb("big.tif", big, End::Refused, "damaged"),
         bomb("claims.jpg", jpeg_of(60_000, 60_000), End::Refused, "decoded at once"),
-        // Most of it is missing; the decoder fills it with grey.
+        // Most of it is missing; the decoder fills it with gray.
         bomb("hollow.jpg", jpeg_of(4_000, 3_000), End::Done, ""),
     ]
 }

@@ -34,7 +34,7 @@ pub enum Order {
     Interlaced,
 }
 
-/// Returns a grey PNG with this many bits per sample, this image data, and chunks before it.
+/// Returns a gray PNG with this many bits per sample, this image data, and chunks before it.
 pub fn png(size: (u32, u32), bits: u8, order: Order, chunks: &[Vec<u8>], data: &[u8]) -> Vec<u8> {
     let (width, height) = size;
     let mut header = [&width.to_be_bytes()[..], &height.to_be_bytes()].concat();

@@ -58,7 +58,7 @@ pub fn rgba_webp(width: u32, height: u32) -> Vec<u8> {
     file
 }
 
-/// Generates an 8-bit grey TIFF in strips.
+/// Generates an 8-bit gray TIFF in strips.
 pub fn gray8_tiff(width: u32, height: u32) -> Vec<u8> {
     let mut next = noise(11);
     let samples: Vec<u8> = (0..u64::from(width) * u64::from(height))
@@ -118,7 +118,7 @@ pub fn rgba_png(width: u32, height: u32) -> Vec<u8> {
     png_of(width, height, png::ColorType::Rgba, &samples)
 }
 
-/// Generates a mask: a grey PNG of this size that is black in the middle and on a line.
+/// Generates a mask: a gray PNG of this size that is black in the middle and on a line.
 pub fn mask_png(width: u32, height: u32) -> Vec<u8> {
     let black = |x: u32, y: u32| y == height / 9 || (width / 3..width / 2).contains(&x) && y > height / 2;
     let samples: Vec<u8> = (0..width * height).map(|at| if black(at % width, at / width) { 0 } else { 200 }).collect();
