@@ -138,8 +138,8 @@ impl Worker {
         worker.journal.write().await;
     }
 
-    /// Picks a task that no worker holds. A task with a strike comes first and runs alone: this pod claims nothing else until
-    /// it has nothing else to run. Otherwise jobs take turns, and within a job the search starts at this pod's own offset.
+    /// Picks a task that no worker holds. A task with a strike comes first and runs alone: the pod claims nothing until its
+    /// running tasks have ended. Otherwise jobs take turns, and within a job the search starts at this pod's own offset.
     fn pick(
         &self,
         nodes: &Nodes,
