@@ -1,4 +1,4 @@
-//! What the master removes: images that were deleted, uploads that were given up.
+//! Deletions by the master: deleted images and abandoned uploads.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use crate::catalog::Write;
 use crate::coord::{paths, settle};
 use crate::store::keys;
 
-/// Images of one round.
+/// Maximum number of images per round.
 const BATCH: u32 = 100;
 
-/// Cancels jobs of images that are marked, waits for their nodes to go, then deletes bytes, then rows.
-/// Gives the marked images.
+/// Cancels the jobs of images that are marked for deletion, waits until their nodes are gone, then deletes the bytes, then the
+/// rows. Returns the marked images.
 pub(super) async fn delete_images(office: &Arc<Office>, seen: &Nodes) -> Result<Vec<ImageId>, Setback> {
     let images = office.pod.catalog.deleting(BATCH).await?;
     for image in &images {
@@ -34,7 +34,7 @@ pub(super) async fn delete_images(office: &Arc<Office>, seen: &Nodes) -> Result<
                     office.mirror.refresh(&job).await;
                 }
             } else {
-                // The picture may lag: a job that was activated a moment ago is there all the same.
+                // The mirror may be stale: a job activated just now exists although the mirror doesn't show it.
                 settle::settle(&*office.coordinator).await?;
                 active |= office.coordinator.stat(&paths::job(&job)).await?.is_some();
             }
@@ -51,23 +51,23 @@ pub(super) async fn delete_images(office: &Arc<Office>, seen: &Nodes) -> Result<
     Ok(images)
 }
 
-/// Deletes for good what was deleted so long ago that nobody may undo it any more.
+/// Deletes trashed images for good after the time for undoing has passed.
 pub(super) async fn empty_trash(office: &Arc<Office>) -> Result<(), Setback> {
     let kept = office.pod.config.keep_deleted;
     let write = office.pod.catalog.empty_trash(&office.epoch(), kept).await?;
     office.mine(write).await.map(drop)
 }
 
-/// Deletes what was sent by uploads that nobody finished. Winning the row comes first: from then on a late
-/// finish of the upload changes nothing.
+/// Deletes the objects of abandoned uploads. It takes over the upload's row first: from then on, a late completion of the
+/// upload has no effect.
 pub(super) async fn sweep_uploads(office: &Arc<Office>) -> Result<(), Setback> {
     let untouched = office.pod.config.abandon_after;
     let Some(all) = office.pod.catalog.abandon(&office.epoch(), untouched).await? else {
-        // A master with nothing else to do finds out here.
+        // An idle master learns here that it is deposed.
         return office.mine(Write::NotMine).await.map(drop);
     };
     for abandoned in all {
-        // What its writer left unfinished in a folder is the sweeper's.
+        // A writer's unfinished temporary files in a folder store are left to the sweeper.
         let gone = office.pod.shop.store.delete(&keys::original(&abandoned.image, &abandoned.upload)).await;
         gone.map_err(|error| Setback::Later(error.to_string()))?;
         let gone = office.pod.shop.store.delete_prefix(&keys::parts(&abandoned.image, &abandoned.upload)).await;

@@ -1,4 +1,4 @@
-//! One job's driver: reads, asks [`step`], does the one thing that it names, reads again.
+//! The driver of one job: reads its znodes, asks [`step`] what to do next, does it, and reads again.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,20 +27,20 @@ use crate::pipeline::step::{self, Step, Suspect, step_within};
 use crate::pipeline::{plan, rerun};
 use crate::store::keys;
 
-/// Writes of one multi: far below 256 KiB with records of a few hundred bytes.
+/// Maximum number of operations in one multi: far below 256 KiB with records of a few hundred bytes.
 const BATCH: usize = 200;
-/// Session timeouts without any change after which it is looked into why.
+/// Number of session timeouts without a change after which the driver investigates.
 const STANDSTILLS: u32 = 2;
-/// Tasks that are looked at then.
+/// Maximum number of tasks probed by an investigation.
 const LOOKED_INTO: usize = 16;
-/// How long nodes that can't be removed are left alone before the next try.
+/// Pause before the next attempt to remove nodes that couldn't be removed.
 const ASIDE: Duration = Duration::from_secs(20);
 
 /// Drives one job for one master.
 pub(super) struct Driver {
     office: Arc<Office>,
     job: JobId,
-    /// Attempts of the reduce that failed.
+    /// Number of failed attempts of the reduce.
     troubles: u32,
 }
 
@@ -49,7 +49,7 @@ impl Driver {
         Self { office, job, troubles: 0 }
     }
 
-    /// Acts until the job's node is gone.
+    /// Drives the job until its node is gone.
     pub(super) async fn run(mut self) -> Result<(), End> {
         let office = self.office.clone();
         let mut nodes = office.mirror.nodes();
@@ -58,7 +58,7 @@ impl Driver {
         let mut setbacks = 0u32;
         loop {
             let Some(job) = nodes.borrow_and_update().jobs.get(&self.job).cloned() else { return Ok(()) };
-            // A disconnect, however short, is a break in what was watched.
+            // Any disconnect, however short, interrupts the observation.
             if states.has_changed().unwrap_or(true) {
                 states.mark_unchanged();
                 vigil.interrupt();
@@ -103,7 +103,7 @@ impl Driver {
                 continue;
             }
             let acted = match self.act(&job, next).await {
-                // Trying again can't help.
+                // Not retryable.
                 Err(Setback::Refused(why)) => self.fail(&job, &refusal(&why)).await,
                 Err(Setback::Forbidden(path)) if job.job.progress == Progress::Active => {
                     self.fail(&job, &forbidden(&path)).await
@@ -114,20 +114,20 @@ impl Driver {
                 Ok(()) => setbacks = 0,
                 Err(Setback::End(end)) => return Err(end),
                 Err(setback) => {
-                    // Its row has ended; only its nodes can't be written.
+                    // The job's row has ended; only its nodes can't be written.
                     if let Setback::Forbidden(why) | Setback::Refused(why) = &setback {
                         office.set_aside(&self.job, why);
                     }
                     let pause = match &setback {
                         Setback::Forbidden(_) | Setback::Refused(_) => ASIDE,
                         Setback::Again(_) | Setback::NotEmpty(_) => Duration::from_millis(10 << setbacks.min(7)),
-                        // An outage: looked at about once a second, so that work goes on soon after its end.
+                        // An outage: check about once a second, so that work resumes soon after it ends.
                         _ => office.pod.config.backoff * (1 << setbacks.min(3)),
                     };
                     tracing::info!(job = %self.job, %setback, "will be tried again");
                     setbacks += 1;
                     self.rest(pause.mul_f64(0.5 + jitter())).await;
-                    // Unknown outcomes are settled before the job is read again.
+                    // Settle unknown outcomes before the job is read again.
                     settle::settle(&*office.coordinator).await.map_err(End::Coordinator)?;
                 }
             }
@@ -135,7 +135,7 @@ impl Driver {
         }
     }
 
-    /// Pauses; no longer than an outage of the store lasts, if it is one.
+    /// Pauses; during an outage of the store, only until the outage ends.
     async fn rest(&self, pause: Duration) {
         let mut outage = self.office.pod.shop.store.outage();
         let is_out = outage.borrow_and_update().is_some();
@@ -145,7 +145,8 @@ impl Driver {
         }
     }
 
-    /// Whether a suspect whose grace is over is one still, in a picture of now and on an unbroken connection.
+    /// Returns whether a suspect whose grace period is over still stands, judged by a fresh mirror and on an unbroken
+    /// connection.
     async fn stands(&self, suspect: &Suspect, states: &watch::Receiver<SessionState>) -> Result<bool, End> {
         let office = &self.office;
         settle::settle(&*office.coordinator).await.map_err(End::Coordinator)?;
@@ -156,14 +157,14 @@ impl Driver {
         Ok(named && !states.has_changed().unwrap_or(true))
     }
 
-    /// Why the job can't go on because of what somebody else wrote into one of its nodes.
+    /// Returns why the job can't continue if one of its nodes was overwritten by someone else.
     fn spoiled(&self, seen: &Nodes, job: &JobNodes) -> Option<String> {
         let (path, why) = seen.unexpected.spoiling(&self.job).filter(|_| job.job.progress == Progress::Active)?;
         Some(spoiled(path, why))
     }
 
-    /// Nothing has changed for long. Either the workers have much to do, or somebody keeps them out: a job whose end waits
-    /// for a lock takes no slot any more, and one with tasks that nobody may claim fails.
+    /// Investigates a job that hasn't changed for long. Either the workers are busy, or they are locked out: a finished job
+    /// that waits for a lock no longer occupies a slot, and a job with tasks that nobody may claim fails.
     async fn look_into(&self, nodes: &JobNodes) -> Result<(), End> {
         let office = &self.office;
         if nodes.job.progress == Progress::Finished {
@@ -177,7 +178,8 @@ impl Driver {
         let free: Vec<(Phase, &TaskNodes)> = free.take(LOOKED_INTO).collect();
         for (phase, task) in free {
             let path = paths::task(&self.job, phase, task.task.index);
-            // Never takes effect: its last operation fails. Which one fails first tells whether the others may be done.
+            // A dry run: its last operation always fails, so nothing takes effect. Which operation fails first shows whether
+            // the others are allowed.
             let trial = vec![
                 Op::Set { path: path.clone(), data: to_json(&task.task), version: Some(task.version) },
                 Op::Create { path: paths::lock(&path), data: Vec::new(), mode: CreateMode::Ephemeral },
@@ -216,7 +218,7 @@ impl Driver {
         let (office, job) = (&self.office, &nodes.job);
         let mut folder = (!nodes.phases.contains_key(&phase)).then(|| create_phase(job, phase));
         let finished = self.finished(job, phase).await?;
-        // Each with its result, as far as there is one.
+        // Each task together with its result, if it has one.
         for batch in missing.chunks(BATCH / 2) {
             let tasks = batch.iter().flat_map(|index| {
                 let done = finished.get(index).map(|task| create_done(office, job, task));
@@ -229,7 +231,7 @@ impl Driver {
         Ok(())
     }
 
-    /// The tasks of a phase that an earlier run finished.
+    /// Returns the tasks of a phase that an earlier run finished.
     async fn finished(&self, job: &Job, phase: Phase) -> Result<HashMap<u32, FinishedTask>, Setback> {
         if !job.resumes {
             return Ok(HashMap::new());
@@ -269,19 +271,20 @@ impl Driver {
         }
     }
 
-    /// Takes outputs back at the versions that were read: nobody has claimed those tasks since, so what is deleted is what
-    /// was read. What was written before stays where it is; the next attempt has another key.
+    /// Discards damaged outputs and reopens their tasks, at the versions that were read: no worker has claimed those tasks
+    /// since, so exactly what was read is deleted. The damaged objects stay in the store; the next attempt writes under another
+    /// key.
     async fn redo(&self, nodes: &JobNodes, producers: &[Producer]) -> Result<(), Setback> {
         let (office, job) = (&self.office, &nodes.job);
         for producer in producers {
             tracing::warn!(job = %self.job, ?producer, epoch = office.epoch().n, "its output was damaged in the store; it is made anew");
             let Producer::Task { phase, index } = producer else {
-                // Who reads the job next, reads it at another version: one write, then a fresh look.
+                // This write changes the job's version, so do only this one and read again.
                 return office.write_job(Job { lut: None, ..job.clone() }, nodes.version).await;
             };
             let Some(read) = nodes.phases.get(phase).and_then(|tasks| tasks.get(index)) else { continue };
             let path = paths::task(&job.job, *phase, *index);
-            // Its last claim didn't lapse: it was committed.
+            // The last claim was committed; it didn't lapse.
             let task = Task { strikes: Vec::new(), claimed: None, stamp: office.pod.stamp(), ..read.task.clone() };
             let ops = vec![
                 Op::Set { path: path.clone(), data: to_json(&task), version: Some(read.version) },
@@ -292,12 +295,13 @@ impl Driver {
         Ok(())
     }
 
-    /// The row's switch to the result is the publication; what follows only tidies up.
+    /// Publishes the result: the switch of the row is the publication, everything after it only cleans up.
     async fn publish(&self, nodes: &JobNodes, result: Pointer) -> Result<(), Setback> {
         let (office, job) = (&self.office, &nodes.job);
         let file = ResultFile { job: job.job.clone(), key: result.key, bytes: result.bytes, sha256: result.sha256 };
         let write = office.pod.catalog.publish(&office.epoch(), &job.run, &file, Some(&nodes.timeline())).await?;
-        // No change: published before, or the run was given up. Either way this run is over, and the row says what is needed.
+        // No change: the result was published before, or the run was abandoned. In both cases this run is over, and the row
+        // says what is needed.
         let needed = if office.mine(write).await? {
             tracing::info!(job = %self.job, run = %job.run, epoch = office.epoch().n, bytes = file.bytes, "published");
             Needed::Only(Some(file.key))
@@ -317,16 +321,17 @@ impl Driver {
         self.end(nodes).await
     }
 
-    /// Its row has ended. The doorbell tells every page, also of a job that came and went between two looks, and
-    /// tells the master that a slot is about to be free.
+    /// Finishes a job whose row has ended. The doorbell notifies every page, even of a job that came and went between two
+    /// polls, and tells the master that a slot is about to be free.
     async fn end(&self, nodes: &JobNodes) -> Result<(), Setback> {
         self.office.finish(&nodes.job, nodes.version).await?;
         self.ring().await;
         Ok(())
     }
 
-    /// Its row has ended with a result, so all its tasks are done. A job of few znodes needs no mark that only its deletion is
-    /// left: either all of them go at once, or whoever leads finds all of them, publishes again to no effect and comes here.
+    /// Cleans up a job whose row has ended with a result, so that all its tasks are done. A job with few znodes doesn't need
+    /// the *finished* mark: either all its znodes are deleted at once, or the next leader finds all of them, publishes again
+    /// without effect and gets here.
     async fn leave(&self, nodes: &JobNodes, needed: &Needed) -> Result<(), Setback> {
         let deletions = deletions(nodes);
         if deletions.len() > BATCH || nodes.is_locked() {
@@ -335,7 +340,7 @@ impl Driver {
         self.ring().await;
         self.delete_outputs(nodes, needed).await?;
         match event_log::end_job(&self.office, &nodes.job.job, &nodes.job.image, deletions).await {
-            // There is more below it than the array writes, or a new lock: what remains is done from the mark on.
+            // Foreign children or a new lock below it: mark it finished, and continue from there.
             Err(Setback::NotEmpty(_) | Setback::Forbidden(_)) => return self.end(nodes).await,
             written => written?,
         }
@@ -349,14 +354,14 @@ impl Driver {
         }
     }
 
-    /// Deletes what the run wrote but its published result, then the znodes, the job's own last: as long as it is
-    /// there, whoever leads goes on with this.
+    /// Deletes what the run wrote except its published result, then the znodes. The job's own node is last: as long as it
+    /// exists, whichever pod leads resumes the deletion.
     async fn delete(&self, nodes: &JobNodes) -> Result<(), Setback> {
         let needed = self.office.pod.catalog.needed(&nodes.job.job, &nodes.job.run).await?;
         self.delete_outputs(nodes, &needed).await?;
         for batch in deletions(nodes).chunks(BATCH) {
             match self.office.fence.write(&*self.office.coordinator, batch.to_vec()).await {
-                // There is more below it than the array writes. It lies under a node of ours, and goes with it.
+                // Someone else created nodes below it. They lie under a node of the array and are deleted with it.
                 Err(FenceError::Conflict { source: Error::NotEmpty(_), .. }) => {
                     self.office.remove_tree(&self.job).await?;
                     break;
@@ -368,8 +373,8 @@ impl Driver {
         Ok(())
     }
 
-    /// Deletes what an ended run wrote and nobody needs. That it has ended is what a row says, never what a read lacks: where no
-    /// row says so, its outputs are the sweeper's.
+    /// Deletes objects that an ended run wrote and that aren't needed. Only a row proves that a run has ended, never an absent
+    /// record; without such a row, the outputs are left to the sweeper.
     async fn delete_outputs(&self, nodes: &JobNodes, needed: &Needed) -> Result<(), Setback> {
         let (office, job) = (&self.office, &nodes.job);
         let Needed::Only(result) = needed else { return Ok(()) };
@@ -383,7 +388,8 @@ impl Driver {
     }
 }
 
-/// The tasks of a new job's first phase, as far as they fit in the write that creates its node: a driver creates what is missing.
+/// Returns the operations that create the tasks of a new job's first phase, as many as fit into the multi that creates its
+/// node. The driver creates the rest.
 pub(super) fn first_tasks(office: &Office, job: &Job) -> Vec<Op> {
     let Some(&phase) = job.phases.first() else { return Vec::new() };
     let tasks = (0..job.count(phase)).take(BATCH).map(|index| create_task(office, job, phase, index));
@@ -402,14 +408,14 @@ fn create_task(office: &Office, job: &Job, phase: Phase, index: u32) -> Op {
     }
 }
 
-/// The result of a task that an earlier run finished.
+/// Returns the operation that creates the result of a task that an earlier run finished.
 fn create_done(office: &Office, job: &Job, task: &FinishedTask) -> Op {
     let done = Done { stamp: office.pod.stamp(), ..task.done.clone() };
     let path = paths::done(&paths::task(&job.job, task.phase, task.index));
     Op::Create { path, data: to_json(&done), mode: CreateMode::Persistent }
 }
 
-/// What deletes a job's znodes, its own last.
+/// Returns the operations that delete a job's znodes, its own node last.
 fn deletions(nodes: &JobNodes) -> Vec<Op> {
     let job = &nodes.job.job;
     let mut ops = Vec::new();
@@ -419,7 +425,8 @@ fn deletions(nodes: &JobNodes) -> Vec<Op> {
             if task.done.is_some() {
                 ops.push(Op::Delete { path: paths::done(&path), version: None });
             }
-            // At the version that was read: a claim in between makes this fail, and its lock is waited for.
+            // At the version that was read: if the task was claimed in between, this fails, and the driver waits for the lock
+            // to go.
             ops.push(Op::Delete { path, version: Some(task.version) });
         }
         ops.push(Op::Delete { path: paths::phase(job, *phase), version: None });
@@ -428,7 +435,7 @@ fn deletions(nodes: &JobNodes) -> Vec<Op> {
     ops
 }
 
-/// Waits until a time, or for ever.
+/// Waits until the given time, or forever if there is none.
 async fn at(until: Option<Instant>) {
     match until {
         Some(until) => tokio::time::sleep_until(until).await,

@@ -1,11 +1,10 @@
 //! The master: activates queued jobs, drives active ones, and cleans up after those that ended.
 //!
 //! # Why it is safe
-//! - Its writes to znodes go through the [`Fence`](crate::coord::fence) and carry the versions that were read; its
-//!   writes to the catalog carry its [`Epoch`]. A master that was deposed without knowing it changes nothing.
-//! - It remembers nothing that matters: each action is what [`step`](crate::pipeline::step) says of what was read.
-//! - One loop activates, reconciles and deletes, one after the other, and each job has one driver: no two actions of
-//!   one master cross.
+//! - Every write to znodes goes through the [`Fence`](crate::coord::fence) and carries the versions that were read; every write
+//!   to the catalog carries the [`Epoch`]. A master that was deposed without knowing it changes nothing.
+//! - It keeps no state of its own that matters: [`step`](crate::pipeline::step) derives each action from what was read.
+//! - One loop activates, reconciles and deletes in sequence, and each job has one driver: no two actions of one master race.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,51 +31,52 @@ use crate::pipeline::companion::{self, Missing};
 use crate::pipeline::plan::{Planning, plan};
 use crate::pipeline::rerun;
 
-/// Runs in a row that end with the whole array, and finish no further task, before the job fails: it may be why.
+/// A job fails after this many consecutive runs that were lost with the whole array without finishing another task: the job may
+/// be the cause.
 pub const MAX_LOSSES: u32 = 3;
-/// The catalog is polled this often: rings can be lost.
+/// Poll interval of the catalog; needed because rings can be lost.
 const POLL: Duration = Duration::from_secs(1);
-/// Rings that follow one another are answered together, this long after the last look at the latest.
+/// Longest pause between a poll and the next one that a ring triggers; rings that arrive meanwhile are answered together.
 const GATHER: Duration = Duration::from_millis(100);
-/// The pause after a look that rings led to is so many times as long as the look took.
+/// After a poll, back off by this multiple of its duration (at most `GATHER`) before a ring triggers the next one.
 const REST: u32 = 4;
-/// How long a master that stops waits for the catalog before its successor may begin.
+/// How long a stopping master waits for the catalog before its successor may start.
 const HAND_OVER: Duration = Duration::from_millis(500);
-/// Znodes that are removed in one write.
+/// Maximum number of znodes deleted in one multi.
 const REMOVED_AT_ONCE: usize = 200;
-/// Rows and znodes are compared this often.
+/// Interval between reconciliations of rows and znodes.
 const RECONCILE: Duration = Duration::from_secs(5);
 
-/// Why a master acts no more.
+/// Why a term ended.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum End {
     /// The election node is gone.
     #[error("deposed")]
     Deposed,
-    /// The session is over, or the coordinator refuses.
+    /// The session has ended, or the coordinator rejected the operation.
     #[error(transparent)]
     Coordinator(#[from] Error),
-    /// A job's driver or the sweeper panicked: whoever leads next begins with fresh ones.
+    /// A job's driver or the sweeper panicked; the next leader starts with new ones.
     #[error("a part of it crashed: {0}")]
     Crashed(String),
 }
 
-/// What didn't work out; everything but an [`End`] is tried again from a fresh reading.
+/// A failed action; everything except [`End`] is retried after reading again.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Setback {
-    /// The role is over.
+    /// The term is over.
     #[error(transparent)]
     End(#[from] End),
-    /// What was read is out of date, or an outcome is unknown: read again.
+    /// The read state is stale, or an outcome is unknown: read again.
     #[error("{0}")]
     Again(String),
     /// The node has children that the array didn't write, or a lock that was taken since it was read.
     #[error("{0} still has children")]
     NotEmpty(String),
-    /// The coordinator will never keep this record: it is too large.
+    /// The coordinator can't store this record because it is too large.
     #[error("{0}")]
     Refused(String),
-    /// A znode's access control list, which the array didn't set, doesn't allow it.
+    /// Denied by a znode's access control list that the array didn't set.
     #[error("the access control list of {0}, which the array didn't set, doesn't allow it")]
     Forbidden(String),
     /// The catalog or the store doesn't answer: wait, then read again.
@@ -113,29 +113,30 @@ impl From<catalog::Error> for Setback {
     }
 }
 
-/// What a master and its drivers share.
+/// State shared by a master and its drivers.
 pub(super) struct Office {
     pub(super) pod: Arc<Pod>,
     pub(super) coordinator: Arc<dyn Coordinator>,
     pub(super) mirror: Arc<Mirror>,
     pub(super) fence: Fence,
     pub(super) log: Log,
-    /// Whether the catalog was found to be as new as the store; until then nothing goes that nobody asked to delete.
+    /// Whether the catalog is known to be as recent as the store; until then, only what a user asked to delete is deleted.
     pub(super) catalog_is_current: AtomicBool,
     candidacy: String,
     epoch: Mutex<Epoch>,
-    /// Jobs whose znodes can't be removed, though their rows have ended: they take no slot.
+    /// Jobs whose rows have ended but whose znodes can't be removed; they don't occupy a slot.
     aside: Mutex<BTreeSet<JobId>>,
 }
 
 impl Office {
-    /// The epoch of the next write.
+    /// Returns the epoch for the next catalog write.
     pub(super) fn epoch(&self) -> Epoch {
         self.epoch.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A write that is for the one who leads. *Not mine* while the election node is there means that somebody took
-    /// the epoch who leads no more (a candidate that won and lost before us, late): take it again.
+    /// Returns whether a fenced catalog write was applied. [`Write::NotMine`] while the election node still exists means that a
+    /// former leader took the epoch late (a candidate that won and lost before this one): the epoch is taken again and the
+    /// write must be retried.
     pub(super) async fn mine(&self, write: Write) -> Result<bool, Setback> {
         match write {
             Write::Applied => Ok(true),
@@ -154,27 +155,27 @@ impl Office {
     async fn take_epoch(&self) -> Result<Epoch, Setback> {
         let epoch = self.pod.catalog.take_epoch(&self.candidacy).await?;
         let mut known = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
-        // Two may have taken it at once: the later one counts.
+        // Two calls may race here: the higher epoch counts.
         if epoch.n > known.n {
             *known = epoch.clone();
         }
         Ok(epoch)
     }
 
-    /// Sets a job aside whose row has ended and whose znodes can't be removed now: it takes no slot any more.
+    /// Sets aside a job whose row has ended but whose znodes can't be removed now; it no longer occupies a slot.
     pub(super) fn set_aside(&self, job: &JobId, why: &str) {
         if self.aside.lock().unwrap_or_else(PoisonError::into_inner).insert(job.clone()) {
             tracing::warn!(%job, why, "its znodes can't be removed; set aside");
         }
     }
 
-    /// Whether a job was set aside.
+    /// Returns whether a job was set aside.
     pub(super) fn is_aside(&self, job: &JobId) -> bool {
         self.aside.lock().unwrap_or_else(PoisonError::into_inner).contains(job)
     }
 
-    /// Deletes all that lies under a job's node, whoever wrote it, and the node itself last. Only for jobs whose row has ended.
-    /// A lock that is deleted with it costs its holder the commit, which would not count any more.
+    /// Deletes everything below a job's node, no matter who wrote it, and then the node itself. Call it only for jobs whose row
+    /// has ended: a deleted lock makes its holder's commit fail, and that commit would no longer count.
     pub(super) async fn remove_tree(&self, job: &JobId) -> Result<(), Setback> {
         let mut all = vec![paths::job(job)];
         let mut level = all.clone();
@@ -190,7 +191,7 @@ impl Office {
         for batch in all.chunks(REMOVED_AT_ONCE) {
             let ops = batch.iter().map(|path| Op::Delete { path: path.clone(), version: None }).collect();
             match self.fence.write(&*self.coordinator, ops).await {
-                // What can't be listed can't be emptied.
+                // A node whose children can't be listed can't be emptied.
                 Err(FenceError::Conflict { source: Error::NotEmpty(path), .. }) if !self.is_listable(&path).await? => {
                     return Err(Setback::Forbidden(path));
                 }
@@ -208,7 +209,7 @@ impl Office {
         }
     }
 
-    /// Marks a job as finished, so that only its deletion is left.
+    /// Marks a job as finished, so that only deleting its znodes is left.
     pub(super) async fn finish(&self, job: &Job, version: i32) -> Result<(), Setback> {
         let mut job = job.clone();
         job.progress = Progress::Finished;
@@ -217,8 +218,8 @@ impl Office {
         event_log::end_job(self, &job.job, &job.image, vec![op]).await
     }
 
-    /// Writes a job's record at the version that was read. Its stamp stays that of its start: an observer that reads the job
-    /// only now would otherwise show its start after the claims that it caused.
+    /// Writes a job's record at the version that was read. The record keeps the stamp of the job's start: otherwise an observer
+    /// that reads the job only now would order its start after the claims that it caused.
     pub(super) async fn write_job(&self, mut job: Job, version: i32) -> Result<(), Setback> {
         job.epoch = self.epoch().n;
         let op = Op::Set { path: paths::job(&job.job), data: to_json(&job), version: Some(version) };
@@ -226,7 +227,7 @@ impl Office {
     }
 }
 
-/// Records are plain data: they always have a JSON form.
+/// Serializes a record as JSON. Records are plain data, so this can't fail.
 pub(super) fn to_json<T: serde::Serialize>(record: &T) -> Vec<u8> {
     serde_json::to_vec(record).expect("records have string keys only")
 }
@@ -237,7 +238,7 @@ pub(super) struct Master {
 }
 
 impl Master {
-    /// A master of this candidacy, which leads.
+    /// Creates the master for a candidacy that has won.
     pub(super) fn new(
         pod: Arc<Pod>,
         coordinator: Arc<dyn Coordinator>,
@@ -251,10 +252,11 @@ impl Master {
         Self { office: Arc::new(office) }
     }
 
-    /// What an orderly stop does, whatever the master is at by then; begin with it once the master acts no more.
+    /// Records an orderly stop in the catalog. The returned future doesn't borrow the master; poll it once the master no longer
+    /// acts.
     ///
-    /// Nobody can tell yet whether the znodes end with this process, and a job that they end with mustn't pay for it. If
-    /// this fails, or is late and a successor has the epoch, the runs count as they do after a crash.
+    /// At this point it is unknown whether the znodes outlive this process, and a job whose run is lost with them must not be
+    /// charged for it. If this fails, or comes so late that a successor has taken the epoch, the runs count as after a crash.
     pub(super) fn hand_over(&self) -> impl Future<Output = ()> + use<> {
         let office = self.office.clone();
         async move {
@@ -271,14 +273,14 @@ impl Master {
         }
     }
 
-    /// Acts until the role ends; gives why.
+    /// Runs until the term ends, and returns why it ended.
     pub(super) async fn run(self, candidate: Candidate) -> End {
         if let Err(end) = self.inaugurate(candidate).await {
             return end;
         }
         let mut drivers: JoinSet<(JobId, Result<(), End>)> = JoinSet::new();
         let mut driven = BTreeSet::new();
-        // Ends with this function, whatever becomes of the role.
+        // Dropped with this function, so the tasks end with the term in every case.
         let mut sweeping = JoinSet::new();
         sweeping.spawn(super::sweeper::run(self.office.clone()));
         sweeping.spawn(event_log::follow_members(self.office.clone()));
@@ -298,7 +300,7 @@ impl Master {
             let poll = tokio::select! {
                 biased;
                 Some(ended) = drivers.join_next(), if !drivers.is_empty() => {
-                    // Slots that became free together are filled together.
+                    // Fill slots that became free at the same time together.
                     for ended in std::iter::once(ended).chain(std::iter::from_fn(|| drivers.try_join_next())) {
                         match ended {
                             Ok((_, Err(end))) => return end,
@@ -310,7 +312,7 @@ impl Master {
                     }
                     true
                 }
-                // A ring that can't be answered yet is kept, and nobody spins on it.
+                // A ring that can't be answered yet stays pending without a busy loop.
                 () = tokio::time::sleep_until(rested), if rung && seen.loaded => true,
                 Some(Err(panic)) = sweeping.join_next() => return End::Crashed(panic.to_string()),
                 _ = housekeeping.tick() => true,
@@ -336,7 +338,7 @@ impl Master {
         }
     }
 
-    /// Order on winning: take the epoch → fenced write to the own election node → sync; then everything is read.
+    /// Starts the term: take the epoch → fenced write to the own election node → sync. Only then is everything read.
     async fn inaugurate(&self, mut candidate: Candidate) -> Result<(), End> {
         let office = &self.office;
         let mut backoff = Backoff::new(Duration::from_millis(100), POLL);
@@ -351,7 +353,7 @@ impl Master {
             };
             match attempt.await {
                 Ok(()) => {
-                    // Announced epochs rise from master to master: each was taken after the one before had lost.
+                    // Announced epochs increase from master to master: each was taken after the previous master had lost.
                     office.pod.config.leadership.send_replace(candidate.epoch);
                     return Ok(());
                 }
@@ -378,8 +380,8 @@ impl Master {
         self.admit(seen).await
     }
 
-    /// Gives free slots to the oldest queued jobs. Large images get at most half of the slots, so that small
-    /// ones are never held up by them.
+    /// Activates the oldest queued jobs while slots are free. Large images get at most half of the slots, so that they never
+    /// hold up small ones.
     async fn admit(&self, seen: &Nodes) -> Result<(), Setback> {
         let (office, config) = (&self.office, &self.office.pod.config);
         if seen.live() < config.min_pods {
@@ -403,9 +405,9 @@ impl Master {
             }
             let limit = u32::try_from(free).unwrap_or(u32::MAX);
             let rows = office.pod.catalog.queued(limit, min_pixels, max_pixels).await?;
-            // Retried while the nodes of its last run are still being deleted: its turn comes when they are gone.
+            // A retried job may still have the znodes of its last run; it waits until they are deleted.
             let gone = |row: &&JobRow| !office.mirror.nodes().borrow().jobs.contains_key(&row.job);
-            // Each to its end, whatever becomes of the others: giving up halfway would cost a job one of its runs.
+            // Run each activation to its end even if another fails: an abandoned one would cost its job one of its runs.
             let activations = rows.iter().filter(gone).map(|row| self.activate(row, seen.live()));
             for activated in futures::future::join_all(activations).await {
                 *taken.entry(lane).or_default() += usize::from(activated?);
@@ -414,7 +416,7 @@ impl Master {
         Ok(())
     }
 
-    /// `queued → running`, then the job's node. Whether it was this one that activated the row.
+    /// Switches a row from `queued` to `running`, then creates the job's node. Returns whether this call activated the row.
     async fn activate(&self, row: &JobRow, workers: usize) -> Result<bool, Setback> {
         let (office, run) = (&self.office, new_run());
         let write = office.pod.catalog.activate(&office.epoch(), &row.job, &run).await?;
@@ -425,8 +427,9 @@ impl Master {
         Ok(mine)
     }
 
-    /// Creates a run's job node with the tasks of its first phase: they are there when this returns, or the role is over and the row, `running` without a
-    /// node, is the next master's to reconcile. Giving up earlier would cost the job one of its runs.
+    /// Creates a run's job node and the tasks of its first phase, and returns once they exist. Otherwise the term is over, and
+    /// the next master reconciles the row that is `running` without a node. Giving up earlier would cost the job one of its
+    /// runs.
     async fn create(&self, row: &JobRow, run: RunId, workers: usize) -> Result<(), Setback> {
         let (office, config) = (&self.office, &self.office.pod.config);
         let planning = Planning { whole_below: config.whole_below, workers, parts_per_task: config.parts_per_task };
@@ -454,7 +457,7 @@ impl Master {
         }
         let path = paths::job(&job.job);
         let node = Op::Create { path: path.clone(), data: to_json(&job), mode: CreateMode::Persistent };
-        // Tasks that are finished already are the driver's to create.
+        // Tasks that are already finished are created by the driver.
         let tasks = if job.resumes { Vec::new() } else { driver::first_tasks(office, &job) };
         let ops: Vec<Op> = std::iter::once(node).chain(tasks).collect();
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
@@ -469,11 +472,11 @@ impl Master {
                 }
                 Err(setback) => tracing::info!(job = %job.job, %setback, "its node is created again if it isn't there"),
             }
-            // Settles first: the write that failed has run by then, or never will.
+            // Settle first: after that, the failed write has either run or never will.
             if settle::read_back(&*office.coordinator, || office.coordinator.stat(&path)).await?.is_some() {
                 break;
             }
-            // Somebody may have deleted the parent.
+            // The parent may have been deleted.
             match ensure_skeleton(&*office.coordinator).await {
                 Err(error) if error.is_terminal() => return Err(error.into()),
                 made => drop(made.inspect_err(|error| tracing::info!(%error, "the skeleton isn't made again yet"))),
@@ -485,7 +488,7 @@ impl Master {
         Ok(())
     }
 
-    /// Jobs whose own record somebody made unreadable: their rows fail, and their nodes are removed.
+    /// Fails jobs whose own record was overwritten with something unreadable, and removes their nodes.
     async fn clear_unreadable(&self, seen: &Nodes, rows: &[JobRow]) -> Result<(), Setback> {
         let office = &self.office;
         for (job, path, why) in seen.unexpected.spoiled_jobs() {
@@ -506,11 +509,11 @@ impl Master {
         Ok(())
     }
 
-    /// Rows that say `running` without a node get a new run; nodes whose row has ended are finished.
+    /// Starts a new run for rows that are `running` without a node, and finishes nodes whose row has ended.
     ///
-    /// The nodes were read before the rows: a node of an ended row is left over, since a row is `running` before its
-    /// node is made. That a row has no node is asked anew, after `sync`, since the picture may lag; and if a driver ends
-    /// the job meanwhile, the row's run or state has changed and the write changes nothing.
+    /// The nodes were read before the rows. A row becomes `running` before its node is created, so a node without a matching
+    /// row is a leftover. A missing node is checked again after `sync`, because the mirror may be stale. If a driver ends the
+    /// job meanwhile, the row's run or state has changed, and the write has no effect.
     async fn reconcile(&self, seen: &Nodes, deleting: &[ImageId]) -> Result<(), Setback> {
         let office = &self.office;
         let rows = office.pod.catalog.running().await?;
@@ -521,7 +524,7 @@ impl Master {
                     tracing::info!(%job, run = %nodes.job.run, "its row has moved on; the nodes are removed");
                 }
                 match office.finish(&nodes.job, nodes.version).await {
-                    // One job's trouble mustn't keep the others waiting.
+                    // A failure of one job must not block the others.
                     Err(Setback::Forbidden(path) | Setback::Refused(path)) => office.set_aside(job, &path),
                     finished => finished?,
                 }
@@ -556,26 +559,26 @@ impl Master {
     }
 }
 
-/// A pause before the catalog is asked again for what a new run needs. Giving up instead would leave the row `running` without
-/// a node, which looks like a run that was lost. If the role ends, this is dropped with it.
+/// Pauses before the catalog is asked again for the data of a new run. Giving up would leave the row `running` without a node,
+/// which looks like a lost run. When the term ends, this future is dropped.
 async fn wait_for_catalog(job: &JobId, error: &catalog::Error) {
     tracing::warn!(%job, %error, "its run begins when the catalog answers");
     tokio::time::sleep(POLL.mul_f64(0.5 + crate::backoff::jitter())).await;
 }
 
-/// Why a job fails one of whose znodes somebody changed.
+/// Returns the failure reason of a job with a znode that was overwritten by someone else.
 pub(super) fn spoiled(path: &str, why: &str) -> String {
     format!("Somebody else changed a record of this job in the coordinator ({path}): {why}. Retry the job.")
 }
 
-/// Why a job fails one of whose znodes can't be written or read.
+/// Returns the failure reason of a job with a znode whose access control list keeps the array out.
 pub(super) fn forbidden(path: &str) -> String {
     format!(
         "Somebody else set an access control list on a node of this job in the coordinator ({path}), which keeps the array out. Retry the job."
     )
 }
 
-/// Why a job fails whose record can't be kept.
+/// Returns the failure reason of a job whose record can't be stored.
 pub(super) fn refusal(why: &str) -> String {
     Cause::Record(why.to_owned()).to_string()
 }

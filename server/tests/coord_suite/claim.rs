@@ -1,4 +1,4 @@
-//! One claim at a time, and only the latest counts.
+//! Claims: one at a time, and only the latest counts.
 
 use server::coord::claim::{Debt, Held, REPORT_BYTES, Strike, claim, commit, give_back, release};
 use server::coord::{CreateMode, Error, Op, paths};
@@ -48,12 +48,12 @@ async fn take(seat: &Seat, lock: Lock) -> Option<Held> {
     claim(&**seat, Held::new(TASK, &seen, version, lock)).await.unwrap()
 }
 
-/// The claims that a task bears a strike of.
+/// Returns the claims whose strikes a task bears.
 fn names(task: &Task) -> Vec<&str> {
     task.strikes.iter().map(String::as_str).collect()
 }
 
-/// Gives a claim's strike back.
+/// Settles a claim's debt.
 async fn owe(seat: &Seat, held: &Held) -> Debt {
     give_back(&**seat, &held.path, &held.lock.claim, &stamp("a", 9)).await.unwrap()
 }
@@ -162,7 +162,7 @@ async fn a_commit_leaves_the_result_and_no_lock(bed: &dyn Bed) {
     assert!(!commit(&*seat, &held, &done("a", 1)).await.unwrap(), "it has been committed already");
 }
 
-/// The first worker loses its lease and the second takes over.
+/// The first worker's session expires, and the second takes over.
 async fn takeover(bed: &dyn Bed) -> (Seat, Held, Seat, Held) {
     let (one, two) = (bed.short_session().await, bed.session().await);
     put(&one).await;
@@ -179,7 +179,7 @@ async fn a_commit_after_a_takeover_is_refused(bed: &dyn Bed) {
     let (one, first, two, second) = takeover(bed).await;
     one.state(server::coord::SessionState::Expired).await;
     assert_eq!(commit(&*one, &first, &done("a", 1)).await, Err(Error::Expired));
-    // The pod is back with a new session, in which the second's lock has the path of its own.
+    // The pod is back with a new session; the second's lock is at the path of its own former lock.
     let again = bed.session().await;
     again.sync().await.unwrap();
     assert!(!commit(&*again, &first, &done("a", 1)).await.unwrap());
@@ -191,7 +191,7 @@ async fn a_commit_after_a_takeover_is_refused(bed: &dyn Bed) {
 
 async fn a_lock_that_is_there_again_proves_nothing(bed: &dyn Bed) {
     let (_, first, two, second) = takeover(bed).await;
-    // Even a commit through the session that owns the new lock is refused: the version tells.
+    // Even through the session that owns the new lock, the commit is rejected: the version differs.
     assert!(!commit(&*two, &first, &done("a", 1)).await.unwrap());
     assert_eq!(written(&two).await, None);
     assert!(commit(&*two, &second, &done("b", 2)).await.unwrap());
@@ -204,7 +204,7 @@ async fn a_commit_whose_reply_is_lost_is_one(bed: &dyn Bed) {
     seat.lose_reply();
     assert!(commit(&*seat, &held, &done("a", 1)).await.unwrap());
     assert_eq!(written(&seat).await, Some(done("a", 1)));
-    // And one that was refused stays refused.
+    // A rejected commit stays rejected.
     seat.lose_reply();
     assert!(!commit(&*seat, &held, &done("a", 7)).await.unwrap());
     assert_eq!(written(&seat).await, Some(done("a", 1)));

@@ -1,4 +1,4 @@
-//! What only real servers show: elections among themselves, silence, and other clients.
+//! Tests that only real servers support: elections within the ensemble, silent servers, and other clients.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ async fn a_session_survives_the_death_of_the_server_that_led() {
     let mut watch = session.watch("/", Scope::Recursive).await.unwrap();
     let leader = (0..3).find(|index| ensemble.leads(*index)).unwrap();
     ensemble.kill(leader);
-    // The quorum elects anew: every follower drops its clients, so the watch ends, and the session goes on.
+    // The quorum elects a new leader: every follower drops its clients, so the watch ends, but the session continues.
     assert_eq!(soon(watch.changed()).await, Hint::Lost);
     settle(&*session).await.unwrap();
     assert_eq!(session.stat("/e").await.unwrap().unwrap().owner, Some(session.session()));
@@ -30,7 +30,7 @@ async fn a_session_survives_the_death_of_the_server_that_led() {
         ensemble
     });
     let ensemble = ensemble.await.unwrap();
-    // Without a quorum nothing is written; a silent server makes outcomes unknown, within the session timeout.
+    // Without a quorum nothing is written; a silent server makes outcomes unknown within the session timeout.
     let rest: Vec<usize> = (0..3).filter(|index| *index != leader).collect();
     rest.iter().for_each(|index| ensemble.pause(*index));
     let before = Instant::now();
@@ -38,7 +38,7 @@ async fn a_session_survives_the_death_of_the_server_that_led() {
     assert!(matches!(outcome, Err(Error::Unknown(_) | Error::Disconnected)), "{outcome:?}");
     assert!(before.elapsed() < LEASE * 2);
     rest.iter().for_each(|index| ensemble.resume(*index));
-    // The servers come back and let the session expire or live; either way it is told.
+    // The servers come back and let the session expire or live; the client must learn either.
     let mut states = session.states();
     let told = soon(states.wait_for(|state| *state == SessionState::Connected || state.is_terminal())).await;
     assert!(told.is_ok());
@@ -120,7 +120,7 @@ async fn a_client_on_a_leash_is_cut_off_alone_and_keeps_its_session_if_it_is_let
     assert_eq!(cut.stat("/e").await.unwrap().unwrap().owner, Some(cut.session()));
 }
 
-/// The kernel of a server that hangs takes connections, and nobody answers them.
+/// The kernel of a hung server accepts connections, but nothing answers on them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_begins_within_a_second_while_one_of_three_servers_hangs() {
     let ensemble = tokio::task::spawn_blocking(|| Ensemble::launch(3)).await.unwrap();

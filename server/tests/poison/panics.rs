@@ -26,7 +26,7 @@ use crate::client::PATIENCE;
 use crate::faulty_store::{Act, Fault, Faults, Rule, impatient};
 use crate::images::{oracle, sample};
 
-/// A place for three pods of one process, over a store with faults.
+/// A fixture: three pods of one process, over a fault-injecting store.
 struct Yard {
     _folder: tempfile::TempDir,
     catalog: Arc<dyn Catalog>,
@@ -120,7 +120,7 @@ async fn work_that_panics_in_every_pod_fails_its_job_after_three_attempts_and_no
     assert_eq!(failed.state, JobState::Failed);
     let reason = failed.reason.unwrap();
     assert!(reason.contains("of its attempts, 3 crashed") && reason.contains("a panic was played"), "{reason}");
-    // Its time has come when it no longer panics.
+    // Once it no longer panics, a retry succeeds.
     yard.faults.end();
     yard.catalog.retry(&poison.job_id).await.unwrap();
     yard.assert_done(&poison, "moon.png").await;
