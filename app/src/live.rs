@@ -36,9 +36,9 @@ impl Connection {
 }
 
 /// Maximum events kept in a tab.
-const KEPT: usize = 600;
+const MAX_EVENTS: usize = 600;
 /// Maximum log lines kept per pod in a tab.
-const LINES: usize = 200;
+const MAX_LINES: usize = 200;
 
 /// Severity of a log line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -214,24 +214,24 @@ impl Live {
     }
 }
 
-/// Inserts an event by its stamp, latest first, unless already present, and drops the oldest beyond [`KEPT`].
+/// Inserts an event by its stamp, latest first, unless already present, and drops the oldest beyond [`MAX_EVENTS`].
 pub fn insert(events: &mut Vec<Event>, event: Event) {
     let place = events.partition_point(|kept| kept.stamp > event.stamp);
     if events[place..].iter().take_while(|kept| kept.stamp == event.stamp).any(|kept| *kept == event) {
         return;
     }
     events.insert(place, event);
-    events.truncate(KEPT);
+    events.truncate(MAX_EVENTS);
 }
 
-/// Inserts a line by its time, unless already present, and drops the oldest beyond [`LINES`].
+/// Inserts a line by its time, unless already present, and drops the oldest beyond [`MAX_LINES`].
 fn append(lines: &mut Vec<LogLine>, line: LogLine) {
     let place = lines.partition_point(|kept| kept.id <= line.id);
     if lines[..place].iter().rev().take_while(|kept| kept.id == line.id).any(|kept| kept.text == line.text) {
         return;
     }
     lines.insert(place, line);
-    let over = lines.len().saturating_sub(LINES);
+    let over = lines.len().saturating_sub(MAX_LINES);
     lines.drain(..over);
 }
 
@@ -293,18 +293,18 @@ mod tests {
             append(&mut lines, line(at, text));
         }
         assert_eq!(lines.iter().map(|line| line.text.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
-        for at in 4..=LINES as i64 + 4 {
+        for at in 4..=MAX_LINES as i64 + 4 {
             append(&mut lines, line(at, "more"));
         }
-        assert_eq!((lines.len(), lines[0].id.0), (LINES, 5));
+        assert_eq!((lines.len(), lines[0].id.0), (MAX_LINES, 5));
     }
 
     #[test]
     fn a_tab_that_stays_open_forgets_the_oldest() {
         let mut events = Vec::new();
-        for clock in 0..=KEPT as u64 {
+        for clock in 0..=MAX_EVENTS as u64 {
             insert(&mut events, event(clock, "a"));
         }
-        assert_eq!((events.len(), events[KEPT - 1].stamp.clock), (KEPT, 1));
+        assert_eq!((events.len(), events[MAX_EVENTS - 1].stamp.clock), (MAX_EVENTS, 1));
     }
 }

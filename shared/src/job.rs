@@ -274,12 +274,12 @@ pub struct ImageInfo {
     pub whole_decode: bool,
     /// Properties that only some files have.
     #[serde(default)]
-    pub more: More,
+    pub more: ImageExtras,
 }
 
 /// Properties that only some files have.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct More {
+pub struct ImageExtras {
     /// Index of the page that [`ImageInfo`] describes, from 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub page: u32,
@@ -350,7 +350,7 @@ fn is_zero_bytes(bytes: &u64) -> bool {
 }
 
 impl ImageInfo {
-    /// Whether both images have the same pixel format and dimensions, whatever [`More`] contains.
+    /// Whether both images have the same pixel format and dimensions, whatever [`ImageExtras`] contains.
     pub fn is_like(&self, other: &ImageInfo) -> bool {
         *self == ImageInfo { more: self.more.clone(), ..other.clone() }
     }
@@ -595,7 +595,7 @@ mod tests {
             unit_rows,
             regions: true,
             whole_decode: false,
-            more: More::default(),
+            more: ImageExtras::default(),
         }
     }
 

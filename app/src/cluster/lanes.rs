@@ -11,9 +11,9 @@ use crate::format;
 use crate::markup::{Element, of};
 
 /// Maximum attempts per lane; the latest are shown.
-const MOST: usize = 150;
+const MAX_BARS: usize = 150;
 /// Maximum rows per lane for simultaneous attempts.
-const ROWS: usize = 8;
+const MAX_ROWS: usize = 8;
 
 /// Renders the lanes of all pods that worked on something.
 pub fn lanes(picture: &Picture<'_>) -> Element {
@@ -50,12 +50,12 @@ impl Scale {
 }
 
 fn lane(picture: &Picture<'_>, scale: Scale, pod: &PodName, spans: &[&Span]) -> Element {
-    let shown = &spans[spans.len().saturating_sub(MOST)..];
+    let shown = &spans[spans.len().saturating_sub(MAX_BARS)..];
     let mut free: Vec<i64> = Vec::new();
     let bars: Vec<Element> = shown
         .iter()
         .map(|span| {
-            let row = free.iter().position(|until| *until <= span.began).unwrap_or(free.len()).min(ROWS - 1);
+            let row = free.iter().position(|until| *until <= span.began).unwrap_or(free.len()).min(MAX_ROWS - 1);
             let until = span.began + span.lasted(picture.now);
             if row < free.len() {
                 free[row] = until

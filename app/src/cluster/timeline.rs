@@ -7,11 +7,11 @@ use super::{Picture, moment, panel, quiet};
 use crate::markup::{Element, el, of};
 
 /// Number of events shown, the latest ones.
-const SHOWN: usize = 120;
+const MAX_EVENTS_SHOWN: usize = 120;
 
 /// Renders both orders, latest first.
 pub fn both(picture: &Picture<'_>) -> Vec<Element> {
-    let events = &picture.events[..picture.events.len().min(SHOWN)];
+    let events = &picture.events[..picture.events.len().min(MAX_EVENTS_SHOWN)];
     let panel = panel("timeline", "Events", "");
     if events.is_empty() {
         return vec![panel.add(quiet("Nothing has happened yet."))];

@@ -99,7 +99,7 @@ fn busy(picture: &Picture<'_>) -> String {
         (0, true) => format!("It isn't: all {threads} threads are busy, and no job waits for its turn."),
         (0, false) => format!("It isn't: {busy} of {threads} threads are busy, and no job waits for its turn."),
         (_, true) => {
-            format!("All {threads} threads are busy, and {waits} for a turn. More pods or threads would help.")
+            format!("All {threads} threads are busy, and {waits} for a turn. ImageExtras pods or threads would help.")
         }
         (_, false) => format!(
             "{waits} for a turn, as many are at work as the master takes at a time, and {busy} of {threads} threads are busy."
@@ -203,7 +203,7 @@ pub mod tests {
         (view.pods[0].holds, view.pods[1].holds) = (1, 1);
         assert_eq!(
             said(&view),
-            "All 2 threads are busy, and 1,200 jobs wait for a turn. More pods or threads would help."
+            "All 2 threads are busy, and 1,200 jobs wait for a turn. ImageExtras pods or threads would help."
         );
         view.backlog.queued = 0;
         view.pods[0].holds = 0;

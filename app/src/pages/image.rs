@@ -32,7 +32,7 @@ mod keys;
 mod sides;
 
 /// Maximum zoom by keyboard, relative to the stage.
-const MOST: f64 = 64.0;
+const MAX_ZOOM: f64 = 64.0;
 
 /// Image page.
 #[component]
@@ -133,7 +133,7 @@ fn Shown(image: Image) -> impl IntoView {
     let (click, leave) = (delete.clone(), use_navigate());
     keys::listen(move |action| match action {
         Action::Go(by) => go(by),
-        Action::Zoom(factor) => sides.sight.update(|sight| *sight = sight.zoomed(factor, (0.5, 0.5), MOST)),
+        Action::Zoom(factor) => sides.sight.update(|sight| *sight = sight.zoomed(factor, (0.5, 0.5), MAX_ZOOM)),
         Action::Whole => sides.sight.set(Sight::default()),
         Action::Move(x, y) => sides.sight.update(|sight| *sight = sight.moved(x, y)),
         Action::Toggle => sides.split.update(|split| *split = if *split > 50.0 { 0.0 } else { 100.0 }),
@@ -340,7 +340,7 @@ fn Again(image: RwSignal<Image>) -> impl IntoView {
 /// Refetches the image when one of its jobs has ended, and periodically while one is unfinished.
 fn keep_fresh(image: RwSignal<Image>) {
     /// Poll interval in seconds, without notifications.
-    const LOOK: i64 = 5;
+    const POLL_SECONDS: i64 = 5;
     let live = Live::expect();
     let id = image.read_untracked().id.clone();
     let ended = {
@@ -349,7 +349,7 @@ fn keep_fresh(image: RwSignal<Image>) {
     };
     let turn = memo(move || {
         let unfinished = image.read().jobs.iter().any(|job| !job.state.has_ended());
-        if unfinished { live.now.get().map(|now| now / 1_000 / LOOK) } else { None }
+        if unfinished { live.now.get().map(|now| now / 1_000 / POLL_SECONDS) } else { None }
     });
     let mut first = true;
     effect(move || {

@@ -15,7 +15,7 @@ use crate::json::Json;
 use crate::live::Live;
 
 /// Poll interval in seconds, without notifications.
-const LOOK: i64 = 20;
+const POLL_SECONDS: i64 = 20;
 
 /// Fetches a job's state when its upload is accepted, when its end is announced, and periodically in case an announcement was
 /// missed.
@@ -27,7 +27,7 @@ pub fn follow(uploads: Uploads) {
             |stage: &Stage| if let Stage::Accepted(accepted) = stage { Some(accepted.clone()) } else { None };
         items.iter().filter_map(|upload| Some((upload.id, accepted(&upload.stage)?))).collect::<Vec<_>>()
     });
-    let turn = memo(move || live.now.get().unwrap_or_default() / 1_000 / LOOK);
+    let turn = memo(move || live.now.get().unwrap_or_default() / 1_000 / POLL_SECONDS);
     let mut looked: BTreeMap<u32, (i64, u32)> = BTreeMap::new();
     effect(move || {
         let (turn, ended) = (turn.get(), live.ended.read());

@@ -16,13 +16,13 @@ use crate::base64::encode;
 use crate::json::Json;
 
 /// Bytes per request: the size of a part on the server.
-const PIECE: u64 = 32 << 20;
+const PIECE_BYTES: u64 = 32 << 20;
 /// First and longest backoff after a broken connection.
-const WAITS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(15)];
+const BACKOFF_RANGE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(15)];
 /// How often an upload is recreated after the server has lost it, before the error is reported.
-const FORGOTTEN: u32 = 2;
+const MAX_RECREATIONS: u32 = 2;
 /// Maximum consecutive requests of which no byte arrives although the server is reachable.
-const FRUITLESS: u32 = 5;
+const MAX_STALLS: u32 = 5;
 
 /// State of a file's transfer.
 pub struct Transfer {
@@ -100,18 +100,18 @@ enum Next {
 
 /// Sends the file until it is accepted or rejected. Returns `None` if the attempt was stopped.
 pub async fn send(turn: Turn) -> Option<Stage> {
-    let mut wait = WAITS[0];
+    let mut wait = BACKOFF_RANGE[0];
     let mut sending = Sending { turn, offset: None, begun: None, fruitless: 0, forgotten: 0 };
     loop {
         match sending.advance().await? {
-            Next::Onward => wait = WAITS[0],
+            Next::Onward => wait = BACKOFF_RANGE[0],
             Next::End(stage) => return Some(stage),
             Next::Wait(why, told) => {
                 if let Some(why) = why {
                     turn.change(|upload| upload.stage = why)?;
                 }
                 pause(told.unwrap_or(wait)).await;
-                wait = (wait * 2).min(WAITS[1]);
+                wait = (wait * 2).min(BACKOFF_RANGE[1]);
                 turn.change(|upload| upload.stage = Stage::Sending)?;
             }
         }
@@ -152,7 +152,7 @@ impl Sending {
             409 if knew.is_some_and(|offset| offset < bytes) => Next::Wait(None, None),
             // Too slow; the bytes received are kept.
             408 if location.is_some() => Next::Wait(None, None),
-            404 | 410 if location.is_some() && self.forgotten < FORGOTTEN => {
+            404 | 410 if location.is_some() && self.forgotten < MAX_RECREATIONS => {
                 self.forgotten += 1;
                 self.turn.with(|upload| upload.transfer.location = None)?;
                 Next::Wait(None, None)
@@ -175,7 +175,7 @@ impl Sending {
         self.turn.change(|upload| upload.sent = offset.unwrap_or_default())?;
         // If the file was moved or changed, a browser only reports that sending failed.
         let sentence = "What is sent of this file doesn't arrive. Is it still where it was?";
-        let stuck = self.begun.is_some() && self.fruitless >= FRUITLESS;
+        let stuck = self.begun.is_some() && self.fruitless >= MAX_STALLS;
         Some(if stuck { Next::End(Stage::Refused(sentence.to_owned())) } else { Next::Onward })
     }
 
@@ -193,7 +193,7 @@ impl Sending {
     async fn append(&mut self, location: &str, offset: u64) -> Option<Answer> {
         self.begun = Some(offset);
         let (file, bytes) = self.turn.with(|upload| (upload.transfer.file.clone(), upload.bytes))?;
-        let end = bytes.min(offset + PIECE);
+        let end = bytes.min(offset + PIECE_BYTES);
         let piece = file.slice_with_f64_and_f64(offset as f64, end as f64).ok()?;
         let turn = self.turn;
         let progressed = move |sent: u64| {

@@ -14,7 +14,7 @@ use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, HtmlImageElement};
 use super::Sight;
 
 /// Maximum number of cached tiles: 64 MiB of pixels.
-const MOST: usize = 256;
+const MAX_TILES: usize = 256;
 
 /// Level, column and row.
 type Which = (u32, u32, u32);
@@ -111,13 +111,13 @@ impl Tiles {
     /// Evicts the least recently visible tiles.
     fn forget(&self) {
         let mut kept = self.0.kept.borrow_mut();
-        if kept.len() <= MOST {
+        if kept.len() <= MAX_TILES {
             return;
         }
         let now = self.0.clock.get();
         let mut used: Vec<u64> = kept.values().map(|tile| tile.used).collect();
         sort_by_key(&mut used, |used| *used);
-        let limit = used[used.len() - MOST].min(now);
+        let limit = used[used.len() - MAX_TILES].min(now);
         kept.retain(|_, tile| tile.used >= limit);
     }
 }

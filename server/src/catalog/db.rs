@@ -27,12 +27,12 @@ use crate::panics;
 
 /// Time limit of a statement, including the wait for a connection; when it passes, the outcome is unknown. It also bounds how
 /// long uploads and pages wait for a database that hangs.
-const PATIENCE: Duration = Duration::from_secs(5);
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time limit for the first connection and the migration.
-const OPENING: Duration = Duration::from_secs(30);
-/// How long one process waits for another's write to SQLite: less than [`PATIENCE`], so that the connection is free again when
+const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long one process waits for another's write to SQLite: less than [`STATEMENT_TIMEOUT`], so that the connection is free again when
 /// the caller gets its answer.
-const BUSY: Duration = Duration::from_secs(4);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// A database.
 pub(super) enum Db {
@@ -192,12 +192,12 @@ impl Db {
                 let primary = primary.clone();
                 tokio::spawn(async move {
                     let sql = if access == Access::Read { primary::on_primary(&sql) } else { sql };
-                    primary.run(&sql, &args, PATIENCE).await
+                    primary.run(&sql, &args, STATEMENT_TIMEOUT).await
                 })
             }
             Db::Sqlite { writer, readers } => {
                 let pool = if access == Access::Write { writer.clone() } else { readers.clone() };
-                tokio::spawn(async move { patiently(PATIENCE, run_sqlite(&pool, sql, &args)).await })
+                tokio::spawn(async move { patiently(STATEMENT_TIMEOUT, run_sqlite(&pool, sql, &args)).await })
             }
         };
         statement.await.unwrap_or_else(|error| {
@@ -229,7 +229,7 @@ impl Db {
     }
 
     async fn open_postgres(url: &str) -> Result<Db> {
-        let primary = Primary::open(url, PATIENCE).await?;
+        let primary = Primary::open(url, STATEMENT_TIMEOUT).await?;
         // The migrator takes a database lock by itself.
         let mut migrator: Migrator = sqlx::migrate!("./migrations/postgres");
         migrator.set_ignore_missing(true).run(primary.pool()).await.map_err(not_migrated)?;
@@ -250,9 +250,9 @@ impl Db {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(BUSY);
-        patiently(OPENING, migrate_sqlite(&options)).await?;
-        let pool = || SqlitePoolOptions::new().acquire_timeout(PATIENCE);
+            .busy_timeout(BUSY_TIMEOUT);
+        patiently(OPEN_TIMEOUT, migrate_sqlite(&options)).await?;
+        let pool = || SqlitePoolOptions::new().acquire_timeout(STATEMENT_TIMEOUT);
         let writer = pool().max_connections(1).connect_with(options.clone()).await.map_err(unavailable)?;
         let readers = pool().max_connections(4).connect_with(options).await.map_err(unavailable)?;
         Ok(Db::Sqlite { writer, readers })

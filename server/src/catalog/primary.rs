@@ -26,12 +26,12 @@ use super::{Error, Result};
 /// Maximum number of connections per process.
 const MAX_CONNECTIONS: u32 = 8;
 /// Time limit of one attempt to connect: with several hosts, an unresponsive one must leave time for the others.
-const CONNECTING: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// First and longest pause between attempts; doubled after each.
-const PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(500)];
+const RETRY_PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(500)];
 
 /// Fails like a write on a server that isn't the primary. Uses no table, because none may exist yet.
-const INSIST: &str = "DO $$ BEGIN
+const ASSERT_PRIMARY: &str = "DO $$ BEGIN
     IF pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' THEN
         RAISE EXCEPTION USING ERRCODE = '25006', MESSAGE = 'the server is a standby or read-only';
     END IF;
@@ -62,10 +62,10 @@ impl Primary {
         let hosts = urls_of(url).iter().map(|url| PgConnectOptions::from_str(url)).collect::<Result<Vec<_>, _>>();
         let hosts: Vec<_> =
             hosts.map_err(invalid)?.into_iter().map(|host| host.application_name("evenlight")).collect();
-        let pool = PgPoolOptions::new().max_connections(MAX_CONNECTIONS).acquire_timeout(CONNECTING);
+        let pool = PgPoolOptions::new().max_connections(MAX_CONNECTIONS).acquire_timeout(CONNECT_TIMEOUT);
         let pool = pool.connect_lazy_with(hosts[0].clone());
         let primary = Self { pool, hosts, current: AtomicUsize::new(0) };
-        primary.run(INSIST, &[], patience).await?;
+        primary.run(ASSERT_PRIMARY, &[], patience).await?;
         Ok(primary)
     }
 
@@ -77,7 +77,7 @@ impl Primary {
     /// Runs a statement on the primary.
     pub(super) async fn run(&self, sql: &str, args: &[Arg], patience: Duration) -> Result<Answer> {
         let until = Instant::now() + patience;
-        let mut pause = PAUSES[0];
+        let mut pause = RETRY_PAUSES[0];
         loop {
             let host = self.current.load(Ordering::Relaxed);
             let error = match self.once(sql, args, until).await {
@@ -97,7 +97,7 @@ impl Primary {
                 return Err(Error::Unavailable(reason));
             }
             sleep(wait).await;
-            pause = (pause * 2).min(PAUSES[1]);
+            pause = (pause * 2).min(RETRY_PAUSES[1]);
         }
     }
 

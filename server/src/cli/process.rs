@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::locks::Locks;
 use super::serve::{ServeArgs, UseKubernetes};
 use crate::catalog::{self, Catalog};
-use crate::coord::{Connector, Leash, embedded, zookeeper};
+use crate::coord::{Connector, FaultLink, embedded, zookeeper};
 use crate::kube::{self, Kubernetes};
 use crate::logs::OwnLog;
 use crate::pipeline::accept::Accept;
@@ -27,7 +27,7 @@ use crate::pipeline::gauge::{Figures, Gauge, measure};
 use crate::pipeline::inspection;
 use crate::pipeline::orphans;
 use crate::pipeline::pixels::Pixels;
-use crate::pipeline::stage::Workshop;
+use crate::pipeline::stage::TaskContext;
 use crate::pod::array::{Array, ArrayError};
 use crate::pod::installation::{Installation, Places};
 use crate::pod::observer::Observer;
@@ -38,7 +38,7 @@ use crate::store::Store;
 use crate::web::{Clients, CutOff, EventHub, FaultError, Faults, PodLogs, Renders, WebState, listen, router};
 
 /// Memory for rendered pictures, in bytes.
-const RENDERS: usize = 64 << 20;
+const RENDER_CACHE_BYTES: usize = 64 << 20;
 
 /// A process that serves requests and runs pods.
 pub struct Process {
@@ -112,7 +112,7 @@ impl Process {
         let beating = tokio::spawn(installation.clone().beat());
         let connector = installation.guard(coordination.connector());
         let coordinator = connector.kind();
-        let shop = Workshop { store: store.clone(), pixels: pixels.clone(), limits: args.limits() };
+        let task_context = TaskContext { store: store.clone(), pixels: pixels.clone(), limits: args.limits() };
 
         let leadership = watch::Sender::new(None);
         let kubernetes = kubernetes(&args, &names, leadership.subscribe()).await;
@@ -141,17 +141,16 @@ impl Process {
                 leadership: if names.len() == 1 { leadership.clone() } else { watch::Sender::new(None) },
                 ..PodConfig::named(name.clone())
             };
-            let (catalog, shop, slots) = (catalog.clone(), shop.clone(), slots.clone());
-            let leash = if args.allow_faults { Some(coordination.leash().await?) } else { None };
-            let connector = leash
-                .clone()
-                .map_or_else(|| connector.clone(), |leash| installation.guard(leash as Arc<dyn Connector>));
-            array.add(name.clone(), leash, move || {
+            let (catalog, task_context, slots) = (catalog.clone(), task_context.clone(), slots.clone());
+            let link = if args.allow_faults { Some(coordination.link().await?) } else { None };
+            let connector =
+                link.clone().map_or_else(|| connector.clone(), |link| installation.guard(link as Arc<dyn Connector>));
+            array.add(name.clone(), link, move || {
                 Arc::new(Pod {
                     config: config.clone(),
                     connector: connector.clone(),
                     catalog: catalog.clone(),
-                    shop: shop.clone(),
+                    task_context: task_context.clone(),
                     slots: slots.clone(),
                     clock: clock.clone(),
                 })
@@ -203,10 +202,10 @@ impl Process {
         };
         let streams = events.clone();
         let logs = PodLogs::new(said.book().clone(), kubernetes.as_ref().map(Kubernetes::logs));
-        let renders = Renders::new(RENDERS);
+        let renders = Renders::new(RENDER_CACHE_BYTES);
         let renderer = Renderer {
             catalog: catalog.clone(),
-            shop: shop.clone(),
+            task_context: task_context.clone(),
             view: view.clone(),
             wishes: renders.wishes(),
             time: args.task_time,
@@ -350,11 +349,11 @@ impl Coordination {
     }
 
     /// Creates a connector for one pod, which can be cut off without affecting the others.
-    async fn leash(&self) -> anyhow::Result<Arc<dyn Leash>> {
+    async fn link(&self) -> anyhow::Result<Arc<dyn FaultLink>> {
         Ok(match self {
-            Self::Embedded(embedded) => embedded::Leashed::new(embedded),
+            Self::Embedded(embedded) => embedded::FaultConnector::new(embedded),
             Self::ZooKeeper(zookeeper) => {
-                let leashed = zookeeper::Leashed::new(zookeeper).await;
+                let leashed = zookeeper::FaultConnector::new(zookeeper).await;
                 leashed.context("no port is left for a pod's way to ZooKeeper")?
             }
         })

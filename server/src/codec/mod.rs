@@ -120,14 +120,14 @@ impl Head {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Joiner {
     /// The file contains the parts in order, verbatim.
-    Around(Around),
+    Envelope(Envelope),
     /// The parts are raw rows; the file can only be encoded once all of them are there.
     Encoder(webp::Encoder),
 }
 
 /// The bytes around the parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Around {
+pub struct Envelope {
     /// Bytes before the first part.
     pub begin: Vec<u8>,
     /// Bytes after the last part.
@@ -145,7 +145,7 @@ impl Joiner {
         emit: &mut dyn FnMut(Vec<u8>) -> std::io::Result<()>,
     ) -> Result<()> {
         match self {
-            Joiner::Around(Around { begin, end }) => {
+            Joiner::Envelope(Envelope { begin, end }) => {
                 emit(begin)?;
                 for part in parts {
                     emit(part?)?;
@@ -345,8 +345,8 @@ pub fn join_pages(pages: &[(&Head, &[PartIndex])]) -> Result<Joiner> {
         }
     }
     match pages {
-        [(Head { file: FileHead::Png(file), info, .. }, index)] => Ok(Joiner::Around(file.join(info, index)?)),
-        [(Head { file: FileHead::Jpeg(file), info, .. }, _)] => Ok(Joiner::Around(file.join(info)?)),
+        [(Head { file: FileHead::Png(file), info, .. }, index)] => Ok(Joiner::Envelope(file.join(info, index)?)),
+        [(Head { file: FileHead::Jpeg(file), info, .. }, _)] => Ok(Joiner::Envelope(file.join(info)?)),
         [(Head { file: FileHead::Webp(file), info, .. }, _)] => Ok(Joiner::Encoder(file.encoder(info))),
         pages => {
             let mut of_tiff = Vec::with_capacity(pages.len());
@@ -356,7 +356,7 @@ pub fn join_pages(pages: &[(&Head, &[PartIndex])]) -> Result<Joiner> {
                     _ => return refuse("Only a TIFF has several pages."),
                 }
             }
-            Ok(Joiner::Around(tiff::join(&of_tiff)?))
+            Ok(Joiner::Envelope(tiff::join(&of_tiff)?))
         }
     }
 }

@@ -47,7 +47,7 @@ impl Held {
 
 /// Outcome of giving back a strike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Debt {
+pub enum StrikeReturn {
     /// The task no longer has the strike, or needs no more work.
     Settled,
     /// Another claim holds the task, and writing now would make its commit fail. Try again when the lock is gone.
@@ -193,24 +193,24 @@ pub async fn release(
 ///
 /// # On connection loss
 /// Waits for the reconnect and reads the task back.
-pub async fn give_back(coordinator: &dyn Coordinator, path: &str, claim: &str, stamp: &Stamp) -> Result<Debt> {
+pub async fn give_back(coordinator: &dyn Coordinator, path: &str, claim: &str, stamp: &Stamp) -> Result<StrikeReturn> {
     // The order of the reads matters. If the record shows the claim but the lock, read later, is gone, then either a commit
     // deleted it, and its result, read last, is there; or the record has changed by now, and the set below fails on the
     // version.
     let reads = [path.to_owned(), paths::lock(path), paths::done(path)];
     loop {
         let nodes = read_back(coordinator, || coordinator.get_many(&reads)).await?;
-        let [Some((data, stat)), lock, None] = nodes.as_slice() else { return Ok(Debt::Settled) };
-        let Some(mut task) = record::from_bytes::<Task>(path, data) else { return Ok(Debt::Settled) };
+        let [Some((data, stat)), lock, None] = nodes.as_slice() else { return Ok(StrikeReturn::Settled) };
+        let Some(mut task) = record::from_bytes::<Task>(path, data) else { return Ok(StrikeReturn::Settled) };
         if !task.give_back(claim) {
-            return Ok(Debt::Settled);
+            return Ok(StrikeReturn::Settled);
         }
         if lock.is_some() {
-            return Ok(Debt::Waits);
+            return Ok(StrikeReturn::Waits);
         }
         task.stamp = stamp.clone();
         match coordinator.set(path, &record::to_bytes(&task)?, Some(stat.version)).await {
-            Ok(_) => return Ok(Debt::Settled),
+            Ok(_) => return Ok(StrikeReturn::Settled),
             // Another write was faster, or the outcome is unknown: read again.
             Err(Error::BadVersion(_) | Error::NoNode(_) | Error::Unknown(_) | Error::Disconnected) => {}
             Err(error) => return Err(error),
@@ -220,7 +220,7 @@ pub async fn give_back(coordinator: &dyn Coordinator, path: &str, claim: &str, s
 
 /// Abandons a task that was taken over other than by a claim: its record was rewritten, or its lock or the task itself was
 /// deleted. Otherwise this claim's lock could stay as long as the session and block the task. Gives the strike back, because
-/// the pod is alive. Returns [`Debt::Waits`] if another claim holds the task by now.
+/// the pod is alive. Returns [`StrikeReturn::Waits`] if another claim holds the task by now.
 ///
 /// # Errors
 /// [`Error::Expired`]: the lock is gone with the session; see [`give_back`].
@@ -230,18 +230,18 @@ pub async fn give_back(coordinator: &dyn Coordinator, path: &str, claim: &str, s
 ///
 /// # On connection loss
 /// Waits for the reconnect and reads the task back.
-pub async fn let_go(coordinator: &dyn Coordinator, held: &Held, stamp: &Stamp) -> Result<Debt> {
+pub async fn let_go(coordinator: &dyn Coordinator, held: &Held, stamp: &Stamp) -> Result<StrikeReturn> {
     let lock = paths::lock(&held.path);
     let reads = [held.path.clone(), lock.clone()];
     loop {
         let nodes = read_back(coordinator, || coordinator.get_many(&reads)).await?;
-        let [task, locked] = nodes.as_slice() else { return Ok(Debt::Settled) };
+        let [task, locked] = nodes.as_slice() else { return Ok(StrikeReturn::Settled) };
         let mine = locked.as_ref().is_some_and(|(data, stat)| {
             stat.owner == Some(coordinator.session())
                 && record::from_bytes::<Lock>(&lock, data).is_some_and(|found| found.claim == held.lock.claim)
         });
         if locked.is_some() && !mine {
-            return Ok(Debt::Waits);
+            return Ok(StrikeReturn::Waits);
         }
         let mut ops = Vec::new();
         if let Some((data, stat)) = task
@@ -255,12 +255,14 @@ pub async fn let_go(coordinator: &dyn Coordinator, held: &Held, stamp: &Stamp) -
             ops.push(Op::Delete { path: lock.clone(), version: None });
         }
         if ops.is_empty() {
-            return Ok(Debt::Settled);
+            return Ok(StrikeReturn::Settled);
         }
         match coordinator.multi(ops).await {
-            Ok(()) => return Ok(Debt::Settled),
+            Ok(()) => return Ok(StrikeReturn::Settled),
             // An access control list forbids the write; no worker can claim such a task anyway.
-            Err(Error::Multi { source, .. }) if matches!(*source, Error::Forbidden(_)) => return Ok(Debt::Settled),
+            Err(Error::Multi { source, .. }) if matches!(*source, Error::Forbidden(_)) => {
+                return Ok(StrikeReturn::Settled);
+            }
             Err(Error::Multi { .. } | Error::Unknown(_) | Error::Disconnected) => {}
             Err(error) => return Err(error),
         }

@@ -306,7 +306,7 @@ pub trait Connector: Send + Sync + 'static {
 }
 
 /// A connector for a single client whose connection can be cut on purpose, to inject faults.
-pub trait Leash: Connector {
+pub trait FaultLink: Connector {
     /// Cuts the client off: its current session receives nothing and runs into its timeout, and no new session can be opened.
     fn cut(&self);
 

@@ -12,9 +12,9 @@ use super::{Coordinator, Error, Result, SessionState};
 use crate::backoff::Backoff;
 
 /// First pause between two attempts that failed although the session appeared connected.
-const PAUSE: Duration = Duration::from_millis(20);
+const RETRY_PAUSE: Duration = Duration::from_millis(20);
 /// Longest pause between two attempts.
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+const MAX_RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// Waits until the session is connected.
 ///
@@ -64,7 +64,7 @@ async fn persistently<'a, T>(
     coordinator: &'a dyn Coordinator,
     operation: impl Fn() -> BoxFuture<'a, Result<T>>,
 ) -> Result<T> {
-    let mut backoff = Backoff::new(PAUSE, LONGEST_PAUSE);
+    let mut backoff = Backoff::new(RETRY_PAUSE, MAX_RETRY_PAUSE);
     loop {
         connected(coordinator).await?;
         match operation().await {

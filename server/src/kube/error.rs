@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 /// Time limit of a request, until its answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Failure of a request, as a sentence for an operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,7 +51,7 @@ pub(super) fn root(error: &dyn std::error::Error) -> String {
 
 /// Awaits the answer of a request; fails with [`Trouble::Silent`] if it takes too long.
 pub(super) async fn answered<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, Trouble> {
-    match tokio::time::timeout(PATIENCE, request).await {
+    match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
         Ok(answer) => Ok(answer?),
         Err(_) => Err(Trouble::Silent),
     }

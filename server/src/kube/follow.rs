@@ -1,7 +1,7 @@
 //! Follows the logs of all pods of the array and keeps them in a [`LogBook`].
 //!
 //! Every pod follows every pod, so that each can show any log, even after that log's pod is gone. This takes pods squared
-//! streams, most of them silent; beyond [`MOST`] pods, the others' logs aren't shown.
+//! streams, most of them silent; beyond [`MAX_PODS`] pods, the others' logs aren't shown.
 //!
 //! A restarted container begins a new log; Kubernetes keeps the previous one. A stream doesn't say to which start it belongs,
 //! so the pod is read before and after the stream is opened: if the restart count is the same, the stream belongs to that
@@ -31,11 +31,11 @@ use crate::backoff::Backoff;
 use crate::logs::LogBook;
 
 /// Maximum number of pods whose logs are followed.
-const MOST: usize = 50;
+const MAX_PODS: usize = 50;
 /// Number of lines to fetch from before this process began to read.
-const BEFORE: i64 = 500;
+const TAIL_LINES: i64 = 500;
 /// A stream silent for this long may be dead: it is reopened, which repeats no lines.
-const SILENCE: Duration = Duration::from_secs(120);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Follows all pods, including later ones, indefinitely.
 pub(super) async fn all(api: Api<Pod>, settings: Arc<Settings>, mut seen: watch::Receiver<Seen>, book: LogBook) {
@@ -46,7 +46,7 @@ pub(super) async fn all(api: Api<Pod>, settings: Arc<Settings>, mut seen: watch:
         let ours = settings.inside || pods.contains_key(&settings.pod);
         for pod in pods.values().filter(|_| ours) {
             let Ok(name) = pod.name.parse::<PodName>() else { continue };
-            if followed.len() < MOST && followed.insert(pod.uid.clone()) {
+            if followed.len() < MAX_PODS && followed.insert(pod.uid.clone()) {
                 let follower = Follower::new(name, pod.uid.clone(), &api, &settings, &seen, &book);
                 followers.spawn(follower.run());
             }
@@ -192,7 +192,7 @@ impl Follower {
             previous,
             timestamps: true,
             since_time: since.and_then(|second| Timestamp::from_second(second).ok()),
-            tail_lines: since.is_none().then_some(BEFORE),
+            tail_lines: since.is_none().then_some(TAIL_LINES),
             ..LogParams::default()
         };
         Ok(Box::pin(answered(self.api.log_stream(self.name.as_str(), &params)).await?))
@@ -203,7 +203,7 @@ impl Follower {
         self.join.begin();
         let (mut bytes, mut brought) = (Vec::new(), Brought::Nothing);
         loop {
-            match tokio::time::timeout(SILENCE, lines::next(&mut stream, &mut bytes)).await {
+            match tokio::time::timeout(IDLE_TIMEOUT, lines::next(&mut stream, &mut bytes)).await {
                 Ok(Ok(true)) => {}
                 Ok(Ok(false)) | Err(_) => return Ok(brought),
                 Ok(Err(error)) => return self.broken(&error, brought),

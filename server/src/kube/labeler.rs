@@ -18,9 +18,9 @@ use super::{Leadership, Settings};
 use crate::backoff::Backoff;
 
 /// Interval between rescans without a trigger.
-const RESCAN: Duration = Duration::from_secs(30);
+const RESCAN_INTERVAL: Duration = Duration::from_secs(30);
 /// Maximum number of immediate retries after conflicts.
-const CONFLICTS: u32 = 8;
+const MAX_CONFLICT_RETRIES: u32 = 8;
 /// Number of pods written concurrently.
 const AT_ONCE: usize = 16;
 
@@ -77,7 +77,7 @@ impl Labeler {
             let wait = match outcome {
                 Ok(()) => {
                     backoff.reset();
-                    RESCAN
+                    RESCAN_INTERVAL
                 }
                 Err(_) => backoff.pause(),
             };
@@ -98,7 +98,7 @@ impl Labeler {
         let mut conflicts = 0;
         loop {
             match self.once(leads).await {
-                Err(failure) if failure.is_conflict() && conflicts < CONFLICTS => conflicts += 1,
+                Err(failure) if failure.is_conflict() && conflicts < MAX_CONFLICT_RETRIES => conflicts += 1,
                 outcome => return outcome,
             }
         }

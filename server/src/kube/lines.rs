@@ -9,7 +9,7 @@ use super::pods::nanoseconds;
 use crate::logs::LONGEST_LINE;
 
 /// Maximum length kept of a line, in bytes: a line may arrive in any number of pieces, and may be larger than memory.
-const MOST: usize = LONGEST_LINE + 64;
+const MAX_LINE_BYTES: usize = LONGEST_LINE + 64;
 
 /// A line of a log.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub(super) async fn next(reader: &mut (impl AsyncBufRead + Unpin), line: &mut Ve
         begun = true;
         let end = piece.iter().position(|byte| *byte == b'\n');
         let (taken, used) = end.map_or((piece.len(), piece.len()), |end| (end, end + 1));
-        line.extend_from_slice(&piece[..taken.min(MOST.saturating_sub(line.len()))]);
+        line.extend_from_slice(&piece[..taken.min(MAX_LINE_BYTES.saturating_sub(line.len()))]);
         reader.consume_unpin(used);
         if end.is_some() {
             return Ok(true);
@@ -70,7 +70,7 @@ mod tests {
         let mut reader = futures::io::BufReader::with_capacity(7, futures::io::Cursor::new(log));
         let mut line = Vec::new();
         assert!(next(&mut reader, &mut line).await.unwrap());
-        assert_eq!(line.len(), MOST);
+        assert_eq!(line.len(), MAX_LINE_BYTES);
         for expected in ["next", "", "last"] {
             assert!(next(&mut reader, &mut line).await.unwrap());
             assert_eq!(line, expected.as_bytes());

@@ -16,7 +16,7 @@ use super::error::{Trouble, root};
 use super::label::{EPOCH, ROLE};
 
 /// Timeout of a watch, in seconds; bounds how long a silently dead watch goes unnoticed.
-const WATCH: u32 = 60;
+const WATCH_TIMEOUT_SECONDS: u32 = 60;
 
 /// Relevant state of a pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,7 +118,7 @@ pub(super) fn nanoseconds(time: k8s_openapi::jiff::Timestamp) -> i64 {
 /// # On connection loss
 /// Resumes the watch where it ended, or starts from a fresh list, with a backoff while that fails.
 pub(super) async fn watch(api: Api<Pod>, settings: Arc<Settings>, seen: watch::Sender<Seen>) {
-    let config = watcher::Config::default().labels(&settings.selector).timeout(WATCH);
+    let config = watcher::Config::default().labels(&settings.selector).timeout(WATCH_TIMEOUT_SECONDS);
     let mut events = pin!(watcher(api, config).default_backoff());
     let mut listing = BTreeMap::new();
     while let Some(event) = events.next().await {

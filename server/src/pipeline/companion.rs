@@ -4,8 +4,8 @@ use shared::equalize::{Histogram, Mask, Recipe};
 use shared::job::{Companion, Cut, ImageInfo, Job, Pointer};
 use shared::pixels::{Depth, Layout};
 
-use super::sheet::{mask_info, same_size};
-use super::stage::{Failure, Hashed, Workshop, gone, part_bytes};
+use super::masked_image::{mask_info, same_size};
+use super::stage::{Failure, Hashed, TaskContext, gone, part_bytes};
 use crate::catalog::{self, Catalog};
 use crate::codec::{self, PartHash, RowReader};
 
@@ -88,13 +88,13 @@ pub fn check_page(recipe: &Recipe, page: &ImageInfo) -> Result<(), String> {
 }
 
 /// Writes the mask's rows, one byte per pixel, in the image's parts; then the parts' hashes.
-pub(super) async fn mask(shop: &Workshop, job: &Job, key: String) -> Result<Pointer, Failure> {
+pub(super) async fn mask(context: &TaskContext, job: &Job, key: String) -> Result<Pointer, Failure> {
     let companion = named(job.mask.as_ref())?;
-    let original = shop.companion(companion);
+    let original = context.companion(companion);
     let (info, cut, to) = (companion.info.clone(), job.cut, job.info.clone());
     let hash = PartHash::of(job.algo);
     let memory = decoder_bytes(&companion.info, job.cut) + 2 * part_bytes(job);
-    let writing = shop.write(key, memory, Hashed::Parts(hash), move |emit| {
+    let writing = context.write(key, memory, Hashed::Parts(hash), move |emit| {
         same_size(&to, &info).map_err(codec::Error::Refused)?;
         let mut reader = codec::open(Box::new(original.open()?), &info)?;
         for part in 0..cut.parts {
@@ -102,23 +102,23 @@ pub(super) async fn mask(shop: &Workshop, job: &Job, key: String) -> Result<Poin
         }
         Ok(())
     });
-    shop.with_checked_companion("mask", companion, writing).await
+    context.with_checked_companion("mask", companion, writing).await
 }
 
 /// Writes the histogram of the reference.
-pub(super) async fn reference(shop: &Workshop, job: &Job, key: String) -> Result<Pointer, Failure> {
+pub(super) async fn reference(context: &TaskContext, job: &Job, key: String) -> Result<Pointer, Failure> {
     let companion = named(job.reference.as_ref())?;
-    let original = shop.companion(companion);
+    let original = context.companion(companion);
     let (info, recipe, layout) = (companion.info.clone(), job.recipe.clone(), job.info.layout);
     let counting = async {
-        let counted = shop.pixels.run(reference_bytes(&companion.info), move || {
+        let counted = context.pixels.run(reference_bytes(&companion.info), move || {
             let mut reader = codec::open(Box::new(original.open()?), &info)?;
             Ok::<_, codec::Error>(count(&mut *reader, &info, &recipe, layout)?.to_bytes())
         });
         Ok::<_, Failure>(counted.await??)
     };
-    let bytes = shop.with_checked_companion("reference", companion, counting).await?;
-    shop.put(key, bytes).await
+    let bytes = context.with_checked_companion("reference", companion, counting).await?;
+    context.put(key, bytes).await
 }
 
 /// Counts the reference for an image with layout `image`. The reference's own nodata value is left out.

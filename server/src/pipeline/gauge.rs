@@ -18,11 +18,11 @@ use crate::catalog::{Catalog, Unsent, UnsentLimits};
 use crate::store::{Outage, Store};
 
 /// Measurement interval.
-const EVERY: Duration = Duration::from_secs(1);
+const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
 /// How long an upload waits for a turn when too many are in progress.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TURN_TIMEOUT: Duration = Duration::from_secs(20);
 /// Granularity of the free space shown, in bytes, so that views don't change all the time.
-const STEP: u64 = 16 << 20;
+const FREE_SPACE_STEP: u64 = 16 << 20;
 
 /// Why an upload is turned away for now. It can be retried later.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -205,7 +205,7 @@ impl Gauge {
     /// [`Full`].
     pub async fn enter(&self) -> Result<Turn, Full> {
         self.room()?;
-        let turn = self.turns.take(self.client, PATIENCE).await.ok_or_else(|| self.no_turn())?;
+        let turn = self.turns.take(self.client, TURN_TIMEOUT).await.ok_or_else(|| self.no_turn())?;
         // Check again, since others may have been admitted meanwhile. The turn just taken is already included in the count.
         match self.room() {
             Err(Full::Backlog { waiting, most }) if waiting > most => Err(Full::Backlog { waiting: waiting - 1, most }),
@@ -245,7 +245,7 @@ impl Gauge {
         let refused = self.room().err().map(|full| full.to_string());
         Room {
             max_backlog: self.capacity.max_backlog,
-            free: free.map(|free| free / STEP * STEP),
+            free: free.map(|free| free / FREE_SPACE_STEP * FREE_SPACE_STEP),
             min_free: self.capacity.min_free,
             refused,
             outage: outage.map(outage_sentence),
@@ -328,7 +328,7 @@ async fn weigh(figures: &watch::Sender<Figures>, store: &Store) {
 }
 
 fn every_second() -> tokio::time::Interval {
-    let mut turns = tokio::time::interval(EVERY);
+    let mut turns = tokio::time::interval(MEASURE_INTERVAL);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     turns
 }
@@ -404,7 +404,7 @@ mod tests {
         let first = gauge.enter().await.unwrap();
         let began = tokio::time::Instant::now();
         assert_eq!(gauge.enter().await.unwrap_err(), Full::Uploads(1));
-        assert_eq!(began.elapsed(), PATIENCE);
+        assert_eq!(began.elapsed(), TURN_TIMEOUT);
         let (second, ()) = tokio::join!(gauge.enter(), async { drop(first) });
         second.unwrap();
     }

@@ -4,29 +4,29 @@ use shared::equalize::{Counts, Frame};
 use shared::job::{Job, Phase, Pointer};
 use shared::task::Task;
 
-use super::stage::{Failure, Inputs, Workshop, counts_bytes, decoder_bytes, part_bytes};
+use super::stage::{Failure, Inputs, TaskContext, counts_bytes, decoder_bytes, part_bytes};
 use crate::codec;
 
 /// Counts the task's rows and writes the counts.
 pub(super) async fn histogram(
-    shop: &Workshop,
+    context: &TaskContext,
     job: &Job,
     task: &Task,
     inputs: &Inputs,
     key: String,
 ) -> Result<Pointer, Failure> {
-    let sheet = shop.sheet(job, inputs);
+    let masked = context.masked_image(job, inputs);
     let (info, cut, mut counts) = (job.info.clone(), job.cut, empty(job, task.phase)?);
     let parts = task.first_part..task.first_part + task.parts;
     let memory = decoder_bytes(job, inputs) + 2 * part_bytes(job) + counts_bytes(job);
-    let counted = shop.pixels.run(memory, move || {
-        let mut sheet = sheet.open()?;
+    let counted = context.pixels.run(memory, move || {
+        let mut masked = masked.open()?;
         for part in parts {
-            sheet.read(cut.rows_of(part, info.height))?.count(&mut counts);
+            masked.read(cut.rows_of(part, info.height))?.count(&mut counts);
         }
         Ok::<_, codec::Error>(counts.to_bytes())
     });
-    shop.put(key, counted.await??).await
+    context.put(key, counted.await??).await
 }
 
 /// Returns empty counts for a phase.

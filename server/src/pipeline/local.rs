@@ -22,8 +22,8 @@ use self::in_place::InPlace;
 use self::rows::{Kept, Marks, Readers, RowsOfParts, SpooledMask, lock};
 use super::companion;
 use super::histogram::unfit;
+use super::masked_image::{MaskedRows, same_size};
 use super::ordered::in_order;
-use super::sheet::{Marked, same_size};
 use crate::codec::{self, Head, Limits, Part, PartIndex, Source};
 
 /// Temporary data smaller than this, in bytes, stays in memory; larger data goes to a file.
@@ -180,7 +180,7 @@ impl Local<'_> {
         }
         let table = Table::new(recipe, &counts, work.reference).map_err(unfit)?;
 
-        let encode = |rows: Marked| Ok(codec::part(&head, rows.first, &rows.equalize(recipe, &table))?);
+        let encode = |rows: MaskedRows| Ok(codec::part(&head, rows.first, &rows.equalize(recipe, &table))?);
         let mut index = Vec::new();
         self.each_part(&mut rows, encode, |part, Part { index: entry, bytes }| {
             index.push(entry);
@@ -201,7 +201,7 @@ impl Local<'_> {
         let (info, cut) = (rows.info, rows.cut);
         // One per thread that counts concurrently, since counts can be larger than a part.
         let partial: Mutex<Vec<Counts>> = Mutex::new(Vec::new());
-        let count = |rows: Marked| {
+        let count = |rows: MaskedRows| {
             let taken = lock(&partial).pop();
             let mut counts = taken.unwrap_or_else(|| empty.clone());
             rows.count(&mut counts);
@@ -252,7 +252,7 @@ impl Local<'_> {
     fn each_part<T: Send>(
         &self,
         rows: &mut RowsOfParts<'_>,
-        work: impl Fn(Marked) -> Result<T, Error> + Sync,
+        work: impl Fn(MaskedRows) -> Result<T, Error> + Sync,
         take: impl FnMut(u32, T) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let (cut, height) = (rows.cut, rows.info.height);

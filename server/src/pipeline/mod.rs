@@ -25,10 +25,10 @@ mod checked;
 mod deadline;
 mod equalize;
 mod histogram;
+mod masked_image;
 mod ordered;
 mod overdue;
 mod pages;
-mod sheet;
 mod split;
 mod stitch;
 mod whole;
@@ -36,7 +36,7 @@ mod whole;
 use shared::job::{Job, Phase};
 use shared::task::{Outcome, Task};
 
-use self::stage::{Failure, Inputs, Workshop, outcome};
+use self::stage::{Failure, Inputs, TaskContext, outcome};
 use crate::store::keys;
 
 /// Runs a task. `claim` is the claim's id; it is part of the output's key, so that no other attempt writes the same key.
@@ -47,17 +47,23 @@ use crate::store::keys;
 ///
 /// # Cancellation
 /// Dropping the future leaves at most an object under a key that no record refers to.
-pub async fn work(shop: &Workshop, job: &Job, task: &Task, inputs: &Inputs, claim: &str) -> Result<Outcome, Failure> {
+pub async fn work(
+    context: &TaskContext,
+    job: &Job,
+    task: &Task,
+    inputs: &Inputs,
+    claim: &str,
+) -> Result<Outcome, Failure> {
     let key = keys::output(&job.image, &job.run, task.phase, task.index, task.attempt, claim);
     let output = match task.phase {
-        Phase::Split => split::split(shop, job, key).await,
-        Phase::Mask => companion::mask(shop, job, key).await,
-        Phase::Reference => companion::reference(shop, job, key).await,
-        Phase::Ranges | Phase::Histograms => histogram::histogram(shop, job, task, inputs, key).await,
-        Phase::Equalize => equalize::equalize(shop, job, task, inputs, key).await,
-        Phase::Pages => pages::pages(shop, job, task, inputs, key).await,
-        Phase::Stitch => stitch::stitch(shop, job, inputs, key).await,
-        Phase::Whole => whole::whole(shop, job, key).await,
+        Phase::Split => split::split(context, job, key).await,
+        Phase::Mask => companion::mask(context, job, key).await,
+        Phase::Reference => companion::reference(context, job, key).await,
+        Phase::Ranges | Phase::Histograms => histogram::histogram(context, job, task, inputs, key).await,
+        Phase::Equalize => equalize::equalize(context, job, task, inputs, key).await,
+        Phase::Pages => pages::pages(context, job, task, inputs, key).await,
+        Phase::Stitch => stitch::stitch(context, job, inputs, key).await,
+        Phase::Whole => whole::whole(context, job, key).await,
     };
     // Before refusing the image, check that the original is still what was uploaded.
     let doubtful = match &output {
@@ -65,7 +71,7 @@ pub async fn work(shop: &Workshop, job: &Job, task: &Task, inputs: &Inputs, clai
         Err(Failure::Damaged { keys, .. }) => keys.contains(&job.original),
         _ => false,
     };
-    match if doubtful { shop.check_original(job).await } else { Ok(()) } {
+    match if doubtful { context.check_original(job).await } else { Ok(()) } {
         Err(failure) => outcome(Err(failure)),
         Ok(()) => outcome(output),
     }

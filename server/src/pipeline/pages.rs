@@ -10,31 +10,31 @@ use shared::task::Task;
 
 use super::companion::check_page;
 use super::histogram::unfit;
+use super::masked_image::MaskedRows;
 use super::reduce::histogram_of;
-use super::sheet::Marked;
-use super::stage::{Failure, Inputs, Original, Workshop};
+use super::stage::{Failure, Inputs, Original, TaskContext};
 use crate::codec::{self, PartHash};
 
 /// Writes the encoded parts of the task's pages as one bundle.
 pub(super) async fn pages(
-    shop: &Workshop,
+    context: &TaskContext,
     job: &Job,
     task: &Task,
     inputs: &Inputs,
     key: String,
 ) -> Result<Pointer, Failure> {
     let reference = match &inputs.reference {
-        Some(pointer) => Some(histogram_of(shop, pointer).await?),
+        Some(pointer) => Some(histogram_of(context, pointer).await?),
         None => None,
     };
-    let (original, limits) = (shop.original(job), shop.limits);
+    let (original, limits) = (context.original(job), context.limits);
     let (info, recipe) = (job.info.clone(), job.recipe.clone());
     let hash = PartHash::of(job.algo);
     let range = task.first_part..task.first_part + task.parts;
     // Encoded parts are held until the task is done; noise may encode to slightly more bytes than its raw rows. The
     // counts and tables, and some parts' rows, come on top.
     let memory = 2 * u64::from(task.parts) * info.more.largest_page + COUNTS;
-    let bundle = shop.pixels.run(memory, move || {
+    let bundle = context.pixels.run(memory, move || {
         let pages = codec::inspect_pages(&mut original.open()?, &limits, &info, range)?;
         let mut parts = Vec::new();
         for page in &pages {
@@ -43,7 +43,7 @@ pub(super) async fn pages(
         }
         Ok::<_, codec::Error>(codec::bundle(parts, hash))
     });
-    shop.put_parts(key, bundle.await??).await
+    context.put_parts(key, bundle.await??).await
 }
 
 /// Memory assumed for the counts and tables of a page, in bytes: those of CLAHE's largest grid.
@@ -60,7 +60,7 @@ fn encoded(
     let mut reader = codec::open(Box::new(original.open()?), page)?;
     let mut read = |part: u32| {
         let at = cut.rows_of(part, page.height);
-        Ok::<_, codec::Error>(Marked::new(at.start, reader.read(at)?, nodata, None))
+        Ok::<_, codec::Error>(MaskedRows::new(at.start, reader.read(at)?, nodata, None))
     };
     let mut counts = Counts::new(recipe, &Frame::of(page)).map_err(unfit)?;
     loop {

@@ -17,7 +17,7 @@ use super::overdue::{Overdue, Watched};
 use crate::panics;
 
 /// Grace period after the time limit before work that doesn't check its deadline is given up; at least a quarter of the limit.
-const GRACE: Duration = Duration::from_secs(2);
+const STUCK_GRACE: Duration = Duration::from_secs(2);
 
 /// Why pixel work returned no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -144,7 +144,7 @@ impl Pixels {
         watched: Watched,
         work: tokio::task::JoinHandle<Result<T, Error>>,
     ) -> Result<T, Error> {
-        let patience = limit + (limit / 4).max(GRACE);
+        let patience = limit + (limit / 4).max(STUCK_GRACE);
         match tokio::time::timeout(patience, work).await {
             Ok(outcome) => outcome.map_err(|_| Error::Gone)?,
             Err(_) => {
@@ -249,7 +249,7 @@ mod tests {
         let (hold, held) = std::sync::mpsc::channel::<()>();
         let task = pixels.for_task(Duration::from_millis(10), slot.clone());
         let error = task.run(1 << 20, move || assert!(held.recv().is_err())).await.unwrap_err();
-        assert!(matches!(error, Error::Stuck { took, .. } if took >= GRACE), "{error:?}");
+        assert!(matches!(error, Error::Stuck { took, .. } if took >= STUCK_GRACE), "{error:?}");
         drop(task);
         assert_eq!(Arc::strong_count(&slot), 2, "the slot is kept");
         assert!(pixels.all_stuck());

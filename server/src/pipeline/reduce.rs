@@ -5,7 +5,7 @@ use shared::equalize::{Counts, Histogram, Spans, Table};
 use shared::job::{Job, Phase, Pointer};
 
 use super::histogram::empty;
-use super::stage::{Failure, Workshop, counts_bytes};
+use super::stage::{Failure, TaskContext, counts_bytes};
 
 /// Result of a reduce.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,7 +21,7 @@ pub enum Reduced {
 /// # Errors
 /// [`Failure::Damaged`] if counts differ from what was written, another [`Failure`] for other causes.
 pub async fn reduce(
-    shop: &Workshop,
+    context: &TaskContext,
     job: &Job,
     phase: Phase,
     counts: &[Pointer],
@@ -31,9 +31,9 @@ pub async fn reduce(
     let wrong = |error: &dyn std::fmt::Display| Failure::Trouble(format!("no table can be made: {error}"));
     let mut sum = empty(job, phase)?;
     for pointer in counts {
-        let bytes = shop.fetch(pointer).await?;
+        let bytes = context.fetch(pointer).await?;
         let memory = 2 * (bytes.len() as u64 + counts_bytes(job));
-        let added = shop.pixels.run(memory, move || {
+        let added = context.pixels.run(memory, move || {
             let part = sum.filled(&bytes).map_err(|error| error.to_string())?;
             sum.merge(&part).map_err(|error| error.to_string())?;
             Ok::<_, String>(sum)
@@ -45,17 +45,17 @@ pub async fn reduce(
     }
     let reference = match reference {
         None => None,
-        Some(pointer) => Some(histogram_of(shop, pointer).await?),
+        Some(pointer) => Some(histogram_of(context, pointer).await?),
     };
     let recipe = job.recipe.clone();
-    let table = shop.pixels.run(2 * counts_bytes(job), move || {
+    let table = context.pixels.run(2 * counts_bytes(job), move || {
         Table::new(&recipe, &sum, reference.as_ref()).map(|table| table.to_bytes())
     });
-    Ok(Reduced::Table(shop.put(key, table.await?.map_err(|error| wrong(&error))?).await?))
+    Ok(Reduced::Table(context.put(key, table.await?.map_err(|error| wrong(&error))?).await?))
 }
 
 /// Reads the histogram of the reference that a task wrote.
-pub(super) async fn histogram_of(shop: &Workshop, pointer: &Pointer) -> Result<Histogram, Failure> {
-    let histogram = Histogram::from_bytes(&shop.fetch(pointer).await?);
+pub(super) async fn histogram_of(context: &TaskContext, pointer: &Pointer) -> Result<Histogram, Failure> {
+    let histogram = Histogram::from_bytes(&context.fetch(pointer).await?);
     histogram.map_err(|error| Failure::Trouble(format!("the histogram {}: {error}", pointer.key)))
 }

@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::deadline::Timed;
-use super::stage::{Failure, Hashed, Workshop};
+use super::stage::{Failure, Hashed, TaskContext};
 use crate::codec;
 
 /// Memory for reading a header, in bytes.
@@ -56,23 +56,24 @@ impl Wishes {
 ///
 /// # Cancellation
 /// Leaves at most an object under a key that no record refers to.
-pub async fn render(shop: &Workshop, source: &str, key: String) -> Result<Pointer, Failure> {
-    let info = inspect(shop, source).await?;
+pub async fn render(context: &TaskContext, source: &str, key: String) -> Result<Pointer, Failure> {
+    let info = inspect(context, source).await?;
     let whole = if info.whole_decode { info.raw_bytes() } else { 0 };
-    let (store, source, handle) = (shop.store.clone(), source.to_owned(), Handle::current());
-    shop.write(key, whole + codec::pyramid_memory(&info), Hashed::All, move |emit| {
-        let mut reader = Timed(store.reader(&source, handle).map_err(std::io::Error::other)?);
-        let profile = codec::profile(&mut reader, &info)?;
-        let mut rows = codec::open(Box::new(reader), &info)?;
-        codec::pyramid(&mut *rows, &info, profile.as_deref(), emit)
-    })
-    .await
+    let (store, source, handle) = (context.store.clone(), source.to_owned(), Handle::current());
+    context
+        .write(key, whole + codec::pyramid_memory(&info), Hashed::All, move |emit| {
+            let mut reader = Timed(store.reader(&source, handle).map_err(std::io::Error::other)?);
+            let profile = codec::profile(&mut reader, &info)?;
+            let mut rows = codec::open(Box::new(reader), &info)?;
+            codec::pyramid(&mut *rows, &info, profile.as_deref(), emit)
+        })
+        .await
 }
 
 /// Reads the header of the file itself: a recipe may have made the result gray.
-async fn inspect(shop: &Workshop, source: &str) -> Result<ImageInfo, Failure> {
-    let (store, source, limits, handle) = (shop.store.clone(), source.to_owned(), shop.limits, Handle::current());
-    let inspected = shop.pixels.run(HEADER_MEMORY, move || {
+async fn inspect(context: &TaskContext, source: &str) -> Result<ImageInfo, Failure> {
+    let (store, source, limits, handle) = (context.store.clone(), source.to_owned(), context.limits, Handle::current());
+    let inspected = context.pixels.run(HEADER_MEMORY, move || {
         let mut reader = Timed(store.reader(&source, handle).map_err(std::io::Error::other)?);
         codec::inspect(&mut reader, &limits)
     });

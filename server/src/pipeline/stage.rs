@@ -16,8 +16,8 @@ use tokio::sync::mpsc;
 
 use super::checked::{self, Checked, Damaged, RawRows};
 use super::deadline::{self, Timed};
+use super::masked_image::{self, MaskedImageSource};
 use super::pixels::{self, Pixels};
-use super::sheet::{self, SheetSource};
 use crate::codec::{self, Limits, PartHash, RowReader};
 use crate::store::{self, ObjectReader, Store};
 
@@ -102,7 +102,7 @@ impl From<pixels::Error> for Failure {
 
 /// Resources that stages work with.
 #[derive(Clone)]
-pub struct Workshop {
+pub struct TaskContext {
     /// Object store.
     pub store: Store,
     /// Threads and memory for pixel work.
@@ -124,8 +124,8 @@ pub struct Inputs {
     pub equalized: Vec<Pointer>,
 }
 
-impl Workshop {
-    /// Returns a workshop for one task: each piece of its pixel work may take `limit`, and `slot` is held until all of
+impl TaskContext {
+    /// Returns a task context for one task: each piece of its pixel work may take `limit`, and `slot` is held until all of
     /// it has returned from its thread.
     pub fn for_task(&self, limit: Duration, slot: impl Send + Sync + 'static) -> Self {
         Self { pixels: self.pixels.for_task(limit, slot), ..self.clone() }
@@ -163,14 +163,16 @@ impl Workshop {
     }
 
     /// Returns the job's rows with its mask: from the decoded outputs if they exist, or from the originals.
-    pub(super) fn sheet(&self, job: &Job, inputs: &Inputs) -> SheetSource {
+    pub(super) fn masked_image(&self, job: &Job, inputs: &Inputs) -> MaskedImageSource {
         let mask = match (&inputs.mask, &job.mask) {
-            (Some(mask), _) => Some((RowSource::Raw(self.checked(job, mask), job.cut), sheet::mask_info(&job.info))),
+            (Some(mask), _) => {
+                Some((RowSource::Raw(self.checked(job, mask), job.cut), masked_image::mask_info(&job.info)))
+            }
             (None, Some(companion)) => Some((RowSource::File(self.companion(companion)), companion.info.clone())),
             (None, None) => None,
         };
         let rows = (self.rows(job, inputs), job.info.clone());
-        SheetSource { rows, mask, nodata: job.recipe.nodata_of(&job.info) }
+        MaskedImageSource { rows, mask, nodata: job.recipe.nodata_of(&job.info) }
     }
 
     /// Fetches a whole object and verifies its hash. A mismatch is fetched once more, since the transfer and not the

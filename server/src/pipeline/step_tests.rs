@@ -36,7 +36,7 @@ fn fresh(regions: bool, tasks: u32) -> JobNodes {
         unit_rows: 1,
         regions,
         whole_decode: false,
-        more: shared::job::More::default(),
+        more: shared::job::ImageExtras::default(),
     };
     let row = JobRow {
         job: hex('a').parse().unwrap(),

@@ -10,23 +10,23 @@ use bytes::Bytes;
 use shared::job::{Job, Phase, Pointer};
 
 use super::checked::{Checked, Damaged};
-use super::stage::{Failure, Hashed, Inputs, Workshop, part_bytes};
+use super::stage::{Failure, Hashed, Inputs, TaskContext, part_bytes};
 use crate::codec;
 
 /// Writes the result file.
-pub(super) async fn stitch(shop: &Workshop, job: &Job, inputs: &Inputs, key: String) -> Result<Pointer, Failure> {
-    let head = shop.head(job);
-    let bundles: Vec<_> = inputs.equalized.iter().map(|pointer| shop.checked(job, pointer)).collect();
+pub(super) async fn stitch(context: &TaskContext, job: &Job, inputs: &Inputs, key: String) -> Result<Pointer, Failure> {
+    let head = context.head(job);
+    let bundles: Vec<_> = inputs.equalized.iter().map(|pointer| context.checked(job, pointer)).collect();
     let memory = 8 * part_bytes(job) + codec::join_memory(&job.info);
-    let (recipe, limits) = (job.recipe.clone(), shop.limits);
-    let writing = shop.write(key, memory, Hashed::All, move |emit| {
+    let (recipe, limits) = (job.recipe.clone(), context.limits);
+    let writing = context.write(key, memory, Hashed::All, move |emit| {
         let heads = head.read_pages(&recipe, &limits)?;
         join(&heads, &bundles, emit).map_err(|error| match error {
             codec::Error::Source(error) if is_damage(&error) => codec::Error::Source(survey(&bundles, error)),
             error => error,
         })
     });
-    if job.phases.contains(&Phase::Split) { writing.await } else { shop.with_checked_original(job, writing).await }
+    if job.phases.contains(&Phase::Split) { writing.await } else { context.with_checked_original(job, writing).await }
 }
 
 fn join(

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Pod;
-use crate::coord::Leash;
+use crate::coord::FaultLink;
 
 /// Why a fault can't be injected or undone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,7 +39,7 @@ struct Place {
     make: Make,
     life: Option<JoinHandle<()>>,
     frozen: watch::Sender<bool>,
-    leash: Option<Arc<dyn Leash>>,
+    link: Option<Arc<dyn FaultLink>>,
 }
 
 /// The pods of one process.
@@ -60,14 +60,14 @@ impl Array {
         self.faults.subscribe()
     }
 
-    /// Adds a pod and starts it. With a leash on its sessions, the pod can be frozen and cut off.
+    /// Adds a pod and starts it. With a link on its sessions, the pod can be frozen and cut off.
     pub fn add(
         &self,
         name: PodName,
-        leash: Option<Arc<dyn Leash>>,
+        link: Option<Arc<dyn FaultLink>>,
         make: impl Fn() -> Arc<Pod> + Send + Sync + 'static,
     ) {
-        let mut place = Place { make: Box::new(make), life: None, frozen: watch::Sender::new(false), leash };
+        let mut place = Place { make: Box::new(make), life: None, frozen: watch::Sender::new(false), link };
         self.begin(&mut place);
         self.places.lock().unwrap_or_else(PoisonError::into_inner).insert(name, place);
     }
@@ -94,10 +94,10 @@ impl Array {
                     life.ok_or_else(|| ArrayError::Dead(name.clone()))?.abort();
                 }
                 Fault::Frozen | Fault::Disconnected => {
-                    let leash = place.leash.as_ref().ok_or_else(|| ArrayError::NotHere(name.clone()))?;
+                    let link = place.link.as_ref().ok_or_else(|| ArrayError::NotHere(name.clone()))?;
                     // Freeze first: the pod must not notice that it is cut off.
                     place.frozen.send_replace(fault == Fault::Frozen);
-                    leash.cut();
+                    link.cut();
                 }
             }
             self.faults.send_modify(|faults| {
@@ -120,9 +120,9 @@ impl Array {
         self.with(name, |place| {
             let mut fault = None;
             self.faults.send_modify(|faults| fault = faults.remove(name));
-            if let Some(leash) = place.leash.as_ref().filter(|_| fault.is_some_and(|fault| fault != Fault::Killed)) {
+            if let Some(link) = place.link.as_ref().filter(|_| fault.is_some_and(|fault| fault != Fault::Killed)) {
                 // Resume the session before the pod, as after a pause of the whole process.
-                leash.mend();
+                link.mend();
                 place.frozen.send_replace(false);
                 tracing::info!(pod = %name, "let go on");
                 return Ok(());

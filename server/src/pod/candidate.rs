@@ -20,7 +20,7 @@ use crate::coord::{Coordinator, Error, ensure_skeleton, settle};
 use crate::incarnation::{self, Life};
 
 /// How long a master that has handed over stays a member, so that the others see why its term ended.
-const SEEN: Duration = Duration::from_millis(100);
+const LEAVING_GRACE: Duration = Duration::from_millis(100);
 
 /// Takes part in the election until `stop` or the session's end. On `stop`, the election node is deleted first, so that a
 /// successor leads while this pod still finishes its tasks.
@@ -100,7 +100,7 @@ async fn candidacy(
     candidacy.resign().await?;
     if hands_over {
         // Let the others see the `leaving` mark before the member node is gone.
-        tokio::time::sleep(SEEN).await;
+        tokio::time::sleep(LEAVING_GRACE).await;
     }
     outcome
 }

@@ -16,7 +16,7 @@ use shared::job::Progress;
 use tokio::sync::watch;
 
 use super::mirror::Nodes;
-use crate::coord::claim::{self, Debt, Held, Strike};
+use crate::coord::claim::{self, Held, Strike, StrikeReturn};
 use crate::coord::settle::connected;
 use crate::coord::{Coordinator, paths};
 
@@ -92,12 +92,12 @@ impl Claims {
             }
             for debt in debts {
                 let settled = match look(&seen, &debt.path) {
-                    Look::Void => Ok(Debt::Settled),
-                    Look::Waits => Ok(Debt::Waits),
+                    Look::Void => Ok(StrikeReturn::Settled),
+                    Look::Waits => Ok(StrikeReturn::Waits),
                     Look::Open => claim::give_back(coordinator, &debt.path, &debt.lock.claim, &stamp()).await,
                 };
                 match settled {
-                    Ok(Debt::Settled) => {
+                    Ok(StrikeReturn::Settled) => {
                         tracing::info!(
                             task = debt.path,
                             claim = debt.lock.claim,
@@ -105,7 +105,7 @@ impl Claims {
                         );
                         self.ledger().debts.retain(|other| other.lock.claim != debt.lock.claim);
                     }
-                    Ok(Debt::Waits) => {}
+                    Ok(StrikeReturn::Waits) => {}
                     Err(error) => {
                         tracing::info!(task = debt.path, %error, "a strike could not be given back yet");
                         if connected(coordinator).await.is_err() {

@@ -30,7 +30,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::jitter;
-use super::master::{End, Office, Setback, to_json};
+use super::master::{End, MasterContext, MasterError, to_json};
 use crate::coord::{Op, ensure_skeleton, event_log, members, paths};
 
 /// How long a new leader waits for its mirror to show its predecessor's end.
@@ -43,17 +43,17 @@ const RETRY_PAUSE: Duration = Duration::from_millis(200);
 pub(super) struct Log(Mutex<Option<(EventLog, i32)>>);
 
 /// Announces a leader that has taken its epoch: logs the end of its predecessor and of other pods first, then its election.
-pub(super) async fn announce(office: &Office, candidate: &mut Candidate) -> Result<(), Setback> {
-    catch_up(office).await;
-    let there = present(office).await?;
-    let (pod, node) = (candidate.pod.clone(), office.fence.node().to_owned());
+pub(super) async fn announce(context: &MasterContext, candidate: &mut Candidate) -> Result<(), MasterError> {
+    catch_up(context).await;
+    let there = present(context).await?;
+    let (pod, node) = (candidate.pod.clone(), context.fence.node().to_owned());
     let epoch = candidate.epoch.unwrap_or_default();
-    write(office, |log| {
-        note_losses(office, log, &there);
-        let elected = event(office, What::Elected { pod: pod.clone(), epoch });
+    write(context, |log| {
+        note_losses(context, log, &there);
+        let elected = event(context, What::Elected { pod: pod.clone(), epoch });
         (candidate.stamp, candidate.since) = (elected.stamp.clone(), Some(elected.at));
         log.push(elected);
-        log.leader = Some(announced(office));
+        log.leader = Some(announced(context));
         vec![Op::Set { path: node, data: to_json(candidate), version: None }]
     })
     .await
@@ -63,20 +63,20 @@ pub(super) async fn announce(office: &Office, candidate: &mut Candidate) -> Resu
 ///
 /// # Errors
 /// Returns an error only if the term is over; any other failure is logged, and the losses are recorded later.
-pub(super) async fn tell_losses(office: &Office) -> Result<(), End> {
+pub(super) async fn tell_losses(context: &MasterContext) -> Result<(), End> {
     let told = async {
-        catch_up(office).await;
-        let there = present(office).await?;
-        write(office, |log| {
-            note_losses(office, log, &there);
+        catch_up(context).await;
+        let there = present(context).await?;
+        write(context, |log| {
+            note_losses(context, log, &there);
             Vec::new()
         })
         .await
     };
     match told.await {
-        Err(Setback::End(end)) => Err(end),
-        Err(setback) => {
-            tracing::info!(%setback, "who is gone isn't written down yet");
+        Err(MasterError::End(end)) => Err(end),
+        Err(error) => {
+            tracing::info!(%error, "who is gone isn't written down yet");
             Ok(())
         }
         Ok(()) => Ok(()),
@@ -84,10 +84,15 @@ pub(super) async fn tell_losses(office: &Office) -> Result<(), End> {
 }
 
 /// Applies the operations that end a job, and logs its end in the same multi.
-pub(super) async fn end_job(office: &Office, job: &JobId, image: &ImageId, ops: Vec<Op>) -> Result<(), Setback> {
-    write(office, |log| {
-        log.push(event(office, What::JobEnded { job: job.clone(), image: image.clone() }));
-        log.leader = Some(announced(office));
+pub(super) async fn end_job(
+    context: &MasterContext,
+    job: &JobId,
+    image: &ImageId,
+    ops: Vec<Op>,
+) -> Result<(), MasterError> {
+    write(context, |log| {
+        log.push(event(context, What::JobEnded { job: job.clone(), image: image.clone() }));
+        log.leader = Some(announced(context));
         ops
     })
     .await
@@ -97,18 +102,18 @@ pub(super) async fn end_job(office: &Office, job: &JobId, image: &ImageId, ops: 
 ///
 /// # Cancellation
 /// Safe.
-pub(super) async fn follow_members(office: Arc<Office>) {
-    let mut nodes = office.mirror.nodes();
+pub(super) async fn follow_members(context: Arc<MasterContext>) {
+    let mut nodes = context.mirror.nodes();
     let mut compared: Option<BTreeSet<String>> = None;
     loop {
         let seen = nodes.borrow_and_update().clone();
         let starts: BTreeSet<String> = seen.members.iter().map(|member| member.uuid.clone()).collect();
         if seen.loaded && compared.as_ref() != Some(&starts) {
-            match compare_members(&office).await {
+            match compare_members(&context).await {
                 Ok(()) => compared = Some(starts),
-                Err(Setback::End(_)) => return,
-                Err(setback) => {
-                    tracing::info!(%setback, "the members will be compared again");
+                Err(MasterError::End(_)) => return,
+                Err(error) => {
+                    tracing::info!(%error, "the members will be compared again");
                     tokio::time::sleep(RETRY_PAUSE.mul_f64(0.5 + jitter())).await;
                     continue;
                 }
@@ -120,12 +125,12 @@ pub(super) async fn follow_members(office: Arc<Office>) {
     }
 }
 
-async fn compare_members(office: &Office) -> Result<(), Setback> {
+async fn compare_members(context: &MasterContext) -> Result<(), MasterError> {
     // Read now: the mirror may be older than what the log names.
-    let there = present(office).await?;
-    write(office, |log| {
-        note_members(office, log, &there);
-        log.leader = Some(announced(office));
+    let there = present(context).await?;
+    write(context, |log| {
+        note_members(context, log, &there);
+        log.leader = Some(announced(context));
         Vec::new()
     })
     .await
@@ -134,9 +139,9 @@ async fn compare_members(office: &Office) -> Result<(), Setback> {
 /// Waits until the mirror shows that this candidacy is first. Hints arrive in the order of the writes, so by then everything
 /// that the predecessor wrote has been read, and its end gets a later stamp. The wait is bounded: after a timeout, the end's
 /// stamp is later only than what has been read.
-async fn catch_up(office: &Office) {
-    let node = announced(office).node;
-    let mut nodes = office.mirror.nodes();
+async fn catch_up(context: &MasterContext) {
+    let node = announced(context).node;
+    let mut nodes = context.mirror.nodes();
     let first = nodes.wait_for(|nodes| nodes.candidates.first().is_some_and(|(name, _)| *name == node));
     if timeout(CATCH_UP, first).await.is_err() {
         tracing::debug!(node, "announced before the predecessor's last writes were read");
@@ -144,40 +149,40 @@ async fn catch_up(office: &Office) {
 }
 
 /// Returns the current members.
-async fn present(office: &Office) -> Result<Vec<Member>, Setback> {
-    let members = members::list(&*office.coordinator).await?;
+async fn present(context: &MasterContext) -> Result<Vec<Member>, MasterError> {
+    let members = members::list(&*context.coordinator).await?;
     for member in &members {
-        office.pod.clock.read(member.stamp.clock);
+        context.pod.clock.read(member.stamp.clock);
     }
     Ok(members)
 }
 
-fn announced(office: &Office) -> Announced {
-    let node = office.fence.node();
+fn announced(context: &MasterContext) -> Announced {
+    let node = context.fence.node();
     let name = node.rsplit('/').next().unwrap_or(node);
-    Announced { pod: office.pod.config.name.clone(), node: name.to_owned() }
+    Announced { pod: context.pod.config.name.clone(), node: name.to_owned() }
 }
 
-fn event(office: &Office, what: What) -> Event {
-    let now = office.pod.moment();
+fn event(context: &MasterContext, what: What) -> Event {
+    let now = context.pod.moment();
     Event { stamp: now.stamp, at: now.at, what }
 }
 
 /// Logs the end of the leader that the log names. It must be gone, since this one leads; unless it is this one itself.
-fn note_losses(office: &Office, log: &mut EventLog, there: &[Member]) {
-    let own = announced(office);
+fn note_losses(context: &MasterContext, log: &mut EventLog, there: &[Member]) {
+    let own = announced(context);
     if let Some(leader) = log.leader.take_if(|leader| *leader != own) {
-        log.push(event(office, What::LeaderLost { pod: leader.pod }));
+        log.push(event(context, What::LeaderLost { pod: leader.pod }));
     }
-    note_members(office, log, there);
+    note_members(context, log, there);
 }
 
 /// Logs the pods that have left. A pod that is present with a new start hasn't left.
-fn note_members(office: &Office, log: &mut EventLog, there: &[Member]) {
+fn note_members(context: &MasterContext, log: &mut EventLog, there: &[Member]) {
     let gone = |known: &Known| !there.iter().any(|member| member.uuid == known.uuid || member.pod == known.pod);
     let gone: BTreeSet<_> = log.members.iter().filter(|known| gone(known)).map(|known| known.pod.clone()).collect();
     for pod in gone {
-        log.push(event(office, What::PodLeft { pod }));
+        log.push(event(context, What::PodLeft { pod }));
     }
     log.members = there.iter().map(|member| Known { pod: member.pod.clone(), uuid: member.uuid.clone() }).collect();
 }
@@ -187,12 +192,12 @@ fn note_members(office: &Office, log: &mut EventLog, there: &[Member]) {
 ///
 /// # Cancellation
 /// The write may still take effect; the log is read again before the next one.
-async fn write(office: &Office, change: impl FnOnce(&mut EventLog) -> Vec<Op>) -> Result<(), Setback> {
-    let mut known = office.log.0.lock().await;
+async fn write(context: &MasterContext, change: impl FnOnce(&mut EventLog) -> Vec<Op>) -> Result<(), MasterError> {
+    let mut known = context.log.0.lock().await;
     // Unless the write is known to have succeeded, the log must be read again.
     let (before, version) = match known.take() {
         Some(known) => known,
-        None => read(office).await?,
+        None => read(context).await?,
     };
     let mut log = EventLog { v: RECORD_VERSION, ..before.clone() };
     let mut ops = change(&mut log);
@@ -201,7 +206,7 @@ async fn write(office: &Office, change: impl FnOnce(&mut EventLog) -> Vec<Op>) -
         return Ok(());
     }
     ops.push(Op::Set { path: paths::EVENT_LOG.to_owned(), data: to_json(&log), version: Some(version) });
-    match office.fence.write(&*office.coordinator, ops).await {
+    match context.fence.write(&*context.coordinator, ops).await {
         Ok(()) => {
             *known = Some((log, version + 1));
             Ok(())
@@ -210,13 +215,13 @@ async fn write(office: &Office, change: impl FnOnce(&mut EventLog) -> Vec<Op>) -
     }
 }
 
-async fn read(office: &Office) -> Result<(EventLog, i32), Setback> {
+async fn read(context: &MasterContext) -> Result<(EventLog, i32), MasterError> {
     loop {
-        let (log, version) = event_log::read(&*office.coordinator).await?;
-        office.pod.clock.read(log.clock);
+        let (log, version) = event_log::read(&*context.coordinator).await?;
+        context.pod.clock.read(log.clock);
         match version {
             Some(version) => return Ok((log, version)),
-            None => ensure_skeleton(&*office.coordinator).await?,
+            None => ensure_skeleton(&*context.coordinator).await?,
         }
     }
 }

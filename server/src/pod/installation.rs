@@ -13,10 +13,10 @@
 //! |---|---|---|
 //! | another installation | | refused: a wrong chroot, catalog or store |
 //! | this installation, coordinator C | C | admitted |
-//! | this installation, coordinator C | another one | admitted once that one is silent for [`SILENCE`]; refused if it beats |
+//! | this installation, coordinator C | another one | admitted once that one is silent for [`SILENCE_TIMEOUT`]; refused if it beats |
 //! | nothing, and this process was admitted to C | C | the coordinator was wiped: the tree becomes C again, at once |
 //! | nothing | none | a new installation: the tree gets a new id |
-//! | nothing | C | C silent for [`SILENCE`]: all were stopped, and the coordinator was wiped or replaced: a new id. C beats: refused |
+//! | nothing | C | C silent for [`SILENCE_TIMEOUT`]: all were stopped, and the coordinator was wiped or replaced: a new id. C beats: refused |
 //!
 //! So what distinguishes a wiped coordinator from a wrong one is the process that finds it empty: one that was led through it,
 //! or a stranger beside an array that beats.
@@ -50,11 +50,11 @@ use crate::store::Store;
 /// Interval at which a process beats.
 const BEAT_EVERY: Duration = Duration::from_secs(1);
 /// A coordinator whose processes don't beat for this long is unused.
-const SILENCE: Duration = Duration::from_secs(6);
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(6);
 /// Poll interval of a process that waits for silence.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// How long joining waits for the catalog where it can continue without an answer.
-const PATIENCE: Duration = Duration::from_millis(500);
+const CATALOG_TIMEOUT: Duration = Duration::from_millis(500);
 /// Pause after a refused session.
 const REFUSED_PAUSE: Duration = Duration::from_secs(5);
 
@@ -89,7 +89,7 @@ enum Refusal {
     #[error(
         "Installation {id}, with the catalog {} and the store {}, is led through the coordinator {there}; this process uses {}. Two \
          coordinators would elect two masters. Start it with the --zookeeper of the others. To move the installation, stop all of \
-         its processes first, and wait {} s.", .places.catalog, .places.store, .places.coordinator, SILENCE.as_secs()
+         its processes first, and wait {} s.", .places.catalog, .places.store, .places.coordinator, SILENCE_TIMEOUT.as_secs()
     )]
     Elsewhere { places: Box<Places>, id: String, there: String },
     #[error(transparent)]
@@ -249,7 +249,8 @@ impl Installation {
         if self.held.borrow().as_deref() != Some(id) {
             return false;
         }
-        let moved = !self.alone && matches!(timeout(PATIENCE, self.catalog.beat(id)).await, Ok(Ok(Write::NoChange)));
+        let moved =
+            !self.alone && matches!(timeout(CATALOG_TIMEOUT, self.catalog.beat(id)).await, Ok(Ok(Write::NoChange)));
         if moved {
             self.lose(id);
         }
@@ -292,8 +293,8 @@ impl Installation {
         row: &Coordination,
     ) -> Result<Rival, Refusal> {
         let began = Instant::now();
-        while began.elapsed() < SILENCE {
-            sleep(LOOK_EVERY).await;
+        while began.elapsed() < SILENCE_TIMEOUT {
+            sleep(POLL_INTERVAL).await;
             let now = self.catalog.coordination().await?;
             // Read the tree after the row: a beating process has written its tree before, and that may be this one.
             if self.record(coordinator).await? != *record || now.coordinator != row.coordinator {

@@ -35,17 +35,17 @@ use crate::pipeline::rerun;
 /// be the cause.
 pub const MAX_LOSSES: u32 = 3;
 /// Poll interval of the catalog; needed because rings can be lost.
-const POLL: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Longest pause between a poll and the next one that a ring triggers; rings that arrive meanwhile are answered together.
-const GATHER: Duration = Duration::from_millis(100);
-/// After a poll, back off by this multiple of its duration (at most `GATHER`) before a ring triggers the next one.
-const REST: u32 = 4;
+const RING_DEBOUNCE: Duration = Duration::from_millis(100);
+/// After a poll, back off by this multiple of its duration (at most `RING_DEBOUNCE`) before a ring triggers the next one.
+const POLL_BACKOFF_FACTOR: u32 = 4;
 /// How long a stopping master waits for the catalog before its successor may start.
-const HAND_OVER: Duration = Duration::from_millis(500);
+const HAND_OVER_TIMEOUT: Duration = Duration::from_millis(500);
 /// Maximum number of znodes deleted in one multi.
-const REMOVED_AT_ONCE: usize = 200;
+const MAX_REMOVALS_PER_WRITE: usize = 200;
 /// Interval between reconciliations of rows and znodes.
-const RECONCILE: Duration = Duration::from_secs(5);
+const RECONCILE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Why a term ended.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +63,7 @@ pub(super) enum End {
 
 /// A failed action; everything except [`End`] is retried after reading again.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Setback {
+pub(super) enum MasterError {
     /// The term is over.
     #[error(transparent)]
     End(#[from] End),
@@ -84,37 +84,37 @@ pub(super) enum Setback {
     Later(String),
 }
 
-impl From<FenceError> for Setback {
+impl From<FenceError> for MasterError {
     fn from(error: FenceError) -> Self {
         match error {
-            FenceError::Deposed => Setback::End(End::Deposed),
-            FenceError::Conflict { source: Error::Forbidden(path), .. } => Setback::Forbidden(path),
-            FenceError::Conflict { source: Error::NotEmpty(path), .. } => Setback::NotEmpty(path),
-            FenceError::Conflict { .. } | FenceError::Unknown(_) => Setback::Again(error.to_string()),
+            FenceError::Deposed => MasterError::End(End::Deposed),
+            FenceError::Conflict { source: Error::Forbidden(path), .. } => MasterError::Forbidden(path),
+            FenceError::Conflict { source: Error::NotEmpty(path), .. } => MasterError::NotEmpty(path),
+            FenceError::Conflict { .. } | FenceError::Unknown(_) => MasterError::Again(error.to_string()),
             FenceError::Coordinator(error) => error.into(),
         }
     }
 }
 
-impl From<Error> for Setback {
+impl From<Error> for MasterError {
     fn from(error: Error) -> Self {
         match error {
-            Error::Expired => Setback::End(End::Coordinator(error)),
-            Error::Invalid(reason) => Setback::Refused(reason),
-            Error::Forbidden(path) => Setback::Forbidden(path),
-            other => Setback::Again(other.to_string()),
+            Error::Expired => MasterError::End(End::Coordinator(error)),
+            Error::Invalid(reason) => MasterError::Refused(reason),
+            Error::Forbidden(path) => MasterError::Forbidden(path),
+            other => MasterError::Again(other.to_string()),
         }
     }
 }
 
-impl From<catalog::Error> for Setback {
+impl From<catalog::Error> for MasterError {
     fn from(error: catalog::Error) -> Self {
-        Setback::Later(error.to_string())
+        MasterError::Later(error.to_string())
     }
 }
 
 /// State shared by a master and its drivers.
-pub(super) struct Office {
+pub(super) struct MasterContext {
     pub(super) pod: Arc<Pod>,
     pub(super) coordinator: Arc<dyn Coordinator>,
     pub(super) mirror: Arc<Mirror>,
@@ -128,7 +128,7 @@ pub(super) struct Office {
     aside: Mutex<BTreeSet<JobId>>,
 }
 
-impl Office {
+impl MasterContext {
     /// Returns the epoch for the next catalog write.
     pub(super) fn epoch(&self) -> Epoch {
         self.epoch.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -137,22 +137,22 @@ impl Office {
     /// Returns whether a fenced catalog write was applied. [`Write::NotMine`] while the election node still exists means that a
     /// former leader took the epoch late (a candidate that won and lost before this one): the epoch is taken again and the
     /// write must be retried.
-    pub(super) async fn mine(&self, write: Write) -> Result<bool, Setback> {
+    pub(super) async fn mine(&self, write: Write) -> Result<bool, MasterError> {
         match write {
             Write::Applied => Ok(true),
             Write::NoChange => Ok(false),
             Write::NotMine => {
                 settle::settle(&*self.coordinator).await?;
                 if self.coordinator.stat(self.fence.node()).await?.is_none() {
-                    return Err(Setback::End(End::Deposed));
+                    return Err(MasterError::End(End::Deposed));
                 }
                 self.take_epoch().await?;
-                Err(Setback::Again("the epoch was somebody else's and is taken again".to_owned()))
+                Err(MasterError::Again("the epoch was somebody else's and is taken again".to_owned()))
             }
         }
     }
 
-    async fn take_epoch(&self) -> Result<Epoch, Setback> {
+    async fn take_epoch(&self) -> Result<Epoch, MasterError> {
         let epoch = self.pod.catalog.take_epoch(&self.candidacy).await?;
         let mut known = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
         // Two calls may race here: the higher epoch counts.
@@ -176,7 +176,7 @@ impl Office {
 
     /// Deletes everything below a job's node, no matter who wrote it, and then the node itself. Call it only for jobs whose row
     /// has ended: a deleted lock makes its holder's commit fail, and that commit would no longer count.
-    pub(super) async fn remove_tree(&self, job: &JobId) -> Result<(), Setback> {
+    pub(super) async fn remove_tree(&self, job: &JobId) -> Result<(), MasterError> {
         let mut all = vec![paths::job(job)];
         let mut level = all.clone();
         while !level.is_empty() {
@@ -188,12 +188,12 @@ impl Office {
             all.extend(level.iter().cloned());
         }
         all.reverse();
-        for batch in all.chunks(REMOVED_AT_ONCE) {
+        for batch in all.chunks(MAX_REMOVALS_PER_WRITE) {
             let ops = batch.iter().map(|path| Op::Delete { path: path.clone(), version: None }).collect();
             match self.fence.write(&*self.coordinator, ops).await {
                 // A node whose children can't be listed can't be emptied.
                 Err(FenceError::Conflict { source: Error::NotEmpty(path), .. }) if !self.is_listable(&path).await? => {
-                    return Err(Setback::Forbidden(path));
+                    return Err(MasterError::Forbidden(path));
                 }
                 written => written?,
             }
@@ -201,7 +201,7 @@ impl Office {
         Ok(())
     }
 
-    async fn is_listable(&self, path: &str) -> Result<bool, Setback> {
+    async fn is_listable(&self, path: &str) -> Result<bool, MasterError> {
         match self.coordinator.children(path).await {
             Ok(_) | Err(Error::NoNode(_)) => Ok(true),
             Err(Error::Forbidden(_)) => Ok(false),
@@ -210,7 +210,7 @@ impl Office {
     }
 
     /// Marks a job as finished, so that only deleting its znodes is left.
-    pub(super) async fn finish(&self, job: &Job, version: i32) -> Result<(), Setback> {
+    pub(super) async fn finish(&self, job: &Job, version: i32) -> Result<(), MasterError> {
         let mut job = job.clone();
         job.progress = Progress::Finished;
         job.epoch = self.epoch().n;
@@ -220,7 +220,7 @@ impl Office {
 
     /// Writes a job's record at the version that was read. The record keeps the stamp of the job's start: otherwise an observer
     /// that reads the job only now would order its start after the claims that it caused.
-    pub(super) async fn write_job(&self, mut job: Job, version: i32) -> Result<(), Setback> {
+    pub(super) async fn write_job(&self, mut job: Job, version: i32) -> Result<(), MasterError> {
         job.epoch = self.epoch().n;
         let op = Op::Set { path: paths::job(&job.job), data: to_json(&job), version: Some(version) };
         Ok(self.fence.write(&*self.coordinator, vec![op]).await?)
@@ -234,7 +234,7 @@ pub(super) fn to_json<T: serde::Serialize>(record: &T) -> Vec<u8> {
 
 /// A pod that leads.
 pub(super) struct Master {
-    office: Arc<Office>,
+    context: Arc<MasterContext>,
 }
 
 impl Master {
@@ -248,8 +248,9 @@ impl Master {
         let epoch = Mutex::new(Epoch { n: 0, candidacy: candidacy.uuid().to_owned() });
         let (fence, candidacy) = (candidacy.fence(), candidacy.uuid().to_owned());
         let (log, aside, catalog_is_current) = (Log::default(), Mutex::default(), AtomicBool::new(false));
-        let office = Office { pod, coordinator, mirror, fence, log, catalog_is_current, candidacy, epoch, aside };
-        Self { office: Arc::new(office) }
+        let context =
+            MasterContext { pod, coordinator, mirror, fence, log, catalog_is_current, candidacy, epoch, aside };
+        Self { context: Arc::new(context) }
     }
 
     /// Records an orderly stop in the catalog. The returned future doesn't borrow the master; poll it once the master no longer
@@ -258,14 +259,14 @@ impl Master {
     /// At this point it is unknown whether the znodes outlive this process, and a job whose run is lost with them must not be
     /// charged for it. If this fails, or comes so late that a successor has taken the epoch, the runs count as after a crash.
     pub(super) fn hand_over(&self) -> impl Future<Output = ()> + use<> {
-        let office = self.office.clone();
+        let context = self.context.clone();
         async move {
-            let epoch = office.epoch();
+            let epoch = context.epoch();
             if epoch.n == 0 {
                 return;
             }
-            let name = &office.pod.config.name;
-            match tokio::time::timeout(HAND_OVER, office.pod.catalog.hand_over(&epoch)).await {
+            let name = &context.pod.config.name;
+            match tokio::time::timeout(HAND_OVER_TIMEOUT, context.pod.catalog.hand_over(&epoch)).await {
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => tracing::warn!(pod = %name, %error, "the orderly stop could not be noted"),
                 Err(_) => tracing::warn!(pod = %name, "the catalog doesn't answer; the orderly stop isn't noted"),
@@ -282,17 +283,17 @@ impl Master {
         let mut driven = BTreeSet::new();
         // Dropped with this function, so the tasks end with the term in every case.
         let mut sweeping = JoinSet::new();
-        sweeping.spawn(super::sweeper::run(self.office.clone()));
-        sweeping.spawn(event_log::follow_members(self.office.clone()));
-        let mut nodes = self.office.mirror.nodes();
+        sweeping.spawn(super::sweeper::run(self.context.clone()));
+        sweeping.spawn(event_log::follow_members(self.context.clone()));
+        let mut nodes = self.context.mirror.nodes();
         let mut reconciled: Option<Instant> = None;
-        let mut housekeeping = tokio::time::interval(POLL);
+        let mut housekeeping = tokio::time::interval(POLL_INTERVAL);
         housekeeping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let (mut rings, mut rung, mut rested) = (None, false, Instant::now());
         loop {
             let seen = nodes.borrow_and_update().clone();
             for job in seen.jobs.keys().filter(|job| driven.insert((*job).clone())) {
-                let driver = Driver::new(self.office.clone(), job.clone());
+                let driver = Driver::new(self.context.clone(), job.clone());
                 let job = job.clone();
                 drivers.spawn(async move { (job, driver.run().await) });
             }
@@ -326,55 +327,55 @@ impl Master {
             if poll && seen.loaded {
                 rung = false;
                 let began = Instant::now();
-                let due = reconciled.is_none_or(|at| at.elapsed() >= RECONCILE);
+                let due = reconciled.is_none_or(|at| at.elapsed() >= RECONCILE_INTERVAL);
                 match self.keep_house(&seen, due).await {
                     Ok(()) if due => reconciled = Some(Instant::now()),
                     Ok(()) => {}
-                    Err(Setback::End(end)) => return end,
-                    Err(setback) => tracing::warn!(pod = %self.office.pod.config.name, %setback, "will be tried again"),
+                    Err(MasterError::End(end)) => return end,
+                    Err(error) => tracing::warn!(pod = %self.context.pod.config.name, %error, "will be tried again"),
                 }
-                rested = Instant::now() + (REST * began.elapsed()).min(GATHER);
+                rested = Instant::now() + (POLL_BACKOFF_FACTOR * began.elapsed()).min(RING_DEBOUNCE);
             }
         }
     }
 
     /// Starts the term: take the epoch → fenced write to the own election node → sync. Only then is everything read.
     async fn inaugurate(&self, mut candidate: Candidate) -> Result<(), End> {
-        let office = &self.office;
-        let mut backoff = Backoff::new(Duration::from_millis(100), POLL);
+        let context = &self.context;
+        let mut backoff = Backoff::new(Duration::from_millis(100), POLL_INTERVAL);
         loop {
             let attempt = async {
-                let epoch = office.take_epoch().await?;
+                let epoch = context.take_epoch().await?;
                 candidate.epoch = Some(epoch.n);
-                event_log::announce(office, &mut candidate).await?;
-                settle::settle(&*office.coordinator).await?;
-                tracing::info!(pod = %office.pod.config.name, epoch = epoch.n, "leads");
+                event_log::announce(context, &mut candidate).await?;
+                settle::settle(&*context.coordinator).await?;
+                tracing::info!(pod = %context.pod.config.name, epoch = epoch.n, "leads");
                 Ok(())
             };
             match attempt.await {
                 Ok(()) => {
                     // Announced epochs increase from master to master: each was taken after the previous master had lost.
-                    office.pod.config.leadership.send_replace(candidate.epoch);
+                    context.pod.config.leadership.send_replace(candidate.epoch);
                     return Ok(());
                 }
-                Err(Setback::End(end)) => return Err(end),
-                Err(setback) => {
-                    tracing::warn!(pod = %office.pod.config.name, %setback, "leads, but can't act yet");
-                    event_log::tell_losses(office).await?;
+                Err(MasterError::End(end)) => return Err(end),
+                Err(error) => {
+                    tracing::warn!(pod = %context.pod.config.name, %error, "leads, but can't act yet");
+                    event_log::tell_losses(context).await?;
                     backoff.wait().await;
-                    settle::connected(&*office.coordinator).await?;
+                    settle::connected(&*context.coordinator).await?;
                 }
             }
         }
     }
 
-    async fn keep_house(&self, seen: &Nodes, reconcile: bool) -> Result<(), Setback> {
-        let deleting = super::deletion::delete_images(&self.office, seen).await?;
+    async fn keep_house(&self, seen: &Nodes, reconcile: bool) -> Result<(), MasterError> {
+        let deleting = super::deletion::delete_images(&self.context, seen).await?;
         if reconcile {
             self.reconcile(seen, &deleting).await?;
-            if self.office.catalog_is_current.load(Ordering::Relaxed) {
-                super::deletion::empty_trash(&self.office).await?;
-                super::deletion::sweep_uploads(&self.office).await?;
+            if self.context.catalog_is_current.load(Ordering::Relaxed) {
+                super::deletion::empty_trash(&self.context).await?;
+                super::deletion::sweep_uploads(&self.context).await?;
             }
         }
         self.admit(seen).await
@@ -382,14 +383,14 @@ impl Master {
 
     /// Activates the oldest queued jobs while slots are free. Large images get at most half of the slots, so that they never
     /// hold up small ones.
-    async fn admit(&self, seen: &Nodes) -> Result<(), Setback> {
-        let (office, config) = (&self.office, &self.office.pod.config);
+    async fn admit(&self, seen: &Nodes) -> Result<(), MasterError> {
+        let (context, config) = (&self.context, &self.context.pod.config);
         if seen.live() < config.min_pods {
             return Ok(());
         }
         let large_slots = (config.max_active_jobs / 2).max(1);
         let mut taken: HashMap<Lane, usize> = HashMap::new();
-        for nodes in office.mirror.nodes().borrow().jobs.values().filter(|nodes| !office.is_aside(&nodes.job.job)) {
+        for nodes in context.mirror.nodes().borrow().jobs.values().filter(|nodes| !context.is_aside(&nodes.job.job)) {
             *taken.entry(nodes.job.lane).or_default() += 1;
         }
         for (lane, min_pixels, max_pixels) in
@@ -404,9 +405,9 @@ impl Master {
                 continue;
             }
             let limit = u32::try_from(free).unwrap_or(u32::MAX);
-            let rows = office.pod.catalog.queued(limit, min_pixels, max_pixels).await?;
+            let rows = context.pod.catalog.queued(limit, min_pixels, max_pixels).await?;
             // A retried job may still have the znodes of its last run; it waits until they are deleted.
-            let gone = |row: &&JobRow| !office.mirror.nodes().borrow().jobs.contains_key(&row.job);
+            let gone = |row: &&JobRow| !context.mirror.nodes().borrow().jobs.contains_key(&row.job);
             // Run each activation to its end even if another fails: an abandoned one would cost its job one of its runs.
             let activations = rows.iter().filter(gone).map(|row| self.activate(row, seen.live()));
             for activated in futures::future::join_all(activations).await {
@@ -417,10 +418,10 @@ impl Master {
     }
 
     /// Switches a row from `queued` to `running`, then creates the job's node. Returns whether this call activated the row.
-    async fn activate(&self, row: &JobRow, workers: usize) -> Result<bool, Setback> {
-        let (office, run) = (&self.office, new_run());
-        let write = office.pod.catalog.activate(&office.epoch(), &row.job, &run).await?;
-        let mine = office.mine(write).await?;
+    async fn activate(&self, row: &JobRow, workers: usize) -> Result<bool, MasterError> {
+        let (context, run) = (&self.context, new_run());
+        let write = context.pod.catalog.activate(&context.epoch(), &row.job, &run).await?;
+        let mine = context.mine(write).await?;
         if mine {
             self.create(row, run, workers).await?;
         }
@@ -430,25 +431,25 @@ impl Master {
     /// Creates a run's job node and the tasks of its first phase, and returns once they exist. Otherwise the term is over, and
     /// the next master reconciles the row that is `running` without a node. Giving up earlier would cost the job one of its
     /// runs.
-    async fn create(&self, row: &JobRow, run: RunId, workers: usize) -> Result<(), Setback> {
-        let (office, config) = (&self.office, &self.office.pod.config);
+    async fn create(&self, row: &JobRow, run: RunId, workers: usize) -> Result<(), MasterError> {
+        let (context, config) = (&self.context, &self.context.pod.config);
         let planning = Planning { whole_below: config.whole_below, workers, parts_per_task: config.parts_per_task };
         let companions = loop {
-            match companion::find(&*office.pod.catalog, &row.recipe, &row.info).await {
+            match companion::find(&*context.pod.catalog, &row.recipe, &row.info).await {
                 Ok(companions) => break companions,
                 Err(Missing::Refused(reason)) => {
                     let reason = Cause::Image(reason).to_string();
-                    let write = office.pod.catalog.fail(&office.epoch(), &row.job, &run, &reason, None).await?;
-                    return office.mine(write).await.map(drop);
+                    let write = context.pod.catalog.fail(&context.epoch(), &row.job, &run, &reason, None).await?;
+                    return context.mine(write).await.map(drop);
                 }
                 Err(Missing::Catalog(error)) => wait_for_catalog(&row.job, &error).await,
             }
         };
-        let mut job = plan(row, run, &planning, companions, office.epoch().n, office.pod.stamp(), now());
+        let mut job = plan(row, run, &planning, companions, context.epoch().n, context.pod.stamp(), now());
         if row.run.is_some() {
             job.losses = row.losses;
             let finished = loop {
-                match office.pod.catalog.finished(&row.job).await {
+                match context.pod.catalog.finished(&row.job).await {
                     Ok(finished) => break finished,
                     Err(error) => wait_for_catalog(&row.job, &error).await,
                 }
@@ -458,51 +459,51 @@ impl Master {
         let path = paths::job(&job.job);
         let node = Op::Create { path: path.clone(), data: to_json(&job), mode: CreateMode::Persistent };
         // Tasks that are already finished are created by the driver.
-        let tasks = if job.resumes { Vec::new() } else { driver::first_tasks(office, &job) };
+        let tasks = if job.resumes { Vec::new() } else { driver::first_tasks(context, &job) };
         let ops: Vec<Op> = std::iter::once(node).chain(tasks).collect();
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
         loop {
-            match office.fence.write(&*office.coordinator, ops.clone()).await.map_err(Setback::from) {
+            match context.fence.write(&*context.coordinator, ops.clone()).await.map_err(MasterError::from) {
                 Ok(()) => break,
-                Err(Setback::End(end)) => return Err(end.into()),
-                Err(Setback::Refused(why)) => {
+                Err(MasterError::End(end)) => return Err(end.into()),
+                Err(MasterError::Refused(why)) => {
                     let write =
-                        office.pod.catalog.fail(&office.epoch(), &job.job, &job.run, &refusal(&why), None).await?;
-                    return office.mine(write).await.map(drop);
+                        context.pod.catalog.fail(&context.epoch(), &job.job, &job.run, &refusal(&why), None).await?;
+                    return context.mine(write).await.map(drop);
                 }
-                Err(setback) => tracing::info!(job = %job.job, %setback, "its node is created again if it isn't there"),
+                Err(error) => tracing::info!(job = %job.job, %error, "its node is created again if it isn't there"),
             }
             // Settle first: after that, the failed write has either run or never will.
-            if settle::read_back(&*office.coordinator, || office.coordinator.stat(&path)).await?.is_some() {
+            if settle::read_back(&*context.coordinator, || context.coordinator.stat(&path)).await?.is_some() {
                 break;
             }
             // The parent may have been deleted.
-            match ensure_skeleton(&*office.coordinator).await {
+            match ensure_skeleton(&*context.coordinator).await {
                 Err(error) if error.is_terminal() => return Err(error.into()),
                 made => drop(made.inspect_err(|error| tracing::info!(%error, "the skeleton isn't made again yet"))),
             }
             backoff.wait().await;
         }
         tracing::info!(pod = %config.name, job = %job.job, run = %job.run, epoch = job.epoch, tasks = job.cut.tasks(), "activated");
-        office.mirror.refresh(&job.job).await;
+        context.mirror.refresh(&job.job).await;
         Ok(())
     }
 
     /// Fails jobs whose own record was overwritten with something unreadable, and removes their nodes.
-    async fn clear_unreadable(&self, seen: &Nodes, rows: &[JobRow]) -> Result<(), Setback> {
-        let office = &self.office;
+    async fn clear_unreadable(&self, seen: &Nodes, rows: &[JobRow]) -> Result<(), MasterError> {
+        let context = &self.context;
         for (job, path, why) in seen.unexpected.spoiled_jobs() {
             let row = rows.iter().find(|row| row.job == job);
             if let Some((row, run)) = row.and_then(|row| Some((row, row.run.as_ref()?))) {
                 let reason = spoiled(path, why);
-                let write = office.pod.catalog.fail(&office.epoch(), &row.job, run, &reason, None).await?;
-                if office.mine(write).await? {
+                let write = context.pod.catalog.fail(&context.epoch(), &row.job, run, &reason, None).await?;
+                if context.mine(write).await? {
                     tracing::warn!(%job, %run, reason, "failed");
-                    event_log::end_job(office, &row.job, &row.image, Vec::new()).await?;
+                    event_log::end_job(context, &row.job, &row.image, Vec::new()).await?;
                 }
             }
-            match office.remove_tree(&job).await {
-                Err(Setback::Forbidden(path) | Setback::Refused(path)) => office.set_aside(&job, &path),
+            match context.remove_tree(&job).await {
+                Err(MasterError::Forbidden(path) | MasterError::Refused(path)) => context.set_aside(&job, &path),
                 removed => removed?,
             }
         }
@@ -514,21 +515,21 @@ impl Master {
     /// The nodes were read before the rows. A row becomes `running` before its node is created, so a node without a matching
     /// row is a leftover. A missing node is checked again after `sync`, because the mirror may be stale. If a driver ends the
     /// job meanwhile, the row's run or state has changed, and the write has no effect.
-    async fn reconcile(&self, seen: &Nodes, deleting: &[ImageId]) -> Result<(), Setback> {
-        let office = &self.office;
-        let rows = office.pod.catalog.running().await?;
+    async fn reconcile(&self, seen: &Nodes, deleting: &[ImageId]) -> Result<(), MasterError> {
+        let context = &self.context;
+        let rows = context.pod.catalog.running().await?;
         let runs: HashMap<&JobId, Option<&RunId>> = rows.iter().map(|row| (&row.job, row.run.as_ref())).collect();
         for (job, nodes) in seen.jobs.iter().filter(|(_, nodes)| nodes.job.progress == Progress::Active) {
             if runs.get(job).copied().flatten() != Some(&nodes.job.run) {
-                if !office.is_aside(job) {
+                if !context.is_aside(job) {
                     tracing::info!(%job, run = %nodes.job.run, "its row has moved on; the nodes are removed");
                 }
-                match office.finish(&nodes.job, nodes.version).await {
+                match context.finish(&nodes.job, nodes.version).await {
                     // A failure of one job must not block the others.
-                    Err(Setback::Forbidden(path) | Setback::Refused(path)) => office.set_aside(job, &path),
+                    Err(MasterError::Forbidden(path) | MasterError::Refused(path)) => context.set_aside(job, &path),
                     finished => finished?,
                 }
-                office.mirror.refresh(job).await;
+                context.mirror.refresh(job).await;
             }
         }
         self.clear_unreadable(seen, &rows).await?;
@@ -537,20 +538,20 @@ impl Master {
         for row in rows.iter().filter(gone) {
             let Some(old) = &row.run else { continue };
             if !std::mem::replace(&mut synced, true) {
-                settle::settle(&*office.coordinator).await?;
+                settle::settle(&*context.coordinator).await?;
             }
-            if office.coordinator.stat(&paths::job(&row.job)).await?.is_some() {
+            if context.coordinator.stat(&paths::job(&row.job)).await?.is_some() {
                 continue;
             }
             if row.losses >= MAX_LOSSES {
                 let reason = Cause::LostRuns(row.losses).to_string();
-                let write = office.pod.catalog.fail(&office.epoch(), &row.job, old, &reason, None).await?;
-                office.mine(write).await?;
+                let write = context.pod.catalog.fail(&context.epoch(), &row.job, old, &reason, None).await?;
+                context.mine(write).await?;
                 continue;
             }
             let run = new_run();
-            let write = office.pod.catalog.rerun(&office.epoch(), &row.job, old, &run).await?;
-            if office.mine(write).await? {
+            let write = context.pod.catalog.rerun(&context.epoch(), &row.job, old, &run).await?;
+            if context.mine(write).await? {
                 tracing::info!(job = %row.job, %old, %run, losses = row.losses, "its nodes were gone; it runs anew");
                 self.create(row, run, seen.live()).await?;
             }
@@ -563,7 +564,7 @@ impl Master {
 /// which looks like a lost run. When the term ends, this future is dropped.
 async fn wait_for_catalog(job: &JobId, error: &catalog::Error) {
     tracing::warn!(%job, %error, "its run begins when the catalog answers");
-    tokio::time::sleep(POLL.mul_f64(0.5 + crate::backoff::jitter())).await;
+    tokio::time::sleep(POLL_INTERVAL.mul_f64(0.5 + crate::backoff::jitter())).await;
 }
 
 /// Returns the failure reason of a job with a znode that was overwritten by someone else.

@@ -19,7 +19,7 @@ use shared::task::{Done, Lock, Task};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::succession::Led;
+use super::succession::LeaderHistory;
 use super::unexpected::{FORBIDDEN, Unexpected};
 use crate::backoff::Backoff;
 use crate::coord::{
@@ -28,9 +28,9 @@ use crate::coord::{
 use crate::pipeline::nodes::{JobNodes, TaskNodes};
 
 /// Interval of unconditional rescans.
-const RESCAN: Duration = Duration::from_secs(30);
+const RESCAN_INTERVAL: Duration = Duration::from_secs(30);
 /// Minimum pause between two reads; hints that arrive meanwhile are read together.
-const GATHER: Duration = Duration::from_millis(5);
+const HINT_DEBOUNCE: Duration = Duration::from_millis(5);
 
 /// A snapshot of the znodes, as last read.
 #[derive(Debug, Clone, Default)]
@@ -50,9 +50,9 @@ pub struct Nodes {
     /// The event log.
     pub log: Arc<EventLog>,
     /// The latest master seen.
-    pub led: Option<Led>,
+    pub led: Option<LeaderHistory>,
     /// The master before it.
-    pub before: Option<Led>,
+    pub before: Option<LeaderHistory>,
     /// Znodes that aren't what the array writes at their paths.
     pub unexpected: Unexpected,
 }
@@ -177,7 +177,7 @@ impl Follower {
                     return;
                 }
                 // The state may not have changed yet; don't spin on an operation that fails at once.
-                if began.elapsed() > RESCAN {
+                if began.elapsed() > RESCAN_INTERVAL {
                     backoff.reset();
                 }
                 backoff.wait().await;
@@ -191,7 +191,7 @@ impl Follower {
         // Changes during a gap aren't replayed, so sync first and then read everything.
         self.coordinator.sync().await?;
         self.read(&Dirty { everything: true, ..Dirty::default() }).await?;
-        let (mut rescan, mut next) = (Instant::now() + RESCAN, Instant::now());
+        let (mut rescan, mut next) = (Instant::now() + RESCAN_INTERVAL, Instant::now());
         loop {
             let mut dirty = Dirty::default();
             let mut replies = Vec::new();
@@ -209,14 +209,14 @@ impl Follower {
                 },
                 () = tokio::time::sleep_until(rescan) => {
                     dirty.everything = true;
-                    rescan = Instant::now() + RESCAN;
+                    rescan = Instant::now() + RESCAN_INTERVAL;
                 }
             }
             if !gather(next, &mut watch, requests, &mut dirty, &mut replies).await {
                 return Ok(());
             }
             self.read(&dirty).await?;
-            next = Instant::now() + GATHER;
+            next = Instant::now() + HINT_DEBOUNCE;
             for reply in replies {
                 let _ = reply.send(());
             }
@@ -281,8 +281,9 @@ impl Follower {
 
     /// Tracks the current leader, and how the previous one ended.
     async fn follow_leader(&mut self) -> coord::Result<()> {
-        let is_gone =
-            |led: &Led| led.gone.is_none() && !self.nodes.candidates.iter().any(|(name, _)| *name == led.node);
+        let is_gone = |led: &LeaderHistory| {
+            led.gone.is_none() && !self.nodes.candidates.iter().any(|(name, _)| *name == led.node)
+        };
         if self.nodes.led.as_ref().is_some_and(is_gone) {
             // Read after the candidates: if a session's end took both nodes, this read shows it.
             self.read_members().await?;
@@ -290,7 +291,7 @@ impl Follower {
                 led.end(&self.nodes.members);
             }
         }
-        let leader = self.nodes.candidates.first().and_then(|(node, record)| Led::new(node, record));
+        let leader = self.nodes.candidates.first().and_then(|(node, record)| LeaderHistory::new(node, record));
         match (&mut self.nodes.led, leader) {
             (Some(led), Some(leader)) if led.node == leader.node => led.record = leader.record,
             (led, Some(leader)) => self.nodes.before = led.replace(leader),

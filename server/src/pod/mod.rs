@@ -52,7 +52,7 @@ use crate::catalog::Catalog;
 use crate::coord::{Connector, Coordinator, Error, ensure_skeleton, members, settle};
 use crate::incarnation::Life;
 use crate::panics;
-use crate::pipeline::stage::Workshop;
+use crate::pipeline::stage::TaskContext;
 use crate::wall::now;
 
 /// Pod configuration.
@@ -139,7 +139,7 @@ pub struct Pod {
     /// Durable backlog.
     pub catalog: Arc<dyn Catalog>,
     /// Store, pixel threads and limits.
-    pub shop: Workshop,
+    pub task_context: TaskContext,
     /// Free pixel threads of the process; a task is claimed only while holding one.
     pub slots: Slots,
     /// Lamport clock, shared by all lives of this pod in this process and by events that the process records in its name.
@@ -341,7 +341,7 @@ impl Pod {
             session: coordinator.session().to_string(),
             lease_ms: u64::try_from(coordinator.session_timeout().as_millis()).unwrap_or(u64::MAX),
             address: self.config.address.clone(),
-            cores: self.shop.pixels.threads(),
+            cores: self.task_context.pixels.threads(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             kinds: KINDS.to_vec(),
             started: now.at,

@@ -23,11 +23,11 @@ use crate::coord::{Connector, Coordinator, SessionState, doorbell};
 use crate::pipeline::gauge::Gauge;
 
 /// Minimum interval between two views sent to browsers.
-const THROTTLE: Duration = Duration::from_millis(200);
+const VIEW_INTERVAL: Duration = Duration::from_millis(200);
 /// Maximum number of unexpected znodes shown.
-const SHOWN: usize = 50;
+const MAX_UNEXPECTED_SHOWN: usize = 50;
 /// How long departed pods are shown.
-const REMEMBER: Duration = Duration::from_secs(600);
+const LEFT_POD_RETENTION: Duration = Duration::from_secs(600);
 
 /// Observer configuration and inputs.
 pub struct Observer {
@@ -151,7 +151,7 @@ impl Observer {
             if state.is_terminal() {
                 break;
             }
-            tokio::time::sleep(THROTTLE).await;
+            tokio::time::sleep(VIEW_INTERVAL).await;
         }
         self.note_connection(page, known, false);
         self.show(page, shown, known);
@@ -235,7 +235,7 @@ impl Observer {
             room,
             past: past(nodes),
             failed: self.failures.borrow().clone(),
-            unexpected: nodes.unexpected.shown(SHOWN),
+            unexpected: nodes.unexpected.shown(MAX_UNEXPECTED_SHOWN),
             cut_off: known.cut_off,
             alert: self.alert.borrow().clone(),
         }
@@ -271,7 +271,7 @@ impl Observer {
             view.fault = self.played.borrow().get(pod).copied();
         }
         let kept = |pod: &PodName, left: &Option<Instant>| {
-            self.local.contains(pod) || left.is_none_or(|left| left.elapsed() < REMEMBER)
+            self.local.contains(pod) || left.is_none_or(|left| left.elapsed() < LEFT_POD_RETENTION)
         };
         known.pods.retain(|pod, (_, left)| kept(pod, left));
     }

@@ -21,11 +21,11 @@ use super::peer::{Peer, ask};
 use crate::incarnation;
 
 /// Pause between two probes.
-const PAUSE: Duration = Duration::from_millis(300);
+const PROBE_INTERVAL: Duration = Duration::from_millis(300);
 /// Probe timeout.
-const PATIENCE: Duration = Duration::from_millis(500);
+const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
 /// A round that exceeds its timeout by more than this is ignored.
-const LATE: Duration = Duration::from_millis(150);
+const LATE_AFTER: Duration = Duration::from_millis(150);
 /// A master cut off from the coordinator for this long counts as silent.
 const CUT_OFF: Duration = Duration::from_millis(500);
 
@@ -36,15 +36,15 @@ const CUT_OFF: Duration = Duration::from_millis(500);
 pub(super) async fn follow(nodes: watch::Receiver<Arc<Nodes>>, silent: watch::Sender<Option<String>>) {
     let mut known = String::new();
     loop {
-        sleep(PAUSE).await;
+        sleep(PROBE_INTERVAL).await;
         let leader = nodes.borrow().candidates.first().cloned().filter(|(_, leader)| can_be_asked(leader));
         let Some((node, leader)) = leader else {
             silent.send_if_modified(|silent| silent.take().is_some());
             continue;
         };
         let began = Instant::now();
-        let peer = timeout(PATIENCE, ask(&leader.address)).await.ok().and_then(|answer| answer.peer());
-        if began.elapsed() > PATIENCE + LATE {
+        let peer = timeout(PROBE_TIMEOUT, ask(&leader.address)).await.ok().and_then(|answer| answer.peer());
+        if began.elapsed() > PROBE_TIMEOUT + LATE_AFTER {
             continue;
         }
         let is_heard = peer.as_ref().is_some_and(|peer| is_well(peer, &leader));

@@ -19,22 +19,22 @@ use tokio_util::sync::CancellationToken;
 use super::jitter;
 use crate::catalog::{self, Catalog, PyramidWork, Write};
 use crate::pipeline::render::{Wish, Wishes, render};
-use crate::pipeline::stage::{Failure, Workshop};
+use crate::pipeline::stage::{Failure, TaskContext};
 use crate::store::{self, keys};
 
 /// Poll interval of the catalog while there is nothing to do.
-const POLL: Duration = Duration::from_secs(3);
+const POLL_INTERVAL: Duration = Duration::from_secs(3);
 /// A claim that wasn't renewed for this long has lapsed.
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE_DURATION: Duration = Duration::from_secs(60);
 /// Interval at which a claim is renewed.
-const RENEW: Duration = Duration::from_secs(15);
+const RENEW_INTERVAL: Duration = Duration::from_secs(15);
 
 /// The renderer of a process.
 pub struct Renderer {
     /// Knows which pyramids are missing.
     pub catalog: Arc<dyn Catalog>,
     /// Pixels and files.
-    pub shop: Workshop,
+    pub task_context: TaskContext,
     /// View of the array, to see whether it is idle.
     pub view: watch::Receiver<Arc<ClusterView>>,
     /// Pyramids that viewers ask for.
@@ -50,7 +50,7 @@ impl Renderer {
     pub async fn run(self) {
         while !self.stop.is_cancelled() {
             // A wish that arrives during an outage of the store is dropped; the viewer asks again.
-            let wish = self.wishes.take().filter(|_| self.shop.store.outage().borrow().is_none());
+            let wish = self.wishes.take().filter(|_| self.task_context.store.outage().borrow().is_none());
             let made = match wish.is_some() || self.is_idle() {
                 true => self.one(wish.as_ref()).await,
                 false => Ok(false),
@@ -64,21 +64,21 @@ impl Renderer {
             tokio::select! {
                 () = self.stop.cancelled() => {}
                 () = self.wishes.added() => {}
-                () = tokio::time::sleep(POLL.mul_f64(0.75 + jitter() / 2.0)) => {}
+                () = tokio::time::sleep(POLL_INTERVAL.mul_f64(0.75 + jitter() / 2.0)) => {}
             }
         }
     }
 
     fn is_idle(&self) -> bool {
         let backlog = &self.view.borrow().backlog;
-        backlog.queued + backlog.running == 0 && self.shop.store.outage().borrow().is_none()
+        backlog.queued + backlog.running == 0 && self.task_context.store.outage().borrow().is_none()
     }
 
     /// Makes one pyramid. Returns `false` if there is none to make.
     async fn one(&self, wish: Option<&Wish>) -> Result<bool, catalog::Error> {
         let claim = uuid::Uuid::new_v4().simple().to_string();
         let wish = wish.map(|(image, job)| (image, job.as_ref()));
-        let Some(work) = self.catalog.claim_pyramid(&claim, wish, LEASE).await? else { return Ok(false) };
+        let Some(work) = self.catalog.claim_pyramid(&claim, wish, LEASE_DURATION).await? else { return Ok(false) };
         let key = keys::pyramid(&work.image, &claim);
         let made = tokio::select! {
             made = self.make(&work, &claim, key.clone()) => made,
@@ -105,9 +105,9 @@ impl Renderer {
             tracing::debug!(image = %work.image, %failure, "its pyramid isn't wanted any more");
             return Ok(());
         }
-        let missing = matches!(self.shop.store.size(&work.source).await, Err(store::Error::NotFound(_)));
+        let missing = matches!(self.task_context.store.size(&work.source).await, Err(store::Error::NotFound(_)));
         // Check this in every case: it reports an outage, and nothing new is started while it lasts.
-        let is_outage = failure.is_outage(&self.shop.store).await;
+        let is_outage = failure.is_outage(&self.task_context.store).await;
         if is_outage || (matches!(failure, Failure::Trouble(_)) && !missing) {
             self.catalog.release_pyramid(claim).await?;
         }
@@ -119,9 +119,9 @@ impl Renderer {
 
     /// Makes the pyramid while renewing the claim; returns `None` if the claim was lost.
     async fn make(&self, work: &PyramidWork, claim: &str, key: String) -> Option<Result<u64, Failure>> {
-        let shop = self.shop.for_task(self.time, ());
-        let mut made = std::pin::pin!(render(&shop, &work.source, key));
-        let mut renew = tokio::time::interval(RENEW);
+        let task_context = self.task_context.for_task(self.time, ());
+        let mut made = std::pin::pin!(render(&task_context, &work.source, key));
+        let mut renew = tokio::time::interval(RENEW_INTERVAL);
         renew.tick().await;
         loop {
             tokio::select! {
@@ -137,7 +137,7 @@ impl Renderer {
     }
 
     async fn discard(&self, key: &str) {
-        if let Err(error) = self.shop.store.delete(key).await {
+        if let Err(error) = self.task_context.store.delete(key).await {
             tracing::debug!(%error, "a pyramid that nobody wants is left to the sweeper");
         }
     }

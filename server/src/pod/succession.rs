@@ -19,11 +19,11 @@ use crate::coord::{Coordinator, members, paths};
 use crate::wall::now;
 
 /// How long a stopping pod tries to mark itself as leaving before it hands over.
-const PATIENCE: Duration = Duration::from_secs(1);
+const LEAVING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A master that was seen, and how its term ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Led {
+pub struct LeaderHistory {
     /// Name of its election node.
     pub node: String,
     /// Its record.
@@ -34,7 +34,7 @@ pub struct Led {
     leaving: bool,
 }
 
-impl Led {
+impl LeaderHistory {
     /// Returns the record of a current master; `None` for a candidate without an epoch.
     pub fn new(node: &str, record: &Candidate) -> Option<Self> {
         let led = || Self { node: node.to_owned(), record: record.clone(), gone: None, leaving: false };
@@ -70,7 +70,7 @@ impl Led {
 
 /// The last master that a pod saw, kept from one session to the next.
 #[derive(Default)]
-pub(super) struct Memory(Mutex<Option<Led>>);
+pub(super) struct Memory(Mutex<Option<LeaderHistory>>);
 
 impl Memory {
     /// Keeps what the ending session saw.
@@ -80,7 +80,7 @@ impl Memory {
         }
     }
 
-    fn last(&self) -> Option<Led> {
+    fn last(&self) -> Option<LeaderHistory> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -124,7 +124,7 @@ pub(super) async fn say_leaving(pod: &Pod, coordinator: &dyn Coordinator, nodes:
     let session = coordinator.session().to_string();
     let own = nodes.members.iter().find(|member| member.pod == pod.config.name && member.session == session);
     let Some(member) = own else { return };
-    let said = tokio::time::timeout(PATIENCE, members::say_leaving(coordinator, member)).await;
+    let said = tokio::time::timeout(LEAVING_TIMEOUT, members::say_leaving(coordinator, member)).await;
     if !matches!(said, Ok(Ok(_))) {
         tracing::debug!(pod = %pod.config.name, "hands over without having said so");
     }
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn whether_its_pod_is_still_there_tells_why_a_master_is_gone() {
         let ended = |before: &[Member], after: &[Member]| {
-            let mut led = Led::new("a-1", &record("pod-1", 1)).unwrap();
+            let mut led = LeaderHistory::new("a-1", &record("pod-1", 1)).unwrap();
             led.note(before);
             led.end(after);
             led.gone.unwrap().1
@@ -190,7 +190,7 @@ mod tests {
         let mut past = Vec::new();
         for epoch in 1..=Reign::KEPT as u64 + 3 {
             let record = Candidate { past, ..record("pod-1", epoch) };
-            past = Led::new("a-1", &record).unwrap().past();
+            past = LeaderHistory::new("a-1", &record).unwrap().past();
         }
         assert_eq!(past.len(), Reign::KEPT);
         assert_eq!((past[0].epoch, past[Reign::KEPT - 1].epoch), (Reign::KEPT as u64 + 3, 4));

@@ -30,7 +30,7 @@ use shared::id::ImageId;
 use tokio::time::Instant;
 
 use super::jitter;
-use super::master::Office;
+use super::master::MasterContext;
 use crate::catalog::{self, Raised, Sweep};
 use crate::pipeline::orphans::{self, Verdict};
 use crate::store::{self, Found};
@@ -39,7 +39,7 @@ use crate::store::{self, Found};
 const DELETES_AT_ONCE: usize = 8;
 
 /// Pause after a failed sweep.
-const SOON: Duration = Duration::from_secs(30);
+const RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Interval at which the generation is raised while images arrive.
 const GENERATION_EVERY: Duration = Duration::from_secs(10);
@@ -71,9 +71,9 @@ impl From<catalog::Error> for Error {
 }
 
 /// Sweeps at the start of a master's term and then periodically, concurrently with its other work.
-pub(super) async fn run(office: Arc<Office>) {
-    let (name, every) = (office.pod.config.name.clone(), office.pod.config.sweep_every);
-    let mut sweeper = Sweeper { office, newest: None, last: None };
+pub(super) async fn run(context: Arc<MasterContext>) {
+    let (name, every) = (context.pod.config.name.clone(), context.pod.config.sweep_every);
+    let mut sweeper = Sweeper { context, newest: None, last: None };
     loop {
         let pause = match sweeper.sweep().await {
             Ok(0) => every,
@@ -83,7 +83,7 @@ pub(super) async fn run(office: Arc<Office>) {
             }
             Err(error) => {
                 tracing::warn!(pod = %name, %error, "a sweep of the store ended early");
-                every.min(SOON)
+                every.min(RETRY_INTERVAL)
             }
         };
         sweeper.rest(pause.mul_f64(0.75 + jitter() / 2.0)).await;
@@ -91,7 +91,7 @@ pub(super) async fn run(office: Arc<Office>) {
 }
 
 struct Sweeper {
-    office: Arc<Office>,
+    context: Arc<MasterContext>,
     /// The newest image when the generation was last raised.
     newest: Option<Option<ImageId>>,
     /// When the last sweep started, whatever its outcome.
@@ -106,7 +106,7 @@ impl Sweeper {
         while until.saturating_duration_since(Instant::now()) > GENERATION_EVERY {
             tokio::time::sleep(GENERATION_EVERY).await;
             if let Err(error) = self.check().await {
-                tracing::warn!(pod = %self.office.pod.config.name, %error, "the catalog's generation wasn't raised");
+                tracing::warn!(pod = %self.context.pod.config.name, %error, "the catalog's generation wasn't raised");
             }
         }
         tokio::time::sleep_until(until).await;
@@ -114,19 +114,19 @@ impl Sweeper {
 
     /// Goes through the whole store once. Returns the number of removed objects.
     async fn sweep(&mut self) -> Result<u64, Error> {
-        orphans::is_own(&self.office.pod.shop.store, &*self.office.pod.catalog).await?;
+        orphans::is_own(&self.context.pod.task_context.store, &*self.context.pod.catalog).await?;
         self.check().await?;
-        let (office, began) = (self.office.clone(), Instant::now());
+        let (context, began) = (self.context.clone(), Instant::now());
         // Measured from start to start: an interval that a failed sweep didn't count is lost, and none counts twice.
         let since_last = self.last.replace(began).map_or(Duration::ZERO, |last| began - last);
         let id = uuid::Uuid::new_v4().simple().to_string();
-        let sweep = Sweep { id, since_last, grace: office.pod.config.orphan_grace };
+        let sweep = Sweep { id, since_last, grace: context.pod.config.orphan_grace };
         let (mut removed, mut lost) = (0, Lost::default());
-        let mut batches = office.pod.shop.store.everything(orphans::BATCH);
+        let mut batches = context.pod.task_context.store.everything(orphans::BATCH);
         while let Some(listed) = batches.try_next().await? {
             removed += self.batch(&sweep, listed, &mut lost).await?;
         }
-        if office.pod.catalog.end_sweep(&office.epoch(), &sweep).await? == catalog::Write::NotMine {
+        if context.pod.catalog.end_sweep(&context.epoch(), &sweep).await? == catalog::Write::NotMine {
             return Err(Error::NotMine);
         }
         self.tell(lost.sentence(sweep.grace)).await?;
@@ -134,7 +134,7 @@ impl Sweeper {
     }
 
     async fn batch(&self, sweep: &Sweep, listed: Vec<Found>, lost: &mut Lost) -> Result<u64, Error> {
-        let (pod, epoch) = (&self.office.pod, self.office.epoch());
+        let (pod, epoch) = (&self.context.pod, self.context.epoch());
         let judged = orphans::judged(&*pod.catalog, listed).await?;
         let unknown = judged.iter().filter(|(.., verdict)| *verdict == Verdict::Unknown);
         let names: Vec<String> = unknown.clone().map(|(found, ..)| found.name()).collect();
@@ -154,7 +154,7 @@ impl Sweeper {
         let removed = dead.len() as u64;
         let gone = futures::stream::iter(dead).map(|found| async move {
             tracing::debug!(key = found.key, unfinished = found.unfinished, "removed from the store");
-            pod.shop.store.remove(&found).await
+            pod.task_context.store.remove(&found).await
         });
         gone.buffer_unordered(DELETES_AT_ONCE).try_collect::<()>().await?;
         Ok(removed)
@@ -165,7 +165,7 @@ impl Sweeper {
     async fn check(&mut self) -> Result<(), Error> {
         let checked = self.compare().await;
         if let Ok(()) | Err(Error::Behind { .. }) = &checked {
-            self.office.catalog_is_current.store(checked.is_ok(), Ordering::Relaxed);
+            self.context.catalog_is_current.store(checked.is_ok(), Ordering::Relaxed);
         }
         if let Err(error @ Error::Behind { .. }) = &checked {
             self.tell(Some(error.to_string())).await?;
@@ -174,7 +174,7 @@ impl Sweeper {
     }
 
     async fn compare(&mut self) -> Result<(), Error> {
-        let (store, catalog) = (&self.office.pod.shop.store, &self.office.pod.catalog);
+        let (store, catalog) = (&self.context.pod.task_context.store, &self.context.pod.catalog);
         // Read the store's generation first: the catalog had at least that one before.
         let seen = orphans::seen_generation(store).await?;
         let latest = ImageQuery { limit: Some(1), ..ImageQuery::default() };
@@ -183,7 +183,7 @@ impl Sweeper {
             let generation = catalog.generation().await?;
             return if generation < seen { Err(Error::Behind { catalog: generation, store: seen }) } else { Ok(()) };
         }
-        match catalog.raise_generation(&self.office.epoch(), seen).await? {
+        match catalog.raise_generation(&self.context.epoch(), seen).await? {
             Raised::NotMine => Err(Error::NotMine),
             Raised::Behind(generation) => Err(Error::Behind { catalog: generation, store: seen }),
             Raised::To(generation) => {
@@ -196,12 +196,12 @@ impl Sweeper {
 
     /// Sets or clears the alert for the operator.
     async fn tell(&self, alert: Option<String>) -> Result<(), Error> {
-        let catalog = &self.office.pod.catalog;
+        let catalog = &self.context.pod.catalog;
         if catalog.alert().await? != alert {
             if let Some(alert) = &alert {
-                tracing::error!(pod = %self.office.pod.config.name, alert, "an operator has to decide");
+                tracing::error!(pod = %self.context.pod.config.name, alert, "an operator has to decide");
             }
-            catalog.set_alert(&self.office.epoch(), alert.as_deref()).await?;
+            catalog.set_alert(&self.context.epoch(), alert.as_deref()).await?;
         }
         Ok(())
     }

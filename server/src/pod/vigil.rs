@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::pipeline::step::Suspect;
 
 /// Length of the grace period, in session timeouts.
-const TIMEOUTS: u32 = 2;
+const GRACE_TIMEOUTS: u32 = 2;
 
 /// Since when each suspect has been watched without interruption.
 pub(super) struct Vigil {
@@ -33,7 +33,7 @@ pub(super) enum Verdict {
 impl Vigil {
     /// Creates a vigil whose grace period follows from the negotiated session timeout.
     pub(super) fn new(session_timeout: Duration) -> Self {
-        Self { grace: session_timeout * TIMEOUTS, since: BTreeMap::new() }
+        Self { grace: session_timeout * GRACE_TIMEOUTS, since: BTreeMap::new() }
     }
 
     /// Restarts all grace periods, because the connection was lost or nothing is suspect.

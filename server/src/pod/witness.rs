@@ -55,16 +55,16 @@ use crate::coord::{Coordinator, paths, settle};
 use crate::incarnation;
 
 /// Pause between the two refusals that together mean that a process is gone.
-const AGAIN: Duration = Duration::from_millis(40);
+const REFUSAL_INTERVAL: Duration = Duration::from_millis(40);
 /// Pause after the second inconclusive probe (the first is repeated at once), doubled after each further one. Short at first,
 /// because a process that dies before it has answered once can't be evicted.
-const PAUSE: Duration = Duration::from_millis(100);
+const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 /// Longest pause between two probes.
 const LONGEST_PAUSE: Duration = Duration::from_secs(16);
 /// A connection that lasted this long shows that the address works: the next break is probed at once.
-const LASTING: Duration = Duration::from_secs(5);
+const STABLE_AFTER: Duration = Duration::from_secs(5);
 /// Longest interval of checks whether a process is cut off or its pod was killed.
-const LOOK: Duration = Duration::from_millis(200);
+const WATCH_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The witness of one session's candidacies.
 pub(super) struct Witness {
@@ -246,13 +246,13 @@ impl Witness {
                 Answer::Peer(peer, connection) if peer.process == ahead.process => {
                     self.memory().known.insert(peer.process);
                     closed(connection).await;
-                    if begun.elapsed() >= LASTING {
+                    if begun.elapsed() >= STABLE_AFTER {
                         pause = Duration::ZERO;
                     }
                 }
                 Answer::Peer(peer, _) if known || peer.has(&ahead.pod) => return,
                 Answer::Refused if known => {
-                    sleep(AGAIN).await;
+                    sleep(REFUSAL_INTERVAL).await;
                     if matches!(ask(address).await, Answer::Refused) {
                         return;
                     }
@@ -260,7 +260,7 @@ impl Witness {
                 Answer::Peer(..) | Answer::Refused | Answer::Nothing => {}
             }
             sleep(pause.mul_f64(0.5 + super::jitter())).await;
-            pause = (pause * 2).clamp(PAUSE, LONGEST_PAUSE);
+            pause = (pause * 2).clamp(RECONNECT_PAUSE, LONGEST_PAUSE);
         }
     }
 
@@ -279,7 +279,7 @@ impl Witness {
             let lost = async { drop(states.changed().await) };
             let says_so = async {
                 loop {
-                    sleep((half / 4).min(LOOK)).await;
+                    sleep((half / 4).min(WATCH_INTERVAL)).await;
                     let answer = timeout(PATIENCE, ask(&ahead.address)).await;
                     let peer = answer.ok().and_then(Answer::peer).filter(|peer| peer.process == ahead.process);
                     let Some(peer) = peer else { continue };

@@ -28,7 +28,7 @@ use super::master::{MAX_LOSSES, refusal};
 use super::mirror::Nodes;
 use super::slots::Slot;
 use crate::backoff::Backoff;
-use crate::coord::claim::{self, Debt, Held, Strike};
+use crate::coord::claim::{self, Held, Strike, StrikeReturn};
 use crate::coord::settle::connected;
 use crate::coord::{Coordinator, Error, paths};
 use crate::panics;
@@ -88,7 +88,7 @@ impl Worker {
     pub async fn run(self) {
         let worker = Arc::new(self);
         let (stop, mut nodes) = (worker.stop.clone(), worker.nodes.clone());
-        let mut outage = worker.pod.shop.store.outage();
+        let mut outage = worker.pod.task_context.store.outage();
         let mut running: JoinSet<Ended> = JoinSet::new();
         // Running tasks by path, and whether each must run alone.
         let mut held: BTreeMap<String, bool> = BTreeMap::new();
@@ -251,15 +251,15 @@ impl Worker {
         tracing::debug!(pod = %name, job = %job.job.job, phase = %task.phase, task = task.index, attempt = task.attempt, "claimed");
         // The slot stays taken until all work of the task has returned from its threads.
         let limit = self.pod.config.task_time.min(self.pod.config.image_time);
-        let shop = self.pod.shop.for_task(limit, slot);
+        let task_context = self.pod.task_context.for_task(limit, slot);
         let began = Instant::now();
         let work = async {
             self.note_attempt(&job).await?;
-            work(&shop, &job.job, task, &inputs(&job, task.phase)?, &held.lock.claim).await
+            work(&task_context, &job.job, task, &inputs(&job, task.phase)?, &held.lock.claim).await
         };
         let result = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| Err(crash(&*panic)));
         let worked = began.elapsed();
-        drop(shop);
+        drop(task_context);
         let ended = match result {
             Ok(outcome) => self.commit(&job, &held, outcome, worked).await,
             Err(failure) => self.release(&held, &failure).await,
@@ -316,7 +316,7 @@ impl Worker {
 
     async fn release(&self, held: &Held, failure: &Failure) -> Result<bool, Error> {
         let task = &held.task;
-        let is_outage = failure.is_outage(&self.pod.shop.store).await;
+        let is_outage = failure.is_outage(&self.pod.task_context.store).await;
         tracing::warn!(pod = %self.pod.config.name, task = held.path, attempt = task.attempt, %failure, is_outage, "the attempt came to nothing");
         let mut held = held.clone();
         let (mut trouble, mut strike, mut attempt) = (Some(failure.to_string()), Strike::GiveBack, task.attempt);
@@ -351,8 +351,8 @@ impl Worker {
     async fn let_go(&self, held: &Held) {
         loop {
             match claim::let_go(&*self.coordinator, held, &self.stamp()).await {
-                Ok(Debt::Settled) => return self.claims.leave(held),
-                Ok(Debt::Waits) => return,
+                Ok(StrikeReturn::Settled) => return self.claims.leave(held),
+                Ok(StrikeReturn::Waits) => return,
                 Err(error) if self.worth_repeating(&error).await => {}
                 Err(error) => return tracing::info!(task = held.path, %error, "its lock ends with the session"),
             }

@@ -29,11 +29,11 @@ use crate::backoff::jitter;
 use crate::wall;
 
 /// Size of the probe of a full store, in bytes: as much as a task reads, which is about what it writes.
-const ROOM: usize = 16 << 20;
+const FULL_PROBE_BYTES: usize = 16 << 20;
 /// Longest pause between two probes, on average.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const MAX_PROBE_PAUSE: Duration = Duration::from_secs(2);
 /// An outage that begins within this time after the previous one counts as the same.
-const SAME: Duration = Duration::from_secs(30);
+const OUTAGE_MERGE_WINDOW: Duration = Duration::from_secs(30);
 
 /// An outage of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +107,7 @@ impl Store {
 
     fn begin_outage(&self, error: &Error) {
         let is_full = matches!(error, Error::Full { .. });
-        let last = self.last_outage().filter(|last| last.ended.elapsed() < SAME);
+        let last = self.last_outage().filter(|last| last.ended.elapsed() < OUTAGE_MERGE_WINDOW);
         let (since, probes) = last.map_or_else(|| (wall::now(), 0), |last| (last.outage.since, last.probes));
         let outage = Outage { since, is_full };
         tracing::error!(%error, "the store fails for everyone; work waits");
@@ -119,9 +119,9 @@ impl Store {
 
     /// Probes until the store works again.
     async fn wait_for_end(self, outage: Outage, mut probes: u32) {
-        let bytes = if outage.is_full { ROOM } else { 1 };
+        let bytes = if outage.is_full { FULL_PROBE_BYTES } else { 1 };
         loop {
-            let pause = self.patience.pause.saturating_mul(1 << probes.min(16)).min(LONGEST_PAUSE);
+            let pause = self.patience.pause.saturating_mul(1 << probes.min(16)).min(MAX_PROBE_PAUSE);
             tokio::time::sleep(pause.mul_f64(0.5 + jitter())).await;
             probes += 1;
             match self.probe(bytes).await {

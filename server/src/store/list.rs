@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use super::{Object, Result, Store};
 
 /// Number of objects per step.
-const BATCH: usize = 1_000;
+const MAX_BATCH_OBJECTS: usize = 1_000;
 
 /// A listing in progress. The lock is never contended: a step that timed out keeps it, and ends the listing.
 type Listing = Arc<Mutex<BoxStream<'static, object_store::Result<ObjectMeta>>>>;
@@ -59,11 +59,11 @@ impl Progress {
     }
 }
 
-/// Returns the next batch of objects; it is shorter than [`BATCH`] only at the end.
+/// Returns the next batch of objects; it is shorter than [`MAX_BATCH_OBJECTS`] only at the end.
 async fn step(listing: Listing) -> object_store::Result<Vec<ObjectMeta>> {
     let mut listing = listing.lock().await;
     let mut batch = Vec::new();
-    while batch.len() < BATCH {
+    while batch.len() < MAX_BATCH_OBJECTS {
         match listing.next().await {
             Some(object) => batch.push(object?),
             None => break,

@@ -3,7 +3,7 @@
 //! # Hazards
 //! - *A network folder hangs.* Its system calls can't be interrupted: the thread blocks until the server is back. So each
 //!   operation on a folder runs in a task of its own that holds a [permit](Patience::threads) until its thread is free again,
-//!   and the caller stops waiting at the time limit. At most [`THREADS`] of tokio's blocking threads can hang, and heartbeats,
+//!   and the caller stops waiting at the time limit. At most [`MAX_BLOCKING_OPERATIONS`] of tokio's blocking threads can hang, and heartbeats,
 //!   other requests and the catalog go on.
 //! - *A write that timed out may still happen.* Keys are never reused, so what appears late is either garbage or the very
 //!   object that a retry wants to write; reading it back decides which.
@@ -22,10 +22,10 @@ use crate::backoff::jitter;
 use crate::panics;
 
 /// Maximum number of concurrent operations on a folder.
-const THREADS: usize = 64;
+const MAX_BLOCKING_OPERATIONS: usize = 64;
 
 /// Lowest acceptable throughput in bytes per second: the time limit grows by a second for each this many bytes.
-const SLOWEST: u64 = 1 << 20;
+const MIN_BYTES_PER_SECOND: u64 = 1 << 20;
 
 /// Time limit and retry policy of an operation.
 #[derive(Debug, Clone)]
@@ -48,7 +48,7 @@ impl Patience {
 
     /// Policy for a folder, whose operations block threads.
     pub(super) fn of_folder() -> Self {
-        let threads = Some(Arc::new(Semaphore::new(THREADS)));
+        let threads = Some(Arc::new(Semaphore::new(MAX_BLOCKING_OPERATIONS)));
         Self { threads, ..Self::new(Duration::from_secs(30), 4, Duration::from_millis(100)) }
     }
 
@@ -174,7 +174,7 @@ impl Patience {
     }
 
     fn limit_of(&self, bytes: u64) -> Duration {
-        self.limit + Duration::from_secs(bytes / SLOWEST)
+        self.limit + Duration::from_secs(bytes / MIN_BYTES_PER_SECOND)
     }
 
     fn pause_after(&self, tried: u32) -> Duration {

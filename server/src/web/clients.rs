@@ -21,13 +21,13 @@ use crate::pipeline::turns::{Turn, Turns};
 use crate::store::ReadAhead;
 
 /// How long a download waits for its turn.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TURN_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a download must have been stalled before it may be broken off for another.
-const STALLED: Duration = Duration::from_secs(5);
+const STALLED_AFTER: Duration = Duration::from_secs(5);
 /// How often a waiting download looks for a stalled one.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Memory that all downloads together may use to read ahead for fast clients, in bytes.
-const AHEAD: usize = 64 << 20;
+const READ_AHEAD_BYTES: usize = 64 << 20;
 /// `Retry-After` when no turn became free, in seconds.
 const RETRY_AFTER: u32 = 5;
 
@@ -42,8 +42,11 @@ impl Clients {
     /// Creates limits: a client may stay below the minimum rate for `timeout`, and at most `downloads` run
     /// concurrently.
     pub fn new(timeout: Duration, downloads: usize) -> Self {
-        let downloads =
-            Downloads { turns: Turns::new(downloads), running: Arc::default(), ahead: ReadAhead::new(AHEAD) };
+        let downloads = Downloads {
+            turns: Turns::new(downloads),
+            running: Arc::default(),
+            ahead: ReadAhead::new(READ_AHEAD_BYTES),
+        };
         Self { timeout, downloads }
     }
 }
@@ -99,7 +102,7 @@ impl Downloads {
     }
 
     async fn turn(&self, caller: &Caller) -> Option<Turn> {
-        let mut turn = pin!(self.turns.take(caller.client(), PATIENCE));
+        let mut turn = pin!(self.turns.take(caller.client(), TURN_TIMEOUT));
         let mut looks = tokio::time::interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -119,7 +122,7 @@ impl Downloads {
         let candidates = running.connections.values().filter(|connection| !connection.is_closed());
         let candidates = candidates.filter(|connection| !own || connection.client() == caller.client());
         if let Some(connection) = candidates.max_by_key(|connection| connection.stalled_for())
-            && connection.stalled_for() >= STALLED
+            && connection.stalled_for() >= STALLED_AFTER
         {
             tracing::info!(client = ?connection.client().name(), "breaking off a stalled download; others wait");
             connection.close();

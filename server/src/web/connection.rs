@@ -21,7 +21,7 @@ use super::pace::{Pace, Slowest};
 use crate::pipeline::turns::Client;
 
 /// Bytes that a client must read in every window in which the server waits for it.
-const LEAST_TAKEN: usize = 32 << 10;
+const MIN_BYTES_PER_WINDOW: usize = 32 << 10;
 /// Limit of unsent bytes in the kernel's buffer (`TCP_NOTSENT_LOWAT`), on top of those in flight. The socket becomes
 /// writable again when half of them are sent, so progress is seen in steps of that size.
 #[cfg(target_os = "linux")]
@@ -138,7 +138,7 @@ impl Watched {
         // On a kernel without this option, more bytes are buffered and progress is seen in coarser steps.
         #[cfg(target_os = "linux")]
         let _ = socket2::SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT);
-        let writing = Pace::new(Slowest { least: LEAST_TAKEN, window });
+        let writing = Pace::new(Slowest { least: MIN_BYTES_PER_WINDOW, window });
         Self { socket, connection, writing }
     }
 

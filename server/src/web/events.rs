@@ -27,7 +27,7 @@ use super::logs::all_logs;
 use super::problem::{Query, Result};
 
 /// Messages kept for replay.
-const KEPT: usize = 2_048;
+const REPLAY_CAPACITY: usize = 2_048;
 
 /// Publishes a pod's messages to streams and pages. Clones share the hub.
 #[derive(Clone)]
@@ -108,7 +108,7 @@ impl EventHub {
     /// Creates a hub that takes its snapshots from `view`. The observer must set the view before it publishes what
     /// changed.
     pub fn new(view: watch::Receiver<Arc<ClusterView>>) -> Self {
-        Self::with_capacity(view, KEPT)
+        Self::with_capacity(view, REPLAY_CAPACITY)
     }
 
     fn with_capacity(view: watch::Receiver<Arc<ClusterView>>, kept: usize) -> Self {

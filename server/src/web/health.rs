@@ -41,14 +41,14 @@ pub(super) async fn alive(State(state): State<WebState>) -> Response {
 /// `GET /readyz`: ready if the catalog answers and the pixel threads aren't all stuck. Neither the pod's role nor a
 /// missing master matters: any pod takes uploads as long as it can record them.
 pub(super) async fn ready(State(state): State<WebState>) -> Result<Response> {
-    const PATIENCE: Duration = Duration::from_secs(2);
+    const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
     if state.pixels.all_stuck() {
         return Err(ApiError::unavailable("No pixel thread is left that works: restart this process."));
     }
     if state.accept.pixels.all_stuck() {
         return Err(ApiError::unavailable("No thread is left that looks at uploads: restart this process."));
     }
-    match tokio::time::timeout(PATIENCE, state.catalog.ping()).await {
+    match tokio::time::timeout(CHECK_TIMEOUT, state.catalog.ping()).await {
         Ok(answer) => answer.map(|()| ok()).map_err(ApiError::from),
         Err(_) => Err(ApiError::unavailable("The catalog of images takes too long to answer.")),
     }

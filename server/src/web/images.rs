@@ -21,7 +21,7 @@ use crate::pipeline::accept::fresh;
 use crate::pipeline::{accept, companion};
 
 /// Maximum number of images of a page.
-const MOST: u32 = 200;
+const MAX_PAGE_SIZE: u32 = 200;
 
 /// Query parameters as sent: a field left empty in a form counts as omitted.
 #[derive(Debug, Default, Deserialize)]
@@ -40,8 +40,8 @@ impl RawQuery {
     pub(super) fn checked(self) -> Result<ImageQuery> {
         let given = |field: Option<String>| field.filter(|text| !text.is_empty());
         let limit = given(self.limit).map(|text| match text.parse() {
-            Ok(limit) if (1..=MOST).contains(&limit) => Ok(limit),
-            _ => Err(ApiError::bad_request(format!("Expected a limit of 1 to {MOST}, got {text:?}."))),
+            Ok(limit) if (1..=MAX_PAGE_SIZE).contains(&limit) => Ok(limit),
+            _ => Err(ApiError::bad_request(format!("Expected a limit of 1 to {MAX_PAGE_SIZE}, got {text:?}."))),
         });
         let state = given(self.state).map(|text| text.parse::<JobState>().map_err(expected("state")));
         let format = given(self.format).map(|text| text.parse::<Format>().map_err(expected("format")));
@@ -82,8 +82,8 @@ fn expected(field: &'static str) -> impl Fn(String) -> ApiError {
 
 /// Reads a page of images, with the progress of running jobs.
 pub(super) async fn page(state: &WebState, query: &ImageQuery) -> Result<Page> {
-    if query.limit.is_some_and(|limit| !(1..=MOST).contains(&limit)) {
-        return Err(ApiError::bad_request(format!("Expected a limit of 1 to {MOST}.")));
+    if query.limit.is_some_and(|limit| !(1..=MAX_PAGE_SIZE).contains(&limit)) {
+        return Err(ApiError::bad_request(format!("Expected a limit of 1 to {MAX_PAGE_SIZE}.")));
     }
     let mut page = state.catalog.images(query).await?;
     let view = state.view.borrow().clone();

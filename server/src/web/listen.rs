@@ -39,17 +39,17 @@ use super::connection::{Busy, Connection, Watched};
 use crate::pipeline::turns::Client;
 
 /// Bytes buffered per connection and direction.
-const HELD: usize = 64 << 10;
+const BUFFER_BYTES: usize = 64 << 10;
 /// Refusals written concurrently; connections beyond that are closed without one.
-const REFUSALS: usize = 16;
+const MAX_REFUSALS: usize = 16;
 /// Timeout for writing a refusal and for the client to read it.
-const REFUSING: Duration = Duration::from_secs(1);
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Pause after a failed accept, such as for lack of descriptors.
-const PAUSE: Duration = Duration::from_millis(200);
+const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// `Retry-After` of a refusal, in seconds.
-const RETRY_AFTER: u32 = 5;
+const RETRY_AFTER_SECONDS: u32 = 5;
 /// Upper bound on connections, regardless of the descriptors.
-const MOST: u64 = 10_000;
+const MAX_CONNECTIONS: u64 = 10_000;
 
 /// Connection limits.
 #[derive(Debug, Clone, Copy)]
@@ -68,7 +68,7 @@ pub fn connections_by_descriptors() -> usize {
     // If raising fails, the current limit counts.
     let _ = setrlimit(Resource::Nofile, limit);
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    usize::try_from((descriptors / 2).clamp(1, MOST)).unwrap_or(usize::MAX)
+    usize::try_from((descriptors / 2).clamp(1, MAX_CONNECTIONS)).unwrap_or(usize::MAX)
 }
 
 /// Timeout for the next complete request: longer than the one for a body's next bytes. Proxies keep connections for a
@@ -80,7 +80,7 @@ fn between_requests(timeout: Duration) -> Duration {
 /// Serves until `stop` is cancelled; returns once the requests that were running then have been answered.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) {
     let (open, tasks) = (Open::new(limits.connections), TaskTracker::new());
-    let refusals = Arc::new(Semaphore::new(REFUSALS));
+    let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
     let mut failing = false;
     loop {
         let accepted = tokio::select! {
@@ -97,7 +97,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
                         if let Ok(permit) = refusals.clone().try_acquire_owned() {
                             tasks.spawn(async move {
                                 let _permit = permit;
-                                let _ = tokio::time::timeout(REFUSING, refuse(socket, &refusal)).await;
+                                let _ = tokio::time::timeout(REFUSAL_TIMEOUT, refuse(socket, &refusal)).await;
                             });
                         }
                     }
@@ -109,7 +109,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
                 if !std::mem::replace(&mut failing, true) {
                     tracing::error!(%error, "accepting connections failed; trying again");
                 }
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(ACCEPT_RETRY_PAUSE).await;
             }
         }
     }
@@ -133,7 +133,7 @@ async fn answer(socket: TcpStream, admitted: Admitted, router: Router, limits: L
         }
     });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(between_requests(limits.timeout)).max_buf_size(HELD);
+    http.timer(TokioTimer::new()).header_read_timeout(between_requests(limits.timeout)).max_buf_size(BUFFER_BYTES);
     let mut served = pin!(http.serve_connection(TokioIo::new(io), service));
     let mut stopped = pin!(stop.cancelled());
     let mut stopping = false;
@@ -214,7 +214,7 @@ async fn refuse(mut socket: TcpStream, refusal: &Refusal) -> io::Result<()> {
     let (status, problem) = refusal.problem();
     let body = serde_json::to_string(&problem)?;
     let answer = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: {PROBLEM_JSON}\r\nretry-after: {RETRY_AFTER}\r\nconnection: close\r\n\
+        "HTTP/1.1 {status}\r\ncontent-type: {PROBLEM_JSON}\r\nretry-after: {RETRY_AFTER_SECONDS}\r\nconnection: close\r\n\
          content-length: {}\r\n\r\n{body}",
         body.len()
     );

@@ -27,11 +27,11 @@ use crate::backoff::jitter;
 use crate::logs::{LogBook, Read, Reader};
 
 /// Past entries sent to a new reader of one pod's log.
-const BEFORE: usize = 200;
+const BACKFILL_LINES: usize = 200;
 /// Past entries per pod sent to a new reader of all logs.
-const LATELY: usize = 100;
+const BACKFILL_LINES_PER_POD: usize = 100;
 /// Pause before a log that ended is requested again.
-const AGAIN: Duration = Duration::from_secs(2);
+const RECONNECT_PAUSE: Duration = Duration::from_secs(2);
 /// Sources of pods' logs.
 #[derive(Clone)]
 pub struct PodLogs {
@@ -93,7 +93,7 @@ pub(super) async fn show(
             ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], lines.collect::<String>()).into_response(),
         ));
     }
-    if let Some(reader) = book.and_then(|book| book.read(&pod, after, BEFORE)) {
+    if let Some(reader) = book.and_then(|book| book.read(&pod, after, BACKFILL_LINES)) {
         let keep_alive = KeepAlive::new().interval(Duration::from_secs(15)).text("alive");
         return Ok(fresh(Sse::new(events(reader)).keep_alive(keep_alive).into_response()));
     }
@@ -132,11 +132,12 @@ async fn follow(state: WebState, pod: PodName, lines: mpsc::Sender<PodLine>) {
     let mut last = None;
     while !lines.is_closed() {
         // Held while it is read: a relay ends with its last viewer.
-        let (_relay, reader) = match state.logs.of(&pod).and_then(|book| book.read(&pod, last, LATELY)) {
+        let (_relay, reader) = match state.logs.of(&pod).and_then(|book| book.read(&pod, last, BACKFILL_LINES_PER_POD))
+        {
             Some(reader) => (None, Some(reader)),
             None => {
                 let relay = state.logs.relays.join(&state, &pod);
-                let reader = relay.read(last, LATELY);
+                let reader = relay.read(last, BACKFILL_LINES_PER_POD);
                 (Some(relay), reader)
             }
         };
@@ -153,7 +154,7 @@ async fn follow(state: WebState, pod: PodName, lines: mpsc::Sender<PodLine>) {
             }
         }
         // The log ended: its pod is gone, the log is kept elsewhere now, or this process is about to stop.
-        tokio::time::sleep(AGAIN.mul_f64(0.5 + jitter())).await;
+        tokio::time::sleep(RECONNECT_PAUSE.mul_f64(0.5 + jitter())).await;
     }
 }
 

@@ -30,9 +30,9 @@ const VIEW_SIDE: u32 = 2_048;
 /// The longer side of a thumbnail, in pixels.
 const THUMBNAIL_SIDE: u32 = 512;
 /// Version of the renderer: part of the entity tag, to be raised when the same file would be rendered differently.
-const RENDERING: u32 = 2;
+const MAX_CONCURRENT_RENDERS: u32 = 2;
 /// Images of more pixels are drawn from their pyramid if it exists, which is fast at any size.
-const LARGE: u64 = 16_000_000;
+const LARGE_PIXELS: u64 = 16_000_000;
 /// Memory that rendering row by row may take, in bytes.
 const ROWS_MEMORY: u64 = 64 << 20;
 
@@ -103,7 +103,7 @@ impl Source {
 }
 
 fn is_large(info: &ImageInfo) -> bool {
-    info.pixels() > LARGE
+    info.pixels() > LARGE_PIXELS
 }
 
 fn memory(info: &ImageInfo) -> u64 {
@@ -115,7 +115,8 @@ async fn show(state: &WebState, source: Source, side: u32, lasting: Lasting, hea
         Some((image, job)) => pyramid::there(state, image, job.as_ref()).await?,
         None => None,
     };
-    let name = format!("{}-{side}-{RENDERING}{}", source.sha256, if tiles.is_some() { "-tiles" } else { "" });
+    let name =
+        format!("{}-{side}-{MAX_CONCURRENT_RENDERS}{}", source.sha256, if tiles.is_some() { "-tiles" } else { "" });
     let etag = format!("\"{name}\"");
     // Before rendering: the entity tag doesn't depend on the picture's bytes.
     let mut response = if want(headers, &etag, u64::MAX) == Want::NotModified {

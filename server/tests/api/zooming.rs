@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use server::catalog::PyramidState;
-use server::pipeline::stage::Workshop;
+use server::pipeline::stage::TaskContext;
 use server::pod::renderer::Renderer;
 
 use shared::id::ImageId;
@@ -15,10 +15,11 @@ use crate::harness::{Server, sample};
 /// Runs a renderer while the test runs.
 fn render(server: &Server, stop: &CancellationToken) -> tokio::task::JoinHandle<()> {
     let state = &server.state;
-    let shop = Workshop { store: server.store.clone(), pixels: state.pixels.clone(), limits: state.accept.limits };
+    let task_context =
+        TaskContext { store: server.store.clone(), pixels: state.pixels.clone(), limits: state.accept.limits };
     let renderer = Renderer {
         catalog: server.catalog.clone(),
-        shop,
+        task_context,
         view: state.view.clone(),
         wishes: state.renders.wishes(),
         time: Duration::from_secs(60),

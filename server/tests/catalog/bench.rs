@@ -97,7 +97,7 @@ pub fn info(width: u32, height: u32) -> ImageInfo {
         unit_rows: 1,
         regions: false,
         whole_decode: false,
-        more: shared::job::More::default(),
+        more: shared::job::ImageExtras::default(),
     }
 }
 

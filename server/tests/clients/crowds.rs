@@ -1,4 +1,4 @@
-//! More connections than file descriptors.
+//! ImageExtras connections than file descriptors.
 
 use std::time::{Duration, Instant};
 

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use server::coord::claim::{Debt, Held, Strike, claim, commit, give_back, release};
+use server::coord::claim::{Held, Strike, StrikeReturn, claim, commit, give_back, release};
 use server::coord::election::{Candidacy, leader};
 use server::coord::embedded::{Embedded, EmbeddedConfig};
 use server::coord::settle::{connected, settle};
@@ -228,7 +228,7 @@ impl Pod {
             let done = done(&self.name, held.task.attempt);
             assert!(!made || !commit(session, held, &done).await?);
             assert!(!made || !release(session, held, None, Strike::Keep, stamp(&self.name, 9)).await?);
-            if give_back(session, &held.path, &held.lock.claim, &stamp(&self.name, 9)).await? == Debt::Waits {
+            if give_back(session, &held.path, &held.lock.claim, &stamp(&self.name, 9)).await? == StrikeReturn::Waits {
                 self.lost.rotate_right(1);
                 break;
             }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use server::coord::zookeeper::{Leashed, ZooKeeper};
-use server::coord::{Connector, Coordinator, CreateMode, Error, Hint, Leash, Scope, SessionState, settle::settle};
+use server::coord::zookeeper::{FaultConnector, ZooKeeper};
+use server::coord::{Connector, Coordinator, CreateMode, Error, FaultLink, Hint, Scope, SessionState, settle::settle};
 
 use crate::bed::soon;
 use crate::zookeeper::Ensemble;
@@ -106,16 +106,16 @@ async fn two_sessions() -> (Arc<dyn Coordinator>, Arc<dyn Coordinator>) {
 async fn a_client_on_a_leash_is_cut_off_alone_and_keeps_its_session_if_it_is_let_through_in_time() {
     let ensemble = tokio::task::spawn_blocking(Ensemble::shared).await.unwrap();
     let zookeeper = ZooKeeper::new(&ensemble.connect_string_with_new_chroot(), LEASE).unwrap();
-    let leash = Leashed::new(&zookeeper).await.unwrap();
-    let (cut, other) = (leash.connect().await.unwrap(), zookeeper.connect().await.unwrap());
+    let link = FaultConnector::new(&zookeeper).await.unwrap();
+    let (cut, other) = (link.connect().await.unwrap(), zookeeper.connect().await.unwrap());
     cut.create("/e", b"", CreateMode::Ephemeral).await.unwrap();
-    leash.cut();
+    link.cut();
     let mut states = cut.states();
     soon(states.wait_for(|state| *state == SessionState::Disconnected)).await.unwrap();
     assert_eq!(cut.create("/f", b"", CreateMode::Ephemeral).await, Err(Error::Disconnected));
     other.sync().await.unwrap();
     assert_eq!(other.stat("/e").await.unwrap().unwrap().owner, Some(cut.session()));
-    leash.mend();
+    link.mend();
     settle(&*cut).await.unwrap();
     assert_eq!(cut.stat("/e").await.unwrap().unwrap().owner, Some(cut.session()));
 }
@@ -127,7 +127,7 @@ async fn a_session_begins_within_a_second_while_one_of_three_servers_hangs() {
     let follower = (0..3).find(|index| !ensemble.leads(*index)).unwrap();
     ensemble.pause(follower);
     let connector = ZooKeeper::new(&ensemble.connect_string(), LEASE).unwrap();
-    let (leashed, mut longest) = (Leashed::new(&connector).await.unwrap(), Duration::ZERO);
+    let (leashed, mut longest) = (FaultConnector::new(&connector).await.unwrap(), Duration::ZERO);
     for _ in 0..10 {
         for connector in [&connector as &dyn Connector, &*leashed] {
             let begun = Instant::now();

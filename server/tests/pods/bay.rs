@@ -14,7 +14,7 @@ use server::coord::{Connector, Coordinator, SessionId, ensure_skeleton, paths};
 use server::pipeline::accept::{Accept, Offer};
 use server::pipeline::gauge::Gauge;
 use server::pipeline::pixels::Pixels;
-use server::pipeline::stage::Workshop;
+use server::pipeline::stage::TaskContext;
 use server::pod::slots::Slots;
 use server::pod::{Pod, PodConfig};
 use server::store::{Patience, Store};
@@ -40,7 +40,7 @@ pub struct Bay {
     pub catalog: Arc<dyn Catalog>,
     pub faults: Faults,
     connector: Arc<dyn Connector>,
-    shop: Workshop,
+    task_context: TaskContext,
     accept: Accept,
     slots: Slots,
     lives: Mutex<BTreeMap<String, Life>>,
@@ -88,7 +88,7 @@ impl Bay {
         };
         Self {
             connector: connector(embedded.connector()),
-            shop: Workshop { store, pixels, limits: Limits::default() },
+            task_context: TaskContext { store, pixels, limits: Limits::default() },
             slots: Slots::new(8),
             lives: Mutex::default(),
             _folder: folder,
@@ -112,7 +112,7 @@ impl Bay {
                 config,
                 connector: self.connector.clone(),
                 catalog: self.catalog.clone(),
-                shop: self.shop.clone(),
+                task_context: self.task_context.clone(),
                 slots: self.slots.clone(),
                 clock: Arc::new(Clock::new()),
             });
@@ -201,7 +201,7 @@ impl Bay {
         let ended = self.ended(&accepted.job_id).await;
         assert_eq!(ended.state, JobState::Done, "{:?}", ended.reason);
         let files = self.catalog.files(&accepted.image_id, None).await.unwrap().unwrap();
-        let result = self.shop.store.get(&files.result.unwrap().key).await.unwrap();
+        let result = self.task_context.store.get(&files.result.unwrap().key).await.unwrap();
         assert!(result == oracle(original, &Recipe::default()), "other bytes");
     }
 

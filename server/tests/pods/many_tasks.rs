@@ -37,7 +37,7 @@ fn job(number: u32) -> Job {
         unit_rows: 1,
         regions: true,
         whole_decode: false,
-        more: shared::job::More::default(),
+        more: shared::job::ImageExtras::default(),
     };
     let id = |digit: u32| format!("{digit:032x}");
     let row = JobRow {

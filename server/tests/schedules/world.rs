@@ -13,7 +13,7 @@ use server::coord::{Coordinator, election, ensure_skeleton, paths};
 use server::pipeline::accept::Accept;
 use server::pipeline::gauge::{Capacity, Figures, Gauge};
 use server::pipeline::pixels::Pixels;
-use server::pipeline::stage::Workshop;
+use server::pipeline::stage::TaskContext;
 use server::pod::slots::Slots;
 use server::pod::{Pod, PodConfig};
 use server::store::{Patience, Store};
@@ -154,7 +154,11 @@ impl World {
             },
             connector: Arc::new(connector),
             catalog: Arc::new(self.catalog_of(life)),
-            shop: Workshop { store: self.store_of(life), pixels: Pixels::new(2, 256 << 20), limits: Limits::default() },
+            task_context: TaskContext {
+                store: self.store_of(life),
+                pixels: Pixels::new(2, 256 << 20),
+                limits: Limits::default(),
+            },
             slots: Slots::new(2),
             clock: Arc::new(Clock::new()),
         }

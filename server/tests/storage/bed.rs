@@ -16,7 +16,7 @@ use server::coord::{Coordinator, paths};
 use server::pipeline::accept::{self, Accept, Offer};
 use server::pipeline::gauge::Gauge;
 use server::pipeline::pixels::Pixels;
-use server::pipeline::stage::Workshop;
+use server::pipeline::stage::TaskContext;
 use server::pod::array::Array;
 use server::pod::slots::Slots;
 use server::pod::{Pod, PodConfig};
@@ -70,7 +70,7 @@ impl Bed {
         let calm = connector.connect().await.unwrap();
         let catalog = catalog::open(folder.path().join("catalog.sqlite").to_str().unwrap()).await.unwrap();
         let pixels = Pixels::new(2, 256 << 20);
-        let shop = Workshop { store: store.clone(), pixels: pixels.clone(), limits: Limits::default() };
+        let task_context = TaskContext { store: store.clone(), pixels: pixels.clone(), limits: Limits::default() };
         let stop = CancellationToken::new();
         let array = Array::new(stop.clone());
         let slots = Slots::new(2);
@@ -84,13 +84,14 @@ impl Bed {
                 ..PodConfig::named(name.clone())
             };
             tell(&mut config);
-            let (connector, catalog, shop, slots) = (connector.clone(), catalog.clone(), shop.clone(), slots.clone());
+            let (connector, catalog, task_context, slots) =
+                (connector.clone(), catalog.clone(), task_context.clone(), slots.clone());
             array.add(name.clone(), None, move || {
                 Arc::new(Pod {
                     config: config.clone(),
                     connector: connector.clone(),
                     catalog: catalog.clone(),
-                    shop: shop.clone(),
+                    task_context: task_context.clone(),
                     slots: slots.clone(),
                     clock: Arc::new(Clock::new()),
                 })

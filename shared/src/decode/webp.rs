@@ -5,7 +5,7 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use image_webp::{DecodingError, WebPDecoder};
 
 use super::{Blocks, Error, Limits, Result, blame, damaged, exif, refuse, truncated};
-use crate::job::{Format, ImageInfo, More};
+use crate::job::{Format, ImageExtras, ImageInfo};
 use crate::pixels::{Depth, Layout};
 
 /// RIFF chunk of the file's container.
@@ -103,7 +103,7 @@ pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result
         unit_rows: 1,
         regions: false,
         whole_decode: true,
-        more: More::default(),
+        more: ImageExtras::default(),
     };
     let memory = decoder_memory(&info).max(encoder_memory(&info));
     limits.whole("A WebP must be decoded and encoded", &info, end + memory)?;

@@ -10,14 +10,14 @@ use std::sync::OnceLock;
 use super::kernel::sample::Sample;
 
 /// Matrix from linear RGB to LMS (cone responses).
-const CONES: [[f32; 3]; 3] = [
+const RGB_TO_LMS: [[f32; 3]; 3] = [
     [0.412_221_47, 0.536_332_54, 0.051_445_993],
     [0.211_903_5, 0.680_699_5, 0.107_396_96],
     [0.088_302_46, 0.281_718_84, 0.629_978_7],
 ];
 
-/// Inverse of [`CONES`]: from LMS to linear RGB.
-const LIGHTS: [[f32; 3]; 3] = [
+/// Inverse of [`RGB_TO_LMS`]: from LMS to linear RGB.
+const LMS_TO_RGB: [[f32; 3]; 3] = [
     [4.076_741_7, -3.307_711_6, 0.230_969_94],
     [-1.268_438, 2.609_757_4, -0.341_319_38],
     [-0.004_196_086_3, -0.703_418_6, 1.707_614_7],
@@ -28,7 +28,7 @@ const LIGHTNESS: [f32; 3] = [0.210_454_26, 0.793_617_8, -0.004_072_047];
 
 /// 2²³. Adding it to a number from 0 to 2²³ rounds that to an integer, ties to even; the sum's bits, as an integer, are
 /// those of 2²³ plus it.
-const WHOLE: f32 = 8_388_608.0;
+const ROUNDING_BIAS: f32 = 8_388_608.0;
 
 /// Returns the linear light of each level, from 0 to 1, with as many entries as there are levels.
 pub(super) fn linear<S: Sample>() -> &'static [f32] {
@@ -58,7 +58,7 @@ pub(super) fn relight<S: Sample>(linear: &[f32], pixel: [S; 3], from: S, to: S) 
         let root = root + difference;
         root * root * root
     });
-    let moved = LIGHTS.map(|row| S::narrow(level::<S>(encoded(dot(row, cones)))));
+    let moved = LMS_TO_RGB.map(|row| S::narrow(level::<S>(encoded(dot(row, cones)))));
     if from == to { pixel } else { moved }
 }
 
@@ -66,7 +66,7 @@ pub(super) fn relight<S: Sample>(linear: &[f32], pixel: [S; 3], from: S, to: S) 
 #[inline(always)]
 fn roots<S: Sample>(linear: &[f32], pixel: [S; 3]) -> [f32; 3] {
     let light = pixel.map(|sample| linear[sample.wide() as usize & (S::LEVELS - 1)]);
-    CONES.map(|row| cube_root(dot(row, light)))
+    RGB_TO_LMS.map(|row| cube_root(dot(row, light)))
 }
 
 #[inline(always)]
@@ -78,7 +78,7 @@ fn dot(row: [f32; 3], of: [f32; 3]) -> f32 {
 #[inline(always)]
 fn level<S: Sample>(part: f32) -> u32 {
     let highest = S::LEVELS as u32 - 1;
-    let rounded = (part * highest as f32 + WHOLE).to_bits().wrapping_sub(WHOLE.to_bits());
+    let rounded = (part * highest as f32 + ROUNDING_BIAS).to_bits().wrapping_sub(ROUNDING_BIAS.to_bits());
     rounded.min(highest)
 }
 

@@ -24,9 +24,9 @@ use crate::undo::Undo;
 mod back;
 
 /// Debounce of change notifications.
-const CALM: Duration = Duration::from_millis(300);
+const SEARCH_DEBOUNCE: Duration = Duration::from_millis(300);
 /// Poll interval in seconds, without notifications, while the job of a fetched image is unfinished.
-const LOOK: i64 = 10;
+const POLL_SECONDS: i64 = 10;
 
 /// Tile in the document.
 #[derive(Clone)]
@@ -90,7 +90,11 @@ impl Shelf {
     /// Follows the window, the event stream and deletions, until the page is left.
     pub fn follow(self, live: Live, undo: Undo) {
         let turn =
-            memo(move || if self.book.read().awaits() { live.now.get().map(|now| now / 1_000 / LOOK) } else { None });
+            memo(
+                move || {
+                    if self.book.read().awaits() { live.now.get().map(|now| now / 1_000 / POLL_SECONDS) } else { None }
+                },
+            );
         let pending = StoredValue::new(false);
         let mut first = true;
         effect(move || {
@@ -108,7 +112,7 @@ impl Shelf {
                         self.refresh();
                     }
                 },
-                CALM,
+                SEARCH_DEBOUNCE,
             );
         });
         effect(move || {

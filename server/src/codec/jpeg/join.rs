@@ -3,7 +3,7 @@
 use shared::job::ImageInfo;
 use shared::pixels::Layout;
 
-use super::super::{Around, Result, refuse};
+use super::super::{Envelope, Result, refuse};
 use super::huffman::{CHROMA_AC, CHROMA_DC, LUMA_AC, LUMA_DC, Table};
 use super::transform::ZIGZAG;
 use super::{Head, put};
@@ -16,8 +16,8 @@ const JFIF: [u8; 14] = *b"JFIF\0\x01\x02\0\0\x01\0\x01\0\0";
 
 impl Head {
     /// Returns the bytes around the parts, which the file contains verbatim.
-    pub(in crate::codec) fn join(&self, info: &ImageInfo) -> Result<Around> {
-        Ok(Around { begin: self.begin(info)?, end: END.to_vec() })
+    pub(in crate::codec) fn join(&self, info: &ImageInfo) -> Result<Envelope> {
+        Ok(Envelope { begin: self.begin(info)?, end: END.to_vec() })
     }
 
     fn begin(&self, info: &ImageInfo) -> Result<Vec<u8>> {

@@ -8,7 +8,7 @@ use shared::job::{ImageInfo, Keeping};
 use shared::pixels::{Layout, Rows, Samples, to_bytes};
 
 use super::deflate::{LAST_BLOCK, ZLIB_HEADER, adler32, adler32_combine, filtered_piece};
-use super::{Around, Part, PartIndex, Result, Source, refuse};
+use super::{Envelope, Part, PartIndex, Result, Source, refuse};
 
 const SIGNATURE: [u8; 8] = [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a];
 
@@ -145,7 +145,7 @@ impl Head {
         Ok(Part { index, bytes })
     }
 
-    pub(super) fn join(&self, info: &ImageInfo, index: &[PartIndex]) -> Result<Around> {
+    pub(super) fn join(&self, info: &ImageInfo, index: &[PartIndex]) -> Result<Envelope> {
         let mut sum = adler32(&[]);
         for part in index {
             let raw = (info.row_bytes() + 1) * u64::from(part.rows);
@@ -160,7 +160,7 @@ impl Head {
         let [a, b, c, d] = sum.to_be_bytes();
         put(&mut end, *b"IDAT", &[LAST_BLOCK[0], LAST_BLOCK[1], a, b, c, d]);
         end.extend_from_slice(&self.back);
-        Ok(Around { begin, end })
+        Ok(Envelope { begin, end })
     }
 
     /// Returns the number of bytes before the parts.

@@ -3,7 +3,7 @@
 use shared::decode::tiff::{Order, tag};
 use shared::job::Overview;
 
-use super::super::{Around, PartIndex, Result, refuse};
+use super::super::{Envelope, PartIndex, Result, refuse};
 use super::field::{self, Field};
 use super::{Head, Pieces};
 
@@ -19,7 +19,7 @@ const fn header_bytes(big: bool) -> usize {
 }
 
 /// Returns the bytes around the parts of all pages, in order.
-pub(in super::super) fn join(pages: &[(&Head, &[PartIndex])]) -> Result<Around> {
+pub(in super::super) fn join(pages: &[(&Head, &[PartIndex])]) -> Result<Envelope> {
     // Classic TIFF if 32-bit offsets suffice and the original isn't a BigTIFF, otherwise BigTIFF.
     let big = pages.iter().any(|(head, _)| head.structure.tiff.big);
     let joiner = if big { None } else { with_offsets(pages, false)? };
@@ -33,7 +33,7 @@ pub(in super::super) fn join(pages: &[(&Head, &[PartIndex])]) -> Result<Around> 
 }
 
 /// Returns `None` if 32-bit offsets don't suffice.
-fn with_offsets(pages: &[(&Head, &[PartIndex])], big: bool) -> Result<Option<Around>> {
+fn with_offsets(pages: &[(&Head, &[PartIndex])], big: bool) -> Result<Option<Envelope>> {
     let Some((first, _)) = pages.first() else { return refuse("A TIFF has at least one page.") };
     let order = first.structure.tiff.order;
     let mut end = header_bytes(big) as u64;
@@ -75,7 +75,7 @@ fn with_offsets(pages: &[(&Head, &[PartIndex])], big: bool) -> Result<Option<Aro
     if !big && end + back.len() as u64 > u64::from(u32::MAX) {
         return Ok(None);
     }
-    Ok(chain.first.map(|(directory, _)| Around { begin: header(order, big, directory), end: back }))
+    Ok(chain.first.map(|(directory, _)| Envelope { begin: header(order, big, directory), end: back }))
 }
 
 /// A linked list of directories.

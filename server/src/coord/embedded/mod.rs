@@ -4,9 +4,9 @@
 //! replies get lost, writes run late, reads lag. It is not a distributed system of its own. It uses tokio's clock, so that
 //! tests can pause time.
 
+mod fault_connector;
 mod faults;
 pub mod journal;
-mod leash;
 mod session;
 mod state;
 mod tree;
@@ -17,7 +17,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-pub use self::leash::Leashed;
+pub use self::fault_connector::FaultConnector;
 use self::session::Session;
 use self::state::State;
 use super::{Connector, Coordinator, Error, Result, SessionId};

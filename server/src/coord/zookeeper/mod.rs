@@ -7,7 +7,7 @@
 //! - Operations may wait for a reply as long as the session lives: each is bounded by the session timeout.
 
 mod errors;
-mod leash;
+mod fault_connector;
 mod probe;
 mod session;
 
@@ -17,7 +17,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use zookeeper_client::{Acls, Client, CreateMode, MultiWriteResult};
 
-pub use self::leash::Leashed;
+pub use self::fault_connector::FaultConnector;
 use self::session::Session;
 use super::{Connector, Coordinator, Error, Result, limits};
 

@@ -19,9 +19,9 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::backoff::Backoff;
 
 /// Longest wait for answers.
-const PATIENCE: Duration = Duration::from_millis(500);
+const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Additional wait for the others once a majority has answered.
-const GRACE: Duration = Duration::from_millis(50);
+const MAJORITY_GRACE: Duration = Duration::from_millis(50);
 
 /// Result of probing a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,7 @@ async fn ask_all(servers: &[&str]) -> (Vec<Reply>, bool) {
     let mut mute = false;
     let mut asking: FuturesUnordered<_> =
         servers.iter().enumerate().map(|(at, server)| async move { (at, ask(server).await) }).collect();
-    let mut until = Instant::now() + PATIENCE;
+    let mut until = Instant::now() + PROBE_TIMEOUT;
     loop {
         tokio::select! {
             answered = asking.next() => match answered {
@@ -75,7 +75,7 @@ async fn ask_all(servers: &[&str]) -> (Vec<Reply>, bool) {
             () = sleep_until(until) => break,
         }
         if replies.iter().filter(|reply| **reply == Reply::Serves).count() * 2 > servers.len() {
-            until = until.min(Instant::now() + GRACE);
+            until = until.min(Instant::now() + MAJORITY_GRACE);
         }
     }
     (replies, mute)
@@ -83,7 +83,7 @@ async fn ask_all(servers: &[&str]) -> (Vec<Reply>, bool) {
 
 /// Probes one server; `None` if it accepted the connection and sent nothing.
 async fn ask(server: &str) -> Option<Reply> {
-    let until = Instant::now() + PATIENCE - GRACE;
+    let until = Instant::now() + PROBE_TIMEOUT - MAJORITY_GRACE;
     let Ok(Ok(mut connection)) = timeout_at(until, TcpStream::connect(server)).await else {
         return Some(Reply::Silent);
     };

@@ -8,7 +8,7 @@ use shared::equalize::Nodata;
 use shared::job::{Cut, ImageInfo};
 use shared::pixels::Rows;
 
-use super::super::sheet::Marked;
+use super::super::masked_image::MaskedRows;
 use super::Error;
 use crate::codec::{self, RowReader};
 
@@ -29,9 +29,9 @@ pub(super) struct Marks {
 
 impl Marks {
     /// Combines rows of the image with their mask.
-    pub(super) fn mark(&self, at: Range<u32>, rows: Rows) -> Result<Marked, Error> {
+    pub(super) fn mark(&self, at: Range<u32>, rows: Rows) -> Result<MaskedRows, Error> {
         let mask = self.mask.as_ref().map(|mask| mask.rows(&at)).transpose().map_err(Error::Write)?;
-        Ok(Marked::new(at.start, rows, self.nodata, mask.as_deref()))
+        Ok(MaskedRows::new(at.start, rows, self.nodata, mask.as_deref()))
     }
 }
 

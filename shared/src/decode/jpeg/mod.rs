@@ -40,7 +40,7 @@ pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result
         unit_rows: 8 * u32::from(header.sampling()?.1),
         regions: false,
         whole_decode: true,
-        more: crate::job::More::default(),
+        more: crate::job::ImageExtras::default(),
     };
     let end = source.seek(SeekFrom::End(0))?;
     let coefficients = if header.frame == PROGRESSIVE { 2 * info.raw_bytes() } else { 0 };

@@ -36,7 +36,7 @@ pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result
         unit_rows: 1,
         regions: false,
         whole_decode: header.interlaced,
-        more: crate::job::More::default(),
+        more: crate::job::ImageExtras::default(),
     };
     if info.whole_decode {
         limits.whole("An interlaced PNG must be decoded", &info, info.raw_bytes())?;

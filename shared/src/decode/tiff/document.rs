@@ -9,7 +9,7 @@ use super::tag;
 use crate::job::{Format, ImageInfo, Place};
 
 /// Maximum number of directories in a file: pages, overviews and masks.
-const MOST: usize = 10_000;
+const MAX_DIRECTORIES: usize = 10_000;
 
 /// Maximum number of fields in all directories together. Directories may overlap, so even a short file could have very many.
 const MOST_FIELDS: usize = 1_000_000;
@@ -49,7 +49,7 @@ pub struct Page {
     pub mask: Option<u64>,
 }
 
-/// Locates the page that `info` describes. Doesn't follow all directories if [`More::place`](crate::job::More::place) is known.
+/// Locates the page that `info` describes. Doesn't follow all directories if [`ImageExtras::place`](crate::job::ImageExtras::place) is known.
 ///
 /// # Errors
 /// Refused if there is no such page.
@@ -122,10 +122,10 @@ impl Visited {
     /// Reads another directory.
     ///
     /// # Errors
-    /// Refused above [`MOST`] directories or [`MOST_FIELDS`] fields, even if the same directory is visited repeatedly.
+    /// Refused above [`MAX_DIRECTORIES`] directories or [`MOST_FIELDS`] fields, even if the same directory is visited repeatedly.
     fn directory<R: Read + Seek>(&mut self, source: &mut R, tiff: &Tiff, at: u64) -> Result<Directory> {
-        if self.directories == MOST {
-            return too_many(Format::Tiff, "pages and overviews", MOST);
+        if self.directories == MAX_DIRECTORIES {
+            return too_many(Format::Tiff, "pages and overviews", MAX_DIRECTORIES);
         }
         let directory = tiff.directory(source, at)?;
         self.directories += 1;
@@ -156,8 +156,8 @@ fn kind<R: Read + Seek>(source: &mut R, tiff: &Tiff, directory: &Directory) -> R
 /// Returns the offsets of the overviews that are children of a page (SubIFDs).
 fn below<R: Read + Seek>(source: &mut R, tiff: &Tiff, page: &Directory, visited: &mut Visited) -> Result<Vec<u64>> {
     let Some(entry) = page.find(tag::SUB_IFDS) else { return Ok(Vec::new()) };
-    if entry.count > (MOST - visited.directories) as u64 {
-        return too_many(Format::Tiff, "pages and overviews", MOST);
+    if entry.count > (MAX_DIRECTORIES - visited.directories) as u64 {
+        return too_many(Format::Tiff, "pages and overviews", MAX_DIRECTORIES);
     }
     let all = tiff.numbers(source, entry)?;
     for at in &all {

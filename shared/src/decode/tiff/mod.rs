@@ -23,7 +23,7 @@ pub use structure::{Chunks, Compression, Meaning, Predictor, Structure, structur
 
 use self::fields::Fields;
 use super::{Limits, Result, refuse, truncated};
-use crate::job::{Format, ImageInfo, More, Overview, Place};
+use crate::job::{Format, ImageExtras, ImageInfo, Overview, Place};
 
 /// Maximum expansion of LZW, deflate, PackBits or JPEG: bytes from one byte.
 const MOST_EXPANSION: u64 = 4_096;
@@ -34,7 +34,7 @@ pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result
     let first = inspect_page(source, limits, &document, 0)?;
     let further_pages = document.pages.len() as u32 - 1;
     // The header is stored and may later be used with a copy of the file, so the page's location isn't kept in it.
-    let first = ImageInfo { more: More { place: None, ..first.more }, ..first };
+    let first = ImageInfo { more: ImageExtras { place: None, ..first.more }, ..first };
     if further_pages == 0 {
         return Ok(first);
     }
@@ -47,7 +47,7 @@ pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result
         largest_page = largest_page.max(page.raw_bytes());
     }
     limits.all_pages(document.pages.len(), pixels)?;
-    Ok(ImageInfo { more: More { further_pages, largest_page, ..first.more }, ..first })
+    Ok(ImageInfo { more: ImageExtras { further_pages, largest_page, ..first.more }, ..first })
 }
 
 /// Reads the headers of some of a TIFF file's pages, numbered from 0.

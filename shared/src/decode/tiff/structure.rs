@@ -7,7 +7,7 @@ use super::directory::{Directory, Tiff};
 use super::document::Page;
 use super::fields::Fields;
 use super::tag;
-use crate::job::{Format, ImageInfo, More};
+use crate::job::{Format, ImageExtras, ImageInfo};
 use crate::pixels::{Depth, Layout};
 
 /// Compression of strips or tiles.
@@ -189,7 +189,7 @@ impl Structure {
             unit_rows,
             regions: true,
             whole_decode: !self.any_row() && unit_rows >= self.height,
-            more: More::default(),
+            more: ImageExtras::default(),
         }
     }
 }

@@ -132,7 +132,7 @@ impl<'a, S: Sample> Tiles<'a, S> {
         layout: Layout,
         first: u32,
         samples: &mut [S],
-        around: &mut [Around<'a, S>],
+        around: &mut [TileNeighbours<'a, S>],
     ) -> usize {
         fused::apply_with(engine, color, layout, samples, |plane, pixel, values| {
             self.blend(engine, &mut around[plane], first, pixel, values);
@@ -140,8 +140,11 @@ impl<'a, S: Sample> Tiles<'a, S> {
     }
 
     /// Creates the state of each plane for rows before `end`, with no tables selected yet.
-    fn around(&self, end: u32) -> Vec<Around<'a, S>> {
-        self.tables.iter().map(|tables| Around { tables: tables.clone(), end, rows: None, runs: Vec::new() }).collect()
+    fn around(&self, end: u32) -> Vec<TileNeighbours<'a, S>> {
+        self.tables
+            .iter()
+            .map(|tables| TileNeighbours { tables: tables.clone(), end, rows: None, runs: Vec::new() })
+            .collect()
     }
 
     /// Replaces the intensities of consecutive pixels, of any number of rows; the first is pixel number `pixel`,
@@ -149,7 +152,7 @@ impl<'a, S: Sample> Tiles<'a, S> {
     fn blend(
         &self,
         engine: impl Engine<S>,
-        around: &mut Around<'a, S>,
+        around: &mut TileNeighbours<'a, S>,
         first: u32,
         pixel: usize,
         mut values: &mut [S],
@@ -174,7 +177,7 @@ impl<'a, S: Sample> Tiles<'a, S> {
 }
 
 /// The tables of one plane that surround each run of the current row.
-struct Around<'a, S: Sample> {
+struct TileNeighbours<'a, S: Sample> {
     tables: Vec<&'a S::Table>,
     /// The row after the last one to be equalized.
     end: u32,
@@ -183,7 +186,7 @@ struct Around<'a, S: Sample> {
     runs: Vec<S::Corners<'a>>,
 }
 
-impl<'a, S: Sample> Around<'a, S> {
+impl<'a, S: Sample> TileNeighbours<'a, S> {
     /// Selects the tables around row `y`. Returns the position of the row between the two rows of tiles, from 0 to 1.
     fn move_to(&mut self, tiles: &Tiles<'a, S>, y: u32) -> f32 {
         let (rows, down) = tiles.geometry.down(y);

@@ -10,7 +10,7 @@ use super::stage::RowSource;
 use crate::codec::{self, RowReader};
 
 /// The rows of an image and of its mask, to be opened on a pixel thread.
-pub(super) struct SheetSource {
+pub(super) struct MaskedImageSource {
     /// The image.
     pub(super) rows: (RowSource, ImageInfo),
     /// The mask.
@@ -19,9 +19,9 @@ pub(super) struct SheetSource {
     pub(super) nodata: Option<Nodata>,
 }
 
-impl SheetSource {
+impl MaskedImageSource {
     /// Opens the readers; call on a pixel thread.
-    pub(super) fn open(self) -> codec::Result<Sheet> {
+    pub(super) fn open(self) -> codec::Result<MaskedImage> {
         let (rows, info) = self.rows;
         let mask = match self.mask {
             None => None,
@@ -30,30 +30,30 @@ impl SheetSource {
                 Some(mask.open(&mask_info)?)
             }
         };
-        Ok(Sheet { rows: rows.open(&info)?, mask, nodata: self.nodata })
+        Ok(MaskedImage { rows: rows.open(&info)?, mask, nodata: self.nodata })
     }
 }
 
 /// Opened readers of an image and its mask.
-pub(super) struct Sheet {
+pub(super) struct MaskedImage {
     rows: Box<dyn RowReader>,
     mask: Option<Box<dyn RowReader>>,
     nodata: Option<Nodata>,
 }
 
-impl Sheet {
+impl MaskedImage {
     /// Reads rows. Ranges must come in the order that both readers require.
-    pub(super) fn read(&mut self, at: Range<u32>) -> codec::Result<Marked> {
+    pub(super) fn read(&mut self, at: Range<u32>) -> codec::Result<MaskedRows> {
         let image = match &mut self.mask {
             Some(mask) => Some(Mask::image(&mask.read(at.clone())?)),
             None => None,
         };
-        Ok(Marked::new(at.start, self.rows.read(at)?, self.nodata, image.as_deref()))
+        Ok(MaskedRows::new(at.start, self.rows.read(at)?, self.nodata, image.as_deref()))
     }
 }
 
 /// Rows with the mask of pixels to process.
-pub(super) struct Marked {
+pub(super) struct MaskedRows {
     /// Index of the first row.
     pub(super) first: u32,
     rows: Rows,
@@ -61,7 +61,7 @@ pub(super) struct Marked {
     nodata: Option<Nodata>,
 }
 
-impl Marked {
+impl MaskedRows {
     /// Creates it for rows starting at `first`; `mask` is the mask image, one byte per pixel.
     pub(super) fn new(first: u32, rows: Rows, nodata: Option<Nodata>, mask: Option<&[u8]>) -> Self {
         let mask = Mask::of(&rows, nodata, mask);

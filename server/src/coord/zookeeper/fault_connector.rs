@@ -13,20 +13,20 @@ use tokio::time::timeout;
 
 use super::{ZooKeeper, probe};
 use crate::backoff::Backoff;
-use crate::coord::{Connector, Coordinator, Leash, Result};
+use crate::coord::{Connector, Coordinator, FaultLink, Result};
 
 /// How long to wait for a server before trying the next one.
-const PATIENCE: Duration = Duration::from_secs(1);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Opens sessions for one client, all of whose connections pass through a gate. While the gate is shut, existing connections
 /// are broken and new ones fail, and the servers let the session time out.
-pub struct Leashed {
+pub struct FaultConnector {
     zookeeper: ZooKeeper,
     open: watch::Sender<bool>,
     gate: JoinHandle<()>,
 }
 
-impl Leashed {
+impl FaultConnector {
     /// Creates the connector with an open gate, on a free port of the loopback interface.
     ///
     /// # Errors
@@ -41,14 +41,14 @@ impl Leashed {
     }
 }
 
-impl Drop for Leashed {
+impl Drop for FaultConnector {
     fn drop(&mut self) {
         self.gate.abort();
     }
 }
 
 #[async_trait]
-impl Connector for Leashed {
+impl Connector for FaultConnector {
     fn kind(&self) -> &'static str {
         self.zookeeper.kind()
     }
@@ -58,7 +58,7 @@ impl Connector for Leashed {
     }
 }
 
-impl Leash for Leashed {
+impl FaultLink for FaultConnector {
     fn cut(&self) {
         self.open.send_replace(false);
     }
@@ -71,7 +71,7 @@ impl Leash for Leashed {
 /// Accepts connections indefinitely; closes them at once while the gate is shut.
 async fn keep(listener: TcpListener, mut servers: Vec<String>, open: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
-    let mut backoff = Backoff::new(Duration::from_millis(50), PATIENCE);
+    let mut backoff = Backoff::new(Duration::from_millis(50), CONNECT_TIMEOUT);
     loop {
         match listener.accept().await {
             Ok((client, _)) if *open.borrow() => {
@@ -94,9 +94,9 @@ async fn keep(listener: TcpListener, mut servers: Vec<String>, open: watch::Rece
 async fn pass(mut client: TcpStream, servers: Vec<String>, mut open: watch::Receiver<bool>) {
     let said = async {
         let all = servers.join(",");
-        let answering = timeout(PATIENCE, probe::answering(&all)).await.unwrap_or(all);
+        let answering = timeout(CONNECT_TIMEOUT, probe::answering(&all)).await.unwrap_or(all);
         for server in answering.split(',') {
-            if let Ok(Ok(mut server)) = timeout(PATIENCE, TcpStream::connect(server)).await {
+            if let Ok(Ok(mut server)) = timeout(CONNECT_TIMEOUT, TcpStream::connect(server)).await {
                 // Whatever the result, both sides see their connections closed.
                 let _ = copy_bidirectional(&mut client, &mut server).await;
                 return;
