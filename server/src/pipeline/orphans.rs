@@ -60,6 +60,8 @@ pub enum Error {
 /// An object's status according to the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
+    /// Its writer is at work, or may still be.
+    BeingWritten,
     /// In use.
     Live,
     /// Its writer has ended, and nothing uses it.
@@ -75,7 +77,9 @@ pub fn judge(found: &Found, owner: &Owner, in_use: &InUse) -> Verdict {
         Owner::Run(image, run) => (in_use.runs.contains(&(image.clone(), run.clone())), run.as_str()),
         Owner::Pyramid(image, claim) => (in_use.pyramids.contains(&(image.clone(), claim.clone())), claim.as_str()),
     };
-    if at_work || (found.unfinished.is_none() && in_use.keys.contains(&found.key)) {
+    if at_work {
+        Verdict::BeingWritten
+    } else if found.unfinished.is_none() && in_use.keys.contains(&found.key) {
         Verdict::Live
     } else if in_use.ended.contains(id) || in_use.ended.contains(owner.image().as_str()) {
         Verdict::Ended
@@ -167,7 +171,7 @@ impl Survey {
             for (found, owner, verdict) in judged(catalog, listed).await? {
                 match verdict {
                     Verdict::Unknown => unknown.push((found, owner)),
-                    Verdict::Live if is_original(&found, &owner) => receiving.push((found, owner)),
+                    Verdict::BeingWritten if is_original(&found, &owner) => receiving.push((found, owner)),
                     _ => {}
                 }
             }

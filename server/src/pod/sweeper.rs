@@ -145,7 +145,7 @@ impl Sweeper {
             lost.originals += u64::from(orphans::is_original(found, owner));
         }
         let dead = |found: &Found, verdict| match verdict {
-            Verdict::Live => false,
+            Verdict::BeingWritten | Verdict::Live => false,
             Verdict::Ended => true,
             Verdict::Unknown => over.contains(&found.name()),
         };

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -186,11 +187,12 @@ impl Postgres {
 
     /// Replaces a database's contents with a backup.
     pub fn restore(&self, url: &str, dump: &[u8]) {
-        let file = self.folder.path().join("dump.sql");
-        std::fs::write(&file, dump).unwrap();
+        // By standard input: tests that share the server restore at the same time.
         let mut psql = Command::new(programs().join("psql"));
-        psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "--single-transaction", "-d", url, "-f"]).arg(&file);
-        let restored = psql.output().unwrap();
+        psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "--single-transaction", "-d", url, "-f", "-"]);
+        let mut psql = psql.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        psql.stdin.take().unwrap().write_all(dump).unwrap();
+        let restored = psql.wait_with_output().unwrap();
         assert!(restored.status.success(), "psql failed: {}", String::from_utf8_lossy(&restored.stderr));
     }
 
