@@ -173,6 +173,17 @@ impl Driver {
             context.set_aside(&self.job, "somebody holds a lock on one of its tasks");
             return Ok(());
         }
+        if let Some(path) = forged_lock(nodes) {
+            // Confirmed by a fresh read, as the snapshot may have missed a change.
+            settle::settle(&*context.coordinator).await.map_err(End::Coordinator)?;
+            context.mirror.refresh(&self.job).await;
+            let now = context.mirror.nodes().borrow().jobs.get(&self.job).cloned();
+            if let Some(now) = now.filter(|now| forged_lock(now).as_ref() == Some(&path)) {
+                let reason = spoiled(&path, "no worker made this lock");
+                return self.give_up(&now, &reason).await;
+            }
+            return Ok(());
+        }
         let free = nodes.phases.iter().filter(|(phase, _)| nodes.has_inputs(**phase)).flat_map(|(phase, tasks)| {
             let open = |task: &&TaskNodes| task.lock.is_none() && task.done.is_none() && !task.task.is_struck_out();
             tasks.values().filter(open).map(move |task| (*phase, task))
@@ -192,15 +203,20 @@ impl Driver {
                 _ => false,
             };
             if kept_out {
-                match self.fail(nodes, &forbidden(&path)).await {
-                    Err(MasterError::End(end)) => return Err(end),
-                    Err(error) => tracing::warn!(job = %self.job, %error, "will be tried again"),
-                    Ok(()) => {}
-                }
-                context.mirror.refresh(&self.job).await;
-                return Ok(());
+                return self.give_up(nodes, &forbidden(&path)).await;
             }
         }
+        Ok(())
+    }
+
+    /// Fails a stalled job; if that doesn't succeed, the next look at it tries again.
+    async fn give_up(&self, nodes: &JobNodes, reason: &str) -> Result<(), End> {
+        match self.fail(nodes, reason).await {
+            Err(MasterError::End(end)) => return Err(end),
+            Err(error) => tracing::warn!(job = %self.job, %error, "will be tried again"),
+            Ok(()) => {}
+        }
+        self.context.mirror.refresh(&self.job).await;
         Ok(())
     }
 

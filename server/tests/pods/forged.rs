@@ -197,6 +197,31 @@ async fn access_control_lists_of_others_cost_neither_slots_nor_other_jobs() {
     scene.works().await;
 }
 
+/// A lock that reads like a worker's, held by a session that lives on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_lock_fails_its_job_and_no_other() {
+    let scene = Scene::new().await;
+    scene.bay.start(&["pod-1", "pod-2"]);
+    let lock = serde_json::json!({
+        "v": 1, "pod": "pod-1", "claim": "00000000000000000000000000000000", "since": 0,
+        "stamp": { "clock": 1, "pod": "pod-1" },
+    });
+    let lock = serde_json::to_vec(&lock).unwrap();
+    let (mut forged, mut failed) = (0, 0);
+    while forged < 3 {
+        let accepted = scene.upload().await;
+        scene.begun(&accepted.job_id).await;
+        for index in (0..4).rev() {
+            let path = paths::lock(&paths::task(&accepted.job_id, Phase::Histograms, index));
+            forged += usize::from(scene.eye.create(&path, &lock, CreateMode::Ephemeral).await.is_ok());
+        }
+        failed += usize::from(scene.ends(&accepted, "no worker made this lock").await);
+        scene.works().await;
+    }
+    assert!(failed > 0, "{forged} locks were forged");
+    scene.no_znodes_stay().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn forged_candidates_and_members_neither_lead_nor_count() {
     let scene = Scene::new().await;
