@@ -1,4 +1,4 @@
-//! The data of pages: from the [`Backend`](crate::backend::Backend) on the server, from the JSON API in the browser.
+//! Data access of the pages: from the [`Backend`](crate::backend::Backend) on the server, from the JSON API in the browser.
 
 use leptos::server::codee::{Decoder, Encoder};
 #[cfg(not(feature = "hydrate"))]
@@ -24,8 +24,8 @@ pub use side::{
 #[cfg(feature = "hydrate")]
 pub(crate) use side::{get, json, problem};
 
-/// How what a page was made of comes from the server to the browser that takes the page over: written by serde, read as
-/// all other answers.
+/// Serialization of a page's resources from the server to the hydrating browser: written by serde, read like all other API
+/// responses.
 pub struct Handed;
 
 #[cfg(not(feature = "hydrate"))]
@@ -38,7 +38,7 @@ impl<T: Serialize> Encoder<Result<T, Problem>> for Handed {
     }
 }
 
-/// Only the server hands over.
+/// Never called: only the server encodes.
 #[cfg(feature = "hydrate")]
 impl<T> Encoder<Result<T, Problem>> for Handed {
     type Error = std::convert::Infallible;
@@ -71,12 +71,12 @@ impl<T: crate::json::Read> Decoder<Result<T, Problem>> for Handed {
     }
 }
 
-/// An id from an address that isn't one: no such image.
+/// Problem for a malformed image id in an address: no such image.
 pub fn no_such_image() -> Problem {
     Problem::new(404, "Not Found", "There is no such image. It may have been deleted, or the link is incomplete.")
 }
 
-/// The search of an [`ImageQuery`], without `?`: `state=done&q=moon`.
+/// Formats an [`ImageQuery`] as a query string, without `?`: `state=done&q=moon`.
 pub fn query_string(query: &ImageQuery) -> String {
     let limit = query.limit.map(|limit| limit.to_string());
     let depth = query.depth.map(|depth| depth.to_string());
@@ -95,7 +95,7 @@ pub fn query_string(query: &ImageQuery) -> String {
     text.join("&")
 }
 
-/// A sort order's name in addresses.
+/// Returns a sort order's name in addresses.
 pub const fn sort_name(sort: shared::gallery::Sort) -> &'static str {
     match sort {
         shared::gallery::Sort::Newest => "newest",
@@ -104,13 +104,13 @@ pub const fn sort_name(sort: shared::gallery::Sort) -> &'static str {
     }
 }
 
-/// The sort order of that name.
+/// Parses a sort order's name.
 pub fn sort_of(name: &str) -> Option<shared::gallery::Sort> {
     use shared::gallery::Sort;
     [Sort::Newest, Sort::Oldest, Sort::Name].into_iter().find(|sort| sort_name(*sort) == name)
 }
 
-/// The method of that name.
+/// Parses a method's name.
 pub fn method_of(name: &str) -> Option<MethodKind> {
     MethodKind::ALL.into_iter().find(|method| method.name() == name)
 }

@@ -1,7 +1,6 @@
-//! What the server gives the pages while it renders them.
+//! Interface between the server and the pages it renders.
 //!
-//! The server provides three contexts before a page is rendered, in the `additional_context` of
-//! `leptos_routes_with_context`:
+//! The server provides three contexts before a page is rendered, in the `additional_context` of `leptos_routes_with_context`:
 //! ```ignore
 //! provide_context::<Arc<dyn Backend>>(backend.clone());
 //! let response = expect_context::<leptos_axum::ResponseOptions>();
@@ -16,27 +15,27 @@ use shared::error::Problem;
 use shared::gallery::{Image, ImageQuery, Page};
 use shared::id::ImageId;
 
-/// Where pages read from on the server: the same answers that the JSON API gives a browser.
+/// Data source of pages on the server. Its results are those of the JSON API.
 #[async_trait]
 pub trait Backend: Send + Sync + 'static {
-    /// What `GET /api/images` answers.
+    /// Returns the result of `GET /api/images`.
     async fn images(&self, query: &ImageQuery) -> Result<Page, Problem>;
 
-    /// What `GET /api/images/{id}` answers; 404 if there is no such image.
+    /// Returns the result of `GET /api/images/{id}`; 404 if there is no such image.
     async fn image(&self, image: &ImageId) -> Result<Image, Problem>;
 }
 
-/// Sets the HTTP status of the page being rendered (404 for an image that isn't there, say).
+/// Setter for the HTTP status of the page being rendered, such as 404 for a missing image.
 #[derive(Clone)]
 pub struct ResponseStatus(Arc<dyn Fn(u16) + Send + Sync>);
 
 impl ResponseStatus {
-    /// From what sets the status of the present response.
+    /// Creates a setter from a function.
     pub fn new(set: impl Fn(u16) + Send + Sync + 'static) -> Self {
         Self(Arc::new(set))
     }
 
-    /// Answers with this status.
+    /// Sets the status.
     pub fn set(&self, status: u16) {
         (self.0)(status);
     }

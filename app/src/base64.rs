@@ -1,9 +1,9 @@
-//! Base64 (RFC 4648, section 4) with little code: the crate `base64` is made for speed, and would be 2 KB of the page's module. The
-//! tests compare with it.
+//! Small Base64 codec (RFC 4648, section 4). The crate `base64` is optimized for speed and would add 2 KB to the page's module.
+//! The tests compare with it.
 
 const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// Bytes as letters, filled up to fours with `=`.
+/// Encodes bytes, padded with `=`.
 pub fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
@@ -16,7 +16,7 @@ pub fn encode(bytes: &[u8]) -> String {
     text
 }
 
-/// The bytes that letters stand for; `None` if they aren't whole fours of the alphabet.
+/// Decodes padded text; returns `None` if it isn't valid Base64.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     let letters = text.strip_suffix("==").or(text.strip_suffix('=')).unwrap_or(text).as_bytes();
     if !text.len().is_multiple_of(4) {

@@ -1,19 +1,19 @@
-//! One type for all closures in views, for all effects, and for all memos of a type.
+//! Type-erased closures for views, effects and memos, to reduce code size.
 //!
-//! Leptos makes code anew for each type of closure that it is given, and each closure is a type of its own.
-//! What goes through here shares that code, which makes the page's module smaller.
+//! Leptos generates code for each closure type, and each closure has its own type. Closures that go through this module share
+//! one type, and so the generated code.
 
 use std::sync::{Arc, Mutex};
 
 use leptos::prelude::*;
 use leptos::tachys::reactive_graph::SharedReactiveFunction;
 
-/// A part of a view, or an attribute, that follows the signals it reads.
+/// Reactive part of a view, or reactive attribute.
 pub fn dynamic<T: 'static>(part: impl FnMut() -> T + Send + 'static) -> SharedReactiveFunction<T> {
     Arc::new(Mutex::new(part))
 }
 
-/// Runs once the page is hydrated, and again whenever a signal changes that it has read. Never on the server.
+/// Runs once the page is hydrated, and again whenever a signal it has read changes. Never runs on the server.
 pub fn effect(run: impl FnMut() + 'static) {
     start(Box::new(run));
 }
@@ -22,7 +22,7 @@ fn start(mut run: Box<dyn FnMut()>) {
     Effect::new(move |_: Option<()>| run());
 }
 
-/// A value that is made anew when a signal changes that it was made of; who reads it hears of it when it is another.
+/// Derived value, recomputed when a signal it has read changes. Notifies its readers only if the value differs.
 pub fn memo<T: PartialEq + Send + Sync + 'static>(value: impl Fn() -> T + Send + Sync + 'static) -> Memo<T> {
     kept(Box::new(value))
 }

@@ -1,8 +1,8 @@
-//! Numbers and times as people read them. Pure, so that server and browser write the same.
+//! Formatting of numbers and times for people. Pure functions, so that server and browser render the same text.
 
 use shared::number::Decimal;
 
-/// A length in bytes: `980 B`, `1.2 MB` (powers of 1,000, as file managers show them).
+/// Formats a number of bytes: `980 B`, `1.2 MB` (powers of 1,000, as file managers show them).
 pub fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
     if bytes < 1_000 {
@@ -21,7 +21,7 @@ pub fn bytes(bytes: u64) -> String {
     }
 }
 
-/// Digits in groups of three: `12,345`.
+/// Formats a number with thousands separators: `12,345`.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -34,7 +34,7 @@ pub fn count(number: u64) -> String {
     text
 }
 
-/// A span of time in ms: `3 s`, `2 min 5 s`, `1 h 20 min`, `3 d 4 h`.
+/// Formats a duration in ms: `3 s`, `2 min 5 s`, `1 h 20 min`, `3 d 4 h`.
 pub fn span(ms: i64) -> String {
     let seconds = ms.max(0) / 1_000;
     let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
@@ -49,7 +49,7 @@ pub fn span(ms: i64) -> String {
     }
 }
 
-/// How long ago: `just now`, `3 min ago`, `2 d ago`.
+/// Formats how long ago something was: `just now`, `3 min ago`, `2 d ago`.
 pub fn ago(ms: i64) -> String {
     let seconds = ms.max(0) / 1_000;
     match seconds {
@@ -61,21 +61,21 @@ pub fn ago(ms: i64) -> String {
     }
 }
 
-/// Minutes east of UTC, once the browser has said so; the server writes UTC.
+/// Time zone in minutes east of UTC; `None` until the browser has reported it, and always on the server, which formats in UTC.
 pub type Zone = Option<i32>;
 
 fn local(ms: i64, zone: Zone) -> i64 {
     ms + i64::from(zone.unwrap_or(0)) * 60_000
 }
 
-/// The time of day with ms: `14:03:22.071`.
+/// Formats the time of day with ms: `14:03:22.071`.
 pub fn clock(ms: i64, zone: Zone) -> String {
     let day = local(ms, zone).rem_euclid(86_400_000);
     let (hour, minute, second) = (day / 3_600_000, day / 60_000 % 60, day / 1_000 % 60);
     format!("{hour:02}:{minute:02}:{second:02}.{:03}", day % 1_000)
 }
 
-/// Date and time: `22 Nov 2026, 14:03`, with `UTC` where the zone isn't known.
+/// Formats date and time: `22 Nov 2026, 14:03`, followed by `UTC` if the zone is unknown.
 pub fn date(ms: i64, zone: Zone) -> String {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let ms = local(ms, zone);
@@ -85,13 +85,13 @@ pub fn date(ms: i64, zone: Zone) -> String {
     format!("{day} {} {year}, {:02}:{:02}{suffix}", MONTHS[month - 1], minutes / 60, minutes % 60)
 }
 
-/// For `<time datetime>`: RFC 3339 in UTC.
+/// Formats for `<time datetime>`: RFC 3339 in UTC.
 pub fn rfc3339(ms: i64) -> String {
     let (year, month, day) = civil(ms.div_euclid(86_400_000));
     format!("{year:04}-{month:02}-{day:02}T{}Z", clock(ms, None))
 }
 
-/// Year, month (1 to 12) and day of a day since 1970. H. Hinnant, "chrono-Compatible Low-Level Date Algorithms",
+/// Converts days since 1970 to year, month (1 to 12) and day. H. Hinnant, "chrono-Compatible Low-Level Date Algorithms",
 /// `civil_from_days`.
 fn civil(days: i64) -> (i64, usize, i64) {
     let shifted = days + 719_468;

@@ -1,35 +1,36 @@
-//! JSON, read with little code: one tree for all messages, and of each record only the names of its fields.
+//! Small JSON reader: one generic tree for all messages, and per record only the names of its fields.
 //!
-//! What the stream says is read so, several times a second in every tab. serde writes a parser for each record, which for these
-//! would be a tenth of the page's module. What may be missing is read leniently, as a page may be older or newer than the server.
+//! Every tab reads the event stream with it, several times a second. serde would generate a parser for each record, which would
+//! make up a tenth of the page's module. Missing fields are read leniently, since the page may be older or newer than the
+//! server.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
 use shared::number::parse;
 
-/// A value.
+/// JSON value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Json {
-    /// Also what isn't there.
+    /// Null, or a missing field.
     Null,
-    /// True or false.
+    /// Boolean.
     Bool(bool),
-    /// Any number; whole ones are exact up to 2⁵³.
+    /// Number; integers are exact up to 2⁵³.
     Number(f64),
-    /// A text.
+    /// String.
     Text(String),
-    /// Values in their order.
+    /// Array.
     List(Vec<Json>),
-    /// Names with values, in their order.
+    /// Object, in source order.
     Map(Vec<(String, Json)>),
 }
 
-/// How deep values may lie in one another.
+/// Maximum nesting depth.
 const DEEPEST: u32 = 32;
 
 impl Json {
-    /// The value that a text says; `None` if it isn't JSON.
+    /// Parses a text; returns `None` if it isn't JSON.
     pub fn parse(text: &str) -> Option<Self> {
         let mut reader = Reader(text.chars().peekable());
         let value = reader.value(0)?;
@@ -37,19 +38,19 @@ impl Json {
         reader.0.next().is_none().then_some(value)
     }
 
-    /// A field; null if there is none.
+    /// Returns a field; null if there is none.
     pub fn field(&self, name: &str) -> &Json {
         let Json::Map(fields) = self else { return &Json::Null };
         fields.iter().find(|(other, _)| other == name).map_or(&Json::Null, |(_, value)| value)
     }
 
-    /// What is to be read of it.
+    /// Converts the value to a type.
     #[cfg(feature = "hydrate")]
     pub fn to<T: Read>(&self) -> Option<T> {
         T::read(self)
     }
 
-    /// The text.
+    /// Returns the string, if it is one.
     pub fn text(&self) -> Option<&str> {
         if let Json::Text(text) = self { Some(text) } else { None }
     }
@@ -62,7 +63,7 @@ impl Reader<'_> {
         while self.0.next_if(|next| matches!(next, ' ' | '\n' | '\r' | '\t')).is_some() {}
     }
 
-    /// The next character that isn't blank, if it is this one.
+    /// Skips blanks, and consumes the next character if it is `wanted`.
     fn takes(&mut self, wanted: char) -> bool {
         self.skip_blanks();
         self.0.next_if_eq(&wanted).is_some()
@@ -152,7 +153,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Four digits, or twice four where UTF-16 takes two units.
+    /// Reads four hexadecimal digits, or twice four if UTF-16 needs a surrogate pair.
     fn code_point(&mut self) -> Option<char> {
         let first = self.unit()?;
         if !(0xd800..0xdc00).contains(&first) {
@@ -170,9 +171,9 @@ impl Reader<'_> {
     }
 }
 
-/// What can be read of a value.
+/// Type that can be read from a JSON value.
 pub trait Read: Sized {
-    /// The record; `None` if the value isn't one.
+    /// Reads the value; returns `None` if it doesn't fit the type.
     fn read(json: &Json) -> Option<Self>;
 }
 
@@ -221,7 +222,7 @@ macro_rules! numbers {
 }
 numbers!(i64, u64, u32, u16, u8, usize, f64);
 
-/// Texts that have a form of their own.
+/// Implements `Read` for types that parse from a string.
 macro_rules! texts {
     ($($text:ty),+ $(,)?) => {$(
         impl $crate::json::Read for $text {
@@ -233,7 +234,7 @@ macro_rules! texts {
 }
 pub(crate) use texts;
 
-/// Records, by the names of their fields.
+/// Implements `Read` for records, by the names of their fields.
 macro_rules! records {
     ($($record:ident { $($field:ident),+ $(,)? })+) => {$(
         impl $crate::json::Read for $record {
@@ -245,7 +246,7 @@ macro_rules! records {
 }
 pub(crate) use records;
 
-/// Words of which there are a few.
+/// Implements `Read` for enums of fixed strings.
 macro_rules! words {
     ($($record:ident { $($word:literal => $value:ident),+ $(,)? })+) => {$(
         impl $crate::json::Read for $record {

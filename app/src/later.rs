@@ -1,9 +1,9 @@
-//! What is a module of its own, loaded when a person first needs it: code that the gallery can be seen without.
+//! Code-split parts, loaded on first use: code that isn't needed to show the gallery.
 //!
-//! `wasm-split` cuts the page's module at the functions here (`scripts/site.sh`). On the server, which has all of it, they are
-//! plain functions.
+//! `wasm-split` cuts the page's module at the functions in this file (`scripts/site.sh`). On the server, which contains
+//! everything, they are plain functions.
 
-// The macro declares a function here as one that another module gives.
+// The macro declares the functions as `extern`, provided by another module.
 #![allow(unsafe_code)]
 
 use leptos::prelude::*;
@@ -15,13 +15,13 @@ use crate::components::Dialog;
 use crate::pages::{ClusterPage, ImagePage};
 use crate::settled::IntoSettled;
 
-/// The part of [`ImagePage`].
+/// Part that contains [`ImagePage`].
 pub const IMAGE: &str = "image";
 
-/// The part of [`ClusterPage`].
+/// Part that contains [`ClusterPage`].
 pub const CLUSTER: &str = "cluster";
 
-/// The part that the page at an address needs.
+/// Returns the part needed by the page at a path.
 pub fn part_of(path: &str) -> Option<&'static str> {
     match path.split('/').nth(1) {
         Some("images") => Some(IMAGE),
@@ -30,10 +30,10 @@ pub fn part_of(path: &str) -> Option<&'static str> {
     }
 }
 
-/// The route of [`ImagePage`].
+/// Route of [`ImagePage`].
 pub struct ImageRoute;
 
-/// The route of [`ClusterPage`].
+/// Route of [`ClusterPage`].
 pub struct ClusterRoute;
 
 impl LazyRoute for ImageRoute {
@@ -66,16 +66,16 @@ fn cluster_page() -> Result<AnyView, SplitLoaderError> {
     Ok(ClusterPage().into_any())
 }
 
-/// What makes the dialog of the preview.
+/// Returns the constructor of the preview dialog.
 #[wasm_split(preview, wasm_split_path = leptos::wasm_split, fallible)]
 pub fn preview_dialog() -> Result<fn() -> AnyView, SplitLoaderError> {
     Ok(|| Dialog().settle())
 }
 
-/// Loads what the page at an address needs beside the first module: what the server wrote can then be taken over at once.
+/// Loads the part needed by the page at a path, so that it can be hydrated in one go.
 ///
 /// # Errors
-/// It can't be had just now.
+/// If the part can't be loaded at present.
 #[cfg(feature = "hydrate")]
 pub async fn load(path: &str) -> Result<(), SplitLoaderError> {
     match part_of(path) {
@@ -85,7 +85,7 @@ pub async fn load(path: &str) -> Result<(), SplitLoaderError> {
     }
 }
 
-/// In place of a page whose code can't be had: the connection is down, or the site is of another version by now.
+/// Shown instead of a page whose code can't be loaded: the connection is down, or a newer version of the site was deployed.
 fn not_loaded() -> AnyView {
     view! {
         <Title text="Not loaded" />

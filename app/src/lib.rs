@@ -1,7 +1,7 @@
 //! The pages: Leptos components, rendered on the server and hydrated in the browser.
 //!
-//! A page asks [`api`] for its data: on the server that is the [`backend::Backend`] which the server provides,
-//! in the browser it is the public JSON API. What changes by itself comes from [`live`].
+//! A page requests its data from [`api`]: on the server that is the [`backend::Backend`] provided by the server, in the browser
+//! the public JSON API. Live updates come from [`live`].
 
 // `view!` nests one generic type in another for each element.
 #![recursion_limit = "256"]
@@ -35,10 +35,10 @@ use components::{DropAnywhere, Header, HealthBanner, PreviewDialog, UndoBar, Upl
 use later::{ClusterRoute, ImageRoute};
 use pages::{GalleryPage, NotFoundPage, StatusPage};
 
-/// The HTML document around [`App`]. Pass it to `leptos_routes_with_context` and as the fallback's shell. `at` gives the address
+/// HTML document around [`App`]. Pass it to `leptos_routes_with_context` and as the fallback's shell. `at` returns the address
 /// of a file of the site.
 ///
-/// The page [`shared::route::STATUS`] gets no scripts: it is complete without.
+/// The page [`shared::route::STATUS`] gets no scripts: it is complete without them.
 pub fn shell(at: fn(&str) -> String) -> impl IntoView {
     let scripted = !is_static_page();
     view! {
@@ -61,12 +61,12 @@ pub fn shell(at: fn(&str) -> String) -> impl IntoView {
     }
 }
 
-/// What makes the page live: the shared stream, and the WebAssembly module, which takes over what the server wrote.
+/// Scripts of a live page: the shared event stream, and the WebAssembly module, which hydrates the server's HTML.
 fn scripts(at: fn(&str) -> String) -> impl IntoView {
     let (script, module) = (at("pkg/evenlight.js"), at("pkg/evenlight.wasm"));
-    // What this page needs beside the first module comes along with it.
+    // The part that this page needs is loaded in parallel with the main module.
     let part = asked_path().and_then(|path| later::part_of(&path)).unwrap_or_default();
-    // Back and Forward may have led to another page of the same document meanwhile, which the server has to write then.
+    // If Back or Forward has led to another page of the same document meanwhile, the server has to render that one.
     let start = format!(
         "const here = () => location.pathname + location.search, asked = here(); \
          import(\"{script}\").then((app) => {{ \
@@ -88,7 +88,7 @@ fn is_static_page() -> bool {
     asked_path().is_some_and(|path| path == shared::route::STATUS)
 }
 
-/// The path of the page being rendered; nothing in the browser.
+/// Returns the path of the page being rendered; `None` in the browser.
 fn asked_path() -> Option<String> {
     #[cfg(feature = "ssr")]
     return use_context::<leptos_router::location::RequestUrl>()
@@ -128,8 +128,8 @@ pub fn App() -> impl IntoView {
     }
 }
 
-/// The WebAssembly module's entry: takes over the server's HTML. Where the page's own part can't be had, the page stays as the
-/// server wrote it.
+/// Entry point of the WebAssembly module: hydrates the server's HTML. If the page's part can't be loaded, the page stays as
+/// rendered by the server.
 #[cfg(feature = "hydrate")]
 #[wasm_bindgen::prelude::wasm_bindgen]
 pub fn hydrate() {

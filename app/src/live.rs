@@ -1,4 +1,4 @@
-//! What changes by itself: one stream of server-sent events for all tabs of a browser, as signals that every page reads.
+//! Live updates: one stream of server-sent events shared by all tabs of a browser, exposed as signals to every page.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,19 +13,19 @@ mod read;
 #[cfg(feature = "hydrate")]
 mod stream;
 
-/// How the stream stands.
+/// Connection state of the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Connection {
-    /// No snapshot came yet. The server's HTML says so too.
+    /// No snapshot received yet. Also the state in the server's HTML.
     Connecting,
-    /// A snapshot came, and the stream is open.
+    /// A snapshot was received, and the stream is open.
     Live,
-    /// The stream broke; the browser tries again.
+    /// The stream broke; the browser is reconnecting.
     Reconnecting,
 }
 
 impl Connection {
-    /// The word that the page shows.
+    /// Returns the name shown on the page.
     pub const fn name(self) -> &'static str {
         match self {
             Connection::Connecting => "connecting",
@@ -35,32 +35,32 @@ impl Connection {
     }
 }
 
-/// Events that a tab keeps.
-const KEPT: usize = 600;
-/// Lines of each pod's log that a tab keeps.
-const LINES: usize = 200;
+/// Maximum events kept in a tab.
+const MAX_EVENTS: usize = 600;
+/// Maximum log lines kept per pod in a tab.
+const MAX_LINES: usize = 200;
 
-/// How grave a line is.
+/// Severity of a log line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Of every step.
+    /// Every single step.
     Trace,
-    /// For whoever looks for a fault.
+    /// For debugging.
     Debug,
-    /// What an operator may want to know.
+    /// Of possible interest to an operator.
     #[default]
     Info,
-    /// What an operator should know.
+    /// Should be known to an operator.
     Warn,
-    /// What somebody must look into.
+    /// Needs an operator's attention.
     Error,
 }
 
 impl Level {
-    /// All of them.
+    /// All levels.
     pub const ALL: [Level; 5] = [Level::Trace, Level::Debug, Level::Info, Level::Warn, Level::Error];
 
-    /// Its name, for styles.
+    /// Returns the name, for styles.
     pub const fn name(self) -> &'static str {
         match self {
             Level::Trace => "trace",
@@ -71,7 +71,7 @@ impl Level {
         }
     }
 
-    /// As a line says itself, within its first words or as a field of JSON; what says nothing is [`Level::Info`].
+    /// Detects the level of a line, among its first words or as a JSON field. Lines without one are [`Level::Info`].
     pub fn of(line: &str) -> Self {
         let start: String = line.chars().take(100).collect();
         let mut words = start.split(|character: char| !character.is_ascii_alphabetic());
@@ -87,54 +87,54 @@ impl Level {
     }
 }
 
-/// A line of a pod's log.
+/// Line of a pod's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
-    /// Its time in ns since 1970, and its place among those of the same time.
+    /// Time in ns since 1970, and index among the entries of that time.
     pub id: (i64, u32),
-    /// What it is.
+    /// Kind of entry.
     pub kind: LogKind,
-    /// How grave it is.
+    /// Severity.
     pub level: Level,
-    /// When it was said, in ms since 1970.
+    /// When it was logged, in ms since 1970.
     pub at: i64,
-    /// The line, or the sentence.
+    /// The log line, or the note.
     pub text: String,
 }
 
-/// What the server knows when it renders a page, as a context.
+/// Initial state for rendering a page on the server, provided as a context.
 #[derive(Clone)]
 pub struct Known {
-    /// The array.
+    /// View of the array.
     pub view: ClusterView,
-    /// Events that are kept for replay, in any order.
+    /// Events kept for replay, in any order.
     pub events: Vec<Event>,
 }
 
-/// The stream's content. A context, provided by [`Live::provide`].
+/// State received from the stream. A context, provided by [`Live::provide`].
 #[derive(Clone, Copy)]
 pub struct Live {
-    /// How the stream stands.
+    /// Connection state of the stream.
     pub connection: RwSignal<Connection>,
-    /// The latest view of the array: on the server from the beginning, in the browser once one came.
+    /// Latest view of the array; set from the start on the server, and in the browser once one was received.
     pub view: RwSignal<Option<ClusterView>>,
-    /// The latest events, by `(clock, pod)`, latest first.
+    /// Latest events by `(clock, pod)`, latest first.
     pub events: RwSignal<Vec<Event>>,
-    /// Jobs at work.
+    /// Progress of running jobs.
     pub progress: RwSignal<HashMap<JobId, JobProgress>>,
-    /// How often jobs of an image have ended since the page was opened.
+    /// Number of jobs of an image that have ended since the page was opened.
     pub ended: RwSignal<HashMap<ImageId, u32>>,
-    /// Grows whenever the gallery may have changed.
+    /// Incremented whenever the gallery may have changed.
     pub gallery: RwSignal<u32>,
-    /// When events were last lost on the way, in ms since 1970.
+    /// When events were last lost in transit, in ms since 1970.
     pub gap: RwSignal<Option<i64>>,
-    /// What pods say, oldest first, while somebody wants to know.
+    /// Log lines of the pods, oldest first; received only while there are listeners.
     pub logs: RwSignal<BTreeMap<PodName, Vec<LogLine>>>,
-    /// How many want to know what pods say.
+    /// Number of components that show logs.
     pub listeners: RwSignal<u32>,
-    /// This machine's clock, each second, in ms since 1970; `None` until the page is hydrated.
+    /// Local clock, updated every second, in ms since 1970; `None` until the page is hydrated.
     pub now: RwSignal<Option<i64>>,
-    /// This machine's time zone; `None` until the page is hydrated.
+    /// Local time zone; `None` until the page is hydrated.
     pub zone: RwSignal<Option<i32>>,
 }
 
@@ -164,30 +164,30 @@ impl Live {
         live
     }
 
-    /// The context.
+    /// Returns the context.
     pub fn expect() -> Self {
         expect_context()
     }
 
-    /// A whole view came; after a gap or at the beginning anything may have changed.
+    /// Handles a snapshot. After a gap or at the start anything may have changed.
     pub fn snapshot(self, view: ClusterView) {
         self.viewed(view);
         *self.gallery.write() += 1;
     }
 
-    /// The view changed.
+    /// Handles a changed view.
     pub fn viewed(self, view: ClusterView) {
         let progress = view.jobs.iter().filter_map(|job| Some((job.job.clone(), job.progress()?))).collect();
         self.progress.set(progress);
         self.view.set(Some(view));
     }
 
-    /// A job moved on.
+    /// Handles progress of a job.
     pub fn moved(self, moved: JobMoved) {
         self.progress.write().insert(moved.job, moved.progress);
     }
 
-    /// Something happened.
+    /// Handles an event.
     pub fn happened(self, event: Event) {
         match &event.what {
             What::GalleryChanged | What::JobStarted { .. } => *self.gallery.write() += 1,
@@ -201,37 +201,37 @@ impl Live {
         insert(&mut self.events.write(), event);
     }
 
-    /// A pod said something.
+    /// Handles a log line.
     pub fn said(self, said: PodLine) {
         let PodLine { pod, id, kind, at, text } = said;
         let line = LogLine { id: (id.at, id.nth), kind, level: Level::of(&text), at, text };
         append(self.logs.write().entry(pod).or_default(), line);
     }
 
-    /// Events were lost; a snapshot follows, and what is still known of them.
+    /// Handles a gap: events were lost; a snapshot and the events still kept follow.
     pub fn lost(self) {
         self.gap.set(self.now.get_untracked());
     }
 }
 
-/// Puts an event where its stamp says, latest first, once, and forgets the oldest above [`KEPT`].
+/// Inserts an event by its stamp, latest first, unless already present, and drops the oldest beyond [`MAX_EVENTS`].
 pub fn insert(events: &mut Vec<Event>, event: Event) {
     let place = events.partition_point(|kept| kept.stamp > event.stamp);
     if events[place..].iter().take_while(|kept| kept.stamp == event.stamp).any(|kept| *kept == event) {
         return;
     }
     events.insert(place, event);
-    events.truncate(KEPT);
+    events.truncate(MAX_EVENTS);
 }
 
-/// Puts a line where its time says, once, and forgets the oldest above [`LINES`].
+/// Inserts a line by its time, unless already present, and drops the oldest beyond [`MAX_LINES`].
 fn append(lines: &mut Vec<LogLine>, line: LogLine) {
     let place = lines.partition_point(|kept| kept.id <= line.id);
     if lines[..place].iter().rev().take_while(|kept| kept.id == line.id).any(|kept| kept.text == line.text) {
         return;
     }
     lines.insert(place, line);
-    let over = lines.len().saturating_sub(LINES);
+    let over = lines.len().saturating_sub(MAX_LINES);
     lines.drain(..over);
 }
 
@@ -293,18 +293,18 @@ mod tests {
             append(&mut lines, line(at, text));
         }
         assert_eq!(lines.iter().map(|line| line.text.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
-        for at in 4..=LINES as i64 + 4 {
+        for at in 4..=MAX_LINES as i64 + 4 {
             append(&mut lines, line(at, "more"));
         }
-        assert_eq!((lines.len(), lines[0].id.0), (LINES, 5));
+        assert_eq!((lines.len(), lines[0].id.0), (MAX_LINES, 5));
     }
 
     #[test]
     fn a_tab_that_stays_open_forgets_the_oldest() {
         let mut events = Vec::new();
-        for clock in 0..=KEPT as u64 {
+        for clock in 0..=MAX_EVENTS as u64 {
             insert(&mut events, event(clock, "a"));
         }
-        assert_eq!((events.len(), events[KEPT - 1].stamp.clock), (KEPT, 1));
+        assert_eq!((events.len(), events[MAX_EVENTS - 1].stamp.clock), (MAX_EVENTS, 1));
     }
 }

@@ -1,10 +1,12 @@
-//! Parts of pages as data: a tree of elements that a function makes of what is known.
+//! Virtual DOM: parts of pages as trees of elements, computed by pure functions of the state.
 //!
-//! The server writes the tree as HTML; the browser compares it with the one before and changes what differs. Where a whole
-//! page follows one value, as the cluster page does, this is less code than signals for each of its words, and less module:
-//! one comparison for all of them instead of one type each. A function that returns a tree can be tested without a browser.
+//! The server renders a tree as HTML; the browser compares it with the previous tree and patches the differences. For a page
+//! that follows a single value, such as the cluster page, this takes less code than a signal for each word, and a smaller
+//! module: one comparison for all of them instead of a type for each. Functions that return a tree can be tested without a
+//! browser.
 //!
-//! Nothing here is interactive by itself: forms work without scripts, and whoever shows a tree may listen around it.
+//! The trees themselves have no event handlers: forms work without scripts, and the component that shows a tree may listen on
+//! an element around it.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -25,72 +27,73 @@ mod side;
 #[path = "markup/server.rs"]
 mod side;
 
-/// A text, most of which are in the program.
+/// Text; most texts are literals in the program.
 pub type Words = Cow<'static, str>;
 
-/// A text or an element.
+/// Text or element.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Markup {
-    /// A text, never empty, and never beside another one: a browser that reads the HTML would join them.
+    /// Text: never empty, and never next to another one, since a browser that parses the HTML would join them.
     Text(Words),
-    /// An element.
+    /// Element.
     Element(Element),
 }
 
-/// An element with its attributes and what is in it.
+/// Element with attributes and children.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Element {
     tag: Words,
-    /// Tells it from its neighbours, so that it is moved and not rewritten when they change; empty where its place tells.
+    /// Identifies it among its siblings, so that it is moved rather than rewritten when they change; empty to match by
+    /// position.
     key: Words,
     attributes: Vec<(Words, Words)>,
     children: Vec<Markup>,
 }
 
-/// An element without anything.
+/// Creates an empty element.
 pub fn el(tag: &'static str) -> Element {
     Element { tag: Words::Borrowed(tag), key: Words::Borrowed(""), attributes: Vec::new(), children: Vec::new() }
 }
 
-/// An element of a class.
+/// Creates an element with a class.
 pub fn of(tag: &'static str, class: &'static str) -> Element {
     el(tag).attr("class", class)
 }
 
 impl Element {
-    /// With an attribute.
+    /// Adds an attribute.
     #[must_use]
     pub fn attr(self, name: &'static str, value: impl Into<Words>) -> Self {
         self.set(name, value.into())
     }
 
-    /// With the name by which browser tests find it.
+    /// Adds the name by which browser tests find the element.
     #[must_use]
     pub fn test(self, name: &'static str) -> Self {
         self.set("data-testid", Words::Borrowed(name))
     }
 
-    /// With a key that no neighbour has.
+    /// Sets a key that is unique among its siblings.
     #[must_use]
     pub fn key(mut self, key: impl Into<Words>) -> Self {
         self.key = key.into();
         self
     }
 
-    /// With a text at the end.
+    /// Appends a text.
     #[must_use]
     pub fn text(self, text: impl Into<Words>) -> Self {
         self.write(text.into())
     }
 
-    /// With an element at the end.
+    /// Appends an element.
     #[must_use]
     pub fn add(mut self, child: Element) -> Self {
         self.children.push(Markup::Element(child));
         self
     }
 
-    /// With elements at the end.
+    /// Appends elements.
     #[must_use]
     pub fn all(mut self, children: impl IntoIterator<Item = Element>) -> Self {
         self.children.extend(children.into_iter().map(Markup::Element));
@@ -114,7 +117,7 @@ impl Element {
         self
     }
 
-    /// As HTML.
+    /// Renders as HTML.
     #[cfg(test)]
     pub fn to_html(&self) -> String {
         let mut html = String::new();
@@ -123,7 +126,7 @@ impl Element {
     }
 }
 
-/// Elements that have no end.
+/// Elements without an end tag.
 const VOID: [&str; 4] = ["br", "hr", "img", "input"];
 
 fn write_element(element: &Element, html: &mut String) {
@@ -157,31 +160,31 @@ fn escape(text: &str, html: &mut String) {
             '<' => html.push_str("&lt;"),
             '>' => html.push_str("&gt;"),
             '"' => html.push_str("&quot;"),
-            // A NUL would be dropped and a CR be made a newline by whoever reads the HTML: the trees would differ.
+            // An HTML parser would drop a NUL and turn a CR into a newline, so that the trees would differ.
             '\0' | '\r' => html.push('\u{fffd}'),
             other => html.push(other),
         }
     }
 }
 
-/// A tree as a view: a `div` of a class whose content follows.
+/// A tree as a view: a `div` with a class and changing content.
 pub struct Shown {
     class: &'static str,
     content: Option<Vec<Markup>>,
 }
 
 impl Shown {
-    /// These elements.
+    /// Shows these elements.
     pub fn new(class: &'static str, content: impl IntoIterator<Item = Element>) -> Self {
         Self { class, content: Some(content.into_iter().map(Markup::Element).collect()) }
     }
 
-    /// Whatever is there stays: in the browser until more is known than the server wrote.
+    /// Leaves the content unchanged: what the server rendered stays until the browser knows more.
     pub fn kept(class: &'static str) -> Self {
         Self { class, content: None }
     }
 
-    /// The content as HTML.
+    /// Renders the content as HTML.
     fn html(&self) -> String {
         let mut html = String::new();
         let _ = write!(html, "<div class=\"{}\">", self.class);

@@ -1,21 +1,22 @@
-//! What is shown of an image until its picture is there: a ThumbHash as eight by eight colours, which the browser blurs.
+//! Placeholder of an image until its thumbnail has loaded: a ThumbHash as 8 × 8 pixels, blurred by the browser.
 
 use shared::gallery::Image;
 
 use crate::base64::{decode, encode};
 
-/// Colours in a row and in a column.
+/// Side of the placeholder in pixels.
 const SIDE: usize = 8;
 /// Header of a bitmap: BITMAPFILEHEADER and BITMAPINFOHEADER.
 const HEADER: usize = 54;
 
-/// A style that shows what is known of an image; `None` if that is nothing, or would shine through it.
+/// Returns a style that shows an image's placeholder; `None` if it has none, or has alpha, through which the placeholder would
+/// show.
 pub fn of(image: &Image) -> Option<String> {
     let opaque = image.channels % 2 == 1;
     image.thumbhash.as_deref().filter(|_| opaque).and_then(background)
 }
 
-/// A style that shows a ThumbHash in base64; `None` for what is none.
+/// Returns a style that shows a ThumbHash in base64; `None` if it is invalid.
 fn background(thumbhash: &str) -> Option<String> {
     let hash = decode(thumbhash)?;
     let (width, height, rgba) = thumbhash::thumb_hash_to_rgba(&hash).ok()?;
@@ -24,7 +25,7 @@ fn background(thumbhash: &str) -> Option<String> {
         rgba.get(at..at + 3)
     };
     let mut bitmap = header();
-    // A bitmap's lowest row comes first.
+    // A bitmap stores its bottom row first.
     for y in (0..SIDE).rev() {
         for x in 0..SIDE {
             let [r, g, b] = *color(x, y)? else { return None };
@@ -34,7 +35,7 @@ fn background(thumbhash: &str) -> Option<String> {
     Some(format!("background-image:url(data:image/bmp;base64,{})", encode(&bitmap)))
 }
 
-/// 24 bits a pixel, not compressed.
+/// Header for 24 bits per pixel, uncompressed.
 fn header() -> Vec<u8> {
     let pixels = SIDE * SIDE * 3;
     let word = |number: usize| (number as u32).to_le_bytes();

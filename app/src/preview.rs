@@ -1,45 +1,45 @@
-//! A file looked at before it is sent: the preview's Web Worker (`shared/src/preview/worker.js`), as signals.
+//! Preview of a file before upload: client of the preview's Web Worker (`shared/src/preview/worker.js`), as signals.
 
 use leptos::prelude::*;
 use shared::distribution::Distribution;
 
 use crate::upload::File;
 
-/// How far the preview of a file is.
+/// State of a file's preview.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     /// The file is being decoded.
     Opening,
-    /// The original is shown; what is said of the result may be older than the wish.
+    /// The original is shown. The result shown may lag behind the latest request.
     Open {
         /// Width and height, as displayed.
         size: (u32, u32),
-        /// In what the pictures differ from what the array will make, in sentences.
+        /// How the pictures differ from what the array will produce, in sentences.
         note: String,
     },
-    /// There is no preview of this file: a sentence.
+    /// The file can't be previewed; with the reason as a sentence.
     Closed(String),
 }
 
-/// What is known of the file that is being looked at.
+/// Preview of the current file.
 #[derive(Clone, Copy)]
 pub struct Preview {
-    /// How far it is.
+    /// State of the preview.
     pub state: RwSignal<State>,
-    /// Whether the result that is shown is of every pixel, and of the recipe that was asked for last.
+    /// Whether the result shown was computed from all pixels, with the latest recipe.
     pub exact: RwSignal<bool>,
     /// Why the result can't be shown.
     pub refused: RwSignal<Option<String>>,
-    /// How the original's levels are distributed.
+    /// Histogram of the original.
     pub before: RwSignal<Option<Distribution>>,
-    /// How the result's are.
+    /// Histogram of the result.
     pub after: RwSignal<Option<Distribution>>,
     #[cfg(feature = "hydrate")]
     client: StoredValue<Option<worker::Client>>,
 }
 
 impl Default for Preview {
-    /// Nothing is looked at yet; the worker is loaded with the first file.
+    /// Creates a preview without a file; the worker is loaded with the first one.
     fn default() -> Self {
         Self {
             state: RwSignal::new(State::Opening),
@@ -54,7 +54,7 @@ impl Default for Preview {
 }
 
 impl Preview {
-    /// Looks at a file.
+    /// Opens a file.
     pub fn open(self, file: &File, canvases: Canvases) {
         self.state.set(State::Opening);
         self.exact.set(false);
@@ -70,7 +70,7 @@ impl Preview {
         let _ = (file, canvases);
     }
 
-    /// Shows what a recipe makes of it: soon about so, and then exactly.
+    /// Shows the result of a recipe: first approximately, then exactly.
     pub fn look(self, recipe: &shared::equalize::Recipe) {
         self.exact.set(false);
         #[cfg(feature = "hydrate")]
@@ -84,7 +84,7 @@ impl Preview {
     }
 }
 
-/// Where the pictures are drawn: before and after.
+/// Canvases for the pictures: before and after.
 pub type Canvases = [NodeRef<leptos::html::Canvas>; 2];
 
 #[cfg(feature = "hydrate")]
@@ -103,7 +103,7 @@ mod worker {
 
     const SCRIPT: &str = "/pkg/preview-worker.js";
 
-    /// The worker, and what was asked of it. Dropped, it ends.
+    /// The worker and the latest request to it. Dropping it terminates the worker.
     pub struct Client {
         worker: SendWrapper<Worker>,
         _heard: SendWrapper<Closure<dyn Fn(MessageEvent)>>,
@@ -118,7 +118,7 @@ mod worker {
     }
 
     impl Client {
-        /// Asks for a look at the copy.
+        /// Requests a result for the copy.
         pub fn look(&mut self, recipe: String) {
             self.wish += 1;
             self.recipe = recipe;
@@ -128,7 +128,7 @@ mod worker {
         fn ask(&self, whole: bool) {
             let pairs: [(&str, JsValue); 3] =
                 [("look", self.recipe.as_str().into()), ("whole", whole.into()), ("wish", self.wish.into())];
-            // A worker that can't be told anything has ended, and said so.
+            // Fails only if the worker has ended, which it has reported.
             let _ = post(&self.worker, &pairs);
         }
     }
@@ -141,14 +141,14 @@ mod worker {
         worker.post_message(&message)
     }
 
-    /// Sends a file to the worker, which is started if it isn't there yet.
+    /// Sends a file to the worker, and starts the worker if necessary.
     pub fn open(client: &mut Option<Client>, preview: Preview, file: &File, canvases: Canvases) -> Result<(), JsValue> {
         let started = match client.take() {
             Some(client) => client,
             None => start(preview, canvases)?,
         };
         let client = client.insert(started);
-        // Answers to what was asked of the file before aren't listened to.
+        // Responses about the previous file are ignored.
         client.wish += 1;
         client.recipe.clear();
         post(&client.worker, &[("open", JsValue::from((**file).clone()))])
@@ -202,14 +202,14 @@ mod worker {
         }
     }
 
-    /// Columns and rows as displayed, of what `ImageInfo` says.
+    /// Returns width and height as displayed, from an `ImageInfo`.
     fn displayed(info: &Json) -> Option<(u32, u32)> {
         let (width, height) = (info.field("width").to()?, info.field("height").to()?);
         let turned = info.field("orientation").to::<u8>()? >= 5;
         Some(if turned { (height, width) } else { (width, height) })
     }
 
-    /// Hands the picture over to the canvas; nothing is copied.
+    /// Transfers the picture to the canvas without copying.
     fn draw(canvas: NodeRef<leptos::html::Canvas>, message: &JsValue) {
         let picture = Reflect::get(message, &"picture".into()).ok().and_then(|it| it.dyn_into::<ImageBitmap>().ok());
         let (Some(canvas), Some(picture)) = (canvas.get_untracked(), picture) else { return };

@@ -1,8 +1,8 @@
-//! Views that never wait while they are hydrated.
+//! Views that never wait during hydration.
 //!
-//! Behind `into_any`, Leptos keeps a second way to hydrate every view, for routes whose code is loaded later.
-//! Here, a page's code is there before the page is hydrated ([`crate::later::load`]); wrapped in [`Settled`], a view is
-//! hydrated in the one way alone, and the module is a quarter of its hydration code smaller.
+//! With `into_any`, Leptos keeps a second, asynchronous way to hydrate every view, for routes whose code is loaded later. Here,
+//! a page's code is loaded before the page is hydrated ([`crate::later::load`]). A view wrapped in [`Settled`] has only the
+//! synchronous way, which makes the hydration code in the module a quarter smaller.
 
 use leptos::prelude::*;
 use leptos::tachys::html::attribute::Attribute;
@@ -12,19 +12,19 @@ use leptos::tachys::ssr::StreamBuilder;
 use leptos::tachys::view::any_view::AnyView;
 use leptos::tachys::view::{Position, PositionState};
 
-/// A view that is hydrated at once. All else it leaves to the view inside.
+/// View that is hydrated synchronously. Everything else is delegated to the inner view.
 pub struct Settled<V>(V);
 
 impl<V: RenderHtml> Settled<V> {
-    /// Around a view.
+    /// Wraps a view.
     pub fn new(view: V) -> Self {
         Self(view)
     }
 }
 
-/// `into_any` for views that are hydrated at once.
+/// `into_any` for views that are hydrated synchronously.
 pub trait IntoSettled {
-    /// The view, its type forgotten.
+    /// Erases the view's type.
     fn settle(self) -> AnyView;
 }
 

@@ -1,4 +1,4 @@
-//! Deleting images, with a way back: what was deleted last can be undone on whatever page one is.
+//! Deletion of images with undo: the last deletion can be undone on any page.
 
 use leptos::prelude::*;
 use shared::error::Problem;
@@ -6,14 +6,14 @@ use shared::id::ImageId;
 
 use crate::api;
 
-/// What was deleted last. A context, provided by [`Undo::provide`].
+/// The last deletion. A context, provided by [`Undo::provide`].
 #[derive(Clone, Copy)]
 pub struct Undo {
-    /// The images that can be brought back; none when there is nothing to undo.
+    /// Images that can be restored; empty if there is nothing to undo.
     pub deleted: RwSignal<Vec<ImageId>>,
-    /// Grows when images came back.
+    /// Incremented when images were restored.
     pub restored: RwSignal<u32>,
-    /// Why the last deletion or its undoing failed.
+    /// Why the last deletion or restore failed.
     pub problem: RwSignal<Option<Problem>>,
 }
 
@@ -26,12 +26,12 @@ impl Undo {
         undo
     }
 
-    /// The context.
+    /// Returns the context.
     pub fn expect() -> Self {
         expect_context()
     }
 
-    /// Deletes images. They are gone for everyone, and can be brought back.
+    /// Deletes images for all users; they can be restored.
     pub fn delete(self, images: Vec<ImageId>) {
         leptos::task::spawn_local(async move {
             match api::delete_several(images).await {
@@ -44,7 +44,7 @@ impl Undo {
         });
     }
 
-    /// Brings back what was deleted last.
+    /// Restores the last deletion.
     pub fn undo(self) {
         let images = self.deleted.get_untracked();
         if images.is_empty() {

@@ -1,4 +1,4 @@
-//! Uploads of this tab: a queue of files, a few sent at a time, each followed until its job has ended.
+//! Uploads of this tab: a queue of files, a few sent concurrently, each tracked until its job has ended.
 
 use leptos::prelude::*;
 use shared::equalize::Recipe;
@@ -24,41 +24,41 @@ pub use follow::follow;
 #[cfg(feature = "hydrate")]
 use send::Transfer;
 
-/// How far an upload is.
+/// Stage of an upload.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Stage {
-    /// It waits for its turn.
+    /// Queued.
     Waiting,
-    /// Its bytes are on the way.
+    /// Its bytes are being sent.
     Sending,
-    /// Someone paused it; what was sent is kept.
+    /// Paused by the user; what was sent is kept.
     Paused,
-    /// The connection broke; it goes on by itself.
+    /// The connection broke; it is retried automatically.
     Broken,
-    /// There is no room for it just now, says the server; it goes on by itself.
+    /// The server has no capacity at present; it is retried automatically. With the server's sentence.
     Postponed(String),
-    /// The server has it; its job is queued or at work.
+    /// Accepted by the server; its job is queued or running.
     Accepted(Accepted),
-    /// The result is there.
+    /// Its result is available.
     Done(Accepted),
-    /// The image was accepted and its job failed: the reason.
+    /// It was accepted, but its job failed; with the reason.
     Failed(Accepted, String),
-    /// It wasn't accepted: the server's sentence.
+    /// It was rejected; with the server's sentence.
     Refused(String),
 }
 
 impl Stage {
-    /// Whether nothing more happens by itself.
+    /// Whether the stage is final unless the user intervenes.
     pub const fn has_ended(&self) -> bool {
         matches!(self, Stage::Done(_) | Stage::Failed(..) | Stage::Refused(_))
     }
 
-    /// Whether it has one of the few turns.
+    /// Whether it occupies one of the concurrent slots.
     pub const fn has_turn(&self) -> bool {
         matches!(self, Stage::Sending | Stage::Broken | Stage::Postponed(_))
     }
 
-    /// The image, once the server has it.
+    /// Returns the server's response, once accepted.
     pub const fn accepted(&self) -> Option<&Accepted> {
         match self {
             Stage::Accepted(accepted) | Stage::Done(accepted) | Stage::Failed(accepted, _) => Some(accepted),
@@ -66,7 +66,7 @@ impl Stage {
         }
     }
 
-    /// The stage's name, for tests and styles.
+    /// Returns the stage's name, for tests and styles.
     pub const fn name(&self) -> &'static str {
         match self {
             Stage::Waiting => "waiting",
@@ -82,45 +82,45 @@ impl Stage {
     }
 }
 
-/// A file that only a browser has.
+/// A file of the browser.
 #[cfg(feature = "hydrate")]
 pub type File = send_wrapper::SendWrapper<web_sys::File>;
-/// A file that only a browser has.
+/// Placeholder type: only a browser has files.
 #[cfg(not(feature = "hydrate"))]
 pub type File = ();
 
-/// One file on its way.
+/// Upload of one file.
 pub struct Upload {
-    /// Its number in this tab.
+    /// Number within this tab.
     pub id: u32,
-    /// The file's name.
+    /// File name.
     pub name: String,
-    /// The file's length.
+    /// Length of the file in bytes.
     pub bytes: u64,
-    /// How many of them were sent.
+    /// Bytes sent.
     pub sent: u64,
-    /// How far it is.
+    /// Stage.
     pub stage: Stage,
-    /// What to do with it.
+    /// Recipe to apply.
     pub recipe: Recipe,
-    /// What sending it needs.
+    /// State of the transfer.
     #[cfg(feature = "hydrate")]
     transfer: Transfer,
 }
 
-/// What a person does with an upload.
+/// User action on an upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deed {
-    /// Sends nothing more until it is resumed.
+    /// Stops sending until resumed.
     Pause,
-    /// Goes on where it was paused, or tries again what was refused.
+    /// Continues after a pause, or retries after a rejection.
     Resume,
-    /// Takes it off the list; the server forgets what came.
+    /// Removes it from the list; the server discards what was sent.
     Cancel,
 }
 
 impl Deed {
-    /// What may be done at a stage.
+    /// Returns the actions available at a stage, with their labels.
     pub const fn of(stage: &Stage) -> &'static [(Deed, &'static str)] {
         const PAUSE: &[(Deed, &str)] = &[(Deed::Pause, "Pause"), (Deed::Cancel, "Cancel")];
         const RESUME: &[(Deed, &str)] = &[(Deed::Resume, "Resume"), (Deed::Cancel, "Cancel")];
@@ -134,18 +134,18 @@ impl Deed {
     }
 }
 
-/// The uploads of this tab. A context, provided by [`Uploads::provide`].
+/// Uploads of this tab. A context, provided by [`Uploads::provide`].
 #[derive(Clone, Copy)]
 pub struct Uploads {
-    /// All of them, in the order in which they were chosen.
+    /// All uploads, in the order in which they were chosen.
     pub items: RwSignal<Vec<Upload>>,
-    /// What is done with files that are chosen from now on, as it was entered.
+    /// Recipe for files chosen from now on, as entered.
     pub entered: RwSignal<Entered>,
-    /// Why something that was dropped wasn't taken.
+    /// Why dropped files weren't accepted.
     pub notice: RwSignal<Option<String>>,
-    /// Whether files are looked at before they are sent.
+    /// Whether files are previewed before upload.
     pub look_first: RwSignal<bool>,
-    /// The files that are being looked at.
+    /// Files being previewed.
     pub held: RwSignal<Vec<File>>,
 }
 
@@ -163,7 +163,7 @@ impl Uploads {
         uploads
     }
 
-    /// The context.
+    /// Returns the context.
     pub fn expect() -> Self {
         expect_context()
     }
@@ -172,6 +172,6 @@ impl Uploads {
 /// Only a browser has files.
 #[cfg(not(feature = "hydrate"))]
 impl Uploads {
-    /// Takes files into the queue.
+    /// Adds files to the queue.
     pub fn enqueue(self, _files: Vec<File>, _recipe: &Recipe) {}
 }

@@ -1,18 +1,18 @@
-//! Where a person looks at in a picture: how close, and at which part. Two pictures of one size are looked at together.
+//! Zoom and pan of a picture. Two pictures of the same size share one visible part.
 
 use shared::number::{Decimal, parse};
 
 #[cfg(feature = "hydrate")]
 pub mod tiles;
 
-/// The part of a picture that is in sight. The stage is as wide and high as the whole picture at a zoom of 1.
+/// Visible part of a picture. At a zoom of 1, the whole picture fills the stage.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sight {
-    /// How many times as large as the stage the picture is.
+    /// Size of the picture relative to the stage.
     pub zoom: f64,
-    /// Where the picture's left edge is, in widths of the stage: 0 or less.
+    /// Position of the picture's left edge, in widths of the stage: 0 or less.
     pub x: f64,
-    /// Where its upper edge is, in heights of the stage.
+    /// Position of its top edge, in heights of the stage: 0 or less.
     pub y: f64,
 }
 
@@ -23,26 +23,26 @@ impl Default for Sight {
 }
 
 impl Sight {
-    /// Closer or further by a factor, so that what is at a place of the stage (0 to 1 across and down) stays there; never
-    /// further than the whole picture, nor closer than `most`.
+    /// Zooms by a factor around a point of the stage (0 to 1 across and down), which stays fixed. The zoom is limited to 1 (the
+    /// whole picture) up to `most`.
     pub fn zoomed(self, factor: f64, (x, y): (f64, f64), most: f64) -> Self {
         let zoom = (self.zoom * factor).clamp(1.0, most.max(1.0));
         let change = zoom / self.zoom;
         Self { zoom, x: x - (x - self.x) * change, y: y - (y - self.y) * change }.within()
     }
 
-    /// Moved, by parts of the stage.
+    /// Pans by fractions of the stage.
     pub fn moved(self, x: f64, y: f64) -> Self {
         Self { x: self.x + x, y: self.y + y, ..self }.within()
     }
 
-    /// As the address of a page says it: zoom and the picture's middle, `4,0.25,0.5`.
+    /// Formats for a page's address: zoom and centre of the visible part, `4,0.25,0.5`.
     pub fn to_address(self) -> String {
         let middle = |edge: f64| Decimal((0.5 - edge) / self.zoom);
         format!("{:.2},{:.4},{:.4}", Decimal(self.zoom), middle(self.x), middle(self.y))
     }
 
-    /// The inverse of [`Sight::to_address`]; the whole picture for anything else.
+    /// The inverse of [`Sight::to_address`]; returns the whole picture for anything else.
     pub fn from_address(text: &str) -> Self {
         let numbers: Vec<f64> = text.split(',').filter_map(parse).collect();
         match numbers[..] {
@@ -53,7 +53,7 @@ impl Sight {
         }
     }
 
-    /// The stage stays covered.
+    /// Limits the position so that the picture covers the stage.
     fn within(self) -> Self {
         let least = 1.0 - self.zoom;
         Self { x: self.x.clamp(least, 0.0), y: self.y.clamp(least, 0.0), ..self }
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn what_is_under_the_pointer_stays_there() {
         let sight = Sight::default().zoomed(4.0, (0.25, 0.75), 32.0);
-        // The place of the picture at the pointer: a quarter across, as before.
+        // Picture coordinates under the pointer, unchanged by the zoom.
         assert_eq!(((0.25 - sight.x) / sight.zoom, (0.75 - sight.y) / sight.zoom), (0.25, 0.75));
         assert_eq!(sight.zoomed(100.0, (0.5, 0.5), 32.0).zoom, 32.0);
     }

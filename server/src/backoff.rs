@@ -1,13 +1,13 @@
-//! Exponential backoff with jitter: the pause before something is tried again.
+//! Exponential backoff with jitter.
 
 use std::time::Duration;
 
-/// A number of [0, 1), so that those who failed together don't try again together.
+/// Returns a random number in [0, 1), so that retries after a common failure don't coincide.
 pub fn jitter() -> f64 {
     f64::from(uuid::Uuid::new_v4().as_fields().0) / (f64::from(u32::MAX) + 1.0)
 }
 
-/// Pauses that double up to a bound, each between half and one and a half of its nominal length.
+/// Pauses that double up to a maximum, each randomized to between half and one and a half of its nominal length.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     first: Duration,
@@ -16,12 +16,12 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Begins with `first`; no pause is nominally longer than `most`.
+    /// Creates a backoff whose nominal pauses go from `first` to `most`.
     pub fn new(first: Duration, most: Duration) -> Self {
         Self { first, most, next: first }
     }
 
-    /// The next pause.
+    /// Returns the next pause.
     pub fn pause(&mut self) -> Duration {
         let pause = self.next;
         self.next = (pause * 2).min(self.most);
@@ -37,7 +37,7 @@ impl Backoff {
         tokio::time::sleep(pause).await;
     }
 
-    /// It worked: the next pause is the first again.
+    /// Starts again from the first pause, after a success.
     pub fn reset(&mut self) {
         self.next = self.first;
     }

@@ -1,8 +1,9 @@
-//! The process's provider of cryptography for TLS.
+//! Cryptography provider for TLS.
 
 use std::sync::Once;
 
-/// Sees to it that there is one before a client of HTTPS is made; whoever installed one before us wins.
+/// Installs the process's default provider, unless one has been installed already. Must be called before an HTTPS
+/// client is created.
 pub fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));

@@ -1,5 +1,8 @@
-//! Which incarnation of a process this is: another one at each start, though name and address stay the same; and which
-//! lives of its pods go on.
+//! Identity of this process's run, and of the pods' lives in it.
+//!
+//! An incarnation is new at each start, although the process's name and address stay the same. A life is one run of a pod in
+//! the process. `/healthz` reports both: a waiting candidate uses them to tell whether the process or pod of the candidate
+//! ahead of it is gone.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -8,24 +11,24 @@ use shared::id::PodName;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-/// The header in which `/healthz` tells it.
+/// Header of `/healthz` with the process's incarnation.
 pub const PROCESS: &str = "evenlight-process";
 
-/// The header in which `/healthz` tells for how many milliseconds the process has been cut off from the coordinator.
+/// Header of `/healthz` with how long the process has been cut off from the coordinator, in milliseconds.
 pub const CUT_OFF: &str = "evenlight-cut-off";
 
-/// The header in which `/healthz` tells which pods live in the process: `name=life,…`.
+/// Header of `/healthz` with the pods that run in the process: `name=life,…`.
 pub const LIVES: &str = "evenlight-lives";
 
-/// This process's incarnation: a UUID, made once.
+/// Returns this process's incarnation: a UUID, generated once.
 pub fn id() -> &'static str {
     static ID: LazyLock<String> = LazyLock::new(|| Uuid::new_v4().simple().to_string());
     &ID
 }
 
-/// The kernel and the network namespace that this process lives in, empty if the system doesn't tell. Two processes that
-/// say the same mean the same by an address of the machine, and a connection that is refused there is refused by the kernel
-/// that knows who listens.
+/// Identifies the kernel (by its boot id) and the network namespace of this process; empty if the system doesn't reveal
+/// them. For two processes with the same value, an address of the machine means the same, and a refused connection was
+/// refused by the kernel that knows all listeners.
 pub fn host() -> &'static str {
     static HOST: LazyLock<String> = LazyLock::new(|| {
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
@@ -40,18 +43,18 @@ pub fn host() -> &'static str {
 
 static ALIVE: LazyLock<watch::Sender<BTreeMap<String, PodName>>> = LazyLock::new(watch::Sender::default);
 
-/// A pod's life in this process. It ends when this is dropped, however the pod ends.
+/// A pod's life in this process. It ends on drop, however the pod ends.
 pub struct Life(String);
 
 impl Life {
-    /// A pod begins to live.
+    /// Begins a life of a pod.
     pub fn begin(pod: &PodName) -> Self {
         let id = Uuid::new_v4().simple().to_string();
         ALIVE.send_modify(|alive| drop(alive.insert(id.clone(), pod.clone())));
         Self(id)
     }
 
-    /// Its id, which no other life has.
+    /// Its unique id.
     pub fn id(&self) -> &str {
         &self.0
     }
@@ -63,7 +66,7 @@ impl Drop for Life {
     }
 }
 
-/// The pods that live in this process, by their lives, and changes of that.
+/// Watches the lives in this process: pods by the ids of their lives.
 pub fn lives() -> watch::Receiver<BTreeMap<String, PodName>> {
     ALIVE.subscribe()
 }

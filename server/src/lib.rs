@@ -1,8 +1,9 @@
-//! Evenlight's server: the pod and all that it is made of. `cli` starts `pod` and `web`; they use `pipeline`;
-//! `pipeline` uses `coord`, `store`, `catalog` and `codec`, which know nothing of one another; nor does `kube`.
-//! `logs` keeps what pods say.
+//! Evenlight's server: pods, and everything they are made of.
+//!
+//! `cli` starts `pod` and `web`, which use `pipeline`; `pipeline` uses `coord`, `store`, `catalog` and `codec`, which
+//! are independent of one another, as is `kube`. `logs` keeps the pods' log lines.
 
-// The type of a rendered page nests as deep as its elements.
+// The type of a rendered page is nested as deeply as its elements.
 #![recursion_limit = "256"]
 
 pub mod backoff;

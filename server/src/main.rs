@@ -1,4 +1,4 @@
-//! The binary `evenlight`.
+//! The `evenlight` binary.
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -13,8 +13,8 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Buffers of megabytes come and go with each part. The system's allocator gives each back to the kernel, which clears it anew
-/// for the next: more than half of a TIFF's time.
+/// Each part allocates and frees buffers of megabytes. The system's allocator returns them to the kernel, which zeroes
+/// the pages again for the next one: more than half of the time spent on a TIFF.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -28,11 +28,11 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve pages and API, and work: one process of the array
+    /// Serve the pages and the API, and process images: one process of the array
     Serve(Box<ServeArgs>),
     /// Equalize files on this machine, without an array; the result is the same
     Equalize(Box<EqualizeArgs>),
-    /// List, adopt or discard what the store holds and the catalog doesn't know, as after a backup was restored
+    /// List, adopt or discard objects in the store that the catalog doesn't know, as after restoring a backup
     Orphans(Box<OrphansArgs>),
 }
 
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs it to its end. Pixel work that nobody waits for any more doesn't keep the process.
+/// Runs a subcommand to its end. Pixel work that is still running doesn't keep the process alive.
 fn run(serving: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let outcome = runtime.block_on(serving);
@@ -66,7 +66,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let to_stderr = tracing_subscriber::fmt::layer().with_ansi(colour).with_writer(std::io::stderr);
     tracing_subscriber::registry().with(filter).with(to_stderr).with(said.clone()).init();
     let (data, faults) = (args.data.display().to_string(), args.allow_faults);
-    // Asked for before anything starts, so that no signal is missed.
+    // Registered before anything starts, so that no signal is missed.
     let stopped = stop_signal()?;
     let process = Process::start_logged(args, said).await?;
     println!("Evenlight is at http://{} – drop an image on the page.", process.address);
@@ -94,7 +94,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Resolves at SIGINT (Ctrl-C) or SIGTERM.
+/// Resolves on SIGINT (Ctrl-C) or SIGTERM.
 fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);

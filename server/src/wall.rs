@@ -1,4 +1,4 @@
-//! The wall clock, for showing times to people. Nothing is ordered by it.
+//! Wall clock, for times shown to people. Nothing is ordered by it.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

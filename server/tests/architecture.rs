@@ -1,5 +1,5 @@
-//! Arrows point down only: `shared ← app ← server`, and inside the server as ARCHITECTURE.md says. This reads the `use`
-//! lines and every path that begins with `crate::`.
+//! Dependencies point down only: `shared ← app ← server`, and inside the server as described in ARCHITECTURE.md. The test reads
+//! the `use` lines and every path that starts with `crate::`.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
@@ -37,7 +37,7 @@ fn read_all(folder: &str) -> Vec<(PathBuf, String)> {
     found.into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
 }
 
-/// First names of all paths that begin with `crate::`.
+/// Returns the first segment of every path that starts with `crate::`.
 fn crate_paths(text: &str) -> impl Iterator<Item = &str> {
     let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
     code.flat_map(|line| line.split("crate::").skip(1)).map(|rest| {

@@ -1,4 +1,4 @@
-//! The array in one process: embedded coordination, a local folder, SQLite, and the real web server.
+//! The array in one process: embedded coordinator, a local folder, SQLite, and the real web server.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/client.rs"]
@@ -30,7 +30,7 @@ struct Cli {
     serve: ServeArgs,
 }
 
-/// A process on a free port, with short leases and every image in tasks.
+/// Starts a process on a free port, with short session timeouts and every image in several tasks.
 async fn start(data: &Path, more: &[&str]) -> (Process, Client) {
     let data = data.display().to_string();
     let common = ["evenlight", "--listen", "127.0.0.1:0", "--data", &data, "--session-timeout", "500ms"];
@@ -117,7 +117,7 @@ async fn what_a_recipe_cannot_do_with_an_image_is_refused_with_a_sentence_and_th
         let detail = problem.detail.unwrap();
         assert!(problem.status == 422 && detail.contains(words), "{} {detail}", problem.status);
     }
-    // The method fits the first page and not the last, which is only seen when its turn comes.
+    // The method suits the first page but not the last, which only shows when that page is processed.
     let clahe = Recipe { method: Method::clahe(), ..luma() };
     let accepted = client.upload("pages.tif", pages_tiff(), &clahe).await.unwrap();
     let failed = client.ended(&accepted.image_id).await;
@@ -184,7 +184,7 @@ async fn a_small_image_in_one_task_is_the_same_file() {
     process.stop().await;
 }
 
-/// Uploads a large image and waits until some of its tasks are done and some not.
+/// Uploads a large image and waits until some but not all of its tasks are done.
 async fn halfway(client: &Client, original: &[u8]) -> shared::gallery::Accepted {
     let accepted = client.upload("large.tif", original.to_vec(), &luma()).await.unwrap();
     let job = accepted.job_id.clone();
@@ -277,7 +277,7 @@ async fn a_silent_master_is_not_called_well_and_a_killed_one_is_evicted() {
     client.until("it to be silent", |view| (of_it(view) && view.health == Health::NoMaster).then_some(())).await;
     assert_eq!(client.post(&route::start(&master)).await / 100, 2);
     client.until("it to be well again", |view| (of_it(view) && view.health == Health::Ok).then_some(())).await;
-    // A killed one is evicted by the next candidate long before its lease ends; started again, it is another candidate.
+    // The next candidate evicts a killed pod long before its session ends; started again, it is a new candidate.
     assert_eq!(client.post(&route::pod_act(&master, Fault::Killed.verb())).await / 100, 2);
     client.until("another candidacy to lead", |view| (!of_it(view) && view.health == Health::Ok).then_some(())).await;
     assert_eq!(client.post(&route::start(&master)).await / 100, 2);
@@ -335,7 +335,7 @@ async fn a_finished_job_leaves_only_the_original_and_the_result() {
     process.stop().await;
 }
 
-/// All files below a folder, as far as they are there.
+/// Returns all files below a folder that exist at the moment.
 fn files(folder: &Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];

@@ -1,6 +1,6 @@
 //! A burst of uploads: any number may wait, and only `--max-active-jobs` of them have znodes.
 //!
-//! `EVENLIGHT_LONG=1` sends 100,000; `EVENLIGHT_BURST=n` as many as one likes.
+//! `EVENLIGHT_LONG=1` sends 100,000; `EVENLIGHT_BURST=n` any other number.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/client.rs"]
@@ -28,13 +28,13 @@ use shared::gallery::Page;
 use shared::route;
 use zookeeper::Ensemble;
 
-/// Jobs with znodes at a time.
+/// Maximum number of jobs with znodes.
 const ACTIVE: u64 = 8;
-/// Znodes of a small image's job: its own, its phase, its task with lock or result.
+/// Znodes of a small image's job: the job, its phase, its task with lock or result.
 const OF_A_JOB: u64 = 4;
-/// A pod that begins a new session has nodes of two for a while: member and candidacy.
+/// While a pod starts a new session, the nodes of both exist: member and candidacy.
 const OF_PODS: u64 = 4;
-/// The longest that a page may take on a busy machine.
+/// Time limit of a page on a busy machine.
 const PROMPT: Duration = Duration::from_secs(5);
 
 fn uploads() -> u64 {
@@ -42,7 +42,7 @@ fn uploads() -> u64 {
     asked.unwrap_or(if std::env::var_os("EVENLIGHT_LONG").is_some() { 100_000 } else { 1_200 })
 }
 
-/// What was seen while they went through.
+/// Observations during the burst.
 #[derive(Default)]
 struct Seen {
     znodes: Cell<u64>,
@@ -55,7 +55,7 @@ fn keep<T: Copy + Ord>(cell: &Cell<T>, seen: T) {
     cell.set(cell.get().max(seen));
 }
 
-/// Looks at pages, znodes and memory until all are done.
+/// Requests pages and measures znodes and memory until all are done.
 async fn observe(servers: &[Server; 2], ensemble: &Ensemble, uploads: u64, sent: &Cell<u64>, seen: &Seen) {
     let begun = Instant::now();
     let mut done = 0;
@@ -68,7 +68,7 @@ async fn observe(servers: &[Server; 2], ensemble: &Ensemble, uploads: u64, sent:
         }
         let sent = sent.get();
         let view = servers[0].client.cluster().await.unwrap();
-        // Counted every second: what was sent since is unknown to it, so this errs on the low side.
+        // Approximate, because the backlog is counted once a second: it lacks jobs sent since, and includes jobs finished since.
         done = sent.saturating_sub(view.backlog.queued + view.backlog.running).max(done);
         let (mut memory, at) = (seen.memory.get(), [uploads / 10, uploads / 2, uploads]);
         for (memory, at) in memory.iter_mut().zip(at) {
@@ -82,7 +82,7 @@ async fn observe(servers: &[Server; 2], ensemble: &Ensemble, uploads: u64, sent:
     }
 }
 
-/// The body of a form whose image arrives slowly: most of it, then nothing for a while, then the rest.
+/// Returns the body of a form whose image arrives slowly: most of it, a pause, then the rest.
 fn slowly(image: &[u8]) -> reqwest::Body {
     let head = b"--XX\r\nContent-Disposition: form-data; name=\"image\"; filename=\"slow.tif\"\r\n\r\n".to_vec();
     let (most, rest) = image.split_at(image.len() - 1_000);
@@ -100,7 +100,7 @@ fn slowly(image: &[u8]) -> reqwest::Body {
 async fn hundreds_of_slow_uploads_at_a_time_are_taken_in_bounded_memory() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data").display().to_string();
-    // Nothing is worked on: only taken.
+    // Nothing is processed, only accepted.
     let server = Server::start("pod", folder.path(), &["--data", &data, "--pods", "1", "--min-pods", "9"]);
     let image = gray8_tiff(1_000, 950);
     server.client.upload("first.tif", image.clone(), &Recipe::default()).await.unwrap();
@@ -118,11 +118,11 @@ async fn hundreds_of_slow_uploads_at_a_time_are_taken_in_bounded_memory() {
         image.len(),
         begun.elapsed()
     );
-    // What isn't taken in time is told when to come back.
+    // What isn't accepted in time gets a time to come back.
     assert!(answers.iter().all(|status| [202, 503].contains(status)), "{answers:?}");
     assert!(taken >= 100, "{taken} taken");
-    // At most 100 at a time (`--max-uploads`) hold two pieces of 1 MiB each, however many come; the allocator keeps up to half as
-    // much again in huge pages (seen: 216 to 353 MiB).
+    // At most 100 at a time (`--max-uploads`) hold two pieces of 1 MiB each, however many come; the allocator keeps up to half
+    // as much again in huge pages (observed: 216 to 353 MiB).
     assert!(grown < 450, "{grown} MiB");
 }
 
@@ -171,11 +171,11 @@ async fn any_number_of_uploads_may_wait_and_few_of_them_have_znodes() {
     let memory = seen.memory.get().map(Option::unwrap_or_default);
     let grown =
         |from: usize, to: usize| memory[from].iter().zip(memory[to]).map(|(from, to)| to.saturating_sub(*from)).max();
-    // All are sent by the middle; until then the allocator takes huge pages as it goes (seen: up to 57 MiB). Afterwards only the
-    // number of those that are done grows.
+    // All are sent by the middle; until then the allocator takes huge pages as it goes (observed: up to 57 MiB). Afterwards
+    // only the number of finished ones grows.
     assert!(grown(0, 1) < Some(112) && grown(1, 2) < Some(24), "memory grew: {memory:?} MiB");
 
-    // Each of them is done, once.
+    // Each of them is done exactly once.
     let (mut done, mut cursor) = (0, String::new());
     loop {
         let look = servers[0].client.look(&format!("{}?limit=200&state=done{cursor}", route::API_IMAGES)).await;
@@ -187,12 +187,12 @@ async fn any_number_of_uploads_may_wait_and_few_of_them_have_znodes() {
     assert_eq!(done, uploads);
 }
 
-/// Of a small image's job with one pod: ring, node with its task, claim, commit, ring, deletion.
+/// Writes for a small image's job with one pod: ring, node with its task, claim, commit, ring, deletion.
 const WRITES_OF_A_SMALL_JOB: u64 = 6;
-/// With what is tried in vain, as somebody acted on what had just changed: that takes a number too.
+/// Including failed operations on stale versions, which also take a zxid.
 const MOST_WRITES_OF_A_SMALL_JOB: u64 = 8;
 
-/// Waits until nothing has been written for a while: what was begun has ended.
+/// Waits until nothing has been written for a while, so that pending operations have ended.
 async fn quiet(ensemble: &Ensemble) -> u64 {
     let mut last = (ensemble.writes(), Instant::now());
     while last.1.elapsed() < Duration::from_secs(2) {

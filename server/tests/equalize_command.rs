@@ -1,4 +1,4 @@
-//! `evenlight equalize` as a command: files, folders, standard input and output, and what it refuses.
+//! `evenlight equalize` as a command: files, folders, standard input and output, and refusals.
 #![allow(clippy::unwrap_used)]
 
 use std::fs::{self, File};
@@ -16,7 +16,7 @@ fn sample(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples").join(name)
 }
 
-/// What the function behind the command makes of a sample.
+/// Returns the result of the function behind the command for a sample.
 fn equalized(name: &str, recipe: &Recipe) -> Vec<u8> {
     let file = fs::read(sample(name)).unwrap();
     let source = || Ok(Box::new(Cursor::new(file.clone())) as Box<_>);
@@ -137,7 +137,7 @@ fn a_result_has_the_rights_of_a_new_file_and_links_and_devices_stay_what_they_ar
     assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
 }
 
-/// The binary, with a file as its standard input.
+/// Runs the binary with a file as its standard input.
 fn binary(input: impl Into<Stdio>, arguments: &[&Path]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_evenlight"));
     command.arg("equalize").args(arguments).stdin(input).output().unwrap()
@@ -195,12 +195,12 @@ fn limits_are_flags_each_with_a_sentence() {
     }
 }
 
-/// Address space of a process that reads files which are cut off.
+/// Address space limit of a process that reads truncated files.
 const LITTLE: &str = "--as=1073741824";
-/// At so many places each sample is cut off.
+/// Number of places at which each sample is truncated.
 const CUTS: usize = 200;
 
-/// All samples, those in folders too.
+/// Returns all samples, including those in subfolders.
 fn samples(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
@@ -232,7 +232,7 @@ fn every_sample_cut_off_at_two_hundred_places_is_told_in_a_sentence_within_bound
             .output()
             .unwrap();
         let told = String::from_utf8(done.stderr).unwrap();
-        // A file may be whole before its last byte; none of them is beyond reading.
+        // A file may be complete before its last byte; every failure must be a refusal.
         assert_eq!(done.status.code(), Some(1), "{name}: {told}");
         let wrong = ["panicked", "broke down", "made the decoder fail", "memory allocation"];
         assert!(wrong.iter().all(|wrong| !told.contains(wrong)), "{name}: {told}");

@@ -48,7 +48,7 @@ fn as_rows(image: DynamicImage) -> Rows {
     Rows { width, layout, samples }
 }
 
-/// The pixels of a file, by a decoder that isn't ours.
+/// Decodes the pixels of a file with an independent decoder.
 fn decode(file: &[u8]) -> Rows {
     match image::guess_format(file).unwrap() {
         ImageFormat::Tiff => decode_tiff(file),
@@ -56,7 +56,7 @@ fn decode(file: &[u8]) -> Rows {
     }
 }
 
-/// `image` doesn't know TIFFs of gray with alpha, which is all that we write with two samples.
+/// `image` doesn't support TIFFs of gray with alpha; every two-sample TIFF written here is one.
 fn decode_tiff(file: &[u8]) -> Rows {
     use tiff::ColorType;
     use tiff::decoder::{Decoder, DecodingResult};
@@ -77,7 +77,7 @@ fn decode_tiff(file: &[u8]) -> Rows {
     Rows { width: decoder.dimensions().unwrap().0, layout, samples }
 }
 
-/// What the result's pixels must be: the kernels on the whole image at once.
+/// Returns the expected pixels: the kernels applied to the whole image at once.
 fn at_once(recipe: &Recipe, rows: Rows) -> Rows {
     let mut histogram = Histogram::new(recipe, rows.layout, rows.samples.depth());
     histogram.count(&rows);
@@ -90,7 +90,7 @@ fn encode(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     file.into_inner()
 }
 
-/// As [`encode`], which doesn't say in a TIFF that the fourth sample is alpha.
+/// Like [`encode`], which doesn't mark the fourth sample of a TIFF as alpha.
 fn encode_tiff_with_alpha(image: &DynamicImage) -> Vec<u8> {
     use tiff::encoder::{TiffEncoder, colortype};
     use tiff::tags::Tag;
@@ -115,7 +115,7 @@ fn encode_tiff_with_alpha(image: &DynamicImage) -> Vec<u8> {
     file.into_inner()
 }
 
-/// A smooth image with noise, of about 1.25 MiB: two parts.
+/// Generates a smooth image with noise, of about 1.25 MiB: two parts.
 fn generated(layout: Layout, sixteen: bool) -> DynamicImage {
     let (width, channels) = (701u32, layout.channels() as u32);
     let height = (5 << 18) / (width * channels * (1 + u32::from(sixteen)));
@@ -257,7 +257,7 @@ fn progress_goes_up_to_its_total() {
 fn bad_files_are_refused_with_a_sentence_before_anything_is_written() {
     let png = sample("moon.png");
     let jpeg = sample("rocket.jpg");
-    // The header of a PNG of 100,000 × 100,000 pixels; its checksum is right.
+    // The header of a PNG of 100,000 × 100,000 pixels, with a valid checksum.
     let mut huge = png[..33].to_vec();
     huge[16..24].copy_from_slice(&[0, 1, 0x86, 0xa0, 0, 1, 0x86, 0xa0]);
     let crc = crc32fast::hash(&huge[12..29]);
@@ -280,7 +280,7 @@ fn bad_files_are_refused_with_a_sentence_before_anything_is_written() {
     }
 }
 
-/// The pages of a TIFF, by a decoder that isn't ours.
+/// Decodes the pages of a TIFF with an independent decoder.
 fn decode_pages(file: &[u8]) -> Vec<Rows> {
     use tiff::ColorType;
     use tiff::decoder::{Decoder, DecodingResult};
@@ -306,7 +306,7 @@ fn decode_pages(file: &[u8]) -> Vec<Rows> {
     }
 }
 
-/// Rows equalized at once, without parts.
+/// Equalizes rows at once, without parts.
 fn in_one(recipe: &Recipe, nodata: Option<Nodata>, rows: Rows) -> Rows {
     let depth = rows.samples.depth();
     let frame = Frame { width: rows.width, height: rows.height() as u32, layout: rows.layout, depth };
@@ -361,7 +361,7 @@ fn floating_point_samples_keep_their_range_their_holes_and_more_values_than_bins
 fn no_data_of_the_files_own_field_is_left_alone_and_not_counted() {
     use tiff::encoder::{TiffEncoder, colortype};
 
-    // Half of the picture is no data (0); the darkest of the rest would become 0 too.
+    // Half of the image is nodata (0); the darkest of the rest would become 0 too.
     let samples: Vec<u8> = (0..200 * 100).map(|at| if at % 200 < 100 { 0 } else { 60 + (at % 37) as u8 }).collect();
     let mut file = Cursor::new(Vec::new());
     let mut encoder = TiffEncoder::new(&mut file).unwrap();
@@ -378,7 +378,7 @@ fn no_data_of_the_files_own_field_is_left_alone_and_not_counted() {
     for (before, after) in samples.iter().zip(&after) {
         match before {
             0 => assert_eq!(*after, 0),
-            // What is there never looks as if it weren't: 0 becomes 1.
+            // Valid pixels never become nodata: 0 becomes 1.
             _ => assert_eq!(*after, alone.next().unwrap().max(1)),
         }
     }

@@ -1,7 +1,7 @@
-//! How long the array is without a master: processes of the real binary on real ZooKeeper.
+//! Failover times: how long the array is without a master, with processes of the real binary on real ZooKeeper.
 //!
-//! Each round measures from the blow to the first task that the new master has published, of an image that is uploaded
-//! right after the blow. `EVENLIGHT_LONG=1` makes more rounds.
+//! Each round measures the time from the failure until the new master has created the first task of an image that is uploaded
+//! right after the failure. `EVENLIGHT_LONG=1` makes more rounds.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/client.rs"]
@@ -36,14 +36,14 @@ use shared::job::{Job, JobState, Phase};
 use site::Site;
 use zookeeper::TICK;
 
-/// The session timeout where the witness works: far longer than a failover may take.
+/// Session timeout where the witness works: far longer than a failover may take.
 const LONG_LEASE: Duration = Duration::from_secs(10);
-/// The session timeout where it can't, and is waited for; in the long form [`LONG_LEASE`].
+/// Session timeout where the witness can't help and the session must expire; in the long form [`LONG_LEASE`].
 const SHORT_LEASE: Duration = Duration::from_secs(4);
-/// A busy machine's share in what is measured: what is promised is printed, and asserted with this on top.
+/// Allowance for a busy machine: the guaranteed time is printed, and asserted with this in addition.
 const BUSY: Duration = Duration::from_secs(4);
 
-/// A site with a session that looks at its znodes.
+/// A site with a session that observes its znodes.
 struct Array {
     site: Site,
     eye: Arc<dyn Coordinator>,
@@ -60,7 +60,7 @@ impl Array {
         array
     }
 
-    /// Candidates in line, the leader first, as their nodes say.
+    /// Returns the candidates in order, the leader first, from their nodes.
     async fn candidates(&self) -> Vec<(String, Candidate)> {
         self.eye.sync().await.unwrap();
         let mut names = self.eye.children(paths::LEADER).await.unwrap();
@@ -71,7 +71,7 @@ impl Array {
         records.map(|(node, data)| (node, serde_json::from_slice(&data).unwrap())).collect()
     }
 
-    /// Waits until so many stand and the first of them leads.
+    /// Waits until there are this many candidates and the first of them leads.
     async fn until_candidates(&self, count: usize) {
         let begun = Instant::now();
         loop {
@@ -84,7 +84,7 @@ impl Array {
         }
     }
 
-    /// The processes in the candidates' order, and the leader's epoch.
+    /// Returns the processes in the candidates' order, and the leader's epoch.
     async fn line(&self) -> (Vec<usize>, u64) {
         let found = self.candidates().await;
         let at = |candidate: &Candidate| {
@@ -93,8 +93,8 @@ impl Array {
         (found.iter().map(|(_, candidate)| at(candidate)).collect(), found[0].1.epoch.unwrap())
     }
 
-    /// Uploads to a process and waits until a master of a later epoch has made a task of it; gives how long after
-    /// `blow` that was. The image must come out right as well.
+    /// Uploads to a process and waits until a master of a later epoch has created a task of it; returns the time since `blow`.
+    /// Also checks the image's result.
     async fn publishes(&self, at: usize, epoch: u64, blow: Instant) -> Duration {
         let original = sample("cell.png");
         let client = &self.servers[at].client;
@@ -119,12 +119,12 @@ impl Array {
         }
     }
 
-    /// Starts a process anew, told more, and waits until it stands.
+    /// Restarts a process with additional arguments and waits until it is a candidate.
     async fn replace(&mut self, at: usize, more: &[&str]) {
         let name = self.servers[at].name.clone();
         self.servers[at] = self.site.process(&name, more);
         self.until_candidates(3).await;
-        // Until a witness has asked: its first question follows its candidacy.
+        // Wait until a witness has probed: its first probe follows its candidacy.
         let server = &self.servers[at];
         server.client.until("three pods", |view| (view.live() == 3).then_some(())).await;
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -139,12 +139,12 @@ fn rounds() -> usize {
     if is_long() { 20 } else { 2 }
 }
 
-/// The session timeout where no witness can help.
+/// Returns the session timeout where no witness can help.
 fn lease() -> Duration {
     if is_long() { LONG_LEASE } else { SHORT_LEASE }
 }
 
-/// Prints a distribution and gives its median.
+/// Prints a distribution and returns its median.
 fn report(what: &str, mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     let at = |percent: usize| times[(times.len() - 1) * percent / 100];
@@ -222,7 +222,7 @@ async fn a_frozen_master_is_succeeded_when_its_session_ends_and_not_before() {
     println!("SIGSTOP of the master, session timeout {lease:?}, tick {TICK:?}: {took:.1?}");
     assert!(took > lease / 2, "a witness took slow for gone: {took:?}");
     assert!(took < lease + TICK * 2 + BUSY, "{took:?}");
-    // It wakes, twice its timeout later, as somebody else's worker and candidate.
+    // It resumes after twice its timeout, when another pod leads.
     tokio::time::sleep((lease * 2).saturating_sub(blow.elapsed())).await;
     array.servers[line[0]].signal("CONT");
     array.until_candidates(3).await;
@@ -242,7 +242,7 @@ async fn a_frozen_master_is_not_called_well_by_other_processes_while_its_lease_l
     };
     let well = |view: &ClusterView| (is_frozen(view) && view.health == Health::Ok).then_some(());
     other.until("all to be well", well).await;
-    // Until its pulse was felt once: a process is silent only after it has answered.
+    // Wait for the first answer to a pulse: a process counts as silent only after it has answered.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let blow = Instant::now();
     frozen.signal("STOP");
@@ -256,7 +256,7 @@ async fn a_frozen_master_is_not_called_well_by_other_processes_while_its_lease_l
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_master_that_nobody_can_reach_is_succeeded_when_its_session_ends() {
-    // Port 1 is nobody's: refused from the beginning, so it proves nothing.
+    // Nothing listens on port 1: it refuses from the start, which proves nothing.
     let lease = lease();
     let mut array = Array::new(lease, &["--advertise", "127.0.0.1:1"]).await;
     let (line, epoch) = array.line().await;
@@ -268,14 +268,14 @@ async fn a_killed_master_that_nobody_can_reach_is_succeeded_when_its_session_end
     assert!(took < lease + TICK * 2 + BUSY, "{took:?}");
 }
 
-/// Its session would be renewed by each of its attempts to connect again, and live for more than two timeouts.
+/// Each of its reconnect attempts renews its session, which would live for more than two timeouts.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_master_that_zookeeper_hears_but_that_hears_nothing_is_succeeded_within_its_timeout() {
     let mut array = Array::new(LONG_LEASE, &[]).await;
     let (addresses, chroot) = array.site.zookeeper.split_once('/').unwrap();
     let proxy = Proxy::start(addresses.split(',').map(|address| Target::Tcp(address.parse().unwrap())).collect()).await;
     let zookeeper = format!("{}/{chroot}", proxy.address());
-    // All others go and come back, so that the one behind the proxy leads.
+    // All others leave and come back, so that the one behind the proxy leads.
     array.servers[0] = array.site.process_via(&zookeeper, "pod-a", &[]);
     array.until_candidates(3).await;
     array.replace(1, &[]).await;
@@ -284,7 +284,7 @@ async fn a_master_that_zookeeper_hears_but_that_hears_nothing_is_succeeded_withi
     assert_eq!(line[0], 0, "the one behind the proxy leads");
     let blow = Instant::now();
     proxy.to_client(Flow::Held);
-    // What it writes until it knows still counts: nobody else leads.
+    // What it writes until it knows still counts: no other pod leads.
     while array.candidates().await.first().is_none_or(|(_, leader)| leader.epoch.is_none_or(|n| n <= epoch)) {
         assert!(blow.elapsed() < client::PATIENCE, "nobody leads");
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -338,7 +338,7 @@ async fn a_wrong_witness_that_evicts_a_live_master_loses_nothing() {
     assert_eq!(client.image(&accepted.image_id).await.unwrap().jobs.len(), 1);
 }
 
-/// Nobody is left who knew them; their sessions would last ten seconds.
+/// No living process has probed them; their sessions would last ten seconds.
 #[tokio::test(flavor = "multi_thread")]
 async fn all_pods_killed_at_once_have_a_master_within_three_seconds_of_the_first_one_back() {
     let mut array = Array::new(LONG_LEASE, &[]).await;
@@ -346,7 +346,7 @@ async fn all_pods_killed_at_once_have_a_master_within_three_seconds_of_the_first
     for _ in 0..rounds() {
         let (line, epoch) = array.line().await;
         array.servers.iter_mut().for_each(Server::kill);
-        // The last in line comes back first: everyone who is gone stands before it.
+        // The last in line comes back first: all candidates that are gone are ahead of it.
         let name = array.servers[line[2]].name.clone();
         array.servers[line[2]] = array.site.process(&name, &[]);
         let up = Instant::now();
@@ -362,7 +362,7 @@ async fn all_pods_killed_at_once_have_a_master_within_three_seconds_of_the_first
     assert!(most < Duration::from_secs(3) + BUSY, "{most:?}");
 }
 
-/// The page's *Kill* is for one pod; its process, which serves the page, goes on.
+/// The page's *Kill* is for a single pod; its process, which serves the page, continues.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pod_killed_on_the_page_is_succeeded_as_fast_as_a_process() {
     let folder = tempfile::tempdir().unwrap();
@@ -379,10 +379,10 @@ async fn a_pod_killed_on_the_page_is_succeeded_as_fast_as_a_process() {
     assert!(took < Duration::from_secs(1) + BUSY, "{took:?}");
 }
 
-/// Kills the master on a page, and waits until another pod leads.
+/// Kills the master through a page, and waits until another pod leads.
 async fn page_kill(client: &client::Client) -> Duration {
     let (master, epoch) = client.master(None).await;
-    // Until a witness has asked.
+    // Wait until a witness has probed.
     tokio::time::sleep(Duration::from_millis(500)).await;
     let blow = Instant::now();
     assert_eq!(client.post(&shared::route::kill(&master)).await / 100, 2);

@@ -1,5 +1,5 @@
-//! Processes that were started with the wrong coordinator, store or data folder, beside an array that is well; and coordinators
-//! that were wiped, which is not the same.
+//! Processes started with the wrong coordinator, store or data folder, beside a healthy array; and wiped coordinators, which
+//! are a different case.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/client.rs"]
@@ -29,7 +29,7 @@ use shared::job::JobState;
 use site::Site;
 use zookeeper::Ensemble;
 
-/// The session timeout of these tests.
+/// Session timeout of these tests.
 const LEASE: Duration = Duration::from_secs(2);
 
 async fn works(server: &Server) {
@@ -38,7 +38,7 @@ async fn works(server: &Server) {
     assert!(result == oracle(&sample("cell.png"), &Recipe::default()));
 }
 
-/// A stranger starts while jobs run: it refuses, and neither a job nor the master notices it.
+/// Starts a misconfigured process while jobs run: it must refuse to run, and neither a job nor the master may be affected.
 async fn refused_beside(site: &Site, servers: &[Server], start: impl FnOnce() -> Server) -> String {
     let client = &servers[0].client;
     let leads = client.master(None).await;
@@ -104,7 +104,7 @@ async fn a_zookeeper_wiped_under_live_pods_heals_by_itself() {
     works(&servers[0]).await;
     servers[1].client.until("two pods", |view| (view.live() == 2).then_some(())).await;
     println!("an image was equalized {:.1?} after ZooKeeper was back, empty", back.elapsed());
-    // It is still told from a wrong one.
+    // It is still distinguished from a wrong one.
     let typo = format!("{}-typo", site.zookeeper);
     refused_beside(&site, &servers, || site.process_via(&typo, "pod-c", &[])).await;
 }
@@ -129,7 +129,7 @@ fn wipe(ensemble: &Ensemble) {
     ensemble.restart(0);
 }
 
-/// What `evenlight serve` says when it doesn't start.
+/// Returns the error of an `evenlight serve` that doesn't start.
 fn not_started(args: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_evenlight"));
     let command = command.args(["serve", "--listen", "127.0.0.1:0"]).args(args);
@@ -158,7 +158,7 @@ async fn a_second_process_on_the_same_data_folder_refuses_to_start() {
     let mut first = Server::start("pod", folder.path(), &["--data", &data]);
     let why = not_started(&["--data", &data]);
     assert!(why.contains(&format!("can't use the data folder {data}")) && why.contains("Stop that one"), "{why}");
-    // Another data folder, the same catalog.
+    // Another data folder with the same catalog.
     let (other, catalog) = (folder.path().join("other"), Path::new(&data).join("catalog.sqlite"));
     let (other, catalog) = (other.display().to_string(), catalog.display().to_string());
     let why = not_started(&["--data", &other, "--catalog", &catalog]);

@@ -1,7 +1,7 @@
-//! The order of events in real failovers: what every pod lists is one order, and no effect stands before its cause.
+//! The order of events in real failovers: all pods list events in one order, and no effect precedes its cause.
 //!
-//! Each process is listened to from its start to its end. The lists are merged by `(clock, pod)` and held against what
-//! must be so whatever the timing: see [`judge`].
+//! Each process's events are recorded from its start to its end. The lists are merged by `(clock, pod)` and checked against
+//! rules that hold for any timing: see [`judge`].
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/client.rs"]
@@ -39,7 +39,7 @@ use shared::id::PodName;
 use shared::route;
 use site::Site;
 
-/// The session timeout of several processes: long enough that nobody loses its session because the machine is busy.
+/// Session timeout of several processes: long enough that no session expires because the machine is busy.
 const LEASE: Duration = Duration::from_secs(4);
 
 #[derive(Parser)]
@@ -48,7 +48,7 @@ struct Cli {
     serve: ServeArgs,
 }
 
-/// A job that is under way: its tasks are claimed before and after the failover.
+/// Uploads an image whose tasks are claimed before and after the failover.
 async fn upload(client: &Client) -> (shared::gallery::Accepted, Vec<u8>) {
     let original = rgb16_tiff(1_500, 1_500);
     let accepted = client.upload("rgb16.tif", original.clone(), &Recipe::default()).await.unwrap();
@@ -57,7 +57,7 @@ async fn upload(client: &Client) -> (shared::gallery::Accepted, Vec<u8>) {
     (accepted, original)
 }
 
-/// Waits for the job's result, and until all have heard of its end.
+/// Waits for the job's result, and until all listeners have seen its end.
 async fn finished(
     client: &Client,
     (accepted, original): (shared::gallery::Accepted, Vec<u8>),
@@ -70,7 +70,7 @@ async fn finished(
     }
 }
 
-/// Waits until all have heard that `old` led no more and that somebody leads with `epoch`.
+/// Waits until all listeners have seen that `old` no longer led and that a pod leads with `epoch`.
 async fn all_heard(listeners: &[&Listener], old: &PodName, epoch: u64) {
     for listener in listeners {
         let lost = |what: &What| matches!(what, What::LeaderLost { pod } if pod == old);
@@ -142,7 +142,7 @@ async fn three_processes_list_every_failover_alike_and_in_its_causal_order() {
         for server in &servers {
             server.client.until("three pods again", |view| (view.live() == 3).then_some(())).await;
         }
-        // What came of it is heard by the one that was away as well.
+        // The one that was away sees the outcome as well.
         let job = upload(&servers[at].client).await;
         finished(&servers[at].client, job, &listeners.iter().collect::<Vec<_>>()).await;
     }

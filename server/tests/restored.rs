@@ -1,4 +1,4 @@
-//! A backup of the catalog is restored, and the store is newer: nothing that it doesn't know is lost.
+//! A backup of the catalog is restored while the store is newer: nothing that the catalog doesn't know is lost.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/client.rs"]
@@ -22,7 +22,7 @@ use shared::gallery::Accepted;
 use shared::job::JobState;
 use sqlx::{Connection, SqliteConnection};
 
-/// A catalog that is backed up and restored, beside a store that isn't.
+/// A catalog that is backed up and restored, with a store that isn't.
 struct Place {
     folder: tempfile::TempDir,
     catalog: Backed,
@@ -63,7 +63,7 @@ impl Place {
         flags.map(str::to_owned)
     }
 
-    /// Starts the array, told to search the store all the time.
+    /// Starts the array, configured to sweep the store continuously.
     fn start(&self) -> Server {
         let places = self.places();
         let places: Vec<&str> = places.iter().map(String::as_str).collect();
@@ -97,7 +97,7 @@ impl Place {
         }
     }
 
-    /// Runs `evenlight orphans`; what it prints, and whether it was content.
+    /// Runs `evenlight orphans`; returns its output, and whether it succeeded.
     fn orphans(&self, what: &str) -> (String, bool) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_evenlight"));
         let ran = command.args(["orphans", what]).args(self.places()).output().unwrap();
@@ -105,7 +105,7 @@ impl Place {
         (text, ran.status.success())
     }
 
-    /// Whether the store holds the image's original.
+    /// Returns whether the store holds the image's original.
     fn holds(&self, image: &Accepted) -> bool {
         let folder = self.store().join(image.image_id.as_str()).join("original");
         Path::new(&folder).read_dir().is_ok_and(|mut files| files.next().is_some())
@@ -124,7 +124,7 @@ async fn upload(server: &Server, name: &str) -> Accepted {
     accepted
 }
 
-/// One image that the backup knows, three that it doesn't, and the array as it starts on the backup.
+/// Creates one image that the backup contains and three that it doesn't, and starts the array on the backup.
 async fn restored(place: &Place) -> (Server, Accepted, Vec<Accepted>) {
     let server = place.start();
     let known = upload(&server, "cell.png").await;
@@ -140,7 +140,7 @@ async fn restored(place: &Place) -> (Server, Accepted, Vec<Accepted>) {
     assert!(alert.contains("A backup of the catalog was restored") && alert.contains("evenlight orphans"), "{alert}");
     let page = server.client.look("/").await.body;
     assert!(page.contains("An operator has to decide"), "{page}");
-    // New work is done, however many sweeps have gone by.
+    // New work completes, however many sweeps pass.
     upload(&server, "cell.png").await;
     assert!(lost.iter().all(|image| place.holds(image)), "an original was deleted");
     for image in &lost {

@@ -1,4 +1,4 @@
-//! One suite for every store: a local folder, and a real S3-speaking server process.
+//! One suite for every store: a local folder, and a real S3 server process.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -81,7 +81,7 @@ fn an_address_that_is_none_is_refused_with_what_it_could_be() {
 async fn what_a_crash_left_in_a_folder_is_not_listed_and_goes_with_its_prefix() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path().to_str().unwrap()).unwrap();
-    // A process that dies leaves its temporary file: nothing is dropped.
+    // A process that dies leaves its temporary file, because nothing is dropped.
     let mut writer = store.create("image/run/stitch/0.1-x").await.unwrap();
     writer.write(Bytes::from(vec![7; 3 << 20])).await.unwrap();
     std::mem::forget(writer);

@@ -1,7 +1,6 @@
-//! Lamport clocks: an order of events that no machine's wall clock can upset.
+//! Lamport clocks: a causal order of events that doesn't depend on the machines' wall clocks.
 //!
-//! Source: L. Lamport, "Time, Clocks, and the Ordering of Events in a Distributed System",
-//! CACM 21(7), 1978, rules IR1 and IR2.
+//! Source: L. Lamport, "Time, Clocks, and the Ordering of Events in a Distributed System", CACM 21(7), 1978, rules IR1 and IR2.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,56 +8,56 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::PodName;
 
-/// One pod's logical clock. It only moves forward.
+/// A pod's logical clock; it never goes backwards.
 #[derive(Debug, Default)]
 pub struct Clock(AtomicU64);
 
 impl Clock {
-    /// A clock at zero.
+    /// Creates a clock at zero.
     pub const fn new() -> Self {
         Self(AtomicU64::new(0))
     }
 
-    /// IR1: an event of this pod happens; its time is one more than all before it.
+    /// IR1: advances the clock by one for a local event and returns the event's time.
     pub fn tick(&self) -> u64 {
         self.0.fetch_add(1, Ordering::AcqRel) + 1
     }
 
-    /// IR2: another pod's stamp was read; this clock moves past it.
+    /// IR2: advances the clock past another pod's stamp and returns the new time.
     pub fn observe(&self, seen: u64) -> u64 {
         let before = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| Some(now.max(seen) + 1));
         before.unwrap_or_else(|now| now).max(seen) + 1
     }
 
-    /// A record with this stamp was read: all later events of this clock come after it. Reading one's own stamps again, or
-    /// those of the past, moves nothing.
+    /// Makes all later events of this clock come after a record with this stamp. A stamp that isn't ahead of the clock (an own
+    /// or an old one) changes nothing.
     pub fn read(&self, seen: u64) {
         if seen > self.now() {
             self.observe(seen);
         }
     }
 
-    /// The time of the last event, without making one.
+    /// Returns the time of the last event without advancing the clock.
     pub fn now(&self) -> u64 {
         self.0.load(Ordering::Acquire)
     }
 }
 
-/// When something happened: sort by `(clock, pod)` and no cause stands after its effect.
+/// Lamport stamp. Sorting by `(clock, pod)` never puts an effect before its cause.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Stamp {
     /// Lamport time.
     pub clock: u64,
-    /// The pod whose clock it was.
+    /// The pod whose clock issued the stamp.
     pub pod: PodName,
 }
 
-/// When something happened, for the order and for people.
+/// When an event happened: a stamp to sort by and a wall-clock time to show.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moment {
-    /// Lamport time, and the pod whose clock it was.
+    /// Lamport stamp.
     pub stamp: Stamp,
-    /// That pod's wall clock, in ms since 1970; shown, never sorted by.
+    /// The pod's wall clock, in ms since 1970; for display only, never a sort key.
     pub at: i64,
 }
 

@@ -1,4 +1,4 @@
-//! The array as anyone may see it: who leads, who works, and on what.
+//! The cluster's state as the API and the pages show it, and the records of member and election znodes.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,140 +6,141 @@ use crate::clock::Stamp;
 use crate::id::{ImageId, JobId, PodName};
 use crate::job::{Lane, Phase};
 
-/// The record of a member's znode `/nodes/<pod>-<uuid>`.
+/// Record of a member znode `/nodes/<pod>-<uuid>`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
-    /// Version of the writer's records.
+    /// Record version of the writer.
     pub v: u32,
-    /// The pod.
+    /// Pod name.
     pub pod: PodName,
-    /// This start of the pod: new every time.
+    /// UUID of this incarnation of the pod; new at every start.
     pub uuid: String,
-    /// Its session, as hexadecimal digits.
+    /// ZooKeeper session id in hexadecimal.
     pub session: String,
-    /// The negotiated session timeout in ms: its lease.
+    /// Session timeout granted by the server, in ms.
     pub lease_ms: u64,
     /// `host:port` of its HTTP server.
     pub address: String,
-    /// Threads of its process for pixel work, shared by the process's pods.
+    /// Threads for pixel work in the pod's process, shared by all pods of the process.
     pub cores: usize,
-    /// The software's version.
+    /// Software version.
     pub version: String,
-    /// Phases that it can work on.
+    /// Phases that this pod can work on.
     pub kinds: Vec<Phase>,
-    /// When it started, in ms since 1970.
+    /// Start time, in ms since 1970.
     pub started: i64,
-    /// Whether it was told to stop: it finishes what it holds and takes nothing new.
+    /// Whether the pod is shutting down: it finishes its claimed tasks and claims no new ones.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub leaving: bool,
-    /// Whether its process lets faults be played on it.
+    /// Whether the pod's process allows fault injection.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub faults: bool,
-    /// When it was written, Lamport.
+    /// Lamport stamp of this write.
     pub stamp: Stamp,
 }
 
-/// The record of an election znode: first as a candidate, then as the leader.
+/// Record of an election znode, written by a candidate and updated once it leads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
-    /// Version of the writer's records.
+    /// Record version of the writer.
     pub v: u32,
-    /// The pod.
+    /// Pod name.
     pub pod: PodName,
     /// `host:port` of its HTTP server.
     pub address: String,
-    /// Which incarnation of a process it lives in, as `/healthz` at its address tells; empty if it doesn't say.
+    /// Process incarnation, as reported by `/healthz` at `address`; empty if unknown.
     #[serde(default)]
     pub process: String,
-    /// The pod's life in that process: another one when the pod was killed and started again by itself.
+    /// Incarnation of the pod within its process; a new one after the pod alone was killed and restarted.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub life: String,
-    /// Where the process lives and listens, if it knows.
+    /// Host and listening socket of the process, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub home: Option<Home>,
-    /// Its epoch, once it leads.
+    /// Epoch; set once the candidate leads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u64>,
-    /// Since when it leads, in ms since 1970.
+    /// Start of its term, in ms since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<i64>,
-    /// Masters before it, latest first, at most [`Reign::KEPT`], once it leads.
+    /// Previous terms, latest first, at most [`Reign::KEPT`]; set once the candidate leads.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub past: Vec<Reign>,
-    /// When it was written, Lamport.
+    /// Lamport stamp of this write.
     pub stamp: Stamp,
 }
 
-/// Where a process lives and listens: what another process of the same host can check without ever having met it.
+/// Where a process runs and listens. Lets any other process on the same host check whether it is alive, without earlier
+/// contact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Home {
-    /// The kernel and the network namespace.
+    /// Kernel and network namespace.
     pub host: String,
-    /// The address of its listening socket there, `address:port`.
+    /// Its listening socket, `address:port`.
     pub listens: String,
 }
 
-/// The time for which one pod was master.
+/// A term: the time during which one pod was master.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reign {
-    /// The pod.
+    /// Pod name.
     pub pod: PodName,
-    /// Its epoch.
+    /// Epoch of the term.
     pub epoch: u64,
-    /// Since when it led, in ms since 1970, by its clock.
+    /// Start, in ms since 1970, by the master's own clock.
     pub since: i64,
-    /// When its successor noticed that it led no more, in ms since 1970, by the successor's clock.
+    /// When the successor noticed the end, in ms since 1970, by the successor's clock.
     pub until: i64,
-    /// Why it led no more.
+    /// Why the term ended.
     pub end: Ending,
 }
 
 impl Reign {
-    /// How many are remembered.
+    /// Number of past terms that are kept.
     pub const KEPT: usize = 20;
 }
 
-/// Why a master is master no more, as far as its successor can tell.
+/// Why a term ended, as far as the successor can tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ending {
-    /// Its pod was told to stop, and handed over.
+    /// The pod was asked to stop and handed over.
     HandedOver,
-    /// Its pod lives and leads no more: its role failed, or a write of it was refused.
+    /// The pod is alive but stopped leading: its master role failed, or one of its writes was fenced off.
     SteppedDown,
-    /// Its pod is gone or silent: its session ended with it.
+    /// The pod died or stopped responding, so its session expired.
     SessionEnded,
-    /// Its successor found its process gone or cut off, and didn't wait for its session to end.
+    /// A witness found the master's process gone or cut off, and evicted it without waiting for the session to expire.
     Evicted,
 }
 
-/// The master, as shown.
+/// Current master, as shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leader {
-    /// The pod.
+    /// Pod name.
     pub pod: PodName,
     /// `host:port` of its HTTP server.
     pub address: String,
-    /// How many masters there have been; `None` while it takes its epoch.
+    /// Epoch; `None` until the master has acquired it.
     pub epoch: Option<u64>,
-    /// Since when, in ms since 1970.
+    /// Start of its term, in ms since 1970.
     pub since: Option<i64>,
-    /// Its election znode's name.
+    /// Name of its election znode.
     pub node: String,
-    /// Whether Kubernetes routes `master-service` to it; `None` without Kubernetes.
+    /// State of the pod label that makes Kubernetes route `master-service` to the master; `None` outside Kubernetes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<Label>,
 }
 
-/// How the label `role=master` of the master's pod stands. As text: `pending`, `set` or `failed: why`.
+/// State of the label `role=master` on the master's pod. Serialized as `pending`, `set` or `failed: <reason>`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum Label {
-    /// The pod, or not it alone, says so yet.
+    /// The master's pod doesn't carry the label yet, or another pod still does.
     Pending,
-    /// Its pod says it, and no other.
+    /// The master's pod carries the label and no other pod does.
     Set,
-    /// The serving pod can't read the labels, or as master can't write them; this is why.
+    /// The labels can't be read by the serving pod, or can't be written by it as master; with the reason.
     Failed(String),
 }
 
@@ -163,17 +164,17 @@ impl From<Label> for String {
     }
 }
 
-/// What the labels of Kubernetes' pods say, as the serving pod sees them.
+/// `role=master` labels of the Kubernetes pods, as seen by the serving pod.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Labels {
-    /// Pods that say `role=master`.
+    /// Pods labelled `role=master`.
     pub masters: Vec<String>,
-    /// Why the labels can't be read or written now.
+    /// Why the labels can't be read or written at present.
     pub trouble: Option<String>,
 }
 
 impl Labels {
-    /// How the master's label stands.
+    /// Returns the state of the master's label.
     pub fn of(&self, master: &PodName) -> Label {
         match &self.trouble {
             Some(why) => Label::Failed(why.clone()),
@@ -183,66 +184,66 @@ impl Labels {
     }
 }
 
-/// Whether a pod takes part.
+/// Whether a pod is a member of the array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PodState {
-    /// Its member znode is there.
+    /// Its member znode exists.
     Up,
-    /// It was seen, and its member znode is gone.
+    /// It was a member earlier; its member znode is gone.
     Down,
 }
 
-/// A pod, as shown.
+/// Pod, as shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodView {
-    /// The pod.
+    /// Pod name.
     pub pod: PodName,
     /// Up or down.
     pub state: PodState,
-    /// Whether it is the master.
+    /// Whether this pod is the master.
     pub leads: bool,
-    /// Its session, as hexadecimal digits.
+    /// ZooKeeper session id in hexadecimal.
     pub session: String,
-    /// The negotiated session timeout in ms.
+    /// Session timeout granted by the server, in ms.
     pub lease_ms: u64,
     /// `host:port` of its HTTP server.
     pub address: String,
-    /// Threads for pixel work of its process.
+    /// Threads for pixel work in the pod's process.
     pub cores: usize,
-    /// The software's version.
+    /// Software version.
     pub version: String,
-    /// When it started, in ms since 1970.
+    /// Start time, in ms since 1970.
     pub started: i64,
-    /// Tasks whose locks it holds now.
+    /// Number of task locks the pod holds.
     pub holds: usize,
-    /// Whether it was told to stop.
+    /// Whether the pod is shutting down.
     #[serde(default)]
     pub leaving: bool,
-    /// Whether faults can be played on it from the page: its process and the serving one allow it.
+    /// Whether faults can be injected from the page: both the pod's process and the serving process must allow it.
     pub faults: bool,
-    /// The fault that is played on it now, if it lives in the serving process: nobody else can know.
+    /// Fault currently injected. Known only for pods of the serving process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<Fault>,
 }
 
-/// What can be done to a pod to see what the others do.
+/// Fault that can be injected into a pod to watch the array recover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Fault {
-    /// It was ended as by a crash.
+    /// Terminated as by a crash.
     Killed,
-    /// It does nothing, its heartbeats included, as a process that is stopped or in a long pause; it doesn't know.
+    /// Paused without noticing, heartbeats included, like a process under SIGSTOP or in a long GC pause.
     Frozen,
-    /// It lives, and doesn't reach the coordinator.
+    /// Running, but cut off from the coordinator.
     Disconnected,
 }
 
 impl Fault {
-    /// All of them.
+    /// All faults.
     pub const ALL: [Fault; 3] = [Fault::Killed, Fault::Frozen, Fault::Disconnected];
 
-    /// The word in addresses: `POST /api/pods/{pod}/<verb>`.
+    /// Path segment of the endpoint: `POST /api/pods/{pod}/<verb>`.
     pub const fn verb(self) -> &'static str {
         match self {
             Fault::Killed => "kill",
@@ -252,200 +253,201 @@ impl Fault {
     }
 }
 
-/// A job that failed, with what a person needs to try it again.
+/// Failed job, with what an operator needs to retry it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// Its image.
+    /// Image of the job.
     pub image: ImageId,
-    /// The file name that the image came with.
+    /// File name the image was uploaded with.
     pub name: String,
-    /// Why it failed, as a sentence.
+    /// Reason, as a sentence.
     pub reason: String,
-    /// When, in ms since 1970.
+    /// When it failed, in ms since 1970.
     pub at: i64,
 }
 
-/// A task's state, as shown.
+/// State of a task, as shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TaskState {
-    /// Nobody holds it.
+    /// No worker holds its lock.
     Waiting,
-    /// Somebody holds its lock.
+    /// A worker holds its lock.
     Running,
     /// Its result is committed.
     Done,
-    /// It has three strikes: nobody may claim it, and its job fails unless one of them is given back.
+    /// Three strikes: no worker may claim it, and its job fails unless one of the strikes is given back.
     Quarantined,
 }
 
-/// A task, as shown.
+/// Task, as shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskView {
-    /// Which task of its phase.
+    /// Index of the task within its phase.
     pub index: u32,
     /// Waiting, running, done or quarantined.
     pub state: TaskState,
-    /// How often it was claimed.
+    /// Number of claims so far.
     pub attempt: u32,
-    /// How many claims have ended neither in a commit nor in a release, besides the one that is being worked on.
+    /// Number of strikes, not counting the claim in progress.
     pub strikes: usize,
-    /// The lock's holder, or who did it.
+    /// The lock's holder, or the worker that committed the result.
     pub pod: Option<PodName>,
-    /// When the present or last claim was made, in ms since 1970.
+    /// When the current or last claim was made, in ms since 1970.
     pub started: Option<i64>,
-    /// When it was done, in ms since 1970.
+    /// When the result was committed, in ms since 1970.
     pub finished: Option<i64>,
 }
 
-/// A phase of a job, as shown.
+/// Phase of a job, as shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PhaseView {
     /// The phase.
     pub phase: Phase,
-    /// Tasks that are done.
+    /// Number of finished tasks.
     pub done: u32,
-    /// Tasks that there are, fixed from the beginning.
+    /// Number of tasks; fixed when the run is planned.
     pub total: u32,
-    /// The tasks whose znodes exist, in order.
+    /// Tasks that have a znode, in order.
     pub tasks: Vec<TaskView>,
 }
 
-/// An active job, as shown.
+/// Active job, as shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobView {
-    /// The job.
+    /// Job id.
     pub job: JobId,
-    /// Its image.
+    /// Image of the job.
     pub image: ImageId,
-    /// Which lane's slot it holds.
+    /// Lane whose slot the job occupies.
     pub lane: Lane,
-    /// The epoch of the master that last wrote its record.
+    /// Epoch of the master that last wrote the job's record.
     pub epoch: u64,
-    /// When the run began, in ms since 1970.
+    /// Start of the run, in ms since 1970.
     pub started: i64,
-    /// Its phases in their order.
+    /// Phases, in order.
     pub phases: Vec<PhaseView>,
 }
 
 impl JobView {
-    /// The phase being worked on, with its tasks done and in all.
+    /// Returns the progress of the current phase: the first unfinished one, or else the last.
     pub fn progress(&self) -> Option<JobProgress> {
         let phase = self.phases.iter().find(|phase| phase.done < phase.total).or(self.phases.last())?;
         Some(JobProgress { phase: phase.phase, done: phase.done, total: phase.total })
     }
 }
 
-/// How far a job is.
+/// Progress of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobProgress {
-    /// The phase being worked on.
+    /// Current phase.
     pub phase: Phase,
-    /// Its tasks that are done.
+    /// Finished tasks of that phase.
     pub done: u32,
-    /// Its tasks.
+    /// All tasks of that phase.
     pub total: u32,
 }
 
-/// Jobs that wait in the catalog.
+/// Jobs in the catalog that haven't ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backlog {
-    /// Jobs that wait.
+    /// Number of queued jobs.
     pub queued: u64,
-    /// Jobs that run.
+    /// Number of running jobs.
     pub running: u64,
-    /// When the oldest waiting job was accepted, in ms since 1970.
+    /// When the oldest queued job was accepted, in ms since 1970.
     pub oldest: Option<i64>,
 }
 
-/// How much room there is for more, as the serving pod last measured it.
+/// Capacity for more uploads, as last measured by the serving pod.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Room {
-    /// Jobs that may wait; above, uploads are refused for a while.
+    /// Maximum backlog; above it, uploads are rejected for now.
     pub max_backlog: u64,
-    /// Bytes free where the pixels are kept, in whole 16 MiB; `None` where nothing tells (S3).
+    /// Free bytes in the store, rounded down to 16 MiB; `None` if the store doesn't report it (S3).
     pub free: Option<u64>,
-    /// Bytes that are kept free there; below, uploads are refused for a while.
+    /// Minimum of free bytes; below it, uploads are rejected for now.
     pub min_free: u64,
-    /// Why uploads are refused just now, as a sentence.
+    /// Why uploads are currently rejected, as a sentence.
     pub refused: Option<String>,
-    /// That the store fails for everyone and since when, as a sentence; `None` while it works.
+    /// Store outage that affects all pods, with its start, as a sentence; `None` while the store works.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outage: Option<String>,
 }
 
-/// Whether work is done, and if not, why.
+/// Whether the array makes progress, and if not, why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Health {
-    /// A master leads enough pods.
+    /// A master leads, and enough pods are up.
     Ok,
-    /// Nobody leads, or the master isn't responding and its lease hasn't ended yet; uploads are taken and wait.
+    /// No pod leads, or the master doesn't respond and its session hasn't expired yet. Uploads are accepted and wait.
     NoMaster,
-    /// Fewer pods than `--min-pods`; uploads are taken and wait.
+    /// Fewer than `--min-pods` pods are up. Uploads are accepted and wait.
     TooFewPods,
-    /// The serving pod has lost the coordinator; what it shows may be old. Uploads are taken and wait.
+    /// The serving pod is cut off from the coordinator, so its view may be stale. Uploads are accepted and wait.
     Disconnected,
 }
 
-/// A znode that isn't what the array writes at its path. It is set aside: nothing waits for it.
+/// Znode whose content doesn't match what the array writes at its path. It is ignored: no work waits for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnexpectedZnode {
-    /// Its path.
+    /// Path of the znode.
     pub path: String,
     /// What is wrong with it.
     pub reason: String,
 }
 
-/// The array, as the serving pod sees it.
+/// The array, as seen by the serving pod.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterView {
-    /// The pod whose view this is, and its clock.
+    /// Stamp of the view: the serving pod and its clock.
     pub seen: Stamp,
-    /// When, in ms since 1970.
+    /// Time of the view, in ms since 1970.
     pub at: i64,
-    /// Whether work is done.
+    /// Whether the array makes progress.
     pub health: Health,
-    /// Fewer pods than this, and work waits.
+    /// Minimum number of pods; below it, work waits.
     pub min_pods: usize,
     /// `embedded` or `zookeeper`.
     pub coordinator: String,
-    /// The master.
+    /// Current master.
     pub leader: Option<Leader>,
     /// Pods, by name.
     pub pods: Vec<PodView>,
-    /// Jobs with znodes, oldest first.
+    /// Jobs that have znodes, oldest first.
     pub jobs: Vec<JobView>,
-    /// Jobs in the catalog.
+    /// Unfinished jobs in the catalog.
     pub backlog: Backlog,
-    /// Room for more of them.
+    /// Capacity for more uploads.
     #[serde(default)]
     pub room: Room,
-    /// Masters before this one, latest first.
+    /// Previous terms, latest first.
     #[serde(default)]
     pub past: Vec<Reign>,
-    /// Images whose latest job failed, latest first: a few.
+    /// Images whose latest job failed, latest first; only the first few.
     #[serde(default)]
     pub failed: Vec<Failure>,
-    /// Znodes under the array's root that aren't what the array writes there: a few.
+    /// Unexpected znodes under the array's root; only the first few.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unexpected: Vec<UnexpectedZnode>,
-    /// Since when the serving pod hasn't reached the coordinator, in ms since 1970; `None` while it does.
+    /// Since when the serving pod has been cut off from the coordinator, in ms since 1970; `None` while connected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut_off: Option<i64>,
-    /// What an operator has to decide, as sentences: the catalog is older than the store, or doesn't know images in it.
+    /// Conditions that need an operator's decision, as sentences: the catalog is older than the store, or images in the store
+    /// are missing from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alert: Option<String>,
 }
 
 impl ClusterView {
-    /// An active job.
+    /// Returns an active job.
     pub fn job(&self, job: &JobId) -> Option<&JobView> {
         self.jobs.iter().find(|view| view.job == *job)
     }
 
-    /// Pods whose member znode is there.
+    /// Returns the number of pods whose member znode exists.
     pub fn live(&self) -> usize {
         self.pods.iter().filter(|pod| pod.state == PodState::Up).count()
     }

@@ -1,28 +1,27 @@
-//! How an image's levels are distributed, as pages draw it: at most 256 columns for each colour.
+//! Level histograms as the pages draw them: at most 256 columns per colour.
 
 use serde::{Deserialize, Serialize};
 
 use crate::equalize::{Color, Histogram, Recipe};
 use crate::pixels::{Depth, Layout};
 
-/// How often each level occurs: one plane for gray, three for red, green and blue. Levels of 16 bits are taken
-/// together, 256 in one.
+/// Histogram for display: one plane for gray, three for red, green and blue. 16-bit levels are binned, 256 to a column.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Distribution {
-    /// 256 counts a plane, of the pixels that aren't fully transparent.
+    /// 256 counts per plane; fully transparent pixels aren't counted.
     pub planes: Vec<Vec<u64>>,
 }
 
 impl Distribution {
-    /// Levels that are told apart.
+    /// Number of columns per plane.
     pub const LEVELS: usize = 256;
 
-    /// Where to count rows of this layout and depth, each colour on its own.
+    /// Creates an empty histogram for rows of this layout and depth, with each colour channel counted separately.
     pub fn histogram(layout: Layout, depth: Depth) -> Histogram {
         Histogram::new(&Recipe::global(Color::Channels), layout, depth)
     }
 
-    /// Of what was counted.
+    /// Converts a histogram.
     pub fn of(histogram: &Histogram) -> Self {
         let together = histogram.depth().levels() / Self::LEVELS;
         let plane = |bins: &[u64]| bins.chunks_exact(together).map(|bins| bins.iter().sum()).collect();

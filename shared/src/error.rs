@@ -1,21 +1,21 @@
-//! Errors as people and programs get them: RFC 9457 problem details.
+//! Error responses as RFC 9457 problem details, readable by people and programs.
 
 use serde::{Deserialize, Serialize};
 
-/// The media type of a [`Problem`].
+/// Media type of a [`Problem`].
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
-/// RFC 9457 problem details. `title` names the kind of problem, `detail` is a sentence for the person.
+/// RFC 9457 problem details. `title` names the kind of problem; `detail` is a sentence for the user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// A URI reference that names the kind; `about:blank` when the status says all.
+    /// URI reference that identifies the kind; `about:blank` if the HTTP status says it all.
     #[serde(rename = "type", default = "about_blank")]
     pub kind: String,
-    /// A short name of the kind, the same for every occurrence.
+    /// Short name of the kind, the same for every occurrence.
     pub title: String,
-    /// The HTTP status.
+    /// HTTP status.
     pub status: u16,
-    /// What was expected and what came, as a sentence.
+    /// What was expected and what was received, as a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
@@ -25,7 +25,7 @@ fn about_blank() -> String {
 }
 
 impl Problem {
-    /// A problem whose status says what kind it is.
+    /// Creates a problem whose kind is given by its status (`about:blank`).
     pub fn new(status: u16, title: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { kind: about_blank(), title: title.into(), status, detail: Some(detail.into()) }
     }

@@ -1,4 +1,4 @@
-//! What happened, in an order that every pod agrees on, and what a browser gets of it.
+//! Events of the array, causally ordered by Lamport stamps, and the messages a browser receives.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -8,19 +8,19 @@ use crate::cluster::{ClusterView, JobProgress};
 use crate::id::{ImageId, JobId, PodName};
 use crate::job::Phase;
 
-/// One thing that happened. Sort by `stamp` and no cause stands after its effect.
+/// An event. Sorting by `stamp` never puts an effect before its cause.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// Lamport time, and the pod whose clock it was.
+    /// Lamport stamp of the pod that caused or established the event.
     pub stamp: Stamp,
-    /// That pod's wall clock, in ms since 1970; shown, never sorted by.
+    /// That pod's wall clock, in ms since 1970; for display only, never a sort key.
     pub at: i64,
-    /// What happened.
+    /// The kind of event.
     #[serde(flatten)]
     pub what: What,
 }
 
-/// What can happen.
+/// Kinds of events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "kebab-case")]
 pub enum What {
@@ -29,98 +29,98 @@ pub enum What {
         /// The pod.
         pod: PodName,
     },
-    /// A pod's member znode is gone.
+    /// A pod's member znode disappeared.
     PodLeft {
         /// The pod.
         pod: PodName,
     },
-    /// A master took its epoch.
+    /// A master acquired its epoch.
     Elected {
         /// The pod.
         pod: PodName,
         /// Its epoch.
         epoch: u64,
     },
-    /// The master's election znode is gone.
+    /// The master's election znode disappeared.
     LeaderLost {
-        /// The pod that led.
+        /// The pod that was master.
         pod: PodName,
     },
-    /// A job got its znodes.
+    /// A job's znodes were created.
     JobStarted {
         /// The job.
         job: JobId,
         /// Its image.
         image: ImageId,
     },
-    /// A worker holds a task.
+    /// A worker claimed a task.
     TaskClaimed {
         /// The job.
         job: JobId,
         /// The task's phase.
         phase: Phase,
-        /// The task's number in its phase.
+        /// Index of the task within its phase.
         index: u32,
-        /// The holder.
+        /// The lock's holder.
         pod: PodName,
-        /// Which attempt it is.
+        /// Attempt number.
         attempt: u32,
     },
-    /// A lock vanished without a result.
+    /// A task's lock disappeared without a result.
     TaskFreed {
         /// The job.
         job: JobId,
         /// The task's phase.
         phase: Phase,
-        /// The task's number in its phase.
+        /// Index of the task within its phase.
         index: u32,
-        /// Who held it.
+        /// The lock's former holder.
         pod: PodName,
     },
-    /// A task is committed.
+    /// A task's result was committed.
     TaskDone {
         /// The job.
         job: JobId,
         /// The task's phase.
         phase: Phase,
-        /// The task's number in its phase.
+        /// Index of the task within its phase.
         index: u32,
-        /// Who did it.
+        /// The worker that committed it.
         pod: PodName,
     },
-    /// A job's znodes are gone or it awaits their deletion: its image's page has news.
+    /// A job's znodes are deleted or about to be; its image's page must refresh.
     JobEnded {
         /// The job.
         job: JobId,
         /// Its image.
         image: ImageId,
     },
-    /// Images were added, deleted or have ended: the gallery has news.
+    /// Images were added or deleted, or their jobs ended; the gallery must refresh.
     GalleryChanged,
-    /// The serving pod lost or regained the coordinator.
+    /// The serving pod lost or regained its connection to the coordinator.
     Connection {
         /// Whether it is connected now.
         connected: bool,
     },
 }
 
-/// The record in the data of `/cluster/leader`: events that nothing else tells, since what tells them is that a znode is gone.
-/// The master writes it, in the very multi that makes an event so, and every pod relays it.
+/// Record in the data of `/cluster/leader`: events whose only trace is a znode's disappearance, which a later reader couldn't
+/// see. The master writes the record in the same multi that causes the event, and every pod relays it to browsers.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EventLog {
-    /// Version of the writer's records.
+    /// Record version of the writer.
     pub v: u32,
-    /// Lamport time of the last event that was ever in it.
+    /// Highest Lamport time of any event ever logged here.
     pub clock: u64,
-    /// The master that was announced last, until it is known to lead no more.
+    /// The last announced master, until the end of its term is established.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leader: Option<Announced>,
-    /// The members that were there when it was written last.
+    /// The members at the last write.
     pub members: Vec<Known>,
-    /// The latest events, oldest first.
+    /// Latest events, oldest first.
     pub events: Vec<Entry>,
-    /// Fields of a later version, kept as they came.
+    /// Fields of a later version, preserved as read.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
@@ -128,36 +128,37 @@ pub struct EventLog {
 /// A master that was announced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Announced {
-    /// The pod.
+    /// Pod name.
     pub pod: PodName,
-    /// Its election znode's name.
+    /// Name of its election znode.
     pub node: String,
 }
 
-/// A member that was seen.
+/// A known member.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
-    /// The pod.
+    /// Pod name.
     pub pod: PodName,
-    /// The start of the pod: see [`Member`](crate::cluster::Member).
+    /// Incarnation of the pod: see [`Member`](crate::cluster::Member).
     pub uuid: String,
 }
 
-/// An event of the log.
+/// Entry of the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Entry {
-    /// One that this version knows.
+    /// An event known to this version.
     Event(Event),
-    /// One of a later version, kept as it came.
+    /// An event of a later version, preserved as read.
     Other(Value),
 }
 
 impl EventLog {
-    /// Events of jobs that are kept, and as many of everything else: many jobs that end don't push a master's end out.
+    /// Number of job events kept, and separately of all other events, so that many ending jobs don't push out the end of a
+    /// term.
     pub const KEPT: usize = 48;
 
-    /// Adds an event, and forgets the oldest of its kind above [`EventLog::KEPT`].
+    /// Appends an event and drops the oldest of its kind beyond [`EventLog::KEPT`].
     pub fn push(&mut self, event: Event) {
         let of_job = |what: &What| matches!(what, What::JobEnded { .. });
         let kind = of_job(&event.what);
@@ -174,7 +175,7 @@ impl EventLog {
         }
     }
 
-    /// The events later than a Lamport time that this version knows, oldest first.
+    /// Returns the events after a Lamport time that this version knows, oldest first.
     pub fn after(&self, clock: u64) -> impl Iterator<Item = &Event> {
         self.events.iter().filter_map(move |entry| match entry {
             Entry::Event(event) if event.stamp.clock > clock => Some(event),
@@ -183,24 +184,24 @@ impl EventLog {
     }
 }
 
-/// A message of `GET /api/events`. The server-sent event's name is the variant's, its data the content.
+/// Message of `GET /api/events`. The variant is the server-sent event's name, the content its data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "message", content = "data", rename_all = "lowercase")]
 pub enum Message {
-    /// The whole view: first thing on a stream, and after a gap.
+    /// The whole view: first on a stream, and after a gap.
     Snapshot(Box<ClusterView>),
-    /// The view changed; at most a few times a second.
+    /// The view changed; sent at most a few times a second.
     Cluster(Box<ClusterView>),
-    /// Something happened.
+    /// An event happened.
     Event(Event),
-    /// A job moved on.
+    /// A job made progress.
     Progress(JobMoved),
-    /// Events between the browser's last id and the oldest that is kept are lost; a snapshot follows.
+    /// The events between the browser's last id and the oldest one kept are lost; a snapshot follows.
     Gap(Gap),
 }
 
 impl Message {
-    /// The server-sent event's name.
+    /// Returns the server-sent event's name.
     pub const fn name(&self) -> &'static str {
         match self {
             Message::Snapshot(_) => "snapshot",
@@ -212,22 +213,22 @@ impl Message {
     }
 }
 
-/// A job moved on.
+/// Progress of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobMoved {
     /// The job.
     pub job: JobId,
     /// Its image.
     pub image: ImageId,
-    /// How far it is.
+    /// Current progress.
     #[serde(flatten)]
     pub progress: JobProgress,
 }
 
-/// Which ids can't be replayed.
+/// Range of events that can't be replayed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
-    /// The last id that the browser had.
+    /// Last event id the browser received.
     pub after: String,
 }
 

@@ -1,4 +1,4 @@
-//! Images as the API and the pages show them.
+//! Images and jobs as the API and the pages show them.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,74 +7,74 @@ use crate::equalize::{MethodKind, Recipe};
 use crate::id::{ImageId, JobId};
 use crate::job::{Format, JobState, Keeping};
 
-/// One job of an image.
+/// Job of an image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobSummary {
-    /// The job.
+    /// Job id.
     pub id: JobId,
-    /// Its image.
+    /// Image of the job.
     pub image_id: ImageId,
-    /// What is done to the image.
+    /// Recipe applied to the image.
     pub recipe: Recipe,
-    /// How it stands.
+    /// State.
     pub state: JobState,
-    /// Why it failed, as a sentence.
+    /// Why the job failed, as a sentence.
     pub reason: Option<String>,
     /// When it was accepted, in ms since 1970.
     pub created: i64,
     /// When it ended, in ms since 1970.
     pub finished: Option<i64>,
-    /// Length of its result in bytes.
+    /// Length of the result in bytes.
     pub result_bytes: Option<u64>,
-    /// How far it is, while it runs.
+    /// Progress, while running.
     pub progress: Option<JobProgress>,
 }
 
-/// An image with its jobs: `GET /api/images/{id}`. `state`, `reason`, `recipe`, `finished` and `progress`
-/// are those of its latest job.
+/// Image with its jobs: `GET /api/images/{id}`. `state`, `reason`, `recipe`, `finished` and `progress` are those of the latest
+/// job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Image {
-    /// The image.
+    /// Image id.
     pub id: ImageId,
-    /// Its latest job.
+    /// Latest job.
     pub job_id: JobId,
-    /// The file name it came with.
+    /// File name at upload.
     pub name: String,
-    /// How its latest job stands.
+    /// State of the latest job.
     pub state: JobState,
-    /// Why its latest job failed, as a sentence.
+    /// Why the latest job failed, as a sentence.
     pub reason: Option<String>,
-    /// Pixels in a row, as displayed.
+    /// Width in pixels, as displayed.
     pub width: u32,
-    /// Rows, as displayed.
+    /// Height in pixels, as displayed.
     pub height: u32,
     /// EXIF orientation, 1 to 8; 1 is upright.
     pub orientation: u8,
-    /// Samples of a pixel, alpha included.
+    /// Samples per pixel, alpha included.
     pub channels: u16,
-    /// Bits of a sample.
+    /// Bits per sample.
     pub depth: u8,
     /// File format.
     pub format: Format,
-    /// How many pages its file has.
+    /// Number of pages in the file.
     #[serde(default = "one")]
     pub pages: u32,
-    /// What becomes of its structure and metadata in its results.
+    /// What its results keep of the file's structure and metadata.
     #[serde(default, skip_serializing_if = "Keeping::is_empty")]
     pub keeping: Keeping,
     /// Length of the original in bytes.
     pub bytes: u64,
-    /// What its latest job does.
+    /// Recipe of the latest job.
     pub recipe: Recipe,
-    /// All its jobs, latest first.
+    /// All jobs, latest first.
     pub jobs: Vec<JobSummary>,
     /// When it was accepted, in ms since 1970.
     pub created: i64,
-    /// When its latest job ended, in ms since 1970.
+    /// When the latest job ended, in ms since 1970.
     pub finished: Option<i64>,
-    /// How far its latest job is.
+    /// Progress of the latest job.
     pub progress: Option<JobProgress>,
-    /// What to show until its thumbnail is there: a ThumbHash in base64, once a thumbnail was rendered.
+    /// Placeholder until the thumbnail has loaded: a ThumbHash in base64, available once a thumbnail was rendered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thumbhash: Option<String>,
 }
@@ -83,7 +83,7 @@ const fn one() -> u32 {
     1
 }
 
-/// How the gallery is sorted.
+/// Sort order of the gallery.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sort {
@@ -96,37 +96,37 @@ pub enum Sort {
     Name,
 }
 
-/// `GET /api/images?limit&cursor&state&format&depth&method&q&sort`.
+/// Query of `GET /api/images?limit&cursor&state&format&depth&method&q&sort`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageQuery {
-    /// At most so many, 1 to 200; 50 unless told.
+    /// Maximum number of images, 1 to 200; default 50.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
-    /// Where the page before ended, as it said in `next`.
+    /// Cursor: `next` of the previous page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
-    /// Only images whose latest job is in this state.
+    /// Filter by state of the latest job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<JobState>,
-    /// Only images of this file format.
+    /// Filter by file format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
-    /// Only images whose samples have so many bits.
+    /// Filter by bits per sample.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub depth: Option<u8>,
-    /// Only images whose latest job is of this method.
+    /// Filter by method of the latest job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<MethodKind>,
-    /// Only images whose name contains this, whatever the case.
+    /// Filter by a substring of the name, case-insensitive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub q: Option<String>,
-    /// In which order.
+    /// Sort order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sort: Option<Sort>,
 }
 
 impl ImageQuery {
-    /// Whether it leaves out any image.
+    /// Whether any filter is set.
     pub fn narrows(&self) -> bool {
         self.state.is_some()
             || self.format.is_some()
@@ -136,42 +136,42 @@ impl ImageQuery {
     }
 }
 
-/// One page of the gallery.
+/// Page of the gallery.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Page {
     /// The images.
     pub items: Vec<Image>,
-    /// The cursor of the next page, if there is one.
+    /// Cursor of the next page, if any.
     pub next: Option<String>,
 }
 
-/// `GET /api/images/sections`: how many images there are and what shape each has, so that those that weren't fetched
-/// yet have their place, too.
+/// Response of `GET /api/images/sections`: the number and shapes of all images, so that the page can lay out images it hasn't
+/// fetched yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sections {
-    /// Images in all sections.
+    /// Total number of images.
     pub total: u64,
-    /// The sections, in the order that was asked for; [`Sections::SIZE`] images each, but the last.
+    /// Sections in the requested order; [`Sections::SIZE`] images each, except the last.
     pub sections: Vec<Section>,
 }
 
 impl Sections {
-    /// Images of a section: as many as a page can have.
+    /// Images per section: the maximum page size.
     pub const SIZE: u32 = 200;
 }
 
-/// Some images that follow one another.
+/// Run of consecutive images.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Section {
-    /// The cursor of the page that begins here; none for the first.
+    /// Cursor of the page that begins here; `None` for the first.
     pub key: Option<String>,
-    /// How many images it has.
+    /// Number of images.
     pub count: u32,
-    /// The shape of each: see [`crate::masonry::Shape`].
+    /// Packed shapes of its images: see [`crate::masonry::Shape`].
     pub shapes: String,
 }
 
-/// Images that something is done to at once: `{"images":[…]}`.
+/// Images of a batch operation: `{"images":[…]}`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Chosen {
@@ -180,26 +180,26 @@ pub struct Chosen {
 }
 
 impl Chosen {
-    /// The most that may be chosen.
+    /// Maximum number of images.
     pub const MOST: usize = 1_000;
 }
 
-/// The answer to an upload.
+/// Response to an upload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {
-    /// The image.
+    /// Image id.
     pub image_id: ImageId,
     /// The job that equalizes it.
     pub job_id: JobId,
-    /// How the job stands.
+    /// State of the job.
     pub state: JobState,
 }
 
-/// The images beside one, latest first: `GET /api/images/{id}/neighbours`.
+/// Neighbours of an image in the order latest first: `GET /api/images/{id}/neighbours`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Neighbours {
-    /// The one that is a little newer.
+    /// The next newer image.
     pub previous: Option<ImageId>,
-    /// The one that is a little older.
+    /// The next older image.
     pub next: Option<ImageId>,
 }

@@ -1,14 +1,14 @@
-//! Names of things: images, jobs, runs, uploads and pods.
+//! Identifiers of images, jobs, runs, uploads and pods.
 //!
-//! Ids are 32 lower-case hexadecimal digits (a UUID without hyphens). They are checked when they are
-//! parsed, so that no id can smuggle a `/` into a znode's path or a store's key.
+//! Ids are 32 lower-case hexadecimal digits (a UUID without hyphens). They are validated when parsed, so that no id can smuggle
+//! a `/` into a znode's path or a store's key.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a text is not an id.
+/// Why a text isn't a valid id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected {what} of {expected}, got {got:?}")]
 pub struct IdError {
@@ -25,12 +25,13 @@ macro_rules! hex_id {
         pub struct $name(String);
 
         impl $name {
-            /// The 32 hexadecimal digits.
+            /// Returns the 32 hexadecimal digits.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
 
-            /// Its last 8 digits, to tell it from its neighbours on a page. The first ones are the time.
+            /// Returns the last 8 digits, short enough for a page and still distinct among neighbours; the first digits are the
+            /// time.
             pub fn short(&self) -> &str {
                 &self.0[24..]
             }
@@ -70,29 +71,29 @@ macro_rules! hex_id {
 }
 
 hex_id!(
-    /// One uploaded image: one original, many jobs.
+    /// Uploaded image: one original, any number of jobs.
     ImageId, "an image id"
 );
 hex_id!(
-    /// One recipe run on one image.
+    /// Job: one recipe applied to one image.
     JobId, "a job id"
 );
 hex_id!(
-    /// One activation of a job; a retry or a reconcile gives the job a new one.
+    /// Run: one activation of a job. A retry or a reconcile assigns a new one.
     RunId, "a run id"
 );
 hex_id!(
-    /// One attempt to send an image's bytes.
+    /// Upload: one attempt to send an image's bytes.
     UploadId, "an upload id"
 );
 
-/// A pod's name: a DNS label of at most 63 characters, as Kubernetes demands.
+/// Pod name: a DNS name of at most 63 characters, as Kubernetes requires.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PodName(String);
 
 impl PodName {
-    /// The name itself.
+    /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! A job: one recipe run on one image, and its record in the znode `/jobs/<job>`.
+//! Jobs: one recipe applied to one image, and the record of the znode `/jobs/<job>`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,40 +11,41 @@ use crate::equalize::{Recipe, Spans};
 use crate::id::{ImageId, JobId, RunId};
 use crate::pixels::{Depth, Layout};
 
-/// The version of the records that this binary writes.
+/// Record version written by this binary.
 pub const RECORD_VERSION: u32 = 1;
 
-/// The version of the arithmetic that this binary plans with; it runs all before it as well. A job pins that of the master
-/// that planned it, so that a rolling upgrade never mixes two arithmetics in one image: pods of the version before leave
-/// it alone.
+/// Version of the algorithms that this binary plans jobs with; it can run all earlier versions too. A job pins the version of
+/// the master that planned it, so that a rolling upgrade never mixes two versions in one image: older pods don't claim its
+/// tasks.
 ///
-/// 1. `global` in full strength, colour as `luma`, `hsv`, `channels` or `gray`.
+/// 1. `global` at full strength; colour as `luma`, `hsv`, `channels` or `gray`.
 /// 2. All methods, `oklab`, strength, masks.
-/// 3. Parts of a JPEG are encoded, each row of MCUs a restart interval; PNG's are deflated in the way that suits them.
-/// 4. No data, also as the file says it; bands, floating point, several pages.
+/// 3. JPEG parts are encoded with a restart interval per MCU row; the deflate strategy of PNG parts is chosen for their
+///    content.
+/// 4. Nodata, also as declared by the file; bands, floating point, multiple pages.
 /// 5. WebP.
-/// 6. Parts between tasks are hashed with BLAKE3, SHA-256 before.
-/// 7. A range of floating-point samples that is given.
-/// 8. Overviews of a TIFF are made anew.
-/// 9. Runs in a PNG are deflated by our own code.
+/// 6. Parts passed between tasks are hashed with BLAKE3 instead of SHA-256.
+/// 7. A recipe can set the range of floating-point samples.
+/// 8. TIFF overviews are regenerated.
+/// 9. Runs in a PNG are deflated by our own encoder.
 pub const ALGO: u32 = 9;
 
-/// What a person sees of a job.
+/// State of a job, as users see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JobState {
-    /// Accepted, waiting for a master and a slot.
+    /// Accepted; waits for a master and a slot.
     Queued,
-    /// Its tasks are being worked on.
+    /// Its tasks are in progress.
     Running,
-    /// Its result is there.
+    /// Its result is available.
     Done,
-    /// It ended without a result; `reason` says why.
+    /// Ended without a result; `reason` explains why.
     Failed,
 }
 
 impl JobState {
-    /// The state's name, as in JSON.
+    /// Returns the state's name, as in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             JobState::Queued => "queued",
@@ -54,7 +55,7 @@ impl JobState {
         }
     }
 
-    /// Whether nothing more happens by itself.
+    /// Whether the state is final unless a user intervenes.
     pub const fn has_ended(self) -> bool {
         matches!(self, JobState::Done | JobState::Failed)
     }
@@ -79,32 +80,32 @@ impl std::str::FromStr for JobState {
     }
 }
 
-/// A step of a job that consists of tasks. Its name is a znode's name.
+/// Step of a job whose tasks can run in parallel. Its name is also its znode's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// Decode the original once into raw rows, where it can't be read by regions.
+    /// Decode the original once into raw rows, if its format can't be read by regions.
     Split,
-    /// Decode the mask image once into raw rows of one byte a pixel.
+    /// Decode the mask image once into raw rows of one byte per pixel.
     Mask,
-    /// Count the histogram of the image that this one is matched to.
+    /// Compute the histogram of the reference image.
     Reference,
-    /// Look for the range of the floating-point samples of some rows.
+    /// Find the range of floating-point samples in some rows.
     Ranges,
-    /// Map: count the histogram of some rows.
+    /// Map: compute the histogram of some rows.
     Histograms,
-    /// Apply the look-up table to some rows and encode them as parts.
+    /// Apply the LUT to some rows and encode them as parts.
     Equalize,
-    /// Both of the above for some pages of a file of several, each by itself.
+    /// Histogram and equalization of some pages of a multi-page file, each page on its own.
     Pages,
-    /// Join the parts to the result file.
+    /// Join the parts into the result file.
     Stitch,
-    /// All of the above in one task, for small images.
+    /// All of the above in a single task, for small images.
     Whole,
 }
 
 impl Phase {
-    /// Every phase, in the order in which data flows.
+    /// All phases, in data-flow order.
     pub const ALL: [Phase; 9] = [
         Phase::Split,
         Phase::Mask,
@@ -117,7 +118,7 @@ impl Phase {
         Phase::Whole,
     ];
 
-    /// The name, as in the znode's path and in JSON.
+    /// Returns the name, as in the znode's path and in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Phase::Split => "split",
@@ -164,10 +165,10 @@ pub enum Format {
 }
 
 impl Format {
-    /// All of them.
+    /// All formats.
     pub const ALL: [Format; 4] = [Format::Png, Format::Jpeg, Format::Tiff, Format::Webp];
 
-    /// The name, as in JSON.
+    /// Returns the name, as in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Format::Png => "png",
@@ -177,7 +178,7 @@ impl Format {
         }
     }
 
-    /// The media type.
+    /// Returns the media type.
     pub const fn media_type(self) -> &'static str {
         match self {
             Format::Png => "image/png",
@@ -187,7 +188,7 @@ impl Format {
         }
     }
 
-    /// The usual file name extension, without the dot.
+    /// Returns the usual file name extension, without the dot.
     pub const fn extension(self) -> &'static str {
         match self {
             Format::Png => "png",
@@ -211,27 +212,27 @@ impl std::str::FromStr for Format {
     }
 }
 
-/// What becomes of an original's structure and metadata in its results, as sentences for the person.
+/// What a result keeps of the original's structure and metadata, as sentences for the user.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Keeping {
     /// What is kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<String>,
-    /// What is changed or left out, and why.
+    /// What is changed or dropped, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changed: Vec<String>,
 }
 
 impl Keeping {
-    /// No list is longer, so that a record of it stays small whatever a file holds.
+    /// Maximum length of each list, so that the record stays small whatever the file contains.
     pub const MOST: usize = 40;
 
-    /// Adds to what is kept; once each.
+    /// Adds a sentence to what is kept, unless already listed.
     pub fn keep(&mut self, what: impl Into<String>) {
         Self::add(&mut self.kept, what.into());
     }
 
-    /// Adds to what is changed or left out; once each.
+    /// Adds a sentence to what is changed or dropped, unless already listed.
     pub fn change(&mut self, what: impl Into<String>) {
         Self::add(&mut self.changed, what.into());
     }
@@ -243,91 +244,91 @@ impl Keeping {
         }
     }
 
-    /// Whether there is nothing to tell.
+    /// Whether both lists are empty.
     pub fn is_empty(&self) -> bool {
         self.kept.is_empty() && self.changed.is_empty()
     }
 }
 
-/// What an image's header says: all that the master needs to cut it, without reading a pixel.
+/// Header of an image: all that the master needs to cut it, without reading a pixel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ImageInfo {
     /// File format.
     pub format: Format,
-    /// Pixels in a row, as stored.
+    /// Width in pixels, as stored.
     pub width: u32,
-    /// Rows, as stored.
+    /// Height in pixels, as stored.
     pub height: u32,
     /// Samples of a pixel.
     pub layout: Layout,
-    /// Bits of a sample.
+    /// Bits per sample.
     pub depth: Depth,
     /// EXIF orientation, 1 to 8; 1 is upright.
     pub orientation: u8,
-    /// Rows that can only be read or written together: the TIFF strip's or tile's height, the JPEG MCU's
-    /// height, 1 for PNG. Parts are cut at multiples of it.
+    /// Number of rows that can only be read or written together: the height of a TIFF strip or tile or of a JPEG MCU; 1 for
+    /// PNG. Parts are cut at multiples of it.
     pub unit_rows: u32,
-    /// Whether workers can read rows from the original in place (TIFF strips and tiles).
-    /// If not, a split task decodes it once.
+    /// Whether workers can read rows of the original in place (TIFF strips and tiles). If not, a split task decodes it once.
     pub regions: bool,
     /// Whether decoding needs the whole image in memory (JPEG, interlaced PNG).
     pub whole_decode: bool,
-    /// What only some files have.
+    /// Properties that only some files have.
     #[serde(default)]
-    pub more: More,
+    pub more: ImageExtras,
 }
 
-/// What only some files have.
+/// Properties that only some files have.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct More {
-    /// Which of the file's pages this is, from 0; the rest of [`ImageInfo`] is about it.
+pub struct ImageExtras {
+    /// Index of the page that [`ImageInfo`] describes, from 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub page: u32,
-    /// How many pages follow the first one. A file of several pages is done page by page, in one task.
+    /// Number of pages after the first one. A multi-page file is processed page by page, with several pages to a task.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub further_pages: u32,
-    /// Where the page is described, as far as this was looked up just now.
+    /// Location of the page's directories, if they were just looked up.
     #[serde(skip)]
     pub place: Option<Place>,
-    /// Smaller pictures of the page that are made anew of its result.
+    /// Overviews of the page, regenerated from its result.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overviews: Vec<Overview>,
-    /// Decoded bytes of the largest page, if there are several.
+    /// Decoded bytes of the largest page of a multi-page file.
     #[serde(default, skip_serializing_if = "is_zero_bytes")]
     pub largest_page: u64,
-    /// Pixels whose samples all have this value are none: left alone, and not counted. From GDAL's tag.
+    /// Nodata value, from GDAL's tag: pixels whose samples all equal it are left unchanged and not counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nodata: Option<f64>,
-    /// What becomes of the structure and the metadata.
+    /// What results keep of the file's structure and metadata.
     #[serde(default, skip_serializing_if = "Keeping::is_empty")]
     pub keeping: Keeping,
 }
 
-/// Where in a TIFF file a page's directories are.
+/// Locations of a page's directories in a TIFF file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
-    /// The page's own.
+    /// The page's own directory.
     pub page: u64,
-    /// Its mask's.
+    /// The directory of its mask.
     pub mask: Option<u64>,
 }
 
-/// A smaller picture of a page, for those who look at it from afar.
+/// Overview: a reduced-resolution copy of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overview {
-    /// Each of its pixels is of a square of so many pixels a side; less where the page ends.
+    /// Reduction factor: each pixel covers a square of `factor` × `factor` pixels, less at the page's edges.
     pub factor: u32,
-    /// Pixels across.
+    /// Width in pixels.
     pub width: u32,
-    /// Pixels down.
+    /// Height in pixels.
     pub height: u32,
-    /// Whether the page points to it (SubIFDs), instead of being followed by it.
+    /// Whether it is a child of the page (SubIFDs) instead of following it in the directory chain.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub below: bool,
 }
 
 impl Overview {
-    /// The overview of these sides, if both are the page's divided by the same number: rounded up, or both down.
+    /// Returns the overview of this size, if both sides are the page's divided by the same factor, both rounded up or both
+    /// rounded down.
     pub fn of((width, height): (u32, u32), (small_width, small_height): (u32, u32), below: bool) -> Option<Self> {
         let about = width.checked_div(small_width)?;
         let fits = |factor: u32, divided: fn(u32, u32) -> u32| {
@@ -349,55 +350,55 @@ fn is_zero_bytes(bytes: &u64) -> bool {
 }
 
 impl ImageInfo {
-    /// Whether the pixels are stored alike.
+    /// Whether both images have the same pixel format and dimensions, whatever [`ImageExtras`] contains.
     pub fn is_like(&self, other: &ImageInfo) -> bool {
         *self == ImageInfo { more: self.more.clone(), ..other.clone() }
     }
 
-    /// Bytes of one decoded row.
+    /// Returns the bytes of one decoded row.
     pub fn row_bytes(&self) -> u64 {
         u64::from(self.width) * (self.layout.channels() * self.depth.bytes()) as u64
     }
 
-    /// Bytes of the decoded image.
+    /// Returns the bytes of the decoded image.
     pub fn raw_bytes(&self) -> u64 {
         self.row_bytes() * u64::from(self.height)
     }
 
-    /// Pages of the file.
+    /// Returns the number of pages in the file.
     pub fn pages(&self) -> u32 {
         self.more.further_pages.saturating_add(1)
     }
 
-    /// Pixels of the image.
+    /// Returns the number of pixels.
     pub fn pixels(&self) -> u64 {
         u64::from(self.width) * u64::from(self.height)
     }
 
-    /// Width and height as a person sees the image, turned as its orientation says.
+    /// Returns width and height as displayed, after applying the orientation.
     pub fn displayed(&self) -> (u32, u32) {
         if self.orientation >= 5 { (self.height, self.width) } else { (self.width, self.height) }
     }
 }
 
-/// How an image is cut. Parts follow from the image alone, so that the result's bytes do;
-/// tasks are runs of parts and may follow the cluster.
+/// How an image is divided into parts, and parts into tasks. Parts depend on the image alone, so that the result's bytes do
+/// too; tasks are runs of parts, and their size may depend on the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cut {
-    /// Rows of every part but the last.
+    /// Rows per part, except the last.
     pub part_rows: u32,
-    /// How many parts there are.
+    /// Number of parts.
     pub parts: u32,
-    /// Parts of every task but the last.
+    /// Parts per task, except the last.
     pub parts_per_task: u32,
 }
 
 impl Cut {
-    /// About this many raw bytes make a part.
+    /// Approximate raw bytes per part.
     pub const PART_BYTES: u64 = 1 << 20;
-    /// No task takes more raw bytes than this, unless the limit of tasks forces it.
+    /// Maximum raw bytes per task, unless [`Cut::MAX_TASKS`] requires larger tasks.
     pub const TASK_BYTES: u64 = 16 << 20;
-    /// No phase has more tasks than this.
+    /// Maximum number of tasks per phase.
     pub const MAX_TASKS: u32 = 1_000;
 
     /// Cuts an image for `workers` live workers (at least one).
@@ -409,14 +410,14 @@ impl Cut {
         Self::with_parts_per_task(info, for_all.min(by_size))
     }
 
-    /// Cuts an image into tasks of the given number of parts, or more where there would be too many tasks.
+    /// Cuts an image into tasks of `parts_per_task` parts, or more if there would be too many tasks.
     pub fn with_parts_per_task(info: &ImageInfo, parts_per_task: u32) -> Self {
         let (part_rows, parts) = Self::parts(info);
         let fewest = parts.div_ceil(Self::MAX_TASKS);
         Self { part_rows, parts, parts_per_task: parts_per_task.clamp(1, parts).max(fewest) }
     }
 
-    /// Cuts a file of several pages, of which each is a part here, into tasks of so many.
+    /// Cuts a multi-page file into tasks of `pages_per_task` pages. Each page counts as a part.
     pub fn of_pages(info: &ImageInfo, pages_per_task: u32) -> Self {
         let pages = info.pages();
         let fewest = pages.div_ceil(Self::MAX_TASKS);
@@ -431,28 +432,28 @@ impl Cut {
         (part_rows, info.height.max(1).div_ceil(part_rows))
     }
 
-    /// How many tasks a phase over all parts has.
+    /// Returns the number of tasks in a phase over all parts.
     pub fn tasks(&self) -> u32 {
         self.parts.div_ceil(self.parts_per_task)
     }
 
-    /// The parts of a task.
+    /// Returns the parts of a task.
     pub fn parts_of(&self, task: u32) -> std::ops::Range<u32> {
         let first = task.saturating_mul(self.parts_per_task).min(self.parts);
         first..first.saturating_add(self.parts_per_task).min(self.parts)
     }
 
-    /// The rows of a part.
+    /// Returns the rows of a part.
     pub fn rows_of(&self, part: u32, height: u32) -> std::ops::Range<u32> {
         let first = part.saturating_mul(self.part_rows).min(height);
         first..first.saturating_add(self.part_rows).min(height)
     }
 }
 
-/// Images of more pixels are large.
+/// Maximum pixels of a small image.
 pub const SMALL_PIXELS: u64 = 16_000_000;
 
-/// Which queue a job waits in: small jobs keep slots of their own, so that a gigapixel scan doesn't hold them up.
+/// Queue that a job waits in. Small jobs have slots of their own, so that a gigapixel scan doesn't hold them up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lane {
@@ -463,116 +464,116 @@ pub enum Lane {
 }
 
 impl Lane {
-    /// The lane of an image of so many pixels.
+    /// Returns the lane of an image with this many pixels.
     pub fn of(pixels: u64) -> Self {
         if pixels <= SMALL_PIXELS { Lane::Small } else { Lane::Large }
     }
 }
 
-/// Something in the store that a record points to.
+/// Reference from a record to an object in the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pointer {
-    /// The store's key.
+    /// Key of the object.
     pub key: String,
-    /// Its length.
+    /// Length in bytes.
     pub bytes: u64,
-    /// SHA-256 as 64 hexadecimal digits: of all its bytes, or of its table's.
+    /// SHA-256 as 64 hexadecimal digits: of the whole object, or of `table` if there is one.
     pub sha256: String,
-    /// Which bytes hold the hashes of everything else, part by part, where it is read by parts.
+    /// Byte range of the object's hash table, which holds the hash of each part, for objects that are read part by part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<std::ops::Range<u64>>,
 }
 
-/// Another image that a job reads besides its own.
+/// Companion image: a second image, the reference or the mask, that a job reads.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Companion {
-    /// The image.
+    /// Image id.
     pub image: ImageId,
-    /// The store's key of its original.
+    /// Key of its original in the store.
     pub original: String,
     /// Length of its original in bytes.
     pub bytes: u64,
     /// SHA-256 of its original, as 64 hexadecimal digits.
     pub sha256: String,
-    /// What its header says.
+    /// Header of the image.
     pub info: ImageInfo,
 }
 
-/// Whether an active job is being worked on or only awaits its deletion.
+/// Whether an active job is in progress or only awaits deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Progress {
-    /// Phases are created and worked on.
+    /// Phases are created and processed.
     Active,
-    /// It ended; the only step left is to delete its znodes.
+    /// It has ended; only the deletion of its znodes remains.
     Finished,
 }
 
-/// The record of the znode `/jobs/<job>`.
+/// Record of the znode `/jobs/<job>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     /// [`RECORD_VERSION`] of the writer.
     pub v: u32,
-    /// The job.
+    /// Job id.
     pub job: JobId,
-    /// Its activation.
+    /// Current run.
     pub run: RunId,
-    /// Its image.
+    /// Image of the job.
     pub image: ImageId,
-    /// The store's key of the original.
+    /// Key of the original in the store.
     pub original: String,
     /// Length of the original in bytes.
     pub original_bytes: u64,
-    /// SHA-256 of the original, as 64 hexadecimal digits; empty in the record of a master that doesn't know it.
+    /// SHA-256 of the original, as 64 hexadecimal digits; empty if the writing master didn't know it.
     #[serde(default)]
     pub original_sha256: String,
-    /// What the image's header says.
+    /// Header of the image.
     pub info: ImageInfo,
-    /// What to do with it.
+    /// Recipe to apply.
     pub recipe: Recipe,
-    /// The image whose histogram this one shall have, if the recipe names one.
+    /// Reference image whose histogram to match, if the recipe names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<Companion>,
-    /// The mask image, if the recipe names one.
+    /// Mask image, if the recipe names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask: Option<Companion>,
-    /// The version of the arithmetic that it is done with: see [`ALGO`].
+    /// Pinned version of the algorithms: see [`ALGO`].
     pub algo: u32,
-    /// The phases in their order.
+    /// Phases, in order.
     pub phases: Vec<Phase>,
     /// How the image is cut; fixed before the first task.
     pub cut: Cut,
-    /// Each phase's number of tasks; fixed before the first task.
+    /// Number of tasks per phase; fixed before the first task.
     pub counts: BTreeMap<Phase, u32>,
-    /// Which lane's slot it holds.
+    /// Lane whose slot the job occupies.
     pub lane: Lane,
     /// Active or finished.
     pub progress: Progress,
-    /// The ranges of floating-point samples, once the master has them.
+    /// Ranges of floating-point samples, once the master has reduced them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ranges: Option<Spans>,
-    /// The reduced look-up tables, once the master has them.
+    /// LUTs, once the master has reduced them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lut: Option<Pointer>,
-    /// Runs in a row, before this one, that were lost with the whole array while somebody worked on them.
+    /// Consecutive earlier runs that were lost because the whole array went down while a worker was processing them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub losses: u32,
-    /// Whether some tasks were finished in an earlier run and needn't be done again.
+    /// Whether some tasks were finished in an earlier run and won't be repeated.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub resumes: bool,
-    /// The epoch of the master that wrote this.
+    /// Epoch of the master that wrote this record.
     pub epoch: u64,
-    /// When its run began, Lamport; later writes keep it.
+    /// Lamport stamp of the run's start; later writes keep it.
     pub stamp: Stamp,
-    /// When the run began, in ms since 1970.
+    /// Start of the run, in ms since 1970.
     pub started: i64,
-    /// Fields of a later version, kept as they came.
+    /// Fields of a later version, preserved as read.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
 
 impl Job {
-    /// How many tasks a phase of this job has; 0 if it has no such phase.
+    /// Returns the number of tasks in a phase; 0 if the job doesn't have the phase.
     pub fn count(&self, phase: Phase) -> u32 {
         self.counts.get(&phase).copied().unwrap_or(0)
     }
@@ -594,7 +595,7 @@ mod tests {
             unit_rows,
             regions: true,
             whole_decode: false,
-            more: More::default(),
+            more: ImageExtras::default(),
         }
     }
 

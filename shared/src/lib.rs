@@ -1,5 +1,5 @@
-//! What every part of Evenlight agrees on: the equalization itself, the decoding of image files
-//! into rows of samples, and the vocabulary that pods, pages and clients exchange.
+//! Code shared by workers, server and browser: the equalization itself, the decoding of image files into rows of samples, and
+//! the types that pods, pages and clients exchange.
 //!
 //! Nothing here does I/O, so that the same code runs in a worker and, as WebAssembly, in a browser.
 

@@ -1,4 +1,4 @@
-//! What pods say, line by line, as a browser gets it.
+//! Log entries of pods, as streamed to browsers.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,29 +7,29 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::PodName;
 
-/// One entry of a pod's log: the data of a server-sent event that is named as its kind.
+/// Entry of a pod's log: the data of a server-sent event whose name is `kind`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogEntry {
-    /// What it is.
+    /// Kind of entry.
     pub kind: LogKind,
-    /// When it was said, in ms since 1970, by the clock of the machine where the pod runs.
+    /// When it was logged, in ms since 1970, by the clock of the pod's machine.
     pub at: i64,
-    /// The line, or the sentence.
+    /// The log line, or the note.
     pub text: String,
 }
 
-/// What an entry is.
+/// Kind of a log entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogKind {
-    /// What the pod said.
+    /// Line logged by the pod.
     Line,
-    /// What is said about the pod's log: it was started again, or lines are missing.
+    /// Note about the log itself: it was restarted, or lines are missing.
     Note,
 }
 
 impl LogKind {
-    /// The server-sent event's name.
+    /// Returns the server-sent event's name.
     pub const fn name(self) -> &'static str {
         match self {
             LogKind::Line => "line",
@@ -38,28 +38,28 @@ impl LogKind {
     }
 }
 
-/// An entry of one of many pods' logs: a message `log` of `GET /api/events?logs=true`.
+/// Entry of one pod's log within a stream of several: a message `log` of `GET /api/events?logs=true`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodLine {
-    /// The pod.
+    /// The pod that logged it.
     pub pod: PodName,
-    /// Which entry of its log it is. A note has that of the line before it.
+    /// Id of the entry in the pod's log. A note has the id of the preceding line.
     pub id: LogId,
-    /// What it is.
+    /// Kind of entry.
     pub kind: LogKind,
-    /// When it was said, in ms since 1970.
+    /// When it was logged, in ms since 1970.
     pub at: i64,
-    /// The line, or the sentence.
+    /// The log line, or the note.
     pub text: String,
 }
 
-/// Which entry of a pod's log it is, whoever passes it on: its time, and its place among those of the same time.
+/// Id of an entry in a pod's log, the same whichever pod relays it: its time, and its index among the entries of that time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct LogId {
-    /// ns since 1970.
+    /// Time in ns since 1970.
     pub at: i64,
-    /// From 0.
+    /// Index, from 0.
     pub nth: u32,
 }
 

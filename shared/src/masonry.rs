@@ -1,34 +1,34 @@
-//! Masonry: tiles of one width and different heights, each put into the column that is the shortest so far.
+//! Masonry layout: tiles of equal width and different heights, each placed in the column that is shortest so far.
 //!
-//! Positions are exact for every container width, because they are kept as two parts: a multiple of the column's
-//! width (the pictures above) and a count of tiles (whose captions and gaps have a fixed height). CSS computes
-//! `top: calc(above × column width + tiles × (caption + gap))` without measuring, so server and browser give the
-//! same page and nothing shifts.
+//! Positions are exact for every container width, because they are kept as two parts: a multiple of the column width (the
+//! pictures above) and a number of tiles (whose captions and gaps have a fixed height). CSS computes
+//! `top: calc(above × column width + tiles × (caption + gap))` without measuring, so server and browser render the same page
+//! and nothing shifts.
 
-/// Where a tile is.
+/// Position of a tile.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tile {
     /// Its column, from 0.
     pub column: usize,
-    /// The pictures above it in its column: the sum of their heights, in column widths.
+    /// Total height of the pictures above it in its column, in column widths.
     pub above: f64,
-    /// How many tiles are above it in its column.
+    /// Number of tiles above it in its column.
     pub tiles: usize,
 }
 
-/// All tiles, and the height of each column.
+/// Positions of all tiles, and the height of each column.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Layout {
     /// Tiles in the order of the pictures.
     pub tiles: Vec<Tile>,
-    /// Each column's end: the pictures' heights in column widths, and the number of tiles.
+    /// End of each column: total height of its pictures in column widths, and number of tiles.
     pub columns: Vec<(f64, usize)>,
 }
 
-/// Puts pictures into `columns` columns (at least one), the shortest column first, the leftmost of equals.
+/// Places pictures into `columns` columns (at least one): always in the shortest column, the leftmost if several are equal.
 ///
-/// `heights` are the pictures' heights in column widths (rows ÷ pixels in a row); `extra` is the fixed height of a
-/// tile's caption and gap, in column widths, at a typical column width. It only decides between columns.
+/// `heights` are the pictures' heights in column widths (height ÷ width); `extra` is the fixed height of a tile's caption and
+/// gap, in column widths at a typical column width. `extra` only affects the choice of columns.
 pub fn lay_out(heights: impl IntoIterator<Item = f64>, columns: usize, extra: f64) -> Layout {
     let mut layout = Layout { tiles: Vec::new(), columns: vec![(0.0, 0); columns.max(1)] };
     layout.extend(heights, extra);
@@ -36,7 +36,7 @@ pub fn lay_out(heights: impl IntoIterator<Item = f64>, columns: usize, extra: f6
 }
 
 impl Layout {
-    /// Puts further pictures below those that are there.
+    /// Places further pictures below the existing ones.
     pub fn extend(&mut self, heights: impl IntoIterator<Item = f64>, extra: f64) {
         let ends = &mut self.columns;
         let length = |&(pictures, tiles): &(f64, usize)| pictures + tiles as f64 * extra;
@@ -54,22 +54,22 @@ impl Layout {
     }
 }
 
-/// Where an arrow key leads.
+/// Direction of an arrow key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
-    /// To the column before.
+    /// To the previous column.
     Before,
-    /// To the column after.
+    /// To the next column.
     After,
-    /// Upwards in the column.
+    /// Up within the column.
     Up,
-    /// Downwards in the column.
+    /// Down within the column.
     Down,
 }
 
 impl Layout {
-    /// The tile next to another, as seen: within the column the one above or below; in the column beside the one whose
-    /// middle is nearest. `middle` tells where the middle of a tile is.
+    /// Returns the tile visually next to another: above or below it in its column, or the one in the adjacent column whose
+    /// middle is nearest. `middle` returns the vertical middle of a tile.
     pub fn beside(&self, from: usize, direction: Direction, middle: impl Fn(usize) -> f64) -> Option<usize> {
         let column = self.tiles.get(from)?.column;
         let in_column = |wanted: usize| move |&index: &usize| self.tiles[index].column == wanted;
@@ -88,10 +88,10 @@ impl Layout {
     }
 }
 
-/// The shape of a picture as the gallery shows it, in one of 92 steps, so that the shapes of a hundred thousand images
-/// are a text of as many characters. Long strips are cropped: no tile is lower than a third of its width or higher than
-/// two and a half times. Tiles are laid out by these steps alone, seen or not yet, so that nothing moves when an image
-/// comes; a step is 1.4 % at most from the picture's own shape.
+/// Aspect ratio of a picture as the gallery shows it, quantized to 92 steps and packed into one character, so that the shapes
+/// of a hundred thousand images take as many characters. Extreme ratios are cropped: a tile's height is between a third of its
+/// width and 2.5 times its width. The layout uses these steps alone, whether an image has loaded or not, so that nothing moves
+/// when one loads. The error is at most 1.4 % of the picture's own ratio.
 ///
 /// The step is `196 h / (w + h) - 49`, rounded, which is 0 at 1/3 and 91 at 5/2. Migration 0003 of the catalog computes the
 /// same in SQL.
@@ -100,10 +100,10 @@ pub struct Shape(u8);
 
 impl Shape {
     const LAST: u8 = 91;
-    /// The character of step 0.
+    /// Code point of step 0.
     const FIRST: u32 = 35;
 
-    /// Of a picture of so many pixels.
+    /// Returns the shape of a picture of this size in pixels.
     pub fn of(width: u32, height: u32) -> Self {
         let (width, height) = (u64::from(width), u64::from(height));
         let both = (width + height).max(1);
@@ -112,17 +112,17 @@ impl Shape {
         Self(step.min(u64::from(Self::LAST)) as u8)
     }
 
-    /// The tile's height in column widths.
+    /// Returns the tile's height in column widths.
     pub fn height(self) -> f64 {
         f64::from(self.0 + 49) / f64::from(147 - self.0)
     }
 
-    /// As a character.
+    /// Encodes the shape as a character.
     pub fn pack(self) -> char {
         char::from(self.0 + Self::FIRST as u8)
     }
 
-    /// From a text of characters; one that is none counts as a square.
+    /// Decodes a string of shapes; an invalid character decodes as a square.
     pub fn unpack(text: &str) -> impl Iterator<Item = Shape> {
         text.chars().map(|c| match u32::from(c).checked_sub(Self::FIRST) {
             Some(step) if step <= u32::from(Self::LAST) => Self(step as u8),

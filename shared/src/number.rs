@@ -1,9 +1,9 @@
-//! Decimal numbers as text, and read from it. A browser knows how to do both, so the page has it done there: the tables that Rust's
-//! own way needs would be a twentieth of its module.
+//! Decimal formatting and parsing of numbers. In a browser, both are delegated to JavaScript: the tables of Rust's own
+//! implementation would make up a twentieth of the page's module.
 
 use std::fmt;
 
-/// A number to be written: `{}` with as many digits as tell it from all others, `{:.2}` with so many decimal places.
+/// A number to format: `{}` with the shortest digits that round-trip, `{:.2}` with two decimal places.
 #[derive(Debug, Clone, Copy)]
 pub struct Decimal(pub f64);
 
@@ -16,9 +16,9 @@ impl fmt::Display for Decimal {
     }
 }
 
-/// The finite number that a text is: digits, a sign, a point, an exponent.
+/// Parses a finite number of digits, sign, point and exponent. Returns `None` for anything else.
 pub fn parse(text: &str) -> Option<f64> {
-    // Most are short whole numbers, which nobody needs to be asked for.
+    // Fast path: most numbers are short whole numbers, which need no call into the browser.
     if (1..=15).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(text.bytes().fold(0u64, |number, digit| number * 10 + u64::from(digit - b'0')) as f64);
     }
@@ -50,12 +50,13 @@ mod by {
         js_sys::Number::from(number).to_string_with_radix(10).map(String::from).unwrap_or_default()
     }
 
-    /// JavaScript writes at most a hundred places.
+    /// JavaScript supports at most 100 decimal places.
     pub(super) fn rounded(number: f64, places: usize) -> String {
         js_sys::Number::from(number).to_fixed(places.min(100) as u8).map(String::from).unwrap_or_default()
     }
 
-    /// What isn't a number becomes none by the sign `+` of JavaScript, which knows no more forms than Rust does of such digits.
+    /// JavaScript's unary `+` returns NaN for invalid text. On the characters let through by [`super::parse`], it accepts the
+    /// same forms as Rust.
     pub(super) fn read(text: &str) -> Option<f64> {
         Some(JsValue::from_str(text).unchecked_into_f64()).filter(|number| !number.is_nan())
     }

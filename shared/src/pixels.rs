@@ -1,22 +1,22 @@
-//! Samples in memory: what decoding gives, equalization changes and encoding takes.
+//! Samples in memory: the output of decoding, and the input of equalization and encoding.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-/// How a pixel's samples are to be read. Alpha, where there is one, is the last sample of a pixel.
+/// Meaning of a pixel's samples. Alpha, if present, is the last sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Layout {
-    /// One sample: lightness.
+    /// One sample: gray.
     Gray,
-    /// Lightness and alpha.
+    /// Gray and alpha.
     GrayAlpha,
     /// Red, green, blue.
     Rgb,
     /// Red, green, blue, alpha.
     Rgba,
-    /// So many bands without a colour's meaning, as a satellite's: each is equalized on its own.
+    /// This many bands without colour meaning, such as a satellite's; each is equalized on its own.
     Bands(u16),
 }
 
@@ -47,15 +47,15 @@ impl Layout {
     }
 }
 
-/// Bits of a sample.
+/// Bits per sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "u8", try_from = "u8")]
 pub enum Depth {
     /// 0..=255.
     Eight,
-    /// 0..=65,535, in the machine's byte order once decoded.
+    /// 0..=65,535, in native byte order once decoded.
     Sixteen,
-    /// IEEE 754 binary32, of any range; NaN and infinities are no values.
+    /// IEEE 754 binary32 of any range; NaN and infinities don't count as values.
     Float,
 }
 
@@ -74,8 +74,8 @@ impl Depth {
         self.bits() as usize / 8
     }
 
-    /// How many bins a histogram has: one for each value that a sample can take, 256 or 65,536; of floating-point
-    /// samples, 65,536 over their range.
+    /// Number of histogram bins: one per sample value for integers (256 or 65,536); 65,536 over the samples' range for floating
+    /// point.
     pub const fn levels(self) -> usize {
         match self {
             Depth::Eight => 1 << 8,
@@ -104,12 +104,12 @@ impl TryFrom<u8> for Depth {
 
 /// Samples of one depth.
 ///
-/// Two are equal if their bits are: a NaN equals itself, and 0 isn't −0.
+/// Equality is bitwise: a NaN equals itself, and 0 doesn't equal −0.
 #[derive(Debug, Clone)]
 pub enum Samples {
     /// 8 bits each.
     U8(Vec<u8>),
-    /// 16 bits each, native byte order.
+    /// 16 bits each, in native byte order.
     U16(Vec<u16>),
     /// 32-bit floating point.
     F32(Vec<f32>),
@@ -131,7 +131,7 @@ impl PartialEq for Samples {
 impl Eq for Samples {}
 
 impl Samples {
-    /// How many samples there are.
+    /// Returns the number of samples.
     pub fn len(&self) -> usize {
         match self {
             Samples::U8(samples) => samples.len(),
@@ -140,12 +140,12 @@ impl Samples {
         }
     }
 
-    /// Whether there are none.
+    /// Whether there are no samples.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Their depth.
+    /// Returns the depth of the samples.
     pub fn depth(&self) -> Depth {
         match self {
             Samples::U8(_) => Depth::Eight,
@@ -158,17 +158,17 @@ impl Samples {
 /// Whole rows of an image: `rows × width × layout.channels()` samples, interleaved, no padding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rows {
-    /// Pixels in a row.
+    /// Width in pixels.
     pub width: u32,
-    /// How the samples of a pixel are to be read.
+    /// Meaning of a pixel's samples.
     pub layout: Layout,
-    /// The samples, row after row.
+    /// The samples, row by row.
     pub samples: Samples,
 }
 
-/// The bytes of all samples.
+/// Concatenates the bytes of all samples.
 pub fn to_bytes<T: Copy, const N: usize>(samples: &[T], bytes_of: impl Fn(T) -> [u8; N]) -> Vec<u8> {
-    // Not by an iterator of single bytes, which compilers make no copy of.
+    // Not with an iterator over single bytes: compilers don't turn that into a block copy.
     let mut bytes = vec![0; samples.len() * N];
     for (bytes, sample) in bytes.as_chunks_mut::<N>().0.iter_mut().zip(samples) {
         *bytes = bytes_of(*sample);
@@ -177,12 +177,12 @@ pub fn to_bytes<T: Copy, const N: usize>(samples: &[T], bytes_of: impl Fn(T) -> 
 }
 
 impl Rows {
-    /// How many rows there are.
+    /// Returns the number of rows.
     pub fn height(&self) -> usize {
         self.samples.len() / (self.width as usize * self.layout.channels())
     }
 
-    /// The samples as bytes: larger ones little-endian, whatever the machine.
+    /// Returns the samples as bytes, little-endian on every machine.
     pub fn to_le_bytes(&self) -> Vec<u8> {
         match &self.samples {
             Samples::U8(samples) => samples.clone(),
@@ -191,7 +191,7 @@ impl Rows {
         }
     }
 
-    /// As [`Rows::to_le_bytes`], without a copy where there is nothing to do.
+    /// Like [`Rows::to_le_bytes`], without a copy if the samples are bytes already.
     pub fn into_le_bytes(self) -> Vec<u8> {
         match self.samples {
             Samples::U8(samples) => samples,
@@ -199,15 +199,18 @@ impl Rows {
         }
     }
 
-    /// The inverse of [`Rows::to_le_bytes`]. `bytes` must be whole rows.
+    /// The inverse of [`Rows::to_le_bytes`].
+    ///
+    /// # Errors
+    /// If `bytes` aren't whole rows.
     pub fn from_le_bytes(width: u32, layout: Layout, depth: Depth, bytes: &[u8]) -> Result<Self, String> {
         Self::from_le_cow(width, layout, depth, bytes.into())
     }
 
-    /// As [`Rows::from_le_bytes`], without a copy where there is nothing to do.
+    /// Like [`Rows::from_le_bytes`], without a copy if the samples are bytes already.
     ///
     /// # Errors
-    /// If `bytes` are not whole rows.
+    /// If `bytes` aren't whole rows.
     pub fn from_le_cow(width: u32, layout: Layout, depth: Depth, bytes: Cow<'_, [u8]>) -> Result<Self, String> {
         let row = width as usize * layout.channels() * depth.bytes();
         if row == 0 || !bytes.len().is_multiple_of(row) {

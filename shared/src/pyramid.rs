@@ -1,7 +1,8 @@
-//! A picture in many sizes, cut into tiles, so that any part of a gigapixel image is shown at once at any size.
+//! Image pyramids: an image at several resolutions, cut into tiles, so that any part of a gigapixel image can be shown
+//! immediately at any zoom.
 //!
-//! Level 0 is the image itself, each further one half as wide and high (rounded up), the last one a single tile. Tiles are
-//! in the orientation of the file; [`Turn`] puts them upright where they are drawn.
+//! Level 0 is the image itself. Each further level has half the width and height (rounded up); the last one is a single tile.
+//! Tiles keep the orientation of the file; [`Turn`] rotates them upright when they are drawn.
 
 use std::ops::Range;
 
@@ -9,48 +10,47 @@ use serde::{Deserialize, Serialize};
 
 use crate::distribution::Distribution;
 
-/// The side of a tile, in pixels; those at the right and lower edges are smaller.
+/// Side of a tile in pixels; tiles at the right and bottom edges may be smaller.
 pub const TILE: u32 = 256;
 
-/// What a browser must know of a pyramid to show it: `GET /api/images/{id}/pyramid`.
+/// Metadata that a browser needs to show a pyramid: `GET /api/images/{id}/pyramid`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pyramid {
-    /// Pixels in a row of the image, as stored.
+    /// Width of the image in pixels, as stored.
     pub width: u32,
-    /// Rows of the image, as stored.
+    /// Height of the image in pixels, as stored.
     pub height: u32,
     /// EXIF orientation, 1 to 8; 1 is upright.
     pub orientation: u8,
-    /// The media type of the tiles.
+    /// Media type of the tiles.
     pub media_type: String,
-    /// How often each level of brightness occurs in the image.
+    /// Histogram of the image.
     pub distribution: Distribution,
 }
 
-/// The answer to `GET /api/images/{id}/pyramid`. With neither of both it isn't there yet, and is made now.
+/// Response of `GET /api/images/{id}/pyramid`. If both fields are `None`, the pyramid is still being built.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeepZoom {
-    /// What there is.
+    /// The pyramid, once built.
     pub pyramid: Option<Pyramid>,
-    /// Why there will be none.
+    /// Why there will be no pyramid.
     pub reason: Option<String>,
 }
 
 impl Pyramid {
-    /// How many levels there are.
+    /// Returns the number of levels.
     pub fn levels(&self) -> u32 {
         levels(self.width, self.height)
     }
 
-    /// The level whose pixels are the largest that aren't enlarged where `scale` pixels of the screen show one of the
-    /// image.
+    /// Returns the coarsest level that isn't enlarged when one image pixel takes `scale` screen pixels.
     pub fn level_for(&self, scale: f64) -> u32 {
         let wanted = (1.0 / scale).log2().floor().max(0.0) as u32;
         wanted.min(self.levels() - 1)
     }
 
-    /// The columns and rows of a level's tiles that show a part of the image: `(left, top)` to `(right, bottom)` in pixels
-    /// of the image as stored.
+    /// Returns the columns and rows of a level's tiles that cover a rectangle of the image: `(left, top)` to `(right, bottom)`
+    /// in image pixels, as stored.
     pub fn tiles_in(
         &self,
         level: u32,
@@ -68,24 +68,24 @@ impl Pyramid {
     }
 }
 
-/// How many levels an image of this size has.
+/// Returns the number of levels for an image of this size.
 pub fn levels(width: u32, height: u32) -> u32 {
     width.max(height).div_ceil(TILE).max(1).next_power_of_two().trailing_zeros() + 1
 }
 
-/// The size of a level.
+/// Returns the size of a level in pixels.
 pub fn size(width: u32, height: u32, level: u32) -> (u32, u32) {
     let halved = |side: u32| u64::from(side).div_ceil(1 << level).max(1) as u32;
     (halved(width), halved(height))
 }
 
-/// How many tiles there are across and down a level.
+/// Returns the number of tiles across and down a level.
 pub fn grid(width: u32, height: u32, level: u32) -> (u32, u32) {
     let (width, height) = size(width, height, level);
     (width.div_ceil(TILE), height.div_ceil(TILE))
 }
 
-/// The place of a tile among all of its pyramid: level by level, row by row. `None` if there is no such tile.
+/// Returns the index of a tile in its pyramid, counted level by level and row by row; `None` if there is no such tile.
 pub fn place(width: u32, height: u32, (level, column, row): (u32, u32, u32)) -> Option<u64> {
     let (columns, rows) = (level < levels(width, height)).then(|| grid(width, height, level))?;
     if column >= columns || row >= rows {
@@ -95,22 +95,21 @@ pub fn place(width: u32, height: u32, (level, column, row): (u32, u32, u32)) -> 
     Some(before + u64::from(row) * u64::from(columns) + u64::from(column))
 }
 
-/// How many tiles a level has.
+/// Returns the number of tiles in a level.
 pub fn tiles(width: u32, height: u32, level: u32) -> u64 {
     let (columns, rows) = grid(width, height, level);
     u64::from(columns) * u64::from(rows)
 }
 
-/// From a place in the image as stored to that place upright, and back: `(a x + c y + e, b x + d y + f)`, as a canvas
-/// takes it.
+/// Affine transform from stored to upright coordinates: `(a x + c y + e, b x + d y + f)`, as an HTML canvas expects it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Turn {
-    /// a, b, c, d, e and f.
+    /// The coefficients a, b, c, d, e and f.
     pub matrix: [f64; 6],
 }
 
 impl Turn {
-    /// Of an image of this size as stored, and this EXIF orientation (CIPA DC-008, 4.6.4 A).
+    /// Creates the transform for an image of this stored size and EXIF orientation (CIPA DC-008, 4.6.4 A).
     pub fn new(width: u32, height: u32, orientation: u8) -> Self {
         let (w, h) = (f64::from(width), f64::from(height));
         let matrix = match orientation {
@@ -126,17 +125,17 @@ impl Turn {
         Self { matrix }
     }
 
-    /// Where a place of the image as stored is upright.
+    /// Maps stored coordinates to upright ones.
     pub fn upright(&self, (x, y): (f64, f64)) -> (f64, f64) {
         let [a, b, c, d, e, f] = self.matrix;
         (a * x + c * y + e, b * x + d * y + f)
     }
 
-    /// Where a place of the upright image is as stored.
+    /// Maps upright coordinates to stored ones.
     pub fn stored(&self, (x, y): (f64, f64)) -> (f64, f64) {
         let [a, b, c, d, e, f] = self.matrix;
         let (x, y) = (x - e, y - f);
-        // The matrix is a turn or a mirror: its inverse is its transpose.
+        // The linear part is a rotation or reflection, so its inverse is its transpose.
         (a * x + b * y, c * x + d * y)
     }
 }
@@ -200,7 +199,7 @@ mod tests {
                 assert_eq!(turn.stored((x, y)), corner, "{orientation}");
             }
         }
-        // 6: the camera was turned, the stored top is the right side.
+        // 6: the camera was rotated; the stored top is the upright image's right side.
         assert_eq!(Turn::new(40, 30, 6).upright((0.0, 0.0)), (30.0, 0.0));
     }
 }

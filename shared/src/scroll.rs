@@ -1,55 +1,55 @@
-//! Scrolling through more content than a browser can scroll: elements end at some 17 or 33 million pixels, and a
-//! hundred thousand images on a telephone need more than half of that.
+//! Virtual scrolling for content taller than browsers support: they limit elements to about 17 or 33 million pixels, and a
+//! hundred thousand images on a phone need more than half of that.
 //!
-//! The scroll bar then has a shorter range than the content. What is moved by little moves the content by the same; what
-//! is moved by more than a window's height, as by dragging the bar, goes to the same part of the content. In between, the bar
-//! is put where it belongs, which moves nothing that is seen.
+//! The scroll bar gets a shorter range than the content. Small moves scroll the content by the same distance; moves of more
+//! than a window's height, such as dragging the bar, jump to the proportional position. Between moves, the bar is put back to
+//! its proportional position, which moves nothing visible.
 
-/// The longest range, in pixels: below the limit of every browser.
+/// Maximum scroll range, in pixels: below the limit of every browser.
 pub const LONGEST: f64 = 8_000_000.0;
 
-/// Where a scroll bar stands, and what is seen. All lengths are in pixels.
+/// Positions of scroll bar and content. All lengths are in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Scroll {
     content: f64,
     view: f64,
     bar: f64,
-    /// The content's place at the range's beginning.
+    /// Content position minus bar position.
     offset: f64,
 }
 
-/// How far the bar may stand from where it belongs before it is put there.
+/// How far the bar may drift from its proportional position before it is corrected, as a fraction of the range.
 const SLACK: f64 = 0.005;
 
 impl Scroll {
-    /// Tells how much content there is and how much of it is seen at once. What is seen stays where it is, if it can.
+    /// Sets the heights of the content and of the window. The visible position is kept if possible.
     pub fn resize(&mut self, content: f64, view: f64) {
         let seen = self.seen();
         (self.content, self.view) = (content, view);
         self.show(seen);
     }
 
-    /// The range of the bar: what the element is high.
+    /// Returns the scroll range: the height of the scrolling element.
     pub fn range(&self) -> f64 {
         self.content.min(LONGEST)
     }
 
-    /// What of the content is at the upper edge of the window.
+    /// Returns the content position at the window's top edge.
     pub fn seen(&self) -> f64 {
         self.bar + self.offset
     }
 
-    /// How far the content is moved up against the element.
+    /// Returns by how much the content is shifted up relative to the scrolling element.
     pub fn offset(&self) -> f64 {
         self.offset
     }
 
-    /// Where the bar stands.
+    /// Returns the bar's position.
     pub fn bar(&self) -> f64 {
         self.bar
     }
 
-    /// The bar was moved. Says where it must be put, if it isn't where it belongs any more.
+    /// Handles a move of the bar. Returns the position to put the bar at, if it has drifted too far.
     pub fn moved(&mut self, to: f64) -> Option<f64> {
         let by = to - self.bar;
         self.bar = to;
@@ -71,16 +71,16 @@ impl Scroll {
         })
     }
 
-    /// Puts the bar where this part of the content is at the upper edge of the window.
+    /// Scrolls to a content position: it will be at the window's top edge.
     pub fn show(&mut self, content: f64) {
         let (_, contents) = self.ends();
-        // Above the content there may be something else.
+        // The position may be negative: the page may have something above the content.
         let content = content.min(contents.max(0.0));
         self.bar = self.belongs(content);
         self.offset = content - self.bar;
     }
 
-    /// Where the bar belongs when this part of the content is seen: near both ends it moves as the content does.
+    /// Returns the bar's proportional position for a content position. Near both ends the bar moves as the content does.
     fn belongs(&self, content: f64) -> f64 {
         let (bars, contents) = self.ends();
         let edge = self.edge();
@@ -91,7 +91,7 @@ impl Scroll {
         }
     }
 
-    /// What is seen when the bar stands where it belongs.
+    /// Returns the content position for a bar at its proportional position.
     fn stands_for(&self, bar: f64) -> f64 {
         let (bars, contents) = self.ends();
         let edge = self.edge();
@@ -102,12 +102,12 @@ impl Scroll {
         }
     }
 
-    /// So much at each end isn't shortened.
+    /// Length at each end that isn't compressed.
     fn edge(&self) -> f64 {
         10.0 * self.view
     }
 
-    /// The last places of the bar and of the content.
+    /// Returns the maximum positions of the bar and of the content.
     fn ends(&self) -> (f64, f64) {
         (self.range() - self.view, self.content - self.view)
     }

@@ -1,12 +1,12 @@
-//! Smaller pictures of images: each pixel is the average of the area that it covers; and how pictures stand upright.
+//! Image downscaling by area averaging, and rotation by EXIF orientation.
 
 use crate::pixels::{Layout, Rows, Samples};
 
-/// A sample whose averages are of its own depth.
+/// Integer sample that can be averaged exactly.
 pub trait Level: Copy + Into<u32> {
-    /// The value as 64 bits.
+    /// Widens the value to 64 bits.
     fn wide(self) -> u64;
-    /// The inverse of [`Level::wide`]; `value` is one that a sample can have.
+    /// The inverse of [`Level::wide`]; `value` must be in the sample's range.
     fn narrow(value: u64) -> Self;
 }
 
@@ -28,7 +28,7 @@ impl Level for u16 {
     }
 }
 
-/// The size of a picture whose longer side is at most `max`, never larger than the image.
+/// Returns the size scaled down so that the longer side is at most `max`; never enlarges.
 pub fn fit(width: u32, height: u32, max: u32) -> (u32, u32) {
     let longer = width.max(height);
     if longer <= max {
@@ -41,27 +41,28 @@ pub fn fit(width: u32, height: u32, max: u32) -> (u32, u32) {
     (scale(width), scale(height))
 }
 
-/// A 16-bit sample in 8 bits, rounded: 65,535 = 255 × 257.
+/// Converts a 16-bit sample to 8 bits, rounded: 65,535 = 255 × 257.
 pub fn eight(sample: u16) -> u8 {
     ((u32::from(sample) + 128) / 257) as u8
 }
 
-/// Averages rows as they come. A pixel of the image spreads over the one or two pixels of the picture that it
-/// touches, by the length that it covers of them: across in units of 1/picture, down likewise, all in integers.
+/// Streaming area averaging, row by row. Each source pixel is distributed over the one or two output pixels it overlaps in each
+/// direction, weighted by the overlap. Lengths are integers: a source pixel is `to` long, an output pixel `from`.
 pub struct Shrink<S> {
     layout: Layout,
     from: (u64, u64),
     to: (u64, u64),
-    /// The next row of the image.
+    /// Index of the next source row.
     row: u64,
-    /// Sums across the row being added, then of the row of the picture being made.
+    /// Horizontal sums of the current source row, then the sums of the current output row.
     across: Vec<u64>,
     sums: Vec<u64>,
     out: Vec<S>,
 }
 
 impl<S: Level> Shrink<S> {
-    /// For an image of a size (width, height) and a picture that is nowhere larger. Images of 16 bits have at most 2³² pixels.
+    /// Creates a shrinker from one size (width, height) to another that is nowhere larger. 16-bit images may have at most 2³²
+    /// pixels.
     pub fn new(layout: Layout, (width, height): (u32, u32), to: (u32, u32)) -> Self {
         let samples = to.0 as usize * layout.channels();
         Self {
@@ -75,22 +76,22 @@ impl<S: Level> Shrink<S> {
         }
     }
 
-    /// The picture's samples so far; all of them once every row of the image was added.
+    /// Returns the output samples finished so far; complete once every source row was added.
     pub fn into_samples(self) -> Vec<S> {
         self.out
     }
 
-    /// Adds the image's next row.
+    /// Adds the next source row.
     pub fn add_row(&mut self, samples: &[S]) {
         match self.layout {
             Layout::Gray => self.spread::<1>(samples),
             Layout::GrayAlpha => self.spread::<2>(samples),
             Layout::Rgb => self.spread::<3>(samples),
             Layout::Rgba => self.spread::<4>(samples),
-            // A picture has no bands.
+            // Bands can't be shown as a picture.
             Layout::Bands(_) => self.across.fill(0),
         }
-        // The row covers [row × to, (row + 1) × to) where a row of the picture covers `from`.
+        // The source row covers [row × to, (row + 1) × to), and each output row `from`.
         let (from, to) = (self.from.1, self.to.1);
         let (start, end) = (self.row * to, (self.row + 1) * to);
         let edge = (start / from + 1) * from;
@@ -104,11 +105,11 @@ impl<S: Level> Shrink<S> {
         self.row += 1;
     }
 
-    /// Sums a row across: of each pixel of the picture the rest of a pixel, pixels that it covers whole, and the first part of
-    /// another one.
+    /// Sums a row horizontally. An output pixel gets the rest of a source pixel begun earlier, whole source pixels, and the
+    /// first part of the next one.
     fn spread<const N: usize>(&mut self, row: &[S]) {
         let sum = if self.layout.has_alpha() { weighted::<S, N> } else { plain::<S, N> };
-        // A pixel covers `to` where a pixel of the picture covers `from`.
+        // A source pixel is `to` long, an output pixel `from`.
         let (from, to) = (self.from.0, self.to.0);
         let mut pixels = row.as_chunks::<N>().0;
         let (mut begun, mut rest) = ([0; N], 0);
@@ -140,9 +141,9 @@ impl<S: Level> Shrink<S> {
     }
 }
 
-/// The sum of pixels' samples.
+/// Sums the samples of pixels.
 fn plain<S: Level, const N: usize>(pixels: &[[S; N]]) -> [u64; N] {
-    /// So many samples of 16 bits are summed in 32.
+    /// This many 16-bit samples can be summed in 32 bits without overflow.
     const FITS: usize = 1 << 16;
     let mut sum = [0; N];
     for pixels in pixels.chunks(FITS) {
@@ -155,7 +156,7 @@ fn plain<S: Level, const N: usize>(pixels: &[[S; N]]) -> [u64; N] {
     sum
 }
 
-/// The same where the last sample is alpha: colours weigh as much as it.
+/// Like [`plain`] for pixels with alpha: colours are weighted by alpha.
 fn weighted<S: Level, const N: usize>(pixels: &[[S; N]]) -> [u64; N] {
     let mut sum = [0; N];
     for pixel in pixels {
@@ -167,10 +168,10 @@ fn weighted<S: Level, const N: usize>(pixels: &[[S; N]]) -> [u64; N] {
 }
 
 impl Shrink<u8> {
-    /// Adds the image's next rows; 16-bit samples in 8 bits.
+    /// Adds the next source rows; 16-bit samples are converted to 8 bits.
     ///
     /// # Errors
-    /// A sentence if they are of another width or layout, or of floating point.
+    /// A sentence if the rows have another width or layout, or floating-point samples.
     pub fn add(&mut self, rows: &Rows) -> Result<(), &'static str> {
         let line = self.line(rows)?;
         match &rows.samples {
@@ -186,7 +187,7 @@ impl Shrink<u8> {
 }
 
 impl<S> Shrink<S> {
-    /// Samples in a row of such rows.
+    /// Returns the number of samples per row, after checking width and layout.
     fn line(&self, rows: &Rows) -> Result<usize, &'static str> {
         if (rows.layout, u64::from(rows.width)) == (self.layout, self.from.0) {
             Ok(rows.width as usize * rows.layout.channels())
@@ -196,19 +197,19 @@ impl<S> Shrink<S> {
     }
 }
 
-/// A shrinker that keeps the depth of the samples.
+/// Shrinker that keeps the samples' depth.
 pub enum Shrinker {
-    /// Of 8 bits.
+    /// 8-bit samples.
     U8(Shrink<u8>),
-    /// Of 16 bits.
+    /// 16-bit samples.
     U16(Shrink<u16>),
 }
 
 impl Shrinker {
-    /// Adds the image's next rows.
+    /// Adds the next source rows.
     ///
     /// # Errors
-    /// A sentence if they are of another width, layout or depth.
+    /// A sentence if the rows have another width, layout or depth.
     pub fn add(&mut self, rows: &Rows) -> Result<(), &'static str> {
         match (self, &rows.samples) {
             (Self::U8(shrink), Samples::U8(_)) => shrink.add(rows),
@@ -221,7 +222,7 @@ impl Shrinker {
         }
     }
 
-    /// The picture.
+    /// Returns the downscaled image.
     pub fn into_rows(self) -> Rows {
         match self {
             Self::U8(shrink) => {
@@ -234,20 +235,20 @@ impl Shrinker {
     }
 }
 
-/// A picture of 8 bits a sample.
+/// Image of 8-bit samples.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {
-    /// Pixels across.
+    /// Width in pixels.
     pub width: u32,
-    /// Pixels down.
+    /// Height in pixels.
     pub height: u32,
-    /// Samples of a pixel.
+    /// Samples per pixel.
     pub channels: usize,
-    /// The samples, row after row.
+    /// The samples, row by row.
     pub bytes: Vec<u8>,
 }
 
-/// Turns and mirrors a picture as its EXIF orientation says (CIPA DC-008, 4.6.4 A).
+/// Rotates and mirrors a picture upright according to its EXIF orientation (CIPA DC-008, 4.6.4 A).
 pub fn upright(picture: Picture, orientation: u8) -> Picture {
     if orientation <= 1 {
         return picture;
@@ -281,7 +282,7 @@ mod tests {
 
     use super::*;
 
-    /// By the definition: what of each pixel of the image lies in a pixel of the picture, across times down.
+    /// Reference implementation by definition: weights each source pixel by its overlap with the output pixel.
     fn averages(image: &[u8], layout: Layout, from: (u32, u32), to: (u32, u32)) -> Vec<u8> {
         let channels = layout.channels();
         let overlap = |pixel: u32, covers: (u32, u32), (from, to): (u32, u32)| {

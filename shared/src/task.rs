@@ -1,4 +1,4 @@
-//! A task: the part of a phase that one worker does at a time, and its records in znodes.
+//! Tasks: the units of work that workers claim, and their znode records.
 
 use std::collections::BTreeMap;
 
@@ -9,77 +9,79 @@ use crate::clock::{Moment, Stamp};
 use crate::id::PodName;
 use crate::job::{Phase, Pointer};
 
-/// After so many claims that ended neither in a commit nor in a release, a task is nobody's to claim.
+/// Number of strikes at which a task is quarantined. A strike is a claim whose process died, or whose work panicked or overran
+/// its time.
 pub const MAX_STRIKES: usize = 3;
 
-/// A task whose attempt of this number failed is nobody's to claim either.
+/// Number of attempts after which a task that failed again may not be claimed any more.
 pub const MAX_ATTEMPTS: u32 = 12;
 
-/// The record of the znode `/jobs/<job>/<phase>/task_<i>`.
+/// Record of the znode `/jobs/<job>/<phase>/task_<i>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Task {
-    /// Version of the writer's records.
+    /// Record version of the writer.
     pub v: u32,
-    /// What to do.
+    /// Phase of the task.
     pub phase: Phase,
-    /// Which task of the phase.
+    /// Index of the task within its phase.
     pub index: u32,
-    /// The parts it covers: `first..first + count`.
+    /// First part: the task covers `first_part..first_part + parts`.
     pub first_part: u32,
-    /// How many parts it covers.
+    /// Number of parts.
     pub parts: u32,
-    /// How often it was claimed.
+    /// Number of claims so far.
     pub attempt: u32,
-    /// Claims (their uuids) that have ended neither in a commit nor in a release, oldest first; the one that is being
-    /// worked on is among them. Never more than [`MAX_STRIKES`].
+    /// Strikes: UUIDs of claims, oldest first. A claim is recorded here when it is made, and removed when it is released without
+    /// a strike. Never more than [`MAX_STRIKES`].
     pub strikes: Vec<String>,
-    /// How claims ended that were released and left their strike; of the other strikes, the pod was gone.
+    /// For strikes of released claims, how the attempt ended. Strikes without an entry are of pods that died.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub ends: BTreeMap<String, StrikeEnd>,
-    /// Why the last attempt was released, where it failed.
+    /// Why the last attempt was released, if it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
-    /// Keys of outputs of other tasks that the last attempt found damaged in the store: whoever wrote them does it again.
+    /// Keys of other tasks' outputs that the last attempt found damaged in the store; the tasks that wrote them are repeated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub damaged: Vec<String>,
-    /// The last claim. A worker of an older version doesn't write it: then its number isn't `attempt`.
+    /// The last claim. Workers of older versions don't write it; its number then differs from `attempt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claimed: Option<Claimed>,
-    /// The last claim that ended without a result, with the moment at which that was established: by its pod, which
-    /// released it, or by the pod that found the lock gone and claimed next.
+    /// The last claim that ended without a result. Its moment is that of the release by its pod, or of the discovery that the
+    /// lock is gone by the pod that claimed next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub freed: Option<Claimed>,
-    /// When it was written, Lamport.
+    /// Lamport stamp of this write.
     pub stamp: Stamp,
-    /// Fields of a later version, kept as they came.
+    /// Fields of a later version, preserved as read.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
 
-/// A claim of a task, as an event.
+/// Beginning or end of a claim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claimed {
-    /// Which attempt it was.
+    /// Attempt number of the claim.
     pub attempt: u32,
-    /// Who made it.
+    /// The pod that made the claim.
     pub pod: PodName,
-    /// When it was made, or when it was known to be over.
+    /// When the claim was made, or when it was known to be over.
     pub when: Moment,
 }
 
 impl Task {
-    /// Whether so many claims came to nothing that nobody may claim it any more, unless one of them is given back.
+    /// Whether the task is quarantined: it has [`MAX_STRIKES`] strikes, so no worker may claim it unless one is given back.
     pub fn is_struck_out(&self) -> bool {
         self.strikes.len() >= MAX_STRIKES
     }
 
-    /// Whether so many attempts were made, and the last one failed, that nobody may claim it any more.
+    /// Whether the last of [`MAX_ATTEMPTS`] attempts failed, so that no worker may claim the task any more.
     pub fn is_given_up(&self) -> bool {
         self.attempt >= MAX_ATTEMPTS && self.trouble.is_some()
     }
 
-    /// Notes that the last claim's lock vanished with its session, unless its end is noted already. For whoever claims the
-    /// task next: that pod has read that the lock is gone, and of several that try, one writes the record.
+    /// Records the end of the last claim if its lock vanished with its session and the end isn't recorded yet. Called by the
+    /// pod that claims the task next, which has read that the lock is gone; of several pods that try, only one gets to write
+    /// the record.
     pub fn note_lapse(&mut self, now: impl FnOnce() -> Moment) {
         let noted = self.freed.as_ref().map(|freed| freed.attempt);
         let open = |last: &&Claimed| last.attempt == self.attempt && noted != Some(last.attempt);
@@ -88,7 +90,7 @@ impl Task {
         }
     }
 
-    /// Takes a claim's strike away; `false` if there is none (any more). Repeating changes nothing.
+    /// Removes a claim's strike. Returns `false` if there is no such strike (any more). Idempotent.
     pub fn give_back(&mut self, claim: &str) -> bool {
         let before = self.strikes.len();
         self.strikes.retain(|strike| strike != claim);
@@ -97,62 +99,62 @@ impl Task {
     }
 }
 
-/// How an attempt ended that was released and left its strike.
+/// How an attempt ended that was released but keeps its strike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StrikeEnd {
     /// The work panicked.
     Crashed,
-    /// It took longer than a task may.
+    /// It exceeded a task's time limit.
     Overran,
 }
 
-/// The record of the ephemeral znode `…/lock`: who holds the task.
+/// Record of the ephemeral znode `…/lock`: the holder of the task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lock {
-    /// Version of the writer's records.
+    /// Record version of the writer.
     pub v: u32,
     /// The holder.
     pub pod: PodName,
-    /// This claim alone; part of the key of what it writes.
+    /// UUID of this claim; part of the keys of what it writes.
     pub claim: String,
     /// When the claim was made, in ms since 1970.
     pub since: i64,
-    /// When it was written, Lamport.
+    /// Lamport stamp of this write.
     pub stamp: Stamp,
 }
 
-/// The record of the znode `…/done`: what the task came to.
+/// Record of the znode `…/done`: the outcome of the task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Done {
-    /// Version of the writer's records.
+    /// Record version of the writer.
     pub v: u32,
-    /// Who did it.
+    /// The worker that did the task.
     pub pod: PodName,
-    /// At which attempt.
+    /// Attempt number.
     pub attempt: u32,
-    /// What came of it.
+    /// Result or refusal.
     pub outcome: Outcome,
     /// When the claim was made, in ms since 1970.
     pub started: i64,
     /// When the work was finished, in ms since 1970.
     pub finished: i64,
-    /// How long the work took, in ms by the worker's monotonic clock; `None` from a worker that doesn't measure it.
+    /// Duration of the work in ms by the worker's monotonic clock; `None` if the worker doesn't measure it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worked_ms: Option<u64>,
-    /// When it was written, Lamport.
+    /// Lamport stamp of this write.
     pub stamp: Stamp,
 }
 
-/// What a task came to.
+/// Outcome of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "lowercase")]
 pub enum Outcome {
-    /// Its output lies in the store.
+    /// Output in the store.
     Stored(Pointer),
-    /// The image itself is at fault (truncated, corrupt, too large): repeating can't help, so the job fails.
+    /// The image itself is at fault (truncated, corrupt, too large). Retrying can't help, so the job fails.
     Refused {
-        /// A sentence for the person.
+        /// Reason, as a sentence for the user.
         reason: String,
     },
 }

@@ -1,4 +1,4 @@
-//! How the tasks of a job went, kept when it has ended: `GET /api/jobs/{id}/timeline`.
+//! Timeline of an ended job's tasks: `GET /api/jobs/{id}/timeline`.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,59 +6,59 @@ use crate::id::PodName;
 use crate::job::Phase;
 use crate::order::sort_by_key;
 
-/// All tasks of a job that came to an end, by the time at which they were begun.
+/// All finished tasks of a job, ordered by start time.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timeline {
-    /// When the job's first task was begun, in ms since 1970; all other times are counted from it.
+    /// Start of the job's first task, in ms since 1970; all other times are relative to it.
     pub begun: i64,
     /// The tasks.
     pub spans: Vec<Span>,
 }
 
-/// A task that came to an end.
+/// A finished task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
-    /// Who did it.
+    /// The worker that did it.
     pub pod: PodName,
-    /// What it was part of.
+    /// Phase of the task.
     pub phase: Phase,
-    /// Which task of the phase.
+    /// Index of the task within its phase.
     pub index: u32,
-    /// At which attempt it came to its end; those before came to nothing.
+    /// Number of the attempt that succeeded; the earlier ones failed.
     pub attempt: u32,
-    /// When this attempt was begun, in ms.
+    /// Start of that attempt, in ms.
     pub started: i64,
-    /// When it was done, in ms.
+    /// End of that attempt, in ms.
     pub finished: i64,
-    /// Bytes that it wrote.
+    /// Bytes written.
     pub bytes: u64,
 }
 
-/// A phase of a timeline.
+/// Summary of a phase.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stage {
-    /// Which.
+    /// The phase.
     pub phase: Phase,
-    /// How many tasks.
+    /// Number of tasks.
     pub tasks: usize,
-    /// How many attempts came to nothing.
+    /// Number of failed attempts.
     pub repeated: u32,
-    /// Ms from the end of what it had to wait for until its first task was begun.
+    /// Ms between the end of the latest work before it and the start of its first task.
     pub waited: i64,
-    /// Ms from its first task's beginning to its last one's end.
+    /// Ms between the start of its first task and the end of its last.
     pub took: i64,
-    /// Ms that its tasks worked, together.
+    /// Total working time of its tasks, in ms.
     pub worked: i64,
-    /// Bytes that its tasks wrote.
+    /// Bytes written by its tasks.
     pub bytes: u64,
 }
 
 impl Timeline {
-    /// Tasks with their times since 1970, in any order.
+    /// Creates a timeline from tasks in any order, with times since 1970.
     pub fn new(mut spans: Vec<Span>) -> Self {
         let begun = spans.iter().map(|span| span.started).min().unwrap_or(0);
         for span in &mut spans {
-            // Clocks of machines differ: nothing ends before it began.
+            // The machines' clocks may differ: clamp so that nothing ends before it starts.
             span.finished = (span.finished - begun).max(span.started - begun);
             span.started -= begun;
         }
@@ -66,12 +66,12 @@ impl Timeline {
         Self { begun, spans }
     }
 
-    /// Ms from the first beginning to the last end.
+    /// Returns the ms from the first start to the last end.
     pub fn length(&self) -> i64 {
         self.spans.iter().map(|span| span.finished).max().unwrap_or(0)
     }
 
-    /// The pods that worked, by name, and what each did, from its beginning on.
+    /// Returns the pods that worked, by name, each with its tasks in order of their start.
     pub fn lanes(&self) -> Vec<(&PodName, Vec<&Span>)> {
         let mut pods: Vec<&PodName> = self.spans.iter().map(|span| &span.pod).collect();
         sort_by_key(&mut pods, |pod| *pod);
@@ -80,13 +80,13 @@ impl Timeline {
         pods.into_iter().map(|pod| (pod, of(pod))).collect()
     }
 
-    /// The phases in the order in which they were begun.
+    /// Returns the phases in the order in which they started.
     pub fn stages(&self) -> Vec<Stage> {
         let mut stages: Vec<(Stage, i64, i64)> = Vec::new();
         for span in &self.spans {
             let known = stages.iter().position(|(stage, ..)| stage.phase == span.phase);
             let index = known.unwrap_or_else(|| {
-                // It waited for whatever had ended before it was begun.
+                // The phase waited for the latest task of another phase that ended before.
                 let ends =
                     self.spans.iter().filter(|other| other.phase != span.phase && other.finished <= span.started);
                 let waited = span.started - ends.map(|other| other.finished).max().unwrap_or(0);

@@ -1,4 +1,4 @@
-//! In the browser: the JSON API, by `fetch`.
+//! API client in the browser: the JSON API over `fetch`.
 
 use std::future::Future;
 
@@ -15,25 +15,25 @@ use web_sys::{Headers, RequestInit, Response};
 
 use crate::json::{Json, Read};
 
-/// Only the server answers with a status.
+/// Does nothing: only the server sets a status.
 pub fn set_status(_status: u16) {}
 
-/// A page of images.
+/// Fetches a page of images.
 pub fn images(query: ImageQuery) -> impl Future<Output = Result<Page, Problem>> + Send {
     get(format!("{}?{}", route::API_IMAGES, super::query_string(&query)))
 }
 
-/// The shapes of all images of a listing.
+/// Fetches the shapes of all images in a listing.
 pub fn sections(query: ImageQuery) -> impl Future<Output = Result<Sections, Problem>> + Send {
     get(format!("{}?{}", route::API_SECTIONS, super::query_string(&query)))
 }
 
-/// Deletes images, in a way that can be undone; gives those that it deleted.
+/// Deletes images so that they can be restored. Returns those that were deleted.
 pub async fn delete_several(images: Vec<ImageId>) -> Result<Vec<ImageId>, Problem> {
     chosen(route::API_DELETE, images).await
 }
 
-/// Brings deleted images back; gives those that are.
+/// Restores deleted images. Returns those that were restored.
 pub async fn restore(images: Vec<ImageId>) -> Result<Vec<ImageId>, Problem> {
     chosen(route::API_RESTORE, images).await
 }
@@ -45,43 +45,43 @@ async fn chosen(url: &str, images: Vec<ImageId>) -> Result<Vec<ImageId>, Problem
     Ok(answer.images)
 }
 
-/// An image with its jobs.
+/// Fetches an image with its jobs.
 pub fn image(id: ImageId) -> impl Future<Output = Result<Image, Problem>> + Send {
     get(route::image(&id))
 }
 
-/// Runs another recipe on an image that is there.
+/// Applies another recipe to an existing image.
 pub async fn add_job(id: &ImageId, recipe: Recipe) -> Result<Accepted, Problem> {
     let body = format!("{{\"recipe\":{}}}", super::write::recipe(recipe));
     parse(&send("POST", &route::jobs(id), Some(&body)).await?)
 }
 
-/// Queues the latest, failed job of an image again.
+/// Requeues the latest, failed job of an image.
 pub async fn retry(id: &ImageId) -> Result<(), Problem> {
     send("POST", &route::retry(id), None).await.map(drop)
 }
 
-/// Does what an address stands for.
+/// Sends a POST without a body.
 pub async fn act(address: &str) -> Result<(), Problem> {
     send("POST", address, None).await.map(drop)
 }
 
-/// The images beside one.
+/// Fetches the neighbours of an image.
 pub async fn neighbours(id: &ImageId) -> Result<Neighbours, Problem> {
     get(route::neighbours(id)).await
 }
 
-/// How the tasks of a job that has ended went.
+/// Fetches the timeline of an ended job.
 pub async fn timeline(job: &JobId) -> Result<Timeline, Problem> {
     get(route::timeline(job)).await
 }
 
-/// What an address of the API answers. `fetch` can't leave its thread, and a browser's page has only one.
+/// Fetches a typed response. `SendWrapper` never panics here: `fetch` stays on its thread, and a page has only one.
 pub fn get<T: Read + 'static>(url: String) -> impl Future<Output = Result<T, Problem>> + Send {
     SendWrapper::new(async move { parse(&send("GET", &url, None).await?) })
 }
 
-/// What an address of the API answers, as it is.
+/// Fetches a response as untyped JSON.
 pub async fn json(url: &str) -> Result<Json, Problem> {
     Json::parse(&send("GET", url, None).await?).ok_or_else(|| unreadable("it is no JSON"))
 }
@@ -111,7 +111,7 @@ fn parse<T: Read>(text: &str) -> Result<T, Problem> {
     Json::parse(text).and_then(|json| json.to()).ok_or_else(|| unreadable("it has another form"))
 }
 
-/// What the server says of an answer that isn't a success.
+/// Reads the problem from an unsuccessful response.
 pub(crate) fn problem(status: u16, text: &str) -> Problem {
     let told = Json::parse(text).and_then(|json| json.to());
     told.unwrap_or_else(|| Problem::new(status, "Error", format!("The server answered with status {status}.")))

@@ -1,4 +1,4 @@
-//! How the API's answers are read: the names of their fields. The tests compare with what the server writes.
+//! Readers for API responses, given by the names of their fields. The tests compare them with what the server writes.
 
 use shared::cluster::JobProgress;
 use shared::distribution::Distribution;
@@ -63,7 +63,7 @@ impl Read for Image {
             channels: Read::read(json.field("channels"))?,
             depth: Read::read(json.field("depth"))?,
             format: Read::read(json.field("format"))?,
-            // Not written where it is one.
+            // Omitted if it is 1.
             pages: Option::read(json.field("pages"))?.unwrap_or(1),
             keeping: Read::read(json.field("keeping"))?,
             bytes: Read::read(json.field("bytes"))?,
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
     use crate::json::Json;
 
-    /// What serde reads of a text is what is read here of it.
+    /// Asserts that a text is read as serde reads it.
     fn alike<T: Read + PartialEq + std::fmt::Debug + serde::de::DeserializeOwned>(text: &str) {
         let expected: T = serde_json::from_str(text).unwrap();
         assert_eq!(T::read(&Json::parse(text).unwrap()), Some(expected), "{text}");

@@ -1,14 +1,13 @@
-//! How a recipe is written for the API. serde's writer would be 3 KB more of the page's module. The tests compare with what the
-//! server reads.
+//! Recipe serialization for the API. serde's would add 3 KB to the page's module. The tests compare with what the server reads.
 
 use shared::equalize::{Recipe, Wire};
 use shared::number::Decimal;
 
-/// A recipe as JSON.
+/// Serializes a recipe as JSON.
 pub fn recipe(recipe: Recipe) -> String {
     let wire = Wire::from(recipe);
     let number = |number: Option<f64>| number.map(|number| Decimal(number).to_string());
-    // Names and ids have nothing that must be escaped.
+    // Names and ids contain nothing that needs escaping.
     let quoted = |text: &str| format!("\"{text}\"");
     let fields = [
         ("method", Some(quoted(wire.method.name()))),

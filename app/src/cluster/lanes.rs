@@ -1,4 +1,4 @@
-//! Lanes: each pod's tasks now and in the last minutes, on one line of time.
+//! Lanes: each pod's recent and running tasks on a common time axis.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +10,12 @@ use super::{Picture, panel, quiet};
 use crate::format;
 use crate::markup::{Element, of};
 
-/// Attempts that a pod's lane shows, at most: the latest.
-const MOST: usize = 150;
-/// Rows of a lane for attempts at the same time, at most.
-const ROWS: usize = 8;
+/// Maximum attempts per lane; the latest are shown.
+const MAX_BARS: usize = 150;
+/// Maximum rows per lane for simultaneous attempts.
+const MAX_ROWS: usize = 8;
 
-/// The lanes of all pods that did something.
+/// Renders the lanes of all pods that worked on something.
 pub fn lanes(picture: &Picture<'_>) -> Element {
     let spans = spans::of(picture);
     let panel = panel("lanes", "Tasks of the last minutes", "");
@@ -35,7 +35,7 @@ pub fn lanes(picture: &Picture<'_>) -> Element {
     panel.add(of("ul", "lanes").all(lanes.into_iter().map(lane))).add(axis)
 }
 
-/// Which moments a lane shows.
+/// Time range of the lanes.
 #[derive(Clone, Copy)]
 struct Scale {
     began: i64,
@@ -43,19 +43,19 @@ struct Scale {
 }
 
 impl Scale {
-    /// A moment's place in per cent.
+    /// Returns the position of a time in per cent.
     fn place(self, at: i64) -> f64 {
         ((at - self.began) as f64 * 100.0 / self.length as f64).clamp(0.0, 100.0)
     }
 }
 
 fn lane(picture: &Picture<'_>, scale: Scale, pod: &PodName, spans: &[&Span]) -> Element {
-    let shown = &spans[spans.len().saturating_sub(MOST)..];
+    let shown = &spans[spans.len().saturating_sub(MAX_BARS)..];
     let mut free: Vec<i64> = Vec::new();
     let bars: Vec<Element> = shown
         .iter()
         .map(|span| {
-            let row = free.iter().position(|until| *until <= span.began).unwrap_or(free.len()).min(ROWS - 1);
+            let row = free.iter().position(|until| *until <= span.began).unwrap_or(free.len()).min(MAX_ROWS - 1);
             let until = span.began + span.lasted(picture.now);
             if row < free.len() {
                 free[row] = until

@@ -1,4 +1,4 @@
-//! Who leads, who led, and how the array is.
+//! The current master, previous terms, and the health of the array.
 
 use shared::cluster::{ClusterView, Ending, Health, Leader, Reign};
 
@@ -6,7 +6,7 @@ use super::{Picture, facts, moment, panel, quiet, table, why};
 use crate::format;
 use crate::markup::{Element, el, of};
 
-/// The master, its epoch, since when it leads, how the array is, and what it waits for.
+/// Renders the master, its epoch and term, the array's health, and why work is slow.
 pub fn card(picture: &Picture<'_>) -> Element {
     let view = picture.view;
     let leader = view.leader.as_ref();
@@ -41,7 +41,7 @@ fn about(picture: &Picture<'_>, leader: &Leader) -> Element {
     facts("facts", rows)
 }
 
-/// Masters before this one, latest first, each with what ended its time.
+/// Renders the previous terms, latest first, each with why it ended.
 pub fn history(picture: &Picture<'_>) -> Element {
     let past = &picture.view.past;
     let panel =
@@ -62,7 +62,7 @@ pub fn history(picture: &Picture<'_>) -> Element {
     panel.add(table(&["Epoch", "Pod", "Since", "For", "Why no longer"], past.iter().map(row)))
 }
 
-/// Why a master is master no more, as a person says it.
+/// Describes why a term ended.
 const fn ending(end: Ending) -> &'static str {
     match end {
         Ending::HandedOver => "It was told to stop, and handed over.",
@@ -72,13 +72,13 @@ const fn ending(end: Ending) -> &'static str {
     }
 }
 
-/// What a person needs to know while the page has lost its server.
+/// Title and sentence for when the page has lost its server.
 fn lost() -> (&'static str, String) {
     let sentence = "What you see is from before the connection was lost. It continues by itself when a server answers.";
     ("This page has lost the server", sentence.to_owned())
 }
 
-/// The gravest of what keeps the array from its work: a title and a sentence; `None` if all is well.
+/// Returns title and sentence of the gravest problem that keeps the array from working; `None` if there is none.
 pub fn trouble(view: &ClusterView) -> Option<(&'static str, String)> {
     if view.health != Health::Ok {
         return Some(health_sentence(view));
@@ -88,7 +88,7 @@ pub fn trouble(view: &ClusterView) -> Option<(&'static str, String)> {
     outage.or(alert).or_else(|| Some(("Uploads are refused", view.room.refused.clone()?)))
 }
 
-/// What a person needs to know about the array's health: a title and a sentence.
+/// Returns title and sentence of the array's health.
 pub fn health_sentence(view: &ClusterView) -> (&'static str, String) {
     let (pods, min_pods) = (view.live(), view.min_pods);
     match view.health {
@@ -118,7 +118,7 @@ pub fn health_sentence(view: &ClusterView) -> (&'static str, String) {
     }
 }
 
-/// Which master isn't responding, and when another one takes over.
+/// Says which master isn't responding, and when another pod takes over.
 fn silence_sentence(view: &ClusterView) -> String {
     let name = view.leader.as_ref().map(|leader| leader.pod.to_string()).unwrap_or_default();
     let pod = view.pods.iter().find(|pod| pod.pod.to_string() == name);
@@ -127,8 +127,8 @@ fn silence_sentence(view: &ClusterView) -> String {
     format!("Unless {name} comes back, another pod takes over{within}. Uploads are kept and will run then.")
 }
 
-/// What a person should know before uploads are refused, and while they are: from nine tenths of the backlog's limit on,
-/// and when less than twice the space that is kept free is left.
+/// Warns before and while uploads are refused: from nine tenths of the maximum backlog, and below twice the minimum of free
+/// space.
 pub fn room_sentence(view: &ClusterView) -> Option<String> {
     let (room, queued) = (&view.room, view.backlog.queued);
     if let Some(refused) = &room.refused {

@@ -1,6 +1,6 @@
-//! The array as a person sees it: each part is a function of a [`Picture`], and nothing else.
+//! Views of the array. Each is a pure function of a [`Picture`].
 //!
-//! The cluster page shows them live, the status page as they are on the server at one moment.
+//! The cluster page updates them live; the status page shows them as rendered by the server at one moment.
 
 mod lanes;
 mod master;
@@ -23,33 +23,33 @@ use crate::markup::{Element, el, of};
 
 pub use master::{health_sentence, room_sentence};
 
-/// Everything that is known at one moment.
+/// State of the array at one moment: the input of the views.
 pub struct Picture<'a> {
-    /// The array.
+    /// View of the array.
     pub view: &'a ClusterView,
-    /// What happened, latest first by `(clock, pod)`.
+    /// Events, latest first by `(clock, pod)`.
     pub events: &'a [Event],
-    /// When it is, in ms since 1970.
+    /// Current time, in ms since 1970.
     pub now: i64,
-    /// Where it is shown, once that is known.
+    /// Time zone of the reader, once known.
     pub zone: Zone,
-    /// Whether the page has lost the server that it knows this from.
+    /// Whether the state is stale: the page has lost its server.
     pub is_old: bool,
 }
 
-/// What pods say, and how a person wants to see it.
+/// Log lines, and the reader's filters.
 pub struct Said<'a> {
-    /// The lines of each pod, oldest first.
+    /// Lines of each pod, oldest first.
     pub logs: &'a BTreeMap<PodName, Vec<LogLine>>,
-    /// Only lines with this in them, whatever the case.
+    /// Search text, case-insensitive; only matching lines are shown.
     pub search: &'a str,
-    /// Only lines at least as grave.
+    /// Minimum severity of the lines shown.
     pub least: Level,
-    /// Whether they are held as they were.
+    /// Whether updates are paused.
     pub paused: bool,
 }
 
-/// The cluster page without its terminals and its timeline.
+/// Renders the cluster page, except its terminals and timeline.
 pub fn array(picture: &Picture<'_>) -> Vec<Element> {
     let mut panels = vec![
         master::card(picture),
@@ -64,17 +64,17 @@ pub fn array(picture: &Picture<'_>) -> Vec<Element> {
     panels
 }
 
-/// The terminals.
+/// Renders the terminals.
 pub fn terminals(picture: &Picture<'_>, said: &Said<'_>) -> Vec<Element> {
     terminals::all(picture, said)
 }
 
-/// The timeline.
+/// Renders the timeline.
 pub fn timeline(picture: &Picture<'_>) -> Vec<Element> {
     timeline::both(picture)
 }
 
-/// A section with its title.
+/// Creates a section with a title.
 fn panel(name: &'static str, title: &'static str, more: impl Into<crate::markup::Words>) -> Element {
     let id = format!("{name}-title");
     let heading = el("h2").attr("id", id.clone()).text(title);
@@ -83,7 +83,7 @@ fn panel(name: &'static str, title: &'static str, more: impl Into<crate::markup:
     of("section", "panel").attr("data-panel", name).attr("aria-labelledby", id).add(heading)
 }
 
-/// Labels and values.
+/// Creates a list of labels and values.
 fn facts(class: &'static str, rows: impl IntoIterator<Item = (&'static str, String, &'static str)>) -> Element {
     let row = |(label, value, class): (&'static str, String, &'static str)| {
         el("div").add(el("dt").text(label)).add(of("dd", class).text(value))
@@ -91,23 +91,23 @@ fn facts(class: &'static str, rows: impl IntoIterator<Item = (&'static str, Stri
     of("dl", class).all(rows.into_iter().map(row))
 }
 
-/// A table with a heading for each column.
+/// Creates a table with a heading for each column.
 fn table(columns: &[&'static str], rows: impl IntoIterator<Item = Element>) -> Element {
     let head = el("tr").all(columns.iter().map(|name| el("th").attr("scope", "col").text(*name)));
     of("table", "table").add(el("thead").add(head)).add(el("tbody").all(rows))
 }
 
-/// Something said in passing where there is nothing to show.
+/// Creates a note for an empty panel.
 fn quiet(sentence: &'static str) -> Element {
     of("p", "quiet-note").text(sentence)
 }
 
-/// A moment: its time of day, with the whole of it for machines.
+/// Shows a time of day, with the full timestamp in `datetime`.
 fn moment(at: i64, zone: Zone) -> Element {
     el("time").attr("datetime", format::rfc3339(at)).text(format::clock(at, zone))
 }
 
-/// A form of one button: works without scripts, and is sent in place with them.
+/// Creates a one-button form. It works without scripts; with scripts it is submitted without leaving the page.
 fn form(action: String, api: String, button: Element) -> Element {
     el("form").attr("method", "post").attr("action", action).attr("data-api", api).add(button)
 }

@@ -1,4 +1,4 @@
-//! A card for each pod.
+//! Cards of the pods.
 
 use shared::cluster::{Fault, PodState, PodView};
 use shared::route;
@@ -8,7 +8,7 @@ use super::{Picture, facts, form, panel};
 use crate::format;
 use crate::markup::{Element, of};
 
-/// Cards of all pods, by name.
+/// Renders the cards of all pods, by name.
 pub fn cards(picture: &Picture<'_>) -> Element {
     let view = picture.view;
     let spans = spans::of(picture);
@@ -52,7 +52,7 @@ fn rows(picture: &Picture<'_>, pod: &PodView, spans: &[Span]) -> Vec<(&'static s
     ]
 }
 
-/// How a pod stands to the coordinator: a word for styles and tests, and one for people.
+/// Returns the state of a pod's connection to the coordinator: a name for styles and tests, and a text for people.
 fn link(pod: &PodView) -> (&'static str, &'static str) {
     match (pod.fault, pod.state, pod.leaving) {
         (Some(Fault::Killed), ..) => ("killed", "killed; its lease runs out"),
@@ -66,7 +66,7 @@ fn link(pod: &PodView) -> (&'static str, &'static str) {
     }
 }
 
-/// What can be done to a pod to see what the others do, or to undo it.
+/// Buttons that inject faults into a pod, or undo them.
 fn faults(pod: &PodView) -> Element {
     let act = |verb: &'static str, label: &'static str| {
         let address = route::pod_act(&pod.pod, verb);

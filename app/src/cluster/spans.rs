@@ -1,4 +1,4 @@
-//! What was done by whom, and for how long: read from what happened.
+//! Attempts at tasks as time spans, reconstructed from events.
 
 use std::collections::HashMap;
 
@@ -13,49 +13,49 @@ use super::Picture;
 /// How far back spans are shown, in ms.
 pub const WINDOW: i64 = 180_000;
 
-/// One attempt at a task: from its claim to its end.
+/// An attempt at a task, from its claim to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
-    /// The job.
+    /// Job of the task.
     pub job: JobId,
-    /// The task's phase.
+    /// Phase of the task.
     pub phase: Phase,
-    /// The task's number in its phase.
+    /// Index of the task within its phase.
     pub index: u32,
-    /// The holder.
+    /// The lock's holder.
     pub pod: PodName,
-    /// Which attempt it is.
+    /// Attempt number.
     pub attempt: u32,
     /// When it was claimed, in ms since 1970, by the holder's clock.
     pub began: i64,
-    /// When it ended, and how; `None` while it is held.
+    /// When and how it ended; `None` while in progress.
     pub ended: Option<(i64, End)>,
 }
 
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// Its result is committed.
+    /// Its result was committed.
     Done,
-    /// Its lock is gone without a result.
+    /// Its lock disappeared without a result.
     Freed,
-    /// Its job ended; what became of it wasn't seen.
+    /// Its job ended; the outcome of the attempt wasn't seen.
     Over,
 }
 
 impl Span {
-    /// How long it lasted, or has lasted, in ms.
+    /// Returns the duration so far, in ms.
     pub fn lasted(&self, now: i64) -> i64 {
         (self.ended.map_or(now, |(at, _)| at) - self.began).max(0)
     }
 
-    /// As a short name: job, phase and number.
+    /// Returns a short name of the task: job, phase and index.
     pub fn task(&self) -> String {
         format!("{}/{}/{}", self.job.short(), self.phase, self.index)
     }
 }
 
-/// The attempts of the last [`WINDOW`], oldest first.
+/// Returns the attempts of the last [`WINDOW`], oldest first.
 pub fn of(picture: &Picture<'_>) -> Vec<Span> {
     let mut spans: Vec<Span> = Vec::new();
     let mut held: HashMap<(&JobId, Phase, u32), usize> = HashMap::new();
@@ -75,8 +75,8 @@ pub fn of(picture: &Picture<'_>) -> Vec<Span> {
                     spans[at].ended = Some((event.at.max(spans[at].began), end));
                 }
             }
-            // A job's tasks are gone with it, whatever became of them, and a pod's locks with the pod. That a lock is gone is
-            // an event of its own only when the task is claimed again.
+            // The end of a job ends its attempts, whatever their outcome, and a pod's locks disappear with the pod. The
+            // disappearance of a lock is only an event of its own when the task is claimed again.
             What::JobEnded { .. } | What::PodLeft { .. } => {
                 for span in spans.iter_mut().filter(|span| span.ended.is_none()) {
                     let end = match &event.what {
@@ -97,7 +97,7 @@ pub fn of(picture: &Picture<'_>) -> Vec<Span> {
     spans
 }
 
-/// The view knows what is held and done even where its event was missed.
+/// Adds running and finished tasks from the view whose events were missed.
 fn take_in_view(picture: &Picture<'_>, spans: &mut Vec<Span>) {
     for job in &picture.view.jobs {
         for phase in &job.phases {

@@ -1,4 +1,4 @@
-//! What every pod says, as small terminals.
+//! Logs of all pods, as small terminals.
 
 use shared::cluster::PodView;
 use shared::log::LogKind;
@@ -8,7 +8,7 @@ use super::{Picture, Said, moment};
 use crate::live::LogLine;
 use crate::markup::{Element, el, of};
 
-/// A terminal for each pod; the master's is taller.
+/// Renders a terminal for each pod; the master's is taller.
 pub fn all(picture: &Picture<'_>, said: &Said<'_>) -> Vec<Element> {
     picture.view.pods.iter().map(|pod| terminal(picture, said, pod)).collect()
 }
@@ -44,7 +44,7 @@ fn terminal(picture: &Picture<'_>, said: &Said<'_>, pod: &PodView) -> Element {
         .add(to_end)
 }
 
-/// Whether a text has another in it, whatever the case of its letters a to z.
+/// Whether `text` contains `search`, ignoring the case of ASCII letters.
 fn contains(text: &str, search: &str) -> bool {
     let (text, search) = (text.as_bytes(), search.as_bytes());
     search.is_empty() || text.windows(search.len()).any(|part| part.eq_ignore_ascii_case(search))

@@ -1,4 +1,4 @@
-//! What happened, in the order of Lamport clocks, with the order of the wall clocks beside it.
+//! Event timeline, in Lamport order and in wall-clock order side by side.
 
 use shared::event::{Event, What};
 use shared::order::sort_by_key;
@@ -6,12 +6,12 @@ use shared::order::sort_by_key;
 use super::{Picture, moment, panel, quiet};
 use crate::markup::{Element, el, of};
 
-/// Events that are shown: the latest.
-const SHOWN: usize = 120;
+/// Number of events shown, the latest ones.
+const MAX_EVENTS_SHOWN: usize = 120;
 
-/// Both orders, latest first.
+/// Renders both orders, latest first.
 pub fn both(picture: &Picture<'_>) -> Vec<Element> {
-    let events = &picture.events[..picture.events.len().min(SHOWN)];
+    let events = &picture.events[..picture.events.len().min(MAX_EVENTS_SHOWN)];
     let panel = panel("timeline", "Events", "");
     if events.is_empty() {
         return vec![panel.add(quiet("Nothing has happened yet."))];
@@ -69,7 +69,7 @@ fn wall(picture: &Picture<'_>, event: &Event, moved: bool) -> Element {
         .add(of("span", "event-words").text(words))
 }
 
-/// An event as words, and its tone: `plain`, `good`, `warn` or `bad`.
+/// Returns an event's text and its tone: `plain`, `good`, `warn` or `bad`.
 fn describe(what: &What) -> (String, &'static str) {
     match what {
         What::PodJoined { pod } => (format!("{pod} joined"), "good"),

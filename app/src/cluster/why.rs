@@ -1,4 +1,4 @@
-//! Why it is slow, in a sentence: the first thing that holds work up, in the order of what a person would look at.
+//! Explains in one sentence why work is slow: the first cause found, in the order in which an operator would look.
 
 use shared::cluster::{PhaseView, PodState, PodView, TaskState, TaskView};
 use shared::order::sort_by_key;
@@ -8,12 +8,12 @@ use super::master::{room_sentence, trouble};
 use crate::components::phase_label;
 use crate::format;
 
-/// A task that has taken so many times as long as its neighbours did is what its job waits for.
+/// A task is a straggler once it has run this many times as long as the median of its phase's finished tasks.
 const SLOW: i64 = 3;
-/// Nothing is slow that hasn't lasted for so long, in ms.
+/// Minimum duration of a straggler, in ms.
 const SOON: i64 = 2_000;
 
-/// The sentence.
+/// Returns the sentence.
 pub fn sentence(picture: &Picture<'_>) -> String {
     let view = picture.view;
     if picture.is_old {
@@ -28,13 +28,13 @@ pub fn sentence(picture: &Picture<'_>) -> String {
     held_by_the_gone(picture).or_else(|| again(picture)).or_else(|| straggler(picture)).unwrap_or_else(|| busy(picture))
 }
 
-/// Every task with the phase that it is of.
+/// Returns all tasks with their phases.
 fn tasks<'a>(picture: &Picture<'a>) -> impl Iterator<Item = (&'a PhaseView, &'a TaskView)> + use<'a> {
     let phases = picture.view.jobs.iter().flat_map(|job| &job.phases);
     phases.flat_map(|phase| phase.tasks.iter().map(move |task| (phase, task)))
 }
 
-/// Locks of pods that are silent, which last until their leases end.
+/// Tasks locked by unresponsive pods, whose locks last until their sessions expire.
 fn held_by_the_gone(picture: &Picture<'_>) -> Option<String> {
     let silent = |task: &TaskView| {
         let pod = picture.view.pods.iter().find(|pod| Some(&pod.pod) == task.pod.as_ref())?;
@@ -50,7 +50,7 @@ fn held_by_the_gone(picture: &Picture<'_>) -> Option<String> {
     ))
 }
 
-/// Tasks whose earlier attempts came to nothing.
+/// Tasks with failed attempts.
 fn again(picture: &Picture<'_>) -> Option<String> {
     let quarantined = tasks(picture).filter(|(_, task)| task.state == TaskState::Quarantined).count();
     if quarantined > 0 {
@@ -63,7 +63,7 @@ fn again(picture: &Picture<'_>) -> Option<String> {
     })
 }
 
-/// The one task that a phase waits for.
+/// The slowest running task, if it holds up its phase.
 fn straggler(picture: &Picture<'_>) -> Option<String> {
     let slowest = tasks(picture)
         .filter(|(_, task)| task.state == TaskState::Running)
@@ -85,7 +85,7 @@ fn straggler(picture: &Picture<'_>) -> Option<String> {
     })
 }
 
-/// How many threads are busy, and what that means for what waits.
+/// Busy threads and queued jobs.
 fn busy(picture: &Picture<'_>) -> String {
     let view = picture.view;
     let up = || view.pods.iter().filter(|pod| pod.state == PodState::Up);
@@ -99,7 +99,7 @@ fn busy(picture: &Picture<'_>) -> String {
         (0, true) => format!("It isn't: all {threads} threads are busy, and no job waits for its turn."),
         (0, false) => format!("It isn't: {busy} of {threads} threads are busy, and no job waits for its turn."),
         (_, true) => {
-            format!("All {threads} threads are busy, and {waits} for a turn. More pods or threads would help.")
+            format!("All {threads} threads are busy, and {waits} for a turn. ImageExtras pods or threads would help.")
         }
         (_, false) => format!(
             "{waits} for a turn, as many are at work as the master takes at a time, and {busy} of {threads} threads are busy."
@@ -203,7 +203,7 @@ pub mod tests {
         (view.pods[0].holds, view.pods[1].holds) = (1, 1);
         assert_eq!(
             said(&view),
-            "All 2 threads are busy, and 1,200 jobs wait for a turn. More pods or threads would help."
+            "All 2 threads are busy, and 1,200 jobs wait for a turn. ImageExtras pods or threads would help."
         );
         view.backlog.queued = 0;
         view.pods[0].holds = 0;

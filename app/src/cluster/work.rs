@@ -1,4 +1,4 @@
-//! Active jobs with their tasks, the locks on them, what waits, and what failed.
+//! Active jobs and their tasks, locks, backlog and failures.
 
 use shared::cluster::{ClusterView, Failure, JobView, PhaseView, TaskState, TaskView, UnexpectedZnode};
 use shared::route;
@@ -8,7 +8,7 @@ use crate::components::phase_label;
 use crate::format;
 use crate::markup::{Element, el, of};
 
-/// Active jobs: each phase with its tasks as squares; and how many wait.
+/// Renders active jobs, with a square for each task of each phase, and the backlog.
 pub fn jobs(picture: &Picture<'_>) -> Element {
     let jobs = &picture.view.jobs;
     let legend = ["waiting", "running", "done", "quarantined"]
@@ -37,7 +37,7 @@ fn backlog(picture: &Picture<'_>) -> Element {
         .text(format!("{waits}{oldest}, {} at work.{quarantined}", format::count(backlog.running)))
 }
 
-/// Tasks that nobody may claim any more.
+/// Returns the number of quarantined tasks.
 fn quarantined(view: &ClusterView) -> u64 {
     let tasks = view.jobs.iter().flat_map(|job| job.phases.iter().flat_map(|phase| &phase.tasks));
     tasks.filter(|task| task.state == TaskState::Quarantined).count() as u64
@@ -74,7 +74,7 @@ fn phase(phase: &PhaseView) -> Element {
         .add(of("span", "phase-count muted").text(format!("{} / {}", phase.done, phase.total)))
 }
 
-/// A task's state as in JSON.
+/// Returns a task state's name, as in JSON.
 const fn state_name(state: TaskState) -> &'static str {
     match state {
         TaskState::Waiting => "waiting",
@@ -110,7 +110,7 @@ fn describe(task: &TaskView) -> String {
     words
 }
 
-/// Which pod holds which task.
+/// Renders the locks: which pod holds which task.
 pub fn locks(picture: &Picture<'_>) -> Element {
     let rows: Vec<Element> = held(picture);
     let panel = panel("locks", "Locks", rows.len().to_string());
@@ -141,7 +141,7 @@ fn held(picture: &Picture<'_>) -> Vec<Element> {
         .collect()
 }
 
-/// Images whose latest job failed, each with its reason and another try.
+/// Renders the images whose latest job failed, each with the reason and a retry button.
 pub fn failures(picture: &Picture<'_>) -> Element {
     let failed = &picture.view.failed;
     let panel = panel("failed", "Failed", "");
@@ -163,7 +163,7 @@ pub fn failures(picture: &Picture<'_>) -> Element {
     panel.add(of("ul", "failures").all(failed.iter().map(one))).add(all)
 }
 
-/// Znodes that aren't what the array writes there; nothing while there are none.
+/// Renders unexpected znodes; `None` if there are none.
 pub fn unexpected(picture: &Picture<'_>) -> Option<Element> {
     let found = &picture.view.unexpected;
     if found.is_empty() {

@@ -13,16 +13,16 @@ use crate::live::Live;
 use crate::placeholder;
 use crate::settled::IntoSettled;
 
-/// A tile: picture, name, and how its latest job stands.
+/// Tile of an image: thumbnail, name, and the state of its latest job.
 #[component]
 pub fn Card(
-    /// The image; it changes while its job runs.
+    /// The image; updated while its job runs.
     image: ArcRwSignal<Image>,
-    /// Where the tile is.
+    /// Position of the tile.
     place: Memo<Place>,
-    /// Whether it is chosen.
+    /// Whether it is selected.
     chosen: Memo<bool>,
-    /// Chooses it or no longer, by itself or all up to it.
+    /// Selects or deselects it: `(selected, range)`, where `range` extends to all images since the last selected one.
     choose: Callback<(bool, bool)>,
 ) -> impl IntoView {
     let live = Live::expect();
@@ -45,7 +45,7 @@ pub fn Card(
         image.with(|image| {
             let result = image.jobs.iter().find(|job| job.state == JobState::Done);
             match result {
-                // Another address once there is a result, so that no cache shows the original.
+                // The address changes once there is a result, so that no cache serves the original's thumbnail.
                 Some(job) => format!("{}?job={}", route::thumbnail(&image.id), job.id),
                 None => route::thumbnail(&image.id),
             }
@@ -55,7 +55,7 @@ pub fn Card(
 
     let blurred = placeholder::of(&shown);
     let label = format!("Choose {name}");
-    // A label's click has no keys: the box's own is looked at.
+    // A click on the label carries no modifier keys, so the checkbox's own click is handled.
     let picked = move |event: leptos::ev::MouseEvent| {
         choose.run((event_target_checked(&event.clone().into()), event.shift_key()));
     };

@@ -1,4 +1,4 @@
-//! Two pictures, one over the other, with a line between that can be moved; looked at as closely as one likes.
+//! Two pictures on top of each other, separated by a movable line, with zoom and pan.
 
 use leptos::html::{Canvas, Div};
 use leptos::prelude::*;
@@ -9,33 +9,33 @@ use shared::number::{Decimal, parse};
 use crate::dynamic::dynamic;
 use crate::zoom::Sight;
 
-/// Which of an image's pictures: a job's result, or the original.
+/// A picture of an image: a job's result, or the original if `None`.
 pub type Side = Option<JobId>;
 
-/// Two pictures of one size. Without scripts they stand side by side.
+/// Comparison of two pictures of the same size. Without scripts they are shown side by side.
 #[component]
 pub fn Compare(
     /// The image.
     id: ImageId,
-    /// What is on the left.
+    /// Left picture.
     #[prop(into)]
     left: Signal<Side>,
-    /// What is on the right.
+    /// Right picture.
     #[prop(into)]
     right: Signal<Side>,
-    /// The image's name, for the descriptions.
+    /// Name of the image, for alternative texts.
     name: String,
-    /// Pixels in a row, as displayed.
+    /// Width in pixels, as displayed.
     width: u32,
-    /// Rows, as displayed.
+    /// Height in pixels, as displayed.
     height: u32,
-    /// A style that shows something until the pictures are there.
+    /// Style of the placeholder shown until the pictures have loaded.
     blurred: Option<String>,
-    /// Where the line between is, in percent.
+    /// Position of the line, in percent.
     split: RwSignal<f64>,
-    /// What is in sight.
+    /// Visible part of the pictures.
     sight: RwSignal<Sight>,
-    /// How the levels of both are distributed, once that is known.
+    /// Histograms of both pictures, once known.
     distributions: [RwSignal<Option<Distribution>>; 2],
 ) -> impl IntoView {
     let stage = NodeRef::<Div>::new();
@@ -57,7 +57,7 @@ pub fn Compare(
         }
     };
     let (before, after) = (address.clone(), address);
-    // Two results are before and after nothing of each other.
+    // Two results aren't before and after each other, so they are called left and right.
     let tag = move |before: &'static str, left_result: &'static str| {
         dynamic(move || if left.read().is_some() { left_result } else { before })
     };
@@ -116,7 +116,7 @@ pub fn Compare(
 
 #[cfg(feature = "hydrate")]
 mod deep {
-    //! What only a browser does: pointers, wheels and tiles.
+    //! Browser-only part: pointers, wheel and tiles.
 
     use std::cell::{Cell, RefCell};
     use std::collections::HashMap;
@@ -140,11 +140,11 @@ mod deep {
     use crate::zoom::Sight;
     use crate::zoom::tiles::{Tiles, fresh};
 
-    /// The longer side of a view, in pixels: up to there no tiles are needed.
+    /// Longer side of a view, in pixels. Up to this size no tiles are needed.
     const VIEW_SIDE: f64 = 2_048.0;
-    /// Pixels of the screen that show one of the picture, at most.
+    /// Maximum zoom: screen pixels per image pixel.
     const CLOSEST: f64 = 8.0;
-    /// The pause before a pyramid that isn't there yet is asked for again.
+    /// Interval between requests for a pyramid that isn't built yet.
     const PAUSE: Duration = Duration::from_secs(2);
 
     #[derive(Clone)]
@@ -157,13 +157,13 @@ mod deep {
         canvases: [NodeRef<Canvas>; 2],
         sight: RwSignal<Sight>,
         distributions: [RwSignal<Option<Distribution>>; 2],
-        /// Why a side has no tiles, or not yet, as a sentence.
+        /// Why a side has no tiles (yet), as a sentence.
         missing: RwSignal<[String; 2]>,
         tiles: [RefCell<Option<Tiles>>; 2],
-        /// Which wish for a pyramid is the latest of each side.
+        /// Number of the latest pyramid request of each side.
         wishes: [Cell<u32>; 2],
         due: Cell<bool>,
-        /// Pointers that are down, and where they are.
+        /// Pressed pointers and their positions.
         pointers: RefCell<HashMap<i32, (f64, f64)>>,
     }
 
@@ -192,7 +192,7 @@ mod deep {
             })))
         }
 
-        /// Shows the tiles of whatever the sides are, wherever one looks.
+        /// Shows the tiles of the current sides and the visible part, and keeps them up to date.
         pub(super) fn follow(&self, sides: [Signal<Side>; 2]) {
             for (index, side) in sides.into_iter().enumerate() {
                 let deep = self.clone();
@@ -220,7 +220,7 @@ mod deep {
             self.ask(index, wish, query);
         }
 
-        /// Asks for a pyramid until it is there, or there will be none, or another one is wanted.
+        /// Requests a pyramid repeatedly, until it is built, is refused, or the side changes.
         fn ask(&self, index: usize, wish: u32, query: String) {
             let deep = self.clone();
             leptos::task::spawn_local(async move {
@@ -241,7 +241,7 @@ mod deep {
                     Ok(DeepZoom { reason: Some(reason), .. }) => {
                         format!("There are no close views and no levels. {reason}")
                     }
-                    // The smaller picture is there all the while.
+                    // The view stays visible meanwhile.
                     other => {
                         let (width, height) = deep.0.size;
                         let needed = other.is_ok() && f64::from(width.max(height)) > VIEW_SIDE;
@@ -254,7 +254,7 @@ mod deep {
             });
         }
 
-        /// Draws with the next frame, once for all that has changed.
+        /// Schedules a redraw for the next frame, once for all changes.
         fn draw_soon(&self) {
             if self.0.due.replace(true) {
                 return;
@@ -281,7 +281,7 @@ mod deep {
             }
         }
 
-        /// How often larger than the stage the picture may become.
+        /// Returns the maximum zoom relative to the stage.
         fn most(&self) -> f64 {
             let wide = self.0.stage.get_untracked().map_or(1, |stage| stage.client_width()).max(1);
             let ratio = window().device_pixel_ratio();
@@ -293,7 +293,7 @@ mod deep {
             self.0.sight.update(|sight| *sight = sight.zoomed(factor, at, most));
         }
 
-        /// Where something is on the stage, 0 to 1 across and down.
+        /// Returns a client position relative to the stage, 0 to 1 across and down.
         fn place(&self, x: i32, y: i32) -> (f64, f64) {
             let Some(stage) = self.0.stage.get_untracked() else { return (0.5, 0.5) };
             let rect = stage.get_bounding_client_rect();
@@ -306,7 +306,7 @@ mod deep {
             self.0.stage.on_load(move |stage| {
                 let stage: HtmlElement = stage.unchecked_into();
                 let add = |name: &str, heard: wasm_bindgen::closure::Closure<dyn Fn(PointerEvent)>| {
-                    // It lives as long as the stage does, which the browser frees with it.
+                    // The closure is leaked to the listener; the browser frees it with the stage.
                     let _ = stage.add_event_listener_with_callback(name, heard.into_js_value().unchecked_ref());
                 };
                 let hears = |act: fn(&Deep, &PointerEvent)| {
@@ -324,7 +324,7 @@ mod deep {
 
         fn wheel(&self, event: &PointerEvent) {
             let event: &web_sys::WheelEvent = event.unchecked_ref();
-            // Who looks at the whole picture and goes on down wants the rest of the page.
+            // At the smallest zoom, scrolling down scrolls the page.
             if event.delta_y() > 0.0 && self.0.sight.read_untracked().zoom <= 1.0 {
                 return;
             }
@@ -345,7 +345,7 @@ mod deep {
                 return;
             }
             if let Some(stage) = self.0.stage.get_untracked() {
-                // A pointer that is gone already can't be held.
+                // Fails if the pointer is already gone.
                 let _ = stage.set_pointer_capture(event.pointer_id());
             }
             let at = self.place(event.client_x(), event.client_y());
@@ -356,7 +356,7 @@ mod deep {
             self.0.pointers.borrow_mut().remove(&event.pointer_id());
         }
 
-        /// One pointer drags the picture, two pinch it.
+        /// One pointer pans, two zoom.
         fn moves(&self, event: &PointerEvent) {
             let now = self.place(event.client_x(), event.client_y());
             let mut pointers = self.0.pointers.borrow_mut();

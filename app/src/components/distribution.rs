@@ -1,4 +1,4 @@
-//! How the levels of two pictures are distributed: histogram and CDF, as drawings and as a table.
+//! Histogram and CDF of two pictures, as charts and as a table.
 
 use std::fmt::Write;
 
@@ -9,21 +9,21 @@ use shared::number::Decimal;
 use crate::dynamic::dynamic;
 use crate::format;
 
-/// Height of a drawing, in its own units; it is 256 wide.
+/// Height of a chart in its own units; its width is 256.
 const HEIGHT: u32 = 96;
-/// Levels that a row of the table takes together.
+/// Levels per row of the table.
 const ROW: usize = 32;
 
 /// Histogram and CDF of the original and of the result.
 #[component]
 pub fn Distributions(
-    /// The original's.
+    /// Histogram of the original.
     #[prop(into)]
     before: Signal<Option<Distribution>>,
-    /// The result's.
+    /// Histogram of the result.
     #[prop(into)]
     after: Signal<Option<Distribution>>,
-    /// Whether both are results, of which neither came before the other.
+    /// Whether both are results, so that they are called left and right.
     #[prop(optional, into)]
     results: Signal<bool>,
 ) -> impl IntoView {
@@ -58,7 +58,7 @@ pub fn Distributions(
     }
 }
 
-/// Columns and, over them, the part of the pixels up to each level.
+/// Chart of the histogram, with the CDF drawn over it.
 #[component]
 fn Drawing(
     title: Signal<&'static str>,
@@ -79,12 +79,12 @@ fn Drawing(
     }
 }
 
-/// How the two pictures are called.
+/// Returns the labels of the two pictures.
 const fn names(results: bool) -> [&'static str; 2] {
     if results { ["Left", "Right"] } else { ["Before", "After"] }
 }
 
-/// How a plane is called.
+/// Returns the name of a plane.
 fn plane_name(planes: usize, plane: usize) -> &'static str {
     match (planes, plane) {
         (1, _) => "Gray",
@@ -94,7 +94,7 @@ fn plane_name(planes: usize, plane: usize) -> &'static str {
     }
 }
 
-/// The drawing's paths. Numbers and fixed names only.
+/// Returns the chart's SVG paths. They contain only numbers and fixed names, so nothing needs escaping.
 fn paths(distribution: &Distribution, logarithmic: bool) -> String {
     let count = distribution.planes.len();
     let scale = |bin: u64| if logarithmic { (bin as f64).ln_1p() } else { bin as f64 };
@@ -121,7 +121,7 @@ fn paths(distribution: &Distribution, logarithmic: bool) -> String {
     text
 }
 
-/// The drawing in a sentence.
+/// Describes the chart in a sentence.
 fn described(title: &str, distribution: &Distribution) -> String {
     let count = distribution.planes.len();
     let of = |(plane, bins): (usize, &Vec<u64>)| {
@@ -132,7 +132,7 @@ fn described(title: &str, distribution: &Distribution) -> String {
     format!("{title}, levels of 0 to 255. {}.", planes.join("; "))
 }
 
-/// The first level up to which this part of the pixels lies.
+/// Returns the first level at which the CDF reaches `part`.
 fn quantile(bins: &[u64], part: f64) -> usize {
     let wanted = bins.iter().sum::<u64>() as f64 * part;
     let mut sum = 0;

@@ -1,32 +1,32 @@
-//! Labels and values in a list.
+//! List of labels and values.
 
 use leptos::prelude::*;
 use leptos::tachys::reactive_graph::SharedReactiveFunction;
 
 use crate::dynamic::dynamic;
 
-/// A label and a value that follows the signals it reads.
+/// A label and a reactive value.
 pub struct Fact {
     label: &'static str,
     value: SharedReactiveFunction<String>,
 }
 
 impl Fact {
-    /// A value in the page's type.
+    /// Creates a reactive value.
     pub fn new(label: &'static str, value: impl FnMut() -> String + Send + 'static) -> Self {
         Self { label, value: dynamic(value) }
     }
 
-    /// A value that stays.
+    /// Creates a constant value.
     pub fn fixed(label: &'static str, value: String) -> Self {
         Self::new(label, move || value.clone())
     }
 }
 
-/// Labels and values in a list.
+/// List of labels and values.
 #[component]
 pub fn Facts(
-    /// The rows, from the top.
+    /// The rows, top to bottom.
     rows: Vec<Fact>,
 ) -> impl IntoView {
     let rows = rows.into_iter().map(|Fact { label, value }| {

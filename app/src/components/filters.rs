@@ -1,4 +1,4 @@
-//! Search, state and order of the gallery, kept in the address. A plain form: it works without scripts.
+//! Search, filters and sort order of the gallery, kept in the address. A plain form, which works without scripts.
 
 use leptos::prelude::*;
 
@@ -12,10 +12,10 @@ use shared::job::{Format, JobState};
 use super::recipe_fields::method_label;
 use crate::api::sort_name;
 
-/// Search, state and order of the gallery.
+/// Search, filters and sort order of the gallery.
 #[component]
 pub fn Filters(
-    /// What the address says.
+    /// Query in the address.
     #[prop(into)]
     query: Signal<ImageQuery>,
 ) -> impl IntoView {
@@ -75,15 +75,15 @@ pub fn Filters(
     }
 }
 
-/// Names in addresses and on the page.
+/// Options: value in the address and label.
 type Options = Vec<(&'static str, String)>;
 
-/// All, or one of these.
+/// Returns options for all, or for one of the given values.
 fn any(all: &str, each: impl IntoIterator<Item = (&'static str, String)>) -> Options {
     std::iter::once(("", all.to_owned())).chain(each).collect()
 }
 
-/// What the address says of a field.
+/// Returns a field's value in the address.
 fn value(query: Signal<ImageQuery>, field: &str) -> String {
     let query = query.read();
     match field {
@@ -96,7 +96,7 @@ fn value(query: Signal<ImageQuery>, field: &str) -> String {
     .unwrap_or_default()
 }
 
-/// One of some; the label is for who can't see it.
+/// Select field; the label is only for screen readers.
 #[component]
 fn Select(label: &'static str, name: &'static str, options: Options, chosen: Callback<(), String>) -> impl IntoView {
     view! {
@@ -118,7 +118,7 @@ fn Select(label: &'static str, name: &'static str, options: Options, chosen: Cal
     }
 }
 
-/// The address that the form stands for.
+/// Returns the address for the form's values.
 #[cfg(feature = "hydrate")]
 fn chosen() -> Option<String> {
     use wasm_bindgen::JsCast;

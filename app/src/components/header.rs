@@ -1,4 +1,4 @@
-//! The head of every page: name, places, the stream's state, light or dark.
+//! Page header: name, navigation, state of the event stream, and colour theme.
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_location;
@@ -7,7 +7,7 @@ use crate::dynamic::{dynamic, effect};
 use crate::later;
 use crate::live::Live;
 
-/// The head of every page.
+/// Page header.
 #[component]
 pub fn Header(
     /// Whether the page has scripts.
@@ -52,7 +52,7 @@ pub fn Header(
     }
 }
 
-/// A dot and a word: whether what the page shows is live.
+/// Connection state of the event stream.
 #[component]
 fn LiveState() -> impl IntoView {
     let live = Live::expect();
@@ -66,7 +66,7 @@ fn LiveState() -> impl IntoView {
     }
 }
 
-/// What the page's colours follow.
+/// Colour theme.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Theme {
     Auto,
@@ -92,7 +92,7 @@ impl Theme {
     }
 }
 
-/// Steps through auto, light and dark. `theme.js` applies the choice before the first paint.
+/// Cycles through auto, light and dark. `theme.js` applies the choice before the first paint.
 #[component]
 fn ThemeButton() -> impl IntoView {
     let theme = RwSignal::new(Theme::Auto);
@@ -149,7 +149,7 @@ fn stored() -> Theme {
 #[cfg(feature = "hydrate")]
 fn store(theme: Theme) {
     if let Ok(Some(storage)) = window().local_storage() {
-        // Where storage is forbidden, the choice holds until the page is left.
+        // If storage is forbidden, the choice lasts until the page is left.
         let _ = storage.set_item("theme", theme.name());
     }
     if let Some(root) = document().document_element() {

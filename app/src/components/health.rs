@@ -1,4 +1,4 @@
-//! Why work waits, when it does.
+//! Banners that explain why work waits.
 
 use leptos::prelude::*;
 use shared::cluster::{ClusterView, Health};
@@ -8,7 +8,7 @@ use crate::dynamic::dynamic;
 use crate::live::Live;
 use crate::markup::{Element, Shown, el, of};
 
-/// Banners, only while there is something to say.
+/// Banners, shown only while there is a problem.
 #[component]
 pub fn HealthBanner() -> impl IntoView {
     let live = Live::expect();

@@ -1,4 +1,4 @@
-//! How a job's tasks went: a lane for each pod, and the sums of each phase.
+//! Timeline of a job's tasks: a lane for each pod, and totals for each phase.
 
 use std::fmt::Write;
 
@@ -10,13 +10,13 @@ use super::phase_label;
 use crate::dynamic::dynamic;
 use crate::format;
 
-/// Units across a lane.
+/// Width of a lane, in its own units.
 const ACROSS: u32 = 1_000;
 
-/// How a job's tasks went; nothing while that isn't known.
+/// Timeline of a job's tasks; hidden while unknown.
 #[component]
 pub fn JobTimeline(
-    /// What is remembered of it.
+    /// The timeline, once known.
     #[prop(into)]
     timeline: Signal<Option<Timeline>>,
 ) -> impl IntoView {
@@ -53,7 +53,7 @@ pub fn JobTimeline(
     }
 }
 
-/// A length of time, as finely as it is short.
+/// Formats a duration, with finer units for short ones.
 fn lasting(ms: i64) -> String {
     match ms {
         0..1_000 => format!("{ms} ms"),
@@ -68,7 +68,8 @@ fn summary(timeline: &Timeline) -> String {
     format!("{} on {}, {}.", word(tasks, "task"), word(pods, "pod"), lasting(timeline.length()))
 }
 
-/// The lanes. What is written here is numbers and names that are checked: pods' are DNS labels.
+/// Returns the lanes as HTML. Everything inserted is a number or a validated name (pod names are DNS names), so nothing needs
+/// escaping.
 fn lanes(timeline: &Timeline) -> String {
     let length = timeline.length().max(1) as f64;
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! All jobs of an image: recipe, state, and what came of each.
+//! All jobs of an image, each with recipe, state and result.
 
 use leptos::prelude::*;
 use shared::gallery::{Image, JobSummary};
@@ -18,7 +18,7 @@ use crate::settled::IntoSettled;
 pub fn Jobs(
     /// The image.
     image: RwSignal<Image>,
-    /// The job whose result is shown; `None` shows the latest.
+    /// Job whose result is shown; `None` for the latest.
     shown: RwSignal<Option<JobId>>,
 ) -> impl IntoView {
     view! {
@@ -102,7 +102,7 @@ fn JobItem(job: JobSummary, image: RwSignal<Image>, shown: RwSignal<Option<JobId
     }
 }
 
-/// A job's duration, finer than [`format::span`] while it is short.
+/// Formats a job's duration, finer than [`format::span`] for short ones.
 fn took(ms: i64) -> String {
     if (0..10_000).contains(&ms) { format!("{:.1} s", Decimal(ms as f64 / 1_000.0)) } else { format::span(ms) }
 }

@@ -1,32 +1,32 @@
-//! The gallery's places, for every number of columns at once: a container query chooses, so nothing is measured.
+//! Tile positions for all supported numbers of columns at once: a container query chooses one, so nothing has to be measured.
 
 use std::fmt::Write;
 
 use shared::masonry::{Shape, lay_out};
 use shared::number::Decimal;
 
-/// The numbers of columns that `style/6-gallery.css` chooses from.
+/// Numbers of columns that `style/6-gallery.css` chooses from.
 const COLUMNS: [usize; 5] = [2, 3, 4, 5, 6];
 
-/// A caption and a gap in column widths, at a typical width: 76 of 260 pixels.
+/// Height of a caption and a gap, in column widths at a typical width: 76 of 260 pixels.
 pub const EXTRA: f64 = 76.0 / 260.0;
 
-/// Where a tile is.
+/// Position of a tile.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Place {
-    /// Its place in the gallery's order.
+    /// Index in the gallery's order.
     pub index: usize,
-    /// Its style.
+    /// CSS style.
     pub style: String,
 }
 
-/// Styles for the container and each of its tiles.
+/// Styles of the container and its tiles.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Placed {
-    /// `--h2` to `--h6`: the container's height.
+    /// `--h2` to `--h6`: height of the container.
     pub container: String,
-    /// For each tile and each number of columns: `--x3` its column, `--y3` the pictures above it in column
-    /// widths, `--k3` the tiles above it.
+    /// For each tile and each number of columns (3, for example): `--x3` its column, `--y3` the height of the pictures above it
+    /// in column widths, `--k3` the number of tiles above it.
     pub tiles: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Parts that pages are made of.
+//! Components of the pages.
 
 mod card;
 mod compare;

@@ -1,16 +1,16 @@
-//! What went wrong, as a sentence.
+//! Error messages.
 
 use leptos::prelude::*;
 use shared::error::Problem;
 
 use crate::dynamic::dynamic;
 
-/// A problem in the place of what can't be shown.
+/// Error shown in place of content that can't be loaded.
 #[component]
 pub fn ProblemNotice(
-    /// What went wrong.
+    /// The error.
     problem: Problem,
-    /// Tries again, where that can help.
+    /// Retries, if that can help.
     #[prop(optional)]
     again: Option<Callback<()>>,
 ) -> impl IntoView {
@@ -32,10 +32,10 @@ pub fn ProblemNotice(
     }
 }
 
-/// What went wrong with something that was asked from this page; nothing while nothing did.
+/// Error of an action on this page; hidden while there is none.
 #[component]
 pub fn ProblemLine(
-    /// What went wrong.
+    /// The error.
     problem: RwSignal<Option<Problem>>,
 ) -> impl IntoView {
     view! {

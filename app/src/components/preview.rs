@@ -1,4 +1,4 @@
-//! The preview of files that were chosen, before they are sent: original and result, and how to equalize.
+//! Preview of chosen files before upload: original and result, with the recipe's fields.
 
 use leptos::prelude::*;
 use shared::number::{Decimal, parse};
@@ -9,10 +9,10 @@ use crate::later;
 use crate::preview::{Preview, State};
 use crate::upload::{File, Uploads};
 
-/// Said when the dialog's code can't be had.
+/// Shown if the dialog's code can't be loaded.
 const NOT_LOADED: &str = "The preview could not be loaded. Is the connection down? Without \"Preview first\", files are sent once it is back.";
 
-/// Shown while there are files to look at.
+/// Opens the dialog while files await a preview.
 #[component]
 pub fn PreviewDialog() -> impl IntoView {
     let uploads = Uploads::expect();
@@ -34,7 +34,7 @@ pub fn PreviewDialog() -> impl IntoView {
     move || dialog.get().filter(|_| some.get()).map(|dialog| dialog())
 }
 
-/// The dialog itself, whose code is loaded when it is needed first.
+/// The dialog itself. Its code is loaded on first use.
 #[component]
 pub fn Dialog() -> impl IntoView {
     let uploads = Uploads::expect();

@@ -1,5 +1,5 @@
-//! How to equalize, as fields of a form. The server reads them without scripts, too: `Recipe::from_form`. Which fields
-//! are shown follows the chosen method by style sheet alone.
+//! Form fields of a recipe. Without scripts, the server reads them with `Recipe::from_form`. The style sheet alone shows the
+//! fields of the selected method.
 
 use leptos::prelude::*;
 use shared::equalize::{Color, Method, MethodKind, Recipe};
@@ -7,19 +7,19 @@ use shared::number::Decimal;
 
 use crate::dynamic::dynamic;
 
-/// Names of fields and what was entered.
+/// Field names and the entered values.
 pub type Entered = Vec<(String, String)>;
 
-/// The recipe that was entered.
+/// Parses the entered recipe.
 ///
 /// # Errors
-/// A sentence for the person.
+/// A sentence for the user.
 pub fn recipe_of(entered: &Entered) -> Result<Recipe, String> {
     let fields = entered.iter().map(|(name, text)| (name.as_str(), text.as_str()));
     Recipe::from_form(fields).map_err(|error| format!("This can't be done: {error}."))
 }
 
-/// How a way to treat colour is called on pages.
+/// Returns the label of a colour treatment.
 pub const fn color_label(color: Color) -> &'static str {
     match color {
         Color::Luma => "Lightness only",
@@ -30,7 +30,7 @@ pub const fn color_label(color: Color) -> &'static str {
     }
 }
 
-/// How a method is called on pages.
+/// Returns the label of a method.
 pub(super) const fn method_label(method: MethodKind) -> &'static str {
     match method {
         MethodKind::Global => "The whole image alike",
@@ -40,7 +40,7 @@ pub(super) const fn method_label(method: MethodKind) -> &'static str {
     }
 }
 
-/// A recipe in a few words.
+/// Describes a recipe in a few words.
 pub fn recipe_label(recipe: &Recipe) -> String {
     let method = match &recipe.method {
         Method::Global => None,
@@ -64,12 +64,12 @@ pub fn recipe_label(recipe: &Recipe) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
-/// The fields: method and colour, what the method needs, and under *More* what all have.
+/// The fields: method and colour, the method's own fields, and the less common ones, which are folded.
 #[component]
 pub fn RecipeFields(
-    /// What was entered; what wasn't touched has the value that it was shown with.
+    /// Entered values; fields without an entry have their default value.
     entered: RwSignal<Entered>,
-    /// Sliders for what is found by trying.
+    /// Whether to use sliders for values that are found by trying.
     #[prop(optional)]
     sliders: bool,
 ) -> impl IntoView {
@@ -117,12 +117,12 @@ pub fn RecipeFields(
     }
 }
 
-/// What was entered into a field.
+/// Returns the value entered into a field.
 fn find<'a>(entered: &'a Entered, name: &str) -> Option<&'a str> {
     entered.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
 }
 
-/// What was entered into a field before, or else its usual value.
+/// Returns the value entered into a field, or its default.
 fn value_of(entered: RwSignal<Entered>, name: &str, usual: &str) -> String {
     find(&entered.read_untracked(), name).unwrap_or(usual).to_owned()
 }
@@ -135,7 +135,7 @@ fn option(name: &'static str, label: &'static str, chosen: bool) -> impl IntoVie
     }
 }
 
-/// A number of any size, or none.
+/// Number field without bounds; may be empty.
 fn any_number(name: &'static str, label: &'static str, title: &'static str, entered: RwSignal<Entered>) -> AnyView {
     view! {
         <label class="field">
@@ -146,7 +146,7 @@ fn any_number(name: &'static str, label: &'static str, title: &'static str, ente
     .into_any()
 }
 
-/// A number that belongs to a method, or to all.
+/// Bounded number field of a method, or of all methods.
 #[component]
 fn Number(
     of: &'static str,
@@ -179,7 +179,7 @@ fn Number(
     }
 }
 
-/// Another image of the gallery.
+/// Field for another image of the gallery.
 #[component]
 fn Picture(
     of: &'static str,
@@ -203,10 +203,10 @@ fn Picture(
     }
 }
 
-/// Takes down what was entered into a field. `theme.js` keeps it for the next visit.
+/// Stores the value entered into a field. `theme.js` keeps it for the next visit.
 #[cfg(feature = "hydrate")]
 fn note(entered: RwSignal<Entered>, event: &leptos::ev::Event) {
-    // A `select` has a name and a value as well.
+    // The cast also covers `select`, which has a name and a value as well.
     let field: web_sys::HtmlInputElement = event_target(event);
     let (name, value) = (field.name(), field.value());
     entered.update(|entered| {
@@ -218,8 +218,8 @@ fn note(entered: RwSignal<Entered>, event: &leptos::ev::Event) {
 #[cfg(not(feature = "hydrate"))]
 fn note(_entered: RwSignal<Entered>, _event: &leptos::ev::Event) {}
 
-/// What was kept of an earlier visit is entered, and what is entered stands in the fields: `theme.js` wrote it into those that
-/// the server sent, other fields may have been made here, and the same may be entered in two places.
+/// Restores the values of an earlier visit, and keeps the fields in sync with the entered values: `theme.js` fills only fields
+/// sent by the server, others may have been created here, and the same values may be edited in two places.
 #[cfg(feature = "hydrate")]
 fn recall(fields: NodeRef<leptos::html::Fieldset>, entered: RwSignal<Entered>) {
     use wasm_bindgen::JsCast;
@@ -239,9 +239,9 @@ fn recall(fields: NodeRef<leptos::html::Fieldset>, entered: RwSignal<Entered>) {
     let inputs = fields.elements();
     for index in 0..inputs.length() {
         let Some(field) = inputs.item(index) else { continue };
-        // A `select` has a name and a value as well.
+        // The cast also covers `select`, which has a name and a value as well.
         let field: HtmlInputElement = field.unchecked_into();
-        // What is being entered may not be a number yet: it is left as it is.
+        // Set only if different: a number field with incomplete input reads as empty, and setting it would erase the input.
         if let Some(value) = find(&entered.read(), &field.name())
             && field.value() != value
         {

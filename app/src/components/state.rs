@@ -1,4 +1,4 @@
-//! How a job stands: a chip and a bar.
+//! State and progress of a job.
 
 use leptos::prelude::*;
 
@@ -6,7 +6,7 @@ use crate::dynamic::dynamic;
 use shared::cluster::JobProgress;
 use shared::job::{JobState, Phase};
 
-/// What a phase does, as a person says it.
+/// Returns the label of a phase.
 pub const fn phase_label(phase: Phase) -> &'static str {
     match phase {
         Phase::Split => "Splitting",
@@ -21,7 +21,7 @@ pub const fn phase_label(phase: Phase) -> &'static str {
     }
 }
 
-/// A job's state as a word with a colour.
+/// A job's state as a coloured chip.
 #[component]
 pub fn StateChip(
     /// The state.
@@ -35,10 +35,10 @@ pub fn StateChip(
     }
 }
 
-/// Tasks done of all, with the phase's name.
+/// Finished tasks of the current phase, with its label.
 #[component]
 pub fn ProgressBar(
-    /// How far the job is.
+    /// Progress of the job.
     #[prop(into)]
     progress: Signal<Option<JobProgress>>,
 ) -> impl IntoView {

@@ -1,4 +1,4 @@
-//! Times that stay right while the page is open.
+//! Relative times that stay current while the page is open.
 
 use leptos::prelude::*;
 
@@ -6,10 +6,10 @@ use crate::dynamic::{dynamic, memo};
 use crate::format;
 use crate::live::Live;
 
-/// A moment: the date in UTC at first, once hydrated how long ago it was, with the local date as its title.
+/// A time: first the date in UTC; once hydrated, how long ago it was, with the local date as title.
 #[component]
 pub fn Ago(
-    /// The moment, in ms since 1970.
+    /// The time, in ms since 1970.
     at: i64,
 ) -> impl IntoView {
     let live = Live::expect();

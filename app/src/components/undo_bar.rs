@@ -1,4 +1,4 @@
-//! What was deleted, with a button that brings it back.
+//! Bar that offers to undo a deletion.
 
 use leptos::prelude::*;
 
@@ -6,7 +6,7 @@ use super::ProblemLine;
 use crate::dynamic::{dynamic, memo};
 use crate::undo::Undo;
 
-/// What was deleted, with a button that brings it back; Ctrl+Z does so, too.
+/// Bar that offers to undo the last deletion, with a button or Ctrl+Z.
 #[component]
 pub fn UndoBar() -> impl IntoView {
     let undo = Undo::expect();
@@ -44,7 +44,7 @@ pub fn UndoBar() -> impl IntoView {
 fn listen(undo: Undo) {
     use wasm_bindgen::JsCast;
     let pressed = window_event_listener(leptos::ev::keydown, move |event| {
-        // In a field it undoes what was typed.
+        // In a text field, Ctrl+Z undoes typing.
         let target = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
         let typing =
             target.is_some_and(|it| it.matches("input:not([type=checkbox]), textarea, select").unwrap_or(false));

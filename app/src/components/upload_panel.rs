@@ -1,11 +1,11 @@
-//! Where images come in. Without scripts it is a plain form that the server answers with the gallery.
+//! Upload form. Without scripts it is a plain form, to which the server responds with the gallery.
 
 use leptos::prelude::*;
 
 use super::RecipeFields;
 use crate::upload::Uploads;
 
-/// Where images come in.
+/// Upload form.
 #[component]
 pub fn UploadPanel() -> impl IntoView {
     let uploads = Uploads::expect();
@@ -60,13 +60,13 @@ pub fn UploadPanel() -> impl IntoView {
     }
 }
 
-/// Sends what was chosen, and empties the input so that the same file can be chosen again.
+/// Adds the chosen files, and clears the input so that the same file can be chosen again.
 #[cfg(feature = "hydrate")]
 fn choose(uploads: Uploads, event: &leptos::ev::Event) {
     uploads.add(chosen(event));
 }
 
-/// Sends the images of a folder.
+/// Adds the images of a folder.
 #[cfg(feature = "hydrate")]
 fn choose_folder(uploads: Uploads, event: &leptos::ev::Event) {
     uploads.add_folder(chosen(event));

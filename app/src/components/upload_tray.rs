@@ -1,4 +1,4 @@
-//! What becomes of the files that were dropped or chosen, on whatever page one is.
+//! Upload list and drop target, available on every page.
 
 use std::collections::HashMap;
 
@@ -14,10 +14,10 @@ use crate::live::Live;
 use crate::markup::{Element, Shown, el, of};
 use crate::upload::{Deed, Stage, Upload, Uploads};
 
-/// Above so many uploads those that are done aren't listed, and of the others no more than these.
+/// Above this number of uploads, finished ones aren't listed, and at most this many others are.
 const LISTED: usize = 100;
 
-/// A veil over the page while files are dragged over it; takes them when they are dropped, or pasted.
+/// Drop target for the whole page: overlay while files are dragged, upload on drop or paste.
 #[component]
 pub fn DropAnywhere() -> impl IntoView {
     let uploads = Uploads::expect();
@@ -26,7 +26,7 @@ pub fn DropAnywhere() -> impl IntoView {
     crate::dynamic::effect(move || crate::upload::listen(uploads, dragging));
     #[cfg(not(feature = "hydrate"))]
     let _ = uploads;
-    // The page's last element: `theme.js` awaits it.
+    // Last element of the page; `theme.js` waits for it.
     view! {
         <div id="end" class="veil" class:shown=dragging aria-hidden="true">
             <p>"Let go to equalize"</p>
@@ -34,7 +34,7 @@ pub fn DropAnywhere() -> impl IntoView {
     }
 }
 
-/// The list of uploads, while there are any.
+/// List of uploads; hidden while there are none.
 #[component]
 pub fn UploadTray() -> impl IntoView {
     let uploads = Uploads::expect();
@@ -53,7 +53,7 @@ pub fn UploadTray() -> impl IntoView {
     }
 }
 
-/// Folded, it is its head and the bar of all: a list would cover half of a phone's page.
+/// Renders the list. Folded, only its head and the total progress are shown: on a phone the list would cover half the page.
 fn tray(
     items: &[Upload],
     notice: Option<&str>,
@@ -72,7 +72,7 @@ fn tray(
     if folded {
         return Some(tray);
     }
-    // Each step of each file would be too much to be read out.
+    // Announcing every step of every file would overwhelm screen readers.
     let list = of("ul", "tray-list").attr("aria-live", "off");
     let few = items.len() <= LISTED;
     let (rows, hidden) = {
@@ -97,7 +97,7 @@ fn summary(items: &[Upload]) -> String {
     }
 }
 
-/// What can be done with all uploads.
+/// Buttons that act on all uploads.
 fn for_all(items: &[Upload], folded: bool) -> Element {
     let any = |is: fn(&Stage) -> bool| items.iter().any(|upload| is(&upload.stage));
     let button =
@@ -115,7 +115,7 @@ fn for_all(items: &[Upload], folded: bool) -> Element {
     of("span", "tray-all").all(buttons).all((!items.is_empty()).then(|| fold.key("Fold")))
 }
 
-/// How much of all was sent, until all was.
+/// Total progress, until everything was sent.
 fn total(items: &[Upload]) -> Option<Element> {
     let counts = |upload: &&Upload| !matches!(upload.stage, Stage::Refused(_));
     let (sent, bytes) =
@@ -133,7 +133,7 @@ fn images(number: usize) -> String {
     if number == 1 { "1 image".to_owned() } else { format!("{number} images") }
 }
 
-/// One upload: sent bytes first, then the job's phases, then the result or what went wrong.
+/// One upload: bytes sent, then the phases of its job, then the result or an error.
 fn row(upload: &Upload, progress: &HashMap<JobId, JobProgress>) -> Element {
     let name = of("span", "tray-name").attr("title", upload.name.clone());
     let name = match upload.stage.accepted() {
@@ -184,7 +184,7 @@ fn bar(value: u64, max: u64, label: String) -> Element {
     of("span", "progress").add(progress).add(of("span", "progress-label").text(label))
 }
 
-/// Does what a button stands for.
+/// Handles a click on a button of the list.
 #[cfg(feature = "hydrate")]
 fn clicked(uploads: Uploads, folded: RwSignal<bool>, event: &leptos::ev::MouseEvent) {
     use wasm_bindgen::JsCast;

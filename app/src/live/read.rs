@@ -1,4 +1,4 @@
-//! How the stream's messages are read: the names of their fields. The tests compare with what the server writes.
+//! Readers for the stream's messages, given by the names of their fields. The tests compare them with what the server writes.
 
 use shared::clock::Stamp;
 use shared::cluster::{
@@ -59,7 +59,7 @@ impl Read for JobMoved {
         Some(Self {
             job: Read::read(json.field("job"))?,
             image: Read::read(json.field("image"))?,
-            // Written beside the two.
+            // Flattened into the object.
             progress: Read::read(json)?,
         })
     }
@@ -71,7 +71,7 @@ impl Read for Event {
     }
 }
 
-/// What happened is written beside when.
+/// Reads the event's kind, which is flattened into the event.
 fn what(json: &Json) -> Option<What> {
     let pod = || PodName::read(json.field("pod"));
     let job = || JobId::read(json.field("job"));

@@ -1,4 +1,4 @@
-//! The browser's side of the stream: batches of messages from `stream-worker.js`, which holds one stream for all tabs.
+//! Browser side of the event stream: receives batches of messages from `stream-worker.js`, which holds one stream for all tabs.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use crate::json::{Json, Read};
 
 #[wasm_bindgen::prelude::wasm_bindgen]
 extern "C" {
-    /// Joins the stream; gives back what says whether logs are wanted.
+    /// Joins the stream. Returns a function to call with whether logs are wanted.
     #[wasm_bindgen(js_name = evenlightStream, catch)]
     fn join(take: &Function) -> Result<Function, JsValue>;
 }
 
-/// Joins the stream and starts the clock, for as long as the page lives.
+/// Joins the stream and starts the clock, for the lifetime of the page.
 pub fn open(live: Live) {
     let tick = move || live.now.set(Some(js_sys::Date::now() as i64));
     tick();
@@ -34,7 +34,7 @@ pub fn open(live: Live) {
     }
 }
 
-/// A message: its name and its text.
+/// Handles a message: its name and its text.
 fn hear(live: Live, message: &JsValue) {
     let message: &Array = message.unchecked_ref();
     let (Some(name), Some(text)) = (message.get(0).as_string(), message.get(1).as_string()) else { return };
@@ -50,12 +50,12 @@ fn hear(live: Live, message: &JsValue) {
             "reconnecting" => Connection::Reconnecting,
             _ => Connection::Connecting,
         }),
-        // Of a newer server.
+        // Unknown message of a newer server.
         _ => {}
     }
 }
 
-/// A message that can't be read (of a newer server) is passed over.
+/// Reads a message; skips it if it can't be read (from a newer server).
 fn read<T: Read>(text: &str, then: impl FnOnce(T)) {
     match Json::parse(text).and_then(|json| T::read(&json)) {
         Some(content) => then(content),

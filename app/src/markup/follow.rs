@@ -1,31 +1,32 @@
-//! Boxes that show their end and follow it as content is added, until the reader scrolls up.
+//! Auto-scrolling boxes: they stay scrolled to their end as content is added, until the reader scrolls up.
 //!
-//! Markup asks for it by the attribute `data-follow`: `on`, or `off` to hold still for now. That a reader has scrolled up is
-//! kept at the element as `data-away`, which no markup writes, and not computed from positions when content changes: a box that
-//! was made narrower, lower or anew isn't at its end either. A button of the class `to-end` after the box leads back.
+//! Markup requests this with the attribute `data-follow`: `on`, or `off` to pause. That the reader has scrolled up is stored on
+//! the element as `data-away`, an attribute that no markup writes. It can't be computed from positions when content changes,
+//! because a box that was resized or recreated isn't at its end either. A button of class `to-end` after the box scrolls back
+//! to the end.
 
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 use web_sys::{Element, Event};
 
-/// Within this many pixels of its end a box is at its end: positions are rounded.
+/// Tolerance in pixels for being at the end: positions are rounded.
 const NEAR: i32 = 2;
 
-/// What listens to the reader; it must live as long as the element.
+/// Event listener; must live as long as the element.
 pub type Listener = Closure<dyn Fn(Event)>;
 
-/// Listens to the reader of all boxes within an element.
+/// Listens to scrolling and clicks in all boxes within an element.
 pub fn listen(root: &Element) -> Listener {
     let heard = Closure::<dyn Fn(Event)>::new(hear);
     let function = heard.as_ref().unchecked_ref();
-    // Scroll events reach only listeners of the capturing phase.
+    // Scroll events don't bubble; only capturing listeners receive them.
     for name in ["scroll", "click"] {
         let _ = root.add_event_listener_with_callback_and_bool(name, function, true);
     }
     heard
 }
 
-/// Scrolls boxes to their ends where the reader hasn't scrolled up.
+/// Scrolls boxes to their ends, except those where the reader has scrolled up.
 pub fn keep(root: &Element) {
     let Ok(boxes) = root.query_selector_all("[data-follow=on]:not([data-away])") else { return };
     for one in (0..boxes.length()).filter_map(|index| boxes.item(index)) {
@@ -37,7 +38,7 @@ fn hear(event: Event) {
     let Some(target) = event.target().and_then(|target| target.dyn_into::<Element>().ok()) else { return };
     if event.type_() == "click" {
         let button = target.closest(".to-end").ok().flatten();
-        // Its scroll event then tells that the reader is at the end.
+        // The resulting scroll event then clears `data-away`.
         if let Some(one) = button.and_then(|button| button.previous_element_sibling()) {
             to_end(&one);
         }

@@ -1,4 +1,4 @@
-//! In the browser: elements are made, and changed to what they should be.
+//! DOM side of the virtual DOM in the browser: creates elements, and patches them to match a new tree.
 
 use leptos::prelude::*;
 use leptos::tachys::hydration::Cursor;
@@ -10,7 +10,7 @@ use super::{Element, Markup, Words};
 
 const SVG: &str = "http://www.w3.org/2000/svg";
 
-/// The `div`, and what is in it as far as it is known.
+/// The `div`, and its current content if known.
 pub struct State {
     root: web_sys::Element,
     content: Option<Vec<Markup>>,
@@ -40,7 +40,7 @@ pub fn rebuild(content: Option<Vec<Markup>>, state: &mut State) {
     state.content = Some(content);
 }
 
-/// Takes over what the server wrote. What is known by now is shown at once.
+/// Takes over the server's HTML, and shows newer content immediately if there is any.
 pub fn hydrate(content: Option<Vec<Markup>>, cursor: &Cursor, position: &PositionState) -> State {
     match position.get() {
         Position::FirstChild => cursor.child(),
@@ -76,7 +76,7 @@ impl Mountable for State {
     }
 }
 
-/// What is in an element now.
+/// Reads an element's children from the DOM.
 fn read(parent: &web_sys::Element) -> Vec<Markup> {
     let mut children = Vec::new();
     let mut next = parent.first_child();
@@ -126,7 +126,7 @@ fn create_element(parent: &web_sys::Element, element: &Element) -> web_sys::Elem
     node
 }
 
-/// Changes one node from what it was to what it should be, or puts another in its place.
+/// Patches a node from its old to its new state, or replaces it.
 fn patch(parent: &web_sys::Element, node: &web_sys::Node, old: &Markup, new: &Markup) {
     match (old, new) {
         _ if old == new => {}
@@ -160,7 +160,7 @@ fn key(markup: &Markup) -> &str {
     }
 }
 
-/// Changes what is in an element. Children without keys are told apart by their places.
+/// Patches an element's children. Children without keys are matched by position.
 fn patch_all(parent: &web_sys::Element, old: &[Markup], new: &[Markup]) {
     if old == new {
         return;
@@ -174,7 +174,7 @@ fn patch_all(parent: &web_sys::Element, old: &[Markup], new: &[Markup]) {
     for (index, (markup, _)) in old.iter().enumerate().filter(|(_, (markup, _))| !key(markup).is_empty()) {
         of_key.insert(key(markup), index);
     }
-    // What was read from the page has no keys yet, and is what the server wrote at the same places.
+    // Trees read from the DOM have no keys; they are matched by position with what the server rendered.
     let match_of = |index: usize, markup: &Markup| {
         let at_its_place = || old.get(index).filter(|(before, _)| key(before).is_empty()).map(|_| index);
         of_key.get(key(markup)).copied().or_else(at_its_place)

@@ -1,11 +1,11 @@
-//! On the server nothing is built: it writes HTML.
+//! DOM side of the virtual DOM on the server: empty, since the server only writes HTML.
 
 use leptos::tachys::hydration::Cursor;
 use leptos::tachys::view::PositionState;
 
 use super::Markup;
 
-/// There is none.
+/// No state.
 pub type State = ();
 
 pub fn build(_class: &'static str, _content: Option<Vec<Markup>>) -> State {}

@@ -1,4 +1,4 @@
-//! The cluster page: the array at work, live.
+//! Cluster page: live view of the array.
 
 use leptos::prelude::*;
 use leptos_meta::Title;
@@ -13,14 +13,14 @@ use crate::live::{Connection, Level, Live};
 use crate::markup::{Element, Shown};
 use crate::settled::Settled;
 
-/// How a person wants to see what pods say.
+/// Log filters.
 #[derive(Clone, Default)]
 struct Wanted {
     search: String,
     least: Level,
 }
 
-/// The cluster page.
+/// Cluster page.
 #[component]
 pub fn ClusterPage() -> impl IntoView {
     let live = Live::expect();
@@ -46,7 +46,7 @@ pub fn ClusterPage() -> impl IntoView {
     })
 }
 
-/// What a function makes of all that is known; what the server wrote, as long as nothing is.
+/// Renders a part of the page from the live state; keeps the server's HTML while there is none.
 fn shown(live: Live, class: &'static str, part: impl Fn(&Picture<'_>) -> Vec<Element>) -> Shown {
     let view = live.view.read();
     let Some(view) = view.as_ref() else { return Shown::kept(class) };
@@ -57,7 +57,7 @@ fn shown(live: Live, class: &'static str, part: impl Fn(&Picture<'_>) -> Vec<Ele
     Shown::new(class, part(&picture))
 }
 
-/// What every pod says, and what a person wants to see of it.
+/// Logs of all pods, with filters.
 #[component]
 fn Terminals() -> impl IntoView {
     let live = Live::expect();
@@ -122,7 +122,7 @@ fn Terminals() -> impl IntoView {
     }
 }
 
-/// Does what a form stands for without leaving the page.
+/// Submits a form without leaving the page.
 #[cfg(feature = "hydrate")]
 fn send_in_place(event: leptos::ev::SubmitEvent, problem: RwSignal<Option<Problem>>) {
     use wasm_bindgen::JsCast;

@@ -1,4 +1,4 @@
-//! The gallery: what came in, and what became of it.
+//! Gallery: all images with the state of their latest jobs.
 
 use leptos::either::Either;
 use leptos::prelude::*;
@@ -26,7 +26,7 @@ mod window;
 use choice::{Choice, ChoiceBar};
 use shelf::{Shelf, Shown};
 
-/// The gallery.
+/// Gallery page.
 #[component]
 pub fn GalleryPage() -> impl IntoView {
     let params = use_query_map();
@@ -60,7 +60,7 @@ pub fn GalleryPage() -> impl IntoView {
     })
 }
 
-/// What an address asks for; what can't be understood is passed over.
+/// Parses the query in the address; invalid fields are ignored.
 fn parse(params: &ParamsMap) -> ImageQuery {
     let text = |name| params.get(name).filter(|text| !text.trim().is_empty());
     ImageQuery {
@@ -118,7 +118,7 @@ fn Gallery(asked: Memo<ImageQuery>, page: Page) -> impl IntoView {
                 </div>
             </div>
         </form>
-        // With scripts, all images have their places.
+        // With scripts, all images are laid out and no link is needed.
         {more
             .map(|address| {
                 view! {
@@ -132,7 +132,7 @@ fn Gallery(asked: Memo<ImageQuery>, page: Page) -> impl IntoView {
     }
 }
 
-/// A tile: of an image, or of one that isn't fetched yet.
+/// Tile of an image, or placeholder for one that isn't fetched yet.
 #[component]
 fn Tile(shown: Shown, shelf: Shelf, choice: Choice) -> impl IntoView {
     let key = shown.key;
@@ -151,7 +151,7 @@ fn Tile(shown: Shown, shelf: Shelf, choice: Choice) -> impl IntoView {
     view! { <Card image=item.image place chosen choose /> }.settle()
 }
 
-/// What there is instead of images.
+/// Shown if there are no images.
 #[component]
 fn Empty(narrowed: bool) -> impl IntoView {
     if narrowed {
@@ -178,7 +178,7 @@ fn Empty(narrowed: bool) -> impl IntoView {
     }
 }
 
-/// Says so when this device is offline.
+/// Notice while this device is offline.
 #[component]
 fn Offline() -> impl IntoView {
     let off = RwSignal::new(false);
@@ -191,7 +191,7 @@ fn Offline() -> impl IntoView {
     }
 }
 
-/// Keys on tiles: arrows, Delete, and Escape to choose nothing.
+/// Keys on tiles: arrows, Delete, and Escape to clear the selection.
 #[cfg(feature = "hydrate")]
 fn pressed(shelf: Shelf, choice: Choice, undo: Undo, event: &web_sys::KeyboardEvent) {
     match event.key().as_str() {

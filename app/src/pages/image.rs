@@ -1,4 +1,4 @@
-//! An image: before and after, what it is, and its jobs.
+//! Image page: before and after, properties, and jobs.
 
 use leptos::either::Either;
 use leptos::prelude::*;
@@ -31,10 +31,10 @@ use crate::zoom::Sight;
 mod keys;
 mod sides;
 
-/// How often larger than the stage the keyboard makes a picture.
-const MOST: f64 = 64.0;
+/// Maximum zoom by keyboard, relative to the stage.
+const MAX_ZOOM: f64 = 64.0;
 
-/// An image's page.
+/// Image page.
 #[component]
 pub fn ImagePage() -> impl IntoView {
     let params = use_params_map();
@@ -133,7 +133,7 @@ fn Shown(image: Image) -> impl IntoView {
     let (click, leave) = (delete.clone(), use_navigate());
     keys::listen(move |action| match action {
         Action::Go(by) => go(by),
-        Action::Zoom(factor) => sides.sight.update(|sight| *sight = sight.zoomed(factor, (0.5, 0.5), MOST)),
+        Action::Zoom(factor) => sides.sight.update(|sight| *sight = sight.zoomed(factor, (0.5, 0.5), MAX_ZOOM)),
         Action::Whole => sides.sight.set(Sight::default()),
         Action::Move(x, y) => sides.sight.update(|sight| *sight = sight.moved(x, y)),
         Action::Toggle => sides.split.update(|split| *split = if *split > 50.0 { 0.0 } else { 100.0 }),
@@ -194,7 +194,7 @@ fn Shown(image: Image) -> impl IntoView {
     }
 }
 
-/// How the tasks of the job went whose result is shown, or of the latest one that has ended.
+/// Timeline of the job whose result is shown, or else of the latest job that has ended.
 fn timeline_of(image: RwSignal<Image>, right: Memo<Option<JobId>>) -> RwSignal<Option<Timeline>> {
     let timeline = RwSignal::new(None);
     let job = memo(move || {
@@ -213,7 +213,7 @@ fn timeline_of(image: RwSignal<Image>, right: Memo<Option<JobId>>) -> RwSignal<O
     timeline
 }
 
-/// What is said over the original while there is no result.
+/// Progress or failure, shown over the original while there is no result.
 #[component]
 fn Waiting(image: RwSignal<Image>) -> impl IntoView {
     let live = Live::expect();
@@ -271,7 +271,7 @@ fn About(image: Image) -> impl IntoView {
     }
 }
 
-/// What becomes of the structure and the metadata; nothing where there is nothing to tell.
+/// What results keep or change of the structure and metadata; hidden if there is nothing to list.
 #[component]
 fn Keeping(title: &'static str, list: Vec<String>) -> impl IntoView {
     (!list.is_empty()).then(|| {
@@ -285,7 +285,7 @@ fn Keeping(title: &'static str, list: Vec<String>) -> impl IntoView {
     })
 }
 
-/// Runs another recipe, or the failed one again.
+/// Applies another recipe, or retries a failed job.
 #[component]
 fn Again(image: RwSignal<Image>) -> impl IntoView {
     let entered = RwSignal::new(Entered::new());
@@ -337,10 +337,10 @@ fn Again(image: RwSignal<Image>) -> impl IntoView {
     }
 }
 
-/// Asks again when one of its jobs has ended or started, and now and then while one is at work.
+/// Refetches the image when one of its jobs has ended, and periodically while one is unfinished.
 fn keep_fresh(image: RwSignal<Image>) {
-    /// Seconds between looks that nothing announced.
-    const LOOK: i64 = 5;
+    /// Poll interval in seconds, without notifications.
+    const POLL_SECONDS: i64 = 5;
     let live = Live::expect();
     let id = image.read_untracked().id.clone();
     let ended = {
@@ -349,7 +349,7 @@ fn keep_fresh(image: RwSignal<Image>) {
     };
     let turn = memo(move || {
         let unfinished = image.read().jobs.iter().any(|job| !job.state.has_ended());
-        if unfinished { live.now.get().map(|now| now / 1_000 / LOOK) } else { None }
+        if unfinished { live.now.get().map(|now| now / 1_000 / POLL_SECONDS) } else { None }
     });
     let mut first = true;
     effect(move || {

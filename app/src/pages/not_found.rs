@@ -1,4 +1,4 @@
-//! What an address without a page shows.
+//! Page for unknown addresses.
 
 use leptos::prelude::*;
 use leptos_meta::Title;
@@ -6,7 +6,7 @@ use leptos_meta::Title;
 use crate::api;
 use crate::settled::Settled;
 
-/// What an address without a page shows; its HTTP status is 404.
+/// Page for unknown addresses, with HTTP status 404.
 #[component]
 pub fn NotFoundPage() -> impl IntoView {
     api::set_status(404);

@@ -1,4 +1,4 @@
-//! The status page: rendered on the server, complete without scripts, refreshed by the browser itself.
+//! Status page: rendered on the server, complete without scripts, and refreshed by the browser itself.
 
 #[cfg(not(feature = "hydrate"))]
 mod rendered;
@@ -6,7 +6,7 @@ mod rendered;
 #[cfg(not(feature = "hydrate"))]
 pub use rendered::StatusPage;
 
-/// In the browser: when the router comes here (by the back button, say), the server's page is loaded instead.
+/// In the browser: if the router gets here (by the back button, for example), it loads the server's page instead.
 #[cfg(feature = "hydrate")]
 #[leptos::component]
 pub fn StatusPage() -> impl leptos::IntoView {

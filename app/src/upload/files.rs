@@ -1,4 +1,4 @@
-//! Files as a browser gives them: chosen, dropped, pasted, and those in folders.
+//! Files from the browser: chosen, dropped or pasted, and those in folders.
 
 use js_sys::{Array, Function, Promise};
 use leptos::ev::{dragenter, dragleave, dragover, drop, paste};
@@ -11,9 +11,9 @@ use web_sys::{DataTransfer, DragEvent, FileList, FileSystemDirectoryEntry, FileS
 
 use super::{File, Uploads};
 
-/// Takes what is dropped or pasted anywhere, until the present owner ends.
+/// Accepts files dropped or pasted anywhere, until the current owner is disposed of.
 pub fn listen(uploads: Uploads, dragging: RwSignal<bool>) {
-    // A drag enters each element before it leaves the one around it.
+    // A drag enters an element before it leaves the surrounding one.
     let depth = StoredValue::new(0i32);
     let turned = move |event: &DragEvent, by: i32| {
         if has_files(event) {
@@ -50,7 +50,7 @@ fn has_files(event: &DragEvent) -> bool {
     event.data_transfer().is_some_and(|data| data.types().includes(&"Files".into(), 0))
 }
 
-/// Takes files and folders. What there is must be asked for before the event is over.
+/// Adds files and folders. The entries must be read before the event handler returns.
 fn take(uploads: Uploads, data: Option<DataTransfer>) {
     let Some(data) = data else { return };
     let items = data.items();
@@ -62,13 +62,13 @@ fn take(uploads: Uploads, data: Option<DataTransfer>) {
     leptos::task::spawn_local(async move { uploads.add_folder(inside(entries).await) });
 }
 
-/// The files of a list.
+/// Converts a file list.
 pub fn listed(files: Option<FileList>) -> Vec<File> {
     let Some(files) = files else { return Vec::new() };
     (0..files.length()).filter_map(|index| files.item(index)).map(SendWrapper::new).collect()
 }
 
-/// All files, also those in folders within folders.
+/// Returns all files, including those in nested folders.
 async fn inside(mut entries: Vec<FileSystemEntry>) -> Vec<File> {
     let mut files = Vec::new();
     let mut next = 0;
@@ -81,7 +81,7 @@ async fn inside(mut entries: Vec<FileSystemEntry>) -> Vec<File> {
             continue;
         }
         let reader = entry.unchecked_into::<FileSystemDirectoryEntry>().create_reader();
-        // A part of them at a time; none, when that was all.
+        // Entries are returned in batches; an empty batch is the end.
         loop {
             let part = called(|done, failed| {
                 let _ = reader.read_entries_with_callback_and_callback(done, failed);
@@ -97,13 +97,13 @@ async fn inside(mut entries: Vec<FileSystemEntry>) -> Vec<File> {
     files
 }
 
-/// What a function gives that calls back.
+/// Awaits a function with success and error callbacks.
 async fn called(mut call: impl FnMut(&Function, &Function)) -> Option<JsValue> {
     JsFuture::from(Promise::new(&mut |done, failed| call(&done, &failed))).await.ok()
 }
 
 impl Uploads {
-    /// Takes the images among the files of a folder, and says what it leaves.
+    /// Adds the images among a folder's files, and reports how many other files were skipped.
     pub fn add_folder(self, files: Vec<File>) {
         let all = files.len();
         let images: Vec<File> = files.into_iter().filter(|file| is_image(file)).collect();
@@ -121,7 +121,7 @@ impl Uploads {
     }
 }
 
-/// Whether a file says that it is an image of a kind that can be equalized.
+/// Whether a file is a supported image, by its media type or extension.
 fn is_image(file: &web_sys::File) -> bool {
     let (kind, name) = (file.type_(), file.name());
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);

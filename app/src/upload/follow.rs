@@ -1,4 +1,4 @@
-//! What becomes of images that the server has.
+//! Tracks the jobs of accepted uploads.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +14,11 @@ use crate::dynamic::{effect, memo};
 use crate::json::Json;
 use crate::live::Live;
 
-/// Seconds between looks that nothing announced.
-const LOOK: i64 = 20;
+/// Poll interval in seconds, without notifications.
+const POLL_SECONDS: i64 = 20;
 
-/// Looks how a job stands when its image is accepted, when an end is announced, and now and then in case an
-/// announcement was missed.
+/// Fetches a job's state when its upload is accepted, when its end is announced, and periodically in case an announcement was
+/// missed.
 pub fn follow(uploads: Uploads) {
     let live = Live::expect();
     let accepted = memo(move || {
@@ -27,7 +27,7 @@ pub fn follow(uploads: Uploads) {
             |stage: &Stage| if let Stage::Accepted(accepted) = stage { Some(accepted.clone()) } else { None };
         items.iter().filter_map(|upload| Some((upload.id, accepted(&upload.stage)?))).collect::<Vec<_>>()
     });
-    let turn = memo(move || live.now.get().unwrap_or_default() / 1_000 / LOOK);
+    let turn = memo(move || live.now.get().unwrap_or_default() / 1_000 / POLL_SECONDS);
     let mut looked: BTreeMap<u32, (i64, u32)> = BTreeMap::new();
     effect(move || {
         let (turn, ended) = (turn.get(), live.ended.read());

@@ -1,4 +1,4 @@
-//! The queue: whose turn it is, and what a person does with uploads.
+//! Upload queue: scheduling, and user actions.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use super::tus::pause;
 use super::{Deed, File, Stage, Upload, Uploads};
 use crate::components::recipe_of;
 
-/// Files sent at the same time.
+/// Maximum concurrent uploads.
 const AT_ONCE: usize = 3;
-/// Files taken into the queue at a time.
+/// Files added to the queue per browser task.
 const A_FEW: usize = 8;
 
 impl Uploads {
-    /// Takes files that were chosen: to be looked at first, or into the queue.
+    /// Adds chosen files: to the preview if requested, else to the queue.
     pub fn add(self, files: Vec<File>) {
         if files.is_empty() {
             return;
@@ -30,8 +30,8 @@ impl Uploads {
         }
     }
 
-    /// Takes files into the queue and sends those whose turn it is; a few in each task of the browser, since it looks for a
-    /// file on the disk when it is asked how long it is.
+    /// Adds files to the queue and starts sending. Only a few are added per browser task, because reading a file's length makes
+    /// the browser access the disk.
     pub fn enqueue(self, files: Vec<File>, recipe: &Recipe) {
         let recipe = recipe.clone();
         leptos::task::spawn_local(async move {
@@ -57,13 +57,13 @@ impl Uploads {
         self.send_next();
     }
 
-    /// Takes uploads that have ended off the list.
+    /// Removes finished uploads from the list.
     pub fn clear(self) {
         self.notice.set(None);
         self.items.update(|items| items.retain(|upload| !upload.stage.has_ended()));
     }
 
-    /// Pauses, resumes or cancels an upload, where its stage allows that.
+    /// Pauses, resumes or cancels an upload, if its stage allows it.
     pub fn act(self, id: u32, deed: Deed) {
         let allowed = |upload: &Upload| Deed::of(&upload.stage).iter().any(|(other, _)| *other == deed);
         self.items.update(|items| {
@@ -79,7 +79,7 @@ impl Uploads {
         self.send_next();
     }
 
-    /// Pauses or resumes all to which that can be done.
+    /// Pauses or resumes all uploads whose stage allows it.
     pub fn act_on_all(self, deed: Deed) {
         let can = |upload: &Upload| match deed {
             Deed::Pause => Deed::of(&upload.stage).iter().any(|(other, _)| *other == deed),
@@ -94,7 +94,7 @@ impl Uploads {
         self.send_next();
     }
 
-    /// Looks at an upload, or changes what isn't shown of it; `None` if it isn't there any more.
+    /// Reads an upload, or changes it without notifying the view; returns `None` if it was removed.
     pub(super) fn with<T>(self, id: u32, look: impl FnOnce(&mut Upload) -> T) -> Option<T> {
         let mut items = self.items.try_write_untracked()?;
         items.iter_mut().find(|upload| upload.id == id).map(look)

@@ -1,5 +1,5 @@
-//! One file to the server, by [tus 1.0](https://tus.io/protocols/resumable-upload): over broken connections and to
-//! whatever pod answers, each byte once.
+//! Upload of one file by [tus 1.0](https://tus.io/protocols/resumable-upload): resumes after broken connections, with any pod,
+//! and sends each byte once.
 
 use std::time::Duration;
 
@@ -15,23 +15,23 @@ use super::{File, Stage, Upload, Uploads};
 use crate::base64::encode;
 use crate::json::Json;
 
-/// Bytes of a request: what the server puts into one part.
-const PIECE: u64 = 32 << 20;
-/// How long the first wait is after a connection broke, and the longest.
-const WAITS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(15)];
-/// How often the server may have forgotten an upload before that is an answer.
-const FORGOTTEN: u32 = 2;
-/// How often in a row nothing may arrive of what was sent, while the server is there.
-const FRUITLESS: u32 = 5;
+/// Bytes per request: the size of a part on the server.
+const PIECE_BYTES: u64 = 32 << 20;
+/// First and longest backoff after a broken connection.
+const BACKOFF_RANGE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(15)];
+/// How often an upload is recreated after the server has lost it, before the error is reported.
+const MAX_RECREATIONS: u32 = 2;
+/// Maximum consecutive requests of which no byte arrives although the server is reachable.
+const MAX_STALLS: u32 = 5;
 
-/// What sending a file needs.
+/// State of a file's transfer.
 pub struct Transfer {
     file: File,
-    /// `Idempotency-Key`: a creation that is repeated finds the same upload.
+    /// `Idempotency-Key`: a retried creation finds the same upload.
     key: String,
-    /// Where the bytes go, once the server has said so.
+    /// URL of the upload, once created.
     location: Option<String>,
-    /// Which attempt counts; others have been stopped.
+    /// Number of the current attempt; earlier ones have been stopped.
     run: u32,
     request: Option<SendWrapper<XmlHttpRequest>>,
 }
@@ -47,7 +47,7 @@ impl Transfer {
         self.run
     }
 
-    /// Stops the attempt that counts.
+    /// Stops the current attempt.
     pub fn stop(&mut self) {
         self.run += 1;
         if let Some(request) = self.request.take() {
@@ -55,7 +55,7 @@ impl Transfer {
         }
     }
 
-    /// Lets the server forget what came. If it doesn't hear of it, it forgets in time by itself.
+    /// Tells the server to discard the upload. If the request is lost, the server discards it after a while.
     pub fn give_up(self) {
         let Some(location) = self.location else { return };
         leptos::task::spawn_local(async move {
@@ -75,12 +75,12 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// Looks at the upload, or changes what isn't shown of it, as long as this attempt counts.
+    /// Reads the upload, or changes it without notifying the view, as long as this attempt is current.
     fn with<T>(self, look: impl FnOnce(&mut Upload) -> T) -> Option<T> {
         self.uploads.with(self.id, |upload| (upload.transfer.run == self.run).then(|| look(upload))).flatten()
     }
 
-    /// Changes what is shown of the upload, as long as this attempt counts.
+    /// Changes the upload and notifies the view, as long as this attempt is current.
     pub fn change(self, change: impl FnOnce(&mut Upload)) -> Option<()> {
         self.with(change)?;
         self.uploads.items.notify();
@@ -88,30 +88,30 @@ impl Turn {
     }
 }
 
-/// What comes after a request.
+/// What follows a request.
 enum Next {
     /// The next request.
     Onward,
-    /// Nothing.
+    /// The end, with the final stage.
     End(Stage),
-    /// The next request, after a while, in which it is said why nothing is sent.
+    /// The next request after a pause: the stage to show meanwhile, and the duration if the server requested one.
     Wait(Option<Stage>, Option<Duration>),
 }
 
-/// Sends the file, until there is an answer; `None` if someone stopped that.
+/// Sends the file until it is accepted or rejected. Returns `None` if the attempt was stopped.
 pub async fn send(turn: Turn) -> Option<Stage> {
-    let mut wait = WAITS[0];
+    let mut wait = BACKOFF_RANGE[0];
     let mut sending = Sending { turn, offset: None, begun: None, fruitless: 0, forgotten: 0 };
     loop {
         match sending.advance().await? {
-            Next::Onward => wait = WAITS[0],
+            Next::Onward => wait = BACKOFF_RANGE[0],
             Next::End(stage) => return Some(stage),
             Next::Wait(why, told) => {
                 if let Some(why) = why {
                     turn.change(|upload| upload.stage = why)?;
                 }
                 pause(told.unwrap_or(wait)).await;
-                wait = (wait * 2).min(WAITS[1]);
+                wait = (wait * 2).min(BACKOFF_RANGE[1]);
                 turn.change(|upload| upload.stage = Stage::Sending)?;
             }
         }
@@ -120,16 +120,16 @@ pub async fn send(turn: Turn) -> Option<Stage> {
 
 struct Sending {
     turn: Turn,
-    /// How many bytes the server has, if that is known.
+    /// Number of bytes the server has, if known.
     offset: Option<u64>,
-    /// Where the last bytes began that were sent.
+    /// Offset of the last bytes sent.
     begun: Option<u64>,
     fruitless: u32,
     forgotten: u32,
 }
 
 impl Sending {
-    /// One request: the one that is next by what is known.
+    /// Sends the next request, as determined by the current state.
     async fn advance(&mut self) -> Option<Next> {
         let (location, bytes) = self.turn.with(|upload| (upload.transfer.location.clone(), upload.bytes))?;
         let answer = match (&location, self.offset) {
@@ -148,11 +148,11 @@ impl Sending {
             }
             202 => accepted(&answer),
             200 | 204 => self.there(answer.header("Upload-Offset").and_then(|offset| offset.parse().ok()))?,
-            // Other bytes than the next: an earlier request was still being stored.
+            // The offset isn't the next byte's: an earlier request was still being stored.
             409 if knew.is_some_and(|offset| offset < bytes) => Next::Wait(None, None),
-            // Too slow: what came is there.
+            // Too slow; the bytes received are kept.
             408 if location.is_some() => Next::Wait(None, None),
-            404 | 410 if location.is_some() && self.forgotten < FORGOTTEN => {
+            404 | 410 if location.is_some() && self.forgotten < MAX_RECREATIONS => {
                 self.forgotten += 1;
                 self.turn.with(|upload| upload.transfer.location = None)?;
                 Next::Wait(None, None)
@@ -168,14 +168,14 @@ impl Sending {
         })
     }
 
-    /// So many bytes are there, says the server.
+    /// Handles the offset reported by the server.
     fn there(&mut self, offset: Option<u64>) -> Option<Next> {
         self.fruitless = if self.begun == offset { self.fruitless + 1 } else { 0 };
         self.offset = offset;
         self.turn.change(|upload| upload.sent = offset.unwrap_or_default())?;
-        // Also when the file was moved or changed, a browser only says that sending failed.
+        // If the file was moved or changed, a browser only reports that sending failed.
         let sentence = "What is sent of this file doesn't arrive. Is it still where it was?";
-        let stuck = self.begun.is_some() && self.fruitless >= FRUITLESS;
+        let stuck = self.begun.is_some() && self.fruitless >= MAX_STALLS;
         Some(if stuck { Next::End(Stage::Refused(sentence.to_owned())) } else { Next::Onward })
     }
 
@@ -193,7 +193,7 @@ impl Sending {
     async fn append(&mut self, location: &str, offset: u64) -> Option<Answer> {
         self.begun = Some(offset);
         let (file, bytes) = self.turn.with(|upload| (upload.transfer.file.clone(), upload.bytes))?;
-        let end = bytes.min(offset + PIECE);
+        let end = bytes.min(offset + PIECE_BYTES);
         let piece = file.slice_with_f64_and_f64(offset as f64, end as f64).ok()?;
         let turn = self.turn;
         let progressed = move |sent: u64| {
@@ -208,7 +208,7 @@ impl Sending {
         self.start(method, url, headers, None, |_| {}).await
     }
 
-    /// A request that stops with the attempt.
+    /// Sends a request that is aborted with the attempt.
     async fn start(
         &self,
         method: &str,
@@ -232,7 +232,7 @@ fn accepted(answer: &Answer) -> Next {
     Next::End(read.map_or_else(unreadable, Stage::Accepted))
 }
 
-/// 32 random hexadecimal digits. `crypto.randomUUID` isn't there on plain HTTP; this is.
+/// Returns 32 random hexadecimal digits. `crypto.randomUUID` isn't available on plain HTTP; this is.
 fn random_key() -> String {
     let bytes = Uint8Array::new_with_length(16);
     if let Ok(crypto) = window().crypto() {

@@ -1,4 +1,4 @@
-//! A request: `XMLHttpRequest`, because `fetch` doesn't tell how much was sent.
+//! HTTP requests for tus, with `XMLHttpRequest`, because `fetch` doesn't report upload progress.
 
 use std::time::Duration;
 
@@ -9,25 +9,25 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Blob, ProgressEvent, XmlHttpRequest};
 
-/// A request under way.
+/// A pending request.
 pub struct Asked {
-    /// To abort it.
+    /// The request, for aborting it.
     pub request: XmlHttpRequest,
     ended: Promise,
     _progressed: Closure<dyn Fn(ProgressEvent)>,
 }
 
-/// What came of it.
+/// Response to a request.
 #[derive(Default)]
 pub struct Answer {
-    /// 0 if the connection broke, or nothing could be sent.
+    /// HTTP status; 0 if the connection broke or nothing could be sent.
     pub status: u16,
-    /// The body.
+    /// Body.
     pub text: String,
     request: Option<XmlHttpRequest>,
 }
 
-/// Sends a request of tus; `progressed` hears how many bytes were sent.
+/// Sends a tus request; `progressed` is called with the number of bytes sent.
 pub fn ask(
     method: &str,
     url: &str,
@@ -51,7 +51,7 @@ pub fn ask(
 }
 
 impl Asked {
-    /// Waits for the answer.
+    /// Waits for the response.
     pub async fn answer(self) -> Answer {
         let _ = JsFuture::from(self.ended).await;
         let status = self.request.status().unwrap_or_default();
@@ -61,23 +61,23 @@ impl Asked {
 }
 
 impl Answer {
-    /// A header of the answer.
+    /// Returns a response header.
     pub fn header(&self, name: &str) -> Option<String> {
         self.request.as_ref()?.get_response_header(name).ok().flatten()
     }
 
-    /// When the server wants to be asked again.
+    /// Returns the `Retry-After` delay.
     pub fn retry_after(&self) -> Option<Duration> {
         self.header("Retry-After")?.parse().ok().map(Duration::from_secs)
     }
 
-    /// What the server says of a request that it can't do.
+    /// Returns the server's description of an error.
     pub fn problem(&self) -> String {
         crate::api::problem(self.status, &self.text).to_string()
     }
 }
 
-/// Waits.
+/// Sleeps.
 pub async fn pause(wait: Duration) {
     let waited = Promise::new(&mut |resolve: Function, _reject: Function| {
         let resolve = move || drop(resolve.call0(&JsValue::NULL));

@@ -1,4 +1,4 @@
-//! Tiles of a pyramid, drawn on a canvas as far as they are there.
+//! Pyramid tiles drawn on a canvas as they load.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -13,23 +13,23 @@ use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, HtmlImageElement};
 
 use super::Sight;
 
-/// Tiles that are kept: 64 MiB of pixels.
-const MOST: usize = 256;
+/// Maximum number of cached tiles: 64 MiB of pixels.
+const MAX_TILES: usize = 256;
 
 /// Level, column and row.
 type Which = (u32, u32, u32);
 
-/// The tiles of one picture.
+/// Tiles of one picture.
 #[derive(Clone)]
 pub struct Tiles(Rc<Inner>);
 
 struct Inner {
     pyramid: Pyramid,
     turn: Turn,
-    /// Address of a tile is this, then level, column and row, then the query.
+    /// A tile's address is the first, then level, column and row, then the second.
     address: (String, String),
     kept: RefCell<HashMap<Which, Tile>>,
-    /// Called when a tile has arrived.
+    /// Called when a tile has loaded.
     arrived: Closure<dyn Fn()>,
     clock: std::cell::Cell<u64>,
 }
@@ -40,7 +40,7 @@ struct Tile {
 }
 
 impl Tiles {
-    /// Of a pyramid; `path` and `query` are those of its address. `arrived` is called when there is more to draw.
+    /// Creates the tiles of a pyramid, from the path and query of its address. `arrived` is called when more can be drawn.
     pub fn new(pyramid: Pyramid, path: String, query: String, arrived: impl Fn() + 'static) -> Self {
         let turn = Turn::new(pyramid.width, pyramid.height, pyramid.orientation);
         Self(Rc::new(Inner {
@@ -53,8 +53,8 @@ impl Tiles {
         }))
     }
 
-    /// Draws what is in sight on a canvas of the stage's size: of the finest level that is needed, and of coarser ones where
-    /// it isn't there yet.
+    /// Draws the visible part on a canvas of the stage's size: from the finest level needed, and from coarser ones until that
+    /// has loaded.
     pub fn draw(&self, canvas: &HtmlCanvasElement, context: &CanvasRenderingContext2d, sight: Sight) {
         let Inner { pyramid, turn, clock, .. } = &*self.0;
         clock.set(clock.get() + 1);
@@ -65,7 +65,7 @@ impl Tiles {
         let (one, two) = (turn.stored((left, top)), turn.stored((left + wide / scale, top + high / scale)));
         let (from, to) = ((one.0.min(two.0), one.1.min(two.1)), (one.0.max(two.0), one.1.max(two.1)));
         let [a, b, c, d, e, f] = turn.matrix.map(|number| number * scale);
-        // Only a matrix that can't be computed with is refused; ours are of finite numbers.
+        // Fails only for a matrix that isn't finite, which ours is.
         let _ = context.set_transform(a, b, c, d, e + sight.x * wide, f + sight.y * high);
         context.set_image_smoothing_enabled(scale < 2.0);
         let finest = pyramid.level_for(scale);
@@ -86,12 +86,12 @@ impl Tiles {
         let (wide, high) = size(width, height, level);
         let side = |count: u32, at: u32| f64::from(TILE.min(count - at * TILE)) * one;
         let (x, y) = (f64::from(column * TILE) * one, f64::from(row * TILE) * one);
-        // An image that is broken isn't drawn.
+        // Fails only for a broken image, which isn't drawn then.
         let _ =
             context.draw_image_with_html_image_element_and_dw_and_dh(image, x, y, side(wide, column), side(high, row));
     }
 
-    /// A tile that is there; one that isn't is asked for.
+    /// Returns a loaded tile; requests a missing one if `wanted`.
     fn tile(&self, which: Which, wanted: bool) -> Option<HtmlImageElement> {
         let inner = &*self.0;
         let mut kept = inner.kept.borrow_mut();
@@ -108,26 +108,26 @@ impl Tiles {
         None
     }
 
-    /// Lets those go that weren't in sight for the longest time.
+    /// Evicts the least recently visible tiles.
     fn forget(&self) {
         let mut kept = self.0.kept.borrow_mut();
-        if kept.len() <= MOST {
+        if kept.len() <= MAX_TILES {
             return;
         }
         let now = self.0.clock.get();
         let mut used: Vec<u64> = kept.values().map(|tile| tile.used).collect();
         sort_by_key(&mut used, |used| *used);
-        let limit = used[used.len() - MOST].min(now);
+        let limit = used[used.len() - MAX_TILES].min(now);
         kept.retain(|_, tile| tile.used >= limit);
     }
 }
 
-/// What a canvas is drawn on with, after it was made as large as it is shown and emptied.
+/// Resizes a canvas to its displayed size, clears it, and returns its drawing context.
 pub fn fresh(canvas: &HtmlCanvasElement) -> Option<CanvasRenderingContext2d> {
     let ratio = window().device_pixel_ratio();
     let pixels = |length: i32| (f64::from(length) * ratio).round() as u32;
     let (width, height) = (pixels(canvas.client_width()), pixels(canvas.client_height()));
-    // Setting a canvas' size empties it.
+    // Setting a canvas' size clears it.
     canvas.set_width(width);
     canvas.set_height(height);
     canvas.get_context("2d").ok().flatten()?.dyn_into().ok()

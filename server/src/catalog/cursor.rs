@@ -1,4 +1,4 @@
-//! Where a page of the gallery ended: a place in an order, which stays right when images come and go.
+//! Gallery cursors: a position in a sort order, which stays valid while images come and go.
 
 use shared::gallery::Sort;
 use shared::id::ImageId;
@@ -9,20 +9,20 @@ use super::{Error, Result};
 /// The last image of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Cursor {
-    /// By what the page was sorted.
+    /// The page's sort key.
     pub key: Key,
     /// The image.
     pub image: ImageId,
 }
 
-/// What an order sorts by before it sorts by id.
+/// Primary sort key; images with equal keys are sorted by id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Key {
-    /// When it was accepted, latest first.
+    /// Time of acceptance, latest first.
     Newest(i64),
-    /// When it was accepted, earliest first.
+    /// Time of acceptance, earliest first.
     Oldest(i64),
-    /// Its name in lower case.
+    /// Name in lower case.
     Name(String),
 }
 
@@ -35,7 +35,7 @@ impl Key {
         }
     }
 
-    /// The parameter to compare with.
+    /// The SQL parameter to compare with.
     pub(super) fn arg(&self) -> Arg {
         match self {
             Key::Newest(created) | Key::Oldest(created) => Arg::Int(*created),
@@ -45,7 +45,7 @@ impl Key {
 }
 
 impl Cursor {
-    /// An opaque text for a URL: hexadecimal digits.
+    /// Encodes the cursor for a URL, as hexadecimal digits.
     pub(super) fn encode(&self) -> String {
         let text = match &self.key {
             Key::Newest(created) => format!("n{}{created}", self.image),
@@ -55,7 +55,7 @@ impl Cursor {
         text.bytes().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// What [`Cursor::encode`] gave, for the same order.
+    /// Decodes the text of [`Cursor::encode`]; fails if it belongs to another sort order.
     pub(super) fn decode(text: &str, sort: Sort) -> Result<Self> {
         let cursor = parse(text).ok_or_else(|| {
             Error::Invalid("the cursor is not one that a page's `next` gave: leave it out".to_owned())

@@ -1,9 +1,9 @@
-//! One SQL text for both databases.
+//! Database access with one SQL text for both SQLite and PostgreSQL.
 //!
-//! A statement writes its parameters `$1`, `$2`… and these words, which each database spells its own way:
+//! A statement writes its parameters as `$1`, `$2`… and uses these placeholders, which are replaced for each database:
 //! - `{now}`: ms since 1970 by the database's clock;
-//! - `{share}` after a `SELECT`: its rows can't change until the statement is committed;
-//! - `{hold}` likewise: and nobody else may hold them.
+//! - `{share}` after a `SELECT`: locks its rows against changes until the statement is committed;
+//! - `{hold}` likewise: also excludes other holders of the lock.
 //!
 //! SQLite has one writer at a time, so the last two are empty there.
 
@@ -23,19 +23,20 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Either, Executor, Postgres
 use super::primary::{self, Primary};
 use super::{Error, Result};
 use crate::backoff::Backoff;
+use crate::panics;
 
-/// No statement takes longer, the wait for a connection included, or its outcome is unknown. Uploads and pages wait no
-/// longer than this for a database that hangs.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Connecting for the first time and migrating.
-const OPENING: Duration = Duration::from_secs(30);
-/// How long one process waits for another's write to SQLite: less than [`PATIENCE`], so that the connection is free when the
-/// caller is answered.
-const BUSY: Duration = Duration::from_secs(4);
+/// Time limit of a statement, including the wait for a connection; when it passes, the outcome is unknown. It also bounds how
+/// long uploads and pages wait for a database that hangs.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time limit for the first connection and the migration.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long one process waits for another's write to SQLite: less than [`STATEMENT_TIMEOUT`], so that the connection is free again when
+/// the caller gets its answer.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// A database.
 pub(super) enum Db {
-    /// Writes queue for one connection, so that this process never competes with itself.
+    /// Writes queue for one connection, so that the process never competes with itself.
     Sqlite {
         writer: SqlitePool,
         readers: SqlitePool,
@@ -43,18 +44,18 @@ pub(super) enum Db {
     Postgres(Arc<Primary>),
 }
 
-/// What a statement does.
+/// Kind of access of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Access {
     Read,
     Write,
 }
 
-/// What a statement came to.
+/// Result of a statement.
 #[derive(Default)]
 pub(super) struct Answer {
     pub(super) rows: Vec<Row>,
-    /// How many rows it wrote.
+    /// Number of rows written.
     pub(super) changed: u64,
 }
 
@@ -95,7 +96,7 @@ pub(super) enum Row {
     Postgres(PgRow),
 }
 
-/// What a column may be read as.
+/// Types that a column can be read as.
 pub(super) trait Value:
     for<'r> sqlx::Decode<'r, Sqlite> + sqlx::Type<Sqlite> + for<'r> sqlx::Decode<'r, Postgres> + sqlx::Type<Postgres>
 {
@@ -106,7 +107,7 @@ impl Value for i64 {}
 impl Value for Option<i64> {}
 
 impl Row {
-    /// A column's value.
+    /// Reads a column.
     pub(super) fn get<T: Value>(&self, column: &str) -> Result<T> {
         match self {
             Row::Sqlite(row) => row.try_get(column),
@@ -115,13 +116,13 @@ impl Row {
         .map_err(unavailable)
     }
 
-    /// A column that can't be negative.
+    /// Reads a column that can't be negative.
     pub(super) fn count(&self, column: &str) -> Result<u64> {
         let value: i64 = self.get(column)?;
         u64::try_from(value).map_err(|_| Error::Unavailable(format!("{column} is {value} in the catalog")))
     }
 
-    /// A column that is text with a meaning.
+    /// Reads and parses a text column.
     pub(super) fn parse<T: FromStr>(&self, column: &str) -> Result<T>
     where
         T::Err: std::fmt::Display,
@@ -130,7 +131,7 @@ impl Row {
         text.parse().map_err(|error| Error::Unavailable(format!("{column} in the catalog: {error}")))
     }
 
-    /// A column that is JSON.
+    /// Reads a JSON column.
     pub(super) fn json<T: serde::de::DeserializeOwned>(&self, column: &str) -> Result<T> {
         let text: String = self.get(column)?;
         serde_json::from_str(&text).map_err(|error| Error::Unavailable(format!("{column} in the catalog: {error}")))
@@ -151,7 +152,7 @@ macro_rules! bound {
 }
 pub(super) use bound;
 
-/// Always to the last row: a statement of SQLite is only committed when it has been run to its end.
+/// Fetches to the last row: SQLite commits a statement only when it has been run to its end.
 async fn run_sqlite(pool: &SqlitePool, sql: String, args: &[Arg]) -> Result<Answer, sqlx::Error> {
     let mut answer = Answer::default();
     let mut connection = pool.acquire().await?;
@@ -177,13 +178,13 @@ impl Db {
         Ok(self.run(Access::Write, sql, args).await?.rows)
     }
 
-    /// Runs a query, on the primary: the rows are those of a moment after the call.
+    /// Runs a query on the primary; the rows are those of a moment after the call.
     pub(super) async fn read(&self, sql: &str, args: &[Arg]) -> Result<Vec<Row>> {
         Ok(self.run(Access::Read, sql, args).await?.rows)
     }
 
-    /// Runs a statement in a task of its own, which ends by itself. The caller may be dropped, and in a pod that is frozen it
-    /// is not polled any more: a connection that it held, or a place in the queue for one, would be lost to its process.
+    /// Runs a statement in a task of its own, which always completes. The caller may be dropped, or, in a frozen pod, no longer
+    /// polled; a connection it held, or its place in the queue for one, would be lost to the process.
     async fn run(&self, access: Access, sql: &str, args: &[Arg]) -> Result<Answer> {
         let (sql, args) = (self.spell(sql), args.to_vec());
         let statement = match self {
@@ -191,15 +192,18 @@ impl Db {
                 let primary = primary.clone();
                 tokio::spawn(async move {
                     let sql = if access == Access::Read { primary::on_primary(&sql) } else { sql };
-                    primary.run(&sql, &args, PATIENCE).await
+                    primary.run(&sql, &args, STATEMENT_TIMEOUT).await
                 })
             }
             Db::Sqlite { writer, readers } => {
                 let pool = if access == Access::Write { writer.clone() } else { readers.clone() };
-                tokio::spawn(async move { patiently(PATIENCE, run_sqlite(&pool, sql, &args)).await })
+                tokio::spawn(async move { patiently(STATEMENT_TIMEOUT, run_sqlite(&pool, sql, &args)).await })
             }
         };
-        statement.await.unwrap_or_else(|error| Err(Error::Unavailable(format!("a statement ended early: {error}"))))
+        statement.await.unwrap_or_else(|error| {
+            let aborted = panics::resume(error);
+            Err(Error::Unavailable(format!("the statement was aborted: {aborted}")))
+        })
     }
 
     fn spell(&self, sql: &str) -> String {
@@ -212,7 +216,7 @@ impl Db {
         sql.replace("{now}", now).replace("{share}", share).replace("{hold}", hold)
     }
 
-    /// Opens a database and brings its schema up to date. Any number of processes may do so at once.
+    /// Opens a database and migrates its schema. Several processes may do so concurrently.
     pub(super) async fn open(url: &str) -> Result<Db> {
         match url.split_once("://") {
             Some(("postgres" | "postgresql", _)) => Self::open_postgres(url).await,
@@ -225,8 +229,8 @@ impl Db {
     }
 
     async fn open_postgres(url: &str) -> Result<Db> {
-        let primary = Primary::open(url, PATIENCE).await?;
-        // Takes a lock of the database for itself.
+        let primary = Primary::open(url, STATEMENT_TIMEOUT).await?;
+        // The migrator takes a database lock by itself.
         let mut migrator: Migrator = sqlx::migrate!("./migrations/postgres");
         migrator.set_ignore_missing(true).run(primary.pool()).await.map_err(not_migrated)?;
         Ok(Db::Postgres(Arc::new(primary)))
@@ -246,22 +250,22 @@ impl Db {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(BUSY);
-        patiently(OPENING, migrate_sqlite(&options)).await?;
-        let pool = || SqlitePoolOptions::new().acquire_timeout(PATIENCE);
+            .busy_timeout(BUSY_TIMEOUT);
+        patiently(OPEN_TIMEOUT, migrate_sqlite(&options)).await?;
+        let pool = || SqlitePoolOptions::new().acquire_timeout(STATEMENT_TIMEOUT);
         let writer = pool().max_connections(1).connect_with(options.clone()).await.map_err(unavailable)?;
         let readers = pool().max_connections(4).connect_with(options).await.map_err(unavailable)?;
         Ok(Db::Sqlite { writer, readers })
     }
 }
 
-/// sqlx takes no lock on SQLite, so all of it happens in one immediate transaction.
+/// Migrates in one immediate transaction, because sqlx takes no lock on SQLite.
 async fn migrate_sqlite(options: &SqliteConnectOptions) -> Result<(), sqlx::Error> {
     let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(200));
     let mut connection: SqliteConnection = loop {
         match options.connect().await {
             Ok(connection) => break connection,
-            // Switching to WAL doesn't wait for others who do the same: SQLITE_BUSY whatever the timeout.
+            // Switching to WAL doesn't wait for concurrent switches: SQLITE_BUSY whatever the timeout.
             Err(error) if is_busy(&error) => backoff.wait().await,
             Err(error) => return Err(error),
         }

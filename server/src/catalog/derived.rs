@@ -1,4 +1,4 @@
-//! What is made of images besides, in SQL: pyramids, timelines; and who stands beside whom.
+//! Data derived from images, in SQL: pyramids, timelines, and an image's neighbours.
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use super::db::{Arg, Row};
 use super::sql::SqlCatalog;
 use super::{PyramidFile, PyramidState, PyramidWork, Result, Write};
 
-/// Claims of a pyramid that came to nothing before it is given up.
+/// Number of failed claims after which a pyramid is given up.
 const MOST_TRIES: i64 = 3;
-/// Whether a job of the image `i` is in a state: that one is done shows that the image can be decoded.
+/// SQL: whether image `i` has a job in this state. A done job shows that the image can be decoded.
 const DONE: &str = "EXISTS (SELECT 1 FROM jobs d WHERE d.image = i.id AND d.state = 'done')";
 const FAILED: &str = "EXISTS (SELECT 1 FROM jobs f WHERE f.image = i.id AND f.state = 'failed')";
 
@@ -52,7 +52,7 @@ pub(super) async fn claim(
     Ok((catalog.write(sql, &args).await? == Write::Applied).then_some(work))
 }
 
-/// Says of a pyramid that is wished for that it can't be made, if all tries were in vain.
+/// Marks a wished pyramid as impossible if all its tries failed.
 async fn give_up(catalog: &SqlCatalog, image: &ImageId, job: Option<&JobId>, lease: Duration) -> Result<()> {
     let reason = format!("{MOST_TRIES} tries to make them never came to an end.");
     let sql = "UPDATE pyramids SET reason = $1

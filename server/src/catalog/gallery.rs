@@ -1,4 +1,4 @@
-//! Images as the API and the pages show them.
+//! Gallery queries: images as the API and the pages show them.
 
 use shared::equalize::{MethodKind, Recipe};
 use shared::gallery::{Image, ImageQuery, JobSummary, Page, Section, Sections, Sort};
@@ -9,27 +9,27 @@ use super::cursor::{Cursor, Key};
 use super::db::{Arg, Db, Row};
 use super::{Error, Result};
 
-/// Pages hold at most so many images.
+/// Maximum number of images per page.
 const MAX_LIMIT: u32 = 200;
 const DEFAULT_LIMIT: u32 = 50;
-/// Characters of a name that are kept, and that can be searched for.
+/// Maximum length of a stored name and of a search text, in characters.
 const MAX_NAME: usize = 255;
 
-/// The name as it is kept: what no database can hold is replaced, and it ends somewhere.
+/// The name as stored: truncated, with NUL replaced, which no database can hold.
 pub(super) fn kept_name(name: &str) -> String {
     name.chars().take(MAX_NAME).map(|c| if c == '\0' { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-/// What names are searched and sorted by. Character by character, unlike [`str::to_lowercase`], so that a part of a name
-/// has the same key alone as within the name (final sigma).
+/// Search and sort key of a name. Lowercased character by character, unlike [`str::to_lowercase`], so that a part of a name has
+/// the same key alone as within the name (final sigma).
 pub(super) fn name_key(name: &str) -> String {
     kept_name(name).chars().flat_map(char::to_lowercase).collect()
 }
 
-/// How SQL sorts.
+/// Sort order in SQL.
 struct Order {
     column: &'static str,
-    /// How what follows compares with what went before.
+    /// Comparison of a later row with an earlier one.
     than: &'static str,
     direction: &'static str,
 }
@@ -45,11 +45,11 @@ impl Order {
     }
 }
 
-/// The images that a query asks for, whatever the page: a condition and its parameters.
+/// SQL condition, with its parameters, for the images that match a query, regardless of the page.
 pub(super) fn wanted(query: &ImageQuery) -> Result<(String, Vec<Arg>)> {
     let mut args: Vec<Arg> = Vec::new();
     let mut wanted = String::from("state = 'accepted'");
-    // Spelled out: with a parameter, no database could use the index of those that are few.
+    // Literals instead of parameters, so that both databases can use the index of a rare value.
     let words = [
         ("latest_state", query.state.map(JobState::name)),
         ("format", query.format.map(Format::name)),
@@ -70,7 +70,7 @@ pub(super) fn wanted(query: &ImageQuery) -> Result<(String, Vec<Arg>)> {
     Ok((wanted, args))
 }
 
-/// The shapes of all images that a query asks for, from an index alone.
+/// The tile shapes of all images that match a query, read from an index alone.
 pub(super) async fn sections(db: &Db, query: &ImageQuery) -> Result<Sections> {
     let sort = query.sort.unwrap_or_default();
     let Order { column, direction, .. } = Order::of(sort);
@@ -102,7 +102,7 @@ pub(super) async fn sections(db: &Db, query: &ImageQuery) -> Result<Sections> {
     Ok(found)
 }
 
-/// A page of the gallery.
+/// Returns a page of the gallery.
 pub(super) async fn page(db: &Db, query: &ImageQuery) -> Result<Page> {
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
@@ -117,8 +117,8 @@ pub(super) async fn page(db: &Db, query: &ImageQuery) -> Result<Page> {
         wanted += &format!(" AND ({column}, id) {than} (${}, ${})", args.len() - 1, args.len());
     }
     let order = format!("{column} {direction}, id {direction}");
-    // One more than asked for says whether there is a next page.
-    // The ids are found in an index alone, which holds the names too; only then are rows fetched.
+    // Fetches one row more than requested, to know whether there is a next page. The inner query finds the ids in an index
+    // alone, which also holds the names; only then are rows fetched.
     let page = format!(
         "SELECT * FROM images WHERE id IN (SELECT id FROM images WHERE {wanted} ORDER BY {order} LIMIT {})",
         limit + 1
@@ -139,29 +139,29 @@ pub(super) async fn page(db: &Db, query: &ImageQuery) -> Result<Page> {
     Ok(Page { items: found.into_iter().filter_map(|found| found.image).collect(), next })
 }
 
-/// One image.
+/// Returns one image.
 pub(super) async fn image(db: &Db, image: &ImageId) -> Result<Option<Image>> {
     let one = "SELECT * FROM images WHERE id = $1 AND state = 'accepted'";
     Ok(found(db, one, "i.id", &[image.as_str().into()]).await?.pop().and_then(|found| found.image))
 }
 
-/// One job.
+/// Returns one job.
 pub(super) async fn job(db: &Db, job: &JobId) -> Result<Option<JobSummary>> {
     let sql = "SELECT i.id AS image, j.id AS job, j.recipe, j.state, j.reason, j.created AS job_created, j.finished, j.result_bytes
                FROM jobs j JOIN images i ON i.id = j.image WHERE j.id = $1 AND i.state = 'accepted'";
     db.read(sql, &[job.as_str().into()]).await?.first().map(summary).transpose()
 }
 
-/// An image of a page, and its place in it.
+/// An image of a page, with its sort keys.
 struct Found {
     id: ImageId,
     created: i64,
     name_key: String,
-    /// Not known where nothing of it can be read: a later version wrote it (a rolling upgrade runs both).
+    /// `None` if nothing of it can be read: a later version wrote it (during a rolling upgrade).
     image: Option<Image>,
 }
 
-/// The chosen images with all their jobs, latest first, in one statement and so as of one moment.
+/// The selected images with all their jobs, latest first, in one statement and hence as of one moment.
 async fn found(db: &Db, chosen: &str, order: &str, args: &[Arg]) -> Result<Vec<Found>> {
     let sql = format!(
         "SELECT i.id AS image, i.name, i.name_key, i.info, i.bytes, i.created, i.thumbhash,

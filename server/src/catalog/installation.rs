@@ -1,22 +1,22 @@
-//! What a catalog knows of its installation: which objects of the store belong to somebody, which have ended, which are in
-//! quarantine, how new the catalog is, and through which coordinator it is led.
+//! Installation state in SQL: which objects of the store are in use, have ended or are in quarantine; the catalog's generation;
+//! and the coordinator through which the installation is led.
 
 use std::time::Duration;
 
 use shared::id::ImageId;
 
-use super::db::{Arg, Db, Row};
+use super::db::{Arg, Row};
 use super::sql::{SqlCatalog, each, int, millis};
 use super::{Coordination, Epoch, Error, Fate, InUse, Orphan, Raised, Result, Sweep, Write, runs};
 
-/// Tombstones that are older, by the database's clock, are removed. What is written that late for something that ended goes
-/// through quarantine.
+/// Age, by the database's clock, at which tombstones are removed. A later write of something that ended goes through
+/// quarantine.
 const TOMBSTONES_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// One statement for what rows and tombstones say, so that a run that has ended and its result are never read apart. Outputs kept
-/// for a further run are read after it: they stay until their job has ended, so the later read can only lack what is dead.
+/// Reads rows and tombstones in one statement, so that it never sees a run's end without its result. Reads outputs kept for a
+/// further run afterwards: they stay until their job has ended, so the later read can only miss dead ones.
 ///
-/// A standby that lags never answers: every read is part of a statement that only the primary runs ([`super::primary`]).
+/// A lagging standby never answers, because every read is part of a statement that only the primary runs ([`super::primary`]).
 pub(super) async fn in_use(catalog: &SqlCatalog, images: &[ImageId]) -> Result<InUse> {
     let mut found = InUse::default();
     if images.is_empty() {
@@ -24,14 +24,11 @@ pub(super) async fn in_use(catalog: &SqlCatalog, images: &[ImageId]) -> Result<I
     }
     let (these, args) = each(images);
     let sql = format!(
-        "
-         SELECT 'upload' AS what, image, id, state, key FROM
+        "SELECT 'upload' AS what, image, id, state, key FROM
              (SELECT id AS image, upload AS id, state, original AS key FROM images WHERE id IN ({these})) AS u
          UNION ALL SELECT 'run', image, run, state, result FROM jobs WHERE image IN ({these}) AND run IS NOT NULL
          UNION ALL SELECT 'claim', image, claim, '', NULL FROM pyramids WHERE image IN ({these}) AND claim IS NOT NULL
-         UNION ALL SELECT 'tombstone', image, id, '', NULL FROM tombstones WHERE image IN ({these})
-         {}",
-        standby(&catalog.db, "'standby', '', '', '', NULL")
+         UNION ALL SELECT 'tombstone', image, id, '', NULL FROM tombstones WHERE image IN ({these})"
     );
     for row in catalog.db.read(&sql, &args).await? {
         note(&mut found, &row)?;
@@ -43,29 +40,14 @@ pub(super) async fn in_use(catalog: &SqlCatalog, images: &[ImageId]) -> Result<I
 fn note(found: &mut InUse, row: &Row) -> Result<()> {
     let (what, id, state) = (row.get::<String>("what")?, row.get::<String>("id")?, row.get::<String>("state")?);
     match (what.as_str(), state.as_str()) {
-        ("standby", _) => return Err(not_primary()),
         ("upload", "receiving") => found.uploads.insert((row.parse("image")?, row.parse("id")?)),
         ("run", "running") => found.runs.insert((row.parse("image")?, row.parse("id")?)),
         ("claim", _) => found.pyramids.insert((row.parse("image")?, id)),
         _ => found.ended.insert(id),
     };
-    // An abandoned upload has no original, and a job no result before it is done.
+    // An abandoned upload has no original, and an unfinished job has no result.
     found.keys.extend(row.get::<Option<String>>("key")?);
     Ok(())
-}
-
-/// A further row of a read, if the server that answers it isn't the primary.
-fn standby(db: &Db, row: &str) -> String {
-    match db {
-        Db::Postgres { .. } => format!(
-            "UNION ALL SELECT {row} WHERE pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'"
-        ),
-        Db::Sqlite { .. } => String::new(),
-    }
-}
-
-fn not_primary() -> Error {
-    Error::Unavailable("a standby or read-only server answered; the primary is needed".into())
 }
 
 pub(super) async fn raise_generation(catalog: &SqlCatalog, epoch: &Epoch, seen: u64) -> Result<Raised> {
@@ -87,15 +69,8 @@ pub(super) async fn accept_generation(catalog: &SqlCatalog, seen: u64) -> Result
 }
 
 pub(super) async fn generation(catalog: &SqlCatalog) -> Result<u64> {
-    let sql = format!("SELECT generation FROM installation {}", standby(&catalog.db, "CAST(-1 AS BIGINT)"));
-    let mut known = None;
-    for row in catalog.db.read(&sql, &[]).await? {
-        match row.get::<i64>("generation")? {
-            -1 => return Err(not_primary()),
-            generation => known = Some(generation.unsigned_abs()),
-        }
-    }
-    known.ok_or_else(lost)
+    let rows = catalog.db.read("SELECT generation FROM installation", &[]).await?;
+    rows.first().ok_or_else(lost)?.count("generation")
 }
 
 fn lost() -> Error {
@@ -111,7 +86,8 @@ pub(super) async fn quarantine(
     if names.is_empty() {
         return Ok(Some(Vec::new()));
     }
-    // Each sweep counts the time since the last one, and only the master's: nothing is counted twice, and no wall clock's step.
+    // Each sweep adds the time since this master's previous sweep, by a monotonic clock. So no time is counted twice, and steps
+    // of the wall clock don't count.
     let places: Vec<String> = (5..names.len() + 5).map(|place| format!("(${place})")).collect();
     let insert = format!(
         "INSERT INTO orphans (name, sweep, waited, fate)
@@ -154,7 +130,7 @@ pub(super) async fn orphans(catalog: &SqlCatalog) -> Result<Vec<Orphan>> {
 }
 
 pub(super) async fn decide(catalog: &SqlCatalog, names: &[String], fate: Fate) -> Result<Vec<String>> {
-    /// Names of one statement.
+    /// Number of names in one statement.
     const BATCH: usize = 256;
     let mut decided = Vec::new();
     for batch in names.chunks(BATCH) {

@@ -1,13 +1,14 @@
-//! Images and jobs in SQL: the durable backlog.
+//! The catalog: images and jobs in SQL, the array's durable backlog.
 //!
 //! # What a caller must know
-//! - The master's writes take an [`Epoch`] and are single autocommitted statements that change nothing unless the
-//!   epoch row still holds that candidacy ([`Write::NotMine`]) and the row is in the expected state
-//!   ([`Write::NoChange`]). No transaction spans a round trip.
-//! - Reads are the primary's, at a moment after the call ([`primary`]), so a row that one lacks wasn't there by then.
-//! - An error ([`Error::Unavailable`]) leaves the outcome unknown: every write may be repeated, and says
-//!   [`Write::NoChange`] if it took effect before (but [`Catalog::finish_upload`] says [`Write::Applied`] again: an
-//!   upload id belongs to one attempt).
+//! - The master's writes take an [`Epoch`]. Each is a single autocommitted statement that changes nothing unless the epoch row
+//!   still holds that candidacy ([`Write::NotMine`]) and the row is in the expected state ([`Write::NoChange`]). No transaction
+//!   spans a round trip.
+//! - Reads run on the primary, at a moment after the call ([`primary`]); so a row missing from a result didn't exist at that
+//!   moment.
+//! - After an error ([`Error::Unavailable`]) the outcome is unknown. Every write may be repeated, and returns
+//!   [`Write::NoChange`] if it took effect before. The exception is [`Catalog::finish_upload`], which returns
+//!   [`Write::Applied`] again, because an upload id belongs to one attempt.
 
 mod cursor;
 mod db;
@@ -32,116 +33,116 @@ use shared::job::{Cut, ImageInfo, Phase};
 use shared::task::{Done, Outcome};
 use shared::timeline::Timeline;
 
-/// Why the catalog didn't answer.
+/// Why a catalog operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It can't be reached or failed; the outcome of a write is unknown.
+    /// The database can't be reached, or failed; the outcome of a write is unknown.
     #[error("the catalog is unavailable: {0}")]
     Unavailable(String),
-    /// What is asked makes no sense (a cursor that was never given out, say).
+    /// The request is invalid (a forged cursor, for example).
     #[error("{0}")]
     Invalid(String),
 }
 
-/// How long a resumable upload of which some bytes are there waits for the next ones at least.
+/// Minimum time that a resumable upload of which some bytes have arrived waits for more.
 pub const RESUMABLE_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What operations of this module give.
+/// Result of a catalog operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What a fenced or guarded write did.
+/// Outcome of a fenced or guarded write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Write {
     /// It took effect.
     Applied,
-    /// The row wasn't in the expected state (it moved on, or this very write took effect before).
+    /// The row wasn't in the expected state (it moved on, or this same write took effect before).
     NoChange,
     /// The epoch row holds another candidacy: take the epoch again, or step down.
     NotMine,
 }
 
-/// A master's turn: the row (n, candidacy uuid) that fences its writes.
+/// A master's epoch: the row (number, candidacy UUID) that fences its writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Epoch {
-    /// How many turns there have been.
+    /// Epoch number; incremented each time that a candidacy takes the epoch.
     pub n: u64,
-    /// The candidacy that took this one.
+    /// UUID of the candidacy that took this epoch.
     pub candidacy: String,
 }
 
-/// An upload that begins.
+/// A new upload.
 #[derive(Debug, Clone)]
 pub struct NewUpload {
-    /// This attempt to send the bytes.
+    /// Id of this attempt to send the bytes.
     pub upload: UploadId,
-    /// Ids to use if the idempotency key is new.
+    /// Image id to use if the idempotency key is new.
     pub image: ImageId,
-    /// Ids to use if the idempotency key is new.
+    /// Job id to use if the idempotency key is new.
     pub job: JobId,
     /// The client's `Idempotency-Key`.
     pub idempotency_key: Option<String>,
-    /// The file's name.
+    /// File name.
     pub name: String,
-    /// What to do with it.
+    /// Recipe to apply.
     pub recipe: Recipe,
 }
 
-/// What became of [`Catalog::begin_upload`].
+/// Outcome of [`Catalog::begin_upload`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Begun {
-    /// Send the bytes; finish with these ids. An earlier attempt with the same key, if there was one, is taken over.
+    /// Send the bytes and finish with these ids. An earlier attempt with the same key, if any, has been taken over.
     Receiving {
         /// The image.
         image: ImageId,
         /// The job.
         job: JobId,
     },
-    /// An upload with this key was accepted before.
+    /// An upload with this key was already accepted.
     Accepted(Answer),
 }
 
-/// What became of [`Catalog::begin_resumable`].
+/// Outcome of [`Catalog::begin_resumable`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resumed {
-    /// This upload is to be sent, from where it is.
+    /// Send this upload, continuing at its offset.
     Receiving(UploadId),
-    /// An upload with this key was accepted before, as this one.
+    /// An upload with this key was already accepted, under this id.
     Accepted(UploadId, Answer),
-    /// There is no room for another one beside these.
+    /// The limits leave no room for another upload beside these.
     NoRoom(Unsent),
 }
 
-/// Resumable uploads that aren't accepted yet, and what is still missing of them.
+/// Resumable uploads that aren't accepted yet, and the bytes still missing from them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Unsent {
-    /// How many there are.
+    /// Number of uploads.
     pub uploads: u64,
-    /// Bytes that were announced and aren't there.
+    /// Bytes announced but not received.
     pub bytes: u64,
-    /// How many of them are the client's.
+    /// Number of uploads of this client.
     pub uploads_of_client: u64,
-    /// Bytes that the client announced and that aren't there.
+    /// Bytes announced by this client but not received.
     pub bytes_of_client: u64,
 }
 
-/// How much may be unsent, a new upload included.
+/// Limits on unsent uploads, including a new one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnsentLimits {
-    /// Who begins an upload, if that is known.
+    /// The client that begins an upload, if known.
     pub client: Option<String>,
     /// The limits.
     pub most: Unsent,
 }
 
 impl UnsentLimits {
-    /// No limits, for nobody.
+    /// Returns limits that allow everything, for an unknown client.
     pub fn none() -> Self {
         let most =
             Unsent { uploads: u64::MAX, bytes: u64::MAX, uploads_of_client: u64::MAX, bytes_of_client: u64::MAX };
         Self { client: None, most }
     }
 
-    /// Whether an upload of `length` bytes fits beside what is unsent.
+    /// Whether the limits allow an upload of `length` bytes in addition to `unsent`.
     pub fn allow(&self, unsent: &Unsent, length: u64) -> bool {
         let fits = |bytes: u64, most: u64| bytes.checked_add(length).is_some_and(|all| all <= most);
         unsent.uploads < self.most.uploads
@@ -151,106 +152,106 @@ impl UnsentLimits {
     }
 }
 
-/// A resumable upload, or any that was accepted.
+/// A resumable upload in progress, or any accepted upload.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resumable {
     /// Its image.
     pub image: ImageId,
-    /// The job it is or will be answered with.
+    /// The job with which it was or will be answered.
     pub job: JobId,
-    /// What to do with the image.
+    /// Recipe to apply to the image.
     pub recipe: Recipe,
-    /// How many bytes it has, or will have.
+    /// Total length in bytes.
     pub length: u64,
-    /// How many of them are there.
+    /// Number of bytes received.
     pub offset: u64,
-    /// Whether it was accepted; [`Resumable::image`] may have been deleted since.
+    /// Whether the upload was accepted; [`Resumable::image`] may have been deleted since.
     pub accepted: bool,
 }
 
 /// A part of a resumable upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
-    /// Its first byte's place in the upload.
+    /// Offset of its first byte in the upload.
     pub start: u64,
     /// Its length in bytes.
     pub bytes: u64,
-    /// The store's key.
+    /// Key in the store.
     pub key: String,
 }
 
-/// What an upload was answered with when it was accepted.
+/// The answer that an upload got when it was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The image.
     pub image: ImageId,
-    /// The job it was answered with.
+    /// The job.
     pub job: JobId,
-    /// SHA-256 of the body that was accepted, 64 hexadecimal digits: another body is 422.
+    /// SHA-256 of the accepted body, 64 hexadecimal digits; repeating the key with another body is answered 422.
     pub sha256: String,
-    /// The recipe that was accepted.
+    /// The accepted recipe.
     pub recipe: Recipe,
 }
 
 /// An upload whose bytes are in the store.
 #[derive(Debug, Clone)]
 pub struct Received {
-    /// The store's key of the original.
+    /// Store key of the original.
     pub key: String,
-    /// Its length.
+    /// Length in bytes.
     pub bytes: u64,
     /// SHA-256, 64 hexadecimal digits.
     pub sha256: String,
-    /// What its header says.
+    /// Metadata from its header.
     pub info: ImageInfo,
 }
 
-/// A job with what its run needs.
+/// A job, with everything that its run needs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobRow {
     /// The job.
     pub job: JobId,
     /// Its image.
     pub image: ImageId,
-    /// Its current run, once it was activated.
+    /// Its current run; `None` until it is activated.
     pub run: Option<RunId>,
-    /// How many runs it has had since it was last queued by a person.
+    /// Number of runs since a user last queued it.
     pub runs: u32,
-    /// Runs in a row that were lost with the whole array, with the current one if it has ended now.
+    /// Number of consecutive runs lost with the whole array, including the current one if it ended now.
     pub losses: u32,
-    /// What to do.
+    /// Recipe to apply.
     pub recipe: Recipe,
-    /// The store's key of the original.
+    /// Store key of the original.
     pub original: String,
     /// Length of the original in bytes.
     pub original_bytes: u64,
     /// SHA-256 of the original.
     pub original_sha256: String,
-    /// What the image's header says.
+    /// Metadata from the image's header.
     pub info: ImageInfo,
 }
 
-/// A task that a run finished, and that the next run of the job needn't do again.
+/// A task finished by one run, which the job's next run needn't repeat.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FinishedTask {
     /// The job.
     pub job: JobId,
-    /// The run in which it was done.
+    /// The run that finished it.
     pub run: RunId,
     /// Its phase.
     pub phase: Phase,
-    /// Its number.
+    /// Its index within the phase.
     pub index: u32,
-    /// The arithmetic that it was done with.
+    /// Version of the arithmetic with which it was computed.
     pub algo: u32,
     /// How the image was cut.
     pub cut: Cut,
-    /// What came of it.
+    /// Its result.
     pub done: Done,
 }
 
 impl FinishedTask {
-    /// The store's key of its output; `None` if it has none.
+    /// The store key of its output; `None` if it has none.
     pub fn key(&self) -> Option<&str> {
         match &self.done.outcome {
             Outcome::Stored(pointer) => Some(&pointer.key),
@@ -259,20 +260,20 @@ impl FinishedTask {
     }
 }
 
-/// Where an image's bytes are.
+/// The files of an image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Files {
-    /// The file name it came with.
+    /// Name of the uploaded file.
     pub name: String,
-    /// The store's key of the original.
+    /// Store key of the original.
     pub original: String,
-    /// Its length in bytes.
+    /// Length of the original in bytes.
     pub original_bytes: u64,
     /// SHA-256 of the original.
     pub original_sha256: String,
-    /// What the original's header says.
+    /// Metadata from the original's header.
     pub info: ImageInfo,
-    /// The asked or latest finished result.
+    /// The result of the requested job; the latest one if no job was requested.
     pub result: Option<ResultFile>,
 }
 
@@ -281,9 +282,9 @@ pub struct Files {
 pub struct ResultFile {
     /// The job whose result it is.
     pub job: JobId,
-    /// The store's key.
+    /// Key in the store.
     pub key: String,
-    /// Its length in bytes.
+    /// Length in bytes.
     pub bytes: u64,
     /// SHA-256, 64 hexadecimal digits.
     pub sha256: String,
@@ -292,118 +293,118 @@ pub struct ResultFile {
 /// An upload that was begun and never finished.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Abandoned {
-    /// The attempt.
+    /// Id of the attempt.
     pub upload: UploadId,
-    /// Its image: the store's key is `keys::original(image, upload)`.
+    /// Its image; the original's key is `keys::original(image, upload)`.
     pub image: ImageId,
 }
 
-/// What the rows say of some images' objects in the store: who needs them, and what has ended. What is in neither is unknown:
-/// a row that is missing proves nothing.
+/// The state of some images' objects in the store according to the rows: which are in use, and which owners have ended. An
+/// object in neither set is unknown: a missing row proves nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InUse {
-    /// Uploads that are being received.
+    /// Uploads in progress.
     pub uploads: HashSet<(ImageId, UploadId)>,
-    /// Runs of jobs that are being worked on.
+    /// Current runs of running jobs.
     pub runs: HashSet<(ImageId, RunId)>,
-    /// Claims of pyramids that are being made, or are there.
+    /// Claims of pyramids that are being made or are finished.
     pub pyramids: HashSet<(ImageId, String)>,
-    /// Keys of originals and of results.
+    /// Keys of originals and results, and of outputs kept for a further run.
     pub keys: HashSet<String>,
-    /// Ids of images, uploads, runs and pyramid claims that have ended, for ever: a row or a tombstone says so.
+    /// Ids of images, uploads, runs and pyramid claims that have ended for good, according to a row or a tombstone.
     pub ended: HashSet<String>,
 }
 
-/// What became of [`Catalog::raise_generation`].
+/// Outcome of [`Catalog::raise_generation`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Raised {
-    /// It is this now.
+    /// Raised to this generation.
     To(u64),
-    /// The catalog is at this generation, which is older than what the store has seen. Nothing was changed.
+    /// The catalog is at this generation, older than what the store has seen. Nothing was changed.
     Behind(u64),
     /// The epoch row holds another candidacy.
     NotMine,
 }
 
-/// One sweep, as the quarantine counts it.
+/// One sweep, as counted by the quarantine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sweep {
-    /// Its id, never given before.
+    /// Unique id of the sweep.
     pub id: String,
-    /// How long ago this master's last sweep began, by its monotonic clock; zero for its first.
+    /// Time since this master's previous sweep began, by its monotonic clock; zero for its first.
     pub since_last: Duration,
-    /// How long an orphan stays in quarantine.
+    /// Grace period of an orphan in quarantine.
     pub grace: Duration,
 }
 
-/// What was decided about an orphan. The first decision counts.
+/// Decision about an orphan. The first decision counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// Somebody makes rows for it.
+    /// An operator adopts it: rows will be created for it.
     Adopted,
-    /// It is deleted.
+    /// It will be deleted.
     Discarded,
 }
 
 /// An object in quarantine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Orphan {
-    /// Its name in the store.
+    /// File name in the store.
     pub name: String,
-    /// How long it has been in quarantine.
+    /// Time spent in quarantine.
     pub waited: Duration,
-    /// What was decided.
+    /// The decision, if any.
     pub fate: Option<Fate>,
 }
 
-/// The coordinator through which an installation is led.
+/// The coordinator through which the installation is led.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coordination {
-    /// The coordinator's id; empty if there has never been one.
+    /// Id of the coordinator; empty if there has never been one.
     pub coordinator: String,
-    /// Where it is, for people.
+    /// Its address, for people.
     pub place: String,
-    /// Raised by every process that uses it, as long as it runs.
+    /// Heartbeat counter, incremented by every process that uses the coordinator as long as it runs.
     pub beat: i64,
 }
 
-/// What is still needed of what a run wrote.
+/// Which of a run's objects are still needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Needed {
-    /// All of it: the run is being worked on, or no row says that it has ended.
+    /// All of them: the run is in progress, or no row proves that it has ended.
     All,
-    /// Nothing, or the job's result under this key; the run has ended and never goes on.
+    /// None but the job's result under this key, if any; the run has ended for good.
     Only(Option<String>),
 }
 
-/// A pyramid to be made.
+/// A pyramid to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PyramidWork {
     /// The image.
     pub image: ImageId,
-    /// Whose result it is of; `None`: of the original.
+    /// The job whose result is the source; `None` for the original.
     pub job: Option<JobId>,
-    /// The store's key of that file.
+    /// Store key of the source.
     pub source: String,
 }
 
-/// A pyramid that is there.
+/// A finished pyramid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PyramidFile {
-    /// Its maker's claim, which the store's key bears.
+    /// The claim that made it; part of its store key.
     pub claim: String,
-    /// The file's length in bytes.
+    /// Length in bytes.
     pub bytes: u64,
 }
 
-/// What of a pyramid there is.
+/// State of a pyramid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PyramidState {
-    /// All of it.
+    /// Finished.
     There(PyramidFile),
-    /// Nothing yet.
+    /// Not made yet.
     Wanted,
-    /// It can't be made: a sentence.
+    /// It can't be made, for this reason (a sentence).
     Refused(String),
 }
 
@@ -412,40 +413,40 @@ pub enum PyramidState {
 pub trait Catalog: Send + Sync + 'static {
     // --- Accepting: by any pod, no master needed ---
 
-    /// Inserts the row `receiving`, or takes over the one with the same key by replacing its upload id.
+    /// Inserts a row in state `receiving`, or takes over the row with the same key by replacing its upload id.
     async fn begin_upload(&self, new: &NewUpload) -> Result<Begun>;
 
-    /// What the upload with this key was answered with, if it was accepted. Writes nothing.
+    /// Returns the answer that the upload with this key got, if it was accepted. Writes nothing.
     async fn answered(&self, idempotency_key: &str) -> Result<Option<Answer>>;
 
-    /// Says that the upload still goes on, so that the sweeper leaves it alone.
+    /// Marks the upload as still in progress, so that the sweeper spares it.
     async fn touch_upload(&self, upload: &UploadId) -> Result<Write>;
 
-    /// `receiving → queued`, durable when it returns. [`Write::NoChange`]: the upload was taken over or abandoned.
-    /// Repeated for an upload that it accepted before: [`Write::Applied`].
+    /// Moves an upload `receiving → queued`; durable on return. [`Write::NoChange`]: the upload was taken over or abandoned.
+    /// Repeating it for an upload that it already accepted returns [`Write::Applied`].
     async fn finish_upload(&self, upload: &UploadId, received: &Received) -> Result<Write>;
 
-    /// Inserts the row `receiving` of an upload of `length` bytes that may come in parts, or gives the one with the same
-    /// key, length and recipe, which goes on. One that differs is taken over. A new row is made only within the limits,
-    /// which the statement that makes it checks itself: of many that begin at once, only those that run at the very same
-    /// moment (one for each connection to the database) may go beyond them together.
+    /// Inserts a row in state `receiving` for an upload of `length` bytes that may arrive in parts, or continues the upload
+    /// with the same key, length and recipe. An upload that differs in these is taken over. The inserting statement itself
+    /// checks the limits for a new row: of many concurrent uploads, only statements that run at the same moment (one per
+    /// database connection) can exceed them together.
     async fn begin_resumable(&self, new: &NewUpload, length: u64, limits: &UnsentLimits) -> Result<Resumed>;
 
-    /// How far an upload is; `None` if there is none (any more) that can be resumed.
+    /// Returns the progress of an upload, or `None` if no such upload can be resumed (any more).
     async fn resumable(&self, upload: &UploadId) -> Result<Option<Resumable>>;
 
-    /// Adds a part whose bytes are in the store. [`Write::NoChange`]: it doesn't begin where the upload ends, or nobody
-    /// waits for it any more.
+    /// Adds a part whose bytes are in the store. [`Write::NoChange`]: the part doesn't begin where the upload ends, or the
+    /// upload is no longer in progress.
     async fn add_part(&self, upload: &UploadId, part: &Part) -> Result<Write>;
 
-    /// The parts of an upload in their order.
+    /// Returns the parts of an upload, in order.
     async fn parts(&self, upload: &UploadId) -> Result<Vec<Part>>;
 
-    /// Gives up a resumable upload. [`Write::NoChange`] if there is none.
+    /// Abandons a resumable upload. [`Write::NoChange`] if it doesn't exist.
     async fn end_resumable(&self, upload: &UploadId) -> Result<Write>;
 
-    /// Another recipe on an image that is there; `None` if there is no such image, or it is being deleted.
-    /// With a key that was used before on this image: the job it was answered with, whatever its recipe.
+    /// Queues another recipe on an existing image; returns `None` if the image doesn't exist or is being deleted. If the key
+    /// was used before on this image, returns that request's job, whatever its recipe.
     async fn add_job(
         &self,
         image: &ImageId,
@@ -454,72 +455,74 @@ pub trait Catalog: Send + Sync + 'static {
         idempotency_key: Option<&str>,
     ) -> Result<Option<JobId>>;
 
-    /// The job that a request with this key on this image was answered with. Writes nothing.
+    /// Returns the job with which a request with this key on this image was answered. Writes nothing.
     async fn job_answered(&self, image: &ImageId, idempotency_key: &str) -> Result<Option<JobId>>;
 
-    /// `failed → queued`, with its runs counted from zero.
+    /// Moves a job `failed → queued` and resets its count of runs.
     async fn retry(&self, job: &JobId) -> Result<Write>;
 
-    /// As [`Catalog::retry`], for the latest jobs of all images that the pages of this query have; returns how many. Its
-    /// `limit` and `cursor` don't count.
+    /// Like [`Catalog::retry`], for the latest jobs of all images that match the query; returns their number. Ignores the
+    /// query's `limit` and `cursor`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a `q` that can't be.
+    /// [`Error::Invalid`] for an invalid `q`.
     async fn retry_failed(&self, query: &ImageQuery) -> Result<u64>;
 
-    /// As [`Catalog::retry`], for the latest jobs of these images; returns how many.
+    /// Like [`Catalog::retry`], for the latest jobs of these images; returns their number.
     async fn retry_images(&self, images: &[ImageId]) -> Result<u64>;
 
-    /// Deletes images in a way that can be undone: they are no longer there, and their queued jobs wait. Gives those that
-    /// it deleted.
+    /// Moves images to the trash, which can be undone: they are no longer listed, and their queued jobs wait. Returns the
+    /// images that were moved.
     async fn trash(&self, images: &[ImageId]) -> Result<Vec<ImageId>>;
 
-    /// Undoes [`Catalog::trash`], as long as the master hasn't deleted them for good. Gives those that are back.
+    /// Undoes [`Catalog::trash`], unless the master has already begun to delete the images for good. Returns the restored
+    /// images.
     async fn restore(&self, images: &[ImageId]) -> Result<Vec<ImageId>>;
 
-    /// Marks an image for deletion, for good: it is no longer listed, its queued jobs never run, and the master deletes its
-    /// znodes and bytes. [`Write::NoChange`] if there is none.
+    /// Marks an image for permanent deletion: it is no longer listed, its queued jobs never run, and the master deletes its
+    /// znodes and bytes. [`Write::NoChange`] if there is no such image.
     async fn delete_image(&self, image: &ImageId) -> Result<Write>;
 
-    /// Keeps what to show of an image until its thumbnail is there: a ThumbHash in base64. A hint: it may be lost.
+    /// Stores a placeholder to show until the image's thumbnail is available: a ThumbHash in base64. Only a hint: it may be
+    /// lost.
     async fn keep_thumbhash(&self, image: &ImageId, thumbhash: &str) -> Result<()>;
 
     // --- Reading: by any pod ---
 
-    /// A page of images that aren't being received or deleted.
+    /// Returns a page of the images that aren't being received or deleted.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a limit, cursor or `q` that can't be.
+    /// [`Error::Invalid`] for an invalid limit, cursor or `q`.
     async fn images(&self, query: &ImageQuery) -> Result<Page>;
 
-    /// The shapes of all images that the pages of this query have; its `limit` and `cursor` don't count.
+    /// Returns the tile shapes (quantized aspect ratios) of all images that match the query. Ignores its `limit` and `cursor`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a `q` that can't be.
+    /// [`Error::Invalid`] for an invalid `q`.
     async fn sections(&self, query: &ImageQuery) -> Result<Sections>;
 
-    /// An image with all its jobs. `progress` is always `None`: it lives in znodes.
+    /// Returns an image with all its jobs. `progress` is always `None`: it lives in znodes.
     async fn image(&self, image: &ImageId) -> Result<Option<Image>>;
 
-    /// A job.
+    /// Returns a job.
     async fn job(&self, job: &JobId) -> Result<Option<JobSummary>>;
 
-    /// Where an image's bytes are, with the result of `job`, or the latest finished one.
+    /// Returns an image's files, with the result of `job`, or with the latest result if `job` is `None`.
     async fn files(&self, image: &ImageId, job: Option<&JobId>) -> Result<Option<Files>>;
 
-    /// How much waits.
+    /// Returns the size of the backlog.
     async fn backlog(&self) -> Result<Backlog>;
 
     // --- Working: by any pod ---
 
-    /// Notes that somebody is about to work on a run: it counts as lost if the array ends now. [`Write::NoChange`] if this
-    /// was noted before, or the run is over.
+    /// Records that a worker is about to work on a run, so that the run counts as lost if the array stops now.
+    /// [`Write::NoChange`] if this was recorded before, or the run is over.
     async fn begin_attempt(&self, job: &JobId, run: &RunId) -> Result<Write>;
 
-    /// Keeps what tasks came to, for the next run. Those of runs that are over are left out.
+    /// Stores finished tasks for the job's next run. Skips tasks of runs that are over.
     async fn note_finished(&self, tasks: &[FinishedTask]) -> Result<()>;
 
-    /// What was kept of a running job's tasks.
+    /// Returns the stored finished tasks of a running job.
     async fn finished(&self, job: &JobId) -> Result<Vec<FinishedTask>>;
 
     // --- The master's: each fenced by its epoch ---
@@ -527,20 +530,21 @@ pub trait Catalog: Send + Sync + 'static {
     /// Takes the next epoch for a candidacy.
     async fn take_epoch(&self, candidacy: &str) -> Result<Epoch>;
 
-    /// The oldest queued jobs of images that aren't being deleted, of at most `max_pixels` pixels (its lane), oldest first.
+    /// Returns the oldest queued jobs of images that aren't being deleted, with `min_pixels` to `max_pixels` pixels (the lane),
+    /// oldest first.
     async fn queued(&self, limit: u32, min_pixels: u64, max_pixels: u64) -> Result<Vec<JobRow>>;
 
-    /// Every running job, of images being deleted too.
+    /// Returns every running job, including those of images being deleted.
     async fn running(&self) -> Result<Vec<JobRow>>;
 
-    /// `queued → running` with a new run; counts the run.
+    /// Moves a job `queued → running` with a new run; counts the run.
     async fn activate(&self, epoch: &Epoch, job: &JobId, run: &RunId) -> Result<Write>;
 
-    /// `running → running` with a new run, for a running job whose znodes are gone; counts the run, and the old one as lost
-    /// if somebody worked on it and it finished no further task ([`JobRow::losses`]).
+    /// Replaces the run of a running job whose znodes are gone; counts the run, and counts the old one as lost if a worker
+    /// began it and it finished no further task ([`JobRow::losses`]).
     async fn rerun(&self, epoch: &Epoch, job: &JobId, old: &RunId, new: &RunId) -> Result<Write>;
 
-    /// `running → done` with its result and how its tasks went, where the run is still `run`.
+    /// Moves a job `running → done` with its result and timeline, if its run is still `run`.
     async fn publish(
         &self,
         epoch: &Epoch,
@@ -549,10 +553,10 @@ pub trait Catalog: Send + Sync + 'static {
         timeline: Option<&Timeline>,
     ) -> Result<Write>;
 
-    /// What is still needed of what a run of a job wrote.
+    /// Returns which of a run's objects are still needed.
     async fn needed(&self, job: &JobId, run: &RunId) -> Result<Needed>;
 
-    /// `running → failed` with the reason and how its tasks went, where the run is still `run`.
+    /// Moves a job `running → failed` with the reason and timeline, if its run is still `run`.
     async fn fail(
         &self,
         epoch: &Epoch,
@@ -562,78 +566,78 @@ pub trait Catalog: Send + Sync + 'static {
         timeline: Option<&Timeline>,
     ) -> Result<Write>;
 
-    /// The array stops in an orderly way: the runs of all running jobs count as lost only if somebody begins with them after
-    /// this.
+    /// Records an orderly stop of the array: a current run counts as lost only if a worker begins it after this.
     async fn hand_over(&self, epoch: &Epoch) -> Result<Write>;
 
-    /// Deletes for good what was [trashed](Catalog::trash) so long ago.
+    /// Marks for permanent deletion what was [trashed](Catalog::trash) at least `kept` ago.
     async fn empty_trash(&self, epoch: &Epoch, kept: Duration) -> Result<Write>;
 
-    /// Images marked for deletion for good.
+    /// Returns images marked for permanent deletion.
     async fn deleting(&self, limit: u32) -> Result<Vec<ImageId>>;
 
-    /// The jobs of an image, whatever its state.
+    /// Returns the jobs of an image in any state.
     async fn jobs_of(&self, image: &ImageId) -> Result<Vec<JobId>>;
 
-    /// Removes an image that is marked for deletion, and its jobs; its bytes are gone already.
+    /// Removes the row of an image marked for deletion, and its jobs; its bytes are gone already.
     async fn forget(&self, epoch: &Epoch, image: &ImageId) -> Result<Write>;
 
-    /// Wins `receiving → abandoned` for uploads that weren't touched for so long (resumable ones: for [`RESUMABLE_FOR`], if
-    /// that is longer), and gives all that are abandoned;
-    /// `None` if the epoch isn't this one's.
+    /// Moves uploads `receiving → abandoned` that weren't touched for this long (resumable ones: [`RESUMABLE_FOR`], if that is
+    /// longer), and returns all abandoned uploads; `None` if another candidacy holds the epoch.
     async fn abandon(&self, epoch: &Epoch, untouched: Duration) -> Result<Option<Vec<Abandoned>>>;
 
-    /// Who this catalog is: the same for ever and for all processes, and another's never.
+    /// Returns the catalog's id: constant for all processes, and unique to this catalog.
     async fn identity(&self) -> Result<String>;
 
-    /// What the rows of the primary say of these images' objects, at one moment after the call. A server that is a standby or
-    /// read-only doesn't count: [`Error::Unavailable`].
+    /// Returns what the primary's rows say about these images' objects, at one moment after the call. A standby or read-only
+    /// server doesn't count: [`Error::Unavailable`].
     ///
-    /// What has ended never begins again: ids of images, uploads, runs and claims are never given twice, and an image's
-    /// original and a job's result are never replaced.
+    /// What has ended never begins again: ids of images, uploads, runs and claims are never reused, and an image's original and
+    /// a job's result are never replaced.
     async fn in_use(&self, images: &[ImageId]) -> Result<InUse>;
 
     /// Raises the generation by one, unless the catalog is older than what the store has `seen`: a restored backup, or a
-    /// replica that lagged and was promoted.
+    /// lagging replica that was promoted.
     async fn raise_generation(&self, epoch: &Epoch, seen: u64) -> Result<Raised>;
 
-    /// An operator has decided what becomes of the orphans: the catalog is as new as what the store has `seen`, and there is
-    /// no [`Catalog::alert`]. Returns the generation.
+    /// Records an operator's decision about the orphans: the catalog's generation becomes at least what the store has `seen`,
+    /// and [`Catalog::alert`] is cleared. Returns the generation.
     async fn accept_generation(&self, seen: u64) -> Result<u64>;
 
-    /// The generation.
+    /// Returns the generation.
     async fn generation(&self) -> Result<u64>;
 
-    /// Counts objects that no row knows, by their names in the store, as seen by a sweep. Returns those that may be deleted:
-    /// their grace is over, or somebody discarded them. `None`: the epoch is another's.
+    /// Adds this sweep's time to the quarantine of objects that no row knows, given by their names in the store. Returns those
+    /// that may be deleted: their grace period is over, or an operator discarded them. `None`: another candidacy holds the
+    /// epoch.
     async fn quarantine(&self, epoch: &Epoch, sweep: &Sweep, names: &[String]) -> Result<Option<Vec<String>>>;
 
-    /// A sweep has seen everything: orphans that it didn't see are no orphans any more, and old tombstones are removed.
+    /// Ends a complete sweep: removes from quarantine the orphans that it didn't see, and removes old tombstones.
     async fn end_sweep(&self, epoch: &Epoch, sweep: &Sweep) -> Result<Write>;
 
-    /// The objects in quarantine, as of the last sweep.
+    /// Returns the objects in quarantine, as of the last sweep.
     async fn orphans(&self) -> Result<Vec<Orphan>>;
 
-    /// Decides what becomes of orphans, in quarantine yet or not. Returns those for which this is what was decided.
+    /// Decides the fate of orphans, whether or not they are in quarantine yet. Returns those for which this is the decision in
+    /// force.
     async fn decide(&self, names: &[String], fate: Fate) -> Result<Vec<String>>;
 
-    /// Takes back that orphans are to be adopted: it didn't work out. Their quarantine goes on.
+    /// Takes back the decision to adopt orphans, after adopting them failed. Their quarantine continues.
     async fn release_orphans(&self, names: &[String]) -> Result<()>;
 
-    /// What an operator has to decide, as a sentence.
+    /// Returns what an operator has to decide, as a sentence.
     async fn alert(&self) -> Result<Option<String>>;
 
     /// Sets or clears [`Catalog::alert`].
     async fn set_alert(&self, epoch: &Epoch, alert: Option<&str>) -> Result<Write>;
 
-    /// The coordinator through which this installation is led.
+    /// Returns the coordinator through which this installation is led.
     async fn coordination(&self) -> Result<Coordination>;
 
-    /// Makes `new` the coordinator, unless its row has changed since `old` was read, a beat included.
+    /// Makes `new` the coordinator, unless the row (including its heartbeat counter) has changed since `old` was read.
     async fn take_coordination(&self, old: &Coordination, new: &str, place: &str) -> Result<Write>;
 
-    /// Says that a process which uses this coordinator is running. [`Write::NoChange`]: the installation is led through
-    /// another one.
+    /// Sends a heartbeat of a process that uses this coordinator. [`Write::NoChange`]: the installation is led through another
+    /// coordinator.
     async fn beat(&self, coordinator: &str) -> Result<Write>;
 
     /// Removes an abandoned upload's row; its bytes are gone already.
@@ -642,11 +646,10 @@ pub trait Catalog: Send + Sync + 'static {
     /// Whether the catalog can be read and written.
     async fn ping(&self) -> Result<()>;
 
-    // --- What is made of images besides. ---
+    // --- Derived from images: pyramids, timelines, neighbours ---
 
-    /// Gives a pyramid to be made to who names a claim that was never given before: the one that is wished for, or any. One
-    /// that somebody else said to be making within `lease` is left to them. One that is wished for and that was given often
-    /// enough is given up: it becomes [`PyramidState::Refused`].
+    /// Claims a pyramid to make, under a new unique claim: the wished one, or any. Skips a pyramid that another claim touched
+    /// within `lease`. A wished pyramid that was claimed too often in vain is given up: it becomes [`PyramidState::Refused`].
     async fn claim_pyramid(
         &self,
         claim: &str,
@@ -654,36 +657,37 @@ pub trait Catalog: Send + Sync + 'static {
         lease: Duration,
     ) -> Result<Option<PyramidWork>>;
 
-    /// Says that a pyramid is still being made. [`Write::NoChange`]: somebody else has it now, or nobody wants it.
+    /// Renews a claim. [`Write::NoChange`]: another claim has the pyramid, or it is no longer wanted.
     async fn touch_pyramid(&self, claim: &str) -> Result<Write>;
 
-    /// A pyramid is there, if the claim still holds.
+    /// Records a finished pyramid, if the claim still holds.
     async fn finish_pyramid(&self, claim: &str, bytes: u64) -> Result<Write>;
 
-    /// A pyramid can't be made, if the claim still holds.
+    /// Records that a pyramid can't be made, if the claim still holds.
     async fn refuse_pyramid(&self, claim: &str, reason: &str) -> Result<Write>;
 
-    /// Gives a claim back, if it still holds, for a reason that isn't in the image: the try doesn't count. The next one waits as
-    /// long as for a claim that was left.
+    /// Releases a claim, if it still holds, for a reason unrelated to the image: the try isn't counted. The next claim must
+    /// wait as long as after an abandoned one.
     async fn release_pyramid(&self, claim: &str) -> Result<Write>;
 
-    /// What there is of the pyramid of an image's original or of a job's result; `None` for no such image or result.
+    /// Returns the state of the pyramid of an image's original or of a job's result; `None` if there is no such image or
+    /// result.
     async fn pyramid(&self, image: &ImageId, job: Option<&JobId>) -> Result<Option<PyramidState>>;
 
-    /// How the tasks of a job went, once it has ended.
+    /// Returns a job's timeline, once the job has ended.
     async fn timeline(&self, job: &JobId) -> Result<Option<Timeline>>;
 
-    /// The images before and after one, latest first.
+    /// Returns the images before and after one, in the order latest first.
     async fn neighbours(&self, image: &ImageId) -> Result<Neighbours>;
 }
 
-/// A number of [0, 1), so that those who failed together don't try again together.
+/// Random number in [0, 1), so that callers that failed together don't retry together.
 fn jitter() -> f64 {
     f64::from(uuid::Uuid::new_v4().as_fields().0) / (f64::from(u32::MAX) + 1.0)
 }
 
-/// Opens `sqlite:///path/to.db` or a plain path (created if missing), or `postgres://…`, and brings its schema up to
-/// date. Any number of processes may do so at once.
+/// Opens `sqlite:///path/to.db` or a plain path (created if missing), or `postgres://…`, and migrates its schema. Several
+/// processes may do so concurrently.
 pub async fn open(url: &str) -> Result<Arc<dyn Catalog>> {
     Ok(Arc::new(sql::SqlCatalog::new(db::Db::open(url).await?)))
 }

@@ -1,16 +1,15 @@
-//! Connections to PostgreSQL's primary, wherever it is at the moment.
+//! Connections to PostgreSQL's primary, including across failovers.
 //!
 //! # Hazards
-//! - *A standby answers.* Its rows are those of the past, and what it lacks may be there. This happens behind a load balancer
-//!   (pgpool-II sends a plain `SELECT` to a standby), after a switchover that kept the connections, and where the address
-//!   names a standby. So every read is part of a statement that could write ([`on_primary`]): load balancers send it to the
-//!   primary, and a server that is a standby or read-only refuses it with SQLSTATE 25006. It writes nothing, takes no
-//!   row lock, and needs no round trip of its own.
-//! - *The primary is another server now.* What a server answers that is a primary no more, is stopping or starting (25006,
-//!   57P01–57P03), or a connection that fails (08xxx, I/O), ends the connection and all idle ones: they lead to the same server.
-//!   The next attempt begins with the next host of the address. 25006 and a connection that was never made have no effect, so
-//!   these are tried again until the time is over; after any other error the outcome is unknown and the caller decides.
-//! - *A server is gone without a word.* A connection that doesn't answer in time is closed, not returned to the pool.
+//! - *A standby answers.* Its rows are stale, and rows it lacks may exist. This happens behind a load balancer (pgpool-II sends
+//!   a plain `SELECT` to a standby), after a switchover that kept the connections, and where the address names a standby. So
+//!   every read is part of a statement that could write ([`on_primary`]): load balancers send it to the primary, and a standby
+//!   or read-only server rejects it with SQLSTATE 25006. It writes nothing, takes no row lock, and needs no extra round trip.
+//! - *The primary moved to another server.* An error of a server that is no longer primary, is stopping or starting (25006,
+//!   57P01–57P03), or a failing connection (08xxx, I/O) closes the connection and all idle ones, which lead to the same server.
+//!   The next attempt uses the next host of the address. 25006 and a failure to connect have no effect on the data, so they are
+//!   retried until the time is over; after any other error the outcome is unknown and the caller decides.
+//! - *A server disappears silently.* A connection that doesn't answer in time is closed instead of being returned to the pool.
 
 use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,15 +23,15 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::db::{Answer, Arg, Row, bound};
 use super::{Error, Result};
 
-/// Connections of a process.
+/// Maximum number of connections per process.
 const MAX_CONNECTIONS: u32 = 8;
-/// No attempt to connect takes longer: with several hosts, one that doesn't answer must leave time for the others.
-const CONNECTING: Duration = Duration::from_secs(2);
-/// Pauses between attempts, doubled with each.
-const PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(500)];
+/// Time limit of one attempt to connect: with several hosts, an unresponsive one must leave time for the others.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// First and longest pause between attempts; doubled after each.
+const RETRY_PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(500)];
 
-/// Fails like a write on a server that is no primary. There may be no table yet.
-const INSIST: &str = "DO $$ BEGIN
+/// Fails like a write on a server that isn't the primary. Uses no table, because none may exist yet.
+const ASSERT_PRIMARY: &str = "DO $$ BEGIN
     IF pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' THEN
         RAISE EXCEPTION USING ERRCODE = '25006', MESSAGE = 'the server is a standby or read-only';
     END IF;
@@ -42,17 +41,17 @@ END $$";
 pub(super) struct Primary {
     pool: PgPool,
     hosts: Vec<PgConnectOptions>,
-    /// Which host new connections lead to.
+    /// Index of the host to which new connections lead.
     current: AtomicUsize,
 }
 
 /// Why a statement failed.
 enum Failed {
-    /// It had no effect: there was no connection, or the server is no primary.
+    /// It had no effect: there was no connection, or the server isn't the primary.
     Before(sqlx::Error),
-    /// Its outcome is unknown, unless the error says otherwise.
+    /// The outcome is unknown, unless the error implies otherwise.
     Within(sqlx::Error),
-    /// No answer in time: its outcome is unknown.
+    /// No answer in time: the outcome is unknown.
     Late,
 }
 
@@ -63,14 +62,14 @@ impl Primary {
         let hosts = urls_of(url).iter().map(|url| PgConnectOptions::from_str(url)).collect::<Result<Vec<_>, _>>();
         let hosts: Vec<_> =
             hosts.map_err(invalid)?.into_iter().map(|host| host.application_name("evenlight")).collect();
-        let pool = PgPoolOptions::new().max_connections(MAX_CONNECTIONS).acquire_timeout(CONNECTING);
+        let pool = PgPoolOptions::new().max_connections(MAX_CONNECTIONS).acquire_timeout(CONNECT_TIMEOUT);
         let pool = pool.connect_lazy_with(hosts[0].clone());
         let primary = Self { pool, hosts, current: AtomicUsize::new(0) };
-        primary.run(INSIST, &[], patience).await?;
+        primary.run(ASSERT_PRIMARY, &[], patience).await?;
         Ok(primary)
     }
 
-    /// The pool, for migrations.
+    /// Returns the pool, for migrations.
     pub(super) fn pool(&self) -> &PgPool {
         &self.pool
     }
@@ -78,7 +77,7 @@ impl Primary {
     /// Runs a statement on the primary.
     pub(super) async fn run(&self, sql: &str, args: &[Arg], patience: Duration) -> Result<Answer> {
         let until = Instant::now() + patience;
-        let mut pause = PAUSES[0];
+        let mut pause = RETRY_PAUSES[0];
         loop {
             let host = self.current.load(Ordering::Relaxed);
             let error = match self.once(sql, args, until).await {
@@ -98,7 +97,7 @@ impl Primary {
                 return Err(Error::Unavailable(reason));
             }
             sleep(wait).await;
-            pause = (pause * 2).min(PAUSES[1]);
+            pause = (pause * 2).min(RETRY_PAUSES[1]);
         }
     }
 
@@ -118,7 +117,7 @@ impl Primary {
         Err(error)
     }
 
-    /// Makes new connections lead to the next host, unless somebody else has done so since.
+    /// Directs new connections to the next host, unless another call has done so since.
     fn leave(&self, host: usize) {
         self.close_idle();
         let next = (host + 1) % self.hosts.len();
@@ -127,7 +126,8 @@ impl Primary {
         }
     }
 
-    /// Idle connections lead where the one led that failed. One that was fine costs a new connection.
+    /// Closes idle connections, as they lead to the same host as the one that failed. Closing a healthy one only costs a
+    /// reconnect.
     fn close_idle(&self) {
         while let Some(idle) = self.pool.try_acquire() {
             drop(idle.detach());
@@ -157,7 +157,8 @@ async fn execute(connection: &mut PgConnection, sql: &str, args: &[Arg]) -> Resu
     Ok(answer)
 }
 
-/// A query that only a primary answers: the update changes no row, as the only one is 1, and can't be run by a standby.
+/// Turns a query into one that only a primary can run: the added update matches no row (the only row has `one = 1`), but a
+/// standby rejects it.
 pub(super) fn on_primary(query: &str) -> String {
     const PRIMARY: &str = "WITH on_primary AS (UPDATE epoch SET n = n WHERE one = 0)";
     match query.trim_start().strip_prefix("WITH ") {
@@ -175,7 +176,7 @@ fn is_read_only(error: &sqlx::Error) -> bool {
     code_of(error).as_deref() == Some("25006")
 }
 
-/// Whether the connection, or its server, is of no use any more.
+/// Whether the connection, or its server, is no longer usable.
 fn ends_connection(error: &sqlx::Error) -> bool {
     match code_of(error) {
         // 57P01–57P05: shutdown, crash, starting up, database dropped, idle too long. 08: connection exceptions.
@@ -184,8 +185,8 @@ fn ends_connection(error: &sqlx::Error) -> bool {
     }
 }
 
-/// An address for each host of one that may name several, as libpq's do. A primary is insisted on anyway, so
-/// `target_session_attrs` is left out.
+/// Splits an address that names several hosts, as libpq allows, into one address per host. Drops `target_session_attrs`, since
+/// only a primary is used anyway.
 fn urls_of(url: &str) -> Vec<String> {
     let Some((scheme, rest)) = url.split_once("://") else { return vec![url.to_owned()] };
     let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));

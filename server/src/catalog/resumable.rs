@@ -1,4 +1,4 @@
-//! Uploads that come in parts: the rows of what is there.
+//! Resumable uploads in SQL: rows of the parts received so far.
 
 use shared::id::UploadId;
 
@@ -7,12 +7,12 @@ use super::{Answer, Error, NewUpload, Part, Result, Resumable, Resumed, Unsent, 
 use crate::catalog::gallery::{kept_name, name_key};
 use crate::catalog::sql::{int, json};
 
-/// Uploads that aren't accepted yet, and how much of each is missing.
+/// SQL: uploads that aren't accepted yet, and the number of bytes missing from each.
 const UNSENT: &str = "WITH unsent AS (
     SELECT i.client, i.length - coalesce((SELECT max(p.start + p.bytes) FROM upload_parts p WHERE p.upload = i.upload), 0) AS missing
     FROM images i WHERE i.state = 'receiving' AND i.length IS NOT NULL)";
 
-/// The row of a new upload, or of the one that it goes on with.
+/// Inserts the row of a new upload, or continues an existing one.
 pub(super) async fn begin(db: &Db, new: &NewUpload, length: u64, limits: &UnsentLimits) -> Result<Resumed> {
     let insert = format!(
         "{UNSENT}
@@ -52,7 +52,7 @@ pub(super) async fn begin(db: &Db, new: &NewUpload, length: u64, limits: &Unsent
     let same = [key.clone(), announced.clone(), recipe.clone()];
     let over = [upload, name, name_key, recipe, key.clone(), announced];
 
-    // The row that is in the way may change its state or go between two statements, but not for ever.
+    // The conflicting row may change its state or disappear between two statements, but not indefinitely.
     for _ in 0..10 {
         if db.write(&insert, &fresh).await? > 0 {
             return Ok(Resumed::Receiving(new.upload.clone()));
@@ -80,7 +80,7 @@ pub(super) async fn begin(db: &Db, new: &NewUpload, length: u64, limits: &Unsent
     Err(Error::Unavailable("the uploads with this key change too fast".into()))
 }
 
-/// What is unsent, by all and by this client.
+/// Totals of unsent uploads: of all clients, and of this one.
 async fn unsent(db: &Db, client: Option<&str>) -> Result<Unsent> {
     let sql = format!(
         "{UNSENT}
@@ -99,7 +99,7 @@ async fn unsent(db: &Db, client: Option<&str>) -> Result<Unsent> {
     })
 }
 
-/// How far an upload is.
+/// Returns the progress of an upload.
 pub(super) async fn progress(db: &Db, upload: &UploadId) -> Result<Option<Resumable>> {
     let sql = "SELECT i.id, i.first_job, i.first_recipe, i.state, i.bytes, i.length,
                       (SELECT max(p.start + p.bytes) FROM upload_parts p WHERE p.upload = i.upload) AS there
@@ -120,7 +120,7 @@ pub(super) async fn progress(db: &Db, upload: &UploadId) -> Result<Option<Resuma
     }))
 }
 
-/// Adds a part where the upload ends.
+/// Appends a part to an upload.
 pub(super) async fn add(db: &Db, upload: &UploadId, part: &Part) -> Result<Write> {
     let sql = "INSERT INTO upload_parts (upload, start, bytes, key, image)
                SELECT upload, $2, $3, $4, id FROM images
@@ -133,13 +133,13 @@ pub(super) async fn add(db: &Db, upload: &UploadId, part: &Part) -> Result<Write
     if db.write(sql, &args).await? > 0 {
         return Ok(Write::Applied);
     }
-    // A write whose reply was lost: keys belong to one attempt.
+    // The reply of an earlier, equal write was lost: each key belongs to one attempt.
     let mine = "SELECT key FROM upload_parts WHERE upload = $1 AND key = $2";
     let mine = db.read(mine, &[upload.as_str().into(), part.key.as_str().into()]).await?;
     Ok(if mine.is_empty() { Write::NoChange } else { Write::Applied })
 }
 
-/// The parts of an upload in their order.
+/// Returns the parts of an upload, in order.
 pub(super) async fn parts(db: &Db, upload: &UploadId) -> Result<Vec<Part>> {
     let sql = "SELECT start, bytes, key FROM upload_parts WHERE upload = $1 ORDER BY start";
     let part = |row: &Row| Ok(Part { start: row.count("start")?, bytes: row.count("bytes")?, key: row.get("key")? });

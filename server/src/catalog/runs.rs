@@ -1,11 +1,11 @@
-//! Runs in SQL: what they finished, which of them are lost, and failed jobs that are queued again.
+//! Runs in SQL: their finished tasks, lost runs, and requeueing of failed jobs.
 //!
-//! A run is lost if the whole array stopped while somebody worked on it and it had finished no further task by then: the
-//! work itself may be why. Whoever finds such a run begins the next one ([`rerun`]) and counts it in the same statement, so
-//! a run is counted once whatever becomes of the reply. After an orderly stop ([`hand_over`]) nothing is counted.
+//! A run is lost if the whole array stopped while a worker was working on it and it had finished no further task: the work
+//! itself may be the cause. The master that finds such a run starts the next one ([`rerun`]) and counts the loss in the same
+//! statement, so a run is counted once even if the reply is lost. After an orderly stop ([`hand_over`]) nothing is counted.
 //!
-//! [`note_finished`] needs no epoch: an output that was committed once is right for good, since it follows from the image,
-//! the cut and the arithmetic. One that is damaged or gone is found by whoever reads it, and made again.
+//! [`note_finished`] needs no epoch: a committed output stays right for good, since it follows from the image, the cut and the
+//! arithmetic. A damaged or missing output is detected by its reader and made again.
 
 use shared::gallery::ImageQuery;
 use shared::id::{ImageId, JobId, RunId};
@@ -14,18 +14,18 @@ use super::db::{Arg, Row};
 use super::sql::{SqlCatalog, json};
 use super::{Epoch, FinishedTask, Result, Write, gallery};
 
-/// Lost runs in a row, with the current one if it ends now.
+/// SQL: number of consecutive lost runs, including the current one if it ended now.
 pub(super) const LOSSES: &str = "CASE
     WHEN EXISTS (SELECT 1 FROM finished_tasks f WHERE f.job = jobs.id AND f.run = jobs.run) THEN 0
     WHEN jobs.tried = 1 THEN jobs.losses + 1
     ELSE jobs.losses END";
 
-/// Tasks that are noted in one statement.
+/// Number of tasks stored in one statement.
 const BATCH: usize = 25;
 
 pub(super) async fn rerun(catalog: &SqlCatalog, epoch: &Epoch, job: &JobId, old: &RunId, new: &RunId) -> Result<Write> {
-    // Of a job that has lost no run yet, the next one counts whether anybody began with it or not: that saves a write
-    // for each task of ordinary jobs.
+    // If the job has lost no run yet, its next run counts even if no worker begins it: that saves ordinary jobs a write per
+    // task.
     let sql = format!(
         "UPDATE jobs SET run = $4, runs = runs + 1, losses = {LOSSES},
                 tried = CASE WHEN {LOSSES} = 0 THEN 1 ELSE 0 END
@@ -83,7 +83,7 @@ pub(super) async fn note_finished(catalog: &SqlCatalog, tasks: &[FinishedTask]) 
 pub(super) async fn finished(catalog: &SqlCatalog, job: &JobId) -> Result<Vec<FinishedTask>> {
     let sql = "SELECT job, phase, task, run, algo, cut, done FROM finished_tasks WHERE job = $1 ORDER BY phase, task";
     let rows = catalog.db.read(sql, &[job.as_str().into()]).await?;
-    // What a later version wrote is done again.
+    // Skips what a later version wrote; those tasks are done again.
     let known =
         |row: Row| finished_task(&row).inspect_err(|error| tracing::warn!(%error, "a finished task is ignored"));
     Ok(rows.into_iter().filter_map(|row| known(row).ok()).collect())
@@ -101,7 +101,7 @@ fn finished_task(row: &Row) -> Result<FinishedTask> {
     })
 }
 
-/// Keys of finished tasks that running jobs of these images may still use.
+/// Returns the keys of finished tasks that running jobs of these images may still use.
 pub(super) async fn kept_keys(catalog: &SqlCatalog, these: &str, args: &[Arg]) -> Result<Vec<String>> {
     let sql = format!(
         "SELECT f.key FROM finished_tasks f JOIN jobs j ON j.id = f.job
@@ -110,7 +110,7 @@ pub(super) async fn kept_keys(catalog: &SqlCatalog, these: &str, args: &[Arg]) -
     catalog.db.read(&sql, args).await?.iter().map(|row| row.get("key")).collect()
 }
 
-/// What makes a failed job wait again.
+/// SQL that requeues a failed job.
 pub(super) const REQUEUE: &str = "UPDATE jobs SET state = 'queued', run = NULL, runs = 0, losses = 0, tried = 1,
                                          reason = NULL, finished = NULL";
 

@@ -1,4 +1,4 @@
-//! The catalog in SQL. Each write is one autocommitted statement; what must change with it changes by trigger (see
+//! The catalog on SQLite or PostgreSQL. Each write is one autocommitted statement; dependent changes are made by triggers (see
 //! the migrations).
 
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::{
     Resumed, Sweep, UnsentLimits, Write, derived, gallery, installation, resumable, runs,
 };
 
-/// A job with what its run needs.
+/// SQL that selects jobs with everything that their runs need.
 fn job_rows_where(condition: &str) -> String {
     let losses = runs::LOSSES.replace("jobs.", "j.");
     format!(
@@ -36,16 +36,16 @@ impl SqlCatalog {
         Self { db }
     }
 
-    /// A write that anyone may make.
+    /// Runs a write that needs no epoch.
     pub(super) async fn write(&self, sql: &str, args: &[Arg]) -> Result<Write> {
         Ok(if self.db.write(sql, args).await? > 0 { Write::Applied } else { Write::NoChange })
     }
 
-    /// A write of the master's, in one statement with the check of its epoch; `$1` is the candidacy.
+    /// Runs a write of the master in one statement with the check of its epoch; `$1` is the candidacy.
     ///
-    /// In PostgreSQL a plain subquery would check the epoch as of the statement's start, and a deposed master's statement
-    /// could still be committed after its successor took the epoch and read everything. So the statement holds
-    /// the epoch's row: the successor's [`Catalog::take_epoch`] waits for it, or it waits and then sees the successor's.
+    /// In PostgreSQL a plain subquery would check the epoch as of the statement's start, so a deposed master's statement could
+    /// still commit after its successor took the epoch and read everything. Therefore the statement locks the epoch's row:
+    /// either the successor's [`Catalog::take_epoch`] waits for it, or the statement waits and then sees the successor's epoch.
     pub(super) async fn fenced(&self, epoch: &Epoch, update: &str, args: &[Arg]) -> Result<Write> {
         let sql = format!(
             "WITH mine AS (SELECT one FROM epoch WHERE candidacy = $1{{share}})
@@ -60,7 +60,7 @@ impl SqlCatalog {
         Ok(if mine.is_empty() { Write::NotMine } else { Write::NoChange })
     }
 
-    /// As [`SqlCatalog::fenced`], for a write that returns rows; `None` if the epoch is another's.
+    /// Like [`SqlCatalog::fenced`], for a write that returns rows; `None` if another candidacy holds the epoch.
     pub(super) async fn fenced_rows(
         &self,
         epoch: &Epoch,
@@ -82,7 +82,7 @@ impl SqlCatalog {
         Ok((!mine.is_empty()).then_some(rows))
     }
 
-    /// A write to each of these images, in one statement; gives those that it changed.
+    /// Applies a write to each of these images in one statement; returns the changed ones.
     async fn write_each(&self, update: &str, images: &[ImageId]) -> Result<Vec<ImageId>> {
         if images.is_empty() {
             return Ok(Vec::new());
@@ -92,7 +92,7 @@ impl SqlCatalog {
         changed.iter().map(|row| row.parse("id")).collect()
     }
 
-    /// The answer to an accepted upload with this key or for this image.
+    /// Returns the answer to an accepted upload with this key or for this image.
     async fn accepted_before(&self, key: Option<&str>, image: Option<&ImageId>) -> Result<Option<Answer>> {
         let sql = "SELECT id, first_job, sha256, first_recipe FROM images
                    WHERE (idempotency_key = $1 OR id = $2) AND state IN ('accepted', 'deleting')";
@@ -128,7 +128,7 @@ impl Catalog for SqlCatalog {
         let fresh = [image.clone(), upload.clone(), job, key.clone(), name.clone(), name_key.clone(), recipe.clone()];
         let over = [upload, name, name_key, recipe, key, image];
 
-        // The row that is in the way may change its state or go between two statements, but not for ever.
+        // The conflicting row may change its state or disappear between two statements, but not indefinitely.
         for _ in 0..10 {
             if self.db.write(insert, &fresh).await? > 0 {
                 return Ok(Begun::Receiving { image: new.image.clone(), job: new.job.clone() });
@@ -166,7 +166,7 @@ impl Catalog for SqlCatalog {
         if self.db.write(update, &args).await? > 0 {
             return Ok(Write::Applied);
         }
-        // An upload id belongs to one attempt: if it was accepted, this attempt's reply was lost.
+        // An upload id belongs to one attempt: if the upload was accepted, this attempt's reply was lost.
         let before = "SELECT id FROM images WHERE upload = $1 AND state IN ('accepted', 'deleting')";
         let before = self.db.read(before, &[upload.as_str().into()]).await?;
         Ok(if before.is_empty() { Write::NoChange } else { Write::Applied })
@@ -304,8 +304,8 @@ impl Catalog for SqlCatalog {
     }
 
     async fn backlog(&self) -> Result<Backlog> {
-        // Few images are being deleted, and any number of jobs may wait: what doesn't count is counted apart.
-        // CROSS JOIN is how SQLite is told which table to begin with.
+        // Few images are being deleted while any number of jobs may wait, so the jobs to exclude are counted separately. CROSS
+        // JOIN forces SQLite's join order.
         let sql = "SELECT (SELECT count(*) FROM jobs WHERE state = 'queued')
                           - (SELECT count(*) FROM images i CROSS JOIN jobs j
                              WHERE j.image = i.id AND i.state = 'deleting' AND j.state = 'queued') AS queued,
@@ -509,7 +509,7 @@ impl Catalog for SqlCatalog {
     }
 
     async fn ping(&self) -> Result<()> {
-        // Waits for the writer as any write does, and changes nothing.
+        // Waits for the writer like any write, but changes nothing.
         self.db.write("UPDATE epoch SET n = n WHERE one = 0", &[]).await.map(drop)
     }
 
@@ -551,7 +551,7 @@ impl Catalog for SqlCatalog {
     }
 }
 
-/// Jobs of a recipe that this version doesn't know are left to the pods that do: a rolling upgrade runs both.
+/// Skips jobs whose recipe this version doesn't know; pods of the later version handle them during a rolling upgrade.
 fn job_rows(rows: Vec<Row>) -> Vec<JobRow> {
     let known = |row: Row| job_row(&row).inspect_err(|error| tracing::warn!(%error, "a job is left alone")).ok();
     rows.into_iter().filter_map(known).collect()
@@ -598,7 +598,7 @@ pub(super) fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("vocabulary of the wire is JSON")
 }
 
-/// `$1, $2…` and what they stand for.
+/// Returns the placeholders `$1, $2…` and their arguments.
 pub(super) fn each(images: &[ImageId]) -> (String, Vec<Arg>) {
     let places: Vec<String> = (1..=images.len()).map(|place| format!("${place}")).collect();
     (places.join(", "), images.iter().map(|image| image.as_str().into()).collect())
@@ -608,7 +608,7 @@ pub(super) fn millis(length: Duration) -> i64 {
     i64::try_from(length.as_millis()).unwrap_or(i64::MAX / 2)
 }
 
-/// No length or number of pixels comes near the end of the range.
+/// Converts to SQL's integer. Lengths and pixel counts are far below the range's end.
 pub(super) fn int(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }

@@ -1,7 +1,7 @@
-//! `evenlight equalize IN OUT`: images to their results in one process, without a cluster.
+//! `evenlight equalize IN OUT`: equalizes images in one process, without an array.
 //!
-//! IN is a file, a folder (every image in it, not those in folders within) or `-` for standard input; OUT is a file, a
-//! folder or `-` for standard output. A file appears under its name only when it is complete.
+//! IN is a file, a folder (every image in it, subfolders excluded) or `-` for standard input; OUT is a file, a folder
+//! or `-` for standard output. An output file appears under its name only once it is complete.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, IsTerminal, Read, Seek, Write};
@@ -28,7 +28,7 @@ pub struct EqualizeArgs {
     #[arg(value_name = "IN")]
     input: PathBuf,
 
-    /// Where the result goes: a file, a folder, or - for standard output
+    /// Destination of the result: a file, a folder, or - for standard output
     #[arg(value_name = "OUT")]
     output: PathBuf,
 
@@ -38,7 +38,7 @@ pub struct EqualizeArgs {
     #[command(flatten)]
     limits: LimitArgs,
 
-    /// Threads to work with [default: the number of cores]
+    /// Number of worker threads [default: the number of cores]
     #[arg(long, env = "EVENLIGHT_THREADS", value_name = "N")]
     threads: Option<NonZeroUsize>,
 }
@@ -46,8 +46,8 @@ pub struct EqualizeArgs {
 /// Runs the subcommand.
 ///
 /// # Errors
-/// A sentence for the person: what can't be read, equalized or written. In a folder the others are done nevertheless,
-/// and each failure is told on standard error.
+/// A sentence for the user: what can't be read, equalized or written. A failure of one image in a folder doesn't stop
+/// the others; each failure is printed to standard error.
 pub fn run(args: EqualizeArgs) -> Result<()> {
     let threads = args.threads.map_or(0, NonZeroUsize::get);
     let pool = ThreadPoolBuilder::new().num_threads(threads).build().context("starting threads failed")?;
@@ -79,7 +79,7 @@ struct Command {
 }
 
 impl Command {
-    /// Every image of a folder, in the order of their names.
+    /// Equalizes every image of a folder, in the order of their names.
     fn folder(&self, input: &Path, output: &Path) -> Result<()> {
         fs::create_dir_all(output).with_context(|| display(output))?;
         ensure!(
@@ -95,7 +95,7 @@ impl Command {
             let Some(name) = path.file_name() else { continue };
             let input = Input::File(path.clone());
             match input.format() {
-                // Not an image, and doesn't say that it is one.
+                // Not an image by its content, nor by its name.
                 Ok(None) if format_of_name(&path).is_none() => skipped += 1,
                 _ => match Output::at(&output.join(name)).and_then(|output| self.one(&input, &output)) {
                     Ok(()) => done += 1,
@@ -113,7 +113,7 @@ impl Command {
         Ok(())
     }
 
-    /// One image.
+    /// Equalizes one image.
     fn one(&self, input: &Input, output: &Output) -> Result<()> {
         if let (Output::File(path), Some(format)) = (output, input.format()?) {
             let named = format_of_name(path);
@@ -135,7 +135,7 @@ impl Command {
                 bar.set_length(total);
                 bar.set_position(done);
             };
-            // A decoder that panics fails one image, not those after it.
+            // A decoder that panics must fail only its own image, not those after it.
             let open = |path: &PathBuf| Input::File(path.clone()).open();
             let reference = self.others.reference.as_ref().map(|path| move || open(path));
             let mask = self.others.mask.as_ref().map(|path| move || open(path));
@@ -156,17 +156,17 @@ impl Command {
     }
 }
 
-/// A bar on standard error; hidden where that is no terminal.
+/// A progress bar on standard error; hidden if that isn't a terminal.
 fn progress_bar(input: &Input) -> ProgressBar {
     let style = ProgressStyle::with_template("{prefix} {wide_bar} {percent:>3} % {eta:>4}")
         .expect("the template names only known keys");
     ProgressBar::new(1).with_style(style).with_prefix(input.name())
 }
 
-/// Where an original comes from. It is opened several times.
+/// Source of an original. It is opened several times.
 enum Input {
     File(PathBuf),
-    /// What came from standard input, as that can't be read twice.
+    /// A copy of standard input, which can't be read twice.
     Stdin(tempfile::NamedTempFile),
 }
 
@@ -186,7 +186,7 @@ impl Input {
         Ok(Box::new(BufReader::new(file)))
     }
 
-    /// The format that its first bytes show.
+    /// Detects the format from the first bytes.
     fn format(&self) -> io::Result<Option<Format>> {
         let mut start = Vec::new();
         self.open()?.take(16).read_to_end(&mut start)?;
@@ -201,11 +201,11 @@ impl Input {
     }
 }
 
-/// Where a result goes.
+/// Destination of a result.
 enum Output {
-    /// A file that is replaced when the result is complete.
+    /// A file, replaced once the result is complete.
     File(PathBuf),
-    /// Something that can only be written to, such as a pipe or a device.
+    /// A write-only target, such as a pipe or a device.
     Stream(PathBuf),
     Stdout,
 }
@@ -214,7 +214,7 @@ impl Output {
     fn at(path: &Path) -> Result<Self> {
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => bail!("{}: a folder is in the result's place", path.display()),
-            // Behind a symbolic link, what it points to is replaced, not the link.
+            // Through a symbolic link, replace the target, not the link.
             Ok(metadata) if metadata.is_file() => Ok(Output::File(fs::canonicalize(path)?)),
             Ok(_) => Ok(Output::Stream(path.to_owned())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Output::File(path.to_owned())),
@@ -222,7 +222,7 @@ impl Output {
         }
     }
 
-    /// Lets `make` write the result; it is told a folder for its temporary files.
+    /// Has `make` write the result, and passes it a folder for its temporary files.
     fn write<T>(&self, make: impl FnOnce(&mut File, &Path) -> Result<T>) -> Result<T> {
         let path = match self {
             Output::File(path) => path,
@@ -242,7 +242,7 @@ impl Output {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            // Less the umask, as for any new file; a temporary file would be its owner's alone.
+            // The mode of any new file, before the umask; by default, only its owner could read a temporary file.
             builder.permissions(fs::Permissions::from_mode(0o666));
         }
         let mut file = builder.tempfile_in(folder).with_context(|| display(folder))?;
@@ -252,7 +252,7 @@ impl Output {
     }
 }
 
-/// Lets `make` write a temporary file and copies it to what can't be written here and there.
+/// Has `make` write a temporary file, and copies it to a target that can't seek.
 fn copied<T>(make: impl FnOnce(&mut File, &Path) -> Result<T>, mut to: impl Write) -> Result<T> {
     let mut file = tempfile::tempfile().context("making a temporary file failed")?;
     let made = make(&mut file, &std::env::temp_dir())?;
@@ -262,7 +262,7 @@ fn copied<T>(make: impl FnOnce(&mut File, &Path) -> Result<T>, mut to: impl Writ
     Ok(made)
 }
 
-/// The format that a file's name promises.
+/// Returns the format that the file's extension stands for.
 fn format_of_name(path: &Path) -> Option<Format> {
     match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
         "png" => Some(Format::Png),

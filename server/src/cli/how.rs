@@ -1,4 +1,4 @@
-//! The flags that say how to equalize: a recipe in words, with files in the place of images' ids.
+//! Options of the equalization: a recipe as flags, with files in place of image ids.
 
 use std::path::PathBuf;
 
@@ -7,56 +7,56 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::{Map, Value, json};
 use shared::equalize::{Color, MethodKind, Recipe};
 
-/// How to equalize.
+/// Options of the equalization.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct HowArgs {
-    /// How levels get new places: by the histogram of the whole image, by those of its tiles (CLAHE), to the histogram
-    /// of another image, or by stretching what lies between two percentiles
+    /// Method: by the histogram of the whole image (global), by those of its tiles (clahe), to the histogram of another
+    /// image (match), or by stretching the range between two percentiles (stretch)
     #[arg(long, default_value = "global", value_parser = PossibleValuesParser::new(MethodKind::ALL.map(MethodKind::name)))]
     method: String,
 
-    /// How colour is treated: its lightness only (luma, or oklab as eyes judge it), V of HSV, each channel by itself, or
-    /// turned to gray
+    /// What to equalize in colour images: lightness (luma, or the perceptual oklab), V of HSV (hsv), each channel
+    /// separately (channels), or the image converted to gray (gray)
     #[arg(long, default_value = "luma", value_parser = PossibleValuesParser::new(Color::ALL.map(Color::name)))]
     color: String,
 
-    /// How much of the change is made, from 0 (none) to 1 [default: 1]
+    /// Strength of the effect, from 0 (none) to 1 (full) [default: 1]
     #[arg(long, value_name = "PART")]
     strength: Option<f64>,
 
-    /// clahe: how many times the average a bin may hold before it is clipped; 0 doesn't clip [default: 2]
+    /// clahe: clip bins of the histogram at this multiple of the average; 0 doesn't clip [default: 2]
     #[arg(long, value_name = "TIMES")]
     clip_limit: Option<f64>,
 
-    /// clahe: tiles across and down [default: 8x8]
+    /// clahe: number of tiles across and down [default: 8x8]
     #[arg(long, value_name = "ACROSSxDOWN", value_parser = parse_tiles())]
     tiles: Option<Tiles>,
 
-    /// match: the image whose histogram the results shall have
+    /// match: image whose histogram the results should have
     #[arg(long, value_name = "FILE")]
     reference: Option<PathBuf>,
 
-    /// stretch: the percentile that becomes black [default: 2]
+    /// stretch: percentile that becomes black [default: 2]
     #[arg(long, value_name = "PERCENT")]
     low: Option<f64>,
 
-    /// stretch: the percentile that becomes white [default: 98]
+    /// stretch: percentile that becomes white [default: 98]
     #[arg(long, value_name = "PERCENT")]
     high: Option<f64>,
 
-    /// Pixels of this value (all colours) are left alone and not counted
+    /// Leave pixels of this value (in all colours) unchanged and uncounted
     #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
     nodata: Option<f64>,
 
-    /// The range of floating-point samples, for which they are searched otherwise; what lies beyond counts as its ends
+    /// Range of floating-point samples; values outside count as its ends [default: the range that occurs in the image]
     #[arg(long, value_names = ["LOW", "HIGH"], num_args = 2, allow_negative_numbers = true)]
     range: Option<Vec<f64>>,
 
-    /// An image of the same size: where it is black, pixels are left alone and not counted
+    /// Image of the same size: pixels where it is black are left unchanged and uncounted
     #[arg(long, value_name = "FILE")]
     mask: Option<PathBuf>,
 
-    /// All of it as JSON, such as {"method":"clahe","tiles":[8,8]}; files still come from --reference and --mask
+    /// The whole recipe as JSON, such as {"method":"clahe","tiles":[8,8]}; files still come from --reference and --mask
     #[arg(long, value_name = "JSON", conflicts_with_all = ["method", "color", "strength", "clip_limit", "tiles", "low", "high", "nodata", "range"])]
     recipe: Option<String>,
 }
@@ -64,23 +64,23 @@ pub struct HowArgs {
 /// Tiles across and down.
 type Tiles = [u32; 2];
 
-/// The files that stand for images of a recipe.
+/// The files in place of a recipe's images.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Files {
-    /// Whose histogram the results shall have.
+    /// Image whose histogram the results should have.
     pub reference: Option<PathBuf>,
-    /// The mask.
+    /// Mask.
     pub mask: Option<PathBuf>,
 }
 
-/// In the recipe of a command a file has no id; this stands for it.
+/// Placeholder id in a command's recipe, since a file has no id.
 const A_FILE: &str = "00000000000000000000000000000000";
 
 impl HowArgs {
-    /// The recipe, and the files that it reads.
+    /// Builds the recipe, and returns the files that it reads.
     ///
     /// # Errors
-    /// A sentence: what was expected, what came.
+    /// A sentence: what was expected and what was found.
     pub fn into_recipe(self) -> Result<(Recipe, Files)> {
         let mut fields = match &self.recipe {
             Some(json) => serde_json::from_str(json).context("--recipe must be a JSON object")?,
@@ -101,7 +101,7 @@ impl HowArgs {
         Ok((recipe, Files { reference: self.reference, mask: self.mask }))
     }
 
-    /// The flags as the fields of a recipe. What belongs to another method is refused by the recipe itself.
+    /// Converts the flags to a recipe's fields. The recipe itself rejects parameters of another method.
     fn fields(&self) -> Map<String, Value> {
         let mut fields = Map::from_iter([
             ("method".to_owned(), Value::from(self.method.as_str())),
@@ -121,7 +121,7 @@ impl HowArgs {
         if let Some(tiles) = self.tiles {
             fields.insert("tiles".to_owned(), json!(tiles));
         }
-        // `match` without a file: the sentence that says so comes later.
+        // `match` without a file is reported later.
         if self.method == MethodKind::Match.name() {
             fields.insert("reference".to_owned(), A_FILE.into());
         }

@@ -1,22 +1,22 @@
-//! The flags that say what an image may cost. Each is held against what the header says, before anything is allocated.
+//! Options that limit an image's size, checked against its header before anything is allocated.
 
 use bytesize::ByteSize;
 
 use crate::codec::Limits;
 
-/// What an image may cost.
+/// Limits of an image's size.
 #[derive(Debug, Clone, clap::Args)]
 pub struct LimitArgs {
-    /// Pixels of an image, those of all its pages together; larger ones are refused
+    /// Maximum pixels of an image, all of its pages together; larger images are refused
     #[arg(long, env = "EVENLIGHT_MAX_PIXELS", default_value_t = Limits::default().max_pixels, value_name = "PIXELS")]
     pub max_pixels: u64,
 
-    /// Pixels of an image's longer side; larger ones are refused
+    /// Maximum pixels of an image's longer side; larger images are refused
     #[arg(long, env = "EVENLIGHT_MAX_SIDE", default_value_t = Limits::default().max_side, value_name = "PIXELS")]
     pub max_side: u32,
 
-    /// Memory that one image may take that can't be read piece by piece (JPEG, WebP, interlaced PNG, a page of several);
-    /// larger ones are refused
+    /// Maximum memory for an image that can't be decoded piece by piece (JPEG, WebP, interlaced PNG, a page of a
+    /// multi-page TIFF); larger images are refused
     #[arg(long, env = "EVENLIGHT_MAX_WHOLE_DECODE", default_value = "1GiB", value_name = "BYTES")]
     pub max_whole_decode: ByteSize,
 }

@@ -1,5 +1,7 @@
-//! Lock files: one process that coordinates within itself, or any number that coordinate through ZooKeeper, but never both on one
-//! data folder or one SQLite file.
+//! Lock files on the data folder and the SQLite catalog.
+//!
+//! They are shared by any number of processes that coordinate through ZooKeeper, and exclusive to one process that uses
+//! the embedded coordinator: the two never run on the same folder or catalog.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -7,7 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-/// What a process holds while it runs.
+/// Locks that a process holds while it runs.
 pub struct Locks {
     data: Option<File>,
     catalog: Option<File>,
@@ -15,10 +17,11 @@ pub struct Locks {
 }
 
 impl Locks {
-    /// Locks the data folder, and the catalog if it is a file: `alone` for a process that coordinates within itself.
+    /// Locks the data folder, and the catalog if it is an SQLite file. `alone`: exclusively, for a process with the
+    /// embedded coordinator.
     ///
     /// # Errors
-    /// With what to do, if another process is there.
+    /// A sentence with what to do if another process holds a conflicting lock.
     pub fn take(data: &Path, catalog: &str, alone: bool) -> Result<Self> {
         let held = lock(&data.join("lock"), &format!("the data folder {}", data.display()), alone)?;
         let catalog = match sqlite_file(catalog) {
@@ -28,12 +31,12 @@ impl Locks {
         Ok(Self { data: held, catalog, alone })
     }
 
-    /// Whether nobody else can use the catalog.
+    /// Whether the locks keep every other process from using the catalog.
     pub fn keep_others_from_catalog(&self) -> bool {
         self.alone && self.catalog.is_some()
     }
 
-    /// The id of the coordinator in this process: the same at each start on this data folder.
+    /// Returns the id of the embedded coordinator, which stays the same across restarts on this data folder.
     ///
     /// # Errors
     /// If the lock file can't be read or written.
@@ -54,7 +57,7 @@ impl Locks {
     }
 }
 
-/// The file of an SQLite catalog.
+/// Returns the path of an SQLite catalog; `None` for any other catalog.
 fn sqlite_file(catalog: &str) -> Option<&str> {
     match catalog.split_once("://") {
         Some(("sqlite", path)) => Some(path),
@@ -73,7 +76,8 @@ fn what_to_do(what: &str, alone: bool) -> String {
     format!("can't use {what}: {other}")
 }
 
-/// The locked file; `None` where the file system has no locks. Released when the file is closed, also by a crash.
+/// Opens and locks a file; `None` if the file system doesn't support locks. The lock is released when the file is
+/// closed, also by a crash.
 fn lock(path: &Path, what: &str, alone: bool) -> Result<Option<File>> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
@@ -81,7 +85,7 @@ fn lock(path: &Path, what: &str, alone: bool) -> Result<Option<File>> {
     let opened = File::options().read(true).write(true).create(true).truncate(false).open(path);
     let file = match opened {
         Ok(file) => file,
-        // A data folder that can't be written to holds nothing that others could disturb.
+        // A read-only data folder holds nothing that another process could disturb.
         Err(error) if !alone => {
             tracing::warn!(path = %path.display(), %error, "the lock file can't be opened");
             return Ok(None);

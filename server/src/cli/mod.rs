@@ -1,4 +1,5 @@
-//! The command line: it reads what it is told, refuses what makes no sense before anything starts, and starts it.
+//! The command line: parses the arguments, rejects invalid combinations before anything starts, and runs the
+//! subcommand.
 
 pub mod equalize;
 pub mod how;

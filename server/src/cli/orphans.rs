@@ -1,7 +1,7 @@
-//! `evenlight orphans`: what the store holds and the catalog doesn't know, and what becomes of it.
+//! `evenlight orphans`: lists, adopts or discards objects in the store that the catalog doesn't know.
 //!
-//! It needs no array, and may run beside one: what it decides is written into the catalog before anything is deleted, and the
-//! first decision counts, the master's included.
+//! It needs no array, and may run beside one: decisions are written into the catalog before anything is deleted, and
+//! for each object the first decision counts, also against the master's.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,24 +20,24 @@ use crate::pipeline::pixels::Pixels;
 use crate::store::keys::Owner;
 use crate::store::{Found, Store};
 
-/// Memory for reading headers.
+/// Memory for reading headers, in bytes.
 const MEMORY_BYTES: u64 = 64 << 20;
 
-/// List, adopt or discard what the store holds and the catalog doesn't know.
+/// List, adopt or discard objects in the store that the catalog doesn't know.
 #[derive(Debug, Clone, clap::Args)]
 pub struct OrphansArgs {
     #[command(subcommand)]
     what: What,
 
-    /// The folder for everything that isn't placed elsewhere by --store or --catalog, as for `serve`
+    /// Folder for everything that --store and --catalog don't place elsewhere, as for `serve`
     #[arg(long, env = "EVENLIGHT_DATA", default_value = "data", value_name = "DIR", global = true)]
     data: PathBuf,
 
-    /// Where pixels and files are, as for `serve`
+    /// Store of pixels and files, as for `serve`
     #[arg(long, env = "EVENLIGHT_STORE", value_name = "URL", global = true)]
     store: Option<String>,
 
-    /// Where images and jobs are recorded, as for `serve`
+    /// Catalog of images and jobs, as for `serve`
     #[arg(long, env = "EVENLIGHT_CATALOG", value_name = "URL", global = true)]
     catalog: Option<String>,
 
@@ -45,22 +45,22 @@ pub struct OrphansArgs {
     limits: LimitArgs,
 }
 
-/// What to do.
+/// Action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
 enum What {
-    /// List objects that the catalog doesn't know. Changes nothing
+    /// List the objects, without changing anything
     List,
-    /// Bring images back whose originals are in the store: each gets a row and a job again, under its old address. Everything
-    /// else that the catalog doesn't know is deleted after --orphan-grace
+    /// Restore images whose originals are in the store: each gets a row and a job again, under its old address. All
+    /// other unknown objects are deleted after --orphan-grace
     Adopt,
-    /// Delete everything that the catalog doesn't know
+    /// Delete all of the objects
     Discard,
 }
 
 /// Runs the subcommand.
 ///
 /// # Errors
-/// A sentence: what can't be reached, or which originals couldn't be adopted.
+/// A sentence: what can't be reached, or that some originals couldn't be adopted.
 pub async fn run(args: OrphansArgs) -> Result<()> {
     crate::crypto::install();
     let in_data = |name: &str| args.data.join(name).display().to_string();
@@ -122,7 +122,7 @@ impl Command {
 
     async fn adopt(&self, survey: &Survey) -> Result<()> {
         let originals = survey.unknown.iter().filter(|(found, owner)| is_original(found, owner));
-        // In an old catalog an upload that was accepted since may still be being received, and would be given up.
+        // In an old catalog, an upload that has been accepted since may still be `receiving`, and would be abandoned.
         let accepted_since = survey.receiving.iter().filter(|_| survey.is_behind());
         let all: Vec<&(Found, Owner)> = originals.chain(accepted_since).collect();
         let names: Vec<String> = all.iter().map(|(found, _)| found.name()).collect();
@@ -170,7 +170,7 @@ impl Command {
         self.settle(survey).await
     }
 
-    /// The catalog counts as the store's present one from now on.
+    /// Declares the catalog up to date with the store.
     async fn settle(&self, survey: &Survey) -> Result<()> {
         let generation = self.catalog.accept_generation(survey.seen).await?;
         note_generation(&self.store, generation).await?;

@@ -1,4 +1,4 @@
-//! A running process: coordinator, store, catalog, pods, observer and web server, joined together.
+//! A running process: starts and connects the coordinator, store, catalog, pods, observer and web server.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::locks::Locks;
 use super::serve::{ServeArgs, UseKubernetes};
 use crate::catalog::{self, Catalog};
-use crate::coord::{Connector, Leash, embedded, zookeeper};
+use crate::coord::{Connector, FaultLink, embedded, zookeeper};
 use crate::kube::{self, Kubernetes};
 use crate::logs::OwnLog;
 use crate::pipeline::accept::Accept;
@@ -27,7 +27,7 @@ use crate::pipeline::gauge::{Figures, Gauge, measure};
 use crate::pipeline::inspection;
 use crate::pipeline::orphans;
 use crate::pipeline::pixels::Pixels;
-use crate::pipeline::stage::Workshop;
+use crate::pipeline::stage::TaskContext;
 use crate::pod::array::{Array, ArrayError};
 use crate::pod::installation::{Installation, Places};
 use crate::pod::observer::Observer;
@@ -37,14 +37,14 @@ use crate::pod::{Pod, PodConfig};
 use crate::store::Store;
 use crate::web::{Clients, CutOff, EventHub, FaultError, Faults, PodLogs, Renders, WebState, listen, router};
 
-/// Memory for rendered pictures.
-const RENDERS: usize = 64 << 20;
+/// Memory for rendered pictures, in bytes.
+const RENDER_CACHE_BYTES: usize = 64 << 20;
 
-/// A process that serves and works.
+/// A process that serves requests and runs pods.
 pub struct Process {
-    /// Where it listens; the real port, where 0 was asked for.
+    /// Address it listens on, with the actual port if 0 was requested.
     pub address: SocketAddr,
-    /// Its pods.
+    /// Names of its pods.
     pub pods: Vec<PodName>,
     /// `embedded` or `zookeeper`.
     pub coordinator: &'static str,
@@ -60,16 +60,16 @@ pub struct Process {
     logs: PodLogs,
     linger: Duration,
     installation: Arc<Installation>,
-    /// Held until the very end.
+    /// Held until the end.
     _locks: Locks,
-    /// Labels and reads logs until the very end.
+    /// Labels pods and reads their logs until the end.
     _kubernetes: Option<Kubernetes>,
     stop_pods: CancellationToken,
     stop_web: CancellationToken,
 }
 
 impl Process {
-    /// As [`Process::start_logged`], where nobody keeps what the process says.
+    /// As [`Process::start_logged`], without keeping this process's own log.
     ///
     /// # Errors
     /// With what was tried and why it failed.
@@ -77,8 +77,8 @@ impl Process {
         Self::start_logged(args, OwnLog::default()).await
     }
 
-    /// Starts everything. What can't be reached now and must be there (listening address, catalog, store) is an
-    /// error; the coordinator is waited for.
+    /// Starts everything. Fails if it can't listen on the address, reach the catalog or open the store. It doesn't wait for a
+    /// coordinator or a store that doesn't answer.
     ///
     /// # Errors
     /// With what was tried and why it failed.
@@ -112,7 +112,7 @@ impl Process {
         let beating = tokio::spawn(installation.clone().beat());
         let connector = installation.guard(coordination.connector());
         let coordinator = connector.kind();
-        let shop = Workshop { store: store.clone(), pixels: pixels.clone(), limits: args.limits() };
+        let task_context = TaskContext { store: store.clone(), pixels: pixels.clone(), limits: args.limits() };
 
         let leadership = watch::Sender::new(None);
         let kubernetes = kubernetes(&args, &names, leadership.subscribe()).await;
@@ -124,7 +124,7 @@ impl Process {
         for (name, clock) in names.iter().zip(clocks.clone()) {
             let config = PodConfig {
                 address: advertised.clone(),
-                // Whoever announces another address has the array reach it in another way than by its socket.
+                // With --advertise, other processes reach this one in another way than by its socket.
                 listens: args.advertise.as_ref().map_or_else(|| address.to_string(), |_| String::new()),
                 min_pods: args.min_pods,
                 whole_below: args.whole_below,
@@ -141,17 +141,16 @@ impl Process {
                 leadership: if names.len() == 1 { leadership.clone() } else { watch::Sender::new(None) },
                 ..PodConfig::named(name.clone())
             };
-            let (catalog, shop, slots) = (catalog.clone(), shop.clone(), slots.clone());
-            let leash = if args.allow_faults { Some(coordination.leash().await?) } else { None };
-            let connector = leash
-                .clone()
-                .map_or_else(|| connector.clone(), |leash| installation.guard(leash as Arc<dyn Connector>));
-            array.add(name.clone(), leash, move || {
+            let (catalog, task_context, slots) = (catalog.clone(), task_context.clone(), slots.clone());
+            let link = if args.allow_faults { Some(coordination.link().await?) } else { None };
+            let connector =
+                link.clone().map_or_else(|| connector.clone(), |link| installation.guard(link as Arc<dyn Connector>));
+            array.add(name.clone(), link, move || {
                 Arc::new(Pod {
                     config: config.clone(),
                     connector: connector.clone(),
                     catalog: catalog.clone(),
-                    shop: shop.clone(),
+                    task_context: task_context.clone(),
                     slots: slots.clone(),
                     clock: clock.clone(),
                 })
@@ -203,10 +202,10 @@ impl Process {
         };
         let streams = events.clone();
         let logs = PodLogs::new(said.book().clone(), kubernetes.as_ref().map(Kubernetes::logs));
-        let renders = Renders::new(RENDERS);
+        let renders = Renders::new(RENDER_CACHE_BYTES);
         let renderer = Renderer {
             catalog: catalog.clone(),
-            shop: shop.clone(),
+            task_context: task_context.clone(),
             view: view.clone(),
             wishes: renders.wishes(),
             time: args.task_time,
@@ -254,7 +253,8 @@ impl Process {
         })
     }
 
-    /// Resolves with a sentence if this process must not run: its coordinator or its store is another installation's.
+    /// Waits until it turns out that this process must not run, because its coordinator or store belongs to another
+    /// installation. Returns the reason.
     pub async fn refused(&self) -> String {
         let mut refused = self.installation.refused();
         match refused.wait_for(Option::is_some).await.map(|why| why.clone()) {
@@ -263,13 +263,13 @@ impl Process {
         }
     }
 
-    /// Hands over, finishes what is under way, and ends.
+    /// Hands over leadership, finishes running work, and stops.
     pub async fn stop(self) {
         self.stop_pods.cancel();
-        // Whoever routes requests here learns late that this pod is about to go.
         let patience = Duration::from_secs(2);
-        // A claim of a pyramid that isn't given back by then lapses.
+        // A pyramid claim that isn't released by then expires.
         let rendering = tokio::time::timeout(patience, self.rendering);
+        // The linger is for load balancers, which learn with a delay that this pod is about to stop.
         let _ = tokio::join!(self.array.ended(), tokio::time::sleep(self.linger), rendering);
         self.stop_web.cancel();
         self.observer.abort();
@@ -279,16 +279,17 @@ impl Process {
         self.beating.abort();
         self.events.close();
         self.logs.close();
-        // A download may be under way, and browsers keep connections open.
+        // A download may still be running, and browsers keep connections open.
         if tokio::time::timeout(patience, self.server).await.is_err() {
             tracing::debug!("connections that are still open are closed");
         }
     }
 }
 
-/// Compares the store's mark before anything is accepted; a store that doesn't answer is asked again beside all else.
+/// Checks that the store belongs to this installation before anything is accepted. If the store doesn't answer in time,
+/// continues the check in the background.
 async fn check_store(installation: &Arc<Installation>, store: &Store) -> anyhow::Result<()> {
-    /// How long the start waits for a store that may be away.
+    /// How long startup waits for a store that doesn't answer.
     const PATIENCE: Duration = Duration::from_secs(2);
     match tokio::time::timeout(PATIENCE, installation.check_store(store)).await {
         Ok(checked) => checked.map_err(anyhow::Error::msg),
@@ -304,11 +305,11 @@ async fn check_store(installation: &Arc<Installation>, store: &Store) -> anyhow:
     }
 }
 
-/// An address for people.
+/// Removes the password and query from an address, for display.
 fn without_password(address: &str) -> String {
     match reqwest::Url::parse(address) {
         Ok(mut url) if url.has_host() => {
-            // A URL that can't have a password has none.
+            // Fails only for URLs that can't have a password.
             let _ = url.set_password(None);
             url.set_query(None);
             url.to_string()
@@ -317,7 +318,7 @@ fn without_password(address: &str) -> String {
     }
 }
 
-/// What the pods coordinate through.
+/// The coordinator, as configured.
 enum Coordination {
     Embedded(Arc<embedded::Embedded>),
     ZooKeeper(zookeeper::ZooKeeper),
@@ -332,7 +333,7 @@ impl Coordination {
         })
     }
 
-    /// Where it is, for people.
+    /// Describes where the coordinator is, for display.
     fn place(&self, args: &ServeArgs, address: &SocketAddr) -> String {
         match &args.zookeeper {
             Some(servers) => format!("ZooKeeper {servers}"),
@@ -347,21 +348,22 @@ impl Coordination {
         }
     }
 
-    /// A connector for one pod, which can be cut off without the others.
-    async fn leash(&self) -> anyhow::Result<Arc<dyn Leash>> {
+    /// Creates a connector for one pod, which can be cut off without affecting the others.
+    async fn link(&self) -> anyhow::Result<Arc<dyn FaultLink>> {
         Ok(match self {
-            Self::Embedded(embedded) => embedded::Leashed::new(embedded),
+            Self::Embedded(embedded) => embedded::FaultConnector::new(embedded),
             Self::ZooKeeper(zookeeper) => {
-                let leashed = zookeeper::Leashed::new(zookeeper).await;
+                let leashed = zookeeper::FaultConnector::new(zookeeper).await;
                 leashed.context("no port is left for a pod's way to ZooKeeper")?
             }
         })
     }
 }
 
-/// Keeps what failed last, for pages: read again when something has ended, and now and then.
+/// Keeps the latest failed images up to date for pages: reads them when a job has ended or the gallery has changed, and
+/// otherwise every 30 s.
 async fn collect_failures(catalog: Arc<dyn Catalog>, failures: watch::Sender<Vec<Failure>>, ended: Arc<Notify>) {
-    /// How many are shown.
+    /// Number of failures shown.
     const SHOWN: u32 = 8;
     let newest = ImageQuery { limit: Some(SHOWN), state: Some(JobState::Failed), ..ImageQuery::default() };
     loop {
@@ -369,7 +371,7 @@ async fn collect_failures(catalog: Arc<dyn Catalog>, failures: watch::Sender<Vec
             let fresh: Vec<Failure> = page.items.into_iter().map(failure).collect();
             failures.send_if_modified(|known| std::mem::replace(known, fresh.clone()) != fresh);
         }
-        // An outage of the catalog is said by whoever needs it; what was known stays.
+        // A failed read keeps the last list; a catalog outage is reported elsewhere.
         tokio::time::sleep(Duration::from_secs(1)).await;
         let _ = tokio::time::timeout(Duration::from_secs(30), ended.notified()).await;
     }
@@ -380,14 +382,14 @@ fn failure(image: Image) -> Failure {
     Failure { image: image.id, name: image.name, reason: image.reason.unwrap_or_default(), at }
 }
 
-/// Kubernetes, where it is there and this process is one of its pods. Without it, or with credentials that don't work,
-/// everything else goes on.
+/// Connects to Kubernetes; `None` if there is no cluster, or this process isn't a single pod. Kubernetes is optional:
+/// unusable credentials only cause a warning.
 async fn kubernetes(
     args: &ServeArgs,
     names: &[PodName],
     leadership: watch::Receiver<kube::Leadership>,
 ) -> Option<Kubernetes> {
-    // Several pods of a process are none of Kubernetes'.
+    // Several pods in one process aren't pods of Kubernetes.
     let [name] = names else { return None };
     if args.kubernetes == UseKubernetes::Off {
         return None;
@@ -405,7 +407,7 @@ async fn kubernetes(
     Some(Kubernetes::start(client, settings, leadership))
 }
 
-/// Faults on the pods of this process.
+/// Injects faults into the pods of this process.
 struct LocalFaults(Arc<Array>);
 
 #[async_trait]

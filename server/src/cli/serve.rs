@@ -1,4 +1,4 @@
-//! `evenlight serve`: what it can be told.
+//! Options of `evenlight serve`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,143 +12,147 @@ use super::limits::LimitArgs;
 use crate::codec::Limits;
 use crate::pipeline::gauge::Capacity;
 
-/// Serve pages and API, and work: one process of the array.
+/// Serve the pages and the API, and process images: one process of the array.
 #[derive(Debug, Clone, Args)]
 #[command(args_override_self = true)]
 pub struct ServeArgs {
-    /// Where to listen for browsers and programs
+    /// Address to listen on
     #[arg(long, env = "EVENLIGHT_LISTEN", default_value = "127.0.0.1:3000", value_name = "ADDR:PORT")]
     pub listen: SocketAddr,
 
-    /// The address under which others reach this process, where it isn't the one it listens on
+    /// Address at which other processes reach this one, if it isn't the one it listens on
     #[arg(long, env = "EVENLIGHT_ADVERTISE", value_name = "HOST:PORT")]
     pub advertise: Option<String>,
 
-    /// The folder for everything that isn't placed elsewhere by --store or --catalog
+    /// Folder for everything that --store and --catalog don't place elsewhere
     #[arg(long, env = "EVENLIGHT_DATA", default_value = "data", value_name = "DIR")]
     pub data: PathBuf,
 
-    /// Pods in this process; with --zookeeper usually 1
+    /// Number of pods in this process [default: 5, or 1 with --zookeeper]
     #[arg(long, env = "EVENLIGHT_PODS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
     pub pods: Option<u16>,
 
-    /// The pod's name; with several pods, -1, -2, … are added [default: pod, or the host's name with --zookeeper]
+    /// Name of the pod; with several pods, -1, -2, … are appended [default: pod, or the host name with --zookeeper]
     #[arg(long, env = "EVENLIGHT_POD_NAME", value_name = "NAME")]
     pub pod_name: Option<PodName>,
 
-    /// ZooKeeper's servers; without it, the pods of this process coordinate within it
+    /// ZooKeeper servers; without them, the pods of this process coordinate among themselves
     #[arg(long, env = "EVENLIGHT_ZOOKEEPER", value_name = "HOST:PORT,…[/CHROOT]")]
     pub zookeeper: Option<String>,
 
-    /// Where pixels and files go: a folder or s3://bucket/prefix [default: DATA/store]
+    /// Store of pixels and files: a folder or s3://bucket/prefix [default: DATA/store]
     #[arg(long, env = "EVENLIGHT_STORE", value_name = "URL")]
     pub store: Option<String>,
 
-    /// Where images and jobs are recorded: an SQLite file or postgres://… [default: DATA/catalog.sqlite]
+    /// Catalog of images and jobs: an SQLite file or postgres://… [default: DATA/catalog.sqlite]
     #[arg(long, env = "EVENLIGHT_CATALOG", value_name = "URL")]
     pub catalog: Option<String>,
 
-    /// How long a pod that is silent keeps its locks and its lead
+    /// Session timeout: how long a pod that went silent keeps its locks and its leadership
     #[arg(long, env = "EVENLIGHT_SESSION_TIMEOUT", default_value = "4s", value_name = "TIME", value_parser = session_timeout)]
     pub session_timeout: Duration,
 
-    /// With fewer live pods than this, uploads are taken and wait
+    /// Start no jobs with fewer live pods than this; uploads are accepted and wait
     #[arg(long, env = "EVENLIGHT_MIN_PODS", default_value_t = 1, value_name = "N")]
     pub min_pods: usize,
 
-    /// Images of fewer pixels are one task; 0 shows the map and the reduce of every image
+    /// Process images smaller than this as a single task; 0 runs the map and reduce phases for every image
     #[arg(long, env = "EVENLIGHT_WHOLE_BELOW", default_value_t = 1_000_000, value_name = "PIXELS")]
     pub whole_below: u64,
 
-    /// Parts of a task, about 1 MiB of pixels each [default: so that every pod has some, 16 at most]
+    /// Parts per task, about 1 MiB of pixels each [default: few enough that every pod gets some, at most about 16 MiB]
     #[arg(long, env = "EVENLIGHT_PARTS_PER_TASK", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub parts_per_task: Option<u32>,
 
-    /// Jobs that are worked on at a time; others wait
+    /// Maximum number of jobs in progress; others wait
     #[arg(long, env = "EVENLIGHT_MAX_ACTIVE_JOBS", default_value_t = 8, value_name = "N", value_parser = at_least_one)]
     pub max_active_jobs: usize,
 
-    /// Jobs that may wait; above, uploads are answered 503 with Retry-After
+    /// Maximum number of waiting jobs; beyond it, uploads are answered 503 with Retry-After
     #[arg(long, env = "EVENLIGHT_MAX_BACKLOG", default_value_t = Capacity::default().max_backlog, value_name = "N")]
     pub max_backlog: u64,
 
-    /// Space kept free where a store in a folder lies; below, uploads are answered 503 with Retry-After
+    /// Disk space to keep free if the store is a folder; below it, uploads are answered 503 with Retry-After
     #[arg(long, env = "EVENLIGHT_MIN_FREE", default_value = "1GiB", value_name = "BYTES")]
     pub min_free: ByteSize,
 
-    /// Uploads that this process receives at a time, each of which holds some memory; others wait for their turn
+    /// Maximum number of uploads that this process receives at a time, each of which takes some memory; others wait for
+    /// their turn
     #[arg(long, env = "EVENLIGHT_MAX_UPLOADS", default_value_t = Capacity::default().max_uploads, value_name = "N", value_parser = at_least_one)]
     pub max_uploads: usize,
 
-    /// Resumable uploads that have begun and aren't finished, of all processes together
+    /// Maximum number of unfinished resumable uploads, in all processes together
     #[arg(long, env = "EVENLIGHT_MAX_UNFINISHED", default_value_t = Capacity::default().max_unfinished, value_name = "N")]
     pub max_unfinished: u64,
 
-    /// Downloads under way in this process at a time; others wait up to 20 s for their turn
+    /// Maximum number of concurrent downloads from this process; others wait up to 20 s for their turn
     #[arg(long, env = "EVENLIGHT_MAX_DOWNLOADS", default_value_t = 256, value_name = "N", value_parser = at_least_one)]
     pub max_downloads: usize,
 
-    /// Connections of clients at a time [default: half of the process's file descriptors, 10,000 at most]
+    /// Maximum number of client connections [default: half of the process's file descriptors, at most 10,000]
     #[arg(long, env = "EVENLIGHT_MAX_CONNECTIONS", value_name = "N", value_parser = at_least_one)]
     pub max_connections: Option<usize>,
 
-    /// How long a client may send less than 4 KiB, or take less than 32 KiB, of what the server waits for
+    /// Give up on a client that sends less than 4 KiB, or reads less than 32 KiB, while the server waits for it this
+    /// long
     #[arg(long, env = "EVENLIGHT_CLIENT_TIMEOUT", default_value = "60s", value_name = "TIME", value_parser = humantime::parse_duration)]
     pub client_timeout: Duration,
 
-    /// Threads for pixels, shared by the process's pods [default: the machine's]
+    /// Number of threads for pixel work, shared by the process's pods [default: the number of cores]
     #[arg(long, env = "EVENLIGHT_THREADS", value_name = "N", value_parser = at_least_one)]
     pub threads: Option<usize>,
 
-    /// Memory for pixels, shared by the process's pods
+    /// Memory for pixel work, shared by the process's pods
     #[arg(long, env = "EVENLIGHT_MEMORY", default_value = "1GiB", value_name = "BYTES")]
     pub memory: ByteSize,
 
-    /// What an image may cost.
+    /// Limits of an image's size.
     #[command(flatten)]
     pub limits: LimitArgs,
 
-    /// Bytes of an upload; larger ones are refused
+    /// Maximum size of an upload; larger ones are refused
     #[arg(long, env = "EVENLIGHT_MAX_UPLOAD", default_value = "16GiB", value_name = "BYTES")]
     pub max_upload: ByteSize,
 
-    /// Uploads that weren't heard of for so long are given up
+    /// Abandon an upload after this long without data (a resumable one that has some, after a day at least)
     #[arg(long, env = "EVENLIGHT_ABANDON_AFTER", default_value = "15min", value_name = "TIME", value_parser = humantime::parse_duration)]
     pub abandon_after: Duration,
 
-    /// How long deleted images are kept, so that it can be undone
+    /// Keep deleted images this long, so that deletion can be undone
     #[arg(long, env = "EVENLIGHT_KEEP_DELETED", default_value = "1day", value_name = "TIME", value_parser = humantime::parse_duration)]
     pub keep_deleted: Duration,
 
-    /// How long the work on a task may take; then the attempt has failed, and after three the job
+    /// Time limit for the work on a task; an attempt that exceeds it fails, and after three of them the job
     #[arg(long, env = "EVENLIGHT_TASK_TIME", default_value = "30min", value_name = "TIME", value_parser = humantime::parse_duration)]
     pub task_time: Duration,
 
-    /// How long the work on an image may take, that of all its tasks together; then its job has failed
+    /// Time limit for the work on an image, all of its tasks together; a job that exceeds it fails
     #[arg(long, env = "EVENLIGHT_IMAGE_TIME", default_value = "12h", value_name = "TIME", value_parser = humantime::parse_duration)]
     pub image_time: Duration,
 
-    /// How often the store is searched for what belongs to nothing any more
+    /// Interval at which the store is searched for objects that are no longer needed
     #[arg(long, env = "EVENLIGHT_SWEEP_EVERY", default_value = "10min", value_name = "TIME", value_parser = humantime::parse_duration)]
     pub sweep_every: Duration,
 
-    /// How long an object in the store that the catalog doesn't know is kept, as after a backup was restored: see `evenlight orphans`
+    /// Keep an object in the store that the catalog doesn't know this long, as after restoring a backup
+    /// (see `evenlight orphans`)
     #[arg(long, env = "EVENLIGHT_ORPHAN_GRACE", default_value = "1day", value_name = "TIME", value_parser = humantime::parse_duration)]
     pub orphan_grace: Duration,
 
-    /// How long running tasks are waited for when the process is told to stop
+    /// On shutdown, wait this long for running tasks to finish
     #[arg(long, env = "EVENLIGHT_DRAIN", default_value = "20s", value_name = "TIME", value_parser = humantime::parse_duration)]
     pub drain: Duration,
 
-    /// How long requests are still answered when the process is told to stop: until nobody is routed here any more
+    /// On shutdown, answer requests for at least this long, until no more are routed to this process
     #[arg(long, env = "EVENLIGHT_LINGER", default_value = "0s", value_name = "TIME", value_parser = humantime::parse_duration)]
     pub linger: Duration,
 
-    /// Whether to label the master's pod and read pods' logs through Kubernetes [auto: in a cluster, or if KUBECONFIG is set]
+    /// Whether to label the master's pod and read pods' logs through Kubernetes [auto: in a cluster, or if KUBECONFIG
+    /// is set]
     #[arg(long, env = "EVENLIGHT_KUBERNETES", value_enum, default_value_t = UseKubernetes::Auto)]
     pub kubernetes: UseKubernetes,
 
-    /// Selects the pods of this array among those of the namespace
+    /// Label selector of this array's pods in the namespace
     #[arg(
         long,
         env = "EVENLIGHT_POD_SELECTOR",
@@ -157,31 +161,31 @@ pub struct ServeArgs {
     )]
     pub pod_selector: String,
 
-    /// The container of those pods whose log is shown
+    /// Container whose log is shown, in each of those pods
     #[arg(long, env = "EVENLIGHT_CONTAINER", default_value = "evenlight", value_name = "NAME")]
     pub container: String,
 
-    /// Let anyone who reaches the page kill, freeze, cut off and start pods
+    /// Allow anyone who can reach the page to kill, freeze, cut off and start pods
     #[arg(long, env = "EVENLIGHT_ALLOW_FAULTS")]
     pub allow_faults: bool,
 }
 
-/// Whether Kubernetes is used.
+/// Use of Kubernetes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum UseKubernetes {
-    /// If it is there.
+    /// In a cluster, or if KUBECONFIG is set.
     Auto,
     /// Never.
     Off,
 }
 
 impl ServeArgs {
-    /// What an image may cost.
+    /// Limits of an image's size.
     pub fn limits(&self) -> Limits {
         Limits::from(&self.limits)
     }
 
-    /// What may wait, and what is kept free.
+    /// Limits of the backlog and of uploads, and the disk space to keep free.
     pub fn capacity(&self) -> Capacity {
         let min_free = self.min_free.as_u64();
         Capacity {
@@ -192,10 +196,10 @@ impl ServeArgs {
         }
     }
 
-    /// Names of the process's pods.
+    /// Returns the names of the process's pods.
     ///
     /// # Errors
-    /// A sentence, if the names would not be pod names.
+    /// A sentence, if a name isn't a valid pod name or the host name is unknown.
     pub fn pod_names(&self) -> Result<Vec<PodName>, String> {
         let base = match (&self.pod_name, &self.zookeeper) {
             (Some(name), _) => name.to_string(),

@@ -1,7 +1,8 @@
-//! Several parts as one object of the store: their index first, then their bytes.
+//! Bundles: several parts as one object of the store, their index first, then their bytes.
 //!
-//! `EVP1`, the length of the JSON (u32, little-endian), the index as JSON, the parts' bytes. The index holds each part's
-//! [hash](PartHash), so that whoever knows that of the first bytes, the head, can check every part by itself.
+//! Format: `EVP1`, the length of the JSON (u32, little-endian), the index as JSON, the parts' bytes. The index holds
+//! each part's [hash](PartHash), so a reader that knows the hash of the head (everything before the parts) can verify
+//! each part by itself.
 
 use std::ops::Range;
 
@@ -12,25 +13,25 @@ use super::{Error, Part, PartIndex, Result};
 const MAGIC: &[u8; 4] = b"EVP1";
 const PREFIX: usize = 8;
 
-/// A part's.
+/// Hash of a part.
 pub type Hash = [u8; 32];
 
-/// How parts are hashed that go from task to task: each byte once by who writes it, and by everybody who reads it.
+/// Hash function for parts passed between tasks. Each byte is hashed once by its writer and once by every reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PartHash {
-    /// SHA-256, as the files that people see. It was a quarter of a JPEG's time.
+    /// SHA-256, as for the files that users see. It took a quarter of a JPEG's time.
     Sha256,
     /// BLAKE3.
     Blake3,
 }
 
 impl PartHash {
-    /// That of a job's version of the arithmetic.
+    /// Returns the hash function of a job's arithmetic version.
     pub const fn of(algo: u32) -> Self {
         if algo < 6 { PartHash::Sha256 } else { PartHash::Blake3 }
     }
 
-    /// The hash of some bytes.
+    /// Hashes bytes.
     pub fn digest(self, bytes: &[u8]) -> Hash {
         match self {
             PartHash::Sha256 => Sha256::digest(bytes).into(),
@@ -44,24 +45,24 @@ impl PartHash {
 struct Entry {
     #[serde(flatten)]
     part: PartIndex,
-    /// Named after the first that was used.
+    /// The JSON name is that of the first function used.
     #[serde(rename = "sha256")]
     hash: Hash,
 }
 
-/// A bundle's parts and where their bytes are.
+/// A bundle's parts and the positions of their bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bundle {
     /// The parts, in order.
     pub parts: Vec<PartIndex>,
     /// The hash of each part's bytes.
     pub hashes: Vec<Hash>,
-    /// Where the first part's bytes begin in the object.
+    /// Offset of the first part in the object.
     pub offset: u64,
 }
 
 impl Bundle {
-    /// Where each part's bytes are in the object.
+    /// Returns the range of each part in the object.
     pub fn ranges(&self) -> Vec<Range<u64>> {
         let mut next = self.offset;
         self.parts
@@ -75,7 +76,7 @@ impl Bundle {
     }
 }
 
-/// Parts as one object, and the length of its head in bytes.
+/// Bundles parts as one object. Returns it with the length of its head in bytes.
 pub fn bundle(parts: Vec<Part>, hash: PartHash) -> (Vec<u8>, u64) {
     let entry = |part: &Part| Entry { part: part.index.clone(), hash: hash.digest(&part.bytes) };
     let index: Vec<Entry> = parts.iter().map(entry).collect();
@@ -92,7 +93,7 @@ pub fn bundle(parts: Vec<Part>, hash: PartHash) -> (Vec<u8>, u64) {
     (object, head)
 }
 
-/// A bundle, from its head.
+/// Parses the head of a bundle.
 ///
 /// # Errors
 /// [`Error::Refused`] if it is no bundle.

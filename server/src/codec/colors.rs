@@ -1,4 +1,5 @@
-//! Colours as browsers take them that are told no profile: sRGB, made by the profile that the file has of its own.
+//! Colour conversion for views and tiles: from the file's embedded ICC profile to sRGB, which browsers assume for
+//! images without a profile.
 
 use std::sync::Arc;
 
@@ -7,20 +8,20 @@ use shared::pixels::{Depth, Layout};
 
 use super::{Error, Result, contain, refuse};
 
-/// A conversion that changes no colour by more than this many of 255 is left out: the profile is one of sRGB.
+/// If a conversion changes no colour by more than this (of 255), it is skipped: the profile is sRGB in effect.
 const UNSEEN: u8 = 1;
 
 type Transform<T> = Arc<dyn TransformExecutor<T> + Send + Sync>;
 
-/// Tags of a profile; those of scanners have about 50.
+/// Maximum number of tags in a profile; scanner profiles have about 50.
 const MOST_TAGS: usize = 100;
 
-/// Tags may share their data, as the curves of three channels or the tables of three intents do. All of them together may be this many
-/// times as long as the profile.
+/// Tags may share their data, as the curves of three channels or the tables of three intents do. The total length of
+/// all tags may be this many times the length of the profile.
 const MOST_SHARING: u64 = 4;
 
-/// Checks that reading a profile's tags takes a time in proportion to its length: any number of them may name the same table
-/// (ICC.1, 7.3: a count, and of each tag its signature, offset and size).
+/// Checks that the time for reading a profile's tags is proportional to its length: any number of tags may refer to the
+/// same table (ICC.1, 7.3: a count, then each tag's signature, offset and size).
 fn check_tags(profile: &[u8]) -> Result<()> {
     const COUNT_AT: usize = 128;
     const TAG: usize = 12;
@@ -35,21 +36,21 @@ fn check_tags(profile: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// What becomes of colours when a picture is made of them.
+/// Conversion of an image's colours for display.
 pub(super) enum Colors {
-    /// They are sRGB, or nobody says what they are.
+    /// None: the colours are sRGB, or untagged.
     Same,
-    /// For every gray the one to show.
+    /// Table from each gray level to the one displayed.
     Gray(Vec<u8>),
-    /// Of 8 bits.
+    /// Transform of 8-bit samples.
     Eight(Transform<u8>),
-    /// Of 16 bits.
+    /// Transform of 16-bit samples.
     Sixteen(Transform<u16>),
 }
 
 impl Colors {
-    /// By a profile (ICC). One that is broken, or of other colours than the picture has, is ignored, as browsers do; so is
-    /// that of floating-point samples, which are shown over their range.
+    /// Creates the conversion for a profile (ICC). A broken profile, or one for another colour space than the image's,
+    /// is ignored, as browsers do; so is the profile of floating-point samples, which are displayed over their range.
     pub(super) fn new(profile: Option<&[u8]>, layout: Layout, depth: Depth) -> Self {
         let Some(profile) = profile else { return Self::Same };
         contain(|| Self::by(profile, layout, depth)).unwrap_or_else(|error| {
@@ -73,7 +74,7 @@ impl Colors {
         let colors = match (depth, order) {
             (Depth::Float, _) => return Ok(Self::Same),
             (_, Order::Gray) => {
-                // In 16 bits for either: in 8, dark grays would be rounded twice.
+                // Always computed in 16 bits: in 8, dark grays would be rounded twice.
                 let step = if depth == Depth::Eight { 257 } else { 1 };
                 let grays: Vec<u16> = (0..=u16::MAX).step_by(step).collect();
                 Self::Gray(run(&sixteen()?, &grays, 3)?.into_iter().step_by(3).map(eight_bits).collect())
@@ -84,7 +85,7 @@ impl Colors {
         Ok(if colors.is_unseen(layout, depth)? { Self::Same } else { colors })
     }
 
-    /// Whether no colour of some from all over changes.
+    /// Returns whether no colour of a sample grid changes visibly.
     fn is_unseen(&self, layout: Layout, depth: Depth) -> Result<bool> {
         const LEVELS: [u8; 6] = [0, 51, 102, 153, 204, 255];
         let some: Vec<u8> = match layout.colors() {
@@ -102,7 +103,7 @@ impl Colors {
         Ok(some.iter().zip(shown).all(|(stored, shown)| stored.abs_diff(shown) <= UNSEEN))
     }
 
-    /// Samples of 8 bits as they are shown.
+    /// Converts 8-bit samples for display.
     pub(super) fn eight(&self, samples: Vec<u8>, layout: Layout) -> Result<Vec<u8>> {
         match self {
             Self::Same => Ok(samples),
@@ -112,7 +113,7 @@ impl Colors {
         }
     }
 
-    /// Samples of 16 bits as they are shown, in 8.
+    /// Converts 16-bit samples to 8 bits for display.
     pub(super) fn sixteen(&self, samples: Vec<u16>, layout: Layout) -> Result<Vec<u8>> {
         let samples = match self {
             Self::Same => samples,
@@ -124,19 +125,19 @@ impl Colors {
     }
 }
 
-/// 65,535 = 255 × 257.
+/// Rounds 16 bits to 8: 65,535 = 255 × 257.
 fn eight_bits(sample: u16) -> u8 {
     ((u32::from(sample) + 128) / 257) as u8
 }
 
-/// `times` as many samples as are given.
+/// Runs the transform; returns `times` as many samples as given.
 fn run<T: Copy + Default>(transform: &Transform<T>, samples: &[T], times: usize) -> Result<Vec<T>> {
     let mut shown = vec![T::default(); samples.len() * times];
     transform.transform(samples, &mut shown).map_err(told)?;
     Ok(shown)
 }
 
-/// Grays by the table, alpha by the function.
+/// Maps grays through the table and alpha through the function.
 fn through<T: Copy + Into<usize>>(table: &[u8], samples: &[T], layout: Layout, alpha: impl Fn(T) -> u8) -> Vec<u8> {
     let gray = |sample: T| table.get(sample.into()).copied().unwrap_or(u8::MAX);
     match layout.has_alpha() {
@@ -153,7 +154,7 @@ fn told(error: CmsError) -> Error {
 mod tests {
     use super::*;
 
-    /// A profile with so many tags, each of which names all of its bytes.
+    /// Returns a profile with `tags` tags, each of which refers to all of its bytes.
     fn profile(tags: u32) -> Vec<u8> {
         let mut bytes = vec![0; 128];
         bytes.extend(tags.to_be_bytes());

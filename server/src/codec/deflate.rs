@@ -1,5 +1,5 @@
-//! Deflate for parts. The same bytes on every machine: zlib-rs chooses instructions by the CPU, but only for comparing
-//! and checksums, never for hashing, so the matches it finds don't depend on it.
+//! Deflate for independently encoded parts, with the same bytes on every machine: zlib-rs selects CPU instructions only
+//! for comparing and checksums, never for hashing, so the matches that it finds don't depend on the CPU.
 
 mod bits;
 mod code;
@@ -13,14 +13,14 @@ const LEVEL: i32 = 6;
 
 /// The header of a zlib stream (RFC 1950): deflate, window of 32 KiB, default level.
 pub(super) const ZLIB_HEADER: [u8; 2] = [0x78, 0x9c];
-/// An empty last block (RFC 1951, 3.2.6) on a byte's boundary.
+/// An empty final block (RFC 1951, 3.2.6), starting on a byte boundary.
 pub(super) const LAST_BLOCK: [u8; 2] = [0x03, 0x00];
 
-/// Raw deflate data that end with a sync flush: on a byte's boundary, so that more may follow.
+/// Returns raw deflate data that ends with a sync flush: on a byte boundary, so that more may follow.
 ///
-/// Filtered photographs have hardly any repetition but runs; looking for more takes ten times as long and makes them
-/// larger, as each short match costs more bits than the bytes it stands for. Drawings, text and patterns need all
-/// repetitions found. Which one `bytes` are, a sample of them tells.
+/// Filtered photographs have hardly any repetition except runs. A full search takes ten times as long there and makes
+/// them larger, as each short match costs more bits than the literals it replaces. Drawings, text and patterns need the
+/// full search. A sample from the middle of `bytes` decides between the two.
 pub(super) fn filtered_piece(bytes: &[u8]) -> Vec<u8> {
     let middle = bytes.len() / 2;
     let sample = &bytes[middle.saturating_sub(SAMPLE / 2)..bytes.len().min(middle + SAMPLE / 2)];
@@ -31,14 +31,14 @@ pub(super) fn filtered_piece(bytes: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Twice deflate's window, so that repetitions over all of that are met.
+/// Twice deflate's window, so that matches at any distance can occur.
 const SAMPLE: usize = 64 << 10;
 
-/// Whether any worth looking for is repeated: eight bytes, not all alike, at more than one place of 64. It takes a tenth of the time
-/// of the search itself.
+/// Returns whether the sample has repetitions worth searching for: 8-byte sequences, other than runs of one byte, that
+/// recur at more than 1 in 64 positions. Takes a tenth of the time of the search itself.
 fn repeats(sample: &[u8]) -> bool {
     const BITS: u32 = 15;
-    // Where such bytes were last; 0: nowhere.
+    // Last position of each hash, plus 1; 0 means none.
     let mut places = vec![0; 1 << BITS];
     let mut found = 0;
     for (place, eight) in (1..).zip(sample.windows(8)) {
@@ -54,19 +54,19 @@ fn repeats(sample: &[u8]) -> bool {
     found * 64 > sample.len()
 }
 
-/// A complete zlib stream.
+/// Returns a complete zlib stream.
 pub(super) fn zlib(bytes: &[u8]) -> Vec<u8> {
     run(bytes, DeflateConfig { level: LEVEL, ..DeflateConfig::default() }, DeflateFlush::Finish)
 }
 
-/// The Adler-32 of some bytes (RFC 1950, section 8.2).
+/// Returns the Adler-32 checksum (RFC 1950, section 8.2).
 pub(super) fn adler32(bytes: &[u8]) -> u32 {
     zlib_rs::adler32::adler32(1, bytes)
 }
 
-/// As [`runs::deflate`], with all repetitions that zlib finds.
+/// Like [`runs::deflate`], but with all matches that zlib finds.
 fn repetitions(bytes: &[u8]) -> Vec<u8> {
-    // Negative bits: no header.
+    // Negative window bits: no header.
     let config = DeflateConfig { level: LEVEL, window_bits: -15, ..DeflateConfig::default() };
     run(bytes, config, DeflateFlush::SyncFlush)
 }
@@ -79,7 +79,7 @@ fn run(bytes: &[u8], config: DeflateConfig, flush: DeflateFlush) -> Vec<u8> {
             [deflate.total_in(), deflate.total_out()].map(|total| usize::try_from(total).expect("slices"));
         let status = deflate.compress(&bytes[read..], &mut out[written..], flush).expect("deflate takes any bytes");
         let written = usize::try_from(deflate.total_out()).expect("slices");
-        // All is flushed once there is room left.
+        // Everything is flushed if there is room left.
         if status == Status::StreamEnd || written < out.len() {
             out.truncate(written);
             return out;
@@ -142,7 +142,7 @@ mod tests {
         let random: Vec<u8> = (0..SAMPLE).map(|_| noise()).collect();
         assert!(!repeats(&random));
         assert!(!repeats(&[0; SAMPLE]));
-        // As far apart as deflate can look.
+        // The largest distance that deflate can reach.
         assert!(repeats(&random[..SAMPLE / 2].repeat(2)));
         assert!(!repeats(&[]));
     }

@@ -1,10 +1,10 @@
-//! Files: their header, their rows, their parts, and how parts join to a file again.
+//! Image codecs: reading headers and rows, encoding parts, and joining parts to a file.
 //!
-//! Everything here is synchronous and runs on pixel threads. A [`Source`] may be a file, or bytes in memory, or an
-//! object in the store read by ranges.
+//! Everything here is synchronous and runs on pixel threads. A [`Source`] may be a file, bytes in memory, or an object
+//! in the store that is read by ranges.
 //!
-//! `inspect` → `open` → rows → (equalize) → `part` on any worker → `join` on one: the bytes of the file depend on
-//! the original and the recipe alone, never on who encoded which part when.
+//! The order is `inspect` → `open` → rows → (equalize) → `part` on any worker → `join` on one worker. The bytes of the
+//! file depend only on the original and the recipe, never on which worker encoded which part when.
 
 mod bundle;
 mod colors;
@@ -29,53 +29,54 @@ pub use shared::decode::{Error, Limits, Result, detect};
 
 use crate::panics;
 
-/// Where an image file's bytes are read from.
+/// Byte source of an image file.
 pub trait Source: std::io::Read + std::io::Seek + Send {}
 impl<T: std::io::Read + std::io::Seek + Send> Source for T {}
 
-/// A reader of an image's rows.
+/// Reader of an image's rows.
 pub trait RowReader: Send {
-    /// Reads some rows, as stored. Ranges may come in any order where [`ImageInfo::regions`] or
-    /// [`ImageInfo::whole_decode`] holds, else they must ascend.
+    /// Reads rows as stored. Ranges may come in any order if [`ImageInfo::regions`] or [`ImageInfo::whole_decode`] is
+    /// set; otherwise they must ascend.
     ///
     /// # Errors
     /// [`Error::Refused`] if the file is damaged, [`Error::Source`] if its source fails.
     fn read(&mut self, rows: Range<u32>) -> Result<Rows>;
 }
 
-/// What join must know of a part without having its bytes. Small; kept as JSON in front of the parts in the store.
+/// What the join needs to know of a part without having its bytes. Small; stored as JSON before the parts.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct PartIndex {
-    /// Length of the part's bytes.
+    /// Length of the part in bytes.
     pub bytes: u64,
-    /// Rows in it.
+    /// Number of rows.
     pub rows: u32,
-    /// Lengths of the pieces within it (TIFF strips or tiles); empty where there is but one.
+    /// Lengths of the part's pieces (TIFF strips or tiles); empty if there is only one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pieces: Vec<u64>,
-    /// Lengths of the pieces of its rows of each overview (TIFF), which follow its own.
+    /// Lengths of its overview strips (TIFF), per overview; these follow the part's own pieces.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overviews: Vec<Vec<u64>>,
-    /// Adler-32 of its uncompressed bytes, for PNG.
+    /// Adler-32 of the uncompressed bytes, for PNG.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adler32: Option<u32>,
-    /// Length of its uncompressed bytes.
+    /// Length of the uncompressed bytes.
     pub raw_bytes: u64,
 }
 
-/// Some rows, encoded.
+/// Encoded rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
-    /// What join must know of it.
+    /// Index entry for the join.
     pub index: PartIndex,
-    /// Its bytes.
+    /// Encoded bytes.
     pub bytes: Vec<u8>,
 }
 
-/// All of the output file but its pixels: structure and metadata. Small, and made from the original alone.
+/// Everything of the output file except its pixels: structure and metadata. Small, and derived from the original and
+/// the result's layout alone.
 #[derive(Debug, Clone)]
 pub struct Head {
-    /// The original's, but for the layout, which is the result's.
+    /// The original's metadata, with the layout of the result.
     info: ImageInfo,
     keeping: Keeping,
     file: FileHead,
@@ -90,12 +91,12 @@ enum FileHead {
 }
 
 impl Head {
-    /// What of the original's metadata is kept, and what isn't because it became stale or doesn't fit.
+    /// Returns which of the original's metadata is kept, and which isn't because it became stale or doesn't fit.
     pub fn keeping(&self) -> &Keeping {
         &self.keeping
     }
 
-    /// Bytes of the metadata of a page among several.
+    /// Returns the size in bytes of a page's metadata, for multi-page files.
     pub fn page_metadata(&self) -> u64 {
         match &self.file {
             FileHead::Tiff(file) => file.held,
@@ -103,8 +104,8 @@ impl Head {
         }
     }
 
-    /// How many bytes a file of one page has before its parts, if it needs no BigTIFF because of its length; `None` where
-    /// its parts aren't in the file as they are ([`Joiner::Encoder`]).
+    /// Returns the number of bytes before the parts in a single-page file, provided that its length doesn't require a
+    /// BigTIFF; `None` if the file doesn't contain the parts verbatim ([`Joiner::Encoder`]).
     pub fn begin_bytes(&self) -> Result<Option<usize>> {
         Ok(match &self.file {
             FileHead::Png(file) => Some(file.begin_bytes()),
@@ -115,26 +116,26 @@ impl Head {
     }
 }
 
-/// What makes a file of parts.
+/// Assembles a file from its parts.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Joiner {
-    /// The parts lie in the file in order, as they are.
-    Around(Around),
-    /// The parts are raw rows, of which a file can only be made when all of them are there.
+    /// The file contains the parts in order, verbatim.
+    Envelope(Envelope),
+    /// The parts are raw rows; the file can only be encoded once all of them are there.
     Encoder(webp::Encoder),
 }
 
-/// What stands around parts.
+/// The bytes around the parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Around {
-    /// The file's first bytes.
+pub struct Envelope {
+    /// Bytes before the first part.
     pub begin: Vec<u8>,
-    /// The file's last bytes.
+    /// Bytes after the last part.
     pub end: Vec<u8>,
 }
 
 impl Joiner {
-    /// Gives the file's pieces to `emit`, one after the other; `parts` are taken in order.
+    /// Passes the pieces of the file to `emit` in order; takes `parts` in order.
     ///
     /// # Errors
     /// Those of `parts` and of `emit`, as [`Error::Source`]; [`Error::Refused`] if the file can't be made.
@@ -144,7 +145,7 @@ impl Joiner {
         emit: &mut dyn FnMut(Vec<u8>) -> std::io::Result<()>,
     ) -> Result<()> {
         match self {
-            Joiner::Around(Around { begin, end }) => {
+            Joiner::Envelope(Envelope { begin, end }) => {
                 emit(begin)?;
                 for part in parts {
                     emit(part?)?;
@@ -162,7 +163,7 @@ impl Joiner {
     }
 }
 
-/// Bytes of memory that the decoder of an image holds that is decoded as a whole.
+/// Returns the memory, in bytes, that the decoder holds for an image that is decoded as a whole.
 pub fn decoder_memory(info: &ImageInfo) -> u64 {
     match info.format {
         Format::Png | Format::Jpeg | Format::Tiff => info.raw_bytes(),
@@ -170,7 +171,7 @@ pub fn decoder_memory(info: &ImageInfo) -> u64 {
     }
 }
 
-/// Bytes of memory that [`Joiner::write`] holds of an image's result, besides the part that passes through.
+/// Returns the memory, in bytes, that [`Joiner::write`] holds for an image's result, besides the part passing through.
 pub fn join_memory(info: &ImageInfo) -> u64 {
     match info.format {
         Format::Png | Format::Jpeg | Format::Tiff => 0,
@@ -178,22 +179,22 @@ pub fn join_memory(info: &ImageInfo) -> u64 {
     }
 }
 
-/// A picture for browsers: 8 bits a sample, upright, sRGB.
+/// A view for browsers: 8 bits per sample, upright, sRGB.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View {
-    /// The file.
+    /// The encoded file.
     pub bytes: Vec<u8>,
-    /// `image/png` where there is alpha, else `image/jpeg`.
+    /// `image/png` if there is alpha or a side is too long for a JPEG, otherwise `image/jpeg`.
     pub media_type: &'static str,
-    /// Pixels across.
+    /// Width in pixels.
     pub width: u32,
-    /// Pixels down.
+    /// Height in pixels.
     pub height: u32,
 }
 
-/// Runs a decoder or encoder so that its panic, which a hostile file may cause, is the file's failure alone.
+/// Runs a decoder or encoder and converts its panic, which a hostile file may cause, to a refusal of the file.
 fn contain<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    // What a panic leaves behind half-changed is dropped, or refuses further use.
+    // State that a panic leaves inconsistent is dropped, or refuses further use.
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let words = panics::message(&*panic).unwrap_or("no reason given");
         refuse(format!("The file made the decoder fail ({words})."))
@@ -204,16 +205,15 @@ fn refuse<T>(sentence: impl Into<String>) -> Result<T> {
     Err(Error::Refused(sentence.into()))
 }
 
-/// What a file's header says, held to the limits before anything is allocated.
+/// Reads a file's header and checks it against the limits before anything is allocated.
 ///
 /// # Errors
-/// [`Error::Refused`] with a sentence if it isn't an image that can be kept, or is above the limits.
+/// [`Error::Refused`] with a sentence if the file isn't an image that can be kept, or exceeds the limits.
 pub fn inspect(mut source: &mut dyn Source, limits: &Limits) -> Result<ImageInfo> {
     contain(|| shared::decode::inspect(&mut source, limits))
 }
 
-/// What a file says of some of its pages ([`ImageInfo::pages`]), numbered from 0; `info` is what [`inspect`] said of the
-/// file.
+/// Reads the headers of some pages ([`ImageInfo::pages`]), numbered from 0; `info` is the result of [`inspect`].
 ///
 /// # Errors
 /// As [`inspect`].
@@ -226,8 +226,8 @@ pub fn inspect_pages(
     contain(|| shared::decode::inspect_pages(&mut source, limits, info, pages))
 }
 
-/// Opens an image for reading rows. `info` is what [`inspect`] said of the same source. What can't be read by
-/// regions or row by row ([`ImageInfo::whole_decode`]) may be decoded here.
+/// Opens an image for reading rows. `info` is the result of [`inspect`] for the same source. An image that can't be
+/// read by regions or row by row ([`ImageInfo::whole_decode`]) may be decoded here.
 ///
 /// # Errors
 /// As [`RowReader::read`].
@@ -236,7 +236,7 @@ pub fn open(source: Box<dyn Source>, info: &ImageInfo) -> Result<Box<dyn RowRead
     Ok(Box::new(Reader(Some(reader))))
 }
 
-/// A decoder, until it panics.
+/// A decoder; `None` after a panic.
 struct Reader(Option<shared::decode::RowReader<Box<dyn Source>>>);
 
 impl RowReader for Reader {
@@ -253,8 +253,8 @@ impl RowReader for Reader {
     }
 }
 
-/// Reads the original's structure and metadata, for a result whose pixels have the given layout: the original's, or
-/// without its colours.
+/// Reads the original's structure and metadata, for a result with the given layout: the original's, or its gray
+/// counterpart.
 ///
 /// # Errors
 /// [`Error::Refused`] if something of the original can't be kept, [`Error::Source`] if its source fails.
@@ -274,10 +274,11 @@ pub fn head(source: &mut dyn Source, info: &ImageInfo, layout: Layout) -> Result
     Ok(Head { info, keeping, file })
 }
 
-/// Holds the metadata of all pages of a file together, in bytes, to a limit: they may share their bytes in a short file.
+/// Checks the total size of the metadata of all pages, in bytes, against a limit. It isn't bounded by the file's
+/// length, since pages of a short file may share the same bytes.
 ///
 /// # Errors
-/// [`Error::Refused`] above it.
+/// [`Error::Refused`] if it exceeds the limit.
 pub fn check_pages(bytes: u64) -> Result<()> {
     const MOST: u64 = 4 * Limits::MAX_METADATA;
     if bytes > MOST {
@@ -291,7 +292,7 @@ pub fn check_pages(bytes: u64) -> Result<()> {
     Ok(())
 }
 
-/// The layout of an image whose colours became gray.
+/// Returns the layout of an image reduced to gray.
 const fn without_colors(layout: Layout) -> Layout {
     match layout {
         Layout::Gray | Layout::Rgb => Layout::Gray,
@@ -303,7 +304,7 @@ const fn without_colors(layout: Layout) -> Layout {
 /// Encodes the rows from `first_row` on: a multiple of [`ImageInfo::unit_rows`] rows, or up to the image's end.
 ///
 /// # Errors
-/// [`Error::Refused`] if the rows aren't the head's.
+/// [`Error::Refused`] if the rows don't belong to the head's image.
 pub fn part(head: &Head, first_row: u32, rows: &Rows) -> Result<Part> {
     let info = &head.info;
     if (rows.width, rows.layout, rows.samples.depth()) != (info.width, info.layout, info.depth) {
@@ -324,7 +325,7 @@ pub fn part(head: &Head, first_row: u32, rows: &Rows) -> Result<Part> {
     }
 }
 
-/// What makes a file of all its parts, whose indices are given in order.
+/// Creates the joiner of a file from the indices of all its parts, in order.
 ///
 /// # Errors
 /// [`Error::Refused`] if the parts aren't the whole image.
@@ -332,7 +333,7 @@ pub fn join(head: &Head, index: &[PartIndex]) -> Result<Joiner> {
     join_pages(&[(head, index)])
 }
 
-/// What makes a file of all its pages' parts, whose indices are given in order.
+/// Creates the joiner of a file from the indices of all its pages' parts, in order.
 ///
 /// # Errors
 /// [`Error::Refused`] if the parts aren't whole pages, or the format has no pages.
@@ -344,8 +345,8 @@ pub fn join_pages(pages: &[(&Head, &[PartIndex])]) -> Result<Joiner> {
         }
     }
     match pages {
-        [(Head { file: FileHead::Png(file), info, .. }, index)] => Ok(Joiner::Around(file.join(info, index)?)),
-        [(Head { file: FileHead::Jpeg(file), info, .. }, _)] => Ok(Joiner::Around(file.join(info)?)),
+        [(Head { file: FileHead::Png(file), info, .. }, index)] => Ok(Joiner::Envelope(file.join(info, index)?)),
+        [(Head { file: FileHead::Jpeg(file), info, .. }, _)] => Ok(Joiner::Envelope(file.join(info)?)),
         [(Head { file: FileHead::Webp(file), info, .. }, _)] => Ok(Joiner::Encoder(file.encoder(info))),
         pages => {
             let mut of_tiff = Vec::with_capacity(pages.len());
@@ -355,15 +356,15 @@ pub fn join_pages(pages: &[(&Head, &[PartIndex])]) -> Result<Joiner> {
                     _ => return refuse("Only a TIFF has several pages."),
                 }
             }
-            Ok(Joiner::Around(tiff::join(&of_tiff)?))
+            Ok(Joiner::Envelope(tiff::join(&of_tiff)?))
         }
     }
 }
 
-/// Which of the parts, whose indices are given in order, are whose: each page's are as many as its rows need.
+/// Assigns the parts, whose indices are given in order, to pages: each page takes as many as its rows need.
 ///
 /// # Errors
-/// [`Error::Refused`] if the parts aren't whole pages.
+/// [`Error::Refused`] if there are more parts than the pages need.
 pub fn by_pages<'a>(heads: &'a [Head], mut index: &'a [PartIndex]) -> Result<Vec<(&'a Head, &'a [PartIndex])>> {
     let mut pages = Vec::with_capacity(heads.len());
     for head in heads {
@@ -380,8 +381,8 @@ pub fn by_pages<'a>(heads: &'a [Head], mut index: &'a [PartIndex]) -> Result<Vec
     if index.is_empty() { Ok(pages) } else { refuse(format!("There are {} parts too many.", index.len())) }
 }
 
-/// The colour profile (ICC) that a file has of its own, as it is; `info` is what [`inspect`] said of the same source.
-/// One that can't be read is none.
+/// Returns the file's embedded colour profile (ICC), unchanged; `info` is the result of [`inspect`] for the same
+/// source. An unreadable profile counts as none.
 ///
 /// # Errors
 /// [`Error::Source`] if the source fails.
@@ -395,8 +396,8 @@ pub fn profile(mut source: &mut dyn Source, info: &ImageInfo) -> Result<Option<V
     }
 }
 
-/// A picture of the image for browsers: at most `max_side` pixels on its longer side, never enlarged, upright, and sRGB by
-/// the image's profile. Reads the rows once, in ascending order, and holds few of them.
+/// Makes a view for browsers: at most `max_side` pixels on its longer side, never enlarged, upright, and converted to
+/// sRGB by the image's profile. Reads the rows once, in ascending order (floating-point ones twice), and holds few of them.
 ///
 /// # Errors
 /// As [`RowReader::read`].
@@ -404,9 +405,9 @@ pub fn view(reader: &mut dyn RowReader, info: &ImageInfo, profile: Option<&[u8]>
     contain(|| view::view(reader, info, profile, max_side))
 }
 
-/// A pyramid of tiles for deep zoom, in one file; `emit` takes its pieces in order. Tiles are sRGB by the image's profile;
-/// counted is what is stored. Reads the rows once, in ascending order
-/// (floating-point ones twice), and holds a row of tiles.
+/// Makes a pyramid of tiles for deep zoom, in one file; `emit` takes its pieces in order. Tiles are converted to sRGB
+/// by the image's profile; the histogram counts the stored samples where it has bins for them. Reads the rows once, in
+/// ascending order (floating-point ones twice), and holds one row of tiles per level.
 ///
 /// # Errors
 /// As [`RowReader::read`]; [`Error::Refused`] also for an image that is too wide; [`Error::Source`] if `emit` fails.
@@ -419,17 +420,17 @@ pub fn pyramid(
     contain(|| pyramid::pyramid(reader, info, profile, emit))
 }
 
-/// Bytes of memory that [`pyramid()`] holds besides its reader.
+/// Returns the memory, in bytes, that [`pyramid()`] holds besides its reader.
 pub fn pyramid_memory(info: &ImageInfo) -> u64 {
     pyramid::memory(info)
 }
 
-/// Where the index and the table of a pyramid's file of `bytes` bytes lie, by its last [`PYRAMID_TAIL`] bytes.
+/// Returns the ranges of index and table in a pyramid file of `bytes` bytes, given its last [`PYRAMID_TAIL`] bytes.
 pub fn pyramid_parts(bytes: u64, tail: &[u8]) -> Option<(Range<u64>, Range<u64>)> {
     pyramid::parts(bytes, tail)
 }
 
-/// Where a tile of a pyramid's file lies, by its entry in the table, of [`PYRAMID_ENTRY`] bytes.
+/// Returns the range of a tile in a pyramid file, given its table entry of [`PYRAMID_ENTRY`] bytes.
 pub fn pyramid_tile(entry: &[u8]) -> Option<Range<u64>> {
     pyramid::tile(entry)
 }

@@ -1,38 +1,36 @@
-//! Photoshop's image resources: IPTC and others, and a thumbnail that no longer fits.
-//!
-//! Source: Adobe, "Photoshop File Formats Specification", section "Image Resources Section".
+//! Photoshop image resources: IPTC and others, and a thumbnail that becomes stale.
 
 use shared::decode::Limits;
 
 use super::{Result, refuse};
 
-/// Thumbnails of Photoshop 4, and of 5 and later.
+/// Thumbnail resources of Photoshop 4, and of 5 and later.
 const THUMBNAILS: [u16; 2] = [1_033, 1_036];
-/// IPTC data.
+/// IPTC resource.
 const IPTC: u16 = 1_028;
 
-/// A resource: its number, and where it lies.
+/// A resource's number and length.
 struct Resource {
     number: u16,
     length: usize,
 }
 
-/// The resource that begins here.
+/// Parses the resource at the beginning of `bytes`.
 fn resource(bytes: &[u8]) -> Option<Resource> {
     let rest = bytes.strip_prefix(b"8BIM")?;
     let number = u16::from_be_bytes(*rest.first_chunk()?);
-    // The name: its length, then its letters, even in all.
+    // The name: a length byte, then its characters, padded to an even total.
     let name = (usize::from(*rest.get(2)?) + 1).next_multiple_of(2);
     let data = u32::from_be_bytes(*rest.get(2 + name..)?.first_chunk()?) as usize;
     let length = 4 + 2 + name + 4 + data;
-    // The data are even as well, but for the last ones of some programs.
+    // The data is padded to an even length as well, except that some programs omit this for the last resource.
     (length <= bytes.len()).then(|| Resource { number, length: length.next_multiple_of(2).min(bytes.len()) })
 }
 
-/// Takes the thumbnails out of resources; says whether there was one. What can't be understood stays as it is.
+/// Removes thumbnails from the resources; returns whether there were any. Bytes that can't be parsed are kept.
 ///
 /// # Errors
-/// Refused if there are more than [`Limits::MAX_BLOCKS`].
+/// Refused if there are more than [`Limits::MAX_BLOCKS`] resources.
 pub(super) fn forget_thumbnail(resources: &mut Vec<u8>) -> Result<bool> {
     let (mut kept, mut rest) = (Vec::with_capacity(resources.len()), resources.as_slice());
     let mut count = 0;
@@ -57,7 +55,7 @@ pub(super) fn forget_thumbnail(resources: &mut Vec<u8>) -> Result<bool> {
     Ok(changed)
 }
 
-/// Whether there are IPTC data among the resources.
+/// Returns whether the resources include IPTC data.
 pub(super) fn has_iptc(mut resources: &[u8]) -> bool {
     while let Some(found) = resource(resources) {
         if found.number == IPTC {

@@ -1,12 +1,13 @@
-//! A picture in many sizes, cut into tiles, in one file that is read by ranges.
+//! Tile pyramids: an image in halving sizes, cut into tiles, in one file that is read by ranges.
 //!
 //! ```text
-//! tiles, in the order in which they are done
+//! tiles, in the order in which they are completed
 //! the index: Pyramid as JSON
-//! the table: for each tile, level by level and row by row, where it begins (8 bytes) and its length (4)
+//! the table: for each tile, level by level and row by row, its offset (8 bytes) and length (4)
 //! the tail: the length of the index (8), the length of the table (8)
 //! ```
-//! All numbers are little-endian. The image is read once, from top to bottom; of each level at most a row of tiles is held.
+//! All numbers are little-endian. The image is read once (floating-point samples twice), from top to bottom; at most one row
+//! of tiles is held per level.
 
 use shared::distribution::Distribution;
 use shared::equalize::Histogram;
@@ -19,20 +20,20 @@ use super::shown::Shown;
 use super::view::{BAND_BYTES, encode};
 use super::{Error, Limits, Result, RowReader, refuse};
 
-/// Bytes of a tile's entry in the table.
+/// Bytes per tile entry in the table.
 pub const ENTRY: u64 = 12;
 /// Bytes of the tail.
 pub const TAIL: u64 = 16;
-/// No image is wider, as a row of tiles is held: 128 MiB with colours and alpha.
+/// Maximum image width in pixels, since a row of tiles is held: 128 MiB with colours and alpha.
 const MOST_WIDTH: u32 = 1 << 17;
 
-/// Bytes of memory that building a pyramid holds at most.
+/// Upper bound on the memory for building a pyramid, in bytes.
 pub(super) fn memory(info: &ImageInfo) -> u64 {
     let row = u64::from(info.width) * 4 * u64::from(TILE);
     2 * row + 4 * BAND_BYTES.max(info.row_bytes() * u64::from(info.unit_rows.max(1))) + (8 << 20)
 }
 
-/// Where the index and the table lie in a file of `bytes` bytes that ends with this tail.
+/// Returns the ranges of index and table in a file of `bytes` bytes that ends with this tail.
 pub(super) fn parts(bytes: u64, tail: &[u8]) -> Option<(std::ops::Range<u64>, std::ops::Range<u64>)> {
     let number = |at: usize| tail.get(at..at + 8)?.try_into().ok().map(u64::from_le_bytes);
     let (index, table) = (number(0)?, number(8)?);
@@ -41,7 +42,7 @@ pub(super) fn parts(bytes: u64, tail: &[u8]) -> Option<(std::ops::Range<u64>, st
     Some((index_at..table_at, table_at..table_at + table))
 }
 
-/// Where a tile lies, by its entry.
+/// Returns the range of a tile, given its table entry.
 pub(super) fn tile(entry: &[u8]) -> Option<std::ops::Range<u64>> {
     let at = u64::from_le_bytes(entry.get(..8)?.try_into().ok()?);
     let length = u32::from_le_bytes(entry.get(8..12)?.try_into().ok()?);
@@ -83,23 +84,23 @@ pub(super) fn pyramid(
     builder.finish(info, Distribution::of(&counting.histogram))
 }
 
-/// Gives a tile's file, by level, column and row.
+/// Fetches the file of a tile, given its level, column and row.
 pub type Fetch = Box<dyn FnMut((u32, u32, u32)) -> std::io::Result<Vec<u8>> + Send>;
 
-/// The rows of one level of a pyramid, from its tiles.
+/// Rows of one level of a pyramid, decoded from its tiles.
 pub struct LevelRows {
     level: u32,
     info: ImageInfo,
     fetch: Fetch,
-    /// The row of tiles that was read last, and its rows.
+    /// The row of tiles read last, and its pixels.
     held: Option<(u32, Vec<u8>)>,
 }
 
 impl LevelRows {
-    /// The finest level whose longer side is at most `max_side` pixels.
+    /// Opens the finest level whose longer side is at most `max_side` pixels.
     ///
     /// # Errors
-    /// [`Error::Source`] if a tile can't be read.
+    /// [`Error::Source`] if a tile can't be read; [`Error::Refused`] if it isn't a valid image.
     pub fn open(pyramid: &Pyramid, max_side: u32, mut fetch: Fetch) -> Result<Self> {
         let (width, height) = (pyramid.width, pyramid.height);
         let fits = |level: &u32| {
@@ -114,12 +115,12 @@ impl LevelRows {
         Ok(Self { level, info: ImageInfo { width, height, orientation, unit_rows, ..first }, fetch, held: None })
     }
 
-    /// What the level is as an image.
+    /// Returns the level's image metadata.
     pub fn info(&self) -> &ImageInfo {
         &self.info
     }
 
-    /// Reads a row of tiles.
+    /// Decodes a row of tiles, unless it is held already.
     fn hold(&mut self, row: u32) -> Result<&[u8]> {
         if self.held.as_ref().is_none_or(|(held, _)| *held != row) {
             let channels = self.info.layout.channels();
@@ -161,7 +162,7 @@ impl RowReader for LevelRows {
     }
 }
 
-/// Counts what a histogram has bins for: the image's own samples, or those of the picture of it.
+/// Histogram of the stored samples if it has bins for them, otherwise of the displayed ones.
 struct Counting {
     histogram: Histogram,
     own: bool,
@@ -187,29 +188,29 @@ impl Counting {
     }
 }
 
-/// The levels being built.
+/// Builder of all levels.
 struct Builder<'a> {
     emit: &'a mut dyn FnMut(Vec<u8>) -> std::io::Result<()>,
     layout: Layout,
     levels: Vec<Level>,
     at: u64,
-    /// Where each tile lies, by its place.
+    /// Offset and length of each tile, by its place.
     table: Vec<(u64, u32)>,
     media_type: &'static str,
     image: (u32, u32),
 }
 
-/// A level's present row of tiles.
+/// The row of tiles in progress of one level.
 struct Level {
     width: u32,
     height: u32,
-    /// Samples in a row.
+    /// Samples per row.
     line: usize,
-    /// The rows of pixels that are there of it.
+    /// Pixel rows collected for the current row of tiles.
     rows: Vec<u8>,
-    /// Rows that were pushed so far.
+    /// Number of rows pushed so far.
     done: u32,
-    /// The row before, if it waits for its partner to be halved with.
+    /// The previous row, while it waits for its partner to be halved with.
     single: Option<Vec<u8>>,
 }
 
@@ -234,7 +235,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Adds the next row of a level, and what follows from it to all above.
+    /// Adds the next row of a level, and the resulting rows of all coarser levels.
     fn push(&mut self, level: usize, row: &[u8]) -> Result<()> {
         let halves = level + 1 < self.levels.len();
         let this = &mut self.levels[level];
@@ -259,7 +260,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Makes tiles of a row of them.
+    /// Encodes the collected rows as a row of tiles.
     fn cut(&mut self, level: usize) -> Result<()> {
         let this = &mut self.levels[level];
         let rows = std::mem::take(&mut this.rows);
@@ -281,7 +282,7 @@ impl<'a> Builder<'a> {
             self.at += u64::from(length);
             (self.emit)(tile.bytes).map_err(Error::Source)?;
         }
-        // The same memory for the next row of tiles.
+        // Reuse the memory for the next row of tiles.
         let mut rows = rows;
         rows.clear();
         self.levels[level].rows = rows;
@@ -313,7 +314,7 @@ fn entry(at: u64, length: u32) -> [u8; ENTRY as usize] {
     entry
 }
 
-/// One row of two, half as wide: the average of each four pixels, colours weighed by their alpha.
+/// Halves two rows in both directions: averages each 2 × 2 pixels, with colours weighted by their alpha.
 fn halved(above: &[u8], below: &[u8], layout: Layout) -> Vec<u8> {
     let channels = layout.channels();
     let mut out = Vec::with_capacity(above.len().div_ceil(2 * channels) * channels);
@@ -342,7 +343,7 @@ mod tests {
     use super::*;
     use crate::codec::{self, Limits};
 
-    /// A PNG file of a gradient.
+    /// Returns a PNG file of a gradient.
     fn png(width: u32, height: u32, color: png::ColorType) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut encoder = png::Encoder::new(&mut bytes, width, height);
@@ -448,7 +449,7 @@ mod tests {
     #[test]
     fn an_odd_row_and_column_are_halved_with_themselves() {
         assert_eq!(halved(&[10, 20, 30], &[10, 20, 30], Layout::Gray), [15, 30]);
-        // What is transparent has no colour to give.
+        // A transparent pixel contributes no colour.
         assert_eq!(halved(&[200, 255, 9, 0], &[200, 255, 9, 0], Layout::GrayAlpha), [200, 128]);
     }
 }

@@ -1,4 +1,4 @@
-//! Samples as a picture shows them: 8 bits, gray or colours, sRGB.
+//! Conversion of samples for display: 8 bits, gray or colour, sRGB.
 
 use shared::job::ImageInfo;
 use shared::pixels::{Depth, Layout, Rows, Samples};
@@ -6,17 +6,17 @@ use shared::pixels::{Depth, Layout, Rows, Samples};
 use super::colors::Colors;
 use super::{Result, RowReader};
 
-/// How samples of an image become those of a picture.
+/// Conversion of an image's samples to those of a view.
 pub(super) struct Shown {
-    /// The picture's layout: of several bands, the first three are red, green and blue, or the first one gray.
+    /// Layout of the view. Of several bands, the first three are shown as red, green and blue, or the first one as gray.
     pub(super) layout: Layout,
-    /// The least and the greatest floating-point value.
+    /// Minimum and maximum floating-point value.
     range: (f32, f32),
     colors: Colors,
 }
 
 impl Shown {
-    /// Finds out; reads rows `band` at a time where floating-point samples have a range.
+    /// Creates the conversion. For floating-point samples this reads all rows, `band` at a time, to find their range.
     pub(super) fn new(reader: &mut dyn RowReader, info: &ImageInfo, profile: Option<&[u8]>, band: u32) -> Result<Self> {
         let layout = match info.layout {
             Layout::Bands(0..=2) => Layout::Gray,
@@ -27,7 +27,7 @@ impl Shown {
         Ok(Self { layout, range, colors: Colors::new(profile, layout, info.depth) })
     }
 
-    /// Rows for the picture.
+    /// Converts rows.
     pub(super) fn rows(&self, rows: Rows) -> Result<Rows> {
         let Rows { width, layout, samples } = rows;
         let samples = match samples {
@@ -38,7 +38,7 @@ impl Shown {
         Ok(Rows { width, layout: self.layout, samples: Samples::U8(samples) })
     }
 
-    /// Without the bands that aren't shown.
+    /// Removes the bands that aren't shown.
     fn kept<T: Copy>(&self, layout: Layout, samples: Vec<T>) -> Vec<T> {
         match layout {
             Layout::Bands(bands) => {
@@ -49,7 +49,7 @@ impl Shown {
         }
     }
 
-    /// Colours over their range; alpha over 0 to 1. What is no number is black.
+    /// Scales colours over their range, and alpha over 0 to 1. NaN becomes black.
     fn floats(&self, samples: &[f32]) -> Vec<u8> {
         let (least, greatest) = self.range;
         let over = |value: f32, (from, to): (f32, f32)| {
@@ -65,7 +65,8 @@ impl Shown {
     }
 }
 
-/// The least and the greatest finite colour sample that isn't the one for no data; 0 and 1 where there is none.
+/// Returns the minimum and maximum of the finite colour samples that aren't nodata; 0 and 1 if there are none or all
+/// are equal.
 fn range(reader: &mut dyn RowReader, info: &ImageInfo, band: u32) -> Result<(f32, f32)> {
     let nodata = info.more.nodata.map(|value| value as f32);
     let (channels, colors) = (info.layout.channels(), info.layout.colors());

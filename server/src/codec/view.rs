@@ -1,4 +1,4 @@
-//! Pictures for browsers: the area average of what each of their pixels covers, 8 bits a sample, upright, sRGB.
+//! Views for browsers: each pixel is the area average of the pixels that it covers; 8 bits per sample, upright, sRGB.
 
 use jpeg_encoder::{ColorType, Encoder};
 use shared::job::ImageInfo;
@@ -10,7 +10,7 @@ use super::{Error, Result, RowReader, View, refuse};
 
 const QUALITY: u8 = 85;
 
-/// About so many bytes are read at once.
+/// Approximate number of bytes to read at once.
 pub(super) const BAND_BYTES: u64 = 1 << 20;
 
 /// See [`super::view`].
@@ -36,7 +36,7 @@ pub(super) fn view(
     encode(&upright(Picture { width, height, channels, bytes }, info.orientation), shown.layout)
 }
 
-/// A picture's file: JPEG, or PNG where there is alpha.
+/// Encodes a picture as JPEG, or as PNG if it has alpha or is too large for a JPEG.
 pub(super) fn encode(picture: &Picture, layout: Layout) -> Result<View> {
     let (width, height) = (picture.width, picture.height);
     let mut bytes = Vec::new();

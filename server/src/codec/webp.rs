@@ -1,4 +1,4 @@
-//! WebP, written without loss (VP8L), with the original's metadata. A part is raw rows: the join encodes the picture.
+//! WebP, written lossless (VP8L), with the original's metadata. A part is raw rows; the join encodes the whole image.
 
 use std::io::{self, BufWriter, Write};
 
@@ -10,7 +10,7 @@ use shared::pixels::{Layout, Rows};
 
 use super::{Error, Part, PartIndex, Result, Source, contain, refuse};
 
-/// The metadata that the result has.
+/// Metadata of the result.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Head {
     icc: Vec<u8>,
@@ -46,7 +46,7 @@ impl Head {
                     continue;
                 }
             };
-            // Readers take the first one (RFC 9649, section 2.7).
+            // Readers take the first chunk of a kind (RFC 9649, section 2.7).
             if place.is_empty() {
                 *place = chunk.data;
                 keeping.keep(name);
@@ -59,13 +59,13 @@ impl Head {
         Ok(head)
     }
 
-    /// What makes the file of all parts.
+    /// Returns the encoder that makes the file from all parts.
     pub(super) fn encoder(&self, info: &ImageInfo) -> Encoder {
         Encoder { head: self.clone(), info: info.clone(), raw: Vec::new() }
     }
 }
 
-/// Rows as they are.
+/// Returns rows as a raw part.
 pub(super) fn part(rows: &Rows) -> Part {
     let bytes = rows.to_le_bytes();
     let length = bytes.len() as u64;
@@ -80,7 +80,7 @@ pub(super) fn part(rows: &Rows) -> Part {
     Part { index, bytes }
 }
 
-/// Collects the raw picture, of which it makes the file. Memory: [`super::join_memory`].
+/// Collects the raw image, then encodes the file. Memory: [`super::join_memory`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Encoder {
     head: Head,
@@ -89,24 +89,24 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// Takes the next part.
+    /// Appends the next part.
     ///
     /// # Errors
-    /// Refused if there are more than the picture has.
+    /// Refused if the parts exceed the image.
     pub fn part(&mut self, bytes: &[u8]) -> Result<()> {
         let all = self.info.raw_bytes() as usize;
         if bytes.len() > all - self.raw.len() {
             return refuse(format!("The parts of the picture have more than its {all} bytes."));
         }
         if self.raw.is_empty() {
-            // `inspect` held the whole picture to what may be in memory.
+            // `inspect` has checked the whole image against the memory limit.
             self.raw.reserve_exact(all);
         }
         self.raw.extend_from_slice(bytes);
         Ok(())
     }
 
-    /// Gives the file's pieces to `emit`.
+    /// Encodes the file and passes its pieces to `emit`.
     ///
     /// # Errors
     /// Refused if parts are missing; those of `emit`.
@@ -137,7 +137,7 @@ impl Encoder {
     }
 }
 
-/// A writer to a taker of pieces: the encoder writes the whole picture at once.
+/// A writer that passes pieces to `emit`; it splits them, as the encoder writes the whole image at once.
 struct Pieces<'a>(&'a mut dyn FnMut(Vec<u8>) -> io::Result<()>);
 
 impl Write for Pieces<'_> {

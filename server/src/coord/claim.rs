@@ -1,12 +1,12 @@
-//! Claims: one worker at a time works on a task, and only the claim that is the task's latest can commit.
+//! Task claims: at most one worker holds a task, and only the task's latest claim can commit.
 //!
-//! A claim creates the task's ephemeral lock, raises its attempt and adds itself to its strikes, at the version that
-//! was read, in one multi. Thus of many workers one wins, and each attempt has a version of its own. The commit checks
-//! that version: a lock that is there again at the same path proves nothing.
+//! A claim is one multi at the version that was read: it creates the task's ephemeral lock, increments the attempt and adds
+//! itself to the task's strikes. So exactly one of several workers wins, and each attempt has its own version of the record.
+//! The commit checks that version; the existence of a lock proves nothing, because a later claim creates one at the same path.
 //!
-//! A strike says that a claim has ended neither in a commit nor in a release: its pod may have died of the task. It
-//! bears the claim's name, so a pod that lives after all takes away its own and no other, however often the task was
-//! claimed since, and however often it tries ([`give_back`]).
+//! A strike marks a claim that ended neither in a commit nor in a release: the task may have killed its pod. The strike carries
+//! the claim's name. A pod that survived can therefore remove its own strike and no other, regardless of later claims and of
+//! how often it retries ([`give_back`]).
 
 use shared::clock::{Moment, Stamp};
 use shared::task::{Claimed, Done, Lock, MAX_STRIKES, Task};
@@ -15,25 +15,25 @@ use super::settle::{connected, read_back};
 use super::{Coordinator, CreateMode, Error, Op, Result, paths, record};
 use crate::wall::now;
 
-/// The most bytes of a report of trouble that a record keeps: what failed may quote a whole file.
+/// Maximum length of a failure report kept in a record, in bytes; an error message may quote a whole file.
 pub const REPORT_BYTES: usize = 2_048;
 
-/// A claim: what it writes, and with it what it holds once it has succeeded.
+/// A claim: what it writes, and what it holds once it has succeeded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Held {
     /// The task's path.
     pub path: String,
     /// The task as the claim wrote it.
     pub task: Task,
-    /// The task's version that only this claim wrote.
+    /// The version of the task's record that only this claim wrote.
     pub version: i32,
     /// The lock as the claim wrote it.
     pub lock: Lock,
 }
 
 impl Held {
-    /// A claim, yet to be made, of a task whose record was read as `seen` at `version`. The task will be written with
-    /// `lock.stamp`; its last trouble stays, so that a job that fails can say why.
+    /// Prepares a claim of a task whose record was read as `seen` at `version`; nothing is written yet. The record will carry
+    /// `lock.stamp` and keep the last failure report, so that a failed job can report the reason.
     pub fn new(task_path: &str, seen: &Task, version: i32, lock: Lock) -> Self {
         let mut task = seen.clone();
         task.attempt += 1;
@@ -45,35 +45,35 @@ impl Held {
     }
 }
 
-/// What became of a strike that was to be given back.
+/// Outcome of giving back a strike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Debt {
-    /// The task bears it no more, or needs no more work.
+pub enum StrikeReturn {
+    /// The task no longer has the strike, or needs no more work.
     Settled,
-    /// Somebody holds the task; writing now would break that claim's commit. Try again when the lock is gone.
+    /// Another claim holds the task, and writing now would make its commit fail. Try again when the lock is gone.
     Waits,
 }
 
-/// What becomes of the strike that a claim set.
+/// What to do with the strike that a claim added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strike {
-    /// The task is not to blame (handover, shutdown, the store is away).
+    /// The task is not to blame (handover, shutdown, store outage).
     GiveBack,
     /// The task may be to blame (a decoder panicked or overran its time).
     Keep,
 }
 
-/// Claims a task. Gives `None` if somebody else was first, or the task is gone or struck out.
+/// Claims a task. Returns `None` if another worker won, if the task was deleted, or if it has too many strikes.
 ///
 /// # Errors
-/// [`Error::Expired`]: the session is over; the lock, if it was made, goes with it, and its strike stays: see
-/// [`give_back`]. Otherwise nothing was done.
+/// [`Error::Expired`]: the session is over. If the lock was created, it goes with the session, but the strike stays: see
+/// [`give_back`]. After any other error nothing was written.
 ///
 /// # Cancellation
-/// The lock may be there until the session ends: don't drop it; let it finish and release.
+/// The lock may exist until the session ends. Don't drop the future; let it finish, then release.
 ///
 /// # On connection loss
-/// Waits for the reconnect and reads back whether the lock is this claim's and this session's.
+/// Waits for the reconnect and reads back whether the lock belongs to this claim and this session.
 pub async fn claim(coordinator: &dyn Coordinator, held: Held) -> Result<Option<Held>> {
     if held.task.strikes.len() > MAX_STRIKES {
         return Ok(None);
@@ -94,18 +94,18 @@ pub async fn claim(coordinator: &dyn Coordinator, held: Held) -> Result<Option<H
     }
 }
 
-/// Commits what the task came to and gives the lock up. Gives `false` if the task was taken over, committed by
-/// another, or deleted meanwhile: then nothing of this attempt counts.
+/// Commits the task's result and deletes the lock. Returns `false` if the task was taken over, committed by another claim, or
+/// deleted meanwhile; then nothing of this attempt counts.
 ///
 /// # Errors
-/// [`Error::Expired`]: the session is over; it may have been committed before. [`Error::Invalid`]: `done` is too
-/// large, and the claim is still held: release it.
+/// [`Error::Expired`]: the session is over; the commit may have happened before. [`Error::Invalid`]: `done` is too large, and
+/// the claim is still held: release it.
 ///
 /// # Cancellation
-/// The commit may take effect all the same.
+/// The commit may still take effect.
 ///
 /// # On connection loss
-/// Waits for the reconnect and reads back whether the result that is there is this one.
+/// Waits for the reconnect and reads back whether the stored result is this one.
 pub async fn commit(coordinator: &dyn Coordinator, held: &Held, done: &Done) -> Result<bool> {
     let (path, data) = (paths::done(&held.path), record::to_bytes(done)?);
     let ops = vec![
@@ -125,7 +125,7 @@ pub async fn commit(coordinator: &dyn Coordinator, held: &Held, done: &Done) -> 
             Err(error) => return Err(error),
         }
         match read_back(coordinator, || coordinator.get(&path)).await {
-            // An attempt's number is one claim's alone, and so are the bytes that carry it.
+            // Each attempt's number belongs to a single claim, so equal bytes mean that this claim wrote them.
             Ok((written, _)) => return Ok(written == data),
             Err(Error::NoNode(_)) => {}
             Err(error) => return Err(error),
@@ -133,14 +133,15 @@ pub async fn commit(coordinator: &dyn Coordinator, held: &Held, done: &Done) -> 
     }
 }
 
-/// Gives a task up without a result: its strike as told, why it failed if it did (no more than [`REPORT_BYTES`] of it),
-/// and the lock. The task is written with `stamp`. Gives `false` if the task was taken over or deleted meanwhile.
+/// Releases a task without a result: writes the record with `stamp`, keeps or gives back the strike, stores the failure report
+/// if there is one (at most [`REPORT_BYTES`] of it), and deletes the lock. Returns `false` if the task was taken over or
+/// deleted meanwhile.
 ///
 /// # Errors
 /// [`Error::Expired`]: the session is over; see [`give_back`].
 ///
 /// # Cancellation
-/// The release may take effect all the same.
+/// The release may still take effect.
 ///
 /// # On connection loss
 /// Waits for the reconnect and reads back whether the lock is still this claim's.
@@ -181,65 +182,66 @@ pub async fn release(
     }
 }
 
-/// Gives back the strike of a claim whose session ended while its pod lived on: a lost lease is not the task's
-/// fault. Called on one of the pod's later sessions, whatever happened to the task since.
+/// Gives back the strike of a claim whose session ended while its pod lived on: an expired session isn't the task's fault. Call
+/// it on a later session of the same pod, whatever happened to the task since.
 ///
 /// # Errors
 /// [`Error::Expired`]: try again on the next session.
 ///
 /// # Cancellation
-/// It may take effect all the same; repeating is harmless.
+/// It may still take effect; repeating is harmless.
 ///
 /// # On connection loss
 /// Waits for the reconnect and reads the task back.
-pub async fn give_back(coordinator: &dyn Coordinator, path: &str, claim: &str, stamp: &Stamp) -> Result<Debt> {
-    // In this order: a lock that was gone when it was read, of a task that was claimed when it was read, is either a
-    // commit's, whose result is read after it, or the task has another version by now.
+pub async fn give_back(coordinator: &dyn Coordinator, path: &str, claim: &str, stamp: &Stamp) -> Result<StrikeReturn> {
+    // The order of the reads matters. If the record shows the claim but the lock, read later, is gone, then either a commit
+    // deleted it, and its result, read last, is there; or the record has changed by now, and the set below fails on the
+    // version.
     let reads = [path.to_owned(), paths::lock(path), paths::done(path)];
     loop {
         let nodes = read_back(coordinator, || coordinator.get_many(&reads)).await?;
-        let [Some((data, stat)), lock, None] = nodes.as_slice() else { return Ok(Debt::Settled) };
-        let Some(mut task) = record::from_bytes::<Task>(path, data) else { return Ok(Debt::Settled) };
+        let [Some((data, stat)), lock, None] = nodes.as_slice() else { return Ok(StrikeReturn::Settled) };
+        let Some(mut task) = record::from_bytes::<Task>(path, data) else { return Ok(StrikeReturn::Settled) };
         if !task.give_back(claim) {
-            return Ok(Debt::Settled);
+            return Ok(StrikeReturn::Settled);
         }
         if lock.is_some() {
-            return Ok(Debt::Waits);
+            return Ok(StrikeReturn::Waits);
         }
         task.stamp = stamp.clone();
         match coordinator.set(path, &record::to_bytes(&task)?, Some(stat.version)).await {
-            Ok(_) => return Ok(Debt::Settled),
-            // Somebody was faster, or nobody knows: what is there now tells.
+            Ok(_) => return Ok(StrikeReturn::Settled),
+            // Another write was faster, or the outcome is unknown: read again.
             Err(Error::BadVersion(_) | Error::NoNode(_) | Error::Unknown(_) | Error::Disconnected) => {}
             Err(error) => return Err(error),
         }
     }
 }
 
-/// Lets go of a task that was taken over by something else than a claim: somebody rewrote its record, deleted its lock,
-/// or deleted it. The lock of this claim would otherwise stay as long as the session, and nobody would work under it. Its
-/// strike is given back, as the pod lives; [`Debt::Waits`] if another claim holds the task by now.
+/// Abandons a task that was taken over other than by a claim: its record was rewritten, or its lock or the task itself was
+/// deleted. Otherwise this claim's lock could stay as long as the session and block the task. Gives the strike back, because
+/// the pod is alive. Returns [`StrikeReturn::Waits`] if another claim holds the task by now.
 ///
 /// # Errors
 /// [`Error::Expired`]: the lock is gone with the session; see [`give_back`].
 ///
 /// # Cancellation
-/// It may take effect all the same; repeating is harmless.
+/// It may still take effect; repeating is harmless.
 ///
 /// # On connection loss
 /// Waits for the reconnect and reads the task back.
-pub async fn let_go(coordinator: &dyn Coordinator, held: &Held, stamp: &Stamp) -> Result<Debt> {
+pub async fn let_go(coordinator: &dyn Coordinator, held: &Held, stamp: &Stamp) -> Result<StrikeReturn> {
     let lock = paths::lock(&held.path);
     let reads = [held.path.clone(), lock.clone()];
     loop {
         let nodes = read_back(coordinator, || coordinator.get_many(&reads)).await?;
-        let [task, locked] = nodes.as_slice() else { return Ok(Debt::Settled) };
+        let [task, locked] = nodes.as_slice() else { return Ok(StrikeReturn::Settled) };
         let mine = locked.as_ref().is_some_and(|(data, stat)| {
             stat.owner == Some(coordinator.session())
                 && record::from_bytes::<Lock>(&lock, data).is_some_and(|found| found.claim == held.lock.claim)
         });
         if locked.is_some() && !mine {
-            return Ok(Debt::Waits);
+            return Ok(StrikeReturn::Waits);
         }
         let mut ops = Vec::new();
         if let Some((data, stat)) = task
@@ -253,19 +255,21 @@ pub async fn let_go(coordinator: &dyn Coordinator, held: &Held, stamp: &Stamp) -
             ops.push(Op::Delete { path: lock.clone(), version: None });
         }
         if ops.is_empty() {
-            return Ok(Debt::Settled);
+            return Ok(StrikeReturn::Settled);
         }
         match coordinator.multi(ops).await {
-            Ok(()) => return Ok(Debt::Settled),
-            // An access control list: what can't be written is nobody's to claim.
-            Err(Error::Multi { source, .. }) if matches!(*source, Error::Forbidden(_)) => return Ok(Debt::Settled),
+            Ok(()) => return Ok(StrikeReturn::Settled),
+            // An access control list forbids the write; no worker can claim such a task anyway.
+            Err(Error::Multi { source, .. }) if matches!(*source, Error::Forbidden(_)) => {
+                return Ok(StrikeReturn::Settled);
+            }
             Err(Error::Multi { .. } | Error::Unknown(_) | Error::Disconnected) => {}
             Err(error) => return Err(error),
         }
     }
 }
 
-/// A report that fits into a record: the beginning of it, where it is too long.
+/// Shortens a report to fit into a record, keeping its beginning.
 pub fn clipped(mut report: String) -> String {
     if report.len() > REPORT_BYTES {
         report.truncate(report.floor_char_boundary(REPORT_BYTES));
@@ -274,8 +278,8 @@ pub fn clipped(mut report: String) -> String {
     report
 }
 
-/// Whether the task is this claim's and this session's, read after everything unknown has settled. Of a claim whose
-/// success was never told only this may be asked: the version that it would have written may be another claim's.
+/// Whether this claim and this session hold the task, read after all unknown outcomes have settled. For a claim of unknown
+/// outcome this is the only valid check: the version it would have written may be another claim's.
 ///
 /// # Errors
 /// [`Error::Expired`]: the session is over, and with it the lock.

@@ -1,24 +1,24 @@
-//! The doorbell: a node whose version counts rings, so that whoever watches it looks at once.
+//! The doorbell: a node whose version counts rings, so that its watchers check for work at once.
 
 use shared::clock::Moment;
 
 use super::{Coordinator, Error, Result, ensure_path, paths, record};
 
-/// Rings. It carries nothing but the moment, so that all who hear it list it alike: whoever hears it looks for itself, and
-/// looks by a timer too.
+/// Rings the doorbell. The ring carries only the moment, so that every watcher lists the same event. Watchers read the backlog
+/// themselves, and also poll it by a timer.
 ///
 /// # Errors
-/// Any; a ring that is lost costs a timer's wait and nothing else, so callers may ignore them.
+/// Any. A lost ring only delays work until the next poll, so callers may ignore errors.
 ///
 /// # Cancellation
 /// Safe.
 ///
 /// # On connection loss
-/// It may have rung. Ring again or don't.
+/// It may have rung; ringing again is optional.
 pub async fn ring(coordinator: &dyn Coordinator, now: &Moment) -> Result<()> {
     let data = record::to_bytes(now)?;
     match coordinator.set(paths::DOORBELL, &data, None).await {
-        // Somebody deleted it. A new node has version 0, as no node has: only setting it makes this a ring.
+        // The node was deleted. A new node has version 0, the same as a missing one, so only a set counts as a ring.
         Err(Error::NoNode(_)) => {
             ensure_path(coordinator, paths::DOORBELL).await?;
             coordinator.set(paths::DOORBELL, &data, None).await.map(drop)
@@ -27,7 +27,7 @@ pub async fn ring(coordinator: &dyn Coordinator, now: &Moment) -> Result<()> {
     }
 }
 
-/// How often it was rung, and when last; `None` of a ring by an older version.
+/// Returns the number of rings and the moment of the last one; `None` if an older version rang.
 ///
 /// # Errors
 /// Those of a read.

@@ -1,11 +1,11 @@
-//! The election of a master.
+//! Leader election over ephemeral sequential znodes.
 //!
-//! Each candidacy is an ephemeral sequential node `<uuid>-<sequence>`; the lowest sequence leads, and each
-//! watches only its predecessor, so that a resignation wakes one pod. Hazards, and what is done about them:
+//! Each candidacy is a node `<uuid>-<sequence>`. The lowest sequence leads, and each candidate watches only its predecessor, so
+//! that a resignation wakes one pod. Hazards, and how they are handled:
 //! - The reply of a create is lost: the candidacy adopts the lowest node with its uuid and deletes the others.
-//! - Names begin with a uuid, so their order says nothing: candidates are sorted by sequence.
-//! - A node outlives its session for a while: it is mine only if its owner is my session.
-//! - A leader doesn't know yet that it was deposed: the [`Fence`] rejects what it writes.
+//! - Names begin with a uuid, so their lexical order is meaningless: candidates are sorted by sequence.
+//! - A node outlives its session for a while: a node belongs to this candidacy only if its owner is the current session.
+//! - A leader may not know yet that it was deposed: the [`Fence`] rejects its writes.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use super::{Coordinator, CreateMode, Error, NodeData, Result, Scope, SessionStat
 
 /// One attempt to lead, on one session.
 ///
-/// Dropping it leaves its node where it is: [`Candidacy::resign`], or end the session.
+/// Dropping it leaves its node in place: call [`Candidacy::resign`], or end the session.
 pub struct Candidacy {
     coordinator: Arc<dyn Coordinator>,
     uuid: String,
@@ -30,13 +30,13 @@ impl Candidacy {
     ///
     /// # Errors
     /// - [`Error::Expired`]: the session is over.
-    /// - [`Error::Disconnected`], [`Error::Invalid`], [`Error::NoNode`] (no skeleton): nothing was done.
+    /// - [`Error::Disconnected`], [`Error::Invalid`], [`Error::NoNode`] (no skeleton): nothing was written.
     ///
     /// # Cancellation
-    /// A node may stay that blocks its successors until the session ends: end the session.
+    /// A node may remain and block its successors until the session ends: end the session.
     ///
     /// # On connection loss
-    /// Waits for the reconnect; adopts the lowest node with its uuid, deletes others.
+    /// Waits for the reconnect, then adopts the lowest node with its uuid and deletes the others.
     pub async fn enter(coordinator: Arc<dyn Coordinator>, candidate: &Candidate) -> Result<Self> {
         let uuid = Uuid::new_v4().simple().to_string();
         let data = record::to_bytes(candidate)?;
@@ -53,7 +53,7 @@ impl Candidacy {
         }
     }
 
-    /// This candidacy's uuid: what the catalog's epoch is taken with.
+    /// This candidacy's uuid, with which it takes the catalog's epoch.
     pub fn uuid(&self) -> &str {
         &self.uuid
     }
@@ -63,22 +63,22 @@ impl Candidacy {
         &self.node
     }
 
-    /// The right to write that this candidacy has while its node is there.
+    /// The fence for this candidacy's writes; valid while its node exists.
     pub fn fence(&self) -> Fence {
         Fence::new(self.node.clone())
     }
 
-    /// Waits until this candidacy leads: its node is there, this session's, and the lowest.
+    /// Waits until this candidacy leads: its node exists, belongs to this session, and is the lowest.
     ///
     /// # Errors
     /// - [`Error::Expired`]: the session is over.
-    /// - [`Error::NoNode`]: this candidacy's node is gone (evicted); enter anew.
+    /// - [`Error::NoNode`]: this candidacy's node is gone (evicted); enter the election again.
     ///
     /// # Cancellation
     /// Safe: the candidacy keeps its place.
     ///
     /// # On connection loss
-    /// Waits for the reconnect and looks again.
+    /// Waits for the reconnect and checks again.
     pub async fn wait_to_lead(&self) -> Result<()> {
         loop {
             match self.look().await {
@@ -115,10 +115,10 @@ impl Candidacy {
     /// Deletes this candidacy's node, so that a successor leads at once.
     ///
     /// # Errors
-    /// [`Error::Expired`]: the session is over, which comes to the same.
+    /// [`Error::Expired`]: the session is over, which has the same effect.
     ///
     /// # Cancellation
-    /// The node may be there until the session ends.
+    /// The node may exist until the session ends.
     ///
     /// # On connection loss
     /// Waits for the reconnect and deletes again: the path is never reused.
@@ -126,8 +126,8 @@ impl Candidacy {
         remove(&*self.coordinator, &self.node).await
     }
 
-    /// The candidates before this one, nearest first, read now. The last one leads. A persistent node is no candidacy,
-    /// whatever its name: the array makes ephemeral ones only.
+    /// Returns the candidates ahead of this one, nearest first; the last one leads. Skips persistent nodes of any name, because
+    /// the array only creates ephemeral candidates.
     ///
     /// # Errors
     /// Those of a read; [`Error::NoNode`] if this candidacy's node is gone.
@@ -146,14 +146,14 @@ impl Candidacy {
 
     async fn look(&self) -> Result<Standing> {
         connected(&*self.coordinator).await?;
-        // Its own node too: if somebody deletes it, the candidate must stand again, and not only when its turn comes.
+        // Watches its own node too: if it is deleted, the candidate must enter again at once, and not only when its turn comes.
         let own = self.coordinator.watch(&self.node, Scope::Node).await?;
         while let Some(predecessor) = self.before().await?.into_iter().next() {
             let watch = self.coordinator.watch(&predecessor, Scope::Node).await?;
             self.coordinator.sync().await?;
             if self.is_forged(&predecessor).await? {
                 tracing::warn!(node = predecessor, "a candidate's node that holds no candidate's record is removed");
-                // Harmless if wrong, like any eviction. Whether it took effect is seen next time round.
+                // Harmless if wrong, like any eviction. The next iteration sees whether it took effect.
                 let evicted = self.fence().evict(&*self.coordinator, &predecessor).await;
                 match evicted {
                     Ok(_) => continue,
@@ -168,8 +168,8 @@ impl Candidacy {
         if self.owns_node().await? { Ok(Standing::First) } else { Err(Error::NoNode(self.node.clone())) }
     }
 
-    /// Whether a candidate's node holds what no version of the array wrote there. The record comes with the node, in one
-    /// write, so that this is never only early.
+    /// Whether a candidate's node holds data that no version of the array wrote. Node and record are created in one write, so a
+    /// record can't be missing merely because it is late.
     async fn is_forged(&self, path: &str) -> Result<bool> {
         match self.coordinator.get(path).await {
             Ok((data, _)) => Ok(matches!(record::read::<Candidate>(&data), Err(record::Unreadable::Foreign(_)))),
@@ -191,7 +191,7 @@ impl Candidacy {
         Ok(stat.is_some_and(|stat| stat.owner == Some(self.coordinator.session())))
     }
 
-    /// Waits for a hint of any of the watches, or for the session's end.
+    /// Waits for a hint of any of the watches, for a disconnect, or for the session's end.
     async fn hint(&self, mut watches: Vec<Watch>) {
         let mut states = self.coordinator.states();
         let hints = watches.iter_mut().map(|watch| Box::pin(watch.changed()));
@@ -207,7 +207,7 @@ enum Standing {
     Behind(Vec<Watch>),
 }
 
-/// The leader as anyone sees it: the lowest candidate's path and record. It may not have taken its epoch yet.
+/// Returns the current leader: the lowest candidate's path and record. It may not have taken its epoch yet.
 ///
 /// # Errors
 /// Those of a read.
@@ -233,18 +233,18 @@ pub async fn leader(coordinator: &dyn Coordinator) -> Result<Option<(String, Can
     Ok(None)
 }
 
-/// Paths of all candidates, by sequence.
+/// Paths of all candidates, sorted by sequence.
 async fn candidates(coordinator: &dyn Coordinator) -> Result<Vec<String>> {
     let names = coordinator.children(paths::LEADER).await?;
     Ok(by_sequence(names).into_iter().map(|name| paths::candidate(&name)).collect())
 }
 
-/// The sequence at the end of a candidate's name, `<uuid>-<sequence>`; `None` for other names.
+/// Parses the sequence from a candidate's name, `<uuid>-<sequence>`; `None` for other names.
 pub fn sequence(name: &str) -> Option<i64> {
     name.split_once('-')?.1.parse().ok()
 }
 
-/// Candidates' names sorted by sequence; other names are left out.
+/// Sorts candidates' names by sequence; drops other names.
 fn by_sequence(names: Vec<String>) -> Vec<String> {
     let mut numbered: Vec<(i64, String)> =
         names.into_iter().filter_map(|name| Some((sequence(&name)?, name))).collect();
@@ -252,7 +252,7 @@ fn by_sequence(names: Vec<String>) -> Vec<String> {
     numbered.into_iter().map(|(_, name)| name).collect()
 }
 
-/// The lowest node with this uuid that is this session's; the others are deleted.
+/// Returns the lowest node with this uuid that belongs to this session; deletes the others.
 async fn adopt(coordinator: &dyn Coordinator, uuid: &str) -> Result<Option<String>> {
     let all = read_back(coordinator, || Box::pin(candidates(coordinator))).await?;
     let prefix = format!("{}/{uuid}-", paths::LEADER);
@@ -273,7 +273,7 @@ async fn adopt(coordinator: &dyn Coordinator, uuid: &str) -> Result<Option<Strin
     Ok(adopted)
 }
 
-/// Deletes a node whose path is never reused, as often as it takes.
+/// Deletes a node whose path is never reused; retries until the outcome is definite.
 async fn remove(coordinator: &dyn Coordinator, node: &str) -> Result<()> {
     loop {
         match coordinator.delete(node, None).await {

@@ -1,28 +1,28 @@
-//! The fence: a master's writes take effect only while its own election node is there.
+//! The fence: a master's writes take effect only while its own election node exists.
 //!
-//! Each is a multi that begins with a check of that node. Its path is unique to the candidacy (uuid and
-//! sequence), so a master that was deposed without noticing is rejected by the coordinator itself, however long its
-//! write was under way.
+//! Each write is a multi that begins with a check of that node. The node's path is unique to the candidacy (uuid and sequence),
+//! so the coordinator itself rejects the writes of a master that was deposed without noticing, however long they were in
+//! flight.
 
 use shared::cluster::Candidate;
 
 use super::{Coordinator, Error, Op, record};
 
-/// Why a fenced write didn't succeed.
+/// Why a fenced write failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FenceError {
-    /// The election node is gone: this candidacy leads no more. Nothing was written.
+    /// The election node is gone: this candidacy no longer leads. Nothing was written.
     #[error("deposed: the election node is gone")]
     Deposed,
-    /// Another reply: what was read before is out of date. Nothing was written; read again.
+    /// An operation failed: what was read before is out of date. Nothing was written; read again.
     #[error("operation {index} conflicts: {source}")]
     Conflict {
-        /// Which of the caller's operations.
+        /// Index among the caller's operations.
         index: usize,
         /// Why it failed.
         source: Error,
     },
-    /// The write may have taken effect, or may still: `settle`, then read again.
+    /// The write may have taken effect, or may still do so: `settle`, then read again.
     #[error("{0}")]
     Unknown(Error),
     /// Nothing was written (disconnected, or too large), or the session is over.
@@ -31,7 +31,7 @@ pub enum FenceError {
 }
 
 impl FenceError {
-    /// Whether the role is over: go and stand again.
+    /// Whether the master's role is over and the pod has to enter the election again.
     pub fn ends_role(&self) -> bool {
         match self {
             FenceError::Deposed => true,
@@ -41,7 +41,7 @@ impl FenceError {
     }
 }
 
-/// The right to write that comes with one candidacy's election node.
+/// The right to write that one candidacy's election node confers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fence {
     node: String,
@@ -53,22 +53,22 @@ impl Fence {
         Self { node }
     }
 
-    /// The path of the election node that is checked.
+    /// The path of the checked election node.
     pub fn node(&self) -> &str {
         &self.node
     }
 
-    /// Writes, all or nothing, provided that the election node is there.
+    /// Runs the writes atomically, provided that the election node exists.
     ///
     /// # Errors
     /// [`FenceError`]; [`FenceError::ends_role`] tells when to step down.
     ///
     /// # Cancellation
-    /// The write may take effect all the same.
+    /// The write may still take effect.
     ///
     /// # On connection loss
-    /// [`FenceError::Unknown`]: [`settle`](super::settle::settle), then read what is there. The master, which
-    /// decides from what it reads, does so anyway.
+    /// [`FenceError::Unknown`]: [`settle`](super::settle::settle), then read the current state. The master does so anyway, as
+    /// it decides from what it reads.
     pub async fn write(&self, coordinator: &dyn Coordinator, ops: Vec<Op>) -> Result<(), FenceError> {
         let check = Op::Check { path: self.node.clone(), version: None };
         let fenced = std::iter::once(check).chain(ops).collect();
@@ -90,9 +90,9 @@ impl Fence {
         self.write(coordinator, vec![Op::Set { path: self.node.clone(), data, version: None }]).await
     }
 
-    /// Removes the election node of a leader whose process was seen to be gone. Used by the next candidate, at most
-    /// once per session timeout; the leader's own fence makes a wrong witness harmless. Gives `false` if the
-    /// leader's node was gone already.
+    /// Deletes the election node of a leader whose process was seen to be gone. Called by the next candidate, at most once per
+    /// session timeout. A wrong witness is harmless, because the leader's own fence stops it. Returns `false` if the leader's
+    /// node was already gone.
     ///
     /// # Errors, Cancellation, On connection loss
     /// As [`Fence::write`].

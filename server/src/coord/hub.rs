@@ -1,4 +1,4 @@
-//! The watches of one session: who hears of which change.
+//! Dispatcher of one session's watch events to its watches.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,10 +7,10 @@ use tokio::sync::mpsc;
 
 use super::{Hint, Scope, Watch};
 
-/// Hints that a watch holds before it counts as overflowed.
+/// Number of hints that a watch buffers before it overflows and ends.
 const CAPACITY: usize = 1_024;
 
-/// The watches of one session. It is open while the connection that feeds it stands; closing it ends them all.
+/// The watches of one session. Open while the connection that feeds it is up; closing it ends all watches.
 #[derive(Default)]
 pub(super) struct Hub(Mutex<Slots>);
 
@@ -37,7 +37,7 @@ impl Slot {
     }
 }
 
-/// Takes its watch from the hub when the watch is dropped.
+/// Removes its watch from the hub when the watch is dropped.
 struct Guard {
     hub: Arc<Hub>,
     id: u64,
@@ -54,19 +54,19 @@ impl Hub {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on there are hints.
+    /// Accepts watches from now on.
     pub(super) fn open(&self) {
         self.slots().open = true;
     }
 
-    /// There are no more hints: every watch ends.
+    /// Ends every watch and accepts no new ones.
     pub(super) fn close(&self) {
         let mut slots = self.slots();
         slots.open = false;
         slots.watches.clear();
     }
 
-    /// A watch, unless the hub is closed.
+    /// Adds a watch; returns `None` if the hub is closed.
     pub(super) fn watch(self: &Arc<Self>, path: &str, scope: Scope) -> Option<Watch> {
         let mut slots = self.slots();
         if !slots.open {
@@ -79,7 +79,7 @@ impl Hub {
         Some(Watch::new(receiver, Box::new(Guard { hub: Arc::clone(self), id })))
     }
 
-    /// A node was created, changed or deleted. A watch that is full ends.
+    /// Notifies the watches that cover this node of its creation, change or deletion. A watch whose buffer is full ends.
     pub(super) fn tell(&self, path: &str) {
         self.slots()
             .watches

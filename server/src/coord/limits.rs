@@ -1,15 +1,15 @@
-//! What may be submitted at all, the same for every implementation.
+//! Limits on what may be submitted, shared by all implementations.
 
 use super::{CreateMode, Error, Op, Result};
 
-/// The most bytes that a znode may hold.
+/// Maximum size of a znode's data, in bytes.
 pub const ZNODE_BYTES: usize = 64 << 10;
-/// The most bytes of data and paths that a multi may carry.
+/// Maximum total size of the paths and data of a multi, in bytes.
 pub const MULTI_BYTES: usize = 256 << 10;
-/// How many znodes are read in one round trip.
+/// Number of znodes read in one round trip.
 pub(super) const READ_CHUNK: usize = 256;
 
-/// Refuses paths that ZooKeeper would refuse.
+/// Rejects paths that ZooKeeper would reject.
 pub(super) fn path(path: &str) -> Result<()> {
     let refuse = |why: &str| Err(Error::Invalid(format!("the znode path {path:?} {why}")));
     if path == "/" {
@@ -28,7 +28,7 @@ pub(super) fn path(path: &str) -> Result<()> {
     Ok(())
 }
 
-/// Refuses data that are too large for a znode.
+/// Rejects data that are too large for a znode.
 pub(super) fn data(path: &str, data: &[u8]) -> Result<()> {
     if data.len() <= ZNODE_BYTES {
         return Ok(());
@@ -36,7 +36,7 @@ pub(super) fn data(path: &str, data: &[u8]) -> Result<()> {
     Err(Error::Invalid(format!("{} bytes for {path}, a znode may hold {ZNODE_BYTES}", data.len())))
 }
 
-/// Refuses a create whose path or data are not acceptable; a sequential path may end in a slash.
+/// Rejects a create with an invalid path or data; a sequential path may end in a slash.
 pub(super) fn create(target: &str, bytes: &[u8], mode: CreateMode) -> Result<()> {
     match mode {
         CreateMode::EphemeralSequential => path(&format!("{target}0"))?,
@@ -45,7 +45,7 @@ pub(super) fn create(target: &str, bytes: &[u8], mode: CreateMode) -> Result<()>
     data(target, bytes)
 }
 
-/// Refuses the root, which always is.
+/// Rejects the root, which always exists, and invalid paths.
 pub(super) fn not_root(target: &str) -> Result<()> {
     if target == "/" {
         return Err(Error::Invalid("the root can neither be created nor deleted".into()));
@@ -53,7 +53,7 @@ pub(super) fn not_root(target: &str) -> Result<()> {
     path(target)
 }
 
-/// Refuses a multi that is not acceptable.
+/// Rejects a multi that is invalid or too large.
 pub(super) fn multi(ops: &[Op]) -> Result<()> {
     let mut bytes = 0;
     for op in ops {

@@ -1,4 +1,4 @@
-//! Members: who is alive. A pod is a member as long as its ephemeral node is there.
+//! Group membership: a pod is a member of the array as long as its ephemeral node exists.
 
 use shared::cluster::Member;
 
@@ -10,18 +10,18 @@ pub fn path(member: &Member) -> String {
     format!("{}/{}-{}", paths::NODES, member.pod, member.uuid)
 }
 
-/// Makes this session's pod a member and gives its node's path. Repeating it changes nothing.
+/// Registers this session's pod as a member and returns its node's path. Idempotent.
 ///
 /// # Errors
-/// - [`Error::NodeExists`]: another session has a member of this pod and uuid. Take a new uuid.
+/// - [`Error::NodeExists`]: another session owns the node of this pod and uuid. Take a new uuid.
 /// - [`Error::Expired`]: the session is over.
-/// - [`Error::Disconnected`], [`Error::Invalid`], [`Error::NoNode`] (no skeleton): nothing was done.
+/// - [`Error::Disconnected`], [`Error::Invalid`], [`Error::NoNode`] (no skeleton): nothing was written.
 ///
 /// # Cancellation
-/// The node may be there, until the session ends. Call again with the same uuid.
+/// The node may exist until the session ends. Call again with the same uuid.
 ///
 /// # On connection loss
-/// Waits for the reconnect and reads back whether the node is there and this session's.
+/// Waits for the reconnect and reads back whether the node exists and belongs to this session.
 pub async fn join(coordinator: &dyn Coordinator, member: &Member) -> Result<String> {
     let path = path(member);
     let data = record::to_bytes(member)?;
@@ -39,19 +39,19 @@ pub async fn join(coordinator: &dyn Coordinator, member: &Member) -> Result<Stri
     }
 }
 
-/// Says that a member of this session was told to stop.
+/// Marks a member of this session as leaving (it received a request to stop).
 ///
 /// # Errors
 /// Those of a write.
 ///
 /// # Cancellation, On connection loss
-/// It may or may not have been said; saying it again changes nothing.
+/// The mark may or may not have been written; repeating is harmless.
 pub async fn say_leaving(coordinator: &dyn Coordinator, member: &Member) -> Result<()> {
     let data = record::to_bytes(&Member { leaving: true, ..member.clone() })?;
     coordinator.set(&path(member), &data, None).await.map(|_| ())
 }
 
-/// The live members, sorted by pod. Nodes that hold no member's record are passed over.
+/// Lists the live members, sorted by pod. Skips nodes that hold no member's record.
 ///
 /// # Errors
 /// Those of a read.
@@ -65,7 +65,7 @@ pub async fn list(coordinator: &dyn Coordinator) -> Result<Vec<Member>> {
     let names = coordinator.children(paths::NODES).await?;
     let paths: Vec<String> = names.iter().map(|name| format!("{}/{name}", paths::NODES)).collect();
     let nodes = coordinator.get_many(&paths).await?;
-    // A persistent node is nobody's: no session's end would remove it.
+    // A persistent node belongs to no session, so it would never disappear: not a member.
     let ephemeral = |node: Option<NodeData>| node.filter(|(_, stat)| stat.owner.is_some());
     let members = paths.iter().zip(nodes).filter_map(|(path, node)| record::from_bytes(path, &ephemeral(node)?.0));
     Ok(members.collect())

@@ -1,16 +1,16 @@
-//! Coordination: a tree of small records with sessions, in the shape of ZooKeeper's.
+//! A ZooKeeper-shaped coordination service: a tree of small records (znodes) with sessions.
 //!
-//! [`Coordinator`] is one session. Two implementations pass the same conformance suite: [`zookeeper`], for
-//! arrays of processes, and [`embedded`], for the pods of one process and for faults scheduled from a seed.
-//! The recipes ([`election`], [`fence`], [`claim`], [`members`]) use the trait alone.
+//! [`Coordinator`] is one session. It has two implementations that pass the same conformance suite: [`zookeeper`], for arrays
+//! of several processes, and [`embedded`], for the pods of a single process and for faults scheduled from a seed. The recipes
+//! ([`election`], [`fence`], [`claim`], [`members`]) use only the trait.
 //!
 //! # What a caller must know
-//! - **Unknown outcomes.** Only a reply of the server settles an operation. Any other error
-//!   ([`Error::is_unknown`]) means that it may have run, or may still run after a reconnect; dropping its
-//!   future cancels nothing. Resolve by [`Coordinator::sync`], then read back on the same session.
-//! - **Watches are hints.** They carry no state, may be merged, and end at a disconnect ([`Watch::changed`] then
-//!   says [`Hint::Lost`] once): watch again, `sync`, rescan.
-//! - **Sessions end.** [`SessionState::Expired`] is final. A new session needs a new [`Connector::connect`].
+//! - **Unknown outcomes.** Only a reply of the server settles an operation. After any other error ([`Error::is_unknown`]) the
+//!   operation may have run, or may still run after a reconnect; dropping its future doesn't cancel it. To resolve it, call
+//!   [`Coordinator::sync`], then read back on the same session.
+//! - **Watches are hints.** They carry no state, may be merged, and end at a disconnect, where [`Watch::changed`] returns
+//!   [`Hint::Lost`] once: watch again, `sync`, rescan.
+//! - **Sessions end.** [`SessionState::Expired`] is final. Open a new session with [`Connector::connect`].
 
 pub mod claim;
 pub mod doorbell;
@@ -32,42 +32,42 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-/// Why an operation didn't give what was asked.
+/// Why an operation failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Reply: there is no such node.
+    /// Reply: the node doesn't exist.
     #[error("no node {0}")]
     NoNode(String),
-    /// Reply: the node is there already.
+    /// Reply: the node already exists.
     #[error("node {0} exists already")]
     NodeExists(String),
-    /// Reply: the node's version is another.
+    /// Reply: the node has another version than expected.
     #[error("node {0} has another version than expected")]
     BadVersion(String),
     /// Reply: the node has children.
     #[error("node {0} has children")]
     NotEmpty(String),
-    /// Reply: ephemeral nodes have no children.
+    /// Reply: the parent is ephemeral, and ephemeral nodes can't have children.
     #[error("the parent of {0} is ephemeral and can't have children")]
     NoChildrenForEphemerals(String),
-    /// Reply: an access control list that somebody else set doesn't allow it.
+    /// Reply: an access control list, which the array didn't set, forbids the operation.
     #[error("the access control list of {0}, which the array didn't set, doesn't allow it")]
     Forbidden(String),
-    /// Reply: operation `index` of a multi failed, and so none of them took effect.
+    /// Reply: operation `index` of a multi failed, so none of its operations took effect.
     #[error("operation {index} of the multi: {source}")]
     Multi {
-        /// Which operation.
+        /// Index of the failed operation.
         index: usize,
         /// Why it failed.
         source: Box<Error>,
     },
-    /// Nothing was submitted: the path or the data are not acceptable.
+    /// Nothing was submitted: the path or the data are invalid.
     #[error("{0}")]
     Invalid(String),
-    /// Nothing was submitted: the session is disconnected now.
+    /// Nothing was submitted: the session is currently disconnected.
     #[error("disconnected from the coordinator")]
     Disconnected,
-    /// The session is over; the operation didn't run, or ran before the end.
+    /// The session is over; the operation either didn't run or ran before the session ended.
     #[error("the session has expired")]
     Expired,
     /// The operation may have run or may still run.
@@ -86,7 +86,7 @@ impl Error {
         matches!(self, Error::Expired)
     }
 
-    /// The reply that made a multi fail, or the error itself.
+    /// Returns the reply that made a multi fail; for other errors, the error itself.
     pub fn cause(&self) -> &Error {
         match self {
             Error::Multi { source, .. } => source,
@@ -95,10 +95,10 @@ impl Error {
     }
 }
 
-/// What operations of this module give.
+/// Result of a coordinator operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A session's id; the `ephemeralOwner` of its ephemeral nodes. Never 0.
+/// Session id: the `ephemeralOwner` of the session's ephemeral nodes. Never 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionId(pub i64);
 
@@ -108,21 +108,21 @@ impl std::fmt::Display for SessionId {
     }
 }
 
-/// How a session stands.
+/// State of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SessionState {
-    /// Operations run.
+    /// Operations can be submitted.
     Connected,
-    /// Submit nothing and wait: it comes back or expires.
+    /// Nothing may be submitted; wait until the session reconnects or expires.
     Disconnected,
-    /// Over, for ever; its ephemeral nodes are gone or will be shortly.
+    /// Expired, permanently; its ephemeral nodes are gone or will be shortly.
     Expired,
-    /// Closed by its owner, for ever.
+    /// Closed by its owner, permanently.
     Closed,
 }
 
 impl SessionState {
-    /// Whether it never changes again.
+    /// Whether this state is final.
     pub fn is_terminal(self) -> bool {
         matches!(self, SessionState::Expired | SessionState::Closed)
     }
@@ -131,72 +131,72 @@ impl SessionState {
 /// A node's metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
-    /// Transaction that created it: tells one life of a path from the next.
+    /// Transaction that created the node; distinguishes it from an earlier or later node at the same path.
     pub czxid: i64,
-    /// Transaction that last wrote its data.
+    /// Transaction that last wrote the node's data.
     pub mzxid: i64,
-    /// How often its data were written since.
+    /// Number of writes to the node's data since its creation.
     pub version: i32,
     /// The session whose end removes it; `None` for persistent nodes.
     pub owner: Option<SessionId>,
-    /// How many children it has.
+    /// Number of children.
     pub children: u32,
 }
 
-/// How long a node lives and what it is called.
+/// How long a node lives and how it is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CreateMode {
-    /// Until it is deleted.
+    /// Lives until it is deleted.
     Persistent,
-    /// Until its session ends.
+    /// Lives until its session ends.
     Ephemeral,
-    /// Until its session ends; ten digits, rising within the parent, are added to its name.
+    /// Lives until its session ends; a ten-digit sequence, increasing within the parent, is appended to its name.
     EphemeralSequential,
 }
 
 /// One write of a [`Coordinator::multi`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Op {
-    /// The node exists, at this version where one is given.
+    /// Checks that the node exists and, if a version is given, has this version.
     Check {
         /// The node.
         path: String,
-        /// Its version, or `None` for any.
+        /// Expected version, or `None` for any.
         version: Option<i32>,
     },
-    /// Create a node.
+    /// Creates a node.
     Create {
         /// The node.
         path: String,
         /// Its data.
         data: Vec<u8>,
-        /// How long it lives. Not sequential: a multi's paths are known beforehand.
+        /// Create mode. Not sequential, because a multi's paths must be known beforehand.
         mode: CreateMode,
     },
-    /// Set a node's data.
+    /// Sets a node's data.
     Set {
         /// The node.
         path: String,
         /// Its data.
         data: Vec<u8>,
-        /// Its version before, or `None` for any.
+        /// Expected version before the write, or `None` for any.
         version: Option<i32>,
     },
-    /// Delete a node without children.
+    /// Deletes a node that has no children.
     Delete {
         /// The node.
         path: String,
-        /// Its version, or `None` for any.
+        /// Expected version, or `None` for any.
         version: Option<i32>,
     },
 }
 
-/// What a watch is told.
+/// Event of a watch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hint {
-    /// This node, or something below it, was created, changed or deleted. Hints may be merged, never lost silently.
+    /// This node, or a node below it, was created, changed or deleted. Hints may be merged, but are never lost silently.
     Changed(String),
-    /// The watch ended with the connection or overflowed: watch again, `sync`, rescan.
+    /// The watch ended at a disconnect or overflowed: watch again, `sync`, rescan.
     Lost,
 }
 
@@ -208,13 +208,13 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// A watch that forwards what is sent; the channel's end counts as [`Hint::Lost`].
-    /// `guard` is dropped with the watch.
+    /// Creates a watch that forwards what the channel receives; the channel's end counts as [`Hint::Lost`]. `guard` is dropped
+    /// with the watch.
     pub fn new(hints: tokio::sync::mpsc::Receiver<Hint>, guard: Box<dyn std::any::Any + Send + Sync>) -> Self {
         Self { hints, lost: false, _guard: guard }
     }
 
-    /// The next hint. After [`Hint::Lost`] it never resolves again.
+    /// Waits for the next hint. After [`Hint::Lost`] it never resolves again.
     ///
     /// # Cancellation
     /// Safe: no hint is lost.
@@ -235,7 +235,7 @@ impl Watch {
 /// What a watch covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {
-    /// The node: its creation, data and deletion. The node need not exist.
+    /// The node itself: its creation, data and deletion. The node need not exist yet.
     Node,
     /// The node and everything below it.
     Recursive,
@@ -253,68 +253,68 @@ pub trait Coordinator: Send + Sync + 'static {
     /// The negotiated session timeout.
     fn session_timeout(&self) -> Duration;
 
-    /// The session's state, and its changes.
+    /// A receiver of the session's state and its changes.
     fn states(&self) -> watch::Receiver<SessionState>;
 
-    /// Creates a node and gives its path (with the sequence, where it is sequential).
+    /// Creates a node and returns its path (including the sequence, for a sequential node).
     async fn create(&self, path: &str, data: &[u8], mode: CreateMode) -> Result<(String, Stat)>;
 
-    /// A node's data.
+    /// Returns a node's data and metadata.
     async fn get(&self, path: &str) -> Result<NodeData>;
 
-    /// A node's metadata, `None` if it isn't there.
+    /// Returns a node's metadata, or `None` if the node doesn't exist.
     async fn stat(&self, path: &str) -> Result<Option<Stat>>;
 
-    /// Sets a node's data, at the given version or at any.
+    /// Sets a node's data if it has the given version; `None` matches any.
     async fn set(&self, path: &str, data: &[u8], version: Option<i32>) -> Result<Stat>;
 
-    /// Deletes a node without children.
+    /// Deletes a node that has no children.
     async fn delete(&self, path: &str, version: Option<i32>) -> Result<()>;
 
-    /// Names (not paths) of a node's children, sorted.
+    /// Returns the names (not paths) of a node's children, sorted.
     async fn children(&self, path: &str) -> Result<Vec<String>>;
 
-    /// Several writes, all or none.
+    /// Runs several writes atomically.
     async fn multi(&self, ops: Vec<Op>) -> Result<()>;
 
-    /// Several nodes' data in as few round trips as fit, `None` where there is no such node, or where it may not be read:
-    /// [`Coordinator::get`] tells which. Not one snapshot.
+    /// Reads several nodes in as few round trips as possible. An entry is `None` if the node doesn't exist or may not be read;
+    /// [`Coordinator::get`] distinguishes the two. The result isn't one snapshot.
     async fn get_many(&self, paths: &[String]) -> Result<Vec<Option<NodeData>>>;
 
-    /// Several nodes' children, as [`Coordinator::get_many`].
+    /// Lists the children of several nodes; otherwise like [`Coordinator::get_many`].
     async fn children_many(&self, paths: &[String]) -> Result<Vec<Option<Vec<String>>>>;
 
-    /// Hints of changes from now on. Read after watching, never before.
+    /// Watches for changes from now on. Read the state after this call, never before.
     async fn watch(&self, path: &str, scope: Scope) -> Result<Watch>;
 
-    /// Waits until this session sees every write that was acknowledged to anyone before the call.
+    /// Waits until this session sees every write that was acknowledged to any session before the call.
     async fn sync(&self) -> Result<()>;
 
-    /// Ends the session: its ephemeral nodes go at once. A session that is dropped without this is left to its lease,
-    /// as a crash leaves it.
+    /// Ends the session and removes its ephemeral nodes at once. A session that is dropped without `close` ends as after a
+    /// crash: its ephemeral nodes stay until the session timeout.
     async fn close(&self);
 }
 
-/// Makes sessions.
+/// Opens sessions.
 #[async_trait]
 pub trait Connector: Send + Sync + 'static {
     /// `embedded` or `zookeeper`.
     fn kind(&self) -> &'static str;
 
-    /// A new session. Fails when no server answers within the session timeout; the caller loops.
+    /// Opens a new session. Fails if no server answers within the session timeout; the caller retries.
     async fn connect(&self) -> Result<Arc<dyn Coordinator>>;
 }
 
-/// A connector of one client, which somebody may cut off: for faults at will.
-pub trait Leash: Connector {
-    /// Cuts the client off: the session there is hears nothing and its lease runs out, and there is no new one.
+/// A connector for a single client whose connection can be cut on purpose, to inject faults.
+pub trait FaultLink: Connector {
+    /// Cuts the client off: its current session receives nothing and runs into its timeout, and no new session can be opened.
     fn cut(&self);
 
-    /// Lets the client through again. Its session goes on, or learns that its lease has run out.
+    /// Restores the connection. The session continues, or learns that it has expired.
     fn mend(&self);
 }
 
-/// Creates a persistent node and its missing ancestors; those that are there stay as they are.
+/// Creates a persistent node and its missing ancestors; existing nodes stay as they are.
 ///
 /// # On connection loss
 /// Idempotent: call again.
@@ -329,7 +329,7 @@ pub async fn ensure_path(coordinator: &dyn Coordinator, path: &str) -> Result<()
     Ok(())
 }
 
-/// Creates the persistent nodes that every array has, [`paths::SKELETON`].
+/// Creates the persistent nodes that every array needs, [`paths::SKELETON`].
 ///
 /// # On connection loss
 /// Idempotent: call again.

@@ -1,4 +1,4 @@
-//! Records of znodes: JSON, read leniently.
+//! Encoding of znode records: JSON, read leniently.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -7,15 +7,15 @@ use shared::job::RECORD_VERSION;
 
 use super::{Error, Result, limits};
 
-/// A record's bytes.
+/// Serializes a record.
 pub(super) fn to_bytes<T: Serialize>(record: &T) -> Result<Vec<u8>> {
     serde_json::to_vec(record).map_err(|error| Error::Invalid(format!("a record can't be written as JSON: {error}")))
 }
 
-/// Why a znode's bytes are no record that this version reads.
+/// Why a znode's bytes can't be read as a record by this version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    /// Nobody of the array wrote it.
+    /// The array didn't write it.
     #[error("{0}")]
     Foreign(String),
     /// A later version wrote it.
@@ -23,10 +23,10 @@ pub enum Unreadable {
     Later(u64),
 }
 
-/// The record in a znode's bytes.
+/// Parses the record in a znode's bytes.
 ///
 /// # Errors
-/// [`Unreadable`]: nothing of the kind was ever written by this version.
+/// [`Unreadable`]: this version never wrote such bytes.
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreadable> {
     if bytes.len() > limits::ZNODE_BYTES {
         return Err(Unreadable::Foreign(format!("it holds {} bytes, more than any record may", bytes.len())));
@@ -41,7 +41,7 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreadable> {
     })
 }
 
-/// The record in a znode's bytes, `None` (and a line in the log) if it is none of ours.
+/// Parses the record in a znode's bytes; logs a warning and returns `None` if it can't.
 pub(super) fn from_bytes<T: DeserializeOwned>(path: &str, bytes: &[u8]) -> Option<T> {
     serde_json::from_slice(bytes)
         .inspect_err(|error| tracing::warn!(path, %error, "a znode holds something that is not its record"))

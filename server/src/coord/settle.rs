@@ -1,8 +1,8 @@
-//! How an unknown outcome becomes a known one.
+//! Resolution of unknown outcomes.
 //!
-//! A session's operations run in the order in which they were submitted, also across a reconnect. So once a
-//! [`Coordinator::sync`] that was submitted after an operation has been answered, the operation has run or never
-//! will, and a read on the same session tells which.
+//! A session's operations run in the order of their submission, also across a reconnect. So once a [`Coordinator::sync`] that
+//! was submitted after an operation has been answered, the operation has either run or never will, and a read on the same
+//! session tells which.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use futures::future::BoxFuture;
 use super::{Coordinator, Error, Result, SessionState};
 use crate::backoff::Backoff;
 
-/// The first pause between two attempts that failed while the session said that it was connected.
-const PAUSE: Duration = Duration::from_millis(20);
-/// The longest one.
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// First pause between two attempts that failed although the session appeared connected.
+const RETRY_PAUSE: Duration = Duration::from_millis(20);
+/// Longest pause between two attempts.
+const MAX_RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// Waits until the session is connected.
 ///
@@ -32,11 +32,11 @@ pub async fn connected(coordinator: &dyn Coordinator) -> Result<()> {
     }
 }
 
-/// Waits until every operation that this session submitted before has run or never will, and this session sees
-/// every write that was acknowledged to anyone before.
+/// Waits until every operation that this session submitted before has run or never will, and this session sees every write that
+/// was acknowledged to any session before.
 ///
 /// # Errors
-/// [`Error::Expired`] only: it goes on through disconnects until the session ends.
+/// [`Error::Expired`] only: it keeps trying through disconnects until the session ends.
 ///
 /// # Cancellation
 /// Safe.
@@ -44,10 +44,10 @@ pub async fn settle(coordinator: &dyn Coordinator) -> Result<()> {
     persistently(coordinator, || coordinator.sync()).await
 }
 
-/// [`settle`], then reads, as often as it takes to get a definite answer.
+/// Calls [`settle`], then reads until the answer is definite.
 ///
 /// # Errors
-/// What the read says that is definite; [`Error::Expired`] once the session is over.
+/// The read's definite errors; [`Error::Expired`] once the session is over.
 ///
 /// # Cancellation
 /// Safe, as `read` writes nothing.
@@ -59,12 +59,12 @@ pub async fn read_back<'a, T>(
     persistently(coordinator, read).await
 }
 
-/// Repeats what is harmless to repeat until the answer is definite.
+/// Repeats an idempotent operation until its answer is definite.
 async fn persistently<'a, T>(
     coordinator: &'a dyn Coordinator,
     operation: impl Fn() -> BoxFuture<'a, Result<T>>,
 ) -> Result<T> {
-    let mut backoff = Backoff::new(PAUSE, LONGEST_PAUSE);
+    let mut backoff = Backoff::new(RETRY_PAUSE, MAX_RETRY_PAUSE);
     loop {
         connected(coordinator).await?;
         match operation().await {

@@ -1,4 +1,4 @@
-//! Credentials: a pod's own inside a cluster, those that `KUBECONFIG` names outside.
+//! Kubernetes client: credentials of the pod inside a cluster, of `KUBECONFIG` outside.
 
 use std::env;
 use std::time::Duration;
@@ -6,30 +6,29 @@ use std::time::Duration;
 use kube::config::{InferConfigError, KubeConfigOptions, KubeconfigError};
 use kube::{Client, Config};
 
-/// Why there is no client although there should be one.
+/// Why no client could be made although credentials exist.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The files of a pod's ServiceAccount are missing or wrong.
+    /// The files of the pod's ServiceAccount are missing or invalid.
     #[error("this pod's ServiceAccount can't be used: {0}")]
     InCluster(#[from] kube::config::InClusterError),
-    /// What `KUBECONFIG` names can't be read.
+    /// The file named by `KUBECONFIG` can't be read.
     #[error("KUBECONFIG can't be used: {0}")]
     Kubeconfig(#[from] KubeconfigError),
-    /// Neither.
+    /// No configuration could be inferred from either.
     #[error("{0}")]
     Infer(#[from] InferConfigError),
-    /// TLS, or an address that is none.
+    /// TLS failed, or the address is invalid.
     #[error("no client for Kubernetes can be made: {0}")]
     Client(#[from] kube::Error),
 }
 
-/// A client with the credentials that are there, and whether this is inside the cluster. `None` without Kubernetes.
+/// Returns a client and whether this process runs inside the cluster; `None` without Kubernetes.
 ///
-/// `~/.kube/config` isn't read: whoever tries Evenlight out on a machine with access to a cluster doesn't mean that
-/// cluster.
+/// `~/.kube/config` isn't read: a user who tries out Evenlight on a machine with access to a cluster doesn't mean that cluster.
 ///
 /// # Errors
-/// Credentials are there and can't be used.
+/// Fails if credentials exist but can't be used.
 pub async fn connect() -> Result<Option<(Client, bool)>, ConnectError> {
     let named = |variable: &str| env::var_os(variable).is_some_and(|value| !value.is_empty());
     let inside = named("KUBERNETES_SERVICE_HOST");

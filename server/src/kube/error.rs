@@ -1,27 +1,27 @@
-//! Errors of the API as sentences, and what they ask for.
+//! Errors of the Kubernetes API, as sentences and by the reaction they require.
 
 use std::future::Future;
 use std::time::Duration;
 
-/// How long a request may take, from its sending to its answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Time limit of a request, until its answer.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What didn't work out, as a sentence for an operator.
+/// Failure of a request, as a sentence for an operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Trouble {
-    /// Another wrote in between: read again.
+    /// Another client wrote in between: read again.
     #[error("somebody else changed a pod at the same time")]
     Conflict,
-    /// There is no such pod (any more).
+    /// The pod doesn't exist (any more).
     #[error("there is no such pod")]
     Gone,
-    /// The ServiceAccount may not do it.
+    /// The ServiceAccount lacks the permission.
     #[error("Kubernetes forbids it: {0}")]
     Forbidden(String),
-    /// It wasn't answered in time; it may be done all the same.
+    /// No answer in time; the request may have run.
     #[error("Kubernetes' API doesn't answer")]
     Silent,
-    /// Everything else; it may pass.
+    /// Any other failure; possibly transient.
     #[error("{0}")]
     Other(String),
 }
@@ -40,7 +40,7 @@ impl From<kube::Error> for Trouble {
     }
 }
 
-/// The innermost cause, which says what happened; those around it only say where.
+/// Returns the innermost cause, which says what happened; the outer ones only say where.
 pub(super) fn root(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(inner) = cause.source() {
@@ -49,9 +49,9 @@ pub(super) fn root(error: &dyn std::error::Error) -> String {
     cause.to_string()
 }
 
-/// The answer of a request, or [`Trouble::Silent`] when it takes too long.
+/// Awaits the answer of a request; fails with [`Trouble::Silent`] if it takes too long.
 pub(super) async fn answered<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, Trouble> {
-    match tokio::time::timeout(PATIENCE, request).await {
+    match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
         Ok(answer) => Ok(answer?),
         Err(_) => Err(Trouble::Silent),
     }

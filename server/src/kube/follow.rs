@@ -1,11 +1,11 @@
-//! Reads what every pod of ours says, and keeps it in a [`LogBook`].
+//! Follows the logs of all pods of the array and keeps them in a [`LogBook`].
 //!
-//! Every pod follows every pod, so that any of them can show any log, and still has it when its pod is gone: as many streams
-//! as pods squared, most of them silent. Above [`MOST`] pods the others' logs aren't shown.
+//! Every pod follows every pod, so that each can show any log, even after that log's pod is gone. This takes pods squared
+//! streams, most of them silent; beyond [`MAX_PODS`] pods, the others' logs aren't shown.
 //!
-//! A container that is started again begins a new log; Kubernetes keeps that of the one before. Which start a stream belongs
-//! to isn't said, so the pod is read before the stream is opened and after: the same number of restarts means that it is
-//! that start's.
+//! A restarted container begins a new log; Kubernetes keeps the previous one. A stream doesn't say to which start it belongs,
+//! so the pod is read before and after the stream is opened: if the restart count is the same, the stream belongs to that
+//! start.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -30,14 +30,14 @@ use super::pods::{Instance, Seen, Sibling};
 use crate::backoff::Backoff;
 use crate::logs::LogBook;
 
-/// Pods whose logs are followed.
-const MOST: usize = 50;
-/// Lines of what was said before this process began to read.
-const BEFORE: i64 = 500;
-/// A stream that is silent for so long may be dead: it is opened anew, which repeats nothing.
-const SILENCE: Duration = Duration::from_secs(120);
+/// Maximum number of pods whose logs are followed.
+const MAX_PODS: usize = 50;
+/// Number of lines to fetch from before this process began to read.
+const TAIL_LINES: i64 = 500;
+/// A stream silent for this long may be dead: it is reopened, which repeats no lines.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Follows all pods, those that come later too, for ever.
+/// Follows all pods, including later ones, indefinitely.
 pub(super) async fn all(api: Api<Pod>, settings: Arc<Settings>, mut seen: watch::Receiver<Seen>, book: LogBook) {
     let mut followers: JoinSet<String> = JoinSet::new();
     let mut followed: BTreeSet<String> = BTreeSet::new();
@@ -46,7 +46,7 @@ pub(super) async fn all(api: Api<Pod>, settings: Arc<Settings>, mut seen: watch:
         let ours = settings.inside || pods.contains_key(&settings.pod);
         for pod in pods.values().filter(|_| ours) {
             let Ok(name) = pod.name.parse::<PodName>() else { continue };
-            if followed.len() < MOST && followed.insert(pod.uid.clone()) {
+            if followed.len() < MAX_PODS && followed.insert(pod.uid.clone()) {
                 let follower = Follower::new(name, pod.uid.clone(), &api, &settings, &seen, &book);
                 followers.spawn(follower.run());
             }
@@ -63,7 +63,7 @@ pub(super) async fn all(api: Api<Pod>, settings: Arc<Settings>, mut seen: watch:
     }
 }
 
-/// Reads one pod's log.
+/// Follower of one pod's log.
 struct Follower {
     name: PodName,
     uid: String,
@@ -72,13 +72,13 @@ struct Follower {
     seen: watch::Receiver<Seen>,
     book: LogBook,
     join: Join,
-    /// The start of the container that was read last.
+    /// Restart count of the container that was last read.
     start: Option<u32>,
-    /// What was noted last of what is wrong.
+    /// The last trouble noted in the log.
     noted: Option<String>,
 }
 
-/// What a connection brought.
+/// What a connection delivered.
 enum Brought {
     Something,
     Nothing,
@@ -97,7 +97,7 @@ impl Follower {
         Self { name, uid, api, settings, seen, book, join: Join::default(), start: None, noted: None }
     }
 
-    /// Follows the pod until it is gone; gives its uid.
+    /// Follows the pod until it is gone; returns its uid.
     async fn run(mut self) -> String {
         self.book.open(&self.name);
         let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(15));
@@ -105,7 +105,7 @@ impl Follower {
             if instance.begun {
                 match self.connect().await {
                     Ok(Brought::Something) => backoff.reset(),
-                    // It isn't there any more, or not yet; the watch will tell.
+                    // The pod no longer exists, or not yet; the watch will tell.
                     Ok(Brought::Nothing) | Err(Trouble::Gone) => {}
                     Err(trouble) => self.note_trouble(&trouble),
                 }
@@ -119,26 +119,26 @@ impl Follower {
         self.uid
     }
 
-    /// How the pod's container stands; `None` when the pod is gone.
+    /// State of the pod's container, as last watched; `None` when the pod is gone.
     fn there(&self) -> Option<Instance> {
         let seen = self.seen.borrow();
         seen.pod(self.name.as_str()).filter(|pod| pod.uid == self.uid).map(|pod| pod.container.clone())
     }
 
-    /// Waits until the container stands otherwise, or the pod is gone.
+    /// Waits until the container's state changes or the pod is gone.
     async fn changed(&mut self, instance: &Instance) {
         let (name, uid) = (self.name.as_str(), &self.uid);
         let other = |seen: &Seen| {
             let pod = seen.pod(name).filter(|pod| pod.uid == *uid);
             pod.map(|pod| &pod.container) != Some(instance)
         };
-        // Without a watch, the timer is left.
+        // The watch has ended: leave it to the caller's timer.
         if self.seen.wait_for(other).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 
-    /// One connection, to its end.
+    /// Runs one connection to its end.
     async fn connect(&mut self) -> Result<Brought, Trouble> {
         let instance = self.instance().await?;
         self.catch_up(&instance).await?;
@@ -149,14 +149,14 @@ impl Follower {
         self.read(stream).await
     }
 
-    /// How the container stands, asked now.
+    /// Fetches the current state of the container.
     async fn instance(&self) -> Result<Instance, Trouble> {
         let pod = answered(self.api.get(self.name.as_str())).await?;
         let pod = Sibling::of(&pod, &self.settings.container);
         if pod.uid == self.uid { Ok(pod.container) } else { Err(Trouble::Gone) }
     }
 
-    /// Completes the log of the start before this one, once, and says that there is a new one.
+    /// Once per restart, completes the previous start's log and notes the restart.
     async fn catch_up(&mut self, instance: &Instance) -> Result<(), Trouble> {
         let restarts = instance.restarts;
         let unread = match self.start {
@@ -183,7 +183,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Opens the log, from where the last line was.
+    /// Opens the log from the last line on.
     async fn open(&self, previous: bool) -> Result<impl AsyncBufRead + Unpin + use<>, Trouble> {
         let since = self.join.since();
         let params = LogParams {
@@ -192,18 +192,18 @@ impl Follower {
             previous,
             timestamps: true,
             since_time: since.and_then(|second| Timestamp::from_second(second).ok()),
-            tail_lines: since.is_none().then_some(BEFORE),
+            tail_lines: since.is_none().then_some(TAIL_LINES),
             ..LogParams::default()
         };
         Ok(Box::pin(answered(self.api.log_stream(self.name.as_str(), &params)).await?))
     }
 
-    /// Takes in what comes, until the stream ends, breaks, or is silent for too long.
+    /// Reads lines until the stream ends, breaks, or is silent for too long.
     async fn read(&mut self, mut stream: impl AsyncBufRead + Unpin) -> Result<Brought, Trouble> {
         self.join.begin();
         let (mut bytes, mut brought) = (Vec::new(), Brought::Nothing);
         loop {
-            match tokio::time::timeout(SILENCE, lines::next(&mut stream, &mut bytes)).await {
+            match tokio::time::timeout(IDLE_TIMEOUT, lines::next(&mut stream, &mut bytes)).await {
                 Ok(Ok(true)) => {}
                 Ok(Ok(false)) | Err(_) => return Ok(brought),
                 Ok(Err(error)) => return self.broken(&error, brought),
@@ -220,19 +220,19 @@ impl Follower {
         }
     }
 
-    /// A connection that breaks is opened anew; nothing is lost by it.
+    /// Handles a broken connection: it will be reopened, without loss.
     fn broken(&self, error: &io::Error, brought: Brought) -> Result<Brought, Trouble> {
         tracing::debug!(pod = %self.name, %error, "a log stream broke; opening it again");
         Ok(brought)
     }
 
-    /// Says something between the lines, right after the last.
+    /// Adds a note to the log, right after the last line.
     fn note(&self, nth: u32, text: &str) {
         let at = self.join.last().unwrap_or(0);
         self.book.add(&self.name, LogId { at, nth: u32::MAX - 9 + nth }, LogKind::Note, text);
     }
 
-    /// Says once what is wrong.
+    /// Notes a trouble, once.
     fn note_trouble(&mut self, trouble: &Trouble) {
         let text = format!("The log can't be read just now: {trouble}.");
         if self.noted.as_ref() != Some(&text) {

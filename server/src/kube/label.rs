@@ -1,4 +1,4 @@
-//! Which labels are to be written, decided from what was read; and what is shown of them.
+//! Decides which labels to write, and publishes the labels for display.
 
 use std::sync::Arc;
 
@@ -8,44 +8,44 @@ use tokio::sync::watch;
 use super::pods::{Seen, Sibling};
 use super::{Leadership, Settings};
 
-/// The label that `master-service` selects.
+/// The label selected by `master-service`.
 pub const ROLE: &str = "role";
-/// The annotation that says which master wrote the label last.
+/// The annotation with the epoch of the master that last wrote the label.
 pub const EPOCH: &str = "evenlight/epoch";
 
 pub(super) const MASTER: &str = "master";
 pub(super) const WORKER: &str = "worker";
 
-/// What is to be written to a pod.
+/// A write to a pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Change {
     pub(super) pod: String,
-    /// Written only if the pod is still as it was read.
+    /// Precondition: the pod's version as read.
     pub(super) version: Option<String>,
     pub(super) role: &'static str,
-    /// The epoch of the master that writes; a pod that takes its own label back writes none.
+    /// The writing master's epoch; `None` when a pod takes back its own label.
     pub(super) epoch: Option<u64>,
 }
 
-/// What to do.
+/// Outcome of the decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Plan {
-    /// First the others, all of them, then this pod.
+    /// Write first all the others, then this pod.
     Write { others: Vec<Change>, own: Option<Change> },
-    /// This pod isn't there; nothing is written.
+    /// This pod doesn't exist; write nothing.
     Absent,
-    /// A later master has labelled: nothing is written.
+    /// A later master has written labels: write nothing.
     Superseded { pod: String, epoch: u64 },
 }
 
 impl Plan {
-    /// Everything is as it should be.
+    /// The plan when every label is as it should be.
     pub(super) fn nothing() -> Self {
         Plan::Write { others: Vec::new(), own: None }
     }
 }
 
-/// What `me` is to write, seeing these pods.
+/// Decides what `me` has to write, given these pods.
 pub(super) fn plan<'a>(me: &str, leads: Leadership, pods: impl Iterator<Item = &'a Sibling> + Clone) -> Plan {
     let Some(own) = pods.clone().find(|pod| pod.name == me) else { return Plan::Absent };
     let is_master = |pod: &Sibling| pod.role.as_deref() == Some(MASTER);
@@ -57,7 +57,7 @@ pub(super) fn plan<'a>(me: &str, leads: Leadership, pods: impl Iterator<Item = &
     if let Some((pod, later)) = latest.and_then(|pod| Some((pod, pod.epoch.filter(|later| *later > epoch)?))) {
         return Plan::Superseded { pod: pod.name.clone(), epoch: later };
     }
-    // A pod that says worker already gets the epoch all the same: what an older master read of it is then out of date.
+    // A pod already labelled worker gets the epoch too, which invalidates what an older master has read of it.
     let stale = |pod: &Sibling, role: &str| pod.role.as_deref() != Some(role) || pod.epoch != Some(epoch);
     let others = pods.filter(|pod| pod.name != me && stale(pod, WORKER));
     let others = others.map(|pod| change(pod, WORKER, Some(epoch))).collect();
@@ -68,7 +68,7 @@ fn change(pod: &Sibling, role: &'static str, epoch: Leadership) -> Change {
     Change { pod: pod.name.clone(), version: pod.version.clone(), role, epoch }
 }
 
-/// Keeps up to date what is shown: the pods that say master, and what is wrong.
+/// Publishes the pods labelled master and the current failure whenever they change.
 pub(super) async fn publish(
     settings: Arc<Settings>,
     mut seen: watch::Receiver<Seen>,

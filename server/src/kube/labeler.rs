@@ -1,4 +1,4 @@
-//! Writes the labels, and keeps them so.
+//! Reconciler of the pods' labels.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,11 +17,11 @@ use super::pods::{Seen, Sibling};
 use super::{Leadership, Settings};
 use crate::backoff::Backoff;
 
-/// Everything is read again after this long without a reason.
-const RESCAN: Duration = Duration::from_secs(30);
-/// After a conflict it is tried again at once, but not for ever.
-const CONFLICTS: u32 = 8;
-/// Pods that are written to at a time.
+/// Interval between rescans without a trigger.
+const RESCAN_INTERVAL: Duration = Duration::from_secs(30);
+/// Maximum number of immediate retries after conflicts.
+const MAX_CONFLICT_RETRIES: u32 = 8;
+/// Number of pods written concurrently.
 const AT_ONCE: usize = 16;
 
 /// Why the labels aren't as they should be.
@@ -43,13 +43,13 @@ impl Failure {
     }
 }
 
-/// The task that labels.
+/// The labelling task.
 pub(super) struct Labeler {
     api: Api<Pod>,
     settings: Arc<Settings>,
     seen: watch::Receiver<Seen>,
     leadership: watch::Receiver<Leadership>,
-    /// Why it doesn't work, for the page.
+    /// The current failure, for the page.
     trouble: watch::Sender<Option<String>>,
 }
 
@@ -64,26 +64,26 @@ impl Labeler {
         Self { api, settings, seen, leadership, trouble }
     }
 
-    /// Labels for ever: when the leadership changes, when a watch shows something else than it should be, and now and
-    /// then without a reason. After a failure it waits, unless the leadership changes.
+    /// Reconciles indefinitely: when the leadership changes, when the watch shows a deviation, and periodically. After a
+    /// failure it backs off, unless the leadership changes.
     pub(super) async fn run(mut self) {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
         loop {
             let leads = *self.leadership.borrow_and_update();
-            // What the watch shows from now on is newer than, or as new as, what is listed next.
+            // From here on the watch shows states at least as new as the next list.
             self.seen.mark_unchanged();
             let outcome = self.reconcile(leads).await;
             self.tell(leads, &outcome);
             let wait = match outcome {
                 Ok(()) => {
                     backoff.reset();
-                    RESCAN
+                    RESCAN_INTERVAL
                 }
                 Err(_) => backoff.pause(),
             };
             tokio::select! {
                 changed = self.leadership.changed() => {
-                    // The pod is gone, and this process with it.
+                    // The sender is gone: the pod has ended.
                     if changed.is_err() { return }
                     backoff.reset();
                 }
@@ -93,12 +93,12 @@ impl Labeler {
         }
     }
 
-    /// One reading, and what follows from it. A conflict is another reading.
+    /// Reads the pods and writes the necessary changes; reads again after a conflict.
     async fn reconcile(&self, leads: Leadership) -> Result<(), Failure> {
         let mut conflicts = 0;
         loop {
             match self.once(leads).await {
-                Err(failure) if failure.is_conflict() && conflicts < CONFLICTS => conflicts += 1,
+                Err(failure) if failure.is_conflict() && conflicts < MAX_CONFLICT_RETRIES => conflicts += 1,
                 outcome => return outcome,
             }
         }
@@ -109,7 +109,7 @@ impl Labeler {
         let pods = answered(self.api.list(&params)).await.map_err(Failure::List)?;
         let pods: Vec<Sibling> = pods.iter().map(|pod| Sibling::of(pod, &self.settings.container)).collect();
         match plan(&self.settings.pod, leads, pods.iter()) {
-            // Outside a cluster it was never ours to begin with.
+            // Outside a cluster: not the array's cluster, nothing to do.
             Plan::Absent if !self.settings.inside => Ok(()),
             Plan::Absent => Err(Failure::Absent(self.settings.pod.clone())),
             Plan::Superseded { pod, epoch } => Err(Failure::Superseded(pod, epoch)),
@@ -117,8 +117,8 @@ impl Labeler {
         }
     }
 
-    /// First the others, then the own pod: by then whatever an older master has read is out of date. One that can't be
-    /// written doesn't keep this pod from its own label: two masters in a Service are better than a dead one alone.
+    /// Writes first to the other pods, then to its own: by then everything an older master has read is out of date. A pod that
+    /// can't be written doesn't keep this one from labelling itself: two masters in a Service are better than only a dead one.
     async fn write(&self, others: Vec<Change>, own: Option<Change>) -> Result<(), Failure> {
         let written: Vec<_> =
             stream::iter(others).map(|change| self.patch(change)).buffer_unordered(AT_ONCE).collect().await;
@@ -143,7 +143,7 @@ impl Labeler {
         let (params, body) = (PatchParams::default(), Patch::Merge(json!({ "metadata": metadata })));
         match answered(self.api.patch_metadata(&change.pod, &params, &body)).await {
             Ok(_) => Ok(()),
-            // Another's pod that is gone says nothing any more.
+            // Another pod that is gone carries no label any more.
             Err(Trouble::Gone) if change.pod != self.settings.pod => Ok(()),
             Err(trouble) => Err(Failure::Write { pod: change.pod, trouble }),
         }
@@ -162,8 +162,8 @@ impl Labeler {
     }
 }
 
-/// Waits until the watch shows something new that is to be changed. Never more than one reading follows from one event,
-/// however late it is.
+/// Waits for a watch event after which a label needs changing. Each event triggers at most one reading of the pods, however
+/// late it arrives.
 async fn deviation(seen: &mut watch::Receiver<Seen>, me: &str, leads: Leadership) {
     while seen.changed().await.is_ok() {
         let pods = seen.borrow_and_update().pods.clone();
@@ -172,6 +172,6 @@ async fn deviation(seen: &mut watch::Receiver<Seen>, me: &str, leads: Leadership
             return;
         }
     }
-    // Without a watch, the timer is left.
+    // The watch has ended: leave it to the caller's timer.
     std::future::pending().await
 }

@@ -1,4 +1,4 @@
-//! Lines of a log as Kubernetes sends them: `2026-01-02T03:04:05.123456789Z what was said`.
+//! Parser of log lines as sent by Kubernetes: `2026-01-02T03:04:05.123456789Z text`.
 
 use std::io;
 
@@ -8,21 +8,21 @@ use k8s_openapi::jiff::Timestamp;
 use super::pods::nanoseconds;
 use crate::logs::LONGEST_LINE;
 
-/// A line may come in any number of pieces, and may be longer than memory: more than this isn't kept.
-const MOST: usize = LONGEST_LINE + 64;
+/// Maximum length kept of a line, in bytes: a line may arrive in any number of pieces, and may be larger than memory.
+const MAX_LINE_BYTES: usize = LONGEST_LINE + 64;
 
 /// A line of a log.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Line<'a> {
-    /// In ns since 1970.
+    /// Time, in ns since 1970.
     pub(super) at: i64,
     pub(super) text: &'a str,
 }
 
-/// Reads on to the end of a line into `line`, without its end. False at the end of the stream.
+/// Reads the next line into `line`, without its line break. Returns `false` at the end of the stream.
 ///
 /// # Cancellation
-/// Not safe: what was read of a line is lost. Give the stream up.
+/// Not safe: a partially read line is lost. Abandon the stream.
 pub(super) async fn next(reader: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>) -> io::Result<bool> {
     line.clear();
     let mut begun = false;
@@ -34,7 +34,7 @@ pub(super) async fn next(reader: &mut (impl AsyncBufRead + Unpin), line: &mut Ve
         begun = true;
         let end = piece.iter().position(|byte| *byte == b'\n');
         let (taken, used) = end.map_or((piece.len(), piece.len()), |end| (end, end + 1));
-        line.extend_from_slice(&piece[..taken.min(MOST.saturating_sub(line.len()))]);
+        line.extend_from_slice(&piece[..taken.min(MAX_LINE_BYTES.saturating_sub(line.len()))]);
         reader.consume_unpin(used);
         if end.is_some() {
             return Ok(true);
@@ -42,7 +42,8 @@ pub(super) async fn next(reader: &mut (impl AsyncBufRead + Unpin), line: &mut Ve
     }
 }
 
-/// Time and text; `None` if there is no time, which Kubernetes writes when it can't read the log.
+/// Parses time and text; returns `None` if the line has no time, as in messages that Kubernetes sends when it can't read the
+/// log.
 pub(super) fn parse(line: &str) -> Option<Line<'_>> {
     let (time, text) = line.split_once(' ').unwrap_or((line, ""));
     Some(Line { at: nanoseconds(time.parse::<Timestamp>().ok()?), text })
@@ -69,7 +70,7 @@ mod tests {
         let mut reader = futures::io::BufReader::with_capacity(7, futures::io::Cursor::new(log));
         let mut line = Vec::new();
         assert!(next(&mut reader, &mut line).await.unwrap());
-        assert_eq!(line.len(), MOST);
+        assert_eq!(line.len(), MAX_LINE_BYTES);
         for expected in ["next", "", "last"] {
             assert!(next(&mut reader, &mut line).await.unwrap());
             assert_eq!(line, expected.as_bytes());

@@ -1,29 +1,30 @@
-//! Kubernetes: the master's pod says so by its label, and every pod reads what the others say.
+//! Kubernetes integration: labels the master's pod, and reads the logs of all pods.
 //!
-//! `master-service` selects `role=master`, so whom it routes to follows from labels, and labels are written by whoever
-//! leads. Nothing else depends on them: work, acceptance and readiness go on whatever the API does.
+//! `master-service` selects `role=master`, so its routing follows the labels, which the master writes. Nothing else depends on
+//! them: work, acceptance and readiness continue whatever the API does.
 //!
-//! # Hazards, and what is done about them
-//! - **A deposed master that still labels** (frozen, cut off, or late): each label carries the epoch of the master that
-//!   wrote it, as the annotation `evenlight/epoch`. Whoever reads a higher epoch than its own on any of our pods writes
-//!   nothing. What was read is the precondition of what is written (`resourceVersion`), and a new master first writes its
-//!   epoch to *every* pod and only then calls itself master: so whatever an older one has read is out of date by then, and
-//!   its late writes are refused with 409, also those that it sent before and that are still under way.
-//! - **Conflicts** (409) also come from the kubelet, which writes a pod's status at any time: read again, decide again.
-//! - **An unknown outcome** (a request that wasn't answered in time may be done, or may be done later): read again,
-//!   decide again. A late one meets another `resourceVersion`.
-//! - **A master that is gone** (its node dead, its API lost) can't take its label back: the next one does.
-//! - **A process that came back in its pod** (kill -9; Kubernetes starts the container again and the labels stay): it
-//!   doesn't lead, so it calls itself a worker.
+//! # Hazards, and how they are handled
+//! - **A deposed master that still labels** (frozen, partitioned, or late): each label carries its writer's epoch in the
+//!   annotation `evenlight/epoch`. A master that reads an epoch higher than its own on any of the array's pods writes nothing.
+//!   Each write has the state that was read as its precondition (`resourceVersion`), and a new master first writes its epoch to
+//!   *every other* pod and only then labels itself master. By then everything an older master has read is out of date, and its
+//!   late writes are rejected with 409, including those already in flight.
+//! - **Conflicts** (409) also come from the kubelet, which may write a pod's status at any time: read again, decide again.
+//! - **An unknown outcome** (a request that timed out may have run, or may run later): read again, decide again. A late request
+//!   meets another `resourceVersion`.
+//! - **A master that is gone** (its node dead, its API unreachable) can't remove its label: the next master does.
+//! - **A process restarted in its pod** (kill -9; Kubernetes restarts the container and the labels stay): it doesn't lead, so
+//!   it labels itself worker.
 //! - **Pods deleted meanwhile**: 404 is as good as relabelled.
-//! - **The API is away, or forbids it** (403): tried again, ever slower; the page says why; nothing waits for it.
-//! - **A watch that ends, breaks or forgot where it was** (410): listed anew. A watch that says nothing though it should:
-//!   everything is listed anew now and then.
-//! - **Somebody else's cluster**: outside a cluster nothing is written or shown unless a pod of this name is there.
-//! - **Epochs that begin anew** (another catalog under running pods) are lower than the pods' annotations: the page says
-//!   so; pods that are replaced carry none.
+//! - **The API is unreachable, or forbids the request** (403): retried with a backoff; the page shows the reason; nothing waits
+//!   for it.
+//! - **A watch that ends, breaks or lost its position** (410): list again. A watch that is silent though it shouldn't be:
+//!   everything is listed again periodically.
+//! - **A foreign cluster**: outside a cluster nothing is written or shown unless a pod of this name exists.
+//! - **Epochs that start over** (another catalog under running pods) are lower than the pods' annotations: the page says so;
+//!   replaced pods carry none.
 //!
-//! It knows nothing of ZooKeeper or the catalog: whether this pod leads comes through a channel.
+//! The module knows nothing of ZooKeeper or the catalog: a channel tells it whether this pod leads.
 
 mod connect;
 mod error;
@@ -49,23 +50,23 @@ use crate::logs::LogBook;
 use labeler::Labeler;
 use pods::Seen;
 
-/// What the module is told.
+/// Configuration.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The name of this process's pod.
+    /// Name of this process's pod.
     pub pod: String,
-    /// Selects the pods that are ours.
+    /// Label selector of the array's pods.
     pub selector: String,
-    /// The container whose log is read.
+    /// Container whose log is read.
     pub container: String,
-    /// Whether this process runs in the cluster; if not, nothing happens unless its pod is there all the same.
+    /// Whether this process runs in the cluster; if not, the module does nothing unless its pod exists there anyway.
     pub inside: bool,
 }
 
-/// Which master this pod is: its epoch; `None` while it isn't.
+/// This pod's epoch while it is the master, else `None`.
 pub type Leadership = Option<u64>;
 
-/// The running tasks. They end when this is dropped.
+/// The running tasks; dropping this stops them.
 pub struct Kubernetes {
     labels: watch::Receiver<Option<Labels>>,
     book: LogBook,
@@ -73,7 +74,7 @@ pub struct Kubernetes {
 }
 
 impl Kubernetes {
-    /// Starts to watch, to label and to read logs. Asks nothing before it returns.
+    /// Starts to watch, to label and to read logs. Sends no request before it returns.
     pub fn start(client: Client, settings: Settings, leadership: watch::Receiver<Leadership>) -> Self {
         let settings = Arc::new(settings);
         let api: Api<Pod> = Api::default_namespaced(client);
@@ -90,12 +91,12 @@ impl Kubernetes {
         Self { labels, book, _tasks: tasks }
     }
 
-    /// What the labels say; `None` as long as this isn't our cluster.
+    /// A receiver of the labels as read; `None` as long as this cluster isn't known to be the array's.
     pub fn labels(&self) -> watch::Receiver<Option<Labels>> {
         self.labels.clone()
     }
 
-    /// The logs of all pods.
+    /// Returns the logs of all pods.
     pub fn logs(&self) -> LogBook {
         self.book.clone()
     }

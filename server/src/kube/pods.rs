@@ -1,4 +1,4 @@
-//! Which pods are ours, and what matters of them: kept by a watch.
+//! The array's pods and their relevant state, kept up to date by a watch.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -15,62 +15,62 @@ use super::Settings;
 use super::error::{Trouble, root};
 use super::label::{EPOCH, ROLE};
 
-/// A watch is begun anew after so many seconds: one that died in silence is noticed no later.
-const WATCH: u32 = 60;
+/// Timeout of a watch, in seconds; bounds how long a silently dead watch goes unnoticed.
+const WATCH_TIMEOUT_SECONDS: u32 = 60;
 
-/// What matters of a pod.
+/// Relevant state of a pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sibling {
     pub(super) name: String,
     pub(super) uid: String,
-    /// What was read, as a precondition of what is written.
+    /// `resourceVersion` as read: the precondition of a write.
     pub(super) version: Option<String>,
-    /// The label `role`.
+    /// Value of the label `role`.
     pub(super) role: Option<String>,
-    /// The epoch of the master that wrote the label last.
+    /// Epoch of the master that last wrote the label.
     pub(super) epoch: Option<u64>,
-    /// How its container stands.
+    /// State of its container.
     pub(super) container: Instance,
 }
 
-/// Which start of a container it is.
+/// The current start of a container.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Instance {
-    /// How often it was started again.
+    /// Number of restarts.
     pub(super) restarts: u32,
-    /// Whether it has begun, so that there is a log.
+    /// Whether it has started, so that a log exists.
     pub(super) begun: bool,
-    /// How the one before ended.
+    /// How the previous start ended.
     pub(super) before: Option<End>,
 }
 
-/// How a container ended.
+/// End of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct End {
-    /// In ns since 1970.
+    /// Time, in ns since 1970.
     pub(super) at: i64,
-    /// Such as `exit code 137 (OOMKilled)`.
+    /// Description, such as `exit code 137 (OOMKilled)`.
     pub(super) how: String,
 }
 
-/// Our pods as last seen.
+/// The array's pods, as last seen.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
-    /// By name; `None` until they were listed once.
+    /// Pods by name; `None` until they have been listed once.
     pub(super) pods: Option<Arc<BTreeMap<String, Sibling>>>,
-    /// Why they can't be seen just now.
+    /// Why they can't be watched at the moment.
     pub(super) trouble: Option<String>,
 }
 
 impl Seen {
-    /// A pod of this name.
+    /// Returns the pod of this name.
     pub(super) fn pod(&self, name: &str) -> Option<&Sibling> {
         self.pods.as_ref()?.get(name)
     }
 }
 
 impl Sibling {
-    /// What matters of a pod's object.
+    /// Extracts the relevant state from a pod's object.
     pub(super) fn of(pod: &Pod, container: &str) -> Self {
         Self {
             name: pod.name_any(),
@@ -108,17 +108,17 @@ impl End {
     }
 }
 
-/// ns since 1970.
+/// Converts to ns since 1970.
 pub(super) fn nanoseconds(time: k8s_openapi::jiff::Timestamp) -> i64 {
     i64::try_from(time.as_nanosecond()).unwrap_or(i64::MAX)
 }
 
-/// Keeps `seen` up to date, for ever.
+/// Keeps `seen` up to date, indefinitely.
 ///
 /// # On connection loss
-/// The watch is begun anew where it ended, or from a fresh list, ever slower while that fails.
+/// Resumes the watch where it ended, or starts from a fresh list, with a backoff while that fails.
 pub(super) async fn watch(api: Api<Pod>, settings: Arc<Settings>, seen: watch::Sender<Seen>) {
-    let config = watcher::Config::default().labels(&settings.selector).timeout(WATCH);
+    let config = watcher::Config::default().labels(&settings.selector).timeout(WATCH_TIMEOUT_SECONDS);
     let mut events = pin!(watcher(api, config).default_backoff());
     let mut listing = BTreeMap::new();
     while let Some(event) = events.next().await {
@@ -150,7 +150,7 @@ fn change(seen: &watch::Sender<Seen>, change: impl FnOnce(&mut BTreeMap<String, 
     });
 }
 
-/// A watch that is to be listed anew (410) is no trouble.
+/// Records why the watch failed. A watch that must be listed again (410) is no failure.
 fn note(seen: &watch::Sender<Seen>, error: watcher::Error) {
     let trouble = match error {
         watcher::Error::WatchError(status) if status.code == 410 => return,

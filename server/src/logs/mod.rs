@@ -1,8 +1,9 @@
-//! What pods say, kept in memory: the last lines of each, also of those that are gone.
+//! In-memory logs of pods: the last lines of each pod, including pods that are gone.
 //!
-//! A book keeps a ring of entries for each pod. A reader is nothing but a place in a ring, so a slow reader costs no
-//! memory: when the ring has moved past its place it is told so and goes on with what there is. Entries have ids that
-//! follow from the log itself ([`LogId`]), so a reader may go on at another pod's book where it stopped at this one's.
+//! A [`LogBook`] keeps a ring buffer of entries per pod. A [`Reader`] is just a position in a ring, so a slow reader
+//! costs no memory: if the ring has overwritten its position, it gets [`Read::Missed`] and continues with the oldest
+//! entry kept. Entry ids are derived from the log itself ([`LogId`]), so a reader may continue at another pod's book
+//! where it stopped at this one's.
 
 mod own;
 mod ring;
@@ -19,30 +20,30 @@ use tokio::time::Instant;
 pub use own::OwnLog;
 use ring::{Place, Ring};
 
-/// What a book may hold.
+/// Limits of a log book.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Entries of a pod.
+    /// Entries per pod.
     pub entries: usize,
-    /// Bytes of a pod's entries.
+    /// Bytes of entries per pod.
     pub bytes: usize,
-    /// Pods; above it, those that went first are forgotten.
+    /// Number of pods; beyond it, those that have been gone the longest are dropped.
     pub pods: usize,
-    /// How long a pod that is gone is kept.
+    /// How long the log of a pod that is gone is kept.
     pub gone: Duration,
 }
 
 impl Default for Bounds {
-    /// At most 32 MiB in all.
+    /// At most 32 MiB in total.
     fn default() -> Self {
         Self { entries: 4_000, bytes: 512 << 10, pods: 64, gone: Duration::from_secs(30 * 60) }
     }
 }
 
-/// Bytes of a line; what is longer is cut.
+/// Maximum length of a line in bytes; longer lines are truncated.
 pub const LONGEST_LINE: usize = 8 << 10;
 
-/// The logs of some pods. Clones are the same book.
+/// The logs of some pods. Clones share them.
 #[derive(Clone)]
 pub struct LogBook {
     inner: Arc<Inner>,
@@ -56,7 +57,7 @@ struct Inner {
 
 struct Kept {
     ring: Ring,
-    /// The number of the last entry; wakes readers.
+    /// Number of the last entry; a change wakes readers.
     news: watch::Sender<u64>,
     gone: Option<Instant>,
 }
@@ -68,19 +69,19 @@ impl Default for LogBook {
 }
 
 impl LogBook {
-    /// An empty book.
+    /// Creates an empty book.
     pub fn new(bounds: Bounds) -> Self {
         Self { inner: Arc::new(Inner { bounds, pods: Mutex::default(), closed: watch::Sender::new(false) }) }
     }
 
-    /// A pod is there: it has a log from now on, empty or the one it had before.
+    /// Opens a pod's log, or reopens the one it had before.
     pub fn open(&self, pod: &PodName) {
         let mut pods = self.pods();
         pods.entry(pod.clone()).or_insert_with(|| self.kept()).gone = None;
         self.forget(&mut pods);
     }
 
-    /// A pod is gone: its log is kept for a while.
+    /// Marks a pod as gone: its log is kept for [`Bounds::gone`].
     pub fn gone(&self, pod: &PodName) {
         let mut pods = self.pods();
         if let Some(kept) = pods.get_mut(pod) {
@@ -89,12 +90,13 @@ impl LogBook {
         self.forget(&mut pods);
     }
 
-    /// Whether there is a log of this pod.
+    /// Returns whether there is a log of this pod.
     pub fn has(&self, pod: &PodName) -> bool {
         self.pods().contains_key(pod)
     }
 
-    /// Adds an entry whose id is known from where it was read. Nothing happens without [`LogBook::open`].
+    /// Appends an entry with an id known from its source. Does nothing unless the log was opened with
+    /// [`LogBook::open`].
     pub fn add(&self, pod: &PodName, id: LogId, kind: LogKind, text: &str) {
         let mut pods = self.pods();
         if let Some(kept) = pods.get_mut(pod) {
@@ -102,7 +104,7 @@ impl LogBook {
         }
     }
 
-    /// Adds what was said just now, and gives it the next id.
+    /// Appends a new line with the next id.
     pub fn say(&self, pod: &PodName, at: i64, kind: LogKind, text: &str) {
         let mut pods = self.pods();
         if let Some(kept) = pods.get_mut(pod) {
@@ -111,12 +113,13 @@ impl LogBook {
         }
     }
 
-    /// The last entries, oldest first; `None` if the pod isn't known.
+    /// Returns the last entries, oldest first; `None` if the pod isn't known.
     pub fn tail(&self, pod: &PodName, most: usize) -> Option<Vec<Arc<(LogId, LogEntry)>>> {
         Some(self.pods().get(pod)?.ring.tail(most))
     }
 
-    /// Reads on after an entry, or from as many entries before the end. `None` if the pod isn't known.
+    /// Creates a reader that starts after the entry `after`, or else `most` entries before the end. Returns `None` if
+    /// the pod isn't known.
     pub fn read(&self, pod: &PodName, after: Option<LogId>, most: usize) -> Option<Reader> {
         let pods = self.pods();
         let kept = pods.get(pod)?;
@@ -128,7 +131,7 @@ impl LogBook {
         Some(Reader { book: self.clone(), pod: pod.clone(), place, news, closed })
     }
 
-    /// Ends all readers: the server is about to stop, and would otherwise wait for them.
+    /// Ends all readers, so that a server that is stopping doesn't wait for them.
     pub fn close(&self) {
         self.inner.closed.send_replace(true);
     }
@@ -137,7 +140,7 @@ impl LogBook {
         Kept { ring: Ring::default(), news: watch::Sender::new(0), gone: None }
     }
 
-    /// Forgets pods that went long ago, and above the bound those that went first.
+    /// Drops pods that have been gone for too long and, beyond the limit, those that have been gone the longest.
     fn forget(&self, pods: &mut BTreeMap<PodName, Kept>) {
         let bounds = &self.inner.bounds;
         pods.retain(|_, kept| kept.gone.is_none_or(|gone| gone.elapsed() < bounds.gone));
@@ -149,7 +152,7 @@ impl LogBook {
     }
 
     fn pods(&self) -> MutexGuard<'_, BTreeMap<PodName, Kept>> {
-        // Nothing panics while it is held, so what is inside is whole.
+        // Nothing panics while the lock is held, so poisoned data is consistent.
         self.inner.pods.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -162,7 +165,7 @@ impl Kept {
     }
 }
 
-/// At most [`LONGEST_LINE`] bytes, and no control characters, which would end a line or colour a page.
+/// Truncates a line to [`LONGEST_LINE`] bytes and removes control characters, which could end a line or colour a page.
 fn cut(text: &str) -> String {
     let mut end = text.len().min(LONGEST_LINE);
     while !text.is_char_boundary(end) {
@@ -175,16 +178,16 @@ fn cut(text: &str) -> String {
     clean
 }
 
-/// What a reader gets.
+/// A reader's next item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Read {
     /// The next entry.
     Entry(Arc<(LogId, LogEntry)>),
-    /// Entries before the next one are lost: the book is bounded.
+    /// Entries before the next one were lost, since the ring is bounded.
     Missed,
 }
 
-/// A place in a pod's log.
+/// A position in a pod's log.
 pub struct Reader {
     book: LogBook,
     pod: PodName,
@@ -194,7 +197,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// The next entry; `None` once the book is closed or has forgotten the pod.
+    /// Waits for the next entry; returns `None` once the book is closed or has dropped the pod.
     ///
     /// # Cancellation
     /// Safe: no entry is lost.

@@ -1,4 +1,4 @@
-//! What this process says itself: a layer of `tracing` that writes into a [`LogBook`].
+//! This process's own log: a `tracing` layer that writes to a [`LogBook`].
 
 use std::collections::VecDeque;
 use std::fmt::{self, Write};
@@ -14,11 +14,11 @@ use tracing_subscriber::layer::Context;
 
 use super::LogBook;
 
-/// Lines that are kept until it is known which pods the process has.
+/// Lines buffered until the process's pods are known.
 const EARLY: usize = 200;
 
-/// The logs of this process's pods. What names a pod (`pod = …`) is that pod's; what names none is the process's, and
-/// so every pod's. Clones are the same.
+/// The logs of this process's pods. An event with a field `pod` goes to that pod's log; any other belongs to the
+/// process, and goes to the logs of all its pods. Clones share the logs.
 #[derive(Clone, Default)]
 pub struct OwnLog {
     book: LogBook,
@@ -32,12 +32,12 @@ struct Pods {
 }
 
 impl OwnLog {
-    /// Where the lines are.
+    /// Returns the book with the lines.
     pub fn book(&self) -> &LogBook {
         &self.book
     }
 
-    /// The process has these pods. What it said before is theirs too.
+    /// Sets the process's pods. Their logs also get the lines buffered so far.
     pub fn belongs_to(&self, names: &[PodName]) {
         let mut pods = self.pods.lock().unwrap_or_else(PoisonError::into_inner);
         for name in names {
@@ -75,7 +75,7 @@ impl<S: Subscriber> Layer<S> for OwnLog {
     }
 }
 
-/// ns since 1970.
+/// Returns the time in ns since 1970.
 fn now_ns() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
@@ -91,7 +91,7 @@ struct Line {
 
 impl Visit for Line {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        // Writing to a string doesn't fail.
+        // Writing to a String can't fail.
         let _ = match field.name() {
             "message" => write!(self.message, "{value:?}"),
             name => write!(self.fields, " {name}={value:?}"),

@@ -1,4 +1,4 @@
-//! The last entries of one pod, numbered from 1.
+//! Ring buffer of a pod's last entries, numbered from 1.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,32 +7,33 @@ use shared::log::{LogEntry, LogId};
 
 use super::Read;
 
-/// What an entry costs beside its text, in bytes.
+/// Overhead of an entry besides its text, in bytes.
 const ENTRY: usize = 96;
-/// Another pod's book may be ahead of this one by so much, in ns: what it had given already is left out here.
+/// How far another pod's book may be ahead of this one, in ns. Entries that arrive here late, and that the reader
+/// already got there, are skipped.
 const AHEAD: i64 = 1_000_000_000;
 
 #[derive(Default)]
 pub(super) struct Ring {
     entries: VecDeque<Arc<(LogId, LogEntry)>>,
     bytes: usize,
-    /// The number of the last entry.
+    /// Number of the last entry.
     head: u64,
 }
 
-/// Where a reader is.
+/// A reader's position.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
-    /// The number of the last entry that was read.
+    /// Number of the last entry read.
     read: u64,
-    /// What the reader was given elsewhere and hasn't come here yet.
+    /// Last entry that the reader got from another book, if it hasn't arrived in this one yet.
     skip: Option<LogId>,
-    /// Whether what came before isn't known here.
+    /// Whether entries before this position are missing here.
     missed: bool,
 }
 
 impl Ring {
-    /// Adds an entry and gives its number.
+    /// Appends an entry and returns its number.
     pub(super) fn push(&mut self, id: LogId, entry: LogEntry, entries: usize, bytes: usize) -> u64 {
         self.bytes += ENTRY + entry.text.len();
         self.head += 1;
@@ -45,7 +46,7 @@ impl Ring {
         self.head
     }
 
-    /// The id of an entry of this time that would come next.
+    /// Returns the id of the next entry, given its time.
     pub(super) fn next_id(&self, at: i64) -> LogId {
         match self.entries.back() {
             Some(last) if last.0.at == at => LogId { at, nth: last.0.nth + 1 },
@@ -57,12 +58,13 @@ impl Ring {
         self.entries.iter().skip(self.entries.len().saturating_sub(most)).cloned().collect()
     }
 
-    /// So many entries before the end.
+    /// Returns the position `most` entries before the end.
     pub(super) fn place_before_end(&self, most: usize) -> Place {
         Place { read: self.head - self.entries.len().min(most) as u64, skip: None, missed: false }
     }
 
-    /// After this entry. One that isn't here any more is a gap; one that hasn't come yet is waited for.
+    /// Returns the position after an entry. If the entry has been overwritten, there is a gap; if it hasn't arrived
+    /// yet, reading skips up to it.
     pub(super) fn after(&self, id: LogId) -> Place {
         let forgotten = self.head - self.entries.len() as u64;
         let number = |index: usize| forgotten + index as u64 + 1;
@@ -79,7 +81,7 @@ impl Ring {
         }
     }
 
-    /// The next entry after a place, which moves on.
+    /// Returns the next entry after a position and advances it.
     pub(super) fn next(&self, place: &mut Place) -> Option<Read> {
         let forgotten = self.head - self.entries.len() as u64;
         if place.read < forgotten {

@@ -14,7 +14,7 @@ fn book(entries: usize) -> LogBook {
     book
 }
 
-/// What a reader has now, without waiting.
+/// Returns what a reader gets now, without waiting.
 fn now(reader: &mut Reader) -> Vec<String> {
     let mut read = Vec::new();
     while let Some(Some(next)) = reader.next().now_or_never() {

@@ -1,15 +1,15 @@
-//! Accepting an image: `begin → append(offset)* → finish`. Any pod does it; no master is needed.
+//! Accepting uploads: `begin → append(offset)* → finish`. Any pod accepts them; no master is needed.
 //!
-//! # What holds
-//! - A row `receiving` is in the catalog before the first byte is taken; the image counts from the moment when
-//!   [`Catalog::finish_upload`] has made it `queued`, durably, and only then is it acknowledged.
-//! - The bytes go to the store, and through SHA-256, as they come; no more than a piece of them is held.
-//! - What can't be kept is refused at once, from its first bytes or its header.
-//! - What there is no room for is refused before its row is there ([`gauge`](super::gauge)); a key that was accepted
-//!   gets its answer also then.
-//! - Error paths delete nothing: an attempt's key is its own, and the sweeper deletes what was abandoned.
-//! - With an idempotency key, a repeated upload takes over the one that broke off, or gets the answer of the one that
-//!   was accepted; the same key with another body or recipe is refused.
+//! # Guarantees
+//! - A row in state `receiving` is in the catalog before the first byte is read. The image counts once
+//!   [`Catalog::finish_upload`] has durably made the row `queued`, and it is acknowledged only then.
+//! - Bytes are streamed to the store and through SHA-256; at most one chunk is held in memory.
+//! - An image that can't be kept is refused as early as possible, by its first bytes or its header.
+//! - An upload that there is no room for is refused before its row is created ([`gauge`](super::gauge)); an idempotency
+//!   key that was accepted before gets its answer even then.
+//! - Error paths delete nothing: each attempt has its own key, and the sweeper deletes abandoned objects.
+//! - With an idempotency key, a repeated upload takes over the interrupted one, or gets the answer of the accepted one;
+//!   the same key with a different body or recipe is refused.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,48 +31,48 @@ use crate::catalog::{self, Answer, Begun, Catalog, NewUpload, Received, Write};
 use crate::codec;
 use crate::store::{self, Store, Writer, keys};
 
-/// How often an upload that goes on says so in the catalog.
+/// How often an upload in progress refreshes its catalog row.
 const TOUCH_EVERY: Duration = Duration::from_secs(10);
 
-/// Bytes after which the format is told.
+/// Number of leading bytes needed to detect the format.
 pub(super) const MAGIC: usize = 16;
 
-/// Tells the master that something waits. Coalesced by who gives it; must not block.
+/// Notifies the master that a job is queued. The callback must not block and coalesces repeated calls.
 pub type Doorbell = Arc<dyn Fn() + Send + Sync>;
 
 /// Why an upload isn't accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Nothing was sent.
+    /// The body is empty.
     #[error("The image is empty: it has no bytes at all.")]
     Empty,
-    /// Its first bytes are those of no format that can be kept.
+    /// The first bytes match no supported format.
     #[error("This is not a PNG, JPEG, TIFF or WebP image, whatever its name says.")]
     NotAnImage,
-    /// It has more bytes than are taken.
+    /// The body exceeds the maximum size, in bytes.
     #[error("The image has more than {0} bytes, which is the most that is taken.")]
     TooLarge(u64),
-    /// The image itself can't be kept; a sentence for the person.
+    /// The image can't be kept; a sentence for the user.
     #[error("{0}")]
     Refused(String),
-    /// Reading its header used up the time that there is for it.
+    /// Reading the header used up its processor time.
     #[error(
         "Reading what this file says of itself took more than {:.0} s of work, so it was given up. Save it again with an image \
          editor, and send the new file.",
         .0.as_secs_f64()
     )]
     Overran(Duration),
-    /// Its header couldn't be read in time, for whatever reason.
+    /// The header couldn't be read in time, for whatever reason.
     #[error(
         "The image couldn't be looked at within {:.0} s: this pod or its store is slow, or the file is unusual. Send it again; if \
          that fails as well, save it with an image editor first.",
         .0.as_secs_f64()
     )]
     Busy(Duration),
-    /// The key was used before, with another body or recipe.
+    /// The idempotency key was used before, with a different body or recipe.
     #[error("This Idempotency-Key was used before, with another {0}; use a new key for a new upload.")]
     KeyReused(&'static str),
-    /// The key was used before, for an image that has been deleted since.
+    /// The idempotency key was used before, for an image that has been deleted since.
     #[error(
         "The image that was accepted with this Idempotency-Key has been deleted; use a new key to upload it again."
     )]
@@ -80,27 +80,27 @@ pub enum Error {
     /// Another request with the same key took over.
     #[error("Another request with the same Idempotency-Key took over this upload.")]
     TakenOver,
-    /// The upload took so long that it was given up.
+    /// The upload was abandoned: it stalled for too long, or its client deleted it.
     #[error("The upload was given up because nothing came for too long, or by whoever sent it; send it again.")]
     Abandoned,
-    /// The bytes are not the next ones.
+    /// The bytes don't start at the current offset.
     #[error("Expected the bytes from {expected} on, got those from {got} on.")]
     Offset {
-        /// How many bytes there are.
+        /// Number of bytes received so far.
         expected: u64,
-        /// Where the given ones begin.
+        /// Offset that the request gave.
         got: u64,
     },
-    /// The store has no room for it.
+    /// The store is full.
     #[error("There is no room for the image: the store is full.")]
     Full,
-    /// There is no room for it just now.
+    /// The array has no capacity for the upload right now.
     #[error(transparent)]
     NoRoom(#[from] Full),
     /// The store failed.
     #[error(transparent)]
     Store(store::Error),
-    /// The catalog doesn't answer: nothing is accepted, or its acceptance is unknown.
+    /// The catalog is unavailable: nothing is accepted, or the acceptance has an unknown outcome.
     #[error(transparent)]
     Catalog(#[from] catalog::Error),
     /// The pixel threads failed.
@@ -126,22 +126,22 @@ impl From<Missing> for Error {
     }
 }
 
-/// What operations of this module give.
+/// Result of this module's operations.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What is known of an upload before its first byte.
+/// Metadata of an upload, known before its first byte.
 #[derive(Debug, Clone)]
 pub struct Offer {
-    /// The file's name.
+    /// File name.
     pub name: String,
-    /// What to do with the image.
+    /// Recipe to apply to the image.
     pub recipe: Recipe,
     /// The client's `Idempotency-Key`.
     pub idempotency_key: Option<String>,
 }
 
 impl Offer {
-    /// As an upload, with ids of its own.
+    /// Converts the offer to an upload with fresh ids.
     pub(super) fn begin(self) -> NewUpload {
         NewUpload {
             upload: fresh(),
@@ -154,30 +154,30 @@ impl Offer {
     }
 }
 
-/// The door for images. Cheap to clone.
+/// Accepts uploads. Cheap to clone.
 #[derive(Clone)]
 pub struct Accept {
-    /// Where the bytes go.
+    /// Receives the bytes.
     pub store: Store,
-    /// Where the rows go.
+    /// Receives the rows.
     pub catalog: Arc<dyn Catalog>,
-    /// Where headers are read: threads that nothing else needs ([`super::inspection::pool`]).
+    /// Threads that read headers, used by nothing else ([`super::inspection::pool`]).
     pub pixels: Pixels,
-    /// What images are held to.
+    /// Limits that images must meet.
     pub limits: codec::Limits,
-    /// Bytes of an upload, at most.
+    /// Maximum size of an upload, in bytes.
     pub max_upload_bytes: u64,
-    /// Rung after each accepted image.
+    /// Called after each accepted image.
     pub doorbell: Doorbell,
-    /// Tells whether there is room.
+    /// Admission control.
     pub gauge: Gauge,
 }
 
-/// An upload under way.
+/// An upload in progress.
 ///
 /// # Cancellation
-/// Dropped at any point it is as if the connection broke: the row stays `receiving` until the sweeper or a retry
-/// with the same key takes it.
+/// Dropping it at any point is the same as a broken connection: the row stays `receiving` until the sweeper deletes it
+/// or a retry with the same key takes it over.
 pub struct Upload {
     accept: Accept,
     upload: UploadId,
@@ -193,22 +193,22 @@ pub struct Upload {
 }
 
 enum Target {
-    /// The bytes are stored under the attempt's key, as long as it is this upload's turn.
+    /// The bytes are stored under the attempt's key while the upload holds its turn.
     Store { key: String, writer: Box<Writer>, turn: Turn },
-    /// An upload with this key was accepted: the bytes are only compared.
+    /// An upload with this key was accepted before: the bytes are only compared with it.
     Compare { sha256: String },
 }
 
 impl Accept {
-    /// The same door, for a client.
+    /// Returns the same acceptor with the limits of a client.
     pub fn of(&self, client: Client) -> Self {
         Self { gauge: self.gauge.of(client), ..self.clone() }
     }
 
-    /// Begins an upload; waits for its turn where many are under way.
+    /// Begins an upload. Waits for a turn if many uploads are in progress.
     ///
     /// # Errors
-    /// [`Error::NoRoom`], and no row was made; [`Error::KeyReused`] if the recipe is another than the key's;
+    /// [`Error::NoRoom`], and no row was created; [`Error::KeyReused`] if the key was used with a different recipe;
     /// [`Error::Catalog`]; [`Error::Store`].
     pub async fn begin(&self, offer: Offer) -> Result<Upload> {
         let new = offer.begin();
@@ -251,15 +251,15 @@ fn compare(answer: Answer, recipe: &Recipe) -> Result<(ImageId, JobId, Target)> 
 }
 
 impl Upload {
-    /// How many bytes there are: where the next ones begin.
+    /// Returns the number of bytes received: the offset of the next ones.
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// Appends bytes, which begin at `offset`.
+    /// Appends the bytes that start at `offset`.
     ///
     /// # Errors
-    /// After any but [`Error::Offset`] the upload can't be finished.
+    /// After any error except [`Error::Offset`] the upload can't be finished.
     pub async fn append(&mut self, offset: u64, bytes: Bytes) -> Result<()> {
         if offset != self.offset {
             return Err(Error::Offset { expected: self.offset, got: offset });
@@ -272,7 +272,7 @@ impl Upload {
         self.hash.update(&bytes);
         self.offset = end;
         if let Target::Store { writer, .. } = &mut self.target {
-            // An upload may take hours.
+            // Checked per chunk, since an upload may take hours.
             self.accept.gauge.disk()?;
             writer.write(bytes).await?;
             if self.touched.elapsed() >= TOUCH_EVERY {
@@ -282,11 +282,11 @@ impl Upload {
         Ok(())
     }
 
-    /// All bytes are there: reads the header, and accepts the image.
+    /// Ends the body: reads the header and accepts the image.
     ///
     /// # Errors
-    /// [`Error::Refused`] and the like if the image can't be kept; [`Error::Catalog`] if its acceptance is unknown: a
-    /// retry with the same key finds out.
+    /// [`Error::Refused`] and similar if the image can't be kept; [`Error::Catalog`] if the acceptance has an unknown
+    /// outcome: a retry with the same key settles it.
     pub async fn finish(mut self) -> Result<Accepted> {
         if self.offset == 0 {
             return Err(Error::Empty);
@@ -302,14 +302,14 @@ impl Upload {
                 let (bytes, info) = self.accept.alive(&self.upload, self.accept.keep(&key, *writer)).await?;
                 companion::find(&*self.accept.catalog, &self.recipe, &info).await?;
                 let accepted = self.queue(Received { key, bytes, sha256, info }).await;
-                // Not before its job is counted.
+                // Keep the turn until the job is counted.
                 drop(turn);
                 accepted
             }
         }
     }
 
-    /// Tells the format as soon as the first bytes are there, so that what is no image isn't sent to its end.
+    /// Detects the format as soon as enough bytes are there, so that a file that is no image is refused early.
     fn look_at(&mut self, bytes: &Bytes) -> Result<()> {
         if self.magic.len() < MAGIC {
             let more = bytes.len().min(MAGIC - self.magic.len());
@@ -329,7 +329,7 @@ impl Upload {
         }
     }
 
-    /// One whose bytes are in the store already, ready to be queued.
+    /// Returns an upload whose bytes are already in the store, ready to be queued.
     pub(super) fn there(accept: &Accept, upload: UploadId, image: ImageId, job: JobId, recipe: Recipe) -> Self {
         Self {
             accept: accept.clone(),
@@ -346,10 +346,10 @@ impl Upload {
         }
     }
 
-    /// `receiving → queued`. A write whose outcome is unknown is repeated, and then looked for.
+    /// Moves the row `receiving → queued`. Retries a write with an unknown outcome, then reads back what it left.
     pub(super) async fn queue(self, received: Received) -> Result<Accepted> {
         const PAUSES: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(250), Duration::from_secs(1)];
-        /// A catalog that hangs, rather than fails, isn't asked much longer than once.
+        /// A catalog that hangs instead of failing is asked little more than once.
         const PATIENCE: Duration = Duration::from_secs(8);
         let (begun, mut pauses) = (Instant::now(), PAUSES.into_iter());
         let written = loop {
@@ -366,7 +366,7 @@ impl Upload {
         match written {
             Write::Applied => {}
             Write::NoChange | Write::NotMine => {
-                // Either an earlier try of this very write took effect, or the row is another's by now.
+                // Either an earlier attempt of this same write took effect, or another request owns the row by now.
                 let files = self.accept.catalog.files(&self.image, None).await?;
                 if files.is_none_or(|files| files.original != received.key) {
                     return Err(self.lost());
@@ -390,7 +390,7 @@ impl Upload {
 }
 
 impl Accept {
-    /// Waits for `work` and says meanwhile that the upload goes on.
+    /// Waits for `work` and keeps refreshing the upload's row meanwhile.
     pub(super) async fn alive<T>(&self, upload: &UploadId, work: impl Future<Output = Result<T>>) -> Result<T> {
         let mut work = std::pin::pin!(work);
         let mut ticks = tokio::time::interval_at(Instant::now() + TOUCH_EVERY, TOUCH_EVERY);
@@ -408,14 +408,14 @@ impl Accept {
         }
     }
 
-    /// Completes the object and reads its header: its length in bytes, and what it says.
+    /// Completes the object and reads its header. Returns its length in bytes and its metadata.
     async fn keep(&self, key: &str, writer: Writer) -> Result<(u64, ImageInfo)> {
         let bytes = writer.finish().await?;
         Ok((bytes, self.inspect(key, bytes).await?))
     }
 }
 
-/// An id that nobody has, rising with time.
+/// Returns a fresh unique id; ids sort by creation time (UUIDv7).
 pub fn fresh<T: TryFrom<String>>() -> T
 where
     T::Error: std::fmt::Debug,

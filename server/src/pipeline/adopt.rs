@@ -1,4 +1,4 @@
-//! Rows for an original that the catalog has lost.
+//! Recovery of originals that the catalog has lost.
 
 use futures::TryStreamExt;
 use sha2::{Digest, Sha256};
@@ -10,8 +10,8 @@ use crate::catalog::{Begun, NewUpload, Received, Write};
 use crate::store::keys;
 
 impl Accept {
-    /// Accepts an original that is in the store already: it is an image again, under the id that it had, with a job by the
-    /// default recipe. Its name and its results are lost with its rows. Repeating it changes nothing.
+    /// Accepts an original that is already in the store. It becomes an image again under its old id, with a job of the
+    /// default recipe. Its name and its results are lost with its rows. Idempotent.
     ///
     /// # Errors
     /// [`Error::Refused`] if it is no image; [`Error::TakenOver`] if the catalog has another original of this image.
@@ -26,7 +26,7 @@ impl Accept {
         }
         let name = format!("recovered-{}.{}", &image.as_str()[..8], info.format.extension());
         let received = Received { key, bytes, sha256: hex(&hash.finalize()), info };
-        // Its row may be there, and say that it is still being received.
+        // Its row may still exist in state `receiving`.
         if self.catalog.finish_upload(upload, &received).await? == Write::Applied {
             return Ok(());
         }

@@ -1,6 +1,6 @@
-//! Why a job failed: what was observed, and the sentence for the person. No other place words it.
+//! Causes of failed jobs: what was observed, and the sentence for the user. All of these sentences are worded here.
 //!
-//! What a decoder says of a file, and what the store did to an original, come as sentences already: [`Cause::Image`].
+//! Decoder messages about a file, and damage of an original in the store, are sentences already: [`Cause::Image`].
 
 use std::fmt;
 use std::time::Duration;
@@ -8,57 +8,57 @@ use std::time::Duration;
 use shared::job::Phase;
 use shared::task::{StrikeEnd, Task};
 
-/// What a job failed of.
+/// Cause of a failed job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cause {
-    /// The image, or one that its recipe names: a sentence.
+    /// The image, or a companion, is at fault: a sentence.
     Image(String),
-    /// So many attempts at a task left a strike that nobody gave back.
+    /// A task was quarantined: its attempts left too many strikes, and no pod gave one back.
     StruckOut(Strikes),
-    /// So many attempts at a task failed, this last.
+    /// A task failed in too many attempts.
     Attempts {
-        /// The task's phase.
+        /// Phase of the task.
         phase: Phase,
-        /// The task's number.
+        /// Index of the task.
         index: u32,
-        /// How often it was claimed.
+        /// Number of attempts.
         attempts: u32,
-        /// What its last attempt reported.
+        /// Report of the last attempt.
         trouble: String,
     },
-    /// So many attempts of the master at summing histograms failed, this last.
+    /// The master failed to sum the histograms in too many attempts.
     Summing {
         /// Attempts of this master.
         attempts: u32,
-        /// What the last one reported.
+        /// Report of the last attempt.
         trouble: String,
     },
-    /// A task's output was found damaged in the store, after so many attempts at it.
+    /// A task's output was found damaged in the store, and the task has no attempts left.
     Damaged {
-        /// The task's phase.
+        /// Phase of the task.
         phase: Phase,
-        /// The task's number.
+        /// Index of the task.
         index: u32,
-        /// How often it was claimed.
+        /// Number of attempts.
         attempts: u32,
     },
-    /// The finished tasks took longer, together, than the image may take.
+    /// The finished tasks took longer, in total, than an image may take.
     Time {
-        /// What they took, each by the monotonic clock of the worker that did it.
+        /// Total working time, each task measured by its worker's monotonic clock.
         worked: Duration,
-        /// `--image-time`.
+        /// The limit, `--image-time`.
         limit: Duration,
     },
-    /// So many runs in a row ended with the whole array while somebody worked on them, and none of them finished a task
-    /// more than the one before.
+    /// This many consecutive runs were lost with the whole array while being worked on, and none of them finished more
+    /// tasks than the one before.
     LostRuns(u32),
     /// The coordinator refused a record.
     Record(String),
-    /// The plan makes no result.
+    /// The plan has no phase that makes a result.
     NoResult,
 }
 
-/// How the attempts ended that left a strike.
+/// How a task's attempts that left a strike ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Strikes {
     phase: Phase,
@@ -70,7 +70,7 @@ pub struct Strikes {
 }
 
 impl Strikes {
-    /// As the task's record has them.
+    /// Counts the strikes in a task's record by how they ended.
     pub fn of(phase: Phase, task: &Task) -> Self {
         let ended = |wanted: Option<StrikeEnd>| {
             task.strikes.iter().filter(|claim| task.ends.get(*claim).copied() == wanted).count()

@@ -1,9 +1,9 @@
-//! Outputs that are read by parts, each checked against its hash before it is used.
+//! Outputs that are read part by part, each part verified against its hash before use.
 //!
-//! The hashes lie in the object itself, in its [table](Pointer::table), whose own hash is in the task's record: a record
-//! stays small however many parts there are, and damage anywhere is found by the first who reads it. What comes wrong is
-//! read once more, since it may have been the way and not the store; what is wrong then, or shorter, or gone, is
-//! [`Damaged`], and its producer's task is done again.
+//! The hashes are in the object itself, in its [table](Pointer::table), whose own hash is in the task's record. So a
+//! record stays small however many parts there are, and damage anywhere is found by the first reader. A mismatch is
+//! read once more, since the transfer and not the store may have been at fault. If it persists, or if the object is
+//! truncated or missing, the output is [`Damaged`], and its producer's task runs again.
 
 use std::io;
 use std::ops::Range;
@@ -19,16 +19,16 @@ use super::stage::{Failure, hex};
 use crate::codec::{self, Hash, PartHash, RowReader};
 use crate::store::{self, Store};
 
-/// Bytes of a hash in a table.
+/// Bytes per hash in a table.
 const HASH: usize = size_of::<Hash>();
 
-/// The store holds something else than was written.
+/// Objects in the store differ from what was written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{} is damaged: {what}", keys.join(", "))]
 pub(super) struct Damaged {
-    /// What is damaged.
+    /// Keys of the damaged objects.
     pub(super) keys: Vec<String>,
-    /// How that was seen.
+    /// How the damage was detected.
     pub(super) what: String,
 }
 
@@ -38,7 +38,7 @@ impl From<Damaged> for io::Error {
     }
 }
 
-/// An output that the store doesn't have (any more) or has only a part of is damaged; other errors are trouble.
+/// Converts a store error on an output: a missing or truncated object is damage, other errors are converted as usual.
 pub(super) fn missing(key: &str, error: store::Error) -> Failure {
     match error {
         store::Error::NotFound(_) | store::Error::OutOfRange { .. } => {
@@ -48,7 +48,7 @@ pub(super) fn missing(key: &str, error: store::Error) -> Failure {
     }
 }
 
-/// An output, read by ranges on a pixel thread.
+/// An output to be read by ranges on a pixel thread.
 pub(super) struct Checked {
     store: Store,
     pointer: Pointer,
@@ -61,7 +61,7 @@ impl Checked {
         Self { store, pointer, hash, handle }
     }
 
-    /// The bytes that hold the hashes of the others.
+    /// Reads the table of hashes and verifies it.
     ///
     /// # Errors
     /// [`Damaged`], or the store's.
@@ -70,7 +70,7 @@ impl Checked {
         self.read(range, |bytes| hex(&Sha256::digest(bytes)) == self.pointer.sha256)
     }
 
-    /// A range of bytes whose hash the table holds.
+    /// Reads a range of bytes and verifies it against its hash from the table.
     ///
     /// # Errors
     /// [`Damaged`], or the store's.
@@ -93,13 +93,13 @@ impl Checked {
         Err(self.damaged(&format!("bytes {} to {} have another hash", range.start, range.end)).into())
     }
 
-    /// Damage of this output.
+    /// Returns an error that reports this output as damaged.
     pub(super) fn damaged(&self, what: &str) -> Damaged {
         Damaged { keys: vec![self.pointer.key.clone()], what: what.to_owned() }
     }
 }
 
-/// Decoded rows as the split wrote them: little-endian samples, row after row, then the table of the parts' hashes.
+/// Decoded rows as written by the split: little-endian samples, row after row, then the table of the parts' hashes.
 pub(super) struct RawRows {
     split: Checked,
     table: Bytes,
@@ -108,7 +108,7 @@ pub(super) struct RawRows {
 }
 
 impl RawRows {
-    /// Reads the table; on a pixel thread.
+    /// Reads the table; call on a pixel thread.
     pub(super) fn open(split: Checked, cut: Cut, info: &ImageInfo) -> io::Result<Self> {
         let table = split.table()?;
         if table.len() != cut.parts as usize * HASH {
@@ -117,7 +117,7 @@ impl RawRows {
         Ok(Self { split, table, cut, info: info.clone() })
     }
 
-    /// Reads a part's rows.
+    /// Reads the rows of one part.
     fn part(&self, part: u32, rows: Range<u32>) -> io::Result<Bytes> {
         let at = part as usize * HASH;
         let hash = self.table.get(at..at + HASH).and_then(|hash| hash.try_into().ok());
@@ -129,7 +129,7 @@ impl RawRows {
 
 impl RowReader for RawRows {
     /// # Panics
-    /// If the rows aren't those of one part: only whole parts can be checked.
+    /// If the rows aren't exactly those of one part: only whole parts can be verified.
     fn read(&mut self, rows: Range<u32>) -> codec::Result<Rows> {
         let part = rows.start / self.cut.part_rows.max(1);
         assert_eq!(rows, self.cut.rows_of(part, self.info.height), "rows are read by whole parts");

@@ -1,38 +1,38 @@
-//! Other images that a job reads: the mask, decoded once for all; the reference, whose histogram is counted once.
+//! Companions: the mask, decoded once for all tasks, and the reference, whose histogram is counted once.
 
 use shared::equalize::{Histogram, Mask, Recipe};
 use shared::job::{Companion, Cut, ImageInfo, Job, Pointer};
 use shared::pixels::{Depth, Layout};
 
-use super::sheet::{mask_info, same_size};
-use super::stage::{Failure, Hashed, Workshop, gone, part_bytes};
+use super::masked_image::{mask_info, same_size};
+use super::stage::{Failure, Hashed, TaskContext, gone, part_bytes};
 use crate::catalog::{self, Catalog};
 use crate::codec::{self, PartHash, RowReader};
 
-/// The other images that a recipe names.
+/// The companions that a recipe names.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Companions {
-    /// Whose histogram the image shall have.
+    /// Reference whose histogram the image is matched to.
     pub reference: Option<Companion>,
     /// The mask.
     pub mask: Option<Companion>,
 }
 
-/// Why there are no such companions.
+/// Why a companion can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Missing {
-    /// One isn't there, or doesn't fit; a sentence for the person.
+    /// A companion is missing or doesn't fit; a sentence for the user.
     #[error("{0}")]
     Refused(String),
-    /// The catalog doesn't answer.
+    /// The catalog is unavailable.
     #[error(transparent)]
     Catalog(#[from] catalog::Error),
 }
 
-/// Finds the images that a recipe names, and whether an image can be treated by it.
+/// Looks up the companions that a recipe names, and checks that the recipe fits the image.
 ///
 /// # Errors
-/// [`Missing::Refused`] if the recipe doesn't fit the image, or an image that it names isn't there or doesn't fit.
+/// [`Missing::Refused`] if the recipe doesn't fit the image, or a companion is missing or doesn't fit.
 pub async fn find(catalog: &dyn Catalog, recipe: &Recipe, info: &ImageInfo) -> Result<Companions, Missing> {
     recipe.check(info).map_err(Missing::Refused)?;
     let mut found = Companions::default();
@@ -59,10 +59,10 @@ pub async fn find(catalog: &dyn Catalog, recipe: &Recipe, info: &ImageInfo) -> R
     Ok(found)
 }
 
-/// Whether another image is one that a recipe can name.
+/// Checks that an image can serve as a companion.
 ///
 /// # Errors
-/// A sentence for the person.
+/// A sentence for the user.
 pub fn single(role: &str, info: &ImageInfo) -> Result<(), String> {
     match (role, info.pages(), info.depth, info.layout) {
         (_, pages @ 2.., ..) => Err(format!("Expected a {role} image of a single page, got a TIFF of {pages} pages.")),
@@ -76,10 +76,10 @@ pub fn single(role: &str, info: &ImageInfo) -> Result<(), String> {
     }
 }
 
-/// Whether a page of several can be treated like this; which is only known once it is looked at.
+/// Checks that a recipe fits a page of a multi-page file, which is only known once the page is read.
 ///
 /// # Errors
-/// A sentence for the person.
+/// A sentence for the user.
 pub fn check_page(recipe: &Recipe, page: &ImageInfo) -> Result<(), String> {
     recipe.check(page).map_err(|sentence| match page.more.page {
         0 => sentence,
@@ -87,14 +87,14 @@ pub fn check_page(recipe: &Recipe, page: &ImageInfo) -> Result<(), String> {
     })
 }
 
-/// Writes the mask's rows, one byte a pixel, in the parts of the image; then the parts' hashes.
-pub(super) async fn mask(shop: &Workshop, job: &Job, key: String) -> Result<Pointer, Failure> {
+/// Writes the mask's rows, one byte per pixel, in the image's parts; then the parts' hashes.
+pub(super) async fn mask(context: &TaskContext, job: &Job, key: String) -> Result<Pointer, Failure> {
     let companion = named(job.mask.as_ref())?;
-    let original = shop.companion(companion);
+    let original = context.companion(companion);
     let (info, cut, to) = (companion.info.clone(), job.cut, job.info.clone());
     let hash = PartHash::of(job.algo);
     let memory = decoder_bytes(&companion.info, job.cut) + 2 * part_bytes(job);
-    let writing = shop.write(key, memory, Hashed::Parts(hash), move |emit| {
+    let writing = context.write(key, memory, Hashed::Parts(hash), move |emit| {
         same_size(&to, &info).map_err(codec::Error::Refused)?;
         let mut reader = codec::open(Box::new(original.open()?), &info)?;
         for part in 0..cut.parts {
@@ -102,26 +102,26 @@ pub(super) async fn mask(shop: &Workshop, job: &Job, key: String) -> Result<Poin
         }
         Ok(())
     });
-    shop.with_checked_companion("mask", companion, writing).await
+    context.with_checked_companion("mask", companion, writing).await
 }
 
 /// Writes the histogram of the reference.
-pub(super) async fn reference(shop: &Workshop, job: &Job, key: String) -> Result<Pointer, Failure> {
+pub(super) async fn reference(context: &TaskContext, job: &Job, key: String) -> Result<Pointer, Failure> {
     let companion = named(job.reference.as_ref())?;
-    let original = shop.companion(companion);
+    let original = context.companion(companion);
     let (info, recipe, layout) = (companion.info.clone(), job.recipe.clone(), job.info.layout);
     let counting = async {
-        let counted = shop.pixels.run(reference_bytes(&companion.info), move || {
+        let counted = context.pixels.run(reference_bytes(&companion.info), move || {
             let mut reader = codec::open(Box::new(original.open()?), &info)?;
             Ok::<_, codec::Error>(count(&mut *reader, &info, &recipe, layout)?.to_bytes())
         });
         Ok::<_, Failure>(counted.await??)
     };
-    let bytes = shop.with_checked_companion("reference", companion, counting).await?;
-    shop.put(key, bytes).await
+    let bytes = context.with_checked_companion("reference", companion, counting).await?;
+    context.put(key, bytes).await
 }
 
-/// What a reference counts for an image of this layout. Its own nodata value is left out.
+/// Counts the reference for an image with layout `image`. The reference's own nodata value is left out.
 pub(super) fn count(
     reader: &mut dyn RowReader,
     info: &ImageInfo,
@@ -141,7 +141,7 @@ pub(super) fn count(
     Ok(histogram)
 }
 
-/// Bytes that counting a reference may hold.
+/// Memory for counting a reference, in bytes.
 pub(super) fn reference_bytes(info: &ImageInfo) -> u64 {
     let cut = Cut::new(info, 1);
     decoder_bytes(info, cut) + 2 * u64::from(cut.part_rows) * info.row_bytes()

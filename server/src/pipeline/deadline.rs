@@ -1,8 +1,8 @@
-//! A time limit for work on a pixel thread.
+//! Time limits for work on pixel threads.
 //!
-//! A thread can't be ended from outside. So the work asks, wherever it reads a piece or emits one, whether it may go on
-//! ([`check`]), and ends by an error when its time is over; whoever gave it the limit then learns the measured time,
-//! whatever the work makes of that error ([`limited`]).
+//! A thread can't be ended from outside. Instead the work calls [`check`] wherever it reads or emits a chunk, and fails
+//! once its time is over. The caller that set the limit then gets the measured time, whatever the work made of that
+//! error ([`limited`]).
 
 use std::cell::Cell;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 struct Deadline {
     began: Instant,
     limit: Duration,
-    /// How long the work had run when it was told to end.
+    /// How long the work had run when [`check`] first failed.
     overran: Option<Duration>,
 }
 
@@ -23,7 +23,7 @@ thread_local! {
 /// Runs `work` on this thread with a time limit.
 ///
 /// # Errors
-/// How long it had run when it was told to end; what it returned then doesn't count.
+/// How long it had run when its limit expired; its return value is discarded.
 pub(super) fn limited<T>(limit: Duration, work: impl FnOnce() -> T) -> Result<T, Duration> {
     DEADLINE.set(Some(Deadline { began: Instant::now(), limit, overran: None }));
     let result = work();
@@ -33,7 +33,7 @@ pub(super) fn limited<T>(limit: Duration, work: impl FnOnce() -> T) -> Result<T,
     }
 }
 
-/// Whether the work on this thread may go on.
+/// Checks that the work on this thread is within its time limit.
 ///
 /// # Errors
 /// [`io::ErrorKind::TimedOut`] when its time is over.
@@ -48,7 +48,7 @@ pub(super) fn check() -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::TimedOut, "the time for this work is over"))
 }
 
-/// A source that can be read as long as there is time.
+/// A source that fails to read once the time limit has expired.
 pub(super) struct Timed<R>(pub(super) R);
 
 impl<R: Read> Read for Timed<R> {

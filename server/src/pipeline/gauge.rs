@@ -1,9 +1,8 @@
-//! Whether there is room for one more: how many jobs wait, how much of the store's disk is free, and how many uploads
-//! are under way.
+//! Admission control: limits on queued jobs, disk space and concurrent uploads.
 //!
-//! The figures are measured by one task of the process, every second ([`measure`]); asking compares numbers in memory,
-//! however many uploads come. Between two measurements a process counts what it accepted itself, so that it never goes
-//! beyond its own limits; several processes together may, by what they accept within a second.
+//! One task of the process measures the figures every second ([`measure`]); a check only compares numbers in memory,
+//! however many uploads arrive. Between two measurements a process also counts what it accepted itself, so that it
+//! never exceeds its own limits; several processes together may, by what they accept within a second.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,71 +17,71 @@ use super::turns::{Client, Turn, Turns};
 use crate::catalog::{Catalog, Unsent, UnsentLimits};
 use crate::store::{Outage, Store};
 
-/// How often the figures are measured.
-const EVERY: Duration = Duration::from_secs(1);
-/// How long an upload waits for its turn when too many are under way.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// Free space is shown in steps of so many bytes, so that views don't change all the time.
-const STEP: u64 = 16 << 20;
+/// Measurement interval.
+const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
+/// How long an upload waits for a turn when too many are in progress.
+const TURN_TIMEOUT: Duration = Duration::from_secs(20);
+/// Granularity of the free space shown, in bytes, so that views don't change all the time.
+const FREE_SPACE_STEP: u64 = 16 << 20;
 
-/// Why there is no room just now. Trying again later helps.
+/// Why an upload is turned away for now. It can be retried later.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Full {
-    /// Enough waits already.
+    /// The backlog is full.
     #[error(
         "{waiting} jobs wait or are on their way, and at most {most} may; when some are done, there is room for more."
     )]
     Backlog {
-        /// Jobs that wait, and uploads under way that will.
+        /// Queued jobs, and uploads in progress that will become jobs.
         waiting: u64,
         /// The limit.
         most: u64,
     },
-    /// What is free of the disk is kept free.
+    /// The disk has less free space than is kept in reserve.
     #[error("Only {} of the store's disk are free, and {} are kept free; something must be deleted first.", ByteSize(*.free), ByteSize(*.least))]
     Disk {
-        /// Bytes that are free.
+        /// Free bytes.
         free: u64,
         /// The limit.
         least: u64,
     },
-    /// Too many uploads are under way in this process.
+    /// Too many uploads are in progress in this process.
     #[error(
         "{0} uploads are under way here, which is the most at a time; when some have ended, there is room for more."
     )]
     Uploads(usize),
-    /// The client's address takes all the turns that it may.
+    /// The client's address holds all the turns that it may.
     #[error(
         "{0} uploads from your address are under way here, which is the most for one; when some have ended, there is room for more."
     )]
     Share(usize),
-    /// Enough resumable uploads are unfinished.
+    /// Too many resumable uploads are unfinished.
     #[error("{unfinished} uploads have begun and aren't finished, which is the most{}; finish or delete one, or try again later.", if *.own { " for one address" } else { "" })]
     Unfinished {
-        /// How many there are, of the client or of all.
+        /// Number of unfinished uploads, of the client or of all.
         unfinished: u64,
-        /// Whether they are the client's.
+        /// Whether the client's own share is exceeded.
         own: bool,
     },
-    /// The store has no room for what was announced.
+    /// The store has no room for the announced bytes.
     #[error(
         "The upload has {} bytes; the store has room for {}{}, and unfinished uploads have announced {} of it already.",
         .length, ByteSize(*.room), if *.own { " from one address" } else { "" }, ByteSize(*.announced)
     )]
     Announced {
-        /// Bytes of the upload.
+        /// Length of the upload in bytes.
         length: u64,
-        /// Bytes that there is room for, for the client or for all.
+        /// Available bytes, for the client or for all.
         room: u64,
-        /// Bytes of it that are announced and missing.
+        /// Bytes of these that are already announced and not yet sent.
         announced: u64,
-        /// Whether it is about the client's share.
+        /// Whether the client's own share is exceeded.
         own: bool,
     },
 }
 
 impl Full {
-    /// Why an upload of `length` bytes doesn't fit beside what is unsent.
+    /// Returns why an upload of `length` bytes doesn't fit beside the unsent ones.
     pub fn of_unsent(unsent: &Unsent, limits: &UnsentLimits, length: u64) -> Self {
         let most = &limits.most;
         if unsent.uploads_of_client >= most.uploads_of_client {
@@ -91,7 +90,7 @@ impl Full {
         if unsent.uploads >= most.uploads {
             return Full::Unfinished { unfinished: unsent.uploads, own: false };
         }
-        // The smaller limit is told where both are exceeded.
+        // If both limits are exceeded, report the smaller one.
         let own =
             unsent.bytes_of_client.saturating_add(length) > most.bytes_of_client && most.bytes_of_client < most.bytes;
         let (room, announced) =
@@ -99,7 +98,7 @@ impl Full {
         Full::Announced { length, room, announced, own }
     }
 
-    /// After how many seconds it makes sense to try again.
+    /// Returns the value for `Retry-After`, in seconds.
     pub const fn retry_after(&self) -> u32 {
         match self {
             Full::Uploads(_) | Full::Share(_) => 2,
@@ -109,16 +108,16 @@ impl Full {
     }
 }
 
-/// The limits.
+/// Capacity limits.
 #[derive(Debug, Clone, Copy)]
 pub struct Capacity {
-    /// Jobs that may wait.
+    /// Maximum number of queued jobs.
     pub max_backlog: u64,
-    /// Bytes of the store's disk that are kept free.
+    /// Bytes of the store's disk to keep free.
     pub min_free: u64,
-    /// Uploads under way in this process at a time: each holds some memory.
+    /// Maximum number of concurrent uploads in this process: each holds some memory.
     pub max_uploads: usize,
-    /// Resumable uploads that have begun and aren't finished.
+    /// Maximum number of resumable uploads that have begun and aren't finished.
     pub max_unfinished: u64,
 }
 
@@ -128,20 +127,20 @@ impl Default for Capacity {
     }
 }
 
-/// What was measured; `None` as long as it isn't known.
+/// Measured figures; `None` until known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Figures {
-    /// How much waits.
+    /// Counted backlog.
     pub backlog: Option<Backlog>,
-    /// How much this process had accepted when that was counted.
+    /// Number of jobs that this process had accepted when the backlog was counted.
     pub accepted: u64,
-    /// Bytes that are free where the objects lie; also `None` on S3.
+    /// Free bytes where the objects are stored; also `None` on S3.
     pub free: Option<u64>,
-    /// Since when the store has failed for everyone.
+    /// The store's current outage, if any.
     pub outage: Option<Outage>,
 }
 
-/// Tells whether there is room. Cheap to clone; clones count together.
+/// Checks uploads against the limits. Cheap to clone; clones share their counts.
 #[derive(Debug, Clone)]
 pub struct Gauge {
     capacity: Capacity,
@@ -152,23 +151,23 @@ pub struct Gauge {
 }
 
 impl Gauge {
-    /// A gauge of these limits over figures that somebody measures.
+    /// Creates a gauge with these limits, over figures that [`measure`] updates.
     pub fn new(capacity: Capacity, figures: watch::Receiver<Figures>) -> Self {
         let turns = Turns::new(capacity.max_uploads);
         Self { capacity, figures, accepted: Arc::default(), turns, client: Client::default() }
     }
 
-    /// The same, asked for a client.
+    /// Returns the same gauge with the limits of a client.
     pub fn of(&self, client: Client) -> Self {
         Self { client, ..self.clone() }
     }
 
-    /// A gauge of the usual limits that nobody measures for: there is room for all that this process accepts.
+    /// Creates a gauge with the default limits and no measurements: only what this process accepts counts.
     pub fn unmeasured() -> Self {
         Self::new(Capacity::default(), watch::channel(Figures::default()).1)
     }
 
-    /// Whether one more job may wait.
+    /// Checks that the backlog and the disk have room for one more job.
     ///
     /// # Errors
     /// [`Full::Backlog`] or [`Full::Disk`].
@@ -178,7 +177,7 @@ impl Gauge {
         if waiting < most { Ok(()) } else { Err(Full::Backlog { waiting, most }) }
     }
 
-    /// Whether the disk has more free than what is kept free.
+    /// Checks that the disk has more free space than the reserve.
     ///
     /// # Errors
     /// [`Full::Disk`].
@@ -190,24 +189,24 @@ impl Gauge {
         }
     }
 
-    /// How much may be announced and unsent: what the disk has free beyond what is kept free, and of that, as of their number,
-    /// no more than a share for one client.
+    /// Returns the limits on unsent uploads: the disk's free space beyond the reserve, and for one client only a share
+    /// of these bytes and of the number of uploads.
     pub fn unsent_limits(&self) -> UnsentLimits {
         let (uploads, least) = (self.capacity.max_unfinished, self.capacity.min_free);
-        // Where free space isn't known, as on S3, only their number is limited.
+        // Where free space isn't known, as on S3, only the number of uploads is limited.
         let bytes = self.figures.borrow().free.map_or(u64::MAX, |free| free.saturating_sub(least));
         let (uploads_of_client, bytes_of_client) = (self.client.share(uploads), self.client.share(bytes));
         UnsentLimits { client: self.client.name(), most: Unsent { uploads, bytes, uploads_of_client, bytes_of_client } }
     }
 
-    /// Begins an upload: there is room for its job, and it is its turn. Waits a while for the latter.
+    /// Admits an upload: checks that there is room for its job, then waits for a turn, up to a timeout.
     ///
     /// # Errors
     /// [`Full`].
     pub async fn enter(&self) -> Result<Turn, Full> {
         self.room()?;
-        let turn = self.turns.take(self.client, PATIENCE).await.ok_or_else(|| self.no_turn())?;
-        // Others may have come first meanwhile. This one is counted as under way by now.
+        let turn = self.turns.take(self.client, TURN_TIMEOUT).await.ok_or_else(|| self.no_turn())?;
+        // Check again, since others may have been admitted meanwhile. The turn just taken is already included in the count.
         match self.room() {
             Err(Full::Backlog { waiting, most }) if waiting > most => Err(Full::Backlog { waiting: waiting - 1, most }),
             Err(full @ Full::Disk { .. }) => Err(full),
@@ -215,7 +214,7 @@ impl Gauge {
         }
     }
 
-    /// Why no turn became free in time.
+    /// Returns why no turn became free in time.
     fn no_turn(&self) -> Full {
         if self.turns.is_exhausted_for(self.client) {
             Full::Share(self.turns.share(self.client))
@@ -224,36 +223,36 @@ impl Gauge {
         }
     }
 
-    /// Counts a job that was accepted here, until the next measurement does.
+    /// Counts a job that was accepted here, until the next measurement includes it.
     pub fn note_accepted(&self) {
         self.accepted.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The figures, and their changes.
+    /// Returns a receiver of the figures and their changes.
     pub fn figures(&self) -> watch::Receiver<Figures> {
         self.figures.clone()
     }
 
-    /// Jobs that wait and are worked on, as they were last counted.
+    /// Returns the queued and running jobs, as last counted.
     pub fn backlog(&self) -> Backlog {
         self.figures.borrow().backlog.unwrap_or_default()
     }
 
-    /// What pages show of it.
+    /// Returns the figures as pages show them.
     pub fn view(&self) -> Room {
-        // Never two looks at a time: a measurement that comes between them waits for the first, and the second for it.
+        // Never hold two borrows at once: a measurement in between waits for the first, and the second borrow waits for it.
         let Figures { free, outage, .. } = *self.figures.borrow();
         let refused = self.room().err().map(|full| full.to_string());
         Room {
             max_backlog: self.capacity.max_backlog,
-            free: free.map(|free| free / STEP * STEP),
+            free: free.map(|free| free / FREE_SPACE_STEP * FREE_SPACE_STEP),
             min_free: self.capacity.min_free,
             refused,
             outage: outage.map(outage_sentence),
         }
     }
 
-    /// Jobs that wait, as far as is known, and uploads under way, each of which will.
+    /// Queued jobs as far as known, plus uploads in progress, each of which will become a job.
     fn waiting(&self) -> u64 {
         let figures = *self.figures.borrow();
         let since = self.accepted.load(Ordering::Relaxed).saturating_sub(figures.accepted);
@@ -262,7 +261,7 @@ impl Gauge {
     }
 }
 
-/// Measures every second, for ever. Neither the catalog nor the file system holds the other's figure up; while one
+/// Measures every second, forever. Catalog, file system and outages are followed independently; while one of them
 /// doesn't answer, its last figure stays.
 pub async fn measure(gauge: Gauge, figures: watch::Sender<Figures>, catalog: Arc<dyn Catalog>, store: Store) {
     tokio::join!(count(&gauge, &figures, &*catalog), weigh(&figures, &store), follow_outages(&figures, &store));
@@ -273,14 +272,14 @@ async fn follow_outages(figures: &watch::Sender<Figures>, store: &Store) {
     loop {
         let now = *outage.borrow_and_update();
         publish(figures, |known| known.outage = now);
-        // The store that is at hand holds the sender.
+        // Never happens here: the `store` argument holds the sender.
         if outage.changed().await.is_err() {
             return;
         }
     }
 }
 
-/// What pages say while the store fails.
+/// The sentence that pages show during an outage of the store.
 fn outage_sentence(outage: Outage) -> String {
     let second = outage.since.div_euclid(1_000).rem_euclid(86_400);
     let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
@@ -302,7 +301,7 @@ async fn count(gauge: &Gauge, figures: &watch::Sender<Figures>, catalog: &dyn Ca
                 }
                 publish(figures, |known| (known.backlog, known.accepted) = (Some(backlog), accepted));
             }
-            // Once an outage, not once a second.
+            // Log once per outage, not once per second.
             Err(error) if !std::mem::replace(&mut silent, true) => {
                 tracing::warn!(%error, "the backlog can't be counted; the last figure stays until the catalog answers");
             }
@@ -329,12 +328,12 @@ async fn weigh(figures: &watch::Sender<Figures>, store: &Store) {
 }
 
 fn every_second() -> tokio::time::Interval {
-    let mut turns = tokio::time::interval(EVERY);
+    let mut turns = tokio::time::interval(MEASURE_INTERVAL);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     turns
 }
 
-/// Changes the figures; those who wait for a change are woken only by one.
+/// Changes the figures; wakes receivers only if something changed.
 fn publish(figures: &watch::Sender<Figures>, change: impl FnOnce(&mut Figures)) {
     figures.send_if_modified(|known| {
         let before = *known;
@@ -366,7 +365,7 @@ mod tests {
         assert_eq!(gauge.room(), Ok(()));
         gauge.note_accepted();
         assert_eq!(gauge.room(), Err(Full::Backlog { waiting: 3, most: 3 }));
-        // A count that saw both.
+        // A count that includes both.
         figures.send_modify(|known| (known.backlog, known.accepted) = (queued(2), 2));
         assert_eq!(gauge.room(), Ok(()));
     }
@@ -405,7 +404,7 @@ mod tests {
         let first = gauge.enter().await.unwrap();
         let began = tokio::time::Instant::now();
         assert_eq!(gauge.enter().await.unwrap_err(), Full::Uploads(1));
-        assert_eq!(began.elapsed(), PATIENCE);
+        assert_eq!(began.elapsed(), TURN_TIMEOUT);
         let (second, ()) = tokio::join!(gauge.enter(), async { drop(first) });
         second.unwrap();
     }

@@ -1,35 +1,35 @@
-//! Histogram, the map: count the samples of some parts; before that, look for the range of floating-point ones.
+//! Histogram, the map step: counts the samples of some parts, or first finds the range of floating-point samples.
 
 use shared::equalize::{Counts, Frame};
 use shared::job::{Job, Phase, Pointer};
 use shared::task::Task;
 
-use super::stage::{Failure, Inputs, Workshop, counts_bytes, decoder_bytes, part_bytes};
+use super::stage::{Failure, Inputs, TaskContext, counts_bytes, decoder_bytes, part_bytes};
 use crate::codec;
 
-/// Writes what is counted of the task's rows.
+/// Counts the task's rows and writes the counts.
 pub(super) async fn histogram(
-    shop: &Workshop,
+    context: &TaskContext,
     job: &Job,
     task: &Task,
     inputs: &Inputs,
     key: String,
 ) -> Result<Pointer, Failure> {
-    let sheet = shop.sheet(job, inputs);
+    let masked = context.masked_image(job, inputs);
     let (info, cut, mut counts) = (job.info.clone(), job.cut, empty(job, task.phase)?);
     let parts = task.first_part..task.first_part + task.parts;
     let memory = decoder_bytes(job, inputs) + 2 * part_bytes(job) + counts_bytes(job);
-    let counted = shop.pixels.run(memory, move || {
-        let mut sheet = sheet.open()?;
+    let counted = context.pixels.run(memory, move || {
+        let mut masked = masked.open()?;
         for part in parts {
-            sheet.read(cut.rows_of(part, info.height))?.count(&mut counts);
+            masked.read(cut.rows_of(part, info.height))?.count(&mut counts);
         }
         Ok::<_, codec::Error>(counts.to_bytes())
     });
-    shop.put(key, counted.await??).await
+    context.put(key, counted.await??).await
 }
 
-/// What has counted nothing in a phase.
+/// Returns empty counts for a phase.
 pub(super) fn empty(job: &Job, phase: Phase) -> Result<Counts, Failure> {
     let frame = Frame::of(&job.info);
     if phase == Phase::Ranges || !job.phases.contains(&Phase::Ranges) {
@@ -39,7 +39,7 @@ pub(super) fn empty(job: &Job, phase: Phase) -> Result<Counts, Failure> {
     counts.ok_or_else(|| Failure::Trouble("the job has no ranges of its samples yet".to_owned()))
 }
 
-/// A recipe that isn't for this image; it was checked when it was accepted.
+/// Converts the error of a recipe that doesn't fit the image; recipes are checked on acceptance.
 pub(super) fn unfit(error: impl std::fmt::Display) -> codec::Error {
     codec::Error::Refused(format!("The recipe doesn't fit the image: {error}."))
 }

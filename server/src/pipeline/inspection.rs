@@ -1,14 +1,14 @@
-//! Inspection: reads what an uploaded file says of itself, before the image is accepted.
+//! Inspection: reads the header of an uploaded file before the image is accepted.
 //!
-//! A file may be made to keep its reader busy. So decoders limit what they count, inspection has threads of its own ([`pool`])
-//! that neither tasks nor pages need, and each inspection has a time limit that grows with the file's length. Whatever happens,
-//! the client gets an answer, and the upload's turn ends with it.
+//! A file can be crafted to keep its reader busy. So decoders limit what they count, inspections have their own threads
+//! ([`pool`]), which neither tasks nor pages use, and each inspection has a time limit that grows with the file's
+//! length. Whatever happens, the client gets an answer, and the upload's turn ends with it.
 //!
 //! # Hazards
-//! - **A slow store or an overloaded machine** looks like a hostile file: only the processor time of the thread tells them apart,
-//!   and only a file that used it is refused for good.
-//! - **An inspection that never comes back** (a decoder's bug) keeps its thread. When no thread is left, uploads are answered 503
-//!   at once and the process says that it isn't ready.
+//! - **A slow store or an overloaded machine** looks like a hostile file. Only the thread's processor time tells them
+//!   apart, and only a file that used it up is refused for good.
+//! - **An inspection that never returns** (a decoder bug) keeps its thread. When no thread is left, uploads are
+//!   answered 503 at once and the process reports that it isn't ready.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
@@ -24,25 +24,25 @@ use super::pixels::{self, Pixels};
 use crate::codec;
 use crate::store;
 
-/// Inspections at a time. They mostly wait for the store.
+/// Concurrent inspections. They mostly wait for the store.
 const THREADS: usize = 8;
 
-/// What all inspections together may hold, in bytes: a quarter of the process's budget within these bounds.
+/// Memory of all inspections together, in bytes: a quarter of the process's budget within these bounds.
 const MEMORY: std::ops::RangeInclusive<u64> = 64 << 20..=512 << 20;
 
-/// How long an inspection may take, whatever the file's length.
+/// Base time limit of an inspection; the length of the file adds to it.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 
-/// Bytes of the file for which it may take a second more: a PNG of many chunks is read to its end.
+/// Bytes of the file per additional second of the limit: a PNG with many chunks is read to its end.
 const BYTES_A_SECOND: u64 = 8 << 20;
 
 /// How long an upload waits for a free thread.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Inspections of this process that were given up.
+/// Inspections of this process that exceeded their limit.
 static GIVEN_UP: AtomicU64 = AtomicU64::new(0);
 
-/// Threads and memory for inspections alone; `memory` is the process's budget in bytes.
+/// Creates the threads and memory for inspections; `memory` is the process's budget in bytes.
 pub fn pool(memory: u64) -> Pixels {
     Pixels::new(THREADS, (memory / 4).clamp(*MEMORY.start(), *MEMORY.end()))
 }
@@ -51,17 +51,17 @@ fn time_limit(bytes: u64) -> Duration {
     TIME_LIMIT + Duration::from_secs(bytes / BYTES_A_SECOND)
 }
 
-/// Metadata are held up to three times: as read, as kept, and as written. No decoder holds more of them than the file has.
+/// Metadata is held up to three times: as read, as kept and as written. No decoder holds more of it than the file has.
 fn memory(bytes: u64) -> u64 {
     (3 * bytes.min(codec::Limits::MAX_METADATA)).max(1 << 20)
 }
 
 impl Accept {
-    /// Inspects an object of so many bytes.
+    /// Inspects an object of `bytes` bytes.
     ///
     /// # Errors
-    /// [`Error::Refused`] if the image can't be kept; [`Error::Busy`] if that couldn't be found out in time; [`Error::Store`];
-    /// [`Error::Pixels`] if no thread is left.
+    /// [`Error::Refused`] if the image can't be kept; [`Error::Overran`] or [`Error::Busy`] if the time limit expired;
+    /// [`Error::Store`]; [`Error::Pixels`] if no thread is left.
     pub(super) async fn inspect(&self, key: &str, bytes: u64) -> Result<ImageInfo> {
         let (store, object, limits) = (self.store.clone(), key.to_owned(), self.limits);
         let handle = tokio::runtime::Handle::current();
@@ -103,7 +103,7 @@ async fn inspect_within<R: codec::Source + 'static>(
             tracing::error!(%panic, "reading an image's header panicked");
             Err(Error::Refused("The image's header is damaged in a way that it can't be read.".into()))
         }
-        // The last reading that was noted: most of the time was spent on the file's bytes, and not on waiting for them.
+        // By the last recorded reading, most of the time was spent processing the file's bytes, not waiting for them.
         Err(pixels::Error::Overran { limit, .. }) if used.load(Ordering::Relaxed) > limit.as_nanos() as u64 / 2 => {
             Err(Error::Overran(limit))
         }
@@ -112,20 +112,20 @@ async fn inspect_within<R: codec::Source + 'static>(
     }
 }
 
-/// What an image's header says, and what becomes of its metadata.
+/// Reads an image's header and determines which of its metadata is kept.
 fn examine(source: &mut dyn codec::Source, limits: &codec::Limits) -> codec::Result<ImageInfo> {
     let mut info = codec::inspect(source, limits)?;
     info.more.keeping = codec::head(source, &info, info.layout)?.keeping().clone();
     Ok(info)
 }
 
-/// Processor time of this thread, in ns.
+/// Returns the processor time of this thread, in ns.
 fn processor_time() -> u64 {
     let now = clock_gettime(ClockId::ThreadCPUTime);
     (now.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(now.tv_nsec as u64)
 }
 
-/// A source that notes, whenever it is read, how much processor time its thread has used.
+/// A source that records, at every read, how much processor time its thread has used.
 struct Metered<R> {
     source: R,
     meter: Arc<AtomicU64>,
@@ -160,7 +160,7 @@ mod tests {
 
     use super::*;
 
-    /// A file each reading of which costs what `each` does.
+    /// A file that calls `each` at every read.
     struct Costly<F> {
         file: Cursor<Vec<u8>>,
         each: F,

@@ -1,9 +1,9 @@
-//! An image from its file to its result in one process, without a cluster: the oracle that the array is compared with.
+//! Single-process equalization without a cluster: the oracle that the array's results are compared with.
 //!
-//! It is the same codec, the same kernels and the same cut into parts as the array's, one after the other: count every
-//! part, make the table, then apply and encode every part, and join them. Parts are streamed; rows
-//! that can only be decoded in their order are kept in a temporary file for the second time. The whole image is in memory only where its decoder needs it to be ([`ImageInfo::whole_decode`]).
-//! A file of several pages is done page by page.
+//! It uses the same codec, the same kernels and the same cut into parts as the array, in sequence: count every part,
+//! build the LUT, apply it and encode every part, join the parts. Parts are streamed; rows that can only be decoded in
+//! order are spooled to a temporary file for the second pass. The whole image is in memory only if its decoder requires
+//! it ([`ImageInfo::whole_decode`]). A file of several pages is processed page by page.
 
 mod in_place;
 mod rows;
@@ -22,11 +22,11 @@ use self::in_place::InPlace;
 use self::rows::{Kept, Marks, Readers, RowsOfParts, SpooledMask, lock};
 use super::companion;
 use super::histogram::unfit;
+use super::masked_image::{MaskedRows, same_size};
 use super::ordered::in_order;
-use super::sheet::{Marked, same_size};
 use crate::codec::{self, Head, Limits, Part, PartIndex, Source};
 
-/// What waits, if it is of fewer bytes than this, waits in memory; otherwise in a file.
+/// Temporary data smaller than this, in bytes, stays in memory; larger data goes to a file.
 const SPOOL_MEMORY: usize = 8 << 20;
 
 /// Why there is no result.
@@ -35,7 +35,7 @@ pub enum Error {
     /// The original can't be read or its result can't be made.
     #[error(transparent)]
     Codec(#[from] codec::Error),
-    /// The result, or what waits for it, can't be written.
+    /// The output or a temporary file can't be written.
     #[error("writing failed: {0}")]
     Write(io::Error),
 }
@@ -46,43 +46,43 @@ impl From<io::Error> for Error {
     }
 }
 
-/// What was done.
+/// Summary of an equalized image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Equalized {
-    /// What the original's header says.
+    /// Metadata from the original's header.
     pub info: ImageInfo,
-    /// What of the original's metadata was not kept because it became stale, as sentences for the person.
+    /// Metadata that was dropped because it became stale, as sentences for the user.
     pub notes: Vec<String>,
 }
 
-/// With which means to work.
+/// Resources to work with.
 #[derive(Debug)]
 pub struct Local<'a> {
-    /// What an image may cost.
+    /// Limits on what an image may cost.
     pub limits: Limits,
-    /// The threads; without it, those of rayon's global pool. On a thread of any rayon pool, that thread alone.
+    /// Thread pool; `None` means rayon's global pool. When called on a thread of any rayon pool, only that thread is used.
     pub pool: Option<&'a ThreadPool>,
-    /// The folder for temporary files: about as large as the largest result.
+    /// Directory for temporary files; it needs about as much space as the largest result.
     pub scratch: PathBuf,
 }
 
-/// Opens an image, each time from its start.
+/// Opens an image; each call starts at its beginning.
 pub type Opener<'a> = dyn Fn() -> io::Result<Box<dyn Source>> + 'a;
 
-/// Where a result is written: an empty file, or one in memory.
+/// Output of a result: an empty file, or one in memory.
 pub trait Out: Read + Write + Seek {}
 impl<T: Read + Write + Seek> Out for T {}
 
-/// The images that a recipe names: here it is files, whatever their ids in the recipe.
+/// Files of the companions that a recipe names; the ids in the recipe are ignored.
 #[derive(Clone, Copy, Default)]
 pub struct Others<'a> {
-    /// Whose histogram the image shall have.
+    /// Reference whose histogram the image is matched to.
     pub reference: Option<&'a Opener<'a>>,
     /// The mask.
     pub mask: Option<&'a Opener<'a>>,
 }
 
-/// Equalizes an image with rayon's global threads and the system's folder for temporary files; see [`Local::equalize`].
+/// Equalizes an image with rayon's global pool and the system's directory for temporary files; see [`Local::equalize`].
 ///
 /// # Errors
 /// As [`Local::equalize`].
@@ -103,15 +103,15 @@ pub fn equalize_file(
 }
 
 impl Local<'_> {
-    /// Equalizes an image and writes the result's file to `out`, which is no valid file before the end.
+    /// Equalizes an image and writes the result file to `out`, which isn't valid until this returns.
     ///
-    /// `source` opens the original, each time from its start; it is called several times. `progress` is told how many
-    /// rows are done, and of how many: each row counts twice, once for counting and once for applying (floating-point
-    /// ones are looked at once more).
+    /// `source` opens the original at its beginning; it is called several times. `progress` receives the number of rows
+    /// done and the total: each row counts twice, once when counted and once when the LUT is applied (floating-point
+    /// rows are read once more).
     ///
     /// # Errors
-    /// [`Error::Codec`] if the original can't be read, kept or is above the limits; [`Error::Write`] if `out` or the
-    /// temporary file fails.
+    /// [`Error::Codec`] if the original can't be read, can't be kept or exceeds the limits; [`Error::Write`] if `out`
+    /// or the temporary file fails.
     pub fn equalize(
         &self,
         source: impl Fn() -> io::Result<Box<dyn Source>>,
@@ -138,7 +138,7 @@ impl Local<'_> {
         let mut finished = Vec::with_capacity(pages.len());
         for page in &pages {
             companion::check_page(recipe, page).map_err(codec::Error::Refused)?;
-            // One worker: parts follow from the image alone, and tasks don't exist here.
+            // One worker: parts depend on the image alone, and there are no tasks here.
             let cut = Cut::new(page, 1);
             work.mask = match (&recipe.mask, others.mask) {
                 (None, _) => None,
@@ -180,7 +180,7 @@ impl Local<'_> {
         }
         let table = Table::new(recipe, &counts, work.reference).map_err(unfit)?;
 
-        let encode = |rows: Marked| Ok(codec::part(&head, rows.first, &rows.equalize(recipe, &table))?);
+        let encode = |rows: MaskedRows| Ok(codec::part(&head, rows.first, &rows.equalize(recipe, &table))?);
         let mut index = Vec::new();
         self.each_part(&mut rows, encode, |part, Part { index: entry, bytes }| {
             index.push(entry);
@@ -191,7 +191,7 @@ impl Local<'_> {
         Ok((head, index))
     }
 
-    /// What is counted of all parts, where `empty` has counted nothing.
+    /// Counts all parts; `empty` are counts of the right shape, still empty.
     fn count(
         &self,
         rows: &mut RowsOfParts<'_>,
@@ -199,9 +199,9 @@ impl Local<'_> {
         advance: &mut dyn FnMut(Range<u32>),
     ) -> Result<Counts, Error> {
         let (info, cut) = (rows.info, rows.cut);
-        // One for each thread that counts at the same time, as counts can be larger than a part.
+        // One per thread that counts concurrently, since counts can be larger than a part.
         let partial: Mutex<Vec<Counts>> = Mutex::new(Vec::new());
-        let count = |rows: Marked| {
+        let count = |rows: MaskedRows| {
             let taken = lock(&partial).pop();
             let mut counts = taken.unwrap_or_else(|| empty.clone());
             rows.count(&mut counts);
@@ -219,7 +219,7 @@ impl Local<'_> {
         Ok(whole)
     }
 
-    /// The histogram that the image shall have, if the recipe says so.
+    /// Returns the reference histogram, if the recipe names a reference.
     fn reference(&self, recipe: &Recipe, info: &ImageInfo, others: Others<'_>) -> Result<Option<Histogram>, Error> {
         if recipe.reference().is_none() {
             return Ok(None);
@@ -234,7 +234,7 @@ impl Local<'_> {
         Ok(Some(companion::count(&mut *reader, &of, recipe, info.layout)?))
     }
 
-    /// Decodes the mask once, as it may not be readable in place.
+    /// Decodes the mask once, as it may not be readable by regions.
     fn mask(&self, source: &Opener<'_>, info: &ImageInfo, cut: Cut) -> Result<SpooledMask, Error> {
         let of = codec::inspect(&mut *source()?, &self.limits)?;
         companion::single("mask", &of).map_err(codec::Error::Refused)?;
@@ -248,11 +248,11 @@ impl Local<'_> {
         Ok(SpooledMask { spool: Mutex::new(spool), width: info.width })
     }
 
-    /// Reads every part's rows, does `work` on them on any thread, and gives the results to `take` in order.
+    /// Reads every part's rows, runs `work` on them on any thread, and passes the results to `take` in order.
     fn each_part<T: Send>(
         &self,
         rows: &mut RowsOfParts<'_>,
-        work: impl Fn(Marked) -> Result<T, Error> + Sync,
+        work: impl Fn(MaskedRows) -> Result<T, Error> + Sync,
         take: impl FnMut(u32, T) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let (cut, height) = (rows.cut, rows.info.height);
@@ -264,7 +264,7 @@ impl Local<'_> {
             }
             Readers::Many(readers) => {
                 let read = |part: u32| {
-                    // There is one for every thread, unless one was lost in a panic, which the caller will hear of.
+                    // There is one reader per thread, unless one was lost in a panic, which is propagated to the caller.
                     let mut reader = lock(readers).pop().ok_or_else(|| {
                         codec::Error::Refused("Reading another part of the image broke off.".to_owned())
                     })?;
@@ -297,7 +297,7 @@ impl Local<'_> {
     }
 }
 
-/// What all pages of a file have in common.
+/// What all pages of a file share.
 struct Work<'a> {
     source: &'a Opener<'a>,
     recipe: &'a Recipe,

@@ -1,7 +1,6 @@
-//! The pipeline: what becomes of an image, in the order in which data flows:
-//! accept → split → histogram → reduce → equalize → stitch → publish.
+//! The image pipeline, in data-flow order: accept → split → histogram → reduce → equalize → stitch → publish.
 //!
-//! [`step`] says what a job needs next; masters do it. [`work`] does a task; workers call it.
+//! [`step`] decides what a job needs next; the master runs it. [`work`] runs one task; workers call it.
 
 pub mod accept;
 pub mod cause;
@@ -26,10 +25,10 @@ mod checked;
 mod deadline;
 mod equalize;
 mod histogram;
+mod masked_image;
 mod ordered;
 mod overdue;
 mod pages;
-mod sheet;
 mod split;
 mod stitch;
 mod whole;
@@ -37,36 +36,42 @@ mod whole;
 use shared::job::{Job, Phase};
 use shared::task::{Outcome, Task};
 
-use self::stage::{Failure, Inputs, Workshop, outcome};
+use self::stage::{Failure, Inputs, TaskContext, outcome};
 use crate::store::keys;
 
-/// Does a task. `claim` is the claim's own name, so that what is written has a key that nobody else writes.
+/// Runs a task. `claim` is the claim's id; it is part of the output's key, so that no other attempt writes the same key.
 ///
 /// # Errors
-/// [`Failure::Trouble`] and [`Failure::Crashed`]: the attempt came to nothing and another one may do better.
-/// That the image is at fault is no error but an [`Outcome::Refused`].
+/// Any [`Failure`] except [`Failure::Refused`]: the attempt failed, and another one may succeed. A faulty image is not an
+/// error but an [`Outcome::Refused`].
 ///
 /// # Cancellation
-/// Dropping the future leaves at most an object under a key that never counts.
-pub async fn work(shop: &Workshop, job: &Job, task: &Task, inputs: &Inputs, claim: &str) -> Result<Outcome, Failure> {
+/// Dropping the future leaves at most an object under a key that no record refers to.
+pub async fn work(
+    context: &TaskContext,
+    job: &Job,
+    task: &Task,
+    inputs: &Inputs,
+    claim: &str,
+) -> Result<Outcome, Failure> {
     let key = keys::output(&job.image, &job.run, task.phase, task.index, task.attempt, claim);
     let output = match task.phase {
-        Phase::Split => split::split(shop, job, key).await,
-        Phase::Mask => companion::mask(shop, job, key).await,
-        Phase::Reference => companion::reference(shop, job, key).await,
-        Phase::Ranges | Phase::Histograms => histogram::histogram(shop, job, task, inputs, key).await,
-        Phase::Equalize => equalize::equalize(shop, job, task, inputs, key).await,
-        Phase::Pages => pages::pages(shop, job, task, inputs, key).await,
-        Phase::Stitch => stitch::stitch(shop, job, inputs, key).await,
-        Phase::Whole => whole::whole(shop, job, key).await,
+        Phase::Split => split::split(context, job, key).await,
+        Phase::Mask => companion::mask(context, job, key).await,
+        Phase::Reference => companion::reference(context, job, key).await,
+        Phase::Ranges | Phase::Histograms => histogram::histogram(context, job, task, inputs, key).await,
+        Phase::Equalize => equalize::equalize(context, job, task, inputs, key).await,
+        Phase::Pages => pages::pages(context, job, task, inputs, key).await,
+        Phase::Stitch => stitch::stitch(context, job, inputs, key).await,
+        Phase::Whole => whole::whole(context, job, key).await,
     };
-    // Before the image is blamed: was it so when it was uploaded?
+    // Before refusing the image, check that the original is still what was uploaded.
     let doubtful = match &output {
         Err(Failure::Refused(_)) => true,
         Err(Failure::Damaged { keys, .. }) => keys.contains(&job.original),
         _ => false,
     };
-    match if doubtful { shop.check_original(job).await } else { Ok(()) } {
+    match if doubtful { context.check_original(job).await } else { Ok(()) } {
         Err(failure) => outcome(Err(failure)),
         Ok(()) => outcome(output),
     }

@@ -1,4 +1,4 @@
-//! A job as it was read from its znodes.
+//! A job as read from its znodes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,26 +8,26 @@ use shared::job::{Job, Phase};
 use shared::task::{Done, Lock, Outcome, Task};
 use shared::timeline::{Span, Timeline};
 
-/// A task with what lies below it.
+/// A task with its child znodes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TaskNodes {
-    /// Its record.
+    /// Task record.
     pub task: Task,
-    /// Its record's version.
+    /// Version of the record.
     pub version: i32,
-    /// Who holds it.
+    /// Current lock holder.
     pub lock: Option<Lock>,
-    /// What it came to.
+    /// Result, if any.
     pub done: Option<Done>,
 }
 
 impl TaskNodes {
-    /// Whether it is struck out and waits for a strike to be given back.
+    /// Returns whether the task is quarantined: out of strikes and unlocked, until a strike is given back.
     pub fn is_suspect(&self) -> bool {
         self.done.is_none() && self.lock.is_none() && self.task.is_struck_out()
     }
 
-    /// How it stands.
+    /// Returns the task's state.
     pub fn state(&self) -> TaskState {
         match (&self.done, &self.lock) {
             (Some(_), _) => TaskState::Done,
@@ -38,43 +38,43 @@ impl TaskNodes {
     }
 }
 
-/// A job with its tasks, as far as their znodes exist.
+/// A job with those of its tasks whose znodes exist.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobNodes {
-    /// Its record.
+    /// Job record.
     pub job: Job,
-    /// Its record's version.
+    /// Version of the record.
     pub version: i32,
-    /// Tasks by phase and number.
+    /// Tasks by phase and index.
     pub phases: BTreeMap<Phase, BTreeMap<u32, TaskNodes>>,
 }
 
-/// Who wrote an object that a job uses.
+/// Producer of an object that a job uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Producer {
-    /// A task, which is done.
+    /// A finished task.
     Task {
-        /// Its phase.
+        /// Phase.
         phase: Phase,
-        /// Its number.
+        /// Task index.
         index: u32,
     },
-    /// The master, of the histograms.
+    /// The master, which reduces the histograms.
     Reduce,
 }
 
 impl JobNodes {
-    /// Tasks of a phase.
+    /// Returns the tasks of a phase.
     pub fn tasks(&self, phase: Phase) -> impl Iterator<Item = &TaskNodes> {
         self.phases.get(&phase).into_iter().flat_map(BTreeMap::values)
     }
 
-    /// How many tasks of a phase are done.
+    /// Returns the number of finished tasks in a phase.
     pub fn done(&self, phase: Phase) -> u32 {
         u32::try_from(self.tasks(phase).filter(|task| task.done.is_some()).count()).unwrap_or(u32::MAX)
     }
 
-    /// Whether the tasks of a phase have what they read: all phases before it are done.
+    /// Returns whether the inputs of a phase are complete: all phases before it are done and reduced.
     pub fn has_inputs(&self, phase: Phase) -> bool {
         let mut before = self.job.phases.iter().take_while(|before| **before != phase);
         let is_summed = match phase {
@@ -85,12 +85,12 @@ impl JobNodes {
         is_summed && before.all(|before| self.done(*before) >= self.job.count(*before))
     }
 
-    /// Whether nothing that a task found damaged is still in use.
+    /// Returns whether no object that the task found damaged is still in use.
     pub fn is_mended(&self, task: &Task) -> bool {
         task.damaged.iter().all(|key| self.producer(key).is_none())
     }
 
-    /// Who wrote an object that the job uses.
+    /// Returns the producer of an object, if the job uses it.
     pub fn producer(&self, key: &str) -> Option<Producer> {
         if self.job.lut.as_ref().is_some_and(|lut| lut.key == key) {
             return Some(Producer::Reduce);
@@ -102,19 +102,20 @@ impl JobNodes {
         })
     }
 
-    /// How long the work on the tasks that are done took together, each by the monotonic clock of the worker that did it:
-    /// wall clocks are stepped. Waiting doesn't count, nor does a standstill of the whole array.
+    /// Returns the total working time of the finished tasks, each measured by its worker's monotonic clock, since wall
+    /// clocks can be stepped. Waiting and a standstill of the whole array don't count.
     pub fn worked(&self) -> Duration {
         let tasks = self.phases.values().flat_map(BTreeMap::values).filter_map(|task| task.done.as_ref());
         Duration::from_millis(tasks.filter_map(|done| done.worked_ms).sum())
     }
 
-    /// Whether any task is locked. The commit deletes the lock: one that was read before the result that is there is gone.
+    /// Returns whether any task is locked. A commit deletes the lock, so a lock that was read before the task's result
+    /// is already gone.
     pub fn is_locked(&self) -> bool {
         self.phases.values().flat_map(BTreeMap::values).any(|task| task.lock.is_some() && task.done.is_none())
     }
 
-    /// The job as pages show it.
+    /// Returns the job as pages show it.
     pub fn view(&self) -> JobView {
         let phases = self.job.phases.iter().map(|&phase| PhaseView {
             phase,
@@ -134,7 +135,7 @@ impl JobNodes {
 }
 
 impl JobNodes {
-    /// How its tasks went, as far as they came to an end.
+    /// Returns the timeline of the tasks that have ended.
     pub fn timeline(&self) -> Timeline {
         let span = |phase: Phase, index: u32, done: &Done| Span {
             pod: done.pod.clone(),
@@ -162,7 +163,7 @@ fn task_view(nodes: &TaskNodes) -> TaskView {
         index: nodes.task.index,
         state: nodes.state(),
         attempt: nodes.task.attempt,
-        // The last claim's is none as long as it is worked on, and none if that was committed.
+        // The strike of the last claim doesn't count while the claim is being worked on, nor if it was committed.
         strikes: nodes.task.strikes.len().saturating_sub(usize::from(lock.is_some() || done.is_some())),
         pod: done.map(|done| done.pod.clone()).or(lock.map(|lock| lock.pod.clone())),
         started: done.map(|done| done.started).or(lock.map(|lock| lock.since)),

@@ -1,4 +1,4 @@
-//! Work on many threads, given out and taken back in order by one, with a bound on what is under way.
+//! A parallel map on a thread pool with ordered results and a bounded number of items in flight.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -6,18 +6,18 @@ use std::sync::mpsc;
 
 use rayon::{Scope, ThreadPool};
 
-/// Does `count` pieces of work: `give(i)` on this thread, then `work(i, given)` on any thread of the pool, then
+/// Processes `count` items: `give(i)` on this thread, then `work(i, given)` on any thread of the pool, then
 /// `take(i, done)` on this thread. `give` and `take` are called in ascending order of `i`.
 ///
-/// At most twice as many pieces as there are threads are between `give` and `take`, which bounds memory. Without a pool
-/// it is rayon's global one. With one thread, or when called on a thread of any rayon pool (where waiting would block
-/// the pool), all is done on this thread.
+/// To bound memory, at most twice as many items as there are threads are between `give` and `take`. Without a pool,
+/// rayon's global one is used. With one thread, or when called on a thread of any rayon pool (where waiting would block
+/// the pool), everything runs on this thread.
 ///
 /// # Errors
-/// The first that one of the three returns; pieces under way are finished, no others are begun.
+/// The first error of any of the three; items in flight are finished, and no others are begun.
 ///
 /// # Panics
-/// If one of the three does.
+/// If one of the three panics.
 pub(super) fn in_order<I, T, E>(
     pool: Option<&ThreadPool>,
     count: u32,
@@ -46,7 +46,7 @@ where
                 let (index, input, done) = (given, give(given)?, done.clone());
                 scope.spawn(move |_| {
                     let result = catch_unwind(AssertUnwindSafe(|| work(index, input)));
-                    // Nobody listens any more after an error.
+                    // After an error, the receiver is gone.
                     let _ = done.send((index, result));
                 });
                 given += 1;
@@ -64,7 +64,7 @@ where
     })
 }
 
-/// Calls `run` on this thread; returns when all that it spawned has ended.
+/// Calls `run` on this thread; returns when everything that it spawned has ended.
 fn in_scope<'scope, R>(pool: Option<&ThreadPool>, run: impl FnOnce(&Scope<'scope>) -> R) -> R {
     match pool {
         Some(pool) => pool.in_place_scope(run),
@@ -95,7 +95,7 @@ mod tests {
                     given.fetch_add(1, Ordering::Relaxed);
                     Ok::<_, ()>(index * 10)
                 },
-                // Uneven work, so that pieces overtake one another.
+                // Uneven work, so that items overtake one another.
                 |index, input| Ok((0..(index * 7_919) % 5_000).fold(input, |sum, k| sum ^ k ^ k)),
                 |index, result| {
                     most.fetch_max(given.load(Ordering::Relaxed) - index, Ordering::Relaxed);

@@ -1,20 +1,20 @@
-//! Orphans: objects in the store that the catalog doesn't know, and how the two are compared.
+//! Orphans: objects in the store that the catalog doesn't know, and the comparison of store and catalog.
 //!
 //! # What may be deleted
-//! - **What a row or a tombstone says has ended**, at once. What has ended never begins again, so this holds however old the
-//!   answer is: a lagging standby or a restored backup can only know less of it.
-//! - **What no row knows** proves nothing: its row may be in the catalog that was replaced by a backup, or not have reached the
-//!   server that answered. It is quarantined, and deleted when the master has seen it unknown for `--orphan-grace`, or when an
-//!   operator discards it. An operator may adopt originals instead (`evenlight orphans`).
+//! - **An object whose owner has ended, by a row or a tombstone**: at once. Ended work never restarts, so this is safe
+//!   however stale the answer is: a lagging standby or a restored backup can only know of fewer endings.
+//! - **An object that no row knows** proves nothing: its row may be in the catalog that a backup replaced, or may not
+//!   have reached the server that answered. It is quarantined, and deleted once the master has seen it unknown for
+//!   `--orphan-grace`, or when an operator discards it. An operator may instead adopt originals (`evenlight orphans`).
 //!
-//! Objects are listed first and rows are read afterwards, on the primary: a row is there before the first byte of anything that
-//! it owns, so what belongs to live work is known by then.
+//! Objects are listed first and rows are read afterwards, on the primary: a row exists before the first byte of
+//! anything that it owns, so objects of live work are known by then.
 //!
-//! # How a catalog shows its age
-//! The catalog has a generation, which the master raises as images come, and the store's mark carries the highest one
-//! ([`keys::GENERATION`]), which is written after it was raised and read before the catalog's. So a catalog that is below the
-//! mark has lost something, and then nothing at all is deleted, abandoned uploads included: a row that says `receiving` may be
-//! of an upload that was accepted since.
+//! # How a stale catalog is detected
+//! The catalog has a generation, which the master raises as images arrive, and the store's mark holds the highest one
+//! ([`keys::GENERATION`]). The mark is written after the catalog's generation was raised, and read before the
+//! catalog's generation. So a catalog below the mark has lost something, and then nothing at all is deleted, not even
+//! abandoned uploads: a row in state `receiving` may belong to an upload that was accepted since.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -29,10 +29,10 @@ use crate::catalog::{self, Catalog, InUse};
 use crate::store::keys::{self, Owner};
 use crate::store::{self, Found, Store};
 
-/// Objects that are judged at a time.
+/// Number of objects judged per batch.
 pub const BATCH: usize = 256;
 
-/// How often the catalog is asked for its alert.
+/// How often the catalog's alert is polled.
 const ALERT_EVERY: Duration = Duration::from_secs(1);
 
 /// Why catalog and store can't be compared.
@@ -44,38 +44,42 @@ pub enum Error {
     /// The catalog failed.
     #[error(transparent)]
     Catalog(#[from] catalog::Error),
-    /// The store is another catalog's.
+    /// The store belongs to another catalog.
     #[error("the store belongs to installation {store}, and the catalog is installation {catalog}")]
     Foreign {
-        /// The installation that the store is marked with.
+        /// Installation in the store's mark.
         store: String,
-        /// The catalog's.
+        /// The catalog's installation.
         catalog: String,
     },
-    /// The store's mark holds no number.
+    /// The generation in the store's mark is not a number.
     #[error("the store's object {key} should hold a number and holds {0:?}", key = keys::GENERATION)]
     Mark(String),
 }
 
-/// What the rows say of an object.
+/// An object's status according to the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Somebody needs it.
+    /// Its writer is at work, or may still be.
+    BeingWritten,
+    /// In use.
     Live,
-    /// What wrote it has ended, and nobody needs it.
+    /// Its writer has ended, and nothing uses it.
     Ended,
     /// No row knows it.
     Unknown,
 }
 
-/// What the rows say of an object. What is unfinished needs somebody who may still finish it.
+/// Judges an object by the rows. An unfinished object is only live if its writer may still finish it.
 pub fn judge(found: &Found, owner: &Owner, in_use: &InUse) -> Verdict {
     let (at_work, id) = match owner {
         Owner::Upload(image, upload) => (in_use.uploads.contains(&(image.clone(), upload.clone())), upload.as_str()),
         Owner::Run(image, run) => (in_use.runs.contains(&(image.clone(), run.clone())), run.as_str()),
         Owner::Pyramid(image, claim) => (in_use.pyramids.contains(&(image.clone(), claim.clone())), claim.as_str()),
     };
-    if at_work || (found.unfinished.is_none() && in_use.keys.contains(&found.key)) {
+    if at_work {
+        Verdict::BeingWritten
+    } else if found.unfinished.is_none() && in_use.keys.contains(&found.key) {
         Verdict::Live
     } else if in_use.ended.contains(id) || in_use.ended.contains(owner.image().as_str()) {
         Verdict::Ended
@@ -84,7 +88,7 @@ pub fn judge(found: &Found, owner: &Owner, in_use: &InUse) -> Verdict {
     }
 }
 
-/// Judges objects that were listed before; those whose keys aren't ours are left out.
+/// Judges listed objects; skips those whose keys don't have our format.
 ///
 /// # Errors
 /// The catalog's.
@@ -101,10 +105,10 @@ pub async fn judged(catalog: &dyn Catalog, listed: Vec<Found>) -> catalog::Resul
     Ok(judged.collect())
 }
 
-/// Marks a store that has no mark yet, and refuses one with another's.
+/// Marks the store as this catalog's, or checks the mark that it already has.
 ///
 /// # Errors
-/// [`Error::Foreign`].
+/// [`Error::Foreign`] if the store belongs to another installation; the store's and the catalog's.
 pub async fn is_own(store: &Store, catalog: &dyn Catalog) -> Result<(), Error> {
     let identity = catalog.identity().await?;
     match store.put(keys::MARK, Bytes::from(identity.clone())).await {
@@ -116,7 +120,7 @@ pub async fn is_own(store: &Store, catalog: &dyn Catalog) -> Result<(), Error> {
     }
 }
 
-/// The highest generation of the catalog that the store has seen; 0 if none.
+/// Returns the highest generation of the catalog recorded in the store; 0 if none.
 ///
 /// # Errors
 /// The store's; [`Error::Mark`].
@@ -131,7 +135,7 @@ pub async fn seen_generation(store: &Store) -> Result<u64, Error> {
     }
 }
 
-/// Notes in the store that the catalog has reached a generation.
+/// Records in the store that the catalog has reached a generation.
 ///
 /// # Errors
 /// The store's.
@@ -139,21 +143,21 @@ pub async fn note_generation(store: &Store, generation: u64) -> Result<(), Error
     Ok(store.replace(keys::GENERATION, Bytes::from(generation.to_string())).await?)
 }
 
-/// What catalog and store know of each other at one moment.
+/// A comparison of catalog and store at one moment.
 #[derive(Debug)]
 pub struct Survey {
     /// The catalog's generation.
     pub generation: u64,
-    /// The highest generation that the store has seen.
+    /// The highest generation recorded in the store.
     pub seen: u64,
     /// Objects that no row knows.
     pub unknown: Vec<(Found, Owner)>,
-    /// Complete originals of uploads that a row says are still being received.
+    /// Complete originals whose upload is still `receiving` according to its row.
     pub receiving: Vec<(Found, Owner)>,
 }
 
 impl Survey {
-    /// Compares everything in the store with the catalog. Writes nothing.
+    /// Compares everything in the store with the catalog. Writes no more than a missing mark.
     ///
     /// # Errors
     /// [`Error`].
@@ -167,7 +171,7 @@ impl Survey {
             for (found, owner, verdict) in judged(catalog, listed).await? {
                 match verdict {
                     Verdict::Unknown => unknown.push((found, owner)),
-                    Verdict::Live if is_original(&found, &owner) => receiving.push((found, owner)),
+                    Verdict::BeingWritten if is_original(&found, &owner) => receiving.push((found, owner)),
                     _ => {}
                 }
             }
@@ -175,18 +179,18 @@ impl Survey {
         Ok(Self { generation, seen, unknown, receiving })
     }
 
-    /// Whether the catalog has lost something that the store has seen.
+    /// Returns whether the catalog has lost something that the store has recorded.
     pub fn is_behind(&self) -> bool {
         self.generation < self.seen
     }
 }
 
-/// Whether it is a complete original.
+/// Returns whether the object is a complete original.
 pub fn is_original(found: &Found, owner: &Owner) -> bool {
     matches!(owner, Owner::Upload(image, upload) if found.unfinished.is_none() && keys::original(image, upload) == found.key)
 }
 
-/// Tells the catalog's alert as it changes, for ever. While the catalog doesn't answer, the last one stays.
+/// Publishes the catalog's alert whenever it changes, forever. While the catalog doesn't answer, the last one stays.
 pub async fn follow_alert(catalog: Arc<dyn Catalog>, alert: watch::Sender<Option<String>>) {
     loop {
         if let Ok(fresh) = catalog.alert().await {

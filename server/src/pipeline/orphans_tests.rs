@@ -3,7 +3,7 @@
 use shared::id::{RunId, UploadId};
 use shared::job::Phase;
 
-use super::Verdict::{Ended, Live, Unknown};
+use super::Verdict::{BeingWritten, Ended, Live, Unknown};
 use super::*;
 
 fn hex(digit: char) -> String {
@@ -25,7 +25,7 @@ fn what_somebody_may_still_finish_is_left_and_what_nobody_can_is_not() {
         ended: [before.to_string()].into(),
         ..InUse::default()
     };
-    assert_eq!([None, Some(1)].map(|unfinished| judgement(&original, unfinished, &receiving)), [Live; 2]);
+    assert_eq!([None, Some(1)].map(|unfinished| judgement(&original, unfinished, &receiving)), [BeingWritten; 2]);
     assert_eq!(judgement(&keys::original(&image, &before), None, &receiving), Ended, "taken over");
     let accepted = InUse { keys: [original.clone()].into(), ended: [now.to_string()].into(), ..InUse::default() };
     assert_eq!(judgement(&original, None, &accepted), Live);
@@ -40,7 +40,7 @@ fn a_runs_outputs_live_as_long_as_it_and_its_result_stays() {
     let [ours, theirs] = [&now, &before].map(|run| keys::output(&image, run, Phase::Stitch, 0, 1, "c0ffee"));
     let running =
         InUse { runs: [(image.clone(), now.clone())].into(), ended: [before.to_string()].into(), ..InUse::default() };
-    assert_eq!([None, Some(2)].map(|unfinished| judgement(&ours, unfinished, &running)), [Live; 2]);
+    assert_eq!([None, Some(2)].map(|unfinished| judgement(&ours, unfinished, &running)), [BeingWritten; 2]);
     assert_eq!(judgement(&theirs, None, &running), Ended, "the run was replaced");
     let done = InUse { keys: [ours.clone()].into(), ended: [now.to_string()].into(), ..InUse::default() };
     assert_eq!(judgement(&ours, None, &done), Live);

@@ -1,13 +1,13 @@
-//! Counts pixel work that doesn't come back.
+//! Counter of overdue pixel work.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How many pieces of work are overdue. Clones count together.
+/// Number of overdue pieces of work. Clones share the count.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Overdue(Arc<AtomicUsize>);
 
-/// One piece of work, as its thread and its watchdog see it.
+/// One piece of work, shared by its thread and its watchdog.
 #[derive(Debug, Clone)]
 pub(super) struct Watched {
     overdue: Overdue,
@@ -22,26 +22,26 @@ enum State {
 }
 
 impl Overdue {
-    /// How many there are.
+    /// Returns the number of overdue pieces.
     pub(super) fn count(&self) -> usize {
         self.0.load(Ordering::SeqCst)
     }
 
-    /// A piece of work that begins.
+    /// Registers a piece of work that begins.
     pub(super) fn watch(&self) -> Watched {
         Watched { overdue: self.clone(), state: Arc::new(Mutex::new(State::UnderWay)) }
     }
 }
 
 impl Watched {
-    /// Says that it has come back from its thread.
+    /// Records that the work has returned from its thread.
     pub(super) fn came_back(&self) {
         if self.enter(State::Back) == State::Overdue {
             self.overdue.0.fetch_sub(1, Ordering::SeqCst);
         }
     }
 
-    /// Says that it should have come back by now, and gives how many pieces are overdue.
+    /// Records that the work should have returned by now; returns the number of overdue pieces.
     pub(super) fn is_overdue(&self) -> usize {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if *state == State::UnderWay {
@@ -53,7 +53,7 @@ impl Watched {
     }
 
     fn enter(&self, next: State) -> State {
-        // One word can't be left half changed.
+        // A single word can't be left half changed by a panic.
         std::mem::replace(&mut *self.state.lock().unwrap_or_else(PoisonError::into_inner), next)
     }
 }

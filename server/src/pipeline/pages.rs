@@ -1,8 +1,8 @@
-//! Pages: some pages of a file of several, each counted, equalized and encoded by itself, in the same parts as anywhere.
+//! Pages: counts, equalizes and encodes some pages of a multi-page file, each page on its own, in the usual parts.
 //!
-//! Pages differ in size, depth and layout, and each has its own histogram: so a task does a page from its rows to its
-//! encoded parts, and only the stitch sees all of them. What a task holds is bounded by the largest page, which was held
-//! to the limit for what must be decoded at once when the file was accepted.
+//! Pages differ in size, depth and layout, and each has its own histogram. So one task takes a page from its rows to
+//! its encoded parts, and only the stitch handles all pages together. A task's memory is bounded by the largest page,
+//! which was checked against the limit for whole decoding when the file was accepted.
 
 use shared::equalize::{Counts, Frame, Histogram, Recipe, Table, output_layout};
 use shared::job::{Cut, ImageInfo, Job, Pointer};
@@ -10,31 +10,31 @@ use shared::task::Task;
 
 use super::companion::check_page;
 use super::histogram::unfit;
+use super::masked_image::MaskedRows;
 use super::reduce::histogram_of;
-use super::sheet::Marked;
-use super::stage::{Failure, Inputs, Original, Workshop};
+use super::stage::{Failure, Inputs, Original, TaskContext};
 use crate::codec::{self, PartHash};
 
-/// Writes the parts of the task's pages, encoded, as one bundle.
+/// Writes the encoded parts of the task's pages as one bundle.
 pub(super) async fn pages(
-    shop: &Workshop,
+    context: &TaskContext,
     job: &Job,
     task: &Task,
     inputs: &Inputs,
     key: String,
 ) -> Result<Pointer, Failure> {
     let reference = match &inputs.reference {
-        Some(pointer) => Some(histogram_of(shop, pointer).await?),
+        Some(pointer) => Some(histogram_of(context, pointer).await?),
         None => None,
     };
-    let (original, limits) = (shop.original(job), shop.limits);
+    let (original, limits) = (context.original(job), context.limits);
     let (info, recipe) = (job.info.clone(), job.recipe.clone());
     let hash = PartHash::of(job.algo);
     let range = task.first_part..task.first_part + task.parts;
-    // The encoded parts are held until the task is done; noise may come out a little larger than it went in. Beside them
-    // some parts' rows, and the counts and tables.
+    // Encoded parts are held until the task is done; noise may encode to slightly more bytes than its raw rows. The
+    // counts and tables, and some parts' rows, come on top.
     let memory = 2 * u64::from(task.parts) * info.more.largest_page + COUNTS;
-    let bundle = shop.pixels.run(memory, move || {
+    let bundle = context.pixels.run(memory, move || {
         let pages = codec::inspect_pages(&mut original.open()?, &limits, &info, range)?;
         let mut parts = Vec::new();
         for page in &pages {
@@ -43,13 +43,13 @@ pub(super) async fn pages(
         }
         Ok::<_, codec::Error>(codec::bundle(parts, hash))
     });
-    shop.put_parts(key, bundle.await??).await
+    context.put_parts(key, bundle.await??).await
 }
 
-/// Bytes that the counts and tables of a page are taken for: those of CLAHE's largest grid.
+/// Memory assumed for the counts and tables of a page, in bytes: those of CLAHE's largest grid.
 const COUNTS: u64 = 128 << 20;
 
-/// A page's parts, encoded.
+/// Returns the encoded parts of a page.
 fn encoded(
     original: &Original,
     page: &ImageInfo,
@@ -60,7 +60,7 @@ fn encoded(
     let mut reader = codec::open(Box::new(original.open()?), page)?;
     let mut read = |part: u32| {
         let at = cut.rows_of(part, page.height);
-        Ok::<_, codec::Error>(Marked::new(at.start, reader.read(at)?, nodata, None))
+        Ok::<_, codec::Error>(MaskedRows::new(at.start, reader.read(at)?, nodata, None))
     };
     let mut counts = Counts::new(recipe, &Frame::of(page)).map_err(unfit)?;
     loop {

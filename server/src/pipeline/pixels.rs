@@ -1,7 +1,7 @@
-//! The process's budget for pixel work: so many threads, so much memory, shared by its pods and its pages.
+//! The process's budget of threads and memory for pixel work, shared by its pods and its pages.
 //!
-//! Pixel work never runs on the threads that answer heartbeats and requests. It runs on tokio's blocking threads, of which
-//! a semaphore lets it have its number: paused time stands still while one of them works, so that tests can run whole
+//! Pixel work never runs on the threads that answer heartbeats and requests. It runs on tokio's blocking threads,
+//! limited by a semaphore. Tokio's paused time doesn't advance while a blocking thread works, so tests can run whole
 //! pods on it.
 
 use std::any::Any;
@@ -16,40 +16,40 @@ use super::deadline;
 use super::overdue::{Overdue, Watched};
 use crate::panics;
 
-/// Work that doesn't ask whether its time is over is given up a quarter of it later, and at least so much.
-const GRACE: Duration = Duration::from_secs(2);
+/// Grace period after the time limit before work that doesn't check its deadline is given up; at least a quarter of the limit.
+const STUCK_GRACE: Duration = Duration::from_secs(2);
 
-/// Why pixel work gave no answer.
+/// Why pixel work returned no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The work panicked; the message is for the log, not for a person.
+    /// The work panicked; the message is for the log, not for users.
     #[error("pixel work panicked: {0}")]
     Panicked(String),
-    /// The work was told to end because its time was over.
+    /// The work ended because its time limit expired.
     #[error("it took {:.1} s, and work on a task may take {:.1} s", took.as_secs_f64(), limit.as_secs_f64())]
     Overran {
         /// How long it had run.
         took: Duration,
-        /// How long it may.
+        /// Its time limit.
         limit: Duration,
     },
-    /// The work doesn't come back, although its time is over; its thread and memory are taken until it does.
+    /// The work hasn't returned although its time limit expired; it keeps its thread and memory until it does.
     #[error("it hasn't come back after {:.1} s, and work on a task may take {:.1} s", took.as_secs_f64(), limit.as_secs_f64())]
     Stuck {
-        /// How long it has run.
+        /// How long it has run so far.
         took: Duration,
-        /// How long it may.
+        /// Its time limit.
         limit: Duration,
     },
-    /// None of the threads comes back from its work: nothing was begun.
+    /// All threads are stuck: the work wasn't started.
     #[error("none of the {0} pixel threads comes back from its work")]
     AllStuck(usize),
-    /// The threads are gone: the process is ending.
+    /// The threads are gone: the process is shutting down.
     #[error("the pixel threads are gone")]
     Gone,
 }
 
-/// A budget of threads and one of memory. Clones share both.
+/// A budget of threads and memory. Clones share it.
 #[derive(Clone)]
 pub struct Pixels {
     free: Arc<Semaphore>,
@@ -60,7 +60,7 @@ pub struct Pixels {
     term: Option<Term>,
 }
 
-/// What a task's work is held to, and what it holds.
+/// The time limit of a task's work, and the slot that the work holds.
 #[derive(Clone)]
 struct Term {
     limit: Duration,
@@ -68,7 +68,7 @@ struct Term {
 }
 
 impl Pixels {
-    /// A budget of `threads` threads (at least one) that may hold `memory` bytes at once.
+    /// Creates a budget of `threads` threads (at least one) and `memory` bytes.
     pub fn new(threads: usize, memory: u64) -> Self {
         let threads = threads.clamp(1, Semaphore::MAX_PERMITS);
         let budget_kib = kib(memory).min(u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX));
@@ -77,37 +77,36 @@ impl Pixels {
         Self { free, memory, budget_kib, threads, overdue: Overdue::default(), term: None }
     }
 
-    /// How many threads there are.
+    /// Returns the number of threads.
     pub fn threads(&self) -> usize {
         self.threads
     }
 
-    /// The budget in bytes.
+    /// Returns the memory budget in bytes.
     pub fn memory(&self) -> u64 {
         u64::from(self.budget_kib) * 1024
     }
 
-    /// The same threads and memory for work on a task: each piece of it may take `limit`, and `slot` is kept until this
-    /// is dropped and all of its work has come back from its thread.
+    /// Returns the same budget for the work of one task: each piece of it may take `limit`, and `slot` is held until
+    /// the returned value is dropped and all of the task's work has returned from its thread.
     pub fn for_task(&self, limit: Duration, slot: impl Send + Sync + 'static) -> Self {
         Self { term: Some(Term { limit, _slot: Arc::new(slot) }), ..self.clone() }
     }
 
-    /// Whether no thread is left that works: each of them has been at its work for longer than it may.
+    /// Returns whether every thread is stuck, i.e. has exceeded its work's time limit.
     pub fn all_stuck(&self) -> bool {
         self.overdue.count() >= self.threads
     }
 
-    /// Runs `f` on a pixel thread once `memory_bytes` of the budget are free; work that wants more than the whole
+    /// Runs `f` on a pixel thread once `memory_bytes` of the budget are free. Work that needs more than the whole
     /// budget waits for all of it and runs alone. First come, first served.
     ///
     /// # Errors
-    /// [`Error::Panicked`] if `f` does; the threads go on. For a task ([`Pixels::for_task`]) [`Error::Overran`] if its
-    /// time was over and it ended because of that, [`Error::Stuck`] if it didn't end. [`Error::AllStuck`].
+    /// [`Error::Panicked`] if `f` panics; the thread survives. For a task ([`Pixels::for_task`]): [`Error::Overran`] if
+    /// the work ended because its time limit expired, [`Error::Stuck`] if it didn't end. [`Error::AllStuck`].
     ///
     /// # Cancellation
-    /// Work that hasn't begun is skipped; work that has runs to its end and keeps its thread and its share of the memory
-    /// until then.
+    /// Work that hasn't started is skipped; work that has runs to its end, and keeps its thread and its memory until then.
     pub async fn run<T, F>(&self, memory_bytes: u64, f: F) -> Result<T, Error>
     where
         T: Send + 'static,
@@ -138,14 +137,14 @@ impl Pixels {
         self.watch(limit, watched, work).await
     }
 
-    /// Waits for work that asks by itself whether its time is over, and a while longer for what doesn't ask.
+    /// Waits for work that checks its deadline, and a grace period longer for work that doesn't.
     async fn watch<T>(
         &self,
         limit: Duration,
         watched: Watched,
         work: tokio::task::JoinHandle<Result<T, Error>>,
     ) -> Result<T, Error> {
-        let patience = limit + (limit / 4).max(GRACE);
+        let patience = limit + (limit / 4).max(STUCK_GRACE);
         match tokio::time::timeout(patience, work).await {
             Ok(outcome) => outcome.map_err(|_| Error::Gone)?,
             Err(_) => {
@@ -250,7 +249,7 @@ mod tests {
         let (hold, held) = std::sync::mpsc::channel::<()>();
         let task = pixels.for_task(Duration::from_millis(10), slot.clone());
         let error = task.run(1 << 20, move || assert!(held.recv().is_err())).await.unwrap_err();
-        assert!(matches!(error, Error::Stuck { took, .. } if took >= GRACE), "{error:?}");
+        assert!(matches!(error, Error::Stuck { took, .. } if took >= STUCK_GRACE), "{error:?}");
         drop(task);
         assert_eq!(Arc::strong_count(&slot), 2, "the slot is kept");
         assert!(pixels.all_stuck());

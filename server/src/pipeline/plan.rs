@@ -1,4 +1,4 @@
-//! The plan of a run: which phases, how the image is cut, how many tasks. Made once, before the first task.
+//! The plan of a run: its phases, the cut and the task counts. Made once, before the first task.
 
 use std::collections::BTreeMap;
 
@@ -11,18 +11,18 @@ use shared::task::Task;
 use super::companion::Companions;
 use crate::catalog::JobRow;
 
-/// What a plan depends on besides the image.
+/// Planning parameters besides the image.
 #[derive(Debug, Clone, Copy)]
 pub struct Planning {
-    /// Images of fewer pixels are one task.
+    /// Images with fewer pixels become a single task.
     pub whole_below: u64,
-    /// Live workers, at least one.
+    /// Live workers; at least one.
     pub workers: usize,
-    /// Parts of a task, where somebody insists; otherwise it follows the workers.
+    /// Fixed number of parts per task; `None` derives it from the number of workers.
     pub parts_per_task: Option<u32>,
 }
 
-/// The record of a job's new run; `companions` are the images that its recipe names.
+/// Returns the record of a new run of a job; `companions` are the images that its recipe names.
 pub fn plan(
     row: &JobRow,
     run: RunId,
@@ -84,7 +84,7 @@ pub fn plan(
     }
 }
 
-/// How many tasks a phase has.
+/// Returns the number of tasks in a phase.
 pub(super) fn count(phase: Phase, cut: Cut) -> u32 {
     match phase {
         Phase::Split | Phase::Mask | Phase::Reference | Phase::Stitch | Phase::Whole => 1,
@@ -92,7 +92,7 @@ pub(super) fn count(phase: Phase, cut: Cut) -> u32 {
     }
 }
 
-/// The record of a task that nobody has claimed yet.
+/// Returns the record of an unclaimed task.
 pub fn task(job: &Job, phase: Phase, index: u32, stamp: Stamp) -> Task {
     let parts = match phase {
         Phase::Ranges | Phase::Histograms | Phase::Equalize | Phase::Pages => job.cut.parts_of(index),

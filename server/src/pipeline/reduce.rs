@@ -1,28 +1,27 @@
-//! Reduce: sum what was counted and make the look-up table of it. The master's own work, as it is short; integers add
-//! up to the same sum in any order.
+//! Reduce: sums the partial counts and builds the LUT. The master does this itself, as it is short; integer sums are
+//! the same in any order.
 
 use shared::equalize::{Counts, Histogram, Spans, Table};
 use shared::job::{Job, Phase, Pointer};
 
 use super::histogram::empty;
-use super::stage::{Failure, Workshop, counts_bytes};
+use super::stage::{Failure, TaskContext, counts_bytes};
 
-/// What counts are summed to.
+/// Result of a reduce.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reduced {
-    /// Of [`Phase::Ranges`]: the ranges, which are small.
+    /// Of [`Phase::Ranges`]: the merged ranges, which are small.
     Ranges(Spans),
-    /// Of [`Phase::Histograms`]: where the look-up table of the whole image was written.
+    /// Of [`Phase::Histograms`]: the LUT of the whole image, as written.
     Table(Pointer),
 }
 
-/// Sums what a phase counted. `reference` is the histogram that the image shall have, where there is one; a table is
-/// written under `key`.
+/// Sums the counts of a phase. `reference` is the histogram to match, if there is one; the LUT is written under `key`.
 ///
 /// # Errors
-/// [`Failure::Damaged`] if counts are not what was written, [`Failure::Trouble`] if something else stands in the way.
+/// [`Failure::Damaged`] if counts differ from what was written, another [`Failure`] for other causes.
 pub async fn reduce(
-    shop: &Workshop,
+    context: &TaskContext,
     job: &Job,
     phase: Phase,
     counts: &[Pointer],
@@ -32,9 +31,9 @@ pub async fn reduce(
     let wrong = |error: &dyn std::fmt::Display| Failure::Trouble(format!("no table can be made: {error}"));
     let mut sum = empty(job, phase)?;
     for pointer in counts {
-        let bytes = shop.fetch(pointer).await?;
+        let bytes = context.fetch(pointer).await?;
         let memory = 2 * (bytes.len() as u64 + counts_bytes(job));
-        let added = shop.pixels.run(memory, move || {
+        let added = context.pixels.run(memory, move || {
             let part = sum.filled(&bytes).map_err(|error| error.to_string())?;
             sum.merge(&part).map_err(|error| error.to_string())?;
             Ok::<_, String>(sum)
@@ -46,17 +45,17 @@ pub async fn reduce(
     }
     let reference = match reference {
         None => None,
-        Some(pointer) => Some(histogram_of(shop, pointer).await?),
+        Some(pointer) => Some(histogram_of(context, pointer).await?),
     };
     let recipe = job.recipe.clone();
-    let table = shop.pixels.run(2 * counts_bytes(job), move || {
+    let table = context.pixels.run(2 * counts_bytes(job), move || {
         Table::new(&recipe, &sum, reference.as_ref()).map(|table| table.to_bytes())
     });
-    Ok(Reduced::Table(shop.put(key, table.await?.map_err(|error| wrong(&error))?).await?))
+    Ok(Reduced::Table(context.put(key, table.await?.map_err(|error| wrong(&error))?).await?))
 }
 
-/// The histogram that a task wrote of the reference.
-pub(super) async fn histogram_of(shop: &Workshop, pointer: &Pointer) -> Result<Histogram, Failure> {
-    let histogram = Histogram::from_bytes(&shop.fetch(pointer).await?);
+/// Reads the histogram of the reference that a task wrote.
+pub(super) async fn histogram_of(context: &TaskContext, pointer: &Pointer) -> Result<Histogram, Failure> {
+    let histogram = Histogram::from_bytes(&context.fetch(pointer).await?);
     histogram.map_err(|error| Failure::Trouble(format!("the histogram {}: {error}", pointer.key)))
 }

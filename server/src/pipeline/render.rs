@@ -1,4 +1,5 @@
-//! Render: a pyramid of tiles of an original or a result. No phase of a job: a job is done without it, and nobody waits.
+//! Render: the tile pyramid of an original or a result. Not a phase of a job: a job is done without it, and nothing
+//! waits for it.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,24 +10,24 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::deadline::Timed;
-use super::stage::{Failure, Hashed, Workshop};
+use super::stage::{Failure, Hashed, TaskContext};
 use crate::codec;
 
-/// Bytes that reading a header may hold.
+/// Memory for reading a header, in bytes.
 const HEADER_MEMORY: u64 = 1 << 20;
 
-/// Wishes that are remembered; who looked first is forgotten first.
+/// Maximum number of pending requests; the oldest are dropped first.
 const WISHES: usize = 64;
 
-/// Which pyramid: of an image's original, or of a job's result.
+/// A requested pyramid: of an image's original, or of a job's result.
 pub type Wish = (ImageId, Option<JobId>);
 
-/// Pyramids that somebody looks at and that aren't there yet. Clones share them.
+/// Pyramids requested by viewers and not yet rendered. Clones share the queue.
 #[derive(Clone, Default)]
 pub struct Wishes(Arc<(Mutex<VecDeque<Wish>>, Notify)>);
 
 impl Wishes {
-    /// Adds one.
+    /// Adds a request, or moves it to the end if it is already there.
     pub fn add(&self, wish: Wish) {
         let mut wishes = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
         wishes.retain(|other| *other != wish);
@@ -37,41 +38,42 @@ impl Wishes {
         self.0.1.notify_one();
     }
 
-    /// The one that was added last: somebody is looking at it now.
+    /// Takes the newest request: a viewer is waiting for it now.
     pub fn take(&self) -> Option<Wish> {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner).pop_back()
     }
 
-    /// Waits until one is added, or was since this was waited for.
+    /// Waits until a request is added; returns at once if one was added since the last wait.
     pub async fn added(&self) {
         self.0.1.notified().await;
     }
 }
 
-/// Writes the pyramid of the image file under `source` to `key`.
+/// Writes the pyramid of the image file `source` to `key`.
 ///
 /// # Errors
-/// [`Failure::Refused`] if the image can't have one; others may pass.
+/// [`Failure::Refused`] if the image can't have a pyramid; other failures may be temporary.
 ///
 /// # Cancellation
-/// Leaves at most an object under a key that never counts.
-pub async fn render(shop: &Workshop, source: &str, key: String) -> Result<Pointer, Failure> {
-    let info = inspect(shop, source).await?;
+/// Leaves at most an object under a key that no record refers to.
+pub async fn render(context: &TaskContext, source: &str, key: String) -> Result<Pointer, Failure> {
+    let info = inspect(context, source).await?;
     let whole = if info.whole_decode { info.raw_bytes() } else { 0 };
-    let (store, source, handle) = (shop.store.clone(), source.to_owned(), Handle::current());
-    shop.write(key, whole + codec::pyramid_memory(&info), Hashed::All, move |emit| {
-        let mut reader = Timed(store.reader(&source, handle).map_err(std::io::Error::other)?);
-        let profile = codec::profile(&mut reader, &info)?;
-        let mut rows = codec::open(Box::new(reader), &info)?;
-        codec::pyramid(&mut *rows, &info, profile.as_deref(), emit)
-    })
-    .await
+    let (store, source, handle) = (context.store.clone(), source.to_owned(), Handle::current());
+    context
+        .write(key, whole + codec::pyramid_memory(&info), Hashed::All, move |emit| {
+            let mut reader = Timed(store.reader(&source, handle).map_err(std::io::Error::other)?);
+            let profile = codec::profile(&mut reader, &info)?;
+            let mut rows = codec::open(Box::new(reader), &info)?;
+            codec::pyramid(&mut *rows, &info, profile.as_deref(), emit)
+        })
+        .await
 }
 
-/// The file's own header: a recipe may have made the result gray.
-async fn inspect(shop: &Workshop, source: &str) -> Result<ImageInfo, Failure> {
-    let (store, source, limits, handle) = (shop.store.clone(), source.to_owned(), shop.limits, Handle::current());
-    let inspected = shop.pixels.run(HEADER_MEMORY, move || {
+/// Reads the header of the file itself: a recipe may have made the result gray.
+async fn inspect(context: &TaskContext, source: &str) -> Result<ImageInfo, Failure> {
+    let (store, source, limits, handle) = (context.store.clone(), source.to_owned(), context.limits, Handle::current());
+    let inspected = context.pixels.run(HEADER_MEMORY, move || {
         let mut reader = Timed(store.reader(&source, handle).map_err(std::io::Error::other)?);
         codec::inspect(&mut reader, &limits)
     });

@@ -1,10 +1,9 @@
-//! Uploads that go on where they broke off: by any pod, after any pause.
+//! Resumable uploads: any pod can continue them after any pause.
 //!
-//! What is known of them is in the catalog, and each request's bytes lie in the store as parts of their own; no pod
-//! remembers anything. A part counts once its row is there, and its row is only added where the upload ends: of two
-//! requests that send the same bytes one wins, and the other's bytes are garbage. When all bytes are there, they are
-//! joined to the original, and it is accepted as any other; whoever asks next does that, should the pod that took the
-//! last byte have died.
+//! Their state is in the catalog, and the bytes of each request are separate parts in the store; pods keep no state.
+//! A part counts once its row exists, and a row is only added at the upload's current end: if two requests send the
+//! same bytes, one wins and the other's bytes are garbage. When all bytes are there, the parts are joined to the
+//! original, which is accepted like any other. If the pod that received the last byte dies, the next request does that.
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt};
@@ -20,15 +19,15 @@ use crate::catalog::{Part, Received, Resumable, Resumed, Write};
 use crate::codec;
 use crate::store::{self, keys};
 
-/// So many bytes a pod that dies may lose, at most.
+/// Size of a part in bytes: the most that is lost if a pod dies.
 const PART: u64 = 32 << 20;
 
 impl Accept {
-    /// Begins an upload of `length` bytes, or finds the one with the same key.
+    /// Begins an upload of `length` bytes, or returns the existing one with the same key.
     ///
     /// # Errors
-    /// [`Error::TooLarge`], [`Error::Empty`], [`Error::NoRoom`]; [`Error::KeyReused`] if the key was accepted with another
-    /// recipe; [`Error::Catalog`].
+    /// [`Error::TooLarge`], [`Error::Empty`], [`Error::NoRoom`]; [`Error::KeyReused`] if the key was accepted with
+    /// another recipe; [`Error::Catalog`].
     pub async fn begin_resumable(&self, offer: Offer, length: u64) -> Result<UploadId> {
         if length == 0 {
             return Err(Error::Empty);
@@ -37,7 +36,7 @@ impl Accept {
             return Err(Error::TooLarge(self.max_upload_bytes));
         }
         let new = offer.begin();
-        // Its turn is taken by each request that sends bytes.
+        // Turns are taken by the requests that send bytes, not here.
         self.gauge.room()?;
         let limits = self.gauge.unsent_limits();
         match self.catalog.begin_resumable(&new, length, &limits).await? {
@@ -48,12 +47,12 @@ impl Accept {
         }
     }
 
-    /// Takes bytes of an upload from `offset` on, and says how many there are then. What came before the connection broke
-    /// is kept.
+    /// Appends bytes from `offset` on and returns the new length. Bytes received before a connection broke are kept.
     ///
     /// # Errors
-    /// [`Error::Abandoned`] if there is no such upload; [`Error::Offset`] if they aren't the next ones; [`Error::NotAnImage`];
-    /// [`Error::TooLarge`] if there are more than were announced; [`Error::NoRoom`], [`Error::Store`], [`Error::Catalog`].
+    /// [`Error::Abandoned`] if there is no such upload; [`Error::Offset`] if the bytes don't start at its end;
+    /// [`Error::NotAnImage`]; [`Error::TooLarge`] if there are more bytes than announced; [`Error::NoRoom`],
+    /// [`Error::Store`], [`Error::Catalog`].
     pub async fn resume<E>(
         &self,
         upload: &UploadId,
@@ -76,11 +75,11 @@ impl Accept {
                 }
             }
         };
-        // A part may take long to come, and counts only when it is there.
+        // A part may take long to arrive, and counts only when it is complete.
         self.alive(upload, taking).await
     }
 
-    /// Stores a part, and says where it ends and whether more may come.
+    /// Stores one part. Returns its end and whether more bytes may follow.
     async fn take_part<E>(
         &self,
         upload: &UploadId,
@@ -92,7 +91,7 @@ impl Accept {
         let key = keys::part(&progress.image, upload, start, &Uuid::new_v4().simple().to_string());
         let mut writer = None;
         while more && end - start < PART {
-            // Its end, a broken connection, or a client that is too slow: what came is kept.
+            // End of the body, a broken connection or a client that is too slow: keep what has arrived.
             let Some(Ok(chunk)) = bytes.next().await else {
                 more = false;
                 continue;
@@ -103,7 +102,7 @@ impl Accept {
             if start == 0 && magic.len() < MAGIC {
                 magic.extend(chunk.iter().take(MAGIC - magic.len()));
                 if magic.len() == MAGIC && codec::detect(&magic).is_none() {
-                    // It will never be one.
+                    // No further bytes can make it an image.
                     self.catalog.end_resumable(upload).await?;
                     return Err(Error::NotAnImage);
                 }
@@ -131,11 +130,11 @@ impl Accept {
         Ok((end, more))
     }
 
-    /// All bytes are there: accepts the image, or says again what it was accepted as.
+    /// Accepts the image once all bytes are there, or returns the earlier acceptance.
     ///
     /// # Errors
-    /// [`Error::Abandoned`] if there is no such upload; [`Error::Offset`] if bytes are missing; as [`Upload::finish`] where the
-    /// image can't be kept, and then the upload is gone.
+    /// [`Error::Abandoned`] if there is no such upload; [`Error::Offset`] if bytes are missing; the errors of
+    /// [`Upload::finish`] if the image can't be kept, and then the upload is ended.
     pub async fn complete(&self, upload: &UploadId) -> Result<Accepted> {
         let progress = self.catalog.resumable(upload).await?.ok_or(Error::Abandoned)?;
         let Resumable { image, job, recipe, .. } = progress.clone();
@@ -171,7 +170,7 @@ impl Accept {
         }
     }
 
-    /// Joins the parts to the original, unless there is but one.
+    /// Joins the parts to the original. A single part becomes the original as it is.
     async fn join(&self, upload: &UploadId, progress: &Resumable) -> Result<Received> {
         let parts = self.catalog.parts(upload).await?;
         let (mut hash, mut magic) = (Sha256::new(), Vec::with_capacity(MAGIC));
@@ -190,7 +189,7 @@ impl Accept {
             _ => {
                 let key = keys::original(&progress.image, upload);
                 let mut writer = match self.store.create(&key).await {
-                    // A pod that died after this wrote the same.
+                    // A pod that died after joining has written the same object.
                     Err(store::Error::Exists(_)) => None,
                     writer => Some(writer?),
                 };

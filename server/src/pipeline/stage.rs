@@ -1,4 +1,4 @@
-//! What all stages share: where they read rows from, how they write, and how they fail.
+//! Shared parts of the pipeline stages: reading rows, writing outputs, checking originals, and failures.
 
 use std::io;
 use std::time::Duration;
@@ -16,38 +16,38 @@ use tokio::sync::mpsc;
 
 use super::checked::{self, Checked, Damaged, RawRows};
 use super::deadline::{self, Timed};
+use super::masked_image::{self, MaskedImageSource};
 use super::pixels::{self, Pixels};
-use super::sheet::{self, SheetSource};
 use crate::codec::{self, Limits, PartHash, RowReader};
 use crate::store::{self, ObjectReader, Store};
 
-/// Why a stage gave no output.
+/// Why a stage produced no output.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The image is at fault: repeating can't help.
+    /// The image is at fault; retrying can't help.
     #[error("{0}")]
     Refused(String),
-    /// Something failed that may be this task's alone: repeating may help.
+    /// A failure that may be specific to this task; retrying may help.
     #[error("{0}")]
     Trouble(String),
-    /// The store has no room: that says nothing of this task, and waiting helps.
+    /// The store is full. This isn't the task's fault; it can be retried once there is room.
     #[error("{0}")]
     Full(String),
-    /// Something else that every task needs fails: waiting helps.
+    /// Another dependency of all tasks is down; waiting helps.
     #[error("{0}")]
     Outage(String),
-    /// The store holds something else than was written: whoever wrote it must do so again.
+    /// Objects in the store differ from what was written; their producers must run again.
     #[error("the store damaged what lies under {}: {what}", keys.join(", "))]
     Damaged {
-        /// What is damaged.
+        /// Keys of the damaged objects.
         keys: Vec<String>,
-        /// How that was seen.
+        /// How the damage was detected.
         what: String,
     },
-    /// The work itself fell over: a failed attempt.
+    /// The work panicked: a failed attempt.
     #[error("the work on it crashed: {0}")]
     Crashed(String),
-    /// The work took longer than it may: a failed attempt.
+    /// The work exceeded its time limit: a failed attempt.
     #[error("the work on it took too long: {0}")]
     Overran(String),
 }
@@ -62,8 +62,9 @@ impl From<store::Error> for Failure {
 }
 
 impl Failure {
-    /// Whether what failed fails for everyone. The store is asked: while it fails with an object of nobody's as well, it
-    /// isn't about what this task reads or writes. From then on the store counts as failing until it works again.
+    /// Returns whether the failure affects every task. For a store error this probes the store: if an unrelated object
+    /// fails as well, the cause isn't what this task reads or writes. From then on the store counts as failing until it
+    /// works again.
     pub async fn is_outage(&self, store: &Store) -> bool {
         match self {
             Failure::Trouble(_) => store.is_failing().await,
@@ -99,60 +100,61 @@ impl From<pixels::Error> for Failure {
     }
 }
 
-/// What stages work with.
+/// Resources that stages work with.
 #[derive(Clone)]
-pub struct Workshop {
-    /// Pixels and files.
+pub struct TaskContext {
+    /// Object store.
     pub store: Store,
     /// Threads and memory for pixel work.
     pub pixels: Pixels,
-    /// What a file may cost.
+    /// Limits on what an image may cost.
     pub limits: Limits,
 }
 
-/// What a task reads besides its own record.
+/// Inputs of a task besides its own record.
 #[derive(Debug, Clone, Default)]
 pub struct Inputs {
-    /// The decoded rows, where the original can't be read by regions.
+    /// Decoded rows, if the original can't be read by regions.
     pub split: Option<Pointer>,
-    /// The decoded mask image, where there is one.
+    /// Decoded mask, if the recipe names one.
     pub mask: Option<Pointer>,
-    /// The histogram of the reference, where pages are done one by one.
+    /// Histogram of the reference, for the phase that handles pages one by one.
     pub reference: Option<Pointer>,
-    /// The encoded parts by task, for the stitch.
+    /// Encoded parts by task, for the stitch.
     pub equalized: Vec<Pointer>,
 }
 
-impl Workshop {
-    /// The same for a task, whose work on a pixel thread may take `limit`; `slot` is kept until that has come back.
+impl TaskContext {
+    /// Returns a task context for one task: each piece of its pixel work may take `limit`, and `slot` is held until all of
+    /// it has returned from its thread.
     pub fn for_task(&self, limit: Duration, slot: impl Send + Sync + 'static) -> Self {
         Self { pixels: self.pixels.for_task(limit, slot), ..self.clone() }
     }
 
-    /// The original, for a pixel thread.
+    /// Returns the original, to be opened on a pixel thread.
     pub(super) fn original(&self, job: &Job) -> Original {
         let (key, bytes) = (job.original.clone(), job.original_bytes);
         Original { store: self.store.clone(), key, bytes, handle: Handle::current() }
     }
 
-    /// The head of the job's result, for a pixel thread.
+    /// Returns the head of the job's result, to be read on a pixel thread.
     pub(super) fn head(&self, job: &Job) -> ResultHead {
         let layout = output_layout(&job.recipe, job.info.layout);
         ResultHead { original: self.original(job), info: job.info.clone(), layout }
     }
 
-    /// The original of another image that the job reads, for a pixel thread.
+    /// Returns a companion's original, to be opened on a pixel thread.
     pub(super) fn companion(&self, companion: &Companion) -> Original {
         let (key, bytes) = (companion.original.clone(), companion.bytes);
         Original { store: self.store.clone(), key, bytes, handle: Handle::current() }
     }
 
-    /// An output that a pixel thread will read by parts.
+    /// Returns an output that a pixel thread reads part by part.
     pub(super) fn checked(&self, job: &Job, pointer: &Pointer) -> Checked {
         Checked::new(self.store.clone(), pointer.clone(), PartHash::of(job.algo), Handle::current())
     }
 
-    /// The job's rows: from the original in place, or from what the split wrote.
+    /// Returns the job's rows: from the original in place, or from the output of the split.
     pub(super) fn rows(&self, job: &Job, inputs: &Inputs) -> RowSource {
         match &inputs.split {
             Some(split) => RowSource::Raw(self.checked(job, split), job.cut),
@@ -160,19 +162,21 @@ impl Workshop {
         }
     }
 
-    /// The job's rows with its mask: from what was decoded before, or from the originals.
-    pub(super) fn sheet(&self, job: &Job, inputs: &Inputs) -> SheetSource {
+    /// Returns the job's rows with its mask: from the decoded outputs if they exist, or from the originals.
+    pub(super) fn masked_image(&self, job: &Job, inputs: &Inputs) -> MaskedImageSource {
         let mask = match (&inputs.mask, &job.mask) {
-            (Some(mask), _) => Some((RowSource::Raw(self.checked(job, mask), job.cut), sheet::mask_info(&job.info))),
+            (Some(mask), _) => {
+                Some((RowSource::Raw(self.checked(job, mask), job.cut), masked_image::mask_info(&job.info)))
+            }
             (None, Some(companion)) => Some((RowSource::File(self.companion(companion)), companion.info.clone())),
             (None, None) => None,
         };
         let rows = (self.rows(job, inputs), job.info.clone());
-        SheetSource { rows, mask, nodata: job.recipe.nodata_of(&job.info) }
+        MaskedImageSource { rows, mask, nodata: job.recipe.nodata_of(&job.info) }
     }
 
-    /// Gets all of what a pointer points to, and checks that it is what was written. What comes wrong is got once more:
-    /// it may have been the way and not the store.
+    /// Fetches a whole object and verifies its hash. A mismatch is fetched once more, since the transfer and not the
+    /// store may have been at fault.
     pub(super) async fn fetch(&self, pointer: &Pointer) -> Result<Bytes, Failure> {
         let mut last = None;
         for _ in 0..2 {
@@ -192,14 +196,14 @@ impl Workshop {
         Err(Failure::Damaged { keys: vec![pointer.key.clone()], what })
     }
 
-    /// Writes a small output at once.
+    /// Writes a small output in one request.
     pub(super) async fn put(&self, key: String, bytes: Vec<u8>) -> Result<Pointer, Failure> {
         let (sha256, length) = (hex(&Sha256::digest(&bytes)), bytes.len() as u64);
         self.store.put(&key, Bytes::from(bytes)).await?;
         Ok(Pointer { key, bytes: length, sha256, table: None })
     }
 
-    /// Writes an output at once whose first `head` bytes hold the hashes of the others.
+    /// Writes an output in one request; its first `head` bytes hold the hashes of the rest.
     pub(super) async fn put_parts(&self, key: String, (bytes, head): (Vec<u8>, u64)) -> Result<Pointer, Failure> {
         let table = bytes.get(..usize::try_from(head).unwrap_or(usize::MAX)).unwrap_or(&bytes);
         let (sha256, length) = (hex(&Sha256::digest(table)), bytes.len() as u64);
@@ -207,7 +211,8 @@ impl Workshop {
         Ok(Pointer { key, bytes: length, sha256, table: Some(0..head) })
     }
 
-    /// Runs `produce` on a pixel thread and streams what it emits into a new object, a few chunks ahead at most.
+    /// Runs `produce` on a pixel thread and streams the chunks it emits into a new object. The channel between them
+    /// bounds how far the producer runs ahead.
     pub(super) async fn write<F>(
         &self,
         key: String,
@@ -228,7 +233,7 @@ impl Workshop {
         let mut writer = self.store.create(&key).await?;
         let consumer = async {
             let (mut hash, mut table, mut bytes) = (Sha256::new(), Vec::new(), 0);
-            // Hashed here, while the pixel thread makes the next one.
+            // Hash here, while the pixel thread produces the next chunk.
             while let Some(chunk) = chunks.recv().await {
                 match hashed {
                     Hashed::All => hash.update(&chunk),
@@ -237,7 +242,7 @@ impl Workshop {
                 bytes += chunk.len() as u64;
                 writer.write(Bytes::from(chunk)).await?;
             }
-            // Without a receiver the producer ends at its next chunk.
+            // Without a receiver the producer fails at its next chunk.
             drop(chunks);
             let mut range = None;
             if let Hashed::Parts(_) = hashed {
@@ -249,8 +254,8 @@ impl Workshop {
             Ok::<_, Failure>((writer, Pointer { key, bytes, sha256: hex(&hash.finalize()), table: range }))
         };
         let producer = async { producer.await.map_err(Failure::from) };
-        // The store's failure explains the producer's, not the other way round: a producer whose chunk isn't taken gives
-        // its error within an `Ok`. One that doesn't come back holds the channel open, and isn't waited for.
+        // A store error explains the producer's error, not the other way round: a producer whose chunk isn't taken
+        // returns its error inside an `Ok`. A producer that hangs keeps the channel open, and isn't waited for.
         let (produced, (writer, pointer)) = tokio::try_join!(producer, consumer)?;
         match produced {
             Ok(()) => {
@@ -265,8 +270,8 @@ impl Workshop {
         }
     }
 
-    /// Does work that depends on the original while all of it is checked. If it is damaged, that explains whatever the
-    /// work came to.
+    /// Runs work that depends on the original while verifying the whole original. If the original is damaged, that
+    /// error replaces the result of the work.
     pub(super) async fn with_checked_original<T>(
         &self,
         job: &Job,
@@ -275,7 +280,7 @@ impl Workshop {
         Self::both(work, self.check_original(job)).await
     }
 
-    /// The same for another image that the job reads; `role` is what it is called.
+    /// Like [`with_checked_original`](Self::with_checked_original), for a companion; `role` is its name in messages.
     pub(super) async fn with_checked_companion<T>(
         &self,
         role: &str,
@@ -309,11 +314,10 @@ impl Workshop {
         }
     }
 
-    /// Whether the original is still what was uploaded; reads all of it.
+    /// Verifies that the original is still what was uploaded; reads all of it, and once more on a mismatch.
     ///
     /// # Errors
-    /// [`Failure::Refused`] with a sentence if it isn't: nobody but the uploader has it. What looks wrong is read once
-    /// more.
+    /// [`Failure::Refused`] with a sentence for the user if it isn't: only the uploader can supply it again.
     pub(super) async fn check_original(&self, job: &Job) -> Result<(), Failure> {
         let stored = Stored { key: &job.original, bytes: job.original_bytes, sha256: &job.original_sha256 };
         match self.check(&stored).await {
@@ -326,10 +330,10 @@ impl Workshop {
         }
     }
 
-    /// What of an original isn't as it was uploaded, if anything.
+    /// Returns how an original differs from what was uploaded, if it does.
     ///
     /// # Errors
-    /// [`Failure::Damaged`] if there is nothing under its key.
+    /// [`Failure::Damaged`] if its key doesn't exist.
     async fn check(&self, stored: &Stored<'_>) -> Result<Option<String>, Failure> {
         let mut wrong = None;
         for _ in 0..2 {
@@ -360,28 +364,28 @@ impl Workshop {
     }
 }
 
-/// Where an original lies, and what it was when it was uploaded.
+/// An original's key, and its length and hash as uploaded.
 struct Stored<'a> {
     key: &'a str,
     bytes: u64,
     sha256: &'a str,
 }
 
-/// What is said of another image that isn't there any more.
+/// Returns the sentence for a companion that no longer exists.
 pub fn gone(role: &str, image: &ImageId) -> String {
     format!("The {role} image {image} is not there (any more). Upload it again, and name the new one.")
 }
 
-/// What the hash in a pointer is of.
+/// What the hash in a pointer covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hashed {
-    /// Of all bytes.
+    /// All bytes.
     All,
-    /// Of a table of each chunk's hash, which is written after them.
+    /// The table of chunk hashes, which is appended to the chunks.
     Parts(PartHash),
 }
 
-/// An original that a pixel thread will read. Opening blocks, so it is done there.
+/// An original to be read on a pixel thread. Opening it blocks.
 pub(super) struct Original {
     store: Store,
     key: String,
@@ -390,7 +394,7 @@ pub(super) struct Original {
 }
 
 impl Original {
-    /// Opens it; on a pixel thread. One of another length than was uploaded is damaged.
+    /// Opens it; call on a pixel thread. Fails with [`Damaged`] if its length differs from the uploaded one.
     pub(super) fn open(&self) -> io::Result<Timed<ObjectReader>> {
         let reader = self.store.reader(&self.key, self.handle.clone()).map_err(io::Error::other)?;
         if reader.size() == self.bytes {
@@ -401,7 +405,7 @@ impl Original {
     }
 }
 
-/// The head of a job's result, made on a pixel thread.
+/// The head of a job's result, to be made on a pixel thread.
 pub(super) struct ResultHead {
     original: Original,
     info: ImageInfo,
@@ -409,12 +413,12 @@ pub(super) struct ResultHead {
 }
 
 impl ResultHead {
-    /// Reads it from the original.
+    /// Reads the head from the original.
     pub(super) fn read(self) -> codec::Result<codec::Head> {
         codec::head(&mut self.original.open()?, &self.info, self.layout)
     }
 
-    /// Reads those of all pages; on a pixel thread.
+    /// Reads the heads of all pages; call on a pixel thread.
     pub(super) fn read_pages(self, recipe: &Recipe, limits: &Limits) -> codec::Result<Vec<codec::Head>> {
         if self.info.pages() == 1 {
             return Ok(vec![self.read()?]);
@@ -433,14 +437,14 @@ impl ResultHead {
 
 /// Rows that a pixel thread can open.
 pub(super) enum RowSource {
-    /// From an image file.
+    /// An image file.
     File(Original),
-    /// From raw rows.
+    /// Raw rows.
     Raw(Checked, Cut),
 }
 
 impl RowSource {
-    /// Opens them; on a pixel thread.
+    /// Opens the rows; call on a pixel thread.
     pub(super) fn open(self, info: &ImageInfo) -> codec::Result<Box<dyn RowReader>> {
         match self {
             RowSource::File(original) => codec::open(Box::new(original.open()?), info),
@@ -449,7 +453,7 @@ impl RowSource {
     }
 }
 
-/// A task's outcome: the image's fault is an outcome as well, trouble is not.
+/// Converts a stage's output to a task's outcome: a refused image is an outcome, other failures are errors.
 pub(super) fn outcome(output: Result<Pointer, Failure>) -> Result<Outcome, Failure> {
     match output {
         Ok(pointer) => Ok(Outcome::Stored(pointer)),
@@ -458,7 +462,7 @@ pub(super) fn outcome(output: Result<Pointer, Failure>) -> Result<Outcome, Failu
     }
 }
 
-/// Lower-case hexadecimal digits.
+/// Formats bytes as lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
@@ -468,17 +472,17 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Raw bytes of the largest part of a job.
+/// Raw bytes of a job's largest part.
 pub(super) fn part_bytes(job: &Job) -> u64 {
     u64::from(job.cut.part_rows) * job.info.row_bytes()
 }
 
-/// Bytes that the counts of a job take.
+/// Bytes of a job's counts.
 pub(super) fn counts_bytes(job: &Job) -> u64 {
     Counts::memory(&job.recipe, &Frame::of(&job.info))
 }
 
-/// Bytes that reading the job's rows may hold besides the rows asked for.
+/// Memory, in bytes, for reading the job's rows, on top of the rows returned.
 pub(super) fn decoder_bytes(job: &Job, inputs: &Inputs) -> u64 {
     if job.info.whole_decode && inputs.split.is_none() { codec::decoder_memory(&job.info) } else { part_bytes(job) }
 }

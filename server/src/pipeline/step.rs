@@ -1,8 +1,8 @@
-//! What a job needs next: a pure function of what was read.
+//! The job state machine: a pure function from a job's znodes to its next step.
 //!
-//! The master calls [`step`] with whatever it finds in the znodes, does the one thing that it names, reads again, and
-//! so on. Nothing else is remembered between two steps, so any master resumes any other's half-done job: a step that
-//! was taken already is simply not named again.
+//! The master calls [`step`] with the znodes that it has read, performs the one step returned, reads again, and so on.
+//! No state is kept between two steps, so any master resumes a job that another one left half-done: a step that was
+//! already performed is not returned again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,67 +13,67 @@ use shared::task::{MAX_ATTEMPTS, Outcome};
 use super::cause::{Cause, Strikes};
 use super::nodes::{JobNodes, Producer, TaskNodes};
 
-/// The one thing that a job needs next.
+/// The next step of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Create a phase's missing tasks.
+    /// Create the missing tasks of a phase.
     Create {
         /// The phase.
         phase: Phase,
-        /// Numbers of the tasks whose znodes don't exist.
+        /// Indices of the tasks whose znodes don't exist.
         missing: Vec<u32>,
     },
-    /// Sum the partial histograms and write the look-up table; or sum the ranges.
+    /// Sum the partial histograms and write the LUT; or merge the sample ranges.
     Reduce {
-        /// What was counted: [`Phase::Histograms`] or [`Phase::Ranges`].
+        /// The phase to reduce: [`Phase::Histograms`] or [`Phase::Ranges`].
         phase: Phase,
-        /// Where the partial counts lie, by task.
+        /// The partial counts, in task order.
         histograms: Vec<Pointer>,
     },
-    /// Take back outputs that workers found damaged in the store, so that they are made anew.
+    /// Discard outputs that workers found damaged in the store, so that their tasks run again.
     Redo {
-        /// Who made them.
+        /// Producers of the damaged outputs.
         producers: Vec<Producer>,
     },
-    /// Publish the result, then finish.
+    /// Publish the result, then mark the job finished.
     Publish {
         /// The result file.
         result: Pointer,
     },
-    /// Record the failure, then finish.
+    /// Record the failure, then mark the job finished.
     Fail {
-        /// A sentence for the person.
+        /// Reason, as a sentence for the user.
         reason: String,
     },
-    /// Delete the znodes, the job's own last.
+    /// Delete the job's znodes, the job's own node last.
     Delete,
-    /// Workers are at it; look again when something changes.
+    /// Nothing to do until a znode changes: workers are busy.
     Wait,
-    /// As [`Step::Wait`], but these tasks are struck out and nobody holds them. The job is to fail with the reason of
-    /// one that has been watched for so long that no pod is left to give a strike of it back.
+    /// Like [`Step::Wait`], but these tasks are quarantined and unlocked. The job fails with the reason of a task that
+    /// has been watched for so long that no pod remains that could give one of its strikes back.
     Suspect {
-        /// The tasks, by phase and number.
+        /// The quarantined tasks.
         suspects: Vec<Suspect>,
     },
 }
 
-/// A task that is struck out and that nobody holds.
+/// A quarantined task (all its strikes used up) that no worker holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suspect {
-    /// Its phase.
+    /// Phase.
     pub phase: Phase,
-    /// Its number.
+    /// Task index.
     pub index: u32,
-    /// Its record's version: another one means that somebody gave a strike back.
+    /// Version of the task's record; it changes when a pod gives a strike back.
     pub version: i32,
-    /// Why the job fails if nobody does: a sentence for the person.
+    /// Why the job fails if no strike is given back: a sentence for the user.
     pub reason: String,
 }
 
-/// What the job needs next.
+/// Returns the next step of a job.
 pub fn step(nodes: &JobNodes) -> Step {
     if nodes.job.progress == Progress::Finished {
-        // A worker that holds a lock is left to end by itself: its pod lives, or its session's end frees the lock.
+        // Don't break the lock: its worker's pod is alive and will release it, or its session ends and frees it.
         return if nodes.is_locked() { Step::Wait } else { Step::Delete };
     }
     if let Some(reason) = failure(nodes) {
@@ -107,7 +107,8 @@ pub fn step(nodes: &JobNodes) -> Step {
     }
 }
 
-/// As [`step`], of a job whose tasks may take so long together. One that has its result is published all the same.
+/// Like [`step`], with a limit on the total working time of the job's tasks. A job that already has its result is
+/// published even if it exceeded the limit.
 pub fn step_within(limit: Duration, nodes: &JobNodes) -> Step {
     let worked = nodes.worked();
     match step(nodes) {
@@ -120,7 +121,7 @@ pub fn step_within(limit: Duration, nodes: &JobNodes) -> Step {
     }
 }
 
-/// Where the outputs of a phase's finished tasks lie, by task.
+/// Returns the outputs of a phase's finished tasks, in task order.
 pub fn outputs(nodes: &JobNodes, phase: Phase) -> Vec<Pointer> {
     let pointer = |outcome: &Outcome| match outcome {
         Outcome::Stored(pointer) => Some(pointer.clone()),
@@ -129,14 +130,15 @@ pub fn outputs(nodes: &JobNodes, phase: Phase) -> Vec<Pointer> {
     nodes.tasks(phase).filter_map(|task| task.done.as_ref()).filter_map(|done| pointer(&done.outcome)).collect()
 }
 
-/// Who made what workers found damaged. What was made anew since has another key.
+/// Returns the producers of the outputs that unfinished tasks reported as damaged. An output that has been remade since
+/// has another key and is not matched.
 fn damaged(nodes: &JobNodes) -> Vec<Producer> {
     let waiting = nodes.phases.values().flat_map(BTreeMap::values).filter(|task| task.done.is_none());
     let keys: BTreeSet<&String> = waiting.flat_map(|task| &task.task.damaged).collect();
     keys.into_iter().filter_map(|key| nodes.producer(key)).collect()
 }
 
-/// Takes outputs back, or gives up on a store that damages them again and again.
+/// Discards the outputs, or fails the job if the store keeps damaging them.
 pub fn redo(nodes: &JobNodes, producers: Vec<Producer>) -> Step {
     let attempts = |producer: &Producer| match producer {
         Producer::Task { phase, index } => Some((*phase, nodes.phases.get(phase)?.get(index)?)),
@@ -152,7 +154,7 @@ pub fn redo(nodes: &JobNodes, producers: Vec<Producer>) -> Step {
     }
 }
 
-/// Nothing is left to do until a task changes.
+/// Nothing to do until a task changes.
 fn wait(nodes: &JobNodes) -> Step {
     let tasks = nodes.phases.iter().flat_map(|(phase, tasks)| tasks.values().map(move |task| (*phase, task)));
     let suspects: Vec<Suspect> =
@@ -166,7 +168,7 @@ fn suspect(phase: Phase, nodes: &TaskNodes) -> Suspect {
     Suspect { phase, index: task.index, version: *version, reason }
 }
 
-/// Why the job can't go on, if so.
+/// Returns why the job can't continue, if it can't.
 fn failure(nodes: &JobNodes) -> Option<String> {
     for (&phase, task) in nodes.phases.iter().flat_map(|(phase, tasks)| tasks.values().map(move |task| (phase, task))) {
         if let Some(Outcome::Refused { reason }) = task.done.as_ref().map(|done| &done.outcome) {

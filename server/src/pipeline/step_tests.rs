@@ -24,7 +24,7 @@ fn hex(digit: char) -> String {
     digit.to_string().repeat(32)
 }
 
-/// A job of `tasks` tasks a phase, as it is right after its activation.
+/// Returns a job with `tasks` tasks per phase, as it is right after its activation.
 fn fresh(regions: bool, tasks: u32) -> JobNodes {
     let info = ImageInfo {
         format: Format::Png,
@@ -36,7 +36,7 @@ fn fresh(regions: bool, tasks: u32) -> JobNodes {
         unit_rows: 1,
         regions,
         whole_decode: false,
-        more: shared::job::More::default(),
+        more: shared::job::ImageExtras::default(),
     };
     let row = JobRow {
         job: hex('a').parse().unwrap(),
@@ -89,7 +89,7 @@ fn lock(nodes: &mut JobNodes, phase: Phase, index: u32) {
     get(nodes, phase, index).lock = Some(held);
 }
 
-/// Does what the step names as if no one disturbed; gives the steps that were taken.
+/// Performs each step without disturbance; returns the steps taken.
 fn run_to_the_end(mut nodes: JobNodes) -> Vec<Step> {
     let mut steps = Vec::new();
     for _ in 0..10_000 {
@@ -189,7 +189,7 @@ fn a_finished_job_is_deleted_only_when_no_lock_is_left() {
     assert_eq!(step(&nodes), Step::Wait);
     get(&mut nodes, Phase::Histograms, 0).lock = None;
     assert_eq!(step(&nodes), Step::Delete);
-    // Read before the commit that deleted it, as the result was after.
+    // The lock was read before the commit that deleted it, the result after.
     lock(&mut nodes, Phase::Histograms, 0);
     finish(&mut nodes, Phase::Histograms, 0, Outcome::Stored(pointer("0")));
     assert_eq!(step(&nodes), Step::Delete);
@@ -218,7 +218,7 @@ proptest! {
     }
 }
 
-/// A job without a split whose phases before the stitch are done, with the stitch's task waiting.
+/// Returns a job without a split whose phases before the stitch are done, and whose stitch task is waiting.
 fn before_the_stitch() -> JobNodes {
     let mut nodes = fresh(true, 3);
     nodes.job.lut = Some(pointer("lut"));
@@ -297,7 +297,7 @@ fn a_job_whose_tasks_took_too_long_together_fails_unless_its_result_is_there() {
     for index in 0..2 {
         finish(&mut nodes, Phase::Histograms, index, Outcome::Stored(pointer(&format!("{index}"))));
     }
-    // A millisecond each, by whoever did it.
+    // Each task took one millisecond.
     assert_eq!(within(2, &nodes), Step::Wait);
     assert!(matches!(within(1, &nodes), Step::Fail { .. }), "while the third is still done by somebody");
     finish(&mut nodes, Phase::Histograms, 2, Outcome::Stored(pointer("2")));

@@ -1,8 +1,8 @@
-//! Stitch: join the parts to the result file. The join copies bytes; the pixels were encoded where they were equalized,
-//! but for a WebP, which can only be encoded as a whole.
+//! Stitch: joins the encoded parts to the result file. The join copies bytes, since the equalize phase has encoded the
+//! pixels, except for WebP, which can only be encoded as a whole.
 //!
-//! Where there was no split, nobody has read the whole original yet: this finds out whether it is still what was uploaded,
-//! before there is a result.
+//! Without a split, no task has read the whole original yet; in that case the stitch verifies that it is still what was
+//! uploaded, before there is a result.
 
 use std::io;
 
@@ -10,23 +10,23 @@ use bytes::Bytes;
 use shared::job::{Job, Phase, Pointer};
 
 use super::checked::{Checked, Damaged};
-use super::stage::{Failure, Hashed, Inputs, Workshop, part_bytes};
+use super::stage::{Failure, Hashed, Inputs, TaskContext, part_bytes};
 use crate::codec;
 
 /// Writes the result file.
-pub(super) async fn stitch(shop: &Workshop, job: &Job, inputs: &Inputs, key: String) -> Result<Pointer, Failure> {
-    let head = shop.head(job);
-    let bundles: Vec<_> = inputs.equalized.iter().map(|pointer| shop.checked(job, pointer)).collect();
+pub(super) async fn stitch(context: &TaskContext, job: &Job, inputs: &Inputs, key: String) -> Result<Pointer, Failure> {
+    let head = context.head(job);
+    let bundles: Vec<_> = inputs.equalized.iter().map(|pointer| context.checked(job, pointer)).collect();
     let memory = 8 * part_bytes(job) + codec::join_memory(&job.info);
-    let (recipe, limits) = (job.recipe.clone(), shop.limits);
-    let writing = shop.write(key, memory, Hashed::All, move |emit| {
+    let (recipe, limits) = (job.recipe.clone(), context.limits);
+    let writing = context.write(key, memory, Hashed::All, move |emit| {
         let heads = head.read_pages(&recipe, &limits)?;
         join(&heads, &bundles, emit).map_err(|error| match error {
             codec::Error::Source(error) if is_damage(&error) => codec::Error::Source(survey(&bundles, error)),
             error => error,
         })
     });
-    if job.phases.contains(&Phase::Split) { writing.await } else { shop.with_checked_original(job, writing).await }
+    if job.phases.contains(&Phase::Split) { writing.await } else { context.with_checked_original(job, writing).await }
 }
 
 fn join(
@@ -44,7 +44,7 @@ fn is_damage(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|error| error.is::<Damaged>())
 }
 
-/// All that is damaged, where something is: so that all of it is done again at once.
+/// Finds all damaged bundles once one is found, so that all of them are remade at once.
 fn survey(bundles: &[Checked], first: io::Error) -> io::Error {
     let read = |bundle| Bundle::open(bundle)?.parts().try_for_each(|part| part.map(drop));
     let damage = bundles.iter().filter_map(|bundle| read(bundle).err()?.downcast::<Damaged>().ok());
@@ -53,21 +53,21 @@ fn survey(bundles: &[Checked], first: io::Error) -> io::Error {
     if keys.is_empty() { first } else { Damaged { keys, what }.into() }
 }
 
-/// A task's parts as they lie in the store.
+/// The encoded parts of one task, as stored.
 struct Bundle<'a> {
     checked: &'a Checked,
     opened: codec::Bundle,
 }
 
 impl<'a> Bundle<'a> {
-    /// Reads its head.
+    /// Reads the bundle's head.
     fn open(checked: &'a Checked) -> io::Result<Self> {
         let head = checked.table()?;
         let opened = codec::open_bundle(&head).map_err(|error| checked.damaged(&error.to_string()))?;
         Ok(Self { checked, opened })
     }
 
-    /// Its parts' bytes, one after the other.
+    /// Reads the parts' bytes in order.
     fn parts(&self) -> impl Iterator<Item = io::Result<Bytes>> {
         let ranges = self.opened.ranges().into_iter().zip(&self.opened.hashes);
         ranges.map(|(range, hash)| self.checked.part(range, hash))

@@ -15,12 +15,12 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-/// A client as limits tell them apart: by its address.
+/// A client, as distinguished by limits: its address.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Client(Option<IpAddr>);
 
 impl Client {
-    /// The client at an address.
+    /// Returns the client at an address.
     pub fn at(address: IpAddr) -> Self {
         Self(Some(match address.to_canonical() {
             IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
@@ -28,18 +28,18 @@ impl Client {
         }))
     }
 
-    /// As text, for the catalog; `None` if the address isn't known.
+    /// Returns the client as text, for the catalog; `None` if its address isn't known.
     pub fn name(&self) -> Option<String> {
         self.0.map(|address| address.to_string())
     }
 
-    /// The most of `all` that this client may hold.
+    /// Returns how many of `all` permits this client may hold.
     pub fn share(&self, all: u64) -> u64 {
         if self.0.is_some() { all - all / 4 } else { all }
     }
 }
 
-/// A number of turns. Clones share them.
+/// A semaphore with fair turns. Clones share the permits.
 #[derive(Debug, Clone)]
 pub struct Turns(Arc<Shared>);
 
@@ -62,7 +62,7 @@ struct Waiter {
     grant: oneshot::Sender<Turn>,
 }
 
-/// A turn; ends when it is dropped.
+/// A permit; dropping it ends the turn.
 #[derive(Debug)]
 pub struct Turn {
     turns: Turns,
@@ -70,36 +70,36 @@ pub struct Turn {
 }
 
 impl Turns {
-    /// So many turns at a time.
+    /// Creates a semaphore with `most` permits.
     pub fn new(most: usize) -> Self {
         Self(Arc::new(Shared { most, state: Mutex::default() }))
     }
 
-    /// How many there are.
+    /// Returns the total number of permits.
     pub fn most(&self) -> usize {
         self.0.most
     }
 
-    /// How many are taken.
+    /// Returns the number of permits that are taken.
     pub fn taken(&self) -> usize {
         self.state().taken
     }
 
-    /// The most that this client may hold.
+    /// Returns how many permits this client may hold.
     pub fn share(&self, client: Client) -> usize {
-        // No more than a `usize`.
+        // At most `most`, which is a `usize`.
         client.share(self.0.most as u64) as usize
     }
 
-    /// Whether this client holds all that it may.
+    /// Returns whether this client holds all the permits that it may. Clients without a known address have no share of their own.
     pub fn is_exhausted_for(&self, client: Client) -> bool {
-        self.state().held.get(&client).copied().unwrap_or_default() >= self.share(client)
+        client.0.is_some() && self.state().held.get(&client).copied().unwrap_or_default() >= self.share(client)
     }
 
-    /// A turn for this client; `None` if none became free for it in time.
+    /// Waits for a permit for this client; returns `None` after the timeout `patience`.
     ///
     /// # Cancellation
-    /// Gives up its place in the queue.
+    /// The client loses its place in the queue.
     pub async fn take(&self, client: Client, patience: Duration) -> Option<Turn> {
         let (grant, granted) = oneshot::channel();
         self.state().waiting.push_back(Waiter { client, grant });
@@ -107,15 +107,15 @@ impl Turns {
         tokio::time::timeout(patience, granted).await.ok()?.ok()
     }
 
-    /// Gives free turns to those who wait.
+    /// Grants free permits to waiting clients.
     fn hand_on(&self) {
         while let Some(Waiter { client, grant }) = self.next() {
-            // A waiter that gave up just now drops its turn here, which hands it on.
+            // If the waiter has just given up, its turn is dropped here, which grants it to the next one.
             let _ = grant.send(Turn { turns: self.clone(), client });
         }
     }
 
-    /// The next waiter that gets a free turn, which counts as taken from here on.
+    /// Removes and returns the next waiter that can be granted a permit, and counts the permit as taken.
     fn next(&self) -> Option<Waiter> {
         let mut state = self.state();
         state.waiting.retain(|waiter| !waiter.grant.is_closed());
@@ -124,7 +124,7 @@ impl Turns {
         }
         let holds = |waiter: &Waiter| state.held.get(&waiter.client).copied().unwrap_or_default();
         let eligible = state.waiting.iter().enumerate().filter(|(_, waiter)| holds(waiter) < self.share(waiter.client));
-        // The first of those that hold the fewest.
+        // The first among those that hold the fewest.
         let at = eligible.min_by_key(|(_, waiter)| holds(waiter)).map(|(at, _)| at)?;
         let waiter = state.waiting.remove(at)?;
         state.taken += 1;
@@ -133,7 +133,7 @@ impl Turns {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // No change can panic halfway.
+        // No change of the state can panic halfway.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

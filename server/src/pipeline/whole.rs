@@ -1,26 +1,26 @@
-//! Whole: a small image in one task, in the same parts as a large one, so that the file is the same.
+//! Whole: processes a small image in one task, in the same parts as a large one, so that the file is the same.
 
 use shared::equalize::{Counts, Frame, Table};
 use shared::job::{Companion, Job, Pointer};
 
 use super::companion;
 use super::histogram::unfit;
-use super::stage::{Failure, Hashed, Inputs, Workshop, counts_bytes};
+use super::stage::{Failure, Hashed, Inputs, TaskContext, counts_bytes};
 use crate::codec;
 
 /// Writes the result file.
-pub(super) async fn whole(shop: &Workshop, job: &Job, key: String) -> Result<Pointer, Failure> {
-    let (head, sheet) = (shop.head(job), shop.sheet(job, &Inputs::default()));
-    let reference = job.reference.as_ref().map(|companion| (shop.companion(companion), companion.clone()));
+pub(super) async fn whole(context: &TaskContext, job: &Job, key: String) -> Result<Pointer, Failure> {
+    let (head, masked) = (context.head(job), context.masked_image(job, &Inputs::default()));
+    let reference = job.reference.as_ref().map(|companion| (context.companion(companion), companion.clone()));
     let (info, cut, recipe) = (job.info.clone(), job.cut, job.recipe.clone());
-    // The rows and the encoded parts are held at once; the image is small, that is why it is here.
+    // Rows and encoded parts are held at once; this phase is only planned for small images.
     let memory = 4 * info.raw_bytes() + codec::join_memory(&info) + counts_bytes(job) + others_bytes(job);
-    let writing = shop.write(key, memory, Hashed::All, move |emit| {
+    let writing = context.write(key, memory, Hashed::All, move |emit| {
         let head = head.read()?;
-        let (mut sheet, mut rows) = (sheet.open()?, Vec::new());
+        let (mut masked, mut rows) = (masked.open()?, Vec::new());
         let mut counts = Counts::new(&recipe, &Frame::of(&info)).map_err(unfit)?;
         for part in 0..cut.parts {
-            let read = sheet.read(cut.rows_of(part, info.height))?;
+            let read = masked.read(cut.rows_of(part, info.height))?;
             read.count(&mut counts);
             rows.push(read);
         }
@@ -41,16 +41,16 @@ pub(super) async fn whole(shop: &Workshop, job: &Job, key: String) -> Result<Poi
         let index: Vec<_> = parts.iter().map(|part| part.index.clone()).collect();
         codec::join(&head, &index)?.write(parts.into_iter().map(|part| Ok(part.bytes)), emit)
     });
-    let mut result = shop.with_checked_original(job, writing).await;
+    let mut result = context.with_checked_original(job, writing).await;
     for (role, companion) in [("mask", &job.mask), ("reference", &job.reference)] {
         if let Some(companion) = companion {
-            result = shop.with_checked_companion(role, companion, std::future::ready(result)).await;
+            result = context.with_checked_companion(role, companion, std::future::ready(result)).await;
         }
     }
     result
 }
 
-/// Bytes that reading the other images may hold.
+/// Memory for reading the companions, in bytes.
 fn others_bytes(job: &Job) -> u64 {
     let reference = job.reference.as_ref().map_or(0, |reference| companion::reference_bytes(&reference.info));
     let mask = job.mask.as_ref().map_or(0, |mask| mask.info.raw_bytes());

@@ -1,4 +1,4 @@
-//! The pods of one process: each with its own session, workers and identity; on each, faults can be played.
+//! The pods of one process, each with its own session, workers and identity, and fault injection for each.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,36 +10,36 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Pod;
-use crate::coord::Leash;
+use crate::coord::FaultLink;
 
-/// Why a fault can't be played.
+/// Why a fault can't be injected or undone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ArrayError {
     /// The process has no such pod.
     #[error("This process has no pod {0}.")]
     Unknown(PodName),
-    /// It was killed before.
+    /// The pod was killed before.
     #[error("Pod {0} is dead already.")]
     Dead(PodName),
-    /// It lives.
+    /// The pod is alive.
     #[error("Pod {0} is alive already.")]
     Alive(PodName),
-    /// Another fault is played on it.
+    /// Another fault is active on the pod.
     #[error("A fault is played on pod {0} already.")]
     Faulty(PodName),
-    /// Its session can't be made to fall silent from here.
+    /// The pod's session can't be silenced from here.
     #[error("Pod {0} can be killed from here, and nothing else.")]
     NotHere(PodName),
 }
 
-/// Makes a pod anew, as it was when its process began.
+/// Creates a pod as it was when its process started.
 type Make = Box<dyn Fn() -> Arc<Pod> + Send + Sync>;
 
 struct Place {
     make: Make,
     life: Option<JoinHandle<()>>,
     frozen: watch::Sender<bool>,
-    leash: Option<Arc<dyn Leash>>,
+    link: Option<Arc<dyn FaultLink>>,
 }
 
 /// The pods of one process.
@@ -50,24 +50,24 @@ pub struct Array {
 }
 
 impl Array {
-    /// An array without pods.
+    /// Creates an array without pods.
     pub fn new(stop: CancellationToken) -> Self {
         Self { places: Mutex::default(), faults: watch::Sender::default(), stop }
     }
 
-    /// The faults that are played now.
+    /// Returns a receiver of the active faults.
     pub fn faults(&self) -> watch::Receiver<BTreeMap<PodName, Fault>> {
         self.faults.subscribe()
     }
 
-    /// Adds a pod and starts it. What its sessions hang on, if that is known, lets it be frozen and cut off.
+    /// Adds a pod and starts it. With a link on its sessions, the pod can be frozen and cut off.
     pub fn add(
         &self,
         name: PodName,
-        leash: Option<Arc<dyn Leash>>,
+        link: Option<Arc<dyn FaultLink>>,
         make: impl Fn() -> Arc<Pod> + Send + Sync + 'static,
     ) {
-        let mut place = Place { make: Box::new(make), life: None, frozen: watch::Sender::new(false), leash };
+        let mut place = Place { make: Box::new(make), life: None, frozen: watch::Sender::new(false), link };
         self.begin(&mut place);
         self.places.lock().unwrap_or_else(PoisonError::into_inner).insert(name, place);
     }
@@ -77,7 +77,7 @@ impl Array {
         place.life = Some(tokio::spawn(unless_frozen(life, place.frozen.subscribe(), self.stop.clone())));
     }
 
-    /// Plays a fault on a pod. Whichever it is, nothing is handed over, and its session ends when the lease runs out.
+    /// Injects a fault into a pod. In every case nothing is handed over, and the pod's session ends when it times out.
     ///
     /// # Errors
     /// [`ArrayError::Unknown`], [`ArrayError::Dead`], [`ArrayError::Faulty`], [`ArrayError::NotHere`].
@@ -94,10 +94,10 @@ impl Array {
                     life.ok_or_else(|| ArrayError::Dead(name.clone()))?.abort();
                 }
                 Fault::Frozen | Fault::Disconnected => {
-                    let leash = place.leash.as_ref().ok_or_else(|| ArrayError::NotHere(name.clone()))?;
-                    // Frozen first: it must not see that it is cut off.
+                    let link = place.link.as_ref().ok_or_else(|| ArrayError::NotHere(name.clone()))?;
+                    // Freeze first: the pod must not notice that it is cut off.
                     place.frozen.send_replace(fault == Fault::Frozen);
-                    leash.cut();
+                    link.cut();
                 }
             }
             self.faults.send_modify(|faults| {
@@ -112,7 +112,7 @@ impl Array {
         })
     }
 
-    /// Undoes the fault that is played on a pod.
+    /// Undoes the active fault of a pod.
     ///
     /// # Errors
     /// [`ArrayError::Unknown`], [`ArrayError::Alive`].
@@ -120,9 +120,9 @@ impl Array {
         self.with(name, |place| {
             let mut fault = None;
             self.faults.send_modify(|faults| fault = faults.remove(name));
-            if let Some(leash) = place.leash.as_ref().filter(|_| fault.is_some_and(|fault| fault != Fault::Killed)) {
-                // The session goes on before the pod does, as after a pause of the whole process.
-                leash.mend();
+            if let Some(link) = place.link.as_ref().filter(|_| fault.is_some_and(|fault| fault != Fault::Killed)) {
+                // Resume the session before the pod, as after a pause of the whole process.
+                link.mend();
                 place.frozen.send_replace(false);
                 tracing::info!(pod = %name, "let go on");
                 return Ok(());
@@ -136,7 +136,7 @@ impl Array {
         })
     }
 
-    /// Waits for all pods to end, once `stop` was told.
+    /// Waits until all pods have ended, after `stop`.
     pub async fn ended(&self) {
         let lives: Vec<_> = {
             let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
@@ -154,20 +154,20 @@ impl Array {
     }
 }
 
-/// Lives while it isn't frozen. What it has given to other tasks and threads goes on, and can't be committed by them: the
-/// session is silent meanwhile.
+/// Polls a pod's future while it isn't frozen. What it has handed to other tasks and threads continues, but can't be committed:
+/// the session is silent meanwhile.
 ///
-/// A frozen pod isn't polled, so whatever its future holds is held for as long as it is frozen. Hence nothing that the process
-/// shares is held, or queued for, across an `await` of a pod's own future:
-/// - a catalog's connection: each statement runs in a task of its own (`catalog/db.rs`);
-/// - a thread of the store's folder: each operation waits for it and runs in a task of its own (`store/patience.rs`);
+/// A frozen pod isn't polled, so everything that its future holds stays held while it is frozen. Hence a pod's own future must
+/// not hold, or queue for, anything that the process shares across an `await`:
+/// - a catalog connection: each statement runs in its own task (`catalog/db.rs`);
+/// - a thread of the store's folder: each operation waits for it and runs in its own task (`store/patience.rs`);
 /// - a pixel thread's slot: taken without a queue, and given to the attempt's task before anything is awaited (`slots.rs`);
-/// - memory and threads of the pixel budget (`pipeline/pixels.rs`): asked for by attempts and by drivers, which are tasks, and
-///   given back by the thread;
-/// - the embedded coordinator's tree: locked by `std`'s locks only, which no `await` may hold; hints to a pod that doesn't read
-///   them are dropped (`coord/hub.rs`).
+/// - memory and threads of the pixel budget (`pipeline/pixels.rs`): requested by attempts and drivers, which are tasks, and
+///   returned by the thread;
+/// - the embedded coordinator's tree: protected by `std` locks only, which no `await` may hold; hints to a pod that doesn't
+///   read them are dropped (`coord/hub.rs`).
 ///
-/// A pod that is still frozen when the process stops is dropped, as if it had been killed: the stop must not wait for it.
+/// A pod that is still frozen when the process stops is dropped as if killed: the stop must not wait for it.
 async fn unless_frozen(life: impl Future<Output = ()>, mut frozen: watch::Receiver<bool>, stop: CancellationToken) {
     tokio::pin!(life);
     let mut freezing = frozen.clone();

@@ -1,4 +1,4 @@
-//! The candidate: stands for master, leads while it may, and stands again.
+//! The candidate: enters the election, leads while it may, and enters again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,10 +19,10 @@ use crate::coord::election::Candidacy;
 use crate::coord::{Coordinator, Error, ensure_skeleton, settle};
 use crate::incarnation::{self, Life};
 
-/// How long a master that has handed over stays a member, so that the others see why it leads no more.
-const SEEN: Duration = Duration::from_millis(100);
+/// How long a master that has handed over stays a member, so that the others see why its term ended.
+const LEAVING_GRACE: Duration = Duration::from_millis(100);
 
-/// Stands for master until `stop` or the session's end. At `stop` the election node goes first, so that a
+/// Takes part in the election until `stop` or the session's end. On `stop`, the election node is deleted first, so that a
 /// successor leads while this pod still finishes its tasks.
 pub(super) async fn stand(
     pod: Arc<Pod>,
@@ -43,7 +43,7 @@ pub(super) async fn stand(
                 if settle::connected(&*coordinator).await.is_err() {
                     return;
                 }
-                // Somebody may have deleted the node that candidates stand under.
+                // The parent of the election nodes may have been deleted.
                 if matches!(error, Error::NoNode(_))
                     && let Err(error) = ensure_skeleton(&*coordinator).await
                 {
@@ -54,7 +54,7 @@ pub(super) async fn stand(
     }
 }
 
-/// One candidacy, from its node to its end.
+/// Runs one candidacy, from creating its node to its end.
 async fn candidacy(
     pod: &Arc<Pod>,
     coordinator: &Arc<dyn Coordinator>,
@@ -96,16 +96,16 @@ async fn candidacy(
         let nodes = mirror.nodes().borrow().clone();
         succession::say_leaving(pod, &**coordinator, &nodes).await;
     }
-    // Whatever ended it, this node must not block the next candidate.
+    // In every case, this node must not block the next candidate.
     candidacy.resign().await?;
     if hands_over {
-        // The others see first that the pod said so, and then that it is gone.
-        tokio::time::sleep(SEEN).await;
+        // Let the others see the `leaving` mark before the member node is gone.
+        tokio::time::sleep(LEAVING_GRACE).await;
     }
     outcome
 }
 
-/// Where this process lives and listens.
+/// Returns the host and listening address of this process, if known.
 fn home(listens: &str) -> Option<Home> {
     let host = incarnation::host();
     let known = !host.is_empty() && !listens.is_empty();
@@ -129,7 +129,7 @@ async fn lead(
         () = candidacy.lost() => tracing::warn!(pod = %name, reason = "the election node is gone", "no longer master"),
         () = stop.cancelled() => {
             tracing::info!(pod = %name, reason = "stopping", "hands over");
-            // In a task of its own: a drain that is over by then must not cut it short.
+            // In its own task: the end of the drain time must not cut it short.
             if let Err(panic) = tokio::spawn(hand_over).await {
                 tracing::error!(pod = %name, %panic, "the orderly stop isn't noted");
             }
@@ -138,7 +138,7 @@ async fn lead(
     Ok(())
 }
 
-/// However the role ends, also when it is dropped with its session: it is told that it has.
+/// Clears the published leadership when dropped, so that it ends with the term in every case, even when the session is dropped.
 struct Told<'a>(&'a watch::Sender<Option<u64>>);
 
 impl Drop for Told<'_> {

@@ -1,8 +1,8 @@
-//! What happened between two pictures of the znodes, as events.
+//! The differences between two snapshots of the znodes, as events.
 //!
-//! An event has the stamp of the pod that caused or first established it, and is relayed with it, so all observers list it
-//! alike. That something is gone has no record of its own: the master writes it into the event log. What only masters and
-//! workers of an older version did, who wrote no stamp for it, is stamped here if pages wait for it, or left out.
+//! An event keeps the stamp of the pod that caused or first established it, so all observers order it alike. The end of
+//! something has no record of its own: the master writes it into the event log. Changes by masters and workers of older
+//! versions, which wrote no stamp for them, are stamped here if pages wait for them, or left out.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use shared::task::Claimed;
 use super::mirror::Nodes;
 use crate::pipeline::nodes::{JobNodes, TaskNodes};
 
-/// Stamps what nobody else stamped.
+/// Stamps events that no pod has stamped.
 pub(super) type Now<'a> = &'a dyn Fn() -> Moment;
 
-/// Everything that happened from `old` to `new`, causes first.
+/// Returns everything that happened from `old` to `new`, causes first.
 pub(super) fn changes(old: &Nodes, new: &Nodes, now: Now<'_>) -> Vec<Message> {
     let mut events: Vec<Event> = new.log.after(old.log.clock).cloned().collect();
     joined(old, new, &mut events);
@@ -61,13 +61,13 @@ fn joined(old: &Nodes, new: &Nodes, events: &mut Vec<Event>) {
     }));
 }
 
-/// The master with its node, once it has taken its epoch.
+/// Returns the master and its election node, once it has taken its epoch.
 fn leader(nodes: &Nodes) -> Option<(&str, &Candidate, u64)> {
     let (node, candidate) = nodes.candidates.first()?;
     Some((node, candidate, candidate.epoch?))
 }
 
-/// Whether the master is of an older version, which keeps no log; its election is told by its own record.
+/// Returns whether the master is of an older version that keeps no log; its election is then derived from its own record.
 fn elected_unlogged(old: &Nodes, new: &Nodes, events: &mut Vec<Event>) -> bool {
     let Some((node, candidate, epoch)) = leader(new) else { return false };
     if new.log.leader.as_ref().is_some_and(|logged| logged.node == node) {
@@ -80,7 +80,7 @@ fn elected_unlogged(old: &Nodes, new: &Nodes, events: &mut Vec<Event>) -> bool {
     true
 }
 
-/// Pages look again when the doorbell was rung, whoever rang it.
+/// Returns the event that makes pages refresh after the doorbell was rung, by whichever pod.
 fn rung(old: &Nodes, new: &Nodes, now: Now<'_>) -> Event {
     match &new.rung {
         Some(rung) if old.rung.as_ref() != Some(rung) => at(rung, What::GalleryChanged),
@@ -111,7 +111,8 @@ fn started(before: Option<&JobNodes>, after: &JobNodes, events: &mut Vec<Event>)
     }
 }
 
-/// What the records of a task tell. Each is of one moment of it, so a claim that came and went between two looks is told too.
+/// Derives events from a task's records. Each record tells of one moment, so a claim that came and went between two snapshots
+/// is reported too.
 fn task_events(job: &JobId, phase: Phase, before: Option<&TaskNodes>, after: &TaskNodes, events: &mut Vec<Event>) {
     let (job, index) = (|| job.clone(), after.task.index);
     let freed = |nodes: &TaskNodes| nodes.task.freed.clone();
@@ -122,7 +123,7 @@ fn task_events(job: &JobId, phase: Phase, before: Option<&TaskNodes>, after: &Ta
         let Claimed { attempt, pod, when } = claim;
         events.push(at(&when, What::TaskClaimed { job: job(), phase, index, pod, attempt }));
     }
-    // A result that was taken over from an earlier run comes with a task that nobody claimed: its pod did nothing now.
+    // A result taken over from an earlier run belongs to a task that no worker claimed in this run: its pod did nothing now.
     let done = |nodes: &TaskNodes| nodes.done.clone().filter(|_| nodes.task.attempt > 0);
     if let Some(result) =
         done(after).filter(|now| before.and_then(done).map(|done| done.stamp).as_ref() != Some(&now.stamp))
@@ -132,7 +133,7 @@ fn task_events(job: &JobId, phase: Phase, before: Option<&TaskNodes>, after: &Ta
     }
 }
 
-/// The last claim; of a worker of an older version, as its lock or its result tell.
+/// Returns the last claim; for a worker of an older version, derived from its lock or its result.
 fn claim(nodes: &TaskNodes) -> Option<Claimed> {
     let task = &nodes.task;
     let of = |pod: &PodName, stamp: &Stamp, at| {
@@ -213,7 +214,7 @@ mod tests {
         serde_json::from_str(&member).unwrap()
     }
 
-    /// An observer whose own clock says 99.
+    /// Returns the events seen by an observer whose own clock is at 99.
     fn seen(old: &Nodes, new: &Nodes) -> Vec<Event> {
         let event = |message| match message {
             Message::Event(event) => Some(event),
@@ -226,7 +227,7 @@ mod tests {
     fn a_failover_is_relayed_as_its_successor_stamped_it() {
         let leads = |name: &str, node: &str, epoch, clock| vec![(node.to_owned(), candidate(name, epoch, clock))];
         let before = Nodes { candidates: leads("a", "a-1", Some(1), 3), log: log(&[]), ..Nodes::default() };
-        // Its node is gone, and nobody has said so: the view tells at once, and the event waits for its stamp.
+        // The node is gone, and no pod has logged it yet: the view shows it at once, and the event waits for its stamp.
         let gone = Nodes { candidates: leads("b", "b-2", None, 4), ..before.clone() };
         assert_eq!(seen(&before, &gone), []);
         let led = Nodes { candidates: leads("b", "b-2", Some(2), 9), log: log(&[lost(8), elected(9)]), ..gone.clone() };

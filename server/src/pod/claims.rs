@@ -1,12 +1,12 @@
-//! A pod's claims: those that it holds, and those that it lost with a session and owes a strike for.
+//! A pod's claims: those it holds, and those that it lost with a session and whose strikes it still has to settle (debts).
 //!
 //! # Hazards
-//! - *A session ends while its pod lives on.* Its tasks are free again and bear a strike each, though nothing is wrong
-//!   with them. The pod takes its strikes back on a later session; three lost leases in a row must not fail a job.
-//! - *Somebody claimed the task meanwhile.* Writing its record would break that claim's commit, which checks the
-//!   version. So the debt waits until the lock is gone.
-//! - *Nobody knows whether the claim was made.* It is entered here before it is submitted; a strike that is not on the
-//!   task's list is settled.
+//! - *A session ends while its pod lives on.* Its tasks are free again and bear a strike each, although nothing is wrong with
+//!   them. The pod takes its strikes back in a later session; three expired sessions in a row must not fail a job.
+//! - *Another worker claimed the task meanwhile.* Writing its record would break that claim's commit, which checks the version.
+//!   So the debt waits until the lock is gone.
+//! - *It is unknown whether the claim was made.* Each claim is entered here before it is submitted; a debt whose strike isn't
+//!   in the task's list counts as settled.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,7 +16,7 @@ use shared::job::Progress;
 use tokio::sync::watch;
 
 use super::mirror::Nodes;
-use crate::coord::claim::{self, Debt, Held, Strike};
+use crate::coord::claim::{self, Held, Strike, StrikeReturn};
 use crate::coord::settle::connected;
 use crate::coord::{Coordinator, paths};
 
@@ -26,7 +26,7 @@ pub(super) struct Claims(Arc<Mutex<Ledger>>);
 
 #[derive(Default)]
 struct Ledger {
-    /// By the task's path.
+    /// Keyed by the task's path.
     held: HashMap<String, Held>,
     debts: Vec<Held>,
 }
@@ -37,29 +37,29 @@ impl Claims {
         self.ledger().held.insert(held.path.clone(), held.clone());
     }
 
-    /// Strikes a claim out that has ended, or was never made.
+    /// Removes a claim that has ended or was never made.
     pub(super) fn leave(&self, held: &Held) {
         self.ledger().held.remove(&held.path);
     }
 
-    /// The session is over: what was held is owed.
+    /// Turns all held claims into debts, because the session is over.
     pub(super) fn lose(&self) {
         let mut ledger = self.ledger();
         let lost: Vec<Held> = ledger.held.drain().map(|(_, held)| held).collect();
         ledger.debts.extend(lost);
     }
 
-    /// Releases what is still held, the strikes given back, when nobody works on it any more.
+    /// Releases all claims that are still held and gives their strikes back. Call it when no work on them runs any more.
     ///
     /// # Errors
-    /// None: what can't be released becomes a debt.
+    /// None: a claim that can't be released becomes a debt.
     ///
     /// # Cancellation
-    /// What wasn't released yet is held until the session ends, and bears its strike.
+    /// Claims that weren't released yet are held until the session ends, and bear their strikes.
     pub(super) async fn release(&self, coordinator: &dyn Coordinator, stamp: impl Fn() -> Stamp) {
         let held: Vec<Held> = self.ledger().held.values().cloned().collect();
         for held in held {
-            // It may have been dropped before it was made: then the version is somebody else's.
+            // The claim may have been dropped before it was made: then the version belongs to another claim.
             let released = match claim::is_held(coordinator, &held).await {
                 Ok(true) => claim::release(coordinator, &held, None, Strike::GiveBack, stamp()).await,
                 other => other,
@@ -74,11 +74,10 @@ impl Claims {
         }
     }
 
-    /// Settles the debts, one after the other and again whenever the picture changes, until none is left or the
-    /// session is over.
+    /// Settles the debts in order, again after every change of the mirror, until none is left or the session is over.
     ///
     /// # Cancellation
-    /// Safe: what is not known to be settled stays a debt.
+    /// Safe: what isn't known to be settled stays a debt.
     pub(super) async fn settle(
         &self,
         coordinator: &dyn Coordinator,
@@ -93,12 +92,12 @@ impl Claims {
             }
             for debt in debts {
                 let settled = match look(&seen, &debt.path) {
-                    Look::Void => Ok(Debt::Settled),
-                    Look::Waits => Ok(Debt::Waits),
+                    Look::Void => Ok(StrikeReturn::Settled),
+                    Look::Waits => Ok(StrikeReturn::Waits),
                     Look::Open => claim::give_back(coordinator, &debt.path, &debt.lock.claim, &stamp()).await,
                 };
                 match settled {
-                    Ok(Debt::Settled) => {
+                    Ok(StrikeReturn::Settled) => {
                         tracing::info!(
                             task = debt.path,
                             claim = debt.lock.claim,
@@ -106,7 +105,7 @@ impl Claims {
                         );
                         self.ledger().debts.retain(|other| other.lock.claim != debt.lock.claim);
                     }
-                    Ok(Debt::Waits) => {}
+                    Ok(StrikeReturn::Waits) => {}
                     Err(error) => {
                         tracing::info!(task = debt.path, %error, "a strike could not be given back yet");
                         if connected(coordinator).await.is_err() {
@@ -122,19 +121,19 @@ impl Claims {
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        // A ledger can't be left half changed.
+        // Every update is atomic, so a poisoned lock holds valid data.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What the picture says of a task that a strike is owed on.
+/// What the mirror shows of a task with a debt.
 #[derive(Debug, PartialEq, Eq)]
 enum Look {
-    /// It is gone or done, or its job has ended: the strike matters no more.
+    /// The task is gone or done, or its job has ended: the strike no longer matters.
     Void,
-    /// Somebody holds it, or nothing has been read yet.
+    /// A worker holds it, or nothing has been read yet.
     Waits,
-    /// Nobody holds it.
+    /// No worker holds it.
     Open,
 }
 

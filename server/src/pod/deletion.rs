@@ -1,49 +1,49 @@
-//! What the master removes: images that were deleted, uploads that were given up.
+//! Deletions by the master: deleted images and abandoned uploads.
 
 use std::sync::Arc;
 
 use shared::id::ImageId;
 use shared::job::Progress;
 
-use super::master::{Office, Setback};
+use super::master::{MasterContext, MasterError};
 use super::mirror::Nodes;
 use crate::catalog::Write;
 use crate::coord::{paths, settle};
 use crate::store::keys;
 
-/// Images of one round.
-const BATCH: u32 = 100;
+/// Maximum number of images per round.
+const IMAGES_PER_ROUND: u32 = 100;
 
-/// Cancels jobs of images that are marked, waits for their nodes to go, then deletes bytes, then rows.
-/// Gives the marked images.
-pub(super) async fn delete_images(office: &Arc<Office>, seen: &Nodes) -> Result<Vec<ImageId>, Setback> {
-    let images = office.pod.catalog.deleting(BATCH).await?;
+/// Cancels the jobs of images that are marked for deletion, waits until their nodes are gone, then deletes the bytes, then the
+/// rows. Returns the marked images.
+pub(super) async fn delete_images(context: &Arc<MasterContext>, seen: &Nodes) -> Result<Vec<ImageId>, MasterError> {
+    let images = context.pod.catalog.deleting(IMAGES_PER_ROUND).await?;
     for image in &images {
         let mut active = false;
-        for job in office.pod.catalog.jobs_of(image).await? {
-            if office.is_aside(&job) {
+        for job in context.pod.catalog.jobs_of(image).await? {
+            if context.is_aside(&job) {
                 continue;
             }
             if let Some(nodes) = seen.jobs.get(&job) {
                 active = true;
                 if nodes.job.progress == Progress::Active {
-                    match office.finish(&nodes.job, nodes.version).await {
-                        Err(Setback::Forbidden(why) | Setback::Refused(why)) => office.set_aside(&job, &why),
+                    match context.finish(&nodes.job, nodes.version).await {
+                        Err(MasterError::Forbidden(why) | MasterError::Refused(why)) => context.set_aside(&job, &why),
                         finished => finished?,
                     }
-                    office.mirror.refresh(&job).await;
+                    context.mirror.refresh(&job).await;
                 }
             } else {
-                // The picture may lag: a job that was activated a moment ago is there all the same.
-                settle::settle(&*office.coordinator).await?;
-                active |= office.coordinator.stat(&paths::job(&job)).await?.is_some();
+                // The mirror may be stale: a job activated just now exists although the mirror doesn't show it.
+                settle::settle(&*context.coordinator).await?;
+                active |= context.coordinator.stat(&paths::job(&job)).await?.is_some();
             }
         }
         if !active {
-            let gone = office.pod.shop.store.delete_prefix(&keys::image(image)).await;
-            gone.map_err(|error| Setback::Later(error.to_string()))?;
-            let write = office.pod.catalog.forget(&office.epoch(), image).await?;
-            if office.mine(write).await? {
+            let gone = context.pod.task_context.store.delete_prefix(&keys::image(image)).await;
+            gone.map_err(|error| MasterError::Later(error.to_string()))?;
+            let write = context.pod.catalog.forget(&context.epoch(), image).await?;
+            if context.mine(write).await? {
                 tracing::info!(%image, "deleted");
             }
         }
@@ -51,29 +51,30 @@ pub(super) async fn delete_images(office: &Arc<Office>, seen: &Nodes) -> Result<
     Ok(images)
 }
 
-/// Deletes for good what was deleted so long ago that nobody may undo it any more.
-pub(super) async fn empty_trash(office: &Arc<Office>) -> Result<(), Setback> {
-    let kept = office.pod.config.keep_deleted;
-    let write = office.pod.catalog.empty_trash(&office.epoch(), kept).await?;
-    office.mine(write).await.map(drop)
+/// Deletes trashed images for good after the time for undoing has passed.
+pub(super) async fn empty_trash(context: &Arc<MasterContext>) -> Result<(), MasterError> {
+    let kept = context.pod.config.keep_deleted;
+    let write = context.pod.catalog.empty_trash(&context.epoch(), kept).await?;
+    context.mine(write).await.map(drop)
 }
 
-/// Deletes what was sent by uploads that nobody finished. Winning the row comes first: from then on a late
-/// finish of the upload changes nothing.
-pub(super) async fn sweep_uploads(office: &Arc<Office>) -> Result<(), Setback> {
-    let untouched = office.pod.config.abandon_after;
-    let Some(all) = office.pod.catalog.abandon(&office.epoch(), untouched).await? else {
-        // A master with nothing else to do finds out here.
-        return office.mine(Write::NotMine).await.map(drop);
+/// Deletes the objects of abandoned uploads. It takes over the upload's row first: from then on, a late completion of the
+/// upload has no effect.
+pub(super) async fn sweep_uploads(context: &Arc<MasterContext>) -> Result<(), MasterError> {
+    let untouched = context.pod.config.abandon_after;
+    let Some(all) = context.pod.catalog.abandon(&context.epoch(), untouched).await? else {
+        // An idle master learns here that it is deposed.
+        return context.mine(Write::NotMine).await.map(drop);
     };
     for abandoned in all {
-        // What its writer left unfinished in a folder is the sweeper's.
-        let gone = office.pod.shop.store.delete(&keys::original(&abandoned.image, &abandoned.upload)).await;
-        gone.map_err(|error| Setback::Later(error.to_string()))?;
-        let gone = office.pod.shop.store.delete_prefix(&keys::parts(&abandoned.image, &abandoned.upload)).await;
-        gone.map_err(|error| Setback::Later(error.to_string()))?;
-        let write = office.pod.catalog.forget_upload(&office.epoch(), &abandoned.upload).await?;
-        if office.mine(write).await? {
+        // A writer's unfinished temporary files in a folder store are left to the sweeper.
+        let gone = context.pod.task_context.store.delete(&keys::original(&abandoned.image, &abandoned.upload)).await;
+        gone.map_err(|error| MasterError::Later(error.to_string()))?;
+        let gone =
+            context.pod.task_context.store.delete_prefix(&keys::parts(&abandoned.image, &abandoned.upload)).await;
+        gone.map_err(|error| MasterError::Later(error.to_string()))?;
+        let write = context.pod.catalog.forget_upload(&context.epoch(), &abandoned.upload).await?;
+        if context.mine(write).await? {
             tracing::info!(upload = %abandoned.upload, image = %abandoned.image, "an upload that nobody finished is removed");
         }
     }

@@ -1,4 +1,4 @@
-//! One job's driver: reads, asks [`step`], does the one thing that it names, reads again.
+//! The driver of one job: reads its znodes, asks [`step`] what to do next, does it, and reads again.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::event_log;
 use super::jitter;
-use super::master::{End, Office, Setback, forbidden, refusal, spoiled, to_json};
+use super::master::{End, MasterContext, MasterError, forbidden, refusal, spoiled, to_json};
 use super::mirror::Nodes;
 use super::vigil::{Verdict, Vigil};
 use crate::catalog::{FinishedTask, Needed, ResultFile};
@@ -27,43 +27,43 @@ use crate::pipeline::step::{self, Step, Suspect, step_within};
 use crate::pipeline::{plan, rerun};
 use crate::store::keys;
 
-/// Writes of one multi: far below 256 KiB with records of a few hundred bytes.
-const BATCH: usize = 200;
-/// Session timeouts without any change after which it is looked into why.
-const STANDSTILLS: u32 = 2;
-/// Tasks that are looked at then.
-const LOOKED_INTO: usize = 16;
-/// How long nodes that can't be removed are left alone before the next try.
-const ASIDE: Duration = Duration::from_secs(20);
+/// Maximum number of operations in one multi: far below 256 KiB with records of a few hundred bytes.
+const MAX_BATCH_OPS: usize = 200;
+/// Number of session timeouts without a change after which the driver investigates.
+const STANDSTILL_TIMEOUTS: u32 = 2;
+/// Maximum number of tasks probed by an investigation.
+const MAX_TASKS_PROBED: usize = 16;
+/// Pause before the next attempt to remove nodes that couldn't be removed.
+const SET_ASIDE_PAUSE: Duration = Duration::from_secs(20);
 
 /// Drives one job for one master.
 pub(super) struct Driver {
-    office: Arc<Office>,
+    context: Arc<MasterContext>,
     job: JobId,
-    /// Attempts of the reduce that failed.
+    /// Number of failed attempts of the reduce.
     troubles: u32,
 }
 
 impl Driver {
-    pub(super) fn new(office: Arc<Office>, job: JobId) -> Self {
-        Self { office, job, troubles: 0 }
+    pub(super) fn new(context: Arc<MasterContext>, job: JobId) -> Self {
+        Self { context, job, troubles: 0 }
     }
 
-    /// Acts until the job's node is gone.
+    /// Drives the job until its node is gone.
     pub(super) async fn run(mut self) -> Result<(), End> {
-        let office = self.office.clone();
-        let mut nodes = office.mirror.nodes();
-        let mut states = office.coordinator.states();
-        let mut vigil = Vigil::new(office.coordinator.session_timeout());
-        let mut setbacks = 0u32;
+        let context = self.context.clone();
+        let mut nodes = context.mirror.nodes();
+        let mut states = context.coordinator.states();
+        let mut vigil = Vigil::new(context.coordinator.session_timeout());
+        let mut failures = 0u32;
         loop {
             let Some(job) = nodes.borrow_and_update().jobs.get(&self.job).cloned() else { return Ok(()) };
-            // A disconnect, however short, is a break in what was watched.
+            // Any disconnect, however short, interrupts the observation.
             if states.has_changed().unwrap_or(true) {
                 states.mark_unchanged();
                 vigil.interrupt();
             }
-            let mut next = step_within(office.pod.config.image_time, &job);
+            let mut next = step_within(context.pod.config.image_time, &job);
             let spoiled = self.spoiled(&nodes.borrow(), &job);
             if let Some(reason) = spoiled {
                 next = Step::Fail { reason };
@@ -84,7 +84,7 @@ impl Driver {
             };
             if matches!(next, Step::Wait | Step::Suspect { .. }) {
                 let other = |seen: &Arc<Nodes>| !seen.jobs.get(&self.job).is_some_and(|seen| Arc::ptr_eq(seen, &job));
-                let standstill = tokio::time::sleep(office.coordinator.session_timeout() * STANDSTILLS);
+                let standstill = tokio::time::sleep(context.coordinator.session_timeout() * STANDSTILL_TIMEOUTS);
                 let stands_still = tokio::select! {
                     changed = nodes.wait_for(other) => {
                         changed.map_err(|_| End::Coordinator(Error::Expired))?;
@@ -103,41 +103,43 @@ impl Driver {
                 continue;
             }
             let acted = match self.act(&job, next).await {
-                // Trying again can't help.
-                Err(Setback::Refused(why)) => self.fail(&job, &refusal(&why)).await,
-                Err(Setback::Forbidden(path)) if job.job.progress == Progress::Active => {
+                // Not retryable.
+                Err(MasterError::Refused(why)) => self.fail(&job, &refusal(&why)).await,
+                Err(MasterError::Forbidden(path)) if job.job.progress == Progress::Active => {
                     self.fail(&job, &forbidden(&path)).await
                 }
                 acted => acted,
             };
             match acted {
-                Ok(()) => setbacks = 0,
-                Err(Setback::End(end)) => return Err(end),
-                Err(setback) => {
-                    // Its row has ended; only its nodes can't be written.
-                    if let Setback::Forbidden(why) | Setback::Refused(why) = &setback {
-                        office.set_aside(&self.job, why);
+                Ok(()) => failures = 0,
+                Err(MasterError::End(end)) => return Err(end),
+                Err(error) => {
+                    // The job's row has ended; only its nodes can't be written.
+                    if let MasterError::Forbidden(why) | MasterError::Refused(why) = &error {
+                        context.set_aside(&self.job, why);
                     }
-                    let pause = match &setback {
-                        Setback::Forbidden(_) | Setback::Refused(_) => ASIDE,
-                        Setback::Again(_) => Duration::from_millis(10 << setbacks.min(7)),
-                        // An outage: looked at about once a second, so that work goes on soon after its end.
-                        _ => office.pod.config.backoff * (1 << setbacks.min(3)),
+                    let pause = match &error {
+                        MasterError::Forbidden(_) | MasterError::Refused(_) => SET_ASIDE_PAUSE,
+                        MasterError::Again(_) | MasterError::NotEmpty(_) => {
+                            Duration::from_millis(10 << failures.min(7))
+                        }
+                        // An outage: check about once a second, so that work resumes soon after it ends.
+                        _ => context.pod.config.backoff * (1 << failures.min(3)),
                     };
-                    tracing::info!(job = %self.job, %setback, "will be tried again");
-                    setbacks += 1;
+                    tracing::info!(job = %self.job, %error, "will be tried again");
+                    failures += 1;
                     self.rest(pause.mul_f64(0.5 + jitter())).await;
-                    // Unknown outcomes are settled before the job is read again.
-                    settle::settle(&*office.coordinator).await.map_err(End::Coordinator)?;
+                    // Settle unknown outcomes before the job is read again.
+                    settle::settle(&*context.coordinator).await.map_err(End::Coordinator)?;
                 }
             }
-            office.mirror.refresh(&self.job).await;
+            context.mirror.refresh(&self.job).await;
         }
     }
 
-    /// Pauses; no longer than an outage of the store lasts, if it is one.
+    /// Pauses; during an outage of the store, only until the outage ends.
     async fn rest(&self, pause: Duration) {
-        let mut outage = self.office.pod.shop.store.outage();
+        let mut outage = self.context.pod.task_context.store.outage();
         let is_out = outage.borrow_and_update().is_some();
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
@@ -145,62 +147,80 @@ impl Driver {
         }
     }
 
-    /// Whether a suspect whose grace is over is one still, in a picture of now and on an unbroken connection.
+    /// Returns whether a suspect whose grace period is over still stands, judged by a fresh mirror and on an unbroken
+    /// connection.
     async fn stands(&self, suspect: &Suspect, states: &watch::Receiver<SessionState>) -> Result<bool, End> {
-        let office = &self.office;
-        settle::settle(&*office.coordinator).await.map_err(End::Coordinator)?;
-        office.mirror.refresh(&self.job).await;
-        let limit = office.pod.config.image_time;
-        let now = office.mirror.nodes().borrow().jobs.get(&self.job).map(|job| step_within(limit, job));
+        let context = &self.context;
+        settle::settle(&*context.coordinator).await.map_err(End::Coordinator)?;
+        context.mirror.refresh(&self.job).await;
+        let limit = context.pod.config.image_time;
+        let now = context.mirror.nodes().borrow().jobs.get(&self.job).map(|job| step_within(limit, job));
         let named = matches!(now, Some(Step::Suspect { suspects }) if suspects.contains(suspect));
         Ok(named && !states.has_changed().unwrap_or(true))
     }
 
-    /// Why the job can't go on because of what somebody else wrote into one of its nodes.
+    /// Returns why the job can't continue if one of its nodes was overwritten by someone else.
     fn spoiled(&self, seen: &Nodes, job: &JobNodes) -> Option<String> {
         let (path, why) = seen.unexpected.spoiling(&self.job).filter(|_| job.job.progress == Progress::Active)?;
         Some(spoiled(path, why))
     }
 
-    /// Nothing has changed for long. Either the workers have much to do, or somebody keeps them out: a job whose end waits
-    /// for a lock takes no slot any more, and one with tasks that nobody may claim fails.
+    /// Investigates a job that hasn't changed for long. Either the workers are busy, or they are locked out: a finished job
+    /// that waits for a lock no longer occupies a slot, and a job with tasks that nobody may claim fails.
     async fn look_into(&self, nodes: &JobNodes) -> Result<(), End> {
-        let office = &self.office;
+        let context = &self.context;
         if nodes.job.progress == Progress::Finished {
-            office.set_aside(&self.job, "somebody holds a lock on one of its tasks");
+            context.set_aside(&self.job, "somebody holds a lock on one of its tasks");
+            return Ok(());
+        }
+        if let Some(path) = forged_lock(nodes) {
+            // Confirmed by a fresh read, as the snapshot may have missed a change.
+            settle::settle(&*context.coordinator).await.map_err(End::Coordinator)?;
+            context.mirror.refresh(&self.job).await;
+            let now = context.mirror.nodes().borrow().jobs.get(&self.job).cloned();
+            if let Some(now) = now.filter(|now| forged_lock(now).as_ref() == Some(&path)) {
+                let reason = spoiled(&path, "no worker made this lock");
+                return self.give_up(&now, &reason).await;
+            }
             return Ok(());
         }
         let free = nodes.phases.iter().filter(|(phase, _)| nodes.has_inputs(**phase)).flat_map(|(phase, tasks)| {
             let open = |task: &&TaskNodes| task.lock.is_none() && task.done.is_none() && !task.task.is_struck_out();
             tasks.values().filter(open).map(move |task| (*phase, task))
         });
-        let free: Vec<(Phase, &TaskNodes)> = free.take(LOOKED_INTO).collect();
+        let free: Vec<(Phase, &TaskNodes)> = free.take(MAX_TASKS_PROBED).collect();
         for (phase, task) in free {
             let path = paths::task(&self.job, phase, task.task.index);
-            // Never takes effect: its last operation fails. Which one fails first tells whether the others may be done.
+            // A dry run: its last operation always fails, so nothing takes effect. Which operation fails first shows whether
+            // the others are allowed.
             let trial = vec![
                 Op::Set { path: path.clone(), data: to_json(&task.task), version: Some(task.version) },
                 Op::Create { path: paths::lock(&path), data: Vec::new(), mode: CreateMode::Ephemeral },
                 Op::Check { path: path.clone(), version: Some(i32::MAX) },
             ];
-            let kept_out = match office.coordinator.multi(trial).await {
+            let kept_out = match context.coordinator.multi(trial).await {
                 Err(Error::Multi { source, .. }) => matches!(*source, Error::Forbidden(_)),
                 _ => false,
             };
             if kept_out {
-                match self.fail(nodes, &forbidden(&path)).await {
-                    Err(Setback::End(end)) => return Err(end),
-                    Err(setback) => tracing::warn!(job = %self.job, %setback, "will be tried again"),
-                    Ok(()) => {}
-                }
-                office.mirror.refresh(&self.job).await;
-                return Ok(());
+                return self.give_up(nodes, &forbidden(&path)).await;
             }
         }
         Ok(())
     }
 
-    async fn act(&mut self, job: &JobNodes, next: Step) -> Result<(), Setback> {
+    /// Fails a stalled job; if that doesn't succeed, the next look at it tries again.
+    async fn give_up(&self, nodes: &JobNodes, reason: &str) -> Result<(), End> {
+        match self.fail(nodes, reason).await {
+            Err(MasterError::End(end)) => return Err(end),
+            Err(error) => tracing::warn!(job = %self.job, %error, "will be tried again"),
+            Ok(()) => {}
+        }
+        self.context.mirror.refresh(&self.job).await;
+        Ok(())
+    }
+
+    async fn act(&mut self, job: &JobNodes, next: Step) -> Result<(), MasterError> {
         match next {
             Step::Wait | Step::Suspect { .. } => Ok(()),
             Step::Create { phase, missing } => self.create(job, phase, &missing).await,
@@ -212,42 +232,42 @@ impl Driver {
         }
     }
 
-    async fn create(&self, nodes: &JobNodes, phase: Phase, missing: &[u32]) -> Result<(), Setback> {
-        let (office, job) = (&self.office, &nodes.job);
+    async fn create(&self, nodes: &JobNodes, phase: Phase, missing: &[u32]) -> Result<(), MasterError> {
+        let (context, job) = (&self.context, &nodes.job);
         let mut folder = (!nodes.phases.contains_key(&phase)).then(|| create_phase(job, phase));
         let finished = self.finished(job, phase).await?;
-        // Each with its result, as far as there is one.
-        for batch in missing.chunks(BATCH / 2) {
+        // Each task together with its result, if it has one.
+        for batch in missing.chunks(MAX_BATCH_OPS / 2) {
             let tasks = batch.iter().flat_map(|index| {
-                let done = finished.get(index).map(|task| create_done(office, job, task));
-                std::iter::once(create_task(office, job, phase, *index)).chain(done)
+                let done = finished.get(index).map(|task| create_done(context, job, task));
+                std::iter::once(create_task(context, job, phase, *index)).chain(done)
             });
             let ops = folder.take().into_iter().chain(tasks).collect();
-            office.fence.write(&*office.coordinator, ops).await?;
+            context.fence.write(&*context.coordinator, ops).await?;
         }
-        tracing::info!(job = %self.job, %phase, tasks = missing.len(), finished = finished.len(), epoch = office.epoch().n, "tasks created");
+        tracing::info!(job = %self.job, %phase, tasks = missing.len(), finished = finished.len(), epoch = context.epoch().n, "tasks created");
         Ok(())
     }
 
-    /// The tasks of a phase that an earlier run finished.
-    async fn finished(&self, job: &Job, phase: Phase) -> Result<HashMap<u32, FinishedTask>, Setback> {
+    /// Returns the tasks of a phase that an earlier run finished.
+    async fn finished(&self, job: &Job, phase: Phase) -> Result<HashMap<u32, FinishedTask>, MasterError> {
         if !job.resumes {
             return Ok(HashMap::new());
         }
-        let finished = self.office.pod.catalog.finished(&job.job).await?;
+        let finished = self.context.pod.catalog.finished(&job.job).await?;
         let usable = finished.into_iter().filter(|task| task.phase == phase && rerun::is_usable(job, task));
         Ok(usable.map(|task| (task.index, task)).collect())
     }
 
-    async fn reduce(&mut self, nodes: &JobNodes, phase: Phase, histograms: &[Pointer]) -> Result<(), Setback> {
-        let (office, job) = (&self.office, &nodes.job);
+    async fn reduce(&mut self, nodes: &JobNodes, phase: Phase, histograms: &[Pointer]) -> Result<(), MasterError> {
+        let (context, job) = (&self.context, &nodes.job);
         let unique = uuid::Uuid::new_v4().simple().to_string();
-        let key = keys::lut(&job.image, &job.run, office.epoch().n, &unique);
+        let key = keys::lut(&job.image, &job.run, context.epoch().n, &unique);
         let references = step::outputs(nodes, Phase::Reference);
-        match reduce(&office.pod.shop, job, phase, histograms, references.first(), key).await {
-            Ok(Reduced::Table(lut)) => office.write_job(Job { lut: Some(lut), ..job.clone() }, nodes.version).await,
+        match reduce(&context.pod.task_context, job, phase, histograms, references.first(), key).await {
+            Ok(Reduced::Table(lut)) => context.write_job(Job { lut: Some(lut), ..job.clone() }, nodes.version).await,
             Ok(Reduced::Ranges(ranges)) => {
-                office.write_job(Job { ranges: Some(ranges), ..job.clone() }, nodes.version).await
+                context.write_job(Job { ranges: Some(ranges), ..job.clone() }, nodes.version).await
             }
             Err(Failure::Damaged { keys, .. }) => {
                 let producers = keys.iter().filter_map(|key| nodes.producer(key)).collect();
@@ -257,11 +277,13 @@ impl Driver {
                     _ => Ok(()),
                 }
             }
-            Err(failure) if failure.is_outage(&office.pod.shop.store).await => Err(Setback::Later(failure.to_string())),
+            Err(failure) if failure.is_outage(&context.pod.task_context.store).await => {
+                Err(MasterError::Later(failure.to_string()))
+            }
             Err(failure) => {
                 self.troubles += 1;
                 if matches!(failure, Failure::Trouble(_)) && self.troubles < MAX_ATTEMPTS {
-                    return Err(Setback::Later(failure.to_string()));
+                    return Err(MasterError::Later(failure.to_string()));
                 }
                 let cause = Cause::Summing { attempts: self.troubles, trouble: failure.to_string() };
                 self.fail(nodes, &cause.to_string()).await
@@ -269,74 +291,77 @@ impl Driver {
         }
     }
 
-    /// Takes outputs back at the versions that were read: nobody has claimed those tasks since, so what is deleted is what
-    /// was read. What was written before stays where it is; the next attempt has another key.
-    async fn redo(&self, nodes: &JobNodes, producers: &[Producer]) -> Result<(), Setback> {
-        let (office, job) = (&self.office, &nodes.job);
+    /// Discards damaged outputs and reopens their tasks, at the versions that were read: no worker has claimed those tasks
+    /// since, so exactly what was read is deleted. The damaged objects stay in the store; the next attempt writes under another
+    /// key.
+    async fn redo(&self, nodes: &JobNodes, producers: &[Producer]) -> Result<(), MasterError> {
+        let (context, job) = (&self.context, &nodes.job);
         for producer in producers {
-            tracing::warn!(job = %self.job, ?producer, epoch = office.epoch().n, "its output was damaged in the store; it is made anew");
+            tracing::warn!(job = %self.job, ?producer, epoch = context.epoch().n, "its output was damaged in the store; it is made anew");
             let Producer::Task { phase, index } = producer else {
-                // Who reads the job next, reads it at another version: one write, then a fresh look.
-                return office.write_job(Job { lut: None, ..job.clone() }, nodes.version).await;
+                // This write changes the job's version, so do only this one and read again.
+                return context.write_job(Job { lut: None, ..job.clone() }, nodes.version).await;
             };
             let Some(read) = nodes.phases.get(phase).and_then(|tasks| tasks.get(index)) else { continue };
             let path = paths::task(&job.job, *phase, *index);
-            // Its last claim didn't lapse: it was committed.
-            let task = Task { strikes: Vec::new(), claimed: None, stamp: office.pod.stamp(), ..read.task.clone() };
+            // The last claim was committed; it didn't lapse.
+            let task = Task { strikes: Vec::new(), claimed: None, stamp: context.pod.stamp(), ..read.task.clone() };
             let ops = vec![
                 Op::Set { path: path.clone(), data: to_json(&task), version: Some(read.version) },
                 Op::Delete { path: paths::done(&path), version: None },
             ];
-            office.fence.write(&*office.coordinator, ops).await?;
+            context.fence.write(&*context.coordinator, ops).await?;
         }
         Ok(())
     }
 
-    /// The row's switch to the result is the publication; what follows only tidies up.
-    async fn publish(&self, nodes: &JobNodes, result: Pointer) -> Result<(), Setback> {
-        let (office, job) = (&self.office, &nodes.job);
+    /// Publishes the result: the switch of the row is the publication, everything after it only cleans up.
+    async fn publish(&self, nodes: &JobNodes, result: Pointer) -> Result<(), MasterError> {
+        let (context, job) = (&self.context, &nodes.job);
         let file = ResultFile { job: job.job.clone(), key: result.key, bytes: result.bytes, sha256: result.sha256 };
-        let write = office.pod.catalog.publish(&office.epoch(), &job.run, &file, Some(&nodes.timeline())).await?;
-        // No change: published before, or the run was given up. Either way this run is over, and the row says what is needed.
-        let needed = if office.mine(write).await? {
-            tracing::info!(job = %self.job, run = %job.run, epoch = office.epoch().n, bytes = file.bytes, "published");
+        let write = context.pod.catalog.publish(&context.epoch(), &job.run, &file, Some(&nodes.timeline())).await?;
+        // No change: the result was published before, or the run was abandoned. In both cases this run is over, and the row
+        // says what is needed.
+        let needed = if context.mine(write).await? {
+            tracing::info!(job = %self.job, run = %job.run, epoch = context.epoch().n, bytes = file.bytes, "published");
             Needed::Only(Some(file.key))
         } else {
-            office.pod.catalog.needed(&job.job, &job.run).await?
+            context.pod.catalog.needed(&job.job, &job.run).await?
         };
         self.leave(nodes, &needed).await
     }
 
-    async fn fail(&self, nodes: &JobNodes, reason: &str) -> Result<(), Setback> {
-        let (office, job) = (&self.office, &nodes.job);
+    async fn fail(&self, nodes: &JobNodes, reason: &str) -> Result<(), MasterError> {
+        let (context, job) = (&self.context, &nodes.job);
         let write =
-            office.pod.catalog.fail(&office.epoch(), &job.job, &job.run, reason, Some(&nodes.timeline())).await?;
-        if office.mine(write).await? {
-            tracing::info!(job = %self.job, run = %job.run, epoch = office.epoch().n, reason, "failed");
+            context.pod.catalog.fail(&context.epoch(), &job.job, &job.run, reason, Some(&nodes.timeline())).await?;
+        if context.mine(write).await? {
+            tracing::info!(job = %self.job, run = %job.run, epoch = context.epoch().n, reason, "failed");
         }
         self.end(nodes).await
     }
 
-    /// Its row has ended. The doorbell tells every page, also of a job that came and went between two looks, and
-    /// tells the master that a slot is about to be free.
-    async fn end(&self, nodes: &JobNodes) -> Result<(), Setback> {
-        self.office.finish(&nodes.job, nodes.version).await?;
+    /// Finishes a job whose row has ended. The doorbell notifies every page, even of a job that came and went between two
+    /// polls, and tells the master that a slot is about to be free.
+    async fn end(&self, nodes: &JobNodes) -> Result<(), MasterError> {
+        self.context.finish(&nodes.job, nodes.version).await?;
         self.ring().await;
         Ok(())
     }
 
-    /// Its row has ended with a result, so all its tasks are done. A job of few znodes needs no mark that only its deletion is
-    /// left: either all of them go at once, or whoever leads finds all of them, publishes again to no effect and comes here.
-    async fn leave(&self, nodes: &JobNodes, needed: &Needed) -> Result<(), Setback> {
+    /// Cleans up a job whose row has ended with a result, so that all its tasks are done. A job with few znodes doesn't need
+    /// the *finished* mark: either all its znodes are deleted at once, or the next leader finds all of them, publishes again
+    /// without effect and gets here.
+    async fn leave(&self, nodes: &JobNodes, needed: &Needed) -> Result<(), MasterError> {
         let deletions = deletions(nodes);
-        if deletions.len() > BATCH || nodes.is_locked() {
+        if deletions.len() > MAX_BATCH_OPS || nodes.is_locked() {
             return self.end(nodes).await;
         }
         self.ring().await;
         self.delete_outputs(nodes, needed).await?;
-        match event_log::end_job(&self.office, &nodes.job.job, &nodes.job.image, deletions).await {
-            // There may be more below it than the array writes: what remains is done from the mark on.
-            Err(Setback::Again(_) | Setback::Forbidden(_)) => return self.end(nodes).await,
+        match event_log::end_job(&self.context, &nodes.job.job, &nodes.job.image, deletions).await {
+            // Foreign children or a new lock below it: mark it finished, and continue from there.
+            Err(MasterError::NotEmpty(_) | MasterError::Forbidden(_)) => return self.end(nodes).await,
             written => written?,
         }
         tracing::debug!(job = %self.job, "its nodes are deleted");
@@ -344,21 +369,21 @@ impl Driver {
     }
 
     async fn ring(&self) {
-        if let Err(error) = doorbell::ring(&*self.office.coordinator, &self.office.pod.moment()).await {
+        if let Err(error) = doorbell::ring(&*self.context.coordinator, &self.context.pod.moment()).await {
             tracing::debug!(%error, "the doorbell wasn't rung; pages look again by themselves");
         }
     }
 
-    /// Deletes what the run wrote but its published result, then the znodes, the job's own last: as long as it is
-    /// there, whoever leads goes on with this.
-    async fn delete(&self, nodes: &JobNodes) -> Result<(), Setback> {
-        let needed = self.office.pod.catalog.needed(&nodes.job.job, &nodes.job.run).await?;
+    /// Deletes what the run wrote except its published result, then the znodes. The job's own node is last: as long as it
+    /// exists, whichever pod leads resumes the deletion.
+    async fn delete(&self, nodes: &JobNodes) -> Result<(), MasterError> {
+        let needed = self.context.pod.catalog.needed(&nodes.job.job, &nodes.job.run).await?;
         self.delete_outputs(nodes, &needed).await?;
-        for batch in deletions(nodes).chunks(BATCH) {
-            match self.office.fence.write(&*self.office.coordinator, batch.to_vec()).await {
-                // There is more below it than the array writes. It lies under a node of ours, and goes with it.
+        for batch in deletions(nodes).chunks(MAX_BATCH_OPS) {
+            match self.context.fence.write(&*self.context.coordinator, batch.to_vec()).await {
+                // Someone else created nodes below it. They lie under a node of the array and are deleted with it.
                 Err(FenceError::Conflict { source: Error::NotEmpty(_), .. }) => {
-                    self.office.remove_tree(&self.job).await?;
+                    self.context.remove_tree(&self.job).await?;
                     break;
                 }
                 written => written?,
@@ -368,13 +393,13 @@ impl Driver {
         Ok(())
     }
 
-    /// Deletes what an ended run wrote and nobody needs. That it has ended is what a row says, never what a read lacks: where no
-    /// row says so, its outputs are the sweeper's.
-    async fn delete_outputs(&self, nodes: &JobNodes, needed: &Needed) -> Result<(), Setback> {
-        let (office, job) = (&self.office, &nodes.job);
+    /// Deletes objects that an ended run wrote and that aren't needed. Only a row proves that a run has ended, never an absent
+    /// record; without such a row, the outputs are left to the sweeper.
+    async fn delete_outputs(&self, nodes: &JobNodes, needed: &Needed) -> Result<(), MasterError> {
+        let (context, job) = (&self.context, &nodes.job);
         let Needed::Only(result) = needed else { return Ok(()) };
-        let store = &office.pod.shop.store;
-        let later = |error: crate::store::Error| Setback::Later(error.to_string());
+        let store = &context.pod.task_context.store;
+        let later = |error: crate::store::Error| MasterError::Later(error.to_string());
         let written: Vec<_> = store.list(&keys::run(&job.image, &job.run)).try_collect().await.map_err(later)?;
         for object in written.iter().filter(|object| Some(&object.key) != result.as_ref()) {
             store.delete(&object.key).await.map_err(later)?;
@@ -383,10 +408,11 @@ impl Driver {
     }
 }
 
-/// The tasks of a new job's first phase, as far as they fit in the write that creates its node: a driver creates what is missing.
-pub(super) fn first_tasks(office: &Office, job: &Job) -> Vec<Op> {
+/// Returns the operations that create the tasks of a new job's first phase, as many as fit into the multi that creates its
+/// node. The driver creates the rest.
+pub(super) fn first_tasks(context: &MasterContext, job: &Job) -> Vec<Op> {
     let Some(&phase) = job.phases.first() else { return Vec::new() };
-    let tasks = (0..job.count(phase)).take(BATCH).map(|index| create_task(office, job, phase, index));
+    let tasks = (0..job.count(phase)).take(MAX_BATCH_OPS).map(|index| create_task(context, job, phase, index));
     std::iter::once(create_phase(job, phase)).chain(tasks).collect()
 }
 
@@ -394,22 +420,22 @@ fn create_phase(job: &Job, phase: Phase) -> Op {
     Op::Create { path: paths::phase(&job.job, phase), data: Vec::new(), mode: CreateMode::Persistent }
 }
 
-fn create_task(office: &Office, job: &Job, phase: Phase, index: u32) -> Op {
+fn create_task(context: &MasterContext, job: &Job, phase: Phase, index: u32) -> Op {
     Op::Create {
         path: paths::task(&job.job, phase, index),
-        data: to_json(&plan::task(job, phase, index, office.pod.stamp())),
+        data: to_json(&plan::task(job, phase, index, context.pod.stamp())),
         mode: CreateMode::Persistent,
     }
 }
 
-/// The result of a task that an earlier run finished.
-fn create_done(office: &Office, job: &Job, task: &FinishedTask) -> Op {
-    let done = Done { stamp: office.pod.stamp(), ..task.done.clone() };
+/// Returns the operation that creates the result of a task that an earlier run finished.
+fn create_done(context: &MasterContext, job: &Job, task: &FinishedTask) -> Op {
+    let done = Done { stamp: context.pod.stamp(), ..task.done.clone() };
     let path = paths::done(&paths::task(&job.job, task.phase, task.index));
     Op::Create { path, data: to_json(&done), mode: CreateMode::Persistent }
 }
 
-/// What deletes a job's znodes, its own last.
+/// Returns the operations that delete a job's znodes, its own node last.
 fn deletions(nodes: &JobNodes) -> Vec<Op> {
     let job = &nodes.job.job;
     let mut ops = Vec::new();
@@ -419,7 +445,8 @@ fn deletions(nodes: &JobNodes) -> Vec<Op> {
             if task.done.is_some() {
                 ops.push(Op::Delete { path: paths::done(&path), version: None });
             }
-            // At the version that was read: a claim in between makes this fail, and its lock is waited for.
+            // At the version that was read: if the task was claimed in between, this fails, and the driver waits for the lock
+            // to go.
             ops.push(Op::Delete { path, version: Some(task.version) });
         }
         ops.push(Op::Delete { path: paths::phase(job, *phase), version: None });
@@ -428,7 +455,7 @@ fn deletions(nodes: &JobNodes) -> Vec<Op> {
     ops
 }
 
-/// Waits until a time, or for ever.
+/// Waits until the given time, or forever if there is none.
 async fn at(until: Option<Instant>) {
     match until {
         Some(until) => tokio::time::sleep_until(until).await,

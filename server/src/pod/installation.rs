@@ -1,36 +1,37 @@
 //! The installation: which catalog, store and coordinator belong together, so that two coordinators never elect two masters.
 //!
-//! The catalog has the installation's id, and a row that names the coordinator through which it is led. A coordinator's tree
-//! carries both in [`paths::INSTALLATION`], below its chroot, and the store carries the id in its mark. Every new session of a
-//! process is admitted by comparing them, before it becomes a member of anything.
+//! The catalog holds the installation's id, and a row that names the coordinator through which the installation is led. A
+//! coordinator's tree carries both in [`paths::INSTALLATION`], below its chroot, and the store carries the id in its mark.
+//! Every new session of a process is admitted by comparing them, before it joins anything.
 //!
 //! # Who may use a coordinator
-//! Every process that was admitted raises `beat` in the catalog's row every [`BEAT_EVERY`], as long as it runs: with or without a
-//! session, so that an outage of the coordinator doesn't look like the end of the array. Then, for a new session:
+//! Every admitted process increments `beat` in the catalog's row every [`BEAT_EVERY`] for as long as it runs, with or without a
+//! session, so that an outage of the coordinator doesn't look like the end of the array. A new session is then decided as
+//! follows:
 //!
-//! | the tree says | the catalog's row says | what follows |
+//! | the tree says | the catalog's row says | result |
 //! |---|---|---|
 //! | another installation | | refused: a wrong chroot, catalog or store |
 //! | this installation, coordinator C | C | admitted |
-//! | this installation, coordinator C | another one | admitted once that one is silent for [`SILENCE`]; refused if it beats |
-//! | nothing, and this process was admitted to C | C | the coordinator was wiped: the tree is C again, at once |
+//! | this installation, coordinator C | another one | admitted once that one is silent for [`SILENCE_TIMEOUT`]; refused if it beats |
+//! | nothing, and this process was admitted to C | C | the coordinator was wiped: the tree becomes C again, at once |
 //! | nothing | none | a new installation: the tree gets a new id |
-//! | nothing | C | C silent for [`SILENCE`]: all were stopped, and the coordinator was wiped or replaced: a new id. C beats: refused |
+//! | nothing | C | C silent for [`SILENCE_TIMEOUT`]: all were stopped, and the coordinator was wiped or replaced: a new id. C beats: refused |
 //!
-//! So a wiped coordinator is told from a wrong one by who finds it empty: a process that was led through it, or a stranger beside
-//! an array that beats.
+//! So what distinguishes a wiped coordinator from a wrong one is the process that finds it empty: one that was led through it,
+//! or a stranger beside an array that beats.
 //!
 //! # Why it is safe
-//! - Silence is measured by the waiting process's monotonic clock, from reads of a counter: clocks that step change nothing. The
-//!   row is changed by compare-and-set on coordinator and counter, so a beat in between makes it fail, and of several that
-//!   wait one wins; the others then find its id in the tree, or refuse.
-//! - Whoever wins the row writes the tree afterwards and beats only then. If it dies in between, the row is silent.
-//! - A process that was paused while another coordinator took over learns it from its next beat, which changes nothing: its
+//! - Silence is measured with the waiting process's monotonic clock from reads of a counter, so clock steps don't matter. The
+//!   row is changed by compare-and-set on coordinator and counter, so a beat in between makes it fail, and of several waiting
+//!   processes one wins; the others then find its id in the tree, or are refused.
+//! - The process that wins the row writes the tree afterwards, and only then beats. If it dies in between, the row is silent.
+//! - A process that was paused while another coordinator took over learns it from its next beat, which has no effect: its
 //!   sessions are closed. Until then the epoch in the catalog fences its writes.
-//! - Pods of versions before this one neither beat nor look: a rolling upgrade runs both.
+//! - Pods of earlier versions neither beat nor check: a rolling upgrade runs both.
 //!
-//! The embedded coordinator is a tree that begins empty with its process. Its id is kept in the data folder beside the lock that
-//! only one process can hold, so that a restart finds itself in the row.
+//! The embedded coordinator's tree is empty at each start of its process. Its id is kept in the data folder, beside the lock
+//! that only one process can hold, so that a restarted process recognizes itself in the row.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -46,18 +47,18 @@ use crate::coord::{Connector, Coordinator, CreateMode, Error, SessionState, path
 use crate::pipeline::orphans;
 use crate::store::Store;
 
-/// How often a process says that it is running.
+/// Interval at which a process beats.
 const BEAT_EVERY: Duration = Duration::from_secs(1);
-/// A coordinator whose processes are silent for so long is used by nobody.
-const SILENCE: Duration = Duration::from_secs(6);
-/// How often a process that waits for silence looks.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// How long joining waits for the catalog where it needn't know what it says.
-const PATIENCE: Duration = Duration::from_millis(500);
-/// The pause after a session was refused.
+/// A coordinator whose processes don't beat for this long is unused.
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(6);
+/// Poll interval of a process that waits for silence.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// How long joining waits for the catalog where it can continue without an answer.
+const CATALOG_TIMEOUT: Duration = Duration::from_millis(500);
+/// Pause after a refused session.
 const REFUSED_PAUSE: Duration = Duration::from_secs(5);
 
-/// Where the parts of an installation are, for people: without passwords.
+/// Locations of an installation's parts, for display: without passwords.
 #[derive(Debug, Clone)]
 pub struct Places {
     /// The catalog.
@@ -68,7 +69,7 @@ pub struct Places {
     pub store: String,
 }
 
-/// The record of [`paths::INSTALLATION`].
+/// The record at [`paths::INSTALLATION`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Record {
     v: u32,
@@ -88,7 +89,7 @@ enum Refusal {
     #[error(
         "Installation {id}, with the catalog {} and the store {}, is led through the coordinator {there}; this process uses {}. Two \
          coordinators would elect two masters. Start it with the --zookeeper of the others. To move the installation, stop all of \
-         its processes first, and wait {} s.", .places.catalog, .places.store, .places.coordinator, SILENCE.as_secs()
+         its processes first, and wait {} s.", .places.catalog, .places.store, .places.coordinator, SILENCE_TIMEOUT.as_secs()
     )]
     Elsewhere { places: Box<Places>, id: String, there: String },
     #[error(transparent)]
@@ -97,32 +98,32 @@ enum Refusal {
     Catalog(#[from] catalog::Error),
 }
 
-/// What a process knows of its installation.
+/// A process's view of its installation.
 pub struct Installation {
     id: String,
     catalog: Arc<dyn Catalog>,
     places: Places,
-    /// The embedded coordinator's id.
+    /// Id of the embedded coordinator.
     own: Option<String>,
-    /// Whether a lock keeps every other coordinator from this catalog.
+    /// Whether a lock keeps every other coordinator away from this catalog.
     alone: bool,
-    /// The coordinator to which this process was admitted.
+    /// Id of the coordinator to which this process is admitted.
     held: watch::Sender<Option<String>>,
     /// Why this process, which was never admitted, must not run.
     refused: watch::Sender<Option<String>>,
 }
 
-/// What was seen of another coordinator's processes.
+/// What was observed of another coordinator's processes.
 enum Rival {
     Beats,
     Silent,
-    /// Something else has changed.
+    /// Something else has changed: start over.
     Changed,
 }
 
 impl Installation {
-    /// The installation of this catalog. `own`: the embedded coordinator's id. `alone`: a lock keeps every other coordinator
-    /// from the catalog.
+    /// Reads the installation of this catalog. `own` is the embedded coordinator's id; `alone` means that a lock keeps every
+    /// other coordinator away from the catalog.
     ///
     /// # Errors
     /// The catalog's.
@@ -137,18 +138,18 @@ impl Installation {
         Ok(Arc::new(Self { id, catalog, places, own, alone, held, refused }))
     }
 
-    /// Why this process must not run, once that is known. Never of a process that was admitted before: that one keeps its pages
-    /// and uploads, and waits.
+    /// Returns a receiver of the reason why this process must not run, once it is known. A process that was admitted before is
+    /// never refused: it keeps its pages and uploads, and waits.
     pub fn refused(&self) -> watch::Receiver<Option<String>> {
         self.refused.subscribe()
     }
 
-    /// A connector whose sessions are admitted first.
+    /// Wraps a connector so that each session is admitted first.
     pub fn guard(self: &Arc<Self>, connector: Arc<dyn Connector>) -> Arc<dyn Connector> {
         Arc::new(Guarded { inner: connector, installation: self.clone() })
     }
 
-    /// Says for ever that this process is running, once it was admitted.
+    /// Beats forever, once this process was admitted.
     pub async fn beat(self: Arc<Self>) {
         if self.alone {
             return;
@@ -164,10 +165,10 @@ impl Installation {
         }
     }
 
-    /// Compares the store's mark, until the store has answered.
+    /// Compares the store's mark with the catalog's id; retries until the store answers.
     ///
     /// # Errors
-    /// A sentence, if the store is another installation's.
+    /// A sentence for the operator, if the store belongs to another installation.
     pub async fn check_store(&self, store: &Store) -> Result<(), String> {
         loop {
             match orphans::is_own(store, &*self.catalog).await {
@@ -187,7 +188,7 @@ impl Installation {
         }
     }
 
-    /// Ends this process with a sentence, unless it was admitted before.
+    /// Ends this process with a sentence for the operator, unless it was admitted before.
     pub fn refuse(&self, why: &str) {
         tracing::error!(why, "refused");
         if self.held.borrow().is_none() {
@@ -195,7 +196,7 @@ impl Installation {
         }
     }
 
-    /// Another coordinator took over: every session ends.
+    /// Ends every session, because another coordinator took over.
     fn lose(&self, coordinator: &str) {
         let lost = self.held.send_if_modified(|held| {
             let mine = held.as_deref() == Some(coordinator);
@@ -242,20 +243,21 @@ impl Installation {
         }
     }
 
-    /// Whether this process was admitted to this coordinator and the installation wasn't moved since. While the catalog doesn't
-    /// answer, nobody can have moved it.
+    /// Returns whether this process is admitted to this coordinator and the installation hasn't moved since. While the catalog
+    /// doesn't answer, it can't have moved.
     async fn holds(&self, id: &str) -> bool {
         if self.held.borrow().as_deref() != Some(id) {
             return false;
         }
-        let moved = !self.alone && matches!(timeout(PATIENCE, self.catalog.beat(id)).await, Ok(Ok(Write::NoChange)));
+        let moved =
+            !self.alone && matches!(timeout(CATALOG_TIMEOUT, self.catalog.beat(id)).await, Ok(Ok(Write::NoChange)));
         if moved {
             self.lose(id);
         }
         !moved
     }
 
-    /// Makes `id` the coordinator of the installation, unless another one is alive. Whether it is.
+    /// Makes `id` the installation's coordinator, unless another one is alive. Returns whether it is the coordinator.
     async fn take(&self, coordinator: &dyn Coordinator, record: &Option<Record>, id: &str) -> Result<bool, Refusal> {
         let row = self.catalog.coordination().await?;
         if row.coordinator == id {
@@ -283,7 +285,7 @@ impl Installation {
         }
     }
 
-    /// Watches whether the processes of the row's coordinator are running.
+    /// Watches whether processes of the row's coordinator are running.
     async fn watch(
         &self,
         coordinator: &dyn Coordinator,
@@ -291,10 +293,10 @@ impl Installation {
         row: &Coordination,
     ) -> Result<Rival, Refusal> {
         let began = Instant::now();
-        while began.elapsed() < SILENCE {
-            sleep(LOOK_EVERY).await;
+        while began.elapsed() < SILENCE_TIMEOUT {
+            sleep(POLL_INTERVAL).await;
             let now = self.catalog.coordination().await?;
-            // The tree is read after the row: who beats has written its tree before, and it may be this one.
+            // Read the tree after the row: a beating process has written its tree before, and that may be this one.
             if self.record(coordinator).await? != *record || now.coordinator != row.coordinator {
                 return Ok(Rival::Changed);
             }
@@ -314,7 +316,7 @@ impl Installation {
         };
         match serde_json::from_slice(&data) {
             Ok(record) => Ok(Some(record)),
-            // Not a record of ours: whose, nobody can tell.
+            // Not a record of the array, so its owner is unknown.
             Err(error) => {
                 let (ours, theirs) = (self.id.clone(), format!("(unreadable: {error})"));
                 Err(Refusal::Foreign { places: Box::new(self.places.clone()), ours, theirs })
@@ -322,7 +324,7 @@ impl Installation {
         }
     }
 
-    /// Writes the tree's record, if there is none. Whatever the outcome: read it again.
+    /// Writes the tree's record if there is none. Read it again afterwards, whatever the outcome.
     async fn write(&self, coordinator: &dyn Coordinator, id: &str) -> Result<(), Refusal> {
         let record = Record { v: RECORD_VERSION, installation: self.id.clone(), coordinator: id.to_owned() };
         let data = super::master::to_json(&record);
@@ -333,7 +335,7 @@ impl Installation {
     }
 }
 
-/// Makes sessions of coordinators that are the installation's.
+/// A connector that admits each session before it returns it.
 struct Guarded {
     inner: Arc<dyn Connector>,
     installation: Arc<Installation>,
@@ -373,9 +375,9 @@ impl Connector for Guarded {
     }
 }
 
-/// Closes a session when its coordinator isn't the installation's any more. Holds the session weakly: a killed pod drops its
-/// session and says nothing to the coordinator, and a reference from here would keep the session, and every lock of the pod,
-/// alive for as long as the process runs.
+/// Closes a session when its coordinator is no longer the installation's. Holds the session weakly: a killed pod drops its
+/// session without closing it, and a strong reference here would keep the session, and all locks of the pod, alive for as long
+/// as the process runs.
 async fn end_when_lost(
     installation: Arc<Installation>,
     coordinator: Weak<dyn Coordinator>,

@@ -1,8 +1,8 @@
-//! The journal: tasks that this pod finished, kept in the catalog for the case that the znodes end with the whole array.
+//! The journal: records tasks that this pod finished in the catalog, in case the whole array loses its znodes.
 //!
-//! A write for each task would cost small tasks more than doing them again. So finished tasks are collected until the work in
-//! them is worth one; when the pod stops, everything is written, since nobody may be left afterwards who holds the znodes.
-//! What is lost is done again.
+//! One write per task would cost small tasks more than doing them again. So finished tasks are buffered until the work in them
+//! justifies a write. When the pod stops, everything is written, since it may be the last pod and the znodes may end with it.
+//! Lost entries cost only repeated work.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,12 +12,12 @@ use shared::task::{Done, Outcome, Task};
 
 use crate::catalog::{Catalog, FinishedTask};
 
-/// Finished work of so long is worth a write.
+/// Amount of finished work that justifies a write.
 const WORTH_A_WRITE: Duration = Duration::from_millis(250);
-/// Tasks that are kept while the catalog doesn't answer; older ones are dropped.
+/// Maximum number of buffered tasks while the catalog doesn't answer; the oldest are dropped.
 const MAX_PENDING: usize = 1_000;
 
-/// What a pod has finished and not written down yet.
+/// A pod's finished tasks that aren't written yet.
 pub(super) struct Journal {
     catalog: Arc<dyn Catalog>,
     pending: Mutex<Pending>,
@@ -30,12 +30,12 @@ struct Pending {
 }
 
 impl Journal {
-    /// An empty one.
+    /// Creates an empty journal.
     pub(super) fn new(catalog: Arc<dyn Catalog>) -> Self {
         Self { catalog, pending: Mutex::default() }
     }
 
-    /// Enters a task that was committed.
+    /// Enters a committed task.
     pub(super) async fn enter(&self, job: &Job, task: &Task, done: &Done) {
         if matches!(done.outcome, Outcome::Refused { .. }) {
             return;
@@ -60,10 +60,10 @@ impl Journal {
         }
     }
 
-    /// Writes everything that isn't written yet.
+    /// Writes all buffered entries.
     ///
     /// # Cancellation
-    /// What was to be written is lost, and done again if it is needed.
+    /// The entries being written are lost; their work is repeated if it is needed.
     pub(super) async fn write(&self) {
         let pending = std::mem::take(&mut *self.pending.lock().unwrap_or_else(PoisonError::into_inner));
         if pending.tasks.is_empty() {

@@ -1,11 +1,10 @@
 //! The master: activates queued jobs, drives active ones, and cleans up after those that ended.
 //!
 //! # Why it is safe
-//! - Its writes to znodes go through the [`Fence`](crate::coord::fence) and carry the versions that were read; its
-//!   writes to the catalog carry its [`Epoch`]. A master that was deposed without knowing it changes nothing.
-//! - It remembers nothing that matters: each action is what [`step`](crate::pipeline::step) says of what was read.
-//! - One loop activates, reconciles and deletes, one after the other, and each job has one driver: no two actions of
-//!   one master cross.
+//! - Every write to znodes goes through the [`Fence`](crate::coord::fence) and carries the versions that were read; every write
+//!   to the catalog carries the [`Epoch`]. A master that was deposed without knowing it changes nothing.
+//! - It keeps no state of its own that matters: [`step`](crate::pipeline::step) derives each action from what was read.
+//! - One loop activates, reconciles and deletes in sequence, and each job has one driver: no two actions of one master race.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,48 +31,52 @@ use crate::pipeline::companion::{self, Missing};
 use crate::pipeline::plan::{Planning, plan};
 use crate::pipeline::rerun;
 
-/// Runs in a row that end with the whole array, and finish no further task, before the job fails: it may be why.
+/// A job fails after this many consecutive runs that were lost with the whole array without finishing another task: the job may
+/// be the cause.
 pub const MAX_LOSSES: u32 = 3;
-/// The catalog is polled this often: rings can be lost.
-const POLL: Duration = Duration::from_secs(1);
-/// Rings that follow one another are answered together, this long after the last look at the latest.
-const GATHER: Duration = Duration::from_millis(100);
-/// The pause after a look that rings led to is so many times as long as the look took.
-const REST: u32 = 4;
-/// How long a master that stops waits for the catalog before its successor may begin.
-const HAND_OVER: Duration = Duration::from_millis(500);
-/// Znodes that are removed in one write.
-const REMOVED_AT_ONCE: usize = 200;
-/// Rows and znodes are compared this often.
-const RECONCILE: Duration = Duration::from_secs(5);
+/// Poll interval of the catalog; needed because rings can be lost.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// Longest pause between a poll and the next one that a ring triggers; rings that arrive meanwhile are answered together.
+const RING_DEBOUNCE: Duration = Duration::from_millis(100);
+/// After a poll, back off by this multiple of its duration (at most `RING_DEBOUNCE`) before a ring triggers the next one.
+const POLL_BACKOFF_FACTOR: u32 = 4;
+/// How long a stopping master waits for the catalog before its successor may start.
+const HAND_OVER_TIMEOUT: Duration = Duration::from_millis(500);
+/// Maximum number of znodes deleted in one multi.
+const MAX_REMOVALS_PER_WRITE: usize = 200;
+/// Interval between reconciliations of rows and znodes.
+const RECONCILE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Why a master acts no more.
+/// Why a term ended.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum End {
     /// The election node is gone.
     #[error("deposed")]
     Deposed,
-    /// The session is over, or the coordinator refuses.
+    /// The session has ended, or the coordinator rejected the operation.
     #[error(transparent)]
     Coordinator(#[from] Error),
-    /// A job's driver or the sweeper panicked: whoever leads next begins with fresh ones.
+    /// A job's driver or the sweeper panicked; the next leader starts with new ones.
     #[error("a part of it crashed: {0}")]
     Crashed(String),
 }
 
-/// What didn't work out; everything but an [`End`] is tried again from a fresh reading.
+/// A failed action; everything except [`End`] is retried after reading again.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Setback {
-    /// The role is over.
+pub(super) enum MasterError {
+    /// The term is over.
     #[error(transparent)]
     End(#[from] End),
-    /// What was read is out of date, or an outcome is unknown: read again.
+    /// The read state is stale, or an outcome is unknown: read again.
     #[error("{0}")]
     Again(String),
-    /// The coordinator will never keep this record: it is too large.
+    /// The node has children that the array didn't write, or a lock that was taken since it was read.
+    #[error("{0} still has children")]
+    NotEmpty(String),
+    /// The coordinator can't store this record because it is too large.
     #[error("{0}")]
     Refused(String),
-    /// A znode's access control list, which the array didn't set, doesn't allow it.
+    /// Denied by a znode's access control list that the array didn't set.
     #[error("the access control list of {0}, which the array didn't set, doesn't allow it")]
     Forbidden(String),
     /// The catalog or the store doesn't answer: wait, then read again.
@@ -81,97 +84,99 @@ pub(super) enum Setback {
     Later(String),
 }
 
-impl From<FenceError> for Setback {
+impl From<FenceError> for MasterError {
     fn from(error: FenceError) -> Self {
         match error {
-            FenceError::Deposed => Setback::End(End::Deposed),
-            FenceError::Conflict { source: Error::Forbidden(path), .. } => Setback::Forbidden(path),
-            FenceError::Conflict { .. } | FenceError::Unknown(_) => Setback::Again(error.to_string()),
+            FenceError::Deposed => MasterError::End(End::Deposed),
+            FenceError::Conflict { source: Error::Forbidden(path), .. } => MasterError::Forbidden(path),
+            FenceError::Conflict { source: Error::NotEmpty(path), .. } => MasterError::NotEmpty(path),
+            FenceError::Conflict { .. } | FenceError::Unknown(_) => MasterError::Again(error.to_string()),
             FenceError::Coordinator(error) => error.into(),
         }
     }
 }
 
-impl From<Error> for Setback {
+impl From<Error> for MasterError {
     fn from(error: Error) -> Self {
         match error {
-            Error::Expired => Setback::End(End::Coordinator(error)),
-            Error::Invalid(reason) => Setback::Refused(reason),
-            Error::Forbidden(path) => Setback::Forbidden(path),
-            other => Setback::Again(other.to_string()),
+            Error::Expired => MasterError::End(End::Coordinator(error)),
+            Error::Invalid(reason) => MasterError::Refused(reason),
+            Error::Forbidden(path) => MasterError::Forbidden(path),
+            other => MasterError::Again(other.to_string()),
         }
     }
 }
 
-impl From<catalog::Error> for Setback {
+impl From<catalog::Error> for MasterError {
     fn from(error: catalog::Error) -> Self {
-        Setback::Later(error.to_string())
+        MasterError::Later(error.to_string())
     }
 }
 
-/// What a master and its drivers share.
-pub(super) struct Office {
+/// State shared by a master and its drivers.
+pub(super) struct MasterContext {
     pub(super) pod: Arc<Pod>,
     pub(super) coordinator: Arc<dyn Coordinator>,
     pub(super) mirror: Arc<Mirror>,
     pub(super) fence: Fence,
     pub(super) log: Log,
-    /// Whether the catalog was found to be as new as the store; until then nothing goes that nobody asked to delete.
+    /// Whether the catalog is known to be as recent as the store; until then, only what a user asked to delete is deleted.
     pub(super) catalog_is_current: AtomicBool,
     candidacy: String,
     epoch: Mutex<Epoch>,
-    /// Jobs whose znodes can't be removed, though their rows have ended: they take no slot.
+    /// Jobs whose rows have ended but whose znodes can't be removed; they don't occupy a slot.
     aside: Mutex<BTreeSet<JobId>>,
 }
 
-impl Office {
-    /// The epoch of the next write.
+impl MasterContext {
+    /// Returns the epoch for the next catalog write.
     pub(super) fn epoch(&self) -> Epoch {
         self.epoch.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A write that is for the one who leads. *Not mine* while the election node is there means that somebody took
-    /// the epoch who leads no more (a candidate that won and lost before us, late): take it again.
-    pub(super) async fn mine(&self, write: Write) -> Result<bool, Setback> {
+    /// Returns whether a fenced catalog write was applied. [`Write::NotMine`] while the election node still exists means that a
+    /// former leader took the epoch late (a candidate that won and lost before this one): the epoch is taken again and the
+    /// write must be retried.
+    pub(super) async fn mine(&self, write: Write) -> Result<bool, MasterError> {
         match write {
             Write::Applied => Ok(true),
             Write::NoChange => Ok(false),
             Write::NotMine => {
                 settle::settle(&*self.coordinator).await?;
                 if self.coordinator.stat(self.fence.node()).await?.is_none() {
-                    return Err(Setback::End(End::Deposed));
+                    return Err(MasterError::End(End::Deposed));
                 }
                 self.take_epoch().await?;
-                Err(Setback::Again("the epoch was somebody else's and is taken again".to_owned()))
+                Err(MasterError::Again("the epoch was somebody else's and is taken again".to_owned()))
             }
         }
     }
 
-    async fn take_epoch(&self) -> Result<Epoch, Setback> {
+    async fn take_epoch(&self) -> Result<Epoch, MasterError> {
         let epoch = self.pod.catalog.take_epoch(&self.candidacy).await?;
         let mut known = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
-        // Two may have taken it at once: the later one counts.
+        // Two calls may race here: the higher epoch counts.
         if epoch.n > known.n {
             *known = epoch.clone();
         }
         Ok(epoch)
     }
 
-    /// Sets a job aside whose row has ended and whose znodes can't be removed now: it takes no slot any more.
+    /// Sets aside a job whose row has ended but whose znodes can't be removed now; it no longer occupies a slot.
     pub(super) fn set_aside(&self, job: &JobId, why: &str) {
         if self.aside.lock().unwrap_or_else(PoisonError::into_inner).insert(job.clone()) {
             tracing::warn!(%job, why, "its znodes can't be removed; set aside");
         }
     }
 
-    /// Whether a job was set aside.
+    /// Returns whether a job was set aside.
     pub(super) fn is_aside(&self, job: &JobId) -> bool {
         self.aside.lock().unwrap_or_else(PoisonError::into_inner).contains(job)
     }
 
-    /// Deletes all that lies under a job's node, whoever wrote it, and the node itself last. Only for jobs whose row has ended.
-    /// A lock that is deleted with it costs its holder the commit, which would not count any more.
-    pub(super) async fn remove_tree(&self, job: &JobId) -> Result<(), Setback> {
+    /// Deletes everything below a job's node, no matter who wrote it, and then the node itself. Call it only for jobs whose row
+    /// has ended: a deleted lock makes its holder's commit fail, and that commit would no longer count.
+    pub(super) async fn remove_tree(&self, job: &JobId) -> Result<(), MasterError> {
         let mut all = vec![paths::job(job)];
         let mut level = all.clone();
         while !level.is_empty() {
@@ -183,12 +188,12 @@ impl Office {
             all.extend(level.iter().cloned());
         }
         all.reverse();
-        for batch in all.chunks(REMOVED_AT_ONCE) {
+        for batch in all.chunks(MAX_REMOVALS_PER_WRITE) {
             let ops = batch.iter().map(|path| Op::Delete { path: path.clone(), version: None }).collect();
             match self.fence.write(&*self.coordinator, ops).await {
-                // What can't be listed can't be emptied.
+                // A node whose children can't be listed can't be emptied.
                 Err(FenceError::Conflict { source: Error::NotEmpty(path), .. }) if !self.is_listable(&path).await? => {
-                    return Err(Setback::Forbidden(path));
+                    return Err(MasterError::Forbidden(path));
                 }
                 written => written?,
             }
@@ -196,7 +201,7 @@ impl Office {
         Ok(())
     }
 
-    async fn is_listable(&self, path: &str) -> Result<bool, Setback> {
+    async fn is_listable(&self, path: &str) -> Result<bool, MasterError> {
         match self.coordinator.children(path).await {
             Ok(_) | Err(Error::NoNode(_)) => Ok(true),
             Err(Error::Forbidden(_)) => Ok(false),
@@ -204,8 +209,8 @@ impl Office {
         }
     }
 
-    /// Marks a job as finished, so that only its deletion is left.
-    pub(super) async fn finish(&self, job: &Job, version: i32) -> Result<(), Setback> {
+    /// Marks a job as finished, so that only deleting its znodes is left.
+    pub(super) async fn finish(&self, job: &Job, version: i32) -> Result<(), MasterError> {
         let mut job = job.clone();
         job.progress = Progress::Finished;
         job.epoch = self.epoch().n;
@@ -213,27 +218,27 @@ impl Office {
         event_log::end_job(self, &job.job, &job.image, vec![op]).await
     }
 
-    /// Writes a job's record at the version that was read. Its stamp stays that of its start: an observer that reads the job
-    /// only now would otherwise show its start after the claims that it caused.
-    pub(super) async fn write_job(&self, mut job: Job, version: i32) -> Result<(), Setback> {
+    /// Writes a job's record at the version that was read. The record keeps the stamp of the job's start: otherwise an observer
+    /// that reads the job only now would order its start after the claims that it caused.
+    pub(super) async fn write_job(&self, mut job: Job, version: i32) -> Result<(), MasterError> {
         job.epoch = self.epoch().n;
         let op = Op::Set { path: paths::job(&job.job), data: to_json(&job), version: Some(version) };
         Ok(self.fence.write(&*self.coordinator, vec![op]).await?)
     }
 }
 
-/// Records are plain data: they always have a JSON form.
+/// Serializes a record as JSON. Records are plain data, so this can't fail.
 pub(super) fn to_json<T: serde::Serialize>(record: &T) -> Vec<u8> {
     serde_json::to_vec(record).expect("records have string keys only")
 }
 
 /// A pod that leads.
 pub(super) struct Master {
-    office: Arc<Office>,
+    context: Arc<MasterContext>,
 }
 
 impl Master {
-    /// A master of this candidacy, which leads.
+    /// Creates the master for a candidacy that has won.
     pub(super) fn new(
         pod: Arc<Pod>,
         coordinator: Arc<dyn Coordinator>,
@@ -243,23 +248,25 @@ impl Master {
         let epoch = Mutex::new(Epoch { n: 0, candidacy: candidacy.uuid().to_owned() });
         let (fence, candidacy) = (candidacy.fence(), candidacy.uuid().to_owned());
         let (log, aside, catalog_is_current) = (Log::default(), Mutex::default(), AtomicBool::new(false));
-        let office = Office { pod, coordinator, mirror, fence, log, catalog_is_current, candidacy, epoch, aside };
-        Self { office: Arc::new(office) }
+        let context =
+            MasterContext { pod, coordinator, mirror, fence, log, catalog_is_current, candidacy, epoch, aside };
+        Self { context: Arc::new(context) }
     }
 
-    /// What an orderly stop does, whatever the master is at by then; begin with it once the master acts no more.
+    /// Records an orderly stop in the catalog. The returned future doesn't borrow the master; poll it once the master no longer
+    /// acts.
     ///
-    /// Nobody can tell yet whether the znodes end with this process, and a job that they end with mustn't pay for it. If
-    /// this fails, or is late and a successor has the epoch, the runs count as they do after a crash.
+    /// At this point it is unknown whether the znodes outlive this process, and a job whose run is lost with them must not be
+    /// charged for it. If this fails, or comes so late that a successor has taken the epoch, the runs count as after a crash.
     pub(super) fn hand_over(&self) -> impl Future<Output = ()> + use<> {
-        let office = self.office.clone();
+        let context = self.context.clone();
         async move {
-            let epoch = office.epoch();
+            let epoch = context.epoch();
             if epoch.n == 0 {
                 return;
             }
-            let name = &office.pod.config.name;
-            match tokio::time::timeout(HAND_OVER, office.pod.catalog.hand_over(&epoch)).await {
+            let name = &context.pod.config.name;
+            match tokio::time::timeout(HAND_OVER_TIMEOUT, context.pod.catalog.hand_over(&epoch)).await {
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => tracing::warn!(pod = %name, %error, "the orderly stop could not be noted"),
                 Err(_) => tracing::warn!(pod = %name, "the catalog doesn't answer; the orderly stop isn't noted"),
@@ -267,26 +274,26 @@ impl Master {
         }
     }
 
-    /// Acts until the role ends; gives why.
+    /// Runs until the term ends, and returns why it ended.
     pub(super) async fn run(self, candidate: Candidate) -> End {
         if let Err(end) = self.inaugurate(candidate).await {
             return end;
         }
         let mut drivers: JoinSet<(JobId, Result<(), End>)> = JoinSet::new();
         let mut driven = BTreeSet::new();
-        // Ends with this function, whatever becomes of the role.
+        // Dropped with this function, so the tasks end with the term in every case.
         let mut sweeping = JoinSet::new();
-        sweeping.spawn(super::sweeper::run(self.office.clone()));
-        sweeping.spawn(event_log::follow_members(self.office.clone()));
-        let mut nodes = self.office.mirror.nodes();
+        sweeping.spawn(super::sweeper::run(self.context.clone()));
+        sweeping.spawn(event_log::follow_members(self.context.clone()));
+        let mut nodes = self.context.mirror.nodes();
         let mut reconciled: Option<Instant> = None;
-        let mut housekeeping = tokio::time::interval(POLL);
+        let mut housekeeping = tokio::time::interval(POLL_INTERVAL);
         housekeeping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let (mut rings, mut rung, mut rested) = (None, false, Instant::now());
         loop {
             let seen = nodes.borrow_and_update().clone();
             for job in seen.jobs.keys().filter(|job| driven.insert((*job).clone())) {
-                let driver = Driver::new(self.office.clone(), job.clone());
+                let driver = Driver::new(self.context.clone(), job.clone());
                 let job = job.clone();
                 drivers.spawn(async move { (job, driver.run().await) });
             }
@@ -294,7 +301,7 @@ impl Master {
             let poll = tokio::select! {
                 biased;
                 Some(ended) = drivers.join_next(), if !drivers.is_empty() => {
-                    // Slots that became free together are filled together.
+                    // Fill slots that became free at the same time together.
                     for ended in std::iter::once(ended).chain(std::iter::from_fn(|| drivers.try_join_next())) {
                         match ended {
                             Ok((_, Err(end))) => return end,
@@ -306,7 +313,7 @@ impl Master {
                     }
                     true
                 }
-                // A ring that can't be answered yet is kept, and nobody spins on it.
+                // A ring that can't be answered yet stays pending without a busy loop.
                 () = tokio::time::sleep_until(rested), if rung && seen.loaded => true,
                 Some(Err(panic)) = sweeping.join_next() => return End::Crashed(panic.to_string()),
                 _ = housekeeping.tick() => true,
@@ -320,70 +327,70 @@ impl Master {
             if poll && seen.loaded {
                 rung = false;
                 let began = Instant::now();
-                let due = reconciled.is_none_or(|at| at.elapsed() >= RECONCILE);
+                let due = reconciled.is_none_or(|at| at.elapsed() >= RECONCILE_INTERVAL);
                 match self.keep_house(&seen, due).await {
                     Ok(()) if due => reconciled = Some(Instant::now()),
                     Ok(()) => {}
-                    Err(Setback::End(end)) => return end,
-                    Err(setback) => tracing::warn!(pod = %self.office.pod.config.name, %setback, "will be tried again"),
+                    Err(MasterError::End(end)) => return end,
+                    Err(error) => tracing::warn!(pod = %self.context.pod.config.name, %error, "will be tried again"),
                 }
-                rested = Instant::now() + (REST * began.elapsed()).min(GATHER);
+                rested = Instant::now() + (POLL_BACKOFF_FACTOR * began.elapsed()).min(RING_DEBOUNCE);
             }
         }
     }
 
-    /// Order on winning: take the epoch → fenced write to the own election node → sync; then everything is read.
+    /// Starts the term: take the epoch → fenced write to the own election node → sync. Only then is everything read.
     async fn inaugurate(&self, mut candidate: Candidate) -> Result<(), End> {
-        let office = &self.office;
-        let mut backoff = Backoff::new(Duration::from_millis(100), POLL);
+        let context = &self.context;
+        let mut backoff = Backoff::new(Duration::from_millis(100), POLL_INTERVAL);
         loop {
             let attempt = async {
-                let epoch = office.take_epoch().await?;
+                let epoch = context.take_epoch().await?;
                 candidate.epoch = Some(epoch.n);
-                event_log::announce(office, &mut candidate).await?;
-                settle::settle(&*office.coordinator).await?;
-                tracing::info!(pod = %office.pod.config.name, epoch = epoch.n, "leads");
+                event_log::announce(context, &mut candidate).await?;
+                settle::settle(&*context.coordinator).await?;
+                tracing::info!(pod = %context.pod.config.name, epoch = epoch.n, "leads");
                 Ok(())
             };
             match attempt.await {
                 Ok(()) => {
-                    // Announced epochs rise from master to master: each was taken after the one before had lost.
-                    office.pod.config.leadership.send_replace(candidate.epoch);
+                    // Announced epochs increase from master to master: each was taken after the previous master had lost.
+                    context.pod.config.leadership.send_replace(candidate.epoch);
                     return Ok(());
                 }
-                Err(Setback::End(end)) => return Err(end),
-                Err(setback) => {
-                    tracing::warn!(pod = %office.pod.config.name, %setback, "leads, but can't act yet");
-                    event_log::tell_losses(office).await?;
+                Err(MasterError::End(end)) => return Err(end),
+                Err(error) => {
+                    tracing::warn!(pod = %context.pod.config.name, %error, "leads, but can't act yet");
+                    event_log::tell_losses(context).await?;
                     backoff.wait().await;
-                    settle::connected(&*office.coordinator).await?;
+                    settle::connected(&*context.coordinator).await?;
                 }
             }
         }
     }
 
-    async fn keep_house(&self, seen: &Nodes, reconcile: bool) -> Result<(), Setback> {
-        let deleting = super::deletion::delete_images(&self.office, seen).await?;
+    async fn keep_house(&self, seen: &Nodes, reconcile: bool) -> Result<(), MasterError> {
+        let deleting = super::deletion::delete_images(&self.context, seen).await?;
         if reconcile {
             self.reconcile(seen, &deleting).await?;
-            if self.office.catalog_is_current.load(Ordering::Relaxed) {
-                super::deletion::empty_trash(&self.office).await?;
-                super::deletion::sweep_uploads(&self.office).await?;
+            if self.context.catalog_is_current.load(Ordering::Relaxed) {
+                super::deletion::empty_trash(&self.context).await?;
+                super::deletion::sweep_uploads(&self.context).await?;
             }
         }
         self.admit(seen).await
     }
 
-    /// Gives free slots to the oldest queued jobs. Large images get at most half of the slots, so that small
-    /// ones are never held up by them.
-    async fn admit(&self, seen: &Nodes) -> Result<(), Setback> {
-        let (office, config) = (&self.office, &self.office.pod.config);
+    /// Activates the oldest queued jobs while slots are free. Large images get at most half of the slots, so that they never
+    /// hold up small ones.
+    async fn admit(&self, seen: &Nodes) -> Result<(), MasterError> {
+        let (context, config) = (&self.context, &self.context.pod.config);
         if seen.live() < config.min_pods {
             return Ok(());
         }
         let large_slots = (config.max_active_jobs / 2).max(1);
         let mut taken: HashMap<Lane, usize> = HashMap::new();
-        for nodes in office.mirror.nodes().borrow().jobs.values().filter(|nodes| !office.is_aside(&nodes.job.job)) {
+        for nodes in context.mirror.nodes().borrow().jobs.values().filter(|nodes| !context.is_aside(&nodes.job.job)) {
             *taken.entry(nodes.job.lane).or_default() += 1;
         }
         for (lane, min_pixels, max_pixels) in
@@ -398,10 +405,10 @@ impl Master {
                 continue;
             }
             let limit = u32::try_from(free).unwrap_or(u32::MAX);
-            let rows = office.pod.catalog.queued(limit, min_pixels, max_pixels).await?;
-            // Retried while the nodes of its last run are still being deleted: its turn comes when they are gone.
-            let gone = |row: &&JobRow| !office.mirror.nodes().borrow().jobs.contains_key(&row.job);
-            // Each to its end, whatever becomes of the others: giving up halfway would cost a job one of its runs.
+            let rows = context.pod.catalog.queued(limit, min_pixels, max_pixels).await?;
+            // A retried job may still have the znodes of its last run; it waits until they are deleted.
+            let gone = |row: &&JobRow| !context.mirror.nodes().borrow().jobs.contains_key(&row.job);
+            // Run each activation to its end even if another fails: an abandoned one would cost its job one of its runs.
             let activations = rows.iter().filter(gone).map(|row| self.activate(row, seen.live()));
             for activated in futures::future::join_all(activations).await {
                 *taken.entry(lane).or_default() += usize::from(activated?);
@@ -410,38 +417,39 @@ impl Master {
         Ok(())
     }
 
-    /// `queued → running`, then the job's node. Whether it was this one that activated the row.
-    async fn activate(&self, row: &JobRow, workers: usize) -> Result<bool, Setback> {
-        let (office, run) = (&self.office, new_run());
-        let write = office.pod.catalog.activate(&office.epoch(), &row.job, &run).await?;
-        let mine = office.mine(write).await?;
+    /// Switches a row from `queued` to `running`, then creates the job's node. Returns whether this call activated the row.
+    async fn activate(&self, row: &JobRow, workers: usize) -> Result<bool, MasterError> {
+        let (context, run) = (&self.context, new_run());
+        let write = context.pod.catalog.activate(&context.epoch(), &row.job, &run).await?;
+        let mine = context.mine(write).await?;
         if mine {
             self.create(row, run, workers).await?;
         }
         Ok(mine)
     }
 
-    /// Creates a run's job node with the tasks of its first phase: they are there when this returns, or the role is over and the row, `running` without a
-    /// node, is the next master's to reconcile. Giving up earlier would cost the job one of its runs.
-    async fn create(&self, row: &JobRow, run: RunId, workers: usize) -> Result<(), Setback> {
-        let (office, config) = (&self.office, &self.office.pod.config);
+    /// Creates a run's job node and the tasks of its first phase, and returns once they exist. Otherwise the term is over, and
+    /// the next master reconciles the row that is `running` without a node. Giving up earlier would cost the job one of its
+    /// runs.
+    async fn create(&self, row: &JobRow, run: RunId, workers: usize) -> Result<(), MasterError> {
+        let (context, config) = (&self.context, &self.context.pod.config);
         let planning = Planning { whole_below: config.whole_below, workers, parts_per_task: config.parts_per_task };
         let companions = loop {
-            match companion::find(&*office.pod.catalog, &row.recipe, &row.info).await {
+            match companion::find(&*context.pod.catalog, &row.recipe, &row.info).await {
                 Ok(companions) => break companions,
                 Err(Missing::Refused(reason)) => {
                     let reason = Cause::Image(reason).to_string();
-                    let write = office.pod.catalog.fail(&office.epoch(), &row.job, &run, &reason, None).await?;
-                    return office.mine(write).await.map(drop);
+                    let write = context.pod.catalog.fail(&context.epoch(), &row.job, &run, &reason, None).await?;
+                    return context.mine(write).await.map(drop);
                 }
                 Err(Missing::Catalog(error)) => wait_for_catalog(&row.job, &error).await,
             }
         };
-        let mut job = plan(row, run, &planning, companions, office.epoch().n, office.pod.stamp(), now());
+        let mut job = plan(row, run, &planning, companions, context.epoch().n, context.pod.stamp(), now());
         if row.run.is_some() {
             job.losses = row.losses;
             let finished = loop {
-                match office.pod.catalog.finished(&row.job).await {
+                match context.pod.catalog.finished(&row.job).await {
                     Ok(finished) => break finished,
                     Err(error) => wait_for_catalog(&row.job, &error).await,
                 }
@@ -450,78 +458,78 @@ impl Master {
         }
         let path = paths::job(&job.job);
         let node = Op::Create { path: path.clone(), data: to_json(&job), mode: CreateMode::Persistent };
-        // Tasks that are finished already are the driver's to create.
-        let tasks = if job.resumes { Vec::new() } else { driver::first_tasks(office, &job) };
+        // Tasks that are already finished are created by the driver.
+        let tasks = if job.resumes { Vec::new() } else { driver::first_tasks(context, &job) };
         let ops: Vec<Op> = std::iter::once(node).chain(tasks).collect();
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
         loop {
-            match office.fence.write(&*office.coordinator, ops.clone()).await.map_err(Setback::from) {
+            match context.fence.write(&*context.coordinator, ops.clone()).await.map_err(MasterError::from) {
                 Ok(()) => break,
-                Err(Setback::End(end)) => return Err(end.into()),
-                Err(Setback::Refused(why)) => {
+                Err(MasterError::End(end)) => return Err(end.into()),
+                Err(MasterError::Refused(why)) => {
                     let write =
-                        office.pod.catalog.fail(&office.epoch(), &job.job, &job.run, &refusal(&why), None).await?;
-                    return office.mine(write).await.map(drop);
+                        context.pod.catalog.fail(&context.epoch(), &job.job, &job.run, &refusal(&why), None).await?;
+                    return context.mine(write).await.map(drop);
                 }
-                Err(setback) => tracing::info!(job = %job.job, %setback, "its node is created again if it isn't there"),
+                Err(error) => tracing::info!(job = %job.job, %error, "its node is created again if it isn't there"),
             }
-            // Settles first: the write that failed has run by then, or never will.
-            if settle::read_back(&*office.coordinator, || office.coordinator.stat(&path)).await?.is_some() {
+            // Settle first: after that, the failed write has either run or never will.
+            if settle::read_back(&*context.coordinator, || context.coordinator.stat(&path)).await?.is_some() {
                 break;
             }
-            // Somebody may have deleted the parent.
-            match ensure_skeleton(&*office.coordinator).await {
+            // The parent may have been deleted.
+            match ensure_skeleton(&*context.coordinator).await {
                 Err(error) if error.is_terminal() => return Err(error.into()),
                 made => drop(made.inspect_err(|error| tracing::info!(%error, "the skeleton isn't made again yet"))),
             }
             backoff.wait().await;
         }
         tracing::info!(pod = %config.name, job = %job.job, run = %job.run, epoch = job.epoch, tasks = job.cut.tasks(), "activated");
-        office.mirror.refresh(&job.job).await;
+        context.mirror.refresh(&job.job).await;
         Ok(())
     }
 
-    /// Jobs whose own record somebody made unreadable: their rows fail, and their nodes are removed.
-    async fn clear_unreadable(&self, seen: &Nodes, rows: &[JobRow]) -> Result<(), Setback> {
-        let office = &self.office;
+    /// Fails jobs whose own record was overwritten with something unreadable, and removes their nodes.
+    async fn clear_unreadable(&self, seen: &Nodes, rows: &[JobRow]) -> Result<(), MasterError> {
+        let context = &self.context;
         for (job, path, why) in seen.unexpected.spoiled_jobs() {
             let row = rows.iter().find(|row| row.job == job);
             if let Some((row, run)) = row.and_then(|row| Some((row, row.run.as_ref()?))) {
                 let reason = spoiled(path, why);
-                let write = office.pod.catalog.fail(&office.epoch(), &row.job, run, &reason, None).await?;
-                if office.mine(write).await? {
+                let write = context.pod.catalog.fail(&context.epoch(), &row.job, run, &reason, None).await?;
+                if context.mine(write).await? {
                     tracing::warn!(%job, %run, reason, "failed");
-                    event_log::end_job(office, &row.job, &row.image, Vec::new()).await?;
+                    event_log::end_job(context, &row.job, &row.image, Vec::new()).await?;
                 }
             }
-            match office.remove_tree(&job).await {
-                Err(Setback::Forbidden(path) | Setback::Refused(path)) => office.set_aside(&job, &path),
+            match context.remove_tree(&job).await {
+                Err(MasterError::Forbidden(path) | MasterError::Refused(path)) => context.set_aside(&job, &path),
                 removed => removed?,
             }
         }
         Ok(())
     }
 
-    /// Rows that say `running` without a node get a new run; nodes whose row has ended are finished.
+    /// Starts a new run for rows that are `running` without a node, and finishes nodes whose row has ended.
     ///
-    /// The nodes were read before the rows: a node of an ended row is left over, since a row is `running` before its
-    /// node is made. That a row has no node is asked anew, after `sync`, since the picture may lag; and if a driver ends
-    /// the job meanwhile, the row's run or state has changed and the write changes nothing.
-    async fn reconcile(&self, seen: &Nodes, deleting: &[ImageId]) -> Result<(), Setback> {
-        let office = &self.office;
-        let rows = office.pod.catalog.running().await?;
+    /// The nodes were read before the rows. A row becomes `running` before its node is created, so a node without a matching
+    /// row is a leftover. A missing node is checked again after `sync`, because the mirror may be stale. If a driver ends the
+    /// job meanwhile, the row's run or state has changed, and the write has no effect.
+    async fn reconcile(&self, seen: &Nodes, deleting: &[ImageId]) -> Result<(), MasterError> {
+        let context = &self.context;
+        let rows = context.pod.catalog.running().await?;
         let runs: HashMap<&JobId, Option<&RunId>> = rows.iter().map(|row| (&row.job, row.run.as_ref())).collect();
         for (job, nodes) in seen.jobs.iter().filter(|(_, nodes)| nodes.job.progress == Progress::Active) {
             if runs.get(job).copied().flatten() != Some(&nodes.job.run) {
-                if !office.is_aside(job) {
+                if !context.is_aside(job) {
                     tracing::info!(%job, run = %nodes.job.run, "its row has moved on; the nodes are removed");
                 }
-                match office.finish(&nodes.job, nodes.version).await {
-                    // One job's trouble mustn't keep the others waiting.
-                    Err(Setback::Forbidden(path) | Setback::Refused(path)) => office.set_aside(job, &path),
+                match context.finish(&nodes.job, nodes.version).await {
+                    // A failure of one job must not block the others.
+                    Err(MasterError::Forbidden(path) | MasterError::Refused(path)) => context.set_aside(job, &path),
                     finished => finished?,
                 }
-                office.mirror.refresh(job).await;
+                context.mirror.refresh(job).await;
             }
         }
         self.clear_unreadable(seen, &rows).await?;
@@ -530,20 +538,20 @@ impl Master {
         for row in rows.iter().filter(gone) {
             let Some(old) = &row.run else { continue };
             if !std::mem::replace(&mut synced, true) {
-                settle::settle(&*office.coordinator).await?;
+                settle::settle(&*context.coordinator).await?;
             }
-            if office.coordinator.stat(&paths::job(&row.job)).await?.is_some() {
+            if context.coordinator.stat(&paths::job(&row.job)).await?.is_some() {
                 continue;
             }
             if row.losses >= MAX_LOSSES {
                 let reason = Cause::LostRuns(row.losses).to_string();
-                let write = office.pod.catalog.fail(&office.epoch(), &row.job, old, &reason, None).await?;
-                office.mine(write).await?;
+                let write = context.pod.catalog.fail(&context.epoch(), &row.job, old, &reason, None).await?;
+                context.mine(write).await?;
                 continue;
             }
             let run = new_run();
-            let write = office.pod.catalog.rerun(&office.epoch(), &row.job, old, &run).await?;
-            if office.mine(write).await? {
+            let write = context.pod.catalog.rerun(&context.epoch(), &row.job, old, &run).await?;
+            if context.mine(write).await? {
                 tracing::info!(job = %row.job, %old, %run, losses = row.losses, "its nodes were gone; it runs anew");
                 self.create(row, run, seen.live()).await?;
             }
@@ -552,26 +560,26 @@ impl Master {
     }
 }
 
-/// A pause before the catalog is asked again for what a new run needs. Giving up instead would leave the row `running` without
-/// a node, which looks like a run that was lost. If the role ends, this is dropped with it.
+/// Pauses before the catalog is asked again for the data of a new run. Giving up would leave the row `running` without a node,
+/// which looks like a lost run. When the term ends, this future is dropped.
 async fn wait_for_catalog(job: &JobId, error: &catalog::Error) {
     tracing::warn!(%job, %error, "its run begins when the catalog answers");
-    tokio::time::sleep(POLL.mul_f64(0.5 + crate::backoff::jitter())).await;
+    tokio::time::sleep(POLL_INTERVAL.mul_f64(0.5 + crate::backoff::jitter())).await;
 }
 
-/// Why a job fails one of whose znodes somebody changed.
+/// Returns the failure reason of a job with a znode that was overwritten by someone else.
 pub(super) fn spoiled(path: &str, why: &str) -> String {
     format!("Somebody else changed a record of this job in the coordinator ({path}): {why}. Retry the job.")
 }
 
-/// Why a job fails one of whose znodes can't be written or read.
+/// Returns the failure reason of a job with a znode whose access control list keeps the array out.
 pub(super) fn forbidden(path: &str) -> String {
     format!(
         "Somebody else set an access control list on a node of this job in the coordinator ({path}), which keeps the array out. Retry the job."
     )
 }
 
-/// Why a job fails whose record can't be kept.
+/// Returns the failure reason of a job whose record can't be stored.
 pub(super) fn refusal(why: &str) -> String {
     Cause::Record(why.to_owned()).to_string()
 }

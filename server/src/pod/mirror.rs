@@ -1,8 +1,8 @@
-//! A session's picture of the znodes: what master, worker and pages decide from.
+//! The mirror: a session's local copy of the znodes, from which the master, the workers and the pages decide.
 //!
-//! It is kept by hints: one recursive watch says which nodes changed, and only those are read again. It may lag, and
-//! that is harmless: whoever acts on it writes at the versions it read, so acting on an old picture fails. After a
-//! disconnect, and now and then without any reason, everything is read again.
+//! One recursive watch reports which nodes changed, and only those are read again. The mirror may be stale, which is harmless:
+//! all writes carry the versions that were read, so acting on a stale mirror fails. After a disconnect, and every 30 s in any
+//! case, everything is read again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
@@ -19,7 +19,7 @@ use shared::task::{Done, Lock, Task};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::succession::Led;
+use super::succession::LeaderHistory;
 use super::unexpected::{FORBIDDEN, Unexpected};
 use crate::backoff::Backoff;
 use crate::coord::{
@@ -27,15 +27,15 @@ use crate::coord::{
 };
 use crate::pipeline::nodes::{JobNodes, TaskNodes};
 
-/// Everything is read again after this long without a reason.
-const RESCAN: Duration = Duration::from_secs(30);
-/// Nothing is read sooner than this after the last reading: hints that come meanwhile are read together.
-const GATHER: Duration = Duration::from_millis(5);
+/// Interval of unconditional rescans.
+const RESCAN_INTERVAL: Duration = Duration::from_secs(30);
+/// Minimum pause between two reads; hints that arrive meanwhile are read together.
+const HINT_DEBOUNCE: Duration = Duration::from_millis(5);
 
-/// The znodes as last read.
+/// A snapshot of the znodes, as last read.
 #[derive(Debug, Clone, Default)]
 pub struct Nodes {
-    /// Whether the first reading is complete.
+    /// Whether the first read is complete.
     pub loaded: bool,
     /// Live pods.
     pub members: Vec<Member>,
@@ -43,28 +43,29 @@ pub struct Nodes {
     pub candidates: Vec<(String, Candidate)>,
     /// Active jobs.
     pub jobs: BTreeMap<JobId, Arc<JobNodes>>,
-    /// How often the doorbell was rung.
+    /// Version of the doorbell, which counts its rings.
     pub rings: i32,
-    /// When it was rung last, where that is known.
+    /// Time of the last ring, if known.
     pub rung: Option<Moment>,
     /// The event log.
     pub log: Arc<EventLog>,
-    /// The last master that was seen.
-    pub led: Option<Led>,
-    /// The one before it.
-    pub before: Option<Led>,
+    /// The latest master seen.
+    pub led: Option<LeaderHistory>,
+    /// The master before it.
+    pub before: Option<LeaderHistory>,
     /// Znodes that aren't what the array writes at their paths.
     pub unexpected: Unexpected,
 }
 
 impl Nodes {
-    /// How many pods are live. One that came back counts once, while the node of its last session waits for its end.
+    /// Returns the number of live pods. A pod that came back counts once, while the member node of its last session still
+    /// awaits that session's end.
     pub fn live(&self) -> usize {
         self.members.iter().map(|member| &member.pod).collect::<BTreeSet<_>>().len()
     }
 }
 
-/// A running mirror. It ends when this is dropped.
+/// A running mirror; dropping it stops it.
 pub struct Mirror {
     nodes: watch::Receiver<Arc<Nodes>>,
     refresh: mpsc::Sender<(JobId, oneshot::Sender<()>)>,
@@ -78,7 +79,7 @@ impl Drop for Mirror {
 }
 
 impl Mirror {
-    /// Starts to follow a session's znodes. Stamps that are read move `clock` forward.
+    /// Starts to mirror a session's znodes. Stamps that are read advance `clock`.
     pub fn start(coordinator: Arc<dyn Coordinator>, clock: Arc<Clock>) -> Self {
         let (publish, nodes) = watch::channel(Arc::new(Nodes::default()));
         let (refresh, requests) = mpsc::channel(64);
@@ -87,12 +88,12 @@ impl Mirror {
         Self { nodes, refresh, task }
     }
 
-    /// The picture, and its changes.
+    /// Returns a receiver of the snapshots.
     pub fn nodes(&self) -> watch::Receiver<Arc<Nodes>> {
         self.nodes.clone()
     }
 
-    /// Waits for the first reading to be complete.
+    /// Waits until the first read is complete.
     ///
     /// # Errors
     /// [`Error::Expired`]: the session is over.
@@ -100,8 +101,8 @@ impl Mirror {
         self.nodes.clone().wait_for(|nodes| nodes.loaded).await.map(drop).map_err(|_| Error::Expired)
     }
 
-    /// Reads a job again, so that the picture holds what this session wrote before the call.
-    /// Returns early when the session is disconnected; the picture is then read anew at the reconnect.
+    /// Reads a job again, so that the mirror contains everything that this session wrote before the call. Returns early when
+    /// the session is disconnected; everything is then read again after the reconnect.
     pub async fn refresh(&self, job: &JobId) {
         let (reply, done) = oneshot::channel();
         if self.refresh.send((job.clone(), reply)).await.is_ok() {
@@ -117,7 +118,7 @@ struct Follower {
     nodes: Nodes,
 }
 
-/// What has to be read again.
+/// The parts of the mirror that must be read again.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Dirty {
     everything: bool,
@@ -139,7 +140,7 @@ impl Dirty {
             (Some("cluster"), Some("leader"), ..) => self.candidates = true,
             (Some("cluster"), Some("doorbell"), ..) => self.doorbell = true,
             (Some("jobs"), Some(job), Some(phase), Some(task)) => {
-                // Names that this version doesn't know are a later version's business, or nobody's.
+                // Unknown names belong to a later version, or to no version.
                 if let (Ok(job), Ok(phase), Some(index)) =
                     (JobId::from_str(job), Phase::from_str(phase), paths::task_index(task))
                 {
@@ -163,7 +164,7 @@ impl Follower {
         let mut states = self.coordinator.states();
         let mut backoff = Backoff::new(Duration::from_millis(25), Duration::from_secs(1));
         loop {
-            // Connected, or nothing is submitted.
+            // Only submit operations while connected.
             let ready = |state: &SessionState| *state == SessionState::Connected || state.is_terminal();
             match states.wait_for(ready).await.map(|state| *state) {
                 Ok(SessionState::Connected) => {}
@@ -176,7 +177,7 @@ impl Follower {
                     return;
                 }
                 // The state may not have changed yet; don't spin on an operation that fails at once.
-                if began.elapsed() > RESCAN {
+                if began.elapsed() > RESCAN_INTERVAL {
                     backoff.reset();
                 }
                 backoff.wait().await;
@@ -184,13 +185,13 @@ impl Follower {
         }
     }
 
-    /// Watches, reads everything, and then what changes, until the watch is lost or a read fails.
+    /// Sets the watch, reads everything and then whatever changes, until the watch is lost or a read fails.
     async fn follow(&mut self, requests: &mut mpsc::Receiver<(JobId, oneshot::Sender<()>)>) -> coord::Result<()> {
         let mut watch = self.coordinator.watch("/", Scope::Recursive).await?;
-        // Events of a gap aren't replayed: catch up first, then read all.
+        // Changes during a gap aren't replayed, so sync first and then read everything.
         self.coordinator.sync().await?;
         self.read(&Dirty { everything: true, ..Dirty::default() }).await?;
-        let (mut rescan, mut next) = (Instant::now() + RESCAN, Instant::now());
+        let (mut rescan, mut next) = (Instant::now() + RESCAN_INTERVAL, Instant::now());
         loop {
             let mut dirty = Dirty::default();
             let mut replies = Vec::new();
@@ -208,14 +209,14 @@ impl Follower {
                 },
                 () = tokio::time::sleep_until(rescan) => {
                     dirty.everything = true;
-                    rescan = Instant::now() + RESCAN;
+                    rescan = Instant::now() + RESCAN_INTERVAL;
                 }
             }
             if !gather(next, &mut watch, requests, &mut dirty, &mut replies).await {
                 return Ok(());
             }
             self.read(&dirty).await?;
-            next = Instant::now() + GATHER;
+            next = Instant::now() + HINT_DEBOUNCE;
             for reply in replies {
                 let _ = reply.send(());
             }
@@ -256,7 +257,7 @@ impl Follower {
         }
         let tasks: Vec<_> = dirty.tasks.iter().filter(|(job, ..)| !dirty.jobs.contains(job)).cloned().collect();
         self.read_tasks(&tasks).await?;
-        // After the candidates: a leader whose announcement was read is in the log that is read now.
+        // After the candidates: then the log that is read now contains every leader whose announcement was read.
         if dirty.everything || dirty.log || dirty.candidates {
             let (log, _) = event_log::read(&*self.coordinator).await?;
             self.observe([log.clock]);
@@ -278,18 +279,19 @@ impl Follower {
         Ok(())
     }
 
-    /// Notes who leads, and what became of who led.
+    /// Tracks the current leader, and how the previous one ended.
     async fn follow_leader(&mut self) -> coord::Result<()> {
-        let is_gone =
-            |led: &Led| led.gone.is_none() && !self.nodes.candidates.iter().any(|(name, _)| *name == led.node);
+        let is_gone = |led: &LeaderHistory| {
+            led.gone.is_none() && !self.nodes.candidates.iter().any(|(name, _)| *name == led.node)
+        };
         if self.nodes.led.as_ref().is_some_and(is_gone) {
-            // Read after the candidates, so that a session that took both with it is seen to have done so.
+            // Read after the candidates: if a session's end took both nodes, this read shows it.
             self.read_members().await?;
             if let Some(led) = &mut self.nodes.led {
                 led.end(&self.nodes.members);
             }
         }
-        let leader = self.nodes.candidates.first().and_then(|(node, record)| Led::new(node, record));
+        let leader = self.nodes.candidates.first().and_then(|(node, record)| LeaderHistory::new(node, record));
         match (&mut self.nodes.led, leader) {
             (Some(led), Some(leader)) if led.node == leader.node => led.record = leader.record,
             (led, Some(leader)) => self.nodes.before = led.replace(leader),
@@ -298,7 +300,7 @@ impl Follower {
         Ok(())
     }
 
-    /// A job and all its tasks.
+    /// Reads a job and all its tasks.
     async fn read_job(&mut self, job: &JobId) -> coord::Result<()> {
         let path = paths::job(job);
         self.nodes.unexpected.clear_below(&path);
@@ -328,16 +330,16 @@ impl Follower {
         for ((id, node), path) in tasks.into_iter().zip(read).zip(&records) {
             match node {
                 Some((_, stat)) if stat.children > 0 => busy.push(id),
-                // It was listed: it is gone since, or may not be read.
+                // It was listed, so it has been deleted since or may not be read.
                 None => self.mark_forbidden(path).await?,
-                // Without children it has neither lock nor result: one read, and so one moment, tells all of it.
+                // A task without children has neither lock nor result, so this single read is a consistent snapshot.
                 idle => self.keep(&id, &[None, None, idle]),
             }
         }
         self.read_tasks(&busy).await
     }
 
-    /// A job's phases and tasks by their names. Names that are none are noted.
+    /// Lists a job's phases and tasks by their names. Other names are marked as unexpected.
     async fn list_tasks(&mut self, job: &JobId, path: &str) -> coord::Result<(Vec<Phase>, Vec<(JobId, Phase, u32)>)> {
         let mut phases: Vec<Phase> = Vec::new();
         for name in children(&*self.coordinator, path).await? {
@@ -363,7 +365,7 @@ impl Follower {
         Ok((phases, tasks))
     }
 
-    /// Notes a node of a job that is there and may not be read. One that isn't there is none.
+    /// Marks a job's node as unexpected if it exists and may not be read.
     async fn mark_forbidden(&mut self, path: &str) -> coord::Result<()> {
         let read = match self.coordinator.get(path).await {
             Ok(_) => self.coordinator.children(path).await.map(drop),
@@ -379,11 +381,11 @@ impl Follower {
         }
     }
 
-    /// Some tasks with their locks and results. Tasks that are gone are removed from the picture.
+    /// Reads tasks with their locks and results. Removes tasks that are gone from the mirror.
     ///
-    /// Several reads are not one snapshot: with a lock read before a claim and a record read after it, a task would look
-    /// like one that struck out. So the record is read before and after the rest, and again if it changed: a claim and a
-    /// release change its version, and a commit's `done` is read after the lock that it deletes.
+    /// Several reads aren't one snapshot: with a lock read before a claim and a record read after it, a task would look struck
+    /// out. So the record is read before and after the rest, and all of it again if the version changed: a claim and a release
+    /// change it, and a commit's `done` is read after the lock that the commit deletes.
     async fn read_tasks(&mut self, tasks: &[(JobId, Phase, u32)]) -> coord::Result<()> {
         let mut unread = tasks.to_vec();
         while !unread.is_empty() {
@@ -409,7 +411,7 @@ impl Follower {
         Ok(())
     }
 
-    /// What lies below a task besides its lock and its result.
+    /// Looks for nodes below a task other than its lock and its result.
     async fn read_strangers(
         &mut self,
         (job, phase, index): &(JobId, Phase, u32),
@@ -450,8 +452,8 @@ impl Follower {
         self.observe(stamps.into_iter().flatten());
     }
 
-    /// Ephemeral children of a folder with their records; those that vanish in between are left out, and those that can't be
-    /// read or are persistent, so that no session's end would remove them, are noted.
+    /// Reads the ephemeral children of a folder with their records. Nodes that vanish meanwhile are left out. Nodes that can't
+    /// be parsed, or that are persistent (no session's end would remove them), are marked as unexpected.
     async fn records<T: DeserializeOwned>(&mut self, folder: &str) -> coord::Result<Vec<(String, T)>> {
         let names = children(&*self.coordinator, folder).await?;
         let reads: Vec<String> = names.iter().map(|name| format!("{folder}/{name}")).collect();
@@ -477,7 +479,7 @@ impl Follower {
     }
 }
 
-/// Takes in what else has come, and what comes until a time. False when the watch is lost.
+/// Collects pending hints and requests, and those that arrive until the given time. Returns `false` if the watch is lost.
 async fn gather(
     until: Instant,
     watch: &mut Watch,
@@ -503,12 +505,13 @@ async fn gather(
     }
 }
 
-/// Lock, result and task as read together. A lock without its task is nothing; what can't be read is noted.
+/// Builds a task from its lock, result and record, which were read together. Returns `None` without a readable record; what
+/// can't be parsed is marked as unexpected.
 fn task_nodes(found: &mut Unexpected, path: &str, nodes: &[Option<NodeData>]) -> Option<TaskNodes> {
     let [lock, done, task] = nodes else { return None };
     let (data, stat) = task.as_ref()?;
     let (lock_path, done_path) = (paths::lock(path), paths::done(path));
-    // Nobody's end would remove it, and nobody works under it.
+    // No session's end removes a persistent lock, and no worker works under it.
     let (persistent, lock): (Option<_>, Option<_>) = match lock {
         Some((_, stat)) if stat.owner.is_none() => (lock.as_ref(), None),
         lock => (None, lock.as_ref()),

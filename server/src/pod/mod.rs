@@ -1,8 +1,8 @@
-//! What one pod does: it is a member, a candidate, sometimes the master, and always a worker.
+//! One pod: a member of the array, a candidate for leadership, always a worker, and sometimes the master.
 //!
-//! A pod lives through many sessions. Each session has its own picture of the znodes, member node, candidacy and worker;
-//! when it ends, all of them are dropped and the next session begins with nothing but the claims that were lost, whose
-//! strikes are to be given back.
+//! A pod lives through many sessions. Each session has its own mirror of the znodes, member node, candidacy and worker. When a
+//! session ends, all of them are dropped; the next one starts with nothing but the claims that were lost, whose strikes must be
+//! given back.
 
 pub mod array;
 pub mod installation;
@@ -52,50 +52,50 @@ use crate::catalog::Catalog;
 use crate::coord::{Connector, Coordinator, Error, ensure_skeleton, members, settle};
 use crate::incarnation::Life;
 use crate::panics;
-use crate::pipeline::stage::Workshop;
+use crate::pipeline::stage::TaskContext;
 use crate::wall::now;
 
-/// What a pod is told.
+/// Pod configuration.
 #[derive(Debug, Clone)]
 pub struct PodConfig {
-    /// Its name.
+    /// Pod name.
     pub name: PodName,
     /// `host:port` of its HTTP server.
     pub address: String,
-    /// The address of its process's listening socket.
+    /// Address of the listening socket of the pod's process.
     pub listens: String,
-    /// As master: with fewer live pods than this, queued jobs wait.
+    /// Master: minimum number of live pods; with fewer, queued jobs wait.
     pub min_pods: usize,
-    /// As master: images of fewer pixels are one task.
+    /// Master: images with fewer pixels than this become a single task.
     pub whole_below: u64,
-    /// As master: parts of a task, where somebody insists.
+    /// Master: parts per task, if the operator sets it.
     pub parts_per_task: Option<u32>,
-    /// As master: jobs that have znodes at a time.
+    /// Master: maximum number of jobs that have znodes at the same time.
     pub max_active_jobs: usize,
-    /// As master: uploads that weren't heard of for so long are given up.
+    /// Master: an upload without activity for this long is abandoned.
     pub abandon_after: Duration,
-    /// As master: deleted images are kept for so long, so that it can be undone.
+    /// Master: how long deleted images are kept, so that the deletion can be undone.
     pub keep_deleted: Duration,
-    /// How long a task's work may take on a pixel thread.
+    /// Time limit of one task's work on a pixel thread.
     pub task_time: Duration,
-    /// How long the tasks of a job may take together.
+    /// Time limit of all tasks of a job together.
     pub image_time: Duration,
-    /// As master: the store is searched so often for what belongs to nothing any more.
+    /// Master: interval between sweeps of the store.
     pub sweep_every: Duration,
-    /// As master: how long an object that no row knows stays in quarantine.
+    /// Master: how long an object that no row knows stays in quarantine.
     pub orphan_grace: Duration,
-    /// The pause after a first attempt that failed, on average; doubled with each further one, up to 64 times as long.
+    /// Mean pause after the first failed attempt; doubled after each further failure, up to 64 times this value.
     pub backoff: Duration,
-    /// How long running tasks are waited for when the pod is stopped.
+    /// How long a stopping pod waits for its running tasks.
     pub drain: Duration,
-    /// Whether its process lets faults be played on it.
+    /// Whether the process accepts injected faults for this pod.
     pub faults: bool,
-    /// Where it tells whether it is master: the epoch that it announced, `None` otherwise.
+    /// Publishes the epoch that this pod announced as master, or `None` when it isn't master.
     pub leadership: watch::Sender<Option<u64>>,
 }
 
 impl PodConfig {
-    /// A pod of this name, told what `evenlight serve` tells one by default.
+    /// Returns the configuration of a pod of this name with the defaults of `evenlight serve`.
     pub fn named(name: PodName) -> Self {
         Self {
             name,
@@ -119,39 +119,39 @@ impl PodConfig {
     }
 }
 
-/// How long a pod that joined waits to see its own node.
+/// How long a pod that has joined waits until the mirror shows its member node.
 const FIRST_SIGHT: Duration = Duration::from_secs(1);
 
-/// How far a session came.
+/// How far a session got.
 enum Lasted {
     /// The pod had joined.
     Joined,
-    /// It ended before.
+    /// The session ended before the pod had joined.
     NeverJoined,
 }
 
 /// A pod.
 pub struct Pod {
-    /// What it is told.
+    /// Pod configuration.
     pub config: PodConfig,
-    /// Where its sessions come from.
+    /// Opens sessions with the coordinator.
     pub connector: Arc<dyn Connector>,
-    /// The durable backlog.
+    /// Durable backlog.
     pub catalog: Arc<dyn Catalog>,
     /// Store, pixel threads and limits.
-    pub shop: Workshop,
-    /// Free pixel threads of the process: a task is claimed only with one of them in hand.
+    pub task_context: TaskContext,
+    /// Free pixel threads of the process; a task is claimed only while holding one.
     pub slots: Slots,
-    /// Its Lamport clock: one for all of its lives in this process, and for what the process says in its name.
+    /// Lamport clock, shared by all lives of this pod in this process and by events that the process records in its name.
     pub clock: Arc<Clock>,
 }
 
 impl Pod {
-    /// Lives until `stop`; then hands over, finishes what it holds, and leaves. A fault of our own that panics costs a
-    /// session: a pod that lives on without its roles would be worse than none.
+    /// Runs the pod until `stop`; then hands over, finishes the tasks it holds, and leaves. A panic in a role ends the session:
+    /// a pod that lived on without its roles would be worse than none.
     ///
     /// # Cancellation
-    /// Dropping the future is what a crash is: nothing is handed over, the session ends by its timeout.
+    /// Dropping the future equals a crash: nothing is handed over, and the session ends by its timeout.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let (claims, memory) = (Claims::default(), Memory::default());
         let life = Life::begin(&self.config.name);
@@ -185,7 +185,7 @@ impl Pod {
         }
     }
 
-    /// One session, from its first node to its end.
+    /// Runs one session, from joining to its end.
     async fn session(
         self: Arc<Self>,
         coordinator: Arc<dyn Coordinator>,
@@ -221,7 +221,7 @@ impl Pod {
             stop: stop.clone(),
             start: start.as_u128() as usize,
         };
-        // Joining waits for nothing that the past left: debts are settled beside the work.
+        // Joining doesn't wait for earlier sessions' debts: they are settled while the pod works.
         let settling = claims.settle(&*coordinator, mirror.nodes(), || self.stamp());
         let working = worker.run();
         let staying = self.stay(&coordinator, &uuid, mirror.nodes());
@@ -246,7 +246,7 @@ impl Pod {
         Lasted::Joined
     }
 
-    /// Joins again whenever the pod's node is gone though its session lives: somebody deleted it, or its parent.
+    /// Joins again whenever the pod's member node is gone although its session lives (the node or its parent was deleted).
     async fn stay(
         &self,
         coordinator: &Arc<dyn Coordinator>,
@@ -254,12 +254,12 @@ impl Pod {
         mut nodes: watch::Receiver<Arc<Nodes>>,
     ) -> Infallible {
         let missing = |nodes: &Arc<Nodes>| nodes.loaded && !nodes.members.iter().any(|member| member.uuid == uuid);
-        // The first picture is of before the pod joined. One that never shows it is as good as a deleted node.
+        // The first snapshot predates joining. If the node never appears in the mirror, treat it as deleted.
         let shown = nodes.wait_for(|nodes| !missing(nodes));
         drop(tokio::time::timeout(FIRST_SIGHT, shown).await);
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
         loop {
-            // A picture that lags is harmless: joining twice changes nothing.
+            // A stale mirror is harmless: joining is idempotent.
             if nodes.wait_for(missing).await.is_err() {
                 std::future::pending::<()>().await;
             }
@@ -277,7 +277,7 @@ impl Pod {
         }
     }
 
-    /// Plays every role; after `stop` waits for them to end, but no longer than the drain time.
+    /// Runs all roles; after `stop`, waits for them to end, but at most the drain time. Returns whether they ended.
     async fn until_drained(&self, roles: impl Future<Output = ()>, stop: &CancellationToken) -> bool {
         let drain = async {
             stop.cancelled().await;
@@ -289,7 +289,7 @@ impl Pod {
         }
     }
 
-    /// The drain time is over and what was still being done is dropped: its tasks are free at once and bear no strike.
+    /// Releases all held claims after the drain time: the tasks are free at once and get no strike.
     async fn release_all(&self, coordinator: &dyn Coordinator, claims: &Claims) {
         let release = claims.release(coordinator, || self.stamp());
         if tokio::time::timeout(coordinator.session_timeout(), release).await.is_err() {
@@ -297,8 +297,8 @@ impl Pod {
         }
     }
 
-    /// Makes the pod known, once it knows the others: an earlier start of this pod may have stamped what is there, and what it
-    /// does now comes after that.
+    /// Loads the mirror, then announces the pod. In this order, because an earlier start of this pod may have stamped records
+    /// that are still there, and this start's stamps must be later.
     async fn join(&self, coordinator: &Arc<dyn Coordinator>, uuid: &str) -> Result<Arc<Mirror>, Error> {
         loop {
             settle::connected(&**coordinator).await?;
@@ -331,7 +331,7 @@ impl Pod {
         }
     }
 
-    /// Creates the node that says that this pod is there.
+    /// Creates the pod's member node.
     async fn announce(&self, coordinator: &Arc<dyn Coordinator>, uuid: &str) -> Result<(), Error> {
         let now = self.moment();
         let member = Member {
@@ -341,7 +341,7 @@ impl Pod {
             session: coordinator.session().to_string(),
             lease_ms: u64::try_from(coordinator.session_timeout().as_millis()).unwrap_or(u64::MAX),
             address: self.config.address.clone(),
-            cores: self.shop.pixels.threads(),
+            cores: self.task_context.pixels.threads(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             kinds: KINDS.to_vec(),
             started: now.at,
@@ -352,18 +352,18 @@ impl Pod {
         members::join(&**coordinator, &member).await.map(drop)
     }
 
-    /// The time of an event of this pod that happens now.
+    /// Returns a new stamp for an event of this pod.
     pub fn stamp(&self) -> Stamp {
         Stamp { clock: self.clock.tick(), pod: self.config.name.clone() }
     }
 
-    /// The same, with what the wall clock says.
+    /// Returns a new stamp together with the wall-clock time.
     pub fn moment(&self) -> Moment {
         Moment { stamp: self.stamp(), at: now() }
     }
 }
 
-/// Waits before something is tried again, unless `stop` comes first.
+/// Waits for the backoff, or until `stop`.
 async fn pause(backoff: &mut Backoff, stop: &CancellationToken) {
     tokio::select! {
         () = backoff.wait() => {}

@@ -1,7 +1,7 @@
-//! The observer: what this process shows of the array.
+//! The observer: builds what this process shows of the array.
 //!
-//! It follows the znodes on a session of its own, which is no member and no candidate, so that the page lives on when
-//! every pod of its process is killed. Without a coordinator it goes on showing what it last saw, and says so.
+//! It mirrors the znodes on a session of its own that is neither member nor candidate, so the page keeps working when every pod
+//! of the process is killed. Without a coordinator it keeps showing the last known state, marked as disconnected.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,67 +22,68 @@ use crate::backoff::Backoff;
 use crate::coord::{Connector, Coordinator, SessionState, doorbell};
 use crate::pipeline::gauge::Gauge;
 
-/// Browsers get a new view at most this often.
-const THROTTLE: Duration = Duration::from_millis(200);
-/// Unexpected znodes that are shown.
-const SHOWN: usize = 50;
-/// Pods that left are shown for this long.
-const REMEMBER: Duration = Duration::from_secs(600);
+/// Minimum interval between two views sent to browsers.
+const VIEW_INTERVAL: Duration = Duration::from_millis(200);
+/// Maximum number of unexpected znodes shown.
+const MAX_UNEXPECTED_SHOWN: usize = 50;
+/// How long departed pods are shown.
+const LEFT_POD_RETENTION: Duration = Duration::from_secs(600);
 
-/// What an observer is told.
+/// Observer configuration and inputs.
 pub struct Observer {
-    /// Whose process this is: in this pod's name it says what happens to the process itself.
+    /// Pod in whose name the observer reports events of the process itself.
     pub name: PodName,
     /// That pod's clock.
     pub clock: Arc<Clock>,
-    /// Where its sessions come from.
+    /// Opens the observer's sessions.
     pub connector: Arc<dyn Connector>,
-    /// What is known of the backlog and of the store's room.
+    /// Size of the backlog and free space of the store.
     pub gauge: Gauge,
-    /// Fewer live pods than this, and work waits.
+    /// Minimum number of live pods; with fewer, work waits.
     pub min_pods: usize,
     /// Pods of this process.
     pub local: Vec<PodName>,
-    /// Whether the page lets faults be played on pods.
+    /// Whether the page offers fault injection.
     pub faults: bool,
-    /// Told when this process accepted something: the doorbell is rung, if there is a connection; if not, the
+    /// Notified when this process accepted an upload. The observer then rings the doorbell if it is connected; if not, the
     /// master finds the row by polling.
     pub accepted: Arc<Notify>,
-    /// What the labels of Kubernetes' pods say; `None` without Kubernetes.
+    /// Labels of the Kubernetes pods; `None` outside Kubernetes.
     pub labels: watch::Receiver<Option<Labels>>,
-    /// The faults that are played on pods of this process.
+    /// Active faults of this process's pods.
     pub played: watch::Receiver<BTreeMap<PodName, Fault>>,
-    /// What failed last.
+    /// Latest failures.
     pub failures: watch::Receiver<Vec<Failure>>,
-    /// What an operator has to decide.
+    /// Alert for a decision that an operator has to make.
     pub alert: watch::Receiver<Option<String>>,
 }
 
-/// Where what is seen goes.
+/// Outputs of the observer.
 struct Shown<'a> {
     view: watch::Sender<Arc<ClusterView>>,
     publish: &'a (dyn Fn(Message) + Send + Sync),
 }
 
-/// What an observer knows beside the znodes.
+/// The observer's state besides the znodes.
 struct Known {
     pods: BTreeMap<PodName, (PodView, Option<Instant>)>,
     connected: bool,
-    /// Since when it isn't connected, in ms since 1970.
+    /// Since when it is disconnected, in ms since 1970.
     cut_off: Option<i64>,
-    /// The election node of a master that was killed here. It stays until its lease ends, even if its pod is started again.
+    /// Election node of a master that was killed in this process. It stays until its session ends, even if its pod is started
+    /// again.
     dead: Option<String>,
-    /// The election node of a master in another process, which doesn't answer.
+    /// Election node of a master in another process that doesn't answer.
     silent: Option<String>,
 }
 
 impl Observer {
-    /// A view of an array of which nothing is known yet.
+    /// Returns the view of an array before anything is known of it.
     pub fn unknown(&self) -> ClusterView {
         self.view(&Nodes::default(), &mut self.known())
     }
 
-    /// Observes for ever; `publish` takes what happens.
+    /// Observes forever; passes events to `publish`.
     pub async fn run(self, view: watch::Sender<Arc<ClusterView>>, publish: impl Fn(Message) + Send + Sync) {
         let shown = Shown { view, publish: &publish };
         let mut known = self.known();
@@ -119,7 +120,7 @@ impl Observer {
         let mut labels = self.labels.clone();
         let (mut played, mut failures, mut alert) = (self.played.clone(), self.failures.clone(), self.alert.clone());
         let (pulse, mut silent) = watch::channel(None);
-        // Ends when it is dropped.
+        // Aborted when dropped.
         let mut tasks = JoinSet::new();
         tasks.spawn(pulse::follow(mirror.nodes(), pulse));
         loop {
@@ -136,10 +137,10 @@ impl Observer {
             known.silent.clone_from(&silent.borrow_and_update());
             let state = *states.borrow_and_update();
             let seen = nodes.borrow_and_update().clone();
-            // Nothing is known of the array, and of its clocks, before it has been read.
+            // Before the first read, nothing is known of the array and its clocks.
             self.note_connection(page, known, state == SessionState::Connected && seen.loaded);
             if seen.loaded {
-                // What happened while nothing was seen isn't known: the view tells what is now.
+                // What happened before the first snapshot is unknown; the view shows the current state.
                 if shown.loaded {
                     changes(shown, &seen, &|| self.moment()).into_iter().for_each(page.publish);
                 }
@@ -150,13 +151,13 @@ impl Observer {
             if state.is_terminal() {
                 break;
             }
-            tokio::time::sleep(THROTTLE).await;
+            tokio::time::sleep(VIEW_INTERVAL).await;
         }
         self.note_connection(page, known, false);
         self.show(page, shown, known);
     }
 
-    /// Rings the doorbell when something was accepted, for ever. Beside the view, which takes its time.
+    /// Rings the doorbell after each acceptance, forever. Separate from the view, which is throttled.
     async fn ring(&self, coordinator: Arc<dyn Coordinator>) {
         loop {
             self.accepted.notified().await;
@@ -171,7 +172,7 @@ impl Observer {
         Known { pods: pods.collect(), connected: false, cut_off: Some(now()), dead: None, silent: None }
     }
 
-    /// Something happens to this process, or is found out here.
+    /// Returns a new stamp and time for an event that happens to, or is detected by, this process.
     fn moment(&self) -> Moment {
         Moment { stamp: Stamp { clock: self.clock.tick(), pod: self.name.clone() }, at: now() }
     }
@@ -218,7 +219,7 @@ impl Observer {
         };
         let mut jobs: Vec<_> = nodes.jobs.values().map(|job| job.view()).collect();
         jobs.sort_by(|a, b| a.started.cmp(&b.started).then_with(|| a.job.cmp(&b.job)));
-        // One look after the other: see there.
+        // In sequence, never nested: two borrows of the watch at once can deadlock with a measurement between them.
         let backlog = self.gauge.backlog();
         let room = self.gauge.view();
         ClusterView {
@@ -234,13 +235,14 @@ impl Observer {
             room,
             past: past(nodes),
             failed: self.failures.borrow().clone(),
-            unexpected: nodes.unexpected.shown(SHOWN),
+            unexpected: nodes.unexpected.shown(MAX_UNEXPECTED_SHOWN),
             cut_off: known.cut_off,
             alert: self.alert.borrow().clone(),
         }
     }
 
-    /// Whether a master does its work, as far as this process can tell: its election node stays until its lease ends.
+    /// Returns whether a master appears to be working, as far as this process can tell: its election node alone stays until its
+    /// session ends.
     fn is_heard(&self, leader: &Leader, known: &mut Known) -> bool {
         let fault = self.played.borrow().get(&leader.pod).copied();
         if fault == Some(Fault::Killed) {
@@ -250,7 +252,7 @@ impl Observer {
         fault.is_none() && known.dead.as_ref() != node && known.silent.as_ref() != node
     }
 
-    /// Takes in the live pods; those that left stay for a while, those of this process for ever.
+    /// Updates the pods from the live members. Departed pods are kept for a while, those of this process forever.
     fn remember(&self, nodes: &Nodes, leader: Option<&Leader>, known: &mut Known) {
         for (pod, left) in known.pods.values_mut() {
             if !nodes.members.iter().any(|member| member.pod == pod.pod) {
@@ -269,7 +271,7 @@ impl Observer {
             view.fault = self.played.borrow().get(pod).copied();
         }
         let kept = |pod: &PodName, left: &Option<Instant>| {
-            self.local.contains(pod) || left.is_none_or(|left| left.elapsed() < REMEMBER)
+            self.local.contains(pod) || left.is_none_or(|left| left.elapsed() < LEFT_POD_RETENTION)
         };
         known.pods.retain(|pod, (_, left)| kept(pod, left));
     }
@@ -292,7 +294,7 @@ impl Observer {
         }
     }
 
-    /// A pod of this process that hasn't joined.
+    /// Returns the view of a pod of this process that hasn't joined.
     fn absent(&self, pod: &PodName) -> PodView {
         PodView {
             pod: pod.clone(),
@@ -312,7 +314,7 @@ impl Observer {
     }
 }
 
-/// Masters before the one that leads, or all of them while nobody does.
+/// Returns the masters before the current one, or all of them if none leads.
 fn past(nodes: &Nodes) -> Vec<Reign> {
     let now = nodes.led.as_ref().map(|led| if led.gone.is_some() { led.past() } else { led.record.past.clone() });
     now.unwrap_or_default()

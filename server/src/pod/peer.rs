@@ -1,4 +1,4 @@
-//! What a pod asks another one directly, over HTTP: who answers there, and how it is.
+//! Probes of another pod's process over HTTP: which incarnation answers at an address, and in what state.
 
 use std::io::{self, ErrorKind};
 use std::time::Duration;
@@ -10,47 +10,47 @@ use tokio::time::timeout;
 
 use crate::incarnation;
 
-/// The longest that a connection is waited for.
+/// Connection timeout.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
-/// The most bytes of an answer's head.
+/// Maximum size of a response's head, in bytes.
 const HEAD: usize = 8 << 10;
 
-/// Who answers at an address, as `/healthz` tells.
+/// The process that answers at an address, as `/healthz` reports it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Peer {
-    /// Its incarnation.
+    /// Incarnation of the process.
     pub process: String,
-    /// For how long it has been cut off from the coordinator; zero if it isn't.
+    /// How long it has been cut off from the coordinator; zero if it isn't.
     pub cut_off: Duration,
-    /// Pods that live there, each with its life; `None` if it doesn't say.
+    /// Pods that live in the process, each with its life's id; `None` if it doesn't report them.
     pub lives: Option<Vec<(String, String)>>,
 }
 
 impl Peer {
-    /// Whether a pod of this name lives there.
+    /// Returns whether a pod of this name lives in the process.
     pub(super) fn has(&self, pod: &PodName) -> bool {
         self.lives.iter().flatten().any(|(name, _)| name == pod.as_str())
     }
 
-    /// Whether a life has ended there, as it says.
+    /// Returns whether the process reports that a life has ended.
     pub(super) fn has_lost(&self, life: &str) -> bool {
         let lost = |lives: &Vec<(String, String)>| !lives.iter().any(|(_, other)| other == life);
         !life.is_empty() && self.lives.as_ref().is_some_and(lost)
     }
 }
 
-/// What came of a question.
+/// Outcome of a probe.
 pub(super) enum Answer {
-    /// This one answered, and its connection stands.
+    /// This process answered, and its connection is open.
     Peer(Peer, TcpStream),
-    /// Nobody listens there.
+    /// The connection was refused.
     Refused,
-    /// Anything else: no route, no answer, something that is no pod.
+    /// Anything else: no route, no answer, an answer that isn't a pod's.
     Nothing,
 }
 
 impl Answer {
-    /// Who answered, if anybody did.
+    /// Returns the process that answered, if any.
     pub(super) fn peer(self) -> Option<Peer> {
         match self {
             Answer::Peer(peer, _) => Some(peer),
@@ -59,7 +59,7 @@ impl Answer {
     }
 }
 
-/// Asks who lives at an address; waits for the answer for as long as the connection stands.
+/// Probes an address; waits for the answer for as long as the connection stands.
 pub(super) async fn ask(address: &str) -> Answer {
     match connect(address).await {
         Ok(mut connection) => match question(&mut connection, address).await {
@@ -71,7 +71,7 @@ pub(super) async fn ask(address: &str) -> Answer {
     }
 }
 
-/// Connects; *refused* only if every address of a name refuses.
+/// Connects. Fails with *refused* only if every address of the name refuses.
 async fn connect(address: &str) -> io::Result<TcpStream> {
     let mut refused = None;
     for address in tokio::net::lookup_host(address).await? {
@@ -85,7 +85,7 @@ async fn connect(address: &str) -> io::Result<TcpStream> {
     Err(refused.unwrap_or_else(|| ErrorKind::AddrNotAvailable.into()))
 }
 
-/// Who answers on this connection.
+/// Sends the request on this connection and reads the answer.
 async fn question(connection: &mut TcpStream, address: &str) -> io::Result<Option<Peer>> {
     let request = format!("GET /healthz HTTP/1.1\r\nhost: {address}\r\nuser-agent: evenlight-witness\r\n\r\n");
     connection.write_all(request.as_bytes()).await?;
@@ -101,7 +101,7 @@ async fn question(connection: &mut TcpStream, address: &str) -> io::Result<Optio
     Ok(peer_of(&String::from_utf8_lossy(&head[..end])))
 }
 
-/// Who an answer's head tells it is.
+/// Parses the head of a response.
 fn peer_of(head: &str) -> Option<Peer> {
     let value = |name: &str| {
         let mut headers = head.lines().skip(1).filter_map(|line| line.split_once(':'));

@@ -1,12 +1,13 @@
-//! Makes the pyramids that nobody has made yet: what somebody looks at at once, everything else of images that could be
-//! equalized while no job waits or runs. One at a time in each process.
+//! The renderer: makes missing pyramids. Those that a viewer asks for come first; those of other images that can be equalized
+//! are made while no job waits or runs. One at a time in each process.
 //!
 //! # Why it is safe
-//! - No job waits for it and no promise depends on it: without a pyramid a page shows a smaller picture.
-//! - The row is claimed before the first byte is written, the claim's name is in the key and is never given twice, and the
-//!   pyramid is there when its row says so, if the claim still holds. Whoever lost the claim wrote what the sweeper removes.
-//! - A claim that isn't renewed lapses; an image that ended three of them is left alone. What isn't the image's fault gives
-//!   its claim back: a store that doesn't answer, and being told to stop.
+//! - No job waits for it and no guarantee depends on it: without a pyramid a page shows a smaller picture.
+//! - The row is claimed before the first byte is written. The claim's id is part of the key and is never reused, and the
+//!   pyramid exists once its row says so, which requires that the claim still holds. After a lost claim, the sweeper removes
+//!   what was written.
+//! - A claim that isn't renewed lapses; an image whose claims lapsed three times is left alone. A failure that isn't the
+//!   image's fault (a store that doesn't answer, a stop) gives the claim back.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,38 +19,38 @@ use tokio_util::sync::CancellationToken;
 use super::jitter;
 use crate::catalog::{self, Catalog, PyramidWork, Write};
 use crate::pipeline::render::{Wish, Wishes, render};
-use crate::pipeline::stage::{Failure, Workshop};
+use crate::pipeline::stage::{Failure, TaskContext};
 use crate::store::{self, keys};
 
-/// The catalog is asked this often while there is nothing to do.
-const POLL: Duration = Duration::from_secs(3);
-/// A claim that wasn't renewed for so long has lapsed.
-const LEASE: Duration = Duration::from_secs(60);
-/// A claim is renewed this often.
-const RENEW: Duration = Duration::from_secs(15);
+/// Poll interval of the catalog while there is nothing to do.
+const POLL_INTERVAL: Duration = Duration::from_secs(3);
+/// A claim that wasn't renewed for this long has lapsed.
+const LEASE_DURATION: Duration = Duration::from_secs(60);
+/// Interval at which a claim is renewed.
+const RENEW_INTERVAL: Duration = Duration::from_secs(15);
 
-/// What makes pyramids in a process.
+/// The renderer of a process.
 pub struct Renderer {
-    /// Who knows which are wanted.
+    /// Knows which pyramids are missing.
     pub catalog: Arc<dyn Catalog>,
     /// Pixels and files.
-    pub shop: Workshop,
-    /// The array, to see whether it has something better to do.
+    pub task_context: TaskContext,
+    /// View of the array, to see whether it is idle.
     pub view: watch::Receiver<Arc<ClusterView>>,
-    /// What somebody looks at.
+    /// Pyramids that viewers ask for.
     pub wishes: Wishes,
-    /// How long making one may take.
+    /// Time limit for making one pyramid.
     pub time: Duration,
-    /// Tells it to stop.
+    /// Stops the renderer.
     pub stop: CancellationToken,
 }
 
 impl Renderer {
-    /// Makes pyramids until it is told to stop.
+    /// Makes pyramids until `stop`.
     pub async fn run(self) {
         while !self.stop.is_cancelled() {
-            // A wish that comes while the store fails is asked for again by whoever looks then.
-            let wish = self.wishes.take().filter(|_| self.shop.store.outage().borrow().is_none());
+            // A wish that arrives during an outage of the store is dropped; the viewer asks again.
+            let wish = self.wishes.take().filter(|_| self.task_context.store.outage().borrow().is_none());
             let made = match wish.is_some() || self.is_idle() {
                 true => self.one(wish.as_ref()).await,
                 false => Ok(false),
@@ -63,21 +64,21 @@ impl Renderer {
             tokio::select! {
                 () = self.stop.cancelled() => {}
                 () = self.wishes.added() => {}
-                () = tokio::time::sleep(POLL.mul_f64(0.75 + jitter() / 2.0)) => {}
+                () = tokio::time::sleep(POLL_INTERVAL.mul_f64(0.75 + jitter() / 2.0)) => {}
             }
         }
     }
 
     fn is_idle(&self) -> bool {
         let backlog = &self.view.borrow().backlog;
-        backlog.queued + backlog.running == 0 && self.shop.store.outage().borrow().is_none()
+        backlog.queued + backlog.running == 0 && self.task_context.store.outage().borrow().is_none()
     }
 
-    /// Makes one, if there is one to be made.
+    /// Makes one pyramid. Returns `false` if there is none to make.
     async fn one(&self, wish: Option<&Wish>) -> Result<bool, catalog::Error> {
         let claim = uuid::Uuid::new_v4().simple().to_string();
         let wish = wish.map(|(image, job)| (image, job.as_ref()));
-        let Some(work) = self.catalog.claim_pyramid(&claim, wish, LEASE).await? else { return Ok(false) };
+        let Some(work) = self.catalog.claim_pyramid(&claim, wish, LEASE_DURATION).await? else { return Ok(false) };
         let key = keys::pyramid(&work.image, &claim);
         let made = tokio::select! {
             made = self.make(&work, &claim, key.clone()) => made,
@@ -98,15 +99,15 @@ impl Renderer {
         Ok(true)
     }
 
-    /// What isn't the image's fault doesn't count; it is, if there is nothing to read.
+    /// Handles a failure. If the image isn't at fault, the claim is given back; a missing source counts as the image's fault.
     async fn fail(&self, work: &PyramidWork, claim: &str, failure: Failure) -> Result<(), catalog::Error> {
         if self.catalog.pyramid(&work.image, work.job.as_ref()).await?.is_none() {
             tracing::debug!(image = %work.image, %failure, "its pyramid isn't wanted any more");
             return Ok(());
         }
-        let missing = matches!(self.shop.store.size(&work.source).await, Err(store::Error::NotFound(_)));
-        // Asked in any case: an outage is said, and nothing more is begun while it lasts.
-        let is_outage = failure.is_outage(&self.shop.store).await;
+        let missing = matches!(self.task_context.store.size(&work.source).await, Err(store::Error::NotFound(_)));
+        // Check this in every case: it reports an outage, and nothing new is started while it lasts.
+        let is_outage = failure.is_outage(&self.task_context.store).await;
         if is_outage || (matches!(failure, Failure::Trouble(_)) && !missing) {
             self.catalog.release_pyramid(claim).await?;
         }
@@ -116,11 +117,11 @@ impl Renderer {
         Ok(())
     }
 
-    /// Makes it while the claim holds; `None` if it was lost.
+    /// Makes the pyramid while renewing the claim; returns `None` if the claim was lost.
     async fn make(&self, work: &PyramidWork, claim: &str, key: String) -> Option<Result<u64, Failure>> {
-        let shop = self.shop.for_task(self.time, ());
-        let mut made = std::pin::pin!(render(&shop, &work.source, key));
-        let mut renew = tokio::time::interval(RENEW);
+        let task_context = self.task_context.for_task(self.time, ());
+        let mut made = std::pin::pin!(render(&task_context, &work.source, key));
+        let mut renew = tokio::time::interval(RENEW_INTERVAL);
         renew.tick().await;
         loop {
             tokio::select! {
@@ -128,7 +129,7 @@ impl Renderer {
                 _ = renew.tick() => match self.catalog.touch_pyramid(claim).await {
                     Ok(Write::Applied) => {}
                     Ok(_) => return None,
-                    // The claim holds for some renewals more.
+                    // The claim survives a few missed renewals.
                     Err(error) => tracing::debug!(%error, "a claim of a pyramid wasn't renewed"),
                 },
             }
@@ -136,7 +137,7 @@ impl Renderer {
     }
 
     async fn discard(&self, key: &str) {
-        if let Err(error) = self.shop.store.delete(key).await {
+        if let Err(error) = self.task_context.store.delete(key).await {
             tracing::debug!(%error, "a pyramid that nobody wants is left to the sweeper");
         }
     }

@@ -1,7 +1,7 @@
-//! Pixel threads of the process that are free: a task is claimed only with one of them in hand.
+//! Slots: the process's free pixel threads. A task is claimed only while holding one.
 //!
-//! Pods share them, and a pod can be frozen. So nobody has a place in a queue, which could be given a thread while its pod isn't
-//! polled: whoever wants one tries whenever one has become free.
+//! The pods of a process share them, and a pod can be frozen. So there is no queue, which could assign a thread to a pod that
+//! isn't polled: a pod that wants one retries whenever one becomes free.
 
 use std::sync::Arc;
 
@@ -14,14 +14,14 @@ pub struct Slots {
     freed: watch::Sender<()>,
 }
 
-/// A pixel thread that is taken; free again when this is dropped.
+/// A taken pixel thread; dropping it frees the thread.
 pub struct Slot {
     permit: Option<OwnedSemaphorePermit>,
     freed: watch::Sender<()>,
 }
 
 impl Slots {
-    /// So many threads, all of them free.
+    /// Creates this many slots, all free.
     pub fn new(threads: usize) -> Self {
         Self { free: Arc::new(Semaphore::new(threads)), freed: watch::Sender::new(()) }
     }
@@ -29,7 +29,7 @@ impl Slots {
     /// Takes a thread as soon as one is free.
     ///
     /// # Cancellation
-    /// Safe, and a future that is never polled again holds nothing.
+    /// Safe; a future that is never polled again holds nothing.
     pub async fn take(&self) -> Slot {
         let mut freed = self.freed.subscribe();
         loop {
@@ -37,7 +37,7 @@ impl Slots {
             if let Ok(permit) = self.free.clone().try_acquire_owned() {
                 return Slot { permit: Some(permit), freed: self.freed.clone() };
             }
-            // The sender is `self`'s, so it is there.
+            // `self` owns a sender, so this can't fail.
             let _ = freed.changed().await;
         }
     }

@@ -1,8 +1,8 @@
-//! Who led before, and why no longer: what a session's picture of the znodes remembers of masters that are gone, and what the
-//! next one writes into its own record, so that every pod knows it.
+//! The succession: the former masters and why their terms ended. The mirror of a session records masters that are gone, and the
+//! next master writes them into its own record, so that every pod knows them.
 //!
-//! Whether a master's pod was still there when its election node was gone tells most of why: a session that ends takes both
-//! at once. The members must have been read after the candidates for that; the mirror does so.
+//! Whether a master's pod was still a member when its election node was gone mostly tells why: the end of a session deletes
+//! both at once. This requires that the members are read after the candidates, which the mirror does.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -18,36 +18,36 @@ use crate::coord::election::Candidacy;
 use crate::coord::{Coordinator, members, paths};
 use crate::wall::now;
 
-/// How long a pod that is told to stop tries to say so before it hands over.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a stopping pod tries to mark itself as leaving before it hands over.
+const LEAVING_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A master that was seen, and what became of it.
+/// A master that was seen, and how its term ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Led {
-    /// Its election node's name.
+pub struct LeaderHistory {
+    /// Name of its election node.
     pub node: String,
     /// Its record.
     pub record: Candidate,
-    /// When it was gone, and why, once it is.
+    /// When its node was found gone (ms since 1970), and why; `None` while it leads.
     pub gone: Option<(i64, Ending)>,
-    /// Whether its pod had said that it was told to stop.
+    /// Whether its pod had announced that it was stopping.
     leaving: bool,
 }
 
-impl Led {
-    /// A master that leads now; `None` of a candidate without an epoch.
+impl LeaderHistory {
+    /// Returns the record of a current master; `None` for a candidate without an epoch.
     pub fn new(node: &str, record: &Candidate) -> Option<Self> {
         let led = || Self { node: node.to_owned(), record: record.clone(), gone: None, leaving: false };
         record.epoch.map(|_| led())
     }
 
-    /// Takes in what the members say of it.
+    /// Notes whether its pod is marked as leaving.
     pub fn note(&mut self, members: &[Member]) {
         let told = |member: &Member| member.pod == self.record.pod && member.leaving;
         self.leaving |= members.iter().any(told);
     }
 
-    /// Its election node is gone; these are the members after that.
+    /// Records the end of its term, given the members read after its election node was gone.
     pub fn end(&mut self, members: &[Member]) {
         self.note(members);
         let lives = members.iter().any(|member| member.pod == self.record.pod);
@@ -59,7 +59,7 @@ impl Led {
         self.gone.get_or_insert((now(), end));
     }
 
-    /// It and the masters before it, latest first.
+    /// Returns this master's term and those before it, latest first.
     pub fn past(&self) -> Vec<Reign> {
         let (until, end) = self.gone.unwrap_or_else(|| (now(), Ending::SessionEnded));
         let reign = |(epoch, since)| Reign { pod: self.record.pod.clone(), epoch, since, until, end };
@@ -68,27 +68,27 @@ impl Led {
     }
 }
 
-/// What a pod remembers of masters from one session to the next.
+/// The last master that a pod saw, kept from one session to the next.
 #[derive(Default)]
-pub(super) struct Memory(Mutex<Option<Led>>);
+pub(super) struct Memory(Mutex<Option<LeaderHistory>>);
 
 impl Memory {
-    /// The session ends: what it saw is kept.
+    /// Keeps what the ending session saw.
     pub(super) fn keep(&self, nodes: &Nodes) {
         if let Some(led) = &nodes.led {
             *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(led.clone());
         }
     }
 
-    fn last(&self) -> Option<Led> {
+    fn last(&self) -> Option<LeaderHistory> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// Writes who led before into this leader's own record, once it is announced. Nothing waits for it.
+/// Writes the previous masters into this leader's own record, once it is announced. Nothing waits for it.
 ///
 /// # Cancellation
-/// Safe: then the past is known without this.
+/// Safe: the record then lacks the previous masters.
 pub(super) async fn remember(
     pod: &Pod,
     coordinator: &dyn Coordinator,
@@ -119,12 +119,12 @@ pub(super) async fn remember(
     pending().await
 }
 
-/// Says that this pod was told to stop, before it gives up its lead.
+/// Marks this pod as leaving, before it gives up the lead.
 pub(super) async fn say_leaving(pod: &Pod, coordinator: &dyn Coordinator, nodes: &Nodes) {
     let session = coordinator.session().to_string();
     let own = nodes.members.iter().find(|member| member.pod == pod.config.name && member.session == session);
     let Some(member) = own else { return };
-    let said = tokio::time::timeout(PATIENCE, members::say_leaving(coordinator, member)).await;
+    let said = tokio::time::timeout(LEAVING_TIMEOUT, members::say_leaving(coordinator, member)).await;
     if !matches!(said, Ok(Ok(_))) {
         tracing::debug!(pod = %pod.config.name, "hands over without having said so");
     }
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn whether_its_pod_is_still_there_tells_why_a_master_is_gone() {
         let ended = |before: &[Member], after: &[Member]| {
-            let mut led = Led::new("a-1", &record("pod-1", 1)).unwrap();
+            let mut led = LeaderHistory::new("a-1", &record("pod-1", 1)).unwrap();
             led.note(before);
             led.end(after);
             led.gone.unwrap().1
@@ -190,7 +190,7 @@ mod tests {
         let mut past = Vec::new();
         for epoch in 1..=Reign::KEPT as u64 + 3 {
             let record = Candidate { past, ..record("pod-1", epoch) };
-            past = Led::new("a-1", &record).unwrap().past();
+            past = LeaderHistory::new("a-1", &record).unwrap().past();
         }
         assert_eq!(past.len(), Reign::KEPT);
         assert_eq!((past[0].epoch, past[Reign::KEPT - 1].epoch), (Reign::KEPT as u64 + 3, 4));

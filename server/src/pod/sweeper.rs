@@ -1,22 +1,23 @@
-//! The sweeper: what lies in the store and belongs to nothing goes.
+//! The sweeper: deletes objects of the store that belong to nothing.
 //!
-//! What is left over: outputs of a run that ended while a worker still wrote; what a paused worker writes when its image
-//! is long gone; bytes of an upload that was taken over or given up; temporary files of writers that crashed; all that a
-//! crash left between two steps of a deletion.
+//! Such leftovers are: outputs of a run that ended while a worker still wrote; writes of a paused worker whose image is long
+//! gone; bytes of an upload that was taken over or abandoned; temporary files of crashed writers; whatever a crash left between
+//! two steps of a deletion.
 //!
 //! # Why it never touches live work
-//! - **Liveness comes from rows, never from ages.** An object is live if its upload is being received, its run is being
-//!   worked on, it is an image's original or a job's result, or the last claim of a pyramid wrote it. A two-hour upload is as live as its row.
-//! - **Only what a row says has ended is deleted.** What no row knows is quarantined, and what is dead stays dead, so a read that
-//!   lags deletes nothing ([`orphans`]).
-//! - Thus a late delete of a deposed or paused master is harmless: it deletes what was dead when it looked, which is dead
-//!   for whoever leads now. That an orphan's grace is over is written into its row first, by the master of the epoch; from then on
-//!   nobody can adopt it.
-//! - A store belongs to one catalog. A sweep begins with the store's marks: a catalog that isn't the store's own, or is older
+//! - **Liveness comes from rows, never from ages.** An object is live if its upload is being received, its run is being worked
+//!   on, it is an image's original or a job's result, or the last claim of a pyramid wrote it. A two-hour upload is as live as
+//!   its row.
+//! - **Only what a row says has ended is deleted.** Objects that no row knows are quarantined, and dead objects stay dead, so a
+//!   stale read deletes nothing ([`orphans`]).
+//! - Thus a late delete of a deposed or paused master is harmless: the object was dead when that master checked, so it is dead
+//!   for the current one too. When an orphan's grace period is over, the master of the epoch first writes that into its row;
+//!   from then on it can no longer be adopted.
+//! - A store belongs to one catalog. A sweep starts with the store's marks: a catalog that isn't the store's own, or is older
 //!   than the store has seen, sweeps nothing.
 //!
-//! Keys that this program doesn't spell are left alone. On S3, parts of uploads that were never completed are no objects:
-//! a lifecycle rule of the bucket removes them.
+//! Unknown keys are left alone. On S3, parts of uploads that were never completed aren't objects: a lifecycle rule of the
+//! bucket removes them.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -29,21 +30,21 @@ use shared::id::ImageId;
 use tokio::time::Instant;
 
 use super::jitter;
-use super::master::Office;
+use super::master::MasterContext;
 use crate::catalog::{self, Raised, Sweep};
 use crate::pipeline::orphans::{self, Verdict};
 use crate::store::{self, Found};
 
-/// Deletes that are under way at once.
+/// Maximum number of concurrent deletes.
 const DELETES_AT_ONCE: usize = 8;
 
-/// After a sweep that failed, the next one comes this soon.
-const SOON: Duration = Duration::from_secs(30);
+/// Pause after a failed sweep.
+const RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
-/// The generation is raised this often while images come.
+/// Interval at which the generation is raised while images arrive.
 const GENERATION_EVERY: Duration = Duration::from_secs(10);
 
-/// Why a sweep ended early. What it deleted was dead, whatever it didn't get to.
+/// Why a sweep ended early. What it has deleted was dead in any case.
 #[derive(Debug, thiserror::Error)]
 enum Error {
     /// Catalog and store can't be compared.
@@ -52,7 +53,7 @@ enum Error {
     /// The catalog is older than the store.
     #[error("{}", behind(*.catalog, *.store))]
     Behind { catalog: u64, store: u64 },
-    /// The role is over, or about to be.
+    /// The term is over, or about to end.
     #[error("the epoch is another master's")]
     NotMine,
 }
@@ -69,10 +70,10 @@ impl From<catalog::Error> for Error {
     }
 }
 
-/// Sweeps at the beginning of a master's lead and then again and again, beside all else that it does.
-pub(super) async fn run(office: Arc<Office>) {
-    let (name, every) = (office.pod.config.name.clone(), office.pod.config.sweep_every);
-    let mut sweeper = Sweeper { office, newest: None, last: None };
+/// Sweeps at the start of a master's term and then periodically, concurrently with its other work.
+pub(super) async fn run(context: Arc<MasterContext>) {
+    let (name, every) = (context.pod.config.name.clone(), context.pod.config.sweep_every);
+    let mut sweeper = Sweeper { context, newest: None, last: None };
     loop {
         let pause = match sweeper.sweep().await {
             Ok(0) => every,
@@ -82,7 +83,7 @@ pub(super) async fn run(office: Arc<Office>) {
             }
             Err(error) => {
                 tracing::warn!(pod = %name, %error, "a sweep of the store ended early");
-                every.min(SOON)
+                every.min(RETRY_INTERVAL)
             }
         };
         sweeper.rest(pause.mul_f64(0.75 + jitter() / 2.0)).await;
@@ -90,41 +91,42 @@ pub(super) async fn run(office: Arc<Office>) {
 }
 
 struct Sweeper {
-    office: Arc<Office>,
+    context: Arc<MasterContext>,
     /// The newest image when the generation was last raised.
     newest: Option<Option<ImageId>>,
-    /// When the last sweep began, whatever became of it.
+    /// When the last sweep started, whatever its outcome.
     last: Option<Instant>,
 }
 
 impl Sweeper {
-    /// Waits, and raises the generation meanwhile as images come, so that a backup of before is told from the catalog of now.
+    /// Waits; meanwhile raises the generation as images arrive, so that a backup from before can be told from the current
+    /// catalog.
     async fn rest(&mut self, pause: Duration) {
         let until = Instant::now() + pause;
         while until.saturating_duration_since(Instant::now()) > GENERATION_EVERY {
             tokio::time::sleep(GENERATION_EVERY).await;
             if let Err(error) = self.check().await {
-                tracing::warn!(pod = %self.office.pod.config.name, %error, "the catalog's generation wasn't raised");
+                tracing::warn!(pod = %self.context.pod.config.name, %error, "the catalog's generation wasn't raised");
             }
         }
         tokio::time::sleep_until(until).await;
     }
 
-    /// Goes once through all that lies in the store; gives how much was removed.
+    /// Goes through the whole store once. Returns the number of removed objects.
     async fn sweep(&mut self) -> Result<u64, Error> {
-        orphans::is_own(&self.office.pod.shop.store, &*self.office.pod.catalog).await?;
+        orphans::is_own(&self.context.pod.task_context.store, &*self.context.pod.catalog).await?;
         self.check().await?;
-        let (office, began) = (self.office.clone(), Instant::now());
-        // From one beginning to the next: an interval that a failed sweep didn't get to count is lost, and none counts twice.
+        let (context, began) = (self.context.clone(), Instant::now());
+        // Measured from start to start: an interval that a failed sweep didn't count is lost, and none counts twice.
         let since_last = self.last.replace(began).map_or(Duration::ZERO, |last| began - last);
         let id = uuid::Uuid::new_v4().simple().to_string();
-        let sweep = Sweep { id, since_last, grace: office.pod.config.orphan_grace };
+        let sweep = Sweep { id, since_last, grace: context.pod.config.orphan_grace };
         let (mut removed, mut lost) = (0, Lost::default());
-        let mut batches = office.pod.shop.store.everything(orphans::BATCH);
+        let mut batches = context.pod.task_context.store.everything(orphans::BATCH);
         while let Some(listed) = batches.try_next().await? {
             removed += self.batch(&sweep, listed, &mut lost).await?;
         }
-        if office.pod.catalog.end_sweep(&office.epoch(), &sweep).await? == catalog::Write::NotMine {
+        if context.pod.catalog.end_sweep(&context.epoch(), &sweep).await? == catalog::Write::NotMine {
             return Err(Error::NotMine);
         }
         self.tell(lost.sentence(sweep.grace)).await?;
@@ -132,7 +134,7 @@ impl Sweeper {
     }
 
     async fn batch(&self, sweep: &Sweep, listed: Vec<Found>, lost: &mut Lost) -> Result<u64, Error> {
-        let (pod, epoch) = (&self.office.pod, self.office.epoch());
+        let (pod, epoch) = (&self.context.pod, self.context.epoch());
         let judged = orphans::judged(&*pod.catalog, listed).await?;
         let unknown = judged.iter().filter(|(.., verdict)| *verdict == Verdict::Unknown);
         let names: Vec<String> = unknown.clone().map(|(found, ..)| found.name()).collect();
@@ -143,7 +145,7 @@ impl Sweeper {
             lost.originals += u64::from(orphans::is_original(found, owner));
         }
         let dead = |found: &Found, verdict| match verdict {
-            Verdict::Live => false,
+            Verdict::BeingWritten | Verdict::Live => false,
             Verdict::Ended => true,
             Verdict::Unknown => over.contains(&found.name()),
         };
@@ -152,18 +154,18 @@ impl Sweeper {
         let removed = dead.len() as u64;
         let gone = futures::stream::iter(dead).map(|found| async move {
             tracing::debug!(key = found.key, unfinished = found.unfinished, "removed from the store");
-            pod.shop.store.remove(&found).await
+            pod.task_context.store.remove(&found).await
         });
         gone.buffer_unordered(DELETES_AT_ONCE).try_collect::<()>().await?;
         Ok(removed)
     }
 
-    /// Compares the generations, and raises the catalog's if there are new images. Until it has succeeded once, and after it has
-    /// not, this master deletes nothing that it isn't told to delete.
+    /// Compares the generations, and raises the catalog's if there are new images. Until this has succeeded, and after the
+    /// catalog was found to be behind, this master deletes only what it is asked to delete.
     async fn check(&mut self) -> Result<(), Error> {
         let checked = self.compare().await;
         if let Ok(()) | Err(Error::Behind { .. }) = &checked {
-            self.office.catalog_is_current.store(checked.is_ok(), Ordering::Relaxed);
+            self.context.catalog_is_current.store(checked.is_ok(), Ordering::Relaxed);
         }
         if let Err(error @ Error::Behind { .. }) = &checked {
             self.tell(Some(error.to_string())).await?;
@@ -172,8 +174,8 @@ impl Sweeper {
     }
 
     async fn compare(&mut self) -> Result<(), Error> {
-        let (store, catalog) = (&self.office.pod.shop.store, &self.office.pod.catalog);
-        // First what the store has seen: the catalog was as new before.
+        let (store, catalog) = (&self.context.pod.task_context.store, &self.context.pod.catalog);
+        // Read the store's generation first: the catalog had at least that one before.
         let seen = orphans::seen_generation(store).await?;
         let latest = ImageQuery { limit: Some(1), ..ImageQuery::default() };
         let newest = catalog.images(&latest).await?.items.into_iter().next().map(|image| image.id);
@@ -181,7 +183,7 @@ impl Sweeper {
             let generation = catalog.generation().await?;
             return if generation < seen { Err(Error::Behind { catalog: generation, store: seen }) } else { Ok(()) };
         }
-        match catalog.raise_generation(&self.office.epoch(), seen).await? {
+        match catalog.raise_generation(&self.context.epoch(), seen).await? {
             Raised::NotMine => Err(Error::NotMine),
             Raised::Behind(generation) => Err(Error::Behind { catalog: generation, store: seen }),
             Raised::To(generation) => {
@@ -192,20 +194,20 @@ impl Sweeper {
         }
     }
 
-    /// Says what an operator has to decide, or that there is nothing.
+    /// Sets or clears the alert for the operator.
     async fn tell(&self, alert: Option<String>) -> Result<(), Error> {
-        let catalog = &self.office.pod.catalog;
+        let catalog = &self.context.pod.catalog;
         if catalog.alert().await? != alert {
             if let Some(alert) = &alert {
-                tracing::error!(pod = %self.office.pod.config.name, alert, "an operator has to decide");
+                tracing::error!(pod = %self.context.pod.config.name, alert, "an operator has to decide");
             }
-            catalog.set_alert(&self.office.epoch(), alert.as_deref()).await?;
+            catalog.set_alert(&self.context.epoch(), alert.as_deref()).await?;
         }
         Ok(())
     }
 }
 
-/// What is in quarantine.
+/// Objects in quarantine.
 #[derive(Default)]
 struct Lost {
     objects: u64,
@@ -213,7 +215,8 @@ struct Lost {
 }
 
 impl Lost {
-    /// A row precedes an original's first byte and leaves a tombstone: that an original is unknown means that rows were lost.
+    /// Returns the alert. A row precedes an original's first byte and leaves a tombstone, so an unknown original means that
+    /// rows were lost.
     fn sentence(&self, grace: Duration) -> Option<String> {
         let (images, grace) = (self.originals, humantime::format_duration(grace));
         (images > 0).then(|| {

@@ -1,8 +1,8 @@
-//! Znodes that aren't what the array writes at their paths: somebody else wrote, changed or protected them.
+//! Unexpected znodes: nodes that someone other than the array wrote, changed or protected.
 //!
-//! They are set aside: pages show them, and nothing waits for them. One that belongs to a job and that the job can't do
-//! without *spoils* it: the job fails with that as its reason. Records of a later version spoil nothing, as in a rolling
-//! upgrade that version's masters go on with them.
+//! They are set aside: pages show them, and nothing waits for them. One that belongs to a job and that the job needs *spoils*
+//! it: the job fails with that reason. Records of a later version spoil nothing, because in a rolling upgrade that version's
+//! masters continue with them.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +13,10 @@ use shared::id::JobId;
 use crate::coord::paths;
 use crate::coord::record::{self, Unreadable};
 
-/// What is wrong with a node that may not be read.
+/// Reason for a node that may not be read.
 pub(super) const FORBIDDEN: &str = "its access control list, which the array didn't set, keeps the array out";
 
-/// Unexpected znodes by their paths.
+/// Unexpected znodes by path.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unexpected(BTreeMap<String, Found>);
 
@@ -28,7 +28,7 @@ struct Found {
 }
 
 impl Unexpected {
-    /// Some of them, as pages show them.
+    /// Returns at most `most` of them, for display.
     pub fn shown(&self, most: usize) -> Vec<UnexpectedZnode> {
         self.iter()
             .take(most)
@@ -36,14 +36,14 @@ impl Unexpected {
             .collect()
     }
 
-    /// Logs those that weren't among the ones before.
+    /// Logs those that `before` doesn't contain.
     pub(super) fn log_new(&self, before: &Self) {
         for (path, reason) in self.iter().filter(|(path, _)| !before.0.contains_key(*path)) {
             tracing::warn!(path, reason, "unexpected znode; set aside");
         }
     }
 
-    /// A node that spoils a job: its path and what is wrong with it.
+    /// Returns a node that spoils a job: its path and the reason.
     pub(super) fn spoiling(&self, job: &JobId) -> Option<(&str, &str)> {
         let path = paths::job(job);
         let from = self.0.range(path.clone()..);
@@ -51,7 +51,7 @@ impl Unexpected {
         below.next().map(|(path, found)| (path.as_str(), found.reason.as_str()))
     }
 
-    /// Jobs whose own record is spoiled, with its path and what is wrong with it.
+    /// Returns the jobs whose own record is spoiled, with its path and the reason.
     pub(super) fn spoiled_jobs(&self) -> Vec<(JobId, &str, &str)> {
         let job = |path: &str| path.strip_prefix(paths::JOBS)?.strip_prefix('/')?.parse().ok();
         let spoiled = self.0.iter().filter(|(_, found)| found.spoils);
@@ -62,17 +62,17 @@ impl Unexpected {
         self.0.insert(path.to_owned(), Found { reason: reason.to_owned(), spoils });
     }
 
-    /// Notes a record that can't be read.
+    /// Marks a record that can't be parsed.
     pub(super) fn note(&mut self, path: &str, why: &Unreadable, spoils: bool) {
         self.mark(path, &why.to_string(), spoils && matches!(why, Unreadable::Foreign(_)));
     }
 
-    /// Reads a record of a job; one that can't be read is noted.
+    /// Parses a job's record; marks it if it can't be parsed.
     pub(super) fn read<T: DeserializeOwned>(&mut self, path: &str, data: &[u8]) -> Option<T> {
         record::read(data).inspect_err(|why| self.note(path, why, true)).ok()
     }
 
-    /// Forgets a node and what lies below it, which is read again.
+    /// Removes a node and everything below it, before they are read again.
     pub(super) fn clear_below(&mut self, node: &str) {
         if !self.0.is_empty() {
             self.0.retain(|path, _| !is_below(path, node));
@@ -84,7 +84,7 @@ impl Unexpected {
     }
 }
 
-/// Whether a path is this node or lies below it.
+/// Returns whether a path is this node or lies below it.
 fn is_below(path: &str, node: &str) -> bool {
     path.strip_prefix(node).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

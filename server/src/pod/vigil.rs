@@ -1,8 +1,8 @@
-//! The vigil: a task that is struck out is watched for a while before its job fails.
+//! The vigil: watches a struck-out task for a grace period before its job fails.
 //!
-//! Its strikes may be a lost network's and not its own: pods that lived through it come back with new sessions and give
-//! them back. A pod knows that it lost its session after 7/5 of the timeout at the latest, and needs a moment to join
-//! again; after two timeouts in which this session was connected and nothing changed, nobody is left to speak up.
+//! Its strikes may be due to a network failure: pods that survived it come back with new sessions and give the strikes back. A
+//! pod knows after at most 7/5 of the timeout that it lost its session, and needs a moment to join again. After two timeouts
+//! during which this session was connected and nothing changed, no pod is left that could give a strike back.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,36 +12,36 @@ use tokio::time::Instant;
 
 use crate::pipeline::step::Suspect;
 
-/// Session timeouts for which a suspect is watched.
-const TIMEOUTS: u32 = 2;
+/// Length of the grace period, in session timeouts.
+const GRACE_TIMEOUTS: u32 = 2;
 
-/// Since when each suspect has been watched without a break.
+/// Since when each suspect has been watched without interruption.
 pub(super) struct Vigil {
     grace: Duration,
     since: BTreeMap<(Phase, u32, i32), Instant>,
 }
 
-/// What the vigil comes to.
+/// Result of a check.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Watch until then.
+    /// Watch until this time.
     Watch(Instant),
-    /// This one's grace is over.
+    /// The grace period of this suspect is over.
     Over(Suspect),
 }
 
 impl Vigil {
-    /// With the grace that a session's timeout, as negotiated, makes.
+    /// Creates a vigil whose grace period follows from the negotiated session timeout.
     pub(super) fn new(session_timeout: Duration) -> Self {
-        Self { grace: session_timeout * TIMEOUTS, since: BTreeMap::new() }
+        Self { grace: session_timeout * GRACE_TIMEOUTS, since: BTreeMap::new() }
     }
 
-    /// There was a break: the connection was lost, or nothing is suspect.
+    /// Restarts all grace periods, because the connection was lost or nothing is suspect.
     pub(super) fn interrupt(&mut self) {
         self.since.clear();
     }
 
-    /// The suspects as they are `now`. A task at another version is another suspect.
+    /// Checks the suspects at time `now`. A task at another version is another suspect.
     pub(super) fn watch(&mut self, suspects: &[Suspect], now: Instant) -> Verdict {
         let id = |suspect: &Suspect| (suspect.phase, suspect.index, suspect.version);
         self.since.retain(|watched, _| suspects.iter().any(|suspect| id(suspect) == *watched));

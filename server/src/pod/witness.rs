@@ -1,36 +1,40 @@
-//! The witness: a candidate that waits watches the process before it in line, and evicts its election node when that
-//! process is gone, or says itself that it is cut off, instead of waiting for its session to run out.
+//! The witness: a waiting candidate monitors the process of its predecessor in the election, and evicts that election node when
+//! the process is gone or reports that it is cut off, instead of waiting until its session expires.
 //!
-//! A process that dies has its connections reset by its kernel, and new ones refused. So each waiting candidate keeps one
-//! idle connection to its predecessor's HTTP server. When it breaks, the witness asks again; the process is gone if it
-//! is refused twice, or if another incarnation answers in its place (`/healthz` tells which one answers, and the
-//! candidate's record which one stands). When leader and next candidate die at once, each eviction makes the one before
-//! the predecessor, until the candidate leads; those were asked once while they lived.
+//! When a process dies, its kernel resets its connections and refuses new ones. So each waiting candidate keeps one idle
+//! connection to its predecessor's HTTP server. When it breaks, the witness connects again; the process is gone if it refuses
+//! twice, or if another incarnation answers in its place (`/healthz` names the incarnation that answers, and the candidate's
+//! record the one that is a candidate). When the leader and the next candidate die together, each eviction makes the candidate
+//! before it the predecessor, until this candidate leads; those further ahead were probed once while they lived.
 //!
-//! When all die at once, whoever comes first has asked none of them. It needs no acquaintance where it knows better: its own
-//! pod's former incarnation is gone, since it is here instead; and of a process of its own host (the same kernel and network
-//! namespace) the kernel itself tells whether the socket that it listened on is there. Another incarnation with the same
-//! pod at the announced address shows it as well. A pod that was killed by itself, for a trial, is gone as its process says.
+//! When all other processes die together, the next candidate may not have probed any of them. No earlier probe is needed where
+//! there is better evidence. The former incarnation of the witness's own pod is gone, since the new one runs. For a process on
+//! the same host (the same kernel and network namespace), the kernel shows whether the socket that it listened on still exists.
+//! Another incarnation with the same pod at the announced address is evidence as well. When a fault injection killed a single
+//! pod, its process reports it.
 //!
-//! A process that hears nothing from ZooKeeper, while ZooKeeper hears it, renews its session with every attempt to connect
-//! again, for 7/5 of the timeout, and then the servers wait for another one. But it knows that it is cut off and tells
-//! whoever asks: after half a session timeout of that, in which the witness itself was connected, it is evicted as well.
+//! A process that receives nothing from ZooKeeper, while ZooKeeper receives from it, renews its session with every reconnect
+//! attempt for 7/5 of the timeout, and then the servers wait for another timeout. But the process knows that it is cut off, and
+//! reports it when asked. After half a session timeout of that, during which the witness itself was connected, it is evicted as
+//! well.
 //!
-//! # Why a wrong witness is harmless
-//! What is deleted is an election node, by a multi that checks the witness's own ([`Fence::evict`](crate::coord::fence::Fence::evict)). A leader that lives
-//! on is deposed: its next write is refused by its fence, it loses nothing, and stands again. It costs a change of
-//! masters, and a process that stands again is not evicted again within a session timeout.
+//! # Why a wrong eviction is harmless
+//! An eviction deletes an election node, in a multi that checks the witness's own node
+//! ([`Fence::evict`](crate::coord::fence::Fence::evict)). A leader that is still alive is deposed: its fence rejects its next
+//! write, nothing is lost, and it becomes a candidate again. The cost is one change of masters, and a process that becomes a
+//! candidate again is not evicted again within a session timeout.
 //!
 //! # Hazards
-//! - *Slow is not gone*: a process that is stopped, swamped or in a long pause still has its connections accepted by its
-//!   kernel; a full accept queue drops, and a lost route times out. Only *refused* counts. Those wait for the session.
-//! - *The address leads elsewhere*: loopback addresses told to other machines, proxies, NAT, a service of many pods. Nobody
-//!   is witnessed by an address until it has answered as the announced incarnation, or on the same host.
-//! - *Pods of one process* live and die together, unless one is killed by itself, which the process knows: one's own process
-//!   and address are never asked.
-//! - *Two processes with one pod's name* would evict each other, at most once per session timeout.
-//! - *NAT and firewalls* drop idle connections silently; then the death goes unnoticed here and the session's end tells.
-//! - *A server that closes idle connections*, or answers and closes, is asked again ever more rarely: nothing spins.
+//! - *Slow is not gone*: the kernel still accepts connections of a process that is stopped, overloaded or paused; a full accept
+//!   queue drops them, and a lost route times out. Only *refused* counts. In all other cases the session decides.
+//! - *The address leads elsewhere*: loopback addresses announced to other machines, proxies, NAT, a service in front of many
+//!   pods. A process is judged by its address only after it has answered there as the announced incarnation, or if it is on the
+//!   same host.
+//! - *Pods of one process* live and die together, unless a fault injection kills a single one, which the process knows: the own
+//!   process and address are never probed.
+//! - *Two processes with the same pod name* would evict each other, at most once per session timeout.
+//! - *NAT and firewalls* drop idle connections silently. Then the death goes unnoticed here, and the session's end reveals it.
+//! - *A server that closes idle connections*, or that closes after each answer, is probed with growing pauses: no busy loop.
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
@@ -50,17 +54,17 @@ use crate::coord::election::{self, Candidacy};
 use crate::coord::{Coordinator, paths, settle};
 use crate::incarnation;
 
-/// Between two refusals that together mean that a process is gone.
-const AGAIN: Duration = Duration::from_millis(40);
-/// After the first, questions that told nothing are repeated after this long, and twice as long each time: soon at
-/// first, since a process that dies before it has answered once is nobody's to evict.
-const PAUSE: Duration = Duration::from_millis(100);
-/// The longest pause between two questions.
+/// Pause between the two refusals that together mean that a process is gone.
+const REFUSAL_INTERVAL: Duration = Duration::from_millis(40);
+/// Pause after the second inconclusive probe (the first is repeated at once), doubled after each further one. Short at first,
+/// because a process that dies before it has answered once can't be evicted.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
+/// Longest pause between two probes.
 const LONGEST_PAUSE: Duration = Duration::from_secs(16);
-/// A connection that stood for so long shows that the address is well: the next break is looked into at once.
-const LASTING: Duration = Duration::from_secs(5);
-/// The longest between two looks at whether a process is cut off, or its pod was killed by itself.
-const LOOK: Duration = Duration::from_millis(200);
+/// A connection that lasted this long shows that the address works: the next break is probed at once.
+const STABLE_AFTER: Duration = Duration::from_secs(5);
+/// Longest interval of checks whether a process is cut off or its pod was killed.
+const WATCH_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The witness of one session's candidacies.
 pub(super) struct Witness {
@@ -71,15 +75,15 @@ pub(super) struct Witness {
 
 #[derive(Default)]
 struct Memory {
-    /// Processes that have answered at the address that they announced.
+    /// Processes that have answered at their announced address.
     known: HashSet<String>,
-    /// When each process was last evicted, and who evicted it: the sequence of this pod's candidacy.
+    /// When each process was last evicted, with the sequence of this pod's candidacy that evicted it.
     evicted: HashMap<String, (Instant, i64)>,
     /// Election nodes that this witness has removed.
     removed: HashSet<String>,
 }
 
-/// A candidate that is before this one.
+/// A candidate ahead of this one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Ahead {
     node: String,
@@ -92,7 +96,7 @@ struct Ahead {
 }
 
 impl Ahead {
-    /// The address at which a process of this host listens; `None` of processes elsewhere.
+    /// Returns the address at which a process on this host listens; `None` for processes on other hosts.
     fn listens_here(&self) -> Option<String> {
         let home = self.home.as_ref().filter(|home| home.host == incarnation::host())?;
         let mut address: SocketAddr = home.listens.parse().ok()?;
@@ -102,12 +106,13 @@ impl Ahead {
         Some(address.to_string())
     }
 
-    /// What dies at once: a life, where its pod may be killed by itself, or else a process.
+    /// Returns the id of what dies as a unit: the pod's life if it has one, since a single pod can be killed; otherwise the
+    /// process.
     fn who(&self) -> &str {
         if self.life.is_empty() { &self.process } else { &self.life }
     }
 
-    /// Whether it is a pod of this very process.
+    /// Returns whether it is a pod of this process.
     fn is_at_home(&self) -> bool {
         self.process == incarnation::id()
     }
@@ -118,18 +123,18 @@ impl Witness {
         Self { pod, own_address, memory: Mutex::default() }
     }
 
-    /// Whether it was this witness that removed an election node.
+    /// Returns whether this witness removed an election node.
     pub(super) fn has_evicted(&self, node: &str) -> bool {
         self.memory().removed.contains(node)
     }
 
-    /// Watches whoever is before this candidacy, and evicts who is gone.
+    /// Watches the predecessor of this candidacy, whichever it is, and evicts it when it is gone.
     ///
     /// # Cancellation
-    /// Safe, and the only way to end it. An eviction that is under way may take effect all the same.
+    /// Safe, and the only way to end it. An eviction in flight may still take effect.
     ///
     /// # On connection loss
-    /// Looks again after the reconnect.
+    /// Continues after the reconnect.
     pub(super) async fn keep(
         &self,
         candidacy: &Candidacy,
@@ -141,7 +146,8 @@ impl Witness {
         tokio::join!(greeting, following).1
     }
 
-    /// Asks everyone before the predecessor once, while they live: if they die together with it, they are known.
+    /// Probes every candidate ahead of the predecessor once while they live, so that they can be evicted if they die together
+    /// with it.
     async fn greet(&self, candidacy: &Candidacy, mut nodes: watch::Receiver<Arc<Nodes>>) {
         let entered = nodes.wait_for(|nodes| ahead_of(candidacy, nodes).is_some()).await.map(|nodes| nodes.clone());
         let Ok(entered) = entered else { return };
@@ -175,7 +181,7 @@ impl Witness {
                 let other = |nodes: &Arc<Nodes>| {
                     ahead_of(candidacy, nodes).and_then(|ahead| ahead.into_iter().next()) != predecessor
                 };
-                // Without a mirror the session is ending.
+                // If the mirror has ended, the session is ending.
                 if nodes.wait_for(other).await.is_err() {
                     pending::<()>().await;
                 }
@@ -187,7 +193,7 @@ impl Witness {
         }
     }
 
-    /// Watches one process and evicts it whenever it is gone.
+    /// Watches one process and evicts it when it is gone.
     async fn witness(&self, candidacy: &Candidacy, coordinator: &dyn Coordinator, ahead: &Ahead) -> Infallible {
         loop {
             if let Some(until) = self.not_before(ahead, coordinator.session_timeout()) {
@@ -215,10 +221,10 @@ impl Witness {
                     if evicted {
                         self.memory().removed.insert(ahead.node.clone());
                     }
-                    // Its node is gone; whoever is before this candidacy then is looked at next.
+                    // Its node is gone; the caller moves on to the next predecessor.
                     pending::<()>().await;
                 }
-                // Whether it took effect is seen by who is ahead; if it didn't, it is looked at again.
+                // The mirror shows whether it took effect; if it didn't, the process is watched again.
                 Err(error) => tracing::info!(node = ahead.node, %error, why, "not known to be evicted"),
             }
         }
@@ -226,7 +232,7 @@ impl Witness {
 
     /// Waits until a process is known to be gone.
     async fn gone(&self, ahead: &Ahead) {
-        // Its own former incarnation: it can't be where this one is.
+        // A former incarnation of this pod: it is gone, since this one runs.
         if ahead.pod == self.pod {
             return;
         }
@@ -240,13 +246,13 @@ impl Witness {
                 Answer::Peer(peer, connection) if peer.process == ahead.process => {
                     self.memory().known.insert(peer.process);
                     closed(connection).await;
-                    if begun.elapsed() >= LASTING {
+                    if begun.elapsed() >= STABLE_AFTER {
                         pause = Duration::ZERO;
                     }
                 }
                 Answer::Peer(peer, _) if known || peer.has(&ahead.pod) => return,
                 Answer::Refused if known => {
-                    sleep(AGAIN).await;
+                    sleep(REFUSAL_INTERVAL).await;
                     if matches!(ask(address).await, Answer::Refused) {
                         return;
                     }
@@ -254,12 +260,12 @@ impl Witness {
                 Answer::Peer(..) | Answer::Refused | Answer::Nothing => {}
             }
             sleep(pause.mul_f64(0.5 + super::jitter())).await;
-            pause = (pause * 2).clamp(PAUSE, LONGEST_PAUSE);
+            pause = (pause * 2).clamp(RECONNECT_PAUSE, LONGEST_PAUSE);
         }
     }
 
-    /// Waits until a process says that it has been cut off from the coordinator for half a session timeout, in which this
-    /// one was connected: what cuts off both is the coordinator's trouble and nobody's fault.
+    /// Waits until a process reports that it has been cut off from the coordinator for half a session timeout, during which
+    /// this process was connected. If both are cut off, the coordinator is to blame.
     async fn cut_off(&self, ahead: &Ahead, coordinator: &dyn Coordinator) -> &'static str {
         let half = coordinator.session_timeout() / 2;
         let mut states = coordinator.states();
@@ -269,11 +275,11 @@ impl Witness {
             }
             let connected = Instant::now();
             states.mark_unchanged();
-            // A disconnect, however short, is one.
+            // Any disconnect counts, however short.
             let lost = async { drop(states.changed().await) };
             let says_so = async {
                 loop {
-                    sleep((half / 4).min(LOOK)).await;
+                    sleep((half / 4).min(WATCH_INTERVAL)).await;
                     let answer = timeout(PATIENCE, ask(&ahead.address)).await;
                     let peer = answer.ok().and_then(Answer::peer).filter(|peer| peer.process == ahead.process);
                     let Some(peer) = peer else { continue };
@@ -292,8 +298,9 @@ impl Witness {
         }
     }
 
-    /// When a process may be evicted that was evicted before: a session timeout later if it has stood again since, for
-    /// then it lives, or this witness is wrong. The other pods of a process that is gone stood before, and go at once.
+    /// Returns the earliest time at which a process that was evicted before may be evicted again: one session timeout later if
+    /// it has become a candidate again since, because then it is alive or this witness is wrong. Other pods of a process that
+    /// is gone were candidates before, and are evicted at once.
     fn not_before(&self, ahead: &Ahead, session_timeout: Duration) -> Option<Instant> {
         let last = self.memory().evicted.get(ahead.who()).copied();
         last.filter(|(_, own)| ahead.sequence > *own).map(|(at, _)| at + session_timeout)
@@ -312,22 +319,22 @@ impl Witness {
     }
 
     fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
-        // Sets can't be left half changed.
+        // Every update is atomic, so a poisoned lock holds valid data.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Why a pod is evicted that was killed by itself.
+/// Reason for evicting a pod that a fault injection killed.
 const KILLED: &str = "it was killed";
 
-/// Waits until a pod of this process doesn't live any more.
+/// Waits until a pod of this process no longer lives.
 async fn killed(life: &str) {
     if incarnation::lives().wait_for(|alive| !alive.contains_key(life)).await.is_err() {
         pending().await
     }
 }
 
-/// The candidates before this one, nearest first; `None` if the picture doesn't show it (yet).
+/// Returns the candidates ahead of this one, nearest first; `None` if the mirror doesn't show this one (yet).
 fn ahead_of(candidacy: &Candidacy, nodes: &Nodes) -> Option<Vec<Ahead>> {
     let path = |name: &str| paths::candidate(name);
     let at = nodes.candidates.iter().position(|(name, _)| path(name) == candidacy.node())?;

@@ -9,23 +9,23 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::coord::embedded::{Embedded, EmbeddedConfig};
 
-/// The longest that what must come may take.
+/// Timeout for expected events.
 const SOON: Duration = Duration::from_secs(20);
-/// What must not come is waited for this long.
+/// How long to wait for events that must not happen.
 const WHILE: Duration = Duration::from_millis(600);
 
-/// A process's HTTP server, as far as a witness knows it.
+/// A fake process: the HTTP server that a witness talks to.
 struct Peer {
     address: String,
     questions: Arc<AtomicUsize>,
     life: JoinHandle<()>,
 }
 
-/// What a peer does with a connection.
+/// How a peer treats a connection.
 #[derive(Clone, Copy, PartialEq)]
 enum Manner {
     Answers,
-    /// It has been cut off for so many milliseconds.
+    /// Answers that it has been cut off for this many milliseconds.
     IsCutOff(u32),
     AnswersAndCloses,
     Freezes,
@@ -74,14 +74,14 @@ impl Peer {
         timeout(SOON, wait).await.expect("it is asked");
     }
 
-    /// Its process dies: connections break, new ones are refused.
+    /// Kills the process: its connections break, new ones are refused.
     async fn die(self) {
         self.life.abort();
         let _ = self.life.await;
     }
 }
 
-/// A candidate of another pod, on a host that isn't known.
+/// Returns a candidate of another pod on an unknown host.
 fn ahead(sequence: i64, address: &str, process: &str) -> Ahead {
     Ahead {
         node: "n".into(),
@@ -160,7 +160,7 @@ async fn a_server_that_closes_its_connections_is_neither_gone_nor_asked_without_
     assert!(peer.questions.load(Ordering::SeqCst) <= 6, "it spins");
 }
 
-/// Whether a witness on the embedded coordinator, with this session timeout, takes a peer for cut off.
+/// Returns whether a witness on the embedded coordinator, with this session timeout, judges a peer to be cut off.
 async fn is_taken_for_cut_off(
     manner: Manner,
     timeout_ms: u64,
@@ -192,7 +192,7 @@ async fn a_process_that_is_connected_or_cut_off_for_a_moment_is_not_evicted() {
 
 #[tokio::test]
 async fn a_witness_that_was_cut_off_itself_evicts_nobody_for_it() {
-    // Half a timeout is never without a break of its own connection.
+    // Its own connection breaks more often than every half timeout.
     let shaken = async |embedded: &Embedded, coordinator: &dyn Coordinator| {
         for _ in 0..20 {
             embedded.disconnect(coordinator.session());
@@ -228,7 +228,7 @@ async fn a_process_of_this_host_that_doesnt_listen_is_gone_though_nobody_met_it(
     let peer = Peer::start("p", Manner::Answers, 0).await;
     let listens = peer.address.clone();
     let home = |host: &str| Some(Home { host: host.into(), listens: listens.clone() });
-    // Nobody can reach the address that it announces.
+    // The announced address is unreachable.
     let stranger = Ahead { home: home("another kernel"), ..ahead(1, "127.0.0.1:1", "p") };
     let neighbour = Ahead { home: home(incarnation::host()), ..stranger.clone() };
     assert!(timeout(WHILE, watch(&witness(), neighbour.clone())).await.is_err(), "it lives");

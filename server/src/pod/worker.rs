@@ -1,12 +1,12 @@
-//! The worker: claims tasks, does them, commits what came of it.
+//! The worker: claims tasks, executes them, and commits their results.
 //!
 //! # Hazards
-//! - *The pod pauses for a minute while it works.* Its session ends, the lock vanishes, another pod claims the task and
-//!   its version moves on. The late commit checks the version that this claim wrote, so it fails; the late output lies
-//!   under a key of this claim alone and never counts.
-//! - *The reply to a claim or a commit is lost.* [`claim`] reads back on the same session before it answers.
-//! - *The work itself kills the pod.* The strike that the claim wrote stays; a task with a strike runs alone in its
-//!   pod, so that it can't take innocent tasks with it, and three strikes end it.
+//! - *The pod pauses for a minute while it works.* Its session ends, the lock vanishes, another pod claims the task, and the
+//!   task's version changes. The late commit checks the version that this claim wrote, so it fails; the late output lies under
+//!   a key that belongs to this claim alone, and never counts.
+//! - *The reply to a claim or a commit is lost.* [`claim`] reads back on the same session before it returns.
+//! - *The work itself kills the pod.* The strike that the claim wrote stays. A task with a strike runs alone in its pod, so
+//!   that it can't take other tasks down with it, and three strikes end it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::AssertUnwindSafe;
@@ -28,7 +28,7 @@ use super::master::{MAX_LOSSES, refusal};
 use super::mirror::Nodes;
 use super::slots::Slot;
 use crate::backoff::Backoff;
-use crate::coord::claim::{self, Debt, Held, Strike};
+use crate::coord::claim::{self, Held, Strike, StrikeReturn};
 use crate::coord::settle::connected;
 use crate::coord::{Coordinator, Error, paths};
 use crate::panics;
@@ -36,28 +36,28 @@ use crate::pipeline::nodes::{JobNodes, TaskNodes};
 use crate::pipeline::stage::{Failure, Inputs};
 use crate::pipeline::{step, work};
 
-/// The phases that this version's workers can do.
+/// The phases that workers of this version support.
 pub const KINDS: [Phase; Phase::ALL.len()] = Phase::ALL;
 
 /// A pod's worker during one session.
 pub(super) struct Worker {
-    /// The pod.
+    /// The pod that this worker belongs to.
     pub pod: Arc<Pod>,
-    /// Its session.
+    /// The session.
     pub coordinator: Arc<dyn Coordinator>,
-    /// What it decides from.
+    /// The mirror's snapshots, from which the worker picks tasks.
     pub nodes: watch::Receiver<Arc<Nodes>>,
-    /// Its claims.
+    /// The pod's claims.
     pub claims: Claims,
-    /// What it finished.
+    /// Records finished tasks in the catalog.
     pub journal: Journal,
-    /// Ends it.
+    /// Stops the worker.
     pub stop: CancellationToken,
-    /// Where it starts its search, so that workers don't all try the same task first.
+    /// Offset at which the worker starts its search, so that workers don't all try the same task first.
     pub start: usize,
 }
 
-/// A task that could be claimed.
+/// A task that can be claimed.
 struct Candidate {
     job: Arc<JobNodes>,
     phase: Phase,
@@ -65,34 +65,34 @@ struct Candidate {
     path: String,
 }
 
-/// A task that this pod has no more to do with.
+/// A task that this worker is finished with.
 struct Ended {
     path: String,
     claim: Claim,
 }
 
-/// What became of a claim.
+/// Outcome of a claim.
 enum Claim {
-    /// It was made, or nobody knows.
+    /// The claim was made, or its outcome is unknown.
     Made,
     /// Another worker claimed the task at this version.
     Lost { version: i32 },
-    /// It failed, and may be worth another try.
+    /// The claim failed and may be retried.
     Failed,
     /// The session ended before the claim was known to be made.
     SessionOver,
 }
 
 impl Worker {
-    /// Works until `stop`, then finishes what it holds.
+    /// Works until `stop`, then finishes the claimed tasks.
     pub async fn run(self) {
         let worker = Arc::new(self);
         let (stop, mut nodes) = (worker.stop.clone(), worker.nodes.clone());
-        let mut outage = worker.pod.shop.store.outage();
+        let mut outage = worker.pod.task_context.store.outage();
         let mut running: JoinSet<Ended> = JoinSet::new();
-        // What runs here, by path, and whether it must run alone.
+        // Running tasks by path, and whether each must run alone.
         let mut held: BTreeMap<String, bool> = BTreeMap::new();
-        // Versions at which a claim was lost: the picture will move on.
+        // Versions at which a claim was lost; skipped until the mirror shows a newer version.
         let mut lost: HashMap<String, i32> = HashMap::new();
         let mut turn = worker.start;
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
@@ -100,7 +100,7 @@ impl Worker {
         loop {
             let seen = nodes.borrow_and_update().clone();
             lost.retain(|path, version| is_at(&seen, path, *version));
-            // Whatever is claimed while the store fails for everyone comes to nothing.
+            // During an outage of the store, claimed work couldn't be stored.
             let wants = outage.borrow_and_update().is_none() && worker.pick(&seen, turn, &held, &lost).is_some();
             tokio::select! {
                 biased;
@@ -115,13 +115,13 @@ impl Worker {
                             Claim::SessionOver => break,
                         }
                     }
-                    // The work's own panics are caught; whatever this was, the next session begins afresh.
+                    // Panics of the work itself are caught; after any other panic, the next session starts afresh.
                     Err(panic) => {
                         tracing::error!(pod = %worker.pod.config.name, %panic, "the worker is at fault; its session is given up");
                         return worker.coordinator.close().await;
                     }
                 },
-                // From here to the task that is spawned nothing is awaited: a frozen pod holds no slot.
+                // No await between taking the slot and spawning the task: a frozen pod must not hold a slot.
                 slot = slots.take(), if wants => {
                     turn = turn.wrapping_add(1);
                     let seen = nodes.borrow_and_update().clone();
@@ -138,8 +138,8 @@ impl Worker {
         worker.journal.write().await;
     }
 
-    /// A task that nobody holds. One with a strike comes first and runs alone: this pod claims nothing else until it
-    /// is free for it. Otherwise jobs take turns, and within a job the search starts at a place of this pod's own.
+    /// Picks a task that no worker holds. A task with a strike comes first and runs alone: the pod claims nothing until its
+    /// running tasks have ended. Otherwise jobs take turns, and within a job the search starts at this pod's own offset.
     fn pick(
         &self,
         nodes: &Nodes,
@@ -155,8 +155,8 @@ impl Worker {
             .values()
             .filter(|nodes| nodes.job.algo <= ALGO && nodes.job.progress == Progress::Active)
             .collect();
-        // If another lost run fails a job, no other such job is worked on beside it: one of them may be why the others were
-        // lost. All pods take the same one.
+        // Of the jobs that would fail with another lost run, only one is worked on at a time: one of them may be why the
+        // others' runs were lost. All pods choose the same one.
         let is_last_chance = |nodes: &Arc<JobNodes>| nodes.job.losses + 1 >= MAX_LOSSES;
         let first = jobs.iter().find(|nodes| is_last_chance(nodes)).map(|nodes| nodes.job.job.clone());
         jobs.retain(|nodes| !is_last_chance(nodes) || first.as_ref() == Some(&nodes.job.job));
@@ -173,7 +173,7 @@ impl Worker {
         }
     }
 
-    /// The wanted tasks of a job that this version can do, beginning at this pod's own place.
+    /// Returns the wanted tasks of a job that this version supports, starting at this pod's own offset.
     fn candidates(&self, job: &Arc<JobNodes>, wanted: &dyn Fn(&TaskNodes) -> bool) -> impl Iterator<Item = Candidate> {
         let phases = job.phases.iter().filter(|(phase, _)| KINDS.contains(phase) && job.has_inputs(**phase));
         let tasks = phases.flat_map(|(phase, tasks)| tasks.iter().map(move |(index, task)| (*phase, *index, task)));
@@ -192,8 +192,8 @@ impl Worker {
         })
     }
 
-    /// Claims a task, and does it if the claim was made. The slot is free again when nothing is done with it any more, or the
-    /// claim's outcome isn't known.
+    /// Claims a task and executes it if the claim was made. The slot is free again when all of the task's work has ended, or
+    /// when the claim failed or its outcome is unknown.
     async fn claim_and_attempt(&self, candidate: Candidate, slot: Slot) -> Ended {
         let (path, version) = (candidate.path.clone(), version_of(&candidate));
         let claim = match self.claim(&candidate).await {
@@ -205,7 +205,7 @@ impl Worker {
             Err(error) => {
                 drop(slot);
                 tracing::debug!(pod = %self.pod.config.name, %error, task = path, "claiming failed");
-                // Refused for good, or worth another try: either way nobody spins on it.
+                // Permanently rejected or retryable: neither may lead to a busy loop.
                 match error {
                     _ if !self.connected().await => Claim::SessionOver,
                     Error::Invalid(_) => Claim::Lost { version },
@@ -218,7 +218,8 @@ impl Worker {
 
     async fn claim(&self, candidate: &Candidate) -> Result<Option<Held>, Error> {
         let nodes = &candidate.job.phases[&candidate.phase][&candidate.index];
-        // The lock is gone: if the last claim ended neither in a release nor in a result, this pod is who found out.
+        // The lock is gone. If the last claim ended neither in a release nor in a result, this pod is the first to establish
+        // that.
         let mut seen = nodes.task.clone();
         seen.note_lapse(|| self.pod.moment());
         let now = self.pod.moment();
@@ -230,7 +231,7 @@ impl Worker {
             stamp: now.stamp,
         };
         let held = Held::new(&candidate.path, &seen, nodes.version, lock);
-        // Before it is made: if the session ends now, nobody knows whether it was.
+        // Enter it before it is made: if the session ends now, the outcome is unknown.
         self.claims.enter(&held);
         let claimed = claim::claim(&*self.coordinator, held.clone()).await;
         let made = match &claimed {
@@ -243,22 +244,22 @@ impl Worker {
         claimed
     }
 
-    /// Does a claimed task to its commit or release.
+    /// Executes a claimed task up to its commit or release.
     async fn attempt(&self, job: Arc<JobNodes>, held: Held, slot: Slot) {
         let (name, path) = (&self.pod.config.name, held.path.clone());
         let task = &held.task;
         tracing::debug!(pod = %name, job = %job.job.job, phase = %task.phase, task = task.index, attempt = task.attempt, "claimed");
-        // The slot is taken until all of its work has come back from its threads.
+        // The slot stays taken until all work of the task has returned from its threads.
         let limit = self.pod.config.task_time.min(self.pod.config.image_time);
-        let shop = self.pod.shop.for_task(limit, slot);
+        let task_context = self.pod.task_context.for_task(limit, slot);
         let began = Instant::now();
         let work = async {
             self.note_attempt(&job).await?;
-            work(&shop, &job.job, task, &inputs(&job, task.phase)?, &held.lock.claim).await
+            work(&task_context, &job.job, task, &inputs(&job, task.phase)?, &held.lock.claim).await
         };
         let result = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| Err(crash(&*panic)));
         let worked = began.elapsed();
-        drop(shop);
+        drop(task_context);
         let ended = match result {
             Ok(outcome) => self.commit(&job, &held, outcome, worked).await,
             Err(failure) => self.release(&held, &failure).await,
@@ -269,12 +270,13 @@ impl Worker {
                 tracing::info!(pod = %name, task = path, attempt = task.attempt, "the claim was lost meanwhile; its work doesn't count");
                 self.let_go(&held).await;
             }
-            // The session is over; the pod's next one gives the strike back.
+            // The session is over; the pod's next session gives the strike back.
             Err(error) => tracing::info!(pod = %name, task = path, %error, "the claim ended with the session"),
         }
     }
 
-    /// Before anything is done in a run whose loss would count: if it takes the whole array along, nobody else can say so.
+    /// Records an attempt in the catalog before any work is done in a run whose loss would count: if the work takes the whole
+    /// array down, nothing else can record it.
     async fn note_attempt(&self, nodes: &JobNodes) -> Result<(), Failure> {
         if nodes.job.losses == 0 {
             return Ok(());
@@ -296,7 +298,7 @@ impl Worker {
         };
         loop {
             match claim::commit(&*self.coordinator, held, &done).await {
-                // The record won't ever fit; the sentence that says so does.
+                // The record will never fit; a refusal with the reason does.
                 Err(Error::Invalid(why)) if matches!(done.outcome, Outcome::Stored(_)) => {
                     done.outcome = short(Outcome::Refused { reason: refusal(&why) });
                 }
@@ -314,16 +316,17 @@ impl Worker {
 
     async fn release(&self, held: &Held, failure: &Failure) -> Result<bool, Error> {
         let task = &held.task;
-        let is_outage = failure.is_outage(&self.pod.shop.store).await;
+        let is_outage = failure.is_outage(&self.pod.task_context.store).await;
         tracing::warn!(pod = %self.pod.config.name, task = held.path, attempt = task.attempt, %failure, is_outage, "the attempt came to nothing");
         let mut held = held.clone();
         let (mut trouble, mut strike, mut attempt) = (Some(failure.to_string()), Strike::GiveBack, task.attempt);
         if is_outage {
-            // It says nothing of the task: the claim is undone. What it wrote bears the claim's name, so the number may be
-            // another attempt's.
+            // An outage says nothing about the task, so the claim is undone. Its output's key carries the claim's id, so
+            // another attempt may reuse the number.
             held.task.attempt -= 1;
             trouble = task.trouble.clone();
-            // Nobody claims anything while the store is out; the catalog is asked again by the next claim.
+            // During an outage of the store nothing is claimed anyway; an outage of the catalog is hit again by the next claim,
+            // so pause longer.
             attempt = if matches!(failure, Failure::Outage(_)) { 4 } else { 0 };
         } else {
             held.task.damaged = damaged(failure);
@@ -332,7 +335,7 @@ impl Worker {
             strike = Strike::Keep;
             held.task.ends.insert(held.lock.claim.clone(), end);
         }
-        // The store may need time; whoever claims next shouldn't hit it at once.
+        // The store may need time; the next worker to claim the task shouldn't hit it at once.
         let pause = (self.pod.config.backoff * (1 << attempt.min(6))).mul_f64(0.5 + super::jitter());
         tokio::time::sleep(pause).await;
         loop {
@@ -343,24 +346,25 @@ impl Worker {
         }
     }
 
-    /// Gives up the lock of a claim that was lost without losing it; what can't be given up is owed when the session ends.
+    /// Deletes the lock of a claim that was lost although its lock still exists; if that fails, it becomes a debt when the
+    /// session ends.
     async fn let_go(&self, held: &Held) {
         loop {
             match claim::let_go(&*self.coordinator, held, &self.stamp()).await {
-                Ok(Debt::Settled) => return self.claims.leave(held),
-                Ok(Debt::Waits) => return,
+                Ok(StrikeReturn::Settled) => return self.claims.leave(held),
+                Ok(StrikeReturn::Waits) => return,
                 Err(error) if self.worth_repeating(&error).await => {}
                 Err(error) => return tracing::info!(task = held.path, %error, "its lock ends with the session"),
             }
         }
     }
 
-    /// Whether the session lives on after an error; waits for its reconnect.
+    /// Returns whether an operation that failed with this error should be repeated; waits for the session to reconnect.
     async fn worth_repeating(&self, error: &Error) -> bool {
         matches!(error, Error::Disconnected | Error::Unknown(_)) && self.connected().await
     }
 
-    /// Waits until the session is connected; false if it ended.
+    /// Waits until the session is connected; returns `false` if it ended.
     async fn connected(&self) -> bool {
         connected(&*self.coordinator).await.is_ok()
     }
@@ -370,7 +374,7 @@ impl Worker {
     }
 }
 
-/// What a failed attempt found damaged, as far as it fits into a record.
+/// Returns the keys that a failed attempt found damaged, as many as fit into a record.
 fn damaged(failure: &Failure) -> Vec<String> {
     match failure {
         Failure::Damaged { keys, .. } => keys.iter().take(100).cloned().collect(),
@@ -378,7 +382,7 @@ fn damaged(failure: &Failure) -> Vec<String> {
     }
 }
 
-/// How a failure ends an attempt whose strike stays.
+/// Returns how the attempt ended, if this failure keeps the strike.
 fn strike_end(failure: &Failure) -> Option<StrikeEnd> {
     match failure {
         Failure::Crashed(_) => Some(StrikeEnd::Crashed),
@@ -387,17 +391,17 @@ fn strike_end(failure: &Failure) -> Option<StrikeEnd> {
     }
 }
 
-/// Whether a task may be claimed.
+/// Returns whether a task may be claimed.
 fn is_free(nodes: &TaskNodes) -> bool {
     nodes.lock.is_none() && nodes.done.is_none() && !nodes.task.is_struck_out() && !nodes.task.is_given_up()
 }
 
-/// What a panic comes to.
+/// Converts a panic into a failure.
 fn crash(panic: &(dyn std::any::Any + Send)) -> Failure {
     Failure::Crashed(panics::message(panic).unwrap_or("it panicked").to_owned())
 }
 
-/// The outcome with a reason that fits into a record.
+/// Returns the outcome with its reason shortened to fit into a record.
 fn short(outcome: Outcome) -> Outcome {
     match outcome {
         Outcome::Refused { reason } => Outcome::Refused { reason: claim::clipped(reason) },
@@ -405,7 +409,7 @@ fn short(outcome: Outcome) -> Outcome {
     }
 }
 
-/// What a task of this phase reads of the phases before it.
+/// Returns what a task of this phase reads from earlier phases.
 fn inputs(job: &JobNodes, phase: Phase) -> Result<Inputs, Failure> {
     let mut inputs = Inputs::default();
     if matches!(phase, Phase::Ranges | Phase::Histograms | Phase::Equalize) {
@@ -425,7 +429,7 @@ fn inputs(job: &JobNodes, phase: Phase) -> Result<Inputs, Failure> {
     Ok(inputs)
 }
 
-/// The outputs of a phase, which is complete before the next one has tasks.
+/// Returns the outputs of a phase, which must be complete.
 fn all(job: &JobNodes, phase: Phase) -> Result<Vec<shared::job::Pointer>, Failure> {
     let outputs = step::outputs(job, phase);
     let (expected, found) = (job.job.count(phase) as usize, outputs.len());
@@ -443,7 +447,7 @@ fn strikes_of(candidate: &Candidate) -> &[String] {
     &candidate.job.phases[&candidate.phase][&candidate.index].task.strikes
 }
 
-/// Whether a task's record is still at this version.
+/// Returns whether a task's record still has this version.
 fn is_at(nodes: &Nodes, path: &str, version: i32) -> bool {
     let task =
         paths::parse_task(path).and_then(|(job, phase, index)| nodes.jobs.get(&job)?.phases.get(&phase)?.get(&index));

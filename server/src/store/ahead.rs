@@ -1,4 +1,4 @@
-//! Streams for clients: an object's bytes in small pieces, with larger ones for those who take them fast.
+//! Streams for clients, with small pieces at first and larger ones for clients that read fast.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,20 +9,20 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{ByteStream, Error, Result, Store};
 
-/// The size of a piece, in bytes, that needs no permission.
+/// Size of a piece, in bytes, that needs no budget.
 const SMALL: u64 = 128 << 10;
 
-/// A budget of memory for larger pieces, shared by many streams. Clones share it.
+/// A memory budget for larger pieces, shared by many streams. Clones share it.
 #[derive(Debug, Clone)]
 pub struct ReadAhead(Arc<Semaphore>);
 
 impl ReadAhead {
-    /// A budget of so many bytes.
+    /// Creates a budget of `bytes` bytes.
     pub fn new(bytes: usize) -> Self {
         Self(Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS))))
     }
 
-    /// The next piece's length, and what it takes of the budget as long as it is in memory.
+    /// Returns the next piece's length, and its permit from the budget, which it holds as long as it is in memory.
     fn piece(&self, wanted: u64) -> (u64, Option<OwnedSemaphorePermit>) {
         let permit = (wanted > SMALL).then(|| {
             let bytes = u32::try_from(wanted).ok()?;
@@ -47,8 +47,8 @@ impl AsRef<[u8]> for Piece {
 }
 
 impl Store {
-    /// As [`Store::stream`], for a client that may take the bytes at any rate or not at all. Pieces grow with what was taken
-    /// already and as far as the budget allows, so a client that reads nothing costs a few pieces of 128 KiB.
+    /// Like [`Store::stream`], for a client that reads at any rate or not at all. Pieces grow with the amount already read, as
+    /// far as the budget allows, so a client that reads nothing costs a few pieces of 128 KiB.
     ///
     /// # Errors
     /// As [`Store::stream`].

@@ -1,49 +1,49 @@
-//! Why the store didn't do what was asked.
+//! Errors of the store.
 
 use std::error::Error as StdError;
 use std::io;
 
-/// Why the store didn't do what was asked.
+/// Why a store operation failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// There is no such object.
+    /// The object doesn't exist.
     #[error("the store has no object {0}")]
     NotFound(String),
-    /// There is such an object already, with another content.
+    /// The object already exists, with other content.
     #[error("the store has an object {0} already")]
     Exists(String),
-    /// The object is shorter than the range that was asked for.
+    /// The object ends before the requested range does.
     #[error("object {key} ends before byte {end}")]
     OutOfRange {
         /// The object.
         key: String,
-        /// End of the range that was asked for, in bytes.
+        /// End of the requested range, in bytes.
         end: u64,
     },
-    /// The key or the store's address is not acceptable; nothing was tried.
+    /// The key or the store's address is invalid; nothing was tried.
     #[error("{0}")]
     Invalid(String),
-    /// There is no room: the disk is full, or a quota is used up. The object isn't there. Only room helps.
+    /// The store is full: no disk space, or a quota is used up. The object wasn't written. Retrying is useless until space is
+    /// freed.
     #[error("the store is full ({doing})")]
     Full {
-        /// What was tried.
+        /// The attempted operation.
         doing: String,
     },
-    /// The store can't be reached, failed or didn't answer in time; the outcome of a write is unknown. Repeating may
-    /// help.
+    /// The store can't be reached, failed, or didn't answer in time; the outcome of a write is unknown. Retryable.
     #[error("the store is unavailable ({doing}): {cause}")]
     Unavailable {
-        /// What was tried.
+        /// The attempted operation.
         doing: String,
-        /// What went wrong.
+        /// The cause.
         cause: String,
     },
 }
 
-/// What operations of this module give.
+/// Result of a store operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What an error of the crate below means for an object.
+/// Maps an error of `object_store` for an object.
 pub(super) fn failed(doing: &str, key: &str, error: object_store::Error) -> Error {
     match error {
         object_store::Error::NotFound { .. } => Error::NotFound(key.to_owned()),
@@ -53,7 +53,7 @@ pub(super) fn failed(doing: &str, key: &str, error: object_store::Error) -> Erro
     }
 }
 
-/// An error with all its causes, each said once.
+/// Makes an error from another with all its causes, without repetitions.
 pub(super) fn unavailable(doing: &str, what: &str, error: &(dyn StdError + 'static)) -> Error {
     let mut cause = error.to_string();
     for inner in causes(error).skip(1).map(ToString::to_string) {
@@ -64,8 +64,8 @@ pub(super) fn unavailable(doing: &str, what: &str, error: &(dyn StdError + 'stat
     Error::Unavailable { doing: format!("{doing} {what}"), cause }
 }
 
-/// Whether a store says that it has no room: a file system by its code (ENOSPC, EDQUOT), an object store by the code
-/// in its answer (MinIO, Ceph) or by the status 507.
+/// Whether an error means that the store is full: a file system reports it by its code (ENOSPC, EDQUOT), an object store by the
+/// code in its answer (MinIO, Ceph) or by the status 507.
 fn is_full(error: &(dyn StdError + 'static)) -> bool {
     let by_code = causes(error).filter_map(|error| error.downcast_ref::<io::Error>()).map(io::Error::kind);
     let mut codes = by_code.filter(|kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded));

@@ -1,4 +1,4 @@
-//! Everything that lies in the store, unfinished things too: for the sweeper.
+//! Listing of everything in the store, including unfinished objects, for the sweeper.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,22 +8,22 @@ use futures::stream::{self, BoxStream, TryStreamExt};
 use super::folder::{self, Walk};
 use super::{Kind, Result, Store, blocking};
 
-/// Something that lies in the store.
+/// An object, or an unfinished one, in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// The object's key.
     pub key: String,
-    /// In a folder: the number of the temporary file to which somebody writes, or wrote, the object.
+    /// In a folder, the number of the temporary file of an unfinished write.
     pub unfinished: Option<u64>,
 }
 
 impl Found {
-    /// Its file's name below the store's folder.
+    /// Returns its file name, relative to the store's folder.
     pub fn name(&self) -> String {
         self.unfinished.map_or_else(|| self.key.clone(), |n| format!("{}#{n}", self.key))
     }
 
-    /// By a file's name below the store's folder: temporary files are `<key>#<n>`.
+    /// Parses a file name relative to the store's folder; temporary files are `<key>#<n>`.
     pub fn named(name: &str) -> Self {
         let unfinished = name.rsplit_once('#').and_then(|(key, n)| Some((key, n.parse().ok()?)));
         match unfinished {
@@ -34,10 +34,11 @@ impl Found {
 }
 
 impl Store {
-    /// Everything, in batches of at most so many. What is written or removed meanwhile may or may not be found.
+    /// Lists everything in the store, in batches of at most `most`. What is written or removed meanwhile may or may not be
+    /// included.
     ///
     /// # Errors
-    /// The stream ends with the first.
+    /// The first error ends the stream.
     pub fn everything(&self, most: usize) -> BoxStream<'static, Result<Vec<Found>>> {
         match &self.kind {
             Kind::Local { root } => {
@@ -66,7 +67,7 @@ impl Store {
         }
     }
 
-    /// Removes it, if it is still there.
+    /// Removes a listed object or temporary file, if it still exists.
     pub async fn remove(&self, found: &Found) -> Result<()> {
         let Kind::Local { root } = &self.kind else { return self.delete(&found.key).await };
         let path = self.path(&found.key)?;

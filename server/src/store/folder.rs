@@ -1,4 +1,4 @@
-//! What a folder needs besides `object_store`: to find what is unfinished, and to remove what is empty.
+//! Folder operations that `object_store` lacks: listing unfinished files and removing empty directories.
 
 use std::fs::{self, ReadDir};
 use std::io::{self, ErrorKind};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::everything::Found;
 
-/// All files below a folder, a few at a time.
+/// A walk over all files below a folder, a few at a time.
 pub(super) struct Walk {
     root: PathBuf,
     open: Vec<ReadDir>,
@@ -17,7 +17,7 @@ impl Walk {
         Ok(Self { root: root.to_owned(), open: vec![fs::read_dir(root)?] })
     }
 
-    /// Up to so many more; none at the end. What goes away meanwhile isn't found.
+    /// Returns up to `most` further files; none at the end. Files that disappear meanwhile are skipped.
     pub(super) fn next(&mut self, most: usize) -> io::Result<Vec<Found>> {
         let mut found = Vec::new();
         while let Some(folder) = self.open.last_mut().filter(|_| found.len() < most) {
@@ -40,7 +40,7 @@ impl Walk {
     }
 }
 
-/// Removes a file, if it is there, and the folders that became empty.
+/// Removes a file, if it exists, and the directories that became empty.
 pub(super) fn remove_file(root: &Path, file: &Path) -> io::Result<()> {
     match fs::remove_file(file) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
@@ -51,9 +51,9 @@ pub(super) fn remove_file(root: &Path, file: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes a folder with all that is in it, and its parents below `root` that became empty.
+/// Removes a directory with its contents, and its parents below `root` that became empty.
 pub(super) fn remove(root: &Path, folder: &Path) -> io::Result<()> {
-    // A writer that isn't done yet may put another file in while the folder is being emptied.
+    // A writer that is still running may add a file while the directory is being emptied.
     for _ in 0..8 {
         match fs::remove_dir_all(folder) {
             Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => continue,
@@ -65,7 +65,7 @@ pub(super) fn remove(root: &Path, folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes the parents of a path that are empty, up to `root`.
+/// Removes the empty parents of a path, up to `root`.
 pub(super) fn prune(root: &Path, path: &Path) {
     let parents = path.ancestors().skip(1).take_while(|parent| *parent != root);
     for parent in parents {

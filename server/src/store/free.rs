@@ -1,12 +1,13 @@
-//! How much room a store has.
+//! Free space of a store.
 
 use super::{Kind, Result, Store, blocking};
 
 impl Store {
-    /// Bytes that are free for this process where the objects lie; `None` on S3, which doesn't tell.
+    /// Returns the number of bytes free for this process on the file system of the folder; `None` on S3, which doesn't report
+    /// it.
     ///
     /// # Errors
-    /// [`Error::Unavailable`](super::Error::Unavailable) if the file system doesn't say, or not in time.
+    /// [`Error::Unavailable`](super::Error::Unavailable) if the file system doesn't answer, or not in time.
     pub async fn free(&self) -> Result<Option<u64>> {
         let Kind::Local { root } = &self.kind else { return Ok(None) };
         let root = root.clone();

@@ -1,18 +1,19 @@
-//! Whether the store works at all, as far as this process can tell.
+//! Health of the store, as seen by this process: detects outages and their end.
 //!
-//! Whoever met an error asks with [`Store::is_failing`]: an object of nobody's is written, read and deleted. If that works, the
-//! error was about one object. If it doesn't, the store is out for everyone, and stays so ([`Store::outage`]) until the same
-//! works again; it is tried with a backoff until then, by one task of the process.
+//! After an error, the caller asks [`Store::is_failing`], which writes, reads and deletes a probe object. If the probe works,
+//! the error concerned a single object. If it fails, the store is out for all callers, and stays so ([`Store::outage`]) until a
+//! probe works; one task per process probes with a backoff.
 //!
-//! A full store takes an empty object long after it has no room for anything else. So after [`Error::Full`](super::Error) the
-//! object is as large as what a task writes.
+//! A full store may still accept an empty object when it has no room for anything else. So after [`Error::Full`](super::Error)
+//! the probe object is as large as a task's output.
 //!
 //! # Hazards
-//! - *Two processes try at once.* They write the same key, with the same effect; one that was deleted meanwhile counts as read.
-//! - *The store works again between an error and the question.* Then the error counts as one object's: a failed attempt, of
-//!   which a task has several.
-//! - *The room is enough for a probe and not for a task.* Outages that follow one another soon are one: it keeps its
-//!   beginning, and its backoff grows.
+//! - *Two processes probe at once.* They write the same key, with the same effect; a probe that was deleted meanwhile counts as
+//!   read.
+//! - *The store recovers between an error and the probe.* Then the error counts against one object: a failed attempt, of which
+//!   a task may have several.
+//! - *There is room for a probe but not for a task.* Outages in quick succession count as one, which keeps its start, while its
+//!   backoff grows.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,33 +28,33 @@ use super::{Error, Result, Store, keys};
 use crate::backoff::jitter;
 use crate::wall;
 
-/// What a probe of a full store writes: as much as a task reads, which is about what it writes.
-const ROOM: usize = 16 << 20;
-/// The longest pause between two probes, on average, of a store that doesn't answer.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// An outage that begins this soon after the last one is the same.
-const SAME: Duration = Duration::from_secs(30);
+/// Size of the probe of a full store, in bytes: as much as a task reads, which is about what it writes.
+const FULL_PROBE_BYTES: usize = 16 << 20;
+/// Longest pause between two probes, on average.
+const MAX_PROBE_PAUSE: Duration = Duration::from_secs(2);
+/// An outage that begins within this time after the previous one counts as the same.
+const OUTAGE_MERGE_WINDOW: Duration = Duration::from_secs(30);
 
-/// Since when the store has failed for everyone.
+/// An outage of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outage {
-    /// In ms since 1970, for people.
+    /// Its start, in ms since 1970, for people.
     pub since: i64,
-    /// Whether it answers and has no room.
+    /// Whether the store answers but is full.
     pub is_full: bool,
 }
 
-/// What the clones of a store know together.
+/// State shared by all clones of a store.
 #[derive(Debug, Default)]
 pub(super) struct Health {
     outage: watch::Sender<Option<Outage>>,
-    /// One question at a time.
+    /// Serializes probes of callers.
     asking: tokio::sync::Mutex<()>,
     is_probing: AtomicBool,
     last: Mutex<Option<Last>>,
 }
 
-/// The last outage, once it is over.
+/// The last outage that has ended.
 #[derive(Debug, Clone, Copy)]
 struct Last {
     outage: Outage,
@@ -62,15 +63,15 @@ struct Last {
 }
 
 impl Store {
-    /// Since when the store has failed for everyone, and changes of that.
+    /// A receiver of the current outage, if any, and its changes.
     pub fn outage(&self) -> watch::Receiver<Option<Outage>> {
         self.health.outage.subscribe()
     }
 
-    /// Whether the store fails for everyone, asked after an error.
+    /// Whether the store fails for all callers; call it after an error.
     ///
     /// # Cancellation
-    /// The question goes on by itself: a pod that is frozen or dropped here must not keep the others' turn.
+    /// The probe continues in its own task, so that a frozen or dropped pod doesn't hold the lock against others.
     pub async fn is_failing(&self) -> bool {
         let store = self.clone();
         let asked = async move {
@@ -86,11 +87,11 @@ impl Store {
                 }
             }
         };
-        // A question that broke says nothing of the store.
+        // A probe task that panicked says nothing about the store.
         tokio::spawn(asked).await.unwrap_or(false)
     }
 
-    /// The store had no room for something.
+    /// Reports that the store had no room for a write; begins an outage.
     pub async fn is_full(&self) {
         let store = self.clone();
         let noted = async move {
@@ -106,7 +107,7 @@ impl Store {
 
     fn begin_outage(&self, error: &Error) {
         let is_full = matches!(error, Error::Full { .. });
-        let last = self.last_outage().filter(|last| last.ended.elapsed() < SAME);
+        let last = self.last_outage().filter(|last| last.ended.elapsed() < OUTAGE_MERGE_WINDOW);
         let (since, probes) = last.map_or_else(|| (wall::now(), 0), |last| (last.outage.since, last.probes));
         let outage = Outage { since, is_full };
         tracing::error!(%error, "the store fails for everyone; work waits");
@@ -118,9 +119,9 @@ impl Store {
 
     /// Probes until the store works again.
     async fn wait_for_end(self, outage: Outage, mut probes: u32) {
-        let bytes = if outage.is_full { ROOM } else { 1 };
+        let bytes = if outage.is_full { FULL_PROBE_BYTES } else { 1 };
         loop {
-            let pause = self.patience.pause.saturating_mul(1 << probes.min(16)).min(LONGEST_PAUSE);
+            let pause = self.patience.pause.saturating_mul(1 << probes.min(16)).min(MAX_PROBE_PAUSE);
             tokio::time::sleep(pause.mul_f64(0.5 + jitter())).await;
             probes += 1;
             match self.probe(bytes).await {
@@ -131,7 +132,7 @@ impl Store {
         tracing::info!(probes, "the store works again");
         *self.health.last.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(Last { outage, ended: Instant::now(), probes });
-        // In this order: an outage that begins from here on gets a task of its own.
+        // In this order, so that an outage that begins from here on gets a task of its own.
         self.health.is_probing.store(false, Ordering::Release);
         self.health.outage.send_replace(None);
     }
@@ -140,7 +141,7 @@ impl Store {
         *self.health.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes, reads and deletes an object of nobody's.
+    /// Writes, reads and deletes the probe object.
     async fn probe(&self, bytes: usize) -> Result<()> {
         let (key, path, length) = (keys::PROBE, self.path(keys::PROBE)?, bytes as u64);
         let objects = || (Arc::clone(&self.objects), path.clone());

@@ -1,78 +1,79 @@
-//! The only place that spells the store's keys.
+//! Keys of the store: the only place that spells them.
 //!
-//! `<image>/<run>/<phase>/<task>.<attempt>-<claim uuid>`; originals `<image>/original/<upload>`; parts of a resumable upload
-//! `<image>/parts/<upload>/<start>-<unique>`; pyramids `<image>/pyramid/<claim>`.
-//! Each key holds something that nobody else ever writes, so keys are never reused. The only other keys are [`MARKS`].
+//! Task outputs are `<image>/<run>/<phase>/<task>.<attempt>-<claim uuid>`, reduced LUTs
+//! `<image>/<run>/reduce/<epoch>-<unique>`, originals `<image>/original/<upload>`, parts of a resumable upload
+//! `<image>/parts/<upload>/<start>-<unique>`, and pyramids `<image>/pyramid/<claim>`. Each key contains an id unique to its
+//! writer, so keys are never reused. The only other keys are [`MARKS`].
 
 use shared::id::{ImageId, RunId, UploadId};
 use shared::job::Phase;
 
-/// The mark of the catalog that the store belongs to.
+/// Identifies the catalog to which the store belongs.
 pub const MARK: &str = "catalog";
 
-/// What a process writes to see whether the store works; nobody reads anything from it.
+/// Written by health probes; its content is never used.
 pub const PROBE: &str = "probe";
 
-/// The mark of how new that catalog was when the store last saw it: the highest generation, as a decimal number. The only
-/// object that is replaced; one that is too low, after a late write, notices a restored backup a little later.
+/// The catalog's generation when the store last saw it: the highest one, as a decimal number. The only object with meaning that
+/// is replaced. If a late write makes it too low, a restored backup is only noticed a little later.
 pub const GENERATION: &str = "generation";
 
 /// Keys that belong to no image.
 pub const MARKS: [&str; 3] = [MARK, GENERATION, PROBE];
 
-/// What one upload sent.
+/// Key of the original sent by an upload.
 pub fn original(image: &ImageId, upload: &UploadId) -> String {
     format!("{image}/original/{upload}")
 }
 
-/// Everything that a resumable upload sent.
+/// Prefix of all parts of a resumable upload.
 pub fn parts(image: &ImageId, upload: &UploadId) -> String {
     format!("{image}/parts/{upload}")
 }
 
-/// What one request of a resumable upload sent, from a byte on.
+/// Key of the part that begins at byte `start`, sent by one request of a resumable upload.
 pub fn part(image: &ImageId, upload: &UploadId, start: u64, unique: &str) -> String {
     format!("{}/{start}-{unique}", parts(image, upload))
 }
 
-/// What one claim of a task wrote.
+/// Key of the output of one claim of a task.
 pub fn output(image: &ImageId, run: &RunId, phase: Phase, task: u32, attempt: u32, claim: &str) -> String {
     format!("{image}/{run}/{phase}/{task}.{attempt}-{claim}")
 }
 
-/// What one master's reduce wrote.
+/// Key of the LUT reduced by one master.
 pub fn lut(image: &ImageId, run: &RunId, epoch: u64, unique: &str) -> String {
     format!("{image}/{run}/reduce/{epoch}-{unique}")
 }
 
-/// What one claim of a pyramid wrote.
+/// Key of the pyramid made by one claim.
 pub fn pyramid(image: &ImageId, claim: &str) -> String {
     format!("{image}/pyramid/{claim}")
 }
 
-/// Everything that one run wrote.
+/// Prefix of all outputs of a run.
 pub fn run(image: &ImageId, run: &RunId) -> String {
     format!("{image}/{run}")
 }
 
-/// Everything of an image.
+/// Prefix of all objects of an image.
 pub fn image(image: &ImageId) -> String {
     format!("{image}")
 }
 
-/// Whose an object is, by its key.
+/// Owner of an object, derived from its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
-    /// An upload's.
+    /// An upload.
     Upload(ImageId, UploadId),
-    /// A run's.
+    /// A run.
     Run(ImageId, RunId),
-    /// The claim's of a pyramid.
+    /// A claim of a pyramid.
     Pyramid(ImageId, String),
 }
 
 impl Owner {
-    /// The owner of a key that this file spells; `None` for others, which aren't ours to judge.
+    /// Returns the owner of a key spelled by this file; `None` for foreign keys, which the array leaves alone.
     pub fn of(key: &str) -> Option<Self> {
         let (image, rest) = key.split_once('/')?;
         let (folder, rest) = rest.split_once('/')?;
@@ -85,7 +86,7 @@ impl Owner {
         }
     }
 
-    /// The image.
+    /// Returns the image.
     pub fn image(&self) -> &ImageId {
         match self {
             Owner::Upload(image, _) | Owner::Run(image, _) | Owner::Pyramid(image, _) => image,

@@ -1,4 +1,4 @@
-//! Listings, whose every step has a time limit.
+//! Listings with a time limit for each step.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use tokio::sync::Mutex;
 
 use super::{Object, Result, Store};
 
-/// Listed objects that are handed over at once.
-const BATCH: usize = 1_000;
+/// Number of objects per step.
+const MAX_BATCH_OBJECTS: usize = 1_000;
 
-/// A listing under way. The lock is never waited for: a step that timed out keeps it, and ends the listing.
+/// A listing in progress. The lock is never contended: a step that timed out keeps it, and ends the listing.
 type Listing = Arc<Mutex<BoxStream<'static, object_store::Result<ObjectMeta>>>>;
 
 struct Progress {
@@ -22,7 +22,7 @@ struct Progress {
     listing: Option<Listing>,
 }
 
-/// The objects under a path.
+/// Lists the objects under a path.
 pub(super) fn list(store: Store, asked: String, path: Path) -> BoxStream<'static, Result<Object>> {
     let begun = Progress { store, asked, path, listing: None };
     let batches = stream::try_unfold(begun, |mut progress| async move {
@@ -34,7 +34,7 @@ pub(super) fn list(store: Store, asked: String, path: Path) -> BoxStream<'static
 }
 
 impl Progress {
-    /// The next objects; none at the end.
+    /// Returns the next objects; none at the end.
     async fn next(&mut self) -> Result<Vec<ObjectMeta>> {
         let patience = &self.store.patience;
         if let Some(listing) = &self.listing {
@@ -59,11 +59,11 @@ impl Progress {
     }
 }
 
-/// Some more objects: those that are there already, up to a batch.
+/// Returns the next batch of objects; it is shorter than [`MAX_BATCH_OBJECTS`] only at the end.
 async fn step(listing: Listing) -> object_store::Result<Vec<ObjectMeta>> {
     let mut listing = listing.lock().await;
     let mut batch = Vec::new();
-    while batch.len() < BATCH {
+    while batch.len() < MAX_BATCH_OBJECTS {
         match listing.next().await {
             Some(object) => batch.push(object?),
             None => break,

@@ -1,18 +1,18 @@
-//! Pixels and files, over `object_store`: a local folder or S3.
+//! Object store for pixels and files, over `object_store`: a local folder or S3.
 //!
-//! Keys are never reused ([`keys`]), so a late write of a deposed or paused pod is garbage, never damage,
-//! and the store needs no fence.
+//! Keys are never reused ([`keys`]), so a late write of a deposed or paused pod is garbage, never damage, and the store needs
+//! no fence.
 //!
 //! # What a caller must know
-//! - Nothing is visible half written: a local object is a temporary file `<name>#<n>` that is synced and then renamed,
-//!   an S3 object appears when its upload is completed. When [`Store::put`] or [`Writer::finish`] returns, the bytes
-//!   survive a power cut.
-//! - Every operation has a time limit, and what may be repeated is repeated a few times ([`patience`]). After
-//!   [`Error::Unavailable`] the outcome of a write is unknown. [`Store::put`] and the deletes may be repeated as
-//!   they are. A [`Writer`] is begun anew, under a new key.
-//! - What a crashed process left of an unfinished object: in a folder, a temporary file that only [`Store::everything`] shows and
-//!   [`Store::remove`] and [`Store::delete_prefix`] remove; on S3, parts of an upload that a lifecycle rule of the bucket should remove
-//!   (`AbortIncompleteMultipartUpload`).
+//! - Objects appear atomically: a local object is a temporary file `<name>#<n>` that is synced and then renamed, and an S3
+//!   object appears when its upload is completed. When [`Store::put`] or [`Writer::finish`] returns, the bytes survive a power
+//!   cut.
+//! - Every operation has a time limit, and idempotent operations are retried a few times ([`patience`]). After
+//!   [`Error::Unavailable`] the outcome of a write is unknown. [`Store::put`] and the deletes may be repeated as they are; a
+//!   [`Writer`] must be restarted under a new key.
+//! - A crashed process may leave unfinished objects behind. In a folder these are temporary files, which only
+//!   [`Store::everything`] lists and [`Store::remove`] and [`Store::delete_prefix`] remove. On S3 they are parts of an upload,
+//!   which a lifecycle rule of the bucket should remove (`AbortIncompleteMultipartUpload`).
 
 pub mod keys;
 
@@ -48,10 +48,10 @@ pub use patience::Patience;
 pub use reader::ObjectReader;
 pub use writer::Writer;
 
-/// Bytes for which an object that is read at once, of unknown length, is given time.
+/// Assumed size, in bytes, of an object of unknown length that is read whole; sets its time limit.
 const SMALL: u64 = 8 << 20;
 
-/// An object's bytes, piece by piece.
+/// An object's bytes, as a stream of pieces.
 pub type ByteStream = BoxStream<'static, Result<Bytes>>;
 
 /// An object in a listing.
@@ -61,18 +61,18 @@ pub struct Object {
     pub key: String,
     /// Its length in bytes.
     pub size: u64,
-    /// When it was written, by the store's clock.
+    /// Time of its last write, by the store's clock.
     pub modified: SystemTime,
 }
 
-/// What differs between the kinds of store.
+/// What differs between the two kinds of store.
 #[derive(Debug, Clone)]
 enum Kind {
     Local { root: PathBuf },
     Remote,
 }
 
-/// How much is moved at a time, in bytes, and how many such pieces are under way at once.
+/// Sizes of pieces to read and write, in bytes, and how many of them are transferred concurrently.
 #[derive(Debug, Clone, Copy)]
 struct Pace {
     read: u64,
@@ -101,22 +101,21 @@ pub struct Store {
 }
 
 impl Store {
-    /// A store over any `object_store`, which is treated like a bucket: an object in memory, one that plays faults.
+    /// Creates a store over any `object_store`, treated like a bucket: for tests, in memory or with injected faults.
     pub fn over(objects: Arc<dyn ObjectStore>, patience: Patience) -> Store {
         Store { objects, prefix: String::new(), kind: Kind::Remote, patience, health: Arc::default() }
     }
 
-    /// The same store with other time limits and repetitions.
+    /// Returns the same store with another time limit and other retries.
     pub fn with_patience(mut self, limit: Duration, tries: u32, pause: Duration) -> Store {
         self.patience = Patience { limit, tries, pause, ..self.patience };
         self
     }
 
-    /// Writes a small object at once, durably.
+    /// Writes a small object atomically and durably.
     ///
     /// # Errors
-    /// [`Error::Exists`] if the key holds another content; the same content counts as this very write, whose reply
-    /// was lost.
+    /// [`Error::Exists`] if the key holds other content; the same content counts as this write, whose reply was lost.
     pub async fn put(&self, key: &str, bytes: Bytes) -> Result<()> {
         let path = self.path(key)?;
         let length = bytes.len() as u64;
@@ -125,7 +124,7 @@ impl Store {
             let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
             async move { objects.put_opts(&path, bytes.into(), options).await.map(drop) }
         };
-        // S3's client doesn't repeat a conditional write whose outcome is unknown: only who reads back may.
+        // S3's client doesn't retry a conditional write of unknown outcome, since only a caller that reads back may do so.
         match self.patience.twice().repeat("writing", key, length, write).await {
             Err(Error::Exists(_)) => match self.get(key).await? {
                 there if there == bytes => Ok(()),
@@ -135,8 +134,8 @@ impl Store {
         }
     }
 
-    /// Writes a small object at once, durably, in the place of what was there. Two at once: one of them stays. Only for
-    /// what no promise depends on ([`keys::GENERATION`]).
+    /// Writes a small object atomically and durably, replacing an existing one. Of concurrent writes, one wins. Only for
+    /// objects on which no guarantee depends ([`keys::GENERATION`]).
     pub async fn replace(&self, key: &str, bytes: Bytes) -> Result<()> {
         let path = self.path(key)?;
         let write = || {
@@ -149,7 +148,7 @@ impl Store {
     /// Begins an object of any length. It appears, whole and durable, with [`Writer::finish`].
     ///
     /// # Errors
-    /// [`Error::Exists`] if there is such an object.
+    /// [`Error::Exists`] if the object already exists.
     pub async fn create(&self, key: &str) -> Result<Writer> {
         let path = self.path(key)?;
         match self.size(key).await {
@@ -159,7 +158,7 @@ impl Store {
         }
     }
 
-    /// A whole object. For those that are known to be small.
+    /// Reads a whole object. Only for objects known to be small.
     pub async fn get(&self, key: &str) -> Result<Bytes> {
         let path = self.path(key)?;
         let read = || {
@@ -169,7 +168,7 @@ impl Store {
         self.patience.repeat("reading", key, SMALL, read).await
     }
 
-    /// Some bytes of an object, all of them.
+    /// Reads exactly this range of bytes of an object.
     ///
     /// # Errors
     /// [`Error::OutOfRange`] if the object ends before the range does.
@@ -184,7 +183,7 @@ impl Store {
             async move { objects.get_range(&path, range).await }
         };
         let short = || Error::OutOfRange { key: key.to_owned(), end };
-        // Stores have ways of their own to say that a range is too long, which no repetition changes.
+        // Each kind of store reports a range beyond the end in its own way; retrying wouldn't help.
         let first = match self.patience.once("reading", key, length, read()).await {
             Err(error @ Error::Unavailable { .. }) => match self.size(key).await {
                 Ok(size) if size < end => return Err(short()),
@@ -199,10 +198,10 @@ impl Store {
         }
     }
 
-    /// An object's bytes, or some of them, in bounded memory. A slow consumer holds no connection.
+    /// Streams an object, or a range of it, in bounded memory. A slow consumer holds no connection.
     ///
     /// # Errors
-    /// At once: [`Error::NotFound`], [`Error::OutOfRange`]. The stream's own end it.
+    /// Immediately: [`Error::NotFound`], [`Error::OutOfRange`]. A later error ends the stream.
     pub async fn stream(&self, key: &str, range: Option<Range<u64>>) -> Result<ByteStream> {
         let size = self.size(key).await?;
         let range = range.unwrap_or(0..size);
@@ -219,7 +218,7 @@ impl Store {
         Ok(bytes.buffered(pace.at_once).boxed())
     }
 
-    /// An object's length in bytes.
+    /// Returns an object's length in bytes.
     pub async fn size(&self, key: &str) -> Result<u64> {
         let path = self.path(key)?;
         let ask = || {
@@ -229,7 +228,7 @@ impl Store {
         Ok(self.patience.repeat("asking for", key, 0, ask).await?.size)
     }
 
-    /// Deletes an object, if it is there.
+    /// Deletes an object, if it exists.
     pub async fn delete(&self, key: &str) -> Result<()> {
         let path = self.path(key)?;
         let delete = || {
@@ -242,8 +241,8 @@ impl Store {
         }
     }
 
-    /// Deletes every object whose key begins with `<prefix>/`; in a folder also what unfinished writes left there,
-    /// and folders that became empty.
+    /// Deletes every object whose key begins with `<prefix>/`; in a folder also remains of unfinished writes and directories
+    /// that became empty.
     pub async fn delete_prefix(&self, prefix: &str) -> Result<()> {
         let path = self.path(prefix)?;
         match &self.kind {
@@ -264,11 +263,11 @@ impl Store {
         }
     }
 
-    /// The objects whose key begins with `<prefix>/`, or all of them for an empty prefix, in no particular order.
+    /// Lists the objects whose key begins with `<prefix>/`, or all of them for an empty prefix, in no particular order.
     ///
     /// # Errors
-    /// The stream ends with the first. It is begun again where nothing was given yet; whoever has seen some of it
-    /// begins anew, as a listing has no place to go on from.
+    /// The first error ends the stream. Failures before the first object are retried; after that the caller must list again
+    /// from the start, because a listing can't be resumed.
     pub fn list(&self, prefix: &str) -> BoxStream<'static, Result<Object>> {
         let path = match prefix {
             "" => Ok(Path::from(self.prefix.as_str())),
@@ -280,7 +279,7 @@ impl Store {
         }
     }
 
-    /// Whether the store answers.
+    /// Checks whether the store answers.
     pub async fn ping(&self) -> Result<()> {
         let patience = &self.patience;
         match &self.kind {
@@ -290,7 +289,7 @@ impl Store {
                 patience.once("asking for", "its folder", 0, look).await
             }
             Kind::Remote => {
-                // No key is greater than this one, so the answer is empty and cheap.
+                // No key sorts after this one, so the answer is empty and cheap.
                 let (all, last) = (Path::from(self.prefix.as_str()), Path::from(format!("{}/~", self.prefix)));
                 let objects = Arc::clone(&self.objects);
                 let look =
@@ -300,7 +299,7 @@ impl Store {
         }
     }
 
-    /// As [`Store::range`], for a pixel thread: it waits while the runtime of `handle` does it.
+    /// Like [`Store::range`], for a pixel thread: blocks while the runtime of `handle` reads.
     ///
     /// # Errors
     /// [`Error::OutOfRange`] if the object ends before the range does.
@@ -308,13 +307,14 @@ impl Store {
         reader::range(self, key, range, handle)
     }
 
-    /// A blocking reader for pixel threads, through a window of 1 MiB. Asks for the object's length. Must not be called
-    /// from asynchronous code: the store's work is done by the runtime of `handle`, and this waits for it.
+    /// Returns a blocking reader for pixel threads, with a window of 1 MiB; fetches the object's length. Must not be called
+    /// from asynchronous code: it blocks while the runtime of `handle` does the store's work.
     pub fn reader(&self, key: &str, handle: tokio::runtime::Handle) -> Result<ObjectReader> {
         ObjectReader::open(self.clone(), key.to_owned(), handle)
     }
 
-    /// The path of a key, which is what [`keys`] may spell: ASCII letters, digits, `.`, `-`, `_`, and `/` between them.
+    /// Converts a key to a path. Valid keys are those that [`keys`] may spell: ASCII letters, digits, `.`, `-`, `_`, and `/`
+    /// between them.
     fn path(&self, key: &str) -> Result<Path> {
         let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
         let part = |part: &str| !matches!(part, "" | "." | "..") && part.bytes().all(fits);
@@ -325,7 +325,7 @@ impl Store {
     }
 }
 
-/// Runs what blocks on a thread for that.
+/// Runs blocking work on a thread for blocking calls.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> object_store::Result<T> {
     let done = tokio::task::spawn_blocking(work).await?;
     done.map_err(|source| object_store::Error::Generic { store: "folder", source: source.into() })

@@ -1,4 +1,4 @@
-//! From an address on the command line to a [`Store`].
+//! Opening a [`Store`] from its address on the command line.
 
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use object_store::{ClientOptions, RetryConfig};
 use super::{Error, Kind, Patience, Result, Store};
 
 impl Store {
-    /// Opens a folder (a path or `file://…`; created if it is missing) or `s3://bucket/prefix`, with endpoint, region
-    /// and credentials from the usual `AWS_*` variables. Nothing is asked of S3 yet: see [`Store::ping`].
+    /// Opens a folder (a path or `file://…`; created if missing) or `s3://bucket/prefix`, with endpoint, region and credentials
+    /// from the usual `AWS_*` variables. Sends no request to S3 yet: see [`Store::ping`].
     pub fn open(url: &str) -> Result<Store> {
-        // Variables that aren't Unicode can't be any of those that matter.
+        // The relevant variables are Unicode; others can be skipped.
         let variables =
             std::env::vars_os().filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok()));
         Self::open_with(url, variables)
     }
 
-    /// As [`Store::open`], with the variables given.
+    /// Like [`Store::open`], with the given variables.
     pub fn open_with(url: &str, variables: impl IntoIterator<Item = (String, String)>) -> Result<Store> {
         match url.split_once("://") {
             Some(("s3", rest)) => open_s3(rest, variables),
@@ -70,8 +70,8 @@ fn open_s3(rest: &str, variables: impl IntoIterator<Item = (String, String)>) ->
             builder = builder.with_config(key, value);
         }
     }
-    // The whole request, its body included: no request moves more than one part. An answer of which nothing more comes
-    // ends earlier. Requests that are hanging, refused or put off are repeated by the client, parts of uploads too.
+    // The timeout covers a whole request with its body, as no request moves more than one part; the read timeout ends a stalled
+    // answer earlier. The client itself retries requests that hang, are refused or throttled, including parts of uploads.
     let client = ClientOptions::new()
         .with_timeout(Duration::from_secs(60))
         .with_read_timeout(Duration::from_secs(20))

@@ -1,4 +1,4 @@
-//! A blocking reader over an object, for codecs on pixel threads.
+//! A blocking reader of an object, for codecs on pixel threads.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -9,11 +9,11 @@ use tokio::runtime::Handle;
 
 use super::{Error, Result, Store};
 
-/// How much is read at a time, in bytes.
+/// Size of the window, in bytes.
 const WINDOW: u64 = 1 << 20;
 
-/// An object's bytes, to read and seek in, a window at a time; blocks its thread, but never longer than the store's
-/// time limits and repetitions take.
+/// A seekable reader of an object's bytes, one window at a time. Blocks its thread, but never longer than the store's time
+/// limits and retries allow.
 #[derive(Debug)]
 pub struct ObjectReader {
     store: Store,
@@ -26,7 +26,7 @@ pub struct ObjectReader {
 }
 
 impl ObjectReader {
-    /// Asks for the object's length.
+    /// Opens an object; fetches its length.
     pub(super) fn open(store: Store, key: String, handle: Handle) -> Result<Self> {
         let size = size(&store, &key, &handle)?;
         Ok(Self { store, key, size, handle, at: 0, window: Bytes::new(), window_at: 0 })
@@ -47,7 +47,7 @@ fn size(store: &Store, key: &str, handle: &Handle) -> Result<u64> {
     Ok(store.patience.repeat_blocking(handle, ("asking for", key, 0), ask)?.size)
 }
 
-/// Some bytes of an object, all of them.
+/// Reads exactly this range of bytes of an object.
 pub(super) fn range(store: &Store, key: &str, range: Range<u64>, handle: &Handle) -> Result<Bytes> {
     let path = store.path(key)?;
     let length = range.end.saturating_sub(range.start);
@@ -62,7 +62,7 @@ pub(super) fn range(store: &Store, key: &str, range: Range<u64>, handle: &Handle
     match store.patience.repeat_blocking(handle, ("reading", key, length), read) {
         Ok(bytes) if bytes.len() as u64 == length => Ok(bytes),
         Ok(_) => Err(short()),
-        // Both stores say in a way of their own that a range is too long.
+        // Each kind of store reports a range beyond the end in its own way.
         Err(error @ Error::Unavailable { .. }) => match size(store, key, handle) {
             Ok(size) if size < range.end => Err(short()),
             _ => Err(error),
@@ -82,7 +82,7 @@ impl Read for ObjectReader {
             self.window = range(&self.store, &self.key, self.at..end, &self.handle).map_err(io_error)?;
             self.window_at = self.at;
         }
-        // Within the window, so the difference is below its length.
+        // Within the window, so the difference is less than its length.
         let from = (self.at - self.window_at) as usize;
         let length = into.len().min(self.window.len() - from);
         into[..length].copy_from_slice(&self.window[from..from + length]);

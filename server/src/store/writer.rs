@@ -1,4 +1,4 @@
-//! An object of any length, written in bounded memory.
+//! Writer of an object of any length, in bounded memory.
 
 use bytes::Bytes;
 use object_store::path::Path;
@@ -7,26 +7,26 @@ use tokio::task::JoinSet;
 
 use super::{Error, Patience, Result, Store};
 
-/// An object being written. It appears with [`Writer::finish`]; dropped before, it leaves nothing (on S3 as long as
-/// the process lives to say so).
+/// An object being written. It appears with [`Writer::finish`]; if the writer is dropped before, nothing remains (provided that
+/// the process lives long enough to abort the upload).
 ///
-/// Holds at most three pieces of 8 MiB on S3, two of 1 MiB in a folder, and what one [`Writer::write`] is given.
+/// Buffers at most three pieces of 8 MiB on S3, two of 1 MiB in a folder, plus the bytes passed to one [`Writer::write`].
 #[derive(Debug)]
 pub struct Writer {
     store: Store,
     key: String,
     path: Path,
     written: u64,
-    /// A write began and didn't end: it failed, or its future was dropped.
+    /// Set while a write runs; stays set if it failed or its future was dropped.
     torn: bool,
     state: State,
 }
 
 #[derive(Debug)]
 enum State {
-    /// All of it is still here.
+    /// Everything is still buffered.
     Small(PutPayloadMut),
-    /// The pieces before the last are on their way.
+    /// All pieces before the last are being sent.
     Large(Pieces),
     Ended,
 }
@@ -36,10 +36,10 @@ impl Writer {
         Self { store, key, path, written: 0, torn: false, state: State::Small(PutPayloadMut::new()) }
     }
 
-    /// Appends bytes; waits while too many are on their way.
+    /// Appends bytes; waits while too many pieces are in flight.
     ///
     /// # Errors and cancellation
-    /// After an error, or if the future is dropped before its end, the object can't be finished any more.
+    /// After an error, or if the future is dropped before its end, the object can no longer be finished.
     pub async fn write(&mut self, bytes: Bytes) -> Result<()> {
         let (before, length) = (std::mem::replace(&mut self.torn, true), bytes.len());
         if before {
@@ -62,7 +62,7 @@ impl Writer {
                 let (objects, path) = (self.store.objects.clone(), self.path.clone());
                 async move { objects.put_multipart(&path).await }
             };
-            // What a try that timed out may have begun is never completed.
+            // An upload that a timed-out try may have begun is never completed.
             let upload = self.store.patience.twice().repeat("writing", &self.key, 0, begin).await?;
             let buffer = std::mem::take(buffer);
             self.state = State::Large(Pieces::new(upload, self.store.patience.clone(), self.key.clone(), buffer));
@@ -73,7 +73,7 @@ impl Writer {
         }
     }
 
-    /// Makes the object appear, durably, and gives its length in bytes.
+    /// Makes the object appear, durably, and returns its length in bytes.
     pub async fn finish(mut self) -> Result<u64> {
         if self.torn {
             return Err(self.cannot_go_on());
@@ -82,7 +82,7 @@ impl Writer {
             State::Small(buffer) => self.store.put(&self.key, Bytes::from(buffer.freeze())).await?,
             State::Large(pieces) => {
                 if let Err(error) = pieces.finish(self.written).await {
-                    // Nobody else writes this key: if it is there, the reply was lost and not the object.
+                    // No other writer uses this key: if the object exists, only the reply was lost.
                     match self.store.size(&self.key).await {
                         Ok(size) if size == self.written => {}
                         _ => return Err(error),
@@ -94,7 +94,7 @@ impl Writer {
         Ok(self.written)
     }
 
-    /// Drops what was written so far, and waits until it is gone.
+    /// Discards what was written so far, and waits until it is gone.
     pub async fn abort(mut self) -> Result<()> {
         match std::mem::replace(&mut self.state, State::Ended) {
             State::Large(pieces) => pieces.abort().await,
@@ -122,13 +122,13 @@ impl Drop for Writer {
     }
 }
 
-/// Pieces of an object on their way, each within its time limit.
+/// Pieces of an object in flight, each with its time limit.
 #[derive(Debug)]
 struct Pieces {
     upload: Box<dyn MultipartUpload>,
     patience: Patience,
     key: String,
-    /// The beginning of the next piece.
+    /// Beginning of the next piece.
     buffer: PutPayloadMut,
     under_way: JoinSet<Result<()>>,
 }
@@ -138,7 +138,7 @@ impl Pieces {
         Self { upload, patience, key, buffer, under_way: JoinSet::new() }
     }
 
-    /// Sends all pieces of `length` bytes that are complete, so many at once.
+    /// Sends all complete pieces of `length` bytes, up to `at_once` concurrently.
     async fn write(&mut self, mut bytes: Bytes, length: usize, at_once: usize) -> Result<()> {
         while self.buffer.content_length() + bytes.len() >= length {
             self.buffer.push(bytes.split_to(length - self.buffer.content_length()));
@@ -156,7 +156,7 @@ impl Pieces {
         self.under_way.spawn(async move { patience.once("writing", &key, length, sent).await });
     }
 
-    /// Waits until no more pieces than these are under way.
+    /// Waits until at most `most` pieces are in flight.
     async fn until_under_way(&mut self, most: usize) -> Result<()> {
         while self.under_way.len() > most {
             if let Some(Ok(sent)) = self.under_way.join_next().await {
@@ -180,7 +180,7 @@ impl Pieces {
         }
         let Self { mut upload, patience, key, .. } = self;
         let complete = async move { Ok((upload.complete().await, upload)) };
-        // Timed out, it may still be completed: its outcome is unknown, and nothing can be aborted.
+        // After a timeout the object may still be completed: the outcome is unknown, and nothing can be aborted.
         let (completed, mut upload) = patience.once("completing", &key, bytes, complete).await?;
         let Err(error) = completed else { return Ok(()) };
         let error = super::error::failed("completing", &key, error);

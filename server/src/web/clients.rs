@@ -1,8 +1,7 @@
-//! Limits that keep clients apart: how slow one may be, and how many downloads may be under way.
+//! Per-client limits: a minimum transfer rate, and a cap on concurrent downloads.
 //!
-//! A download holds a little memory even when its client reads nothing, so their number is limited. When all turns are taken
-//! and somebody waits for one, the download that has been stalled longest is broken off: those who read come before those who
-//! don't.
+//! Even a download whose client reads nothing holds some memory, hence the cap. While a client waits for a free turn,
+//! the download that has been stalled longest is broken off: clients that read have priority over those that don't.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -22,17 +21,17 @@ use crate::pipeline::turns::{Turn, Turns};
 use crate::store::ReadAhead;
 
 /// How long a download waits for its turn.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// How long a download must have been stalled to be broken off for another one.
-const STALLED: Duration = Duration::from_secs(5);
-/// How often who waits looks for such a one.
+const TURN_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a download must have been stalled before it may be broken off for another.
+const STALLED_AFTER: Duration = Duration::from_secs(5);
+/// How often a waiting download looks for a stalled one.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// Memory that all downloads together may use to read ahead of fast clients, in bytes.
-const AHEAD: usize = 64 << 20;
-/// Seconds after which a client may try again.
+/// Memory that all downloads together may use to read ahead for fast clients, in bytes.
+const READ_AHEAD_BYTES: usize = 64 << 20;
+/// `Retry-After` when no turn became free, in seconds.
 const RETRY_AFTER: u32 = 5;
 
-/// Limits that keep clients apart. Clones share them.
+/// Per-client limits. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Clients {
     timeout: Duration,
@@ -40,10 +39,14 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// A client may send or take fewer bytes than it must for `timeout`; `downloads` are under way at a time.
+    /// Creates limits: a client may stay below the minimum rate for `timeout`, and at most `downloads` run
+    /// concurrently.
     pub fn new(timeout: Duration, downloads: usize) -> Self {
-        let downloads =
-            Downloads { turns: Turns::new(downloads), running: Arc::default(), ahead: ReadAhead::new(AHEAD) };
+        let downloads = Downloads {
+            turns: Turns::new(downloads),
+            running: Arc::default(),
+            ahead: ReadAhead::new(READ_AHEAD_BYTES),
+        };
         Self { timeout, downloads }
     }
 }
@@ -54,12 +57,12 @@ impl Default for Clients {
     }
 }
 
-/// Holds request bodies to a minimum rate.
+/// Middleware that holds request bodies to a minimum rate.
 pub(super) async fn pace(State(clients): State<Clients>, request: Request, next: Next) -> Response {
     paced::run(clients.timeout, request, next).await
 }
 
-/// The downloads that are under way. Clones share them.
+/// The running downloads. Clones share them.
 #[derive(Debug, Clone)]
 pub(super) struct Downloads {
     turns: Turns,
@@ -73,7 +76,7 @@ struct Running {
     connections: HashMap<u64, Arc<Connection>>,
 }
 
-/// A download's turn; ends when it is dropped.
+/// A download's turn, released on drop.
 #[derive(Debug)]
 pub(super) struct DownloadTurn {
     _turn: Turn,
@@ -82,10 +85,10 @@ pub(super) struct DownloadTurn {
 }
 
 impl Downloads {
-    /// A turn for a download.
+    /// Waits for a download's turn.
     ///
     /// # Errors
-    /// 503 or 429 if none became free in time.
+    /// 503 or 429 if no turn becomes free in time.
     pub(super) async fn take(&self, caller: &Caller) -> Result<DownloadTurn> {
         let turn = self.turn(caller).await.ok_or_else(|| self.refusal(caller))?;
         let mut running = lock(&self.running);
@@ -99,27 +102,27 @@ impl Downloads {
     }
 
     async fn turn(&self, caller: &Caller) -> Option<Turn> {
-        let mut turn = pin!(self.turns.take(caller.client(), PATIENCE));
+        let mut turn = pin!(self.turns.take(caller.client(), TURN_TIMEOUT));
         let mut looks = tokio::time::interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
                 turn = &mut turn => return turn,
-                // Again and again: others who wait may have been first with the turn.
+                // Repeatedly: another waiting client may have taken the turn that was freed.
                 _ = looks.tick() => self.break_off_stalled(caller),
             }
         }
     }
 
-    /// Breaks off the download that has been stalled longest, if that would make room for the caller's.
+    /// Breaks off the download that has been stalled longest, if that would free a turn for this caller.
     fn break_off_stalled(&self, caller: &Caller) {
         let own = self.turns.is_exhausted_for(caller.client());
         let running = lock(&self.running);
         let candidates = running.connections.values().filter(|connection| !connection.is_closed());
         let candidates = candidates.filter(|connection| !own || connection.client() == caller.client());
         if let Some(connection) = candidates.max_by_key(|connection| connection.stalled_for())
-            && connection.stalled_for() >= STALLED
+            && connection.stalled_for() >= STALLED_AFTER
         {
             tracing::info!(client = ?connection.client().name(), "breaking off a stalled download; others wait");
             connection.close();
@@ -149,6 +152,6 @@ impl Drop for DownloadTurn {
 }
 
 fn lock(running: &Mutex<Running>) -> MutexGuard<'_, Running> {
-    // No change can panic halfway.
+    // A poisoned lock is safe: no change can panic halfway.
     running.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -15,8 +15,8 @@ pub(super) async fn show(State(state): State<WebState>) -> Response {
     ([(header::CACHE_CONTROL, "no-store")], Json(view)).into_response()
 }
 
-/// The view for someone who looks now. It changes only when something happens, so while the pod is connected it is as
-/// true now as when it was made; without a connection, it is as old as it says.
+/// Returns the view with its time set to now. The view changes only when something happens, so while the pod is
+/// connected it is as current as when it was built; while disconnected, it keeps the time of the last update.
 pub(super) fn as_of_now(view: &ClusterView) -> ClusterView {
     let mut view = view.clone();
     if view.health != Health::Disconnected {

@@ -1,4 +1,4 @@
-//! What clients of the older Python system call: `POST /upload` and `GET /download/<name>`.
+//! Compatibility with clients of the older Python system: `POST /upload` and `GET /download/<name>`.
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -20,7 +20,7 @@ struct Uploaded {
     job_id: JobId,
 }
 
-/// `POST /upload`: the form of `POST /api/images`, answered with the job's id alone.
+/// `POST /upload`: takes the form of `POST /api/images`, and answers with the job's id only.
 pub(super) async fn upload(State(state): State<WebState>, request: Request) -> Result<Response> {
     let accepted = receive(&state, request, Images::One).await?;
     let first = accepted.into_iter().next();
@@ -28,7 +28,8 @@ pub(super) async fn upload(State(state): State<WebState>, request: Request) -> R
     Ok(Json(Uploaded { job_id: accepted.job_id }).into_response())
 }
 
-/// `GET /download/<name>`: the result of a job id, or the latest one of a file name (the original's or the result's).
+/// `GET /download/<name>`: the result of a job id, or the latest result of a file name (the original's or the
+/// result's).
 pub(super) async fn download(
     State(state): State<WebState>,
     Path(name): Path<String>,
@@ -47,7 +48,7 @@ pub(super) async fn download(
     of_result(files(&state, &image, None).await?, Lasting::Latest)?.serve(&state, &caller, &headers).await
 }
 
-/// The newest image with a result that goes by this name.
+/// Finds the newest image with a result whose original or result has this file name.
 async fn latest(state: &WebState, name: &str) -> Result<Option<ImageId>> {
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
     let q = stem.strip_suffix("-equalized").unwrap_or(stem).to_owned();

@@ -1,7 +1,7 @@
-//! A client's connection: what it is doing, and its bytes at no less than a minimum rate.
+//! Client connections: their state, and a minimum rate for what clients read.
 //!
-//! [`Connection`] is shared by the accept loop, which closes idle ones when there are too many, and by the requests that
-//! come over it. [`Watched`] is the socket: it breaks the connection when the client takes bytes more slowly than it may.
+//! [`Connection`] is shared by the accept loop, which closes idle connections when there are too many, and by the
+//! requests on the connection. [`Watched`] wraps the socket and breaks the connection when the client reads too slowly.
 
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
@@ -20,10 +20,10 @@ use tokio_util::sync::CancellationToken;
 use super::pace::{Pace, Slowest};
 use crate::pipeline::turns::Client;
 
-/// Bytes that a client must take in every window in which the server waits for it.
-const LEAST_TAKEN: usize = 32 << 10;
-/// Bytes that the kernel holds for a client beyond those that are on their way. It says that there is room for more when half of
-/// them are gone, which is how finely progress is seen.
+/// Bytes that a client must read in every window in which the server waits for it.
+const MIN_BYTES_PER_WINDOW: usize = 32 << 10;
+/// Limit of unsent bytes in the kernel's buffer (`TCP_NOTSENT_LOWAT`), on top of those in flight. The socket becomes
+/// writable again when half of them are sent, so progress is seen in steps of that size.
 #[cfg(target_os = "linux")]
 const UNSENT: u32 = 64 << 10;
 
@@ -31,11 +31,11 @@ const UNSENT: u32 = 64 << 10;
 #[derive(Debug)]
 pub struct Connection {
     client: Client,
-    /// Requests that aren't answered to their last byte.
+    /// Requests whose response hasn't been sent completely.
     requests: AtomicUsize,
-    /// Since when there have been none; ms of [`clock`].
+    /// When the last request ended; milliseconds of [`clock`].
     idle_since: AtomicU64,
-    /// Since when the client has taken no byte of what waits for it; ms of [`clock`], 0: nothing waits.
+    /// When the client stopped reading a response that waits for it; milliseconds of [`clock`], 0 if nothing waits.
     stalled_since: AtomicU64,
     closed: CancellationToken,
 }
@@ -51,33 +51,33 @@ impl Connection {
         })
     }
 
-    /// Whose it is.
+    /// The client at the other end.
     pub(super) fn client(&self) -> Client {
         self.client
     }
 
-    /// Breaks it.
+    /// Breaks the connection.
     pub(super) fn close(&self) {
         self.closed.cancel();
     }
 
-    /// Whether somebody breaks it.
+    /// Whether [`Connection::close`] was called.
     pub(super) fn is_closed(&self) -> bool {
         self.closed.is_cancelled()
     }
 
-    /// Waits until somebody breaks it.
+    /// Waits until [`Connection::close`] is called.
     pub(super) async fn closed(&self) {
         self.closed.cancelled().await;
     }
 
-    /// How long it has had no request; `None` while one is under way, or its answer isn't on its way as a whole.
+    /// Time since the last request ended; `None` while a request is running or its response isn't sent completely.
     pub(super) fn idle_for(&self) -> Option<Duration> {
         let busy = self.requests.load(Ordering::SeqCst) > 0 || self.stalled_since.load(Ordering::SeqCst) > 0;
         (!busy).then(|| since(self.idle_since.load(Ordering::SeqCst)))
     }
 
-    /// How long its client has taken no byte of what waits for it.
+    /// Time since the client last read a byte of a response that waits for it; zero if nothing waits.
     pub(super) fn stalled_for(&self) -> Duration {
         match self.stalled_since.load(Ordering::SeqCst) {
             0 => Duration::ZERO,
@@ -85,14 +85,14 @@ impl Connection {
         }
     }
 
-    /// A request begins; it ends when the guard is dropped.
+    /// Counts a request as running until the guard is dropped.
     pub(super) fn request(self: &Arc<Self>) -> Busy {
         self.requests.fetch_add(1, Ordering::SeqCst);
         Busy(self.clone())
     }
 }
 
-/// A request under way.
+/// Guard of a running request.
 #[derive(Debug)]
 pub(super) struct Busy(Arc<Connection>);
 
@@ -103,7 +103,7 @@ impl Drop for Busy {
     }
 }
 
-/// Who sent a request: its connection, which tests that call handlers directly don't have.
+/// The connection that a request came over; `None` in tests that call handlers directly.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Caller(pub(super) Option<Arc<Connection>>);
 
@@ -125,7 +125,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// A connection's socket.
+/// A connection's socket, with a minimum rate for writes.
 pub(super) struct Watched {
     socket: TcpStream,
     connection: Arc<Connection>,
@@ -133,16 +133,16 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    /// `window`: how long a client may take fewer bytes than it must.
+    /// Wraps a socket. `window` is how long the client may stay below the minimum rate.
     pub(super) fn new(socket: TcpStream, connection: Arc<Connection>, window: Duration) -> Self {
-        // Where the kernel can't, it holds more, and progress is seen less finely.
+        // On a kernel without this option, more bytes are buffered and progress is seen in coarser steps.
         #[cfg(target_os = "linux")]
         let _ = socket2::SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT);
-        let writing = Pace::new(Slowest { least: LEAST_TAKEN, window });
+        let writing = Pace::new(Slowest { least: MIN_BYTES_PER_WINDOW, window });
         Self { socket, connection, writing }
     }
 
-    /// Notes what became of a write.
+    /// Records the outcome of a write, and fails it if the client reads too slowly.
     fn taken(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match written {
             Poll::Ready(written) => {
@@ -166,7 +166,7 @@ impl Watched {
 impl Drop for Watched {
     fn drop(&mut self) {
         if self.connection.stalled_since.load(Ordering::SeqCst) > 0 {
-            // Reset instead of closed: otherwise the kernel would keep what nobody takes.
+            // Reset rather than close: otherwise the kernel would keep the bytes that the client doesn't read.
             let _ = self.socket.set_zero_linger();
         }
     }
@@ -211,7 +211,7 @@ impl AsyncWrite for Watched {
 /// Milliseconds of this process's monotonic clock; never 0.
 fn clock() -> u64 {
     static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
-    // Half a billion years fit.
+    // A `u64` holds half a billion years.
     BEGUN.elapsed().as_millis() as u64 + 1
 }
 

@@ -1,4 +1,4 @@
-//! Deleting images, one or several, and undoing it.
+//! Deletion of images, one or several, and its undo.
 
 use axum::Json;
 use axum::extract::{Form, State};
@@ -14,7 +14,7 @@ use super::images::no_image;
 use super::problem::{ApiError, Path, Query, Result};
 use crate::catalog::Write;
 
-/// `?forever=true`: a deletion that can't be undone.
+/// Query of a deletion: `?forever=true` for one that can't be undone.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct How {
     #[serde(default)]
@@ -35,13 +35,13 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `POST /images/{id}/delete`: the same for a form.
+/// `POST /images/{id}/delete`: as [`delete`], for a form.
 pub(super) async fn delete_form(State(state): State<WebState>, Path(id): Path<ImageId>) -> Result<Redirect> {
     delete_one(&state, id).await?;
     Ok(Redirect::to(route::GALLERY))
 }
 
-/// `POST /images/delete`: several, for a form.
+/// `POST /images/delete`: deletes several images, for a form.
 pub(super) async fn delete_several_form(
     State(state): State<WebState>,
     Form(fields): Form<Vec<(String, String)>>,
@@ -50,7 +50,7 @@ pub(super) async fn delete_several_form(
     Ok(Redirect::to(route::GALLERY))
 }
 
-/// `POST /api/images/delete`: several; answers which of them it deleted.
+/// `POST /api/images/delete`: deletes several images; answers with those that were deleted.
 pub(super) async fn delete_chosen(
     State(state): State<WebState>,
     chosen: Result<Json<Chosen>, axum::extract::rejection::JsonRejection>,
@@ -59,7 +59,7 @@ pub(super) async fn delete_chosen(
     Ok(Json(Chosen { images }))
 }
 
-/// `POST /api/images/restore`: undoes it; answers which images are back.
+/// `POST /api/images/restore`: undoes deletions; answers with the images that were restored.
 pub(super) async fn restore_chosen(
     State(state): State<WebState>,
     chosen: Result<Json<Chosen>, axum::extract::rejection::JsonRejection>,
@@ -72,7 +72,7 @@ pub(super) async fn restore_chosen(
     Ok(Json(Chosen { images }))
 }
 
-/// The images that a form's fields `image` name.
+/// Parses the `image` fields of a form.
 pub(super) fn chosen_of_form(fields: &[(String, String)]) -> Result<Vec<ImageId>> {
     let named = fields.iter().filter(|(name, _)| name == "image");
     let images: Result<Vec<ImageId>, _> = named.map(|(_, id)| id.parse()).collect();

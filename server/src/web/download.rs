@@ -1,7 +1,8 @@
-//! The bytes of originals and results: whole or by ranges, named, and never sent twice to whom has them.
+//! Downloads of originals and results: whole or by ranges, with a file name, and cacheable by entity tag.
 //!
-//! What the store damaged is never sent as if it were whole: a file of another length is refused, and one of other bytes
-//! breaks off before its last piece. A range alone can't be checked.
+//! # Hazards
+//! - *An object damaged in the store must not look complete.* An object of the wrong length is refused, and one with
+//!   the wrong hash breaks off before its last piece. A range alone can't be verified.
 
 use std::ops::Range;
 
@@ -24,23 +25,23 @@ use crate::catalog::{Files, ResultFile};
 use crate::pipeline::stage::hex;
 use crate::store::{self, ByteStream};
 
-/// `?job=`: which of an image's results; the latest finished one unless told.
+/// `?job=`: which of an image's results; the latest finished one if omitted.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Selection {
     pub(super) job: Option<JobId>,
 }
 
-/// How long what an address gives stays the same.
+/// How long the content of an address stays valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lasting {
-    /// For ever.
+    /// Never changes.
     Fixed,
-    /// Until the next job ends.
+    /// May change when the next job ends.
     Latest,
 }
 
 impl Lasting {
-    /// What one job gave stays; "the latest" doesn't.
+    /// The result of a named job never changes; the latest result does.
     pub(super) fn of(selection: &Selection) -> Self {
         if selection.job.is_some() { Lasting::Fixed } else { Lasting::Latest }
     }
@@ -53,7 +54,7 @@ impl Lasting {
     }
 }
 
-/// An object of the store with what a client is told about it.
+/// An object of the store with its response headers.
 pub(super) struct Download {
     pub(super) key: String,
     pub(super) bytes: u64,
@@ -73,7 +74,7 @@ pub(super) async fn original(
     of_original(files(&state, &id, None).await?).serve(&state, &caller, &headers).await
 }
 
-/// The download of an original.
+/// Describes the download of an original.
 pub(super) fn of_original(files: Files) -> Download {
     Download {
         name: with_extension(&files.name, "", files.info.format),
@@ -98,7 +99,10 @@ pub(super) async fn result(
     of_result(files, lasting)?.serve(&state, &caller, &headers).await
 }
 
-/// The download of a result that is there.
+/// Describes the download of a result.
+///
+/// # Errors
+/// 404 if there is no result.
 pub(super) fn of_result(files: Files, lasting: Lasting) -> Result<Download> {
     let format = files.info.format;
     let name = with_extension(&files.name, "-equalized", format);
@@ -106,18 +110,21 @@ pub(super) fn of_result(files: Files, lasting: Lasting) -> Result<Download> {
     Ok(Download { key, bytes, sha256, format, name, lasting })
 }
 
-/// Where an image's bytes are.
+/// Reads where an image's files are.
+///
+/// # Errors
+/// 404 if there is no such image.
 pub(super) async fn files(state: &WebState, id: &ImageId, job: Option<&JobId>) -> Result<Files> {
     state.catalog.files(id, job).await?.ok_or_else(|| no_image(id))
 }
 
-/// 404: not yet, or never.
+/// 404: the result doesn't exist, or not yet.
 pub(super) fn no_result() -> ApiError {
     ApiError::not_found("There is no such result: its job isn't done, has failed, or is not of this image.")
 }
 
 impl Download {
-    /// 200, 206, 304 or 416; 429 or 503 if too many downloads are under way.
+    /// Answers 200, 206, 304 or 416; fails with 429 or 503 if too many downloads are running.
     pub(super) async fn serve(self, state: &WebState, caller: &Caller, headers: &HeaderMap) -> Result<Response> {
         let etag = format!("\"{}\"", self.sha256);
         let mut response = match want(headers, &etag, self.bytes) {
@@ -150,7 +157,7 @@ impl Download {
         Ok(response)
     }
 
-    /// Some of its bytes, if it has as many as it should.
+    /// Opens a range of the object, if the object has the expected length.
     async fn open(&self, state: &WebState, range: Range<u64>) -> Result<ByteStream> {
         let length = state.store.size(&self.key).await?;
         if length != self.bytes {
@@ -176,7 +183,7 @@ impl Download {
     }
 }
 
-/// The same bytes, for as long as the download has its turn.
+/// Passes the bytes on, and holds the download's turn until the stream is dropped.
 pub(super) fn holding<T, E>(
     turn: clients::DownloadTurn,
     bytes: impl Stream<Item = Result<T, E>> + Send + 'static,
@@ -186,7 +193,7 @@ pub(super) fn holding<T, E>(
     })
 }
 
-/// The bytes of a whole file, the last piece of which is only given if all are right.
+/// Verifies the hash of a whole object: yields the last piece only if it matches.
 pub(super) fn checked(bytes: ByteStream, key: String, sha256: String) -> ByteStream {
     let begun = (bytes, Sha256::new(), Bytes::new());
     let pieces = stream::try_unfold(Some(begun), move |going| {
@@ -226,14 +233,14 @@ impl From<store::Error> for ApiError {
     }
 }
 
-/// A header whose value is known to be ASCII; left out should it not be.
+/// Inserts a header whose value is known to be ASCII; omits it if it isn't.
 pub(super) fn insert(response: &mut Response, name: header::HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
     }
 }
 
-/// RFC 6266: a plain name for all, and the real one in UTF-8 (RFC 8187).
+/// `Content-Disposition` by RFC 6266: an ASCII name for all clients, and the real one in UTF-8 (RFC 8187).
 fn disposition(name: &str) -> String {
     let plain = |c: char| if c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%') || c == ' ' { c } else { '_' };
     let ascii: String = name.chars().map(plain).collect();
@@ -248,7 +255,7 @@ fn disposition(name: &str) -> String {
     format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{encoded}")
 }
 
-/// The name with something added to its stem, and an extension that tells the format.
+/// Appends `added` to the stem, and ensures an extension that fits the format.
 pub(super) fn with_extension(name: &str, added: &str, format: Format) -> String {
     let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
     let fits = match format {

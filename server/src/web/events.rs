@@ -1,9 +1,9 @@
-//! `GET /api/events`: one stream of server-sent events for each browser, replayed after a pause.
+//! `GET /api/events`: server-sent events, with replay after a reconnect.
 //!
-//! The hub keeps the latest messages in one ring; a stream is nothing but a place in it. So a slow browser costs no
-//! memory: when the ring has moved past its place it is told so ([`Message::Gap`]) and gets a fresh snapshot.
+//! The hub keeps the latest messages in one ring, and a stream is a position in it. A slow browser therefore costs no
+//! memory: once the ring has moved past its position, it gets [`Message::Gap`] and a fresh snapshot.
 //!
-//! Ids are `<hub uuid>-<number>`: an id of another process, or of this one before it was restarted, is a gap too.
+//! Ids are `<hub uuid>-<number>`. An id of another process, or of this one before a restart, is a gap too.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -26,10 +26,10 @@ use super::WebState;
 use super::logs::all_logs;
 use super::problem::{Query, Result};
 
-/// How many messages are kept for replay.
-const KEPT: usize = 2_048;
+/// Messages kept for replay.
+const REPLAY_CAPACITY: usize = 2_048;
 
-/// Where a pod's messages go, and where streams and pages read them. Clones are the same hub.
+/// Publishes a pod's messages to streams and pages. Clones share the hub.
 #[derive(Clone)]
 pub struct EventHub {
     inner: Arc<Inner>,
@@ -43,12 +43,12 @@ struct Inner {
     kept: usize,
 }
 
-/// What wakes streams.
+/// State that wakes waiting streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum News {
-    /// There are messages up to this number.
+    /// Number of the last published message.
     Head(u64),
-    /// There will be none any more.
+    /// The hub is closed; no more messages follow.
     Closed,
 }
 
@@ -56,13 +56,14 @@ enum News {
 #[derive(Default)]
 struct Ring {
     messages: VecDeque<(u64, Arc<Published>)>,
-    /// The number of the last message that was published.
+    /// Number of the last published message.
     head: u64,
-    /// The number of the last message that a stream would miss. Views that a later view replaced don't count.
+    /// Number of the last message that was dropped and that a stream would miss. Views that a later view replaced don't
+    /// count.
     lost: u64,
 }
 
-/// A message, and its content as JSON, which is written once for all browsers.
+/// A message, and its JSON, which is serialized once for all browsers.
 #[derive(Debug)]
 pub struct Published {
     message: Message,
@@ -96,17 +97,18 @@ impl Published {
 /// A message on its way to one browser.
 #[derive(Debug, Clone)]
 pub struct Delivery {
-    /// What the browser gives back as `Last-Event-ID`; `None` for what has no place of its own: a gap notice, and events of
-    /// before the stream began.
+    /// Id that the browser sends back as `Last-Event-ID`; `None` for messages without a position of their own: gap
+    /// notices, and events from before the stream began.
     pub id: Option<String>,
     /// The message.
     pub published: Arc<Published>,
 }
 
 impl EventHub {
-    /// A hub whose snapshots are taken of `view`: the observer sets the view first, then publishes what changed in it.
+    /// Creates a hub that takes its snapshots from `view`. The observer must set the view before it publishes what
+    /// changed.
     pub fn new(view: watch::Receiver<Arc<ClusterView>>) -> Self {
-        Self::with_capacity(view, KEPT)
+        Self::with_capacity(view, REPLAY_CAPACITY)
     }
 
     fn with_capacity(view: watch::Receiver<Arc<ClusterView>>, kept: usize) -> Self {
@@ -115,12 +117,12 @@ impl EventHub {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Gives a message to all streams. Never waits for any of them.
+    /// Publishes a message to all streams. Never blocks on a stream.
     pub fn publish(&self, message: Message) {
         let head = {
             let mut ring = self.ring();
             if matches!(message, Message::Cluster(_)) {
-                // Only the latest view is worth anything, and views are the large ones.
+                // Only the latest view matters, and views are the largest messages.
                 ring.messages.retain(|(_, kept)| !matches!(kept.message, Message::Cluster(_)));
             }
             ring.head += 1;
@@ -142,13 +144,13 @@ impl EventHub {
         });
     }
 
-    /// Ends all streams, present and future: the server is about to stop, and would otherwise wait for them for ever.
+    /// Ends all streams, present and future. The server's shutdown would otherwise wait for them forever.
     pub fn close(&self) {
         self.inner.news.send_replace(News::Closed);
     }
 
-    /// A stream that goes on after `last_event_id`, or begins now. Where it can't go on, the latest `recent` events that are
-    /// kept come after the snapshot: those of another pod's memory fill most of a gap.
+    /// Subscribes after `last_event_id`, or from now on. If the stream can't be resumed there, the snapshot is followed
+    /// by the latest `recent` kept events; after a reconnect to another pod, these fill most of the gap.
     pub fn subscribe(&self, last_event_id: Option<&str>, recent: usize) -> Subscription {
         let news = self.inner.news.subscribe();
         let mut pending = VecDeque::new();
@@ -164,7 +166,7 @@ impl EventHub {
         Subscription { hub: self.clone(), news, place, pending, recent }
     }
 
-    /// The latest events that are kept, oldest first.
+    /// The kept events, oldest first.
     pub fn recent_events(&self) -> Vec<Event> {
         let event = |published: &Published| match &published.message {
             Message::Event(event) => Some(event.clone()),
@@ -174,7 +176,7 @@ impl EventHub {
     }
 
     fn ring(&self) -> std::sync::MutexGuard<'_, Ring> {
-        // A panic elsewhere leaves the ring whole: each change is complete before anything can panic.
+        // A poisoned lock is safe: each change is complete before anything can panic.
         self.inner.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -182,8 +184,8 @@ impl EventHub {
         format!("{}-{number}", self.inner.uuid)
     }
 
-    /// What was published after an id of this hub, and the place where that ends; `None` if some of it is lost.
-    /// Views are left out: the snapshot that comes first is newer.
+    /// Returns the current head, and what was published after an id of this hub; `None` if part of that was dropped.
+    /// Views are omitted: the snapshot that is sent first is newer.
     fn replay(&self, id: &str) -> Option<(u64, Vec<Delivery>)> {
         let (uuid, number) = id.rsplit_once('-')?;
         let place: u64 = number.parse().ok()?;
@@ -207,8 +209,8 @@ impl EventHub {
         Published::new(Message::Snapshot(Box::new(ClusterView::clone(&self.inner.view.borrow()))))
     }
 
-    /// A snapshot, and the place from which it is to be continued. The place is read first: the snapshot may be
-    /// newer, and then says twice what comes next, but never older.
+    /// Queues a snapshot, and returns the position to continue from. The position is read first, so the snapshot may
+    /// already contain what comes next, but never lacks anything.
     fn fresh(&self, recent: usize, pending: &mut VecDeque<Delivery>) -> u64 {
         let (place, events) = {
             let ring = self.ring();
@@ -227,7 +229,7 @@ impl EventHub {
     }
 }
 
-/// One browser's stream: its place in the ring.
+/// One browser's stream: a position in the ring.
 pub struct Subscription {
     hub: EventHub,
     news: watch::Receiver<News>,
@@ -237,7 +239,7 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// The next message; `None` once the hub is closed.
+    /// Waits for the next message; `None` once the hub is closed.
     ///
     /// # Cancellation
     /// Safe: no message is lost.
@@ -250,13 +252,13 @@ impl Subscription {
                 return Some(delivery);
             }
             if !self.advance() {
-                // The hub lives as long as this subscription, so the sender can't be gone.
+                // The hub, and with it the sender, lives as long as this subscription.
                 let _ = self.news.changed().await;
             }
         }
     }
 
-    /// Takes the message after this place, or notices that it is lost. `false`: there is none yet.
+    /// Queues the message after this position, or a gap if it was dropped. Returns `false` if there is none yet.
     fn advance(&mut self) -> bool {
         let next = {
             let ring = self.hub.ring();
@@ -286,7 +288,7 @@ impl Subscription {
     }
 }
 
-/// As a server-sent event: its name is the variant's, its data the content.
+/// Encodes a delivery as a server-sent event, named after the message's variant.
 fn encode(delivery: &Delivery) -> SseEvent {
     let event = SseEvent::default().event(delivery.published.message.name()).data(delivery.published.json());
     match &delivery.id {
@@ -295,26 +297,26 @@ fn encode(delivery: &Delivery) -> SseEvent {
     }
 }
 
-/// As the event `log`.
+/// Encodes a log line as the event `log`.
 fn encode_line(said: &PodLine) -> SseEvent {
     let json = serde_json::to_string(said).expect("a record of texts and numbers can always be written as JSON");
     SseEvent::default().event("log").data(json)
 }
 
-/// What the query may say.
+/// Query parameters.
 #[derive(Deserialize)]
 pub(super) struct Resume {
-    /// For clients that can't set the header.
+    /// For clients that can't set the `Last-Event-ID` header.
     last_event_id: Option<String>,
-    /// How many events of before are wanted at the beginning, and after a gap.
+    /// How many past events to send at the beginning and after a gap.
     #[serde(default)]
     recent: usize,
-    /// Whether what pods say is wanted too.
+    /// Whether to include the pods' logs.
     #[serde(default)]
     logs: bool,
 }
 
-/// A stream on which nothing happens carries a sign of life this often.
+/// Interval of the keep-alive event on an otherwise silent stream.
 const ALIVE_EVERY: Duration = Duration::from_secs(1);
 
 /// `GET /api/events`.
@@ -326,12 +328,13 @@ pub(super) async fn stream(
     let header = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let last = header.or(resume.last_event_id.as_deref()).filter(|id| !id.is_empty());
     let stream = state.events.subscribe(last, resume.recent).into_stream();
-    // A page can't see comments. It has to notice soon that this process fell silent, as what it shows is old then.
+    // An event rather than a comment, because pages can't see comments: a page must notice soon that this process fell
+    // silent and that what it shows is stale.
     let period = ALIVE_EVERY.as_millis().to_string();
     let keep_alive = KeepAlive::new().interval(ALIVE_EVERY).event(SseEvent::default().event("alive").data(period));
     let mut response = if resume.logs {
         let logs = all_logs(&state).map(|said| Ok(encode_line(&said)));
-        // It ends with the events: the logs of pods that are there never do.
+        // Log streams of live pods never end, so this one ends with the events.
         let ended = tokio_util::sync::CancellationToken::new();
         let guard = ended.clone().drop_guard();
         let stream = stream.chain(futures::stream::once(async move { drop(guard) }).filter_map(|()| async { None }));
@@ -340,7 +343,7 @@ pub(super) async fn stream(
     } else {
         Sse::new(stream).keep_alive(keep_alive).into_response()
     };
-    // Proxies that collect a response before passing it on would hold events back.
+    // Keeps proxies from buffering the response, which would delay events.
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)

@@ -1,4 +1,4 @@
-//! What every response carries, and what no request may do.
+//! Security middleware: response headers, error bodies, and a check for cross-site requests.
 
 use axum::body::Bytes;
 use axum::extract::Request;
@@ -11,7 +11,7 @@ use shared::error::{PROBLEM_JSON, Problem};
 use super::problem::ApiError;
 use super::upload::prefers_html;
 
-/// What a page of this site may load; `nonce` is that of its inline scripts.
+/// Content-Security-Policy of a page; `nonce` is that of its inline scripts.
 pub(super) fn content_security_policy(nonce: Option<&str>) -> String {
     let nonce = nonce.map(|nonce| format!(" 'nonce-{nonce}'")).unwrap_or_default();
     format!(
@@ -29,7 +29,7 @@ pub(super) async fn harden(request: Request, next: Next) -> Response {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "same-origin"),
         (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-        // For what isn't a page: nothing in it may run, not even when it is opened by itself.
+        // For responses that aren't pages: nothing in them may run, even when opened on their own.
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'; sandbox"),
     ];
     for (name, value) in fixed {
@@ -38,8 +38,8 @@ pub(super) async fn harden(request: Request, next: Next) -> Response {
     response
 }
 
-/// Makes a problem of what the framework refuses by itself in plain text (a wrong method, a body that is too long),
-/// and a page of it where a browser sent a form by itself.
+/// Turns the framework's plain-text rejections (such as a wrong method or a body that is too long) into problem
+/// details, and problem details into a page if a browser submitted a form without JavaScript.
 pub(super) async fn explain(request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let form = method == Method::POST && prefers_html(request.headers());
@@ -56,7 +56,7 @@ pub(super) async fn explain(request: Request, next: Next) -> Response {
         },
         Some(kind) if !kind.starts_with("text/plain") => response,
         _ => {
-            // The router adds `Allow` to what leaves here.
+            // The router adds the header `Allow` after this middleware.
             let detail = if status == StatusCode::METHOD_NOT_ALLOWED {
                 format!("{method} is not possible here; the header Allow tells what is.")
             } else {
@@ -67,13 +67,14 @@ pub(super) async fn explain(request: Request, next: Next) -> Response {
     }
 }
 
-/// The short text of an error's body.
+/// Reads the short text of an error's body; empty if it is too long or can't be read.
 async fn text(response: Response) -> Bytes {
     const LONGEST: usize = 16 << 10;
     axum::body::to_bytes(response.into_body(), LONGEST).await.unwrap_or_default()
 }
 
-/// Refuses what another site's page sends in a visitor's name. Programs that send neither header are let through.
+/// Rejects state-changing requests that another site's page makes on a visitor's behalf (CSRF). Programs that send
+/// neither `Sec-Fetch-Site` nor `Origin` are let through.
 pub(super) async fn same_site(request: Request, next: Next) -> Response {
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if safe || is_own(request.headers(), request.uri().authority().map(|authority| authority.as_str())) {

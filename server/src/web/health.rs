@@ -1,4 +1,4 @@
-//! `/healthz`: the process answers. `/readyz`: it can take uploads and look at them.
+//! Health endpoints: `/healthz` (liveness) and `/readyz` (readiness: this process can take uploads and inspect them).
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,13 +11,15 @@ use super::WebState;
 use super::problem::{ApiError, Result};
 use crate::incarnation;
 
-/// Since when this process has been cut off from the coordinator, by its monotonic clock: waiting candidates evict a leader by
-/// it, and the view's own time is a wall clock's, which may be stepped. Counted from the first question on, and they ask often.
+/// Measures how long this process has been cut off from the coordinator, by its monotonic clock. Waiting candidates
+/// evict a leader based on it, and the view's own time comes from the wall clock, which may be stepped. Measured from
+/// the first request on; candidates ask often enough for that.
 #[derive(Debug, Clone, Default)]
 pub struct CutOff(Arc<Mutex<Option<(i64, Instant)>>>);
 
 impl CutOff {
-    /// For how long, where the view says since when.
+    /// Returns for how long the process has been cut off. `since` is when the view noticed it, in ms since 1970, and only
+    /// serves to tell outages apart.
     fn elapsed(&self, since: Option<i64>) -> Option<Duration> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *known = since.map(|since| known.filter(|known| known.0 == since).unwrap_or_else(|| (since, Instant::now())));
@@ -25,7 +27,8 @@ impl CutOff {
     }
 }
 
-/// `GET /healthz`, which tells as well who answers and for how long it has been cut off: waiting candidates ask.
+/// `GET /healthz`. Its headers carry the process's incarnation, how long it has been cut off and which pods it runs,
+/// for waiting candidates.
 pub(super) async fn alive(State(state): State<WebState>) -> Response {
     let since = state.view.borrow().cut_off;
     let cut_off =
@@ -35,17 +38,17 @@ pub(super) async fn alive(State(state): State<WebState>) -> Response {
     ([(incarnation::PROCESS, incarnation::id())], lives, cut_off, ok()).into_response()
 }
 
-/// `GET /readyz`: whether the catalog answers, whatever the pod's role and whether there is a master: any pod
-/// takes uploads as long as it can record them. Not ready is also a pod none of whose pixel threads comes back.
+/// `GET /readyz`: ready if the catalog answers and the pixel threads aren't all stuck. Neither the pod's role nor a
+/// missing master matters: any pod takes uploads as long as it can record them.
 pub(super) async fn ready(State(state): State<WebState>) -> Result<Response> {
-    const PATIENCE: Duration = Duration::from_secs(2);
+    const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
     if state.pixels.all_stuck() {
         return Err(ApiError::unavailable("No pixel thread is left that works: restart this process."));
     }
     if state.accept.pixels.all_stuck() {
         return Err(ApiError::unavailable("No thread is left that looks at uploads: restart this process."));
     }
-    match tokio::time::timeout(PATIENCE, state.catalog.ping()).await {
+    match tokio::time::timeout(CHECK_TIMEOUT, state.catalog.ping()).await {
         Ok(answer) => answer.map(|()| ok()).map_err(ApiError::from),
         Err(_) => Err(ApiError::unavailable("The catalog of images takes too long to answer.")),
     }

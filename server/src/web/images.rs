@@ -1,4 +1,4 @@
-//! `GET /api/images`, its sections, `GET /api/images/{id}`, and further jobs on an image.
+//! Images: `GET /api/images`, its sections, `GET /api/images/{id}`, and further jobs on an image.
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -20,10 +20,10 @@ use crate::catalog::Write;
 use crate::pipeline::accept::fresh;
 use crate::pipeline::{accept, companion};
 
-/// The most images of a page.
-const MOST: u32 = 200;
+/// Maximum number of images of a page.
+const MAX_PAGE_SIZE: u32 = 200;
 
-/// A query as it comes: a field left empty in a form counts as left out.
+/// Query parameters as sent: a field left empty in a form counts as omitted.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct RawQuery {
     limit: Option<String>,
@@ -40,8 +40,8 @@ impl RawQuery {
     pub(super) fn checked(self) -> Result<ImageQuery> {
         let given = |field: Option<String>| field.filter(|text| !text.is_empty());
         let limit = given(self.limit).map(|text| match text.parse() {
-            Ok(limit) if (1..=MOST).contains(&limit) => Ok(limit),
-            _ => Err(ApiError::bad_request(format!("Expected a limit of 1 to {MOST}, got {text:?}."))),
+            Ok(limit) if (1..=MAX_PAGE_SIZE).contains(&limit) => Ok(limit),
+            _ => Err(ApiError::bad_request(format!("Expected a limit of 1 to {MAX_PAGE_SIZE}, got {text:?}."))),
         });
         let state = given(self.state).map(|text| text.parse::<JobState>().map_err(expected("state")));
         let format = given(self.format).map(|text| text.parse::<Format>().map_err(expected("format")));
@@ -80,10 +80,10 @@ fn expected(field: &'static str) -> impl Fn(String) -> ApiError {
     move |sentence| ApiError::bad_request(format!("The parameter `{field}`: {sentence}."))
 }
 
-/// A page of images, with how far they are.
+/// Reads a page of images, with the progress of running jobs.
 pub(super) async fn page(state: &WebState, query: &ImageQuery) -> Result<Page> {
-    if query.limit.is_some_and(|limit| !(1..=MOST).contains(&limit)) {
-        return Err(ApiError::bad_request(format!("Expected a limit of 1 to {MOST}.")));
+    if query.limit.is_some_and(|limit| !(1..=MAX_PAGE_SIZE).contains(&limit)) {
+        return Err(ApiError::bad_request(format!("Expected a limit of 1 to {MAX_PAGE_SIZE}.")));
     }
     let mut page = state.catalog.images(query).await?;
     let view = state.view.borrow().clone();
@@ -91,7 +91,7 @@ pub(super) async fn page(state: &WebState, query: &ImageQuery) -> Result<Page> {
     Ok(page)
 }
 
-/// An image, with how far it is.
+/// Reads an image, with the progress of running jobs.
 pub(super) async fn one(state: &WebState, id: &ImageId) -> Result<Image> {
     let mut image = state.catalog.image(id).await?.ok_or_else(|| no_image(id))?;
     add_progress(&mut image, &state.view.borrow().clone());
@@ -102,7 +102,7 @@ pub(super) fn no_image(id: &ImageId) -> ApiError {
     ApiError::not_found(format!("There is no image {id}."))
 }
 
-/// Adds to a running job how far it is: that lives in znodes, not in the catalog.
+/// Adds the progress of a running job, which is in znodes and not in the catalog.
 pub(super) fn add_job_progress(job: &mut JobSummary, view: &ClusterView) {
     if job.state == JobState::Running {
         job.progress = view.job(&job.id).and_then(|job| job.progress());
@@ -131,17 +131,17 @@ pub(super) async fn show(State(state): State<WebState>, Path(id): Path<ImageId>)
     Ok(live(one(&state, &id).await?))
 }
 
-/// `GET /api/images/{id}/neighbours`: the ones beside it in the gallery, latest first.
+/// `GET /api/images/{id}/neighbours`: the images before and after it in the gallery, newest first.
 pub(super) async fn neighbours(State(state): State<WebState>, Path(id): Path<ImageId>) -> Result<Response> {
     Ok(live(state.catalog.neighbours(&id).await?))
 }
 
-/// `POST /api/images/{id}/retry`: queues the latest job again, if it failed.
+/// `POST /api/images/{id}/retry`: queues the image's latest job again if it failed.
 pub(super) async fn retry(State(state): State<WebState>, Path(id): Path<ImageId>) -> Result<Response> {
     Ok(taken(try_again(&state, &id).await?))
 }
 
-/// `POST /images/{id}/retry`: the same for a form.
+/// `POST /images/{id}/retry`: as [`retry`], for a form.
 pub(super) async fn retry_form(State(state): State<WebState>, Path(id): Path<ImageId>) -> Result<Redirect> {
     try_again(&state, &id).await?;
     Ok(Redirect::to(&route::image_page(&id)))
@@ -164,7 +164,7 @@ async fn try_again(state: &WebState, id: &ImageId) -> Result<Accepted> {
     }
 }
 
-/// `POST /api/images/{id}/jobs`: another recipe, as `{"recipe":{…}}` or by itself.
+/// `POST /api/images/{id}/jobs`: queues a job with another recipe, sent as `{"recipe":{…}}` or on its own.
 pub(super) async fn add_job(
     State(state): State<WebState>,
     Path(id): Path<ImageId>,
@@ -186,7 +186,7 @@ pub(super) async fn add_job(
     Ok(taken(Accepted { image_id: id, job_id: job, state: summary.state }))
 }
 
-/// `POST /images/{id}/jobs`: another recipe, from a form's fields.
+/// `POST /images/{id}/jobs`: queues a job with another recipe, from a form's fields.
 pub(super) async fn add_job_form(
     State(state): State<WebState>,
     Path(id): Path<ImageId>,
@@ -197,13 +197,14 @@ pub(super) async fn add_job_form(
     Ok(Redirect::to(&route::image_page(&id)))
 }
 
-/// Queues a job, or gives the one that the key was answered with: the latter also when there is no room for more.
+/// Queues a job, or returns the job that the idempotency key was answered with before. The latter works even when the
+/// backlog is full.
 async fn queue_job(state: &WebState, id: &ImageId, recipe: &Recipe, key: Option<&str>) -> Result<JobId> {
     if let Err(full) = state.accept.gauge.room() {
         let Some(key) = key else { return Err(full.into()) };
         return Ok(state.catalog.job_answered(id, key).await?.ok_or(full)?);
     }
-    // A key that was answered before is answered again, whatever has become of the images that the recipe names.
+    // A reused key gets its first answer, even if images that the recipe names have been deleted since.
     if let Some(key) = key
         && let Some(answered) = state.catalog.job_answered(id, key).await?
     {
@@ -223,7 +224,7 @@ fn key_reused(with: &'static str) -> ApiError {
     accept::Error::KeyReused(with).into()
 }
 
-/// The recipe's JSON, out of `{"recipe": …}` where it is wrapped.
+/// Returns the recipe's JSON, unwrapped from `{"recipe": …}` if necessary.
 fn unwrapped(text: &str) -> String {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -236,7 +237,7 @@ fn unwrapped(text: &str) -> String {
     }
 }
 
-/// JSON that is true now and may not be true in a moment.
+/// A JSON response that must not be cached: its content may change at any time.
 pub(super) fn live<T: serde::Serialize>(content: T) -> Response {
     ([(header::CACHE_CONTROL, "no-store")], Json(content)).into_response()
 }

@@ -1,4 +1,4 @@
-//! `GET /api/jobs/{id}` and what is remembered of a job.
+//! Jobs: `GET /api/jobs/{id}` and its timeline.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -8,7 +8,7 @@ use super::WebState;
 use super::images::{add_job_progress, live};
 use super::problem::{ApiError, Path, Result};
 
-/// `GET /api/jobs/{id}`: one run of one recipe, and how far it is.
+/// `GET /api/jobs/{id}`: a job and its progress.
 pub(super) async fn show(State(state): State<WebState>, Path(id): Path<JobId>) -> Result<Response> {
     let job = state.catalog.job(&id).await?;
     let mut job = job.ok_or_else(|| ApiError::not_found(format!("There is no job {id}.")))?;
@@ -16,7 +16,7 @@ pub(super) async fn show(State(state): State<WebState>, Path(id): Path<JobId>) -
     Ok(live(job))
 }
 
-/// `GET /api/jobs/{id}/timeline`: how its tasks went, once it has ended.
+/// `GET /api/jobs/{id}/timeline`: how the job's tasks went, once it has ended.
 pub(super) async fn timeline(State(state): State<WebState>, Path(id): Path<JobId>) -> Result<Response> {
     match state.catalog.timeline(&id).await? {
         Some(timeline) => Ok(live(timeline)),

@@ -1,15 +1,16 @@
-//! The accept loop: HTTP/1.1 connections, no more than the process has descriptors for.
+//! The accept loop: serves HTTP/1.1 connections within a limit derived from the process's file descriptors.
 //!
-//! Half of the process's descriptors are for clients; the catalog, the store and the coordinator need theirs. When a
-//! connection comes and there is no room, the one that has been idle longest is closed; if none is idle, the new one is
-//! answered 503. One address holds at most three quarters of the connections ([`Client::share`]), and beyond that closes its
-//! own idle ones or is answered 429. An idle connection includes one whose first request isn't complete, so half-sent heads
-//! go first.
+//! Half of the descriptors are for clients; the catalog, the store and the coordinator need the rest. When the limit is
+//! reached, a new connection displaces the one that has been idle longest; if none is idle, it is answered 503. One
+//! address may hold at most three quarters of the connections ([`Client::share`]); beyond that, its new connection
+//! displaces its own longest idle one or is answered 429. A connection whose first request isn't complete counts as
+//! idle, so half-sent request heads are displaced first.
 //!
 //! # Hazards
-//! - *A client may send its next request just as its idle connection is closed*, as with any HTTP server; clients repeat it.
-//! - *A connection's time isn't limited*: event streams and long downloads live on. What is limited is how long the server
-//!   waits for a client's next bytes ([`pace`](super::pace)) and for its next request.
+//! - *A client may send its next request just as its idle connection is closed*, as with any HTTP server; clients
+//!   retry.
+//! - *The lifetime of a connection isn't limited*, because of event streams and long downloads. What is limited is how
+//!   long the server waits for a client's next bytes ([`pace`](super::pace)) and for its next request.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -37,49 +38,49 @@ use tower::ServiceExt;
 use super::connection::{Busy, Connection, Watched};
 use crate::pipeline::turns::Client;
 
-/// Bytes of a connection that are held in each direction.
-const HELD: usize = 64 << 10;
-/// Refusals that are written at a time; connections beyond are closed without one.
-const REFUSALS: usize = 16;
-/// How long a refusal may take to be read.
-const REFUSING: Duration = Duration::from_secs(1);
-/// The pause after an accept that failed, for want of descriptors say.
-const PAUSE: Duration = Duration::from_millis(200);
-/// Seconds after which a refused client may come back.
-const RETRY_AFTER: u32 = 5;
-/// The most connections, however many descriptors there are.
-const MOST: u64 = 10_000;
+/// Bytes buffered per connection and direction.
+const BUFFER_BYTES: usize = 64 << 10;
+/// Refusals written concurrently; connections beyond that are closed without one.
+const MAX_REFUSALS: usize = 16;
+/// Timeout for writing a refusal and for the client to read it.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
+/// Pause after a failed accept, such as for lack of descriptors.
+const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(200);
+/// `Retry-After` of a refusal, in seconds.
+const RETRY_AFTER_SECONDS: u32 = 5;
+/// Upper bound on connections, regardless of the descriptors.
+const MAX_CONNECTIONS: u64 = 10_000;
 
-/// Limits of connections.
+/// Connection limits.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Connections at a time.
+    /// Maximum number of open connections.
     pub connections: usize,
-    /// How long a client may send or take fewer bytes than it must.
+    /// How long a client may stay below the minimum rate.
     pub timeout: Duration,
 }
 
-/// Connections for which there are descriptors: half of them, after raising this process's limit as far as it may.
+/// Returns half of the process's file descriptors, at most 10,000, after raising the soft limit to the hard limit.
 pub fn connections_by_descriptors() -> usize {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
-    // Not raised is not an error: what is set counts.
+    // If raising fails, the current limit counts.
     let _ = setrlimit(Resource::Nofile, limit);
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    usize::try_from((descriptors / 2).clamp(1, MOST)).unwrap_or(usize::MAX)
+    usize::try_from((descriptors / 2).clamp(1, MAX_CONNECTIONS)).unwrap_or(usize::MAX)
 }
 
-/// A connection may be without a complete request for longer than a body without its next bytes: proxies keep connections
-/// for a minute, and theirs must end first, or a request would meet a closed one.
+/// Timeout for the next complete request: longer than the one for a body's next bytes. Proxies keep connections for a
+/// minute and must close theirs first, or a request would meet a closed connection.
 fn between_requests(timeout: Duration) -> Duration {
     timeout + timeout / 4
 }
 
-/// Serves until it is stopped; returns when the requests that were under way then have been answered.
+/// Serves until `stop` is cancelled; returns once the requests that were running then have been answered.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) {
     let (open, tasks) = (Open::new(limits.connections), TaskTracker::new());
-    let refusals = Arc::new(Semaphore::new(REFUSALS));
+    let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
     let mut failing = false;
     loop {
         let accepted = tokio::select! {
@@ -96,7 +97,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
                         if let Ok(permit) = refusals.clone().try_acquire_owned() {
                             tasks.spawn(async move {
                                 let _permit = permit;
-                                let _ = tokio::time::timeout(REFUSING, refuse(socket, &refusal)).await;
+                                let _ = tokio::time::timeout(REFUSAL_TIMEOUT, refuse(socket, &refusal)).await;
                             });
                         }
                     }
@@ -108,7 +109,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
                 if !std::mem::replace(&mut failing, true) {
                     tracing::error!(%error, "accepting connections failed; trying again");
                 }
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(ACCEPT_RETRY_PAUSE).await;
             }
         }
     }
@@ -117,7 +118,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
     tasks.wait().await;
 }
 
-/// Answers the requests of a connection until it ends.
+/// Serves the requests of a connection until it ends.
 async fn answer(socket: TcpStream, admitted: Admitted, router: Router, limits: Limits, stop: CancellationToken) {
     let connection = admitted.connection.clone();
     let io = Watched::new(socket, connection.clone(), limits.timeout);
@@ -132,7 +133,7 @@ async fn answer(socket: TcpStream, admitted: Admitted, router: Router, limits: L
         }
     });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(between_requests(limits.timeout)).max_buf_size(HELD);
+    http.timer(TokioTimer::new()).header_read_timeout(between_requests(limits.timeout)).max_buf_size(BUFFER_BYTES);
     let mut served = pin!(http.serve_connection(TokioIo::new(io), service));
     let mut stopped = pin!(stop.cancelled());
     let mut stopping = false;
@@ -153,7 +154,7 @@ async fn answer(socket: TcpStream, admitted: Admitted, router: Router, limits: L
     }
 }
 
-/// An answer's body; its connection is busy until it is sent.
+/// A response body that keeps its connection busy until it is sent.
 struct Answer {
     body: Body,
     _busy: Busy,
@@ -182,9 +183,9 @@ impl HttpBody for Answer {
 /// Why a connection isn't served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Refusal {
-    /// All connections are in use.
+    /// All connections are in use; holds the limit.
     Full(usize),
-    /// The client's address uses all that it may.
+    /// The client's address uses its whole share; holds the share.
     Share(usize),
 }
 
@@ -208,30 +209,30 @@ impl Refusal {
     }
 }
 
-/// Says why a connection isn't served, and closes it.
+/// Answers with the reason, and closes the connection.
 async fn refuse(mut socket: TcpStream, refusal: &Refusal) -> io::Result<()> {
     let (status, problem) = refusal.problem();
     let body = serde_json::to_string(&problem)?;
     let answer = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: {PROBLEM_JSON}\r\nretry-after: {RETRY_AFTER}\r\nconnection: close\r\n\
+        "HTTP/1.1 {status}\r\ncontent-type: {PROBLEM_JSON}\r\nretry-after: {RETRY_AFTER_SECONDS}\r\nconnection: close\r\n\
          content-length: {}\r\n\r\n{body}",
         body.len()
     );
     socket.write_all(answer.as_bytes()).await?;
     socket.shutdown().await?;
-    // What was sent must be read, or the kernel resets the connection and the client doesn't see the answer.
+    // Unread bytes would make the kernel reset the connection, and the client wouldn't see the answer.
     let mut rest = [0; 1 << 10];
     while socket.read(&mut rest).await? > 0 {}
     Ok(())
 }
 
-/// The connections that are open.
+/// The open connections.
 struct Open {
     most: usize,
     connections: Mutex<(u64, HashMap<u64, Arc<Connection>>)>,
 }
 
-/// A connection's place among them; freed when it is dropped.
+/// Registration of an open connection; removed on drop.
 struct Admitted {
     open: Arc<Open>,
     number: u64,
@@ -243,7 +244,7 @@ impl Open {
         Arc::new(Self { most, connections: Mutex::default() })
     }
 
-    /// Makes room for a connection, and counts it.
+    /// Makes room for a connection and registers it.
     fn admit(self: &Arc<Self>, client: Client) -> Result<Admitted, Refusal> {
         let connection = Connection::new(client);
         let mut open = self.lock();
@@ -255,7 +256,7 @@ impl Open {
         Ok(Admitted { open: self.clone(), number, connection })
     }
 
-    /// Closes an idle connection where there are as many as there may be. What is being closed doesn't count any more.
+    /// Closes an idle connection if a limit is reached. Connections that are being closed don't count.
     fn make_room(&self, open: &HashMap<u64, Arc<Connection>>, client: Client) -> Result<(), Refusal> {
         let share = client.share(self.most as u64) as usize;
         if open.len() < share {
@@ -273,7 +274,7 @@ impl Open {
     }
 
     fn lock(&self) -> MutexGuard<'_, (u64, HashMap<u64, Arc<Connection>>)> {
-        // No change can panic halfway.
+        // A poisoned lock is safe: no change can panic halfway.
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,8 +1,9 @@
-//! `GET /api/pods/{pod}/logs`: what a pod says, as server-sent events, whichever pod answers.
+//! `GET /api/pods/{pod}/logs`: any pod's log, as server-sent events or text, from any pod.
 //!
-//! With Kubernetes every pod reads every pod's log through the API. Without it, or of a pod that Kubernetes doesn't have,
-//! each process knows its own pods' lines, and asks the others for theirs at the addresses that they advertise. An entry's id follows from the log itself, so a
-//! browser that comes back, here or at another pod, gets what it missed and nothing twice.
+//! With Kubernetes, every pod reads every pod's log through the API. Without it, or for a pod that Kubernetes doesn't
+//! know, each process has its own pods' lines, and fetches other pods' lines from the addresses that those advertise.
+//! An entry's id is derived from the log itself, so a browser that reconnects, here or to another pod, gets what it
+//! missed and nothing twice.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -25,27 +26,27 @@ use super::relay::{AbortOnDrop, PATIENCE, Relays, ask};
 use crate::backoff::jitter;
 use crate::logs::{LogBook, Read, Reader};
 
-/// Entries that a new reader gets of what was said before.
-const BEFORE: usize = 200;
-/// The same, of each pod, for a reader of all of them.
-const LATELY: usize = 100;
-/// How long to wait before a log that ended is asked for again.
-const AGAIN: Duration = Duration::from_secs(2);
-/// Where pods' logs come from.
+/// Past entries sent to a new reader of one pod's log.
+const BACKFILL_LINES: usize = 200;
+/// Past entries per pod sent to a new reader of all logs.
+const BACKFILL_LINES_PER_POD: usize = 100;
+/// Pause before a log that ended is requested again.
+const RECONNECT_PAUSE: Duration = Duration::from_secs(2);
+/// Sources of pods' logs.
 #[derive(Clone)]
 pub struct PodLogs {
-    /// From Kubernetes: of all its pods.
+    /// Logs of all Kubernetes pods, read through the API.
     kubernetes: Option<LogBook>,
-    /// From this process's memory: of its own pods.
+    /// Logs of this process's own pods, from its memory.
     own: LogBook,
-    /// From other processes, for streams of all pods.
+    /// Logs from other processes, for streams of all pods.
     relays: Relays,
-    /// Asks the processes that the others live in.
+    /// HTTP client for requests to other processes.
     pub(super) client: reqwest::Client,
 }
 
 impl PodLogs {
-    /// From this process's memory and the other processes, and where Kubernetes has a pod, from there.
+    /// Combines Kubernetes' logs, which take precedence, with those of this process and of other processes.
     pub fn new(own: LogBook, kubernetes: Option<LogBook>) -> Self {
         crate::crypto::install();
         let client = reqwest::Client::builder().connect_timeout(PATIENCE).build();
@@ -58,18 +59,18 @@ impl PodLogs {
         self.relays.close();
     }
 
-    /// The book that has the pod's log.
+    /// Returns the book that has the pod's log.
     pub(super) fn of(&self, pod: &PodName) -> Option<&LogBook> {
         self.kubernetes.iter().chain([&self.own]).find(|book| book.has(pod))
     }
 }
 
-/// What the query may say.
+/// Query parameters.
 #[derive(Deserialize)]
 pub(super) struct Asked {
-    /// For clients that can't set the header.
+    /// For clients that can't set the `Last-Event-ID` header.
     last_event_id: Option<String>,
-    /// Asked by another process, which must not be sent on.
+    /// Set by another process: the request must not be forwarded again.
     #[serde(default)]
     forwarded: bool,
 }
@@ -82,7 +83,7 @@ pub(super) async fn show(
     headers: HeaderMap,
 ) -> Result<Response> {
     let header = headers.get("last-event-id").and_then(|id| id.to_str().ok());
-    // An id of no log is none: the reader begins anew.
+    // An invalid id counts as none: the reader starts anew.
     let after: Option<LogId> = header.or(asked.last_event_id.as_deref()).and_then(|id| id.parse().ok());
     let plain = wants_text(&headers);
     let book = state.logs.of(&pod);
@@ -92,7 +93,7 @@ pub(super) async fn show(
             ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], lines.collect::<String>()).into_response(),
         ));
     }
-    if let Some(reader) = book.and_then(|book| book.read(&pod, after, BEFORE)) {
+    if let Some(reader) = book.and_then(|book| book.read(&pod, after, BACKFILL_LINES)) {
         let keep_alive = KeepAlive::new().interval(Duration::from_secs(15)).text("alive");
         return Ok(fresh(Sse::new(events(reader)).keep_alive(keep_alive).into_response()));
     }
@@ -102,7 +103,8 @@ pub(super) async fn show(
     forward(&state, &pod, after, plain).await
 }
 
-/// What all pods say, as they come and go: `GET /api/events?logs=true`. Lines of before first, a few of each.
+/// Streams the logs of all pods as pods come and go, for `GET /api/events?logs=true`. Starts with a few past lines of
+/// each.
 pub(super) fn all_logs(state: &WebState) -> impl Stream<Item = PodLine> + use<> {
     let (send, mut lines) = mpsc::channel(256);
     let mut view = state.view.clone();
@@ -117,7 +119,7 @@ pub(super) fn all_logs(state: &WebState) -> impl Stream<Item = PodLine> + use<> 
                 known.entry(pod.clone()).or_insert_with(follow);
             }
             tokio::select! {
-                // This stream holds a sender itself, so there is always one more.
+                // This stream holds a sender itself, so the channel never closes.
                 Some(line) = lines.recv() => yield line,
                 changed = view.changed() => if changed.is_err() { return },
             }
@@ -125,16 +127,17 @@ pub(super) fn all_logs(state: &WebState) -> impl Stream<Item = PodLine> + use<> 
     }
 }
 
-/// Follows one pod's log for as long as anybody listens, wherever it is kept.
+/// Follows one pod's log, wherever it is kept, until the receiver is dropped.
 async fn follow(state: WebState, pod: PodName, lines: mpsc::Sender<PodLine>) {
     let mut last = None;
     while !lines.is_closed() {
         // Held while it is read: a relay ends with its last viewer.
-        let (_relay, reader) = match state.logs.of(&pod).and_then(|book| book.read(&pod, last, LATELY)) {
+        let (_relay, reader) = match state.logs.of(&pod).and_then(|book| book.read(&pod, last, BACKFILL_LINES_PER_POD))
+        {
             Some(reader) => (None, Some(reader)),
             None => {
                 let relay = state.logs.relays.join(&state, &pod);
-                let reader = relay.read(last, LATELY);
+                let reader = relay.read(last, BACKFILL_LINES_PER_POD);
                 (Some(relay), reader)
             }
         };
@@ -150,8 +153,8 @@ async fn follow(state: WebState, pod: PodName, lines: mpsc::Sender<PodLine>) {
                 }
             }
         }
-        // It ended: its pod is gone, or its log is kept elsewhere now, or this process is about to stop.
-        tokio::time::sleep(AGAIN.mul_f64(0.5 + jitter())).await;
+        // The log ended: its pod is gone, the log is kept elsewhere now, or this process is about to stop.
+        tokio::time::sleep(RECONNECT_PAUSE.mul_f64(0.5 + jitter())).await;
     }
 }
 
@@ -159,7 +162,7 @@ fn line(pod: &PodName, id: LogId, entry: LogEntry) -> PodLine {
     PodLine { pod: pod.clone(), id, kind: entry.kind, at: entry.at, text: entry.text }
 }
 
-/// Whether it is for a person to read as it is: asked for as text, or opened in a browser by itself.
+/// Whether the client wants plain text: it asked for it, or a browser opened the log as a page.
 fn wants_text(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     accept.starts_with("text/plain") || accept.contains("text/html")
@@ -169,7 +172,7 @@ fn events(mut reader: Reader) -> impl Stream<Item = Result<SseEvent, Infallible>
     async_stream::stream! {
         while let Some(read) = reader.next().await {
             yield Ok(match read {
-                // A note is of this pod's making, so only a line is a place to go on from.
+                // Notes are generated by the answering pod, so only a line's id can be resumed from.
                 Read::Entry(entry) if entry.1.kind == LogKind::Line => encode(&entry.1).id(entry.0.to_string()),
                 Read::Entry(entry) => encode(&entry.1),
                 Read::Missed => encode(&missed()),
@@ -195,14 +198,14 @@ fn text_line(entry: &LogEntry) -> String {
     }
 }
 
-/// Nothing on the way may keep it, or hold it back to collect more.
+/// Keeps caches from storing the response, and proxies from buffering it.
 fn fresh(mut response: Response) -> Response {
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
-/// Asks the process that the pod lives in, and passes its answer on as it comes.
+/// Forwards the request to the process that the pod runs in, and streams its response.
 async fn forward(state: &WebState, pod: &PodName, after: Option<LogId>, plain: bool) -> Result<Response> {
     let answer = ask(state, pod, after, plain).await?;
     let kind = answer.headers().get(header::CONTENT_TYPE).cloned();

@@ -1,7 +1,7 @@
-//! What a pod answers over HTTP: the API, the pages, and the events that keep them live.
+//! HTTP server of a pod: the JSON API, the pages, and the event streams that keep pages live.
 //!
-//! Every pod serves all of it. Reading needs the catalog and this pod's view of the znodes; writing needs the catalog
-//! and the store. Nothing here needs a master.
+//! Every pod serves all of it. Reads need the catalog and this pod's view of the znodes; writes need the catalog and
+//! the store. Nothing here needs a master.
 
 mod clients;
 mod cluster;
@@ -58,37 +58,38 @@ use crate::pipeline::pixels::Pixels;
 use crate::store::Store;
 use problem::ApiError;
 
-/// What the handlers use. Cheap to clone.
+/// State shared by all handlers. Cheap to clone.
 #[derive(Clone)]
 pub struct WebState {
-    /// Images and jobs.
+    /// Catalog of images and jobs.
     pub catalog: Arc<dyn Catalog>,
-    /// Bytes.
+    /// Store of the images' bytes.
     pub store: Store,
-    /// The door for uploads; it knows the limits.
+    /// Accepts uploads and enforces their limits.
     pub accept: Accept,
-    /// Where pictures are rendered.
+    /// Thread pool that renders pictures.
     pub pixels: Pixels,
     /// The array as this pod sees it.
     pub view: watch::Receiver<Arc<ClusterView>>,
-    /// For how long it has been without the coordinator.
+    /// Measures how long this process has been cut off from the coordinator.
     pub cut_off: CutOff,
-    /// Where this pod's messages come from.
+    /// Hub that streams and pages read this pod's messages from.
     pub events: EventHub,
-    /// Plays faults on pods, with `--allow-faults`.
+    /// Injects faults into pods; `None` without `--allow-faults`.
     pub faults: Option<Arc<dyn Faults>>,
-    /// Rendered pictures.
+    /// Cache of rendered pictures.
     pub renders: Renders,
-    /// What pods say.
+    /// Logs of all pods.
     pub logs: PodLogs,
-    /// Limits that keep clients apart.
+    /// Limits that keep one client from starving the others.
     pub clients: Clients,
 }
 
-/// The longest body that is held as a whole, in bytes: a thousand ids with their names as a form's fields are a third of it.
+/// Maximum size of a body that is buffered as a whole, in bytes. A form with a thousand ids and their field names takes
+/// about a third of it.
 const FORM_BYTES: usize = 256 << 10;
 
-/// Everything that a pod answers.
+/// Builds the router of all routes, with its middleware.
 pub fn router(state: WebState) -> Router {
     let pace = axum::middleware::from_fn_with_state(state.clients.clone(), clients::pace);
     Router::new()
@@ -145,7 +146,7 @@ fn api() -> Router<WebState> {
         .route("/api/{*rest}", any(pages::fallback))
 }
 
-/// What pages without JavaScript and older clients send.
+/// Routes for pages without JavaScript and for older clients.
 fn forms() -> Router<WebState> {
     Router::new()
         .route(route::DELETE_FORM, post(deleting::delete_several_form))

@@ -1,9 +1,10 @@
-//! Reading `multipart/form-data` without holding more of it than a chunk.
+//! `multipart/form-data` parsing in bounded memory.
 //!
-//! The parser under axum's extractor takes from the body as long as there is something to take, and looks for the
-//! end of a part's header without a limit. So the body that it is given pauses after each chunk, and ends in an
-//! error when it has given [`HELD`] bytes of which nothing came out. The parser searches all that it holds whenever a chunk
-//! comes, so a chunk counts as [`SMALLEST_CHUNK`] at least: a header that comes byte by byte would cost its length squared.
+//! The parser below axum's extractor reads from the body as long as bytes are available, and looks for the end of a
+//! part's header without a limit. Hence the body passed to it pauses after each chunk, and fails once the parser has
+//! taken [`HELD`] bytes without producing anything. The parser searches its whole buffer whenever a chunk arrives, so
+//! each chunk counts as at least [`SMALLEST_CHUNK`]: otherwise a header sent byte by byte would cost its length
+//! squared.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,29 +18,29 @@ use futures::{Stream, StreamExt};
 
 use super::problem::{ApiError, Result};
 
-/// Bytes that the parser may hold at once.
+/// Maximum number of bytes that the parser may buffer.
 const HELD: usize = 1 << 20;
 
-/// Bytes that a chunk counts as at least.
+/// Minimum number of bytes that a chunk counts as.
 const SMALLEST_CHUNK: usize = 1 << 10;
 
-/// The fields of a form, one after the other.
+/// A form, read field by field.
 pub(super) struct Form {
     multipart: Multipart,
     held: Arc<AtomicUsize>,
 }
 
-/// A field that is being read.
+/// A field being read.
 pub(super) struct Field<'a> {
     field: axum::extract::multipart::Field<'a>,
     held: Arc<AtomicUsize>,
 }
 
 impl Form {
-    /// The form that a request carries. Its route must have no limit of its own (`DefaultBodyLimit::disable`).
+    /// Starts reading a request's form. The route must have no body limit of its own (`DefaultBodyLimit::disable`).
     ///
     /// # Errors
-    /// 415 if it carries something else, 400 if it names no boundary.
+    /// 415 if the request carries something else, 400 if it has no boundary.
     pub(super) async fn new(request: Request) -> Result<Self> {
         let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
         if !kind.trim_start().to_ascii_lowercase().starts_with("multipart/form-data") {
@@ -54,7 +55,7 @@ impl Form {
         Ok(Self { multipart, held })
     }
 
-    /// The next field; `None` after the last.
+    /// Reads the next field; `None` after the last.
     ///
     /// # Errors
     /// 400 if the form is malformed or ends early.
@@ -65,8 +66,8 @@ impl Form {
         Ok(field.map(|field| Field { field, held }))
     }
 
-    /// Reads what still comes and drops it, so that a client that sends first and reads later sees the answer.
-    /// Gives up after some time or bytes.
+    /// Reads and discards the rest of the body, so that a client that sends everything before it reads sees the
+    /// response. Gives up after 5 s or 64 MiB.
     pub(super) async fn drain(&mut self) {
         const PATIENCE: Duration = Duration::from_secs(5);
         const BYTES: usize = 64 << 20;
@@ -81,23 +82,23 @@ impl Form {
                 }
             }
         };
-        // Out of patience: the connection is closed with the answer, which then may not be read.
+        // On timeout the connection is closed with the response, which the client then may not see.
         let _ = tokio::time::timeout(PATIENCE, rest).await;
     }
 }
 
 impl Field<'_> {
-    /// Its name; empty if it has none.
+    /// The field's name; empty if it has none.
     pub(super) fn name(&self) -> &str {
         self.field.name().unwrap_or_default()
     }
 
-    /// The name of the file in it.
+    /// The name of the file in the field, if any.
     pub(super) fn file_name(&self) -> Option<&str> {
         self.field.file_name()
     }
 
-    /// Some more of its content; `None` at its end.
+    /// Reads more of the content; `None` at its end.
     ///
     /// # Errors
     /// As [`Form::next`].
@@ -107,7 +108,7 @@ impl Field<'_> {
         Ok(chunk)
     }
 
-    /// All of its content, as text of at most `limit` bytes.
+    /// Reads the whole content as text of at most `limit` bytes.
     ///
     /// # Errors
     /// 413 if it is longer, 400 if it isn't UTF-8, and as [`Form::next`].
@@ -129,7 +130,7 @@ fn malformed(error: &axum::extract::multipart::MultipartError) -> ApiError {
     ApiError::bad_request(format!("The form ends early or is malformed: {}.", error.body_text()))
 }
 
-/// The body, pausing after each chunk.
+/// Wraps the body so that it pauses after each chunk and enforces [`HELD`].
 fn paced(mut body: BodyDataStream, held: Arc<AtomicUsize>) -> impl Stream<Item = Result<Bytes, axum::BoxError>> {
     let mut pause = false;
     futures::stream::poll_fn(move |cx| {

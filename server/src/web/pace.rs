@@ -1,7 +1,8 @@
-//! The slowest that a client may send or take bytes.
+//! Minimum transfer rate of a client, for one direction.
 //!
-//! Only time that the server spends waiting for the client counts: a store that is slow, or an event stream with nothing
-//! to say, is no fault of the client. So a transfer may take hours, and none can be held open by a byte now and then.
+//! Only the time that the server spends waiting for the client counts: a slow store, or an event stream with nothing to
+//! send, is not the client's fault. A transfer may therefore take hours, but can't be held open with a byte now and
+//! then.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,28 +10,28 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// A minimum rate: `least` bytes in every `window` of waiting.
+/// Minimum rate: `least` bytes per `window` of waiting.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Slowest {
     pub(super) least: usize,
     pub(super) window: Duration,
 }
 
-/// A client was slower than it may be.
+/// The client was slower than the minimum rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{bytes} bytes in {} s", .window.as_secs_f64())]
 pub(super) struct TooSlow {
-    /// Bytes that moved in the window.
+    /// Bytes transferred in the window.
     pub(super) bytes: usize,
-    /// The window.
+    /// Length of the window.
     pub(super) window: Duration,
 }
 
-/// Watches one direction of a transfer.
+/// Enforces the minimum rate on one direction of a transfer.
 #[derive(Debug)]
 pub(super) struct Pace {
     slowest: Slowest,
-    /// Bytes that moved, and time waited for them, since `least` bytes were last complete.
+    /// Bytes transferred, and time spent waiting for them, since the last `least` bytes were complete.
     bytes: usize,
     waited: Duration,
     waiting_since: Option<Instant>,
@@ -42,7 +43,7 @@ impl Pace {
         Self { slowest, bytes: 0, waited: Duration::ZERO, waiting_since: None, deadline: None }
     }
 
-    /// Counts bytes that moved.
+    /// Counts transferred bytes.
     pub(super) fn moved(&mut self, bytes: usize) {
         self.bytes += bytes;
         if let Some(since) = self.waiting_since.take() {
@@ -53,7 +54,7 @@ impl Pace {
         }
     }
 
-    /// To be polled whenever the transfer is pending on the client: ready once the client was too slow.
+    /// Must be polled whenever the transfer is pending on the client. Ready once the client was too slow.
     pub(super) fn poll_too_slow(&mut self, cx: &mut Context<'_>) -> Poll<TooSlow> {
         let window = self.slowest.window;
         if self.waiting_since.is_none() {
@@ -80,7 +81,7 @@ mod tests {
 
     const SLOWEST: Slowest = Slowest { least: 4_096, window: Duration::from_secs(60) };
 
-    /// Lets `bytes` move after each pause, and says when the client was found too slow.
+    /// Transfers `bytes` after each pause, and returns after how many seconds the client was found too slow.
     async fn after(pauses: impl IntoIterator<Item = (Duration, usize)>) -> Option<(u64, TooSlow)> {
         let (mut pace, begun) = (Pace::new(SLOWEST), Instant::now());
         for (pause, bytes) in pauses {

@@ -1,6 +1,6 @@
-//! Request bodies at no less than a minimum rate, whatever they carry: forms, JSON, parts of uploads.
+//! Minimum rate for request bodies of any kind: forms, JSON, parts of uploads.
 //!
-//! The body ends in an error when its client is too slow, whoever reads it then stops, and the answer is 408.
+//! When the client is too slow, the body ends in an error, its reader stops, and the response is 408.
 
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -17,10 +17,10 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use super::pace::{Pace, Slowest, TooSlow};
 use super::problem::ApiError;
 
-/// Bytes that must come in every window in which the server waits for them.
+/// Bytes that must arrive in every window in which the server waits for them.
 const LEAST_SENT: usize = 4 << 10;
 
-/// Answers a request whose client may send fewer bytes than it must for `window`.
+/// Runs a request; answers 408 if its client stays below the minimum rate for `window`.
 pub(super) async fn run(window: Duration, request: Request, next: Next) -> Response {
     let found = Arc::new(OnceLock::new());
     let pace = Pace::new(Slowest { least: LEAST_SENT, window });

@@ -1,4 +1,4 @@
-//! The pages: rendered here by what `app` says, with the same answers that the API gives.
+//! Server-side rendering of the pages in `app`, with the same data that the API returns.
 
 use std::sync::{Arc, LazyLock};
 
@@ -22,7 +22,7 @@ use super::cluster::as_of_now;
 use super::problem::ApiError;
 use super::{WebState, guard, images, site};
 
-/// What pages read, without a round trip through HTTP.
+/// Reads the pages' data directly, without a round trip through HTTP.
 #[derive(Clone)]
 struct Direct(WebState);
 
@@ -37,18 +37,18 @@ impl Backend for Direct {
     }
 }
 
-/// The pages' routes, listed once for all pods of this process. While Leptos lists them, every resource that any thread reads is
-/// made to wait for ever, also that of a page which another pod renders at this moment.
+/// The pages' routes, listed once for all pods of this process. While Leptos lists them, every resource that any thread
+/// reads never resolves, including those of a page that another pod renders at that moment.
 static ROUTES: LazyLock<Vec<AxumRouteListing>> = LazyLock::new(|| generate_route_list(app::App));
 
-/// The routes of the pages, and the files that they load.
+/// Builds the router of the pages.
 pub(super) fn router(state: WebState) -> Router<WebState> {
     let options = options();
     let pages = Router::new().leptos_routes_with_context(&options, ROUTES.clone(), context(state), shell());
     pages.with_state(options)
 }
 
-/// What is no route: a file of the site, a problem for programs, or the pages' own "not found".
+/// Answers paths without a route: a file of the site, a problem for programs, or the pages' own "not found".
 pub(super) async fn fallback(State(state): State<WebState>, request: Request) -> Response {
     let path = request.uri().path();
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
@@ -77,7 +77,7 @@ fn shell() -> impl Fn() -> AnyView + Clone + Send + Sync + 'static {
     || app::shell(site::address).into_any()
 }
 
-/// What a page finds in its context while it is rendered.
+/// Returns a function that provides the context in which a page is rendered.
 fn context(state: WebState) -> impl Fn() + Clone + Send + Sync + 'static {
     let backend: Arc<dyn Backend> = Arc::new(Direct(state.clone()));
     move || {
@@ -86,7 +86,7 @@ fn context(state: WebState) -> impl Fn() + Clone + Send + Sync + 'static {
         let Some(response) = use_context::<ResponseOptions>() else { return };
         let nonce = leptos::nonce::use_nonce().map(|nonce| nonce.to_string());
         set(&response, header::CONTENT_SECURITY_POLICY, &guard::content_security_policy(nonce.as_deref()));
-        // What a page shows is of this moment.
+        // Pages show the current state.
         set(&response, header::CACHE_CONTROL, "no-store");
         provide_context(ResponseStatus::new(move |code| {
             if let Ok(status) = StatusCode::from_u16(code) {

@@ -1,7 +1,7 @@
-//! `POST /api/pods/{pod}/kill`, `/freeze`, `/disconnect` and `/start`: faults at will, where `--allow-faults` is given.
+//! Fault injection, with `--allow-faults`: `POST /api/pods/{pod}/kill`, `/freeze`, `/disconnect` and `/start`.
 //!
-//! Whichever process is asked: what it can't do to its own pods is sent on to the process that the pod lives in, whose pages
-//! and API go on whatever is played on its pods.
+//! Any process can be asked: a request for another process's pod is forwarded to that process. A process keeps serving
+//! its pages and API whatever faults are injected into its pods.
 
 use std::sync::Arc;
 
@@ -20,33 +20,33 @@ use super::problem::{ApiError, Path, Query, Result};
 use super::relay::{PATIENCE, address_of};
 use super::upload::prefers_html;
 
-/// Why a fault wasn't played or undone.
+/// Why a fault wasn't injected or undone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FaultError {
-    /// It isn't one of this process's pods.
+    /// The pod isn't one of this process's.
     #[error("There is no pod {0} in this process.")]
     Unknown(PodName),
-    /// It is dead already.
+    /// The pod is dead already.
     #[error("The pod {0} is dead already.")]
     Dead(PodName),
-    /// There is nothing to undo.
+    /// There is no fault to undo.
     #[error("The pod {0} is alive already.")]
     Alive(PodName),
-    /// Another fault is played on it.
+    /// The pod has another fault already.
     #[error("A fault is played on the pod {0} already; it must be undone first.")]
     Faulty(PodName),
-    /// Its session can't be made to fall silent.
+    /// The pod's session can't be cut off.
     #[error("The pod {0} can be killed and nothing else.")]
     NotHere(PodName),
 }
 
-/// Plays faults on the pods of this process.
+/// Injects faults into the pods of this process.
 #[async_trait]
 pub trait Faults: Send + Sync + 'static {
-    /// Plays a fault. Whichever it is, the pod's ephemeral nodes stay until its lease runs out.
+    /// Injects a fault. Whatever the fault, the pod hands nothing over and its session ends only by its timeout.
     async fn play(&self, pod: &PodName, fault: Fault) -> Result<(), FaultError>;
 
-    /// Undoes the fault: a killed pod starts again with a new session, a frozen one goes on where it stopped.
+    /// Undoes the fault: a killed pod starts again with a new session, a frozen one resumes where it stopped.
     async fn start(&self, pod: &PodName) -> Result<(), FaultError>;
 }
 
@@ -59,10 +59,10 @@ impl From<FaultError> for ApiError {
     }
 }
 
-/// What the query may say.
+/// Query parameters.
 #[derive(Deserialize)]
 pub(super) struct Asked {
-    /// Asked by another process, which must not be sent on.
+    /// Set by another process: the request must not be forwarded again.
     #[serde(default)]
     forwarded: bool,
 }
@@ -90,7 +90,7 @@ pub(super) async fn act(
     Ok(answer(&headers))
 }
 
-/// Asks the process that the pod lives in to do it.
+/// Forwards the request to the process that the pod runs in.
 async fn forward(state: &WebState, pod: &PodName, act: &str) -> Result<()> {
     let address = address_of(state, pod)?;
     let request = state.logs.client.post(format!("http://{address}{}?forwarded=true", route::pod_act(pod, act)));

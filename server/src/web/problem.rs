@@ -1,4 +1,4 @@
-//! Errors of the API: RFC 9457 problem details, and nothing of the inside.
+//! API errors as problem details (RFC 9457), without internals.
 
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -9,57 +9,57 @@ use shared::error::{PROBLEM_JSON, Problem};
 use crate::catalog;
 use crate::pipeline::pixels;
 
-/// What a handler answers when it can't do what was asked.
+/// Error response of a handler.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiError {
     problem: Problem,
     retry_after: Option<u32>,
 }
 
-/// What handlers give.
+/// Result of a handler.
 pub type Result<T, E = ApiError> = std::result::Result<T, E>;
 
-/// Seconds after which a client may try again what a part of the array couldn't do just now.
+/// `Retry-After` for a temporary failure of a part of the array, in seconds.
 const RETRY_AFTER: u32 = 2;
 
 impl ApiError {
-    /// A problem whose title is the status' own name; `detail` is a sentence for the person.
+    /// Creates a problem titled with the status's canonical reason; `detail` is a sentence for the user.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
         Self { problem: Problem::new(status.as_u16(), title, detail), retry_after: None }
     }
 
-    /// 400: what was sent isn't what is expected.
+    /// 400: the request is malformed or has invalid values.
     pub fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
-    /// 404: there is no such thing.
+    /// 404: the resource doesn't exist.
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
-    /// 409: it is there, in a state in which this can't be done.
+    /// 409: the resource's state doesn't allow this.
     pub fn conflict(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, detail)
     }
 
-    /// 503 with `Retry-After`.
+    /// 503 with a `Retry-After` of 2 s.
     pub fn unavailable(detail: impl Into<String>) -> Self {
         Self::unavailable_for(RETRY_AFTER, detail)
     }
 
-    /// 503 with `Retry-After`, in seconds.
+    /// 503 with a `Retry-After` of `seconds`.
     pub fn unavailable_for(seconds: u32, detail: impl Into<String>) -> Self {
         Self { retry_after: Some(seconds), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
     }
 
-    /// With `Retry-After`, in seconds.
+    /// Sets `Retry-After`, in seconds.
     pub fn retry_after(self, seconds: u32) -> Self {
         Self { retry_after: Some(seconds), ..self }
     }
 
-    /// 500; the cause is logged and not told.
+    /// 500; the cause is logged, and not disclosed to the client.
     pub fn internal(cause: impl std::fmt::Display) -> Self {
         tracing::error!(%cause, "a request failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on the server; its log says what.")
@@ -70,14 +70,14 @@ impl ApiError {
         StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    /// The problem as the client gets it.
+    /// The problem as sent to the client.
     pub fn problem(&self) -> &Problem {
         &self.problem
     }
 }
 
 impl ApiError {
-    /// The problem as a page, for a person whose browser sent a form by itself.
+    /// Renders the problem as a page, for a browser that submitted a form without JavaScript.
     pub(super) fn into_page(self) -> Response {
         let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
         let page = format!(
@@ -146,7 +146,7 @@ impl From<QueryRejection> for ApiError {
 
 impl From<PathRejection> for ApiError {
     fn from(rejection: PathRejection) -> Self {
-        // An id that can't be an id names nothing.
+        // A malformed id names nothing, hence 404.
         let status = if rejection.status().is_client_error() { StatusCode::NOT_FOUND } else { rejection.status() };
         Self::new(status, rejection.body_text())
     }

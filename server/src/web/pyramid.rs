@@ -1,4 +1,4 @@
-//! Deep zoom: what a pyramid is, and its tiles, read by ranges from one file.
+//! Deep zoom: an image's pyramid of tiles, read by ranges from a single file.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -20,27 +20,28 @@ use crate::catalog::{PyramidFile, PyramidState};
 use crate::codec::{self, LevelRows, PYRAMID_ENTRY, PYRAMID_TAIL, pyramid_parts, pyramid_tile};
 use crate::store::{Store, keys};
 
-/// Files whose parts are remembered.
+/// Maximum number of pyramids whose index is cached.
 const MOST_PLACES: usize = 256;
 
-/// Where the parts of a pyramid's file lie, and what it is of.
+/// A pyramid's description, and where its table of tiles is in the file.
 #[derive(Debug)]
 pub(super) struct Place {
     pyramid: Pyramid,
     table: Range<u64>,
 }
 
-/// Those of the files that were read last, by claim. Clones share them.
+/// Cached indexes by the pyramid's claim. Clones share the cache.
 pub(super) type Places = Arc<Mutex<HashMap<String, Arc<Place>>>>;
 
-/// `GET /api/images/{id}/pyramid`: of the original, or of a job's result. What isn't there yet is made now.
+/// `GET /api/images/{id}/pyramid`: the pyramid of the original or of a job's result. Requests one to be rendered if
+/// there is none yet.
 pub(super) async fn show(
     State(state): State<WebState>,
     Path(id): Path<ImageId>,
     Query(selection): Query<Selection>,
 ) -> Result<Response> {
     let (zoom, lasting) = match find(&state, &id, &selection).await? {
-        // Another job of the image may come to a better end.
+        // Another job of the image may succeed.
         PyramidState::Refused(reason) => (DeepZoom { pyramid: None, reason: Some(reason) }, Lasting::Latest),
         PyramidState::There(file) => {
             let pyramid = place_of(&state, &id, &file).await?.pyramid.clone();
@@ -82,7 +83,7 @@ pub(super) async fn tile(
     Ok(response)
 }
 
-/// A picture of at most `side` pixels on its longer side, from the tiles; on a pixel thread.
+/// Draws a picture of at most `side` pixels on its longer side from the tiles. Blocks; to be run on a pixel thread.
 pub(super) fn draw(
     store: &Store,
     key: &str,
@@ -101,11 +102,11 @@ pub(super) fn draw(
     };
     let mut rows = LevelRows::open(&found.pyramid, side, Box::new(fetch))?;
     let info = rows.info().clone();
-    // Tiles are sRGB.
+    // Tiles are sRGB already, so there is no profile to apply.
     codec::view(&mut rows, &info, None, side)
 }
 
-/// The pyramid of an original or a result, if it is there; and its key.
+/// Returns the key and index of the pyramid of an original or a result, if it has been rendered.
 pub(super) async fn there(state: &WebState, id: &ImageId, job: Option<&JobId>) -> Result<Option<(String, Arc<Place>)>> {
     match state.catalog.pyramid(id, job).await? {
         Some(PyramidState::There(file)) => {
@@ -119,7 +120,7 @@ async fn find(state: &WebState, id: &ImageId, selection: &Selection) -> Result<P
     state.catalog.pyramid(id, selection.job.as_ref()).await?.ok_or_else(|| no_image(id))
 }
 
-/// Reads the file's index, unless it is remembered.
+/// Reads the file's index, or takes it from the cache.
 async fn place_of(state: &WebState, id: &ImageId, file: &PyramidFile) -> Result<Arc<Place>> {
     let known = || state.renders.places.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(place) = known().get(&file.claim) {

@@ -1,24 +1,24 @@
-//! Conditional and partial requests (RFC 9110 §13 and §14) on content whose entity tag is strong and never changes.
+//! Conditional and partial requests (RFC 9110 §13 and §14) for content with a strong entity tag that never changes.
 
 use std::ops::Range;
 
 use axum::http::{HeaderMap, header};
 
-/// What a request for some content gets.
+/// How to answer a request for some content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Want {
-    /// 200: all of it.
+    /// 200: the whole content.
     All,
-    /// 206: these bytes.
+    /// 206: this range of bytes.
     Part(Range<u64>),
     /// 304: the client has it.
     NotModified,
-    /// 416: the range lies outside.
+    /// 416: the range lies outside the content.
     Unsatisfiable,
 }
 
-/// Decides by `If-None-Match`, `Range` and `If-Range`. `etag` is quoted; `length` is in bytes.
-/// Several ranges, or a header that makes no sense, get the whole (RFC 9110 §14.2 allows it).
+/// Evaluates `If-None-Match`, `Range` and `If-Range`. `etag` is quoted; `length` is in bytes. Several ranges, or an
+/// invalid header, get the whole content (as RFC 9110 §14.2 allows).
 pub fn want(headers: &HeaderMap, etag: &str, length: u64) -> Want {
     if if_none_match(headers, etag) {
         return Want::NotModified;
@@ -26,14 +26,14 @@ pub fn want(headers: &HeaderMap, etag: &str, length: u64) -> Want {
     let Some(range) = headers.get(header::RANGE).and_then(|value| value.to_str().ok()) else {
         return Want::All;
     };
-    // A date in If-Range matches nothing: no Last-Modified was ever given out.
+    // A date in If-Range never matches, as the server sends no Last-Modified.
     if headers.get(header::IF_RANGE).is_some_and(|expected| expected.as_bytes() != etag.as_bytes()) {
         return Want::All;
     }
     bytes_range(range, length)
 }
 
-/// Whether the client has it already: weak comparison, as RFC 9110 §13.1.2 asks.
+/// Whether the client has the content already: weak comparison, as RFC 9110 §13.1.2 requires.
 pub fn if_none_match(headers: &HeaderMap, etag: &str) -> bool {
     let ours = etag.trim_start_matches("W/");
     headers
@@ -60,7 +60,7 @@ fn bytes_range(range: &str, length: u64) -> Want {
     }
 }
 
-/// `None`: not a number. `Some(None)`: left out.
+/// Returns `None` if it isn't a number, `Some(None)` if it is omitted.
 fn number(digits: &str) -> Option<Option<u64>> {
     match digits {
         "" => Some(None),

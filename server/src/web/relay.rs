@@ -1,8 +1,8 @@
-//! Relays of other processes' logs: one connection to a pod's process, shared by all viewers here.
+//! Relays of other processes' logs: one connection to a pod's process, shared by all local viewers.
 //!
-//! A relay copies what comes into a book of its own, and each viewer is a place in that book: a slow one delays nobody and costs
-//! no memory; it misses lines once the book has moved past its place, and is told so. The relay lives as long as a viewer
-//! holds it; with the last one its task ends, and with it the connection.
+//! A relay copies the entries into a book of its own, and each viewer is a position in that book. A slow viewer
+//! therefore delays no other and costs no memory; it is told that lines are missing once the book has moved past its
+//! position. A relay lives as long as any viewer holds it: when the last one drops it, its task and connection end.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -18,23 +18,23 @@ use super::WebState;
 use super::problem::{ApiError, Result};
 use crate::logs::{Bounds, LogBook, Reader};
 
-/// Bytes of a line of another process's answer; a longer one can't be an entry.
+/// Maximum length of a line in another process's response, in bytes; longer ones can't be entries and are cut.
 const LONGEST_FIELD: usize = 64 << 10;
 
-/// How long to wait before a log that ended is asked for again.
+/// Pause before a log that ended is requested again.
 const RECONNECT_AFTER: Duration = Duration::from_secs(2);
 
-/// A connection that is silent for so long is dead: a live one carries a comment every 15 s.
+/// A connection is dead after this long without a byte: a live one carries a comment every 15 s.
 const SILENCE: Duration = Duration::from_secs(45);
 
 /// How long another process may take to answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The relays that somebody watches, by pod. Clones share them.
+/// The active relays by pod. Clones share them.
 #[derive(Clone, Default)]
 pub(super) struct Relays(Arc<Mutex<HashMap<PodName, Weak<Relay>>>>);
 
-/// One pod's log, as it comes from another process.
+/// A pod's log, as received from another process.
 pub(super) struct Relay {
     pod: PodName,
     book: LogBook,
@@ -42,7 +42,7 @@ pub(super) struct Relay {
 }
 
 impl Relays {
-    /// The relay of a pod's log, which others may be watching already.
+    /// Returns the pod's relay, shared with its other viewers; starts one if necessary.
     pub(super) fn join(&self, state: &WebState, pod: &PodName) -> Arc<Relay> {
         let mut relays = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(relay) = relays.get(pod).and_then(Weak::upgrade) {
@@ -51,14 +51,14 @@ impl Relays {
         relays.retain(|_, relay| relay.strong_count() > 0);
         let book = LogBook::new(Bounds::default());
         book.open(pod);
-        // The task holds no relay, or none would ever end.
+        // The task must hold no strong reference to the relay, or the relay would never end.
         let task = AbortOnDrop(tokio::spawn(run(state.clone(), pod.clone(), book.clone())));
         let relay = Arc::new(Relay { pod: pod.clone(), book, _task: task });
         relays.insert(pod.clone(), Arc::downgrade(&relay));
         relay
     }
 
-    /// Ends all viewers' reading.
+    /// Ends all viewers' streams.
     pub(super) fn close(&self) {
         let relays = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         relays.values().filter_map(Weak::upgrade).for_each(|relay| relay.book.close());
@@ -66,13 +66,13 @@ impl Relays {
 }
 
 impl Relay {
-    /// Reads on after an entry, or from as many entries before the end.
+    /// Reads on after an entry, or else from the last `most` entries.
     pub(super) fn read(&self, after: Option<LogId>, most: usize) -> Option<Reader> {
         self.book.read(&self.pod, after, most)
     }
 }
 
-/// A task that ends with whoever started it.
+/// A task that is aborted on drop.
 pub(super) struct AbortOnDrop(pub(super) tokio::task::JoinHandle<()>);
 
 impl Drop for AbortOnDrop {
@@ -81,7 +81,8 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// Copies the pod's log into the book until this process has that log itself: then the viewers are sent there.
+/// Copies the pod's log into the book until this process has that log itself; then closes the book, which sends the
+/// viewers there.
 async fn run(state: WebState, pod: PodName, book: LogBook) {
     let mut last = None;
     while state.logs.of(&pod).is_none() {
@@ -93,7 +94,7 @@ async fn run(state: WebState, pod: PodName, book: LogBook) {
     book.close();
 }
 
-/// One connection, to its end.
+/// Copies over one connection, until it ends.
 async fn copy(state: &WebState, pod: &PodName, last: &mut Option<LogId>, book: &LogBook) -> Result<()> {
     let answer = ask(state, pod, *last, false).await?;
     let mut bytes = answer.bytes_stream();
@@ -103,7 +104,7 @@ async fn copy(state: &WebState, pod: &PodName, last: &mut Option<LogId>, book: &
             match byte {
                 b'\n' => {
                     if let Some((id, entry)) = event.take(&String::from_utf8_lossy(&begun)) {
-                        // A note has the id of the line before it.
+                        // A note shares the id of the line before it.
                         let id = id.or(*last).unwrap_or_default();
                         *last = Some(id);
                         book.add(pod, id, entry.kind, &entry.text);
@@ -118,7 +119,7 @@ async fn copy(state: &WebState, pod: &PodName, last: &mut Option<LogId>, book: &
     Ok(())
 }
 
-/// What was heard of a server-sent event so far.
+/// The fields of a server-sent event received so far.
 #[derive(Default)]
 struct Heard {
     id: Option<LogId>,
@@ -126,7 +127,7 @@ struct Heard {
 }
 
 impl Heard {
-    /// Takes a line in; at the empty one that ends it, the event with its id if it had one.
+    /// Adds a line of the stream. At the empty line that ends an event, returns it, with its id if it had one.
     fn take(&mut self, field: &str) -> Option<(Option<LogId>, LogEntry)> {
         if let Some(id) = field.strip_prefix("id:") {
             self.id = id.trim().parse().ok();
@@ -140,7 +141,7 @@ impl Heard {
     }
 }
 
-/// Where the process advertises itself that the pod lives in.
+/// Returns the advertised address of the process that the pod runs in.
 pub(super) fn address_of(state: &WebState, pod: &PodName) -> Result<String> {
     let view = state.view.borrow();
     let address = view.pods.iter().find(|other| other.pod == *pod).map(|other| other.address.clone());
@@ -148,7 +149,7 @@ pub(super) fn address_of(state: &WebState, pod: &PodName) -> Result<String> {
     address.ok_or_else(|| ApiError::not_found(format!("No pod {pod} has been seen.")))
 }
 
-/// Asks the process that the pod lives in.
+/// Requests the log from the process that the pod runs in.
 pub(super) async fn ask(
     state: &WebState,
     pod: &PodName,

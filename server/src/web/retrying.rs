@@ -1,4 +1,4 @@
-//! Trying failed jobs again, many at once.
+//! Retry of failed jobs, many at once.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -13,14 +13,14 @@ use super::deleting::some;
 use super::images::RawQuery;
 use super::problem::{ApiError, Query, Result};
 
-/// How many jobs wait again.
+/// How many jobs were queued again.
 #[derive(Debug, Serialize)]
 pub(super) struct Retried {
     retried: u64,
 }
 
-/// `POST /api/jobs/retry`: queues the latest jobs again, as far as they failed, of the images that the body names, or
-/// otherwise of all that the query finds.
+/// `POST /api/jobs/retry`: queues the latest job of each image again if it failed: of the images that the body names, or
+/// else of all that the query finds.
 pub(super) async fn retry_failed(
     State(state): State<WebState>,
     Query(query): Query<RawQuery>,
@@ -38,7 +38,7 @@ pub(super) async fn retry_failed(
     Ok(Json(Retried { retried }))
 }
 
-/// `POST /jobs/retry`: all that failed, for a form.
+/// `POST /jobs/retry`: queues the latest job of every image again if it failed, for a form.
 pub(super) async fn retry_form(State(state): State<WebState>) -> Result<Redirect> {
     state.accept.gauge.room()?;
     all(&state, &ImageQuery::default()).await?;

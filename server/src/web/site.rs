@@ -1,7 +1,7 @@
-//! The site's files (scripts, styles, WebAssembly), embedded in a release, read from the disk in development.
+//! Static files of the site (scripts, styles, WebAssembly): embedded in a release, read from the disk in development.
 //!
-//! Pages ask for them by names that carry a hash of the content (`pkg/evenlight.0f3a91c2d4e5b6a7.js`), which no browser needs to
-//! ask for twice. By their plain names they are had too, and asked about each time.
+//! Pages refer to them by names that contain a hash of the content (`pkg/evenlight.0f3a91c2d4e5b6a7.js`), which
+//! browsers cache forever. The plain names work too, with revalidation on each use.
 
 use std::borrow::Cow;
 
@@ -16,7 +16,7 @@ use super::range::if_none_match;
 #[folder = "$CARGO_MANIFEST_DIR/../target/site"]
 struct Site;
 
-/// A file, and the hash of its content.
+/// A file and the SHA-256 of its content.
 struct Asset {
     bytes: Cow<'static, [u8]>,
     sha256: [u8; 32],
@@ -26,7 +26,7 @@ fn embedded(name: &str) -> Option<Asset> {
     Site::get(name).map(|file| Asset { sha256: file.metadata.sha256_hash(), bytes: file.data })
 }
 
-/// The file at a path of the site, in brotli where the client takes it; `None` if there is none.
+/// Returns the file at a path of the site, in brotli if the client accepts it; `None` if there is none.
 pub(super) fn file(path: &str, headers: &HeaderMap) -> Option<Response> {
     find(path, headers, embedded)
 }
@@ -38,7 +38,8 @@ fn find(path: &str, headers: &HeaderMap, get: impl Fn(&str) -> Option<Asset>) ->
         return None;
     }
     let (name, cache) = match without_hash(name) {
-        // Of another version: its content isn't here, and this one's would not fit to the rest that the page has.
+        // A hash of another version isn't found: its content isn't here, and this version's wouldn't fit the rest of
+        // the page.
         Some((plain, hash)) => (plain.clone(), (digits(&get(&plain)?) == hash).then_some(FOR_EVER)?),
         None => (name.to_owned(), ASK_EACH_TIME),
     };
@@ -51,10 +52,11 @@ fn find(path: &str, headers: &HeaderMap, get: impl Fn(&str) -> Option<Asset>) ->
 
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 const ASK_EACH_TIME: &str = "no-cache";
-/// Digits of a hash in a name.
+/// Length of the hash in a name, in hexadecimal digits.
 const DIGITS: usize = 16;
 
-/// Where a page finds a file of the site: by its content, or by its plain name where there is none (in tests).
+/// Returns the path of a file of the site for use in pages: with its hash, or the plain name if the file is missing (in
+/// tests).
 pub(super) fn address(name: &str) -> String {
     match (embedded(name), name.rsplit_once('.')) {
         (Some(asset), Some((stem, extension))) => format!("/{stem}.{}.{extension}", digits(&asset)),
@@ -66,7 +68,7 @@ fn digits(asset: &Asset) -> String {
     asset.sha256.iter().take(DIGITS / 2).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A name with a hash, as the plain one and the hash.
+/// Splits a name with a hash into the plain name and the hash.
 fn without_hash(name: &str) -> Option<(String, &str)> {
     let (rest, extension) = name.rsplit_once('.')?;
     let (stem, hash) = rest.rsplit_once('.')?;
@@ -126,10 +128,11 @@ fn takes_brotli(headers: &HeaderMap) -> bool {
         .any(|(coding, parameters)| coding.trim().eq_ignore_ascii_case("br") && !refused(parameters))
 }
 
-/// What a Web Worker may load: modules of this site. It has the policy of its own script, not of the page that starts it.
+/// Content-Security-Policy of Web Workers: modules of this site. A worker has the policy of its own script, not that of
+/// the page that starts it.
 const WORKERS_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'";
 
-/// Whether a name is that of a Web Worker's script.
+/// Whether the name is that of a Web Worker's script.
 fn is_worker(name: &str) -> bool {
     name.ends_with("-worker.js")
 }
@@ -158,7 +161,7 @@ mod tests {
 
     use super::*;
 
-    /// A site of two files, one of which is there in brotli too.
+    /// A site of two files, one of which also exists in brotli.
     fn asset(name: &str) -> Option<Asset> {
         let asset = |bytes: &'static [u8], hash| Some(Asset { bytes: bytes.into(), sha256: [hash; 32] });
         match name {

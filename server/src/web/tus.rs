@@ -1,7 +1,7 @@
-//! Uploads that can be resumed, by [tus 1.0](https://tus.io/protocols/resumable-upload): core, creation, termination.
+//! Resumable uploads by [tus 1.0](https://tus.io/protocols/resumable-upload): core, creation, termination.
 //!
-//! Beyond it: `Upload-Metadata` may have a `recipe` (JSON), the creation may have an `Idempotency-Key`, and `GET` of an
-//! upload whose bytes are all there answers what a plain upload is answered with.
+//! Beyond the protocol: `Upload-Metadata` may have a `recipe` (JSON), the creation may have an `Idempotency-Key`, and
+//! `GET` of a complete upload is answered like a plain upload.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -24,7 +24,7 @@ const RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
 const OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 const LENGTH: HeaderName = HeaderName::from_static("upload-length");
 
-/// `OPTIONS /api/uploads`: what this server can.
+/// `OPTIONS /api/uploads`: the protocol versions, extensions and size limit.
 pub(super) async fn options(State(state): State<WebState>) -> Response {
     let most = state.accept.max_upload_bytes.to_string();
     let told = [("tus-version", VERSION), ("tus-extension", "creation,termination"), ("tus-max-size", most.as_str())];
@@ -35,7 +35,7 @@ pub(super) async fn options(State(state): State<WebState>) -> Response {
     response
 }
 
-/// `POST /api/uploads`: 201, with where to send the bytes.
+/// `POST /api/uploads`: creates an upload; 201 with its location.
 pub(super) async fn create(State(state): State<WebState>, caller: Caller, headers: HeaderMap) -> Result<Response> {
     check_version(&headers)?;
     let Some(length) = number(&headers, &LENGTH)? else {
@@ -53,7 +53,7 @@ pub(super) async fn create(State(state): State<WebState>, caller: Caller, header
     Ok(response)
 }
 
-/// `HEAD /api/uploads/{id}`: how many bytes are there.
+/// `HEAD /api/uploads/{id}`: how many bytes have been received.
 pub(super) async fn head(
     State(state): State<WebState>,
     Path(id): Path<UploadId>,
@@ -67,7 +67,7 @@ pub(super) async fn head(
     Ok(response)
 }
 
-/// `PATCH /api/uploads/{id}`: more bytes. The last ones are answered when the image is accepted.
+/// `PATCH /api/uploads/{id}`: appends bytes. The request with the last ones is answered once the image is accepted.
 pub(super) async fn append(
     State(state): State<WebState>,
     Path(id): Path<UploadId>,
@@ -85,7 +85,7 @@ pub(super) async fn append(
     };
     let accept = state.accept.of(Caller::of(request.extensions()).client());
     let bytes = request.into_body().into_data_stream();
-    // A connection that breaks ends this request, but not what is done with the bytes that came.
+    // In a task of its own: if the connection breaks, the bytes that arrived are still processed.
     let done = tokio::spawn(async move {
         let there = accept.resume(&id, offset, bytes).await?;
         let whole = accept.catalog.resumable(&id).await?.is_some_and(|progress| progress.offset == progress.length);
@@ -100,7 +100,7 @@ pub(super) async fn append(
     Ok(response)
 }
 
-/// `GET /api/uploads/{id}`: 202 with the ids, once all bytes are there; 409 before.
+/// `GET /api/uploads/{id}`: 202 with the ids once all bytes have been received, 409 before.
 pub(super) async fn accepted(
     State(state): State<WebState>,
     Path(id): Path<UploadId>,
@@ -109,7 +109,7 @@ pub(super) async fn accepted(
     Ok(taken(state.accept.of(caller.client()).complete(&id).await?))
 }
 
-/// `DELETE /api/uploads/{id}`: gives it up.
+/// `DELETE /api/uploads/{id}`: abandons the upload.
 pub(super) async fn end(
     State(state): State<WebState>,
     Path(id): Path<UploadId>,
@@ -122,7 +122,7 @@ pub(super) async fn end(
     }
 }
 
-/// What `Upload-Metadata` says.
+/// Content of `Upload-Metadata`.
 #[derive(Default)]
 struct Said {
     name: Option<String>,
@@ -141,7 +141,7 @@ impl Said {
             match key {
                 "filename" | "name" => said.name = Some(value),
                 "recipe" => said.recipe = parse_recipe(&value)?,
-                // Whatever else a client says of its file isn't needed.
+                // Other metadata is ignored.
                 _ => {}
             }
         }

@@ -1,5 +1,7 @@
-//! `POST /api/images`: an image, in a form, streamed to the door of [`accept`]. Before it may come, as files too, the images
-//! that its recipe names: each becomes an image of its own, as if it had been sent before.
+//! `POST /api/images`: uploads an image in a form, streamed to [`accept`].
+//!
+//! The images that its recipe names may precede it as files: each becomes an image of its own, as if it had been
+//! uploaded before.
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -17,25 +19,25 @@ use super::problem::{ApiError, Result};
 use crate::pipeline::accept::{self, Accept, Offer, Upload};
 use crate::pipeline::gauge::Full;
 
-/// The longest recipe that is read, in bytes.
+/// Maximum size of a recipe, in bytes.
 const RECIPE_BYTES: usize = 16 << 10;
 
-/// Fields of a recipe that a form may have.
+/// Maximum number of recipe fields in a form.
 const MOST_FIELDS: usize = 64;
 
-/// Fields of a recipe that name images, which may come as files instead.
+/// Recipe fields that name images, which may be sent as files instead.
 const COMPANIONS: [&str; 2] = ["reference", "mask"];
 
-/// How many images one form may carry.
+/// How many images a form may carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Images {
-    /// A program sends one and gets its ids.
+    /// One: a program sends one image and gets its ids.
     One,
-    /// A person without JavaScript may choose several.
+    /// Several: for people without JavaScript.
     Many,
 }
 
-/// `POST /api/images`: 202 with the ids; a browser's own form is led back to the pages.
+/// `POST /api/images`: 202 with the ids; a browser's own form is redirected to the pages.
 pub(super) async fn create(State(state): State<WebState>, request: Request) -> Result<Response> {
     if prefers_html(request.headers()) {
         let accepted = receive(&state, request, Images::Many).await?;
@@ -49,17 +51,17 @@ pub(super) async fn create(State(state): State<WebState>, request: Request) -> R
     accepted.into_iter().next().map(taken).ok_or_else(missing_image)
 }
 
-/// 202, with where to look.
+/// 202 with the image's location.
 pub(super) fn taken(accepted: Accepted) -> Response {
     let headers = [(header::LOCATION, route::image(&accepted.image_id)), (header::CACHE_CONTROL, "no-store".into())];
     (StatusCode::ACCEPTED, headers, Json(accepted)).into_response()
 }
 
-/// Takes the images of a form; at least one.
+/// Receives the images of a form; fails if there are none.
 pub(super) async fn receive(state: &WebState, request: Request, images: Images) -> Result<Vec<Accepted>> {
     let key = idempotency_key(request.headers())?;
     let most = state.accept.max_upload_bytes;
-    // With an image may come two others.
+    // An image may come with two others.
     let all = most.saturating_mul(1 + COMPANIONS.len() as u64).saturating_add(1 << 20);
     if content_length(request.headers()).is_some_and(|length| length > all) {
         return Err(accept::Error::TooLarge(most).into());
@@ -126,12 +128,12 @@ fn is_of_recipe(name: &str) -> bool {
     name == "recipe" || Recipe::FORM.contains(&name)
 }
 
-/// What a form says of the recipe: as JSON, which programs send, or field by field, as a page does.
+/// The recipe of a form: as JSON, as programs send it, or field by field, as a page does.
 #[derive(Default)]
 struct Asked {
     json: Option<String>,
     fields: Vec<(String, String)>,
-    /// Images that came as files, by the field that names them.
+    /// Images that were sent as files, with the recipe field that each belongs to.
     images: Vec<(String, ImageId)>,
 }
 
@@ -171,18 +173,18 @@ impl Asked {
     }
 }
 
-/// An image is both named and sent.
+/// 400: an image was both named and sent, or sent twice.
 fn twice(name: &str) -> ApiError {
     ApiError::bad_request(format!("Expected one image as `{name}`, named or sent as a file; got more than one."))
 }
 
-/// A recipe from a form's fields.
+/// Parses a recipe from a form's fields.
 pub(super) fn recipe_of_form(fields: &[(String, String)]) -> Result<Recipe> {
     let fields = fields.iter().map(|(name, text)| (name.as_str(), text.as_str()));
     Recipe::from_form(fields).map_err(|error| ApiError::bad_request(format!("The recipe can't be used: {error}.")))
 }
 
-/// Takes an image that a recipe names; none where a person chose no file.
+/// Receives an image that a recipe names; `None` if the user chose no file.
 async fn companion(accept: &Accept, mut field: Field<'_>, role: &str, key: Option<&str>) -> Result<Option<ImageId>> {
     let first = field.chunk().await?.filter(|bytes| !bytes.is_empty());
     if first.is_none() && field.file_name().is_none_or(str::is_empty) {
@@ -206,7 +208,7 @@ async fn companion(accept: &Accept, mut field: Field<'_>, role: &str, key: Optio
     Ok(Some(upload.finish().await.map_err(said)?.image_id))
 }
 
-/// Appends what a field (still) holds.
+/// Appends the rest of a field's content.
 async fn stream(upload: &mut Upload, mut field: Field<'_>) -> Result<()> {
     while let Some(bytes) = field.chunk().await? {
         upload.append(upload.offset(), bytes).await?;
@@ -214,12 +216,12 @@ async fn stream(upload: &mut Upload, mut field: Field<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A recipe from JSON. An object without `method` is the default method's.
+/// Parses a recipe from JSON; `method` defaults to `global`.
 pub(super) fn parse_recipe(json: &str) -> Result<Recipe> {
     recipe_of_json(json, &[])
 }
 
-/// The same with images that were sent.
+/// As [`parse_recipe`], with companions that were sent as files.
 fn recipe_of_json(json: &str, images: &[(String, ImageId)]) -> Result<Recipe> {
     let wrong = |error: serde_json::Error| ApiError::bad_request(format!("The recipe can't be used: {error}."));
     let mut value: serde_json::Value = serde_json::from_str(json).map_err(wrong)?;
@@ -234,7 +236,7 @@ fn recipe_of_json(json: &str, images: &[(String, ImageId)]) -> Result<Recipe> {
     serde_json::from_value(value).map_err(wrong)
 }
 
-/// The `Idempotency-Key`, if there is one.
+/// Returns the `Idempotency-Key`, if there is one.
 ///
 /// # Errors
 /// 400 if it isn't 1 to 255 visible ASCII characters.
@@ -248,13 +250,14 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
     }
 }
 
-/// Whether the client shows pages rather than reading JSON: a browser that navigates.
+/// Whether the client is a browser navigating to a page, rather than a program reading JSON.
 pub(super) fn prefers_html(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     accept.split([',', ';']).next().is_some_and(|first| first.trim().eq_ignore_ascii_case("text/html"))
 }
 
-/// The part of a name after the last separator, without what could deceive or break a line; `image` if nothing is left.
+/// Returns the part of a file name after the last separator, without control and bidirectional characters and leading
+/// dots, cut to a limit; `image` if nothing is left.
 pub(super) fn file_name(sent: Option<&str>) -> String {
     const LONGEST: usize = 200;
     let deceives = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

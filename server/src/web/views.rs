@@ -1,7 +1,7 @@
 //! Pictures that any browser can show: views of at most 2,048 pixels, and thumbnails.
 //!
-//! They are rendered on pixel threads when they are asked for, once for all who ask at the same time, and the latest
-//! are kept in memory.
+//! They are rendered on pixel threads on demand, once for all concurrent requests, and the most recently used are
+//! cached in memory.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,11 +29,11 @@ use crate::store::Store;
 const VIEW_SIDE: u32 = 2_048;
 /// The longer side of a thumbnail, in pixels.
 const THUMBNAIL_SIDE: u32 = 512;
-/// Changes when the same file would be rendered differently.
-const RENDERING: u32 = 2;
-/// Images of more pixels are drawn from their pyramid where it is there: that is quick, however large they are.
-const LARGE: u64 = 16_000_000;
-/// What rendering by rows may hold, in bytes.
+/// Version of the renderer: part of the entity tag, to be raised when the same file would be rendered differently.
+const MAX_CONCURRENT_RENDERS: u32 = 2;
+/// Images of more pixels are drawn from their pyramid if it exists, which is fast at any size.
+const LARGE_PIXELS: u64 = 16_000_000;
+/// Memory that rendering row by row may take, in bytes.
 const ROWS_MEMORY: u64 = 64 << 20;
 
 /// `GET /api/images/{id}/view`.
@@ -58,7 +58,7 @@ pub(super) async fn of_result(
     show(&state, source, VIEW_SIDE, Lasting::of(&selection), &headers).await
 }
 
-/// `GET /api/images/{id}/thumbnail`: of the result where there is one, else of the original.
+/// `GET /api/images/{id}/thumbnail`: of the result if there is one, else of the original.
 pub(super) async fn thumbnail(
     State(state): State<WebState>,
     Path(id): Path<ImageId>,
@@ -67,21 +67,21 @@ pub(super) async fn thumbnail(
 ) -> Result<Response> {
     let files = files(&state, &id, selection.job.as_ref()).await?;
     let result = Source::result(&id, &files);
-    // A job that isn't done has no result yet, so what is shown for it will change.
+    // An unfinished job has no result yet, so its thumbnail will change.
     let lasting = if result.is_some() { Lasting::of(&selection) } else { Lasting::Latest };
     let source = result.unwrap_or_else(|| Source::original(&id, files));
     show(&state, source.of(id), THUMBNAIL_SIDE, lasting, &headers).await
 }
 
-/// A file in the store to make a picture of.
+/// A file in the store to render a picture of.
 struct Source {
     key: String,
     sha256: String,
-    /// What rendering may hold, in bytes: from the original's header; a result is never larger.
+    /// Memory that rendering may take, in bytes, from the original's header; a result never takes more.
     memory: u64,
-    /// The image whose ThumbHash is kept when it is rendered.
+    /// The image whose ThumbHash is stored after rendering.
     hashed: Option<ImageId>,
-    /// Whose pyramid has the same picture, of an image that takes long to be read.
+    /// For large images: the image and job whose pyramid shows the same picture.
     large: Option<(ImageId, Option<JobId>)>,
 }
 
@@ -103,7 +103,7 @@ impl Source {
 }
 
 fn is_large(info: &ImageInfo) -> bool {
-    info.pixels() > LARGE
+    info.pixels() > LARGE_PIXELS
 }
 
 fn memory(info: &ImageInfo) -> u64 {
@@ -115,9 +115,10 @@ async fn show(state: &WebState, source: Source, side: u32, lasting: Lasting, hea
         Some((image, job)) => pyramid::there(state, image, job.as_ref()).await?,
         None => None,
     };
-    let name = format!("{}-{side}-{RENDERING}{}", source.sha256, if tiles.is_some() { "-tiles" } else { "" });
+    let name =
+        format!("{}-{side}-{MAX_CONCURRENT_RENDERS}{}", source.sha256, if tiles.is_some() { "-tiles" } else { "" });
     let etag = format!("\"{name}\"");
-    // Answered before anything is rendered: the tag tells the content without having it.
+    // Before rendering: the entity tag doesn't depend on the picture's bytes.
     let mut response = if want(headers, &etag, u64::MAX) == Want::NotModified {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
@@ -144,7 +145,7 @@ fn body(picture: &Picture, want: Want) -> Response {
         }
         Want::Part(range) => {
             let told = format!("bytes {}-{}/{length}", range.start, range.end - 1);
-            // Within the picture, which is in memory.
+            // The range lies within the picture, which is in memory, so it fits a `usize`.
             let bytes = picture.bytes.slice(range.start as usize..range.end as usize);
             let mut response = (StatusCode::PARTIAL_CONTENT, Body::from(bytes)).into_response();
             insert(&mut response, header::CONTENT_RANGE, &told);
@@ -189,9 +190,9 @@ fn render(
     }
 }
 
-/// The ThumbHash of a thumbnail, in base64.
+/// Computes the ThumbHash of a thumbnail, in base64.
 fn thumbhash(thumbnail: &[u8]) -> Option<String> {
-    /// The most that the algorithm takes.
+    /// Maximum side that the algorithm accepts.
     const SIDE: u32 = 100;
     let decoded = image::load_from_memory(thumbnail).inspect_err(|error| {
         tracing::warn!(%error, "a thumbnail that was just made can't be read");
@@ -201,7 +202,7 @@ fn thumbhash(thumbnail: &[u8]) -> Option<String> {
     Some(base64::Engine::encode(&base64::engine::general_purpose::STANDARD, hash))
 }
 
-/// On a pixel thread.
+/// Renders a picture from a file. Blocks; to be run on a pixel thread.
 fn draw(
     store: &Store,
     key: &str,
@@ -210,7 +211,7 @@ fn draw(
     handle: tokio::runtime::Handle,
 ) -> Result<Picture> {
     let mut source = store.reader(key, handle)?;
-    // The result's header, not the original's: a recipe may have made it gray.
+    // The result's own header, not the original's: a recipe may have made it gray.
     let info = codec::inspect(&mut source, limits).map_err(not_shown)?;
     let profile = codec::profile(&mut source, &info).map_err(not_shown)?;
     let mut rows = codec::open(Box::new(source), &info).map_err(not_shown)?;
@@ -244,14 +245,14 @@ impl From<codec::View> for Picture {
 type Rendered = Result<Arc<Picture>>;
 type Flight = Shared<BoxFuture<'static, Rendered>>;
 
-/// The pictures that were rendered last, and those that are being rendered. Clones share both.
+/// Cache of rendered pictures, and the renderings in progress. Clones share both.
 #[derive(Clone)]
 pub struct Renders {
     kept: Arc<Mutex<Kept>>,
     limit: usize,
-    /// Where the parts of pyramids' files lie.
+    /// Cached indexes of pyramids.
     pub(super) places: super::pyramid::Places,
-    /// Pyramids that somebody looks at and that aren't there yet.
+    /// Requested pyramids that don't exist yet.
     pub(super) wishes: Wishes,
 }
 
@@ -264,18 +265,18 @@ struct Kept {
 }
 
 impl Renders {
-    /// Keeps pictures of at most `limit` bytes together.
+    /// Creates a cache of at most `limit` bytes.
     pub fn new(limit: usize) -> Self {
         Self { kept: Arc::default(), limit, places: Default::default(), wishes: Wishes::default() }
     }
 
-    /// Pyramids that somebody looks at and that aren't there yet.
+    /// Requested pyramids that don't exist yet.
     pub fn wishes(&self) -> Wishes {
         self.wishes.clone()
     }
 
-    /// The picture of a name, rendered if need be. Who asks while it is being rendered waits for the same; it is
-    /// rendered to its end even if nobody waits any more.
+    /// Returns the picture of this name, rendered if necessary. Concurrent requests share one rendering, which runs to
+    /// its end even if all of them are cancelled.
     async fn get(&self, name: String, render: impl Future<Output = Result<Picture>> + Send + 'static) -> Rendered {
         let flight = {
             let mut kept = self.lock();
@@ -307,7 +308,8 @@ impl Renders {
         async move { task.await.unwrap_or_else(|error| Err(ApiError::internal(error))) }.boxed().shared()
     }
 
-    /// Keeps a picture, or the sentence why there is none: the file doesn't change. Other errors may pass.
+    /// Caches a picture, or the reason why it can't be rendered, since the file never changes. Other errors may pass
+    /// and aren't cached.
     fn keep(&self, name: String, rendered: Rendered) {
         let mut kept = self.lock();
         kept.flying.remove(&name);
@@ -329,12 +331,12 @@ impl Renders {
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
-        // Nothing panics while it is held, so what is inside is whole.
+        // A poisoned lock is safe: nothing panics while it is held.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Bytes that an entry costs.
+/// Memory that an entry takes, in bytes.
 fn size(rendered: &Rendered) -> usize {
     const ENTRY: usize = 512;
     ENTRY + rendered.as_ref().map_or(0, |picture| picture.bytes.len())

@@ -1,5 +1,6 @@
-//! Originals or results of several images as one file: a zip that is written while it is sent, nothing of it deflated,
-//! as images are compressed already.
+//! Zip downloads: originals or results of several images in one file, written while it is sent.
+//!
+//! Entries are stored, not deflated, as images are compressed already.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
@@ -21,7 +22,7 @@ use super::download::{self, Download};
 use super::problem::{ApiError, Query, Result};
 use crate::store::{ReadAhead, Store};
 
-/// Bytes that are sent at a time.
+/// Maximum size of a chunk sent, in bytes.
 const PIECE: usize = 64 << 10;
 
 /// `GET /api/images/zip?what=&image=&image=…`.
@@ -33,7 +34,7 @@ pub(super) async fn of_query(
     serve(&state, &caller, &fields).await
 }
 
-/// `POST /api/images/zip`: the same for a form; an address holds only so many images.
+/// `POST /api/images/zip`: as [`of_query`], for a form, since a URL can't hold many images.
 pub(super) async fn of_form(
     State(state): State<WebState>,
     caller: Caller,
@@ -75,7 +76,7 @@ async fn serve(state: &WebState, caller: &Caller, fields: &[(String, String)]) -
     Ok(response)
 }
 
-/// What is to be sent of an image; nothing if it isn't there (any more), or has no result.
+/// Selects the file of an image; `None` if the image doesn't exist (any more) or has no result.
 async fn entry(state: &WebState, image: &ImageId, what: What) -> Result<Option<Download>> {
     let Some(files) = state.catalog.files(image, None).await? else { return Ok(None) };
     Ok(match what {
@@ -84,10 +85,11 @@ async fn entry(state: &WebState, image: &ImageId, what: What) -> Result<Option<D
     })
 }
 
-/// Gives each its own name: `moon.png`, `moon (2).png`.
+/// Makes the entries' names unique: `moon.png`, `moon (2).png`.
 fn name_apart(entries: &mut [Download]) {
     let mut taken = HashSet::new();
-    // Where counting goes on for a name: from 2 again for each of a thousand equal names would be half a million tries.
+    // The last number tried for a name. Starting from 2 each time would take half a million tries for a thousand equal
+    // names.
     let mut numbers: HashMap<String, u32> = HashMap::new();
     for entry in entries {
         let (stem, extension) = entry.name.rsplit_once('.').unwrap_or((&entry.name, ""));
@@ -101,7 +103,7 @@ fn name_apart(entries: &mut [Download]) {
     }
 }
 
-/// The zip, written as far as the client takes it. Nothing waits for the client but this stream.
+/// Streams the zip at the client's pace. Nothing but this stream waits for the client.
 fn written(
     store: Store,
     ahead: ReadAhead,
@@ -128,13 +130,13 @@ fn written(
     }
 }
 
-/// The connection breaks, so that nobody takes what came for whole.
+/// Fails the response, so that the connection breaks and the client can't take the partial file for a complete one.
 fn broken_off(error: crate::store::Error) -> io::Error {
     tracing::warn!(%error, "a zip was broken off");
     io::Error::other(error)
 }
 
-/// Keeps what is written into it until it is taken. Clones are the same.
+/// A buffer that collects what is written until it is taken. Clones share it.
 #[derive(Clone, Default)]
 struct Sink(Arc<Mutex<Vec<u8>>>);
 

@@ -1,4 +1,4 @@
-//! What is answered 202 is kept; what is repeated stays one.
+//! Accepting uploads: what is answered with 202 is kept, and a repeated upload stays a single image.
 
 use std::sync::atomic::Ordering;
 
@@ -102,7 +102,7 @@ async fn what_is_wrong_with_a_reference_that_is_sent_is_said() {
         let said = server.post(&parts, &[]).await.problem(status);
         assert!(said.contains(words), "{said}");
     }
-    // A form of a page in which no file was chosen.
+    // A page's form in which no file was chosen.
     assert_eq!(server.post(&[empty(), image()], &[]).await.status, 202);
 }
 
@@ -146,7 +146,7 @@ async fn of_two_uploads_with_one_key_at_the_same_time_the_later_one_counts() {
         let slow = request("POST", "/api/images", &key, body);
         async move { tower::ServiceExt::oneshot(router, slow).await.unwrap() }
     });
-    // The channel holds one piece: when the third is taken, the first has been read and its row is there.
+    // The channel holds one piece: when the third is taken, the first has been read and its row exists.
     for piece in [&whole[..5_000], &whole[5_000..6_000], &whole[6_000..7_000]] {
         send.send(Ok(Bytes::copy_from_slice(piece))).await.unwrap();
     }

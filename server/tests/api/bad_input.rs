@@ -1,8 +1,8 @@
-//! Bad input is an answer, and the next upload works.
+//! Bad input: it gets an answer, and the next upload works.
 
 use crate::harness::{FORM, Field, MOST, Server, form, sample};
 
-/// A PNG's signature and header of the given size, and nothing else.
+/// Returns a PNG's signature and header of the given size, and nothing else.
 fn png_header(width: u32, height: u32) -> Vec<u8> {
     let mut header = b"IHDR".to_vec();
     header.extend(width.to_be_bytes());
@@ -48,7 +48,7 @@ async fn an_upload_above_the_limit_is_refused_without_reading_it_all() {
     large.resize(MOST as usize + 1, 0);
     let sentence = server.post(&[Field::image("large.png", &large)], &[]).await.problem(413);
     assert!(sentence.contains(&MOST.to_string()), "{sentence}");
-    // An image, a reference and a mask may come in one form.
+    // A form may contain an image, a reference and a mask.
     let told = (3 * MOST + (2 << 20)).to_string();
     let headers = [("content-type", FORM), ("content-length", told.as_str())];
     server.call("POST", "/api/images", &headers, "").await.problem(413);
@@ -100,7 +100,7 @@ async fn a_form_whose_headers_never_end_is_not_collected() {
     answer.problem(400);
 }
 
-/// A body whose every byte is a chunk of its own; fails above `most` of them.
+/// Returns a body in which every byte is a separate chunk; it panics if more than `most` of them are read.
 fn dripping(body: Vec<u8>, most: usize) -> axum::body::Body {
     axum::body::Body::from_stream(futures::stream::iter(body.into_iter().enumerate().map(move |(sent, byte)| {
         assert!(sent < most, "more was read than can be of use");
@@ -114,7 +114,7 @@ async fn a_form_whose_header_comes_byte_by_byte_isnt_searched_again_for_each() {
     let header = [b"--XX\r\nContent-Disposition: ".to_vec(), vec![b'a'; 100_000]].concat();
     let answer = server.call("POST", "/api/images", &[("content-type", FORM)], dripping(header, 2_000)).await;
     answer.problem(400);
-    // The bytes of an image may come so.
+    // The bytes of an image may arrive like this.
     let body = form(&[Field::image("cell.png", &sample("cell.png"))]);
     let answer = server.call("POST", "/api/images", &[("content-type", FORM)], dripping(body, usize::MAX)).await;
     assert_eq!(answer.status, 202);

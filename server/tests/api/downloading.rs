@@ -1,4 +1,4 @@
-//! Originals, results, and pictures of both.
+//! Downloads of originals, results, and views of both.
 
 use crate::harness::{Server, sample, sha256};
 

@@ -1,4 +1,4 @@
-//! A catalog that fails on command: before it does what is asked, or after.
+//! A catalog that fails on demand, before or after it performs an operation.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,13 +18,13 @@ use shared::timeline::Timeline;
 /// When an operation fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// It isn't done.
+    /// It isn't performed.
     Before,
-    /// It is done, and its reply is lost.
+    /// It is performed, and its reply is lost.
     After,
 }
 
-/// A catalog with faults: each is (operation, when, how often yet).
+/// A catalog with injected faults: operation, time, and number of remaining failures.
 pub struct Faulty {
     inner: Arc<dyn Catalog>,
     faults: Mutex<Vec<(&'static str, Fault, usize)>>,
@@ -35,7 +35,7 @@ impl Faulty {
         Self { inner, faults: Mutex::default() }
     }
 
-    /// Lets the next `times` calls of an operation fail.
+    /// Makes the next `times` calls of an operation fail.
     pub fn fail(&self, operation: &'static str, when: Fault, times: usize) {
         self.faults.lock().unwrap().push((operation, when, times));
     }

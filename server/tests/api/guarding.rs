@@ -1,4 +1,4 @@
-//! Errors are problems, headers are strict, and other sites are kept out.
+//! Errors are problem documents, headers are strict, and cross-site requests are rejected.
 
 use crate::harness::{Field, Server, sample};
 

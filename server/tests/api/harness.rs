@@ -1,4 +1,4 @@
-//! A server in a temporary folder, and requests to it.
+//! A fixture: a server in a temporary folder, and requests to it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,10 +23,10 @@ use shared::job::Phase;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
-/// The most bytes of an upload here.
+/// Size limit of an upload, in bytes.
 pub const MOST: u64 = 2 << 20;
 
-/// The limits here.
+/// Limits of the server.
 pub const CAPACITY: Capacity = Capacity { max_backlog: 1_000, min_free: 1 << 20, max_uploads: 20, max_unfinished: 8 };
 
 pub struct Server {
@@ -34,18 +34,18 @@ pub struct Server {
     pub catalog: Arc<dyn Catalog>,
     pub store: Store,
     pub events: EventHub,
-    /// What pods of this process say.
+    /// Log lines of this process's pods.
     pub said: LogBook,
     pub view: watch::Sender<Arc<ClusterView>>,
     pub rings: Arc<AtomicUsize>,
-    /// What is measured here.
+    /// Sends measured figures.
     pub figures: watch::Sender<Figures>,
     pub state: WebState,
-    /// Its catalog, and the store in `objects`.
+    /// Folder of the catalog, and of the store in `objects`.
     pub folder: Arc<tempfile::TempDir>,
 }
 
-/// A response, read to its end.
+/// A response that was read completely.
 pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
@@ -61,7 +61,7 @@ impl Answer {
         self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
     }
 
-    /// The sentence of a problem with this status.
+    /// Returns the sentence of a problem with this status.
     #[track_caller]
     pub fn problem(&self, status: u16) -> String {
         let text = String::from_utf8_lossy(&self.body);
@@ -154,7 +154,7 @@ impl Server {
         }
     }
 
-    /// What another pod over the same catalog and store answers.
+    /// Returns a server for another pod on the same catalog and store.
     pub fn another_pod(&self) -> Self {
         let state = WebState { renders: Renders::new(1 << 20), ..self.state.clone() };
         Self {
@@ -177,7 +177,7 @@ impl Server {
         Answer { status: parts.status, headers: parts.headers, body }
     }
 
-    /// An answer whose body hasn't been read yet.
+    /// Returns a response whose body hasn't been read yet.
     pub async fn answer(&self, path: &str) -> axum::response::Response {
         self.router.clone().oneshot(request("GET", path, &[], Body::empty())).await.unwrap()
     }
@@ -194,7 +194,7 @@ impl Server {
         self.call("GET", path, headers, Body::empty()).await
     }
 
-    /// `POST /api/images` with the given parts.
+    /// Sends `POST /api/images` with the given parts.
     pub async fn post(&self, parts: &[Field<'_>], headers: &[(&str, &str)]) -> Answer {
         self.post_to("/api/images", parts, headers).await
     }
@@ -205,14 +205,14 @@ impl Server {
         self.call("POST", path, &all, form(parts)).await
     }
 
-    /// Uploads an image and gives its ids.
+    /// Uploads an image and returns its ids.
     pub async fn upload(&self, name: &str, bytes: &[u8]) -> (ImageId, JobId) {
         let answer = self.post(&[Field::image(name, bytes)], &[]).await;
         assert_eq!(answer.status, 202, "{}", String::from_utf8_lossy(&answer.body));
         ids(&answer)
     }
 
-    /// Does what a master and its workers would: publishes `bytes` as the job's result.
+    /// Publishes `bytes` as the job's result, as a master and its workers would.
     pub async fn finish(&self, image: &ImageId, job: &JobId, bytes: &[u8]) {
         let epoch = self.catalog.take_epoch("test").await.unwrap();
         let run: RunId = fresh();
@@ -223,7 +223,7 @@ impl Server {
         assert_eq!(self.catalog.publish(&epoch, &run, &result, None).await.unwrap(), Write::Applied);
     }
 
-    /// Fails a job as a master would.
+    /// Fails a job, as a master would.
     pub async fn fail(&self, job: &JobId, reason: &str) {
         let epoch = self.catalog.take_epoch("test").await.unwrap();
         let run: RunId = fresh();

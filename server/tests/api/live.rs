@@ -1,4 +1,4 @@
-//! Events over the wire, and progress in answers.
+//! Server-sent events, and progress in responses.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use tower::ServiceExt;
 
 use crate::harness::{Server, request, sample, view};
 
-/// What a browser reads of the stream.
+/// A stream as a browser reads it.
 pub struct Stream {
     body: axum::body::BodyDataStream,
     text: String,
@@ -23,7 +23,7 @@ impl Stream {
         Self::of(server, "/api/events", headers).await
     }
 
-    /// The stream at a path.
+    /// Opens the stream at a path.
     pub async fn of(server: &Server, path: &str, headers: &[(&str, &str)]) -> Self {
         let request = request("GET", path, headers, Body::empty());
         let response = server.router.clone().oneshot(request).await.unwrap();
@@ -32,7 +32,7 @@ impl Stream {
         Self { body: response.into_body().into_data_stream(), text: String::new() }
     }
 
-    /// The next message: id, event and data.
+    /// Returns the next message: id, event and data.
     pub async fn next(&mut self) -> (String, String, serde_json::Value) {
         while !self.text.contains("\n\n") {
             let chunk = self.body.next().await.unwrap().unwrap();

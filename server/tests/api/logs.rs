@@ -1,4 +1,4 @@
-//! What pods say, over HTTP: of this process, and of another.
+//! Logs of pods over HTTP: of this process's pods and of another's.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ fn pod(name: &str) -> PodName {
     name.parse().unwrap()
 }
 
-/// A server whose pod has said these lines, a ms apart.
+/// Starts a server whose pod has logged these lines, one ms apart.
 async fn says(name: &str, lines: &[&str]) -> Server {
     let server = Server::new().await;
     server.said.open(&pod(name));
@@ -28,7 +28,7 @@ async fn says(name: &str, lines: &[&str]) -> Server {
     server
 }
 
-/// Another server, which knows the pod only by its address.
+/// Starts another server, which knows the pod only by its address.
 async fn neighbour(name: &str, address: &str) -> Server {
     let server = Server::new().await;
     let other = PodView {
@@ -113,7 +113,7 @@ async fn a_log_that_cannot_be_had_is_an_answer() {
     let server = Server::new().await;
     assert_eq!(server.get("/api/pods/pod-9/logs").await.problem(404), "No pod pod-9 has been seen.");
     assert_eq!(server.get("/api/pods/..%2Fetc/logs").await.status, 404);
-    // A port that nobody listens on any more.
+    // A port on which nothing listens any more.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let server = neighbour("pod-2", &free).await;
     let detail = server.get("/api/pods/pod-2/logs").await.problem(503);
@@ -131,7 +131,7 @@ async fn two_processes_that_take_each_other_for_a_pods_home_do_not_ask_for_ever(
     serving.abort();
 }
 
-/// A way to a server that counts its connections.
+/// A forwarder to a server that counts its connections.
 struct Counted {
     address: String,
     opened: Arc<AtomicUsize>,
@@ -157,7 +157,7 @@ impl Counted {
                 count.fetch_add(1, Ordering::SeqCst);
                 now.send_modify(|open| *open += 1);
                 connections.spawn(async move {
-                    // It ends when either side does.
+                    // Ends when either side does.
                     let _ = tokio::io::copy_bidirectional(&mut client, &mut there).await;
                     now.send_modify(|open| *open -= 1);
                 });
@@ -167,7 +167,7 @@ impl Counted {
     }
 }
 
-/// The text of the next line that a viewer of all logs gets.
+/// Returns the text of the next line that a viewer of all logs receives.
 async fn next_line(stream: &mut Stream) -> String {
     loop {
         let (_, name, data) = tokio::time::timeout(Duration::from_secs(30), stream.next()).await.unwrap();
@@ -190,7 +190,7 @@ async fn fifty_viewers_of_another_processs_log_cost_one_connection() {
         viewers.push(viewer);
     }
     assert_eq!(way.opened.load(Ordering::SeqCst), 1);
-    // The first viewer doesn't read: the others don't wait for it, and it isn't told more than is kept.
+    // The first viewer doesn't read: the others don't wait for it, and it gets only what is kept.
     for number in 0..8_000_i64 {
         there.said.say(&pod("pod-2"), (100 + number) * 1_000_000, LogKind::Line, &format!("line {number}"));
     }
@@ -206,7 +206,7 @@ async fn fifty_viewers_of_another_processs_log_cost_one_connection() {
     assert!(seen.len() < 6_000 && seen.iter().any(|line| line.contains("Lines are missing")), "{} lines", seen.len());
     drop((first, viewers));
     tokio::time::timeout(Duration::from_secs(30), way.open.wait_for(|open| *open == 0)).await.unwrap().unwrap();
-    // Who comes after that is served again.
+    // A viewer that comes later is served again.
     let mut again = Stream::of(&here, "/api/events?logs=true", &[]).await;
     while next_line(&mut again).await != "last" {}
     assert_eq!(way.opened.load(Ordering::SeqCst), 2);

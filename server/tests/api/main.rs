@@ -1,4 +1,4 @@
-//! The HTTP API over a local store and SQLite, without any pod: what is accepted waits.
+//! The HTTP API over a local store and SQLite, without pods: accepted jobs stay queued.
 #![allow(clippy::unwrap_used)]
 
 mod accepting;

@@ -1,4 +1,4 @@
-//! Deleting, trying again, killing pods, and whether the server is well.
+//! Deletions, retries, killing pods, and health.
 
 use std::sync::{Arc, Mutex};
 
@@ -123,7 +123,7 @@ async fn forms_without_scripts_delete_and_try_again() {
     assert_eq!((gone.status.as_u16(), gone.header("location")), (303, "/"));
 }
 
-/// Two pods, the first of which can be killed once.
+/// Two pods, of which the first can be killed once.
 #[derive(Default)]
 struct Pods(Mutex<bool>);
 

@@ -1,4 +1,4 @@
-//! The catalog goes away at the worst moments.
+//! Outages of the catalog at the worst moments.
 
 use std::sync::Arc;
 
@@ -54,7 +54,7 @@ async fn an_acceptance_that_stays_unknown_is_503_and_its_retry_finds_it() {
 async fn an_upload_that_was_given_up_meanwhile_is_not_acknowledged() {
     let (server, faulty) = faulty().await;
     let moon = sample("moon.png");
-    // The sweeper wins the row while its acceptance is tried again.
+    // The sweeper takes over the row while the acceptance is retried.
     faulty.fail("finish_upload", Fault::Before, 2);
     let fields = [Field::image("moon.png", &moon)];
     let post = server.post(&fields, &[]);

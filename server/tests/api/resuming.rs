@@ -1,4 +1,4 @@
-//! Uploads that are resumed, by tus 1.0.
+//! Resumable uploads by tus 1.0.
 
 use axum::body::{Body, Bytes};
 use base64::Engine;
@@ -21,7 +21,7 @@ async fn begin(server: &Server, name: &str, length: usize, more: &[(&str, &str)]
     server.call("POST", "/api/uploads", &headers, "").await
 }
 
-/// Where a new upload's bytes go.
+/// Creates an upload and returns its location.
 async fn location(server: &Server, name: &str, length: usize) -> String {
     let answer = begin(server, name, length, &[]).await;
     assert_eq!(answer.status, 201, "{}", String::from_utf8_lossy(&answer.body));
@@ -61,7 +61,7 @@ async fn an_upload_in_parts_is_one_image_whatever_pod_takes_them() {
     assert!(server.get(&path).await.problem(409).contains(&rocket.len().to_string()));
     assert!(server.get("/api/images").await.json()["items"].as_array().unwrap().is_empty());
 
-    // Another pod knows as much: it has the same catalog and store.
+    // Another pod has the same information, from the same catalog and store.
     let other = server.another_pod();
     assert_eq!(offset(&other, &path).await, third);
     assert_eq!(append(&other, &path, third, rocket[third..two_thirds].to_vec()).await.status, 204);
@@ -128,7 +128,7 @@ async fn a_creation_repeated_with_its_key_goes_on_where_it_was_and_makes_no_seco
     assert_eq!((done.status.as_u16(), done.header("location")), (201, path.as_str()));
     assert_eq!(offset(&server, &path).await, moon.len());
     assert_eq!(server.get(&path).await.json()["image_id"], accepted["image_id"]);
-    // A plain upload with the key is answered with it, too.
+    // A plain upload with the key gets the same answer.
     let plain = [crate::harness::Field::recipe(r#"{"color":"hsv"}"#), crate::harness::Field::image("moon.png", &moon)];
     assert_eq!(server.post(&plain, &key).await.json()["image_id"], accepted["image_id"]);
     assert_eq!(server.get("/api/images/sections").await.json()["total"], 1);
@@ -196,7 +196,7 @@ async fn what_is_announced_must_fit_on_the_disk_beside_what_others_announced() {
     let sentence = refused.problem(507);
     assert!(sentence.contains("60000 bytes") && sentence.contains("room for"), "{sentence}");
     assert_eq!(refused.header("retry-after"), "30");
-    // What is small enough is taken, and a plain upload isn't held up by what others announced.
+    // A small one is accepted, and a plain upload isn't blocked by what others announced.
     location(&server, "b.png", 40_000).await;
     server.upload("moon.png", &sample("moon.png")).await;
     assert_eq!(server.call("DELETE", &first, &[TUS], "").await.status, 204);

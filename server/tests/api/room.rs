@@ -1,4 +1,4 @@
-//! When there is no room: 503 with the numbers and when to come back, before a row is made.
+//! Full: 503 with the figures and a time to come back, before a row is created.
 
 use std::time::Duration;
 
@@ -20,14 +20,14 @@ fn full_disk() -> Figures {
     Figures { free: Some(CAPACITY.min_free - 1), ..Figures::default() }
 }
 
-/// An upload that is under way: what is sent to the channel is its body.
+/// An upload in progress: pieces sent to the channel become its body.
 struct Slow {
     body: mpsc::Sender<Result<Bytes, std::io::Error>>,
     answer: JoinHandle<axum::response::Response>,
 }
 
 impl Slow {
-    /// Begins one, and returns when its row is there.
+    /// Starts an upload, and returns when its row exists.
     async fn begin(server: &Server, whole: &[u8]) -> Self {
         let (body, receive) = mpsc::channel(1);
         let stream = Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(receive));
@@ -35,7 +35,7 @@ impl Slow {
         let router = server.router.clone();
         let answer = tokio::spawn(async move { router.oneshot(slow).await.unwrap() });
         let slow = Self { body, answer };
-        // The channel holds one piece: when the third is taken, the first has been read and its row is there.
+        // The channel holds one piece: when the third is taken, the first has been read and its row exists.
         for piece in [&whole[..5_000], &whole[5_000..6_000], &whole[6_000..7_000]] {
             slow.send(piece).await;
         }
@@ -58,7 +58,7 @@ async fn past_the_backlogs_limit_nothing_is_taken_and_the_client_is_told_when_to
     for path in ["/api/images", "/upload"] {
         let refused = server.post_to(path, &upload, &[]).await;
         let sentence = refused.problem(503);
-        // Those that were counted, and the one that was accepted here since.
+        // The counted jobs, plus the one that was accepted here since.
         assert!(sentence.contains("1001 jobs wait") && sentence.contains("at most 1000"), "{sentence}");
         assert_eq!(refused.header("retry-after"), "10");
     }
@@ -134,11 +134,11 @@ async fn so_many_uploads_are_under_way_at_a_time_and_no_more() {
     for _ in 0..CAPACITY.max_uploads {
         slow.push(Slow::begin(&server, &whole).await);
     }
-    // From here on nothing but clocks is waited for.
+    // From here on only clocks are waited for.
     tokio::time::pause();
     let refused = server.post(&[Field::image("moon.png", &moon)], &[]).await;
     tokio::time::resume();
-    assert!(refused.problem(429).contains("20 uploads from your address are under way"));
+    assert!(refused.problem(503).contains("20 uploads are under way"));
     assert_eq!(refused.header("retry-after"), "2");
     let first = slow.remove(0);
     first.send(&whole[7_000..]).await;

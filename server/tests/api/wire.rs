@@ -1,4 +1,4 @@
-//! Over a real connection, where a client sends before it reads and a stream stays open.
+//! The API over a real connection, where a client sends before it reads and a stream stays open.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::harness::{FORM, Field, Server, form, sample};
 
-/// Serves on a free port until told to stop.
+/// Serves on a free port until stopped.
 async fn listen(server: &Server) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<()>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -28,7 +28,7 @@ async fn listen(server: &Server) -> (SocketAddr, oneshot::Sender<()>, JoinHandle
 }
 
 fn client() -> reqwest::Client {
-    // Some other test may have installed it.
+    // Another test may have installed it.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::new()
 }
@@ -76,7 +76,7 @@ async fn open_streams_end_when_the_server_is_told_to_stop() {
     serving.await.unwrap();
 }
 
-/// Faults that are faulty.
+/// A fault handler that panics.
 struct Panics;
 
 #[async_trait]

@@ -1,10 +1,10 @@
-//! Deep zoom: pyramids, made by the renderer of a process.
+//! Deep zoom: pyramids made by the renderer of a process.
 
 use std::time::Duration;
 
 use serde_json::Value;
 use server::catalog::PyramidState;
-use server::pipeline::stage::Workshop;
+use server::pipeline::stage::TaskContext;
 use server::pod::renderer::Renderer;
 
 use shared::id::ImageId;
@@ -12,13 +12,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::harness::{Server, sample};
 
-/// Makes pyramids as a process does, while the test runs.
+/// Runs a renderer while the test runs.
 fn render(server: &Server, stop: &CancellationToken) -> tokio::task::JoinHandle<()> {
     let state = &server.state;
-    let shop = Workshop { store: server.store.clone(), pixels: state.pixels.clone(), limits: state.accept.limits };
+    let task_context =
+        TaskContext { store: server.store.clone(), pixels: state.pixels.clone(), limits: state.accept.limits };
     let renderer = Renderer {
         catalog: server.catalog.clone(),
-        shop,
+        task_context,
         view: state.view.clone(),
         wishes: state.renders.wishes(),
         time: Duration::from_secs(60),
@@ -27,7 +28,7 @@ fn render(server: &Server, stop: &CancellationToken) -> tokio::task::JoinHandle<
     tokio::spawn(renderer.run())
 }
 
-/// What the page is told of the deep zoom, when there is something to tell.
+/// Waits for the deep zoom's description and returns it.
 async fn told(server: &Server, path: &str) -> Value {
     let asking = async {
         loop {
@@ -41,7 +42,8 @@ async fn told(server: &Server, path: &str) -> Value {
     tokio::time::timeout(Duration::from_secs(60), asking).await.unwrap()
 }
 
-/// The golden colours of a profile as a PNG with alpha, whose pictures are compressed without loss, and what they look like.
+/// Returns the golden colours of a profile as a PNG with alpha, whose views are compressed losslessly, and their expected
+/// appearance.
 fn in_display_p3() -> (Vec<u8>, Vec<u8>) {
     let golden: Value = serde_json::from_slice(&sample("made/colors.json")).unwrap();
     let golden = golden.as_array().unwrap().iter().find(|one| one["name"] == "Display P3").unwrap();
@@ -80,12 +82,12 @@ async fn the_thumbnail_the_view_and_the_tiles_show_the_colours_of_the_files_prof
     renderer.await.unwrap();
 }
 
-/// How often making the pyramid of an original may still be tried, until it is given up.
+/// Returns how many more attempts to make an original's pyramid are left.
 async fn tries_left(server: &Server, image: &ImageId) -> usize {
     let mut left = 0;
     let counting = async {
         while !matches!(server.catalog.pyramid(image, None).await.unwrap(), Some(PyramidState::Refused(_))) {
-            // A claim that no other test gives.
+            // A claim id that no other test uses.
             let claim = format!("{image}{left}");
             let claimed = server.catalog.claim_pyramid(&claim, Some((image, None)), Duration::ZERO).await.unwrap();
             left += usize::from(claimed.is_some());
@@ -107,15 +109,15 @@ async fn trouble_of_the_store_costs_no_try_at_a_pyramid_and_an_original_that_is_
     for image in [&troubled, &gone] {
         std::fs::remove_dir_all(objects.join(image.as_str())).unwrap();
     }
-    // No folder can be read here: that isn't the same as if there were none.
+    // A folder that can't be read isn't the same as a missing one.
     std::fs::write(objects.join(troubled.as_str()), "").unwrap();
-    // What was wished for last is made first.
+    // The latest wish is served first.
     for image in [&well, &gone, &troubled] {
         server.get(&format!("/api/images/{image}/pyramid")).await;
     }
     let stop = CancellationToken::new();
     let renderer = render(&server, &stop);
-    // Not by its address: who asks there wishes for it anew, and before the others.
+    // Not through the page's address: requesting it would add a wish, and put it before the others.
     while !matches!(server.catalog.pyramid(&well, None).await.unwrap(), Some(PyramidState::There(_))) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -131,7 +133,7 @@ async fn a_process_that_stops_gives_back_the_pyramid_that_it_was_making() {
     let image: ImageId = server.upload("moon.png", &sample("moon.png")).await.0;
     let (go_on, held) = std::sync::mpsc::channel::<()>();
     let held = std::sync::Arc::new(std::sync::Mutex::new(held));
-    // Every thread is busy: it can't be made.
+    // All threads are busy, so it can't be made.
     for _ in 0..server.state.pixels.threads() {
         let (pixels, held) = (server.state.pixels.clone(), held.clone());
         tokio::spawn(async move { pixels.run(1, move || drop(held.lock().map(|held| held.recv()))).await });

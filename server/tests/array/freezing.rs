@@ -1,4 +1,4 @@
-//! Frozen pods hold nothing that the others of their process need.
+//! Frozen pods hold nothing that other pods of their process need.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,11 +12,11 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use crate::images::sample;
 use crate::{luma, start};
 
-/// Freezes of the master, each at another moment of its work.
+/// Number of times that the master is frozen, each time at another moment of its work.
 const FREEZES: u64 = 10;
-/// What an answer may take at the most: a call of the catalog takes 5 s, the rest is a busy machine's.
+/// Time limit of a response: a catalog call takes up to 5 s, the rest is an allowance for a busy machine.
 const PROMPT: Duration = Duration::from_secs(10);
-/// What a successor needs with a lease of 500 ms, on a busy machine.
+/// Time limit of a succession with a session timeout of 500 ms, on a busy machine.
 const SUCCESSION: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -37,7 +37,7 @@ async fn a_master_frozen_at_any_moment_stops_neither_uploads_nor_its_successor()
         let mut dice = 88_172_645_463_325_252_u64;
         for round in 0..FREEZES {
             let (master, epoch) = client.master(None).await;
-            // Xorshift: anywhere in a second, which is how often the master looks at the catalog by itself.
+            // Xorshift: any moment within a second, the master's poll interval of the catalog.
             dice ^= dice << 13;
             dice ^= dice >> 7;
             dice ^= dice << 17;
@@ -68,7 +68,7 @@ async fn uploading_too(client: &crate::Client, stop: &AtomicBool) {
     }
 }
 
-/// With one pixel thread, each pod is most of the time about to take it.
+/// With a single pixel thread, each pod is about to take it most of the time.
 #[tokio::test(flavor = "multi_thread")]
 async fn frozen_pods_hold_no_pixel_thread() {
     let data = tempfile::tempdir().unwrap();
@@ -102,7 +102,7 @@ async fn a_master_frozen_while_it_writes_to_the_catalog_holds_no_connection() {
     let (process, client) = start(data.path(), &["--pods", "3"]).await;
     let (master, epoch) = client.master(None).await;
     let other = locked(data.path()).await;
-    // Every 5 s the master writes, and has to wait for the lock; or for the connection, behind others.
+    // The master writes every 5 s, and must wait for the lock, or for the connection behind others.
     tokio::time::sleep(Duration::from_millis(5_500)).await;
     assert_eq!(client.post(&pod_act(&master, "freeze")).await, 204);
     other.close().await.unwrap();

@@ -1,4 +1,4 @@
-//! Every method, by five pods, against `evenlight equalize`: the same bytes.
+//! Every method, run by five pods, gives the same bytes as `evenlight equalize`.
 
 use serde_json::json;
 use shared::equalize::Recipe;
@@ -12,7 +12,7 @@ fn recipe(fields: serde_json::Value) -> Recipe {
     serde_json::from_value(fields).unwrap()
 }
 
-/// The other images, uploaded: for each its id and its bytes.
+/// The uploaded companion images, each with its id and bytes.
 struct Others {
     reference: (ImageId, Vec<u8>),
     mask: (ImageId, Vec<u8>),
@@ -23,7 +23,7 @@ async fn upload(client: &Client, name: &str, bytes: Vec<u8>) -> (ImageId, Vec<u8
     (accepted.image_id, bytes)
 }
 
-/// Every method, colour and kind of mask at least once.
+/// Returns recipes that cover every method, colour and kind of mask at least once.
 fn recipes(others: &Others) -> Vec<Recipe> {
     let (reference, mask) = (&others.reference.0, &others.mask.0);
     vec![
@@ -85,7 +85,7 @@ async fn a_reference_and_a_mask_may_be_sent_with_the_image() {
     let result = client.result(&accepted.image_id).await;
     let kept = client.ended(&accepted.image_id).await.recipe;
     assert!(result == oracle_with(&image, &kept, Some(&reference), Some(&mask)), "{kept:?}");
-    // They are images like any other, which another recipe can name.
+    // They are ordinary images that another recipe can name.
     for named in [kept.reference().unwrap(), kept.mask.as_ref().unwrap()] {
         assert!(client.image(named).await.is_some(), "{named}");
     }

@@ -1,4 +1,4 @@
-//! What any pod may do: take uploads, add jobs, retry and delete.
+//! Operations of any pod: take uploads, add jobs, retry and delete.
 
 use std::time::Duration;
 
@@ -251,7 +251,7 @@ pub async fn files_are_those_of_the_asked_job_or_of_the_latest_finished_one(benc
         catalog.add_job(&accepted.image, job, &channels(), None).await.unwrap();
     }
     publish(catalog, &epoch, &second).await;
-    // Finished later, however old it is.
+    // It finishes later, however old it is.
     wait_for_the_clock(catalog, &second).await;
     publish(catalog, &epoch, &accepted.job).await;
     fail(catalog, &epoch, &third, "No.").await;
@@ -264,7 +264,7 @@ pub async fn files_are_those_of_the_asked_job_or_of_the_latest_finished_one(benc
     }
 }
 
-/// Until the database's clock has moved on from when the job ended.
+/// Waits until the database's clock has passed the time at which the job ended.
 async fn wait_for_the_clock(catalog: &dyn server::catalog::Catalog, job: &JobId) {
     let ended = catalog.job(job).await.unwrap().unwrap().finished.unwrap();
     loop {
@@ -298,14 +298,14 @@ pub async fn a_deletion_can_be_undone_and_the_image_is_as_it_was(bench: Bench) {
     assert_eq!(catalog.image(&one.image).await.unwrap(), before);
     assert!(catalog.queued(10, 0, u64::MAX).await.unwrap().iter().any(|row| row.job == one.job));
 
-    // What is deleted for good stays so.
+    // A permanent deletion can't be undone.
     catalog.trash(&both).await.unwrap();
     assert_eq!(catalog.delete_image(&one.image).await.unwrap(), Write::Applied);
     assert_eq!(catalog.restore(&both).await.unwrap(), [other.image]);
     assert_eq!(catalog.deleting(10).await.unwrap(), [one.image]);
 }
 
-/// Four uploads and 10,000 bytes, of which a client may have three and 7,500.
+/// Limits: four uploads and 10,000 bytes, of which one client may have three and 7,500.
 fn limits(client: &str) -> UnsentLimits {
     let most = Unsent { uploads: 4, bytes: 10_000, uploads_of_client: 3, bytes_of_client: 7_500 };
     UnsentLimits { client: Some(client.to_owned()), most }
@@ -328,7 +328,7 @@ pub async fn what_is_announced_counts_until_it_comes_or_is_given_up(bench: Bench
     assert_eq!(begin("a", 501).await, full(1, 7_000, 1, 7_000), "the client's share of bytes");
     let (second, _) = begin("b", 3_000).await.unwrap();
     assert_eq!(begin("b", 1).await, full(2, 10_000, 1, 3_000), "all bytes");
-    // Plain uploads neither count nor are held up.
+    // Plain uploads are neither counted nor blocked.
     catalog.begin_upload(&upload("plain.png", None)).await.unwrap();
 
     let part = Part { start: 0, bytes: 6_990, key: "key".to_owned() };

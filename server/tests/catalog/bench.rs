@@ -1,4 +1,4 @@
-//! A catalog to test, and shorthands.
+//! A fixture: a catalog to test, and helper functions.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::postgres_server::Postgres;
 
-/// A catalog in a database of its own, gone with the test.
+/// A catalog in its own database, removed after the test.
 pub struct Bench {
     pub catalog: Arc<dyn Catalog>,
     url: String,
@@ -34,12 +34,12 @@ impl Bench {
         Bench { catalog: open(&url).await.unwrap(), url, _folder: folder, _server: Some(server) }
     }
 
-    /// The same catalog, as another process has it.
+    /// Opens the same catalog as another process.
     pub async fn another_process(&self) -> Arc<dyn Catalog> {
         open(&self.url).await.unwrap()
     }
 
-    /// The address of a database in which no catalog was opened yet.
+    /// Returns the address of a database in which no catalog was opened yet.
     pub async fn untouched(&self) -> String {
         match &self._server {
             Some(server) => server.database().await,
@@ -47,7 +47,7 @@ impl Bench {
         }
     }
 
-    /// Changes the database behind the catalog's back.
+    /// Changes the database without the catalog.
     pub async fn execute(&self, sql: String) {
         let sql = sqlx::AssertSqlSafe(sql);
         if self.is_postgres() {
@@ -97,7 +97,7 @@ pub fn info(width: u32, height: u32) -> ImageInfo {
         unit_rows: 1,
         regions: false,
         whole_decode: false,
-        more: shared::job::More::default(),
+        more: shared::job::ImageExtras::default(),
     }
 }
 
@@ -105,7 +105,7 @@ pub fn received(image: &ImageId, upload: &UploadId, info: ImageInfo) -> Received
     Received { key: server::store::keys::original(image, upload), bytes: 1_234, sha256: "ab".repeat(32), info }
 }
 
-/// What an accepted upload was answered with.
+/// The answer to an accepted upload.
 pub struct Accepted {
     pub image: ImageId,
     pub job: JobId,
@@ -136,7 +136,7 @@ pub fn result(job: &JobId) -> ResultFile {
     ResultFile { job: job.clone(), key: format!("{job}/stitch/0.1-x"), bytes: 99, sha256: "cd".repeat(32) }
 }
 
-/// Takes a queued job to its end; gives its run.
+/// Runs a queued job to its end; returns its run.
 pub async fn publish(catalog: &dyn Catalog, epoch: &Epoch, job: &JobId) -> RunId {
     let run = activate(catalog, epoch, job).await;
     assert_eq!(catalog.publish(epoch, &run, &result(job), None).await.unwrap(), Write::Applied);
@@ -148,7 +148,7 @@ pub async fn fail(catalog: &dyn Catalog, epoch: &Epoch, job: &JobId, reason: &st
     assert_eq!(catalog.fail(epoch, job, &run, reason, None).await.unwrap(), Write::Applied);
 }
 
-/// Another recipe than the default one.
+/// Returns a recipe other than the default.
 pub fn channels() -> Recipe {
     Recipe::global(Color::Channels)
 }

@@ -1,4 +1,4 @@
-//! What is made of images besides: pyramids and timelines; and who stands beside whom.
+//! Data derived from images, such as pyramids and timelines; and an image's neighbours.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub async fn a_pyramid_is_made_by_one_of_all_who_want_to(bench: Bench) {
     let image = accepted.image;
     assert_eq!(catalog.claim_pyramid("early", None, LEASE).await.unwrap(), None, "no job is done yet");
     publish(&**catalog, &epoch(&**catalog).await, &accepted.job).await;
-    // That of the result is made already.
+    // The result's pyramid is made already.
     let of_result = catalog.claim_pyramid("result", Some((&image, Some(&accepted.job))), LEASE).await.unwrap();
     assert!(of_result.is_some());
     let claims = ["a", "b", "c", "d"].map(|claim| catalog.claim_pyramid(claim, None, LEASE));
@@ -43,7 +43,7 @@ pub async fn a_claim_of_a_pyramid_that_lapsed_is_another_ones_and_three_are_the_
         assert!(catalog.claim_pyramid(claim, Some((&image, None)), Duration::ZERO).await.unwrap().is_some(), "{claim}");
         tokio::time::sleep(Duration::from_millis(3)).await;
     }
-    // What the first two wrote is nobody's.
+    // The outputs of the first two claims belong to nothing.
     assert_eq!(catalog.finish_pyramid("a", 1).await.unwrap(), Write::NoChange);
     assert_eq!(catalog.touch_pyramid("b").await.unwrap(), Write::NoChange);
     let in_use = catalog.in_use(std::slice::from_ref(&image)).await.unwrap().pyramids;
@@ -64,7 +64,7 @@ pub async fn a_pyramid_that_three_tries_did_not_make_is_given_up_with_a_sentence
         assert!(catalog.claim_pyramid(claim, wish, Duration::ZERO).await.unwrap().is_some(), "{claim}");
         tokio::time::sleep(Duration::from_millis(3)).await;
     }
-    // The third may still come to an end.
+    // The third claim may still finish.
     assert_eq!(catalog.claim_pyramid("d", wish, LEASE).await.unwrap(), None);
     assert_eq!(catalog.pyramid(&image, None).await.unwrap(), Some(PyramidState::Wanted));
     assert_eq!(catalog.claim_pyramid("e", wish, Duration::ZERO).await.unwrap(), None);

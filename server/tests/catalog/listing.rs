@@ -1,4 +1,4 @@
-//! The gallery's pages.
+//! The pages of the gallery.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -51,7 +51,7 @@ pub async fn pages_go_through_a_thousand_images_in_each_order_while_images_are_a
     }
 }
 
-/// All pages; `adding` accepts an image before each.
+/// Reads all pages; with `adding`, accepts an image before each.
 async fn walk(catalog: &dyn Catalog, mut query: ImageQuery, adding: bool) -> Vec<Image> {
     let mut seen = Vec::new();
     loop {
@@ -104,7 +104,7 @@ pub async fn images_are_found_by_the_state_of_their_latest_job(bench: Bench) {
     fail(catalog, &epoch, &images["failed"].job, "No.").await;
     publish(catalog, &epoch, &images["again"].job).await;
     catalog.add_job(&images["again"].image, &id(), &channels(), None).await.unwrap();
-    // An older job than the latest one changes nothing of what the image shows.
+    // A job older than the latest one doesn't change what the image shows.
     let older = id();
     catalog.add_job(&images["done"].image, &older, &channels(), None).await.unwrap();
     let latest = id();
@@ -236,7 +236,7 @@ pub async fn sections_place_every_image_that_the_pages_have(bench: Bench) {
 }
 
 pub async fn the_first_page_of_a_hundred_thousand_images_comes_at_once_whatever_is_asked(bench: Bench) {
-    /// The issue's figure for the server's whole answer. The best of some tries counts: machines have other things to do.
+    /// The requirement for the server's whole response. The best of several tries counts, because the machine may be busy.
     const LONGEST: Duration = Duration::from_millis(200);
     let catalog = bench.catalog.as_ref();
     let began = Instant::now();
@@ -318,7 +318,7 @@ pub async fn the_first_page_of_a_hundred_thousand_images_comes_at_once_whatever_
     println!("{kind}: the head of the queue: {:.1} ms", began.elapsed().as_secs_f64() * 1e3);
 }
 
-/// Accepted images, made inside the database: many share the moment they were accepted at, and some their name.
+/// Inserts accepted images inside the database; many share their acceptance time, and some their name.
 async fn fill(bench: &Bench, number: u32) {
     // A third of each kind, as many done as queued, and a hundredth failed.
     let images = "INSERT INTO images (id, upload, state, touched, name, name_key, first_job, first_recipe,
@@ -352,7 +352,7 @@ async fn fill(bench: &Bench, number: u32) {
         bench.execute(statement).await;
     }
     if bench.is_postgres() {
-        // As it does by itself after a while.
+        // As PostgreSQL does by itself after a while.
         bench.execute("VACUUM ANALYZE".to_owned()).await;
     }
 }

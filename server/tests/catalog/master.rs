@@ -1,4 +1,4 @@
-//! What only the master may do.
+//! Operations of the master only.
 
 use std::time::Duration;
 
@@ -214,7 +214,7 @@ pub async fn what_is_in_use_is_told_from_rows_alone(bench: Bench) {
     assert_eq!(uploads().await, [(image.clone(), second.upload.clone())].into(), "taken over");
     let received = received(&image, &second.upload, info(640, 480));
     assert_eq!(catalog.finish_upload(&second.upload, &received).await.unwrap(), Write::Applied);
-    // The upload that was taken over has ended, and the one that was accepted writes no more either.
+    // The upload that was taken over has ended, and the accepted one writes nothing more.
     let ended = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
     let uploads_ended = [first.upload.as_str(), second.upload.as_str()];
     let original = InUse { keys: [received.key.clone()].into(), ended: ended(&uploads_ended), ..InUse::default() };
@@ -379,12 +379,12 @@ pub async fn runs_count_as_lost_only_if_they_were_worked_on_and_finished_nothing
     let epoch = epoch(catalog).await;
     let mut run = activate(catalog, &epoch, &job).await;
     let losses = async || catalog.running().await.unwrap()[0].losses;
-    // Whether anybody had begun with the first run isn't asked.
+    // The first run always counts, whether or not work on it began.
     assert_eq!(losses().await, 1);
     let again = async |run: &mut RunId| {
         let next = id();
         assert_eq!(catalog.rerun(&epoch, &job, run, &next).await.unwrap(), Write::Applied);
-        // Its reply was lost, and it is repeated.
+        // Its reply was lost, so it is repeated.
         assert_eq!(catalog.rerun(&epoch, &job, run, &next).await.unwrap(), Write::NoChange);
         *run = next;
     };
@@ -454,7 +454,7 @@ pub async fn what_a_run_wrote_is_needed_until_a_row_says_that_the_run_ended(benc
     let result = result(&accepted.job);
     assert_eq!(catalog.publish(&epoch, &second, &result, None).await.unwrap(), Write::Applied);
     assert_eq!(needed(&second).await, Needed::Only(Some(result.key)));
-    // A row that isn't there proves nothing.
+    // A missing row proves nothing.
     assert_eq!(catalog.needed(&id(), &first).await.unwrap(), Needed::All);
     let failed = accept(catalog, "b.png").await;
     fail(catalog, &epoch, &failed.job, "No.").await;

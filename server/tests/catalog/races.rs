@@ -1,4 +1,4 @@
-//! What happens when several processes do things at once.
+//! Races between several processes.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -113,8 +113,8 @@ pub async fn five_processes_may_open_a_new_catalog_at_once(bench: Bench) {
     }
 }
 
-/// A deposed master's statement may have begun before its successor's turn did. Whichever comes first holds the epoch's
-/// row until it is committed, so the successor either sees the write, or there will be none.
+/// A deposed master's statement may have started before its successor took the epoch. Whichever comes first locks the epoch's
+/// row until it commits, so the successor either sees the write, or the write never happens.
 pub async fn a_master_deposed_at_any_moment_writes_nothing_after_its_successors_turn_began(bench: Bench) {
     let (old_process, new_process) = (bench.catalog.clone(), bench.another_process().await);
     for _ in 0..40 {
@@ -137,7 +137,7 @@ pub async fn a_master_deposed_at_any_moment_writes_nothing_after_its_successors_
     }
 }
 
-/// PostgreSQL's moment of danger, held open: the successor's turn is written and not committed yet.
+/// PostgreSQL's critical moment, held open: the successor's epoch is written but not committed yet.
 async fn a_statement_that_began_before_the_successors_turn_waits_and_then_changes_nothing(bench: &Bench) {
     let catalog = bench.catalog.clone();
     let accepted = accept(catalog.as_ref(), "a.png").await;
@@ -196,7 +196,7 @@ async fn await_waiting_statements(bench: &Bench, number: i64) {
     tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("a statement waits for a lock");
 }
 
-/// As in a pod that is frozen: each call was begun, and none is polled again. There are more of them than connections.
+/// As in a frozen pod: each call was started, and none is polled again. There are more of them than connections.
 pub async fn a_call_that_nobody_polls_holds_nothing_that_others_need(bench: Bench) {
     let catalog = bench.catalog.as_ref();
     let accepted = accept(catalog, "a.png").await;

@@ -1,4 +1,4 @@
-//! Holds what clients were told against what is there when all is calm again.
+//! Compares what clients were told with the state of the site after all faults have ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -12,35 +12,35 @@ use crate::rows;
 use crate::site::Site;
 use crate::znodes;
 
-/// How long work that was accepted may take once all is calm: the machine may be busy.
+/// How long accepted work may take after the faults have ended; generous, for a busy machine.
 const DRAIN: Duration = Duration::from_secs(300);
-/// How long leftovers may stay after that: uploads that nobody finished are given up after 4 s, rows and znodes are
-/// compared every 5 s, the store is swept every 3 s, and 30 s after a sweep that failed.
+/// How long leftovers may remain after that: unfinished uploads are abandoned after 4 s, rows and znodes are reconciled every 5
+/// s, and the store is swept every 3 s, or 30 s after a failed sweep.
 const SWEEP: Duration = Duration::from_secs(60);
 
-/// What came of a run.
+/// Result of checking a run.
 #[derive(Debug, Default)]
 pub struct Verdict {
-    /// Uploads that were answered 202.
+    /// Uploads answered with 202.
     pub acknowledged: usize,
-    /// Acknowledged, and neither a result nor a reason is there.
+    /// Acknowledged uploads with neither a result nor a reason.
     pub lost: Vec<String>,
-    /// One upload, and two images, jobs or results.
+    /// Uploads with two images, jobs or results.
     pub duplicated: Vec<String>,
-    /// A master's write that came after another master's time had begun.
+    /// Writes of a master after another master's term had begun.
     pub stale: Vec<String>,
-    /// Jobs that were given up, and why.
+    /// Failed jobs and their reasons.
     pub failed: Vec<(String, String)>,
-    /// Anything else that may not be.
+    /// Any other violation.
     pub wrong: Vec<String>,
-    /// The znodes' history.
+    /// Findings in the znodes' history.
     pub znodes: znodes::Findings,
-    /// The catalog's history.
+    /// Findings in the catalog's history.
     pub rows: rows::Findings,
 }
 
 impl Verdict {
-    /// Everything that is not as promised.
+    /// Returns all violations.
     pub fn complaints(&self) -> Vec<String> {
         let kinds =
             [("lost", &self.lost), ("duplicated", &self.duplicated), ("stale", &self.stale), ("wrong", &self.wrong)];
@@ -63,7 +63,7 @@ struct Job {
     result: Option<String>,
 }
 
-/// Waits until all has ended, then judges. The site must be calm.
+/// Waits until all work has ended, then checks it. All faults must have ended.
 pub async fn check(site: &Site, uploads: &[Upload]) -> Verdict {
     let mut catalog = site.catalog().await;
     let mut verdict = Verdict::default();
@@ -87,7 +87,7 @@ pub async fn check(site: &Site, uploads: &[Upload]) -> Verdict {
     verdict
 }
 
-/// Waits until no job waits or runs.
+/// Waits until no job is queued or running.
 async fn drained(catalog: &mut PgConnection, verdict: &mut Verdict) {
     let begun = Instant::now();
     loop {
@@ -104,7 +104,7 @@ async fn drained(catalog: &mut PgConnection, verdict: &mut Verdict) {
     }
 }
 
-/// All accepted images, by name.
+/// Returns all accepted images by name.
 async fn images(catalog: &mut PgConnection, uploads: &[Upload], verdict: &mut Verdict) -> BTreeMap<String, Vec<Found>> {
     let samples: BTreeMap<&str, usize> = uploads.iter().map(|upload| (upload.name.as_str(), upload.sample)).collect();
     let mut found: BTreeMap<String, Vec<Found>> = BTreeMap::new();
@@ -163,7 +163,7 @@ fn judge_upload(upload: &Upload, found: &BTreeMap<String, Vec<Found>>, verdict: 
     }
 }
 
-/// Every accepted image, acknowledged or not, has exactly the oracle's result, as anyone gets it from a pod.
+/// Checks that every accepted image, acknowledged or not, has exactly the oracle's result, as a client downloads it from a pod.
 async fn judge_results(site: &Site, image: &Found, verdict: &mut Verdict) {
     let id = &image.image;
     for job in &image.jobs {
@@ -172,7 +172,7 @@ async fn judge_results(site: &Site, image: &Found, verdict: &mut Verdict) {
             ("failed", _) => {
                 verdict.failed.push((job.id.clone(), format!("of image {id} failed: {:?}", job.reason)));
             }
-            // Told already.
+            // Already reported.
             _ => {}
         }
         if job.state != "done" {
@@ -190,8 +190,8 @@ async fn judge_results(site: &Site, image: &Found, verdict: &mut Verdict) {
     }
 }
 
-/// Waits until nothing is left but what belongs to somebody: originals of accepted images, published results, and the pyramids
-/// of both.
+/// Waits until the store contains only objects that belong to something: originals of accepted images, published results, and
+/// the pyramids of both.
 async fn swept(site: &Site, catalog: &mut PgConnection, mut belongs: BTreeSet<String>, verdict: &mut Verdict) {
     let originals =
         sqlx::query("SELECT original FROM images WHERE state = 'accepted'").fetch_all(&mut *catalog).await.unwrap();

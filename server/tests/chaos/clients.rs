@@ -1,5 +1,5 @@
-//! Clients: ten uploads a second to any pod, some large, some slow, most with an `Idempotency-Key` and repeated until they
-//! are answered. They write down what they were told.
+//! Upload clients: ten uploads per second to any pod, some large, some slow, most with an `Idempotency-Key` and repeated until
+//! accepted. They record every answer.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,34 +15,34 @@ use tokio_util::sync::CancellationToken;
 use crate::dice::Dice;
 use crate::pool::{draw, pool};
 
-/// How long a client waits for an answer.
+/// Request timeout.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a client with a key goes on after the faults have ended.
+/// How long a client with a key keeps retrying after the faults have ended.
 const PERSISTENCE: Duration = Duration::from_secs(60);
 
-/// An image that somebody wanted equalized, and what they were told.
+/// An upload and the answers to it.
 #[derive(Debug, Clone)]
 pub struct Upload {
-    /// The file's name, which no other upload has.
+    /// File name, unique per upload.
     pub name: String,
-    /// Which sample.
+    /// Index of the sample.
     pub sample: usize,
-    /// Whether it was sent with a key, and so until it was accepted.
+    /// Whether it was sent with an idempotency key, and so repeated until it was accepted.
     pub keyed: bool,
-    /// What was accepted.
+    /// Acceptances.
     pub accepted: Vec<Accepted>,
-    /// Answers that weren't 202, and connections that broke.
+    /// Answers other than 202, and broken connections.
     pub refused: Vec<String>,
-    /// Answers that such an upload never deserves.
+    /// Answers that a valid upload must never get.
     pub wrong: Vec<String>,
 }
 
-/// Where clients send to, and how.
+/// The upload clients.
 #[derive(Clone)]
 pub struct Clients {
     http: reqwest::Client,
     pods: Arc<Vec<String>>,
-    /// Which pod somebody is in the middle of sending to.
+    /// Index of a pod to which a slow upload is in progress.
     sending: watch::Sender<Option<usize>>,
 }
 
@@ -53,19 +53,19 @@ struct Problem {
 }
 
 impl Clients {
-    /// Clients of the pods at these addresses.
+    /// Creates clients of the pods at these addresses.
     pub fn new(pods: Vec<String>) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
         Self { http, pods: Arc::new(pods), sending: watch::Sender::new(None) }
     }
 
-    /// Which pod somebody is in the middle of sending to.
+    /// Returns a receiver of the pod to which a slow upload is in progress.
     pub fn sending(&self) -> watch::Receiver<Option<usize>> {
         self.sending.subscribe()
     }
 
-    /// Uploads ten a second until `stop`, and goes on with what has a key until it is accepted.
+    /// Starts ten uploads per second until `stop`, and continues to retry those with a key until they are accepted.
     pub async fn run(self, mut dice: Dice, stop: CancellationToken) -> Vec<Upload> {
         let mut uploads = JoinSet::new();
         let mut tick = tokio::time::interval(Duration::from_millis(100));
@@ -124,7 +124,7 @@ impl Clients {
             _ => {
                 let detail = serde_json::from_slice::<Problem>(&body).ok().and_then(|problem| problem.detail);
                 let said = format!("pod {pod}: {status} {}", detail.unwrap_or_default());
-                // The image is good: it may come at the wrong time, but nothing is wrong with it.
+                // The image is valid: a request may come at a bad time, but must not be rejected as invalid.
                 if matches!(status, 400 | 413 | 415 | 422) {
                     upload.wrong.push(said.clone());
                 }
@@ -133,7 +133,7 @@ impl Clients {
         }
     }
 
-    /// An image's bytes; where it is slow, the second half comes later, and it is said who waits for it.
+    /// Streams an image's bytes; a slow upload pauses before the second half and publishes its pod meanwhile.
     fn body(&self, bytes: Bytes, slow: Option<usize>) -> impl futures::Stream<Item = std::io::Result<Bytes>> + use<> {
         let sending = self.sending.clone();
         async_stream::stream! {

@@ -1,13 +1,14 @@
-//! Chance from a seed, so that a schedule can be drawn again.
+//! Seeded randomness, so that a schedule can be reproduced.
 
 use std::time::Duration;
 
-/// Repeatable numbers (SplitMix64; G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom number generators", 2014).
+/// A deterministic random number generator (SplitMix64; G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom number
+/// generators", 2014).
 #[derive(Debug, Clone)]
 pub struct Dice(u64);
 
 impl Dice {
-    /// Dice of this seed.
+    /// Creates a generator from a seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -20,22 +21,22 @@ impl Dice {
         z ^ (z >> 31)
     }
 
-    /// Dice of their own for somebody who throws at the same time.
+    /// Returns an independent generator for concurrent use.
     pub fn split(&mut self) -> Self {
         Self(self.next())
     }
 
-    /// A number below `limit`.
+    /// Returns a number below `limit`.
     pub fn below(&mut self, limit: usize) -> usize {
         (self.next() % limit as u64) as usize
     }
 
-    /// Something of a slice.
+    /// Returns an element of a slice.
     pub fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         &of[self.below(of.len())]
     }
 
-    /// So many ms at least, and fewer than so many.
+    /// Returns a duration of at least `from` and less than `to` ms.
     pub fn millis(&mut self, from: u64, to: u64) -> Duration {
         Duration::from_millis(from + self.next() % (to - from))
     }

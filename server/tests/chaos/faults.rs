@@ -1,6 +1,6 @@
-//! What can go wrong, and how it is done to an array.
+//! The faults, and how they are injected into an array.
 //!
-//! Each fault waits for its occasion, does its harm, and repairs what it broke; the processes run again at its end.
+//! Each fault waits for its occasion, does its damage, and repairs what it broke; afterwards all processes run again.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -14,10 +14,11 @@ use crate::pod::Pod;
 use crate::proxy::{Flow, Proxy};
 use crate::site::{Pixels, Site};
 
-/// How long an occasion is waited for: the machine may be busy, and of a hundred uploads three are slow ones to the master.
+/// How long to wait for an occasion; generous, because the machine may be busy, and only three of a hundred uploads are slow
+/// ones to the master.
 const OCCASION: Duration = Duration::from_secs(60);
 
-/// Where in an image's way a process is hit.
+/// The stage of an image's processing at which a process is hit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     Upload,
@@ -30,11 +31,11 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// All of them, in an image's order.
+    /// All stages, in order.
     pub const ALL: [Stage; 7] =
         [Stage::Upload, Stage::Split, Stage::Map, Stage::Reduce, Stage::Apply, Stage::Stitch, Stage::Publish];
 
-    /// Whether this znode's creation says that an image is there.
+    /// Returns whether the creation of this znode means that an image has reached the stage.
     fn fits(self, path: &str) -> bool {
         let ends = |phase: Phase, end: &str| path.contains(&format!("/{phase}/")) && path.ends_with(end);
         match self {
@@ -49,65 +50,65 @@ impl Stage {
     }
 }
 
-/// Who is hit.
+/// The target of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Whom {
-    /// The pod that leads.
+    /// The master.
     Master,
-    /// The pod that works at the stage, or another one.
+    /// The pod that works at the stage, or any pod but the master.
     Worker,
 }
 
-/// Which way bytes go to ZooKeeper.
+/// The direction of a partition from ZooKeeper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Way {
-    /// What the pod says isn't heard.
+    /// ZooKeeper doesn't hear the pod.
     Mute,
-    /// The pod hears nothing.
+    /// The pod doesn't hear ZooKeeper.
     Deaf,
 }
 
 /// A fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
-    /// `kill -9` at a stage; started again after the lease, or within it.
+    /// `SIGKILL` at a stage; started again within the session timeout or after it.
     Kill(Whom, Stage),
-    /// `kill -9` and started again at once, within the lease.
+    /// `SIGKILL`, and started again at once, within the session timeout.
     QuickRestart(Whom),
-    /// `kill -9` of all processes, which start again at once.
+    /// `SIGKILL` of all processes, which are started again at once.
     KillAll,
-    /// `SIGSTOP` for twice the lease.
+    /// `SIGSTOP` for twice the session timeout.
     Pause(Whom, Stage),
-    /// `SIGTERM`, one after the other, each started again.
+    /// `SIGTERM` to one process after the other, each started again.
     RollingRestart,
-    /// One way to ZooKeeper held for longer than the lease.
+    /// One direction to ZooKeeper is held for longer than the session timeout.
     OneWay(Whom, Way),
-    /// The connection to ZooKeeper cut for less than the lease.
+    /// The connection to ZooKeeper is cut for less than the session timeout.
     ShortCut(Whom),
-    /// The connection to ZooKeeper cut for longer than the lease.
+    /// The connection to ZooKeeper is cut for longer than the session timeout.
     LongCut(Whom),
-    /// Connections to ZooKeeper break instead of giving a reply, several times.
+    /// Connections to ZooKeeper break instead of delivering a reply, several times.
     LostReplies(Whom),
-    /// Connections to PostgreSQL break instead of giving a reply, several times.
+    /// Connections to PostgreSQL break instead of delivering a reply, several times.
     LostRows(Whom),
-    /// Every byte from and to ZooKeeper is late.
+    /// All traffic with ZooKeeper is delayed.
     SlowLink(Whom),
-    /// A pod reaches ZooKeeper and not the store.
+    /// A pod reaches ZooKeeper but not the store.
     Bridge(Whom),
-    /// The master reaches ZooKeeper and not PostgreSQL.
+    /// The master reaches ZooKeeper but not PostgreSQL.
     NoCatalog,
-    /// PostgreSQL's primary becomes read-only and keeps its connections, and its standby is promoted.
+    /// PostgreSQL's primary becomes read-only but keeps its connections, and its standby is promoted.
     Switchover,
-    /// Each pod sees a server of its own, and one server is paused.
+    /// Each pod uses its own ZooKeeper server, and one of the servers is paused.
     SplitViews,
-    /// The ensemble's leader is killed, and starts again.
+    /// The ensemble's leader is killed and started again.
     EnsembleLeader,
-    /// Two of three servers are killed, and start again after so many ms.
+    /// Two of three ZooKeeper servers are killed and started again after this many ms.
     NoQuorum(u64),
 }
 
 impl Fault {
-    /// Its name in reports.
+    /// Returns the fault's name in reports.
     pub fn name(self) -> String {
         let at = |stage: Stage| format!("{stage:?}").to_lowercase();
         let whom = |whom: Whom| format!("{whom:?}").to_lowercase();
@@ -133,7 +134,7 @@ impl Fault {
         }
     }
 
-    /// How the distribution of failovers calls it, where it ends a master's time.
+    /// Returns the fault's name in the distribution of failovers, if it ends a master's term.
     fn deposes(self) -> Option<&'static str> {
         match self {
             Fault::Kill(Whom::Master, _) => Some("kill -9"),
@@ -141,13 +142,13 @@ impl Fault {
             Fault::Pause(Whom::Master, _) => Some("SIGSTOP"),
             Fault::RollingRestart => Some("SIGTERM"),
             Fault::OneWay(Whom::Master, Way::Mute) | Fault::LongCut(Whom::Master) => Some("partition"),
-            // ZooKeeper goes on hearing the master until it gives its session up by itself, after 7/5 of the timeout.
+            // ZooKeeper still hears the master until it gives up its session by itself, after 7/5 of the timeout.
             Fault::OneWay(Whom::Master, Way::Deaf) => Some("partition, the master hears nothing"),
             _ => None,
         }
     }
 
-    /// A fault by chance. Bridges to the store need one that can be cut off.
+    /// Draws a random fault. `Bridge` requires a store that can be cut off.
     pub fn draw(dice: &mut Dice, pixels: Pixels) -> Self {
         let whom = *dice.pick(&[Whom::Master, Whom::Worker]);
         let stage = *dice.pick(&Stage::ALL);
@@ -171,23 +172,23 @@ impl Fault {
     }
 }
 
-/// A fault that was done.
+/// A fault that was injected.
 #[derive(Debug, Clone)]
 pub struct Injected {
     /// Its name.
     pub name: String,
-    /// When, in ms since 1970.
+    /// Time of the injection, in ms since 1970.
     pub at: i64,
-    /// Who was hit, by name; the ensemble, where nobody is named.
+    /// Name of the affected pod; `None` for the ensemble.
     pub pod: Option<String>,
-    /// How the distribution of failovers calls it, where it may end a master's time.
+    /// The fault's name in the distribution of failovers, if it may end a master's term.
     pub deposes: Option<&'static str>,
     /// Whether the process died without warning.
     pub kills: bool,
 }
 
 impl Injected {
-    /// Whether it killed this pod during this time, in ms since 1970. The killer writes down when it is about to.
+    /// Returns whether it killed this pod during this time, in ms since 1970. The time is recorded just before the kill.
     pub fn killed(&self, pod: &str, during: &RangeInclusive<i64>) -> bool {
         const ABOUT_TO: i64 = 1_000;
         let may_be = during.start() - ABOUT_TO..=*during.end();
@@ -195,8 +196,8 @@ impl Injected {
     }
 }
 
-/// Does a fault. Gives what was done: more than one thing where processes are hit one after the other, and nothing
-/// where there was no occasion.
+/// Injects a fault. Returns what was done: several entries if processes are hit one after the other, none if there was no
+/// occasion.
 pub async fn inject(
     fault: Fault,
     site: &Site,
@@ -341,7 +342,7 @@ pub async fn inject(
     done
 }
 
-/// The pod to hit, when an image is at the stage.
+/// Waits until an image is at the stage and returns the pod to hit.
 async fn occasion<'a>(
     whom: Whom,
     stage: Stage,
@@ -391,7 +392,7 @@ async fn lose_replies(proxy: &Proxy, dice: &mut Dice) {
     }
 }
 
-/// Gives each pod a server of its own, and pauses one of them for longer than the lease.
+/// Gives each pod its own ZooKeeper server, and pauses one of them for longer than the session timeout.
 async fn split_views(site: &Site, dice: &mut Dice) {
     let servers = site.ensemble.size();
     let shift = dice.below(servers);
@@ -408,7 +409,7 @@ async fn split_views(site: &Site, dice: &mut Dice) {
     }
 }
 
-/// Starts servers of the ensemble again, all at once, as two of three need each other to serve.
+/// Starts servers of the ensemble again, all at once, because two of three need each other to be ready.
 pub async fn restart(site: &Site, servers: Vec<usize>) {
     let ensemble = site.ensemble;
     let started = servers.into_iter().map(|index| tokio::task::spawn_blocking(move || ensemble.restart(index)));

@@ -1,4 +1,4 @@
-//! The judges judged: histories that must not pass, and the proxy's faults.
+//! Tests of the checkers themselves (histories that they must reject), and of the proxy's faults.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn delete(path: &str) -> Change {
     Change::Delete { path: path.to_owned() }
 }
 
-/// Each entry is a session and what it changed at once.
+/// Checks a history; each entry is a session and the changes of one transaction.
 fn judged(history: Vec<(i64, Vec<Change>)>) -> Findings {
     let txn = |(at, (session, changes)): (usize, (i64, Vec<Change>))| Txn {
         zxid: at as i64,
@@ -33,7 +33,7 @@ fn judged(history: Vec<(i64, Vec<Change>)>) -> Findings {
     judge("/test/1", &txns)
 }
 
-/// Sessions 1 and 2 stand, 1 leads.
+/// An election with the candidates of sessions 1 and 2, of which 1 leads.
 fn election() -> Vec<(i64, Vec<Change>)> {
     let stands = |session, node: &str| (session, vec![create(&format!("/test/1/cluster/leader/{node}"), "{}", true)]);
     vec![stands(1, "ffff-0000000001"), stands(2, "aaaa-0000000002")]
@@ -65,7 +65,7 @@ fn only_the_lowest_candidates_session_may_write_as_master() {
     let mut history = election();
     history.push((1, vec![create(&format!("{JOB}/histograms"), "", false)]));
     assert!(judged(history.clone()).stale.is_empty());
-    // A fence would have let neither of these through.
+    // A fence would have rejected both of these.
     history.push((2, vec![create(&format!("{JOB}/equalize"), "", false)]));
     assert_eq!(judged(history.clone()).stale.len(), 1);
     history.push((1, vec![Change::Close]));
@@ -89,7 +89,7 @@ fn a_task_is_committed_once_by_whoever_holds_its_lock() {
     let mut again = history.clone();
     again.extend([lock(2), commit(2)]);
     assert_eq!(judged(again).twice.len(), 1);
-    // Revoked by the master, it may be committed anew.
+    // After the master has revoked it, the task may be committed again.
     history.push((1, vec![delete(&format!("{TASK}/done"))]));
     history.extend([lock(2), commit(2)]);
     assert!(judged(history).twice.is_empty());
@@ -132,7 +132,7 @@ fn a_large_znode_is_found() {
     assert_eq!((found.largest, found.wrong.len()), (65_537, 1));
 }
 
-/// A server that gives back what it gets.
+/// Starts a proxy in front of an echo server.
 async fn echo() -> Proxy {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -147,7 +147,7 @@ async fn echo() -> Proxy {
     Proxy::start(vec![Target::Tcp(address)]).await
 }
 
-/// Says a byte and gives the answer; `None` where the connection breaks.
+/// Sends a byte and returns the answer; `None` if the connection breaks.
 async fn ask(stream: &mut TcpStream, byte: u8) -> Option<u8> {
     stream.write_all(&[byte]).await.ok()?;
     stream.read_u8().await.ok()

@@ -1,8 +1,8 @@
-//! Processes of the real binary on a real three-server ensemble, a real PostgreSQL and a real store, each behind TCP proxies
-//! of its own, under faults of the kinds that [`faults::Fault`] lists, with ten uploads a second all the while.
+//! Chaos tests: processes of the real binary on a real three-server ensemble, a real PostgreSQL and a real store, each behind
+//! its own TCP proxies, under the faults listed in [`faults::Fault`], while clients upload ten images per second.
 //!
-//! `EVENLIGHT_CHAOS_SEED=n` runs one seed alone, `EVENLIGHT_CHAOS_RUNS=n` so many; `EVENLIGHT_REPORT=folder` has the
-//! outcomes written there as JSON.
+//! `EVENLIGHT_CHAOS_SEED=n` runs a single seed, `EVENLIGHT_CHAOS_RUNS=n` that many runs; `EVENLIGHT_REPORT=folder` writes the
+//! outcomes there as JSON.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../support/client.rs"]

@@ -1,4 +1,4 @@
-//! Each kind of fault, forced; and the writes of deposed masters that a schedule meets only by luck.
+//! Each kind of fault, forced; and late writes of deposed masters, which a random schedule meets only by luck.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ use crate::report;
 use crate::run::{Plan, run};
 use crate::site::{Blueprint, Pixels, Site};
 
-/// Does a run of these faults; each must have been done, and all must be as promised.
+/// Runs these faults; each must have been injected, and nothing may be violated.
 pub async fn survives(name: &str, blueprint: Blueprint, faults: Vec<Fault>) {
     let plan = Plan { seed: 1, blueprint, faults };
     let outcome = run(&plan).await;
@@ -127,7 +127,8 @@ async fn the_catalog_is_switched_over_to_its_standby() {
     survives("the_catalog_is_switched_over_to_its_standby", blueprint, faults).await;
 }
 
-/// Measures; with the default arrays' short timeout a witness would hardly be told from a lease that runs out.
+/// A measurement; with the default arrays' short timeout, an eviction by a witness could hardly be told from an expired
+/// session.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "minutes, and it measures: `make chaos` runs it"]
 async fn failovers_with_a_session_timeout_of_ten_seconds() {
@@ -141,9 +142,9 @@ async fn failovers_with_a_session_timeout_of_ten_seconds() {
     survives("failovers_with_a_session_timeout_of_ten_seconds", blueprint, faults).await;
 }
 
-/// A master's statement, which begins a job, is sent and held on its way to PostgreSQL, by the proxy. Its successor takes the
-/// epoch; then the statement arrives. The successor's own is held as well, so that nothing but the epoch keeps the
-/// statement from having its effect. With fewer pods than `--min-pods` the job waits until all is prepared.
+/// The proxy holds a master's statement that activates a job on its way to PostgreSQL. The successor takes the epoch; then the
+/// statement arrives. The successor's own statement is held as well, so that only the epoch can keep the late one from taking
+/// effect. With fewer pods than `--min-pods`, the job waits until everything is set up.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "minutes: `make test` and `make chaos` run it"]
 async fn a_deposed_masters_statement_that_arrives_late_changes_nothing() {
@@ -185,8 +186,8 @@ async fn a_deposed_masters_statement_that_arrives_late_changes_nothing() {
 
 const EVICTIONS: usize = 4;
 
-/// Somebody takes a live master for dead and deletes its election node, while what ZooKeeper tells the master is late: it
-/// goes on as if it led, and each of its writes is rejected.
+/// An outsider deletes the election node of a live master, while ZooKeeper's messages to that master are delayed: it continues
+/// as if it led, and each of its writes must be rejected.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "minutes: `make test` and `make chaos` run it"]
 async fn a_master_that_was_evicted_without_knowing_writes_nothing_more() {
@@ -201,10 +202,10 @@ async fn a_master_that_was_evicted_without_knowing_writes_nothing_more() {
         assert!(begun.elapsed() < PATIENCE, "only {evicted} masters could be evicted");
         let master = site.master().await;
         site.pods[master].links.zookeeper.to_client(Flow::Late(Duration::from_millis(150)));
-        // A successor needs some time to take the epoch, and until then changes nothing that the old master would.
+        // Slow down the successors' epoch, so that until then they change nothing that the old master would have changed.
         let others = site.pods.iter().enumerate().filter(|(at, _)| *at != master);
         others.for_each(|(_, pod)| pod.links.catalog.to_server(Flow::Late(Duration::from_millis(400))));
-        // Work piles up until each job waits for the slow master, which then has writes under way at any time.
+        // Let work pile up until each job waits for the slow master, which then always has writes in flight.
         tokio::time::sleep(Duration::from_secs(2)).await;
         let mut candidates = session.children(paths::LEADER).await.unwrap();
         candidates.sort_by_key(|name| name.rsplit_once('-').map(|(_, sequence)| sequence.to_owned()));

@@ -1,7 +1,7 @@
-//! The page that `make chaos` writes: `docs/chaos.md`, from what the runs left in the report's folder.
+//! The report page written by `make chaos`: `docs/chaos.md`, generated from the files in the report's folder.
 //!
-//! `chaos-*.json` are outcomes of runs, `schedules.json` the totals of the seeded schedules, `facts.tsv` the machine and
-//! the versions, `steps.tsv` what was run and how it ended.
+//! `chaos-*.json` are outcomes of runs, `schedules.json` the totals of the seeded schedules, `facts.tsv` the machine and the
+//! versions, `steps.tsv` the steps that were run and how they ended.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::report;
 use crate::run::{Failover, Outcome};
 
-/// What a page is made of.
+/// Inputs of a page.
 #[derive(Default)]
 struct Material {
     facts: Vec<(String, String)>,
@@ -43,7 +43,7 @@ impl Material {
     }
 }
 
-/// Lines of two columns.
+/// Parses lines of two columns.
 fn pairs(text: &str) -> Vec<(String, String)> {
     let pair = |line: &str| line.split_once('\t').map(|(name, value)| (name.to_owned(), value.to_owned()));
     text.lines().filter_map(pair).collect()
@@ -143,7 +143,7 @@ fn failovers(runs: &[Outcome]) -> Vec<[String; 7]> {
         times.sort_unstable();
         let at = |percent: usize| match times.len() {
             0 => "–".to_owned(),
-            // The nearest rank.
+            // The nearest-rank percentile.
             many => format!("{} ms", times[(many * percent).div_ceil(100).max(1) - 1]),
         };
         let lease = format!("{} s", lease as f64 / 1000.0);
@@ -165,7 +165,7 @@ fn complaints(page: &mut String, runs: &[Outcome]) {
     }
 }
 
-/// The numbers of a JSON object.
+/// Returns the numbers of a JSON object.
 fn numbers(object: &Value) -> Vec<[String; 2]> {
     let fields = object.as_object().into_iter().flatten();
     fields

@@ -1,4 +1,4 @@
-//! One pod: a process of the real binary, and the proxies through which it sees the rest of the world.
+//! A pod: a process of the real binary, and the proxies between it and everything else.
 
 use std::fs::OpenOptions;
 use std::path::PathBuf;
@@ -9,18 +9,18 @@ use std::time::{Duration, Instant};
 use crate::client::Client;
 use crate::proxy::Proxy;
 
-/// How long a process may take until it answers: the machine may be busy.
+/// How long a process may take until it answers; generous, for a busy machine.
 const START: Duration = Duration::from_secs(60);
 
-/// What a pod sees of the world, each part to be cut by itself.
+/// The proxied connections of a pod, each of which can be cut on its own.
 pub struct Links {
     /// Its connections to ZooKeeper.
     pub zookeeper: Proxy,
     /// Its connections to PostgreSQL.
     pub catalog: Proxy,
-    /// Its connections to the store, where that is S3.
+    /// Its connections to the store, if that is S3.
     pub store: Option<Proxy>,
-    /// What others see of it.
+    /// Connections of others to its HTTP server.
     pub web: Proxy,
 }
 
@@ -38,11 +38,11 @@ impl Links {
 pub struct Pod {
     /// Its name.
     pub name: String,
-    /// What it sees.
+    /// Its proxied connections.
     pub links: Links,
-    /// `host:port` where it listens, the same after each start.
+    /// `host:port` on which it listens, the same after each start.
     pub address: String,
-    /// Talks to it.
+    /// Client of this pod.
     pub client: Client,
     arguments: Vec<String>,
     variables: Vec<(String, String)>,
@@ -51,7 +51,7 @@ pub struct Pod {
 }
 
 impl Pod {
-    /// A pod that isn't started yet.
+    /// Creates a pod that isn't started yet.
     pub fn new(
         name: String,
         address: String,
@@ -80,7 +80,7 @@ impl Pod {
         assert!(before.is_none(), "{} runs already", self.name);
     }
 
-    /// Waits until its process answers; starts it again if it ended, as it does where the catalog can't be reached.
+    /// Waits until its process answers. Starts it again if it has ended, as it does when the catalog can't be reached.
     pub async fn up(&self) {
         let begun = Instant::now();
         while self.client.get_ok("/healthz").await.is_none() {
@@ -92,7 +92,7 @@ impl Pod {
         }
     }
 
-    /// Whether its process has ended, by whatever cause; then it is gone.
+    /// Returns whether its process has ended, for whatever reason; if so, forgets it.
     fn ended(&self) -> bool {
         let mut process = self.process.lock().unwrap();
         let ended = process.as_mut().is_none_or(|child| child.try_wait().unwrap().is_some());
@@ -102,12 +102,12 @@ impl Pod {
         ended
     }
 
-    /// Whether its process runs.
+    /// Returns whether its process runs.
     pub fn runs(&self) -> bool {
         !self.ended()
     }
 
-    /// Ends it as `kill -9` does.
+    /// Kills it with SIGKILL.
     pub fn kill(&self) {
         if let Some(mut child) = self.process.lock().unwrap().take() {
             child.kill().unwrap();
@@ -115,7 +115,7 @@ impl Pod {
         }
     }
 
-    /// Stops it with `SIGTERM` and waits for its end; whether it ended well and in time.
+    /// Stops it with `SIGTERM` and waits until it ends; returns whether it succeeded in time.
     pub async fn terminate(&self, patience: Duration) -> bool {
         self.signal("TERM");
         let begun = Instant::now();

@@ -1,4 +1,4 @@
-//! The images that clients upload, with what must come of them.
+//! The images that clients upload, with their expected results.
 
 use std::sync::OnceLock;
 
@@ -9,17 +9,17 @@ use crate::images::{gray8_tiff, oracle, rgb16_tiff, rgba_png};
 
 /// An image and its result.
 pub struct Sample {
-    /// Its name's ending.
+    /// File name extension.
     pub ending: &'static str,
     /// The original.
     pub bytes: Vec<u8>,
-    /// The result, as `evenlight equalize` writes it.
+    /// The expected result, as `evenlight equalize` writes it.
     pub expected: Vec<u8>,
-    /// Out of a hundred uploads.
+    /// Share of the uploads, in percent.
     weight: usize,
 }
 
-/// All of them: below 5,000 pixels an image is one task; the large ones have several tasks a phase.
+/// All samples. Below 5,000 pixels an image is one task; the large ones have several tasks per phase.
 pub fn pool() -> &'static [Sample] {
     static POOL: OnceLock<Vec<Sample>> = OnceLock::new();
     POOL.get_or_init(|| {
@@ -42,7 +42,7 @@ pub fn pool() -> &'static [Sample] {
     })
 }
 
-/// A sample by its weight; its place in the pool.
+/// Draws a sample by weight and returns its index.
 pub fn draw(dice: &mut Dice) -> usize {
     let mut left = dice.below(pool().iter().map(|sample| sample.weight).sum());
     for (at, sample) in pool().iter().enumerate() {
@@ -54,7 +54,7 @@ pub fn draw(dice: &mut Dice) -> usize {
     0
 }
 
-/// A colour JPEG with some noise.
+/// Generates a colour JPEG with some noise.
 fn jpeg(width: u16, height: u16) -> Vec<u8> {
     let (columns, rows) = (usize::from(width), usize::from(height));
     let pixels: Vec<u8> = (0..columns * rows * 3)

@@ -1,25 +1,25 @@
-//! What runs say: a line each on the terminal, and their outcomes as JSON for the page.
+//! Reports of runs: one line each on the terminal, and the outcomes as JSON for the page.
 
 use std::path::PathBuf;
 
 use crate::run::{Outcome, Plan};
 
-/// Whether the long forms are asked for.
+/// Returns whether the long forms are requested.
 pub fn long() -> bool {
     std::env::var_os("EVENLIGHT_LONG").is_some()
 }
 
-/// A number from the environment.
+/// Returns a number from the environment.
 pub fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
-/// Where outcomes are to be written, if anywhere.
+/// Returns the folder for the outcomes, if one is set.
 pub fn folder() -> Option<PathBuf> {
     std::env::var_os("EVENLIGHT_REPORT").map(PathBuf::from)
 }
 
-/// Writes outcomes for the page, if it is asked for.
+/// Writes the outcomes for the page, if a folder is set.
 pub fn write(name: &str, outcomes: &[Outcome]) {
     let Some(folder) = folder() else { return };
     std::fs::create_dir_all(&folder).unwrap();
@@ -27,7 +27,7 @@ pub fn write(name: &str, outcomes: &[Outcome]) {
     std::fs::write(file, serde_json::to_vec_pretty(outcomes).unwrap()).unwrap();
 }
 
-/// One line for a run; what was not as promised, below it.
+/// Prints one line for a run, followed by its violations.
 pub fn tell(name: &str, plan: &Plan, outcome: &Outcome) {
     let faults: Vec<String> = outcome.faults.iter().map(|(kind, count)| format!("{count} × {kind}")).collect();
     println!(

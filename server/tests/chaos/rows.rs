@@ -1,13 +1,12 @@
-//! Judges what was written to one array's catalog: a trigger of the test's own logs each change of a job and each change of
-//! the epoch, with the database user who made it. Each pod has a user of its own.
+//! Checks the write history of an array's catalog. A trigger installed by the test logs each change of a job and of the epoch
+//! with the database user who made it; each pod has its own user.
 //!
-//! A master's statement holds the epoch's row while it runs, and so does the statement that takes the epoch. So the
-//! order of the log is the order of the epochs, and a master's write by anyone but the pod that took the epoch last is a
-//! stale commit.
+//! A master's statement locks the epoch's row while it runs, and so does the statement that takes the epoch. So the log's order
+//! is the order of the epochs, and a master's write by any pod but the one that last took the epoch is a stale commit.
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
-/// The trigger's tables and functions, for a database whose schema is there.
+/// The trigger's tables and functions, for a database that has its schema.
 const WITNESS: &str = r"
 CREATE TABLE chaos_log (
     seq BIGSERIAL PRIMARY KEY, who TEXT NOT NULL, job TEXT, image TEXT, before TEXT, after TEXT,
@@ -28,7 +27,7 @@ END $$;
 CREATE TRIGGER chaos_log_epoch AFTER UPDATE ON epoch FOR EACH ROW EXECUTE FUNCTION chaos_log_epoch();
 ";
 
-/// Makes the witness of a new database, and a user for each pod.
+/// Installs the trigger in a new database, and creates a user for each pod.
 pub async fn install(catalog: &str, pods: &[String]) {
     let mut admin = PgConnection::connect(catalog).await.unwrap();
     for pod in pods {
@@ -41,20 +40,20 @@ pub async fn install(catalog: &str, pods: &[String]) {
     admin.close().await.unwrap();
 }
 
-/// What the history of an array's catalog shows.
+/// Findings in the history of an array's catalog.
 #[derive(Debug, Default)]
 pub struct Findings {
-    /// Master's writes by a pod that had not taken the latest epoch.
+    /// Master's writes by a pod that hadn't taken the latest epoch.
     pub stale: Vec<String>,
     /// Jobs that were published twice.
     pub twice: Vec<String>,
-    /// Epochs that were taken.
+    /// Number of epochs taken.
     pub epochs: usize,
-    /// Master's writes.
+    /// Number of master's writes.
     pub writes: usize,
 }
 
-/// Judges the log.
+/// Checks the log.
 pub async fn judge(catalog: &mut PgConnection) -> Findings {
     let mut found = Findings::default();
     let mut holder = String::new();
@@ -70,7 +69,7 @@ pub async fn judge(catalog: &mut PgConnection) -> Findings {
             ["before", "after", "run_before", "run_after"].map(|column| row.get::<Option<String>, _>(column));
         let (state, seq) = (after.clone().unwrap_or_default(), row.get::<i64, _>("seq"));
         let by_master = match before.as_deref() {
-            // Accepting an image makes its job.
+            // Accepting an image creates its job.
             None => false,
             Some("failed") if state == "queued" => false,
             Some(_) => before != after || run_before != run_after,

@@ -1,4 +1,4 @@
-//! A run: clients upload all the while, faults come and go, all is calm, and the checker judges.
+//! A run: clients upload throughout, faults are injected and end, and then the checker checks everything.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -13,22 +13,22 @@ use crate::faults::{Fault, Injected, inject};
 use crate::site::{Blueprint, Pixels, Site};
 use crate::znodes::{Orphaned, Reign};
 
-/// Clients upload for so long at least, however short the faults are.
+/// Minimum duration of the uploads, however short the faults are.
 const LENGTH: Duration = Duration::from_secs(4);
 
-/// What is done in a run.
+/// The plan of a run.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Decides everything that is left to chance.
+    /// Seed of all random decisions.
     pub seed: u64,
     /// The array.
     pub blueprint: Blueprint,
-    /// The faults, one after the other.
+    /// The faults, in order.
     pub faults: Vec<Fault>,
 }
 
 impl Plan {
-    /// A plan of this seed alone: one to three faults.
+    /// Draws a plan from a seed: one to three faults.
     pub fn draw(seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         let pods = *dice.pick(&[3, 3, 3, 4, 5]);
@@ -38,55 +38,55 @@ impl Plan {
     }
 }
 
-/// A master that ended and the one after it.
+/// A master that ended, and how quickly the next one took over.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Failover {
     /// `kill -9`, `SIGTERM`, `SIGSTOP` or `partition`.
     pub kind: String,
-    /// The session timeout in ms.
+    /// Session timeout in ms.
     pub lease_ms: u64,
-    /// From the fault until the next master's election node carried its epoch.
+    /// Time in ms from the fault until the next master's election node carried its epoch.
     pub announced_ms: u64,
-    /// From the fault until the next master wrote below `/jobs`, if it did.
+    /// Time in ms from the fault until the next master wrote below `/jobs`, if it did.
     pub acted_ms: Option<u64>,
 }
 
-/// What a run came to.
+/// The outcome of a run.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Outcome {
     /// Its seed.
     pub seed: u64,
-    /// The faults that were done, by kind.
+    /// Number of injected faults by kind.
     pub faults: BTreeMap<String, usize>,
-    /// Uploads that were answered 202.
+    /// Uploads answered with 202.
     pub acknowledged: usize,
-    /// Of them, without result and without reason, or with another result than the oracle's.
+    /// Acknowledged uploads with neither a result nor a reason, or with a result other than the oracle's.
     pub lost: usize,
-    /// Of them, there twice.
+    /// Acknowledged uploads that exist twice.
     pub duplicated: usize,
-    /// Writes of masters that led no more.
+    /// Writes of masters that no longer led.
     pub stale: usize,
-    /// Anything else that may not be: jobs that failed, images that were refused, znodes that are left or too large.
+    /// Other violations: failed jobs, refused images, leftover or oversized znodes.
     pub wrong: usize,
-    /// Everything that was not as promised, in words.
+    /// All violations, as sentences.
     pub complaints: Vec<String>,
-    /// Masters that ended.
+    /// Failovers.
     pub failovers: Vec<Failover>,
-    /// Tasks that were committed.
+    /// Number of committed tasks.
     pub commits: usize,
-    /// Master's writes to the catalog.
+    /// Number of master's writes to the catalog.
     pub writes: usize,
-    /// Masters' epochs.
+    /// Number of epochs.
     pub epochs: usize,
-    /// Leaders that were evicted.
+    /// Number of evicted leaders.
     pub evictions: usize,
-    /// The largest znode, in bytes.
+    /// Size of the largest znode, in bytes.
     pub largest_znode: usize,
-    /// How long it took.
+    /// Duration in seconds.
     pub seconds: f64,
 }
 
-/// Does a run. The outcome of one that isn't as promised names the folder that holds its logs.
+/// Runs a plan. The outcome of a run with violations names the folder with its logs.
 pub async fn run(plan: &Plan) -> Outcome {
     let mut dice = Dice::new(plan.seed ^ 0x5eed);
     let site = Site::start(&plan.blueprint).await;
@@ -106,7 +106,7 @@ pub async fn run(plan: &Plan) -> Outcome {
     stop.cancel();
     let uploads = uploads.await.unwrap();
     let mut verdict = check(&site, &uploads).await;
-    // Nothing else justifies giving up.
+    // A job may fail only because three kills struck one of its tasks out.
     let killed = |lock: &Orphaned| injected.iter().any(|fault| fault.killed(&lock.pod, &lock.held));
     let Verdict { failed, znodes, .. } = &mut verdict;
     failed.retain(|(job, _)| !znodes.is_struck_out(job, killed));
@@ -143,7 +143,7 @@ fn outcome(plan: &Plan, injected: &[Injected], verdict: &Verdict) -> Outcome {
     }
 }
 
-/// The failover that a fault made: the pod led when it was hit, and another reign began after.
+/// Returns the failover that a fault caused, if the pod led when it was hit and another term began afterwards.
 fn failover(fault: &Injected, reigns: &[Reign], lease: Duration) -> Option<Failover> {
     let kind = fault.deposes?;
     let at = reigns.iter().rposition(|reign| reign.announced <= fault.at)?;

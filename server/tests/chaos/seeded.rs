@@ -4,10 +4,10 @@ use crate::postgres::Postgres;
 use crate::report;
 use crate::run::{Plan, run};
 
-/// Runs in `make test`, beside the named ones.
+/// Number of seeded runs in `make test`, in addition to the named ones.
 const SHORT: u64 = 2;
 
-/// `EVENLIGHT_CHAOS_SEED=7` or `=20..40`; else the first `EVENLIGHT_CHAOS_RUNS`.
+/// Returns the seeds of `EVENLIGHT_CHAOS_SEED=7` or `=20..40`, or else the first `EVENLIGHT_CHAOS_RUNS`.
 fn seeds() -> std::ops::Range<u64> {
     let seed = |text: &str| text.parse::<u64>().unwrap_or_else(|_| panic!("{text:?} is no seed"));
     match std::env::var("EVENLIGHT_CHAOS_SEED").ok() {
@@ -22,7 +22,7 @@ fn seeds() -> std::ops::Range<u64> {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "minutes: `make test` and `make chaos` run it"]
 async fn nothing_acknowledged_is_lost_in_chaos() {
-    // Held, or each run would start a server of its own.
+    // Held so that all runs share one server.
     let _postgres = Postgres::shared();
     let (mut outcomes, mut failed) = (Vec::new(), Vec::new());
     for seed in seeds() {
@@ -33,7 +33,7 @@ async fn nothing_acknowledged_is_lost_in_chaos() {
             failed.push(seed);
         }
         outcomes.push(outcome);
-        // After each, so that a run that is stopped halfway has a report.
+        // After each run, so that an interrupted series still has a report.
         report::write("seeded", &outcomes);
     }
     assert!(failed.is_empty(), "seeds {failed:?} failed; EVENLIGHT_CHAOS_SEED=n runs one again");

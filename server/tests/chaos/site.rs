@@ -1,7 +1,7 @@
-//! An array of real processes on a real ensemble, a real database and a real store, each pod behind proxies of its own.
+//! An array of real processes on a real ensemble, database and store, each pod behind its own proxies.
 //!
-//! Ensemble, database server and S3 server are started once and shared; each array has a chroot, a database and a bucket
-//! or folder of its own. Arrays take turns, as some faults hit the ensemble itself.
+//! The ensemble, the database server and the S3 server are started once and shared; each array has its own chroot, database and
+//! bucket or folder. Arrays run one at a time, because some faults hit the ensemble itself.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -24,29 +24,29 @@ use crate::s3::S3;
 use crate::txlog::{self, Txn};
 use crate::zookeeper::Ensemble;
 
-/// Where pixels go.
+/// Where pixels are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pixels {
-    /// A folder that all processes share.
+    /// A folder shared by all processes.
     Folder,
     /// S3, which each pod reaches through a proxy.
     S3,
 }
 
-/// What an array is made of.
+/// Configuration of an array.
 #[derive(Debug, Clone)]
 pub struct Blueprint {
-    /// Processes.
+    /// Number of processes.
     pub pods: usize,
-    /// Where pixels go.
+    /// Where pixels are stored.
     pub pixels: Pixels,
-    /// The session timeout.
+    /// Session timeout.
     pub lease: Duration,
-    /// More arguments of each process.
+    /// Additional arguments of each process.
     pub more: Vec<&'static str>,
-    /// Whether other pods reach a pod through its proxy `web`, rather than at its own address.
+    /// Whether other pods reach a pod through its proxy `web` instead of at its own address.
     pub proxied_web: bool,
-    /// Whether the array has a database server of its own, with a standby.
+    /// Whether the array has its own database server with a standby.
     pub standby: bool,
 }
 
@@ -63,17 +63,17 @@ impl Default for Blueprint {
     }
 }
 
-/// An array and what it stands on.
+/// An array and its services.
 pub struct Site {
     /// Its pods.
     pub pods: Vec<Pod>,
-    /// The ensemble that all arrays share.
+    /// The ensemble shared by all arrays.
     pub ensemble: &'static Ensemble,
-    /// The session timeout.
+    /// Session timeout.
     pub lease: Duration,
     /// The store, reached directly.
     pub store: Store,
-    /// Logs of the processes, and a store that is a folder.
+    /// Folder of the processes' logs, and of the store if it is a folder.
     pub folder: tempfile::TempDir,
     catalog: Mutex<String>,
     chroot: String,
@@ -84,7 +84,7 @@ pub struct Site {
     _turn: tokio::sync::MutexGuard<'static, ()>,
 }
 
-/// Arrays take turns.
+/// Held by the array that runs.
 static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 impl Site {
@@ -139,14 +139,14 @@ impl Site {
         site
     }
 
-    /// A connection to the catalog that no fault hits.
+    /// Opens a connection to the catalog that no fault affects.
     pub async fn catalog(&self) -> PgConnection {
         let catalog = self.catalog.lock().unwrap().clone();
         PgConnection::connect(&catalog).await.unwrap()
     }
 
-    /// The primary becomes read-only and keeps its connections; its standby is promoted, and new connections lead there. Whether
-    /// there is a standby to be promoted.
+    /// Makes the primary read-only while it keeps its connections, promotes its standby, and directs new connections there.
+    /// Returns `false` if there is no standby to promote.
     pub async fn switch_over(&self) -> bool {
         let Some(standby) =
             self.standby.as_ref().filter(|standby| !self.catalog.lock().unwrap().contains(&standby.host()))
@@ -161,7 +161,7 @@ impl Site {
         true
     }
 
-    /// A session in the array's chroot that no proxy is in the way of.
+    /// Opens a session in the array's chroot that bypasses the proxies.
     pub async fn session(&self) -> Arc<dyn Coordinator> {
         let address = format!("{}{}", self.ensemble.connect_string(), self.chroot);
         let connector = ZooKeeper::new(&address, Duration::from_secs(5)).unwrap();
@@ -174,7 +174,7 @@ impl Site {
         }
     }
 
-    /// Who leads, by the election's nodes and with an epoch.
+    /// Waits for a master, according to the election nodes and with an epoch, and returns its index.
     pub async fn master(&self) -> usize {
         let begun = Instant::now();
         loop {
@@ -186,7 +186,7 @@ impl Site {
         }
     }
 
-    /// Who leads now, if it has its epoch and can be asked.
+    /// Returns the current master's index, if it has its epoch and answers.
     async fn leader_now(&self) -> Option<usize> {
         let session = self.session().await;
         let leader = async {
@@ -200,7 +200,7 @@ impl Site {
         self.pods.iter().position(|pod| leader.as_ref().is_some_and(|leader| leader.pod.as_str() == pod.name))
     }
 
-    /// Waits until a znode is written whose path fits; gives the path and, where it is a lock, who holds it.
+    /// Waits until a znode with a matching path is written; returns the path and, for a lock, the index of its holder.
     pub async fn seen(&self, fits: impl Fn(&str) -> bool, patience: Duration) -> Option<(String, Option<usize>)> {
         let session = self.session().await;
         let found = tokio::time::timeout(patience, async {
@@ -227,22 +227,22 @@ impl Site {
         path.map(|path| (path, holder))
     }
 
-    /// Everything that was written to the ensemble since the array began.
+    /// Returns everything that was written to the ensemble since the array started.
     pub fn history(&self) -> Vec<Txn> {
         txlog::committed(&self.ensemble.folders(), self.since)
     }
 
-    /// The ensemble's servers, as proxies lead to them.
+    /// Returns the ensemble's servers as targets of proxies.
     pub fn servers(&self) -> Vec<Target> {
         servers(self.ensemble)
     }
 
-    /// The array's chroot.
+    /// Returns the array's chroot.
     pub fn chroot(&self) -> &str {
         &self.chroot
     }
 
-    /// Ends all faults and has all processes run.
+    /// Ends all faults and makes sure that all processes run.
     pub async fn calm(&self) {
         for pod in &self.pods {
             pod.links.mend();
@@ -258,7 +258,7 @@ impl Site {
         }
     }
 
-    /// Keeps logs and store, and says where.
+    /// Keeps the logs and the store, and returns their folder.
     pub fn keep(mut self) -> PathBuf {
         self.pods.iter().for_each(Pod::kill);
         self.folder.disable_cleanup(true);
@@ -267,7 +267,7 @@ impl Site {
 }
 
 impl Drop for Site {
-    /// Whoever looks into a test that panicked wants the logs.
+    /// Keep the logs of a test that panicked.
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.folder.disable_cleanup(true);
@@ -276,7 +276,7 @@ impl Drop for Site {
     }
 }
 
-/// What a pod is built on.
+/// What a pod is created from.
 struct Plot<'a> {
     ensemble: &'a Ensemble,
     postgres: &'a Postgres,

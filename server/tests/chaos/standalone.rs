@@ -1,4 +1,4 @@
-//! One process without ZooKeeper, whose znodes end with it: stops, kills, clock steps, and a store that fails.
+//! A single process without ZooKeeper, whose znodes end with it: stops, kills, clock steps, and a failing store.
 
 use std::io::Write;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::client::PATIENCE;
 use crate::images::{oracle, rgb16_tiff, rgba_png, sample};
 use crate::processes::{Clock, Server};
 
-/// How long an outage of the store lasts: enough for several attempts, if they were made.
+/// Duration of an outage of the store: long enough for several attempts, if they were made.
 const OUTAGE: Duration = Duration::from_secs(12);
 
 fn arguments<'a>(data: &'a str, more: &[&'a str]) -> Vec<&'a str> {
@@ -28,7 +28,7 @@ fn start(folder: &Path, more: &[&str]) -> Server {
     Server::start("pod", folder, &arguments(&data, more))
 }
 
-/// Tasks of a phase that are in a state.
+/// Returns the number of tasks of a phase in a state.
 fn tasks(view: &ClusterView, phase: Phase, state: TaskState) -> usize {
     let phases = view.jobs.iter().flat_map(|job| &job.phases).filter(|seen| seen.phase == phase);
     phases.flat_map(|seen| &seen.tasks).filter(|task| task.state == state).count()
@@ -38,7 +38,7 @@ async fn is_exact(server: &Server, accepted: &Accepted, original: &[u8]) {
     assert!(server.client.result(&accepted.image_id).await == oracle(original, &Recipe::default()));
 }
 
-/// Each stop comes while the image is being split, and the drain is too short for that to end.
+/// Each stop comes while the image is being split, and the drain time is too short to finish that.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "minutes: `make test` and `make chaos` run it"]
 async fn four_orderly_stops_in_a_row_while_one_image_is_split_fail_nothing() {
@@ -56,7 +56,7 @@ async fn four_orderly_stops_in_a_row_while_one_image_is_split_fail_nothing() {
     is_exact(&server, &accepted, &original).await;
 }
 
-/// Each kill comes a moment after another task was finished.
+/// Each kill comes shortly after another task was finished.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "minutes: `make test` and `make chaos` run it"]
 async fn kills_of_the_whole_array_fail_nothing_and_what_was_finished_is_not_done_again() {
@@ -71,7 +71,7 @@ async fn kills_of_the_whole_array_fail_nothing_and_what_was_finished_is_not_done
     };
     let (mut kept, mut kills) = (0, Vec::new());
     while kills.len() < 6 {
-        // Whatever this life does first is new, or it is all that is left.
+        // The first task that this life finishes must be new, unless nothing else is left.
         let further = |view: &ClusterView| (done(view) > kept).then_some(());
         let job = async {
             server.client.until("another task to be done", further).await;
@@ -95,7 +95,7 @@ async fn kills_of_the_whole_array_fail_nothing_and_what_was_finished_is_not_done
     assert!(timeline.begun + split.finished <= kills[0], "the split was done again: {timeline:?}; kills: {kills:?}");
 }
 
-/// Each kill comes when two more of many small images are done: those that are worked on just then are others each time.
+/// Each kill comes when two more of many small images are done, so that other images are in progress each time.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "minutes: `make test` and `make chaos` run it"]
 async fn kills_of_the_whole_array_fail_none_of_many_small_images() {
@@ -125,7 +125,7 @@ async fn kills_of_the_whole_array_fail_none_of_many_small_images() {
     }
 }
 
-/// The clock of the whole machine jumps while an image is worked on, by 55 hours and back again.
+/// The clock of the whole machine jumps forward by 55 hours and back while an image is being processed.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "minutes: `make test` and `make chaos` run it"]
 async fn clock_steps_of_55_hours_while_images_are_worked_on_fail_nothing() {
@@ -145,10 +145,10 @@ async fn clock_steps_of_55_hours_while_images_are_worked_on_fail_nothing() {
     }
 }
 
-/// A file system of its own, gone with the test.
+/// A separate file system, removed after the test.
 struct Disk(tempfile::TempDir);
 
-/// What is wrong with it for a while.
+/// Temporary faults of the disk.
 #[derive(Clone, Copy)]
 enum Trouble {
     ReadOnly,
@@ -169,7 +169,7 @@ impl Disk {
 
     async fn begin(&self, trouble: Trouble) {
         match trouble {
-            // Refused as long as somebody writes just now.
+            // Fails while a write is in progress.
             Trouble::ReadOnly => {
                 let begun = Instant::now();
                 while !self.mount("remount,ro") {
@@ -214,7 +214,7 @@ async fn survives(trouble: Trouble, says: &str) {
     while begun.elapsed() < OUTAGE {
         let view = server.client.cluster().await.unwrap();
         let attempts = view.jobs.iter().flat_map(|job| &job.phases).flat_map(|phase| &phase.tasks);
-        // One that failed before the outage was noticed, at most, and the present one.
+        // At most one that failed before the outage was noticed, plus the current one.
         let most = attempts.map(|task| task.attempt).max().unwrap_or(0);
         assert!(most <= 2, "{most} attempts were used up after {:?}", begun.elapsed());
         said |= view.room.outage.is_some_and(|outage| outage.contains(says) && outage.contains("UTC"));

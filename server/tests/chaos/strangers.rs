@@ -1,5 +1,5 @@
-//! Somebody with a client of his own deletes and writes znodes while images are worked on; and all pods are killed at once.
-//! The histories of znodes are not judged where strangers wrote into them.
+//! Outside interference: another ZooKeeper client deletes and writes znodes while images are processed; and all pods are killed
+//! at once. The znodes' histories aren't checked where outsiders wrote into them.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crate::faults::Fault;
 use crate::named::survives;
 use crate::site::{Blueprint, Site};
 
-/// Children of jobs that nobody knows: three times as many as a master has slots.
+/// Number of unknown children of `/jobs`: three times the number of a master's slots.
 const STRANGERS: usize = 24;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,7 +55,8 @@ async fn jobs_get_children_that_nobody_knows() {
     .await;
 }
 
-/// Does harm while clients upload; then every upload has its result, no job has failed, and no znode is left.
+/// Interferes while clients upload; afterwards every upload must have its result, no job may have failed, and no znode may be
+/// left.
 async fn while_images_are_worked_on(harm: impl AsyncFnOnce(&dyn Coordinator)) {
     let site = Site::start(&Blueprint::default()).await;
     let clients = Clients::new(site.pods.iter().map(|pod| pod.address.clone()).collect());
@@ -74,7 +75,7 @@ async fn while_images_are_worked_on(harm: impl AsyncFnOnce(&dyn Coordinator)) {
     session.close().await;
 }
 
-/// Deletes a node and all below it, also what is added meanwhile.
+/// Deletes a node and everything below it, including nodes added meanwhile.
 async fn delete_all(session: &dyn Coordinator, path: &str) {
     loop {
         for name in session.children(path).await.unwrap_or_default() {

@@ -1,8 +1,8 @@
-//! Every write that an ensemble ever committed, read from its servers' own transaction logs: whose session wrote it, when,
-//! and what it changed. Nothing is sampled and no watch can miss anything.
+//! The complete write history of an ensemble, read from its servers' transaction logs: which session wrote when, and what it
+//! changed. Nothing is sampled, and no change can be missed.
 //!
-//! Format: `FileTxnLog.java` and `zookeeper.jute` of ZooKeeper 3.8. A file begins with 16 bytes (magic, version, database);
-//! then, for each transaction: a checksum (8 bytes), a length (4), as many bytes, and 0x42. The rest of a file is zeros.
+//! Format: `FileTxnLog.java` and `zookeeper.jute` of ZooKeeper 3.8. A file starts with 16 bytes (magic, version, database),
+//! followed for each transaction by a checksum (8 bytes), a length (4), that many bytes, and 0x42. The rest of a file is zeros.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,20 +12,20 @@ use std::path::{Path, PathBuf};
 /// One transaction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Txn {
-    /// Its place in the order of all.
+    /// Its position in the total order.
     pub zxid: i64,
-    /// The session that asked for it.
+    /// The session that requested it.
     pub session: i64,
-    /// When, in ms since 1970.
+    /// Time in ms since 1970.
     pub time: i64,
-    /// What it changed, in order.
+    /// Its changes, in order.
     pub changes: Vec<Change>,
 }
 
-/// A part of a transaction.
+/// One change of a transaction.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
-    /// The node existed.
+    /// A successful check that a node exists.
     Check { path: String },
     /// A node was created.
     Create { path: String, data: Vec<u8>, ephemeral: bool },
@@ -33,12 +33,12 @@ pub enum Change {
     Set { path: String, data: Vec<u8> },
     /// A node was deleted.
     Delete { path: String },
-    /// The session ended, and its ephemeral nodes with it.
+    /// The session ended, and its ephemeral nodes were deleted.
     Close,
 }
 
 impl Change {
-    /// The node.
+    /// Returns the node's path, if it has one.
     pub fn path(&self) -> Option<&str> {
         match self {
             Change::Check { path }
@@ -50,8 +50,8 @@ impl Change {
     }
 }
 
-/// The transactions after `zxid` that a majority of these servers' folders hold, in order: what an ensemble committed. (A
-/// leader that dies may hold one more, which is cut off when it comes back.)
+/// Returns the transactions after `zxid` that a majority of these servers' folders contain, in order: what the ensemble
+/// committed. (A leader that dies may have one more, which is truncated when it comes back.)
 pub fn committed(folders: &[PathBuf], after: i64) -> Vec<Txn> {
     let mut found: BTreeMap<i64, (usize, Txn)> = BTreeMap::new();
     for folder in folders {
@@ -66,7 +66,7 @@ pub fn committed(folders: &[PathBuf], after: i64) -> Vec<Txn> {
     found.into_values().filter(|(held, _)| *held > folders.len() / 2).map(|(_, txn)| txn).collect()
 }
 
-/// A place in the order after which everything is new.
+/// Returns a zxid after which everything is new.
 pub fn latest(folders: &[PathBuf]) -> i64 {
     let of_server = |folder: &PathBuf| {
         let mut found = BTreeMap::new();
@@ -76,7 +76,7 @@ pub fn latest(folders: &[PathBuf]) -> i64 {
     folders.iter().map(of_server).min().unwrap_or(0)
 }
 
-/// The files that can hold transactions after `zxid`; a file's name is its first one.
+/// Returns the files that may contain transactions after `zxid`; a file's name is its first zxid.
 fn logs(folder: &Path, after: i64) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder.join("version-2")).into_iter().flatten().flatten();
     let mut files: Vec<(i64, PathBuf)> = entries
@@ -91,14 +91,14 @@ fn logs(folder: &Path, after: i64) -> Vec<PathBuf> {
 }
 
 fn read(file: &Path, after: i64, found: &mut BTreeMap<i64, Txn>) {
-    // A file may go between the listing and now: then its server begins anew and the others hold what it held.
+    // The file may have been deleted since the listing: then its server starts afresh, and the others contain what it had.
     let Ok(file) = File::open(file) else { return };
     let mut file = BufReader::with_capacity(1 << 20, file);
     if file.seek(SeekFrom::Start(16)).is_err() {
         return;
     }
     while let Some(entry) = entry(&mut file) {
-        // The zxid follows the session (8 bytes) and the client's own number (4).
+        // The session (8 bytes) and the client's request number (4) precede the zxid.
         if entry.get(12..20).is_some_and(|zxid| i64::from_be_bytes(zxid.try_into().unwrap()) > after) {
             let txn = parse(&entry).unwrap_or_else(|| panic!("a transaction that can't be read: {entry:02x?}"));
             found.insert(txn.zxid, txn);
@@ -106,7 +106,7 @@ fn read(file: &Path, after: i64, found: &mut BTreeMap<i64, Txn>) {
     }
 }
 
-/// The next entry, if it is there as a whole.
+/// Reads the next entry, if it is complete.
 fn entry(file: &mut impl Read) -> Option<Vec<u8>> {
     let mut head = [0; 12];
     file.read_exact(&mut head).ok()?;
@@ -130,7 +130,7 @@ fn parse(entry: &[u8]) -> Option<Txn> {
 const MULTI: i32 = 14;
 const FAILED: i32 = -1;
 
-/// A multi with one operation that failed changed nothing.
+/// A multi with a failed operation changed nothing.
 fn multi(jute: &mut Jute) -> Option<Vec<Change>> {
     let mut changes = Vec::new();
     let mut failed = false;
@@ -152,7 +152,7 @@ fn change(kind: i32, jute: &mut Jute) -> Option<Option<Change>> {
         5 => Some(Change::Set { path: jute.text()?, data: jute.buffer()? }),
         13 => Some(Change::Check { path: jute.text()? }),
         -11 => Some(Change::Close),
-        // Errors, new sessions, ACLs: they change no node.
+        // Errors, new sessions and ACLs change no node.
         _ => None,
     })
 }
@@ -165,7 +165,7 @@ fn create(jute: &mut Jute) -> Option<Change> {
     Some(Change::Create { path, data, ephemeral: jute.bytes(1)? == [1] })
 }
 
-/// Reads jute's binary encoding.
+/// A reader of jute's binary encoding.
 struct Jute<'a>(&'a [u8]);
 
 impl<'a> Jute<'a> {
@@ -183,7 +183,7 @@ impl<'a> Jute<'a> {
         self.bytes(8)?.try_into().ok().map(i64::from_be_bytes)
     }
 
-    /// A length, -1 for none, and as many bytes.
+    /// Reads a length (-1 for none) and that many bytes.
     fn buffer(&mut self) -> Option<Vec<u8>> {
         let length = usize::try_from(self.int()?.max(0)).ok()?;
         self.bytes(length).map(<[u8]>::to_vec)

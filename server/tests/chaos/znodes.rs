@@ -1,11 +1,11 @@
-//! Judges what was written to one array's znodes, transaction by transaction, by what the promises allow.
+//! Checks the write history of one array's znodes, transaction by transaction, against the guarantees.
 //!
-//! - Only the session that owns the lowest election node writes as master: anything else is a *stale commit*. (Which writes
-//!   are a master's follows from their paths, not from whether they carried a fence.)
-//! - No record of an older epoch is written after a newer one's by another session.
-//! - A task's result is committed once in the life of its znode, by the session that holds the lock, for the attempt that
-//!   the task says.
-//! - No znode is above 64 KiB.
+//! - Only the session that owns the lowest election node writes as master: anything else is a *stale commit*. (A write counts
+//!   as a master's by its path, not by whether it carried a fence.)
+//! - After a record of a newer epoch, no other session writes one of an older epoch.
+//! - A task's result is committed once in the life of its znode, by the session that holds the lock, for the attempt that the
+//!   task names.
+//! - No znode is larger than 64 KiB.
 
 use std::collections::BTreeMap;
 
@@ -16,10 +16,10 @@ use shared::task::{Done, Lock, MAX_STRIKES, Task};
 
 use crate::txlog::{Change, Txn};
 
-/// No znode may be larger, in bytes.
+/// Size limit of a znode, in bytes.
 const LARGEST: usize = 64 << 10;
 
-/// One master's time in office, by its own writes.
+/// One master's term, derived from its own writes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reign {
     /// The master.
@@ -28,49 +28,49 @@ pub struct Reign {
     pub epoch: u64,
     /// When its election node carried the epoch, in ms since 1970.
     pub announced: i64,
-    /// When it first wrote below `/jobs`.
+    /// When it first wrote below `/jobs`, in ms since 1970.
     pub acted: Option<i64>,
-    /// When it first created a task.
+    /// When it first created a task, in ms since 1970.
     pub published: Option<i64>,
     session: i64,
 }
 
-/// What the history of an array's znodes shows.
+/// Findings in the history of an array's znodes.
 #[derive(Debug, Default)]
 pub struct Findings {
-    /// Writes of masters that led no more, or of an older epoch after a newer one's.
+    /// Writes of masters that no longer led, or of an older epoch after a newer one's.
     pub stale: Vec<String>,
-    /// Tasks committed twice, or by somebody who didn't hold them.
+    /// Tasks committed twice, or by a session that didn't hold them.
     pub twice: Vec<String>,
-    /// Anything else that may not be.
+    /// Any other violation.
     pub wrong: Vec<String>,
-    /// The masters, in order.
+    /// The terms, in order.
     pub reigns: Vec<Reign>,
-    /// Election nodes that somebody else's session deleted.
+    /// Number of election nodes deleted by another session.
     pub evictions: usize,
-    /// Tasks that were committed.
+    /// Number of committed tasks.
     pub commits: usize,
-    /// The largest znode, in bytes.
+    /// Size of the largest znode, in bytes.
     pub largest: usize,
-    /// Znodes that are left below `/jobs`.
+    /// Znodes left below `/jobs`.
     pub left: Vec<String>,
-    /// Locks that went with their sessions.
+    /// Locks that ended with their sessions.
     pub orphaned: Vec<Orphaned>,
 }
 
-/// A lock whose session ended before its task did.
+/// A lock whose session ended before its task was finished.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Orphaned {
     /// The task's path.
     pub task: String,
-    /// Who held it.
+    /// The pod that held it.
     pub pod: String,
-    /// From when to when, in ms since 1970.
+    /// Time during which it was held, in ms since 1970.
     pub held: std::ops::RangeInclusive<i64>,
 }
 
 impl Findings {
-    /// Whether a task of the job lost so many holders by death that it may be given up.
+    /// Returns whether a task of the job lost so many holders by death that the job may fail.
     pub fn is_struck_out(&self, job: &str, died: impl Fn(&Orphaned) -> bool) -> bool {
         let folder = format!("/jobs/{job}/");
         let mut deaths: BTreeMap<&str, usize> = BTreeMap::new();
@@ -88,7 +88,7 @@ struct Node {
     data: Vec<u8>,
 }
 
-/// Judges the transactions on the nodes below `chroot`.
+/// Checks the transactions on the nodes below `chroot`.
 pub fn judge(chroot: &str, txns: &[Txn]) -> Findings {
     let mut court = Court {
         chroot,
@@ -108,14 +108,14 @@ pub fn judge(chroot: &str, txns: &[Txn]) -> Findings {
 struct Court<'a> {
     chroot: &'a str,
     nodes: BTreeMap<String, Node>,
-    /// Tasks whose results were committed, by path and by when the task was created; and whether that result was revoked.
+    /// Committed tasks by path and creation time of the task, and whether the result was revoked.
     committed: BTreeMap<(String, i64), bool>,
     /// The highest epoch that each session wrote.
     epochs: BTreeMap<i64, u64>,
     found: Findings,
 }
 
-/// What a node is, by its path.
+/// The kind of a node, derived from its path.
 enum Kind<'a> {
     Candidate,
     Job,
@@ -171,7 +171,7 @@ impl Court<'_> {
         }
     }
 
-    /// The change with the array's own path, if it is this array's.
+    /// Returns the change with its path below the chroot, if it belongs to this array.
     fn own(&self, change: &Change) -> Option<Change> {
         let mut change = change.clone();
         match &mut change {
@@ -188,7 +188,7 @@ impl Court<'_> {
         Some(change)
     }
 
-    /// The session of the candidate that leads: the lowest sequence.
+    /// Returns the session of the leader: the candidate with the lowest sequence.
     fn leader(&self) -> Option<i64> {
         let sequence = |path: &str| path.rsplit_once('-').and_then(|(_, number)| number.parse::<u64>().ok());
         let candidates = self.nodes.iter().filter(|(path, _)| matches!(kind(path), Kind::Candidate));
@@ -307,13 +307,13 @@ impl Court<'_> {
     }
 }
 
-/// Whether only a master makes this change.
+/// Returns whether only a master makes this change.
 fn is_masters(change: &Change) -> bool {
     let Some(path) = change.path() else { return false };
     match (kind(path), change) {
         (_, Change::Check { .. }) => false,
         (Kind::Job | Kind::Phase, _) => true,
-        // Workers set a task's record when they claim and release it.
+        // Workers write a task's record when they claim and release it.
         (Kind::Task, Change::Create { .. } | Change::Delete { .. }) => true,
         (Kind::Done(_), Change::Delete { .. }) => true,
         _ => false,

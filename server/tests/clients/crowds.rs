@@ -1,4 +1,4 @@
-//! More connections than there are descriptors.
+//! ImageExtras connections than file descriptors.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use futures::StreamExt;
 use crate::processes::Server;
 use crate::raw::{ANOTHER, ONE, connect, head, http, in_time, request, rest, send, until_answered};
 
-/// The longest that an answer may take.
+/// Time limit of a response.
 const PROMPT: Duration = Duration::from_secs(10);
 
 fn server(folder: &tempfile::TempDir) -> Server {
@@ -16,7 +16,7 @@ fn server(folder: &tempfile::TempDir) -> Server {
     Server::start_with_descriptors("pod", folder.path(), &args, 1_024)
 }
 
-/// Asks from both addresses, with new connections.
+/// Sends requests from both addresses, over new connections.
 async fn is_answered(server: &Server) {
     for from in [ONE, ANOTHER] {
         let begun = Instant::now();
@@ -34,7 +34,7 @@ async fn idle_connections_make_room_and_busy_ones_stay() {
     let events = format!("http://{}/api/events", server.address);
     let mut events = in_time("an event stream", http(ONE).get(events).send()).await.unwrap().bytes_stream();
     in_time("a first event", events.next()).await.unwrap().unwrap();
-    // Some that never sent anything, some half a head, and some that had an answer.
+    // Some never sent anything, some sent half a head, and some got a response.
     let mut idle = Vec::new();
     for number in 0..1_100 {
         let connection = match number % 3 {

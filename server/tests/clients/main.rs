@@ -1,5 +1,5 @@
-//! Clients that read nothing, send slowly or come in crowds, against a process of the real binary: what they cost is bounded,
-//! and others are served meanwhile.
+//! Clients that read nothing, send slowly or come in crowds, against a process of the real binary: their cost is bounded, and
+//! others are served meanwhile.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 #[path = "../support/client.rs"]

@@ -1,4 +1,4 @@
-//! Raw connections to a process: from an address of one's choice, with little room for what comes, and as slow as one likes.
+//! Raw connections to a process: from a chosen address, with a small receive buffer, and as slow as required.
 
 use std::future::Future;
 use std::time::Duration;
@@ -6,15 +6,15 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-/// Addresses of this machine that clients come from.
+/// Client addresses on this machine.
 pub const ONE: &str = "127.0.0.1";
 pub const ANOTHER: &str = "127.0.0.2";
 /// Bytes that the kernel receives for a client that doesn't read.
 const LITTLE: u32 = 4 << 10;
-/// The longest that anything here may take on a busy machine.
+/// Time limit for every wait, on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A connection with a small receive buffer.
+/// Opens a connection with a small receive buffer.
 pub async fn connect(server: &str, from: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(LITTLE).unwrap();
@@ -22,33 +22,33 @@ pub async fn connect(server: &str, from: &str) -> TcpStream {
     in_time("a connection", socket.connect(server.parse().unwrap())).await.unwrap()
 }
 
-/// A connection that has sent this and reads nothing.
+/// Opens a connection, sends these bytes and reads nothing.
 pub async fn send(server: &str, from: &str, bytes: &str) -> TcpStream {
     let mut connection = connect(server, from).await;
     connection.write_all(bytes.as_bytes()).await.unwrap();
     connection
 }
 
-/// A request's head, to be ended by an empty line.
+/// Returns a request's head without the empty line that ends it.
 pub fn head(method: &str, path: &str, headers: &[(&str, &str)]) -> String {
     let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     format!("{method} {path} HTTP/1.1\r\nhost: here\r\n{headers}")
 }
 
-/// A request without a body.
+/// Returns a request without a body.
 pub fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> String {
     head(method, path, headers) + "\r\n"
 }
 
-/// An HTTP client at an address.
+/// Creates an HTTP client that connects from an address.
 pub fn http(from: &str) -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    // A connection of its own for each request, as a new client has.
+    // Each request uses a new connection, like a new client.
     let http = reqwest::Client::builder().local_address(Some(from.parse().unwrap())).pool_max_idle_per_host(0);
     http.build().unwrap()
 }
 
-/// How many of these connections have something to read, or have ended.
+/// Returns how many of these connections have data to read or have ended.
 pub async fn answered(connections: &[TcpStream]) -> usize {
     let mut answered = 0;
     for connection in connections {
@@ -59,7 +59,7 @@ pub async fn answered(connections: &[TcpStream]) -> usize {
     answered
 }
 
-/// All that still comes over a connection until it ends, well or not.
+/// Reads everything that arrives on a connection until it ends, cleanly or not.
 pub async fn rest(mut connection: TcpStream) -> String {
     let mut bytes = Vec::new();
     let mut piece = [0; 16 << 10];
@@ -78,7 +78,7 @@ pub async fn in_time<T>(what: &str, work: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| panic!("{what} didn't come within {PATIENCE:?}"))
 }
 
-/// Waits until so many of these connections have something to read.
+/// Waits until this many of these connections have data to read.
 pub async fn until_answered(connections: &[TcpStream], least: usize) {
     in_time("the first bytes of answers", async {
         while answered(connections).await < least {

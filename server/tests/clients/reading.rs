@@ -1,4 +1,4 @@
-//! Clients that ask and never read.
+//! Clients that send requests and never read.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,9 +14,9 @@ use crate::processes::Server;
 use crate::raw::{ANOTHER, ONE, connect, http, in_time, request, rest, send, until_answered};
 use crate::s3::S3;
 
-/// A download of somebody who reads, on a machine that is busy with everything else.
+/// Time limit of a download by a client that reads, on a busy machine.
 const PROMPT: Duration = Duration::from_secs(20);
-/// Threads of a process that waits for nobody: the runtime's, the pixels', and those that the store may block.
+/// Maximum number of threads if none waits for a client: the runtime's, the pixel threads, and those that the store may block.
 const THREADS: u64 = 120;
 
 struct Site {
@@ -28,7 +28,7 @@ struct Site {
 }
 
 impl Site {
-    /// A process with one image of 12 MB.
+    /// Starts a process with one image of 12 MB.
     async fn new(s3: Option<Arc<S3>>, client_timeout: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data").display().to_string();
@@ -52,13 +52,13 @@ impl Site {
         format!("/api/images/zip?what=original&image={}", self.image)
     }
 
-    /// Connections that have asked for this and read nothing.
+    /// Opens connections that have sent this request and read nothing.
     async fn unread(&self, count: usize, path: &str) -> Vec<TcpStream> {
         let request = request("GET", path, &[]);
         futures::future::join_all((0..count).map(|_| send(&self.server.address, ONE, &request))).await
     }
 
-    /// Downloads the image from an address, and says how long it took.
+    /// Downloads the image from an address, and returns the duration.
     async fn download(&self, from: &str) -> Duration {
         let begun = Instant::now();
         let url = format!("http://{}{}", self.server.address, self.path());
@@ -69,17 +69,17 @@ impl Site {
         begun.elapsed()
     }
 
-    /// Asks `count` times for `path` without reading, and checks what that costs and who is served meanwhile.
+    /// Sends `count` requests for `path` without reading, and checks their cost and that others are served meanwhile.
     async fn bears(&self, count: usize, path: &str) {
         let before = self.server.memory();
         let unread = self.unread(count, path).await;
-        // All of them are answered, or as many as may be downloaded to one address at a time.
+        // All of them are answered, or as many as one address may download at a time.
         until_answered(&unread, count.min(150)).await;
         let (other, own) = (self.download(ANOTHER).await, self.download(ONE).await);
         let (threads, grown) = (self.server.threads(), self.server.memory().saturating_sub(before) >> 20);
         println!("{count} unread: {threads} threads, +{grown} MiB; another download took {other:.1?} and {own:.1?}");
         assert!(threads < THREADS, "{threads} threads");
-        // 192 at a time, each of which may hold some five pieces of 128 KiB, and 64 MiB ahead of fast clients; and what the
+        // 192 at a time, each of which may hold about five pieces of 128 KiB; 64 MiB ahead of fast clients; and what the
         // allocator keeps.
         assert!(grown < 300, "+{grown} MiB");
         assert!(other < PROMPT && own < PROMPT, "another download took {other:.1?} and {own:.1?}");
@@ -105,7 +105,7 @@ async fn who_reads_nothing_is_cut_off_and_what_was_held_is_free() {
     for path in [site.path(), site.zip()] {
         let unread = site.unread(20, &path).await;
         until_answered(&unread, 20).await;
-        // The server ends each, long before all of it has come.
+        // The server ends each of them long before it has been sent completely.
         tokio::time::sleep(Duration::from_secs(6)).await;
         for connection in unread {
             let came = rest(connection).await;
@@ -131,7 +131,7 @@ async fn a_slow_download_and_a_quiet_event_stream_outlive_the_timeout() {
     }
     in_time("the rest of a slow download", slow.read_to_end(&mut got)).await.unwrap();
     assert!(got.ends_with(&site.original), "the download isn't whole");
-    // It has had nothing to say but that it lives, every 15 s.
+    // It has had only keep-alive messages to send, every 15 s.
     while begun.elapsed() < Duration::from_secs(20) {
         in_time("a sign of life", events.next()).await.expect("the event stream ended").unwrap();
     }

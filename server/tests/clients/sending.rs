@@ -1,4 +1,4 @@
-//! Clients that send a little, now and then.
+//! Clients that send slowly.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn server(folder: &tempfile::TempDir, client_timeout: &str, more: &[&str]) -> Se
     Server::start_with("pod", folder.path(), &[&own[..], more].concat(), &variables)
 }
 
-/// Begins a resumable upload of so many bytes.
+/// Starts a resumable upload of this many bytes.
 async fn begin(server: &Server, length: usize) -> String {
     let creation = http(ONE).post(format!("http://{}/api/uploads", server.address)).header(TUS.0, TUS.1);
     let created = creation.header("upload-length", length.to_string()).send().await.unwrap();
@@ -26,7 +26,7 @@ async fn begin(server: &Server, length: usize) -> String {
     created.headers()["location"].to_str().unwrap().to_owned()
 }
 
-/// The head of a request that sends all of it.
+/// Returns the head of a request that sends all of it.
 fn patch(path: &str, length: usize) -> String {
     let length = length.to_string();
     let kind = ("content-type", "application/offset+octet-stream");
@@ -43,7 +43,7 @@ async fn slow_uploads_of_one_address_leave_turns_to_others() {
         let path = begin(&server, 100_000).await;
         slow.push(send(&server.address, ONE, &(patch(&path, 100_000) + &moon)).await);
     }
-    // Those that have a turn hold it: another one of the same address waits, and is told why.
+    // Those with a turn hold it: another one of the same address waits, and gets the reason.
     let begun = std::time::Instant::now();
     let form = |name: &str| {
         let part = reqwest::multipart::Part::bytes(rgba_png(24, 16)).file_name(name.to_owned());
@@ -85,7 +85,7 @@ async fn a_body_that_drips_is_answered_408_whatever_it_is() {
             let connection = send(&address, ONE, &request).await;
             let (read, mut write) = connection.into_split();
             let drip = async {
-                // As long as the server takes it.
+                // As long as the server accepts it.
                 while write.write_all(b" ").await.is_ok() {
                     tokio::time::sleep(Duration::from_millis(500)).await;
                 }
@@ -100,13 +100,13 @@ async fn a_body_that_drips_is_answered_408_whatever_it_is() {
         assert!(answer.starts_with("HTTP/1.1 408 "), "{request}\n{answer}");
         assert!(answer.contains("application/problem+json") && answer.contains("came within 2 seconds"), "{answer}");
     }
-    // What came of a resumable upload counts, and it goes on where it was.
+    // What arrived of a resumable upload is kept, and the upload resumes there.
     let asked = http(ONE).head(format!("http://{}{path}", server.address)).header(TUS.0, TUS.1).send().await.unwrap();
     let offset: u64 = asked.headers()["upload-offset"].to_str().unwrap().parse().unwrap();
     assert!((1..10).contains(&offset), "{offset}");
 }
 
-/// The head and some of the body of an answer.
+/// Reads the head and a part of the body of a response.
 async fn answer(mut read: tokio::net::tcp::OwnedReadHalf) -> String {
     use tokio::io::AsyncReadExt;
     let (mut bytes, mut piece) = (Vec::new(), [0; 4 << 10]);

@@ -3,7 +3,7 @@
 use crate::processes::Server;
 use crate::raw::{ANOTHER, ONE, http, in_time};
 
-/// Asks for a resumable upload of so many bytes: the status, where it is, and what was said.
+/// Creates a resumable upload of this many bytes; returns the status, its location, and the message.
 async fn announce(server: &Server, from: &str, length: u64) -> (u16, String, String) {
     let creation = http(from).post(format!("http://{}/api/uploads", server.address)).header("tus-resumable", "1.0.0");
     let answer = in_time("an answer", creation.header("upload-length", length.to_string()).send()).await.unwrap();
@@ -31,7 +31,7 @@ async fn announced_bytes_are_held_against_what_the_disk_has_free() {
         taken += 1;
         assert!(taken < 3_000, "3,000 uploads of 16 GiB were taken");
     };
-    // By their number, if the disk is as large as that.
+    // On a large disk, their number is the limit instead.
     assert!(if taken < 750 { status == 507 } else { status == 429 }, "{taken} taken: {status} {told}");
     assert!(told.contains("announced") || told.contains("750 uploads"), "{told}");
     println!("{taken} uploads of 16 GiB were taken: {told}");

@@ -1,5 +1,5 @@
-//! JPEGs of many kinds, whose parts are encoded apart: as near to their pixels as what another encoder makes of the whole image,
-//! in every decoder.
+//! JPEGs of many kinds whose parts are encoded separately: in every decoder, the result is as close to the pixels as a JPEG of
+//! the whole image by another encoder.
 
 use std::io::Cursor;
 use std::path::PathBuf;
@@ -11,17 +11,18 @@ use shared::pixels::{Depth, Layout, Rows, Samples};
 
 use super::{make, read, write};
 
-/// Subsampled colours, as factors of the encoder's; `None` is gray.
+/// Chroma subsampling, as the encoder's factors; `None` is gray.
 const KINDS: [Option<(u8, u8)>; 7] =
     [None, Some((1, 1)), Some((2, 1)), Some((1, 2)), Some((2, 2)), Some((4, 1)), Some((1, 4))];
-/// More than eight rows of MCUs, where restart markers begin anew; a height that no MCU divides; less than one MCU.
+/// ImageExtras than eight rows of MCUs, after which restart markers start over; a height that isn't a multiple of an MCU; less than
+/// one MCU.
 const SIZES: [(u32, u32); 5] = [(1, 1), (37, 29), (64, 64), (33, 300), (300, 17)];
 
 fn layout(kind: Option<(u8, u8)>) -> Layout {
     if kind.is_some() { Layout::Rgb } else { Layout::Gray }
 }
 
-/// How an encoder stores a JPEG.
+/// How to store a JPEG.
 struct Store {
     kind: Option<(u8, u8)>,
     quality: u8,
@@ -55,18 +56,18 @@ fn head_of(file: &[u8]) -> Header {
     header(&mut Cursor::new(file)).unwrap()
 }
 
-/// The same pixels with the same tables, encoded at once and without restart markers.
+/// Encodes the same pixels with the same tables, as a whole and without restart markers.
 fn at_once(original: &[u8], kind: Option<(u8, u8)>, rows: &Rows) -> Vec<u8> {
     let header = head_of(original);
     let table = |component: usize| {
         let component = header.components[component.min(header.components.len() - 1)];
         Box::new(header.tables[usize::from(component.table)].unwrap())
     };
-    // At quality 100 the encoder takes tables as they are.
+    // At quality 100 the encoder takes the tables unchanged.
     Store { kind, quality: 100, progressive: false, tables: Some([table(0), table(1)]) }.file(rows)
 }
 
-/// Originals of every kind and size, and the pixels to store in their stead.
+/// Returns originals of every kind and size, and the pixels to store instead.
 fn originals() -> impl Iterator<Item = (Option<(u8, u8)>, Vec<u8>, Rows)> {
     KINDS.into_iter().flat_map(|kind| {
         SIZES.into_iter().map(move |(width, height)| {
@@ -77,7 +78,7 @@ fn originals() -> impl Iterator<Item = (Option<(u8, u8)>, Vec<u8>, Rows)> {
     })
 }
 
-/// The restart markers of a file's only scan, in order.
+/// Returns the restart markers of a file's only scan, in order.
 fn restarts(file: &[u8]) -> Vec<u8> {
     let scan = &file[head_of(file).scan_offset as usize..];
     scan.windows(2).filter(|two| two[0] == 0xff && (0xd0..=0xd7).contains(&two[1])).map(|two| two[1] - 0xd0).collect()
@@ -93,7 +94,7 @@ fn a_jpegs_bytes_do_not_depend_on_how_it_was_cut() {
     }
 }
 
-/// The mean square of what a JPEG's samples differ from others.
+/// Returns the mean squared error of a JPEG's samples.
 fn error(file: &[u8], rows: &Rows) -> f64 {
     let (_, decoded) = read(file, u32::MAX).unwrap();
     let (Samples::U8(found), Samples::U8(expected)) = (&decoded.samples, &rows.samples) else { panic!("8 bits") };
@@ -108,7 +109,7 @@ fn a_joined_jpeg_is_no_further_from_its_pixels_than_one_that_another_encoder_mak
     for (kind, original, rows) in originals() {
         let (joined, at_once) = (write(&original, &rows, 1), at_once(&original, kind, &rows));
         let [joined, at_once] = [joined, at_once].map(|file| error(&file, &rows));
-        // Each rounds and goes on beyond the edges in its own way.
+        // Each encoder rounds and pads beyond the edges in its own way.
         assert!(joined <= at_once + 1.0, "{kind:?}, {} × {}: {joined} and {at_once}", rows.width, rows.height());
         (ours, theirs) = (ours + joined, theirs + at_once);
     }
@@ -126,7 +127,7 @@ fn every_row_of_mcus_is_a_restart_interval_and_markers_count_modulo_eight() {
     }
 }
 
-/// What Pillow (libjpeg-turbo) and OpenCV decode of the joined file is about what they decode of the other encoder's.
+/// Pillow (libjpeg-turbo) and OpenCV decode the joined file about as accurately as the other encoder's.
 #[test]
 fn other_decoders_see_no_seams() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! What survives, item by item and format by format: the very bytes are in the result, and the report says so.
+//! Metadata that survives, by item and format: the exact bytes are in the result, and the report says so.
 
 use std::io::Cursor;
 
@@ -14,7 +14,8 @@ fn report(file: &[u8]) -> Keeping {
     codec::head(&mut Cursor::new(file), &info, info.layout).unwrap().keeping().clone()
 }
 
-/// The report names an item of this file, says of nothing that it was lost, and doesn't name it for a file without.
+/// Checks that the report names an item for this file and reports nothing as lost, and that it doesn't name the item for a file
+/// without it.
 fn told(name: &str, with: &[u8], without: &[u8]) {
     let said = report(with);
     assert!(said.kept.iter().any(|kept| kept == name), "{name}: {said:?}");
@@ -22,7 +23,7 @@ fn told(name: &str, with: &[u8], without: &[u8]) {
     assert!(!report(without).kept.iter().any(|kept| kept == name), "{name} of nothing");
 }
 
-/// EXIF data: the camera's maker, and the orientation 8.
+/// EXIF data: the camera's maker, and orientation 8.
 fn exif() -> Vec<u8> {
     let mut bytes = b"II*\0\x08\0\0\0\x02\0\x0f\x01\x02\0\x04\0\0\0abc\0".to_vec();
     bytes.extend(b"\x12\x01\x03\0\x01\0\0\0\x08\0\0\0\0\0\0\0");
@@ -30,7 +31,7 @@ fn exif() -> Vec<u8> {
 }
 
 const XMP: &[u8] = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF/></x:xmpmeta>";
-/// A record of IPTC: the headline, "abc".
+/// An IPTC record: the headline, "abc".
 const IPTC: &[u8] = b"\x1c\x02\x69\x00\x03abc";
 
 fn rgb() -> Rows {
@@ -119,7 +120,7 @@ fn resolution_in_jpeg() {
     let mut with = sample("made/422.jpg");
     assert_eq!(&with[6..11], b"JFIF\0");
     let mut without = with.clone();
-    // Dots an inch; without a unit it is only the pixels' shape.
+    // Dots per inch; without a unit it would only be the pixels' aspect ratio.
     with[13..18].copy_from_slice(&[1, 0, 254, 0, 254]);
     without[13..18].copy_from_slice(&[0, 0, 1, 0, 1]);
     assert_eq!(carry(&with, 2)[13..18], [1, 0, 254, 0, 254]);
@@ -204,7 +205,7 @@ fn gdals_value_for_no_data_in_tiff() {
 
 #[test]
 fn exif_in_tiff() {
-    // Its directory stands behind the file, whose length doesn't depend on where it points to.
+    // Its directory is at the end of the file, whose length doesn't depend on the target of the pointer.
     let mut store = make::Tiff { fields: vec![(34_665, 4, 1, vec![0; 4])], ..make::Tiff::default() };
     let at = store.file(&rgb()).len();
     let mut tail = vec![0; at];

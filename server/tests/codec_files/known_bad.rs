@@ -1,5 +1,5 @@
-//! Files that are known to be bad: the defects of PngSuite's `x` files (Willem van Schaik, <http://www.schaik.com/pngsuite/>,
-//! "corrupted files"), each made here as its author describes it, and inputs that fuzzing has found.
+//! Known bad files: the defects of PngSuite's `x` files (Willem van Schaik, <http://www.schaik.com/pngsuite/>, "corrupted
+//! files"), each reproduced here from its author's description, and inputs found by fuzzing.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::mutations::{LIMITS, through};
 use super::refusals::sentence;
 use super::scaling::{at_the_door, processor_time};
 
-/// A PNG of PngSuite's kind: 32 × 32, this colour type and depth in its header, with sound data for it.
+/// Returns a PNG like PngSuite's: 32 × 32, with this colour type and depth in its header, and valid data for it.
 fn suite(bits: u8, color: u8) -> Vec<u8> {
     let start = make::png_start(32, 32, bits, color, 0);
     let row = 1 + 32 * usize::from(bits.min(16)) * if color == 2 { 3 } else { 1 } / 8;
@@ -24,7 +24,7 @@ fn changed(file: &[u8], change: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
     file
 }
 
-/// Where a chunk's name stands.
+/// Returns the offset of a chunk's name.
 fn chunk_at(file: &[u8], kind: &[u8; 4]) -> usize {
     file.windows(4).position(|four| four == kind).unwrap()
 }
@@ -62,12 +62,12 @@ fn the_defects_of_pngsuites_x_files_are_refused_each_with_a_sentence() {
     }
 }
 
-/// Processor time that a file of the corpus may take, and for each of its bytes: some ten times what the slowest takes without
-/// optimization. What may be decoded of it is bounded by the limits.
+/// CPU time limits for a file of the corpus, per file and per byte: about ten times what the slowest takes without
+/// optimization. The limits bound what may be decoded of it.
 const TIME: Duration = Duration::from_secs(20);
 const TIME_PER_BYTE: Duration = Duration::from_millis(1);
 
-/// The seeds of `make fuzz`, what reaches as much code as its runs did, and what it has found.
+/// Runs the seeds of `make fuzz`, inputs that reach as much code as its runs did, and inputs that it found.
 #[test]
 fn the_fuzzers_corpus_goes_through() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");

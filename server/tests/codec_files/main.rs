@@ -25,12 +25,12 @@ use server::codec::{self, Joiner, Limits, Part, PartHash};
 use shared::job::ImageInfo;
 use shared::pixels::{Layout, Rows, Samples};
 
-/// A file that is in the repository.
+/// Returns a file of the repository.
 pub fn sample(name: &str) -> Vec<u8> {
     std::fs::read(format!("{}/tests/samples/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
-/// Decodes a PNG by the image crate, which expands palettes and few bits; its samples are in native byte order.
+/// Decodes a PNG with the image crate, which expands palettes and low bit depths; the samples are in native byte order.
 pub fn by_image(file: &[u8]) -> Samples {
     let decoder = image::codecs::png::PngDecoder::new(Cursor::new(file)).unwrap();
     let wide = decoder.color_type().bytes_per_pixel() / decoder.color_type().channel_count() == 2;
@@ -43,12 +43,12 @@ pub fn by_image(file: &[u8]) -> Samples {
     }
 }
 
-/// What the header says, by the default limits.
+/// Inspects the header with the default limits.
 pub fn inspect(file: &[u8]) -> codec::Result<ImageInfo> {
     codec::inspect(&mut Cursor::new(file), &Limits::default())
 }
 
-/// All rows, read in ranges of `step` rows.
+/// Reads all rows in ranges of `step` rows.
 pub fn read(file: &[u8], step: u32) -> codec::Result<(ImageInfo, Rows)> {
     let info = inspect(file)?;
     let mut reader = codec::open(Box::new(Cursor::new(file.to_vec())), &info)?;
@@ -70,7 +70,7 @@ fn append(all: &mut Option<Rows>, rows: Rows) {
     }
 }
 
-/// Rows `first..end` of rows.
+/// Returns rows `first..end`.
 pub fn slice(rows: &Rows, first: u32, end: u32) -> Rows {
     let line = rows.width as usize * rows.layout.channels();
     let range = first as usize * line..end as usize * line;
@@ -82,7 +82,7 @@ pub fn slice(rows: &Rows, first: u32, end: u32) -> Rows {
     Rows { samples, ..*rows }
 }
 
-/// The file that the original's head and these pixels make, in parts of so many units of rows, two parts a bundle.
+/// Writes a file from the original's head and these pixels, in parts of this many units of rows, two parts per bundle.
 pub fn write(original: &[u8], rows: &Rows, units: u32) -> Vec<u8> {
     let info = inspect(original).unwrap();
     let head = codec::head(&mut Cursor::new(original), &info, rows.layout).unwrap();
@@ -106,7 +106,7 @@ pub fn write(original: &[u8], rows: &Rows, units: u32) -> Vec<u8> {
     joined(joiner, parts)
 }
 
-/// The file that a joiner makes of parts.
+/// Joins parts into a file.
 pub fn joined(joiner: Joiner, parts: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
     let mut file = Vec::new();
     let mut emit = |piece: Vec<u8>| {
@@ -117,10 +117,10 @@ pub fn joined(joiner: Joiner, parts: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
     file
 }
 
-/// Through the codec without a change of pixels.
+/// Writes the file's own pixels through the codec.
 pub fn carry(original: &[u8], units: u32) -> Vec<u8> {
     write(original, &read(original, u32::MAX).unwrap().1, units)
 }
 
-/// Every layout.
+/// All layouts.
 pub const LAYOUTS: [Layout; 4] = [Layout::Gray, Layout::GrayAlpha, Layout::Rgb, Layout::Rgba];

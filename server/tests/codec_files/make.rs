@@ -1,11 +1,11 @@
-//! Files made by other means than the codec's: the png crate, and a TIFF writer of its own.
+//! Files made without the codec: with the png crate, and with a separate TIFF writer.
 
 use std::io::Write;
 
 use shared::pixels::{Depth, Layout, Rows, Samples};
 use tiff::encoder::compression::{CompressionAlgorithm, Lzw, Packbits};
 
-/// Pixels with gradients, edges and noise, the same every time.
+/// Returns deterministic pixels with gradients, edges and noise.
 pub fn pixels(layout: Layout, depth: Depth, width: u32, height: u32) -> Rows {
     let mut state = 0x2545_f491_u32;
     let mut noise = || {
@@ -47,7 +47,7 @@ fn color(layout: Layout) -> png::ColorType {
     }
 }
 
-/// A PNG by the png crate.
+/// Encodes a PNG with the png crate.
 pub fn png(rows: &Rows) -> Vec<u8> {
     let mut file = Vec::new();
     let mut encoder = png::Encoder::new(&mut file, rows.width, rows.height() as u32);
@@ -59,7 +59,7 @@ pub fn png(rows: &Rows) -> Vec<u8> {
     file
 }
 
-/// A chunk of a PNG.
+/// Returns a chunk of a PNG.
 pub fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
     let mut crc = crc32fast::Hasher::new();
     crc.update(kind);
@@ -67,13 +67,13 @@ pub fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
     [&(data.len() as u32).to_be_bytes()[..], kind, data, &crc.finalize().to_be_bytes()].concat()
 }
 
-/// A PNG's start: signature and header.
+/// Returns a PNG's start: signature and header.
 pub fn png_start(width: u32, height: u32, bits: u8, color: u8, interlaced: u8) -> Vec<u8> {
     let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[bits, color, 0, 0, interlaced]].concat();
     [&b"\x89PNG\r\n\x1a\n"[..], &chunk(b"IHDR", &header)].concat()
 }
 
-/// A file with chunks put after its header.
+/// Inserts chunks after a file's header.
 pub fn with_chunks(png: &[u8], chunks: &[Vec<u8>]) -> Vec<u8> {
     [&png[..33], &chunks.concat(), &png[33..]].concat()
 }
@@ -84,7 +84,7 @@ pub fn zlib(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// An interlaced PNG (Adam7, no filters).
+/// Encodes an interlaced PNG (Adam7, no filters).
 pub fn interlaced_png(rows: &Rows) -> Vec<u8> {
     let (width, height) = (rows.width as usize, rows.height());
     let pixel = rows.layout.channels() * rows.samples.depth().bytes();
@@ -112,7 +112,7 @@ pub fn interlaced_png(rows: &Rows) -> Vec<u8> {
     [start, chunk(b"IDAT", &zlib(&data)), chunk(b"IEND", &[])].concat()
 }
 
-/// A strip or tile as a JPEG of its own.
+/// Encodes a strip or tile as a separate JPEG.
 fn jpeg(raw: &[u8], width: u32, height: u32, channels: usize) -> Vec<u8> {
     let mut file = Vec::new();
     let color = if channels == 1 { jpeg_encoder::ColorType::Luma } else { jpeg_encoder::ColorType::Rgb };
@@ -120,7 +120,7 @@ fn jpeg(raw: &[u8], width: u32, height: u32, channels: usize) -> Vec<u8> {
     file
 }
 
-/// Rows of whole bytes of 8 pixels each, by ITU-T T.6.
+/// Encodes rows of whole bytes of 8 pixels each by ITU-T T.6.
 fn fax(raw: &[u8], bytes: u32) -> Vec<u8> {
     let mut encoder = fax::encoder::Encoder::new(fax::VecWriter::new());
     for row in raw.chunks(bytes as usize) {
@@ -140,7 +140,7 @@ pub struct Tiff {
     pub predictor: bool,
     /// Whether each channel has its own strips or tiles.
     pub planar: bool,
-    /// Width and height; strips where the width is 0.
+    /// Width and height of a tile; strips if the width is 0.
     pub piece: (u32, u32),
     /// Further fields: tag, type, count, values in the file's byte order.
     pub fields: Vec<(u16, u16, u32, Vec<u8>)>,
@@ -169,7 +169,7 @@ impl Tiff {
         values.iter().flat_map(|value| self.number(*value, 2)).collect()
     }
 
-    /// A strip or tile of these channels.
+    /// Returns a strip or tile of these channels.
     fn piece(&self, rows: &Rows, of: std::ops::Range<usize>, at: (u32, u32), size: (u32, u32)) -> Vec<u8> {
         let channels = rows.layout.channels();
         let ((left, top), (width, height)) = (at, size);
@@ -194,7 +194,7 @@ impl Tiff {
                 }
             }
             if self.predictor && rows.samples.depth() == Depth::Float {
-                // All highest bytes of a row first, each as its difference to the one a pixel before.
+                // All highest bytes of a row first, each as the difference from the one a pixel before.
                 let big: Vec<u8> = (left..left + width)
                     .flat_map(|x| of.clone().flat_map(move |channel| (value(x, y, channel) as u32).to_be_bytes()))
                     .collect();
@@ -224,12 +224,12 @@ impl Tiff {
         packed
     }
 
-    /// The file.
+    /// Returns the file.
     pub fn file(&self, rows: &Rows) -> Vec<u8> {
         Self::pages(&[(self, rows)])
     }
 
-    /// A file of several pages, in the first one's byte order and kind.
+    /// Returns a file of several pages, in the first one's byte order and kind.
     pub fn pages(pages: &[(&Tiff, &Rows)]) -> Vec<u8> {
         let first = pages[0].0;
         let mut file = if first.little { b"II".to_vec() } else { b"MM".to_vec() };
@@ -247,7 +247,7 @@ impl Tiff {
         file
     }
 
-    /// Appends a page; says where its directory is.
+    /// Appends a page; returns the offset of its directory.
     fn page(&self, rows: &Rows, file: &mut Vec<u8>) -> u64 {
         let (width, height) = (rows.width, rows.height() as u32);
         let (mut offsets, mut lengths) = (Vec::new(), Vec::new());
@@ -308,7 +308,7 @@ impl Tiff {
         self.directory(fields, file)
     }
 
-    /// Appends a directory; says where it is.
+    /// Appends a directory; returns its offset.
     pub fn directory(&self, mut fields: Vec<(u16, u16, u32, Vec<u8>)>, file: &mut Vec<u8>) -> u64 {
         fields.sort_by_key(|field| field.0);
         let (count, size) = if self.big { (8, 8) } else { (2, 4) };

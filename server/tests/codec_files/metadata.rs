@@ -12,7 +12,7 @@ fn notes(file: &[u8], layout: Layout) -> Vec<String> {
     codec::head(&mut Cursor::new(file), &info, layout).unwrap().keeping().changed.clone()
 }
 
-/// EXIF data with the orientation 6 and a thumbnail's directory.
+/// EXIF data with orientation 6 and a thumbnail's directory.
 fn exif() -> Vec<u8> {
     let mut bytes = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\x1a\0\0\0".to_vec();
     bytes.extend(b"\x01\0\x03\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0");
@@ -152,7 +152,7 @@ fn exif_inside_a_tiff_is_copied_with_its_own_directory() {
     for (little, big) in [(true, false), (false, true)] {
         let mut store = make::Tiff { little, big, ..make::Tiff::default() };
         let gray = make::pixels(Layout::Gray, Depth::Eight, 20, 20);
-        // The EXIF directory stands behind the file, which grows by the field that points to it.
+        // The EXIF directory is at the end of the file, which grows by the field that points to it.
         store.fields = vec![(34_665, 4, 1, store.number(0, 4))];
         let at = store.file(&gray).len();
         let lens = b"A lens with a long name\0".to_vec();

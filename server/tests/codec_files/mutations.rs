@@ -1,4 +1,4 @@
-//! Hostile files: no panic leaves the codec, and nothing is allocated for what isn't there.
+//! Hostile files: the codec never panics, and never allocates memory for data that isn't there.
 
 use std::io::Cursor;
 
@@ -30,10 +30,10 @@ fn files() -> Vec<Vec<u8>> {
     files
 }
 
-/// What hostile files are held to.
+/// Limits for hostile files.
 pub const LIMITS: Limits = Limits { max_pixels: 1 << 22, max_side: 1 << 16, max_whole_decode: 1 << 24 };
 
-/// Everything that a file goes through; what is refused is refused with a sentence, which is given.
+/// Runs a file through the whole codec; if it is refused, returns the sentence.
 pub fn through(file: &[u8]) -> Option<String> {
     let limits = LIMITS;
     let all = || -> codec::Result<()> {
@@ -84,7 +84,7 @@ proptest! {
         which in 0_usize..17,
         changes in prop::collection::vec((0_usize..300, prop::sample::select(vec![0_u8, 1, 2, 0x7f, 0x80, 0xff])), 1..4),
     ) {
-        // TIFF's directory stands at the end.
+        // TIFF's directory is at the end.
         let mut file = files().swap_remove(which);
         let length = file.len();
         let tiff = which >= 7;

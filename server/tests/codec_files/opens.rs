@@ -1,4 +1,4 @@
-//! Results open everywhere: what other programs decode of them is what was encoded.
+//! Results open everywhere: other programs decode exactly what was encoded.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,7 +7,7 @@ use shared::pixels::{Depth, Layout, Rows, Samples};
 
 use super::{LAYOUTS, carry, make, read, sample};
 
-/// Writes a result of an original, and what other programs must find in it.
+/// Writes a result of an original, and what other programs must decode from it.
 fn put(folder: &Path, name: &str, original: &[u8]) {
     let result = carry(original, 2);
     let (_, rows) = read(&result, u32::MAX).unwrap();
@@ -19,7 +19,7 @@ fn put(folder: &Path, name: &str, original: &[u8]) {
     std::fs::write(folder.join(name), result).unwrap();
 }
 
-/// Ways of storing a TIFF, with a name for each.
+/// Returns ways of storing a TIFF, with a name for each.
 fn tiffs() -> Vec<(&'static str, make::Tiff)> {
     let plain = make::Tiff::default;
     vec![
@@ -47,7 +47,7 @@ fn results_of_each_format_layout_and_depth_open_in_libvips_imagemagick_pillow_an
                 put(folder.path(), &format!("{name}.png"), &make::png(&rows));
             }
             for (way, store) in tiffs() {
-                // Of a single channel there is a single plane.
+                // A single channel has a single plane.
                 if !store.planar || layout.channels() > 1 {
                     put(folder.path(), &format!("{name}-{way}.tif"), &store.file(&rows));
                 }

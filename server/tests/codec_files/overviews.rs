@@ -1,4 +1,4 @@
-//! Overviews of a TIFF are made anew of the result: each pixel the mean of a square, whatever the parts.
+//! Overviews of a TIFF are recomputed from the result: each pixel is the mean of a square, however the image is cut into parts.
 
 use std::io::{Cursor, Read};
 
@@ -8,13 +8,13 @@ use shared::pixels::{Depth, Layout, Rows, Samples};
 
 use super::{inspect, make, read, sample, write};
 
-/// An overview as it stands in a file: its sides, and its samples pixel by pixel.
+/// An overview as stored in a file: its width and height, and its samples pixel by pixel.
 struct Found {
     size: (u32, u32),
     samples: Vec<u64>,
 }
 
-/// Reads what is in strips, not compressed or deflated, without a predictor.
+/// Reads strips that are uncompressed or deflated, without a predictor.
 fn found(file: &[u8], at: u64) -> Found {
     let mut source = Cursor::new(file);
     let header = tiff::Tiff::header(&mut source).unwrap();
@@ -49,7 +49,7 @@ fn found(file: &[u8], at: u64) -> Found {
     Found { size: (width as u32, height as u32), samples }
 }
 
-/// Each pixel the mean of its square, rounded.
+/// Returns the rounded mean of each pixel's square.
 fn means(rows: &Rows, overview: &Overview) -> Vec<u64> {
     let (channels, factor) = (rows.layout.channels(), overview.factor);
     let sample = |x: u32, y: u32, channel: usize| -> u64 {
@@ -77,12 +77,12 @@ fn means(rows: &Rows, overview: &Overview) -> Vec<u64> {
     means
 }
 
-/// Where the overviews of a file's first page are.
+/// Returns the locations of the overviews of a file's first page.
 fn places(file: &[u8]) -> Vec<tiff::Smaller> {
     tiff::document(&mut Cursor::new(file)).unwrap().smaller
 }
 
-/// Writes the pixels into the original's structure, in parts of several heights, and holds the overviews against them.
+/// Writes the pixels into the original's structure, in parts of several heights, and compares the overviews.
 fn check(original: &[u8], rows: &Rows, expected: &[Overview], what: &str) {
     let info = inspect(original).unwrap();
     assert_eq!(info.more.overviews, expected, "{what}");

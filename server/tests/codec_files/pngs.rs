@@ -1,4 +1,4 @@
-//! PNGs whose samples stand for something else.
+//! PNGs with indirect samples, such as palettes.
 
 use server::codec;
 use shared::pixels::{Depth, Layout};
@@ -11,7 +11,7 @@ fn changed(file: &[u8]) -> Vec<String> {
     codec::head(&mut Cursor::new(file), &info, info.layout).unwrap().keeping().changed.clone()
 }
 
-/// A PNG of packed rows, without filters.
+/// Returns a PNG of packed rows, without filters.
 fn packed(width: u32, height: u32, bits: u8, color: u8, chunks: &[Vec<u8>]) -> Vec<u8> {
     let channels = if color == 2 { 3 } else { 1 };
     let line = (width * channels * u32::from(bits)).div_ceil(8) as usize;

@@ -1,4 +1,4 @@
-//! Pictures show colours as the file's profile says. The golden file is written by `scripts/golden/colors.py`.
+//! Views show colours according to the file's profile. The golden file is written by `scripts/golden/colors.py`.
 
 use std::io::Cursor;
 
@@ -10,7 +10,7 @@ use shared::pyramid::{Pyramid, place};
 
 use super::{inspect, make, sample};
 
-/// Pixels of a side of one colour, so that compression with loss changes it little.
+/// Side in pixels of a patch of one colour, large enough that lossy compression changes it little.
 const PATCH: usize = 16;
 
 #[derive(serde::Deserialize)]
@@ -18,7 +18,7 @@ struct Golden {
     name: String,
     profile: String,
     from: Vec<u8>,
-    /// What LittleCMS makes of it.
+    /// LittleCMS's result.
     to: Vec<u8>,
 }
 
@@ -39,7 +39,7 @@ impl Golden {
         if self.name.starts_with("gray") { 1 } else { 3 }
     }
 
-    /// The samples, each with an alpha, so that the picture is compressed without loss.
+    /// Returns the samples, each with an alpha, so that the view is compressed losslessly.
     fn with_alpha(&self, depth: Depth) -> Rows {
         let samples: Vec<u8> = self.from.chunks(self.colors()).flat_map(|pixel| [pixel, &[200]].concat()).collect();
         let samples = match depth {
@@ -50,7 +50,7 @@ impl Golden {
         Rows { width: (self.from.len() / self.colors()) as u32, layout, samples }
     }
 
-    /// Every seventh colour as a patch, one beside the other.
+    /// Returns every seventh colour as a patch, side by side.
     fn patches(&self, samples: &[u8]) -> Rows {
         let line: Vec<u8> = samples
             .chunks(3)
@@ -97,7 +97,7 @@ fn view(file: &[u8]) -> View {
     codec::view(reader.as_mut(), &info, profile.as_deref(), 1_024).unwrap()
 }
 
-/// The first row of the finest level of tiles.
+/// Returns the first row of the finest level of tiles.
 fn tiles(file: &[u8]) -> Vec<u8> {
     let info = inspect(file).unwrap();
     let profile = codec::profile(&mut Cursor::new(file), &info).unwrap();
@@ -120,13 +120,13 @@ fn tiles(file: &[u8]) -> Vec<u8> {
     samples
 }
 
-/// The greatest difference.
+/// Returns the greatest difference.
 fn apart(one: &[u8], other: &[u8]) -> u8 {
     assert_eq!(one.len(), other.len());
     one.iter().zip(other).map(|(one, other)| one.abs_diff(*other)).max().unwrap()
 }
 
-/// The samples in the middle of each patch of a row of colours.
+/// Returns the samples in the middle of each patch of a row of colours.
 fn middles(row: &[u8]) -> Vec<u8> {
     row.chunks_exact(3 * PATCH).flat_map(|patch| patch[3 * PATCH / 2..][..3].to_vec()).collect()
 }
@@ -151,7 +151,7 @@ fn thumbnails_and_tiles_of_every_format_show_the_colours_of_the_profile() {
         let (rows, profile) = (golden.patches(&golden.from), golden.profile());
         let Samples::U8(expected) = golden.patches(&golden.to).samples else { unreachable!() };
         let expected = middles(&expected[..rows.width as usize * 3]);
-        // A JPEG's own loss comes on top of the picture's.
+        // A JPEG's own loss adds to the view's.
         let files = [
             ("PNG", png(&rows, &profile), 2),
             ("JPEG", jpeg(&rows, &profile), 3),
@@ -178,7 +178,7 @@ fn a_broken_profile_and_one_of_other_colours_are_ignored() {
     }
     let cut = make::with_chunks(&make::png(&rows), &[make::chunk(b"iCCP", b"name\0\0no zlib stream")]);
     assert_eq!(view(&cut), plain);
-    // Whatever is wrong in it, there is a picture.
+    // Whatever is wrong with the profile, there is a view.
     for name in ["Display P3", "a table"] {
         let profile = Golden::named(name).profile();
         for at in (0..profile.len().min(1_200)).step_by(3) {

@@ -1,4 +1,4 @@
-//! Bad input is an answer: a sentence that says what was expected and what came.
+//! Bad input is refused with a sentence that says what was expected and what was found.
 
 use std::io::Cursor;
 
@@ -7,7 +7,7 @@ use shared::pixels::{Depth, Layout};
 
 use super::{inspect, make, read, sample};
 
-/// The sentence with which a file is refused, at its header or at its pixels.
+/// Returns the sentence with which a file is refused, at its header or at its pixels.
 pub fn sentence(file: &[u8]) -> String {
     match read(file, 8) {
         Err(Error::Refused(sentence)) => sentence,
@@ -125,7 +125,7 @@ fn every_truncation_of_a_file_is_refused_as_truncated() {
 
 #[test]
 fn strips_that_are_cut_short_are_refused() {
-    // The directory stands behind the strips, so a truncated file is refused for that; here the data are wrong.
+    // The directory is after the strips, so a truncated file is refused because of that; here the data are wrong.
     for compression in [5, 8, 32_773] {
         let store = make::Tiff { compression, ..make::Tiff::default() };
         let mut file = store.file(&gray());

@@ -8,7 +8,7 @@ use super::{LAYOUTS, by_image, carry, inspect, make, read, sample, slice, write}
 
 const DEPTHS: [Depth; 2] = [Depth::Eight, Depth::Sixteen];
 
-/// Decodes a TIFF by the tiff crate, whole; not LZW tiles, of which tiff 0.11.3 can't read all that libtiff reads.
+/// Decodes a whole TIFF with the tiff crate; not for LZW tiles, of which tiff 0.11.3 can't read all that libtiff reads.
 fn by_tiff(file: &[u8]) -> Samples {
     match tiff::decoder::Decoder::new(Cursor::new(file)).unwrap().read_image().unwrap() {
         tiff::decoder::DecodingResult::U8(samples) => Samples::U8(samples),
@@ -202,7 +202,7 @@ fn jpegs_keep_their_quantization_and_subsampling_and_nearly_their_pixels() {
             let table = |header: &shared::decode::jpeg::Header| {
                 header.tables[usize::from(header.components[component].table)].unwrap()
             };
-            // The tables that stand before the first scan.
+            // The tables before the first scan.
             assert_eq!(table(&after), table(&before), "{name}");
         }
         let (after, again) = read(&result, 8).unwrap();

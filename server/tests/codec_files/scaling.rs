@@ -1,6 +1,6 @@
-//! The cost of looking at a file is linear in its length, whatever its author made it hold: four times as many chunks, segments,
-//! fields, directories or resources cost about four times as much, in bytes read and in processor time; and what is more than
-//! any honest file has is refused.
+//! The cost of inspecting a file is linear in its length, whatever its author put into it: four times as many chunks, segments,
+//! fields, directories or resources cost about four times as much, in bytes read and in CPU time; and more than any honest file
+//! has is refused.
 
 use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,14 +15,14 @@ use super::{make, sample};
 /// A call of the source counts as this many bytes.
 const CALL: u64 = 64;
 
-/// What inspection may touch: a handful of passes over the file, through buffers of 64 KiB.
+/// Number of bytes that inspection may read: a few passes over the file, through buffers of 64 KiB.
 const TOUCHED: u64 = 256 << 10;
 const TOUCHED_PER_BYTE: u64 = 64;
 
-/// Four times as many elements may cost this many times as much. Linear work comes to 4, quadratic work to 16.
+/// Maximum growth of the cost for four times as many elements. Linear work grows by 4, quadratic work by 16.
 const MOST_GROWTH: u32 = 6;
 
-/// A source that counts what is read of it.
+/// A source that counts what is read from it.
 struct Counting<'a> {
     file: Cursor<&'a [u8]>,
     touched: &'a AtomicU64,
@@ -43,7 +43,7 @@ impl Seek for Counting<'_> {
     }
 }
 
-/// All that is done with a file before it is accepted, and what it touched.
+/// Does everything that is done with a file before it is accepted, and returns how much it read.
 fn inspected(file: &[u8], limits: &Limits) -> (codec::Result<()>, u64) {
     let touched = AtomicU64::new(0);
     let source = || Counting { file: Cursor::new(file), touched: &touched };
@@ -52,7 +52,7 @@ fn inspected(file: &[u8], limits: &Limits) -> (codec::Result<()>, u64) {
     (result, touched.into_inner())
 }
 
-/// The sentence with which a file is refused before it is accepted, if it is. Also holds inspection to what it may touch.
+/// Returns the sentence with which a file is refused before it is accepted, if it is. Also checks how much the inspection read.
 pub fn at_the_door(file: &[u8], limits: &Limits) -> Option<String> {
     let (result, touched) = inspected(file, limits);
     let most = TOUCHED + TOUCHED_PER_BYTE * file.len() as u64;
@@ -64,21 +64,21 @@ pub fn at_the_door(file: &[u8], limits: &Limits) -> Option<String> {
     }
 }
 
-/// Processor time of this thread: what others do on the machine doesn't count.
+/// Returns this thread's CPU time, which doesn't depend on other load of the machine.
 pub fn processor_time() -> Duration {
     let now = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }
 
-/// Processor time of an inspection.
+/// Returns the CPU time of an inspection.
 fn cost(file: &[u8]) -> Duration {
     let begun = processor_time();
     inspected(file, &Limits::default()).0.unwrap();
     processor_time() - begun
 }
 
-/// Processor time of the inspection of two files: the least of some, as caches and clocks only ever add. Measured again as long as
-/// it looks like too much.
+/// Returns the CPU times of inspecting two files: the minimum of several runs, because caches and clocks only ever add. Repeats
+/// while it looks like too much.
 fn costs(few: &[u8], many: &[u8]) -> (Duration, Duration) {
     const ROUNDS: usize = 30;
     let (mut short, mut long) = (Duration::MAX, Duration::MAX);
@@ -111,7 +111,7 @@ fn jpeg_comments(count: usize) -> Vec<u8> {
     jpeg_with(&b"\xff\xfe\0\x02".repeat(count))
 }
 
-/// Photoshop's resources, each of which is empty.
+/// Returns Photoshop resources, all of them empty.
 fn resources(count: usize) -> Vec<u8> {
     b"8BIM\x03\xed\0\0\0\0\0\0".repeat(count)
 }
@@ -139,7 +139,7 @@ const UNDEFINED: u16 = 7;
 /// A little-endian TIFF under construction, whose first bytes are a strip of 8 × 8 pixels.
 struct Tiff {
     bytes: Vec<u8>,
-    /// Where the pointer to the next page stands.
+    /// Offset of the pointer to the next page.
     pointer: usize,
 }
 
@@ -154,7 +154,7 @@ impl Tiff {
         at
     }
 
-    /// Appends a directory; says where it is.
+    /// Appends a directory; returns its offset.
     fn directory(&mut self, entries: &[Entry]) -> u32 {
         let mut bytes = (entries.len() as u16).to_le_bytes().to_vec();
         for (tag, kind, count, value) in entries {
@@ -167,7 +167,7 @@ impl Tiff {
         self.put(&bytes)
     }
 
-    /// Appends a page with these fields besides its own.
+    /// Appends a page with these fields in addition to its own.
     fn page(&mut self, entries: &[Entry]) {
         let at = self.directory(&[&gray(8, 0), entries].concat());
         let pointer = self.pointer;
@@ -175,13 +175,13 @@ impl Tiff {
         self.pointer = self.bytes.len() - 4;
     }
 
-    /// An array of offsets; says where it is.
+    /// Appends an array of offsets; returns its offset.
     fn offsets(&mut self, offsets: impl Iterator<Item = u32>) -> u32 {
         self.put(&offsets.flat_map(u32::to_le_bytes).collect::<Vec<u8>>())
     }
 }
 
-/// The fields of a gray picture.
+/// Returns the fields of a gray image.
 fn gray(side: u32, subfile: u32) -> [Entry; 9] {
     [
         (254, LONG, 1, subfile),
@@ -212,7 +212,7 @@ fn tiff_pages(count: usize) -> Vec<u8> {
     tiff.bytes
 }
 
-/// So many overviews below one page.
+/// Returns a TIFF with this many overviews below one page.
 fn tiff_overviews(count: usize) -> Vec<u8> {
     let mut tiff = Tiff::new();
     let all: Vec<u32> = (0..count).map(|_| tiff.directory(&gray(4, 1))).collect();
@@ -221,7 +221,7 @@ fn tiff_overviews(count: usize) -> Vec<u8> {
     tiff.bytes
 }
 
-/// So many pages, each with an overview below it.
+/// Returns a TIFF with this many pages, each with an overview.
 fn tiff_pages_with_overviews(count: usize) -> Vec<u8> {
     let mut tiff = Tiff::new();
     for _ in 0..count {
@@ -311,7 +311,7 @@ fn more_elements_than_any_honest_file_has_are_refused() {
     }
 }
 
-/// A TIFF's fields are found by offsets, so a short file may have any number of them, and any number of bytes in them.
+/// A TIFF's fields are found by offsets, so a short file may refer to any number of fields and bytes.
 #[test]
 fn tiffs_that_refer_to_the_same_bytes_again_and_again_are_refused() {
     let mut overviews = Tiff::new();
@@ -329,7 +329,7 @@ fn tiffs_that_refer_to_the_same_bytes_again_and_again_are_refused() {
     let outer = exif.directory(&vec![(34_665, LONG, 1, inner); 2_000]);
     exif.page(&[(34_665, LONG, 1, outer)]);
 
-    // Each directory begins within the one before, and its fields are of no known type.
+    // Each directory starts within the one before, and its fields are of no known type.
     let mut overlapping = Tiff::new();
     let (count, size) = (5_000_u16, 12);
     let first = overlapping.put(&vec![0; 9_000 * size]) as usize;

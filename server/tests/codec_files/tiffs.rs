@@ -1,4 +1,4 @@
-//! TIFFs whose samples stand for something else, lie in planes, or have several pages.
+//! TIFFs with indirect samples, separate planes, or several pages.
 
 use std::io::Cursor;
 
@@ -16,7 +16,7 @@ fn long(value: u32) -> Vec<u8> {
     value.to_le_bytes().to_vec()
 }
 
-/// The first number of a field of a page's directory.
+/// Returns the first number of a field of a page's directory.
 fn number(file: &[u8], page: usize, tag: u16) -> Option<u64> {
     let mut source = Cursor::new(file);
     let header = tiff::Tiff::header(&mut source).unwrap();
@@ -33,14 +33,14 @@ fn changed(file: &[u8]) -> Vec<String> {
     codec::head(&mut Cursor::new(file), &info, info.layout).unwrap().keeping().changed.clone()
 }
 
-/// Packed pixels, given as bytes of gray, as a TIFF of so many pixels across of fewer bits.
+/// Stores packed pixels, given as bytes of gray, as a TIFF of this width and bit depth.
 fn packed(bytes: &Rows, width: u32, bits: u16, fields: Vec<(u16, u16, u32, Vec<u8>)>) -> Vec<u8> {
     let mut all = vec![(256, 4, 1, long(width)), (258, 3, 1, short(bits))];
     all.extend(fields);
     make::Tiff { fields: all, ..make::Tiff::default() }.file(bytes)
 }
 
-/// The values of packed pixels, whose rows begin on whole bytes.
+/// Unpacks the values of packed pixels whose rows start on whole bytes.
 fn values(bytes: &Rows, width: u32, bits: u32) -> Vec<u8> {
     let Samples::U8(samples) = &bytes.samples else { panic!("bytes were expected") };
     let value =
@@ -265,7 +265,7 @@ fn empty_tiles_that_were_left_out_are_no_data() {
         let mut source = Cursor::new(original.clone());
         let header = tiff::Tiff::header(&mut source).unwrap();
         let directory = header.directory(&mut source, header.first).unwrap();
-        // The second tile's offset and length become 0: where the tables lie is found by what they hold.
+        // Set the second tile's offset and length to 0; the tables are found by their contents.
         for tag in [324, 325] {
             let table = header.bytes(&mut source, directory.find(tag).unwrap()).unwrap();
             let at = original.windows(table.len()).rposition(|bytes| bytes == table).unwrap();

@@ -50,7 +50,7 @@ fn transparent_pixels_lend_a_view_no_colour() {
 
 #[test]
 fn a_view_is_upright_for_every_orientation() {
-    // The image as a person sees it: 2 × 3 pixels. As it is stored for each orientation, by the standard's definition.
+    // The upright image, 2 × 3 pixels, and how it is stored in each orientation, according to the standard.
     let seen = [[10_u8, 20], [30, 40], [50, 60]];
     for orientation in 1..=8 {
         let turned = orientation >= 5;
@@ -58,7 +58,7 @@ fn a_view_is_upright_for_every_orientation() {
         let mut stored = Vec::new();
         for row in 0..height {
             for column in 0..width {
-                // Where the 0th row and column are on the seen image (CIPA DC-008, table of Orientation).
+                // Where the 0th row and column are on the upright image (CIPA DC-008, table of Orientation).
                 let (y, x) = match orientation {
                     1 => (row, column),
                     2 => (row, 1 - column),

@@ -1,4 +1,4 @@
-//! WebP: read with and without loss, written without.
+//! WebP: read lossy and lossless, written lossless.
 
 use std::io::Cursor;
 
@@ -8,7 +8,7 @@ use shared::pixels::{Depth, Layout, Rows, Samples};
 
 use super::{carry, inspect, make, read, sample, write};
 
-/// A file by the encoder of the image-webp crate, which leaves nothing out.
+/// Encodes a file with the image-webp crate, which keeps everything.
 fn lossless(rows: &Rows) -> Vec<u8> {
     let Samples::U8(samples) = &rows.samples else { panic!("WebP has 8 bits") };
     let mut file = Vec::new();
@@ -87,7 +87,7 @@ fn animations_are_refused_with_a_sentence() {
 
 #[test]
 fn what_decoding_and_encoding_hold_is_told_from_the_header_and_held_to_the_limit() {
-    // Square, without loss, and not one pixel is there (RFC 9649, section 3.4: 14 bits for each side less one).
+    // A square, lossless file without any pixel data (RFC 9649, section 3.4: 14 bits for each side minus one).
     let of_side = |side: u32| {
         let data = [&[0x2f], &((side - 1) | (side - 1) << 14).to_le_bytes()[..], &[0; 5]].concat();
         let chunk = [b"WEBPVP8L", &(data.len() as u32).to_le_bytes()[..], &data].concat();

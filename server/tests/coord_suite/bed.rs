@@ -1,4 +1,4 @@
-//! Where a test runs: sessions with some coordinator, and the faults that both kinds can be made to show.
+//! The environment of a test: sessions with a coordinator, and the faults that both kinds can simulate.
 
 use std::net::ToSocketAddrs;
 use std::sync::Arc;
@@ -12,35 +12,35 @@ use server::coord::{Connector, Coordinator, Hint, SessionId, SessionState, Watch
 use crate::forwarder::Forwarder;
 use crate::zookeeper::Ensemble;
 
-/// A lease that a busy machine doesn't lose by accident.
+/// A session timeout that a busy machine doesn't exceed by accident.
 const LONG: Duration = Duration::from_secs(5);
-/// A lease for tests that wait for its end.
+/// A session timeout for tests that wait for its end.
 const SHORT: Duration = Duration::from_secs(2);
 
-/// A coordinator of this test alone, with its skeleton.
+/// A coordinator for a single test, with its skeleton.
 #[async_trait]
 pub trait Bed: Send + Sync {
-    /// A session with this timeout.
+    /// Opens a session with this timeout.
     async fn open(&self, timeout: Duration) -> Seat;
 
-    /// A session that lives through the test.
+    /// Opens a session that lives through the test.
     async fn session(&self) -> Seat {
         self.open(LONG).await
     }
 
-    /// A session whose end is awaited.
+    /// Opens a session whose expiry the test waits for.
     async fn short_session(&self) -> Seat {
         self.open(SHORT).await
     }
 }
 
-/// A session and what can happen to it.
+/// A session and its faults.
 pub struct Seat {
     pub coordinator: Arc<dyn Coordinator>,
     faults: Box<dyn Faults>,
 }
 
-/// What can happen to a session.
+/// The faults of a session.
 trait Faults: Send + Sync {
     fn cut(&self);
     fn mend(&self);
@@ -48,19 +48,19 @@ trait Faults: Send + Sync {
 }
 
 impl Seat {
-    /// Breaks the connection and waits until the session knows.
+    /// Breaks the connection and waits until the session notices.
     pub async fn cut(&self) {
         self.faults.cut();
         self.state(SessionState::Disconnected).await;
     }
 
-    /// Lets the connection come back and waits until it has.
+    /// Restores the connection and waits until the session is connected.
     pub async fn mend(&self) {
         self.faults.mend();
         self.state(SessionState::Connected).await;
     }
 
-    /// The next write takes effect, and its reply is lost.
+    /// Lets the next write take effect but loses its reply.
     pub fn lose_reply(&self) {
         self.faults.lose_reply();
     }
@@ -72,7 +72,7 @@ impl Seat {
         soon(wait).await.unwrap();
     }
 
-    /// Breaks the connection until the session has expired, as far as itself can tell.
+    /// Breaks the connection until the session has expired, as far as its client can tell.
     pub async fn outlive(&self) {
         self.cut().await;
         self.state(SessionState::Expired).await;
@@ -90,17 +90,17 @@ impl std::ops::Deref for Seat {
     }
 }
 
-/// Awaits what must come.
+/// Awaits an expected event, with a time limit.
 pub async fn soon<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(60), future).await.expect("it comes within a minute")
 }
 
-/// The next hint, which must come.
+/// Returns the next hint, which must come.
 pub async fn hint(watch: &mut Watch) -> Hint {
     soon(watch.changed()).await
 }
 
-/// Waits until a node is gone, as this session sees it.
+/// Waits until this session sees that a node is gone.
 pub async fn gone(coordinator: &dyn Coordinator, path: &str) {
     let wait = async {
         loop {
@@ -114,7 +114,7 @@ pub async fn gone(coordinator: &dyn Coordinator, path: &str) {
     soon(wait).await;
 }
 
-/// The embedded coordinator. All its sessions have the same timeout: paused time makes long ones short.
+/// The embedded coordinator. All its sessions have the same timeout; with paused time, long ones cost nothing.
 pub struct EmbeddedBed {
     pub embedded: Arc<Embedded>,
 }
@@ -152,7 +152,7 @@ impl Faults for EmbeddedFaults {
     }
 }
 
-/// Real servers, in a chroot of this test's own.
+/// Real servers, in the test's own chroot.
 pub struct ZooKeeperBed {
     servers: String,
 }

@@ -1,6 +1,6 @@
-//! One claim at a time, and only the latest counts.
+//! Claims: one at a time, and only the latest counts.
 
-use server::coord::claim::{Debt, Held, REPORT_BYTES, Strike, claim, commit, give_back, release};
+use server::coord::claim::{Held, REPORT_BYTES, Strike, StrikeReturn, claim, commit, give_back, release};
 use server::coord::{CreateMode, Error, Op, paths};
 use shared::task::{Done, Lock, Task};
 
@@ -48,13 +48,13 @@ async fn take(seat: &Seat, lock: Lock) -> Option<Held> {
     claim(&**seat, Held::new(TASK, &seen, version, lock)).await.unwrap()
 }
 
-/// The claims that a task bears a strike of.
+/// Returns the claims whose strikes a task bears.
 fn names(task: &Task) -> Vec<&str> {
     task.strikes.iter().map(String::as_str).collect()
 }
 
-/// Gives a claim's strike back.
-async fn owe(seat: &Seat, held: &Held) -> Debt {
+/// Settles a claim's debt.
+async fn owe(seat: &Seat, held: &Held) -> StrikeReturn {
     give_back(&**seat, &held.path, &held.lock.claim, &stamp("a", 9)).await.unwrap()
 }
 
@@ -162,7 +162,7 @@ async fn a_commit_leaves_the_result_and_no_lock(bed: &dyn Bed) {
     assert!(!commit(&*seat, &held, &done("a", 1)).await.unwrap(), "it has been committed already");
 }
 
-/// The first worker loses its lease and the second takes over.
+/// The first worker's session expires, and the second takes over.
 async fn takeover(bed: &dyn Bed) -> (Seat, Held, Seat, Held) {
     let (one, two) = (bed.short_session().await, bed.session().await);
     put(&one).await;
@@ -179,7 +179,7 @@ async fn a_commit_after_a_takeover_is_refused(bed: &dyn Bed) {
     let (one, first, two, second) = takeover(bed).await;
     one.state(server::coord::SessionState::Expired).await;
     assert_eq!(commit(&*one, &first, &done("a", 1)).await, Err(Error::Expired));
-    // The pod is back with a new session, in which the second's lock has the path of its own.
+    // The pod is back with a new session; the second's lock is at the path of its own former lock.
     let again = bed.session().await;
     again.sync().await.unwrap();
     assert!(!commit(&*again, &first, &done("a", 1)).await.unwrap());
@@ -191,7 +191,7 @@ async fn a_commit_after_a_takeover_is_refused(bed: &dyn Bed) {
 
 async fn a_lock_that_is_there_again_proves_nothing(bed: &dyn Bed) {
     let (_, first, two, second) = takeover(bed).await;
-    // Even a commit through the session that owns the new lock is refused: the version tells.
+    // Even through the session that owns the new lock, the commit is rejected: the version differs.
     assert!(!commit(&*two, &first, &done("a", 1)).await.unwrap());
     assert_eq!(written(&two).await, None);
     assert!(commit(&*two, &second, &done("b", 2)).await.unwrap());
@@ -204,7 +204,7 @@ async fn a_commit_whose_reply_is_lost_is_one(bed: &dyn Bed) {
     seat.lose_reply();
     assert!(commit(&*seat, &held, &done("a", 1)).await.unwrap());
     assert_eq!(written(&seat).await, Some(done("a", 1)));
-    // And one that was refused stays refused.
+    // A rejected commit stays rejected.
     seat.lose_reply();
     assert!(!commit(&*seat, &held, &done("a", 7)).await.unwrap());
     assert_eq!(written(&seat).await, Some(done("a", 1)));
@@ -218,7 +218,7 @@ async fn a_commit_of_a_deleted_task_is_refused(bed: &dyn Bed) {
     seat.multi(vec![delete(paths::lock(TASK)), delete(TASK.into())]).await.unwrap();
     assert!(!commit(&*seat, &held, &done("a", 1)).await.unwrap());
     assert!(!release(&*seat, &held, None, Strike::Keep, stamp("a", 9)).await.unwrap());
-    assert_eq!(owe(&seat, &held).await, Debt::Settled);
+    assert_eq!(owe(&seat, &held).await, StrikeReturn::Settled);
 }
 
 async fn a_release_gives_the_task_to_the_next(bed: &dyn Bed) {
@@ -258,10 +258,10 @@ async fn a_pod_that_outlived_its_session_gives_its_strike_back(bed: &dyn Bed) {
     one.outlive().await;
     let again = bed.session().await;
     again.lose_reply();
-    assert_eq!(owe(&again, &held).await, Debt::Settled);
+    assert_eq!(owe(&again, &held).await, StrikeReturn::Settled);
     let (now, version) = read(&again).await;
     assert_eq!((now.attempt, names(&now), &now.stamp), (1, vec![], &stamp("a", 9)));
-    assert_eq!(owe(&again, &held).await, Debt::Settled, "repeating is harmless");
+    assert_eq!(owe(&again, &held).await, StrikeReturn::Settled, "repeating is harmless");
     assert_eq!(read(&again).await, (now, version));
 }
 
@@ -272,7 +272,7 @@ async fn a_strike_is_given_back_at_any_later_version_and_no_other_with_it(bed: &
     assert!(release(&*two, &third, None, Strike::Keep, stamp("b", 9)).await.unwrap());
     assert_eq!(names(&read(&two).await.0), ["c1", "c2", "c3"]);
     let again = bed.session().await;
-    assert_eq!(owe(&again, &first).await, Debt::Settled);
+    assert_eq!(owe(&again, &first).await, StrikeReturn::Settled);
     assert_eq!(names(&read(&two).await.0), ["c2", "c3"]);
     assert_eq!(read(&two).await.0.attempt, 3);
 }
@@ -280,10 +280,10 @@ async fn a_strike_is_given_back_at_any_later_version_and_no_other_with_it(bed: &
 async fn a_strike_is_not_given_back_under_a_claim_that_would_then_fail_to_commit(bed: &dyn Bed) {
     let (_, first, two, second) = takeover(bed).await;
     let again = bed.session().await;
-    assert_eq!(owe(&again, &first).await, Debt::Waits);
+    assert_eq!(owe(&again, &first).await, StrikeReturn::Waits);
     assert_eq!(read(&two).await, (second.task.clone(), second.version));
     assert!(commit(&*two, &second, &done("b", 2)).await.unwrap());
-    assert_eq!(owe(&again, &first).await, Debt::Settled, "a task that is done bears no blame");
+    assert_eq!(owe(&again, &first).await, StrikeReturn::Settled, "a task that is done bears no blame");
 }
 
 async fn a_task_with_three_strikes_is_nobodys_until_one_is_given_back(bed: &dyn Bed) {
@@ -297,7 +297,7 @@ async fn a_task_with_three_strikes_is_nobodys_until_one_is_given_back(bed: &dyn 
     }
     assert_eq!(take(&seat, lock("a", "c4")).await, None);
     assert!(!locked(&seat).await);
-    assert_eq!(owe(&seat, &last.unwrap()).await, Debt::Settled);
+    assert_eq!(owe(&seat, &last.unwrap()).await, StrikeReturn::Settled);
     assert_eq!(names(&take(&seat, lock("a", "c5")).await.unwrap().task), ["c1", "c2", "c5"]);
 }
 

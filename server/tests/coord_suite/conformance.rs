@@ -1,4 +1,4 @@
-//! What a coordinator must do.
+//! Basic operations that every coordinator must support.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! One leads, and who was deposed without noticing can do no harm.
+//! Elections: one candidate leads, and a leader that was deposed without noticing does no harm.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ async fn enter(seat: &Seat, name: &str) -> Candidacy {
     Candidacy::enter(Arc::clone(&seat.coordinator), &candidate(name)).await.unwrap()
 }
 
-/// Whether a candidacy doesn't lead, even after a while.
+/// Returns whether a candidacy still doesn't lead after a while.
 async fn still_waits(candidacy: &Candidacy) -> bool {
     tokio::time::timeout(Duration::from_millis(200), candidacy.wait_to_lead()).await.is_err()
 }
@@ -80,7 +80,7 @@ async fn candidacies_of_one_session_are_told_apart(bed: &dyn Bed) {
 
 async fn candidates_lead_in_the_order_of_their_sequences_whatever_their_names(bed: &dyn Bed) {
     let seats = [bed.session().await, bed.session().await, bed.session().await];
-    // Names are random, so over some rounds they are sorted in every way.
+    // Names are random, so several rounds cover every sort order.
     for _ in 0..6 {
         let mut candidacies = Vec::new();
         for (seat, name) in seats.iter().zip(["one", "two", "three"]) {
@@ -167,7 +167,7 @@ async fn a_leader_stays_one_through_a_short_disconnect(bed: &dyn Bed) {
     seat.mend().await;
     assert!(tokio::time::timeout(Duration::from_millis(200), &mut lost).await.is_err());
     soon(first.wait_to_lead()).await.unwrap();
-    // Its watch was added again: it hears of what happens after the disconnect.
+    // Its watch was set again: it sees changes after the disconnect.
     other.sync().await.unwrap();
     other.delete(first.node(), None).await.unwrap();
     soon(lost).await;
@@ -176,7 +176,7 @@ async fn a_leader_stays_one_through_a_short_disconnect(bed: &dyn Bed) {
 async fn a_node_of_another_session_is_not_mine(bed: &dyn Bed) {
     let (seat, other) = (bed.session().await, bed.session().await);
     let first = enter(&seat, "one").await;
-    // The same path, another life of it: as if my session had ended and somebody had made the node again.
+    // The same path, but another node: as if the session had ended and someone had created the node again.
     other.sync().await.unwrap();
     other.delete(first.node(), None).await.unwrap();
     other.create(first.node(), b"{}", CreateMode::Ephemeral).await.unwrap();

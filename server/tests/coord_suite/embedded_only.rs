@@ -1,4 +1,4 @@
-//! Faults that only the embedded coordinator can show on command.
+//! Faults that only the embedded coordinator can simulate on demand.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -144,7 +144,8 @@ async fn an_outage_disconnects_everyone_and_ends_leases_that_it_outlasts() {
     bed.embedded.go_down();
     seat.state(SessionState::Disconnected).await;
     assert_eq!(bed.embedded.connector().connect().await.err(), Some(Error::Disconnected));
-    // Refusing took a session timeout; a little more, and the lease is gone but the client hasn't given up.
+    // The refused connect took one session timeout; a little later the session has expired on the server, but the client hasn't
+    // given up.
     tokio::time::advance(Duration::from_millis(1)).await;
     seat.state(SessionState::Disconnected).await;
     assert_eq!(bed.embedded.sessions(), []);

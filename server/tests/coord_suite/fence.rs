@@ -1,4 +1,4 @@
-//! A deposed master's writes are rejected.
+//! The fence: a deposed master's writes are rejected.
 
 use std::sync::Arc;
 
@@ -64,7 +64,7 @@ async fn a_master_whose_lease_ran_out_and_who_is_back_cannot_write(bed: &dyn Bed
     one.state(SessionState::Expired).await;
     let error = master.fence().write(&*one, vec![create("/jobs/old")]).await.unwrap_err();
     assert!(error.ends_role(), "{error}");
-    // Nor does a new session of the same pod revive the old candidacy.
+    // A new session of the same pod doesn't revive the old candidacy either.
     let again = bed.session().await;
     assert_eq!(master.fence().write(&*again, vec![create("/jobs/old")]).await, Err(FenceError::Deposed));
     successor.fence().write(&*two, vec![create("/jobs/new")]).await.unwrap();

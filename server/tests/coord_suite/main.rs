@@ -1,5 +1,5 @@
-//! One suite for every coordinator: the embedded one, on paused time, and ZooKeeper, on real servers.
-//! What only one of them can show has a file of its own.
+//! One suite for every coordinator: the embedded one, on paused time, and ZooKeeper, on real servers. Tests that only one of
+//! them supports have their own files.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../support/forwarder.rs"]

@@ -1,4 +1,4 @@
-//! Who is alive.
+//! Members: the live pods.
 
 use server::coord::members::{join, list};
 use server::coord::{CreateMode, Error, paths};

@@ -1,6 +1,6 @@
-//! What zookeeper-client 0.11.2 does that its documentation doesn't say, each shown on the client alone, and beside it
-//! that a session of ours copes. The words for the client's authors are in `docs/zookeeper-client.md`: when one of the
-//! first kind fails after an upgrade, the client has changed, and so may we.
+//! Undocumented behaviour of zookeeper-client 0.11.2, each shown with the bare client, and next to it that our sessions cope
+//! with it. The report for the client's authors is `docs/zookeeper-client.md`: when a test of the first kind fails after an
+//! upgrade, the client has changed, and our workaround may go.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::records::{candidate, member};
 use crate::zookeeper::{Ensemble, TICK};
 
 const LEASE: Duration = Duration::from_secs(3);
-/// What must not come is waited for this long.
+/// How long to wait for events that must not happen.
 const WHILE: Duration = Duration::from_millis(800);
 
 async fn ensemble() -> &'static Ensemble {
@@ -30,7 +30,7 @@ async fn proxy_to(server: SocketAddr) -> Proxy {
     Proxy::start(vec![Target::Tcp(server)]).await
 }
 
-/// The client alone, in a chroot of its own, behind a proxy; and a session of ours that sees the same tree.
+/// Opens the bare client in a new chroot behind a proxy, and a session of ours on the same tree.
 async fn client() -> (zk::Client, Proxy, Arc<dyn Coordinator>) {
     let servers = ensemble().await;
     let direct = servers.connect_string_with_new_chroot();
@@ -42,7 +42,7 @@ async fn client() -> (zk::Client, Proxy, Arc<dyn Coordinator>) {
     (client.chroot(chroot.to_owned()).unwrap(), proxy, other)
 }
 
-/// A session of ours behind a proxy, and one without.
+/// Opens a session of ours behind a proxy, and one without.
 async fn session() -> (Arc<dyn Coordinator>, Proxy, Arc<dyn Coordinator>) {
     let servers = ensemble().await;
     let direct = servers.connect_string_with_new_chroot();
@@ -99,7 +99,7 @@ async fn the_client_loses_persistent_watches_at_a_reconnect() {
     assert!(told.is_err(), "the client has learned to restore persistent watches: {told:?}");
 }
 
-/// Members, candidates, jobs and rings that came while a mirror was disconnected for less than its timeout.
+/// A mirror that is disconnected for less than its timeout must not miss members, candidates, jobs and rings of that time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_disconnect_shorter_than_the_timeout_a_mirror_has_missed_nothing_and_hears_again() {
     let (session, proxy, other) = session().await;
@@ -120,7 +120,7 @@ async fn after_a_disconnect_shorter_than_the_timeout_a_mirror_has_missed_nothing
             nodes.members.len() == round + 1 && nodes.candidates.len() == round + 1 && nodes.rings > rings
         };
         soon(nodes.wait_for(caught_up)).await.unwrap();
-        // By a hint: the next rescan without a reason is half a minute away.
+        // By a hint: the next unconditional rescan is half a minute away.
         let begun = Instant::now();
         let rings = nodes.borrow().rings;
         server::coord::doorbell::ring(&*other, &crate::records::moment()).await.unwrap();
@@ -135,7 +135,7 @@ async fn the_client_reports_operations_under_way_with_other_errors_than_connecti
     let (client, proxy, _other) = client().await;
     client.sync("/").await.unwrap();
     proxy.to_client(Flow::Held);
-    // The server never answers: the client gives the connection up by itself, after 2/5 of the timeout.
+    // The server never answers: the client closes the connection by itself, after 2/5 of the timeout.
     let error = soon(client.create("/x", b"", &persistent())).await.unwrap_err();
     assert!(!matches!(error, zk::Error::ConnectionLoss), "the client says ConnectionLoss now");
     println!("an operation whose connection fell silent: {error:?}");
@@ -191,8 +191,8 @@ async fn what_was_asked_for_while_disconnected_never_runs() {
     assert_eq!(other.stat("/late").await.unwrap(), None);
 }
 
-/// A request is held in a connection that the client has given up, while it goes on over another. (No attempt to reconnect
-/// is held beside it: one that arrives late as well may take the session back, and then the request may run.)
+/// A request is held in a connection that the client has given up, while the client continues over another. (No reconnect
+/// attempt is held in addition: if it also arrived late, it might take the session back, and then the request might run.)
 async fn late_bytes_never_run(first: usize, second: usize) {
     let servers = ensemble().await;
     let direct = servers.connect_string_with_new_chroot();
@@ -241,7 +241,7 @@ async fn the_client_says_expired_by_itself_and_the_servers_may_have_the_session_
     assert!(took < LEASE * 7 / 5 + LEASE, "{took:?}");
     assert_eq!(session.stat("/mine").await, Err(Error::Expired));
     servers.resume(0);
-    // The server has slept as well; the node may be there, but it is nobody's who lives.
+    // The server was paused as well; the node may still exist, but it belongs to no live session.
     let next = soon(async {
         loop {
             if let Ok(next) = connector.connect().await {

@@ -1,4 +1,4 @@
-//! Records as pods write them.
+//! The format of the records that pods write.
 
 use serde_json::Map;
 use shared::clock::{Moment, Stamp};

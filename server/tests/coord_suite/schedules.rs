@@ -1,14 +1,14 @@
-//! Schedules of faults from seeds: whatever happens to the sessions, no deposed master writes after its successor,
-//! every attempt has one claim, every task has one result, and once the faults end the work does.
+//! Seeded schedules of faults: whatever happens to the sessions, no deposed master writes after its successor, every attempt
+//! has one claim, every task has one result, and once the faults end the work is finished.
 //!
-//! `EVENLIGHT_SEEDS` sets how many are tried. A failing seed goes into `SEEDS_THAT_FAILED`. (Candidacies' uuids and tokio's choice among ready branches are
-//! not seeded, so a seed may need a few runs to fail again.)
+//! `EVENLIGHT_SEEDS` sets the number of seeds. A failing seed goes into `SEEDS_THAT_FAILED`. (UUIDs of candidacies and tokio's
+//! choice among ready branches aren't seeded, so a seed may need a few runs to fail again.)
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use server::coord::claim::{Debt, Held, Strike, claim, commit, give_back, release};
+use server::coord::claim::{Held, Strike, StrikeReturn, claim, commit, give_back, release};
 use server::coord::election::{Candidacy, leader};
 use server::coord::embedded::{Embedded, EmbeddedConfig};
 use server::coord::settle::{connected, settle};
@@ -51,7 +51,7 @@ impl Random {
     }
 }
 
-/// What the pods believe to have done.
+/// What the pods believe they have done.
 #[derive(Default)]
 struct Beliefs {
     claims: Vec<(usize, u32)>,
@@ -104,7 +104,7 @@ impl Schedule {
         }
     }
 
-    /// Something happens to some session of a pod.
+    /// Injects a fault into a session of some pod.
     async fn fault(&mut self, viewer: &dyn Coordinator) {
         let sessions = self.embedded.sessions();
         let at = self.random.below(sessions.len() as u64);
@@ -124,7 +124,7 @@ impl Schedule {
         }
     }
 
-    /// Everything that can come back does.
+    /// Ends all faults that can end.
     async fn heal(&self) {
         for session in self.embedded.sessions() {
             self.embedded.reconnect(session);
@@ -168,7 +168,7 @@ async fn all_done(viewer: &dyn Coordinator) {
     }
 }
 
-/// A witness takes the leader for dead.
+/// Evicts the leader, like a witness that errs.
 async fn evict_leader(viewer: &dyn Coordinator) {
     if let Some((node, _)) = leader(viewer).await.unwrap() {
         viewer.delete(&node, None).await.unwrap();
@@ -224,11 +224,11 @@ impl Pod {
 
     async fn round(&mut self, session: &dyn Coordinator) -> Result<(), Error> {
         while let Some((held, made)) = self.lost.last() {
-            // What a pod that doesn't know better would try is refused.
+            // What an uninformed pod would try is rejected.
             let done = done(&self.name, held.task.attempt);
             assert!(!made || !commit(session, held, &done).await?);
             assert!(!made || !release(session, held, None, Strike::Keep, stamp(&self.name, 9)).await?);
-            if give_back(session, &held.path, &held.lock.claim, &stamp(&self.name, 9)).await? == Debt::Waits {
+            if give_back(session, &held.path, &held.lock.claim, &stamp(&self.name, 9)).await? == StrikeReturn::Waits {
                 self.lost.rotate_right(1);
                 break;
             }
@@ -245,7 +245,7 @@ impl Pod {
         self.random.pause(1_000).await;
         let lock = lock(&self.name, &format!("{}-{}", self.name, self.random.below(u64::MAX)));
         let held = Held::new(&path(index), &seen, stat.version, lock);
-        // From here on the claim is lost if this session ends.
+        // From here on, the claim is lost if this session ends.
         self.lost.push((held.clone(), false));
         if claim(session, held.clone()).await?.is_none() {
             self.lost.pop();
@@ -268,7 +268,7 @@ impl Pod {
     }
 }
 
-/// Stands for election, and as a master writes its sequence into the log, as long as the session lives.
+/// Stands for election and, as master, writes its sequence into the log, as long as the session lives.
 async fn lead(session: Arc<dyn Coordinator>, name: &str) -> Error {
     let mut entry = 0_u32;
     loop {

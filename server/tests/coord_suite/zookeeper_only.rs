@@ -1,10 +1,10 @@
-//! What only real servers show: elections among themselves, silence, and other clients.
+//! Tests that only real servers support: elections within the ensemble, silent servers, and other clients.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use server::coord::zookeeper::{Leashed, ZooKeeper};
-use server::coord::{Connector, Coordinator, CreateMode, Error, Hint, Leash, Scope, SessionState, settle::settle};
+use server::coord::zookeeper::{FaultConnector, ZooKeeper};
+use server::coord::{Connector, Coordinator, CreateMode, Error, FaultLink, Hint, Scope, SessionState, settle::settle};
 
 use crate::bed::soon;
 use crate::zookeeper::Ensemble;
@@ -20,7 +20,7 @@ async fn a_session_survives_the_death_of_the_server_that_led() {
     let mut watch = session.watch("/", Scope::Recursive).await.unwrap();
     let leader = (0..3).find(|index| ensemble.leads(*index)).unwrap();
     ensemble.kill(leader);
-    // The quorum elects anew: every follower drops its clients, so the watch ends, and the session goes on.
+    // The quorum elects a new leader: every follower drops its clients, so the watch ends, but the session continues.
     assert_eq!(soon(watch.changed()).await, Hint::Lost);
     settle(&*session).await.unwrap();
     assert_eq!(session.stat("/e").await.unwrap().unwrap().owner, Some(session.session()));
@@ -30,7 +30,7 @@ async fn a_session_survives_the_death_of_the_server_that_led() {
         ensemble
     });
     let ensemble = ensemble.await.unwrap();
-    // Without a quorum nothing is written; a silent server makes outcomes unknown, within the session timeout.
+    // Without a quorum nothing is written; a silent server makes outcomes unknown within the session timeout.
     let rest: Vec<usize> = (0..3).filter(|index| *index != leader).collect();
     rest.iter().for_each(|index| ensemble.pause(*index));
     let before = Instant::now();
@@ -38,7 +38,7 @@ async fn a_session_survives_the_death_of_the_server_that_led() {
     assert!(matches!(outcome, Err(Error::Unknown(_) | Error::Disconnected)), "{outcome:?}");
     assert!(before.elapsed() < LEASE * 2);
     rest.iter().for_each(|index| ensemble.resume(*index));
-    // The servers come back and let the session expire or live; either way it is told.
+    // The servers come back and let the session expire or live; the client must learn either.
     let mut states = session.states();
     let told = soon(states.wait_for(|state| *state == SessionState::Connected || state.is_terminal())).await;
     assert!(told.is_ok());
@@ -106,28 +106,28 @@ async fn two_sessions() -> (Arc<dyn Coordinator>, Arc<dyn Coordinator>) {
 async fn a_client_on_a_leash_is_cut_off_alone_and_keeps_its_session_if_it_is_let_through_in_time() {
     let ensemble = tokio::task::spawn_blocking(Ensemble::shared).await.unwrap();
     let zookeeper = ZooKeeper::new(&ensemble.connect_string_with_new_chroot(), LEASE).unwrap();
-    let leash = Leashed::new(&zookeeper).await.unwrap();
-    let (cut, other) = (leash.connect().await.unwrap(), zookeeper.connect().await.unwrap());
+    let link = FaultConnector::new(&zookeeper).await.unwrap();
+    let (cut, other) = (link.connect().await.unwrap(), zookeeper.connect().await.unwrap());
     cut.create("/e", b"", CreateMode::Ephemeral).await.unwrap();
-    leash.cut();
+    link.cut();
     let mut states = cut.states();
     soon(states.wait_for(|state| *state == SessionState::Disconnected)).await.unwrap();
     assert_eq!(cut.create("/f", b"", CreateMode::Ephemeral).await, Err(Error::Disconnected));
     other.sync().await.unwrap();
     assert_eq!(other.stat("/e").await.unwrap().unwrap().owner, Some(cut.session()));
-    leash.mend();
+    link.mend();
     settle(&*cut).await.unwrap();
     assert_eq!(cut.stat("/e").await.unwrap().unwrap().owner, Some(cut.session()));
 }
 
-/// The kernel of a server that hangs takes connections, and nobody answers them.
+/// The kernel of a hung server accepts connections, but nothing answers on them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_begins_within_a_second_while_one_of_three_servers_hangs() {
     let ensemble = tokio::task::spawn_blocking(|| Ensemble::launch(3)).await.unwrap();
     let follower = (0..3).find(|index| !ensemble.leads(*index)).unwrap();
     ensemble.pause(follower);
     let connector = ZooKeeper::new(&ensemble.connect_string(), LEASE).unwrap();
-    let (leashed, mut longest) = (Leashed::new(&connector).await.unwrap(), Duration::ZERO);
+    let (leashed, mut longest) = (FaultConnector::new(&connector).await.unwrap(), Duration::ZERO);
     for _ in 0..10 {
         for connector in [&connector as &dyn Connector, &*leashed] {
             let begun = Instant::now();

@@ -1,4 +1,4 @@
-//! An API server in memory, told as a scenario. A request that was sent is done, whether or not its client still waits.
+//! An in-memory API server for scenarios. A request that was sent is carried out, whether or not its client still waits.
 
 use std::collections::BTreeMap;
 use std::future::pending;
@@ -14,24 +14,24 @@ use server::kube::{Kubernetes, Leadership, Settings};
 use shared::cluster::Labels;
 use tokio::sync::{Semaphore, watch};
 
-/// What a request meets.
+/// What happens to a request.
 #[derive(Clone)]
 pub enum Meets {
-    /// An answer with this status.
+    /// It is answered with this status.
     Status(u16),
-    /// Nobody answers, and nothing is done.
+    /// It isn't carried out, and never answered.
     Silence,
-    /// It is done once there is a permit, whether its client still waits or not.
+    /// It is carried out once there is a permit, whether or not its client still waits.
     Hold(Arc<Semaphore>),
-    /// A stream that breaks after so many items.
+    /// The stream breaks after this many items.
     Break(usize),
-    /// A stream that says nothing more after so many items.
+    /// The stream stalls after this many items.
     Stall(usize),
 }
 
 struct Rule {
     method: Method,
-    /// How the path ends, or what the query contains.
+    /// End of the path, or part of the query.
     part: &'static str,
     times: usize,
     meets: Meets,
@@ -51,32 +51,32 @@ struct Log {
 #[derive(Default)]
 struct State {
     version: u64,
-    /// Watches can't begin before this version.
+    /// Watches can't start before this version.
     forgotten: u64,
     pods: BTreeMap<String, Value>,
     events: Vec<(u64, &'static str, Value)>,
     logs: BTreeMap<String, Log>,
     rules: Vec<Rule>,
     requests: Vec<String>,
-    /// Who said master after each change, with which epoch.
+    /// The pods labelled master after each change, with their epochs.
     history: Vec<Vec<(String, u64)>>,
 }
 
-/// The cluster. Clones are the same.
+/// The cluster. Clones share it.
 #[derive(Clone)]
 pub struct Cluster {
     state: Arc<Mutex<State>>,
     changed: watch::Sender<u64>,
 }
 
-/// A pod of Evenlight in it.
+/// A pod of the cluster that runs Evenlight.
 pub struct Pod {
     pub kubernetes: Kubernetes,
     pub leads: watch::Sender<Leadership>,
 }
 
 impl Pod {
-    /// What it shows, once that satisfies `good`.
+    /// Waits until the labels shown satisfy `good`, and returns them.
     pub async fn shows(&self, good: impl Fn(&Labels) -> bool) -> Labels {
         let mut labels = self.kubernetes.labels();
         let wait = labels.wait_for(|labels| labels.as_ref().is_some_and(&good));
@@ -90,7 +90,7 @@ impl Cluster {
         Self { state: Arc::default(), changed: watch::Sender::new(0) }
     }
 
-    /// With pods of ours, and Evenlight running in each.
+    /// Creates a cluster with these pods, and runs Evenlight in each.
     pub fn with(names: &[&str]) -> (Self, Vec<Pod>) {
         let cluster = Self::new();
         names.iter().for_each(|name| cluster.add(name, "worker"));
@@ -98,7 +98,7 @@ impl Cluster {
         (cluster, pods)
     }
 
-    /// Evenlight in the pod of this name.
+    /// Runs Evenlight in the pod of this name.
     pub fn run(&self, name: &str, inside: bool) -> Pod {
         let leads = watch::Sender::new(None);
         let settings = Settings {
@@ -110,7 +110,7 @@ impl Cluster {
         Pod { kubernetes: Kubernetes::start(self.client(), settings, leads.subscribe()), leads }
     }
 
-    /// A client of this server.
+    /// Returns a client of this server.
     pub fn client(&self) -> Client {
         let cluster = self.clone();
         let service = tower::service_fn(move |request: Request<kube::client::Body>| {
@@ -121,12 +121,12 @@ impl Cluster {
         Client::new(service, "ns")
     }
 
-    /// The next so many requests of this method, whose path or query has this part, meet something.
+    /// Applies `meets` to the next `times` requests of this method whose path or query matches.
     pub fn next(&self, times: usize, method: Method, part: &'static str, meets: Meets) {
         self.state().rules.push(Rule { method, part, times, meets });
     }
 
-    /// No rule any more.
+    /// Removes all rules.
     pub fn calm(&self) {
         self.state().rules.clear();
     }
@@ -153,17 +153,17 @@ impl Cluster {
         self.wake();
     }
 
-    /// What the kubelet does all the time.
+    /// Updates a pod, as the kubelet does all the time.
     pub fn touch(&self, name: &str) {
         self.write(name, "MODIFIED", |pod| pod["status"]["phase"] = json!("Running"));
     }
 
-    /// Somebody labels by hand.
+    /// Labels a pod by hand.
     pub fn label(&self, name: &str, role: &str) {
         self.write(name, "MODIFIED", |pod| pod["metadata"]["labels"]["role"] = json!(role));
     }
 
-    /// The container ends and is started again.
+    /// Ends the container and starts it again.
     pub fn restart(&self, name: &str, code: i32) {
         let starts = {
             let mut state = self.state();
@@ -176,7 +176,7 @@ impl Cluster {
         self.write(name, "MODIFIED", |pod| pod["status"]["containerStatuses"] = json!([container(starts, ended)]));
     }
 
-    /// A pod says something, at this many ms after the hour.
+    /// Adds a line to a pod's log, at this many ms after the hour.
     pub fn say(&self, name: &str, ms: u64, text: &str) {
         let at = format!("2026-01-01T00:{:02}:{:02}.{:03}000000Z", ms / 60_000, ms / 1_000 % 60, ms % 1_000);
         let line = Line { at, text: text.to_owned() };
@@ -184,7 +184,7 @@ impl Cluster {
         self.wake();
     }
 
-    /// Watches that aren't fresh are told that they are too old, and those that are under way end.
+    /// Forgets old versions: watches from them are refused as too old, and running ones end.
     pub fn forget_versions(&self) {
         {
             let mut state = self.state();
@@ -195,7 +195,7 @@ impl Cluster {
         self.wake();
     }
 
-    /// `name: role epoch` of every pod.
+    /// Returns `name: role epoch` for every pod.
     pub fn roles(&self) -> Vec<String> {
         let state = self.state();
         let epoch = |pod: &Value| pod["metadata"]["annotations"]["evenlight/epoch"].as_str().unwrap_or("-").to_owned();
@@ -212,17 +212,17 @@ impl Cluster {
         }
     }
 
-    /// Who said master after each change, with which epoch.
+    /// Returns the pods labelled master after each change, with their epochs.
     pub fn history(&self) -> Vec<Vec<(String, u64)>> {
         self.state().history.clone()
     }
 
-    /// `METHOD path` of every request.
+    /// Returns `METHOD path` for every request.
     pub fn requests(&self) -> Vec<String> {
         self.state().requests.clone()
     }
 
-    /// Waits until there were so many requests like this.
+    /// Waits until there were this many matching requests.
     pub async fn asked(&self, like: &str, times: usize) {
         let mut changed = self.changed.subscribe();
         let enough = |_: &u64| self.requests().iter().filter(|request| request.contains(like)).count() >= times;
@@ -369,7 +369,7 @@ impl Cluster {
         })
     }
 
-    /// A body whose items come as they arise; `next` is given the number that the item before had.
+    /// Returns a body whose items are sent as they arise; `next` gets the number that the item before had.
     fn stream(&self, end: End, next: impl Fn(u64) -> Next + Send + 'static) -> Response<Body> {
         let mut changed = self.changed.subscribe();
         let body = async_stream::stream! {

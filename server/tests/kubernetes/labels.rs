@@ -1,4 +1,4 @@
-//! Who is labelled, whatever the API does.
+//! The labels of pods, whatever the API does.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ async fn the_elected_pod_says_master_and_the_one_before_says_worker() {
     let (cluster, pods) = Cluster::with(&["a", "b", "c"]);
     pods[0].leads.send_replace(Some(1));
     cluster.until(&["a: master 1", "b: worker 1", "c: worker 1"]).await;
-    // Its node dies: it can't take its label back.
+    // Its node dies, so it can't remove its label itself.
     pods[1].leads.send_replace(Some(2));
     cluster.until(&["a: worker 2", "b: master 2", "c: worker 2"]).await;
     let shown = pods[2].shows(|labels| labels.masters == ["b"]).await;
@@ -46,8 +46,8 @@ async fn a_deposed_master_that_thaws_before_its_write_changes_nothing() {
     let gate = Arc::new(Semaphore::new(0));
     cluster.next(1, Method::PATCH, "/pods/a", Meets::Hold(gate.clone()));
     pods[0].leads.send_replace(Some(1));
-    // It has read everything and is about to call itself master when it freezes. It is a worker so far, so that nobody
-    // who only looked for masters would touch it.
+    // It has read everything and is about to label itself master when it freezes. It is labelled worker so far, so a successor
+    // that looked only for masters would not touch it.
     cluster.asked("PATCH /api/v1/namespaces/ns/pods/a", 1).await;
     pods[1].leads.send_replace(Some(2));
     cluster.until(&["a: worker 2", "b: master 2", "c: worker 2"]).await;
@@ -68,7 +68,7 @@ async fn a_write_that_is_done_long_after_its_time_changes_nothing() {
     let gate = Arc::new(Semaphore::new(0));
     cluster.next(1, Method::PATCH, "/pods/a", Meets::Hold(gate.clone()));
     pods[0].leads.send_replace(Some(1));
-    // It isn't answered in time, so it is read and written again; the first write is still under way.
+    // It isn't answered in time, so the pod reads and writes again; the first write is still in flight.
     cluster.until(&["a: master 1", "b: worker 1"]).await;
     pods[0].leads.send_replace(None);
     pods[1].leads.send_replace(Some(2));

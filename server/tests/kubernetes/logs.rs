@@ -1,4 +1,4 @@
-//! What pods say, read through an API that breaks off.
+//! Logs of pods, read through an API that breaks off.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 
 use super::api::{Cluster, Meets, Pod};
 
-/// The entries of a pod's log once there are so many, notes marked.
+/// Waits until a pod's log has this many entries and returns them, notes marked.
 async fn log(book: &LogBook, pod: &str, entries: usize) -> Vec<String> {
     let pod = pod.parse().unwrap();
     let enough = async {
@@ -70,7 +70,7 @@ async fn every_reader_gives_a_line_the_same_id() {
 async fn the_last_lines_before_a_crash_are_there_and_the_first_ones_after_it() {
     let (cluster, pods) = Cluster::with(&["a", "b"]);
     cluster.next(2, Method::GET, "/pods/b/log", Meets::Break(3));
-    // The connections break, then come the last words, then it is started again before anybody reads them.
+    // The connections break, then the container writes its last lines, then it is restarted before they are read.
     let gate = Arc::new(Semaphore::new(0));
     cluster.next(2, Method::GET, "/pods/b/log", Meets::Hold(gate.clone()));
     say(&cluster, "b", 0..3);
@@ -138,7 +138,7 @@ async fn the_log_of_a_pod_that_is_gone_is_kept() {
     cluster.delete("b");
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(log(&book(&pods[0]), "b", 3).await, numbers(0..3));
-    // And a later pod of this name goes on in it.
+    // A later pod of this name continues the log.
     cluster.add("b", "worker");
     say(&cluster, "b", 30..32);
     assert_eq!(log(&book(&pods[0]), "b", 5).await[3..], numbers(30..32));

@@ -1,5 +1,5 @@
-//! Labels and logs against an API server in memory that keeps Kubernetes' rules (versions, selectors, watches, log
-//! streams) and plays faults on request. Time is paused: what waits, waits in no time.
+//! Labels and logs against an in-memory API server that follows Kubernetes' rules (versions, selectors, watches, log streams)
+//! and injects faults on request. Time is paused, so waiting takes no time.
 #![allow(clippy::unwrap_used)]
 
 mod api;

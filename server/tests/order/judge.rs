@@ -1,4 +1,4 @@
-//! Judges lists of events by what must be so whatever the timing.
+//! Checks event lists against rules that hold for any timing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,14 +7,14 @@ use shared::event::{Event, What};
 use shared::id::{JobId, PodName};
 use shared::job::Phase;
 
-/// A pod stamps an event and reads the wall clock one after the other, and the machine may let others run in between.
+/// Tolerance in ms: a pod takes an event's stamp and reads the wall clock one after the other, and may be preempted in between.
 const BETWEEN: i64 = 500;
 
-/// Everything in these lists that may not be.
+/// Returns all violations in these lists.
 ///
-/// 1. An event has one stamp, whoever lists it, and a stamp is one event's.
-/// 2. Each pod's stamps rise strictly: what it did later has a later one.
-/// 3. In the order of the stamps no effect stands before its cause.
+/// 1. An event has one stamp in every list, and a stamp belongs to one event.
+/// 2. Each pod's stamps increase strictly.
+/// 3. In the order of the stamps, no effect precedes its cause.
 pub fn judge(lists: &[(String, Vec<Event>)]) -> Vec<String> {
     let mut complaints = stamped_alike(lists);
     let mut all: Vec<Event> = lists.iter().flat_map(|(_, events)| events.iter().cloned()).collect();
@@ -35,12 +35,12 @@ fn line(event: &Event) -> String {
     format!("{:>6} {} at {} {:?}", event.stamp.clock, event.stamp.pod, event.at, event.what)
 }
 
-/// Whether an event is told by one process of itself, or several of them in one.
+/// Returns whether an event concerns only the process that lists it, or several may be merged into one.
 fn is_local(what: &What) -> bool {
     matches!(what, What::Connection { .. } | What::GalleryChanged)
 }
 
-/// What happened as often as the list that has it most often says has as many stamps, and not more.
+/// Checks that an event has exactly as many stamps as occurrences in the list that contains it most often.
 fn stamped_alike(lists: &[(String, Vec<Event>)]) -> Vec<String> {
     let mut stamps: BTreeMap<String, BTreeMap<&str, BTreeSet<&Stamp>>> = BTreeMap::new();
     for (name, events) in lists {
@@ -65,7 +65,7 @@ fn one_event_a_stamp(all: &[Event]) -> Vec<String> {
     shared.map(|two| format!("two events of one stamp: {} and {}", line(&two[0]), line(&two[1]))).collect()
 }
 
-/// On one pod's clocks, wall and Lamport, the same event is later.
+/// Checks that events which are later on a pod's Lamport clock are also later on its wall clock.
 fn clocks_rise(all: &[Event]) -> Vec<String> {
     let mut latest: BTreeMap<&PodName, &Event> = BTreeMap::new();
     let mut complaints = Vec::new();
@@ -81,14 +81,14 @@ fn clocks_rise(all: &[Event]) -> Vec<String> {
     complaints
 }
 
-/// A master is elected when the one before it is known to lead no more, and starts jobs only then.
+/// Checks that a master is elected only when the previous one is known to have lost, and starts jobs only after that.
 fn masters(all: &[Event]) -> Vec<String> {
     let (mut leader, mut last) = (None::<&PodName>, 0);
     let mut complaints = Vec::new();
     for event in all {
         match &event.what {
             What::Elected { pod, epoch } => {
-                // A leader whose announcement had no answer takes the epoch again.
+                // A leader whose announcement wasn't acknowledged takes the epoch again.
                 if leader.is_some_and(|leader| leader != pod) || *epoch <= last {
                     complaints.push(format!("elected while {leader:?} led with epoch {last}: {}", line(event)));
                 }
@@ -109,7 +109,7 @@ fn masters(all: &[Event]) -> Vec<String> {
     complaints
 }
 
-/// A pod that is gone does nothing until it has joined again.
+/// Checks that a pod that has left does nothing until it has joined again.
 fn pods(all: &[Event]) -> Vec<String> {
     let mut gone = BTreeSet::new();
     let mut complaints = Vec::new();
@@ -141,7 +141,7 @@ enum Step {
     Done(PodName),
 }
 
-/// A job's start stands before all of it and its end after all of it; a task is claimed, and then free again or done.
+/// Checks that everything of a job lies between its start and its end, and that a task is claimed, and then freed or done.
 fn jobs(all: &[Event]) -> Vec<String> {
     let mut jobs: BTreeMap<JobId, Life> = BTreeMap::new();
     for (place, event) in all.iter().enumerate() {
@@ -178,7 +178,7 @@ impl Life {
             for (place, step) in steps {
                 let (right, next) = match step {
                     Step::Claimed(_, pod) => (holder.is_none(), Some(pod)),
-                    // An observer may have missed a claim that came to nothing at once, and never one that was committed.
+                    // An observer may have missed a claim that was released at once, but never one that was committed.
                     Step::Freed(pod) => (holder.is_none_or(|holder| holder == pod), None),
                     Step::Done(pod) => (holder == Some(pod), None),
                 };

@@ -1,4 +1,4 @@
-//! Listens to a process's stream of events.
+//! Records a process's stream of events.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use shared::event::{Event, What};
 
 use super::client::PATIENCE;
 
-/// Hears every event that a process lists, in the order of their arrival, until it is dropped or the process ends.
+/// Records every event that a process lists, in order of arrival, until dropped or the process ends.
 pub struct Listener {
     name: String,
     heard: Arc<Mutex<Vec<Event>>>,
@@ -21,19 +21,19 @@ impl Drop for Listener {
 }
 
 impl Listener {
-    /// Listens to the process at this address.
+    /// Starts to record the process at this address.
     pub fn new(name: &str, address: String) -> Self {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let task = tokio::spawn(listen(address, heard.clone()));
         Self { name: name.to_owned(), heard, task }
     }
 
-    /// Whose list it is, and the list.
+    /// Returns the process's name and its events.
     pub fn heard(&self) -> (String, Vec<Event>) {
         (self.name.clone(), self.heard.lock().unwrap().clone())
     }
 
-    /// Waits until something was heard.
+    /// Waits until a matching event was recorded.
     pub async fn until(&self, what: &str, found: impl Fn(&What) -> bool) {
         let begun = Instant::now();
         while !self.heard.lock().unwrap().iter().any(|event| found(&event.what)) {
@@ -47,7 +47,7 @@ async fn listen(address: String, heard: Arc<Mutex<Vec<Event>>>) {
     let stream = format!("http://{address}/api/events?recent=2000");
     let mut answer = reqwest::get(stream).await.unwrap();
     let mut text = Vec::new();
-    // A process that is killed breaks the stream: then that is its list.
+    // The death of the process breaks the stream; the list then ends.
     while let Ok(Some(chunk)) = answer.chunk().await {
         text.extend_from_slice(&chunk);
         while let Some(end) = text.windows(2).position(|two| two == b"\n\n") {

@@ -11,7 +11,7 @@ use crate::images::sample;
 use crate::zookeeper::Ensemble;
 use crate::{LEASE, Site, outage};
 
-/// A catalog's call takes no longer than 5 s; the rest is a busy machine's.
+/// A catalog call takes at most 5 s; the rest is an allowance for a busy machine.
 const PROMPT: Duration = Duration::from_secs(12);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -22,7 +22,7 @@ async fn while_the_catalog_hangs_uploads_and_pages_say_so_within_seconds_and_all
     let first = client.upload("first.png", sample("moon.png"), &luma).await.unwrap();
     client.result(&first.image_id).await;
     let (master, epoch) = client.master(None).await;
-    // Work that is under way.
+    // Work in progress.
     let mut taken = Vec::new();
     for number in 0..20 {
         taken.push(client.upload(&format!("{number}.png"), sample("cell.png"), &luma).await.unwrap());
@@ -83,7 +83,7 @@ async fn connections_that_end_in_the_middle_of_statements_lose_and_double_nothin
         answers = uploads => answers,
         () = ending => unreachable!("it goes on for ever"),
     };
-    // Without a key, what isn't acknowledged may be there or not.
+    // Without a key, an unacknowledged upload may or may not exist.
     assert!(answers.iter().flat_map(|answer| answer.as_ref().err()).all(|problem| problem.status == 503));
     let taken: Vec<_> = answers.into_iter().flatten().collect();
     assert!(taken.len() > 20, "{} of 200 taken", taken.len());

@@ -12,14 +12,14 @@ use crate::balancer::Balancer;
 use crate::images::{oracle, sample};
 use crate::zookeeper::Ensemble;
 
-/// How far the standby is behind. A job of a small image takes less.
+/// Lag of the standby. A job of a small image takes less.
 const LAG: Duration = Duration::from_millis(400);
 const JOBS: usize = 40;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_result_is_deleted_when_a_lagging_standby_answers_reads() {
     let mut site = Site::new(Ensemble::shared().connect_string_with_new_chroot()).await;
-    // The schema is there before the standby answers anybody.
+    // Create the schema before the standby answers anything.
     drop(server::catalog::open(&site.catalog).await.unwrap());
     let standby = site.postgres.standby(LAG);
     standby.caught_up(&site.postgres).await;
@@ -42,7 +42,7 @@ async fn no_result_is_deleted_when_a_lagging_standby_answers_reads() {
         let image = servers[0].client.ended(&accepted.image_id).await;
         assert_eq!(image.state, JobState::Done, "{}: {:?}", image.name, image.reason);
         let done = Instant::now();
-        // What has ended is seen everywhere once the standby has applied it.
+        // Every pod sees that it has ended once the standby has applied it.
         loop {
             let file = servers[1].client.get_ok(&route::result(&accepted.image_id)).await;
             if file.as_ref() == Some(&expected) {

@@ -1,4 +1,4 @@
-//! What users see while ZooKeeper or PostgreSQL is away: processes of the real binary on real servers of the tests' own.
+//! What users see while ZooKeeper or PostgreSQL is away: processes of the real binary on the tests' own real servers.
 //!
 //! `EVENLIGHT_LONG=1` makes the outages a minute long.
 #![allow(clippy::unwrap_used)]
@@ -30,15 +30,15 @@ use std::time::Duration;
 use postgres::Postgres;
 use processes::Server;
 
-/// The session timeout of these tests.
+/// Session timeout of these tests.
 const LEASE: Duration = Duration::from_secs(2);
 
-/// How long an outage lasts.
+/// Returns the duration of an outage.
 fn outage() -> Duration {
     if std::env::var_os("EVENLIGHT_LONG").is_some() { Duration::from_secs(60) } else { 3 * LEASE }
 }
 
-/// What processes share.
+/// Services shared by the processes.
 struct Site {
     folder: tempfile::TempDir,
     postgres: Postgres,
@@ -62,7 +62,7 @@ impl Site {
         Server::start(name, self.folder.path(), &[shared, own].concat())
     }
 
-    /// Two processes that have found each other.
+    /// Starts two processes and waits until they see each other.
     async fn two(&self) -> [Server; 2] {
         let servers = ["pod-a", "pod-b"].map(|name| self.process(name));
         servers[0].client.until("two pods", |view| (view.live() == 2).then_some(())).await;

@@ -13,9 +13,9 @@ use crate::processes::Server;
 use crate::zookeeper::Ensemble;
 use crate::{LEASE, Site, outage};
 
-/// The longest that an answer may take: these machines may be busy, and nothing waits for the coordinator.
+/// Time limit of a response: the machine may be busy, but no response waits for the coordinator.
 const PROMPT: Duration = Duration::from_secs(4);
-/// What a page says.
+/// The sentence on every page.
 const SENTENCE: &str = "The coordinator can't be reached";
 
 async fn upload(server: &Server, name: &str) -> Accepted {
@@ -25,7 +25,7 @@ async fn upload(server: &Server, name: &str) -> Accepted {
     accepted
 }
 
-/// Every page and every kind of reading answers, and says what is the matter.
+/// Checks that every page and every read is answered, and names the outage.
 async fn assert_answers(server: &Server, known: &Accepted) {
     let image = &known.image_id;
     for page in ["/".to_owned(), "/cluster".to_owned(), "/status".to_owned(), route::image_page(image)] {
@@ -59,7 +59,7 @@ async fn without_a_quorum_uploads_are_taken_pages_say_so_and_work_resumes_by_its
     let servers = site.two().await;
     let first = upload(&servers[0], "first.png").await;
     servers[0].client.result(&first.image_id).await;
-    // Work that is under way when the quorum is lost.
+    // Work in progress when the quorum is lost.
     let large = gray8_tiff(6_000, 5_000);
     let begun = servers[1].client.upload("large.tif", large.clone(), &Recipe::default()).await.unwrap();
     let lost = [usize::from(ensemble.leads(1)), 2];
@@ -70,7 +70,7 @@ async fn without_a_quorum_uploads_are_taken_pages_say_so_and_work_resumes_by_its
         until_noticed(server).await;
     }
     let before = servers.each_ref().map(|server| (server.threads(), server.peak_memory(), server.log_lines()));
-    // One more comes while there is no coordinator: it takes part in all of this but the work.
+    // Another process starts without a coordinator: it does everything except work.
     let late = site.process("pod-late");
     until_noticed(&late).await;
     let all = [&servers[0], &servers[1], &late];

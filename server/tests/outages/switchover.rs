@@ -12,14 +12,15 @@ use crate::images::{oracle, sample};
 use crate::proxy::{Proxy, Target};
 use crate::zookeeper::Ensemble;
 
-/// The array works again so soon after the promotion, with a busy machine's share of 2 s.
+/// Time limit from the promotion until the array works again, including 2 s for a busy machine.
 const RECOVERY: Duration = Duration::from_secs(5);
-/// The array works again so soon after a stopped server's return. The master looks once a second, and nothing else waits longer.
+/// Time limit from a stopped server's return until the array works again. The master polls once a second, and nothing else
+/// waits longer.
 const RETURN: Duration = Duration::from_secs(2);
-/// A busy machine's share in what is measured.
+/// Allowance for a busy machine in measurements.
 const BUSY: Duration = Duration::from_secs(2);
 
-/// Uploads until one is accepted; returns it, and how long after `since` that was.
+/// Uploads until one is accepted; returns it, and the time since `since`.
 async fn first_accepted(client: &Client, since: Instant) -> (Accepted, Duration) {
     loop {
         match client.upload("after.png", sample("cell.png"), &Recipe::default()).await {
@@ -46,7 +47,7 @@ async fn all_have_results(client: &Client, taken: &[Accepted]) {
     }
 }
 
-/// The old primary becomes read-only and keeps its connections; `lead` makes the new one known.
+/// Makes the old primary read-only while it keeps its connections; `lead` directs clients to the new one.
 async fn switches_over(mut site: Site, catalog: String, lead: impl FnOnce(&crate::Postgres)) {
     drop(server::catalog::open(&site.catalog).await.unwrap());
     site.catalog = catalog;
@@ -88,7 +89,7 @@ async fn a_switchover_between_two_hosts_of_the_address_costs_seconds_and_no_resu
     let hosts = [&site.postgres, site.standby.as_ref().unwrap()].map(|server| vec![Target::Unix(server.socket())]);
     let [first, second] = hosts.map(Proxy::start);
     let (first, second) = (first.await, second.await);
-    // The standby comes first: who connects must go on to the primary.
+    // The standby comes first: a connecting client must go on to the primary.
     let hosts = format!("{},{}", second.address(), first.address());
     let catalog = format!("postgres://postgres@{hosts}/{database}?sslmode=disable&target_session_attrs=read-write");
     switches_over(site, catalog, |_| {}).await;
@@ -108,7 +109,7 @@ async fn a_catalog_that_was_stopped_works_within_two_seconds_of_its_return() {
     site.postgres.start_again();
     let back = Instant::now();
     let (accepted, took) = first_accepted(client, back).await;
-    // One of those that were under way.
+    // One of the jobs in progress.
     let last = &taken.last().unwrap().image_id;
     client.until("the work to go on", |view| (view.backlog.queued < 90).then_some(())).await;
     let worked = back.elapsed();

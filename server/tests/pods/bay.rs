@@ -1,4 +1,5 @@
-//! Pods on the embedded coordinator, a store that plays faults, and SQLite. Each can be stopped and killed alone.
+//! A fixture: pods on the embedded coordinator, a fault-injecting store, and SQLite. Each pod can be stopped and killed on its
+//! own.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -13,7 +14,7 @@ use server::coord::{Connector, Coordinator, SessionId, ensure_skeleton, paths};
 use server::pipeline::accept::{Accept, Offer};
 use server::pipeline::gauge::Gauge;
 use server::pipeline::pixels::Pixels;
-use server::pipeline::stage::Workshop;
+use server::pipeline::stage::TaskContext;
 use server::pod::slots::Slots;
 use server::pod::{Pod, PodConfig};
 use server::store::{Patience, Store};
@@ -29,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::faulty_store::Faults;
 use crate::images::oracle;
 
-/// The longest that anything may take.
+/// Time limit for every wait.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Pods and what they share.
@@ -39,7 +40,7 @@ pub struct Bay {
     pub catalog: Arc<dyn Catalog>,
     pub faults: Faults,
     connector: Arc<dyn Connector>,
-    shop: Workshop,
+    task_context: TaskContext,
     accept: Accept,
     slots: Slots,
     lives: Mutex<BTreeMap<String, Life>>,
@@ -50,11 +51,11 @@ struct Life {
     task: JoinHandle<()>,
 }
 
-/// A task as its znodes are.
+/// The state of a task's znodes.
 #[derive(Debug)]
 pub struct Seen {
     pub task: Task,
-    /// The lock and the session that holds it.
+    /// The lock, and the session that holds it.
     pub lock: Option<(Lock, SessionId)>,
     pub done: Option<Done>,
 }
@@ -64,7 +65,7 @@ impl Bay {
         Self::with(lease, |connector| connector).await
     }
 
-    /// With another connector for the pods.
+    /// Creates a bay whose pods use another connector.
     pub async fn with(lease: Duration, connector: impl FnOnce(Arc<dyn Connector>) -> Arc<dyn Connector>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let embedded = Embedded::new(EmbeddedConfig { session_timeout: lease });
@@ -87,7 +88,7 @@ impl Bay {
         };
         Self {
             connector: connector(embedded.connector()),
-            shop: Workshop { store, pixels, limits: Limits::default() },
+            task_context: TaskContext { store, pixels, limits: Limits::default() },
             slots: Slots::new(8),
             lives: Mutex::default(),
             _folder: folder,
@@ -98,7 +99,7 @@ impl Bay {
         }
     }
 
-    /// Starts pods of these names.
+    /// Starts pods with these names.
     pub fn start(&self, names: &[&str]) {
         for name in names {
             let config = PodConfig {
@@ -111,7 +112,7 @@ impl Bay {
                 config,
                 connector: self.connector.clone(),
                 catalog: self.catalog.clone(),
-                shop: self.shop.clone(),
+                task_context: self.task_context.clone(),
                 slots: self.slots.clone(),
                 clock: Arc::new(Clock::new()),
             });
@@ -121,19 +122,19 @@ impl Bay {
         }
     }
 
-    /// Ends a pod as a crash does.
+    /// Ends a pod like a crash.
     pub fn kill(&self, name: &str) {
         self.lives.lock().unwrap().remove(name).unwrap().task.abort();
     }
 
-    /// Ends a pod as SIGTERM does, and waits until it has.
+    /// Stops a pod like SIGTERM, and waits until it has ended.
     pub async fn stop(&self, name: &str) {
         let life = self.lives.lock().unwrap().remove(name).unwrap();
         life.stop.cancel();
         life.task.await.unwrap();
     }
 
-    /// A session that looks.
+    /// Opens a session for observation.
     pub async fn eye(&self) -> Arc<dyn Coordinator> {
         self.embedded.connector().connect().await.unwrap()
     }
@@ -145,7 +146,7 @@ impl Bay {
         upload.finish().await.unwrap()
     }
 
-    /// A task's znodes, once it is there; `None` when its job has ended before.
+    /// Waits for a task's znodes; returns `None` if its job ended first.
     pub async fn task(&self, eye: &dyn Coordinator, job: &JobId, phase: Phase, index: u32) -> Option<Seen> {
         let path = paths::task(job, phase, index);
         let found = eye.get_many(&[path.clone(), paths::lock(&path), paths::done(&path)]).await.unwrap();
@@ -155,7 +156,7 @@ impl Bay {
         Some(Seen { task: serde_json::from_slice(&task?.0).unwrap(), lock, done })
     }
 
-    /// Waits until `found` gives something of a task.
+    /// Waits until `found` returns `Some` for a task.
     pub async fn until<T>(
         &self,
         what: &str,
@@ -176,7 +177,7 @@ impl Bay {
         }
     }
 
-    /// Waits until a claim other than `before` holds a task; gives it and its session.
+    /// Waits until a claim other than `before` holds a task; returns it and its session.
     pub async fn held(&self, task: (&JobId, Phase, u32), before: Option<&Lock>) -> (Lock, SessionId) {
         let other = |lock: &Lock| before.is_none_or(|before| before.claim != lock.claim);
         self.until("a claim", task, |seen| seen.lock.clone().filter(|(lock, _)| other(lock))).await
@@ -200,11 +201,11 @@ impl Bay {
         let ended = self.ended(&accepted.job_id).await;
         assert_eq!(ended.state, JobState::Done, "{:?}", ended.reason);
         let files = self.catalog.files(&accepted.image_id, None).await.unwrap().unwrap();
-        let result = self.shop.store.get(&files.result.unwrap().key).await.unwrap();
+        let result = self.task_context.store.get(&files.result.unwrap().key).await.unwrap();
         assert!(result == oracle(original, &Recipe::default()), "other bytes");
     }
 
-    /// How many tasks a phase has.
+    /// Returns the number of tasks of a phase.
     pub async fn count(&self, eye: &dyn Coordinator, job: &JobId, phase: Phase) -> u32 {
         eye.children(&paths::phase(job, phase)).await.map_or(0, |names| names.len() as u32)
     }

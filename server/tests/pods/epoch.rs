@@ -1,4 +1,4 @@
-//! The epoch, taken by two winners in the wrong order.
+//! The epoch, taken by two winners of the election in the wrong order.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::bay::Bay;
 use crate::faulty_store::{Act, Fault, Rule};
 use crate::images::rgb16_tiff;
 
-/// Waits until a pod other than `not` leads; gives its node's name and its record.
+/// Waits until a pod other than `not` leads; returns its node's name and its record.
 async fn leader(eye: &dyn Coordinator, not: Option<&str>) -> (String, Candidate) {
     let begun = Instant::now();
     loop {
@@ -27,7 +27,7 @@ async fn leader(eye: &dyn Coordinator, not: Option<&str>) -> (String, Candidate)
     }
 }
 
-/// The uuid of a candidacy, from its node.
+/// Returns the UUID of a candidacy from its node's name.
 fn uuid(node: &str) -> String {
     let name = node.strip_prefix(paths::LEADER).unwrap().trim_start_matches('/');
     name.split_once('-').unwrap().0.to_owned()
@@ -43,14 +43,14 @@ async fn a_late_takers_epoch_is_taken_again_by_who_leads_and_nothing_stale_is_wr
     while eye.children(paths::LEADER).await.unwrap().len() < 2 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    // The first is deposed without a fault of its own, and stands again as the last.
+    // The first is deposed without a failure of its own, and becomes a candidate again, now last in line.
     eye.delete(&first, None).await.unwrap();
     let (second, record) = leader(&*eye, Some(&first)).await;
     assert_eq!(record.pod.as_str(), "pod-2");
-    // Its statement runs late, after its successor's, as a database that hung would run it.
+    // Its statement runs after its successor's, as in a database that hung.
     let late = bay.catalog.take_epoch(&uuid(&first)).await.unwrap();
     assert!(late.n > record.epoch.unwrap());
-    // The one who leads finds out by its next write, takes the epoch again, and goes on.
+    // The current leader learns it from its next write, takes the epoch again, and continues.
     bay.faults.play(Rule::on(Act::Put, Fault::Slow(Duration::from_millis(500))).keys("/histograms/"));
     let accepted = bay.upload(&original).await;
     bay.until("a task", (&accepted.job_id, Phase::Histograms, 0), |seen| seen.lock.clone()).await;

@@ -1,5 +1,5 @@
-//! Somebody with a client of his own writes into the array's znodes, on real ZooKeeper: what can't be understood is set aside,
-//! and costs its own job at most.
+//! An outsider writes into the array's znodes, on real ZooKeeper: unreadable nodes are set aside, and cost at most their own
+//! job.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::zookeeper::Ensemble;
 
 const LEASE: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Slots for jobs, as pods have them by default.
+/// Default number of job slots.
 const SLOTS: usize = 8;
 
 struct Scene {
@@ -41,7 +41,7 @@ impl Scene {
         self.bay.upload(&self.original).await
     }
 
-    /// Waits until `done` says so.
+    /// Waits until `done` returns `true`.
     async fn until(&self, what: &str, mut done: impl AsyncFnMut() -> bool) {
         let begun = Instant::now();
         while !done().await {
@@ -55,8 +55,8 @@ impl Scene {
         self.until("the job begins", async || self.eye.stat(&first).await.unwrap().is_some()).await;
     }
 
-    /// The job has ended: with its result, if the forgery came too late to matter, or with this in its reason. Tells whether it
-    /// failed.
+    /// Waits until the job has ended: with its result, if the forgery came too late to matter, or with `reason` in its reason.
+    /// Returns whether it failed.
     async fn ends(&self, accepted: &Accepted, reason: &str) -> bool {
         let ended = self.bay.ended(&accepted.job_id).await;
         match ended.state {
@@ -76,14 +76,15 @@ impl Scene {
         self.until("no job's znodes stay", jobs).await;
     }
 
-    /// A client that shuts everybody out of nodes, with an access control list of an address that nobody has.
+    /// Sets an access control list that locks everyone out of a node (it names an address that no one has). Returns whether it
+    /// succeeded.
     async fn shut(&self, client: &Client, path: &str) -> bool {
         let nobody = [Acl::new(Permission::ALL, AuthId::new("ip", "203.0.113.1"))];
         client.set_acl(path, &nobody, None).await.is_ok()
     }
 }
 
-/// Eight jobs are as many as there are slots; twice as many wait behind them; and all pods are replaced in between.
+/// Eight jobs fill all slots; twice as many wait behind them; and all pods are replaced in between.
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_children_of_eight_jobs_cost_no_slot_and_go_with_their_jobs() {
     let scene = Scene::new().await;
@@ -143,7 +144,7 @@ async fn unreadable_and_oversized_records_fail_their_job_with_the_cause_and_no_o
     scene.no_znodes_stay().await;
 }
 
-/// A worker's commit meets a version that it didn't write; the lock is its own all the same.
+/// A worker's commit meets a version that it didn't write, although it still holds the lock.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_rewritten_with_equal_data_is_done_all_the_same() {
     let scene = Scene::new().await;
@@ -188,12 +189,37 @@ async fn access_control_lists_of_others_cost_neither_slots_nor_other_jobs() {
         }
         scene.works().await;
     }
-    // Whoever leads next finds what can't be removed.
+    // The next leader finds nodes that can't be removed.
     for name in ["pod-1", "pod-2"] {
         scene.bay.stop(name).await;
     }
     scene.bay.start(&["pod-3"]);
     scene.works().await;
+}
+
+/// A lock that reads like a worker's, held by a session that lives on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_lock_fails_its_job_and_no_other() {
+    let scene = Scene::new().await;
+    scene.bay.start(&["pod-1", "pod-2"]);
+    let lock = serde_json::json!({
+        "v": 1, "pod": "pod-1", "claim": "00000000000000000000000000000000", "since": 0,
+        "stamp": { "clock": 1, "pod": "pod-1" },
+    });
+    let lock = serde_json::to_vec(&lock).unwrap();
+    let (mut forged, mut failed) = (0, 0);
+    while forged < 3 {
+        let accepted = scene.upload().await;
+        scene.begun(&accepted.job_id).await;
+        for index in (0..4).rev() {
+            let path = paths::lock(&paths::task(&accepted.job_id, Phase::Histograms, index));
+            forged += usize::from(scene.eye.create(&path, &lock, CreateMode::Ephemeral).await.is_ok());
+        }
+        failed += usize::from(scene.ends(&accepted, "no worker made this lock").await);
+        scene.works().await;
+    }
+    assert!(failed > 0, "{forged} locks were forged");
+    scene.no_znodes_stay().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -210,7 +236,7 @@ async fn forged_candidates_and_members_neither_lead_nor_count() {
     assert!(matches!(scene.eye.get("/cluster/leader/forged").await, Ok(_) | Err(Error::NoNode(_))));
 }
 
-/// A client outside of the array, in its chroot.
+/// Opens a client outside of the array, in its chroot.
 async fn client(scene: &Scene) -> Client {
     Client::connect(&scene.servers).await.unwrap()
 }

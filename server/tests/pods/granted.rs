@@ -1,4 +1,4 @@
-//! The session timeout that servers grant is the one that a pod shows and goes by.
+//! Pods show and use the session timeout that the servers grant.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,5 +1,4 @@
-//! Whole pods in this process, while a test says what happens to their sessions, their lives, their store and their
-//! coordinator.
+//! Whole pods in this process, while tests control their sessions, lives, store and coordinator.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../support/faulty_store.rs"]

@@ -1,4 +1,4 @@
-//! As many tasks as the limits allow, on real ZooKeeper: 10 jobs of 1,000 tasks; `EVENLIGHT_LONG=1`: 100 jobs.
+//! The maximum number of tasks, on real ZooKeeper: 10 jobs of 1,000 tasks; with `EVENLIGHT_LONG=1`, 100 jobs.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use shared::task::{Done, Lock, Outcome};
 
 use crate::zookeeper::Ensemble;
 
-/// A lease that a mirror which starves its heartbeats would lose.
+/// A session timeout that a mirror which starves the heartbeats would exceed.
 const LEASE: Duration = Duration::from_secs(3);
 const TASKS: u32 = 1_000;
 
@@ -25,7 +25,7 @@ fn stamp() -> Stamp {
     Stamp { clock: 1, pod: "pod-1".parse().unwrap() }
 }
 
-/// A job whose image is as high as it has tasks.
+/// Creates a job whose image has as many rows as the job has tasks.
 fn job(number: u32) -> Job {
     let info = ImageInfo {
         format: Format::Tiff,
@@ -37,7 +37,7 @@ fn job(number: u32) -> Job {
         unit_rows: 1,
         regions: true,
         whole_decode: false,
-        more: shared::job::More::default(),
+        more: shared::job::ImageExtras::default(),
     };
     let id = |digit: u32| format!("{digit:032x}");
     let row = JobRow {
@@ -70,7 +70,7 @@ async fn put(session: &dyn Coordinator, job: &Job) {
     }
 }
 
-/// This process's memory in bytes (VmRSS).
+/// Returns this process's memory in bytes (VmRSS).
 fn memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
@@ -83,7 +83,7 @@ async fn a_mirror_of_a_hundred_thousand_tasks_loads_in_bounded_time_and_memory_a
     let ensemble = tokio::task::spawn_blocking(Ensemble::shared).await.unwrap();
     let servers = ensemble.connect_string_with_new_chroot();
     let connector = ZooKeeper::new(&servers, LEASE).unwrap();
-    // Whoever makes so many nodes may have to wait for the servers.
+    // A client that creates this many nodes may have to wait for the servers.
     let session = ZooKeeper::new(&servers, LEASE * 10).unwrap().connect().await.unwrap();
     ensure_skeleton(&*session).await.unwrap();
     let begun = Instant::now();
@@ -110,7 +110,7 @@ async fn a_mirror_of_a_hundred_thousand_tasks_loads_in_bounded_time_and_memory_a
     assert!(!states.has_changed().unwrap(), "the reads starved the heartbeats");
     assert_eq!(*states.borrow(), SessionState::Connected);
 
-    // A claim and its commit among them, at the versions that the mirror read; it sees both.
+    // A claim and its commit among all these tasks, at the versions that the mirror read; the mirror must show both.
     let last = job(jobs - 1).job;
     let path = paths::task(&last, Phase::Histograms, TASKS - 1);
     let seen = nodes.borrow().jobs[&last].phases[&Phase::Histograms][&(TASKS - 1)].clone();

@@ -1,4 +1,4 @@
-//! A coordinator that refuses some records as too large.
+//! A coordinator that rejects some records as too large.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,10 +10,10 @@ use server::coord::{
 };
 use tokio::sync::watch;
 
-/// Refuses to create what this says, as it refuses what is larger than a znode may be.
+/// Selects the nodes whose creation is rejected as larger than a znode may be.
 pub type Refuses = fn(path: &str, data: &[u8]) -> bool;
 
-/// Makes narrow sessions.
+/// Opens narrow sessions.
 pub struct Narrow {
     pub inner: Arc<dyn Connector>,
     pub refuses: Refuses,
@@ -72,7 +72,7 @@ impl Coordinator for Session {
             if let Op::Create { path, data, .. } = op
                 && (self.refuses)(path, data)
             {
-                // The limit of every coordinator refuses it, before anything is sent.
+                // The size limit that every coordinator checks before it sends anything rejects it.
                 data.resize(server::coord::limits::ZNODE_BYTES + 1, b' ');
                 self.refused.fetch_add(1, Ordering::SeqCst);
             }

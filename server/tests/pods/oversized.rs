@@ -1,4 +1,4 @@
-//! A record that is too large for a znode fails its job with a sentence; and a fault of our own that panics ends no pod.
+//! A record that is too large for a znode fails its job with a sentence; and a panic in a pod's own code doesn't end the pod.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use crate::bay::Bay;
 use crate::images::rgb16_tiff;
 use crate::narrow::{Narrow, Refuses};
 
-/// Runs an image where such records are too large; gives how often one was offered.
+/// Runs an image while such records are rejected; returns the number of rejections.
 async fn refused(refuses: Refuses) -> usize {
     let refused = Arc::new(AtomicUsize::new(0));
     let count = refused.clone();

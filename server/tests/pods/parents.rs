@@ -1,4 +1,4 @@
-//! Parents that all pods write under are deleted while they work, by somebody with a client of his own.
+//! An outsider deletes parent nodes under which all pods write, while they work.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,10 +12,10 @@ use crate::images::rgb16_tiff;
 use crate::zookeeper::Ensemble;
 
 const LEASE: Duration = Duration::from_secs(5);
-/// From the deletion to the array's recovery, and the machine may be busy.
+/// Time from the deletion to the array's recovery; generous, for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Deletes a node and all below it, also what is added meanwhile.
+/// Deletes a node and everything below it, including nodes added meanwhile.
 pub async fn delete_all(coordinator: &dyn Coordinator, path: &str) {
     loop {
         let names = coordinator.children(path).await.unwrap_or_default();
@@ -34,7 +34,8 @@ pub async fn delete_all(coordinator: &dyn Coordinator, path: &str) {
     }
 }
 
-/// Deletes each parent, and all of them, while a job runs; each job must come out right, and all pods be members again.
+/// Deletes each parent, and all of them, while a job runs; each job must give the right result, and all pods must be members
+/// again.
 async fn parents_heal(bay: &Bay, connector: &dyn Connector) {
     let eye = connector.connect().await.unwrap();
     let original = rgb16_tiff(600, 900);
@@ -56,7 +57,7 @@ async fn parents_heal(bay: &Bay, connector: &dyn Connector) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
-    // A job that begins only now finds everything in its place.
+    // A job that starts only now finds everything in place.
     let accepted = bay.upload(&original).await;
     bay.comes_out_right(&accepted, &original).await;
 }
@@ -85,7 +86,7 @@ async fn deleted_parents_heal_on_zookeeper() {
     parents_heal(&bay, &*connector).await;
 }
 
-/// The chroot as well: it is none of the array's nodes, and nothing can be created without it.
+/// Also deletes the chroot: it isn't one of the array's nodes, and nothing can be created without it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_chroot_heals_on_zookeeper() {
     let servers = tokio::task::spawn_blocking(Ensemble::shared).await.unwrap().connect_string_with_new_chroot();

@@ -1,4 +1,4 @@
-//! How soon the array works again when all of ZooKeeper was away.
+//! How quickly the array works again after all of ZooKeeper was away.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,12 +10,13 @@ use crate::bay::Bay;
 use crate::images::rgb16_tiff;
 use crate::zookeeper::Ensemble;
 
-/// Far longer than the recovery may take.
+/// Session timeout; far longer than the recovery may take.
 const LEASE: Duration = Duration::from_secs(10);
-/// A busy machine's share.
+/// Allowance for a busy machine.
 const BUSY: Duration = Duration::from_secs(4);
 
-/// What its clients have seen is later than all that it knows: it refuses them without a word, until they give up.
+/// The restarted server's zxid is lower than what its clients have seen, so it drops their connections without an answer until
+/// they give up their sessions.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_ensemble_that_comes_back_empty_is_worked_with_within_five_seconds() {
     let ensemble = tokio::task::spawn_blocking(|| Ensemble::launch(1)).await.unwrap();

@@ -1,4 +1,4 @@
-//! Strikes hit what kills its pod, and nothing else.
+//! Strikes: only a task that kills its pod is struck out.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -11,10 +11,12 @@ use crate::faulty_store::{Act, Fault, Rule};
 use crate::images::rgb16_tiff;
 
 const MAP: Phase = Phase::Histograms;
-/// How long a task is held that a test takes away from its holder.
+/// How long a task is held that the test takes away from its holder.
 const HOLD: Duration = Duration::from_secs(10);
+/// Session timeout where several claims must be lost before the first loser learns of it, after 7/5 of this.
+const LONG_LEASE: Duration = Duration::from_secs(4);
 
-/// Writing this task's output takes long, so often.
+/// Delays the writes of this task's output, this many times.
 fn slow(key: &str, time: Duration, times: u64) -> Rule {
     Rule::on(Act::Put, Fault::Slow(time)).keys(key).times(times)
 }
@@ -23,7 +25,7 @@ fn slow(key: &str, time: Duration, times: u64) -> Rule {
 async fn a_poison_is_quarantined_after_three_and_what_shared_its_pod_is_not_and_a_retry_starts_again() {
     let bay = Bay::new(Duration::from_millis(600)).await;
     let (original, eye) = (rgb16_tiff(600, 900), bay.eye().await);
-    // Whoever works on task 0 dies. The others take a moment, so that they share its first pod.
+    // Every pod that works on task 0 is killed. The other tasks are slow too, so that they share its first pod.
     bay.faults.play(slow("/histograms/0.", HOLD, 3));
     bay.faults.play(slow("/histograms/", Duration::from_millis(700), 4));
     let accepted = bay.upload(&original).await;
@@ -49,7 +51,7 @@ async fn a_poison_is_quarantined_after_three_and_what_shared_its_pod_is_not_and_
             let seen = bay.task(&*eye, job, MAP, index).await.unwrap();
             assert!(seen.lock.is_none(), "task {index} runs beside a task with a strike");
             let most = most.entry(index).or_default();
-            // The claim that did it is among them.
+            // A done task's strikes include that of the claim that committed it.
             *most = (*most).max(seen.task.strikes.len() - usize::from(seen.done.is_some()));
         }
     }
@@ -64,7 +66,7 @@ async fn a_poison_is_quarantined_after_three_and_what_shared_its_pod_is_not_and_
     bay.comes_out_right(&accepted, &original).await;
 }
 
-/// The session that holds a task loses its connection and ends at once; its pod learns of it only much later.
+/// Disconnects and expires the session that holds a task; its pod learns of it much later.
 async fn lose(bay: &Bay, task: (&shared::id::JobId, Phase, u32), before: Option<&Lock>) -> Lock {
     let (lock, session) = bay.held(task, before).await;
     bay.embedded.disconnect(session);
@@ -74,7 +76,7 @@ async fn lose(bay: &Bay, task: (&shared::id::JobId, Phase, u32), before: Option<
 
 #[tokio::test(flavor = "multi_thread")]
 async fn six_sessions_that_end_in_quick_succession_on_one_task_quarantine_nothing() {
-    let bay = Bay::new(Duration::from_secs(2)).await;
+    let bay = Bay::new(LONG_LEASE).await;
     let original = rgb16_tiff(600, 900);
     bay.faults.play(slow("/histograms/0.", HOLD, 6));
     let accepted = bay.upload(&original).await;

@@ -1,4 +1,4 @@
-//! Small files that claim or unfold to something huge: refused or failed with a sentence, in bounded memory and time.
+//! Bombs: small files that claim or expand to something huge are refused or fail with a sentence, in bounded memory and time.
 
 use std::time::{Duration, Instant};
 
@@ -9,17 +9,17 @@ use crate::files::{Entry, Order, chunk, data_at, png, tiff, zeros};
 use crate::images::{oracle, sample};
 use crate::processes::Server;
 
-/// What a bomb unfolds to.
+/// Size to which a bomb expands, in bytes.
 const HUGE: u64 = 1 << 30;
 
-/// What a file comes to.
+/// Expected outcome of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// 422 at once.
+    /// Refused with 422 at once.
     Refused,
-    /// Accepted, and the job failed.
+    /// Accepted, and the job fails.
     Failed,
-    /// It is an image after all.
+    /// It is a valid image after all.
     Done,
 }
 
@@ -27,11 +27,11 @@ struct Bomb {
     name: &'static str,
     file: Vec<u8>,
     end: End,
-    /// What its sentence says.
+    /// Expected part of the sentence.
     says: &'static str,
 }
 
-/// The entries of a 64 × 64 gray TIFF of one strip.
+/// Returns the entries of a 64 × 64 gray TIFF with one strip.
 fn gray_strip(compression: u32, strips: u32, offset: u32, bytes: u32) -> [Entry; 9] {
     let (short, long) = (3, 4);
     [
@@ -47,12 +47,12 @@ fn gray_strip(compression: u32, strips: u32, offset: u32, bytes: u32) -> [Entry;
     ]
 }
 
-/// A text chunk whose text is deflated.
+/// Returns a chunk with deflated text.
 fn deflated(kind: &[u8; 4], keyword: &[u8], data: &[u8]) -> Vec<u8> {
     chunk(kind, &[keyword, &[0, 0], data].concat())
 }
 
-/// A JPEG whose header says that it is so large.
+/// Returns a JPEG whose header claims this size.
 fn jpeg_of(width: u16, height: u16) -> Vec<u8> {
     let mut file = sample("retina.jpg");
     let frame = file.windows(2).position(|at| at == [0xff, 0xc0] || at == [0xff, 0xc2]).unwrap();
@@ -89,7 +89,7 @@ fn bombs() -> Vec<Bomb> {
         bomb("entries.tif", many, End::Refused, "truncated"),
         bomb("big.tif", big, End::Refused, "damaged"),
         bomb("claims.jpg", jpeg_of(60_000, 60_000), End::Refused, "decoded at once"),
-        // Most of it is missing, which its decoder fills with gray.
+        // Most of it is missing; the decoder fills it with gray.
         bomb("hollow.jpg", jpeg_of(4_000, 3_000), End::Done, ""),
     ]
 }

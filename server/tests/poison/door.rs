@@ -1,4 +1,4 @@
-//! Files that keep whoever looks at them busy: refused at once, and uploads beside them are taken.
+//! Files that are expensive to inspect: refused at once, while other uploads are accepted.
 
 use std::time::{Duration, Instant};
 
@@ -8,10 +8,10 @@ use crate::files::{Order, chunk, png, zeros};
 use crate::images::{oracle, sample};
 use crate::processes::Server;
 
-/// A few seconds, also on a machine that is busy otherwise; an inspection that was quadratic took minutes.
+/// A few seconds, even on a busy machine; with a quadratic inspection it took minutes.
 const PROMPT: Duration = Duration::from_secs(10);
 
-/// 3.5 MB: a sound picture with empty chunks that may be kept.
+/// 3.5 MB: a valid image with empty chunks of a kind that is kept.
 fn empty_chunks(count: usize) -> Vec<u8> {
     let chunks = vec![chunk(b"teSt", &[]); count];
     png((64, 64), 8, Order::Rows, &chunks, &zeros(64 * 65))
@@ -29,7 +29,7 @@ async fn two_pngs_of_very_many_empty_chunks_dont_stop_other_uploads() {
         tokio::spawn(async move { client.upload("hostile.png", hostile, &Recipe::default()).await })
     });
     let uploads: Vec<_> = uploads.collect();
-    // Whenever an honest image comes beside them.
+    // Whenever an honest image is uploaded meanwhile.
     for pause in [0, 200, 400] {
         tokio::time::sleep(Duration::from_millis(pause)).await;
         let begun = Instant::now();
@@ -45,7 +45,7 @@ async fn two_pngs_of_very_many_empty_chunks_dont_stop_other_uploads() {
     }
 }
 
-/// As many elements as are taken are looked at as promptly, and none of them is lost.
+/// The maximum number of elements is inspected just as promptly, and none of them is lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_png_of_as_many_chunks_as_are_taken_is_done() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,11 +1,11 @@
-//! Files made by hand.
+//! Hand-made files.
 
 use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 
-/// Zeros, deflated with zlib's header.
+/// Returns zeros, deflated with zlib's header.
 pub fn zeros(bytes: u64) -> Vec<u8> {
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
     let block = vec![0; 1 << 20];
@@ -18,7 +18,7 @@ pub fn zeros(bytes: u64) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A chunk of a PNG.
+/// Returns a chunk of a PNG.
 pub fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
     let mut crc = crc32fast::Hasher::new();
     crc.update(kind);
@@ -27,14 +27,14 @@ pub fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
     [&length.to_be_bytes(), &kind[..], data, &crc.finalize().to_be_bytes()].concat()
 }
 
-/// How the rows of a PNG come.
+/// Order of a PNG's rows.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     Rows,
     Interlaced,
 }
 
-/// A gray PNG with these bits a sample, this image data, and chunks before it.
+/// Returns a gray PNG with this many bits per sample, this image data, and chunks before it.
 pub fn png(size: (u32, u32), bits: u8, order: Order, chunks: &[Vec<u8>], data: &[u8]) -> Vec<u8> {
     let (width, height) = size;
     let mut header = [&width.to_be_bytes()[..], &height.to_be_bytes()].concat();
@@ -47,10 +47,10 @@ pub fn png(size: (u32, u32), bits: u8, order: Order, chunks: &[Vec<u8>], data: &
     file
 }
 
-/// An entry of a TIFF's directory: tag, type, count, value or offset.
+/// An entry of a TIFF directory: tag, type, count, value or offset.
 pub type Entry = (u16, u16, u32, u32);
 
-/// A little-endian TIFF whose directory lies at byte 8 and is followed by `next` and `data`.
+/// Returns a little-endian TIFF with its directory at byte 8, followed by `next` and `data`.
 pub fn tiff(entries: &[Entry], next: u32, data: &[u8]) -> Vec<u8> {
     let mut file = b"II\x2a\0\x08\0\0\0".to_vec();
     file.extend(u16::try_from(entries.len()).unwrap().to_le_bytes());
@@ -65,7 +65,7 @@ pub fn tiff(entries: &[Entry], next: u32, data: &[u8]) -> Vec<u8> {
     file
 }
 
-/// Where the data of a [`tiff`] with so many entries begin.
+/// Returns the offset of the data of a [`tiff`] with this many entries.
 pub fn data_at(entries: usize) -> u32 {
     8 + 2 + 12 * u32::try_from(entries).unwrap() + 4
 }

@@ -1,5 +1,5 @@
-//! Poison: images that panic, overrun their time or memory limit, or are bombs. Each ends in a sentence, and no other job
-//! is disturbed.
+//! Poison: images that panic, exceed their time or memory limit, or are bombs. Each ends in a sentence, and no other job is
+//! disturbed.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../support/client.rs"]

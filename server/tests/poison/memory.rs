@@ -1,4 +1,4 @@
-//! An image whose decoding takes more memory than there is: the process dies, and a supervisor starts it again.
+//! An image whose decoding takes more memory than the process may use: the process dies, and a supervisor starts it again.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -13,10 +13,10 @@ use crate::files::{Order, png, zeros};
 use crate::images::{oracle, sample};
 use crate::processes::Server;
 
-/// Address space of a process.
+/// Limit of a process's address space, in bytes.
 const LIMIT: u64 = 1 << 30;
 
-/// Starts a process whenever it has died, as a supervisor does.
+/// Restarts a process whenever it has died, like a supervisor.
 struct Supervised<'a> {
     folder: &'a Path,
     server: Server,
@@ -31,7 +31,7 @@ impl<'a> Supervised<'a> {
     fn start(folder: &Path) -> Server {
         let data = folder.join("data").display().to_string();
         let args = ["--data", &data, "--pods", "2", "--session-timeout", "500ms", "--threads", "2"];
-        // It is told that it may take more than it has.
+        // It is configured to use more than it may.
         Server::start_limited(
             "pod",
             folder,
@@ -44,7 +44,7 @@ impl<'a> Supervised<'a> {
         self.server.client.upload(name, bytes, &Recipe::default()).await.unwrap()
     }
 
-    /// Waits until each image has ended, and starts the process again when it died.
+    /// Waits until each image has ended, and restarts the process when it died.
     async fn until_ended(&mut self, images: &[&ImageId]) {
         let begun = Instant::now();
         loop {
@@ -73,7 +73,7 @@ async fn an_image_that_kills_its_process_is_given_up_after_three_runs_and_the_ot
     let before = site.upload("before.png", sample("cell.png")).await;
     site.until_ended(&[&before.image_id]).await;
     assert_eq!(site.deaths, 0);
-    // Interlaced, it must be decoded at once: 1.6 GB.
+    // An interlaced image must be decoded as a whole: 1.6 GB.
     let poison = png((40_000, 40_000), 8, Order::Interlaced, &[], &zeros(1_700_000_000));
     let poison = site.upload("poison.png", poison).await;
     site.until_ended(&[&poison.image_id]).await;

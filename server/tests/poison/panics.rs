@@ -11,7 +11,7 @@ use server::coord::embedded::{Embedded, EmbeddedConfig};
 use server::pipeline::accept::{Accept, Offer};
 use server::pipeline::gauge::Gauge;
 use server::pipeline::pixels::Pixels;
-use server::pipeline::stage::Workshop;
+use server::pipeline::stage::TaskContext;
 use server::pod::array::Array;
 use server::pod::slots::Slots;
 use server::pod::{Pod, PodConfig};
@@ -26,7 +26,7 @@ use crate::client::PATIENCE;
 use crate::faulty_store::{Act, Fault, Faults, Rule, impatient};
 use crate::images::{oracle, sample};
 
-/// A place for three pods of one process, over a store with faults.
+/// A fixture: three pods of one process, over a fault-injecting store.
 struct Yard {
     _folder: tempfile::TempDir,
     catalog: Arc<dyn Catalog>,
@@ -34,7 +34,7 @@ struct Yard {
     faults: Faults,
     accept: Accept,
     array: Array,
-    shop: Workshop,
+    task_context: TaskContext,
 }
 
 impl Yard {
@@ -44,7 +44,7 @@ impl Yard {
         let store = Store::over(faults.over(Arc::new(InMemory::new())), impatient());
         let catalog = catalog::open(folder.path().join("catalog.sqlite").to_str().unwrap()).await.unwrap();
         let pixels = Pixels::new(2, 256 << 20);
-        let shop = Workshop { store: store.clone(), pixels: pixels.clone(), limits: Limits::default() };
+        let task_context = TaskContext { store: store.clone(), pixels: pixels.clone(), limits: Limits::default() };
         let accept = Accept {
             store: store.clone(),
             catalog: catalog.clone(),
@@ -54,7 +54,15 @@ impl Yard {
             doorbell: Arc::new(|| {}),
             gauge: Gauge::unmeasured(),
         };
-        Self { _folder: folder, catalog, store, faults, accept, array: Array::new(CancellationToken::new()), shop }
+        Self {
+            _folder: folder,
+            catalog,
+            store,
+            faults,
+            accept,
+            array: Array::new(CancellationToken::new()),
+            task_context,
+        }
     }
 
     /// Starts three pods.
@@ -64,13 +72,13 @@ impl Yard {
         for name in ["pod-1", "pod-2", "pod-3"] {
             let config = PodConfig::named(name.parse().unwrap());
             let (connector, catalog) = (connector.clone(), self.catalog.clone());
-            let (shop, slots) = (self.shop.clone(), slots.clone());
+            let (task_context, slots) = (self.task_context.clone(), slots.clone());
             self.array.add(config.name.clone(), None, move || {
                 Arc::new(Pod {
                     config: config.clone(),
                     connector: connector.clone(),
                     catalog: catalog.clone(),
-                    shop: shop.clone(),
+                    task_context: task_context.clone(),
                     slots: slots.clone(),
                     clock: Arc::new(Clock::new()),
                 })
@@ -119,8 +127,8 @@ async fn work_that_panics_in_every_pod_fails_its_job_after_three_attempts_and_no
     let failed = yard.ended(&poison).await;
     assert_eq!(failed.state, JobState::Failed);
     let reason = failed.reason.unwrap();
-    assert!(reason.contains("3 attempts") && reason.contains("a panic was played"), "{reason}");
-    // Its time has come when it no longer panics.
+    assert!(reason.contains("of its attempts, 3 crashed") && reason.contains("a panic was played"), "{reason}");
+    // Once it no longer panics, a retry succeeds.
     yard.faults.end();
     yard.catalog.retry(&poison.job_id).await.unwrap();
     yard.assert_done(&poison, "moon.png").await;

@@ -1,4 +1,4 @@
-//! Images that take longer than a task or an image may.
+//! Images that exceed the time limit of a task or an image.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ async fn an_image_that_overruns_its_time_fails_with_both_times_and_no_other_does
     let limit = ["--task-time", "600ms", "--pods", "3", "--max-active-jobs", "4"];
     let process = Process::start(Cli::parse_from(args.iter().chain(&limit)).serve).await.unwrap();
     let (client, luma) = (Client::new(process.address), Recipe::default());
-    // 900 MB of rows, filter bytes included, which one task decodes.
+    // 900 MB of rows including filter bytes, decoded by one task.
     let (width, height) = (30_000, 15_000);
     let poison = png((width, height), 16, Order::Rows, &[], &zeros(u64::from(height) * (1 + 2 * u64::from(width))));
     let before = client.upload("before.png", sample("cell.png"), &luma).await.unwrap();
@@ -37,9 +37,9 @@ async fn an_image_that_overruns_its_time_fails_with_both_times_and_no_other_does
     let failed = client.ended(&poisoned.image_id).await;
     assert_eq!(failed.state, JobState::Failed);
     let reason = failed.reason.unwrap();
-    assert!(reason.contains("3 attempts") && reason.contains("may take 0.6 s"), "{reason}");
+    assert!(reason.contains("of its attempts, 3 took too long") && reason.contains("may take 0.6 s"), "{reason}");
     let took: f64 = reason.split("too long: it took ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
-    // It asked for more time soon after it was over: the thread came back by itself.
+    // The work noticed the limit soon after it was exceeded: the thread returned by itself.
     assert!((0.6..2.6).contains(&took), "{reason}");
     let last = client.upload("last.png", sample("cell.png"), &luma).await.unwrap();
     assert_eq!(client.ended(&last.image_id).await.state, JobState::Done);

@@ -1,5 +1,5 @@
-//! The real catalog with faults, as one life sees it. While a query runs, paused time stands still; once begun it runs
-//! to its end, whoever waits for it.
+//! The real catalog with injected faults, as seen by one life of a pod. Paused time stands still while a query runs; a query
+//! that has started runs to its end, whether or not anything still waits for it.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -27,10 +27,10 @@ use crate::faults::{Effect, Faults, Operation, Play, Port};
 use crate::history::{Fact, History};
 use crate::life::Life;
 
-/// How long a query takes that fails.
+/// Duration of a failing query.
 const MOMENT: Duration = Duration::from_millis(1);
 
-/// What all lives share: the real catalog, and when its uploads were last touched in the run's time.
+/// State shared by all lives: the real catalog, and when each upload was last touched in virtual time.
 pub struct Shelf {
     pub catalog: Arc<dyn Catalog>,
     pub rows: SqlitePool,
@@ -46,14 +46,14 @@ impl Shelf {
         self.touched.lock().unwrap().insert(upload.clone(), Instant::now());
     }
 
-    /// Uploads age in the run's time; the database's clock doesn't stand still.
+    /// Makes uploads age in virtual time, because the database's clock is the real one.
     async fn age(&self) -> Result<()> {
         let unavailable = |error: sqlx::Error| Error::Unavailable(error.to_string());
         let receiving = "SELECT upload FROM images WHERE state = 'receiving'";
         let receiving: Vec<String> = sqlx::query_scalar(receiving).fetch_all(&self.rows).await.map_err(unavailable)?;
         let ages: Vec<(UploadId, i64)> = {
             let mut touched = self.touched.lock().unwrap();
-            // One whose client was gone before its row was there was touched by nobody who tells.
+            // If an upload's client was gone before its row existed, no touch was recorded.
             for upload in receiving {
                 touched.entry(upload.parse().unwrap()).or_insert_with(Instant::now);
             }
@@ -69,7 +69,7 @@ impl Shelf {
     }
 }
 
-/// The catalog as one life sees it.
+/// The catalog as seen by one life.
 pub struct FaultyCatalog {
     pub shelf: Arc<Shelf>,
     pub life: Arc<Life>,
@@ -77,7 +77,7 @@ pub struct FaultyCatalog {
     pub history: Arc<History>,
 }
 
-/// A query, to be run on the real catalog.
+/// A query to run on the real catalog.
 type Run<T> = Box<dyn FnOnce(Arc<Shelf>) -> BoxFuture<'static, Result<T>> + Send>;
 
 impl FaultyCatalog {
@@ -97,7 +97,7 @@ impl FaultyCatalog {
                 return unknown("the query wasn't sent");
             }
             Some(Play::Late(length)) => {
-                // On its way already: whatever becomes of the pod, it arrives.
+                // It is already in flight and arrives, whatever happens to the pod.
                 drop(self.submit(operation.clone(), epoch, Some(*length), run));
                 self.life.beat().await;
                 return unknown("no answer yet");
@@ -122,7 +122,7 @@ impl FaultyCatalog {
         if play == Some(Play::LoseReply) { unknown("the reply was lost") } else { result }
     }
 
-    /// Runs it, after a while if so told; it takes effect even if nobody waits for it.
+    /// Runs a query, after an optional delay; it takes effect even if the caller no longer waits.
     fn submit<T: Send + Debug + 'static>(
         &self,
         operation: Operation,
@@ -146,7 +146,7 @@ impl FaultyCatalog {
                 history.tell(&who, || format!("{} {}{n}: {result:?}", operation.name, operation.what));
             }
             note(&history, &operation, epoch, &result);
-            // Whoever asked may have died meanwhile.
+            // The caller may have died meanwhile.
             let _ = reply.send(result);
         });
         answer
@@ -195,7 +195,7 @@ impl FaultyCatalog {
     }
 }
 
-/// What the checker wants to know of an answer.
+/// Records the facts in an answer that the checker needs.
 fn note<T: Debug + 'static>(history: &History, operation: &Operation, epoch: Option<Epoch>, result: &Result<T>) {
     let Ok(value) = result else { return };
     let value: &dyn std::any::Any = value;

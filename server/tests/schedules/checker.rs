@@ -1,4 +1,4 @@
-//! The checker: whether a run that has drained kept every promise.
+//! The checker: verifies that a drained run kept every guarantee.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use crate::originals;
 use crate::totals::Totals;
 use crate::world::World;
 
-/// A row of a job, as the database has it.
+/// A job's row in the database.
 struct JobRow {
     id: String,
     image: String,
@@ -23,7 +23,7 @@ struct JobRow {
     name: String,
 }
 
-/// The images and jobs that the database has, and what may be in the store for them.
+/// The images and jobs in the database, and the objects that may exist for them.
 struct Rows {
     jobs: Vec<JobRow>,
     images: BTreeMap<String, String>,
@@ -50,7 +50,7 @@ impl Rows {
     }
 }
 
-/// What is left to be done or swept, in words; empty once the run has drained.
+/// Describes everything that still has to be done or swept; empty once the run has drained.
 pub async fn left(world: &World) -> Vec<String> {
     let rows = Rows::of(world).await;
     let mut left = Vec::new();
@@ -65,7 +65,7 @@ pub async fn left(world: &World) -> Vec<String> {
     left
 }
 
-/// Everything that is wrong with a run; adds what it saw to the totals.
+/// Returns everything that is wrong with a run; adds its figures to the totals.
 pub async fn check(world: &World, tickets: &[Ticket], totals: &mut Totals) -> Vec<String> {
     let rows = Rows::of(world).await;
     let ledger = Ledger::of(&world.embedded.journal(), &world.history);
@@ -89,7 +89,7 @@ pub async fn check(world: &World, tickets: &[Ticket], totals: &mut Totals) -> Ve
     wrong
 }
 
-/// A result has the oracle's bytes and was committed by a claim; a failure has a reason that the faults justify.
+/// Checks that a result has the oracle's bytes and was committed by a claim, and that the faults justify a failure's reason.
 async fn judge_job(world: &World, job: &JobRow, ledger: &Ledger, wrong: &mut Vec<String>) {
     let original = originals::all().iter().find(|original| job.name.ends_with(original.name)).expect("a known name");
     match job.state.as_str() {
@@ -118,11 +118,12 @@ async fn judge_job(world: &World, job: &JobRow, ledger: &Ledger, wrong: &mut Vec
     }
 }
 
-/// Why the faults of the run don't justify a failure; `None` if they do.
+/// Returns why the faults of the run don't justify a failure; `None` if they do.
 fn unjustified(history: &History, job: &JobRow, ledger: &Ledger) -> Option<String> {
     if job.reason.contains("was given up: of its attempts") {
         let below = format!("/jobs/{}/", job.id);
-        // A pod that slept past its lease gives its strike back when it wakes; it may be too late, or sleep again.
+        // A pod that was paused past its session timeout gives its strike back when it resumes, but that may be too late, or it
+        // may be paused again.
         let gone = |session| history.has_crashed(session) || history.has_overslept(session);
         let lost = ledger.lost_locks.iter();
         let lost = lost.filter(|(task, session)| task.starts_with(&below) && gone(*session)).count();
@@ -148,7 +149,7 @@ fn unjustified(history: &History, job: &JobRow, ledger: &Ledger) -> Option<Strin
     Some("no fault has this reason".to_owned())
 }
 
-/// What was acknowledged is there once, unless its deletion was asked for.
+/// Checks that an acknowledged image exists exactly once, unless its deletion was requested.
 fn judge_ticket(ticket: &Ticket, rows: &Rows, totals: &mut Totals, wrong: &mut Vec<String>) {
     wrong.extend(ticket.complaints.iter().cloned());
     let made = rows.jobs.iter().filter(|job| job.name == ticket.name);
@@ -181,7 +182,7 @@ fn judge_ticket(ticket: &Ticket, rows: &Rows, totals: &mut Totals, wrong: &mut V
     }
 }
 
-/// No older epoch writes after a newer one was taken; a job is published once each time that it is queued.
+/// Checks that no older epoch writes after a newer one was taken, and that a job is published once each time that it is queued.
 fn judge_facts(facts: &[Fact], totals: &mut Totals, wrong: &mut Vec<String>) {
     let mut now = Epoch { n: 0, candidacy: String::new() };
     let mut published: BTreeMap<&str, i64> = BTreeMap::new();
@@ -195,7 +196,7 @@ fn judge_facts(facts: &[Fact], totals: &mut Totals, wrong: &mut Vec<String>) {
                 totals.epochs += 1;
             }
             Fact::Fenced { epoch, name, what, write: Write::Applied } => {
-                // One candidacy may have taken several epochs, as it heard nothing of the first.
+                // A candidacy may take several epochs, if it didn't learn of the first.
                 if epoch.candidacy != now.candidacy {
                     totals.stale_writes += 1;
                     wrong.push(format!("{name} {what} of {epoch:?} took effect in {now:?}"));

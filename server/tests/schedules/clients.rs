@@ -1,4 +1,4 @@
-//! Clients: they upload, repeat what broke off, delete and retry, all through pods that may die under them.
+//! Clients that upload, retry interrupted uploads, delete images and retry jobs, all through pods that may die meanwhile.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,24 +16,24 @@ use crate::life::Life;
 use crate::originals::{self, Original};
 use crate::world::World;
 
-/// What a client knows in the end of one image that it wanted equalized.
+/// What a client knows of its image at the end of a run.
 #[derive(Clone)]
 pub struct Ticket {
     pub name: String,
     pub original: Arc<Original>,
-    /// What was acknowledged, each time that it was.
+    /// All acknowledgements of the image.
     pub acknowledged: Vec<Accepted>,
-    /// Whether the client asked for its deletion; what came of it may be unknown.
+    /// Whether the client requested its deletion; the outcome may be unknown.
     pub deletion_asked: bool,
     pub deletion_confirmed: bool,
-    /// Times that its bytes were sent.
+    /// Number of times that its bytes were sent.
     pub attempts: u32,
     pub keyed: bool,
     /// Refusals that no fault explains.
     pub complaints: Vec<String>,
 }
 
-/// What one client will do.
+/// The plan of one client.
 struct Client {
     world: Arc<World>,
     dice: Dice,
@@ -41,7 +41,7 @@ struct Client {
     key: Option<String>,
 }
 
-/// Uploads, each by a client of its own, begun one by one while the run goes on.
+/// Runs all clients, each with one upload, started one after the other during the run.
 pub async fn all(world: &Arc<World>, dice: &mut Dice) -> Vec<Ticket> {
     let span = world.settings.length.as_millis() as u64;
     let clients: Vec<_> = (0..world.settings.uploads)
@@ -62,7 +62,7 @@ pub async fn all(world: &Arc<World>, dice: &mut Dice) -> Vec<Ticket> {
     tickets
 }
 
-/// Uploads an image once, through a pod's present life.
+/// Uploads an image once, through a pod's current life.
 pub async fn send(door: &Accept, name: &str, original: &Original, key: Option<String>) -> Result<Accepted, Error> {
     let offer = Offer { name: name.to_owned(), recipe: Recipe::default(), idempotency_key: key };
     let mut upload = door.begin(offer).await?;
@@ -75,7 +75,7 @@ pub async fn send(door: &Accept, name: &str, original: &Original, key: Option<St
 
 impl Client {
     fn new(world: &Arc<World>, mut dice: Dice, number: usize) -> Self {
-        // Small ones twice as often as those of several parts.
+        // Small ones twice as often as those with several parts.
         let original = Arc::clone(&originals::all()[[0, 1, 2, 3, 1, 2, 3, 4][dice.below(8) as usize]]);
         let key = dice.per_mille(650).then(|| format!("key-{number}"));
         let ticket = Ticket {
@@ -98,7 +98,7 @@ impl Client {
         }
         self.upload().await;
         if self.dice.per_mille(250) && self.key.is_some() && !self.ticket.acknowledged.is_empty() {
-            // The client's own connection broke, and it asks again.
+            // The client's own connection broke, so it retries.
             self.attempt().await;
         }
         if let Some(accepted) = self.ticket.acknowledged.first().cloned() {
@@ -112,7 +112,7 @@ impl Client {
         self.ticket
     }
 
-    /// Sends the bytes until they are acknowledged; without a key only a few times, as each may make an image.
+    /// Sends the bytes until they are acknowledged; without a key only a few times, because each attempt may create an image.
     async fn upload(&mut self) {
         let patience = if self.key.is_some() { 40 } else { 2 };
         for _ in 0..patience {
@@ -149,7 +149,7 @@ impl Client {
         true
     }
 
-    /// A pod that lives now, or the first that does.
+    /// Waits for a living pod and returns it.
     async fn pod(&mut self) -> Arc<Life> {
         loop {
             let pods = self.world.pods();
@@ -160,7 +160,7 @@ impl Client {
         }
     }
 
-    /// Begins an upload and is never heard of again.
+    /// Starts an upload and abandons it.
     async fn abandon(&mut self) {
         let life = self.pod().await;
         let door = self.world.door(&life);
@@ -170,7 +170,7 @@ impl Client {
         world.history.tell("a client", || format!("{name} is begun and abandoned"));
         let begun = async {
             if let Ok(mut upload) = door.begin(offer).await {
-                // Whether the bytes arrive doesn't matter: nobody will finish it.
+                // It doesn't matter whether the bytes arrive: the upload is never completed.
                 let _ = upload.append(0, Bytes::copy_from_slice(&self.ticket.original.bytes[..100])).await;
             }
         };
@@ -180,7 +180,7 @@ impl Client {
         }
     }
 
-    /// Asks for the deletion until it is told that it is marked, or marked before.
+    /// Requests the deletion until a pod confirms that it is marked or was marked before.
     async fn delete(&mut self, accepted: &Accepted) {
         self.ticket.deletion_asked = true;
         let image = accepted.image_id.clone();
@@ -192,7 +192,7 @@ impl Client {
             .await;
     }
 
-    /// Waits for the job's end; a failed one is retried now and then.
+    /// Waits until the job has ended; occasionally retries a failed one.
     async fn follow(&mut self, accepted: &Accepted) {
         let mut retries = self.dice.below(3);
         let begun = Instant::now();
@@ -218,7 +218,7 @@ impl Client {
         }
     }
 
-    /// Asks some pod, again and again until it gives a definite answer.
+    /// Asks one pod after the other until one gives a definite answer.
     async fn ask<F: Future<Output = bool>>(&mut self, mut ask: impl FnMut(Arc<dyn Catalog>) -> F) -> bool {
         for _ in 0..40 {
             let life = self.pod().await;
@@ -236,7 +236,7 @@ impl Client {
     }
 }
 
-/// Whether faults explain that an upload isn't accepted.
+/// Returns whether faults explain a refused upload.
 fn is_explained(error: &Error) -> bool {
     matches!(error, Error::Store(_) | Error::Catalog(_) | Error::TakenOver | Error::Abandoned)
 }

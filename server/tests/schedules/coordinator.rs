@@ -1,8 +1,8 @@
-//! A pod's sessions with faults: every operation passes the gate of the pod's life, then the dice, then the embedded
-//! coordinator.
+//! A pod's sessions with injected faults: every operation passes the pod's life (which may be paused or dead), then the random
+//! faults, then the embedded coordinator.
 //!
-//! What a session's client would keep is kept: operations run in the order in which they were submitted (the lane),
-//! dropping an operation's future takes nothing back, and a reply that arrives is true.
+//! The guarantees of a real client's session are kept: operations run in the order of their submission (the lane), dropping an
+//! operation's future doesn't cancel it, and a reply that arrives is true.
 
 use std::future::Future;
 use std::sync::{Arc, Weak};
@@ -22,10 +22,10 @@ use crate::faults::{Effect, Faults, Operation, Play, Port};
 use crate::history::History;
 use crate::life::Life;
 
-/// How long an operation takes that gets no reply.
+/// Duration of an operation that gets no reply.
 const MOMENT: Duration = Duration::from_millis(1);
 
-/// Makes one life's sessions.
+/// Opens the sessions of one life.
 pub struct FaultyConnector {
     pub inner: Arc<dyn Connector>,
     pub embedded: Arc<Embedded>,
@@ -59,7 +59,7 @@ impl Connector for FaultyConnector {
     }
 }
 
-/// A task that ends with its handle.
+/// A task that is aborted when its handle is dropped.
 struct Relay(JoinHandle<()>);
 
 impl Drop for Relay {
@@ -68,7 +68,7 @@ impl Drop for Relay {
     }
 }
 
-/// The session's states as a pod hears of them that may stand still.
+/// Relays the session's states to a pod that may be paused.
 fn relay_states(inner: &Arc<dyn Coordinator>, life: &Arc<Life>) -> (watch::Receiver<SessionState>, Relay) {
     let mut truth = inner.states();
     let (told, states) = watch::channel(*truth.borrow_and_update());
@@ -85,7 +85,7 @@ fn relay_states(inner: &Arc<dyn Coordinator>, life: &Arc<Life>) -> (watch::Recei
                 changes
             });
         }
-        // The session is gone: whoever still listens hears nothing new.
+        // The session is gone: receivers see no further change.
         told.closed().await;
     });
     (states, Relay(relay))
@@ -98,13 +98,13 @@ struct FaultySession {
     life: Arc<Life>,
     faults: Arc<Faults>,
     history: Arc<History>,
-    /// Operations run one after the other, in the order of their submission.
+    /// Operations run one at a time, in the order of their submission.
     lane: Arc<Mutex<()>>,
     states: watch::Receiver<SessionState>,
     _relay: Relay,
 }
 
-/// An operation, to be run on the real session.
+/// An operation to run on the real session.
 type Run<T> = Box<dyn FnOnce(Arc<dyn Coordinator>) -> BoxFuture<'static, Result<T>> + Send>;
 
 impl FaultySession {
@@ -128,7 +128,7 @@ impl FaultySession {
             _ => {}
         }
         if result.as_ref().is_err_and(is_no_reply) {
-            // Nothing fails in no time; and a session's state is told a moment after its operations know it.
+            // An error takes some time; and a session's new state is published a moment after its operations fail.
             sleep(MOMENT).await;
         }
         self.life.beat().await;
@@ -141,7 +141,7 @@ impl FaultySession {
             Play::Fail => return Err(Error::Unknown("the connection broke before it was sent".into())),
             Play::LoseReply => {
                 let run = self.submit(operation, None, run).await;
-                // What the coordinator refused to take was never sent.
+                // An operation that the coordinator's client rejected was never sent.
                 let sent = !matches!(run, Err(Error::Invalid(_) | Error::Disconnected | Error::Expired));
                 return if sent { Err(Error::Unknown("the reply was lost".into())) } else { run };
             }
@@ -171,7 +171,7 @@ impl FaultySession {
         self.submit(operation, None, run).await
     }
 
-    /// Runs it when those before it have run. Once submitted it is run, whoever waits for it.
+    /// Runs an operation after those before it. Once submitted it runs, whether or not the caller still waits.
     async fn submit<T: Send + 'static>(
         &self,
         operation: &Operation,
@@ -192,7 +192,7 @@ impl FaultySession {
             sleep(length).await;
             let result = run(inner).await;
             record(&history, &life, &operation, &result);
-            // Whoever asked may have died meanwhile.
+            // The caller may have died meanwhile.
             let _ = reply.send(result);
             drop(turn);
         });
@@ -200,21 +200,21 @@ impl FaultySession {
     }
 }
 
-/// Deletes a leader's node, as a candidate does that saw its process gone.
+/// Deletes a leader's election node, like a witness that saw its process gone.
 async fn evict(embedded: &Arc<Embedded>, node: &str) {
     if let Ok(witness) = embedded.connector().connect().await {
-        // It may be gone by itself.
+        // It may be gone already.
         let _ = witness.delete(node, None).await;
         witness.close().await;
     }
 }
 
-/// Whether the error is none of the coordinator's replies.
+/// Returns whether the error isn't a reply of the coordinator.
 fn is_no_reply(error: &Error) -> bool {
     matches!(error, Error::Unknown(_) | Error::Disconnected | Error::Expired)
 }
 
-/// Tells what became of an operation, and counts what the coordinator refused.
+/// Records the outcome of an operation, and counts those that the coordinator rejected.
 fn record<T>(history: &History, life: &Life, operation: &Operation, result: &Result<T>) {
     if let Err(Error::Multi { index, .. }) = result {
         match operation.what.split_once('/') {
@@ -237,7 +237,7 @@ fn run<T, F: Future<Output = Result<T>> + Send + 'static>(
     Box::new(move |inner| Box::pin(operation(inner)))
 }
 
-/// The paths of a multi, as the history shows it.
+/// Returns the paths of a multi, as shown in the history.
 fn paths(ops: &[Op]) -> String {
     let path = |op: &Op| match op {
         Op::Check { path, .. } => format!("?{path}"),
@@ -340,7 +340,7 @@ impl Coordinator for FaultySession {
     }
 }
 
-/// Hints that come late, merged and in another order, as dice fall; never lost.
+/// Relays hints, randomly delayed, merged and reordered, but never lost.
 fn relay_hints(mut inner: Watch, life: &Arc<Life>, faults: &Weak<Faults>) -> Watch {
     let (told, hints) = mpsc::channel(1_024);
     let (life, faults) = (Arc::clone(life), faults.clone());

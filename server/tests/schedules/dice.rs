@@ -1,8 +1,8 @@
-//! A repeatable stream of numbers: SplitMix64 (G. Steele, D. Lea and C. Flood, OOPSLA 2014).
+//! Deterministic random numbers: SplitMix64 (G. Steele, D. Lea and C. Flood, OOPSLA 2014).
 
 use std::time::Duration;
 
-/// A stream of numbers that its seed decides.
+/// A random number generator determined by its seed.
 #[derive(Debug, Clone)]
 pub struct Dice(u64);
 
@@ -18,17 +18,17 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `end`, which is above 0.
+    /// Returns a number below `end`, which must be positive.
     pub fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
-    /// A number of `from..to`.
+    /// Returns a number in `from..to`.
     pub fn within(&mut self, from: u64, to: u64) -> u64 {
         from + self.below(to - from)
     }
 
-    /// True so many times in a thousand.
+    /// Returns `true` with this probability in thousandths.
     pub fn per_mille(&mut self, times: u64) -> bool {
         self.below(1_000) < times
     }
@@ -41,7 +41,7 @@ impl Dice {
         &from[self.below(from.len() as u64) as usize]
     }
 
-    /// Another stream, that goes on independently of this one.
+    /// Returns an independent generator.
     pub fn fork(&mut self) -> Self {
         Self(self.next())
     }

@@ -1,4 +1,4 @@
-//! Which fault hits which operation: as the seed's dice fall, or as a named test has set a trap.
+//! Selection of faults: which fault hits which operation, by the seed or by the trap of a named test.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::history::History;
 use crate::life::Life;
 use crate::settings::Settings;
 
-/// Which port an operation goes through.
+/// The port through which an operation goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Port {
     Coordinator,
@@ -18,14 +18,14 @@ pub enum Port {
     Store,
 }
 
-/// What an operation does to the state behind the port.
+/// The effect of an operation on the state behind the port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     Reads,
     Writes,
 }
 
-/// One operation of a pod, before it is run.
+/// An operation of a pod, before it runs.
 #[derive(Debug, Clone)]
 pub struct Operation {
     pub port: Port,
@@ -38,31 +38,31 @@ pub struct Operation {
 /// What happens to an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Play {
-    /// It isn't run, and its caller doesn't know.
+    /// It doesn't run; the caller gets an unknown outcome.
     Fail,
-    /// It is run, and its caller doesn't know.
+    /// It runs; the caller gets an unknown outcome.
     LoseReply,
-    /// It is run after a while; its caller hears at once that the outcome is unknown.
+    /// It runs after a delay; the caller gets an unknown outcome at once.
     Late(Duration),
-    /// It is run after a while, and so are those behind it; its caller waits.
+    /// It runs after a delay, and so do the operations behind it; the caller waits.
     Stall(Duration),
-    /// The pod stands still before it, as SIGSTOP makes it.
+    /// The pod is paused before it, as by SIGSTOP.
     PauseBefore(Duration),
-    /// It is run, and the pod stands still before it has the reply.
+    /// It runs, and the pod is paused before it gets the reply.
     PauseAfter(Duration),
     /// The pod dies before it.
     CrashBefore,
-    /// It is run, and the pod dies before it has the reply.
+    /// It runs, and the pod dies before it gets the reply.
     CrashAfter,
     /// The coordinator ends the pod's sessions before it.
     Expire,
-    /// The pod's sessions are disconnected for a while, before it.
+    /// The pod's sessions are disconnected for a while before it.
     Disconnect(Duration),
-    /// The pod's sessions read an old state for a while, or until they sync.
+    /// The pod's sessions read a stale state for a while, or until they sync.
     Lag(Duration),
-    /// A witness takes the master for dead while this write of its is on its way.
+    /// A witness evicts the master while this write is in flight.
     Evict(Duration),
-    /// The bytes that are read are others than were written.
+    /// The bytes that are read differ from those written.
     Corrupt,
 }
 
@@ -84,9 +84,9 @@ impl Play {
     }
 }
 
-/// Which operation a trap waits for.
+/// Selects the operation that springs a trap.
 type Condition = Box<dyn Fn(&Life, &Operation) -> bool + Send + Sync>;
-/// What it does then, and what happens to the operation.
+/// The action of a trap, and its fault for the operation.
 type Spring = Box<dyn FnOnce(&Arc<Life>) -> Option<Play> + Send>;
 
 struct Trap {
@@ -95,14 +95,14 @@ struct Trap {
 }
 
 impl Operation {
-    /// The election node that a master's write is fenced by.
+    /// Returns the election node by which a master's write is fenced.
     pub fn fence(&self) -> Option<&str> {
         let (check, _) = self.what.split_once(' ')?;
         check.strip_prefix('?').filter(|node| node.starts_with(paths::LEADER))
     }
 }
 
-/// Decides about every operation of every pod.
+/// Decides for every operation of every pod.
 pub struct Faults {
     dice: Mutex<Dice>,
     settings: Settings,
@@ -116,12 +116,12 @@ impl Faults {
         Self { dice: Mutex::new(dice), settings, history, calm: Mutex::new(false), traps: Mutex::default() }
     }
 
-    /// No more faults.
+    /// Ends all faults.
     pub fn end(&self) {
         *self.calm.lock().unwrap() = true;
     }
 
-    /// Springs once, at the first operation that fits.
+    /// Sets a trap that springs once, at the first matching operation.
     pub fn trap(
         &self,
         condition: impl Fn(&Life, &Operation) -> bool + Send + Sync + 'static,
@@ -130,12 +130,12 @@ impl Faults {
         self.traps.lock().unwrap().push(Trap { condition: Box::new(condition), spring: Box::new(spring) });
     }
 
-    /// How many traps haven't sprung.
+    /// Returns the number of traps that haven't sprung.
     pub fn traps_left(&self) -> usize {
         self.traps.lock().unwrap().len()
     }
 
-    /// What happens to this operation.
+    /// Returns the fault for this operation, if any.
     pub fn play(&self, life: &Arc<Life>, operation: &Operation) -> Option<Play> {
         let play = self.sprung(life, operation).or_else(|| self.thrown(operation))?;
         self.history.count(play.name());
@@ -166,7 +166,7 @@ impl Faults {
         self.settings.play(&mut dice, operation)
     }
 
-    /// How long this hint waits, if at all.
+    /// Returns the delay of a hint, if it is delayed.
     pub fn hint_delay(&self) -> Option<Duration> {
         let mut dice = self.dice.lock().unwrap();
         let delayed = !*self.calm.lock().unwrap() && dice.per_mille(self.settings.hint_delays);

@@ -1,4 +1,4 @@
-//! What happened in a run, in its order: lines for people, facts for the checker, counts for the report.
+//! The history of a run: lines for people, facts for the checker, counts for the report.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
@@ -9,14 +9,14 @@ use server::catalog::{Epoch, Write};
 use server::coord::SessionId;
 use tokio::time::Instant;
 
-/// What the checker judges, besides the coordinator's own journal.
+/// Facts that the checker uses in addition to the coordinator's journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
-    /// The catalog gave this epoch to a candidacy.
+    /// A candidacy took this epoch.
     Epoch(Epoch),
-    /// A master's write to the catalog was answered: its epoch, which write, of what.
+    /// A master's fenced write to the catalog was answered.
     Fenced { epoch: Epoch, name: &'static str, what: String, write: Write },
-    /// Somebody who may marked the job to run again.
+    /// A client's retry queued the job again.
     Requeued { job: String },
 }
 
@@ -28,7 +28,7 @@ pub struct Line {
     pub what: String,
 }
 
-/// What happened in a run.
+/// The history of a run.
 pub struct History {
     begun: Instant,
     lines: Mutex<Vec<Line>>,
@@ -62,28 +62,28 @@ impl History {
         }
     }
 
-    /// A line for people.
+    /// Adds a line for people.
     pub fn tell(&self, who: &str, what: impl FnOnce() -> String) {
         let line = Line { at: self.begun.elapsed(), who: who.to_owned(), what: what() };
         self.lines.lock().unwrap().push(line);
     }
 
-    /// A fact for the checker.
+    /// Adds a fact for the checker.
     pub fn note(&self, fact: Fact) {
         self.facts.lock().unwrap().push(fact);
     }
 
-    /// A fault of this kind was played.
+    /// Counts an injected fault of this kind.
     pub fn count(&self, kind: &'static str) {
         *self.faults.lock().unwrap().entry(kind).or_default() += 1;
     }
 
-    /// An operation was run.
+    /// Counts an operation.
     pub fn operation(&self) {
         self.operations.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A fault was played on the store.
+    /// Counts an injected fault of the store.
     pub fn store_fault(&self) {
         self.store_faults.fetch_add(1, Ordering::Relaxed);
     }
@@ -92,7 +92,7 @@ impl History {
         self.store_faults.load(Ordering::Relaxed)
     }
 
-    /// The coordinator refused the commit of a claim that was lost.
+    /// Counts the commit of a lost claim that the coordinator rejected.
     pub fn refused_commit(&self) {
         self.refused_commits.fetch_add(1, Ordering::Relaxed);
     }
@@ -101,7 +101,7 @@ impl History {
         self.refused_commits.load(Ordering::Relaxed)
     }
 
-    /// The coordinator refused a deposed master's write.
+    /// Counts a deposed master's write that the coordinator rejected.
     pub fn refused_write(&self) {
         self.refused_writes.fetch_add(1, Ordering::Relaxed);
     }
@@ -118,32 +118,32 @@ impl History {
         self.crashed.lock().unwrap().extend_from_slice(sessions);
     }
 
-    /// Whether the session's pod crashed while it had it.
+    /// Returns whether the session's pod crashed while it had the session.
     pub fn has_crashed(&self, session: SessionId) -> bool {
         self.crashed.lock().unwrap().contains(&session)
     }
 
-    /// Sessions whose pod stood still until they ended.
+    /// Records sessions whose pod was paused until they ended.
     pub fn overslept(&self, sessions: &[SessionId]) {
         self.overslept.lock().unwrap().extend_from_slice(sessions);
     }
 
-    /// Whether the session's pod stood still until it ended.
+    /// Returns whether the session's pod was paused until the session ended.
     pub fn has_overslept(&self, session: SessionId) -> bool {
         self.overslept.lock().unwrap().contains(&session)
     }
 
-    /// The life that a session belongs to; `None` if it is the test's own.
+    /// Returns the life that a session belongs to; `None` for the test's own sessions.
     pub fn owner(&self, session: SessionId) -> Option<String> {
         self.owners.lock().unwrap().get(&session).cloned()
     }
 
-    /// A number that nobody had.
+    /// Returns an unused number.
     pub fn number(&self) -> u32 {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Time since the run began.
+    /// Returns the time since the run started.
     pub fn elapsed(&self) -> Duration {
         self.begun.elapsed()
     }
@@ -160,12 +160,12 @@ impl History {
         self.operations.load(Ordering::Relaxed)
     }
 
-    /// How often a fault was played, by kind.
+    /// Returns the number of injected faults by kind.
     pub fn faults(&self) -> BTreeMap<&'static str, u64> {
         self.faults.lock().unwrap().clone()
     }
 
-    /// How often faults of these kinds were played.
+    /// Returns the number of injected faults of these kinds.
     pub fn faults_of(&self, kinds: &[&str]) -> u64 {
         self.faults.lock().unwrap().iter().filter(|(kind, _)| kinds.contains(kind)).map(|(_, count)| count).sum()
     }

@@ -1,4 +1,4 @@
-//! The coordinator's journal, replayed: what each transaction did to the tree that was there before it, and whether it may.
+//! Replays the coordinator's journal: the effect of each transaction on the tree, and whether it was allowed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,10 +10,10 @@ use shared::task::{Done, Outcome, Task};
 
 use crate::history::History;
 
-/// No znode is larger.
+/// Size limit of a znode, in bytes.
 const MAX_ZNODE: usize = 64 << 10;
 
-/// What a path below `/jobs` is.
+/// The kind of a node below `/jobs`, derived from its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Node {
     Job,
@@ -35,14 +35,14 @@ fn node(path: &str) -> Option<Node> {
     }
 }
 
-/// The tree as the journal builds it up, and what was wrong on the way.
+/// The replayed tree, and the violations found.
 #[derive(Default)]
 pub struct Ledger {
     nodes: BTreeMap<String, (Vec<u8>, Option<SessionId>)>,
     epoch: u64,
-    /// Results that some claim committed, by their key in the store.
+    /// Keys of the results that any claim committed.
     pub committed: BTreeSet<String>,
-    /// Locks that went with a session, by task: whose.
+    /// Locks that ended with a session: task and session.
     pub lost_locks: Vec<(String, SessionId)>,
     pub commits: u64,
     pub stale_commits: u64,
@@ -55,7 +55,7 @@ impl Ledger {
     pub fn of(journal: &[Transaction], history: &History) -> Self {
         let mut ledger = Self::default();
         for transaction in journal {
-            // The test's own sessions may do what they like.
+            // The test's own sessions aren't checked.
             if history.owner(transaction.session).is_some() {
                 ledger.judge(transaction);
             }
@@ -141,7 +141,7 @@ impl Ledger {
         }
     }
 
-    /// The session whose election node is the lowest.
+    /// Returns the session with the lowest election node.
     pub fn leader(&self) -> Option<SessionId> {
         let prefix = format!("{}/", paths::LEADER);
         let candidates = self.nodes.range(prefix.clone()..).take_while(|(path, _)| path.starts_with(&prefix));

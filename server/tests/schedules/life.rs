@@ -1,4 +1,4 @@
-//! One life of a pod, from its start to its crash: what runs, stands still or dies with it.
+//! One life of a pod, from its start to its crash, with everything that runs, pauses or dies with it.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,14 +11,14 @@ use tokio::time::sleep;
 use crate::history::History;
 use crate::settings::LEASE;
 
-/// How long a pod that stood still doesn't know that its session is over.
+/// How long a resumed pod doesn't know that its session is over.
 const THAW: Duration = Duration::from_millis(20);
 
-/// How a life stands.
+/// State of a life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pulse {
     Beats,
-    /// SIGSTOP: until the pause of this number ends.
+    /// Paused, as by SIGSTOP, until the pause of this number ends.
     Stands(u32),
     Dead,
 }
@@ -26,7 +26,7 @@ enum Pulse {
 /// One life of one pod.
 pub struct Life {
     pub pod: String,
-    /// How many lives the pod had before.
+    /// Number of the pod's previous lives.
     pub number: u32,
     pulse: watch::Sender<Pulse>,
     sessions: Mutex<Vec<SessionId>>,
@@ -55,7 +55,7 @@ impl Life {
         *self.pulse.borrow() == Pulse::Dead
     }
 
-    /// Returns while the pod runs; waits while it stands still; never returns once it is dead.
+    /// Returns while the pod runs; waits while it is paused; never returns once it is dead.
     pub async fn beat(&self) {
         let mut pulse = self.pulse.subscribe();
         if pulse.wait_for(|pulse| *pulse == Pulse::Beats).await.is_err() {
@@ -63,7 +63,7 @@ impl Life {
         }
     }
 
-    /// As [`Life::beat`], for what a client hears on its own: a thawed one finds out a moment after it went on.
+    /// Like [`Life::beat`], for messages from the coordinator: a resumed client learns them a moment after it resumes.
     pub async fn hears(&self) {
         if *self.pulse.borrow() != Pulse::Beats {
             self.beat().await;
@@ -77,18 +77,18 @@ impl Life {
         let _ = pulse.wait_for(|pulse| *pulse == Pulse::Dead).await;
     }
 
-    /// From now on the session is this life's.
+    /// Registers a session as this life's.
     pub fn opened(&self, session: SessionId) {
         self.sessions.lock().unwrap().push(session);
         self.history.owns(session, &self.pod, self.number);
     }
 
-    /// Sessions of this life.
+    /// Returns the sessions of this life.
     pub fn sessions(&self) -> Vec<SessionId> {
         self.sessions.lock().unwrap().clone()
     }
 
-    /// The pod dies here: nothing of it runs any more, its sessions are left to their leases.
+    /// Kills the pod: nothing of it runs any more, and its sessions end by their timeouts.
     pub fn crash(&self) {
         if self.pulse.send_replace(Pulse::Dead) == Pulse::Dead {
             return;
@@ -100,7 +100,7 @@ impl Life {
         let _ = self.deaths.send(self.pod.clone());
     }
 
-    /// The pod stands still: no operation begins or ends, no heartbeat is sent, and so its sessions end after the lease.
+    /// Pauses the pod: no operation starts or ends, and no heartbeat is sent, so its sessions end after their timeouts.
     pub fn pause(self: &Arc<Self>, length: Duration) {
         let number = self.history.number();
         if *self.pulse.borrow() != Pulse::Beats {
@@ -131,12 +131,12 @@ impl Life {
         *self.pulse.borrow() == Pulse::Stands(number)
     }
 
-    /// The coordinator ends all sessions of this life.
+    /// Makes the coordinator end all sessions of this life.
     pub fn expire(&self) {
         self.sessions().into_iter().for_each(|session| self.embedded.expire(session));
     }
 
-    /// Connections break, and come back after a while if the lease lasts.
+    /// Breaks the connections; they come back after a while, if the sessions live that long.
     pub fn disconnect(&self, length: Duration) {
         for session in self.sessions() {
             self.embedded.disconnect(session);
@@ -148,7 +148,7 @@ impl Life {
         }
     }
 
-    /// Reads show the state of now for a while.
+    /// Makes reads return the state as of this call for a while, although it grows stale.
     pub fn lag(&self, length: Duration) {
         for session in self.sessions() {
             self.embedded.lag(session);

@@ -1,19 +1,19 @@
-//! Whole pods under seeded faults, in paused time: nothing acknowledged is lost, whatever happens at any await point.
+//! Simulation of whole pods under seeded faults, in paused time: nothing acknowledged may be lost, whatever happens at any
+//! await point.
 //!
-//! Every pod has its own view of the embedded coordinator, of one SQLite catalog and of one store in memory. Each
-//! operation of each pod is an await point at which the seed's dice may play a [fault](faults::Play); clients upload,
-//! repeat, delete and retry meanwhile. Then the faults end, everything must drain within a bounded time, and the
-//! [checker] judges what happened.
+//! Every pod has its own view of the embedded coordinator, of one SQLite catalog and of one in-memory store. Each operation of
+//! each pod is an await point at which the seed may inject a [fault](faults::Play); meanwhile clients upload, repeat, delete
+//! and retry. Then the faults end, everything must drain within a bounded time, and the [checker] verifies what happened.
 //!
-//! Beside the seeds stand [named] schedules, each with one fault at the very operation that decides.
+//! In addition there are [named] schedules, each with one fault at exactly the decisive operation.
 //!
-//! - `EVENLIGHT_SEEDS=n` runs n seeds, `EVENLIGHT_FIRST_SEED=n` begins with that one.
-//! - `EVENLIGHT_SEED=n cargo test -p server --test schedules` runs one alone and shows its history.
+//! - `EVENLIGHT_SEEDS=n` runs n seeds, `EVENLIGHT_FIRST_SEED=n` starts with that one.
+//! - `EVENLIGHT_SEED=n cargo test -p server --test schedules` runs a single seed and shows its history.
 //! - `EVENLIGHT_REPORT=folder` writes the totals to `schedules.json` there.
 //!
-//! A seed decides the settings, the clients and the faults. What it doesn't decide: the uuids of candidacies, claims and
-//! sessions, tokio's choice among ready branches, and the order in which pixel threads and SQLite's are done when
-//! several work at once. So a seed may need a few runs to fail again.
+//! A seed determines the settings, the clients and the faults. It doesn't determine: the UUIDs of candidacies, claims and
+//! sessions, tokio's choice among ready branches, and the order in which pixel threads and SQLite's finish when several work at
+//! once. So a seed may need a few runs to fail again.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../support/images.rs"]
@@ -45,9 +45,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use run::{Outcome, in_paused_time, run};
 use totals::Totals;
 
-/// Seeds of `make test`.
+/// Number of seeds in `make test`.
 const SEEDS: u64 = 200;
-/// Lines of a failing seed's history that are shown.
+/// Number of lines shown of a failing seed's history.
 const TAIL: usize = 120;
 
 fn number(variable: &str) -> Option<u64> {

@@ -1,4 +1,4 @@
-//! Named schedules: one precise fault each, at the very operation that decides.
+//! Named schedules: one precise fault each, at exactly the decisive operation.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::settings::{LEASE, Settings};
 use crate::stage::{Stage, commits};
 use crate::world::World;
 
-/// The operation that decides a stage: after it the stage is over.
+/// Returns whether the operation is the one that completes a stage.
 fn decides(stage: &str, operation: &Operation) -> bool {
     let commit = |phase: &str| {
         operation.port == Port::Coordinator
@@ -27,7 +27,7 @@ fn decides(stage: &str, operation: &Operation) -> bool {
         "upload" => operation.name == "finish_upload",
         "split" => commit("split"),
         "map" => commit("histograms"),
-        // The job is set while it has a histogram and no equalize phase: its table.
+        // The reduce stores the job's LUT.
         "reduce" => operation.name == "put" && operation.what.contains("/reduce/"),
         "apply" => commit("equalize"),
         "stitch" => commit("stitch"),
@@ -60,7 +60,7 @@ async fn the_master_dies_at(stage: &'static str, moment: Play) {
             None
         },
     );
-    // A PNG has every stage; the TIFF has several tasks of a phase.
+    // A PNG goes through every stage; the TIFF has several tasks per phase.
     array.upload(2, &master).await;
     array.upload(4, &master).await;
     let totals = array.ends_well().await;
@@ -123,7 +123,7 @@ fn a_master_that_does_not_know_that_it_was_deposed_is_refused_by_the_coordinator
             },
         );
         array.upload(4, &master).await;
-        // Its write was on its way for a second.
+        // The stalled write was in flight for a second.
         sleep(Duration::from_secs(3)).await;
         let totals = array.ends_well().await;
         assert_eq!(totals.refused_coordinator, 1, "{}", array.told());
@@ -133,7 +133,7 @@ fn a_master_that_does_not_know_that_it_was_deposed_is_refused_by_the_coordinator
 #[test]
 fn two_masters_that_both_believe_to_lead_publish_one_result() {
     in_paused_time("two_masters_that_both_believe_to_lead_publish_one_result", async {
-        // Hints come seconds late, so that the one who was evicted goes on for a while.
+        // Hints are delayed by seconds, so that the evicted master continues for a while.
         let mut settings = Settings::calm(3);
         settings.hint_delays = 1_000;
         let mut array = Stage::with(settings).await;
@@ -176,7 +176,7 @@ fn a_half_created_phase_is_resumed_with_another_number_of_workers() {
                 let other =
                     world.pods().iter().filter_map(|pod| world.life(pod)).find(|other| other.label() != life.label());
                 tokio::spawn(async move {
-                    // Such a phase takes more than one multi when it has more than 200 tasks.
+                    // Simulates a phase of more than 200 tasks, which takes more than one multi.
                     let viewer = world.viewer().await;
                     let job = world.active().await.remove(0);
                     let task = paths::task(&job.parse().unwrap(), shared::job::Phase::Equalize, 2);
@@ -270,7 +270,7 @@ fn an_epoch_that_was_taken_late_by_one_who_leads_no_more_is_taken_again() {
         );
         world.start_all();
         let mut array = Stage { world, tickets: Vec::new() };
-        // The successor leads from the end of the lease on; then comes the first winner's epoch.
+        // The successor leads once the first winner's session has expired; then the first winner's epoch arrives.
         sleep(LEASE * 4).await;
         let life = array.lives().remove(0);
         array.upload(4, &life).await;
@@ -310,18 +310,18 @@ fn after_a_disconnect_shorter_than_the_timeout_nothing_is_missed() {
         array.upload(2, &master).await;
         let begun = Instant::now();
         let totals = array.ends_well().await;
-        // Rescans come every 30 s: whoever lost its watches would wait for them.
+        // Rescans come every 30 s: a pod that had lost its watches would wait for one.
         assert!(begun.elapsed() < Duration::from_secs(10), "it took {:?}", begun.elapsed());
         assert_eq!(totals.epochs, 1, "nobody lost a session");
     });
 }
 
-/// Seed 7, once: the master's loop spun on a ring that it couldn't answer before its picture was there.
+/// Regression test for seed 7: the master's loop spun on a ring that it couldn't answer before its mirror was loaded.
 #[test]
 fn a_master_whose_picture_is_not_there_yet_waits_for_it_and_does_not_spin() {
     in_paused_time("a_master_whose_picture_is_not_there_yet_waits_for_it_and_does_not_spin", async {
         let world = World::new(Settings::calm(1), Dice::new(1)).await;
-        // The picture begins anew 50 ms later; the candidacy goes on beside it.
+        // The mirror restarts 50 ms later; meanwhile the candidacy continues.
         world.faults.trap(|_, operation| operation.name == "watch" && operation.what == "/", |_| Some(Play::Fail));
         world.start_all();
         let mut array = Stage { world, tickets: Vec::new() };

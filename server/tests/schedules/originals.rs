@@ -1,4 +1,4 @@
-//! The images of all runs, with the oracle's files: made once, as small as several parts allow.
+//! The original images of all runs with the oracle's results: generated once, as small as several parts allow.
 
 use std::io::Cursor;
 use std::sync::{Arc, OnceLock};
@@ -7,14 +7,14 @@ use shared::equalize::Recipe;
 
 use crate::images::{gray8_tiff, oracle, rgb16_tiff, rgba_png};
 
-/// An image to upload, and what must come of it.
+/// An image to upload, and its expected result.
 pub struct Original {
     pub name: &'static str,
     pub bytes: Vec<u8>,
     pub expected: Vec<u8>,
 }
 
-/// All originals: one part, several parts, with and without a split, and JPEG, which is decoded as a whole.
+/// Returns all originals: one part, several parts, with and without a split, and JPEG, which is decoded as a whole.
 pub fn all() -> &'static [Arc<Original>] {
     static ALL: OnceLock<Vec<Arc<Original>>> = OnceLock::new();
     ALL.get_or_init(|| {

@@ -1,4 +1,4 @@
-//! One seed's run: clients and faults, then calm, then everything drains and is checked.
+//! The run of one seed: clients and faults, then calm, then everything drains and is checked.
 
 use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
@@ -14,21 +14,21 @@ use crate::settings::Settings;
 use crate::totals::Totals;
 use crate::world::World;
 
-/// After the faults everything must have ended and been swept within this virtual time.
+/// Virtual time after the faults within which everything must have ended and been swept.
 const DRAIN: Duration = Duration::from_secs(900);
 
-/// What a run may take of real time: a second is much, but other tests run beside it.
+/// Real-time limit of a run. Even a second is long, but other tests run concurrently.
 const PATIENCE: Duration = Duration::from_secs(240);
 
-/// What a run came to.
+/// Outcome of a run.
 pub struct Outcome {
     pub settings: Settings,
     pub history: Arc<History>,
     pub wrong: Vec<String>,
 }
 
-/// Runs a future on a runtime of its own, in paused time. Time that is paused never ends what spins, so a watchdog ends
-/// the process where a run takes longer than [`PATIENCE`].
+/// Runs a future on its own runtime in paused time. Paused time never ends a busy loop, so a watchdog ends the process if a run
+/// takes longer than [`PATIENCE`].
 pub fn in_paused_time<F: Future>(name: &str, future: F) -> F::Output {
     let (over, running) = std::sync::mpsc::channel::<()>();
     let watched = name.to_owned();
@@ -77,7 +77,7 @@ pub async fn run(seed: u64, totals: &mut Totals) -> Outcome {
     Outcome { settings, history: Arc::clone(&world.history), wrong }
 }
 
-/// Waits until nothing is left to do or to sweep, but not for ever.
+/// Waits, with a limit, until nothing is left to do or to sweep.
 pub async fn drain(world: &World) {
     let begun = Instant::now();
     while begun.elapsed() < DRAIN && !checker::left(world).await.is_empty() {
@@ -85,7 +85,7 @@ pub async fn drain(world: &World) {
     }
 }
 
-/// Faults that hit no operation: witnesses that err, outages, pods that are restarted.
+/// Injects faults that hit no operation: erroneous evictions, outages, restarts of pods.
 async fn weather(world: Arc<World>, mut dice: Dice) {
     loop {
         sleep(dice.millis(100, 2_000)).await;

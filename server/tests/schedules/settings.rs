@@ -1,4 +1,4 @@
-//! What a seed makes of a run: how many pods and images, how often faults fall, and of which kinds.
+//! The settings of a run, derived from its seed: the numbers of pods and images, and the rate and kinds of faults.
 
 use std::time::Duration;
 
@@ -8,26 +8,26 @@ use crate::faults::{Effect, Operation, Play, Port};
 /// Session timeout of every run.
 pub const LEASE: Duration = Duration::from_secs(2);
 
-/// A run's settings, all of them from its seed.
+/// The settings of a run, all derived from its seed.
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub pods: usize,
     pub uploads: usize,
-    /// Faults of a thousand operations.
+    /// Faults per thousand operations.
     rate: u64,
-    /// Faults hit only operations that name this.
+    /// If set, faults hit only operations whose name or path contains this.
     target: Option<&'static str>,
-    /// Faults are only of these kinds.
+    /// The kinds of faults.
     kinds: Vec<Kind>,
-    /// Hints of a thousand that are delayed.
+    /// Delayed hints per thousand.
     pub hint_delays: u64,
-    /// Events of the weather: evictions, outages, restarts.
+    /// Number of faults that hit no operation: evictions, outages, restarts.
     pub storms: u64,
-    /// How long faults fall.
+    /// How long faults are injected.
     pub length: Duration,
-    /// Images of fewer pixels are one task.
+    /// Images with fewer pixels than this are a single task.
     pub whole_below: u64,
-    /// Parts of a task; `None` where it follows the pods.
+    /// Parts per task; `None` if derived from the number of pods.
     pub parts_per_task: Option<u32>,
 }
 
@@ -46,7 +46,7 @@ enum Kind {
     Corrupt,
 }
 
-/// Every kind, as often as its share.
+/// All kinds with their weights.
 const ALL: [(Kind, usize); 11] = [
     (Kind::Fail, 4),
     (Kind::LoseReply, 6),
@@ -61,7 +61,7 @@ const ALL: [(Kind, usize); 11] = [
     (Kind::Corrupt, 4),
 ];
 
-/// Stages, steps and operations that some seeds aim at.
+/// Stages, steps and operations that some seeds target.
 const TARGETS: [&str; 16] = [
     "/split/",
     "/histograms/",
@@ -101,7 +101,7 @@ impl Settings {
         }
     }
 
-    /// Without any fault but a test's traps.
+    /// Returns settings without any fault except a test's traps.
     pub fn calm(pods: usize) -> Self {
         Self {
             pods,
@@ -121,13 +121,14 @@ impl Settings {
         self.target.is_none_or(|target| operation.what.contains(target) || operation.name.contains(target))
     }
 
-    /// Faults of a thousand such operations. Reads of coordinator and catalog are many, and faults of theirs teach less.
+    /// Returns the faults per thousand of such operations. Reads of coordinator and catalog are frequent, and their faults
+    /// reveal less.
     pub fn rate(&self, operation: &Operation) -> u64 {
         let many = operation.effect == Effect::Reads && operation.port != Port::Store;
         if many { self.rate.div_ceil(4) } else { self.rate }
     }
 
-    /// A fault, if one of this seed's kinds can hit the operation.
+    /// Returns a fault, if one of this seed's kinds can hit the operation.
     pub fn play(&self, dice: &mut Dice, operation: &Operation) -> Option<Play> {
         let kind = *dice.pick(&self.kinds);
         let before = dice.per_mille(500);
@@ -143,10 +144,10 @@ impl Settings {
             Kind::Crash if before => Play::CrashBefore,
             Kind::Crash => Play::CrashAfter,
             Kind::Expire => Play::Expire,
-            // Most are shorter than the lease.
+            // Most are shorter than the session timeout.
             Kind::Disconnect => Play::Disconnect(dice.millis(1, lease * 5 / 4)),
             Kind::Lag => Play::Lag(dice.millis(1, 3_000)),
-            // Often so soon that the successor leads and hasn't done the very same yet.
+            // Often delayed so little that the successor leads but hasn't done the same yet.
             Kind::Evict if operation.fence().is_some() => {
                 Play::Evict(if before { dice.millis(1, 15) } else { dice.millis(15, 3_000) })
             }

@@ -1,4 +1,4 @@
-//! A stage for named schedules: an array without any fault but the test's traps.
+//! A fixture for named schedules: an array without any fault except the test's traps.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::settings::Settings;
 use crate::totals::Totals;
 use crate::world::World;
 
-/// An array of running pods and what was uploaded to it.
+/// An array of running pods, and the uploads to it.
 pub struct Stage {
     pub world: Arc<World>,
     pub tickets: Vec<Ticket>,
@@ -43,7 +43,7 @@ impl Stage {
         Self::with(Settings::calm(pods)).await
     }
 
-    /// Waits in the run's time.
+    /// Waits in virtual time.
     pub async fn until(&self, what: &str, holds: impl Fn() -> bool) {
         let begun = Instant::now();
         while !holds() {
@@ -52,7 +52,7 @@ impl Stage {
         }
     }
 
-    /// Uploads one of the originals with a key until it is acknowledged, first through this life.
+    /// Uploads one of the originals with a key until it is acknowledged, starting with this life.
     pub async fn upload(&mut self, original: usize, life: &Arc<Life>) -> Accepted {
         let original = Arc::clone(&originals::all()[original]);
         let name = format!("{}-{}", self.tickets.len(), original.name);
@@ -90,12 +90,12 @@ impl Stage {
         self.world.leading().expect("somebody leads")
     }
 
-    /// The history, for whoever reads why a test failed.
+    /// Returns the history, for the message of a failed test.
     pub fn told(&self) -> String {
         self.world.history.lines().iter().map(|line| format!("{:?} {} {}\n", line.at, line.who, line.what)).collect()
     }
 
-    /// Everything ends, every trap has sprung, and the checker has nothing to say; every upload is done.
+    /// Drains the array, and asserts that every trap has sprung, every upload is done, and the checker finds no violation.
     pub async fn ends_well(&self) -> Totals {
         drain(&self.world).await;
         let mut totals = Totals::default();
@@ -109,7 +109,7 @@ impl Stage {
     }
 }
 
-/// What was committed for tasks whose path ends so.
+/// Returns the committed results of tasks whose path ends with `task`.
 pub fn commits(world: &World, task: &str) -> Vec<Done> {
     let journal = world.embedded.journal();
     let changes = journal.iter().flat_map(|transaction| &transaction.changes);

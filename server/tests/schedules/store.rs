@@ -1,7 +1,7 @@
-//! One object store with faults, as one life sees it.
+//! One object store with injected faults, as seen by one life of a pod.
 //!
-//! Pixel threads read lengths and ranges through it, and hold the clock while they do. So what waits (a pause, a stall)
-//! is left to other operations; these fail at once, give other bytes, or work.
+//! Pixel threads read lengths and ranges through it, and time stands still while they do. So faults that wait (a pause, a
+//! stall) hit only other operations; these reads fail at once, return other bytes, or succeed.
 
 use std::fmt;
 use std::ops::Range;
@@ -24,7 +24,7 @@ use crate::life::Life;
 /// Operations that pixel threads wait for.
 const PIXEL_READS: [&str; 2] = ["head", "get_range"];
 
-/// The store as one life sees it.
+/// The store as seen by one life.
 #[derive(Clone)]
 pub struct FaultyStore {
     pub inner: Arc<dyn ObjectStore>,
@@ -88,7 +88,7 @@ impl FaultyStore {
         Ok((result?, play))
     }
 
-    /// What a pixel thread may wait for must not wait for the clock.
+    /// Runs an operation that a pixel thread may wait for, so it must not wait for the clock.
     async fn at_once<T>(
         &self,
         operation: &Operation,
@@ -153,7 +153,7 @@ impl ObjectStore for FaultyStore {
         let (inner, path) = (self.inner.clone(), location.clone());
         let run = async move { inner.get_opts(&path, options).await };
         let (got, play) = self.pass(name, Effect::Reads, location.as_ref(), run).await?;
-        // Originals have no hash that a reader of some of their rows could check.
+        // Originals have no hash with which a reader of some of their rows could detect it.
         let checked = name != "head" && !location.as_ref().contains("/original/");
         if play != Some(Play::Corrupt) || !checked {
             return Ok(got);

@@ -1,4 +1,4 @@
-//! What all runs come to, for the last line and for the report.
+//! Totals of all runs, for the last line and the report.
 
 use std::collections::BTreeMap;
 
@@ -6,18 +6,18 @@ use serde::Serialize;
 
 use crate::history::History;
 
-/// Sums over runs. The names are those of `schedules.json`.
+/// Sums over runs. The names are those in `schedules.json`.
 #[derive(Debug, Default, Clone, Serialize)]
 pub struct Totals {
-    /// Runs.
+    /// Number of runs.
     pub seeds: u64,
     /// Operations of pods on coordinator, catalog and store.
     pub operations: u64,
     /// Virtual seconds.
     pub seconds: u64,
-    /// Faults played, by kind.
+    /// Injected faults by kind.
     pub faults: BTreeMap<String, u64>,
-    /// Uploads that were answered 202.
+    /// Uploads answered with 202.
     pub acknowledged: u64,
     /// Of these: ended in one result with the oracle's bytes.
     pub done: u64,
@@ -25,28 +25,28 @@ pub struct Totals {
     pub failed: u64,
     /// Of these: deleted by their client.
     pub deleted: u64,
-    /// Of these: neither.
+    /// Of these: none of the above.
     pub lost: u64,
-    /// Images or results that are there twice.
+    /// Duplicate images or results.
     pub duplicated: u64,
     /// Epochs taken.
     pub epochs: u64,
     /// Tasks committed.
     pub commits: u64,
-    /// Commits of claims that were lost, that took effect.
+    /// Commits of lost claims that took effect.
     pub stale_commits: u64,
-    /// Commits of claims that were lost, refused.
+    /// Commits of lost claims that were rejected.
     pub refused_commits: u64,
     /// Writes of deposed masters that took effect.
     pub stale_writes: u64,
-    /// Writes of deposed masters that the coordinator refused.
+    /// Writes of deposed masters that the coordinator rejected.
     pub refused_coordinator: u64,
-    /// Writes of deposed masters that the catalog refused.
+    /// Writes of deposed masters that the catalog rejected.
     pub refused_catalog: u64,
 }
 
 impl Totals {
-    /// Adds what a run's history counted.
+    /// Adds the counts of a run's history.
     pub fn add_history(&mut self, history: &History) {
         self.seeds += 1;
         self.operations += history.operations();
@@ -58,7 +58,7 @@ impl Totals {
         }
     }
 
-    /// Adds another thread's runs.
+    /// Adds the totals of another thread's runs.
     pub fn add(&mut self, other: &Totals) {
         let numbers = [
             (&mut self.seeds, other.seeds),
@@ -86,7 +86,7 @@ impl Totals {
         }
     }
 
-    /// One line for people.
+    /// Returns a one-line summary.
     pub fn line(&self) -> String {
         let faults: Vec<String> = self.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
         format!(
@@ -113,7 +113,7 @@ impl Totals {
         )
     }
 
-    /// Writes them where the report is assembled, if somebody asks for one.
+    /// Writes the totals to the report's folder, if one is set.
     pub fn report(&self) {
         if let Some(folder) = std::env::var_os("EVENLIGHT_REPORT") {
             let folder = std::path::PathBuf::from(folder);

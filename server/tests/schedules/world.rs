@@ -13,7 +13,7 @@ use server::coord::{Coordinator, election, ensure_skeleton, paths};
 use server::pipeline::accept::Accept;
 use server::pipeline::gauge::{Capacity, Figures, Gauge};
 use server::pipeline::pixels::Pixels;
-use server::pipeline::stage::Workshop;
+use server::pipeline::stage::TaskContext;
 use server::pod::slots::Slots;
 use server::pod::{Pod, PodConfig};
 use server::store::{Patience, Store};
@@ -35,13 +35,13 @@ use crate::life::Life;
 use crate::settings::{LEASE, Settings};
 use crate::store::FaultyStore;
 
-/// Uploads that weren't heard of for so long are given up.
+/// An upload without activity for this long is abandoned.
 pub const ABANDON_AFTER: Duration = Duration::from_secs(60);
 
-/// The store is searched so often for what belongs to nothing.
+/// Interval between sweeps of the store.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
-/// A pod's place: its present life, if it has one.
+/// A pod's place: its current life, if it has one.
 #[derive(Default)]
 struct Place {
     lives: u32,
@@ -68,7 +68,7 @@ pub struct World {
 }
 
 impl World {
-    /// An array whose pods haven't started.
+    /// Creates an array whose pods haven't started.
     pub async fn new(settings: Settings, mut dice: Dice) -> Arc<Self> {
         let folder = folder();
         let history = Arc::new(History::new());
@@ -93,12 +93,12 @@ impl World {
         self.places.lock().unwrap().keys().cloned().collect()
     }
 
-    /// Starts every pod that has no life.
+    /// Starts every pod that isn't running.
     pub fn start_all(&self) {
         self.pods().iter().for_each(|pod| self.start(pod));
     }
 
-    /// Starts a pod, unless it lives.
+    /// Starts a pod unless it is running.
     pub fn start(&self, pod: &str) {
         let mut places = self.places.lock().unwrap();
         let place = places.get_mut(pod).expect("a pod of this world");
@@ -115,12 +115,12 @@ impl World {
         place.life = Some(Running { life, task, stop });
     }
 
-    /// A pod's present life.
+    /// Returns a pod's current life.
     pub fn life(&self, pod: &str) -> Option<Arc<Life>> {
         self.places.lock().unwrap().get(pod)?.life.as_ref().map(|running| Arc::clone(&running.life))
     }
 
-    /// Tells a pod to hand over and leave; it starts again afterwards.
+    /// Makes a pod hand over and leave; it starts again afterwards.
     pub async fn restart(&self, pod: &str) {
         let running = self.places.lock().unwrap().get_mut(pod).and_then(|place| place.life.take());
         if let Some(Running { life, task, stop }) = running {
@@ -154,7 +154,11 @@ impl World {
             },
             connector: Arc::new(connector),
             catalog: Arc::new(self.catalog_of(life)),
-            shop: Workshop { store: self.store_of(life), pixels: Pixels::new(2, 256 << 20), limits: Limits::default() },
+            task_context: TaskContext {
+                store: self.store_of(life),
+                pixels: Pixels::new(2, 256 << 20),
+                limits: Limits::default(),
+            },
             slots: Slots::new(2),
             clock: Arc::new(Clock::new()),
         }
@@ -179,7 +183,7 @@ impl World {
         Store::over(Arc::new(store), Patience::new(Duration::from_secs(5), 2, Duration::from_millis(5)))
     }
 
-    /// The door for images of a pod's present life.
+    /// Returns the upload endpoint of a pod's current life.
     pub fn door(&self, life: &Arc<Life>) -> Accept {
         Accept {
             store: self.store_of(life),
@@ -192,34 +196,34 @@ impl World {
         }
     }
 
-    /// What clients ask of a pod.
+    /// Returns the catalog as seen by a pod, for clients' requests.
     pub fn desk(&self, life: &Arc<Life>) -> Arc<dyn catalog::Catalog> {
         Arc::new(self.catalog_of(life))
     }
 
-    /// A session that no fault hits, while the coordinator is up.
+    /// Opens a session that no fault affects, while the coordinator is up.
     pub async fn viewer(&self) -> Arc<dyn Coordinator> {
         self.embedded.connector().connect().await.unwrap()
     }
 
-    /// The life that leads, as the coordinator's journal says now.
+    /// Returns the life that leads, according to the coordinator's journal.
     pub fn leading(&self) -> Option<Arc<Life>> {
         let owner = self.history.owner(Ledger::of(&self.embedded.journal(), &self.history).leader()?)?;
         self.pods().iter().filter_map(|pod| self.life(pod)).find(|life| life.label() == owner)
     }
 
-    /// A witness takes the leader for dead.
+    /// Evicts the leader, like a witness that errs.
     pub async fn evict_leader(&self) {
         let viewer = self.viewer().await;
         if let Some((node, candidate)) = election::leader(&*viewer).await.unwrap() {
             self.history.count("leader evicted");
             self.history.tell("the weather", || format!("{} is evicted", candidate.pod));
-            // It may be gone by itself.
+            // It may be gone already.
             let _ = viewer.delete(&node, None).await;
         }
     }
 
-    /// Faults end; everything that can come back does.
+    /// Ends all faults; everything that can recover does.
     pub fn calm(&self) {
         self.faults.end();
         self.embedded.come_back();
@@ -231,7 +235,7 @@ impl World {
         self.history.tell("the weather", || "is calm".to_owned());
     }
 
-    /// Every object of the store, by key.
+    /// Returns the metadata of all objects in the store.
     pub async fn stored(&self) -> Vec<ObjectMeta> {
         use futures::TryStreamExt;
         let mut all: Vec<ObjectMeta> = self.objects.list(None).try_collect().await.unwrap();
@@ -239,18 +243,18 @@ impl World {
         all
     }
 
-    /// An object's bytes.
+    /// Returns an object's bytes.
     pub async fn bytes(&self, key: &str) -> Option<Vec<u8>> {
         let got = self.objects.get(&key.into()).await.ok()?;
         Some(got.bytes().await.unwrap().to_vec())
     }
 
-    /// Jobs that have znodes.
+    /// Returns the jobs that have znodes.
     pub async fn active(&self) -> Vec<String> {
         self.viewer().await.children(paths::JOBS).await.unwrap()
     }
 
-    /// A query of the test's own.
+    /// Runs a query of the test itself.
     pub async fn rows(&self, sql: &'static str) -> Vec<Vec<String>> {
         use sqlx::Row;
         let _still = clock::still();
@@ -261,7 +265,7 @@ impl World {
         rows.iter().map(text).collect()
     }
 
-    /// Ends all pods, as the run's end does.
+    /// Ends all pods at the end of the run.
     pub fn end(&self) {
         for place in self.places.lock().unwrap().values_mut() {
             if let Some(running) = place.life.take() {
@@ -271,7 +275,7 @@ impl World {
     }
 }
 
-/// Buries pods that died, and starts them again after a while.
+/// Removes pods that died, and starts them again after a while.
 async fn undertake(world: std::sync::Weak<World>, mut dead: mpsc::UnboundedReceiver<String>, mut dice: Dice) {
     while let Some(pod) = dead.recv().await {
         let Some(there) = world.upgrade() else { return };
@@ -289,7 +293,7 @@ async fn undertake(world: std::sync::Weak<World>, mut dead: mpsc::UnboundedRecei
     }
 }
 
-/// A folder in memory, where the system has one: durability is not what is tried here.
+/// Creates a folder in memory, where the system has one: durability isn't tested here.
 fn folder() -> tempfile::TempDir {
     let memory = std::path::Path::new("/dev/shm");
     if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }

@@ -1,4 +1,4 @@
-//! Whole pods on the embedded coordinator, over a store that plays faults.
+//! A fixture: whole pods on the embedded coordinator, over a fault-injecting store.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use server::coord::{Coordinator, paths};
 use server::pipeline::accept::{self, Accept, Offer};
 use server::pipeline::gauge::Gauge;
 use server::pipeline::pixels::Pixels;
-use server::pipeline::stage::Workshop;
+use server::pipeline::stage::TaskContext;
 use server::pod::array::Array;
 use server::pod::slots::Slots;
 use server::pod::{Pod, PodConfig};
@@ -31,38 +31,38 @@ use tokio_util::sync::CancellationToken;
 use crate::faulty_store::Faults;
 use crate::images::oracle;
 
-/// The longest that anything here may take.
+/// Time limit for every wait.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Pods, a catalog, and a store with its faults.
 pub struct Bed {
     _folder: tempfile::TempDir,
     pub catalog: Arc<dyn Catalog>,
-    /// What the store really holds.
+    /// The store without faults.
     pub inner: Arc<dyn ObjectStore>,
     pub faults: Faults,
     pub accept: Accept,
     pub array: Array,
     pub names: Vec<PodName>,
-    /// A session of the test's own.
+    /// The test's own session.
     pub calm: Arc<dyn Coordinator>,
     stop: CancellationToken,
 }
 
 impl Bed {
-    /// Three pods over a store in memory.
+    /// Starts three pods on an in-memory store.
     pub async fn new() -> Self {
         Self::over(Arc::new(InMemory::new()), |_| {}).await
     }
 
-    /// Three pods over this store, told this much more.
+    /// Starts three pods on this store, with this configuration.
     pub async fn over(inner: Arc<dyn ObjectStore>, tell: impl Fn(&mut PodConfig)) -> Self {
         let faults = Faults::seeded(3);
         let store = Store::over(faults.over(inner.clone()), Patience::new(PATIENCE / 90, 3, Duration::from_millis(2)));
         Self::on(store, inner, faults, tell).await
     }
 
-    /// Three pods on this store.
+    /// Starts three pods on this store; the most general form.
     pub async fn on(store: Store, inner: Arc<dyn ObjectStore>, faults: Faults, tell: impl Fn(&mut PodConfig)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let embedded = Embedded::new(EmbeddedConfig { session_timeout: Duration::from_millis(500) });
@@ -70,7 +70,7 @@ impl Bed {
         let calm = connector.connect().await.unwrap();
         let catalog = catalog::open(folder.path().join("catalog.sqlite").to_str().unwrap()).await.unwrap();
         let pixels = Pixels::new(2, 256 << 20);
-        let shop = Workshop { store: store.clone(), pixels: pixels.clone(), limits: Limits::default() };
+        let task_context = TaskContext { store: store.clone(), pixels: pixels.clone(), limits: Limits::default() };
         let stop = CancellationToken::new();
         let array = Array::new(stop.clone());
         let slots = Slots::new(2);
@@ -84,13 +84,14 @@ impl Bed {
                 ..PodConfig::named(name.clone())
             };
             tell(&mut config);
-            let (connector, catalog, shop, slots) = (connector.clone(), catalog.clone(), shop.clone(), slots.clone());
+            let (connector, catalog, task_context, slots) =
+                (connector.clone(), catalog.clone(), task_context.clone(), slots.clone());
             array.add(name.clone(), None, move || {
                 Arc::new(Pod {
                     config: config.clone(),
                     connector: connector.clone(),
                     catalog: catalog.clone(),
-                    shop: shop.clone(),
+                    task_context: task_context.clone(),
                     slots: slots.clone(),
                     clock: Arc::new(Clock::new()),
                 })
@@ -128,7 +129,7 @@ impl Bed {
         .await
     }
 
-    /// Waits for the job to be done, and checks its file, byte for byte.
+    /// Waits until the job is done, and compares its file byte by byte.
     pub async fn is_exact(&self, accepted: &Accepted, original: &[u8]) {
         let job = self.ended(accepted).await;
         assert_eq!(job.state, JobState::Done, "{:?}", job.reason);
@@ -137,14 +138,14 @@ impl Bed {
         assert!(result == oracle(original, &Recipe::default()), "the result has other bytes");
     }
 
-    /// Waits for the job to fail, and gives its sentence.
+    /// Waits until the job has failed, and returns its reason.
     pub async fn reason(&self, accepted: &Accepted) -> String {
         let job = self.ended(accepted).await;
         assert_eq!(job.state, JobState::Failed);
         job.reason.unwrap()
     }
 
-    /// Everything in the store, temporary things aside.
+    /// Returns all keys in the store, except temporary files.
     pub async fn keys(&self) -> Vec<String> {
         let mut keys: Vec<String> =
             self.inner.list(None).map_ok(|object| object.location.to_string()).try_collect().await.unwrap();
@@ -161,7 +162,7 @@ impl Bed {
         .await;
     }
 
-    /// Waits until something is so.
+    /// Waits until `found` returns `Some`.
     pub async fn until<T, F: Future<Output = Option<T>>>(&self, what: &str, found: impl Fn() -> F) -> T {
         let begun = Instant::now();
         loop {

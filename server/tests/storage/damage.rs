@@ -1,5 +1,5 @@
-//! Corrupt strips: what the store damages is found by whoever reads it, made again by whoever made it, and never reaches
-//! a result.
+//! Corrupt strips: damage in the store is detected by the reader, the damaged output is made again by its producer, and damage
+//! never reaches a result.
 
 use bytes::Bytes;
 use object_store::path::Path;
@@ -10,7 +10,7 @@ use crate::bed::Bed;
 use crate::faulty_store::{Act, Fault, Rule};
 use crate::images::{rgb16_tiff, rgba_png, sample};
 
-/// Damages the first object that is written under such a key, each time in another place, and expects the exact result.
+/// Damages the first object written under a matching key, in another place for each fault, and expects the exact result.
 async fn mended(keys: &str, faults: &[Fault]) {
     let original = rgba_png(700, 900);
     for fault in faults {
@@ -60,7 +60,7 @@ async fn many_corrupt_parts_are_found_and_made_again_at_once() {
 async fn an_output_that_is_gone_is_made_again() {
     let original = rgba_png(700, 900);
     let bed = Bed::new().await;
-    // Written, acknowledged, and not there: for a reader it's the same as lost.
+    // Acknowledged but not stored: for a reader the same as lost.
     bed.faults.play(Rule::on(Act::Put, Fault::Forget).keys("/split/").times(1));
     bed.faults.play(Rule::on(Act::Put, Fault::Forget).keys("/equalize/").times(2));
     let accepted = bed.upload("a.png", &original).await;
@@ -98,7 +98,7 @@ async fn a_store_that_damages_a_strip_each_time_fails_the_job_with_a_sentence() 
     }
 }
 
-/// Uploads with no pod alive, does something to the original, then lets the pods at it.
+/// Uploads while no pod runs, alters the original, then starts the pods.
 async fn with_damaged_original(name: &str, original: &[u8], damage: impl Fn(Vec<u8>) -> Vec<u8>) -> String {
     let bed = Bed::new().await;
     for pod in &bed.names {
@@ -139,7 +139,7 @@ async fn an_original_that_was_cut_off_in_the_store_fails_its_job_and_says_so() {
 async fn an_original_whose_bytes_changed_in_the_store_fails_its_job_and_says_so() {
     let expected =
         "The original was damaged in the store: its bytes aren't those that were uploaded. Upload the image again.";
-    // In a sample of an uncompressed TIFF, where no decoder can see it; in compressed data; in a JPEG's scan.
+    // In a sample of an uncompressed TIFF, where no decoder can detect it; in compressed data; in a JPEG's scan.
     let (tiff, png, jpeg) = (rgb16_tiff(300, 400), rgba_png(300, 400), sample("rocket.jpg"));
     for (name, original) in [("a.tif", tiff), ("a.png", png), ("a.jpg", jpeg)] {
         let middle = original.len() / 2;

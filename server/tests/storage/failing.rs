@@ -17,7 +17,7 @@ use crate::bed::Bed;
 use crate::faulty_store::{ACTS, Act, Fault, Faults, Rule};
 use crate::images::{gray8_tiff, rgb16_tiff, rgba_png};
 
-/// What is written, in its order.
+/// What is written, in order.
 const STAGES: [&str; 6] = ["/original/", "/split/", "/histograms/", "/reduce/", "/equalize/", "/stitch/"];
 
 fn quick(config: &mut PodConfig) {
@@ -31,7 +31,7 @@ async fn what_fails_hangs_or_loses_its_reply_at_each_stage_costs_time_and_nothin
     for fault in [Fault::Fail, Fault::LoseReply, Fault::Hang] {
         let bed = Bed::over(Arc::new(InMemory::new()), quick).await;
         for stage in STAGES {
-            // More often than a store operation is tried, so that tasks are as well; an upload isn't.
+            // ImageExtras often than a store operation is retried, so that tasks are retried as well; an upload isn't.
             let times = if stage == "/original/" { 2 } else { 4 };
             for act in [Act::Put, Act::Get] {
                 bed.faults.play(Rule::on(act, fault).keys(stage).times(times));
@@ -65,14 +65,14 @@ async fn a_store_that_fails_for_good_fails_the_job_with_a_sentence_and_retry_beg
     }
 }
 
-/// Writes that have no room, or that a store which is read-only refuses.
+/// Writes that fail when the disk is full or read-only.
 const WRITES: [Act; 4] = [Act::Put, Act::Begin, Act::Part, Act::Complete];
 
-/// With more failures than a task has attempts, nothing fails, no attempt is used up, and all goes on by itself.
+/// Even with more failures than a task has attempts, nothing fails, no attempt is used up, and work resumes by itself.
 async fn waits_out(fault: Fault, acts: &[Act], stage: &str) {
     let original = rgba_png(500, 600);
     let bed = Bed::over(Arc::new(InMemory::new()), quick).await;
-    // Work comes as far as this stage, and then nothing works for anybody.
+    // Work proceeds to this stage, and then every operation of every pod fails.
     bed.faults.play(Rule::on(Act::Put, Fault::Hang).keys(stage).times(1));
     let accepted = bed.upload("a.png", &original).await;
     bed.until("the stage", || async { (!bed.faults.played().is_empty()).then_some(()) }).await;
@@ -86,7 +86,7 @@ async fn waits_out(fault: Fault, acts: &[Act], stage: &str) {
     bed.faults.end();
     bed.is_exact(&accepted, &original).await;
     bed.until("the outage to be over", || async { outage.borrow().is_none().then_some(()) }).await;
-    // One that failed when the store worked again already, at most.
+    // At most one attempt that failed when the store already worked again.
     let timeline = bed.catalog.timeline(&accepted.job_id).await.unwrap().unwrap();
     assert!(timeline.spans.iter().all(|span| span.attempt <= 2), "attempts were used up: {timeline:?}");
     bed.at_rest().await;
@@ -114,11 +114,11 @@ async fn while_the_store_is_full_jobs_wait_and_then_go_on_by_themselves() {
     }
 }
 
-/// A tiny file system of its own, gone with the test.
+/// A tiny file system of its own, removed after the test.
 struct Disk(tempfile::TempDir);
 
 impl Disk {
-    /// `None` where this user may not mount one.
+    /// Mounts it; returns `None` if this user may not mount.
     fn of(size: &str) -> Option<Self> {
         let disk = Self(tempfile::tempdir().unwrap());
         mount(&format!("size={size}"), disk.path()).then_some(disk)
@@ -153,7 +153,7 @@ async fn a_really_full_disk_is_an_answer_for_uploads_and_jobs_wait_for_room() {
     let inner = Arc::new(LocalFileSystem::new_with_prefix(disk.path()).unwrap());
     let store = Store::open(disk.path().to_str().unwrap()).unwrap();
     let bed = Bed::on(store, inner, Faults::seeded(1), quick).await;
-    // 720 kB fit once, and again as parts, but not as a result beside both.
+    // 720 kB fit once, and again as parts, but not as a result in addition to both.
     let original = rgb16_tiff(300, 400);
     let accepted = bed.upload("a.tif", &original).await;
     let outage = bed.accept.store.outage();
@@ -185,8 +185,8 @@ async fn a_store_full_of_faults_of_every_kind_loses_nothing() {
     bed.stop().await;
 }
 
-/// What a task reads ahead of what it writes: a piece being filled and one on its way (8 MiB each), and some chunks of about 1 MiB between
-/// its threads.
+/// How much a task reads ahead of what it writes, in parts of about 1 MiB: a piece being filled and one being sent (8 MiB
+/// each), and some chunks between its threads.
 const READ_AHEAD: usize = 2 * 8 + 10;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -195,7 +195,7 @@ async fn the_stitch_streams_its_parts_through_one_multipart_upload() {
     let none = Fault::Slow(Duration::ZERO);
     bed.faults.play(Rule::on(Act::Part, Fault::Slow(Duration::from_millis(100))).keys("/stitch/"));
     bed.faults.play(Rule::on_any(&[Act::Begin, Act::Complete, Act::Put], none).keys("/stitch/"));
-    // Only the stitch reads what was equalized.
+    // Only the stitch reads the equalized parts.
     bed.faults.play(Rule::on(Act::Get, none).keys("/equalize/"));
     // 48 MiB.
     let original = gray8_tiff(8_192, 6_144);

@@ -1,4 +1,4 @@
-//! The sweeper: what belongs to nothing goes, live work is never touched.
+//! The sweeper: removes objects that belong to nothing, and never touches live work.
 
 use std::path::Path as FilePath;
 use std::sync::Arc;
@@ -27,12 +27,12 @@ where
     uuid::Uuid::new_v4().simple().to_string().try_into().unwrap()
 }
 
-/// Sweeps all the time.
+/// Sweeps continuously.
 fn busy(config: &mut PodConfig) {
     config.sweep_every = Duration::from_millis(30);
 }
 
-/// Sweeps all the time, and quarantines nothing.
+/// Sweeps continuously, with no grace period for orphans.
 fn merciless(config: &mut PodConfig) {
     busy(config);
     config.orphan_grace = Duration::ZERO;
@@ -42,14 +42,14 @@ async fn bed() -> Bed {
     Bed::over(Arc::new(InMemory::new()), busy).await
 }
 
-/// A folder with its faults, as pods have it.
+/// Creates a bed on a folder, like the one that pods use, with faults.
 async fn bed_in(folder: &FilePath) -> Bed {
     let inner = Arc::new(LocalFileSystem::new_with_prefix(folder).unwrap());
     Bed::on(Store::open(folder.to_str().unwrap()).unwrap(), inner, Faults::seeded(1), merciless).await
 }
 
 impl Bed {
-    /// Waits until the store holds exactly these, and its catalog's marks.
+    /// Waits until the store holds exactly these keys, and its catalog's marks.
     async fn holds(&self, mut expected: Vec<String>) {
         expected.extend(keys::MARKS.map(str::to_owned));
         expected.sort();
@@ -60,7 +60,7 @@ impl Bed {
         .await;
     }
 
-    /// Waits until the master has gone through the whole store at least once from now on.
+    /// Waits until the master has swept the whole store at least once from now on.
     async fn is_swept(&self) {
         let orphan = keys::original(&id::<ImageId>(), &id::<UploadId>());
         self.put(&orphan).await;
@@ -71,7 +71,7 @@ impl Bed {
         self.inner.put(&Path::from(key), Bytes::from_static(b"late").into()).await.unwrap();
     }
 
-    /// The keys of an image's original and of its latest result.
+    /// Returns the keys of an image's original and its latest result.
     async fn own(&self, image: &ImageId) -> Vec<String> {
         let files = self.catalog.files(image, None).await.unwrap().unwrap();
         std::iter::once(files.original).chain(files.result.map(|result| result.key)).collect()
@@ -100,11 +100,11 @@ async fn orphans_are_swept_and_live_work_is_not_touched() {
     let (moon, rgba) = (sample("moon.png"), rgba_png(500, 600));
     let done = bed.upload("moon.png", &moon).await;
     bed.is_exact(&done, &moon).await;
-    // Live: a finished job, a running one, an upload of which the bytes are there and the row isn't done.
+    // Live: a finished job, a running one, and an upload whose bytes are stored but whose row isn't finished.
     let mut receiving = bed.accept.begin(offer(None)).await.unwrap();
     receiving.append(0, Bytes::from(rgba.clone())).await.unwrap();
     let running = bed.upload("large.tif", &rgb16_tiff(1_500, 1_500)).await;
-    // Dead: things of an image, an upload and a run that never were, or are no more.
+    // Dead: objects of an image, an upload and a run that never existed or no longer exist.
     let own = bed.own(&done.image_id).await;
     let orphans = [
         keys::original(&id(), &id()),
@@ -140,7 +140,7 @@ async fn an_upload_of_hours_is_left_alone_however_old_its_bytes_are() {
     let original = rgb16_tiff(900, 700);
     let mut upload = bed.accept.begin(offer(None)).await.unwrap();
     upload.append(0, Bytes::copy_from_slice(&original[..3 << 20])).await.unwrap();
-    // Its temporary file has not been touched for hours, and sweep after sweep comes by.
+    // Its temporary file hasn't been touched for hours, and several sweeps pass.
     let files = || files(folder.path());
     bed.until("the temporary file", || async { files().iter().any(|file| file.contains('#')).then_some(()) }).await;
     for file in files().iter().filter(|file| file.contains('#')) {
@@ -156,7 +156,7 @@ async fn an_upload_of_hours_is_left_alone_however_old_its_bytes_are() {
     bed.stop().await;
 }
 
-/// All files below a folder, by their names in it.
+/// Returns all files below a folder, by relative path.
 fn files(folder: &FilePath) -> Vec<String> {
     let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
     while let Some(below) = folders.pop() {
@@ -180,7 +180,7 @@ async fn temporary_files_of_crashed_writers_are_swept_from_a_folder() {
     bed.is_exact(&done, &cell).await;
     bed.at_rest().await;
     let own = bed.own(&done.image_id).await;
-    // One crashed in the middle of a run, one between the link and the removal of its name, one in an upload.
+    // One writer crashed in the middle of a run, one between creating the link and removing its name, one in an upload.
     let dead = [
         format!("{}#1", keys::output(&done.image_id, &id(), Phase::Stitch, 0, 1, "x")),
         format!("{}#2", own[0]),
@@ -211,7 +211,7 @@ async fn bytes_of_an_upload_that_was_taken_over_or_given_up_are_swept() {
     };
     let bed = Bed::over(Arc::new(InMemory::new()), tell).await;
     let cell = sample("cell.png");
-    // The first attempt stores all its bytes, but another takes its row over before it counts.
+    // The first attempt stores all its bytes, but another one takes over its row before it is accepted.
     bed.faults.play(Rule::on(Act::Head, Fault::Slow(Duration::from_millis(600))).keys("/original/").times(2));
     let mut first = bed.accept.begin(offer(Some("key"))).await.unwrap();
     first.append(0, Bytes::from(cell.clone())).await.unwrap();
@@ -219,7 +219,7 @@ async fn bytes_of_an_upload_that_was_taken_over_or_given_up_are_swept() {
     second.append(0, Bytes::from(cell.clone())).await.unwrap();
     assert!(first.finish().await.is_err());
     let accepted = second.finish().await.unwrap();
-    // Another is given up, with its object complete and its row not.
+    // Another upload is abandoned with its object complete but its row unfinished.
     let lost: (ImageId, UploadId) = {
         let new = server::catalog::NewUpload {
             upload: id(),
@@ -243,7 +243,7 @@ async fn bytes_of_an_upload_that_was_taken_over_or_given_up_are_swept() {
 async fn what_a_paused_worker_of_the_old_run_writes_late_is_swept_and_the_retry_is_right() {
     let bed = bed().await;
     let original = rgba_png(500, 600);
-    // The split fails until the job does; one of its writes hangs on in a paused worker.
+    // The split fails until the job does; one of its writes is still pending in a paused worker.
     bed.faults.play(Rule::on(Act::Put, Fault::Fail).keys("/split/"));
     let accepted = bed.upload("a.png", &original).await;
     let reason = bed.reason(&accepted).await;
@@ -251,7 +251,7 @@ async fn what_a_paused_worker_of_the_old_run_writes_late_is_swept_and_the_retry_
     let late = bed.faults.played().last().unwrap().2.clone();
     bed.faults.end();
     assert_eq!(bed.catalog.retry(&accepted.job_id).await.unwrap(), server::catalog::Write::Applied);
-    // It wakes while the new run is at work, and again when all is over.
+    // The worker resumes while the new run is in progress, and again when everything is done.
     bed.put(&late).await;
     bed.is_exact(&accepted, &original).await;
     bed.put(&late).await;
@@ -278,7 +278,7 @@ async fn an_image_deleted_mid_job_leaves_nothing_even_if_a_worker_writes_late() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_between_any_two_steps_of_a_deletion_leaves_nothing_in_the_end() {
-    // The crash comes before any of the image's objects is deleted, or after the first.
+    // The crash comes before the first of the image's objects is deleted, or after it.
     let original = rgba_png(500, 600);
     for deletes in [0, 1] {
         let bed = Bed::over(Arc::new(InMemory::new()), |config| config.sweep_every = Duration::from_secs(2)).await;
@@ -306,7 +306,7 @@ async fn a_crash_between_any_two_steps_of_a_deletion_leaves_nothing_in_the_end()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_between_any_two_steps_of_publishing_leaves_the_result_and_nothing_else() {
     let original = rgba_png(500, 600);
-    // The result is there and the master never hears of it; it is published and the outputs are not deleted.
+    // The result is stored but the master doesn't learn it; it is published but the outputs aren't deleted.
     for (act, fault, keys) in [(Act::Put, Fault::HangDone, "/stitch/"), (Act::Delete, Fault::Hang, "/equalize/")] {
         let bed = bed().await;
         bed.faults.play(Rule::on(act, fault).keys(keys));
@@ -374,7 +374,7 @@ async fn what_no_row_knows_is_quarantined_and_what_has_ended_is_not() {
     for key in &unknown {
         bed.put(key).await;
     }
-    // What is left of an image that was deleted goes at once: a tombstone knows it. So sweeps have gone by.
+    // Leftovers of a deleted image go at once, because a tombstone knows it. So when they are gone, a sweep has passed.
     let deleted = bed.upload("cell.png", &cell).await;
     bed.is_exact(&deleted, &cell).await;
     let late = keys::output(&deleted.image_id, &id(), Phase::Split, 0, 1, "x");

@@ -1,4 +1,4 @@
-//! A store to test.
+//! A fixture: a store to test.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use server::store::Store;
 
 use crate::s3_server::S3;
 
-/// A store of its own, gone with the test.
+/// A store of its own, removed after the test.
 pub struct Bench {
     pub store: Store,
     place: Place,
@@ -36,13 +36,13 @@ impl Bench {
         Bench { store, place: Place::Bucket { server, name } }
     }
 
-    /// The same bucket under another prefix.
+    /// Returns the same bucket under another prefix.
     pub fn under(&self, prefix: &str) -> Store {
         let Place::Bucket { server, name } = &self.place else { panic!("a folder") };
         Store::open_with(&format!("s3://{name}/{prefix}"), server.variables()).unwrap()
     }
 
-    /// How many multipart uploads were begun and neither completed nor aborted.
+    /// Returns the number of multipart uploads that were neither completed nor aborted.
     pub async fn unfinished_uploads(&self) -> usize {
         let Place::Bucket { server, name } = &self.place else { panic!("a folder") };
         let (server, path) = (server.clone(), format!("/{name}?uploads"));
@@ -51,7 +51,7 @@ impl Bench {
         answer.matches("<UploadId>").count()
     }
 
-    /// Takes the folder or the bucket away.
+    /// Deletes the folder or the bucket.
     pub async fn destroy(&self) {
         match &self.place {
             Place::Folder(folder) => std::fs::remove_dir_all(folder.path()).unwrap(),
@@ -64,7 +64,7 @@ impl Bench {
     }
 }
 
-/// Bytes that differ from place to place.
+/// Returns non-repeating bytes.
 pub fn noise(length: usize) -> bytes::Bytes {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut bytes = Vec::with_capacity(length + 8);

@@ -1,4 +1,4 @@
-//! A store that fails, hangs, tears and lies: what callers of `Store` see of it.
+//! A store that fails, hangs, tears and lies, as seen by callers of `Store`.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ fn in_memory() -> (Store, Faults) {
     over(Arc::new(InMemory::new()))
 }
 
-/// Reads an object as pixel threads do.
+/// Reads an object like a pixel thread.
 async fn read(store: &Store, key: &str) -> std::io::Result<Vec<u8>> {
     let (store, key, handle) = (store.clone(), key.to_owned(), tokio::runtime::Handle::current());
     let reading = move || {
@@ -156,7 +156,7 @@ async fn a_folder_under_faults_behaves_alike() {
     faults.play(Rule::on_any(&[Act::Put, Act::Get, Act::Head], Fault::LoseReply).chance(300));
     for n in 0..20 {
         let (key, bytes) = (format!("a/{n}"), noise(10_000 + n));
-        // A try fails with a chance of 0.3; three in a row do now and then.
+        // A try fails with probability 0.3; three in a row do now and then.
         while store.put(&key, bytes.clone()).await.is_err() {}
         while store.get(&key).await.is_err() {}
     }

@@ -59,7 +59,7 @@ pub async fn what_is_not_there_is_not_found(bench: Bench) {
     store.put("a/b/c", Bytes::from_static(b"x")).await.unwrap();
     for absent in ["a", "a/b", "a/b/d", "a/b/c/d", "nothing"] {
         let not_found = Error::NotFound(absent.to_owned());
-        // A folder's file can't have anything below it; a system may say so in its own way.
+        // Nothing can lie below a file in a folder; the operating system may report that in its own way.
         let said = |error: Error| error == not_found || absent == "a/b/c/d";
         assert!(said(store.get(absent).await.unwrap_err()), "{absent}: {:?}", store.get(absent).await);
         assert!(said(store.size(absent).await.unwrap_err()), "{absent}: {:?}", store.size(absent).await);

@@ -1,4 +1,4 @@
-//! Objects that nobody holds whole: writers, streams and readers.
+//! Objects that are never held whole: writers, streams and readers.
 
 use std::io::{Read, Seek, SeekFrom};
 

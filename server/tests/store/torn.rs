@@ -1,4 +1,4 @@
-//! A folder whose writers are killed, or which hangs.
+//! A folder store whose writers are killed, or which hangs.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -11,15 +11,15 @@ use server::store::{Error, Store};
 
 use crate::bench::noise;
 
-/// Where a child process is to write, if this is one.
+/// Where the child process must write; set only in the child.
 const CHILD: &str = "EVENLIGHT_TEST_WRITE_UNTIL_KILLED";
 
-/// An object that says by its key how long it is.
+/// Returns the length of an object, which follows from its key.
 fn length(n: usize) -> usize {
     [10_000, (3 << 20) + 7][n % 2] + n
 }
 
-/// Not a test by itself: what the child process below runs until it is killed.
+/// Not a test of its own: the child process below runs it until it is killed.
 #[tokio::test]
 async fn a_writer_that_is_killed() {
     let Ok(folder) = std::env::var(CHILD) else { return };
@@ -46,7 +46,7 @@ async fn a_writer_killed_at_any_moment_never_shows_half_an_object() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        // Once it writes, at a moment of its own each time.
+        // Once it has started to write, at another moment each time.
         let begun = Instant::now();
         let mark = format!("{}-", child.id());
         while !entries(folder.path()).iter().any(|name| name.contains(&mark)) {
@@ -76,7 +76,7 @@ fn entries(folder: &Path) -> Vec<String> {
 fn a_folders_writes_are_synced() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path().to_str().unwrap()).unwrap();
-    // That a power cut loses nothing can't be played; that the crate below was told to sync can be seen.
+    // A power cut can't be simulated, but it can be checked that the crate below is configured to sync.
     assert!(format!("{store:?}").contains("fsync: true"));
 }
 
@@ -84,7 +84,7 @@ fn a_folders_writes_are_synced() {
 async fn a_folder_that_hangs_holds_few_threads_and_nobody_waits_for_it_for_ever() {
     let folder = tempfile::tempdir().unwrap();
     let hung = folder.path().join("hung");
-    // Opening a pipe that nobody writes to blocks its thread, as a network's folder does whose server is gone.
+    // Opening a pipe without a writer blocks the thread, like a network folder whose server is gone.
     assert!(Command::new("mkfifo").arg(&hung).status().unwrap().success());
     let store = Store::open(folder.path().to_str().unwrap()).unwrap();
     let store = store.with_patience(Duration::from_secs(1), 2, Duration::from_millis(5));
@@ -95,7 +95,7 @@ async fn a_folder_that_hangs_holds_few_threads_and_nobody_waits_for_it_for_ever(
     assert!(begun.elapsed() < Duration::from_secs(60));
     let threads = std::fs::read_dir("/proc/self/task").unwrap().count();
     assert!(threads < 150, "{threads} threads");
-    // Everything else that needs a thread has one.
+    // Everything else that needs a thread still gets one.
     let looked = tokio::time::timeout(Duration::from_secs(20), tokio::fs::metadata(folder.path())).await;
     assert!(looked.unwrap().unwrap().is_dir());
     assert!(store.put("a", Bytes::from_static(b"x")).await.is_err(), "all of its own threads hang");

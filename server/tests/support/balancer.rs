@@ -1,8 +1,8 @@
-//! A load balancer in front of a PostgreSQL primary and its standby, as pgpool-II with `load_balance_mode = on`: a plain
-//! `SELECT` outside of a transaction is answered by the standby, everything else by the primary.
+//! A load balancer in front of a PostgreSQL primary and its standby, like pgpool-II with `load_balance_mode = on`: the standby
+//! answers plain `SELECT`s outside of transactions, the primary everything else.
 //!
-//! Messages are a kind, a length and as many bytes; a client waits for `ReadyForQuery` after each `Query` or `Sync` (PostgreSQL's
-//! documentation, "Frontend/Backend Protocol"). The servers must trust every client.
+//! A message is a type byte, a length and that many bytes; a client waits for `ReadyForQuery` after each `Query` or `Sync`
+//! (PostgreSQL's documentation, "Frontend/Backend Protocol"). The servers must trust every client.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,12 +14,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 
-/// Requests for encryption in place of a startup message: SSL, GSSAPI.
+/// Encryption requests that may precede a startup message: SSL, GSSAPI.
 const ENCRYPTION: [u32; 2] = [80_877_103, 80_877_104];
 const PRIMARY: usize = 0;
 const STANDBY: usize = 1;
 
-/// A load balancer; its connections end with it.
+/// A load balancer; dropping it ends its connections.
 pub struct Balancer {
     address: SocketAddr,
     balanced: Arc<AtomicU64>,
@@ -27,7 +27,7 @@ pub struct Balancer {
 }
 
 impl Balancer {
-    /// Listens in front of two servers, named by their sockets.
+    /// Listens in front of two servers, given by their sockets.
     pub async fn start(primary: PathBuf, standby: PathBuf) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -42,12 +42,12 @@ impl Balancer {
         Self { address, balanced, task }
     }
 
-    /// Where it listens.
+    /// Returns its listening address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// How many statements the standby has answered.
+    /// Returns the number of statements that the standby has answered.
     pub fn balanced(&self) -> u64 {
         self.balanced.load(Ordering::Relaxed)
     }
@@ -86,7 +86,8 @@ async fn serve(mut client: TcpStream, sockets: [PathBuf; 2], balanced: Arc<Atomi
     }
 }
 
-/// All messages of a client until it waits for an answer, and who is to give it. `None`: it leaves.
+/// Reads a client's messages up to the one whose answer it waits for, and returns them with the server that must answer; `None`
+/// if the client disconnects.
 async fn request(client: &mut TcpStream, routes: &mut HashMap<Vec<u8>, usize>) -> io::Result<Option<(Vec<u8>, usize)>> {
     let (mut batch, mut route) = (Vec::new(), None);
     loop {
@@ -102,7 +103,7 @@ async fn request(client: &mut TcpStream, routes: &mut HashMap<Vec<u8>, usize>) -
                 routes.insert(statement, to);
                 Some(to)
             }
-            // A portal's name comes first; then the statement's.
+            // The portal's name precedes the statement's.
             b'B' => {
                 text();
                 routes.get(&text()).copied()
@@ -110,7 +111,7 @@ async fn request(client: &mut TcpStream, routes: &mut HashMap<Vec<u8>, usize>) -
             b'D' | b'C' if body.first() == Some(&b'S') => routes.get(&text()[1..]).copied(),
             _ => None,
         };
-        // The first message that names a statement decides.
+        // The first message that names a statement determines the server.
         route = route.or(to);
         batch.extend_from_slice(&message);
         if matches!(kind, b'Q' | b'S') {
@@ -125,7 +126,7 @@ fn route_of(sql: &[u8]) -> usize {
     if sql.starts_with("SELECT") && !locks { STANDBY } else { PRIMARY }
 }
 
-/// Passes a server's answer on until it is ready for the next request; returns the state of its transaction.
+/// Relays a server's answer until it is ready for the next request; returns its transaction status.
 async fn relay(server: &mut UnixStream, client: &mut (impl AsyncWrite + Unpin)) -> io::Result<u8> {
     loop {
         let message = message(server).await?;
@@ -136,7 +137,7 @@ async fn relay(server: &mut UnixStream, client: &mut (impl AsyncWrite + Unpin)) 
     }
 }
 
-/// One message with its kind and length in front.
+/// Reads one message including its type and length.
 async fn message(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
     let mut message = vec![0; 5];
     from.read_exact(&mut message).await?;

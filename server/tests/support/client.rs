@@ -1,5 +1,5 @@
-//! A client of the array for tests: uploads, waits for states, reads results. Every wait has a bound and says what it
-//! waited for.
+//! HTTP client of the array for tests: uploads, waits for states, reads results. Every wait is bounded and, when it fails,
+//! reports what it waited for.
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
@@ -13,23 +13,23 @@ use shared::gallery::{Accepted, Image};
 use shared::id::{ImageId, PodName};
 use shared::job::JobState;
 
-/// The longest that anything in these tests may take.
+/// Time limit for every wait in these tests.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What [`Client::look`] saw.
+/// Response to [`Client::look`].
 #[derive(Debug)]
 pub struct Look {
-    /// The status.
+    /// HTTP status.
     pub status: u16,
-    /// The body.
+    /// Response body.
     pub body: String,
-    /// When to come back.
+    /// Value of the `Retry-After` header.
     pub retry_after: Option<String>,
-    /// How long it took.
+    /// Duration of the request.
     pub took: Duration,
 }
 
-/// Talks to one process.
+/// A client of one process.
 #[derive(Clone)]
 pub struct Client {
     base: String,
@@ -37,18 +37,18 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the process at this address.
+    /// Creates a client of the process at this address.
     pub fn new(address: impl std::fmt::Display) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         Self { base: format!("http://{address}"), http: reqwest::Client::new() }
     }
 
-    /// Uploads; a problem is an error.
+    /// Uploads an image. Returns the server's problem as an error.
     pub async fn upload(&self, name: &str, bytes: Vec<u8>, recipe: &Recipe) -> Result<Accepted, Problem> {
         self.upload_with(name, bytes, &serde_json::to_string(recipe).unwrap(), &[]).await
     }
 
-    /// Uploads with the images that its recipe names, by the fields that name them.
+    /// Uploads an image together with the images that its recipe names, keyed by their field names.
     pub async fn upload_with(
         &self,
         name: &str,
@@ -76,7 +76,7 @@ impl Client {
         answer.json().await.ok()
     }
 
-    /// An answer's body, if the answer is a good one and comes within seconds.
+    /// Returns the body of a successful response that arrives within a few seconds.
     pub async fn get_ok(&self, path: &str) -> Option<Vec<u8>> {
         let answer =
             self.http.get(format!("{}{path}", self.base)).timeout(Duration::from_secs(10)).send().await.ok()?;
@@ -84,7 +84,7 @@ impl Client {
         Some(answer.bytes().await.ok()?.to_vec())
     }
 
-    /// What a browser or a program gets: status, body, `Retry-After`, and how long it took.
+    /// Requests a path and returns the response as a browser gets it: status, body, `Retry-After` and duration.
     pub async fn look(&self, path: &str) -> Look {
         let begun = Instant::now();
         let answer =
@@ -95,17 +95,17 @@ impl Client {
         Look { status, body, retry_after, took: begun.elapsed() }
     }
 
-    /// The image as it is now.
+    /// Returns the current state of an image.
     pub async fn image(&self, image: &ImageId) -> Option<Image> {
         self.get(&shared::route::image(image)).await
     }
 
-    /// The cluster as it is now.
+    /// Returns the current cluster view.
     pub async fn cluster(&self) -> Option<ClusterView> {
         self.get(shared::route::API_CLUSTER).await
     }
 
-    /// Waits until `found` gives something of the cluster.
+    /// Waits until `found` returns `Some` for the cluster view.
     pub async fn until<T>(&self, what: &str, found: impl Fn(&ClusterView) -> Option<T>) -> T {
         let begun = Instant::now();
         loop {
@@ -131,21 +131,21 @@ impl Client {
         }
     }
 
-    /// Waits for the image to be done and gives its result file.
+    /// Waits until the image is done and returns its result file.
     pub async fn result(&self, image: &ImageId) -> Vec<u8> {
         let ended = self.ended(image).await;
         assert_eq!(ended.state, JobState::Done, "{}: {:?}", ended.name, ended.reason);
         self.file(&shared::route::result(image)).await
     }
 
-    /// A file's bytes.
+    /// Returns a file's bytes.
     pub async fn file(&self, path: &str) -> Vec<u8> {
         let answer = self.http.get(format!("{}{path}", self.base)).send().await.unwrap();
         assert_eq!(answer.status(), 200, "{path}");
         answer.bytes().await.unwrap().to_vec()
     }
 
-    /// Runs another recipe on an image that is there.
+    /// Adds a job with another recipe to an existing image.
     pub async fn add_job(&self, image: &ImageId, recipe: &Recipe) -> Accepted {
         let path = format!("{}{}/jobs", self.base, shared::route::image(image));
         let answer = self.http.post(path).json(&serde_json::json!({ "recipe": recipe })).send().await.unwrap();
@@ -153,18 +153,18 @@ impl Client {
         answer.json().await.unwrap()
     }
 
-    /// Posts without a body and gives the status.
+    /// Sends a POST without a body and returns the status.
     pub async fn post(&self, path: &str) -> u16 {
         self.http.post(format!("{}{path}", self.base)).send().await.unwrap().status().as_u16()
     }
 
-    /// Deletes an image for good.
+    /// Deletes an image permanently.
     pub async fn delete(&self, image: &ImageId) -> u16 {
         let path = format!("{}?forever=true", shared::route::image(image));
         self.http.delete(format!("{}{path}", self.base)).send().await.unwrap().status().as_u16()
     }
 
-    /// The master's name, once there is one other than `not`.
+    /// Waits for a master other than `not` and returns its name and epoch.
     pub async fn master(&self, not: Option<&PodName>) -> (PodName, u64) {
         self.until("a master", |view| {
             let leader = view.leader.as_ref()?;

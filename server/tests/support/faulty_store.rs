@@ -1,5 +1,5 @@
-//! An `object_store` that plays faults, over any other one (`InMemory`, a folder): fails, loses replies, hangs, is slow,
-//! is full, tears, and gives or keeps other bytes than it was given.
+//! An `object_store` that injects faults into any other one (`InMemory`, a folder): it fails, loses replies, hangs, is slow or
+//! full, tears objects, and stores or returns altered bytes.
 //!
 //! ```ignore
 //! let faults = Faults::seeded(7);
@@ -8,9 +8,9 @@
 //! faults.play(Rule::on(Act::Put, Fault::LoseReply).chance(100));
 //! ```
 //!
-//! Rules are asked in their order; the first that fits is played. All chance comes from the seed. A hang ends only with
-//! the caller's patience, by tokio's clock. Pixel threads read through [`Store::reader`](server::store::Store::reader),
-//! which goes through here as well.
+//! Rules are evaluated in order; the first match applies. All randomness comes from the seed. A hang ends only with the
+//! caller's timeout, on tokio's clock. Pixel threads read through [`Store::reader`](server::store::Store::reader), which passes
+//! through here as well.
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
@@ -29,61 +29,61 @@ use object_store::{
 };
 use server::store::Patience;
 
-/// What is asked of the store.
+/// A store operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
-    /// A whole object is written.
+    /// Write a whole object.
     Put,
-    /// An object of many parts is begun.
+    /// Start a multipart upload.
     Begin,
-    /// A part is written.
+    /// Write a part.
     Part,
-    /// An object of many parts is completed.
+    /// Complete a multipart upload.
     Complete,
-    /// An object or a range of it is read.
+    /// Read an object or a range of it.
     Get,
-    /// Its length is asked for.
+    /// Read its metadata.
     Head,
-    /// A listing.
+    /// List objects.
     List,
-    /// An object is deleted.
+    /// Delete an object.
     Delete,
 }
 
-/// All of them.
+/// All operations.
 pub const ACTS: [Act; 8] =
     [Act::Put, Act::Begin, Act::Part, Act::Complete, Act::Get, Act::Head, Act::List, Act::Delete];
 
-/// What happens instead.
+/// The fault injected into an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing is done, and an error is told.
+    /// Does nothing and returns an error.
     Fail,
-    /// It is done, and an error is told.
+    /// Performs the operation and returns an error.
     LoseReply,
-    /// Nothing is done, and no answer ever comes.
+    /// Does nothing and never answers.
     Hang,
-    /// It is done, and no answer ever comes.
+    /// Performs the operation and never answers.
     HangDone,
-    /// It is done after a while.
+    /// Performs the operation after a delay.
     Slow(Duration),
-    /// Nothing is done: there is no room (ENOSPC).
+    /// Does nothing: no space left (ENOSPC).
     Full,
-    /// Only half of the bytes are kept, or given, and success is told.
+    /// Stores or returns only half of the bytes, and reports success.
     Tear,
-    /// A byte in the middle of what is kept, or given, is another, and success is told.
+    /// Alters a byte in the middle of what is stored or returned, and reports success.
     Flip,
-    /// The same of the first byte.
+    /// Alters the first byte instead.
     FlipFirst,
-    /// The same of the last byte.
+    /// Alters the last byte instead.
     FlipLast,
-    /// Nothing is done, and success is told; on writes of whole objects.
+    /// Does nothing and reports success; for writes of whole objects.
     Forget,
-    /// The bytes that are read are right, and whoever lets them go panics: on a pixel thread, the work on it.
+    /// Returns the correct bytes, but dropping them panics: on a pixel thread, the work panics.
     Explode,
 }
 
-/// When a fault is played.
+/// When to inject a fault.
 #[derive(Debug, Clone)]
 pub struct Rule {
     acts: Vec<Act>,
@@ -94,33 +94,33 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Always on this act.
+    /// Injects the fault into every operation of this kind.
     pub fn on(act: Act, fault: Fault) -> Self {
         Self::on_any(&[act], fault)
     }
 
-    /// Always on these acts.
+    /// Injects the fault into every operation of these kinds.
     pub fn on_any(acts: &[Act], fault: Fault) -> Self {
         Self { acts: acts.to_vec(), fault, part_of_key: String::new(), per_mille: 1_000, left: u64::MAX }
     }
 
-    /// Only on keys with this part.
+    /// Limits the rule to keys that contain this part.
     pub fn keys(self, part: &str) -> Self {
         Self { part_of_key: part.to_owned(), ..self }
     }
 
-    /// Only so often among a thousand.
+    /// Limits the rule to this probability, in thousandths.
     pub fn chance(self, per_mille: u64) -> Self {
         Self { per_mille, ..self }
     }
 
-    /// Only so often in all.
+    /// Limits the rule to this number of times.
     pub fn times(self, times: u64) -> Self {
         Self { left: times, ..self }
     }
 }
 
-/// The director of the faults. Clones share everything.
+/// Controls the faults. Clones share all state.
 #[derive(Debug, Clone)]
 pub struct Faults(Arc<Mutex<State>>);
 
@@ -132,12 +132,12 @@ struct State {
 }
 
 impl Faults {
-    /// No faults yet.
+    /// Starts without faults.
     pub fn seeded(seed: u64) -> Self {
         Self(Arc::new(Mutex::new(State { dice: seed, rules: Vec::new(), played: Vec::new() })))
     }
 
-    /// This store with faults.
+    /// Wraps a store.
     pub fn over(&self, store: Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore> {
         Arc::new(FaultyStore { inner: store, faults: self.clone() })
     }
@@ -147,17 +147,17 @@ impl Faults {
         self.0.lock().unwrap().rules.push(rule);
     }
 
-    /// No more faults.
+    /// Removes all rules.
     pub fn end(&self) {
         self.0.lock().unwrap().rules.clear();
     }
 
-    /// What was played, in its order.
+    /// Returns the injected faults in order.
     pub fn played(&self) -> Vec<(Act, Fault, String)> {
         self.0.lock().unwrap().played.clone()
     }
 
-    /// The fault of this act, if there is one.
+    /// Returns the fault for an operation, if a rule applies.
     fn fault(&self, act: Act, key: &str) -> Option<Fault> {
         let mut state = self.0.lock().unwrap();
         let state = &mut *state;
@@ -177,7 +177,7 @@ impl Faults {
     }
 }
 
-/// Patience for tests: short, but long enough for a loaded machine.
+/// Timeouts and retries for tests: short, but long enough for a loaded machine.
 pub fn impatient() -> Patience {
     Patience::new(Duration::from_millis(1_500), 3, Duration::from_millis(10))
 }
@@ -190,7 +190,7 @@ fn full() -> Error {
     Error::Generic { store: "faulty", source: Box::new(std::io::Error::from_raw_os_error(28)) }
 }
 
-/// Bytes as a store that lies keeps or gives them.
+/// Returns the bytes as a lying store stores or returns them.
 fn spoiled(bytes: Bytes, fault: Fault) -> Bytes {
     match fault {
         Fault::Tear => bytes.slice(..bytes.len() / 2),
@@ -220,14 +220,14 @@ impl AsRef<[u8]> for Bomb {
 
 impl Drop for Bomb {
     fn drop(&mut self) {
-        // Not from within another panic, which would abort the process.
+        // Not while already panicking, which would abort the process.
         if !std::thread::panicking() {
             panic!("a panic was played");
         }
     }
 }
 
-/// Does it with a fault, where bytes don't matter.
+/// Performs an operation with a fault that doesn't concern its bytes.
 async fn played<T>(fault: Option<Fault>, work: impl Future<Output = Result<T>>) -> Result<T> {
     match fault {
         None
@@ -348,7 +348,7 @@ impl ObjectStore for FaultyStore {
 }
 
 impl FaultyStore {
-    /// A fault comes before the first object; torn, a listing ends with an error in its middle.
+    /// Injects a fault before the first object of a listing; `Tear` ends the listing with an error in the middle.
     fn with_listing_faults(
         &self,
         faults: Faults,

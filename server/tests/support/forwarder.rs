@@ -1,8 +1,8 @@
-//! A TCP forwarder between one ZooKeeper client and its servers, which understands as much of the protocol as it
-//! takes to lose the reply of a chosen request.
+//! A TCP forwarder between one ZooKeeper client and its servers. It parses enough of the protocol to lose the reply of a chosen
+//! request.
 //!
-//! Frames are a length and as many bytes. The first in each direction is the handshake; after it, requests begin
-//! with an xid and an opcode, replies with the xid (ZooKeeper programmer's guide and `zookeeper.jute`).
+//! A frame is a length and that many bytes. The first frame in each direction is the handshake; after it, requests start with
+//! an xid and an opcode, replies with the xid (ZooKeeper programmer's guide and `zookeeper.jute`).
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tokio::sync::watch;
 /// Opcodes of writes: create, delete, setData, multi, create2.
 const WRITES: [i32; 5] = [1, 2, 5, 14, 15];
 
-/// Forwards connections to servers, or doesn't.
+/// Forwards connections to servers, or blocks them.
 pub struct Forwarder {
     address: SocketAddr,
     plan: Arc<Plan>,
@@ -30,7 +30,7 @@ struct Plan {
 }
 
 impl Forwarder {
-    /// Forwards each new connection to the next of these servers.
+    /// Starts; forwards each new connection to the next of these servers.
     pub async fn start(servers: Vec<SocketAddr>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let address = listener.local_addr().expect("it is bound");
@@ -44,22 +44,23 @@ impl Forwarder {
         Self { address, plan }
     }
 
-    /// Where it listens.
+    /// Returns its listening address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Breaks all connections and lets none through.
+    /// Breaks all connections and blocks new ones.
     pub fn cut(&self) {
         self.plan.open.send_replace(false);
     }
 
-    /// Lets connections through again.
+    /// Allows connections again.
     pub fn mend(&self) {
         self.plan.open.send_replace(true);
     }
 
-    /// Breaks the connection when the reply to the next write is due: it has taken effect, and nobody is told.
+    /// Breaks the connection when the reply to the next write is due: the write has taken effect, but the client doesn't learn
+    /// it.
     pub fn lose_reply(&self) {
         self.plan.lose.fetch_add(1, Ordering::SeqCst);
     }
@@ -83,7 +84,7 @@ async fn accept(listener: TcpListener, plan: Arc<Plan>) {
     }
 }
 
-/// Forwards until either side closes or a reply is to be lost; dropping both sides breaks the connection.
+/// Forwards until either side closes or a reply must be lost; dropping both sides breaks the connection.
 async fn forward(client: TcpStream, server: TcpStream, plan: &Plan) {
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
@@ -130,7 +131,7 @@ async fn replies(
     }
 }
 
-/// One frame with its length in front.
+/// Reads one frame including its length.
 async fn frame(stream: &mut OwnedReadHalf) -> std::io::Result<Vec<u8>> {
     let length = stream.read_u32().await?;
     let mut frame = length.to_be_bytes().to_vec();
@@ -141,7 +142,7 @@ async fn frame(stream: &mut OwnedReadHalf) -> std::io::Result<Vec<u8>> {
     Ok(frame)
 }
 
-/// The big-endian number at a place of a frame.
+/// Returns the big-endian number at an offset of a frame.
 fn number(frame: &[u8], at: usize) -> Option<i32> {
     frame.get(at..at + 4)?.try_into().ok().map(i32::from_be_bytes)
 }

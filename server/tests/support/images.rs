@@ -1,4 +1,4 @@
-//! Images for tests: the samples, and made ones.
+//! Test images: the samples, and generated ones.
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
@@ -10,12 +10,12 @@ use server::pipeline::local::{Local, Opener, Others};
 use shared::equalize::Recipe;
 use tiff::encoder::{TiffEncoder, colortype};
 
-/// A sample's bytes.
+/// Returns a sample's bytes.
 pub fn sample(name: &str) -> Vec<u8> {
     std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples").join(name)).unwrap()
 }
 
-/// The samples with one page.
+/// The single-page samples.
 pub const SAMPLES: [&str; 8] = [
     "brick.png",
     "cell.png",
@@ -27,7 +27,7 @@ pub const SAMPLES: [&str; 8] = [
     "rocket.jpg",
 ];
 
-/// A repeatable stream of numbers (xorshift64*, G. Marsaglia and S. Vigna), so that made images are never flat.
+/// Returns a deterministic number stream (xorshift64*, G. Marsaglia and S. Vigna), so that generated images are never flat.
 fn noise(mut seed: u64) -> impl FnMut() -> u64 {
     move || {
         seed ^= seed >> 12;
@@ -37,7 +37,7 @@ fn noise(mut seed: u64) -> impl FnMut() -> u64 {
     }
 }
 
-/// A 16-bit RGB TIFF: a dim gradient with noise.
+/// Generates a 16-bit RGB TIFF: a dim gradient with noise.
 pub fn rgb16_tiff(width: u32, height: u32) -> Vec<u8> {
     let mut next = noise(7);
     let samples: Vec<u16> =
@@ -48,7 +48,7 @@ pub fn rgb16_tiff(width: u32, height: u32) -> Vec<u8> {
     file.into_inner()
 }
 
-/// A lossless WebP with alpha.
+/// Generates a lossless WebP with alpha.
 pub fn rgba_webp(width: u32, height: u32) -> Vec<u8> {
     let mut next = noise(13);
     let samples: Vec<u8> = (0..width * height * 4).map(|at| (at / 9_001) as u8 / 2 + (next() % 24) as u8).collect();
@@ -58,7 +58,7 @@ pub fn rgba_webp(width: u32, height: u32) -> Vec<u8> {
     file
 }
 
-/// An 8-bit gray TIFF, in strips.
+/// Generates an 8-bit gray TIFF in strips.
 pub fn gray8_tiff(width: u32, height: u32) -> Vec<u8> {
     let mut next = noise(11);
     let samples: Vec<u8> = (0..u64::from(width) * u64::from(height))
@@ -72,7 +72,8 @@ pub fn gray8_tiff(width: u32, height: u32) -> Vec<u8> {
     file.into_inner()
 }
 
-/// A floating-point TIFF of a value that rises unevenly, with no data (−9999, said by GDAL's field), NaN and infinities.
+/// Generates a floating-point TIFF whose value rises unevenly, with nodata (−9999, declared in GDAL's field), NaN and
+/// infinities.
 pub fn float_tiff(width: u32, height: u32) -> Vec<u8> {
     let mut next = noise(5);
     let value = |at: u32, noise: u64| match noise % 50 {
@@ -91,7 +92,7 @@ pub fn float_tiff(width: u32, height: u32) -> Vec<u8> {
     file.into_inner()
 }
 
-/// A TIFF of pages of different sizes, depths and layouts.
+/// Generates a TIFF of pages with different sizes, depths and layouts.
 pub fn pages_tiff() -> Vec<u8> {
     let mut next = noise(13);
     let mut file = Cursor::new(Vec::new());
@@ -105,7 +106,7 @@ pub fn pages_tiff() -> Vec<u8> {
     file.into_inner()
 }
 
-/// An RGBA PNG whose lower left is fully transparent, with colours underneath that must stay.
+/// Generates an RGBA PNG whose lower left is fully transparent, with colours underneath that must be kept.
 pub fn rgba_png(width: u32, height: u32) -> Vec<u8> {
     let mut next = noise(3);
     let pixel = |at: u32, noise: u64| {
@@ -117,14 +118,14 @@ pub fn rgba_png(width: u32, height: u32) -> Vec<u8> {
     png_of(width, height, png::ColorType::Rgba, &samples)
 }
 
-/// A gray PNG of this size that is black in the middle and on a line: a mask.
+/// Generates a mask: a gray PNG of this size that is black in the middle and on a line.
 pub fn mask_png(width: u32, height: u32) -> Vec<u8> {
     let black = |x: u32, y: u32| y == height / 9 || (width / 3..width / 2).contains(&x) && y > height / 2;
     let samples: Vec<u8> = (0..width * height).map(|at| if black(at % width, at / width) { 0 } else { 200 }).collect();
     png_of(width, height, png::ColorType::Grayscale, &samples)
 }
 
-/// A PNG of 8-bit samples.
+/// Encodes 8-bit samples as PNG.
 fn png_of(width: u32, height: u32, color: png::ColorType, samples: &[u8]) -> Vec<u8> {
     let mut file = Vec::new();
     let mut encoder = png::Encoder::new(&mut file, width, height);
@@ -134,12 +135,12 @@ fn png_of(width: u32, height: u32, color: png::ColorType, samples: &[u8]) -> Vec
     file
 }
 
-/// What `evenlight equalize` writes for these bytes: the oracle.
+/// Returns what `evenlight equalize` writes for these bytes: the oracle.
 pub fn oracle(original: &[u8], recipe: &Recipe) -> Vec<u8> {
     oracle_with(original, recipe, None, None)
 }
 
-/// The same with the files that stand for the images of a recipe.
+/// The same with the companion files of a recipe.
 pub fn oracle_with(original: &[u8], recipe: &Recipe, reference: Option<&[u8]>, mask: Option<&[u8]>) -> Vec<u8> {
     let open = |bytes: &[u8]| {
         let bytes = bytes.to_vec();

@@ -3,8 +3,8 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A port that is free, and that the system gives nobody by itself: not as a port of a client, nor to who asks for any.
-/// So whoever goes away for a while finds it free again.
+/// Returns a free port outside of the ephemeral range, so that the system never assigns it to a client or to a bind to port 0.
+/// A server that goes away for a while finds it free again.
 pub fn free_port() -> u16 {
     const PORTS: std::ops::Range<u32> = 10_000..32_000;
     static NEXT: AtomicU32 = AtomicU32::new(0);

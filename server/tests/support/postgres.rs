@@ -1,7 +1,8 @@
-//! A real PostgreSQL server of the tests' own, in a temporary folder, reached by a socket in it.
+//! A real PostgreSQL server for tests, in a temporary folder, reached through a socket in it.
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::{Connection, PgConnection};
 
-/// A running server; stopped, and its folder removed, when the last test lets it go.
+/// A running server; stopped, and its folder removed, when the last reference is dropped.
 pub struct Postgres {
     server: Child,
     folder: tempfile::TempDir,
@@ -19,7 +20,7 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// The server that the tests of this process share; started when there is none.
+    /// Returns the server shared by the tests of this process; starts it if necessary.
     pub fn shared() -> Arc<Postgres> {
         static SHARED: Mutex<Weak<Postgres>> = Mutex::new(Weak::new());
         let mut shared = SHARED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -30,12 +31,12 @@ impl Postgres {
         })
     }
 
-    /// A server of a test's own, to do harm to.
+    /// Starts a server for one test, which may damage it.
     pub fn own() -> Postgres {
         Self::start()
     }
 
-    /// An asynchronous standby of this server, which applies each commit `delay` after it was made.
+    /// Starts an asynchronous standby of this server that applies each commit `delay` after it was made.
     pub fn standby(&self, delay: Duration) -> Postgres {
         let folder = folder();
         let copied = server_command(&programs().join("pg_basebackup"))
@@ -63,7 +64,7 @@ impl Postgres {
         Self::serve(folder, &[])
     }
 
-    /// Starts a server of the data in a folder.
+    /// Starts a server on the data in a folder.
     fn serve(folder: tempfile::TempDir, settings: &[&str]) -> Postgres {
         let server = spawn(folder.path(), settings);
         let mut postgres = Postgres { server, folder, databases: AtomicU32::new(0) };
@@ -71,7 +72,7 @@ impl Postgres {
         postgres
     }
 
-    /// Stops the server in order: connections end, and new ones are refused.
+    /// Shuts the server down cleanly: connections end, and new ones are refused.
     pub fn stop(&mut self) {
         let asked = Command::new("kill").args(["-INT", &self.server.id().to_string()]).status().unwrap();
         assert!(asked.success());
@@ -84,7 +85,7 @@ impl Postgres {
         self.await_ready(&programs());
     }
 
-    /// Runs statements as the administrator.
+    /// Runs statements as superuser.
     pub async fn administer(&self, statements: &[&str]) {
         let mut admin = PgConnection::connect(&self.url("postgres")).await.unwrap();
         for statement in statements {
@@ -93,18 +94,18 @@ impl Postgres {
         admin.close().await.unwrap();
     }
 
-    /// Makes the server refuse writes and keep its connections, as a demoted primary behind pgpool or a proxy does.
+    /// Makes the server refuse writes but keep its connections, like a demoted primary behind pgpool or a proxy.
     pub async fn demote(&self) {
         self.administer(&["ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()"]).await;
     }
 
-    /// Promotes this standby when it has applied all that `primary` has written, which must not write any more.
+    /// Promotes this standby once it has applied everything that `primary` has written; `primary` must not write any more.
     pub async fn promote_after(&self, primary: &Postgres) {
         self.caught_up(primary).await;
         self.administer(&["SELECT pg_promote(true, 30)"]).await;
     }
 
-    /// Waits until this standby has applied all that `primary` has written by now.
+    /// Waits until this standby has applied everything that `primary` has written so far.
     pub async fn caught_up(&self, primary: &Postgres) {
         let mut source = PgConnection::connect(&primary.url("postgres")).await.unwrap();
         let written = sqlx::query_scalar::<_, String>("SELECT pg_current_wal_lsn()::text");
@@ -137,7 +138,7 @@ impl Postgres {
         }
     }
 
-    /// The address of a new, empty database.
+    /// Creates an empty database and returns its address.
     pub async fn database(&self) -> String {
         let name = format!("test{}", self.databases.fetch_add(1, Ordering::Relaxed));
         let mut admin = PgConnection::connect(&self.url("postgres")).await.unwrap();
@@ -146,27 +147,27 @@ impl Postgres {
         self.url(&name)
     }
 
-    /// Stops the server and all of its processes without killing them: connections stay open and nobody answers.
+    /// Stops the server and all its processes with SIGSTOP: connections stay open, and nothing answers.
     pub fn pause(&self) {
         self.signal("-STOP");
     }
 
-    /// Lets a paused server go on.
+    /// Resumes a paused server.
     pub fn resume(&self) {
         self.signal("-CONT");
     }
 
-    /// The server first, so that no process is born meanwhile.
+    /// Signals the server first, so that it starts no process meanwhile.
     fn signal(&self, signal: &str) {
         let server = self.server.id();
         for pid in std::iter::once(server).chain(children(server)) {
             let sent = Command::new("kill").args([signal, &pid.to_string()]).status().unwrap();
-            // A connection's process may have ended by itself.
+            // A connection's process may have ended already.
             assert!(sent.success() || pid != server, "kill {signal} {pid}: {sent}");
         }
     }
 
-    /// Ends every connection to a database in the middle of whatever it does; gives how many there were.
+    /// Terminates every connection to a database, whatever it is doing; returns their number.
     pub async fn end_connections(&self, url: &str) -> usize {
         let name = url.split('?').next().unwrap().rsplit('/').next().unwrap();
         let mut admin = PgConnection::connect(&self.url("postgres")).await.unwrap();
@@ -176,7 +177,7 @@ impl Postgres {
         ended
     }
 
-    /// A backup of a database, as `pg_dump` makes it.
+    /// Returns a backup of a database, made by `pg_dump`.
     pub fn dump(&self, url: &str) -> Vec<u8> {
         let made =
             Command::new(programs().join("pg_dump")).args(["--clean", "--if-exists", "-d", url]).output().unwrap();
@@ -184,22 +185,23 @@ impl Postgres {
         made.stdout
     }
 
-    /// Restores a backup in the place of what the database holds.
+    /// Replaces a database's contents with a backup.
     pub fn restore(&self, url: &str, dump: &[u8]) {
-        let file = self.folder.path().join("dump.sql");
-        std::fs::write(&file, dump).unwrap();
+        // By standard input: tests that share the server restore at the same time.
         let mut psql = Command::new(programs().join("psql"));
-        psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "--single-transaction", "-d", url, "-f"]).arg(&file);
-        let restored = psql.output().unwrap();
+        psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "--single-transaction", "-d", url, "-f", "-"]);
+        let mut psql = psql.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        psql.stdin.take().unwrap().write_all(dump).unwrap();
+        let restored = psql.wait_with_output().unwrap();
         assert!(restored.status.success(), "psql failed: {}", String::from_utf8_lossy(&restored.stderr));
     }
 
-    /// The socket at which it listens.
+    /// Returns the socket on which it listens.
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join(".s.PGSQL.5432")
     }
 
-    /// Its folder, as addresses name it.
+    /// Returns its folder, in the form used in addresses.
     pub fn host(&self) -> String {
         self.folder.path().display().to_string()
     }
@@ -212,7 +214,7 @@ impl Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         self.signal("-CONT");
-        // SIGINT is PostgreSQL's fast shutdown, which ends its other processes in order.
+        // SIGINT is PostgreSQL's fast shutdown, which ends its other processes cleanly.
         let asked = Command::new("kill").args(["-INT", &self.server.id().to_string()]).status();
         let began = Instant::now();
         while asked.as_ref().is_ok_and(|asked| asked.success()) && began.elapsed() < Duration::from_secs(10) {
@@ -226,7 +228,7 @@ impl Drop for Postgres {
     }
 }
 
-/// A folder of the user that runs the server.
+/// Creates a folder owned by the user that runs the server.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::Builder::new().prefix("evenlight-pg-").tempdir().unwrap();
     if is_root() {
@@ -247,11 +249,11 @@ fn spawn(folder: &Path, settings: &[&str]) -> Child {
     command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
 }
 
-/// The processes whose parent this is.
+/// Returns the child processes of a process.
 fn children(parent: u32) -> Vec<u32> {
     let parent_of = |pid: u32| -> Option<u32> {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name, in parentheses, may hold anything; then come the state and the parent.
+        // The name in parentheses may contain anything; after it come the state and the parent.
         stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()
     };
     let all = std::fs::read_dir("/proc").unwrap().flatten();
@@ -275,7 +277,7 @@ fn is_root() -> bool {
     std::fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
-/// The newest installed version's programs.
+/// Returns the program folder of the newest installed version.
 fn programs() -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut found: Vec<(u32, PathBuf)> = versions

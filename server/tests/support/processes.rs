@@ -1,4 +1,4 @@
-//! Processes of the real binary for tests. Each is killed by its own pid when the test lets it go.
+//! Processes of the real binary for tests. Each is killed by its own pid when dropped.
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
@@ -12,29 +12,29 @@ use super::client::Client;
 pub struct Server {
     child: Child,
     log: std::path::PathBuf,
-    /// The pod's name.
+    /// Pod name.
     pub name: String,
-    /// `host:port` where it listens.
+    /// `host:port` on which it listens.
     pub address: String,
-    /// Talks to it.
+    /// Client of this process.
     pub client: Client,
 }
 
-/// A wall clock of processes, which a test steps. It is played by libfaketime (Debian's package `faketime`); the monotonic
-/// clock goes on as it does on a machine whose wall clock is set.
+/// A wall clock for processes that a test can step. Implemented with libfaketime (Debian's package `faketime`); the monotonic
+/// clock continues unchanged, as on a machine whose wall clock is set.
 pub struct Clock(std::path::PathBuf);
 
 impl Clock {
-    /// The machine's time, until it is stepped.
+    /// Starts with the machine's time.
     pub fn new(folder: &Path) -> Self {
         let clock = Self(folder.join("clock"));
         clock.step("+0");
         clock
     }
 
-    /// Steps to so much more or less than the machine's time, such as `+55h`.
+    /// Steps the clock to the machine's time plus an offset, such as `+55h`.
     pub fn step(&self, offset: &str) {
-        // Renamed into place: a half written file would be another time.
+        // Renamed into place, because a half-written file would be read as another time.
         let fresh = self.0.with_extension("new");
         std::fs::write(&fresh, offset).unwrap();
         std::fs::rename(fresh, &self.0).unwrap();
@@ -42,7 +42,7 @@ impl Clock {
 }
 
 impl Server {
-    /// As [`Server::start`], with a wall clock of its own.
+    /// Like [`Server::start`], with its own wall clock.
     pub fn start_at(clock: &Clock, name: &str, logs: &Path, args: &[&str]) -> Self {
         let library = std::fs::read_dir("/usr/lib").unwrap().filter_map(Result::ok);
         let library = library.map(|entry| entry.path().join("faketime/libfaketimeMT.so.1")).find(|path| path.exists());
@@ -54,29 +54,29 @@ impl Server {
         Self::start_as(command, name, logs, args)
     }
 
-    /// Starts one, and waits until it says where it is.
+    /// Starts a process and waits until it reports its address.
     pub fn start(name: &str, logs: &Path, args: &[&str]) -> Self {
         Self::start_as(Command::new(env!("CARGO_BIN_EXE_evenlight")), name, logs, args)
     }
 
-    /// As [`Server::start`], with these variables of the environment.
+    /// Like [`Server::start`], with additional environment variables.
     pub fn start_with(name: &str, logs: &Path, args: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_evenlight"));
         command.envs(variables.iter().copied());
         Self::start_as(command, name, logs, args)
     }
 
-    /// As [`Server::start`], with so many file descriptors and no more.
+    /// Like [`Server::start`], with a limit on file descriptors.
     pub fn start_with_descriptors(name: &str, logs: &Path, args: &[&str], descriptors: u32) -> Self {
         let mut limited = Command::new("prlimit");
         limited.arg(format!("--nofile={descriptors}")).arg(env!("CARGO_BIN_EXE_evenlight"));
         Self::start_as(limited, name, logs, args)
     }
 
-    /// As [`Server::start`], with so many bytes of address space and no more: what allocates more ends the process.
+    /// Like [`Server::start`], with a limit on the address space in bytes: allocating more ends the process.
     pub fn start_limited(name: &str, logs: &Path, args: &[&str], bytes: u64) -> Self {
         let mut limited = Command::new("prlimit");
-        // Each of glibc's arenas reserves 64 MiB, used or not.
+        // Each of glibc's arenas reserves 64 MiB, whether used or not.
         limited.arg(format!("--as={bytes}")).arg(env!("CARGO_BIN_EXE_evenlight")).env("MALLOC_ARENA_MAX", "2");
         Self::start_as(limited, name, logs, args)
     }
@@ -99,13 +99,13 @@ impl Server {
             panic!("{name} didn't start ({first:?}):\n{log}");
         };
         let client = Client::new(address);
-        // Whoever writes to a closed pipe fails: keep it open and empty.
+        // Keep reading the pipe: writing to a closed pipe fails, and to a full one blocks.
         std::thread::spawn(move || lines.for_each(drop));
         let log = logs.join(format!("{name}.log"));
         Self { child, name: name.to_owned(), address: address.to_owned(), log, client }
     }
 
-    /// Ends it as `kill -9` does.
+    /// Kills it with SIGKILL.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -117,20 +117,20 @@ impl Server {
         assert!(sent.success(), "kill -{name} failed");
     }
 
-    /// Waits for it to end by itself; whether it ended well.
+    /// Waits until it ends by itself; returns whether it succeeded.
     pub fn wait(&mut self) -> bool {
         self.child.wait().unwrap().success()
     }
 
-    /// Whether it has ended by itself.
+    /// Returns whether it has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// Waits until it has ended by itself, and gives what it said.
+    /// Waits until it has ended by itself, and returns its error message.
     ///
     /// # Panics
-    /// If it ended well, or runs on.
+    /// If it succeeded, or keeps running.
     pub fn refusal(&mut self) -> String {
         let begun = std::time::Instant::now();
         while !self.has_ended() {
@@ -141,30 +141,30 @@ impl Server {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
-    /// Lines that it has logged.
+    /// Returns the number of log lines.
     pub fn log_lines(&self) -> usize {
         std::fs::read_to_string(&self.log).unwrap().lines().count()
     }
 
-    /// Processor time that it has used.
+    /// Returns the CPU time it has used.
     pub fn processor_time(&self) -> std::time::Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        // After the name, in parentheses, comes the third field; user and system time are the 14th and 15th, in ticks of 10 ms.
+        // The third field follows the name in parentheses; user and system time are the 14th and 15th, in ticks of 10 ms.
         let ticks = stat.rsplit(')').next().unwrap().split_whitespace().skip(11).take(2);
         std::time::Duration::from_millis(ticks.map(|ticks| ticks.parse::<u64>().unwrap() * 10).sum())
     }
 
-    /// The number of its threads.
+    /// Returns the number of its threads.
     pub fn threads(&self) -> u64 {
         self.status("Threads:")
     }
 
-    /// The most memory it ever held, in bytes (VmHWM). The kernel sums it up roughly: a later figure may be a little less.
+    /// Returns its peak memory in bytes (VmHWM). The kernel's figure is approximate: a later one may be slightly lower.
     pub fn peak_memory(&self) -> u64 {
         self.status("VmHWM:") * 1024
     }
 
-    /// The memory that it holds, in bytes (VmRSS).
+    /// Returns its current memory in bytes (VmRSS).
     pub fn memory(&self) -> u64 {
         self.status("VmRSS:") * 1024
     }

@@ -1,8 +1,8 @@
-//! A small TCP proxy for faults on the network: it can cut, refuse, hold or delay one direction, break a connection
-//! instead of giving its Nth reply, and spring a trap at bytes that a client sends. It knows no protocol.
+//! A TCP proxy for network faults: it can cut, refuse, hold or delay one direction, break a connection instead of delivering
+//! its Nth reply, and hold traffic from a given byte sequence of a client on. It knows no protocol.
 //!
-//! A direction that is *held* models a partition: what was sent is neither lost nor answered, and arrives, late, when
-//! the partition ends and the connection still stands. Connections that are opened meanwhile hang.
+//! A *held* direction models a partition: what was sent is neither lost nor answered, and arrives late, when the partition
+//! ends, provided the connection still stands. Connections opened meanwhile hang.
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
@@ -19,12 +19,12 @@ use tokio::time::Instant;
 
 use super::ports::free_port;
 
-/// Where connections lead.
+/// Destination of connections.
 #[derive(Debug, Clone)]
 pub enum Target {
     /// A TCP server.
     Tcp(SocketAddr),
-    /// A server's socket in the file system.
+    /// A server's Unix socket.
     Unix(PathBuf),
 }
 
@@ -32,22 +32,22 @@ pub enum Target {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Door {
     Open,
-    /// They stay, and new ones are accepted and broken at once.
+    /// Existing connections stay; new ones are accepted and broken at once.
     Closed,
-    /// Broken, and new ones are accepted and broken at once.
+    /// Existing connections are broken; new ones are accepted and broken at once.
     Cut,
-    /// Broken, and nobody listens: as where a process is gone.
+    /// Existing connections are broken and the port is closed, as after the death of a process.
     Refuse,
 }
 
 /// What happens to the bytes of one direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flow {
-    /// They pass.
+    /// Pass.
     Free,
-    /// They arrive so much later.
+    /// Arrive after this delay.
     Late(Duration),
-    /// They wait until the direction is free again.
+    /// Wait until the direction is free again.
     Held,
 }
 
@@ -69,14 +69,14 @@ struct Shared {
     targets: Mutex<Vec<Target>>,
     next: AtomicUsize,
     line: watch::Sender<Line>,
-    /// How many replies are left until one is lost; 0: none is to be lost.
+    /// Number of replies until one is lost; 0: none will be lost.
     doomed: AtomicU32,
     trap: Mutex<Option<Trap>>,
-    /// How often a trap was sprung.
+    /// How many times a trap was sprung.
     sprung: watch::Sender<u32>,
 }
 
-/// A proxy; its connections break when it is dropped.
+/// A proxy; dropping it breaks its connections.
 pub struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -84,7 +84,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Listens on a free port and leads each new connection to the next of these targets.
+    /// Listens on a free port and connects each new connection to the next of these targets.
     pub async fn start(targets: Vec<Target>) -> Self {
         assert!(!targets.is_empty(), "a proxy leads somewhere");
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, free_port())).await.expect("a free port");
@@ -101,49 +101,49 @@ impl Proxy {
         Self { address, shared, doorkeeper }
     }
 
-    /// Where it listens.
+    /// Returns its listening address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Keeps all connections, and breaks new ones at once.
+    /// Keeps existing connections, and breaks new ones at once.
     pub fn close(&self) {
         self.shared.line.send_modify(|line| line.door = Door::Closed);
     }
 
-    /// Breaks all connections, and new ones at once.
+    /// Breaks existing connections, and new ones at once.
     pub fn cut(&self) {
         self.shared.line.send_modify(|line| line.door = Door::Cut);
     }
 
-    /// Breaks all connections and listens no more.
+    /// Breaks all connections and stops listening.
     pub fn refuse(&self) {
         self.shared.line.send_modify(|line| line.door = Door::Refuse);
     }
 
-    /// What clients send is held back, or late.
+    /// Sets the flow from clients to servers.
     pub fn to_server(&self, flow: Flow) {
         self.shared.line.send_modify(|line| line.to_server = flow);
     }
 
-    /// What servers answer is held back, or late.
+    /// Sets the flow from servers to clients.
     pub fn to_client(&self, flow: Flow) {
         self.shared.line.send_modify(|line| line.to_client = flow);
     }
 
-    /// Ends every fault and takes a trap away; what was held arrives now.
+    /// Ends every fault and removes the trap; held bytes arrive now.
     pub fn mend(&self) {
         *self.shared.trap.lock().unwrap() = None;
         self.shared.line.send_replace(CALM);
     }
 
-    /// Breaks the connection on which the `nth` reply from now (at least 1) would arrive, instead of passing it on.
-    /// What a server sends at once counts as one reply.
+    /// Breaks the connection on which the `nth` reply from now (at least 1) would arrive, instead of delivering it. A chunk
+    /// that a server sends at once counts as one reply.
     pub fn lose_reply(&self, nth: u32) {
         self.shared.doomed.store(nth, Ordering::SeqCst);
     }
 
-    /// Leads new connections there from now on, and breaks those that stand.
+    /// Directs new connections to these targets from now on, and breaks existing ones.
     pub fn lead_to(&self, targets: Vec<Target>) {
         assert!(!targets.is_empty(), "a proxy leads somewhere");
         *self.shared.targets.lock().unwrap() = targets;
@@ -151,18 +151,18 @@ impl Proxy {
         self.shared.line.send_modify(|line| line.door = Door::Open);
     }
 
-    /// Leads new connections there from now on; those that stand go on where they lead.
+    /// Directs new connections to these targets from now on; existing ones keep theirs.
     pub fn lead_new_to(&self, targets: Vec<Target>) {
         assert!(!targets.is_empty(), "a proxy leads somewhere");
         *self.shared.targets.lock().unwrap() = targets;
     }
 
-    /// Holds everything that clients send, from the `nth` time on (at least 1) that they send these bytes.
+    /// Sets a trap: holds everything that clients send, from the `nth` occurrence (at least 1) of these bytes on.
     pub fn hold_at(&self, bytes: impl Into<Vec<u8>>, nth: u32) {
         *self.shared.trap.lock().unwrap() = Some(Trap { bytes: bytes.into(), passes: nth.saturating_sub(1) });
     }
 
-    /// Waits until a trap was sprung that was set after `before` others.
+    /// Waits until more than `before` traps have been sprung.
     pub async fn sprung(&self, before: u32) {
         let mut sprung = self.shared.sprung.subscribe();
         sprung.wait_for(|times| *times > before).await.expect("the sender lives as long as the proxy");
@@ -213,7 +213,7 @@ async fn serve(client: TcpStream, shared: Arc<Shared>) {
     let _ = client.set_nodelay(true);
     tokio::select! {
         () = connect_and_forward(client, target, &shared) => {}
-        // Also a door that was shut for a moment only: any change of it is seen.
+        // Every change is observed, so a door that was shut only for a moment counts too.
         () = shut(&mut lines) => {}
     }
 }
@@ -256,7 +256,7 @@ where
 }
 
 impl Shared {
-    /// Whether the connection goes on after what a client sent; springs the trap.
+    /// Returns whether the connection continues after these bytes of a client; springs the trap.
     fn pass_request(&self, bytes: &[u8]) -> bool {
         let mut trap = self.trap.lock().unwrap();
         if let Some(set) = trap.as_mut().filter(|trap| contains(bytes, &trap.bytes)) {
@@ -271,7 +271,7 @@ impl Shared {
         true
     }
 
-    /// Whether the connection goes on with a reply.
+    /// Returns whether the connection continues with a reply.
     fn pass_reply(&self) -> bool {
         let counted = self.doomed.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         counted != Ok(1)
@@ -282,7 +282,7 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
 
-/// Moves the bytes of one direction, each chunk when it may arrive, until the sender ends or `pass` forbids it.
+/// Copies the bytes of one direction, each chunk when it may arrive, until the sender ends or `pass` returns `false`.
 async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
@@ -316,14 +316,14 @@ async fn pump(
     let (mut read, mut write) = (std::pin::pin!(read), std::pin::pin!(write));
     tokio::select! {
         ended_well = &mut read => if ended_well {
-            // What was sent before the end still arrives.
+            // Deliver what was sent before the end.
             write.await;
         },
         () = &mut write => {}
     }
 }
 
-/// Waits until what was sent at this time may arrive.
+/// Waits until bytes sent at this time may arrive.
 async fn arrival(lines: &mut watch::Receiver<Line>, sent: Instant, flow: &impl Fn(&Line) -> Flow) {
     loop {
         let now = flow(&lines.borrow_and_update());

@@ -1,4 +1,4 @@
-//! A real S3-speaking server process (PyPI's `moto`) of the tests' own, on a free port of this machine.
+//! A real S3 server process (PyPI's `moto`) for tests, on a free port of this machine.
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
-/// A running server; killed when the last test lets it go.
+/// A running server; killed when the last reference is dropped.
 pub struct S3 {
     server: Child,
     port: u16,
@@ -18,7 +18,7 @@ pub struct S3 {
 }
 
 impl S3 {
-    /// The server that the tests of this process share; started when there is none.
+    /// Returns the server shared by the tests of this process; starts it if necessary.
     pub fn shared() -> Arc<S3> {
         static SHARED: Mutex<Weak<S3>> = Mutex::new(Weak::new());
         let mut shared = SHARED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -31,7 +31,7 @@ impl S3 {
 
     fn start() -> S3 {
         let program = program();
-        // Somebody else may take the port between our looking and the server's.
+        // Another process may take the port between the check and the server's bind.
         for _ in 0..5 {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             let server = Command::new(&program)
@@ -63,7 +63,7 @@ impl S3 {
         panic!("the S3 server isn't reachable after 60 s");
     }
 
-    /// The name of a new, empty bucket.
+    /// Creates an empty bucket and returns its name.
     pub fn bucket(&self) -> String {
         let name = format!("evenlight-{}", self.buckets.fetch_add(1, Ordering::Relaxed));
         let answer = self.request("PUT", &format!("/{name}"));
@@ -71,12 +71,12 @@ impl S3 {
         name
     }
 
-    /// Where it listens.
+    /// Returns its listening address.
     pub fn address(&self) -> std::net::SocketAddr {
         ([127, 0, 0, 1], self.port).into()
     }
 
-    /// The `AWS_*` variables by which this server is reached.
+    /// Returns the `AWS_*` variables for this server.
     pub fn variables(&self) -> Vec<(String, String)> {
         let endpoint = format!("http://127.0.0.1:{}", self.port);
         [
@@ -89,7 +89,7 @@ impl S3 {
         .into()
     }
 
-    /// A plain HTTP request that the store itself can't make; the whole answer.
+    /// Sends a plain HTTP request that the store can't make, and returns the whole response.
     pub fn request(&self, method: &str, path: &str) -> String {
         let mut connection = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         let request = format!(

@@ -1,4 +1,4 @@
-//! A site: what several processes of the real binary share – ZooKeeper, PostgreSQL and a folder for the pixels.
+//! A site: the services that several processes of the real binary share: ZooKeeper, PostgreSQL and a folder for the pixels.
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
@@ -9,7 +9,7 @@ use super::postgres::Postgres;
 use super::processes::Server;
 use super::zookeeper::Ensemble;
 
-/// What several processes share.
+/// Services shared by several processes.
 pub struct Site {
     pub folder: tempfile::TempDir,
     _postgres: Arc<Postgres>,
@@ -20,7 +20,7 @@ pub struct Site {
 }
 
 impl Site {
-    /// On the shared servers, in a chroot, a database and a folder of its own, with this session timeout.
+    /// Creates a site on the shared servers, with its own chroot, database and folder, and this session timeout.
     pub async fn new(lease: Duration) -> Self {
         Self::with(Ensemble::shared().connect_string_with_new_chroot(), lease).await
     }
@@ -33,12 +33,12 @@ impl Site {
         Self { catalog: postgres.database().await, store, zookeeper, _postgres: postgres, folder, lease }
     }
 
-    /// A process with one pod of this name.
+    /// Starts a process with one pod of this name.
     pub fn process(&self, name: &str, more: &[&str]) -> Server {
         self.process_via(&self.zookeeper, name, more)
     }
 
-    /// The same, which reaches ZooKeeper at this address.
+    /// The same, with this address of ZooKeeper.
     pub fn process_via(&self, zookeeper: &str, name: &str, more: &[&str]) -> Server {
         let data = self.folder.path().join(name).display().to_string();
         let lease = format!("{}ms", self.lease.as_millis());
@@ -47,19 +47,19 @@ impl Site {
         Server::start(name, self.folder.path(), &[&shared[..], &own[..], more].concat())
     }
 
-    /// A process with this catalog and store that somebody forgot to tell its ZooKeeper.
+    /// Starts a process with this catalog and store but without `--zookeeper`.
     pub fn process_without_zookeeper(&self, name: &str) -> Server {
         let data = self.folder.path().join(name).display().to_string();
         let shared = ["--catalog", &self.catalog, "--store", &self.store, "--data", &data, "--pods", "1"];
         Server::start(name, self.folder.path(), &shared)
     }
 
-    /// Three processes, once all know one another and who leads.
+    /// Starts three processes and waits until all know each other and the master.
     pub async fn three(&self) -> [Server; 3] {
         self.three_with(&[]).await
     }
 
-    /// Three processes that were told more.
+    /// The same, with additional arguments.
     pub async fn three_with(&self, more: &[&str]) -> [Server; 3] {
         let servers = ["pod-a", "pod-b", "pod-c"].map(|name| self.process(name, more));
         for server in &servers {

@@ -1,7 +1,7 @@
 //! Real ZooKeeper servers for tests: an ensemble from Debian's jars, on free ports, in a temporary folder.
 //!
-//! Each server is the child of a shell that reads this process's pipe: when the test process ends, however it
-//! ends, the pipe closes and the shell kills its server and removes its data. Nothing else is ever killed.
+//! Each server is the child of a shell that reads a pipe from this process: when the test process ends, however it ends, the
+//! pipe closes, and the shell kills its server and removes its data. Nothing else is ever killed.
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 
 use super::ports::free_port;
 
-/// Where Debian's packages put their jars.
+/// Folder of the jars of Debian's packages.
 const JARS: &str = "/usr/share/java";
-/// What the servers need of them.
+/// The jars that a server needs.
 const CLASSPATH: [&str; 13] = [
     "zookeeper",
     "zookeeper-jute",
@@ -34,12 +34,13 @@ const CLASSPATH: [&str; 13] = [
     "jackson-core",
     "jackson-databind",
 ];
-/// The longest that a server may take until it serves: three Java machines start on a busy computer.
+/// How long a server may take to become ready: three JVMs start on a busy machine.
 const READY: Duration = Duration::from_secs(90);
-/// ZooKeeper's unit of time: it grants session timeouts from 2 ticks, and here to a minute.
+/// ZooKeeper's tick; it grants session timeouts from 2 ticks, here up to a minute.
 pub const TICK: Duration = Duration::from_millis(250);
 
-/// Runs one server: prints its pid; when standard input ends or says `keep`, kills it and removes its data or doesn't.
+/// Runs one server and prints its pid. When standard input ends or says `keep`, kills it, and removes its data unless told to
+/// keep them.
 const KEEPER: &str = r#"
 "$@" </dev/null >"$DATA/log" 2>&1 & pid=$!
 echo $pid
@@ -56,14 +57,14 @@ pub struct Ensemble {
     servers: Mutex<Vec<Option<Server>>>,
 }
 
-/// A server's ports: for clients, for the quorum, for elections.
+/// A server's ports for clients, the quorum and elections.
 struct Ports {
     client: u16,
     quorum: u16,
     election: u16,
 }
 
-/// A running server and the shell that keeps it.
+/// A running server and its keeper shell.
 struct Server {
     keeper: Child,
     pid: String,
@@ -77,19 +78,19 @@ impl Drop for Server {
 }
 
 impl Ensemble {
-    /// The three servers that all tests of this process share, each test in a chroot of its own.
+    /// Returns the three servers shared by all tests of this process, each test in its own chroot.
     pub fn shared() -> &'static Ensemble {
         static SHARED: OnceLock<Ensemble> = OnceLock::new();
         SHARED.get_or_init(|| Ensemble::launch(3))
     }
 
-    /// Starts so many servers and waits until they serve.
+    /// Starts this many servers and waits until they are ready.
     ///
     /// # Panics
     /// With a sentence that says what to install, or with a server's log.
     pub fn launch(servers: usize) -> Self {
         require_jars();
-        // Its servers' shells remove it, also when this process is killed.
+        // The servers' shells remove it, even when this process is killed.
         let folder =
             tempfile::Builder::new().prefix("evenlight-zookeeper-").tempdir().expect("a temporary folder").keep();
         let ensemble = Self { folder, ports: free_ports(servers), servers: Mutex::default() };
@@ -102,34 +103,34 @@ impl Ensemble {
         ensemble
     }
 
-    /// `host:port,host:port…`
+    /// Returns the connect string `host:port,host:port…`.
     pub fn connect_string(&self) -> String {
         let addresses: Vec<String> = (0..self.ports.len()).map(|index| self.address(index).to_string()).collect();
         addresses.join(",")
     }
 
-    /// The connect string with a chroot that nobody else has.
+    /// Returns the connect string with a new chroot.
     pub fn connect_string_with_new_chroot(&self) -> String {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         format!("{}/test/{}", self.connect_string(), NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// How many servers it has.
+    /// Returns the number of servers.
     pub fn size(&self) -> usize {
         self.ports.len()
     }
 
-    /// Where the servers keep their data.
+    /// Returns the servers' data folders.
     pub fn folders(&self) -> Vec<PathBuf> {
         (0..self.ports.len()).map(|index| self.path(index)).collect()
     }
 
-    /// Where a server serves clients.
+    /// Returns a server's client address.
     pub fn address(&self, index: usize) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.ports[index].client).into()
     }
 
-    /// Kills a server. Its data stay.
+    /// Kills a server. Its data are kept.
     pub fn kill(&self, index: usize) {
         if let Some(mut server) = self.servers.lock().unwrap()[index].take() {
             let stdin = server.keeper.stdin.as_mut().expect("its input is piped");
@@ -137,12 +138,12 @@ impl Ensemble {
         }
     }
 
-    /// Removes all that a killed server knew.
+    /// Deletes the data of a killed server.
     pub fn wipe(&self, index: usize) {
         fs::remove_dir_all(self.path(index).join("version-2")).expect("it kept something");
     }
 
-    /// Starts a killed server again and waits until it serves.
+    /// Starts a killed server again and waits until it is ready.
     pub fn restart(&self, index: usize) {
         self.kill(index);
         let server = self.spawn(index);
@@ -150,29 +151,30 @@ impl Ensemble {
         self.await_ready(index);
     }
 
-    /// Stops a server without killing it: its connections stay open and nobody answers.
+    /// Stops a server with SIGSTOP: its connections stay open, and nothing answers.
     pub fn pause(&self, index: usize) {
         self.signal(index, "-STOP");
     }
 
-    /// Lets a paused server go on.
+    /// Resumes a paused server.
     pub fn resume(&self, index: usize) {
         self.signal(index, "-CONT");
     }
 
-    /// Whether a server leads the ensemble.
+    /// Returns whether a server leads the ensemble.
     pub fn leads(&self, index: usize) -> bool {
         self.ask(index).is_some_and(|answer| answer.contains("Mode: leader"))
     }
 
-    /// How many znodes there are, in all chroots.
+    /// Returns the number of znodes in all chroots.
     pub fn znodes(&self) -> u64 {
         let answer = (0..self.ports.len()).find_map(|index| self.ask_for(index, "mntr")).expect("a server answers");
         let line = answer.lines().find_map(|line| line.strip_prefix("zk_znode_count")).expect("it counts its znodes");
         line.trim().parse().expect("a number")
     }
 
-    /// How many writes the first server has done in this term of its leader: sessions that begin and end count too.
+    /// Returns the number of writes that the first server has applied in its leader's current term, including starts and ends
+    /// of sessions.
     pub fn writes(&self) -> u64 {
         let status = self.ask_for(0, "srvr").unwrap();
         let zxid = status.lines().find_map(|line| line.strip_prefix("Zxid: 0x")).unwrap();
@@ -244,12 +246,12 @@ impl Ensemble {
         }
     }
 
-    /// What a server says of itself (`srvr`).
+    /// Returns a server's status (`srvr`).
     fn ask(&self, index: usize) -> Option<String> {
         self.ask_for(index, "srvr")
     }
 
-    /// What a server says to one of its four-letter words.
+    /// Returns a server's answer to a four-letter word.
     fn ask_for(&self, index: usize, word: &str) -> Option<String> {
         let patience = Duration::from_secs(1);
         let mut stream = TcpStream::connect_timeout(&self.address(index), patience).ok()?;
@@ -261,7 +263,7 @@ impl Ensemble {
     }
 }
 
-/// A server's memory: small, but for the tests' long forms with a hundred thousand znodes.
+/// Returns a server's heap size: small, except for the tests' long forms with a hundred thousand znodes.
 fn heap() -> &'static str {
     if std::env::var("EVENLIGHT_LONG").is_ok() { "-Xmx512m" } else { "-Xmx96m" }
 }

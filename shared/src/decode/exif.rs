@@ -1,4 +1,4 @@
-//! The little of EXIF that pixels need: the orientation; and the end of a thumbnail that no longer fits.
+//! EXIF data: reads the orientation, and removes a thumbnail that a result would make outdated.
 //!
 //! Source: CIPA DC-008 (Exif 2.32), sections 4.5 and 4.6: a TIFF structure whose first directory holds tag 274.
 
@@ -13,7 +13,7 @@ struct Ifd<'a> {
 }
 
 impl<'a> Ifd<'a> {
-    /// The first directory of EXIF data that begin with the byte order mark.
+    /// Reads the first directory of EXIF data, which start with the byte order mark.
     fn first(bytes: &'a [u8]) -> Option<Self> {
         let little = match bytes.get(..4)? {
             b"II\x2a\0" => true,
@@ -41,7 +41,7 @@ impl<'a> Ifd<'a> {
     }
 }
 
-/// The orientation, 1 to 8, that EXIF data (from the byte order mark on) give; 1 where they give none.
+/// Returns the orientation, 1 to 8, from EXIF data that start with the byte order mark; 1 if there is none.
 pub fn orientation(exif: &[u8]) -> u8 {
     let find = || {
         let ifd = Ifd::first(exif)?;
@@ -54,8 +54,8 @@ pub fn orientation(exif: &[u8]) -> u8 {
     }
 }
 
-/// Cuts the thumbnail's directory off, in place; says whether there was one. Its bytes remain, unreferenced, so that
-/// no offset moves.
+/// Unlinks the thumbnail's directory in place and returns whether there was one. Its bytes remain, unreferenced, so that no
+/// offset changes.
 pub fn forget_thumbnail(exif: &mut [u8]) -> bool {
     let Some(ifd) = Ifd::first(exif) else { return false };
     let at = ifd.next_pointer();

@@ -1,16 +1,16 @@
-//! What a file may cost.
+//! Resource limits for image files.
 
 use super::{Result, name, refuse};
 use crate::job::{Format, ImageInfo};
 
-/// What a file may cost, checked from its header before anything is allocated.
+/// Resource limits of a file, checked from its header before anything is allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Pixels of an image.
+    /// Maximum pixels of an image.
     pub max_pixels: u64,
-    /// Pixels of a side.
+    /// Maximum width and height in pixels.
     pub max_side: u32,
-    /// Bytes that decoding may hold at once where it needs the whole image.
+    /// Maximum bytes that decoding may hold at once if it needs the whole image.
     pub max_whole_decode: u64,
 }
 
@@ -21,13 +21,13 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Metadata of a file, in bytes, that are kept in memory.
+    /// Maximum bytes of a file's metadata kept in memory.
     pub const MAX_METADATA: u64 = 64 << 20;
 
-    /// Chunks, segments or fields of a file (of a TIFF: of a page).
+    /// Maximum number of chunks, segments or fields in a file (in a TIFF: in a page).
     pub const MAX_BLOCKS: usize = 10_000;
 
-    /// Holds an image's size to the limits.
+    /// Checks an image's size.
     pub(crate) fn size(&self, width: u32, height: u32) -> Result<()> {
         if width == 0 || height == 0 {
             return refuse(format!("The image has no pixels: its header says {width} × {height}."));
@@ -53,7 +53,7 @@ impl Limits {
         Ok(())
     }
 
-    /// Holds the pixels of all of a file's pages to the limit.
+    /// Checks the total number of pixels of a file's pages.
     pub(crate) fn all_pages(&self, pages: usize, pixels: u64) -> Result<()> {
         if pixels > self.max_pixels {
             return refuse(format!(
@@ -65,7 +65,7 @@ impl Limits {
         Ok(())
     }
 
-    /// Holds the memory of what must be done at once to the limit; `what` says what: "A JPEG must be decoded".
+    /// Checks the memory of a step that can't be split. `what` names the step for the user: "A JPEG must be decoded".
     pub(crate) fn whole(&self, what: &str, info: &ImageInfo, bytes: u64) -> Result<()> {
         if bytes > self.max_whole_decode {
             return refuse(format!(
@@ -80,9 +80,9 @@ impl Limits {
     }
 }
 
-/// Counts the blocks (chunks, segments, fields) of a file while they are read, and refuses more than any honest file has.
+/// Counts a file's blocks (chunks, segments, fields) while they are read, and refuses more than any legitimate file has.
 ///
-/// Blocks may be empty, and in a TIFF they may overlap, so neither the file's length nor the bytes alone bound their number.
+/// Blocks may be empty, and in a TIFF they may overlap, so neither the file's length nor their bytes alone bound their number.
 #[derive(Debug, Clone)]
 pub struct Blocks {
     format: Format,
@@ -92,12 +92,12 @@ pub struct Blocks {
 }
 
 impl Blocks {
-    /// No blocks yet. `kind` is their name for the person, in the plural.
+    /// Creates an empty count. `kind` names the blocks for the user, in the plural.
     pub const fn new(format: Format, kind: &'static str) -> Self {
         Self { format, kind, count: 0, bytes: 0 }
     }
 
-    /// Adds a block that holds so many bytes in memory.
+    /// Adds a block that holds `bytes` bytes in memory.
     ///
     /// # Errors
     /// Refused above [`Limits::MAX_BLOCKS`] blocks or [`Limits::MAX_METADATA`] bytes.
@@ -109,7 +109,7 @@ impl Blocks {
         self.hold(bytes)
     }
 
-    /// Bytes of all blocks.
+    /// Returns the bytes of all blocks.
     pub const fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -132,7 +132,7 @@ impl Blocks {
     }
 }
 
-/// The refusal of a file with more parts of a kind than can be kept.
+/// Refuses a file that has more blocks of a kind than can be kept.
 pub(crate) fn too_many<T>(format: Format, kind: &str, most: usize) -> Result<T> {
     refuse(format!(
         "This {} has more than {} {kind}, which is more than can be kept. Save it again with an image editor, without the \
@@ -142,7 +142,7 @@ pub(crate) fn too_many<T>(format: Format, kind: &str, most: usize) -> Result<T> 
     ))
 }
 
-/// A number with its thousands set apart.
+/// Formats a number with thousands separators.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);

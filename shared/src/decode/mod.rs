@@ -1,7 +1,7 @@
-//! Bytes of image files → rows of samples as stored: no colour management, no rotation, no premultiplication.
+//! Decoding of image files into rows of samples as stored: no colour management, rotation or premultiplication.
 //!
-//! [`detect`] tells the format from the bytes, [`inspect`] reads the header and holds it to the limits before
-//! anything is allocated, [`open`] gives a reader of rows. No I/O but what the given source does.
+//! [`detect`] recognizes the format by the first bytes, [`inspect`] reads the header and checks it against the limits before
+//! anything is allocated, and [`open`] returns a reader of rows. The only I/O is on the given source.
 
 pub mod exif;
 pub mod jpeg;
@@ -24,23 +24,23 @@ use crate::pixels::{Depth, Rows, Samples};
 /// Why a file can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file is at fault; a sentence for the person. Repeating can't help.
+    /// The file is at fault; with a sentence for the user. Retrying can't help.
     #[error("{0}")]
     Refused(String),
-    /// The source failed; repeating may help.
+    /// The source failed. Retryable.
     #[error("reading the file failed: {0}")]
     Source(#[from] io::Error),
 }
 
-/// What operations of this module give.
+/// Result of this module's operations.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A refusal.
+/// Returns a refusal.
 pub(crate) fn refuse<T>(sentence: impl Into<String>) -> Result<T> {
     Err(Error::Refused(sentence.into()))
 }
 
-/// An I/O error that a decoder gave: the file's fault where it says that data is short or wrong, else its source's.
+/// Classifies an I/O error from a decoder: a refusal if it says that data is missing or invalid, else an error of the source.
 pub(crate) fn blame(format: Format, error: io::Error) -> Error {
     use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
     match error.kind() {
@@ -50,12 +50,12 @@ pub(crate) fn blame(format: Format, error: io::Error) -> Error {
     }
 }
 
-/// The refusal of a file that ends too early.
+/// Returns the refusal of a file that ends too early.
 pub(crate) fn truncated(format: Format) -> Error {
     Error::Refused(format!("The {} file ends before its image does: it is truncated.", name(format)))
 }
 
-/// The refusal of a file whose structure or data are wrong.
+/// Returns the refusal of a file with invalid structure or data.
 pub(crate) fn damaged(format: Format, what: impl std::fmt::Display) -> Error {
     let what = what.to_string();
     Error::Refused(format!("The {} file is damaged: {}.", name(format), what.trim_end_matches('.')))
@@ -70,7 +70,7 @@ fn name(format: Format) -> &'static str {
     }
 }
 
-/// The format that the first bytes of a file show (16 suffice). Its name plays no part.
+/// Returns the format by the first bytes of a file (16 suffice). The file name doesn't matter.
 pub fn detect(start: &[u8]) -> Option<Format> {
     match start {
         [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, ..] => Some(Format::Png),
@@ -81,10 +81,10 @@ pub fn detect(start: &[u8]) -> Option<Format> {
     }
 }
 
-/// What a file's header says.
+/// Reads a file's header.
 ///
 /// # Errors
-/// [`Error::Refused`] with a sentence if it isn't an image that can be kept, or is above the limits.
+/// [`Error::Refused`] with a sentence if the file isn't a supported image, or exceeds the limits.
 pub fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result<ImageInfo> {
     source.rewind()?;
     let mut start = Vec::new();
@@ -99,10 +99,10 @@ pub fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result<ImageI
     }
 }
 
-/// What a file says of some of its pages, numbered from 0. Only a TIFF has more than one.
+/// Reads the headers of some of a file's pages, numbered from 0. Only a TIFF can have more than one.
 ///
 /// # Errors
-/// As [`inspect`].
+/// Like [`inspect`].
 pub fn inspect_pages<R: Read + Seek>(
     source: &mut R,
     limits: &Limits,
@@ -118,7 +118,7 @@ pub fn inspect_pages<R: Read + Seek>(
     }
 }
 
-/// What to say of a file that is none of ours.
+/// Describes a file of unknown format, for the refusal.
 fn stranger(start: &[u8]) -> String {
     let what = match start {
         [] => return "The file is empty: expected a PNG, JPEG, TIFF or WebP image.".to_owned(),
@@ -134,7 +134,7 @@ fn stranger(start: &[u8]) -> String {
     format!("Expected a PNG, JPEG, TIFF or WebP image, but the file's bytes are {what}.")
 }
 
-/// A reader of an image's rows.
+/// Reader of an image's rows.
 pub struct RowReader<R: Read + Seek> {
     info: ImageInfo,
     rows: Kind<R>,
@@ -147,11 +147,11 @@ enum Kind<R: Read + Seek> {
     Tiff(Box<tiff::Reader<R>>),
 }
 
-/// Opens an image for reading rows. `info` is what [`inspect`] said of the same source. An image that needs a whole
-/// decode ([`ImageInfo::whole_decode`]) is decoded here, if it is no TIFF.
+/// Opens an image for reading rows. `info` is the result of [`inspect`] for the same source. Images that need a whole decode
+/// ([`ImageInfo::whole_decode`]) are decoded here, except for TIFFs.
 ///
 /// # Errors
-/// As [`RowReader::read`].
+/// Like [`RowReader::read`].
 pub fn open<R: Read + Seek>(mut source: R, info: &ImageInfo) -> Result<RowReader<R>> {
     source.seek(SeekFrom::Start(0))?;
     let rows = match info.format {
@@ -164,8 +164,8 @@ pub fn open<R: Read + Seek>(mut source: R, info: &ImageInfo) -> Result<RowReader
 }
 
 impl<R: Read + Seek> RowReader<R> {
-    /// Reads some rows. Ranges may come in any order where [`ImageInfo::regions`] or
-    /// [`ImageInfo::whole_decode`] holds, else they must ascend.
+    /// Reads a range of rows. Ranges may come in any order if [`ImageInfo::regions`] or [`ImageInfo::whole_decode`] holds;
+    /// otherwise they must ascend.
     ///
     /// # Errors
     /// [`Error::Refused`] if the file is damaged, [`Error::Source`] if its source fails.
@@ -183,13 +183,13 @@ impl<R: Read + Seek> RowReader<R> {
     }
 }
 
-/// Where rows lie in the decoded image. [`inspect`] held it to a size that fits in memory.
+/// Returns the byte range of rows in the decoded image, whose size was limited by [`inspect`] to fit in memory.
 fn bytes_of(info: &ImageInfo, rows: &Range<u32>) -> Range<usize> {
     let row = info.row_bytes() as usize;
     rows.start as usize * row..rows.end as usize * row
 }
 
-/// Samples from bytes in big-endian order.
+/// Converts big-endian bytes to samples.
 fn from_be(depth: Depth, bytes: Vec<u8>) -> Samples {
     match depth {
         Depth::Eight => Samples::U8(bytes),

@@ -1,15 +1,15 @@
-//! The colour profile (ICC) that a file has of its own.
+//! Embedded ICC colour profiles.
 
 use std::io::{Read, Seek};
 
 use super::{Limits, Result, jpeg, png, tiff, webp};
 use crate::job::{Format, ImageInfo};
 
-/// What an APP2 segment with a part of a profile begins with; the part's number and the count of all follow (ICC.1, B.4).
+/// Signature of an APP2 segment with a part of a profile; the part's number and the number of parts follow (ICC.1, B.4).
 const SEGMENT: &[u8] = b"ICC_PROFILE\0";
 
-/// The profile's bytes as they are; `None` where there is none, or not all of it. `info` is what
-/// [`inspect`](super::inspect) said of the same source.
+/// Returns the embedded profile unchanged, or `None` if there is none or parts of it are missing. `info` is the result of
+/// [`inspect`](super::inspect) for the same source.
 ///
 /// # Errors
 /// Refused if the file is damaged, or [`Error::Source`](super::Error::Source).
@@ -29,7 +29,7 @@ pub fn profile<R: Read + Seek>(source: &mut R, info: &ImageInfo) -> Result<Optio
     }
 }
 
-/// The profile within an iCCP chunk: a name, a zero, the method 0, and a zlib stream.
+/// Extracts the profile from an iCCP chunk: a name, a zero byte, compression method 0, and a zlib stream.
 fn unpacked(chunk: &[u8]) -> Option<Vec<u8>> {
     let name = chunk.iter().position(|byte| *byte == 0)?;
     let packed = chunk.get(name + 1..)?.strip_prefix(&[0])?;
@@ -38,7 +38,7 @@ fn unpacked(chunk: &[u8]) -> Option<Vec<u8>> {
     read.is_ok().then_some(profile)
 }
 
-/// The profile of which segments hold a part each, numbered from 1 in any order.
+/// Joins the profile from its segments, numbered from 1 and in any order.
 fn joined(segments: &[jpeg::Segment]) -> Option<Vec<u8>> {
     let parts = segments.iter().filter(|segment| segment.marker == 0xe2);
     let mut parts: Vec<_> = parts

@@ -1,43 +1,43 @@
-//! WebP (RFC 9649): lossy and lossless, of one picture.
+//! WebP decoding (RFC 9649): lossy and lossless still images.
 
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
 use image_webp::{DecodingError, WebPDecoder};
 
 use super::{Blocks, Error, Limits, Result, blame, damaged, exif, refuse, truncated};
-use crate::job::{Format, ImageInfo, More};
+use crate::job::{Format, ImageExtras, ImageInfo};
 use crate::pixels::{Depth, Layout};
 
-/// A part of the file's container: four letters, and bytes.
+/// RIFF chunk of the file's container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chunk {
-    /// What it is.
+    /// Chunk type.
     pub kind: [u8; 4],
-    /// Its bytes; none of the pixels'.
+    /// Chunk data.
     pub data: Vec<u8>,
 }
 
-/// What a file holds besides its pixels.
+/// Contents of a file besides its pixels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
-    /// The chunks that aren't pixels, in the file's order.
+    /// Chunks other than pixel data, in file order.
     pub chunks: Vec<Chunk>,
     /// Whether the pixels were compressed with loss.
     pub lossy: bool,
 }
 
 impl Header {
-    /// The EXIF data, which some writers begin as JPEG does.
+    /// Returns the EXIF data. Some writers prefix it with the signature used in JPEG, which is removed.
     pub fn exif(&self) -> Option<&[u8]> {
         let chunk = self.chunks.iter().find(|chunk| &chunk.kind == b"EXIF")?;
         Some(chunk.data.strip_prefix(b"Exif\0\0").unwrap_or(&chunk.data))
     }
 }
 
-/// Reads what the file holds besides its pixels.
+/// Reads the contents besides pixels.
 ///
 /// # Errors
-/// Refused if it is no WebP, or its metadata are above [`Limits::MAX_METADATA`].
+/// Refused if it isn't a WebP, or its metadata exceeds [`Limits::MAX_METADATA`].
 pub fn header<R: Read + Seek>(source: &mut R) -> Result<Header> {
     let end = source.seek(SeekFrom::End(0))?;
     source.rewind()?;
@@ -52,7 +52,7 @@ pub fn header<R: Read + Seek>(source: &mut R) -> Result<Header> {
     }
     let mut header = Header { chunks: Vec::new(), lossy: false };
     let (mut at, mut blocks) = (12, Blocks::new(Format::Webp, "chunks"));
-    // The chunk's name and length; a byte of padding after an odd length.
+    // A chunk is its type and length, then its data, padded to an even length.
     while at + 8 <= said {
         let mut start = [0; 8];
         source.seek(SeekFrom::Start(at))?;
@@ -81,14 +81,14 @@ pub fn header<R: Read + Seek>(source: &mut R) -> Result<Header> {
     Ok(header)
 }
 
-/// What a WebP file's header says.
+/// Reads the header of a WebP file.
 pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result<ImageInfo> {
     let header = header(source)?;
     let end = source.seek(SeekFrom::End(0))?;
     source.rewind()?;
     let decoder = WebPDecoder::new(BufReader::new(&mut *source)).map_err(explain)?;
     let (width, height) = decoder.dimensions();
-    // image-webp takes the largest side that a lossless file can tell for 0.
+    // image-webp reads the largest possible side of a lossless file as 0.
     if !header.lossy && (width == 0 || height == 0) {
         return refuse("This WebP has a side of 16,384 pixels, which can't be read; 16,383 can.");
     }
@@ -103,21 +103,21 @@ pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result
         unit_rows: 1,
         regions: false,
         whole_decode: true,
-        more: More::default(),
+        more: ImageExtras::default(),
     };
     let memory = decoder_memory(&info).max(encoder_memory(&info));
     limits.whole("A WebP must be decoded and encoded", &info, end + memory)?;
     Ok(info)
 }
 
-/// Bytes that decoding holds: the picture and what the decoder has of it, four bytes a pixel, or planes of brightness and
-/// colour with an alpha that was decoded by itself.
+/// Returns the memory of decoding in bytes: the image, and the decoder's own copy of it (four bytes per pixel, or planes of
+/// luma and chroma and a separately decoded alpha).
 pub fn decoder_memory(info: &ImageInfo) -> u64 {
     info.raw_bytes() + 7 * info.pixels()
 }
 
-/// Bytes that encoding a result without loss holds: the picture, the encoder's copy of four bytes a pixel, and what it has
-/// written of it, in a buffer that is up to twice as large.
+/// Returns the memory of lossless encoding in bytes: the image, the encoder's copy of four bytes per pixel, and the output, in
+/// a buffer of up to twice its size.
 pub fn encoder_memory(info: &ImageInfo) -> u64 {
     info.raw_bytes() + 12 * info.pixels()
 }
@@ -126,7 +126,7 @@ pub fn encoder_memory(info: &ImageInfo) -> u64 {
 pub(super) fn decode<R: Read + Seek>(mut source: R, info: &ImageInfo) -> Result<Vec<u8>> {
     source.rewind()?;
     let mut decoder = WebPDecoder::new(BufReader::new(source)).map_err(explain)?;
-    // `inspect` held the picture to the limits.
+    // `inspect` checked the size against the limits.
     decoder.set_memory_limit(usize::try_from(8 * info.pixels() + Limits::MAX_METADATA).unwrap_or(usize::MAX));
     let changed = || refuse("The WebP file has changed since its header was read.");
     if decoder.dimensions() != (info.width, info.height)
@@ -147,7 +147,7 @@ fn explain(error: DecodingError) -> Error {
     }
 }
 
-/// As [`blame`], for this format.
+/// [`blame`] for this format.
 fn blamed(error: std::io::Error) -> Error {
     blame(Format::Webp, error)
 }

@@ -1,4 +1,4 @@
-//! The look-up table on pixels.
+//! Applying a look-up table to pixels.
 
 use super::color::Intensity;
 use super::kernel::sample::{Sample, as_le16_mut};
@@ -8,7 +8,7 @@ use super::lut::Lut;
 use super::{Color, Recipe};
 use crate::pixels::{Layout, Rows, Samples};
 
-/// The layout of what [`apply`] makes of rows of this layout.
+/// Returns the layout of the result of [`apply`] for rows of this layout.
 pub const fn output_layout(recipe: &Recipe, layout: Layout) -> Layout {
     match (recipe.color, layout) {
         (Color::Gray, Layout::Rgb) => Layout::Gray,
@@ -17,19 +17,19 @@ pub const fn output_layout(recipe: &Recipe, layout: Layout) -> Layout {
     }
 }
 
-/// Equalizes some rows by the table of the whole image, in place: the samples are those of `rows`, fewer where colour
-/// becomes gray.
+/// Equalizes some rows with the table of the whole image, in place: the result reuses the samples of `rows`, truncated
+/// where colour becomes gray.
 ///
-/// Alpha is carried through. Fully transparent pixels keep their samples; where colour becomes gray, they become
-/// their luma, unequalized.
+/// Alpha is preserved. Fully transparent pixels keep their samples; where colour becomes gray, they become their luma,
+/// unequalized.
 ///
 /// # Panics
-/// If the table is not one for this recipe and rows of this layout and depth.
+/// Panics if the table doesn't match the recipe and the rows' layout and depth.
 pub fn apply(recipe: &Recipe, lut: &Lut, rows: Rows) -> Rows {
     apply_by(Kernel::best(), recipe, lut, rows)
 }
 
-/// As [`apply`], by a kernel of choice. The result is the same.
+/// As [`apply`], with a given kernel. The result is the same with each.
 pub fn apply_by(kernel: Kernel, recipe: &Recipe, lut: &Lut, rows: Rows) -> Rows {
     let Rows { width, layout, mut samples } = rows;
     let color = checked(recipe, lut, layout);
@@ -50,10 +50,10 @@ pub fn apply_by(kernel: Kernel, recipe: &Recipe, lut: &Lut, rows: Rows) -> Rows 
     Rows { width, layout: output_layout(recipe, layout), samples }
 }
 
-/// As [`apply`], on rows as they lie in the store ([`Rows::to_le_bytes`]), in place.
+/// As [`apply`], in place on rows in the store's form ([`Rows::to_le_bytes`]).
 ///
 /// # Panics
-/// If the table is not one for this recipe and layout, or the bytes end within a pixel of the table's depth.
+/// Panics if the table doesn't match the recipe and layout, or the bytes end within a pixel of the table's depth.
 pub fn apply_le_bytes(kernel: Kernel, recipe: &Recipe, lut: &Lut, layout: Layout, bytes: &mut Vec<u8>) {
     let color = checked(recipe, lut, layout);
     assert!(bytes.len().is_multiple_of(layout.channels() * lut.depth().bytes()), "the bytes end within a pixel");
@@ -65,11 +65,11 @@ pub fn apply_le_bytes(kernel: Kernel, recipe: &Recipe, lut: &Lut, layout: Layout
     bytes.truncate(kept);
 }
 
-/// As [`apply_le_bytes`], but the result goes to another place, which must have the length of the result: that of
-/// `from`, or as many samples a pixel as [`output_layout`] has.
+/// As [`apply_le_bytes`], with the result written to `to`. Its length must be that of the result: pixels × channels of
+/// [`output_layout`] × bytes per sample.
 ///
 /// # Panics
-/// As [`apply_le_bytes`], and if the result would not fill `to` exactly.
+/// Panics as [`apply_le_bytes`], and if `to` has another length than the result.
 pub fn apply_le_bytes_into(kernel: Kernel, recipe: &Recipe, lut: &Lut, layout: Layout, from: &[u8], to: &mut [u8]) {
     let color = checked(recipe, lut, layout);
     let pixel = layout.channels() * lut.depth().bytes();
@@ -95,13 +95,13 @@ pub fn apply_le_bytes_into(kernel: Kernel, recipe: &Recipe, lut: &Lut, layout: L
     });
 }
 
-/// The recipe's way of treating colour, if the table is made for it.
+/// Returns the recipe's colour, after asserting that the table is for its intensity.
 fn checked(recipe: &Recipe, lut: &Lut, layout: Layout) -> Color {
     assert_eq!(lut.intensity(), Intensity::of(recipe.color, layout), "the table is for another intensity");
     recipe.color
 }
 
-/// Looks samples up in the tables of their planes, in place; the length of the result.
+/// Looks samples up in the tables of their planes, in place. Returns the length of the result.
 fn look_up<S: Sample>(
     engine: impl Engine<S>,
     color: Color,
@@ -117,7 +117,7 @@ fn look_up<S: Sample>(
     fused::apply(engine, color, layout, tables::<S>(entries), samples)
 }
 
-/// The tables of red, green and blue, or three times the only one.
+/// Returns the tables of red, green and blue; if there is only one table, three times that one.
 fn tables<S: Sample>(entries: &[S::Entry]) -> [&S::Table; 3] {
     let last = entries.len() / S::LEVELS - 1;
     [0, 1, 2].map(|plane| {

@@ -1,12 +1,12 @@
-//! The formulas for one pixel: what of it is counted, and how its colour follows a changed intensity.
+//! Colour formulas for one pixel: its intensity, and its new colour when the intensity changes.
 //!
-//! Samples of both depths use the same integer formulas; intermediate values are chosen so that 16 bits fit.
+//! Both depths use the same integer formulas; intermediate values are chosen so that 16 bits fit.
 
 use super::Color;
 use super::kernel::sample::Sample;
 use crate::pixels::Layout;
 
-/// What of a pixel is counted and equalized.
+/// The quantity of a pixel that is counted and equalized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Intensity {
     /// The only colour sample of a gray image.
@@ -17,14 +17,14 @@ pub enum Intensity {
     Value,
     /// Red, green and blue, each on its own.
     Channels,
-    /// L of Oklab.
+    /// L of Oklab (perceived lightness).
     Lightness,
-    /// So many bands, each on its own.
+    /// That many bands, each on its own.
     Bands(u16),
 }
 
 impl Intensity {
-    /// What a way of treating colour counts in an image of this layout.
+    /// Returns the intensity that `color` selects in an image of this layout.
     pub const fn of(color: Color, layout: Layout) -> Self {
         if let Layout::Bands(bands) = layout {
             return Intensity::Bands(bands);
@@ -38,7 +38,7 @@ impl Intensity {
         }
     }
 
-    /// How many histograms that takes: 1, 3 for [`Intensity::Channels`], or one for each band.
+    /// Returns the number of histograms: 1, 3 for [`Intensity::Channels`], or the number of bands.
     pub const fn planes(self) -> usize {
         match self {
             Intensity::Channels => 3,
@@ -51,8 +51,8 @@ impl Intensity {
 /// Y of BT.601 YCbCr in 16-bit fixed point: `(19595 R + 38470 G + 7471 B + 32768) >> 16`.
 ///
 /// The weights are 0.299, 0.587 and 0.114 × 65,536, rounded (ITU-R BT.601-7 § 2.5.1; the same numbers as libjpeg's
-/// `jccolor.c`). They sum to 65,536, so white stays white and gray stays the gray it is; for 16-bit white the sum is
-/// 65535 × 65536 + 32768, which fits 32 bits.
+/// `jccolor.c`). They sum to 65,536, so white and every gray keep their level; for 16-bit white the sum is 65535 ×
+/// 65536 + 32768, which fits 32 bits.
 #[inline(always)]
 pub(super) fn luma<S: Sample>(red: S, green: S, blue: S) -> S {
     let y = 19_595 * red.wide() + 38_470 * green.wide() + 7_471 * blue.wide() + 32_768;
@@ -65,30 +65,31 @@ pub(super) fn value<S: Sample>(red: S, green: S, blue: S) -> S {
     S::narrow(red.wide().max(green.wide()).max(blue.wide()))
 }
 
-/// By how much each channel goes up and by how much down, one of them 0, when a pixel's luma moves from `from` to `to`:
-/// `clamp(c + to − from)` is `c` plus the first, saturating, minus the second, saturating.
+/// Returns how far each channel moves up and down (one of them 0) when a pixel's luma changes from `from` to `to`:
+/// `clamp(c + to − from)` equals `c` plus the first, saturating, minus the second, saturating.
 ///
-/// In YCbCr, R − Y, G − Y and B − Y depend on the chroma alone; keeping it and replacing Y adds the same difference to
-/// all three. This is the YCbCr route without the rounding of chroma to integers.
+/// In YCbCr, R − Y, G − Y and B − Y depend on the chroma alone, so replacing Y and keeping the chroma adds the same
+/// difference to all three. This is the YCbCr round trip without the rounding of chroma to integers.
 #[inline(always)]
 pub(super) fn shift<S: Sample>(from: S, to: S) -> [S; 2] {
     [to.saturating_sub(from), from.saturating_sub(to)]
 }
 
-/// What a pixel's channels become when its HSV value moves from `from` to `to`: `(2·c·to + from) / 2·from`, that is
-/// `c · to / from` rounded half up. Hue and saturation are ratios of the channels, so scaling all three keeps them
+/// Scaling of a pixel's channels when its HSV value changes from `from` to `to`: `(2·c·to + from) / 2·from`, i.e.
+/// `c · to / from` rounded half up. Hue and saturation are ratios of the channels, so scaling all three preserves them
 /// (Smith, "Color gamut transform pairs", SIGGRAPH 1978).
 ///
-/// Black (`from` = 0) has neither hue nor saturation: it becomes the gray of value `to`, as the round trip through
-/// HSV does with saturation 0. A global table always maps 0 to 0, so black stays black there.
+/// Black (`from` = 0) has neither hue nor saturation: it becomes the gray of value `to`, as in a round trip through HSV
+/// with saturation 0. A table of global equalization always maps level 0 to 0, so there black stays black.
 ///
 /// One division serves all three channels: with `s` = 2 · bits + 1 and `r = ⌈to · 2ˢ / from⌉` the result is
-/// `(c · r + 2ˢ⁻¹) >> s`. That is exact: `c · r` exceeds `c · to · 2ˢ / from` by less than `c`; the fraction above lies
-/// at least `1 / 2·from` below the next integer; and `2 · c · from < 2ˢ`, as `c ≤ from < 2^bits`.
+/// `(c · r + 2ˢ⁻¹) >> s`. This is exact: `c · r` exceeds `c · to · 2ˢ / from` by less than `c`; the fraction
+/// `(2·c·to + from) / 2·from` lies at least `1 / 2·from` below the next integer; and `2 · c · from < 2ˢ`, as
+/// `c ≤ from < 2^bits`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scale {
     ratio: u64,
-    /// What is added before shifting: one half, and for black the result.
+    /// Added before shifting: one half; for black, the result plus one half.
     offset: u64,
 }
 
@@ -101,7 +102,7 @@ impl Scale {
         if from == 0 { Self { ratio: 0, offset: to + half } } else { Self { ratio: to.div_ceil(from), offset: half } }
     }
 
-    /// The channel, scaled; it must not exceed `from`.
+    /// Returns the channel, scaled; `channel` must not exceed `from`.
     #[inline(always)]
     pub(super) fn of<S: Sample>(self, channel: S) -> S {
         let scaled = (u64::from(channel.wide()) * self.ratio + self.offset) >> (2 * S::BITS + 1);
@@ -156,7 +157,7 @@ mod tests {
         #[test]
         fn luma_is_the_weighted_sum_rounded(red: u16, green: u16, blue: u16) {
             let exact = 0.299 * f64::from(red) + 0.587 * f64::from(green) + 0.114 * f64::from(blue);
-            // The weights' own rounding to 16 bits adds less than half a level.
+            // Rounding the weights to 16 bits adds less than half a level.
             prop_assert!((f64::from(luma(red, green, blue)) - exact).abs() <= 1.0);
         }
 

@@ -1,11 +1,11 @@
-//! A recipe from the fields of an HTML form, which sends all of them as text, those of other methods too.
+//! Parsing a recipe from an HTML form, which submits every field as text, including those of other methods.
 
 use super::recipe::{Color, MethodKind, Recipe, Wire};
 use crate::id::ImageId;
 use crate::number::parse;
 
 impl Recipe {
-    /// The names of the fields that [`Recipe::from_form`] reads.
+    /// Names of the fields that [`Recipe::from_form`] reads.
     pub const FORM: [&'static str; 13] = [
         "method",
         "color",
@@ -22,11 +22,11 @@ impl Recipe {
         "mask",
     ];
 
-    /// The recipe that a form's fields describe: names and what was entered. Fields that are empty or belong to another
-    /// method than the chosen one don't count; an image may be named by the address of its page.
+    /// Parses a recipe from the names and values of a form's fields. Ignores fields that are empty or belong to a
+    /// method other than the chosen one. An image may be given by its id or by the address of its page.
     ///
     /// # Errors
-    /// A sentence: what was expected, what came.
+    /// Returns a sentence for the user: what was expected and what was found.
     pub fn from_form<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, String> {
         let entered: Vec<(&str, &str)> =
             fields.into_iter().map(|(name, text)| (name, text.trim())).filter(|(_, text)| !text.is_empty()).collect();
@@ -66,7 +66,7 @@ impl Recipe {
     }
 }
 
-/// The one of that name.
+/// Returns the element of `all` with the name `text`.
 fn known<T: Copy>(field: &str, text: &str, all: &[T], name: fn(T) -> &'static str) -> Result<T, String> {
     all.iter().copied().find(|one| name(*one) == text).ok_or_else(|| {
         let names: Vec<String> = all.iter().map(|one| format!("`{}`", name(*one))).collect();
@@ -78,7 +78,7 @@ fn number<T>(name: &str, text: &str, parse: impl Fn(&str) -> Option<T>) -> Resul
     parse(&text.replace(',', ".")).ok_or_else(|| format!("expected a number for `{name}`, got {text:?}"))
 }
 
-/// The id at the end of an address, or the text itself.
+/// Returns the id at the end of an address, or the text itself.
 fn image_id(text: &str) -> &str {
     text.split(['?', '#']).next().and_then(|path| path.trim_end_matches('/').rsplit('/').next()).unwrap_or(text)
 }

@@ -1,24 +1,25 @@
-//! The range of floating-point samples where a person gives it.
+//! Range of floating-point samples as given by the user.
 
 use std::hash::{Hash, Hasher};
 
-/// A least and a greatest value: what lies beyond counts as the nearer one of them, and becomes what that one becomes.
+/// Lower and upper bound. Samples outside are treated as the nearer bound, in counting and in equalizing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GivenRange {
-    /// Finite also as binary32, where the first is below the second.
+    /// Both bounds are finite as binary32, and there the first is below the second.
     ends: [f64; 2],
 }
 
 impl GivenRange {
-    /// A range.
+    /// Creates a range.
     ///
     /// # Errors
-    /// A sentence, if samples of 32 bits have no such range.
+    /// Returns a sentence for the user if a bound isn't finite as 32-bit floating point, or the first isn't below the
+    /// second there.
     pub fn new([low, high]: [f64; 2]) -> Result<Self, String> {
         let [least, greatest] = [low as f32, high as f32];
-        // The length of the longest range is still a number of 64 bits.
+        // Even the widest such range has a finite length in f64.
         if least.is_finite() && greatest.is_finite() && least < greatest {
-            // −0 is 0.
+            // Normalizes −0 to 0.
             Ok(Self { ends: [low + 0.0, high + 0.0] })
         } else {
             Err(format!(
@@ -28,18 +29,18 @@ impl GivenRange {
         }
     }
 
-    /// The numbers as they were given.
+    /// Returns the bounds as they were given.
     pub const fn numbers(self) -> [f64; 2] {
         self.ends
     }
 
-    /// The same as samples.
+    /// Returns the bounds as samples.
     pub const fn samples(self) -> (f32, f32) {
         (self.ends[0] as f32, self.ends[1] as f32)
     }
 }
 
-// Neither end is NaN.
+// `Eq` holds since neither bound is NaN.
 impl Eq for GivenRange {}
 
 impl Hash for GivenRange {

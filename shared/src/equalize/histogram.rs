@@ -1,4 +1,4 @@
-//! How often each intensity occurs.
+//! Intensity histograms.
 
 use super::Recipe;
 use super::color::Intensity;
@@ -8,10 +8,11 @@ use super::kernel::{Kernel, fused, with_engine};
 use super::wire::{self, Malformed, Reader};
 use crate::pixels::{Depth, Layout, Rows, Samples};
 
-/// How often each intensity occurs in some rows: `planes × levels` bins of 64 bits.
+/// Counts of each intensity in some rows: `planes × levels` bins of 64 bits.
 ///
-/// There is one plane, or three for [`Intensity::Channels`]; 256 levels for 8-bit samples, 65,536 for 16-bit
-/// ones. Fully transparent pixels are not counted; partly transparent ones count like any other.
+/// The number of planes is 1, 3 for [`Intensity::Channels`], or the number of bands; that of levels is 256 for 8-bit
+/// samples, 65,536 for 16-bit ones. Fully transparent pixels are not counted; partly transparent ones count like any
+/// other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Histogram {
     intensity: Intensity,
@@ -22,66 +23,67 @@ pub struct Histogram {
 /// Why two histograms can't be added.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MergeError {
-    /// They count different things.
+    /// They count different intensities or depths.
     #[error("a histogram of {theirs:?} can't be added to one of {ours:?}")]
     Shape {
-        /// What this one counts.
+        /// Intensity and depth of this histogram.
         ours: (Intensity, Depth),
-        /// What the other one counts.
+        /// Intensity and depth of the other one.
         theirs: (Intensity, Depth),
     },
-    /// One counts the whole image and the other one its tiles.
+    /// They were counted for different methods.
     #[error("counts of the whole image can't be added to counts of its tiles")]
     Method,
-    /// They count over different ranges.
+    /// They count floating-point samples over different ranges.
     #[error("counts over different ranges can't be added")]
     Range,
-    /// Together they would count more pixels than [`Histogram::MAX_TOTAL`].
+    /// Their sum would exceed [`Histogram::MAX_TOTAL`] pixels.
     #[error("the histograms count more than {} pixels together", Histogram::MAX_TOTAL)]
     Overflow,
 }
 
 impl Histogram {
-    /// No histogram that is read or merged counts more pixels than this, so that counting some more can't overflow.
+    /// Highest number of pixels in a histogram that was read or merged. Low enough that counting more rows can't
+    /// overflow a bin.
     pub const MAX_TOTAL: u64 = 1 << 62;
 
-    /// A histogram of nothing, for images of this layout and depth.
+    /// Creates an empty histogram for images of this layout and depth.
     pub fn new(recipe: &Recipe, layout: Layout, depth: Depth) -> Self {
         Self::empty(Intensity::of(recipe.color, layout), depth)
     }
 
-    /// A histogram of nothing.
+    /// Creates an empty histogram.
     pub(super) fn empty(intensity: Intensity, depth: Depth) -> Self {
         Self { intensity, depth, bins: vec![0; intensity.planes() * depth.levels()] }
     }
 
-    /// A histogram of what was counted elsewhere; the bins of its planes lie one after the other.
+    /// Creates a histogram from bins, plane after plane.
     pub(super) fn from_bins(intensity: Intensity, depth: Depth, bins: Vec<u64>) -> Self {
         debug_assert_eq!(bins.len(), intensity.planes() * depth.levels());
         Self { intensity, depth, bins }
     }
 
-    /// The bins of its planes, one after the other, for what counts by itself.
+    /// Returns the bins, plane after plane, for callers with a counting loop of their own.
     pub(super) fn bins_mut(&mut self) -> &mut [u64] {
         &mut self.bins
     }
 
-    /// What is counted.
+    /// Returns the intensity that is counted.
     pub fn intensity(&self) -> Intensity {
         self.intensity
     }
 
-    /// The depth of the samples that are counted.
+    /// Returns the depth of the counted samples.
     pub fn depth(&self) -> Depth {
         self.depth
     }
 
-    /// The bins of each plane: 1 or 3 slices of 256 or 65,536.
+    /// Returns the bins of each plane: slices of 256 or 65,536.
     pub fn planes(&self) -> impl ExactSizeIterator<Item = &[u64]> {
         self.bins.chunks_exact(self.depth.levels())
     }
 
-    /// How many pixels were counted.
+    /// Returns the number of pixels counted.
     pub fn total(&self) -> u64 {
         self.planes().next().map_or(0, |bins| bins.iter().sum())
     }
@@ -89,12 +91,12 @@ impl Histogram {
     /// Counts some rows.
     ///
     /// # Panics
-    /// If the rows are not of the layout and depth that the histogram was made for.
+    /// Panics if the rows have another layout or depth than the histogram.
     pub fn count(&mut self, rows: &Rows) {
         self.count_by(Kernel::best(), rows);
     }
 
-    /// As [`Histogram::count`], by a kernel of choice. The result is the same.
+    /// As [`Histogram::count`], with a given kernel. The result is the same with each.
     pub fn count_by(&mut self, kernel: Kernel, rows: &Rows) {
         let (intensity, layout, bins) = (self.intensity, rows.layout, &mut self.bins[..]);
         match (&rows.samples, self.depth) {
@@ -111,10 +113,10 @@ impl Histogram {
         }
     }
 
-    /// Counts rows as they lie in the store ([`Rows::to_le_bytes`]), without making samples of them first.
+    /// Counts rows in the store's form ([`Rows::to_le_bytes`]), without converting them to samples first.
     ///
     /// # Panics
-    /// If the layout is not the one that the histogram was made for, or the bytes end within a pixel.
+    /// Panics if the histogram is for another layout or for floating-point samples, or if the bytes end within a pixel.
     pub fn count_le_bytes(&mut self, kernel: Kernel, layout: Layout, bytes: &[u8]) {
         assert!(bytes.len().is_multiple_of(layout.channels() * self.depth.bytes()), "the bytes end within a pixel");
         let (intensity, bins) = (self.intensity, &mut self.bins[..]);
@@ -125,17 +127,18 @@ impl Histogram {
         });
     }
 
-    /// Adds what another histogram counted. The order of merging never matters.
+    /// Adds the counts of another histogram. The order of merging doesn't matter.
     ///
     /// # Errors
-    /// If the other one counts something else, or too much; this one is then unchanged.
+    /// Fails if the other histogram has another intensity or depth, or the sum would exceed [`Histogram::MAX_TOTAL`];
+    /// this one is then unchanged.
     pub fn merge(&mut self, other: &Histogram) -> Result<(), MergeError> {
         let (ours, theirs) = ((self.intensity, self.depth), (other.intensity, other.depth));
         if ours != theirs {
             return Err(MergeError::Shape { ours, theirs });
         }
         for (ours, theirs) in self.planes().zip(other.planes()) {
-            // Both are below 2⁶³, so the sum is below 2⁶⁴.
+            // Both sums are below 2⁶³, so their sum is below 2⁶⁴.
             if ours.iter().sum::<u64>() + theirs.iter().sum::<u64>() > Self::MAX_TOTAL {
                 return Err(MergeError::Overflow);
             }
@@ -146,7 +149,7 @@ impl Histogram {
         Ok(())
     }
 
-    /// The histogram as bytes: a header, then the bins, of which runs of zeros are short.
+    /// Serializes the histogram: a header, then the bins with runs of zeros compressed.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = wire::header(wire::HISTOGRAM, self.intensity, self.depth);
         wire::put_bins(&mut bytes, &self.bins);
@@ -156,7 +159,7 @@ impl Histogram {
     /// The inverse of [`Histogram::to_bytes`].
     ///
     /// # Errors
-    /// If the bytes are not such a histogram, exactly to their end.
+    /// Fails if the bytes are not exactly one histogram, or a plane counts more than [`Histogram::MAX_TOTAL`] pixels.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
         let (intensity, depth) = reader.header(wire::HISTOGRAM)?;

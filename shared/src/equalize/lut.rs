@@ -1,4 +1,4 @@
-//! The look-up table that flattens a histogram.
+//! Look-up tables, and the one that equalizes a histogram.
 
 use super::color::Intensity;
 use super::histogram::Histogram;
@@ -6,10 +6,10 @@ use super::kernel::sample::Sample;
 use super::wire::{self, Malformed, Reader};
 use crate::pixels::{Depth, Samples};
 
-/// Floating-point samples aren't looked up.
+/// Panic message for floating-point samples, which have curves instead of tables.
 const NO_FLOATS: &str = "tables are of whole numbers";
 
-/// What becomes of each intensity: `planes × levels` entries, planes and levels as those of the [`Histogram`].
+/// Look-up table from old to new intensity: `planes × levels` entries, with the planes and levels of the [`Histogram`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lut {
     intensity: Intensity,
@@ -17,17 +17,17 @@ pub struct Lut {
 }
 
 impl Lut {
-    /// The table that equalizes what was counted: the CDF above its lowest level, stretched to the full range.
+    /// Creates the equalizing table: the CDF above the lowest occupied level, stretched to the full range.
     ///
     /// With `sum` the number of pixels up to and including a level, `h0` those of the lowest level that occurs and
-    /// `total` all of them, a level above the lowest becomes
+    /// `total` all of them, a level above the lowest maps to
     /// - at 8 bits `round_ties_even(f32(sum − h0) × (255f32 / f32(total − h0)))`, in this order, as OpenCV's
     ///   `equalizeHist` computes it (modules/imgproc/src/histogram.cpp);
-    /// - at 16 bits, which OpenCV doesn't have, `(2·(sum − h0)·65535 + D) / 2D` with `D = total − h0`: the same, exact,
-    ///   and rounded half up.
+    /// - at 16 bits, which OpenCV doesn't support, `(2·(sum − h0)·65535 + D) / 2D` with `D = total − h0`: the same
+    ///   formula, exact, and rounded half up.
     ///
-    /// The lowest level that occurs becomes 0; so do levels below it, which no pixel has. Where fewer than two levels
-    /// occur there is nothing to stretch and the table is the identity, as OpenCV leaves a constant image alone.
+    /// The lowest level that occurs maps to 0, as do the levels below it, which no pixel has. If fewer than two levels
+    /// occur, the table is the identity, as OpenCV leaves a constant image unchanged.
     pub fn from_histogram(histogram: &Histogram) -> Self {
         let planes = histogram.planes();
         let entries = match histogram.depth() {
@@ -38,7 +38,7 @@ impl Lut {
         Self { intensity: histogram.intensity(), entries }
     }
 
-    /// A table for what this histogram counts, with these entries, plane after plane.
+    /// Creates a table with the shape of this histogram and the given entries, plane after plane.
     pub(super) fn from_levels(histogram: &Histogram, levels: impl Iterator<Item = u32>) -> Self {
         let entries = match histogram.depth() {
             Depth::Eight => Samples::U8(levels.map(u8::entry).collect()),
@@ -48,27 +48,27 @@ impl Lut {
         Self { intensity: histogram.intensity(), entries }
     }
 
-    /// The same kind of table with other entries.
+    /// Returns a table of the same intensity with other entries.
     pub(super) fn with_entries(&self, entries: Samples) -> Self {
         Self { intensity: self.intensity, entries }
     }
 
-    /// What the table changes.
+    /// Returns the intensity that the table maps.
     pub fn intensity(&self) -> Intensity {
         self.intensity
     }
 
-    /// The depth of the samples it is for.
+    /// Returns the depth of the samples it applies to.
     pub fn depth(&self) -> Depth {
         self.entries.depth()
     }
 
-    /// All entries, plane after plane.
+    /// Returns all entries, plane after plane.
     pub fn entries(&self) -> &Samples {
         &self.entries
     }
 
-    /// The table as bytes: a header, then the entries, 16-bit ones little-endian.
+    /// Serializes the table: a header, then the entries, 16-bit ones little-endian.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = wire::header(wire::LUT, self.intensity, self.depth());
         wire::put_entries(&mut bytes, &self.entries);
@@ -78,7 +78,7 @@ impl Lut {
     /// The inverse of [`Lut::to_bytes`].
     ///
     /// # Errors
-    /// If the bytes are not such a table, exactly to their end.
+    /// Fails if the bytes are not exactly one table.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
         let (intensity, depth) = reader.header(wire::LUT)?;
@@ -88,7 +88,7 @@ impl Lut {
     }
 }
 
-/// Cumulates one plane and turns each sum into a level by `ratio(sum, whole)`.
+/// Cumulates one plane and maps each sum to a level by `ratio(sum, whole)`, both without the lowest occupied level.
 fn equalize<S: Sample>(bins: &[u64], ratio: fn(u64, u64) -> S::Entry) -> Vec<S::Entry> {
     let total: u64 = bins.iter().sum();
     let lowest = bins.iter().position(|bin| *bin != 0).unwrap_or(0);
@@ -104,13 +104,13 @@ fn equalize<S: Sample>(bins: &[u64], ratio: fn(u64, u64) -> S::Entry) -> Vec<S::
     std::iter::repeat_n(S::Entry::default(), lowest + 1).chain(above).collect()
 }
 
-/// OpenCV's rule: `cvRound` rounds ties to even, `saturate_cast` clamps.
+/// OpenCV's rounding: `cvRound` rounds ties to even, `saturate_cast` clamps.
 fn ratio_u8(sum: u64, whole: u64) -> u8 {
     let scale = 255f32 / whole as f32;
     (sum as f32 * scale).round_ties_even() as u8
 }
 
-/// Exact, in 128 bits: twice a sum of 64 bits times 65,535 needs 81.
+/// Exact, in 128 bits: twice a 64-bit sum times 65,535 needs 81 bits.
 fn ratio_u16(sum: u64, whole: u64) -> u16 {
     let (sum, whole) = (u128::from(sum), u128::from(whole));
     ((2 * sum * 65_535 + whole) / (2 * whole)) as u16
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn eight_bits_round_half_to_even() {
-        // 255 × 1/2 = 127.5, and 255 × 3/10 = 76.5 (exactly so in f32, too).
+        // 255 × 1/2 = 127.5 and 255 × 3/10 = 76.5, exactly, in f32 too.
         assert_eq!(ratio_u8(1, 2), 128);
         assert_eq!(ratio_u8(3, 10), 76);
     }

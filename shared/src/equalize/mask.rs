@@ -1,4 +1,4 @@
-//! Pixels that are neither counted nor changed, besides those that are fully transparent.
+//! Masking: pixels, besides fully transparent ones, that are neither counted nor changed.
 
 use super::color;
 use super::float::luma;
@@ -7,16 +7,16 @@ use super::recipe::Nodata;
 use super::recipe::Value;
 use crate::pixels::{Rows, Samples};
 
-/// Which pixels of some rows are worked on: true for each that is.
+/// Mask over some rows: true for each pixel that is counted and changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mask(Vec<bool>);
 
 impl Mask {
-    /// The mask of some rows: a pixel is left alone if all its colour samples are `nodata`, or where the mask image,
-    /// one byte a pixel, is 0. `None` if nothing is left alone.
+    /// Creates the mask of some rows. It hides a pixel if all its colour samples equal `nodata`, or if the mask image
+    /// (one byte per pixel) is 0 there. Returns `None` if no pixel is hidden.
     ///
     /// # Panics
-    /// If the mask image has another number of pixels than the rows.
+    /// Panics if the mask image and the rows differ in their number of pixels.
     pub fn of(rows: &Rows, nodata: Option<Nodata>, image: Option<&[u8]>) -> Option<Self> {
         let channels = rows.layout.channels();
         let pixels = rows.samples.len() / channels;
@@ -41,8 +41,8 @@ impl Mask {
         (!shown.iter().all(|shown| *shown)).then_some(Self(shown))
     }
 
-    /// What a mask image says, one byte a pixel: 0 where all its colours are 0, or where it is fully transparent, else
-    /// 255. What this gives, taken as a gray image, gives itself.
+    /// Converts a mask image to one byte per pixel: 0 where all its colours are 0 or it is fully transparent, else 255.
+    /// Idempotent: converting the result, as a gray image, returns it unchanged.
     pub fn image(rows: &Rows) -> Vec<u8> {
         let (channels, colors) = (rows.layout.channels(), rows.layout.colors());
         match &rows.samples {
@@ -52,12 +52,12 @@ impl Mask {
         }
     }
 
-    /// For each pixel, whether it is worked on.
+    /// Returns for each pixel whether it is counted and changed.
     pub(super) fn shown(&self) -> &[bool] {
         &self.0
     }
 
-    /// The pixels that are worked on, one after the other.
+    /// Returns the pixels that are not hidden, one after the other.
     pub fn kept(&self, rows: &Rows) -> Rows {
         let channels = rows.layout.channels();
         let samples = match &rows.samples {
@@ -68,7 +68,7 @@ impl Mask {
         Rows { width: rows.width, layout: rows.layout, samples }
     }
 
-    /// Puts the pixels that are left alone back to what they were; their luma, where colour became gray.
+    /// Restores the hidden pixels to their samples in `before`, or to their luma where colour became gray.
     pub(super) fn restore(&self, before: &Rows, after: &mut Rows) {
         let channels = (before.layout.channels(), after.layout.channels());
         let to_gray = before.layout.colors() != after.layout.colors();
@@ -93,20 +93,20 @@ fn image<S: Copy + Default + PartialEq>(samples: &[S], channels: usize, colors: 
     samples.chunks_exact(channels).map(|pixel| if shows(pixel) { 255 } else { 0 }).collect()
 }
 
-/// Hides the pixels whose colour samples all are no data.
+/// Hides the pixels whose colour samples all equal `nodata`.
 fn hide<S: Copy + PartialEq>(shown: &mut [bool], samples: &[S], channels: usize, colors: usize, nodata: S) {
     for (shown, pixel) in shown.iter_mut().zip(samples.chunks_exact(channels)) {
         *shown &= !pixel[..colors].iter().all(|sample| *sample == nodata);
     }
 }
 
-/// The samples of the pixels that are shown.
+/// Returns the samples of the pixels that are shown.
 pub(super) fn kept<S: Copy>(shown: &[bool], samples: &[S], channels: usize) -> Vec<S> {
     let pixels = shown.iter().zip(samples.chunks_exact(channels));
     pixels.filter(|(shown, _)| **shown).flat_map(|(_, pixel)| pixel).copied().collect()
 }
 
-/// The luma of a pixel of integers.
+/// Luma of a pixel with integer samples.
 fn luma_of<S: Sample>(rgb: &[S]) -> S {
     color::luma(rgb[0], rgb[1], rgb[2])
 }
@@ -131,8 +131,8 @@ fn restore<S: Copy>(
 }
 
 impl Nodata {
-    /// Moves the pixels that are there and have come to look like none by the smallest step: upwards, downwards from the
-    /// greatest value. `rows` are equalized already; `mask` is the one that they were equalized with.
+    /// Keeps valid pixels apart from nodata: one whose equalized colour samples all equal nodata moves by the smallest
+    /// step, upwards, or downwards from the greatest value. `rows` are already equalized, with `mask`.
     pub fn keep_apart(self, rows: &mut Rows, mask: Option<&Mask>) {
         let (channels, colors) = (rows.layout.channels(), rows.layout.colors());
         let shown = mask.map(|mask| mask.0.as_slice());

@@ -1,22 +1,22 @@
-//! The look-up table that gives an image the histogram of another one.
+//! Histogram matching: the look-up table that gives an image the histogram of another one.
 
 use super::histogram::{Histogram, MergeError};
 use super::lut::Lut;
 
 impl Lut {
-    /// The table that brings what was counted close to the distribution of `reference`: histogram matching (Gonzalez
-    /// and Woods, *Digital Image Processing*, 4th ed., § 3.3, "histogram specification").
+    /// Creates the table that brings the distribution of `histogram` close to that of `reference`: histogram matching
+    /// (Gonzalez and Woods, *Digital Image Processing*, 4th ed., § 3.3, "histogram specification").
     ///
     /// With `c(v)` of `n` pixels up to and including a level `v` here, and `d(w)` of `m` pixels in the reference, `v`
-    /// becomes the lowest `w` with `d(w) / m ≥ c(v) / n`, compared exactly as `d(w) · n ≥ c(v) · m`. So an image
-    /// matched to itself stays as it is, every level becomes one that occurs in the reference, and none overtakes
-    /// another. (scikit-image's `match_histograms` interpolates between the levels of the reference and returns floats;
-    /// rounded, it may differ where the reference's histogram has gaps.)
+    /// maps to the lowest `w` with `d(w) / m ≥ c(v) / n`, compared exactly as `d(w) · n ≥ c(v) · m`. So an image
+    /// matched to itself is unchanged, every level maps to one that occurs in the reference, and the mapping is
+    /// monotonic. (scikit-image's `match_histograms` interpolates between the levels of the reference and returns
+    /// floats; rounded, it may differ where the reference's histogram has gaps.)
     ///
-    /// Where nothing was counted, here or in the reference, the table is the identity.
+    /// If no pixel was counted, here or in the reference, the table is the identity.
     ///
     /// # Errors
-    /// If the reference counts something else, e.g. channels instead of luma, or another depth.
+    /// Fails if the reference has another intensity (e.g. channels instead of luma) or depth.
     pub fn matching(histogram: &Histogram, reference: &Histogram) -> Result<Self, MergeError> {
         let shape = |histogram: &Histogram| (histogram.intensity(), histogram.depth());
         if shape(histogram) != shape(reference) {
@@ -27,7 +27,7 @@ impl Lut {
     }
 }
 
-/// The table of one plane.
+/// Creates the table of one plane.
 fn matched(bins: &[u64], reference: &[u64]) -> Vec<u32> {
     let (n, m) = (total(bins), total(reference));
     if n == 0 || m == 0 {
@@ -36,7 +36,7 @@ fn matched(bins: &[u64], reference: &[u64]) -> Vec<u32> {
     let (mut c, mut d, mut w) = (0, u128::from(reference[0]), 0);
     let levels = bins.iter().map(|bin| {
         c += u128::from(*bin);
-        // It ends at the latest where d = m.
+        // Ends at the latest where d = m.
         while d * n < c * m {
             w += 1;
             d += u128::from(reference[w]);

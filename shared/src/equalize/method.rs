@@ -1,4 +1,4 @@
-//! What the stages of the pipeline see of any method: counts that add up, and the table that is made of them.
+//! The interface of all methods to the stages of the pipeline: mergeable counts, and the table derived from them.
 
 use super::clahe::{self, GridError, TileHistograms, TileTables};
 use super::float::{Curves, FloatHistogram, Ranges, Spans};
@@ -12,47 +12,47 @@ use super::wire::Malformed;
 use crate::job::ImageInfo;
 use crate::pixels::{Depth, Layout, Rows};
 
-/// The shape of an image in memory.
+/// Shape of an image in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame {
-    /// Pixels in a row.
+    /// Pixels per row.
     pub width: u32,
-    /// Rows.
+    /// Number of rows.
     pub height: u32,
-    /// Samples of a pixel.
+    /// Channels of a pixel.
     pub layout: Layout,
-    /// Bits of a sample.
+    /// Bits per sample.
     pub depth: Depth,
 }
 
 impl Frame {
-    /// The frame of an image as it is stored.
+    /// Returns the frame of a stored image.
     pub const fn of(info: &ImageInfo) -> Self {
         Self { width: info.width, height: info.height, layout: info.layout, depth: info.depth }
     }
 }
 
-/// What was counted of some rows, by whatever method: partial results add up to the whole in any order.
+/// Counts over some rows of an image, by any method. Partial counts merge to the whole in any order.
 ///
-/// Floating-point samples are looked at twice: first for their range, unless the recipe gives it, then for how often they
-/// lie where in it ([`Counts::further`]).
+/// Floating-point samples take two passes: one for their range, unless the recipe gives it, and one for the histogram
+/// over that range ([`Counts::further`]).
 #[derive(Debug, Clone, PartialEq)]
 pub enum Counts {
-    /// One histogram.
+    /// One histogram of the whole image.
     Whole(Histogram),
-    /// One for each tile.
+    /// One histogram for each tile.
     Tiles(Box<TileHistograms>),
-    /// The ranges of floating-point samples.
+    /// Ranges of floating-point samples (first pass).
     Ranges(Ranges),
-    /// A histogram over those ranges.
+    /// Histogram over those ranges (second pass).
     Float(FloatHistogram),
 }
 
 impl Counts {
-    /// Counts of nothing.
+    /// Creates empty counts.
     ///
     /// # Errors
-    /// If the image can't be cut into the recipe's grid.
+    /// Fails if the image can't be divided into the recipe's grid of tiles.
     pub fn new(recipe: &Recipe, frame: &Frame) -> Result<Self, GridError> {
         let Frame { width, height, layout, depth } = *frame;
         if depth == Depth::Float {
@@ -70,8 +70,7 @@ impl Counts {
         }
     }
 
-    /// Counts of nothing that are to be made after these, once all rows have been looked at; `None` if these are the
-    /// last.
+    /// Returns the empty counts of the next pass, once all rows were counted in this one; `None` after the last pass.
     pub fn further(&self) -> Option<Self> {
         match self {
             Self::Ranges(ranges) => Some(Self::Float(FloatHistogram::over(ranges))),
@@ -79,26 +78,27 @@ impl Counts {
         }
     }
 
-    /// How often the rows of such images are looked at.
+    /// Returns the number of passes over the rows: 1 or 2.
     pub const fn looks(recipe: &Recipe, depth: Depth) -> u32 {
         if Self::needs_ranges(recipe, depth) { 2 } else { 1 }
     }
 
-    /// Whether the range of such samples must be found before they are counted.
+    /// Returns whether samples of this depth need a first pass for their range.
     pub const fn needs_ranges(recipe: &Recipe, depth: Depth) -> bool {
         matches!(depth, Depth::Float) && recipe.range.is_none()
     }
 
-    /// Counts of nothing over ranges that are known; `None` if the ranges are of other images.
+    /// Creates empty counts of the second pass over known ranges. Returns `None` if the depth is not floating-point or
+    /// the ranges don't fit the recipe and layout.
     pub fn over(recipe: &Recipe, frame: &Frame, spans: &Spans) -> Option<Self> {
         let ranges = Ranges::of(recipe, frame.layout, spans)?;
         (frame.depth == Depth::Float).then(|| Self::Float(FloatHistogram::over(&ranges)))
     }
 
-    /// Counts some rows of the image, of which the first is row `first`, but for the pixels that the mask hides.
+    /// Counts some rows of the image, beginning with row `first`, except for the pixels that the mask hides.
     ///
     /// # Panics
-    /// If they are not rows of such an image.
+    /// Panics if the rows have another layout or depth than the counts, or (with tiles) don't lie in the image.
     pub fn count(&mut self, first: u32, rows: &Rows, mask: Option<&Mask>) {
         match (self, mask) {
             (Self::Whole(histogram), None) => histogram.count(rows),
@@ -111,10 +111,10 @@ impl Counts {
         }
     }
 
-    /// Adds what was counted of other rows of the same image. The order never matters.
+    /// Adds counts of other rows of the same image. The order of merging doesn't matter.
     ///
     /// # Errors
-    /// If it is of another image or method; this one is then unchanged.
+    /// Fails if `other` counts another image or method; `self` is then unchanged.
     pub fn merge(&mut self, other: &Counts) -> Result<(), MergeError> {
         match (self, other) {
             (Self::Whole(ours), Self::Whole(theirs)) => ours.merge(theirs),
@@ -128,7 +128,7 @@ impl Counts {
         }
     }
 
-    /// As bytes.
+    /// Serializes the counts.
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {
             Self::Whole(histogram) => histogram.to_bytes(),
@@ -138,10 +138,10 @@ impl Counts {
         }
     }
 
-    /// The inverse of [`Counts::to_bytes`] of counts that began as these did.
+    /// Deserializes counts of the same kind as these. The inverse of [`Counts::to_bytes`].
     ///
     /// # Errors
-    /// If the bytes are not such counts, exactly to their end.
+    /// Fails if the bytes are not exactly one such value.
     pub fn filled(&self, bytes: &[u8]) -> Result<Self, Malformed> {
         match self {
             Self::Whole(_) => Histogram::from_bytes(bytes).map(Self::Whole),
@@ -151,16 +151,17 @@ impl Counts {
         }
     }
 
-    /// The inverse of [`Counts::to_bytes`], for the same recipe and image.
+    /// Deserializes counts for a recipe and image; of floating-point samples, those of the first pass. The inverse of
+    /// [`Counts::to_bytes`].
     ///
     /// # Errors
-    /// If the bytes are not such counts, exactly to their end.
+    /// Fails if the bytes are not exactly one such value.
     pub fn from_bytes(recipe: &Recipe, frame: &Frame, bytes: &[u8]) -> Result<Self, Malformed> {
         let empty = Self::new(recipe, frame);
         empty.map_err(|_| Malformed::Value("the image can't be cut into this grid"))?.filled(bytes)
     }
 
-    /// Bytes of memory that counts of this recipe take.
+    /// Returns the memory that counts of this recipe take, in bytes.
     pub fn memory(recipe: &Recipe, frame: &Frame) -> u64 {
         let planes = frame.layout.colors() as u64 * frame.depth.levels() as u64 * size_of::<u64>() as u64;
         let tiles = recipe.clahe().map_or(1, |clahe| u64::from(clahe.columns) * u64::from(clahe.rows));
@@ -168,34 +169,34 @@ impl Counts {
     }
 }
 
-/// Why there is no table.
+/// Why a table can't be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TableError {
-    /// The counts are those of another method.
+    /// The counts belong to another method.
     #[error("what was counted is for another method than {0}")]
     Method(&'static str),
-    /// The histogram that the image shall have is missing.
+    /// The histogram of the reference image is missing.
     #[error("the histogram of the reference image is missing")]
     Reference,
 }
 
-/// What becomes of each intensity, at each place of the image.
+/// Mapping from old to new intensity, for each place of the image.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Table {
-    /// The same everywhere.
+    /// One look-up table for the whole image.
     Whole(Lut),
-    /// By tiles.
+    /// A look-up table for each tile.
     Tiles(Box<TileTables>),
-    /// Of floating-point samples.
+    /// Curves for floating-point samples.
     Curves(Curves),
 }
 
 impl Table {
-    /// The table of an image whose rows have all been counted. `reference` is what was counted of the image to match
-    /// to ([`Histogram::for_reference`]).
+    /// Creates the table of an image whose rows have all been counted. `reference` is the histogram of the image to
+    /// match ([`Histogram::for_reference`]).
     ///
     /// # Errors
-    /// If the counts or the reference are not what the method needs.
+    /// Fails if the counts belong to another method, or the method needs a reference that is missing or doesn't fit.
     pub fn new(recipe: &Recipe, counts: &Counts, reference: Option<&Histogram>) -> Result<Self, TableError> {
         match (counts, recipe.clahe()) {
             (Counts::Whole(histogram), None) => {
@@ -215,11 +216,11 @@ impl Table {
         }
     }
 
-    /// Equalizes some rows of the image, of which the first is row `first`. What the mask hides stays as it is, or
-    /// becomes its luma where colour becomes gray, as fully transparent pixels do.
+    /// Equalizes some rows of the image, beginning with row `first`. Like fully transparent pixels, those that the mask
+    /// hides keep their samples, or become their luma, unequalized, where colour becomes gray.
     ///
     /// # Panics
-    /// If they are not rows of such an image.
+    /// Panics if the rows don't have the layout and depth of the table, or (with tiles) don't lie in the image.
     pub fn apply(&self, recipe: &Recipe, first: u32, rows: Rows, mask: Option<&Mask>) -> Rows {
         let apply = |rows| match self {
             Self::Whole(lut) => super::apply(recipe, lut, rows),
@@ -232,7 +233,7 @@ impl Table {
         equalized
     }
 
-    /// As bytes.
+    /// Serializes the table.
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {
             Self::Whole(lut) => lut.to_bytes(),
@@ -241,10 +242,10 @@ impl Table {
         }
     }
 
-    /// The inverse of [`Table::to_bytes`], for the same recipe and image.
+    /// Deserializes a table for the same recipe and image. The inverse of [`Table::to_bytes`].
     ///
     /// # Errors
-    /// If the bytes are not such a table, exactly to their end.
+    /// Fails if the bytes are not exactly one such table.
     pub fn from_bytes(recipe: &Recipe, frame: &Frame, bytes: &[u8]) -> Result<Self, Malformed> {
         match recipe.clahe() {
             None if frame.depth == Depth::Float => Curves::from_bytes(recipe, frame.layout, bytes).map(Self::Curves),
@@ -254,7 +255,7 @@ impl Table {
     }
 }
 
-/// The table of one histogram by a method, in full strength.
+/// Creates the table of one histogram, at full strength.
 fn lut(method: &Method, histogram: &Histogram, reference: Option<&Histogram>) -> Result<Lut, TableError> {
     match method {
         Method::Global => Ok(Lut::from_histogram(histogram)),

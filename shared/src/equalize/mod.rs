@@ -4,17 +4,17 @@
 //! Histogram::new → count(rows)… → merge → Lut::from_histogram → apply(rows)
 //! ```
 //!
-//! Every step works on any run of whole rows, and histograms add as integers, so that neither the cut of an image
-//! nor the order in which its pieces are counted changes a single bit of the result.
+//! Every step accepts any run of whole rows, and histograms merge by integer addition. So the result is the same, bit
+//! for bit, however an image is cut and in whatever order its parts are counted.
 //!
-//! The folder reads in the order in which data flows: [`histogram`](Histogram), [`lut`](Lut), [`apply`](apply()).
-//! `matching` and `stretch` make other tables of a histogram, `strength` a weaker one of any. [`clahe`] is the method
-//! with a histogram for each tile, `float` is for samples that are no whole numbers. [`Recipe`] says which of them; [`Counts`] and [`Table`] are what the stages of the
-//! pipeline see of any of them. `color` and `oklab` hold the formulas for a pixel, `kernel` the loops over pixels, `wire` the
-//! bytes that pods exchange.
+//! The data flows through [`histogram`](Histogram), [`lut`](Lut) and [`apply`](apply()). `matching` and `stretch`
+//! derive other tables from a histogram; `strength` blends a table with the identity. [`clahe`] keeps a histogram for
+//! each tile, `float` equalizes floating-point samples. [`Recipe`] selects the method; [`Counts`] and [`Table`] are the
+//! interface that the stages of the pipeline use for every method. `color` and `oklab` hold the formulas for a pixel,
+//! `kernel` the loops over pixels, `wire` the serialization that pods exchange.
 //!
-//! Nothing here uses a fused multiply-add or a function of the platform's math library: an arithmetic that is the same
-//! on every machine is what makes results equal, byte for byte, whichever pod made them.
+//! Nothing here uses fused multiply-add or the platform's math library: results must be identical, byte for byte, on
+//! every machine and pod.
 
 mod apply;
 pub mod clahe;

@@ -1,35 +1,36 @@
-//! Lightness as eyes judge it: L of Oklab (Björn Ottosson, "A perceptual color space for image processing", 2020, with
-//! the matrices of 2021), of samples that are read as sRGB (IEC 61966-2-1), whatever their profile says.
+//! Perceived lightness: L of Oklab (Björn Ottosson, "A perceptual color space for image processing", 2020, with the
+//! matrices of 2021). Samples are interpreted as sRGB (IEC 61966-2-1), whatever the image's profile.
 //!
-//! Additions, multiplications, divisions and square roots of IEEE 754 have one result on every machine, in WebAssembly
-//! too; the platform's `powf` and `cbrt` don't. So the roots here are made of those four, each operation rounded once,
-//! and sRGB's curve is a table that is made of them when it is first needed.
+//! Additions, multiplications, divisions and square roots of IEEE 754 have the same result on every machine, in
+//! WebAssembly too; the platform's `powf` and `cbrt` don't. So the roots here use only those four operations, each
+//! rounded once, and sRGB's transfer function is a table, computed with them on first use.
 
 use std::sync::OnceLock;
 
 use super::kernel::sample::Sample;
 
-/// From linear red, green and blue to the responses of the three kinds of cones.
-const CONES: [[f32; 3]; 3] = [
+/// Matrix from linear RGB to LMS (cone responses).
+const RGB_TO_LMS: [[f32; 3]; 3] = [
     [0.412_221_47, 0.536_332_54, 0.051_445_993],
     [0.211_903_5, 0.680_699_5, 0.107_396_96],
     [0.088_302_46, 0.281_718_84, 0.629_978_7],
 ];
 
-/// The inverse of [`CONES`].
-const LIGHTS: [[f32; 3]; 3] = [
+/// Inverse of [`RGB_TO_LMS`]: from LMS to linear RGB.
+const LMS_TO_RGB: [[f32; 3]; 3] = [
     [4.076_741_7, -3.307_711_6, 0.230_969_94],
     [-1.268_438, 2.609_757_4, -0.341_319_38],
     [-0.004_196_086_3, -0.703_418_6, 1.707_614_7],
 ];
 
-/// From the cube roots of the cones' responses to L.
+/// Weights of the cube roots of LMS in L.
 const LIGHTNESS: [f32; 3] = [0.210_454_26, 0.793_617_8, -0.004_072_047];
 
-/// 2²³; the bits of a number above it are an integer added to those of 2²³, so that adding it rounds, ties to even.
-const WHOLE: f32 = 8_388_608.0;
+/// 2²³. Adding it to a number from 0 to 2²³ rounds that to an integer, ties to even; the sum's bits, as an integer, are
+/// those of 2²³ plus it.
+const ROUNDING_BIAS: f32 = 8_388_608.0;
 
-/// The linear light of each level, from 0 to 1: as many entries as there are levels.
+/// Returns the linear light of each level, from 0 to 1, with as many entries as there are levels.
 pub(super) fn linear<S: Sample>() -> &'static [f32] {
     static EIGHT: OnceLock<Vec<f32>> = OnceLock::new();
     static SIXTEEN: OnceLock<Vec<f32>> = OnceLock::new();
@@ -40,16 +41,16 @@ pub(super) fn linear<S: Sample>() -> &'static [f32] {
     })
 }
 
-/// L of a pixel, as a level.
+/// Returns L of a pixel, as a level.
 #[inline(always)]
 pub(super) fn lightness<S: Sample>(linear: &[f32], pixel: [S; 3]) -> S {
     S::narrow(level::<S>(dot(LIGHTNESS, roots(linear, pixel))))
 }
 
-/// The pixel when its L moves from the level `from` to the level `to`; what leaves the range of sRGB is clamped.
+/// Returns the pixel with L moved from the level `from` to the level `to`; colours outside of sRGB are clamped.
 ///
-/// L, a and b are sums of the cones' cube roots, and back each root is L plus something of a and b alone: keeping a and
-/// b and adding a difference to L adds it to all three roots. Where the level stays, so does the pixel.
+/// L, a and b are linear in the cube roots of LMS, and conversely each root is L plus a term in a and b alone. So
+/// adding a difference to L while keeping a and b adds it to all three roots. If the level stays, so does the pixel.
 #[inline(always)]
 pub(super) fn relight<S: Sample>(linear: &[f32], pixel: [S; 3], from: S, to: S) -> [S; 3] {
     let difference = (to.wide() as f32 - from.wide() as f32) / (S::LEVELS as u32 - 1) as f32;
@@ -57,15 +58,15 @@ pub(super) fn relight<S: Sample>(linear: &[f32], pixel: [S; 3], from: S, to: S) 
         let root = root + difference;
         root * root * root
     });
-    let moved = LIGHTS.map(|row| S::narrow(level::<S>(encoded(dot(row, cones)))));
+    let moved = LMS_TO_RGB.map(|row| S::narrow(level::<S>(encoded(dot(row, cones)))));
     if from == to { pixel } else { moved }
 }
 
-/// The cube roots of the cones' responses.
+/// Returns the cube roots of LMS.
 #[inline(always)]
 fn roots<S: Sample>(linear: &[f32], pixel: [S; 3]) -> [f32; 3] {
     let light = pixel.map(|sample| linear[sample.wide() as usize & (S::LEVELS - 1)]);
-    CONES.map(|row| cube_root(dot(row, light)))
+    RGB_TO_LMS.map(|row| cube_root(dot(row, light)))
 }
 
 #[inline(always)]
@@ -73,35 +74,35 @@ fn dot(row: [f32; 3], of: [f32; 3]) -> f32 {
     row[0] * of[0] + row[1] * of[1] + row[2] * of[2]
 }
 
-/// The level nearest to a number from 0 to 1.
+/// Returns the level nearest to a number from 0 to 1.
 #[inline(always)]
 fn level<S: Sample>(part: f32) -> u32 {
     let highest = S::LEVELS as u32 - 1;
-    let rounded = (part * highest as f32 + WHOLE).to_bits().wrapping_sub(WHOLE.to_bits());
+    let rounded = (part * highest as f32 + ROUNDING_BIAS).to_bits().wrapping_sub(ROUNDING_BIAS.to_bits());
     rounded.min(highest)
 }
 
-/// sRGB's curve from light to a part of the highest level; what is outside of 0 to 1 is clamped.
+/// sRGB's transfer function from linear light to encoded value, 0 to 1; input outside of 0 to 1 is clamped.
 #[inline(always)]
 fn encoded(light: f32) -> f32 {
     let light = light.clamp(0.0, 1.0);
-    // The power of 1/2.4 = 5/12 is the cube root of that of 5/4.
+    // x^(1/2.4) = x^(5/12) is the cube root of x^(5/4).
     let power = cube_root(light * light.sqrt().sqrt());
     if light <= 0.003_130_8 { 12.92 * light } else { 1.055 * power - 0.055 }
 }
 
-/// sRGB's curve from a part of the highest level to light.
+/// The inverse of sRGB's transfer function: from encoded value to linear light.
 fn decoded(part: f64) -> f64 {
     if part <= 0.040_45 {
         return part / 12.92;
     }
     let base = (part + 0.055) / 1.055;
-    // The power of 2.4 is the square times the fifth root of the square.
+    // x^2.4 is x² times the fifth root of x².
     base * base * fifth_root(base * base)
 }
 
-/// The cube root of a number that isn't negative, within a few units of its last place: an estimate by a third of the
-/// exponent (as in FreeBSD's `s_cbrtf.c`), then two of Halley's steps, each of which triples the correct digits.
+/// Returns the cube root of a number that isn't negative, within a few units of its last place. The estimate divides
+/// the exponent by three (as in FreeBSD's `s_cbrtf.c`); two steps of Halley's method each triple the correct digits.
 #[inline(always)]
 fn cube_root(number: f32) -> f32 {
     let mut root = f32::from_bits(number.to_bits() / 3 + 709_958_130);
@@ -109,11 +110,11 @@ fn cube_root(number: f32) -> f32 {
         let cube = root * root * root;
         root = root * (cube + (number + number)) / ((cube + cube) + number);
     }
-    // Where cubes would vanish.
+    // Below, cubes would underflow.
     if number < 1e-30 { 0.0 } else { root }
 }
 
-/// The fifth root of a number from 0.001 to 1, by Newton's method from above.
+/// Returns the fifth root of a number from 0.001 to 1, by Newton's method from above.
 fn fifth_root(number: f64) -> f64 {
     let mut root = 1.0;
     for _ in 0..32 {
@@ -127,7 +128,7 @@ fn fifth_root(number: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// The textbook, in the platform's f64.
+    /// Oklab by the published formulas, in f64 with the platform's math library.
     fn by_the_book(rgb: [f64; 3]) -> [f64; 3] {
         let light = rgb.map(|part| if part <= 0.04045 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) });
         let dot = |row: [f64; 3], of: [f64; 3]| row[0] * of[0] + row[1] * of[1] + row[2] * of[2];
@@ -161,7 +162,7 @@ mod tests {
         .map(|light| if light <= 0.003_130_8 { 12.92 * light } else { 1.055 * light.powf(1.0 / 2.4) - 0.055 })
     }
 
-    /// Every seventeenth level of 8 bits, and the highest.
+    /// Colours whose channels are multiples of 17 in 8 bits, from 0 to 255.
     fn colors() -> impl Iterator<Item = [u16; 3]> {
         let steps = || (0..=15u16).map(|step| step * 17);
         steps().flat_map(move |r| steps().flat_map(move |g| steps().map(move |b| [r, g, b])))
@@ -229,7 +230,7 @@ mod tests {
         }
     }
 
-    /// FNV-1a of everything that 8 bits can be, and of samples of 16: the same on every machine, or this fails there.
+    /// FNV-1a hash of results at both depths. Fails on a machine whose results differ.
     #[test]
     fn results_are_the_same_on_every_machine() {
         let mut hash = 0xcbf2_9ce4_8422_2325u64;

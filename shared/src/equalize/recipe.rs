@@ -1,7 +1,7 @@
-//! What a person asks for: a method with its parameters, and what all methods share.
+//! Recipe: a method with its parameters, and the options that all methods share.
 //!
-//! Numbers are kept as integers of their last decimal place, so that a recipe is the same wherever it is read and two
-//! of them can be compared; a number with more places than are kept is refused, not rounded.
+//! Decimal numbers are stored as integers in units of their last decimal place, so that recipes compare exactly and
+//! read the same everywhere. A number with too many decimal places is rejected, not rounded.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ use crate::job::ImageInfo;
 use crate::number::Decimal;
 use crate::pixels::{Depth, Layout};
 
-/// What to do with an image. In JSON it is one object whose field `method` says which other fields there may be:
+/// What to do with an image. In JSON, a recipe is one object whose field `method` determines the other fields allowed:
 ///
 /// ```json
 /// {"method": "global"}
@@ -29,50 +29,51 @@ use crate::pixels::{Depth, Layout};
 pub struct Recipe {
     /// The method and its parameters.
     pub method: Method,
-    /// How colour is treated.
+    /// How colour is equalized.
     pub color: Color,
-    /// How much of the change is made.
+    /// How far levels move towards their equalized value.
     pub strength: Strength,
-    /// Pixels all of whose colour samples have this value are left alone and not counted.
+    /// Pixels whose colour samples all have this value are neither counted nor changed. Overrides the file's own nodata
+    /// value.
     pub nodata: Option<Nodata>,
-    /// The range of floating-point samples, where it isn't to be found in the image.
+    /// Range of floating-point samples; if `None`, it is measured in the image.
     pub range: Option<GivenRange>,
-    /// A gray image of the same size: where it is 0, pixels are left alone and not counted.
+    /// Gray image of the same size; pixels where it is 0 are neither counted nor changed.
     pub mask: Option<ImageId>,
 }
 
-/// How an image's levels are given new places.
+/// How new levels are computed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub enum Method {
-    /// By one histogram of the whole image.
+    /// Equalization with one histogram of the whole image.
     #[default]
     Global,
-    /// By a histogram of each tile, with limited contrast.
+    /// Contrast-limited adaptive equalization: a clipped histogram for each tile.
     Clahe {
-        /// How many times the average a bin may hold before it is clipped; 0 doesn't clip.
+        /// Highest count of a bin, as a multiple of the average bin; higher ones are clipped. 0 disables clipping.
         clip_limit: ClipLimit,
-        /// Tiles from left to right, and from top to bottom.
+        /// Number of tiles, horizontally and vertically.
         tiles: [u16; 2],
     },
-    /// To the histogram of another image.
+    /// Histogram matching with another image.
     Match {
-        /// The other image.
+        /// The image whose histogram is the target.
         reference: ImageId,
     },
-    /// By stretching what lies between two percentiles to the full range.
+    /// Linear stretch of the range between two percentiles to the full range.
     Stretch {
-        /// What lies outside of them.
+        /// Share of pixels outside of the percentiles.
         cut: Cut,
     },
 }
 
 impl Method {
-    /// The name, as in JSON.
+    /// Returns the name used in JSON.
     pub const fn name(&self) -> &'static str {
         self.kind().name()
     }
 
-    /// Which one it is, without its parameters.
+    /// Returns the method without its parameters.
     pub const fn kind(&self) -> MethodKind {
         match self {
             Method::Global => MethodKind::Global,
@@ -82,7 +83,7 @@ impl Method {
         }
     }
 
-    /// CLAHE with OpenCV's usual clip limit of 2 and 8 × 8 tiles.
+    /// CLAHE with the usual clip limit of OpenCV's examples, 2, and 8 × 8 tiles.
     pub const fn clahe() -> Self {
         Method::Clahe { clip_limit: ClipLimit(2_000), tiles: [8, 8] }
     }
@@ -104,10 +105,10 @@ pub enum MethodKind {
 }
 
 impl MethodKind {
-    /// All of them, the default first.
+    /// All methods, the default first.
     pub const ALL: [MethodKind; 4] = [MethodKind::Global, MethodKind::Clahe, MethodKind::Match, MethodKind::Stretch];
 
-    /// The name, as in JSON.
+    /// Returns the name used in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             MethodKind::Global => "global",
@@ -118,28 +119,28 @@ impl MethodKind {
     }
 }
 
-/// How colour is treated. A gray image is equalized the same way by all of them.
+/// How colour is equalized. Gray images come out the same with each of these.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Color {
-    /// Lightness only: Y of BT.601 YCbCr; hue and chroma stay.
+    /// Only Y of BT.601 YCbCr changes; hue and chroma stay.
     #[default]
     Luma,
-    /// Lightness only: L of Oklab, as eyes judge it; its hue and chroma stay.
+    /// Only L of Oklab (perceived lightness) changes; its hue and chroma stay.
     Oklab,
-    /// V of HSV only.
+    /// Only V of HSV changes.
     Hsv,
-    /// Each channel by its own histogram; hues shift.
+    /// Each channel is equalized with its own histogram; hues shift.
     Channels,
     /// The result is gray.
     Gray,
 }
 
 impl Color {
-    /// All of them, the default first.
+    /// All variants, the default first.
     pub const ALL: [Color; 5] = [Color::Luma, Color::Oklab, Color::Hsv, Color::Channels, Color::Gray];
 
-    /// The name, as in JSON.
+    /// Returns the name used in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Color::Luma => "luma",
@@ -151,18 +152,19 @@ impl Color {
     }
 }
 
-/// A clip limit, in thousandths.
+/// Clip limit of CLAHE, in thousandths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClipLimit(u32);
 
 impl ClipLimit {
-    /// No bin can hold more than so many times the average.
+    /// Highest clip limit: the number of levels at 16 bits, since no bin can hold more than that many times the
+    /// average.
     pub const MOST: u32 = 65_536;
 
-    /// A clip limit of so many thousandths.
+    /// Creates a clip limit from thousandths.
     ///
     /// # Errors
-    /// If it is above [`ClipLimit::MOST`].
+    /// Fails if it is above [`ClipLimit::MOST`].
     pub fn thousandths(thousandths: u32) -> Result<Self, String> {
         if thousandths <= Self::MOST * 1_000 {
             Ok(Self(thousandths))
@@ -171,37 +173,37 @@ impl ClipLimit {
         }
     }
 
-    /// How many times the average: the number nearest to the decimal one.
+    /// Returns the limit as a multiple of the average bin, the `f64` nearest to the decimal number.
     pub fn value(self) -> f64 {
         f64::from(self.0) / 1_000.0
     }
 }
 
-/// The value of samples that stand for no measurement.
+/// Nodata: the sample value that marks missing pixels.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Nodata(f64);
 
 impl Nodata {
-    /// A value; `None` for what is no finite number.
+    /// Creates a nodata value; returns `None` unless it is finite.
     pub fn new(value: f64) -> Option<Self> {
-        // −0 is 0.
+        // Normalizes −0 to 0.
         value.is_finite().then_some(Self(value + 0.0))
     }
 
-    /// The number.
+    /// Returns the number.
     pub fn value(self) -> f64 {
         self.0
     }
 
-    /// The level of integer samples that it is; `None` if they can't have it.
+    /// Returns the value as a level of integer samples, or `None` if samples of this depth can't have it.
     pub fn level(self, depth: Depth) -> Option<u32> {
         let level = self.0 as u32;
         (f64::from(level) == self.0 && u64::from(level) < depth.levels() as u64).then_some(level)
     }
 }
 
-/// A value that samples of a depth can have.
+/// A sample value of a certain depth.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Value {
     U8(u8),
@@ -210,7 +212,7 @@ pub(super) enum Value {
 }
 
 impl Nodata {
-    /// The value as samples of this depth have it; `None` if they can't.
+    /// Returns the value as a sample of this depth, or `None` if it isn't representable.
     pub(super) fn of(self, depth: Depth) -> Option<Value> {
         match depth {
             Depth::Eight => self.level(depth).map(|level| Value::U8(level as u8)),
@@ -235,23 +237,23 @@ impl std::hash::Hash for Nodata {
 }
 
 impl Recipe {
-    /// One histogram of the whole image, and colour treated like this; everything else as by default.
+    /// Creates a recipe for global equalization; everything but the colour has its default.
     pub const fn global(color: Color) -> Self {
         Self::new(Method::Global, color)
     }
 
-    /// A method, and colour treated like this; everything else as by default.
+    /// Creates a recipe from a method and colour; everything else has its default.
     pub const fn new(method: Method, color: Color) -> Self {
         Self { method, color, strength: Strength::FULL, nodata: None, range: None, mask: None }
     }
 
-    /// The parameters of CLAHE, if that is the method.
+    /// Returns the parameters of CLAHE if that is the method.
     pub fn clahe(&self) -> Option<Clahe> {
         let Method::Clahe { clip_limit, tiles: [columns, rows] } = &self.method else { return None };
         Some(Clahe { clip_limit: clip_limit.value(), columns: u32::from(*columns), rows: u32::from(*rows) })
     }
 
-    /// The image whose histogram is the aim, if there is one.
+    /// Returns the image to match, if the method is [`Method::Match`].
     pub fn reference(&self) -> Option<&ImageId> {
         match &self.method {
             Method::Match { reference } => Some(reference),
@@ -259,15 +261,15 @@ impl Recipe {
         }
     }
 
-    /// The value that stands for no measurement in an image: the recipe's, else the one that its file names.
+    /// Returns the nodata value for an image: the recipe's, or else the one in its file.
     pub fn nodata_of(&self, info: &ImageInfo) -> Option<Nodata> {
         self.nodata.or(info.more.nodata.and_then(Nodata::new))
     }
 
-    /// Whether an image can be treated like this.
+    /// Checks that this recipe can be applied to an image.
     ///
     /// # Errors
-    /// A sentence for the person: what was expected, what came.
+    /// Returns a sentence for the user: what was expected and what was found.
     pub fn check(&self, info: &ImageInfo) -> Result<(), String> {
         if let Layout::Bands(bands) = info.layout {
             let fits = self.color == Color::Channels && matches!(self.method, Method::Global | Method::Stretch { .. });
@@ -302,7 +304,7 @@ impl Recipe {
         }
     }
 
-    /// Whether it is defined for floating-point samples, if they are that.
+    /// Checks the restrictions on floating-point samples, and that no range is given for integer samples.
     fn check_float(&self, info: &ImageInfo) -> Result<(), String> {
         if info.depth != Depth::Float {
             return match self.range {
@@ -330,7 +332,7 @@ impl Recipe {
         Ok(())
     }
 
-    /// Whether it fits several pages, if there are.
+    /// Checks that no mask is given for an image with several pages.
     fn check_pages(&self, info: &ImageInfo) -> Result<(), String> {
         match (info.pages(), &self.mask) {
             (2.., Some(_)) => Err(format!(
@@ -342,40 +344,40 @@ impl Recipe {
     }
 }
 
-/// A recipe's fields as they are written, before anybody has looked at which belong together.
+/// A recipe's fields as serialized, before their combination is validated.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wire {
     /// The method.
     pub method: MethodKind,
-    /// How colour is treated.
+    /// How colour is equalized.
     #[serde(default)]
     pub color: Color,
-    /// Of `clahe`.
+    /// Clip limit, for `clahe` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip_limit: Option<f64>,
-    /// Of `clahe`: columns and rows.
+    /// Columns and rows of tiles, for `clahe` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tiles: Option<[u32; 2]>,
-    /// Of `match`.
+    /// The image to match, for `match` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<ImageId>,
-    /// Of `stretch`, in percent.
+    /// Lower percentile, for `stretch` only, in percent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub low: Option<f64>,
-    /// Of `stretch`, in percent.
+    /// Upper percentile, for `stretch` only, in percent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub high: Option<f64>,
-    /// 0 to 1; 1 unless told.
+    /// 0 to 1; 1 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strength: Option<f64>,
-    /// A value that is left alone.
+    /// Sample value that marks missing pixels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nodata: Option<f64>,
-    /// The range of floating-point samples.
+    /// Range of floating-point samples: lower and upper bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<[f64; 2]>,
-    /// Where it is 0, pixels are left alone.
+    /// Mask image; pixels where it is 0 are neither counted nor changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask: Option<ImageId>,
 }
@@ -452,11 +454,11 @@ impl TryFrom<Wire> for Recipe {
     }
 }
 
-/// A number from 0 to `most` with so many decimal places, as an integer of the last of them.
+/// Converts a number from 0 to `most` with at most `places` decimal places to an integer in units of the last place.
 fn fixed(name: &str, value: f64, places: u32, most: u32) -> Result<u32, String> {
     let unit = f64::from(10u32.pow(places));
     let scaled = (value * unit).round();
-    // A decimal number is nearest to itself; one with more places isn't.
+    // A number with at most that many places survives the round trip through the integer; one with more doesn't.
     if (0.0..=f64::from(most)).contains(&value) && scaled / unit == value {
         Ok(scaled as u32)
     } else {
@@ -467,7 +469,7 @@ fn fixed(name: &str, value: f64, places: u32, most: u32) -> Result<u32, String> 
     }
 }
 
-/// A grid's sides.
+/// Validates the columns and rows of a grid.
 fn grid(tiles: [u32; 2]) -> Result<[u16; 2], String> {
     match tiles.map(u16::try_from) {
         [Ok(columns @ 1..), Ok(rows @ 1..)] => Ok([columns, rows]),

@@ -1,4 +1,4 @@
-//! The histogram of an image that another one is matched to.
+//! Histogram of the reference image in histogram matching.
 
 use super::color::Intensity;
 use super::histogram::Histogram;
@@ -8,18 +8,18 @@ use super::recipe::{Color, Recipe};
 use crate::pixels::{Depth, Layout};
 
 impl Histogram {
-    /// A histogram of nothing, for the reference (of this layout and depth) of an image of another layout.
+    /// Creates an empty histogram for the reference (with this layout and depth) of an image whose layout is `image`.
     ///
-    /// A gray image is matched to the luma of a colour one.
+    /// A gray image is matched to the luma of a colour reference.
     pub fn for_reference(recipe: &Recipe, image: Layout, reference: Layout, depth: Depth) -> Self {
         let color = if image.colors() == 1 { Color::Luma } else { recipe.color };
         Self::empty(Intensity::of(color, reference), depth)
     }
 
-    /// What a reference counts, said of intensities and of the depth of the image that is matched to it.
+    /// Converts a reference's histogram to the intensity and depth of the image that is matched to it.
     ///
-    /// A gray reference is a colour image whose channels are equal. Levels of 8 bits are 257 times as many of 16;
-    /// those of 16 bits become the nearest of 8.
+    /// A gray reference counts as a colour image with equal channels. A level of 8 bits maps to 257 times that level at
+    /// 16 bits; one of 16 bits to the nearest at 8 bits.
     pub(super) fn as_reference(&self, intensity: Intensity, depth: Depth) -> Self {
         let levels = depth.levels();
         let planes = self.planes().map(|bins| moved(bins, levels, |level| rescaled(level, self.depth(), depth)));
@@ -33,7 +33,7 @@ impl Histogram {
     }
 }
 
-/// Bins of which each has gone to another place.
+/// Returns the bins with each level moved to `to(level)`.
 fn moved(bins: &[u64], levels: usize, to: impl Fn(u32) -> u32) -> Vec<u64> {
     let mut moved = vec![0; levels];
     for (level, count) in bins.iter().enumerate().filter(|(_, count)| **count > 0) {

@@ -1,43 +1,45 @@
-//! A table that does only a part of what another one does.
+//! Partial strength: interpolation between a table and the identity.
 
 use super::kernel::sample::Sample;
 use super::lut::Lut;
 use crate::pixels::Samples;
 
-/// How much of a change is made, in thousandths: 0 changes nothing, 1,000 everything.
+/// How far levels move towards their equalized value, in thousandths: 0 leaves the image unchanged, 1,000 is full
+/// strength.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Strength(u16);
 
 impl Default for Strength {
-    /// All of the change.
+    /// Returns full strength.
     fn default() -> Self {
         Self::FULL
     }
 }
 
-/// More than everything.
+/// A strength above 1,000 thousandths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a strength is at most 1,000 thousandths, got {0}")]
 pub struct StrengthError(u16);
 
 impl Strength {
-    /// All of the change.
+    /// Full strength.
     pub const FULL: Strength = Strength(1_000);
 
-    /// A strength of so many thousandths.
+    /// Creates a strength from thousandths.
     ///
     /// # Errors
-    /// If they are more than 1,000.
+    /// Fails if the number is above 1,000.
     pub fn thousandths(thousandths: u16) -> Result<Self, StrengthError> {
         if thousandths <= 1_000 { Ok(Self(thousandths)) } else { Err(StrengthError(thousandths)) }
     }
 
-    /// The same as a number from 0 to 1.
+    /// Returns the strength as a number from 0 to 1.
     pub fn value(self) -> f64 {
         f64::from(self.0) / 1_000.0
     }
 
-    /// Tables, one after the other, whose levels move only this part of their way.
+    /// Applies the strength to tables that are stored one after the other: returns their interpolation with the
+    /// identity.
     pub(super) fn weaken(self, entries: &Samples) -> Samples {
         match entries {
             Samples::U8(entries) => Samples::U8(weakened::<u8>(entries, self, u32::from)),
@@ -46,7 +48,7 @@ impl Strength {
         }
     }
 
-    /// On the way from `level` to `to`, as far as this says: `((1000 − s) · level + s · to + 500) / 1000`.
+    /// Interpolates from `level` to `to`, rounded half up: `((1000 − s) · level + s · to + 500) / 1000`.
     fn between(self, level: u32, to: u32) -> u32 {
         let s = u32::from(self.0);
         ((1_000 - s) * level + s * to + 500) / 1_000
@@ -54,7 +56,7 @@ impl Strength {
 }
 
 impl Lut {
-    /// The table that moves each level only a part of its way, rounded half up: linear interpolation with the identity.
+    /// Returns this table interpolated linearly with the identity, rounded half up.
     #[must_use]
     pub fn with_strength(&self, strength: Strength) -> Self {
         self.with_entries(strength.weaken(self.entries()))

@@ -1,16 +1,16 @@
-//! The look-up table that stretches a range of levels to all of them.
+//! Contrast stretch: the look-up table that maps the range between two percentiles to all levels.
 
 use super::histogram::Histogram;
 use super::lut::Lut;
 
-/// Which share of the pixels may be lost at both ends of the range, in millionths.
+/// Share of the pixels that may be clipped at each end of the range, in millionths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Cut {
     low: u32,
     high: u32,
 }
 
-/// A cut that leaves nothing.
+/// A cut that clips everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a cut of {low} and {high} millionths leaves nothing: together they must be below 1,000,000")]
 pub struct CutError {
@@ -19,44 +19,44 @@ pub struct CutError {
 }
 
 impl Cut {
-    /// All of the pixels.
+    /// All of the pixels, in millionths.
     pub(super) const WHOLE: u32 = 1_000_000;
 
-    /// A cut of `low` millionths of the pixels at the dark end and `high` at the bright one. 20,000 each is the cut of
-    /// 2 % that GIS programs begin with.
+    /// Creates a cut of `low` millionths of the pixels at the dark end and `high` at the bright end. 20,000 each is the
+    /// usual default of GIS programs, 2 %.
     ///
     /// # Errors
-    /// If they are a million or more together.
+    /// Fails if the two add up to a million or more.
     pub fn millionths(low: u32, high: u32) -> Result<Self, CutError> {
         let kept = low.checked_add(high).is_some_and(|sum| sum < Self::WHOLE);
         if kept { Ok(Self { low, high }) } else { Err(CutError { low, high }) }
     }
 
-    /// The percentile below which it cuts.
+    /// Returns the lower percentile, in percent.
     pub fn low_percent(self) -> f64 {
         f64::from(self.low) / 1e4
     }
 
-    /// The percentile above which it cuts.
+    /// Returns the upper percentile, in percent.
     pub fn high_percent(self) -> f64 {
         f64::from(Self::WHOLE - self.high) / 1e4
     }
 }
 
 impl Lut {
-    /// The table that stretches what lies between two percentiles to the full range, and clamps what lies outside: the
-    /// percent clip of GIS programs, ImageMagick's `-contrast-stretch`.
+    /// Creates the table that stretches the range between two percentiles to all levels and clamps the levels outside:
+    /// the percent clip of GIS programs, ImageMagick's `-contrast-stretch`.
     ///
     /// Of `n` pixels, `lo` is the lowest level with more than `n · low` pixels up to and including it, `hi` the highest
-    /// with more than `n · high` pixels from it on. A level `v` becomes `(v − lo) · max / (hi − lo)`, clamped, rounded
-    /// half up, in integers throughout. Where `hi ≤ lo` there is no range to stretch, and the table is the identity.
-    /// Each of the planes has its own percentiles.
+    /// with more than `n · high` pixels from it on. A level `v` maps to `(v − lo) · max / (hi − lo)`, clamped, rounded
+    /// half up, in integers throughout. If `hi ≤ lo`, there is no range to stretch and the table is the identity. Each
+    /// plane has its own percentiles.
     pub fn stretching(histogram: &Histogram, cut: Cut) -> Self {
         Self::from_levels(histogram, histogram.planes().flat_map(|bins| stretched(bins, cut)))
     }
 }
 
-/// The table of one plane.
+/// Creates the table of one plane.
 fn stretched(bins: &[u64], cut: Cut) -> Vec<u32> {
     let levels = 0..bins.len() as u64;
     let Some((low, high)) = ends(bins, cut).filter(|(low, high)| low < high) else {
@@ -67,7 +67,7 @@ fn stretched(bins: &[u64], cut: Cut) -> Vec<u32> {
     levels.map(|level| ((2 * (level.clamp(low, high) - low) * max + range) / (2 * range)) as u32).collect()
 }
 
-/// The lowest and the highest level that are kept; `None` if nothing was counted.
+/// Returns the lowest and the highest level inside the cut; `None` if no pixel was counted.
 pub(super) fn ends(bins: &[u64], cut: Cut) -> Option<(usize, usize)> {
     let total: u128 = bins.iter().map(|bin| u128::from(*bin)).sum();
     let low = passes(bins.iter(), total * u128::from(cut.low))?;
@@ -75,7 +75,7 @@ pub(super) fn ends(bins: &[u64], cut: Cut) -> Option<(usize, usize)> {
     Some((low, bins.len() - 1 - high))
 }
 
-/// The place of the first bin with which more than this many millionths of pixels have come.
+/// Returns the index of the first bin at which the running sum exceeds this many millionths of a pixel.
 fn passes<'a>(mut bins: impl Iterator<Item = &'a u64>, millionths: u128) -> Option<usize> {
     let mut sum = 0;
     bins.position(|bin| {
@@ -100,7 +100,7 @@ mod tests {
         (bins[50], bins[100], bins[150]) = (1, 1_000, 1);
         let table = stretched(&bins, cut(0, 0));
         assert_eq!((table[0], table[50], table[150], table[255]), (0, 0, 255, 255));
-        // 127.5 is rounded up.
+        // 127.5 rounds up.
         assert_eq!(table[100], 128);
     }
 

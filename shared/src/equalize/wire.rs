@@ -1,50 +1,49 @@
-//! Histograms and tables as bytes, as they lie in the store between the tasks of a job.
+//! Binary format of histograms and tables, in which tasks of a job exchange them through the store.
 //!
-//! Eight bytes of header: four of magic, the version, what is counted, the depth in bits, a zero; where bands are
-//! counted, their number in two more. Little-endian.
-//! No checksum: a pointer to such bytes carries their SHA-256.
+//! The header has eight bytes: four of magic, the version, the intensity, the depth in bits, a zero; for bands, two
+//! more with their number. Little-endian. Without a checksum, since a reference to such bytes carries their SHA-256.
 
 use super::color::Intensity;
 use crate::pixels::{Depth, Samples};
 
-/// The magic of a histogram.
+/// Magic of a histogram.
 pub(super) const HISTOGRAM: [u8; 4] = *b"EVLh";
-/// The magic of a look-up table.
+/// Magic of a look-up table.
 pub(super) const LUT: [u8; 4] = *b"EVLt";
 
-/// The magic of the histograms of tiles.
+/// Magic of the histograms of tiles.
 pub(super) const TILE_HISTOGRAMS: [u8; 4] = *b"EVLc";
-/// The magic of the look-up tables of tiles.
+/// Magic of the look-up tables of tiles.
 pub(super) const TILE_TABLES: [u8; 4] = *b"EVLg";
 
-/// The magic of the ranges of floating-point samples.
+/// Magic of the ranges of floating-point samples.
 pub(super) const RANGES: [u8; 4] = *b"EVLr";
-/// The magic of the curves of floating-point samples.
+/// Magic of the curves of floating-point samples.
 pub(super) const CURVES: [u8; 4] = *b"EVLf";
 
 const VERSION: u8 = 1;
 
-/// Why bytes are not a histogram or a look-up table.
+/// Why bytes can't be parsed as a histogram or look-up table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    /// They begin with something else.
+    /// The magic is another one.
     #[error("expected a histogram or look-up table, got other bytes")]
     Magic,
-    /// They are of a version that this program doesn't know.
+    /// The version is unknown.
     #[error("expected version {VERSION}, got {0}")]
     Version(u8),
-    /// They end too early.
+    /// The bytes end too early.
     #[error("the bytes end too early")]
     Truncated,
-    /// They go on after their end.
+    /// Bytes are left over after the end.
     #[error("{0} bytes too many")]
     Trailing(usize),
-    /// A value in them is impossible.
+    /// A value is invalid.
     #[error("{0}")]
     Value(&'static str),
 }
 
-/// The header's eight bytes.
+/// Returns the header: eight bytes, or ten for bands.
 pub(super) fn header(magic: [u8; 4], intensity: Intensity, depth: Depth) -> Vec<u8> {
     let counted = match intensity {
         Intensity::Gray => 0,
@@ -62,7 +61,7 @@ pub(super) fn header(magic: [u8; 4], intensity: Intensity, depth: Depth) -> Vec<
     bytes
 }
 
-/// Appends a number as unsigned LEB128 (DWARF 5, § 7.6): seven bits a byte, lowest first.
+/// Appends a number as unsigned LEB128 (DWARF 5, § 7.6): seven bits per byte, lowest first.
 pub(super) fn put_number(bytes: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         bytes.push(number as u8 | 0x80);
@@ -71,8 +70,8 @@ pub(super) fn put_number(bytes: &mut Vec<u8>, mut number: u64) {
     bytes.push(number as u8);
 }
 
-/// Appends bins as LEB128 numbers, where a 0 is followed by how many more zeros come after it. A task's bins are small
-/// and often empty, so this is a tenth of the plain form.
+/// Appends bins as LEB128 numbers; after a 0 follows the number of further zeros. The bins of a task are small and
+/// often empty, so this takes a tenth of the plain form.
 pub(super) fn put_bins(bytes: &mut Vec<u8>, mut bins: &[u64]) {
     while let Some((&bin, rest)) = bins.split_first() {
         put_number(bytes, bin);
@@ -85,7 +84,7 @@ pub(super) fn put_bins(bytes: &mut Vec<u8>, mut bins: &[u64]) {
     }
 }
 
-/// Appends the entries of tables, 16-bit ones little-endian.
+/// Appends entries of tables, 16-bit ones little-endian.
 pub(super) fn put_entries(bytes: &mut Vec<u8>, entries: &Samples) {
     match entries {
         Samples::U8(entries) => bytes.extend_from_slice(entries),
@@ -94,7 +93,7 @@ pub(super) fn put_entries(bytes: &mut Vec<u8>, entries: &Samples) {
     }
 }
 
-/// Takes bytes apart from their beginning.
+/// Reads values from the beginning of bytes.
 pub(super) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -102,14 +101,14 @@ impl<'a> Reader<'a> {
         Self(bytes)
     }
 
-    /// The next `count` bytes.
+    /// Reads the next `count` bytes.
     pub(super) fn take(&mut self, count: usize) -> Result<&'a [u8], Malformed> {
         let (taken, rest) = self.0.split_at_checked(count).ok_or(Malformed::Truncated)?;
         self.0 = rest;
         Ok(taken)
     }
 
-    /// The header, which must be of this magic.
+    /// Reads the header and checks its magic and version.
     pub(super) fn header(&mut self, magic: [u8; 4]) -> Result<(Intensity, Depth), Malformed> {
         if self.take(4)? != magic {
             return Err(Malformed::Magic);
@@ -148,7 +147,7 @@ impl<'a> Reader<'a> {
         Ok(byte)
     }
 
-    /// A number as [`put_number`] writes it.
+    /// Reads a number written by [`put_number`].
     pub(super) fn number(&mut self) -> Result<u64, Malformed> {
         let mut number = 0u64;
         for shift in (0..u64::BITS).step_by(7) {
@@ -165,7 +164,7 @@ impl<'a> Reader<'a> {
         Err(Malformed::Value("a number exceeds 64 bits"))
     }
 
-    /// Bins as [`put_bins`] writes them, into bins that are all 0.
+    /// Reads bins written by [`put_bins`]; `bins` must be all 0.
     pub(super) fn bins(&mut self, bins: &mut [u64]) -> Result<(), Malformed> {
         let mut bins = bins.iter_mut();
         while let Some(bin) = bins.next() {
@@ -183,7 +182,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// So many entries of tables, as [`put_entries`] writes them.
+    /// Reads `count` table entries written by [`put_entries`].
     pub(super) fn entries(&mut self, depth: Depth, count: usize) -> Result<Samples, Malformed> {
         let entries = self.take(count * depth.bytes())?;
         Ok(match depth {
@@ -196,7 +195,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Checks that nothing is left.
+    /// Checks that no bytes are left.
     pub(super) fn end(self) -> Result<(), Malformed> {
         if self.0.is_empty() { Ok(()) } else { Err(Malformed::Trailing(self.0.len())) }
     }

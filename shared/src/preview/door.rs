@@ -1,15 +1,15 @@
-//! The preview as JavaScript calls it. Recipes and distributions go as JSON, pixels as bytes, refusals as sentences.
+//! JavaScript bindings of the preview. Recipes and histograms are passed as JSON, pixels as bytes, errors as sentences.
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::{Preview, Shown};
 use crate::equalize::{Kernel, Recipe};
 
-/// A file being looked at.
+/// Preview of one file.
 #[wasm_bindgen]
 pub struct Door(Preview);
 
-/// A picture with its distribution.
+/// Picture with its histogram.
 #[wasm_bindgen]
 pub struct Look(Shown);
 
@@ -18,62 +18,62 @@ impl Door {
     /// Decodes a file.
     ///
     /// # Errors
-    /// A sentence for the person.
+    /// A sentence for the user.
     #[wasm_bindgen(constructor)]
     pub fn open(file: Vec<u8>) -> Result<Door, String> {
         Preview::open(file).map(Door)
     }
 
-    /// What the header says, as JSON.
+    /// Returns the header as JSON.
     pub fn info(&self) -> String {
         serde_json::to_string(self.0.info()).unwrap_or_default()
     }
 
-    /// In what the picture differs from what the array will make.
+    /// Describes how the preview differs from what the array will produce.
     pub fn note(&self) -> String {
         self.0.note().to_owned()
     }
 
-    /// The image as it is.
+    /// Returns the original image.
     pub fn before(&self) -> Look {
         Look(self.0.before())
     }
 
-    /// The view-sized copy, equalized.
+    /// Equalizes the view-sized copy.
     ///
     /// # Errors
-    /// A sentence for the person.
+    /// A sentence for the user.
     pub fn approximate(&mut self, recipe: &str) -> Result<Look, String> {
         self.0.approximate(&read(recipe)?).map(Look)
     }
 
-    /// Begins with the whole image.
+    /// Begins equalizing the whole image.
     ///
     /// # Errors
-    /// A sentence for the person.
+    /// A sentence for the user.
     pub fn begin(&mut self, recipe: &str) -> Result<(), String> {
         self.0.begin(&read(recipe)?)
     }
 
-    /// Does some more of it; the result at its end.
+    /// Does the next step. Returns the result after the last step, `None` before.
     ///
     /// # Errors
-    /// A sentence for the person.
+    /// A sentence for the user.
     pub fn advance(&mut self) -> Result<Option<Look>, String> {
         Ok(self.0.advance()?.map(Look))
     }
 
-    /// How many parts the image has.
+    /// Returns the number of parts.
     pub fn parts(&self) -> usize {
         self.0.parts()
     }
 
-    /// A part as it was decoded.
+    /// Returns a part as decoded.
     pub fn decoded(&self, part: usize) -> Option<Vec<u8>> {
         self.0.decoded(part)
     }
 
-    /// A part of the result.
+    /// Returns a part of the result.
     pub fn equalized(&self, part: usize) -> Option<Vec<u8>> {
         self.0.equalized(part)
     }
@@ -81,33 +81,33 @@ impl Door {
 
 #[wasm_bindgen]
 impl Look {
-    /// Pixels across.
+    /// Width in pixels.
     pub fn width(&self) -> u32 {
         self.0.picture.width
     }
 
-    /// Pixels down.
+    /// Height in pixels.
     pub fn height(&self) -> u32 {
         self.0.picture.height
     }
 
-    /// Whether every pixel was looked at.
+    /// Whether the whole image was processed, not only its copy.
     pub fn exact(&self) -> bool {
         self.0.exact
     }
 
-    /// The distribution, as JSON.
+    /// Returns the histogram as JSON.
     pub fn distribution(&self) -> String {
         serde_json::to_string(&self.0.distribution).unwrap_or_default()
     }
 
-    /// The pixels: red, green, blue and alpha.
+    /// Returns the pixels: red, green, blue and alpha.
     pub fn pixels(self) -> Vec<u8> {
         self.0.picture.bytes
     }
 }
 
-/// The name of the instructions that this module uses.
+/// Returns the name of the instruction set that this module uses.
 #[wasm_bindgen]
 pub fn kernel() -> String {
     Kernel::best().name().to_owned()

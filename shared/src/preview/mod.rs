@@ -1,11 +1,11 @@
-//! An image equalized where it was chosen, before it is sent: by the very code that the workers run.
+//! Preview of an equalization before upload, computed by the same code that the workers run.
 //!
-//! [`Preview::open`] decodes a file once and makes a copy of about the size of a screen. [`Preview::approximate`]
-//! equalizes that copy, quickly enough to follow a slider; [`Preview::begin`] and [`Preview::advance`] do the whole image, some
-//! rows at a time, so that a newer wish can come in between. What the latter give has the samples that the array will
-//! write, which [`Preview::equalized`] gives out.
+//! [`Preview::open`] decodes a file once and makes a copy of about screen size. [`Preview::approximate`] equalizes that copy,
+//! fast enough to follow a slider. [`Preview::begin`] and [`Preview::advance`] process the whole image, some rows at a time, so
+//! that a newer request can interrupt them. They produce exactly the samples that the array will write, which
+//! [`Preview::equalized`] returns.
 //!
-//! The feature `preview` adds the doors for JavaScript; the rest is tested like any other code.
+//! The feature `preview` adds the JavaScript bindings; the rest is tested like any other code.
 
 #[cfg(feature = "preview")]
 mod door;
@@ -19,40 +19,40 @@ use crate::job::{Cut, ImageInfo};
 use crate::pixels::{Depth, Layout, Rows, Samples};
 use crate::shrink::{Picture, Shrink, Shrinker, eight, fit, upright};
 
-/// The longer side of the copy, in pixels.
+/// Longer side of the copy, in pixels.
 pub const VIEW_SIDE: u32 = 800;
 
-/// Bytes of samples that are kept; of a larger image there is but the copy.
+/// Maximum bytes of samples to keep; of a larger image, only the copy is kept.
 pub const MOST_KEPT: u64 = 512 << 20;
 
-/// A picture of a result, and how its levels are distributed.
+/// Picture of a result, and its histogram.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown {
     /// Red, green, blue and alpha; upright.
     pub picture: Picture,
-    /// How often each level occurs.
+    /// Histogram.
     pub distribution: Distribution,
-    /// Whether it is made of every pixel of the result.
+    /// Whether it was computed from all pixels, not only the copy.
     pub exact: bool,
 }
 
-/// A decoded image, and what is known of it so far.
+/// Decoded image, and what has been computed from it so far.
 pub struct Preview {
     info: ImageInfo,
     note: String,
     cut: Cut,
-    /// All rows, part by part; none of an image that is too large to be kept.
+    /// All rows, part by part; empty if the image is too large to keep.
     parts: Vec<Rows>,
     copy: Rows,
     before: Distribution,
-    /// What was counted last of all rows.
+    /// Latest counts of all rows, and the recipe they are for.
     counted: Option<(Recipe, Counts)>,
     work: Option<Work>,
-    /// What the table that was made last was made for.
+    /// Latest table of the whole image, and the recipe it is for.
     made: Option<(Recipe, Table)>,
 }
 
-/// A whole result being made.
+/// Equalization of the whole image, in progress.
 struct Work {
     recipe: Recipe,
     next: usize,
@@ -68,7 +68,7 @@ impl Preview {
     /// Decodes an image file.
     ///
     /// # Errors
-    /// A sentence for the person.
+    /// A sentence for the user.
     pub fn open(file: Vec<u8>) -> Result<Self, String> {
         let mut source = Cursor::new(file);
         let info = decode::inspect(&mut source, &Limits::default()).map_err(|error| error.to_string())?;
@@ -94,12 +94,12 @@ impl Preview {
         Ok(Self { info, note, cut, parts, copy, before, counted: None, work: None, made: None })
     }
 
-    /// What the file's header says.
+    /// Returns the file's header.
     pub fn info(&self) -> &ImageInfo {
         &self.info
     }
 
-    /// In what the picture differs from what the array will make, in sentences; empty where it doesn't.
+    /// Describes in sentences how the preview differs from what the array will produce; empty if it doesn't.
     pub fn note(&self) -> &str {
         &self.note
     }
@@ -109,16 +109,16 @@ impl Preview {
         !self.parts.is_empty()
     }
 
-    /// The image as it is.
+    /// Returns the original image.
     pub fn before(&self) -> Shown {
         let picture = self.upright(&self.copy);
         Shown { picture, distribution: self.before.clone(), exact: self.can_be_exact() }
     }
 
-    /// The copy, equalized. By the counts of the whole image where they are there already, else by its own.
+    /// Equalizes the copy, with the counts of the whole image if they are available and apply, else with the copy's own.
     ///
     /// # Errors
-    /// A sentence for the person.
+    /// A sentence for the user.
     pub fn approximate(&mut self, recipe: &Recipe) -> Result<Shown, String> {
         self.check(recipe)?;
         let nodata = recipe.nodata_of(&self.info);
@@ -142,10 +142,10 @@ impl Preview {
         Ok(Shown { picture: self.upright(&result), distribution: Distribution::of(&histogram), exact: false })
     }
 
-    /// Begins with the whole image; what was begun before is given up.
+    /// Begins equalizing the whole image, abandoning any earlier run.
     ///
     /// # Errors
-    /// A sentence for the person.
+    /// A sentence for the user.
     pub fn begin(&mut self, recipe: &Recipe) -> Result<(), String> {
         self.check(recipe)?;
         if !self.can_be_exact() {
@@ -163,10 +163,10 @@ impl Preview {
         Ok(())
     }
 
-    /// Does some more of what was begun: the result at its end.
+    /// Does the next step of the run. Returns the result after the last step, `None` before.
     ///
     /// # Errors
-    /// A sentence for the person.
+    /// A sentence for the user.
     pub fn advance(&mut self) -> Result<Option<Shown>, String> {
         let Some(mut work) = self.work.take() else { return Err("Nothing was begun.".to_owned()) };
         if let Some(rows) = self.parts.get(work.next) {
@@ -198,17 +198,17 @@ impl Preview {
         }
     }
 
-    /// How many parts the image has.
+    /// Returns the number of parts.
     pub fn parts(&self) -> usize {
         self.parts.len()
     }
 
-    /// A part as it was decoded, little-endian.
+    /// Returns a part as decoded, little-endian.
     pub fn decoded(&self, part: usize) -> Option<Vec<u8>> {
         self.parts.get(part).map(Rows::to_le_bytes)
     }
 
-    /// A part of the result that [`Preview::advance`] gave last, little-endian.
+    /// Returns a part of the result last returned by [`Preview::advance`], little-endian.
     pub fn equalized(&self, part: usize) -> Option<Vec<u8>> {
         let (recipe, _) = self.made.as_ref()?;
         let rows = self.parts.get(part)?.clone();
@@ -227,7 +227,7 @@ impl Preview {
         Ok(rows)
     }
 
-    /// The second half of the work, when everything is counted.
+    /// Starts the second half of the run, once everything is counted.
     fn applying(&mut self, recipe: Recipe, counts: Counts) -> Result<Work, String> {
         let table = Table::new(&recipe, &counts, None).map_err(|error| format!("{error}."))?;
         let (size, layout) = ((self.info.width, self.info.height), output_layout(&recipe, self.info.layout));
@@ -258,7 +258,7 @@ impl Preview {
     }
 }
 
-/// Whether what is counted for one recipe is what is counted for the other.
+/// Whether two recipes need the same counts.
 fn same_counts(one: &Recipe, other: &Recipe) -> bool {
     let grid = |recipe: &Recipe| recipe.clahe().map(|clahe| (clahe.columns, clahe.rows));
     (one.color, one.nodata, one.range, grid(one)) == (other.color, other.nodata, other.range, grid(other))
@@ -272,7 +272,7 @@ fn shrinker(info: &ImageInfo) -> Shrinker {
     }
 }
 
-/// Why an image has no preview, if that is so.
+/// Explains why an image has no preview; `None` if it has one.
 fn unshown(info: &ImageInfo) -> Option<String> {
     let what = match (info.layout, info.depth) {
         (Layout::Bands(_), _) => "bands without colours",
@@ -282,24 +282,24 @@ fn unshown(info: &ImageInfo) -> Option<String> {
     Some(format!("There is no preview of images with {what}; the array equalizes them all the same."))
 }
 
-/// What [`Preview::note`] says.
+/// Computes [`Preview::note`].
 fn note(source: &mut Cursor<Vec<u8>>, info: &ImageInfo) -> String {
     let pages = match info.more.further_pages {
         0 => None,
         further => Some(format!("This is the first of {} pages; the array equalizes each by itself.", further + 1)),
     };
-    // Who can't read it leaves it out as well.
+    // If the profile can't be read here, the array can't keep it either.
     let profile = decode::profile(source, info).ok().flatten().filter(|profile| !is_srgb(profile));
     let profile = profile.map(|_| "Drawn here without the file's colour profile, which the result keeps.".to_owned());
     [pages, profile].into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
-/// Whether a profile says of itself that it is one of sRGB: in ASCII (ICC.1, version 2) or UTF-16 (version 4).
+/// Whether a profile names itself sRGB: in ASCII (ICC.1, version 2) or UTF-16 (version 4).
 fn is_srgb(profile: &[u8]) -> bool {
     profile.windows(4).any(|four| four == b"sRGB") || profile.windows(8).any(|eight| eight == b"\0s\0R\0G\0B")
 }
 
-/// Pixels as browsers draw them.
+/// Converts pixels to RGBA, as browsers draw them.
 fn rgba(rows: &Rows) -> Vec<u8> {
     match &rows.samples {
         Samples::U8(samples) => spread(rows.layout, samples, |sample| sample),

@@ -1,4 +1,4 @@
-//! All images of the gallery in their order: the shape of each, and those that were fetched.
+//! The gallery's model: the shapes of all images in order, and the images fetched so far.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -8,45 +8,45 @@ use shared::gallery::{Image, Page, Sections, Sort};
 use shared::id::ImageId;
 use shared::masonry::Shape;
 
-/// A fetched image.
+/// Fetched image.
 #[derive(Clone)]
 pub struct Item {
-    /// Which.
+    /// Image id.
     pub id: ImageId,
-    /// How it stands.
+    /// The image, as a signal.
     pub image: ArcRwSignal<Image>,
 }
 
-/// A place whose images can be fetched from.
+/// Position at which a fetch can start.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mark {
-    /// The place of the first one.
+    /// Index of its first image.
     pub start: usize,
-    /// The cursor that gives it; none for the beginning.
+    /// Cursor of the page that starts here; `None` for the beginning.
     pub key: Option<String>,
 }
 
-/// Images that can be fetched at once.
+/// Range of images that one request fetches.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Span {
-    /// Where they begin.
+    /// Where it starts.
     pub mark: Mark,
-    /// How many there should be.
+    /// Expected number of images.
     pub count: usize,
 }
 
-/// The shapes of all images, and those that were fetched.
+/// Shapes of all images, and the images fetched so far.
 #[derive(Clone, Default)]
 pub struct Book {
     shapes: Vec<Shape>,
     slots: Vec<Option<Item>>,
     marks: Vec<Mark>,
-    /// Where more come that nothing is known of yet.
+    /// Cursor of the next page, while the shapes of later images are unknown.
     more: Option<String>,
 }
 
 impl Book {
-    /// As many as a page has; an image that `before` had keeps its signal.
+    /// Creates a book of one page. Images also in `before` keep their signals.
     pub fn of_page(page: Page, before: &Book) -> Self {
         let known: HashMap<&ImageId, &Item> = before.slots.iter().flatten().map(|item| (&item.id, item)).collect();
         let shapes = page.items.iter().map(|image| Shape::of(image.width, image.height)).collect();
@@ -54,38 +54,38 @@ impl Book {
         Self { shapes, slots, marks: vec![Mark { start: 0, key: None }], more: page.next }
     }
 
-    /// How many images there are.
+    /// Returns the number of images.
     pub fn len(&self) -> usize {
         self.shapes.len()
     }
 
-    /// The shape of each.
+    /// Returns the shapes of all images.
     pub fn shapes(&self) -> &[Shape] {
         &self.shapes
     }
 
-    /// Where more come that nothing is known of yet.
+    /// Returns the cursor of the next page, while the shapes of later images are unknown.
     pub fn more(&self) -> Option<&String> {
         self.more.as_ref()
     }
 
-    /// The image at a place, if it was fetched.
+    /// Returns the image at an index, if fetched.
     pub fn item(&self, index: usize) -> Option<&Item> {
         self.slots.get(index)?.as_ref()
     }
 
-    /// Whether all of them were fetched.
+    /// Whether all images are known and fetched.
     pub fn is_whole(&self) -> bool {
         self.more.is_none() && self.slots.iter().all(Option::is_some)
     }
 
-    /// Whether any shown image's job isn't finished.
+    /// Whether the job of any fetched image is unfinished.
     pub fn awaits(&self) -> bool {
         self.slots.iter().flatten().any(|item| !item.image.read().state.has_ended())
     }
 
-    /// Takes over how many images there are and their shapes. What was fetched stays where it must be now: where the newest
-    /// come first, additions have moved it. The next fetch tells whether that is right.
+    /// Sets number and shapes of all images. Fetched images are shifted to where they probably are now: if the newest come
+    /// first, by the number added. The next fetch verifies that.
     pub fn place_all(&mut self, sections: &Sections, sort: Sort) {
         let shapes: Vec<Shape> = sections.sections.iter().flat_map(|section| Shape::unpack(&section.shapes)).collect();
         if sort == Sort::Newest && shapes.len() > self.slots.len() && self.more.is_none() {
@@ -108,7 +108,7 @@ impl Book {
         (self.shapes, self.more) = (shapes, None);
     }
 
-    /// What must be fetched to have the image at a place.
+    /// Returns the range to fetch for the image at an index.
     pub fn span(&self, index: usize) -> Option<Span> {
         let at = self.marks.partition_point(|mark| mark.start <= index).checked_sub(1)?;
         let end = self.marks.get(at + 1).map_or(self.len(), |next| next.start);
@@ -117,12 +117,12 @@ impl Book {
         (index < mark.start + count).then_some(Span { mark, count })
     }
 
-    /// The first place of these that wasn't fetched yet.
+    /// Returns the first index in a range whose image isn't fetched yet.
     pub fn missing(&self, mut places: Range<usize>) -> Option<usize> {
         places.find(|&index| self.slots.get(index).is_some_and(Option::is_none))
     }
 
-    /// Takes in what was fetched for a span. Says whether it was what the shapes promised.
+    /// Stores the images fetched for a span. Returns whether they match the shapes.
     pub fn fill(&mut self, span: &Span, page: Page) -> bool {
         let as_promised = page.items.len() == span.count;
         let range = span.mark.start..(span.mark.start + page.items.len()).min(self.len());
@@ -136,7 +136,7 @@ impl Book {
         fits
     }
 
-    /// Forgets what was fetched far from these places, so that a long walk doesn't fill the memory.
+    /// Drops images far from these indices, so that long scrolling doesn't fill the memory.
     pub fn forget_far_from(&mut self, places: &Range<usize>) {
         const KEPT: usize = 1_500;
         let near = places.start.saturating_sub(KEPT)..places.end + KEPT;
@@ -149,7 +149,7 @@ impl Book {
         }
     }
 
-    /// Takes out images that are gone.
+    /// Removes deleted images.
     pub fn remove(&mut self, gone: &[ImageId]) {
         for index in (0..self.slots.len()).rev() {
             if self.slots[index].as_ref().is_some_and(|item| gone.contains(&item.id)) {
@@ -163,7 +163,7 @@ impl Book {
     }
 }
 
-/// The item with what is known now: the same signal, if there is one.
+/// Returns the item with updated content, reusing its signal if there is one.
 fn kept(known: Option<&Item>, image: Image) -> Item {
     match known {
         Some(item) => {

@@ -1,4 +1,4 @@
-//! What the gallery takes from the browser: sizes, scrolling, keys.
+//! Browser side of the gallery: sizes, scrolling, keys and history.
 
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ use super::shelf::Shelf;
 use super::spot::Spot;
 use super::window::Measured;
 
-/// The reader's place is stored once the window wasn't scrolled for this long: browsers limit how often history changes.
+/// Debounce of storing the reader's place after scrolling: browsers limit how often the history may change.
 const SCROLL_ENDED: Duration = Duration::from_millis(100);
 
-/// Follows the window until the present owner ends.
+/// Follows the window until the current owner is disposed of.
 pub fn attach(shelf: Shelf) {
     let Some(element) = shelf.element.get() else { return };
     let asked = StoredValue::new(false);
-    // Many events may come before a frame is drawn.
+    // Several events may arrive per frame; they cause one update.
     let soon = move || {
         if asked.try_get_value() == Some(false) {
             asked.set_value(true);
@@ -45,7 +45,7 @@ pub fn attach(shelf: Shelf) {
     let observed = SendWrapper::new((observer, changed));
     shelf.update();
     shelf.awaited.set_value(stored_spot().filter(|_| shelf.is_asked_for()));
-    // The gallery may not be in the document yet, which can't be scrolled before.
+    // The gallery may not be in the document yet, and so can't be scrolled before the next frame.
     request_animation_frame(move || {
         if shelf.awaited.try_get_value().flatten().is_some() {
             shelf.update();
@@ -61,8 +61,8 @@ pub fn attach(shelf: Shelf) {
     });
 }
 
-/// Stores the reader's place in the history, and leaves the window alone once the reader scrolls, until the present owner
-/// ends.
+/// Stores the reader's place in the history, and stops restoring it once the reader scrolls, until the current owner is
+/// disposed of.
 fn follow_reader(shelf: Shelf) {
     let timer = StoredValue::new(None::<TimeoutHandle>);
     let scrolled = window_event_listener(scroll, move |_| {
@@ -81,8 +81,8 @@ fn follow_reader(shelf: Shelf) {
     });
 }
 
-/// Stores the reader's place in the present history entry, if it is one of this gallery. A page that is being left may
-/// still be shown while the address is already another one's.
+/// Stores the reader's place in the current history entry, if that entry is of this gallery. A page being left may still be
+/// visible after the address has changed to another page's.
 pub fn store_spot(shelf: Shelf) {
     let in_gallery = window().location().pathname().is_ok_and(|path| path == shared::route::GALLERY);
     if !in_gallery || !shelf.is_asked_for() {
@@ -95,12 +95,12 @@ pub fn store_spot(shelf: Shelf) {
     }
 }
 
-/// The place that the present history entry stores.
+/// Returns the place stored in the current history entry.
 fn stored_spot() -> Option<Spot> {
     Spot::read(&window().history().ok()?.state().ok()?.as_string()?)
 }
 
-/// What the style sheet made of the container.
+/// Measures the container as laid out by the style sheet.
 pub fn measure(element: &Element) -> Option<Measured> {
     let style = window().get_computed_style(element).ok().flatten()?;
     let number =
@@ -116,13 +116,13 @@ pub fn measure(element: &Element) -> Option<Measured> {
     })
 }
 
-/// The place of the tile around an element.
+/// Returns the index of the tile around an element.
 pub fn index_of(target: Option<web_sys::EventTarget>) -> Option<usize> {
     let tile = target?.dyn_into::<Element>().ok()?.closest("[data-index]").ok()??;
     tile.get_attribute("data-index")?.parse().ok()
 }
 
-/// Arrow keys go from tile to tile, as they are seen; Home and End to the first and the last.
+/// Handles keys: arrows move the focus to the visually adjacent tile, Home and End to the first and the last.
 pub fn pressed(shelf: Shelf, event: &KeyboardEvent) {
     let Some(from) = index_of(event.target()) else { return };
     if event.ctrl_key() || event.meta_key() || event.alt_key() {
@@ -150,7 +150,7 @@ pub fn pressed(shelf: Shelf, event: &KeyboardEvent) {
     }
 }
 
-/// Focuses a tile's link, as soon as its image is there.
+/// Focuses a tile's link, once its image is fetched.
 fn focus(shelf: Shelf, index: usize, tries: u32) {
     let link = document().query_selector(&format!("[data-index='{index}'] a")).ok().flatten();
     match link.and_then(|link| link.dyn_into::<HtmlElement>().ok()) {
@@ -171,7 +171,7 @@ fn focus(shelf: Shelf, index: usize, tries: u32) {
     }
 }
 
-/// Tells whether this device is online, until the present owner ends.
+/// Tracks whether this device is offline, until the current owner is disposed of.
 pub fn watch_connection(off: RwSignal<bool>) {
     off.set(!window().navigator().on_line());
     let gone = window_event_listener(offline, move |_| off.set(true));

@@ -1,4 +1,4 @@
-//! Images that were chosen, and what can be done with them. Without scripts it is a form with a box in each tile.
+//! Selection of images and batch operations. Without scripts it is a form with a checkbox in each tile.
 
 use std::collections::BTreeSet;
 
@@ -12,23 +12,23 @@ use super::shelf::Shelf;
 use crate::dynamic::dynamic;
 use crate::undo::Undo;
 
-/// The chosen images.
+/// Selected images.
 #[derive(Clone, Copy)]
 pub struct Choice {
-    /// Which.
+    /// Ids of the selected images.
     pub images: RwSignal<BTreeSet<ImageId>>,
-    /// Where the last one was chosen: a range begins there.
+    /// Index of the last image selected or deselected: the start of a range.
     last: StoredValue<Option<usize>>,
     shelf: Shelf,
 }
 
 impl Choice {
-    /// Nothing yet.
+    /// Creates an empty selection.
     pub fn new(shelf: Shelf) -> Self {
         Self { images: RwSignal::default(), last: StoredValue::new(None), shelf }
     }
 
-    /// Chooses an image, or no longer; with `range` all from the one chosen last to this one.
+    /// Selects or deselects an image; with `range`, all from the last one to this one.
     pub fn choose(self, image: &ImageId, index: usize, chosen: bool, range: bool) {
         let from = self.last.get_value().filter(|_| range);
         self.last.set_value(Some(index));
@@ -61,7 +61,7 @@ impl Choice {
         });
     }
 
-    /// Deletes the chosen images; without any, the one at this place.
+    /// Deletes the selected images; if there are none, `otherwise`.
     pub fn delete(self, undo: Undo, otherwise: Option<ImageId>) {
         let mut images: Vec<ImageId> = self.images.get_untracked().into_iter().collect();
         if images.is_empty() {
@@ -73,14 +73,14 @@ impl Choice {
         }
     }
 
-    /// Chooses nothing.
+    /// Clears the selection.
     pub fn clear(self) {
         self.images.update(BTreeSet::clear);
         self.last.set_value(None);
     }
 }
 
-/// How many images are chosen, and what can be done with them.
+/// Number of selected images, and the batch operations.
 #[component]
 pub fn ChoiceBar(choice: Choice) -> impl IntoView {
     let undo = Undo::expect();
@@ -122,7 +122,7 @@ pub fn ChoiceBar(choice: Choice) -> impl IntoView {
     }
 }
 
-/// Sends the form that gives a zip: not all of the chosen images need be in the document.
+/// Submits a form that downloads a ZIP file. A form is created because some of the selected images may not be in the document.
 #[cfg(feature = "hydrate")]
 fn send(what: &str, images: &BTreeSet<ImageId>) {
     use wasm_bindgen::JsCast;

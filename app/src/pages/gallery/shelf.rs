@@ -1,4 +1,4 @@
-//! The gallery's content: the book, what of it is in the document, and how both follow the server and the window.
+//! Controller of the gallery: keeps the book and the tiles in the document in step with the server and the window.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -23,50 +23,50 @@ use crate::undo::Undo;
 
 mod back;
 
-/// News that come closer together than this are one.
-const CALM: Duration = Duration::from_millis(300);
-/// Seconds between looks that nothing announced, while something shown isn't finished.
-const LOOK: i64 = 10;
+/// Debounce of change notifications.
+const SEARCH_DEBOUNCE: Duration = Duration::from_millis(300);
+/// Poll interval in seconds, without notifications, while the job of a fetched image is unfinished.
+const POLL_SECONDS: i64 = 10;
 
-/// A tile in the document.
+/// Tile in the document.
 #[derive(Clone)]
 pub struct Shown {
-    /// Its image; none while it isn't fetched.
+    /// Its image; `None` until fetched.
     pub item: Option<Item>,
-    /// The same for the same tile.
+    /// Stable key of the tile.
     pub key: String,
 }
 
-/// The gallery's content.
+/// Controller of the gallery.
 #[derive(Clone, Copy)]
 pub struct Shelf {
     query: StoredValue<ImageQuery>,
-    /// What the address asks for: another query than this gallery's while the next one is being fetched.
+    /// Query in the address. Differs from this gallery's query while the next gallery is being fetched.
     #[cfg_attr(not(feature = "hydrate"), allow(dead_code, reason = "only a browser has a history"))]
     pub(super) asked: Memo<ImageQuery>,
     /// The images.
     pub book: RwSignal<Book>,
-    /// The tiles in the document, in their order.
+    /// Tiles in the document, in order.
     pub shown: RwSignal<Vec<Shown>>,
-    /// Where they are, by their keys.
+    /// Positions of the tiles, by key.
     pub places: RwSignal<HashMap<String, Place>>,
-    /// The container's style.
+    /// Style of the container.
     pub container: RwSignal<String>,
-    /// Why the last request failed.
+    /// Error of the last request.
     pub problem: RwSignal<Option<Problem>>,
-    /// The container.
+    /// Container element.
     pub element: NodeRef<Div>,
     window: StoredValue<Window>,
-    /// How many images' shapes the window knows: whenever they change, a new number.
+    /// Versions of the shapes: the one the window has laid out, and the current one.
     laid_out: StoredValue<(u32, u32)>,
     focused: StoredValue<Option<usize>>,
     loading: StoredValue<bool>,
-    /// Where the history says that the reader was, until the gallery is scrolled there.
+    /// The reader's place from the history, until the gallery is scrolled to it.
     pub(super) awaited: StoredValue<Option<Spot>>,
 }
 
 impl Shelf {
-    /// The first page, as the server rendered it.
+    /// Creates the gallery with its first page, as rendered by the server.
     pub fn new(query: ImageQuery, page: Page, asked: Memo<ImageQuery>) -> Self {
         let shelf = Self {
             query: StoredValue::new(query),
@@ -87,10 +87,14 @@ impl Shelf {
         shelf
     }
 
-    /// Follows the window, the stream and what is deleted, until the page is left.
+    /// Follows the window, the event stream and deletions, until the page is left.
     pub fn follow(self, live: Live, undo: Undo) {
         let turn =
-            memo(move || if self.book.read().awaits() { live.now.get().map(|now| now / 1_000 / LOOK) } else { None });
+            memo(
+                move || {
+                    if self.book.read().awaits() { live.now.get().map(|now| now / 1_000 / POLL_SECONDS) } else { None }
+                },
+            );
         let pending = StoredValue::new(false);
         let mut first = true;
         effect(move || {
@@ -108,7 +112,7 @@ impl Shelf {
                         self.refresh();
                     }
                 },
-                CALM,
+                SEARCH_DEBOUNCE,
             );
         });
         effect(move || {
@@ -124,7 +128,7 @@ impl Shelf {
         }
     }
 
-    /// Changes the book, and what is shown of it.
+    /// Changes the book and updates the tiles, keeping the visible images in place.
     fn change(self, change: impl FnOnce(&mut Book)) {
         let window_was_at_top = self.window.with_value(Window::is_at_top);
         let anchor = if window_was_at_top { None } else { self.anchor() };
@@ -146,7 +150,7 @@ impl Shelf {
         (0..book.len()).find(|&index| book.item(index).is_some_and(|item| item.id == *id))
     }
 
-    /// Puts the tiles in the document that should be there now.
+    /// Updates which tiles are in the document.
     pub fn update(self) {
         let Some(len) = self.book.try_with_untracked(Book::len) else { return };
         if len <= SMALL {
@@ -165,7 +169,7 @@ impl Shelf {
         }
         let tiles = self.window.with_value(|window| {
             let mut tiles = window.tiles();
-            // The focus isn't lost, however far one scrolls.
+            // The focused tile stays in the document, however far the reader scrolls.
             if let Some(focused) = self.focused.get_value().filter(|index| *index < len && !tiles.contains(index)) {
                 tiles.insert(tiles.partition_point(|index| *index < focused), focused);
             }
@@ -179,7 +183,7 @@ impl Shelf {
         }
     }
 
-    /// All tiles, for every number of columns: as the server writes them.
+    /// Shows all tiles, placed for every number of columns, as the server renders them.
     fn show_all(self) {
         let placed = self.book.with_untracked(|book| place_shapes(book.shapes()));
         let all: Vec<usize> = (0..placed.tiles.len()).collect();
@@ -204,8 +208,8 @@ impl Shelf {
         }
     }
 
-    /// Fetches what is in the document and wasn't fetched yet; one request at a time, so that a quick drag over
-    /// thousands of images fetches only where it ends.
+    /// Fetches missing images of the document's tiles; one request at a time, so that a quick drag over thousands of images
+    /// fetches only where it ends.
     fn load(self, places: Range<usize>) {
         let wanted = self.book.with_untracked(|book| book.missing(places.clone()).and_then(|index| book.span(index)));
         let Some(span) = wanted.filter(|_| !self.loading.get_value()) else { return };
@@ -240,7 +244,7 @@ impl Shelf {
         api::images(ImageQuery { cursor: span.mark.key.clone(), limit, ..query }).await
     }
 
-    /// Asks what there is now.
+    /// Fetches the current images.
     pub fn refresh(self) {
         let Some(whole) = self.book.try_with_untracked(|book| book.is_whole() && book.len() < Sections::SIZE as usize)
         else {
@@ -251,7 +255,7 @@ impl Shelf {
         }
         let query = ImageQuery { limit: Some(Sections::SIZE), ..self.query.get_value() };
         leptos::task::spawn_local(async move {
-            // A failure is the stream's to show: it says "reconnecting".
+            // Failures are ignored here: the stream's state shows "reconnecting".
             let Ok(page) = api::images(query).await else { return };
             let more = page.next.is_some();
             if self.book.try_with_untracked(|_| ()).is_some() {
@@ -263,7 +267,7 @@ impl Shelf {
         });
     }
 
-    /// Asks for all shapes anew, and for what is in the window.
+    /// Fetches the shapes of all images, and the images in the window.
     pub fn resync(self) {
         if self.loading.try_get_value() != Some(false) {
             return;
@@ -289,7 +293,7 @@ impl Shelf {
         if let Some(Spot::Anchor(anchor)) = self.awaited.get_value() {
             return self.find_awaited(&anchor).await;
         }
-        // What is seen may have changed in its place.
+        // The visible images may have changed even at the same positions.
         let first = self.window.with_value(Window::first_seen).unwrap_or(0);
         for index in [first, first + 30] {
             let Some(span) = self.book.with_untracked(|book| book.span(index)) else { continue };
@@ -304,10 +308,10 @@ impl Shelf {
         Ok(())
     }
 
-    /// The ids of images from one place to another, fetched where they weren't yet.
+    /// Returns the ids of the images in a range, fetching missing ones.
     ///
     /// # Errors
-    /// What the server said.
+    /// The server's error.
     pub async fn ids(self, places: Range<usize>) -> Result<Vec<ImageId>, Problem> {
         while let Some(span) =
             self.book.with_untracked(|book| book.missing(places.clone()).and_then(|index| book.span(index)))
@@ -322,12 +326,12 @@ impl Shelf {
         Ok(places.filter_map(|index| Some(book.item(index)?.id.clone())).collect())
     }
 
-    /// The focus went to a tile, or elsewhere.
+    /// Sets the focused tile.
     pub fn focus(self, index: Option<usize>) {
         self.focused.set_value(index);
     }
 
-    /// The tile that an arrow key leads to, scrolled into the window and kept in the document.
+    /// Returns the tile that an arrow key leads to, after scrolling it into the window. It stays in the document.
     #[cfg(feature = "hydrate")]
     pub fn go(self, from: usize, direction: Option<Direction>, last: bool) -> Option<usize> {
         let len = self.book.with_untracked(Book::len);

@@ -1,8 +1,8 @@
-//! The reader's place in the gallery, kept in the browser's history so that Back and a reload return to it.
+//! The reader's place in the gallery, stored in the browser's history so that Back and a reload return to it.
 //!
-//! A browser restores a scroll position only as far as the document reaches at that moment, and the gallery reaches its
-//! height after the shapes of all images were fetched. A pixel position alone would also be wrong after an upload, which
-//! moves everything below it. So a history entry stores the first visible image and where in the window it was.
+//! A browser restores a scroll position only as far as the document reaches at that moment, and the gallery reaches its height
+//! only after the shapes of all images were fetched. A pixel position would also be wrong after an upload, which moves
+//! everything below it. So a history entry stores the first visible image and its position in the window.
 
 use std::fmt;
 
@@ -10,30 +10,30 @@ use shared::gallery::Sort;
 use shared::id::ImageId;
 use shared::number::{Decimal, parse};
 
-/// A place in the gallery. Its text form is what the history entry stores.
+/// Place in the gallery. Its text form is stored in the history entry.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Spot {
-    /// The beginning is visible: the scroll position of the page, in pixels.
+    /// The gallery's beginning is visible: scroll position of the page, in pixels.
     Top(f64),
-    /// Further down.
+    /// Further down: relative to an image.
     Anchor(Anchor),
 }
 
-/// An image, and where in the window it is.
+/// An image and its position in the window.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Anchor {
-    /// The image; `None` if it wasn't fetched yet.
+    /// Image id; `None` if it wasn't fetched yet.
     pub image: Option<ImageId>,
-    /// Its place in the gallery's order.
+    /// Index in the gallery's order.
     pub index: usize,
-    /// How many images the gallery had, if that was known.
+    /// Number of images in the gallery, if known.
     pub total: Option<usize>,
-    /// Its upper edge against the window's, in pixels.
+    /// Distance from the window's top edge to the image's, in pixels.
     pub place: f64,
 }
 
 impl Anchor {
-    /// Its likely index in a gallery of `total` images: additions come first where the newest do.
+    /// Returns its likely index in a gallery of `total` images: if the newest come first, additions shift it.
     pub fn likely_index(&self, total: usize, sort: Sort) -> usize {
         let index = match (sort, self.total) {
             (Sort::Newest, Some(before)) => (self.index + total).saturating_sub(before),
@@ -44,7 +44,7 @@ impl Anchor {
 }
 
 impl Spot {
-    /// Reads the text form; `None` if it is something else.
+    /// Parses the text form; returns `None` if it is something else.
     pub fn read(text: &str) -> Option<Self> {
         let mut words = text.split(' ');
         match (words.next()?, words.next()) {

@@ -1,4 +1,4 @@
-//! The part of the gallery that is in the window: which tiles there are in the document, and where.
+//! Virtualization of the gallery: which tiles are in the document, and where.
 
 use std::ops::Range;
 
@@ -10,29 +10,29 @@ use shared::scroll::Scroll;
 
 use crate::components::EXTRA;
 
-/// Galleries of at most so many images are in the document as a whole, placed as the server does.
+/// Galleries of at most this many images are completely in the document, placed as by the server.
 pub const SMALL: usize = 120;
-/// So many windows above and below are kept ready.
+/// Window heights above and below the window for which tiles are kept in the document.
 const AHEAD: f64 = 1.0;
 
-/// What the style sheet made of the container. All lengths are in pixels.
+/// Measurements of the container, as laid out by the style sheet. All lengths are in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Measured {
-    /// The number of columns.
+    /// Number of columns.
     pub columns: usize,
-    /// The container's width.
+    /// Width of the container.
     pub width: f64,
-    /// Between columns.
+    /// Gap between columns.
     pub gap: f64,
-    /// A caption's height.
+    /// Height of a caption.
     pub caption: f64,
-    /// Where the container begins on the page.
+    /// Position of the container's top on the page.
     pub top: f64,
-    /// The window's height.
+    /// Height of the window.
     pub view: f64,
 }
 
-/// The tiles' places, and what of them is seen.
+/// Positions of all tiles, and which of them are visible.
 #[derive(Debug, Clone, Default)]
 pub struct Window {
     measured: Measured,
@@ -42,7 +42,7 @@ pub struct Window {
 }
 
 impl Window {
-    /// Lays out anew what changed. `shapes` are given where they did.
+    /// Updates the layout. `shapes` is `Some` if they have changed.
     pub fn fit(&mut self, measured: Measured, shapes: Option<&[Shape]>) {
         if let Some(shapes) = shapes {
             self.heights = shapes.iter().map(|shape| shape.height()).collect();
@@ -50,8 +50,8 @@ impl Window {
         let (before, columns) = (self.extra(), self.measured.columns);
         self.measured = measured;
         if shapes.is_some() || measured.columns != columns || (self.extra() - before).abs() > 1e-9 {
-            // The first ones as the server has placed them; the others by what a caption really takes, or columns would
-            // end further apart the more images there are.
+            // The first tiles are placed as by the server. The others use the captions' real height; otherwise the columns'
+            // ends would diverge as the number of images grows.
             let (first, others) = self.heights.split_at(self.heights.len().min(SMALL));
             self.layout = lay_out(first.iter().copied(), measured.columns, EXTRA);
             self.layout.extend(others.iter().copied(), self.extra());
@@ -59,17 +59,17 @@ impl Window {
         self.scroll.resize(self.content(), measured.view);
     }
 
-    /// The window was scrolled to this place on the page. Gives where it must be put instead, if it must.
+    /// Handles scrolling of the page. Returns the position to scroll to instead, if a correction is needed.
     pub fn scrolled(&mut self, to: f64) -> Option<f64> {
         self.scroll.moved(to - self.measured.top).map(|bar| bar + self.measured.top)
     }
 
-    /// Where the window must be scrolled to, so that a tile is seen whole; `None` if it is.
+    /// Returns where to scroll so that a tile is completely visible; `None` if it is.
     #[cfg(any(feature = "hydrate", test))]
     pub fn reveal(&mut self, index: usize) -> Option<f64> {
         let (tile, view) = (self.span(index), self.measured.view);
         let seen = self.scroll.seen();
-        // The page's header lies over the upper edge.
+        // The page's header covers the window's top edge.
         let margin = 80.0;
         let to = if tile.start < seen + margin {
             tile.start - margin
@@ -81,13 +81,13 @@ impl Window {
         Some(self.put(to))
     }
 
-    /// The place of a tile against the window's upper edge.
+    /// Returns the position of a tile relative to the window's top edge.
     pub fn place_of(&self, index: usize) -> f64 {
         self.span(index).start - self.scroll.seen()
     }
 
-    /// Where the window must be scrolled to, so that a tile is at this place against its upper edge. That may be below the
-    /// gallery's end: only the browser knows how far the page goes on.
+    /// Returns where to scroll so that a tile is at this position relative to the window's top edge. The result may be beyond
+    /// the gallery's end: only the browser knows how long the page is.
     pub fn keep(&mut self, index: usize, place: f64) -> f64 {
         let content = self.span(index).start - place;
         self.put(content) + (content - self.scroll.seen())
@@ -98,19 +98,19 @@ impl Window {
         self.scroll.bar() + self.measured.top
     }
 
-    /// Whether the gallery's beginning is seen.
+    /// Whether the gallery's beginning is visible.
     pub fn is_at_top(&self) -> bool {
         self.scroll.seen() < self.column()
     }
 
-    /// The first tile that begins in the window, or else the last one before its end.
+    /// Returns the first tile that begins in the window; if there is none, the last one that may reach into it.
     pub fn first_seen(&self) -> Option<usize> {
         let seen = self.scroll.seen();
         let mut near = self.near(seen..seen + self.measured.view);
         near.clone().find(|&index| self.span(index).start >= seen).or_else(|| near.next_back())
     }
 
-    /// The tiles that should be in the document.
+    /// Returns the tiles that should be in the document.
     pub fn tiles(&self) -> Vec<usize> {
         let (seen, view) = (self.scroll.seen(), self.measured.view);
         let wanted = seen - AHEAD * view..seen + (1.0 + AHEAD) * view;
@@ -118,12 +118,12 @@ impl Window {
         self.near(wanted.clone()).filter(|&index| touches(&self.span(index))).collect()
     }
 
-    /// The container's style: what the browser can scroll of the content.
+    /// Returns the container's style: its scrollable height and the content's offset.
     pub fn container(&self) -> String {
         format!("height:{:.2}px;--offset:{:.2}px", Decimal(self.scroll.range()), Decimal(self.scroll.offset()))
     }
 
-    /// A tile's style.
+    /// Returns a tile's style.
     pub fn style(&self, index: usize) -> String {
         let (Some(tile), Some(height)) = (self.layout.tiles.get(index), self.heights.get(index)) else {
             return String::new();
@@ -138,7 +138,7 @@ impl Window {
         )
     }
 
-    /// The tile that an arrow key leads to.
+    /// Returns the tile that an arrow key leads to.
     #[cfg(feature = "hydrate")]
     pub fn beside(&self, index: usize, direction: Direction) -> Option<usize> {
         self.layout.beside(index, direction, |index| {
@@ -147,8 +147,8 @@ impl Window {
         })
     }
 
-    /// Tiles that may touch this part of the content. They are in the order of their upper edges, but for what a
-    /// caption's real height differs from the usual one.
+    /// Returns the tiles that may overlap this part of the content. Tiles are sorted by their top edges, except for the
+    /// difference between a caption's real and its usual height.
     fn near(&self, content: Range<f64>) -> Range<usize> {
         let tallest = 2.5 * self.column() + self.row();
         let above = |limit: f64| self.layout.tiles.partition_point(|tile| self.top(tile) < limit);
@@ -175,7 +175,7 @@ impl Window {
         (self.measured.width - (columns - 1.0) * self.measured.gap) / columns
     }
 
-    /// A caption and a gap in column widths.
+    /// Returns the height of a caption and a gap, in column widths.
     fn extra(&self) -> f64 {
         self.row() / self.column().max(1.0)
     }

@@ -1,29 +1,29 @@
-//! The keyboard on an image's page, and the list of its keys.
+//! Keyboard shortcuts of the image page, and their list.
 
 use leptos::prelude::*;
 
 use crate::dynamic::{dynamic, effect};
 
-/// What a key does.
+/// Action of a key.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Action {
-    /// To the image before (−1) or after (1).
+    /// Go to the previous (−1) or next (1) image.
     Go(i8),
-    /// Closer or further, by a factor.
+    /// Zoom by a factor.
     Zoom(f64),
-    /// The whole picture.
+    /// Show the whole picture.
     Whole,
-    /// Moves what is in sight, by parts of the stage.
+    /// Pan by fractions of the stage.
     Move(f64, f64),
-    /// All of the left picture, or all of the right one.
+    /// Switch between the left and the right picture.
     Toggle,
-    /// Deletes the image, in a way that can be undone.
+    /// Delete the image; can be undone.
     Delete,
-    /// Shows the keys.
+    /// Show the list of keys.
     Help,
 }
 
-/// The keys and what they do, as they are listed.
+/// Keys and their descriptions, as listed.
 const KEYS: [(&str, &str); 8] = [
     ("← →", "Previous image, next image"),
     ("+ −", "Closer, further"),
@@ -35,9 +35,9 @@ const KEYS: [(&str, &str); 8] = [
     ("?", "These keys"),
 ];
 
-/// The action of a key.
+/// Returns the action of a key.
 fn action(key: &str, shift: bool) -> Option<Action> {
-    /// How far a step moves the picture.
+    /// Distance of a pan step, as a fraction of the stage.
     const STEP: f64 = 0.2;
     Some(match (key, shift) {
         ("ArrowLeft", false) => Action::Go(-1),
@@ -56,7 +56,7 @@ fn action(key: &str, shift: bool) -> Option<Action> {
     })
 }
 
-/// Calls `act` for each key that is pressed while nothing else takes it.
+/// Calls `act` for each key pressed, unless another element handles it.
 #[cfg(feature = "hydrate")]
 pub fn listen(act: impl Fn(Action) + 'static) {
     use wasm_bindgen::JsCast;
@@ -67,7 +67,8 @@ pub fn listen(act: impl Fn(Action) + 'static) {
         let element = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
         let takes = |selector| element.as_ref().is_some_and(|it| it.closest(selector).ok().flatten().is_some());
         let key = event.key();
-        // Fields take what is typed, buttons and links the space bar. A dialog that was closed just now may still have the focus.
+        // Fields handle typing; buttons and links handle the space bar. A dialog that has just been closed may still have the
+        // focus.
         if takes("input, select, textarea, dialog[open]") || (key == " " && takes("button, a, summary")) {
             return;
         }
@@ -84,13 +85,13 @@ pub fn listen(_act: impl Fn(Action) + 'static) {
     let _ = action;
 }
 
-/// The list of the keys, while it is open.
+/// Dialog that lists the keys.
 #[component]
 pub fn Help(open: RwSignal<bool>) -> impl IntoView {
     let dialog = NodeRef::<leptos::html::Dialog>::new();
     effect(move || {
         if let (true, Some(dialog)) = (open.get(), dialog.get()) {
-            // Fails only if it is open already.
+            // Fails only if it is already open.
             let _ = dialog.show_modal();
         }
     });

@@ -1,4 +1,4 @@
-//! Which two of an image's pictures are compared, and the link to just this.
+//! The two pictures being compared, and a link to this view.
 
 use leptos::prelude::*;
 use shared::gallery::{Image, JobSummary};
@@ -9,21 +9,21 @@ use crate::components::{Side, recipe_label};
 use crate::dynamic::{dynamic, effect, memo};
 use crate::zoom::Sight;
 
-/// What is compared, and how.
+/// State of the comparison.
 #[derive(Clone, Copy)]
 pub struct Sides {
-    /// The left picture; the original unless chosen.
+    /// Left picture; by default the original.
     pub left: RwSignal<Side>,
-    /// The right picture; the latest result unless chosen.
+    /// Right picture; by default the latest result.
     pub right: RwSignal<Side>,
-    /// Where the line between is, in percent.
+    /// Position of the line, in percent.
     pub split: RwSignal<f64>,
-    /// What is in sight.
+    /// Visible part.
     pub sight: RwSignal<Sight>,
 }
 
 impl Sides {
-    /// As an address says it: `?job=…&left=…&at=…`.
+    /// Parses the state from an address: `?job=…&left=…&at=…`.
     pub fn from_address(get: impl Fn(&str) -> Option<String>) -> Self {
         let job = |name| get(name).and_then(|text| text.parse().ok());
         Self {
@@ -34,7 +34,7 @@ impl Sides {
         }
     }
 
-    /// The address that shows the same to whoever follows it; `right` is the picture that is on the right.
+    /// Returns an address that shows this view; `right` is the picture on the right.
     pub fn address(self, image: &Image, right: &Side) -> String {
         let sight = self.sight.get();
         let parts = [
@@ -48,14 +48,14 @@ impl Sides {
     }
 }
 
-/// Chooses both pictures, once there is more than one result; and gives the link.
+/// Selects both pictures, once there is more than one result, and links to the view.
 #[component]
 pub fn Choice(
     /// The image.
     image: RwSignal<Image>,
-    /// What is compared.
+    /// State of the comparison.
     sides: Sides,
-    /// What is on the right.
+    /// Right picture.
     #[prop(into)]
     right: Signal<Side>,
 ) -> impl IntoView {
@@ -87,7 +87,7 @@ fn done(image: &Image) -> impl Iterator<Item = &JobSummary> {
     image.jobs.iter().filter(|job| job.state == JobState::Done)
 }
 
-/// One of the pictures.
+/// Selects one of the pictures.
 #[component]
 fn Select(
     image: RwSignal<Image>,
@@ -126,12 +126,12 @@ fn Select(
     }
 }
 
-/// Puts the link into the address bar, and into the clipboard where the browser lets it.
+/// Puts the link into the address bar, and into the clipboard if the browser allows it.
 #[cfg(feature = "hydrate")]
 fn publish(address: &str, copied: RwSignal<bool>) {
     use wasm_bindgen::{JsCast, JsValue};
     if let Ok(history) = window().history() {
-        // Only another site's address is refused.
+        // Fails only for another origin's address.
         let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(address));
     }
     let text = window().location().href().unwrap_or_default();

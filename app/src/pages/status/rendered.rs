@@ -1,4 +1,4 @@
-//! What the server renders.
+//! Server-side rendering of the status page.
 
 use leptos::prelude::*;
 use leptos_meta::{Meta, Title};
@@ -8,7 +8,7 @@ use crate::format;
 use crate::live::Live;
 use crate::markup::Shown;
 
-/// The status page.
+/// Status page.
 #[component]
 pub fn StatusPage() -> impl IntoView {
     let live = Live::expect();

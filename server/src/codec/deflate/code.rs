@@ -1,25 +1,25 @@
-//! Huffman's codes as deflate has them (RFC 1951, 3.2.2).
+//! Huffman codes for deflate (RFC 1951, 3.2.2).
 
-/// No code is longer.
+/// Maximum code length in bits.
 const LONGEST: usize = 15;
 
-/// The code of an alphabet of `N` symbols.
+/// Huffman code of an alphabet of `N` symbols.
 pub(super) struct Code<const N: usize> {
     lengths: [u8; N],
-    /// The bits of each symbol's code in the order in which they are written.
+    /// Each symbol's code, bit-reversed to writing order.
     codes: [u16; N],
 }
 
 impl<const N: usize> Code<N> {
-    /// The best code for symbols that occur this often, at most 15 bits long.
+    /// Builds the optimal code for these counts, with at most 15 bits per symbol.
     pub(super) fn of(counts: &[u32; N]) -> Self {
         Self::limited(counts, LONGEST)
     }
 
-    /// As [`Code::of`], at most `longest` bits long.
+    /// Like [`Code::of`], with at most `longest` bits.
     pub(super) fn limited(counts: &[u32; N], longest: usize) -> Self {
         let lengths = lengths(counts, longest);
-        // RFC 1951, 3.2.2: the shorter ones first, those of a length in the symbols' order.
+        // RFC 1951, 3.2.2: shorter codes first; codes of equal length in symbol order.
         let mut next = [0_u16; LONGEST + 1];
         let mut ends = [0_u16; LONGEST + 1];
         lengths.iter().filter(|length| **length > 0).for_each(|length| ends[usize::from(*length)] += 1);
@@ -38,15 +38,15 @@ impl<const N: usize> Code<N> {
         &self.lengths
     }
 
-    /// A symbol's code and how long it is.
+    /// Returns a symbol's code and its length in bits.
     #[inline]
     pub(super) fn of_symbol(&self, symbol: usize) -> (u16, u8) {
         (self.codes[symbol], self.lengths[symbol])
     }
 }
 
-/// How long the code of each symbol is. Where the best code is too long, counts are halved until it isn't, none to 0: that costs
-/// some thousandths at most, and hardly ever happens.
+/// Returns the code length of each symbol. If the optimal code is too long, counts are halved (never to 0) until it
+/// fits: this costs some thousandths at most, and hardly ever happens.
 fn lengths<const N: usize>(counts: &[u32; N], longest: usize) -> [u8; N] {
     let mut counts = *counts;
     loop {
@@ -58,7 +58,7 @@ fn lengths<const N: usize>(counts: &[u32; N], longest: usize) -> [u8; N] {
     }
 }
 
-/// Huffman's algorithm by two queues: symbols by their counts, and pairs in the order in which they were made.
+/// Huffman's algorithm with two queues: symbols by count, and pairs in creation order.
 fn unlimited<const N: usize>(counts: &[u32; N]) -> [u8; N] {
     let mut symbols: Vec<(u32, usize)> =
         counts.iter().enumerate().filter(|(_, count)| **count > 0).map(|(symbol, count)| (*count, symbol)).collect();
@@ -68,7 +68,7 @@ fn unlimited<const N: usize>(counts: &[u32; N]) -> [u8; N] {
         return lengths;
     }
     symbols.sort_unstable();
-    // Nodes: the symbols from the rarest on, then the pairs. Each has its count and, once it is paired, the pair.
+    // Nodes: the symbols, rarest first, then the pairs. Each has its count and, once paired, its parent's index.
     let mut nodes: Vec<(u32, usize)> = symbols.iter().map(|(count, _)| (*count, 0)).collect();
     let (mut symbol, mut pair) = (0, symbols.len());
     while nodes.len() + 1 < 2 * symbols.len() {
@@ -87,7 +87,7 @@ fn unlimited<const N: usize>(counts: &[u32; N]) -> [u8; N] {
         let sum = take() + take();
         nodes.push((sum, 0));
     }
-    // From the root down: a node lies one deeper than its pair.
+    // From the root down: a node is one level below its parent.
     let mut depths = vec![0_u8; nodes.len()];
     for node in (0..nodes.len().saturating_sub(1)).rev() {
         depths[node] = depths[nodes[node].1].saturating_add(1);
@@ -102,7 +102,7 @@ fn unlimited<const N: usize>(counts: &[u32; N]) -> [u8; N] {
 mod tests {
     use super::*;
 
-    /// Kraft's sum in units of the longest code: a complete code has exactly 1.
+    /// The Kraft sum in units of the longest code: exactly 1 for a complete code.
     fn kraft(lengths: &[u8]) -> u32 {
         lengths.iter().filter(|length| **length > 0).map(|length| 1 << (LONGEST - usize::from(*length))).sum()
     }
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn codes_that_were_too_long_are_complete_within_the_limit() {
-        // Fibonacci's numbers make the deepest tree.
+        // Fibonacci numbers produce the deepest tree.
         let mut counts = [1_u32; 30];
         for at in 2..30 {
             counts[at] = counts[at - 1] + counts[at - 2];
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn the_codes_of_the_standards_example() {
-        // RFC 1951, 3.2.2: lengths (3, 3, 3, 3, 3, 2, 4, 4), codes 010 … 1111; written from their highest bit on.
+        // RFC 1951, 3.2.2: lengths (3, 3, 3, 3, 3, 2, 4, 4), codes 010 … 1111; codes are written from their highest bit on.
         let code = Code::of(&[4, 4, 4, 4, 4, 8, 2, 2]);
         assert_eq!(code.lengths(), &[3, 3, 3, 3, 3, 2, 4, 4]);
         let codes: Vec<String> = (0..8)

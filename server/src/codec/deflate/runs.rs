@@ -1,26 +1,27 @@
-//! Deflate for filtered photographs: they have hardly any repetition but runs of one byte, so nothing else is looked for, and each
-//! block has a code of its own (RFC 1951, 3.2.7). Integers only: the same bytes on every machine.
+//! Run-length deflate for filtered photographs: they have hardly any repetition except runs of one byte, so only
+//! matches at distance 1 are used (as zlib's `Z_RLE`), with a dynamic Huffman code per block (RFC 1951, 3.2.7).
+//! Integers only: the same bytes on every machine.
 
 use super::bits::Bits;
 use super::code::Code;
 
-/// Bytes of a block: fewer fit its code better, more have fewer codes to tell. Fits a stored block.
+/// Bytes per block: smaller blocks fit their codes better, larger ones need fewer code headers. Fits a stored block.
 const BLOCK: usize = 48 << 10;
 
-/// Literals, the end of a block, lengths.
+/// Alphabet size: literals, end of block, lengths.
 const SYMBOLS: usize = 286;
 const END: usize = 256;
 
 const SHORTEST: usize = 3;
 const LONGEST: usize = 258;
 
-/// A run: from where on, and how many bytes repeat the one before.
+/// A run: its start, and how many bytes from there repeat the byte before.
 struct Run {
     start: usize,
     length: usize,
 }
 
-/// Raw deflate data that end with a sync flush.
+/// Returns raw deflate data that ends with a sync flush.
 pub(super) fn deflate(bytes: &[u8]) -> Vec<u8> {
     let mut bits = Bits::with_capacity(bytes.len() + bytes.len() / 64 + 1_024);
     let mut runs = Vec::new();
@@ -34,12 +35,13 @@ pub(super) fn deflate(bytes: &[u8]) -> Vec<u8> {
     bits.into_bytes()
 }
 
-/// The runs within `start..end`. A block's first byte may repeat the last one of the block before.
+/// Finds the runs within `start..end`. A block's first byte may repeat the last byte of the previous block.
 fn find(bytes: &[u8], start: usize, end: usize, runs: &mut Vec<Run>) {
     let mut at = start.max(1);
     while let Some(word) = bytes[at - 1..end].first_chunk::<9>() {
         let equal = equal_bytes(word);
-        // Places from which on three bytes repeat the one before; of eight places six can be told.
+        // Positions where three successive bytes each equal their predecessor; decidable for six of the eight
+        // positions.
         let begins = equal & equal >> 8 & equal >> 16;
         if begins == 0 {
             at += 6;
@@ -53,7 +55,7 @@ fn find(bytes: &[u8], start: usize, end: usize, runs: &mut Vec<Run>) {
     }
 }
 
-/// The highest bit of each byte that equals the one before, of the eight that follow the first.
+/// Returns a mask with the highest bit set in each of the last eight bytes that equals its predecessor.
 fn equal_bytes(bytes: &[u8; 9]) -> u64 {
     const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
     let [before @ .., _] = *bytes;
@@ -77,7 +79,7 @@ impl Block<'_> {
         let cost = |(count, length): (&u32, &u8)| u64::from(*count) * u64::from(*length);
         let symbols: u64 = counts.iter().zip(code.lengths()).map(cost).sum();
         let extra: u64 = self.runs.iter().map(|run| 1 + u64::from(LENGTHS[run.length].extra_bits)).sum();
-        // What is stored begins on a byte's boundary, after 3 + 32 bits.
+        // A stored block costs up to 42 bits more: 3 of header, up to 7 of padding, 32 of lengths.
         if symbols + extra + header.cost() >= (self.end - self.start) as u64 * 8 + 42 {
             return bits.stored(&self.bytes[self.start..self.end]);
         }
@@ -87,7 +89,7 @@ impl Block<'_> {
 
     fn counts(&self) -> [u32; SYMBOLS] {
         let mut counts = [0; SYMBOLS];
-        // Four tables: equal neighbours don't wait for each other.
+        // Four tables, so that increments for equal neighbours don't wait for each other.
         let mut tables = [[0_u32; 256]; 4];
         for literals in self.literals() {
             let (fours, rest) = literals.as_chunks::<4>();
@@ -106,7 +108,7 @@ impl Block<'_> {
         counts
     }
 
-    /// What lies before each run, and after the last one.
+    /// Returns the literals before each run, and after the last one.
     fn literals(&self) -> impl Iterator<Item = &[u8]> {
         let ends = self.runs.iter().map(|run| run.start).chain([self.end]);
         let starts = std::iter::once(self.start).chain(self.runs.iter().map(|run| run.start + run.length));
@@ -118,7 +120,7 @@ impl Block<'_> {
         for (literals, run) in self.literals().zip(runs) {
             let (threes, rest) = literals.as_chunks::<3>();
             for three in threes {
-                // Three codes of at most 15 bits.
+                // Three codes of at most 15 bits fit one `put`.
                 let mut word = 0;
                 let mut count = 0;
                 for byte in three {
@@ -135,7 +137,7 @@ impl Block<'_> {
             if let Some(run) = run {
                 let length = &LENGTHS[run.length];
                 let (code, count) = code.of_symbol(length.symbol.into());
-                // The extra bits, and one for the distance 1.
+                // The extra bits, and one bit for distance 1.
                 let extra = (run.length - usize::from(length.base)) as u64;
                 bits.put(u64::from(code) | extra << count, u32::from(count) + u32::from(length.extra_bits) + 1);
             }
@@ -145,7 +147,7 @@ impl Block<'_> {
     }
 }
 
-/// How a length is told (RFC 1951, 3.2.5).
+/// Encoding of a length (RFC 1951, 3.2.5).
 #[derive(Clone, Copy)]
 struct Length {
     symbol: u16,
@@ -171,24 +173,24 @@ static LENGTHS: [Length; LONGEST + 1] = {
     lengths
 };
 
-/// A block's code before its symbols (RFC 1951, 3.2.7): the lengths of the codes, with a code of their own.
+/// Header of a dynamic block (RFC 1951, 3.2.7): the code lengths, themselves Huffman-coded.
 struct Header {
-    /// Symbols of the lengths' alphabet, with the extra bits of each and how many they are.
+    /// Symbols of the code length alphabet: symbol, extra bits, number of extra bits.
     told: Vec<(usize, u64, u32)>,
     code: Code<19>,
-    /// How many literals and lengths are told.
+    /// Number of literal and length codes (HLIT + 257).
     symbols: usize,
-    /// How many lengths of the lengths' own code are told.
+    /// Number of code length codes (HCLEN + 4).
     own: usize,
 }
 
-/// The order in which the lengths of the lengths' own code are told.
+/// Order in which the lengths of the code length code are stored.
 const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 
 impl Header {
     fn of(code: &Code<SYMBOLS>) -> Self {
         let symbols = code.lengths().iter().rposition(|length| *length > 0).map_or(END + 1, |last| last + 1);
-        // Two distances, though one is used: a code of one symbol is not complete, and some decoders refuse it.
+        // Two distance codes, although only one is used: a single code is incomplete, and some decoders refuse it.
         let all: Vec<u8> = code.lengths()[..symbols].iter().copied().chain([1, 1]).collect();
         let mut told = Vec::new();
         for run in all.chunk_by(|a, b| a == b) {
@@ -208,7 +210,7 @@ impl Header {
     }
 
     fn put(&self, bits: &mut Bits) {
-        // Not the last block; a code of its own.
+        // Not the final block; dynamic Huffman codes.
         bits.put(0b100, 3);
         bits.put((self.symbols - 257) as u64, 5);
         bits.put(1, 5);
@@ -223,7 +225,7 @@ impl Header {
     }
 }
 
-/// Tells `count` equal lengths: 17 and 18 stand for zeros, 16 repeats the one before.
+/// Encodes `count` equal code lengths: symbols 17 and 18 stand for zeros, 16 repeats the previous length.
 fn tell(length: u8, mut count: usize, told: &mut Vec<(usize, u64, u32)>) {
     if length > 0 {
         told.push((length.into(), 0, 0));
@@ -303,7 +305,7 @@ mod tests {
         });
         let noise: Vec<u8> = noise.take(200_000).collect();
         let deflated = deflate(&noise);
-        // Five bytes a block, and the flush.
+        // Five bytes per block, and five for the flush.
         assert_eq!(deflated.len(), noise.len() + 5 * noise.len().div_ceil(BLOCK) + 5);
         assert_eq!(inflated(deflated), noise);
     }

@@ -1,20 +1,20 @@
-//! Huffman's code with the tables that T.81 gives as typical (annex K.3), which every decoder knows.
+//! Huffman coding with the typical tables of T.81 (annex K.3), which every decoder knows.
 
 use super::transform::ZIGZAG;
 
-/// A table: how many codes there are of each length, and their values.
+/// A table: the number of codes of each length, and their values.
 pub(super) struct Table {
     pub(super) counts: [u8; 16],
     pub(super) values: &'static [u8],
 }
 
-/// K.3: differences of luma's mean.
+/// K.3: luma DC differences.
 pub(super) const LUMA_DC: Table =
     Table { counts: [0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0], values: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11] };
-/// K.4: differences of chroma's mean.
+/// K.4: chroma DC differences.
 pub(super) const CHROMA_DC: Table =
     Table { counts: [0, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0], values: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11] };
-/// K.5: luma's other frequencies.
+/// K.5: luma AC coefficients.
 pub(super) const LUMA_AC: Table = Table {
     counts: [0, 2, 1, 3, 3, 2, 4, 3, 5, 5, 4, 4, 0, 0, 1, 0x7d],
     values: &[
@@ -29,7 +29,7 @@ pub(super) const LUMA_AC: Table = Table {
         0xe3, 0xe4, 0xe5, 0xe6, 0xe7, 0xe8, 0xe9, 0xea, 0xf1, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf7, 0xf8, 0xf9, 0xfa,
     ],
 };
-/// K.6: chroma's other frequencies.
+/// K.6: chroma AC coefficients.
 pub(super) const CHROMA_AC: Table = Table {
     counts: [0, 2, 1, 2, 4, 4, 3, 4, 7, 5, 4, 4, 0, 1, 2, 0x77],
     values: &[
@@ -49,7 +49,7 @@ pub(super) const CHROMA_AC: Table = Table {
 type Code = (u16, u8);
 
 impl Table {
-    /// The code of every value (T.81, C.2).
+    /// Returns the code of every value (T.81, C.2).
     const fn codes(&self) -> [Code; 256] {
         let mut codes = [(0, 0); 256];
         let (mut length, mut value, mut code) = (0, 0, 0_u16);
@@ -66,7 +66,7 @@ impl Table {
     }
 }
 
-/// How a component's blocks are coded.
+/// Codes for a component's blocks.
 pub(super) struct Codes {
     dc: [Code; 256],
     ac: [Code; 256],
@@ -75,7 +75,7 @@ pub(super) struct Codes {
 pub(super) static LUMA: Codes = Codes { dc: LUMA_DC.codes(), ac: LUMA_AC.codes() };
 pub(super) static CHROMA: Codes = Codes { dc: CHROMA_DC.codes(), ac: CHROMA_AC.codes() };
 
-/// For each place in a block where it is in zigzag order.
+/// Zigzag index of each position in a block.
 const PLACES: [u8; 64] = {
     let mut places = [0; 64];
     let mut index = 0;
@@ -86,15 +86,15 @@ const PLACES: [u8; 64] = {
     places
 };
 
-/// Sixteen zeros in a row.
+/// ZRL: a run of sixteen zeros.
 const RUN: usize = 0xf0;
-/// Only zeros up to the block's end.
+/// EOB: only zeros up to the end of the block.
 const END: usize = 0;
 
-/// Bits that become the bytes of a scan.
+/// Bit writer for the scan data.
 pub(super) struct Writer<'a> {
     out: &'a mut Vec<u8>,
-    /// The bits not written yet, the last one lowest.
+    /// Bits not written yet, the last one lowest.
     bits: u64,
     count: u32,
 }
@@ -104,7 +104,7 @@ impl<'a> Writer<'a> {
         Self { out, bits: 0, count: 0 }
     }
 
-    /// At most 32 bits; those above `count` are 0.
+    /// Appends at most 32 bits; those above `count` must be 0.
     #[inline(always)]
     fn put(&mut self, bits: u32, count: u32) {
         self.bits = self.bits << count | u64::from(bits);
@@ -115,11 +115,11 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Writes four bytes, with a 0 after each that looks like the beginning of a marker.
+    /// Writes four bytes, with a 0 stuffed after each 0xff, which would otherwise look like the beginning of a marker.
     #[inline(always)]
     fn four(&mut self, word: u32) {
         let bytes = word.to_be_bytes();
-        // A byte of 0xff is one of 0 in the complement.
+        // A byte of 0xff is a 0 in the complement.
         let inverse = !word;
         if inverse.wrapping_sub(0x0101_0101) & word & 0x8080_8080 == 0 {
             self.out.extend_from_slice(&bytes);
@@ -135,15 +135,15 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// A code and what is told after it, `size` bits of `number` (T.81, F.1.2.1).
+    /// Writes a code and the `size` additional bits of `number` (T.81, F.1.2.1).
     #[inline(always)]
     fn number(&mut self, (code, length): Code, number: i32, size: u32) {
-        // A negative number is told as its ones' complement.
+        // A negative number is stored as its ones' complement.
         let told = (number + (number >> 31)) as u32 & ((1 << size) - 1);
         self.put(u32::from(code) << size | told, u32::from(length) + size);
     }
 
-    /// A block of quantized frequencies, after another of its component with the mean `before`.
+    /// Writes a block of quantized coefficients; `before` is the DC coefficient of the component's previous block.
     #[inline(always)]
     pub(super) fn block(&mut self, codes: &Codes, quantized: &[i16; 64], before: i16) {
         let difference = i32::from(quantized[0]) - i32::from(before);
@@ -180,7 +180,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Fills the last byte with ones.
+    /// Pads the last byte with ones.
     pub(super) fn finish(mut self) {
         let missing = self.count.next_multiple_of(8) - self.count;
         let bits = self.bits << missing | ((1 << missing) - 1);
@@ -190,13 +190,13 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Bits of a number without its sign.
+/// Returns the number of bits of the absolute value.
 #[inline(always)]
 fn size(number: i32) -> u32 {
     32 - number.unsigned_abs().leading_zeros()
 }
 
-/// A bit for each number that isn't 0.
+/// Returns a mask with a bit for each nonzero number.
 #[inline(always)]
 fn not_zero(numbers: &[i16; 64]) -> u64 {
     let mut bits = 0;

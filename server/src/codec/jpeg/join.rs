@@ -1,23 +1,23 @@
-//! What stands before the scan's data, and after.
+//! The bytes before and after the scan data.
 
 use shared::job::ImageInfo;
 use shared::pixels::Layout;
 
-use super::super::{Around, Result, refuse};
+use super::super::{Envelope, Result, refuse};
 use super::huffman::{CHROMA_AC, CHROMA_DC, LUMA_AC, LUMA_DC, Table};
 use super::transform::ZIGZAG;
 use super::{Head, put};
 
-/// Start of image, and its end.
+/// Start and end of image.
 const START: [u8; 2] = [0xff, 0xd8];
 const END: [u8; 2] = [0xff, 0xd9];
-/// JFIF 1.2 (ITU-T T.871, 10.1), without a density, for files that had none.
+/// JFIF 1.2 (ITU-T T.871, 10.1) without a density, for originals that have none.
 const JFIF: [u8; 14] = *b"JFIF\0\x01\x02\0\0\x01\0\x01\0\0";
 
 impl Head {
-    /// The parts lie between as they are.
-    pub(in crate::codec) fn join(&self, info: &ImageInfo) -> Result<Around> {
-        Ok(Around { begin: self.begin(info)?, end: END.to_vec() })
+    /// Returns the bytes around the parts, which the file contains verbatim.
+    pub(in crate::codec) fn join(&self, info: &ImageInfo) -> Result<Envelope> {
+        Ok(Envelope { begin: self.begin(info)?, end: END.to_vec() })
     }
 
     fn begin(&self, info: &ImageInfo) -> Result<Vec<u8>> {
@@ -26,7 +26,7 @@ impl Head {
         };
         let colors = info.layout != Layout::Gray;
         let components: &[u8] = if colors { &[1, 2, 3] } else { &[1] };
-        // The components of chroma share their tables.
+        // The chroma components share their tables.
         let tables = |component: u8| u8::from(component > 1);
 
         let mut file = START.to_vec();
@@ -35,7 +35,7 @@ impl Head {
 
         let quantization = [&self.luma, &self.chroma];
         for (number, table) in (0..).zip(&quantization[..components.len().min(2)]) {
-            // Of 8 bits, as `Head::read` made them.
+            // `Head::read` has limited the steps to 8 bits.
             let steps = ZIGZAG.map(|place| table[8 * (place % 8) + place / 8] as u8);
             put(&mut file, 0xdb, &[&[number], steps.as_slice()].concat());
         }

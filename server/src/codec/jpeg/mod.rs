@@ -1,5 +1,5 @@
-//! JPEG with the original's quantization tables, subsampling and metadata. Every row of MCUs is a restart interval of its own
-//! (ITU-T T.81, E.1.4 and F.1.1.5.1), so parts are encoded apart and join by lying one after the other.
+//! Baseline JPEG with the original's quantization tables, subsampling and metadata. Every row of MCUs is a restart
+//! interval (ITU-T T.81, E.1.4 and F.1.1.5.1), so parts are encoded independently and joined by concatenation.
 
 mod huffman;
 mod join;
@@ -16,15 +16,15 @@ use shared::pixels::Layout;
 
 use super::{Result, Source, photoshop, refuse};
 
-/// What Photoshop's resources begin with.
+/// Prefix of Photoshop's resources.
 const PHOTOSHOP: &[u8] = b"Photoshop 3.0\0";
 
-/// How to encode, and the segments before the image.
+/// Encoding parameters, and the segments before the image.
 #[derive(Debug, Clone)]
 pub(super) struct Head {
     luma: Box<[u16; 64]>,
     chroma: Box<[u16; 64]>,
-    /// How many pixels share a chroma sample, across and down.
+    /// Pixels per chroma sample, horizontally and vertically.
     sampling: (u8, u8),
     /// The original's JFIF segment, without its thumbnail.
     jfif: Option<Vec<u8>>,
@@ -34,7 +34,7 @@ pub(super) struct Head {
 /// What becomes of a segment.
 enum Fate {
     Kept(Option<&'static str>),
-    /// It is the encoder's to write.
+    /// Written by the encoder.
     Rewritten,
     /// Dropped, with a note.
     Dropped(&'static str),
@@ -79,7 +79,7 @@ impl Head {
             let Some(table) = number.and_then(|number| tables.get(number).copied().flatten()) else {
                 return refuse("The JPEG file is damaged: a quantization table is missing before its first scan.");
             };
-            // Baseline has tables of 8 bits. A smaller step than the original's only loses less.
+            // Baseline requires 8-bit tables. A smaller step than the original's only loses less.
             Ok(Box::new(table.map(|step| step.clamp(1, 255))))
         };
         let luma = table(0)?;
@@ -122,7 +122,7 @@ impl Head {
         if segment.data.get(12..14).is_some_and(|size| size != [0, 0]) {
             keeping.change("The JFIF thumbnail showed the old pixels.");
         }
-        // Without a unit it is the pixels' shape alone (ITU-T T.871, 10.1).
+        // Without a unit, the density is only the pixel aspect ratio (ITU-T T.871, 10.1).
         if density[7] != 0 {
             keeping.keep("the resolution");
         }
@@ -130,7 +130,7 @@ impl Head {
     }
 }
 
-/// Takes the thumbnail out of Photoshop's resources; says whether there was one.
+/// Removes the thumbnail from Photoshop's resources; returns whether there was one.
 fn forget_photoshop_thumbnail(segment: &mut Segment) -> Result<bool> {
     if segment.marker != 0xed || !segment.data.starts_with(PHOTOSHOP) {
         return Ok(false);

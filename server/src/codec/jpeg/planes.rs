@@ -1,8 +1,8 @@
-//! Rows of pixels → a plane of samples around 0 for each component, of whole blocks.
+//! Conversion of rows of pixels to component planes: level-shifted samples in whole blocks.
 
 use super::transform::COLUMNS;
 
-/// Samples of a component, around 0. Rows are as long as whole blocks need.
+/// Level-shifted samples of a component. Rows are padded to whole blocks.
 pub(super) struct Plane {
     pub(super) samples: Vec<i16>,
     pub(super) stride: usize,
@@ -14,7 +14,7 @@ impl Plane {
         Self { samples: vec![0; stride * rows], stride }
     }
 
-    /// Eight rows of as many columns as are transformed at once.
+    /// Returns eight rows of a strip, i.e. of the columns transformed at once.
     #[inline(always)]
     pub(super) fn strip(&self, strip: usize, down: usize) -> [&[i16; COLUMNS]; 8] {
         [0, 1, 2, 3, 4, 5, 6, 7].map(|row| {
@@ -28,7 +28,7 @@ impl Plane {
     }
 }
 
-/// The three components of a row of MCUs, and the rows that they are made from.
+/// The three components of a row of MCUs, and buffers for converting to them.
 pub(super) struct Planes {
     pub(super) luma: Plane,
     pub(super) chroma: [Plane; 2],
@@ -41,7 +41,7 @@ pub(super) struct Planes {
 }
 
 impl Planes {
-    /// For rows of so many MCUs, each `across` × `down` blocks of luma.
+    /// Creates planes for rows of `mcus` MCUs, each with `across` × `down` blocks of luma.
     pub(super) fn new(mcus: usize, across: usize, down: usize, colors: bool) -> Self {
         let chroma = || Plane::new(if colors { mcus } else { 0 }, 8);
         let luma = Plane::new(mcus * across, 8 * down);
@@ -58,7 +58,7 @@ impl Planes {
         }
     }
 
-    /// Fills them from rows of gray pixels; missing ones are like the last.
+    /// Fills the planes from rows of gray pixels; padding repeats the last pixel and row.
     #[inline(always)]
     pub(super) fn gray(&mut self, rows: &[u8], width: usize) {
         let stride = self.luma.stride;
@@ -71,7 +71,7 @@ impl Planes {
         }
     }
 
-    /// Fills them from rows of red, green and blue.
+    /// Fills the planes from rows of RGB pixels.
     #[inline(always)]
     pub(super) fn rgb(&mut self, rows: &[u8], width: usize) {
         let stride = self.luma.stride;
@@ -90,7 +90,7 @@ impl Planes {
                 }
                 sum(full, self.across, to);
                 if y % self.down == self.down - 1 && area > 1 {
-                    // Each sum is of samples from 0 to 255; to the nearest, halves upwards.
+                    // Mean of samples from 0 to 255, rounded to nearest, halves upwards.
                     let (shift, half) = (area.ilog2(), area / 2);
                     to.iter_mut().for_each(|sum| *sum = (*sum + half) >> shift);
                 }
@@ -101,7 +101,7 @@ impl Planes {
         }
     }
 
-    /// One row's colours apart, the last pixel's repeated.
+    /// Separates a row into its colours; padding repeats the last pixel.
     #[inline(always)]
     fn split(&mut self, row: &[u8], width: usize) {
         let (red, green, blue) = (&mut self.red[..width], &mut self.green[..width], &mut self.blue[..width]);
@@ -115,14 +115,14 @@ impl Planes {
     }
 }
 
-/// A row, or the last one where there are fewer.
+/// Returns row `y`, or the last row if there are fewer.
 #[inline(always)]
 fn row_of(rows: &[u8], bytes: usize, y: usize) -> &[u8] {
     let y = y.min(rows.len() / bytes - 1);
     &rows[y * bytes..(y + 1) * bytes]
 }
 
-/// JFIF's colours (ITU-T T.871, 7) in 16 bits of fraction. Luma is around 0, chroma from 0 to 255.
+/// JFIF's colour conversion (ITU-T T.871, 7) with 16 bits of fraction. Luma is level-shifted, chroma is 0 to 255.
 #[inline(always)]
 fn convert(red: &[u8], green: &[u8], blue: &[u8], luma: &mut [i16], cb: &mut [i16], cr: &mut [i16]) {
     const HALF: i32 = 1 << 15;
@@ -136,7 +136,7 @@ fn convert(red: &[u8], green: &[u8], blue: &[u8], luma: &mut [i16], cb: &mut [i1
     }
 }
 
-/// Adds to each sum `across` neighbours of a row.
+/// Adds to each sum its `across` neighbouring samples of a row.
 #[inline(always)]
 fn sum(full: &[i16], across: usize, sums: &mut [i16]) {
     match across {

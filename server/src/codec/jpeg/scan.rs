@@ -1,6 +1,8 @@
-//! The one scan of a file, encoded in pieces of whole rows of MCUs: baseline, Huffman-coded, interleaved (ITU-T T.81).
+//! JPEG scan encoder: the file's only scan, in pieces of whole rows of MCUs; baseline, Huffman-coded, interleaved
+//! (ITU-T T.81).
 //!
-//! Our own encoder, as a part is a piece of a scan, and as it must make the same bytes on every machine: all of it is integers.
+//! This is our own encoder because a part is a piece of a scan, and because the bytes must be the same on every
+//! machine: it uses only integers.
 
 use shared::job::ImageInfo;
 use shared::pixels::{Rows, Samples};
@@ -12,7 +14,7 @@ use super::planes::{Plane, Planes};
 use super::transform::{BLOCKS, Blocks, NO_BLOCKS, Quantizer};
 
 impl Head {
-    /// Encodes the rows from `first_row` on: what the scan has of them, the restart marker before them included.
+    /// Encodes the rows from `first_row` on: their piece of the scan, including the restart marker before it.
     pub(in crate::codec) fn part(&self, info: &ImageInfo, first_row: u32, rows: &Rows) -> Result<Part> {
         let Samples::U8(samples) = &rows.samples else {
             return refuse(format!("A JPEG has 8 bits a sample, not {}.", rows.samples.depth().bits()));
@@ -33,17 +35,17 @@ impl Head {
         8 * u32::from(self.sampling.1)
     }
 
-    /// MCUs in a row of them.
+    /// Returns the number of MCUs per row.
     pub(super) fn mcus(&self, info: &ImageInfo) -> u32 {
         info.width.div_ceil(8 * u32::from(self.sampling.0))
     }
 }
 
-/// How rows become a piece of the scan.
+/// Parameters for encoding rows.
 struct Scan {
     luma: Quantizer,
     chroma: Quantizer,
-    /// Blocks of luma in an MCU.
+    /// Luma blocks per MCU.
     across: usize,
     down: usize,
     mcus: usize,
@@ -64,7 +66,7 @@ impl Scan {
         }
     }
 
-    /// Encodes rows of pixels, before which there are so many rows of MCUs.
+    /// Encodes rows of pixels that are preceded by `before` rows of MCUs.
     fn rows(&self, before: u32, rows: &[u8]) -> Vec<u8> {
         #[cfg(target_arch = "x86_64")]
         if wide::available() {
@@ -73,7 +75,7 @@ impl Scan {
         self.each_row(before, rows)
     }
 
-    /// The same for any processor; inlined where more instructions are known to be there.
+    /// Portable implementation; inlined into `wide::rows` where more instructions are available.
     #[inline(always)]
     fn each_row(&self, before: u32, rows: &[u8]) -> Vec<u8> {
         let mut scan = Vec::with_capacity(rows.len() / 4 + 1_024);
@@ -83,7 +85,7 @@ impl Scan {
         let row_bytes = self.width * if self.colors { 3 } else { 1 };
         for (number, rows) in (before..).zip(rows.chunks(row_bytes * 8 * self.down)) {
             if number > 0 {
-                // They count modulo 8 (T.81, B.2.1).
+                // Restart markers count modulo 8 (T.81, B.2.1).
                 scan.extend([0xff, 0xd0 + ((number - 1) % 8) as u8]);
             }
             if self.colors {
@@ -127,7 +129,7 @@ impl Scan {
     }
 }
 
-/// A plane's blocks, strip by strip, row of blocks by row.
+/// Transforms and quantizes a plane's blocks, strip by strip, one row of blocks after the other.
 #[inline(always)]
 fn quantize(quantizer: &Quantizer, plane: &Plane, blocks: &mut [Blocks]) {
     let strips = plane.strips();
@@ -136,7 +138,7 @@ fn quantize(quantizer: &Quantizer, plane: &Plane, blocks: &mut [Blocks]) {
     }
 }
 
-/// With the instructions of processors since 2013, which is three times as fast.
+/// Version for AVX2, BMI and LZCNT (processors since 2013), three times as fast.
 #[cfg(target_arch = "x86_64")]
 mod wide {
     use std::arch::is_x86_feature_detected;
@@ -153,7 +155,7 @@ mod wide {
     #[allow(unsafe_code)]
     pub(super) fn rows(scan: &Scan, before: u32, rows: &[u8]) -> Vec<u8> {
         assert!(available());
-        // SAFETY: the processor has them, as was just asked.
+        // SAFETY: `available` has just confirmed that the processor has these instructions.
         unsafe { enabled(scan, before, rows) }
     }
 

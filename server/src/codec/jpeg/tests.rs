@@ -1,4 +1,4 @@
-//! The encoder's steps against their definitions.
+//! The encoder's steps compared with their definitions.
 #![allow(clippy::unwrap_used)]
 
 use std::f64::consts::PI;
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::transform::{BLOCKS, COLUMNS, NO_BLOCKS, Quantizer, ZIGZAG};
 
-/// T.81, A.3.3: the transform of a block of samples around 0, at `8 × across + down`, unrounded.
+/// T.81, A.3.3: the DCT of a block of level-shifted samples, at `8 × across + down`, unrounded.
 fn defined(samples: &[[i16; 8]; 8]) -> [f64; 64] {
     let scale = |frequency: usize| if frequency == 0 { 0.5_f64.sqrt() } else { 1.0 };
     let wave = |place: usize, frequency: usize| ((2 * place + 1) as f64 * frequency as f64 * PI / 16.0).cos();
@@ -53,7 +53,7 @@ proptest! {
             let exact = defined(block);
             for (place, step) in table.into_iter().enumerate() {
                 let place = 8 * (place % 8) + place / 8;
-                // The fixed-point transform is wrong by less than a quarter of a level; dividing rounds to the nearest.
+                // The fixed-point transform is off by less than a quarter of a level; the division rounds to nearest.
                 let (found, exact) = (f64::from(found[place]), exact[place] / f64::from(step));
                 prop_assert!((found - exact).abs() <= 0.5 + 0.25 / f64::from(step), "{found} for {exact}, step {step}");
             }

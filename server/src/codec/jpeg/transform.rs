@@ -1,18 +1,18 @@
-//! The forward transform and the quantization of blocks of 8 × 8 samples, in integers: the same result on every machine.
+//! Forward DCT and quantization of 8 × 8 blocks in integers: the same result on every machine.
 //!
-//! Every step works on eight numbers at once, which compilers make vector instructions of.
+//! Every step works on eight numbers at once, which compilers vectorize.
 
-/// So many columns are transformed at once: sixteen blocks.
+/// Columns transformed at once: sixteen blocks.
 pub(super) const COLUMNS: usize = 128;
-/// Blocks that are transformed at once.
+/// Blocks transformed at once.
 pub(super) const BLOCKS: usize = COLUMNS / 8;
 
-/// Bits of the constants' fraction.
+/// Fraction bits of the constants.
 const FRACTION: u32 = 13;
-/// Bits of a fraction that the first pass keeps for the second.
+/// Fraction bits that the first pass keeps for the second.
 const KEPT: u32 = 2;
 
-/// The constants of the factorization, × 2¹³.
+/// Constants of the factorization, × 2¹³.
 const C0_298: i32 = 2_446;
 const C0_390: i32 = 3_196;
 const C0_541: i32 = 4_433;
@@ -26,10 +26,10 @@ const C2_053: i32 = 16_819;
 const C2_562: i32 = 20_995;
 const C3_072: i32 = 25_172;
 
-/// Eight numbers' frequencies × √8: `even` finishes those without a factor, `odd` those with `FRACTION` bits more.
+/// Returns the 8-point DCT × √8: `even` finishes the outputs without a factor, `odd` those with `FRACTION` more bits.
 ///
-/// C. Loeffler, A. Ligtenberg, G. Moschytz: Practical fast 1-D DCT algorithms with 11 multiplications (ICASSP 1989), as in
-/// the Independent JPEG Group's `jfdctint.c`.
+/// C. Loeffler, A. Ligtenberg, G. Moschytz: Practical fast 1-D DCT algorithms with 11 multiplications (ICASSP 1989), as
+/// in the Independent JPEG Group's `jfdctint.c`.
 #[inline(always)]
 fn frequencies(v: [i32; 8], even: impl Fn(i32) -> i32, odd: impl Fn(i32) -> i32) -> [i32; 8] {
     let [s0, s1, s2, s3] = [v[0] + v[7], v[1] + v[6], v[2] + v[5], v[3] + v[4]];
@@ -55,13 +55,13 @@ fn frequencies(v: [i32; 8], even: impl Fn(i32) -> i32, odd: impl Fn(i32) -> i32)
     ]
 }
 
-/// Divided by 2 to the power of `bits`, halves upwards.
+/// Divides by 2 to the power of `bits`, rounding to nearest, halves upwards.
 #[inline(always)]
 fn rounded(number: i32, bits: u32) -> i32 {
     (number + (1 << (bits - 1))) >> bits
 }
 
-/// The frequencies of each column.
+/// Transforms each column.
 #[inline(always)]
 fn columns(
     rows: [&[i16; COLUMNS]; 8],
@@ -80,7 +80,7 @@ fn columns(
     }
 }
 
-/// Swaps rows and columns within each block.
+/// Transposes each block.
 #[inline(always)]
 fn transpose(from: &[[i16; COLUMNS]; 8], to: &mut [[i16; COLUMNS]; 8]) {
     for block in 0..BLOCKS {
@@ -105,7 +105,7 @@ fn unpacked(four: u64) -> [i16; 4] {
     [0, 16, 32, 48].map(|at| (four >> at) as i16)
 }
 
-/// Four rows of four numbers, each row in one, the first lowest → its columns.
+/// Transposes a 4 × 4 matrix; each row is packed into one word, the first number lowest.
 #[inline(always)]
 fn transposed([a, b, c, d]: [u64; 4]) -> [u64; 4] {
     const EVEN: u64 = 0x0000_ffff_0000_ffff;
@@ -117,16 +117,16 @@ fn transposed([a, b, c, d]: [u64; 4]) -> [u64; 4] {
     [first, second, third, fourth]
 }
 
-/// Quantized blocks, each number at `8 × across + down`.
+/// Quantized blocks, each coefficient at `8 × across + down`.
 pub(super) type Blocks = [[i16; 64]; BLOCKS];
-/// Blocks to be filled.
+/// Zeroed blocks, to be filled.
 pub(super) const NO_BLOCKS: Blocks = [[0; 64]; BLOCKS];
 
-/// A quantization table, ready to divide by; repeated for every block.
+/// A quantization table prepared for division, repeated for every block.
 #[derive(Debug, Clone)]
 pub(super) struct Quantizer(Box<[Divisors; 8]>);
 
-/// Steps to divide by, as factors and shifts.
+/// Divisors as factors and shifts.
 #[derive(Debug, Clone)]
 struct Divisors {
     half: [u32; COLUMNS],
@@ -135,8 +135,11 @@ struct Divisors {
 }
 
 impl Divisors {
-    /// Numerators are below 2¹⁵: with `factor = ⌈2ˢ / step⌉` and `2ˢ ≥ 2¹⁵ × step`, `numerator × factor` is above the exact product by
-    /// less than `2ˢ / step`, which the quotient's fraction leaves room for; and factors are at most 2¹⁶, so that all fits into 32 bits.
+    /// Prepares division by `step`.
+    ///
+    /// Numerators are below 2¹⁵. With `factor = ⌈2ˢ / step⌉` and `2ˢ ≥ 2¹⁵ × step`, `numerator × factor` exceeds the
+    /// exact product by less than `2ˢ / step`, which the quotient's fraction leaves room for. Factors are at most 2¹⁶,
+    /// so everything fits in 32 bits.
     fn set(&mut self, lane: usize, step: u32) {
         let shift = 15 + step.next_power_of_two().ilog2();
         self.half[lane] = step / 2;
@@ -144,7 +147,7 @@ impl Divisors {
         self.shift[lane] = shift;
     }
 
-    /// To the nearest, halves away from 0.
+    /// Divides, rounding to nearest, halves away from 0.
     #[inline(always)]
     fn divide(&self, numbers: &mut [i16; COLUMNS]) {
         let steps = self.half.iter().zip(&self.factor).zip(&self.shift);
@@ -158,21 +161,21 @@ impl Divisors {
 }
 
 impl Quantizer {
-    /// From a table, row by row.
+    /// Creates a quantizer from a table in row order.
     pub(super) fn new(table: &[u16; 64]) -> Self {
         let none = Divisors { half: [0; COLUMNS], factor: [0; COLUMNS], shift: [0; COLUMNS] };
         let mut divisors = Box::new(std::array::from_fn(|_| none.clone()));
         for (place, step) in table.iter().enumerate() {
             let (down, across) = (place / 8, place % 8);
             for block in 0..BLOCKS {
-                // The frequencies come × 8.
+                // The DCT's coefficients are scaled by 8.
                 divisors[across].set(8 * block + down, 8 * u32::from(*step));
             }
         }
         Self(divisors)
     }
 
-    /// The quantized frequencies of blocks of samples around 0 that lie side by side.
+    /// Transforms and quantizes adjacent blocks of level-shifted samples.
     #[inline(always)]
     pub(super) fn blocks(&self, rows: [&[i16; COLUMNS]; 8], out: &mut Blocks) {
         let mut numbers = [[0; COLUMNS]; 8];
@@ -193,7 +196,7 @@ impl Quantizer {
     }
 }
 
-/// For each place in zigzag order (T.81, figure A.6) where it is in a block: `8 × across + down`.
+/// Position in a block (`8 × across + down`) of each zigzag index (T.81, figure A.6).
 pub(super) const ZIGZAG: [usize; 64] = zigzag();
 
 const fn zigzag() -> [usize; 64] {

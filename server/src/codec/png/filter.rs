@@ -1,17 +1,17 @@
-//! PNG's row filters, chosen by the standard's own heuristic (PNG third edition, 12.7): the least sum of absolute
-//! differences. A part's first row may not look at the row above, which another worker has.
+//! PNG row filters, chosen by the standard's heuristic (PNG third edition, 12.7): the minimum sum of absolute
+//! differences. A part's first row may not use the row above, which another worker has.
 
-/// The filters by their number in the file.
+/// Filter types as numbered in the file.
 const NONE: u8 = 0;
 const SUB: u8 = 1;
 const UP: u8 = 2;
 const AVERAGE: u8 = 3;
 const PAETH: u8 = 4;
 
-/// Bytes whose differences are made at once, which compilers make vector instructions of.
+/// Bytes processed at once, which compilers vectorize.
 const LANES: usize = 32;
 
-/// Rows with the number of their filter before each. `step` is the distance to the pixel on the left, in bytes.
+/// Filters rows; each is preceded by its filter type. `step` is the distance to the pixel on the left, in bytes.
 pub(super) fn filter(bytes: &[u8], row_bytes: usize, step: usize) -> Vec<u8> {
     #[cfg(target_arch = "x86_64")]
     if wide::available() {
@@ -29,7 +29,7 @@ fn each_row(bytes: &[u8], row_bytes: usize, step: usize) -> Vec<u8> {
         let lines = Lines { row, above: above.unwrap_or(&nothing), step: step.min(row_bytes) };
         let costs = lines.costs();
         let allowed = if above.is_some() { &costs[..] } else { &costs[..=usize::from(SUB)] };
-        // The first of the least.
+        // The first of the minima.
         let kind = (0..).zip(allowed).min_by_key(|(_, cost)| **cost).map_or(NONE, |(kind, _)| kind);
         let (number, out) = out.split_first_mut().expect("a row has its filter's number");
         *number = kind;
@@ -53,7 +53,7 @@ struct Lines<'a> {
 }
 
 impl Lines<'_> {
-    /// For each filter the sum of its differences' distances to 0, taken as signed.
+    /// Returns, for each filter, the sum of the absolute values of its differences, taken as signed bytes.
     #[inline(always)]
     fn costs(&self) -> [u64; 5] {
         let mut costs = [0; 5];
@@ -67,7 +67,7 @@ impl Lines<'_> {
         add(first);
         let [row, left, up, up_left] = others.map(|line| line.as_chunks::<LANES>());
         add([row.1, left.1, up.1, up_left.1]);
-        // So many distances of at most 128 fit 16 bits.
+        // The sum of this many values of at most 128 fits in 16 bits.
         const AT_ONCE: usize = 511;
         let [row, left, up, up_left] = [row.0, left.0, up.0, up_left.0].map(|line| line.chunks(AT_ONCE));
         for (((row, left), up), up_left) in row.zip(left).zip(up).zip(up_left) {
@@ -87,8 +87,8 @@ impl Lines<'_> {
         costs
     }
 
-    /// The row, what is left of it, above it, and above on the left: for its first pixel, which has nothing on the left, and
-    /// for all others.
+    /// Returns the row, its left neighbours, the row above and the upper left neighbours: for the first pixel, whose
+    /// left neighbours count as 0, and for all others.
     #[inline(always)]
     fn split(&self) -> ([&[u8]; 4], [&[u8]; 4]) {
         const NOTHING: [u8; 16] = [0; 16];
@@ -111,7 +111,7 @@ impl Lines<'_> {
     }
 }
 
-/// The distance of each filter's difference to 0.
+/// Returns the absolute value of each filter's difference.
 #[inline(always)]
 fn distances(byte: u8, left: u8, up: u8, up_left: u8) -> [u8; 5] {
     let predicted = [
@@ -124,7 +124,7 @@ fn distances(byte: u8, left: u8, up: u8, up_left: u8) -> [u8; 5] {
     predicted.map(|predicted| (byte.wrapping_sub(predicted) as i8).unsigned_abs())
 }
 
-/// What a filter expects (PNG third edition, 9.2).
+/// Returns a filter's prediction (PNG third edition, 9.2).
 #[inline(always)]
 fn predicted<const KIND: u8>(left: u8, up: u8, up_left: u8) -> u8 {
     match KIND {
@@ -136,7 +136,7 @@ fn predicted<const KIND: u8>(left: u8, up: u8, up_left: u8) -> u8 {
     }
 }
 
-/// Whichever of left, up and up-left is nearest to left + up − up-left (PNG third edition, 9.4).
+/// Returns whichever of left, up and up-left is nearest to left + up − up-left (PNG third edition, 9.4).
 #[inline(always)]
 fn paeth(left: u8, up: u8, up_left: u8) -> u8 {
     let (a, b, c) = (i16::from(left), i16::from(up), i16::from(up_left));
@@ -145,7 +145,7 @@ fn paeth(left: u8, up: u8, up_left: u8) -> u8 {
     if to_a <= to_b.min(to_c) { left } else { of_b_and_c }
 }
 
-/// With the instructions of processors since 2013, which is three times as fast.
+/// AVX2 version (processors since 2013), three times as fast.
 #[cfg(target_arch = "x86_64")]
 mod wide {
     use std::arch::is_x86_feature_detected;
@@ -157,7 +157,7 @@ mod wide {
     #[allow(unsafe_code)]
     pub(super) fn filter(bytes: &[u8], row_bytes: usize, step: usize) -> Vec<u8> {
         assert!(available());
-        // SAFETY: the processor has them, as was just asked.
+        // SAFETY: `available` has just confirmed that the processor has AVX2.
         unsafe { enabled(bytes, row_bytes, step) }
     }
 

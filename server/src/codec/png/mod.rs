@@ -1,5 +1,5 @@
-//! PNG of parts that were encoded apart: the standard lets one zlib stream lie in many IDAT chunks, and a sync flush
-//! lets one deflate stream be made of pieces (RFC 1951, 3.2.4; zlib's `Z_SYNC_FLUSH`).
+//! PNG from independently encoded parts: a zlib stream may span many IDAT chunks, and a sync flush allows one deflate
+//! stream to be concatenated from pieces (RFC 1951, 3.2.4; zlib's `Z_SYNC_FLUSH`).
 
 mod filter;
 
@@ -8,21 +8,21 @@ use shared::job::{ImageInfo, Keeping};
 use shared::pixels::{Layout, Rows, Samples, to_bytes};
 
 use super::deflate::{LAST_BLOCK, ZLIB_HEADER, adler32, adler32_combine, filtered_piece};
-use super::{Around, Part, PartIndex, Result, Source, refuse};
+use super::{Envelope, Part, PartIndex, Result, Source, refuse};
 
 const SIGNATURE: [u8; 8] = [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a];
 
-/// No chunk of image data is longer, so that their lengths fit.
+/// Maximum bytes of image data per chunk, so that its length fits.
 const MOST_DATA: usize = 1 << 30;
 
-/// The header and the chunks that aren't image data.
+/// The header and the chunks other than image data.
 #[derive(Debug, Clone)]
 pub(super) struct Head {
     front: Vec<u8>,
     back: Vec<u8>,
 }
 
-/// Whether a chunk is kept, and how the report calls it; or why not.
+/// What becomes of a chunk: kept, with its name in the report, or not, with the reason.
 enum Fate {
     Kept(Option<&'static str>),
     /// Its meaning is in the pixels now.
@@ -36,7 +36,7 @@ fn fate(chunk: &Chunk, original: &Structure, loses_color: bool) -> Fate {
     let few_bits = original.header.bits < 8;
     let gains_alpha = original.has_transparency();
     match &chunk.kind {
-        // The report says of the pixels what became of these.
+        // `promotion` reports what became of these.
         b"PLTE" if original.header.color == Color::Palette => Fate::Rewritten,
         b"tRNS" => Fate::Rewritten,
         b"PLTE" | b"sPLT" | b"hIST" => Fate::Dropped(format!("The suggested palette ({kind}) was of the old colours.")),
@@ -57,13 +57,13 @@ fn fate(chunk: &Chunk, original: &Structure, loses_color: bool) -> Fate {
         b"pHYs" => Fate::Kept(Some("the resolution")),
         b"tIME" => Fate::Kept(Some("the date")),
         b"sBIT" | b"mDCV" | b"cLLI" | b"bKGD" | b"oFFs" | b"pCAL" | b"sCAL" => Fate::Kept(None),
-        // The fourth letter says whether a program that doesn't know the chunk may copy it beside changed pixels.
+        // The case of the fourth letter says whether editors that don't know the chunk may copy it when pixels changed.
         [_, _, _, safe] if safe.is_ascii_lowercase() => Fate::Kept(None),
         _ => Fate::Dropped(format!("The chunk {kind} says of itself that it doesn't outlive a change of pixels.")),
     }
 }
 
-/// What a text holds where ImageMagick and others put metadata into one, in hexadecimal digits.
+/// Returns the kind of metadata in a text chunk where ImageMagick and others store it as hexadecimal digits.
 fn profile(text: &[u8]) -> Option<&'static str> {
     match text.strip_prefix(b"Raw profile type ")?.split(|byte| *byte == 0).next()? {
         b"iptc" | b"8bim" => Some("IPTC"),
@@ -73,7 +73,7 @@ fn profile(text: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// What becomes of pixels that a result stores otherwise.
+/// Reports how the sample format changes in the result.
 fn promotion(original: &Structure, keeping: &mut Keeping) {
     let bits = original.header.bits;
     if original.header.color == Color::Palette {
@@ -125,7 +125,7 @@ impl Head {
         Ok(head)
     }
 
-    /// Encodes rows as chunks of image data.
+    /// Encodes rows as IDAT chunks.
     pub(super) fn part(&self, info: &ImageInfo, rows: &Rows) -> Result<Part> {
         let row_bytes = rows.width as usize * info.layout.channels() * info.depth.bytes();
         let raw = filter::filter(&big_endian(&rows.samples), row_bytes, info.layout.channels() * info.depth.bytes());
@@ -145,7 +145,7 @@ impl Head {
         Ok(Part { index, bytes })
     }
 
-    pub(super) fn join(&self, info: &ImageInfo, index: &[PartIndex]) -> Result<Around> {
+    pub(super) fn join(&self, info: &ImageInfo, index: &[PartIndex]) -> Result<Envelope> {
         let mut sum = adler32(&[]);
         for part in index {
             let raw = (info.row_bytes() + 1) * u64::from(part.rows);
@@ -160,10 +160,10 @@ impl Head {
         let [a, b, c, d] = sum.to_be_bytes();
         put(&mut end, *b"IDAT", &[LAST_BLOCK[0], LAST_BLOCK[1], a, b, c, d]);
         end.extend_from_slice(&self.back);
-        Ok(Around { begin, end })
+        Ok(Envelope { begin, end })
     }
 
-    /// Bytes before the parts.
+    /// Returns the number of bytes before the parts.
     pub(super) fn begin_bytes(&self) -> usize {
         self.front.len() + CHUNK + ZLIB_HEADER.len()
     }

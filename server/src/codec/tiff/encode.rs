@@ -1,4 +1,4 @@
-//! Rows → strips or tiles.
+//! Encoding of rows as strips or tiles.
 
 use shared::decode::tiff::{Chunks, Compression, Order, Predictor, Structure, store};
 use shared::pixels::{Rows, Samples, to_bytes};
@@ -6,7 +6,7 @@ use tiff::encoder::compression::{CompressionAlgorithm, Lzw, Packbits};
 
 use super::super::{Result, deflate, refuse};
 
-/// The bytes of rows that simply lie one after the other.
+/// Returns the bytes of rows that are stored contiguously and uncompressed.
 pub(super) fn plain(structure: &Structure, rows: &Rows) -> Vec<u8> {
     match store(structure, rows) {
         Samples::U8(samples) => samples,
@@ -15,7 +15,7 @@ pub(super) fn plain(structure: &Structure, rows: &Rows) -> Vec<u8> {
     }
 }
 
-/// The bytes of all strips or tiles that the rows make, plane after plane, and their lengths.
+/// Returns the bytes of all strips or tiles of the rows, plane after plane, and their lengths.
 pub(super) fn pieces(structure: &Structure, rows: &Rows) -> Result<(Vec<u8>, Vec<u64>)> {
     match &store(structure, rows) {
         Samples::U8(samples) => by_planes(structure, samples),
@@ -24,11 +24,11 @@ pub(super) fn pieces(structure: &Structure, rows: &Rows) -> Result<(Vec<u8>, Vec
     }
 }
 
-/// A sample as it is written.
+/// A sample in its stored form.
 trait Sample: Copy {
-    /// Its difference to its left neighbour's, for the predictor.
+    /// Returns the difference to the left neighbour, for the predictor.
     fn minus(self, left: Self) -> Self;
-    /// Samples as bytes.
+    /// Converts samples to bytes.
     fn to_bytes(order: Order, samples: &[Self]) -> Vec<u8>;
 }
 
@@ -54,7 +54,7 @@ impl Sample for u16 {
 }
 
 impl Sample for f32 {
-    /// As libtiff does: of the bits.
+    /// The difference of the bits, as in libtiff.
     fn minus(self, left: Self) -> Self {
         f32::from_bits(self.to_bits().wrapping_sub(left.to_bits()))
     }
@@ -79,7 +79,7 @@ fn by_planes<S: Sample>(structure: &Structure, samples: &[S]) -> Result<(Vec<u8>
     Ok((bytes, lengths))
 }
 
-/// Appends the strips or tiles of samples with so many channels, and their lengths.
+/// Appends the strips or tiles of samples with `channels` channels, and their lengths.
 fn cut<S: Sample>(
     structure: &Structure,
     samples: &[S],
@@ -106,7 +106,7 @@ fn cut<S: Sample>(
     Ok(())
 }
 
-/// A piece's bytes, with differences instead of samples where a predictor says so.
+/// Returns a piece's bytes after applying the predictor.
 fn predicted<S: Sample>(structure: &Structure, mut piece: Vec<S>, row: usize, channels: usize) -> Vec<u8> {
     match structure.predictor {
         Predictor::None => S::to_bytes(structure.tiff.order, &piece),
@@ -118,7 +118,7 @@ fn predicted<S: Sample>(structure: &Structure, mut piece: Vec<S>, row: usize, ch
     }
 }
 
-/// A tile of a band of rows, padded by repeating the last pixel of a row and the last row.
+/// Returns a tile of a band of rows, padded by repeating the last pixel of each row and the last row.
 fn tile<S: Copy>(band: &[S], line: usize, left: usize, row: usize, rows: usize, channels: usize) -> Vec<S> {
     let mut tile = Vec::with_capacity(row * rows);
     let inside = row.min(line - left);
@@ -141,8 +141,8 @@ fn differences<S: Sample>(row: &mut [S], channels: usize) {
     }
 }
 
-/// The floating-point predictor (TIFF technical note 3): all highest bytes first, then all second ones and so on, each as
-/// its difference to the byte `channels` before.
+/// Floating-point predictor (TIFF technical note 3): all most significant bytes first, then all second ones and so on,
+/// each as its difference to the byte `channels` before.
 fn in_planes_of_bytes<S: Sample>(row: &[S], channels: usize) -> Vec<u8> {
     let bytes = S::to_bytes(Order::Big, row);
     let size = bytes.len() / row.len();

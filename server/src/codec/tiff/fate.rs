@@ -1,4 +1,4 @@
-//! What becomes of a page's fields in a result, and how they are called for people.
+//! What becomes of a page's fields in the result, and their names for users.
 
 use shared::decode::tiff::{Compression, Document, Meaning, Structure, tag};
 use shared::job::Keeping;
@@ -6,15 +6,15 @@ use shared::pixels::Depth;
 
 /// What becomes of a field.
 pub(super) enum Fate {
-    /// It says how pixels are stored: written anew.
+    /// Describes how pixels are stored: written anew.
     Rewritten,
     /// Copied; the name is for the report.
     Kept(Option<&'static str>),
-    /// Left out, with a sentence.
+    /// Dropped, with a sentence.
     Dropped(String),
 }
 
-/// Fields that say how pixels are stored.
+/// Fields that describe how pixels are stored.
 const STRUCTURAL: [u16; 28] = [
     tag::IMAGE_WIDTH,
     tag::IMAGE_LENGTH,
@@ -46,7 +46,7 @@ const STRUCTURAL: [u16; 28] = [
     tag::Y_CB_CR_POSITIONING,
 ];
 
-/// What becomes of a page's field in a result of this structure.
+/// Returns what becomes of a page's field in a result with this structure.
 pub(super) fn fate(tag: u16, original: &Structure, result: &Structure, loses_color: bool) -> Fate {
     let promoted = original.bits != result.bits;
     match tag {
@@ -93,7 +93,7 @@ pub(super) fn fate(tag: u16, original: &Structure, result: &Structure, loses_col
     }
 }
 
-/// How people call a field.
+/// Returns a field's name for users.
 const fn name(tag: u16) -> Option<&'static str> {
     Some(match tag {
         tag::ICC_PROFILE => "the colour profile (ICC)",
@@ -115,7 +115,7 @@ const fn name(tag: u16) -> Option<&'static str> {
     })
 }
 
-/// How a result of these pixels is stored: like the original, as far as that holds them.
+/// Returns how the result is stored: like the original, as far as that can hold the equalized pixels.
 pub(super) fn result(original: &Structure, keeping: &mut Keeping) -> Structure {
     let mut result = original.clone();
     result.bits = original.depth.bits();
@@ -147,7 +147,7 @@ pub(super) fn result(original: &Structure, keeping: &mut Keeping) -> Structure {
     result
 }
 
-/// What the report says of the whole file, of whose overviews so many are made anew.
+/// Reports on the whole file; `remade` of its overviews are made anew.
 pub(super) fn of_file(document: &Document, remade: usize, keeping: &mut Keeping) {
     match document.pages.len() {
         1 => {}

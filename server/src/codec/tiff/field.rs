@@ -1,4 +1,4 @@
-//! Fields of a TIFF directory, read from the original and written where there is room.
+//! Fields of a TIFF directory: reading them from the original and writing them at new offsets.
 
 use shared::decode::Blocks;
 use shared::decode::tiff::{Directory, Entry, Order, Tiff, size_of, tag};
@@ -9,7 +9,7 @@ pub(super) const SHORT: u16 = 3;
 pub(super) const LONG: u16 = 4;
 pub(super) const LONG8: u16 = 16;
 
-/// Directories within directories: EXIF, and interoperability within it.
+/// Maximum nesting of directories: EXIF, and interoperability within it.
 const MOST_DEPTH: usize = 3;
 
 /// A field with its values.
@@ -22,14 +22,14 @@ pub(super) struct Field {
 
 #[derive(Debug, Clone)]
 enum Value {
-    /// As they stand in the file, in the file's byte order.
+    /// The values as stored, in the file's byte order.
     Bytes(Vec<u8>),
-    /// A directory that the field points to.
+    /// The directory that the field points to.
     Directory(Vec<Field>),
 }
 
 impl Field {
-    /// A field of whole numbers.
+    /// Creates a field of integers.
     pub(super) fn numbers(order: Order, tag: u16, kind: u16, values: &[u64]) -> Self {
         let size = size_of(kind).unwrap_or(1) as usize;
         let mut bytes = Vec::with_capacity(values.len() * size);
@@ -39,13 +39,13 @@ impl Field {
         Self { tag, kind, value: Value::Bytes(bytes) }
     }
 
-    /// Whether it has this number.
+    /// Returns whether the field has this tag.
     pub(super) const fn is(&self, tag: u16) -> bool {
         self.tag == tag
     }
 
-    /// Reads a field's values, and the directory that it points to if it is a pointer. Fields may share their bytes, and pointers
-    /// may share a directory, so `blocks` counts what is held of all of a page's fields.
+    /// Reads a field's values, or the directory that it points to. Fields may share bytes, and pointers may share a
+    /// directory, so `blocks` counts the memory of all of a page's fields.
     pub(super) fn read(source: &mut dyn Source, tiff: &Tiff, entry: &Entry, blocks: &mut Blocks) -> Result<Self> {
         Self::read_at(source, tiff, entry, blocks, 0)
     }
@@ -80,10 +80,10 @@ impl Field {
         Ok(Self { tag: entry.tag, kind: LONG, value: Value::Directory(fields) })
     }
 
-    /// Takes the thumbnail out of Photoshop's resources; says whether there was one.
+    /// Removes the thumbnail from Photoshop's resources; returns whether there was one.
     ///
     /// # Errors
-    /// Refused if there are too many.
+    /// Refused if there are too many resources.
     pub(super) fn forget_photoshop_thumbnail(&mut self) -> Result<bool> {
         match &mut self.value {
             Value::Bytes(bytes) => photoshop::forget_thumbnail(bytes),
@@ -91,7 +91,7 @@ impl Field {
         }
     }
 
-    /// Takes the statistics out of GDAL's metadata, which are XML; says whether there were any.
+    /// Removes the statistics from GDAL's metadata, which is XML; returns whether there were any.
     pub(super) fn forget_statistics(&mut self) -> bool {
         let Value::Bytes(bytes) = &mut self.value else { return false };
         let Ok(text) = std::str::from_utf8(bytes) else { return false };
@@ -109,8 +109,8 @@ impl Field {
     }
 }
 
-/// Appends a directory's values and then the directory itself to `file`, whose first byte stands at `base` of the
-/// whole file; says where the directory is. Both begin on even offsets, as the standard wants.
+/// Appends a directory's values and then the directory itself to `file`, which starts at offset `base` of the whole
+/// file; returns the directory's offset. Both are aligned to even offsets, as the standard requires.
 pub(super) fn directory(order: Order, big: bool, mut fields: Vec<Field>, base: u64, file: &mut Vec<u8>) -> u64 {
     fields.sort_by_key(|field| field.tag);
     let (count_size, number_size) = if big { (8, 8) } else { (2, 4) };

@@ -1,14 +1,14 @@
-//! What stands before and after the parts: the header, and the directories of all pages.
+//! The bytes before and after the parts: the header, and the directories of all pages.
 
 use shared::decode::tiff::{Order, tag};
 use shared::job::Overview;
 
-use super::super::{Around, PartIndex, Result, refuse};
+use super::super::{Envelope, PartIndex, Result, refuse};
 use super::field::{self, Field};
 use super::{Head, Pieces};
 
 impl Head {
-    /// Bytes before the parts.
+    /// Returns the number of bytes before the parts, without a switch to BigTIFF.
     pub(in super::super) fn begin_bytes(&self) -> usize {
         header_bytes(self.structure.tiff.big)
     }
@@ -18,9 +18,9 @@ const fn header_bytes(big: bool) -> usize {
     if big { 16 } else { 8 }
 }
 
-/// What makes a file of the parts of pages, in order.
-pub(in super::super) fn join(pages: &[(&Head, &[PartIndex])]) -> Result<Around> {
-    // Classic where everything can be reached with 32 bits, else as a BigTIFF.
+/// Returns the bytes around the parts of all pages, in order.
+pub(in super::super) fn join(pages: &[(&Head, &[PartIndex])]) -> Result<Envelope> {
+    // Classic TIFF if 32-bit offsets suffice and the original isn't a BigTIFF, otherwise BigTIFF.
     let big = pages.iter().any(|(head, _)| head.structure.tiff.big);
     let joiner = if big { None } else { with_offsets(pages, false)? };
     match joiner {
@@ -32,8 +32,8 @@ pub(in super::super) fn join(pages: &[(&Head, &[PartIndex])]) -> Result<Around> 
     }
 }
 
-/// `None` if 32 bits are too few.
-fn with_offsets(pages: &[(&Head, &[PartIndex])], big: bool) -> Result<Option<Around>> {
+/// Returns `None` if 32-bit offsets don't suffice.
+fn with_offsets(pages: &[(&Head, &[PartIndex])], big: bool) -> Result<Option<Envelope>> {
     let Some((first, _)) = pages.first() else { return refuse("A TIFF has at least one page.") };
     let order = first.structure.tiff.order;
     let mut end = header_bytes(big) as u64;
@@ -75,16 +75,16 @@ fn with_offsets(pages: &[(&Head, &[PartIndex])], big: bool) -> Result<Option<Aro
     if !big && end + back.len() as u64 > u64::from(u32::MAX) {
         return Ok(None);
     }
-    Ok(chain.first.map(|(directory, _)| Around { begin: header(order, big, directory), end: back }))
+    Ok(chain.first.map(|(directory, _)| Envelope { begin: header(order, big, directory), end: back }))
 }
 
-/// Directories, each of which says where the next one is.
+/// A linked list of directories.
 struct Chain {
     order: Order,
     big: bool,
-    /// Where the bytes begin that they are appended to.
+    /// File offset of the bytes that directories are appended to.
     base: u64,
-    /// Where the first one is in the file, and where the last one's pointer is in the bytes.
+    /// File offset of the first directory, and the position of the last directory's next pointer within the bytes.
     first: Option<(u64, usize)>,
 }
 

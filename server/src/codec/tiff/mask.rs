@@ -1,4 +1,4 @@
-//! A page's mask: copied as it is, strip by strip, behind the pixels.
+//! A page's mask: copied verbatim, strip by strip, after the pixels.
 
 use std::io::SeekFrom;
 
@@ -8,7 +8,7 @@ use shared::decode::{Blocks, Limits};
 use super::super::{Error, Result, Source, refuse};
 use super::field::{self, Field};
 
-/// A mask's strips or tiles, and its fields but those that say where they are.
+/// A mask's strips or tiles, and its fields except offsets and lengths.
 #[derive(Debug, Clone)]
 pub(super) struct Mask {
     fields: Vec<Field>,
@@ -39,16 +39,17 @@ impl Mask {
         Ok(Self { fields, pieces, tiled: matches!(mask.chunks, Chunks::Tiles { .. }) })
     }
 
-    /// Bytes of the strips or tiles.
+    /// Returns the total length of the strips or tiles, in bytes.
     pub(super) fn held(&self) -> u64 {
         self.pieces.iter().map(|piece| piece.len() as u64).sum()
     }
 
-    /// Appends the strips or tiles to `file`, whose first byte stands at `base`; gives the fields of its directory.
+    /// Appends the strips or tiles to `file`, which starts at offset `base`; returns the fields of the mask's
+    /// directory.
     pub(super) fn put(&self, page: &Structure, big: bool, base: u64, file: &mut Vec<u8>) -> Vec<Field> {
         let (mut offsets, mut lengths) = (Vec::new(), Vec::new());
         for piece in &self.pieces {
-            // An empty piece that was left out stays so.
+            // A sparse piece (length 0) stays sparse.
             offsets.push(if piece.is_empty() { 0 } else { base + file.len() as u64 });
             lengths.push(piece.len() as u64);
             file.extend_from_slice(piece);

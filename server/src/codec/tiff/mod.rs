@@ -1,5 +1,5 @@
-//! TIFF of parts that were encoded apart: strips or tiles as the original has them, in its compression and byte order,
-//! one after the other, page after page; then the directories, which say where they are.
+//! TIFF from independently encoded parts: strips or tiles as in the original, in its compression and byte order, in
+//! sequence, page after page; then the directories with their offsets.
 
 mod encode;
 mod fate;
@@ -28,31 +28,31 @@ pub(super) struct Head {
     fields: Vec<Field>,
     mask: Option<Mask>,
     overviews: Vec<Overview>,
-    /// The value of pixels without data, which overviews leave out.
+    /// The nodata value, which overviews leave out.
     nodata: Option<f64>,
-    /// Bytes of metadata that this holds.
+    /// Bytes of metadata held here.
     pub(super) held: u64,
 }
 
-/// Where strips or tiles are, plane after plane.
+/// Offsets and lengths of strips or tiles, plane after plane.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Pieces {
     offsets: Vec<u64>,
     lengths: Vec<u64>,
 }
 
-/// Where all of a page is in the file.
+/// Positions of everything that belongs to a page.
 #[derive(Debug, PartialEq, Eq)]
 struct Places {
     own: Pieces,
-    /// Rows of a strip of each overview, and its strips.
+    /// Rows per strip of each overview, and its strips.
     overviews: Vec<(u32, Pieces)>,
-    /// Where the last part ends.
+    /// End of the last part.
     end: u64,
 }
 
 impl Head {
-    /// Reads the fields of the original's page that `info` is about.
+    /// Reads the fields of the original's page that `info` describes.
     pub(super) fn read(
         mut source: &mut dyn Source,
         info: &ImageInfo,
@@ -93,23 +93,23 @@ impl Head {
         result.layout = info.layout;
         result.channels = if mask.is_some() { info.layout.colors() } else { info.layout.channels() };
         result.planar &= result.channels > 1;
-        // What the directory listed is in `fields` now.
+        // The entries of the original's directory are in `fields` now.
         result.directory.entries = Vec::new();
         let overviews = info.more.overviews.clone();
         if result.any_row() && !overviews.is_empty() {
-            // Strips of overviews lie between the parts, which are therefore strips of their own.
+            // Overview strips lie between the parts, so the page's strips must not span parts.
             result.chunks = Chunks::Strips(info.unit_rows);
         }
         let held = blocks.bytes() + mask.as_ref().map_or(0, Mask::held);
         Ok(Self { structure: result, fields, mask, overviews, nodata: info.more.nodata, held })
     }
 
-    /// Whether rows lie one after the other through the whole file, whatever the strips.
+    /// Returns whether rows are stored contiguously through the whole file, independent of strips.
     fn any_row(&self) -> bool {
         self.structure.any_row() && self.overviews.is_empty()
     }
 
-    /// Encodes rows as strips or tiles, and behind them their strip of each overview.
+    /// Encodes rows as strips or tiles, followed by their strip of each overview.
     pub(super) fn part(&self, info: &ImageInfo, first_row: u32, rows: &Rows) -> Result<Part> {
         let (mut bytes, pieces) = match self.any_row() {
             true => (encode::plain(&self.structure, rows), Vec::new()),
@@ -132,12 +132,12 @@ impl Head {
         Ok(Part { index, bytes })
     }
 
-    /// Where everything is if the first part begins at `start`.
+    /// Returns all positions, given that the first part begins at `start`.
     fn places(&self, start: u64, index: &[PartIndex]) -> Result<Places> {
         let structure = &self.structure;
         let rows = structure.chunks.rows();
         if self.any_row() {
-            // Rows lie one after the other, so strips need not end where parts do.
+            // Rows are contiguous, so strips need not end where parts do.
             let end = start.saturating_add(index.iter().map(|part| part.bytes).sum());
             let row = structure.piece_line() as u64;
             let strips = (0..structure.height).step_by(rows as usize);
@@ -175,7 +175,7 @@ impl Head {
         Ok(Places { own, overviews, end: next })
     }
 
-    /// The fields of an overview's directory.
+    /// Returns the fields of an overview's directory.
     fn of_overview(&self, overview: &Overview, rows: u32, places: &Pieces, big: bool) -> Vec<Field> {
         let mut fields = self.structural(&overview::structure(&self.structure, overview, rows), places, big);
         fields.push(Field::numbers(self.structure.tiff.order, tag::NEW_SUBFILE_TYPE, field::LONG, &[1]));
@@ -183,7 +183,7 @@ impl Head {
         fields
     }
 
-    /// The fields that say how the pixels of the page, or of an overview, are stored.
+    /// Returns the fields that describe how the pixels of the page, or of an overview, are stored.
     fn structural(&self, structure: &Structure, places: &Pieces, big: bool) -> Vec<Field> {
         let Pieces { offsets, lengths } = places;
         let (order, channels) = (structure.tiff.order, structure.channels);
@@ -241,7 +241,7 @@ impl Head {
     }
 }
 
-/// Where pieces are, plane by plane.
+/// Positions of pieces, plane by plane.
 struct Planes(Vec<Pieces>);
 
 impl Planes {
@@ -249,7 +249,7 @@ impl Planes {
         Self((0..planes).map(|_| Pieces::default()).collect())
     }
 
-    /// Adds pieces of so many bytes that lie one after the other, as many of each plane.
+    /// Adds consecutive pieces of these lengths, equally many per plane.
     fn add(&mut self, next: &mut u64, lengths: &[u64]) {
         let each = (lengths.len() / self.0.len()).max(1);
         for (plane, lengths) in self.0.iter_mut().zip(lengths.chunks(each)) {
@@ -261,7 +261,7 @@ impl Planes {
         }
     }
 
-    /// All of them, plane after plane.
+    /// Returns all pieces, plane after plane.
     fn pieces(self) -> Pieces {
         let mut all = Pieces::default();
         for plane in self.0 {

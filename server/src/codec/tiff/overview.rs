@@ -1,5 +1,6 @@
-//! Overviews: smaller pictures of a page, made anew of its result. Each part makes a strip of each overview of its own rows,
-//! whose number is a multiple of every factor: so no part needs another's, and what join must know is in the parts' index.
+//! Overviews: reduced versions of a page, made anew from its result. Each part makes one strip of each overview from
+//! its own rows, whose number is a multiple of every factor. So no part depends on another, and the parts' index holds
+//! all that the join needs.
 
 use shared::decode::tiff::{Chunks, Structure};
 use shared::job::Overview;
@@ -8,14 +9,14 @@ use shared::pixels::{Rows, Samples};
 use super::super::Result;
 use super::encode;
 
-/// How an overview is stored: as its page, but in strips of so many rows.
+/// Returns how an overview is stored: like its page, but in strips of `rows` rows.
 pub(super) fn structure(page: &Structure, overview: &Overview, rows: u32) -> Structure {
     let chunks = Chunks::Strips(rows);
     Structure { width: overview.width, height: overview.height, chunks, ..page.clone() }
 }
 
-/// The strip of an overview that rows of the page make, plane after plane, and its planes' lengths; none if the overview has
-/// no rows there.
+/// Encodes the overview strip for rows of the page, plane after plane. Returns it with its planes' lengths; both are
+/// empty if the overview has no rows there.
 pub(super) fn strip(
     page: &Structure,
     overview: &Overview,
@@ -37,9 +38,9 @@ pub(super) fn strip(
     encode::pieces(&strip, &Rows { width: overview.width, layout: rows.layout, samples })
 }
 
-/// A sample whose mean is taken.
+/// A sample that can be averaged.
 trait Sample: Copy + Into<f64> {
-    /// The sample nearest to a mean.
+    /// Returns the sample nearest to a mean.
     fn nearest(mean: f64) -> Self;
 }
 
@@ -61,8 +62,8 @@ impl Sample for f32 {
     }
 }
 
-/// Each pixel the mean of a square's pixels, weighed by their alpha. Pixels without data and those that are no numbers don't
-/// count; where none counts, the square's first one is taken.
+/// Averages squares of pixels, weighted by their alpha. Nodata and non-finite pixels don't count; if none counts, the
+/// square's first pixel is taken.
 fn smaller<S: Sample>(samples: &[S], rows: &Rows, overview: &Overview, height: u32, nodata: Option<f64>) -> Vec<S> {
     let (channels, colors) = (rows.layout.channels(), rows.layout.colors());
     let (line, factor) = (rows.width as usize * channels, overview.factor as usize);

@@ -7,7 +7,7 @@ use shared::pixels::Layout;
 
 const ORIGINAL: &[u8] = include_bytes!("../../../tests/samples/made/pillow_gray16_deflate.tif");
 
-/// A file with nothing between its start and its end, which lies where parts of many gigabytes would put it.
+/// A sparse file: only a front and a back, at offsets as if parts of many gigabytes lay between them.
 struct Hollow {
     front: Vec<u8>,
     hole: u64,

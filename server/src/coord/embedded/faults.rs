@@ -1,40 +1,41 @@
-//! Faults on command: what networks and processes do to a session, when a test or a person says so.
+//! Fault injection: what networks and processes do to a session, triggered by tests or by an operator.
 //!
-//! Nothing here is milder than ZooKeeper: the coordinator's and the client's view of a session part at a disconnect,
-//! the lease runs out on the coordinator's side first, and the client learns of it late.
+//! The faults are no milder than ZooKeeper's: at a disconnect the coordinator's and the client's views of a session diverge,
+//! the session expires on the coordinator's side first, and the client learns of it late.
 
 use super::state::Lag;
 use super::{Embedded, SessionId};
 
 impl Embedded {
-    /// The connection breaks: the session is told, its watches end, and its lease begins to run out.
+    /// Breaks the connection: the client is notified, its watches end, and the session timeout starts.
     pub fn disconnect(&self, session: SessionId) {
         self.lock().disconnect(session);
     }
 
-    /// The connection comes back; if the lease has run out meanwhile, the session learns that it has expired.
+    /// Restores the connection; if the session timed out meanwhile, the client learns that it has expired.
     pub fn reconnect(&self, session: SessionId) {
         self.lock().reconnect(session);
     }
 
-    /// The coordinator ends the session now. A connected session is told; a disconnected one learns of it later.
+    /// Ends the session now. A connected client is notified; a disconnected one learns of it later.
     pub fn expire(&self, session: SessionId) {
         self.lock().expire(session);
     }
 
-    /// The session's process dies: its heartbeats stop, nothing can bring it back, and its ephemeral nodes vanish
-    /// only when the lease runs out.
+    /// Kills the session's process: its heartbeats stop, it can't reconnect, and its ephemeral nodes vanish only at the session
+    /// timeout.
     pub fn crash(&self, session: SessionId) {
         self.lock().crash(session);
     }
 
-    /// The session's next write takes effect, but its reply is lost: the caller gets an unknown outcome.
+    /// Loses the reply of the session's next write: the write takes effect, but the caller gets an unknown outcome.
     pub fn lose_reply(&self, session: SessionId) {
         self.lock().with_faults(session, |faults| faults.lost_replies += 1);
     }
 
-    /// The session's next write gets an unknown outcome now and runs later: before the session's next write or sync,
-    /// or at [`Embedded::run_late`]. Reads pass it by. It never runs once the coordinator has ended the session.
+    /// Delays the session's next write: the caller gets an unknown outcome now, and the write runs before the session's next
+    /// write or sync, or at [`Embedded::run_late`]. Reads overtake it. It never runs once the coordinator has ended the
+    /// session.
     pub fn delay(&self, session: SessionId) {
         self.lock().with_faults(session, |faults| faults.delays += 1);
     }
@@ -44,23 +45,23 @@ impl Embedded {
         self.lock().run_late(session);
     }
 
-    /// From now on the session reads the state of now and gets no hints, until it syncs. What it writes itself it
-    /// sees, and with it everything before.
+    /// Makes the session lag: its reads stay at the current state and it gets no hints until it syncs. A successful write of
+    /// its own brings it up to that write; it lags from there.
     pub fn lag(&self, session: SessionId) {
         self.lock().lag(session);
     }
 
-    /// The session lags no more.
+    /// Ends the session's lag.
     pub fn catch_up(&self, session: SessionId) {
         self.lock().catch_up(session, Lag::Ends);
     }
 
-    /// The coordinator is unreachable for everyone: every session is disconnected and new ones are refused.
+    /// Makes the coordinator unreachable for all clients: every session is disconnected and new ones are refused.
     pub fn go_down(&self) {
         self.set_up(false);
     }
 
-    /// The coordinator is reachable again: sessions whose lease lasts reconnect.
+    /// Makes the coordinator reachable again: live sessions reconnect, and clients of ended ones learn that they have expired.
     pub fn come_back(&self) {
         self.set_up(true);
     }

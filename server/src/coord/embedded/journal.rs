@@ -1,19 +1,19 @@
-//! The journal: what was committed, by whom and in which order, for those who check afterwards what happened.
+//! The journal: every committed transaction with its session, in order, for checks after a test run.
 
 use tokio::time::Instant;
 
 use super::{Embedded, SessionId};
 
-/// What made a transaction.
+/// Cause of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
     /// The session's write.
     Write,
-    /// The session's end, which takes its ephemeral nodes.
+    /// The session's end, which removes its ephemeral nodes.
     End,
 }
 
-/// What became of one node.
+/// What happened to one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Became {
     /// It was created, with an owner if it is ephemeral.
@@ -37,30 +37,30 @@ pub enum Became {
 pub struct Change {
     /// The node.
     pub path: String,
-    /// What became of it.
+    /// What happened to it.
     pub became: Became,
 }
 
 /// Changes that took effect together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transaction {
-    /// When.
+    /// Time of the commit.
     pub at: Instant,
-    /// Whose it was.
+    /// Session that caused it.
     pub session: SessionId,
-    /// Why.
+    /// Cause.
     pub cause: Cause,
-    /// What changed, in the order of the operations.
+    /// Changes, in the order of the operations.
     pub changes: Vec<Change>,
 }
 
 impl Embedded {
-    /// From now on every transaction is kept. Never forgets: for runs that end.
+    /// Records every transaction from now on, without a limit; meant for runs that end.
     pub fn keep_journal(&self) {
         self.lock().journal.get_or_insert_default();
     }
 
-    /// What was committed since [`Embedded::keep_journal`], oldest first.
+    /// Returns the transactions committed since [`Embedded::keep_journal`], oldest first.
     pub fn journal(&self) -> Vec<Transaction> {
         self.lock().journal.clone().unwrap_or_default()
     }

@@ -1,12 +1,12 @@
-//! A coordinator in this process: for `evenlight serve` without a server, and for faults on command.
+//! A coordinator inside this process, for `evenlight serve` without a server and for fault injection.
 //!
-//! It behaves as ZooKeeper does where that is inconvenient: sessions have leases that run out before their client
-//! knows, watches end at a disconnect, replies get lost, writes run late, reads lag. It is never a distributed
-//! system of its own. Its time is tokio's, so that tests can pause it.
+//! It reproduces ZooKeeper's inconvenient behavior: sessions expire before their client knows, watches end at a disconnect,
+//! replies get lost, writes run late, reads lag. It is not a distributed system of its own. It uses tokio's clock, so that
+//! tests can pause time.
 
+mod fault_connector;
 mod faults;
 pub mod journal;
-mod leash;
 mod session;
 mod state;
 mod tree;
@@ -17,15 +17,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-pub use self::leash::Leashed;
+pub use self::fault_connector::FaultConnector;
 use self::session::Session;
 use self::state::State;
 use super::{Connector, Coordinator, Error, Result, SessionId};
 
-/// How the embedded coordinator is set up.
+/// Configuration of the embedded coordinator.
 #[derive(Debug, Clone)]
 pub struct EmbeddedConfig {
-    /// How long a session lives without its client: the lease of its ephemeral nodes.
+    /// How long a session, with its ephemeral nodes, survives without its client.
     pub session_timeout: Duration,
 }
 
@@ -43,7 +43,7 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// An empty tree without sessions.
+    /// Creates an empty tree without sessions.
     pub fn new(config: EmbeddedConfig) -> Arc<Self> {
         Arc::new_cyclic(|embedded| Self {
             state: Mutex::new(State::new(config.session_timeout, embedded.clone())),
@@ -52,17 +52,17 @@ impl Embedded {
         })
     }
 
-    /// What makes sessions with it.
+    /// Returns a connector that opens sessions with this coordinator.
     pub fn connector(self: &Arc<Self>) -> Arc<dyn Connector> {
         Arc::new(EmbeddedConnector(Arc::clone(self)))
     }
 
-    /// How long a session lives without its client.
+    /// How long a session survives without its client.
     pub fn session_timeout(&self) -> Duration {
         self.config.session_timeout
     }
 
-    /// Sessions that the coordinator has (their lease has not run out), oldest first.
+    /// Live sessions (those that the coordinator hasn't ended), oldest first.
     pub fn sessions(&self) -> Vec<SessionId> {
         self.lock().sessions()
     }

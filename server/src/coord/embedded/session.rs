@@ -1,4 +1,4 @@
-//! The client's side of a session.
+//! The client's side of an embedded session.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::super::{
 use super::Embedded;
 use super::state::State;
 
-/// One session. Dropping it closes it, unless it has crashed.
+/// One session. Dropping it without a close counts as a crash; outside a runtime, it closes the session.
 pub(super) struct Session {
     embedded: Arc<Embedded>,
     id: SessionId,
@@ -27,7 +27,7 @@ impl Session {
         Self { embedded: Arc::clone(embedded), id, states, hub }
     }
 
-    /// A round trip: others run meanwhile.
+    /// Simulates a round trip: yields so that other tasks run meanwhile.
     async fn run<T>(&self, operation: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
         tokio::task::yield_now().await;
         operation(&mut self.embedded.lock())

@@ -1,4 +1,4 @@
-//! The coordinator's side: the tree, the sessions, and their leases.
+//! The coordinator's state: the tree, the sessions, and their timeouts.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
@@ -13,43 +13,43 @@ use super::Embedded;
 use super::journal::{Cause, Transaction};
 use super::tree::{Tree, Writer};
 
-/// A write that runs later.
+/// A delayed write.
 type Late = Box<dyn FnOnce(&mut Writer<'_>) -> Result<()> + Send>;
 
-/// Whether a session that was brought up to date goes on lagging from there.
+/// Whether a session that has just caught up keeps lagging from there.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lag {
-    /// It lags from now on.
+    /// It lags from this state on.
     GoesOn,
-    /// It lags no more.
+    /// It no longer lags.
     Ends,
 }
 
-/// Faults that await a session.
+/// Faults scheduled for a session.
 #[derive(Default)]
 pub(super) struct Faults {
-    /// Writes whose reply is to be lost.
+    /// Number of writes whose replies will be lost.
     pub(super) lost_replies: u32,
-    /// Writes that are to be delayed.
+    /// Number of writes that will be delayed.
     pub(super) delays: u32,
 }
 
-/// One session, as both sides see it.
+/// One session, as seen by the coordinator and by its client.
 struct Seat {
-    /// What the client knows.
+    /// State as known to the client.
     told: watch::Sender<SessionState>,
     hub: Arc<Hub>,
     faults: Faults,
-    /// Whether the coordinator still has it.
+    /// Whether the session is alive on the coordinator's side.
     alive: bool,
-    /// Whether its process is gone.
+    /// Whether its process has crashed.
     crashed: bool,
-    /// Whether its handle was dropped: nobody asks for it any more.
+    /// Whether its handle was dropped, so that it can be forgotten once it has ended.
     dropped: bool,
-    /// Counts disconnects and reconnects, so that a timer of an earlier one does nothing.
+    /// Counts disconnects and reconnects, so that timers of earlier ones are ignored.
     round: u64,
     late: VecDeque<Late>,
-    /// What it reads instead of the tree, and the hints that it has yet to get.
+    /// While lagging: the old tree that the session reads, and the hints withheld from it.
     lag: Option<(Tree, Vec<String>)>,
 }
 
@@ -58,7 +58,7 @@ impl Seat {
         *self.told.borrow()
     }
 
-    /// The only place that changes what the client knows; terminal states stick.
+    /// Changes the state known to the client, as the only place that does; terminal states stick.
     fn tell(&self, state: SessionState) {
         self.told.send_if_modified(|told| {
             let changes = *told != state && !told.is_terminal();
@@ -73,14 +73,14 @@ impl Seat {
     }
 }
 
-/// Everything, under one lock.
+/// The coordinator's whole state, behind one lock.
 pub(super) struct State {
     tree: Tree,
     seats: HashMap<SessionId, Seat>,
     next: i64,
     session_timeout: Duration,
     embedded: Weak<Embedded>,
-    /// What was committed, where somebody wants to know.
+    /// Committed transactions, if a journal is kept.
     pub(super) journal: Option<Vec<Transaction>>,
 }
 
@@ -89,7 +89,7 @@ impl State {
         Self { tree: Tree::new(), seats: HashMap::new(), next: 1, session_timeout, embedded, journal: None }
     }
 
-    /// Sessions that the coordinator has, oldest first.
+    /// Live sessions, oldest first.
     pub(super) fn sessions(&self) -> Vec<SessionId> {
         let alive = self.seats.iter().filter(|(_, seat)| seat.alive).map(|(id, _)| *id);
         let mut ids: Vec<SessionId> = alive.collect();
@@ -97,7 +97,7 @@ impl State {
         ids
     }
 
-    /// A new session.
+    /// Opens a new session.
     pub(super) fn open(&mut self) -> (SessionId, watch::Receiver<SessionState>, Arc<Hub>) {
         let id = SessionId(self.next);
         self.next += 1;
@@ -119,13 +119,13 @@ impl State {
         (id, states, hub)
     }
 
-    /// The session's handle was dropped without a close: that is a crash, so its ephemeral nodes stay until the lease
-    /// runs out. It is forgotten when it has ended.
+    /// Handles a session handle dropped without a close. This counts as a crash, so the ephemeral nodes stay until the session
+    /// timeout. The session is forgotten when it has ended.
     pub(super) fn forget(&mut self, id: SessionId) {
         if self.seats.get(&id).is_some_and(|seat| seat.alive && !seat.crashed) {
             match tokio::runtime::Handle::try_current() {
                 Ok(_) => self.crash(id),
-                // The process is ending and nobody keeps time any more.
+                // No runtime: the process is ending, and no timer would fire.
                 Err(_) => self.close(id),
             }
         }
@@ -135,7 +135,7 @@ impl State {
         self.seats.retain(|_, seat| seat.alive || !seat.dropped);
     }
 
-    /// Runs a write, or does what its session's faults say.
+    /// Runs a write, applying the session's scheduled faults.
     pub(super) fn write<T: Send + 'static>(
         &mut self,
         id: SessionId,
@@ -158,14 +158,14 @@ impl State {
         if loses { Err(Error::Unknown("the reply was lost".into())) } else { given }
     }
 
-    /// Reads what the session sees.
+    /// Reads from the tree as this session sees it.
     pub(super) fn read<T>(&mut self, id: SessionId, read: impl FnOnce(&Tree) -> T) -> Result<T> {
         self.connected(id)?;
         let lag = self.seats.get(&id).and_then(|seat| seat.lag.as_ref());
         Ok(read(lag.map_or(&self.tree, |(tree, _)| tree)))
     }
 
-    /// The session sees everything, and everything it submitted has run.
+    /// Runs the session's delayed writes and ends its lag.
     pub(super) fn sync(&mut self, id: SessionId) -> Result<()> {
         self.connected(id)?;
         self.run_late(id);
@@ -173,7 +173,7 @@ impl State {
         Ok(())
     }
 
-    /// The client closes its session; a coordinator that it can't reach doesn't hear of it.
+    /// The client closes its session; if it is disconnected, the coordinator doesn't learn of it.
     pub(super) fn close(&mut self, id: SessionId) {
         let Some(seat) = self.seats.get(&id) else { return };
         let heard = seat.state() == SessionState::Connected;
@@ -253,11 +253,11 @@ impl State {
         }
     }
 
-    /// Runs what was delayed, as long as the coordinator has the session.
+    /// Runs the delayed writes, as long as the session is alive on the coordinator's side.
     pub(super) fn run_late(&mut self, id: SessionId) {
         while let Some(late) = self.seats.get_mut(&id).filter(|seat| seat.alive).and_then(|seat| seat.late.pop_front())
         {
-            // Nobody waits for the reply any more.
+            // Its caller no longer waits for the reply.
             let _ = self.commit(id, late);
         }
     }
@@ -282,7 +282,7 @@ impl State {
         Ok(value)
     }
 
-    /// Keeps the tree's last transaction.
+    /// Appends the tree's last transaction to the journal.
     fn note(&mut self, session: SessionId, cause: Cause) {
         if let Some(journal) = &mut self.journal {
             let changes = self.tree.last_changes();
@@ -299,7 +299,7 @@ impl State {
         }
     }
 
-    /// The session sees the tree of now and gets the hints of what it missed.
+    /// Brings the session up to date and delivers the withheld hints.
     pub(super) fn catch_up(&mut self, id: SessionId, lag: Lag) {
         let Some(seat) = self.seats.get_mut(&id) else { return };
         if let Some((_, hints)) = seat.lag.take() {
@@ -320,7 +320,7 @@ impl State {
         }
     }
 
-    /// The coordinator ends a session: its ephemeral nodes go, its delayed writes never run.
+    /// Ends a session on the coordinator's side: removes its ephemeral nodes and drops its delayed writes.
     fn end(&mut self, id: SessionId) {
         let Some(seat) = self.seats.get_mut(&id) else { return };
         if !std::mem::replace(&mut seat.alive, false) {

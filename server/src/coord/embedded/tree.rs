@@ -1,4 +1,4 @@
-//! The tree of znodes: pure and synchronous. Every write is one transaction.
+//! The tree of znodes: pure and synchronous. Every write belongs to one transaction.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ struct Node {
     version: i32,
     owner: Option<SessionId>,
     children: BTreeSet<String>,
-    /// Children that were ever created: the next sequence.
+    /// Number of children ever created: the next sequence.
     created: u32,
 }
 
@@ -34,7 +34,7 @@ impl Node {
     }
 }
 
-/// How to take one write back.
+/// How to undo one write.
 #[derive(Debug, Clone)]
 enum Undo {
     Create(String),
@@ -47,35 +47,35 @@ enum Undo {
 pub(super) struct Tree {
     nodes: BTreeMap<String, Node>,
     zxid: i64,
-    /// What the present transaction did, oldest first.
+    /// Undo log of the current transaction, oldest first.
     undo: Vec<Undo>,
-    /// Nodes that the present transaction created, changed or deleted.
+    /// Nodes that the current transaction created, changed or deleted.
     changed: Vec<String>,
 }
 
 impl Tree {
-    /// Only the root.
+    /// Creates a tree with only the root.
     pub(super) fn new() -> Self {
         let root = Node::new(Vec::new(), 0, None);
         Self { nodes: BTreeMap::from([("/".to_owned(), root)]), zxid: 0, undo: Vec::new(), changed: Vec::new() }
     }
 
-    /// A node's data.
+    /// Returns a node's data and metadata.
     pub(super) fn get(&self, path: &str) -> Result<NodeData> {
         self.node(path).map(|node| (node.data.clone(), node.stat()))
     }
 
-    /// A node's metadata.
+    /// Returns a node's metadata.
     pub(super) fn stat(&self, path: &str) -> Option<Stat> {
         self.nodes.get(path).map(Node::stat)
     }
 
-    /// Names of a node's children, sorted.
+    /// Returns the names of a node's children, sorted.
     pub(super) fn children(&self, path: &str) -> Result<Vec<String>> {
         self.node(path).map(|node| node.children.iter().cloned().collect())
     }
 
-    /// Runs writes as one transaction: all or none. Gives what they gave and the nodes that changed.
+    /// Runs writes as one transaction, atomically. Returns their result and the paths of the changed nodes.
     pub(super) fn transaction<T>(
         &mut self,
         writes: impl FnOnce(&mut Writer<'_>) -> Result<T>,
@@ -92,7 +92,7 @@ impl Tree {
         }
     }
 
-    /// What the last transaction did, in its order. A node that it wrote twice has its last data in both.
+    /// Returns the changes of the last transaction, in order. A node written twice has its final data in both.
     pub(super) fn last_changes(&self) -> Vec<Change> {
         let data = |path: &str| self.nodes.get(path).map(|node| node.data.clone()).unwrap_or_default();
         let change = |undo: &Undo| match undo {
@@ -134,7 +134,7 @@ impl Tree {
         }
     }
 
-    /// Removes a session's ephemeral nodes in one transaction and gives their paths.
+    /// Removes a session's ephemeral nodes in one transaction and returns their paths.
     pub(super) fn end_session(&mut self, session: SessionId) -> Vec<String> {
         let owned = self.nodes.iter().filter(|(_, node)| node.owner == Some(session));
         let paths: Vec<String> = owned.map(|(path, _)| path.clone()).collect();
@@ -147,7 +147,7 @@ impl Tree {
         self.nodes.get(path).ok_or_else(|| Error::NoNode(path.to_owned()))
     }
 
-    /// A node's parent, and the node's name.
+    /// Returns a node's parent and the node's name.
     fn parent_mut(&mut self, path: &str) -> Option<(&mut Node, String)> {
         let (parent, name) = split(path);
         self.nodes.get_mut(parent).map(|node| (node, name.to_owned()))
@@ -160,7 +160,7 @@ pub(super) struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Creates a node and gives its path.
+    /// Creates a node and returns its path.
     pub(super) fn create(
         &mut self,
         session: SessionId,
@@ -211,7 +211,7 @@ impl Writer<'_> {
         Ok(stat)
     }
 
-    /// Deletes a node without children.
+    /// Deletes a node that has no children.
     pub(super) fn delete(&mut self, path: &str, version: Option<i32>) -> Result<()> {
         self.check(path, version)?;
         let node = self.tree.node(path)?;
@@ -228,7 +228,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Checks that a node exists, at this version where one is given.
+    /// Checks that a node exists and, if a version is given, has this version.
     pub(super) fn check(&self, path: &str, version: Option<i32>) -> Result<()> {
         let node = self.tree.node(path)?;
         if version.is_some_and(|version| version != node.version) {
@@ -237,7 +237,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Several writes; the first that fails is named.
+    /// Runs several writes; the error names the first that fails.
     pub(super) fn multi(&mut self, session: SessionId, ops: &[Op]) -> Result<()> {
         for (index, op) in ops.iter().enumerate() {
             let done = match op {
@@ -252,7 +252,7 @@ impl Writer<'_> {
     }
 }
 
-/// A path's parent and name.
+/// Splits a path into parent and name.
 fn split(path: &str) -> (&str, &str) {
     match path.rsplit_once('/') {
         Some(("", name)) => ("/", name),

@@ -1,10 +1,10 @@
-//! What the client's errors say about an operation: only a reply of the server is definite.
+//! Mapping of the client's errors: only a reply of the server is definite.
 
 use zookeeper_client::{Error as ClientError, MultiWriteError};
 
 use super::super::{Error, Op};
 
-/// The error of an operation on one node.
+/// Maps the error of an operation on one node.
 pub(super) fn from_client(path: &str, error: ClientError) -> Error {
     let path = || path.to_owned();
     match error {
@@ -15,7 +15,7 @@ pub(super) fn from_client(path: &str, error: ClientError) -> Error {
         ClientError::NoAuth => Error::Forbidden(path()),
         ClientError::NoChildrenForEphemerals => Error::NoChildrenForEphemerals(path()),
         ClientError::SessionExpired | ClientError::AuthFailed | ClientError::ClientClosed => Error::Expired,
-        // Refused by the client before it sent anything, or by a reply of the server.
+        // Rejected by the client before it sent anything, or by a reply of the server.
         ClientError::BadArguments(_)
         | ClientError::InvalidAcl
         | ClientError::QuotaExceeded
@@ -26,7 +26,7 @@ pub(super) fn from_client(path: &str, error: ClientError) -> Error {
     }
 }
 
-/// The error of a multi.
+/// Maps the error of a multi.
 pub(super) fn from_multi(ops: &[Op], error: MultiWriteError) -> Error {
     match error {
         MultiWriteError::RequestFailed { source } => from_client("a multi", source),

@@ -1,13 +1,13 @@
-//! ZooKeeper, through the zookeeper-client crate (0.11.2). Hazards of that client, and what is done about them:
-//! - It queues what is submitted while disconnected and sends it after the reconnect: a disconnected session
-//!   submits nothing.
+//! ZooKeeper, through the zookeeper-client crate (0.11.2). Hazards of that client, and how they are handled:
+//! - It queues operations submitted while disconnected and sends them after the reconnect: a disconnected session submits
+//!   nothing.
 //! - It doesn't restore persistent watches after a reconnect (it sends empty lists): they end at the disconnect.
-//! - One path has one watch on the server, whatever modes were asked for: each session has a single recursive
-//!   watch, on the root, and shares out its events itself.
+//! - The server keeps one watch per path, whatever modes were requested: each session has a single recursive watch on the root
+//!   and dispatches its events itself.
 //! - Operations may wait for a reply as long as the session lives: each is bounded by the session timeout.
 
 mod errors;
-mod leash;
+mod fault_connector;
 mod probe;
 mod session;
 
@@ -17,7 +17,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use zookeeper_client::{Acls, Client, CreateMode, MultiWriteResult};
 
-pub use self::leash::Leashed;
+pub use self::fault_connector::FaultConnector;
 use self::session::Session;
 use super::{Connector, Coordinator, Error, Result, limits};
 
@@ -30,10 +30,10 @@ pub struct ZooKeeper {
 }
 
 impl ZooKeeper {
-    /// Reads `host:port,host:port…[/chroot]`. `session_timeout` is what is asked for; the servers have the last word.
+    /// Parses `host:port,host:port…[/chroot]`. `session_timeout` is the requested timeout; the servers may grant another.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with a sentence.
+    /// [`Error::Invalid`] with a message.
     pub fn new(servers: &str, session_timeout: Duration) -> Result<Self> {
         let (hosts, chroot) = match servers.find('/') {
             Some(at) => servers.split_at(at),
@@ -49,7 +49,7 @@ impl ZooKeeper {
     }
 
     async fn open(&self) -> Result<Session> {
-        // Detached: a handle that is dropped without a close is a crash, here as everywhere.
+        // Detached: dropping a handle without closing it counts as a crash, as in the embedded coordinator.
         let client = Client::connector()
             .with_session_timeout(self.session_timeout)
             .with_detached()
@@ -60,19 +60,19 @@ impl ZooKeeper {
         Ok(Session::new(client, self.clone()))
     }
 
-    /// Makes the chroot again, if somebody has deleted it.
+    /// Recreates the chroot after it was deleted.
     async fn restore_chroot(&self) -> Result<()> {
         let client = Client::connector().with_session_timeout(self.session_timeout).connect(&self.servers).await;
         let client = client.map_err(|error| errors::from_client("/", error))?;
         self.enter_chroot(client).await.map(drop)
     }
 
-    /// Whether the servers have lost their history: their latest transaction is older than one that was seen before. Then no
-    /// session of that history exists any more, and those servers refuse its client without saying so (it has "seen" what
-    /// they haven't), until it gives up by itself.
+    /// Whether the servers have lost their history: their latest transaction is older than `seen`, one that was observed
+    /// before. Then all sessions of that history are gone, and the servers refuse the client without telling it why (it has
+    /// "seen" transactions that they haven't) until it gives up by itself.
     ///
-    /// The transaction is one of our own, of which nothing stays; its number is the ensemble's latest. Numbers never fall in
-    /// one history, so this can't be true of servers that are only late or split.
+    /// The check commits a transaction of its own that leaves nothing behind; its zxid is the ensemble's latest. Zxids never
+    /// decrease within one history, so servers that merely lag or are partitioned can't be mistaken for wiped ones.
     async fn is_wiped(&self, seen: i64) -> Result<bool> {
         let client = Client::connector()
             .with_session_timeout(self.session_timeout)
@@ -82,12 +82,18 @@ impl ZooKeeper {
         let path = format!("/evenlight-probe-{}", uuid::Uuid::new_v4().simple());
         let mut writer = client.new_multi_writer();
         let options = CreateMode::Ephemeral.with_acls(Acls::anyone_all());
-        let added = writer.add_create(&path, b"", &options).and_then(|()| writer.add_delete(&path, None));
+        // The zxid is that of the write in between: before 3.8.2, a multi doesn't return a created node's (ZOOKEEPER-4667).
+        let added = writer
+            .add_create(&path, b"", &options)
+            .and_then(|()| writer.add_set_data(&path, b"", None))
+            .and_then(|()| writer.add_delete(&path, None));
         added.map_err(|error| errors::from_client(&path, error))?;
         let written = writer.commit().await.map_err(|error| Error::Unknown(error.to_string()))?;
-        Ok(written.iter().any(
-            |result| matches!(result, MultiWriteResult::Create { stat, .. } if !stat.is_invalid() && stat.czxid < seen),
-        ))
+        let latest = written.iter().find_map(|result| match result {
+            MultiWriteResult::SetData { stat } => Some(stat.mzxid),
+            _ => None,
+        });
+        Ok(latest.is_some_and(|zxid| zxid < seen))
     }
 
     async fn enter_chroot(&self, client: Client) -> Result<Client> {
@@ -97,7 +103,7 @@ impl ZooKeeper {
     }
 }
 
-/// Whether a text is `host:port`.
+/// Whether `text` has the form `host:port`.
 fn is_address(text: &str) -> bool {
     text.rsplit_once(':').is_some_and(|(host, port)| {
         !host.is_empty() && !host.contains(char::is_whitespace) && port.parse::<u16>().is_ok_and(|port| port != 0)

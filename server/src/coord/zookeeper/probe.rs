@@ -1,12 +1,12 @@
-//! Which servers answer: asked before a session is opened, so that it isn't opened with one that hangs.
+//! Liveness probe of the servers, run before a session is opened so that it doesn't start on a server that hangs.
 //!
-//! The client tries one server at a time, in an order of its own, and waits for each as long as for a connection's silence:
-//! 2/5 of the session timeout. A server that hangs still accepts connections, by its kernel. So all are asked at once for
-//! their state (`srvr`, the one word that is allowed by default; any answer counts, also a refusal), and those that stay
-//! silent are left out.
+//! The client tries one server at a time, in an order of its own, and waits for each as long as for a silent connection: 2/5 of
+//! the session timeout. A server that hangs still accepts connections, through its kernel. So the probe asks all servers at
+//! once for their state (`srvr`, the only four-letter word allowed by default; any answer counts, even a refusal) and leaves
+//! out those that stay silent.
 //!
-//! Leaving servers out must not cost the session later, when the connected server dies. As long as those that answered are a
-//! majority, every quorum has one of them; if they are fewer, none is left out.
+//! Leaving servers out must not hurt the session later, when the connected server dies. As long as those that answered are a
+//! majority, every quorum includes one of them; if they are fewer, none is left out.
 
 use std::time::Duration;
 
@@ -18,27 +18,27 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::backoff::Backoff;
 
-/// The longest that answers are waited for.
-const PATIENCE: Duration = Duration::from_millis(500);
-/// Once a majority has answered, the others have this much longer.
-const GRACE: Duration = Duration::from_millis(50);
+/// Longest wait for answers.
+const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
+/// Additional wait for the others once a majority has answered.
+const MAJORITY_GRACE: Duration = Duration::from_millis(50);
 
-/// How a server took the question.
+/// Result of probing a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reply {
     /// It serves clients.
     Serves,
-    /// It is up, and can't serve (yet): it has no quorum.
+    /// It is up but can't serve (yet): it has no quorum.
     Waits,
-    /// Nobody listens, or nobody answers.
+    /// It doesn't listen, or doesn't answer.
     Silent,
 }
 
-/// The servers of a connect string, `host:port,…`, that a session is opened with. Waits while every one is silent or can't
-/// serve, so that whoever comes back first is found at once.
+/// Returns the servers of a connect string, `host:port,…`, that a session should be opened with. Waits while all of them are
+/// silent or can't serve, so that the first to come back is found at once.
 ///
 /// # Cancellation
-/// Safe. The caller limits how long this may take.
+/// Safe. The caller limits the total time.
 pub(super) async fn answering(servers: &str) -> String {
     let all: Vec<&str> = servers.split(',').collect();
     let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_millis(400));
@@ -49,7 +49,8 @@ pub(super) async fn answering(servers: &str) -> String {
         if serving.len() * 2 > all.len() {
             return serving.join(",");
         }
-        // Some serve, but too few to do without the others; or something answers in another way than ZooKeeper's own port.
+        // Too few serve to leave out the others; or a server took the connection and stayed silent, as something other than
+        // ZooKeeper's own port may do.
         if !serving.is_empty() || reached {
             return servers.to_owned();
         }
@@ -57,13 +58,13 @@ pub(super) async fn answering(servers: &str) -> String {
     }
 }
 
-/// Asks all servers at once; also tells whether one took the connection, stayed open, and said nothing.
+/// Probes all servers at once; the flag is true if one accepted the connection, kept it open, and sent nothing.
 async fn ask_all(servers: &[&str]) -> (Vec<Reply>, bool) {
     let mut replies = vec![Reply::Silent; servers.len()];
     let mut mute = false;
     let mut asking: FuturesUnordered<_> =
         servers.iter().enumerate().map(|(at, server)| async move { (at, ask(server).await) }).collect();
-    let mut until = Instant::now() + PATIENCE;
+    let mut until = Instant::now() + PROBE_TIMEOUT;
     loop {
         tokio::select! {
             answered = asking.next() => match answered {
@@ -74,15 +75,15 @@ async fn ask_all(servers: &[&str]) -> (Vec<Reply>, bool) {
             () = sleep_until(until) => break,
         }
         if replies.iter().filter(|reply| **reply == Reply::Serves).count() * 2 > servers.len() {
-            until = until.min(Instant::now() + GRACE);
+            until = until.min(Instant::now() + MAJORITY_GRACE);
         }
     }
     (replies, mute)
 }
 
-/// Asks one server; `None` if it took the connection and said nothing.
+/// Probes one server; `None` if it accepted the connection and sent nothing.
 async fn ask(server: &str) -> Option<Reply> {
-    let until = Instant::now() + PATIENCE - GRACE;
+    let until = Instant::now() + PROBE_TIMEOUT - MAJORITY_GRACE;
     let Ok(Ok(mut connection)) = timeout_at(until, TcpStream::connect(server)).await else {
         return Some(Reply::Silent);
     };
@@ -108,13 +109,13 @@ mod tests {
 
     use super::*;
 
-    /// Answers one question. A connection closed with the question unread would be reset, and the answer lost.
+    /// Answers one request. Closing the connection with the request unread would reset it and lose the answer.
     async fn reply(connection: &mut TcpStream, answer: &str) {
         connection.read_exact(&mut [0; 4]).await.unwrap();
         connection.write_all(answer.as_bytes()).await.unwrap();
     }
 
-    /// A server that answers each question with this, or takes connections and says nothing.
+    /// A server that gives this answer to each request, or accepts connections and stays silent.
     async fn server(answer: Option<&'static str>) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();

@@ -17,18 +17,18 @@ use super::super::{
 use super::{ZooKeeper, errors};
 use crate::backoff::Backoff;
 
-/// One session. Dropping it without [`Coordinator::close`] leaves it to its lease, as a crash would.
+/// One session. Dropping it without [`Coordinator::close`] lets it time out, as after a crash.
 pub(super) struct Session {
-    /// `None` once closed, or once the servers are known to have lost it.
+    /// `None` once the session is closed or the servers are known to have lost it.
     client: Arc<Mutex<Option<Client>>>,
     zookeeper: ZooKeeper,
     id: SessionId,
     timeout: Duration,
     told: watch::Sender<SessionState>,
     hub: Arc<Hub>,
-    /// The latest transaction that was seen.
+    /// The latest transaction observed.
     seen: Arc<AtomicI64>,
-    /// Held while the root's watch is set up.
+    /// Held while the watch on the root is set up.
     rooting: tokio::sync::Mutex<()>,
 }
 
@@ -52,7 +52,7 @@ impl Session {
         }
     }
 
-    /// The client, if an operation may be submitted now.
+    /// Returns the client if operations may be submitted now.
     fn client(&self) -> Result<Client> {
         let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or(Error::Expired)?;
         match state_of(client.state()) {
@@ -62,7 +62,7 @@ impl Session {
         }
     }
 
-    /// Awaits a reply, but no longer than the session timeout.
+    /// Awaits a reply for at most the session timeout.
     async fn reply<T, E>(
         &self,
         reply: impl Future<Output = Result<T, E>> + Send,
@@ -74,7 +74,7 @@ impl Session {
         }
     }
 
-    /// Sets up this connection's watch on the root and gives the first watch that it feeds.
+    /// Sets up this connection's watch on the root and returns the first watch fed by it.
     async fn watch_root(&self, path: &str, scope: Scope) -> Result<Watch> {
         let _one_at_a_time = self.rooting.lock().await;
         if let Some(watch) = self.hub.watch(path, scope) {
@@ -89,7 +89,7 @@ impl Session {
         watch
     }
 
-    /// Notes what a node's metadata tell of the latest transaction.
+    /// Converts a node's metadata and records the latest transaction in it.
     fn stat_of(&self, stat: &zk::Stat) -> Stat {
         self.seen.fetch_max(stat.czxid.max(stat.mzxid), Ordering::Relaxed);
         stat_of(stat)
@@ -131,7 +131,7 @@ enum Read {
     Children,
 }
 
-/// Finds out that the servers have lost a session, with all that they knew.
+/// Detects that the servers have lost a session along with all their data.
 struct Lost {
     client: Weak<Mutex<Option<Client>>>,
     zookeeper: ZooKeeper,
@@ -140,13 +140,13 @@ struct Lost {
 }
 
 impl Lost {
-    /// Looks while the session is disconnected, and ends it once it is known to be lost; it would else end 7/5 of its timeout
-    /// after the last word of a server.
+    /// Probes while the session is disconnected, and ends it once it is known to be lost. Otherwise it would end only 7/5 of
+    /// its timeout after the last message of a server.
     async fn watch(self, told: watch::Sender<SessionState>) {
         let mut states = told.subscribe();
         let mut backoff = Backoff::new(self.timeout / 16, self.timeout / 4);
         loop {
-            // Every sender's end is a terminal state, told before.
+            // Every sender publishes a terminal state before it ends.
             let Ok(state) = states.wait_for(|state| *state != SessionState::Connected).await.map(|state| *state) else {
                 return;
             };
@@ -175,7 +175,7 @@ impl Lost {
     }
 }
 
-/// Tells a session's state for as long as it changes. The only place that does, but for `close`.
+/// Publishes the session's state as it changes. The only place that does so, apart from `close` and a detected loss of data.
 async fn follow(mut client: zk::StateWatcher, told: watch::Sender<SessionState>) {
     loop {
         let state = state_of(client.state());
@@ -187,7 +187,7 @@ async fn follow(mut client: zk::StateWatcher, told: watch::Sender<SessionState>)
     }
 }
 
-/// Terminal states stick.
+/// Publishes a state; terminal states stick.
 fn tell(told: &watch::Sender<SessionState>, state: SessionState) {
     told.send_if_modified(|before| {
         let changes = *before != state && !before.is_terminal();
@@ -198,7 +198,7 @@ fn tell(told: &watch::Sender<SessionState>, state: SessionState) {
     });
 }
 
-/// Shares out the root's events until the connection ends, and with it every watch.
+/// Dispatches the root's events until the connection ends, then ends every watch.
 async fn share_out(mut events: PersistentWatcher, hub: Arc<Hub>) {
     loop {
         let event = events.changed().await;
@@ -216,7 +216,7 @@ async fn share_out(mut events: PersistentWatcher, hub: Arc<Hub>) {
 fn state_of(state: zk::SessionState) -> SessionState {
     match state {
         zk::SessionState::SyncConnected => SessionState::Connected,
-        // A read-only server is never asked for.
+        // `ConnectedReadOnly` can't happen: a read-only server is never requested.
         zk::SessionState::Disconnected | zk::SessionState::ConnectedReadOnly => SessionState::Disconnected,
         zk::SessionState::Expired | zk::SessionState::AuthFailed => SessionState::Expired,
         zk::SessionState::Closed => SessionState::Closed,
@@ -262,7 +262,7 @@ impl Coordinator for Session {
         let options = mode_of(mode);
         let created = self.reply(client.create(path, data, &options), |error| errors::from_client(path, error)).await;
         let created = match created {
-            // Its parent is the root: somebody has deleted the chroot.
+            // The parent is the root, so the chroot was deleted.
             Err(Error::NoNode(_)) if path.rfind('/') == Some(0) => {
                 self.reply(self.zookeeper.restore_chroot(), |error| error).await?;
                 self.reply(client.create(path, data, &options), |error| errors::from_client(path, error)).await
@@ -369,7 +369,7 @@ impl Coordinator for Session {
     async fn close(&self) {
         let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(client) = client {
-            // If the session can't be closed in time, its lease runs out on the servers.
+            // If the session can't be closed in time, it times out on the servers.
             let _ = tokio::time::timeout(self.timeout, close_session(client, &self.zookeeper.servers)).await;
         }
         tell(&self.told, SessionState::Closed);
@@ -377,8 +377,8 @@ impl Coordinator for Session {
     }
 }
 
-/// Takes the session over with a client that closes it when it is dropped, and waits until that is done. The client
-/// knows no other way to close a detached session.
+/// Takes the session over with a client that closes it on drop, and waits until that is done. The crate offers no other way to
+/// close a detached session.
 async fn close_session(client: Client, servers: &str) {
     let (info, timeout) = (client.session().clone(), client.session_timeout());
     drop(client);

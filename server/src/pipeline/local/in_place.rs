@@ -1,23 +1,23 @@
-//! A result's file, written where it shall be while it is made.
+//! Writing a result file in place while its parts are produced.
 
 use std::io::{self, SeekFrom};
 
 use super::{Error, Out};
 use crate::codec::{self, Around, Head, Joiner, PartIndex};
 
-/// A file of parts that are written where they belong, though all of them must be known before its first bytes are.
+/// A result file whose parts are written at their final positions, although its header depends on all of them.
 pub(super) struct InPlace<'a> {
     out: &'a mut dyn Out,
-    /// Where the first part begins.
+    /// Offset of the first part.
     room: u64,
-    /// Bytes of all parts.
+    /// Total bytes of the parts.
     length: u64,
-    /// The parts, where they belong nowhere in the file as they are.
+    /// The parts, if the format can't contain them verbatim (WebP).
     kept: Option<Vec<Vec<u8>>>,
 }
 
 impl<'a> InPlace<'a> {
-    /// Leaves room for what stands before the parts, as far as the first page's head tells.
+    /// Reserves space for the header before the parts, as far as the first page's head determines it.
     pub(super) fn begin(head: &Head, out: &'a mut dyn Out) -> Result<Self, Error> {
         let Some(room) = head.begin_bytes()? else {
             return Ok(Self { out, room: 0, length: 0, kept: Some(Vec::new()) });
@@ -36,7 +36,7 @@ impl<'a> InPlace<'a> {
         self.out.write_all(&bytes).map_err(Error::Write)
     }
 
-    /// Writes what stands around the parts.
+    /// Writes the bytes before and after the parts.
     pub(super) fn end(mut self, pages: &[(Head, Vec<PartIndex>)]) -> Result<(), Error> {
         let all: Vec<(&Head, &[PartIndex])> = pages.iter().map(|(head, index)| (head, index.as_slice())).collect();
         match (codec::join_pages(&all)?, self.kept.take()) {
@@ -52,7 +52,7 @@ impl<'a> InPlace<'a> {
     }
 
     fn complete(&mut self, begin: &[u8], end: &[u8]) -> io::Result<()> {
-        // Only a TIFF above 4 GiB begins with more than was thought: it must become a BigTIFF.
+        // The header outgrows its space only if a TIFF exceeds 4 GiB and must become a BigTIFF.
         if begin.len() as u64 > self.room {
             self.move_parts(begin.len() as u64)?;
         }
@@ -62,7 +62,7 @@ impl<'a> InPlace<'a> {
         self.out.flush()
     }
 
-    /// Moves the parts back, the last bytes first, and leaves the file at their end.
+    /// Moves the parts towards the end, last bytes first, and leaves the file position after them.
     fn move_parts(&mut self, to: u64) -> io::Result<()> {
         const BLOCK: u64 = 1 << 20;
         let mut left = self.length;

@@ -1,4 +1,4 @@
-//! An image's rows as they are read here: by any thread where that can be, else kept as they come.
+//! Row access for local equalization: by any thread if the format allows it, otherwise sequential with a spool.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
@@ -8,11 +8,11 @@ use shared::equalize::Nodata;
 use shared::job::{Cut, ImageInfo};
 use shared::pixels::Rows;
 
-use super::super::sheet::Marked;
+use super::super::masked_image::MaskedRows;
 use super::Error;
 use crate::codec::{self, RowReader};
 
-/// An image's rows, part by part, again and again.
+/// An image's rows, readable part by part, repeatedly.
 pub(super) struct RowsOfParts<'a> {
     pub(super) info: &'a ImageInfo,
     pub(super) cut: Cut,
@@ -20,7 +20,7 @@ pub(super) struct RowsOfParts<'a> {
     pub(super) marks: Marks,
 }
 
-/// Which pixels are left alone.
+/// The pixels to leave unchanged.
 #[derive(Default)]
 pub(super) struct Marks {
     pub(super) nodata: Option<Nodata>,
@@ -28,14 +28,14 @@ pub(super) struct Marks {
 }
 
 impl Marks {
-    /// Rows of the image with their marks.
-    pub(super) fn mark(&self, at: Range<u32>, rows: Rows) -> Result<Marked, Error> {
+    /// Combines rows of the image with their mask.
+    pub(super) fn mark(&self, at: Range<u32>, rows: Rows) -> Result<MaskedRows, Error> {
         let mask = self.mask.as_ref().map(|mask| mask.rows(&at)).transpose().map_err(Error::Write)?;
-        Ok(Marked::new(at.start, rows, self.nodata, mask.as_deref()))
+        Ok(MaskedRows::new(at.start, rows, self.nodata, mask.as_deref()))
     }
 }
 
-/// A decoded mask, one byte a pixel.
+/// A decoded mask, one byte per pixel.
 pub(super) struct SpooledMask {
     pub(super) spool: Mutex<tempfile::SpooledTempFile>,
     pub(super) width: u32,
@@ -52,16 +52,16 @@ impl SpooledMask {
 }
 
 pub(super) enum Readers {
-    /// Rows come one after the other, or all at once.
+    /// Rows are decoded in order, or all at once.
     One(Box<dyn RowReader>),
-    /// Rows can be read in place: a reader for each thread.
+    /// Rows can be read by regions: one reader per thread.
     Many(Mutex<Vec<Box<dyn RowReader>>>),
 }
 
-/// Rows of a decoder that can't go back, kept as they come: so they are decoded once, though they are read twice.
+/// Rows of a sequential decoder, spooled as they are decoded: decoded once, although they are read repeatedly.
 pub(super) struct Kept {
     pub(super) reader: Box<dyn RowReader>,
-    /// The rows up to this one are kept.
+    /// Number of rows decoded and spooled so far.
     pub(super) decoded: u32,
     pub(super) spool: tempfile::SpooledTempFile,
     pub(super) info: ImageInfo,
@@ -91,7 +91,8 @@ fn not_kept(error: io::Error) -> codec::Error {
     ))
 }
 
-/// A lock whose holders can't leave it half changed: they push and pop, or seek before they read.
+/// Locks a mutex, ignoring poisoning: its holders can't leave inconsistent data, as they push and pop, or seek before
+/// they read.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

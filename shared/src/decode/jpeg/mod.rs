@@ -1,4 +1,4 @@
-//! JPEG, after ITU-T T.81: baseline and progressive, gray and YCbCr.
+//! JPEG decoding (ITU-T T.81): baseline and progressive, gray and YCbCr.
 
 mod segments;
 
@@ -15,13 +15,13 @@ use super::{Error, Limits, Result, blame, damaged, exif, refuse, truncated};
 use crate::job::{Format, ImageInfo};
 use crate::pixels::{Depth, Layout};
 
-/// The frames of T.81, table B.1, that can be read.
+/// Supported frame markers (T.81, table B.1).
 const BASELINE: u8 = 0xc0;
 const EXTENDED: u8 = 0xc1;
-/// The frame of a progressive JPEG.
+/// Frame marker of a progressive JPEG.
 pub const PROGRESSIVE: u8 = 0xc2;
 
-/// What a JPEG file's header says.
+/// Reads the header of a JPEG file.
 pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result<ImageInfo> {
     let header = header(source)?;
     if header.height == 0 {
@@ -40,12 +40,12 @@ pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result
         unit_rows: 8 * u32::from(header.sampling()?.1),
         regions: false,
         whole_decode: true,
-        more: crate::job::More::default(),
+        more: crate::job::ImageExtras::default(),
     };
     let end = source.seek(SeekFrom::End(0))?;
     let coefficients = if header.frame == PROGRESSIVE { 2 * info.raw_bytes() } else { 0 };
     limits.whole("A JPEG must be decoded", &info, end + info.raw_bytes() + coefficients)?;
-    // Each block of 8 × 8 takes at least a bit.
+    // Each 8 × 8 block takes at least one bit.
     let blocks = u64::from(info.width.div_ceil(8)) * u64::from(info.height.div_ceil(8));
     if blocks > 8 * end.saturating_sub(header.scan_offset) {
         return Err(truncated(Format::Jpeg));
@@ -77,10 +77,10 @@ fn layout(header: &Header) -> Result<Layout> {
     }
 }
 
-/// Decodes the whole image. Without SIMD, so that every machine, a browser's included, gets the same samples.
+/// Decodes the whole image. SIMD is off, so that all machines, and browsers, produce the same samples.
 pub(super) fn decode<R: Read + Seek>(mut source: R, info: &ImageInfo) -> Result<Vec<u8>> {
     let header = header(&mut source)?;
-    // `inspect` counted the file's length among what decoding holds.
+    // `inspect` included the file's length in the memory limit.
     let length = source.seek(SeekFrom::End(0))?;
     source.rewind()?;
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
@@ -109,7 +109,7 @@ fn explain(error: zune_jpeg::errors::DecodeErrors) -> Error {
     damaged(Format::Jpeg, words.trim_matches('"'))
 }
 
-/// As [`blame`], for this format.
+/// [`blame`] for this format.
 fn blamed(error: std::io::Error) -> Error {
     blame(Format::Jpeg, error)
 }

@@ -1,4 +1,4 @@
-//! A JPEG file's marker segments up to its first scan (T.81, annex B).
+//! Marker segments of a JPEG file up to its first scan (T.81, annex B).
 
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
@@ -6,64 +6,65 @@ use super::super::{Blocks, Result, damaged, refuse, too_many};
 use super::blamed;
 use crate::job::Format;
 
-/// Zig-zag order → row by row (T.81, figure A.6).
+/// Row-major index for each zig-zag position (T.81, figure A.6).
 const ZIGZAG: [usize; 64] = [
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21,
     28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54,
     47, 55, 62, 63,
 ];
 
-/// Bytes 0xff that may stand before a marker, where none is needed.
+/// Maximum number of 0xff fill bytes before a marker. Valid files don't need any.
 const MOST_FILL: usize = 64 << 10;
 
-/// Scans of an image; one that needs more was made to keep decoders busy, as each goes over the whole image. libjpeg writes 10.
+/// Maximum number of scans. Each scan is a pass over the whole image, so a file with more is meant to exhaust the decoder;
+/// libjpeg writes 10.
 const MOST_SCANS: usize = 500;
 
-/// One colour component of the frame.
+/// Colour component of the frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Component {
-    /// Its identifier.
+    /// Component identifier.
     pub id: u8,
-    /// Its horizontal sampling factor, 1 to 4.
+    /// Horizontal sampling factor, 1 to 4.
     pub horizontal: u8,
-    /// Its vertical sampling factor, 1 to 4.
+    /// Vertical sampling factor, 1 to 4.
     pub vertical: u8,
-    /// The number of its quantization table, 0 to 3.
+    /// Index of its quantization table, 0 to 3.
     pub table: u8,
 }
 
-/// An application segment or a comment.
+/// Application segment or comment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Segment {
-    /// The marker's second byte: `0xe0..=0xef` or `0xfe`.
+    /// Second byte of the marker: `0xe0..=0xef` or `0xfe`.
     pub marker: u8,
-    /// What follows the length.
+    /// Data after the length field.
     pub data: Vec<u8>,
 }
 
-/// All that a JPEG file says before its first scan.
+/// Contents of a JPEG file before its first scan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
-    /// The second byte of the frame's marker: the kind of coding.
+    /// Second byte of the frame's marker, which determines the coding process.
     pub frame: u8,
-    /// Bits of a sample.
+    /// Bits per sample.
     pub precision: u8,
-    /// Pixels in a row.
+    /// Width in pixels.
     pub width: u16,
-    /// Rows; 0 where it is told after the first scan.
+    /// Height in pixels; 0 if the file defines it after the first scan (DNL).
     pub height: u16,
-    /// The components, in order.
+    /// Components, in order.
     pub components: Vec<Component>,
-    /// The quantization tables by their number, row by row.
+    /// Quantization tables by index, in row-major order.
     pub tables: [Option<[u16; 64]>; 4],
     /// Application segments and comments, in order.
     pub segments: Vec<Segment>,
-    /// Where the first scan's marker stands in the file.
+    /// File offset of the first scan's marker.
     pub scan_offset: u64,
 }
 
 impl Header {
-    /// The EXIF data, from the byte order mark on.
+    /// Returns the EXIF data, starting with the byte order mark.
     pub fn exif(&self) -> Option<&[u8]> {
         self.segments
             .iter()
@@ -71,7 +72,7 @@ impl Header {
             .find_map(|segment| segment.data.strip_prefix(b"Exif\0\0"))
     }
 
-    /// The colour transform that Adobe's segment names: 0 none, 1 YCbCr, 2 YCCK.
+    /// Returns the colour transform of the Adobe segment: 0 none, 1 YCbCr, 2 YCCK.
     pub fn adobe_transform(&self) -> Option<u8> {
         self.segments
             .iter()
@@ -79,10 +80,10 @@ impl Header {
             .find_map(|segment| segment.data.get(11).copied())
     }
 
-    /// How many pixels share a chroma sample, across and down; (1, 1) for gray.
+    /// Returns the chroma subsampling as (horizontal, vertical) factors; (1, 1) for gray.
     ///
     /// # Errors
-    /// Refused if the two chroma components differ, or don't divide the luma's.
+    /// Refused if the two chroma components differ, or if their factors don't divide those of luma.
     pub fn sampling(&self) -> Result<(u8, u8)> {
         let [y, blue, red] = self.components.as_slice() else { return Ok((1, 1)) };
         let factors = |component: &Component| (component.horizontal, component.vertical);
@@ -102,7 +103,7 @@ fn number<const N: usize>(source: &mut impl Read) -> Result<[u8; N]> {
     Ok(bytes)
 }
 
-/// Reads up to the first scan.
+/// Reads the segments before the first scan.
 pub fn header<R: Read + Seek>(source: &mut R) -> Result<Header> {
     source.seek(SeekFrom::Start(0))?;
     let mut source = BufReader::with_capacity(16 << 10, source);
@@ -153,7 +154,7 @@ pub fn header<R: Read + Seek>(source: &mut R) -> Result<Header> {
     }
 }
 
-/// The second byte of the marker that begins here; any number of bytes 0xff may stand before it.
+/// Reads a marker, with any fill bytes before it, and returns its second byte.
 fn marker(source: &mut impl Read) -> Result<u8> {
     let [first] = number(source)?;
     if first != 0xff {
@@ -216,16 +217,16 @@ fn tables(tables: &mut [Option<[u16; 64]>; 4], mut data: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Whether the marker of the end stands somewhere after the first scan's marker.
+/// Whether an end-of-image marker follows the first scan's marker.
 pub(super) fn has_end(scan: &[u8]) -> bool {
     scan.windows(2).skip(2).any(|two| two == [0xff, 0xd9])
 }
 
-/// Counts the scans before anything is decoded: a few bytes may make a decoder go over the whole image once more. `scan` begins
-/// with the first scan's marker.
+/// Checks the number of scans before decoding, because a few bytes of scan can cost a decoder another pass over the whole
+/// image. `scan` starts with the first scan's marker.
 ///
 /// # Errors
-/// Refused above [`MOST_SCANS`].
+/// Refused if there are more than [`MOST_SCANS`].
 pub(super) fn check_scans(scan: &[u8]) -> Result<()> {
     let (mut at, mut scans) = (0, 0);
     while let Some(marker) = next_marker(scan, at) {
@@ -233,7 +234,7 @@ pub(super) fn check_scans(scan: &[u8]) -> Result<()> {
         match scan[marker + 1] {
             0xd9 => break,
             0xda => scans += 1,
-            // It stands alone; all others have a length.
+            // TEM is the only marker here without a length field.
             0x01 => continue,
             _ => {}
         }
@@ -246,7 +247,7 @@ pub(super) fn check_scans(scan: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Where the next marker stands that is neither filling, nor data of a scan, nor a restart marker.
+/// Returns the position of the next marker that isn't a fill byte, a stuffed byte of scan data, or a restart marker.
 fn next_marker(scan: &[u8], from: usize) -> Option<usize> {
     let is_marker = |two: &[u8]| two[0] == 0xff && !matches!(two[1], 0 | 0xd0..=0xd7 | 0xff);
     Some(from + scan.get(from..)?.windows(2).position(is_marker)?)
@@ -256,7 +257,7 @@ fn next_marker(scan: &[u8], from: usize) -> Option<usize> {
 mod tests {
     use super::*;
 
-    /// So many scans of three bytes of data each, and a comment with the marker of an end after the first.
+    /// Builds `count` scans of three data bytes each, with a comment containing an end-of-image marker after the first.
     fn scans(count: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
         for scan in 0..count {

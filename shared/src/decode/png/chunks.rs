@@ -1,4 +1,4 @@
-//! A PNG file's chunks: its header, and everything that isn't image data.
+//! Chunks of a PNG file: its header, and everything except image data.
 
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
@@ -9,43 +9,43 @@ use crate::pixels::{Depth, Layout};
 const SIGNATURE: usize = 8;
 const HEADER: u32 = 13;
 
-/// Chunks of image data. Above it they must hold [`LEAST_DATA`] bytes on average: chunks of 8 KiB, which libpng writes, make any
-/// file that is taken.
+/// Number of IDAT chunks above which they must hold [`LEAST_DATA`] bytes on average. With libpng's 8 KiB chunks any supported
+/// file passes.
 const MOST_SMALL_DATA_CHUNKS: u64 = 100_000;
 const LEAST_DATA: u64 = 1_024;
 
-/// What the samples of a pixel are.
+/// Colour type: what the samples of a pixel are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Color {
-    /// Lightness.
+    /// Gray.
     Gray,
     /// Red, green, blue.
     Rgb,
     /// An index into a palette.
     Palette,
-    /// Lightness and alpha.
+    /// Gray and alpha.
     GrayAlpha,
     /// Red, green, blue and alpha.
     Rgba,
 }
 
-/// The chunk IHDR.
+/// IHDR chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
-    /// Pixels in a row.
+    /// Width in pixels.
     pub width: u32,
-    /// Rows.
+    /// Height in pixels.
     pub height: u32,
-    /// Bits of a sample: 1, 2, 4, 8 or 16.
+    /// Bits per sample: 1, 2, 4, 8 or 16.
     pub bits: u8,
-    /// What the samples are.
+    /// Colour type.
     pub color: Color,
-    /// Whether the rows come in the seven passes of Adam7.
+    /// Whether the image is interlaced (Adam7).
     pub interlaced: bool,
 }
 
 impl Header {
-    /// Samples of a pixel in the file.
+    /// Samples per pixel, as stored.
     const fn channels(&self) -> u64 {
         match self.color {
             Color::Gray | Color::Palette => 1,
@@ -55,13 +55,13 @@ impl Header {
         }
     }
 
-    /// Bytes of image data before compression, without the filters' numbers.
+    /// Returns the uncompressed bytes of the image data, without filter type bytes.
     pub(super) fn data_bytes(&self) -> u64 {
         (u64::from(self.width) * self.channels() * u64::from(self.bits)).div_ceil(8) * u64::from(self.height)
     }
 }
 
-/// Where a chunk stands.
+/// Position of a chunk relative to the image data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// Before the image data.
@@ -70,38 +70,39 @@ pub enum Place {
     Back,
 }
 
-/// A chunk other than IHDR, IDAT and IEND.
+/// Chunk other than IHDR, IDAT and IEND.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chunk {
-    /// Its type.
+    /// Chunk type.
     pub kind: [u8; 4],
-    /// Its data; the checksum was right.
+    /// Chunk data, with a verified checksum.
     pub data: Vec<u8>,
-    /// Where it stands.
+    /// Position relative to the image data.
     pub place: Place,
 }
 
 /// A PNG file without its image data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Structure {
-    /// The chunk IHDR.
+    /// IHDR chunk.
     pub header: Header,
-    /// The other chunks but IDAT and IEND, in order.
+    /// All other chunks except IDAT and IEND, in order.
     pub chunks: Vec<Chunk>,
     /// Bytes of compressed image data.
     pub data_bytes: u64,
-    /// Whether a chunk tRNS stands before the image data.
+    /// Whether a tRNS chunk precedes the image data.
     pub transparency: bool,
 }
 
 impl Structure {
-    /// Whether one colour is transparent, or the palette's are in part.
+    /// Whether tRNS applies: one colour is transparent, or palette entries have alpha.
     pub fn has_transparency(&self) -> bool {
         let opaque = matches!(self.header.color, Color::Gray | Color::Rgb | Color::Palette);
         opaque && self.transparency
     }
 
-    /// What pixels become: palettes colours, a transparent colour alpha, fewer bits than 8 become 8.
+    /// Returns layout and depth after decoding: palettes are expanded to colours, a transparent colour to alpha, and fewer than
+    /// 8 bits to 8.
     pub fn pixels(&self) -> (Layout, Depth) {
         let layout = match (self.header.color, self.has_transparency()) {
             (Color::Gray, false) => Layout::Gray,
@@ -113,7 +114,7 @@ impl Structure {
     }
 }
 
-/// CRC-32 as PNG's annex D has it, bit by bit: metadata are short.
+/// CRC-32 (PNG, annex D), one table lookup per byte: fast enough, since metadata is short.
 fn crc(kind: [u8; 4], data: &[u8]) -> u32 {
     const TABLE: [u32; 256] = {
         let mut table = [0; 256];
@@ -138,7 +139,7 @@ fn read<const N: usize>(source: &mut impl Read) -> Result<[u8; N]> {
     Ok(bytes)
 }
 
-/// The length and type of the chunk that begins here.
+/// Reads a chunk's length and type.
 fn begin(source: &mut impl Read) -> Result<(u32, [u8; 4])> {
     let length = u32::from_be_bytes(read(source)?);
     let kind: [u8; 4] = read(source)?;
@@ -148,9 +149,9 @@ fn begin(source: &mut impl Read) -> Result<(u32, [u8; 4])> {
     Ok((length, kind))
 }
 
-/// The data of a chunk whose length and type were read.
+/// Reads the data of a chunk whose length and type have been read, and verifies the checksum.
 fn data(source: &mut impl Read, length: u32, kind: [u8; 4]) -> Result<Vec<u8>> {
-    // Grows with what is there, not with what the length claims.
+    // Grows with the data actually present, not with the claimed length.
     let mut data = Vec::new();
     source.take(length.into()).read_to_end(&mut data).map_err(|error| blame(Format::Png, error))?;
     if data.len() < length as usize {
@@ -163,7 +164,7 @@ fn data(source: &mut impl Read, length: u32, kind: [u8; 4]) -> Result<Vec<u8>> {
     Ok(data)
 }
 
-/// Reads the chunk IHDR, which is the first.
+/// Reads the IHDR chunk, which comes first.
 pub fn header<R: Read + Seek>(source: &mut R) -> Result<Header> {
     source.seek(SeekFrom::Start(SIGNATURE as u64))?;
     let (length, kind) = begin(source)?;
@@ -187,7 +188,7 @@ pub fn header<R: Read + Seek>(source: &mut R) -> Result<Header> {
     Ok(Header { width: number(0), height: number(4), bits, color, interlaced: data[12] == 1 })
 }
 
-/// Reads everything but the image data, to the end of the file.
+/// Reads all of the file except its image data.
 pub fn structure<R: Read + Seek>(source: &mut R) -> Result<Structure> {
     let mut source = BufReader::with_capacity(64 << 10, source);
     let end = source.seek(SeekFrom::End(0))?;
@@ -236,7 +237,7 @@ pub fn structure<R: Read + Seek>(source: &mut R) -> Result<Structure> {
     Ok(found)
 }
 
-/// Reads the chunk iCCP, which stands before the image data and any palette.
+/// Reads the iCCP chunk, which precedes the palette and the image data.
 pub(in super::super) fn profile<R: Read + Seek>(source: &mut R) -> Result<Option<Vec<u8>>> {
     let mut source = BufReader::with_capacity(16 << 10, source);
     header(&mut source)?;

@@ -1,4 +1,4 @@
-//! PNG, after the W3C recommendation (third edition).
+//! PNG decoding (W3C recommendation, third edition).
 
 mod chunks;
 
@@ -12,10 +12,10 @@ use super::{Error, Limits, Result, blame, bytes_of, damaged, exif, from_be, refu
 use crate::job::{Format, ImageInfo};
 use crate::pixels::Samples;
 
-/// Deflate makes at most 1,032 bytes of one (RFC 1951: 258 bytes from two bits).
+/// Maximum expansion of deflate: 1,032 bytes from one (RFC 1951: 258 bytes from two bits).
 const MOST_EXPANSION: u64 = 1_032;
 
-/// What a PNG file's header says.
+/// Reads the header of a PNG file.
 pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result<ImageInfo> {
     let header = header(source)?;
     limits.size(header.width, header.height)?;
@@ -36,7 +36,7 @@ pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result
         unit_rows: 1,
         regions: false,
         whole_decode: header.interlaced,
-        more: crate::job::More::default(),
+        more: crate::job::ImageExtras::default(),
     };
     if info.whole_decode {
         limits.whole("An interlaced PNG must be decoded", &info, info.raw_bytes())?;
@@ -55,7 +55,7 @@ fn explain(error: png::DecodingError) -> Error {
     }
 }
 
-/// Reads rows: one after the other, or from the whole image if it is interlaced.
+/// Row reader: sequential, or random access to the whole decoded image if it is interlaced.
 pub(super) struct Reader<R: Read + Seek> {
     info: ImageInfo,
     rows: Source<R>,
@@ -69,11 +69,12 @@ enum Source<R: Read + Seek> {
 impl<R: Read + Seek> Reader<R> {
     pub(super) fn open(source: R, info: &ImageInfo) -> Result<Self> {
         let mut decoder = png::Decoder::new(BufReader::with_capacity(64 << 10, source));
-        // Palettes become colours, a transparent colour alpha, and 1, 2 and 4 bits 8: exactly; all else stays.
+        // EXPAND is lossless: it turns palettes into colours, a transparent colour into alpha, and 1, 2 and 4 bits into 8;
+        // everything else is unchanged.
         decoder.set_transformations(png::Transformations::EXPAND);
         decoder.set_ignore_text_chunk(true);
         decoder.set_ignore_iccp_chunk(true);
-        // Beside the whole image, the decoder holds some rows and chunks of data.
+        // Besides the whole image, the decoder holds a few rows and data chunks.
         let bytes = usize::try_from(info.row_bytes() * 8).unwrap_or(usize::MAX).saturating_add(64 << 20);
         decoder.set_limits(png::Limits { bytes });
         let mut decoder = decoder.read_info().map_err(explain)?;
@@ -109,7 +110,7 @@ impl<R: Read + Seek> Reader<R> {
                     }
                     *next += 1;
                     if *next == self.info.height {
-                        // The last checksum stands behind the last row.
+                        // The last checksum follows the last row.
                         decoder.finish().map_err(explain)?;
                     }
                 }

@@ -1,11 +1,11 @@
-//! TIFF's header and directories (TIFF 6.0, section 2; BigTIFF).
+//! Header and directories of a TIFF file (TIFF 6.0, section 2; BigTIFF).
 
 use std::io::{Read, Seek, SeekFrom};
 
 use super::super::{Limits, Result, blame, damaged, refuse, too_many, truncated};
 use crate::job::Format;
 
-/// The order of the bytes of a number.
+/// Byte order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     /// Least significant byte first: `II`.
@@ -15,7 +15,7 @@ pub enum Order {
 }
 
 impl Order {
-    /// A number from its bytes, of which there are at most 8.
+    /// Returns the number encoded by at most 8 bytes.
     pub fn number(self, bytes: &[u8]) -> u64 {
         let add = |number, byte: &u8| number << 8 | u64::from(*byte);
         match self {
@@ -33,38 +33,38 @@ impl Order {
     }
 }
 
-/// A field of a directory.
+/// Field of a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// What the field is.
+    /// Tag.
     pub tag: u16,
-    /// The type of its values, as a number.
+    /// Numeric type of its values.
     pub kind: u16,
-    /// How many values it has.
+    /// Number of values.
     pub count: u64,
-    /// The values if they fit, else where they are.
+    /// The values if they fit into the field, else their offset.
     place: Vec<u8>,
 }
 
-/// A directory: the description of one page.
+/// Directory (IFD): the description of one page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Directory {
-    /// Its fields, in the file's order.
+    /// Fields, in file order.
     pub entries: Vec<Entry>,
-    /// How many fields the file's directory has, those of unknown types included.
+    /// Number of fields in the file's directory, including those of unknown types.
     pub fields: usize,
-    /// Where the next page's directory is; 0 if this is the last.
+    /// Offset of the next directory; 0 if this is the last.
     pub next: u64,
 }
 
 impl Directory {
-    /// The field of a tag.
+    /// Returns the field with a tag.
     pub fn find(&self, tag: u16) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.tag == tag)
     }
 }
 
-/// Bytes of a value of a type; `None` if the type is unknown.
+/// Returns the size in bytes of a value of a type; `None` if the type is unknown.
 pub fn size_of(kind: u16) -> Option<u64> {
     match kind {
         1 | 2 | 6 | 7 => Some(1),
@@ -75,16 +75,16 @@ pub fn size_of(kind: u16) -> Option<u64> {
     }
 }
 
-/// A TIFF file's header.
+/// Header of a TIFF file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tiff {
-    /// The order of the bytes of its numbers, samples included.
+    /// Byte order of numbers and samples.
     pub order: Order,
-    /// Whether it is a BigTIFF, with offsets of 8 bytes.
+    /// Whether it is a BigTIFF, which has 8-byte offsets.
     pub big: bool,
-    /// Where the first directory is.
+    /// Offset of the first directory.
     pub first: u64,
-    /// The file's length.
+    /// Length of the file.
     pub length: u64,
 }
 
@@ -107,7 +107,7 @@ impl Tiff {
         Ok(Self { order, big, first, length })
     }
 
-    /// Reads a directory. Every field's values lie within the file.
+    /// Reads a directory and checks that the values of all its fields lie within the file.
     pub fn directory<R: Read + Seek>(&self, source: &mut R, at: u64) -> Result<Directory> {
         if at >= self.length {
             return Err(truncated(Format::Tiff));
@@ -117,7 +117,7 @@ impl Tiff {
         let mut count = [0; 8];
         source.read_exact(&mut count[..count_size]).map_err(|error| blame(Format::Tiff, error))?;
         let count = self.order.number(&count[..count_size]);
-        // A classic TIFF tells the count in 16 bits.
+        // A classic TIFF stores the count in 16 bits.
         let fits = count <= (self.length - at) / entry_size as u64;
         if count == 0 || count > u64::from(u16::MAX) && !fits {
             return Err(damaged(Format::Tiff, format!("one of its directories has {count} fields")));
@@ -145,7 +145,7 @@ impl Tiff {
         Ok(Directory { entries, fields: count, next: self.order.number(next) })
     }
 
-    /// Length of a field's values, and where they are unless they stand in the field.
+    /// Returns the length of a field's values, and their offset unless they are stored in the field itself.
     fn locate(&self, entry: &Entry) -> Result<(u64, Option<u64>)> {
         let size = size_of(entry.kind).unwrap_or(1);
         let length = entry.count.checked_mul(size).ok_or_else(|| truncated(Format::Tiff))?;
@@ -159,7 +159,7 @@ impl Tiff {
         Ok((length, Some(at)))
     }
 
-    /// Bytes of a field's values.
+    /// Returns the length of a field's values in bytes.
     ///
     /// # Errors
     /// Refused if they don't lie within the file.
@@ -167,7 +167,7 @@ impl Tiff {
         Ok(self.locate(entry)?.0)
     }
 
-    /// A field's values as the file's bytes.
+    /// Reads a field's values as raw bytes.
     pub fn bytes<R: Read + Seek>(&self, source: &mut R, entry: &Entry) -> Result<Vec<u8>> {
         let (length, at) = self.locate(entry)?;
         let Some(at) = at else { return Ok(entry.place[..length as usize].to_vec()) };
@@ -180,15 +180,15 @@ impl Tiff {
         Ok(bytes)
     }
 
-    /// A field's values as whole numbers.
+    /// Reads a field's values as integers.
     pub fn numbers<R: Read + Seek>(&self, source: &mut R, entry: &Entry) -> Result<Vec<u64>> {
         let size = whole(entry)?;
         let bytes = self.bytes(source, entry)?;
         Ok(bytes.chunks_exact(size).map(|bytes| self.order.number(bytes)).collect())
     }
 
-    /// The first of a field's values as a whole number, without reading the others, of which there may be millions; `None` if
-    /// there is none.
+    /// Reads the first of a field's values as an integer, without reading the others, of which there may be millions. Returns
+    /// `None` if the field is empty.
     pub fn first_number<R: Read + Seek>(&self, source: &mut R, entry: &Entry) -> Result<Option<u64>> {
         let size = whole(entry)?;
         let (length, at) = self.locate(entry)?;
@@ -203,7 +203,7 @@ impl Tiff {
     }
 }
 
-/// Bytes of each value of a field of whole numbers.
+/// Returns the size in bytes of the values of an integer field.
 fn whole(entry: &Entry) -> Result<usize> {
     match entry.kind {
         1 | 3 | 4 | 13 | 16 | 18 => Ok(size_of(entry.kind).unwrap_or(1) as usize),

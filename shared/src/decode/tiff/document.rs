@@ -1,4 +1,4 @@
-//! A TIFF file's pages: which of its directories are images of their own, and which belong to one.
+//! Pages of a TIFF file: which directories are pages, and which are overviews or masks of a page.
 
 use std::collections::HashSet;
 use std::io::{Read, Seek};
@@ -8,48 +8,48 @@ use super::directory::{Directory, Tiff};
 use super::tag;
 use crate::job::{Format, ImageInfo, Place};
 
-/// Directories of a file: of pages, overviews and masks.
-const MOST: usize = 10_000;
+/// Maximum number of directories in a file: pages, overviews and masks.
+const MAX_DIRECTORIES: usize = 10_000;
 
-/// Fields of all directories together. Directories may overlap, so a short file could have very many.
+/// Maximum number of fields in all directories together. Directories may overlap, so even a short file could have very many.
 const MOST_FIELDS: usize = 1_000_000;
 
 /// Bits of the field NewSubfileType (TIFF 6.0, page 36).
 const REDUCED: u64 = 1;
 const MASK: u64 = 4;
 
-/// The pages of a file.
+/// Pages of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    /// The file's header.
+    /// Header of the file.
     pub tiff: Tiff,
-    /// The true pages, of which there is at least one, in the file's order.
+    /// The pages proper, at least one, in file order.
     pub pages: Vec<Page>,
-    /// Smaller pictures of pages: overviews and thumbnails, also those of masks.
+    /// Reduced-resolution images of pages: overviews and thumbnails, including those of masks.
     pub smaller: Vec<Smaller>,
 }
 
-/// Where a smaller picture of a page is described.
+/// Location of a reduced-resolution image of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Smaller {
-    /// Which page it is of, from 0.
+    /// Index of its page, from 0.
     pub page: usize,
-    /// Where its directory is.
+    /// Offset of its directory.
     pub at: u64,
-    /// Whether the page points to it (SubIFDs), instead of being followed by it.
+    /// Whether it is a child of the page (SubIFDs) instead of following it in the directory chain.
     pub below: bool,
 }
 
-/// Where a page's directories are.
+/// Locations of a page's directories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
-    /// The page's own.
+    /// Offset of the page's own directory.
     pub at: u64,
-    /// Its mask's (GDAL's internal mask), which says which of its pixels there are.
+    /// Offset of the directory of its mask (GDAL's internal mask), which marks the valid pixels.
     pub mask: Option<u64>,
 }
 
-/// The page that `info` is about: where that is known, without following all directories.
+/// Locates the page that `info` describes. Doesn't follow all directories if [`ImageExtras::place`](crate::job::ImageExtras::place) is known.
 ///
 /// # Errors
 /// Refused if there is no such page.
@@ -64,17 +64,17 @@ pub fn page_of<R: Read + Seek>(source: &mut R, info: &ImageInfo) -> Result<(Tiff
     }
 }
 
-/// What a directory is.
+/// Kind of a directory.
 enum Kind {
     Page,
     Overview,
     Mask,
 }
 
-/// Reads which pages there are.
+/// Reads the list of pages.
 ///
 /// # Errors
-/// Refused with a sentence if a directory is part of no page, or there are too many.
+/// Refused with a sentence if a directory belongs to no page, or there are too many.
 pub fn document<R: Read + Seek>(source: &mut R) -> Result<Document> {
     let tiff = Tiff::header(source)?;
     let mut document = Document { tiff, pages: Vec::new(), smaller: Vec::new() };
@@ -102,7 +102,7 @@ pub fn document<R: Read + Seek>(source: &mut R) -> Result<Document> {
     }
     match (document.pages.is_empty(), seen.len()) {
         (false, _) => {}
-        // Some programs mark a file's only page as a reduced one.
+        // Some programs mark a file's only page as reduced.
         (true, 1) => {
             document = Document { tiff, pages: vec![Page { at: tiff.first, mask: None }], smaller: Vec::new() }
         }
@@ -111,7 +111,7 @@ pub fn document<R: Read + Seek>(source: &mut R) -> Result<Document> {
     Ok(document)
 }
 
-/// The directories that were read so far.
+/// Counts of the directories and fields read so far.
 #[derive(Default)]
 struct Visited {
     directories: usize,
@@ -119,13 +119,13 @@ struct Visited {
 }
 
 impl Visited {
-    /// Reads one more.
+    /// Reads another directory.
     ///
     /// # Errors
-    /// Refused above [`MOST`] directories or [`MOST_FIELDS`] fields, also if the same one is visited again and again.
+    /// Refused above [`MAX_DIRECTORIES`] directories or [`MOST_FIELDS`] fields, even if the same directory is visited repeatedly.
     fn directory<R: Read + Seek>(&mut self, source: &mut R, tiff: &Tiff, at: u64) -> Result<Directory> {
-        if self.directories == MOST {
-            return too_many(Format::Tiff, "pages and overviews", MOST);
+        if self.directories == MAX_DIRECTORIES {
+            return too_many(Format::Tiff, "pages and overviews", MAX_DIRECTORIES);
         }
         let directory = tiff.directory(source, at)?;
         self.directories += 1;
@@ -153,11 +153,11 @@ fn kind<R: Read + Seek>(source: &mut R, tiff: &Tiff, directory: &Directory) -> R
     })
 }
 
-/// Where the smaller pictures are that a page points to (SubIFDs).
+/// Returns the offsets of the overviews that are children of a page (SubIFDs).
 fn below<R: Read + Seek>(source: &mut R, tiff: &Tiff, page: &Directory, visited: &mut Visited) -> Result<Vec<u64>> {
     let Some(entry) = page.find(tag::SUB_IFDS) else { return Ok(Vec::new()) };
-    if entry.count > (MOST - visited.directories) as u64 {
-        return too_many(Format::Tiff, "pages and overviews", MOST);
+    if entry.count > (MAX_DIRECTORIES - visited.directories) as u64 {
+        return too_many(Format::Tiff, "pages and overviews", MAX_DIRECTORIES);
     }
     let all = tiff.numbers(source, entry)?;
     for at in &all {

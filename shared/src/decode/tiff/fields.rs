@@ -1,4 +1,4 @@
-//! A page's fields as numbers.
+//! Numeric access to a page's fields.
 
 use std::io::{Read, Seek};
 
@@ -6,7 +6,7 @@ use super::super::{Error, Result, damaged, refuse};
 use super::directory::{Directory, Entry, Tiff};
 use crate::job::Format;
 
-/// Numbers of a field that are read: more than a palette of 256 colours has, or one for each band.
+/// Maximum number of values read from a field: enough for a palette of 256 colours (768), or one value per band.
 const MOST_NUMBERS: u64 = 1_024;
 
 fn empty(tag: u16) -> Error {
@@ -29,7 +29,7 @@ impl<'a, R: Read + Seek> Fields<'a, R> {
         self.directory.find(tag)
     }
 
-    /// The bytes of a field that has at most `most` of them.
+    /// Reads a field's bytes; refuses more than `most`.
     pub(super) fn bytes(&mut self, tag: u16, most: u64) -> Result<Option<Vec<u8>>> {
         let Some(entry) = self.find(tag) else { return Ok(None) };
         let length = self.tiff.length_of(entry)?;
@@ -39,7 +39,7 @@ impl<'a, R: Read + Seek> Fields<'a, R> {
         self.tiff.bytes(self.source, entry).map(Some)
     }
 
-    /// The numbers of a field that has a few of them.
+    /// Reads a field's values as integers, at most [`MOST_NUMBERS`].
     pub(super) fn all(&mut self, tag: u16) -> Result<Option<Vec<u64>>> {
         let Some(entry) = self.find(tag) else { return Ok(None) };
         match entry.count {

@@ -1,4 +1,4 @@
-//! TIFF 6.0 and BigTIFF: strips and tiles, chunky and planar, of gray, RGB, palettes and bands, page by page.
+//! TIFF 6.0 and BigTIFF decoding: strips and tiles, chunky and planar, of gray, RGB, palettes and bands, page by page.
 
 mod directory;
 mod document;
@@ -23,34 +23,34 @@ pub use structure::{Chunks, Compression, Meaning, Predictor, Structure, structur
 
 use self::fields::Fields;
 use super::{Limits, Result, refuse, truncated};
-use crate::job::{Format, ImageInfo, More, Overview, Place};
+use crate::job::{Format, ImageExtras, ImageInfo, Overview, Place};
 
-/// The most bytes that LZW, deflate, PackBits or JPEG make of one.
+/// Maximum expansion of LZW, deflate, PackBits or JPEG: bytes from one byte.
 const MOST_EXPANSION: u64 = 4_096;
 
-/// What a TIFF file's header says: of its first page, and how many follow.
+/// Reads the header of a TIFF file: its first page, and the number of further pages.
 pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result<ImageInfo> {
     let document = document(source)?;
     let first = inspect_page(source, limits, &document, 0)?;
     let further_pages = document.pages.len() as u32 - 1;
-    // What is kept of the file may be read of a copy: where its pages are is looked up there.
-    let first = ImageInfo { more: More { place: None, ..first.more }, ..first };
+    // The header is stored and may later be used with a copy of the file, so the page's location isn't kept in it.
+    let first = ImageInfo { more: ImageExtras { place: None, ..first.more }, ..first };
     if further_pages == 0 {
         return Ok(first);
     }
     let (mut pixels, mut largest_page) = (0_u64, 0);
     for page in 0..document.pages.len() {
         let page = inspect_page(source, limits, &document, page)?;
-        // One task does a page.
+        // A page is processed by a single task.
         limits.whole("Each page of this TIFF must be decoded", &page, page.raw_bytes())?;
         pixels = pixels.saturating_add(page.pixels());
         largest_page = largest_page.max(page.raw_bytes());
     }
     limits.all_pages(document.pages.len(), pixels)?;
-    Ok(ImageInfo { more: More { further_pages, largest_page, ..first.more }, ..first })
+    Ok(ImageInfo { more: ImageExtras { further_pages, largest_page, ..first.more }, ..first })
 }
 
-/// What a TIFF file says of some of its pages, numbered from 0.
+/// Reads the headers of some of a TIFF file's pages, numbered from 0.
 pub(super) fn pages<R: Read + Seek>(source: &mut R, limits: &Limits, pages: Range<u32>) -> Result<Vec<ImageInfo>> {
     let document = document(source)?;
     let there = document.pages.len();
@@ -86,9 +86,9 @@ fn inspect_page<R: Read + Seek>(
     Ok(info)
 }
 
-/// The smaller pictures of a page that can be made anew, and of how many rows a part must then be a multiple: each part
-/// makes its own rows of each of them, so a part's rows are a multiple of every factor. The others would need more rows at
-/// once, or are no whole number of times smaller, or are of a mask.
+/// Returns the overviews of a page that can be regenerated, and the number of rows that a part must then be a multiple of: each
+/// part produces its own rows of every overview, so its rows must be a multiple of every factor. Skipped are overviews that
+/// would need too many rows at once, that aren't reduced by an integer factor, or that are of a mask.
 fn overviews<R: Read + Seek>(
     source: &mut R,
     document: &Document,
@@ -96,10 +96,10 @@ fn overviews<R: Read + Seek>(
     info: &ImageInfo,
 ) -> Result<(Vec<Overview>, u32)> {
     const MOST_BAND: u64 = 64 << 20;
-    /// Each takes a pass over the page's rows. Halved again and again, no page has more than 20.
+    /// Each overview takes a pass over the page's rows. Repeated halving gives at most 20 for any page.
     const MOST: usize = 32;
     let (mut found, mut unit) = (Vec::new(), info.unit_rows);
-    // They are in the order of their pages: no page looks at those of all others.
+    // They are sorted by page, so that each page only looks at its own.
     let own = document.smaller.partition_point(|smaller| smaller.page < page);
     for smaller in document.smaller[own..].iter().take_while(|smaller| smaller.page == page) {
         let directory = document.tiff.directory(source, smaller.at)?;
@@ -131,14 +131,15 @@ fn least_common_multiple(a: u64, b: u64) -> u64 {
     a / divisor * b
 }
 
-/// Whether a file so long can hold so many pixels. Pieces may be left out, but each has its place in the tables.
+/// Checks that a file of this length can hold this many pixels. Strips or tiles may be omitted, but each has an entry in the
+/// offset tables.
 fn plausible(structure: &Structure) -> Result<()> {
     let length = structure.tiff.length;
     let row = (u64::from(structure.width) * structure.channels as u64 * u64::from(structure.bits)).div_ceil(8);
     let bytes = row * u64::from(structure.height);
     let fits = match structure.compression {
         Compression::None => bytes <= length || sparse(structure),
-        // A white row takes a bit; a block of 128 KiB of one byte takes four.
+        // A white row takes one bit in Fax4. In Zstandard, a 128 KiB block of one repeated byte takes four bytes.
         Compression::Fax4 => u64::from(structure.height) <= length.saturating_mul(8),
         Compression::Zstd => bytes <= length.saturating_mul(128 << 10),
         _ => bytes <= length.saturating_mul(MOST_EXPANSION) || sparse(structure),
@@ -146,7 +147,7 @@ fn plausible(structure: &Structure) -> Result<()> {
     if fits { Ok(()) } else { Err(truncated(Format::Tiff)) }
 }
 
-/// Whether there are so many pieces that leaving out empty ones explains a short file: their tables are in it.
+/// Whether omitted empty tiles can explain a short file. The tables, which are in the file, then bound the number of tiles.
 fn sparse(structure: &Structure) -> bool {
     const PIECE: u64 = 1 << 20;
     let piece = structure.piece_line() as u64 * u64::from(structure.chunks.rows());

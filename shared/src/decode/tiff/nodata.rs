@@ -1,5 +1,4 @@
-//! The value of pixels that aren't there: GDAL's field 42113, a number as text
-//! (<https://gdal.org/en/stable/drivers/raster/gtiff.html#nodata-value>).
+//! Nodata value: GDAL's field 42113, a number as text (<https://gdal.org/en/stable/drivers/raster/gtiff.html#nodata-value>).
 
 use std::io::{Read, Seek};
 
@@ -9,10 +8,10 @@ use super::structure::{Meaning, Structure};
 use super::tag;
 use crate::pixels::Depth;
 
-/// Characters of a number; GDAL writes at most 33.
+/// Maximum characters of the number; GDAL writes at most 33.
 const MOST_DIGITS: u64 = 256;
 
-/// The value as the file has it; `None` where there is none, or it is no number.
+/// Reads the value as stored; `None` if the field is missing or isn't a finite number.
 pub(super) fn stored<R: Read + Seek>(fields: &mut Fields<'_, R>) -> Result<Option<f64>> {
     if fields.find(tag::GDAL_NODATA).is_some_and(|entry| entry.count > MOST_DIGITS) {
         return Ok(None);
@@ -23,14 +22,14 @@ pub(super) fn stored<R: Read + Seek>(fields: &mut Fields<'_, R>) -> Result<Optio
     Ok(value.filter(|value| value.is_finite()))
 }
 
-/// The value as decoded samples have it; `None` where no sample can have it.
+/// Converts the value to that of decoded samples; `None` if no sample can have it.
 pub(super) fn presented(structure: &Structure, value: f64) -> Option<f64> {
     let most = match structure.depth {
         Depth::Eight => 255.0,
         Depth::Sixteen => 65_535.0,
         Depth::Float => return (structure.meaning == Meaning::Same).then_some(value),
     };
-    // Of fewer bits than 8: widened.
+    // Samples of fewer than 8 bits are widened to 8.
     let value = if structure.bits < 8 { value * f64::from(255 / ((1_u32 << structure.bits) - 1)) } else { value };
     let value = match structure.meaning {
         Meaning::Same => value,

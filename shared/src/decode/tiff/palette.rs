@@ -1,4 +1,4 @@
-//! Palettes (TIFF 6.0, section 5): what each index stands for.
+//! Colour palettes (TIFF 6.0, section 5).
 
 use std::io::{Read, Seek};
 
@@ -8,11 +8,11 @@ use super::tag;
 use crate::job::Format;
 use crate::pixels::{Depth, Samples};
 
-/// The colours of a palette: red, green and blue of 16 bits.
+/// Palette: red, green and blue of 16 bits per index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Palette(Vec<[u16; 3]>);
 
-/// Reads the palette of a page whose samples have so many bits.
+/// Reads the palette of a page whose samples have `bits` bits.
 pub(super) fn read<R: Read + Seek>(fields: &mut Fields<'_, R>, bits: u8) -> Result<Palette> {
     let count = 1 << bits;
     match fields.all(tag::COLOR_MAP)? {
@@ -28,7 +28,8 @@ pub(super) fn read<R: Read + Seek>(fields: &mut Fields<'_, R>, bits: u8) -> Resu
 }
 
 impl Palette {
-    /// 8 bits where they say all that the palette does, be they widened by repeating the byte or by zeros; else 16.
+    /// Returns the depth of the colours: 8 bits if that loses nothing, whether the palette's values were widened by repeating
+    /// the byte or by appending zeros; else 16.
     pub(super) fn depth(&self) -> Depth {
         match self.narrow() {
             Some(_) => Depth::Eight,
@@ -36,7 +37,7 @@ impl Palette {
         }
     }
 
-    /// The colours of indices.
+    /// Looks up the colours of indices.
     pub(super) fn colors(&self, indices: &[u8]) -> Samples {
         match self.narrow() {
             Some(colors) => Samples::U8(indices.iter().flat_map(|index| colors[usize::from(*index)]).collect()),

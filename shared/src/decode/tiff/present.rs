@@ -1,10 +1,10 @@
-//! Samples as stored ↔ samples as they are equalized, where the file's stand for something else.
+//! Conversion between samples as stored in the file and samples as equalized, for files in which the two differ.
 
 use super::palette::Palette;
 use super::structure::{Meaning, Structure};
 use crate::pixels::{Layout, Rows, Samples};
 
-/// Samples of whole rows as they are equalized.
+/// Converts stored samples of whole rows to samples for equalization.
 pub(super) fn present(structure: &Structure, palette: Option<&Palette>, mut samples: Samples) -> Samples {
     match (structure.meaning, palette) {
         (Meaning::Palette, Some(palette)) => {
@@ -17,7 +17,7 @@ pub(super) fn present(structure: &Structure, palette: Option<&Palette>, mut samp
     samples
 }
 
-/// Rows of a result as the file stores them: without the mask, and standing for what the original's stood for.
+/// Converts rows of a result to samples as the file stores them: with the original's encoding, and without the mask.
 pub fn store(structure: &Structure, rows: &Rows) -> Samples {
     let masked = structure.mask.is_some() && rows.layout.has_alpha();
     let mut samples = if masked { without_alpha(rows) } else { rows.samples.clone() };
@@ -28,7 +28,7 @@ pub fn store(structure: &Structure, rows: &Rows) -> Samples {
     samples
 }
 
-/// Inverts samples, or moves them by half of their range; its own inverse.
+/// Inverts samples, or shifts them by half their range. It is its own inverse.
 fn turn(meaning: Meaning, samples: &mut Samples) {
     match (meaning, samples) {
         (Meaning::Inverted, Samples::U8(samples)) => samples.iter_mut().for_each(|sample| *sample = !*sample),
@@ -39,7 +39,7 @@ fn turn(meaning: Meaning, samples: &mut Samples) {
     }
 }
 
-/// Divides colours by their alpha, rounded. Where alpha is 0 they stay.
+/// Divides colours by alpha, rounded. Pixels with alpha 0 are unchanged.
 fn divide(samples: &mut Samples, channels: usize) {
     let whole = |color: u32, alpha: u32, most: u32| ((2 * color * most + alpha) / (2 * alpha)).min(most);
     match samples {
@@ -62,7 +62,8 @@ fn divide(samples: &mut Samples, channels: usize) {
     }
 }
 
-/// Multiplies colours by their alpha, rounded: the inverse of [`divide`] for colours that aren't above their alpha.
+/// Multiplies colours by alpha, rounded: the inverse of [`divide`] for colours not above alpha. Pixels with alpha 0 are
+/// unchanged.
 fn multiply(samples: &mut Samples, channels: usize) {
     match samples {
         Samples::U8(samples) => each_pixel(samples, channels, |color, alpha| match u32::from(alpha) {
@@ -79,7 +80,7 @@ fn multiply(samples: &mut Samples, channels: usize) {
     }
 }
 
-/// Changes each colour sample by its pixel's alpha, which is the last one.
+/// Applies a function of colour and alpha to each colour sample. Alpha is a pixel's last sample.
 fn each_pixel<S: Copy>(samples: &mut [S], channels: usize, change: impl Fn(S, S) -> S) {
     for pixel in samples.chunks_exact_mut(channels) {
         let Some((&mut alpha, colors)) = pixel.split_last_mut() else { continue };
@@ -87,7 +88,7 @@ fn each_pixel<S: Copy>(samples: &mut [S], channels: usize, change: impl Fn(S, S)
     }
 }
 
-/// Adds a mask's samples, one for each pixel, as alpha: 0 where the mask is 0, else opaque.
+/// Adds a mask with one sample per pixel as an alpha channel: transparent where the mask is 0, else opaque.
 pub(super) fn add_mask(samples: Samples, mask: &Samples) -> Samples {
     let Samples::U8(mask) = mask else { return samples };
     match samples {

@@ -1,4 +1,4 @@
-//! Rows of a TIFF file's page, by region.
+//! Random-access reader for rows of a TIFF page.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -14,11 +14,11 @@ use super::{nodata, tag};
 use crate::job::{Format, ImageInfo};
 use crate::pixels::Samples;
 
-/// Bytes of the tables that all of a page's JPEG pieces share. They are put before each piece, so they must be small; a full set
-/// has less than 3 KiB.
+/// Maximum bytes of the tables shared by all JPEG strips or tiles of a page. They are prepended to each one, so they must be
+/// small; a full set takes less than 3 KiB.
 const MOST_JPEG_TABLES: u64 = 64 << 10;
 
-/// Reads rows of strips or tiles in any order. The tables of where they are were read once.
+/// Reads rows from strips or tiles in any order. The offset tables are read once, on opening.
 pub(in super::super) struct Reader<R> {
     source: R,
     page: Stored,
@@ -26,13 +26,13 @@ pub(in super::super) struct Reader<R> {
     palette: Option<Palette>,
 }
 
-/// A directory's pixels in the file.
+/// Pixels of one directory, as stored in the file.
 struct Stored {
     structure: Structure,
-    /// Offset and length of each strip or tile, plane after plane.
+    /// Offset and length of each strip or tile, plane by plane.
     pieces: Vec<(u64, u64)>,
     jpeg: unpack::Jpeg,
-    /// What pixels of a strip or tile are that isn't there: GDAL leaves empty ones out.
+    /// Pixel value of a missing strip or tile: GDAL omits empty ones.
     empty: f64,
 }
 
@@ -41,7 +41,7 @@ impl<R: Read + Seek> Reader<R> {
         let (tiff, page) = page_of(&mut source, info)?;
         let page = structure(&mut source, tiff, page, None)?;
         let page = Stored::open(&mut source, page)?;
-        // Overviews make parts of more rows than the pieces have.
+        // Overviews can raise the rows per part above those of a strip or tile.
         let stored = ImageInfo { unit_rows: info.unit_rows, ..page.structure.info() };
         if !stored.is_like(info) {
             return refuse("The TIFF file has changed since its header was read.");
@@ -73,10 +73,10 @@ impl<R: Read + Seek> Reader<R> {
     }
 }
 
-/// How a page's mask is stored.
+/// Reads the structure of a page's mask.
 ///
 /// # Errors
-/// Refused if it isn't one for this page.
+/// Refused if it isn't a mask for this page.
 pub fn mask<R: Read + Seek>(source: &mut R, page: &Structure, at: u64) -> Result<Structure> {
     let mask = structure(source, page.tiff, Page { at, mask: None }, None)?;
     if (mask.width, mask.height, mask.channels) != (page.width, page.height, 1) || mask.bits > 8 {
@@ -89,10 +89,10 @@ pub fn mask<R: Read + Seek>(source: &mut R, page: &Structure, at: u64) -> Result
     Ok(mask)
 }
 
-/// Offset and length of each strip or tile of a page, plane after plane. They lie within the file.
+/// Reads offset and length of each strip or tile of a page, plane by plane.
 ///
 /// # Errors
-/// Refused if they don't.
+/// Refused if any of them doesn't lie within the file.
 pub fn pieces<R: Read + Seek>(source: &mut R, structure: &Structure) -> Result<Vec<(u64, u64)>> {
     let (offsets, lengths) = match structure.chunks {
         Chunks::Strips(_) => (tag::STRIP_OFFSETS, tag::STRIP_BYTE_COUNTS),
@@ -122,7 +122,7 @@ impl Stored {
         Ok(Self { structure, pieces, jpeg, empty })
     }
 
-    /// Samples as stored: gray of fewer bits than 8 widened to 8, indices of a palette as they are.
+    /// Reads samples as stored, except that gray of fewer than 8 bits is widened to 8. Palette indices are unchanged.
     fn read<R: Read + Seek>(&self, source: &mut R, rows: Range<u32>) -> Result<Samples> {
         match self.structure.bits {
             16 => Ok(Samples::U16(self.samples(source, rows)?)),
@@ -144,7 +144,7 @@ impl Stored {
         Ok(samples)
     }
 
-    /// Rows that lie one after the other: only those asked for are read.
+    /// Reads rows from uncompressed strips; only the requested rows are read.
     fn plain<R: Read + Seek, S: unpack::Sample>(
         &self,
         source: &mut R,
@@ -185,7 +185,7 @@ impl Stored {
         Ok(())
     }
 
-    /// Decodes the strips or tiles that hold the rows, each once, and copies what belongs to the rows.
+    /// Decodes each strip or tile that contains requested rows once, and copies those rows.
     fn coded<R: Read + Seek, S: unpack::Sample>(
         &self,
         source: &mut R,
@@ -202,7 +202,7 @@ impl Stored {
         for down in rows.start / structure.chunks.rows()..rows.end.div_ceil(structure.chunks.rows()) {
             let top = down * structure.chunks.rows();
             let bottom = top.saturating_add(structure.chunks.rows()).min(structure.height);
-            // Below the last row of those asked for, nothing is needed.
+            // Nothing is needed below the last requested row.
             let needed = (rows.end.min(bottom) - top) as usize * piece_line;
             for column in 0..across {
                 let index = plane * structure.pieces() as usize + (down * across + column) as usize;
@@ -236,14 +236,15 @@ impl Stored {
         Ok(())
     }
 
-    /// No compression makes data twice as long, so a longer length is not to be believed; a JPEG must be whole.
+    /// Upper bound of bytes to read. No compression doubles the size of data, so a larger length in the table isn't trusted. A
+    /// JPEG must be read whole.
     fn longest(&self, needed: usize) -> u64 {
         let piece = u64::from(self.structure.chunks.rows()) * self.structure.piece_line() as u64;
         let most = if self.structure.compression == Compression::Jpeg { piece + (64 << 10) } else { needed as u64 };
         2 * most + 4_096
     }
 
-    /// A row's samples from its bytes.
+    /// Decodes a row's samples from its bytes.
     fn row<S: unpack::Sample>(&self, bytes: &[u8], channels: usize, row: &mut [S]) {
         let structure = &self.structure;
         match structure.predictor {
@@ -259,13 +260,13 @@ impl Stored {
         }
     }
 
-    /// Where a plane's sample of a pixel stands among those of all rows asked for.
+    /// Returns the index of a pixel's sample within the requested rows.
     fn place(&self, plane: usize, row: u32, column: u32) -> usize {
         let structure = &self.structure;
         (row as usize * structure.width as usize + column as usize) * structure.channels + plane
     }
 
-    /// Puts a plane's samples, or all of some pixels, to their place.
+    /// Writes samples at their destination: of one plane, or of whole pixels if all channels share a plane.
     fn scatter<S: Copy>(&self, from: &[S], to: usize, samples: &mut [S]) {
         if self.structure.planes() == 1 {
             samples[to..to + from.len()].copy_from_slice(from);

@@ -1,4 +1,4 @@
-//! How a page of a TIFF file is stored.
+//! Storage structure of a TIFF page.
 
 use std::io::{Read, Seek};
 
@@ -7,32 +7,32 @@ use super::directory::{Directory, Tiff};
 use super::document::Page;
 use super::fields::Fields;
 use super::tag;
-use crate::job::{Format, ImageInfo, More};
+use crate::job::{Format, ImageExtras, ImageInfo};
 use crate::pixels::{Depth, Layout};
 
-/// How strips or tiles are compressed.
+/// Compression of strips or tiles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
-    /// Not at all.
+    /// Uncompressed.
     None,
     /// Lempel-Ziv & Welch, TIFF 6.0 section 13.
     Lzw,
-    /// zlib's format.
+    /// Deflate in zlib format.
     Deflate,
-    /// zlib's format, under the number it had first.
+    /// Deflate in zlib format, under its original number.
     OldDeflate,
     /// Byte runs, TIFF 6.0 section 9.
     PackBits,
-    /// Zstandard (RFC 8878), as libtiff has it.
+    /// Zstandard (RFC 8878), as in libtiff.
     Zstd,
-    /// CCITT group 4 (TIFF 6.0 section 11; ITU-T T.6): bilevel. Only read.
+    /// CCITT group 4 (TIFF 6.0 section 11; ITU-T T.6): bilevel. Read-only.
     Fax4,
-    /// JPEG (TIFF technical note 2). Only read.
+    /// JPEG (TIFF technical note 2). Read-only.
     Jpeg,
 }
 
 impl Compression {
-    /// The number in the field Compression.
+    /// Returns the value of the field Compression.
     pub const fn number(self) -> u16 {
         match self {
             Compression::None => 1,
@@ -47,33 +47,33 @@ impl Compression {
     }
 }
 
-/// What is stored instead of samples (TIFF 6.0, section 14; technical note 3).
+/// Predictor (TIFF 6.0, section 14; technical note 3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Predictor {
-    /// Samples themselves.
+    /// Samples are stored directly.
     None,
-    /// Their differences to their left neighbours'.
+    /// Horizontal differencing: differences to the left neighbour.
     Horizontal,
-    /// The differences of the bytes of floating-point samples, put in planes.
+    /// Floating-point predictor: byte differences, arranged in byte planes.
     Float,
 }
 
-/// The pieces in which the pixels are stored.
+/// Strips or tiles in which the pixels are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Chunks {
-    /// Whole rows, this many but for the last.
+    /// Strips of this many whole rows, except the last.
     Strips(u32),
-    /// Rectangles, the ones at the right and bottom edges padded.
+    /// Tiles; those at the right and bottom edges are padded.
     Tiles {
-        /// Pixels across.
+        /// Width in pixels.
         width: u32,
-        /// Pixels down.
+        /// Height in pixels.
         height: u32,
     },
 }
 
 impl Chunks {
-    /// Rows of a piece.
+    /// Returns the rows of a strip or tile.
     pub const fn rows(self) -> u32 {
         match self {
             Chunks::Strips(rows) => rows,
@@ -81,7 +81,7 @@ impl Chunks {
         }
     }
 
-    /// Pixels across a piece of an image so wide.
+    /// Returns the width in pixels of a strip or tile, for an image of this width.
     pub const fn width(self, width: u32) -> u32 {
         match self {
             Chunks::Strips(_) => width,
@@ -89,71 +89,71 @@ impl Chunks {
         }
     }
 
-    /// How many pieces lie side by side.
+    /// Returns the number of strips or tiles side by side.
     pub const fn across(self, width: u32) -> u32 {
         width.div_ceil(self.width(width))
     }
 }
 
-/// How a file's samples stand for the ones that are equalized.
+/// Encoding of the stored samples relative to the equalized ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meaning {
-    /// They are the same.
+    /// No conversion.
     Same,
-    /// White is 0 (photometric interpretation WhiteIsZero).
+    /// 0 is white (photometric interpretation WhiteIsZero).
     Inverted,
-    /// They are signed: by half of the range lower.
+    /// Signed: lower by half the range.
     Signed,
-    /// They are indices into a palette.
+    /// Palette indices.
     Palette,
-    /// Colours are multiplied by their alpha (associated alpha).
+    /// Colours are premultiplied by alpha (associated alpha).
     Associated,
 }
 
-/// How the page is stored.
+/// Storage structure of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Structure {
-    /// The file's header.
+    /// Header of the file.
     pub tiff: Tiff,
-    /// The page's fields.
+    /// Directory of the page.
     pub directory: Directory,
-    /// Where the page's mask is described; it is shown as an alpha channel.
+    /// Offset of the directory of the page's mask, which is presented as an alpha channel.
     pub mask: Option<u64>,
-    /// Pixels in a row.
+    /// Width in pixels.
     pub width: u32,
-    /// Rows.
+    /// Height in pixels.
     pub height: u32,
-    /// What the samples are once decoded; with alpha where there is a mask.
+    /// Layout after decoding, with alpha if there is a mask.
     pub layout: Layout,
-    /// Bits of a sample once decoded.
+    /// Depth after decoding.
     pub depth: Depth,
-    /// Samples of a pixel in the file.
+    /// Samples per pixel, as stored.
     pub channels: usize,
-    /// Bits of a sample in the file: 1, 2, 4, 8, 16 or 32.
+    /// Bits per sample, as stored: 1, 2, 4, 8, 16 or 32.
     pub bits: u8,
-    /// What the file's samples stand for.
+    /// Encoding of the stored samples.
     pub meaning: Meaning,
-    /// How the pieces are compressed.
+    /// Compression of the strips or tiles.
     pub compression: Compression,
-    /// What is stored instead of samples.
+    /// Predictor.
     pub predictor: Predictor,
-    /// Whether each channel has pieces of its own (planar configuration 2).
+    /// Whether each channel is stored in strips or tiles of its own (planar configuration 2).
     pub planar: bool,
     /// Whether the lowest bit of a byte comes first (fill order 2).
     pub reversed: bool,
-    /// The pieces.
+    /// Strips or tiles.
     pub chunks: Chunks,
-    /// The orientation, 1 to 8.
+    /// Orientation, 1 to 8.
     pub orientation: u8,
 }
 
 impl Structure {
-    /// Whether rows lie one after the other, whatever the strips, so that any can be written by themselves.
+    /// Whether rows are stored contiguously whatever the strips, so that any row can be written on its own.
     pub fn any_row(&self) -> bool {
         self.lies_plain() && !self.planar
     }
 
-    /// Whether rows can be read one by one.
+    /// Whether rows can be read one by one, without decoding a strip or tile.
     pub(super) fn lies_plain(&self) -> bool {
         self.compression == Compression::None
             && matches!(self.chunks, Chunks::Strips(_))
@@ -161,17 +161,17 @@ impl Structure {
             && !self.reversed
     }
 
-    /// How many pieces a plane has, or all of them together.
+    /// Returns the number of strips or tiles: per plane if the image is planar.
     pub fn pieces(&self) -> u64 {
         u64::from(self.chunks.across(self.width)) * u64::from(self.height.div_ceil(self.chunks.rows()))
     }
 
-    /// In how many planes the samples are stored.
+    /// Returns the number of planes in which the samples are stored.
     pub fn planes(&self) -> usize {
         if self.planar { self.channels } else { 1 }
     }
 
-    /// Bytes of a row of a piece, of one plane.
+    /// Returns the bytes per row of a strip or tile, of one plane.
     pub fn piece_line(&self) -> usize {
         let samples = self.chunks.width(self.width) as usize * self.channels / self.planes();
         (samples * usize::from(self.bits)).div_ceil(8)
@@ -189,15 +189,15 @@ impl Structure {
             unit_rows,
             regions: true,
             whole_decode: !self.any_row() && unit_rows >= self.height,
-            more: More::default(),
+            more: ImageExtras::default(),
         }
     }
 }
 
-/// Reads how a page is stored, held to the limits if they are given.
+/// Reads the storage structure of a page, and checks its size against the limits if they are given.
 ///
 /// # Errors
-/// Refused with a sentence if it can't be kept.
+/// Refused with a sentence if it isn't supported.
 pub fn structure<R: Read + Seek>(source: &mut R, tiff: Tiff, page: Page, limits: Option<&Limits>) -> Result<Structure> {
     let directory = tiff.directory(source, page.at)?;
     let mut fields = Fields::new(tiff, &directory, source);
@@ -245,7 +245,7 @@ pub fn structure<R: Read + Seek>(source: &mut R, tiff: Tiff, page: Page, limits:
     Ok(structure)
 }
 
-/// The layout with the mask as alpha.
+/// Returns the layout with the mask as alpha.
 fn with_mask(layout: Layout, mask: Option<u64>) -> Result<Layout> {
     match (layout, mask) {
         (layout, None) => Ok(layout),
@@ -277,7 +277,7 @@ struct Pixels {
 }
 
 fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) -> Result<Pixels> {
-    /// More bands' histograms and tables would be more than a task may hold.
+    /// Maximum number of bands. The histograms and LUTs of more would exceed the memory of a task.
     const MOST_BANDS: u64 = 500;
     let channels = fields.one(tag::SAMPLES_PER_PIXEL, 1)?;
     if channels == 0 || channels > MOST_BANDS {
@@ -286,7 +286,7 @@ fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) 
     let bits = bits(fields, channels)?;
     let (colors, mut meaning) = match fields.must(tag::PHOTOMETRIC, "what its samples mean")? {
         0 => (1, Meaning::Inverted),
-        // A mask is read as gray; no page is one.
+        // 4: masks are read as gray. A page never has this value.
         1 | 4 => (1, Meaning::Same),
         2 => (3, Meaning::Same),
         3 => (1, Meaning::Palette),
@@ -327,7 +327,7 @@ fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) 
     Ok(Pixels { layout, depth, channels: channels as usize, bits, meaning })
 }
 
-/// Bits of every sample.
+/// Returns the bits per sample, which must be the same for all samples.
 fn bits<R: Read + Seek>(fields: &mut Fields<'_, R>, channels: u64) -> Result<u8> {
     let bits = fields.all(tag::BITS_PER_SAMPLE)?.unwrap_or(vec![1]);
     let even = bits.iter().all(|one| *one == bits[0]) && (bits.len() == 1 || bits.len() as u64 >= channels);
@@ -340,7 +340,7 @@ fn bits<R: Read + Seek>(fields: &mut Fields<'_, R>, channels: u64) -> Result<u8>
     }
 }
 
-/// What samples of so many bits become: fewer than 8 become 8 (gray) or colours (palette).
+/// Returns layout and depth after decoding: fewer than 8 bits become 8 (gray) or colours (palette).
 fn sampled<R: Read + Seek>(
     fields: &mut Fields<'_, R>,
     layout: Layout,

@@ -1,4 +1,4 @@
-//! The tags of TIFF fields that this program must understand (TIFF 6.0, appendix A, and its supplements).
+//! Tags of the TIFF fields used here (TIFF 6.0, appendix A, and its supplements).
 #![allow(missing_docs)]
 
 pub const NEW_SUBFILE_TYPE: u16 = 254;

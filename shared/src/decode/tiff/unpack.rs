@@ -1,4 +1,4 @@
-//! The bytes of a strip or tile → its samples.
+//! Decompression of strips and tiles into samples.
 
 use std::convert::Infallible;
 use std::io::Read;
@@ -16,26 +16,26 @@ use super::directory::Order;
 use super::structure::Compression;
 use crate::job::Format;
 
-/// What JPEG strips and tiles have in common.
+/// Properties shared by all JPEG strips or tiles of a page.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Jpeg {
-    /// Their tables, as a JPEG without an image; may be empty.
+    /// Shared tables, as a JPEG without an image; may be empty.
     pub(super) tables: Vec<u8>,
-    /// Whether their three channels are YCbCr, which become RGB.
+    /// Whether their three channels are YCbCr, to be converted to RGB.
     pub(super) ycbcr: bool,
 }
 
-/// What a compression must know of the strip or tile.
+/// Properties of a strip or tile that its decompression depends on.
 pub(super) struct Piece<'a> {
-    /// Pixels across.
+    /// Width in pixels.
     pub(super) width: usize,
-    /// Samples of a pixel.
+    /// Samples per pixel.
     pub(super) channels: usize,
-    /// For JPEG.
+    /// Used by JPEG only.
     pub(super) jpeg: &'a Jpeg,
 }
 
-/// Unpacks exactly `raw.len()` bytes; what follows is ignored, as by other readers.
+/// Decompresses exactly `raw.len()` bytes. Trailing data is ignored, as by other readers.
 pub(super) fn unpack(compression: Compression, packed: &[u8], piece: &Piece<'_>, raw: &mut [u8]) -> Result<()> {
     match compression {
         Compression::None => match packed.get(..raw.len()) {
@@ -52,7 +52,7 @@ pub(super) fn unpack(compression: Compression, packed: &[u8], piece: &Piece<'_>,
     Ok(())
 }
 
-/// RFC 8878.
+/// Zstandard (RFC 8878).
 fn zstd(packed: &[u8], raw: &mut [u8]) -> Result<()> {
     let wrong = |_| damaged(Format::Tiff, "its Zstandard data are wrong");
     if window(packed).is_none_or(|window| window > MOST_WINDOW) {
@@ -71,10 +71,10 @@ fn zstd(packed: &[u8], raw: &mut [u8]) -> Result<()> {
     Ok(())
 }
 
-/// A decoder holds a window of data in memory; the standard asks it to hold this much.
+/// Maximum window size, which the decoder holds in memory. The standard recommends supporting this much.
 const MOST_WINDOW: u64 = 128 << 20;
 
-/// The window's size that a frame asks for (RFC 8878, 3.1.1.1); `None` if it is no frame.
+/// Returns the window size of a frame (RFC 8878, 3.1.1.1); `None` if it isn't a frame.
 fn window(frame: &[u8]) -> Option<u64> {
     let rest = frame.strip_prefix(&[0x28, 0xb5, 0x2f, 0xfd])?;
     let (descriptor, rest) = rest.split_first()?;
@@ -83,14 +83,14 @@ fn window(frame: &[u8]) -> Option<u64> {
         let base = 1_u64 << (10 + exponent);
         return Some(base + base / 8 * mantissa);
     }
-    // A single segment: the window is the content.
+    // Single segment: the window is the content size.
     let id = [0, 1, 2, 4][usize::from(descriptor & 3)];
     let size = [1, 2, 4, 8][usize::from(descriptor >> 6)];
     let content = Order::Little.number(rest.get(id..id + size)?);
     Some(if size == 2 { content + 256 } else { content })
 }
 
-/// ITU-T T.6. A run of black becomes ones.
+/// CCITT group 4 (ITU-T T.6). Black pixels become ones.
 fn fax(packed: &[u8], width: usize, raw: &mut [u8]) -> Result<()> {
     let wrong = || damaged(Format::Tiff, "its fax data are wrong");
     let pixels = u16::try_from(width).map_err(|_| wrong())?;
@@ -99,7 +99,7 @@ fn fax(packed: &[u8], width: usize, raw: &mut [u8]) -> Result<()> {
     raw.fill(0);
     for row in raw.chunks_exact_mut(width.div_ceil(8)) {
         match decoder.advance() {
-            // White rows at the end may be left out.
+            // White rows at the end may be omitted.
             Ok(DecodeStatus::End) => break,
             Ok(DecodeStatus::Incomplete) => {}
             Err(_) => return Err(wrong()),
@@ -113,7 +113,8 @@ fn fax(packed: &[u8], width: usize, raw: &mut [u8]) -> Result<()> {
     Ok(())
 }
 
-/// TIFF technical note 2: a JPEG whose tables may stand apart. Without SIMD, so that every machine gets the same samples.
+/// JPEG strip or tile whose tables may be stored separately (TIFF technical note 2). SIMD is off, so that all machines produce
+/// the same samples.
 fn jpeg(packed: &[u8], piece: &Piece<'_>, raw: &mut [u8]) -> Result<()> {
     let tables = piece.jpeg.tables.strip_suffix(&[0xff, 0xd9]).unwrap_or(&piece.jpeg.tables);
     let whole = match packed.get(2..) {
@@ -131,11 +132,11 @@ fn jpeg(packed: &[u8], piece: &Piece<'_>, raw: &mut [u8]) -> Result<()> {
     };
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(whole), options);
     decoder.decode_headers().map_err(wrong)?;
-    // Before anything as large as the header says is allocated.
+    // Checked before anything of the size in the header is allocated.
     if decoder.dimensions().is_none_or(|(width, height)| width != piece.width || height < rows || height > 1 << 16) {
         return Err(damaged(Format::Tiff, "a JPEG in it isn't as large as its strip or tile"));
     }
-    // What comes out is what is stored, but for YCbCr.
+    // Samples are output as stored, except that YCbCr is converted.
     let color = match (piece.channels, piece.jpeg.ycbcr, decoder.input_colorspace()) {
         (1, _, Some(ColorSpace::Luma)) => ColorSpace::Luma,
         (3, true, Some(ColorSpace::YCbCr | ColorSpace::RGB)) => ColorSpace::RGB,
@@ -183,7 +184,7 @@ fn inflate(packed: &[u8], raw: &mut [u8]) -> Result<()> {
     }
 }
 
-/// TIFF 6.0, section 9.
+/// PackBits (TIFF 6.0, section 9).
 fn pack_bits(mut packed: &[u8], mut raw: &mut [u8]) -> Result<()> {
     while !raw.is_empty() {
         let (&control, rest) = packed.split_first().ok_or_else(|| truncated(Format::Tiff))?;
@@ -212,15 +213,15 @@ fn wrong_run() -> super::super::Error {
     damaged(Format::Tiff, "its PackBits data are longer than its rows")
 }
 
-/// A sample's type.
+/// Sample type.
 pub(super) trait Sample: Copy + Default {
-    /// Its bytes.
+    /// Size in bytes.
     const BYTES: usize;
-    /// From its bytes.
+    /// Converts from bytes.
     fn of(order: Order, bytes: &[u8]) -> Self;
-    /// The sum, modulo its range.
+    /// Adds, modulo the type's range.
     fn plus(self, other: Self) -> Self;
-    /// The nearest value.
+    /// Converts a number, truncating and saturating; negative numbers become two's complement.
     fn from_f64(value: f64) -> Self;
 }
 
@@ -262,7 +263,7 @@ impl Sample for f32 {
             Order::Big => f32::from_be_bytes(bytes),
         }
     }
-    /// As libtiff does with the horizontal predictor: the bits are added.
+    /// Adds the bit patterns, as libtiff does for the horizontal predictor.
     fn plus(self, other: Self) -> Self {
         f32::from_bits(self.to_bits().wrapping_add(other.to_bits()))
     }
@@ -271,21 +272,21 @@ impl Sample for f32 {
     }
 }
 
-/// A row's samples from its bytes.
+/// Converts a row's bytes to samples.
 pub(super) fn samples<S: Sample>(order: Order, bytes: &[u8], row: &mut [S]) {
     for (sample, bytes) in row.iter_mut().zip(bytes.chunks_exact(S::BYTES)) {
         *sample = S::of(order, bytes);
     }
 }
 
-/// Undoes the horizontal predictor: each sample was stored as its difference to its left neighbour's.
+/// Undoes horizontal differencing: each sample is stored as its difference to the left neighbour.
 pub(super) fn sum_up<S: Sample>(row: &mut [S], channels: usize) {
     for i in channels..row.len() {
         row[i] = row[i].plus(row[i - channels]);
     }
 }
 
-/// A row's samples of fewer than 8 bits, the first in the highest bits of a byte, times `scale`.
+/// Unpacks samples of fewer than 8 bits, the first in a byte's highest bits, and multiplies them by `scale`.
 pub(super) fn bits<S: Sample>(bytes: &[u8], bits: u8, scale: u32, row: &mut [S]) {
     let per_byte = usize::from(8 / bits);
     for (x, sample) in row.iter_mut().enumerate() {
@@ -295,8 +296,8 @@ pub(super) fn bits<S: Sample>(bytes: &[u8], bits: u8, scale: u32, row: &mut [S])
     }
 }
 
-/// Undoes the floating-point predictor (TIFF technical note 3): all highest bytes of a row come first, then all second
-/// ones and so on, each stored as its difference to the byte `channels` before.
+/// Undoes the floating-point predictor (TIFF technical note 3): a row stores all most significant bytes first, then all second
+/// bytes, and so on, each as its difference to the byte `channels` before.
 pub(super) fn planes_of_bytes<S: Sample>(bytes: &[u8], channels: usize, row: &mut [S]) {
     let mut bytes = bytes.to_vec();
     sum_up(&mut bytes, channels);

@@ -1,4 +1,4 @@
-//! The tables of the tiles on pixels.
+//! Applying the tables of the tiles to pixels, with interpolation.
 
 use super::geometry::Geometry;
 use super::tables::TileTables;
@@ -9,12 +9,13 @@ use crate::equalize::kernel::{Engine, Kernel, fused, with_engine};
 use crate::equalize::{Color, Recipe, output_layout};
 use crate::pixels::{Layout, Rows, Samples};
 
-/// Equalizes some rows of the image, of which the first is row `first`, in place.
+/// Equalizes some rows of the image, beginning with row `first`, in place.
 ///
 /// Alpha and fully transparent pixels are treated as by the global [`apply`](crate::equalize::apply()).
 ///
 /// # Panics
-/// If the tables are not for this colour and rows of this layout, depth and width.
+/// Panics if the tables don't match the colour and the rows' layout, depth and width, or the rows don't lie in the
+/// image.
 pub fn apply(kernel: Kernel, color: Color, tables: &TileTables, first: u32, rows: Rows) -> Rows {
     let Rows { width, layout, mut samples } = rows;
     assert_eq!(tables.intensity(), Intensity::of(color, layout), "the tables are for another intensity");
@@ -40,12 +41,12 @@ pub fn apply(kernel: Kernel, color: Color, tables: &TileTables, first: u32, rows
     Rows { width, layout: output_layout(&Recipe::global(color), layout), samples }
 }
 
-/// As [`apply`], on rows as they lie in the store ([`Rows::to_le_bytes`]), to another place, which must have the length
-/// of the result.
+/// As [`apply`], from rows in the store's form ([`Rows::to_le_bytes`]) to `to`, which must have the length of the
+/// result.
 ///
 /// # Panics
-/// If the tables are not for this colour and layout, `from` is not whole rows of the image, or the result would not
-/// fill `to` exactly.
+/// Panics if the tables don't match the colour and layout, `from` is not whole rows of the image, or `to` has another
+/// length than the result.
 pub fn apply_le_bytes_into(
     kernel: Kernel,
     color: Color,
@@ -66,14 +67,14 @@ pub fn apply_le_bytes_into(
     });
 }
 
-/// The tables as a kernel takes them, and where each pixel of a row lies between them.
+/// The tables in the form the kernels take, and the position of each pixel of a row between them.
 struct Tiles<'a, S: Sample> {
     geometry: &'a Geometry,
-    /// For each plane the table of each tile.
+    /// For each plane, the table of each tile.
     tables: Vec<Vec<&'a S::Table>>,
-    /// How far each pixel of a row lies on the way between the centres of two tiles.
+    /// For each pixel of a row, its position between the centres of the tiles to its left and right, from 0 to 1.
     across: Vec<f32>,
-    /// The runs of pixels that lie between the same two: where they end, and which they are.
+    /// Runs of pixels that lie between the same two columns of tiles: the end of each run, and the two columns.
     runs: Vec<(usize, [usize; 2])>,
 }
 
@@ -103,7 +104,7 @@ impl<'a, S: Sample> Tiles<'a, S> {
         self.apply_rows(engine, color, layout, first, samples, &mut self.around(end as u32))
     }
 
-    /// Row by row, each while it lies in the cache.
+    /// Copies and equalizes row by row, while each row is in the cache.
     fn apply_into(&self, engine: impl Engine<S>, color: Color, layout: Layout, first: u32, from: &[S], to: &mut [S]) {
         let row = self.across.len() * layout.channels();
         let row_to = self.across.len() * output_layout(&Recipe::global(color), layout).channels();
@@ -131,24 +132,27 @@ impl<'a, S: Sample> Tiles<'a, S> {
         layout: Layout,
         first: u32,
         samples: &mut [S],
-        around: &mut [Around<'a, S>],
+        around: &mut [TileNeighbours<'a, S>],
     ) -> usize {
         fused::apply_with(engine, color, layout, samples, |plane, pixel, values| {
             self.blend(engine, &mut around[plane], first, pixel, values);
         })
     }
 
-    /// For each plane the tables around nothing yet, of rows before `end`.
-    fn around(&self, end: u32) -> Vec<Around<'a, S>> {
-        self.tables.iter().map(|tables| Around { tables: tables.clone(), end, rows: None, runs: Vec::new() }).collect()
+    /// Creates the state of each plane for rows before `end`, with no tables selected yet.
+    fn around(&self, end: u32) -> Vec<TileNeighbours<'a, S>> {
+        self.tables
+            .iter()
+            .map(|tables| TileNeighbours { tables: tables.clone(), end, rows: None, runs: Vec::new() })
+            .collect()
     }
 
-    /// Replaces the intensities of pixels of any number of rows; the first is number `pixel` from the beginning of row
-    /// `first`.
+    /// Replaces the intensities of consecutive pixels, of any number of rows; the first is pixel number `pixel`,
+    /// counted from the beginning of row `first`.
     fn blend(
         &self,
         engine: impl Engine<S>,
-        around: &mut Around<'a, S>,
+        around: &mut TileNeighbours<'a, S>,
         first: u32,
         pixel: usize,
         mut values: &mut [S],
@@ -172,18 +176,18 @@ impl<'a, S: Sample> Tiles<'a, S> {
     }
 }
 
-/// The tables of a plane around each run of a row.
-struct Around<'a, S: Sample> {
+/// The tables of one plane that surround each run of the current row.
+struct TileNeighbours<'a, S: Sample> {
     tables: Vec<&'a S::Table>,
-    /// The row behind the last one.
+    /// The row after the last one to be equalized.
     end: u32,
-    /// Between which rows of tiles.
+    /// The two rows of tiles around the current row.
     rows: Option<[usize; 2]>,
     runs: Vec<S::Corners<'a>>,
 }
 
-impl<'a, S: Sample> Around<'a, S> {
-    /// Takes the tables around row `y`; says how far on the way between the two rows of tiles it lies.
+impl<'a, S: Sample> TileNeighbours<'a, S> {
+    /// Selects the tables around row `y`. Returns the position of the row between the two rows of tiles, from 0 to 1.
     fn move_to(&mut self, tiles: &Tiles<'a, S>, y: u32) -> f32 {
         let (rows, down) = tiles.geometry.down(y);
         if self.rows != Some(rows) {

@@ -1,4 +1,4 @@
-//! Where the tiles of an image lie.
+//! Geometry of the grid of tiles.
 
 use std::ops::Range;
 
@@ -7,53 +7,53 @@ use crate::equalize::color::Intensity;
 use crate::equalize::method::Frame;
 use crate::pixels::Depth;
 
-/// The parameters: how much contrast, and how local.
+/// Parameters of CLAHE: how much contrast, and how local.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Clahe {
-    /// How many times the average a bin may hold before it is clipped; 0 doesn't clip. OpenCV's default is 40, its
-    /// examples take 2.
+    /// Highest count of a bin, as a multiple of the average bin; higher ones are clipped. 0 disables clipping. OpenCV's
+    /// default is 40, its examples use 2.
     pub clip_limit: f64,
-    /// Tiles from left to right.
+    /// Number of tiles horizontally.
     pub columns: u32,
-    /// Tiles from top to bottom.
+    /// Number of tiles vertically.
     pub rows: u32,
 }
 
 impl Default for Clahe {
-    /// A clip limit of 2 and 8 × 8 tiles.
+    /// Returns a clip limit of 2 and 8 × 8 tiles.
     fn default() -> Self {
         Self { clip_limit: 2.0, columns: 8, rows: 8 }
     }
 }
 
-/// Why an image can't be cut into such a grid.
+/// Why an image can't be divided into a grid of tiles.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum GridError {
-    /// There is nothing to count in such tiles, or nothing to clip at.
+    /// The image or the grid is empty, or the clip limit is negative or NaN.
     #[error("a grid needs at least 1 × 1 tiles, an image at least one pixel, and a clip limit must be 0 or more")]
     Empty,
-    /// The histograms of all tiles together would be too large.
+    /// The histograms of all tiles together exceed [`Geometry::MOST_BYTES`].
     #[error("the histograms of {columns} × {rows} tiles take more than {} MiB", Geometry::MOST_BYTES >> 20)]
     Large {
-        /// Tiles from left to right.
+        /// Number of tiles horizontally.
         columns: u32,
-        /// Tiles from top to bottom.
+        /// Number of tiles vertically.
         rows: u32,
     },
-    /// A tile has more pixels than its histogram can count as OpenCV does.
+    /// A tile has more pixels than OpenCV's histograms, whose bins are `i32`, can count.
     #[error("a tile of {width} × {height} pixels is too large: take more tiles")]
     Tile {
-        /// Pixels in a row of a tile.
+        /// Pixels per row of a tile.
         width: u32,
         /// Rows of a tile.
         height: u32,
     },
 }
 
-/// An image and its grid of tiles.
+/// Size of an image and its grid of tiles.
 ///
-/// Where a side isn't divisible by the grid, *both* sides are extended by `grid − side % grid`, a whole `grid` where it
-/// is divisible, by mirroring without repeating the last row or column (OpenCV's `BORDER_REFLECT_101`).
+/// If a side isn't divisible by the grid, *both* sides are extended by `grid − side % grid` (a whole `grid` for a
+/// divisible side) by reflection without repeating the last row or column (OpenCV's `BORDER_REFLECT_101`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Geometry {
     width: u32,
@@ -65,13 +65,14 @@ pub struct Geometry {
 }
 
 impl Geometry {
-    /// The histograms of all tiles of an image take at most this many bytes.
+    /// Limit on the histograms of all tiles of an image, in bytes.
     pub const MOST_BYTES: u64 = 64 << 20;
 
-    /// The grid of an image of `width` × `height` pixels, whose histograms have `planes` planes of this depth.
+    /// Creates the grid of an image of `width` × `height` pixels, whose histograms have `planes` planes of this depth.
     ///
     /// # Errors
-    /// If the grid is empty or too fine, or a tile has 2³¹ pixels or more.
+    /// Fails if the grid or image is empty, the clip limit is negative or NaN, the grid is too fine, or a tile has 2³¹
+    /// pixels or more.
     pub(super) fn new(clahe: &Clahe, width: u32, height: u32, planes: usize, depth: Depth) -> Result<Self, GridError> {
         let Clahe { clip_limit, columns, rows } = *clahe;
         if width == 0 || height == 0 || columns == 0 || rows == 0 || clip_limit.is_nan() || clip_limit < 0.0 {
@@ -91,68 +92,71 @@ impl Geometry {
         Ok(Self { width, height, columns, rows, tile_width, tile_height })
     }
 
-    /// Pixels in a row of the image.
+    /// Returns the pixels per row of the image.
     pub fn width(&self) -> u32 {
         self.width
     }
 
-    /// Rows of the image.
+    /// Returns the number of rows of the image.
     pub fn height(&self) -> u32 {
         self.height
     }
 
-    /// How many tiles there are.
+    /// Returns the number of tiles.
     pub fn tiles(&self) -> usize {
         self.columns as usize * self.rows as usize
     }
 
-    /// Tiles from left to right.
+    /// Returns the number of tiles horizontally.
     pub(super) fn columns(&self) -> usize {
         self.columns as usize
     }
 
-    /// Pixels of a tile.
+    /// Returns the number of pixels in a tile, including reflected ones.
     pub(super) fn area(&self) -> u64 {
         u64::from(self.tile_width) * u64::from(self.tile_height)
     }
 
-    /// Which pixels of an image's row lie in each tile of a row of tiles: where they begin, and which mirrored ones
-    /// follow.
+    /// Returns which pixels of an image row a column of tiles counts: a range of them, and the sources of the reflected
+    /// ones that follow.
     pub(super) fn columns_of_tile(&self, column: usize) -> (Range<usize>, Vec<usize>) {
         source(column, self.tile_width, self.width)
     }
 
-    /// Which of the image's rows a row of tiles counts: a run of them, and the mirrored ones.
+    /// Returns which rows of the image a row of tiles counts: a range of them, and the sources of the reflected ones
+    /// that follow.
     pub(super) fn rows_of_tile(&self, row: usize) -> (Range<usize>, Vec<usize>) {
         source(row, self.tile_height, self.height)
     }
 
-    /// How many rows of tiles there are.
+    /// Returns the number of tiles vertically.
     pub(super) fn rows(&self) -> usize {
         self.rows as usize
     }
 
-    /// Between which columns of tiles, and how far on the way to the second one, pixel `x` of a row lies.
+    /// Returns the two columns of tiles between whose centres pixel `x` of a row lies, and its position between them,
+    /// from 0 to 1.
     pub(super) fn across(&self, x: u32) -> ([usize; 2], f32) {
         between(x, self.tile_width, self.columns)
     }
 
-    /// The same for row `y`, between rows of tiles.
+    /// As [`Geometry::across`], for row `y` between two rows of tiles.
     pub(super) fn down(&self, y: u32) -> ([usize; 2], f32) {
         between(y, self.tile_height, self.rows)
     }
 }
 
-/// Whether an image can be cut into a grid.
+/// Checks that an image can be divided into a grid of tiles.
 ///
 /// # Errors
-/// Why not.
+/// Returns the reason if it can't.
 pub fn check(clahe: &Clahe, color: Color, frame: &Frame) -> Result<(), GridError> {
     let planes = Intensity::of(color, frame.layout).planes();
     Geometry::new(clahe, frame.width, frame.height, planes, frame.depth).map(drop)
 }
 
-/// What tile number `tile` has of a side of `length`: a run, and the mirrored places.
+/// Returns the part of a side of `length` that tile number `tile` covers: a range, and the sources of the reflected
+/// positions.
 fn source(tile: usize, tile_length: u32, length: u32) -> (Range<usize>, Vec<usize>) {
     let (tile_length, length) = (tile_length as usize, length as usize);
     let (start, end) = (tile * tile_length, (tile + 1) * tile_length);
@@ -161,7 +165,7 @@ fn source(tile: usize, tile_length: u32, length: u32) -> (Range<usize>, Vec<usiz
     (run, mirrored)
 }
 
-/// The place within `length` that a place behind it mirrors, again and again where one mirror isn't enough.
+/// Returns the position within `length` whose reflection is `place`, reflecting repeatedly if once isn't enough.
 fn reflect(place: usize, length: usize) -> usize {
     if length == 1 {
         return 0;
@@ -171,7 +175,7 @@ fn reflect(place: usize, length: usize) -> usize {
     within.min(period - within)
 }
 
-/// OpenCV's arithmetic: `x · (1 / length) − 0.5` in f32, its floor and its fraction; both tiles are kept within the
+/// OpenCV's arithmetic: the floor and the fraction of `x · (1 / length) − 0.5` in f32; both tiles are clamped to the
 /// grid.
 fn between(place: u32, length: u32, grid: u32) -> ([usize; 2], f32) {
     let inverse = 1.0f32 / length as f32;

@@ -1,4 +1,4 @@
-//! One histogram for each tile.
+//! Histograms of the tiles.
 
 use std::ops::Range;
 
@@ -12,9 +12,9 @@ use crate::equalize::wire::{self, Malformed, Reader};
 use crate::equalize::{Color, MergeError};
 use crate::pixels::{Depth, Layout, Rows, Samples};
 
-/// How often each intensity occurs in each tile of an image, as far as its rows were counted.
+/// Counts of each intensity in each tile of an image, over the rows counted so far.
 ///
-/// The bins lie tile after tile, a row of tiles after the other, each with its planes × levels.
+/// The bins are stored tile after tile, in row-major order, with planes × levels bins for each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TileHistograms {
     geometry: Geometry,
@@ -25,10 +25,10 @@ pub struct TileHistograms {
 }
 
 impl TileHistograms {
-    /// Histograms of nothing, for an image of `width` × `height` pixels.
+    /// Creates empty histograms for an image of `width` × `height` pixels.
     ///
     /// # Errors
-    /// If the image can't be cut into this grid.
+    /// Fails if the image can't be divided into this grid.
     pub fn new(
         clahe: &Clahe,
         color: Color,
@@ -43,40 +43,40 @@ impl TileHistograms {
         Ok(Self { geometry, intensity, layout, depth, bins })
     }
 
-    /// The image and its grid.
+    /// Returns the size of the image and its grid.
     pub fn geometry(&self) -> &Geometry {
         &self.geometry
     }
 
-    /// What is counted.
+    /// Returns the intensity that is counted.
     pub fn intensity(&self) -> Intensity {
         self.intensity
     }
 
-    /// The depth of the samples that are counted.
+    /// Returns the depth of the counted samples.
     pub fn depth(&self) -> Depth {
         self.depth
     }
 
-    /// The planes of each tile, one after the other: slices of 256 or 65,536 bins.
+    /// Returns the planes of each tile, one after the other: slices of 256 or 65,536 bins.
     pub fn planes(&self) -> impl ExactSizeIterator<Item = &[u64]> {
         self.bins.chunks_exact(self.depth.levels())
     }
 
-    /// Counts some rows of the image, of which the first is row `first`. Mirrored pixels are counted with their source.
+    /// Counts some rows of the image, beginning with row `first`. Reflected pixels are counted with their source.
     ///
     /// # Panics
-    /// If the rows are not of the layout and depth that the histograms were made for, or not rows of the image.
+    /// Panics if the rows have another layout or depth than the histograms, or don't lie in the image.
     pub fn count(&mut self, first: u32, rows: &Rows) {
         self.count_by(Kernel::best(), first, rows);
     }
 
-    /// As [`TileHistograms::count`], by a kernel of choice. The result is the same.
+    /// As [`TileHistograms::count`], with a given kernel. The result is the same with each.
     pub fn count_by(&mut self, kernel: Kernel, first: u32, rows: &Rows) {
         self.count_masked(kernel, first, rows, None);
     }
 
-    /// As [`TileHistograms::count_by`], without the pixels that a mask of the same rows hides.
+    /// As [`TileHistograms::count_by`], without the pixels that a mask over the same rows hides.
     pub(in super::super) fn count_masked(&mut self, kernel: Kernel, first: u32, rows: &Rows, mask: Option<&Mask>) {
         assert_eq!((rows.width, rows.layout), (self.geometry.width(), self.layout), "rows of another image");
         match (&rows.samples, self.depth) {
@@ -91,10 +91,10 @@ impl TileHistograms {
         }
     }
 
-    /// As [`TileHistograms::count_by`], for rows as they lie in the store ([`Rows::to_le_bytes`]).
+    /// As [`TileHistograms::count_by`], for rows in the store's form ([`Rows::to_le_bytes`]).
     ///
     /// # Panics
-    /// If the bytes are not whole rows of the image.
+    /// Panics if the bytes are not whole rows of the image.
     pub fn count_le_bytes(&mut self, kernel: Kernel, first: u32, bytes: &[u8]) {
         with_engine!(kernel, engine => match self.depth {
             Depth::Eight => self.add(engine, first, bytes, None),
@@ -135,22 +135,23 @@ impl TileHistograms {
         }
     }
 
-    /// The histograms as bytes: a header, then the bins, of which runs of zeros are short: some rows are in few tiles.
+    /// Serializes the histograms: a header, then the bins with runs of zeros compressed, since a few rows touch few
+    /// tiles.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = wire::header(wire::TILE_HISTOGRAMS, self.intensity, self.depth);
         wire::put_bins(&mut bytes, &self.bins);
         bytes
     }
 
-    /// Histograms of the same tiles that have counted nothing.
+    /// Returns empty histograms of the same tiles.
     pub(in super::super) fn emptied(&self) -> Self {
         Self { bins: vec![0; self.bins.len()], ..*self }
     }
 
-    /// The inverse of [`TileHistograms::to_bytes`]: these, which have counted nothing, with what the bytes say.
+    /// Deserializes into these histograms, which must be empty. The inverse of [`TileHistograms::to_bytes`].
     ///
     /// # Errors
-    /// If the bytes are not such histograms, exactly to their end.
+    /// Fails if the bytes are not exactly such histograms, or count more pixels than a tile has.
     pub(in super::super) fn filled(mut self, bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
         if reader.header(wire::TILE_HISTOGRAMS)? != (self.intensity, self.depth) {
@@ -167,17 +168,17 @@ impl TileHistograms {
         Ok(self)
     }
 
-    /// Adds what other histograms of the same image counted. The order of merging never matters.
+    /// Adds the histograms of other rows of the same image. The order of merging doesn't matter.
     ///
     /// # Errors
-    /// If the others count something else, or too much; these are then unchanged.
+    /// Fails if `other` counts another image or intensity, or too many pixels; `self` is then unchanged.
     pub fn merge(&mut self, other: &TileHistograms) -> Result<(), MergeError> {
         let shape = |histograms: &Self| (histograms.intensity, histograms.depth);
         if (self.geometry, self.layout, shape(self)) != (other.geometry, other.layout, shape(other)) {
             return Err(MergeError::Shape { ours: shape(self), theirs: shape(other) });
         }
         for (ours, theirs) in self.planes().zip(other.planes()) {
-            // No more than a tile has are counted in each.
+            // Each sum is at most the area of a tile.
             if ours.iter().sum::<u64>() + theirs.iter().sum::<u64>() > self.geometry.area() {
                 return Err(MergeError::Overflow);
             }
@@ -197,14 +198,14 @@ struct Line<'a, S> {
 }
 
 impl<'a, S: Sample> Line<'a, S> {
-    /// Row `index` of rows of `row` samples.
+    /// Creates the line with this index, of rows with `row` samples each.
     fn new(samples: &'a [S], mask: Option<&'a Mask>, index: usize, row: usize, channels: usize) -> Self {
         let width = row / channels;
         let shown = mask.map(|mask| &mask.shown()[index * width..][..width]);
         Self { samples: &samples[index * row..][..row], shown, channels }
     }
 
-    /// Gives `count` the pixels of a run that are counted.
+    /// Calls `count` with the pixels of a run that are not hidden.
     fn each(&self, run: Range<usize>, mut count: impl FnMut(&[S])) {
         let pixels = &self.samples[run.start * self.channels..run.end * self.channels];
         match self.shown {
@@ -214,7 +215,7 @@ impl<'a, S: Sample> Line<'a, S> {
     }
 }
 
-/// Gathers the intensities of a tile's rows until there are enough of them to be counted at once.
+/// Buffers the intensities of a tile's rows, so that many are counted at once.
 struct Counter<S, E> {
     engine: E,
     intensity: Intensity,

@@ -1,4 +1,4 @@
-//! The look-up table of each tile.
+//! Look-up tables of the tiles.
 
 use super::geometry::{Clahe, Geometry};
 use super::histograms::TileHistograms;
@@ -8,7 +8,7 @@ use crate::equalize::wire::{self, Malformed, Reader};
 use crate::equalize::{Color, Frame, Strength};
 use crate::pixels::{Depth, Samples};
 
-/// What becomes of each intensity at the centre of each tile: tile after tile, planes × levels entries each.
+/// Mapping from old to new intensity at the centre of each tile: tile after tile, planes × levels entries each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TileTables {
     geometry: Geometry,
@@ -17,11 +17,12 @@ pub struct TileTables {
 }
 
 impl TileTables {
-    /// The tables of an image whose rows have all been counted.
+    /// Creates the tables of an image whose rows have all been counted.
     ///
-    /// No bin keeps more than `max(1, ⌊clip limit · pixels / levels⌋)`; what is cut off goes to all bins alike, and the
-    /// rest of that division, `r`, to every `max(1, ⌊levels / r⌋)`th bin from the lowest on, one each. A level becomes
-    /// `round_ties_even(f32(sum) × (f32(levels − 1) / f32(pixels)))` with `sum` the pixels up to and including it.
+    /// Bins are clipped at `max(1, ⌊clip limit · pixels / levels⌋)`. The excess is distributed evenly over all bins;
+    /// the remainder of that division, `r`, goes to every `max(1, ⌊levels / r⌋)`th bin from the lowest on, one each. A
+    /// level maps to `round_ties_even(f32(sum) × (f32(levels − 1) / f32(pixels)))` with `sum` the pixels up to and
+    /// including it.
     pub fn from_histograms(clahe: &Clahe, histograms: &TileHistograms) -> Self {
         let tables = histograms.planes();
         let clip = clahe.clip_limit;
@@ -33,23 +34,23 @@ impl TileTables {
         Self { geometry: *histograms.geometry(), intensity: histograms.intensity(), entries }
     }
 
-    /// The tables that move each level only a part of its way, tile by tile; what lies between tiles follows.
+    /// Returns these tables interpolated with the identity; values between tiles follow.
     #[must_use]
     pub fn with_strength(&self, strength: Strength) -> Self {
         Self { entries: strength.weaken(&self.entries), ..self.clone() }
     }
 
-    /// The tables as bytes: a header, then the entries.
+    /// Serializes the tables: a header, then the entries.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = wire::header(wire::TILE_TABLES, self.intensity, self.entries.depth());
         wire::put_entries(&mut bytes, &self.entries);
         bytes
     }
 
-    /// The inverse of [`TileTables::to_bytes`], for the same image and grid.
+    /// Deserializes tables for the same image and grid. The inverse of [`TileTables::to_bytes`].
     ///
     /// # Errors
-    /// If the bytes are not such tables, exactly to their end.
+    /// Fails if the bytes are not exactly such tables.
     pub fn from_bytes(clahe: &Clahe, color: Color, frame: &Frame, bytes: &[u8]) -> Result<Self, Malformed> {
         let Frame { width, height, layout, depth } = *frame;
         let expected = (Intensity::of(color, layout), depth);
@@ -65,23 +66,23 @@ impl TileTables {
         Ok(Self { geometry, intensity: expected.0, entries })
     }
 
-    /// The image and its grid.
+    /// Returns the size of the image and its grid.
     pub fn geometry(&self) -> &Geometry {
         &self.geometry
     }
 
-    /// What the tables change.
+    /// Returns the intensity that the tables map.
     pub fn intensity(&self) -> Intensity {
         self.intensity
     }
 
-    /// All entries.
+    /// Returns all entries.
     pub fn entries(&self) -> &Samples {
         &self.entries
     }
 }
 
-/// The table of one tile's histogram; the identity if nothing was counted.
+/// Creates the table of one tile's histogram: the identity if no pixel was counted.
 fn table<S: Sample>(bins: &[u64], clip_limit: f64) -> Vec<S::Entry> {
     let total: u64 = bins.iter().sum();
     if total == 0 {
@@ -103,7 +104,7 @@ fn table<S: Sample>(bins: &[u64], clip_limit: f64) -> Vec<S::Entry> {
     levels.collect()
 }
 
-/// Cuts bins off at `limit` and gives what is cut off to all of them, once: they may exceed the limit again.
+/// Clips bins at `limit` and redistributes the excess over all of them, once, so that bins may exceed the limit again.
 fn clip(bins: &mut [u64], limit: u64) {
     let mut clipped = 0;
     for bin in bins.iter_mut() {
@@ -134,7 +135,7 @@ mod tests {
         let mut bins = vec![0; 256];
         bins[7] = 5;
         clip(&mut bins, 2);
-        // Three are cut off: one each for bins 0, 85, 170.
+        // Three are clipped: one each goes to bins 0, 85, 170.
         let expected: Vec<(usize, u64)> = vec![(0, 1), (7, 2), (85, 1), (170, 1)];
         let kept: Vec<(usize, u64)> = bins.into_iter().enumerate().filter(|(_, count)| *count > 0).collect();
         assert_eq!(kept, expected);

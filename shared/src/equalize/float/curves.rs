@@ -1,4 +1,4 @@
-//! What becomes of each value.
+//! Mapping of floating-point samples: a piecewise linear curve for each plane.
 
 use super::super::recipe::{Color, Method, Recipe};
 use super::super::stretch;
@@ -8,7 +8,8 @@ use super::histogram::{FloatHistogram, place};
 use super::ranges::{Ranges, View, luma};
 use crate::pixels::{Depth, Layout, Rows, Samples};
 
-/// What becomes of each value: for each plane, of the [`BINS`] + 1 edges of its bins; between them it is linear.
+/// Mapping from old to new value: for each plane, the new values of the [`BINS`] + 1 edges of its bins, with linear
+/// interpolation between them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Curves {
     ranges: Ranges,
@@ -16,7 +17,8 @@ pub struct Curves {
 }
 
 impl Curves {
-    /// The curves of what was counted, by a method; `None` by one that isn't defined for floating-point samples.
+    /// Creates the curves of a histogram. Returns `None` if the recipe's method isn't defined for floating-point
+    /// samples.
     pub fn new(recipe: &Recipe, counts: &FloatHistogram) -> Option<Self> {
         let planes = counts.ranges.planes.iter().zip(counts.histogram.planes());
         let edges = planes.map(|(range, bins)| {
@@ -29,7 +31,7 @@ impl Curves {
             let strength = recipe.strength.value();
             let edge = |(edge, share): (usize, f64)| {
                 let unchanged = edge as f64 / BINS as f64;
-                // In full strength exactly the share.
+                // At full strength exactly the share, without rounding.
                 let share = if strength == 1.0 { share } else { unchanged + strength * (share - unchanged) };
                 lo + (hi - lo) * share
             };
@@ -38,7 +40,7 @@ impl Curves {
         Some(Self { edges: edges.collect::<Option<_>>()?, ranges: counts.ranges.clone() })
     }
 
-    /// What becomes of a value of a plane.
+    /// Returns the new value for a value of a plane.
     fn value(&self, plane: usize, value: f32) -> f32 {
         let Some(range) = self.ranges.planes[plane].filter(|(lo, hi)| lo < hi) else { return value };
         let edges = &self.edges[plane];
@@ -50,7 +52,7 @@ impl Curves {
     /// Equalizes some rows.
     ///
     /// # Panics
-    /// If they are of another layout or depth.
+    /// Panics if the rows have another layout, or samples of another depth.
     pub fn apply(&self, recipe: &Recipe, mut rows: Rows) -> Rows {
         let view = self.ranges.view;
         assert_eq!(rows.layout, view.layout, "rows of another layout");
@@ -86,7 +88,7 @@ impl Curves {
         Rows { width: rows.width, layout, samples: Samples::F32(samples) }
     }
 
-    /// As bytes.
+    /// Serializes the curves.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = wire::header(wire::CURVES, self.ranges.view.intensity, Depth::Float);
         self.ranges.put(&mut bytes);
@@ -94,10 +96,10 @@ impl Curves {
         bytes
     }
 
-    /// The inverse of [`Curves::to_bytes`], for the same recipe and layout.
+    /// Deserializes curves for the same recipe and layout. The inverse of [`Curves::to_bytes`].
     ///
     /// # Errors
-    /// If the bytes are not such curves, exactly to their end.
+    /// Fails if the bytes are not exactly such curves.
     pub fn from_bytes(recipe: &Recipe, layout: Layout, bytes: &[u8]) -> Result<Self, Malformed> {
         let view = View::new(recipe, layout);
         let mut bytes = Reader::new(bytes);
@@ -115,7 +117,7 @@ impl Curves {
     }
 }
 
-/// Which share of the values lies below each edge.
+/// Returns the CDF: the share of the values below each edge.
 fn cumulated(bins: &[u64]) -> Vec<f64> {
     let total = bins.iter().sum::<u64>().max(1);
     let sums = bins.iter().scan(0, |sum, bin| {
@@ -125,7 +127,8 @@ fn cumulated(bins: &[u64]) -> Vec<f64> {
     std::iter::once(0.0).chain(sums).collect()
 }
 
-/// The edges' shares where the range from one bin's lower edge to another one's upper edge becomes all of it.
+/// Returns the shares of a linear stretch: 0 up to the lower edge of the first kept bin, 1 from the upper edge of the
+/// last one on.
 fn stretched(kept: Option<(usize, usize)>) -> Vec<f64> {
     let (low, high) = kept.filter(|(low, high)| low <= high).map_or((0, BINS), |(low, high)| (low, high + 1));
     let share = |edge: usize| (edge.clamp(low, high) - low) as f64 / (high - low) as f64;

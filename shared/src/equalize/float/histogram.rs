@@ -1,4 +1,4 @@
-//! How often values lie in each bin of their range.
+//! Histograms of floating-point samples, over a known range.
 
 use super::super::color::Intensity;
 use super::super::histogram::{Histogram, MergeError};
@@ -7,22 +7,22 @@ use super::BINS;
 use super::ranges::Ranges;
 use crate::pixels::{Depth, Rows};
 
-/// How often values lie in each bin of their range.
+/// Counts of values in bins of equal width over the range of each plane.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FloatHistogram {
     pub(super) ranges: Ranges,
     pub(super) histogram: Histogram,
 }
 
-/// Where a value lies in its range, in bins: 0 to [`BINS`].
+/// Returns the position of a value within its range, in bins: 0 to [`BINS`].
 pub(super) fn place(value: f32, (lo, hi): (f32, f32)) -> f64 {
     let (value, lo, hi) = (f64::from(value), f64::from(lo), f64::from(hi));
-    // A single value is its range's end.
+    // If the range is a single value, that is its upper end.
     if hi > lo { ((value - lo) / (hi - lo) * BINS as f64).clamp(0.0, BINS as f64) } else { BINS as f64 }
 }
 
 impl FloatHistogram {
-    /// Counts of nothing, over the range of all rows.
+    /// Creates an empty histogram over the ranges of all rows.
     pub fn over(ranges: &Ranges) -> Self {
         Self { histogram: Histogram::empty(ranges.view.intensity, Depth::Float), ranges: ranges.clone() }
     }
@@ -30,7 +30,7 @@ impl FloatHistogram {
     /// Counts some rows.
     ///
     /// # Panics
-    /// If they are of another layout or depth.
+    /// Panics if the rows have another layout, or samples of another depth.
     pub fn count(&mut self, rows: &Rows) {
         let Self { ranges: Ranges { view, planes }, histogram } = self;
         let bins = histogram.bins_mut();
@@ -43,10 +43,10 @@ impl FloatHistogram {
         }
     }
 
-    /// Adds what was counted of other rows over the same range.
+    /// Adds counts of other rows over the same ranges.
     ///
     /// # Errors
-    /// If it is over another range, or of too much; this one is then unchanged.
+    /// Fails if `other` has other ranges, or the sum counts too many pixels; `self` is then unchanged.
     pub fn merge(&mut self, other: &FloatHistogram) -> Result<(), MergeError> {
         if self.ranges != other.ranges {
             return Err(MergeError::Range);
@@ -54,15 +54,15 @@ impl FloatHistogram {
         self.histogram.merge(&other.histogram)
     }
 
-    /// As bytes, but for the ranges.
+    /// Serializes the bins; the ranges are not included.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.histogram.to_bytes()
     }
 
-    /// The inverse of [`FloatHistogram::to_bytes`], over the same range as this one.
+    /// Deserializes a histogram over the same ranges as this one. The inverse of [`FloatHistogram::to_bytes`].
     ///
     /// # Errors
-    /// If the bytes are not such a histogram, exactly to their end.
+    /// Fails if the bytes are not exactly one such histogram.
     pub fn filled(&self, bytes: &[u8]) -> Result<Self, Malformed> {
         let histogram = Histogram::from_bytes(bytes)?;
         let counted: (Intensity, Depth) = (histogram.intensity(), histogram.depth());

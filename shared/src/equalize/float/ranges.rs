@@ -1,4 +1,4 @@
-//! The range of the values of each plane.
+//! Value ranges of the planes of floating-point images.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use super::super::wire::{self, Malformed, Reader};
 use super::super::{GivenRange, Recipe};
 use crate::pixels::{Depth, Layout, Rows, Samples};
 
-/// What is looked at in a pixel.
+/// The quantity of a pixel that is measured and equalized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct View {
     pub(super) intensity: Intensity,
@@ -15,7 +15,7 @@ pub(super) struct View {
 }
 
 impl View {
-    /// Of colours, `luma` and `gray` look at their luma, anything else at each channel.
+    /// Creates a view. For colour images, `luma` and `gray` select the luma, the other colours each channel.
     pub(super) fn new(recipe: &Recipe, layout: Layout) -> Self {
         let intensity = match Intensity::of(recipe.color, layout) {
             Intensity::Value | Intensity::Lightness => Intensity::Channels,
@@ -24,12 +24,12 @@ impl View {
         Self { intensity, layout }
     }
 
-    /// Whether a pixel is worked on at all.
+    /// Returns whether a pixel is counted and changed, i.e. isn't fully transparent.
     pub(super) fn shows(&self, pixel: &[f32]) -> bool {
         !(self.layout.has_alpha() && pixel[self.layout.channels() - 1] <= 0.0)
     }
 
-    /// The value of a plane of a pixel; `None` if it isn't to be counted or changed.
+    /// Returns the value of a pixel in a plane, or `None` if it must not be counted or changed.
     pub(super) fn value(&self, pixel: &[f32], plane: usize) -> Option<f32> {
         let value = match self.intensity {
             Intensity::Luma => luma(pixel),
@@ -38,10 +38,10 @@ impl View {
         (value.is_finite() && self.shows(pixel)).then_some(value)
     }
 
-    /// The pixels of some rows.
+    /// Returns the pixels of some rows.
     ///
     /// # Panics
-    /// If they are of another layout or depth.
+    /// Panics if the rows have another layout, or samples of another depth.
     pub(super) fn pixels<'a>(&self, rows: &'a Rows) -> std::slice::ChunksExact<'a, f32> {
         assert_eq!(rows.layout, self.layout, "rows of another layout");
         let Samples::F32(samples) = &rows.samples else { panic!("floating-point samples were expected") };
@@ -55,33 +55,34 @@ pub(in super::super) fn luma(colors: &[f32]) -> f32 {
     (0.299 * red + 0.587 * green + 0.114 * blue) as f32
 }
 
-/// The least and the greatest value of each plane, as far as rows were looked at.
+/// Least and greatest value of each plane over the rows measured so far; `None` for a plane without values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ranges {
     pub(super) view: View,
     pub(super) planes: Vec<Option<(f32, f32)>>,
 }
 
-/// The least and the greatest value of each plane as the bits of binary32, so that they are exact in JSON; `None` for a
+/// Least and greatest value of each plane as the bits of binary32, so that JSON preserves them exactly; `None` for a
 /// plane without values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Spans(Vec<Option<[u32; 2]>>);
 
 impl Ranges {
-    /// Of nothing yet.
+    /// Creates ranges without any values.
     pub fn new(recipe: &Recipe, layout: Layout) -> Self {
         let view = View::new(recipe, layout);
         Self { view, planes: vec![None; view.intensity.planes()] }
     }
 
-    /// The same range for each plane.
+    /// Creates the same given range for each plane.
     pub fn given(recipe: &Recipe, layout: Layout, range: GivenRange) -> Self {
         let view = View::new(recipe, layout);
         Self { view, planes: vec![Some(range.samples()); view.intensity.planes()] }
     }
 
-    /// The ranges that [`Ranges::spans`] told, for the same recipe and layout; `None` if they are of others.
+    /// Restores ranges from [`Ranges::spans`], for the same recipe and layout. Returns `None` if the number of planes
+    /// differs or a range is invalid.
     pub fn of(recipe: &Recipe, layout: Layout, spans: &Spans) -> Option<Self> {
         let range = |bits: [u32; 2]| (f32::from_bits(bits[0]), f32::from_bits(bits[1]));
         let sound = |(lo, hi): &(f32, f32)| lo.is_finite() && hi.is_finite() && lo <= hi;
@@ -91,20 +92,20 @@ impl Ranges {
         fits.then_some(Self { planes, ..empty })
     }
 
-    /// As numbers that JSON keeps.
+    /// Returns the ranges in a form that JSON preserves exactly.
     pub fn spans(&self) -> Spans {
         Spans(self.planes.iter().map(|plane| plane.map(|(lo, hi)| [lo.to_bits(), hi.to_bits()])).collect())
     }
 
-    /// Looks at some rows.
+    /// Extends the ranges by the values of some rows.
     ///
     /// # Panics
-    /// If they are of another layout or depth.
+    /// Panics if the rows have another layout, or samples of another depth.
     pub fn look(&mut self, rows: &Rows) {
         for pixel in self.view.pixels(rows) {
             for (plane, range) in self.planes.iter_mut().enumerate() {
                 if let Some(value) = self.view.value(pixel, plane) {
-                    // −0 is 0, whichever came first.
+                    // Normalizes −0 to 0, so that the order of values doesn't matter.
                     let value = value + 0.0;
                     *range = Some(range.map_or((value, value), |(lo, hi)| (lo.min(value), hi.max(value))));
                 }
@@ -112,7 +113,7 @@ impl Ranges {
         }
     }
 
-    /// Adds what was seen of other rows. The order never matters.
+    /// Extends the ranges by those of other rows. The order of merging doesn't matter.
     pub fn merge(&mut self, other: &Ranges) {
         for (ours, theirs) in self.planes.iter_mut().zip(&other.planes) {
             *ours = match (*ours, *theirs) {
@@ -122,7 +123,7 @@ impl Ranges {
         }
     }
 
-    /// Appends the ranges: nine bytes a plane, a 1 (0 if there are no values), the least and the greatest one.
+    /// Appends the ranges: nine bytes per plane, a 1 (0 if there are no values), the least and the greatest value.
     pub(super) fn put(&self, bytes: &mut Vec<u8>) {
         for plane in &self.planes {
             let (lo, hi) = plane.unwrap_or((0.0, 0.0));
@@ -132,7 +133,7 @@ impl Ranges {
         }
     }
 
-    /// Takes ranges of so many planes.
+    /// Reads ranges written by [`Ranges::put`], one for each plane of the view.
     pub(super) fn take(view: View, bytes: &mut Reader<'_>) -> Result<Self, Malformed> {
         let mut planes = Vec::with_capacity(view.intensity.planes());
         for _ in 0..view.intensity.planes() {
@@ -150,17 +151,17 @@ impl Ranges {
         Ok(Self { view, planes })
     }
 
-    /// As bytes.
+    /// Serializes the ranges.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = wire::header(wire::RANGES, self.view.intensity, Depth::Float);
         self.put(&mut bytes);
         bytes
     }
 
-    /// The inverse of [`Ranges::to_bytes`], of the same recipe and layout as these ranges.
+    /// Deserializes ranges for the recipe and layout of these. The inverse of [`Ranges::to_bytes`].
     ///
     /// # Errors
-    /// If the bytes are not such ranges, exactly to their end.
+    /// Fails if the bytes are not exactly such ranges.
     pub fn filled(&self, bytes: &[u8]) -> Result<Self, Malformed> {
         let mut bytes = Reader::new(bytes);
         let (intensity, depth) = bytes.header(wire::RANGES)?;

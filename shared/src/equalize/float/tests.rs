@@ -18,7 +18,8 @@ fn floats(rows: Rows) -> Vec<f32> {
     }
 }
 
-/// Equalizes rows in parts of so many, counted and merged in another order, through their bytes.
+/// Equalizes rows in parts of `cut` rows, counted and merged in reverse order, with every intermediate result
+/// serialized and deserialized.
 fn equalize(recipe: &Recipe, rows: &Rows, nodata: Option<f64>, cut: usize) -> Vec<f32> {
     let nodata = nodata.and_then(Nodata::new);
     let line = rows.width as usize * rows.layout.channels();
@@ -80,18 +81,18 @@ fn over(range: [f64; 2], method: Method) -> Recipe {
 #[test]
 fn a_range_that_is_given_is_what_the_cdf_goes_over_and_what_lies_beyond_becomes_its_ends() {
     let values: Vec<f32> = (0..5_000).map(|i| (i as f32 / 10.0 - 100.0).powi(3) / 1e5).collect();
-    // Over the range that the data have, it is the same as without.
+    // A given range equal to that of the data doesn't change the result.
     let (lo, hi) = (f64::from(values[0]), f64::from(values[4_999]));
     let own = equalize(&over([lo, hi], Method::Global), &gray(&values), None, 700);
     assert_eq!(bits(&own), bits(&global(&gray(&values), 900)));
 
-    // By the definition: the share of the values below, of which those beyond the range count as its ends.
+    // By definition: the share of the values below, where values outside count as the bounds.
     let after = equalize(&over([-2.0, 8.0], Method::Global), &gray(&values), None, 700);
     let clamped: Vec<f32> = values.iter().map(|value| value.clamp(-2.0, 8.0)).collect();
     for (value, after) in clamped.iter().zip(&after) {
         let below = clamped.iter().filter(|other| *other < value).count() as f64 / 5_000.0;
         let up_to = clamped.iter().filter(|other| *other <= value).count() as f64 / 5_000.0;
-        // Values of one bin share its slope: there are 40 or so at 0, where they rise slowly.
+        // Values of one bin share its slope: around 0, where the values rise slowly, a bin holds about 40.
         let (least, most) = (-2.0 + 10.0 * below - 0.1, -2.0 + 10.0 * up_to + 0.1);
         let edge = *value == -2.0 || *value == 8.0;
         assert!(edge || (least..=most).contains(&f64::from(*after)), "{value} {after}");
@@ -134,7 +135,8 @@ fn what_is_no_value_is_neither_counted_nor_changed_however_it_is_cut() {
 
 #[test]
 fn the_result_is_the_cdf_over_the_range_of_the_data() {
-    // By hand: the lower edge of the first value's bin is the range's start, the last value is the last bin's upper edge.
+    // By hand: the first value lies at the lower edge of its bin, the start of the range; the last one at the upper
+    // edge of the last bin.
     let after = global(&gray(&[0.0, 1.0, 2.0, 4.0]), 4);
     for (after, expected) in after.iter().zip([0.0, 1.0, 2.0, 4.0]) {
         assert!((after - expected).abs() < 1e-3, "{after} {expected}");
@@ -148,7 +150,7 @@ fn the_result_is_the_cdf_over_the_range_of_the_data() {
 
 #[test]
 fn a_pixel_that_is_there_never_becomes_no_data() {
-    // The least value stays what it is; here a value in the middle comes to be 0.
+    // No value maps to nodata here: −1 and 1 stay, −0.5 becomes −1/3.
     let values = [-1.0, 1.0, -0.5, f32::NAN, 0.0];
     let after = equalize(&Recipe::default(), &gray(&values), Some(0.0), 5);
     assert_eq!(after[4], 0.0);
@@ -213,7 +215,7 @@ fn a_stretch_clips_outliers_to_the_range_of_the_data() {
     let recipe = Recipe::new(Method::Stretch { cut }, Color::Luma);
     let after = equalize(&recipe, &gray(&values), None, 300);
     assert_eq!((after[0], after[10], after[999], after[990]), (-9_000.0, -9_000.0, 10_000.0, 10_000.0));
-    // What is kept is stretched linearly.
+    // Values within the cut are stretched linearly.
     let (low, middle, high) = (after[100], after[500], after[900]);
     assert!((middle - (low + high) / 2.0).abs() < 30.0 && high - low > 15_000.0, "{low} {middle} {high}");
 }

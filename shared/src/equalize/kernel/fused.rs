@@ -1,5 +1,5 @@
-//! Counting and equalizing, block by block: each block is read from memory once, and everything is done to it while it
-//! lies in the first-level cache.
+//! Fused loops for counting and equalizing: each block is read from memory once and fully processed while it is in the
+//! first-level cache.
 
 use super::Engine;
 use super::sample::Sample;
@@ -7,19 +7,18 @@ use crate::equalize::Color;
 use crate::equalize::color::Intensity;
 use crate::pixels::Layout;
 
-/// No block has more pixels.
+/// Highest number of pixels in a block.
 pub(in super::super) const MOST: usize = 4096;
 
-/// Pixels in a block: with four channels 16 KiB, and two values for each pixel 8 KiB more.
+/// Pixels per block: 16 KiB with four channels, plus 8 KiB for two values per pixel.
 const fn block<S: Sample>() -> usize {
     MOST * 8 / S::BITS as usize
 }
 
-/// Adds how often each intensity occurs to the bins: one plane of them, or three for [`Intensity::Channels`].
-/// Fully transparent pixels are left out.
+/// Adds the counts of each intensity to the bins of each of its planes. Fully transparent pixels are not counted.
 ///
 /// # Panics
-/// If pixels of this layout have no such intensity.
+/// Panics if pixels of this layout don't have that intensity.
 pub(in super::super) fn count<S: Sample>(
     engine: impl Engine<S>,
     intensity: Intensity,
@@ -35,7 +34,7 @@ pub(in super::super) fn count<S: Sample>(
         let values = &mut values[..pixels.len() / layout.channels()];
         for (plane, bins) in bins.chunks_exact_mut(S::LEVELS).enumerate() {
             intensities(engine, intensity, layout, plane, pixels, values);
-            // The hidden ones are counted as 0, and taken away from there.
+            // Hidden pixels are counted at level 0 and subtracted there.
             let hidden = hide(engine, layout, pixels, values);
             engine.tally(values, bins);
             bins[0] -= hidden as u64;
@@ -43,10 +42,10 @@ pub(in super::super) fn count<S: Sample>(
     }
 }
 
-/// The intensity of each pixel of a block; `plane` is 0 but for [`Intensity::Channels`].
+/// Computes the intensity of each pixel of a block. `plane` selects a channel or band, and is 0 for other intensities.
 ///
 /// # Panics
-/// If pixels of this layout have no such intensity.
+/// Panics if pixels of this layout don't have that intensity.
 pub(in super::super) fn intensities<S: Sample>(
     engine: impl Engine<S>,
     intensity: Intensity,
@@ -75,7 +74,7 @@ pub(in super::super) fn intensities<S: Sample>(
     }
 }
 
-/// Sets the intensity of each fully transparent pixel of a block to 0, and says how many there are.
+/// Sets the intensity of each fully transparent pixel of a block to 0, and returns the number of such pixels.
 pub(in super::super) fn hide<S: Sample>(
     engine: impl Engine<S>,
     layout: Layout,
@@ -89,8 +88,11 @@ pub(in super::super) fn hide<S: Sample>(
     }
 }
 
-/// Equalizes samples in place by one table, or by three for [`Color::Channels`]. Where colour becomes gray, the result
-/// is shorter and lies at the beginning; its length is returned.
+/// Equalizes samples in place, with one table for each channel if `color` is [`Color::Channels`], else with the first
+/// one. Returns the length of the result; where colour becomes gray, it is shorter and lies at the beginning.
+///
+/// # Panics
+/// Panics for [`Layout::Bands`], which needs [`apply_bands`].
 pub(in super::super) fn apply<S: Sample>(
     engine: impl Engine<S>,
     color: Color,
@@ -111,7 +113,7 @@ pub(in super::super) fn apply<S: Sample>(
     samples.len()
 }
 
-/// Equalizes the samples of each band by its table, in place.
+/// Equalizes the samples of each band with its table, in place.
 pub(in super::super) fn apply_bands<S: Sample>(tables: &[&S::Table], samples: &mut [S]) {
     for pixel in samples.chunks_exact_mut(tables.len().max(1)) {
         for (sample, table) in pixel.iter_mut().zip(tables) {
@@ -120,7 +122,7 @@ pub(in super::super) fn apply_bands<S: Sample>(tables: &[&S::Table], samples: &m
     }
 }
 
-/// As [`apply`], from one place to another, whose length must be that of the result.
+/// As [`apply`], from `from` to `to`, which must have the length of the result.
 pub(in super::super) fn apply_into<S: Sample>(
     engine: impl Engine<S>,
     color: Color,
@@ -140,7 +142,7 @@ pub(in super::super) fn apply_into<S: Sample>(
         }
         return;
     }
-    // Colour becomes gray, in a place that has room for the colour.
+    // Colour becomes gray: equalize in a buffer that has room for the colour.
     let mut copy = [S::default(); MOST * 4];
     let kept = channels - layout.colors() + 1;
     for (from, to) in from.chunks(block::<S>() * channels).zip(to.chunks_mut(block::<S>() * kept)) {
@@ -151,9 +153,9 @@ pub(in super::super) fn apply_into<S: Sample>(
     }
 }
 
-/// Equalizes samples in place as `equalize(plane, first, values)` says, which gets the intensities of some pixels that
-/// begin with number `first`, in ascending order, and replaces them. The length of the result is returned, as by
-/// [`apply`].
+/// Equalizes samples in place with `equalize(plane, first, values)`, which receives the intensities of consecutive
+/// pixels, beginning with pixel number `first`, and replaces them. The calls are in ascending order of `first`. Returns
+/// the length of the result, as [`apply`].
 pub(in super::super) fn apply_with<S: Sample>(
     engine: impl Engine<S>,
     color: Color,
@@ -205,13 +207,13 @@ pub(in super::super) fn apply_with<S: Sample>(
     if to_gray { pixels * (channels - 2) } else { pixels * channels }
 }
 
-/// Writes gray pixels to their place in the shorter result. Fully transparent ones become their luma, unequalized.
+/// Writes gray pixels to their place in the shorter result. Fully transparent ones get their luma, unequalized.
 fn put_gray<S: Sample>(layout: Layout, samples: &mut [S], first: usize, from: &[S], to: &[S]) {
     if !layout.has_alpha() {
         samples[first..first + to.len()].copy_from_slice(to);
         return;
     }
-    // Two samples are written where four have been read, so nothing that is still needed is overwritten.
+    // Two samples are written for every four read, so nothing that is still needed is overwritten.
     for (pixel, (from, to)) in (first..).zip(from.iter().zip(to)) {
         let alpha = samples[4 * pixel + 3];
         samples[2 * pixel] = if alpha == S::default() { *from } else { *to };

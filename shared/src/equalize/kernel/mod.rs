@@ -1,15 +1,16 @@
-//! The loops over pixels, for each kind of machine.
+//! Kernels: the loops over pixels, one implementation per architecture.
 //!
-//! The folder is the architecture, the file the algorithm. [`scalar`] is plain Rust for every machine, and the oracle:
-//! `tests` runs every kernel that the machine has against it. All of them use integers only (CLAHE's interpolation
-//! and Oklab excepted, whose f32 operations have one fixed order), so that none may differ from another by a single bit.
+//! Folders are named after the architecture, files after the algorithm. [`scalar`] is plain Rust for every machine, and
+//! the oracle: `tests` compares every kernel that the machine supports with it. All of them use integers only (except
+//! for CLAHE's interpolation and Oklab, whose f32 operations have a fixed order), so that no two may differ in a single
+//! bit.
 //!
-//! An [`Engine`] is a set of loops over a block that fits the first-level cache; [`fused`] strings them together, so
-//! that memory is read once, whatever has to be done to a pixel. A [`Kernel`] is the choice of an engine.
+//! An [`Engine`] is a set of loops over a block that fits the first-level cache; [`fused`] chains them, so that memory
+//! is read only once, whatever is done to a pixel. A [`Kernel`] is the choice of an engine.
 //!
-//! This folder is the only place of `unsafe` code. There are three kinds of it: calling a function that needs certain
-//! vector instructions (the engine's value is the proof that the machine has them), loads and stores of whole vectors,
-//! and reinterpreting 16-bit samples as bytes.
+//! Only this folder contains `unsafe` code, of three kinds: calls to functions that need certain vector instructions (a
+//! value of the engine's type proves that the machine has them), loads and stores of whole vectors, and reinterpreting
+//! 16-bit samples as bytes.
 
 pub(super) mod fused;
 pub(super) mod sample;
@@ -26,24 +27,23 @@ use std::sync::OnceLock;
 use sample::Sample;
 use scalar::Scalar;
 
-/// The loops over a block of pixels of `C` samples each. What isn't overridden is [`scalar`]'s.
+/// Loops over a block of pixels with `C` samples each. The defaults are those of [`scalar`].
 ///
-/// `pixels` has `C` samples for each of the `values`, `from` or `to`; pixels without all of their samples are left
-/// alone.
+/// `pixels` has `C` samples for each element of `values`, `from` or `to`; an incomplete last pixel is left unchanged.
 pub(super) trait Engine<S: Sample>: Copy {
-    /// Y of each RGB(A) pixel.
+    /// Computes Y of each RGB(A) pixel.
     fn luma<const C: usize>(self, pixels: &[S], values: &mut [S]) {
         scalar::luma::<S, C>(pixels, values);
     }
-    /// V of each RGB(A) pixel.
+    /// Computes V of each RGB(A) pixel.
     fn value<const C: usize>(self, pixels: &[S], values: &mut [S]) {
         scalar::value::<S, C>(pixels, values);
     }
-    /// L of Oklab of each RGB(A) pixel.
+    /// Computes L of Oklab of each RGB(A) pixel.
     fn lightness<const C: usize>(self, pixels: &[S], values: &mut [S]) {
         scalar::lightness::<S, C>(pixels, values);
     }
-    /// One sample of each pixel; `index` is below `C`.
+    /// Extracts one sample of each pixel; `index` is below `C`.
     fn plane<const C: usize>(self, pixels: &[S], index: usize, values: &mut [S]) {
         scalar::plane::<S, C>(pixels, index, values);
     }
@@ -51,31 +51,32 @@ pub(super) trait Engine<S: Sample>: Copy {
     fn put<const C: usize>(self, pixels: &mut [S], index: usize, values: &[S]) {
         scalar::put::<S, C>(pixels, index, values);
     }
-    /// Sets the value of each fully transparent pixel to 0, and says how many there are. `C` is even.
+    /// Sets the value of each fully transparent pixel to 0, and returns the number of such pixels. `C` is even.
     fn hide<const C: usize>(self, pixels: &[S], values: &mut [S]) -> usize {
         scalar::hide::<S, C>(pixels, values)
     }
-    /// Adds how often each value occurs to as many bins as there are levels.
+    /// Adds the counts of each value to `bins`, of which there are as many as levels.
     fn tally(self, values: &[S], bins: &mut [u64]) {
         S::tally(values, bins);
     }
-    /// Looks up each colour sample of every visible pixel; gray ones in the first table.
+    /// Looks up each colour sample of every visible pixel; gray samples in the first table.
     fn look_up<const C: usize>(self, tables: [&S::Table; 3], pixels: &mut [S]) {
         scalar::look_up::<S, C>(tables, pixels);
     }
-    /// As `look_up::<1>`, from one place to another of the same length.
+    /// As `look_up::<1>`, from `from` to `to`, which have the same length.
     fn look_up_into(self, table: &S::Table, from: &[S], to: &mut [S]) {
         for (from, to) in from.chunks(fused::MOST).zip(to.chunks_mut(fused::MOST)) {
             to.copy_from_slice(from);
             self.look_up::<1>([table; 3], to);
         }
     }
-    /// Replaces each value by what lies between the entries for it in four tables (top left, top right, bottom left,
-    /// bottom right), for each value `across` from left to right, and `down` from top to bottom.
+    /// Replaces each value by interpolating bilinearly between its entries in four tables (top left, top right, bottom
+    /// left, bottom right), at the position `across` (one for each value) from left to right and `down` from top to
+    /// bottom.
     fn blend(self, corners: &S::Corners<'_>, down: f32, across: &[f32], values: &mut [S]) {
         scalar::blend::<S>(corners, down, across, values);
     }
-    /// Adds `to − from` to the colours of every visible RGB(A) pixel, and clamps.
+    /// Adds `to − from` to the colours of every visible RGB(A) pixel, clamped.
     fn shift<const C: usize>(self, pixels: &mut [S], from: &[S], to: &[S]) {
         scalar::shift::<S, C>(pixels, from, to);
     }
@@ -83,13 +84,13 @@ pub(super) trait Engine<S: Sample>: Copy {
     fn relight<const C: usize>(self, pixels: &mut [S], from: &[S], to: &[S]) {
         scalar::relight::<S, C>(pixels, from, to);
     }
-    /// Scales the colours of every visible RGB(A) pixel by `to / from`, where `from` is its largest colour.
+    /// Scales the colours of every visible RGB(A) pixel by `to / from`, where `from` is its largest colour sample.
     fn scale<const C: usize>(self, pixels: &mut [S], from: &[S], to: &[S]) {
         scalar::scale::<S, C>(pixels, from, to);
     }
 }
 
-/// How this machine does the loops over pixels: plain code, or with vector instructions. The result is always the same.
+/// Implementation of the loops over pixels: plain code or vector instructions. The results are identical.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kernel(Kind);
 
@@ -106,16 +107,16 @@ pub(super) enum Kind {
 }
 
 impl Kernel {
-    /// Plain code, which every machine runs.
+    /// Plain code, which runs on every machine.
     pub const SCALAR: Kernel = Kernel(Kind::Scalar(Scalar));
 
-    /// The fastest that this machine has, found out once.
+    /// Returns the fastest kernel that this machine supports, detected once.
     pub fn best() -> Kernel {
         static BEST: OnceLock<Kernel> = OnceLock::new();
         *BEST.get_or_init(|| Kernel::available().pop().unwrap_or(Kernel::SCALAR))
     }
 
-    /// All that this machine has, the slowest first.
+    /// Returns all kernels that this machine supports, the slowest first.
     pub fn available() -> Vec<Kernel> {
         let kinds = [
             Some(Kind::Scalar(Scalar)),
@@ -129,7 +130,7 @@ impl Kernel {
         kinds.into_iter().flatten().map(Kernel).collect()
     }
 
-    /// Its name: that of the instructions it uses.
+    /// Returns the kernel's name: that of its instruction set, or `scalar`.
     pub const fn name(self) -> &'static str {
         match self.0 {
             Kind::Scalar(_) => "scalar",

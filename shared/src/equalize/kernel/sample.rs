@@ -1,48 +1,50 @@
-//! A sample as the kernels see it.
+//! Sample types of the kernels.
 
 use super::scalar;
 
-/// A 16-bit sample as it lies in the store: two bytes, the lower one first, aligned to nothing.
+/// 16-bit sample in the store's form: two bytes, little-endian, unaligned.
 pub(in super::super) type Le16 = [u8; 2];
 
-/// A sample: 8 or 16 bits.
+/// Integer sample of 8 or 16 bits.
 ///
-/// `u8` and [`Le16`] are what kernels are written for; `u16` is in the machine's own order.
+/// Vector kernels are written for `u8` and [`Le16`]; `u16` has the machine's byte order.
 pub(in super::super) trait Sample: Copy + Default + PartialEq + std::fmt::Debug + 'static {
-    /// Bits of a sample.
+    /// Bits per sample.
     const BITS: u32;
-    /// How many values there are: 256 or 65,536.
+    /// Number of levels: 256 or 65,536.
     const LEVELS: usize = 1 << Self::BITS;
-    /// What tables hold: the number itself, in the machine's order.
+    /// Entry of a table: an integer in the machine's byte order.
     type Entry: Copy + Default;
-    /// One entry for each value, so that indexing by a sample can't be out of bounds.
+    /// Table with one entry for each level, so that indexing by a sample can't be out of bounds.
     type Table;
 
-    /// The value as 32 bits.
+    /// Converts the sample to 32 bits.
     fn wide(self) -> u32;
-    /// The inverse of [`Sample::wide`]; `value` is below [`Sample::LEVELS`].
+    /// The inverse of [`Sample::wide`]; `value` must be below [`Sample::LEVELS`].
     fn narrow(value: u32) -> Self;
-    /// A value as an entry of a table.
+    /// Converts a level to an entry of a table.
     fn entry(value: u32) -> Self::Entry;
-    /// A slice of [`Sample::LEVELS`] entries as a table; `None` for any other length.
+    /// Converts a slice of [`Sample::LEVELS`] entries to a table; returns `None` for any other length.
     fn table(entries: &[Self::Entry]) -> Option<&Self::Table>;
-    /// The entry for this sample.
+    /// Returns the table's entry for this sample.
     fn look_up(self, table: &Self::Table) -> Self;
-    /// Adds how often each value occurs to [`Sample::LEVELS`] bins.
+    /// Adds the counts of each value to [`Sample::LEVELS`] bins.
     fn tally(values: &[Self], bins: &mut [u64]);
-    /// Four tables between which is interpolated.
+    /// Four tables to interpolate between.
     type Corners<'a>;
-    /// The tables (top left, top right, bottom left, bottom right) in the form that is fastest for so many values.
+    /// Prepares the tables (top left, top right, bottom left, bottom right) in the form that is fastest for this number
+    /// of values.
     fn corners<'a>(tables: [&'a Self::Table; 4], values: usize) -> Self::Corners<'a>;
-    /// The four entries for each value, each in 16 bits, the first in the lowest. Both slices have the same length.
+    /// Looks up each value in the four tables and packs the entries, 16 bits each, the first one lowest. Both slices
+    /// have the same length.
     fn look_up_corners(corners: &Self::Corners<'_>, values: &[Self], entries: &mut [u64]);
 
-    /// The sum, or the largest value.
+    /// Returns the sum, or the highest level if it overflows.
     #[inline(always)]
     fn saturating_add(self, other: Self) -> Self {
         Self::narrow((self.wide() + other.wide()).min(Self::LEVELS as u32 - 1))
     }
-    /// The difference, or 0.
+    /// Returns the difference, or 0 if it is negative.
     #[inline(always)]
     fn saturating_sub(self, other: Self) -> Self {
         Self::narrow(self.wide().saturating_sub(other.wide()))
@@ -85,7 +87,7 @@ impl Sample for u8 {
             *entries = packed(corners.map(|table| u16::from(table[usize::from(*value)])));
         }
     }
-    // The standard methods become single vector instructions, which the general ones don't.
+    // The standard methods compile to single vector instructions, unlike the default ones.
     #[inline(always)]
     fn saturating_add(self, other: u8) -> u8 {
         u8::saturating_add(self, other)
@@ -96,16 +98,16 @@ impl Sample for u8 {
     }
 }
 
-/// Four tables of 16 bits.
+/// Four tables of 16-bit samples.
 pub(in super::super) enum Corners<'a> {
-    /// As they are.
+    /// Separate tables.
     Apart([&'a [u16; 65_536]; 4]),
-    /// The four entries of a level side by side: one miss of the cache for each value, not four.
+    /// Interleaved tables, with the four entries of a level side by side: one cache miss per value instead of four.
     Together(Box<[u64; 65_536]>),
 }
 
 impl<'a> Corners<'a> {
-    /// Putting them side by side pays if it is not done for fewer values than this.
+    /// Lowest number of values for which interleaving the tables pays off.
     const WORTH: usize = 32_768;
 
     fn new(tables: [&'a [u16; 65_536]; 4], values: usize) -> Self {
@@ -122,7 +124,7 @@ fn packed([a, b, c, d]: [u16; 4]) -> u64 {
     u64::from(a) | u64::from(b) << 16 | u64::from(c) << 32 | u64::from(d) << 48
 }
 
-/// Both forms of 16 bits differ only in how a number becomes a sample.
+/// Implements [`Sample`] for a 16-bit type; the two differ only in their conversion from and to `u16`.
 macro_rules! sixteen_bits {
     ($sample:ty, $from:path, $into:path) => {
         impl Sample for $sample {
@@ -185,18 +187,18 @@ macro_rules! sixteen_bits {
 sixteen_bits!(u16, std::convert::identity, std::convert::identity);
 sixteen_bits!(Le16, u16::from_le_bytes, u16::to_le_bytes);
 
-/// Native 16-bit samples as the store's; `None` where the machine's order is the other one.
+/// Reinterprets native 16-bit samples as the store's; returns `None` on big-endian machines.
 #[allow(unsafe_code)]
 pub(in super::super) fn as_le16(samples: &[u16]) -> Option<&[Le16]> {
-    // SAFETY: two bytes have the size of a `u16`, a smaller alignment, and any bits are valid for them.
+    // SAFETY: `[u8; 2]` has the size of `u16`, a smaller alignment, and any bits are valid for it.
     cfg!(target_endian = "little")
         .then(|| unsafe { std::slice::from_raw_parts(samples.as_ptr().cast(), samples.len()) })
 }
 
-/// As [`as_le16`], to change them.
+/// As [`as_le16`], mutable.
 #[allow(unsafe_code)]
 pub(in super::super) fn as_le16_mut(samples: &mut [u16]) -> Option<&mut [Le16]> {
     let (start, len) = (samples.as_mut_ptr().cast(), samples.len());
-    // SAFETY: as in `as_le16`; and any two bytes are a valid `u16`. The result borrows from `samples` alone.
+    // SAFETY: as in `as_le16`, and any two bytes are a valid `u16`. The result borrows from `samples` alone.
     cfg!(target_endian = "little").then(|| unsafe { std::slice::from_raw_parts_mut(start, len) })
 }

@@ -1,20 +1,20 @@
-//! The kernel in plain Rust, for every machine; and the oracle that the others must equal.
+//! Kernel in plain Rust, for every machine; also the oracle for the other kernels.
 //!
-//! A pixel has `C` samples: 1 (gray), 2 (gray and alpha), 3 (RGB) or 4 (RGBA). Its alpha, where there is one, is the
-//! last of them. The loops are `inline(always)`, so that a kernel for vectors may compile them anew with its features
-//! on where that is enough.
+//! A pixel has `C` samples: 1 (gray), 2 (gray and alpha), 3 (RGB) or 4 (RGBA). Alpha, if present, is the last one. The
+//! loops are `inline(always)`, so that a vector kernel can compile them with its own target features where
+//! auto-vectorization is enough.
 
 use super::Engine;
 use super::sample::Sample;
 use crate::equalize::{color, oklab};
 
-/// The engine for every machine.
+/// Engine for every machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) struct Scalar;
 
 impl<S: Sample> Engine<S> for Scalar {}
 
-/// Y of each pixel.
+/// Computes Y of each pixel.
 #[inline(always)]
 pub(super) fn luma<S: Sample, const C: usize>(pixels: &[S], values: &mut [S]) {
     for (pixel, value) in pixels.as_chunks::<C>().0.iter().zip(values) {
@@ -22,7 +22,7 @@ pub(super) fn luma<S: Sample, const C: usize>(pixels: &[S], values: &mut [S]) {
     }
 }
 
-/// V of each pixel.
+/// Computes V of each pixel.
 #[inline(always)]
 pub(super) fn value<S: Sample, const C: usize>(pixels: &[S], values: &mut [S]) {
     for (pixel, value) in pixels.as_chunks::<C>().0.iter().zip(values) {
@@ -30,7 +30,7 @@ pub(super) fn value<S: Sample, const C: usize>(pixels: &[S], values: &mut [S]) {
     }
 }
 
-/// L of Oklab of each pixel.
+/// Computes L of Oklab of each pixel.
 #[inline(always)]
 pub(super) fn lightness<S: Sample, const C: usize>(pixels: &[S], values: &mut [S]) {
     let linear = oklab::linear::<S>();
@@ -51,7 +51,7 @@ pub(super) fn relight<S: Sample, const C: usize>(pixels: &mut [S], from: &[S], t
     }
 }
 
-/// One sample of each pixel.
+/// Extracts one sample of each pixel.
 #[inline(always)]
 pub(super) fn plane<S: Sample, const C: usize>(pixels: &[S], index: usize, values: &mut [S]) {
     for (pixel, value) in pixels.as_chunks::<C>().0.iter().zip(values) {
@@ -69,7 +69,7 @@ pub(super) fn put<S: Sample, const C: usize>(pixels: &mut [S], index: usize, val
     }
 }
 
-/// Sets the value of each fully transparent pixel to 0, and says how many there are.
+/// Sets the value of each fully transparent pixel to 0, and returns the number of such pixels.
 #[inline(always)]
 pub(super) fn hide<S: Sample, const C: usize>(pixels: &[S], values: &mut [S]) -> usize {
     let mut hidden = 0;
@@ -82,13 +82,13 @@ pub(super) fn hide<S: Sample, const C: usize>(pixels: &[S], values: &mut [S]) ->
     hidden
 }
 
-/// Adds how often each value occurs to 256 bins.
+/// Adds the counts of each value to 256 bins.
 ///
-/// Neighbours often have the same value, and an increment must wait for the one before it on the same bin; so values
-/// go to four tables in turn, which are added at the end.
+/// Neighbours often have the same value, and an increment depends on the previous one of the same bin. So values go to
+/// four tables in turn, which are added at the end.
 pub(super) fn tally_u8(values: &[u8], bins: &mut [u64]) {
     const TABLES: usize = 4;
-    // No bin of 32 bits overflows within this many values.
+    // Within this many values, no 32-bit bin overflows.
     const MOST: usize = 1 << 31;
 
     for values in values.chunks(MOST) {
@@ -108,9 +108,9 @@ pub(super) fn tally_u8(values: &[u8], bins: &mut [u64]) {
     }
 }
 
-/// Adds how often each value occurs to 65,536 bins.
+/// Adds the counts of each value to 65,536 bins.
 ///
-/// One table: at half a megabyte, a second one would cost more in the cache than it saves in waiting.
+/// One table only: at half a megabyte, a second one would cost more in cache misses than it saves in waiting.
 pub(super) fn tally_u16<S: Sample>(values: &[S], bins: &mut [u64]) {
     let Some(bins) = bins.first_chunk_mut::<65_536>() else { return };
     for value in values {
@@ -130,16 +130,16 @@ pub(super) fn look_up<S: Sample, const C: usize>(tables: [&S::Table; 3], pixels:
     }
 }
 
-/// Adds `to − from` to the three colours of every visible pixel, and clamps.
+/// Adds `to − from` to the three colours of every visible pixel, clamped.
 ///
-/// In two passes over short blocks: the steps, then the samples. Clamping pixel by pixel compiles to branches that
-/// noise makes unpredictable; the second pass has none, and compilers turn it into saturating vector instructions.
+/// Works in two passes over short blocks: first the steps, then the samples. Clamping pixel by pixel compiles to
+/// branches, which noise makes unpredictable; the second pass has none, and compiles to saturating vector instructions.
 #[inline(always)]
 pub(super) fn shift<S: Sample, const C: usize>(pixels: &mut [S], from: &[S], to: &[S]) {
     const PIXELS: usize = 32;
     let levels = from.chunks(PIXELS).zip(to.chunks(PIXELS));
     for (block, (from, to)) in pixels.chunks_mut(PIXELS * C).zip(levels) {
-        // Alpha's steps stay 0.
+        // The steps of alpha stay 0.
         let mut up = [[S::default(); C]; PIXELS];
         let mut down = up;
         for (index, pixel) in block.as_chunks::<C>().0.iter().enumerate() {
@@ -168,16 +168,16 @@ pub(super) fn scale<S: Sample, const C: usize>(pixels: &mut [S], from: &[S], to:
     }
 }
 
-/// Replaces each value by what lies between four tables, `across` of the way from left to right and `down` of
-/// that from top to bottom; both are from 0 to 1.
+/// Replaces each value by interpolating bilinearly between four tables, at the position `across` from left to right and
+/// `down` from top to bottom, each from 0 to 1.
 ///
-/// The order of the operations is that of OpenCV's CLAHE. Each is one of f32, rounded once; the last addition rounds
-/// to an integer, ties to even, as the sum lies where f32 has no fractions.
+/// The order of the operations is that of OpenCV's CLAHE. All are in f32, each rounded once; the last addition, of 2²³,
+/// rounds to an integer, ties to even, as f32 has no fractions there.
 #[inline(always)]
 pub(super) fn blend<S: Sample>(corners: &S::Corners<'_>, down: f32, across: &[f32], values: &mut [S]) {
-    // 2²³; the bits of a number above it are an integer added to those of 2²³.
+    // 2²³; the bits of an integer above it, in f32, are those of 2²³ plus the difference.
     const WHOLE: f32 = 8_388_608.0;
-    // In two passes over short blocks, so that the second becomes vector instructions.
+    // Two passes over short blocks, so that the second one is auto-vectorized.
     const BLOCK: usize = 256;
     let up = 1.0 - down;
     for (values, across) in values.chunks_mut(BLOCK).zip(across.chunks(BLOCK)) {
@@ -194,12 +194,12 @@ pub(super) fn blend<S: Sample>(corners: &S::Corners<'_>, down: f32, across: &[f3
     }
 }
 
-/// How many of a pixel's `channels` samples carry colour.
+/// Returns how many of a pixel's `channels` samples carry colour.
 pub(super) const fn colors(channels: usize) -> usize {
     if channels < 3 { 1 } else { 3 }
 }
 
-/// Whether a pixel has no alpha, or one above 0.
+/// Returns whether a pixel has no alpha channel, or an alpha above 0.
 #[inline(always)]
 pub(super) fn is_visible<S: Sample, const C: usize>(pixel: &[S; C]) -> bool {
     C % 2 == 1 || pixel[C - 1] != S::default()

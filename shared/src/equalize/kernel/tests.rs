@@ -1,5 +1,5 @@
-//! Every kernel that this machine has against the plain one: all layouts, depths and ways of treating colour, lengths
-//! that no vector divides, unaligned starts, constant and noisy data, transparent pixels, any table.
+//! Compares every kernel that this machine supports with the plain one: all layouts, depths and colours, lengths that
+//! aren't multiples of a vector, unaligned starts, constant and noisy data, transparent pixels, random tables.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -15,18 +15,18 @@ use crate::pixels::Layout;
 const LAYOUTS: [Layout; 4] = [Layout::Gray, Layout::GrayAlpha, Layout::Rgb, Layout::Rgba];
 const COLORS: [Color; 5] = Color::ALL;
 
-/// How the samples vary.
+/// Distribution of the samples.
 #[derive(Debug, Clone, Copy)]
 enum Texture {
     Constant(u16),
     Noise,
-    /// Few levels at both ends of the range, alpha among them.
+    /// A few levels at both ends of the range, alpha included.
     Extremes,
-    /// Runs of the same sample.
+    /// Runs of equal samples.
     Runs,
 }
 
-/// A run of whole pixels, and where it begins in memory, in bytes from an allocation.
+/// A run of whole pixels, and its offset in memory from an aligned address, in bytes.
 #[derive(Debug, Clone)]
 struct Case {
     layout: Layout,
@@ -37,7 +37,7 @@ struct Case {
 }
 
 impl Case {
-    /// The samples, `offset` bytes behind an aligned place.
+    /// Copies the samples to `room`, `offset` bytes after a 64-byte boundary.
     fn place<'a>(&self, room: &'a mut Vec<u8>) -> &'a mut [u8] {
         room.clear();
         room.resize(self.bytes.len() + 128, 0xaa);
@@ -51,7 +51,7 @@ impl Case {
         Recipe::global(self.color)
     }
 
-    /// Three tables of noise, which no formula makes, for samples of this depth.
+    /// Returns three tables of random entries for samples of this depth.
     fn tables<S: Sample>(&self) -> Vec<S::Entry> {
         let mut random = random(self.seed ^ 0x5eed);
         (0..3 * S::LEVELS).map(|_| S::entry((random() >> 16) as u32 & (S::LEVELS as u32 - 1))).collect()
@@ -78,7 +78,7 @@ fn texture() -> impl Strategy<Value = Texture> {
     ]
 }
 
-/// Lengths around vectors and blocks: most are short, some longer than two blocks.
+/// Lengths around those of vectors and blocks: mostly short, some longer than two blocks.
 fn case() -> impl Strategy<Value = Case> {
     let pixels = prop_oneof![8 => 0usize..200, 4 => 200usize..2_100, 1 => 4_000usize..9_000];
     (select(&LAYOUTS[..]), select(&COLORS[..]), 0usize..64, pixels, texture(), any::<u64>()).prop_map(
@@ -101,7 +101,7 @@ fn case() -> impl Strategy<Value = Case> {
     )
 }
 
-/// What an engine makes of samples: the bins, the result in place, and the result in another place.
+/// Runs an engine on samples; returns the bins, the result in place, and the result of [`fused::apply_into`].
 fn run<S: Sample>(engine: impl Engine<S>, case: &Case, samples: &mut [S]) -> (Vec<u64>, Vec<S>, Vec<S>) {
     let entries = case.tables::<S>();
     let planes = [0, 1, 2].map(|plane| S::table(&entries[plane * S::LEVELS..][..S::LEVELS]).unwrap());
@@ -116,7 +116,7 @@ fn run<S: Sample>(engine: impl Engine<S>, case: &Case, samples: &mut [S]) -> (Ve
     (bins, samples[..kept].to_vec(), elsewhere)
 }
 
-/// The engines that this machine has, each by a name.
+/// Runs a check with each engine that this machine supports; a failure names the kernel.
 macro_rules! each_engine {
     ($engine:ident => $check:expr) => {
         for kernel in Kernel::available() {
@@ -162,7 +162,7 @@ proptest! {
     }
 }
 
-/// What an engine makes of values between four tables of noise, as if there were `worth` values.
+/// Interpolates values between four tables of random entries, in the form chosen for `worth` values.
 fn blend<S: Sample>(engine: impl Engine<S>, case: &Case, down: f32, worth: usize, values: &mut [S]) -> Vec<S> {
     let entries = [case.tables::<S>(), case.tables::<S>()].concat();
     let tables = [0, 1, 2, 4].map(|plane| S::table(&entries[plane * S::LEVELS..][..S::LEVELS]).unwrap());
@@ -179,7 +179,7 @@ proptest! {
         let plain = blend::<u8>(Scalar, &case, down, 0, case.place(&mut room));
         each_engine!(engine => prop_assert_eq!(&blend::<u8>(engine, &case, down, 0, case.place(&mut room)), &plain));
         let plain = blend::<Le16>(Scalar, &case, down, 0, case.place(&mut room).as_chunks_mut::<2>().0);
-        // The tables as they are, and side by side.
+        // With separate and with interleaved tables.
         for worth in [0, usize::MAX] {
             each_engine!(engine => {
                 let values = case.place(&mut room).as_chunks_mut::<2>().0;

@@ -1,4 +1,4 @@
-//! Back to where the reader was: the place that is stored, and the way there.
+//! Scroll restoration: saving the reader's place, and returning to it.
 
 use leptos::prelude::*;
 use shared::error::Problem;
@@ -14,13 +14,13 @@ use super::Shelf;
 use super::scroll_y;
 
 impl Shelf {
-    /// Whether the address asks for this gallery.
+    /// Whether the address still has this gallery's query.
     #[cfg(feature = "hydrate")]
     pub fn is_asked_for(self) -> bool {
         self.query.try_get_value().is_some_and(|query| self.asked.try_get_untracked() == Some(query))
     }
 
-    /// An image in the window, and where in the window it is.
+    /// Returns an image in the window, and its position relative to the window.
     pub(super) fn anchor(self) -> Option<Anchor> {
         let first = self.window.with_value(Window::first_seen)?;
         let book = self.book.read_untracked();
@@ -30,7 +30,7 @@ impl Shelf {
         Some(Anchor { image, index, total: book.more().is_none().then(|| book.len()), place })
     }
 
-    /// The reader's place, unless the gallery still has to be scrolled to an earlier one.
+    /// Returns the reader's place; `None` while the gallery still has to be scrolled to an earlier one.
     #[cfg(feature = "hydrate")]
     pub fn spot(self) -> Option<Spot> {
         if self.awaited.with_value(Option::is_some) {
@@ -40,7 +40,7 @@ impl Shelf {
         Some(anchor.map_or_else(|| Spot::Top(scroll_y()), Spot::Anchor))
     }
 
-    /// Scrolls to where the reader was, if all of the way there is known already.
+    /// Scrolls to the awaited place, if everything needed for that is known.
     #[cfg(feature = "hydrate")]
     pub fn return_to_awaited(self) {
         match self.awaited.try_get_value().flatten() {
@@ -55,7 +55,7 @@ impl Shelf {
         }
     }
 
-    /// Finds the awaited image, which additions and deletions may have moved, and scrolls there.
+    /// Finds the awaited image, which additions and deletions may have moved, and scrolls to it.
     pub(super) async fn find_awaited(self, anchor: &Anchor) -> Result<(), Problem> {
         let total = self.book.with_untracked(Book::len);
         for index in [anchor.likely_index(total, self.sort()), anchor.index] {
@@ -72,7 +72,8 @@ impl Shelf {
         Ok(())
     }
 
-    /// Scrolls to the awaited image; to where it would be if it is gone. Not if the reader has scrolled since.
+    /// Scrolls to the awaited image, or to its likely position if it was deleted. Does nothing if the reader has scrolled
+    /// since.
     fn scroll_to_anchor(self, anchor: &Anchor) {
         if self.awaited.try_update_value(Option::take).flatten().is_none() {
             return;
@@ -89,8 +90,8 @@ impl Shelf {
         self.query.with_value(|query| query.sort).unwrap_or_default()
     }
 
-    /// Makes the container as high as its content already now: signals change the document after this, and it can't be
-    /// scrolled further than it reaches.
+    /// Sets the container's height immediately: signals would update the document only later, and it can't be scrolled beyond
+    /// its end.
     fn stretch(self) {
         #[cfg(feature = "hydrate")]
         if let Some(element) = self.element.get_untracked() {

@@ -6,14 +6,15 @@ use std::arch::wasm32::*;
 
 use super::super::super::scalar;
 
-/// Y of RGB (`C` = 3) or RGBA (`C` = 4) pixels, 16 at a time.
+/// Computes Y of RGB (`C` = 3) or RGBA (`C` = 4) pixels, 16 at a time.
 ///
-/// The sum of products is two `i32x4.dot_i16x8_s`, whose weights are signed 16 bits: 38,470 doesn't fit, so green is
-/// taken twice with half of it, once beside red and once beside blue: 19595 R + 19235 G, and 7471 B + 19235 G.
+/// The weighted sum takes two `i32x4.dot_i16x8_s`, whose weights are signed 16-bit. Green's weight, 38,470, doesn't
+/// fit, so half of it goes beside red and half beside blue: 19595 R + 19235 G, and 7471 B + 19235 G.
 #[target_feature(enable = "simd128")]
 pub(super) fn luma_u8<const C: usize>(pixels: &[u8], values: &mut [u8]) {
     const PIXELS: usize = 16;
-    // Four pixels, which begin at a vector's first byte; an index above 15 makes a zero.
+    // Expands four pixels from a vector's first byte on to 16-bit pairs (channel `first`, green); an index above 15
+    // gives a zero byte.
     let pairs = |first: u8| {
         let at = |pixel: u8, channel: u8| C as u8 * pixel + channel;
         u8x16(
@@ -39,7 +40,7 @@ pub(super) fn luma_u8<const C: usize>(pixels: &[u8], values: &mut [u8]) {
     let weights = |first: i32| i32x4_splat(first | 19_235 << 16);
     let (red, blue) = (weights(19_595), weights(7_471));
     let half = i32x4_splat(32_768);
-    // Y of the four pixels that begin at `start`, in 32 bits each.
+    // Y of the four pixels from `start` on, in 32 bits each.
     let four = |bytes: &[u8], start: usize| {
         let bytes: &[u8; 16] = bytes[start * C..].first_chunk().expect("the loop leaves bytes to spare");
         // SAFETY: 16 bytes are read from 16.
@@ -51,7 +52,7 @@ pub(super) fn luma_u8<const C: usize>(pixels: &[u8], values: &mut [u8]) {
         u32x4_shr(i32x4_add(sum, half), 16)
     };
     let mut done = 0;
-    // The last four pixels of a group read 16 bytes, of which RGB needs 12.
+    // The load of the last four pixels reads 16 bytes, of which RGB uses 12.
     while values.len() - done >= PIXELS && (pixels.len() - done * C) >= PIXELS * C + 4 {
         let bytes = &pixels[done * C..];
         let low = u16x8_narrow_i32x4(four(bytes, 0), four(bytes, 4));

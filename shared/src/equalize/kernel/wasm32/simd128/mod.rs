@@ -1,5 +1,5 @@
-//! 128-bit vectors (WebAssembly 2.0; every browser since 2023). A module either has them or not: nothing is chosen at
-//! run time.
+//! Kernel for WebAssembly's 128-bit vectors (WebAssembly 2.0; every browser since 2023). Chosen at compile time: a
+//! module either uses them or doesn't.
 
 mod luma;
 mod shift;
@@ -7,7 +7,7 @@ mod shift;
 use super::super::sample::{Corners, Le16, Sample};
 use super::super::{Engine, scalar};
 
-/// The engine.
+/// Engine for 128-bit vectors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super::super) struct Simd128;
 
@@ -41,7 +41,7 @@ impl Engine<Le16> for Simd128 {
     }
 }
 
-// The plain loops, which the compiler turns into vectors when it may.
+// The plain loops, compiled with vectors so that they are auto-vectorized.
 
 #[target_feature(enable = "simd128")]
 fn luma<S: Sample, const C: usize>(pixels: &[S], values: &mut [S]) {

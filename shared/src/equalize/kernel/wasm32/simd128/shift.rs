@@ -1,4 +1,4 @@
-//! Moving the colours of 8-bit pixels by the step of their luma.
+//! Shifting the colours of 8-bit pixels by the change of their luma.
 
 #![allow(unsafe_code)]
 
@@ -6,15 +6,16 @@ use std::arch::wasm32::*;
 
 use super::super::super::scalar;
 
-/// Adds `to − from` to the colours of RGB (`C` = 3) or visible RGBA (`C` = 4) pixels, and clamps; 16 at a time.
+/// Adds `to − from` to the colours of RGB (`C` = 3) or visible RGBA (`C` = 4) pixels, clamped; 16 at a time.
 ///
-/// Of what goes up and what goes down one is 0, so a saturating addition and a saturating subtraction clamp exactly.
+/// Of the steps up and down one is always 0, so a saturating addition followed by a saturating subtraction clamps
+/// exactly.
 #[target_feature(enable = "simd128")]
 pub(super) fn shift_u8<const C: usize>(pixels: &mut [u8], from: &[u8], to: &[u8]) {
     const PIXELS: usize = 16;
     // SAFETY: 16 bytes are read from 16.
     let load = |bytes: &[u8; 16]| unsafe { v128_load(bytes.as_ptr().cast()) };
-    // Which pixel's step each byte of vector `k` takes; none for alpha.
+    // For each byte of vector `k`, the index of the pixel whose step applies; for alpha, an index that gives 0.
     let mut places = [u8x16_splat(0); C];
     for (k, place) in places.iter_mut().enumerate() {
         *place = load(&std::array::from_fn(|byte| {
@@ -32,7 +33,7 @@ pub(super) fn shift_u8<const C: usize>(pixels: &mut [u8], from: &[u8], to: &[u8]
             let mut samples = load(bytes);
             let mut place = place;
             if C == 4 {
-                // A pixel without alpha takes no step: an index above 15 gives 0.
+                // A fully transparent pixel is not shifted: an index above 15 gives 0.
                 place = v128_or(place, i32x4_eq(u32x4_shr(samples, 24), i32x4_splat(0)));
             }
             samples = u8x16_add_sat(samples, u8x16_swizzle(up, place));

@@ -6,14 +6,15 @@ use std::arch::x86_64::*;
 
 use super::super::super::scalar;
 
-/// Y of RGB (`C` = 3) or RGBA (`C` = 4) pixels, 32 at a time.
+/// Computes Y of RGB (`C` = 3) or RGBA (`C` = 4) pixels, 32 at a time.
 ///
-/// The sum of products is two `vpmaddwd`, whose weights are signed 16 bits: 38,470 doesn't fit, so green is taken
-/// twice with half of it, once beside red and once beside blue: 19595 R + 19235 G, and 7471 B + 19235 G.
+/// The weighted sum takes two `vpmaddwd`, whose weights are signed 16-bit. Green's weight, 38,470, doesn't fit, so half
+/// of it goes beside red and half beside blue: 19595 R + 19235 G, and 7471 B + 19235 G.
 #[target_feature(enable = "avx2")]
 pub(super) fn luma_u8<const C: usize>(pixels: &[u8], values: &mut [u8]) {
     const PIXELS: usize = 32;
-    // In each half of a vector four pixels, which begin at its first byte; −1 makes a zero.
+    // In each half of a vector, expands four pixels from its first byte on to 16-bit pairs (channel `first`, green); −1
+    // gives a zero byte.
     let pairs = |first: i8| {
         let at = |pixel: i8, channel: i8| C as i8 * pixel + channel;
         _mm256_broadcastsi128_si256(_mm_setr_epi8(
@@ -39,7 +40,7 @@ pub(super) fn luma_u8<const C: usize>(pixels: &[u8], values: &mut [u8]) {
     let weights = |first: i32| _mm256_set1_epi32(first | 19_235 << 16);
     let (red, blue) = (weights(19_595), weights(7_471));
     let half = _mm256_set1_epi32(32_768);
-    // 2¹⁶ Y of the eight pixels that begin at `start`, in 32 bits each.
+    // Y of the eight pixels from `start` on, in 32 bits each.
     let eight = |bytes: &[u8], start: usize| {
         let four = |pixel: usize| -> __m128i {
             let bytes: &[u8; 16] = bytes[(start + pixel) * C..].first_chunk().expect("the loop leaves bytes to spare");
@@ -53,10 +54,10 @@ pub(super) fn luma_u8<const C: usize>(pixels: &[u8], values: &mut [u8]) {
         );
         _mm256_srli_epi32::<16>(_mm256_add_epi32(sum, half))
     };
-    // Packing goes by halves of a vector, so groups of four pixels come out as 0 2 4 6 1 3 5 7.
+    // Packing works within each half of a vector, so groups of four pixels come out in the order 0 2 4 6 1 3 5 7.
     let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
     let mut done = 0;
-    // The last four pixels of a group read 16 bytes, of which RGB needs 12.
+    // The load of the last four pixels reads 16 bytes, of which RGB uses 12.
     while values.len() - done >= PIXELS && (pixels.len() - done * C) >= PIXELS * C + 4 {
         let bytes = &pixels[done * C..];
         let low = _mm256_packus_epi32(eight(bytes, 0), eight(bytes, 8));

@@ -1,4 +1,4 @@
-//! 256-bit vectors: Intel since Haswell (2013), AMD since Excavator (2015).
+//! Kernel for 256-bit vectors (AVX2): Intel since Haswell (2013), AMD since Excavator (2015).
 
 mod luma;
 mod shift;
@@ -7,18 +7,18 @@ mod table;
 use super::super::sample::{Corners, Le16, Sample};
 use super::super::{Engine, scalar};
 
-/// The engine. A value of it is the proof that the machine has AVX2.
+/// Engine for AVX2. A value of this type proves that the machine has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super::super) struct Avx2(());
 
 impl Avx2 {
-    /// The engine, if this machine has the instructions.
+    /// Returns the engine if this machine has the instructions.
     pub(in super::super) fn detect() -> Option<Self> {
         is_x86_feature_detected!("avx2").then_some(Self(()))
     }
 }
 
-// SAFETY of every call here: the functions need AVX2, and `self` exists only where `detect` has found it.
+// SAFETY of every call here: the functions need AVX2, and `self` exists only if `detect` found it.
 #[allow(unsafe_code)]
 impl Engine<u8> for Avx2 {
     fn luma<const C: usize>(self, pixels: &[u8], values: &mut [u8]) {
@@ -74,7 +74,7 @@ impl Engine<Le16> for Avx2 {
     }
 }
 
-// The plain loops, which the compiler turns into vectors of 256 bits when it may.
+// The plain loops, compiled with AVX2 so that they are auto-vectorized.
 
 #[target_feature(enable = "avx2")]
 fn luma<S: Sample, const C: usize>(pixels: &[S], values: &mut [S]) {

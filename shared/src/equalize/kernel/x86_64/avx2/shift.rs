@@ -1,4 +1,4 @@
-//! Moving the colours of 8-bit pixels by the step of their luma.
+//! Shifting the colours of 8-bit pixels by the change of their luma.
 
 #![allow(unsafe_code)]
 
@@ -6,13 +6,14 @@ use std::arch::x86_64::*;
 
 use super::super::super::scalar;
 
-/// Adds `to − from` to the colours of RGB (`C` = 3) or visible RGBA (`C` = 4) pixels, and clamps; 16 at a time.
+/// Adds `to − from` to the colours of RGB (`C` = 3) or visible RGBA (`C` = 4) pixels, clamped; 16 at a time.
 ///
-/// Of what goes up and what goes down one is 0, so a saturating addition and a saturating subtraction clamp exactly.
+/// Of the steps up and down one is always 0, so a saturating addition followed by a saturating subtraction clamps
+/// exactly.
 #[target_feature(enable = "avx2")]
 pub(super) fn shift_u8<const C: usize>(pixels: &mut [u8], from: &[u8], to: &[u8]) {
     const PIXELS: usize = 16;
-    // Which pixel's step each byte of vector `k` takes; none for alpha.
+    // For each byte of vector `k`, the index of the pixel whose step applies; for alpha, an index that gives 0.
     let mut places = [_mm_setzero_si128(); C];
     for (k, place) in places.iter_mut().enumerate() {
         let index: [i8; 16] = std::array::from_fn(|byte| {
@@ -34,7 +35,7 @@ pub(super) fn shift_u8<const C: usize>(pixels: &mut [u8], from: &[u8], to: &[u8]
             let mut samples = load(bytes);
             let mut place = place;
             if C == 4 {
-                // A pixel without alpha takes no step: an index with its highest bit set gives 0.
+                // A fully transparent pixel is not shifted: an index with its highest bit set gives 0.
                 let alpha = _mm_srli_epi32::<24>(samples);
                 place = _mm_or_si128(place, _mm_cmpeq_epi32(alpha, _mm_setzero_si128()));
             }

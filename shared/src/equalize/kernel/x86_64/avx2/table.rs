@@ -8,10 +8,10 @@ use super::super::super::scalar;
 
 /// Looks up each byte in a table of 256, 32 at a time.
 ///
-/// `vpshufb` looks up the low four bits in a row of 16 entries, and gives 0 where the highest bit of the index is set.
-/// Of row `r` the table keeps the difference (xor) to row `r − 1`; with 16 taken from the index before each further
-/// row, saturating, exactly the rows up to the index's own contribute, and their differences add up to the entry. The
-/// upper half of the table is the same with the highest bit flipped.
+/// `vpshufb` looks up the low four bits of an index in a row of 16 entries, and gives 0 if the highest bit of the index
+/// is set. Row `r` is stored as its difference (xor) from row `r − 1`, and 16 is subtracted from the index, saturating,
+/// before each further row. So exactly the rows up to the index's own contribute, and the xor of their differences is
+/// the entry. The upper half of the table works the same way with the index's highest bit flipped.
 ///
 /// After Wojciech Muła, "SIMD byte lookup" (0x80.pl).
 #[target_feature(enable = "avx2")]

@@ -1,4 +1,4 @@
-//! Interpolation between four tables.
+//! Bilinear interpolation between four tables.
 
 #![allow(unsafe_code)]
 
@@ -8,8 +8,8 @@ use super::super::super::sample::{Corners, Le16};
 use super::super::super::scalar;
 use super::look_up::Table;
 
-/// Replaces each 8-bit value by what lies between four tables, 64 at a time. The four tables take half of the
-/// registers; the operations on f32 are those of the plain kernel, in its order.
+/// Replaces each 8-bit value by interpolating between four tables, 64 values at a time. The four tables take half of
+/// the registers; the f32 operations are those of the plain kernel, in the same order.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 pub(super) fn blend_u8(corners: &[&[u8; 256]; 4], down: f32, across: &[f32], values: &mut [u8]) {
     let [top_left, top_right, bottom_left, bottom_right] =
@@ -39,7 +39,8 @@ pub(super) fn blend_u8(corners: &[&[u8; 256]; 4], down: f32, across: &[f32], val
             let top = _mm512_add_ps(_mm512_mul_ps(entry(0), left), _mm512_mul_ps(entry(1), right));
             let bottom = _mm512_add_ps(_mm512_mul_ps(entry(2), left), _mm512_mul_ps(entry(3), right));
             let level = _mm512_add_ps(_mm512_mul_ps(top, up), _mm512_mul_ps(bottom, below));
-            // To the nearest integer, ties to even, whatever the thread's rounding mode; then at most 255.
+            // Rounds to the nearest integer, ties to even, regardless of the thread's rounding mode; then saturates at
+            // 255.
             let level = _mm512_cvt_roundps_epi32::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(level);
             let bytes = _mm512_cvtusepi32_epi8(level);
             // SAFETY: 16 bytes are written to 16.
@@ -49,7 +50,7 @@ pub(super) fn blend_u8(corners: &[&[u8; 256]; 4], down: f32, across: &[f32], val
     scalar::blend::<u8>(corners, down, rest_across, rest);
 }
 
-/// The plain loop for 16 bits, whose second pass the compiler turns into vectors.
+/// The plain loop for 16 bits, whose second pass is auto-vectorized.
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) fn blend_u16(corners: &Corners<'_>, down: f32, across: &[f32], values: &mut [Le16]) {
     scalar::blend::<Le16>(corners, down, across, values);

@@ -1,4 +1,4 @@
-//! Luma, value or one channel of pixels.
+//! Intensity of pixels: luma, HSV value or one channel.
 
 #![allow(unsafe_code)]
 
@@ -7,13 +7,13 @@ use std::arch::x86_64::*;
 use super::super::super::sample::{Le16, Sample};
 use super::super::super::scalar;
 
-/// Y of 8-bit RGB (`C` = 3) or RGBA (`C` = 4) pixels.
+/// Computes Y of 8-bit RGB (`C` = 3) or RGBA (`C` = 4) pixels.
 ///
-/// The sum of products is two `vpmaddwd`, whose weights are signed 16 bits: 38,470 doesn't fit, so green is taken
-/// twice with half of it, once beside red and once beside blue: 19595 R + 19235 G, and 7471 B + 19235 G.
+/// The weighted sum takes two `vpmaddwd`, whose weights are signed 16-bit. Green's weight, 38,470, doesn't fit, so half
+/// of it goes beside red and half beside blue: 19595 R + 19235 G, and 7471 B + 19235 G.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 pub(super) fn luma_u8<const C: usize>(pixels: &[u8], values: &mut [u8]) {
-    // In the 32 bits of each pixel: a channel, 0, green, 0.
+    // In the 32 bits of each pixel: channel `first`, 0, green, 0.
     let pairs = |first: usize| lanes(|pixel, byte| [C * pixel + first, 0, C * pixel + 1, 0][byte] as u8);
     let (red_green, blue_green) = (pairs(0), pairs(2));
     let weights = |first: i32| _mm512_set1_epi32(first | 19_235 << 16);
@@ -31,7 +31,7 @@ pub(super) fn luma_u8<const C: usize>(pixels: &[u8], values: &mut [u8]) {
     scalar::luma::<u8, C>(&pixels[done * C..], &mut values[done..]);
 }
 
-/// V of 8-bit RGB or RGBA pixels.
+/// Computes V of 8-bit RGB or RGBA pixels.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 pub(super) fn value_u8<const C: usize>(pixels: &[u8], values: &mut [u8]) {
     let colors = lanes(|pixel, byte| (C * pixel + byte.min(2)) as u8);
@@ -44,7 +44,7 @@ pub(super) fn value_u8<const C: usize>(pixels: &[u8], values: &mut [u8]) {
     scalar::value::<u8, C>(&pixels[done * C..], &mut values[done..]);
 }
 
-/// One sample of each 8-bit pixel.
+/// Extracts one sample of each 8-bit pixel.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 pub(super) fn plane_u8<const C: usize>(pixels: &[u8], index: usize, values: &mut [u8]) {
     let sample = lanes(|pixel, _| (C * pixel + index) as u8);
@@ -53,10 +53,10 @@ pub(super) fn plane_u8<const C: usize>(pixels: &[u8], index: usize, values: &mut
     scalar::plane::<u8, C>(&pixels[done * C..], index, &mut values[done..]);
 }
 
-/// Every second byte.
+/// Mask of the elements with an even index.
 const EVEN: u64 = 0x5555_5555_5555_5555;
 
-/// A vector of bytes, of which each of 16 pixels has four.
+/// Returns a vector of `byte(pixel, index)`: four bytes for each of 16 pixels.
 #[target_feature(enable = "avx512f")]
 fn lanes(byte: impl Fn(usize, usize) -> u8) -> __m512i {
     let bytes: [u8; 64] = std::array::from_fn(|index| byte(index / 4, index % 4));
@@ -64,12 +64,12 @@ fn lanes(byte: impl Fn(usize, usize) -> u8) -> __m512i {
     unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
 }
 
-/// For each whole 64 pixels: byte `BYTE` of each of the 32-bit numbers that `number` makes of sixteen pixels, which lie
-/// one after the other at the beginning of a vector.
+/// Computes `values` in whole groups of 64 pixels; the caller handles the rest. `number` receives a vector that begins
+/// with 16 pixels and returns a 32-bit number for each, whose byte `BYTE` is the value.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 fn each_u8<const C: usize, const BYTE: u8>(pixels: &[u8], values: &mut [u8], number: impl Fn(__m512i) -> __m512i) {
-    // From number `i` of the 32 in two vectors.
+    // Byte `BYTE` of each of the 32 numbers in two vectors.
     let both = lanes(|four, byte| 4 * ((4 * four + byte) as u8 % 32) + BYTE);
     let present = u64::MAX >> (64 - 16 * C);
     let groups = pixels.chunks_exact(64 * C).zip(values.as_chunks_mut::<64>().0);
@@ -87,7 +87,7 @@ fn each_u8<const C: usize, const BYTE: u8>(pixels: &[u8], values: &mut [u8], num
     }
 }
 
-/// Y of 16-bit RGB or RGBA pixels.
+/// Computes Y of 16-bit RGB or RGBA pixels.
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) fn luma_u16<const C: usize>(pixels: &[Le16], values: &mut [Le16]) {
     let weight = |weight: i32| _mm512_set1_epi32(weight);
@@ -102,7 +102,7 @@ pub(super) fn luma_u16<const C: usize>(pixels: &[Le16], values: &mut [Le16]) {
     scalar::luma::<Le16, C>(&pixels[done * C..], &mut values[done..]);
 }
 
-/// V of 16-bit RGB or RGBA pixels.
+/// Computes V of 16-bit RGB or RGBA pixels.
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) fn value_u16<const C: usize>(pixels: &[Le16], values: &mut [Le16]) {
     each_u16::<C>(pixels, values, |[r, g, b]| _mm512_max_epu32(_mm512_max_epu32(r, g), b));
@@ -110,11 +110,12 @@ pub(super) fn value_u16<const C: usize>(pixels: &[Le16], values: &mut [Le16]) {
     scalar::value::<Le16, C>(&pixels[done * C..], &mut values[done..]);
 }
 
-/// For each whole 16 pixels: what `number` makes of their reds, greens and blues, in 32 bits each.
+/// Computes `values` in whole groups of 16 pixels; the caller handles the rest. `number` receives their reds, greens
+/// and blues, in 32 bits each.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
 fn each_u16<const C: usize>(pixels: &[Le16], values: &mut [Le16], number: impl Fn([__m512i; 3]) -> __m512i) {
-    // The pixels lie in one vector and (part of) a second one; each channel goes to the lower half of 32 bits.
+    // The pixels lie in one vector and (part of) a second one; each channel goes to the lower 16 of 32 bits.
     let channel = |channel: usize| {
         let places: [u16; 32] = std::array::from_fn(|place| (place / 2 * C + channel) as u16);
         // SAFETY: 64 bytes are read from 64.
@@ -138,7 +139,7 @@ fn each_u16<const C: usize>(pixels: &[Le16], values: &mut [Le16], number: impl F
     }
 }
 
-/// The plain loop, which the compiler turns into vectors.
+/// The plain loop, auto-vectorized.
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) fn hide<S: Sample, const C: usize>(pixels: &[S], values: &mut [S]) -> usize {
     scalar::hide::<S, C>(pixels, values)

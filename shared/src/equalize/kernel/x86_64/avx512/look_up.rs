@@ -1,4 +1,4 @@
-//! Table look-up of bytes (VBMI).
+//! Table look-up of bytes, with the byte permutes of AVX-512 VBMI.
 
 #![allow(unsafe_code)]
 
@@ -6,8 +6,9 @@ use std::arch::x86_64::*;
 
 use super::super::super::scalar;
 
-/// From this size on, the result of a look-up to another place goes past the caches: reading lines into them only to
-/// overwrite them would cost a third of the memory's throughput. It is the size that no second-level cache holds.
+/// Size in bytes from which [`look_up_into`] bypasses the caches (non-temporal stores): an ordinary store first reads
+/// the cache line that it overwrites, which would cost a third of the memory bandwidth. No second-level cache holds
+/// this much.
 const STREAM: usize = 4 << 20;
 
 /// A table of 256 bytes in four registers.
@@ -26,7 +27,8 @@ impl Table {
         Self(quarters)
     }
 
-    /// The entries for 64 values: the low seven bits choose among two registers, the highest between two such results.
+    /// Returns the entries for 64 values: the low seven bits select within two registers, the highest between two such
+    /// results.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
     pub(super) fn look_up(self, values: __m512i) -> __m512i {
@@ -51,11 +53,11 @@ fn store(bytes: &mut [u8; 64], vector: __m512i) {
     unsafe { _mm512_storeu_si512(bytes.as_mut_ptr().cast(), vector) };
 }
 
-/// Looks up each colour sample of every visible pixel; gray ones in the first table.
+/// Looks up each colour sample of every visible pixel; gray samples in the first table.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 pub(super) fn look_up<const C: usize>(tables: [&[u8; 256]; 3], pixels: &mut [u8]) {
     let [red, green, blue] = [Table::load(tables[0]), Table::load(tables[1]), Table::load(tables[2])];
-    // Whole pixels in whole vectors.
+    // A multiple of both the vector and the pixel size.
     let step = if C == 3 { 192 } else { 64 };
     let (whole, rest) = pixels.split_at_mut(pixels.len() / step * step);
     for (index, bytes) in whole.as_chunks_mut::<64>().0.iter_mut().enumerate() {
@@ -69,8 +71,8 @@ pub(super) fn look_up<const C: usize>(tables: [&[u8; 256]; 3], pixels: &mut [u8]
                 _mm512_mask_blend_epi16(visible, samples, gray)
             }
             3 => {
-                // Bytes 1, 4, 7… of 64 are green in a pixel's first vector; 64 = 3 · 21 + 1, so each further vector
-                // begins one channel later.
+                // `EVERY_THIRD[n]` selects bytes n, n + 3, n + 6 and so on. Green is at bytes 1, 4, 7… of the first
+                // vector; as 64 = 3 · 21 + 1, each further vector begins one channel later.
                 const EVERY_THIRD: [u64; 3] = [0x9249_2492_4924_9249, 0x2492_4924_9249_2492, 0x4924_9249_2492_4924];
                 let phase = index % 3;
                 let changed = _mm512_mask_blend_epi8(EVERY_THIRD[(4 - phase) % 3], first, green.look_up(samples));
@@ -89,15 +91,15 @@ pub(super) fn look_up<const C: usize>(tables: [&[u8; 256]; 3], pixels: &mut [u8]
     scalar::look_up::<u8, C>(tables, rest);
 }
 
-/// Looks up each byte of `from` and puts the entry to its place in `to`.
+/// Looks up each byte of `from` and writes the entry to the same position of `to`.
 ///
 /// # Panics
-/// If they differ in length.
+/// Panics if they differ in length.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 pub(super) fn look_up_into(table: &[u8; 256], from: &[u8], to: &mut [u8]) {
     assert_eq!(from.len(), to.len(), "a look-up gives as many entries as there are values");
     let streams = to.len() >= STREAM;
-    // Stores past the caches must be aligned.
+    // Non-temporal stores must be aligned.
     let before = if streams { to.as_ptr().align_offset(64).min(to.len()) } else { 0 };
     let (from_before, from) = from.split_at(before);
     let (to_before, to) = to.split_at_mut(before);
@@ -113,8 +115,8 @@ pub(super) fn look_up_into(table: &[u8; 256], from: &[u8], to: &mut [u8]) {
     if streams {
         for (from, to) in from.iter().zip(to) {
             let found = entries.look_up(load(from));
-            // SAFETY: 64 bytes are written to 64, which begin at a multiple of 64, and nobody reads them before the
-            // fence.
+            // SAFETY: 64 bytes are written to 64, at an address that is a multiple of 64, and no other code reads them
+            // before the fence.
             unsafe { _mm512_stream_si512(to.as_mut_ptr().cast(), found) };
         }
         _mm_sfence();

@@ -1,4 +1,4 @@
-//! 512-bit vectors with look-ups of bytes: Intel since Ice Lake (2019), AMD since Zen 4 (2022).
+//! Kernel for 512-bit vectors with byte permutes (AVX-512 VBMI): Intel since Ice Lake (2019), AMD since Zen 4 (2022).
 
 mod blend;
 mod intensity;
@@ -9,12 +9,12 @@ mod tally;
 use super::super::Engine;
 use super::super::sample::{Corners, Le16};
 
-/// The engine. A value of it is the proof that the machine has AVX-512 F, BW, VBMI, VPOPCNTDQ and GFNI.
+/// Engine for AVX-512. A value of this type proves that the machine has AVX-512 F, BW, VBMI, VPOPCNTDQ and GFNI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super::super) struct Avx512(());
 
 impl Avx512 {
-    /// The engine, if this machine has the instructions.
+    /// Returns the engine if this machine has the instructions.
     pub(in super::super) fn detect() -> Option<Self> {
         let has = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
@@ -25,7 +25,7 @@ impl Avx512 {
     }
 }
 
-// SAFETY of every call here: the functions need instructions which `detect` looked for before it made `self`.
+// SAFETY of every call here: the functions need instructions that `detect` checked for before it created `self`.
 #[allow(unsafe_code)]
 impl Engine<u8> for Avx512 {
     fn luma<const C: usize>(self, pixels: &[u8], values: &mut [u8]) {

@@ -1,4 +1,4 @@
-//! Moving the colours of pixels by the step of their luma.
+//! Shifting the colours of pixels by the change of their luma.
 
 #![allow(unsafe_code)]
 
@@ -7,13 +7,14 @@ use std::arch::x86_64::*;
 use super::super::super::sample::Le16;
 use super::super::super::scalar;
 
-/// Adds `to − from` to the colours of 8-bit RGB (`C` = 3) or visible RGBA (`C` = 4) pixels, and clamps; 64 at a time.
+/// Adds `to − from` to the colours of 8-bit RGB (`C` = 3) or visible RGBA (`C` = 4) pixels, clamped; 64 at a time.
 ///
-/// Of what goes up and what goes down one is 0, so a saturating addition and a saturating subtraction clamp exactly.
+/// Of the steps up and down one is always 0, so a saturating addition followed by a saturating subtraction clamps
+/// exactly.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 pub(super) fn shift_u8<const C: usize>(pixels: &mut [u8], from: &[u8], to: &[u8]) {
     const PIXELS: usize = 64;
-    // Which pixel's step each byte of vector `k` takes.
+    // For each byte of vector `k`, the index of the pixel whose step applies.
     let mut places = [_mm512_setzero_si512(); C];
     for (k, place) in places.iter_mut().enumerate() {
         let index: [u8; 64] = std::array::from_fn(|byte| ((64 * k + byte) / C) as u8);
@@ -32,7 +33,7 @@ pub(super) fn shift_u8<const C: usize>(pixels: &mut [u8], from: &[u8], to: &[u8]
             let samples = unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) };
             let mut moves = u64::MAX;
             if C == 4 {
-                // The three colours of pixels with alpha.
+                // The colour bytes of pixels that aren't fully transparent.
                 let alpha = _mm512_set1_epi32(0xff00_0000_u32.cast_signed());
                 let visible = _mm512_test_epi32_mask(samples, alpha);
                 moves = _mm512_movepi8_mask(_mm512_maskz_set1_epi32(visible, 0x0080_8080));
@@ -48,7 +49,7 @@ pub(super) fn shift_u8<const C: usize>(pixels: &mut [u8], from: &[u8], to: &[u8]
     scalar::shift::<u8, C>(rest, &from[done..], &to[done..]);
 }
 
-/// The same for 16-bit pixels, 32 at a time.
+/// As [`shift_u8`], for 16-bit pixels, 32 at a time.
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) fn shift_u16<const C: usize>(pixels: &mut [Le16], from: &[Le16], to: &[Le16]) {
     const PIXELS: usize = 32;

@@ -1,4 +1,4 @@
-//! The histogram of bytes, without a table in memory.
+//! Histogram of bytes, without a table in memory.
 
 #![allow(unsafe_code)]
 
@@ -8,31 +8,30 @@ use super::super::super::scalar;
 
 /// Values in a vector.
 const VECTOR: usize = 64;
-/// Vectors in a round; their masks take 6 KiB.
+/// Vectors per round; their masks take 6 KiB.
 const ROUND: usize = 32;
 
-/// The values of one vector, as masks with a bit for each of the 64 values.
+/// Masks over the values of one vector, with a bit for each of the 64 values.
 #[derive(Clone, Copy)]
 struct Masks {
-    /// Lane `t` of vector `k`: which values end with the four bits `8k + t`.
+    /// Lane `t` of vector `k`: the values whose lower four bits are `8k + t`.
     low: [__m512i; 2],
-    /// First the masks of the values that begin with the bits 00, 01, 10, 11, then of those whose next two bits are
-    /// that.
+    /// The values whose upper two bits are 00, 01, 10, 11, then those whose next two bits are.
     high: [u64; 8],
 }
 
-/// Adds how often each value occurs to 256 bins.
+/// Adds the counts of each value to 256 bins.
 ///
-/// A table in memory takes an increment for each value, and neighbours that are equal wait for each other. Here 64
-/// values at once are turned into bit planes, and these into masks of the values with certain upper and lower bits; the
-/// number of bits in `upper AND lower` is the count of one level, and a vector holds those of eight levels: three
-/// instructions each, whatever the values are.
+/// With a table in memory, each value takes an increment, and the increments of equal neighbours wait for each other.
+/// Here 64 values at a time are converted to bit planes, and these to masks of the values with certain upper and lower
+/// bits. The number of bits in `upper AND lower` is the count of one level. A vector holds the counts of eight levels
+/// and takes three instructions, whatever the values are.
 ///
 /// # Panics
-/// If there are fewer than 256 bins.
+/// Panics if there are fewer than 256 bins.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vpopcntdq,gfni")]
 pub(super) fn tally(values: &[u8], bins: &mut [u64]) {
-    // Below some vectors the constants cost more than they save.
+    // For fewer vectors, setting up the constants costs more than it saves.
     if values.len() < 4 * VECTOR {
         return scalar::tally_u8(values, bins);
     }
@@ -54,7 +53,7 @@ pub(super) fn tally(values: &[u8], bins: &mut [u64]) {
     }
 }
 
-/// Counts the 128 levels that begin with the two bits `FIRST` or `FIRST + 1`: sixteen vectors of eight counts, which
+/// Counts the 128 levels whose upper two bits are `FIRST` or `FIRST + 1`, in sixteen vectors of eight counts, which
 /// just fit the registers.
 #[target_feature(enable = "avx512f,avx512vpopcntdq")]
 fn count_half<const FIRST: usize>(masks: &[Masks], bins: &mut [u64]) {
@@ -78,11 +77,11 @@ fn count_half<const FIRST: usize>(masks: &[Masks], bins: &mut [u64]) {
     }
 }
 
-/// The constants that turn bytes into bit planes and masks.
+/// Constants that convert bytes to bit planes and masks.
 struct Planes {
-    /// Brings byte `p` of each group of eight to group `p`.
+    /// Permutation that moves byte `p` of each group of eight to group `p`.
     transpose: __m512i,
-    /// For each of the three lowest bits: all ones in the lanes whose number has it clear.
+    /// For each of the three lowest bits: all ones in the lanes whose index has that bit clear.
     clear: [__m512i; 3],
 }
 
@@ -100,13 +99,13 @@ impl Planes {
         Self { transpose, clear: [clear(0), clear(1), clear(2)] }
     }
 
-    /// The masks of 64 values; all of them give the values the same order, which is not that of memory.
+    /// Returns the masks of 64 values. All masks have the values in the same order, which isn't that of memory.
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
     fn masks(&self, values: &[u8; VECTOR]) -> Masks {
         // SAFETY: 64 bytes are read from 64.
         let values = unsafe { _mm512_loadu_si512(values.as_ptr().cast()) };
-        // The product of the identity with each eight bytes as an 8 × 8 matrix of bits is their transpose: byte `p` of
-        // the eight then holds their bits `p`.
+        // Multiplying the identity by each eight bytes, as an 8 × 8 matrix of bits, transposes them: byte `p` of the
+        // eight then holds bit `p` of each.
         let identity = _mm512_set1_epi64(0x8040_2010_0804_0201_u64.cast_signed());
         let bits = _mm512_gf2p8affine_epi64_epi8::<0>(identity, values);
         let planes = _mm512_permutexvar_epi8(self.transpose, bits);

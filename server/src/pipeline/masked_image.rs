@@ -1,4 +1,4 @@
-//! An image's rows together with the pixels that are left alone.
+//! Image rows together with the pixels to leave unchanged (mask and nodata).
 
 use std::ops::Range;
 
@@ -9,19 +9,19 @@ use shared::pixels::{Depth, Layout, Rows};
 use super::stage::RowSource;
 use crate::codec::{self, RowReader};
 
-/// The rows of an image and of its mask, which a pixel thread can open.
-pub(super) struct SheetSource {
-    /// The image's.
+/// The rows of an image and of its mask, to be opened on a pixel thread.
+pub(super) struct MaskedImageSource {
+    /// The image.
     pub(super) rows: (RowSource, ImageInfo),
-    /// The mask's.
+    /// The mask.
     pub(super) mask: Option<(RowSource, ImageInfo)>,
-    /// What stands for no measurement.
+    /// The nodata value.
     pub(super) nodata: Option<Nodata>,
 }
 
-impl SheetSource {
-    /// Opens them; on a pixel thread.
-    pub(super) fn open(self) -> codec::Result<Sheet> {
+impl MaskedImageSource {
+    /// Opens the readers; call on a pixel thread.
+    pub(super) fn open(self) -> codec::Result<MaskedImage> {
         let (rows, info) = self.rows;
         let mask = match self.mask {
             None => None,
@@ -30,50 +30,50 @@ impl SheetSource {
                 Some(mask.open(&mask_info)?)
             }
         };
-        Ok(Sheet { rows: rows.open(&info)?, mask, nodata: self.nodata })
+        Ok(MaskedImage { rows: rows.open(&info)?, mask, nodata: self.nodata })
     }
 }
 
-/// An image and its mask.
-pub(super) struct Sheet {
+/// Opened readers of an image and its mask.
+pub(super) struct MaskedImage {
     rows: Box<dyn RowReader>,
     mask: Option<Box<dyn RowReader>>,
     nodata: Option<Nodata>,
 }
 
-impl Sheet {
-    /// Reads some rows; ranges come in the order that both readers want.
-    pub(super) fn read(&mut self, at: Range<u32>) -> codec::Result<Marked> {
+impl MaskedImage {
+    /// Reads rows. Ranges must come in the order that both readers require.
+    pub(super) fn read(&mut self, at: Range<u32>) -> codec::Result<MaskedRows> {
         let image = match &mut self.mask {
             Some(mask) => Some(Mask::image(&mask.read(at.clone())?)),
             None => None,
         };
-        Ok(Marked::new(at.start, self.rows.read(at)?, self.nodata, image.as_deref()))
+        Ok(MaskedRows::new(at.start, self.rows.read(at)?, self.nodata, image.as_deref()))
     }
 }
 
-/// Some rows, and which of their pixels are worked on.
-pub(super) struct Marked {
-    /// The first of them.
+/// Rows with the mask of pixels to process.
+pub(super) struct MaskedRows {
+    /// Index of the first row.
     pub(super) first: u32,
     rows: Rows,
     mask: Option<Mask>,
     nodata: Option<Nodata>,
 }
 
-impl Marked {
-    /// Rows from `first` on; `mask` is the mask image's, one byte a pixel.
+impl MaskedRows {
+    /// Creates it for rows starting at `first`; `mask` is the mask image, one byte per pixel.
     pub(super) fn new(first: u32, rows: Rows, nodata: Option<Nodata>, mask: Option<&[u8]>) -> Self {
         let mask = Mask::of(&rows, nodata, mask);
         Self { first, rows, mask, nodata }
     }
 
-    /// Counts them.
+    /// Adds the rows to the counts.
     pub(super) fn count(&self, counts: &mut Counts) {
         counts.count(self.first, &self.rows, self.mask.as_ref());
     }
 
-    /// Equalizes them. A pixel that is there never comes to look like one of no data.
+    /// Equalizes the rows. A valid pixel never ends up with the nodata value.
     pub(super) fn equalize(self, recipe: &Recipe, table: &Table) -> Rows {
         let mut rows = table.apply(recipe, self.first, self.rows, self.mask.as_ref());
         if let Some(nodata) = self.nodata {
@@ -83,15 +83,15 @@ impl Marked {
     }
 }
 
-/// A decoded mask of an image: one byte a pixel.
+/// Returns the metadata of an image's decoded mask: one byte per pixel.
 pub(super) fn mask_info(info: &ImageInfo) -> ImageInfo {
     ImageInfo { layout: Layout::Gray, depth: Depth::Eight, ..info.clone() }
 }
 
-/// Whether a mask has the size of its image.
+/// Checks that a mask has the size of its image.
 ///
 /// # Errors
-/// A sentence for the person.
+/// A sentence for the user.
 pub fn same_size(image: &ImageInfo, mask: &ImageInfo) -> Result<(), String> {
     if (image.width, image.height) == (mask.width, mask.height) {
         return Ok(());

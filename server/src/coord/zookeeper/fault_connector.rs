@@ -1,4 +1,4 @@
-//! One client's way to ZooKeeper, through a gate of this process, which somebody may shut.
+//! A proxy in this process for one client's connections to ZooKeeper, which can be cut to inject faults.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -13,24 +13,24 @@ use tokio::time::timeout;
 
 use super::{ZooKeeper, probe};
 use crate::backoff::Backoff;
-use crate::coord::{Connector, Coordinator, Leash, Result};
+use crate::coord::{Connector, Coordinator, FaultLink, Result};
 
-/// The longest that a server is waited for before the next one is tried.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long to wait for a server before trying the next one.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Makes sessions for one client, all of whose connections go through a gate. While it is shut they are broken, and new ones
-/// come to nothing; the servers let the session's lease run out.
-pub struct Leashed {
+/// Opens sessions for one client, all of whose connections pass through a gate. While the gate is shut, existing connections
+/// are broken and new ones fail, and the servers let the session time out.
+pub struct FaultConnector {
     zookeeper: ZooKeeper,
     open: watch::Sender<bool>,
     gate: JoinHandle<()>,
 }
 
-impl Leashed {
-    /// With an open gate, on a free port that only this machine reaches.
+impl FaultConnector {
+    /// Creates the connector with an open gate, on a free port of the loopback interface.
     ///
     /// # Errors
-    /// If there is no such port.
+    /// Fails if no port is free.
     pub async fn new(zookeeper: &ZooKeeper) -> std::io::Result<Arc<Self>> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let servers = listener.local_addr()?.to_string();
@@ -41,14 +41,14 @@ impl Leashed {
     }
 }
 
-impl Drop for Leashed {
+impl Drop for FaultConnector {
     fn drop(&mut self) {
         self.gate.abort();
     }
 }
 
 #[async_trait]
-impl Connector for Leashed {
+impl Connector for FaultConnector {
     fn kind(&self) -> &'static str {
         self.zookeeper.kind()
     }
@@ -58,7 +58,7 @@ impl Connector for Leashed {
     }
 }
 
-impl Leash for Leashed {
+impl FaultLink for FaultConnector {
     fn cut(&self) {
         self.open.send_replace(false);
     }
@@ -68,19 +68,19 @@ impl Leash for Leashed {
     }
 }
 
-/// Takes connections for ever; those that come while the gate is shut are closed at once.
+/// Accepts connections indefinitely; closes them at once while the gate is shut.
 async fn keep(listener: TcpListener, mut servers: Vec<String>, open: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
-    let mut backoff = Backoff::new(Duration::from_millis(50), PATIENCE);
+    let mut backoff = Backoff::new(Duration::from_millis(50), CONNECT_TIMEOUT);
     loop {
         match listener.accept().await {
             Ok((client, _)) if *open.borrow() => {
                 connections.spawn(pass(client, servers.clone(), open.clone()));
-                // A client that comes back found no luck with the first one.
+                // A client that reconnects probably failed with the first server.
                 servers.rotate_left(1);
             }
             Ok(_) => {}
-            // No more files may be open: the client tries again, and so does this.
+            // Out of file descriptors, for example: the client will retry, and so does this loop.
             Err(error) => {
                 tracing::warn!(%error, "a connection to ZooKeeper isn't taken");
                 backoff.wait().await;
@@ -90,14 +90,14 @@ async fn keep(listener: TcpListener, mut servers: Vec<String>, open: watch::Rece
     }
 }
 
-/// Passes on what client and server say, until one of them ends it or the gate is shut.
+/// Forwards bytes between client and server until one of them closes or the gate is shut.
 async fn pass(mut client: TcpStream, servers: Vec<String>, mut open: watch::Receiver<bool>) {
     let said = async {
         let all = servers.join(",");
-        let answering = timeout(PATIENCE, probe::answering(&all)).await.unwrap_or(all);
+        let answering = timeout(CONNECT_TIMEOUT, probe::answering(&all)).await.unwrap_or(all);
         for server in answering.split(',') {
-            if let Ok(Ok(mut server)) = timeout(PATIENCE, TcpStream::connect(server)).await {
-                // However it ends: both sides see their connections closed.
+            if let Ok(Ok(mut server)) = timeout(CONNECT_TIMEOUT, TcpStream::connect(server)).await {
+                // Whatever the result, both sides see their connections closed.
                 let _ = copy_bidirectional(&mut client, &mut server).await;
                 return;
             }

@@ -1,4 +1,4 @@
-//! One client's way to the coordinator, which somebody may cut.
+//! A connector for one client of the embedded coordinator, which can be cut to inject faults.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,18 +7,18 @@ use tokio::sync::watch;
 
 use super::session::Session;
 use super::{Connector, Coordinator, Embedded, Error, Result, SessionId};
-use crate::coord::Leash;
+use crate::coord::FaultLink;
 
-/// Makes sessions for one client. While it is cut, the session there is hears nothing and its lease runs out, and there is no
-/// new one.
-pub struct Leashed {
+/// Opens sessions for one client. While it is cut, the current session receives nothing and runs into its timeout, and no new
+/// session can be opened.
+pub struct FaultConnector {
     embedded: Arc<Embedded>,
     cut: watch::Sender<bool>,
     session: Mutex<Option<SessionId>>,
 }
 
-impl Leashed {
-    /// A whole one.
+impl FaultConnector {
+    /// Creates a connector that isn't cut.
     pub fn new(embedded: &Arc<Embedded>) -> Arc<Self> {
         Arc::new(Self { embedded: embedded.clone(), cut: watch::Sender::new(false), session: Mutex::default() })
     }
@@ -28,7 +28,7 @@ impl Leashed {
     }
 }
 
-impl Leash for Leashed {
+impl FaultLink for FaultConnector {
     fn cut(&self) {
         self.cut.send_replace(true);
         if let Some(session) = self.session() {
@@ -45,7 +45,7 @@ impl Leash for Leashed {
 }
 
 #[async_trait]
-impl Connector for Leashed {
+impl Connector for FaultConnector {
     fn kind(&self) -> &'static str {
         "embedded"
     }
@@ -78,22 +78,22 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_is_cut_off_keeps_its_session_for_its_lease_and_gets_no_other() {
         let embedded = Embedded::new(EmbeddedConfig { session_timeout: Duration::from_secs(2) });
-        let leash = Leashed::new(&embedded);
-        let first = leash.connect().await.unwrap();
+        let link = FaultConnector::new(&embedded);
+        let first = link.connect().await.unwrap();
         let mut states = first.states();
 
-        leash.cut();
+        link.cut();
         assert_eq!(*states.borrow_and_update(), SessionState::Disconnected);
         tokio::time::sleep(Duration::from_secs(1)).await;
-        leash.mend();
+        link.mend();
         assert_eq!(*states.borrow_and_update(), SessionState::Connected, "the lease hadn't run out");
 
-        leash.cut();
-        assert!(matches!(leash.connect().await.map(|_| ()), Err(Error::Disconnected)));
+        link.cut();
+        assert!(matches!(link.connect().await.map(|_| ()), Err(Error::Disconnected)));
         tokio::time::sleep(Duration::from_secs(3)).await;
         assert_eq!(embedded.sessions(), []);
-        leash.mend();
+        link.mend();
         assert!(states.borrow_and_update().is_terminal(), "the lease ran out");
-        leash.connect().await.unwrap();
+        link.connect().await.unwrap();
     }
 }
