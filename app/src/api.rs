@@ -67,13 +67,13 @@ impl<T: crate::json::Read> Decoder<Result<T, Problem>> for Handed {
     fn decode(text: &str) -> Result<Result<T, Problem>, String> {
         let json = crate::json::Json::parse(text);
         let (done, failed) = json.map(|json| (json.field("Ok").to(), json.field("Err").to())).unwrap_or_default();
-        done.map(Ok).or(failed.map(Err)).ok_or_else(|| "it has another form".to_owned())
+        done.map(Ok).or(failed.map(Err)).ok_or_else(|| "unexpected format".to_owned())
     }
 }
 
 /// Problem for a malformed image id in an address: no such image.
 pub fn no_such_image() -> Problem {
-    Problem::new(404, "Not Found", "There is no such image. It may have been deleted, or the link is incomplete.")
+    Problem::new(404, "Not Found", "Image not found. It may have been deleted, or the link is incomplete.")
 }
 
 /// Formats an [`ImageQuery`] as a query string, without `?`: `state=done&q=moon`.

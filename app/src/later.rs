@@ -91,9 +91,9 @@ fn not_loaded() -> AnyView {
         <Title text="Not loaded" />
         <section class="empty" role="alert">
             <h1>"This page could not be loaded."</h1>
-            <p>"The connection may be down, or Evenlight was brought up to date since you opened it."</p>
+            <p>"The connection may be down, or Evenlight was updated since you opened it."</p>
             <p>
-                <a class="button primary" href="" rel="external">"Load it again"</a>
+                <a class="button primary" href="" rel="external">"Reload"</a>
             </p>
         </section>
     }

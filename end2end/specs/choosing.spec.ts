@@ -75,7 +75,7 @@ test("several chosen images are downloaded as one zip that unpacks", async ({ pa
     await tile(page, id).hover();
     await tile(page, id).getByTestId("choose").click();
   }
-  await expect(page.getByTestId("choice")).toContainText("2 images chosen");
+  await expect(page.getByTestId("choice")).toContainText("2 images selected");
   const [download] = await Promise.all([
     page.waitForEvent("download"),
     page.getByRole("button", { name: "Download originals" }).click(),

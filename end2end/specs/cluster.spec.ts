@@ -81,7 +81,7 @@ test("a disconnected master is followed by another, and the history says why", a
   const latest = page.getByTestId("reign").first();
   await expect(latest).toContainText(master);
   await expect(latest).toContainText(String(before.leader?.epoch));
-  await expect(latest).toContainText("its lease ran out");
+  await expect(latest).toContainText("Lease expired");
   await card.getByTestId("start-pod").click();
   await expect(card).toHaveAttribute("data-link", "connected");
   await expect(card).toHaveAttribute("data-leads", "false");
@@ -107,11 +107,11 @@ test("each pod's lane shows who did what, at which attempt and for how long", as
 test("the page says in a sentence why it is slow", async ({ page, request }) => {
   await calm(request);
   await open(page, "/cluster");
-  await expect(page.getByTestId("why")).toContainText("Nothing waits.");
+  await expect(page.getByTestId("why")).toContainText("No jobs are waiting.");
   for (const pod of (await calm(request)).pods) await kill(request, pod.pod);
   await expect(page.getByTestId("why")).toContainText("There is no master.");
   await calm(request);
-  await expect(page.getByTestId("why")).toContainText("Nothing waits.");
+  await expect(page.getByTestId("why")).toContainText("No jobs are waiting.");
 });
 
 test("a failed image is tried again from the cluster page", async ({ page, request }) => {
@@ -137,7 +137,7 @@ test("a page whose server fell silent doesn't call it well", async ({ page }) =>
     // Until the server has said how often it shows that it is alive.
     await page.waitForTimeout(2_500);
     server.signal("SIGSTOP");
-    await expect(health).toContainText("lost the server", { timeout: 6_000 });
+    await expect(health).toContainText("server is lost", { timeout: 6_000 });
     await expect(health).toHaveAttribute("data-ok", "false");
     await expect(page.getByTestId("live-state")).toHaveText(/reconnecting/i);
     server.signal("SIGCONT");

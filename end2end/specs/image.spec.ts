@@ -100,7 +100,7 @@ test("a hundred megapixels open at once: a blur, the picture, and close views wh
 
   // It can be looked at closely before there is more to see of it.
   await live(page);
-  await expect(page.getByTestId("no-zoom")).toHaveText("Close views are being made.");
+  await expect(page.getByTestId("no-zoom")).toHaveText("Preparing close-up views.");
   await page.keyboard.press("+");
   await expect.poll(() => zoom(page)).toBe(1.5);
   pyramids = true;

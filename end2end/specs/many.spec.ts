@@ -150,7 +150,7 @@ test("images chosen with Shift may not have been seen, and a deletion far below 
   const far = page.getByTestId("gallery-item").nth(10);
   await far.hover();
   await far.getByTestId("choose").click({ modifiers: ["Shift"] });
-  await expect(page.getByTestId("choice")).toContainText(/[5-9]\d\d images chosen/);
+  await expect(page.getByTestId("choice")).toContainText(/[5-9]\d\d images selected/);
   const total = async () => ((await (await request.get(`${server.address}/api/images/sections`)).json()) as { total: number }).total;
   const all = await total();
   await page.getByTestId("delete-chosen").click();

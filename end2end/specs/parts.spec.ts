@@ -55,7 +55,7 @@ test("an image's page whose code can't be loaded says so, and opens on another t
   await tile(page, id).getByRole("link").first().click();
   await expect(page.getByRole("alert")).toContainText("could not be loaded");
   await page.unroute(/\/split_image\./);
-  await page.getByRole("link", { name: "Load it again" }).click();
+  await page.getByRole("link", { name: "Reload" }).click();
   await live(page);
   await expect(page.getByTestId("stage")).toBeVisible();
 });

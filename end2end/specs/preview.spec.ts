@@ -114,7 +114,7 @@ test("files that can't be previewed are said to be so, and cancelled files are n
   await page.getByRole("button", { name: "Preview the next file" }).click();
   await exact(page);
   await expect(page.getByTestId("preview-before")).toBeVisible();
-  await page.getByRole("button", { name: "Preview the file before" }).click();
+  await page.getByRole("button", { name: "Preview the previous file" }).click();
   await expect(page.getByTestId("preview-told")).toContainText("the file's bytes are text");
   // Nothing of the other file is shown as this one's.
   await expect(page.getByTestId("preview-before")).toBeHidden();

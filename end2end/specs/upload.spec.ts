@@ -214,7 +214,7 @@ test("a folder that is chosen sends the images in it and in its folders, and say
     await expect(item(page, name)).toHaveAttribute("data-state", "done", { timeout: 60_000 });
   }
   await expect(page.getByTestId("upload-item")).toHaveCount(2);
-  await expect(page.getByTestId("upload-notice")).toContainText("One file of the folder is no image");
+  await expect(page.getByTestId("upload-notice")).toContainText("1 file skipped: unsupported format");
   rmSync(folder, { recursive: true });
 });
 
@@ -225,12 +225,12 @@ test("a folder that is dropped sends the images in it and in its folders", async
   const data = { items: [], files: [folder], dragOperationsMask: 1 };
   for (const type of ["dragEnter", "dragOver", "drop"] as const) {
     await session.send("Input.dispatchDragEvent", { type, x: 300, y: 300, data });
-    if (type === "dragOver") await expect(page.getByText("Let go to equalize")).toBeVisible();
+    if (type === "dragOver") await expect(page.getByText("Drop to equalize")).toBeVisible();
   }
   for (const name of ["album moon.png", "album rocket.jpg"]) {
     await expect(item(page, name)).toHaveAttribute("data-state", "done", { timeout: 60_000 });
   }
-  await expect(page.getByTestId("upload-notice")).toContainText("One file of the folder is no image");
+  await expect(page.getByTestId("upload-notice")).toContainText("1 file skipped: unsupported format");
   rmSync(folder, { recursive: true });
 });
 
@@ -268,7 +268,7 @@ test("how to equalize is chosen once for all files, and remembered when the page
 
 test("a remembered value of pixels to leave alone is told while its field is folded away", async ({ page }) => {
   await open(page, "/");
-  const summary = page.getByText("Leave pixels alone");
+  const summary = page.getByText("Excluded pixels");
   const mark = () => summary.evaluate((element) => getComputedStyle(element, "::after").content);
   expect(await mark()).toBe("none");
   await summary.click();

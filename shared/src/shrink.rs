@@ -192,7 +192,7 @@ impl<S> Shrink<S> {
         if (rows.layout, u64::from(rows.width)) == (self.layout, self.from.0) {
             Ok(rows.width as usize * rows.layout.channels())
         } else {
-            Err("The rows of the picture are not of the image that they are said to be of.")
+            Err("The rows belong to another image.")
         }
     }
 }
@@ -218,7 +218,7 @@ impl Shrinker {
                 samples.chunks_exact(line).for_each(|row| shrink.add_row(row));
                 Ok(())
             }
-            _ => Err("The rows of the picture have another depth than was said."),
+            _ => Err("The rows have another depth than their image."),
         }
     }
 

@@ -83,7 +83,7 @@ pub fn get<T: Read + 'static>(url: String) -> impl Future<Output = Result<T, Pro
 
 /// Fetches a response as untyped JSON.
 pub async fn json(url: &str) -> Result<Json, Problem> {
-    Json::parse(&send("GET", url, None).await?).ok_or_else(|| unreadable("it is no JSON"))
+    Json::parse(&send("GET", url, None).await?).ok_or_else(|| unreadable("not JSON"))
 }
 
 async fn send(method: &str, url: &str, json: Option<&str>) -> Result<String, Problem> {
@@ -108,7 +108,7 @@ async fn exchange(method: &str, url: &str, json: Option<&str>) -> Result<(bool, 
 }
 
 fn parse<T: Read>(text: &str) -> Result<T, Problem> {
-    Json::parse(text).and_then(|json| json.to()).ok_or_else(|| unreadable("it has another form"))
+    Json::parse(text).and_then(|json| json.to()).ok_or_else(|| unreadable("unexpected format"))
 }
 
 /// Reads the problem from an unsuccessful response.
@@ -118,7 +118,7 @@ pub(crate) fn problem(status: u16, text: &str) -> Problem {
 }
 
 fn unreachable(_error: &JsValue) -> Problem {
-    Problem::new(0, "Unreachable", "The server can't be reached. Is this device online?")
+    Problem::new(0, "Unreachable", "The server can't be reached. Check the connection.")
 }
 
 fn unreadable(error: &str) -> Problem {

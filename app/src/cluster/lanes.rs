@@ -18,9 +18,9 @@ const MAX_ROWS: usize = 8;
 /// Renders the lanes of all pods that worked on something.
 pub fn lanes(picture: &Picture<'_>) -> Element {
     let spans = spans::of(picture);
-    let panel = panel("lanes", "Tasks of the last minutes", "");
+    let panel = panel("lanes", "Recent tasks", "");
     if spans.is_empty() {
-        return panel.add(quiet("No task was worked on in the last 3 minutes."));
+        return panel.add(quiet("No tasks in the last 3 minutes."));
     }
     let mut lanes: BTreeMap<&PodName, Vec<&Span>> = BTreeMap::new();
     for span in &spans {
@@ -80,7 +80,7 @@ fn bar(picture: &Picture<'_>, scale: Scale, span: &Span, row: usize) -> Element 
         None => "running",
         Some((_, End::Done)) => "done",
         Some((_, End::Freed)) => "freed",
-        Some((_, End::Over)) => "over with its job",
+        Some((_, End::Over)) => "ended with its job",
     };
     let words = format!(
         "{}, attempt {}: {state}, {} ms",

@@ -26,7 +26,7 @@ pub fn card(picture: &Picture<'_>) -> Element {
 }
 
 fn about(picture: &Picture<'_>, leader: &Leader) -> Element {
-    let epoch = leader.epoch.map_or("being taken".to_owned(), |epoch| epoch.to_string());
+    let epoch = leader.epoch.map_or("pending".to_owned(), |epoch| epoch.to_string());
     let mut rows = vec![("Epoch", epoch, "")];
     if let Some(since) = leader.since {
         rows.push(("Leads for", format::span(picture.now - since), ""));
@@ -34,7 +34,7 @@ fn about(picture: &Picture<'_>, leader: &Leader) -> Element {
     }
     let session = picture.view.pods.iter().find(|pod| pod.pod == leader.pod).map(|pod| pod.session.clone());
     rows.push(("Session", session.filter(|session| !session.is_empty()).unwrap_or("none".to_owned()), "mono"));
-    let label = leader.label.clone().map_or("no Kubernetes here".to_owned(), String::from);
+    let label = leader.label.clone().map_or("not on Kubernetes".to_owned(), String::from);
     rows.push(("Label role=master", label, ""));
     rows.push(("Address", leader.address.clone(), "mono"));
     rows.push(("Election node", leader.node.clone(), "mono"));
@@ -45,9 +45,9 @@ fn about(picture: &Picture<'_>, leader: &Leader) -> Element {
 pub fn history(picture: &Picture<'_>) -> Element {
     let past = &picture.view.past;
     let panel =
-        panel("history", "Masters before", if past.is_empty() { String::new() } else { past.len().to_string() });
+        panel("history", "Previous masters", if past.is_empty() { String::new() } else { past.len().to_string() });
     if past.is_empty() {
-        return panel.add(quiet("There has been no other master as far as is known."));
+        return panel.add(quiet("No previous masters."));
     }
     let row = |reign: &Reign| {
         el("tr")
@@ -59,23 +59,23 @@ pub fn history(picture: &Picture<'_>) -> Element {
             .add(el("td").text(format::span(reign.until - reign.since)))
             .add(el("td").text(ending(reign.end)))
     };
-    panel.add(table(&["Epoch", "Pod", "Since", "For", "Why no longer"], past.iter().map(row)))
+    panel.add(table(&["Epoch", "Pod", "Since", "For", "How it ended"], past.iter().map(row)))
 }
 
 /// Describes why a term ended.
 const fn ending(end: Ending) -> &'static str {
     match end {
-        Ending::HandedOver => "It was told to stop, and handed over.",
-        Ending::SteppedDown => "Its role ended; its pod lived on.",
-        Ending::SessionEnded => "It was gone or silent: its lease ran out.",
-        Ending::Evicted => "Its process was gone or cut off: its successor evicted it.",
+        Ending::HandedOver => "Handed over on shutdown",
+        Ending::SteppedDown => "Stepped down; its pod kept running",
+        Ending::SessionEnded => "Lease expired: pod gone or silent",
+        Ending::Evicted => "Evicted by its successor: process gone or cut off",
     }
 }
 
 /// Title and sentence for when the page has lost its server.
 fn lost() -> (&'static str, String) {
-    let sentence = "What you see is from before the connection was lost. It continues by itself when a server answers.";
-    ("This page has lost the server", sentence.to_owned())
+    let sentence = "This page shows the last known state and reconnects by itself.";
+    ("The connection to the server is lost", sentence.to_owned())
 }
 
 /// Returns title and sentence of the gravest problem that keeps the array from working; `None` if there is none.
@@ -83,26 +83,24 @@ pub fn trouble(view: &ClusterView) -> Option<(&'static str, String)> {
     if view.health != Health::Ok {
         return Some(health_sentence(view));
     }
-    let outage = view.room.outage.clone().map(|sentence| ("The store doesn't work", sentence));
+    let outage = view.room.outage.clone().map(|sentence| ("The store is unavailable", sentence));
     let alert = view.alert.clone().map(|sentence| ("An operator has to decide", sentence));
-    outage.or(alert).or_else(|| Some(("Uploads are refused", view.room.refused.clone()?)))
+    outage.or(alert).or_else(|| Some(("Uploads are paused", view.room.refused.clone()?)))
 }
 
 /// Returns title and sentence of the array's health.
 pub fn health_sentence(view: &ClusterView) -> (&'static str, String) {
     let (pods, min_pods) = (view.live(), view.min_pods);
     match view.health {
-        Health::Ok => ("All is well", "A master leads, and work is done as it comes.".to_owned()),
+        Health::Ok => ("All is well", "A master leads, and jobs run as they arrive.".to_owned()),
         Health::NoMaster if view.leader.as_ref().is_some_and(|leader| leader.epoch.is_some()) => {
             ("The master isn't responding", silence_sentence(view))
         }
-        Health::NoMaster => {
-            ("There is no master", "Uploads are kept and will run when a master is elected.".to_owned())
-        }
+        Health::NoMaster => ("There is no master", "Uploads are kept and run once a master is elected.".to_owned()),
         Health::TooFewPods => (
             "Too few pods",
             format!(
-                "{pods} of at least {min_pods} {} here. Uploads are kept and will run when more have joined.",
+                "{pods} of at least {min_pods} {} up. Uploads are kept and run once more pods join.",
                 if pods == 1 { "is" } else { "are" }
             ),
         ),
@@ -111,7 +109,7 @@ pub fn health_sentence(view: &ClusterView) -> (&'static str, String) {
             (
                 "The coordinator can't be reached",
                 format!(
-                    "This pod hasn't reached it{since}: what you see may be old. Uploads are taken and wait; work goes on by itself when it is back."
+                    "This pod hasn't reached it{since}, so this page may be outdated. Uploads are accepted and wait; work resumes by itself."
                 ),
             )
         }
@@ -124,7 +122,7 @@ fn silence_sentence(view: &ClusterView) -> String {
     let pod = view.pods.iter().find(|pod| pod.pod.to_string() == name);
     let lease = pod.map(|pod| pod.lease_ms).filter(|lease| *lease > 0);
     let within = lease.map(|lease| format!(" in at most {} s", lease as f64 / 1_000.0)).unwrap_or_default();
-    format!("Unless {name} comes back, another pod takes over{within}. Uploads are kept and will run then.")
+    format!("Unless {name} comes back, another pod takes over{within}. Uploads are kept and run then.")
 }
 
 /// Warns before and while uploads are refused: from nine tenths of the maximum backlog, and below twice the minimum of free
@@ -132,18 +130,18 @@ fn silence_sentence(view: &ClusterView) -> String {
 pub fn room_sentence(view: &ClusterView) -> Option<String> {
     let (room, queued) = (&view.room, view.backlog.queued);
     if let Some(refused) = &room.refused {
-        return Some(format!("Uploads are refused for a while: {refused}"));
+        return Some(format!("Uploads are paused: {refused}"));
     }
     if room.max_backlog > 0 && queued >= room.max_backlog - room.max_backlog / 10 {
         return Some(format!(
-            "{} of at most {} jobs wait; above, uploads are refused for a while.",
+            "{} of at most {} jobs are queued; above that, uploads are paused.",
             format::count(queued),
             format::count(room.max_backlog)
         ));
     }
     let free = room.free.filter(|free| *free < room.min_free.saturating_mul(2))?;
     Some(format!(
-        "{} of the store's disk are free; below {}, uploads are refused.",
+        "{} of the store's disk is free; below {}, uploads are paused.",
         format::bytes(free),
         format::bytes(room.min_free)
     ))
@@ -165,9 +163,9 @@ mod tests {
     fn nothing_is_called_well_while_the_store_fails_or_uploads_are_refused() {
         assert_eq!(title(&view()), None);
         let refused = Room { refused: Some("full".to_owned()), ..Room::default() };
-        assert_eq!(title(&ClusterView { room: refused.clone(), ..view() }), Some("Uploads are refused"));
+        assert_eq!(title(&ClusterView { room: refused.clone(), ..view() }), Some("Uploads are paused"));
         let outage = Room { outage: Some("It has been failing.".to_owned()), ..refused };
-        assert_eq!(title(&ClusterView { room: outage.clone(), ..view() }), Some("The store doesn't work"));
+        assert_eq!(title(&ClusterView { room: outage.clone(), ..view() }), Some("The store is unavailable"));
         let none = ClusterView { room: outage, health: Health::NoMaster, leader: None, ..view() };
         assert_eq!(title(&none), Some("There is no master"));
     }

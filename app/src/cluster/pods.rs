@@ -42,7 +42,7 @@ fn rows(picture: &Picture<'_>, pod: &PodView, spans: &[Span]) -> Vec<(&'static s
     let lease = if pod.lease_ms == 0 { "—".to_owned() } else { format!("{} s", pod.lease_ms as f64 / 1_000.0) };
     let lately = spans.iter().filter(|span| span.pod == pod.pod && span.ended.is_some()).count();
     vec![
-        ("Load", format!("{} now, {lately} lately", pod.holds), ""),
+        ("Load", format!("{} now, {lately} recently", pod.holds), ""),
         ("Connection", link(pod).1.to_owned(), ""),
         ("Session", pod.session.clone(), "mono"),
         ("Lease", lease, ""),
@@ -55,14 +55,14 @@ fn rows(picture: &Picture<'_>, pod: &PodView, spans: &[Span]) -> Vec<(&'static s
 /// Returns the state of a pod's connection to the coordinator: a name for styles and tests, and a text for people.
 fn link(pod: &PodView) -> (&'static str, &'static str) {
     match (pod.fault, pod.state, pod.leaving) {
-        (Some(Fault::Killed), ..) => ("killed", "killed; its lease runs out"),
-        (Some(Fault::Frozen), PodState::Up, _) => ("frozen", "frozen: silent; its lease runs out"),
-        (Some(Fault::Frozen), PodState::Down, _) => ("frozen", "frozen; its lease has run out"),
-        (Some(Fault::Disconnected), PodState::Up, _) => ("disconnected", "cut off; its lease runs out"),
-        (Some(Fault::Disconnected), PodState::Down, _) => ("disconnected", "cut off; its lease has run out"),
-        (None, PodState::Up, true) => ("leaving", "stopping: it finishes what it holds"),
+        (Some(Fault::Killed), ..) => ("killed", "killed; lease expiring"),
+        (Some(Fault::Frozen), PodState::Up, _) => ("frozen", "frozen; lease expiring"),
+        (Some(Fault::Frozen), PodState::Down, _) => ("frozen", "frozen; lease expired"),
+        (Some(Fault::Disconnected), PodState::Up, _) => ("disconnected", "cut off; lease expiring"),
+        (Some(Fault::Disconnected), PodState::Down, _) => ("disconnected", "cut off; lease expired"),
+        (None, PodState::Up, true) => ("leaving", "stopping; finishing its tasks"),
         (None, PodState::Up, false) => ("connected", "connected"),
-        (None, PodState::Down, _) => ("gone", "its session is over"),
+        (None, PodState::Down, _) => ("gone", "session ended"),
     }
 }
 

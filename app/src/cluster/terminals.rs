@@ -26,8 +26,8 @@ fn terminal(picture: &Picture<'_>, said: &Said<'_>, pod: &PodView) -> Element {
         .text(" ")
         .add(of("a", "muted").attr("href", route::logs(&pod.pod)).attr("rel", "external").text("as text"));
     let empty = match (lines.is_empty(), shown.is_empty()) {
-        (true, _) => Some("Nothing was said yet."),
-        (false, true) => Some("No line matches."),
+        (true, _) => Some("No lines yet."),
+        (false, true) => Some("No matching lines."),
         _ => None,
     };
     let lines = of("ol", "log-lines mono").key("lines").attr("tabindex", "0").attr("aria-labelledby", id).all(shown);

@@ -14,7 +14,7 @@ pub fn both(picture: &Picture<'_>) -> Vec<Element> {
     let events = &picture.events[..picture.events.len().min(MAX_EVENTS_SHOWN)];
     let panel = panel("timeline", "Events", "");
     if events.is_empty() {
-        return vec![panel.add(quiet("Nothing has happened yet."))];
+        return vec![panel.add(quiet("No events yet."))];
     }
     let mut by_wall: Vec<usize> = (0..events.len()).collect();
     sort_by_key(&mut by_wall, |index| std::cmp::Reverse(events[*index].at));
@@ -29,7 +29,7 @@ pub fn both(picture: &Picture<'_>) -> Vec<Element> {
     vec![
         panel
             .add(of("p", "muted").text(
-                "A cause is always below its effect in the order of Lamport clocks, whatever the wall clocks say; where the two orders differ, both places are marked.",
+                "By Lamport clock, a cause is always below its effect, even if wall clocks disagree. Events are marked where the two orders differ.",
             ))
             .add(
                 of("div", "orders")

@@ -17,13 +17,13 @@ const SOON: i64 = 2_000;
 pub fn sentence(picture: &Picture<'_>) -> String {
     let view = picture.view;
     if picture.is_old {
-        return "That can't be told while the page has lost the server.".to_owned();
+        return "Unknown while this page is disconnected.".to_owned();
     }
     if let Some((title, sentence)) = trouble(view) {
         return format!("{title}. {sentence}");
     }
     if view.jobs.is_empty() && view.backlog.queued == 0 {
-        return room_sentence(view).unwrap_or_else(|| "Nothing waits.".to_owned());
+        return room_sentence(view).unwrap_or_else(|| "No jobs are waiting.".to_owned());
     }
     held_by_the_gone(picture).or_else(|| again(picture)).or_else(|| straggler(picture)).unwrap_or_else(|| busy(picture))
 }
@@ -43,7 +43,7 @@ fn held_by_the_gone(picture: &Picture<'_>) -> Option<String> {
     let held: Vec<_> = tasks(picture).filter_map(|(_, task)| silent(task)).collect();
     let pod = held.first()?;
     Some(format!(
-        "{} held by {}, which is silent. They are free again when its lease ends, at most {} s after it was last heard.",
+        "{} held by {}, which is silent. Its lease expires at most {} s after its last heartbeat; then other pods take over.",
         numbered(held.len(), "task is", "tasks are"),
         pod.pod,
         pod.lease_ms as f64 / 1_000.0
@@ -55,12 +55,10 @@ fn again(picture: &Picture<'_>) -> Option<String> {
     let quarantined = tasks(picture).filter(|(_, task)| task.state == TaskState::Quarantined).count();
     if quarantined > 0 {
         let tasks = numbered(quarantined, "task has", "tasks have");
-        return Some(format!("{tasks} failed three times and will not be tried again; the job fails with the reason."));
+        return Some(format!("{tasks} failed three times and won't be retried; the job fails with the reason."));
     }
     let again = tasks(picture).filter(|(_, task)| task.state != TaskState::Done && task.strikes > 0).count();
-    (again > 0).then(|| {
-        format!("{} tried again after an attempt that came to nothing.", numbered(again, "task is", "tasks are"))
-    })
+    (again > 0).then(|| format!("{} being retried after a failed attempt.", numbered(again, "task is", "tasks are")))
 }
 
 /// The slowest running task, if it holds up its phase.
@@ -76,7 +74,7 @@ fn straggler(picture: &Picture<'_>) -> Option<String> {
     (lasted > SOON && lasted > SLOW * usual).then(|| {
         let pod = task.pod.as_ref().map(ToString::to_string).unwrap_or_default();
         format!(
-            "{}, task {}: {pod} has been at it for {}, and the others took {} ms.",
+            "{}, task {}: running on {pod} for {}; the others took {} ms.",
             phase_label(phase.phase),
             task.index,
             format::span(lasted),
@@ -94,16 +92,14 @@ fn busy(picture: &Picture<'_>) -> String {
     let threads: usize = up().enumerate().filter(first).map(|(_, pod)| pod.cores).sum();
     let busy = up().map(|pod| pod.holds).sum::<usize>().min(threads);
     let queued = view.backlog.queued;
-    let waits = format!("{} {}", format::count(queued), if queued == 1 { "job waits" } else { "jobs wait" });
+    let waits = format!("{} {}", format::count(queued), if queued == 1 { "job is queued" } else { "jobs are queued" });
     match (queued, busy == threads) {
-        (0, true) => format!("It isn't: all {threads} threads are busy, and no job waits for its turn."),
-        (0, false) => format!("It isn't: {busy} of {threads} threads are busy, and no job waits for its turn."),
+        (0, true) => format!("It isn't: all {threads} threads are busy, and no jobs are queued."),
+        (0, false) => format!("It isn't: {busy} of {threads} threads are busy, and no jobs are queued."),
         (_, true) => {
-            format!("All {threads} threads are busy, and {waits} for a turn. ImageExtras pods or threads would help.")
+            format!("All {threads} threads are busy, and {waits}. More pods or threads would help.")
         }
-        (_, false) => format!(
-            "{waits} for a turn, as many are at work as the master takes at a time, and {busy} of {threads} threads are busy."
-        ),
+        (_, false) => format!("{waits}: the master runs no more at once. {busy} of {threads} threads are busy."),
     }
 }
 
@@ -178,14 +174,14 @@ pub mod tests {
 
     #[test]
     fn an_idle_array_waits_for_nothing() {
-        assert_eq!(said(&view()), "Nothing waits.");
+        assert_eq!(said(&view()), "No jobs are waiting.");
     }
 
     #[test]
     fn one_slow_task_among_quick_ones_is_named_with_its_holder() {
         let done = |index| task(index, TaskState::Done, 0, Some(200));
         let view = with(vec![done(0), done(1), task(2, TaskState::Running, 1_000, None)]);
-        assert_eq!(said(&view), "Counting, task 2: pod-2 has been at it for 9 s, and the others took 200 ms.");
+        assert_eq!(said(&view), "Counting, task 2: running on pod-2 for 9 s; the others took 200 ms.");
     }
 
     #[test]
@@ -201,20 +197,17 @@ pub mod tests {
         let mut view = with(vec![task(0, TaskState::Running, 9_500, None)]);
         view.backlog.queued = 1_200;
         (view.pods[0].holds, view.pods[1].holds) = (1, 1);
-        assert_eq!(
-            said(&view),
-            "All 2 threads are busy, and 1,200 jobs wait for a turn. ImageExtras pods or threads would help."
-        );
+        assert_eq!(said(&view), "All 2 threads are busy, and 1,200 jobs are queued. More pods or threads would help.");
         view.backlog.queued = 0;
         view.pods[0].holds = 0;
-        assert_eq!(said(&view), "It isn't: 1 of 2 threads are busy, and no job waits for its turn.");
+        assert_eq!(said(&view), "It isn't: 1 of 2 threads are busy, and no jobs are queued.");
     }
 
     #[test]
     fn a_task_that_is_tried_again_is_said() {
         let mut view = with(vec![task(0, TaskState::Running, 9_900, None)]);
         view.jobs[0].phases[0].tasks[0].strikes = 1;
-        assert_eq!(said(&view), "1 task is tried again after an attempt that came to nothing.");
+        assert_eq!(said(&view), "1 task is being retried after a failed attempt.");
         view.jobs[0].phases[0].tasks[0].state = TaskState::Quarantined;
         assert!(said(&view).starts_with("1 task has failed three times"));
     }

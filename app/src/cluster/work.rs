@@ -16,16 +16,13 @@ pub fn jobs(picture: &Picture<'_>) -> Element {
     panel("work", "Jobs", "")
         .add(backlog(picture))
         .add(of("ul", "work").all(jobs.iter().map(|job| one(picture, job))))
-        .all(
-            jobs.is_empty()
-                .then(|| quiet("Nothing is being worked on. Drop an image on the gallery and watch this place.")),
-        )
-        .add(of("ul", "legend").attr("aria-label", "Colours of tasks").all(legend))
+        .all(jobs.is_empty().then(|| quiet("No running jobs. Drop an image on the gallery to see one.")))
+        .add(of("ul", "legend").attr("aria-label", "Task colours").all(legend))
 }
 
 fn backlog(picture: &Picture<'_>) -> Element {
     let backlog = picture.view.backlog;
-    let waits = if backlog.queued == 1 { " job waits" } else { " jobs wait" };
+    let waits = if backlog.queued == 1 { " job queued" } else { " jobs queued" };
     let oldest = backlog.oldest.filter(|_| backlog.queued > 0);
     let oldest = oldest.map(|at| format!(", the oldest for {}", format::span(picture.now - at))).unwrap_or_default();
     let quarantined = quarantined(picture.view);
@@ -34,7 +31,7 @@ fn backlog(picture: &Picture<'_>) -> Element {
     of("p", "backlog")
         .test("backlog")
         .add(el("strong").text(format::count(backlog.queued)))
-        .text(format!("{waits}{oldest}, {} at work.{quarantined}", format::count(backlog.running)))
+        .text(format!("{waits}{oldest}, {} running.{quarantined}", format::count(backlog.running)))
 }
 
 /// Returns the number of quarantined tasks.
@@ -115,7 +112,7 @@ pub fn locks(picture: &Picture<'_>) -> Element {
     let rows: Vec<Element> = held(picture);
     let panel = panel("locks", "Locks", rows.len().to_string());
     if rows.is_empty() {
-        return panel.add(quiet("No task is held."));
+        return panel.add(quiet("No locks."));
     }
     panel.add(table(&["Task", "Holder", "Attempt", "For"], rows))
 }
@@ -146,7 +143,7 @@ pub fn failures(picture: &Picture<'_>) -> Element {
     let failed = &picture.view.failed;
     let panel = panel("failed", "Failed", "");
     if failed.is_empty() {
-        return panel.add(quiet("No image's latest job has failed."));
+        return panel.add(quiet("No failed jobs."));
     }
     let one = |failure: &Failure| {
         let again = of("button", "button quiet").test("retry-failed").text("Try again");
@@ -170,8 +167,8 @@ pub fn unexpected(picture: &Picture<'_>) -> Option<Element> {
         return None;
     }
     let panel = panel("unexpected", "Unexpected znodes", found.len().to_string());
-    let what = "These znodes weren't written by this array, or are damaged. They are set aside, and no other job waits for \
-                them. Find out what wrote them, then delete them.";
+    let what = "These znodes weren't written by this array or are damaged. They are ignored and don't delay other jobs. \
+                Find out what wrote them, then delete them.";
     let one = |znode: &UnexpectedZnode| {
         of("li", "failure")
             .key(znode.path.clone())

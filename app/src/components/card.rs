@@ -54,7 +54,7 @@ pub fn Card(
     let reason = memo(move || image.read().reason.clone().filter(|_| state.get() == JobState::Failed));
 
     let blurred = placeholder::of(&shown);
-    let label = format!("Choose {name}");
+    let label = format!("Select {name}");
     // A click on the label carries no modifier keys, so the checkbox's own click is handled.
     let picked = move |event: leptos::ev::MouseEvent| {
         choose.run((event_target_checked(&event.clone().into()), event.shift_key()));
@@ -70,7 +70,7 @@ pub fn Card(
             data-id=id.to_string()
             data-state=dynamic(move || state.get().name())
         >
-            <label class="tile-choice" title="Choose; with Shift, all up to this one">
+            <label class="tile-choice" title="Select; with Shift, a range">
                 <input
                     type="checkbox"
                     name="image"

@@ -239,7 +239,7 @@ mod deep {
                         String::new()
                     }
                     Ok(DeepZoom { reason: Some(reason), .. }) => {
-                        format!("There are no close views and no levels. {reason}")
+                        format!("No close-up views or levels. {reason}")
                     }
                     // The view stays visible meanwhile.
                     other => {
@@ -247,7 +247,7 @@ mod deep {
                         let needed = other.is_ok() && f64::from(width.max(height)) > VIEW_SIDE;
                         let again = deep.clone();
                         set_timeout(move || again.ask(index, wish, query), PAUSE);
-                        if needed { "Close views are being made." } else { "" }.to_owned()
+                        if needed { "Preparing close-up views." } else { "" }.to_owned()
                     }
                 };
                 let _ = deep.0.missing.try_update(|missing| missing[index] = why);

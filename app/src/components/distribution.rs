@@ -47,7 +47,7 @@ pub fn Distributions(
                     <summary>"As a table"</summary>
                     <div class="table-scroll" tabindex="0" role="region" aria-label="Distribution of levels">
                         <table data-testid="distribution-table">
-                            <caption class="visually-hidden">"Pixels of each range of levels, of both pictures"</caption>
+                            <caption class="visually-hidden">"Pixels per range of levels, both images"</caption>
                             <thead inner_html=dynamic(move || head(results.get(), &before.read(), &after.read()))></thead>
                             <tbody inner_html=dynamic(move || body(&before.read(), &after.read()))></tbody>
                         </table>

@@ -17,7 +17,7 @@ pub fn Header(
     let current = move |place: &'static str| dynamic(move || (*path.read() == place).then_some("page"));
     view! {
         <a class="skip" href="#main">
-            "Skip to the content"
+            "Skip to content"
         </a>
         <header class="header">
             <a class="brand" href=shared::route::GALLERY>
@@ -57,7 +57,7 @@ pub fn Header(
 fn LiveState() -> impl IntoView {
     let live = Live::expect();
     view! {
-        <span class="live" data-state=dynamic(move || live.connection.get().name()) title="The stream of changes from the server">
+        <span class="live" data-state=dynamic(move || live.connection.get().name()) title="Live updates from the server">
             <span class="live-dot" aria-hidden="true"></span>
             <span data-testid="live-state" role="status">
                 {dynamic(move || live.connection.get().name())}

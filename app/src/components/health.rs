@@ -21,8 +21,8 @@ pub fn HealthBanner() -> impl IntoView {
 fn banners(view: &ClusterView) -> impl Iterator<Item = Element> {
     let (title, sentence) = health_sentence(view);
     let health = (view.health != Health::Ok).then(|| banner("health-banner", title, sentence));
-    let room = room_sentence(view).map(|sentence| banner("room-banner", "There is little room", sentence));
-    let outage = view.room.outage.clone().map(|sentence| banner("store-banner", "The store doesn't work", sentence));
+    let room = room_sentence(view).map(|sentence| banner("room-banner", "Capacity is low", sentence));
+    let outage = view.room.outage.clone().map(|sentence| banner("store-banner", "The store is unavailable", sentence));
     let alert = view.alert.clone().map(|sentence| banner("alert-banner", "An operator has to decide.", sentence));
     health.into_iter().chain(alert).chain(room).chain(outage)
 }

@@ -30,7 +30,7 @@ pub fn JobTimeline(
             aria-labelledby="timeline-title"
             hidden=dynamic(move || timeline.read().is_none())
         >
-            <h2 id="timeline-title">"How it was done"</h2>
+            <h2 id="timeline-title">"How the job ran"</h2>
             <p class="muted">{summary}</p>
             <div class="lanes" inner_html=lanes_of></div>
             <div class="table-scroll" tabindex="0" role="region" aria-label="Phases of the job">
@@ -41,9 +41,9 @@ pub fn JobTimeline(
                             <th scope="col">"Tasks"</th>
                             <th scope="col">"Waited"</th>
                             <th scope="col">"Took"</th>
-                            <th scope="col">"Work of all"</th>
+                            <th scope="col">"Total work"</th>
                             <th scope="col">"Written"</th>
-                            <th scope="col">"Repeated"</th>
+                            <th scope="col">"Retries"</th>
                         </tr>
                     </thead>
                     <tbody inner_html=rows_of></tbody>
@@ -86,7 +86,7 @@ fn lanes(timeline: &Timeline) -> String {
             let (x, end) = [span.started, span.finished].map(|at| at as f64 / length * f64::from(ACROSS)).into();
             let _ = write!(
                 text,
-                r#"<rect class="{}" x="{:.1}" y="0" width="{:.1}" height="14" data-attempt="{}"><title>{} {}, attempt {}: begun after {}, took {}, wrote {}</title></rect>"#,
+                r#"<rect class="{}" x="{:.1}" y="0" width="{:.1}" height="14" data-attempt="{}"><title>{} {}, attempt {}: started after {}, took {}, wrote {}</title></rect>"#,
                 span.phase,
                 Decimal(x),
                 Decimal((end - x).max(1.5)),

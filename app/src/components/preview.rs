@@ -10,7 +10,7 @@ use crate::preview::{Preview, State};
 use crate::upload::{File, Uploads};
 
 /// Shown if the dialog's code can't be loaded.
-const NOT_LOADED: &str = "The preview could not be loaded. Is the connection down? Without \"Preview first\", files are sent once it is back.";
+const NOT_LOADED: &str = "The preview could not be loaded. Check the connection, or turn off \"Preview first\".";
 
 /// Opens the dialog while files await a preview.
 #[component]
@@ -81,7 +81,7 @@ pub fn Dialog() -> impl IntoView {
             <header class="preview-head">
                 <h2 id="preview-title">{name}</h2>
                 <span class="preview-steps" hidden=dynamic(move || count() < 2)>
-                    <button type="button" class="button quiet" aria-label="Preview the file before" disabled=dynamic(move || at.get() == 0) on:click=move |_| at.update(|at| *at -= 1)>
+                    <button type="button" class="button quiet" aria-label="Preview the previous file" disabled=dynamic(move || at.get() == 0) on:click=move |_| at.update(|at| *at -= 1)>
                         "‹"
                     </button>
                     {dynamic(move || format!("{} of {}", at.get() + 1, count()))}

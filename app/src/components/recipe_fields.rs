@@ -16,14 +16,14 @@ pub type Entered = Vec<(String, String)>;
 /// A sentence for the user.
 pub fn recipe_of(entered: &Entered) -> Result<Recipe, String> {
     let fields = entered.iter().map(|(name, text)| (name.as_str(), text.as_str()));
-    Recipe::from_form(fields).map_err(|error| format!("This can't be done: {error}."))
+    Recipe::from_form(fields).map_err(|error| format!("Invalid recipe: {error}."))
 }
 
 /// Returns the label of a colour treatment.
 pub const fn color_label(color: Color) -> &'static str {
     match color {
         Color::Luma => "Lightness only",
-        Color::Oklab => "Lightness as eyes see it",
+        Color::Oklab => "Perceived lightness",
         Color::Hsv => "Value of HSV",
         Color::Channels => "Each channel",
         Color::Gray => "To gray",
@@ -33,10 +33,10 @@ pub const fn color_label(color: Color) -> &'static str {
 /// Returns the label of a method.
 pub(super) const fn method_label(method: MethodKind) -> &'static str {
     match method {
-        MethodKind::Global => "The whole image alike",
-        MethodKind::Clahe => "Tile by tile (CLAHE)",
-        MethodKind::Match => "To match another image",
-        MethodKind::Stretch => "By stretching its range",
+        MethodKind::Global => "Whole image",
+        MethodKind::Clahe => "Tiles (CLAHE)",
+        MethodKind::Match => "Match another image",
+        MethodKind::Stretch => "Stretch the range",
     }
 }
 
@@ -81,9 +81,9 @@ pub fn RecipeFields(
     crate::dynamic::effect(move || recall(fields, entered));
     view! {
         <fieldset class="recipe" data-testid="recipe" node_ref=fields on:input=move |event| note(entered, &event)>
-            <legend class="visually-hidden">"How to equalize"</legend>
+            <legend class="visually-hidden">"Recipe"</legend>
             <label class="field">
-                <span class="field-label">"Equalize"</span>
+                <span class="field-label">"Method"</span>
                 <select name="method" data-testid="method" autocomplete="off">
                     {MethodKind::ALL
                         .map(|kind| option(kind.name(), method_label(kind), method == kind.name()))
@@ -96,22 +96,22 @@ pub fn RecipeFields(
                     {Color::ALL.map(|kind| option(kind.name(), color_label(kind), color == kind.name())).collect_view()}
                 </select>
             </label>
-            <Number of="clahe" name="clip_limit" label="Clip limit" title="How much contrast a tile may gain; 0: any" max="40" step="0.1" value="2" kind=tried entered />
+            <Number of="clahe" name="clip_limit" label="Clip limit" title="Limit of a tile's contrast gain; 0: none" max="40" step="0.1" value="2" kind=tried entered />
             <Number of="clahe" name="columns" label="Tiles across" title="" max="64" step="1" value="8" kind="number" entered />
             <Number of="clahe" name="rows" label="Tiles down" title="" max="64" step="1" value="8" kind="number" entered />
             <Number of="stretch" name="low" label="Black below, %" title="The darkest pixels that may become black" max="100" step="0.1" value="2" kind=tried entered />
             <Number of="stretch" name="high" label="White above, %" title="The brightest pixels that may become white" max="100" step="0.1" value="98" kind=tried entered />
-            <Picture of="match" name="reference" label="Match to" title="The address of the other image's page, or its id" entered />
-            <Number of="all" name="strength" label="Strength" title="1: all of the change, 0: none" max="1" step="0.05" value="1" kind=tried entered />
+            <Picture of="match" name="reference" label="Match to" title="The other image's id, or its page's address" entered />
+            <Number of="all" name="strength" label="Strength" title="1: full effect, 0: none" max="1" step="0.05" value="1" kind=tried entered />
             <details class="recipe-more">
-                <summary>"Leave pixels alone"</summary>
-                {any_number("nodata", "Of this value", "Nodata: pixels all of whose colours have it", entered)}
-                <Picture of="all" name="mask" label="Where this image is black" title="The address of the mask's page, or its id" entered />
+                <summary>"Excluded pixels"</summary>
+                {any_number("nodata", "With this value", "Nodata: pixels with this value in every channel", entered)}
+                <Picture of="all" name="mask" label="Where this image is black" title="The mask's id, or its page's address" entered />
             </details>
             <details class="recipe-more">
-                <summary>"Range of floating point"</summary>
-                {any_number("range_low", "From", "The least value; what is below counts as it. Empty: as in the image", entered)}
-                {any_number("range_high", "To", "The greatest value; what is above counts as it. Empty: as in the image", entered)}
+                <summary>"Floating-point range"</summary>
+                {any_number("range_low", "From", "Minimum; lower values count as it. Empty: the image's", entered)}
+                {any_number("range_high", "To", "Maximum; higher values count as it. Empty: the image's", entered)}
             </details>
         </fieldset>
     }

@@ -28,7 +28,7 @@ pub fn UndoBar() -> impl IntoView {
                     <button
                         type="button"
                         class="button quiet"
-                        aria-label="Close this note"
+                        aria-label="Dismiss"
                         on:click=move |_| undo.deleted.set(Vec::new())
                     >
                         "✕"

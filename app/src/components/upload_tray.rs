@@ -29,7 +29,7 @@ pub fn DropAnywhere() -> impl IntoView {
     // Last element of the page; `theme.js` waits for it.
     view! {
         <div id="end" class="veil" class:shown=dragging aria-hidden="true">
-            <p>"Let go to equalize"</p>
+            <p>"Drop to equalize"</p>
         </div>
     }
 }
@@ -92,7 +92,7 @@ fn summary(items: &[Upload]) -> String {
     match count(|stage| matches!(stage, Stage::Refused(_) | Stage::Failed(..))) {
         0 if all == 0 => "Nothing to upload".to_owned(),
         0 if all == ended => format!("{} equalized", images(all)),
-        bad if all == ended => format!("{} equalized, {bad} not", images(all - bad)),
+        bad if all == ended => format!("{} equalized, {bad} failed", images(all - bad)),
         _ => format!("{ended} of {} ready", images(all)),
     }
 }
@@ -165,13 +165,13 @@ fn state(upload: &Upload, progress: &HashMap<JobId, JobProgress>) -> Element {
         Stage::Waiting => of("span", "muted").text(format!("Waiting · {}", format::bytes(upload.bytes))),
         Stage::Sending => bar(sent, 100, format!("Sending {sent} %")),
         Stage::Paused => of("span", "muted").text(format!("Paused at {sent} %")),
-        Stage::Broken => of("span", "warn").text("The connection broke. Trying again …"),
-        Stage::Postponed(sentence) => of("span", "warn").text(sentence.clone()).text(" Trying again by itself …"),
+        Stage::Broken => of("span", "warn").text("Connection lost. Retrying …"),
+        Stage::Postponed(sentence) => of("span", "warn").text(sentence.clone()).text(" Retrying …"),
         Stage::Accepted(accepted) => match progress.get(&accepted.job_id) {
             Some(JobProgress { phase, done, total }) => {
                 bar((*done).into(), (*total).max(1).into(), format!("{} {done} of {total}", phase_label(*phase)))
             }
-            None => of("span", "muted").text("Accepted, waiting for its turn"),
+            None => of("span", "muted").text("Accepted and queued"),
         },
         Stage::Done(_) => of("span", "good").text("Equalized"),
         Stage::Failed(_, sentence) | Stage::Refused(sentence) => of("span", "bad").text(sentence.clone()),

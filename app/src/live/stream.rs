@@ -30,7 +30,7 @@ pub fn open(live: Live) {
             let want = send_wrapper::SendWrapper::new(want);
             crate::dynamic::effect(move || drop(want.call1(&JsValue::NULL, &(live.listeners.get() > 0).into())));
         }
-        Err(error) => leptos::logging::error!("the stream of changes can't be opened: {error:?}"),
+        Err(error) => leptos::logging::error!("event stream can't be opened: {error:?}"),
     }
 }
 
@@ -59,6 +59,6 @@ fn hear(live: Live, message: &JsValue) {
 fn read<T: Read>(text: &str, then: impl FnOnce(T)) {
     match Json::parse(text).and_then(|json| T::read(&json)) {
         Some(content) => then(content),
-        None => leptos::logging::warn!("a message of the event stream can't be read: {text}"),
+        None => leptos::logging::warn!("unreadable message on the event stream: {text}"),
     }
 }

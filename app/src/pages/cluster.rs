@@ -38,9 +38,9 @@ pub fn ClusterPage() -> impl IntoView {
         </div>
         <Terminals />
         <p class="warn" role="status" data-testid="gap" hidden=dynamic(move || live.gap.read().is_none())>
-            "The stream of changes broke at "
+            "Live updates were interrupted at "
             {dynamic(move || format::clock(live.gap.get().unwrap_or_default(), live.zone.get()))}
-            ": events of the time before may be missing below."
+            "; earlier events may be missing below."
         </p>
         {dynamic(move || shown(live, "timeline", cluster::timeline))}
     })
@@ -93,16 +93,16 @@ fn Terminals() -> impl IntoView {
             <h2 id="logs-title">"Logs"</h2>
             <div class="logs-controls needs-script">
                 <label class="field">
-                    <span class="visually-hidden">"Search in the logs"</span>
+                    <span class="visually-hidden">"Search logs"</span>
                     <input
                         type="search"
-                        placeholder="Search in the logs"
+                        placeholder="Search logs"
                         data-testid="log-search"
                         on:input=move |event| wanted.write().search = event_target_value(&event)
                     />
                 </label>
                 <label class="field">
-                    <span>"At least"</span>
+                    <span>"Minimum level"</span>
                     <select data-testid="log-level" on:change=choose>
                         {levels.collect_view()}
                     </select>
@@ -114,7 +114,7 @@ fn Terminals() -> impl IntoView {
                     aria-pressed=dynamic(move || paused.get().to_string())
                     on:click=pause
                 >
-                    {dynamic(move || if paused.get() { "Go on" } else { "Pause" })}
+                    {dynamic(move || if paused.get() { "Resume" } else { "Pause" })}
                 </button>
             </div>
             {dynamic(terminals)}

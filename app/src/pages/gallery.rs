@@ -157,7 +157,7 @@ fn Empty(narrowed: bool) -> impl IntoView {
     if narrowed {
         Either::Left(view! {
             <section class="empty" data-testid="nothing-found">
-                <h2>"Nothing matches."</h2>
+                <h2>"No matching images."</h2>
                 <p>
                     <a class="button" href=route::GALLERY>
                         "Show all images"
@@ -172,7 +172,7 @@ fn Empty(narrowed: bool) -> impl IntoView {
                     {(0..7).map(|_| view! { <i></i> }).collect_view()}
                 </div>
                 <h2>"No images yet."</h2>
-                <p>"Drop some here. They are split among the pods, equalized, and put together again."</p>
+                <p>"Drop some here. The pods split, equalize and stitch them."</p>
             </section>
         })
     }
@@ -186,7 +186,7 @@ fn Offline() -> impl IntoView {
     crate::dynamic::effect(move || browser::watch_connection(off));
     view! {
         <p class="notice" role="status" data-testid="offline" hidden=dynamic(move || !off.get())>
-            "This device is offline. What you see may have changed; uploads go on when it is back."
+            "This device is offline. This page may be outdated; uploads resume when it is online."
         </p>
     }
 }

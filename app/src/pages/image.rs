@@ -58,8 +58,8 @@ pub fn ImagePage() -> impl IntoView {
                         api::set_status(problem.status);
                         Either::Right(
                             view! {
-                                <Title text="No image" />
-                                <h1 class="visually-hidden">"No image"</h1>
+                                <Title text="Image not found" />
+                                <h1 class="visually-hidden">"Image not found"</h1>
                                 <ProblemNotice problem />
                             },
                         )
@@ -245,9 +245,9 @@ fn About(image: Image) -> impl IntoView {
     let megapixels = f64::from(image.width) * f64::from(image.height) / 1e6;
     let orientation = match image.orientation {
         1 => "Upright",
-        3 => "Turned by 180°",
-        6 => "Turned by 90° clockwise",
-        8 => "Turned by 90° counter-clockwise",
+        3 => "Rotated 180°",
+        6 => "Rotated 90° clockwise",
+        8 => "Rotated 90° counterclockwise",
         _ => "Mirrored",
     };
     let live = Live::expect();

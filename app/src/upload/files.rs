@@ -109,12 +109,10 @@ impl Uploads {
         let images: Vec<File> = files.into_iter().filter(|file| is_image(file)).collect();
         let left = all - images.len();
         self.notice.set((left > 0 || all == 0).then(|| match (all, left) {
-            (0, _) => "There is no file in this folder.".to_owned(),
-            (_, 1) => {
-                "One file of the folder is no image of a kind that can be equalized, and was left out.".to_owned()
-            }
+            (0, _) => "This folder has no files.".to_owned(),
+            (_, 1) => "1 file skipped: unsupported format.".to_owned(),
             _ => {
-                format!("{left} files of the folder are no images of a kind that can be equalized, and were left out.")
+                format!("{left} files skipped: unsupported format.")
             }
         }));
         self.add(images);

@@ -174,7 +174,7 @@ impl Sending {
         self.offset = offset;
         self.turn.change(|upload| upload.sent = offset.unwrap_or_default())?;
         // If the file was moved or changed, a browser only reports that sending failed.
-        let sentence = "What is sent of this file doesn't arrive. Is it still where it was?";
+        let sentence = "This file can't be read. It may have been moved or changed.";
         let stuck = self.begun.is_some() && self.fruitless >= MAX_STALLS;
         Some(if stuck { Next::End(Stage::Refused(sentence.to_owned())) } else { Next::Onward })
     }

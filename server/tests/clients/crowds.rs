@@ -1,4 +1,4 @@
-//! ImageExtras connections than file descriptors.
+//! More connections than file descriptors.
 
 use std::time::{Duration, Instant};
 

@@ -14,7 +14,7 @@ use super::{make, read, write};
 /// Chroma subsampling, as the encoder's factors; `None` is gray.
 const KINDS: [Option<(u8, u8)>; 7] =
     [None, Some((1, 1)), Some((2, 1)), Some((1, 2)), Some((2, 2)), Some((4, 1)), Some((1, 4))];
-/// ImageExtras than eight rows of MCUs, after which restart markers start over; a height that isn't a multiple of an MCU; less than
+/// More than eight rows of MCUs, after which restart markers start over; a height that isn't a multiple of an MCU; less than
 /// one MCU.
 const SIZES: [(u32, u32); 5] = [(1, 1), (37, 29), (64, 64), (33, 300), (300, 17)];
 

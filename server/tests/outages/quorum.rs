@@ -32,7 +32,7 @@ async fn assert_answers(server: &Server, known: &Accepted) {
         let look = server.client.look(&page).await;
         assert!(look.status == 200 && look.took < PROMPT, "{page}: {} after {:?}", look.status, look.took);
         assert!(
-            look.body.contains(SENTENCE) && look.body.contains("Uploads are taken and wait"),
+            look.body.contains(SENTENCE) && look.body.contains("Uploads are accepted and wait"),
             "{page}: {}",
             look.body
         );

@@ -31,7 +31,7 @@ async fn what_fails_hangs_or_loses_its_reply_at_each_stage_costs_time_and_nothin
     for fault in [Fault::Fail, Fault::LoseReply, Fault::Hang] {
         let bed = Bed::over(Arc::new(InMemory::new()), quick).await;
         for stage in STAGES {
-            // ImageExtras often than a store operation is retried, so that tasks are retried as well; an upload isn't.
+            // More often than a store operation is retried, so that tasks are retried as well; an upload isn't.
             let times = if stage == "/original/" { 2 } else { 4 };
             for act in [Act::Put, Act::Get] {
                 bed.faults.play(Rule::on(act, fault).keys(stage).times(times));

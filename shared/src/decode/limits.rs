@@ -122,7 +122,7 @@ impl Blocks {
         self.bytes = self.bytes.saturating_add(bytes);
         if self.bytes > Limits::MAX_METADATA {
             return refuse(format!(
-                "This {} has more than {} MiB of metadata, which is more than can be kept. Remove metadata from it and send \
+                "This {} has more than {} MiB of metadata, which is too much. Remove some of it and send \
                  it again.",
                 name(self.format),
                 Limits::MAX_METADATA >> 20
@@ -135,8 +135,8 @@ impl Blocks {
 /// Refuses a file that has more blocks of a kind than can be kept.
 pub(crate) fn too_many<T>(format: Format, kind: &str, most: usize) -> Result<T> {
     refuse(format!(
-        "This {} has more than {} {kind}, which is more than can be kept. Save it again with an image editor, without the \
-         metadata that nobody needs, and send the new file.",
+        "This {} has more than {} {kind}, which is too many. Save it again with an image editor, without \
+         unneeded metadata, and send the new file.",
         name(format),
         grouped(most as u64)
     ))

@@ -112,7 +112,7 @@ pub fn inspect_pages<R: Read + Seek>(
     match info.format {
         Format::Tiff => tiff::pages(source, limits, pages),
         format if pages.end > 1 => {
-            refuse(format!("A {} file has a single page; {pages:?} were asked for.", name(format)))
+            refuse(format!("A {} file has a single page; {pages:?} were requested.", name(format)))
         }
         _ => pages.map(|_| inspect(source, limits)).collect(),
     }
@@ -127,7 +127,7 @@ fn stranger(start: &[u8]) -> String {
         [b'%', b'P', b'D', b'F', ..] => "a PDF document",
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => "a HEIF, AVIF or MP4 file",
         [b'P', b'K', 3, 4, ..] => "a ZIP archive",
-        [0x89, b'P', b'N', b'G', ..] => "a PNG file broken by a transfer as text",
+        [0x89, b'P', b'N', b'G', ..] => "a PNG file damaged by a transfer as text",
         _ if start.iter().all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e | 0x80..)) => "text",
         _ => "something else",
     };

@@ -45,7 +45,7 @@ pub fn header<R: Read + Seek>(source: &mut R) -> Result<Header> {
     source.read_exact(&mut riff).map_err(blamed)?;
     let said = u64::from(u32::from_le_bytes([riff[4], riff[5], riff[6], riff[7]])) + 8;
     if !riff.starts_with(b"RIFF") || &riff[8..] != b"WEBP" {
-        return Err(damaged(Format::Webp, "it doesn't begin as one"));
+        return Err(damaged(Format::Webp, "its header is missing"));
     }
     if said > end {
         return Err(truncated(Format::Webp));
@@ -65,7 +65,7 @@ pub fn header<R: Read + Seek>(source: &mut R) -> Result<Header> {
             b"VP8 " => header.lossy = true,
             b"VP8L" | b"VP8X" | b"ALPH" => {}
             b"ANIM" | b"ANMF" => {
-                return refuse("This is an animated WebP, which can't be kept: expected a single picture.");
+                return refuse("This is an animated WebP, which isn't supported: expected a single image.");
             }
             _ => {
                 blocks.hold(length)?;

@@ -275,7 +275,7 @@ impl Recipe {
             let fits = self.color == Color::Channels && matches!(self.method, Method::Global | Method::Stretch { .. });
             if !fits {
                 return Err(format!(
-                    "This image has {bands} bands that are no colours, so each is equalized by itself: expected the method \
+                    "This image's {bands} bands aren't colours, so each is equalized by itself: expected the method \
                      global or stretch with the colour channels, got {} with {}.",
                     self.method.name(),
                     self.color.name()
@@ -310,8 +310,8 @@ impl Recipe {
             return match self.range {
                 None => Ok(()),
                 Some(_) => Err(format!(
-                    "A range is for floating-point samples; those of this image are whole numbers of {} bits, which have \
-                     theirs.",
+                    "A range is for floating-point samples; this image has whole numbers of {} bits, whose range is \
+                     fixed.",
                     info.depth.bits()
                 )),
             };
@@ -425,7 +425,7 @@ impl TryFrom<Wire> for Recipe {
             },
             MethodKind::Match => Method::Match {
                 reference: reference
-                    .ok_or("the method `match` needs the id of an image as its `reference`; there is none")?,
+                    .ok_or("the method `match` needs the id of an image as its `reference`; it is missing")?,
             },
             MethodKind::Stretch => {
                 let low = fixed("`low`", low.unwrap_or(2.0), 4, 100)?;

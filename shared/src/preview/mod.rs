@@ -149,7 +149,7 @@ impl Preview {
     pub fn begin(&mut self, recipe: &Recipe) -> Result<(), String> {
         self.check(recipe)?;
         if !self.can_be_exact() {
-            return Err("This image is too large to be equalized here; the array does it in pieces.".to_owned());
+            return Err("This image is too large to preview; the array equalizes it in parts.".to_owned());
         }
         let known = self.counted.take().filter(|(other, _)| same_counts(other, recipe));
         let recipe = recipe.clone();
@@ -240,9 +240,7 @@ impl Preview {
 
     fn check(&self, recipe: &Recipe) -> Result<(), String> {
         if recipe.reference().is_some() || recipe.mask.is_some() {
-            return Err(
-                "What this does depends on another image, which only the array has: it can't be shown here.".to_owned()
-            );
+            return Err("No preview: this recipe needs another image, which only the array has.".to_owned());
         }
         recipe.check(&self.info)
     }
@@ -279,7 +277,7 @@ fn unshown(info: &ImageInfo) -> Option<String> {
         (_, Depth::Float) => "floating-point samples",
         _ => return None,
     };
-    Some(format!("There is no preview of images with {what}; the array equalizes them all the same."))
+    Some(format!("No preview for images with {what}; the array still equalizes them."))
 }
 
 /// Computes [`Preview::note`].

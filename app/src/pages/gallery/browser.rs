@@ -91,7 +91,7 @@ pub fn store_spot(shelf: Shelf) {
     shelf.update();
     let (Some(spot), Ok(history)) = (shelf.spot(), window().history()) else { return };
     if let Err(error) = history.replace_state(&JsValue::from_str(&spot.to_string()), "") {
-        leptos::logging::warn!("the place in the gallery wasn't stored: {error:?}");
+        leptos::logging::warn!("gallery position not stored: {error:?}");
     }
 }
 

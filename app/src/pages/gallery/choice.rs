@@ -42,7 +42,7 @@ impl Choice {
         let Some(from) = from else { return };
         let places = from.min(index)..from.max(index) + 1;
         if places.len() > Chosen::MOST {
-            let sentence = format!("At most {} images can be chosen at once.", Chosen::MOST);
+            let sentence = format!("At most {} images can be selected at once.", Chosen::MOST);
             return self.shelf.problem.set(Some(Problem::new(400, "Bad Request", sentence)));
         }
         leptos::task::spawn_local(async move {
@@ -86,8 +86,8 @@ pub fn ChoiceBar(choice: Choice) -> impl IntoView {
     let undo = Undo::expect();
     let none = move || choice.images.read().is_empty();
     let sentence = move || match choice.images.read().len() {
-        1 => "1 image chosen".to_owned(),
-        several => format!("{several} images chosen"),
+        1 => "1 image selected".to_owned(),
+        several => format!("{several} images selected"),
     };
     let download = move |what: &'static str| {
         move |event: leptos::ev::MouseEvent| {
@@ -96,7 +96,7 @@ pub fn ChoiceBar(choice: Choice) -> impl IntoView {
         }
     };
     view! {
-        <div class="choice" class:none=dynamic(none) data-testid="choice" role="group" aria-label="Chosen images">
+        <div class="choice" class:none=dynamic(none) data-testid="choice" role="group" aria-label="Selected images">
             <span class="choice-count needs-script" role="status">{dynamic(sentence)}</span>
             <button class="button" formaction=route::API_ZIP name="what" value="result" on:click=download("result")>
                 "Download results"
@@ -116,7 +116,7 @@ pub fn ChoiceBar(choice: Choice) -> impl IntoView {
                 "Delete"
             </button>
             <button type="button" class="button quiet needs-script" on:click=move |_| choice.clear()>
-                "Choose none"
+                "Clear"
             </button>
         </div>
     }

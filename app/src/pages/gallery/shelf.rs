@@ -318,7 +318,7 @@ impl Shelf {
         {
             let page = self.fetch(&span).await?;
             if self.book.try_update(|book| book.fill(&span, page)) != Some(true) {
-                let sentence = "The gallery has changed just now; choose again.";
+                let sentence = "The gallery has changed; select again.";
                 return Err(Problem::new(409, "Conflict", sentence));
             }
         }

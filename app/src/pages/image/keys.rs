@@ -26,13 +26,13 @@ pub enum Action {
 /// Keys and their descriptions, as listed.
 const KEYS: [(&str, &str); 8] = [
     ("← →", "Previous image, next image"),
-    ("+ −", "Closer, further"),
-    ("0", "The whole picture"),
-    ("Shift + ← → ↑ ↓", "Move the picture"),
-    ("Space or T", "Before or after"),
+    ("+ −", "Zoom in, zoom out"),
+    ("0", "Fit the image"),
+    ("Shift + ← → ↑ ↓", "Move the image"),
+    ("Space or T", "Show before or after"),
     ("Delete", "Delete the image"),
     ("Esc", "Close"),
-    ("?", "These keys"),
+    ("?", "Show these keys"),
 ];
 
 /// Returns the action of a key.

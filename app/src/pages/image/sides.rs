@@ -77,7 +77,7 @@ pub fn Choice(
                 <Select image label="Right" test="right" original=false chosen=right choose=sides.right />
             </span>
             <a class="button quiet" data-testid="share" href=address on:click=share>
-                {dynamic(move || if copied.get() { "The link is copied" } else { "Link to this view" })}
+                {dynamic(move || if copied.get() { "Link copied" } else { "Link to this view" })}
             </a>
         </div>
     }

@@ -25,7 +25,7 @@ pub const PROGRESSIVE: u8 = 0xc2;
 pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result<ImageInfo> {
     let header = header(source)?;
     if header.height == 0 {
-        return refuse("This JPEG tells its height only at its end (DNL), which can't be read yet.");
+        return refuse("This JPEG stores its height only at its end (DNL), which isn't supported yet.");
     }
     limits.size(header.width.into(), header.height.into())?;
     let layout = layout(&header)?;
@@ -56,24 +56,24 @@ pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result
 fn layout(header: &Header) -> Result<Layout> {
     match header.frame {
         BASELINE | EXTENDED | PROGRESSIVE => {}
-        0xc3 | 0xc7 | 0xcb | 0xcf => return refuse("This is a lossless JPEG, which can't be kept yet."),
-        0xc9 | 0xca => return refuse("This JPEG uses arithmetic coding, which can't be read yet."),
-        0xf7 => return refuse("This is a JPEG-LS image, which can't be read yet."),
-        _ => return refuse("This is a hierarchical JPEG, which can't be read yet."),
+        0xc3 | 0xc7 | 0xcb | 0xcf => return refuse("This is a lossless JPEG, which isn't supported yet."),
+        0xc9 | 0xca => return refuse("This JPEG uses arithmetic coding, which isn't supported yet."),
+        0xf7 => return refuse("This is a JPEG-LS image, which isn't supported yet."),
+        _ => return refuse("This is a hierarchical JPEG, which isn't supported yet."),
     }
     if header.precision != 8 {
-        return refuse(format!("This JPEG has {} bits a sample; only 8 can be kept yet.", header.precision));
+        return refuse(format!("This JPEG has {} bits a sample; only 8 are supported.", header.precision));
     }
     let ids: Vec<u8> = header.components.iter().map(|component| component.id).collect();
     match (header.components.len(), header.adobe_transform()) {
         (1, _) => Ok(Layout::Gray),
-        (3, Some(0)) => refuse("This JPEG stores red, green and blue instead of YCbCr, which can't be kept yet."),
+        (3, Some(0)) => refuse("This JPEG stores red, green and blue instead of YCbCr, which isn't supported yet."),
         (3, None) if ids == *b"RGB" => {
-            refuse("This JPEG stores red, green and blue instead of YCbCr, which can't be kept yet.")
+            refuse("This JPEG stores red, green and blue instead of YCbCr, which isn't supported yet.")
         }
         (3, None | Some(1)) => Ok(Layout::Rgb),
-        (4, _) => refuse("This is a CMYK JPEG, which can't be kept yet."),
-        (n, _) => refuse(format!("This JPEG has {n} colour components of an unknown kind; 1 or 3 can be kept.")),
+        (4, _) => refuse("This is a CMYK JPEG, which isn't supported yet."),
+        (n, _) => refuse(format!("This JPEG has {n} colour components of an unknown kind; 1 or 3 are supported.")),
     }
 }
 

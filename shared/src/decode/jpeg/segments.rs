@@ -91,7 +91,7 @@ impl Header {
         let divides = (across * blue.horizontal, down * blue.vertical) == factors(y);
         if factors(blue) != factors(red) || !divides || !matches!((across, down), (1 | 2 | 4, 1) | (1 | 2, 2) | (1, 4))
         {
-            return refuse("This JPEG subsamples its colours in an unusual way, which can't be kept yet.");
+            return refuse("This JPEG subsamples its colours in an unusual way, which isn't supported yet.");
         }
         Ok((across, down))
     }
@@ -158,20 +158,20 @@ pub fn header<R: Read + Seek>(source: &mut R) -> Result<Header> {
 fn marker(source: &mut impl Read) -> Result<u8> {
     let [first] = number(source)?;
     if first != 0xff {
-        return Err(damaged(Format::Jpeg, "something else stands where a segment should begin"));
+        return Err(damaged(Format::Jpeg, "a segment doesn't begin with its marker"));
     }
     for _ in 0..MOST_FILL {
         match number(source)? {
             [0xff] => {}
-            [0] => return Err(damaged(Format::Jpeg, "something else stands where a segment should begin")),
+            [0] => return Err(damaged(Format::Jpeg, "a segment doesn't begin with its marker")),
             [marker] => return Ok(marker),
         }
     }
-    Err(damaged(Format::Jpeg, "a segment is preceded by too many bytes of filling"))
+    Err(damaged(Format::Jpeg, "there are too many fill bytes before a segment"))
 }
 
 fn frame(header: &mut Header, marker: u8, data: &[u8]) -> Result<()> {
-    let wrong = || damaged(Format::Jpeg, "its frame's header is wrong");
+    let wrong = || damaged(Format::Jpeg, "its frame header is wrong");
     if !header.components.is_empty() {
         return Err(damaged(Format::Jpeg, "it has two frames"));
     }

@@ -144,7 +144,7 @@ fn begin(source: &mut impl Read) -> Result<(u32, [u8; 4])> {
     let length = u32::from_be_bytes(read(source)?);
     let kind: [u8; 4] = read(source)?;
     if length > i32::MAX as u32 || !kind.iter().all(u8::is_ascii_alphabetic) {
-        return Err(damaged(Format::Png, "a chunk has no proper length and type"));
+        return Err(damaged(Format::Png, "a chunk has an invalid length or type"));
     }
     Ok((length, kind))
 }
@@ -183,7 +183,7 @@ pub fn header<R: Read + Seek>(source: &mut R) -> Result<Header> {
         other => return Err(damaged(Format::Png, format!("its header names the colour type {other}"))),
     };
     if !allowed.contains(&bits) || data[10] != 0 || data[11] != 0 || data[12] > 1 {
-        return Err(damaged(Format::Png, "its header has values that PNG doesn't know"));
+        return Err(damaged(Format::Png, "its header has invalid values"));
     }
     Ok(Header { width: number(0), height: number(4), bits, color, interlaced: data[12] == 1 })
 }
@@ -224,7 +224,7 @@ pub fn structure<R: Read + Seek>(source: &mut R) -> Result<Structure> {
                 let data = data(&mut source, length, kind)?;
                 if &kind != b"PLTE" && kind[0].is_ascii_uppercase() {
                     let kind = String::from_utf8_lossy(&kind).into_owned();
-                    return refuse(format!("This PNG has a chunk {kind}, which must be understood and isn't."));
+                    return refuse(format!("This PNG has an unknown critical chunk, {kind}."));
                 }
                 found.transparency |= &kind == b"tRNS" && place == Place::Front;
                 found.chunks.push(Chunk { kind, data, place });

@@ -21,7 +21,7 @@ pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result
     limits.size(header.width, header.height)?;
     let structure = structure(source)?;
     if structure.chunks.iter().any(|chunk| &chunk.kind == b"acTL") {
-        return refuse("This PNG is animated (APNG); animations can't be kept.");
+        return refuse("This PNG is animated (APNG), which isn't supported.");
     }
     let (layout, depth) = structure.pixels();
     let orientation =
@@ -98,7 +98,7 @@ impl<R: Read + Seek> Reader<R> {
             Source::Whole(all) => all[bytes_of(&self.info, &rows)].to_vec(),
             Source::Stream { decoder, next } => {
                 if rows.start < *next {
-                    return refuse(format!("Row {} of a PNG was asked for after row {next}.", rows.start));
+                    return refuse(format!("Row {} of a PNG was requested after row {next}.", rows.start));
                 }
                 let row_bytes = self.info.row_bytes() as usize;
                 let mut bytes = vec![0; rows.len() * row_bytes];

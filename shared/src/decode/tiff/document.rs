@@ -81,7 +81,7 @@ pub fn document<R: Read + Seek>(source: &mut R) -> Result<Document> {
     let (mut next, mut seen, mut visited) = (tiff.first, HashSet::new(), Visited::default());
     while next != 0 || seen.is_empty() {
         if !seen.insert(next) {
-            return Err(damaged(Format::Tiff, "its pages form a circle"));
+            return Err(damaged(Format::Tiff, "its list of pages has a loop"));
         }
         let directory = visited.directory(source, &tiff, next)?;
         match kind(source, &tiff, &directory)? {
@@ -92,7 +92,7 @@ pub fn document<R: Read + Seek>(source: &mut R) -> Result<Document> {
             }
             Kind::Mask => match document.pages.last_mut() {
                 Some(page) if page.mask.is_none() && document.smaller.is_empty() => page.mask = Some(next),
-                _ => return refuse("This TIFF has a mask page that doesn't follow its image, which can't be kept."),
+                _ => return refuse("This TIFF has a mask page that doesn't follow its image, which isn't supported."),
             },
         }
         let page = document.pages.len().saturating_sub(1);
@@ -106,7 +106,7 @@ pub fn document<R: Read + Seek>(source: &mut R) -> Result<Document> {
         (true, 1) => {
             document = Document { tiff, pages: vec![Page { at: tiff.first, mask: None }], smaller: Vec::new() }
         }
-        (true, _) => return refuse("This TIFF has only smaller pictures of a page that isn't there."),
+        (true, _) => return refuse("This TIFF has only overviews of a missing page."),
     }
     Ok(document)
 }
@@ -163,7 +163,7 @@ fn below<R: Read + Seek>(source: &mut R, tiff: &Tiff, page: &Directory, visited:
     for at in &all {
         let directory = visited.directory(source, tiff, *at)?;
         if !matches!(kind(source, tiff, &directory)?, Kind::Overview) {
-            return refuse("This TIFF has images inside images, which can't be kept.");
+            return refuse("This TIFF has images inside images, which isn't supported.");
         }
     }
     Ok(all)

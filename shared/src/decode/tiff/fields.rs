@@ -34,7 +34,7 @@ impl<'a, R: Read + Seek> Fields<'a, R> {
         let Some(entry) = self.find(tag) else { return Ok(None) };
         let length = self.tiff.length_of(entry)?;
         if length > most {
-            return refuse(format!("The field {tag} of this TIFF has {length} bytes; at most {most} can be kept."));
+            return refuse(format!("The field {tag} of this TIFF has {length} bytes; the limit is {most}."));
         }
         self.tiff.bytes(self.source, entry).map(Some)
     }

@@ -55,7 +55,7 @@ pub(super) fn pages<R: Read + Seek>(source: &mut R, limits: &Limits, pages: Rang
     let document = document(source)?;
     let there = document.pages.len();
     if pages.end as usize > there {
-        return refuse(format!("This TIFF has {there} pages; {pages:?} were asked for."));
+        return refuse(format!("This TIFF has {there} pages; {pages:?} were requested."));
     }
     pages.map(|page| inspect_page(source, limits, &document, page as usize)).collect()
 }

@@ -211,11 +211,11 @@ pub fn structure<R: Read + Seek>(source: &mut R, tiff: Tiff, page: Page, limits:
     let predictor = predictor(&mut fields, compression, bits, depth)?;
     let planar = channels > 1 && fields.one(tag::PLANAR_CONFIGURATION, 1)? == 2;
     if planar && compression == Compression::Jpeg {
-        return refuse("This TIFF's JPEG data are in separate planes, which can't be kept.");
+        return refuse("This TIFF's JPEG data are in separate planes, which isn't supported.");
     }
     let reversed = fields.one(tag::FILL_ORDER, 1)? == 2;
     if reversed && !(matches!(compression, Compression::None | Compression::Fax4) && bits <= 8) {
-        return refuse("This TIFF stores the bits of a byte in reverse, which can't be kept with its compression.");
+        return refuse("This TIFF stores the bits of a byte in reverse, which isn't supported with its compression.");
     }
     let planes = if planar { channels as u64 } else { 1 };
     let chunks = chunks(&mut fields, width, height, planes)?;
@@ -252,10 +252,10 @@ fn with_mask(layout: Layout, mask: Option<u64>) -> Result<Layout> {
         (Layout::Gray, _) => Ok(Layout::GrayAlpha),
         (Layout::Rgb, _) => Ok(Layout::Rgba),
         (Layout::GrayAlpha | Layout::Rgba, _) => {
-            refuse("This TIFF has alpha and a mask page besides; both together can't be kept.")
+            refuse("This TIFF has both alpha and a mask page, which isn't supported.")
         }
         (Layout::Bands(bands), _) => {
-            refuse(format!("This TIFF has {bands} bands and a mask page, which can't be kept."))
+            refuse(format!("This TIFF has {bands} bands and a mask page, which isn't supported."))
         }
     }
 }
@@ -281,7 +281,7 @@ fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) 
     const MOST_BANDS: u64 = 500;
     let channels = fields.one(tag::SAMPLES_PER_PIXEL, 1)?;
     if channels == 0 || channels > MOST_BANDS {
-        return refuse(format!("This TIFF has {channels} samples a pixel; 1 to {MOST_BANDS} can be kept."));
+        return refuse(format!("This TIFF has {channels} samples a pixel; 1 to {MOST_BANDS} are supported."));
     }
     let bits = bits(fields, channels)?;
     let (colors, mut meaning) = match fields.must(tag::PHOTOMETRIC, "what its samples mean")? {
@@ -290,11 +290,11 @@ fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) 
         1 | 4 => (1, Meaning::Same),
         2 => (3, Meaning::Same),
         3 => (1, Meaning::Palette),
-        5 => return refuse("This is a CMYK TIFF, which can't be kept."),
+        5 => return refuse("This is a CMYK TIFF, which isn't supported."),
         6 if compression == Compression::Jpeg => (3, Meaning::Same),
-        6 => return refuse("This TIFF stores YCbCr, which can't be kept."),
-        8..=10 => return refuse("This TIFF stores L*a*b*, which can't be kept."),
-        other => return refuse(format!("This TIFF has samples of an unknown kind ({other}), which can't be kept.")),
+        6 => return refuse("This TIFF stores YCbCr, which isn't supported."),
+        8..=10 => return refuse("This TIFF stores L*a*b*, which isn't supported."),
+        other => return refuse(format!("This TIFF has samples of an unknown kind ({other}), which isn't supported.")),
     };
     let Some(others) = channels.checked_sub(colors) else {
         return Err(damaged(Format::Tiff, format!("it has colours, but {channels} samples a pixel")));
@@ -307,7 +307,7 @@ fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) 
         (_, 1, [1 | 2]) => Layout::Rgba,
         _ if extra.iter().any(|kind| matches!(kind, 1 | 2)) => {
             return refuse(format!(
-                "This TIFF has {channels} samples a pixel, alpha among them; alpha can be kept beside gray or RGB alone."
+                "This TIFF has {channels} samples a pixel, alpha among them; alpha is supported only with gray or RGB."
             ));
         }
         _ => Layout::Bands(channels as u16),
@@ -315,13 +315,13 @@ fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) 
     if layout.has_alpha() && extra == [1] {
         meaning = match meaning {
             Meaning::Same => Meaning::Associated,
-            _ => return refuse("This TIFF has white as 0, or a palette, and associated alpha, which can't be kept."),
+            _ => return refuse("This TIFF has white as 0, or a palette, and associated alpha, which isn't supported."),
         };
     }
     let (layout, depth) = sampled(fields, layout, bits, &mut meaning)?;
     if compression == Compression::Fax4 && (bits, channels) != (1, 1) || compression == Compression::Jpeg && bits != 8 {
         return refuse(format!(
-            "This TIFF has {channels} samples of {bits} bits, which don't go with its compression."
+            "This TIFF has {channels} samples of {bits} bits, which its compression doesn't support."
         ));
     }
     Ok(Pixels { layout, depth, channels: channels as usize, bits, meaning })
@@ -334,9 +334,9 @@ fn bits<R: Read + Seek>(fields: &mut Fields<'_, R>, channels: u64) -> Result<u8>
     match (even, bits[0]) {
         (true, 1 | 2 | 4 | 8 | 16 | 32) => Ok(bits[0] as u8),
         (true, bits) => refuse(format!(
-            "This TIFF has {bits} bits a sample; 1, 2, 4, 8 and 16, and 32 of floating point, can be kept."
+            "This TIFF has {bits} bits a sample; 1, 2, 4, 8 and 16, and 32 of floating point, are supported."
         )),
-        (false, _) => refuse("This TIFF's samples have different sizes, which can't be kept."),
+        (false, _) => refuse("This TIFF's samples have different sizes, which isn't supported."),
     }
 }
 
@@ -350,17 +350,17 @@ fn sampled<R: Read + Seek>(
     let formats = fields.all(tag::SAMPLE_FORMAT)?.unwrap_or_default();
     let format = formats.first().copied().unwrap_or(1);
     if formats.iter().any(|other| *other != format) {
-        return refuse("This TIFF's samples are of different kinds, which can't be kept.");
+        return refuse("This TIFF's samples are of different kinds, which isn't supported.");
     }
     match (format, *meaning, bits) {
         (1 | 4, Meaning::Palette, 1..=8) if layout == Layout::Gray => {
             Ok((Layout::Rgb, super::palette::read(fields, bits)?.depth()))
         }
-        (_, Meaning::Palette, _) => {
-            refuse(format!("This TIFF has a palette and {bits} bits a sample or further samples, which can't be kept."))
-        }
+        (_, Meaning::Palette, _) => refuse(format!(
+            "This TIFF has a palette and {bits} bits a sample or further samples, which isn't supported."
+        )),
         (1 | 4, _, 1..=4) if layout != Layout::Gray => {
-            refuse(format!("This TIFF has {bits} bits a sample and several samples a pixel, which can't be kept."))
+            refuse(format!("This TIFF has {bits} bits a sample and several samples a pixel, which isn't supported."))
         }
         (1 | 4, _, 1..=8) => Ok((layout, Depth::Eight)),
         (1 | 4, _, 16) => Ok((layout, Depth::Sixteen)),
@@ -372,11 +372,11 @@ fn sampled<R: Read + Seek>(
         (1..=4, _, _) => {
             let kind = ["unsigned", "signed", "floating-point", "untyped"][format as usize - 1];
             refuse(format!(
-                "This TIFF has {kind} samples of {bits} bits, which can't be kept; whole numbers of 8 and 16 bits and \
-                 floating point of 32 can."
+                "This TIFF has {kind} samples of {bits} bits, which isn't supported; whole numbers of 8 and 16 bits and \
+                 floating point of 32 are."
             ))
         }
-        _ => refuse("This TIFF has complex numbers as samples, which can't be kept."),
+        _ => refuse("This TIFF has complex numbers as samples, which isn't supported."),
     }
 }
 
@@ -399,7 +399,7 @@ fn compression<R: Read + Seek>(fields: &mut Fields<'_, R>) -> Result<Compression
         50_002 => "JPEG XL".to_owned(),
         other => format!("an unknown method ({other})"),
     };
-    refuse(format!("This TIFF is compressed by {name}, which can't be kept."))
+    refuse(format!("This TIFF is compressed by {name}, which isn't supported."))
 }
 
 fn predictor<R: Read + Seek>(
@@ -414,7 +414,7 @@ fn predictor<R: Read + Seek>(
         (2, Lzw | Deflate | OldDeflate | Zstd) if bits >= 8 => Ok(Predictor::Horizontal),
         (3, Lzw | Deflate | OldDeflate | Zstd) if depth == Depth::Float => Ok(Predictor::Float),
         (other, _) => refuse(format!(
-            "This TIFF uses the predictor {other} with its compression or samples, which can't be kept."
+            "This TIFF uses the predictor {other} with its compression or samples, which isn't supported."
         )),
     }
 }
@@ -439,10 +439,7 @@ fn chunks<R: Read + Seek>(fields: &mut Fields<'_, R>, width: u32, height: u32, p
     for tag in [offsets, counts] {
         let count = fields.find(tag).map_or(0, |entry| entry.count);
         if count != expected {
-            return Err(damaged(
-                Format::Tiff,
-                format!("it has {expected} strips or tiles and tells where {count} are"),
-            ));
+            return Err(damaged(Format::Tiff, format!("it needs {expected} strips or tiles, but lists {count}")));
         }
     }
     Ok(chunks)

@@ -56,7 +56,7 @@ pub(super) fn unpack(compression: Compression, packed: &[u8], piece: &Piece<'_>,
 fn zstd(packed: &[u8], raw: &mut [u8]) -> Result<()> {
     let wrong = |_| damaged(Format::Tiff, "its Zstandard data are wrong");
     if window(packed).is_none_or(|window| window > MOST_WINDOW) {
-        return Err(damaged(Format::Tiff, "its Zstandard data want too large a window"));
+        return Err(damaged(Format::Tiff, "its Zstandard data need too large a window"));
     }
     let mut decoder = ruzstd::decoding::StreamingDecoder::new(packed).map_err(|_| wrong(()))?;
     let mut filled = 0;
