@@ -38,7 +38,7 @@ pub(super) fn forget_thumbnail(resources: &mut Vec<u8>) -> Result<bool> {
         count += 1;
         if count > Limits::MAX_BLOCKS {
             return refuse(format!(
-                "Photoshop's metadata in this image have more than {} resources, which is more than can be kept. Save it \
+                "Photoshop's metadata in this image have more than {} resources, which is too many. Save it \
                  again without them, and send the new file.",
                 Limits::MAX_BLOCKS
             ));

@@ -22,7 +22,7 @@ impl Mask {
         let mask = mask(&mut source, page, at)?;
         let places = pieces(&mut source, &mask)?;
         if places.iter().map(|(_, length)| length).sum::<u64>() > Limits::MAX_METADATA {
-            return refuse("This TIFF has a mask page of more than 64 MiB, which can't be kept.");
+            return refuse("This TIFF has a mask page of more than 64 MiB, which is too large.");
         }
         let places_are_told = |tag| {
             matches!(tag, tag::STRIP_OFFSETS | tag::STRIP_BYTE_COUNTS | tag::TILE_OFFSETS | tag::TILE_BYTE_COUNTS)
