@@ -143,7 +143,7 @@ pub(super) fn result(original: &Structure, keeping: &mut Keeping) -> Structure {
         _ => return result,
     };
     result.compression = Compression::Deflate;
-    keeping.change(format!("The compression was {was}; the result's is Deflate, which loses nothing."));
+    keeping.change(format!("The compression was {was}; the result uses Deflate, which is lossless."));
     result
 }
 
@@ -151,19 +151,20 @@ pub(super) fn result(original: &Structure, keeping: &mut Keeping) -> Structure {
 pub(super) fn of_file(document: &Document, remade: usize, keeping: &mut Keeping) {
     match document.pages.len() {
         1 => {}
-        pages => keeping.keep(format!("{pages} pages, each equalized by itself")),
+        pages => keeping.keep(format!("{pages} pages, each equalized separately")),
     }
     match document.smaller.len().saturating_sub(remade) {
         0 => {}
-        1 => keeping
-            .change("A smaller picture in this TIFF (an overview) showed the old pixels, and can't be made anew."),
+        1 => {
+            keeping.change("A smaller picture in this TIFF (an overview) showed the old pixels, and can't be rebuilt.")
+        }
         n => keeping.change(format!(
-            "{n} smaller pictures in this TIFF (overviews) showed the old pixels, and can't be made anew."
+            "{n} smaller pictures in this TIFF (overviews) showed the old pixels, and can't be rebuilt."
         )),
     }
     match remade {
         0 => {}
-        1 => keeping.keep("an overview, made anew"),
-        n => keeping.keep(format!("{n} overviews, made anew")),
+        1 => keeping.keep("an overview, rebuilt"),
+        n => keeping.keep(format!("{n} overviews, rebuilt")),
     }
 }
