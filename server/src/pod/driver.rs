@@ -126,7 +126,7 @@ impl Driver {
                         // An outage: check about once a second, so that work resumes soon after it ends.
                         _ => context.pod.config.backoff * (1 << failures.min(3)),
                     };
-                    tracing::info!(job = %self.job, %error, "step failed; retrying");
+                    tracing::info!(job = %self.job, %error, "job step failed; retrying");
                     failures += 1;
                     self.rest(pause.mul_f64(0.5 + jitter())).await;
                     // Settle unknown outcomes before the job is read again.
@@ -194,7 +194,7 @@ impl Driver {
             if kept_out {
                 match self.fail(nodes, &forbidden(&path)).await {
                     Err(MasterError::End(end)) => return Err(end),
-                    Err(error) => tracing::warn!(job = %self.job, %error, "failing the job failed; retrying"),
+                    Err(error) => tracing::warn!(job = %self.job, %error, "recording the job failure failed; retrying"),
                     Ok(()) => {}
                 }
                 context.mirror.refresh(&self.job).await;
@@ -281,7 +281,7 @@ impl Driver {
     async fn redo(&self, nodes: &JobNodes, producers: &[Producer]) -> Result<(), MasterError> {
         let (context, job) = (&self.context, &nodes.job);
         for producer in producers {
-            tracing::warn!(job = %self.job, ?producer, epoch = context.epoch().n, "output damaged in the store; task reopened");
+            tracing::warn!(job = %self.job, ?producer, epoch = context.epoch().n, "output damaged in the store; making it again");
             let Producer::Task { phase, index } = producer else {
                 // This write changes the job's version, so do only this one and read again.
                 return context.write_job(Job { lut: None, ..job.clone() }, nodes.version).await;

@@ -362,7 +362,7 @@ impl Master {
                 }
                 Err(MasterError::End(end)) => return Err(end),
                 Err(error) => {
-                    tracing::warn!(pod = %context.pod.config.name, %error, "first reconciliation failed; retrying");
+                    tracing::warn!(pod = %context.pod.config.name, %error, "starting the term failed; retrying");
                     event_log::tell_losses(context).await?;
                     backoff.wait().await;
                     settle::connected(&*context.coordinator).await?;

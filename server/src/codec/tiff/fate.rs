@@ -52,9 +52,9 @@ pub(super) fn fate(tag: u16, original: &Structure, result: &Structure, loses_col
     match tag {
         known if STRUCTURAL.contains(&known) => Fate::Rewritten,
         tag::MIN_SAMPLE_VALUE | tag::MAX_SAMPLE_VALUE | tag::S_MIN_SAMPLE_VALUE | tag::S_MAX_SAMPLE_VALUE => {
-            Fate::Dropped(format!("The least or greatest value (field {tag}) was of the old pixels."))
+            Fate::Dropped(format!("The minimum or maximum value (field {tag}) was for the old pixels."))
         }
-        tag::PHOTOSHOP_LAYERS => Fate::Dropped("Photoshop's layers were of the old pixels.".to_owned()),
+        tag::PHOTOSHOP_LAYERS => Fate::Dropped("Photoshop's layers showed the old pixels.".to_owned()),
         tag::THRESHHOLDING
         | tag::CELL_WIDTH
         | tag::CELL_LENGTH
