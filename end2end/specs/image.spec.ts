@@ -116,11 +116,11 @@ test("a picture of which there are no close views says why, and the page stops a
   await page.route(/\/pyramid(\?|$)/, async (route) => {
     asked++;
     // Nothing yet at first, as while it is being made.
-    await route.fulfill({ json: { pyramid: null, reason: asked <= 2 ? null : "3 tries to make them never came to an end." } });
+    await route.fulfill({ json: { pyramid: null, reason: asked <= 2 ? null : "They were never completed in 3 tries." } });
   });
   await open(page, `/images/${id}`);
   await expect(page.getByTestId("no-zoom")).toBeHidden();
-  await expect(page.getByTestId("no-zoom")).toContainText("3 tries to make them never came to an end.");
+  await expect(page.getByTestId("no-zoom")).toContainText("They were never completed in 3 tries.");
   await expect.poll(() => asked).toBe(4);
   await page.waitForTimeout(3_000);
   expect(asked).toBe(4);

@@ -72,7 +72,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     println!("Evenlight is at http://{} – drop an image on the page.", process.address);
     let names: Vec<&str> = process.pods.iter().map(|pod| pod.as_str()).collect();
     println!("  pods        {} ({} coordination)", names.join(", "), process.coordinator);
-    println!("              each works on tasks and stands for master; the elected one hands the tasks out");
+    println!("              every pod works on tasks; the elected master assigns them");
     println!("  data        {data}");
     println!("  the array   http://{}/cluster, without JavaScript http://{}/status", process.address, process.address);
     if faults {
@@ -85,11 +85,11 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
             anyhow::bail!(why);
         }
     }
-    println!("Stopping: the master hands over, running tasks are finished. Once more stops at once.");
+    println!("Stopping: handing over and finishing running tasks. Press Ctrl-C again to quit immediately.");
     let again = stop_signal()?;
     tokio::select! {
         () = process.stop() => {}
-        () = again => anyhow::bail!("stopped at once; what was running is done again at the next start"),
+        () = again => anyhow::bail!("quit immediately; running tasks are redone at the next start"),
     }
     Ok(())
 }

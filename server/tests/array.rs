@@ -134,7 +134,7 @@ async fn each_limit_is_a_flag_with_a_sentence() {
         ("pixels.tif", gray8_tiff(500, 301), 422, "500 × 301 pixels, 150,500 in all; the limit is 150,000."),
         ("side.tif", gray8_tiff(20, 701), 422, "20 × 701 pixels; the limit of a side is 700."),
         ("decode.webp", rgba_webp(300, 300), 422, "A WebP must be decoded and encoded at once, which takes 2 MiB"),
-        ("bytes.tif", rgb16_tiff(400, 300), 413, "more than 716800 bytes"),
+        ("bytes.tif", rgb16_tiff(400, 300), 413, "the limit is 716800 bytes"),
     ] {
         let problem = client.upload(name, original, &luma()).await.unwrap_err();
         assert!(problem.status == status && problem.to_string().contains(words), "{name}: {problem}");

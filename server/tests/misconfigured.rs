@@ -77,7 +77,7 @@ async fn a_process_without_zookeeper_refuses_to_start_beside_a_live_array() {
     let site = Site::new(LEASE).await;
     let servers = ["pod-a", "pod-b"].map(|name| site.process(name, &[]));
     let why = refused_beside(&site, &servers, || site.process_without_zookeeper("pod-c")).await;
-    assert!(why.contains("within the process at"), "{why}");
+    assert!(why.contains("embedded in the process at"), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -157,7 +157,7 @@ async fn a_second_process_on_the_same_data_folder_refuses_to_start() {
     let data = folder.path().join("data").display().to_string();
     let mut first = Server::start("pod", folder.path(), &["--data", &data]);
     let why = not_started(&["--data", &data]);
-    assert!(why.contains(&format!("can't use the data folder {data}")) && why.contains("Stop that one"), "{why}");
+    assert!(why.contains(&format!("can't use the data folder {data}")) && why.contains("Stop that process"), "{why}");
     // Another data folder with the same catalog.
     let (other, catalog) = (folder.path().join("other"), Path::new(&data).join("catalog.sqlite"));
     let (other, catalog) = (other.display().to_string(), catalog.display().to_string());

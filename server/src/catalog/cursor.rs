@@ -57,9 +57,8 @@ impl Cursor {
 
     /// Decodes the text of [`Cursor::encode`]; fails if it belongs to another sort order.
     pub(super) fn decode(text: &str, sort: Sort) -> Result<Self> {
-        let cursor = parse(text).ok_or_else(|| {
-            Error::Invalid("the cursor is not one that a page's `next` gave: leave it out".to_owned())
-        })?;
+        let cursor = parse(text)
+            .ok_or_else(|| Error::Invalid("the cursor is invalid: use a page's `next`, or leave it out".to_owned()))?;
         if cursor.key.sort() == sort {
             Ok(cursor)
         } else {

@@ -242,7 +242,7 @@ impl Db {
         }
         if let Some(folder) = std::path::Path::new(path).parent() {
             std::fs::create_dir_all(folder)
-                .map_err(|error| Error::Unavailable(format!("the folder of {path} can't be made: {error}")))?;
+                .map_err(|error| Error::Unavailable(format!("can't create the folder of {path}: {error}")))?;
         }
         let options = SqliteConnectOptions::new()
             .filename(path)
@@ -299,5 +299,5 @@ fn unavailable(error: sqlx::Error) -> Error {
 }
 
 fn not_migrated(error: MigrateError) -> Error {
-    Error::Unavailable(format!("its schema can't be brought up to date: {error}"))
+    Error::Unavailable(format!("migrating its schema failed: {error}"))
 }

@@ -54,14 +54,14 @@ pub(super) async fn claim(
 
 /// Marks a wished pyramid as impossible if all its tries failed.
 async fn give_up(catalog: &SqlCatalog, image: &ImageId, job: Option<&JobId>, lease: Duration) -> Result<()> {
-    let reason = format!("{MOST_TRIES} tries to make them never came to an end.");
+    let reason = format!("They were never completed in {MOST_TRIES} tries.");
     let sql = "UPDATE pyramids SET reason = $1
                WHERE image = $2 AND job = $3 AND tries >= $4 AND touched <= {now} - $5 AND bytes IS NULL AND reason IS NULL";
     let job = job.map_or("", JobId::as_str);
     let lease = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX / 2);
     let args = [reason.into(), image.as_str().into(), job.into(), MOST_TRIES.into(), lease.into()];
     if catalog.write(sql, &args).await? == Write::Applied {
-        tracing::warn!(%image, job, "its pyramid is given up after {MOST_TRIES} tries");
+        tracing::warn!(%image, job, "pyramid given up after {MOST_TRIES} tries");
     }
     Ok(())
 }
@@ -114,7 +114,7 @@ pub(super) async fn pyramid(
         return Ok(Some(PyramidState::There(PyramidFile { claim: row.get("claim")?, bytes: row.count("bytes")? })));
     }
     if row.get::<i64>("hopeless")? == 1 {
-        let reason = "No job of this image came to a good end, and decoding it may be why.";
+        let reason = "Every job of this image failed, and decoding it may be the cause.";
         return Ok(Some(PyramidState::Refused(reason.to_owned())));
     }
     Ok(Some(PyramidState::Wanted))

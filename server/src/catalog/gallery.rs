@@ -184,7 +184,7 @@ async fn found(db: &Db, chosen: &str, order: &str, args: &[Arg]) -> Result<Vec<F
             none => image_of(&row, job).map(|image| *none = Some(image)),
         });
         if let Err(error) = read {
-            tracing::warn!(image = %found.id, %error, "a job isn't shown");
+            tracing::warn!(image = %found.id, %error, "unreadable job skipped");
         }
     }
     Ok(all)

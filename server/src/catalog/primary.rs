@@ -58,7 +58,7 @@ enum Failed {
 impl Primary {
     /// Connects to the primary among the hosts of `postgres://user@host:port,host:port/database`, within `patience`.
     pub(super) async fn open(url: &str, patience: Duration) -> Result<Self> {
-        let invalid = |error| Error::Invalid(format!("the catalog's address is not right: {error}"));
+        let invalid = |error| Error::Invalid(format!("the catalog's address is invalid: {error}"));
         let hosts = urls_of(url).iter().map(|url| PgConnectOptions::from_str(url)).collect::<Result<Vec<_>, _>>();
         let hosts: Vec<_> =
             hosts.map_err(invalid)?.into_iter().map(|host| host.application_name("evenlight")).collect();

@@ -77,7 +77,7 @@ pub(super) async fn begin(db: &Db, new: &NewUpload, length: u64, limits: &Unsent
             return Ok(Resumed::NoRoom(unsent));
         }
     }
-    Err(Error::Unavailable("the uploads with this key change too fast".into()))
+    Err(Error::Unavailable("too many concurrent uploads with this key; try again".into()))
 }
 
 /// Totals of unsent uploads: of all clients, and of this one.
@@ -90,7 +90,7 @@ async fn unsent(db: &Db, client: Option<&str>) -> Result<Unsent> {
          FROM unsent"
     );
     let rows = db.read(&sql, &[client.into()]).await?;
-    let row = rows.first().ok_or_else(|| Error::Unavailable("a count has no row".into()))?;
+    let row = rows.first().ok_or_else(|| Error::Unavailable("a count returned no row".into()))?;
     Ok(Unsent {
         uploads: row.count("uploads")?,
         bytes: row.count("bytes")?,

@@ -85,7 +85,7 @@ pub(super) async fn finished(catalog: &SqlCatalog, job: &JobId) -> Result<Vec<Fi
     let rows = catalog.db.read(sql, &[job.as_str().into()]).await?;
     // Skips what a later version wrote; those tasks are done again.
     let known =
-        |row: Row| finished_task(&row).inspect_err(|error| tracing::warn!(%error, "a finished task is ignored"));
+        |row: Row| finished_task(&row).inspect_err(|error| tracing::warn!(%error, "unreadable finished task skipped"));
     Ok(rows.into_iter().filter_map(|row| known(row).ok()).collect())
 }
 

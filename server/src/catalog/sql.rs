@@ -140,7 +140,7 @@ impl Catalog for SqlCatalog {
                 return Ok(Begun::Accepted(answer));
             }
         }
-        Err(Error::Unavailable("the uploads with this key change too fast".into()))
+        Err(Error::Unavailable("too many concurrent uploads with this key; try again".into()))
     }
 
     async fn answered(&self, idempotency_key: &str) -> Result<Option<Answer>> {
@@ -313,7 +313,7 @@ impl Catalog for SqlCatalog {
                           (SELECT j.created FROM jobs j CROSS JOIN images i
                            WHERE i.id = j.image AND j.state = 'queued' AND i.state = 'accepted' ORDER BY j.created, j.id LIMIT 1) AS oldest";
         let rows = self.db.read(sql, &[]).await?;
-        let row = rows.first().ok_or_else(|| Error::Unavailable("a count gave no row".into()))?;
+        let row = rows.first().ok_or_else(|| Error::Unavailable("a count returned no row".into()))?;
         Ok(Backlog { queued: row.count("queued")?, running: row.count("running")?, oldest: row.get("oldest")? })
     }
 
@@ -553,7 +553,7 @@ impl Catalog for SqlCatalog {
 
 /// Skips jobs whose recipe this version doesn't know; pods of the later version handle them during a rolling upgrade.
 fn job_rows(rows: Vec<Row>) -> Vec<JobRow> {
-    let known = |row: Row| job_row(&row).inspect_err(|error| tracing::warn!(%error, "a job is left alone")).ok();
+    let known = |row: Row| job_row(&row).inspect_err(|error| tracing::warn!(%error, "unreadable job skipped")).ok();
     rows.into_iter().filter_map(known).collect()
 }
 

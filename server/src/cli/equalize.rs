@@ -106,7 +106,7 @@ impl Command {
                 },
             }
         }
-        let others = if skipped > 0 { format!(", {skipped} other files left out") } else { String::new() };
+        let others = if skipped > 0 { format!(", {skipped} other files skipped") } else { String::new() };
         eprintln!("{done} images equalized, {failed} failed{others}");
         ensure!(failed == 0, "{failed} of {} images failed", done + failed);
         ensure!(done > 0, "{}: no images in this folder", input.display());
@@ -146,7 +146,7 @@ impl Command {
             let result = catch_unwind(AssertUnwindSafe(|| {
                 local.equalize(|| input.open(), &self.recipe, others, out, &mut progress)
             }));
-            Ok(result.map_err(|_| anyhow!("the decoder broke down on this image"))??.notes)
+            Ok(result.map_err(|_| anyhow!("the decoder crashed on this image"))??.notes)
         });
         bar.finish_and_clear();
         for note in notes? {
@@ -173,7 +173,7 @@ enum Input {
 impl Input {
     fn stdin() -> Result<Self> {
         ensure!(!io::stdin().is_terminal(), "standard input is a terminal; name a file, or pipe an image in");
-        let mut file = tempfile::NamedTempFile::new().context("making a temporary file failed")?;
+        let mut file = tempfile::NamedTempFile::new().context("creating a temporary file failed")?;
         io::copy(&mut io::stdin().lock(), &mut file).context("copying standard input to a temporary file failed")?;
         Ok(Input::Stdin(file))
     }
@@ -213,7 +213,7 @@ enum Output {
 impl Output {
     fn at(path: &Path) -> Result<Self> {
         match fs::metadata(path) {
-            Ok(metadata) if metadata.is_dir() => bail!("{}: a folder is in the result's place", path.display()),
+            Ok(metadata) if metadata.is_dir() => bail!("{}: a folder has the result's name", path.display()),
             // Through a symbolic link, replace the target, not the link.
             Ok(metadata) if metadata.is_file() => Ok(Output::File(fs::canonicalize(path)?)),
             Ok(_) => Ok(Output::Stream(path.to_owned())),
@@ -231,12 +231,12 @@ impl Output {
                 return copied(make, file).with_context(|| display(path));
             }
             Output::Stdout => {
-                ensure!(!io::stdout().is_terminal(), "standard output is a terminal; name a file, or pipe it on");
+                ensure!(!io::stdout().is_terminal(), "standard output is a terminal; name a file, or redirect it");
                 return copied(make, io::stdout().lock()).context("standard output");
             }
         };
         let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        ensure!(folder.is_dir(), "{}: there is no such folder for the result", folder.display());
+        ensure!(folder.is_dir(), "{}: no such folder for the result", folder.display());
         let mut builder = tempfile::Builder::new();
         builder.prefix(".evenlight-");
         #[cfg(unix)]
@@ -254,7 +254,7 @@ impl Output {
 
 /// Has `make` write a temporary file, and copies it to a target that can't seek.
 fn copied<T>(make: impl FnOnce(&mut File, &Path) -> Result<T>, mut to: impl Write) -> Result<T> {
-    let mut file = tempfile::tempfile().context("making a temporary file failed")?;
+    let mut file = tempfile::tempfile().context("creating a temporary file failed")?;
     let made = make(&mut file, &std::env::temp_dir())?;
     file.rewind()?;
     io::copy(&mut file, &mut to)?;

@@ -68,10 +68,10 @@ fn sqlite_file(catalog: &str) -> Option<&str> {
 
 fn what_to_do(what: &str, alone: bool) -> String {
     let other = if alone {
-        "Another process is running on it. Stop that one, or give this one its own --data; several processes share one installation \
+        "Another process is using it. Stop that process, or give this one its own --data; several processes share one installation \
          with --zookeeper."
     } else {
-        "A process without --zookeeper is running on it. Stop that one, or start it with the same --zookeeper."
+        "A process without --zookeeper is using it. Stop that process, or start it with the same --zookeeper."
     };
     format!("can't use {what}: {other}")
 }
@@ -87,16 +87,16 @@ fn lock(path: &Path, what: &str, alone: bool) -> Result<Option<File>> {
         Ok(file) => file,
         // A read-only data folder holds nothing that another process could disturb.
         Err(error) if !alone => {
-            tracing::warn!(path = %path.display(), %error, "the lock file can't be opened");
+            tracing::warn!(path = %path.display(), %error, "can't open the lock file; continuing without it");
             return Ok(None);
         }
-        Err(error) => return Err(error).with_context(|| format!("the lock file {} can't be opened", path.display())),
+        Err(error) => return Err(error).with_context(|| format!("can't open the lock file {}", path.display())),
     };
     match if alone { file.try_lock() } else { file.try_lock_shared() } {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => bail!("{}", what_to_do(what, alone)),
         Err(TryLockError::Error(error)) => {
-            tracing::warn!(path = %path.display(), %error, "there are no locks on this file system");
+            tracing::warn!(path = %path.display(), %error, "file system without locks; continuing without one");
             Ok(None)
         }
     }

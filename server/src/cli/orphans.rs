@@ -141,7 +141,7 @@ impl Command {
             let Owner::Upload(image, upload) = owner else { continue };
             let outcome = match mine.contains(&found.name()) {
                 true => accept.adopt(image, upload).await.map_err(|error| error.to_string()),
-                false => Err("it was discarded before".to_owned()),
+                false => Err("already discarded".to_owned()),
             };
             match outcome {
                 Ok(()) => adopted += 1,

@@ -90,7 +90,7 @@ impl Process {
             TcpListener::bind(args.listen).await.with_context(|| format!("can't listen on {}", args.listen))?;
         let address = listener.local_addr()?;
         std::fs::create_dir_all(&args.data)
-            .with_context(|| format!("can't make the data folder {}", args.data.display()))?;
+            .with_context(|| format!("can't create the data folder {}", args.data.display()))?;
         let in_data = |name: &str| args.data.join(name).display().to_string();
         let store_url = args.store.clone().unwrap_or_else(|| in_data("store"));
         let store = Store::open(&store_url).with_context(|| format!("can't open the store {store_url}"))?;
@@ -281,7 +281,7 @@ impl Process {
         self.logs.close();
         // A download may still be running, and browsers keep connections open.
         if tokio::time::timeout(patience, self.server).await.is_err() {
-            tracing::debug!("connections that are still open are closed");
+            tracing::debug!("closing the connections that are still open");
         }
     }
 }
@@ -337,7 +337,7 @@ impl Coordination {
     fn place(&self, args: &ServeArgs, address: &SocketAddr) -> String {
         match &args.zookeeper {
             Some(servers) => format!("ZooKeeper {servers}"),
-            None => format!("within the process at {address} with the data folder {}", args.data.display()),
+            None => format!("embedded in the process at {address} with the data folder {}", args.data.display()),
         }
     }
 
@@ -354,7 +354,7 @@ impl Coordination {
             Self::Embedded(embedded) => embedded::FaultConnector::new(embedded),
             Self::ZooKeeper(zookeeper) => {
                 let leashed = zookeeper::FaultConnector::new(zookeeper).await;
-                leashed.context("no port is left for a pod's way to ZooKeeper")?
+                leashed.context("no free port for a pod's connection to ZooKeeper")?
             }
         })
     }
@@ -397,13 +397,13 @@ async fn kubernetes(
     let (client, inside) = match kube::connect().await {
         Ok(found) => found?,
         Err(error) => {
-            tracing::warn!(%error, "Kubernetes is there and can't be used; the master's pod isn't labelled");
+            tracing::warn!(%error, "Kubernetes found but unusable; master's pod not labelled");
             return None;
         }
     };
     let (selector, container) = (args.pod_selector.clone(), args.container.clone());
     let settings = kube::Settings { pod: name.to_string(), selector, container, inside };
-    tracing::info!(pod = %name, inside, "labels and logs go through Kubernetes");
+    tracing::info!(pod = %name, inside, "using Kubernetes for labels and logs");
     Some(Kubernetes::start(client, settings, leadership))
 }
 

@@ -204,8 +204,7 @@ impl ServeArgs {
         let base = match (&self.pod_name, &self.zookeeper) {
             (Some(name), _) => name.to_string(),
             (None, None) => "pod".to_owned(),
-            (None, Some(_)) => host_name()
-                .ok_or("expected --pod-name, since this machine's name can't be told (HOSTNAME is not set)")?,
+            (None, Some(_)) => host_name().ok_or("expected --pod-name, because HOSTNAME is not set")?,
         };
         let pods = self.pods.unwrap_or(if self.zookeeper.is_some() { 1 } else { 5 });
         if pods == 1 && (self.pod_name.is_some() || self.zookeeper.is_some()) {

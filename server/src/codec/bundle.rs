@@ -99,7 +99,7 @@ pub fn bundle(parts: Vec<Part>, hash: PartHash) -> (Vec<u8>, u64) {
 /// [`Error::Refused`] if it is no bundle.
 pub fn open_bundle(head: &[u8]) -> Result<Bundle> {
     let Some(json) = head.strip_prefix(MAGIC).and_then(|rest| rest.get(4..)) else {
-        return Err(Error::Refused("Expected the parts of an image, but the object begins otherwise.".to_owned()));
+        return Err(Error::Refused("Expected the parts of an image, got another object.".to_owned()));
     };
     let index: Vec<Entry> = serde_json::from_slice(json)
         .map_err(|error| Error::Refused(format!("The index of an image's parts can't be read: {error}.")))?;

@@ -54,7 +54,7 @@ impl Colors {
     pub(super) fn new(profile: Option<&[u8]>, layout: Layout, depth: Depth) -> Self {
         let Some(profile) = profile else { return Self::Same };
         contain(|| Self::by(profile, layout, depth)).unwrap_or_else(|error| {
-            tracing::debug!(%error, "a colour profile is ignored");
+            tracing::debug!(%error, "colour profile ignored");
             Self::Same
         })
     }

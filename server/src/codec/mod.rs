@@ -260,7 +260,7 @@ impl RowReader for Reader {
 /// [`Error::Refused`] if something of the original can't be kept, [`Error::Source`] if its source fails.
 pub fn head(source: &mut dyn Source, info: &ImageInfo, layout: Layout) -> Result<Head> {
     if layout != info.layout && layout != without_colors(info.layout) {
-        return refuse(format!("A result of layout {layout:?} can't be made of {:?}.", info.layout));
+        return refuse(format!("A result of layout {layout:?} can't be made from {:?}.", info.layout));
     }
     let loses_color = layout != info.layout;
     let info = ImageInfo { layout, ..info.clone() };
@@ -308,14 +308,14 @@ const fn without_colors(layout: Layout) -> Layout {
 pub fn part(head: &Head, first_row: u32, rows: &Rows) -> Result<Part> {
     let info = &head.info;
     if (rows.width, rows.layout, rows.samples.depth()) != (info.width, info.layout, info.depth) {
-        return refuse("The rows to encode are not of the image that they are said to be of.");
+        return refuse("The rows to encode belong to another image.");
     }
     let end = u32::try_from(rows.height()).ok().and_then(|height| first_row.checked_add(height));
     let whole_units = |row: u32| row.is_multiple_of(info.unit_rows) || row == info.height;
     if rows.samples.is_empty()
         || !end.is_some_and(|end| end <= info.height && whole_units(end) && whole_units(first_row))
     {
-        return refuse(format!("{} rows from row {first_row} on are no part of the image.", rows.height()));
+        return refuse(format!("{} rows from row {first_row} on are not part of the image.", rows.height()));
     }
     match &head.file {
         FileHead::Png(file) => file.part(info, rows),
@@ -389,7 +389,7 @@ pub fn by_pages<'a>(heads: &'a [Head], mut index: &'a [PartIndex]) -> Result<Vec
 pub fn profile(mut source: &mut dyn Source, info: &ImageInfo) -> Result<Option<Vec<u8>>> {
     match contain(|| shared::decode::profile(&mut source, info)) {
         Err(Error::Refused(sentence)) => {
-            tracing::debug!(sentence, "a colour profile is ignored");
+            tracing::debug!(sentence, "colour profile ignored");
             Ok(None)
         }
         read => read,

@@ -133,7 +133,7 @@ impl LevelRows {
                 let info = super::inspect(&mut source, &Limits::default())?;
                 let width = TILE.min(self.info.width - column * TILE);
                 if (info.width, info.height, info.layout) != (width, height, self.info.layout) {
-                    return refuse("A tile of the pyramid has another size than it should.");
+                    return refuse("A tile of the pyramid has the wrong size.");
                 }
                 let Samples::U8(samples) = super::open(Box::new(source), &info)?.read(0..height)?.samples else {
                     return refuse("A tile has 8 bits a sample.");

@@ -23,9 +23,7 @@ impl Head {
     pub(super) fn read(mut source: &mut dyn Source, loses_color: bool, keeping: &mut Keeping) -> Result<Self> {
         let original = header(&mut source)?;
         if original.lossy {
-            keeping.change(
-                "The WebP was compressed with loss; the result is without, so it is larger and loses nothing more.",
-            );
+            keeping.change("The WebP was lossy; the result is lossless, so it is larger.");
         }
         let mut head = Self::default();
         for chunk in original.chunks {
@@ -39,10 +37,7 @@ impl Head {
                 b"XMP " => (&mut head.xmp, "XMP"),
                 other => {
                     let name = String::from_utf8_lossy(other).into_owned();
-                    keeping.change(format!(
-                        "The chunk {} isn't known, so it was left out.",
-                        name.trim_end().escape_default()
-                    ));
+                    keeping.change(format!("The unknown chunk {} was left out.", name.trim_end().escape_default()));
                     continue;
                 }
             };

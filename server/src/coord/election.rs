@@ -152,12 +152,12 @@ impl Candidacy {
             let watch = self.coordinator.watch(&predecessor, Scope::Node).await?;
             self.coordinator.sync().await?;
             if self.is_forged(&predecessor).await? {
-                tracing::warn!(node = predecessor, "a candidate's node that holds no candidate's record is removed");
+                tracing::warn!(node = predecessor, "election node without a candidate's record; deleting it");
                 // Harmless if wrong, like any eviction. The next iteration sees whether it took effect.
                 let evicted = self.fence().evict(&*self.coordinator, &predecessor).await;
                 match evicted {
                     Ok(_) => continue,
-                    Err(error) => tracing::warn!(node = predecessor, %error, "it isn't removed"),
+                    Err(error) => tracing::warn!(node = predecessor, %error, "deleting it failed"),
                 }
             }
             if self.coordinator.stat(&predecessor).await?.is_some() {

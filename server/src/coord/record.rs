@@ -9,7 +9,7 @@ use super::{Error, Result, limits};
 
 /// Serializes a record.
 pub(super) fn to_bytes<T: Serialize>(record: &T) -> Result<Vec<u8>> {
-    serde_json::to_vec(record).map_err(|error| Error::Invalid(format!("a record can't be written as JSON: {error}")))
+    serde_json::to_vec(record).map_err(|error| Error::Invalid(format!("can't write a record as JSON: {error}")))
 }
 
 /// Why a znode's bytes can't be read as a record by this version.
@@ -19,7 +19,7 @@ pub enum Unreadable {
     #[error("{0}")]
     Foreign(String),
     /// A later version wrote it.
-    #[error("a later version (records of version {0}) wrote it")]
+    #[error("a later version wrote it (records of version {0})")]
     Later(u64),
 }
 
@@ -29,14 +29,14 @@ pub enum Unreadable {
 /// [`Unreadable`]: this version never wrote such bytes.
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreadable> {
     if bytes.len() > limits::ZNODE_BYTES {
-        return Err(Unreadable::Foreign(format!("it holds {} bytes, more than any record may", bytes.len())));
+        return Err(Unreadable::Foreign(format!("it has {} bytes, too many for a record", bytes.len())));
     }
     serde_json::from_slice(bytes).map_err(|error| {
         let version =
             serde_json::from_slice::<serde_json::Value>(bytes).ok().and_then(|record| record.get("v")?.as_u64());
         match version.filter(|version| *version > u64::from(RECORD_VERSION)) {
             Some(version) => Unreadable::Later(version),
-            None => Unreadable::Foreign(format!("it holds no record of the array's: {error}")),
+            None => Unreadable::Foreign(format!("it is not a valid record: {error}")),
         }
     })
 }
@@ -44,6 +44,6 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreadable> {
 /// Parses the record in a znode's bytes; logs a warning and returns `None` if it can't.
 pub(super) fn from_bytes<T: DeserializeOwned>(path: &str, bytes: &[u8]) -> Option<T> {
     serde_json::from_slice(bytes)
-        .inspect_err(|error| tracing::warn!(path, %error, "a znode holds something that is not its record"))
+        .inspect_err(|error| tracing::warn!(path, %error, "unreadable znode record; ignored"))
         .ok()
 }

@@ -10,16 +10,16 @@ use kube::{Client, Config};
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The files of the pod's ServiceAccount are missing or invalid.
-    #[error("this pod's ServiceAccount can't be used: {0}")]
+    #[error("can't use this pod's ServiceAccount: {0}")]
     InCluster(#[from] kube::config::InClusterError),
     /// The file named by `KUBECONFIG` can't be read.
-    #[error("KUBECONFIG can't be used: {0}")]
+    #[error("can't use KUBECONFIG: {0}")]
     Kubeconfig(#[from] KubeconfigError),
     /// No configuration could be inferred from either.
     #[error("{0}")]
     Infer(#[from] InferConfigError),
     /// TLS failed, or the address is invalid.
-    #[error("no client for Kubernetes can be made: {0}")]
+    #[error("can't create a Kubernetes client: {0}")]
     Client(#[from] kube::Error),
 }
 

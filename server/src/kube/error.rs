@@ -10,10 +10,10 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Trouble {
     /// Another client wrote in between: read again.
-    #[error("somebody else changed a pod at the same time")]
+    #[error("another client changed a pod at the same time")]
     Conflict,
     /// The pod doesn't exist (any more).
-    #[error("there is no such pod")]
+    #[error("no such pod")]
     Gone,
     /// The ServiceAccount lacks the permission.
     #[error("Kubernetes forbids it: {0}")]

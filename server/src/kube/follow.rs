@@ -172,7 +172,7 @@ impl Follower {
                     self.read(stream).await?;
                 }
                 Err(trouble @ (Trouble::Gone | Trouble::Other(_))) => {
-                    self.note(1, &format!("The end of the log before can't be had: {trouble}."));
+                    self.note(1, &format!("The end of the previous log can't be read: {trouble}."));
                 }
                 Err(trouble) => return Err(trouble),
             }
@@ -222,7 +222,7 @@ impl Follower {
 
     /// Handles a broken connection: it will be reopened, without loss.
     fn broken(&self, error: &io::Error, brought: Brought) -> Result<Brought, Trouble> {
-        tracing::debug!(pod = %self.name, %error, "a log stream broke; opening it again");
+        tracing::debug!(pod = %self.name, %error, "log stream broke; reopening it");
         Ok(brought)
     }
 
@@ -234,7 +234,7 @@ impl Follower {
 
     /// Notes a trouble, once.
     fn note_trouble(&mut self, trouble: &Trouble) {
-        let text = format!("The log can't be read just now: {trouble}.");
+        let text = format!("The log can't be read at the moment: {trouble}.");
         if self.noted.as_ref() != Some(&text) {
             self.note(3, &text);
             self.noted = Some(text);

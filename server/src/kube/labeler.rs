@@ -29,11 +29,11 @@ const AT_ONCE: usize = 16;
 enum Failure {
     #[error("the pod {0} has been labelled by a later master, of epoch {1}")]
     Superseded(String, u64),
-    #[error("there is no pod {0} of this name and selector")]
+    #[error("no pod {0} matches the selector")]
     Absent(String),
-    #[error("the label of {pod} can't be written: {trouble}")]
+    #[error("can't write the label of {pod}: {trouble}")]
     Write { pod: String, trouble: Trouble },
-    #[error("our pods can't be listed: {0}")]
+    #[error("can't list our pods: {0}")]
     List(Trouble),
 }
 
@@ -124,7 +124,7 @@ impl Labeler {
             stream::iter(others).map(|change| self.patch(change)).buffer_unordered(AT_ONCE).collect().await;
         let others = written.into_iter().find_map(Result::err);
         if let Some(conflict) = others.as_ref().filter(|failure| failure.is_conflict()) {
-            tracing::debug!(%conflict, "reading the pods again");
+            tracing::debug!(%conflict, "label conflict; reading the pods again");
             return others.map_or(Ok(()), Err);
         }
         if let Some(own) = own {
@@ -154,7 +154,7 @@ impl Labeler {
         self.trouble.send_if_modified(|told| {
             let changed = *told != why;
             if let Some(why) = why.as_ref().filter(|_| changed) {
-                tracing::warn!(pod = self.settings.pod, epoch = leads, why, "the label role isn't as it should be");
+                tracing::warn!(pod = self.settings.pod, epoch = leads, why, "setting the label `role` failed");
             }
             *told = why;
             changed

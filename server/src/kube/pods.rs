@@ -159,9 +159,9 @@ fn note(seen: &watch::Sender<Seen>, error: watcher::Error) {
         | watcher::Error::WatchFailed(error) => Trouble::from(error).to_string(),
         other => root(&other),
     };
-    tracing::debug!(trouble, "the watch on our pods failed; trying again");
+    tracing::debug!(trouble, "watch on our pods failed; retrying");
     seen.send_if_modified(|seen| {
-        let trouble = Some(format!("our pods can't be seen: {trouble}"));
+        let trouble = Some(format!("can't watch our pods: {trouble}"));
         let changed = seen.trouble != trouble;
         seen.trouble = trouble;
         changed

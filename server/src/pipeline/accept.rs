@@ -44,27 +44,27 @@ pub type Doorbell = Arc<dyn Fn() + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The body is empty.
-    #[error("The image is empty: it has no bytes at all.")]
+    #[error("The image is empty: it has 0 bytes.")]
     Empty,
     /// The first bytes match no supported format.
     #[error("This is not a PNG, JPEG, TIFF or WebP image, whatever its name says.")]
     NotAnImage,
     /// The body exceeds the maximum size, in bytes.
-    #[error("The image has more than {0} bytes, which is the most that is taken.")]
+    #[error("The image is too large: the limit is {0} bytes.")]
     TooLarge(u64),
     /// The image can't be kept; a sentence for the user.
     #[error("{0}")]
     Refused(String),
     /// Reading the header used up its processor time.
     #[error(
-        "Reading what this file says of itself took more than {:.0} s of work, so it was given up. Save it again with an image \
+        "Reading this file's metadata took more than {:.0} s, so it was rejected. Save it again with an image \
          editor, and send the new file.",
         .0.as_secs_f64()
     )]
     Overran(Duration),
     /// The header couldn't be read in time, for whatever reason.
     #[error(
-        "The image couldn't be looked at within {:.0} s: this pod or its store is slow, or the file is unusual. Send it again; if \
+        "The image couldn't be inspected within {:.0} s: this pod or its store is slow, or the file is unusual. Send it again; if \
          that fails as well, save it with an image editor first.",
         .0.as_secs_f64()
     )]
@@ -81,10 +81,10 @@ pub enum Error {
     #[error("Another request with the same Idempotency-Key took over this upload.")]
     TakenOver,
     /// The upload was abandoned: it stalled for too long, or its client deleted it.
-    #[error("The upload was given up because nothing came for too long, or by whoever sent it; send it again.")]
+    #[error("The upload was cancelled, or ended because no data came for too long; send it again.")]
     Abandoned,
     /// The bytes don't start at the current offset.
-    #[error("Expected the bytes from {expected} on, got those from {got} on.")]
+    #[error("Expected bytes from offset {expected}, got offset {got}.")]
     Offset {
         /// Number of bytes received so far.
         expected: u64,
@@ -92,7 +92,7 @@ pub enum Error {
         got: u64,
     },
     /// The store is full.
-    #[error("There is no room for the image: the store is full.")]
+    #[error("The store is full: there is no space for the image.")]
     Full,
     /// The array has no capacity for the upload right now.
     #[error(transparent)]
@@ -374,7 +374,7 @@ impl Upload {
             }
         }
         self.accept.gauge.note_accepted();
-        tracing::info!(image = %self.image, job = %self.job, bytes = received.bytes, "accepted an image");
+        tracing::info!(image = %self.image, job = %self.job, bytes = received.bytes, "image accepted");
         (self.accept.doorbell)();
         Ok(Accepted { image_id: self.image, job_id: self.job, state: JobState::Queued })
     }
@@ -401,7 +401,7 @@ impl Accept {
                 _ = ticks.tick() => {
                     // Only a hint for the sweeper: whether the upload still counts is decided when it is queued.
                     if let Err(error) = self.catalog.touch_upload(upload).await {
-                        tracing::warn!(%upload, %error, "an upload couldn't say that it goes on");
+                        tracing::warn!(%upload, %error, "marking an upload as active failed");
                     }
                 }
             }

@@ -98,23 +98,20 @@ impl fmt::Display for Cause {
                 write!(f, "Summing the histograms was given up after {attempts} attempts: {trouble}")
             }
             Cause::Damaged { phase, index, attempts } => {
-                write!(
-                    f,
-                    "The output of task {index} of {phase} was damaged in the store, after {attempts} attempts at it."
-                )
+                write!(f, "The output of task {index} of {phase} was damaged in the store after {attempts} attempts.")
             }
             Cause::Time { worked, limit } => write!(
                 f,
-                "The image took too long: the work on it has taken {:.1} s and isn't done, and may take {:.1} s.",
+                "The image took too long: {:.1} s of work without a result; the limit is {:.1} s.",
                 worked.as_secs_f64(),
                 limit.as_secs_f64()
             ),
             Cause::LostRuns(runs) => write!(
                 f,
-                "The work on this image was lost with the whole array {runs} times in a row, and no more of it was finished in between: the image may be why."
+                "The whole array stopped {runs} times in a row during work on this image, without progress in between: the image may be the cause."
             ),
-            Cause::Record(why) => write!(f, "The array can't keep a record that this job needs: {why}."),
-            Cause::NoResult => f.write_str("The job has no phase that makes a result."),
+            Cause::Record(why) => write!(f, "The array can't store a record of this job: {why}."),
+            Cause::NoResult => f.write_str("The job has no phase that produces a result."),
         }
     }
 }
@@ -123,7 +120,7 @@ impl fmt::Display for Strikes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { phase, index, crashed, overran, vanished, report } = self;
         let kinds =
-            [(*crashed, "crashed"), (*overran, "took too long"), (*vanished, "ended without a word from its pod")];
+            [(*crashed, "crashed"), (*overran, "took too long"), (*vanished, "ended without a report from its pod")];
         let seen: Vec<String> =
             kinds.iter().filter(|(count, _)| *count > 0).map(|(count, how)| format!("{count} {how}")).collect();
         write!(f, "Task {index} of {phase} was given up: of its attempts, {}.", seen.join(", "))?;
@@ -155,12 +152,12 @@ mod tests {
         let gone = [("a", None), ("b", None), ("c", None)];
         assert_eq!(
             strikes(&gone, None),
-            "Task 7 of histograms was given up: of its attempts, 3 ended without a word from its pod."
+            "Task 7 of histograms was given up: of its attempts, 3 ended without a report from its pod."
         );
         let mixed = [("a", Some(StrikeEnd::Crashed)), ("b", None), ("c", Some(StrikeEnd::Overran))];
         assert_eq!(
             strikes(&mixed, Some("the work on it took too long: 30 s")),
-            "Task 7 of histograms was given up: of its attempts, 1 crashed, 1 took too long, 1 ended without a word from its pod. \
+            "Task 7 of histograms was given up: of its attempts, 1 crashed, 1 took too long, 1 ended without a report from its pod. \
              The last report was: the work on it took too long: 30 s"
         );
         let (phase, index) = (Phase::Equalize, 2);
@@ -176,22 +173,21 @@ mod tests {
             ),
             (
                 Cause::Damaged { phase, index, attempts: 12 },
-                "The output of task 2 of equalize was damaged in the store, after 12 attempts at it.",
+                "The output of task 2 of equalize was damaged in the store after 12 attempts.",
             ),
             (
                 Cause::Time { worked: Duration::from_millis(2_340), limit: Duration::from_secs(1) },
-                "The image took too long: the work on it has taken 2.3 s and isn't done, and may take 1.0 s.",
+                "The image took too long: 2.3 s of work without a result; the limit is 1.0 s.",
             ),
             (
                 Cause::LostRuns(3),
-                "The work on this image was lost with the whole array 3 times in a row, and no more of it was finished in between: \
-                 the image may be why.",
+                "The whole array stopped 3 times in a row during work on this image, without progress in between: the image may be the cause.",
             ),
             (
                 Cause::Record("it has 70000 bytes".to_owned()),
-                "The array can't keep a record that this job needs: it has 70000 bytes.",
+                "The array can't store a record of this job: it has 70000 bytes.",
             ),
-            (Cause::NoResult, "The job has no phase that makes a result."),
+            (Cause::NoResult, "The job has no phase that produces a result."),
         ] {
             assert_eq!(cause.to_string(), sentence);
         }
@@ -203,6 +199,6 @@ mod tests {
         assert!(task.give_back("a"));
         assert!(task.ends.is_empty());
         let sentence = Cause::StruckOut(Strikes::of(Phase::Histograms, &task)).to_string();
-        assert!(sentence.ends_with("of its attempts, 1 ended without a word from its pod."), "{sentence}");
+        assert!(sentence.ends_with("of its attempts, 1 ended without a report from its pod."), "{sentence}");
     }
 }

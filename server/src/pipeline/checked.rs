@@ -66,7 +66,7 @@ impl Checked {
     /// # Errors
     /// [`Damaged`], or the store's.
     pub(super) fn table(&self) -> io::Result<Bytes> {
-        let range = self.pointer.table.clone().ok_or_else(|| self.damaged("it has no table of hashes"))?;
+        let range = self.pointer.table.clone().ok_or_else(|| self.damaged("its table of hashes is missing"))?;
         self.read(range, |bytes| hex(&Sha256::digest(bytes)) == self.pointer.sha256)
     }
 
@@ -90,7 +90,7 @@ impl Checked {
                 Err(error) => return Err(io::Error::other(error)),
             }
         }
-        Err(self.damaged(&format!("bytes {} to {} have another hash", range.start, range.end)).into())
+        Err(self.damaged(&format!("bytes {} to {} don't match their hash", range.start, range.end)).into())
     }
 
     /// Returns an error that reports this output as damaged.
@@ -112,7 +112,7 @@ impl RawRows {
     pub(super) fn open(split: Checked, cut: Cut, info: &ImageInfo) -> io::Result<Self> {
         let table = split.table()?;
         if table.len() != cut.parts as usize * HASH {
-            return Err(split.damaged("its table has another length").into());
+            return Err(split.damaged("its table of hashes has the wrong length").into());
         }
         Ok(Self { split, table, cut, info: info.clone() })
     }
@@ -121,7 +121,7 @@ impl RawRows {
     fn part(&self, part: u32, rows: Range<u32>) -> io::Result<Bytes> {
         let at = part as usize * HASH;
         let hash = self.table.get(at..at + HASH).and_then(|hash| hash.try_into().ok());
-        let hash = hash.ok_or_else(|| self.split.damaged("its table is too short"))?;
+        let hash = hash.ok_or_else(|| self.split.damaged("its table of hashes is too short"))?;
         let row = self.info.row_bytes();
         self.split.part(row * u64::from(rows.start)..row * u64::from(rows.end), hash)
     }

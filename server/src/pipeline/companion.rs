@@ -70,7 +70,7 @@ pub fn single(role: &str, info: &ImageInfo) -> Result<(), String> {
             Err("Expected a reference image with samples of 8 or 16 bits, got floating-point ones.".to_owned())
         }
         ("reference", _, _, Layout::Bands(bands)) => {
-            Err(format!("Expected a reference image of gray or colour, got {bands} bands that are neither."))
+            Err(format!("Expected a gray or colour reference image, got one with {bands} bands."))
         }
         _ => Ok(()),
     }

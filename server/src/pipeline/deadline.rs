@@ -45,7 +45,7 @@ pub(super) fn check() -> io::Result<()> {
     }
     deadline.overran = Some(deadline.overran.unwrap_or(took));
     DEADLINE.set(Some(deadline));
-    Err(io::Error::new(io::ErrorKind::TimedOut, "the time for this work is over"))
+    Err(io::Error::new(io::ErrorKind::TimedOut, "the time limit for this work has passed"))
 }
 
 /// A source that fails to read once the time limit has expired.

@@ -28,9 +28,7 @@ const FREE_SPACE_STEP: u64 = 16 << 20;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Full {
     /// The backlog is full.
-    #[error(
-        "{waiting} jobs wait or are on their way, and at most {most} may; when some are done, there is room for more."
-    )]
+    #[error("{waiting} jobs are waiting or uploading, and the limit is {most}; try again when some are done.")]
     Backlog {
         /// Queued jobs, and uploads in progress that will become jobs.
         waiting: u64,
@@ -38,7 +36,7 @@ pub enum Full {
         most: u64,
     },
     /// The disk has less free space than is kept in reserve.
-    #[error("Only {} of the store's disk are free, and {} are kept free; something must be deleted first.", ByteSize(*.free), ByteSize(*.least))]
+    #[error("Only {} of the store's disk are free, and {} must stay free; delete images first.", ByteSize(*.free), ByteSize(*.least))]
     Disk {
         /// Free bytes.
         free: u64,
@@ -46,17 +44,13 @@ pub enum Full {
         least: u64,
     },
     /// Too many uploads are in progress in this process.
-    #[error(
-        "{0} uploads are under way here, which is the most at a time; when some have ended, there is room for more."
-    )]
+    #[error("{0} uploads are in progress here, which is the limit; try again when one has ended.")]
     Uploads(usize),
     /// The client's address holds all the turns that it may.
-    #[error(
-        "{0} uploads from your address are under way here, which is the most for one; when some have ended, there is room for more."
-    )]
+    #[error("{0} uploads from your address are in progress here, which is the limit; try again when one has ended.")]
     Share(usize),
     /// Too many resumable uploads are unfinished.
-    #[error("{unfinished} uploads have begun and aren't finished, which is the most{}; finish or delete one, or try again later.", if *.own { " for one address" } else { "" })]
+    #[error("{unfinished} uploads are unfinished, which is the limit{}; finish or delete one, or try again later.", if *.own { " for one address" } else { "" })]
     Unfinished {
         /// Number of unfinished uploads, of the client or of all.
         unfinished: u64,
@@ -65,7 +59,7 @@ pub enum Full {
     },
     /// The store has no room for the announced bytes.
     #[error(
-        "The upload has {} bytes; the store has room for {}{}, and unfinished uploads have announced {} of it already.",
+        "The upload has {} bytes; the store has room for {}{}, and unfinished uploads have reserved {} of it.",
         .length, ByteSize(*.room), if *.own { " from one address" } else { "" }, ByteSize(*.announced)
     )]
     Announced {
@@ -283,10 +277,8 @@ async fn follow_outages(figures: &watch::Sender<Figures>, store: &Store) {
 fn outage_sentence(outage: Outage) -> String {
     let second = outage.since.div_euclid(1_000).rem_euclid(86_400);
     let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-    let (how, until) = if outage.is_full { ("full", "there is room") } else { ("failing", "it works again") };
-    format!(
-        "It has been {how} since {hour:02}:{minute:02}:{second:02} UTC. Jobs wait, and go on by themselves when {until}."
-    )
+    let (how, until) = if outage.is_full { ("full", "there is free space") } else { ("failing", "it works again") };
+    format!("It has been {how} since {hour:02}:{minute:02}:{second:02} UTC. Jobs wait, and continue when {until}.")
 }
 
 async fn count(gauge: &Gauge, figures: &watch::Sender<Figures>, catalog: &dyn Catalog) {
@@ -297,13 +289,13 @@ async fn count(gauge: &Gauge, figures: &watch::Sender<Figures>, catalog: &dyn Ca
         match catalog.backlog().await {
             Ok(backlog) => {
                 if std::mem::take(&mut silent) {
-                    tracing::info!("the catalog answers again");
+                    tracing::info!("catalog available again");
                 }
                 publish(figures, |known| (known.backlog, known.accepted) = (Some(backlog), accepted));
             }
             // Log once per outage, not once per second.
             Err(error) if !std::mem::replace(&mut silent, true) => {
-                tracing::warn!(%error, "the backlog can't be counted; the last figure stays until the catalog answers");
+                tracing::warn!(%error, "counting the backlog failed; keeping the last figure");
             }
             Err(_) => {}
         }
@@ -320,7 +312,7 @@ async fn weigh(figures: &watch::Sender<Figures>, store: &Store) {
                 publish(figures, |known| known.free = free);
             }
             Err(error) if !std::mem::replace(&mut silent, true) => {
-                tracing::warn!(%error, "the store's free space can't be told; the last figure stays");
+                tracing::warn!(%error, "reading the store's free space failed; keeping the last figure");
             }
             Err(_) => {}
         }

@@ -36,7 +36,7 @@ pub(super) fn empty(job: &Job, phase: Phase) -> Result<Counts, Failure> {
         return Ok(Counts::new(&job.recipe, &frame).map_err(unfit)?);
     }
     let counts = job.ranges.as_ref().and_then(|ranges| Counts::over(&job.recipe, &frame, ranges));
-    counts.ok_or_else(|| Failure::Trouble("the job has no ranges of its samples yet".to_owned()))
+    counts.ok_or_else(|| Failure::Trouble("the job has no sample ranges yet".to_owned()))
 }
 
 /// Converts the error of a recipe that doesn't fit the image; recipes are checked on acceptance.

@@ -101,7 +101,7 @@ async fn inspect_within<R: codec::Source + 'static>(
         Ok(Err(error)) => Err(error.into()),
         Err(pixels::Error::Panicked(panic)) => {
             tracing::error!(%panic, "reading an image's header panicked");
-            Err(Error::Refused("The image's header is damaged in a way that it can't be read.".into()))
+            Err(Error::Refused("The image's header is damaged and can't be read.".into()))
         }
         // By the last recorded reading, most of the time was spent processing the file's bytes, not waiting for them.
         Err(pixels::Error::Overran { limit, .. }) if used.load(Ordering::Relaxed) > limit.as_nanos() as u64 / 2 => {

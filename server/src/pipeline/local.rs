@@ -144,7 +144,7 @@ impl Local<'_> {
                 (None, _) => None,
                 (Some(_), Some(mask)) => Some(self.mask(mask, page, cut)?),
                 (Some(_), None) => {
-                    let sentence = "The recipe names a mask; there is no file of it.";
+                    let sentence = "The recipe names a mask, but no mask file was given.";
                     return Err(codec::Error::Refused(sentence.to_owned()).into());
                 }
             };
@@ -225,7 +225,7 @@ impl Local<'_> {
             return Ok(None);
         }
         let Some(source) = others.reference else {
-            let sentence = "The method match needs the file of a reference image; there is none.";
+            let sentence = "The method match needs a reference image, but no file was given.";
             return Err(codec::Error::Refused(sentence.to_owned()).into());
         };
         let of = codec::inspect(&mut *source()?, &self.limits)?;
@@ -265,9 +265,9 @@ impl Local<'_> {
             Readers::Many(readers) => {
                 let read = |part: u32| {
                     // There is one reader per thread, unless one was lost in a panic, which is propagated to the caller.
-                    let mut reader = lock(readers).pop().ok_or_else(|| {
-                        codec::Error::Refused("Reading another part of the image broke off.".to_owned())
-                    })?;
+                    let mut reader = lock(readers)
+                        .pop()
+                        .ok_or_else(|| codec::Error::Refused("Reading another part of the image failed.".to_owned()))?;
                     let rows = reader.read(cut.rows_of(part, height));
                     lock(readers).push(reader);
                     let rows = rows?;

@@ -26,7 +26,7 @@ pub enum Error {
     #[error("pixel work panicked: {0}")]
     Panicked(String),
     /// The work ended because its time limit expired.
-    #[error("it took {:.1} s, and work on a task may take {:.1} s", took.as_secs_f64(), limit.as_secs_f64())]
+    #[error("it took {:.1} s; the limit for a task is {:.1} s", took.as_secs_f64(), limit.as_secs_f64())]
     Overran {
         /// How long it had run.
         took: Duration,
@@ -34,7 +34,7 @@ pub enum Error {
         limit: Duration,
     },
     /// The work hasn't returned although its time limit expired; it keeps its thread and memory until it does.
-    #[error("it hasn't come back after {:.1} s, and work on a task may take {:.1} s", took.as_secs_f64(), limit.as_secs_f64())]
+    #[error("it is stuck after {:.1} s; the limit for a task is {:.1} s", took.as_secs_f64(), limit.as_secs_f64())]
     Stuck {
         /// How long it has run so far.
         took: Duration,
@@ -42,10 +42,10 @@ pub enum Error {
         limit: Duration,
     },
     /// All threads are stuck: the work wasn't started.
-    #[error("none of the {0} pixel threads comes back from its work")]
+    #[error("all {0} pixel threads are stuck")]
     AllStuck(usize),
     /// The threads are gone: the process is shutting down.
-    #[error("the pixel threads are gone")]
+    #[error("the pixel threads have ended")]
     Gone,
 }
 
@@ -153,10 +153,10 @@ impl Pixels {
                     after = ?patience,
                     stuck,
                     threads = self.threads,
-                    "pixel work doesn't come back; its thread is lost until it does"
+                    "pixel work stuck; its thread is lost until it returns"
                 );
                 if self.all_stuck() {
-                    tracing::error!(threads = self.threads, "no pixel thread is left that works: restart this process");
+                    tracing::error!(threads = self.threads, "all pixel threads are stuck; restart this process");
                 }
                 Err(Error::Stuck { took: patience, limit })
             }

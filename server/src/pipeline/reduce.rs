@@ -28,7 +28,7 @@ pub async fn reduce(
     reference: Option<&Pointer>,
     key: String,
 ) -> Result<Reduced, Failure> {
-    let wrong = |error: &dyn std::fmt::Display| Failure::Trouble(format!("no table can be made: {error}"));
+    let wrong = |error: &dyn std::fmt::Display| Failure::Trouble(format!("can't build the look-up table: {error}"));
     let mut sum = empty(job, phase)?;
     for pointer in counts {
         let bytes = context.fetch(pointer).await?;

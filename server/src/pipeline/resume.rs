@@ -158,7 +158,7 @@ impl Accept {
                 let joined = received.key == keys::original(&progress.image, upload);
                 let accepted = there.queue(received).await?;
                 if joined && let Err(error) = self.store.delete_prefix(&keys::parts(&progress.image, upload)).await {
-                    tracing::info!(%upload, %error, "the parts of an upload are left to the sweeper");
+                    tracing::info!(%upload, %error, "upload's parts left to the sweeper");
                 }
                 Ok(accepted)
             }
@@ -207,7 +207,7 @@ impl Accept {
                         Ok(_) | Err(store::Error::Exists(_)) => {}
                         Err(error) => return Err(error.into()),
                     },
-                    None => tracing::info!(%upload, "an upload was joined before"),
+                    None => tracing::info!(%upload, "upload already joined"),
                 }
                 key
             }

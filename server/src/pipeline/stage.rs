@@ -37,7 +37,7 @@ pub enum Failure {
     #[error("{0}")]
     Outage(String),
     /// Objects in the store differ from what was written; their producers must run again.
-    #[error("the store damaged what lies under {}: {what}", keys.join(", "))]
+    #[error("the store damaged the object {}: {what}", keys.join(", "))]
     Damaged {
         /// Keys of the damaged objects.
         keys: Vec<String>,
@@ -264,7 +264,7 @@ impl TaskContext {
             }
             Err(error) => {
                 let aborted = writer.abort().await;
-                aborted.inspect_err(|error| tracing::debug!(%error, "what was written is left to the sweeper")).ok();
+                aborted.inspect_err(|error| tracing::debug!(%error, "partial output left to the sweeper")).ok();
                 Err(error.into())
             }
         }
@@ -342,7 +342,7 @@ impl TaskContext {
                 return Ok(None);
             }
         }
-        tracing::error!(key = stored.key, ?wrong, "an original is damaged in the store");
+        tracing::error!(key = stored.key, ?wrong, "original damaged in the store");
         Ok(wrong)
     }
 
@@ -350,7 +350,7 @@ impl TaskContext {
         let Stored { key, bytes: expected, sha256 } = *stored;
         let length = self.store.size(key).await.map_err(|error| checked::missing(key, error))?;
         if length != expected {
-            return Ok(Some(format!("of its {expected} bytes, {length} are left")));
+            return Ok(Some(format!("it has {length} of its {expected} bytes")));
         }
         if sha256.is_empty() {
             return Ok(None);
@@ -360,7 +360,7 @@ impl TaskContext {
             hash.update(&piece);
         }
         let same = hex(&hash.finalize()) == sha256;
-        Ok((!same).then(|| "its bytes aren't those that were uploaded".to_owned()))
+        Ok((!same).then(|| "its bytes differ from the upload".to_owned()))
     }
 }
 
@@ -373,7 +373,7 @@ struct Stored<'a> {
 
 /// Returns the sentence for a companion that no longer exists.
 pub fn gone(role: &str, image: &ImageId) -> String {
-    format!("The {role} image {image} is not there (any more). Upload it again, and name the new one.")
+    format!("The {role} image {image} doesn't exist or was deleted. Upload it again, and name the new one.")
 }
 
 /// What the hash in a pointer covers.

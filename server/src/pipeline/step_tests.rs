@@ -260,7 +260,7 @@ fn a_store_that_damages_an_output_each_time_fails_the_job() {
     get(&mut nodes, Phase::Stitch, 0).task.damaged = vec!["equalize/2".to_owned()];
     get(&mut nodes, Phase::Equalize, 2).task.attempt = MAX_ATTEMPTS;
     let Step::Fail { reason } = step(&nodes) else { panic!("{:?}", step(&nodes)) };
-    assert_eq!(reason, "The output of task 2 of equalize was damaged in the store, after 12 attempts at it.");
+    assert_eq!(reason, "The output of task 2 of equalize was damaged in the store after 12 attempts.");
 }
 
 #[test]

@@ -19,16 +19,16 @@ pub enum ArrayError {
     #[error("This process has no pod {0}.")]
     Unknown(PodName),
     /// The pod was killed before.
-    #[error("Pod {0} is dead already.")]
+    #[error("Pod {0} is already dead.")]
     Dead(PodName),
     /// The pod is alive.
-    #[error("Pod {0} is alive already.")]
+    #[error("Pod {0} is already alive.")]
     Alive(PodName),
     /// Another fault is active on the pod.
-    #[error("A fault is played on pod {0} already.")]
+    #[error("Pod {0} already has a fault.")]
     Faulty(PodName),
     /// The pod's session can't be silenced from here.
-    #[error("Pod {0} can be killed from here, and nothing else.")]
+    #[error("Pod {0} can only be killed from here.")]
     NotHere(PodName),
 }
 
@@ -124,7 +124,7 @@ impl Array {
                 // Resume the session before the pod, as after a pause of the whole process.
                 link.mend();
                 place.frozen.send_replace(false);
-                tracing::info!(pod = %name, "let go on");
+                tracing::info!(pod = %name, "resumed");
                 return Ok(());
             }
             if place.life.as_ref().is_some_and(|life| !life.is_finished()) {

@@ -38,7 +38,7 @@ pub(super) async fn stand(
             Ok(()) => backoff.reset(),
             Err(error) if error.is_terminal() => return,
             Err(error) => {
-                tracing::warn!(pod = %pod.config.name, %error, "the candidacy ended; standing again");
+                tracing::warn!(pod = %pod.config.name, %error, "candidacy ended; standing again");
                 super::pause(&mut backoff, &stop).await;
                 if settle::connected(&*coordinator).await.is_err() {
                     return;
@@ -47,7 +47,7 @@ pub(super) async fn stand(
                 if matches!(error, Error::NoNode(_))
                     && let Err(error) = ensure_skeleton(&*coordinator).await
                 {
-                    tracing::warn!(pod = %pod.config.name, %error, "the skeleton isn't made again yet");
+                    tracing::warn!(pod = %pod.config.name, %error, "recreating the base znodes failed");
                 }
             }
         }
@@ -128,10 +128,10 @@ async fn lead(
         ended = master.run(candidate) => tracing::warn!(pod = %name, reason = %ended, "no longer master"),
         () = candidacy.lost() => tracing::warn!(pod = %name, reason = "the election node is gone", "no longer master"),
         () = stop.cancelled() => {
-            tracing::info!(pod = %name, reason = "stopping", "hands over");
+            tracing::info!(pod = %name, reason = "stopping", "handing over");
             // In its own task: the end of the drain time must not cut it short.
             if let Err(panic) = tokio::spawn(hand_over).await {
-                tracing::error!(pod = %name, %panic, "the orderly stop isn't noted");
+                tracing::error!(pod = %name, %panic, "recording the orderly stop panicked");
             }
         }
     }

@@ -66,10 +66,10 @@ impl Claims {
             };
             match released {
                 Ok(released) => {
-                    tracing::info!(task = held.path, released, "released: the pod is stopped");
+                    tracing::info!(task = held.path, released, "claim released; pod stopping");
                     self.leave(&held);
                 }
-                Err(error) => tracing::warn!(task = held.path, %error, "not released; its strike stays"),
+                Err(error) => tracing::warn!(task = held.path, %error, "releasing the claim failed; its strike stays"),
             }
         }
     }
@@ -101,13 +101,13 @@ impl Claims {
                         tracing::info!(
                             task = debt.path,
                             claim = debt.lock.claim,
-                            "outlived its session; the strike is settled"
+                            "claim outlived its session; strike settled"
                         );
                         self.ledger().debts.retain(|other| other.lock.claim != debt.lock.claim);
                     }
                     Ok(StrikeReturn::Waits) => {}
                     Err(error) => {
-                        tracing::info!(task = debt.path, %error, "a strike could not be given back yet");
+                        tracing::info!(task = debt.path, %error, "giving back a strike failed; retrying");
                         if connected(coordinator).await.is_err() {
                             return;
                         }

@@ -44,7 +44,7 @@ pub(super) async fn delete_images(context: &Arc<MasterContext>, seen: &Nodes) ->
             gone.map_err(|error| MasterError::Later(error.to_string()))?;
             let write = context.pod.catalog.forget(&context.epoch(), image).await?;
             if context.mine(write).await? {
-                tracing::info!(%image, "deleted");
+                tracing::info!(%image, "image deleted");
             }
         }
     }
@@ -75,7 +75,7 @@ pub(super) async fn sweep_uploads(context: &Arc<MasterContext>) -> Result<(), Ma
         gone.map_err(|error| MasterError::Later(error.to_string()))?;
         let write = context.pod.catalog.forget_upload(&context.epoch(), &abandoned.upload).await?;
         if context.mine(write).await? {
-            tracing::info!(upload = %abandoned.upload, image = %abandoned.image, "an upload that nobody finished is removed");
+            tracing::info!(upload = %abandoned.upload, image = %abandoned.image, "unfinished upload deleted");
         }
     }
     Ok(())

@@ -126,7 +126,7 @@ impl Driver {
                         // An outage: check about once a second, so that work resumes soon after it ends.
                         _ => context.pod.config.backoff * (1 << failures.min(3)),
                     };
-                    tracing::info!(job = %self.job, %error, "will be tried again");
+                    tracing::info!(job = %self.job, %error, "job step failed; retrying");
                     failures += 1;
                     self.rest(pause.mul_f64(0.5 + jitter())).await;
                     // Settle unknown outcomes before the job is read again.
@@ -170,7 +170,7 @@ impl Driver {
     async fn look_into(&self, nodes: &JobNodes) -> Result<(), End> {
         let context = &self.context;
         if nodes.job.progress == Progress::Finished {
-            context.set_aside(&self.job, "somebody holds a lock on one of its tasks");
+            context.set_aside(&self.job, "one of its tasks is locked");
             return Ok(());
         }
         if let Some(path) = forged_lock(nodes) {
@@ -213,7 +213,7 @@ impl Driver {
     async fn give_up(&self, nodes: &JobNodes, reason: &str) -> Result<(), End> {
         match self.fail(nodes, reason).await {
             Err(MasterError::End(end)) => return Err(end),
-            Err(error) => tracing::warn!(job = %self.job, %error, "will be tried again"),
+            Err(error) => tracing::warn!(job = %self.job, %error, "recording the job failure failed; retrying"),
             Ok(()) => {}
         }
         self.context.mirror.refresh(&self.job).await;
@@ -297,7 +297,7 @@ impl Driver {
     async fn redo(&self, nodes: &JobNodes, producers: &[Producer]) -> Result<(), MasterError> {
         let (context, job) = (&self.context, &nodes.job);
         for producer in producers {
-            tracing::warn!(job = %self.job, ?producer, epoch = context.epoch().n, "its output was damaged in the store; it is made anew");
+            tracing::warn!(job = %self.job, ?producer, epoch = context.epoch().n, "output damaged in the store; making it again");
             let Producer::Task { phase, index } = producer else {
                 // This write changes the job's version, so do only this one and read again.
                 return context.write_job(Job { lut: None, ..job.clone() }, nodes.version).await;
@@ -323,7 +323,7 @@ impl Driver {
         // No change: the result was published before, or the run was abandoned. In both cases this run is over, and the row
         // says what is needed.
         let needed = if context.mine(write).await? {
-            tracing::info!(job = %self.job, run = %job.run, epoch = context.epoch().n, bytes = file.bytes, "published");
+            tracing::info!(job = %self.job, run = %job.run, epoch = context.epoch().n, bytes = file.bytes, "job published");
             Needed::Only(Some(file.key))
         } else {
             context.pod.catalog.needed(&job.job, &job.run).await?
@@ -336,7 +336,7 @@ impl Driver {
         let write =
             context.pod.catalog.fail(&context.epoch(), &job.job, &job.run, reason, Some(&nodes.timeline())).await?;
         if context.mine(write).await? {
-            tracing::info!(job = %self.job, run = %job.run, epoch = context.epoch().n, reason, "failed");
+            tracing::info!(job = %self.job, run = %job.run, epoch = context.epoch().n, reason, "job failed");
         }
         self.end(nodes).await
     }
@@ -364,13 +364,13 @@ impl Driver {
             Err(MasterError::NotEmpty(_) | MasterError::Forbidden(_)) => return self.end(nodes).await,
             written => written?,
         }
-        tracing::debug!(job = %self.job, "its nodes are deleted");
+        tracing::debug!(job = %self.job, "job's znodes deleted");
         Ok(())
     }
 
     async fn ring(&self) {
         if let Err(error) = doorbell::ring(&*self.context.coordinator, &self.context.pod.moment()).await {
-            tracing::debug!(%error, "the doorbell wasn't rung; pages look again by themselves");
+            tracing::debug!(%error, "ringing the doorbell failed; pages poll instead");
         }
     }
 
@@ -389,7 +389,7 @@ impl Driver {
                 written => written?,
             }
         }
-        tracing::debug!(job = %self.job, "its nodes are deleted");
+        tracing::debug!(job = %self.job, "job's znodes deleted");
         Ok(())
     }
 

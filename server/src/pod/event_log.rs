@@ -76,7 +76,7 @@ pub(super) async fn tell_losses(context: &MasterContext) -> Result<(), End> {
     match told.await {
         Err(MasterError::End(end)) => Err(end),
         Err(error) => {
-            tracing::info!(%error, "who is gone isn't written down yet");
+            tracing::info!(%error, "recording departed members failed; retrying");
             Ok(())
         }
         Ok(()) => Ok(()),
@@ -113,7 +113,7 @@ pub(super) async fn follow_members(context: Arc<MasterContext>) {
                 Ok(()) => compared = Some(starts),
                 Err(MasterError::End(_)) => return,
                 Err(error) => {
-                    tracing::info!(%error, "the members will be compared again");
+                    tracing::info!(%error, "comparing members failed; retrying");
                     tokio::time::sleep(RETRY_PAUSE.mul_f64(0.5 + jitter())).await;
                     continue;
                 }
@@ -144,7 +144,7 @@ async fn catch_up(context: &MasterContext) {
     let mut nodes = context.mirror.nodes();
     let first = nodes.wait_for(|nodes| nodes.candidates.first().is_some_and(|(name, _)| *name == node));
     if timeout(CATCH_UP, first).await.is_err() {
-        tracing::debug!(node, "announced before the predecessor's last writes were read");
+        tracing::debug!(node, "epoch announced before the predecessor's last writes were read");
     }
 }
 

@@ -181,7 +181,7 @@ impl Installation {
                     ));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "the store's mark wasn't read; trying again");
+                    tracing::warn!(%error, "reading the store's mark failed; retrying");
                     sleep(REFUSED_PAUSE).await;
                 }
             }
@@ -190,7 +190,7 @@ impl Installation {
 
     /// Ends this process with a sentence for the operator, unless it was admitted before.
     pub fn refuse(&self, why: &str) {
-        tracing::error!(why, "refused");
+        tracing::error!(why, "session refused");
         if self.held.borrow().is_none() {
             self.refused.send_replace(Some(why.to_owned()));
         }
@@ -206,10 +206,7 @@ impl Installation {
             mine
         });
         if lost {
-            tracing::error!(
-                coordinator,
-                "the installation is led through another coordinator; every session is closed"
-            );
+            tracing::error!(coordinator, "installation led through another coordinator; closing every session");
         }
     }
 
@@ -273,7 +270,7 @@ impl Installation {
                     tracing::info!(
                         coordinator = id,
                         place = self.places.coordinator,
-                        "this coordinator leads the installation"
+                        "installation led through this coordinator"
                     );
                 }
                 Ok(taken)

@@ -70,7 +70,7 @@ impl Journal {
             return;
         }
         if let Err(error) = self.catalog.note_finished(&pending.tasks).await {
-            tracing::info!(tasks = pending.tasks.len(), %error, "finished tasks could not be noted yet");
+            tracing::info!(tasks = pending.tasks.len(), %error, "recording finished tasks failed; retrying");
             let mut now = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
             drop(now.tasks.splice(0..0, pending.tasks));
             let excess = now.tasks.len().saturating_sub(MAX_PENDING);

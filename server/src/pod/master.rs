@@ -147,7 +147,7 @@ impl MasterContext {
                     return Err(MasterError::End(End::Deposed));
                 }
                 self.take_epoch().await?;
-                Err(MasterError::Again("the epoch was somebody else's and is taken again".to_owned()))
+                Err(MasterError::Again("epoch was another candidacy's; taken again".to_owned()))
             }
         }
     }
@@ -165,7 +165,7 @@ impl MasterContext {
     /// Sets aside a job whose row has ended but whose znodes can't be removed now; it no longer occupies a slot.
     pub(super) fn set_aside(&self, job: &JobId, why: &str) {
         if self.aside.lock().unwrap_or_else(PoisonError::into_inner).insert(job.clone()) {
-            tracing::warn!(%job, why, "its znodes can't be removed; set aside");
+            tracing::warn!(%job, why, "deleting a job's znodes failed; set aside");
         }
     }
 
@@ -268,8 +268,8 @@ impl Master {
             let name = &context.pod.config.name;
             match tokio::time::timeout(HAND_OVER_TIMEOUT, context.pod.catalog.hand_over(&epoch)).await {
                 Ok(Ok(_)) => {}
-                Ok(Err(error)) => tracing::warn!(pod = %name, %error, "the orderly stop could not be noted"),
-                Err(_) => tracing::warn!(pod = %name, "the catalog doesn't answer; the orderly stop isn't noted"),
+                Ok(Err(error)) => tracing::warn!(pod = %name, %error, "recording the orderly stop failed"),
+                Err(_) => tracing::warn!(pod = %name, "recording the orderly stop timed out"),
             }
         }
     }
@@ -332,7 +332,9 @@ impl Master {
                     Ok(()) if due => reconciled = Some(Instant::now()),
                     Ok(()) => {}
                     Err(MasterError::End(end)) => return end,
-                    Err(error) => tracing::warn!(pod = %self.context.pod.config.name, %error, "will be tried again"),
+                    Err(error) => {
+                        tracing::warn!(pod = %self.context.pod.config.name, %error, "reconciling failed; retrying")
+                    }
                 }
                 rested = Instant::now() + (POLL_BACKOFF_FACTOR * began.elapsed()).min(RING_DEBOUNCE);
             }
@@ -349,7 +351,7 @@ impl Master {
                 candidate.epoch = Some(epoch.n);
                 event_log::announce(context, &mut candidate).await?;
                 settle::settle(&*context.coordinator).await?;
-                tracing::info!(pod = %context.pod.config.name, epoch = epoch.n, "leads");
+                tracing::info!(pod = %context.pod.config.name, epoch = epoch.n, "leading");
                 Ok(())
             };
             match attempt.await {
@@ -360,7 +362,7 @@ impl Master {
                 }
                 Err(MasterError::End(end)) => return Err(end),
                 Err(error) => {
-                    tracing::warn!(pod = %context.pod.config.name, %error, "leads, but can't act yet");
+                    tracing::warn!(pod = %context.pod.config.name, %error, "starting the term failed; retrying");
                     event_log::tell_losses(context).await?;
                     backoff.wait().await;
                     settle::connected(&*context.coordinator).await?;
@@ -471,7 +473,7 @@ impl Master {
                         context.pod.catalog.fail(&context.epoch(), &job.job, &job.run, &refusal(&why), None).await?;
                     return context.mine(write).await.map(drop);
                 }
-                Err(error) => tracing::info!(job = %job.job, %error, "its node is created again if it isn't there"),
+                Err(error) => tracing::info!(job = %job.job, %error, "creating the job znode failed; checking it"),
             }
             // Settle first: after that, the failed write has either run or never will.
             if settle::read_back(&*context.coordinator, || context.coordinator.stat(&path)).await?.is_some() {
@@ -480,11 +482,11 @@ impl Master {
             // The parent may have been deleted.
             match ensure_skeleton(&*context.coordinator).await {
                 Err(error) if error.is_terminal() => return Err(error.into()),
-                made => drop(made.inspect_err(|error| tracing::info!(%error, "the skeleton isn't made again yet"))),
+                made => drop(made.inspect_err(|error| tracing::info!(%error, "recreating the base znodes failed"))),
             }
             backoff.wait().await;
         }
-        tracing::info!(pod = %config.name, job = %job.job, run = %job.run, epoch = job.epoch, tasks = job.cut.tasks(), "activated");
+        tracing::info!(pod = %config.name, job = %job.job, run = %job.run, epoch = job.epoch, tasks = job.cut.tasks(), "job activated");
         context.mirror.refresh(&job.job).await;
         Ok(())
     }
@@ -498,7 +500,7 @@ impl Master {
                 let reason = spoiled(path, why);
                 let write = context.pod.catalog.fail(&context.epoch(), &row.job, run, &reason, None).await?;
                 if context.mine(write).await? {
-                    tracing::warn!(%job, %run, reason, "failed");
+                    tracing::warn!(%job, %run, reason, "job failed");
                     event_log::end_job(context, &row.job, &row.image, Vec::new()).await?;
                 }
             }
@@ -522,7 +524,7 @@ impl Master {
         for (job, nodes) in seen.jobs.iter().filter(|(_, nodes)| nodes.job.progress == Progress::Active) {
             if runs.get(job).copied().flatten() != Some(&nodes.job.run) {
                 if !context.is_aside(job) {
-                    tracing::info!(%job, run = %nodes.job.run, "its row has moved on; the nodes are removed");
+                    tracing::info!(%job, run = %nodes.job.run, "stale run; deleting its znodes");
                 }
                 match context.finish(&nodes.job, nodes.version).await {
                     // A failure of one job must not block the others.
@@ -552,7 +554,7 @@ impl Master {
             let run = new_run();
             let write = context.pod.catalog.rerun(&context.epoch(), &row.job, old, &run).await?;
             if context.mine(write).await? {
-                tracing::info!(job = %row.job, %old, %run, losses = row.losses, "its nodes were gone; it runs anew");
+                tracing::info!(job = %row.job, %old, %run, losses = row.losses, "job's znodes lost; starting a new run");
                 self.create(row, run, seen.live()).await?;
             }
         }
@@ -563,19 +565,19 @@ impl Master {
 /// Pauses before the catalog is asked again for the data of a new run. Giving up would leave the row `running` without a node,
 /// which looks like a lost run. When the term ends, this future is dropped.
 async fn wait_for_catalog(job: &JobId, error: &catalog::Error) {
-    tracing::warn!(%job, %error, "its run begins when the catalog answers");
+    tracing::warn!(%job, %error, "catalog unavailable; run delayed");
     tokio::time::sleep(POLL_INTERVAL.mul_f64(0.5 + crate::backoff::jitter())).await;
 }
 
 /// Returns the failure reason of a job with a znode that was overwritten by someone else.
 pub(super) fn spoiled(path: &str, why: &str) -> String {
-    format!("Somebody else changed a record of this job in the coordinator ({path}): {why}. Retry the job.")
+    format!("A record of this job in the coordinator ({path}) was changed from outside: {why}. Retry the job.")
 }
 
 /// Returns the failure reason of a job with a znode whose access control list keeps the array out.
 pub(super) fn forbidden(path: &str) -> String {
     format!(
-        "Somebody else set an access control list on a node of this job in the coordinator ({path}), which keeps the array out. Retry the job."
+        "An access control list set from outside locks the array out of a node of this job in the coordinator ({path}). Retry the job."
     )
 }
 

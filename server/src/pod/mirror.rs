@@ -172,7 +172,7 @@ impl Follower {
             }
             let began = Instant::now();
             if let Err(error) = self.follow(&mut requests).await {
-                tracing::debug!(%error, session = %self.coordinator.session(), "the znodes will be read anew");
+                tracing::debug!(%error, session = %self.coordinator.session(), "following the znodes failed; reading them again");
                 if error.is_terminal() {
                     return;
                 }

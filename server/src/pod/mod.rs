@@ -169,8 +169,8 @@ impl Pod {
                         Ok(Lasted::Joined) => backoff.reset(),
                         Ok(Lasted::NeverJoined) => pause(&mut backoff, &stop).await,
                         Err(panic) => {
-                            let panic = panics::message(&*panic).unwrap_or("it panicked");
-                            tracing::error!(pod = %self.config.name, panic, "a role is at fault; the pod begins anew");
+                            let panic = panics::message(&*panic).unwrap_or("no message");
+                            tracing::error!(pod = %self.config.name, panic, "role panicked; restarting session");
                             coordinator.close().await;
                             pause(&mut backoff, &stop).await;
                         }
@@ -178,7 +178,7 @@ impl Pod {
                     claims.lose();
                 }
                 Err(error) => {
-                    tracing::warn!(pod = %self.config.name, %error, "no coordinator; trying again");
+                    tracing::warn!(pod = %self.config.name, %error, "connecting to the coordinator failed; retrying");
                     pause(&mut backoff, &stop).await;
                 }
             }
@@ -206,7 +206,7 @@ impl Pod {
         let mirror = match joined {
             Ok(mirror) => mirror,
             Err(error) => {
-                tracing::warn!(pod = %name, %session, %error, "the session ended before the pod had joined");
+                tracing::warn!(pod = %name, %session, %error, "session ended before the pod joined");
                 coordinator.close().await;
                 return Lasted::NeverJoined;
             }
@@ -233,7 +233,7 @@ impl Pod {
             never = staying => match never {},
             _ = ended => {
                 memory.keep(&mirror.nodes().borrow());
-                tracing::warn!(pod = %name, %session, "the session is over; every role is dropped");
+                tracing::warn!(pod = %name, %session, "session over; roles stopped");
             }
             drained = self.until_drained(async { tokio::join!(working, standing, settling); }, stop) => {
                 if !drained {
@@ -264,10 +264,10 @@ impl Pod {
                 std::future::pending::<()>().await;
             }
             match self.join_again(coordinator, uuid).await {
-                Ok(()) => tracing::warn!(pod = %self.config.name, "its node was deleted; joined again"),
+                Ok(()) => tracing::warn!(pod = %self.config.name, "member node deleted; joined again"),
                 Err(error) if error.is_terminal() => std::future::pending().await,
                 Err(error) => {
-                    tracing::warn!(pod = %self.config.name, %error, "its node was deleted; joining again failed")
+                    tracing::warn!(pod = %self.config.name, %error, "member node deleted; joining again failed")
                 }
             }
             backoff.wait().await;
@@ -293,7 +293,7 @@ impl Pod {
     async fn release_all(&self, coordinator: &dyn Coordinator, claims: &Claims) {
         let release = claims.release(coordinator, || self.stamp());
         if tokio::time::timeout(coordinator.session_timeout(), release).await.is_err() {
-            tracing::warn!(pod = %self.config.name, "the coordinator doesn't answer; claims end with the session");
+            tracing::warn!(pod = %self.config.name, "coordinator doesn't answer; claims end with the session");
         }
     }
 

@@ -99,7 +99,7 @@ impl Observer {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "the page can't reach the coordinator; trying again");
+                    tracing::warn!(%error, "observing the coordinator failed; retrying");
                     self.show(&shown, &nodes, &mut known);
                     backoff.wait().await;
                 }
@@ -162,7 +162,7 @@ impl Observer {
         loop {
             self.accepted.notified().await;
             if let Err(error) = doorbell::ring(&*coordinator, &self.moment()).await {
-                tracing::debug!(%error, "the doorbell wasn't rung; the master polls");
+                tracing::debug!(%error, "ringing the doorbell failed; the master polls instead");
             }
         }
     }

@@ -59,7 +59,7 @@ impl Renderer {
                 Ok(true) => continue,
                 Ok(false) if wish.is_some() => continue,
                 Ok(false) => {}
-                Err(error) => tracing::warn!(%error, "a pyramid wasn't made"),
+                Err(error) => tracing::warn!(%error, "making a pyramid failed"),
             }
             tokio::select! {
                 () = self.stop.cancelled() => {}
@@ -82,12 +82,12 @@ impl Renderer {
         let key = keys::pyramid(&work.image, &claim);
         let made = tokio::select! {
             made = self.make(&work, &claim, key.clone()) => made,
-            () = self.stop.cancelled() => Some(Err(Failure::Outage("the process stops".to_owned()))),
+            () = self.stop.cancelled() => Some(Err(Failure::Outage("the process is stopping".to_owned()))),
         };
         match made {
             Some(Ok(bytes)) => {
                 if self.catalog.finish_pyramid(&claim, bytes).await? == Write::Applied {
-                    tracing::debug!(image = %work.image, bytes, "its pyramid is there");
+                    tracing::debug!(image = %work.image, bytes, "pyramid made");
                 } else {
                     self.discard(&key).await;
                 }
@@ -102,7 +102,7 @@ impl Renderer {
     /// Handles a failure. If the image isn't at fault, the claim is given back; a missing source counts as the image's fault.
     async fn fail(&self, work: &PyramidWork, claim: &str, failure: Failure) -> Result<(), catalog::Error> {
         if self.catalog.pyramid(&work.image, work.job.as_ref()).await?.is_none() {
-            tracing::debug!(image = %work.image, %failure, "its pyramid isn't wanted any more");
+            tracing::debug!(image = %work.image, %failure, "pyramid no longer wanted");
             return Ok(());
         }
         let missing = matches!(self.task_context.store.size(&work.source).await, Err(store::Error::NotFound(_)));
@@ -112,7 +112,7 @@ impl Renderer {
             self.catalog.release_pyramid(claim).await?;
         }
         if !self.stop.is_cancelled() {
-            tracing::warn!(image = %work.image, %failure, "its pyramid wasn't made; it is tried again later");
+            tracing::warn!(image = %work.image, %failure, "making a pyramid failed; retrying later");
         }
         Ok(())
     }
@@ -130,7 +130,7 @@ impl Renderer {
                     Ok(Write::Applied) => {}
                     Ok(_) => return None,
                     // The claim survives a few missed renewals.
-                    Err(error) => tracing::debug!(%error, "a claim of a pyramid wasn't renewed"),
+                    Err(error) => tracing::debug!(%error, "renewing a pyramid claim failed"),
                 },
             }
         }
@@ -138,7 +138,7 @@ impl Renderer {
 
     async fn discard(&self, key: &str) {
         if let Err(error) = self.task_context.store.delete(key).await {
-            tracing::debug!(%error, "a pyramid that nobody wants is left to the sweeper");
+            tracing::debug!(%error, "unwanted pyramid left to the sweeper");
         }
     }
 }

@@ -113,7 +113,7 @@ pub(super) async fn remember(
         }
         let record = Candidate { past: before.past(), ..led.record.clone() };
         if let Err(error) = candidacy.fence().announce(coordinator, &record).await {
-            tracing::info!(pod = %pod.config.name, ?error, "who led before isn't written down");
+            tracing::info!(pod = %pod.config.name, ?error, "recording the previous leader failed");
         }
     }
     pending().await
@@ -126,7 +126,7 @@ pub(super) async fn say_leaving(pod: &Pod, coordinator: &dyn Coordinator, nodes:
     let Some(member) = own else { return };
     let said = tokio::time::timeout(LEAVING_TIMEOUT, members::say_leaving(coordinator, member)).await;
     if !matches!(said, Ok(Ok(_))) {
-        tracing::debug!(pod = %pod.config.name, "hands over without having said so");
+        tracing::debug!(pod = %pod.config.name, "handing over without announcing it");
     }
 }
 

@@ -54,7 +54,7 @@ enum Error {
     #[error("{}", behind(*.catalog, *.store))]
     Behind { catalog: u64, store: u64 },
     /// The term is over, or about to end.
-    #[error("the epoch is another master's")]
+    #[error("the epoch belongs to another master")]
     NotMine,
 }
 
@@ -78,11 +78,11 @@ pub(super) async fn run(context: Arc<MasterContext>) {
         let pause = match sweeper.sweep().await {
             Ok(0) => every,
             Ok(removed) => {
-                tracing::info!(pod = %name, removed, "removed from the store what had ended");
+                tracing::info!(pod = %name, removed, "store swept");
                 every
             }
             Err(error) => {
-                tracing::warn!(pod = %name, %error, "a sweep of the store ended early");
+                tracing::warn!(pod = %name, %error, "store sweep ended early");
                 every.min(RETRY_INTERVAL)
             }
         };
@@ -106,7 +106,7 @@ impl Sweeper {
         while until.saturating_duration_since(Instant::now()) > GENERATION_EVERY {
             tokio::time::sleep(GENERATION_EVERY).await;
             if let Err(error) = self.check().await {
-                tracing::warn!(pod = %self.context.pod.config.name, %error, "the catalog's generation wasn't raised");
+                tracing::warn!(pod = %self.context.pod.config.name, %error, "raising the catalog's generation failed");
             }
         }
         tokio::time::sleep_until(until).await;
@@ -153,7 +153,7 @@ impl Sweeper {
             judged.into_iter().filter(|(found, _, verdict)| dead(found, *verdict)).map(|(found, ..)| found).collect();
         let removed = dead.len() as u64;
         let gone = futures::stream::iter(dead).map(|found| async move {
-            tracing::debug!(key = found.key, unfinished = found.unfinished, "removed from the store");
+            tracing::debug!(key = found.key, unfinished = found.unfinished, "object deleted");
             pod.task_context.store.remove(&found).await
         });
         gone.buffer_unordered(DELETES_AT_ONCE).try_collect::<()>().await?;
@@ -199,7 +199,7 @@ impl Sweeper {
         let catalog = &self.context.pod.catalog;
         if catalog.alert().await? != alert {
             if let Some(alert) = &alert {
-                tracing::error!(pod = %self.context.pod.config.name, alert, "an operator has to decide");
+                tracing::error!(pod = %self.context.pod.config.name, alert, "operator decision needed");
             }
             catalog.set_alert(&self.context.epoch(), alert.as_deref()).await?;
         }

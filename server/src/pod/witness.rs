@@ -214,7 +214,7 @@ impl Witness {
                         address = ahead.address,
                         evicted,
                         why,
-                        "evicts the candidate before it"
+                        "evicting the candidate ahead"
                     );
                     let own = candidacy.node().rsplit('/').next().and_then(election::sequence).unwrap_or(i64::MIN);
                     self.memory().evicted.insert(ahead.who().to_owned(), (Instant::now(), own));
@@ -225,7 +225,7 @@ impl Witness {
                     pending::<()>().await;
                 }
                 // The mirror shows whether it took effect; if it didn't, the process is watched again.
-                Err(error) => tracing::info!(node = ahead.node, %error, why, "not known to be evicted"),
+                Err(error) => tracing::info!(node = ahead.node, %error, why, "eviction outcome unknown"),
             }
         }
     }

@@ -117,7 +117,7 @@ impl Worker {
                     }
                     // Panics of the work itself are caught; after any other panic, the next session starts afresh.
                     Err(panic) => {
-                        tracing::error!(pod = %worker.pod.config.name, %panic, "the worker is at fault; its session is given up");
+                        tracing::error!(pod = %worker.pod.config.name, %panic, "worker panicked; closing its session");
                         return worker.coordinator.close().await;
                     }
                 },
@@ -267,11 +267,11 @@ impl Worker {
         match ended {
             Ok(true) => self.claims.leave(&held),
             Ok(false) => {
-                tracing::info!(pod = %name, task = path, attempt = task.attempt, "the claim was lost meanwhile; its work doesn't count");
+                tracing::info!(pod = %name, task = path, attempt = task.attempt, "claim lost; result discarded");
                 self.let_go(&held).await;
             }
             // The session is over; the pod's next session gives the strike back.
-            Err(error) => tracing::info!(pod = %name, task = path, %error, "the claim ended with the session"),
+            Err(error) => tracing::info!(pod = %name, task = path, %error, "claim ended with the session"),
         }
     }
 
@@ -317,7 +317,7 @@ impl Worker {
     async fn release(&self, held: &Held, failure: &Failure) -> Result<bool, Error> {
         let task = &held.task;
         let is_outage = failure.is_outage(&self.pod.task_context.store).await;
-        tracing::warn!(pod = %self.pod.config.name, task = held.path, attempt = task.attempt, %failure, is_outage, "the attempt came to nothing");
+        tracing::warn!(pod = %self.pod.config.name, task = held.path, attempt = task.attempt, %failure, is_outage, "task attempt failed");
         let mut held = held.clone();
         let (mut trouble, mut strike, mut attempt) = (Some(failure.to_string()), Strike::GiveBack, task.attempt);
         if is_outage {
@@ -354,7 +354,9 @@ impl Worker {
                 Ok(StrikeReturn::Settled) => return self.claims.leave(held),
                 Ok(StrikeReturn::Waits) => return,
                 Err(error) if self.worth_repeating(&error).await => {}
-                Err(error) => return tracing::info!(task = held.path, %error, "its lock ends with the session"),
+                Err(error) => {
+                    return tracing::info!(task = held.path, %error, "releasing the claim failed; its lock ends with the session");
+                }
             }
         }
     }
@@ -398,7 +400,7 @@ fn is_free(nodes: &TaskNodes) -> bool {
 
 /// Converts a panic into a failure.
 fn crash(panic: &(dyn std::any::Any + Send)) -> Failure {
-    Failure::Crashed(panics::message(panic).unwrap_or("it panicked").to_owned())
+    Failure::Crashed(panics::message(panic).unwrap_or("no message").to_owned())
 }
 
 /// Returns the outcome with its reason shortened to fit into a record.

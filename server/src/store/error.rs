@@ -10,7 +10,7 @@ pub enum Error {
     #[error("the store has no object {0}")]
     NotFound(String),
     /// The object already exists, with other content.
-    #[error("the store has an object {0} already")]
+    #[error("the store already has an object {0}")]
     Exists(String),
     /// The object ends before the requested range does.
     #[error("object {key} ends before byte {end}")]

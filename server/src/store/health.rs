@@ -101,7 +101,7 @@ impl Store {
             }
         };
         if let Err(error) = tokio::spawn(noted).await {
-            tracing::error!(%error, "a full store could not be noted");
+            tracing::error!(%error, "recording a full store failed");
         }
     }
 
@@ -110,7 +110,7 @@ impl Store {
         let last = self.last_outage().filter(|last| last.ended.elapsed() < OUTAGE_MERGE_WINDOW);
         let (since, probes) = last.map_or_else(|| (wall::now(), 0), |last| (last.outage.since, last.probes));
         let outage = Outage { since, is_full };
-        tracing::error!(%error, "the store fails for everyone; work waits");
+        tracing::error!(%error, "store outage; work waits");
         self.health.outage.send_replace(Some(outage));
         if !self.health.is_probing.swap(true, Ordering::AcqRel) {
             tokio::spawn(self.clone().wait_for_end(outage, probes));
@@ -126,10 +126,10 @@ impl Store {
             probes += 1;
             match self.probe(bytes).await {
                 Ok(()) => break,
-                Err(error) => tracing::debug!(%error, probes, "the store still fails"),
+                Err(error) => tracing::debug!(%error, probes, "store still failing"),
             }
         }
-        tracing::info!(probes, "the store works again");
+        tracing::info!(probes, "store works again");
         *self.health.last.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(Last { outage, ended: Instant::now(), probes });
         // In this order, so that an outage that begins from here on gets a task of its own.
@@ -154,7 +154,7 @@ impl Store {
         let read = async move { store.get(&at).await?.bytes().await.map(drop) };
         let read = self.patience.once("reading", key, length, read).await;
         if let Err(error) = self.delete(key).await {
-            tracing::debug!(%error, "what the probe wrote is left to the next one");
+            tracing::debug!(%error, "deleting the probe object failed; left to the next probe");
         }
         match read {
             Err(Error::NotFound(_)) => Ok(()),

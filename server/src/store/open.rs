@@ -82,7 +82,7 @@ fn open_s3(rest: &str, variables: impl IntoIterator<Item = (String, String)>) ->
         .with_client_options(client)
         .with_retry(retry)
         .build()
-        .map_err(|error| Error::Invalid(format!("the store s3://{bucket} can't be opened: {error}")))?;
+        .map_err(|error| Error::Invalid(format!("can't open the store s3://{bucket}: {error}")))?;
     Ok(Store {
         health: Arc::default(),
         objects: Arc::new(objects),

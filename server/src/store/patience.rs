@@ -77,7 +77,7 @@ impl Patience {
         for tried in 1.. {
             match self.once(doing, key, bytes, operation()).await {
                 Err(error @ Error::Unavailable { .. }) if tried < self.tries => {
-                    tracing::debug!(%error, tried, "will be tried again");
+                    tracing::debug!(%error, tried, "store operation failed; retrying");
                     tokio::time::sleep(self.pause_after(tried)).await;
                 }
                 other => return other,
@@ -135,7 +135,7 @@ impl Patience {
             };
             match done {
                 Err(error @ Error::Unavailable { .. }) if tried < self.tries => {
-                    tracing::debug!(%error, tried, "will be tried again");
+                    tracing::debug!(%error, tried, "store operation failed; retrying");
                     std::thread::sleep(self.pause_after(tried));
                 }
                 other => return other,
@@ -188,7 +188,7 @@ fn ended_early() -> object_store::Error {
 }
 
 fn late(doing: &str, key: &str, limit: Duration) -> Error {
-    let cause = format!("it didn't answer within {} s", limit.as_secs_f64());
+    let cause = format!("no answer within {} s", limit.as_secs_f64());
     Error::Unavailable { doing: format!("{doing} {key}"), cause }
 }
 

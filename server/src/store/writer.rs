@@ -185,7 +185,7 @@ impl Pieces {
         let Err(error) = completed else { return Ok(()) };
         let error = super::error::failed("completing", &key, error);
         let aborted = patience.once("aborting", &key, 0, async move { upload.abort().await }).await;
-        aborted.inspect_err(|error| tracing::debug!(%error, "what was written is left to the sweeper")).ok();
+        aborted.inspect_err(|error| tracing::debug!(%error, "partial object left to the sweeper")).ok();
         Err(error)
     }
 
@@ -197,7 +197,7 @@ impl Pieces {
 
     async fn abort_for(self, cause: &Error) {
         if let Err(error) = self.abort().await {
-            tracing::debug!(%cause, %error, "what was written is left to the sweeper");
+            tracing::debug!(%cause, %error, "partial object left to the sweeper");
         }
     }
 }

@@ -124,7 +124,7 @@ impl Downloads {
         if let Some(connection) = candidates.max_by_key(|connection| connection.stalled_for())
             && connection.stalled_for() >= STALLED_AFTER
         {
-            tracing::info!(client = ?connection.client().name(), "breaking off a stalled download; others wait");
+            tracing::info!(client = ?connection.client().name(), "stalled download closed; others are waiting");
             connection.close();
         }
     }
@@ -134,13 +134,12 @@ impl Downloads {
         if self.turns.is_exhausted_for(client) {
             let most = self.turns.share(client);
             let detail = format!(
-                "{most} downloads to your address are under way, which is the most; try again when one has ended."
+                "{most} downloads to your address are in progress, which is the limit; try again when one has ended."
             );
             return ApiError::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(RETRY_AFTER);
         }
         let most = self.turns.most();
-        let detail =
-            format!("{most} downloads are under way here, which is the most at a time; try again in a moment.");
+        let detail = format!("{most} downloads are in progress here, which is the limit; try again in a moment.");
         ApiError::unavailable_for(RETRY_AFTER, detail)
     }
 }

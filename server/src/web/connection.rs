@@ -156,7 +156,7 @@ impl Watched {
                     self.connection.stalled_since.store(clock(), Ordering::SeqCst);
                 }
                 let slow = ready!(self.writing.poll_too_slow(cx));
-                tracing::info!(client = ?self.connection.client.name(), %slow, "client takes its answer too slowly; closing its connection");
+                tracing::info!(client = ?self.connection.client.name(), %slow, "client reading too slowly; closing its connection");
                 Poll::Ready(Err(io::Error::new(ErrorKind::TimedOut, slow)))
             }
         }

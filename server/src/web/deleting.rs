@@ -66,7 +66,7 @@ pub(super) async fn restore_chosen(
 ) -> Result<Json<Chosen>> {
     let images = state.catalog.restore(&checked(chosen)?).await?;
     if !images.is_empty() {
-        tracing::info!(images = images.len(), "a deletion is undone");
+        tracing::info!(images = images.len(), "deletion undone");
         (state.accept.doorbell)();
     }
     Ok(Json(Chosen { images }))
@@ -95,7 +95,7 @@ pub(super) fn some(images: Vec<ImageId>) -> Result<Vec<ImageId>> {
 async fn delete_several(state: &WebState, images: &[ImageId]) -> Result<Vec<ImageId>> {
     let gone = state.catalog.trash(images).await?;
     if !gone.is_empty() {
-        tracing::info!(images = gone.len(), "images are deleted");
+        tracing::info!(images = gone.len(), "images moved to the trash");
         (state.accept.doorbell)();
     }
     Ok(gone)
@@ -109,7 +109,7 @@ async fn delete_one(state: &WebState, id: ImageId) -> Result<()> {
 async fn delete_for_good(state: &WebState, id: &ImageId) -> Result<()> {
     match state.catalog.delete_image(id).await? {
         Write::Applied => {
-            tracing::info!(image = %id, "an image is to be deleted for good");
+            tracing::info!(image = %id, "image scheduled for deletion");
             (state.accept.doorbell)();
             Ok(())
         }

@@ -120,7 +120,7 @@ pub(super) async fn files(state: &WebState, id: &ImageId, job: Option<&JobId>) -
 
 /// 404: the result doesn't exist, or not yet.
 pub(super) fn no_result() -> ApiError {
-    ApiError::not_found("There is no such result: its job isn't done, has failed, or is not of this image.")
+    ApiError::not_found("There is no such result: its job isn't done, failed, or belongs to another image.")
 }
 
 impl Download {
@@ -161,8 +161,8 @@ impl Download {
     async fn open(&self, state: &WebState, range: Range<u64>) -> Result<ByteStream> {
         let length = state.store.size(&self.key).await?;
         if length != self.bytes {
-            tracing::error!(key = self.key, length, expected = self.bytes, "a file is damaged in the store");
-            let detail = "The stored file is damaged: it has another length than was written.";
+            tracing::error!(key = self.key, length, expected = self.bytes, "file damaged in the store");
+            let detail = "The stored file is damaged: it has the wrong length.";
             return Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, detail));
         }
         Ok(state.store.stream_to_client(&self.key, range, &state.clients.downloads.ahead).await?)
@@ -207,8 +207,8 @@ pub(super) fn checked(bytes: ByteStream, key: String, sha256: String) -> ByteStr
                 }
                 None if hex(&hash.finalize()) == sha256 => Ok(Some((held, None))),
                 None => {
-                    tracing::error!(key, "a file is damaged in the store; its download was broken off");
-                    let cause = "its bytes aren't those that were written".to_owned();
+                    tracing::error!(key, "file damaged in the store; download aborted");
+                    let cause = "its bytes don't match their hash".to_owned();
                     Err(store::Error::Unavailable { doing: format!("reading {key}"), cause })
                 }
             }
@@ -221,12 +221,12 @@ impl From<store::Error> for ApiError {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::NotFound(key) => {
-                tracing::warn!(key, "bytes that the catalog names aren't in the store");
-                ApiError::not_found("The bytes are gone; the image may have been deleted just now.")
+                tracing::warn!(key, "object missing from the store");
+                ApiError::not_found("The file is gone; the image may have just been deleted.")
             }
             store::Error::Unavailable { .. } => {
-                tracing::warn!(%error, "the store didn't answer");
-                ApiError::unavailable("The store of images doesn't answer just now; try again in a moment.")
+                tracing::warn!(%error, "store didn't answer");
+                ApiError::unavailable("The store of images doesn't answer at the moment; try again soon.")
             }
             error => ApiError::internal(error),
         }

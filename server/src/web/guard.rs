@@ -58,7 +58,7 @@ pub(super) async fn explain(request: Request, next: Next) -> Response {
         _ => {
             // The router adds the header `Allow` after this middleware.
             let detail = if status == StatusCode::METHOD_NOT_ALLOWED {
-                format!("{method} is not possible here; the header Allow tells what is.")
+                format!("{method} is not allowed here; see the header Allow.")
             } else {
                 String::from_utf8_lossy(&text(response).await).trim().to_owned()
             };
@@ -80,7 +80,7 @@ pub(super) async fn same_site(request: Request, next: Next) -> Response {
     if safe || is_own(request.headers(), request.uri().authority().map(|authority| authority.as_str())) {
         return next.run(request).await;
     }
-    ApiError::new(StatusCode::FORBIDDEN, "This was sent by a page of another site; nothing was changed.")
+    ApiError::new(StatusCode::FORBIDDEN, "Rejected: the request came from a page of another site. Nothing was changed.")
         .into_response()
 }
 

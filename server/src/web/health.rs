@@ -43,10 +43,10 @@ pub(super) async fn alive(State(state): State<WebState>) -> Response {
 pub(super) async fn ready(State(state): State<WebState>) -> Result<Response> {
     const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
     if state.pixels.all_stuck() {
-        return Err(ApiError::unavailable("No pixel thread is left that works: restart this process."));
+        return Err(ApiError::unavailable("All pixel threads are stuck: restart this process."));
     }
     if state.accept.pixels.all_stuck() {
-        return Err(ApiError::unavailable("No thread is left that looks at uploads: restart this process."));
+        return Err(ApiError::unavailable("All upload inspection threads are stuck: restart this process."));
     }
     match tokio::time::timeout(CHECK_TIMEOUT, state.catalog.ping()).await {
         Ok(answer) => answer.map(|()| ok()).map_err(ApiError::from),

@@ -153,7 +153,7 @@ async fn try_again(state: &WebState, id: &ImageId) -> Result<Accepted> {
     match state.catalog.retry(&image.job_id).await? {
         Write::Applied => {
             state.accept.gauge.note_accepted();
-            tracing::info!(image = %id, job = %image.job_id, "a failed job is tried again");
+            tracing::info!(image = %id, job = %image.job_id, "failed job queued again");
             (state.accept.doorbell)();
             Ok(Accepted { image_id: image.id, job_id: image.job_id, state: JobState::Queued })
         }

@@ -20,8 +20,6 @@ pub(super) async fn show(State(state): State<WebState>, Path(id): Path<JobId>) -
 pub(super) async fn timeline(State(state): State<WebState>, Path(id): Path<JobId>) -> Result<Response> {
     match state.catalog.timeline(&id).await? {
         Some(timeline) => Ok(live(timeline)),
-        None => {
-            Err(ApiError::not_found(format!("There is no timeline of a job {id}: it hasn't ended, or isn't known.")))
-        }
+        None => Err(ApiError::not_found(format!("There is no timeline of job {id}: it hasn't ended, or isn't known."))),
     }
 }

@@ -107,7 +107,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
                 if !std::mem::replace(&mut failing, true) {
-                    tracing::error!(%error, "accepting connections failed; trying again");
+                    tracing::error!(%error, "accepting connections failed; retrying");
                 }
                 tokio::time::sleep(ACCEPT_RETRY_PAUSE).await;
             }
@@ -194,15 +194,11 @@ impl Refusal {
         let (status, detail) = match self {
             Self::Full(most) => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                format!(
-                    "This server has {most} connections in use, which is the most it can have; try again in a moment."
-                ),
+                format!("This server has {most} connections in use, which is the limit; try again in a moment."),
             ),
             Self::Share(most) => (
                 StatusCode::TOO_MANY_REQUESTS,
-                format!(
-                    "Your address has {most} connections in use, which is the most it may have; close one and try again."
-                ),
+                format!("Your address has {most} connections in use, which is the limit; close one and try again."),
             ),
         };
         (status, Problem::new(status.as_u16(), status.canonical_reason().unwrap_or_default(), detail))

@@ -182,7 +182,7 @@ fn events(mut reader: Reader) -> impl Stream<Item = Result<SseEvent, Infallible>
 }
 
 fn missed() -> LogEntry {
-    let text = "Lines are missing here: more were said than are kept.".to_owned();
+    let text = "Lines are missing here: only the latest are kept.".to_owned();
     LogEntry { kind: LogKind::Note, at: crate::wall::now(), text }
 }
 

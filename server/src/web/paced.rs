@@ -34,7 +34,7 @@ pub(super) async fn run(window: Duration, request: Request, next: Next) -> Respo
 
 fn too_slow(slow: &TooSlow) -> ApiError {
     let detail = format!(
-        "Only {} bytes came within {} seconds, and {LEAST_SENT} are the least; send it again.",
+        "The request is too slow: {} bytes in {} seconds, the minimum is {LEAST_SENT}; send it again.",
         slow.bytes,
         slow.window.as_secs_f64()
     );

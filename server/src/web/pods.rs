@@ -27,16 +27,16 @@ pub enum FaultError {
     #[error("There is no pod {0} in this process.")]
     Unknown(PodName),
     /// The pod is dead already.
-    #[error("The pod {0} is dead already.")]
+    #[error("Pod {0} is already dead.")]
     Dead(PodName),
     /// There is no fault to undo.
-    #[error("The pod {0} is alive already.")]
+    #[error("Pod {0} is already alive.")]
     Alive(PodName),
     /// The pod has another fault already.
-    #[error("A fault is played on the pod {0} already; it must be undone first.")]
+    #[error("Pod {0} already has a fault; undo it first.")]
     Faulty(PodName),
     /// The pod's session can't be cut off.
-    #[error("The pod {0} can be killed and nothing else.")]
+    #[error("Pod {0} can only be killed.")]
     NotHere(PodName),
 }
 
@@ -95,8 +95,8 @@ async fn forward(state: &WebState, pod: &PodName, act: &str) -> Result<()> {
     let address = address_of(state, pod)?;
     let request = state.logs.client.post(format!("http://{address}{}?forwarded=true", route::pod_act(pod, act)));
     let away = |why: reqwest::Error| {
-        tracing::debug!(%pod, address, %why, "a pod's process can't be asked");
-        ApiError::unavailable(format!("The pod {pod} lives in the process at {address}, which doesn't answer."))
+        tracing::debug!(%pod, address, %why, "asking a pod's process failed");
+        ApiError::unavailable(format!("The process of pod {pod} at {address} doesn't answer."))
     };
     let answer = request.timeout(PATIENCE).send().await.map_err(away)?;
     let status = answer.status();
@@ -109,7 +109,7 @@ async fn forward(state: &WebState, pod: &PodName, act: &str) -> Result<()> {
 
 fn faults(state: &WebState) -> Result<&Arc<dyn Faults>> {
     state.faults.as_ref().ok_or_else(|| {
-        let detail = "Faults can be played on pods only where the server was started with --allow-faults.";
+        let detail = "Faults are disabled: start the server with --allow-faults.";
         ApiError::new(StatusCode::FORBIDDEN, detail)
     })
 }

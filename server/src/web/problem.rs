@@ -61,8 +61,8 @@ impl ApiError {
 
     /// 500; the cause is logged, and not disclosed to the client.
     pub fn internal(cause: impl std::fmt::Display) -> Self {
-        tracing::error!(%cause, "a request failed");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on the server; its log says what.")
+        tracing::error!(%cause, "request failed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on the server; see its log.")
     }
 
     /// The HTTP status.
@@ -122,8 +122,8 @@ impl From<catalog::Error> for ApiError {
         match error {
             catalog::Error::Invalid(sentence) => Self::bad_request(sentence),
             catalog::Error::Unavailable(cause) => {
-                tracing::warn!(%cause, "the catalog didn't answer");
-                Self::unavailable("The catalog of images doesn't answer just now; try again in a moment.")
+                tracing::warn!(%cause, "catalog didn't answer");
+                Self::unavailable("The catalog of images doesn't answer at the moment; try again soon.")
             }
         }
     }
@@ -132,7 +132,9 @@ impl From<catalog::Error> for ApiError {
 impl From<pixels::Error> for ApiError {
     fn from(error: pixels::Error) -> Self {
         match error {
-            pixels::Error::AllStuck(_) => Self::unavailable("This pod can't look at images just now; try another one."),
+            pixels::Error::AllStuck(_) => {
+                Self::unavailable("This pod can't inspect images at the moment; try another one.")
+            }
             error => Self::internal(error),
         }
     }

@@ -87,7 +87,7 @@ async fn run(state: WebState, pod: PodName, book: LogBook) {
     let mut last = None;
     while state.logs.of(&pod).is_none() {
         if let Err(error) = copy(&state, &pod, &mut last, &book).await {
-            tracing::debug!(%pod, error = %error.problem(), "another process's log can't be read; trying again");
+            tracing::debug!(%pod, error = %error.problem(), "reading another process's log failed; retrying");
         }
         tokio::time::sleep(RECONNECT_AFTER).await;
     }
@@ -163,7 +163,7 @@ pub(super) async fn ask(
     }
     request = request.header("accept", if plain { "text/plain" } else { "text/event-stream" });
     let away = |why: String| {
-        tracing::debug!(%pod, address, why, "a pod's log can't be had");
+        tracing::debug!(%pod, address, why, "reading a pod's log failed");
         ApiError::unavailable(format!("The pod {pod} doesn't answer at {address}, and its log is kept there."))
     };
     let answer = match tokio::time::timeout(PATIENCE, request.send()).await {

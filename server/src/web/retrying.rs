@@ -51,7 +51,7 @@ async fn all(state: &WebState, query: &ImageQuery) -> Result<u64> {
 
 fn announce(state: &WebState, retried: u64) -> u64 {
     if retried > 0 {
-        tracing::info!(jobs = retried, "failed jobs are tried again");
+        tracing::info!(jobs = retried, "failed jobs queued again");
         (state.accept.doorbell)();
     }
     retried

@@ -39,7 +39,7 @@ pub(super) async fn options(State(state): State<WebState>) -> Response {
 pub(super) async fn create(State(state): State<WebState>, caller: Caller, headers: HeaderMap) -> Result<Response> {
     check_version(&headers)?;
     let Some(length) = number(&headers, &LENGTH)? else {
-        return Err(ApiError::bad_request("Expected a header Upload-Length: how many bytes there will be."));
+        return Err(ApiError::bad_request("Expected a header Upload-Length with the number of bytes."));
     };
     let said = Said::of(&headers)?;
     let offer = Offer {
@@ -81,7 +81,7 @@ pub(super) async fn append(
         return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
     }
     let Some(offset) = number(headers, &OFFSET)? else {
-        return Err(ApiError::bad_request("Expected a header Upload-Offset: where these bytes begin."));
+        return Err(ApiError::bad_request("Expected a header Upload-Offset with the offset of the first byte."));
     };
     let accept = state.accept.of(Caller::of(request.extensions()).client());
     let bytes = request.into_body().into_data_stream();

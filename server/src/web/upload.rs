@@ -82,7 +82,7 @@ async fn read(accept: &Accept, form: &mut Form, key: Option<String>, images: Ima
     while let Some(field) = form.next().await? {
         match field.name() {
             "image" if pending.is_some() && images == Images::One => {
-                return Err(ApiError::bad_request("There is more than one field `image`; send one image a request."));
+                return Err(ApiError::bad_request("There is more than one field `image`; send one image per request."));
             }
             "image" => {
                 if let Some(upload) = pending.take() {

@@ -63,7 +63,7 @@ async fn serve(state: &WebState, caller: &Caller, fields: &[(String, String)]) -
         entries.extend(entry(state, &image, what).await?);
     }
     if entries.is_empty() {
-        return Err(ApiError::not_found("None of these images has what was asked for."));
+        return Err(ApiError::not_found("None of these images has such a file."));
     }
     name_apart(&mut entries);
     let name = if what == What::Result { "evenlight-results.zip" } else { "evenlight-originals.zip" };
@@ -132,7 +132,7 @@ fn written(
 
 /// Fails the response, so that the connection breaks and the client can't take the partial file for a complete one.
 fn broken_off(error: crate::store::Error) -> io::Error {
-    tracing::warn!(%error, "a zip was broken off");
+    tracing::warn!(%error, "zip aborted");
     io::Error::other(error)
 }
 

@@ -67,7 +67,7 @@ async fn a_form_that_is_not_as_expected_is_told_what_is() {
         (vec![], 400, "`image`; there is none"),
         (vec![recipe], 400, "`image`; there is none"),
         (vec![image, recipe], 400, "before the field `image`"),
-        (vec![image, image], 400, "one image a request"),
+        (vec![image, image], 400, "one image per request"),
         (vec![recipe, recipe, image], 400, "more than one field `recipe`"),
         (vec![other, image], 400, "got \"colour\""),
         (vec![Field::recipe("{"), image], 400, "recipe can't be used"),

@@ -163,7 +163,7 @@ async fn a_pod_is_killed_and_started_once() {
     assert_eq!(post("/api/pods/pod-1/kill").await.status, 204);
     post("/api/pods/pod-1/kill").await.problem(409);
     assert_eq!(post("/api/pods/pod-1/start").await.status, 204);
-    assert!(post("/api/pods/pod-1/freeze").await.problem(409).contains("can be killed and nothing else"));
+    assert!(post("/api/pods/pod-1/freeze").await.problem(409).contains("can only be killed"));
     assert!(post("/api/pods/pod-1/tickle").await.problem(404).contains("Expected kill, freeze, disconnect or start"));
     assert!(post("/api/pods/pod-9/kill").await.problem(404).contains("No pod pod-9 has been seen"));
     post("/api/pods/NOT_A_POD/kill").await.problem(404);

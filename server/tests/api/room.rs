@@ -59,7 +59,7 @@ async fn past_the_backlogs_limit_nothing_is_taken_and_the_client_is_told_when_to
         let refused = server.post_to(path, &upload, &[]).await;
         let sentence = refused.problem(503);
         // The counted jobs, plus the one that was accepted here since.
-        assert!(sentence.contains("1001 jobs wait") && sentence.contains("at most 1000"), "{sentence}");
+        assert!(sentence.contains("1001 jobs are waiting") && sentence.contains("the limit is 1000"), "{sentence}");
         assert_eq!(refused.header("retry-after"), "10");
     }
     for path in [format!("/api/images/{image}/jobs"), format!("/api/images/{image}/retry")] {
@@ -84,7 +84,7 @@ async fn a_browsers_own_form_gets_a_page_that_says_there_is_no_room() {
     let answer = server.post(&[Field::image("moon.png", &sample("moon.png"))], &html).await;
     assert_eq!(answer.status, 503);
     assert!(answer.header("content-type").starts_with("text/html"));
-    assert!(String::from_utf8_lossy(&answer.body).contains("1000 jobs wait"));
+    assert!(String::from_utf8_lossy(&answer.body).contains("1000 jobs are waiting"));
 }
 
 #[tokio::test]
@@ -121,7 +121,7 @@ async fn an_upload_ends_when_the_disk_becomes_full_meanwhile() {
     assert_eq!(answer.status(), 503);
     assert_eq!(answer.headers()["retry-after"], "30");
     let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
-    assert!(String::from_utf8_lossy(&body).contains("1.0 MiB are kept free"), "{}", String::from_utf8_lossy(&body));
+    assert!(String::from_utf8_lossy(&body).contains("1.0 MiB must stay free"), "{}", String::from_utf8_lossy(&body));
     assert_eq!(server.catalog.backlog().await.unwrap().queued, 0);
 }
 
@@ -138,7 +138,7 @@ async fn so_many_uploads_are_under_way_at_a_time_and_no_more() {
     tokio::time::pause();
     let refused = server.post(&[Field::image("moon.png", &moon)], &[]).await;
     tokio::time::resume();
-    assert!(refused.problem(503).contains("20 uploads are under way"));
+    assert!(refused.problem(503).contains("20 uploads are in progress"));
     assert_eq!(refused.header("retry-after"), "2");
     let first = slow.remove(0);
     first.send(&whole[7_000..]).await;

@@ -100,8 +100,8 @@ async fn images_that_a_recipe_names_must_be_there_and_fit() {
     let image = rgba_png(60, 40);
     let nobody = "0123456789abcdef0123456789abcdef";
     for (fields, words) in [
-        (json!({"method": "match", "reference": nobody}), "is not there (any more)"),
-        (json!({"method": "global", "mask": nobody}), "is not there (any more)"),
+        (json!({"method": "match", "reference": nobody}), "doesn't exist or was deleted"),
+        (json!({"method": "global", "mask": nobody}), "doesn't exist or was deleted"),
         (json!({"method": "global", "mask": mask}), "60 × 40 pixels as stored; it is 50 × 40"),
         (json!({"method": "clahe", "tiles": [60_000, 2]}), "take more than 64 MiB"),
         (json!({"method": "global", "nodata": 256}), "a whole number from 0 to 255; got 256"),

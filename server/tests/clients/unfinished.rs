@@ -33,7 +33,7 @@ async fn announced_bytes_are_held_against_what_the_disk_has_free() {
     };
     // On a large disk, their number is the limit instead.
     assert!(if taken < 750 { status == 507 } else { status == 429 }, "{taken} taken: {status} {told}");
-    assert!(told.contains("announced") || told.contains("750 uploads"), "{told}");
+    assert!(told.contains("reserved") || told.contains("750 uploads"), "{told}");
     println!("{taken} uploads of 16 GiB were taken: {told}");
 }
 

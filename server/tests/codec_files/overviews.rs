@@ -159,6 +159,6 @@ fn what_is_no_whole_number_of_times_smaller_is_left_out_and_told() {
     let info = inspect(&original).unwrap();
     assert_eq!((info.more.overviews.len(), info.unit_rows), (0, 1));
     let head = server::codec::head(&mut Cursor::new(&original), &info, Layout::Gray).unwrap();
-    assert!(head.keeping().changed.iter().any(|note| note.contains("can't be made anew")), "{:?}", head.keeping());
+    assert!(head.keeping().changed.iter().any(|note| note.contains("can't be rebuilt")), "{:?}", head.keeping());
     assert!(places(&write(&original, &rows, 3)).is_empty());
 }

@@ -326,7 +326,7 @@ fn every_page_is_kept_and_its_overviews_are_made_anew() {
         parts.push(vec![codec::part(&heads[index], 0, &slice(expected, 0, end)).unwrap()]);
     }
     let kept = &heads[0].keeping().kept;
-    assert!(kept[0].contains("3 pages") && kept[1].contains("an overview, made anew"), "{kept:?}");
+    assert!(kept[0].contains("3 pages") && kept[1].contains("an overview, rebuilt"), "{kept:?}");
     let index: Vec<Vec<_>> =
         parts.iter().map(|parts| parts.iter().map(|part: &Part| part.index.clone()).collect()).collect();
     let all: Vec<_> = heads.iter().zip(&index).map(|(head, index)| (head, index.as_slice())).collect();

@@ -115,7 +115,7 @@ async fn a_label_that_is_forbidden_is_shown_with_its_reason_and_tried_again() {
     pods[0].leads.send_replace(Some(1));
     let shown = pods[0].shows(|labels| labels.trouble.is_some()).await;
     let label = String::from(shown.of(&"a".parse().unwrap()));
-    assert_eq!(label, "failed: the label of a can't be written: Kubernetes forbids it: as the scenario says");
+    assert_eq!(label, "failed: can't write the label of a: Kubernetes forbids it: as the scenario says");
     tokio::time::sleep(Duration::from_secs(600)).await;
     let tried = cluster.requests().iter().filter(|request| request.starts_with("PATCH")).count();
     assert!((20..100).contains(&tried), "{tried} requests in ten minutes: neither given up nor a storm");
@@ -131,7 +131,7 @@ async fn one_pod_that_cannot_be_written_does_not_keep_the_master_from_its_label(
     cluster.next(usize::MAX, Method::PATCH, "/pods/b", Meets::Status(500));
     pods[0].leads.send_replace(Some(1));
     let shown = pods[0].shows(|labels| labels.masters == ["a", "b"] && labels.trouble.is_some()).await;
-    assert!(shown.trouble.unwrap().starts_with("the label of b can't be written: Kubernetes' API answered 500"));
+    assert!(shown.trouble.unwrap().starts_with("can't write the label of b: Kubernetes' API answered 500"));
     cluster.calm();
     cluster.until(&["a: master 1", "b: worker 1"]).await;
 }
@@ -143,7 +143,7 @@ async fn an_api_that_does_not_answer_is_shown_and_asked_again() {
     cluster.next(usize::MAX, Method::GET, "/pods", Meets::Silence);
     pods[0].leads.send_replace(Some(1));
     let shown = pods[0].shows(|labels| labels.trouble.is_some()).await;
-    assert_eq!(shown.trouble.unwrap(), "our pods can't be listed: Kubernetes' API doesn't answer");
+    assert_eq!(shown.trouble.unwrap(), "can't list our pods: Kubernetes' API doesn't answer");
     cluster.calm();
     cluster.until(&["a: master 1"]).await;
     pods[0].shows(|labels| labels.trouble.is_none()).await;
@@ -223,6 +223,6 @@ async fn whoever_is_not_listed_says_so() {
     let pod = cluster.run("a", true);
     pod.leads.send_replace(Some(1));
     let shown = pod.shows(|labels| labels.trouble.is_some()).await;
-    assert_eq!(shown.trouble.unwrap(), "there is no pod a of this name and selector");
+    assert_eq!(shown.trouble.unwrap(), "no pod a matches the selector");
     assert_eq!(cluster.roles(), ["b: worker -"]);
 }

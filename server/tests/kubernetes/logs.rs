@@ -151,7 +151,7 @@ async fn a_log_that_may_not_be_read_says_so_once_and_goes_on_when_it_may() {
     say(&cluster, "a", 0..2);
     tokio::time::sleep(Duration::from_secs(300)).await;
     cluster.calm();
-    let note = "* The log can't be read just now: Kubernetes forbids it: as the scenario says.";
+    let note = "* The log can't be read at the moment: Kubernetes forbids it: as the scenario says.";
     assert_eq!(log(&book(&pods[0]), "a", 3).await, [note, "0", "1"]);
 }
 
@@ -169,5 +169,5 @@ async fn a_log_request_that_is_not_answered_is_sent_again() {
     cluster.next(2, Method::GET, "/pods/a/log", Meets::Silence);
     say(&cluster, "a", 0..2);
     let kept = log(&book(&pods[0]), "a", 3).await;
-    assert_eq!(kept, ["* The log can't be read just now: Kubernetes' API doesn't answer.", "0", "1"]);
+    assert_eq!(kept, ["* The log can't be read at the moment: Kubernetes' API doesn't answer.", "0", "1"]);
 }

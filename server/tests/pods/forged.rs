@@ -132,7 +132,7 @@ async fn unreadable_and_oversized_records_fail_their_job_with_the_cause_and_no_o
                     Some("done" | "lock") => outside.create(&path, data, &persistent).await.is_ok(),
                     _ => outside.set_data(&path, data, None).await.is_ok(),
                 };
-                failed = scene.ends(&accepted, "Somebody else changed a record of this job").await && forged;
+                failed = scene.ends(&accepted, "was changed from outside").await && forged;
                 if failed {
                     break;
                 }

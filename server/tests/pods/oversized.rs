@@ -22,10 +22,7 @@ async fn refused(refuses: Refuses) -> usize {
     let ended = bay.ended(&accepted.job_id).await;
     assert_eq!(ended.state, JobState::Failed);
     let reason = ended.reason.unwrap();
-    assert!(
-        reason.starts_with("The array can't keep a record that this job needs: 65537 bytes for /jobs/"),
-        "{reason}"
-    );
+    assert!(reason.starts_with("The array can't store a record of this job: 65537 bytes for /jobs/"), "{reason}");
     refused.load(Ordering::SeqCst)
 }
 

@@ -133,7 +133,7 @@ fn unjustified(history: &History, job: &JobRow, ledger: &Ledger) -> Option<Strin
         let faults = history.store_faults();
         return (faults < 12).then(|| format!("only {faults} operations of the store had faults"));
     }
-    if job.reason.contains("was lost with the whole array") {
+    if job.reason.contains("The whole array stopped") {
         let kinds = [
             "pod crashed",
             "pod paused",

@@ -137,8 +137,7 @@ async fn an_original_that_was_cut_off_in_the_store_fails_its_job_and_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_original_whose_bytes_changed_in_the_store_fails_its_job_and_says_so() {
-    let expected =
-        "The original was damaged in the store: its bytes aren't those that were uploaded. Upload the image again.";
+    let expected = "The original was damaged in the store: its bytes differ from the upload. Upload the image again.";
     // In a sample of an uncompressed TIFF, where no decoder can detect it; in compressed data; in a JPEG's scan.
     let (tiff, png, jpeg) = (rgb16_tiff(300, 400), rgba_png(300, 400), sample("rocket.jpg"));
     for (name, original) in [("a.tif", tiff), ("a.png", png), ("a.jpg", jpeg)] {

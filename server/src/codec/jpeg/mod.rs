@@ -45,7 +45,7 @@ fn fate(segment: &Segment, loses_color: bool) -> Fate {
         (0xe0, [b'J', b'F', b'I', b'F', 0, ..]) => Fate::Rewritten,
         (0xe0, [b'J', b'F', b'X', b'X', 0, ..]) => Fate::Dropped("The JFIF thumbnail showed the old pixels."),
         (0xe2, [b'M', b'P', b'F', 0, ..]) => {
-            Fate::Dropped("The further pictures in this JPEG (MPF: a gain map or previews) were of the old pixels.")
+            Fate::Dropped("The other pictures in this JPEG (MPF: a gain map or previews) showed the old pixels.")
         }
         (0xe2, [b'I', b'C', b'C', b'_', b'P', ..]) if loses_color => {
             Fate::Dropped("The colour profile (ICC) is for colours; the result is gray.")

@@ -39,7 +39,9 @@ fn fate(chunk: &Chunk, original: &Structure, loses_color: bool) -> Fate {
         // `promotion` reports what became of these.
         b"PLTE" if original.header.color == Color::Palette => Fate::Rewritten,
         b"tRNS" => Fate::Rewritten,
-        b"PLTE" | b"sPLT" | b"hIST" => Fate::Dropped(format!("The suggested palette ({kind}) was of the old colours.")),
+        b"PLTE" | b"sPLT" | b"hIST" => {
+            Fate::Dropped(format!("The suggested palette ({kind}) was for the old colours."))
+        }
         b"iCCP" if loses_color => {
             Fate::Dropped("The colour profile (iCCP) is for colours; the result is gray.".to_owned())
         }
@@ -59,7 +61,7 @@ fn fate(chunk: &Chunk, original: &Structure, loses_color: bool) -> Fate {
         b"sBIT" | b"mDCV" | b"cLLI" | b"bKGD" | b"oFFs" | b"pCAL" | b"sCAL" => Fate::Kept(None),
         // The case of the fourth letter says whether editors that don't know the chunk may copy it when pixels changed.
         [_, _, _, safe] if safe.is_ascii_lowercase() => Fate::Kept(None),
-        _ => Fate::Dropped(format!("The chunk {kind} says of itself that it doesn't outlive a change of pixels.")),
+        _ => Fate::Dropped(format!("The chunk {kind} is marked as invalid once pixels change.")),
     }
 }
 

@@ -52,9 +52,9 @@ pub(super) fn fate(tag: u16, original: &Structure, result: &Structure, loses_col
     match tag {
         known if STRUCTURAL.contains(&known) => Fate::Rewritten,
         tag::MIN_SAMPLE_VALUE | tag::MAX_SAMPLE_VALUE | tag::S_MIN_SAMPLE_VALUE | tag::S_MAX_SAMPLE_VALUE => {
-            Fate::Dropped(format!("The least or greatest value (field {tag}) was of the old pixels."))
+            Fate::Dropped(format!("The minimum or maximum value (field {tag}) was for the old pixels."))
         }
-        tag::PHOTOSHOP_LAYERS => Fate::Dropped("Photoshop's layers were of the old pixels.".to_owned()),
+        tag::PHOTOSHOP_LAYERS => Fate::Dropped("Photoshop's layers showed the old pixels.".to_owned()),
         tag::THRESHHOLDING
         | tag::CELL_WIDTH
         | tag::CELL_LENGTH
@@ -143,7 +143,7 @@ pub(super) fn result(original: &Structure, keeping: &mut Keeping) -> Structure {
         _ => return result,
     };
     result.compression = Compression::Deflate;
-    keeping.change(format!("The compression was {was}; the result's is Deflate, which loses nothing."));
+    keeping.change(format!("The compression was {was}; the result uses Deflate, which is lossless."));
     result
 }
 
@@ -151,19 +151,20 @@ pub(super) fn result(original: &Structure, keeping: &mut Keeping) -> Structure {
 pub(super) fn of_file(document: &Document, remade: usize, keeping: &mut Keeping) {
     match document.pages.len() {
         1 => {}
-        pages => keeping.keep(format!("{pages} pages, each equalized by itself")),
+        pages => keeping.keep(format!("{pages} pages, each equalized separately")),
     }
     match document.smaller.len().saturating_sub(remade) {
         0 => {}
-        1 => keeping
-            .change("A smaller picture in this TIFF (an overview) showed the old pixels, and can't be made anew."),
+        1 => {
+            keeping.change("A smaller picture in this TIFF (an overview) showed the old pixels, and can't be rebuilt.")
+        }
         n => keeping.change(format!(
-            "{n} smaller pictures in this TIFF (overviews) showed the old pixels, and can't be made anew."
+            "{n} smaller pictures in this TIFF (overviews) showed the old pixels, and can't be rebuilt."
         )),
     }
     match remade {
         0 => {}
-        1 => keeping.keep("an overview, made anew"),
-        n => keeping.keep(format!("{n} overviews, made anew")),
+        1 => keeping.keep("an overview, rebuilt"),
+        n => keeping.keep(format!("{n} overviews, rebuilt")),
     }
 }

@@ -73,7 +73,7 @@ impl Head {
                 Fate::Kept(name) => {
                     let mut field = Field::read(source, &original.tiff, entry, &mut blocks)?;
                     if entry.tag == tag::GDAL_METADATA && field.forget_statistics() {
-                        keeping.change("The statistics in GDAL's metadata were of the old pixels.");
+                        keeping.change("The statistics in GDAL's metadata were for the old pixels.");
                     }
                     if entry.tag == tag::PHOTOSHOP && field.forget_photoshop_thumbnail()? {
                         keeping.change("Photoshop's thumbnail showed the old pixels.");

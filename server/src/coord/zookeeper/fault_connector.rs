@@ -82,7 +82,7 @@ async fn keep(listener: TcpListener, mut servers: Vec<String>, open: watch::Rece
             Ok(_) => {}
             // Out of file descriptors, for example: the client will retry, and so does this loop.
             Err(error) => {
-                tracing::warn!(%error, "a connection to ZooKeeper isn't taken");
+                tracing::warn!(%error, "accepting a connection to ZooKeeper failed");
                 backoff.wait().await;
             }
         }

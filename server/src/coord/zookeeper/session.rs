@@ -162,7 +162,7 @@ impl Lost {
                     tokio::time::timeout(self.timeout, self.zookeeper.is_wiped(seen)).await
                 } => {
                     if matches!(wiped, Ok(Ok(true))) {
-                        tracing::warn!("ZooKeeper has lost its data; the session is over");
+                        tracing::warn!("ZooKeeper lost its data; ending the session");
                         if let Some(client) = self.client.upgrade() {
                             drop(client.lock().unwrap_or_else(PoisonError::into_inner).take());
                         }
