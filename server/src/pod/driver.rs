@@ -408,6 +408,15 @@ impl Driver {
     }
 }
 
+/// Returns the path of a lock that no claim made. A claim writes its lock and its strike in one transaction, and the strike is
+/// removed only together with the lock.
+fn forged_lock(nodes: &JobNodes) -> Option<String> {
+    let is_forged = |task: &TaskNodes| task.lock.as_ref().is_some_and(|lock| !task.task.strikes.contains(&lock.claim));
+    let mut tasks = nodes.phases.iter().flat_map(|(phase, tasks)| tasks.values().map(move |task| (*phase, task)));
+    let (phase, task) = tasks.find(|(_, task)| is_forged(task))?;
+    Some(paths::lock(&paths::task(&nodes.job.job, phase, task.task.index)))
+}
+
 /// Returns the operations that create the tasks of a new job's first phase, as many as fit into the multi that creates its
 /// node. The driver creates the rest.
 pub(super) fn first_tasks(context: &MasterContext, job: &Job) -> Vec<Op> {

@@ -3,7 +3,7 @@
 use std::io::{self, SeekFrom};
 
 use super::{Error, Out};
-use crate::codec::{self, Around, Head, Joiner, PartIndex};
+use crate::codec::{self, Envelope, Head, Joiner, PartIndex};
 
 /// A result file whose parts are written at their final positions, although its header depends on all of them.
 pub(super) struct InPlace<'a> {
@@ -40,7 +40,7 @@ impl<'a> InPlace<'a> {
     pub(super) fn end(mut self, pages: &[(Head, Vec<PartIndex>)]) -> Result<(), Error> {
         let all: Vec<(&Head, &[PartIndex])> = pages.iter().map(|(head, index)| (head, index.as_slice())).collect();
         match (codec::join_pages(&all)?, self.kept.take()) {
-            (Joiner::Around(Around { begin, end }), _) => self.complete(&begin, &end).map_err(Error::Write),
+            (Joiner::Envelope(Envelope { begin, end }), _) => self.complete(&begin, &end).map_err(Error::Write),
             (Joiner::Encoder(mut encoder), kept) => {
                 kept.into_iter().flatten().try_for_each(|part| encoder.part(&part))?;
                 match encoder.file(&mut |piece| self.out.write_all(&piece)) {
