@@ -96,7 +96,7 @@ pub fn write(original: &[u8], rows: &Rows, units: u32) -> Vec<u8> {
     let index: Vec<_> = parts.into_iter().map(|part| part.index).collect();
     let joiner = codec::join(&head, &index).unwrap();
     match (&joiner, head.begin_bytes().unwrap()) {
-        (Joiner::Around(around), begin) => assert_eq!(Some(around.begin.len()), begin),
+        (Joiner::Envelope(envelope), begin) => assert_eq!(Some(envelope.begin.len()), begin),
         (Joiner::Encoder(_), begin) => assert_eq!(begin, None),
     }
     let parts = objects.iter().flat_map(|(object, head)| {
