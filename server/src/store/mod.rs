@@ -147,19 +147,6 @@ impl Store {
         self.patience.repeat("writing", key, bytes.len() as u64, write).await
     }
 
-    /// Begins an object of any length. It appears, whole and durable, with [`Writer::finish`].
-    ///
-    /// # Errors
-    /// [`Error::Exists`] if the object already exists.
-    pub async fn create(&self, key: &str) -> Result<Writer> {
-        let path = self.path(key)?;
-        match self.size(key).await {
-            Ok(_) => Err(Error::Exists(key.to_owned())),
-            Err(Error::NotFound(_)) => Ok(Writer::new(self.clone(), key.to_owned(), path)),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Reads a whole object. Only for objects known to be small.
     pub async fn get(&self, key: &str) -> Result<Bytes> {
         let path = self.path(key)?;
@@ -265,22 +252,6 @@ impl Store {
         }
     }
 
-    /// Lists the objects whose key begins with `<prefix>/`, or all of them for an empty prefix, in no particular order.
-    ///
-    /// # Errors
-    /// The first error ends the stream. Failures before the first object are retried; after that the caller must list again
-    /// from the start, because a listing can't be resumed.
-    pub fn list(&self, prefix: &str) -> BoxStream<'static, Result<Object>> {
-        let path = match prefix {
-            "" => Ok(Path::from(self.prefix.as_str())),
-            prefix => self.path(prefix),
-        };
-        match path {
-            Ok(path) => list::list(self.clone(), prefix.to_owned(), path),
-            Err(error) => stream::once(async { Err(error) }).boxed(),
-        }
-    }
-
     /// Checks whether the store answers.
     pub async fn ping(&self) -> Result<()> {
         let patience = &self.patience;
@@ -299,20 +270,6 @@ impl Store {
                 patience.once("asking for", "its bucket", 0, look).await
             }
         }
-    }
-
-    /// Like [`Store::range`], for a pixel thread: blocks while the runtime of `handle` reads.
-    ///
-    /// # Errors
-    /// [`Error::OutOfRange`] if the object ends before the range does.
-    pub fn range_blocking(&self, key: &str, range: Range<u64>, handle: &tokio::runtime::Handle) -> Result<Bytes> {
-        reader::range(self, key, range, handle)
-    }
-
-    /// Returns a blocking reader for pixel threads, with a window of 1 MiB; fetches the object's length. Must not be called
-    /// from asynchronous code: it blocks while the runtime of `handle` does the store's work.
-    pub fn reader(&self, key: &str, handle: tokio::runtime::Handle) -> Result<ObjectReader> {
-        ObjectReader::open(self.clone(), key.to_owned(), handle)
     }
 
     /// Converts a key to a path. Valid keys are those that [`keys`] may spell: ASCII letters, digits, `.`, `-`, `_`, and `/`
