@@ -3,7 +3,7 @@
 use shared::gallery::Sort;
 use shared::id::ImageId;
 
-use super::db::Arg;
+use super::statement::Arg;
 use super::{Error, Result};
 
 /// The last image of a page.

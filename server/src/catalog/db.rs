@@ -8,19 +8,16 @@
 //! SQLite has one writer at a time, so the last two are empty there.
 
 use std::future::Future;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::TryStreamExt;
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::PgRow;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
-};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Either, Executor, Postgres, Row as _, Sqlite, SqliteConnection};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Either, Executor, SqliteConnection};
 
 use super::primary::{self, Primary};
+use super::statement::{Answer, Arg, Row, bound, unavailable};
 use super::{Error, Result};
 use crate::backoff::Backoff;
 use crate::panics;
@@ -50,107 +47,6 @@ enum Access {
     Read,
     Write,
 }
-
-/// Result of a statement.
-#[derive(Default)]
-pub(super) struct Answer {
-    pub(super) rows: Vec<Row>,
-    /// Number of rows written.
-    pub(super) changed: u64,
-}
-
-/// A parameter of a statement.
-#[derive(Debug, Clone)]
-pub(super) enum Arg {
-    Text(Option<String>),
-    Int(i64),
-}
-
-impl From<&str> for Arg {
-    fn from(text: &str) -> Self {
-        Arg::Text(Some(text.to_owned()))
-    }
-}
-
-impl From<String> for Arg {
-    fn from(text: String) -> Self {
-        Arg::Text(Some(text))
-    }
-}
-
-impl From<Option<&str>> for Arg {
-    fn from(text: Option<&str>) -> Self {
-        Arg::Text(text.map(str::to_owned))
-    }
-}
-
-impl From<i64> for Arg {
-    fn from(int: i64) -> Self {
-        Arg::Int(int)
-    }
-}
-
-/// A row of a statement's result.
-pub(super) enum Row {
-    Sqlite(SqliteRow),
-    Postgres(PgRow),
-}
-
-/// Types that a column can be read as.
-pub(super) trait Value:
-    for<'r> sqlx::Decode<'r, Sqlite> + sqlx::Type<Sqlite> + for<'r> sqlx::Decode<'r, Postgres> + sqlx::Type<Postgres>
-{
-}
-impl Value for String {}
-impl Value for Option<String> {}
-impl Value for i64 {}
-impl Value for Option<i64> {}
-
-impl Row {
-    /// Reads a column.
-    pub(super) fn get<T: Value>(&self, column: &str) -> Result<T> {
-        match self {
-            Row::Sqlite(row) => row.try_get(column),
-            Row::Postgres(row) => row.try_get(column),
-        }
-        .map_err(unavailable)
-    }
-
-    /// Reads a column that can't be negative.
-    pub(super) fn count(&self, column: &str) -> Result<u64> {
-        let value: i64 = self.get(column)?;
-        u64::try_from(value).map_err(|_| Error::Unavailable(format!("{column} is {value} in the catalog")))
-    }
-
-    /// Reads and parses a text column.
-    pub(super) fn parse<T: FromStr>(&self, column: &str) -> Result<T>
-    where
-        T::Err: std::fmt::Display,
-    {
-        let text: String = self.get(column)?;
-        text.parse().map_err(|error| Error::Unavailable(format!("{column} in the catalog: {error}")))
-    }
-
-    /// Reads a JSON column.
-    pub(super) fn json<T: serde::de::DeserializeOwned>(&self, column: &str) -> Result<T> {
-        let text: String = self.get(column)?;
-        serde_json::from_str(&text).map_err(|error| Error::Unavailable(format!("{column} in the catalog: {error}")))
-    }
-}
-
-macro_rules! bound {
-    ($query:expr, $args:expr) => {{
-        let mut query = $query;
-        for arg in $args {
-            query = match arg {
-                Arg::Text(text) => query.bind(text.clone()),
-                Arg::Int(int) => query.bind(*int),
-            };
-        }
-        query
-    }};
-}
-pub(super) use bound;
 
 /// Fetches to the last row: SQLite commits a statement only when it has been run to its end.
 async fn run_sqlite(pool: &SqlitePool, sql: String, args: &[Arg]) -> Result<Answer, sqlx::Error> {
@@ -292,10 +188,6 @@ async fn patiently<T>(patience: Duration, work: impl Future<Output = Result<T, s
         Ok(done) => done.map_err(unavailable),
         Err(_) => Err(Error::Unavailable(format!("no answer within {} s", patience.as_secs()))),
     }
-}
-
-fn unavailable(error: sqlx::Error) -> Error {
-    Error::Unavailable(error.to_string())
 }
 
 fn not_migrated(error: MigrateError) -> Error {

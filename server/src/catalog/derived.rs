@@ -6,8 +6,8 @@ use shared::gallery::Neighbours;
 use shared::id::{ImageId, JobId};
 use shared::timeline::Timeline;
 
-use super::db::{Arg, Row};
-use super::sql::SqlCatalog;
+use super::fence::SqlCatalog;
+use super::statement::{Arg, Row};
 use super::{PyramidFile, PyramidState, PyramidWork, Result, Write};
 
 /// Number of failed claims after which a pyramid is given up.

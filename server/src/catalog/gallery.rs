@@ -6,7 +6,8 @@ use shared::id::{ImageId, JobId};
 use shared::job::{Format, ImageInfo, JobState};
 
 use super::cursor::{Cursor, Key};
-use super::db::{Arg, Db, Row};
+use super::db::Db;
+use super::statement::{Arg, Row};
 use super::{Error, Result};
 
 /// Maximum number of images per page.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use shared::id::ImageId;
 
-use super::db::{Arg, Row};
-use super::sql::{SqlCatalog, each, int, millis};
+use super::fence::SqlCatalog;
+use super::statement::{Arg, Row, each, int, millis};
 use super::{Coordination, Epoch, Error, Fate, InUse, Orphan, Raised, Result, Sweep, Write, runs};
 
 /// Age, by the database's clock, at which tombstones are removed. A later write of something that ended goes through

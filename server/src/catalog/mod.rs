@@ -13,15 +13,17 @@
 mod cursor;
 mod db;
 mod derived;
+mod fence;
 mod gallery;
 mod installation;
+mod open;
 mod primary;
 mod resumable;
 mod runs;
 mod sql;
+mod statement;
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -32,6 +34,8 @@ use shared::id::{ImageId, JobId, RunId, UploadId};
 use shared::job::{Cut, ImageInfo, Phase};
 use shared::task::{Done, Outcome};
 use shared::timeline::Timeline;
+
+pub use self::open::open;
 
 /// Why a catalog operation failed.
 #[derive(Debug, thiserror::Error)]
@@ -679,15 +683,4 @@ pub trait Catalog: Send + Sync + 'static {
 
     /// Returns the images before and after one, in the order latest first.
     async fn neighbours(&self, image: &ImageId) -> Result<Neighbours>;
-}
-
-/// Random number in [0, 1), so that callers that failed together don't retry together.
-fn jitter() -> f64 {
-    f64::from(uuid::Uuid::new_v4().as_fields().0) / (f64::from(u32::MAX) + 1.0)
-}
-
-/// Opens `sqlite:///path/to.db` or a plain path (created if missing), or `postgres://…`, and migrates its schema. Several
-/// processes may do so concurrently.
-pub async fn open(url: &str) -> Result<Arc<dyn Catalog>> {
-    Ok(Arc::new(sql::SqlCatalog::new(db::Db::open(url).await?)))
 }

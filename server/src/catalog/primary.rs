@@ -20,7 +20,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Either, Executor};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::db::{Answer, Arg, Row, bound};
+use super::statement::{Answer, Arg, Row, bound};
 use super::{Error, Result};
 
 /// Maximum number of connections per process.
@@ -89,7 +89,7 @@ impl Primary {
                 }
             };
             self.leave(host);
-            let wait = pause.mul_f64(0.5 + super::jitter());
+            let wait = pause.mul_f64(0.5 + jitter());
             if Instant::now() + wait >= until {
                 let no_primary =
                     "the server is a standby or read-only, and no primary was found at the catalog's address";
@@ -165,6 +165,11 @@ pub(super) fn on_primary(query: &str) -> String {
         Some(rest) => format!("{PRIMARY}, {rest}"),
         None => format!("{PRIMARY} {query}"),
     }
+}
+
+/// Random number in [0, 1), so that callers that failed together don't retry together.
+fn jitter() -> f64 {
+    f64::from(uuid::Uuid::new_v4().as_fields().0) / (f64::from(u32::MAX) + 1.0)
 }
 
 fn code_of(error: &sqlx::Error) -> Option<String> {

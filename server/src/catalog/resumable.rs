@@ -2,10 +2,10 @@
 
 use shared::id::UploadId;
 
-use super::db::{Arg, Db, Row};
+use super::db::Db;
+use super::gallery::{kept_name, name_key};
+use super::statement::{Arg, Row, int, json};
 use super::{Answer, Error, NewUpload, Part, Result, Resumable, Resumed, Unsent, UnsentLimits, Write};
-use crate::catalog::gallery::{kept_name, name_key};
-use crate::catalog::sql::{int, json};
 
 /// SQL: uploads that aren't accepted yet, and the number of bytes missing from each.
 const UNSENT: &str = "WITH unsent AS (

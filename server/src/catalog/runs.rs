@@ -10,8 +10,8 @@
 use shared::gallery::ImageQuery;
 use shared::id::{ImageId, JobId, RunId};
 
-use super::db::{Arg, Row};
-use super::sql::{SqlCatalog, json};
+use super::fence::SqlCatalog;
+use super::statement::{Arg, Row, json};
 use super::{Epoch, FinishedTask, Result, Write, gallery};
 
 /// SQL: number of consecutive lost runs, including the current one if it ended now.

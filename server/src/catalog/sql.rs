@@ -10,7 +10,8 @@ use shared::gallery::{Image, ImageQuery, JobSummary, Neighbours, Page, Sections}
 use shared::id::{ImageId, JobId, RunId, UploadId};
 use shared::timeline::Timeline;
 
-use super::db::{Arg, Db, Row};
+use super::fence::SqlCatalog;
+use super::statement::{Arg, Row, each, int, json, millis};
 use super::{
     Abandoned, Answer, Begun, Catalog, Coordination, Epoch, Error, Fate, Files, FinishedTask, InUse, JobRow, Needed,
     NewUpload, Orphan, Part, PyramidState, PyramidWork, RESUMABLE_FOR, Raised, Received, Result, ResultFile, Resumable,
@@ -26,62 +27,7 @@ fn job_rows_where(condition: &str) -> String {
     )
 }
 
-/// Images and jobs in SQLite or PostgreSQL.
-pub(super) struct SqlCatalog {
-    pub(super) db: Db,
-}
-
 impl SqlCatalog {
-    pub(super) fn new(db: Db) -> Self {
-        Self { db }
-    }
-
-    /// Runs a write that needs no epoch.
-    pub(super) async fn write(&self, sql: &str, args: &[Arg]) -> Result<Write> {
-        Ok(if self.db.write(sql, args).await? > 0 { Write::Applied } else { Write::NoChange })
-    }
-
-    /// Runs a write of the master in one statement with the check of its epoch; `$1` is the candidacy.
-    ///
-    /// In PostgreSQL a plain subquery would check the epoch as of the statement's start, so a deposed master's statement could
-    /// still commit after its successor took the epoch and read everything. Therefore the statement locks the epoch's row:
-    /// either the successor's [`Catalog::take_epoch`] waits for it, or the statement waits and then sees the successor's epoch.
-    pub(super) async fn fenced(&self, epoch: &Epoch, update: &str, args: &[Arg]) -> Result<Write> {
-        let sql = format!(
-            "WITH mine AS (SELECT one FROM epoch WHERE candidacy = $1{{share}})
-             {update} AND EXISTS (SELECT one FROM mine)"
-        );
-        let candidacy = Arg::from(epoch.candidacy.as_str());
-        let args: Vec<Arg> = std::iter::once(candidacy.clone()).chain(args.iter().cloned()).collect();
-        if self.db.write(&sql, &args).await? > 0 {
-            return Ok(Write::Applied);
-        }
-        let mine = self.db.read("SELECT one FROM epoch WHERE candidacy = $1", &[candidacy]).await?;
-        Ok(if mine.is_empty() { Write::NotMine } else { Write::NoChange })
-    }
-
-    /// Like [`SqlCatalog::fenced`], for a write that returns rows; `None` if another candidacy holds the epoch.
-    pub(super) async fn fenced_rows(
-        &self,
-        epoch: &Epoch,
-        write: &str,
-        after: &str,
-        args: &[Arg],
-    ) -> Result<Option<Vec<Row>>> {
-        let sql = format!(
-            "WITH mine AS (SELECT one FROM epoch WHERE candidacy = $1{{share}})
-             {write} AND EXISTS (SELECT one FROM mine) {after}"
-        );
-        let candidacy = Arg::from(epoch.candidacy.as_str());
-        let args: Vec<Arg> = std::iter::once(candidacy.clone()).chain(args.iter().cloned()).collect();
-        let rows = self.db.write_returning(&sql, &args).await?;
-        if !rows.is_empty() {
-            return Ok(Some(rows));
-        }
-        let mine = self.db.read("SELECT one FROM epoch WHERE candidacy = $1", &[candidacy]).await?;
-        Ok((!mine.is_empty()).then_some(rows))
-    }
-
     /// Applies a write to each of these images in one statement; returns the changed ones.
     async fn write_each(&self, update: &str, images: &[ImageId]) -> Result<Vec<ImageId>> {
         if images.is_empty() {
@@ -592,23 +538,4 @@ fn files(row: &Row) -> Result<Files> {
         info: row.json("info")?,
         result,
     })
-}
-
-pub(super) fn json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).expect("vocabulary of the wire is JSON")
-}
-
-/// Returns the placeholders `$1, $2…` and their arguments.
-pub(super) fn each(images: &[ImageId]) -> (String, Vec<Arg>) {
-    let places: Vec<String> = (1..=images.len()).map(|place| format!("${place}")).collect();
-    (places.join(", "), images.iter().map(|image| image.as_str().into()).collect())
-}
-
-pub(super) fn millis(length: Duration) -> i64 {
-    i64::try_from(length.as_millis()).unwrap_or(i64::MAX / 2)
-}
-
-/// Converts to SQL's integer. Lengths and pixel counts are far below the range's end.
-pub(super) fn int(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
 }

@@ -22,11 +22,11 @@ use shared::log::{LogId, LogKind};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::Settings;
 use super::error::{Trouble, answered};
 use super::join::Join;
 use super::lines;
 use super::pods::{Instance, Seen, Sibling};
+use super::settings::Settings;
 use crate::backoff::Backoff;
 use crate::logs::LogBook;
 

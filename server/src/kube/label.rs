@@ -6,12 +6,10 @@ use shared::cluster::Labels;
 use tokio::sync::watch;
 
 use super::pods::{Seen, Sibling};
-use super::{Leadership, Settings};
+use super::settings::Settings;
 
-/// The label selected by `master-service`.
-pub const ROLE: &str = "role";
-/// The annotation with the epoch of the master that last wrote the label.
-pub const EPOCH: &str = "evenlight/epoch";
+/// This pod's epoch while it is the master, else `None`.
+pub type Leadership = Option<u64>;
 
 pub(super) const MASTER: &str = "master";
 pub(super) const WORKER: &str = "worker";

@@ -12,9 +12,9 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::error::{Trouble, answered};
-use super::label::{Change, EPOCH, Plan, ROLE, plan};
-use super::pods::{Seen, Sibling};
-use super::{Leadership, Settings};
+use super::label::{Change, Leadership, Plan, plan};
+use super::pods::{EPOCH, ROLE, Seen, Sibling};
+use super::settings::Settings;
 use crate::backoff::Backoff;
 
 /// Interval between rescans without a trigger.

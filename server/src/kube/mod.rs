@@ -34,6 +34,7 @@ mod label;
 mod labeler;
 mod lines;
 mod pods;
+mod settings;
 
 use std::sync::Arc;
 
@@ -44,27 +45,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 pub use connect::{ConnectError, connect};
-pub use label::{EPOCH, ROLE};
+pub use label::Leadership;
+pub use pods::{EPOCH, ROLE};
+pub use settings::Settings;
 
 use crate::logs::LogBook;
 use labeler::Labeler;
 use pods::Seen;
-
-/// Configuration.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Name of this process's pod.
-    pub pod: String,
-    /// Label selector of the array's pods.
-    pub selector: String,
-    /// Container whose log is read.
-    pub container: String,
-    /// Whether this process runs in the cluster; if not, the module does nothing unless its pod exists there anyway.
-    pub inside: bool,
-}
-
-/// This pod's epoch while it is the master, else `None`.
-pub type Leadership = Option<u64>;
 
 /// The running tasks; dropping this stops them.
 pub struct Kubernetes {

@@ -11,9 +11,13 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, ResourceExt};
 use tokio::sync::watch;
 
-use super::Settings;
 use super::error::{Trouble, root};
-use super::label::{EPOCH, ROLE};
+use super::settings::Settings;
+
+/// The label selected by `master-service`.
+pub const ROLE: &str = "role";
+/// The annotation with the epoch of the master that last wrote the label.
+pub const EPOCH: &str = "evenlight/epoch";
 
 /// Timeout of a watch, in seconds; bounds how long a silently dead watch goes unnoticed.
 const WATCH_TIMEOUT_SECONDS: u32 = 60;

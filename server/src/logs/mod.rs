@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 pub use own::OwnLog;
+pub use ring::Read;
 use ring::{Place, Ring};
 
 /// Limits of a log book.
@@ -176,15 +177,6 @@ fn cut(text: &str) -> String {
         clean.push('…');
     }
     clean
-}
-
-/// A reader's next item.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Read {
-    /// The next entry.
-    Entry(Arc<(LogId, LogEntry)>),
-    /// Entries before the next one were lost, since the ring is bounded.
-    Missed,
 }
 
 /// A position in a pod's log.

@@ -5,8 +5,6 @@ use std::sync::Arc;
 
 use shared::log::{LogEntry, LogId};
 
-use super::Read;
-
 /// Overhead of an entry besides its text, in bytes.
 const ENTRY: usize = 96;
 /// How far another pod's book may be ahead of this one, in ns. Entries that arrive here late, and that the reader
@@ -30,6 +28,15 @@ pub(super) struct Place {
     skip: Option<LogId>,
     /// Whether entries before this position are missing here.
     missed: bool,
+}
+
+/// A reader's next item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Read {
+    /// The next entry.
+    Entry(Arc<(LogId, LogEntry)>),
+    /// Entries before the next one were lost, since the ring is bounded.
+    Missed,
 }
 
 impl Ring {

@@ -4,7 +4,7 @@ use std::fs::{self, ReadDir};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use super::everything::Found;
+use super::found::Found;
 
 /// A walk over all files below a folder, a few at a time.
 pub(super) struct Walk {

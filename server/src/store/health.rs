@@ -15,8 +15,8 @@
 //! - *There is room for a probe but not for a task.* Outages in quick succession count as one, which keeps its start, while its
 //!   backoff grows.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,6 +24,7 @@ use object_store::{ObjectStoreExt, PutMode, PutOptions};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::outage::{Last, Outage};
 use super::{Error, Result, Store, keys};
 use crate::backoff::jitter;
 use crate::wall;
@@ -34,33 +35,6 @@ const FULL_PROBE_BYTES: usize = 16 << 20;
 const MAX_PROBE_PAUSE: Duration = Duration::from_secs(2);
 /// An outage that begins within this time after the previous one counts as the same.
 const OUTAGE_MERGE_WINDOW: Duration = Duration::from_secs(30);
-
-/// An outage of the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Outage {
-    /// Its start, in ms since 1970, for people.
-    pub since: i64,
-    /// Whether the store answers but is full.
-    pub is_full: bool,
-}
-
-/// State shared by all clones of a store.
-#[derive(Debug, Default)]
-pub(super) struct Health {
-    outage: watch::Sender<Option<Outage>>,
-    /// Serializes probes of callers.
-    asking: tokio::sync::Mutex<()>,
-    is_probing: AtomicBool,
-    last: Mutex<Option<Last>>,
-}
-
-/// The last outage that has ended.
-#[derive(Debug, Clone, Copy)]
-struct Last {
-    outage: Outage,
-    ended: Instant,
-    probes: u32,
-}
 
 impl Store {
     /// A receiver of the current outage, if any, and its changes.

@@ -22,8 +22,26 @@ struct Progress {
     listing: Option<Listing>,
 }
 
+impl Store {
+    /// Lists the objects whose key begins with `<prefix>/`, or all of them for an empty prefix, in no particular order.
+    ///
+    /// # Errors
+    /// The first error ends the stream. Failures before the first object are retried; after that the caller must list again
+    /// from the start, because a listing can't be resumed.
+    pub fn list(&self, prefix: &str) -> BoxStream<'static, Result<Object>> {
+        let path = match prefix {
+            "" => Ok(Path::from(self.prefix.as_str())),
+            prefix => self.path(prefix),
+        };
+        match path {
+            Ok(path) => list(self.clone(), prefix.to_owned(), path),
+            Err(error) => stream::once(async { Err(error) }).boxed(),
+        }
+    }
+}
+
 /// Lists the objects under a path.
-pub(super) fn list(store: Store, asked: String, path: Path) -> BoxStream<'static, Result<Object>> {
+fn list(store: Store, asked: String, path: Path) -> BoxStream<'static, Result<Object>> {
     let begun = Progress { store, asked, path, listing: None };
     let batches = stream::try_unfold(begun, |mut progress| async move {
         let batch = progress.next().await?;

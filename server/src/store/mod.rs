@@ -20,10 +20,12 @@ mod ahead;
 mod error;
 mod everything;
 mod folder;
+mod found;
 mod free;
 mod health;
 mod list;
 mod open;
+mod outage;
 mod patience;
 mod reader;
 mod writer;
@@ -36,14 +38,14 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
-use health::Health;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use outage::Health;
 
 pub use ahead::ReadAhead;
 pub use error::{Error, Result};
-pub use everything::Found;
-pub use health::Outage;
+pub use found::Found;
+pub use outage::Outage;
 pub use patience::Patience;
 pub use reader::ObjectReader;
 pub use writer::Writer;
@@ -143,19 +145,6 @@ impl Store {
             async move { objects.put(&path, bytes.into()).await.map(drop) }
         };
         self.patience.repeat("writing", key, bytes.len() as u64, write).await
-    }
-
-    /// Begins an object of any length. It appears, whole and durable, with [`Writer::finish`].
-    ///
-    /// # Errors
-    /// [`Error::Exists`] if the object already exists.
-    pub async fn create(&self, key: &str) -> Result<Writer> {
-        let path = self.path(key)?;
-        match self.size(key).await {
-            Ok(_) => Err(Error::Exists(key.to_owned())),
-            Err(Error::NotFound(_)) => Ok(Writer::new(self.clone(), key.to_owned(), path)),
-            Err(error) => Err(error),
-        }
     }
 
     /// Reads a whole object. Only for objects known to be small.
@@ -263,22 +252,6 @@ impl Store {
         }
     }
 
-    /// Lists the objects whose key begins with `<prefix>/`, or all of them for an empty prefix, in no particular order.
-    ///
-    /// # Errors
-    /// The first error ends the stream. Failures before the first object are retried; after that the caller must list again
-    /// from the start, because a listing can't be resumed.
-    pub fn list(&self, prefix: &str) -> BoxStream<'static, Result<Object>> {
-        let path = match prefix {
-            "" => Ok(Path::from(self.prefix.as_str())),
-            prefix => self.path(prefix),
-        };
-        match path {
-            Ok(path) => list::list(self.clone(), prefix.to_owned(), path),
-            Err(error) => stream::once(async { Err(error) }).boxed(),
-        }
-    }
-
     /// Checks whether the store answers.
     pub async fn ping(&self) -> Result<()> {
         let patience = &self.patience;
@@ -297,20 +270,6 @@ impl Store {
                 patience.once("asking for", "its bucket", 0, look).await
             }
         }
-    }
-
-    /// Like [`Store::range`], for a pixel thread: blocks while the runtime of `handle` reads.
-    ///
-    /// # Errors
-    /// [`Error::OutOfRange`] if the object ends before the range does.
-    pub fn range_blocking(&self, key: &str, range: Range<u64>, handle: &tokio::runtime::Handle) -> Result<Bytes> {
-        reader::range(self, key, range, handle)
-    }
-
-    /// Returns a blocking reader for pixel threads, with a window of 1 MiB; fetches the object's length. Must not be called
-    /// from asynchronous code: it blocks while the runtime of `handle` does the store's work.
-    pub fn reader(&self, key: &str, handle: tokio::runtime::Handle) -> Result<ObjectReader> {
-        ObjectReader::open(self.clone(), key.to_owned(), handle)
     }
 
     /// Converts a key to a path. Valid keys are those that [`keys`] may spell: ASCII letters, digits, `.`, `-`, `_`, and `/`

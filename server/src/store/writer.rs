@@ -7,6 +7,21 @@ use tokio::task::JoinSet;
 
 use super::{Error, Patience, Result, Store};
 
+impl Store {
+    /// Begins an object of any length. It appears, whole and durable, with [`Writer::finish`].
+    ///
+    /// # Errors
+    /// [`Error::Exists`] if the object already exists.
+    pub async fn create(&self, key: &str) -> Result<Writer> {
+        let path = self.path(key)?;
+        match self.size(key).await {
+            Ok(_) => Err(Error::Exists(key.to_owned())),
+            Err(Error::NotFound(_)) => Ok(Writer::new(self.clone(), key.to_owned(), path)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 /// An object being written. It appears with [`Writer::finish`]; if the writer is dropped before, nothing remains (provided that
 /// the process lives long enough to abort the upload).
 ///
@@ -32,7 +47,7 @@ enum State {
 }
 
 impl Writer {
-    pub(super) fn new(store: Store, key: String, path: Path) -> Self {
+    fn new(store: Store, key: String, path: Path) -> Self {
         Self { store, key, path, written: 0, torn: false, state: State::Small(PutPayloadMut::new()) }
     }
 

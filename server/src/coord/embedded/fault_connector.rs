@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::watch;
 
+use super::coordinator::Embedded;
 use super::session::Session;
-use super::{Connector, Coordinator, Embedded, Error, Result, SessionId};
-use crate::coord::FaultLink;
+use crate::coord::{Connector, Coordinator, Error, FaultLink, Result, SessionId};
 
 /// Opens sessions for one client. While it is cut, the current session receives nothing and runs into its timeout, and no new
 /// session can be opened.

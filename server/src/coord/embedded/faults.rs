@@ -3,8 +3,9 @@
 //! The faults are no milder than ZooKeeper's: at a disconnect the coordinator's and the client's views of a session diverge,
 //! the session expires on the coordinator's side first, and the client learns of it late.
 
+use super::super::SessionId;
+use super::coordinator::Embedded;
 use super::state::Lag;
-use super::{Embedded, SessionId};
 
 impl Embedded {
     /// Breaks the connection: the client is notified, its watches end, and the session timeout starts.

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::{Embedded, SessionId};
+use super::super::SessionId;
 
 /// Cause of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,23 +54,11 @@ pub struct Transaction {
     pub changes: Vec<Change>,
 }
 
-impl Embedded {
-    /// Records every transaction from now on, without a limit; meant for runs that end.
-    pub fn keep_journal(&self) {
-        self.lock().journal.get_or_insert_default();
-    }
-
-    /// Returns the transactions committed since [`Embedded::keep_journal`], oldest first.
-    pub fn journal(&self) -> Vec<Transaction> {
-        self.lock().journal.clone().unwrap_or_default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::super::EmbeddedConfig;
+    use super::super::{Embedded, EmbeddedConfig};
     use super::*;
     use crate::coord::{CreateMode, Op};
 

@@ -10,7 +10,7 @@ use super::super::hub::Hub;
 use super::super::{
     Coordinator, CreateMode, Error, NodeData, Op, Result, Scope, SessionId, SessionState, Stat, Watch, limits,
 };
-use super::Embedded;
+use super::coordinator::Embedded;
 use super::state::State;
 
 /// One session. Dropping it without a close counts as a crash; outside a runtime, it closes the session.

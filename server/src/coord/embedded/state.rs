@@ -1,7 +1,7 @@
 //! The coordinator's state: the tree, the sessions, and their timeouts.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -9,7 +9,6 @@ use tokio::time::Instant;
 
 use super::super::hub::Hub;
 use super::super::{Error, Result, SessionId, SessionState};
-use super::Embedded;
 use super::journal::{Cause, Transaction};
 use super::tree::{Tree, Writer};
 
@@ -73,20 +72,30 @@ impl Seat {
     }
 }
 
+/// Locks the state; a panic of another holder doesn't matter.
+pub(super) fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The coordinator's whole state, behind one lock.
 pub(super) struct State {
     tree: Tree,
     seats: HashMap<SessionId, Seat>,
     next: i64,
     session_timeout: Duration,
-    embedded: Weak<Embedded>,
+    /// This state, for the timers of its sessions.
+    shared: Weak<Mutex<State>>,
     /// Committed transactions, if a journal is kept.
     pub(super) journal: Option<Vec<Transaction>>,
 }
 
 impl State {
-    pub(super) fn new(session_timeout: Duration, embedded: Weak<Embedded>) -> Self {
-        Self { tree: Tree::new(), seats: HashMap::new(), next: 1, session_timeout, embedded, journal: None }
+    /// Creates an empty tree without sessions.
+    pub(super) fn shared(session_timeout: Duration) -> Arc<Mutex<Self>> {
+        Arc::new_cyclic(|shared| {
+            let (tree, seats, shared) = (Tree::new(), HashMap::new(), shared.clone());
+            Mutex::new(Self { tree, seats, next: 1, session_timeout, shared, journal: None })
+        })
     }
 
     /// Live sessions, oldest first.
@@ -191,16 +200,16 @@ impl State {
         seat.tell(SessionState::Disconnected);
         seat.lag = None;
         seat.round += 1;
-        let (round, timeout, embedded) = (seat.round, self.session_timeout, self.embedded.clone());
+        let (round, timeout, shared) = (seat.round, self.session_timeout, self.shared.clone());
         tokio::spawn(async move {
             tokio::time::sleep(timeout).await;
-            if let Some(embedded) = embedded.upgrade() {
-                embedded.lock().lease_ran_out(id, round);
+            if let Some(state) = shared.upgrade() {
+                lock(&state).lease_ran_out(id, round);
             }
             // The client gives up on its own, as zookeeper-client does after 7/5 of the timeout.
             tokio::time::sleep(timeout * 2 / 5).await;
-            if let Some(embedded) = embedded.upgrade() {
-                embedded.lock().client_gave_up(id, round);
+            if let Some(state) = shared.upgrade() {
+                lock(&state).client_gave_up(id, round);
             }
         });
     }

@@ -11,7 +11,8 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
-use super::{ZooKeeper, probe};
+use super::ensemble::ZooKeeper;
+use super::probe;
 use crate::backoff::Backoff;
 use crate::coord::{Connector, Coordinator, FaultLink, Result};
 

@@ -14,7 +14,8 @@ use super::super::hub::Hub;
 use super::super::{
     Coordinator, CreateMode, Error, NodeData, Op, Result, Scope, SessionId, SessionState, Stat, Watch, limits,
 };
-use super::{ZooKeeper, errors};
+use super::ensemble::ZooKeeper;
+use super::errors;
 use crate::backoff::Backoff;
 
 /// One session. Dropping it without [`Coordinator::close`] lets it time out, as after a crash.
