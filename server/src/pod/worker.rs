@@ -32,8 +32,9 @@ use crate::coord::claim::{self, Held, Strike, StrikeReturn};
 use crate::coord::settle::connected;
 use crate::coord::{Coordinator, Error, paths};
 use crate::panics;
+use crate::pipeline::failure::Failure;
 use crate::pipeline::nodes::{JobNodes, TaskNodes};
-use crate::pipeline::stage::{Failure, Inputs};
+use crate::pipeline::stage::Inputs;
 use crate::pipeline::{step, work};
 
 /// The phases that workers of this version support.
