@@ -12,12 +12,15 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::event_log;
-use super::jitter;
-use super::master::{End, MasterContext, MasterError, forbidden, refusal, spoiled, to_json};
+use super::job_failure::{forbidden, refusal, spoiled};
+use super::master_context::MasterContext;
+use super::master_error::{End, MasterError};
 use super::mirror::Nodes;
 use super::vigil::{Verdict, Vigil};
+use crate::backoff::jitter;
 use crate::catalog::{FinishedTask, Needed, ResultFile};
 use crate::coord::fence::FenceError;
+use crate::coord::record::to_json;
 use crate::coord::{CreateMode, Error, Op, SessionState, doorbell, paths, settle};
 use crate::pipeline::cause::Cause;
 use crate::pipeline::failure::Failure;
@@ -344,7 +347,7 @@ impl Driver {
     /// Finishes a job whose row has ended. The doorbell notifies every page, even of a job that came and went between two
     /// polls, and tells the master that a slot is about to be free.
     async fn end(&self, nodes: &JobNodes) -> Result<(), MasterError> {
-        self.context.finish(&nodes.job, nodes.version).await?;
+        event_log::finish_job(&self.context, &nodes.job, nodes.version).await?;
         self.ring().await;
         Ok(())
     }

@@ -16,7 +16,7 @@ use shared::cluster::ClusterView;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::jitter;
+use crate::backoff::jitter;
 use crate::catalog::{self, Catalog, PyramidWork, Write};
 use crate::pipeline::failure::Failure;
 use crate::pipeline::render::{Wish, Wishes, render};
