@@ -13,7 +13,7 @@ pub(super) fn to_bytes<T: Serialize>(record: &T) -> Result<Vec<u8>> {
 }
 
 /// Serializes a record as JSON. Records are plain data, so this can't fail.
-pub(crate) fn to_json<T: Serialize>(record: &T) -> Vec<u8> {
+pub fn to_json<T: Serialize>(record: &T) -> Vec<u8> {
     serde_json::to_vec(record).expect("records have string keys only")
 }
 
