@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 /// Returns a random number in [0, 1), so that retries after a common failure don't coincide.
 pub fn jitter() -> f64 {
     f64::from(uuid::Uuid::new_v4().as_fields().0) / (f64::from(u32::MAX) + 1.0)
@@ -35,6 +37,14 @@ impl Backoff {
     pub async fn wait(&mut self) {
         let pause = self.pause();
         tokio::time::sleep(pause).await;
+    }
+
+    /// Sleeps for the next pause, or until `stop`.
+    pub async fn wait_until(&mut self, stop: &CancellationToken) {
+        tokio::select! {
+            () = self.wait() => {}
+            () = stop.cancelled() => {}
+        }
     }
 
     /// Starts again from the first pause, after a success.

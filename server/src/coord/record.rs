@@ -12,6 +12,11 @@ pub(super) fn to_bytes<T: Serialize>(record: &T) -> Result<Vec<u8>> {
     serde_json::to_vec(record).map_err(|error| Error::Invalid(format!("can't write a record as JSON: {error}")))
 }
 
+/// Serializes a record as JSON. Records are plain data, so this can't fail.
+pub fn to_json<T: Serialize>(record: &T) -> Vec<u8> {
+    serde_json::to_vec(record).expect("records have string keys only")
+}
+
 /// Why a znode's bytes can't be read as a record by this version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {

@@ -25,6 +25,7 @@ use uuid::Uuid;
 
 use super::companion::{self, Missing};
 use super::gauge::{Full, Gauge};
+use super::hex::hex;
 use super::pixels::{self, Pixels};
 use super::turns::{Client, Turn};
 use crate::catalog::{self, Answer, Begun, Catalog, NewUpload, Received, Write};
@@ -421,8 +422,4 @@ where
     T::Error: std::fmt::Debug,
 {
     T::try_from(Uuid::now_v7().simple().to_string()).expect("a UUID is 32 lower-case hexadecimal digits")
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -5,7 +5,8 @@ use sha2::{Digest, Sha256};
 use shared::equalize::Recipe;
 use shared::id::{ImageId, UploadId};
 
-use super::accept::{Accept, Error, Result, fresh, hex};
+use super::accept::{Accept, Error, Result, fresh};
+use super::hex::hex;
 use crate::catalog::{Begun, NewUpload, Received, Write};
 use crate::store::keys;
 

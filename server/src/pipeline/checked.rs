@@ -15,28 +15,13 @@ use shared::pixels::Rows;
 use tokio::runtime::Handle;
 
 use super::deadline;
-use super::stage::{Failure, hex};
+use super::failure::{Damaged, Failure};
+use super::hex::hex;
 use crate::codec::{self, Hash, PartHash, RowReader};
 use crate::store::{self, Store};
 
 /// Bytes per hash in a table.
 const HASH: usize = size_of::<Hash>();
-
-/// Objects in the store differ from what was written.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{} is damaged: {what}", keys.join(", "))]
-pub(super) struct Damaged {
-    /// Keys of the damaged objects.
-    pub(super) keys: Vec<String>,
-    /// How the damage was detected.
-    pub(super) what: String,
-}
-
-impl From<Damaged> for io::Error {
-    fn from(damaged: Damaged) -> Self {
-        io::Error::new(io::ErrorKind::InvalidData, damaged)
-    }
-}
 
 /// Converts a store error on an output: a missing or truncated object is damage, other errors are converted as usual.
 pub(super) fn missing(key: &str, error: store::Error) -> Failure {

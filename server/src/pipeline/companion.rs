@@ -4,8 +4,9 @@ use shared::equalize::{Histogram, Mask, Recipe};
 use shared::job::{Companion, Cut, ImageInfo, Job, Pointer};
 use shared::pixels::{Depth, Layout};
 
+use super::failure::Failure;
 use super::masked_image::{mask_info, same_size};
-use super::stage::{Failure, Hashed, TaskContext, gone, part_bytes};
+use super::stage::{Hashed, TaskContext, gone, part_bytes};
 use crate::catalog::{self, Catalog};
 use crate::codec::{self, PartHash, RowReader};
 

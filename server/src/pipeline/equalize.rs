@@ -6,7 +6,8 @@ use shared::equalize::{Frame, Table};
 use shared::job::{Job, Pointer};
 use shared::task::Task;
 
-use super::stage::{Failure, Inputs, TaskContext, counts_bytes, decoder_bytes, part_bytes};
+use super::failure::Failure;
+use super::stage::{Inputs, TaskContext, counts_bytes, decoder_bytes, part_bytes};
 use crate::codec::{self, PartHash};
 
 /// Writes the task's encoded parts as one bundle.

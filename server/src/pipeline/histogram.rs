@@ -4,7 +4,8 @@ use shared::equalize::{Counts, Frame};
 use shared::job::{Job, Phase, Pointer};
 use shared::task::Task;
 
-use super::stage::{Failure, Inputs, TaskContext, counts_bytes, decoder_bytes, part_bytes};
+use super::failure::Failure;
+use super::stage::{Inputs, TaskContext, counts_bytes, decoder_bytes, part_bytes};
 use crate::codec;
 
 /// Counts the task's rows and writes the counts.

@@ -5,10 +5,11 @@
 //! order are spooled to a temporary file for the second pass. The whole image is in memory only if its decoder requires
 //! it ([`ImageInfo::whole_decode`]). A file of several pages is processed page by page.
 
+mod error;
 mod in_place;
 mod rows;
 
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Write};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -18,7 +19,9 @@ use shared::equalize::{Counts, Frame, Histogram, Mask, Recipe, Table, output_lay
 use shared::job::{Cut, ImageInfo, Keeping};
 use shared::pixels::Rows;
 
+pub use self::error::Error;
 use self::in_place::InPlace;
+pub use self::in_place::Out;
 use self::rows::{Kept, Marks, Readers, RowsOfParts, SpooledMask, lock};
 use super::companion;
 use super::histogram::unfit;
@@ -28,23 +31,6 @@ use crate::codec::{self, Head, Limits, Part, PartIndex, Source};
 
 /// Temporary data smaller than this, in bytes, stays in memory; larger data goes to a file.
 const SPOOL_MEMORY: usize = 8 << 20;
-
-/// Why there is no result.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The original can't be read or its result can't be made.
-    #[error(transparent)]
-    Codec(#[from] codec::Error),
-    /// The output or a temporary file can't be written.
-    #[error("writing failed: {0}")]
-    Write(io::Error),
-}
-
-impl From<io::Error> for Error {
-    fn from(error: io::Error) -> Self {
-        Error::Codec(codec::Error::Source(error))
-    }
-}
 
 /// Summary of an equalized image.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,10 +54,6 @@ pub struct Local<'a> {
 
 /// Opens an image; each call starts at its beginning.
 pub type Opener<'a> = dyn Fn() -> io::Result<Box<dyn Source>> + 'a;
-
-/// Output of a result: an empty file, or one in memory.
-pub trait Out: Read + Write + Seek {}
-impl<T: Read + Write + Seek> Out for T {}
 
 /// Files of the companions that a recipe names; the ids in the recipe are ignored.
 #[derive(Clone, Copy, Default)]

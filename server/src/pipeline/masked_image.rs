@@ -6,7 +6,7 @@ use shared::equalize::{Counts, Mask, Nodata, Recipe, Table};
 use shared::job::ImageInfo;
 use shared::pixels::{Depth, Layout, Rows};
 
-use super::stage::RowSource;
+use super::source::RowSource;
 use crate::codec::{self, RowReader};
 
 /// The rows of an image and of its mask, to be opened on a pixel thread.

@@ -5,7 +5,9 @@
 pub mod accept;
 pub mod cause;
 pub mod companion;
+pub mod failure;
 pub mod gauge;
+pub mod hex;
 pub mod inspection;
 pub mod local;
 pub mod nodes;
@@ -29,6 +31,7 @@ mod masked_image;
 mod ordered;
 mod overdue;
 mod pages;
+mod source;
 mod split;
 mod stitch;
 mod whole;
@@ -36,7 +39,8 @@ mod whole;
 use shared::job::{Job, Phase};
 use shared::task::{Outcome, Task};
 
-use self::stage::{Failure, Inputs, TaskContext, outcome};
+use self::failure::Failure;
+use self::stage::{Inputs, TaskContext, outcome};
 use crate::store::keys;
 
 /// Runs a task. `claim` is the claim's id; it is part of the output's key, so that no other attempt writes the same key.

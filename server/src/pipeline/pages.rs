@@ -9,10 +9,12 @@ use shared::job::{Cut, ImageInfo, Job, Pointer};
 use shared::task::Task;
 
 use super::companion::check_page;
+use super::failure::Failure;
 use super::histogram::unfit;
 use super::masked_image::MaskedRows;
 use super::reduce::histogram_of;
-use super::stage::{Failure, Inputs, Original, TaskContext};
+use super::source::Original;
+use super::stage::{Inputs, TaskContext};
 use crate::codec::{self, PartHash};
 
 /// Writes the encoded parts of the task's pages as one bundle.

@@ -4,8 +4,9 @@
 use shared::equalize::{Counts, Histogram, Spans, Table};
 use shared::job::{Job, Phase, Pointer};
 
+use super::failure::Failure;
 use super::histogram::empty;
-use super::stage::{Failure, TaskContext, counts_bytes};
+use super::stage::{TaskContext, counts_bytes};
 
 /// Result of a reduce.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,7 +10,8 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::deadline::Timed;
-use super::stage::{Failure, Hashed, TaskContext};
+use super::failure::Failure;
+use super::stage::{Hashed, TaskContext};
 use crate::codec;
 
 /// Memory for reading a header, in bytes.

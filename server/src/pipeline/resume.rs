@@ -12,9 +12,10 @@ use shared::gallery::Accepted;
 use shared::id::UploadId;
 use uuid::Uuid;
 
-use super::accept::{Accept, Error, MAGIC, Offer, Result, Upload, hex};
+use super::accept::{Accept, Error, MAGIC, Offer, Result, Upload};
 use super::companion;
 use super::gauge::Full;
+use super::hex::hex;
 use crate::catalog::{Part, Received, Resumable, Resumed, Write};
 use crate::codec;
 use crate::store::{self, keys};

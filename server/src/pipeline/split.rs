@@ -4,7 +4,8 @@
 
 use shared::job::{Job, Pointer};
 
-use super::stage::{Failure, Hashed, Inputs, TaskContext, decoder_bytes, part_bytes};
+use super::failure::Failure;
+use super::stage::{Hashed, Inputs, TaskContext, decoder_bytes, part_bytes};
 use crate::codec::{self, PartHash};
 
 /// Writes the image's rows, little-endian, row after row; then the parts' hashes.

@@ -1,4 +1,4 @@
-//! Shared parts of the pipeline stages: reading rows, writing outputs, checking originals, and failures.
+//! Shared parts of the pipeline stages: reading rows, writing outputs, and checking originals.
 
 use std::io;
 use std::time::Duration;
@@ -6,99 +6,22 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use sha2::{Digest, Sha256};
-use shared::equalize::{Counts, Frame, Recipe, output_layout};
+use shared::equalize::{Counts, Frame, output_layout};
 use shared::id::ImageId;
-use shared::job::{Companion, Cut, ImageInfo, Job, Pointer};
-use shared::pixels::Layout;
+use shared::job::{Companion, Job, Pointer};
 use shared::task::Outcome;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::checked::{self, Checked, Damaged, RawRows};
-use super::deadline::{self, Timed};
+use super::checked::{self, Checked};
+use super::deadline;
+use super::failure::Failure;
+use super::hex::hex;
 use super::masked_image::{self, MaskedImageSource};
-use super::pixels::{self, Pixels};
-use crate::codec::{self, Limits, PartHash, RowReader};
-use crate::store::{self, ObjectReader, Store};
-
-/// Why a stage produced no output.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// The image is at fault; retrying can't help.
-    #[error("{0}")]
-    Refused(String),
-    /// A failure that may be specific to this task; retrying may help.
-    #[error("{0}")]
-    Trouble(String),
-    /// The store is full. This isn't the task's fault; it can be retried once there is room.
-    #[error("{0}")]
-    Full(String),
-    /// Another dependency of all tasks is down; waiting helps.
-    #[error("{0}")]
-    Outage(String),
-    /// Objects in the store differ from what was written; their producers must run again.
-    #[error("the store damaged the object {}: {what}", keys.join(", "))]
-    Damaged {
-        /// Keys of the damaged objects.
-        keys: Vec<String>,
-        /// How the damage was detected.
-        what: String,
-    },
-    /// The work panicked: a failed attempt.
-    #[error("the work on it crashed: {0}")]
-    Crashed(String),
-    /// The work exceeded its time limit: a failed attempt.
-    #[error("the work on it took too long: {0}")]
-    Overran(String),
-}
-
-impl From<store::Error> for Failure {
-    fn from(error: store::Error) -> Self {
-        match error {
-            store::Error::Full { .. } => Failure::Full(error.to_string()),
-            error => Failure::Trouble(error.to_string()),
-        }
-    }
-}
-
-impl Failure {
-    /// Returns whether the failure affects every task. For a store error this probes the store: if an unrelated object
-    /// fails as well, the cause isn't what this task reads or writes. From then on the store counts as failing until it
-    /// works again.
-    pub async fn is_outage(&self, store: &Store) -> bool {
-        match self {
-            Failure::Trouble(_) => store.is_failing().await,
-            Failure::Full(_) => {
-                store.is_full().await;
-                true
-            }
-            Failure::Outage(_) => true,
-            Failure::Refused(_) | Failure::Damaged { .. } | Failure::Crashed(_) | Failure::Overran(_) => false,
-        }
-    }
-}
-
-impl From<codec::Error> for Failure {
-    fn from(error: codec::Error) -> Self {
-        match error {
-            codec::Error::Refused(reason) => Failure::Refused(reason),
-            codec::Error::Source(source) => match source.downcast::<Damaged>() {
-                Ok(Damaged { keys, what }) => Failure::Damaged { keys, what },
-                Err(source) => Failure::Trouble(format!("reading failed: {source}")),
-            },
-        }
-    }
-}
-
-impl From<pixels::Error> for Failure {
-    fn from(error: pixels::Error) -> Self {
-        match error {
-            pixels::Error::Overran { .. } | pixels::Error::Stuck { .. } => Failure::Overran(error.to_string()),
-            pixels::Error::Panicked(_) => Failure::Crashed(error.to_string()),
-            pixels::Error::AllStuck(_) | pixels::Error::Gone => Failure::Trouble(error.to_string()),
-        }
-    }
-}
+use super::pixels::Pixels;
+use super::source::{Original, ResultHead, RowSource};
+use crate::codec::{self, Limits, PartHash};
+use crate::store::Store;
 
 /// Resources that stages work with.
 #[derive(Clone)]
@@ -385,74 +308,6 @@ pub(super) enum Hashed {
     Parts(PartHash),
 }
 
-/// An original to be read on a pixel thread. Opening it blocks.
-pub(super) struct Original {
-    store: Store,
-    key: String,
-    bytes: u64,
-    handle: Handle,
-}
-
-impl Original {
-    /// Opens it; call on a pixel thread. Fails with [`Damaged`] if its length differs from the uploaded one.
-    pub(super) fn open(&self) -> io::Result<Timed<ObjectReader>> {
-        let reader = self.store.reader(&self.key, self.handle.clone()).map_err(io::Error::other)?;
-        if reader.size() == self.bytes {
-            return Ok(Timed(reader));
-        }
-        let what = format!("expected {} bytes, found {}", self.bytes, reader.size());
-        Err(Damaged { keys: vec![self.key.clone()], what }.into())
-    }
-}
-
-/// The head of a job's result, to be made on a pixel thread.
-pub(super) struct ResultHead {
-    original: Original,
-    info: ImageInfo,
-    layout: Layout,
-}
-
-impl ResultHead {
-    /// Reads the head from the original.
-    pub(super) fn read(self) -> codec::Result<codec::Head> {
-        codec::head(&mut self.original.open()?, &self.info, self.layout)
-    }
-
-    /// Reads the heads of all pages; call on a pixel thread.
-    pub(super) fn read_pages(self, recipe: &Recipe, limits: &Limits) -> codec::Result<Vec<codec::Head>> {
-        if self.info.pages() == 1 {
-            return Ok(vec![self.read()?]);
-        }
-        let pages = codec::inspect_pages(&mut self.original.open()?, limits, &self.info, 0..self.info.pages())?;
-        let (mut heads, mut metadata) = (Vec::with_capacity(pages.len()), 0_u64);
-        for page in &pages {
-            let head = codec::head(&mut self.original.open()?, page, output_layout(recipe, page.layout))?;
-            metadata = metadata.saturating_add(head.page_metadata());
-            codec::check_pages(metadata)?;
-            heads.push(head);
-        }
-        Ok(heads)
-    }
-}
-
-/// Rows that a pixel thread can open.
-pub(super) enum RowSource {
-    /// An image file.
-    File(Original),
-    /// Raw rows.
-    Raw(Checked, Cut),
-}
-
-impl RowSource {
-    /// Opens the rows; call on a pixel thread.
-    pub(super) fn open(self, info: &ImageInfo) -> codec::Result<Box<dyn RowReader>> {
-        match self {
-            RowSource::File(original) => codec::open(Box::new(original.open()?), info),
-            RowSource::Raw(split, cut) => Ok(Box::new(RawRows::open(split, cut, info)?)),
-        }
-    }
-}
-
 /// Converts a stage's output to a task's outcome: a refused image is an outcome, other failures are errors.
 pub(super) fn outcome(output: Result<Pointer, Failure>) -> Result<Outcome, Failure> {
     match output {
@@ -460,16 +315,6 @@ pub(super) fn outcome(output: Result<Pointer, Failure>) -> Result<Outcome, Failu
         Err(Failure::Refused(reason)) => Ok(Outcome::Refused { reason }),
         Err(failure) => Err(failure),
     }
-}
-
-/// Formats bytes as lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String can't fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// Raw bytes of a job's largest part.

@@ -9,8 +9,9 @@ use std::io;
 use bytes::Bytes;
 use shared::job::{Job, Phase, Pointer};
 
-use super::checked::{Checked, Damaged};
-use super::stage::{Failure, Hashed, Inputs, TaskContext, part_bytes};
+use super::checked::Checked;
+use super::failure::{Damaged, Failure};
+use super::stage::{Hashed, Inputs, TaskContext, part_bytes};
 use crate::codec;
 
 /// Writes the result file.

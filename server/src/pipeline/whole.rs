@@ -4,8 +4,9 @@ use shared::equalize::{Counts, Frame, Table};
 use shared::job::{Companion, Job, Pointer};
 
 use super::companion;
+use super::failure::Failure;
 use super::histogram::unfit;
-use super::stage::{Failure, Hashed, Inputs, TaskContext, counts_bytes};
+use super::stage::{Hashed, Inputs, TaskContext, counts_bytes};
 use crate::codec;
 
 /// Writes the result file.

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::Pod;
+use super::context::Pod;
 use crate::coord::FaultLink;
 
 /// Why a fault can't be injected or undone.

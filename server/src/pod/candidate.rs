@@ -9,7 +9,7 @@ use shared::job::RECORD_VERSION;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::Pod;
+use super::context::Pod;
 use super::master::Master;
 use super::mirror::Mirror;
 use super::succession::{self, Memory};
@@ -39,7 +39,7 @@ pub(super) async fn stand(
             Err(error) if error.is_terminal() => return,
             Err(error) => {
                 tracing::warn!(pod = %pod.config.name, %error, "candidacy ended; standing again");
-                super::pause(&mut backoff, &stop).await;
+                backoff.wait_until(&stop).await;
                 if settle::connected(&*coordinator).await.is_err() {
                     return;
                 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use shared::id::ImageId;
 use shared::job::Progress;
 
-use super::master::{MasterContext, MasterError};
+use super::event_log;
+use super::master_context::MasterContext;
+use super::master_error::MasterError;
 use super::mirror::Nodes;
 use crate::catalog::Write;
 use crate::coord::{paths, settle};
@@ -27,7 +29,7 @@ pub(super) async fn delete_images(context: &Arc<MasterContext>, seen: &Nodes) ->
             if let Some(nodes) = seen.jobs.get(&job) {
                 active = true;
                 if nodes.job.progress == Progress::Active {
-                    match context.finish(&nodes.job, nodes.version).await {
+                    match event_log::finish_job(context, &nodes.job, nodes.version).await {
                         Err(MasterError::Forbidden(why) | MasterError::Refused(why)) => context.set_aside(&job, &why),
                         finished => finished?,
                     }

@@ -12,17 +12,20 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::event_log;
-use super::jitter;
-use super::master::{End, MasterContext, MasterError, forbidden, refusal, spoiled, to_json};
+use super::job_failure::{forbidden, refusal, spoiled};
+use super::master_context::MasterContext;
+use super::master_error::{End, MasterError};
 use super::mirror::Nodes;
 use super::vigil::{Verdict, Vigil};
+use crate::backoff::jitter;
 use crate::catalog::{FinishedTask, Needed, ResultFile};
 use crate::coord::fence::FenceError;
+use crate::coord::record::to_json;
 use crate::coord::{CreateMode, Error, Op, SessionState, doorbell, paths, settle};
 use crate::pipeline::cause::Cause;
+use crate::pipeline::failure::Failure;
 use crate::pipeline::nodes::{JobNodes, Producer, TaskNodes};
 use crate::pipeline::reduce::{Reduced, reduce};
-use crate::pipeline::stage::Failure;
 use crate::pipeline::step::{self, Step, Suspect, step_within};
 use crate::pipeline::{plan, rerun};
 use crate::store::keys;
@@ -171,6 +174,15 @@ impl Driver {
         let context = &self.context;
         if nodes.job.progress == Progress::Finished {
             context.set_aside(&self.job, "one of its tasks is locked");
+            // A worker's lock goes with its work or its session. A forged one may never go, and the job's row has ended.
+            if forged_lock(nodes).is_some() {
+                match context.remove_tree(&self.job).await {
+                    Err(MasterError::End(end)) => return Err(end),
+                    Err(error) => tracing::warn!(job = %self.job, %error, "removing the job's znodes failed; retrying"),
+                    Ok(()) => {}
+                }
+                context.mirror.refresh(&self.job).await;
+            }
             return Ok(());
         }
         if let Some(path) = forged_lock(nodes) {
@@ -344,7 +356,7 @@ impl Driver {
     /// Finishes a job whose row has ended. The doorbell notifies every page, even of a job that came and went between two
     /// polls, and tells the master that a slot is about to be free.
     async fn end(&self, nodes: &JobNodes) -> Result<(), MasterError> {
-        self.context.finish(&nodes.job, nodes.version).await?;
+        event_log::finish_job(&self.context, &nodes.job, nodes.version).await?;
         self.ring().await;
         Ok(())
     }

@@ -25,22 +25,19 @@ use std::time::Duration;
 use shared::cluster::{Candidate, Member};
 use shared::event::{Announced, Event, EventLog, Known, What};
 use shared::id::{ImageId, JobId};
-use shared::job::RECORD_VERSION;
-use tokio::sync::Mutex;
+use shared::job::{Job, Progress, RECORD_VERSION};
 use tokio::time::timeout;
 
-use super::jitter;
-use super::master::{End, MasterContext, MasterError, to_json};
+use super::master_context::MasterContext;
+use super::master_error::{End, MasterError};
+use crate::backoff::jitter;
+use crate::coord::record::to_json;
 use crate::coord::{Op, ensure_skeleton, event_log, members, paths};
 
 /// How long a new leader waits for its mirror to show its predecessor's end.
 const CATCH_UP: Duration = Duration::from_secs(1);
 /// Mean pause after a failed comparison of the members.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
-
-/// The log as this leader knows it, with its znode's version; `None` if it must be read. The holder of the lock may write.
-#[derive(Default)]
-pub(super) struct Log(Mutex<Option<(EventLog, i32)>>);
 
 /// Announces a leader that has taken its epoch: logs the end of its predecessor and of other pods first, then its election.
 pub(super) async fn announce(context: &MasterContext, candidate: &mut Candidate) -> Result<(), MasterError> {
@@ -96,6 +93,15 @@ pub(super) async fn end_job(
         ops
     })
     .await
+}
+
+/// Marks a job as finished, so that only deleting its znodes is left.
+pub(super) async fn finish_job(context: &MasterContext, job: &Job, version: i32) -> Result<(), MasterError> {
+    let mut job = job.clone();
+    job.progress = Progress::Finished;
+    job.epoch = context.epoch().n;
+    let op = Op::Set { path: paths::job(&job.job), data: to_json(&job), version: Some(version) };
+    end_job(context, &job.job, &job.image, vec![op]).await
 }
 
 /// Keeps the log's members up to date and logs departed pods, until the term is over.

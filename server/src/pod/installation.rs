@@ -43,6 +43,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::catalog::{self, Catalog, Coordination, Write};
+use crate::coord::record::to_json;
 use crate::coord::{Connector, Coordinator, CreateMode, Error, SessionState, paths, settle};
 use crate::pipeline::orphans;
 use crate::store::Store;
@@ -324,7 +325,7 @@ impl Installation {
     /// Writes the tree's record if there is none. Read it again afterwards, whatever the outcome.
     async fn write(&self, coordinator: &dyn Coordinator, id: &str) -> Result<(), Refusal> {
         let record = Record { v: RECORD_VERSION, installation: self.id.clone(), coordinator: id.to_owned() };
-        let data = super::master::to_json(&record);
+        let data = to_json(&record);
         match coordinator.create(paths::INSTALLATION, &data, CreateMode::Persistent).await {
             Ok(_) | Err(Error::NodeExists(_) | Error::Unknown(_) | Error::Disconnected) => Ok(()),
             Err(error) => Err(error.into()),

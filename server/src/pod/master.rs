@@ -2,38 +2,39 @@
 //!
 //! # Why it is safe
 //! - Every write to znodes goes through the [`Fence`](crate::coord::fence) and carries the versions that were read; every write
-//!   to the catalog carries the [`Epoch`]. A master that was deposed without knowing it changes nothing.
+//!   to the catalog carries the [`Epoch`](crate::catalog::Epoch). A master that was deposed without knowing it changes nothing.
 //! - It keeps no state of its own that matters: [`step`](crate::pipeline::step) derives each action from what was read.
 //! - One loop activates, reconciles and deletes in sequence, and each job has one driver: no two actions of one master race.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use shared::cluster::Candidate;
 use shared::id::{ImageId, JobId, RunId};
-use shared::job::{Job, Lane, Progress};
+use shared::job::{Lane, Progress};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::context::Pod;
 use super::driver::{self, Driver};
-use super::event_log::{self, Log};
+use super::job_failure::{MAX_LOSSES, refusal, spoiled};
+use super::master_context::MasterContext;
+use super::master_error::{End, MasterError};
 use super::mirror::{Mirror, Nodes};
-use super::{Pod, now};
+use super::{deletion, event_log, sweeper};
 use crate::backoff::Backoff;
-use crate::catalog::{self, Epoch, JobRow, Write};
+use crate::catalog::{self, JobRow};
 use crate::coord::election::Candidacy;
-use crate::coord::fence::{Fence, FenceError};
+use crate::coord::record::to_json;
 use crate::coord::{Coordinator, CreateMode, Error, Op, ensure_skeleton, paths, settle};
 use crate::pipeline::cause::Cause;
 use crate::pipeline::companion::{self, Missing};
 use crate::pipeline::plan::{Planning, plan};
 use crate::pipeline::rerun;
+use crate::wall::now;
 
-/// A job fails after this many consecutive runs that were lost with the whole array without finishing another task: the job may
-/// be the cause.
-pub const MAX_LOSSES: u32 = 3;
 /// Poll interval of the catalog; needed because rings can be lost.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Longest pause between a poll and the next one that a ring triggers; rings that arrive meanwhile are answered together.
@@ -42,195 +43,8 @@ const RING_DEBOUNCE: Duration = Duration::from_millis(100);
 const POLL_BACKOFF_FACTOR: u32 = 4;
 /// How long a stopping master waits for the catalog before its successor may start.
 const HAND_OVER_TIMEOUT: Duration = Duration::from_millis(500);
-/// Maximum number of znodes deleted in one multi.
-const MAX_REMOVALS_PER_WRITE: usize = 200;
 /// Interval between reconciliations of rows and znodes.
 const RECONCILE_INTERVAL: Duration = Duration::from_secs(5);
-
-/// Why a term ended.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum End {
-    /// The election node is gone.
-    #[error("deposed")]
-    Deposed,
-    /// The session has ended, or the coordinator rejected the operation.
-    #[error(transparent)]
-    Coordinator(#[from] Error),
-    /// A job's driver or the sweeper panicked; the next leader starts with new ones.
-    #[error("a part of it crashed: {0}")]
-    Crashed(String),
-}
-
-/// A failed action; everything except [`End`] is retried after reading again.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum MasterError {
-    /// The term is over.
-    #[error(transparent)]
-    End(#[from] End),
-    /// The read state is stale, or an outcome is unknown: read again.
-    #[error("{0}")]
-    Again(String),
-    /// The node has children that the array didn't write, or a lock that was taken since it was read.
-    #[error("{0} still has children")]
-    NotEmpty(String),
-    /// The coordinator can't store this record because it is too large.
-    #[error("{0}")]
-    Refused(String),
-    /// Denied by a znode's access control list that the array didn't set.
-    #[error("the access control list of {0}, which the array didn't set, doesn't allow it")]
-    Forbidden(String),
-    /// The catalog or the store doesn't answer: wait, then read again.
-    #[error("{0}")]
-    Later(String),
-}
-
-impl From<FenceError> for MasterError {
-    fn from(error: FenceError) -> Self {
-        match error {
-            FenceError::Deposed => MasterError::End(End::Deposed),
-            FenceError::Conflict { source: Error::Forbidden(path), .. } => MasterError::Forbidden(path),
-            FenceError::Conflict { source: Error::NotEmpty(path), .. } => MasterError::NotEmpty(path),
-            FenceError::Conflict { .. } | FenceError::Unknown(_) => MasterError::Again(error.to_string()),
-            FenceError::Coordinator(error) => error.into(),
-        }
-    }
-}
-
-impl From<Error> for MasterError {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Expired => MasterError::End(End::Coordinator(error)),
-            Error::Invalid(reason) => MasterError::Refused(reason),
-            Error::Forbidden(path) => MasterError::Forbidden(path),
-            other => MasterError::Again(other.to_string()),
-        }
-    }
-}
-
-impl From<catalog::Error> for MasterError {
-    fn from(error: catalog::Error) -> Self {
-        MasterError::Later(error.to_string())
-    }
-}
-
-/// State shared by a master and its drivers.
-pub(super) struct MasterContext {
-    pub(super) pod: Arc<Pod>,
-    pub(super) coordinator: Arc<dyn Coordinator>,
-    pub(super) mirror: Arc<Mirror>,
-    pub(super) fence: Fence,
-    pub(super) log: Log,
-    /// Whether the catalog is known to be as recent as the store; until then, only what a user asked to delete is deleted.
-    pub(super) catalog_is_current: AtomicBool,
-    candidacy: String,
-    epoch: Mutex<Epoch>,
-    /// Jobs whose rows have ended but whose znodes can't be removed; they don't occupy a slot.
-    aside: Mutex<BTreeSet<JobId>>,
-}
-
-impl MasterContext {
-    /// Returns the epoch for the next catalog write.
-    pub(super) fn epoch(&self) -> Epoch {
-        self.epoch.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Returns whether a fenced catalog write was applied. [`Write::NotMine`] while the election node still exists means that a
-    /// former leader took the epoch late (a candidate that won and lost before this one): the epoch is taken again and the
-    /// write must be retried.
-    pub(super) async fn mine(&self, write: Write) -> Result<bool, MasterError> {
-        match write {
-            Write::Applied => Ok(true),
-            Write::NoChange => Ok(false),
-            Write::NotMine => {
-                settle::settle(&*self.coordinator).await?;
-                if self.coordinator.stat(self.fence.node()).await?.is_none() {
-                    return Err(MasterError::End(End::Deposed));
-                }
-                self.take_epoch().await?;
-                Err(MasterError::Again("epoch was another candidacy's; taken again".to_owned()))
-            }
-        }
-    }
-
-    async fn take_epoch(&self) -> Result<Epoch, MasterError> {
-        let epoch = self.pod.catalog.take_epoch(&self.candidacy).await?;
-        let mut known = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
-        // Two calls may race here: the higher epoch counts.
-        if epoch.n > known.n {
-            *known = epoch.clone();
-        }
-        Ok(epoch)
-    }
-
-    /// Sets aside a job whose row has ended but whose znodes can't be removed now; it no longer occupies a slot.
-    pub(super) fn set_aside(&self, job: &JobId, why: &str) {
-        if self.aside.lock().unwrap_or_else(PoisonError::into_inner).insert(job.clone()) {
-            tracing::warn!(%job, why, "deleting a job's znodes failed; set aside");
-        }
-    }
-
-    /// Returns whether a job was set aside.
-    pub(super) fn is_aside(&self, job: &JobId) -> bool {
-        self.aside.lock().unwrap_or_else(PoisonError::into_inner).contains(job)
-    }
-
-    /// Deletes everything below a job's node, no matter who wrote it, and then the node itself. Call it only for jobs whose row
-    /// has ended: a deleted lock makes its holder's commit fail, and that commit would no longer count.
-    pub(super) async fn remove_tree(&self, job: &JobId) -> Result<(), MasterError> {
-        let mut all = vec![paths::job(job)];
-        let mut level = all.clone();
-        while !level.is_empty() {
-            let children = self.coordinator.children_many(&level).await?;
-            let below = level.iter().zip(children).flat_map(|(path, names)| {
-                names.unwrap_or_default().into_iter().map(move |name| format!("{path}/{name}"))
-            });
-            level = below.collect();
-            all.extend(level.iter().cloned());
-        }
-        all.reverse();
-        for batch in all.chunks(MAX_REMOVALS_PER_WRITE) {
-            let ops = batch.iter().map(|path| Op::Delete { path: path.clone(), version: None }).collect();
-            match self.fence.write(&*self.coordinator, ops).await {
-                // A node whose children can't be listed can't be emptied.
-                Err(FenceError::Conflict { source: Error::NotEmpty(path), .. }) if !self.is_listable(&path).await? => {
-                    return Err(MasterError::Forbidden(path));
-                }
-                written => written?,
-            }
-        }
-        Ok(())
-    }
-
-    async fn is_listable(&self, path: &str) -> Result<bool, MasterError> {
-        match self.coordinator.children(path).await {
-            Ok(_) | Err(Error::NoNode(_)) => Ok(true),
-            Err(Error::Forbidden(_)) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Marks a job as finished, so that only deleting its znodes is left.
-    pub(super) async fn finish(&self, job: &Job, version: i32) -> Result<(), MasterError> {
-        let mut job = job.clone();
-        job.progress = Progress::Finished;
-        job.epoch = self.epoch().n;
-        let op = Op::Set { path: paths::job(&job.job), data: to_json(&job), version: Some(version) };
-        event_log::end_job(self, &job.job, &job.image, vec![op]).await
-    }
-
-    /// Writes a job's record at the version that was read. The record keeps the stamp of the job's start: otherwise an observer
-    /// that reads the job only now would order its start after the claims that it caused.
-    pub(super) async fn write_job(&self, mut job: Job, version: i32) -> Result<(), MasterError> {
-        job.epoch = self.epoch().n;
-        let op = Op::Set { path: paths::job(&job.job), data: to_json(&job), version: Some(version) };
-        Ok(self.fence.write(&*self.coordinator, vec![op]).await?)
-    }
-}
-
-/// Serializes a record as JSON. Records are plain data, so this can't fail.
-pub(super) fn to_json<T: serde::Serialize>(record: &T) -> Vec<u8> {
-    serde_json::to_vec(record).expect("records have string keys only")
-}
 
 /// A pod that leads.
 pub(super) struct Master {
@@ -245,12 +59,7 @@ impl Master {
         mirror: Arc<Mirror>,
         candidacy: &Candidacy,
     ) -> Self {
-        let epoch = Mutex::new(Epoch { n: 0, candidacy: candidacy.uuid().to_owned() });
-        let (fence, candidacy) = (candidacy.fence(), candidacy.uuid().to_owned());
-        let (log, aside, catalog_is_current) = (Log::default(), Mutex::default(), AtomicBool::new(false));
-        let context =
-            MasterContext { pod, coordinator, mirror, fence, log, catalog_is_current, candidacy, epoch, aside };
-        Self { context: Arc::new(context) }
+        Self { context: Arc::new(MasterContext::new(pod, coordinator, mirror, candidacy)) }
     }
 
     /// Records an orderly stop in the catalog. The returned future doesn't borrow the master; poll it once the master no longer
@@ -283,7 +92,7 @@ impl Master {
         let mut driven = BTreeSet::new();
         // Dropped with this function, so the tasks end with the term in every case.
         let mut sweeping = JoinSet::new();
-        sweeping.spawn(super::sweeper::run(self.context.clone()));
+        sweeping.spawn(sweeper::run(self.context.clone()));
         sweeping.spawn(event_log::follow_members(self.context.clone()));
         let mut nodes = self.context.mirror.nodes();
         let mut reconciled: Option<Instant> = None;
@@ -372,12 +181,12 @@ impl Master {
     }
 
     async fn keep_house(&self, seen: &Nodes, reconcile: bool) -> Result<(), MasterError> {
-        let deleting = super::deletion::delete_images(&self.context, seen).await?;
+        let deleting = deletion::delete_images(&self.context, seen).await?;
         if reconcile {
             self.reconcile(seen, &deleting).await?;
             if self.context.catalog_is_current.load(Ordering::Relaxed) {
-                super::deletion::empty_trash(&self.context).await?;
-                super::deletion::sweep_uploads(&self.context).await?;
+                deletion::empty_trash(&self.context).await?;
+                deletion::sweep_uploads(&self.context).await?;
             }
         }
         self.admit(seen).await
@@ -526,7 +335,7 @@ impl Master {
                 if !context.is_aside(job) {
                     tracing::info!(%job, run = %nodes.job.run, "stale run; deleting its znodes");
                 }
-                match context.finish(&nodes.job, nodes.version).await {
+                match event_log::finish_job(context, &nodes.job, nodes.version).await {
                     // A failure of one job must not block the others.
                     Err(MasterError::Forbidden(path) | MasterError::Refused(path)) => context.set_aside(job, &path),
                     finished => finished?,
@@ -567,23 +376,6 @@ impl Master {
 async fn wait_for_catalog(job: &JobId, error: &catalog::Error) {
     tracing::warn!(%job, %error, "catalog unavailable; run delayed");
     tokio::time::sleep(POLL_INTERVAL.mul_f64(0.5 + crate::backoff::jitter())).await;
-}
-
-/// Returns the failure reason of a job with a znode that was overwritten by someone else.
-pub(super) fn spoiled(path: &str, why: &str) -> String {
-    format!("A record of this job in the coordinator ({path}) was changed from outside: {why}. Retry the job.")
-}
-
-/// Returns the failure reason of a job with a znode whose access control list keeps the array out.
-pub(super) fn forbidden(path: &str) -> String {
-    format!(
-        "An access control list set from outside locks the array out of a node of this job in the coordinator ({path}). Retry the job."
-    )
-}
-
-/// Returns the failure reason of a job whose record can't be stored.
-pub(super) fn refusal(why: &str) -> String {
-    Cause::Record(why.to_owned()).to_string()
 }
 
 fn new_run() -> RunId {

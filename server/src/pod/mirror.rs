@@ -19,7 +19,7 @@ use shared::task::{Done, Lock, Task};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::succession::LeaderHistory;
+use super::leader_history::LeaderHistory;
 use super::unexpected::{FORBIDDEN, Unexpected};
 use crate::backoff::Backoff;
 use crate::coord::{

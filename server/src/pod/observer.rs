@@ -17,10 +17,11 @@ use tokio::time::Instant;
 
 use super::changes::changes;
 use super::mirror::{Mirror, Nodes};
-use super::{now, pulse};
+use super::pulse;
 use crate::backoff::Backoff;
 use crate::coord::{Connector, Coordinator, SessionState, doorbell};
 use crate::pipeline::gauge::Gauge;
+use crate::wall::now;
 
 /// Minimum interval between two views sent to browsers.
 const VIEW_INTERVAL: Duration = Duration::from_millis(200);

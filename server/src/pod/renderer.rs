@@ -16,10 +16,11 @@ use shared::cluster::ClusterView;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::jitter;
+use crate::backoff::jitter;
 use crate::catalog::{self, Catalog, PyramidWork, Write};
+use crate::pipeline::failure::Failure;
 use crate::pipeline::render::{Wish, Wishes, render};
-use crate::pipeline::stage::{Failure, TaskContext};
+use crate::pipeline::stage::TaskContext;
 use crate::store::{self, keys};
 
 /// Poll interval of the catalog while there is nothing to do.

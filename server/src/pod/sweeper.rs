@@ -29,8 +29,8 @@ use shared::gallery::ImageQuery;
 use shared::id::ImageId;
 use tokio::time::Instant;
 
-use super::jitter;
-use super::master::MasterContext;
+use super::master_context::MasterContext;
+use crate::backoff::jitter;
 use crate::catalog::{self, Raised, Sweep};
 use crate::pipeline::orphans::{self, Verdict};
 use crate::store::{self, Found};

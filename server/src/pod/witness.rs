@@ -50,6 +50,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::mirror::Nodes;
 use super::peer::{Answer, PATIENCE, ask, closed};
+use crate::backoff::jitter;
 use crate::coord::election::{self, Candidacy};
 use crate::coord::{Coordinator, paths, settle};
 use crate::incarnation;
@@ -259,7 +260,7 @@ impl Witness {
                 }
                 Answer::Peer(..) | Answer::Refused | Answer::Nothing => {}
             }
-            sleep(pause.mul_f64(0.5 + super::jitter())).await;
+            sleep(pause.mul_f64(0.5 + jitter())).await;
             pause = (pause * 2).clamp(RECONNECT_PAUSE, LONGEST_PAUSE);
         }
     }

@@ -21,20 +21,22 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::Pod;
 use super::claims::Claims;
+use super::context::Pod;
+use super::job_failure::{MAX_LOSSES, refusal};
 use super::journal::Journal;
-use super::master::{MAX_LOSSES, refusal};
 use super::mirror::Nodes;
 use super::slots::Slot;
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, jitter};
 use crate::coord::claim::{self, Held, Strike, StrikeReturn};
 use crate::coord::settle::connected;
 use crate::coord::{Coordinator, Error, paths};
 use crate::panics;
+use crate::pipeline::failure::Failure;
 use crate::pipeline::nodes::{JobNodes, TaskNodes};
-use crate::pipeline::stage::{Failure, Inputs};
+use crate::pipeline::stage::Inputs;
 use crate::pipeline::{step, work};
+use crate::wall::now;
 
 /// The phases that workers of this version support.
 pub const KINDS: [Phase; Phase::ALL.len()] = Phase::ALL;
@@ -292,7 +294,7 @@ impl Worker {
             attempt: held.task.attempt,
             outcome: short(outcome),
             started: held.lock.since,
-            finished: super::now(),
+            finished: now(),
             worked_ms: Some(u64::try_from(worked.as_millis()).unwrap_or(u64::MAX)),
             stamp: self.stamp(),
         };
@@ -336,7 +338,7 @@ impl Worker {
             held.task.ends.insert(held.lock.claim.clone(), end);
         }
         // The store may need time; the next worker to claim the task shouldn't hit it at once.
-        let pause = (self.pod.config.backoff * (1 << attempt.min(6))).mul_f64(0.5 + super::jitter());
+        let pause = (self.pod.config.backoff * (1 << attempt.min(6))).mul_f64(0.5 + jitter());
         tokio::time::sleep(pause).await;
         loop {
             match claim::release(&*self.coordinator, &held, trouble.clone(), strike, self.stamp()).await {

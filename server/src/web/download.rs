@@ -22,7 +22,7 @@ use super::problem::{ApiError, Path, Query, Result};
 use super::range::{Want, want};
 use super::{WebState, clients};
 use crate::catalog::{Files, ResultFile};
-use crate::pipeline::stage::hex;
+use crate::pipeline::hex::hex;
 use crate::store::{self, ByteStream};
 
 /// `?job=`: which of an image's results; the latest finished one if omitted.

@@ -43,15 +43,15 @@ async fn is_exact(server: &Server, accepted: &Accepted, original: &[u8]) {
 #[ignore = "minutes: `make test` and `make chaos` run it"]
 async fn four_orderly_stops_in_a_row_while_one_image_is_split_fail_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let original = rgba_png(4_000, 4_000);
-    let mut server = start(folder.path(), &["--drain", "200ms"]);
+    let original = rgba_png(7_000, 6_000);
+    let mut server = start(folder.path(), &["--drain", "50ms"]);
     let accepted = server.client.upload("large.png", original.clone(), &Recipe::default()).await.unwrap();
     for stop in 1..=4 {
         let split = |view: &ClusterView| (tasks(view, Phase::Split, TaskState::Running) == 1).then_some(());
         server.client.until(&format!("the split before stop {stop}"), split).await;
         server.signal("TERM");
         assert!(server.wait(), "stop {stop}");
-        server = start(folder.path(), &["--drain", "200ms"]);
+        server = start(folder.path(), &["--drain", "50ms"]);
     }
     is_exact(&server, &accepted, &original).await;
 }

@@ -105,7 +105,7 @@ async fn judge_job(world: &World, job: &JobRow, ledger: &Ledger, wrong: &mut Vec
                 job.name,
                 bytes.len(),
                 original.expected.len(),
-                server::pipeline::stage::hex(&Sha256::digest(&bytes))
+                server::pipeline::hex::hex(&Sha256::digest(&bytes))
             )),
             None => wrong.push(format!("the result of job {} is gone", job.id)),
         },

@@ -128,7 +128,7 @@ async fn an_original_that_was_cut_off_in_the_store_fails_its_job_and_says_so() {
         let length = original.len();
         let reason = with_damaged_original(name, &original, |bytes| bytes[..length - 1_000].to_vec()).await;
         let expected = format!(
-            "The original was damaged in the store: of its {length} bytes, {} are left. Upload the image again.",
+            "The original was damaged in the store: it has {} of its {length} bytes. Upload the image again.",
             length - 1_000
         );
         assert_eq!(reason, expected, "{name}");

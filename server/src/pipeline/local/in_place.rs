@@ -1,9 +1,13 @@
 //! Writing a result file in place while its parts are produced.
 
-use std::io::{self, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 
-use super::{Error, Out};
+use super::error::Error;
 use crate::codec::{self, Envelope, Head, Joiner, PartIndex};
+
+/// Output of a result: an empty file, or one in memory.
+pub trait Out: Read + Write + Seek {}
+impl<T: Read + Write + Seek> Out for T {}
 
 /// A result file whose parts are written at their final positions, although its header depends on all of them.
 pub(super) struct InPlace<'a> {

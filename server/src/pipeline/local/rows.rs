@@ -9,7 +9,7 @@ use shared::job::{Cut, ImageInfo};
 use shared::pixels::Rows;
 
 use super::super::masked_image::MaskedRows;
-use super::Error;
+use super::error::Error;
 use crate::codec::{self, RowReader};
 
 /// An image's rows, readable part by part, repeatedly.
