@@ -2,6 +2,7 @@
 //!
 //! The cluster page updates them live; the status page shows them as rendered by the server at one moment.
 
+mod health;
 mod lanes;
 mod master;
 mod pods;
@@ -21,7 +22,7 @@ use crate::format::{self, Zone};
 use crate::live::{Level, LogLine};
 use crate::markup::{Element, el, of};
 
-pub use master::{health_sentence, room_sentence};
+pub use health::{health_sentence, room_sentence};
 
 /// State of the array at one moment: the input of the views.
 pub struct Picture<'a> {

@@ -4,7 +4,7 @@ use shared::cluster::{PhaseView, PodState, PodView, TaskState, TaskView};
 use shared::order::sort_by_key;
 
 use super::Picture;
-use super::master::{room_sentence, trouble};
+use super::health::{room_sentence, trouble};
 use crate::components::phase_label;
 use crate::format;
 
