@@ -3,7 +3,9 @@
 use shared::cluster::{Ending, Leader, Reign};
 
 use super::health::{health_sentence, trouble};
-use super::{Picture, facts, moment, panel, quiet, table, why};
+use super::panel::{facts, moment, panel, quiet, table};
+use super::picture::Picture;
+use super::why;
 use crate::format;
 use crate::markup::{Element, el, of};
 
