@@ -33,7 +33,8 @@ def code(text):
     """The text without tests, comments and strings."""
     text = re.sub(r"//[^\n]*", "", text)
     text = re.sub(r'"(?:\\.|[^"\\])*"', '""', text)
-    return re.split(r"#\[cfg\(test\)\]\s*mod", text)[0]
+    test = r"#\[cfg\(test\)\](?:\s*#\[[^\n]*\])*\s*(?:pub(?:\([^)]*\))?\s+)?mod\s+\w+\s*"
+    return re.split(test + r"\{", re.sub(test + ";", "", text))[0]
 
 
 def spread(tree):

@@ -6,6 +6,7 @@ use shared::gallery::Accepted;
 
 use crate::components::Entered;
 
+mod file;
 #[cfg(feature = "hydrate")]
 mod files;
 #[cfg(feature = "hydrate")]
@@ -15,14 +16,17 @@ mod queue;
 #[cfg(feature = "hydrate")]
 mod send;
 #[cfg(feature = "hydrate")]
+mod transfer;
+#[cfg(feature = "hydrate")]
 mod tus;
 
+pub use file::File;
 #[cfg(feature = "hydrate")]
 pub use files::{listed, listen};
 #[cfg(feature = "hydrate")]
 pub use follow::follow;
 #[cfg(feature = "hydrate")]
-use send::Transfer;
+use transfer::Transfer;
 
 /// Stage of an upload.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,13 +85,6 @@ impl Stage {
         }
     }
 }
-
-/// A file of the browser.
-#[cfg(feature = "hydrate")]
-pub type File = send_wrapper::SendWrapper<web_sys::File>;
-/// Placeholder type: only a browser has files.
-#[cfg(not(feature = "hydrate"))]
-pub type File = ();
 
 /// Upload of one file.
 pub struct Upload {

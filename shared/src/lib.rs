@@ -13,6 +13,7 @@ pub mod error;
 pub mod event;
 pub mod gallery;
 pub mod id;
+pub mod image_info;
 pub mod job;
 pub mod log;
 pub mod masonry;

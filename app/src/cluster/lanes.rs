@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use shared::id::PodName;
 use shared::number::Decimal;
 
+use super::panel::{panel, quiet};
+use super::picture::Picture;
 use super::spans::{self, End, Span, WINDOW};
-use super::{Picture, panel, quiet};
 use crate::format;
 use crate::markup::{Element, of};
 

@@ -3,8 +3,9 @@
 use shared::cluster::{Fault, PodState, PodView};
 use shared::route;
 
+use super::panel::{facts, form, panel};
+use super::picture::Picture;
 use super::spans::{self, Span};
-use super::{Picture, facts, form, panel};
 use crate::format;
 use crate::markup::{Element, of};
 

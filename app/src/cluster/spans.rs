@@ -8,7 +8,7 @@ use shared::id::{JobId, PodName};
 use shared::job::Phase;
 use shared::order::sort_by_key;
 
-use super::Picture;
+use super::picture::Picture;
 
 /// How far back spans are shown, in ms.
 pub const WINDOW: i64 = 180_000;

@@ -4,7 +4,8 @@ use shared::cluster::PodView;
 use shared::log::LogKind;
 use shared::route;
 
-use super::{Picture, Said, moment};
+use super::panel::moment;
+use super::picture::{Picture, Said};
 use crate::live::LogLine;
 use crate::markup::{Element, el, of};
 

@@ -3,7 +3,8 @@
 use shared::event::{Event, What};
 use shared::order::sort_by_key;
 
-use super::{Picture, moment, panel, quiet};
+use super::panel::{moment, panel, quiet};
+use super::picture::Picture;
 use crate::markup::{Element, el, of};
 
 /// Number of events shown, the latest ones.

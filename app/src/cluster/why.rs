@@ -3,8 +3,8 @@
 use shared::cluster::{PhaseView, PodState, PodView, TaskState, TaskView};
 use shared::order::sort_by_key;
 
-use super::Picture;
-use super::master::{room_sentence, trouble};
+use super::health::{room_sentence, trouble};
+use super::picture::Picture;
 use crate::components::phase_label;
 use crate::format;
 

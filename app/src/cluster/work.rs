@@ -3,7 +3,8 @@
 use shared::cluster::{ClusterView, Failure, JobView, PhaseView, TaskState, TaskView, UnexpectedZnode};
 use shared::route;
 
-use super::{Picture, form, moment, panel, quiet, table};
+use super::panel::{form, moment, panel, quiet, table};
+use super::picture::Picture;
 use crate::components::phase_label;
 use crate::format;
 use crate::markup::{Element, el, of};

@@ -7,7 +7,7 @@ use leptos::prelude::*;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::{Connection, Live};
+use super::state::{Connection, Live};
 use crate::json::{Json, Read};
 
 #[wasm_bindgen::prelude::wasm_bindgen]

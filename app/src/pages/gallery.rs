@@ -19,6 +19,8 @@ mod book;
 #[cfg(feature = "hydrate")]
 mod browser;
 mod choice;
+#[cfg(feature = "hydrate")]
+mod measure;
 mod shelf;
 #[cfg_attr(not(feature = "hydrate"), allow(dead_code, reason = "only a browser has a history"))]
 mod spot;
@@ -81,7 +83,7 @@ fn Gallery(asked: Memo<ImageQuery>, page: Page) -> impl IntoView {
     let query = asked.get_untracked();
     let shelf = Shelf::new(query.clone(), page, asked);
     let choice = Choice::new(shelf);
-    shelf.follow(Live::expect(), undo);
+    shelf.follow(Live::expect(), undo, attach);
 
     let is_empty = memo(move || shelf.book.read().len() == 0);
     let more = shelf.book.read_untracked().more().cloned().map(|cursor| {
@@ -206,10 +208,13 @@ fn pressed(shelf: Shelf, choice: Choice, undo: Undo, event: &web_sys::KeyboardEv
 }
 
 #[cfg(feature = "hydrate")]
-use browser::{index_of, store_spot};
+use browser::{attach, index_of, store_spot};
 
 #[cfg(not(feature = "hydrate"))]
 fn pressed(_shelf: Shelf, _choice: Choice, _undo: Undo, _event: &leptos::ev::KeyboardEvent) {}
+
+#[cfg(not(feature = "hydrate"))]
+fn attach(_shelf: Shelf) {}
 
 #[cfg(not(feature = "hydrate"))]
 fn store_spot(_shelf: Shelf) {}

@@ -5,7 +5,8 @@ use std::time::Duration;
 use leptos::prelude::*;
 use shared::equalize::Recipe;
 
-use super::send::{Transfer, Turn, send};
+use super::send::{Turn, send};
+use super::transfer::Transfer;
 use super::tus::pause;
 use super::{Deed, File, Stage, Upload, Uploads};
 use crate::components::recipe_of;

@@ -3,15 +3,13 @@
 
 use std::time::Duration;
 
-use js_sys::Uint8Array;
 use leptos::prelude::*;
 use send_wrapper::SendWrapper;
 use shared::gallery::Accepted;
 use shared::route;
-use web_sys::XmlHttpRequest;
 
 use super::tus::{Answer, ask, pause};
-use super::{File, Stage, Upload, Uploads};
+use super::{Stage, Upload, Uploads};
 use crate::base64::encode;
 use crate::json::Json;
 
@@ -23,48 +21,6 @@ const BACKOFF_RANGE: [Duration; 2] = [Duration::from_secs(1), Duration::from_sec
 const MAX_RECREATIONS: u32 = 2;
 /// Maximum consecutive requests of which no byte arrives although the server is reachable.
 const MAX_STALLS: u32 = 5;
-
-/// State of a file's transfer.
-pub struct Transfer {
-    file: File,
-    /// `Idempotency-Key`: a retried creation finds the same upload.
-    key: String,
-    /// URL of the upload, once created.
-    location: Option<String>,
-    /// Number of the current attempt; earlier ones have been stopped.
-    run: u32,
-    request: Option<SendWrapper<XmlHttpRequest>>,
-}
-
-impl Transfer {
-    pub fn new(file: File) -> Self {
-        Self { file, key: random_key(), location: None, run: 0, request: None }
-    }
-
-    /// Begins an attempt.
-    pub fn begin(&mut self) -> u32 {
-        self.run += 1;
-        self.run
-    }
-
-    /// Stops the current attempt.
-    pub fn stop(&mut self) {
-        self.run += 1;
-        if let Some(request) = self.request.take() {
-            let _ = request.abort();
-        }
-    }
-
-    /// Tells the server to discard the upload. If the request is lost, the server discards it after a while.
-    pub fn give_up(self) {
-        let Some(location) = self.location else { return };
-        leptos::task::spawn_local(async move {
-            if let Ok(asked) = ask("DELETE", &location, &[], None, |_| {}) {
-                asked.answer().await;
-            }
-        });
-    }
-}
 
 /// An attempt at sending a file.
 #[derive(Clone, Copy)]
@@ -230,13 +186,4 @@ fn accepted(answer: &Answer) -> Next {
     let read = Json::parse(&answer.text).and_then(|json| json.to::<Accepted>());
     let unreadable = || Stage::Refused("The server's answer can't be read.".to_owned());
     Next::End(read.map_or_else(unreadable, Stage::Accepted))
-}
-
-/// Returns 32 random hexadecimal digits. `crypto.randomUUID` isn't available on plain HTTP; this is.
-fn random_key() -> String {
-    let bytes = Uint8Array::new_with_length(16);
-    if let Ok(crypto) = window().crypto() {
-        let _ = crypto.get_random_values_with_array_buffer_view(&bytes);
-    }
-    bytes.to_vec().iter().map(|byte| format!("{byte:02x}")).collect()
 }

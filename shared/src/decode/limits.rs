@@ -1,6 +1,6 @@
 //! Resource limits for image files.
 
-use super::{Result, name, refuse};
+use super::error::{Result, name, refuse};
 use crate::job::{Format, ImageInfo};
 
 /// Resource limits of a file, checked from its header before anything is allocated.

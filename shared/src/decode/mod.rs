@@ -3,72 +3,28 @@
 //! [`detect`] recognizes the format by the first bytes, [`inspect`] reads the header and checks it against the limits before
 //! anything is allocated, and [`open`] returns a reader of rows. The only I/O is on the given source.
 
+mod error;
 pub mod exif;
 pub mod jpeg;
 mod limits;
 pub mod png;
 mod profile;
+mod raw;
 pub mod tiff;
 pub mod webp;
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 
-pub(crate) use limits::too_many;
+pub use error::{Error, Result};
 pub use limits::{Blocks, Limits};
 pub use profile::profile;
 
+use error::{name, refuse};
+use raw::bytes_of;
+
 use crate::job::{Format, ImageInfo};
-use crate::pixels::{Depth, Rows, Samples};
-
-/// Why a file can't be read.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The file is at fault; with a sentence for the user. Retrying can't help.
-    #[error("{0}")]
-    Refused(String),
-    /// The source failed. Retryable.
-    #[error("reading the file failed: {0}")]
-    Source(#[from] io::Error),
-}
-
-/// Result of this module's operations.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// Returns a refusal.
-pub(crate) fn refuse<T>(sentence: impl Into<String>) -> Result<T> {
-    Err(Error::Refused(sentence.into()))
-}
-
-/// Classifies an I/O error from a decoder: a refusal if it says that data is missing or invalid, else an error of the source.
-pub(crate) fn blame(format: Format, error: io::Error) -> Error {
-    use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
-    match error.kind() {
-        UnexpectedEof => truncated(format),
-        InvalidData | InvalidInput => damaged(format, error),
-        _ => Error::Source(error),
-    }
-}
-
-/// Returns the refusal of a file that ends too early.
-pub(crate) fn truncated(format: Format) -> Error {
-    Error::Refused(format!("The {} file ends before its image does: it is truncated.", name(format)))
-}
-
-/// Returns the refusal of a file with invalid structure or data.
-pub(crate) fn damaged(format: Format, what: impl std::fmt::Display) -> Error {
-    let what = what.to_string();
-    Error::Refused(format!("The {} file is damaged: {}.", name(format), what.trim_end_matches('.')))
-}
-
-fn name(format: Format) -> &'static str {
-    match format {
-        Format::Png => "PNG",
-        Format::Jpeg => "JPEG",
-        Format::Tiff => "TIFF",
-        Format::Webp => "WebP",
-    }
-}
+use crate::pixels::{Rows, Samples};
 
 /// Returns the format by the first bytes of a file (16 suffice). The file name doesn't matter.
 pub fn detect(start: &[u8]) -> Option<Format> {
@@ -180,22 +136,5 @@ impl<R: Read + Seek> RowReader<R> {
             Kind::Tiff(reader) => reader.read(rows)?,
         };
         Ok(Rows { width: self.info.width, layout: self.info.layout, samples })
-    }
-}
-
-/// Returns the byte range of rows in the decoded image, whose size was limited by [`inspect`] to fit in memory.
-fn bytes_of(info: &ImageInfo, rows: &Range<u32>) -> Range<usize> {
-    let row = info.row_bytes() as usize;
-    rows.start as usize * row..rows.end as usize * row
-}
-
-/// Converts big-endian bytes to samples.
-fn from_be(depth: Depth, bytes: Vec<u8>) -> Samples {
-    match depth {
-        Depth::Eight => Samples::U8(bytes),
-        Depth::Sixteen => {
-            Samples::U16(bytes.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect())
-        }
-        Depth::Float => Samples::F32(bytes.as_chunks::<4>().0.iter().map(|four| f32::from_be_bytes(*four)).collect()),
     }
 }

@@ -2,7 +2,9 @@
 
 use std::io::{Read, Seek};
 
-use super::{Limits, Result, jpeg, png, tiff, webp};
+use super::error::Result;
+use super::limits::Limits;
+use super::{jpeg, png, tiff, webp};
 use crate::job::{Format, ImageInfo};
 
 /// Signature of an APP2 segment with a part of a profile; the part's number and the number of parts follow (ICC.1, B.4).

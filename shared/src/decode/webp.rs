@@ -4,7 +4,9 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 
 use image_webp::{DecodingError, WebPDecoder};
 
-use super::{Blocks, Error, Limits, Result, blame, damaged, exif, refuse, truncated};
+use super::error::{Error, Result, blame, damaged, refuse, truncated};
+use super::exif;
+use super::limits::{Blocks, Limits};
 use crate::job::{Format, ImageExtras, ImageInfo};
 use crate::pixels::{Depth, Layout};
 

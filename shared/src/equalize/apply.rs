@@ -1,11 +1,10 @@
 //! Applying a look-up table to pixels.
 
-use super::color::Intensity;
+use super::Recipe;
+use super::intensity::{Color, Intensity};
 use super::kernel::sample::{Sample, as_le16_mut};
-use super::kernel::scalar::Scalar;
-use super::kernel::{Engine, Kernel, fused, with_engine};
+use super::kernel::{Engine, Kernel, Scalar, fused, with_engine};
 use super::lut::Lut;
-use super::{Color, Recipe};
 use crate::pixels::{Layout, Rows, Samples};
 
 /// Returns the layout of the result of [`apply`] for rows of this layout.

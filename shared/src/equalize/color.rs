@@ -2,51 +2,7 @@
 //!
 //! Both depths use the same integer formulas; intermediate values are chosen so that 16 bits fit.
 
-use super::Color;
 use super::kernel::sample::Sample;
-use crate::pixels::Layout;
-
-/// The quantity of a pixel that is counted and equalized.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Intensity {
-    /// The only colour sample of a gray image.
-    Gray,
-    /// Y of BT.601 YCbCr.
-    Luma,
-    /// V of HSV: the largest of red, green and blue.
-    Value,
-    /// Red, green and blue, each on its own.
-    Channels,
-    /// L of Oklab (perceived lightness).
-    Lightness,
-    /// That many bands, each on its own.
-    Bands(u16),
-}
-
-impl Intensity {
-    /// Returns the intensity that `color` selects in an image of this layout.
-    pub const fn of(color: Color, layout: Layout) -> Self {
-        if let Layout::Bands(bands) = layout {
-            return Intensity::Bands(bands);
-        }
-        match (layout.colors(), color) {
-            (1, _) => Intensity::Gray,
-            (_, Color::Luma | Color::Gray) => Intensity::Luma,
-            (_, Color::Hsv) => Intensity::Value,
-            (_, Color::Oklab) => Intensity::Lightness,
-            (_, Color::Channels) => Intensity::Channels,
-        }
-    }
-
-    /// Returns the number of histograms: 1, 3 for [`Intensity::Channels`], or the number of bands.
-    pub const fn planes(self) -> usize {
-        match self {
-            Intensity::Channels => 3,
-            Intensity::Bands(bands) => bands as usize,
-            _ => 1,
-        }
-    }
-}
 
 /// Y of BT.601 YCbCr in 16-bit fixed point: `(19595 R + 38470 G + 7471 B + 32768) >> 16`.
 ///

@@ -1,6 +1,7 @@
 //! Parsing a recipe from an HTML form, which submits every field as text, including those of other methods.
 
-use super::recipe::{Color, MethodKind, Recipe, Wire};
+use super::intensity::Color;
+use super::recipe::{MethodKind, Recipe, Wire};
 use crate::id::ImageId;
 use crate::number::parse;
 

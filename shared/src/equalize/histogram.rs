@@ -1,10 +1,9 @@
 //! Intensity histograms.
 
 use super::Recipe;
-use super::color::Intensity;
+use super::intensity::Intensity;
 use super::kernel::sample::as_le16;
-use super::kernel::scalar::Scalar;
-use super::kernel::{Kernel, fused, with_engine};
+use super::kernel::{Kernel, Scalar, fused, with_engine};
 use super::wire::{self, Malformed, Reader};
 use crate::pixels::{Depth, Layout, Rows, Samples};
 

@@ -1,8 +1,10 @@
-//! Look-up tables, and the one that equalizes a histogram.
+//! Look-up tables: the one that equalizes a histogram, and the one that stretches it.
 
-use super::color::Intensity;
 use super::histogram::Histogram;
+use super::intensity::Intensity;
 use super::kernel::sample::Sample;
+use super::strength::Strength;
+use super::stretch::{Cut, stretched};
 use super::wire::{self, Malformed, Reader};
 use crate::pixels::{Depth, Samples};
 
@@ -38,6 +40,17 @@ impl Lut {
         Self { intensity: histogram.intensity(), entries }
     }
 
+    /// Creates the table that stretches the range between two percentiles to all levels and clamps the levels outside:
+    /// the percent clip of GIS programs, ImageMagick's `-contrast-stretch`.
+    ///
+    /// Of `n` pixels, `lo` is the lowest level with more than `n · low` pixels up to and including it, `hi` the highest
+    /// with more than `n · high` pixels from it on. A level `v` maps to `(v − lo) · max / (hi − lo)`, clamped, rounded
+    /// half up, in integers throughout. If `hi ≤ lo`, there is no range to stretch and the table is the identity. Each
+    /// plane has its own percentiles.
+    pub fn stretching(histogram: &Histogram, cut: Cut) -> Self {
+        Self::from_levels(histogram, histogram.planes().flat_map(|bins| stretched(bins, cut)))
+    }
+
     /// Creates a table with the shape of this histogram and the given entries, plane after plane.
     pub(super) fn from_levels(histogram: &Histogram, levels: impl Iterator<Item = u32>) -> Self {
         let entries = match histogram.depth() {
@@ -48,8 +61,14 @@ impl Lut {
         Self { intensity: histogram.intensity(), entries }
     }
 
+    /// Returns this table interpolated linearly with the identity, rounded half up.
+    #[must_use]
+    pub fn with_strength(&self, strength: Strength) -> Self {
+        self.with_entries(strength.weaken(self.entries()))
+    }
+
     /// Returns a table of the same intensity with other entries.
-    pub(super) fn with_entries(&self, entries: Samples) -> Self {
+    fn with_entries(&self, entries: Samples) -> Self {
         Self { intensity: self.intensity, entries }
     }
 

@@ -3,8 +3,7 @@
 use super::color;
 use super::float::luma;
 use super::kernel::sample::Sample;
-use super::recipe::Nodata;
-use super::recipe::Value;
+use super::nodata::{Nodata, Value};
 use crate::pixels::{Rows, Samples};
 
 /// Mask over some rows: true for each pixel that is counted and changed.

@@ -2,6 +2,7 @@
 
 use super::clahe::{self, GridError, TileHistograms, TileTables};
 use super::float::{Curves, FloatHistogram, Ranges, Spans};
+use super::frame::Frame;
 use super::histogram::{Histogram, MergeError};
 use super::kernel::Kernel;
 use super::lut::Lut;
@@ -9,28 +10,7 @@ use super::mask::Mask;
 use super::recipe::{Method, Recipe};
 use super::strength::Strength;
 use super::wire::Malformed;
-use crate::job::ImageInfo;
-use crate::pixels::{Depth, Layout, Rows};
-
-/// Shape of an image in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Frame {
-    /// Pixels per row.
-    pub width: u32,
-    /// Number of rows.
-    pub height: u32,
-    /// Channels of a pixel.
-    pub layout: Layout,
-    /// Bits per sample.
-    pub depth: Depth,
-}
-
-impl Frame {
-    /// Returns the frame of a stored image.
-    pub const fn of(info: &ImageInfo) -> Self {
-        Self { width: info.width, height: info.height, layout: info.layout, depth: info.depth }
-    }
-}
+use crate::pixels::{Depth, Rows};
 
 /// Counts over some rows of an image, by any method. Partial counts merge to the whole in any order.
 ///

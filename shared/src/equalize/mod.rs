@@ -10,8 +10,9 @@
 //! The data flows through [`histogram`](Histogram), [`lut`](Lut) and [`apply`](apply()). `matching` and `stretch`
 //! derive other tables from a histogram; `strength` blends a table with the identity. [`clahe`] keeps a histogram for
 //! each tile, `float` equalizes floating-point samples. [`Recipe`] selects the method; [`Counts`] and [`Table`] are the
-//! interface that the stages of the pipeline use for every method. `color` and `oklab` hold the formulas for a pixel,
-//! `kernel` the loops over pixels, `wire` the serialization that pods exchange.
+//! interface that the stages of the pipeline use for every method. `intensity` selects what of a pixel is equalized;
+//! `color` and `oklab` hold the formulas for a pixel, `kernel` the loops over pixels, `wire` the serialization that pods
+//! exchange.
 //!
 //! Nothing here uses fused multiply-add or the platform's math library: results must be identical, byte for byte, on
 //! every machine and pod.
@@ -21,13 +22,16 @@ pub mod clahe;
 mod color;
 mod float;
 mod form;
+mod frame;
 mod given;
 mod histogram;
+mod intensity;
 mod kernel;
 mod lut;
 mod mask;
 mod matching;
 mod method;
+mod nodata;
 mod oklab;
 mod recipe;
 mod reference;
@@ -36,15 +40,17 @@ mod stretch;
 mod wire;
 
 pub use apply::{apply, apply_by, apply_le_bytes, apply_le_bytes_into, output_layout};
-pub use color::Intensity;
 pub use float::{Curves, FloatHistogram, Ranges, Spans};
+pub use frame::Frame;
 pub use given::GivenRange;
 pub use histogram::{Histogram, MergeError};
+pub use intensity::{Color, Intensity};
 pub use kernel::Kernel;
 pub use lut::Lut;
 pub use mask::Mask;
-pub use method::{Counts, Frame, Table, TableError};
-pub use recipe::{ClipLimit, Color, Method, MethodKind, Nodata, Recipe, Wire};
+pub use method::{Counts, Table, TableError};
+pub use nodata::Nodata;
+pub use recipe::{ClipLimit, Method, MethodKind, Recipe, Wire};
 pub use strength::{Strength, StrengthError};
 pub use stretch::{Cut, CutError};
 pub use wire::Malformed;

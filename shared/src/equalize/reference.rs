@@ -1,10 +1,10 @@
 //! Histogram of the reference image in histogram matching.
 
-use super::color::Intensity;
 use super::histogram::Histogram;
+use super::intensity::{Color, Intensity};
 use super::kernel::sample::Sample;
 use super::oklab;
-use super::recipe::{Color, Recipe};
+use super::recipe::Recipe;
 use crate::pixels::{Depth, Layout};
 
 impl Histogram {

@@ -1,7 +1,6 @@
 //! Partial strength: interpolation between a table and the identity.
 
 use super::kernel::sample::Sample;
-use super::lut::Lut;
 use crate::pixels::Samples;
 
 /// How far levels move towards their equalized value, in thousandths: 0 leaves the image unchanged, 1,000 is full
@@ -52,14 +51,6 @@ impl Strength {
     fn between(self, level: u32, to: u32) -> u32 {
         let s = u32::from(self.0);
         ((1_000 - s) * level + s * to + 500) / 1_000
-    }
-}
-
-impl Lut {
-    /// Returns this table interpolated linearly with the identity, rounded half up.
-    #[must_use]
-    pub fn with_strength(&self, strength: Strength) -> Self {
-        self.with_entries(strength.weaken(self.entries()))
     }
 }
 

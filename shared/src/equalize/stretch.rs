@@ -1,8 +1,5 @@
 //! Contrast stretch: the look-up table that maps the range between two percentiles to all levels.
 
-use super::histogram::Histogram;
-use super::lut::Lut;
-
 /// Share of the pixels that may be clipped at each end of the range, in millionths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Cut {
@@ -43,21 +40,8 @@ impl Cut {
     }
 }
 
-impl Lut {
-    /// Creates the table that stretches the range between two percentiles to all levels and clamps the levels outside:
-    /// the percent clip of GIS programs, ImageMagick's `-contrast-stretch`.
-    ///
-    /// Of `n` pixels, `lo` is the lowest level with more than `n · low` pixels up to and including it, `hi` the highest
-    /// with more than `n · high` pixels from it on. A level `v` maps to `(v − lo) · max / (hi − lo)`, clamped, rounded
-    /// half up, in integers throughout. If `hi ≤ lo`, there is no range to stretch and the table is the identity. Each
-    /// plane has its own percentiles.
-    pub fn stretching(histogram: &Histogram, cut: Cut) -> Self {
-        Self::from_levels(histogram, histogram.planes().flat_map(|bins| stretched(bins, cut)))
-    }
-}
-
 /// Creates the table of one plane.
-fn stretched(bins: &[u64], cut: Cut) -> Vec<u32> {
+pub(super) fn stretched(bins: &[u64], cut: Cut) -> Vec<u32> {
     let levels = 0..bins.len() as u64;
     let Some((low, high)) = ends(bins, cut).filter(|(low, high)| low < high) else {
         return levels.map(|level| level as u32).collect();

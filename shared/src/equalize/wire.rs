@@ -3,7 +3,7 @@
 //! The header has eight bytes: four of magic, the version, the intensity, the depth in bits, a zero; for bands, two
 //! more with their number. Little-endian. Without a checksum, since a reference to such bytes carries their SHA-256.
 
-use super::color::Intensity;
+use super::intensity::Intensity;
 use crate::pixels::{Depth, Samples};
 
 /// Magic of a histogram.

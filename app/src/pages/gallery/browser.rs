@@ -1,4 +1,4 @@
-//! Browser side of the gallery: sizes, scrolling, keys and history.
+//! Browser side of the gallery: scrolling, keys and history.
 
 use std::time::Duration;
 
@@ -7,14 +7,12 @@ use leptos::leptos_dom::helpers::{TimeoutHandle, WindowListenerHandle};
 use leptos::prelude::*;
 use send_wrapper::SendWrapper;
 use shared::masonry::Direction;
-use shared::number::parse;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Element, HtmlElement, KeyboardEvent, ResizeObserver};
 
 use super::shelf::Shelf;
 use super::spot::Spot;
-use super::window::Measured;
 
 /// Debounce of storing the reader's place after scrolling: browsers limit how often the history may change.
 const SCROLL_ENDED: Duration = Duration::from_millis(100);
@@ -98,22 +96,6 @@ pub fn store_spot(shelf: Shelf) {
 /// Returns the place stored in the current history entry.
 fn stored_spot() -> Option<Spot> {
     Spot::read(&window().history().ok()?.state().ok()?.as_string()?)
-}
-
-/// Measures the container as laid out by the style sheet.
-pub fn measure(element: &Element) -> Option<Measured> {
-    let style = window().get_computed_style(element).ok().flatten()?;
-    let number =
-        |name: &str| -> Option<f64> { parse(style.get_property_value(name).ok()?.trim().trim_end_matches("px")) };
-    let place = element.get_bounding_client_rect();
-    Some(Measured {
-        columns: number("--n")? as usize,
-        width: place.width(),
-        gap: number("--gap")?,
-        caption: number("--caption")?,
-        top: place.top() + window().scroll_y().ok()?,
-        view: window().inner_height().ok()?.as_f64()?,
-    })
 }
 
 /// Returns the index of the tile around an element.

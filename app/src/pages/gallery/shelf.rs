@@ -87,8 +87,8 @@ impl Shelf {
         shelf
     }
 
-    /// Follows the window, the event stream and deletions, until the page is left.
-    pub fn follow(self, live: Live, undo: Undo) {
+    /// Follows the window, by `attach`, the event stream and deletions, until the page is left.
+    pub fn follow(self, live: Live, undo: Undo, attach: fn(Shelf)) {
         let turn =
             memo(
                 move || {
@@ -122,7 +122,9 @@ impl Shelf {
             }
         });
         #[cfg(feature = "hydrate")]
-        effect(move || super::browser::attach(self));
+        effect(move || attach(self));
+        #[cfg(not(feature = "hydrate"))]
+        let _ = attach;
         if self.book.read_untracked().more().is_some() {
             effect(move || self.resync());
         }
@@ -354,7 +356,7 @@ impl Shelf {
 
     #[cfg(feature = "hydrate")]
     fn measure(self) -> Option<super::window::Measured> {
-        super::browser::measure(&self.element.get_untracked()?.into())
+        super::measure::measure(&self.element.get_untracked()?.into())
     }
 
     #[cfg(not(feature = "hydrate"))]

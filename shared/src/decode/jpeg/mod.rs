@@ -11,7 +11,9 @@ use zune_jpeg::JpegDecoder;
 
 pub use segments::{Component, Header, Segment, header};
 
-use super::{Error, Limits, Result, blame, damaged, exif, refuse, truncated};
+use super::error::{Error, Result, damaged, refuse, truncated};
+use super::exif;
+use super::limits::Limits;
 use crate::job::{Format, ImageInfo};
 use crate::pixels::{Depth, Layout};
 
@@ -107,9 +109,4 @@ pub(super) fn decode<R: Read + Seek>(mut source: R, info: &ImageInfo) -> Result<
 fn explain(error: zune_jpeg::errors::DecodeErrors) -> Error {
     let words = format!("{error:?}");
     damaged(Format::Jpeg, words.trim_matches('"'))
-}
-
-/// [`blame`] for this format.
-fn blamed(error: std::io::Error) -> Error {
-    blame(Format::Jpeg, error)
 }

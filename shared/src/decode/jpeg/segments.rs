@@ -2,8 +2,8 @@
 
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
-use super::super::{Blocks, Result, damaged, refuse, too_many};
-use super::blamed;
+use super::super::error::{Error, Result, blame, damaged, refuse};
+use super::super::limits::{Blocks, too_many};
 use crate::job::Format;
 
 /// Row-major index for each zig-zag position (T.81, figure A.6).
@@ -251,6 +251,11 @@ pub(super) fn check_scans(scan: &[u8]) -> Result<()> {
 fn next_marker(scan: &[u8], from: usize) -> Option<usize> {
     let is_marker = |two: &[u8]| two[0] == 0xff && !matches!(two[1], 0 | 0xd0..=0xd7 | 0xff);
     Some(from + scan.get(from..)?.windows(2).position(is_marker)?)
+}
+
+/// [`blame`] for this format.
+fn blamed(error: std::io::Error) -> Error {
+    blame(Format::Jpeg, error)
 }
 
 #[cfg(test)]

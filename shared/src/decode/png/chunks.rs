@@ -2,7 +2,8 @@
 
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
-use super::super::{Blocks, Limits, Result, blame, damaged, refuse, too_many, truncated};
+use super::super::error::{Result, blame, damaged, refuse, truncated};
+use super::super::limits::{Blocks, Limits, too_many};
 use crate::job::Format;
 use crate::pixels::{Depth, Layout};
 

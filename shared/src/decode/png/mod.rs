@@ -8,7 +8,10 @@ use std::ops::Range;
 pub(super) use chunks::profile;
 pub use chunks::{Chunk, Color, Header, Place, Structure, header, structure};
 
-use super::{Error, Limits, Result, blame, bytes_of, damaged, exif, from_be, refuse, truncated};
+use super::error::{Error, Result, blame, damaged, refuse, truncated};
+use super::exif;
+use super::limits::Limits;
+use super::raw::{bytes_of, from_be};
 use crate::job::{Format, ImageInfo};
 use crate::pixels::Samples;
 

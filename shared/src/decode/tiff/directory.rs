@@ -2,7 +2,8 @@
 
 use std::io::{Read, Seek, SeekFrom};
 
-use super::super::{Limits, Result, blame, damaged, refuse, too_many, truncated};
+use super::super::error::{Result, blame, damaged, refuse, truncated};
+use super::super::limits::{Limits, too_many};
 use crate::job::Format;
 
 /// Byte order.

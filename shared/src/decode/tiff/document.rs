@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::io::{Read, Seek};
 
-use super::super::{Result, damaged, refuse, too_many};
+use super::super::error::{Result, damaged, refuse};
+use super::super::limits::too_many;
 use super::directory::{Directory, Tiff};
 use super::tag;
 use crate::job::{Format, ImageInfo, Place};

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Seek};
 
-use super::super::{Error, Result, damaged, refuse};
+use super::super::error::{Error, Result, damaged, refuse};
 use super::directory::{Directory, Entry, Tiff};
 use crate::job::Format;
 

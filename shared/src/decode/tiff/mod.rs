@@ -22,7 +22,8 @@ pub use reader::{mask, pieces};
 pub use structure::{Chunks, Compression, Meaning, Predictor, Structure, structure};
 
 use self::fields::Fields;
-use super::{Limits, Result, refuse, truncated};
+use super::error::{Error, Result, refuse, truncated};
+use super::limits::Limits;
 use crate::job::{Format, ImageExtras, ImageInfo, Overview, Place};
 
 /// Maximum expansion of LZW, deflate, PackBits or JPEG: bytes from one byte.
@@ -104,7 +105,7 @@ fn overviews<R: Read + Seek>(
     for smaller in document.smaller[own..].iter().take_while(|smaller| smaller.page == page) {
         let directory = document.tiff.directory(source, smaller.at)?;
         let mut fields = Fields::new(document.tiff, &directory, source);
-        let mut side = |tag| Ok::<_, super::Error>(u32::try_from(fields.one(tag, 0)?).unwrap_or(0));
+        let mut side = |tag| Ok::<_, Error>(u32::try_from(fields.one(tag, 0)?).unwrap_or(0));
         let size = (side(tag::IMAGE_WIDTH)?, side(tag::IMAGE_LENGTH)?);
         let is_mask = fields.one(tag::PHOTOMETRIC, 1)? == 4;
         let Some(overview) = Overview::of((info.width, info.height), size, smaller.below).filter(|_| !is_mask) else {

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Seek};
 
-use super::super::Result;
+use super::super::error::Result;
 use super::fields::Fields;
 use super::structure::{Meaning, Structure};
 use super::tag;

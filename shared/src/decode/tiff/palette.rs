@@ -2,7 +2,7 @@
 
 use std::io::{Read, Seek};
 
-use super::super::{Result, damaged};
+use super::super::error::{Result, damaged};
 use super::fields::Fields;
 use super::tag;
 use crate::job::Format;

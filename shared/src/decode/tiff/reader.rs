@@ -3,7 +3,7 @@
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 
-use super::super::{Result, blame, refuse, truncated};
+use super::super::error::{Result, blame, refuse, truncated};
 use super::document::{Page, page_of};
 use super::fields::Fields;
 use super::palette::{self, Palette};

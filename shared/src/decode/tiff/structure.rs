@@ -2,7 +2,8 @@
 
 use std::io::{Read, Seek};
 
-use super::super::{Limits, Result, damaged, refuse};
+use super::super::error::{Result, damaged, refuse};
+use super::super::limits::Limits;
 use super::directory::{Directory, Tiff};
 use super::document::Page;
 use super::fields::Fields;

@@ -11,7 +11,7 @@ use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
-use super::super::{Result, damaged, truncated};
+use super::super::error::{Error, Result, damaged, truncated};
 use super::directory::Order;
 use super::structure::Compression;
 use crate::job::Format;
@@ -209,7 +209,7 @@ fn pack_bits(mut packed: &[u8], mut raw: &mut [u8]) -> Result<()> {
     Ok(())
 }
 
-fn wrong_run() -> super::super::Error {
+fn wrong_run() -> Error {
     damaged(Format::Tiff, "its PackBits data are longer than its rows")
 }
 

@@ -2,11 +2,10 @@
 
 use super::geometry::Geometry;
 use super::tables::TileTables;
-use crate::equalize::color::Intensity;
+use crate::equalize::intensity::{Color, Intensity};
 use crate::equalize::kernel::sample::{Le16, Sample, as_le16_mut};
-use crate::equalize::kernel::scalar::Scalar;
-use crate::equalize::kernel::{Engine, Kernel, fused, with_engine};
-use crate::equalize::{Color, Recipe, output_layout};
+use crate::equalize::kernel::{Engine, Kernel, Scalar, fused, with_engine};
+use crate::equalize::{Recipe, output_layout};
 use crate::pixels::{Layout, Rows, Samples};
 
 /// Equalizes some rows of the image, beginning with row `first`, in place.

@@ -2,9 +2,8 @@
 
 use std::ops::Range;
 
-use crate::equalize::Color;
-use crate::equalize::color::Intensity;
-use crate::equalize::method::Frame;
+use crate::equalize::frame::Frame;
+use crate::equalize::intensity::{Color, Intensity};
 use crate::pixels::Depth;
 
 /// Parameters of CLAHE: how much contrast, and how local.

@@ -3,13 +3,13 @@
 use std::ops::Range;
 
 use super::geometry::{Clahe, Geometry, GridError};
-use crate::equalize::color::Intensity;
+use crate::equalize::MergeError;
+use crate::equalize::intensity::{Color, Intensity};
+use crate::equalize::kernel::engine::MAX_BLOCK_PIXELS;
 use crate::equalize::kernel::sample::{Sample, as_le16};
-use crate::equalize::kernel::scalar::Scalar;
-use crate::equalize::kernel::{Engine, Kernel, fused, with_engine};
+use crate::equalize::kernel::{Engine, Kernel, Scalar, fused, with_engine};
 use crate::equalize::mask::{Mask, kept};
 use crate::equalize::wire::{self, Malformed, Reader};
-use crate::equalize::{Color, MergeError};
 use crate::pixels::{Depth, Layout, Rows, Samples};
 
 /// Counts of each intensity in each tile of an image, over the rows counted so far.
@@ -114,7 +114,7 @@ impl TileHistograms {
         assert!(samples.len().is_multiple_of(row) && end <= geometry.height() as usize, "rows of another image");
         let (intensity, layout, channels) = (*intensity, *layout, layout.channels());
         let mut counter =
-            Counter { engine, intensity, layout, values: [S::default(); fused::MOST], count: 0, hidden: 0 };
+            Counter { engine, intensity, layout, values: [S::default(); MAX_BLOCK_PIXELS], count: 0, hidden: 0 };
         let mut tiles = bins.chunks_exact_mut(intensity.planes() * depth.levels());
         let columns: Vec<_> = (0..geometry.columns()).map(|column| geometry.columns_of_tile(column)).collect();
         for tile_row in 0..geometry.rows() {
@@ -220,7 +220,7 @@ struct Counter<S, E> {
     engine: E,
     intensity: Intensity,
     layout: Layout,
-    values: [S; fused::MOST],
+    values: [S; MAX_BLOCK_PIXELS],
     count: usize,
     hidden: usize,
 }
@@ -230,10 +230,10 @@ impl<S: Sample, E: Engine<S>> Counter<S, E> {
         let channels = self.layout.channels();
         let mut rest = pixels;
         while !rest.is_empty() {
-            if self.count == fused::MOST {
+            if self.count == MAX_BLOCK_PIXELS {
                 self.flush(bins);
             }
-            let count = (rest.len() / channels).min(fused::MOST - self.count);
+            let count = (rest.len() / channels).min(MAX_BLOCK_PIXELS - self.count);
             let (pixels, after) = rest.split_at(count * channels);
             let values = &mut self.values[self.count..][..count];
             fused::intensities(self.engine, self.intensity, self.layout, plane, pixels, values);

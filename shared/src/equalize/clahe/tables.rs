@@ -2,10 +2,10 @@
 
 use super::geometry::{Clahe, Geometry};
 use super::histograms::TileHistograms;
-use crate::equalize::color::Intensity;
+use crate::equalize::intensity::{Color, Intensity};
 use crate::equalize::kernel::sample::Sample;
 use crate::equalize::wire::{self, Malformed, Reader};
-use crate::equalize::{Color, Frame, Strength};
+use crate::equalize::{Frame, Strength};
 use crate::pixels::{Depth, Samples};
 
 /// Mapping from old to new intensity at the centre of each tile: tile after tile, planes × levels entries each.

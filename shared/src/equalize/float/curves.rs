@@ -1,6 +1,7 @@
 //! Mapping of floating-point samples: a piecewise linear curve for each plane.
 
-use super::super::recipe::{Color, Method, Recipe};
+use super::super::intensity::Color;
+use super::super::recipe::{Method, Recipe};
 use super::super::stretch;
 use super::super::wire::{self, Malformed, Reader};
 use super::BINS;

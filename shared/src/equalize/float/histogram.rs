@@ -1,7 +1,7 @@
 //! Histograms of floating-point samples, over a known range.
 
-use super::super::color::Intensity;
 use super::super::histogram::{Histogram, MergeError};
+use super::super::intensity::Intensity;
 use super::super::wire::Malformed;
 use super::BINS;
 use super::ranges::Ranges;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::color::Intensity;
+use super::super::intensity::Intensity;
 use super::super::wire::{self, Malformed, Reader};
 use super::super::{GivenRange, Recipe};
 use crate::pixels::{Depth, Layout, Rows, Samples};

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
-use super::super::recipe::{Color, Method, Recipe};
+use super::super::intensity::Color;
+use super::super::recipe::{Method, Recipe};
 use super::super::strength::Strength;
 use super::super::stretch::Cut;
 use super::super::{Counts, Frame, GivenRange, Mask, Nodata, Table};

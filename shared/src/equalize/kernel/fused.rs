@@ -1,18 +1,14 @@
 //! Fused loops for counting and equalizing: each block is read from memory once and fully processed while it is in the
 //! first-level cache.
 
-use super::Engine;
+use super::engine::{Engine, MAX_BLOCK_PIXELS};
 use super::sample::Sample;
-use crate::equalize::Color;
-use crate::equalize::color::Intensity;
+use crate::equalize::intensity::{Color, Intensity};
 use crate::pixels::Layout;
-
-/// Highest number of pixels in a block.
-pub(in super::super) const MOST: usize = 4096;
 
 /// Pixels per block: 16 KiB with four channels, plus 8 KiB for two values per pixel.
 const fn block<S: Sample>() -> usize {
-    MOST * 8 / S::BITS as usize
+    MAX_BLOCK_PIXELS * 8 / S::BITS as usize
 }
 
 /// Adds the counts of each intensity to the bins of each of its planes. Fully transparent pixels are not counted.
@@ -29,7 +25,7 @@ pub(in super::super) fn count<S: Sample>(
     if layout == Layout::Gray && intensity == Intensity::Gray {
         return engine.tally(samples, bins);
     }
-    let mut values = [S::default(); MOST];
+    let mut values = [S::default(); MAX_BLOCK_PIXELS];
     for pixels in samples.chunks(block::<S>() * layout.channels()) {
         let values = &mut values[..pixels.len() / layout.channels()];
         for (plane, bins) in bins.chunks_exact_mut(S::LEVELS).enumerate() {
@@ -143,7 +139,7 @@ pub(in super::super) fn apply_into<S: Sample>(
         return;
     }
     // Colour becomes gray: equalize in a buffer that has room for the colour.
-    let mut copy = [S::default(); MOST * 4];
+    let mut copy = [S::default(); MAX_BLOCK_PIXELS * 4];
     let kept = channels - layout.colors() + 1;
     for (from, to) in from.chunks(block::<S>() * channels).zip(to.chunks_mut(block::<S>() * kept)) {
         let copy = &mut copy[..from.len()];
@@ -172,7 +168,7 @@ pub(in super::super) fn apply_with<S: Sample>(
         }
         return pixels;
     }
-    let (mut from, mut to) = ([S::default(); MOST], [S::default(); MOST]);
+    let (mut from, mut to) = ([S::default(); MAX_BLOCK_PIXELS], [S::default(); MAX_BLOCK_PIXELS]);
     let to_gray = color == Color::Gray && layout.colors() == 3;
     for first in (0..pixels).step_by(block::<S>()) {
         let count = block::<S>().min(pixels - first);

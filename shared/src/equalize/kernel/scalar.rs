@@ -4,15 +4,8 @@
 //! loops are `inline(always)`, so that a vector kernel can compile them with its own target features where
 //! auto-vectorization is enough.
 
-use super::Engine;
 use super::sample::Sample;
 use crate::equalize::{color, oklab};
-
-/// Engine for every machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) struct Scalar;
-
-impl<S: Sample> Engine<S> for Scalar {}
 
 /// Computes Y of each pixel.
 #[inline(always)]
@@ -80,42 +73,6 @@ pub(super) fn hide<S: Sample, const C: usize>(pixels: &[S], values: &mut [S]) ->
         }
     }
     hidden
-}
-
-/// Adds the counts of each value to 256 bins.
-///
-/// Neighbours often have the same value, and an increment depends on the previous one of the same bin. So values go to
-/// four tables in turn, which are added at the end.
-pub(super) fn tally_u8(values: &[u8], bins: &mut [u64]) {
-    const TABLES: usize = 4;
-    // Within this many values, no 32-bit bin overflows.
-    const MOST: usize = 1 << 31;
-
-    for values in values.chunks(MOST) {
-        let mut tables = [[0u32; 256]; TABLES];
-        let (groups, rest) = values.as_chunks::<TABLES>();
-        for group in groups {
-            for (table, value) in tables.iter_mut().zip(group) {
-                table[usize::from(*value)] += 1;
-            }
-        }
-        for value in rest {
-            tables[0][usize::from(*value)] += 1;
-        }
-        for (value, bin) in bins.iter_mut().enumerate().take(256) {
-            *bin += tables.iter().map(|table| u64::from(table[value])).sum::<u64>();
-        }
-    }
-}
-
-/// Adds the counts of each value to 65,536 bins.
-///
-/// One table only: at half a megabyte, a second one would cost more in cache misses than it saves in waiting.
-pub(super) fn tally_u16<S: Sample>(values: &[S], bins: &mut [u64]) {
-    let Some(bins) = bins.first_chunk_mut::<65_536>() else { return };
-    for value in values {
-        bins[(value.wide() & 0xffff) as usize] += 1;
-    }
 }
 
 /// Looks up each colour sample of every visible pixel, the first in the first table and so on.

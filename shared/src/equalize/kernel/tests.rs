@@ -6,10 +6,9 @@ use proptest::sample::select;
 
 use super::fused;
 use super::sample::{Le16, Sample};
-use super::scalar::Scalar;
-use super::{Engine, Kernel};
-use crate::equalize::color::Intensity;
-use crate::equalize::{Color, Recipe, output_layout};
+use super::{Engine, Kernel, Scalar};
+use crate::equalize::intensity::{Color, Intensity};
+use crate::equalize::{Recipe, output_layout};
 use crate::pixels::Layout;
 
 const LAYOUTS: [Layout; 4] = [Layout::Gray, Layout::GrayAlpha, Layout::Rgb, Layout::Rgba];

@@ -4,8 +4,9 @@
 mod luma;
 mod shift;
 
+use super::super::engine::Engine;
 use super::super::sample::{Corners, Le16, Sample};
-use super::super::{Engine, scalar};
+use super::super::scalar;
 
 /// Engine for 128-bit vectors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,8 +4,9 @@ mod luma;
 mod shift;
 mod table;
 
+use super::super::engine::Engine;
 use super::super::sample::{Corners, Le16, Sample};
-use super::super::{Engine, scalar};
+use super::super::scalar;
 
 /// Engine for AVX2. A value of this type proves that the machine has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

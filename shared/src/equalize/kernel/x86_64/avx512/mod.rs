@@ -6,7 +6,7 @@ mod look_up;
 mod shift;
 mod tally;
 
-use super::super::Engine;
+use super::super::engine::Engine;
 use super::super::sample::{Corners, Le16};
 
 /// Engine for AVX-512. A value of this type proves that the machine has AVX-512 F, BW, VBMI, VPOPCNTDQ and GFNI.

@@ -4,7 +4,7 @@
 
 use std::arch::x86_64::*;
 
-use super::super::super::scalar;
+use super::super::super::sample::tally_u8;
 
 /// Values in a vector.
 const VECTOR: usize = 64;
@@ -33,7 +33,7 @@ struct Masks {
 pub(super) fn tally(values: &[u8], bins: &mut [u64]) {
     // For fewer vectors, setting up the constants costs more than it saves.
     if values.len() < 4 * VECTOR {
-        return scalar::tally_u8(values, bins);
+        return tally_u8(values, bins);
     }
     let bins: &mut [u64; 256] = bins.first_chunk_mut().expect("256 bins for 256 levels");
     let planes = Planes::new();

@@ -1,0 +1,80 @@
+//! Intensity: the quantity of a pixel that is equalized, selected by the recipe's colour mode and the image's layout.
+
+use serde::{Deserialize, Serialize};
+
+use crate::pixels::Layout;
+
+/// How colour is equalized. Gray images come out the same with each of these.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Color {
+    /// Only Y of BT.601 YCbCr changes; hue and chroma stay.
+    #[default]
+    Luma,
+    /// Only L of Oklab (perceived lightness) changes; its hue and chroma stay.
+    Oklab,
+    /// Only V of HSV changes.
+    Hsv,
+    /// Each channel is equalized with its own histogram; hues shift.
+    Channels,
+    /// The result is gray.
+    Gray,
+}
+
+impl Color {
+    /// All variants, the default first.
+    pub const ALL: [Color; 5] = [Color::Luma, Color::Oklab, Color::Hsv, Color::Channels, Color::Gray];
+
+    /// Returns the name used in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Color::Luma => "luma",
+            Color::Oklab => "oklab",
+            Color::Hsv => "hsv",
+            Color::Channels => "channels",
+            Color::Gray => "gray",
+        }
+    }
+}
+
+/// The quantity of a pixel that is counted and equalized.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Intensity {
+    /// The only colour sample of a gray image.
+    Gray,
+    /// Y of BT.601 YCbCr.
+    Luma,
+    /// V of HSV: the largest of red, green and blue.
+    Value,
+    /// Red, green and blue, each on its own.
+    Channels,
+    /// L of Oklab (perceived lightness).
+    Lightness,
+    /// That many bands, each on its own.
+    Bands(u16),
+}
+
+impl Intensity {
+    /// Returns the intensity that `color` selects in an image of this layout.
+    pub const fn of(color: Color, layout: Layout) -> Self {
+        if let Layout::Bands(bands) = layout {
+            return Intensity::Bands(bands);
+        }
+        match (layout.colors(), color) {
+            (1, _) => Intensity::Gray,
+            (_, Color::Luma | Color::Gray) => Intensity::Luma,
+            (_, Color::Hsv) => Intensity::Value,
+            (_, Color::Oklab) => Intensity::Lightness,
+            (_, Color::Channels) => Intensity::Channels,
+        }
+    }
+
+    /// Returns the number of histograms: 1, 3 for [`Intensity::Channels`], or the number of bands.
+    pub const fn planes(self) -> usize {
+        match self {
+            Intensity::Channels => 3,
+            Intensity::Bands(bands) => bands as usize,
+            _ => 1,
+        }
+    }
+}

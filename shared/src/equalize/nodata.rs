@@ -1,0 +1,79 @@
+//! Nodata: the sample value that marks missing pixels.
+
+use serde::{Deserialize, Serialize};
+
+use crate::pixels::Depth;
+
+/// Nodata: the sample value that marks missing pixels.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Nodata(f64);
+
+impl Nodata {
+    /// Creates a nodata value; returns `None` unless it is finite.
+    pub fn new(value: f64) -> Option<Self> {
+        // Normalizes −0 to 0.
+        value.is_finite().then_some(Self(value + 0.0))
+    }
+
+    /// Returns the number.
+    pub fn value(self) -> f64 {
+        self.0
+    }
+
+    /// Returns the value as a level of integer samples, or `None` if samples of this depth can't have it.
+    pub fn level(self, depth: Depth) -> Option<u32> {
+        let level = self.0 as u32;
+        (f64::from(level) == self.0 && u64::from(level) < depth.levels() as u64).then_some(level)
+    }
+}
+
+/// A sample value of a certain depth.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Value {
+    U8(u8),
+    U16(u16),
+    F32(f32),
+}
+
+impl Nodata {
+    /// Returns the value as a sample of this depth, or `None` if it isn't representable.
+    pub(super) fn of(self, depth: Depth) -> Option<Value> {
+        match depth {
+            Depth::Eight => self.level(depth).map(|level| Value::U8(level as u8)),
+            Depth::Sixteen => self.level(depth).map(|level| Value::U16(level as u16)),
+            Depth::Float => Some(Value::F32(self.0 as f32)).filter(|_| (self.0 as f32).is_finite()),
+        }
+    }
+}
+
+impl PartialEq for Nodata {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.to_bits() == other.0.to_bits()
+    }
+}
+
+impl Eq for Nodata {}
+
+impl std::hash::Hash for Nodata {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.to_bits().hash(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_samples_cannot_have_is_no_level() {
+        let level = |value, depth| Nodata::new(value).unwrap().level(depth);
+        assert_eq!(level(255.0, Depth::Eight), Some(255));
+        assert_eq!(level(256.0, Depth::Eight), None);
+        assert_eq!(level(65_535.0, Depth::Sixteen), Some(65_535));
+        assert_eq!(level(0.5, Depth::Eight), None);
+        assert_eq!(level(-9_999.0, Depth::Sixteen), None);
+        assert_eq!(Nodata::new(-0.0), Nodata::new(0.0));
+        assert_eq!(Nodata::new(f64::NAN), None);
+    }
+}
