@@ -59,7 +59,7 @@ fn page(material: &Material) -> String {
     table(&mut page, ["fault", "times"], faults(&material.runs));
     page += "\n### Failover\n\n";
     page += FAILOVER;
-    let head = ["what ended the master", "session timeout", "times", "least", "median", "95 %", "most"];
+    let head = ["end of the master", "session timeout", "times", "minimum", "median", "95 %", "maximum"];
     table(&mut page, head, failovers(&material.runs));
     complaints(&mut page, &material.runs);
     if let Some(schedules) = &material.schedules {
@@ -69,13 +69,13 @@ fn page(material: &Material) -> String {
         page += "\n";
         table(&mut page, ["fault", "times"], numbers(&schedules["faults"]));
     }
-    page += "\n## What was run\n\n";
+    page += "\n## Steps\n\n";
     table(&mut page, ["step", "result"], material.steps.iter().map(|(name, value)| [name.clone(), value.clone()]));
     page += TAIL;
     page
 }
 
-const HEAD: &str = "# What chaos showed\n\nWritten by `make chaos`; don't edit.\n\n";
+const HEAD: &str = "# Results of the chaos tests\n\nWritten by `make chaos`; don't edit.\n\n";
 
 const PROCESSES: &str = "Processes of the real binary on a real three-server ensemble and a real PostgreSQL, with pixels in a \
 folder or in S3, each process behind TCP proxies of its own; ten uploads a second all the while. Afterwards each acknowledged \
@@ -85,14 +85,14 @@ write, and a log of every change of a job's row against the epochs.\n\n";
 const FAILOVER: &str = "From the fault until the next master wrote below `/jobs` (creating a job or a task, finishing, deleting), by \
 the ensemble's transaction logs. Under load, and with all servers, pods and clients on this one machine.\n\n";
 
-const SCHEDULES: &str = "Whole pods on the embedded coordinator in paused time; at each await point the seed's dice may play a \
-fault.\n\n";
+const SCHEDULES: &str = "Whole pods on the embedded coordinator in paused time; at each await point the seed decides whether a fault is \
+injected.\n\n";
 
-const TAIL: &str = "\n## Again\n\n\
+const TAIL: &str = "\n## Repeating a run\n\n\
 - `make chaos` does all of it; `CHAOS_RUNS=10 make chaos` does fewer runs of processes and `CHAOS_SEEDS=50` fewer schedules.\n\
 - A run that isn't as promised prints its seed and keeps its logs and its store: `EVENLIGHT_CHAOS_SEED=7 cargo test -p server --test \
 chaos seeded -- --nocapture --ignored` does the run of seed 7 again. The seed decides array, uploads and faults, not the machine's timing.\n\
-- `EVENLIGHT_SEED=7 cargo test -p server --test schedules` plays schedule 7 again and shows its history.\n";
+- `EVENLIGHT_SEED=7 cargo test -p server --test schedules` repeats schedule 7 and prints its history.\n";
 
 fn table<const N: usize>(page: &mut String, head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) {
     let mut line = |cells: &[String]| writeln!(page, "| {} |", cells.join(" | ")).expect("a string takes all");
@@ -113,8 +113,8 @@ fn totals(runs: &[Outcome]) -> Vec<[String; 2]> {
         ("uploads acknowledged", sum(|run| run.acknowledged).to_string()),
         ("**lost**", sum(|run| run.lost).to_string()),
         ("**duplicated**, tasks committed twice included", sum(|run| run.duplicated).to_string()),
-        ("**stale commits**: writes of masters that led no more", sum(|run| run.stale).to_string()),
-        ("failed jobs and anything else that is not as promised", sum(|run| run.wrong).to_string()),
+        ("**stale commits**: writes of deposed masters", sum(|run| run.stale).to_string()),
+        ("failed jobs and other violations", sum(|run| run.wrong).to_string()),
         ("tasks committed", sum(|run| run.commits).to_string()),
         ("masters' writes to the catalog", sum(|run| run.writes).to_string()),
         ("epochs", sum(|run| run.epochs).to_string()),
@@ -157,7 +157,7 @@ fn complaints(page: &mut String, runs: &[Outcome]) {
     if wrong.is_empty() {
         return;
     }
-    *page += "\n### Not as promised\n\n";
+    *page += "\n### Violations\n\n";
     for run in wrong {
         for complaint in run.complaints.iter().take(20) {
             writeln!(page, "- seed {}: {complaint}", run.seed).expect("a string takes all");
@@ -201,7 +201,7 @@ fn a_page_sums_up_runs_and_tells_the_distribution_of_failovers() {
     assert!(good.contains("| uploads acknowledged | 80 |\n| **lost** | 0 |"), "{good}");
     assert!(good.contains("| quorum lost | 4 |"), "{good}");
     assert!(good.contains("| kill -9 | 2 s | 3 | 10 ms | 20 ms | 30 ms | 30 ms |"), "{good}");
-    assert!(!good.contains("Not as promised"), "{good}");
+    assert!(!good.contains("Violations"), "{good}");
 
     material.runs.push(Outcome { complaints: vec!["lost: image-7.png".to_owned()], ..run(3, 1, &[]) });
     let bad = page(&material);
