@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-CRATES = {"shared": ROOT / "shared/src", "app": ROOT / "app/src", "server": ROOT / "server/src"}
+SERVER = sorted(ROOT.glob("server/*/src"))
+CRATES = {src.parent.name: src for src in (ROOT / "shared/src", ROOT / "app/src", ROOT / "server/src", *SERVER)}
 
 
 def modules(name, folder):
@@ -77,11 +78,10 @@ def absolute(module, path):
             base = base[:-1] if parts[0] == "super" else base
             parts = parts[1:]
         return (*base, *parts)
-    if head in CRATES:
-        return tuple(parts)
-    if (*module, head) in MODULES:
+    # A module hides a crate of the same name, except from a path that begins with `::`.
+    if (*module, head) in MODULES and not path.strip().startswith("::"):
         return (*module, *parts)
-    return None
+    return tuple(parts) if head in CRATES else None
 
 
 def uses(module):

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Counts stilted phrases in the Rust comments of shared/src, app/src and server/src. Prints the number of comment lines (lines that
-# start with //) and the occurrences of each phrase per 1,000 of them. "returns" is for comparison: the plain word for "gives".
+# Counts stilted phrases in the Rust comments of shared/src, app/src, server/src and server/*/src. Prints the number of comment lines
+# (lines that start with //) and the occurrences of each phrase per 1,000 of them. "returns" is for comparison: the plain word for "gives".
 # Runs in the current folder, so that checkouts can be compared: cd CHECKOUT && bash scripts/phrases.sh
 set -euo pipefail
 
-FOLDERS=(shared/src app/src server/src)
+# A checkout may have no crates in server.
+shopt -s nullglob
+FOLDERS=(shared/src app/src server/src server/*/src)
 PHRASES=("gives" "told|says" "is there" "so many" "somebody|nobody" "returns")
 
 comments() { # FOLDER…
@@ -21,7 +23,7 @@ row() { # NAME FOLDER…
     shift
     text="$(comments "$@")"
     lines="$(printf '%s\n' "$text" | wc -l)"
-    printf '%-12s %9d' "$name" "$lines"
+    printf '%-21s %9d' "$name" "$lines"
     for phrase in "${PHRASES[@]}"; do
         printf '%s\n' "$text" | occurrences "$phrase" |
             awk -v lines="$lines" -v width="$((${#phrase} + 2))" '{ printf "%*.1f", (width < 8 ? 8 : width), 1000 * $1 / lines }'
@@ -35,7 +37,7 @@ for folder in "${FOLDERS[@]}"; do
         exit 1
     }
 done
-printf '%-12s %9s' "" "comments"
+printf '%-21s %9s' "" "comments"
 for phrase in "${PHRASES[@]}"; do
     width=$((${#phrase} + 2))
     printf '%*s' "$((width < 8 ? 8 : width))" "${phrase//|//}"

@@ -10,13 +10,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use codec::{Limits, Source};
 use indicatif::{ProgressBar, ProgressStyle};
+use pipeline::local::{Local, Opener, Others};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use shared::equalize::Recipe;
 use shared::job::Format;
-
-use crate::codec::{self, Limits, Source};
-use crate::pipeline::local::{Local, Opener, Others};
 
 use super::how::{Files, HowArgs};
 use super::limits::LimitArgs;

@@ -1,8 +1,7 @@
 //! Options that limit an image's size, checked against its header before anything is allocated.
 
 use bytesize::ByteSize;
-
-use crate::codec::Limits;
+use codec::Limits;
 
 /// Limits of an image's size.
 #[derive(Debug, Clone, clap::Args)]

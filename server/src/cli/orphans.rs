@@ -8,17 +8,17 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use bytesize::ByteSize;
+use catalog::{Catalog, Fate};
 use clap::Subcommand;
+use codec::Limits;
+use pipeline::accept::Accept;
+use pipeline::gauge::Gauge;
+use pipeline::orphans::{Survey, is_original, note_generation};
+use pipeline::pixels::Pixels;
+use store::keys::Owner;
+use store::{Found, Store};
 
 use super::limits::LimitArgs;
-use crate::catalog::{self, Catalog, Fate};
-use crate::codec::Limits;
-use crate::pipeline::accept::Accept;
-use crate::pipeline::gauge::Gauge;
-use crate::pipeline::orphans::{Survey, is_original, note_generation};
-use crate::pipeline::pixels::Pixels;
-use crate::store::keys::Owner;
-use crate::store::{Found, Store};
 
 /// Memory for reading headers, in bytes.
 const MEMORY_BYTES: u64 = 64 << 20;
@@ -62,7 +62,7 @@ enum What {
 /// # Errors
 /// A sentence: what can't be reached, or that some originals couldn't be adopted.
 pub async fn run(args: OrphansArgs) -> Result<()> {
-    crate::crypto::install();
+    base::crypto::install();
     let in_data = |name: &str| args.data.join(name).display().to_string();
     let store_url = args.store.clone().unwrap_or_else(|| in_data("store"));
     let catalog_url = args.catalog.clone().unwrap_or_else(|| in_data("catalog.sqlite"));

@@ -6,36 +6,36 @@ use std::time::Duration;
 
 use anyhow::Context;
 use async_trait::async_trait;
+use catalog::Catalog;
+use coord::{Connector, FaultLink, embedded, zookeeper};
+use kubernetes::Kubernetes;
+use logs::OwnLog;
+use pipeline::accept::Accept;
+use pipeline::gauge::{Figures, Gauge, measure};
+use pipeline::inspection;
+use pipeline::orphans;
+use pipeline::pixels::Pixels;
+use pipeline::stage::TaskContext;
+use pod::array::{Array, ArrayError};
+use pod::installation::{Installation, Places};
+use pod::observer::Observer;
+use pod::renderer::Renderer;
+use pod::slots::Slots;
+use pod::{Pod, PodConfig};
 use shared::clock::Clock;
 use shared::cluster::{Failure, Fault};
 use shared::event::{Event, Message, What};
 use shared::gallery::{Image, ImageQuery};
 use shared::id::PodName;
 use shared::job::JobState;
+use store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
+use web::{Clients, CutOff, EventHub, FaultError, Faults, PodLogs, Renders, WebState, listen, router};
 
 use super::locks::Locks;
 use super::serve::{ServeArgs, UseKubernetes};
-use crate::catalog::{self, Catalog};
-use crate::coord::{Connector, FaultLink, embedded, zookeeper};
-use crate::kube::{self, Kubernetes};
-use crate::logs::OwnLog;
-use crate::pipeline::accept::Accept;
-use crate::pipeline::gauge::{Figures, Gauge, measure};
-use crate::pipeline::inspection;
-use crate::pipeline::orphans;
-use crate::pipeline::pixels::Pixels;
-use crate::pipeline::stage::TaskContext;
-use crate::pod::array::{Array, ArrayError};
-use crate::pod::installation::{Installation, Places};
-use crate::pod::observer::Observer;
-use crate::pod::renderer::Renderer;
-use crate::pod::slots::Slots;
-use crate::pod::{Pod, PodConfig};
-use crate::store::Store;
-use crate::web::{Clients, CutOff, EventHub, FaultError, Faults, PodLogs, Renders, WebState, listen, router};
 
 /// Memory for rendered pictures, in bytes.
 const RENDER_CACHE_BYTES: usize = 64 << 20;
@@ -83,7 +83,7 @@ impl Process {
     /// # Errors
     /// With what was tried and why it failed.
     pub async fn start_logged(args: ServeArgs, said: OwnLog) -> anyhow::Result<Self> {
-        crate::crypto::install();
+        base::crypto::install();
         let names = args.pod_names().map_err(anyhow::Error::msg)?;
         said.belongs_to(&names);
         let listener =
@@ -387,14 +387,14 @@ fn failure(image: Image) -> Failure {
 async fn kubernetes(
     args: &ServeArgs,
     names: &[PodName],
-    leadership: watch::Receiver<kube::Leadership>,
+    leadership: watch::Receiver<kubernetes::Leadership>,
 ) -> Option<Kubernetes> {
     // Several pods in one process aren't pods of Kubernetes.
     let [name] = names else { return None };
     if args.kubernetes == UseKubernetes::Off {
         return None;
     }
-    let (client, inside) = match kube::connect().await {
+    let (client, inside) = match kubernetes::connect().await {
         Ok(found) => found?,
         Err(error) => {
             tracing::warn!(%error, "Kubernetes found but unusable; master's pod not labelled");
@@ -402,7 +402,7 @@ async fn kubernetes(
         }
     };
     let (selector, container) = (args.pod_selector.clone(), args.container.clone());
-    let settings = kube::Settings { pod: name.to_string(), selector, container, inside };
+    let settings = kubernetes::Settings { pod: name.to_string(), selector, container, inside };
     tracing::info!(pod = %name, inside, "using Kubernetes for labels and logs");
     Some(Kubernetes::start(client, settings, leadership))
 }

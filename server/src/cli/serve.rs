@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::Args;
+use codec::Limits;
+use pipeline::gauge::Capacity;
 use shared::id::PodName;
 
 use super::limits::LimitArgs;
-use crate::codec::Limits;
-use crate::pipeline::gauge::Capacity;
 
 /// Serve the pages and the API, and process images: one process of the array.
 #[derive(Debug, Clone, Args)]

@@ -1,0 +1,63 @@
+//! The bytes before and after the scan data.
+
+use shared::job::ImageInfo;
+use shared::pixels::Layout;
+
+use super::super::{Envelope, Result, refuse};
+use super::huffman::{CHROMA_AC, CHROMA_DC, LUMA_AC, LUMA_DC, Table};
+use super::transform::ZIGZAG;
+use super::{Head, put};
+
+/// Start and end of image.
+const START: [u8; 2] = [0xff, 0xd8];
+const END: [u8; 2] = [0xff, 0xd9];
+/// JFIF 1.2 (ITU-T T.871, 10.1) without a density, for originals that have none.
+const JFIF: [u8; 14] = *b"JFIF\0\x01\x02\0\0\x01\0\x01\0\0";
+
+impl Head {
+    /// Returns the bytes around the parts, which the file contains verbatim.
+    pub(crate) fn join(&self, info: &ImageInfo) -> Result<Envelope> {
+        Ok(Envelope { begin: self.begin(info)?, end: END.to_vec() })
+    }
+
+    fn begin(&self, info: &ImageInfo) -> Result<Vec<u8>> {
+        let (Ok(width), Ok(height)) = (u16::try_from(info.width), u16::try_from(info.height)) else {
+            return refuse("A JPEG has at most 65,535 pixels a side.");
+        };
+        let colors = info.layout != Layout::Gray;
+        let components: &[u8] = if colors { &[1, 2, 3] } else { &[1] };
+        // The chroma components share their tables.
+        let tables = |component: u8| u8::from(component > 1);
+
+        let mut file = START.to_vec();
+        put(&mut file, 0xe0, self.jfif.as_deref().unwrap_or(&JFIF));
+        file.extend_from_slice(&self.segments);
+
+        let quantization = [&self.luma, &self.chroma];
+        for (number, table) in (0..).zip(&quantization[..components.len().min(2)]) {
+            // `Head::read` has limited the steps to 8 bits.
+            let steps = ZIGZAG.map(|place| table[8 * (place % 8) + place / 8] as u8);
+            put(&mut file, 0xdb, &[&[number], steps.as_slice()].concat());
+        }
+        let mut frame = vec![8];
+        frame.extend(height.to_be_bytes());
+        frame.extend(width.to_be_bytes());
+        frame.push(components.len() as u8);
+        for component in components {
+            let sampling = if *component == 1 { self.sampling.0 << 4 | self.sampling.1 } else { 0x11 };
+            frame.extend([*component, sampling, tables(*component)]);
+        }
+        put(&mut file, 0xc0, &frame);
+        let codes = [(0x00, LUMA_DC), (0x10, LUMA_AC), (0x01, CHROMA_DC), (0x11, CHROMA_AC)];
+        for (class_and_number, Table { counts, values }) in &codes[..if colors { 4 } else { 2 }] {
+            put(&mut file, 0xc4, &[&[*class_and_number], counts.as_slice(), values].concat());
+        }
+        let Ok(interval) = u16::try_from(self.mcus(info)) else { return refuse("The JPEG is too wide.") };
+        put(&mut file, 0xdd, &interval.to_be_bytes());
+        let mut scan = vec![components.len() as u8];
+        scan.extend(components.iter().flat_map(|component| [*component, tables(*component) * 0x11]));
+        scan.extend([0, 63, 0]);
+        put(&mut file, 0xda, &scan);
+        Ok(file)
+    }
+}

@@ -1,0 +1,24 @@
+//! Reasons for which a job fails although its image isn't at fault: lost runs, and records that can't be kept.
+
+use pipeline::cause::Cause;
+
+/// A job fails after this many consecutive runs that were lost with the whole array without finishing another task: the job may
+/// be the cause.
+pub const MAX_LOSSES: u32 = 3;
+
+/// Returns the failure reason of a job with a znode that was overwritten by someone else.
+pub(super) fn spoiled(path: &str, why: &str) -> String {
+    format!("A record of this job in the coordinator ({path}) was changed from outside: {why}. Retry the job.")
+}
+
+/// Returns the failure reason of a job with a znode whose access control list keeps the array out.
+pub(super) fn forbidden(path: &str) -> String {
+    format!(
+        "An access control list set from outside locks the array out of a node of this job in the coordinator ({path}). Retry the job."
+    )
+}
+
+/// Returns the failure reason of a job whose record can't be stored.
+pub(super) fn refusal(why: &str) -> String {
+    Cause::Record(why.to_owned()).to_string()
+}

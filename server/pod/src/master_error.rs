@@ -1,0 +1,70 @@
+//! Errors of the master: failed actions, and why a term ended.
+
+use coord::Error;
+use coord::fence::FenceError;
+
+/// Why a term ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum End {
+    /// The election node is gone.
+    #[error("deposed")]
+    Deposed,
+    /// The session has ended, or the coordinator rejected the operation.
+    #[error(transparent)]
+    Coordinator(#[from] Error),
+    /// A job's driver or the sweeper panicked; the next leader starts with new ones.
+    #[error("a part of it crashed: {0}")]
+    Crashed(String),
+}
+
+/// A failed action; everything except [`End`] is retried after reading again.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum MasterError {
+    /// The term is over.
+    #[error(transparent)]
+    End(#[from] End),
+    /// The read state is stale, or an outcome is unknown: read again.
+    #[error("{0}")]
+    Again(String),
+    /// The node has children that the array didn't write, or a lock that was taken since it was read.
+    #[error("{0} still has children")]
+    NotEmpty(String),
+    /// The coordinator can't store this record because it is too large.
+    #[error("{0}")]
+    Refused(String),
+    /// Denied by a znode's access control list that the array didn't set.
+    #[error("the access control list of {0}, which the array didn't set, doesn't allow it")]
+    Forbidden(String),
+    /// The catalog or the store doesn't answer: wait, then read again.
+    #[error("{0}")]
+    Later(String),
+}
+
+impl From<FenceError> for MasterError {
+    fn from(error: FenceError) -> Self {
+        match error {
+            FenceError::Deposed => MasterError::End(End::Deposed),
+            FenceError::Conflict { source: Error::Forbidden(path), .. } => MasterError::Forbidden(path),
+            FenceError::Conflict { source: Error::NotEmpty(path), .. } => MasterError::NotEmpty(path),
+            FenceError::Conflict { .. } | FenceError::Unknown(_) => MasterError::Again(error.to_string()),
+            FenceError::Coordinator(error) => error.into(),
+        }
+    }
+}
+
+impl From<Error> for MasterError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Expired => MasterError::End(End::Coordinator(error)),
+            Error::Invalid(reason) => MasterError::Refused(reason),
+            Error::Forbidden(path) => MasterError::Forbidden(path),
+            other => MasterError::Again(other.to_string()),
+        }
+    }
+}
+
+impl From<catalog::Error> for MasterError {
+    fn from(error: catalog::Error) -> Self {
+        MasterError::Later(error.to_string())
+    }
+}

@@ -1,0 +1,459 @@
+//! The worker: claims tasks, executes them, and commits their results.
+//!
+//! # Hazards
+//! - *The pod pauses for a minute while it works.* Its session ends, the lock vanishes, another pod claims the task, and the
+//!   task's version changes. The late commit checks the version that this claim wrote, so it fails; the late output lies under
+//!   a key that belongs to this claim alone, and never counts.
+//! - *The reply to a claim or a commit is lost.* [`claim`] reads back on the same session before it returns.
+//! - *The work itself kills the pod.* The strike that the claim wrote stays. A task with a strike runs alone in its pod, so
+//!   that it can't take other tasks down with it, and three strikes end it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use base::backoff::{Backoff, jitter};
+use base::panics;
+use base::wall::now;
+use coord::claim::{self, Held, Strike, StrikeReturn};
+use coord::settle::connected;
+use coord::{Coordinator, Error, paths};
+use futures::FutureExt;
+use pipeline::failure::Failure;
+use pipeline::nodes::{JobNodes, TaskNodes};
+use pipeline::stage::Inputs;
+use pipeline::{step, work};
+use shared::clock::Stamp;
+use shared::job::{ALGO, Phase, Progress, RECORD_VERSION};
+use shared::task::{Done, Lock, Outcome, StrikeEnd};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::claims::Claims;
+use super::context::Pod;
+use super::job_failure::{MAX_LOSSES, refusal};
+use super::journal::Journal;
+use super::mirror::Nodes;
+use super::slots::Slot;
+
+/// The phases that workers of this version support.
+pub const KINDS: [Phase; Phase::ALL.len()] = Phase::ALL;
+
+/// A pod's worker during one session.
+pub(super) struct Worker {
+    /// The pod that this worker belongs to.
+    pub pod: Arc<Pod>,
+    /// The session.
+    pub coordinator: Arc<dyn Coordinator>,
+    /// The mirror's snapshots, from which the worker picks tasks.
+    pub nodes: watch::Receiver<Arc<Nodes>>,
+    /// The pod's claims.
+    pub claims: Claims,
+    /// Records finished tasks in the catalog.
+    pub journal: Journal,
+    /// Stops the worker.
+    pub stop: CancellationToken,
+    /// Offset at which the worker starts its search, so that workers don't all try the same task first.
+    pub start: usize,
+}
+
+/// A task that can be claimed.
+struct Candidate {
+    job: Arc<JobNodes>,
+    phase: Phase,
+    index: u32,
+    path: String,
+}
+
+/// A task that this worker is finished with.
+struct Ended {
+    path: String,
+    claim: Claim,
+}
+
+/// Outcome of a claim.
+enum Claim {
+    /// The claim was made, or its outcome is unknown.
+    Made,
+    /// Another worker claimed the task at this version.
+    Lost { version: i32 },
+    /// The claim failed and may be retried.
+    Failed,
+    /// The session ended before the claim was known to be made.
+    SessionOver,
+}
+
+impl Worker {
+    /// Works until `stop`, then finishes the claimed tasks.
+    pub async fn run(self) {
+        let worker = Arc::new(self);
+        let (stop, mut nodes) = (worker.stop.clone(), worker.nodes.clone());
+        let mut outage = worker.pod.task_context.store.outage();
+        let mut running: JoinSet<Ended> = JoinSet::new();
+        // Running tasks by path, and whether each must run alone.
+        let mut held: BTreeMap<String, bool> = BTreeMap::new();
+        // Versions at which a claim was lost; skipped until the mirror shows a newer version.
+        let mut lost: HashMap<String, i32> = HashMap::new();
+        let mut turn = worker.start;
+        let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
+        let slots = worker.pod.slots.clone();
+        loop {
+            let seen = nodes.borrow_and_update().clone();
+            lost.retain(|path, version| is_at(&seen, path, *version));
+            // During an outage of the store, claimed work couldn't be stored.
+            let wants = outage.borrow_and_update().is_none() && worker.pick(&seen, turn, &held, &lost).is_some();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(ended) = running.join_next(), if !running.is_empty() => match ended {
+                    Ok(ended) => {
+                        held.remove(&ended.path);
+                        match ended.claim {
+                            Claim::Made => backoff.reset(),
+                            Claim::Failed => backoff.wait().await,
+                            Claim::Lost { version } => drop(lost.insert(ended.path, version)),
+                            Claim::SessionOver => break,
+                        }
+                    }
+                    // Panics of the work itself are caught; after any other panic, the next session starts afresh.
+                    Err(panic) => {
+                        tracing::error!(pod = %worker.pod.config.name, %panic, "worker panicked; closing its session");
+                        return worker.coordinator.close().await;
+                    }
+                },
+                // No await between taking the slot and spawning the task: a frozen pod must not hold a slot.
+                slot = slots.take(), if wants => {
+                    turn = turn.wrapping_add(1);
+                    let seen = nodes.borrow_and_update().clone();
+                    let Some(candidate) = worker.pick(&seen, turn, &held, &lost) else { continue };
+                    held.insert(candidate.path.clone(), !strikes_of(&candidate).is_empty());
+                    let worker = worker.clone();
+                    running.spawn(async move { worker.claim_and_attempt(candidate, slot).await });
+                }
+                changed = nodes.changed() => if changed.is_err() { break },
+                Ok(()) = outage.changed() => {}
+            }
+        }
+        while running.join_next().await.is_some() {}
+        worker.journal.write().await;
+    }
+
+    /// Picks a task that no worker holds. A task with a strike comes first and runs alone: the pod claims nothing until its
+    /// running tasks have ended. Otherwise jobs take turns, and within a job the search starts at this pod's own offset.
+    fn pick(
+        &self,
+        nodes: &Nodes,
+        turn: usize,
+        held: &BTreeMap<String, bool>,
+        lost: &HashMap<String, i32>,
+    ) -> Option<Candidate> {
+        if held.values().any(|alone| *alone) {
+            return None;
+        }
+        let mut jobs: Vec<&Arc<JobNodes>> = nodes
+            .jobs
+            .values()
+            .filter(|nodes| nodes.job.algo <= ALGO && nodes.job.progress == Progress::Active)
+            .collect();
+        // Of the jobs that would fail with another lost run, only one is worked on at a time: one of them may be why the
+        // others' runs were lost. All pods choose the same one.
+        let is_last_chance = |nodes: &Arc<JobNodes>| nodes.job.losses + 1 >= MAX_LOSSES;
+        let first = jobs.iter().find(|nodes| is_last_chance(nodes)).map(|nodes| nodes.job.job.clone());
+        jobs.retain(|nodes| !is_last_chance(nodes) || first.as_ref() == Some(&nodes.job.job));
+        let search = |wanted: &dyn Fn(&TaskNodes) -> bool| {
+            let open = |candidate: &Candidate| {
+                !held.contains_key(&candidate.path) && lost.get(&candidate.path) != Some(&version_of(candidate))
+            };
+            let turns = (0..jobs.len()).map(|offset| jobs[(turn % jobs.len() + offset) % jobs.len()]);
+            turns.flat_map(|job| self.candidates(job, wanted)).find(open)
+        };
+        match search(&|task| is_free(task) && !task.task.strikes.is_empty()) {
+            Some(struck) => held.is_empty().then_some(struck),
+            None => search(&is_free),
+        }
+    }
+
+    /// Returns the wanted tasks of a job that this version supports, starting at this pod's own offset.
+    fn candidates(&self, job: &Arc<JobNodes>, wanted: &dyn Fn(&TaskNodes) -> bool) -> impl Iterator<Item = Candidate> {
+        let phases = job.phases.iter().filter(|(phase, _)| KINDS.contains(phase) && job.has_inputs(**phase));
+        let tasks = phases.flat_map(|(phase, tasks)| tasks.iter().map(move |(index, task)| (*phase, *index, task)));
+        let mut found: Vec<(Phase, u32)> = tasks
+            .filter(|(.., task)| wanted(task) && job.is_mended(&task.task))
+            .map(|(phase, index, _)| (phase, index))
+            .collect();
+        if !found.is_empty() {
+            let place = self.start % found.len();
+            found.rotate_left(place);
+        }
+        let job = job.clone();
+        found.into_iter().map(move |(phase, index)| {
+            let path = paths::task(&job.job.job, phase, index);
+            Candidate { job: job.clone(), phase, index, path }
+        })
+    }
+
+    /// Claims a task and executes it if the claim was made. The slot is free again when all of the task's work has ended, or
+    /// when the claim failed or its outcome is unknown.
+    async fn claim_and_attempt(&self, candidate: Candidate, slot: Slot) -> Ended {
+        let (path, version) = (candidate.path.clone(), version_of(&candidate));
+        let claim = match self.claim(&candidate).await {
+            Ok(Some(claimed)) => {
+                self.attempt(candidate.job, claimed, slot).await;
+                Claim::Made
+            }
+            Ok(None) => Claim::Lost { version },
+            Err(error) => {
+                drop(slot);
+                tracing::debug!(pod = %self.pod.config.name, %error, task = path, "claiming failed");
+                // Permanently rejected or retryable: neither may lead to a busy loop.
+                match error {
+                    _ if !self.connected().await => Claim::SessionOver,
+                    Error::Invalid(_) => Claim::Lost { version },
+                    _ => Claim::Failed,
+                }
+            }
+        };
+        Ended { path, claim }
+    }
+
+    async fn claim(&self, candidate: &Candidate) -> Result<Option<Held>, Error> {
+        let nodes = &candidate.job.phases[&candidate.phase][&candidate.index];
+        // The lock is gone. If the last claim ended neither in a release nor in a result, this pod is the first to establish
+        // that.
+        let mut seen = nodes.task.clone();
+        seen.note_lapse(|| self.pod.moment());
+        let now = self.pod.moment();
+        let lock = Lock {
+            v: RECORD_VERSION,
+            pod: self.pod.config.name.clone(),
+            claim: uuid::Uuid::new_v4().simple().to_string(),
+            since: now.at,
+            stamp: now.stamp,
+        };
+        let held = Held::new(&candidate.path, &seen, nodes.version, lock);
+        // Enter it before it is made: if the session ends now, the outcome is unknown.
+        self.claims.enter(&held);
+        let claimed = claim::claim(&*self.coordinator, held.clone()).await;
+        let made = match &claimed {
+            Ok(claimed) => claimed.is_some(),
+            Err(error) => error.is_unknown(),
+        };
+        if !made {
+            self.claims.leave(&held);
+        }
+        claimed
+    }
+
+    /// Executes a claimed task up to its commit or release.
+    async fn attempt(&self, job: Arc<JobNodes>, held: Held, slot: Slot) {
+        let (name, path) = (&self.pod.config.name, held.path.clone());
+        let task = &held.task;
+        tracing::debug!(pod = %name, job = %job.job.job, phase = %task.phase, task = task.index, attempt = task.attempt, "claimed");
+        // The slot stays taken until all work of the task has returned from its threads.
+        let limit = self.pod.config.task_time.min(self.pod.config.image_time);
+        let task_context = self.pod.task_context.for_task(limit, slot);
+        let began = Instant::now();
+        let work = async {
+            self.note_attempt(&job).await?;
+            work(&task_context, &job.job, task, &inputs(&job, task.phase)?, &held.lock.claim).await
+        };
+        let result = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| Err(crash(&*panic)));
+        let worked = began.elapsed();
+        drop(task_context);
+        let ended = match result {
+            Ok(outcome) => self.commit(&job, &held, outcome, worked).await,
+            Err(failure) => self.release(&held, &failure).await,
+        };
+        match ended {
+            Ok(true) => self.claims.leave(&held),
+            Ok(false) => {
+                tracing::info!(pod = %name, task = path, attempt = task.attempt, "claim lost; result discarded");
+                self.let_go(&held).await;
+            }
+            // The session is over; the pod's next session gives the strike back.
+            Err(error) => tracing::info!(pod = %name, task = path, %error, "claim ended with the session"),
+        }
+    }
+
+    /// Records an attempt in the catalog before any work is done in a run whose loss would count: if the work takes the whole
+    /// array down, nothing else can record it.
+    async fn note_attempt(&self, nodes: &JobNodes) -> Result<(), Failure> {
+        if nodes.job.losses == 0 {
+            return Ok(());
+        }
+        let noted = self.pod.catalog.begin_attempt(&nodes.job.job, &nodes.job.run).await;
+        noted.map(drop).map_err(|error| Failure::Outage(error.to_string()))
+    }
+
+    async fn commit(&self, job: &JobNodes, held: &Held, outcome: Outcome, worked: Duration) -> Result<bool, Error> {
+        let mut done = Done {
+            v: RECORD_VERSION,
+            pod: self.pod.config.name.clone(),
+            attempt: held.task.attempt,
+            outcome: short(outcome),
+            started: held.lock.since,
+            finished: now(),
+            worked_ms: Some(u64::try_from(worked.as_millis()).unwrap_or(u64::MAX)),
+            stamp: self.stamp(),
+        };
+        loop {
+            match claim::commit(&*self.coordinator, held, &done).await {
+                // The record will never fit; a refusal with the reason does.
+                Err(Error::Invalid(why)) if matches!(done.outcome, Outcome::Stored(_)) => {
+                    done.outcome = short(Outcome::Refused { reason: refusal(&why) });
+                }
+                Err(error) if self.worth_repeating(&error).await => {}
+                Ok(true) => break,
+                other => return other,
+            }
+        }
+        self.journal.enter(&job.job, &held.task, &done).await;
+        if self.stop.is_cancelled() {
+            self.journal.write().await;
+        }
+        Ok(true)
+    }
+
+    async fn release(&self, held: &Held, failure: &Failure) -> Result<bool, Error> {
+        let task = &held.task;
+        let is_outage = failure.is_outage(&self.pod.task_context.store).await;
+        tracing::warn!(pod = %self.pod.config.name, task = held.path, attempt = task.attempt, %failure, is_outage, "task attempt failed");
+        let mut held = held.clone();
+        let (mut trouble, mut strike, mut attempt) = (Some(failure.to_string()), Strike::GiveBack, task.attempt);
+        if is_outage {
+            // An outage says nothing about the task, so the claim is undone. Its output's key carries the claim's id, so
+            // another attempt may reuse the number.
+            held.task.attempt -= 1;
+            trouble = task.trouble.clone();
+            // During an outage of the store nothing is claimed anyway; an outage of the catalog is hit again by the next claim,
+            // so pause longer.
+            attempt = if matches!(failure, Failure::Outage(_)) { 4 } else { 0 };
+        } else {
+            held.task.damaged = damaged(failure);
+        }
+        if let Some(end) = strike_end(failure) {
+            strike = Strike::Keep;
+            held.task.ends.insert(held.lock.claim.clone(), end);
+        }
+        // The store may need time; the next worker to claim the task shouldn't hit it at once.
+        let pause = (self.pod.config.backoff * (1 << attempt.min(6))).mul_f64(0.5 + jitter());
+        tokio::time::sleep(pause).await;
+        loop {
+            match claim::release(&*self.coordinator, &held, trouble.clone(), strike, self.stamp()).await {
+                Err(error) if self.worth_repeating(&error).await => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Deletes the lock of a claim that was lost although its lock still exists; if that fails, it becomes a debt when the
+    /// session ends.
+    async fn let_go(&self, held: &Held) {
+        loop {
+            match claim::let_go(&*self.coordinator, held, &self.stamp()).await {
+                Ok(StrikeReturn::Settled) => return self.claims.leave(held),
+                Ok(StrikeReturn::Waits) => return,
+                Err(error) if self.worth_repeating(&error).await => {}
+                Err(error) => {
+                    return tracing::info!(task = held.path, %error, "releasing the claim failed; its lock ends with the session");
+                }
+            }
+        }
+    }
+
+    /// Returns whether an operation that failed with this error should be repeated; waits for the session to reconnect.
+    async fn worth_repeating(&self, error: &Error) -> bool {
+        matches!(error, Error::Disconnected | Error::Unknown(_)) && self.connected().await
+    }
+
+    /// Waits until the session is connected; returns `false` if it ended.
+    async fn connected(&self) -> bool {
+        connected(&*self.coordinator).await.is_ok()
+    }
+
+    fn stamp(&self) -> Stamp {
+        self.pod.stamp()
+    }
+}
+
+/// Returns the keys that a failed attempt found damaged, as many as fit into a record.
+fn damaged(failure: &Failure) -> Vec<String> {
+    match failure {
+        Failure::Damaged { keys, .. } => keys.iter().take(100).cloned().collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Returns how the attempt ended, if this failure keeps the strike.
+fn strike_end(failure: &Failure) -> Option<StrikeEnd> {
+    match failure {
+        Failure::Crashed(_) => Some(StrikeEnd::Crashed),
+        Failure::Overran(_) => Some(StrikeEnd::Overran),
+        _ => None,
+    }
+}
+
+/// Returns whether a task may be claimed.
+fn is_free(nodes: &TaskNodes) -> bool {
+    nodes.lock.is_none() && nodes.done.is_none() && !nodes.task.is_struck_out() && !nodes.task.is_given_up()
+}
+
+/// Converts a panic into a failure.
+fn crash(panic: &(dyn std::any::Any + Send)) -> Failure {
+    Failure::Crashed(panics::message(panic).unwrap_or("no message").to_owned())
+}
+
+/// Returns the outcome with its reason shortened to fit into a record.
+fn short(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Refused { reason } => Outcome::Refused { reason: claim::clipped(reason) },
+        stored @ Outcome::Stored(_) => stored,
+    }
+}
+
+/// Returns what a task of this phase reads from earlier phases.
+fn inputs(job: &JobNodes, phase: Phase) -> Result<Inputs, Failure> {
+    let mut inputs = Inputs::default();
+    if matches!(phase, Phase::Ranges | Phase::Histograms | Phase::Equalize) {
+        for (phase, input) in [(Phase::Split, &mut inputs.split), (Phase::Mask, &mut inputs.mask)] {
+            if job.job.phases.contains(&phase) {
+                *input = Some(all(job, phase)?.remove(0));
+            }
+        }
+    }
+    if phase == Phase::Stitch {
+        let encoded = if job.job.phases.contains(&Phase::Pages) { Phase::Pages } else { Phase::Equalize };
+        inputs.equalized = all(job, encoded)?;
+    }
+    if phase == Phase::Pages && job.job.phases.contains(&Phase::Reference) {
+        inputs.reference = Some(all(job, Phase::Reference)?.remove(0));
+    }
+    Ok(inputs)
+}
+
+/// Returns the outputs of a phase, which must be complete.
+fn all(job: &JobNodes, phase: Phase) -> Result<Vec<shared::job::Pointer>, Failure> {
+    let outputs = step::outputs(job, phase);
+    let (expected, found) = (job.job.count(phase) as usize, outputs.len());
+    if expected != found || found == 0 {
+        return Err(Failure::Trouble(format!("expected {expected} outputs of {phase}, found {found}")));
+    }
+    Ok(outputs)
+}
+
+fn version_of(candidate: &Candidate) -> i32 {
+    candidate.job.phases[&candidate.phase][&candidate.index].version
+}
+
+fn strikes_of(candidate: &Candidate) -> &[String] {
+    &candidate.job.phases[&candidate.phase][&candidate.index].task.strikes
+}
+
+/// Returns whether a task's record still has this version.
+fn is_at(nodes: &Nodes, path: &str, version: i32) -> bool {
+    let task =
+        paths::parse_task(path).and_then(|(job, phase, index)| nodes.jobs.get(&job)?.phases.get(&phase)?.get(&index));
+    task.is_some_and(|task| task.version == version)
+}
