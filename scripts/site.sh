@@ -29,6 +29,15 @@ compile_previews() {
     done
 }
 
+# The page beside the previews: the last part of each is one thread's work.
+compile_all() {
+    local previews
+    compile_previews &
+    previews=$!
+    compile || { wait "$previews"; return 1; }
+    wait "$previews"
+}
+
 assemble() {
     local build
     assemble_page
@@ -160,7 +169,6 @@ choose_wasm_toolchain
 ensure_wasm_bindgen
 ensure_wasm_split
 ensure_wasm_opt
-step "compile the page to WebAssembly" compile
+step "compile the page and its preview to WebAssembly" compile_all
 STAGE="$(mktemp -d "$CACHE/site.XXXXXX")"
-step "compile the preview to WebAssembly, with and without SIMD" compile_previews
 step "assemble the site in target/site" assemble

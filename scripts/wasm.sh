@@ -85,9 +85,15 @@ ensure_wasm_bindgen() { # prints nothing; sets WASM_BINDGEN
     WASM_BINDGEN="$TOOLS/bin/wasm-bindgen"
 }
 
+# The tools run for seconds; optimizing them would take longer.
+install_tool() {
+    CARGO_TARGET_DIR="$CACHE/tools-build" CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off \
+        CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=0 cargo install "$@" </dev/null
+}
+
 install_wasm_bindgen() { # VERSION
     # Not --locked: a locked dependency may have been yanked.
-    CARGO_TARGET_DIR="$CACHE/tools-build" cargo install wasm-bindgen-cli --version "$1" --root "$TOOLS" --force </dev/null
+    install_tool wasm-bindgen-cli --version "$1" --root "$TOOLS" --force
     rm -rf "$CACHE/tools-build"
 }
 
@@ -103,8 +109,7 @@ ensure_wasm_split() { # prints nothing; sets WASM_SPLIT
 }
 
 install_wasm_split() { # HOME
-    CARGO_TARGET_DIR="$CACHE/tools-build" cargo install --locked wasm_split_cli_support --version "$WASM_SPLIT_VERSION" \
-        --features build-binary --root "$1" --force </dev/null
+    install_tool --locked wasm_split_cli_support --version "$WASM_SPLIT_VERSION" --features build-binary --root "$1" --force
     rm -rf "$CACHE/tools-build"
 }
 

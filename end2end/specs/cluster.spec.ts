@@ -128,6 +128,20 @@ test("a failed image is tried again from the cluster page", async ({ page, reque
   await expect(page).toHaveURL(/\/cluster$/);
 });
 
+test("all failed images are tried again with one click", async ({ page, request }) => {
+  await calm(request);
+  const broken = [await failing(request, damaged("broken-one.jpg")), await failing(request, damaged("broken-two.jpg"))];
+  await open(page, "/cluster");
+  await expect(page.getByTestId("failure").filter({ hasText: "broken-two.jpg" }).first()).toBeVisible();
+  const [answer] = await Promise.all([
+    page.waitForResponse((it) => it.url().endsWith("/api/jobs/retry")),
+    page.getByTestId("retry-all").click(),
+  ]);
+  expect(answer.ok()).toBe(true);
+  expect((await answer.json()).retried).toBeGreaterThanOrEqual(broken.length);
+  await expect(page).toHaveURL(/\/cluster$/);
+});
+
 test("a page whose server fell silent doesn't call it well", async ({ page }) => {
   const server = await own(2);
   try {
