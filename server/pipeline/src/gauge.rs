@@ -407,10 +407,10 @@ mod tests {
         assert_eq!(gauge.view().outage, None);
         let since = 1_000 * (86_400 * 20_000 + 3_600 * 12 + 60 * 3 + 4) + 999;
         figures.send_modify(|known| known.outage = Some(Outage { since, is_full: false }));
-        let failing = "It has been failing since 12:03:04 UTC. Jobs wait, and go on by themselves when it works again.";
+        let failing = "It has been failing since 12:03:04 UTC. Jobs wait, and continue when it works again.";
         assert_eq!(gauge.view().outage.as_deref(), Some(failing));
         figures.send_modify(|known| known.outage = Some(Outage { since, is_full: true }));
-        let full = "It has been full since 12:03:04 UTC. Jobs wait, and go on by themselves when there is room.";
+        let full = "It has been full since 12:03:04 UTC. Jobs wait, and continue when there is free space.";
         assert_eq!(gauge.view().outage.as_deref(), Some(full));
     }
 

@@ -238,7 +238,7 @@ mod tests {
         let work = || while deadline::check().is_ok() {};
         let error = pixels.for_task(limit, ()).run(1, work).await.unwrap_err();
         assert!(matches!(error, Error::Overran { took, limit: told } if took > limit && told == limit), "{error:?}");
-        assert!(error.to_string().contains("may take 0.0 s"), "{error}");
+        assert!(error.to_string().contains("the limit for a task is 0.0 s"), "{error}");
         assert_eq!(pixels.run(1, || deadline::check().is_ok()).await, Ok(true));
     }
 

@@ -41,6 +41,9 @@ const DELETES_AT_ONCE: usize = 8;
 /// Pause after a failed sweep.
 const RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
+/// Pause after the epoch was taken again.
+const RETAKEN_PAUSE: Duration = Duration::from_secs(1);
+
 /// Interval at which the generation is raised while images arrive.
 const GENERATION_EVERY: Duration = Duration::from_secs(10);
 
@@ -83,7 +86,7 @@ pub(super) async fn run(context: Arc<MasterContext>) {
             }
             Err(error) => {
                 tracing::warn!(pod = %name, %error, "store sweep ended early");
-                every.min(RETRY_INTERVAL)
+                if sweeper.take_epoch_again(&error).await { RETAKEN_PAUSE } else { every.min(RETRY_INTERVAL) }
             }
         };
         sweeper.rest(pause.mul_f64(0.75 + jitter() / 2.0)).await;
@@ -107,9 +110,20 @@ impl Sweeper {
             tokio::time::sleep(GENERATION_EVERY).await;
             if let Err(error) = self.check().await {
                 tracing::warn!(pod = %self.context.pod.config.name, %error, "raising the catalog's generation failed");
+                self.take_epoch_again(&error).await;
             }
         }
         tokio::time::sleep_until(until).await;
+    }
+
+    /// Takes the epoch again if that is why a write was rejected and this master still leads: an idle master has no other write
+    /// that would notice. Returns whether that was the error.
+    async fn take_epoch_again(&self, error: &Error) -> bool {
+        let is_fenced_off = matches!(error, Error::NotMine);
+        if is_fenced_off && let Err(error) = self.context.mine(catalog::Write::NotMine).await {
+            tracing::info!(pod = %self.context.pod.config.name, %error, "the epoch was another candidate's");
+        }
+        is_fenced_off
     }
 
     /// Goes through the whole store once. Returns the number of removed objects.

@@ -22,7 +22,7 @@ async fn every_error_of_the_api_is_a_problem() {
         assert!(!sentence.is_empty(), "{path}");
     }
     let wrong = server.call("PUT", "/api/images", &[], "").await;
-    assert!(wrong.problem(405).contains("PUT is not possible here"));
+    assert!(wrong.problem(405).contains("PUT is not allowed here"));
     assert!(wrong.header("allow").contains("POST"));
     server.call("POST", "/api/cluster", &[], "").await.problem(405);
     server.get("/nothing").await.problem(404);
