@@ -136,8 +136,11 @@ pub fn hydrate() {
     console_error_panic_hook::set_once();
     // Leptos has no executor before it hydrates.
     wasm_bindgen_futures::spawn_local(async {
-        let path = window().location().pathname().unwrap_or_default();
+        let location = window().location();
+        let path = location.pathname().unwrap_or_default();
         match later::load(&path).await {
+            // Back or Forward has led to another page while this one's part was loading: the server has to render that one.
+            Ok(()) if location.pathname().is_ok_and(|now| now != path) => drop(location.reload()),
             Ok(()) => leptos::mount::hydrate_body(App),
             Err(_) => drop(document().document_element().map(|root| root.set_attribute("data-plain", ""))),
         }
