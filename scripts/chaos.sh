@@ -26,7 +26,10 @@ long_tests() {
 
 schedules() { EVENLIGHT_SEEDS="$SEEDS" server_tests schedules; }
 
-named_runs() { EVENLIGHT_LONG=1 server_tests chaos named --include-ignored --test-threads=1; }
+# All but the runs from seeds, and the page's assembly.
+named_runs() {
+    EVENLIGHT_LONG=1 server_tests chaos --include-ignored --test-threads=1 --skip seeded:: --skip page::write_the_page
+}
 
 seeded_runs() { EVENLIGHT_CHAOS_RUNS="$RUNS" server_tests chaos seeded --include-ignored; }
 

@@ -90,8 +90,8 @@ injected.\n\n";
 
 const TAIL: &str = "\n## Repeating a run\n\n\
 - `make chaos` does all of it; `CHAOS_RUNS=10 make chaos` does fewer runs of processes and `CHAOS_SEEDS=50` fewer schedules.\n\
-- A run that isn't as promised prints its seed and keeps its logs and its store: `EVENLIGHT_CHAOS_SEED=7 cargo test -p server --test \
-chaos seeded -- --nocapture --ignored` does the run of seed 7 again. The seed decides array, uploads and faults, not the machine's timing.\n\
+- A run with a violation prints its seed and keeps its logs and its store: `EVENLIGHT_CHAOS_SEED=7 cargo test -p server --test \
+chaos seeded -- --nocapture --ignored` repeats the run of seed 7. The seed decides array, uploads and faults, not the machine's timing.\n\
 - `EVENLIGHT_SEED=7 cargo test -p server --test schedules` repeats schedule 7 and prints its history.\n";
 
 fn table<const N: usize>(page: &mut String, head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) {
