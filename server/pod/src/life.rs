@@ -25,7 +25,7 @@ use super::context::Pod;
 use super::journal::Journal;
 use super::mirror::{Mirror, Nodes};
 use super::succession::Memory;
-use super::worker::{KINDS, Worker};
+use super::worker::{KINDS, LastChance, Worker};
 
 /// How long a pod that has joined waits until the mirror shows its member node.
 const FIRST_SIGHT: Duration = Duration::from_secs(1);
@@ -112,6 +112,7 @@ impl Pod {
             journal: Journal::new(self.catalog.clone()),
             stop: stop.clone(),
             start: start.as_u128() as usize,
+            last_chance: LastChance::default(),
         };
         // Joining doesn't wait for earlier sessions' debts: they are settled while the pod works.
         let settling = claims.settle(&*coordinator, mirror.nodes(), || self.stamp());

@@ -6,6 +6,7 @@
 //! - It keeps no state of its own that matters: [`step`](pipeline::step) derives each action from what was read.
 //! - One loop activates, reconciles and deletes in sequence, and each job has one driver: no two actions of one master race.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -328,7 +329,9 @@ impl Master {
     /// job meanwhile, the row's run or state has changed, and the write has no effect.
     async fn reconcile(&self, seen: &Nodes, deleting: &[ImageId]) -> Result<(), MasterError> {
         let context = &self.context;
-        let rows = context.pod.catalog.running().await?;
+        let mut rows = context.pod.catalog.running().await?;
+        // Jobs on their last chance come first: workers work on them alone.
+        rows.sort_by_key(|row| Reverse(row.losses));
         let runs: HashMap<&JobId, Option<&RunId>> = rows.iter().map(|row| (&row.job, row.run.as_ref())).collect();
         for (job, nodes) in seen.jobs.iter().filter(|(_, nodes)| nodes.job.progress == Progress::Active) {
             if runs.get(job).copied().flatten() != Some(&nodes.job.run) {

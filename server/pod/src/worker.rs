@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use base::backoff::{Backoff, jitter};
@@ -25,6 +25,7 @@ use pipeline::nodes::{JobNodes, TaskNodes};
 use pipeline::stage::Inputs;
 use pipeline::{step, work};
 use shared::clock::Stamp;
+use shared::id::JobId;
 use shared::job::{ALGO, Phase, Progress, RECORD_VERSION};
 use shared::task::{Done, Lock, Outcome, StrikeEnd};
 use tokio::sync::watch;
@@ -40,6 +41,9 @@ use super::slots::Slot;
 
 /// The phases that workers of this version support.
 pub const KINDS: [Phase; Phase::ALL.len()] = Phase::ALL;
+
+/// How long a job on its last chance is worked on alone; longer, and it would hold up the others.
+const LAST_CHANCE_ALONE: Duration = Duration::from_secs(30);
 
 /// A pod's worker during one session.
 pub(super) struct Worker {
@@ -57,6 +61,25 @@ pub(super) struct Worker {
     pub stop: CancellationToken,
     /// Offset at which the worker starts its search, so that workers don't all try the same task first.
     pub start: usize,
+    /// The job on its last chance that this worker works on alone.
+    pub last_chance: LastChance,
+}
+
+/// A job that fails with another lost run is worked on alone, first of all, for up to [`LAST_CHANCE_ALONE`]: if the array stops
+/// meanwhile, no other job can be the cause, and a job that isn't the cause is soon done.
+#[derive(Default)]
+pub(super) struct LastChance(Mutex<Option<(JobId, tokio::time::Instant)>>);
+
+impl LastChance {
+    /// Returns how much longer this job is worked on alone; `None` once that time is over.
+    fn alone_for(&self, job: &JobId) -> Option<Duration> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = match &*known {
+            Some((known, since)) if known == job => *since,
+            _ => known.insert((job.clone(), tokio::time::Instant::now())).1,
+        };
+        LAST_CHANCE_ALONE.checked_sub(since.elapsed()).filter(|left| !left.is_zero())
+    }
 }
 
 /// A task that can be claimed.
@@ -104,6 +127,7 @@ impl Worker {
             lost.retain(|path, version| is_at(&seen, path, *version));
             // During an outage of the store, claimed work couldn't be stored.
             let wants = outage.borrow_and_update().is_none() && worker.pick(&seen, turn, &held, &lost).is_some();
+            let alone = last_chance(&seen).and_then(|job| worker.last_chance.alone_for(&job.job.job));
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
@@ -134,6 +158,8 @@ impl Worker {
                 }
                 changed = nodes.changed() => if changed.is_err() { break },
                 Ok(()) = outage.changed() => {}
+                // The other jobs' turn.
+                () = tokio::time::sleep(alone.unwrap_or_default()), if alone.is_some() => {}
             }
         }
         while running.join_next().await.is_some() {}
@@ -158,10 +184,11 @@ impl Worker {
             .filter(|nodes| nodes.job.algo <= ALGO && nodes.job.progress == Progress::Active)
             .collect();
         // Of the jobs that would fail with another lost run, only one is worked on at a time: one of them may be why the
-        // others' runs were lost. All pods choose the same one.
-        let is_last_chance = |nodes: &Arc<JobNodes>| nodes.job.losses + 1 >= MAX_LOSSES;
-        let first = jobs.iter().find(|nodes| is_last_chance(nodes)).map(|nodes| nodes.job.job.clone());
-        jobs.retain(|nodes| !is_last_chance(nodes) || first.as_ref() == Some(&nodes.job.job));
+        // others' runs were lost. All pods choose the same one, and work on nothing else at first.
+        if let Some(first) = last_chance(nodes) {
+            let alone = self.last_chance.alone_for(&first.job.job).is_some();
+            jobs.retain(|nodes| nodes.job.job == first.job.job || !(alone || is_last_chance(nodes)));
+        }
         let search = |wanted: &dyn Fn(&TaskNodes) -> bool| {
             let open = |candidate: &Candidate| {
                 !held.contains_key(&candidate.path) && lost.get(&candidate.path) != Some(&version_of(candidate))
@@ -441,6 +468,17 @@ fn all(job: &JobNodes, phase: Phase) -> Result<Vec<shared::job::Pointer>, Failur
         return Err(Failure::Trouble(format!("expected {expected} outputs of {phase}, found {found}")));
     }
     Ok(outputs)
+}
+
+/// Returns whether the job fails with another lost run.
+fn is_last_chance(nodes: &JobNodes) -> bool {
+    nodes.job.losses + 1 >= MAX_LOSSES
+}
+
+/// Returns the first active job that fails with another lost run.
+fn last_chance(nodes: &Nodes) -> Option<&Arc<JobNodes>> {
+    let can_do = |nodes: &&Arc<JobNodes>| nodes.job.algo <= ALGO && nodes.job.progress == Progress::Active;
+    nodes.jobs.values().filter(can_do).find(|nodes| is_last_chance(nodes))
 }
 
 fn version_of(candidate: &Candidate) -> i32 {

@@ -23,7 +23,7 @@ async fn an_image_that_overruns_its_time_fails_with_both_times_and_no_other_does
     let data = tempfile::tempdir().unwrap();
     let folder = data.path().display().to_string();
     let args = ["evenlight", "--listen", "127.0.0.1:0", "--data", &folder, "--session-timeout", "500ms"];
-    let limit = ["--task-time", "600ms", "--pods", "3", "--max-active-jobs", "4"];
+    let limit = ["--task-time", "1500ms", "--pods", "3", "--max-active-jobs", "4"];
     let process = Process::start(Cli::parse_from(args.iter().chain(&limit)).serve).await.unwrap();
     let (client, luma) = (Client::new(process.address), Recipe::default());
     // 900 MB of rows including filter bytes, decoded by one task.
@@ -38,14 +38,15 @@ async fn an_image_that_overruns_its_time_fails_with_both_times_and_no_other_does
     assert_eq!(failed.state, JobState::Failed);
     let reason = failed.reason.unwrap();
     assert!(
-        reason.contains("of its attempts, 3 took too long") && reason.contains("limit for a task is 0.6 s"),
+        reason.contains("of its attempts, 3 took too long") && reason.contains("limit for a task is 1.5 s"),
         "{reason}"
     );
     let took: f64 = reason.split("too long: it took ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
     // The work noticed the limit soon after it was exceeded: the thread returned by itself.
-    assert!((0.6..2.6).contains(&took), "{reason}");
+    assert!((1.5..4.5).contains(&took), "{reason}");
     let last = client.upload("last.png", sample("cell.png"), &luma).await.unwrap();
-    assert_eq!(client.ended(&last.image_id).await.state, JobState::Done);
+    let last = client.ended(&last.image_id).await;
+    assert_eq!(last.state, JobState::Done, "{:?}", last.reason);
     tokio::time::timeout(Duration::from_secs(30), process.stop()).await.unwrap();
 }
 
