@@ -15,6 +15,7 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use base::backoff::jitter;
 use futures::TryStreamExt;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Either, Executor};
@@ -165,11 +166,6 @@ pub(super) fn on_primary(query: &str) -> String {
         Some(rest) => format!("{PRIMARY}, {rest}"),
         None => format!("{PRIMARY} {query}"),
     }
-}
-
-/// Random number in [0, 1), so that callers that failed together don't retry together.
-fn jitter() -> f64 {
-    f64::from(uuid::Uuid::new_v4().as_fields().0) / (f64::from(u32::MAX) + 1.0)
 }
 
 fn code_of(error: &sqlx::Error) -> Option<String> {

@@ -178,11 +178,7 @@ impl Worker {
         if held.values().any(|alone| *alone) {
             return None;
         }
-        let mut jobs: Vec<&Arc<JobNodes>> = nodes
-            .jobs
-            .values()
-            .filter(|nodes| nodes.job.algo <= ALGO && nodes.job.progress == Progress::Active)
-            .collect();
+        let mut jobs: Vec<&Arc<JobNodes>> = workable(nodes).collect();
         // Of the jobs that would fail with another lost run, only one is worked on at a time: one of them may be why the
         // others' runs were lost. All pods choose the same one, and work on nothing else at first.
         if let Some(first) = last_chance(nodes) {
@@ -475,10 +471,14 @@ fn is_last_chance(nodes: &JobNodes) -> bool {
     nodes.job.losses + 1 >= MAX_LOSSES
 }
 
-/// Returns the first active job that fails with another lost run.
+/// Returns the active jobs whose arithmetic this version knows.
+fn workable(nodes: &Nodes) -> impl Iterator<Item = &Arc<JobNodes>> {
+    nodes.jobs.values().filter(|nodes| nodes.job.algo <= ALGO && nodes.job.progress == Progress::Active)
+}
+
+/// Returns the first job that fails with another lost run.
 fn last_chance(nodes: &Nodes) -> Option<&Arc<JobNodes>> {
-    let can_do = |nodes: &&Arc<JobNodes>| nodes.job.algo <= ALGO && nodes.job.progress == Progress::Active;
-    nodes.jobs.values().filter(can_do).find(|nodes| is_last_chance(nodes))
+    workable(nodes).find(|nodes| is_last_chance(nodes))
 }
 
 fn version_of(candidate: &Candidate) -> i32 {
