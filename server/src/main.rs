@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use base::causes::chain;
 use clap::{Parser, Subcommand};
 use server::cli::equalize::{self, EqualizeArgs};
 use server::cli::orphans::{self, OrphansArgs};
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("evenlight: {error:#}");
+            eprintln!("evenlight: {}", chain(&*error));
             ExitCode::FAILURE
         }
     }

@@ -1,174 +1,140 @@
-//! Installation state in SQL: which objects of the store are in use, have ended or are in quarantine; the catalog's generation;
-//! and the coordinator through which the installation is led.
+//! The installation: its identity, the coordinator through which it is led, and which objects of the store belong to it.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use shared::id::ImageId;
+use async_trait::async_trait;
+use shared::id::{ImageId, RunId, UploadId};
 
-use super::fence::SqlCatalog;
-use super::statement::{Arg, Row, each, int, millis};
-use super::{Coordination, Epoch, Error, Fate, InUse, Orphan, Raised, Result, Sweep, Write, runs};
+use super::{Epoch, Result, Write};
 
-/// Age, by the database's clock, at which tombstones are removed. A later write of something that ended goes through
-/// quarantine.
-const TOMBSTONES_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-
-/// Reads rows and tombstones in one statement, so that it never sees a run's end without its result. Reads outputs kept for a
-/// further run afterwards: they stay until their job has ended, so the later read can only miss dead ones.
-///
-/// A lagging standby never answers, because every read is part of a statement that only the primary runs ([`super::primary`]).
-pub(super) async fn in_use(catalog: &SqlCatalog, images: &[ImageId]) -> Result<InUse> {
-    let mut found = InUse::default();
-    if images.is_empty() {
-        return Ok(found);
-    }
-    let (these, args) = each(images);
-    let sql = format!(
-        "SELECT 'upload' AS what, image, id, state, key FROM
-             (SELECT id AS image, upload AS id, state, original AS key FROM images WHERE id IN ({these})) AS u
-         UNION ALL SELECT 'run', image, run, state, result FROM jobs WHERE image IN ({these}) AND run IS NOT NULL
-         UNION ALL SELECT 'claim', image, claim, '', NULL FROM pyramids WHERE image IN ({these}) AND claim IS NOT NULL
-         UNION ALL SELECT 'tombstone', image, id, '', NULL FROM tombstones WHERE image IN ({these})"
-    );
-    for row in catalog.db.read(&sql, &args).await? {
-        note(&mut found, &row)?;
-    }
-    found.keys.extend(runs::kept_keys(catalog, &these, &args).await?);
-    Ok(found)
+/// The coordinator through which the installation is led.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Coordination {
+    /// Id of the coordinator; empty if there has never been one.
+    pub coordinator: String,
+    /// Its address, for people.
+    pub place: String,
+    /// Heartbeat counter, incremented by every process that uses the coordinator as long as it runs.
+    pub beat: i64,
 }
 
-fn note(found: &mut InUse, row: &Row) -> Result<()> {
-    let (what, id, state) = (row.get::<String>("what")?, row.get::<String>("id")?, row.get::<String>("state")?);
-    match (what.as_str(), state.as_str()) {
-        ("upload", "receiving") => found.uploads.insert((row.parse("image")?, row.parse("id")?)),
-        ("run", "running") => found.runs.insert((row.parse("image")?, row.parse("id")?)),
-        ("claim", _) => found.pyramids.insert((row.parse("image")?, id)),
-        _ => found.ended.insert(id),
-    };
-    // An abandoned upload has no original, and an unfinished job has no result.
-    found.keys.extend(row.get::<Option<String>>("key")?);
-    Ok(())
+/// Outcome of [`Installation::raise_generation`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Raised {
+    /// Raised to this generation.
+    To(u64),
+    /// The catalog is at this generation, older than what the store has seen. Nothing was changed.
+    Behind(u64),
+    /// The epoch row holds another candidacy.
+    NotMine,
 }
 
-pub(super) async fn raise_generation(catalog: &SqlCatalog, epoch: &Epoch, seen: u64) -> Result<Raised> {
-    let raise = "UPDATE installation SET generation = generation + 1 WHERE one = 1 AND generation >= $2";
-    match catalog.fenced_rows(epoch, raise, "RETURNING generation", &[int(seen).into()]).await? {
-        None => Ok(Raised::NotMine),
-        Some(rows) => match rows.first() {
-            Some(row) => Ok(Raised::To(row.count("generation")?)),
-            None => generation(catalog).await.map(Raised::Behind),
-        },
-    }
+/// The state of some images' objects in the store according to the rows: which are in use, and which owners have ended. An
+/// object in neither set is unknown: a missing row proves nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InUse {
+    /// Uploads in progress.
+    pub uploads: HashSet<(ImageId, UploadId)>,
+    /// Current runs of running jobs.
+    pub runs: HashSet<(ImageId, RunId)>,
+    /// Claims of pyramids that are being made or are finished.
+    pub pyramids: HashSet<(ImageId, String)>,
+    /// Keys of originals and results, and of outputs kept for a further run.
+    pub keys: HashSet<String>,
+    /// Ids of images, uploads, runs and pyramid claims that have ended for good, according to a row or a tombstone.
+    pub ended: HashSet<String>,
 }
 
-pub(super) async fn accept_generation(catalog: &SqlCatalog, seen: u64) -> Result<u64> {
-    let sql = "UPDATE installation SET generation = CASE WHEN generation < $1 THEN $1 ELSE generation END, alert = NULL
-               WHERE one = 1 RETURNING generation";
-    let rows = catalog.db.write_returning(sql, &[int(seen).into()]).await?;
-    rows.first().ok_or_else(lost)?.count("generation")
+/// One sweep, as counted by the quarantine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sweep {
+    /// Unique id of the sweep.
+    pub id: String,
+    /// Time since this master's previous sweep began, by its monotonic clock; zero for its first.
+    pub since_last: Duration,
+    /// Grace period of an orphan in quarantine.
+    pub grace: Duration,
 }
 
-pub(super) async fn generation(catalog: &SqlCatalog) -> Result<u64> {
-    let rows = catalog.db.read("SELECT generation FROM installation", &[]).await?;
-    rows.first().ok_or_else(lost)?.count("generation")
+/// Decision about an orphan. The first decision counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// An operator adopts it: rows will be created for it.
+    Adopted,
+    /// It will be deleted.
+    Discarded,
 }
 
-fn lost() -> Error {
-    Error::Unavailable("the catalog has lost its identity".into())
+/// An object in quarantine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Orphan {
+    /// File name in the store.
+    pub name: String,
+    /// Time spent in quarantine.
+    pub waited: Duration,
+    /// The decision, if any.
+    pub fate: Option<Fate>,
 }
 
-pub(super) async fn quarantine(
-    catalog: &SqlCatalog,
-    epoch: &Epoch,
-    sweep: &Sweep,
-    names: &[String],
-) -> Result<Option<Vec<String>>> {
-    if names.is_empty() {
-        return Ok(Some(Vec::new()));
-    }
-    // Each sweep adds the time since this master's previous sweep, by a monotonic clock. So no time is counted twice, and steps
-    // of the wall clock don't count.
-    let places: Vec<String> = (5..names.len() + 5).map(|place| format!("(${place})")).collect();
-    let insert = format!(
-        "INSERT INTO orphans (name, sweep, waited, fate)
-         SELECT v.column1, $2, 0, CASE WHEN $4 <= 0 THEN 'discarded' END FROM (VALUES {}) AS v WHERE 1 = 1",
-        places.join(", ")
-    );
-    let again = "ON CONFLICT (name) DO UPDATE SET sweep = excluded.sweep, waited = orphans.waited + $3,
-                     fate = CASE WHEN orphans.fate IS NULL AND orphans.waited + $3 >= $4 THEN 'discarded' ELSE orphans.fate END
-                 RETURNING name, fate";
-    let mut args: Vec<Arg> =
-        vec![sweep.id.as_str().into(), millis(sweep.since_last).into(), millis(sweep.grace).into()];
-    args.extend(names.iter().map(|name| Arg::from(name.as_str())));
-    let Some(rows) = catalog.fenced_rows(epoch, &insert, again, &args).await? else { return Ok(None) };
-    let mut over = Vec::new();
-    for row in rows {
-        if row.get::<Option<String>>("fate")?.as_deref() == Some(fate_name(Fate::Discarded)) {
-            over.push(row.get("name")?);
-        }
-    }
-    Ok(Some(over))
-}
+/// What concerns the installation as a whole.
+#[async_trait]
+pub trait Installation: Send + Sync + 'static {
+    /// Whether the catalog can be read and written.
+    async fn ping(&self) -> Result<()>;
 
-pub(super) async fn end_sweep(catalog: &SqlCatalog, epoch: &Epoch, sweep: &Sweep) -> Result<Write> {
-    let old = "DELETE FROM tombstones WHERE at <= {now} - $2";
-    if catalog.fenced(epoch, old, &[millis(TOMBSTONES_KEPT).into()]).await? == Write::NotMine {
-        return Ok(Write::NotMine);
-    }
-    catalog.fenced(epoch, "DELETE FROM orphans WHERE sweep <> $2", &[sweep.id.as_str().into()]).await
-}
+    /// Returns the catalog's id: constant for all processes, and unique to this catalog.
+    async fn identity(&self) -> Result<String>;
 
-pub(super) async fn orphans(catalog: &SqlCatalog) -> Result<Vec<Orphan>> {
-    let rows = catalog.db.read("SELECT name, waited, fate FROM orphans ORDER BY name", &[]).await?;
-    let orphan = |row: &Row| {
-        let fate = row.get::<Option<String>>("fate")?;
-        let fate =
-            [Fate::Adopted, Fate::Discarded].into_iter().find(|known| Some(fate_name(*known)) == fate.as_deref());
-        Ok(Orphan { name: row.get("name")?, waited: Duration::from_millis(row.count("waited")?), fate })
-    };
-    rows.iter().map(orphan).collect()
-}
+    /// Returns the coordinator through which this installation is led.
+    async fn coordination(&self) -> Result<Coordination>;
 
-pub(super) async fn decide(catalog: &SqlCatalog, names: &[String], fate: Fate) -> Result<Vec<String>> {
-    /// Number of names in one statement.
-    const BATCH: usize = 256;
-    let mut decided = Vec::new();
-    for batch in names.chunks(BATCH) {
-        let places: Vec<String> = (2..batch.len() + 2).map(|place| format!("(${place})")).collect();
-        let sql = format!(
-            "INSERT INTO orphans (name, sweep, waited, fate)
-             SELECT v.column1, '', 0, $1 FROM (VALUES {}) AS v WHERE 1 = 1
-             ON CONFLICT (name) DO UPDATE SET fate = excluded.fate WHERE orphans.fate IS NULL OR orphans.fate = excluded.fate
-             RETURNING name",
-            places.join(", ")
-        );
-        let args: Vec<Arg> =
-            std::iter::once(fate_name(fate)).chain(batch.iter().map(String::as_str)).map(Arg::from).collect();
-        for row in catalog.db.write_returning(&sql, &args).await? {
-            decided.push(row.get("name")?);
-        }
-    }
-    Ok(decided)
-}
+    /// Makes `new` the coordinator, unless the row (including its heartbeat counter) has changed since `old` was read.
+    async fn take_coordination(&self, old: &Coordination, new: &str, place: &str) -> Result<Write>;
 
-pub(super) async fn release_orphans(catalog: &SqlCatalog, names: &[String]) -> Result<()> {
-    for name in names {
-        let sql = "UPDATE orphans SET fate = NULL WHERE name = $1 AND fate = 'adopted'";
-        catalog.db.write(sql, &[name.as_str().into()]).await?;
-    }
-    Ok(())
-}
+    /// Sends a heartbeat of a process that uses this coordinator. [`Write::NoChange`]: the installation is led through another
+    /// coordinator.
+    async fn beat(&self, coordinator: &str) -> Result<Write>;
 
-fn fate_name(fate: Fate) -> &'static str {
-    match fate {
-        Fate::Adopted => "adopted",
-        Fate::Discarded => "discarded",
-    }
-}
+    /// Returns the generation.
+    async fn generation(&self) -> Result<u64>;
 
-pub(super) async fn coordination(catalog: &SqlCatalog) -> Result<Coordination> {
-    let sql = "SELECT coordinator, place, beat FROM coordination";
-    let rows = catalog.db.read(sql, &[]).await?;
-    let row = rows.first().ok_or_else(lost)?;
-    Ok(Coordination { coordinator: row.get("coordinator")?, place: row.get("place")?, beat: row.get("beat")? })
+    /// Raises the generation by one, unless the catalog is older than what the store has `seen`: a restored backup, or a
+    /// lagging replica that was promoted.
+    async fn raise_generation(&self, epoch: &Epoch, seen: u64) -> Result<Raised>;
+
+    /// Records an operator's decision about the orphans: the catalog's generation becomes at least what the store has `seen`,
+    /// and [`Installation::alert`] is cleared. Returns the generation.
+    async fn accept_generation(&self, seen: u64) -> Result<u64>;
+
+    /// Returns what the primary's rows say about these images' objects, at one moment after the call. A standby or read-only
+    /// server doesn't count: [`Error::Unavailable`].
+    ///
+    /// What has ended never begins again: ids of images, uploads, runs and claims are never reused, and an image's original and
+    /// a job's result are never replaced.
+    async fn in_use(&self, images: &[ImageId]) -> Result<InUse>;
+
+    /// Adds this sweep's time to the quarantine of objects that no row knows, given by their names in the store. Returns those
+    /// that may be deleted: their grace period is over, or an operator discarded them. `None`: another candidacy holds the
+    /// epoch.
+    async fn quarantine(&self, epoch: &Epoch, sweep: &Sweep, names: &[String]) -> Result<Option<Vec<String>>>;
+
+    /// Ends a complete sweep: removes from quarantine the orphans that it didn't see, and removes old tombstones.
+    async fn end_sweep(&self, epoch: &Epoch, sweep: &Sweep) -> Result<Write>;
+
+    /// Returns the objects in quarantine, as of the last sweep.
+    async fn orphans(&self) -> Result<Vec<Orphan>>;
+
+    /// Decides the fate of orphans, whether or not they are in quarantine yet. Returns those for which this is the decision in
+    /// force.
+    async fn decide(&self, names: &[String], fate: Fate) -> Result<Vec<String>>;
+
+    /// Takes back the decision to adopt orphans, after adopting them failed. Their quarantine continues.
+    async fn release_orphans(&self, names: &[String]) -> Result<()>;
+
+    /// Returns what an operator has to decide, as a sentence.
+    async fn alert(&self) -> Result<Option<String>>;
+
+    /// Sets or clears [`Installation::alert`].
+    async fn set_alert(&self, epoch: &Epoch, alert: Option<&str>) -> Result<Write>;
 }

@@ -2,12 +2,34 @@
 
 use std::sync::Arc;
 
-use super::db::Db;
-use super::fence::SqlCatalog;
-use super::{Catalog, Result};
+use super::Catalog;
+use super::database::Database;
+use super::error::{Error, Result};
+use super::postgres::Postgres;
+use super::sql::SqlCatalog;
+use super::sqlite::Sqlite;
 
 /// Opens `sqlite:///path/to.db` or a plain path (created if missing), or `postgres://…`, and migrates its schema. Several
 /// processes may do so concurrently.
 pub async fn open(url: &str) -> Result<Arc<dyn Catalog>> {
-    Ok(Arc::new(SqlCatalog::new(Db::open(url).await?)))
+    Ok(over(connect(url).await?))
+}
+
+/// Returns the catalog in a database.
+pub fn over(database: Arc<dyn Database>) -> Arc<dyn Catalog> {
+    Arc::new(SqlCatalog::new(database))
+}
+
+/// Opens the database of [`open`] and migrates its schema.
+pub async fn connect(url: &str) -> Result<Arc<dyn Database>> {
+    Ok(match url.split_once("://") {
+        Some(("postgres" | "postgresql", _)) => Arc::new(Postgres::open(url).await?),
+        Some(("sqlite", path)) => Arc::new(Sqlite::open(path).await?),
+        Some((scheme, _)) => {
+            return Err(Error::Invalid(format!(
+                "the catalog can be a file, sqlite:///path/to.db or postgres://…, not {scheme}://…"
+            )));
+        }
+        None => Arc::new(Sqlite::open(url).await?),
+    })
 }

@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use base::causes::chain;
 use shared::cluster::Candidate;
 use uuid::Uuid;
 
@@ -157,7 +158,7 @@ impl Candidacy {
                 let evicted = self.fence().evict(&*self.coordinator, &predecessor).await;
                 match evicted {
                     Ok(_) => continue,
-                    Err(error) => tracing::warn!(node = predecessor, %error, "deleting it failed"),
+                    Err(error) => tracing::warn!(node = predecessor, error = %chain(&error), "deleting it failed"),
                 }
             }
             if self.coordinator.stat(&predecessor).await?.is_some() {

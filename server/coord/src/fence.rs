@@ -23,10 +23,10 @@ pub enum FenceError {
         source: Error,
     },
     /// The write may have taken effect, or may still do so: `settle`, then read again.
-    #[error("{0}")]
+    #[error(transparent)]
     Unknown(Error),
     /// Nothing was written (disconnected, or too large), or the session is over.
-    #[error("{0}")]
+    #[error(transparent)]
     Coordinator(Error),
 }
 

@@ -30,6 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use base::causes::SharedError;
 use tokio::sync::watch;
 
 /// Why an operation failed.
@@ -71,8 +72,8 @@ pub enum Error {
     #[error("the session has expired")]
     Expired,
     /// The operation may have run or may still run.
-    #[error("outcome unknown: {0}")]
-    Unknown(String),
+    #[error("outcome unknown")]
+    Unknown(#[source] SharedError),
 }
 
 impl Error {

@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::time::Duration;
 
+use base::causes::SharedError;
+
 /// Time limit of a request, until its answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -21,9 +23,20 @@ pub(super) enum Trouble {
     /// No answer in time; the request may have run.
     #[error("Kubernetes' API doesn't answer")]
     Silent,
-    /// Any other failure; possibly transient.
+    /// The API answered with another code; possibly transient.
+    #[error("Kubernetes' API answered {code}: {message}")]
+    Answered {
+        /// HTTP status.
+        code: u16,
+        /// What the API says.
+        message: String,
+    },
+    /// The API can't be reached; possibly transient. The innermost cause says why.
+    #[error("Kubernetes' API can't be reached: {}", reason(.0))]
+    Unreachable(#[source] SharedError),
+    /// A text of Kubernetes in place of a line of the log.
     #[error("{0}")]
-    Other(String),
+    Text(String),
 }
 
 impl From<kube::Error> for Trouble {
@@ -33,11 +46,15 @@ impl From<kube::Error> for Trouble {
                 409 => Trouble::Conflict,
                 404 | 410 => Trouble::Gone,
                 401 | 403 => Trouble::Forbidden(status.message.clone()),
-                code => Trouble::Other(format!("Kubernetes' API answered {code}: {}", status.message)),
+                code => Trouble::Answered { code, message: status.message.clone() },
             },
-            other => Trouble::Other(format!("Kubernetes' API can't be reached: {}", root(&other))),
+            other => Trouble::Unreachable(other.into()),
         }
     }
+}
+
+fn reason(cause: &SharedError) -> String {
+    root(&**cause)
 }
 
 /// Returns the innermost cause, which says what happened; the outer ones only say where.

@@ -171,7 +171,7 @@ impl Follower {
                 Ok(stream) => {
                     self.read(stream).await?;
                 }
-                Err(trouble @ (Trouble::Gone | Trouble::Other(_))) => {
+                Err(trouble @ (Trouble::Gone | Trouble::Answered { .. } | Trouble::Unreachable(_))) => {
                     self.note(1, &format!("The end of the previous log can't be read: {trouble}."));
                 }
                 Err(trouble) => return Err(trouble),
@@ -210,7 +210,7 @@ impl Follower {
             }
             let text = String::from_utf8_lossy(&bytes);
             let Some(line) = lines::parse(&text) else {
-                self.note_trouble(&Trouble::Other(text.into_owned()));
+                self.note_trouble(&Trouble::Text(text.into_owned()));
                 continue;
             };
             if let Some(id) = self.join.take(line.at) {

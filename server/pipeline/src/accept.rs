@@ -2,7 +2,7 @@
 //!
 //! # Guarantees
 //! - A row in state `receiving` is in the catalog before the first byte is read. The image counts once
-//!   [`Catalog::finish_upload`] has durably made the row `queued`, and it is acknowledged only then.
+//!   [`catalog::Uploads::finish_upload`] has durably made the row `queued`, and it is acknowledged only then.
 //! - Bytes are streamed to the store and through SHA-256; at most one chunk is held in memory.
 //! - An image that can't be kept is refused as early as possible, by its first bytes or its header.
 //! - An upload that there is no room for is refused before its row is created ([`gauge`](super::gauge)); an idempotency
@@ -14,6 +14,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base::causes::chain;
 use bytes::Bytes;
 use catalog::{Answer, Begun, Catalog, NewUpload, Received, Write};
 use sha2::{Digest, Sha256};
@@ -401,7 +402,7 @@ impl Accept {
                 _ = ticks.tick() => {
                     // Only a hint for the sweeper: whether the upload still counts is decided when it is queued.
                     if let Err(error) = self.catalog.touch_upload(upload).await {
-                        tracing::warn!(%upload, %error, "marking an upload as active failed");
+                        tracing::warn!(%upload, error = %chain(&error), "marking an upload as active failed");
                     }
                 }
             }

@@ -1,6 +1,7 @@
 //! Companions: the mask, decoded once for all tasks, and the reference, whose histogram is counted once.
 
-use catalog::Catalog;
+use base::causes::SharedError;
+use catalog::Gallery;
 use codec::{PartHash, RowReader};
 use shared::equalize::{Histogram, Mask, Recipe};
 use shared::job::{Companion, Cut, ImageInfo, Job, Pointer};
@@ -34,7 +35,7 @@ pub enum Missing {
 ///
 /// # Errors
 /// [`Missing::Refused`] if the recipe doesn't fit the image, or a companion is missing or doesn't fit.
-pub async fn find(catalog: &dyn Catalog, recipe: &Recipe, info: &ImageInfo) -> Result<Companions, Missing> {
+pub async fn find(catalog: &dyn Gallery, recipe: &Recipe, info: &ImageInfo) -> Result<Companions, Missing> {
     recipe.check(info).map_err(Missing::Refused)?;
     let mut found = Companions::default();
     for (role, image, place) in
@@ -153,5 +154,5 @@ fn decoder_bytes(info: &ImageInfo, cut: Cut) -> u64 {
 }
 
 fn named(companion: Option<&Companion>) -> Result<&Companion, Failure> {
-    companion.ok_or_else(|| Failure::Trouble("the job doesn't name the image that this task reads".to_owned()))
+    companion.ok_or_else(|| Failure::Trouble(SharedError::new("the job doesn't name the image that this task reads")))
 }

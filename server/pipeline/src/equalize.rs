@@ -2,6 +2,7 @@
 
 use std::io;
 
+use base::causes::{Doing, SharedError};
 use codec::PartHash;
 use shared::equalize::{Frame, Table};
 use shared::job::{Job, Pointer};
@@ -18,7 +19,8 @@ pub(super) async fn equalize(
     inputs: &Inputs,
     key: String,
 ) -> Result<Pointer, Failure> {
-    let pointer = job.lut.as_ref().ok_or_else(|| Failure::Trouble("the job has no look-up table yet".to_owned()))?;
+    let pointer =
+        job.lut.as_ref().ok_or_else(|| Failure::Trouble(SharedError::new("the job has no look-up table yet")))?;
     let bytes = context.fetch(pointer).await?;
     let (masked, head, table_key) = (context.masked_image(job, inputs), context.head(job), pointer.key.clone());
     let (info, cut, recipe) = (job.info.clone(), job.cut, job.recipe.clone());
@@ -28,7 +30,7 @@ pub(super) async fn equalize(
     let memory = decoder_bytes(job, inputs) + (2 * u64::from(task.parts) + 4) * part_bytes(job) + counts_bytes(job) / 2;
     let bundle = context.pixels.run(memory, move || {
         let table = Table::from_bytes(&recipe, &Frame::of(&info), &bytes).map_err(|error| {
-            codec::Error::Source(io::Error::other(format!("the look-up table {table_key}: {error}")))
+            codec::Error::Source(io::Error::other(Doing::new(format!("the look-up table {table_key}"), error)))
         })?;
         drop(bytes);
         let head = head.read()?;

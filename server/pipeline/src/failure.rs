@@ -2,6 +2,7 @@
 
 use std::io;
 
+use base::causes::{Doing, SharedError};
 use store::Store;
 
 use super::pixels;
@@ -13,14 +14,14 @@ pub enum Failure {
     #[error("{0}")]
     Refused(String),
     /// A failure that may be specific to this task; retrying may help.
-    #[error("{0}")]
-    Trouble(String),
+    #[error(transparent)]
+    Trouble(SharedError),
     /// The store is full. This isn't the task's fault; it can be retried once there is room.
-    #[error("{0}")]
-    Full(String),
+    #[error(transparent)]
+    Full(store::Error),
     /// Another dependency of all tasks is down; waiting helps.
-    #[error("{0}")]
-    Outage(String),
+    #[error(transparent)]
+    Outage(SharedError),
     /// Objects in the store differ from what was written; their producers must run again.
     #[error("the store damaged the object {}: {what}", keys.join(", "))]
     Damaged {
@@ -30,18 +31,18 @@ pub enum Failure {
         what: String,
     },
     /// The work panicked: a failed attempt.
-    #[error("the work on it crashed: {0}")]
-    Crashed(String),
+    #[error("the work on it crashed")]
+    Crashed(#[source] SharedError),
     /// The work exceeded its time limit: a failed attempt.
-    #[error("the work on it took too long: {0}")]
-    Overran(String),
+    #[error("the work on it took too long")]
+    Overran(#[source] pixels::Error),
 }
 
 impl From<store::Error> for Failure {
     fn from(error: store::Error) -> Self {
         match error {
-            store::Error::Full { .. } => Failure::Full(error.to_string()),
-            error => Failure::Trouble(error.to_string()),
+            store::Error::Full { .. } => Failure::Full(error),
+            error => Failure::Trouble(error.into()),
         }
     }
 }
@@ -69,7 +70,7 @@ impl From<codec::Error> for Failure {
             codec::Error::Refused(reason) => Failure::Refused(reason),
             codec::Error::Source(source) => match source.downcast::<Damaged>() {
                 Ok(Damaged { keys, what }) => Failure::Damaged { keys, what },
-                Err(source) => Failure::Trouble(format!("reading failed: {source}")),
+                Err(source) => Failure::Trouble(Doing::new("reading failed", source).into()),
             },
         }
     }
@@ -78,9 +79,9 @@ impl From<codec::Error> for Failure {
 impl From<pixels::Error> for Failure {
     fn from(error: pixels::Error) -> Self {
         match error {
-            pixels::Error::Overran { .. } | pixels::Error::Stuck { .. } => Failure::Overran(error.to_string()),
-            pixels::Error::Panicked(_) => Failure::Crashed(error.to_string()),
-            pixels::Error::AllStuck(_) | pixels::Error::Gone => Failure::Trouble(error.to_string()),
+            pixels::Error::Overran { .. } | pixels::Error::Stuck { .. } => Failure::Overran(error),
+            pixels::Error::Panicked(_) => Failure::Crashed(error.into()),
+            pixels::Error::AllStuck(_) | pixels::Error::Gone => Failure::Trouble(error.into()),
         }
     }
 }

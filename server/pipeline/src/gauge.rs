@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use base::causes::chain;
 use bytesize::ByteSize;
-use catalog::{Catalog, Unsent, UnsentLimits};
+use catalog::{JobQueue, Unsent, UnsentLimits};
 use shared::cluster::{Backlog, Room};
 use store::{Outage, Store};
 use tokio::sync::watch;
@@ -257,7 +258,7 @@ impl Gauge {
 
 /// Measures every second, forever. Catalog, file system and outages are followed independently; while one of them
 /// doesn't answer, its last figure stays.
-pub async fn measure(gauge: Gauge, figures: watch::Sender<Figures>, catalog: Arc<dyn Catalog>, store: Store) {
+pub async fn measure(gauge: Gauge, figures: watch::Sender<Figures>, catalog: Arc<dyn JobQueue>, store: Store) {
     tokio::join!(count(&gauge, &figures, &*catalog), weigh(&figures, &store), follow_outages(&figures, &store));
 }
 
@@ -281,7 +282,7 @@ fn outage_sentence(outage: Outage) -> String {
     format!("It has been {how} since {hour:02}:{minute:02}:{second:02} UTC. Jobs wait, and continue when {until}.")
 }
 
-async fn count(gauge: &Gauge, figures: &watch::Sender<Figures>, catalog: &dyn Catalog) {
+async fn count(gauge: &Gauge, figures: &watch::Sender<Figures>, catalog: &dyn JobQueue) {
     let (mut turns, mut silent) = (every_second(), false);
     loop {
         turns.tick().await;
@@ -295,7 +296,7 @@ async fn count(gauge: &Gauge, figures: &watch::Sender<Figures>, catalog: &dyn Ca
             }
             // Log once per outage, not once per second.
             Err(error) if !std::mem::replace(&mut silent, true) => {
-                tracing::warn!(%error, "counting the backlog failed; keeping the last figure");
+                tracing::warn!(error = %chain(&error), "counting the backlog failed; keeping the last figure");
             }
             Err(_) => {}
         }
@@ -312,7 +313,7 @@ async fn weigh(figures: &watch::Sender<Figures>, store: &Store) {
                 publish(figures, |known| known.free = free);
             }
             Err(error) if !std::mem::replace(&mut silent, true) => {
-                tracing::warn!(%error, "reading the store's free space failed; keeping the last figure");
+                tracing::warn!(error = %chain(&error), "reading the store's free space failed; keeping the last figure");
             }
             Err(_) => {}
         }

@@ -1,5 +1,6 @@
 //! Histogram, the map step: counts the samples of some parts, or first finds the range of floating-point samples.
 
+use base::causes::SharedError;
 use shared::equalize::{Counts, Frame};
 use shared::job::{Job, Phase, Pointer};
 use shared::task::Task;
@@ -36,7 +37,7 @@ pub(super) fn empty(job: &Job, phase: Phase) -> Result<Counts, Failure> {
         return Ok(Counts::new(&job.recipe, &frame).map_err(unfit)?);
     }
     let counts = job.ranges.as_ref().and_then(|ranges| Counts::over(&job.recipe, &frame, ranges));
-    counts.ok_or_else(|| Failure::Trouble("the job has no sample ranges yet".to_owned()))
+    counts.ok_or_else(|| Failure::Trouble(SharedError::new("the job has no sample ranges yet")))
 }
 
 /// Converts the error of a recipe that doesn't fit the image; recipes are checked on acceptance.

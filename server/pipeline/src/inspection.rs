@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use base::causes::chain;
 use rustix::time::{ClockId, clock_gettime};
 use shared::job::ImageInfo;
 
@@ -67,7 +68,7 @@ impl Accept {
         let inspected = inspect_within(&self.pixels, time_limit(bytes), bytes, open, limits).await;
         if let Err(error @ (Error::Busy(_) | Error::Overran(_))) = &inspected {
             let so_far = GIVEN_UP.fetch_add(1, Ordering::Relaxed) + 1;
-            tracing::warn!(key, bytes, so_far, %error, "inspection of an upload given up");
+            tracing::warn!(key, bytes, so_far, error = %chain(&error), "inspection of an upload given up");
         }
         inspected
     }
@@ -94,7 +95,7 @@ async fn inspect_within<R: codec::Source + 'static>(
         Ok(Ok(Ok(info))) => Ok(info),
         Ok(Ok(Err(codec::Error::Refused(sentence)))) => Err(Error::Refused(sentence)),
         Ok(Ok(Err(codec::Error::Source(error)))) => {
-            Err(store::Error::Unavailable { doing: "reading a header".into(), cause: error.to_string() }.into())
+            Err(store::Error::Unavailable { doing: "reading a header".into(), cause: error.into() }.into())
         }
         Ok(Err(error)) => Err(error.into()),
         Err(pixels::Error::Panicked(panic)) => {

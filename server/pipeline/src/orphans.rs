@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use catalog::{Catalog, InUse};
+use catalog::{InUse, Installation};
 use futures::TryStreamExt;
 use shared::id::ImageId;
 use store::keys::{self, Owner};
@@ -91,7 +91,7 @@ pub fn judge(found: &Found, owner: &Owner, in_use: &InUse) -> Verdict {
 ///
 /// # Errors
 /// The catalog's.
-pub async fn judged(catalog: &dyn Catalog, listed: Vec<Found>) -> catalog::Result<Vec<(Found, Owner, Verdict)>> {
+pub async fn judged(catalog: &dyn Installation, listed: Vec<Found>) -> catalog::Result<Vec<(Found, Owner, Verdict)>> {
     let ours: Vec<(Found, Owner)> =
         listed.into_iter().filter_map(|found| Owner::of(&found.key).map(|owner| (found, owner))).collect();
     let images: HashSet<&ImageId> = ours.iter().map(|(_, owner)| owner.image()).collect();
@@ -108,7 +108,7 @@ pub async fn judged(catalog: &dyn Catalog, listed: Vec<Found>) -> catalog::Resul
 ///
 /// # Errors
 /// [`Error::Foreign`] if the store belongs to another installation; the store's and the catalog's.
-pub async fn is_own(store: &Store, catalog: &dyn Catalog) -> Result<(), Error> {
+pub async fn is_own(store: &Store, catalog: &dyn Installation) -> Result<(), Error> {
     let identity = catalog.identity().await?;
     match store.put(keys::MARK, Bytes::from(identity.clone())).await {
         Err(store::Error::Exists(_)) => {
@@ -160,7 +160,7 @@ impl Survey {
     ///
     /// # Errors
     /// [`Error`].
-    pub async fn make(store: &Store, catalog: &dyn Catalog) -> Result<Self, Error> {
+    pub async fn make(store: &Store, catalog: &dyn Installation) -> Result<Self, Error> {
         is_own(store, catalog).await?;
         let seen = seen_generation(store).await?;
         let generation = catalog.generation().await?;
@@ -190,7 +190,7 @@ pub fn is_original(found: &Found, owner: &Owner) -> bool {
 }
 
 /// Publishes the catalog's alert whenever it changes, forever. While the catalog doesn't answer, the last one stays.
-pub async fn follow_alert(catalog: Arc<dyn Catalog>, alert: watch::Sender<Option<String>>) {
+pub async fn follow_alert(catalog: Arc<dyn Installation>, alert: watch::Sender<Option<String>>) {
     loop {
         if let Ok(fresh) = catalog.alert().await {
             alert.send_if_modified(|known| std::mem::replace(known, fresh.clone()) != fresh);

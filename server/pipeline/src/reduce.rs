@@ -1,6 +1,7 @@
 //! Reduce: sums the partial counts and builds the LUT. The master does this itself, as it is short; integer sums are
 //! the same in any order.
 
+use base::causes::Doing;
 use shared::equalize::{Counts, Histogram, Spans, Table};
 use shared::job::{Job, Phase, Pointer};
 
@@ -29,17 +30,16 @@ pub async fn reduce(
     reference: Option<&Pointer>,
     key: String,
 ) -> Result<Reduced, Failure> {
-    let wrong = |error: &dyn std::fmt::Display| Failure::Trouble(format!("can't build the look-up table: {error}"));
     let mut sum = empty(job, phase)?;
     for pointer in counts {
         let bytes = context.fetch(pointer).await?;
         let memory = 2 * (bytes.len() as u64 + counts_bytes(job));
         let added = context.pixels.run(memory, move || {
-            let part = sum.filled(&bytes).map_err(|error| error.to_string())?;
-            sum.merge(&part).map_err(|error| error.to_string())?;
-            Ok::<_, String>(sum)
+            let part = sum.filled(&bytes)?;
+            sum.merge(&part)?;
+            Ok::<_, Unusable>(sum)
         });
-        sum = added.await?.map_err(|error| Failure::Trouble(format!("the histogram {}: {error}", pointer.key)))?;
+        sum = added.await?.map_err(|cause| unreadable(pointer, cause))?;
     }
     if let Counts::Ranges(ranges) = &sum {
         return Ok(Reduced::Ranges(ranges.spans()));
@@ -52,11 +52,22 @@ pub async fn reduce(
     let table = context.pixels.run(2 * counts_bytes(job), move || {
         Table::new(&recipe, &sum, reference.as_ref()).map(|table| table.to_bytes())
     });
-    Ok(Reduced::Table(context.put(key, table.await?.map_err(|error| wrong(&error))?).await?))
+    Ok(Reduced::Table(context.put(key, table.await?.map_err(unbuilt)?).await?))
 }
 
 /// Reads the histogram of the reference that a task wrote.
 pub(super) async fn histogram_of(context: &TaskContext, pointer: &Pointer) -> Result<Histogram, Failure> {
     let histogram = Histogram::from_bytes(&context.fetch(pointer).await?);
-    histogram.map_err(|error| Failure::Trouble(format!("the histogram {}: {error}", pointer.key)))
+    histogram.map_err(|error| unreadable(pointer, error))
+}
+
+/// Why counts can't be used.
+type Unusable = Box<dyn std::error::Error + Send + Sync>;
+
+fn unreadable(histogram: &Pointer, cause: impl Into<Unusable>) -> Failure {
+    Failure::Trouble(Doing::new(format!("the histogram {}", histogram.key), cause).into())
+}
+
+fn unbuilt(cause: impl Into<Unusable>) -> Failure {
+    Failure::Trouble(Doing::new("can't build the look-up table", cause).into())
 }

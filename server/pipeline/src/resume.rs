@@ -5,6 +5,7 @@
 //! same bytes, one wins and the other's bytes are garbage. When all bytes are there, the parts are joined to the
 //! original, which is accepted like any other. If the pod that received the last byte dies, the next request does that.
 
+use base::causes::chain;
 use bytes::Bytes;
 use catalog::{Part, Received, Resumable, Resumed, Write};
 use futures::{Stream, StreamExt, TryStreamExt};
@@ -158,7 +159,7 @@ impl Accept {
                 let joined = received.key == keys::original(&progress.image, upload);
                 let accepted = there.queue(received).await?;
                 if joined && let Err(error) = self.store.delete_prefix(&keys::parts(&progress.image, upload)).await {
-                    tracing::info!(%upload, %error, "upload's parts left to the sweeper");
+                    tracing::info!(%upload, error = %chain(&error), "upload's parts left to the sweeper");
                 }
                 Ok(accepted)
             }

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use base::causes::{SharedError, chain};
 use bytes::Bytes;
 use codec::{Limits, PartHash};
 use futures::TryStreamExt;
@@ -187,7 +188,9 @@ impl TaskContext {
             }
             Err(error) => {
                 let aborted = writer.abort().await;
-                aborted.inspect_err(|error| tracing::debug!(%error, "partial output left to the sweeper")).ok();
+                aborted
+                    .inspect_err(|error| tracing::debug!(error = %chain(&error), "partial output left to the sweeper"))
+                    .ok();
                 Err(error.into())
             }
         }
@@ -248,7 +251,7 @@ impl TaskContext {
             Ok(Some(wrong)) => Err(Failure::Refused(format!(
                 "The original was damaged in the store: {wrong}. Upload the image again."
             ))),
-            Err(Failure::Damaged { what, .. }) => Err(Failure::Trouble(what)),
+            Err(Failure::Damaged { what, .. }) => Err(Failure::Trouble(SharedError::new(what))),
             Err(failure) => Err(failure),
         }
     }

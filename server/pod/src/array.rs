@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use base::fault::FaultError;
 use coord::FaultLink;
 use shared::cluster::Fault;
 use shared::id::PodName;
@@ -11,26 +12,6 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::context::Pod;
-
-/// Why a fault can't be injected or undone.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ArrayError {
-    /// The process has no such pod.
-    #[error("This process has no pod {0}.")]
-    Unknown(PodName),
-    /// The pod was killed before.
-    #[error("Pod {0} is already dead.")]
-    Dead(PodName),
-    /// The pod is alive.
-    #[error("Pod {0} is already alive.")]
-    Alive(PodName),
-    /// Another fault is active on the pod.
-    #[error("Pod {0} already has a fault.")]
-    Faulty(PodName),
-    /// The pod's session can't be silenced from here.
-    #[error("Pod {0} can only be killed from here.")]
-    NotHere(PodName),
-}
 
 /// Creates a pod as it was when its process started.
 type Make = Box<dyn Fn() -> Arc<Pod> + Send + Sync>;
@@ -80,21 +61,21 @@ impl Array {
     /// Injects a fault into a pod. In every case nothing is handed over, and the pod's session ends when it times out.
     ///
     /// # Errors
-    /// [`ArrayError::Unknown`], [`ArrayError::Dead`], [`ArrayError::Faulty`], [`ArrayError::NotHere`].
-    pub fn play(&self, name: &PodName, fault: Fault) -> Result<(), ArrayError> {
+    /// [`FaultError::Unknown`], [`FaultError::Dead`], [`FaultError::Faulty`], [`FaultError::NotHere`].
+    pub fn play(&self, name: &PodName, fault: Fault) -> Result<(), FaultError> {
         self.with(name, |place| {
             match self.faults.borrow().get(name) {
-                Some(Fault::Killed) => return Err(ArrayError::Dead(name.clone())),
-                Some(_) => return Err(ArrayError::Faulty(name.clone())),
+                Some(Fault::Killed) => return Err(FaultError::Dead(name.clone())),
+                Some(_) => return Err(FaultError::Faulty(name.clone())),
                 None => {}
             }
             match fault {
                 Fault::Killed => {
                     let life = place.life.take().filter(|life| !life.is_finished());
-                    life.ok_or_else(|| ArrayError::Dead(name.clone()))?.abort();
+                    life.ok_or_else(|| FaultError::Dead(name.clone()))?.abort();
                 }
                 Fault::Frozen | Fault::Disconnected => {
-                    let link = place.link.as_ref().ok_or_else(|| ArrayError::NotHere(name.clone()))?;
+                    let link = place.link.as_ref().ok_or_else(|| FaultError::NotHere(name.clone()))?;
                     // Freeze first: the pod must not notice that it is cut off.
                     place.frozen.send_replace(fault == Fault::Frozen);
                     link.cut();
@@ -115,8 +96,8 @@ impl Array {
     /// Undoes the active fault of a pod.
     ///
     /// # Errors
-    /// [`ArrayError::Unknown`], [`ArrayError::Alive`].
-    pub fn start(&self, name: &PodName) -> Result<(), ArrayError> {
+    /// [`FaultError::Unknown`], [`FaultError::Alive`].
+    pub fn start(&self, name: &PodName) -> Result<(), FaultError> {
         self.with(name, |place| {
             let mut fault = None;
             self.faults.send_modify(|faults| fault = faults.remove(name));
@@ -128,7 +109,7 @@ impl Array {
                 return Ok(());
             }
             if place.life.as_ref().is_some_and(|life| !life.is_finished()) {
-                return Err(ArrayError::Alive(name.clone()));
+                return Err(FaultError::Alive(name.clone()));
             }
             tracing::info!(pod = %name, "started again");
             self.begin(place);
@@ -148,9 +129,9 @@ impl Array {
         }
     }
 
-    fn with(&self, name: &PodName, act: impl FnOnce(&mut Place) -> Result<(), ArrayError>) -> Result<(), ArrayError> {
+    fn with(&self, name: &PodName, act: impl FnOnce(&mut Place) -> Result<(), FaultError>) -> Result<(), FaultError> {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        act(places.get_mut(name).ok_or_else(|| ArrayError::Unknown(name.clone()))?)
+        act(places.get_mut(name).ok_or_else(|| FaultError::Unknown(name.clone()))?)
     }
 }
 
@@ -159,7 +140,7 @@ impl Array {
 ///
 /// A frozen pod isn't polled, so everything that its future holds stays held while it is frozen. Hence a pod's own future must
 /// not hold, or queue for, anything that the process shares across an `await`:
-/// - a catalog connection: each statement runs in its own task (`catalog/db.rs`);
+/// - a catalog connection: each statement runs in its own task (`catalog/database.rs`);
 /// - a thread of the store's folder: each operation waits for it and runs in its own task (`store/patience.rs`);
 /// - a pixel thread's slot: taken without a queue, and given to the attempt's task before anything is awaited (`slots.rs`);
 /// - memory and threads of the pixel budget (`pipeline/pixels.rs`): requested by attempts and drivers, which are tasks, and

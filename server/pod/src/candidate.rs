@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use base::backoff::Backoff;
+use base::causes::chain;
 use base::incarnation::{self, Life};
 use coord::election::Candidacy;
 use coord::{Coordinator, Error, ensure_skeleton, settle};
@@ -38,7 +39,7 @@ pub(super) async fn stand(
             Ok(()) => backoff.reset(),
             Err(error) if error.is_terminal() => return,
             Err(error) => {
-                tracing::warn!(pod = %pod.config.name, %error, "candidacy ended; standing again");
+                tracing::warn!(pod = %pod.config.name, error = %chain(&error), "candidacy ended; standing again");
                 backoff.wait_until(&stop).await;
                 if settle::connected(&*coordinator).await.is_err() {
                     return;
@@ -47,7 +48,7 @@ pub(super) async fn stand(
                 if matches!(error, Error::NoNode(_))
                     && let Err(error) = ensure_skeleton(&*coordinator).await
                 {
-                    tracing::warn!(pod = %pod.config.name, %error, "recreating the base znodes failed");
+                    tracing::warn!(pod = %pod.config.name, error = %chain(&error), "recreating the base znodes failed");
                 }
             }
         }

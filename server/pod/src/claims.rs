@@ -11,6 +11,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use base::causes::chain;
 use coord::claim::{self, Held, Strike, StrikeReturn};
 use coord::settle::connected;
 use coord::{Coordinator, paths};
@@ -69,7 +70,9 @@ impl Claims {
                     tracing::info!(task = held.path, released, "claim released; pod stopping");
                     self.leave(&held);
                 }
-                Err(error) => tracing::warn!(task = held.path, %error, "releasing the claim failed; its strike stays"),
+                Err(error) => {
+                    tracing::warn!(task = held.path, error = %chain(&error), "releasing the claim failed; its strike stays")
+                }
             }
         }
     }
@@ -107,7 +110,7 @@ impl Claims {
                     }
                     Ok(StrikeReturn::Waits) => {}
                     Err(error) => {
-                        tracing::info!(task = debt.path, %error, "giving back a strike failed; retrying");
+                        tracing::info!(task = debt.path, error = %chain(&error), "giving back a strike failed; retrying");
                         if connected(coordinator).await.is_err() {
                             return;
                         }

@@ -42,8 +42,7 @@ pub(super) async fn delete_images(context: &Arc<MasterContext>, seen: &Nodes) ->
             }
         }
         if !active {
-            let gone = context.pod.task_context.store.delete_prefix(&keys::image(image)).await;
-            gone.map_err(|error| MasterError::Later(error.to_string()))?;
+            context.pod.task_context.store.delete_prefix(&keys::image(image)).await?;
             let write = context.pod.catalog.forget(&context.epoch(), image).await?;
             if context.mine(write).await? {
                 tracing::info!(%image, "image deleted");
@@ -70,11 +69,9 @@ pub(super) async fn sweep_uploads(context: &Arc<MasterContext>) -> Result<(), Ma
     };
     for abandoned in all {
         // A writer's unfinished temporary files in a folder store are left to the sweeper.
-        let gone = context.pod.task_context.store.delete(&keys::original(&abandoned.image, &abandoned.upload)).await;
-        gone.map_err(|error| MasterError::Later(error.to_string()))?;
-        let gone =
-            context.pod.task_context.store.delete_prefix(&keys::parts(&abandoned.image, &abandoned.upload)).await;
-        gone.map_err(|error| MasterError::Later(error.to_string()))?;
+        let store = &context.pod.task_context.store;
+        store.delete(&keys::original(&abandoned.image, &abandoned.upload)).await?;
+        store.delete_prefix(&keys::parts(&abandoned.image, &abandoned.upload)).await?;
         let write = context.pod.catalog.forget_upload(&context.epoch(), &abandoned.upload).await?;
         if context.mine(write).await? {
             tracing::info!(upload = %abandoned.upload, image = %abandoned.image, "unfinished upload deleted");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::backoff::jitter;
+use base::causes::chain;
 use catalog::{FinishedTask, Needed, ResultFile};
 use coord::fence::FenceError;
 use coord::record::to_json;
@@ -123,13 +124,14 @@ impl Driver {
                     }
                     let pause = match &error {
                         MasterError::Forbidden(_) | MasterError::Refused(_) => SET_ASIDE_PAUSE,
-                        MasterError::Again(_) | MasterError::NotEmpty(_) => {
-                            Duration::from_millis(10 << failures.min(7))
-                        }
+                        MasterError::Fence(_)
+                        | MasterError::Coordinator(_)
+                        | MasterError::EpochRetaken
+                        | MasterError::NotEmpty(_) => Duration::from_millis(10 << failures.min(7)),
                         // An outage: check about once a second, so that work resumes soon after it ends.
                         _ => context.pod.config.backoff * (1 << failures.min(3)),
                     };
-                    tracing::info!(job = %self.job, %error, "job step failed; retrying");
+                    tracing::info!(job = %self.job, error = %chain(&error), "job step failed; retrying");
                     failures += 1;
                     self.rest(pause.mul_f64(0.5 + jitter())).await;
                     // Settle unknown outcomes before the job is read again.
@@ -150,14 +152,19 @@ impl Driver {
         }
     }
 
-    /// Returns whether a suspect whose grace period is over still stands, judged by a fresh mirror and on an unbroken
-    /// connection.
-    async fn stands(&self, suspect: &Suspect, states: &watch::Receiver<SessionState>) -> Result<bool, End> {
+    /// Reads the job's znodes again, once every earlier operation of this session has run or never will.
+    async fn read_again(&self) -> Result<Option<Arc<JobNodes>>, End> {
         let context = &self.context;
         settle::settle(&*context.coordinator).await.map_err(End::Coordinator)?;
         context.mirror.refresh(&self.job).await;
-        let limit = context.pod.config.image_time;
-        let now = context.mirror.nodes().borrow().jobs.get(&self.job).map(|job| step_within(limit, job));
+        Ok(context.mirror.nodes().borrow().jobs.get(&self.job).cloned())
+    }
+
+    /// Returns whether a suspect whose grace period is over still stands, judged by a fresh mirror and on an unbroken
+    /// connection.
+    async fn stands(&self, suspect: &Suspect, states: &watch::Receiver<SessionState>) -> Result<bool, End> {
+        let limit = self.context.pod.config.image_time;
+        let now = self.read_again().await?.map(|job| step_within(limit, &job));
         let named = matches!(now, Some(Step::Suspect { suspects }) if suspects.contains(suspect));
         Ok(named && !states.has_changed().unwrap_or(true))
     }
@@ -178,7 +185,9 @@ impl Driver {
             if forged_lock(nodes).is_some() {
                 match context.remove_tree(&self.job).await {
                     Err(MasterError::End(end)) => return Err(end),
-                    Err(error) => tracing::warn!(job = %self.job, %error, "removing the job's znodes failed; retrying"),
+                    Err(error) => {
+                        tracing::warn!(job = %self.job, error = %chain(&error), "removing the job's znodes failed; retrying")
+                    }
                     Ok(()) => {}
                 }
                 context.mirror.refresh(&self.job).await;
@@ -187,10 +196,7 @@ impl Driver {
         }
         if let Some(path) = forged_lock(nodes) {
             // Confirmed by a fresh read, as the snapshot may have missed a change.
-            settle::settle(&*context.coordinator).await.map_err(End::Coordinator)?;
-            context.mirror.refresh(&self.job).await;
-            let now = context.mirror.nodes().borrow().jobs.get(&self.job).cloned();
-            if let Some(now) = now.filter(|now| forged_lock(now).as_ref() == Some(&path)) {
+            if let Some(now) = self.read_again().await?.filter(|now| forged_lock(now).as_ref() == Some(&path)) {
                 let reason = spoiled(&path, "no worker made this lock");
                 return self.give_up(&now, &reason).await;
             }
@@ -225,7 +231,9 @@ impl Driver {
     async fn give_up(&self, nodes: &JobNodes, reason: &str) -> Result<(), End> {
         match self.fail(nodes, reason).await {
             Err(MasterError::End(end)) => return Err(end),
-            Err(error) => tracing::warn!(job = %self.job, %error, "recording the job failure failed; retrying"),
+            Err(error) => {
+                tracing::warn!(job = %self.job, error = %chain(&error), "recording the job failure failed; retrying")
+            }
             Ok(()) => {}
         }
         self.context.mirror.refresh(&self.job).await;
@@ -290,14 +298,14 @@ impl Driver {
                 }
             }
             Err(failure) if failure.is_outage(&context.pod.task_context.store).await => {
-                Err(MasterError::Later(failure.to_string()))
+                Err(MasterError::Stage(failure))
             }
             Err(failure) => {
                 self.troubles += 1;
                 if matches!(failure, Failure::Trouble(_)) && self.troubles < MAX_ATTEMPTS {
-                    return Err(MasterError::Later(failure.to_string()));
+                    return Err(MasterError::Stage(failure));
                 }
-                let cause = Cause::Summing { attempts: self.troubles, trouble: failure.to_string() };
+                let cause = Cause::Summing { attempts: self.troubles, trouble: chain(&failure).to_string() };
                 self.fail(nodes, &cause.to_string()).await
             }
         }
@@ -382,7 +390,7 @@ impl Driver {
 
     async fn ring(&self) {
         if let Err(error) = doorbell::ring(&*self.context.coordinator, &self.context.pod.moment()).await {
-            tracing::debug!(%error, "ringing the doorbell failed; pages poll instead");
+            tracing::debug!(error = %chain(&error), "ringing the doorbell failed; pages poll instead");
         }
     }
 
@@ -411,10 +419,9 @@ impl Driver {
         let (context, job) = (&self.context, &nodes.job);
         let Needed::Only(result) = needed else { return Ok(()) };
         let store = &context.pod.task_context.store;
-        let later = |error: store::Error| MasterError::Later(error.to_string());
-        let written: Vec<_> = store.list(&keys::run(&job.image, &job.run)).try_collect().await.map_err(later)?;
+        let written: Vec<_> = store.list(&keys::run(&job.image, &job.run)).try_collect().await?;
         for object in written.iter().filter(|object| Some(&object.key) != result.as_ref()) {
-            store.delete(&object.key).await.map_err(later)?;
+            store.delete(&object.key).await?;
         }
         Ok(())
     }

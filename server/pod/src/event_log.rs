@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::backoff::jitter;
+use base::causes::chain;
 use coord::record::to_json;
 use coord::{Op, ensure_skeleton, event_log, members, paths};
 use shared::cluster::{Candidate, Member};
@@ -73,7 +74,7 @@ pub(super) async fn tell_losses(context: &MasterContext) -> Result<(), End> {
     match told.await {
         Err(MasterError::End(end)) => Err(end),
         Err(error) => {
-            tracing::info!(%error, "recording departed members failed; retrying");
+            tracing::info!(error = %chain(&error), "recording departed members failed; retrying");
             Ok(())
         }
         Ok(()) => Ok(()),
@@ -119,7 +120,7 @@ pub(super) async fn follow_members(context: Arc<MasterContext>) {
                 Ok(()) => compared = Some(starts),
                 Err(MasterError::End(_)) => return,
                 Err(error) => {
-                    tracing::info!(%error, "comparing members failed; retrying");
+                    tracing::info!(error = %chain(&error), "comparing members failed; retrying");
                     tokio::time::sleep(RETRY_PAUSE.mul_f64(0.5 + jitter())).await;
                     continue;
                 }

@@ -37,7 +37,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use catalog::{Catalog, Coordination, Write};
+use base::causes::chain;
+use catalog::{Coordination, Write};
 use coord::record::to_json;
 use coord::{Connector, Coordinator, CreateMode, Error, SessionState, paths, settle};
 use pipeline::orphans;
@@ -101,7 +102,7 @@ enum Refusal {
 /// A process's view of its installation.
 pub struct Installation {
     id: String,
-    catalog: Arc<dyn Catalog>,
+    catalog: Arc<dyn catalog::Installation>,
     places: Places,
     /// Id of the embedded coordinator.
     own: Option<String>,
@@ -128,7 +129,7 @@ impl Installation {
     /// # Errors
     /// The catalog's.
     pub async fn of(
-        catalog: Arc<dyn Catalog>,
+        catalog: Arc<dyn catalog::Installation>,
         places: Places,
         own: Option<String>,
         alone: bool,
@@ -181,7 +182,7 @@ impl Installation {
                     ));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "reading the store's mark failed; retrying");
+                    tracing::warn!(error = %chain(&error), "reading the store's mark failed; retrying");
                     sleep(REFUSED_PAUSE).await;
                 }
             }
@@ -360,7 +361,7 @@ impl Connector for Guarded {
                 coordinator.close().await;
                 match refusal {
                     Refusal::Coordinator(error) => Err(error),
-                    Refusal::Catalog(error) => Err(Error::Unknown(error.to_string())),
+                    Refusal::Catalog(error) => Err(Error::Unknown(error.into())),
                     Refusal::Foreign { .. } | Refusal::Elsewhere { .. } => {
                         self.installation.refuse(&refusal.to_string());
                         sleep(REFUSED_PAUSE).await;

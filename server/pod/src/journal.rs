@@ -7,7 +7,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use catalog::{Catalog, FinishedTask};
+use base::causes::chain;
+use catalog::{FinishedTask, JobQueue};
 use shared::job::Job;
 use shared::task::{Done, Outcome, Task};
 
@@ -18,7 +19,7 @@ const MAX_PENDING: usize = 1_000;
 
 /// A pod's finished tasks that aren't written yet.
 pub(super) struct Journal {
-    catalog: Arc<dyn Catalog>,
+    catalog: Arc<dyn JobQueue>,
     pending: Mutex<Pending>,
 }
 
@@ -30,7 +31,7 @@ struct Pending {
 
 impl Journal {
     /// Creates an empty journal.
-    pub(super) fn new(catalog: Arc<dyn Catalog>) -> Self {
+    pub(super) fn new(catalog: Arc<dyn JobQueue>) -> Self {
         Self { catalog, pending: Mutex::default() }
     }
 
@@ -69,7 +70,7 @@ impl Journal {
             return;
         }
         if let Err(error) = self.catalog.note_finished(&pending.tasks).await {
-            tracing::info!(tasks = pending.tasks.len(), %error, "recording finished tasks failed; retrying");
+            tracing::info!(tasks = pending.tasks.len(), error = %chain(&error), "recording finished tasks failed; retrying");
             let mut now = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
             drop(now.tasks.splice(0..0, pending.tasks));
             let excess = now.tasks.len().saturating_sub(MAX_PENDING);

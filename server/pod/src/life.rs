@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::backoff::Backoff;
+use base::causes::chain;
 use base::incarnation::Life;
 use base::panics;
 use coord::{Coordinator, Error, ensure_skeleton, members, settle};
@@ -70,7 +71,7 @@ impl Pod {
                     claims.lose();
                 }
                 Err(error) => {
-                    tracing::warn!(pod = %self.config.name, %error, "connecting to the coordinator failed; retrying");
+                    tracing::warn!(pod = %self.config.name, error = %chain(&error), "connecting to the coordinator failed; retrying");
                     backoff.wait_until(&stop).await;
                 }
             }
@@ -98,7 +99,7 @@ impl Pod {
         let mirror = match joined {
             Ok(mirror) => mirror,
             Err(error) => {
-                tracing::warn!(pod = %name, %session, %error, "session ended before the pod joined");
+                tracing::warn!(pod = %name, %session, error = %chain(&error), "session ended before the pod joined");
                 coordinator.close().await;
                 return Lasted::NeverJoined;
             }
@@ -160,7 +161,7 @@ impl Pod {
                 Ok(()) => tracing::warn!(pod = %self.config.name, "member node deleted; joined again"),
                 Err(error) if error.is_terminal() => std::future::pending().await,
                 Err(error) => {
-                    tracing::warn!(pod = %self.config.name, %error, "member node deleted; joining again failed")
+                    tracing::warn!(pod = %self.config.name, error = %chain(&error), "member node deleted; joining again failed")
                 }
             }
             backoff.wait().await;

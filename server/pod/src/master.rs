@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use base::backoff::Backoff;
+use base::causes::chain;
 use base::wall::now;
 use catalog::JobRow;
 use coord::election::Candidacy;
@@ -78,7 +79,9 @@ impl Master {
             let name = &context.pod.config.name;
             match tokio::time::timeout(HAND_OVER_TIMEOUT, context.pod.catalog.hand_over(&epoch)).await {
                 Ok(Ok(_)) => {}
-                Ok(Err(error)) => tracing::warn!(pod = %name, %error, "recording the orderly stop failed"),
+                Ok(Err(error)) => {
+                    tracing::warn!(pod = %name, error = %chain(&error), "recording the orderly stop failed")
+                }
                 Err(_) => tracing::warn!(pod = %name, "recording the orderly stop timed out"),
             }
         }
@@ -143,7 +146,7 @@ impl Master {
                     Ok(()) => {}
                     Err(MasterError::End(end)) => return end,
                     Err(error) => {
-                        tracing::warn!(pod = %self.context.pod.config.name, %error, "reconciling failed; retrying")
+                        tracing::warn!(pod = %self.context.pod.config.name, error = %chain(&error), "reconciling failed; retrying")
                     }
                 }
                 rested = Instant::now() + (POLL_BACKOFF_FACTOR * began.elapsed()).min(RING_DEBOUNCE);
@@ -172,7 +175,7 @@ impl Master {
                 }
                 Err(MasterError::End(end)) => return Err(end),
                 Err(error) => {
-                    tracing::warn!(pod = %context.pod.config.name, %error, "starting the term failed; retrying");
+                    tracing::warn!(pod = %context.pod.config.name, error = %chain(&error), "starting the term failed; retrying");
                     event_log::tell_losses(context).await?;
                     backoff.wait().await;
                     settle::connected(&*context.coordinator).await?;
@@ -283,7 +286,9 @@ impl Master {
                         context.pod.catalog.fail(&context.epoch(), &job.job, &job.run, &refusal(&why), None).await?;
                     return context.mine(write).await.map(drop);
                 }
-                Err(error) => tracing::info!(job = %job.job, %error, "creating the job znode failed; checking it"),
+                Err(error) => {
+                    tracing::info!(job = %job.job, error = %chain(&error), "creating the job znode failed; checking it")
+                }
             }
             // Settle first: after that, the failed write has either run or never will.
             if settle::read_back(&*context.coordinator, || context.coordinator.stat(&path)).await?.is_some() {
@@ -292,7 +297,11 @@ impl Master {
             // The parent may have been deleted.
             match ensure_skeleton(&*context.coordinator).await {
                 Err(error) if error.is_terminal() => return Err(error.into()),
-                made => drop(made.inspect_err(|error| tracing::info!(%error, "recreating the base znodes failed"))),
+                made => {
+                    drop(made.inspect_err(
+                        |error| tracing::info!(error = %chain(&error), "recreating the base znodes failed"),
+                    ))
+                }
             }
             backoff.wait().await;
         }
@@ -377,7 +386,7 @@ impl Master {
 /// Pauses before the catalog is asked again for the data of a new run. Giving up would leave the row `running` without a node,
 /// which looks like a lost run. When the term ends, this future is dropped.
 async fn wait_for_catalog(job: &JobId, error: &catalog::Error) {
-    tracing::warn!(%job, %error, "catalog unavailable; run delayed");
+    tracing::warn!(%job, error = %chain(&error), "catalog unavailable; run delayed");
     tokio::time::sleep(POLL_INTERVAL.mul_f64(0.5 + base::backoff::jitter())).await;
 }
 

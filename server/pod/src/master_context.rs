@@ -71,7 +71,7 @@ impl MasterContext {
                     return Err(MasterError::End(End::Deposed));
                 }
                 self.take_epoch().await?;
-                Err(MasterError::Again("epoch was another candidacy's; taken again".to_owned()))
+                Err(MasterError::EpochRetaken)
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use coord::Error;
 use coord::fence::FenceError;
+use pipeline::failure::Failure;
 
 /// Why a term ended.
 #[derive(Debug, thiserror::Error)]
@@ -23,9 +24,15 @@ pub(super) enum MasterError {
     /// The term is over.
     #[error(transparent)]
     End(#[from] End),
-    /// The read state is stale, or an outcome is unknown: read again.
-    #[error("{0}")]
-    Again(String),
+    /// A fenced write met a state that wasn't read, or its outcome is unknown: read again.
+    #[error(transparent)]
+    Fence(FenceError),
+    /// The read state is stale, or the coordinator can't be reached: read again.
+    #[error(transparent)]
+    Coordinator(Error),
+    /// A write of the catalog had no effect: another candidacy held the epoch. Read again.
+    #[error("epoch was another candidacy's; taken again")]
+    EpochRetaken,
     /// The node has children that the array didn't write, or a lock that was taken since it was read.
     #[error("{0} still has children")]
     NotEmpty(String),
@@ -35,9 +42,15 @@ pub(super) enum MasterError {
     /// Denied by a znode's access control list that the array didn't set.
     #[error("the access control list of {0}, which the array didn't set, doesn't allow it")]
     Forbidden(String),
-    /// The catalog or the store doesn't answer: wait, then read again.
-    #[error("{0}")]
-    Later(String),
+    /// The catalog doesn't answer: wait, then read again.
+    #[error(transparent)]
+    Catalog(#[from] catalog::Error),
+    /// The store doesn't answer: wait, then read again.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The master's own part of a job's work failed: wait, then read again.
+    #[error(transparent)]
+    Stage(Failure),
 }
 
 impl From<FenceError> for MasterError {
@@ -46,7 +59,7 @@ impl From<FenceError> for MasterError {
             FenceError::Deposed => MasterError::End(End::Deposed),
             FenceError::Conflict { source: Error::Forbidden(path), .. } => MasterError::Forbidden(path),
             FenceError::Conflict { source: Error::NotEmpty(path), .. } => MasterError::NotEmpty(path),
-            FenceError::Conflict { .. } | FenceError::Unknown(_) => MasterError::Again(error.to_string()),
+            FenceError::Conflict { .. } | FenceError::Unknown(_) => MasterError::Fence(error),
             FenceError::Coordinator(error) => error.into(),
         }
     }
@@ -58,13 +71,7 @@ impl From<Error> for MasterError {
             Error::Expired => MasterError::End(End::Coordinator(error)),
             Error::Invalid(reason) => MasterError::Refused(reason),
             Error::Forbidden(path) => MasterError::Forbidden(path),
-            other => MasterError::Again(other.to_string()),
+            other => MasterError::Coordinator(other),
         }
-    }
-}
-
-impl From<catalog::Error> for MasterError {
-    fn from(error: catalog::Error) -> Self {
-        MasterError::Later(error.to_string())
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::backoff::Backoff;
+use base::causes::chain;
 use coord::{
     Coordinator, Error, Hint, NodeData, Scope, SessionState, Watch, doorbell, election, event_log, paths, record,
 };
@@ -172,7 +173,7 @@ impl Follower {
             }
             let began = Instant::now();
             if let Err(error) = self.follow(&mut requests).await {
-                tracing::debug!(%error, session = %self.coordinator.session(), "following the znodes failed; reading them again");
+                tracing::debug!(error = %chain(&error), session = %self.coordinator.session(), "following the znodes failed; reading them again");
                 if error.is_terminal() {
                     return;
                 }

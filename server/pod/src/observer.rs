@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::backoff::Backoff;
+use base::causes::chain;
 use base::wall::now;
 use coord::{Connector, Coordinator, SessionState, doorbell};
 use pipeline::gauge::Gauge;
@@ -100,7 +101,7 @@ impl Observer {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "observing the coordinator failed; retrying");
+                    tracing::warn!(error = %chain(&error), "observing the coordinator failed; retrying");
                     self.show(&shown, &nodes, &mut known);
                     backoff.wait().await;
                 }
@@ -163,7 +164,7 @@ impl Observer {
         loop {
             self.accepted.notified().await;
             if let Err(error) = doorbell::ring(&*coordinator, &self.moment()).await {
-                tracing::debug!(%error, "ringing the doorbell failed; the master polls instead");
+                tracing::debug!(error = %chain(&error), "ringing the doorbell failed; the master polls instead");
             }
         }
     }

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::backoff::jitter;
-use catalog::{Catalog, PyramidWork, Write};
+use base::causes::{SharedError, chain};
+use catalog::{PyramidWork, Pyramids, Write};
 use pipeline::failure::Failure;
 use pipeline::render::{Wish, Wishes, render};
 use pipeline::stage::TaskContext;
@@ -32,7 +33,7 @@ const RENEW_INTERVAL: Duration = Duration::from_secs(15);
 /// The renderer of a process.
 pub struct Renderer {
     /// Knows which pyramids are missing.
-    pub catalog: Arc<dyn Catalog>,
+    pub catalog: Arc<dyn Pyramids>,
     /// Pixels and files.
     pub task_context: TaskContext,
     /// View of the array, to see whether it is idle.
@@ -59,7 +60,7 @@ impl Renderer {
                 Ok(true) => continue,
                 Ok(false) if wish.is_some() => continue,
                 Ok(false) => {}
-                Err(error) => tracing::warn!(%error, "making a pyramid failed"),
+                Err(error) => tracing::warn!(error = %chain(&error), "making a pyramid failed"),
             }
             tokio::select! {
                 () = self.stop.cancelled() => {}
@@ -82,7 +83,7 @@ impl Renderer {
         let key = keys::pyramid(&work.image, &claim);
         let made = tokio::select! {
             made = self.make(&work, &claim, key.clone()) => made,
-            () = self.stop.cancelled() => Some(Err(Failure::Outage("the process is stopping".to_owned()))),
+            () = self.stop.cancelled() => Some(Err(Failure::Outage(SharedError::new("the process is stopping")))),
         };
         match made {
             Some(Ok(bytes)) => {
@@ -102,7 +103,7 @@ impl Renderer {
     /// Handles a failure. If the image isn't at fault, the claim is given back; a missing source counts as the image's fault.
     async fn fail(&self, work: &PyramidWork, claim: &str, failure: Failure) -> Result<(), catalog::Error> {
         if self.catalog.pyramid(&work.image, work.job.as_ref()).await?.is_none() {
-            tracing::debug!(image = %work.image, %failure, "pyramid no longer wanted");
+            tracing::debug!(image = %work.image, failure = %chain(&failure), "pyramid no longer wanted");
             return Ok(());
         }
         let missing = matches!(self.task_context.store.size(&work.source).await, Err(store::Error::NotFound(_)));
@@ -112,7 +113,7 @@ impl Renderer {
             self.catalog.release_pyramid(claim).await?;
         }
         if !self.stop.is_cancelled() {
-            tracing::warn!(image = %work.image, %failure, "making a pyramid failed; retrying later");
+            tracing::warn!(image = %work.image, failure = %chain(&failure), "making a pyramid failed; retrying later");
         }
         Ok(())
     }
@@ -130,7 +131,7 @@ impl Renderer {
                     Ok(Write::Applied) => {}
                     Ok(_) => return None,
                     // The claim survives a few missed renewals.
-                    Err(error) => tracing::debug!(%error, "renewing a pyramid claim failed"),
+                    Err(error) => tracing::debug!(error = %chain(&error), "renewing a pyramid claim failed"),
                 },
             }
         }
@@ -138,7 +139,7 @@ impl Renderer {
 
     async fn discard(&self, key: &str) {
         if let Err(error) = self.task_context.store.delete(key).await {
-            tracing::debug!(%error, "unwanted pyramid left to the sweeper");
+            tracing::debug!(error = %chain(&error), "unwanted pyramid left to the sweeper");
         }
     }
 }

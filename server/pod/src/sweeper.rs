@@ -25,6 +25,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use base::backoff::jitter;
+use base::causes::chain;
 use catalog::{Raised, Sweep};
 use futures::{StreamExt, TryStreamExt};
 use pipeline::orphans::{self, Verdict};
@@ -85,7 +86,7 @@ pub(super) async fn run(context: Arc<MasterContext>) {
                 every
             }
             Err(error) => {
-                tracing::warn!(pod = %name, %error, "store sweep ended early");
+                tracing::warn!(pod = %name, error = %chain(&error), "store sweep ended early");
                 if sweeper.take_epoch_again(&error).await { RETAKEN_PAUSE } else { every.min(RETRY_INTERVAL) }
             }
         };
@@ -109,7 +110,7 @@ impl Sweeper {
         while until.saturating_duration_since(Instant::now()) > GENERATION_EVERY {
             tokio::time::sleep(GENERATION_EVERY).await;
             if let Err(error) = self.check().await {
-                tracing::warn!(pod = %self.context.pod.config.name, %error, "raising the catalog's generation failed");
+                tracing::warn!(pod = %self.context.pod.config.name, error = %chain(&error), "raising the catalog's generation failed");
                 self.take_epoch_again(&error).await;
             }
         }
@@ -121,7 +122,7 @@ impl Sweeper {
     async fn take_epoch_again(&self, error: &Error) -> bool {
         let is_fenced_off = matches!(error, Error::NotMine);
         if is_fenced_off && let Err(error) = self.context.mine(catalog::Write::NotMine).await {
-            tracing::info!(pod = %self.context.pod.config.name, %error, "the epoch was another candidate's");
+            tracing::info!(pod = %self.context.pod.config.name, error = %chain(&error), "the epoch was another candidate's");
         }
         is_fenced_off
     }

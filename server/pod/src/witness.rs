@@ -44,6 +44,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base::backoff::jitter;
+use base::causes::chain;
 use base::incarnation;
 use coord::election::{self, Candidacy};
 use coord::{Coordinator, paths, settle};
@@ -226,7 +227,9 @@ impl Witness {
                     pending::<()>().await;
                 }
                 // The mirror shows whether it took effect; if it didn't, the process is watched again.
-                Err(error) => tracing::info!(node = ahead.node, %error, why, "eviction outcome unknown"),
+                Err(error) => {
+                    tracing::info!(node = ahead.node, error = %chain(&error), why, "eviction outcome unknown")
+                }
             }
         }
     }

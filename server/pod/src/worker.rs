@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use base::backoff::{Backoff, jitter};
+use base::causes::{SharedError, chain};
 use base::panics;
 use base::wall::now;
 use coord::claim::{self, Held, Strike, StrikeReturn};
@@ -229,7 +230,7 @@ impl Worker {
             Ok(None) => Claim::Lost { version },
             Err(error) => {
                 drop(slot);
-                tracing::debug!(pod = %self.pod.config.name, %error, task = path, "claiming failed");
+                tracing::debug!(pod = %self.pod.config.name, error = %chain(&error), task = path, "claiming failed");
                 // Permanently rejected or retryable: neither may lead to a busy loop.
                 match error {
                     _ if !self.connected().await => Claim::SessionOver,
@@ -296,7 +297,9 @@ impl Worker {
                 self.let_go(&held).await;
             }
             // The session is over; the pod's next session gives the strike back.
-            Err(error) => tracing::info!(pod = %name, task = path, %error, "claim ended with the session"),
+            Err(error) => {
+                tracing::info!(pod = %name, task = path, error = %chain(&error), "claim ended with the session")
+            }
         }
     }
 
@@ -307,7 +310,7 @@ impl Worker {
             return Ok(());
         }
         let noted = self.pod.catalog.begin_attempt(&nodes.job.job, &nodes.job.run).await;
-        noted.map(drop).map_err(|error| Failure::Outage(error.to_string()))
+        noted.map(drop).map_err(|error| Failure::Outage(error.into()))
     }
 
     async fn commit(&self, job: &JobNodes, held: &Held, outcome: Outcome, worked: Duration) -> Result<bool, Error> {
@@ -342,9 +345,9 @@ impl Worker {
     async fn release(&self, held: &Held, failure: &Failure) -> Result<bool, Error> {
         let task = &held.task;
         let is_outage = failure.is_outage(&self.pod.task_context.store).await;
-        tracing::warn!(pod = %self.pod.config.name, task = held.path, attempt = task.attempt, %failure, is_outage, "task attempt failed");
+        tracing::warn!(pod = %self.pod.config.name, task = held.path, attempt = task.attempt, failure = %chain(failure), is_outage, "task attempt failed");
         let mut held = held.clone();
-        let (mut trouble, mut strike, mut attempt) = (Some(failure.to_string()), Strike::GiveBack, task.attempt);
+        let (mut trouble, mut strike, mut attempt) = (Some(chain(failure).to_string()), Strike::GiveBack, task.attempt);
         if is_outage {
             // An outage says nothing about the task, so the claim is undone. Its output's key carries the claim's id, so
             // another attempt may reuse the number.
@@ -380,7 +383,7 @@ impl Worker {
                 Ok(StrikeReturn::Waits) => return,
                 Err(error) if self.worth_repeating(&error).await => {}
                 Err(error) => {
-                    return tracing::info!(task = held.path, %error, "releasing the claim failed; its lock ends with the session");
+                    return tracing::info!(task = held.path, error = %chain(&error), "releasing the claim failed; its lock ends with the session");
                 }
             }
         }
@@ -425,7 +428,7 @@ fn is_free(nodes: &TaskNodes) -> bool {
 
 /// Converts a panic into a failure.
 fn crash(panic: &(dyn std::any::Any + Send)) -> Failure {
-    Failure::Crashed(panics::message(panic).unwrap_or("no message").to_owned())
+    Failure::Crashed(SharedError::new(panics::message(panic).unwrap_or("no message")))
 }
 
 /// Returns the outcome with its reason shortened to fit into a record.
@@ -461,7 +464,9 @@ fn all(job: &JobNodes, phase: Phase) -> Result<Vec<shared::job::Pointer>, Failur
     let outputs = step::outputs(job, phase);
     let (expected, found) = (job.job.count(phase) as usize, outputs.len());
     if expected != found || found == 0 {
-        return Err(Failure::Trouble(format!("expected {expected} outputs of {phase}, found {found}")));
+        return Err(Failure::Trouble(SharedError::new(format!(
+            "expected {expected} outputs of {phase}, found {found}"
+        ))));
     }
     Ok(outputs)
 }

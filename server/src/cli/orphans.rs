@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
+use base::causes::chain;
 use bytesize::ByteSize;
 use catalog::{Catalog, Fate};
 use clap::Subcommand;
@@ -140,7 +141,7 @@ impl Command {
         for (found, owner) in all {
             let Owner::Upload(image, upload) = owner else { continue };
             let outcome = match mine.contains(&found.name()) {
-                true => accept.adopt(image, upload).await.map_err(|error| error.to_string()),
+                true => accept.adopt(image, upload).await.map_err(|error| chain(&error).to_string()),
                 false => Err("already discarded".to_owned()),
             };
             match outcome {

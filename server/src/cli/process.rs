@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use async_trait::async_trait;
-use catalog::Catalog;
+use catalog::Gallery;
 use coord::{Connector, FaultLink, embedded, zookeeper};
 use kubernetes::Kubernetes;
 use logs::OwnLog;
@@ -16,7 +16,7 @@ use pipeline::inspection;
 use pipeline::orphans;
 use pipeline::pixels::Pixels;
 use pipeline::stage::TaskContext;
-use pod::array::{Array, ArrayError};
+use pod::array::Array;
 use pod::installation::{Installation, Places};
 use pod::observer::Observer;
 use pod::renderer::Renderer;
@@ -362,7 +362,7 @@ impl Coordination {
 
 /// Keeps the latest failed images up to date for pages: reads them when a job has ended or the gallery has changed, and
 /// otherwise every 30 s.
-async fn collect_failures(catalog: Arc<dyn Catalog>, failures: watch::Sender<Vec<Failure>>, ended: Arc<Notify>) {
+async fn collect_failures(catalog: Arc<dyn Gallery>, failures: watch::Sender<Vec<Failure>>, ended: Arc<Notify>) {
     /// Number of failures shown.
     const SHOWN: u32 = 8;
     let newest = ImageQuery { limit: Some(SHOWN), state: Some(JobState::Failed), ..ImageQuery::default() };
@@ -413,20 +413,10 @@ struct LocalFaults(Arc<Array>);
 #[async_trait]
 impl Faults for LocalFaults {
     async fn play(&self, pod: &PodName, fault: Fault) -> Result<(), FaultError> {
-        self.0.play(pod, fault).map_err(into_fault)
+        self.0.play(pod, fault)
     }
 
     async fn start(&self, pod: &PodName) -> Result<(), FaultError> {
-        self.0.start(pod).map_err(into_fault)
-    }
-}
-
-fn into_fault(error: ArrayError) -> FaultError {
-    match error {
-        ArrayError::Unknown(pod) => FaultError::Unknown(pod),
-        ArrayError::Dead(pod) => FaultError::Dead(pod),
-        ArrayError::Alive(pod) => FaultError::Alive(pod),
-        ArrayError::Faulty(pod) => FaultError::Faulty(pod),
-        ArrayError::NotHere(pod) => FaultError::NotHere(pod),
+        self.0.start(pod)
     }
 }

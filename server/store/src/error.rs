@@ -3,6 +3,8 @@
 use std::error::Error as StdError;
 use std::io;
 
+use base::causes::SharedError;
+
 /// Why a store operation failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -31,12 +33,13 @@ pub enum Error {
         doing: String,
     },
     /// The store can't be reached, failed, or didn't answer in time; the outcome of a write is unknown. Retryable.
-    #[error("the store is unavailable ({doing}): {cause}")]
+    #[error("the store is unavailable ({doing})")]
     Unavailable {
         /// The attempted operation.
         doing: String,
         /// The cause.
-        cause: String,
+        #[source]
+        cause: SharedError,
     },
 }
 
@@ -49,19 +52,13 @@ pub(super) fn failed(doing: &str, key: &str, error: object_store::Error) -> Erro
         object_store::Error::NotFound { .. } => Error::NotFound(key.to_owned()),
         object_store::Error::AlreadyExists { .. } => Error::Exists(key.to_owned()),
         error if is_full(&error) => Error::Full { doing: format!("{doing} {key}") },
-        error => unavailable(doing, key, &error),
+        error => unavailable(doing, key, error),
     }
 }
 
-/// Makes an error from another with all its causes, without repetitions.
-pub(super) fn unavailable(doing: &str, what: &str, error: &(dyn StdError + 'static)) -> Error {
-    let mut cause = error.to_string();
-    for inner in causes(error).skip(1).map(ToString::to_string) {
-        if !cause.contains(&inner) {
-            cause = format!("{cause}: {inner}");
-        }
-    }
-    Error::Unavailable { doing: format!("{doing} {what}"), cause }
+/// Makes an error from its cause.
+pub(super) fn unavailable(doing: &str, what: &str, cause: impl Into<SharedError>) -> Error {
+    Error::Unavailable { doing: format!("{doing} {what}"), cause: cause.into() }
 }
 
 /// Whether an error means that the store is full: a file system reports it by its code (ENOSPC, EDQUOT), an object store by the
@@ -81,6 +78,8 @@ fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (
 
 #[cfg(test)]
 mod tests {
+    use base::causes::chain;
+
     use super::*;
 
     fn generic(source: impl Into<Box<dyn StdError + Send + Sync>>) -> object_store::Error {
@@ -101,6 +100,8 @@ mod tests {
     #[test]
     fn a_cause_is_said_once() {
         let error = failed("reading", "a", generic(io::Error::other("the cable is out")));
-        assert_eq!(error.to_string().matches("the cable is out").count(), 1, "{error}");
+        let said = chain(&error).to_string();
+        assert_eq!(said.matches("the cable is out").count(), 1, "{said}");
+        assert!(said.starts_with("the store is unavailable (reading a): "), "{said}");
     }
 }

@@ -20,6 +20,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use base::backoff::jitter;
+use base::causes::chain;
 use base::wall;
 use bytes::Bytes;
 use object_store::{ObjectStoreExt, PutMode, PutOptions};
@@ -75,7 +76,7 @@ impl Store {
             }
         };
         if let Err(error) = tokio::spawn(noted).await {
-            tracing::error!(%error, "recording a full store failed");
+            tracing::error!(error = %chain(&error), "recording a full store failed");
         }
     }
 
@@ -84,7 +85,7 @@ impl Store {
         let last = self.last_outage().filter(|last| last.ended.elapsed() < OUTAGE_MERGE_WINDOW);
         let (since, probes) = last.map_or_else(|| (wall::now(), 0), |last| (last.outage.since, last.probes));
         let outage = Outage { since, is_full };
-        tracing::error!(%error, "store outage; work waits");
+        tracing::error!(error = %chain(&error), "store outage; work waits");
         self.health.outage.send_replace(Some(outage));
         if !self.health.is_probing.swap(true, Ordering::AcqRel) {
             tokio::spawn(self.clone().wait_for_end(outage, probes));
@@ -100,7 +101,7 @@ impl Store {
             probes += 1;
             match self.probe(bytes).await {
                 Ok(()) => break,
-                Err(error) => tracing::debug!(%error, probes, "store still failing"),
+                Err(error) => tracing::debug!(error = %chain(&error), probes, "store still failing"),
             }
         }
         tracing::info!(probes, "store works again");
@@ -128,7 +129,7 @@ impl Store {
         let read = async move { store.get(&at).await?.bytes().await.map(drop) };
         let read = self.patience.once("reading", key, length, read).await;
         if let Err(error) = self.delete(key).await {
-            tracing::debug!(%error, "deleting the probe object failed; left to the next probe");
+            tracing::debug!(error = %chain(&error), "deleting the probe object failed; left to the next probe");
         }
         match read {
             Err(Error::NotFound(_)) => Ok(()),

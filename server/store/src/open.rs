@@ -4,10 +4,12 @@ use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use base::causes::SharedError;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::{ClientOptions, RetryConfig};
 
+use super::error::unavailable;
 use super::{Error, Kind, Patience, Result, Store};
 
 impl Store {
@@ -40,13 +42,10 @@ fn file_path(url: &str) -> Result<PathBuf> {
 }
 
 fn open_folder(folder: &FilePath) -> Result<Store> {
-    let cannot = |error: &dyn std::error::Error| Error::Unavailable {
-        doing: format!("opening the folder {}", folder.display()),
-        cause: error.to_string(),
-    };
-    std::fs::create_dir_all(folder).map_err(|error| cannot(&error))?;
-    let root = folder.canonicalize().map_err(|error| cannot(&error))?;
-    let objects = LocalFileSystem::new_with_prefix(&root).map_err(|error| cannot(&error))?.with_fsync(true);
+    let cannot = |cause: SharedError| unavailable("opening the folder", &folder.display().to_string(), cause);
+    std::fs::create_dir_all(folder).map_err(|error| cannot(error.into()))?;
+    let root = folder.canonicalize().map_err(|error| cannot(error.into()))?;
+    let objects = LocalFileSystem::new_with_prefix(&root).map_err(|error| cannot(error.into()))?.with_fsync(true);
     Ok(Store {
         health: Arc::default(),
         objects: Arc::new(objects),

@@ -14,11 +14,12 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use base::backoff::jitter;
+use base::causes::{SharedError, chain};
 use base::panics;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 
-use super::error::failed;
+use super::error::{failed, unavailable};
 use super::{Error, Result};
 
 /// Maximum number of concurrent operations on a folder.
@@ -77,7 +78,7 @@ impl Patience {
         for tried in 1.. {
             match self.once(doing, key, bytes, operation()).await {
                 Err(error @ Error::Unavailable { .. }) if tried < self.tries => {
-                    tracing::debug!(%error, tried, "store operation failed; retrying");
+                    tracing::debug!(error = %chain(&error), tried, "store operation failed; retrying");
                     tokio::time::sleep(self.pause_after(tried)).await;
                 }
                 other => return other,
@@ -135,7 +136,7 @@ impl Patience {
             };
             match done {
                 Err(error @ Error::Unavailable { .. }) if tried < self.tries => {
-                    tracing::debug!(%error, tried, "store operation failed; retrying");
+                    tracing::debug!(error = %chain(&error), tried, "store operation failed; retrying");
                     std::thread::sleep(self.pause_after(tried));
                 }
                 other => return other,
@@ -188,8 +189,7 @@ fn ended_early() -> object_store::Error {
 }
 
 fn late(doing: &str, key: &str, limit: Duration) -> Error {
-    let cause = format!("no answer within {} s", limit.as_secs_f64());
-    Error::Unavailable { doing: format!("{doing} {key}"), cause }
+    unavailable(doing, key, SharedError::new(format!("no answer within {} s", limit.as_secs_f64())))
 }
 
 #[cfg(test)]

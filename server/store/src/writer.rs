@@ -1,10 +1,12 @@
 //! Writer of an object of any length, in bounded memory.
 
+use base::causes::{SharedError, chain};
 use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStoreExt, PutPayload, PutPayloadMut};
 use tokio::task::JoinSet;
 
+use super::error::unavailable;
 use super::{Error, Patience, Result, Store};
 
 impl Store {
@@ -118,7 +120,7 @@ impl Writer {
     }
 
     fn cannot_go_on(&self) -> Error {
-        Error::Unavailable { doing: format!("writing {}", self.key), cause: "an earlier write failed".into() }
+        unavailable("writing", &self.key, SharedError::new("an earlier write failed"))
     }
 }
 
@@ -130,7 +132,7 @@ impl Drop for Writer {
             let key = self.key.clone();
             runtime.spawn(async move {
                 if let Err(error) = pieces.abort().await {
-                    tracing::warn!(key, %error, "an unfinished object's parts may be left in the store");
+                    tracing::warn!(key, error = %chain(&error), "an unfinished object's parts may be left in the store");
                 }
             });
         }
@@ -177,8 +179,7 @@ impl Pieces {
             if let Some(Ok(sent)) = self.under_way.join_next().await {
                 sent?;
             } else {
-                let cause = "a piece of it was dropped".to_owned();
-                return Err(Error::Unavailable { doing: format!("writing {}", self.key), cause });
+                return Err(unavailable("writing", &self.key, SharedError::new("a piece of it was dropped")));
             }
         }
         Ok(())
@@ -200,7 +201,7 @@ impl Pieces {
         let Err(error) = completed else { return Ok(()) };
         let error = super::error::failed("completing", &key, error);
         let aborted = patience.once("aborting", &key, 0, async move { upload.abort().await }).await;
-        aborted.inspect_err(|error| tracing::debug!(%error, "partial object left to the sweeper")).ok();
+        aborted.inspect_err(|error| tracing::debug!(error = %chain(&error), "partial object left to the sweeper")).ok();
         Err(error)
     }
 
@@ -212,7 +213,7 @@ impl Pieces {
 
     async fn abort_for(self, cause: &Error) {
         if let Err(error) = self.abort().await {
-            tracing::debug!(%cause, %error, "partial object left to the sweeper");
+            tracing::debug!(cause = %chain(&cause), error = %chain(&error), "partial object left to the sweeper");
         }
     }
 }

@@ -1,6 +1,9 @@
 //! The HTTP API over a local store and SQLite, without pods: accepted jobs stay queued.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../support/statements.rs"]
+mod statements;
+
 mod accepting;
 mod bad_input;
 mod downloading;

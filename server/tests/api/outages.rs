@@ -10,8 +10,8 @@ use crate::harness::{Field, Server, sample};
 async fn faulty() -> (Server, Arc<Faulty>) {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", folder.path().join("catalog.db").display());
-    let faulty = Arc::new(Faulty::new(catalog::open(&url).await.unwrap()));
-    (Server::over(folder, faulty.clone(), None).await, faulty)
+    let faulty = Arc::new(Faulty::new(catalog::connect(&url).await.unwrap()));
+    (Server::over(folder, catalog::over(faulty.clone()), None).await, faulty)
 }
 
 #[tokio::test]

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use server::catalog::{Epoch, Write};
 use server::store::keys::MARKS;
 use sha2::{Digest, Sha256};
 
@@ -184,22 +183,22 @@ fn judge_ticket(ticket: &Ticket, rows: &Rows, totals: &mut Totals, wrong: &mut V
 
 /// Checks that no older epoch writes after a newer one was taken, and that a job is published once each time that it is queued.
 fn judge_facts(facts: &[Fact], totals: &mut Totals, wrong: &mut Vec<String>) {
-    let mut now = Epoch { n: 0, candidacy: String::new() };
+    let mut now = (0, "");
     let mut published: BTreeMap<&str, i64> = BTreeMap::new();
     for fact in facts {
         match fact {
-            Fact::Epoch(epoch) => {
-                if epoch.n <= now.n {
-                    wrong.push(format!("epoch {} was given after {}", epoch.n, now.n));
+            Fact::Epoch { n, candidacy } => {
+                if *n <= now.0 {
+                    wrong.push(format!("epoch {n} was given after {}", now.0));
                 }
-                now = epoch.clone();
+                now = (*n, candidacy.as_str());
                 totals.epochs += 1;
             }
-            Fact::Fenced { epoch, name, what, write: Write::Applied } => {
+            Fact::Fenced { candidacy, name, what, applied: true } => {
                 // A candidacy may take several epochs, if it didn't learn of the first.
-                if epoch.candidacy != now.candidacy {
+                if candidacy != now.1 {
                     totals.stale_writes += 1;
-                    wrong.push(format!("{name} {what} of {epoch:?} took effect in {now:?}"));
+                    wrong.push(format!("{name} {what} of {candidacy} took effect in {now:?}"));
                 }
                 if *name == "publish" {
                     let job = what.split(' ').next().unwrap_or_default();
@@ -211,8 +210,8 @@ fn judge_facts(facts: &[Fact], totals: &mut Totals, wrong: &mut Vec<String>) {
                     }
                 }
             }
-            Fact::Fenced { write: Write::NotMine, .. } => totals.refused_catalog += 1,
             Fact::Fenced { .. } => {}
+            Fact::NotMine { .. } => totals.refused_catalog += 1,
             Fact::Requeued { job } => *published.entry(job.as_str()).or_default() -= 1,
         }
     }

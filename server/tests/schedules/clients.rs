@@ -198,10 +198,7 @@ impl Client {
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(600) {
             sleep(Duration::from_millis(500)).await;
-            let job = {
-                let _still = crate::clock::still();
-                self.world.shelf.catalog.job(&accepted.job_id).await.unwrap()
-            };
+            let job = self.world.shelf.catalog().job(&accepted.job_id).await.unwrap();
             match job.map(|job| job.state) {
                 Some(JobState::Failed) if retries > 0 => {
                     retries -= 1;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use base::causes::SharedError;
 use futures::future::BoxFuture;
 use server::coord::embedded::Embedded;
 use server::coord::{
@@ -138,12 +139,12 @@ impl FaultySession {
     async fn played<T: Send + 'static>(&self, operation: &Operation, play: &Play, run: Run<T>) -> Result<T> {
         let session = self.inner.session();
         match play {
-            Play::Fail => return Err(Error::Unknown("the connection broke before it was sent".into())),
+            Play::Fail => return Err(Error::Unknown(SharedError::new("the connection broke before it was sent"))),
             Play::LoseReply => {
                 let run = self.submit(operation, None, run).await;
                 // An operation that the coordinator's client rejected was never sent.
                 let sent = !matches!(run, Err(Error::Invalid(_) | Error::Disconnected | Error::Expired));
-                return if sent { Err(Error::Unknown("the reply was lost".into())) } else { run };
+                return if sent { Err(Error::Unknown(SharedError::new("the reply was lost"))) } else { run };
             }
             Play::Late(length) => {
                 self.embedded.delay(session);

@@ -5,7 +5,6 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use server::catalog::{Epoch, Write};
 use server::coord::SessionId;
 use tokio::time::Instant;
 
@@ -13,9 +12,11 @@ use tokio::time::Instant;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
     /// A candidacy took this epoch.
-    Epoch(Epoch),
+    Epoch { n: i64, candidacy: String },
     /// A master's fenced write to the catalog was answered.
-    Fenced { epoch: Epoch, name: &'static str, what: String, write: Write },
+    Fenced { candidacy: String, name: &'static str, what: String, applied: bool },
+    /// A master learned that another candidacy holds the epoch, after a fenced write that changed nothing.
+    NotMine { candidacy: String },
     /// A client's retry queued the job again.
     Requeued { job: String },
 }

@@ -18,6 +18,8 @@
 
 #[path = "../support/images.rs"]
 mod images;
+#[path = "../support/statements.rs"]
+mod statements;
 
 mod catalog;
 mod checker;

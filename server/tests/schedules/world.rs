@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::catalog::{FaultyCatalog, Shelf};
+use crate::catalog::{FaultyDatabase, Shelf};
 use crate::clock;
 use crate::coordinator::FaultyConnector;
 use crate::dice::Dice;
@@ -153,7 +153,7 @@ impl World {
                 ..PodConfig::named(life.pod.parse().unwrap())
             },
             connector: Arc::new(connector),
-            catalog: Arc::new(self.catalog_of(life)),
+            catalog: self.desk(life),
             task_context: TaskContext {
                 store: self.store_of(life),
                 pixels: Pixels::new(2, 256 << 20),
@@ -161,15 +161,6 @@ impl World {
             },
             slots: Slots::new(2),
             clock: Arc::new(Clock::new()),
-        }
-    }
-
-    fn catalog_of(&self, life: &Arc<Life>) -> FaultyCatalog {
-        FaultyCatalog {
-            shelf: Arc::clone(&self.shelf),
-            life: Arc::clone(life),
-            faults: Arc::clone(&self.faults),
-            history: Arc::clone(&self.history),
         }
     }
 
@@ -187,7 +178,7 @@ impl World {
     pub fn door(&self, life: &Arc<Life>) -> Accept {
         Accept {
             store: self.store_of(life),
-            catalog: Arc::new(self.catalog_of(life)),
+            catalog: self.desk(life),
             pixels: Pixels::new(1, 256 << 20),
             limits: Limits::default(),
             max_upload_bytes: u64::MAX,
@@ -196,9 +187,14 @@ impl World {
         }
     }
 
-    /// Returns the catalog as seen by a pod, for clients' requests.
+    /// Returns the catalog as seen by a pod.
     pub fn desk(&self, life: &Arc<Life>) -> Arc<dyn catalog::Catalog> {
-        Arc::new(self.catalog_of(life))
+        catalog::over(Arc::new(FaultyDatabase {
+            shelf: Arc::clone(&self.shelf),
+            life: Arc::clone(life),
+            faults: Arc::clone(&self.faults),
+            history: Arc::clone(&self.history),
+        }))
     }
 
     /// Opens a session that no fault affects, while the coordinator is up.
@@ -302,8 +298,8 @@ fn folder() -> tempfile::TempDir {
 async fn open_catalog(folder: &std::path::Path) -> Arc<Shelf> {
     let _still = clock::still();
     let file = folder.join("catalog.sqlite");
-    let catalog = catalog::open(file.to_str().unwrap()).await.unwrap();
+    let database = catalog::connect(file.to_str().unwrap()).await.unwrap();
     let url = format!("sqlite://{}", file.display());
     let rows = SqlitePoolOptions::new().max_connections(1).connect(&url).await.unwrap();
-    Shelf::new(catalog, rows)
+    Shelf::new(database, rows)
 }

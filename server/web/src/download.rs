@@ -10,6 +10,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use base::causes::{SharedError, chain};
 use catalog::{Files, ResultFile};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use pipeline::hex::hex;
@@ -208,7 +209,7 @@ pub(super) fn checked(bytes: ByteStream, key: String, sha256: String) -> ByteStr
                 None if hex(&hash.finalize()) == sha256 => Ok(Some((held, None))),
                 None => {
                     tracing::error!(key, "file damaged in the store; download aborted");
-                    let cause = "its bytes don't match their hash".to_owned();
+                    let cause = SharedError::new("its bytes don't match their hash");
                     Err(store::Error::Unavailable { doing: format!("reading {key}"), cause })
                 }
             }
@@ -225,7 +226,7 @@ impl From<store::Error> for ApiError {
                 ApiError::not_found("The file is gone; the image may have just been deleted.")
             }
             store::Error::Unavailable { .. } => {
-                tracing::warn!(%error, "store didn't answer");
+                tracing::warn!(error = %chain(&error), "store didn't answer");
                 ApiError::unavailable("The store of images doesn't answer at the moment; try again soon.")
             }
             error => ApiError::internal(error),

@@ -41,6 +41,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::response::IntoResponse;
 use axum::routing::{any, get, post};
+use base::causes::SharedError;
 use base::panics;
 use catalog::Catalog;
 use pipeline::accept::Accept;
@@ -52,11 +53,12 @@ use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::TraceLayer;
 
+pub use base::fault::FaultError;
 pub use clients::Clients;
 pub use events::EventHub;
 pub use health::CutOff;
 pub use logs::PodLogs;
-pub use pods::{FaultError, Faults};
+pub use pods::Faults;
 pub use views::Renders;
 
 use problem::ApiError;
@@ -109,7 +111,7 @@ pub fn router(state: WebState) -> Router {
         .layer(axum::middleware::from_fn(guard::explain))
         .layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| {
             let message = panics::message(&*panic).unwrap_or_default();
-            ApiError::internal(format!("a handler panicked: {message}")).into_response()
+            ApiError::internal(SharedError::new(format!("a handler panicked: {message}"))).into_response()
         }))
         .layer(axum::middleware::from_fn(guard::harden))
         .layer(TraceLayer::new_for_http())

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
+use base::fault::FaultError;
 use serde::Deserialize;
 use shared::cluster::Fault;
 use shared::error::Problem;
@@ -19,26 +20,6 @@ use super::WebState;
 use super::problem::{ApiError, Path, Query, Result};
 use super::relay::{PATIENCE, address_of};
 use super::upload::prefers_html;
-
-/// Why a fault wasn't injected or undone.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum FaultError {
-    /// The pod isn't one of this process's.
-    #[error("There is no pod {0} in this process.")]
-    Unknown(PodName),
-    /// The pod is dead already.
-    #[error("Pod {0} is already dead.")]
-    Dead(PodName),
-    /// There is no fault to undo.
-    #[error("Pod {0} is already alive.")]
-    Alive(PodName),
-    /// The pod has another fault already.
-    #[error("Pod {0} already has a fault; undo it first.")]
-    Faulty(PodName),
-    /// The pod's session can't be cut off.
-    #[error("Pod {0} can only be killed.")]
-    NotHere(PodName),
-}
 
 /// Injects faults into the pods of this process.
 #[async_trait]

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use base::causes::{SharedError, chain};
 use pipeline::pixels;
 use shared::error::{PROBLEM_JSON, Problem};
 
@@ -58,8 +59,9 @@ impl ApiError {
     }
 
     /// 500; the cause is logged, and not disclosed to the client.
-    pub fn internal(cause: impl std::fmt::Display) -> Self {
-        tracing::error!(%cause, "request failed");
+    pub fn internal(cause: impl Into<SharedError>) -> Self {
+        let cause: SharedError = cause.into();
+        tracing::error!(cause = %chain(&*cause), "request failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on the server; see its log.")
     }
 
@@ -120,7 +122,7 @@ impl From<catalog::Error> for ApiError {
         match error {
             catalog::Error::Invalid(sentence) => Self::bad_request(sentence),
             catalog::Error::Unavailable(cause) => {
-                tracing::warn!(%cause, "catalog didn't answer");
+                tracing::warn!(cause = %chain(&cause), "catalog didn't answer");
                 Self::unavailable("The catalog of images doesn't answer at the moment; try again soon.")
             }
         }

@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use base::causes::SharedError;
 use catalog::{PyramidFile, PyramidState};
 use codec::{LevelRows, PYRAMID_ENTRY, PYRAMID_TAIL, pyramid_parts, pyramid_tile};
 use shared::id::{ImageId, JobId};
@@ -128,7 +129,7 @@ async fn place_of(state: &WebState, id: &ImageId, file: &PyramidFile) -> Result<
     }
     let key = keys::pyramid(id, &file.claim);
     let tail = state.store.range(&key, file.bytes.saturating_sub(PYRAMID_TAIL)..file.bytes).await?;
-    let damaged = || ApiError::internal(format!("the pyramid {key} is damaged"));
+    let damaged = || ApiError::internal(SharedError::new(format!("the pyramid {key} is damaged")));
     let (index, table) = pyramid_parts(file.bytes, &tail).ok_or_else(damaged)?;
     let index = state.store.range(&key, index).await?;
     let pyramid = serde_json::from_slice(&index).map_err(|_| damaged())?;
@@ -154,6 +155,6 @@ async fn read(
     let key = keys::pyramid(id, &file.claim);
     let entry = state.store.range(&key, at..at + PYRAMID_ENTRY).await?;
     let range = pyramid_tile(&entry).filter(|range| range.end <= found.table.start);
-    let range = range.ok_or_else(|| ApiError::internal(format!("the pyramid {key} is damaged")))?;
+    let range = range.ok_or_else(|| ApiError::internal(SharedError::new(format!("the pyramid {key} is damaged"))))?;
     Ok(state.store.range(&key, range).await?)
 }

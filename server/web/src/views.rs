@@ -10,6 +10,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use base::causes::chain;
 use catalog::Files;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
@@ -183,7 +184,7 @@ fn render(
         if let (Some(image), Some(hash)) = (hashed, hash)
             && let Err(error) = catalog.keep_thumbhash(&image, &hash).await
         {
-            tracing::warn!(%image, %error, "saving a ThumbHash failed");
+            tracing::warn!(%image, error = %chain(&error), "saving a ThumbHash failed");
         }
         Ok(picture)
     }
@@ -194,7 +195,7 @@ fn thumbhash(thumbnail: &[u8]) -> Option<String> {
     /// Maximum side that the algorithm accepts.
     const SIDE: u32 = 100;
     let decoded = image::load_from_memory(thumbnail).inspect_err(|error| {
-        tracing::warn!(%error, "reading a new thumbnail failed");
+        tracing::warn!(error = %chain(&error), "reading a new thumbnail failed");
     });
     let small = decoded.ok()?.thumbnail(SIDE, SIDE).into_rgba8();
     let hash = ::thumbhash::rgba_to_thumb_hash(small.width() as usize, small.height() as usize, small.as_raw());
@@ -222,7 +223,7 @@ fn not_shown(error: codec::Error) -> ApiError {
     match error {
         codec::Error::Refused(sentence) => ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, sentence),
         codec::Error::Source(error) => {
-            tracing::warn!(%error, "reading a picture's source failed");
+            tracing::warn!(error = %chain(&error), "reading a picture's source failed");
             ApiError::unavailable("The store of images doesn't answer at the moment; try again soon.")
         }
     }

@@ -10,6 +10,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Form, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use base::causes::chain;
 use futures::{Stream, TryStreamExt};
 use shared::id::ImageId;
 use store::{ReadAhead, Store};
@@ -132,7 +133,7 @@ fn written(
 
 /// Fails the response, so that the connection breaks and the client can't take the partial file for a complete one.
 fn broken_off(error: store::Error) -> io::Error {
-    tracing::warn!(%error, "zip aborted");
+    tracing::warn!(error = %chain(&error), "zip aborted");
     io::Error::other(error)
 }
 

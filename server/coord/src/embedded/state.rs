@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use base::causes::SharedError;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -155,7 +156,7 @@ impl State {
             faults.delays -= 1;
             let late: Late = Box::new(move |writer| write(writer).map(drop));
             self.connected(id)?.late.push_back(late);
-            return Err(Error::Unknown("the connection was lost before the reply".into()));
+            return Err(Error::Unknown(SharedError::new("the connection was lost before the reply")));
         }
         let loses = faults.lost_replies > 0;
         faults.lost_replies -= u32::from(loses);
@@ -164,7 +165,7 @@ impl State {
         if given.is_ok() {
             self.catch_up(id, Lag::GoesOn);
         }
-        if loses { Err(Error::Unknown("the reply was lost".into())) } else { given }
+        if loses { Err(Error::Unknown(SharedError::new("the reply was lost"))) } else { given }
     }
 
     /// Reads from the tree as this session sees it.

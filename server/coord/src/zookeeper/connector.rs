@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use base::causes::SharedError;
 use zookeeper_client::Client;
 
 use super::super::{Connector, Coordinator, Error, Result};
@@ -33,10 +34,10 @@ impl Connector for ZooKeeper {
     async fn connect(&self) -> Result<Arc<dyn Coordinator>> {
         match tokio::time::timeout(self.session_timeout, self.open()).await {
             Ok(session) => Ok(Arc::new(session?)),
-            Err(_) => Err(Error::Unknown(format!(
+            Err(_) => Err(Error::Unknown(SharedError::new(format!(
                 "no ZooKeeper server of {} made a session within {:?}",
                 self.servers, self.session_timeout
-            ))),
+            )))),
         }
     }
 }

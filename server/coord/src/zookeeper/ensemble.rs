@@ -62,7 +62,7 @@ impl ZooKeeper {
             .and_then(|()| writer.add_set_data(&path, b"", None))
             .and_then(|()| writer.add_delete(&path, None));
         added.map_err(|error| errors::from_client(&path, error))?;
-        let written = writer.commit().await.map_err(|error| Error::Unknown(error.to_string()))?;
+        let written = writer.commit().await.map_err(|error| Error::Unknown(error.into()))?;
         let latest = written.iter().find_map(|result| match result {
             MultiWriteResult::SetData { stat } => Some(stat.mzxid),
             _ => None,

@@ -22,7 +22,7 @@ pub(super) fn from_client(path: &str, error: ClientError) -> Error {
         | ClientError::NotReadOnly
         | ClientError::Unimplemented
         | ClientError::Throttled => Error::Invalid(format!("{}: {error}", path())),
-        other => Error::Unknown(other.to_string()),
+        other => Error::Unknown(other.into()),
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use base::backoff::Backoff;
+use base::causes::SharedError;
 use tokio::sync::watch;
 use zookeeper_client as zk;
 use zookeeper_client::{Acls, AddWatchMode, Client, EventType, MultiReadResult, PersistentWatcher};
@@ -71,7 +72,7 @@ impl Session {
     ) -> Result<T> {
         match tokio::time::timeout(self.timeout, reply).await {
             Ok(reply) => reply.map_err(error),
-            Err(_) => Err(Error::Unknown(format!("no reply within {:?}", self.timeout))),
+            Err(_) => Err(Error::Unknown(SharedError::new(format!("no reply within {:?}", self.timeout)))),
         }
     }
 
@@ -111,7 +112,11 @@ impl Session {
             }
             let results = self.reply(reader.commit(), |error| errors::from_client("a multi-read", error)).await?;
             if results.len() != chunk.len() {
-                return Err(Error::Unknown(format!("{} replies to {} reads", results.len(), chunk.len())));
+                return Err(Error::Unknown(SharedError::new(format!(
+                    "{} replies to {} reads",
+                    results.len(),
+                    chunk.len()
+                ))));
             }
             for (path, result) in chunk.iter().zip(results) {
                 found.push(match result {

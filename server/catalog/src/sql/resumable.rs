@@ -2,10 +2,11 @@
 
 use shared::id::UploadId;
 
-use super::db::Db;
-use super::gallery::{kept_name, name_key};
-use super::statement::{Arg, Row, int, json};
-use super::{Answer, Error, NewUpload, Part, Result, Resumable, Resumed, Unsent, UnsentLimits, Write};
+use super::listing::{kept_name, name_key};
+use crate::Write;
+use crate::database::{Arg, Database, Row, int, json};
+use crate::error::{Result, Unavailable};
+use crate::uploads::{Answer, NewUpload, Part, Resumable, Resumed, Unsent, UnsentLimits};
 
 /// SQL: uploads that aren't accepted yet, and the number of bytes missing from each.
 const UNSENT: &str = "WITH unsent AS (
@@ -13,7 +14,7 @@ const UNSENT: &str = "WITH unsent AS (
     FROM images i WHERE i.state = 'receiving' AND i.length IS NOT NULL)";
 
 /// Inserts the row of a new upload, or continues an existing one.
-pub(super) async fn begin(db: &Db, new: &NewUpload, length: u64, limits: &UnsentLimits) -> Result<Resumed> {
+pub(super) async fn begin(db: &dyn Database, new: &NewUpload, length: u64, limits: &UnsentLimits) -> Result<Resumed> {
     let insert = format!(
         "{UNSENT}
          INSERT INTO images (id, upload, first_job, idempotency_key, name, name_key, first_recipe, state, touched, length, client)
@@ -77,11 +78,11 @@ pub(super) async fn begin(db: &Db, new: &NewUpload, length: u64, limits: &Unsent
             return Ok(Resumed::NoRoom(unsent));
         }
     }
-    Err(Error::Unavailable("too many concurrent uploads with this key; try again".into()))
+    Err(Unavailable::Contention.into())
 }
 
 /// Totals of unsent uploads: of all clients, and of this one.
-async fn unsent(db: &Db, client: Option<&str>) -> Result<Unsent> {
+async fn unsent(db: &dyn Database, client: Option<&str>) -> Result<Unsent> {
     let sql = format!(
         "{UNSENT}
          SELECT count(*) AS uploads, CAST(coalesce(sum(missing), 0) AS BIGINT) AS bytes,
@@ -90,7 +91,7 @@ async fn unsent(db: &Db, client: Option<&str>) -> Result<Unsent> {
          FROM unsent"
     );
     let rows = db.read(&sql, &[client.into()]).await?;
-    let row = rows.first().ok_or_else(|| Error::Unavailable("a count returned no row".into()))?;
+    let row = rows.first().ok_or(Unavailable::NoRow)?;
     Ok(Unsent {
         uploads: row.count("uploads")?,
         bytes: row.count("bytes")?,
@@ -100,7 +101,7 @@ async fn unsent(db: &Db, client: Option<&str>) -> Result<Unsent> {
 }
 
 /// Returns the progress of an upload.
-pub(super) async fn progress(db: &Db, upload: &UploadId) -> Result<Option<Resumable>> {
+pub(super) async fn progress(db: &dyn Database, upload: &UploadId) -> Result<Option<Resumable>> {
     let sql = "SELECT i.id, i.first_job, i.first_recipe, i.state, i.bytes, i.length,
                       (SELECT max(p.start + p.bytes) FROM upload_parts p WHERE p.upload = i.upload) AS there
                FROM images i WHERE i.upload = $1 AND i.state <> 'abandoned'";
@@ -121,7 +122,7 @@ pub(super) async fn progress(db: &Db, upload: &UploadId) -> Result<Option<Resuma
 }
 
 /// Appends a part to an upload.
-pub(super) async fn add(db: &Db, upload: &UploadId, part: &Part) -> Result<Write> {
+pub(super) async fn add(db: &dyn Database, upload: &UploadId, part: &Part) -> Result<Write> {
     let sql = "INSERT INTO upload_parts (upload, start, bytes, key, image)
                SELECT upload, $2, $3, $4, id FROM images
                WHERE upload = $1 AND state = 'receiving' AND length >= $5
@@ -140,7 +141,7 @@ pub(super) async fn add(db: &Db, upload: &UploadId, part: &Part) -> Result<Write
 }
 
 /// Returns the parts of an upload, in order.
-pub(super) async fn parts(db: &Db, upload: &UploadId) -> Result<Vec<Part>> {
+pub(super) async fn parts(db: &dyn Database, upload: &UploadId) -> Result<Vec<Part>> {
     let sql = "SELECT start, bytes, key FROM upload_parts WHERE upload = $1 ORDER BY start";
     let part = |row: &Row| Ok(Part { start: row.count("start")?, bytes: row.count("bytes")?, key: row.get("key")? });
     db.read(sql, &[upload.as_str().into()]).await?.iter().map(part).collect()

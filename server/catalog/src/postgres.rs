@@ -1,4 +1,4 @@
-//! Connections to PostgreSQL's primary, including across failovers.
+//! PostgreSQL: connections to the primary, including across failovers.
 //!
 //! # Hazards
 //! - *A standby answers.* Its rows are stale, and rows it lacks may exist. This happens behind a load balancer (pgpool-II sends
@@ -12,17 +12,20 @@
 //! - *A server disappears silently.* A connection that doesn't answer in time is closed instead of being returned to the pool.
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use base::backoff::jitter;
 use futures::TryStreamExt;
+use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Either, Executor};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::statement::{Answer, Arg, Row, bound};
-use super::{Error, Result};
+use super::database::{Access, Arg, Database, Reply, Row, STATEMENT_TIMEOUT, Statement, bound, to_its_end};
+use super::error::{Error, Result, Unavailable};
 
 /// Maximum number of connections per process.
 const MAX_CONNECTIONS: u32 = 8;
@@ -38,8 +41,33 @@ const ASSERT_PRIMARY: &str = "DO $$ BEGIN
     END IF;
 END $$";
 
+/// A database on a server.
+pub(super) struct Postgres(Arc<Primary>);
+
+impl Postgres {
+    /// Connects to the primary and migrates its schema. Several processes may do so concurrently.
+    pub(super) async fn open(url: &str) -> Result<Self> {
+        let primary = Primary::open(url, STATEMENT_TIMEOUT).await?;
+        // The migrator takes a database lock by itself.
+        let mut migrator: Migrator = sqlx::migrate!("./migrations/postgres");
+        migrator.set_ignore_missing(true).run(&primary.pool).await.map_err(Unavailable::Migration)?;
+        Ok(Self(Arc::new(primary)))
+    }
+}
+
+#[async_trait]
+impl Database for Postgres {
+    async fn run(&self, statement: Statement) -> Result<Reply> {
+        let now = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+        let sql = statement.spelled(now, " FOR SHARE", " FOR NO KEY UPDATE");
+        let sql = if statement.access == Access::Read { on_primary(&sql) } else { sql };
+        let primary = self.0.clone();
+        to_its_end(async move { primary.run(&sql, &statement.args, STATEMENT_TIMEOUT).await }).await
+    }
+}
+
 /// A pool of connections to the primary among some hosts.
-pub(super) struct Primary {
+struct Primary {
     pool: PgPool,
     hosts: Vec<PgConnectOptions>,
     /// Index of the host to which new connections lead.
@@ -58,7 +86,7 @@ enum Failed {
 
 impl Primary {
     /// Connects to the primary among the hosts of `postgres://user@host:port,host:port/database`, within `patience`.
-    pub(super) async fn open(url: &str, patience: Duration) -> Result<Self> {
+    async fn open(url: &str, patience: Duration) -> Result<Self> {
         let invalid = |error| Error::Invalid(format!("the catalog's address is invalid: {error}"));
         let hosts = urls_of(url).iter().map(|url| PgConnectOptions::from_str(url)).collect::<Result<Vec<_>, _>>();
         let hosts: Vec<_> =
@@ -70,43 +98,33 @@ impl Primary {
         Ok(primary)
     }
 
-    /// Returns the pool, for migrations.
-    pub(super) fn pool(&self) -> &PgPool {
-        &self.pool
-    }
-
     /// Runs a statement on the primary.
-    pub(super) async fn run(&self, sql: &str, args: &[Arg], patience: Duration) -> Result<Answer> {
+    async fn run(&self, sql: &str, args: &[Arg], patience: Duration) -> Result<Reply> {
         let until = Instant::now() + patience;
         let mut pause = RETRY_PAUSES[0];
         loop {
             let host = self.current.load(Ordering::Relaxed);
             let error = match self.once(sql, args, until).await {
-                Ok(answer) => return Ok(answer),
+                Ok(reply) => return Ok(reply),
                 Err(Failed::Before(error)) => error,
-                Err(Failed::Within(error)) => return Err(Error::Unavailable(error.to_string())),
-                Err(Failed::Late) => {
-                    return Err(Error::Unavailable(format!("no answer within {} s", patience.as_secs())));
-                }
+                Err(Failed::Within(error)) => return Err(error.into()),
+                Err(Failed::Late) => return Err(Unavailable::Late(patience).into()),
             };
             self.leave(host);
             let wait = pause.mul_f64(0.5 + jitter());
             if Instant::now() + wait >= until {
-                let no_primary =
-                    "the server is a standby or read-only, and no primary was found at the catalog's address";
-                let reason = if is_read_only(&error) { no_primary.to_owned() } else { error.to_string() };
-                return Err(Error::Unavailable(reason));
+                return Err(if is_read_only(&error) { Unavailable::NoPrimary(error).into() } else { error.into() });
             }
             sleep(wait).await;
             pause = (pause * 2).min(RETRY_PAUSES[1]);
         }
     }
 
-    async fn once(&self, sql: &str, args: &[Arg], until: Instant) -> Result<Answer, Failed> {
+    async fn once(&self, sql: &str, args: &[Arg], until: Instant) -> Result<Reply, Failed> {
         let connected = timeout_at(until, self.pool.acquire()).await;
         let mut connection = connected.map_err(|_| Failed::Late)?.map_err(Failed::Before)?;
         let error = match timeout_at(until, execute(&mut connection, sql, args)).await {
-            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Ok(reply)) => return Ok(reply),
             Ok(Err(error)) if !ends_connection(&error) => return Err(Failed::Within(error)),
             Ok(Err(error)) if is_read_only(&error) => Failed::Before(error),
             Ok(Err(error)) => Failed::Within(error),
@@ -145,22 +163,22 @@ impl std::fmt::Display for Failed {
     }
 }
 
-async fn execute(connection: &mut PgConnection, sql: &str, args: &[Arg]) -> Result<Answer, sqlx::Error> {
-    let mut answer = Answer::default();
+async fn execute(connection: &mut PgConnection, sql: &str, args: &[Arg]) -> Result<Reply, sqlx::Error> {
+    let mut reply = Reply::default();
     let query = bound!(sqlx::query(AssertSqlSafe(sql.to_owned())), args);
     let mut steps = connection.fetch_many(query);
     while let Some(step) = steps.try_next().await? {
         match step {
-            Either::Left(done) => answer.changed += done.rows_affected(),
-            Either::Right(row) => answer.rows.push(Row::Postgres(row)),
+            Either::Left(done) => reply.changed += done.rows_affected(),
+            Either::Right(row) => reply.rows.push(Row::Postgres(row)),
         }
     }
-    Ok(answer)
+    Ok(reply)
 }
 
 /// Turns a query into one that only a primary can run: the added update matches no row (the only row has `one = 1`), but a
 /// standby rejects it.
-pub(super) fn on_primary(query: &str) -> String {
+fn on_primary(query: &str) -> String {
     const PRIMARY: &str = "WITH on_primary AS (UPDATE epoch SET n = n WHERE one = 0)";
     match query.trim_start().strip_prefix("WITH ") {
         Some(rest) => format!("{PRIMARY}, {rest}"),

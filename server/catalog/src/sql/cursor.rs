@@ -3,8 +3,8 @@
 use shared::gallery::Sort;
 use shared::id::ImageId;
 
-use super::statement::Arg;
-use super::{Error, Result};
+use crate::database::Arg;
+use crate::error::{Error, Result};
 
 /// The last image of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]

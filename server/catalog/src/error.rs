@@ -1,0 +1,76 @@
+//! Errors of the catalog.
+
+use std::time::Duration;
+
+/// Result of a catalog operation.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a catalog operation failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database can't be reached, or failed; the outcome of a write is unknown.
+    #[error("the catalog is unavailable")]
+    Unavailable(#[source] Unavailable),
+    /// The request is invalid (a forged cursor, for example).
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// Why the catalog is unavailable.
+#[derive(Debug, thiserror::Error)]
+pub enum Unavailable {
+    /// The database, or the connection to it, failed.
+    #[error(transparent)]
+    Database(sqlx::Error),
+    /// No answer within this time.
+    #[error("no answer within {} s", .0.as_secs())]
+    Late(Duration),
+    /// None of the hosts of the address is the primary.
+    #[error("the server is a standby or read-only, and no primary was found at the catalog's address")]
+    NoPrimary(#[source] sqlx::Error),
+    /// The schema wasn't migrated.
+    #[error("migrating its schema failed")]
+    Migration(#[source] sqlx::migrate::MigrateError),
+    /// The folder of SQLite's file can't be created.
+    #[error("can't create the folder of {path}")]
+    Folder {
+        /// The file.
+        path: String,
+        /// Why its folder can't be created.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// The task that ran the statement was aborted, because the process stops.
+    #[error("the statement was aborted")]
+    Aborted(#[source] tokio::task::JoinError),
+    /// A column holds something that this version can't read.
+    #[error("{column} in the catalog")]
+    Column {
+        /// The column.
+        column: String,
+        /// Why it can't be read.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A row that always exists is missing.
+    #[error("the catalog has lost its {0}")]
+    Lost(&'static str),
+    /// A query that always returns a row returned none.
+    #[error("a count returned no row")]
+    NoRow,
+    /// Other requests changed the row again and again.
+    #[error("too many concurrent uploads with this key; try again")]
+    Contention,
+}
+
+impl From<Unavailable> for Error {
+    fn from(cause: Unavailable) -> Self {
+        Error::Unavailable(cause)
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Error::Unavailable(Unavailable::Database(error))
+    }
+}
