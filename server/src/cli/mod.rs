@@ -1,6 +1,7 @@
 //! The command line: parses the arguments, rejects invalid combinations before anything starts, and runs the
 //! subcommand.
 
+mod backends;
 pub mod equalize;
 pub mod how;
 pub mod limits;

@@ -7,7 +7,6 @@ use std::time::Duration;
 use anyhow::Context;
 use async_trait::async_trait;
 use catalog::Gallery;
-use coord::{Connector, FaultLink, embedded, zookeeper};
 use kubernetes::Kubernetes;
 use logs::OwnLog;
 use pipeline::accept::Accept;
@@ -17,23 +16,24 @@ use pipeline::orphans;
 use pipeline::pixels::Pixels;
 use pipeline::stage::TaskContext;
 use pod::array::Array;
-use pod::installation::{Installation, Places};
+use pod::installation::Installation;
 use pod::observer::Observer;
 use pod::renderer::Renderer;
 use pod::slots::Slots;
 use pod::{Pod, PodConfig};
 use shared::clock::Clock;
-use shared::cluster::{Failure, Fault};
+use shared::cluster::{ClusterView, Failure, Fault};
 use shared::event::{Event, Message, What};
 use shared::gallery::{Image, ImageQuery};
 use shared::id::PodName;
 use shared::job::JobState;
-use store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use web::{Clients, CutOff, EventHub, FaultError, Faults, PodLogs, Renders, WebState, listen, router};
 
+use super::backends::Backends;
 use super::locks::Locks;
 use super::serve::{ServeArgs, UseKubernetes};
 
@@ -49,13 +49,10 @@ pub struct Process {
     /// `embedded` or `zookeeper`.
     pub coordinator: &'static str,
     array: Arc<Array>,
-    server: tokio::task::JoinHandle<()>,
-    observer: tokio::task::JoinHandle<()>,
-    measuring: tokio::task::JoinHandle<()>,
-    rendering: tokio::task::JoinHandle<()>,
-    collecting: tokio::task::JoinHandle<()>,
-    alerting: tokio::task::JoinHandle<()>,
-    beating: tokio::task::JoinHandle<()>,
+    server: JoinHandle<()>,
+    rendering: JoinHandle<()>,
+    /// Tasks that are aborted when the process stops.
+    background: Vec<JoinHandle<()>>,
     events: EventHub,
     logs: PodLogs,
     linger: Duration,
@@ -91,160 +88,74 @@ impl Process {
         let address = listener.local_addr()?;
         std::fs::create_dir_all(&args.data)
             .with_context(|| format!("can't create the data folder {}", args.data.display()))?;
-        let in_data = |name: &str| args.data.join(name).display().to_string();
-        let store_url = args.store.clone().unwrap_or_else(|| in_data("store"));
-        let store = Store::open(&store_url).with_context(|| format!("can't open the store {store_url}"))?;
-        let catalog_url = args.catalog.clone().unwrap_or_else(|| in_data("catalog.sqlite"));
-        let mut locks = Locks::take(&args.data, &catalog_url, args.zookeeper.is_none())?;
-        let catalog = catalog::open(&catalog_url).await.context("can't open the catalog")?;
+        let backends = Backends::open(&args, &address).await?;
+        let beating = tokio::spawn(backends.installation.clone().beat());
+
         let threads =
             args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
         let pixels = Pixels::new(threads, args.memory.as_u64());
-        let coordination = Coordination::of(&args)?;
-        let places = Places {
-            catalog: without_password(&catalog_url),
-            coordinator: coordination.place(&args, &address),
-            store: without_password(&store_url),
-        };
-        let own = if args.zookeeper.is_none() { Some(locks.coordinator()?) } else { None };
-        let installation = Installation::of(catalog.clone(), places, own, locks.keep_others_from_catalog()).await?;
-        check_store(&installation, &store).await?;
-        let beating = tokio::spawn(installation.clone().beat());
-        let connector = installation.guard(coordination.connector());
-        let coordinator = connector.kind();
-        let task_context = TaskContext { store: store.clone(), pixels: pixels.clone(), limits: args.limits() };
-
+        let task_context = TaskContext { store: backends.store.clone(), pixels, limits: args.limits() };
+        let clocks: Vec<_> = names.iter().map(|name| (name.clone(), Arc::new(Clock::new()))).collect();
         let leadership = watch::Sender::new(None);
         let kubernetes = kubernetes(&args, &names, leadership.subscribe()).await;
         let stop_pods = CancellationToken::new();
         let array = Arc::new(Array::new(stop_pods.clone()));
-        let slots = Slots::new(threads);
-        let advertised = args.advertise.clone().unwrap_or_else(|| address.to_string());
-        let clocks: Vec<Arc<Clock>> = names.iter().map(|_| Arc::new(Clock::new())).collect();
-        for (name, clock) in names.iter().zip(clocks.clone()) {
-            let config = PodConfig {
-                address: advertised.clone(),
-                // With --advertise, other processes reach this one in another way than by its socket.
-                listens: args.advertise.as_ref().map_or_else(|| address.to_string(), |_| String::new()),
-                min_pods: args.min_pods,
-                whole_below: args.whole_below,
-                parts_per_task: args.parts_per_task,
-                max_active_jobs: args.max_active_jobs,
-                abandon_after: args.abandon_after,
-                keep_deleted: args.keep_deleted,
-                task_time: args.task_time,
-                image_time: args.image_time,
-                sweep_every: args.sweep_every,
-                orphan_grace: args.orphan_grace,
-                drain: args.drain,
-                faults: args.allow_faults,
-                leadership: if names.len() == 1 { leadership.clone() } else { watch::Sender::new(None) },
-                ..PodConfig::named(name.clone())
-            };
-            let (catalog, task_context, slots) = (catalog.clone(), task_context.clone(), slots.clone());
-            let link = if args.allow_faults { Some(coordination.link().await?) } else { None };
-            let connector =
-                link.clone().map_or_else(|| connector.clone(), |link| installation.guard(link as Arc<dyn Connector>));
-            array.add(name.clone(), link, move || {
-                Arc::new(Pod {
-                    config: config.clone(),
-                    connector: connector.clone(),
-                    catalog: catalog.clone(),
-                    task_context: task_context.clone(),
-                    slots: slots.clone(),
-                    clock: clock.clone(),
-                })
-            });
-        }
+        let pods = Pods { args: &args, address, leadership, task_context: &task_context, slots: Slots::new(threads) };
+        pods.add_to(&array, &backends, &clocks).await?;
 
-        let (send_figures, figures) = watch::channel(Figures::default());
-        let gauge = Gauge::new(args.capacity(), figures);
-        let measuring = tokio::spawn(measure(gauge.clone(), send_figures, catalog.clone(), store.clone()));
+        let (gauge, measuring) = gauge(&args, &backends);
         let accepted = Arc::new(Notify::new());
-        let (send_failures, failures) = watch::channel(Vec::new());
-        let (send_alert, alert) = watch::channel(None);
-        let alerting = tokio::spawn(orphans::follow_alert(catalog.clone(), send_alert));
-        let ended = Arc::new(Notify::new());
-        let collecting = tokio::spawn(collect_failures(catalog.clone(), send_failures, ended.clone()));
-        let observer = Observer {
-            name: names[0].clone(),
-            clock: clocks[0].clone(),
-            connector,
-            gauge: gauge.clone(),
-            min_pods: args.min_pods,
-            local: names.clone(),
-            faults: args.allow_faults,
-            accepted: accepted.clone(),
-            labels: kubernetes.as_ref().map_or_else(|| watch::channel(None).1, Kubernetes::labels),
-            played: array.faults(),
-            failures,
-            alert,
+        let observation = observe(&args, &backends, &clocks, &array, kubernetes.as_ref(), &gauge, &accepted);
+        let renders = Renders::new(RENDER_CACHE_BYTES);
+        let renderer = Renderer {
+            catalog: backends.catalog.clone(),
+            task_context: task_context.clone(),
+            view: observation.view.clone(),
+            wishes: renders.wishes(),
+            time: args.task_time,
+            stop: stop_pods.clone(),
         };
-        let (send_view, view) = watch::channel(Arc::new(observer.unknown()));
-        let events = EventHub::new(view.clone());
-        let hub = events.clone();
-        let observer = tokio::spawn(observer.run(send_view, move |message| {
-            if let Message::Event(Event { what: What::JobEnded { .. } | What::GalleryChanged, .. }) = &message {
-                ended.notify_one();
-            }
-            hub.publish(message);
-        }));
-
-        let faults = args.allow_faults.then(|| Arc::new(LocalFaults(array.clone())) as Arc<dyn Faults>);
+        let rendering = tokio::spawn(renderer.run());
+        let logs = PodLogs::new(said.book().clone(), kubernetes.as_ref().map(Kubernetes::logs));
         let accept = Accept {
-            store: store.clone(),
-            catalog: catalog.clone(),
+            store: backends.store.clone(),
+            catalog: backends.catalog.clone(),
             pixels: inspection::pool(args.memory.as_u64()),
             limits: args.limits(),
             max_upload_bytes: args.max_upload.as_u64(),
             doorbell: Arc::new(move || accepted.notify_one()),
             gauge,
         };
-        let streams = events.clone();
-        let logs = PodLogs::new(said.book().clone(), kubernetes.as_ref().map(Kubernetes::logs));
-        let renders = Renders::new(RENDER_CACHE_BYTES);
-        let renderer = Renderer {
-            catalog: catalog.clone(),
-            task_context: task_context.clone(),
-            view: view.clone(),
-            wishes: renders.wishes(),
-            time: args.task_time,
-            stop: stop_pods.clone(),
-        };
-        let rendering = tokio::spawn(renderer.run());
         let state = WebState {
             cut_off: CutOff::default(),
-            catalog,
-            store,
+            catalog: backends.catalog,
+            store: backends.store,
             accept,
-            pixels,
-            view,
-            events,
-            faults,
+            pixels: task_context.pixels,
+            view: observation.view,
+            events: observation.events.clone(),
+            faults: args.allow_faults.then(|| Arc::new(LocalFaults(array.clone())) as Arc<dyn Faults>),
             renders,
             logs: logs.clone(),
             clients: Clients::new(args.client_timeout, args.max_downloads),
         };
         let stop_web = CancellationToken::new();
-        let stopped = stop_web.clone();
         let connections = args.max_connections.unwrap_or_else(listen::connections_by_descriptors);
         let limits = listen::Limits { connections, timeout: args.client_timeout };
-        let server = tokio::spawn(listen::serve(listener, router(state), limits, stopped));
+        let server = tokio::spawn(listen::serve(listener, router(state), limits, stop_web.clone()));
+        let mut background = observation.tasks;
+        background.extend([measuring, beating]);
         Ok(Self {
             address,
             pods: names,
-            coordinator,
+            coordinator: backends.connector.kind(),
             array,
             server,
-            observer,
-            measuring,
             rendering,
-            collecting,
-            alerting,
-            beating,
-            installation,
-            _locks: locks,
-            events: streams,
+            background,
+            installation: backends.installation,
+            _locks: backends.locks,
+            events: observation.events,
             logs,
             linger: args.linger,
             _kubernetes: kubernetes,
@@ -272,11 +183,7 @@ impl Process {
         // The linger is for load balancers, which learn with a delay that this pod is about to stop.
         let _ = tokio::join!(self.array.ended(), tokio::time::sleep(self.linger), rendering);
         self.stop_web.cancel();
-        self.observer.abort();
-        self.measuring.abort();
-        self.collecting.abort();
-        self.alerting.abort();
-        self.beating.abort();
+        self.background.iter().for_each(JoinHandle::abort);
         self.events.close();
         self.logs.close();
         // A download may still be running, and browsers keep connections open.
@@ -286,78 +193,118 @@ impl Process {
     }
 }
 
-/// Checks that the store belongs to this installation before anything is accepted. If the store doesn't answer in time,
-/// continues the check in the background.
-async fn check_store(installation: &Arc<Installation>, store: &Store) -> anyhow::Result<()> {
-    /// How long startup waits for a store that doesn't answer.
-    const PATIENCE: Duration = Duration::from_secs(2);
-    match tokio::time::timeout(PATIENCE, installation.check_store(store)).await {
-        Ok(checked) => checked.map_err(anyhow::Error::msg),
-        Err(_) => {
-            let (installation, store) = (installation.clone(), store.clone());
-            tokio::spawn(async move {
-                if let Err(why) = installation.check_store(&store).await {
-                    installation.refuse(&why);
-                }
+/// What the pods of a process have in common.
+struct Pods<'a> {
+    args: &'a ServeArgs,
+    address: SocketAddr,
+    leadership: watch::Sender<kubernetes::Leadership>,
+    task_context: &'a TaskContext,
+    slots: Slots,
+}
+
+impl Pods<'_> {
+    /// Starts a pod for each name, with its clock.
+    async fn add_to(&self, array: &Array, backends: &Backends, clocks: &[(PodName, Arc<Clock>)]) -> anyhow::Result<()> {
+        for (name, clock) in clocks {
+            let (link, connector) = backends.connection(self.args.allow_faults).await?;
+            // Several pods in one process are no pods of Kubernetes, so none of them reports its leadership.
+            let leadership = if clocks.len() == 1 { self.leadership.clone() } else { watch::Sender::new(None) };
+            let config = self.config(name.clone(), leadership);
+            let (catalog, task_context) = (backends.catalog.clone(), self.task_context.clone());
+            let (slots, clock) = (self.slots.clone(), clock.clone());
+            array.add(name.clone(), link, move || {
+                Arc::new(Pod {
+                    config: config.clone(),
+                    connector: connector.clone(),
+                    catalog: catalog.clone(),
+                    task_context: task_context.clone(),
+                    slots: slots.clone(),
+                    clock: clock.clone(),
+                })
             });
-            Ok(())
+        }
+        Ok(())
+    }
+
+    fn config(&self, name: PodName, leadership: watch::Sender<kubernetes::Leadership>) -> PodConfig {
+        let (args, address) = (self.args, self.address.to_string());
+        PodConfig {
+            address: args.advertise.clone().unwrap_or_else(|| address.clone()),
+            // With --advertise, other processes reach this one in another way than by its socket.
+            listens: if args.advertise.is_some() { String::new() } else { address },
+            min_pods: args.min_pods,
+            whole_below: args.whole_below,
+            parts_per_task: args.parts_per_task,
+            max_active_jobs: args.max_active_jobs,
+            abandon_after: args.abandon_after,
+            keep_deleted: args.keep_deleted,
+            task_time: args.task_time,
+            image_time: args.image_time,
+            sweep_every: args.sweep_every,
+            orphan_grace: args.orphan_grace,
+            drain: args.drain,
+            faults: args.allow_faults,
+            leadership,
+            ..PodConfig::named(name)
         }
     }
 }
 
-/// Removes the password and query from an address, for display.
-fn without_password(address: &str) -> String {
-    match reqwest::Url::parse(address) {
-        Ok(mut url) if url.has_host() => {
-            // Fails only for URLs that can't have a password.
-            let _ = url.set_password(None);
-            url.set_query(None);
-            url.to_string()
-        }
-        _ => address.to_owned(),
-    }
+/// Starts to measure the room for uploads.
+fn gauge(args: &ServeArgs, backends: &Backends) -> (Gauge, JoinHandle<()>) {
+    let (send, figures) = watch::channel(Figures::default());
+    let gauge = Gauge::new(args.capacity(), figures);
+    let measuring = tokio::spawn(measure(gauge.clone(), send, backends.catalog.clone(), backends.store.clone()));
+    (gauge, measuring)
 }
 
-/// The coordinator, as configured.
-enum Coordination {
-    Embedded(Arc<embedded::Embedded>),
-    ZooKeeper(zookeeper::ZooKeeper),
+/// What the pages show, and the tasks that keep it up to date.
+struct Observation {
+    view: watch::Receiver<Arc<ClusterView>>,
+    events: EventHub,
+    tasks: Vec<JoinHandle<()>>,
 }
 
-impl Coordination {
-    fn of(args: &ServeArgs) -> anyhow::Result<Self> {
-        let session_timeout = args.session_timeout;
-        Ok(match &args.zookeeper {
-            None => Self::Embedded(embedded::Embedded::new(embedded::EmbeddedConfig { session_timeout })),
-            Some(servers) => Self::ZooKeeper(zookeeper::ZooKeeper::new(servers, session_timeout)?),
-        })
-    }
-
-    /// Describes where the coordinator is, for display.
-    fn place(&self, args: &ServeArgs, address: &SocketAddr) -> String {
-        match &args.zookeeper {
-            Some(servers) => format!("ZooKeeper {servers}"),
-            None => format!("embedded in the process at {address} with the data folder {}", args.data.display()),
+/// Starts to observe the array for the pages. `accepted` reports each accepted upload.
+fn observe(
+    args: &ServeArgs,
+    backends: &Backends,
+    clocks: &[(PodName, Arc<Clock>)],
+    array: &Array,
+    kubernetes: Option<&Kubernetes>,
+    gauge: &Gauge,
+    accepted: &Arc<Notify>,
+) -> Observation {
+    let (send_failures, failures) = watch::channel(Vec::new());
+    let (send_alert, alert) = watch::channel(None);
+    let ended = Arc::new(Notify::new());
+    let alerting = tokio::spawn(orphans::follow_alert(backends.catalog.clone(), send_alert));
+    let collecting = tokio::spawn(collect_failures(backends.catalog.clone(), send_failures, ended.clone()));
+    let (name, clock) = clocks[0].clone();
+    let observer = Observer {
+        name,
+        clock,
+        connector: backends.connector.clone(),
+        gauge: gauge.clone(),
+        min_pods: args.min_pods,
+        local: clocks.iter().map(|(name, _)| name.clone()).collect(),
+        faults: args.allow_faults,
+        accepted: accepted.clone(),
+        labels: kubernetes.map_or_else(|| watch::channel(None).1, Kubernetes::labels),
+        played: array.faults(),
+        failures,
+        alert,
+    };
+    let (send_view, view) = watch::channel(Arc::new(observer.unknown()));
+    let events = EventHub::new(view.clone());
+    let hub = events.clone();
+    let observing = tokio::spawn(observer.run(send_view, move |message| {
+        if let Message::Event(Event { what: What::JobEnded { .. } | What::GalleryChanged, .. }) = &message {
+            ended.notify_one();
         }
-    }
-
-    fn connector(&self) -> Arc<dyn Connector> {
-        match self {
-            Self::Embedded(embedded) => embedded.connector(),
-            Self::ZooKeeper(zookeeper) => Arc::new(zookeeper.clone()),
-        }
-    }
-
-    /// Creates a connector for one pod, which can be cut off without affecting the others.
-    async fn link(&self) -> anyhow::Result<Arc<dyn FaultLink>> {
-        Ok(match self {
-            Self::Embedded(embedded) => embedded::FaultConnector::new(embedded),
-            Self::ZooKeeper(zookeeper) => {
-                let leashed = zookeeper::FaultConnector::new(zookeeper).await;
-                leashed.context("no free port for a pod's connection to ZooKeeper")?
-            }
-        })
-    }
+        hub.publish(message);
+    }));
+    Observation { view, events, tasks: vec![observing, alerting, collecting] }
 }
 
 /// Keeps the latest failed images up to date for pages: reads them when a job has ended or the gallery has changed, and
