@@ -18,7 +18,7 @@ impl<E: Error + ?Sized> Display for Chain<'_, E> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let mut said = self.0.to_string();
         f.write_str(&said)?;
-        for cause in std::iter::successors(self.0.source(), |error| error.source()) {
+        for cause in std::iter::successors(self.0.source(), |&error| error.source()) {
             let text = cause.to_string();
             if !said.ends_with(&text) {
                 write!(f, ": {text}")?;
@@ -38,6 +38,12 @@ impl SharedError {
     pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let error: Box<dyn Error + Send + Sync> = error.into();
         Self(Arc::from(error))
+    }
+
+    /// Returns the innermost cause, which says what happened; the outer ones only say where.
+    pub fn root(&self) -> &(dyn Error + 'static) {
+        let outer: &(dyn Error + 'static) = &*self.0;
+        std::iter::successors(Some(outer), |&error| error.source()).last().unwrap_or(outer)
     }
 }
 
@@ -120,5 +126,6 @@ mod tests {
         assert_eq!(cause(&["a", "b"]), cause(&["a", "b"]));
         assert_ne!(cause(&["a", "b"]), cause(&["a", "c"]));
         assert_eq!(cause(&["a", "b"]).source().map(ToString::to_string), Some("b".to_owned()));
+        assert_eq!(cause(&["a", "b", "c"]).root().to_string(), "c");
     }
 }

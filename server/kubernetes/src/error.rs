@@ -32,7 +32,7 @@ pub(super) enum Trouble {
         message: String,
     },
     /// The API can't be reached; possibly transient. The innermost cause says why.
-    #[error("Kubernetes' API can't be reached: {}", reason(.0))]
+    #[error("Kubernetes' API can't be reached: {}", .0.root())]
     Unreachable(#[source] SharedError),
     /// A text of Kubernetes in place of a line of the log.
     #[error("{0}")]
@@ -51,10 +51,6 @@ impl From<kube::Error> for Trouble {
             other => Trouble::Unreachable(other.into()),
         }
     }
-}
-
-fn reason(cause: &SharedError) -> String {
-    root(&**cause)
 }
 
 /// Returns the innermost cause, which says what happened; the outer ones only say where.
