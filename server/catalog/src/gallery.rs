@@ -35,13 +35,13 @@ pub trait Gallery: Send + Sync + 'static {
     /// Returns a page of the images that aren't being received or deleted.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an invalid limit, cursor or `q`.
+    /// [`Error::Invalid`](super::Error::Invalid) for an invalid limit, cursor or `q`.
     async fn images(&self, query: &ImageQuery) -> Result<Page>;
 
     /// Returns the tile shapes (quantized aspect ratios) of all images that match the query. Ignores its `limit` and `cursor`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an invalid `q`.
+    /// [`Error::Invalid`](super::Error::Invalid) for an invalid `q`.
     async fn sections(&self, query: &ImageQuery) -> Result<Sections>;
 
     /// Returns an image with all its jobs. `progress` is always `None`: it lives in znodes.
@@ -83,7 +83,7 @@ pub trait Gallery: Send + Sync + 'static {
     /// query's `limit` and `cursor`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an invalid `q`.
+    /// [`Error::Invalid`](super::Error::Invalid) for an invalid `q`.
     async fn retry_failed(&self, query: &ImageQuery) -> Result<u64>;
 
     /// Like [`Gallery::retry`], for the latest jobs of these images; returns their number.

@@ -108,7 +108,7 @@ pub trait Installation: Send + Sync + 'static {
     async fn accept_generation(&self, seen: u64) -> Result<u64>;
 
     /// Returns what the primary's rows say about these images' objects, at one moment after the call. A standby or read-only
-    /// server doesn't count: [`Error::Unavailable`].
+    /// server doesn't count: [`Error::Unavailable`](super::Error::Unavailable).
     ///
     /// What has ended never begins again: ids of images, uploads, runs and claims are never reused, and an image's original and
     /// a job's result are never replaced.
