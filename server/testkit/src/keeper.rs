@@ -29,7 +29,7 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Starts a command that appends its output to `log`. When the test process ends or this is
+    /// Starts a command's program with its arguments; it appends its output to `log`. When the test process ends or this is
     /// dropped, it gets the signal `at_end`, and `folder` is removed.
     pub fn start(command: &Command, log: &Path, at_end: &str, folder: Option<&Path>) -> Self {
         let mut shell = Command::new("sh");
@@ -81,4 +81,57 @@ pub fn tail(log: &Path) -> String {
     let _ = File::open(log).and_then(|mut file| file.read_to_string(&mut text));
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(30)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    /// Where the child process must work; set only in the child.
+    const CHILD: &str = "EVENLIGHT_TEST_KEEP_UNTIL_KILLED";
+
+    fn until(what: &str, holds: impl Fn() -> bool) {
+        let begun = Instant::now();
+        while !holds() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "waited in vain: {what}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Not a test of its own: the child process below runs it until it is killed.
+    #[test]
+    fn a_test_process_that_is_killed() {
+        let Ok(folder) = std::env::var(CHILD) else { return };
+        let folder = Path::new(&folder);
+        let mut sleep = Command::new("sleep");
+        sleep.arg("600");
+        let kept = Kept::start(&sleep, &folder.join("log"), "TERM", Some(folder));
+        kept.signal("STOP");
+        fs::write(folder.join("new"), kept.pid().to_string()).unwrap();
+        fs::rename(folder.join("new"), folder.join("pid")).unwrap();
+        std::thread::sleep(Duration::from_secs(60));
+    }
+
+    #[test]
+    fn even_a_paused_server_and_its_folder_go_when_the_test_process_is_killed() {
+        let folder = tempfile::tempdir().unwrap().keep();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "keeper::tests::a_test_process_that_is_killed"])
+            .env(CHILD, &folder)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        until("the server to start", || folder.join("pid").exists());
+        let server = fs::read_to_string(folder.join("pid")).unwrap();
+        let process = Path::new("/proc").join(server);
+        assert!(process.exists());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        until("the server to end", || !process.exists());
+        until("the folder to go", || !folder.exists());
+    }
 }

@@ -204,6 +204,14 @@ impl Postgres {
     }
 }
 
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // A server that was stopped has left its folder.
+        drop(self.server.take());
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
 /// Creates a folder owned by the user that runs the server.
 fn folder() -> PathBuf {
     let folder = tempfile::Builder::new().prefix("evenlight-pg-").tempdir().unwrap().keep();

@@ -220,6 +220,16 @@ impl Ensemble {
     }
 }
 
+impl Drop for Ensemble {
+    fn drop(&mut self) {
+        // A server that was killed has left its folder.
+        self.servers.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner()).clear();
+        for folder in &self.folders {
+            let _ = fs::remove_dir_all(folder);
+        }
+    }
+}
+
 /// Returns a server's heap size: small, except for the tests' long forms with a hundred thousand znodes.
 fn heap() -> &'static str {
     if std::env::var("EVENLIGHT_LONG").is_ok() { "-Xmx512m" } else { "-Xmx96m" }
