@@ -21,7 +21,7 @@ build_tests() { cargo test --locked --package server --tests --no-run; }
 # Other tests with a long form.
 long_tests() {
     grep -rl --include='*.rs' EVENLIGHT_LONG server/tests | sed -E 's|^server/tests/([^/.]+).*|\1|' | sort -u |
-        grep -vxE 'chaos|schedules|support'
+        grep -vxE 'chaos|schedules'
 }
 
 schedules() { EVENLIGHT_SEEDS="$SEEDS" server_tests schedules; }

@@ -3,30 +3,17 @@
 //! `EVENLIGHT_LONG=1` sends 100,000; `EVENLIGHT_BURST=n` any other number.
 #![allow(clippy::unwrap_used)]
 
-#[path = "support/client.rs"]
-mod client;
-#[path = "support/images.rs"]
-mod images;
-#[path = "support/ports.rs"]
-mod ports;
-#[path = "support/postgres.rs"]
-mod postgres;
-#[path = "support/processes.rs"]
-mod processes;
-#[path = "support/zookeeper.rs"]
-mod zookeeper;
-
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use images::{gray8_tiff, rgba_png};
-use postgres::Postgres;
-use processes::Server;
 use shared::equalize::Recipe;
 use shared::gallery::Page;
 use shared::route;
-use zookeeper::Ensemble;
+use testkit::images::{gray8_tiff, rgba_png};
+use testkit::{Ensemble, Evenlight, Postgres, Server};
+
+const EVENLIGHT: Evenlight = Evenlight(env!("CARGO_BIN_EXE_evenlight"));
 
 /// Maximum number of jobs with znodes.
 const ACTIVE: u64 = 8;
@@ -101,7 +88,7 @@ async fn hundreds_of_slow_uploads_at_a_time_are_taken_in_bounded_memory() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data").display().to_string();
     // Nothing is processed, only accepted.
-    let server = Server::start("pod", folder.path(), &["--data", &data, "--pods", "1", "--min-pods", "9"]);
+    let server = EVENLIGHT.serve("pod", folder.path(), &["--data", &data, "--pods", "1", "--min-pods", "9"]);
     let image = gray8_tiff(1_000, 950);
     server.client.upload("first.tif", image.clone(), &Recipe::default()).await.unwrap();
     let before = server.peak_memory();
@@ -136,7 +123,7 @@ async fn any_number_of_uploads_may_wait_and_few_of_them_have_znodes() {
         let data = folder.path().join(name).display().to_string();
         let shared = ["--zookeeper", &zookeeper, "--catalog", &catalog, "--store", &store];
         let own = ["--data", &data, "--max-active-jobs", &active, "--threads", "2"];
-        Server::start(name, folder.path(), &[shared, own].concat())
+        EVENLIGHT.serve(name, folder.path(), &[shared, own].concat())
     });
     servers[0].client.until("two pods", |view| (view.live() == 2).then_some(())).await;
     servers[0].client.master(None).await;
@@ -210,8 +197,11 @@ async fn a_small_job_costs_six_writes_and_never_more_than_eight() {
     let (ensemble, folder) = (Ensemble::launch(1), tempfile::tempdir().unwrap());
     let (zookeeper, data) =
         (ensemble.connect_string_with_new_chroot(), folder.path().join("data").display().to_string());
-    let server =
-        Server::start("pod", folder.path(), &["--zookeeper", &zookeeper, "--data", &data, "--session-timeout", "30s"]);
+    let server = EVENLIGHT.serve(
+        "pod",
+        folder.path(),
+        &["--zookeeper", &zookeeper, "--data", &data, "--session-timeout", "30s"],
+    );
     server.client.master(None).await;
     let image = rgba_png(24, 16);
     let mut least = u64::MAX;

@@ -4,37 +4,21 @@
 //! right after the failure. `EVENLIGHT_LONG=1` makes more rounds.
 #![allow(clippy::unwrap_used)]
 
-#[path = "support/client.rs"]
-mod client;
-#[path = "support/images.rs"]
-mod images;
-#[path = "support/ports.rs"]
-mod ports;
-#[path = "support/postgres.rs"]
-mod postgres;
-#[path = "support/processes.rs"]
-mod processes;
-#[path = "support/proxy.rs"]
-mod proxy;
-#[path = "support/site.rs"]
-mod site;
-#[path = "support/zookeeper.rs"]
-mod zookeeper;
-
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use images::{oracle, rgb16_tiff, sample};
-use processes::Server;
-use proxy::{Flow, Proxy, Target};
 use server::coord::zookeeper::ZooKeeper;
 use server::coord::{Connector, Coordinator, election, paths};
 use shared::cluster::{Candidate, ClusterView, Health};
 use shared::equalize::Recipe;
 use shared::id::JobId;
 use shared::job::{Job, JobState, Phase};
-use site::Site;
-use zookeeper::TICK;
+use testkit::images::{oracle, rgb16_tiff, sample};
+use testkit::proxy::{Flow, Proxy, Target};
+use testkit::zookeeper::TICK;
+use testkit::{Client, Deployment, Evenlight, Server};
+
+const EVENLIGHT: Evenlight = Evenlight(env!("CARGO_BIN_EXE_evenlight"));
 
 /// Session timeout where the witness works: far longer than a failover may take.
 const LONG_LEASE: Duration = Duration::from_secs(10);
@@ -43,19 +27,19 @@ const SHORT_LEASE: Duration = Duration::from_secs(4);
 /// Allowance for a busy machine: the guaranteed time is printed, and asserted with this in addition.
 const BUSY: Duration = Duration::from_secs(4);
 
-/// A site with a session that observes its znodes.
+/// A deployment with a session that observes its znodes.
 struct Array {
-    site: Site,
+    deployment: Deployment,
     eye: Arc<dyn Coordinator>,
     servers: Vec<Server>,
 }
 
 impl Array {
     async fn new(lease: Duration, more: &[&str]) -> Self {
-        let site = Site::new(lease).await;
-        let servers = Vec::from(site.three_with(more).await);
-        let eye = ZooKeeper::new(&site.zookeeper, lease).unwrap().connect().await.unwrap();
-        let array = Self { site, eye, servers };
+        let deployment = Deployment::new(EVENLIGHT, lease).await;
+        let servers = Vec::from(deployment.three_with(more).await);
+        let eye = ZooKeeper::new(&deployment.zookeeper, lease).unwrap().connect().await.unwrap();
+        let array = Self { deployment, eye, servers };
         array.until_candidates(3).await;
         array
     }
@@ -79,7 +63,7 @@ impl Array {
             if found.len() == count && found[0].1.epoch.is_some() {
                 return;
             }
-            assert!(begun.elapsed() < client::PATIENCE, "{found:#?}");
+            assert!(begun.elapsed() < testkit::client::PATIENCE, "{found:#?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -114,7 +98,7 @@ impl Array {
                 assert!(record.epoch > epoch, "epoch {} after {epoch}", record.epoch);
                 return took;
             }
-            assert!(blow.elapsed() < client::PATIENCE, "nobody published a task");
+            assert!(blow.elapsed() < testkit::client::PATIENCE, "nobody published a task");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
@@ -122,7 +106,7 @@ impl Array {
     /// Restarts a process with additional arguments and waits until it is a candidate.
     async fn replace(&mut self, at: usize, more: &[&str]) {
         let name = self.servers[at].name.clone();
-        self.servers[at] = self.site.process(&name, more);
+        self.servers[at] = self.deployment.process(&name, more);
         self.until_candidates(3).await;
         // Wait until a witness has probed: its first probe follows its candidacy.
         let server = &self.servers[at];
@@ -187,7 +171,7 @@ async fn a_chain_that_dies_at_once_is_succeeded_within_a_second() {
         times.push(array.publishes(line[2], epoch, blow).await);
         for at in &line[..2] {
             let name = array.servers[*at].name.clone();
-            array.servers[*at] = array.site.process(&name, &[]);
+            array.servers[*at] = array.deployment.process(&name, &[]);
         }
         array.until_candidates(3).await;
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -204,7 +188,7 @@ async fn a_master_that_restarts_within_its_timeout_behind_the_same_port_is_succe
     let (name, address) = (array.servers[line[0]].name.clone(), array.servers[line[0]].address.clone());
     let blow = Instant::now();
     array.servers[line[0]].kill();
-    array.servers[line[0]] = array.site.process(&name, &["--listen", &address]);
+    array.servers[line[0]] = array.deployment.process(&name, &["--listen", &address]);
     let took = array.publishes(line[1], epoch, blow).await;
     println!("kill -9 of the master and its restart behind the same port: {took:.0?}");
     assert!(took < LONG_LEASE / 2, "{took:?}");
@@ -272,11 +256,11 @@ async fn a_killed_master_that_nobody_can_reach_is_succeeded_when_its_session_end
 #[tokio::test(flavor = "multi_thread")]
 async fn a_master_that_zookeeper_hears_but_that_hears_nothing_is_succeeded_within_its_timeout() {
     let mut array = Array::new(LONG_LEASE, &[]).await;
-    let (addresses, chroot) = array.site.zookeeper.split_once('/').unwrap();
+    let (addresses, chroot) = array.deployment.zookeeper.split_once('/').unwrap();
     let proxy = Proxy::start(addresses.split(',').map(|address| Target::Tcp(address.parse().unwrap())).collect()).await;
     let zookeeper = format!("{}/{chroot}", proxy.address());
     // All others leave and come back, so that the one behind the proxy leads.
-    array.servers[0] = array.site.process_via(&zookeeper, "pod-a", &[]);
+    array.servers[0] = array.deployment.process_via(&zookeeper, "pod-a", &[]);
     array.until_candidates(3).await;
     array.replace(1, &[]).await;
     array.replace(2, &[]).await;
@@ -286,7 +270,7 @@ async fn a_master_that_zookeeper_hears_but_that_hears_nothing_is_succeeded_withi
     proxy.to_client(Flow::Held);
     // What it writes until it knows still counts: no other pod leads.
     while array.candidates().await.first().is_none_or(|(_, leader)| leader.epoch.is_none_or(|n| n <= epoch)) {
-        assert!(blow.elapsed() < client::PATIENCE, "nobody leads");
+        assert!(blow.elapsed() < testkit::client::PATIENCE, "nobody leads");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let took = blow.elapsed();
@@ -348,12 +332,12 @@ async fn all_pods_killed_at_once_have_a_master_within_three_seconds_of_the_first
         array.servers.iter_mut().for_each(Server::kill);
         // The last in line comes back first: all candidates that are gone are ahead of it.
         let name = array.servers[line[2]].name.clone();
-        array.servers[line[2]] = array.site.process(&name, &[]);
+        array.servers[line[2]] = array.deployment.process(&name, &[]);
         let up = Instant::now();
         times.push(array.publishes(line[2], epoch, up).await);
         for at in &line[..2] {
             let name = array.servers[*at].name.clone();
-            array.servers[*at] = array.site.process(&name, &[]);
+            array.servers[*at] = array.deployment.process(&name, &[]);
         }
         array.until_candidates(3).await;
     }
@@ -368,7 +352,7 @@ async fn a_pod_killed_on_the_page_is_succeeded_as_fast_as_a_process() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data").display().to_string();
     let more = ["--data", &data, "--pods", "3", "--session-timeout", "10s", "--allow-faults"];
-    let alone = Server::start("pod", folder.path(), &more);
+    let alone = EVENLIGHT.serve("pod", folder.path(), &more);
     alone.client.until("three pods", |view| (view.live() == 3).then_some(())).await;
     let took = page_kill(&alone.client).await;
     println!("Kill on the page of a single process, session timeout 10 s: {took:.0?}");
@@ -380,7 +364,7 @@ async fn a_pod_killed_on_the_page_is_succeeded_as_fast_as_a_process() {
 }
 
 /// Kills the master through a page, and waits until another pod leads.
-async fn page_kill(client: &client::Client) -> Duration {
+async fn page_kill(client: &Client) -> Duration {
     let (master, epoch) = client.master(None).await;
     // Wait until a witness has probed.
     tokio::time::sleep(Duration::from_millis(500)).await;

@@ -1,33 +1,19 @@
 //! Three processes of the real binary on a real ZooKeeper ensemble and a real PostgreSQL.
 #![allow(clippy::unwrap_used)]
 
-#[path = "support/client.rs"]
-mod client;
-#[path = "support/images.rs"]
-mod images;
-#[path = "support/ports.rs"]
-mod ports;
-#[path = "support/postgres.rs"]
-mod postgres;
-#[path = "support/processes.rs"]
-mod processes;
-#[path = "support/site.rs"]
-mod site;
-#[path = "support/zookeeper.rs"]
-mod zookeeper;
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use images::{SAMPLES, gray8_tiff, oracle, rgb16_tiff, rgba_png, sample};
-use processes::Server;
 use server::wall::now;
 use shared::cluster::{ClusterView, Ending, Fault, PodState};
 use shared::equalize::Recipe;
 use shared::job::{JobState, Phase};
 use shared::route::pod_act;
-use site::Site;
+use testkit::images::{SAMPLES, gray8_tiff, oracle, rgb16_tiff, rgba_png, sample};
+use testkit::{Deployment, Evenlight};
+
+const EVENLIGHT: Evenlight = Evenlight(env!("CARGO_BIN_EXE_evenlight"));
 
 /// Session timeout of these tests.
 const LEASE: Duration = Duration::from_secs(2);
@@ -54,8 +40,8 @@ fn assert_equals_opencv(folder: &Path, name: &str, original: &[u8], result: &[u8
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_processes_write_the_very_files_of_evenlight_equalize() {
-    let site = Site::new(LEASE).await;
-    let servers = site.three().await;
+    let deployment = Deployment::new(EVENLIGHT, LEASE).await;
+    let servers = deployment.three().await;
     let mut originals: Vec<(String, Vec<u8>)> = SAMPLES.iter().map(|name| ((*name).to_owned(), sample(name))).collect();
     originals.push(("rgb16.tif".to_owned(), rgb16_tiff(900, 800)));
     originals.push(("rgba.png".to_owned(), rgba_png(600, 500)));
@@ -68,7 +54,7 @@ async fn three_processes_write_the_very_files_of_evenlight_equalize() {
         let result = servers[(at + 1) % 3].client.result(&accepted.image_id).await;
         assert!(result == oracle(bytes, &luma()), "{name} differs");
         if ["brick.png", "cell.png", "moon.png", "page.png"].contains(&name.as_str()) {
-            assert_equals_opencv(site.folder.path(), name, bytes, &result);
+            assert_equals_opencv(deployment.folder.path(), name, bytes, &result);
         }
     }
     let accepted = servers[0].client.upload("multipage.tif", sample("multipage.tif"), &luma()).await.unwrap();
@@ -78,8 +64,8 @@ async fn three_processes_write_the_very_files_of_evenlight_equalize() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_megapixels_go_through_three_processes_in_bounded_memory() {
-    let site = Site::new(LEASE).await;
-    let servers = site.three().await;
+    let deployment = Deployment::new(EVENLIGHT, LEASE).await;
+    let servers = deployment.three().await;
     let original = gray8_tiff(10_000, 10_000);
     let expected = oracle(&original, &luma());
     let begun = Instant::now();
@@ -87,7 +73,7 @@ async fn a_hundred_megapixels_go_through_three_processes_in_bounded_memory() {
     let result = servers[1].client.result(&accepted.image_id).await;
     let took = begun.elapsed();
     assert!(result == expected, "the result differs");
-    assert_equals_opencv(site.folder.path(), "large.tif", &original, &result);
+    assert_equals_opencv(deployment.folder.path(), "large.tif", &original, &result);
     let peaks = servers.each_ref().map(|server| server.peak_memory() >> 20);
     println!("100 megapixels, upload to download: {took:.1?}; peak memory of the processes: {peaks:?} MiB");
     // The file is 100 MB and so are its pixels: no process may have held either, let alone several parts of it.
@@ -99,7 +85,7 @@ async fn a_hundred_megapixels_go_through_five_embedded_pods_in_bounded_memory() 
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data").display().to_string();
     let args = ["--data", &data, "--pods", "5", "--whole-below", "0"];
-    let server = Server::start("pod", folder.path(), &args);
+    let server = EVENLIGHT.serve("pod", folder.path(), &args);
     let original = gray8_tiff(10_000, 10_000);
     let expected = oracle(&original, &luma());
     let begun = Instant::now();
@@ -116,8 +102,8 @@ async fn a_hundred_megapixels_go_through_five_embedded_pods_in_bounded_memory() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_survives_kill_9_of_the_masters_process() {
-    let site = Site::new(LEASE).await;
-    let mut servers = site.three().await;
+    let deployment = Deployment::new(EVENLIGHT, LEASE).await;
+    let mut servers = deployment.three().await;
     let original = rgb16_tiff(2_500, 2_400);
     let accepted = servers[1].client.upload("rgb16.tif", original.clone(), &luma()).await.unwrap();
     let job = accepted.job_id.clone();
@@ -139,8 +125,8 @@ async fn a_job_survives_kill_9_of_the_masters_process() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_worker_that_thaws_commits_nothing_of_its_old_claim() {
-    let site = Site::new(LEASE).await;
-    let servers = site.three_with(&["--parts-per-task", "1"]).await;
+    let deployment = Deployment::new(EVENLIGHT, LEASE).await;
+    let servers = deployment.three_with(&["--parts-per-task", "1"]).await;
     let (master, _) = servers[0].client.master(None).await;
     let names = ["pod-a", "pod-b", "pod-c"];
     let frozen = names.iter().position(|name| *name != master.as_str()).unwrap();
@@ -174,8 +160,8 @@ async fn a_frozen_worker_that_thaws_commits_nothing_of_its_old_claim() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_master_frozen_or_disconnected_or_killed_through_another_process_is_succeeded_and_comes_back_as_a_worker() {
     // The master is compared below, so no session may expire by chance, however busy the machine is.
-    let site = Site::new(LEASE * 2).await;
-    let servers = site.three_with(&["--allow-faults"]).await;
+    let deployment = Deployment::new(EVENLIGHT, LEASE * 2).await;
+    let servers = deployment.three_with(&["--allow-faults"]).await;
     for fault in [Fault::Frozen, Fault::Disconnected, Fault::Killed] {
         let (master, epoch) = servers[0].client.master(None).await;
         let at = ["pod-a", "pod-b", "pod-c"].iter().position(|name| *name == master.as_str()).unwrap();

@@ -8,9 +8,10 @@ use shared::job::JobState;
 use shared::route::pod_act;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use testkit::Client;
+use testkit::images::sample;
 
-use crate::images::sample;
-use crate::{luma, start};
+use crate::jobs::{luma, start};
 
 /// Number of times that the master is frozen, each time at another moment of its work.
 const FREEZES: u64 = 10;
@@ -62,7 +63,7 @@ async fn a_master_frozen_at_any_moment_stops_neither_uploads_nor_its_successor()
     process.stop().await;
 }
 
-async fn uploading_too(client: &crate::Client, stop: &AtomicBool) {
+async fn uploading_too(client: &Client, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         client.upload("cell.png", sample("cell.png"), &luma()).await.unwrap();
     }

@@ -3,10 +3,10 @@
 use serde_json::json;
 use shared::equalize::Recipe;
 use shared::id::ImageId;
+use testkit::Client;
+use testkit::images::{gray8_tiff, mask_png, oracle_with, rgb16_tiff, rgba_png, sample};
 
-use super::client::Client;
-use super::images::{gray8_tiff, mask_png, oracle_with, rgb16_tiff, rgba_png, sample};
-use super::{luma, start};
+use crate::jobs::{luma, start};
 
 fn recipe(fields: serde_json::Value) -> Recipe {
     serde_json::from_value(fields).unwrap()

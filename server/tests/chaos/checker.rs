@@ -1,4 +1,4 @@
-//! Compares what clients were told with the state of the site after all faults have ended.
+//! Compares what clients were told with the state of the array after all faults have ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use futures::TryStreamExt;
 use sqlx::{PgConnection, Row};
 
+use crate::array::ProxiedArray;
 use crate::clients::Upload;
 use crate::pool::pool;
 use crate::rows;
-use crate::site::Site;
 use crate::znodes;
 
 /// How long accepted work may take after the faults have ended; generous, for a busy machine.
@@ -64,8 +64,8 @@ struct Job {
 }
 
 /// Waits until all work has ended, then checks it. All faults must have ended.
-pub async fn check(site: &Site, uploads: &[Upload]) -> Verdict {
-    let mut catalog = site.catalog().await;
+pub async fn check(array: &ProxiedArray, uploads: &[Upload]) -> Verdict {
+    let mut catalog = array.catalog().await;
     let mut verdict = Verdict::default();
     drained(&mut catalog, &mut verdict).await;
     let found = images(&mut catalog, uploads, &mut verdict).await;
@@ -74,12 +74,12 @@ pub async fn check(site: &Site, uploads: &[Upload]) -> Verdict {
     }
     let mut belongs = BTreeSet::new();
     for image in found.values().flatten() {
-        judge_results(site, image, &mut verdict).await;
+        judge_results(array, image, &mut verdict).await;
         belongs.extend(image.jobs.iter().filter_map(|job| job.result.clone()));
     }
-    swept(site, &mut catalog, belongs, &mut verdict).await;
+    swept(array, &mut catalog, belongs, &mut verdict).await;
     verdict.rows = rows::judge(&mut catalog).await;
-    verdict.znodes = znodes::judge(site.chroot(), &site.history());
+    verdict.znodes = znodes::judge(array.chroot(), &array.history());
     verdict.stale.extend(verdict.znodes.stale.iter().chain(&verdict.rows.stale).cloned());
     verdict.duplicated.extend(verdict.znodes.twice.iter().chain(&verdict.rows.twice).cloned());
     verdict.wrong.extend(verdict.znodes.wrong.iter().cloned());
@@ -164,7 +164,7 @@ fn judge_upload(upload: &Upload, found: &BTreeMap<String, Vec<Found>>, verdict: 
 }
 
 /// Checks that every accepted image, acknowledged or not, has exactly the oracle's result, as a client downloads it from a pod.
-async fn judge_results(site: &Site, image: &Found, verdict: &mut Verdict) {
+async fn judge_results(array: &ProxiedArray, image: &Found, verdict: &mut Verdict) {
     let id = &image.image;
     for job in &image.jobs {
         match (job.state.as_str(), &job.result) {
@@ -179,7 +179,7 @@ async fn judge_results(site: &Site, image: &Found, verdict: &mut Verdict) {
             continue;
         }
         let path = format!("/api/images/{id}/result");
-        let pod = &site.pods[id.bytes().map(usize::from).sum::<usize>() % site.pods.len()];
+        let pod = &array.pods[id.bytes().map(usize::from).sum::<usize>() % array.pods.len()];
         match pod.client.get_ok(&path).await {
             Some(bytes) if bytes == pool()[image.sample].expected => {}
             Some(bytes) => {
@@ -192,11 +192,11 @@ async fn judge_results(site: &Site, image: &Found, verdict: &mut Verdict) {
 
 /// Waits until the store contains only objects that belong to something: originals of accepted images, published results, and
 /// the pyramids of both.
-async fn swept(site: &Site, catalog: &mut PgConnection, mut belongs: BTreeSet<String>, verdict: &mut Verdict) {
+async fn swept(array: &ProxiedArray, catalog: &mut PgConnection, mut belongs: BTreeSet<String>, verdict: &mut Verdict) {
     let originals =
         sqlx::query("SELECT original FROM images WHERE state = 'accepted'").fetch_all(&mut *catalog).await.unwrap();
     belongs.extend(originals.iter().map(|row| row.get::<String, _>("original")));
-    let session = site.session().await;
+    let session = array.session().await;
     let begun = Instant::now();
     loop {
         let jobs = session.children(server::coord::paths::JOBS).await.expect("all is calm");
@@ -214,7 +214,7 @@ async fn swept(site: &Site, catalog: &mut PgConnection, mut belongs: BTreeSet<St
             }
         }
         let stored: BTreeSet<String> =
-            site.store.list("").map_ok(|object| object.key).try_collect().await.expect("the store can be listed");
+            array.store.list("").map_ok(|object| object.key).try_collect().await.expect("the store can be listed");
         let orphans: Vec<&String> = stored
             .difference(&belongs)
             .filter(|key| {

@@ -8,11 +8,11 @@ use bytes::Bytes;
 use reqwest::multipart::{Form, Part};
 use serde::Deserialize;
 use shared::gallery::Accepted;
+use testkit::Dice;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::dice::Dice;
 use crate::pool::{draw, pool};
 
 /// Request timeout.
@@ -74,22 +74,22 @@ impl Clients {
                 _ = tick.tick() => {}
                 () = stop.cancelled() => break,
             }
-            let (clients, dice, stop) = (self.clone(), dice.split(), stop.clone());
+            let (clients, dice, stop) = (self.clone(), dice.fork(), stop.clone());
             uploads.spawn(async move { clients.upload(number, dice, stop).await });
         }
         uploads.join_all().await
     }
 
     async fn upload(&self, number: usize, mut dice: Dice, stop: CancellationToken) -> Upload {
-        let (sample, keyed) = (draw(&mut dice), dice.below(3) > 0);
+        let (sample, keyed) = (draw(&mut dice), dice.index(3) > 0);
         let name = format!("image-{number}.{}", pool()[sample].ending);
         let mut upload = Upload { name, sample, keyed, accepted: Vec::new(), refused: Vec::new(), wrong: Vec::new() };
-        let slow = dice.below(10) == 0;
+        let slow = dice.index(10) == 0;
         // Some are sent again although they were accepted.
-        let wanted = if keyed && dice.below(8) == 0 { 2 } else { 1 };
+        let wanted = if keyed && dice.index(8) == 0 { 2 } else { 1 };
         let mut calm: Option<Instant> = None;
         while upload.accepted.len() < wanted {
-            let pod = dice.below(self.pods.len());
+            let pod = dice.index(self.pods.len());
             self.send(&mut upload, pod, slow).await;
             if stop.is_cancelled() {
                 calm.get_or_insert_with(Instant::now);

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use server::wall::now;
 use shared::job::Phase;
+use testkit::Dice;
+use testkit::proxy::{Flow, Proxy};
 use tokio::sync::watch;
 
-use crate::dice::Dice;
+use crate::array::{Pixels, ProxiedArray};
 use crate::pod::Pod;
-use crate::proxy::{Flow, Proxy};
-use crate::site::{Pixels, Site};
 
 /// How long to wait for an occasion; generous, because the machine may be busy, and only three of a hundred uploads are slow
 /// ones to the master.
@@ -152,7 +152,7 @@ impl Fault {
     pub fn draw(dice: &mut Dice, pixels: Pixels) -> Self {
         let whom = *dice.pick(&[Whom::Master, Whom::Worker]);
         let stage = *dice.pick(&Stage::ALL);
-        match dice.below(20) {
+        match dice.index(20) {
             0..=3 => Fault::Kill(whom, stage),
             4 => Fault::QuickRestart(whom),
             5 | 6 => Fault::Pause(whom, stage),
@@ -165,7 +165,7 @@ impl Fault {
             15 => Fault::SlowLink(whom),
             16 if pixels == Pixels::S3 => Fault::Bridge(whom),
             16 | 17 => Fault::NoCatalog,
-            18 if dice.below(2) == 0 => Fault::EnsembleLeader,
+            18 if dice.index(2) == 0 => Fault::EnsembleLeader,
             18 => Fault::NoQuorum(dice.millis(1_000, 5_000).as_millis() as u64),
             _ => Fault::SplitViews,
         }
@@ -200,7 +200,7 @@ impl Injected {
 /// occasion.
 pub async fn inject(
     fault: Fault,
-    site: &Site,
+    array: &ProxiedArray,
     dice: &mut Dice,
     sending: &mut watch::Receiver<Option<usize>>,
 ) -> Vec<Injected> {
@@ -210,10 +210,10 @@ pub async fn inject(
         let kills = matches!(fault, Fault::Kill(..) | Fault::QuickRestart(_) | Fault::KillAll);
         done.push(Injected { name: fault.name(), at: now(), pod, deposes: fault.deposes(), kills });
     };
-    let lease = site.lease;
+    let lease = array.lease;
     match fault {
         Fault::Kill(whom, stage) => {
-            let Some(pod) = occasion(whom, stage, site, dice, sending).await else { return done };
+            let Some(pod) = occasion(whom, stage, array, dice, sending).await else { return done };
             note(Some(pod));
             pod.kill();
             let rest = lease.as_millis() as u64;
@@ -221,35 +221,35 @@ pub async fn inject(
             revive(pod).await;
         }
         Fault::QuickRestart(whom) => {
-            let pod = anyone(whom, site, dice).await;
+            let pod = anyone(whom, array, dice).await;
             note(Some(pod));
             pod.kill();
             revive(pod).await;
         }
         Fault::KillAll => {
-            site.pods.iter().for_each(|pod| note(Some(pod)));
-            site.pods.iter().for_each(Pod::kill);
-            site.pods.iter().for_each(Pod::start);
-            for pod in &site.pods {
+            array.pods.iter().for_each(|pod| note(Some(pod)));
+            array.pods.iter().for_each(Pod::kill);
+            array.pods.iter().for_each(Pod::start);
+            for pod in &array.pods {
                 pod.up().await;
             }
         }
         Fault::Pause(whom, stage) => {
-            let Some(pod) = occasion(whom, stage, site, dice, sending).await else { return done };
+            let Some(pod) = occasion(whom, stage, array, dice, sending).await else { return done };
             note(Some(pod));
             pod.signal("STOP");
             tokio::time::sleep(lease * 2).await;
             pod.signal("CONT");
         }
         Fault::RollingRestart => {
-            for pod in &site.pods {
+            for pod in &array.pods {
                 note(Some(pod));
                 assert!(pod.terminate(Duration::from_secs(30)).await, "{} didn't end well at SIGTERM", pod.name);
                 revive(pod).await;
             }
         }
         Fault::OneWay(whom, way) => {
-            let pod = anyone(whom, site, dice).await;
+            let pod = anyone(whom, array, dice).await;
             note(Some(pod));
             match way {
                 Way::Mute => pod.links.zookeeper.to_server(Flow::Held),
@@ -259,31 +259,31 @@ pub async fn inject(
             pod.links.zookeeper.mend();
         }
         Fault::ShortCut(whom) => {
-            let pod = anyone(whom, site, dice).await;
+            let pod = anyone(whom, array, dice).await;
             note(Some(pod));
             pod.links.zookeeper.cut();
             tokio::time::sleep(dice.millis(20, lease.as_millis() as u64 / 3)).await;
             pod.links.zookeeper.mend();
         }
         Fault::LongCut(whom) => {
-            let pod = anyone(whom, site, dice).await;
+            let pod = anyone(whom, array, dice).await;
             note(Some(pod));
             pod.links.zookeeper.cut();
             tokio::time::sleep(lease * 2).await;
             pod.links.zookeeper.mend();
         }
         Fault::LostReplies(whom) => {
-            let pod = anyone(whom, site, dice).await;
+            let pod = anyone(whom, array, dice).await;
             note(Some(pod));
             lose_replies(&pod.links.zookeeper, dice).await;
         }
         Fault::LostRows(whom) => {
-            let pod = anyone(whom, site, dice).await;
+            let pod = anyone(whom, array, dice).await;
             note(Some(pod));
             lose_replies(&pod.links.catalog, dice).await;
         }
         Fault::SlowLink(whom) => {
-            let pod = anyone(whom, site, dice).await;
+            let pod = anyone(whom, array, dice).await;
             note(Some(pod));
             pod.links.zookeeper.to_server(Flow::Late(dice.millis(20, 150)));
             pod.links.zookeeper.to_client(Flow::Late(dice.millis(20, 150)));
@@ -291,10 +291,10 @@ pub async fn inject(
             pod.links.zookeeper.mend();
         }
         Fault::Bridge(whom) => {
-            let pod = anyone(whom, site, dice).await;
+            let pod = anyone(whom, array, dice).await;
             let Some(store) = &pod.links.store else { return done };
             note(Some(pod));
-            match dice.below(3) {
+            match dice.index(3) {
                 0 => store.cut(),
                 1 => store.refuse(),
                 _ => store.to_client(Flow::Held),
@@ -303,9 +303,9 @@ pub async fn inject(
             store.mend();
         }
         Fault::NoCatalog => {
-            let pod = anyone(Whom::Master, site, dice).await;
+            let pod = anyone(Whom::Master, array, dice).await;
             note(Some(pod));
-            match dice.below(3) {
+            match dice.index(3) {
                 0 => pod.links.catalog.cut(),
                 1 => pod.links.catalog.to_server(Flow::Held),
                 _ => pod.links.catalog.to_client(Flow::Held),
@@ -314,29 +314,29 @@ pub async fn inject(
             pod.links.catalog.mend();
         }
         Fault::Switchover => {
-            if site.switch_over().await {
+            if array.switch_over().await {
                 note(None);
             }
         }
         Fault::SplitViews => {
             note(None);
-            split_views(site, dice).await;
+            split_views(array, dice).await;
         }
         Fault::EnsembleLeader => {
-            let leader = (0..site.ensemble.size()).find(|index| site.ensemble.leads(*index));
+            let leader = (0..array.ensemble.size()).find(|index| array.ensemble.leads(*index));
             let Some(leader) = leader else { return done };
             note(None);
-            site.ensemble.kill(leader);
+            array.ensemble.kill(leader);
             tokio::time::sleep(dice.millis(500, 3_000)).await;
-            restart(site, vec![leader]).await;
+            restart(array, vec![leader]).await;
         }
         Fault::NoQuorum(ms) => {
-            let spared = dice.below(site.ensemble.size());
-            let hit: Vec<usize> = (0..site.ensemble.size()).filter(|index| *index != spared).collect();
+            let spared = dice.index(array.ensemble.size());
+            let hit: Vec<usize> = (0..array.ensemble.size()).filter(|index| *index != spared).collect();
             note(None);
-            hit.iter().for_each(|index| site.ensemble.kill(*index));
+            hit.iter().for_each(|index| array.ensemble.kill(*index));
             tokio::time::sleep(Duration::from_millis(ms)).await;
-            restart(site, hit).await;
+            restart(array, hit).await;
         }
     }
     done
@@ -346,38 +346,38 @@ pub async fn inject(
 async fn occasion<'a>(
     whom: Whom,
     stage: Stage,
-    site: &'a Site,
+    array: &'a ProxiedArray,
     dice: &mut Dice,
     sending: &mut watch::Receiver<Option<usize>>,
 ) -> Option<&'a Pod> {
     if stage == Stage::Upload {
-        let master = site.master().await;
+        let master = array.master().await;
         let fits = |to: &Option<usize>| to.is_some_and(|to| whom == Whom::Worker || to == master);
         let to = *tokio::time::timeout(OCCASION, sending.wait_for(fits)).await.ok()?.ok()?;
-        return to.map(|to| &site.pods[to]);
+        return to.map(|to| &array.pods[to]);
     }
-    let master = site.master().await;
-    let (_, holder) = site.seen(|path| stage.fits(path), OCCASION).await?;
+    let master = array.master().await;
+    let (_, holder) = array.seen(|path| stage.fits(path), OCCASION).await?;
     Some(match whom {
-        Whom::Master => &site.pods[master],
+        Whom::Master => &array.pods[master],
         Whom::Worker => match holder.filter(|holder| *holder != master) {
-            Some(holder) => &site.pods[holder],
-            None => other_than(master, site, dice),
+            Some(holder) => &array.pods[holder],
+            None => other_than(master, array, dice),
         },
     })
 }
 
-async fn anyone<'a>(whom: Whom, site: &'a Site, dice: &mut Dice) -> &'a Pod {
-    let master = site.master().await;
+async fn anyone<'a>(whom: Whom, array: &'a ProxiedArray, dice: &mut Dice) -> &'a Pod {
+    let master = array.master().await;
     match whom {
-        Whom::Master => &site.pods[master],
-        Whom::Worker => other_than(master, site, dice),
+        Whom::Master => &array.pods[master],
+        Whom::Worker => other_than(master, array, dice),
     }
 }
 
-fn other_than<'a>(master: usize, site: &'a Site, dice: &mut Dice) -> &'a Pod {
-    let other = (master + 1 + dice.below(site.pods.len() - 1)) % site.pods.len();
-    &site.pods[other]
+fn other_than<'a>(master: usize, array: &'a ProxiedArray, dice: &mut Dice) -> &'a Pod {
+    let other = (master + 1 + dice.index(array.pods.len() - 1)) % array.pods.len();
+    &array.pods[other]
 }
 
 async fn revive(pod: &Pod) {
@@ -386,32 +386,32 @@ async fn revive(pod: &Pod) {
 }
 
 async fn lose_replies(proxy: &Proxy, dice: &mut Dice) {
-    for _ in 0..3 + dice.below(5) {
-        proxy.lose_reply(1 + dice.below(20) as u32);
+    for _ in 0..3 + dice.index(5) {
+        proxy.lose_reply(1 + dice.index(20) as u32);
         tokio::time::sleep(dice.millis(100, 600)).await;
     }
 }
 
 /// Gives each pod its own ZooKeeper server, and pauses one of them for longer than the session timeout.
-async fn split_views(site: &Site, dice: &mut Dice) {
-    let servers = site.ensemble.size();
-    let shift = dice.below(servers);
-    for (at, pod) in site.pods.iter().enumerate() {
-        pod.links.zookeeper.lead_to(site.servers().split_off((at + shift) % servers));
+async fn split_views(array: &ProxiedArray, dice: &mut Dice) {
+    let servers = array.ensemble.size();
+    let shift = dice.index(servers);
+    for (at, pod) in array.pods.iter().enumerate() {
+        pod.links.zookeeper.lead_to(array.servers().split_off((at + shift) % servers));
     }
-    let paused = dice.below(servers);
+    let paused = dice.index(servers);
     tokio::time::sleep(dice.millis(100, 500)).await;
-    site.ensemble.pause(paused);
-    tokio::time::sleep(site.lease * 3 / 2).await;
-    site.ensemble.resume(paused);
-    for pod in &site.pods {
-        pod.links.zookeeper.lead_to(site.servers());
+    array.ensemble.pause(paused);
+    tokio::time::sleep(array.lease * 3 / 2).await;
+    array.ensemble.resume(paused);
+    for pod in &array.pods {
+        pod.links.zookeeper.lead_to(array.servers());
     }
 }
 
 /// Starts servers of the ensemble again, all at once, because two of three need each other to be ready.
-pub async fn restart(site: &Site, servers: Vec<usize>) {
-    let ensemble = site.ensemble;
+pub async fn restart(array: &ProxiedArray, servers: Vec<usize>) {
+    let ensemble = array.ensemble;
     let started = servers.into_iter().map(|index| tokio::task::spawn_blocking(move || ensemble.restart(index)));
     futures::future::try_join_all(started).await.expect("ZooKeeper starts again");
 }

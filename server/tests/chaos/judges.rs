@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use testkit::proxy::{Flow, Proxy, Target};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::faults::Injected;
-use crate::proxy::{Flow, Proxy, Target};
 use crate::txlog::{Change, Txn};
 use crate::znodes::{Findings, judge};
 

@@ -5,26 +5,9 @@
 //! outcomes there as JSON.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../support/client.rs"]
-mod client;
-#[path = "../support/images.rs"]
-mod images;
-#[path = "../support/ports.rs"]
-mod ports;
-#[path = "../support/postgres.rs"]
-mod postgres;
-#[path = "../support/processes.rs"]
-mod processes;
-#[path = "../support/proxy.rs"]
-mod proxy;
-#[path = "../support/s3.rs"]
-mod s3;
-#[path = "../support/zookeeper.rs"]
-mod zookeeper;
-
+mod array;
 mod checker;
 mod clients;
-mod dice;
 mod faults;
 mod judges;
 mod named;
@@ -35,8 +18,11 @@ mod report;
 mod rows;
 mod run;
 mod seeded;
-mod site;
 mod standalone;
 mod strangers;
 mod txlog;
 mod znodes;
+
+use testkit::Evenlight;
+
+const EVENLIGHT: Evenlight = Evenlight(env!("CARGO_BIN_EXE_evenlight"));

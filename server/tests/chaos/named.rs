@@ -5,18 +5,18 @@ use std::time::{Duration, Instant};
 use server::coord::paths;
 use shared::equalize::Recipe;
 use sqlx::Row;
+use testkit::Dice;
+use testkit::client::PATIENCE;
+use testkit::proxy::Flow;
 use tokio_util::sync::CancellationToken;
 
+use crate::array::{Blueprint, Pixels, ProxiedArray};
 use crate::checker::check;
-use crate::client::PATIENCE;
 use crate::clients::Clients;
-use crate::dice::Dice;
 use crate::faults::{Fault, Stage, Way, Whom};
 use crate::pool::pool;
-use crate::proxy::Flow;
 use crate::report;
 use crate::run::{Plan, run};
-use crate::site::{Blueprint, Pixels, Site};
 
 /// Runs these faults; each must have been injected, and nothing may be violated.
 pub async fn survives(name: &str, blueprint: Blueprint, faults: Vec<Fault>) {
@@ -148,24 +148,24 @@ async fn failovers_with_a_session_timeout_of_ten_seconds() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "minutes: `make test` and `make chaos` run it"]
 async fn a_deposed_masters_statement_that_arrives_late_changes_nothing() {
-    let site = Site::start(&Blueprint { more: vec!["--min-pods", "3"], ..Blueprint::default() }).await;
-    let master = site.master().await;
-    let (other, third) = (&site.pods[(master + 1) % 3], &site.pods[(master + 2) % 3]);
-    let old = &site.pods[master];
+    let array = ProxiedArray::start(&Blueprint { more: vec!["--min-pods", "3"], ..Blueprint::default() }).await;
+    let master = array.master().await;
+    let (other, third) = (&array.pods[(master + 1) % 3], &array.pods[(master + 2) % 3]);
+    let old = &array.pods[master];
     third.kill();
     old.client.until("two pods", |view| (view.live() == 2).then_some(())).await;
     let accepted = other.client.upload("late.png", pool()[0].bytes.clone(), &Recipe::default()).await.unwrap();
-    site.pods.iter().for_each(|pod| pod.links.catalog.hold_at(accepted.job_id.as_str(), 1));
+    array.pods.iter().for_each(|pod| pod.links.catalog.hold_at(accepted.job_id.as_str(), 1));
     third.start();
     old.links.catalog.sprung(0).await;
     old.links.zookeeper.cut();
     let successor = loop {
-        let leader = site.master().await;
+        let leader = array.master().await;
         if leader != master {
             break leader;
         }
     };
-    let mut catalog = site.catalog().await;
+    let mut catalog = array.catalog().await;
     old.links.catalog.mend();
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(2) {
@@ -174,13 +174,13 @@ async fn a_deposed_masters_statement_that_arrives_late_changes_nothing() {
         assert_eq!(
             state, "queued",
             "the statement of {} took effect in the epoch of {}",
-            old.name, site.pods[successor].name
+            old.name, array.pods[successor].name
         );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    site.calm().await;
+    array.calm().await;
     assert!(other.client.result(&accepted.image_id).await == pool()[0].expected);
-    let verdict = check(&site, &[]).await;
+    let verdict = check(&array, &[]).await;
     assert!(verdict.stale.is_empty(), "{:?}", verdict.stale);
 }
 
@@ -191,19 +191,19 @@ const EVICTIONS: usize = 4;
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "minutes: `make test` and `make chaos` run it"]
 async fn a_master_that_was_evicted_without_knowing_writes_nothing_more() {
-    let site = Site::start(&Blueprint::default()).await;
-    let clients = Clients::new(site.pods.iter().map(|pod| pod.address.clone()).collect());
+    let array = ProxiedArray::start(&Blueprint::default()).await;
+    let clients = Clients::new(array.pods.iter().map(|pod| pod.address.clone()).collect());
     let stop = CancellationToken::new();
     let uploads = tokio::spawn(clients.run(Dice::new(7), stop.clone()));
-    let session = site.session().await;
+    let session = array.session().await;
     let mut evicted = 0;
     let begun = Instant::now();
     while evicted < EVICTIONS {
         assert!(begun.elapsed() < PATIENCE, "only {evicted} masters could be evicted");
-        let master = site.master().await;
-        site.pods[master].links.zookeeper.to_client(Flow::Late(Duration::from_millis(150)));
+        let master = array.master().await;
+        array.pods[master].links.zookeeper.to_client(Flow::Late(Duration::from_millis(150)));
         // Slow down the successors' epoch, so that until then they change nothing that the old master would have changed.
-        let others = site.pods.iter().enumerate().filter(|(at, _)| *at != master);
+        let others = array.pods.iter().enumerate().filter(|(at, _)| *at != master);
         others.for_each(|(_, pod)| pod.links.catalog.to_server(Flow::Late(Duration::from_millis(400))));
         // Let work pile up until each job waits for the slow master, which then always has writes in flight.
         tokio::time::sleep(Duration::from_secs(2)).await;
@@ -215,12 +215,17 @@ async fn a_master_that_was_evicted_without_knowing_writes_nothing_more() {
             evicted += 1;
         }
         tokio::time::sleep(Duration::from_millis(1_000)).await;
-        site.pods.iter().for_each(|pod| pod.links.mend());
+        array.pods.iter().for_each(|pod| pod.links.mend());
     }
     session.close().await;
-    site.calm().await;
+    array.calm().await;
     stop.cancel();
-    let verdict = check(&site, &uploads.await.unwrap()).await;
-    assert!(verdict.complaints().is_empty(), "{:#?}; logs are kept in {}", verdict.complaints(), site.keep().display());
+    let verdict = check(&array, &uploads.await.unwrap()).await;
+    assert!(
+        verdict.complaints().is_empty(),
+        "{:#?}; logs are kept in {}",
+        verdict.complaints(),
+        array.keep().display()
+    );
     assert!(verdict.znodes.evictions >= EVICTIONS, "{} evictions", verdict.znodes.evictions);
 }

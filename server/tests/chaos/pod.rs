@@ -6,8 +6,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use crate::client::Client;
-use crate::proxy::Proxy;
+use testkit::Client;
+use testkit::proxy::Proxy;
+
+use crate::EVENLIGHT;
 
 /// How long a process may take until it answers; generous, for a busy machine.
 const START: Duration = Duration::from_secs(60);
@@ -67,7 +69,8 @@ impl Pod {
     /// Starts its process.
     pub fn start(&self) {
         let log = OpenOptions::new().create(true).append(true).open(&self.log).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_evenlight"))
+        let child = EVENLIGHT
+            .command()
             .args(["serve", "--pod-name", &self.name, "--listen", &self.address])
             .args(&self.arguments)
             .envs(self.variables.iter().cloned())

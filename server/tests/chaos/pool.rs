@@ -3,9 +3,8 @@
 use std::sync::OnceLock;
 
 use shared::equalize::Recipe;
-
-use crate::dice::Dice;
-use crate::images::{gray8_tiff, oracle, rgb16_tiff, rgba_png};
+use testkit::Dice;
+use testkit::images::{gray8_tiff, oracle, rgb16_tiff, rgba_png};
 
 /// An image and its result.
 pub struct Sample {
@@ -44,7 +43,7 @@ pub fn pool() -> &'static [Sample] {
 
 /// Draws a sample by weight and returns its index.
 pub fn draw(dice: &mut Dice) -> usize {
-    let mut left = dice.below(pool().iter().map(|sample| sample.weight).sum());
+    let mut left = dice.index(pool().iter().map(|sample| sample.weight).sum());
     for (at, sample) in pool().iter().enumerate() {
         match left.checked_sub(sample.weight) {
             Some(rest) => left = rest,

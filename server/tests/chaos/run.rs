@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+use testkit::Dice;
 use tokio_util::sync::CancellationToken;
 
+use crate::array::{Blueprint, Pixels, ProxiedArray};
 use crate::checker::{Verdict, check};
 use crate::clients::Clients;
-use crate::dice::Dice;
 use crate::faults::{Fault, Injected, inject};
-use crate::site::{Blueprint, Pixels, Site};
 use crate::znodes::{Orphaned, Reign};
 
 /// Minimum duration of the uploads, however short the faults are.
@@ -33,7 +33,7 @@ impl Plan {
         let mut dice = Dice::new(seed);
         let pods = *dice.pick(&[3, 3, 3, 4, 5]);
         let pixels = *dice.pick(&[Pixels::Folder, Pixels::Folder, Pixels::S3]);
-        let faults = (0..=dice.below(3)).map(|_| Fault::draw(&mut dice, pixels)).collect();
+        let faults = (0..=dice.index(3)).map(|_| Fault::draw(&mut dice, pixels)).collect();
         Self { seed, blueprint: Blueprint { pods, pixels, ..Blueprint::default() }, faults }
     }
 }
@@ -89,30 +89,30 @@ pub struct Outcome {
 /// Runs a plan. The outcome of a run with violations names the folder with its logs.
 pub async fn run(plan: &Plan) -> Outcome {
     let mut dice = Dice::new(plan.seed ^ 0x5eed);
-    let site = Site::start(&plan.blueprint).await;
+    let array = ProxiedArray::start(&plan.blueprint).await;
     let begun = Instant::now();
-    let clients = Clients::new(site.pods.iter().map(|pod| pod.address.clone()).collect());
+    let clients = Clients::new(array.pods.iter().map(|pod| pod.address.clone()).collect());
     let (mut sending, stop) = (clients.sending(), CancellationToken::new());
-    let uploads = tokio::spawn(clients.run(dice.split(), stop.clone()));
+    let uploads = tokio::spawn(clients.run(dice.fork(), stop.clone()));
     let least = tokio::time::Instant::now() + LENGTH;
     tokio::time::sleep(dice.millis(500, 1_000)).await;
     let mut injected = Vec::new();
     for fault in &plan.faults {
-        injected.extend(inject(*fault, &site, &mut dice, &mut sending).await);
+        injected.extend(inject(*fault, &array, &mut dice, &mut sending).await);
         tokio::time::sleep(dice.millis(300, 1_200)).await;
     }
     tokio::time::sleep_until(least).await;
-    site.calm().await;
+    array.calm().await;
     stop.cancel();
     let uploads = uploads.await.unwrap();
-    let mut verdict = check(&site, &uploads).await;
+    let mut verdict = check(&array, &uploads).await;
     // A job may fail only because three kills struck one of its tasks out.
     let killed = |lock: &Orphaned| injected.iter().any(|fault| fault.killed(&lock.pod, &lock.held));
     let Verdict { failed, znodes, .. } = &mut verdict;
     failed.retain(|(job, _)| !znodes.is_struck_out(job, killed));
     let mut outcome = outcome(plan, &injected, &verdict);
     if !outcome.complaints.is_empty() {
-        outcome.complaints.push(format!("logs are kept in {}", site.keep().display()));
+        outcome.complaints.push(format!("logs are kept in {}", array.keep().display()));
     }
     outcome.seconds = begun.elapsed().as_secs_f64();
     outcome

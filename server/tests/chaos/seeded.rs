@@ -1,6 +1,5 @@
 //! Runs from seeds.
 
-use crate::postgres::Postgres;
 use crate::report;
 use crate::run::{Plan, run};
 
@@ -22,8 +21,6 @@ fn seeds() -> std::ops::Range<u64> {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "minutes: `make test` and `make chaos` run it"]
 async fn nothing_acknowledged_is_lost_in_chaos() {
-    // Held so that all runs share one server.
-    let _postgres = Postgres::shared();
     let (mut outcomes, mut failed) = (Vec::new(), Vec::new());
     for seed in seeds() {
         let plan = Plan::draw(seed);

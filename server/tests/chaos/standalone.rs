@@ -10,10 +10,11 @@ use shared::equalize::Recipe;
 use shared::gallery::{Accepted, Page};
 use shared::job::{JobState, Phase};
 use shared::timeline::Timeline;
+use testkit::client::PATIENCE;
+use testkit::evenlight::{Clock, Server};
+use testkit::images::{oracle, rgb16_tiff, rgba_png, sample};
 
-use crate::client::PATIENCE;
-use crate::images::{oracle, rgb16_tiff, rgba_png, sample};
-use crate::processes::{Clock, Server};
+use crate::EVENLIGHT;
 
 /// Duration of an outage of the store: long enough for several attempts, if they were made.
 const OUTAGE: Duration = Duration::from_secs(12);
@@ -25,7 +26,7 @@ fn arguments<'a>(data: &'a str, more: &[&'a str]) -> Vec<&'a str> {
 
 fn start(folder: &Path, more: &[&str]) -> Server {
     let data = folder.join("data").display().to_string();
-    Server::start("pod", folder, &arguments(&data, more))
+    EVENLIGHT.serve("pod", folder, &arguments(&data, more))
 }
 
 /// Returns the number of tasks of a phase in a state.
@@ -134,7 +135,7 @@ async fn clock_steps_of_55_hours_while_images_are_worked_on_fail_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data").display().to_string();
     let clock = Clock::new(folder.path());
-    let server = Server::start_at(&clock, "pod", folder.path(), &arguments(&data, &["--keep-deleted", "1day"]));
+    let server = EVENLIGHT.serve_at(&clock, "pod", folder.path(), &arguments(&data, &["--keep-deleted", "1day"]));
     let kept = server.client.upload("kept.png", sample("cell.png"), &Recipe::default()).await.unwrap();
     server.client.ended(&kept.image_id).await;
     let original = rgba_png(3_000, 2_000);

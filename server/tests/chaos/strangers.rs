@@ -4,15 +4,15 @@
 use std::time::{Duration, Instant};
 
 use server::coord::{Coordinator, Error, ensure_path, paths};
+use testkit::Dice;
+use testkit::client::PATIENCE;
 use tokio_util::sync::CancellationToken;
 
+use crate::array::{Blueprint, ProxiedArray};
 use crate::checker::check;
-use crate::client::PATIENCE;
 use crate::clients::Clients;
-use crate::dice::Dice;
 use crate::faults::Fault;
 use crate::named::survives;
-use crate::site::{Blueprint, Site};
 
 /// Number of unknown children of `/jobs`: three times the number of a master's slots.
 const STRANGERS: usize = 24;
@@ -58,17 +58,17 @@ async fn jobs_get_children_that_nobody_knows() {
 /// Interferes while clients upload; afterwards every upload must have its result, no job may have failed, and no znode may be
 /// left.
 async fn while_images_are_worked_on(harm: impl AsyncFnOnce(&dyn Coordinator)) {
-    let site = Site::start(&Blueprint::default()).await;
-    let clients = Clients::new(site.pods.iter().map(|pod| pod.address.clone()).collect());
+    let array = ProxiedArray::start(&Blueprint::default()).await;
+    let clients = Clients::new(array.pods.iter().map(|pod| pod.address.clone()).collect());
     let stop = CancellationToken::new();
     let uploads = tokio::spawn(clients.run(Dice::new(11), stop.clone()));
-    let session = site.session().await;
+    let session = array.session().await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     harm(&*session).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
-    site.calm().await;
+    array.calm().await;
     stop.cancel();
-    let verdict = check(&site, &uploads.await.unwrap()).await;
+    let verdict = check(&array, &uploads.await.unwrap()).await;
     assert!(verdict.acknowledged > 0, "nothing was uploaded");
     assert!(verdict.lost.is_empty() && verdict.failed.is_empty(), "{:#?} {:#?}", verdict.lost, verdict.failed);
     assert_eq!(session.children(paths::JOBS).await.unwrap(), Vec::<String>::new());

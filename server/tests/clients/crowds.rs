@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
+use testkit::Server;
 
-use crate::processes::Server;
+use crate::EVENLIGHT;
 use crate::raw::{ANOTHER, ONE, connect, head, http, in_time, request, rest, send, until_answered};
 
 /// Time limit of a response.
@@ -13,7 +14,7 @@ const PROMPT: Duration = Duration::from_secs(10);
 fn server(folder: &tempfile::TempDir) -> Server {
     let data = folder.path().join("data").display().to_string();
     let args = ["--data", &data, "--pods", "1"];
-    Server::start_with_descriptors("pod", folder.path(), &args, 1_024)
+    EVENLIGHT.serve_with_descriptors("pod", folder.path(), &args, 1_024)
 }
 
 /// Sends requests from both addresses, over new connections.

@@ -2,17 +2,12 @@
 //! others are served meanwhile.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-#[path = "../support/client.rs"]
-mod client;
-#[path = "../support/images.rs"]
-mod images;
-#[path = "../support/processes.rs"]
-mod processes;
-#[path = "../support/s3.rs"]
-mod s3;
-
 mod crowds;
 mod raw;
 mod reading;
 mod sending;
 mod unfinished;
+
+use testkit::Evenlight;
+
+const EVENLIGHT: Evenlight = Evenlight(env!("CARGO_BIN_EXE_evenlight"));

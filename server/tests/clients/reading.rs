@@ -1,35 +1,34 @@
 //! Clients that send requests and never read.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use shared::equalize::Recipe;
 use shared::id::ImageId;
+use testkit::images::gray8_tiff;
+use testkit::{S3, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::images::gray8_tiff;
-use crate::processes::Server;
+use crate::EVENLIGHT;
 use crate::raw::{ANOTHER, ONE, connect, http, in_time, request, rest, send, until_answered};
-use crate::s3::S3;
 
 /// Time limit of a download by a client that reads, on a busy machine.
 const PROMPT: Duration = Duration::from_secs(20);
 /// Maximum number of threads if none waits for a client: the runtime's, the pixel threads, and those that the store may block.
 const THREADS: u64 = 120;
 
-struct Site {
+/// A process with one image.
+struct ServerWithImage {
     server: Server,
     image: ImageId,
     original: Vec<u8>,
     _folder: tempfile::TempDir,
-    _s3: Option<Arc<S3>>,
 }
 
-impl Site {
+impl ServerWithImage {
     /// Starts a process with one image of 12 MB.
-    async fn new(s3: Option<Arc<S3>>, client_timeout: &str) -> Self {
+    async fn new(s3: Option<&'static S3>, client_timeout: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data").display().to_string();
         let mut variables = s3.as_ref().map(|s3| s3.variables()).unwrap_or_default();
@@ -38,10 +37,10 @@ impl Site {
         let store = s3.as_ref().map(|s3| format!("s3://{}/here", s3.bucket()));
         let mut args = vec!["--data", &data, "--pods", "1", "--min-pods", "9"];
         args.extend(store.iter().flat_map(|store| ["--store", store]));
-        let server = Server::start_with("pod", folder.path(), &args, &variables);
+        let server = EVENLIGHT.serve_with("pod", folder.path(), &args, &variables);
         let original = gray8_tiff(4_000, 3_000);
         let accepted = server.client.upload("large.tif", original.clone(), &Recipe::default()).await.unwrap();
-        Self { server, image: accepted.image_id, original, _folder: folder, _s3: s3 }
+        Self { server, image: accepted.image_id, original, _folder: folder }
     }
 
     fn path(&self) -> String {
@@ -89,39 +88,39 @@ impl Site {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn five_hundred_unread_zips_cost_little_and_others_are_served() {
-    let site = Site::new(None, "60s").await;
-    site.bears(530, &site.zip()).await;
+    let loaded = ServerWithImage::new(None, "60s").await;
+    loaded.bears(530, &loaded.zip()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_hundred_unread_downloads_on_s3_cost_little_and_others_are_served() {
-    let site = Site::new(Some(S3::shared()), "60s").await;
-    site.bears(300, &site.path()).await;
+    let loaded = ServerWithImage::new(Some(S3::shared()), "60s").await;
+    loaded.bears(300, &loaded.path()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_reads_nothing_is_cut_off_and_what_was_held_is_free() {
-    let site = Site::new(None, "2s").await;
-    for path in [site.path(), site.zip()] {
-        let unread = site.unread(20, &path).await;
+    let loaded = ServerWithImage::new(None, "2s").await;
+    for path in [loaded.path(), loaded.zip()] {
+        let unread = loaded.unread(20, &path).await;
         until_answered(&unread, 20).await;
         // The server ends each of them long before it has been sent completely.
         tokio::time::sleep(Duration::from_secs(6)).await;
         for connection in unread {
             let came = rest(connection).await;
-            assert!(came.len() < site.original.len() / 2, "{path}: {} bytes came", came.len());
+            assert!(came.len() < loaded.original.len() / 2, "{path}: {} bytes came", came.len());
         }
     }
-    site.download(ONE).await;
+    loaded.download(ONE).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_download_and_a_quiet_event_stream_outlive_the_timeout() {
-    let site = Site::new(None, "2s").await;
-    let events = format!("http://{}/api/events", site.server.address);
+    let loaded = ServerWithImage::new(None, "2s").await;
+    let events = format!("http://{}/api/events", loaded.server.address);
     let mut events = http(ONE).get(events).send().await.unwrap().bytes_stream();
-    let mut slow = TcpStream::connect(&site.server.address).await.unwrap();
-    slow.write_all(request("GET", &site.path(), &[("connection", "close")]).as_bytes()).await.unwrap();
+    let mut slow = TcpStream::connect(&loaded.server.address).await.unwrap();
+    slow.write_all(request("GET", &loaded.path(), &[("connection", "close")]).as_bytes()).await.unwrap();
     let (begun, mut got, mut piece) = (Instant::now(), Vec::new(), vec![0; 24 << 10]);
     while begun.elapsed() < Duration::from_secs(10) {
         let read = in_time("some of a slow download", slow.read(&mut piece)).await.unwrap();
@@ -130,7 +129,7 @@ async fn a_slow_download_and_a_quiet_event_stream_outlive_the_timeout() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     in_time("the rest of a slow download", slow.read_to_end(&mut got)).await.unwrap();
-    assert!(got.ends_with(&site.original), "the download isn't whole");
+    assert!(got.ends_with(&loaded.original), "the download isn't whole");
     // It has had only keep-alive messages to send, every 15 s.
     while begun.elapsed() < Duration::from_secs(20) {
         in_time("a sign of life", events.next()).await.expect("the event stream ended").unwrap();
@@ -139,10 +138,10 @@ async fn a_slow_download_and_a_quiet_event_stream_outlive_the_timeout() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_is_broken_off_costs_nothing_afterwards() {
-    let site = Site::new(None, "60s").await;
+    let loaded = ServerWithImage::new(None, "60s").await;
     for _ in 0..5 {
-        drop(site.unread(200, &site.path()).await);
+        drop(loaded.unread(200, &loaded.path()).await);
     }
-    let _idle = connect(&site.server.address, ONE).await;
-    assert!(site.download(ONE).await < PROMPT);
+    let _idle = connect(&loaded.server.address, ONE).await;
+    assert!(loaded.download(ONE).await < PROMPT);
 }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use shared::equalize::Recipe;
+use testkit::Server;
+use testkit::images::{rgba_png, sample};
 use tokio::io::AsyncWriteExt;
 
-use crate::images::{rgba_png, sample};
-use crate::processes::Server;
+use crate::EVENLIGHT;
 use crate::raw::{ANOTHER, ONE, head, http, in_time, rest, send};
 
 const TUS: (&str, &str) = ("tus-resumable", "1.0.0");
@@ -15,7 +16,7 @@ fn server(folder: &tempfile::TempDir, client_timeout: &str, more: &[&str]) -> Se
     let data = folder.path().join("data").display().to_string();
     let own = ["--data", &data, "--pods", "1", "--min-pods", "9"];
     let variables = [("EVENLIGHT_CLIENT_TIMEOUT", client_timeout)];
-    Server::start_with("pod", folder.path(), &[&own[..], more].concat(), &variables)
+    EVENLIGHT.serve_with("pod", folder.path(), &[&own[..], more].concat(), &variables)
 }
 
 /// Starts a resumable upload of this many bytes.

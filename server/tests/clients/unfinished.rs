@@ -1,6 +1,8 @@
 //! Uploads that are announced and never sent.
 
-use crate::processes::Server;
+use testkit::Server;
+
+use crate::EVENLIGHT;
 use crate::raw::{ANOTHER, ONE, http, in_time};
 
 /// Creates a resumable upload of this many bytes; returns the status, its location, and the message.
@@ -13,7 +15,7 @@ async fn announce(server: &Server, from: &str, length: u64) -> (u16, String, Str
 
 fn server(folder: &tempfile::TempDir, variables: &[(&str, &str)]) -> Server {
     let data = folder.path().join("data").display().to_string();
-    Server::start_with("pod", folder.path(), &["--data", &data, "--pods", "1"], variables)
+    EVENLIGHT.serve_with("pod", folder.path(), &["--data", &data, "--pods", "1"], variables)
 }
 
 #[tokio::test(flavor = "multi_thread")]

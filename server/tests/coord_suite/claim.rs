@@ -4,7 +4,7 @@ use server::coord::claim::{Held, REPORT_BYTES, Strike, StrikeReturn, claim, comm
 use server::coord::{CreateMode, Error, Op, paths};
 use shared::task::{Done, Lock, Task};
 
-use crate::bed::{Bed, Seat, gone};
+use crate::environment::{Environment, Seat, gone};
 use crate::records::{done, lock, stamp, task};
 
 crate::on_every_coordinator![
@@ -72,8 +72,8 @@ async fn locked(seat: &Seat) -> bool {
     seat.stat(&paths::lock(TASK)).await.unwrap().is_some()
 }
 
-async fn a_claim_raises_the_attempt_adds_its_strike_and_keeps_unknown_fields(bed: &dyn Bed) {
-    let seat = bed.session().await;
+async fn a_claim_raises_the_attempt_adds_its_strike_and_keeps_unknown_fields(environment: &dyn Environment) {
+    let seat = environment.session().await;
     put(&seat).await;
     let held = take(&seat, lock("a", "c1")).await.unwrap();
     let (now, version) = read(&seat).await;
@@ -85,10 +85,10 @@ async fn a_claim_raises_the_attempt_adds_its_strike_and_keeps_unknown_fields(bed
     assert_eq!(stat.owner, Some(seat.id()));
 }
 
-async fn of_eight_workers_one_wins(bed: &dyn Bed) {
+async fn of_eight_workers_one_wins(environment: &dyn Environment) {
     let mut seats = Vec::new();
     for _ in 0..8 {
-        seats.push(bed.session().await);
+        seats.push(environment.session().await);
     }
     put(&seats[0]).await;
     let (seen, version) = read(&seats[0]).await;
@@ -102,8 +102,8 @@ async fn of_eight_workers_one_wins(bed: &dyn Bed) {
     assert_eq!(read(&seats[0]).await, (winners[0].task.clone(), winners[0].version));
 }
 
-async fn a_claim_at_an_old_version_loses(bed: &dyn Bed) {
-    let seat = bed.session().await;
+async fn a_claim_at_an_old_version_loses(environment: &dyn Environment) {
+    let seat = environment.session().await;
     put(&seat).await;
     let (seen, version) = read(&seat).await;
     let held = take(&seat, lock("a", "c1")).await.unwrap();
@@ -113,8 +113,8 @@ async fn a_claim_at_an_old_version_loses(bed: &dyn Bed) {
     assert_eq!(claim(&*seat, Held::new("/jobs/task_9", &seen, version, lock("a", "c2"))).await, Ok(None));
 }
 
-async fn a_claim_whose_reply_is_lost_is_mine(bed: &dyn Bed) {
-    let seat = bed.session().await;
+async fn a_claim_whose_reply_is_lost_is_mine(environment: &dyn Environment) {
+    let seat = environment.session().await;
     put(&seat).await;
     let (seen, version) = read(&seat).await;
     seat.lose_reply();
@@ -123,8 +123,8 @@ async fn a_claim_whose_reply_is_lost_is_mine(bed: &dyn Bed) {
     assert!(commit(&*seat, &held, &done("a", 1)).await.unwrap());
 }
 
-async fn a_claim_whose_reply_is_lost_and_that_lost_is_not_mine(bed: &dyn Bed) {
-    let (seat, other) = (bed.session().await, bed.session().await);
+async fn a_claim_whose_reply_is_lost_and_that_lost_is_not_mine(environment: &dyn Environment) {
+    let (seat, other) = (environment.session().await, environment.session().await);
     put(&seat).await;
     let (seen, version) = read(&seat).await;
     let theirs = take(&other, lock("b", "c2")).await.unwrap();
@@ -133,8 +133,8 @@ async fn a_claim_whose_reply_is_lost_and_that_lost_is_not_mine(bed: &dyn Bed) {
     assert_eq!(read(&other).await, (theirs.task, theirs.version));
 }
 
-async fn a_claim_of_my_own_session_is_not_this_claim(bed: &dyn Bed) {
-    let seat = bed.session().await;
+async fn a_claim_of_my_own_session_is_not_this_claim(environment: &dyn Environment) {
+    let seat = environment.session().await;
     put(&seat).await;
     let (seen, version) = read(&seat).await;
     let first = take(&seat, lock("a", "c1")).await.unwrap();
@@ -143,8 +143,8 @@ async fn a_claim_of_my_own_session_is_not_this_claim(bed: &dyn Bed) {
     assert!(commit(&*seat, &first, &done("a", 1)).await.unwrap());
 }
 
-async fn a_lock_with_my_claims_name_but_another_session_is_not_mine(bed: &dyn Bed) {
-    let (seat, other) = (bed.session().await, bed.session().await);
+async fn a_lock_with_my_claims_name_but_another_session_is_not_mine(environment: &dyn Environment) {
+    let (seat, other) = (environment.session().await, environment.session().await);
     put(&seat).await;
     let (seen, version) = read(&seat).await;
     take(&other, lock("a", "c1")).await.unwrap();
@@ -152,8 +152,8 @@ async fn a_lock_with_my_claims_name_but_another_session_is_not_mine(bed: &dyn Be
     assert_eq!(claim(&*seat, Held::new(TASK, &seen, version, lock("a", "c1"))).await, Ok(None));
 }
 
-async fn a_commit_leaves_the_result_and_no_lock(bed: &dyn Bed) {
-    let seat = bed.session().await;
+async fn a_commit_leaves_the_result_and_no_lock(environment: &dyn Environment) {
+    let seat = environment.session().await;
     put(&seat).await;
     let held = take(&seat, lock("a", "c1")).await.unwrap();
     assert!(commit(&*seat, &held, &done("a", 1)).await.unwrap());
@@ -163,8 +163,8 @@ async fn a_commit_leaves_the_result_and_no_lock(bed: &dyn Bed) {
 }
 
 /// The first worker's session expires, and the second takes over.
-async fn takeover(bed: &dyn Bed) -> (Seat, Held, Seat, Held) {
-    let (one, two) = (bed.short_session().await, bed.session().await);
+async fn takeover(environment: &dyn Environment) -> (Seat, Held, Seat, Held) {
+    let (one, two) = (environment.short_session().await, environment.session().await);
     put(&one).await;
     let first = take(&one, lock("a", "c1")).await.unwrap();
     one.cut().await;
@@ -175,12 +175,12 @@ async fn takeover(bed: &dyn Bed) -> (Seat, Held, Seat, Held) {
     (one, first, two, second)
 }
 
-async fn a_commit_after_a_takeover_is_refused(bed: &dyn Bed) {
-    let (one, first, two, second) = takeover(bed).await;
+async fn a_commit_after_a_takeover_is_refused(environment: &dyn Environment) {
+    let (one, first, two, second) = takeover(environment).await;
     one.state(server::coord::SessionState::Expired).await;
     assert_eq!(commit(&*one, &first, &done("a", 1)).await, Err(Error::Expired));
     // The pod is back with a new session; the second's lock is at the path of its own former lock.
-    let again = bed.session().await;
+    let again = environment.session().await;
     again.sync().await.unwrap();
     assert!(!commit(&*again, &first, &done("a", 1)).await.unwrap());
     assert!(!release(&*again, &first, None, Strike::GiveBack, stamp("a", 9)).await.unwrap());
@@ -189,16 +189,16 @@ async fn a_commit_after_a_takeover_is_refused(bed: &dyn Bed) {
     assert_eq!(written(&two).await, Some(done("b", 2)));
 }
 
-async fn a_lock_that_is_there_again_proves_nothing(bed: &dyn Bed) {
-    let (_, first, two, second) = takeover(bed).await;
+async fn a_lock_that_is_there_again_proves_nothing(environment: &dyn Environment) {
+    let (_, first, two, second) = takeover(environment).await;
     // Even through the session that owns the new lock, the commit is rejected: the version differs.
     assert!(!commit(&*two, &first, &done("a", 1)).await.unwrap());
     assert_eq!(written(&two).await, None);
     assert!(commit(&*two, &second, &done("b", 2)).await.unwrap());
 }
 
-async fn a_commit_whose_reply_is_lost_is_one(bed: &dyn Bed) {
-    let seat = bed.session().await;
+async fn a_commit_whose_reply_is_lost_is_one(environment: &dyn Environment) {
+    let seat = environment.session().await;
     put(&seat).await;
     let held = take(&seat, lock("a", "c1")).await.unwrap();
     seat.lose_reply();
@@ -210,8 +210,8 @@ async fn a_commit_whose_reply_is_lost_is_one(bed: &dyn Bed) {
     assert_eq!(written(&seat).await, Some(done("a", 1)));
 }
 
-async fn a_commit_of_a_deleted_task_is_refused(bed: &dyn Bed) {
-    let seat = bed.session().await;
+async fn a_commit_of_a_deleted_task_is_refused(environment: &dyn Environment) {
+    let seat = environment.session().await;
     put(&seat).await;
     let held = take(&seat, lock("a", "c1")).await.unwrap();
     let delete = |path: String| Op::Delete { path, version: None };
@@ -221,8 +221,8 @@ async fn a_commit_of_a_deleted_task_is_refused(bed: &dyn Bed) {
     assert_eq!(owe(&seat, &held).await, StrikeReturn::Settled);
 }
 
-async fn a_release_gives_the_task_to_the_next(bed: &dyn Bed) {
-    let (one, two) = (bed.session().await, bed.session().await);
+async fn a_release_gives_the_task_to_the_next(environment: &dyn Environment) {
+    let (one, two) = (environment.session().await, environment.session().await);
     put(&one).await;
     let held = take(&one, lock("a", "c1")).await.unwrap();
     let trouble = Some("the store is away".to_owned());
@@ -236,8 +236,8 @@ async fn a_release_gives_the_task_to_the_next(bed: &dyn Bed) {
     assert!(!locked(&one).await);
 }
 
-async fn a_release_whose_reply_is_lost_is_one(bed: &dyn Bed) {
-    let seat = bed.session().await;
+async fn a_release_whose_reply_is_lost_is_one(environment: &dyn Environment) {
+    let seat = environment.session().await;
     put(&seat).await;
     let held = take(&seat, lock("a", "c1")).await.unwrap();
     seat.lose_reply();
@@ -246,17 +246,17 @@ async fn a_release_whose_reply_is_lost_is_one(bed: &dyn Bed) {
     assert!(!locked(&seat).await);
 }
 
-async fn a_strike_stays_when_its_pod_dies(bed: &dyn Bed) {
-    let (_, _, two, _) = takeover(bed).await;
+async fn a_strike_stays_when_its_pod_dies(environment: &dyn Environment) {
+    let (_, _, two, _) = takeover(environment).await;
     assert_eq!(names(&read(&two).await.0), ["c1", "c2"]);
 }
 
-async fn a_pod_that_outlived_its_session_gives_its_strike_back(bed: &dyn Bed) {
-    let one = bed.short_session().await;
+async fn a_pod_that_outlived_its_session_gives_its_strike_back(environment: &dyn Environment) {
+    let one = environment.short_session().await;
     put(&one).await;
     let held = take(&one, lock("a", "c1")).await.unwrap();
     one.outlive().await;
-    let again = bed.session().await;
+    let again = environment.session().await;
     again.lose_reply();
     assert_eq!(owe(&again, &held).await, StrikeReturn::Settled);
     let (now, version) = read(&again).await;
@@ -265,29 +265,29 @@ async fn a_pod_that_outlived_its_session_gives_its_strike_back(bed: &dyn Bed) {
     assert_eq!(read(&again).await, (now, version));
 }
 
-async fn a_strike_is_given_back_at_any_later_version_and_no_other_with_it(bed: &dyn Bed) {
-    let (_, first, two, second) = takeover(bed).await;
+async fn a_strike_is_given_back_at_any_later_version_and_no_other_with_it(environment: &dyn Environment) {
+    let (_, first, two, second) = takeover(environment).await;
     assert!(release(&*two, &second, None, Strike::Keep, stamp("b", 9)).await.unwrap());
     let third = take(&two, lock("b", "c3")).await.unwrap();
     assert!(release(&*two, &third, None, Strike::Keep, stamp("b", 9)).await.unwrap());
     assert_eq!(names(&read(&two).await.0), ["c1", "c2", "c3"]);
-    let again = bed.session().await;
+    let again = environment.session().await;
     assert_eq!(owe(&again, &first).await, StrikeReturn::Settled);
     assert_eq!(names(&read(&two).await.0), ["c2", "c3"]);
     assert_eq!(read(&two).await.0.attempt, 3);
 }
 
-async fn a_strike_is_not_given_back_under_a_claim_that_would_then_fail_to_commit(bed: &dyn Bed) {
-    let (_, first, two, second) = takeover(bed).await;
-    let again = bed.session().await;
+async fn a_strike_is_not_given_back_under_a_claim_that_would_then_fail_to_commit(environment: &dyn Environment) {
+    let (_, first, two, second) = takeover(environment).await;
+    let again = environment.session().await;
     assert_eq!(owe(&again, &first).await, StrikeReturn::Waits);
     assert_eq!(read(&two).await, (second.task.clone(), second.version));
     assert!(commit(&*two, &second, &done("b", 2)).await.unwrap());
     assert_eq!(owe(&again, &first).await, StrikeReturn::Settled, "a task that is done bears no blame");
 }
 
-async fn a_task_with_three_strikes_is_nobodys_until_one_is_given_back(bed: &dyn Bed) {
-    let seat = bed.session().await;
+async fn a_task_with_three_strikes_is_nobodys_until_one_is_given_back(environment: &dyn Environment) {
+    let seat = environment.session().await;
     put(&seat).await;
     let mut last = None;
     for claim in ["c1", "c2", "c3"] {
@@ -301,8 +301,8 @@ async fn a_task_with_three_strikes_is_nobodys_until_one_is_given_back(bed: &dyn 
     assert_eq!(names(&take(&seat, lock("a", "c5")).await.unwrap().task), ["c1", "c2", "c5"]);
 }
 
-async fn a_report_is_clipped_so_that_a_release_always_fits(bed: &dyn Bed) {
-    let seat = bed.session().await;
+async fn a_report_is_clipped_so_that_a_release_always_fits(environment: &dyn Environment) {
+    let seat = environment.session().await;
     put(&seat).await;
     let held = take(&seat, lock("a", "c1")).await.unwrap();
     let report = "é".repeat(server::coord::limits::ZNODE_BYTES);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use server::coord::{CreateMode, Error, Hint, Op, Scope, SessionState, ensure_path, ensure_skeleton, paths};
 
-use crate::bed::{Bed, gone, hint, soon};
+use crate::environment::{Environment, gone, hint, soon};
 
 crate::on_every_coordinator![
     nodes_are_created_read_set_and_deleted,
@@ -27,8 +27,8 @@ crate::on_every_coordinator![
     paths_are_ensured_as_often_as_one_likes,
 ];
 
-async fn nodes_are_created_read_set_and_deleted(bed: &dyn Bed) {
-    let seat = bed.session().await;
+async fn nodes_are_created_read_set_and_deleted(environment: &dyn Environment) {
+    let seat = environment.session().await;
     let (path, created) = seat.create("/a", b"one", CreateMode::Persistent).await.unwrap();
     assert_eq!((path.as_str(), created.version, created.owner, created.children), ("/a", 0, None, 0));
     assert_eq!(created.czxid, created.mzxid);
@@ -47,8 +47,8 @@ async fn nodes_are_created_read_set_and_deleted(bed: &dyn Bed) {
     assert!(again.czxid > created.czxid, "another life has another czxid");
 }
 
-async fn replies_say_what_is_wrong(bed: &dyn Bed) {
-    let seat = bed.session().await;
+async fn replies_say_what_is_wrong(environment: &dyn Environment) {
+    let seat = environment.session().await;
     seat.create("/a", b"", CreateMode::Persistent).await.unwrap();
     seat.create("/e", b"", CreateMode::Ephemeral).await.unwrap();
     let no_node = |path: &str| Error::NoNode(path.into());
@@ -66,8 +66,8 @@ async fn replies_say_what_is_wrong(bed: &dyn Bed) {
     assert_eq!(seat.delete("/a", None).await, Err(Error::NotEmpty("/a".into())));
 }
 
-async fn a_multi_is_all_or_nothing_and_names_what_failed(bed: &dyn Bed) {
-    let seat = bed.session().await;
+async fn a_multi_is_all_or_nothing_and_names_what_failed(environment: &dyn Environment) {
+    let seat = environment.session().await;
     let create = |path: &str| Op::Create { path: path.into(), data: b"x".to_vec(), mode: CreateMode::Persistent };
     let check = |path: &str, version| Op::Check { path: path.into(), version };
     seat.multi(vec![create("/a"), create("/a/b"), check("/a", Some(0)), check("/a/b", None)]).await.unwrap();
@@ -90,8 +90,8 @@ async fn a_multi_is_all_or_nothing_and_names_what_failed(bed: &dyn Bed) {
     assert_eq!(seat.stat("/a/b").await.unwrap(), None);
 }
 
-async fn sequences_rise_within_their_parent(bed: &dyn Bed) {
-    let seat = bed.session().await;
+async fn sequences_rise_within_their_parent(environment: &dyn Environment) {
+    let seat = environment.session().await;
     seat.create("/q", b"", CreateMode::Persistent).await.unwrap();
     let mut sequences = Vec::new();
     for prefix in ["/q/z-", "/q/a-", "/q/m-"] {
@@ -106,8 +106,8 @@ async fn sequences_rise_within_their_parent(bed: &dyn Bed) {
     assert!(sequences.is_sorted_by(|a, b| a < b), "{sequences:?}");
 }
 
-async fn ephemerals_carry_their_owner_and_go_at_once_when_it_closes(bed: &dyn Bed) {
-    let (seat, other) = (bed.session().await, bed.session().await);
+async fn ephemerals_carry_their_owner_and_go_at_once_when_it_closes(environment: &dyn Environment) {
+    let (seat, other) = (environment.session().await, environment.session().await);
     let (_, stat) = seat.create("/e", b"", CreateMode::Ephemeral).await.unwrap();
     assert_eq!(stat.owner, Some(seat.id()));
     assert_ne!(seat.id(), other.id());
@@ -120,8 +120,8 @@ async fn ephemerals_carry_their_owner_and_go_at_once_when_it_closes(bed: &dyn Be
     assert!(before.elapsed() < seat.session_timeout() / 2, "the lease was waited for");
 }
 
-async fn many_nodes_are_read_at_once(bed: &dyn Bed) {
-    let seat = bed.session().await;
+async fn many_nodes_are_read_at_once(environment: &dyn Environment) {
+    let seat = environment.session().await;
     seat.create("/m", b"", CreateMode::Persistent).await.unwrap();
     let paths: Vec<String> = (0..600).map(|index| format!("/m/{index}")).collect();
     for some in paths.chunks(100) {
@@ -146,8 +146,8 @@ async fn many_nodes_are_read_at_once(bed: &dyn Bed) {
     assert_eq!(seat.get_many(&[]).await.unwrap(), []);
 }
 
-async fn a_recursive_watch_hears_of_everything_below(bed: &dyn Bed) {
-    let (seat, other) = (bed.session().await, bed.session().await);
+async fn a_recursive_watch_hears_of_everything_below(environment: &dyn Environment) {
+    let (seat, other) = (environment.session().await, environment.session().await);
     let mut watch = seat.watch("/r", Scope::Recursive).await.unwrap();
     let changed = |path: &str| Hint::Changed(path.into());
     other.create("/r", b"", CreateMode::Persistent).await.unwrap();
@@ -163,8 +163,8 @@ async fn a_recursive_watch_hears_of_everything_below(bed: &dyn Bed) {
     assert_eq!(hint(&mut watch).await, changed("/r/a"));
 }
 
-async fn a_watch_of_a_node_hears_of_its_birth_change_and_death_only(bed: &dyn Bed) {
-    let seat = bed.session().await;
+async fn a_watch_of_a_node_hears_of_its_birth_change_and_death_only(environment: &dyn Environment) {
+    let seat = environment.session().await;
     let mut watch = seat.watch("/n", Scope::Node).await.unwrap();
     let mut all = seat.watch("/", Scope::Recursive).await.unwrap();
     seat.create("/n", b"", CreateMode::Persistent).await.unwrap();
@@ -180,8 +180,8 @@ async fn a_watch_of_a_node_hears_of_its_birth_change_and_death_only(bed: &dyn Be
     }
 }
 
-async fn dropping_a_watch_leaves_others_of_the_same_path(bed: &dyn Bed) {
-    let seat = bed.session().await;
+async fn dropping_a_watch_leaves_others_of_the_same_path(environment: &dyn Environment) {
+    let seat = environment.session().await;
     let first = seat.watch("/n", Scope::Node).await.unwrap();
     let mut second = seat.watch("/n", Scope::Recursive).await.unwrap();
     let third = seat.watch("/n", Scope::Recursive).await.unwrap();
@@ -192,8 +192,8 @@ async fn dropping_a_watch_leaves_others_of_the_same_path(bed: &dyn Bed) {
     assert_eq!(hint(&mut second).await, Hint::Changed("/n/x".into()));
 }
 
-async fn watches_end_at_a_disconnect_and_can_be_added_again(bed: &dyn Bed) {
-    let (seat, other) = (bed.session().await, bed.session().await);
+async fn watches_end_at_a_disconnect_and_can_be_added_again(environment: &dyn Environment) {
+    let (seat, other) = (environment.session().await, environment.session().await);
     for round in 0..3 {
         let mut watches =
             [seat.watch("/", Scope::Recursive).await.unwrap(), seat.watch(paths::DOORBELL, Scope::Node).await.unwrap()];
@@ -211,8 +211,8 @@ async fn watches_end_at_a_disconnect_and_can_be_added_again(bed: &dyn Bed) {
     }
 }
 
-async fn a_disconnected_session_submits_nothing(bed: &dyn Bed) {
-    let (seat, other) = (bed.session().await, bed.session().await);
+async fn a_disconnected_session_submits_nothing(environment: &dyn Environment) {
+    let (seat, other) = (environment.session().await, environment.session().await);
     seat.cut().await;
     assert_eq!(seat.create("/late", b"", CreateMode::Persistent).await, Err(Error::Disconnected));
     assert_eq!(seat.sync().await, Err(Error::Disconnected));
@@ -223,8 +223,8 @@ async fn a_disconnected_session_submits_nothing(bed: &dyn Bed) {
     assert_eq!(other.stat("/late").await.unwrap(), None);
 }
 
-async fn a_lost_reply_is_unknown_though_the_write_is_there(bed: &dyn Bed) {
-    let seat = bed.session().await;
+async fn a_lost_reply_is_unknown_though_the_write_is_there(environment: &dyn Environment) {
+    let seat = environment.session().await;
     seat.lose_reply();
     let error = seat.create("/lost", b"", CreateMode::Ephemeral).await.unwrap_err();
     assert!(error.is_unknown(), "{error}");
@@ -234,8 +234,8 @@ async fn a_lost_reply_is_unknown_though_the_write_is_there(bed: &dyn Bed) {
     seat.create("/next", b"", CreateMode::Persistent).await.unwrap();
 }
 
-async fn ephemerals_outlive_a_short_disconnect(bed: &dyn Bed) {
-    let (seat, other) = (bed.session().await, bed.session().await);
+async fn ephemerals_outlive_a_short_disconnect(environment: &dyn Environment) {
+    let (seat, other) = (environment.session().await, environment.session().await);
     seat.create("/e", b"", CreateMode::Ephemeral).await.unwrap();
     seat.cut().await;
     other.sync().await.unwrap();
@@ -244,8 +244,8 @@ async fn ephemerals_outlive_a_short_disconnect(bed: &dyn Bed) {
     assert_eq!(seat.stat("/e").await.unwrap().unwrap().owner, Some(seat.id()));
 }
 
-async fn a_session_that_lost_its_lease_expires_and_its_ephemerals_go(bed: &dyn Bed) {
-    let (seat, other) = (bed.short_session().await, bed.session().await);
+async fn a_session_that_lost_its_lease_expires_and_its_ephemerals_go(environment: &dyn Environment) {
+    let (seat, other) = (environment.short_session().await, environment.session().await);
     seat.create("/e", b"", CreateMode::Ephemeral).await.unwrap();
     seat.cut().await;
     gone(&*other, "/e").await;
@@ -255,8 +255,8 @@ async fn a_session_that_lost_its_lease_expires_and_its_ephemerals_go(bed: &dyn B
     assert!(Error::Expired.is_terminal());
 }
 
-async fn sync_shows_what_others_wrote(bed: &dyn Bed) {
-    let (seat, other) = (bed.session().await, bed.session().await);
+async fn sync_shows_what_others_wrote(environment: &dyn Environment) {
+    let (seat, other) = (environment.session().await, environment.session().await);
     for round in 0..20 {
         let path = format!("/s{round}");
         other.create(&path, b"", CreateMode::Persistent).await.unwrap();
@@ -265,8 +265,8 @@ async fn sync_shows_what_others_wrote(bed: &dyn Bed) {
     }
 }
 
-async fn what_is_not_acceptable_is_refused_before_it_is_submitted(bed: &dyn Bed) {
-    let seat = bed.session().await;
+async fn what_is_not_acceptable_is_refused_before_it_is_submitted(environment: &dyn Environment) {
+    let seat = environment.session().await;
     let invalid = |error: Error| assert!(matches!(error, Error::Invalid(_)), "{error:?}");
     for path in ["", "a", "/a/", "//a", "/a/../b", "/.", "/a\u{0}"] {
         invalid(seat.get(path).await.unwrap_err());
@@ -284,8 +284,8 @@ async fn what_is_not_acceptable_is_refused_before_it_is_submitted(bed: &dyn Bed)
     assert_eq!(seat.stat("/l").await.unwrap().unwrap().version, 3);
 }
 
-async fn a_closed_session_answers_no_more(bed: &dyn Bed) {
-    let seat = bed.session().await;
+async fn a_closed_session_answers_no_more(environment: &dyn Environment) {
+    let seat = environment.session().await;
     let mut watch = seat.watch("/", Scope::Recursive).await.unwrap();
     seat.close().await;
     seat.state(SessionState::Closed).await;
@@ -296,8 +296,8 @@ async fn a_closed_session_answers_no_more(bed: &dyn Bed) {
     soon(seat.close()).await;
 }
 
-async fn paths_are_ensured_as_often_as_one_likes(bed: &dyn Bed) {
-    let seat = bed.session().await;
+async fn paths_are_ensured_as_often_as_one_likes(environment: &dyn Environment) {
+    let seat = environment.session().await;
     for _ in 0..2 {
         ensure_skeleton(&*seat).await.unwrap();
         ensure_path(&*seat, "/x/y/z").await.unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use server::coord::election::{Candidacy, leader};
 use server::coord::{CreateMode, Error, SessionState, paths};
 
-use crate::bed::{Bed, Seat, gone, soon};
+use crate::environment::{Environment, Seat, gone, soon};
 use crate::records::candidate;
 
 crate::on_every_coordinator![
@@ -40,8 +40,8 @@ async fn nodes(seat: &Seat) -> Vec<String> {
     seat.children(paths::LEADER).await.unwrap()
 }
 
-async fn the_first_to_enter_leads_and_a_successor_follows_at_once_when_it_resigns(bed: &dyn Bed) {
-    let (one, two) = (bed.session().await, bed.session().await);
+async fn the_first_to_enter_leads_and_a_successor_follows_at_once_when_it_resigns(environment: &dyn Environment) {
+    let (one, two) = (environment.session().await, environment.session().await);
     let first = enter(&one, "one").await;
     let second = enter(&two, "two").await;
     soon(first.wait_to_lead()).await.unwrap();
@@ -56,8 +56,8 @@ async fn the_first_to_enter_leads_and_a_successor_follows_at_once_when_it_resign
     assert_eq!(leader(&*one).await.unwrap().unwrap().1.pod.as_str(), "two");
 }
 
-async fn a_candidacy_whose_create_lost_its_reply_adopts_its_node(bed: &dyn Bed) {
-    let seat = bed.session().await;
+async fn a_candidacy_whose_create_lost_its_reply_adopts_its_node(environment: &dyn Environment) {
+    let seat = environment.session().await;
     seat.lose_reply();
     let candidacy = enter(&seat, "one").await;
     assert_eq!(nodes(&seat).await.len(), 1, "only one node of it is left");
@@ -65,8 +65,8 @@ async fn a_candidacy_whose_create_lost_its_reply_adopts_its_node(bed: &dyn Bed) 
     soon(candidacy.wait_to_lead()).await.unwrap();
 }
 
-async fn candidacies_of_one_session_are_told_apart(bed: &dyn Bed) {
-    let seat = bed.session().await;
+async fn candidacies_of_one_session_are_told_apart(environment: &dyn Environment) {
+    let seat = environment.session().await;
     seat.lose_reply();
     let first = enter(&seat, "one").await;
     seat.lose_reply();
@@ -78,8 +78,8 @@ async fn candidacies_of_one_session_are_told_apart(bed: &dyn Bed) {
     assert!(nodes(&seat).await.is_empty());
 }
 
-async fn candidates_lead_in_the_order_of_their_sequences_whatever_their_names(bed: &dyn Bed) {
-    let seats = [bed.session().await, bed.session().await, bed.session().await];
+async fn candidates_lead_in_the_order_of_their_sequences_whatever_their_names(environment: &dyn Environment) {
+    let seats = [environment.session().await, environment.session().await, environment.session().await];
     // Names are random, so several rounds cover every sort order.
     for _ in 0..6 {
         let mut candidacies = Vec::new();
@@ -100,8 +100,8 @@ async fn candidates_lead_in_the_order_of_their_sequences_whatever_their_names(be
     }
 }
 
-async fn a_predecessor_that_leaves_moves_nobody_up_who_is_not_next(bed: &dyn Bed) {
-    let seats = [bed.session().await, bed.session().await, bed.session().await];
+async fn a_predecessor_that_leaves_moves_nobody_up_who_is_not_next(environment: &dyn Environment) {
+    let seats = [environment.session().await, environment.session().await, environment.session().await];
     let first = enter(&seats[0], "one").await;
     let second = enter(&seats[1], "two").await;
     let third = enter(&seats[2], "three").await;
@@ -121,8 +121,8 @@ async fn a_predecessor_that_leaves_moves_nobody_up_who_is_not_next(bed: &dyn Bed
     soon(third.wait_to_lead()).await.unwrap();
 }
 
-async fn a_successor_leads_when_the_leaders_lease_runs_out(bed: &dyn Bed) {
-    let (one, two) = (bed.short_session().await, bed.session().await);
+async fn a_successor_leads_when_the_leaders_lease_runs_out(environment: &dyn Environment) {
+    let (one, two) = (environment.short_session().await, environment.session().await);
     let first = enter(&one, "one").await;
     let second = enter(&two, "two").await;
     soon(first.wait_to_lead()).await.unwrap();
@@ -133,8 +133,8 @@ async fn a_successor_leads_when_the_leaders_lease_runs_out(bed: &dyn Bed) {
     assert_eq!(first.resign().await, Err(Error::Expired));
 }
 
-async fn a_leader_learns_that_its_node_was_deleted(bed: &dyn Bed) {
-    let (one, two) = (bed.session().await, bed.session().await);
+async fn a_leader_learns_that_its_node_was_deleted(environment: &dyn Environment) {
+    let (one, two) = (environment.session().await, environment.session().await);
     let first = enter(&one, "one").await;
     soon(first.wait_to_lead()).await.unwrap();
     let deleting = async {
@@ -149,15 +149,15 @@ async fn a_leader_learns_that_its_node_was_deleted(bed: &dyn Bed) {
     first.resign().await.unwrap();
 }
 
-async fn a_leader_learns_that_its_session_is_over(bed: &dyn Bed) {
-    let seat = bed.short_session().await;
+async fn a_leader_learns_that_its_session_is_over(environment: &dyn Environment) {
+    let seat = environment.short_session().await;
     let first = enter(&seat, "one").await;
     soon(first.wait_to_lead()).await.unwrap();
     let ((), ()) = tokio::join!(soon(first.lost()), seat.outlive());
 }
 
-async fn a_leader_stays_one_through_a_short_disconnect(bed: &dyn Bed) {
-    let (seat, other) = (bed.session().await, bed.session().await);
+async fn a_leader_stays_one_through_a_short_disconnect(environment: &dyn Environment) {
+    let (seat, other) = (environment.session().await, environment.session().await);
     let first = enter(&seat, "one").await;
     soon(first.wait_to_lead()).await.unwrap();
     let lost = first.lost();
@@ -173,8 +173,8 @@ async fn a_leader_stays_one_through_a_short_disconnect(bed: &dyn Bed) {
     soon(lost).await;
 }
 
-async fn a_node_of_another_session_is_not_mine(bed: &dyn Bed) {
-    let (seat, other) = (bed.session().await, bed.session().await);
+async fn a_node_of_another_session_is_not_mine(environment: &dyn Environment) {
+    let (seat, other) = (environment.session().await, environment.session().await);
     let first = enter(&seat, "one").await;
     // The same path, but another node: as if the session had ended and someone had created the node again.
     other.sync().await.unwrap();
@@ -184,8 +184,8 @@ async fn a_node_of_another_session_is_not_mine(bed: &dyn Bed) {
     soon(first.lost()).await;
 }
 
-async fn a_candidate_waits_through_a_disconnect(bed: &dyn Bed) {
-    let (one, two) = (bed.session().await, bed.session().await);
+async fn a_candidate_waits_through_a_disconnect(environment: &dyn Environment) {
+    let (one, two) = (environment.session().await, environment.session().await);
     let first = enter(&one, "one").await;
     let second = enter(&two, "two").await;
     let waiting = second.wait_to_lead();
@@ -198,8 +198,8 @@ async fn a_candidate_waits_through_a_disconnect(bed: &dyn Bed) {
     soon(waiting).await.unwrap();
 }
 
-async fn an_evicted_candidate_is_told_to_enter_anew(bed: &dyn Bed) {
-    let (one, two) = (bed.session().await, bed.session().await);
+async fn an_evicted_candidate_is_told_to_enter_anew(environment: &dyn Environment) {
+    let (one, two) = (environment.session().await, environment.session().await);
     let _first = enter(&one, "one").await;
     let second = enter(&two, "two").await;
     let evicting = async {
@@ -213,8 +213,8 @@ async fn an_evicted_candidate_is_told_to_enter_anew(bed: &dyn Bed) {
     assert_ne!(again.uuid(), second.uuid());
 }
 
-async fn a_resignation_whose_reply_is_lost_is_one(bed: &dyn Bed) {
-    let seat = bed.session().await;
+async fn a_resignation_whose_reply_is_lost_is_one(environment: &dyn Environment) {
+    let seat = environment.session().await;
     let first = enter(&seat, "one").await;
     seat.lose_reply();
     first.resign().await.unwrap();
@@ -222,8 +222,8 @@ async fn a_resignation_whose_reply_is_lost_is_one(bed: &dyn Bed) {
     assert!(nodes(&seat).await.is_empty());
 }
 
-async fn nobody_leads_an_empty_election(bed: &dyn Bed) {
-    let seat = bed.session().await;
+async fn nobody_leads_an_empty_election(environment: &dyn Environment) {
+    let seat = environment.session().await;
     assert_eq!(leader(&*seat).await.unwrap(), None);
     seat.create(&format!("{}/stray", paths::LEADER), b"", CreateMode::Ephemeral).await.unwrap();
     assert_eq!(leader(&*seat).await.unwrap(), None);

@@ -9,14 +9,14 @@ use server::coord::fence::FenceError;
 use server::coord::settle::settle;
 use server::coord::{CreateMode, Error, Hint, Op, Scope, SessionState, paths};
 
-use crate::bed::{Bed, EmbeddedBed, gone, hint, soon};
+use crate::environment::{EmbeddedEnvironment, Environment, gone, hint, soon};
 use crate::records::{candidate, done, lock, task};
 
 #[tokio::test(start_paused = true)]
 async fn a_delayed_write_runs_before_the_sessions_next_sync_and_not_for_its_reads() {
-    let bed = EmbeddedBed::new();
-    let seat = bed.session().await;
-    bed.embedded.delay(seat.id());
+    let environment = EmbeddedEnvironment::new();
+    let seat = environment.session().await;
+    environment.embedded.delay(seat.id());
     assert!(matches!(seat.create("/late", b"", CreateMode::Persistent).await, Err(Error::Unknown(_))));
     assert_eq!(seat.stat("/late").await.unwrap(), None);
     seat.cut().await;
@@ -28,21 +28,21 @@ async fn a_delayed_write_runs_before_the_sessions_next_sync_and_not_for_its_read
 
 #[tokio::test(start_paused = true)]
 async fn a_delayed_write_never_runs_once_its_session_has_ended() {
-    let bed = EmbeddedBed::new();
-    let (seat, other) = (bed.session().await, bed.session().await);
-    bed.embedded.delay(seat.id());
+    let environment = EmbeddedEnvironment::new();
+    let (seat, other) = (environment.session().await, environment.session().await);
+    environment.embedded.delay(seat.id());
     seat.create("/late", b"", CreateMode::Persistent).await.unwrap_err();
-    bed.embedded.expire(seat.id());
-    bed.embedded.run_late(seat.id());
+    environment.embedded.expire(seat.id());
+    environment.embedded.run_late(seat.id());
     seat.state(SessionState::Expired).await;
     assert_eq!(other.stat("/late").await.unwrap(), None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_candidacy_whose_create_runs_late_has_one_node() {
-    let bed = EmbeddedBed::new();
-    let seat = bed.session().await;
-    bed.embedded.delay(seat.id());
+    let environment = EmbeddedEnvironment::new();
+    let seat = environment.session().await;
+    environment.embedded.delay(seat.id());
     let candidacy = Candidacy::enter(Arc::clone(&seat.coordinator), &candidate("one")).await.unwrap();
     assert_eq!(seat.children(paths::LEADER).await.unwrap().len(), 1);
     soon(candidacy.wait_to_lead()).await.unwrap();
@@ -50,39 +50,39 @@ async fn a_candidacy_whose_create_runs_late_has_one_node() {
 
 #[tokio::test(start_paused = true)]
 async fn a_deposed_masters_late_write_is_rejected() {
-    let bed = EmbeddedBed::new();
-    let (one, two) = (bed.session().await, bed.session().await);
+    let environment = EmbeddedEnvironment::new();
+    let (one, two) = (environment.session().await, environment.session().await);
     let master = Candidacy::enter(Arc::clone(&one.coordinator), &candidate("one")).await.unwrap();
     soon(master.wait_to_lead()).await.unwrap();
-    bed.embedded.delay(one.id());
+    environment.embedded.delay(one.id());
     let write = Op::Create { path: "/jobs/old".into(), data: vec![], mode: CreateMode::Persistent };
     let outcome = master.fence().write(&*one, vec![write]).await;
     assert!(matches!(outcome, Err(FenceError::Unknown(_))));
     two.delete(master.node(), None).await.unwrap();
-    bed.embedded.run_late(one.id());
+    environment.embedded.run_late(one.id());
     settle(&*one).await.unwrap();
     assert_eq!(one.stat("/jobs/old").await.unwrap(), None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_claim_and_a_commit_that_run_late_are_one_each() {
-    let bed = EmbeddedBed::new();
-    let seat = bed.session().await;
+    let environment = EmbeddedEnvironment::new();
+    let seat = environment.session().await;
     seat.create("/t", &serde_json::to_vec(&task()).unwrap(), CreateMode::Persistent).await.unwrap();
-    bed.embedded.delay(seat.id());
+    environment.embedded.delay(seat.id());
     let held = claim(&*seat, Held::new("/t", &task(), 0, lock("a", "c1"))).await.unwrap().unwrap();
     assert_eq!(seat.stat("/t").await.unwrap().unwrap().version, held.version);
-    bed.embedded.delay(seat.id());
+    environment.embedded.delay(seat.id());
     assert!(commit(&*seat, &held, &done("a", 1)).await.unwrap());
     assert_eq!(seat.children("/t").await.unwrap(), ["done"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lagging_session_sees_the_past_until_it_syncs_or_writes() {
-    let bed = EmbeddedBed::new();
-    let (seat, other) = (bed.session().await, bed.session().await);
+    let environment = EmbeddedEnvironment::new();
+    let (seat, other) = (environment.session().await, environment.session().await);
     let mut watch = seat.watch("/", Scope::Recursive).await.unwrap();
-    bed.embedded.lag(seat.id());
+    environment.embedded.lag(seat.id());
     other.create("/a", b"", CreateMode::Persistent).await.unwrap();
     assert_eq!(seat.stat("/a").await.unwrap(), None);
     let none = tokio::time::timeout(Duration::from_millis(1), watch.changed()).await;
@@ -100,36 +100,36 @@ async fn a_lagging_session_sees_the_past_until_it_syncs_or_writes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lagging_candidate_leads_all_the_same() {
-    let bed = EmbeddedBed::new();
-    let (one, two) = (bed.session().await, bed.session().await);
+    let environment = EmbeddedEnvironment::new();
+    let (one, two) = (environment.session().await, environment.session().await);
     let first = Candidacy::enter(Arc::clone(&one.coordinator), &candidate("one")).await.unwrap();
     let second = Candidacy::enter(Arc::clone(&two.coordinator), &candidate("two")).await.unwrap();
-    bed.embedded.lag(two.id());
+    environment.embedded.lag(two.id());
     first.resign().await.unwrap();
     soon(second.wait_to_lead()).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_crashed_sessions_ephemerals_vanish_only_when_its_lease_runs_out() {
-    let bed = EmbeddedBed::new();
-    let (seat, other) = (bed.session().await, bed.session().await);
+    let environment = EmbeddedEnvironment::new();
+    let (seat, other) = (environment.session().await, environment.session().await);
     seat.create("/e", b"", CreateMode::Ephemeral).await.unwrap();
     let id = seat.id();
-    bed.embedded.crash(id);
-    bed.embedded.reconnect(id);
+    environment.embedded.crash(id);
+    environment.embedded.reconnect(id);
     assert_eq!(seat.get("/e").await, Err(Error::Disconnected));
     drop(seat);
     let before = tokio::time::Instant::now();
     assert!(other.stat("/e").await.unwrap().is_some());
     gone(&*other, "/e").await;
     assert_eq!(before.elapsed().as_secs(), other.session_timeout().as_secs());
-    assert_eq!(bed.embedded.sessions(), [other.id()]);
+    assert_eq!(environment.embedded.sessions(), [other.id()]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_session_dropped_without_a_close_lives_until_its_lease_runs_out() {
-    let bed = EmbeddedBed::new();
-    let (seat, other) = (bed.session().await, bed.session().await);
+    let environment = EmbeddedEnvironment::new();
+    let (seat, other) = (environment.session().await, environment.session().await);
     seat.create("/e", b"", CreateMode::Ephemeral).await.unwrap();
     drop(seat);
     let before = tokio::time::Instant::now();
@@ -139,20 +139,20 @@ async fn a_session_dropped_without_a_close_lives_until_its_lease_runs_out() {
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_disconnects_everyone_and_ends_leases_that_it_outlasts() {
-    let bed = EmbeddedBed::new();
-    let seat = bed.session().await;
-    bed.embedded.go_down();
+    let environment = EmbeddedEnvironment::new();
+    let seat = environment.session().await;
+    environment.embedded.go_down();
     seat.state(SessionState::Disconnected).await;
-    assert_eq!(bed.embedded.connector().connect().await.err(), Some(Error::Disconnected));
+    assert_eq!(environment.embedded.connector().connect().await.err(), Some(Error::Disconnected));
     // The refused connect took one session timeout; a little later the session has expired on the server, but the client hasn't
     // given up.
     tokio::time::advance(Duration::from_millis(1)).await;
     seat.state(SessionState::Disconnected).await;
-    assert_eq!(bed.embedded.sessions(), []);
-    bed.embedded.come_back();
+    assert_eq!(environment.embedded.sessions(), []);
+    environment.embedded.come_back();
     seat.state(SessionState::Expired).await;
-    let again = bed.session().await;
-    bed.embedded.go_down();
-    bed.embedded.come_back();
+    let again = environment.session().await;
+    environment.embedded.go_down();
+    environment.embedded.come_back();
     again.state(SessionState::Connected).await;
 }

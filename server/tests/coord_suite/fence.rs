@@ -7,7 +7,7 @@ use server::coord::fence::FenceError;
 use server::coord::settle::settle;
 use server::coord::{CreateMode, Error, Op, SessionState, doorbell, paths};
 
-use crate::bed::{Bed, Seat, soon};
+use crate::environment::{Environment, Seat, soon};
 use crate::records::candidate;
 
 crate::on_every_coordinator![
@@ -31,8 +31,8 @@ fn create(path: &str) -> Op {
     Op::Create { path: path.into(), data: Vec::new(), mode: CreateMode::Persistent }
 }
 
-async fn a_leader_writes(bed: &dyn Bed) {
-    let seat = bed.session().await;
+async fn a_leader_writes(environment: &dyn Environment) {
+    let seat = environment.session().await;
     let master = lead(&seat, "one").await;
     master.fence().write(&*seat, vec![create("/jobs/a"), create("/jobs/a/b")]).await.unwrap();
     assert!(seat.stat("/jobs/a/b").await.unwrap().is_some());
@@ -42,8 +42,8 @@ async fn a_leader_writes(bed: &dyn Bed) {
     assert_eq!(leader(&*seat).await.unwrap(), Some((master.node().to_owned(), record)));
 }
 
-async fn a_deposed_masters_write_is_rejected(bed: &dyn Bed) {
-    let (one, two) = (bed.session().await, bed.session().await);
+async fn a_deposed_masters_write_is_rejected(environment: &dyn Environment) {
+    let (one, two) = (environment.session().await, environment.session().await);
     let master = lead(&one, "one").await;
     two.sync().await.unwrap();
     two.delete(master.node(), None).await.unwrap();
@@ -56,8 +56,8 @@ async fn a_deposed_masters_write_is_rejected(bed: &dyn Bed) {
     successor.fence().write(&*two, vec![create("/jobs/new")]).await.unwrap();
 }
 
-async fn a_master_whose_lease_ran_out_and_who_is_back_cannot_write(bed: &dyn Bed) {
-    let (one, two) = (bed.short_session().await, bed.session().await);
+async fn a_master_whose_lease_ran_out_and_who_is_back_cannot_write(environment: &dyn Environment) {
+    let (one, two) = (environment.short_session().await, environment.session().await);
     let master = lead(&one, "one").await;
     one.cut().await;
     let successor = lead(&two, "two").await;
@@ -65,15 +65,15 @@ async fn a_master_whose_lease_ran_out_and_who_is_back_cannot_write(bed: &dyn Bed
     let error = master.fence().write(&*one, vec![create("/jobs/old")]).await.unwrap_err();
     assert!(error.ends_role(), "{error}");
     // A new session of the same pod doesn't revive the old candidacy either.
-    let again = bed.session().await;
+    let again = environment.session().await;
     assert_eq!(master.fence().write(&*again, vec![create("/jobs/old")]).await, Err(FenceError::Deposed));
     successor.fence().write(&*two, vec![create("/jobs/new")]).await.unwrap();
     two.sync().await.unwrap();
     assert_eq!(two.children("/jobs").await.unwrap(), ["new"]);
 }
 
-async fn a_conflict_is_not_a_deposition(bed: &dyn Bed) {
-    let seat = bed.session().await;
+async fn a_conflict_is_not_a_deposition(environment: &dyn Environment) {
+    let seat = environment.session().await;
     let master = lead(&seat, "one").await;
     master.fence().write(&*seat, vec![create("/jobs/a")]).await.unwrap();
     let stale = Op::Set { path: "/jobs/a".into(), data: Vec::new(), version: Some(9) };
@@ -83,8 +83,8 @@ async fn a_conflict_is_not_a_deposition(bed: &dyn Bed) {
     assert_eq!(seat.children("/jobs").await.unwrap(), ["a"]);
 }
 
-async fn a_fenced_write_whose_reply_is_lost_is_unknown_and_can_be_settled(bed: &dyn Bed) {
-    let seat = bed.session().await;
+async fn a_fenced_write_whose_reply_is_lost_is_unknown_and_can_be_settled(environment: &dyn Environment) {
+    let seat = environment.session().await;
     let master = lead(&seat, "one").await;
     seat.lose_reply();
     let error = master.fence().write(&*seat, vec![create("/jobs/a")]).await.unwrap_err();
@@ -95,8 +95,8 @@ async fn a_fenced_write_whose_reply_is_lost_is_unknown_and_can_be_settled(bed: &
     master.fence().write(&*seat, vec![create("/jobs/b")]).await.unwrap();
 }
 
-async fn a_write_that_is_too_large_is_refused(bed: &dyn Bed) {
-    let seat = bed.session().await;
+async fn a_write_that_is_too_large_is_refused(environment: &dyn Environment) {
+    let seat = environment.session().await;
     let master = lead(&seat, "one").await;
     let large = Op::Create { path: "/jobs/l".into(), data: vec![0; 65_537], mode: CreateMode::Persistent };
     let error = master.fence().write(&*seat, vec![large]).await.unwrap_err();
@@ -104,8 +104,8 @@ async fn a_write_that_is_too_large_is_refused(bed: &dyn Bed) {
     assert!(!error.ends_role());
 }
 
-async fn a_witness_evicts_a_leader_once_and_a_deposed_witness_evicts_nobody(bed: &dyn Bed) {
-    let (one, two) = (bed.session().await, bed.session().await);
+async fn a_witness_evicts_a_leader_once_and_a_deposed_witness_evicts_nobody(environment: &dyn Environment) {
+    let (one, two) = (environment.session().await, environment.session().await);
     let master = lead(&one, "one").await;
     let witness = Candidacy::enter(Arc::clone(&two.coordinator), &candidate("two")).await.unwrap();
     let suspect = witness.before().await.unwrap().pop().unwrap();
@@ -119,14 +119,14 @@ async fn a_witness_evicts_a_leader_once_and_a_deposed_witness_evicts_nobody(bed:
     assert!(two.stat(witness.node()).await.unwrap().is_some());
 }
 
-async fn rings_of_the_doorbell_are_counted(bed: &dyn Bed) {
-    let (seat, other) = (bed.session().await, bed.session().await);
+async fn rings_of_the_doorbell_are_counted(environment: &dyn Environment) {
+    let (seat, other) = (environment.session().await, environment.session().await);
     let before = seat.stat(paths::DOORBELL).await.unwrap().unwrap().version;
     let mut watch = seat.watch(paths::DOORBELL, server::coord::Scope::Node).await.unwrap();
     for _ in 0..3 {
         doorbell::ring(&*other, &crate::records::moment()).await.unwrap();
     }
-    crate::bed::hint(&mut watch).await;
+    crate::environment::hint(&mut watch).await;
     seat.sync().await.unwrap();
     assert_eq!(seat.stat(paths::DOORBELL).await.unwrap().unwrap().version, before + 3);
 }

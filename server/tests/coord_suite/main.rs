@@ -2,36 +2,27 @@
 //! them supports have their own files.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../support/forwarder.rs"]
-mod forwarder;
-#[path = "../support/ports.rs"]
-mod ports;
-#[path = "../support/proxy.rs"]
-mod proxy;
-#[path = "../support/zookeeper.rs"]
-mod zookeeper;
-
-mod bed;
 mod embedded_only;
+mod environment;
 mod quirks;
 mod records;
 mod zookeeper_only;
 
-/// Runs each of these functions of a [`bed::Bed`] on every coordinator.
+/// Runs each of these functions of a [`environment::Environment`] on every coordinator.
 macro_rules! on_every_coordinator {
     ($($test:ident),* $(,)?) => {
         mod embedded {
             $(#[tokio::test(start_paused = true)]
             async fn $test() {
-                super::$test(&crate::bed::EmbeddedBed::new()).await;
+                super::$test(&crate::environment::EmbeddedEnvironment::new()).await;
             })*
         }
         mod zookeeper {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() {
-                let bed = crate::bed::ZooKeeperBed::new().await;
+                let environment = crate::environment::ZooKeeperEnvironment::new().await;
                 let patience = std::time::Duration::from_secs(120);
-                tokio::time::timeout(patience, super::$test(&bed)).await.expect("the test ends");
+                tokio::time::timeout(patience, super::$test(&environment)).await.expect("the test ends");
             })*
         }
     };

@@ -11,12 +11,12 @@ use server::coord::zookeeper::ZooKeeper;
 use server::coord::{Connector, Coordinator, CreateMode, Error, Hint, Op, Scope, SessionState};
 use server::pod::mirror::Mirror;
 use shared::clock::Clock;
+use testkit::proxy::{Flow, Proxy, Target};
+use testkit::zookeeper::{Ensemble, TICK};
 use zookeeper_client as zk;
 
-use crate::bed::soon;
-use crate::proxy::{Flow, Proxy, Target};
+use crate::environment::soon;
 use crate::records::{candidate, member};
-use crate::zookeeper::{Ensemble, TICK};
 
 const LEASE: Duration = Duration::from_secs(3);
 /// How long to wait for events that must not happen.
@@ -254,7 +254,7 @@ async fn the_client_says_expired_by_itself_and_the_servers_may_have_the_session_
     let left = next.stat("/mine").await.unwrap();
     assert!(left.is_none_or(|stat| stat.owner == Some(session.session())), "{left:?}");
     assert_ne!(next.session(), session.session());
-    crate::bed::gone(&*next, "/mine").await;
+    crate::environment::gone(&*next, "/mine").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -14,9 +14,10 @@ use server::coord::embedded::{Embedded, EmbeddedConfig};
 use server::coord::settle::{connected, settle};
 use server::coord::{Coordinator, CreateMode, Error, Op, SessionState, ensure_path, ensure_skeleton, paths};
 use shared::task::{Done, Task};
+use testkit::Dice;
 use tokio::time::sleep;
 
-use crate::bed::soon;
+use crate::environment::soon;
 use crate::records::{candidate, done, lock, stamp, task};
 
 const SEEDS: u64 = 150;
@@ -34,23 +35,6 @@ async fn no_schedule_of_faults_makes_two_masters_or_two_results() {
     }
 }
 
-/// SplitMix64 (Steele, Lea and Flood 2014).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % limit
-    }
-
-    async fn pause(&mut self, most: u64) {
-        sleep(Duration::from_millis(self.below(most))).await;
-    }
-}
-
 /// What the pods believe they have done.
 #[derive(Default)]
 struct Beliefs {
@@ -60,7 +44,7 @@ struct Beliefs {
 
 struct Schedule {
     embedded: Arc<Embedded>,
-    random: Random,
+    dice: Dice,
     beliefs: Arc<Mutex<Beliefs>>,
     seed: u64,
 }
@@ -68,7 +52,7 @@ struct Schedule {
 impl Schedule {
     fn new(seed: u64) -> Self {
         let embedded = Embedded::new(EmbeddedConfig { session_timeout: Duration::from_secs(2) });
-        Self { embedded, random: Random(seed), beliefs: Arc::default(), seed }
+        Self { embedded, dice: Dice::new(seed), beliefs: Arc::default(), seed }
     }
 
     async fn run(mut self) {
@@ -81,7 +65,7 @@ impl Schedule {
         }
         let pods: Vec<_> = (0..PODS).map(|index| tokio::spawn(self.pod(index).live())).collect();
         for _ in 0..60 {
-            self.random.pause(400).await;
+            sleep(self.dice.millis(0, 400)).await;
             self.fault(&*viewer).await;
         }
         self.heal().await;
@@ -98,7 +82,7 @@ impl Schedule {
         Pod {
             name: format!("pod-{index}"),
             embedded: Arc::clone(&self.embedded),
-            random: Random(self.random.below(u64::MAX)),
+            dice: Dice::new(self.dice.below(u64::MAX)),
             beliefs: Arc::clone(&self.beliefs),
             lost: Vec::new(),
         }
@@ -107,12 +91,12 @@ impl Schedule {
     /// Injects a fault into a session of some pod.
     async fn fault(&mut self, viewer: &dyn Coordinator) {
         let sessions = self.embedded.sessions();
-        let at = self.random.below(sessions.len() as u64);
+        let at = self.dice.below(sessions.len() as u64);
         let session = sessions[usize::try_from(at).unwrap()];
         if session == viewer.session() {
             return;
         }
-        match self.random.below(10) {
+        match self.dice.below(10) {
             0 | 1 => self.embedded.disconnect(session),
             2 | 3 => self.embedded.reconnect(session),
             4 => self.embedded.expire(session),
@@ -186,7 +170,7 @@ async fn somebody_leads(viewer: &dyn Coordinator) {
 struct Pod {
     name: String,
     embedded: Arc<Embedded>,
-    random: Random,
+    dice: Dice,
     beliefs: Arc<Mutex<Beliefs>>,
     /// Claims whose session has ended, and whether they are known to have been made.
     lost: Vec<(Held, bool)>,
@@ -218,7 +202,7 @@ impl Pod {
                 }
                 Err(error) => return error,
             }
-            self.random.pause(100).await;
+            sleep(self.dice.millis(0, 100)).await;
         }
     }
 
@@ -235,15 +219,15 @@ impl Pod {
             self.lost.pop();
         }
         session.sync().await?;
-        let index = usize::try_from(self.random.below(TASKS as u64)).unwrap();
+        let index = usize::try_from(self.dice.below(TASKS as u64)).unwrap();
         let below = session.children(&path(index)).await?;
         if !below.is_empty() {
             return Ok(());
         }
         let (data, stat) = session.get(&path(index)).await?;
         let seen: Task = serde_json::from_slice(&data).unwrap();
-        self.random.pause(1_000).await;
-        let lock = lock(&self.name, &format!("{}-{}", self.name, self.random.below(u64::MAX)));
+        sleep(self.dice.millis(0, 1_000)).await;
+        let lock = lock(&self.name, &format!("{}-{}", self.name, self.dice.below(u64::MAX)));
         let held = Held::new(&path(index), &seen, stat.version, lock);
         // From here on, the claim is lost if this session ends.
         self.lost.push((held.clone(), false));
@@ -253,8 +237,8 @@ impl Pod {
         }
         self.lost.last_mut().unwrap().1 = true;
         self.beliefs.lock().unwrap().claims.push((index, held.task.attempt));
-        self.random.pause(1_500).await;
-        if self.random.below(4) == 0 {
+        sleep(self.dice.millis(0, 1_500)).await;
+        if self.dice.below(4) == 0 {
             let given = release(session, &held, None, Strike::GiveBack, stamp(&self.name, 8)).await?;
             assert!(given || *session.states().borrow() != SessionState::Connected);
         } else {

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use server::coord::zookeeper::{FaultConnector, ZooKeeper};
 use server::coord::{Connector, Coordinator, CreateMode, Error, FaultLink, Hint, Scope, SessionState, settle::settle};
+use testkit::Ensemble;
 
-use crate::bed::soon;
-use crate::zookeeper::Ensemble;
+use crate::environment::soon;
 
 const LEASE: Duration = Duration::from_secs(5);
 

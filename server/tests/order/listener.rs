@@ -4,8 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use shared::event::{Event, What};
-
-use super::client::PATIENCE;
+use testkit::client::PATIENCE;
 
 /// Records every event that a process lists, in order of arrival, until dropped or the process ends.
 pub struct Listener {

@@ -6,18 +6,18 @@ use futures::StreamExt;
 use shared::equalize::Recipe;
 use shared::job::JobState;
 use shared::route;
+use testkit::Ensemble;
+use testkit::images::sample;
 
-use crate::images::sample;
-use crate::zookeeper::Ensemble;
-use crate::{LEASE, Site, outage};
+use crate::{LEASE, Services, outage};
 
 /// A catalog call takes at most 5 s; the rest is an allowance for a busy machine.
 const PROMPT: Duration = Duration::from_secs(12);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_the_catalog_hangs_uploads_and_pages_say_so_within_seconds_and_all_resumes() {
-    let site = Site::new(Ensemble::shared().connect_string_with_new_chroot()).await;
-    let servers = site.two().await;
+    let services = Services::new(Ensemble::shared().connect_string_with_new_chroot()).await;
+    let servers = services.two().await;
     let (client, luma) = (&servers[0].client, Recipe::default());
     let first = client.upload("first.png", sample("moon.png"), &luma).await.unwrap();
     client.result(&first.image_id).await;
@@ -27,7 +27,7 @@ async fn while_the_catalog_hangs_uploads_and_pages_say_so_within_seconds_and_all
     for number in 0..20 {
         taken.push(client.upload(&format!("{number}.png"), sample("cell.png"), &luma).await.unwrap());
     }
-    site.postgres.pause();
+    services.postgres.pause();
     let since = Instant::now();
     let threads = servers[0].threads();
     while since.elapsed() < outage() {
@@ -49,7 +49,7 @@ async fn while_the_catalog_hangs_uploads_and_pages_say_so_within_seconds_and_all
     }
     assert!(servers[0].threads() < threads + 20, "{} threads, {threads} before", servers[0].threads());
     assert_eq!(client.master(None).await, (master, epoch), "the master stepped down");
-    site.postgres.resume();
+    services.postgres.resume();
     let back = Instant::now();
     taken.push(loop {
         match client.upload("after.png", sample("cell.png"), &luma).await {
@@ -66,8 +66,8 @@ async fn while_the_catalog_hangs_uploads_and_pages_say_so_within_seconds_and_all
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_that_end_in_the_middle_of_statements_lose_and_double_nothing() {
-    let site = Site::new(Ensemble::shared().connect_string_with_new_chroot()).await;
-    let servers = site.two().await;
+    let services = Services::new(Ensemble::shared().connect_string_with_new_chroot()).await;
+    let servers = services.two().await;
     let (client, luma) = (&servers[0].client, Recipe::default());
     let upload = async |number: u32| client.upload(&format!("{number}.png"), sample("cell.png"), &luma).await;
     // Several at a time, so that connections are in use whenever they end.
@@ -75,7 +75,7 @@ async fn connections_that_end_in_the_middle_of_statements_lose_and_double_nothin
     let ended = std::cell::Cell::new(0);
     let ending = async {
         loop {
-            ended.set(ended.get() + site.postgres.end_connections(&site.catalog).await);
+            ended.set(ended.get() + services.postgres.end_connections(&services.deployment.catalog).await);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };

@@ -6,11 +6,11 @@ use futures::StreamExt;
 use shared::equalize::Recipe;
 use shared::job::JobState;
 use shared::route;
+use testkit::Ensemble;
+use testkit::balancer::Balancer;
+use testkit::images::{oracle, sample};
 
-use crate::Site;
-use crate::balancer::Balancer;
-use crate::images::{oracle, sample};
-use crate::zookeeper::Ensemble;
+use crate::Services;
 
 /// Lag of the standby. A job of a small image takes less.
 const LAG: Duration = Duration::from_millis(400);
@@ -18,18 +18,18 @@ const JOBS: usize = 40;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_result_is_deleted_when_a_lagging_standby_answers_reads() {
-    let mut site = Site::new(Ensemble::shared().connect_string_with_new_chroot()).await;
+    let mut services = Services::new(Ensemble::shared().connect_string_with_new_chroot()).await;
     // Create the schema before the standby answers anything.
-    drop(server::catalog::open(&site.catalog).await.unwrap());
-    let standby = site.postgres.standby(LAG);
-    standby.caught_up(&site.postgres).await;
-    let balancer = Balancer::start(site.postgres.socket(), standby.socket()).await;
-    let database = site.catalog.split('?').next().unwrap().rsplit('/').next().unwrap().to_owned();
+    drop(server::catalog::open(&services.deployment.catalog).await.unwrap());
+    let standby = services.postgres.standby(LAG);
+    standby.caught_up(&services.postgres).await;
+    let balancer = Balancer::start(services.postgres.socket(), standby.socket()).await;
+    let database = services.deployment.catalog.split('?').next().unwrap().rsplit('/').next().unwrap().to_owned();
     let direct = std::mem::replace(
-        &mut site.catalog,
+        &mut services.deployment.catalog,
         format!("postgres://postgres@{}/{database}?sslmode=disable", balancer.address()),
     );
-    let servers = site.two().await;
+    let servers = services.two().await;
     let (luma, original) = (Recipe::default(), sample("cell.png"));
     let expected = oracle(&original, &luma);
     let upload = async |number: usize| {

@@ -3,23 +3,6 @@
 //! `EVENLIGHT_LONG=1` makes the outages a minute long.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../support/balancer.rs"]
-mod balancer;
-#[path = "../support/client.rs"]
-mod client;
-#[path = "../support/images.rs"]
-mod images;
-#[path = "../support/ports.rs"]
-mod ports;
-#[path = "../support/postgres.rs"]
-mod postgres;
-#[path = "../support/processes.rs"]
-mod processes;
-#[path = "../support/proxy.rs"]
-mod proxy;
-#[path = "../support/zookeeper.rs"]
-mod zookeeper;
-
 mod database;
 mod lagging;
 mod quorum;
@@ -27,8 +10,9 @@ mod switchover;
 
 use std::time::Duration;
 
-use postgres::Postgres;
-use processes::Server;
+use testkit::{Deployment, Evenlight, Postgres, Server};
+
+const EVENLIGHT: Evenlight = Evenlight(env!("CARGO_BIN_EXE_evenlight"));
 
 /// Session timeout of these tests.
 const LEASE: Duration = Duration::from_secs(2);
@@ -38,28 +22,23 @@ fn outage() -> Duration {
     if std::env::var_os("EVENLIGHT_LONG").is_some() { Duration::from_secs(60) } else { 3 * LEASE }
 }
 
-/// Services shared by the processes.
-struct Site {
-    folder: tempfile::TempDir,
+/// Processes, and database servers of their own, which a test may stop.
+struct Services {
+    deployment: Deployment,
     postgres: Postgres,
     standby: Option<Postgres>,
-    zookeeper: String,
-    catalog: String,
 }
 
-impl Site {
+impl Services {
     async fn new(zookeeper: String) -> Self {
         let postgres = Postgres::own();
         let catalog = postgres.database().await;
-        Self { folder: tempfile::tempdir().unwrap(), postgres, standby: None, zookeeper, catalog }
+        let deployment = Deployment::over(EVENLIGHT, zookeeper, catalog, LEASE);
+        Self { deployment, postgres, standby: None }
     }
 
     fn process(&self, name: &str) -> Server {
-        let path = |name: &str| self.folder.path().join(name).display().to_string();
-        let (lease, store, data) = (format!("{}ms", LEASE.as_millis()), path("store"), path(name));
-        let shared = ["--zookeeper", &self.zookeeper, "--catalog", &self.catalog, "--store", &store];
-        let own = ["--data", &data, "--session-timeout", &lease, "--threads", "2"];
-        Server::start(name, self.folder.path(), &[shared, own].concat())
+        self.deployment.process_with(name, &["--threads", "2"])
     }
 
     /// Starts two processes and waits until they see each other.

@@ -7,11 +7,10 @@ use shared::equalize::Recipe;
 use shared::gallery::Accepted;
 use shared::job::JobState;
 use shared::route;
+use testkit::images::{gray8_tiff, oracle, sample};
+use testkit::{Ensemble, Server};
 
-use crate::images::{gray8_tiff, oracle, sample};
-use crate::processes::Server;
-use crate::zookeeper::Ensemble;
-use crate::{LEASE, Site, outage};
+use crate::{LEASE, Services, outage};
 
 /// Time limit of a response: the machine may be busy, but no response waits for the coordinator.
 const PROMPT: Duration = Duration::from_secs(4);
@@ -55,8 +54,8 @@ async fn until_noticed(server: &Server) {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_quorum_uploads_are_taken_pages_say_so_and_work_resumes_by_itself() {
     let ensemble = Ensemble::launch(3);
-    let site = Site::new(ensemble.connect_string_with_new_chroot()).await;
-    let servers = site.two().await;
+    let services = Services::new(ensemble.connect_string_with_new_chroot()).await;
+    let servers = services.two().await;
     let first = upload(&servers[0], "first.png").await;
     servers[0].client.result(&first.image_id).await;
     // Work in progress when the quorum is lost.
@@ -71,7 +70,7 @@ async fn without_a_quorum_uploads_are_taken_pages_say_so_and_work_resumes_by_its
     }
     let before = servers.each_ref().map(|server| (server.threads(), server.peak_memory(), server.log_lines()));
     // Another process starts without a coordinator: it does everything except work.
-    let late = site.process("pod-late");
+    let late = services.process("pod-late");
     until_noticed(&late).await;
     let all = [&servers[0], &servers[1], &late];
     while since.elapsed() < outage() {

@@ -5,12 +5,11 @@ use std::time::{Duration, Instant};
 use shared::equalize::Recipe;
 use shared::gallery::Accepted;
 use shared::job::JobState;
+use testkit::images::{oracle, sample};
+use testkit::proxy::{Proxy, Target};
+use testkit::{Client, Ensemble};
 
-use crate::Site;
-use crate::client::Client;
-use crate::images::{oracle, sample};
-use crate::proxy::{Proxy, Target};
-use crate::zookeeper::Ensemble;
+use crate::Services;
 
 /// Time limit from the promotion until the array works again, including 2 s for a busy machine.
 const RECOVERY: Duration = Duration::from_secs(5);
@@ -48,15 +47,15 @@ async fn all_have_results(client: &Client, taken: &[Accepted]) {
 }
 
 /// Makes the old primary read-only while it keeps its connections; `lead` directs clients to the new one.
-async fn switches_over(mut site: Site, catalog: String, lead: impl FnOnce(&crate::Postgres)) {
-    drop(server::catalog::open(&site.catalog).await.unwrap());
-    site.catalog = catalog;
-    let servers = site.two().await;
+async fn switches_over(mut services: Services, catalog: String, lead: impl FnOnce(&testkit::Postgres)) {
+    drop(server::catalog::open(&services.deployment.catalog).await.unwrap());
+    services.deployment.catalog = catalog;
+    let servers = services.two().await;
     let client = &servers[0].client;
     let mut taken = some_uploads(client).await;
-    let standby = site.standby.as_ref().unwrap();
-    site.postgres.demote().await;
-    standby.promote_after(&site.postgres).await;
+    let standby = services.standby.as_ref().unwrap();
+    services.postgres.demote().await;
+    standby.promote_after(&services.postgres).await;
     lead(standby);
     let (accepted, took) = first_accepted(client, Instant::now()).await;
     taken.push(accepted);
@@ -68,45 +67,46 @@ async fn switches_over(mut site: Site, catalog: String, lead: impl FnOnce(&crate
     }
 }
 
-async fn with_standby() -> (Site, String) {
-    let mut site = Site::new(Ensemble::shared().connect_string_with_new_chroot()).await;
-    site.standby = Some(site.postgres.standby(Duration::ZERO));
-    let database = site.catalog.split('?').next().unwrap().rsplit('/').next().unwrap().to_owned();
-    (site, database)
+async fn with_standby() -> (Services, String) {
+    let mut services = Services::new(Ensemble::shared().connect_string_with_new_chroot()).await;
+    services.standby = Some(services.postgres.standby(Duration::ZERO));
+    let database = services.deployment.catalog.split('?').next().unwrap().rsplit('/').next().unwrap().to_owned();
+    (services, database)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_switchover_behind_one_address_costs_seconds_and_no_result() {
-    let (site, database) = with_standby().await;
-    let proxy = Proxy::start(vec![Target::Unix(site.postgres.socket())]).await;
+    let (services, database) = with_standby().await;
+    let proxy = Proxy::start(vec![Target::Unix(services.postgres.socket())]).await;
     let catalog = format!("postgres://postgres@{}/{database}?sslmode=disable", proxy.address());
-    switches_over(site, catalog, |standby| proxy.lead_new_to(vec![Target::Unix(standby.socket())])).await;
+    switches_over(services, catalog, |standby| proxy.lead_new_to(vec![Target::Unix(standby.socket())])).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_switchover_between_two_hosts_of_the_address_costs_seconds_and_no_result() {
-    let (site, database) = with_standby().await;
-    let hosts = [&site.postgres, site.standby.as_ref().unwrap()].map(|server| vec![Target::Unix(server.socket())]);
+    let (services, database) = with_standby().await;
+    let hosts =
+        [&services.postgres, services.standby.as_ref().unwrap()].map(|server| vec![Target::Unix(server.socket())]);
     let [first, second] = hosts.map(Proxy::start);
     let (first, second) = (first.await, second.await);
     // The standby comes first: a connecting client must go on to the primary.
     let hosts = format!("{},{}", second.address(), first.address());
     let catalog = format!("postgres://postgres@{hosts}/{database}?sslmode=disable&target_session_attrs=read-write");
-    switches_over(site, catalog, |_| {}).await;
+    switches_over(services, catalog, |_| {}).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_catalog_that_was_stopped_works_within_two_seconds_of_its_return() {
-    let mut site = Site::new(Ensemble::shared().connect_string_with_new_chroot()).await;
-    let servers = site.two().await;
+    let mut services = Services::new(Ensemble::shared().connect_string_with_new_chroot()).await;
+    let servers = services.two().await;
     let client = &servers[0].client;
     let mut taken = Vec::new();
     for number in 0..100 {
         taken.push(client.upload(&format!("{number}.png"), sample("cell.png"), &Recipe::default()).await.unwrap());
     }
-    site.postgres.stop();
+    services.postgres.stop();
     tokio::time::sleep(Duration::from_secs(20)).await;
-    site.postgres.start_again();
+    services.postgres.start_again();
     let back = Instant::now();
     let (accepted, took) = first_accepted(client, back).await;
     // One of the jobs in progress.

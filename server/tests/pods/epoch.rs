@@ -6,10 +6,11 @@ use server::catalog::Write;
 use server::coord::{Coordinator, election, paths};
 use shared::cluster::Candidate;
 use shared::job::{JobState, Phase};
+use testkit::faulty_store::{Act, Fault, Rule};
+use testkit::images::rgb16_tiff;
 
-use crate::bay::Bay;
-use crate::faulty_store::{Act, Fault, Rule};
-use crate::images::rgb16_tiff;
+use crate::array;
+use crate::tasks::until;
 
 /// Waits until a pod other than `not` leads; returns its node's name and its record.
 async fn leader(eye: &dyn Coordinator, not: Option<&str>) -> (String, Candidate) {
@@ -35,11 +36,11 @@ fn uuid(node: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_takers_epoch_is_taken_again_by_who_leads_and_nothing_stale_is_written() {
-    let bay = Bay::new(Duration::from_secs(5)).await;
-    let (original, eye) = (rgb16_tiff(600, 900), bay.eye().await);
-    bay.start(&["pod-1"]);
+    let array = array(Duration::from_secs(5)).await;
+    let (original, eye) = (rgb16_tiff(600, 900), array.session().await);
+    array.start(&["pod-1"]);
     let (first, _) = leader(&*eye, None).await;
-    bay.start(&["pod-2"]);
+    array.start(&["pod-2"]);
     while eye.children(paths::LEADER).await.unwrap().len() < 2 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -48,36 +49,36 @@ async fn a_late_takers_epoch_is_taken_again_by_who_leads_and_nothing_stale_is_wr
     let (second, record) = leader(&*eye, Some(&first)).await;
     assert_eq!(record.pod.as_str(), "pod-2");
     // Its statement runs after its successor's, as in a database that hung.
-    let late = bay.catalog.take_epoch(&uuid(&first)).await.unwrap();
+    let late = array.catalog.take_epoch(&uuid(&first)).await.unwrap();
     assert!(late.n > record.epoch.unwrap());
     // The current leader learns it from its next write, takes the epoch again, and continues.
-    bay.faults.play(Rule::on(Act::Put, Fault::Slow(Duration::from_millis(500))).keys("/histograms/"));
-    let accepted = bay.upload(&original).await;
-    bay.until("a task", (&accepted.job_id, Phase::Histograms, 0), |seen| seen.lock.clone()).await;
-    let rows = bay.catalog.running().await.unwrap();
+    array.faults.play(Rule::on(Act::Put, Fault::Slow(Duration::from_millis(500))).keys("/histograms/"));
+    let accepted = array.upload("image", &original).await;
+    until(&array, "a task", (&accepted.job_id, Phase::Histograms, 0), |seen| seen.lock.clone()).await;
+    let rows = array.catalog.running().await.unwrap();
     let run = rows[0].run.clone().unwrap();
-    let stale = bay.catalog.fail(&late, &accepted.job_id, &run, "by nobody's right", None).await.unwrap();
+    let stale = array.catalog.fail(&late, &accepted.job_id, &run, "by nobody's right", None).await.unwrap();
     assert_eq!(stale, Write::NotMine, "the late taker's epoch is over");
-    let stale = bay.catalog.rerun(&late, &accepted.job_id, &run, &"f".repeat(32).parse().unwrap()).await.unwrap();
+    let stale = array.catalog.rerun(&late, &accepted.job_id, &run, &"f".repeat(32).parse().unwrap()).await.unwrap();
     assert_eq!(stale, Write::NotMine);
-    bay.comes_out_right(&accepted, &original).await;
-    let job = bay.catalog.job(&accepted.job_id).await.unwrap().unwrap();
+    array.is_exact(&accepted, &original).await;
+    let job = array.catalog.job(&accepted.job_id).await.unwrap().unwrap();
     assert_eq!((job.state, job.reason), (JobState::Done, None));
     assert_eq!(leader(&*eye, None).await.0, second, "it has led all the while");
-    let next = bay.catalog.take_epoch("whoever").await.unwrap();
+    let next = array.catalog.take_epoch("whoever").await.unwrap();
     assert_eq!(next.n, late.n + 2, "it took the epoch again once and not in a loop");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_takers_epoch_is_taken_again_also_by_a_master_with_nothing_to_do() {
-    let bay = Bay::new(Duration::from_secs(5)).await;
-    bay.start(&["pod-1"]);
-    let eye = bay.eye().await;
+    let array = array(Duration::from_secs(5)).await;
+    array.start(&["pod-1"]);
+    let eye = array.session().await;
     let (first, _) = leader(&*eye, None).await;
-    let late = bay.catalog.take_epoch("somebody").await.unwrap();
+    let late = array.catalog.take_epoch("somebody").await.unwrap();
     let nobody = "f".repeat(32);
     let begun = Instant::now();
-    while bay.catalog.forget_upload(&late, &nobody.parse().unwrap()).await.unwrap() != Write::NotMine {
+    while array.catalog.forget_upload(&late, &nobody.parse().unwrap()).await.unwrap() != Write::NotMine {
         assert!(begun.elapsed() < Duration::from_secs(60), "it never finds out");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

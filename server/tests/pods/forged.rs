@@ -10,11 +10,11 @@ use server::coord::{Connector, Coordinator, CreateMode, Error, ensure_path, ensu
 use shared::gallery::Accepted;
 use shared::id::JobId;
 use shared::job::{JobState, Phase};
+use testkit::images::rgb16_tiff;
+use testkit::{Ensemble, TestArray};
 use zookeeper_client::{Acl, AuthId, Client, Permission};
 
-use crate::bay::Bay;
-use crate::images::rgb16_tiff;
-use crate::zookeeper::Ensemble;
+use crate::array_on;
 
 const LEASE: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SLOTS: usize = 8;
 
 struct Scene {
-    bay: Bay,
+    array: TestArray,
     servers: String,
     eye: Arc<dyn Coordinator>,
     original: Vec<u8>,
@@ -32,13 +32,13 @@ impl Scene {
     async fn new() -> Self {
         let servers = tokio::task::spawn_blocking(Ensemble::shared).await.unwrap().connect_string_with_new_chroot();
         let connector: Arc<dyn Connector> = Arc::new(ZooKeeper::new(&servers, LEASE).unwrap());
-        let bay = Bay::with(LEASE, |_| connector.clone()).await;
+        let array = array_on(LEASE, connector.clone()).await;
         let eye = connector.connect().await.unwrap();
-        Self { bay, servers, eye, original: rgb16_tiff(600, 900) }
+        Self { array, servers, eye, original: rgb16_tiff(600, 900) }
     }
 
     async fn upload(&self) -> Accepted {
-        self.bay.upload(&self.original).await
+        self.array.upload("image", &self.original).await
     }
 
     /// Waits until `done` returns `true`.
@@ -58,9 +58,9 @@ impl Scene {
     /// Waits until the job has ended: with its result, if the forgery came too late to matter, or with `reason` in its reason.
     /// Returns whether it failed.
     async fn ends(&self, accepted: &Accepted, reason: &str) -> bool {
-        let ended = self.bay.ended(&accepted.job_id).await;
+        let ended = self.array.ended(accepted).await;
         match ended.state {
-            JobState::Done => self.bay.comes_out_right(accepted, &self.original).await,
+            JobState::Done => self.array.is_exact(accepted, &self.original).await,
             _ => assert!(ended.reason.as_ref().is_some_and(|found| found.contains(reason)), "{ended:?}"),
         }
         ended.state == JobState::Failed
@@ -68,7 +68,7 @@ impl Scene {
 
     async fn works(&self) {
         let accepted = self.upload().await;
-        self.bay.comes_out_right(&accepted, &self.original).await;
+        self.array.is_exact(&accepted, &self.original).await;
     }
 
     async fn no_znodes_stay(&self) {
@@ -88,7 +88,7 @@ impl Scene {
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_children_of_eight_jobs_cost_no_slot_and_go_with_their_jobs() {
     let scene = Scene::new().await;
-    scene.bay.start(&["pod-1", "pod-2"]);
+    scene.array.start(&["pod-1", "pod-2"]);
     let mut all = Vec::new();
     for _ in 0..3 * SLOTS {
         all.push(scene.upload().await);
@@ -105,11 +105,11 @@ async fn unknown_children_of_eight_jobs_cost_no_slot_and_go_with_their_jobs() {
         })
         .await;
     for name in ["pod-1", "pod-2"] {
-        scene.bay.stop(name).await;
+        scene.array.stop(name).await;
     }
-    scene.bay.start(&["pod-3", "pod-4"]);
+    scene.array.start(&["pod-3", "pod-4"]);
     for accepted in &all {
-        scene.bay.comes_out_right(accepted, &scene.original).await;
+        scene.array.is_exact(accepted, &scene.original).await;
     }
     scene.no_znodes_stay().await;
 }
@@ -117,7 +117,7 @@ async fn unknown_children_of_eight_jobs_cost_no_slot_and_go_with_their_jobs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn unreadable_and_oversized_records_fail_their_job_with_the_cause_and_no_other() {
     let scene = Scene::new().await;
-    scene.bay.start(&["pod-1", "pod-2"]);
+    scene.array.start(&["pod-1", "pod-2"]);
     let large = serde_json::to_vec(&serde_json::json!({ "v": 1, "padding": "x".repeat(100_000) })).unwrap();
     let outside = client(&scene).await;
     let persistent = zookeeper_client::CreateMode::Persistent.with_acls(zookeeper_client::Acls::anyone_all());
@@ -148,7 +148,7 @@ async fn unreadable_and_oversized_records_fail_their_job_with_the_cause_and_no_o
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_rewritten_with_equal_data_is_done_all_the_same() {
     let scene = Scene::new().await;
-    scene.bay.start(&["pod-1", "pod-2"]);
+    scene.array.start(&["pod-1", "pod-2"]);
     let mut rewritten = 0;
     let begun = Instant::now();
     while rewritten < 5 {
@@ -164,14 +164,14 @@ async fn a_task_rewritten_with_equal_data_is_done_all_the_same() {
                 rewritten += 1;
             }
         }
-        scene.bay.comes_out_right(&accepted, &scene.original).await;
+        scene.array.is_exact(&accepted, &scene.original).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn access_control_lists_of_others_cost_neither_slots_nor_other_jobs() {
     let scene = Scene::new().await;
-    scene.bay.start(&["pod-1", "pod-2"]);
+    scene.array.start(&["pod-1", "pod-2"]);
     let outside = client(&scene).await;
     for node in ["/histograms/task_1", "/histograms", ""] {
         let mut shut = 0;
@@ -191,9 +191,9 @@ async fn access_control_lists_of_others_cost_neither_slots_nor_other_jobs() {
     }
     // The next leader finds nodes that can't be removed.
     for name in ["pod-1", "pod-2"] {
-        scene.bay.stop(name).await;
+        scene.array.stop(name).await;
     }
-    scene.bay.start(&["pod-3"]);
+    scene.array.start(&["pod-3"]);
     scene.works().await;
 }
 
@@ -201,7 +201,7 @@ async fn access_control_lists_of_others_cost_neither_slots_nor_other_jobs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_forged_lock_fails_its_job_and_no_other() {
     let scene = Scene::new().await;
-    scene.bay.start(&["pod-1", "pod-2"]);
+    scene.array.start(&["pod-1", "pod-2"]);
     let lock = serde_json::json!({
         "v": 1, "pod": "pod-1", "claim": "00000000000000000000000000000000", "since": 0,
         "stamp": { "clock": 1, "pod": "pod-1" },
@@ -231,7 +231,7 @@ async fn forged_candidates_and_members_neither_lead_nor_count() {
     }
     let path = "/cluster/leader/garbage-";
     scene.eye.create(path, b"garbage", CreateMode::EphemeralSequential).await.unwrap();
-    scene.bay.start(&["pod-1", "pod-2"]);
+    scene.array.start(&["pod-1", "pod-2"]);
     scene.works().await;
     assert!(matches!(scene.eye.get("/cluster/leader/forged").await, Ok(_) | Err(Error::NoNode(_))));
 }

@@ -5,18 +5,18 @@ use std::time::{Duration, Instant};
 
 use server::coord::zookeeper::ZooKeeper;
 use server::coord::{Connector, ensure_skeleton, members};
+use testkit::zookeeper::{Ensemble, TICK};
 
-use crate::bay::Bay;
-use crate::zookeeper::{Ensemble, TICK};
+use crate::array_on;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pod_shows_the_lease_that_the_servers_grant_and_not_what_it_asked_for() {
     let servers = tokio::task::spawn_blocking(|| Ensemble::shared().connect_string_with_new_chroot()).await.unwrap();
     let connector: Arc<dyn Connector> = Arc::new(ZooKeeper::new(&servers, Duration::from_millis(200)).unwrap());
-    let bay = Bay::with(Duration::from_secs(9), |_| connector).await;
+    let array = array_on(Duration::from_secs(9), connector.clone()).await;
     let eye = ZooKeeper::new(&servers, Duration::from_secs(10)).unwrap().connect().await.unwrap();
     ensure_skeleton(&*eye).await.unwrap();
-    bay.start(&["pod-1"]);
+    array.start(&["pod-1"]);
     let begun = Instant::now();
     let member = loop {
         if let Some(member) = members::list(&*eye).await.unwrap().pop() {
@@ -26,5 +26,5 @@ async fn a_pod_shows_the_lease_that_the_servers_grant_and_not_what_it_asked_for(
         tokio::time::sleep(Duration::from_millis(10)).await;
     };
     assert_eq!(u128::from(member.lease_ms), (TICK * 2).as_millis());
-    bay.stop("pod-1").await;
+    array.stop("pod-1").await;
 }

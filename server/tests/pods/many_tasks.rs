@@ -14,8 +14,7 @@ use shared::equalize::Recipe;
 use shared::job::{Format, ImageInfo, Job, Phase, Pointer};
 use shared::pixels::{Depth, Layout};
 use shared::task::{Done, Lock, Outcome};
-
-use crate::zookeeper::Ensemble;
+use testkit::Ensemble;
 
 /// A session timeout that a mirror which starves the heartbeats would exceed.
 const LEASE: Duration = Duration::from_secs(3);

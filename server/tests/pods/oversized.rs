@@ -6,20 +6,21 @@ use std::time::Duration;
 
 use server::coord::Connector;
 use shared::job::JobState;
+use testkit::images::rgb16_tiff;
 
-use crate::bay::Bay;
-use crate::images::rgb16_tiff;
+use crate::array_with;
 use crate::narrow::{Narrow, Refuses};
 
 /// Runs an image while such records are rejected; returns the number of rejections.
 async fn refused(refuses: Refuses) -> usize {
     let refused = Arc::new(AtomicUsize::new(0));
     let count = refused.clone();
-    let narrow = |inner: Arc<dyn Connector>| Arc::new(Narrow { inner, refuses, refused: count }) as Arc<dyn Connector>;
-    let bay = Bay::with(Duration::from_secs(5), narrow).await;
-    bay.start(&["pod-1", "pod-2"]);
-    let accepted = bay.upload(&rgb16_tiff(600, 900)).await;
-    let ended = bay.ended(&accepted.job_id).await;
+    let narrow =
+        move |inner: Arc<dyn Connector>| Arc::new(Narrow { inner, refuses, refused: count }) as Arc<dyn Connector>;
+    let array = array_with(Duration::from_secs(5), narrow).await;
+    array.start(&["pod-1", "pod-2"]);
+    let accepted = array.upload("image", &rgb16_tiff(600, 900)).await;
+    let ended = array.ended(&accepted).await;
     assert_eq!(ended.state, JobState::Failed);
     let reason = ended.reason.unwrap();
     assert!(reason.starts_with("The array can't store a record of this job: 65537 bytes for /jobs/"), "{reason}");
@@ -51,11 +52,11 @@ async fn a_pod_one_of_whose_roles_panics_begins_anew_and_the_job_is_done() {
         false
     };
     let refused = Arc::default();
-    let narrow = |inner: Arc<dyn Connector>| Arc::new(Narrow { inner, refuses, refused }) as Arc<dyn Connector>;
-    let bay = Bay::with(Duration::from_secs(5), narrow).await;
-    bay.start(&["pod-1"]);
+    let narrow = move |inner: Arc<dyn Connector>| Arc::new(Narrow { inner, refuses, refused }) as Arc<dyn Connector>;
+    let array = array_with(Duration::from_secs(5), narrow).await;
+    array.start(&["pod-1"]);
     let original = rgb16_tiff(600, 900);
-    let accepted = bay.upload(&original).await;
-    bay.comes_out_right(&accepted, &original).await;
+    let accepted = array.upload("image", &original).await;
+    array.is_exact(&accepted, &original).await;
     assert!(ONCE.load(Ordering::SeqCst) > 1);
 }

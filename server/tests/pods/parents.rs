@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use server::coord::zookeeper::ZooKeeper;
 use server::coord::{Connector, Coordinator, Error, paths};
 use shared::job::Phase;
+use testkit::images::rgb16_tiff;
+use testkit::{Ensemble, TestArray};
 
-use crate::bay::Bay;
-use crate::images::rgb16_tiff;
-use crate::zookeeper::Ensemble;
+use crate::{array, array_on};
 
 const LEASE: Duration = Duration::from_secs(5);
 /// Time from the deletion to the array's recovery; generous, for a busy machine.
@@ -36,16 +36,16 @@ pub async fn delete_all(coordinator: &dyn Coordinator, path: &str) {
 
 /// Deletes each parent, and all of them, while a job runs; each job must give the right result, and all pods must be members
 /// again.
-async fn parents_heal(bay: &Bay, connector: &dyn Connector) {
+async fn parents_heal(array: &TestArray, connector: &dyn Connector) {
     let eye = connector.connect().await.unwrap();
     let original = rgb16_tiff(600, 900);
-    bay.start(&["pod-1", "pod-2", "pod-3"]);
+    array.start(&["pod-1", "pod-2", "pod-3"]);
     for deleted in ["/cluster/leader", "/cluster/doorbell", "/cluster", "/jobs", "/nodes", "/"] {
         println!("deletes {deleted}");
-        let accepted = bay.upload(&original).await;
+        let accepted = array.upload("image", &original).await;
         begun(&*eye, &accepted.job_id).await;
         delete_all(&*eye, deleted).await;
-        bay.comes_out_right(&accepted, &original).await;
+        array.is_exact(&accepted, &original).await;
         let begun = Instant::now();
         loop {
             let members = eye.children(paths::NODES).await.unwrap_or_default().len();
@@ -58,8 +58,8 @@ async fn parents_heal(bay: &Bay, connector: &dyn Connector) {
         }
     }
     // A job that starts only now finds everything in place.
-    let accepted = bay.upload(&original).await;
-    bay.comes_out_right(&accepted, &original).await;
+    let accepted = array.upload("image", &original).await;
+    array.is_exact(&accepted, &original).await;
 }
 
 /// Waits until a job has tasks.
@@ -73,17 +73,17 @@ async fn begun(eye: &dyn Coordinator, job: &shared::id::JobId) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn deleted_parents_heal_on_the_embedded_coordinator() {
-    let bay = Bay::new(LEASE).await;
-    let connector = bay.embedded.connector();
-    parents_heal(&bay, &*connector).await;
+    let array = array(LEASE).await;
+    let connector = array.embedded.connector();
+    parents_heal(&array, &*connector).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn deleted_parents_heal_on_zookeeper() {
     let servers = tokio::task::spawn_blocking(Ensemble::shared).await.unwrap().connect_string_with_new_chroot();
     let connector: Arc<dyn Connector> = Arc::new(ZooKeeper::new(&servers, LEASE).unwrap());
-    let bay = Bay::with(LEASE, |_| connector.clone()).await;
-    parents_heal(&bay, &*connector).await;
+    let array = array_on(LEASE, connector.clone()).await;
+    parents_heal(&array, &*connector).await;
 }
 
 /// Also deletes the chroot: it isn't one of the array's nodes, and nothing can be created without it.
@@ -91,13 +91,13 @@ async fn deleted_parents_heal_on_zookeeper() {
 async fn a_deleted_chroot_heals_on_zookeeper() {
     let servers = tokio::task::spawn_blocking(Ensemble::shared).await.unwrap().connect_string_with_new_chroot();
     let connector: Arc<dyn Connector> = Arc::new(ZooKeeper::new(&servers, LEASE).unwrap());
-    let bay = Bay::with(LEASE, |_| connector.clone()).await;
+    let array = array_on(LEASE, connector.clone()).await;
     let (hosts, chroot) = servers.split_once('/').unwrap();
     let outside = ZooKeeper::new(hosts, LEASE).unwrap().connect().await.unwrap();
     let original = rgb16_tiff(600, 900);
-    bay.start(&["pod-1", "pod-2"]);
-    let accepted = bay.upload(&original).await;
+    array.start(&["pod-1", "pod-2"]);
+    let accepted = array.upload("image", &original).await;
     begun(&*connector.connect().await.unwrap(), &accepted.job_id).await;
     delete_all(&*outside, &format!("/{chroot}")).await;
-    bay.comes_out_right(&accepted, &original).await;
+    array.is_exact(&accepted, &original).await;
 }

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use shared::equalize::Recipe;
 use shared::job::JobState;
+use testkit::images::{oracle, sample};
 
+use crate::EVENLIGHT;
 use crate::files::{Entry, Order, chunk, data_at, png, tiff, zeros};
-use crate::images::{oracle, sample};
-use crate::processes::Server;
 
 /// Size to which a bomb expands, in bytes.
 const HUGE: u64 = 1 << 30;
@@ -99,7 +99,7 @@ async fn a_bomb_is_a_sentence_in_bounded_memory_and_time() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data").display().to_string();
     let args = ["--data", &data, "--pods", "2", "--threads", "2", "--max-whole-decode", "128MiB"];
-    let server = Server::start("pod", folder.path(), &args);
+    let server = EVENLIGHT.serve("pod", folder.path(), &args);
     let luma = Recipe::default();
     let innocent = server.client.upload("cell.png", sample("cell.png"), &luma).await.unwrap();
     assert!(server.client.result(&innocent.image_id).await == oracle(&sample("cell.png"), &luma));

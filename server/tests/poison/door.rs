@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use shared::equalize::Recipe;
+use testkit::images::{oracle, sample};
 
+use crate::EVENLIGHT;
 use crate::files::{Order, chunk, png, zeros};
-use crate::images::{oracle, sample};
-use crate::processes::Server;
 
 /// A few seconds, even on a busy machine; with a quadratic inspection it took minutes.
 const PROMPT: Duration = Duration::from_secs(10);
@@ -21,7 +21,7 @@ fn empty_chunks(count: usize) -> Vec<u8> {
 async fn two_pngs_of_very_many_empty_chunks_dont_stop_other_uploads() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data").display().to_string();
-    let server = Server::start("pod", folder.path(), &["--data", &data, "--pods", "2", "--threads", "2"]);
+    let server = EVENLIGHT.serve("pod", folder.path(), &["--data", &data, "--pods", "2", "--threads", "2"]);
     let luma = Recipe::default();
     let hostile = empty_chunks(300_000);
     let uploads = (0..2).map(|_| {
@@ -50,7 +50,7 @@ async fn two_pngs_of_very_many_empty_chunks_dont_stop_other_uploads() {
 async fn a_png_of_as_many_chunks_as_are_taken_is_done() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data").display().to_string();
-    let server = Server::start("pod", folder.path(), &["--data", &data, "--pods", "2", "--threads", "2"]);
+    let server = EVENLIGHT.serve("pod", folder.path(), &["--data", &data, "--pods", "2", "--threads", "2"]);
     let luma = Recipe::default();
     let most = empty_chunks(10_000);
     let upload = server.client.upload("most.png", most.clone(), &luma);

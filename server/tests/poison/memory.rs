@@ -7,11 +7,12 @@ use shared::equalize::Recipe;
 use shared::gallery::Accepted;
 use shared::id::ImageId;
 use shared::job::JobState;
+use testkit::Server;
+use testkit::client::PATIENCE;
+use testkit::images::{oracle, sample};
 
-use crate::client::PATIENCE;
+use crate::EVENLIGHT;
 use crate::files::{Order, png, zeros};
-use crate::images::{oracle, sample};
-use crate::processes::Server;
 
 /// Limit of a process's address space, in bytes.
 const LIMIT: u64 = 1 << 30;
@@ -32,7 +33,7 @@ impl<'a> Supervised<'a> {
         let data = folder.join("data").display().to_string();
         let args = ["--data", &data, "--pods", "2", "--session-timeout", "500ms", "--threads", "2"];
         // It is configured to use more than it may.
-        Server::start_limited(
+        EVENLIGHT.serve_limited(
             "pod",
             folder,
             &[&args[..], &["--max-whole-decode", "4GiB", "--memory", "4GiB"]].concat(),

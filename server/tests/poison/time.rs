@@ -2,30 +2,33 @@
 
 use std::time::Duration;
 
-use clap::Parser;
-use server::cli::process::Process;
-use server::cli::serve::ServeArgs;
 use shared::equalize::{Color, Recipe};
 use shared::job::JobState;
+use testkit::Server;
+use testkit::images::{oracle, rgb16_tiff, sample};
 
-use crate::client::Client;
+use crate::EVENLIGHT;
 use crate::files::{Order, png, zeros};
-use crate::images::{oracle, rgb16_tiff, sample};
 
-#[derive(Parser)]
-struct Cli {
-    #[command(flatten)]
-    serve: ServeArgs,
+/// Starts a process with these limits.
+fn server(folder: &tempfile::TempDir, limits: &[&str]) -> Server {
+    let data = folder.path().join("data").display().to_string();
+    let args = ["--data", &data, "--session-timeout", "500ms", "--pods", "3"];
+    EVENLIGHT.serve("pod", folder.path(), &[&args[..], limits].concat())
+}
+
+/// Stops a process by SIGTERM.
+async fn stop(mut server: Server) {
+    server.signal("TERM");
+    let stopped = tokio::task::spawn_blocking(move || server.wait());
+    assert!(tokio::time::timeout(Duration::from_secs(30), stopped).await.unwrap().unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_that_overruns_its_time_fails_with_both_times_and_no_other_does() {
-    let data = tempfile::tempdir().unwrap();
-    let folder = data.path().display().to_string();
-    let args = ["evenlight", "--listen", "127.0.0.1:0", "--data", &folder, "--session-timeout", "500ms"];
-    let limit = ["--task-time", "1500ms", "--pods", "3", "--max-active-jobs", "4"];
-    let process = Process::start(Cli::parse_from(args.iter().chain(&limit)).serve).await.unwrap();
-    let (client, luma) = (Client::new(process.address), Recipe::default());
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(&folder, &["--task-time", "1500ms", "--max-active-jobs", "4"]);
+    let (client, luma) = (&server.client, Recipe::default());
     // 900 MB of rows including filter bytes, decoded by one task.
     let (width, height) = (30_000, 15_000);
     let poison = png((width, height), 16, Order::Rows, &[], &zeros(u64::from(height) * (1 + 2 * u64::from(width))));
@@ -47,17 +50,14 @@ async fn an_image_that_overruns_its_time_fails_with_both_times_and_no_other_does
     let last = client.upload("last.png", sample("cell.png"), &luma).await.unwrap();
     let last = client.ended(&last.image_id).await;
     assert_eq!(last.state, JobState::Done, "{:?}", last.reason);
-    tokio::time::timeout(Duration::from_secs(30), process.stop()).await.unwrap();
+    stop(server).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_of_many_short_tasks_that_overruns_its_time_fails_and_no_other_does() {
-    let data = tempfile::tempdir().unwrap();
-    let folder = data.path().display().to_string();
-    let args = ["evenlight", "--listen", "127.0.0.1:0", "--data", &folder, "--pods", "3"];
-    let limit = ["--image-time", "1s", "--parts-per-task", "1"];
-    let process = Process::start(Cli::parse_from(args.iter().chain(&limit)).serve).await.unwrap();
-    let client = Client::new(process.address);
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(&folder, &["--image-time", "1s", "--parts-per-task", "1"]);
+    let client = &server.client;
     let slow = Recipe { color: Color::Oklab, ..Recipe::default() };
     let poisoned = client.upload("poison.tif", rgb16_tiff(6_000, 5_000), &slow).await.unwrap();
     let other = client.upload("other.png", sample("cell.png"), &slow).await.unwrap();
@@ -67,5 +67,5 @@ async fn an_image_of_many_short_tasks_that_overruns_its_time_fails_and_no_other_
     let reason = failed.reason.unwrap();
     println!("{reason}");
     assert!(reason.starts_with("The image took too long") && reason.ends_with("the limit is 1.0 s."), "{reason}");
-    tokio::time::timeout(Duration::from_secs(30), process.stop()).await.unwrap();
+    stop(server).await;
 }

@@ -14,7 +14,7 @@ use crate::clock;
 use crate::faults::{Effect, Faults, Operation, Play, Port};
 use crate::history::{Fact, History};
 use crate::life::Life;
-use crate::statements::{self, FENCED};
+use testkit::statements::{self, FENCED};
 
 /// Duration of a failing statement.
 const MOMENT: Duration = Duration::from_millis(1);

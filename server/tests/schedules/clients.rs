@@ -9,9 +9,9 @@ use server::pipeline::accept::{Accept, Error, Offer};
 use shared::equalize::Recipe;
 use shared::gallery::Accepted;
 use shared::job::JobState;
+use testkit::Dice;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::dice::Dice;
 use crate::life::Life;
 use crate::originals::{self, Original};
 use crate::world::World;

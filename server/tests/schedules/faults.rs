@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use server::coord::paths;
+use testkit::Dice;
 
-use crate::dice::Dice;
 use crate::history::History;
 use crate::life::Life;
 use crate::settings::Settings;

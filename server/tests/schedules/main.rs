@@ -16,17 +16,11 @@
 //! once. So a seed may need a few runs to fail again.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../support/images.rs"]
-mod images;
-#[path = "../support/statements.rs"]
-mod statements;
-
 mod catalog;
 mod checker;
 mod clients;
 mod clock;
 mod coordinator;
-mod dice;
 mod faults;
 mod history;
 mod ledger;

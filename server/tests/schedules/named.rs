@@ -6,9 +6,9 @@ use std::time::Duration;
 use server::catalog::Write;
 use server::coord::embedded::journal::{Became, Change};
 use server::coord::paths;
+use testkit::Dice;
 use tokio::time::{Instant, sleep};
 
-use crate::dice::Dice;
 use crate::faults::{Operation, Play, Port};
 use crate::history::Fact;
 use crate::run::in_paused_time;

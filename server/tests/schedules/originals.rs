@@ -4,8 +4,7 @@ use std::io::Cursor;
 use std::sync::{Arc, OnceLock};
 
 use shared::equalize::Recipe;
-
-use crate::images::{gray8_tiff, oracle, rgb16_tiff, rgba_png};
+use testkit::images::{gray8_tiff, oracle, rgb16_tiff, rgba_png};
 
 /// An image to upload, and its expected result.
 pub struct Original {

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
+use testkit::Dice;
 use tokio::time::{Instant, sleep};
 
 use crate::checker;
 use crate::clients;
-use crate::dice::Dice;
 use crate::history::History;
 use crate::settings::Settings;
 use crate::totals::Totals;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::dice::Dice;
+use testkit::Dice;
+
 use crate::faults::{Effect, Operation, Play, Port};
 
 /// Session timeout of every run.

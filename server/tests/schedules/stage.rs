@@ -7,11 +7,11 @@ use server::coord::embedded::journal::Became;
 use server::coord::paths;
 use shared::gallery::Accepted;
 use shared::task::Done;
+use testkit::Dice;
 use tokio::time::{Instant, sleep};
 
 use crate::checker;
 use crate::clients::{Ticket, send};
-use crate::dice::Dice;
 use crate::history::Fact;
 use crate::life::Life;
 use crate::originals;

@@ -1,0 +1,399 @@
+//! An `object_store` that injects faults into any other one (`InMemory`, a folder): it fails, loses replies, hangs, is slow or
+//! full, tears objects, and stores or returns altered bytes.
+//!
+//! ```ignore
+//! let faults = Faults::seeded(7);
+//! let store = Store::over(faults.over(Arc::new(InMemory::new())), faults::impatient());
+//! faults.play(Rule::on(Act::Get, Fault::Hang).keys("/histograms/").times(2));
+//! faults.play(Rule::on(Act::Put, Fault::LoseReply).chance(100));
+//! ```
+//!
+//! Rules are evaluated in order; the first match applies. All randomness comes from the seed. A hang ends only with the
+//! caller's timeout, on tokio's clock. Pixel threads read through [`Store::reader`](store::Store::reader), which passes
+//! through here as well.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt};
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
+};
+use store::Patience;
+
+use crate::dice::Dice;
+
+/// A store operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// Write a whole object.
+    Put,
+    /// Start a multipart upload.
+    Begin,
+    /// Write a part.
+    Part,
+    /// Complete a multipart upload.
+    Complete,
+    /// Read an object or a range of it.
+    Get,
+    /// Read its metadata.
+    Head,
+    /// List objects.
+    List,
+    /// Delete an object.
+    Delete,
+}
+
+/// All operations.
+pub const ACTS: [Act; 8] =
+    [Act::Put, Act::Begin, Act::Part, Act::Complete, Act::Get, Act::Head, Act::List, Act::Delete];
+
+/// The fault injected into an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Does nothing and returns an error.
+    Fail,
+    /// Performs the operation and returns an error.
+    LoseReply,
+    /// Does nothing and never answers.
+    Hang,
+    /// Performs the operation and never answers.
+    HangDone,
+    /// Performs the operation after a delay.
+    Slow(Duration),
+    /// Does nothing: no space left (ENOSPC).
+    Full,
+    /// Stores or returns only half of the bytes, and reports success.
+    Tear,
+    /// Alters a byte in the middle of what is stored or returned, and reports success.
+    Flip,
+    /// Alters the first byte instead.
+    FlipFirst,
+    /// Alters the last byte instead.
+    FlipLast,
+    /// Does nothing and reports success; for writes of whole objects.
+    Forget,
+    /// Returns the correct bytes, but dropping them panics: on a pixel thread, the work panics.
+    Explode,
+}
+
+/// When to inject a fault.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    acts: Vec<Act>,
+    fault: Fault,
+    part_of_key: String,
+    per_mille: u64,
+    left: u64,
+}
+
+impl Rule {
+    /// Injects the fault into every operation of this kind.
+    pub fn on(act: Act, fault: Fault) -> Self {
+        Self::on_any(&[act], fault)
+    }
+
+    /// Injects the fault into every operation of these kinds.
+    pub fn on_any(acts: &[Act], fault: Fault) -> Self {
+        Self { acts: acts.to_vec(), fault, part_of_key: String::new(), per_mille: 1_000, left: u64::MAX }
+    }
+
+    /// Limits the rule to keys that contain this part.
+    pub fn keys(self, part: &str) -> Self {
+        Self { part_of_key: part.to_owned(), ..self }
+    }
+
+    /// Limits the rule to this probability, in thousandths.
+    pub fn chance(self, per_mille: u64) -> Self {
+        Self { per_mille, ..self }
+    }
+
+    /// Limits the rule to this number of times.
+    pub fn times(self, times: u64) -> Self {
+        Self { left: times, ..self }
+    }
+}
+
+/// Controls the faults. Clones share all state.
+#[derive(Debug, Clone)]
+pub struct Faults(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    dice: Dice,
+    rules: Vec<Rule>,
+    played: Vec<(Act, Fault, String)>,
+}
+
+impl Faults {
+    /// Starts without faults.
+    pub fn seeded(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(State { dice: Dice::new(seed), rules: Vec::new(), played: Vec::new() })))
+    }
+
+    /// Wraps a store.
+    pub fn over(&self, store: Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore> {
+        Arc::new(FaultyStore { inner: store, faults: self.clone() })
+    }
+
+    /// Adds a rule.
+    pub fn play(&self, rule: Rule) {
+        self.0.lock().unwrap().rules.push(rule);
+    }
+
+    /// Removes all rules.
+    pub fn end(&self) {
+        self.0.lock().unwrap().rules.clear();
+    }
+
+    /// Returns the injected faults in order.
+    pub fn played(&self) -> Vec<(Act, Fault, String)> {
+        self.0.lock().unwrap().played.clone()
+    }
+
+    /// Returns the fault for an operation, if a rule applies.
+    fn fault(&self, act: Act, key: &str) -> Option<Fault> {
+        let mut state = self.0.lock().unwrap();
+        let state = &mut *state;
+        let fits = |rule: &&mut Rule| rule.left > 0 && rule.acts.contains(&act) && key.contains(&rule.part_of_key);
+        for rule in state.rules.iter_mut().filter(|rule| fits(rule)) {
+            if state.dice.per_mille(rule.per_mille) {
+                rule.left -= 1;
+                state.played.push((act, rule.fault, key.to_owned()));
+                return Some(rule.fault);
+            }
+        }
+        None
+    }
+}
+
+/// Timeouts and retries for tests: short, but long enough for a loaded machine.
+pub fn impatient() -> Patience {
+    Patience::new(Duration::from_millis(1_500), 3, Duration::from_millis(10))
+}
+
+fn error(what: &'static str) -> Error {
+    Error::Generic { store: "faulty", source: what.into() }
+}
+
+fn full() -> Error {
+    Error::Generic { store: "faulty", source: Box::new(std::io::Error::from_raw_os_error(28)) }
+}
+
+/// Returns the bytes as a lying store stores or returns them.
+fn spoiled(bytes: Bytes, fault: Fault) -> Bytes {
+    match fault {
+        Fault::Tear => bytes.slice(..bytes.len() / 2),
+        Fault::Flip | Fault::FlipFirst | Fault::FlipLast if !bytes.is_empty() => {
+            let mut bytes = bytes.to_vec();
+            let at = match fault {
+                Fault::FlipFirst => 0,
+                Fault::FlipLast => bytes.len() - 1,
+                _ => bytes.len() / 2,
+            };
+            bytes[at] ^= 0x10;
+            bytes.into()
+        }
+        Fault::Explode => Bytes::from_owner(Bomb(bytes)),
+        _ => bytes,
+    }
+}
+
+/// Bytes that panic when they are dropped.
+struct Bomb(Bytes);
+
+impl AsRef<[u8]> for Bomb {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        // Not while already panicking, which would abort the process.
+        if !std::thread::panicking() {
+            panic!("a panic was played");
+        }
+    }
+}
+
+/// Performs an operation with a fault that doesn't concern its bytes.
+async fn played<T>(fault: Option<Fault>, work: impl Future<Output = Result<T>>) -> Result<T> {
+    match fault {
+        None
+        | Some(Fault::Tear | Fault::Flip | Fault::FlipFirst | Fault::FlipLast | Fault::Forget | Fault::Explode) => {
+            work.await
+        }
+        Some(Fault::Fail) => Err(error("a fault was played")),
+        Some(Fault::Full) => Err(full()),
+        Some(Fault::Hang) => std::future::pending().await,
+        Some(Fault::Slow(pause)) => {
+            tokio::time::sleep(pause).await;
+            work.await
+        }
+        Some(Fault::LoseReply) => {
+            work.await?;
+            Err(error("the reply was lost"))
+        }
+        Some(Fault::HangDone) => {
+            work.await?;
+            std::future::pending().await
+        }
+    }
+}
+
+#[derive(Debug)]
+struct FaultyStore {
+    inner: Arc<dyn ObjectStore>,
+    faults: Faults,
+}
+
+impl fmt::Display for FaultyStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "faulty {}", self.inner)
+    }
+}
+
+#[async_trait]
+impl ObjectStore for FaultyStore {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        let fault = self.faults.fault(Act::Put, location.as_ref());
+        if fault == Some(Fault::Forget) {
+            return Ok(PutResult { e_tag: None, version: None, extensions: Default::default() });
+        }
+        let payload = match fault {
+            Some(fault) => spoiled(payload.into(), fault).into(),
+            None => payload,
+        };
+        played(fault, self.inner.put_opts(location, payload, options)).await
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        let fault = self.faults.fault(Act::Begin, location.as_ref());
+        let upload = played(fault, self.inner.put_multipart_opts(location, options)).await?;
+        Ok(Box::new(FaultyUpload { inner: upload, faults: self.faults.clone(), key: location.to_string() }))
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        if options.head {
+            let fault = self.faults.fault(Act::Head, location.as_ref());
+            return played(fault, self.inner.get_opts(location, options)).await;
+        }
+        let fault = self.faults.fault(Act::Get, location.as_ref());
+        let got = played(fault, self.inner.get_opts(location, options)).await?;
+        let Some(fault @ (Fault::Tear | Fault::Flip | Fault::FlipFirst | Fault::FlipLast | Fault::Explode)) = fault
+        else {
+            return Ok(got);
+        };
+        let (meta, range, attributes, extensions) =
+            (got.meta.clone(), got.range.clone(), got.attributes.clone(), got.extensions.clone());
+        let bytes = spoiled(got.bytes().await?, fault);
+        let payload = GetResultPayload::Stream(stream::once(async { Ok(bytes) }).boxed());
+        Ok(GetResult { payload, meta, range, attributes, extensions })
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        let mut all = Vec::with_capacity(ranges.len());
+        for range in ranges {
+            all.push(self.get_range(location, range.clone()).await?);
+        }
+        Ok(all)
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        let (inner, faults) = (self.inner.clone(), self.faults.clone());
+        locations
+            .then(move |location| {
+                let (inner, faults) = (inner.clone(), faults.clone());
+                async move {
+                    let location = location?;
+                    let fault = faults.fault(Act::Delete, location.as_ref());
+                    played(fault, inner.delete(&location)).await.map(|()| location)
+                }
+            })
+            .boxed()
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        let (faults, asked) = (self.faults.clone(), prefix.map(ToString::to_string).unwrap_or_default());
+        self.with_listing_faults(faults, asked, self.inner.list(prefix))
+    }
+
+    fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
+        let (faults, asked) = (self.faults.clone(), prefix.map(ToString::to_string).unwrap_or_default());
+        self.with_listing_faults(faults, asked, self.inner.list_with_offset(prefix, offset))
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+}
+
+impl FaultyStore {
+    /// Injects a fault before the first object of a listing; `Tear` ends the listing with an error in the middle.
+    fn with_listing_faults(
+        &self,
+        faults: Faults,
+        asked: String,
+        listing: BoxStream<'static, Result<ObjectMeta>>,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        let begun = async move {
+            let fault = faults.fault(Act::List, &asked);
+            match played(fault, async { Ok(()) }).await {
+                Err(error) => stream::once(async { Err(error) }).boxed(),
+                Ok(()) if fault == Some(Fault::Tear) => {
+                    let all: Vec<_> = listing.collect().await;
+                    let half = all.len() / 2;
+                    stream::iter(all.into_iter().take(half))
+                        .chain(stream::once(async { Err(error("the listing broke off")) }))
+                        .boxed()
+                }
+                Ok(()) => listing,
+            }
+        };
+        stream::once(begun).flatten().boxed()
+    }
+}
+
+#[derive(Debug)]
+struct FaultyUpload {
+    inner: Box<dyn MultipartUpload>,
+    faults: Faults,
+    key: String,
+}
+
+#[async_trait]
+impl MultipartUpload for FaultyUpload {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        match self.faults.fault(Act::Part, &self.key) {
+            None => self.inner.put_part(data),
+            Some(fault) => {
+                let part = self.inner.put_part(spoiled(data.into(), fault).into());
+                Box::pin(played(Some(fault), part))
+            }
+        }
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        let fault = self.faults.fault(Act::Complete, &self.key);
+        played(fault, self.inner.complete()).await
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        self.inner.abort().await
+    }
+}

@@ -1,0 +1,7 @@
+//! The server in this process: its HTTP API alone, and a whole array.
+#![allow(clippy::unwrap_used)]
+
+mod api;
+mod freezing;
+mod jobs;
+mod methods;

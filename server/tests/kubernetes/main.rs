@@ -1,7 +1,0 @@
-//! Labels and logs against an in-memory API server that follows Kubernetes' rules (versions, selectors, watches, log streams)
-//! and injects faults on request. Time is paused, so waiting takes no time.
-#![allow(clippy::unwrap_used)]
-
-mod api;
-mod labels;
-mod logs;
