@@ -24,7 +24,7 @@ KINDS = {8: np.uint8, 16: np.dtype("<u2"), 32: np.dtype("<f4")}
 
 
 class Skip(Exception):
-    """The library can't hold such samples; why."""
+    """The library doesn't support such samples, and why."""
 
 
 class Told:
@@ -83,7 +83,7 @@ def with_pillow(told):
         found = found[:, :, [0, 3]]
     found = found.reshape(told.shape)
     if told.depth == 16 and channels > 1:
-        # Pillow has 16 bits for gray alone: of colours it keeps the high byte.
+        # Pillow supports 16 bits only for gray; of colours it keeps the high byte.
         return found.astype(np.uint16), told.samples >> 8
     return found
 
@@ -104,7 +104,7 @@ def with_opencv(told):
     if channels == 2 and found.shape[2] == 4:
         found = found[:, :, [0, 3]]
     if channels == 4 and told.depth == 8 and told.path.suffix == ".tif":
-        # OpenCV reads it by libtiff's interface for colours, which multiplies them by their alpha.
+        # OpenCV reads it through libtiff's RGBA interface, which multiplies colours by alpha.
         return found[:, :, 3:], told.samples[:, :, 3:]
     return found
 
