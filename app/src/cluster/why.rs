@@ -1,6 +1,7 @@
 //! Explains in one sentence why work is slow: the first cause found, in the order in which an operator would look.
 
 use shared::cluster::{PhaseView, PodState, PodView, TaskState, TaskView};
+use shared::number::Decimal;
 use shared::order::sort_by_key;
 
 use super::health::{room_sentence, trouble};
@@ -46,7 +47,7 @@ fn held_by_the_gone(picture: &Picture<'_>) -> Option<String> {
         "{} held by {}, which is silent. Its lease expires at most {} s after its last heartbeat; then other pods take over.",
         numbered(held.len(), "task is", "tasks are"),
         pod.pod,
-        pod.lease_ms as f64 / 1_000.0
+        Decimal(pod.lease_ms as f64 / 1_000.0)
     ))
 }
 
