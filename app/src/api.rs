@@ -60,12 +60,12 @@ impl<T> Decoder<Result<T, Problem>> for Handed {
 }
 
 #[cfg(feature = "hydrate")]
-impl<T: crate::json::Read> Decoder<Result<T, Problem>> for Handed {
+impl<T: crate::runtime::json::Read> Decoder<Result<T, Problem>> for Handed {
     type Error = String;
     type Encoded = str;
 
     fn decode(text: &str) -> Result<Result<T, Problem>, String> {
-        let json = crate::json::Json::parse(text);
+        let json = crate::runtime::json::Json::parse(text);
         let (done, failed) = json.map(|json| (json.field("Ok").to(), json.field("Err").to())).unwrap_or_default();
         done.map(Ok).or(failed.map(Err)).ok_or_else(|| "unexpected format".to_owned())
     }

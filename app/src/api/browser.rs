@@ -13,7 +13,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Headers, RequestInit, Response};
 
-use crate::json::{Json, Read};
+use crate::runtime::json::{Json, Read};
 
 /// Does nothing: only the server sets a status.
 pub fn set_status(_status: u16) {}

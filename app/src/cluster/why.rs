@@ -2,7 +2,6 @@
 
 use shared::cluster::{PhaseView, PodState, PodView, TaskState, TaskView};
 use shared::number::Decimal;
-use shared::order::sort_by_key;
 
 use super::health::{room_sentence, trouble};
 use super::picture::Picture;
@@ -70,7 +69,7 @@ fn straggler(picture: &Picture<'_>) -> Option<String> {
         .max_by_key(|(lasted, ..)| *lasted)?;
     let (lasted, phase, task) = slowest;
     let mut others: Vec<i64> = phase.tasks.iter().filter_map(|other| Some(other.finished? - other.started?)).collect();
-    sort_by_key(&mut others, |lasted| *lasted);
+    others.sort_unstable();
     let usual = *others.get(others.len() / 2)?;
     (lasted > SOON && lasted > SLOW * usual).then(|| {
         let pod = task.pod.as_ref().map(ToString::to_string).unwrap_or_default();

@@ -6,12 +6,12 @@ use shared::job::JobState;
 use shared::route;
 
 use super::{Ago, Place, ProgressBar, StateChip};
-use crate::dynamic::{dynamic, memo};
 use crate::format;
 use crate::later;
 use crate::live::Live;
 use crate::placeholder;
-use crate::settled::IntoSettled;
+use crate::runtime::dynamic::{dynamic, memo};
+use crate::runtime::settled::IntoSettled;
 
 /// Tile of an image: thumbnail, name, and the state of its latest job.
 #[component]

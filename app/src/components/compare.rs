@@ -6,7 +6,7 @@ use shared::distribution::Distribution;
 use shared::id::{ImageId, JobId};
 use shared::number::{Decimal, parse};
 
-use crate::dynamic::dynamic;
+use crate::runtime::dynamic::dynamic;
 use crate::zoom::Sight;
 
 /// A picture of an image: a job's result, or the original if `None`.
@@ -136,7 +136,7 @@ mod deep {
 
     use super::Side;
     use crate::api;
-    use crate::dynamic::effect;
+    use crate::runtime::dynamic::effect;
     use crate::zoom::Sight;
     use crate::zoom::tiles::{Tiles, fresh};
 

@@ -6,8 +6,8 @@ use leptos::prelude::*;
 use shared::distribution::Distribution;
 use shared::number::Decimal;
 
-use crate::dynamic::dynamic;
 use crate::format;
+use crate::runtime::dynamic::dynamic;
 
 /// Height of a chart in its own units; its width is 256.
 const HEIGHT: u32 = 96;

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use leptos::tachys::reactive_graph::SharedReactiveFunction;
 
-use crate::dynamic::dynamic;
+use crate::runtime::dynamic::dynamic;
 
 /// A label and a reactive value.
 pub struct Fact {

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use crate::dynamic::dynamic;
+use crate::runtime::dynamic::dynamic;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::use_navigate;
 use shared::equalize::MethodKind;

@@ -3,9 +3,9 @@
 use leptos::prelude::*;
 use leptos_router::hooks::use_location;
 
-use crate::dynamic::{dynamic, effect};
 use crate::later;
 use crate::live::Live;
+use crate::runtime::dynamic::{dynamic, effect};
 
 /// Page header.
 #[component]

@@ -4,9 +4,9 @@ use leptos::prelude::*;
 use shared::cluster::{ClusterView, Health};
 
 use crate::cluster::{health_sentence, room_sentence};
-use crate::dynamic::dynamic;
 use crate::live::Live;
-use crate::markup::{Element, Shown, el, of};
+use crate::runtime::dynamic::dynamic;
+use crate::runtime::markup::{Element, Shown, el, of};
 
 /// Banners, shown only while there is a problem.
 #[component]

@@ -7,8 +7,8 @@ use shared::number::Decimal;
 use shared::timeline::{Stage, Timeline};
 
 use super::phase_label;
-use crate::dynamic::dynamic;
 use crate::format;
+use crate::runtime::dynamic::dynamic;
 
 /// Width of a lane, in its own units.
 const ACROSS: u32 = 1_000;

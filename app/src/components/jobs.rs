@@ -8,10 +8,10 @@ use shared::number::Decimal;
 use shared::route;
 
 use super::{Ago, ProgressBar, StateChip, recipe_label};
-use crate::dynamic::{dynamic, memo};
 use crate::format;
 use crate::live::Live;
-use crate::settled::IntoSettled;
+use crate::runtime::dynamic::{dynamic, memo};
+use crate::runtime::settled::IntoSettled;
 
 /// All jobs of an image, latest first.
 #[component]

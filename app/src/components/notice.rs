@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use shared::error::Problem;
 
-use crate::dynamic::dynamic;
+use crate::runtime::dynamic::dynamic;
 
 /// Error shown in place of content that can't be loaded.
 #[component]

@@ -4,8 +4,8 @@ use leptos::prelude::*;
 use shared::number::{Decimal, parse};
 
 use super::{Distributions, RecipeFields, recipe_of};
-use crate::dynamic::{dynamic, effect, memo};
 use crate::preview::{Preview, State};
+use crate::runtime::dynamic::{dynamic, effect, memo};
 use crate::upload::{File, Uploads};
 
 /// The dialog itself. Its code is loaded on first use.

@@ -2,8 +2,8 @@
 
 use leptos::prelude::*;
 
-use crate::dynamic::{effect, memo};
 use crate::later;
+use crate::runtime::dynamic::{effect, memo};
 use crate::upload::Uploads;
 
 /// Shown if the dialog's code can't be loaded.

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use shared::equalize::{Color, Method, MethodKind, Recipe};
 use shared::number::Decimal;
 
-use crate::dynamic::dynamic;
+use crate::runtime::dynamic::dynamic;
 
 /// Field names and the entered values.
 pub type Entered = Vec<(String, String)>;
@@ -78,7 +78,7 @@ pub fn RecipeFields(
     let tried = if sliders { "range" } else { "number" };
     let fields = NodeRef::<leptos::html::Fieldset>::new();
     #[cfg(feature = "hydrate")]
-    crate::dynamic::effect(move || recall(fields, entered));
+    crate::runtime::dynamic::effect(move || recall(fields, entered));
     view! {
         <fieldset class="recipe" data-testid="recipe" node_ref=fields on:input=move |event| note(entered, &event)>
             <legend class="visually-hidden">"Recipe"</legend>

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use crate::dynamic::dynamic;
+use crate::runtime::dynamic::dynamic;
 use shared::cluster::JobProgress;
 use shared::job::{JobState, Phase};
 

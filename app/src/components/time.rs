@@ -2,9 +2,9 @@
 
 use leptos::prelude::*;
 
-use crate::dynamic::{dynamic, memo};
 use crate::format;
 use crate::live::Live;
+use crate::runtime::dynamic::{dynamic, memo};
 
 /// A time: first the date in UTC; once hydrated, how long ago it was, with the local date as title.
 #[component]

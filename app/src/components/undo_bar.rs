@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::ProblemLine;
-use crate::dynamic::{dynamic, memo};
+use crate::runtime::dynamic::{dynamic, memo};
 use crate::undo::Undo;
 
 /// Bar that offers to undo the last deletion, with a button or Ctrl+Z.
@@ -11,7 +11,7 @@ use crate::undo::Undo;
 pub fn UndoBar() -> impl IntoView {
     let undo = Undo::expect();
     #[cfg(feature = "hydrate")]
-    crate::dynamic::effect(move || listen(undo));
+    crate::runtime::dynamic::effect(move || listen(undo));
     let some = memo(move || !undo.deleted.read().is_empty());
     let sentence = move || match undo.deleted.read().len() {
         1 => "1 image deleted.".to_owned(),

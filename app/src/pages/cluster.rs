@@ -7,11 +7,11 @@ use shared::error::Problem;
 use crate::api;
 use crate::cluster::{self, Picture, Said};
 use crate::components::ProblemLine;
-use crate::dynamic::{dynamic, memo};
 use crate::format;
 use crate::live::{Connection, Level, Live};
-use crate::markup::{Element, Shown};
-use crate::settled::Settled;
+use crate::runtime::dynamic::{dynamic, memo};
+use crate::runtime::markup::{Element, Shown};
+use crate::runtime::settled::Settled;
 
 /// Log filters.
 #[derive(Clone, Default)]

@@ -10,9 +10,9 @@ use shared::route;
 
 use crate::api;
 use crate::components::{Card, Filters, ProblemNotice, UploadPanel};
-use crate::dynamic::{dynamic, memo};
 use crate::live::Live;
-use crate::settled::{IntoSettled, Settled};
+use crate::runtime::dynamic::{dynamic, memo};
+use crate::runtime::settled::{IntoSettled, Settled};
 use crate::undo::Undo;
 
 mod book;
@@ -185,7 +185,7 @@ fn Empty(narrowed: bool) -> impl IntoView {
 fn Offline() -> impl IntoView {
     let off = RwSignal::new(false);
     #[cfg(feature = "hydrate")]
-    crate::dynamic::effect(move || browser::watch_connection(off));
+    crate::runtime::dynamic::effect(move || browser::watch_connection(off));
     view! {
         <p class="notice" role="status" data-testid="offline" hidden=dynamic(move || !off.get())>
             "This device is offline. This page may be outdated; uploads resume when it is online."

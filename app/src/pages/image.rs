@@ -20,11 +20,11 @@ use crate::components::{
     Compare, Distributions, Entered, Fact, Facts, JobTimeline, Jobs, ProblemLine, ProblemNotice, ProgressBar,
     RecipeFields, recipe_of,
 };
-use crate::dynamic::{dynamic, effect, memo};
 use crate::format;
 use crate::live::Live;
 use crate::placeholder;
-use crate::settled::{IntoSettled, Settled};
+use crate::runtime::dynamic::{dynamic, effect, memo};
+use crate::runtime::settled::{IntoSettled, Settled};
 use crate::undo::Undo;
 use crate::zoom::Sight;
 

@@ -10,9 +10,9 @@ use shared::route;
 
 use super::{Stage, Uploads};
 use crate::api;
-use crate::dynamic::{effect, memo};
-use crate::json::Json;
 use crate::live::Live;
+use crate::runtime::dynamic::{effect, memo};
+use crate::runtime::json::Json;
 
 /// Poll interval in seconds, without notifications.
 const POLL_SECONDS: i64 = 20;

@@ -9,7 +9,7 @@ use shared::id::ImageId;
 use shared::route;
 
 use super::shelf::Shelf;
-use crate::dynamic::dynamic;
+use crate::runtime::dynamic::dynamic;
 use crate::undo::Undo;
 
 /// Selected images.

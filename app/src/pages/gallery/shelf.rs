@@ -17,8 +17,8 @@ use super::spot::Spot;
 use super::window::{SMALL, Window};
 use crate::api;
 use crate::components::{Place, place_shapes};
-use crate::dynamic::{effect, memo};
 use crate::live::Live;
+use crate::runtime::dynamic::{effect, memo};
 use crate::undo::Undo;
 
 mod back;

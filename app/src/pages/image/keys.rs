@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use crate::dynamic::{dynamic, effect};
+use crate::runtime::dynamic::{dynamic, effect};
 
 /// Action of a key.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -6,7 +6,7 @@ use shared::job::JobState;
 use shared::route;
 
 use crate::components::{Side, recipe_label};
-use crate::dynamic::{dynamic, effect, memo};
+use crate::runtime::dynamic::{dynamic, effect, memo};
 use crate::zoom::Sight;
 
 /// State of the comparison.
