@@ -47,7 +47,7 @@ impl Live {
         };
         provide_context(live);
         #[cfg(feature = "hydrate")]
-        crate::runtime::dynamic::effect(move || stream::open(live));
+        Effect::new(move || stream::open(live));
         live
     }
 }

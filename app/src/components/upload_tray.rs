@@ -10,7 +10,6 @@ use shared::route;
 use super::phase_label;
 use crate::format;
 use crate::live::Live;
-use crate::runtime::dynamic::dynamic;
 use crate::runtime::markup::{Element, Shown, el, of};
 use crate::upload::{Deed, Stage, Upload, Uploads};
 
@@ -23,7 +22,7 @@ pub fn DropAnywhere() -> impl IntoView {
     let uploads = Uploads::expect();
     let dragging = RwSignal::new(false);
     #[cfg(feature = "hydrate")]
-    crate::runtime::dynamic::effect(move || crate::upload::listen(uploads, dragging));
+    Effect::new(move || crate::upload::listen(uploads, dragging));
     #[cfg(not(feature = "hydrate"))]
     let _ = uploads;
     // Last element of the page; `theme.js` waits for it.
@@ -48,7 +47,7 @@ pub fn UploadTray() -> impl IntoView {
     };
     view! {
         <div class="tray-place" aria-live="polite" on:click=move |event| clicked(uploads, folded, &event)>
-            {dynamic(shown)}
+            {shown}
         </div>
     }
 }

@@ -28,9 +28,7 @@ pub fn open(live: Live) {
     match join(take.into_js_value().unchecked_ref()) {
         Ok(want) => {
             let want = send_wrapper::SendWrapper::new(want);
-            crate::runtime::dynamic::effect(move || {
-                drop(want.call1(&JsValue::NULL, &(live.listeners.get() > 0).into()))
-            });
+            Effect::new(move || drop(want.call1(&JsValue::NULL, &(live.listeners.get() > 0).into())));
         }
         Err(error) => leptos::logging::error!("event stream can't be opened: {error:?}"),
     }

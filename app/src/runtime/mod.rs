@@ -1,6 +1,5 @@
 //! Replacements for parts of Leptos and serde that would be larger. `README.md` lists what each one saves.
 
-pub mod dynamic;
 #[cfg(any(feature = "hydrate", test))]
 pub mod json;
 pub mod markup;
