@@ -7,16 +7,12 @@ use shared::equalize::MethodKind;
 use shared::error::Problem;
 use shared::gallery::ImageQuery;
 
-#[cfg(any(feature = "hydrate", test))]
-mod read;
 #[cfg(feature = "hydrate")]
 #[path = "api/browser.rs"]
 mod side;
 #[cfg(not(feature = "hydrate"))]
 #[path = "api/server.rs"]
 mod side;
-#[cfg(any(feature = "hydrate", test))]
-pub(crate) mod write;
 
 pub use side::{
     act, add_job, delete_several, image, images, neighbours, restore, retry, sections, set_status, timeline,

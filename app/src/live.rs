@@ -7,8 +7,6 @@ use shared::cluster::ClusterView;
 use shared::event::Event;
 
 mod log_line;
-#[cfg(any(feature = "hydrate", test))]
-mod read;
 mod state;
 #[cfg(feature = "hydrate")]
 mod stream;

@@ -52,7 +52,7 @@ pub fn image(id: ImageId) -> impl Future<Output = Result<Image, Problem>> + Send
 
 /// Applies another recipe to an existing image.
 pub async fn add_job(id: &ImageId, recipe: Recipe) -> Result<Accepted, Problem> {
-    let body = format!("{{\"recipe\":{}}}", super::write::recipe(recipe));
+    let body = format!("{{\"recipe\":{}}}", crate::runtime::json::write::recipe(recipe));
     parse(&send("POST", &route::jobs(id), Some(&body)).await?)
 }
 

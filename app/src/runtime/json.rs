@@ -3,6 +3,10 @@
 //! serde would generate a parser for each record. Missing fields are read leniently, since the page may be older or newer than the
 //! server.
 
+mod api;
+mod live;
+pub mod write;
+
 /// JSON value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Json {

@@ -1,4 +1,4 @@
-//! Replacements for parts of Leptos and serde that would be larger. `README.md` lists what each one saves.
+//! Less code than Leptos and serde would generate. `README.md` lists what each piece saves.
 
 #[cfg(any(feature = "hydrate", test))]
 pub mod json;

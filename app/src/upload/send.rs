@@ -138,7 +138,7 @@ impl Sending {
 
     async fn create(&self) -> Option<Answer> {
         let (length, metadata, key) = self.turn.with(|upload| {
-            let recipe = crate::api::write::recipe(upload.recipe.clone());
+            let recipe = crate::runtime::json::write::recipe(upload.recipe.clone());
             let metadata =
                 ["filename ", &STANDARD.encode(&upload.name), ",recipe ", &STANDARD.encode(&recipe)].concat();
             (upload.bytes.to_string(), metadata, upload.transfer.key.clone())
