@@ -9,13 +9,13 @@ import { defineConfig, devices } from "@playwright/test";
 
 const binary = resolve(process.env.EVENLIGHT_BINARY ?? "../target/release/evenlight");
 
-// Playwright reads this file once in each of its processes; the environment keeps them at one port and one folder.
+// Each of Playwright's processes reads this file; the environment passes the same port and folder to all of them.
 const port = (process.env.EVENLIGHT_E2E_PORT ??= freePort());
 const data = (process.env.EVENLIGHT_E2E_DATA ??= freshFolder());
 const address = `127.0.0.1:${port}`;
 const pictures = process.env.EVENLIGHT_PICTURES !== undefined;
 
-/** A folder that is removed when this process ends: the first one, which has ended the server by then. */
+/** Creates a folder that is removed when the first process ends, which has stopped the server by then. */
 function freshFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "evenlight-end2end-"));
   process.once("exit", () => rmSync(folder, { recursive: true, force: true, maxRetries: 20 }));

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Checks the bytes of a first visit to the page against the budget. Sizes are those of the brotli files in target/site (make build).
+# Checks the bytes of a first visit to the page against the budget, and that the page doesn't contain Rust's formatting of floating-point
+# numbers. Sizes are those of the brotli files in target/site (make build).
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -42,5 +43,13 @@ for part in image cluster preview; do
     sum=0
     for file in $(files_of_part "$part"); do sum=$((sum + $(bytes "pkg/$file"))); done
     within "the $part's part" "$sum" "$LATER"
+done
+# The first of the powers of ten by which Rust's standard library formats floating-point numbers.
+GRISU=df451a3d03cf1ae6
+for module in "$SITE"/pkg/{evenlight,split_*,chunk_*}.wasm; do
+    if [ -f "$module" ] && od -An -v -tx1 "$module" | tr -d ' \n' | grep -c "$GRISU" >/dev/null; then
+        say "$(basename "$module") contains Rust's formatting of floating-point numbers: use shared::number::Decimal, and not f64::clamp"
+        over=1
+    fi
 done
 [ "$over" -eq 0 ] || die "The page has become larger than its budget (scripts/size.sh). docs/development.md describes how to find the parts of a module."

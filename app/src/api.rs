@@ -7,16 +7,12 @@ use shared::equalize::MethodKind;
 use shared::error::Problem;
 use shared::gallery::ImageQuery;
 
-#[cfg(any(feature = "hydrate", test))]
-mod read;
 #[cfg(feature = "hydrate")]
 #[path = "api/browser.rs"]
 mod side;
 #[cfg(not(feature = "hydrate"))]
 #[path = "api/server.rs"]
 mod side;
-#[cfg(any(feature = "hydrate", test))]
-pub(crate) mod write;
 
 pub use side::{
     act, add_job, delete_several, image, images, neighbours, restore, retry, sections, set_status, timeline,
@@ -60,12 +56,12 @@ impl<T> Decoder<Result<T, Problem>> for Handed {
 }
 
 #[cfg(feature = "hydrate")]
-impl<T: crate::json::Read> Decoder<Result<T, Problem>> for Handed {
+impl<T: crate::runtime::json::Read> Decoder<Result<T, Problem>> for Handed {
     type Error = String;
     type Encoded = str;
 
     fn decode(text: &str) -> Result<Result<T, Problem>, String> {
-        let json = crate::json::Json::parse(text);
+        let json = crate::runtime::json::Json::parse(text);
         let (done, failed) = json.map(|json| (json.field("Ok").to(), json.field("Err").to())).unwrap_or_default();
         done.map(Ok).or(failed.map(Err)).ok_or_else(|| "unexpected format".to_owned())
     }

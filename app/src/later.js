@@ -1,4 +1,4 @@
-// The end of the page's script: scripts/site.sh puts it there, after FILES, which names the files of each part of the page.
+// End of the page's script. scripts/site.sh appends it after FILES, which lists the files of each part of the page.
 
 const asked = new Set();
 
@@ -14,7 +14,7 @@ export function prefetch(part) {
     }
 }
 
-// Who points at a link will often follow it.
+// Pointing at a link is often followed by a click.
 for (const sign of ["pointerover", "focusin"]) {
     addEventListener(sign, (event) => prefetch(event.target.closest?.("[data-part]")?.dataset.part), { passive: true });
 }

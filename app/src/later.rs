@@ -13,7 +13,7 @@ use leptos_router::LazyRoute;
 
 use crate::components::Dialog;
 use crate::pages::{ClusterPage, ImagePage};
-use crate::settled::IntoSettled;
+use crate::runtime::settled::IntoSettled;
 
 /// Part that contains [`ImagePage`].
 pub const IMAGE: &str = "image";

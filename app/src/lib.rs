@@ -13,20 +13,15 @@ use leptos_router::{Lazy, ParamSegment, SsrMode, StaticSegment};
 
 pub mod api;
 pub mod backend;
-mod base64;
 mod cluster;
 mod components;
-mod dynamic;
 mod format;
-#[cfg(any(feature = "hydrate", test))]
-mod json;
 mod later;
 pub mod live;
-mod markup;
 mod pages;
 mod placeholder;
 pub mod preview;
-mod settled;
+mod runtime;
 mod undo;
 pub mod upload;
 pub mod zoom;

@@ -7,8 +7,6 @@ use shared::cluster::ClusterView;
 use shared::event::Event;
 
 mod log_line;
-#[cfg(any(feature = "hydrate", test))]
-mod read;
 mod state;
 #[cfg(feature = "hydrate")]
 mod stream;
@@ -47,7 +45,7 @@ impl Live {
         };
         provide_context(live);
         #[cfg(feature = "hydrate")]
-        crate::dynamic::effect(move || stream::open(live));
+        Effect::new(move || stream::open(live));
         live
     }
 }

@@ -1,8 +1,8 @@
 //! Placeholder of an image until its thumbnail has loaded: a ThumbHash as 8 × 8 pixels, blurred by the browser.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use shared::gallery::Image;
-
-use crate::base64::{decode, encode};
 
 /// Side of the placeholder in pixels.
 const SIDE: usize = 8;
@@ -18,7 +18,7 @@ pub fn of(image: &Image) -> Option<String> {
 
 /// Returns a style that shows a ThumbHash in base64; `None` if it is invalid.
 fn background(thumbhash: &str) -> Option<String> {
-    let hash = decode(thumbhash)?;
+    let hash = STANDARD.decode(thumbhash).ok()?;
     let (width, height, rgba) = thumbhash::thumb_hash_to_rgba(&hash).ok()?;
     let color = |x: usize, y: usize| {
         let at = 4 * ((y * height + height / 2) / SIDE * width + (x * width + width / 2) / SIDE);
@@ -32,7 +32,7 @@ fn background(thumbhash: &str) -> Option<String> {
             bitmap.extend([b, g, r]);
         }
     }
-    Some(format!("background-image:url(data:image/bmp;base64,{})", encode(&bitmap)))
+    Some(format!("background-image:url(data:image/bmp;base64,{})", STANDARD.encode(&bitmap)))
 }
 
 /// Header for 24 bits per pixel, uncompressed.
@@ -57,10 +57,10 @@ mod tests {
         // Red above blue.
         let rgba: Vec<u8> =
             (0..32 * 32).flat_map(|i| if i < 512 { [255, 0, 0, 255] } else { [0, 0, 255, 255] }).collect();
-        let hash = encode(&thumbhash::rgba_to_thumb_hash(32, 32, &rgba));
+        let hash = STANDARD.encode(thumbhash::rgba_to_thumb_hash(32, 32, &rgba));
         let style = background(&hash).unwrap();
         let bitmap = style.strip_prefix("background-image:url(data:image/bmp;base64,").unwrap().trim_end_matches(')');
-        let bitmap = decode(bitmap).unwrap();
+        let bitmap = STANDARD.decode(bitmap).unwrap();
         assert_eq!((bitmap.len(), &bitmap[..2]), (HEADER + 192, b"BM".as_slice()));
         let (below, above) = (&bitmap[HEADER..HEADER + 3], &bitmap[bitmap.len() - 3..]);
         assert!(below[0] > 150 && below[2] < 100, "blue below: {below:?}");

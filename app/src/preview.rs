@@ -35,7 +35,7 @@ impl Preview {
         #[cfg(feature = "hydrate")]
         self.client.update_value(|client| {
             if let Some(client) = client {
-                client.look(crate::api::write::recipe(recipe.clone()));
+                client.look(crate::runtime::json::write::recipe(recipe.clone()));
             }
         });
         #[cfg(not(feature = "hydrate"))]

@@ -26,7 +26,8 @@ impl Sight {
     /// Zooms by a factor around a point of the stage (0 to 1 across and down), which stays fixed. The zoom is limited to 1 (the
     /// whole picture) up to `most`.
     pub fn zoomed(self, factor: f64, (x, y): (f64, f64), most: f64) -> Self {
-        let zoom = (self.zoom * factor).clamp(1.0, most.max(1.0));
+        // Not `f64::clamp`: its panic message would link Rust's float formatting.
+        let zoom = (self.zoom * factor).min(most).max(1.0);
         let change = zoom / self.zoom;
         Self { zoom, x: x - (x - self.x) * change, y: y - (y - self.y) * change }.within()
     }
@@ -56,7 +57,7 @@ impl Sight {
     /// Limits the position so that the picture covers the stage.
     fn within(self) -> Self {
         let least = 1.0 - self.zoom;
-        Self { x: self.x.clamp(least, 0.0), y: self.y.clamp(least, 0.0), ..self }
+        Self { x: self.x.max(least).min(0.0), y: self.y.max(least).min(0.0), ..self }
     }
 }
 

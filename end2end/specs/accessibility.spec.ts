@@ -23,7 +23,7 @@ test.beforeAll(async ({ request }) => {
   failed = (await failing(request, damaged("damaged.jpg"))).image_id;
 });
 
-/** No rule of axe is broken, and nothing sticks out sideways. */
+/** Expects no violation of an axe rule and no horizontal overflow. */
 async function isSound(page: Page, exempt: string[] = []): Promise<void> {
   const { violations } = await new AxeBuilder({ page }).disableRules(exempt).analyze();
   expect(violations.map(({ id, help, nodes }) => `${id}: ${help} (${nodes.map((node) => node.html).join(" ")})`)).toEqual([]);
@@ -38,7 +38,7 @@ const opened = async (browser: Browser, baseURL: string | undefined, screen: obj
 
 for (const [name, screen] of Object.entries(SCREENS)) {
   for (const what of ["gallery", "image", "failed image", "no image", "cluster", "status"]) {
-    test(`the ${what} page has no accessibility fault, ${name}`, async ({ browser, baseURL }) => {
+    test(`the ${what} page has no accessibility violations, ${name}`, async ({ browser, baseURL }) => {
       const { context, page } = await opened(browser, baseURL, screen);
       const paths: Record<string, string> = {
         gallery: "/",
@@ -51,8 +51,7 @@ for (const [name, screen] of Object.entries(SCREENS)) {
       await page.goto(paths[what] ?? "/");
       if (what !== "status") await live(page);
       if (what === "image") await loaded(page.getByTestId("after"));
-      // The status page runs no scripts, so that reloading is its only way to stay current; the cluster page, linked on it, is
-      // the one that never reloads.
+      // The status page runs no scripts, so it has to reload to stay current. The cluster page, which it links to, never reloads.
       await isSound(page, what === "status" ? ["meta-refresh"] : []);
       await page.screenshot({ path: `screenshots/${what}-${name}.png`, animations: "disabled" });
       await context.close();
@@ -61,7 +60,7 @@ for (const [name, screen] of Object.entries(SCREENS)) {
 }
 
 for (const name of ["light", "dark"] as const) {
-  test(`pages at work and in trouble have no accessibility fault, ${name}`, async ({ browser, baseURL, request }) => {
+  test(`pages at work and in trouble have no accessibility violations, ${name}`, async ({ browser, baseURL, request }) => {
     const view = await calm(request);
     const { context, page } = await opened(browser, baseURL, SCREENS[name]);
     await page.goto("/?q=nothing-is-called-so");
@@ -73,7 +72,7 @@ for (const name of ["light", "dark"] as const) {
     await expect(page.getByTestId("upload-item").first()).toBeVisible();
     await isSound(page);
 
-    // What is begun stays as it is when the pods are gone.
+    // Unfinished work keeps its state once the pods are gone.
     const begun = await upload(request, largePng(`begun, ${name}.png`, 4_000, 3_000));
     await clusterWhere(request, "a job is at work", (view) => view.jobs.length > 0);
     for (const pod of view.pods) await kill(request, pod.pod);
@@ -91,7 +90,7 @@ for (const name of ["light", "dark"] as const) {
   });
 }
 
-test("reduced motion is respected, and a page written from right to left doesn't stick out", async ({ browser, baseURL }) => {
+test("reduced motion is respected, and a right-to-left page doesn't overflow", async ({ browser, baseURL }) => {
   const { context, page } = await opened(browser, baseURL, { ...SCREENS.phone, reducedMotion: "reduce" });
   for (const path of ["/", `/images/${image}`, "/cluster"]) {
     await page.goto(path);

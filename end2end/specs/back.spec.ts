@@ -1,4 +1,4 @@
-// Back, Forward and a reload return to where a reader was in the gallery.
+// Back, Forward and a reload restore the position in the gallery.
 
 import { devices, expect, test, type Browser, type Locator, type Page } from "@playwright/test";
 
@@ -20,25 +20,25 @@ test.afterAll(async () => {
   await server.stop();
 });
 
-/** Opens the gallery and waits until every image has its place. */
+/** Opens the gallery and waits until every image has its position. */
 async function gallery(page: Page, search = "", pixels = 50_000): Promise<void> {
   await page.goto(`${server.address}/${search}`);
   await live(page);
   await expect.poll(() => page.evaluate(() => document.documentElement.scrollHeight)).toBeGreaterThan(pixels);
 }
 
-/** Scrolls, and waits until the images there are shown. */
+/** Scrolls, and waits until the images at the new position are shown. */
 async function scroll(page: Page, to: number): Promise<void> {
   await page.evaluate((to) => window.scrollTo(0, to), to);
   await expect(seen(page).first()).toBeVisible();
   await expect.poll(() => page.locator(".tile-empty").evaluateAll((tiles) => tiles.filter((it) => it.getBoundingClientRect().bottom > 0 && it.getBoundingClientRect().top < innerHeight).length)).toBe(0);
-  // Until the place is stored. A reader who is quicker is taken care of by a test below.
+  // Wait until the position is stored. A test below covers readers who are faster.
   await page.waitForTimeout(150);
 }
 
 const seen = (page: Page): Locator => page.getByTestId("gallery-item");
 
-/** How far the page is scrolled, and which images are where in the window. */
+/** Returns the scroll position, and the positions of the images in the window. */
 const place = (page: Page) =>
   page.evaluate(() => {
     const tiles = [...document.querySelectorAll<HTMLElement>('[data-testid="gallery-item"]')]
@@ -48,7 +48,7 @@ const place = (page: Page) =>
     return { scroll: Math.round(window.scrollY), tiles };
   });
 
-/** Opens the page of an image that is wholly in the window, as clicking another one would scroll. */
+/** Opens the page of an image that is entirely in the window; clicking another one would scroll. */
 async function openImage(page: Page): Promise<void> {
   const index = await seen(page).evaluateAll((tiles) =>
     tiles.map((it) => it.getBoundingClientRect()).findIndex(({ top, bottom }) => top > 80 && bottom < innerHeight - 10),
@@ -59,7 +59,7 @@ async function openImage(page: Page): Promise<void> {
   await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
 }
 
-/** Fills in fields of the filter, which Playwright would scroll to. */
+/** Fills in fields of the filter without scrolling to them, as Playwright would. */
 async function filter(page: Page, fields: Record<string, string>): Promise<void> {
   await page.evaluate((fields) => {
     const form = document.querySelector<HTMLFormElement>("#filters");
@@ -96,7 +96,7 @@ for (const [name, options] of SCREENS) {
     });
   }
 
-  test(`back returns to the same pixel of a gallery of few images, on ${name}`, async ({ browser }) => {
+  test(`back returns to the same pixel of a small gallery, on ${name}`, async ({ browser }) => {
     const page = await screen(browser, options);
     await gallery(page, "?q=Image%20123", 1_000);
     for (const to of [150, 600]) {
@@ -117,7 +117,7 @@ for (const [name, options] of SCREENS) {
     await page.reload();
     await expect.poll(() => place(page)).toEqual(before);
     await openImage(page);
-    // Back comes before the page runs, or while it is loading its part: then the page loads once more, under the test's question.
+    // Back may come before the page is hydrated or while it loads its part; then `place` runs on a page that is still loading, and is retried.
     await page.reload();
     await page.goBack();
     await expect(async () => expect(await place(page)).toEqual(before)).toPass({ timeout: 20_000 });
@@ -125,7 +125,7 @@ for (const [name, options] of SCREENS) {
   });
 }
 
-test("back returns after a long walk through many pages of images", async ({ page }) => {
+test("back returns after scrolling through many pages of images", async ({ page }) => {
   await gallery(page);
   for (let to = 4_000; to <= 40_000; to += 4_000) await scroll(page, to);
   const before = await place(page);
@@ -134,7 +134,7 @@ test("back returns after a long walk through many pages of images", async ({ pag
   await expect.poll(() => place(page)).toEqual(before);
 });
 
-test("a reader who scrolls, opens an image at once and comes back loses nothing", async ({ page }) => {
+test("scrolling, opening an image at once and going back restores the position", async ({ page }) => {
   await gallery(page);
   await scroll(page, 20_000);
   await page.evaluate(() => {
@@ -159,7 +159,7 @@ test("back returns to the end of the gallery and to the page's end below it", as
   await expect.poll(() => place(page)).toEqual(before);
 });
 
-test("back returns within a filtered and ordered gallery, and to the whole one before it", async ({ page }) => {
+test("back returns within a filtered and sorted gallery, and then to the unfiltered one", async ({ page }) => {
   await gallery(page);
   await scroll(page, 12_345);
   const whole = await place(page);
@@ -180,7 +180,7 @@ test("back returns within a filtered and ordered gallery, and to the whole one b
   await expect.poll(() => place(page)).toEqual(whole);
 });
 
-test("back from the cluster page returns as well", async ({ page }) => {
+test("back from the cluster page returns to the same position", async ({ page }) => {
   await gallery(page);
   await scroll(page, 25_000);
   const before = await place(page);
@@ -190,7 +190,7 @@ test("back from the cluster page returns as well", async ({ page }) => {
   await expect.poll(() => place(page)).toEqual(before);
 });
 
-test("images uploaded meanwhile move nothing that was seen", async ({ page, request }) => {
+test("images uploaded meanwhile don't move the visible ones", async ({ page, request }) => {
   await gallery(page);
   await scroll(page, 18_000);
   const before = await place(page);
@@ -200,14 +200,14 @@ test("images uploaded meanwhile move nothing that was seen", async ({ page, requ
     expect(answer.status()).toBe(202);
   }
   await page.goBack();
-  // Columns may be others: the first image stays where it was, and those around it stay in sight.
+  // Images may change columns: the first one keeps its position, and its neighbours stay visible.
   const [first] = before.tiles.filter(({ top }) => top >= 0);
   await expect.poll(async () => (await place(page)).tiles.find(({ id }) => id === first?.id)?.top).toBe(first?.top);
   await page.waitForTimeout(1_000);
   expect((await place(page)).tiles.find(({ id }) => id === first?.id)?.top).toBe(first?.top);
 });
 
-test("a reader who scrolls before the images came is left alone", async ({ page }) => {
+test("a reader who scrolls before the images have loaded isn't scrolled back", async ({ page }) => {
   await gallery(page);
   await scroll(page, 30_000);
   await openImage(page);
@@ -228,7 +228,7 @@ test("a reader who scrolls before the images came is left alone", async ({ page 
   expect(await page.evaluate(() => window.scrollY)).toBeLessThan(3_000);
 });
 
-test("a new visit by a link begins at the top", async ({ page }) => {
+test("following a link starts at the top", async ({ page }) => {
   await gallery(page);
   await scroll(page, 30_000);
   await openImage(page);

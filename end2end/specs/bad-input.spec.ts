@@ -8,13 +8,13 @@ test.beforeEach(async ({ request }) => {
   await calm(request);
 });
 
-/** A sentence for a person: words, and nothing of our insides. */
+/** Expects a sentence for people, without internals of the program. */
 function expectSentence(words: string | null | undefined): void {
   expect(words ?? "").toMatch(/\w+ \w+ \w+/);
   expect(words).not.toMatch(/panicked|unwrap|Error\(|\.rs:\d|Some\(|None\b/);
 }
 
-/** What comes of a bad file: a problem at once, or an image that failed; its sentence. */
+/** Sends a bad file. Returns the sentence of the problem in the response, or of the failed job. */
 async function refusal(request: APIRequestContext, file: Upload): Promise<string> {
   const answer = await send(request, file);
   if (answer.status() === 202) {
@@ -41,7 +41,7 @@ const cases: [what: string, file: () => Upload][] = [
 ];
 
 for (const [what, file] of cases) {
-  test(`${what} is answered with a sentence, and the next upload works`, async ({ request }) => {
+  test(`${what} gets a sentence, and the next upload works`, async ({ request }) => {
     await refusal(request, file());
     const { image_id: id } = await upload(request, sample("coffee.png"));
     await done(request, id);
@@ -49,7 +49,7 @@ for (const [what, file] of cases) {
   });
 }
 
-test("a letter called .png, dropped on the page, is explained there", async ({ page }) => {
+test("a text file named .png that is dropped on the page is explained there", async ({ page }) => {
   await open(page, "/");
   await drop(page, text);
   const item = page.getByTestId("upload-item").filter({ hasText: text.name }).first();
@@ -59,7 +59,7 @@ test("a letter called .png, dropped on the page, is explained there", async ({ p
   await expect(words).not.toContainText(/panicked|Error\(/);
 });
 
-test("a field that isn't there is a problem, not a crash", async ({ request }) => {
+test("a missing field is a problem, not a crash", async ({ request }) => {
   const answer = await request.post("/api/images", { multipart: { picture: sample("coffee.png") } });
   expect(answer.status()).toBeGreaterThanOrEqual(400);
   expect(answer.status()).toBeLessThan(500);

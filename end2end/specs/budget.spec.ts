@@ -1,4 +1,4 @@
-// What a first visit costs: bytes, time until the largest part is seen, shifts, and how long the page is ever busy.
+// Cost of a first visit: bytes, largest contentful paint, layout shifts and long tasks.
 
 import { once } from "node:events";
 import { existsSync, readdirSync, rmSync } from "node:fs";
@@ -14,10 +14,10 @@ import { sample } from "../support/samples.ts";
 import { watchTasks } from "../support/tasks.ts";
 
 const KB = 1_024;
-// A debug build has neither the compressed files nor their sizes.
+// A debug build has no compressed files.
 const release = existsSync(new URL("../../target/site/pkg/evenlight.wasm.br", import.meta.url));
 
-/** Bytes that each address cost on the wire, headers aside. */
+/** Bytes transferred for each address, without headers. */
 async function wire(page: Page): Promise<Map<string, number>> {
   const bytes = new Map<string, number>();
   const addresses = new Map<string, string>();
@@ -34,11 +34,11 @@ async function wire(page: Page): Promise<Map<string, number>> {
 interface Watched {
   largest: number;
   shift: number;
-  /** What moved, for people. */
+  /** What shifted, as text for the failure message. */
   shifts: string[];
 }
 
-/** Watches, from the first moment of the next page, when its largest part is painted, and what shifts. */
+/** Records the next page's largest contentful paint and layout shifts, from its start. */
 async function watch(page: Page): Promise<() => Promise<Watched>> {
   await page.addInitScript(() => {
     const seen = { largest: 0, shift: 0, shifts: [] as string[] };
@@ -73,7 +73,7 @@ test("a first visit loads at most 280 KB, 250 KB of it the page's module, and a 
 });
 
 for (const path of ["/", "/cluster"]) {
-  test(`the largest part of ${path} is seen within a second, and nothing shifts`, async ({ page, request }) => {
+  test(`the largest part of ${path} is painted within a second, and nothing shifts`, async ({ page, request }) => {
     await calm(request);
     const seen = await watch(page);
     await open(page, path);
@@ -85,7 +85,7 @@ for (const path of ["/", "/cluster"]) {
   });
 }
 
-test("however slowly a page comes, it is painted when it is whole, and nothing shifts", async ({ baseURL, page }) => {
+test("a page that arrives slowly is painted once it is complete, and nothing shifts", async ({ baseURL, page }) => {
   const slow = createServer(async ({ url }, answer) => {
     const whole = await fetch(`${baseURL}${url}`);
     const kind = whole.headers.get("content-type") ?? "";
@@ -99,7 +99,7 @@ test("however slowly a page comes, it is painted when it is whole, and nothing s
     answer.end();
   }).listen(0, "127.0.0.1");
   await once(slow, "listening");
-  // Its code is still on the way: what moves is none of its doing.
+  // Its code is still loading, so it can't have caused shifts.
   await page.route(/\.wasm$/, () => {});
   const seen = await watch(page);
   await page.goto(`http://127.0.0.1:${(slow.address() as AddressInfo).port}/`);
@@ -115,13 +115,13 @@ for (const [method, field, value] of [
   ["clahe", "clip_limit", "3.5"],
   ["stretch", "high", "97"],
 ] as const) {
-  test(`a remembered recipe by ${method} stands in its fields before the page is alive, and nothing shifts`, async ({ context, page, request }) => {
+  test(`a remembered ${method} recipe fills its fields before the page is hydrated, and nothing shifts`, async ({ context, page, request }) => {
     await calm(request);
     await open(page, "/");
     await page.getByTestId("method").selectOption(method);
     await page.getByTestId(field).fill(value);
 
-    // Pages of their own: where somebody has just done something, a shift counts as its effect.
+    // Separate pages, because shifts right after an input aren't counted.
     const still = await context.newPage();
     await still.route(/\.wasm$/, (route) => route.abort());
     await still.goto("/");
@@ -139,7 +139,7 @@ for (const [method, field, value] of [
   });
 }
 
-test("what the server wrote is seen without any script, and by who has no WebAssembly", async ({ browser, baseURL }) => {
+test("the server's HTML is shown without scripts and without WebAssembly", async ({ browser, baseURL }) => {
   const context = await browser.newContext(baseURL === undefined ? {} : { baseURL });
   const page = await context.newPage();
   await page.route(/\.wasm$/, (route) => route.abort());
@@ -151,13 +151,13 @@ test("what the server wrote is seen without any script, and by who has no WebAss
   await context.close();
 });
 
-// The processor's time, not the clock's: other tests' servers work on the same cores, and a task that waits for one isn't the page's.
+// CPU time rather than wall-clock time: other tests' servers use the same cores, and waiting for a core isn't the page's work.
 test("while 50 images are uploaded no task of the page takes longer than 50 ms", async ({ browser, page, request }) => {
   test.skip(!release, "times are those of a release");
   await calm(request);
   await open(page, "/");
   await page.waitForTimeout(500);
-  // From a folder: handing over 50 files from memory is itself a task of the page, of more than a second.
+  // From a folder: passing 50 files from memory would itself be a task of more than a second.
   const folder = written(Array.from({ length: 50 }, (_, i) => ({ ...sample("coffee.png"), name: `many-${i}.png` })));
   const longest = await watchTasks(browser);
   await page.getByTestId("file-input").setInputFiles(readdirSync(folder).map((name) => join(folder, name)));

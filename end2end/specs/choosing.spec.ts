@@ -1,4 +1,4 @@
-// Finding, choosing, deleting and downloading images of the gallery.
+// Searching, selecting, deleting and downloading images in the gallery.
 
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -14,7 +14,7 @@ test.beforeEach(async ({ request }) => {
   await calm(request);
 });
 
-test("images are found by their name, format and depth, and the address says so", async ({ page, request }) => {
+test("images are found by name, format and depth, and the address contains the query", async ({ page, request }) => {
   const rocket = { ...sample("rocket.jpg"), name: "a rocket to find.jpg" };
   const { image_id: found } = await upload(request, rocket);
   const { image_id: other } = await upload(request, { ...sample("moon.png"), name: "a moon to find.png" });
@@ -66,7 +66,7 @@ for (const missing of ["scripts", "WebAssembly"]) {
   });
 }
 
-test("several chosen images are downloaded as one zip that unpacks", async ({ page, request }, info) => {
+test("several chosen images are downloaded as one valid ZIP file", async ({ page, request }, info) => {
   const one = await upload(request, { ...sample("moon.png"), name: "zip one.png" });
   const two = await upload(request, { ...sample("rocket.jpg"), name: "zip two.jpg" });
   for (const { image_id: id } of [one, two]) await done(request, id);
@@ -88,7 +88,7 @@ test("several chosen images are downloaded as one zip that unpacks", async ({ pa
   expect(readFileSync(`${unpacked}/zip two.jpg`)).toEqual(sample("rocket.jpg").buffer);
 });
 
-test("a deleted image is gone in another tab, and back in both when it is undone", async ({ page, context, request }) => {
+test("a deleted image disappears in another tab too, and undo restores it in both", async ({ page, context, request }) => {
   const { image_id: id } = await upload(request, { ...sample("cell.png"), name: "come back.png" });
   await done(request, id);
   await open(page, "/");
@@ -106,7 +106,7 @@ test("a deleted image is gone in another tab, and back in both when it is undone
   await expect(tile(other, id)).toBeVisible();
 });
 
-test("by keyboard alone an image is found, deleted, and brought back", async ({ page, request }) => {
+test("an image is found, deleted and restored by keyboard alone", async ({ page, request }) => {
   const { image_id: id } = await upload(request, { ...sample("moon.png"), name: "keys only.png" });
   await done(request, id);
   await open(page, "/");
@@ -125,7 +125,7 @@ test("by keyboard alone an image is found, deleted, and brought back", async ({ 
   await expect(tile(page, id)).toBeVisible();
 });
 
-test("arrow keys go where they point, and Tab goes on in the order seen", async ({ page, request }) => {
+test("arrow keys move in their direction, and Tab follows the visual order", async ({ page, request }) => {
   for (const name of ["arrow 1", "arrow 2", "arrow 3", "arrow 4", "arrow 5", "arrow 6", "arrow 7"]) {
     const file = name.endsWith("3") ? largeTiff(`${name}.tif`, 64, 128) : { ...sample("moon.png"), name: `${name}.png` };
     await done(request, (await upload(request, file)).image_id);
@@ -135,7 +135,7 @@ test("arrow keys go where they point, and Tab goes on in the order seen", async 
   const place = () =>
     page.evaluate(() => {
       const box = document.activeElement?.closest("[data-index]")?.getBoundingClientRect();
-      // Against the gallery: what stands above it comes and goes.
+      // Relative to the gallery, since elements above it appear and disappear.
       const gallery = document.querySelector(".masonry")?.getBoundingClientRect();
       return box && gallery ? { x: Math.round(box.x - gallery.x), y: Math.round(box.y - gallery.y) } : null;
     });
@@ -153,7 +153,7 @@ test("arrow keys go where they point, and Tab goes on in the order seen", async 
   expect(tops).toEqual([...tops].sort((a, b) => a - b));
 });
 
-test("markup in a file's name is shown and does nothing", async ({ page, request }) => {
+test("markup in a file's name is shown as text", async ({ page, request }) => {
   const name = '"><img src=x onerror=alert(1)><script>alert(2)<_script>.png';
   page.on("dialog", (dialog) => {
     throw new Error(`a script ran: ${dialog.message()}`);
@@ -182,7 +182,7 @@ test("offline, the gallery says so", async ({ page, context }) => {
   await expect(page.getByTestId("offline")).toBeHidden();
 });
 
-test("when images can't be fetched the gallery says why, and shows them on another try", async ({ page, request }) => {
+test("when images can't be fetched the gallery says why, and shows them after a retry", async ({ page, request }) => {
   const { image_id: id } = await upload(request, { ...sample("moon.png"), name: "fetched later.png" });
   await done(request, id);
   await open(page, "/");

@@ -41,7 +41,7 @@ test("tasks, locks and events appear while a job runs, without a reload", async 
   for (const { image_id: id } of sent) await done(request, id);
 });
 
-test("a pod killed and started from the page is seen to leave and to return", async ({ page, request }) => {
+test("a pod killed and started from the page is shown leaving and returning", async ({ page, request }) => {
   const view = await calm(request);
   const victim = view.pods.find((pod) => !pod.leads)?.pod ?? "";
   await open(page, "/cluster");
@@ -55,7 +55,7 @@ test("a pod killed and started from the page is seen to leave and to return", as
   await clusterWhere(request, "the pod is back", (now) => now.pods.every((pod) => pod.state === "up"));
 });
 
-test("a frozen pod keeps its lease until it runs out, and goes on where it stopped", async ({ page, request }) => {
+test("a frozen pod keeps its lease until it expires, and resumes its work", async ({ page, request }) => {
   const view = await calm(request);
   const victim = view.pods.find((pod) => !pod.leads)?.pod ?? "";
   await open(page, "/cluster");
@@ -68,7 +68,7 @@ test("a frozen pod keeps its lease until it runs out, and goes on where it stopp
   await expect(card).toHaveAttribute("data-state", "up");
 });
 
-test("a disconnected master is followed by another, and the history says why", async ({ page, request }) => {
+test("a disconnected master is succeeded by another, and the history says why", async ({ page, request }) => {
   const before = await calm(request);
   const master = before.leader?.pod ?? "";
   await open(page, "/cluster");
@@ -87,7 +87,7 @@ test("a disconnected master is followed by another, and the history says why", a
   await expect(card).toHaveAttribute("data-leads", "false");
 });
 
-test("each pod's lane shows who did what, at which attempt and for how long", async ({ page, request }) => {
+test("each pod's lane shows its tasks, their attempts and their durations", async ({ page, request }) => {
   await open(page, "/cluster");
   const { image_id: id } = await upload(request, largePng("lanes.png", 4_000, 3_000));
   await done(request, id);
@@ -104,7 +104,7 @@ test("each pod's lane shows who did what, at which attempt and for how long", as
   expect(inside).toBe(true);
 });
 
-test("the page says in a sentence why it is slow", async ({ page, request }) => {
+test("the page explains in a sentence why work is slow", async ({ page, request }) => {
   await calm(request);
   await open(page, "/cluster");
   await expect(page.getByTestId("why")).toContainText("No jobs are waiting.");
@@ -114,7 +114,7 @@ test("the page says in a sentence why it is slow", async ({ page, request }) => 
   await expect(page.getByTestId("why")).toContainText("No jobs are waiting.");
 });
 
-test("a failed image is tried again from the cluster page", async ({ page, request }) => {
+test("a failed image is retried from the cluster page", async ({ page, request }) => {
   await calm(request);
   const broken = await failing(request, damaged("broken-on-purpose.jpg"));
   await open(page, "/cluster");
@@ -128,7 +128,7 @@ test("a failed image is tried again from the cluster page", async ({ page, reque
   await expect(page).toHaveURL(/\/cluster$/);
 });
 
-test("all failed images are tried again with one click", async ({ page, request }) => {
+test("all failed images are retried with one click", async ({ page, request }) => {
   await calm(request);
   const broken = [await failing(request, damaged("broken-one.jpg")), await failing(request, damaged("broken-two.jpg"))];
   await open(page, "/cluster");
@@ -148,7 +148,7 @@ test("a page whose server fell silent doesn't call it well", async ({ page }) =>
     await open(page, `${server.address}/cluster`);
     const health = page.locator(".health");
     await expect(health).toContainText("All is well");
-    // Until the server has said how often it shows that it is alive.
+    // Wait until the server has announced its heartbeat interval.
     await page.waitForTimeout(2_500);
     server.signal("SIGSTOP");
     await expect(health).toContainText("server is lost", { timeout: 6_000 });
@@ -163,7 +163,7 @@ test("a page whose server fell silent doesn't call it well", async ({ page }) =>
   }
 });
 
-test("a silent master is not called well while its lease lasts", async ({ page, request }) => {
+test("a silent master isn't shown as well while its lease lasts", async ({ page, request }) => {
   const server = await own(3, "--allow-faults", "--session-timeout", "20s");
   try {
     await open(page, `${server.address}/cluster`);
@@ -172,7 +172,7 @@ test("a silent master is not called well while its lease lasts", async ({ page, 
     const master = (await page.getByTestId("leader").textContent()) ?? "?";
     for (const act of ["freeze", "disconnect"]) {
       expect((await request.post(`${server.address}/api/pods/${master}/${act}`)).ok()).toBe(true);
-      // Far sooner than its lease ends.
+      // Long before its lease expires.
       await expect(health).toContainText("isn't responding", { timeout: 5_000 });
       await expect(page.getByTestId("health-banner")).toContainText(master);
       await expect(page.getByTestId("leader")).toHaveText(master);

@@ -8,7 +8,7 @@ test.beforeEach(async ({ request }) => {
   await calm(request);
 });
 
-test("an image whose master is killed mid-job still arrives, under another master of a higher epoch", async ({
+test("an image whose master is killed mid-job is still equalized, under another master with a higher epoch", async ({
   page,
   request,
 }) => {
@@ -16,7 +16,7 @@ test("an image whose master is killed mid-job still arrives, under another maste
   const killed = before.leader?.pod ?? "";
   await open(page, "/");
 
-  // Several, so that there is work left whenever the kill strikes.
+  // Several, so that work is left whenever the kill happens.
   const files = [1, 2, 3].map((i) => largePng(`failover-${i}.png`, 4_000, 3_000)).concat(largeTiff("failover-4.tif", 6_000, 4_000));
   const sent = await choose(page, files);
 
@@ -43,7 +43,7 @@ test("an image whose master is killed mid-job still arrives, under another maste
   expect(whole.pods.find((pod) => pod.pod === killed)).toMatchObject({ state: "up", leads: false });
 });
 
-test("an upload taken while there is no pod waits, says so, and runs once pods are there", async ({ page, request }) => {
+test("an upload accepted while no pod is up waits, says so, and runs once pods are up", async ({ page, request }) => {
   const before = await calm(request);
   await open(page, "/");
   for (const pod of before.pods) await kill(request, pod.pod);

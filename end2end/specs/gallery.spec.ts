@@ -8,14 +8,14 @@ test.beforeEach(async ({ request }) => {
   await calm(request);
 });
 
-test("an image dropped on the page is watched to its end and shown before and after", async ({ page }) => {
+test("an image dropped on the page is followed until it is done, and shown before and after", async ({ page }) => {
   await open(page, "/");
   await watchStates(page);
   const { image_id: id } = await accepted(page, () => drop(page, largePng("twelve-megapixels.png", 4_000, 3_000)));
 
   await expect(page.getByTestId("upload-item").filter({ hasText: "twelve-megapixels.png" }).first()).toBeVisible();
   await expect(tile(page, id)).toBeVisible();
-  // Not reloaded: the state arrives by itself.
+  // No reload: the state updates by itself.
   await expect(tile(page, id)).toHaveAttribute("data-state", "done", { timeout: 60_000 });
   const states = await statesSeen(page, id);
   expect(states.at(-1)).toBe("done");
@@ -28,7 +28,7 @@ test("an image dropped on the page is watched to its end and shown before and af
   await expect(page.getByRole("heading", { level: 1 })).toContainText("twelve-megapixels.png");
 });
 
-test("several files chosen at once all arrive", async ({ page, request }) => {
+test("several files chosen at once are all equalized", async ({ page, request }) => {
   const files = ["brick.png", "coffee.png", "rocket.jpg"].map(sample);
   await open(page, "/");
   const ids = await (await choose(page, files))();

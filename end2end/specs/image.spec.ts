@@ -8,7 +8,7 @@ test.beforeEach(async ({ request }) => {
   await calm(request);
 });
 
-/** Another recipe on an image that is there; gives the job. */
+/** Applies another recipe to an existing image. Returns the job. */
 async function again(request: APIRequestContext, image: string, recipe: object): Promise<string> {
   const answer = await request.post(`/api/images/${image}/jobs`, { data: { recipe } });
   expect(answer.status(), await answer.text()).toBe(202);
@@ -23,7 +23,7 @@ function zoom(page: Page): Promise<number> {
   return page.getByTestId("stage").evaluate((stage) => Number((stage as HTMLElement).dataset.zoom));
 }
 
-/** How much of a canvas has anything drawn on it, 0 to 1. */
+/** Returns the fraction of a canvas that is drawn on, 0 to 1. */
 function drawn(page: Page, testId: string): Promise<number> {
   return page.getByTestId(testId).evaluate((element) => {
     const canvas = element as HTMLCanvasElement;
@@ -35,7 +35,7 @@ function drawn(page: Page, testId: string): Promise<number> {
   });
 }
 
-test("a large picture is looked at closely, before and after together, by wheel, drag, keys and a double click", async ({ page, request }) => {
+test("before and after zoom and pan together by wheel, drag, keys and double click", async ({ page, request }) => {
   const { image_id: id } = await upload(request, largePng("close.png", 6_000, 4_000));
   await done(request, id);
   const tiles: string[] = [];
@@ -52,7 +52,7 @@ test("a large picture is looked at closely, before and after together, by wheel,
   await page.mouse.move(at.x, at.y);
   for (let i = 0; i < 6; i++) await page.mouse.wheel(0, -240);
   await expect.poll(() => zoom(page)).toBeGreaterThan(8);
-  // Sharp all over, on both sides, from tiles of the finest level.
+  // Both sides are entirely covered by tiles of the finest level.
   for (const side of ["tiles-before", "tiles-after"]) {
     await expect.poll(() => drawn(page, side), { timeout: 60_000 }).toBeGreaterThan(0.99);
   }
@@ -78,7 +78,7 @@ test("a large picture is looked at closely, before and after together, by wheel,
   await expect.poll(() => zoom(page)).toBe(2);
 });
 
-test("a hundred megapixels open at once: a blur, the picture, and close views when they are made", async ({ page, request }) => {
+test("a hundred megapixels open at once: first a blur, then the picture, then tiles once they are rendered", async ({ page, request }) => {
   test.setTimeout(300_000);
   const { image_id: id } = await upload(request, rampTiff("hundred.tif", 10_000, 10_000));
   await done(request, id);
@@ -95,10 +95,10 @@ test("a hundred megapixels open at once: a blur, the picture, and close views wh
   showPictures();
   await loaded(page.getByTestId("before"));
   await loaded(page.getByTestId("after"));
-  // In a release build a second or so, most of it the reading of two files of 100 MB.
+  // About a second in a release build, mostly for reading two files of 100 MB.
   expect(Date.now() - began).toBeLessThan(15_000);
 
-  // It can be looked at closely before there is more to see of it.
+  // Zooming works before the tiles are there.
   await live(page);
   await expect(page.getByTestId("no-zoom")).toHaveText("Preparing close-up views.");
   await page.keyboard.press("+");
@@ -109,13 +109,13 @@ test("a hundred megapixels open at once: a blur, the picture, and close views wh
   for (const side of ["tiles-before", "tiles-after"]) await expect.poll(() => drawn(page, side)).toBeGreaterThan(0.99);
 });
 
-test("a picture of which there are no close views says why, and the page stops asking", async ({ page, request }) => {
+test("a picture without tiles says why, and the page stops polling", async ({ page, request }) => {
   const { image_id: id } = await upload(request, sample("coffee.png"));
   await done(request, id);
   let asked = 0;
   await page.route(/\/pyramid(\?|$)/, async (route) => {
     asked++;
-    // Nothing yet at first, as while it is being made.
+    // Not found at first, as while it is being rendered.
     await route.fulfill({ json: { pyramid: null, reason: asked <= 2 ? null : "They were never completed in 3 tries." } });
   });
   await open(page, `/images/${id}`);
@@ -144,7 +144,7 @@ test("two fingers pinch the picture", async ({ page, request }) => {
   await expect.poll(() => zoom(page)).toBeGreaterThan(2);
 });
 
-test("a person equalizes again with another recipe, compares both results, and shares the link to just this", async ({ page, request }) => {
+test("results of two recipes are compared, and the comparison is shared as a link", async ({ page, request }) => {
   const { image_id: id, job_id: first } = await upload(request, sample("moon.png"));
   await done(request, id);
   const second = await again(request, id, { method: "clahe", clip_limit: 3 });
@@ -152,7 +152,7 @@ test("a person equalizes again with another recipe, compares both results, and s
   await expect(page.getByTestId("after")).toHaveAttribute("src", new RegExp(`job=${second}`));
   await page.getByTestId("left").selectOption(first);
   await expect(page.getByTestId("before")).toHaveAttribute("src", new RegExp(`job=${first}`));
-  // Neither is before the other.
+  // Neither is the original, so the labels don't say before and after.
   for (const side of ["Left", "Right"]) await expect(page.getByRole("figure", { name: side })).toBeVisible();
   await expect(page.getByAltText("moon.png equalized, on the left")).toBeVisible();
   await page.keyboard.press("Escape");
@@ -169,7 +169,7 @@ test("a person equalizes again with another recipe, compares both results, and s
   expect(await zoom(page)).toBe(1.5);
 });
 
-test("the levels of original and result and how the job was done are told in words and numbers", async ({ page, request }) => {
+test("the distributions of original and result and the job's timeline are shown in words and numbers", async ({ page, request }) => {
   const { image_id: id } = await upload(request, largePng("told.png", 3_000, 2_000));
   await done(request, id);
   await open(page, `/images/${id}`);
@@ -191,7 +191,7 @@ test("the levels of original and result and how the job was done are told in wor
   expect(tasks.map(Number).reduce((sum, count) => sum + count, 0)).toBe(spans);
 });
 
-test("the keys go to the images beside, show one side or the other, delete and undo, and are listed", async ({ page, request }) => {
+test("keys open the neighbouring images, show one side or the other, delete and undo, and are listed", async ({ page, request }) => {
   const ids: string[] = [];
   for (const name of ["brick.png", "cell.png", "page.png"]) {
     const { image_id: id } = await upload(request, sample(name));
@@ -227,7 +227,7 @@ test("the keys go to the images beside, show one side or the other, delete and u
   await expect.poll(async () => (await request.get(`/api/images/${newest}`)).status()).toBe(200);
 });
 
-test("a pyramid goes with its image", async ({ page, request }) => {
+test("deleting an image deletes its pyramid", async ({ page, request }) => {
   const { image_id: id, job_id: job } = await upload(request, sample("rocket.jpg"));
   await done(request, id);
   const there = async (query: string) => {

@@ -3,7 +3,7 @@ import { expect, test, type APIRequestContext, type Page } from "@playwright/tes
 import { calm, kill, start } from "../support/api.ts";
 import { live, open } from "../support/page.ts";
 
-/** A pod that doesn't lead, after it has said more than its terminal can show at once. */
+/** Returns a pod that doesn't lead, after it has logged more lines than its terminal can show at once. */
 async function talkative(request: APIRequestContext): Promise<string> {
   const view = await calm(request);
   const pod = view.pods.map((pod) => pod.pod).find((pod) => pod !== view.leader?.pod) ?? "?";
@@ -16,7 +16,7 @@ async function talk(request: APIRequestContext, pod: string): Promise<void> {
   await start(request, pod);
 }
 
-/** A pod's terminal: its lines, how many pixels of them are below the box's lower edge, and where its first visible line is. */
+/** A pod's terminal: its lines, the number of pixels below the box's lower edge, and the position of its first visible line. */
 function terminal(page: Page, pod: string) {
   const whole = page.locator(`[data-testid="pod-log"][data-pod="${pod}"]`);
   const box = whole.getByRole("list");
@@ -36,9 +36,9 @@ function terminal(page: Page, pod: string) {
   };
 }
 
-/** Makes a pod say something and waits until the page has it. */
+/** Makes a pod log a line and waits until the page shows it. */
 async function more(request: APIRequestContext, pod: string, { lines }: ReturnType<typeof terminal>): Promise<void> {
-  // It may say more than that, such as that it evicted its own former candidacy.
+  // It may log more, for example that it evicted its own former candidacy.
   const joined = lines.filter({ hasText: "joined" });
   const last = await joined.last().textContent();
   await talk(request, pod);
@@ -69,14 +69,14 @@ test("a terminal opens at its latest line and follows, however the page was reac
   await isAtEnd();
   await page.getByRole("link", { name: "Gallery" }).click();
   await expect(page.getByTestId("drop-target")).toBeVisible();
-  // Its lines are known from before.
+  // Its lines were received earlier.
   await page.getByRole("link", { name: "Cluster" }).click();
   await isAtEnd();
   await more(request, pod, shown);
   await isAtEnd();
 });
 
-test("a terminal holds still for a reader who has scrolled up, and a button leads back to the end", async ({ page, request }) => {
+test("a terminal stays where the reader has scrolled up, and a button scrolls back to the end", async ({ page, request }) => {
   const pod = await talkative(request);
   const shown = terminal(page, pod);
   await open(page, "/cluster");
@@ -85,7 +85,7 @@ test("a terminal holds still for a reader who has scrolled up, and a button lead
   await shown.box.hover();
   await page.mouse.wheel(0, -120);
   await expect(shown.toEnd).toBeVisible();
-  // A wheel's way is a smooth one.
+  // Scrolling by wheel is smooth.
   await page.waitForTimeout(500);
   const read = await shown.first();
   await more(request, pod, shown);
@@ -98,7 +98,7 @@ test("a terminal holds still for a reader who has scrolled up, and a button lead
   await more(request, pod, shown);
   await expect.poll(shown.below).toBeLessThan(2);
 
-  // By the keyboard as well: up, and with End down again.
+  // By keyboard too: up, and back down with End.
   await shown.box.focus();
   await page.keyboard.press("Home");
   await expect(shown.toEnd).toBeVisible();
@@ -108,7 +108,7 @@ test("a terminal holds still for a reader who has scrolled up, and a button lead
   await expect.poll(shown.below).toBeLessThan(2);
 });
 
-test("a terminal still follows after it was made lower, narrower, searched and paused", async ({ page, request }) => {
+test("a terminal still follows after being made lower and narrower, searched and paused", async ({ page, request }) => {
   const pod = await talkative(request);
   const shown = terminal(page, pod);
   await open(page, "/cluster");
@@ -133,7 +133,7 @@ test("a terminal still follows after it was made lower, narrower, searched and p
   await expect.poll(shown.below).toBeLessThan(2);
 });
 
-test("a pod's terminal shows what it said before it was killed, and goes on after", async ({ page, request }) => {
+test("a pod's terminal keeps its lines from before a kill, and continues after it", async ({ page, request }) => {
   const view = await calm(request);
   const pod = view.pods.map((pod) => pod.pod).find((pod) => pod !== view.leader?.pod) ?? "?";
   await open(page, "/cluster");
@@ -145,13 +145,13 @@ test("a pod's terminal shows what it said before it was killed, and goes on afte
   await expect(lines.filter({ hasText: "killed" }).last()).toBeVisible();
   await request.post(`/api/pods/${pod}/start`);
   await expect(joined).toHaveCount(before + 1);
-  // The same lines as text, for whoever opens them.
+  // The same lines are available as text.
   const text = await request.get(`/api/pods/${pod}/logs`, { headers: { accept: "text/html" } });
   expect(text.headers()["content-type"]).toContain("text/plain");
   expect(await text.text()).toContain("killed");
 });
 
-test("lines are coloured by level, found by a word, and hold still while they are paused", async ({ page, request }) => {
+test("lines are coloured by level and found by a word, and don't change while paused", async ({ page, request }) => {
   const view = await calm(request);
   const [first] = view.pods.map((pod) => pod.pod).filter((pod) => pod !== view.leader?.pod);
   const terminal = page.locator(`[data-testid="pod-log"][data-pod="${first}"]`);

@@ -22,7 +22,7 @@ test.afterAll(async () => {
   await server.stop();
 });
 
-/** Opens the gallery and waits until every image has its place. */
+/** Opens the gallery and waits until every image has its position. */
 async function gallery(page: Page, search = "", pixels = 1_000_000): Promise<void> {
   await page.goto(`${server.address}/${search}`);
   await live(page);
@@ -31,7 +31,7 @@ async function gallery(page: Page, search = "", pixels = 1_000_000): Promise<voi
 
 const toTheEnd = (page: Page) => page.evaluate(() => window.scrollTo(0, document.documentElement.scrollHeight));
 
-test("the first page comes within 200 ms, whatever is asked for", async ({ request }) => {
+test("the first page of any query is answered within 200 ms", async ({ request }) => {
   const queries = ["", "?state=done", "?state=failed", "?format=jpeg", "?depth=16", "?method=clahe", "?q=99999", "?sort=name", "?sort=oldest&state=done&q=7"];
   for (const query of queries) {
     let best = Infinity;
@@ -46,7 +46,7 @@ test("the first page comes within 200 ms, whatever is asked for", async ({ reque
   }
 });
 
-test("the server's own page shows images, and nothing moves when all have their places", async ({ page }) => {
+test("the server's HTML shows images, and nothing moves when all have their positions", async ({ page }) => {
   await page.addInitScript(() => {
     (window as unknown as { shifted: number }).shifted = 0;
     new PerformanceObserver((list) => {
@@ -60,17 +60,17 @@ test("the server's own page shows images, and nothing moves when all have their 
 });
 
 for (const [screen, viewport] of [["a desk", { width: 1280, height: 800 }], ["a telephone, which can't scroll so far", { width: 390, height: 844 }]] as const) {
-  test(`one jumps to the end and back, on ${screen}`, async ({ page }) => {
+  test(`jumping to the end and back works, on ${screen}`, async ({ page }) => {
     await page.setViewportSize(viewport);
     await gallery(page, "?sort=name");
     await toTheEnd(page);
-    // The last of all by name.
+    // The last one by name.
     await expect(page.getByText("moon.png", { exact: true })).toBeInViewport();
     expect(await page.evaluate(() => document.documentElement.scrollHeight)).toBeLessThan(8_100_000);
     await page.evaluate(() => window.scrollTo(0, document.documentElement.scrollHeight / 2));
     await expect(page.getByTestId("gallery-item").first()).toBeVisible();
     await page.evaluate(() => window.scrollTo(0, 0));
-    // On a telephone the first images are just below what one uploads with.
+    // On a phone the first images are just below the upload panel.
     await expect(page.getByText("Image 1.png", { exact: true })).toBeVisible();
   });
 }
@@ -85,9 +85,9 @@ test("the keyboard goes to the last image and to the first", async ({ page }) =>
   await expect(page.locator('[data-index="0"] a')).toBeFocused();
 });
 
-test("scrolling is smooth and what is far is forgotten", async ({ page }) => {
+test("scrolling is smooth, and distant images are dropped", async ({ page }) => {
   test.setTimeout(180_000);
-  // The memory of each WebAssembly module that has one of its own.
+  // The memories of all WebAssembly modules.
   await page.addInitScript(() => {
     const memories: WebAssembly.Memory[] = ((window as unknown as { memories: WebAssembly.Memory[] }).memories = []);
     const native = WebAssembly.instantiateStreaming;
@@ -141,7 +141,7 @@ test("scrolling is smooth and what is far is forgotten", async ({ page }) => {
   expect(after.wasm).toBeLessThan(before.wasm + 24_000_000);
 });
 
-test("images chosen with Shift may not have been seen, and a deletion far below is undone in its place", async ({ page, request }) => {
+test("Shift also selects images that haven't been loaded, and an undone deletion far below returns to its place", async ({ page, request }) => {
   await gallery(page, "?sort=name&q=Image%2012", 80_000);
   const boxes = page.getByTestId("choose");
   await boxes.first().click();

@@ -1,4 +1,4 @@
-// Texts from outside are shown as texts, wherever they come from.
+// Untrusted texts are shown as text, wherever they come from.
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -13,10 +13,10 @@ import { BINARY, own } from "../support/own.ts";
 import { accepted, drop, loaded, open } from "../support/page.ts";
 import { damaged, sample } from "../support/samples.ts";
 
-// No slash and no double quote: the one ends a folder's name, and browsers write the other as %22 into forms.
+// No slash, which ends a folder's name, and no double quote, which browsers write as %22 into forms.
 const EVIL = `<img src=x onerror=window.pwned=1><svg onload='window.pwned=1'>&amp;<script>window.pwned=1`;
 
-/** Fails when a script of somebody else ran, was refused by the policy, or anything was asked of elsewhere. */
+/** Records injected scripts that ran or were blocked by the content security policy, and requests to other hosts. */
 async function guarded(page: Page): Promise<() => Promise<void>> {
   const faults: string[] = [];
   page.on("console", (message) => {
@@ -33,7 +33,7 @@ async function guarded(page: Page): Promise<() => Promise<void>> {
   };
 }
 
-/** A PNG with a text of its own: what a camera or an editor would write into it. */
+/** A PNG with a text chunk, as a camera or an editor would write it. */
 function withText(buffer: Buffer, key: string, text: string): Buffer {
   const body = Buffer.concat([Buffer.from("tEXt"), Buffer.from(`${key}\0${text}`, "latin1")]);
   const chunk = Buffer.alloc(body.length + 8);
@@ -43,7 +43,7 @@ function withText(buffer: Buffer, key: string, text: string): Buffer {
   return Buffer.concat([buffer.subarray(0, 33), chunk, buffer.subarray(33)]);
 }
 
-test("file names, texts in a picture and reasons with markup are shown as they are and do nothing", async ({
+test("markup in file names, in texts of a picture and in reasons is shown as text", async ({
   page,
   request,
 }) => {
@@ -70,7 +70,7 @@ test("file names, texts in a picture and reasons with markup are shown as they a
   await check();
 });
 
-/** A JPEG with a description and an author of its own in its EXIF. */
+/** A JPEG with a description and an author in its EXIF. */
 function withExif(buffer: Buffer, text: string): Buffer {
   const value = Buffer.from(`${text}\0`, "latin1");
   const tags = [0x010e, 0x013b];
@@ -89,7 +89,7 @@ function withExif(buffer: Buffer, text: string): Buffer {
   return Buffer.concat([buffer.subarray(0, 2), head, body, buffer.subarray(2)]);
 }
 
-test("a file dropped with markup in its name and its EXIF is listed and shown as it is, and does nothing", async ({ page, request }) => {
+test("markup in the name and EXIF of a dropped file is shown as text", async ({ page, request }) => {
   await calm(request);
   const check = await guarded(page);
   const rocket = sample("rocket.jpg");
@@ -108,8 +108,8 @@ test("a file dropped with markup in its name and its EXIF is listed and shown as
   expect((await original.body()).includes(Buffer.from(EVIL))).toBe(true);
 });
 
-test("a log line with markup is shown as it is in its pod's terminal, found by it, and does nothing", async ({ page }) => {
-  // What can't be read is named by its place, and the place by who made the folder.
+test("markup in a log line is shown as text in the terminal, and can be searched for", async ({ page }) => {
+  // The log names an unreadable file by its path, which contains the folder's name.
   const store = join(mkdtempSync(join(tmpdir(), "evenlight-markup-")), EVIL);
   const server = await own(2, "--store", store);
   try {
@@ -137,7 +137,7 @@ test("a log line with markup is shown as it is in its pod's terminal, found by i
   }
 });
 
-test("there is no pod with markup in its name: none starts, and who asks for one gets a sentence that isn't a page", async ({ request }) => {
+test("a pod with markup in its name is neither started nor found, and no response contains the markup as HTML", async ({ request }) => {
   const started = spawnSync(BINARY, ["serve", "--pod-name", EVIL], { encoding: "utf8" });
   expect(started.status).toBe(2);
   expect(started.stderr).toContain("expected a pod name of 1 to 63 characters of a-z, 0-9");
@@ -152,7 +152,7 @@ test("there is no pod with markup in its name: none starts, and who asks for one
   }
 });
 
-test("an answer to a bad upload with markup in its name is no page that runs it", async ({ request }) => {
+test("the response to a bad upload with markup in its name isn't HTML that runs it", async ({ request }) => {
   const answer = await send(request, { name: `${EVIL}.png`, mimeType: "image/png", buffer: Buffer.from("no picture") });
   expect(answer.ok()).toBe(false);
   expect(answer.headers()["content-type"]).toContain("json");

@@ -12,7 +12,7 @@ test.beforeEach(async ({ request }) => {
   await calm(request);
 });
 
-/** How far the shown pixels of two files lie apart: the greatest and the mean difference of samples, where both have one size. */
+/** Returns the greatest and the mean difference of the samples that the browser shows for two files of the same size. */
 interface Apart {
   sizes: [string, string];
   greatest: number;

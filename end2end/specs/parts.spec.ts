@@ -1,4 +1,4 @@
-// The page's code comes in parts: the gallery's at once, that of an image, of the cluster and of the preview when they are needed.
+// Code splitting: the gallery's code is loaded at once, the parts for images, the cluster and the preview when they are needed.
 
 import { expect, test, type Page } from "@playwright/test";
 
@@ -6,7 +6,7 @@ import { calm, done, upload } from "../support/api.ts";
 import { drop, live, open, tile } from "../support/page.ts";
 import { sample } from "../support/samples.ts";
 
-/** The addresses of parts that a page asked the network for, from now on. */
+/** Records the addresses of parts that a page requests from the network from now on. */
 async function asked(page: Page): Promise<string[]> {
   const addresses: string[] = [];
   const session = await page.context().newCDPSession(page);
@@ -22,7 +22,7 @@ test.beforeEach(async ({ request }) => {
   await calm(request);
 });
 
-test("the gallery loads none of the other pages' code, an image's page its own, once", async ({ page, request }) => {
+test("the gallery loads no other page's code, and an image's page loads its own once", async ({ page, request }) => {
   const { image_id: id } = await upload(request, sample("moon.png"));
   await done(request, id);
   const parts = await asked(page);
@@ -35,13 +35,13 @@ test("the gallery loads none of the other pages' code, an image's page its own, 
   expect(parts).toHaveLength(1);
 });
 
-test("a page that is opened by its address asks for its part once, beside the first module", async ({ page }) => {
+test("a page opened by its address requests its part once, in parallel with the main module", async ({ page }) => {
   const parts = await asked(page);
   await open(page, "/cluster");
   expect(parts).toEqual([expect.stringContaining("split_cluster")]);
 });
 
-test("an image's page whose code can't be loaded says so, and opens on another try", async ({ page, request }) => {
+test("an image's page whose code can't be loaded says so, and opens after a retry", async ({ page, request }) => {
   const { image_id: id } = await upload(request, sample("moon.png"));
   await done(request, id);
   await open(page, "/");
@@ -49,7 +49,7 @@ test("an image's page whose code can't be loaded says so, and opens on another t
   await tile(page, id).getByRole("link").first().click();
   await expect(page.getByRole("heading", { name: "This page could not be loaded." })).toBeVisible();
 
-  // Elsewhere, the page goes on.
+  // The rest of the page still works.
   await page.goBack();
   await expect(tile(page, id)).toBeVisible();
   await tile(page, id).getByRole("link").first().click();
@@ -60,7 +60,7 @@ test("an image's page whose code can't be loaded says so, and opens on another t
   await expect(page.getByTestId("stage")).toBeVisible();
 });
 
-test("a page opened by its address whose code can't be loaded stays as the server wrote it", async ({ page, request }) => {
+test("a page opened by its address whose code can't be loaded keeps the server's HTML", async ({ page, request }) => {
   const { image_id: id } = await upload(request, sample("moon.png"));
   await done(request, id);
   await page.route(/\/split_image\./, (route) => route.abort());
@@ -72,7 +72,7 @@ test("a page opened by its address whose code can't be loaded stays as the serve
   await expect(page.getByTestId("delete")).toBeHidden();
 });
 
-test("a browser without WebAssembly uploads by the form, and gets the server's page of the cluster", async ({ page }) => {
+test("a browser without WebAssembly uploads by the form, and gets the server-rendered cluster page", async ({ page }) => {
   await page.addInitScript(() => delete (window as { WebAssembly?: unknown }).WebAssembly);
   await page.goto("/cluster");
   await expect(page).toHaveURL(/\/status$/);
@@ -85,7 +85,7 @@ test("a browser without WebAssembly uploads by the form, and gets the server's p
   await expect(page.getByRole("heading", { name: "moon.png" })).toBeVisible();
 });
 
-test("a preview whose code can't be loaded says so, sends nothing, and opens on another try", async ({ page }) => {
+test("a preview whose code can't be loaded says so, uploads nothing, and opens after a retry", async ({ page }) => {
   await open(page, "/");
   await page.getByTestId("look-first").check();
   await page.route(/\/split_preview\./, (route) => route.abort());

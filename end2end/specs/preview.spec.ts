@@ -19,12 +19,12 @@ async function look(page: Page, ...files: Upload[]): Promise<void> {
   await expect(page.getByTestId("preview")).toBeVisible();
 }
 
-/** Waits until what is shown is of every pixel. */
+/** Waits until the preview is exact. */
 async function exact(page: Page): Promise<void> {
   await expect(page.getByTestId("preview-kind")).toHaveText("Exact");
 }
 
-/** The average brightness of a canvas that was given a picture. */
+/** Returns the average brightness of a canvas that shows a picture. */
 function brightness(page: Page, testId: string): Promise<number> {
   return page.getByTestId(testId).evaluate(async (element) => {
     const copy = new OffscreenCanvas(32, 32);
@@ -37,7 +37,7 @@ function brightness(page: Page, testId: string): Promise<number> {
   });
 }
 
-test("a chosen file is previewed, a slider is moved, and what was chosen is what is uploaded", async ({ page, request }) => {
+test("a chosen file is previewed, a slider is moved, and the upload has the chosen recipe", async ({ page, request }) => {
   const asked: string[] = [];
   page.on("request", (it) => asked.push(`${it.method()} ${new URL(it.url()).pathname}`));
   await open(page, "/");
@@ -60,7 +60,7 @@ test("a chosen file is previewed, a slider is moved, and what was chosen is what
   await expect(page.getByTestId("preview")).toBeHidden();
   const image = await done(request, id);
   expect(image).toMatchObject({ recipe: { method: "clahe", clip_limit: 3.5, strength: 0.5 } });
-  // The panel says what is done with the next files.
+  // The panel shows the recipe for the next files.
   await expect(page.getByTestId("method")).toHaveValue("clahe");
   await expect(page.getByTestId("clip_limit")).toHaveValue("3.5");
 });
@@ -84,7 +84,7 @@ for (const [name, size] of Object.entries({
   });
 }
 
-test("the preview tells how levels are distributed before and after, as drawings and as a table", async ({ page }) => {
+test("the preview shows the distributions before and after, as drawings and as a table", async ({ page }) => {
   await open(page, "/");
   await look(page, sample("rocket.jpg"));
   await exact(page);
@@ -102,7 +102,7 @@ test("the preview tells how levels are distributed before and after, as drawings
   expect(red.reduce((sum, count) => sum + count, 0)).toBe(640 * 427);
 });
 
-test("files that can't be previewed are said to be so, and cancelled files are not sent", async ({ page, request }) => {
+test("the preview says that a file can't be previewed, and cancelled files aren't uploaded", async ({ page, request }) => {
   const sent: string[] = [];
   page.on("request", (it) => {
     if (it.method() === "POST") sent.push(it.url());
@@ -116,7 +116,7 @@ test("files that can't be previewed are said to be so, and cancelled files are n
   await expect(page.getByTestId("preview-before")).toBeVisible();
   await page.getByRole("button", { name: "Preview the previous file" }).click();
   await expect(page.getByTestId("preview-told")).toContainText("the file's bytes are text");
-  // Nothing of the other file is shown as this one's.
+  // The other file's picture isn't shown for this one.
   await expect(page.getByTestId("preview-before")).toBeHidden();
   await expect(page.getByTestId("distributions").getByRole("img").first()).toHaveAttribute("aria-label", "Before: not known yet");
   await page.keyboard.press("Escape");
@@ -125,15 +125,15 @@ test("files that can't be previewed are said to be so, and cancelled files are n
   expect((await (await request.get("/api/images?q=cancelled")).json()).items).toEqual([]);
 });
 
-test("of a file with several pages the preview says that it shows the first", async ({ page }) => {
+test("the preview of a file with several pages says that it shows the first", async ({ page }) => {
   await open(page, "/");
   await look(page, sample("multipage.tif"));
   await exact(page);
   await expect(page.getByTestId("preview-told")).toHaveText("This is the first of 2 pages; the array equalizes each by itself.");
 });
 
-test("a slider on twelve megapixels is followed without holding up the page", async ({ browser, page }) => {
-  // How long the worker takes for each step on the copy, from the page's wish to its picture.
+test("the preview of twelve megapixels follows a slider without blocking the page", async ({ browser, page }) => {
+  // Measures how long the worker takes for each step on the copy, from the page's message to the picture.
   await page.addInitScript(() => {
     const steps: number[] = ((window as unknown as { steps: number[] }).steps = []);
     const Native = Worker;
@@ -186,7 +186,7 @@ test("a slider on twelve megapixels is followed without holding up the page", as
       `exact ${times.exact.toFixed(0)} ms after letting go; the page's longest task ${longestTask.toFixed(1)} ms of the processor`,
   );
   expect(longestTask).toBeLessThanOrEqual(50);
-  // 50 ms, and exact within 500 ms, on a machine of its own; the tests share theirs.
+  // On an idle machine it takes 50 ms, and 500 ms until it is exact; the tests share theirs.
   expect(step).toBeLessThan(250);
   expect(times.exact).toBeLessThan(2_000);
 });
@@ -200,7 +200,7 @@ const golden = JSON.parse(
   readFileSync(new URL("../../shared/tests/golden/preview.json", import.meta.url), "utf8"),
 ) as Record<string, Hashes>;
 
-/** What a module of the preview makes of a file, in a Web Worker. */
+/** Returns the hashes of a file's samples, as computed by a module of the preview in a Web Worker. */
 function hashes(page: Page, build: string, file: Buffer, recipes: string[]): Promise<Hashes & { kernel: string }> {
   return page.evaluate(
     async ({ build, file, recipes }) => {
@@ -218,7 +218,7 @@ function hashes(page: Page, build: string, file: Buffer, recipes: string[]): Pro
 }
 
 for (const build of ["simd128", "plain"]) {
-  test(`every sample that the ${build} module computes is the array's`, async ({ page }) => {
+  test(`the ${build} module computes the same samples as the array`, async ({ page }) => {
     const path = fileURLToPath(new URL("../support/hashes-worker.js", import.meta.url));
     await page.route("/pkg/hashes-worker.js", (route) => route.fulfill({ path, contentType: "text/javascript" }));
     await open(page, "/");
@@ -233,7 +233,7 @@ for (const build of ["simd128", "plain"]) {
   });
 }
 
-test("the preview's modules are within their budget", async ({ request }) => {
+test("the preview's modules stay within their budget", async ({ request }) => {
   for (const name of ["preview-simd128.wasm", "preview-plain.wasm"]) {
     const answer = await request.get(`/pkg/${name}`, { headers: { "accept-encoding": "br" } });
     expect(answer.ok()).toBe(true);

@@ -17,14 +17,14 @@ test("without JavaScript the status page shows the leader, the pods and the task
     expect(await page.getByTestId("task").count()).toBeGreaterThan(0);
   }).toPass({ timeout: 30_000, intervals: [50] });
 
-  // One page, as it was rendered: leader, pods and tasks together.
+  // A single rendering: leader, pods and tasks are consistent.
   await expect(page.getByTestId("leader")).toContainText(view.leader?.pod ?? "?");
   await expect(page.getByTestId("pod")).toHaveCount(5);
   await expect(page.getByTestId("backlog")).toBeVisible();
   for (const { image_id: id } of sent) await done(request, id);
 });
 
-test("without JavaScript an image is uploaded by the form", async ({ page, request }) => {
+test("an image is uploaded by the form without JavaScript", async ({ page, request }) => {
   const name = "no-script.png";
   await page.goto("/");
   await page.getByTestId("file-input").setInputFiles({ ...sample("coffee.png"), name });
@@ -34,7 +34,7 @@ test("without JavaScript an image is uploaded by the form", async ({ page, reque
   await expect.poll(async () => (await images(request, { q: name })).length).toBe(1);
   const [sent] = await images(request, { q: name });
   const it = await done(request, sent?.id ?? "");
-  // The person gets a page again, and the picture on its own page.
+  // The response is a page, which links to the image's page.
   await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
   await page.goto(`/images/${it.id}`);
   await expect(page.getByTestId("before")).toBeVisible();

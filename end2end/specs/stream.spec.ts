@@ -23,7 +23,7 @@ test.afterAll(async () => {
   await array?.stop();
 });
 
-/** Lamport times with the events' words, from the top. */
+/** Returns the Lamport times and texts of the listed events, from the top. */
 async function events(page: Page): Promise<[number, string][]> {
   return page.getByTestId("event").evaluateAll((rows) =>
     rows.map((row) => [
@@ -33,7 +33,7 @@ async function events(page: Page): Promise<[number, string][]> {
   );
 }
 
-/** Waits for a job's start and end in a tab, and that the tab shows its events in the order of Lamport clocks. */
+/** Waits until a tab shows a job's start and end, and expects its events in the order of Lamport clocks. */
 async function seesJob(page: Page, job: string): Promise<void> {
   const short = job.slice(24);
   const words = async () => (await events(page)).map(([, words]) => words).filter((words) => words.includes(short));
@@ -45,7 +45,7 @@ async function seesJob(page: Page, job: string): Promise<void> {
   expect(clocks).toEqual([...clocks].sort((a, b) => b - a));
 }
 
-test("two tabs share one stream of five pods; a job's events arrive in both, in Lamport order, and go on from another pod when theirs stops or dies", async ({
+test("two tabs share one stream; a job's events arrive in both, in Lamport order, and continue from another pod when theirs stops or dies", async ({
   browser,
 }) => {
   const context = await browser.newContext({ baseURL: base });
@@ -68,7 +68,7 @@ test("two tabs share one stream of five pods; a job's events arrive in both, in 
     for (const tab of tabs) for (const job of jobs) await seesJob(tab, job);
   };
   await work(0);
-  // A worker of its own holds the stream: no tab opens one.
+  // A shared worker holds the stream: no tab opens one.
   expect(streams.filter((url) => !url.includes("last_event_id"))).toEqual([]);
 
   for (const [pod, signal] of [[0, "SIGTERM"], [1, "SIGKILL"]] as const) {
@@ -84,7 +84,7 @@ test("two tabs share one stream of five pods; a job's events arrive in both, in 
   await context.close();
 });
 
-test("after 30 s offline everything that happened meanwhile is replayed, or a gap is told where its pod died meanwhile", async ({ browser }) => {
+test("after 30 s offline all missed events are replayed, or a gap is shown if their pod died", async ({ browser }) => {
   const other = await Gate.open(array.ports.slice(3));
   const [replayed, told] = await Promise.all(
     [gate, other].map(async ({ port }) => {
@@ -117,12 +117,12 @@ test("after 30 s offline everything that happened meanwhile is replayed, or a ga
   await other.close();
 });
 
-test("a pod of another process is frozen on the cluster page, and let go on", async ({ browser }) => {
+test("a pod of another process is frozen and resumed on the cluster page", async ({ browser }) => {
   const context = await browser.newContext({ baseURL: base });
   const page = await context.newPage();
   await page.goto("/cluster");
   await live(page);
-  // The gate leads to the other one of the two that are left.
+  // The gate forwards to the other one of the remaining two.
   const card = page.locator('[data-testid="pod"][data-pod="process-4"]');
   await card.getByTestId("freeze-pod").click();
   await expect(card).toHaveAttribute("data-state", "down");

@@ -1,4 +1,4 @@
-// Sending images: in whatever way they come, and over whatever happens on the way.
+// Uploads: every way to choose files, and interruptions.
 
 import { rmSync } from "node:fs";
 import { join } from "node:path";
@@ -13,14 +13,14 @@ import { damaged, largeTiff, sample, text } from "../support/samples.ts";
 
 const item = (page: Page, name: string) => page.getByTestId("upload-item").filter({ hasText: name });
 
-/** A gray picture of about so many megabytes, in a folder of its own: Playwright takes no more than 50 MB from memory. */
+/** Writes a gray picture of about `megabytes` into a new folder, since Playwright takes at most 50 MB from memory. */
 function large(name: string, megabytes: number): { file: Upload; path: string; forget: () => void } {
   const file = largeTiff(name, 8_000, megabytes * 125);
   const folder = written([file]);
   return { file, path: join(folder, name), forget: () => rmSync(folder, { recursive: true }) };
 }
 
-test.describe("through a connection that can be narrowed and cut", () => {
+test.describe("through a connection that can be throttled and cut", () => {
   let server: Own;
   let gate: Gate;
 
@@ -36,7 +36,7 @@ test.describe("through a connection that can be narrowed and cut", () => {
 
   const at = (path: string) => `http://127.0.0.1:${gate.port}${path}`;
 
-  /** Chooses a file and waits until some of it has gone, and no more goes. */
+  /** Chooses a file and waits until part of it was sent and sending has stalled. */
   async function halfSent(page: Page, path: string, name: string, bytes: number): Promise<void> {
     await page.goto(at("/"));
     await live(page);
@@ -47,7 +47,7 @@ test.describe("through a connection that can be narrowed and cut", () => {
     await expect.poll(() => gate.sent, { timeout: 30_000 }).toBeGreaterThan(bytes * 0.9);
   }
 
-  /** Waits until the image is accepted, and that the server has the very bytes. */
+  /** Waits until the image is accepted, and expects the server to have the same bytes. */
   async function arrives(page: Page, name: string, file: Upload): Promise<void> {
     await expect(item(page, name)).toHaveAttribute("data-state", /accepted|done/, { timeout: 60_000 });
     const href = await item(page, name).getByRole("link").getAttribute("href");
@@ -55,13 +55,13 @@ test.describe("through a connection that can be narrowed and cut", () => {
     expect((await original.body()).equals(file.buffer)).toBe(true);
   }
 
-  test("an upload that is paused and resumed goes on where it was", async ({ page }) => {
+  test("a paused upload resumes where it stopped", async ({ page }) => {
     const { file, path, forget } = large("paused.tif", 24);
     await halfSent(page, path, file.name, 8_000_000);
     await item(page, file.name).getByRole("button", { name: "Pause paused" }).click();
     await expect(item(page, file.name)).toHaveAttribute("data-state", "paused");
     gate.narrow();
-    // What the browser had sent may still be on its way.
+    // Bytes that the browser has sent may still be in transit.
     await page.waitForTimeout(1_000);
     const sent = gate.sent;
     await page.waitForTimeout(1_000);
@@ -72,7 +72,7 @@ test.describe("through a connection that can be narrowed and cut", () => {
     forget();
   });
 
-  test("when the connection is lost, an upload goes on by itself, and sends nothing again that was there", async ({ page }) => {
+  test("when the connection is lost, an upload resumes by itself, without resending received bytes", async ({ page }) => {
     const { file, path, forget } = large("lost.tif", 24);
     await halfSent(page, path, file.name, 12_000_000);
     gate.let(false);
@@ -84,7 +84,7 @@ test.describe("through a connection that can be narrowed and cut", () => {
     forget();
   });
 
-  test("an upload that is cancelled is forgotten, and the others go on", async ({ page }) => {
+  test("a cancelled upload is removed, and the others continue", async ({ page }) => {
     const { file, path, forget } = large("cancelled.tif", 16);
     await halfSent(page, path, file.name, 4_000_000);
     const [given] = await Promise.all([
@@ -102,7 +102,7 @@ test.describe("through a connection that can be narrowed and cut", () => {
     forget();
   });
 
-  test("several go at once; all are paused and resumed, and how much of all was sent is told", async ({ page }) => {
+  test("several uploads run at once, can all be paused and resumed, and show their total progress", async ({ page }) => {
     await page.goto(at("/"));
     await live(page);
     gate.narrow(500_000);
@@ -122,7 +122,7 @@ test.describe("through a connection that can be narrowed and cut", () => {
   });
 });
 
-test("when the server that takes an upload is killed, another one takes the rest", async ({ page }) => {
+test("when the server that receives an upload is killed, another one receives the rest", async ({ page }) => {
   test.setTimeout(240_000);
   const array = await Processes.start(2, 2);
   const gate = await Gate.open(array.ports);
@@ -137,7 +137,7 @@ test("when the server that takes an upload is killed, another one takes the rest
     gate.sent = 0;
     gate.narrow();
     await expect(item(page, file.name)).toHaveAttribute("data-state", /accepted|done/, { timeout: 120_000 });
-    // What was a whole part is kept: 32 MiB.
+    // Complete parts, of 32 MiB, are kept.
     expect(gate.sent).toBeLessThan(20_000_000);
     const href = await item(page, file.name).getByRole("link").getAttribute("href");
     const original = await page.request.get(`http://127.0.0.1:${array.ports[1]}/api${href ?? ""}/original`);
@@ -149,7 +149,7 @@ test("when the server that takes an upload is killed, another one takes the rest
   }
 });
 
-test("when the master is killed during an upload, the image arrives all the same", async ({ page, request }) => {
+test("when the master is killed during an upload, the image is still equalized", async ({ page, request }) => {
   const before = await calm(request);
   await open(page, "/");
   const master = before.leader?.pod ?? "";
@@ -167,7 +167,7 @@ test("when the master is killed during an upload, the image arrives all the same
   await calm(request);
 });
 
-test("one that failed is tried again", async ({ page, request }) => {
+test("a failed upload is retried", async ({ page, request }) => {
   await open(page, "/");
   await page.route(/\/api\/uploads$/, (route) => route.fulfill({ status: 500, contentType: "application/problem+json", body: '{"title":"Broken","status":500,"detail":"It does not work today."}' }));
   await drop(page, { ...sample("moon.png"), name: "second try.png" });
@@ -179,7 +179,7 @@ test("one that failed is tried again", async ({ page, request }) => {
   expect(await images(request, { q: "second try" })).toHaveLength(1);
 });
 
-test("the list of uploads is folded away, and what becomes of all is still told", async ({ page }) => {
+test("the folded list of uploads still shows the total progress", async ({ page }) => {
   await open(page, "/");
   await drop(page, sample("moon.png"), sample("coffee.png"));
   await expect(page.getByTestId("upload-item")).toHaveCount(2);
@@ -192,7 +192,7 @@ test("the list of uploads is folded away, and what becomes of all is still told"
   await expect(page.getByTestId("upload-item")).toHaveCount(2);
 });
 
-test("what is no image and what fails later is explained in the list", async ({ page }) => {
+test("the list explains why a file isn't an image and why a job failed", async ({ page }) => {
   await open(page, "/");
   await drop(page, text, damaged("damaged later.jpg"));
   await expect(item(page, text.name)).toHaveAttribute("data-state", "refused");
@@ -206,7 +206,7 @@ const album: Upload[] = [
   { name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("no image") },
 ];
 
-test("a folder that is chosen sends the images in it and in its folders, and says what it leaves", async ({ page }) => {
+test("choosing a folder uploads the images in it and its subfolders, and lists what it skips", async ({ page }) => {
   await open(page, "/");
   const folder = written(album);
   await page.getByTestId("folder-input").setInputFiles(folder);
@@ -218,7 +218,7 @@ test("a folder that is chosen sends the images in it and in its folders, and say
   rmSync(folder, { recursive: true });
 });
 
-test("a folder that is dropped sends the images in it and in its folders", async ({ page }) => {
+test("dropping a folder uploads the images in it and its subfolders", async ({ page }) => {
   await open(page, "/");
   const folder = written(album);
   const session = await page.context().newCDPSession(page);
@@ -248,7 +248,7 @@ test("an image is pasted", async ({ page, request }) => {
   expect((await done(request, id)).name).toBe("from the clipboard.png");
 });
 
-test("how to equalize is chosen once for all files, and remembered when the page is opened again", async ({ page, request }) => {
+test("the recipe is chosen once for all files, and remembered when the page is opened again", async ({ page, request }) => {
   await open(page, "/");
   await page.getByTestId("method").selectOption("clahe");
   await page.getByTestId("clip_limit").fill("3.5");
@@ -266,7 +266,7 @@ test("how to equalize is chosen once for all files, and remembered when the page
   }
 });
 
-test("a remembered value of pixels to leave alone is told while its field is folded away", async ({ page }) => {
+test("a remembered nodata value is shown while its field is folded", async ({ page }) => {
   await open(page, "/");
   const summary = page.getByText("Excluded pixels");
   const mark = () => summary.evaluate((element) => getComputedStyle(element, "::after").content);
@@ -279,7 +279,7 @@ test("a remembered value of pixels to leave alone is told while its field is fol
   expect(await mark()).toContain("in use");
 });
 
-test("by keyboard alone an image is uploaded, found, compared, deleted, and brought back", async ({ page, request }) => {
+test("an image is uploaded, found, compared, deleted and restored by keyboard alone", async ({ page, request }) => {
   await open(page, "/");
   const folder = written([{ ...sample("moon.png"), name: "by keyboard.png" }]);
   const tab = async (to: (it: Element) => boolean) => {

@@ -56,19 +56,19 @@ export interface Upload {
   buffer: Buffer;
 }
 
-/** Sends a file as the page would; whatever the answer is. */
+/** Sends a file as the page would, and returns the response, whatever it is. */
 export function send(request: APIRequestContext, file: Upload): Promise<APIResponse> {
   return request.post("/api/images", { multipart: { image: file } });
 }
 
-/** Sends a file that must be taken. */
+/** Sends a file that must be accepted. */
 export async function upload(request: APIRequestContext, file: Upload): Promise<Accepted> {
   const answer = await send(request, file);
   expect(answer.status(), await answer.text()).toBe(202);
   return (await answer.json()) as Accepted;
 }
 
-/** Sends a file that is taken, and waits until its job has failed. */
+/** Sends a file that is accepted, and waits until its job has failed. */
 export async function failing(request: APIRequestContext, file: Upload): Promise<Accepted> {
   const accepted = await upload(request, file);
   expect((await ended(request, accepted.image_id)).state).toBe("failed");
@@ -87,7 +87,7 @@ export async function images(request: APIRequestContext, query: Record<string, s
   return ((await answer.json()) as { items: Image[] }).items;
 }
 
-/** The image once its latest job has ended, well or badly. */
+/** Waits until the image's latest job is done or has failed. Returns the image. */
 export async function ended(request: APIRequestContext, id: string, timeout = 60_000): Promise<Image> {
   await expect
     .poll(async () => (await image(request, id)).state, { timeout, intervals: [100], message: `image ${id} ends` })
@@ -95,7 +95,7 @@ export async function ended(request: APIRequestContext, id: string, timeout = 60
   return image(request, id);
 }
 
-/** The image once it is done; a failure says its reason. */
+/** Waits until the image is done and returns it; throws the reason if its job fails. */
 export async function done(request: APIRequestContext, id: string, timeout = 60_000): Promise<Image> {
   const it = await ended(request, id, timeout);
   expect(it.state, it.reason ?? undefined).toBe("done");
@@ -108,7 +108,7 @@ export async function cluster(request: APIRequestContext): Promise<Cluster> {
   return (await answer.json()) as Cluster;
 }
 
-/** The cluster once it is as wanted. */
+/** Waits until the cluster meets a condition. Returns the cluster. */
 export async function clusterWhere(
   request: APIRequestContext,
   what: string,
@@ -133,13 +133,13 @@ export async function kill(request: APIRequestContext, pod: string): Promise<voi
   expect(answer.ok(), await answer.text()).toBe(true);
 }
 
-/** Starts a pod. That it is alive already (409) is as good: the cluster's view may lag behind. */
+/** Starts a pod. Accepts that it is already up (409), since the cluster's view may lag behind. */
 export async function start(request: APIRequestContext, pod: string): Promise<void> {
   const answer = await request.post(`/api/pods/${pod}/start`);
   expect(answer.ok() || answer.status() === 409, await answer.text()).toBe(true);
 }
 
-/** Starts what is down and waits for five pods, a leader and no work: the next test begins on a quiet array. */
+/** Starts the pods that are down, and waits for five pods, a leader and no work, so that the next test starts on an idle array. */
 export async function calm(request: APIRequestContext): Promise<Cluster> {
   for (const pod of (await cluster(request)).pods) {
     if (pod.state === "down" || pod.fault !== undefined) await start(request, pod.pod);

@@ -1,4 +1,4 @@
-// A Web Worker for the tests: hashes every sample that a module of the preview decodes from a file, and what it equalizes by each recipe.
+// Web Worker for the tests: hashes the samples that a module of the preview decodes from a file, and its results for each recipe.
 //
 // In:  {build: "simd128" or "plain", file: Uint8Array, recipes: as JSON}
 // Out: {kernel, decoded, equalized: a hash for each recipe}, or {failed: sentence}

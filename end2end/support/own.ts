@@ -1,4 +1,4 @@
-// A server of a test's own, for what would disturb the others.
+// A separate server, for tests that would disturb the others.
 
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -16,7 +16,7 @@ export interface Own {
   stop(): Promise<void>;
 }
 
-/** Starts a server with data of its own. */
+/** Starts a server with its own data. */
 export async function own(pods: number, ...flags: string[]): Promise<Own> {
   const data = mkdtempSync(join(tmpdir(), "evenlight-own-"));
   const port = execFileSync(process.execPath, [
@@ -44,7 +44,7 @@ async function stop(server: ChildProcess, data: string): Promise<void> {
   rmSync(data, { recursive: true, force: true, maxRetries: 5 });
 }
 
-/** Puts images into the catalog that are copies of the one that is there. */
+/** Inserts copies of the existing image into the catalog. */
 export function seed(own: Own, images: number): void {
   execFileSync("python3", [resolve("support/seed.py"), join(own.data, "catalog.sqlite"), String(images)], { stdio: "inherit" });
 }

@@ -1,4 +1,4 @@
-// What a person does on the pages.
+// User actions on the pages.
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,7 +8,7 @@ import { expect, type Locator, type Page, type Response } from "@playwright/test
 
 import type { Accepted, Upload } from "./api.ts";
 
-/** Opens a page and waits until the client runs: server-rendered text alone would pass on a dead page. */
+/** Opens a page and waits until it is hydrated; the server's HTML alone would pass some tests. */
 export async function open(page: Page, path: string): Promise<void> {
   await page.goto(path);
   await live(page);
@@ -37,14 +37,14 @@ export async function drop(page: Page, ...files: Upload[]): Promise<void> {
   await transfer.dispose();
 }
 
-/** Whether a response says what became of an upload: the ids, or why it isn't taken. */
+/** Returns whether a response ends an upload: with the ids, or with the reason why it isn't accepted. */
 function isAnswer(it: Response): boolean {
   const { pathname } = new URL(it.url());
   if (!pathname.startsWith("/api/uploads")) return false;
   return it.request().method() === "GET" || (it.status() >= 400 && it.status() !== 409 && it.request().method() !== "DELETE");
 }
 
-/** Chooses files, however large (Playwright takes no more than 50 MB from memory), and returns the ids of the images once all are taken. */
+/** Chooses files of any size (Playwright takes at most 50 MB from memory), and returns the ids of the images once all are accepted. */
 export async function choose(page: Page, files: Upload[]): Promise<() => Promise<string[]>> {
   const ids: string[] = [];
   const refused: string[] = [];
@@ -73,19 +73,19 @@ export function written(files: Upload[]): string {
   return folder;
 }
 
-/** Does something that sends a file, and returns the server's answer to it. */
+/** Performs an action that uploads a file, and returns the server's response. */
 export async function accepted(page: Page, sending: () => Promise<void>): Promise<Accepted> {
   const [answer] = await Promise.all([page.waitForResponse(isAnswer), sending()]);
   expect(answer.status(), await answer.text()).toBe(202);
   return (await answer.json()) as Accepted;
 }
 
-/** An image's tile in the gallery. */
+/** Returns an image's tile in the gallery. */
 export function tile(page: Page, id: string): Locator {
   return page.locator(`[data-testid="gallery-item"][data-id="${id}"]`);
 }
 
-/** Remembers every state that tiles of the gallery go through, from now on. */
+/** Records every state of the gallery's tiles from now on. */
 export async function watchStates(page: Page): Promise<void> {
   await page.evaluate(() => {
     const seen: Record<string, string[]> = {};
@@ -102,7 +102,7 @@ export async function watchStates(page: Page): Promise<void> {
   });
 }
 
-/** The states that a tile went through since `watchStates`. */
+/** Returns a tile's states since `watchStates`. */
 export function statesSeen(page: Page, id: string): Promise<string[]> {
   return page.evaluate((id) => (window as unknown as { statesSeen: Record<string, string[]> }).statesSeen[id] ?? [], id);
 }

@@ -1,4 +1,4 @@
-// Real processes for a test of its own: a ZooKeeper, some servers on it, and a gate in front of them as a load balancer would be.
+// Real processes for a single test: ZooKeeper, servers on it, and a gate in front of them, like a load balancer.
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -14,13 +14,13 @@ const JARS = [
 
 const BINARY = resolve(process.env.EVENLIGHT_BINARY ?? "../target/release/evenlight");
 
-/** Some servers on one ZooKeeper. */
+/** Servers on one ZooKeeper. */
 export class Array {
   readonly folder = mkdtempSync(join(tmpdir(), "evenlight-processes-"));
   readonly ports: number[] = [];
   private readonly children: ChildProcess[] = [];
 
-  /** Starts a ZooKeeper and so many servers of so many pods each, and waits until each answers. */
+  /** Starts ZooKeeper and servers with the given number of pods each, and waits until each answers. */
   static async start(servers: number, pods: number): Promise<Array> {
     const array = new Array();
     try {
@@ -52,12 +52,12 @@ export class Array {
         "serve", "--zookeeper", `127.0.0.1:${zookeeper}`, "--pod-name", `process-${i}`, "--pods", String(pods),
         "--session-timeout", "4s", "--whole-below", "0", "--allow-faults", "--listen", `127.0.0.1:${port}`, "--data", data, "--drain", "1s",
       ]);
-      // One after the other: the first one makes the catalog.
+      // One after the other: the first one creates the catalog.
       await until(`process-${i} is ready`, async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok);
     }
   }
 
-  /** Ends a server at once, or tells it to stop. */
+  /** Kills a server, or asks it to stop. */
   end(index: number, signal: "SIGKILL" | "SIGTERM"): void {
     this.children[index + 1]?.kill(signal);
   }
@@ -77,14 +77,14 @@ export class Array {
   }
 }
 
-/** One address for several: a connection goes to the first that takes it; or nowhere, while the gate is shut. */
+/** One address for several servers: forwards a connection to the first that accepts it, or to none while the gate is closed. */
 export class Gate {
   private readonly sockets = new Set<Socket>();
   private shut = false;
   private room = Infinity;
   private more = (): void => {};
   port = 0;
-  /** Bytes that went in through the gate. */
+  /** Bytes sent to servers through the gate. */
   sent = 0;
 
   private constructor(private readonly server: Server) {}
@@ -98,13 +98,13 @@ export class Gate {
     return gate;
   }
 
-  /** Lets so many bytes in, and then no more, while connections stay; without a number, as many as come. */
+  /** Limits the bytes sent to servers, while connections stay open; without a number there is no limit. */
   narrow(bytes = Infinity): void {
     this.room = bytes;
     this.more();
   }
 
-  /** Cuts all connections and lets none through, or lets them through again. */
+  /** Cuts all connections and refuses new ones, or accepts them again. */
   let(through: boolean): void {
     this.shut = !through;
     if (this.shut) for (const socket of this.sockets) socket.destroy();
@@ -140,7 +140,7 @@ export class Gate {
       }
       far.end();
     } catch {
-      // A connection that breaks is what this gate is for.
+      // Broken connections are expected here.
       far.destroy();
     }
   }
@@ -164,7 +164,7 @@ export class Gate {
 
 let next = process.pid * 97;
 
-/** A port that nobody listens at, below those that the system hands out to clients, of which one could take it meanwhile. */
+/** Returns a free port below the ephemeral range, so that no client connection takes it meanwhile. */
 export function freePort(): number {
   const script = `
     let at = Number(process.argv[1]);
@@ -178,7 +178,7 @@ export function freePort(): number {
   return port;
 }
 
-/** Whether somebody takes connections at a port. */
+/** Returns whether a port accepts connections. */
 function answers(port: number): Promise<boolean> {
   return new Promise((tell) => {
     const socket = connect(port, "127.0.0.1");
@@ -192,7 +192,7 @@ function answers(port: number): Promise<boolean> {
   });
 }
 
-/** Asks again and again; what throws is asked again too. */
+/** Waits until a condition holds; an exception counts as false. */
 async function until(what: string, holds: () => Promise<boolean>, patience = 60_000): Promise<void> {
   for (const deadline = Date.now() + patience; ; ) {
     if (await holds().catch(() => false)) return;

@@ -1,4 +1,4 @@
-// Images that the tests send: samples of the repository, large ones made here, and broken ones.
+// Images that the tests upload: samples of the repository, generated large ones, and broken ones.
 
 import { readFileSync } from "node:fs";
 import { crc32, deflateSync } from "node:zlib";
@@ -52,7 +52,7 @@ export function largeTiff(name: string, width: number, height: number): Upload {
   return tiff(name, width, height, (from, to) => pixels.subarray(from * width, to * width), 1);
 }
 
-/** The same of any size in a small file: each row is one ramp, compressed. */
+/** The same in any size as a small file: every row is the same ramp, compressed. */
 export function rampTiff(name: string, width: number, height: number): Upload {
   const ramp = Buffer.from(Uint8Array.from({ length: width }, (_, x) => 40 + (x * 60) / width));
   const made = new Map<number, Buffer>();
@@ -105,10 +105,10 @@ function tiff(name: string, width: number, height: number, strip: (from: number,
   return { name, mimeType: "image/tiff", buffer };
 }
 
-/** Nothing at all. */
+/** An empty file. */
 export const empty: Upload = { name: "empty.png", mimeType: "image/png", buffer: Buffer.alloc(0) };
 
-/** A letter that says it is a picture. */
+/** A text file with the name of a picture. */
 export const text: Upload = {
   name: "letter.png",
   mimeType: "image/png",
@@ -121,7 +121,7 @@ export function truncated(): Upload {
   return { ...whole, name: "half-a-coffee.png", buffer: whole.buffer.subarray(0, whole.buffer.length / 2) };
 }
 
-/** A JPEG with a table of nothing in the middle of its pixels: it is taken, and its job fails. */
+/** A JPEG with an empty table in the middle of its pixels: it is accepted, and its job fails. */
 export function damaged(name: string): Upload {
   const { buffer } = sample("rocket.jpg");
   const middle = buffer.length >> 1;
@@ -129,7 +129,7 @@ export function damaged(name: string): Upload {
   return { name, mimeType: "image/jpeg", buffer: Buffer.concat([buffer.subarray(0, middle), table, buffer.subarray(middle)]) };
 }
 
-/** A valid header that promises ten thousand megapixels, and no pixels. */
+/** A valid header of ten thousand megapixels, without pixels. */
 export function gigantic(): Upload {
   const buffer = png(header(100_000, 100_000, 8, 2), deflateSync(Buffer.alloc(64)));
   return { name: "gigantic.png", mimeType: "image/png", buffer };

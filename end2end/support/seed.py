@@ -1,4 +1,4 @@
-"""Puts many finished images into a catalog, all with the bytes of the one that is there: seed.py catalog.sqlite NUMBER"""
+"""Inserts copies of the existing image into a catalog, all finished and with the same bytes: seed.py catalog.sqlite NUMBER"""
 
 import json
 import sqlite3
@@ -12,7 +12,7 @@ original, size, sha256, info = database.execute(
 ).fetchone()
 trigger = "a_new_job_is_its_images_latest"
 (made,) = database.execute("SELECT sql FROM sqlite_master WHERE name = ?", (trigger,)).fetchone()
-# The rows are given what it would write.
+# The rows get the values that it would write.
 database.execute(f"DROP TRIGGER {trigger}")
 recipe = json.dumps({"method": "global", "color": "luma"})
 shapes = [(640, 427), (512, 512), (427, 640), (600, 800), (1600, 900), (300, 1000), (1000, 320)]

@@ -1,8 +1,8 @@
-// How long a page is ever busy.
+// Longest task of a page.
 
 import { type Browser, expect } from "@playwright/test";
 
-/** Records what the browser does, until the function that this gives is called: then the processor's time of the page's longest task, in ms. */
+/** Starts a trace. The returned function ends it and returns the CPU time of the page's longest task, in ms. */
 export async function watchTasks(browser: Browser): Promise<() => Promise<number>> {
   const session = await browser.newBrowserCDPSession();
   const events: { ph: string; name: string; pid: number; tid: number; tdur?: number; args: { name?: string } }[] = [];
@@ -14,7 +14,7 @@ export async function watchTasks(browser: Browser): Promise<() => Promise<number
     await complete;
     const threads = events.filter((it) => it.name === "thread_name" && it.args.name === "CrRendererMain").map((it) => `${it.pid} ${it.tid}`);
     const tasks = events.filter((it) => it.ph === "X" && it.name.endsWith("RunTask") && threads.includes(`${it.pid} ${it.tid}`));
-    // A page that does nothing was not watched.
+    // A trace without tasks didn't record the page.
     expect(tasks.filter((it) => it.tdur !== undefined).length).toBeGreaterThan(100);
     return Math.max(...tasks.map((it) => it.tdur ?? 0)) / 1_000;
   };

@@ -1,4 +1,4 @@
-"""Through the array: from the last byte uploaded to `done`, with fsync, and at what cost beside one process."""
+"""Benchmarks of the array: time from the last uploaded byte to `done`, with fsync, and cost compared with one process."""
 
 import concurrent.futures
 import functools
@@ -51,7 +51,7 @@ def one_array(title, array, binary, paths, rounds, short):
 
 
 def one_image(array, binary, path, rounds):
-    """The array and one process in turns. The array's CPU is that of all its processes from the upload's begin to `done`."""
+    """Alternates the array and one process. The array's CPU time is that of all its processes from the start of the upload to `done`."""
     client = array.client()
     timelines = []
 
@@ -73,7 +73,7 @@ def one_image(array, binary, path, rounds):
 
 
 def stages(timelines):
-    """For each phase, in order, how long it took and how long its tasks took together: milliseconds, medians of the rounds."""
+    """Returns each phase's duration and the sum of its tasks' durations, in order: milliseconds, medians of the rounds."""
     phases = list(dict.fromkeys(span["phase"] for span in timelines[-1]))
 
     def median(of):
@@ -85,7 +85,7 @@ def stages(timelines):
 
 
 def small_jobs(array, path, short):
-    """Many at once: jobs a second from the first upload to the last `done`."""
+    """Runs many jobs at once. Returns jobs per second from the first upload to the last `done`."""
     count = SMALL_JOBS // 4 if short else SMALL_JOBS
 
     def some(number):
@@ -101,7 +101,7 @@ def small_jobs(array, path, short):
 
 
 def write_latency(ensemble, rounds=200):
-    """Seconds of one `setData` after the other, by another client than ours: the median."""
+    """Returns the median duration of sequential `setData` calls by an independent client, in seconds."""
     from kazoo.client import KazooClient
 
     client = KazooClient(hosts=ensemble, timeout=60)
@@ -120,7 +120,7 @@ def write_latency(ensemble, rounds=200):
 
 
 def gigapixel(binary, folder, short):
-    """A TIFF of 32,768 × 32,768 through pods that are a process each: the most memory of any of them, and of one process alone."""
+    """Equalizes a TIFF of 32,768 × 32,768 on pods with a process each. Returns the peak memory of any of them, and of one process alone."""
     side = 8_192 if short else pictures.GIGAPIXEL[0]
     path, out = folder / "gigapixel.tif", folder / "gigapixel-out.tif"
     pictures.write_gigapixel(path, (side, side))

@@ -1,4 +1,4 @@
-"""From file to file: ours as the command it is, from the start of its process to its end, beside libvips, OpenCV and ImageMagick.
+"""Benchmarks from file to file: our command, from the start of its process to its end, compared with libvips, OpenCV and ImageMagick.
 
 Everything lies in memory (a tmpfs), so that the disk isn't what is measured. Each channel is equalized by itself, which is
 what all four can do. The libraries run warm, in a process that stays; ImageMagick and we are started anew each time.
@@ -29,7 +29,7 @@ SHORT = [("12 MP", "png", 3, np.uint8), ("12 MP", "jpg", 3, np.uint8), ("12 MP",
 
 
 class Warm:
-    """A process that stays and answers each line of its input by how long that took."""
+    """A long-running process that answers each line of its input with the duration."""
 
     def __init__(self, arguments, greets=True):
         self.process = subprocess.Popen(
@@ -58,7 +58,7 @@ def rival(name, threads=THREADS):
 
 
 def settings(extension, dtype):
-    """Who writes how: a title, the library, its options. The first of each library is as near to ours as it can be told."""
+    """Yields encoders: a title, the library and its options. The first one of each library has options as close to ours as possible."""
     if extension == "png":
         yield "libvips, level 6, filters chosen", "libvips", {"compression": 6, "filter": "all"}
         yield "libvips, level 6, no filter (its default)", "libvips", {"compression": 6}
@@ -108,7 +108,7 @@ def case(binary, warm, folder, rounds, size, extension, channels, dtype):
         sizes[name] = target.stat().st_size
     result = measure.summary(measure.interleave(contenders, rounds), "Evenlight")
     slow = functools.partial(measure.run_process, memory["ImageMagick"], {"MAGICK_THREAD_LIMIT": str(THREADS)})
-    # Many times slower than the others: a pair tells enough.
+    # Many times slower than the others; a pair of runs is enough.
     both = {"Evenlight": contenders["Evenlight"], "ImageMagick": slow}
     result["ImageMagick"] = measure.summary(measure.interleave(both, 1, 0), "Evenlight")["ImageMagick"]
     entry = {
@@ -125,7 +125,7 @@ def case(binary, warm, folder, rounds, size, extension, channels, dtype):
 
 
 def decode(warm, source, rounds):
-    """The serial floor: only reading the file, our decoder on one core beside the libraries'."""
+    """The serial lower bound: only decoding the file, on one core, ours and the libraries'."""
     task = json.dumps({"do": "decode", "from": str(source)})
     contenders = {
         "Evenlight": functools.partial(warm["ours"].ask, str(source)),

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Our kernels beside OpenCV's, memory to memory, in one run.
+"""Benchmarks of our kernels against OpenCV's, memory to memory, in one run.
 
     cargo build --release -p shared --example kernel_times
     python scripts/bench/kernels.py [--rounds 15] [--json FILE]      (`make bench` runs it with the rest)
@@ -37,7 +37,7 @@ def photograph(channels, dtype, width=WIDTH, height=HEIGHT):
 
 
 class Ours:
-    """The program that runs our kernels, one measurement a line."""
+    """The program that runs our kernels and prints a measurement per line."""
 
     def __init__(self, image, folder, kernel):
         path = folder / "image.raw"
@@ -56,13 +56,13 @@ class Ours:
         return float(self.process.stdout.readline())
 
     def time(self, task, threads):
-        """Seconds, and seconds of processor time of the process, all threads together."""
+        """Returns wall-clock seconds and the CPU seconds of the process, summed over threads."""
         before = self.cpu()
         wall = self.ask(f"{task} {threads}")
         return wall, self.cpu() - before
 
     def cpu(self):
-        # The clock of another process, as clock_getcpuclockid(3) makes its number on Linux.
+        # The id of another process' CPU clock, computed as clock_getcpuclockid(3) does on Linux.
         return time.clock_gettime((~self.process.pid << 3) | 2)
 
     def result(self):
@@ -76,7 +76,7 @@ class Ours:
 
 
 def timed(function):
-    """Seconds, and seconds of processor time of this process, all threads together."""
+    """Returns wall-clock seconds and the CPU seconds of this process, summed over threads."""
     began, cpu_began = time.perf_counter(), time.process_time()
     function()
     cpu = time.process_time() - cpu_began
@@ -84,11 +84,11 @@ def timed(function):
 
 
 def compare(title, threads, theirs, ours, rounds, pixels, whose="OpenCV"):
-    """Rounds of theirs, ours; the ratio of each round."""
+    """Alternates theirs and ours. Returns the times and the ratios of the rounds."""
     cv2.setNumThreads(threads)
     pairs = [(theirs(), ours()) for _ in range(rounds + 2)][2:]
     entry = {"what": title, "whose": whose, "threads": threads}
-    # Processor time too, as on a busy machine it says more.
+    # CPU time too, which is more meaningful on a busy machine.
     for clock, name in enumerate(("wall", "cpu")):
         a, b = [pair[0][clock] for pair in pairs], [pair[1][clock] for pair in pairs]
         ratios = [a / b for a, b in zip(a, b)]
@@ -147,7 +147,7 @@ def gray8(folder, rounds, kernel):
 
 
 def in_libvips(libvips, image, folder):
-    """libvips equalizes an array that it has, to memory that it takes anew: it can't be told where to write."""
+    """libvips equalizes an array in memory to newly allocated memory; its output buffer can't be chosen."""
     path = folder / "image.npy"
     if not path.exists():
         np.save(path, image)
@@ -179,7 +179,7 @@ def clahe16(folder, rounds, kernel):
 
 
 def luma8(folder, rounds, kernel):
-    """OpenCV's usual way: to YCrCb, equalizeHist of Y, and back. (Its rounding of chroma makes other pixels.)"""
+    """OpenCV's usual way: to YCrCb, equalizeHist of Y, and back. (Because it rounds chroma, its pixels differ.)"""
     image = photograph(3, np.uint8, WIDTH // 2, HEIGHT // 2)
     ours = Ours(image, folder, kernel)
 

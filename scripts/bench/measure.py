@@ -1,4 +1,4 @@
-"""Rounds of contenders, one after the other, and what they say together."""
+"""Measures contenders in alternating rounds, and summarizes the results."""
 
 import dataclasses
 import os
@@ -9,7 +9,7 @@ import time
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """What one run took, in seconds; `cpu` is all threads' together."""
+    """Cost of one run, in seconds; `cpu` is summed over threads."""
 
     wall: float
     cpu: float
@@ -20,8 +20,8 @@ def spread(values):
 
 
 def interleave(contenders, rounds, warm_ups=1):
-    """Runs every contender (name → function that gives a Cost) once a round, A B C A B C …, so that what else the machine does hits
-    all of them. Returns name → costs; the first rounds, which warm caches, are left out."""
+    """Runs every contender (name → function that returns a Cost) once per round, A B C A B C …, so that other load on the machine
+    affects all of them. Returns name → costs, without the first rounds, which warm caches."""
     costs = {name: [] for name in contenders}
     for number in range(warm_ups + rounds):
         for name, run in contenders.items():
@@ -32,7 +32,7 @@ def interleave(contenders, rounds, warm_ups=1):
 
 
 def summary(costs, ours):
-    """Each contender's times, and the ratio theirs / ours of each round: above 1, ours is the faster."""
+    """Returns each contender's times, and the ratio theirs / ours of each round: above 1, ours is faster."""
     result = {}
     for name, runs in costs.items():
         entry = {clock: spread([getattr(run, clock) for run in runs]) for clock in ("wall", "cpu")}
@@ -47,7 +47,7 @@ def summary(costs, ours):
 
 
 def run_process(arguments, environment=None):
-    """A process from its start to its end."""
+    """Measures a process from its start to its end."""
     began = time.perf_counter()
     process = subprocess.Popen(
         list(map(str, arguments)),
@@ -66,27 +66,27 @@ def run_process(arguments, environment=None):
 
 
 def peak_memory(arguments, environment=None):
-    """The most memory that a process had resident, in bytes. GNU time asks for it, as a child of this large process would seem as large."""
+    """Returns the peak resident memory of a process in bytes. Measured by GNU time, since a child of this large process would seem as large."""
     command = ["/usr/bin/time", "-f", "peak %M", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **(environment or {})})
     return int(done.stderr.rsplit("peak ", 1)[1]) * 1024
 
 
 def cpu_of(pid):
-    """Seconds of processor time that a process has used, all threads together."""
-    # clock_getcpuclockid(3) makes its number so on Linux.
+    """Returns the CPU seconds that a process has used, summed over threads."""
+    # Computed as clock_getcpuclockid(3) does on Linux.
     return time.clock_gettime((~pid << 3) | 2)
 
 
 def peak_of(pid):
-    """VmHWM of a process, in bytes."""
+    """Returns VmHWM of a process, in bytes."""
     with open(f"/proc/{pid}/status", encoding="ascii") as status:
         line = next(line for line in status if line.startswith("VmHWM:"))
     return int(line.split()[1]) * 1024
 
 
 def fsync_latency(folder, rounds=30):
-    """Seconds to write 4 KiB to a new file and to have it on the disk: the median."""
+    """Returns the median seconds to write 4 KiB to a new file and fsync it."""
     times = []
     for number in range(rounds):
         path = folder / f"fsync-{number}"

@@ -1,4 +1,4 @@
-"""The page docs/benchmarks.md: tables of what was measured, then what a person wrote about it, which is kept."""
+"""The page docs/benchmarks.md: tables of measurements, followed by hand-written text, which is kept."""
 
 MARK = "<!-- From here on the page is written by hand; `make bench` keeps it. -->"
 
@@ -148,7 +148,7 @@ def gigapixel(found):
 
 
 def page(results, before):
-    """The page's text; `before` is the page as it was."""
+    """Returns the page's text; `before` is the existing page."""
     lines = ["# Benchmarks", ""]
     form = "Its short form" if results["short"] else "It"
     lines += [f"`make bench` wrote this page down to the line that says so. {form} measured, in one run, on:", ""]

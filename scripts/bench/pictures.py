@@ -1,4 +1,4 @@
-"""The images that everything is measured on: something like photographs, made from a seed."""
+"""Images for the benchmarks: synthetic photographs, generated from a seed."""
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ JPEG_QUALITY = 85
 
 
 def photograph(channels, dtype, width, height):
-    """Smooth shapes, edges, and a sensor's noise: rows × columns (× channels)."""
+    """Returns smooth shapes, edges and sensor noise: rows × columns (× channels)."""
     rng = np.random.default_rng(5)
     small = rng.normal(0.45, 0.2, (max(height // 50, 2), max(width // 50, 2), channels)).astype(np.float32)
     image = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC).reshape(height, width, channels)
@@ -23,7 +23,7 @@ def photograph(channels, dtype, width, height):
 
 
 def in_libvips(array):
-    """The same pixels as an image of libvips."""
+    """Returns the same pixels as a libvips image."""
     height, width = array.shape[:2]
     channels = 1 if array.ndim == 2 else array.shape[2]
     image = pyvips.Image.new_from_memory(array.data, width, height, channels, "uchar" if array.itemsize == 1 else "ushort")
@@ -43,7 +43,7 @@ def write(path, channels, dtype, size):
 
 
 def write_gigapixel(path, size=GIGAPIXEL):
-    """A gray TIFF of 8 bits in strips, streamed, as it need not fit in memory."""
+    """Writes a gray 8-bit TIFF in strips, streamed, since it may not fit in memory."""
     width, height = size
     tile = in_libvips(photograph(1, np.uint8, 4_096, 4_096))
     image = tile.replicate(-(-width // 4_096), -(-height // 4_096)).crop(0, 0, width, height)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A library that we are compared with, in a process of its own, warm: one task a line of standard input, as JSON.
+"""Runs a library for comparison in a separate, warm process: one task per line of standard input, as JSON.
 
     rival.py opencv|libvips THREADS
 
@@ -45,7 +45,7 @@ class Libvips:
 
         self.pyvips = pyvips
         self.version = ".".join(str(pyvips.version(part)) for part in range(3))
-        # Each run shall read the file anew.
+        # Each run must read the file again.
         pyvips.cache_set_max(0)
 
     def file(self, source, target, options):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Everything that `make bench` measures, in one run, and the page that tells it.
+"""Runs all benchmarks of `make bench` and writes the page.
 
     run.py --page docs/benchmarks.md --json FILE [--short] [--only kernels,files,arrays,gigapixel]
 """
@@ -84,7 +84,7 @@ def main():
             tempfile.TemporaryDirectory(prefix="bench-", dir=arguments.disk) as disk,
         ):
             results[part] = run(part, arguments, (pathlib.Path(memory), pathlib.Path(disk)))
-        # After each part, so that what was measured isn't lost when a later one fails.
+        # After each part, so that its results aren't lost if a later one fails.
         arguments.json.write_text(json.dumps(results, indent=1) + "\n")
         before = arguments.page.read_text() if arguments.page.exists() else ""
         arguments.page.write_text(page.page(results, before))

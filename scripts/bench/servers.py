@@ -1,4 +1,4 @@
-"""Pods and ZooKeeper, started and ended; images sent to them."""
+"""Starts and stops pods and ZooKeeper, and uploads images."""
 
 import contextlib
 import glob
@@ -30,7 +30,7 @@ def wait_until(what, seconds, ready):
 
 @contextlib.contextmanager
 def process(arguments, log):
-    """A process that is ended with the block: asked first, then killed."""
+    """A process that ends with the block: first by a signal to stop, then by a kill."""
     with open(log, "w", encoding="utf-8") as file:
         child = subprocess.Popen(list(map(str, arguments)), stdin=subprocess.DEVNULL, stdout=file, stderr=file)
     try:
@@ -46,7 +46,7 @@ def process(arguments, log):
 
 @contextlib.contextmanager
 def zookeeper(folder):
-    """One real ZooKeeper server, from Debian's jars, with fsync as it is by default; gives its address."""
+    """Runs a real ZooKeeper server from Debian's jars, with fsync as by default. Yields its address."""
     port = free_port()
     data = folder / "zookeeper"
     data.mkdir()
@@ -76,7 +76,7 @@ def accepts(port):
 
 
 class Array:
-    """Pods that serve: where, and their processes."""
+    """Running pods: their address and processes."""
 
     def __init__(self, ports, pids):
         self.ports, self.pids = ports, pids
@@ -92,7 +92,7 @@ class Array:
 
 @contextlib.contextmanager
 def array(binary, folder, pods, ensemble=None, options=()):
-    """Pods of one process, or, on ZooKeeper, a process each, with a common store and catalog on the disk."""
+    """Runs pods in one process, or on ZooKeeper with a process each, with a shared store and catalog on disk."""
     folder.mkdir()
     common = ["--store", folder / "store", "--catalog", folder / "catalog.sqlite", *options]
     with contextlib.ExitStack() as stack:
@@ -142,7 +142,7 @@ class Client:
         return len(cluster["pods"]) if cluster.get("leader") else 0
 
     def upload(self, path, recipe):
-        """Sends an image. Returns its job and when its last byte was handed to the network."""
+        """Uploads an image. Returns its job and the time at which its last byte was sent."""
         before = (
             f'--{self.BOUNDARY}\r\nContent-Disposition: form-data; name="recipe"\r\n\r\n{json.dumps(recipe)}\r\n'
             f'--{self.BOUNDARY}\r\nContent-Disposition: form-data; name="image"; filename="{path.name}"\r\n\r\n'
@@ -164,7 +164,7 @@ class Client:
         return json.loads(body), sent
 
     def wait(self, job, pause=0.002):
-        """Until a job is done; when that was seen."""
+        """Waits until a job is done. Returns the time at which that was seen."""
         end = time.perf_counter() + JOB
         while True:
             state = self.get(f"/api/jobs/{job}")

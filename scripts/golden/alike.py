@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""alike.py A B [A B …]: do Pillow and OpenCV each decode A to about the same pixels as B?
+"""alike.py A B [A B …]: checks that Pillow and OpenCV each decode A to about the same pixels as B.
 
 Exit code 0: all pairs are alike; 1: some differ by more than encoders do that round in their own ways, or can't be read (says which).
 Needs pillow and opencv-python-headless.
@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 
-# Levels, as root mean square.
+# Root mean square, in levels.
 MOST = 2.0
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes what OpenCV's CLAHE makes of some images, as golden files for the tests.
+"""Writes the results of OpenCV's CLAHE for some images, as golden files for the tests.
 
     pip install opencv-python-headless
     python3 scripts/golden/clahe.py
@@ -21,10 +21,10 @@ CASES = [
     # Both sides divisible by the grid.
     (64, 48, 8, 8, 8, 2.0),
     (64, 48, 16, 8, 8, 2.0),
-    # Neither.
+    # Neither side divisible.
     (53, 37, 8, 8, 8, 2.0),
     (53, 37, 16, 8, 8, 3.0),
-    # One of them: both are extended.
+    # One side divisible: both are extended.
     (64, 37, 8, 8, 8, 2.0),
     (53, 48, 8, 8, 8, 2.0),
     (53, 48, 16, 8, 8, 40.0),
@@ -35,7 +35,7 @@ CASES = [
     # Fewer pixels than tiles: mirrored more than once.
     (5, 3, 8, 8, 8, 2.0),
     (1, 4, 8, 3, 3, 2.0),
-    # No clipping, hardly any, and the least there is.
+    # No clipping, hardly any, and the smallest limit.
     (70, 50, 8, 4, 4, 0.0),
     (70, 50, 8, 4, 4, 40.0),
     (70, 50, 8, 4, 4, 0.001),

@@ -1,4 +1,4 @@
-"""Writes the golden file of colour profiles: what LittleCMS makes sRGB of colours that have a profile.
+"""Writes the golden file of colour profiles: colours with a profile, converted to sRGB by LittleCMS.
 
     colors.py
 
@@ -69,7 +69,7 @@ PROPHOTO = ((0.79767, 0.28804, 0.0), (0.13519, 0.71188, 0.0), (0.03134, 0.00009,
 
 
 def table(steps=17):
-    """Colours as Adobe RGB has them, told as a table to Lab of 16 bits (lut16Type)."""
+    """Returns an Adobe RGB profile as a table to 16-bit Lab (lut16Type)."""
 
     def lab(rgb):
         linear = [value**2.2 for value in rgb]

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""compare.py ORIGINAL RESULT: do the pixels of RESULT equal OpenCV's equalizeHist of ORIGINAL?
+"""compare.py ORIGINAL RESULT: checks that the pixels of RESULT equal OpenCV's equalizeHist of ORIGINAL.
 
 Both are image files that OpenCV reads; ORIGINAL must be 8-bit gray, without alpha.
 Exit code 0: equal; 1: different (says where first); 2: can't be compared.
@@ -9,7 +9,7 @@ Needs opencv-python-headless.
 import os
 import sys
 
-# OpenCV refuses images above 2³⁰ pixels unless told otherwise before it is loaded.
+# By default OpenCV refuses images above 2³⁰ pixels; the limit has to be set before it is loaded.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 40))
 
 import cv2  # noqa: E402
@@ -17,7 +17,7 @@ import numpy as np  # noqa: E402
 
 
 def read_gray(path):
-    """The pixels as stored: no conversion, no rotation."""
+    """Returns the pixels as stored, without conversion or rotation."""
     image = cv2.imread(path, cv2.IMREAD_UNCHANGED)
     if image is None:
         raise ValueError(f"{path}: OpenCV can't read it")

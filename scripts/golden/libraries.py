@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes what other libraries make of some images, as golden files for the tests (shared/tests/libraries.rs).
+"""Writes the results of other libraries for some images, as golden files for the tests (shared/tests/libraries.rs).
 
     pip install -r scripts/requirements.txt          # OpenCV, Pillow, scikit-image
-    apt-get install imagemagick                      # or any other way to have `convert`; CONVERT names it
+    apt-get install imagemagick                      # or another source of `convert`; CONVERT names it
     python3 scripts/golden/libraries.py [--check]
 
 With --check nothing is written: it fails if the libraries that are installed make something else than the golden file says.
@@ -31,7 +31,7 @@ CONVERT = os.environ.get("CONVERT", "/usr/bin/convert")
 
 
 def images():
-    """Gray images of 8 bits: dim, with outliers, with gaps."""
+    """Returns gray 8-bit images: dim, with outliers, with gaps."""
     rng = np.random.default_rng(2_025)
     dim = np.clip(rng.normal(70, 18, (48, 64)), 5, 250)
     outliers = np.clip(rng.normal(120, 12, (40, 50)), 0, 255)
@@ -41,7 +41,7 @@ def images():
 
 
 def table(image, result):
-    """What each level that occurs becomes; fails if that isn't a function of the level."""
+    """Returns the result of each level that occurs. Fails if it isn't a function of the level."""
     levels = np.unique(image)
     made = [np.unique(result[image == level]) for level in levels]
     assert all(len(one) == 1 for one in made)
@@ -64,7 +64,7 @@ def color_image():
 
 
 def clahe():
-    """What scikit-image's CLAHE of 4 × 4 tiles makes of an uneven image, without a clip limit and with one of twice the average."""
+    """Returns the results of scikit-image's CLAHE with 4 × 4 tiles for an uneven image, without a clip limit and with twice the average."""
     y, x = np.mgrid[0:48, 0:48]
     image = 110 + 60 * np.sin(x / 9) * np.cos(y / 14) + np.random.default_rng(11).normal(0, 6 + y / 4, (48, 48))
     image = np.clip(image, 0, 255).astype(np.uint8)

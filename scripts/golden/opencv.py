@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes what OpenCV's equalizeHist makes of some images, as golden files for the tests.
+"""Writes the results of OpenCV's equalizeHist for some images, as golden files for the tests.
 
     pip install opencv-python-headless
     python3 scripts/golden/opencv.py
@@ -24,7 +24,7 @@ GRAY_SAMPLES = ["brick.png", "cell.png", "moon.png", "page.png"]
 
 
 def table(name, image):
-    """What OpenCV turns each level of an image into; fails if it isn't a function of the level."""
+    """Returns the level into which OpenCV turns each level of an image. Fails if it isn't a function of the level."""
     equalized = cv2.equalizeHist(image)
     counts = np.bincount(image.ravel(), minlength=256)
     levels = np.flatnonzero(counts)
@@ -40,18 +40,18 @@ def table(name, image):
 
 
 def from_counts(counts):
-    """An image (one row) with these counts of each level."""
+    """Returns an image of one row with these counts of each level."""
     return np.repeat(np.arange(256, dtype=np.uint8), counts).reshape(1, -1)
 
 
 def tables(rng):
-    """Images whose sums stress the arithmetic: ties, single levels, totals that f32 can't hold."""
+    """Returns images whose sums stress the arithmetic: ties, single levels, totals that f32 can't hold."""
     for level in (0, 1, 127, 255):
         yield f"constant {level}", np.full((3, 5), level, np.uint8)
     for low, high in ((0, 255), (0, 1), (254, 255), (100, 101)):
         yield f"two levels {low} {high}", np.array([[low, high, high]], np.uint8)
     yield "one of each level", np.arange(256, dtype=np.uint8).reshape(16, 16)
-    # Above the lowest level lie 510 pixels, so every odd sum is exactly halfway between two levels.
+    # 510 pixels are above the lowest level, so every odd sum is exactly halfway between two levels.
     yield "ties at odd sums", from_counts([3] + [1] * 254 + [256])
     for index in range(40):
         occurring = rng.random(256) < rng.random()
@@ -64,7 +64,7 @@ def tables(rng):
 
 
 def whole_images(rng):
-    """Small images for the pixels themselves."""
+    """Returns small images, to compare all pixels."""
     y, x = np.mgrid[0:37, 0:53]
     yield "gradient", (x * 2 + y).astype(np.uint8)
     yield "noise", np.clip(rng.normal(90, 20, (37, 53)), 0, 255).astype(np.uint8)

@@ -24,10 +24,10 @@ KINDS = {8: np.uint8, 16: np.dtype("<u2"), 32: np.dtype("<f4")}
 
 
 class Skip(Exception):
-    """The library can't hold such samples; why."""
+    """The library doesn't support such samples, and why."""
 
 
-class Told:
+class Case:
     def __init__(self, path):
         self.path = path
         said = json.loads(path.with_name(path.name + ".json").read_text())
@@ -46,55 +46,55 @@ def run(*command):
     return done.stdout
 
 
-def whole_planes(told):
-    if told.in_planes and told.shape[2] == 2:
+def whole_planes(case):
+    if case.in_planes and case.shape[2] == 2:
         raise Skip("libvips, ImageMagick and Pillow each read something else of gray with alpha in planes")
 
 
-def with_vips(told):
-    whole_planes(told)
-    raw = told.path.with_name(told.path.name + ".vips")
-    run("vips", "rawsave", told.path, raw)
-    return np.frombuffer(raw.read_bytes(), KINDS[told.depth]).reshape(told.shape)
+def with_vips(case):
+    whole_planes(case)
+    raw = case.path.with_name(case.path.name + ".vips")
+    run("vips", "rawsave", case.path, raw)
+    return np.frombuffer(raw.read_bytes(), KINDS[case.depth]).reshape(case.shape)
 
 
-def with_imagemagick(told):
-    whole_planes(told)
-    if told.depth == 32:
-        run("identify", told.path)
+def with_imagemagick(case):
+    whole_planes(case)
+    if case.depth == 32:
+        run("identify", case.path)
         raise Skip("ImageMagick of Debian has 16 bits inside: it opens floating point and clips it")
     names = {1: "gray", 2: "graya", 3: "rgb", 4: "rgba"}
-    raw = run("convert", told.path, "-depth", told.depth, "-endian", "LSB", f"{names[told.shape[2]]}:-")
-    return np.frombuffer(raw, KINDS[told.depth]).reshape(told.shape)
+    raw = run("convert", case.path, "-depth", case.depth, "-endian", "LSB", f"{names[case.shape[2]]}:-")
+    return np.frombuffer(raw, KINDS[case.depth]).reshape(case.shape)
 
 
-def with_pillow(told):
-    _, _, channels = told.shape
-    whole_planes(told)
-    if told.depth == 32 and "-big-endian" in told.path.name:
+def with_pillow(case):
+    _, _, channels = case.shape
+    whole_planes(case)
+    if case.depth == 32 and "-big-endian" in case.path.name:
         raise Skip("Pillow swaps the bytes of compressed big-endian floating point twice")
-    if told.depth == 32 and channels > 1:
+    if case.depth == 32 and channels > 1:
         raise Skip("Pillow has floating point for gray alone")
-    if told.depth == 16 and channels == 2 and told.path.suffix == ".tif":
+    if case.depth == 16 and channels == 2 and case.path.suffix == ".tif":
         raise Skip("Pillow reads no TIFF of gray with alpha in 16 bits")
-    with Image.open(told.path) as image:
+    with Image.open(case.path) as image:
         found = np.asarray(image)
     if channels == 2 and found.ndim == 3 and found.shape[2] == 4:
         found = found[:, :, [0, 3]]
-    found = found.reshape(told.shape)
-    if told.depth == 16 and channels > 1:
-        # Pillow has 16 bits for gray alone: of colours it keeps the high byte.
-        return found.astype(np.uint16), told.samples >> 8
+    found = found.reshape(case.shape)
+    if case.depth == 16 and channels > 1:
+        # Pillow supports 16 bits only for gray; of colours it keeps the high byte.
+        return found.astype(np.uint16), case.samples >> 8
     return found
 
 
-def with_opencv(told):
-    _, _, channels = told.shape
-    if channels == 2 and told.path.suffix == ".tif":
+def with_opencv(case):
+    _, _, channels = case.shape
+    if channels == 2 and case.path.suffix == ".tif":
         raise Skip("OpenCV reads no TIFF of gray with alpha")
-    if told.in_planes and told.depth > 8:
+    if case.in_planes and case.depth > 8:
         raise Skip("OpenCV reads planes of 8 bits alone")
-    found = cv2.imread(str(told.path), cv2.IMREAD_UNCHANGED)
+    found = cv2.imread(str(case.path), cv2.IMREAD_UNCHANGED)
     if found is None:
         raise RuntimeError("OpenCV doesn't open it")
     if found.ndim == 2:
@@ -103,16 +103,16 @@ def with_opencv(told):
         found = np.dstack([found[:, :, 2::-1], found[:, :, 3:]])
     if channels == 2 and found.shape[2] == 4:
         found = found[:, :, [0, 3]]
-    if channels == 4 and told.depth == 8 and told.path.suffix == ".tif":
-        # OpenCV reads it by libtiff's interface for colours, which multiplies them by their alpha.
-        return found[:, :, 3:], told.samples[:, :, 3:]
+    if channels == 4 and case.depth == 8 and case.path.suffix == ".tif":
+        # OpenCV reads it through libtiff's RGBA interface, which multiplies colours by alpha.
+        return found[:, :, 3:], case.samples[:, :, 3:]
     return found
 
 
-def differs(found, expected, told):
+def differs(found, expected, case):
     if found.shape != expected.shape:
         return f"expected {expected.shape}, got {found.shape}"
-    if told.is_jpeg:
+    if case.is_jpeg:
         # Decoders may round their transform differently.
         worst = int(np.abs(found.astype(int) - expected.astype(int)).max())
         return None if worst <= 4 else f"a sample differs by {worst}"
@@ -130,14 +130,14 @@ def main():
     for name, tool in TOOLS.items():
         if shutil.which(tool) is None:
             print(f"NOT COMPARED WITH {name.upper()}: `{tool}` is missing; `make test` installs it")
-    for told in map(Told, files):
+    for case in map(Case, files):
         for name, decode in LIBRARIES.items():
             if name in TOOLS and shutil.which(TOOLS[name]) is None:
                 continue
             try:
-                found = decode(told)
-                found, expected = found if isinstance(found, tuple) else (found, told.samples)
-                problem = differs(found, expected, told)
+                found = decode(case)
+                found, expected = found if isinstance(found, tuple) else (found, case.samples)
+                problem = differs(found, expected, case)
                 compared[name] += 1
             except Skip as skip:
                 skipped.add(str(skip))
@@ -146,7 +146,7 @@ def main():
                 problem = f"{type(error).__name__}: {error}"
             if problem:
                 wrong += 1
-                print(f"{told.path.name} with {name}: {problem}")
+                print(f"{case.path.name} with {name}: {problem}")
     print(*sorted(skipped), sep="\n")
     print(f"{len(files)} files; compared: " + ", ".join(f"{name} {count}" for name, count in compared.items()))
     sys.exit(1 if wrong or not files else 0)

@@ -18,7 +18,6 @@ pub mod job;
 pub mod log;
 pub mod masonry;
 pub mod number;
-pub mod order;
 pub mod pixels;
 #[cfg(feature = "decode")]
 pub mod preview;

@@ -1,5 +1,5 @@
 //! Decimal formatting and parsing of numbers. In a browser, both are delegated to JavaScript: the tables of Rust's own
-//! implementation would make up a twentieth of the page's module.
+//! implementation would make up a twelfth of the page's module.
 
 use std::fmt;
 

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::PodName;
 use crate::job::Phase;
-use crate::order::sort_by_key;
 
 /// All finished tasks of a job, ordered by start time.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,7 +73,7 @@ impl Timeline {
     /// Returns the pods that worked, by name, each with its tasks in order of their start.
     pub fn lanes(&self) -> Vec<(&PodName, Vec<&Span>)> {
         let mut pods: Vec<&PodName> = self.spans.iter().map(|span| &span.pod).collect();
-        sort_by_key(&mut pods, |pod| *pod);
+        pods.sort_unstable();
         pods.dedup();
         let of = |pod| self.spans.iter().filter(|span| &span.pod == pod).collect();
         pods.into_iter().map(|pod| (pod, of(pod))).collect()

@@ -1,25 +1,25 @@
-// One stream of the server's events for all tabs of a browser. As a SharedWorker it holds the stream and hands every message to every
-// tab; a tab that comes later gets what is known first. Loaded by a page, it joins that worker, or where a browser has none, holds a
-// stream of its own. What the messages say is read in app/src/live; here they are texts.
+// One event stream for all tabs of a browser. As a SharedWorker, this script holds the stream and sends every message to every tab;
+// a new tab first gets the current state. Loaded by a page, it joins that worker, or opens its own stream if the browser has no
+// SharedWorker. Messages are texts here; app/src/live reads them.
 (() => {
-  const EVENTS = 600; // events that are kept for tabs that come later
-  const LINES = 200; // lines of each pod's log that are kept
-  const BATCH = 80; // ms that messages are gathered for, so that a tab draws once for many of them
-  const REOPEN = 2_000; // ms until a stream that the browser gave up on is opened again
-  const SILENT = 40_000; // ms without even a sign of life, after which the connection is taken for dead
-  const BEATS = 3; // signs of life that may be missing before the page says that it has lost the server
+  const EVENTS = 600; // events kept for new tabs
+  const LINES = 200; // log lines kept per pod
+  const BATCH = 80; // ms during which messages are collected, so that a tab renders once for all of them
+  const REOPEN = 2_000; // ms until a stream that the browser has closed is reopened
+  const SILENT = 40_000; // ms without a heartbeat after which the connection is considered dead
+  const BEATS = 3; // missing heartbeats until the page says that it has lost the server
   const NAMES = ["snapshot", "cluster", "event", "progress", "gap", "log"];
 
   function hold() {
-    const tabs = new Map(); // what delivers to a tab → { queue, logs }
+    const tabs = new Map(); // function that sends to a tab → { queue, logs }
     const events = new Set();
     const logs = new Map(); // pod → Map of id → text
     let source, reopening, view;
     let last = "";
     let state = "connecting";
     let heard = Date.now();
-    let beat = 0; // ms between the server's signs of life; an older server doesn't say
-    let quiet = false; // whether they are missing
+    let beat = 0; // ms between the server's heartbeats; an older server doesn't say
+    let quiet = false; // whether heartbeats are missing
     let withLogs = false;
 
     const flush = (deliver, tab) => {
@@ -92,7 +92,7 @@
         if (mine !== source) return;
         quiet = false;
         become("reconnecting");
-        // The browser opens a lost connection again by itself, but not one that was answered with an error.
+        // The browser reopens a lost connection by itself, but not after an error response.
         if (mine.readyState === EventSource.CLOSED) reopening = setTimeout(open, REOPEN);
       };
     }
@@ -161,7 +161,7 @@
 
   const address = document.currentScript.src;
 
-  // Hands batches of [name, text] to `take`, and gives back what says whether logs are wanted.
+  // Passes batches of [name, text] to `take`. Returns a function to call with whether logs are wanted.
   globalThis.evenlightStream = (take) => {
     let logs = "no logs";
     let say;

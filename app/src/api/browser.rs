@@ -13,7 +13,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Headers, RequestInit, Response};
 
-use crate::json::{Json, Read};
+use crate::runtime::json::{Json, Read};
 
 /// Does nothing: only the server sets a status.
 pub fn set_status(_status: u16) {}
@@ -52,7 +52,7 @@ pub fn image(id: ImageId) -> impl Future<Output = Result<Image, Problem>> + Send
 
 /// Applies another recipe to an existing image.
 pub async fn add_job(id: &ImageId, recipe: Recipe) -> Result<Accepted, Problem> {
-    let body = format!("{{\"recipe\":{}}}", super::write::recipe(recipe));
+    let body = format!("{{\"recipe\":{}}}", crate::runtime::json::write::recipe(recipe));
     parse(&send("POST", &route::jobs(id), Some(&body)).await?)
 }
 

@@ -1,6 +1,7 @@
 //! Health of the array, and warnings about its capacity, in sentences.
 
 use shared::cluster::{ClusterView, Health};
+use shared::number::Decimal;
 
 use crate::format;
 
@@ -47,7 +48,7 @@ fn silence_sentence(view: &ClusterView) -> String {
     let name = view.leader.as_ref().map(|leader| leader.pod.to_string()).unwrap_or_default();
     let pod = view.pods.iter().find(|pod| pod.pod.to_string() == name);
     let lease = pod.map(|pod| pod.lease_ms).filter(|lease| *lease > 0);
-    let within = lease.map(|lease| format!(" in at most {} s", lease as f64 / 1_000.0)).unwrap_or_default();
+    let within = lease.map(|lease| format!(" in at most {} s", Decimal(lease as f64 / 1_000.0))).unwrap_or_default();
     format!("Unless {name} comes back, another pod takes over{within}. Uploads are kept and run then.")
 }
 

@@ -9,7 +9,7 @@ use super::panel::{panel, quiet};
 use super::picture::Picture;
 use super::spans::{self, End, Span, WINDOW};
 use crate::format;
-use crate::markup::{Element, of};
+use crate::runtime::markup::{Element, of};
 
 /// Maximum attempts per lane; the latest are shown.
 const MAX_BARS: usize = 150;

@@ -7,7 +7,7 @@ use super::panel::{facts, moment, panel, quiet, table};
 use super::picture::Picture;
 use super::why;
 use crate::format;
-use crate::markup::{Element, el, of};
+use crate::runtime::markup::{Element, el, of};
 
 /// Renders the master, its epoch and term, the array's health, and why work is slow.
 pub fn card(picture: &Picture<'_>) -> Element {

@@ -14,7 +14,7 @@ mod timeline;
 mod why;
 mod work;
 
-use crate::markup::Element;
+use crate::runtime::markup::Element;
 
 pub use health::{health_sentence, room_sentence};
 pub use picture::{Picture, Said};

@@ -1,7 +1,7 @@
 //! Panels of the views, and what they contain: facts, tables, notes, times and buttons.
 
 use crate::format::{self, Zone};
-use crate::markup::{Element, Words, el, of};
+use crate::runtime::markup::{Element, Words, el, of};
 
 /// Creates a section with a title.
 pub fn panel(name: &'static str, title: &'static str, more: impl Into<Words>) -> Element {

@@ -1,13 +1,14 @@
 //! Cards of the pods.
 
 use shared::cluster::{Fault, PodState, PodView};
+use shared::number::Decimal;
 use shared::route;
 
 use super::panel::{facts, form, panel};
 use super::picture::Picture;
 use super::spans::{self, Span};
 use crate::format;
-use crate::markup::{Element, of};
+use crate::runtime::markup::{Element, of};
 
 /// Renders the cards of all pods, by name.
 pub fn cards(picture: &Picture<'_>) -> Element {
@@ -40,7 +41,8 @@ fn card(picture: &Picture<'_>, pod: &PodView, spans: &[Span]) -> Element {
 fn rows(picture: &Picture<'_>, pod: &PodView, spans: &[Span]) -> Vec<(&'static str, String, &'static str)> {
     let up = pod.state == PodState::Up;
     let age = if up { format::span(picture.now - pod.started) } else { "—".to_owned() };
-    let lease = if pod.lease_ms == 0 { "—".to_owned() } else { format!("{} s", pod.lease_ms as f64 / 1_000.0) };
+    let lease =
+        if pod.lease_ms == 0 { "—".to_owned() } else { format!("{} s", Decimal(pod.lease_ms as f64 / 1_000.0)) };
     let lately = spans.iter().filter(|span| span.pod == pod.pod && span.ended.is_some()).count();
     vec![
         ("Load", format!("{} now, {lately} recently", pod.holds), ""),

@@ -6,7 +6,6 @@ use shared::cluster::TaskState;
 use shared::event::What;
 use shared::id::{JobId, PodName};
 use shared::job::Phase;
-use shared::order::sort_by_key;
 
 use super::picture::Picture;
 
@@ -93,7 +92,7 @@ pub fn of(picture: &Picture<'_>) -> Vec<Span> {
     take_in_view(picture, &mut spans);
     let began = picture.now - WINDOW;
     spans.retain(|span| span.ended.is_none_or(|(at, _)| at >= began));
-    sort_by_key(&mut spans, |span| span.began);
+    spans.sort_by_key(|span| span.began);
     spans
 }
 

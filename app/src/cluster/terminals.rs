@@ -7,7 +7,7 @@ use shared::route;
 use super::panel::moment;
 use super::picture::{Picture, Said};
 use crate::live::LogLine;
-use crate::markup::{Element, el, of};
+use crate::runtime::markup::{Element, el, of};
 
 /// Renders a terminal for each pod; the master's is taller.
 pub fn all(picture: &Picture<'_>, said: &Said<'_>) -> Vec<Element> {

@@ -1,11 +1,10 @@
 //! Event timeline, in Lamport order and in wall-clock order side by side.
 
 use shared::event::{Event, What};
-use shared::order::sort_by_key;
 
 use super::panel::{moment, panel, quiet};
 use super::picture::Picture;
-use crate::markup::{Element, el, of};
+use crate::runtime::markup::{Element, el, of};
 
 /// Number of events shown, the latest ones.
 const MAX_EVENTS_SHOWN: usize = 120;
@@ -18,7 +17,7 @@ pub fn both(picture: &Picture<'_>) -> Vec<Element> {
         return vec![panel.add(quiet("No events yet."))];
     }
     let mut by_wall: Vec<usize> = (0..events.len()).collect();
-    sort_by_key(&mut by_wall, |index| std::cmp::Reverse(events[*index].at));
+    by_wall.sort_by_key(|index| std::cmp::Reverse(events[*index].at));
     let moved = |place: usize| by_wall[place] != place;
     let causal = events.iter().enumerate().map(|(place, event)| lamport(event, moved(place)));
     let walls = by_wall.iter().enumerate().map(|(place, index)| wall(picture, &events[*index], moved(place)));

@@ -1,7 +1,7 @@
 //! Explains in one sentence why work is slow: the first cause found, in the order in which an operator would look.
 
 use shared::cluster::{PhaseView, PodState, PodView, TaskState, TaskView};
-use shared::order::sort_by_key;
+use shared::number::Decimal;
 
 use super::health::{room_sentence, trouble};
 use super::picture::Picture;
@@ -46,7 +46,7 @@ fn held_by_the_gone(picture: &Picture<'_>) -> Option<String> {
         "{} held by {}, which is silent. Its lease expires at most {} s after its last heartbeat; then other pods take over.",
         numbered(held.len(), "task is", "tasks are"),
         pod.pod,
-        pod.lease_ms as f64 / 1_000.0
+        Decimal(pod.lease_ms as f64 / 1_000.0)
     ))
 }
 
@@ -69,7 +69,7 @@ fn straggler(picture: &Picture<'_>) -> Option<String> {
         .max_by_key(|(lasted, ..)| *lasted)?;
     let (lasted, phase, task) = slowest;
     let mut others: Vec<i64> = phase.tasks.iter().filter_map(|other| Some(other.finished? - other.started?)).collect();
-    sort_by_key(&mut others, |lasted| *lasted);
+    others.sort_unstable();
     let usual = *others.get(others.len() / 2)?;
     (lasted > SOON && lasted > SLOW * usual).then(|| {
         let pod = task.pod.as_ref().map(ToString::to_string).unwrap_or_default();

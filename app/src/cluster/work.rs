@@ -7,7 +7,7 @@ use super::panel::{form, moment, panel, quiet, table};
 use super::picture::Picture;
 use crate::components::phase_label;
 use crate::format;
-use crate::markup::{Element, el, of};
+use crate::runtime::markup::{Element, el, of};
 
 /// Renders active jobs, with a square for each task of each phase, and the backlog.
 pub fn jobs(picture: &Picture<'_>) -> Element {

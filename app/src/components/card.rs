@@ -6,12 +6,11 @@ use shared::job::JobState;
 use shared::route;
 
 use super::{Ago, Place, ProgressBar, StateChip};
-use crate::dynamic::{dynamic, memo};
 use crate::format;
 use crate::later;
 use crate::live::Live;
 use crate::placeholder;
-use crate::settled::IntoSettled;
+use crate::runtime::settled::IntoSettled;
 
 /// Tile of an image: thumbnail, name, and the state of its latest job.
 #[component]
@@ -37,11 +36,11 @@ pub fn Card(
             live.progress.read().get(&image.job_id).copied().or(image.progress).filter(|_| !image.state.has_ended())
         })
     });
-    let state = memo(move || {
+    let state = Memo::new(move |_| {
         let state = image.read().state;
         if state == JobState::Queued && progress.read().is_some() { JobState::Running } else { state }
     });
-    let thumbnail = memo(move || {
+    let thumbnail = Memo::new(move |_| {
         image.with(|image| {
             let result = image.jobs.iter().find(|job| job.state == JobState::Done);
             match result {
@@ -51,7 +50,7 @@ pub fn Card(
             }
         })
     });
-    let reason = memo(move || image.read().reason.clone().filter(|_| state.get() == JobState::Failed));
+    let reason = Memo::new(move |_| image.read().reason.clone().filter(|_| state.get() == JobState::Failed));
 
     let blurred = placeholder::of(&shown);
     let label = format!("Select {name}");
@@ -64,11 +63,11 @@ pub fn Card(
         <article
             class="tile"
             class:chosen=chosen
-            style=dynamic(move || place.get().style)
-            data-index=dynamic(move || place.get().index)
+            style=move || place.get().style
+            data-index=move || place.get().index
             data-testid="gallery-item"
             data-id=id.to_string()
-            data-state=dynamic(move || state.get().name())
+            data-state=move || state.get().name()
         >
             <label class="tile-choice" title="Select; with Shift, a range">
                 <input
@@ -84,7 +83,7 @@ pub fn Card(
             <a class="tile-link" href=route::image_page(&id) data-part=later::IMAGE>
                 <span class="tile-picture" style=blurred>
                     <img src=thumbnail alt="" loading="lazy" decoding="async" width=shown.width height=shown.height />
-                    {dynamic(move || {
+                    {move || {
                         reason
                             .get()
                             .map(|reason| {
@@ -94,14 +93,14 @@ pub fn Card(
                                     </span>
                                 }
                             })
-                    })}
+                    }}
                 </span>
                 <span class="tile-name" title=name.clone()>
                     {name.clone()}
                 </span>
             </a>
             <div class="tile-line">
-                {dynamic(move || match state.get() {
+                {move || match state.get() {
                     JobState::Done => {
                         view! {
                             <span class="tile-meta">{size.clone()}" · "{kind.clone()}</span>
@@ -118,7 +117,7 @@ pub fn Card(
                         }
                             .settle()
                     }
-                })}
+                }}
             </div>
         </article>
     }

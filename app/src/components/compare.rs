@@ -6,7 +6,6 @@ use shared::distribution::Distribution;
 use shared::id::{ImageId, JobId};
 use shared::number::{Decimal, parse};
 
-use crate::dynamic::dynamic;
 use crate::zoom::Sight;
 
 /// A picture of an image: a job's result, or the original if `None`.
@@ -59,11 +58,11 @@ pub fn Compare(
     let (before, after) = (address.clone(), address);
     // Two results aren't before and after each other, so they are called left and right.
     let tag = move |before: &'static str, left_result: &'static str| {
-        dynamic(move || if left.read().is_some() { left_result } else { before })
+        move || if left.read().is_some() { left_result } else { before }
     };
     let alt = move |before: &'static str, left_result: &'static str| {
         let name = name.clone();
-        dynamic(move || format!("{name} {}", if left.read().is_some() { left_result } else { before }))
+        move || format!("{name} {}", if left.read().is_some() { left_result } else { before })
     };
     let (before_alt, after_alt) =
         (alt("before equalization", "equalized, on the left"), alt("after equalization", "equalized, on the right"));
@@ -71,20 +70,20 @@ pub fn Compare(
     view! {
         <figure
             class="compare"
-            style=dynamic(move || {
+            style=move || {
                 let Sight { zoom, x, y } = sight.get();
                 let ratio = f64::from(width) / f64::from(height.max(1));
                 let [split, ratio, zoom, x, y] = [split.get(), ratio, zoom, x * 100.0, y * 100.0].map(Decimal);
                 format!("--split:{split}%;--ratio:{ratio};--zoom:{zoom};--x:{x}%;--y:{y}%")
-            })
+            }
         >
-            <div class="compare-stage" style=blurred data-testid="stage" data-zoom=dynamic(move || format!("{:.2}", Decimal(sight.get().zoom))) node_ref=stage>
+            <div class="compare-stage" style=blurred data-testid="stage" data-zoom=move || format!("{:.2}", Decimal(sight.get().zoom)) node_ref=stage>
                 <div class="compare-layer">
-                    <img class="compare-before" data-testid="before" src=dynamic(move || before(left.get())) alt=before_alt width=width height=height draggable="false" />
+                    <img class="compare-before" data-testid="before" src=move || before(left.get()) alt=before_alt width=width height=height draggable="false" />
                     <canvas data-testid="tiles-before" aria-hidden="true" node_ref=canvases[0]></canvas>
                 </div>
                 <div class="compare-layer compare-after">
-                    <img data-testid="after" src=dynamic(move || after(right.get())) alt=after_alt width=width height=height draggable="false" />
+                    <img data-testid="after" src=move || after(right.get()) alt=after_alt width=width height=height draggable="false" />
                     <canvas data-testid="tiles-after" aria-hidden="true" node_ref=canvases[1]></canvas>
                 </div>
                 <span class="compare-line" aria-hidden="true"></span>
@@ -94,8 +93,8 @@ pub fn Compare(
                 <span class="compare-tag end" aria-hidden="true">
                     {tag("After", "Right")}
                 </span>
-                <p class="compare-why" data-testid="no-zoom" role="status" hidden=dynamic(move || why().is_empty())>
-                    {dynamic(why)}
+                <p class="compare-why" data-testid="no-zoom" role="status" hidden=move || why().is_empty()>
+                    {why}
                 </p>
                 <input
                     class="compare-range needs-script"
@@ -106,7 +105,7 @@ pub fn Compare(
                     value="50"
                     data-testid="split"
                     aria-label="Line between before and after"
-                    prop:value=dynamic(move || Decimal(split.get()).to_string())
+                    prop:value=move || Decimal(split.get()).to_string()
                     on:input:target=move |event| split.set(parse(&event.target().value()).unwrap_or(50.0))
                 />
             </div>
@@ -136,7 +135,6 @@ mod deep {
 
     use super::Side;
     use crate::api;
-    use crate::dynamic::effect;
     use crate::zoom::Sight;
     use crate::zoom::tiles::{Tiles, fresh};
 
@@ -196,10 +194,10 @@ mod deep {
         pub(super) fn follow(&self, sides: [Signal<Side>; 2]) {
             for (index, side) in sides.into_iter().enumerate() {
                 let deep = self.clone();
-                effect(move || deep.choose(index, side.get()));
+                Effect::new(move || deep.choose(index, side.get()));
             }
             let deep = self.clone();
-            effect(move || {
+            Effect::new(move || {
                 deep.0.sight.track();
                 deep.draw_soon();
             });

@@ -6,7 +6,6 @@ use leptos::prelude::*;
 use shared::distribution::Distribution;
 use shared::number::Decimal;
 
-use crate::dynamic::dynamic;
 use crate::format;
 
 /// Height of a chart in its own units; its width is 256.
@@ -48,8 +47,8 @@ pub fn Distributions(
                     <div class="table-scroll" tabindex="0" role="region" aria-label="Distribution of levels">
                         <table data-testid="distribution-table">
                             <caption class="visually-hidden">"Pixels per range of levels, both images"</caption>
-                            <thead inner_html=dynamic(move || head(results.get(), &before.read(), &after.read()))></thead>
-                            <tbody inner_html=dynamic(move || body(&before.read(), &after.read()))></tbody>
+                            <thead inner_html=move || head(results.get(), &before.read(), &after.read())></thead>
+                            <tbody inner_html=move || body(&before.read(), &after.read())></tbody>
                         </table>
                     </div>
                 </details>
@@ -65,16 +64,15 @@ fn Drawing(
     distribution: Signal<Option<Distribution>>,
     logarithmic: RwSignal<bool>,
 ) -> impl IntoView {
-    let inside =
-        dynamic(move || distribution.read().as_ref().map(|it| paths(it, logarithmic.get())).unwrap_or_default());
-    let words = dynamic(move || {
+    let inside = move || distribution.read().as_ref().map(|it| paths(it, logarithmic.get())).unwrap_or_default();
+    let words = move || {
         let title = title.get();
         distribution.read().as_ref().map_or_else(|| format!("{title}: not known yet"), |it| described(title, it))
-    });
+    };
     view! {
         <figure class="distribution">
             <svg viewBox=format!("0 0 256 {HEIGHT}") preserveAspectRatio="none" role="img" aria-label=words inner_html=inside></svg>
-            <figcaption>{dynamic(move || title.get())}</figcaption>
+            <figcaption>{move || title.get()}</figcaption>
         </figure>
     }
 }

@@ -1,9 +1,9 @@
 //! List of labels and values.
 
+use std::sync::{Arc, Mutex};
+
 use leptos::prelude::*;
 use leptos::tachys::reactive_graph::SharedReactiveFunction;
-
-use crate::dynamic::dynamic;
 
 /// A label and a reactive value.
 pub struct Fact {
@@ -14,7 +14,7 @@ pub struct Fact {
 impl Fact {
     /// Creates a reactive value.
     pub fn new(label: &'static str, value: impl FnMut() -> String + Send + 'static) -> Self {
-        Self { label, value: dynamic(value) }
+        Self { label, value: Arc::new(Mutex::new(value)) }
     }
 
     /// Creates a constant value.

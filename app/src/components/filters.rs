@@ -2,7 +2,6 @@
 
 use leptos::prelude::*;
 
-use crate::dynamic::dynamic;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::use_navigate;
 use shared::equalize::MethodKind;
@@ -61,7 +60,7 @@ pub fn Filters(
                         placeholder="Search by name"
                         autocomplete="off"
                         value=query.get_untracked().q
-                        prop:value=dynamic(move || query.get().q.unwrap_or_default())
+                        prop:value=move || query.get().q.unwrap_or_default()
                     />
                 </label>
                 <Select label="State" name="state" options=states chosen=Callback::new(move |()| value(query, "state")) />
@@ -107,7 +106,7 @@ fn Select(label: &'static str, name: &'static str, options: Options, chosen: Cal
                     .into_iter()
                     .map(|(name, label)| {
                         view! {
-                            <option value=name selected=dynamic(move || chosen.run(()) == name)>
+                            <option value=name selected={move || chosen.run(()) == name}>
                                 {label}
                             </option>
                         }

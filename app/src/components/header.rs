@@ -3,7 +3,6 @@
 use leptos::prelude::*;
 use leptos_router::hooks::use_location;
 
-use crate::dynamic::{dynamic, effect};
 use crate::later;
 use crate::live::Live;
 
@@ -14,7 +13,7 @@ pub fn Header(
     live: bool,
 ) -> impl IntoView {
     let path = use_location().pathname;
-    let current = move |place: &'static str| dynamic(move || (*path.read() == place).then_some("page"));
+    let current = move |place: &'static str| move || (*path.read() == place).then_some("page");
     view! {
         <a class="skip" href="#main">
             "Skip to content"
@@ -57,10 +56,10 @@ pub fn Header(
 fn LiveState() -> impl IntoView {
     let live = Live::expect();
     view! {
-        <span class="live" data-state=dynamic(move || live.connection.get().name()) title="Live updates from the server">
+        <span class="live" data-state=move || live.connection.get().name() title="Live updates from the server">
             <span class="live-dot" aria-hidden="true"></span>
             <span data-testid="live-state" role="status">
-                {dynamic(move || live.connection.get().name())}
+                {move || live.connection.get().name()}
             </span>
         </span>
     }
@@ -96,7 +95,7 @@ impl Theme {
 #[component]
 fn ThemeButton() -> impl IntoView {
     let theme = RwSignal::new(Theme::Auto);
-    effect(move || theme.set(stored()));
+    Effect::new(move || theme.set(stored()));
     let step = move |_| {
         theme.update(|theme| *theme = theme.next());
         store(theme.get_untracked());
@@ -106,9 +105,9 @@ fn ThemeButton() -> impl IntoView {
             type="button"
             class="icon-button needs-script"
             data-testid="theme"
-            data-theme-choice=dynamic(move || theme.get().name())
-            title=dynamic(move || format!("Colours: {}", theme.get().name()))
-            aria-label=dynamic(move || format!("Colours: {}. Change.", theme.get().name()))
+            data-theme-choice=move || theme.get().name()
+            title=move || format!("Colours: {}", theme.get().name())
+            aria-label=move || format!("Colours: {}. Change.", theme.get().name())
             on:click=step
         >
             <svg class="theme-auto" viewBox="0 0 20 20" width="18" height="18" aria-hidden="true">

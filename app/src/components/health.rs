@@ -4,18 +4,17 @@ use leptos::prelude::*;
 use shared::cluster::{ClusterView, Health};
 
 use crate::cluster::{health_sentence, room_sentence};
-use crate::dynamic::dynamic;
 use crate::live::Live;
-use crate::markup::{Element, Shown, el, of};
+use crate::runtime::markup::{Element, Shown, el, of};
 
 /// Banners, shown only while there is a problem.
 #[component]
 pub fn HealthBanner() -> impl IntoView {
     let live = Live::expect();
-    dynamic(move || match &*live.view.read() {
+    move || match &*live.view.read() {
         Some(view) => Shown::new("banners", banners(view)),
         None => Shown::kept("banners"),
-    })
+    }
 }
 
 fn banners(view: &ClusterView) -> impl Iterator<Item = Element> {

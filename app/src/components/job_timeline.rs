@@ -7,7 +7,6 @@ use shared::number::Decimal;
 use shared::timeline::{Stage, Timeline};
 
 use super::phase_label;
-use crate::dynamic::dynamic;
 use crate::format;
 
 /// Width of a lane, in its own units.
@@ -20,15 +19,15 @@ pub fn JobTimeline(
     #[prop(into)]
     timeline: Signal<Option<Timeline>>,
 ) -> impl IntoView {
-    let lanes_of = dynamic(move || timeline.read().as_ref().map(lanes).unwrap_or_default());
-    let rows_of = dynamic(move || timeline.read().as_ref().map(rows).unwrap_or_default());
-    let summary = dynamic(move || timeline.read().as_ref().map(summary).unwrap_or_default());
+    let lanes_of = move || timeline.read().as_ref().map(lanes).unwrap_or_default();
+    let rows_of = move || timeline.read().as_ref().map(rows).unwrap_or_default();
+    let summary = move || timeline.read().as_ref().map(summary).unwrap_or_default();
     view! {
         <section
             class="panel job-timeline"
             data-testid="timeline"
             aria-labelledby="timeline-title"
-            hidden=dynamic(move || timeline.read().is_none())
+            hidden=move || timeline.read().is_none()
         >
             <h2 id="timeline-title">"How the job ran"</h2>
             <p class="muted">{summary}</p>

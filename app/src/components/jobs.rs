@@ -8,10 +8,9 @@ use shared::number::Decimal;
 use shared::route;
 
 use super::{Ago, ProgressBar, StateChip, recipe_label};
-use crate::dynamic::{dynamic, memo};
 use crate::format;
 use crate::live::Live;
-use crate::settled::IntoSettled;
+use crate::runtime::settled::IntoSettled;
 
 /// All jobs of an image, latest first.
 #[component]
@@ -35,7 +34,7 @@ fn JobItem(job: JobSummary, image: RwSignal<Image>, shown: RwSignal<Option<JobId
     let live = Live::expect();
     let id = StoredValue::new(job.id.clone());
     let first = job.clone();
-    let job = memo(move || {
+    let job = Memo::new(move |_| {
         let now = image.read().jobs.iter().find(|other| *id.read_value() == other.id).cloned();
         now.unwrap_or_else(|| first.clone())
     });
@@ -48,12 +47,12 @@ fn JobItem(job: JobSummary, image: RwSignal<Image>, shown: RwSignal<Option<JobId
         state => state,
     });
     let label = recipe_label(&job.read_untracked().recipe);
-    let is_shown = memo(move || shown.read().as_ref() == Some(&*id.read_value()));
-    let several = memo(move || image.read().jobs.iter().filter(|job| job.state == JobState::Done).count() > 1);
+    let is_shown = Memo::new(move |_| shown.read().as_ref() == Some(&*id.read_value()));
+    let several = Memo::new(move |_| image.read().jobs.iter().filter(|job| job.state == JobState::Done).count() > 1);
     let created = job.read_untracked().created;
     let download = move || format!("{}?job={}", route::result(&image.read().id), id.read_value());
     view! {
-        <li class="job" data-testid="job" data-state=dynamic(move || state.get().name())>
+        <li class="job" data-testid="job" data-state=move || state.get().name()>
             <div class="job-line">
                 <strong>{label}</strong>
                 <StateChip state />
@@ -61,7 +60,7 @@ fn JobItem(job: JobSummary, image: RwSignal<Image>, shown: RwSignal<Option<JobId
                     <Ago at=created />
                 </span>
             </div>
-            {dynamic(move || match state.get() {
+            {move || match state.get() {
                 JobState::Running => view! { <ProgressBar progress /> }.settle(),
                 JobState::Queued => {
                     view! { <p class="muted">"Waiting for a master and a free slot."</p> }.settle()
@@ -80,8 +79,8 @@ fn JobItem(job: JobSummary, image: RwSignal<Image>, shown: RwSignal<Option<JobId
                             <button
                                 type="button"
                                 class="button quiet needs-script"
-                                hidden=dynamic(move || !several.get())
-                                aria-pressed=dynamic(move || is_shown.get().to_string())
+                                hidden=move || !several.get()
+                                aria-pressed=move || is_shown.get().to_string()
                                 on:click=move |_| shown.set(Some(id.get_value()))
                             >
                                 "Compare"
@@ -90,14 +89,14 @@ fn JobItem(job: JobSummary, image: RwSignal<Image>, shown: RwSignal<Option<JobId
                                 "Download"
                             </a>
                             <span class="muted job-time">
-                                {dynamic(move || job.read().result_bytes.map(format::bytes))}
-                                {dynamic(move || job.read().finished.map(|end| format!(" · took {}", took(end - created))))}
+                                {move || job.read().result_bytes.map(format::bytes)}
+                                {move || job.read().finished.map(|end| format!(" · took {}", took(end - created)))}
                             </span>
                         </div>
                     }
                         .settle()
                 }
-            })}
+            }}
         </li>
     }
 }

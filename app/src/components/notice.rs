@@ -3,8 +3,6 @@
 use leptos::prelude::*;
 use shared::error::Problem;
 
-use crate::dynamic::dynamic;
-
 /// Error shown in place of content that can't be loaded.
 #[component]
 pub fn ProblemNotice(
@@ -39,8 +37,8 @@ pub fn ProblemLine(
     problem: RwSignal<Option<Problem>>,
 ) -> impl IntoView {
     view! {
-        <p class="bad" role="alert" hidden=dynamic(move || problem.read().is_none())>
-            {dynamic(move || problem.get().map(|problem| problem.to_string()).unwrap_or_default())}
+        <p class="bad" role="alert" hidden=move || problem.read().is_none()>
+            {move || problem.get().map(|problem| problem.to_string()).unwrap_or_default()}
         </p>
     }
 }

@@ -2,7 +2,6 @@
 
 use leptos::prelude::*;
 
-use crate::dynamic::{effect, memo};
 use crate::later;
 use crate::upload::Uploads;
 
@@ -13,9 +12,9 @@ const NOT_LOADED: &str = "The preview could not be loaded. Check the connection,
 #[component]
 pub fn PreviewDialog() -> impl IntoView {
     let uploads = Uploads::expect();
-    let some = memo(move || !uploads.held.read().is_empty());
+    let some = Memo::new(move |_| !uploads.held.read().is_empty());
     let dialog = RwSignal::new(None::<fn() -> AnyView>);
-    effect(move || {
+    Effect::new(move || {
         if some.get() && dialog.read_untracked().is_none() {
             leptos::task::spawn_local(async move {
                 match later::preview_dialog().await {

@@ -5,8 +5,6 @@ use leptos::prelude::*;
 use shared::equalize::{Color, Method, MethodKind, Recipe};
 use shared::number::Decimal;
 
-use crate::dynamic::dynamic;
-
 /// Field names and the entered values.
 pub type Entered = Vec<(String, String)>;
 
@@ -78,7 +76,7 @@ pub fn RecipeFields(
     let tried = if sliders { "range" } else { "number" };
     let fields = NodeRef::<leptos::html::Fieldset>::new();
     #[cfg(feature = "hydrate")]
-    crate::dynamic::effect(move || recall(fields, entered));
+    Effect::new(move || recall(fields, entered));
     view! {
         <fieldset class="recipe" data-testid="recipe" node_ref=fields on:input=move |event| note(entered, &event)>
             <legend class="visually-hidden">"Recipe"</legend>
@@ -160,7 +158,7 @@ fn Number(
     entered: RwSignal<Entered>,
 ) -> impl IntoView {
     let shown = (kind == "range").then(|| {
-        view! { <output class="field-value">{dynamic(move || find(&entered.read(), name).unwrap_or(value).to_owned())}</output> }
+        view! { <output class="field-value">{move || find(&entered.read(), name).unwrap_or(value).to_owned()}</output> }
     });
     view! {
         <label class=format!("field of-{of}") title=title>

@@ -2,7 +2,6 @@
 
 use leptos::prelude::*;
 
-use crate::dynamic::dynamic;
 use shared::cluster::JobProgress;
 use shared::job::{JobState, Phase};
 
@@ -29,8 +28,8 @@ pub fn StateChip(
     state: Signal<JobState>,
 ) -> impl IntoView {
     view! {
-        <span class="chip" data-state=dynamic(move || state.get().name())>
-            {dynamic(move || state.get().name())}
+        <span class="chip" data-state=move || state.get().name()>
+            {move || state.get().name()}
         </span>
     }
 }
@@ -49,8 +48,8 @@ pub fn ProgressBar(
     view! {
         <span class="progress">
             <progress
-                max=dynamic(move || progress.get().map_or(1, |progress| progress.total.max(1)).to_string())
-                value=dynamic(move || progress.get().map_or(0, |progress| progress.done).to_string())
+                max=move || progress.get().map_or(1, |progress| progress.total.max(1)).to_string()
+                value=move || progress.get().map_or(0, |progress| progress.done).to_string()
                 aria-label="Progress of the job"
             ></progress>
             <span class="progress-label">{label}</span>

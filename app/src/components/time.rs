@@ -2,7 +2,6 @@
 
 use leptos::prelude::*;
 
-use crate::dynamic::{dynamic, memo};
 use crate::format;
 use crate::live::Live;
 
@@ -13,12 +12,12 @@ pub fn Ago(
     at: i64,
 ) -> impl IntoView {
     let live = Live::expect();
-    let text = memo(move || match live.now.get() {
+    let text = Memo::new(move |_| match live.now.get() {
         Some(now) => format::ago(now - at),
         None => format::date(at, None),
     });
     view! {
-        <time datetime=format::rfc3339(at) title=dynamic(move || format::date(at, live.zone.get()))>
+        <time datetime=format::rfc3339(at) title=move || format::date(at, live.zone.get())>
             {text}
         </time>
     }

@@ -3,7 +3,6 @@
 use leptos::prelude::*;
 
 use super::ProblemLine;
-use crate::dynamic::{dynamic, memo};
 use crate::undo::Undo;
 
 /// Bar that offers to undo the last deletion, with a button or Ctrl+Z.
@@ -11,8 +10,8 @@ use crate::undo::Undo;
 pub fn UndoBar() -> impl IntoView {
     let undo = Undo::expect();
     #[cfg(feature = "hydrate")]
-    crate::dynamic::effect(move || listen(undo));
-    let some = memo(move || !undo.deleted.read().is_empty());
+    Effect::new(move || listen(undo));
+    let some = Memo::new(move |_| !undo.deleted.read().is_empty());
     let sentence = move || match undo.deleted.read().len() {
         1 => "1 image deleted.".to_owned(),
         several => format!("{several} images deleted."),
@@ -21,7 +20,7 @@ pub fn UndoBar() -> impl IntoView {
         <div class="undo-place" role="status">
             <Show when=move || some.get()>
                 <div class="undo" data-testid="undo-bar">
-                    <span>{dynamic(sentence)}</span>
+                    <span>{sentence}</span>
                     <button type="button" class="button" data-testid="undo" title="Ctrl+Z" on:click=move |_| undo.undo()>
                         "Undo"
                     </button>

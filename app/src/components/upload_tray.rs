@@ -8,10 +8,9 @@ use shared::id::JobId;
 use shared::route;
 
 use super::phase_label;
-use crate::dynamic::dynamic;
 use crate::format;
 use crate::live::Live;
-use crate::markup::{Element, Shown, el, of};
+use crate::runtime::markup::{Element, Shown, el, of};
 use crate::upload::{Deed, Stage, Upload, Uploads};
 
 /// Above this number of uploads, finished ones aren't listed, and at most this many others are.
@@ -23,7 +22,7 @@ pub fn DropAnywhere() -> impl IntoView {
     let uploads = Uploads::expect();
     let dragging = RwSignal::new(false);
     #[cfg(feature = "hydrate")]
-    crate::dynamic::effect(move || crate::upload::listen(uploads, dragging));
+    Effect::new(move || crate::upload::listen(uploads, dragging));
     #[cfg(not(feature = "hydrate"))]
     let _ = uploads;
     // Last element of the page; `theme.js` waits for it.
@@ -48,7 +47,7 @@ pub fn UploadTray() -> impl IntoView {
     };
     view! {
         <div class="tray-place" aria-live="polite" on:click=move |event| clicked(uploads, folded, &event)>
-            {dynamic(shown)}
+            {shown}
         </div>
     }
 }

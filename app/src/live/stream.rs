@@ -8,7 +8,7 @@ use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::state::{Connection, Live};
-use crate::json::{Json, Read};
+use crate::runtime::json::{Json, Read};
 
 #[wasm_bindgen::prelude::wasm_bindgen]
 extern "C" {
@@ -28,7 +28,7 @@ pub fn open(live: Live) {
     match join(take.into_js_value().unchecked_ref()) {
         Ok(want) => {
             let want = send_wrapper::SendWrapper::new(want);
-            crate::dynamic::effect(move || drop(want.call1(&JsValue::NULL, &(live.listeners.get() > 0).into())));
+            Effect::new(move || drop(want.call1(&JsValue::NULL, &(live.listeners.get() > 0).into())));
         }
         Err(error) => leptos::logging::error!("event stream can't be opened: {error:?}"),
     }

@@ -7,11 +7,10 @@ use shared::error::Problem;
 use crate::api;
 use crate::cluster::{self, Picture, Said};
 use crate::components::ProblemLine;
-use crate::dynamic::{dynamic, memo};
 use crate::format;
 use crate::live::{Connection, Level, Live};
-use crate::markup::{Element, Shown};
-use crate::settled::Settled;
+use crate::runtime::markup::{Element, Shown};
+use crate::runtime::settled::Settled;
 
 /// Log filters.
 #[derive(Clone, Default)]
@@ -34,15 +33,15 @@ pub fn ClusterPage() -> impl IntoView {
         <h1>"Cluster"</h1>
         <ProblemLine problem />
         <div on:submit=move |event| send_in_place(event, problem)>
-            {dynamic(move || shown(live, "cluster", cluster::array))}
+            {move || shown(live, "cluster", cluster::array)}
         </div>
         <Terminals />
-        <p class="warn" role="status" data-testid="gap" hidden=dynamic(move || live.gap.read().is_none())>
+        <p class="warn" role="status" data-testid="gap" hidden=move || live.gap.read().is_none()>
             "Live updates were interrupted at "
-            {dynamic(move || format::clock(live.gap.get().unwrap_or_default(), live.zone.get()))}
+            {move || format::clock(live.gap.get().unwrap_or_default(), live.zone.get())}
             "; earlier events may be missing below."
         </p>
-        {dynamic(move || shown(live, "timeline", cluster::timeline))}
+        {move || shown(live, "timeline", cluster::timeline)}
     })
 }
 
@@ -67,7 +66,7 @@ fn Terminals() -> impl IntoView {
         let now = if held.read_untracked().is_some() { None } else { Some(live.logs.get_untracked()) };
         held.set(now);
     };
-    let paused = memo(move || held.read().is_some());
+    let paused = Memo::new(move |_| held.read().is_some());
     let terminals = move || {
         let (wanted, logs, held) = (wanted.read(), live.logs.read(), held.read());
         let logs = held.as_ref().unwrap_or(&logs);
@@ -111,13 +110,13 @@ fn Terminals() -> impl IntoView {
                     type="button"
                     class="button quiet"
                     data-testid="log-pause"
-                    aria-pressed=dynamic(move || paused.get().to_string())
+                    aria-pressed=move || paused.get().to_string()
                     on:click=pause
                 >
-                    {dynamic(move || if paused.get() { "Resume" } else { "Pause" })}
+                    {move || if paused.get() { "Resume" } else { "Pause" }}
                 </button>
             </div>
-            {dynamic(terminals)}
+            {terminals}
         </section>
     }
 }

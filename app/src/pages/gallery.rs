@@ -10,9 +10,8 @@ use shared::route;
 
 use crate::api;
 use crate::components::{Card, Filters, ProblemNotice, UploadPanel};
-use crate::dynamic::{dynamic, memo};
 use crate::live::Live;
-use crate::settled::{IntoSettled, Settled};
+use crate::runtime::settled::{IntoSettled, Settled};
 use crate::undo::Undo;
 
 mod book;
@@ -32,7 +31,7 @@ use shelf::{Shelf, Shown};
 #[component]
 pub fn GalleryPage() -> impl IntoView {
     let params = use_query_map();
-    let query = memo(move || params.with(parse));
+    let query = Memo::new(move |_| params.with(parse));
     let first = Resource::<_, api::Handed>::new_with_options(move || query.get(), api::images, false);
     Settled::new(view! {
         <Title text="Gallery" />
@@ -85,7 +84,7 @@ fn Gallery(asked: Memo<ImageQuery>, page: Page) -> impl IntoView {
     let choice = Choice::new(shelf);
     shelf.follow(Live::expect(), undo, attach);
 
-    let is_empty = memo(move || shelf.book.read().len() == 0);
+    let is_empty = Memo::new(move |_| shelf.book.read().len() == 0);
     let more = shelf.book.read_untracked().more().cloned().map(|cursor| {
         let address = ImageQuery { cursor: Some(cursor), ..query.clone() };
         format!("{}?{}", route::GALLERY, api::query_string(&address))
@@ -96,8 +95,8 @@ fn Gallery(asked: Memo<ImageQuery>, page: Page) -> impl IntoView {
         </Show>
         <form method="post" class="gallery-form" action=route::DELETE_FORM on:submit=|event| event.prevent_default()>
             <ChoiceBar choice />
-            <p class="bad" role="alert" hidden=dynamic(move || shelf.problem.read().is_none())>
-                {dynamic(move || shelf.problem.get().map(|problem| problem.to_string()).unwrap_or_default())}
+            <p class="bad" role="alert" hidden=move || shelf.problem.read().is_none()>
+                {move || shelf.problem.get().map(|problem| problem.to_string()).unwrap_or_default()}
                 " "
                 <button type="button" class="button" on:click=move |_| shelf.resync()>
                     "Try again"
@@ -106,8 +105,8 @@ fn Gallery(asked: Memo<ImageQuery>, page: Page) -> impl IntoView {
             <div class="gallery">
                 <div
                     class="masonry"
-                    class:choosing=dynamic(move || !choice.images.read().is_empty())
-                    style=dynamic(move || shelf.container.get())
+                    class:choosing=move || !choice.images.read().is_empty()
+                    style=move || shelf.container.get()
                     node_ref=shelf.element
                     on:keydown=move |event| pressed(shelf, choice, undo, &event)
                     on:focusin=move |event| shelf.focus(index_of(event.target()))
@@ -138,15 +137,14 @@ fn Gallery(asked: Memo<ImageQuery>, page: Page) -> impl IntoView {
 #[component]
 fn Tile(shown: Shown, shelf: Shelf, choice: Choice) -> impl IntoView {
     let key = shown.key;
-    let place = memo(move || shelf.places.read().get(&key).cloned().unwrap_or_default());
-    let style = dynamic(move || place.get().style);
+    let place = Memo::new(move |_| shelf.places.read().get(&key).cloned().unwrap_or_default());
+    let style = move || place.get().style;
     let Some(item) = shown.item else {
-        return view! { <div class="tile tile-empty" style=style data-index=dynamic(move || place.get().index)></div> }
-            .settle();
+        return view! { <div class="tile tile-empty" style=style data-index=move || place.get().index></div> }.settle();
     };
     let chosen = {
         let id = item.id.clone();
-        memo(move || choice.images.read().contains(&id))
+        Memo::new(move |_| choice.images.read().contains(&id))
     };
     let id = item.id;
     let choose = Callback::new(move |(on, range)| choice.choose(&id, place.read_untracked().index, on, range));
@@ -185,9 +183,9 @@ fn Empty(narrowed: bool) -> impl IntoView {
 fn Offline() -> impl IntoView {
     let off = RwSignal::new(false);
     #[cfg(feature = "hydrate")]
-    crate::dynamic::effect(move || browser::watch_connection(off));
+    Effect::new(move || browser::watch_connection(off));
     view! {
-        <p class="notice" role="status" data-testid="offline" hidden=dynamic(move || !off.get())>
+        <p class="notice" role="status" data-testid="offline" hidden=move || !off.get()>
             "This device is offline. This page may be outdated; uploads resume when it is online."
         </p>
     }

@@ -20,11 +20,10 @@ use crate::components::{
     Compare, Distributions, Entered, Fact, Facts, JobTimeline, Jobs, ProblemLine, ProblemNotice, ProgressBar,
     RecipeFields, recipe_of,
 };
-use crate::dynamic::{dynamic, effect, memo};
 use crate::format;
 use crate::live::Live;
 use crate::placeholder;
-use crate::settled::{IntoSettled, Settled};
+use crate::runtime::settled::{IntoSettled, Settled};
 use crate::undo::Undo;
 use crate::zoom::Sight;
 
@@ -38,7 +37,7 @@ const MAX_ZOOM: f64 = 64.0;
 #[component]
 pub fn ImagePage() -> impl IntoView {
     let params = use_params_map();
-    let id = memo(move || params.read().get("id").and_then(|id| id.parse::<ImageId>().ok()));
+    let id = Memo::new(move |_| params.read().get("id").and_then(|id| id.parse::<ImageId>().ok()));
     let image = Resource::<_, api::Handed>::new_with_options(
         move || id.get(),
         |id| async move {
@@ -80,7 +79,7 @@ fn Shown(image: Image) -> impl IntoView {
     let sides = Sides::from_address(|name| query.read_untracked().get(name));
     keep_fresh(image);
 
-    let right = memo(move || {
+    let right = Memo::new(move |_| {
         let chosen = sides.right.get();
         image.with(|image| {
             let finished = |job: &&shared::gallery::JobSummary| job.state == JobState::Done;
@@ -89,7 +88,7 @@ fn Shown(image: Image) -> impl IntoView {
         })
     });
     let distributions = [RwSignal::new(None), RwSignal::new(None)];
-    let compares = memo(move || right.read().is_some());
+    let compares = Memo::new(move |_| right.read().is_some());
     let picture = {
         let (id, name) = (id.clone(), name.clone());
         move || {
@@ -141,7 +140,7 @@ fn Shown(image: Image) -> impl IntoView {
         Action::Help => help.set(true),
     });
     let timeline = timeline_of(image, right);
-    effect(move || {
+    Effect::new(move || {
         if undo.deleted.read().contains(&id) {
             leave(route::GALLERY, NavigateOptions::default());
         }
@@ -159,7 +158,7 @@ fn Shown(image: Image) -> impl IntoView {
                 <section
                     class="panel"
                     aria-labelledby="levels-title"
-                    hidden=dynamic(move || distributions.iter().all(|one| one.read().is_none()))
+                    hidden=move || distributions.iter().all(|one| one.read().is_none())
                 >
                     <h2 id="levels-title">"Levels"</h2>
                     <Distributions before=distributions[0] after=distributions[1] results=Signal::derive(move || sides.left.read().is_some()) />
@@ -197,11 +196,11 @@ fn Shown(image: Image) -> impl IntoView {
 /// Timeline of the job whose result is shown, or else of the latest job that has ended.
 fn timeline_of(image: RwSignal<Image>, right: Memo<Option<JobId>>) -> RwSignal<Option<Timeline>> {
     let timeline = RwSignal::new(None);
-    let job = memo(move || {
+    let job = Memo::new(move |_| {
         let ended = || image.read().jobs.iter().find(|job| job.state.has_ended()).map(|job| job.id.clone());
         right.get().or_else(ended)
     });
-    effect(move || {
+    Effect::new(move || {
         let Some(asked) = job.get() else { return };
         leptos::task::spawn_local(async move {
             let found = api::timeline(&asked).await.ok();
@@ -307,7 +306,7 @@ fn Again(image: RwSignal<Image>) -> impl IntoView {
             }
         });
     };
-    let failed = memo(move || image.read().state == JobState::Failed);
+    let failed = Memo::new(move |_| image.read().state == JobState::Failed);
     view! {
         <form
             class="again"
@@ -322,7 +321,7 @@ fn Again(image: RwSignal<Image>) -> impl IntoView {
                 type="button"
                 class="button primary needs-script"
                 data-testid="retry"
-                hidden=dynamic(move || !failed.get())
+                hidden=move || !failed.get()
                 disabled=busy
                 on:click=move |_| run(true)
             >
@@ -345,14 +344,14 @@ fn keep_fresh(image: RwSignal<Image>) {
     let id = image.read_untracked().id.clone();
     let ended = {
         let id = id.clone();
-        memo(move || live.ended.read().get(&id).copied())
+        Memo::new(move |_| live.ended.read().get(&id).copied())
     };
-    let turn = memo(move || {
+    let turn = Memo::new(move |_| {
         let unfinished = image.read().jobs.iter().any(|job| !job.state.has_ended());
         if unfinished { live.now.get().map(|now| now / 1_000 / POLL_SECONDS) } else { None }
     });
     let mut first = true;
-    effect(move || {
+    Effect::new(move || {
         ended.get();
         turn.get();
         if !std::mem::take(&mut first) {

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 
 use crate::api;
-use crate::settled::Settled;
+use crate::runtime::settled::Settled;
 
 /// Page for unknown addresses, with HTTP status 404.
 #[component]

@@ -10,7 +10,7 @@ pub use rendered::StatusPage;
 #[cfg(feature = "hydrate")]
 #[leptos::component]
 pub fn StatusPage() -> impl leptos::IntoView {
-    crate::dynamic::effect(|| {
+    leptos::prelude::Effect::new(|| {
         let _ = leptos::prelude::window().location().reload();
     });
 }

@@ -6,7 +6,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{ImageBitmap, ImageBitmapRenderingContext};
 
 use super::state::{Canvases, Preview, State};
-use crate::json::Json;
+use crate::runtime::json::Json;
 
 fn text(message: &JsValue, name: &str) -> Option<String> {
     Reflect::get(message, &name.into()).ok()?.as_string()

@@ -10,9 +10,8 @@ use shared::route;
 
 use super::{Stage, Uploads};
 use crate::api;
-use crate::dynamic::{effect, memo};
-use crate::json::Json;
 use crate::live::Live;
+use crate::runtime::json::Json;
 
 /// Poll interval in seconds, without notifications.
 const POLL_SECONDS: i64 = 20;
@@ -21,15 +20,15 @@ const POLL_SECONDS: i64 = 20;
 /// missed.
 pub fn follow(uploads: Uploads) {
     let live = Live::expect();
-    let accepted = memo(move || {
+    let accepted = Memo::new(move |_| {
         let items = uploads.items.read();
         let accepted =
             |stage: &Stage| if let Stage::Accepted(accepted) = stage { Some(accepted.clone()) } else { None };
         items.iter().filter_map(|upload| Some((upload.id, accepted(&upload.stage)?))).collect::<Vec<_>>()
     });
-    let turn = memo(move || live.now.get().unwrap_or_default() / 1_000 / POLL_SECONDS);
+    let turn = Memo::new(move |_| live.now.get().unwrap_or_default() / 1_000 / POLL_SECONDS);
     let mut looked: BTreeMap<u32, (i64, u32)> = BTreeMap::new();
-    effect(move || {
+    Effect::new(move || {
         let (turn, ended) = (turn.get(), live.ended.read());
         let mut looks = BTreeMap::new();
         for (id, accepted) in accepted.get() {

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use leptos::prelude::*;
 use send_wrapper::SendWrapper;
 use shared::gallery::Accepted;
@@ -10,8 +12,7 @@ use shared::route;
 
 use super::tus::{Answer, ask, pause};
 use super::{Stage, Upload, Uploads};
-use crate::base64::encode;
-use crate::json::Json;
+use crate::runtime::json::Json;
 
 /// Bytes per request: the size of a part on the server.
 const PIECE_BYTES: u64 = 32 << 20;
@@ -137,9 +138,9 @@ impl Sending {
 
     async fn create(&self) -> Option<Answer> {
         let (length, metadata, key) = self.turn.with(|upload| {
-            let recipe = crate::api::write::recipe(upload.recipe.clone());
+            let recipe = crate::runtime::json::write::recipe(upload.recipe.clone());
             let metadata =
-                ["filename ", &encode(upload.name.as_bytes()), ",recipe ", &encode(recipe.as_bytes())].concat();
+                ["filename ", &STANDARD.encode(&upload.name), ",recipe ", &STANDARD.encode(&recipe)].concat();
             (upload.bytes.to_string(), metadata, upload.transfer.key.clone())
         })?;
         let headers = [("Upload-Length", &*length), ("Upload-Metadata", &metadata), ("Idempotency-Key", &key)];

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use leptos::prelude::*;
-use shared::order::sort_by_key;
 use shared::pyramid::{Pyramid, TILE, Turn, size};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
@@ -116,7 +115,7 @@ impl Tiles {
         }
         let now = self.0.clock.get();
         let mut used: Vec<u64> = kept.values().map(|tile| tile.used).collect();
-        sort_by_key(&mut used, |used| *used);
+        used.sort_unstable();
         let limit = used[used.len() - MAX_TILES].min(now);
         kept.retain(|_, tile| tile.used >= limit);
     }

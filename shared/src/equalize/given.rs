@@ -2,6 +2,8 @@
 
 use std::hash::{Hash, Hasher};
 
+use crate::number::Decimal;
+
 /// Lower and upper bound. Samples outside are treated as the nearer bound, in counting and in equalizing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GivenRange {
@@ -23,8 +25,9 @@ impl GivenRange {
             Ok(Self { ends: [low + 0.0, high + 0.0] })
         } else {
             Err(format!(
-                "`range` must be two numbers of 32-bit floating point of which the first is below the second; got {low} and \
-                 {high}"
+                "`range` must be two numbers of 32-bit floating point of which the first is below the second; got {} and {}",
+                Decimal(low),
+                Decimal(high)
             ))
         }
     }

@@ -1,10 +1,10 @@
-// The preview's Web Worker: loads the module that this browser can run, and answers one wish after the other. A newer wish
-// replaces one that waits, and one for the whole image that is being worked on.
+// The preview's Web Worker: loads the module that this browser supports, and answers one request after the other. A newer request
+// replaces a waiting one, and cancels one in progress for the whole image.
 //
 // In:  {open: File}, {look: recipe as JSON, whole: boolean, wish: number}
 // Out: {opened: info as JSON, note: sentences, …look}, {wish, …look}, {wish, failed: sentence}; a look is {picture, distribution, exact}
 
-// The smallest module with an instruction of simd128.
+// Smallest module with a simd128 instruction.
 const SIMD128 = new Uint8Array([
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
 ]);
@@ -68,7 +68,7 @@ async function show(words, look) {
   postMessage({ ...told, picture }, [picture]);
 }
 
-// Lets messages in; a timer would be held back to 4 ms.
+// Lets messages arrive; browsers delay timers by at least 4 ms.
 const channel = new MessageChannel();
 function pause() {
   return new Promise((resolve) => {

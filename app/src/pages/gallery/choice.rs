@@ -9,7 +9,6 @@ use shared::id::ImageId;
 use shared::route;
 
 use super::shelf::Shelf;
-use crate::dynamic::dynamic;
 use crate::undo::Undo;
 
 /// Selected images.
@@ -96,8 +95,8 @@ pub fn ChoiceBar(choice: Choice) -> impl IntoView {
         }
     };
     view! {
-        <div class="choice" class:none=dynamic(none) data-testid="choice" role="group" aria-label="Selected images">
-            <span class="choice-count needs-script" role="status">{dynamic(sentence)}</span>
+        <div class="choice" class:none=none data-testid="choice" role="group" aria-label="Selected images">
+            <span class="choice-count needs-script" role="status">{sentence}</span>
             <button class="button" formaction=route::API_ZIP name="what" value="result" on:click=download("result")>
                 "Download results"
             </button>

@@ -17,7 +17,6 @@ use super::spot::Spot;
 use super::window::{SMALL, Window};
 use crate::api;
 use crate::components::{Place, place_shapes};
-use crate::dynamic::{effect, memo};
 use crate::live::Live;
 use crate::undo::Undo;
 
@@ -89,15 +88,12 @@ impl Shelf {
 
     /// Follows the window, by `attach`, the event stream and deletions, until the page is left.
     pub fn follow(self, live: Live, undo: Undo, attach: fn(Shelf)) {
-        let turn =
-            memo(
-                move || {
-                    if self.book.read().awaits() { live.now.get().map(|now| now / 1_000 / POLL_SECONDS) } else { None }
-                },
-            );
+        let turn = Memo::new(move |_| {
+            if self.book.read().awaits() { live.now.get().map(|now| now / 1_000 / POLL_SECONDS) } else { None }
+        });
         let pending = StoredValue::new(false);
         let mut first = true;
-        effect(move || {
+        Effect::new(move || {
             live.gallery.track();
             turn.get();
             undo.restored.track();
@@ -115,18 +111,18 @@ impl Shelf {
                 SEARCH_DEBOUNCE,
             );
         });
-        effect(move || {
+        Effect::new(move || {
             let gone = undo.deleted.get();
             if !gone.is_empty() {
                 self.change(|book| book.remove(&gone));
             }
         });
         #[cfg(feature = "hydrate")]
-        effect(move || attach(self));
+        Effect::new(move || attach(self));
         #[cfg(not(feature = "hydrate"))]
         let _ = attach;
         if self.book.read_untracked().more().is_some() {
-            effect(move || self.resync());
+            Effect::new(move || self.resync());
         }
     }
 

@@ -2,8 +2,6 @@
 
 use leptos::prelude::*;
 
-use crate::dynamic::{dynamic, effect};
-
 /// Action of a key.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Action {
@@ -89,7 +87,7 @@ pub fn listen(_act: impl Fn(Action) + 'static) {
 #[component]
 pub fn Help(open: RwSignal<bool>) -> impl IntoView {
     let dialog = NodeRef::<leptos::html::Dialog>::new();
-    effect(move || {
+    Effect::new(move || {
         if let (true, Some(dialog)) = (open.get(), dialog.get()) {
             // Fails only if it is already open.
             let _ = dialog.show_modal();
@@ -120,7 +118,7 @@ pub fn Help(open: RwSignal<bool>) -> impl IntoView {
             type="button"
             class="button quiet needs-script"
             aria-haspopup="dialog"
-            aria-expanded=dynamic(move || open.get().to_string())
+            aria-expanded=move || open.get().to_string()
             on:click=move |_| open.set(true)
         >
             "Keys (?)"

@@ -6,7 +6,6 @@ use shared::job::JobState;
 use shared::route;
 
 use crate::components::{Side, recipe_label};
-use crate::dynamic::{dynamic, effect, memo};
 use crate::zoom::Sight;
 
 /// State of the comparison.
@@ -59,25 +58,25 @@ pub fn Choice(
     #[prop(into)]
     right: Signal<Side>,
 ) -> impl IntoView {
-    let several = memo(move || done(&image.read()).count() > 1);
+    let several = Memo::new(move |_| done(&image.read()).count() > 1);
     let copied = RwSignal::new(false);
-    let address = memo(move || sides.address(&image.read(), &right.read()));
+    let address = Memo::new(move |_| sides.address(&image.read(), &right.read()));
     let share = move |event: leptos::ev::MouseEvent| {
         event.prevent_default();
         publish(&address.read_untracked(), copied);
     };
-    effect(move || {
+    Effect::new(move || {
         address.track();
         copied.set(false);
     });
     view! {
         <div class="sides">
-            <span class="sides-fields" hidden=dynamic(move || !several.get())>
+            <span class="sides-fields" hidden=move || !several.get()>
                 <Select image label="Left" test="left" original=true chosen=sides.left.into() choose=sides.left />
                 <Select image label="Right" test="right" original=false chosen=right choose=sides.right />
             </span>
             <a class="button quiet" data-testid="share" href=address on:click=share>
-                {dynamic(move || if copied.get() { "Link copied" } else { "Link to this view" })}
+                {move || if copied.get() { "Link copied" } else { "Link to this view" }}
             </a>
         </div>
     }
@@ -120,7 +119,7 @@ fn Select(
         <label class="field">
             <span class="field-label">{label}</span>
             <select data-testid=test autocomplete="off" on:change:target=move |event| choose.set(event.target().value().parse().ok())>
-                {dynamic(options)}
+                {options}
             </select>
         </label>
     }

@@ -6,7 +6,7 @@ use leptos_meta::{Meta, Title};
 use crate::cluster::{self, Picture};
 use crate::format;
 use crate::live::Live;
-use crate::markup::Shown;
+use crate::runtime::markup::Shown;
 
 /// Status page.
 #[component]

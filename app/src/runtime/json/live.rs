@@ -10,7 +10,7 @@ use shared::id::{ImageId, JobId, PodName};
 use shared::job::{Lane, Phase};
 use shared::log::{LogId, LogKind, PodLine};
 
-use crate::json::{Json, Read, records, texts, words};
+use crate::runtime::json::{Json, Read, records, texts, words};
 
 texts!(ImageId, JobId, PodName, Phase, LogId);
 

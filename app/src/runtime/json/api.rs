@@ -9,7 +9,7 @@ use shared::job::{Format, JobState, Keeping};
 use shared::pyramid::{DeepZoom, Pyramid};
 use shared::timeline::{Span, Timeline};
 
-use crate::json::{Json, Read, records, texts};
+use crate::runtime::json::{Json, Read, records, texts};
 
 texts!(JobState, Format);
 
@@ -93,7 +93,7 @@ impl Read for Problem {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::json::Json;
+    use crate::runtime::json::Json;
 
     /// Asserts that a text is read as serde reads it.
     fn alike<T: Read + PartialEq + std::fmt::Debug + serde::de::DeserializeOwned>(text: &str) {

@@ -1,4 +1,4 @@
-//! Recipe serialization for the API. serde's would add 3 KB to the page's module. The tests compare with what the server reads.
+//! Recipe serialization for the API. The tests compare with what the server reads.
 
 use shared::equalize::{Recipe, Wire};
 use shared::number::Decimal;
