@@ -14,13 +14,13 @@ use std::time::Duration;
 use base::backoff::Backoff;
 use base::panics;
 use futures::TryStreamExt;
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Either, Executor, SqliteConnection};
 
 use super::primary::{self, Primary};
 use super::statement::{Answer, Arg, Row, bound, unavailable};
-use super::{Error, Result};
+use super::{Error, Result, migrations};
 
 /// Time limit of a statement, including the wait for a connection; when it passes, the outcome is unknown. It also bounds how
 /// long uploads and pages wait for a database that hangs.
@@ -127,8 +127,7 @@ impl Db {
     async fn open_postgres(url: &str) -> Result<Db> {
         let primary = Primary::open(url, STATEMENT_TIMEOUT).await?;
         // The migrator takes a database lock by itself.
-        let mut migrator: Migrator = sqlx::migrate!("./migrations/postgres");
-        migrator.set_ignore_missing(true).run(primary.pool()).await.map_err(not_migrated)?;
+        migrations::postgres().run(primary.pool()).await.map_err(not_migrated)?;
         Ok(Db::Postgres(Arc::new(primary)))
     }
 
@@ -166,10 +165,8 @@ async fn migrate_sqlite(options: &SqliteConnectOptions) -> Result<(), sqlx::Erro
             Err(error) => return Err(error),
         }
     };
-    let mut migrator: Migrator = sqlx::migrate!("./migrations/sqlite");
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    migrator
-        .set_ignore_missing(true)
+    migrations::sqlite()
         .run_direct(None, &mut *transaction, false)
         .await
         .map_err(|error| sqlx::Error::Migrate(Box::new(error)))?;

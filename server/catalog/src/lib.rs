@@ -16,6 +16,7 @@ mod derived;
 mod fence;
 mod gallery;
 mod installation;
+mod migrations;
 mod open;
 mod primary;
 mod resumable;
