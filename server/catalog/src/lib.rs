@@ -16,6 +16,7 @@ mod database;
 mod error;
 mod gallery;
 mod installation;
+mod migrations;
 mod open;
 mod postgres;
 mod pyramids;

@@ -19,13 +19,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base::backoff::jitter;
 use futures::TryStreamExt;
-use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Either, Executor};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::database::{Access, Arg, Database, Reply, Row, STATEMENT_TIMEOUT, Statement, bound, to_its_end};
 use super::error::{Error, Result, Unavailable};
+use super::migrations;
 
 /// Maximum number of connections per process.
 const MAX_CONNECTIONS: u32 = 8;
@@ -49,8 +49,7 @@ impl Postgres {
     pub(super) async fn open(url: &str) -> Result<Self> {
         let primary = Primary::open(url, STATEMENT_TIMEOUT).await?;
         // The migrator takes a database lock by itself.
-        let mut migrator: Migrator = sqlx::migrate!("./migrations/postgres");
-        migrator.set_ignore_missing(true).run(&primary.pool).await.map_err(Unavailable::Migration)?;
+        migrations::postgres().run(&primary.pool).await.map_err(Unavailable::Migration)?;
         Ok(Self(Arc::new(primary)))
     }
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base::backoff::Backoff;
 use futures::TryStreamExt;
-use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Either, Executor, SqliteConnection};
 
 use super::database::{Access, Arg, Database, Reply, Row, STATEMENT_TIMEOUT, Statement, bound, to_its_end};
 use super::error::{Error, Result, Unavailable};
+use super::migrations;
 
 /// Time limit for the first connection and the migration.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -86,10 +86,8 @@ async fn migrate_sqlite(options: &SqliteConnectOptions) -> Result<(), sqlx::Erro
             Err(error) => return Err(error),
         }
     };
-    let mut migrator: Migrator = sqlx::migrate!("./migrations/sqlite");
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    migrator
-        .set_ignore_missing(true)
+    migrations::sqlite()
         .run_direct(None, &mut *transaction, false)
         .await
         .map_err(|error| sqlx::Error::Migrate(Box::new(error)))?;
