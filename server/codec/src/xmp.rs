@@ -149,7 +149,8 @@ mod tests {
         let gain = "xmlns:g=\"http://ns.adobe.com/hdr-gain-map/1.0/\" g:Version=\"1.0\"";
         let list = "<c:Directory xmlns:c=\"http://ns.google.com/photos/1.0/container/\"><rdf:Seq/></c:Directory>";
         let title = "<dc:title>A &amp; b</dc:title>";
-        let edited = forget_appended(&packet(&format!("{gain} {DC} dc:format=\"a &lt; b\""), &format!("{list}{title}")));
+        let edited =
+            forget_appended(&packet(&format!("{gain} {DC} dc:format=\"a &lt; b\""), &format!("{list}{title}")));
         let kept = packet(&format!("{DC} dc:format=\"a &lt; b\""), title);
         assert_eq!(edited, Some(Edited { packet: Some(kept), pictures: true, video: false }));
     }

@@ -1,6 +1,8 @@
 //! Files through the codec: what goes in as parts comes out as the same pixels, with the original's structure.
 #![allow(clippy::unwrap_used)]
 
+mod jpeg_kinds;
+mod jpeg_metadata;
 mod jpegs;
 mod kept;
 mod known_bad;

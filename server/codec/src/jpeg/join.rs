@@ -51,7 +51,9 @@ impl Head {
         }
         put(&mut file, 0xc0, &frame);
         let codes = [(0x00, LUMA_DC), (0x10, LUMA_AC), (0x01, CHROMA_DC), (0x11, CHROMA_AC)];
-        for (class_and_number, Table { counts, values }) in &codes[..if self.has_chroma_codes(count - 1) { 4 } else { 2 }] {
+        for (class_and_number, Table { counts, values }) in
+            &codes[..if self.has_chroma_codes(count - 1) { 4 } else { 2 }]
+        {
             put(&mut file, 0xc4, &[&[*class_and_number], counts.as_slice(), values].concat());
         }
         let Ok(interval) = u16::try_from(self.mcus(info)) else { return refuse("The JPEG is too wide.") };

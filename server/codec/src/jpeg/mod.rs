@@ -48,9 +48,8 @@ fn describe(source: &mut &mut dyn Source, header: &Header, keeping: &mut Keeping
     }
     match ending(source, header)? {
         Ending::Marker => {}
-        Ending::Cut => keeping.change(
-            "The JPEG had no end (EOI marker), as if it had been cut off; pixels that were missing are gray.",
-        ),
+        Ending::Cut => keeping
+            .change("The JPEG had no end (EOI marker), as if it had been cut off; pixels that were missing are gray."),
         Ending::More { video: true, .. } => {
             keeping.change("The video after the picture (a motion photo's) was left out.")
         }

@@ -80,16 +80,16 @@ fn layout(header: &Header) -> Result<Layout> {
         }
         0xf7 => {
             return refuse(
-                "This is a JPEG-LS image, which isn't supported. Convert it first, for example by GDAL: \
-                 gdal_translate -of PNG image.jls image.png.",
+                "This is a JPEG-LS image, which isn't supported. Convert it first, for example by FFmpeg: \
+                 ffmpeg -i image.jls image.png.",
             );
         }
         _ => return refuse("This is a hierarchical JPEG, which isn't supported."),
     }
     if header.precision != 8 {
         return refuse(format!(
-            "This JPEG has {} bits a sample; only 8 are supported. Convert it first to a TIFF or PNG of 16 bits, for example \
-             by GDAL: gdal_translate -of PNG -ot UInt16 image.jpg image.png.",
+            "This JPEG has {} bits a sample; only 8 are supported. Convert it first to a PNG of 16 bits, for example by \
+             libjpeg-turbo 3 and ImageMagick: djpeg -outfile image.ppm image.jpg, and convert image.ppm image.png.",
             header.precision
         ));
     }

@@ -337,9 +337,8 @@ pub fn ending<R: Read + Seek>(source: &mut R, header: &Header) -> Result<Ending>
         if buffer.is_empty() {
             return Ok(Ending::Cut);
         }
-        let ends_marker = |byte: &u8| {
-            std::mem::replace(&mut before, *byte) == 0xff && !matches!(byte, 0 | 0x01 | 0xd0..=0xd7 | 0xff)
-        };
+        let ends_marker =
+            |byte: &u8| std::mem::replace(&mut before, *byte) == 0xff && !matches!(byte, 0 | 0x01 | 0xd0..=0xd7 | 0xff);
         let found = buffer.iter().position(ends_marker);
         let marker = found.map(|place| buffer[place]);
         let passed = found.map_or(buffer.len(), |place| place + 1);

@@ -292,13 +292,7 @@ impl<'a, 'b> Decoder<'a, 'b> {
     }
 
     /// Decodes a band of AC coefficients (T.81, F.2.4.2); those up to `low` count as low frequencies.
-    pub(super) fn ac(
-        &mut self,
-        statistics: &mut AcStatistics,
-        low: u8,
-        band: Band,
-        block: &mut Block,
-    ) -> Option<()> {
+    pub(super) fn ac(&mut self, statistics: &mut AcStatistics, low: u8, band: Band, block: &mut Block) -> Option<()> {
         let bins = &mut statistics.0;
         let mut index = band.first;
         while index <= band.last {

@@ -5,6 +5,9 @@ use super::super::segments::{Component, Header};
 /// Quantized coefficients of 8 × 8 samples, in row-major order.
 pub(super) type Block = [i16; 64];
 
+/// Lowest bit of a coefficient that no scan contained.
+pub(super) const NO_SCAN: u8 = u8::MAX;
+
 /// Bytes that decoding holds for a block: its coefficients and samples.
 const BLOCK_BYTES: u64 = 64 * 3;
 
@@ -61,8 +64,8 @@ pub(super) struct Coefficients {
     /// Blocks per row, with those that complete an MCU.
     pub(super) stride: usize,
     pub(super) blocks: Vec<Block>,
-    /// Blocks in the image whose DC coefficient was decoded.
-    pub(super) decoded: usize,
+    /// For each coefficient in zig-zag order, the lowest bit that a scan contained; [`NO_SCAN`] without a scan.
+    pub(super) lowest: [u8; 64],
 }
 
 impl Coefficients {
@@ -82,7 +85,7 @@ impl Coefficients {
             height: (geometry.height * down).div_ceil(geometry.down),
             stride: mcus * across,
             blocks: vec![[0; 64]; mcus * across * rows * down],
-            decoded: 0,
+            lowest: [NO_SCAN; 64],
         })
     }
 

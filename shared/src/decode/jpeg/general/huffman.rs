@@ -22,12 +22,8 @@ pub(super) struct Table {
 impl Table {
     /// Creates a table from the number of codes of each length, and their values; `None` if there are too many codes.
     pub(super) fn new(counts: &[u8; 16], values: &[u8]) -> Option<Self> {
-        let mut table = Self {
-            short: Box::new([(0, 0); 1 << AT_ONCE]),
-            ends: [0; 17],
-            offsets: [0; 17],
-            values: values.to_vec(),
-        };
+        let mut table =
+            Self { short: Box::new([(0, 0); 1 << AT_ONCE]), ends: [0; 17], offsets: [0; 17], values: values.to_vec() };
         let (mut code, mut index) = (0_u32, 0_usize);
         for length in 1..=16_u32 {
             let count = usize::from(counts[length as usize - 1]);
@@ -103,13 +99,7 @@ pub(super) struct Band {
 }
 
 /// Decodes a band of AC coefficients for the first time; `run` is the number of blocks that have none.
-pub(super) fn first_ac(
-    bits: &mut Bits<'_>,
-    table: &Table,
-    band: Band,
-    run: &mut u32,
-    block: &mut Block,
-) -> Option<()> {
+pub(super) fn first_ac(bits: &mut Bits<'_>, table: &Table, band: Band, run: &mut u32, block: &mut Block) -> Option<()> {
     if *run > 0 {
         *run -= 1;
         return Some(());

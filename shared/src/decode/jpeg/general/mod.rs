@@ -21,13 +21,13 @@ use super::segments::Header;
 use super::{ARITHMETIC, ARITHMETIC_PROGRESSIVE, PROGRESSIVE};
 use crate::job::Format;
 use bits::Bits;
-use frame::Coefficients;
+use frame::{Coefficients, NO_SCAN};
 use huffman::Band;
 use idct::Plane;
 use scan::Scan;
 use tables::Tables;
 
-/// A cut file may lack this part of a component's blocks: more than that isn't the image any more.
+/// A cut file may lack this part of its last scan, a quarter: with less, it isn't the image any more.
 const MOST_MISSING: usize = 4;
 
 /// Decodes a file to interleaved pixels. `cut` says that the file has no end, so that blocks may be missing: they become gray, as in
@@ -55,18 +55,20 @@ pub(super) fn decode(file: &[u8], header: &Header, ycbcr: bool, cut: bool) -> Re
                     component.steps = component.steps.or(tables.steps[usize::from(component.table)]);
                 }
                 let mut bits = Bits::new(file, at);
-                scan.decode(&mut bits, &tables, &geometry, &mut frame)?;
+                let (missing, all) = scan.decode(&mut bits, &tables, &geometry, &mut frame)?;
+                // Without its end, arithmetic coding doesn't tell data from none.
+                if missing > 0 && (!cut || missing * MOST_MISSING > all) || cut && tables.arithmetic {
+                    return Err(truncated(Format::Jpeg));
+                }
                 at = bits.position();
             }
             marker => tables.define(marker, data)?,
         }
     }
-    for component in &frame {
-        let (across, down) = component.size();
-        let missing = (across * down).saturating_sub(component.decoded);
-        if missing > 0 && (!cut || tables.arithmetic || missing * MOST_MISSING > across * down) {
-            return Err(truncated(Format::Jpeg));
-        }
+    // A whole file may leave out high frequencies. A cut one must have begun the last scan of each coefficient.
+    let lacks = |lowest: &[u8; 64]| lowest[0] == NO_SCAN || cut && lowest.iter().any(|bit| *bit > 0);
+    if frame.iter().any(|component| lacks(&component.lowest)) {
+        return Err(truncated(Format::Jpeg));
     }
     let mut planes = Vec::with_capacity(frame.len());
     for component in frame {
@@ -109,7 +111,8 @@ fn scan(data: &[u8], frame: &[Coefficients], progressive: bool) -> Result<Scan> 
     let (high, low) = (approximation >> 4, approximation & 15);
     // A sequential scan contains everything, whatever these say.
     let (first, last, high, low) = if progressive { (first, last, high, low) } else { (0, 63, 0, 0) };
-    let valid_band = if first == 0 { !progressive || last == 0 } else { first <= last && last < 64 && components.len() == 1 };
+    let valid_band =
+        if first == 0 { !progressive || last == 0 } else { first <= last && last < 64 && components.len() == 1 };
     if components.is_empty() || !valid_band || low > 13 || (high > 0 && low + 1 != high) {
         return Err(wrong());
     }

@@ -118,27 +118,31 @@ impl<'a, 'b> Coder<'a, 'b> {
 }
 
 impl Scan {
-    /// Decodes the scan's data. Blocks that the data end before stay as they are.
+    /// Decodes the scan's data, and returns the numbers of MCUs that are missing and of all MCUs. The blocks of missing ones stay
+    /// as they are.
     pub(super) fn decode(
         &self,
         bits: &mut Bits<'_>,
         tables: &Tables,
         geometry: &Geometry,
         frame: &mut [Coefficients],
-    ) -> Result<()> {
+    ) -> Result<(usize, usize)> {
         let mut coder = Coder::new(bits, tables.arithmetic);
         let single = self.components.len() == 1;
         let (across, rows) = if single { frame[self.components[0].0].size() } else { geometry.mcus() };
+        for (index, ..) in &self.components {
+            frame[*index].lowest[self.band.first..=self.band.last].fill(self.band.shift as u8);
+        }
+        let all = across * rows;
+        let mut missing = 0;
         let mut before = [Before::default(); 4];
-        for mcu in 0..across * rows {
+        for mcu in 0..all {
             if tables.interval > 0 && mcu > 0 && mcu % tables.interval == 0 {
                 match coder.restart(((mcu / tables.interval - 1) % 8) as u8) {
                     Next::Expected => before = [Before::default(); 4],
                     Next::Wrong => return Err(damaged(Format::Jpeg, "its restart markers are out of order")),
-                    Next::Over => return Ok(()),
+                    Next::Over => return Ok((missing + all - mcu, all)),
                 }
-            } else if coder.exhausted() && tables.interval == 0 {
-                return Ok(());
             }
             let place = (mcu % across, mcu / across);
             for ((index, dc, ac), before) in self.components.iter().zip(&mut before) {
@@ -148,18 +152,21 @@ impl Scan {
                     let (x, y) = (place.0 * wide + block % wide, place.1 * high + block / wide);
                     let at = y * component.stride + x;
                     if coder.exhausted() {
-                        continue;
+                        break;
                     }
                     let done = coder.block(self, tables, (*dc, *ac), before, &mut component.blocks[at]);
                     if done.is_none() && !coder.exhausted() {
                         return Err(damaged(Format::Jpeg, "the data of a scan are wrong"));
                     }
-                    let (blocks, rows) = component.size();
-                    let first_time = self.band.first == 0 && !self.refines;
-                    component.decoded += usize::from(first_time && !coder.exhausted() && x < blocks && y < rows);
                 }
             }
+            if coder.exhausted() {
+                if tables.interval == 0 {
+                    return Ok((all - mcu, all));
+                }
+                missing += 1;
+            }
         }
-        Ok(())
+        Ok((missing, all))
     }
 }

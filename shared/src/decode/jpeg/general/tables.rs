@@ -45,7 +45,8 @@ impl Tables {
             0xc4 => self.codes(data).ok_or_else(|| damaged(Format::Jpeg, "its Huffman tables are wrong")),
             0xcc => self.conditioning(data).ok_or_else(|| damaged(Format::Jpeg, "its arithmetic coding is wrong")),
             0xdd => {
-                let interval = data.first_chunk().ok_or_else(|| damaged(Format::Jpeg, "its restart interval is wrong"))?;
+                let interval =
+                    data.first_chunk().ok_or_else(|| damaged(Format::Jpeg, "its restart interval is wrong"))?;
                 self.interval = u16::from_be_bytes(*interval).into();
                 Ok(())
             }

@@ -34,7 +34,11 @@ fn twice_as_wide(row: &[u8], to: &mut [u8]) {
     for (x, to) in to.iter_mut().enumerate() {
         let index = x / 2;
         // At the edges the neighbour is the sample itself.
-        let value = if x % 2 == 0 { 3 * at(index) + at(index.saturating_sub(1)) + 1 } else { 3 * at(index) + at(index + 1) + 2 };
+        let value = if x % 2 == 0 {
+            3 * at(index) + at(index.saturating_sub(1)) + 1
+        } else {
+            3 * at(index) + at(index + 1) + 2
+        };
         *to = (value >> 2) as u8;
     }
 }
@@ -47,7 +51,11 @@ fn twice_as_large(near: &[u8], far: &[u8], to: &mut [u8]) {
     };
     for (x, to) in to.iter_mut().enumerate() {
         let index = x / 2;
-        let value = if x % 2 == 0 { 3 * at(index) + at(index.saturating_sub(1)) + 8 } else { 3 * at(index) + at(index + 1) + 7 };
+        let value = if x % 2 == 0 {
+            3 * at(index) + at(index.saturating_sub(1)) + 8
+        } else {
+            3 * at(index) + at(index + 1) + 7
+        };
         *to = (value >> 4) as u8;
     }
 }
