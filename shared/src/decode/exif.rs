@@ -42,7 +42,7 @@ impl<'a> Ifd<'a> {
             return true;
         };
         if DIRECTORIES.contains(&tag) {
-            return !self.directory(value).is_some_and(|ifd| ifd.next_pointer() <= self.bytes.len());
+            return self.directory(value).is_none_or(|ifd| ifd.next_pointer() > self.bytes.len());
         }
         let size = SIZES.get(usize::from(kind)).map_or(0, |size| *size as u64 * u64::from(count));
         size > 4 && u64::from(value) + size > self.bytes.len() as u64

@@ -53,19 +53,17 @@ fn samples(f: [i32; 8], shift: u32) -> [i32; 8] {
 
 /// Returns the samples of a block, row by row, 0 to 255.
 fn block(coefficients: &Block, steps: &[u16; 64]) -> [u8; 64] {
-    let mut between = [[0; 8]; 8];
-    for column in 0..8 {
+    let columns: [[i32; 8]; 8] = std::array::from_fn(|column| {
         let frequencies = std::array::from_fn(|row| {
             let at = 8 * row + column;
             i32::from(coefficients[at]).wrapping_mul(steps[at].into())
         });
-        for (row, sample) in samples(frequencies, FRACTION - KEPT).into_iter().enumerate() {
-            between[row][column] = sample;
-        }
-    }
+        samples(frequencies, FRACTION - KEPT)
+    });
     let mut found = [0; 64];
-    for (row, to) in between.into_iter().zip(found.as_chunks_mut::<8>().0) {
-        *to = samples(row, FRACTION + KEPT + 3).map(|sample| sample.saturating_add(128).clamp(0, 255) as u8);
+    for (row, to) in found.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+        *to = samples(columns.map(|column| column[row]), FRACTION + KEPT + 3)
+            .map(|sample| sample.saturating_add(128).clamp(0, 255) as u8);
     }
     found
 }

@@ -28,7 +28,7 @@ struct Before {
 /// Entropy decoder of a scan.
 enum Coder<'a, 'b> {
     Huffman { bits: &'b mut Bits<'a>, run: u32 },
-    Arithmetic { decoder: Decoder<'a, 'b>, dc: [DcStatistics; 4], ac: [AcStatistics; 4] },
+    Arithmetic { decoder: Decoder<'a, 'b>, statistics: Box<([DcStatistics; 4], [AcStatistics; 4])> },
 }
 
 impl<'a, 'b> Coder<'a, 'b> {
@@ -36,7 +36,7 @@ impl<'a, 'b> Coder<'a, 'b> {
         if !arithmetic {
             return Self::Huffman { bits, run: 0 };
         }
-        Self::Arithmetic { decoder: Decoder::new(bits), dc: Default::default(), ac: Default::default() }
+        Self::Arithmetic { decoder: Decoder::new(bits), statistics: Box::default() }
     }
 
     /// Whether the data ended before the last block.
@@ -55,10 +55,10 @@ impl<'a, 'b> Coder<'a, 'b> {
                 *run = 0;
                 bits.restart(number)
             }
-            Self::Arithmetic { decoder, dc, ac } => {
+            Self::Arithmetic { decoder, statistics } => {
                 let next = decoder.bits().restart(number);
                 decoder.restart();
-                (*dc, *ac) = (Default::default(), Default::default());
+                **statistics = Default::default();
                 next
             }
         }
@@ -86,8 +86,8 @@ impl<'a, 'b> Coder<'a, 'b> {
         if has_dc {
             let difference = match self {
                 Self::Huffman { bits, .. } => huffman::dc(bits, tables.dc[dc_table].as_ref()?)?,
-                Self::Arithmetic { decoder, dc, .. } => {
-                    decoder.dc(&mut dc[dc_table], tables.conditioning[dc_table].dc, &mut before.context)?
+                Self::Arithmetic { decoder, statistics } => {
+                    decoder.dc(&mut statistics.0[dc_table], tables.conditioning[dc_table].dc, &mut before.context)?
                 }
             };
             before.dc = before.dc.wrapping_add(difference);
@@ -105,8 +105,8 @@ impl<'a, 'b> Coder<'a, 'b> {
                     (true, true) => huffman::refine_ac(bits, table, band, run, block),
                 }
             }
-            Self::Arithmetic { decoder, ac, .. } => {
-                let statistics = &mut ac[ac_table];
+            Self::Arithmetic { decoder, statistics } => {
+                let statistics = &mut statistics.1[ac_table];
                 if scan.refines {
                     return decoder.refine_ac(statistics, band, block);
                 }
@@ -144,6 +144,10 @@ impl Scan {
                     Next::Over => return Ok((missing + all - mcu, all)),
                 }
             }
+            if coder.exhausted() {
+                missing += 1;
+                continue;
+            }
             let place = (mcu % across, mcu / across);
             for ((index, dc, ac), before) in self.components.iter().zip(&mut before) {
                 let component = &mut frame[*index];
@@ -151,9 +155,7 @@ impl Scan {
                 for block in 0..wide * high {
                     let (x, y) = (place.0 * wide + block % wide, place.1 * high + block / wide);
                     let at = y * component.stride + x;
-                    if coder.exhausted() {
-                        break;
-                    }
+                    // Where the data end within an MCU, its further blocks are decoded from zeros, as by libjpeg.
                     let done = coder.block(self, tables, (*dc, *ac), before, &mut component.blocks[at]);
                     if done.is_none() && !coder.exhausted() {
                         return Err(damaged(Format::Jpeg, "the data of a scan are wrong"));

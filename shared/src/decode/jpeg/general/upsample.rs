@@ -7,7 +7,7 @@ fn upsample(plane: &Plane, y: usize, to: &mut [u8]) {
     let (across, down) = plane.pixels;
     let row = (y / down) as isize;
     let near = plane.row(row);
-    let far = plane.row(if y % 2 == 0 { row - 1 } else { row + 1 });
+    let far = plane.row(if y.is_multiple_of(2) { row - 1 } else { row + 1 });
     // Narrow components have no neighbours to interpolate with.
     let wide = plane.width > 2;
     match (across, down) {
