@@ -304,6 +304,18 @@ fn a_scan_that_ends_early_in_a_whole_file_is_refused() {
 }
 
 #[test]
+fn a_scan_that_repeats_another_is_refused() {
+    let folder = Folder::new();
+    for (options, scans) in [(&["-arithmetic"][..], PROGRESSIVE[1]), (&[], SEQUENTIAL[0]), (&["-rgb"], PROGRESSIVE[0])]
+    {
+        let whole = folder.by_cjpeg((61, 50), 9, options, Some(scans));
+        let scan = whole.windows(2).rposition(|two| two == [0xff, 0xda]).unwrap();
+        let twice = [&whole[..whole.len() - 2], &whole[scan..]].concat();
+        says(&sentence(&twice), &["repeats"]);
+    }
+}
+
+#[test]
 fn bytes_between_segments_are_skipped_with_a_note() {
     let folder = Folder::new();
     for options in [&["-sample", "2x2"][..], &["-progressive"], &["-arithmetic"], &["-grayscale"]] {

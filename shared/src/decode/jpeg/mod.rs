@@ -1,6 +1,6 @@
 //! JPEG decoding (ITU-T T.81): sequential and progressive, Huffman or arithmetic coding, gray, YCbCr and RGB.
 //!
-//! Ordinary files are decoded by zune-jpeg, all others by [`general`].
+//! Ordinary files are decoded by zune-jpeg, all others by the module `general`.
 
 mod general;
 mod segments;

@@ -117,5 +117,12 @@ fn scan(data: &[u8], frame: &[Coefficients], progressive: bool) -> Result<Scan> 
         return Err(wrong());
     }
     let band = Band { first: first.into(), last: last.into(), shift: low.into() };
+    // Each bit of a coefficient comes once, after those above it (T.81, G.1.1.1.1). This also bounds the work that a file of
+    // many short scans can cause, because arithmetic coding needs no data for it.
+    let before = if high > 0 { high } else { NO_SCAN };
+    let follows = |index: usize| frame[index].lowest[band.first..=band.last].iter().all(|lowest| *lowest == before);
+    if !components.iter().all(|(index, ..)| follows(*index)) {
+        return Err(damaged(Format::Jpeg, "a scan repeats or skips bits of its coefficients"));
+    }
     Ok(Scan { components, band, refines: high > 0, progressive })
 }
