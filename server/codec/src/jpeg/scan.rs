@@ -117,14 +117,14 @@ impl Scan {
     #[inline(always)]
     fn write(&self, blocks: &[Vec<Blocks>], scan: &mut Vec<u8>) {
         let mut writer = Writer::new(scan);
-        let mut means = [0; 3];
+        let components = self.components.iter().zip(blocks);
+        let mut components: Vec<_> =
+            components.map(|(one, blocks)| (one, blocks.chunks_exact(blocks.len() / one.down), 0)).collect();
         for mcu in 0..self.mcus {
-            for ((component, blocks), mean) in self.components.iter().zip(blocks).zip(&mut means) {
-                let strips = blocks.len() / component.down;
-                for down in 0..component.down {
-                    for across in 0..component.across {
-                        let place = mcu * component.across + across;
-                        let block = &blocks[down * strips + place / BLOCKS][place % BLOCKS];
+            for (component, rows, mean) in &mut components {
+                for row in rows.clone() {
+                    for place in mcu * component.across..(mcu + 1) * component.across {
+                        let block = &row[place / BLOCKS][place % BLOCKS];
                         writer.block(component.codes, block, *mean);
                         *mean = block[0];
                     }
