@@ -2,6 +2,7 @@
 //!
 //! Ordinary files are decoded by zune-jpeg, all others by the module `general`.
 
+mod components;
 mod general;
 mod segments;
 
@@ -12,7 +13,8 @@ use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
-pub use segments::{Colors, Component, Ending, Header, Sampling, Segment, ending, header};
+pub use components::{Colors, Sampling};
+pub use segments::{Component, Ending, Header, Segment, ending, header};
 
 use super::error::{Error, Result, damaged, refuse, truncated};
 use super::exif;
