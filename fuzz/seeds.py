@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """seeds.py: writes the inputs with which fuzzing begins, small files of every kind, into fuzz/corpus. CC0.
 
-Needs numpy, pillow and tifffile (with imagecodecs for LZW).
+Needs numpy, pillow and tifffile (with imagecodecs for LZW), and cjpeg (libjpeg-turbo).
 """
 
 import io
 import pathlib
+import subprocess
+import tempfile
 
 import numpy as np
 import tifffile
@@ -56,6 +58,35 @@ def jpegs():
     by_pillow("jpeg", "gray-progressive.jpg", image.convert("L"), quality=40, progressive=True)
     by_pillow("jpeg", "cmyk.jpg", image.convert("CMYK"), quality=30)
     by_pillow("jpeg", "exif.jpg", image, quality=20, exif=b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0")
+    jpegs_by_cjpeg(image)
+
+
+def jpegs_by_cjpeg(image):
+    """Kinds that Pillow doesn't write."""
+    progressive = "0: 0-0, 0, 1; 1 2: 0-0, 0, 0; 0: 1-5, 0, 2; 1: 1-63, 0, 0; 2: 1-63, 0, 0; 0: 6-63, 0, 2; 0: 1-63, 2, 1; 0: 0-0, 1, 0; 0: 1-63, 1, 0;"
+    kinds = {
+        "scans-420": (["-sample", "2x2"], "0; 1; 2;"),
+        "scans-chroma-first": (["-sample", "2x1", "-restart", "3B"], "1 2; 0;"),
+        "scans-4x4": (["-sample", "4x4,2x2,1x4"], "0; 1; 2;"),
+        "sampling-mixed": (["-sample", "2x2,2x1,1x1"], None),
+        "sampling-3x2": (["-sample", "3x2", "-restart", "1"], None),
+        "rgb": (["-rgb", "-sample", "1x1"], None),
+        "arithmetic": (["-arithmetic"], None),
+        "arithmetic-restarts": (["-arithmetic", "-restart", "2B"], "0; 1 2;"),
+        "arithmetic-progressive": (["-arithmetic"], progressive),
+        "progressive-approximation": (["-sample", "1x2"], progressive),
+    }
+    picture = io.BytesIO()
+    image.save(picture, "ppm")
+    for name, (options, scans) in kinds.items():
+        with tempfile.NamedTemporaryFile("w") as script:
+            script.write(scans or "")
+            script.flush()
+            options = ["-quality", "40", *options, *(["-scans", script.name] if scans else [])]
+            keep("jpeg", f"{name}.jpg", subprocess.run(["cjpeg", *options], input=picture.getvalue(), capture_output=True, check=True).stdout)
+    whole = (CORPUS / "jpeg" / "420.jpg").read_bytes()
+    keep("jpeg", "cut.jpg", whole[:-40])
+    keep("jpeg", "stray-bytes.jpg", whole[:20] + b"stray" + whole[20:])
 
 
 def tiffs():

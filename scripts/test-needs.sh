@@ -2,8 +2,9 @@
 # Installs what the tests need in addition to the build. Sourced after lib.sh.
 
 # Real servers and a real browser: the tests start them on free ports, in temporary folders.
-# faketime changes the clocks of processes; libvips and ImageMagick check that other programs can open our results.
-TEST_PACKAGES=(zookeeper default-jre-headless postgresql libvips-tools imagemagick faketime)
+# faketime changes the clocks of processes; libvips and ImageMagick check that other programs can open our results; cjpeg and djpeg
+# (libjpeg-turbo) make JPEGs of all kinds and decode them for comparison.
+TEST_PACKAGES=(zookeeper default-jre-headless postgresql libvips-tools imagemagick faketime libjpeg-turbo-progs)
 
 test_packages() {
     local packages=("${TEST_PACKAGES[@]}")

@@ -17,6 +17,7 @@ mod shown;
 mod tiff;
 mod view;
 mod webp;
+mod xmp;
 
 use std::ops::Range;
 
@@ -198,6 +199,18 @@ fn contain<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
         let words = panics::message(&*panic).unwrap_or("no reason given");
         refuse(format!("The file made the decoder fail ({words})."))
     })
+}
+
+/// Removes from EXIF data, which start with the byte order mark, what became false and what can't be read.
+fn refresh_exif(exif: &mut [u8], keeping: &mut Keeping) {
+    if shared::decode::exif::forget_thumbnail(exif) {
+        keeping.change("The EXIF thumbnail showed the old pixels.");
+    }
+    match shared::decode::exif::forget_outside(exif) {
+        0 => {}
+        1 => keeping.change("A field of EXIF pointed outside of its data and was left out."),
+        n => keeping.change(format!("{n} fields of EXIF pointed outside of its data and were left out.")),
+    }
 }
 
 fn refuse<T>(sentence: impl Into<String>) -> Result<T> {

@@ -3,12 +3,11 @@
 use std::io::{self, BufWriter, Write};
 
 use image_webp::{ColorType, EncodingError, WebPEncoder};
-use shared::decode::exif::forget_thumbnail;
 use shared::decode::webp::header;
 use shared::job::{ImageInfo, Keeping};
 use shared::pixels::{Layout, Rows};
 
-use super::{Error, Part, PartIndex, Result, Source, contain, refuse};
+use super::{Error, Part, PartIndex, Result, Source, contain, refresh_exif, refuse};
 
 /// Metadata of the result.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,6 +34,10 @@ impl Head {
                 b"ICCP" => (&mut head.icc, "the colour profile (ICC)"),
                 b"EXIF" => (&mut head.exif, "EXIF"),
                 b"XMP " => (&mut head.xmp, "XMP"),
+                b"C2PA" => {
+                    keeping.change("The Content Credentials (C2PA) were signed for the old pixels.");
+                    continue;
+                }
                 other => {
                     let name = String::from_utf8_lossy(other).into_owned();
                     keeping.change(format!("The unknown chunk {} was left out.", name.trim_end().escape_default()));
@@ -48,9 +51,7 @@ impl Head {
             }
         }
         let start = if head.exif.starts_with(b"Exif\0\0") { 6 } else { 0 };
-        if forget_thumbnail(&mut head.exif[start..]) {
-            keeping.change("The EXIF thumbnail showed the old pixels.");
-        }
+        refresh_exif(&mut head.exif[start..], keeping);
         Ok(head)
     }
 

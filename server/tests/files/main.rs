@@ -4,6 +4,8 @@
 
 mod command;
 mod equalize;
+mod jpeg_kinds;
+mod jpeg_metadata;
 mod jpegs;
 mod kept;
 mod known_bad;

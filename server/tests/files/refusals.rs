@@ -22,8 +22,9 @@ fn header_sentence(file: &[u8]) -> String {
     }
 }
 
+/// Checks that a sentence contains these words.
 #[track_caller]
-fn says(sentence: &str, words: &[&str]) {
+pub fn says(sentence: &str, words: &[&str]) {
     assert!(words.iter().all(|word| sentence.contains(word)), "{sentence:?} lacks one of {words:?}");
     assert!(sentence.ends_with('.'), "{sentence:?} is no sentence");
 }
@@ -105,8 +106,6 @@ fn every_truncation_of_a_file_is_refused_as_truncated() {
         make::Tiff::default().file(&rgb),
         make::Tiff { compression: 5, piece: (16, 16), ..make::Tiff::default() }.file(&rgb),
         make::Tiff { compression: 8, big: true, ..make::Tiff::default() }.file(&rgb),
-        sample("made/422.jpg"),
-        sample("made/progressive.jpg"),
         sample("made/pillow_lossy.webp"),
         sample("made/pillow_lossless_alpha.webp"),
     ];
@@ -116,11 +115,9 @@ fn every_truncation_of_a_file_is_refused_as_truncated() {
             says(&sentence, &["truncated"]);
         }
     }
-    for name in ["rocket.jpg", "page.png"] {
-        let file = sample(name);
-        says(&sentence(&file[..file.len() / 2]), &["truncated"]);
-        says(&sentence(&file[..file.len() - 2]), &["truncated"]);
-    }
+    let file = sample("page.png");
+    says(&sentence(&file[..file.len() / 2]), &["truncated"]);
+    says(&sentence(&file[..file.len() - 2]), &["truncated"]);
 }
 
 #[test]
@@ -159,7 +156,9 @@ fn pngs_that_cannot_be_kept_are_refused_each_with_its_reason() {
 
 #[test]
 fn jpegs_that_cannot_be_kept_are_refused_each_with_its_reason() {
-    says(&header_sentence(&sample("made/cmyk.jpg")), &["CMYK"]);
+    for name in ["made/cmyk.jpg", "jpeg/cmyk.jpg", "jpeg/ycck.jpg"] {
+        says(&header_sentence(&sample(name)), &["CMYK", "vips icc_transform"]);
+    }
     let jpeg = sample("made/422.jpg");
     let at = jpeg.windows(2).position(|two| two == [0xff, 0xc0]).unwrap();
     let with = |changes: &[(usize, u8)]| {
@@ -167,13 +166,12 @@ fn jpegs_that_cannot_be_kept_are_refused_each_with_its_reason() {
         changes.iter().for_each(|(offset, value)| jpeg[at + offset] = *value);
         header_sentence(&jpeg)
     };
-    says(&with(&[(1, 0xc3)]), &["lossless"]);
-    says(&with(&[(1, 0xc9)]), &["arithmetic"]);
+    says(&with(&[(1, 0xc3)]), &["lossless", "djpeg"]);
+    says(&with(&[(1, 0xf7)]), &["JPEG-LS", "ffmpeg"]);
     says(&with(&[(1, 0xc5)]), &["hierarchical"]);
-    says(&with(&[(4, 12)]), &["12 bits"]);
+    says(&with(&[(4, 12)]), &["12 bits", "djpeg"]);
     says(&with(&[(5, 0), (6, 0)]), &["height"]);
-    says(&with(&[(10, b'R'), (13, b'G'), (16, b'B')]), &["YCbCr"]);
-    says(&with(&[(11, 0x31)]), &["subsamples"]);
+    says(&with(&[(11, 0x31), (14, 0x21)]), &["sampling factors"]);
 }
 
 #[test]

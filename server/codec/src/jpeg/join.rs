@@ -1,7 +1,7 @@
 //! The bytes before and after the scan data.
 
+use shared::decode::jpeg::Colors;
 use shared::job::ImageInfo;
-use shared::pixels::Layout;
 
 use super::super::{Envelope, Result, refuse};
 use super::huffman::{CHROMA_AC, CHROMA_DC, LUMA_AC, LUMA_DC, Table};
@@ -24,17 +24,20 @@ impl Head {
         let (Ok(width), Ok(height)) = (u16::try_from(info.width), u16::try_from(info.height)) else {
             return refuse("A JPEG has at most 65,535 pixels a side.");
         };
-        let colors = info.layout != Layout::Gray;
-        let components: &[u8] = if colors { &[1, 2, 3] } else { &[1] };
+        let count = self.ids.len();
         // The chroma components share their tables.
-        let tables = |component: u8| u8::from(component > 1);
+        let quantization_of = |component: usize| u8::from(component > 0);
+        let codes_of = |component: usize| u8::from(self.has_chroma_codes(component));
 
         let mut file = START.to_vec();
-        put(&mut file, 0xe0, self.jfif.as_deref().unwrap_or(&JFIF));
+        // JFIF's colours are YCbCr.
+        if self.colors != Colors::Rgb {
+            put(&mut file, 0xe0, self.jfif.as_deref().unwrap_or(&JFIF));
+        }
         file.extend_from_slice(&self.segments);
 
         let quantization = [&self.luma, &self.chroma];
-        for (number, table) in (0..).zip(&quantization[..components.len().min(2)]) {
+        for (number, table) in (0..).zip(&quantization[..count.min(2)]) {
             // `Head::read` has limited the steps to 8 bits.
             let steps = ZIGZAG.map(|place| table[8 * (place % 8) + place / 8] as u8);
             put(&mut file, 0xdb, &[&[number], steps.as_slice()].concat());
@@ -42,20 +45,21 @@ impl Head {
         let mut frame = vec![8];
         frame.extend(height.to_be_bytes());
         frame.extend(width.to_be_bytes());
-        frame.push(components.len() as u8);
-        for component in components {
-            let sampling = if *component == 1 { self.sampling.0 << 4 | self.sampling.1 } else { 0x11 };
-            frame.extend([*component, sampling, tables(*component)]);
+        frame.push(count as u8);
+        for (component, (id, (across, down))) in self.ids.iter().zip(&self.sampling.factors).enumerate() {
+            frame.extend([*id, across << 4 | down, quantization_of(component)]);
         }
         put(&mut file, 0xc0, &frame);
         let codes = [(0x00, LUMA_DC), (0x10, LUMA_AC), (0x01, CHROMA_DC), (0x11, CHROMA_AC)];
-        for (class_and_number, Table { counts, values }) in &codes[..if colors { 4 } else { 2 }] {
+        for (class_and_number, Table { counts, values }) in
+            &codes[..if self.has_chroma_codes(count - 1) { 4 } else { 2 }]
+        {
             put(&mut file, 0xc4, &[&[*class_and_number], counts.as_slice(), values].concat());
         }
         let Ok(interval) = u16::try_from(self.mcus(info)) else { return refuse("The JPEG is too wide.") };
         put(&mut file, 0xdd, &interval.to_be_bytes());
-        let mut scan = vec![components.len() as u8];
-        scan.extend(components.iter().flat_map(|component| [*component, tables(*component) * 0x11]));
+        let mut scan = vec![count as u8];
+        scan.extend(self.ids.iter().enumerate().flat_map(|(component, id)| [*id, codes_of(component) * 0x11]));
         scan.extend([0, 63, 0]);
         put(&mut file, 0xda, &scan);
         Ok(file)

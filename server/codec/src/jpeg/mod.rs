@@ -1,6 +1,7 @@
 //! Baseline JPEG with the original's quantization tables, subsampling and metadata. Every row of MCUs is a restart
 //! interval (ITU-T T.81, E.1.4 and F.1.1.5.1), so parts are encoded independently and joined by concatenation.
 
+mod fate;
 mod huffman;
 mod join;
 mod planes;
@@ -9,56 +10,57 @@ mod scan;
 mod tests;
 mod transform;
 
-use shared::decode::exif::forget_thumbnail;
-use shared::decode::jpeg::{PROGRESSIVE, Segment, header};
+use shared::decode::jpeg::{
+    ARITHMETIC, ARITHMETIC_PROGRESSIVE, Colors, Ending, Header, PROGRESSIVE, Sampling, Segment, ending, header,
+};
 use shared::job::{ImageInfo, Keeping};
 use shared::pixels::Layout;
 
-use super::{Result, Source, photoshop, refuse};
-
-/// Prefix of Photoshop's resources.
-const PHOTOSHOP: &[u8] = b"Photoshop 3.0\0";
+use super::{Result, Source, refuse};
+use fate::Fate;
 
 /// Encoding parameters, and the segments before the image.
 #[derive(Debug, Clone)]
 pub(super) struct Head {
     luma: Box<[u16; 64]>,
     chroma: Box<[u16; 64]>,
-    /// Pixels per chroma sample, horizontally and vertically.
-    sampling: (u8, u8),
+    sampling: Sampling,
+    colors: Colors,
+    /// Identifiers of the components.
+    ids: Vec<u8>,
     /// The original's JFIF segment, without its thumbnail.
     jfif: Option<Vec<u8>>,
     segments: Vec<u8>,
 }
 
-/// What becomes of a segment.
-enum Fate {
-    Kept(Option<&'static str>),
-    /// Written by the encoder.
-    Rewritten,
-    /// Dropped, with a note.
-    Dropped(&'static str),
-}
-
-fn fate(segment: &Segment, loses_color: bool) -> Fate {
-    match (segment.marker, segment.data.as_slice()) {
-        (0xe0, [b'J', b'F', b'I', b'F', 0, ..]) => Fate::Rewritten,
-        (0xe0, [b'J', b'F', b'X', b'X', 0, ..]) => Fate::Dropped("The JFIF thumbnail showed the old pixels."),
-        (0xe2, [b'M', b'P', b'F', 0, ..]) => {
-            Fate::Dropped("The other pictures in this JPEG (MPF: a gain map or previews) showed the old pixels.")
-        }
-        (0xe2, [b'I', b'C', b'C', b'_', b'P', ..]) if loses_color => {
-            Fate::Dropped("The colour profile (ICC) is for colours; the result is gray.")
-        }
-        (0xee, [b'A', b'd', b'o', b'b', b'e', ..]) if loses_color => Fate::Rewritten,
-        (0xe2, [b'I', b'C', b'C', b'_', b'P', ..]) => Fate::Kept(Some("the colour profile (ICC)")),
-        (0xe1, [b'E', b'x', b'i', b'f', 0, ..]) => Fate::Kept(Some("EXIF")),
-        (0xe1, data) if data.starts_with(b"http://ns.adobe.com/") => Fate::Kept(Some("XMP")),
-        (0xed, data) if data.strip_prefix(PHOTOSHOP).is_some_and(photoshop::has_iptc) => Fate::Kept(Some("IPTC")),
-        (0xed, _) => Fate::Kept(Some("Photoshop's resources")),
-        (0xfe, _) => Fate::Kept(Some("the comment")),
-        _ => Fate::Kept(None),
+/// Reports how the original's coding differs from the result's, and its defects.
+fn describe(source: &mut &mut dyn Source, header: &Header, keeping: &mut Keeping) -> Result<()> {
+    if matches!(header.frame, PROGRESSIVE | ARITHMETIC_PROGRESSIVE) {
+        keeping.change("The JPEG was progressive; the result is baseline, of the same quality.");
     }
+    if matches!(header.frame, ARITHMETIC | ARITHMETIC_PROGRESSIVE) {
+        keeping.change("The JPEG was arithmetic-coded; the result is Huffman-coded, of the same quality.");
+    }
+    if header.result_sampling()?.changed {
+        keeping.change(
+            "The colours were subsampled by more than a JPEG of one scan can be; the result's aren't subsampled.",
+        );
+    }
+    match ending(source, header)? {
+        Ending::Marker => {}
+        Ending::Cut => keeping
+            .change("The JPEG had no end (EOI marker), as if it had been cut off; pixels that were missing are gray."),
+        Ending::More { video: true, .. } => {
+            keeping.change("The video after the picture (a motion photo's) was left out.")
+        }
+        Ending::More { bytes, .. } => keeping.change(format!("{bytes} bytes after the JPEG's end were left out.")),
+    }
+    match header.stray {
+        0 => {}
+        1 => keeping.change("A byte between the JPEG's segments belonged to none and was left out."),
+        n => keeping.change(format!("{n} bytes between the JPEG's segments belonged to none and were left out.")),
+    }
+    Ok(())
 }
 
 impl Head {
@@ -70,9 +72,7 @@ impl Head {
         keeping: &mut Keeping,
     ) -> Result<Self> {
         let mut header = header(&mut source)?;
-        if header.frame == PROGRESSIVE {
-            keeping.change("The JPEG was progressive; the result is baseline, of the same quality.");
-        }
+        describe(&mut source, &header, keeping)?;
         let tables = &header.tables;
         let table = |component: usize| -> Result<Box<[u16; 64]>> {
             let number = header.components.get(component).map(|component| usize::from(component.table));
@@ -89,25 +89,28 @@ impl Head {
         } else {
             luma.clone()
         };
-        let sampling = if info.layout == Layout::Gray { (1, 1) } else { header.sampling()? };
-        let mut head = Self { luma, chroma, sampling, jfif: None, segments: Vec::new() };
+        let mut sampling = header.result_sampling()?;
+        let mut colors = header.colors();
+        if info.layout == Layout::Gray {
+            sampling.factors = vec![(1, 1)];
+            colors = Colors::Gray;
+        }
+        // Without a segment of Adobe's, only the identifiers say that the components are red, green and blue.
+        let ids = match colors {
+            Colors::Rgb => header.components.iter().map(|component| component.id).collect(),
+            _ => (1..=sampling.factors.len() as u8).collect(),
+        };
+        let mut head = Self { luma, chroma, sampling, colors, ids, jfif: None, segments: Vec::new() };
+        let credentials = fate::credentials(&header.segments);
         for segment in &mut header.segments {
-            match fate(segment, loses_color) {
+            match fate::fate(segment, &credentials, loses_color) {
                 Fate::Dropped(note) => keeping.change(note),
                 Fate::Rewritten => head.rewrite(segment, keeping),
                 Fate::Kept(name) => {
-                    name.into_iter().for_each(|name| keeping.keep(name));
-                    if forget_photoshop_thumbnail(segment)? {
-                        keeping.change("Photoshop's thumbnail showed the old pixels.");
+                    if fate::edit(segment, keeping)? {
+                        name.into_iter().for_each(|name| keeping.keep(name));
+                        put(&mut head.segments, segment.marker, &segment.data);
                     }
-                    let exif = (segment.marker == 0xe1).then(|| segment.data.strip_prefix(b"Exif\0\0")).flatten();
-                    if let Some(length) = exif.map(<[u8]>::len) {
-                        let at = segment.data.len() - length;
-                        if forget_thumbnail(&mut segment.data[at..]) {
-                            keeping.change("The EXIF thumbnail showed the old pixels.");
-                        }
-                    }
-                    put(&mut head.segments, segment.marker, &segment.data);
                 }
             }
         }
@@ -128,17 +131,6 @@ impl Head {
         }
         self.jfif = Some([density, &[0, 0]].concat());
     }
-}
-
-/// Removes the thumbnail from Photoshop's resources; returns whether there was one.
-fn forget_photoshop_thumbnail(segment: &mut Segment) -> Result<bool> {
-    if segment.marker != 0xed || !segment.data.starts_with(PHOTOSHOP) {
-        return Ok(false);
-    }
-    let mut resources = segment.data.split_off(PHOTOSHOP.len());
-    let changed = photoshop::forget_thumbnail(&mut resources)?;
-    segment.data.append(&mut resources);
-    Ok(changed)
 }
 
 /// Appends a segment.

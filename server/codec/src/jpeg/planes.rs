@@ -1,5 +1,7 @@
 //! Conversion of rows of pixels to component planes: level-shifted samples in whole blocks.
 
+use shared::decode::jpeg::{Colors, Sampling};
+
 use super::transform::COLUMNS;
 
 /// Level-shifted samples of a component. Rows are padded to whole blocks.
@@ -28,76 +30,76 @@ impl Plane {
     }
 }
 
-/// The three components of a row of MCUs, and buffers for converting to them.
+/// The components of a row of MCUs, and buffers for converting to them.
 pub(super) struct Planes {
-    pub(super) luma: Plane,
-    pub(super) chroma: [Plane; 2],
-    across: usize,
-    down: usize,
+    pub(super) components: Vec<Plane>,
+    /// Pixels per sample of each component, horizontally and vertically.
+    pixels: Vec<(usize, usize)>,
+    colors: Colors,
+    /// Rows of pixels in a row of MCUs.
+    rows: usize,
     red: Vec<u8>,
     green: Vec<u8>,
     blue: Vec<u8>,
-    full: [Vec<i16>; 2],
+    /// A row of each component at full resolution, 0 to 255.
+    full: [Vec<i16>; 3],
 }
 
 impl Planes {
-    /// Creates planes for rows of `mcus` MCUs, each with `across` × `down` blocks of luma.
-    pub(super) fn new(mcus: usize, across: usize, down: usize, colors: bool) -> Self {
-        let chroma = || Plane::new(if colors { mcus } else { 0 }, 8);
-        let luma = Plane::new(mcus * across, 8 * down);
-        let wide = if colors { luma.stride } else { 0 };
+    /// Creates planes for rows of `mcus` MCUs.
+    pub(super) fn new(mcus: usize, sampling: &Sampling, colors: Colors) -> Self {
+        let (across, down) = (usize::from(sampling.across()), usize::from(sampling.down()));
+        let factors = || sampling.factors.iter().map(|(across, down)| (usize::from(*across), usize::from(*down)));
+        let wide = (mcus * across * 8).next_multiple_of(COLUMNS);
         Self {
-            luma,
-            chroma: [chroma(), chroma()],
-            across,
-            down,
+            components: factors().map(|(across, down)| Plane::new(mcus * across, 8 * down)).collect(),
+            pixels: factors().map(|(one, other)| (across / one, down / other)).collect(),
+            colors,
+            rows: 8 * down,
             red: vec![0; wide],
             green: vec![0; wide],
             blue: vec![0; wide],
-            full: [vec![0; wide], vec![0; wide]],
+            full: [vec![0; wide], vec![0; wide], vec![0; wide]],
         }
     }
 
-    /// Fills the planes from rows of gray pixels; padding repeats the last pixel and row.
+    /// Fills the planes from rows of pixels; padding repeats the last pixel and row.
     #[inline(always)]
-    pub(super) fn gray(&mut self, rows: &[u8], width: usize) {
-        let stride = self.luma.stride;
-        for (y, to) in self.luma.samples.chunks_exact_mut(stride).enumerate() {
+    pub(super) fn fill(&mut self, rows: &[u8], width: usize) {
+        if self.colors == Colors::Gray {
+            return self.gray(rows, width);
+        }
+        for y in 0..self.rows {
+            self.split(row_of(rows, 3 * width, y), width);
+            let [first, second, third] = &mut self.full;
+            if self.colors == Colors::YCbCr {
+                convert(&self.red, &self.green, &self.blue, first, second, third);
+            } else {
+                for (full, plane) in [(first, &self.red), (second, &self.green), (third, &self.blue)] {
+                    full.iter_mut().zip(plane).for_each(|(full, sample)| *full = i16::from(*sample));
+                }
+            }
+            for ((full, plane), (across, down)) in self.full.iter().zip(&mut self.components).zip(&self.pixels) {
+                let at = y / down * plane.stride;
+                let to = &mut plane.samples[at..at + plane.stride];
+                if (*across, *down) == (1, 1) {
+                    to.iter_mut().zip(full).for_each(|(to, sample)| *to = sample - 128);
+                } else {
+                    mean(full, (*across, *down), y % down, to);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn gray(&mut self, rows: &[u8], width: usize) {
+        let plane = &mut self.components[0];
+        for (y, to) in plane.samples.chunks_exact_mut(plane.stride).enumerate() {
             let from = row_of(rows, width, y);
             let last = i16::from(from[width - 1]) - 128;
             let (inside, beyond) = to.split_at_mut(width);
             inside.iter_mut().zip(from).for_each(|(to, from)| *to = i16::from(*from) - 128);
             beyond.fill(last);
-        }
-    }
-
-    /// Fills the planes from rows of RGB pixels.
-    #[inline(always)]
-    pub(super) fn rgb(&mut self, rows: &[u8], width: usize) {
-        let stride = self.luma.stride;
-        let area = (self.across * self.down) as i16;
-        for y in 0..8 * self.down {
-            self.split(row_of(rows, 3 * width, y), width);
-            let luma = &mut self.luma.samples[y * stride..(y + 1) * stride];
-            let [cb, cr] = &mut self.full;
-            convert(&self.red, &self.green, &self.blue, luma, cb, cr);
-            let at = y / self.down * self.chroma[0].stride;
-            for (full, plane) in self.full.iter().zip(&mut self.chroma) {
-                let stride = plane.stride;
-                let to = &mut plane.samples[at..at + stride];
-                if y % self.down == 0 {
-                    to.fill(0);
-                }
-                sum(full, self.across, to);
-                if y % self.down == self.down - 1 && area > 1 {
-                    // Mean of samples from 0 to 255, rounded to nearest, halves upwards.
-                    let (shift, half) = (area.ilog2(), area / 2);
-                    to.iter_mut().for_each(|sum| *sum = (*sum + half) >> shift);
-                }
-                if y % self.down == self.down - 1 {
-                    to.iter_mut().for_each(|sample| *sample -= 128);
-                }
-            }
         }
     }
 
@@ -115,6 +117,26 @@ impl Planes {
     }
 }
 
+/// Adds row `y` of the `down` rows that share a sample; the last one makes the level-shifted means.
+#[inline(always)]
+fn mean(full: &[i16], (across, down): (usize, usize), y: usize, to: &mut [i16]) {
+    if y == 0 {
+        to.fill(0);
+    }
+    sum(full, across, to);
+    if y < down - 1 {
+        return;
+    }
+    // Mean of samples from 0 to 255, rounded to nearest, halves upwards.
+    let area = (across * down) as i16;
+    if area.count_ones() == 1 {
+        let (shift, half) = (area.ilog2(), area / 2);
+        to.iter_mut().for_each(|sum| *sum = ((*sum + half) >> shift) - 128);
+    } else {
+        to.iter_mut().for_each(|sum| *sum = (*sum + area / 2) / area - 128);
+    }
+}
+
 /// Returns row `y`, or the last row if there are fewer.
 #[inline(always)]
 fn row_of(rows: &[u8], bytes: usize, y: usize) -> &[u8] {
@@ -122,7 +144,7 @@ fn row_of(rows: &[u8], bytes: usize, y: usize) -> &[u8] {
     &rows[y * bytes..(y + 1) * bytes]
 }
 
-/// JFIF's colour conversion (ITU-T T.871, 7) with 16 bits of fraction. Luma is level-shifted, chroma is 0 to 255.
+/// JFIF's colour conversion (ITU-T T.871, 7) with 16 bits of fraction. The results are 0 to 255.
 #[inline(always)]
 fn convert(red: &[u8], green: &[u8], blue: &[u8], luma: &mut [i16], cb: &mut [i16], cr: &mut [i16]) {
     const HALF: i32 = 1 << 15;
@@ -130,7 +152,7 @@ fn convert(red: &[u8], green: &[u8], blue: &[u8], luma: &mut [i16], cb: &mut [i1
     let pixels = red.iter().zip(green).zip(blue);
     for ((((red, green), blue), luma), (cb, cr)) in pixels.zip(luma).zip(cb.iter_mut().zip(cr)) {
         let [red, green, blue] = [*red, *green, *blue].map(i32::from);
-        *luma = ((19_595 * red + 38_470 * green + 7_471 * blue + HALF) >> 16) as i16 - 128;
+        *luma = ((19_595 * red + 38_470 * green + 7_471 * blue + HALF) >> 16) as i16;
         *cb = ((32_768 * blue - 11_059 * red - 21_709 * green + MIDDLE + HALF - 1) >> 16) as i16;
         *cr = ((32_768 * red - 27_439 * green - 5_329 * blue + MIDDLE + HALF - 1) >> 16) as i16;
     }

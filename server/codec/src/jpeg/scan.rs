@@ -4,12 +4,13 @@
 //! This is our own encoder because a part is a piece of a scan, and because the bytes must be the same on every
 //! machine: it uses only integers.
 
+use shared::decode::jpeg::{Colors, Sampling};
 use shared::job::ImageInfo;
 use shared::pixels::{Rows, Samples};
 
 use super::super::{Part, PartIndex, Result, refuse};
 use super::Head;
-use super::huffman::{self, Writer};
+use super::huffman::{self, Codes, Writer};
 use super::planes::{Plane, Planes};
 use super::transform::{BLOCKS, Blocks, NO_BLOCKS, Quantizer};
 
@@ -32,37 +33,52 @@ impl Head {
     }
 
     fn mcu_height(&self) -> u32 {
-        8 * u32::from(self.sampling.1)
+        8 * u32::from(self.sampling.down())
+    }
+
+    /// Whether a component is coded by the codes for chroma.
+    pub(super) fn has_chroma_codes(&self, component: usize) -> bool {
+        self.colors == Colors::YCbCr && component > 0
     }
 
     /// Returns the number of MCUs per row.
     pub(super) fn mcus(&self, info: &ImageInfo) -> u32 {
-        info.width.div_ceil(8 * u32::from(self.sampling.0))
+        info.width.div_ceil(8 * u32::from(self.sampling.across()))
     }
 }
 
 /// Parameters for encoding rows.
 struct Scan {
-    luma: Quantizer,
-    chroma: Quantizer,
-    /// Luma blocks per MCU.
-    across: usize,
-    down: usize,
+    components: Vec<Component>,
+    sampling: Sampling,
     mcus: usize,
     width: usize,
-    colors: bool,
+    colors: Colors,
+}
+
+/// Parameters of a component.
+struct Component {
+    quantizer: Quantizer,
+    codes: &'static Codes,
+    /// Blocks per MCU.
+    across: usize,
+    down: usize,
 }
 
 impl Scan {
     fn new(head: &Head, info: &ImageInfo) -> Self {
+        let component = |(index, (across, down)): (usize, &(u8, u8))| Component {
+            quantizer: Quantizer::new(if index == 0 { &head.luma } else { &head.chroma }),
+            codes: if head.has_chroma_codes(index) { &huffman::CHROMA } else { &huffman::LUMA },
+            across: (*across).into(),
+            down: (*down).into(),
+        };
         Self {
-            luma: Quantizer::new(&head.luma),
-            chroma: Quantizer::new(&head.chroma),
-            across: usize::from(head.sampling.0),
-            down: usize::from(head.sampling.1),
+            components: head.sampling.factors.iter().enumerate().map(component).collect(),
+            sampling: head.sampling.clone(),
             mcus: head.mcus(info) as usize,
             width: info.width as usize,
-            colors: info.layout.channels() == 3,
+            colors: head.colors,
         }
     }
 
@@ -79,49 +95,39 @@ impl Scan {
     #[inline(always)]
     fn each_row(&self, before: u32, rows: &[u8]) -> Vec<u8> {
         let mut scan = Vec::with_capacity(rows.len() / 4 + 1_024);
-        let mut planes = Planes::new(self.mcus, self.across, self.down, self.colors);
-        let mut luma = vec![NO_BLOCKS; planes.luma.strips() * self.down];
-        let mut chroma = [(); 2].map(|()| vec![NO_BLOCKS; planes.chroma[0].strips()]);
-        let row_bytes = self.width * if self.colors { 3 } else { 1 };
-        for (number, rows) in (before..).zip(rows.chunks(row_bytes * 8 * self.down)) {
+        let mut planes = Planes::new(self.mcus, &self.sampling, self.colors);
+        let blocks = self.components.iter().zip(&planes.components);
+        let mut blocks: Vec<_> = blocks.map(|(one, plane)| vec![NO_BLOCKS; plane.strips() * one.down]).collect();
+        let row_bytes = self.width * self.components.len();
+        for (number, rows) in (before..).zip(rows.chunks(row_bytes * 8 * usize::from(self.sampling.down()))) {
             if number > 0 {
                 // Restart markers count modulo 8 (T.81, B.2.1).
                 scan.extend([0xff, 0xd0 + ((number - 1) % 8) as u8]);
             }
-            if self.colors {
-                planes.rgb(rows, self.width);
-            } else {
-                planes.gray(rows, self.width);
+            planes.fill(rows, self.width);
+            for ((component, plane), blocks) in self.components.iter().zip(&planes.components).zip(&mut blocks) {
+                quantize(&component.quantizer, plane, blocks);
             }
-            quantize(&self.luma, &planes.luma, &mut luma);
-            for (plane, blocks) in planes.chroma.iter().zip(&mut chroma) {
-                quantize(&self.chroma, plane, blocks);
-            }
-            self.write(&luma, &chroma, &mut scan);
+            self.write(&blocks, &mut scan);
         }
         scan
     }
 
     /// Writes a row of MCUs.
     #[inline(always)]
-    fn write(&self, luma: &[Blocks], chroma: &[Vec<Blocks>; 2], scan: &mut Vec<u8>) {
-        let strips = luma.len() / self.down;
+    fn write(&self, blocks: &[Vec<Blocks>], scan: &mut Vec<u8>) {
         let mut writer = Writer::new(scan);
-        let mut means = [0; 3];
+        let components = self.components.iter().zip(blocks);
+        let mut components: Vec<_> =
+            components.map(|(one, blocks)| (one, blocks.chunks_exact(blocks.len() / one.down), 0)).collect();
         for mcu in 0..self.mcus {
-            for down in 0..self.down {
-                for across in 0..self.across {
-                    let place = mcu * self.across + across;
-                    let block = &luma[down * strips + place / BLOCKS][place % BLOCKS];
-                    writer.block(&huffman::LUMA, block, means[0]);
-                    means[0] = block[0];
-                }
-            }
-            if self.colors {
-                for (blocks, mean) in chroma.iter().zip(&mut means[1..]) {
-                    let block = &blocks[mcu / BLOCKS][mcu % BLOCKS];
-                    writer.block(&huffman::CHROMA, block, *mean);
-                    *mean = block[0];
+            for (component, rows, mean) in &mut components {
+                for row in rows.clone() {
+                    for place in mcu * component.across..(mcu + 1) * component.across {
+                        let block = &row[place / BLOCKS][place % BLOCKS];
+                        writer.block(component.codes, block, *mean);
+                        *mean = block[0];
+                    }
                 }
             }
         }
@@ -176,19 +182,26 @@ mod tests {
 
         #[test]
         fn wider_instructions_make_the_same_bytes(
-            (width, across, down, colors) in (1..300_usize, 1..=2_usize, 1..=2_usize, any::<bool>()), height in 1..40_usize, seed: u32, before in 0..20_u32,
+            (width, factors, kind) in (1..300_usize, prop::collection::vec((1..=2_u8, 1..=2_u8), 3), 0..3_usize),
+            height in 1..40_usize, seed: u32, before in 0..20_u32,
         ) {
+            let colors = [Colors::Gray, Colors::YCbCr, Colors::Rgb][kind];
+            let factors = if colors == Colors::Gray { vec![(1, 1)] } else { factors };
             let mut state = seed;
-            let rows: Vec<u8> = (0..width * height * if colors { 3 } else { 1 })
+            let rows: Vec<u8> = (0..width * height * factors.len())
                 .map(|index| {
                     state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                     (index % 256) as u8 ^ (state >> 27) as u8
                 })
                 .collect();
             let table = std::array::from_fn(|index| 1 + index as u16);
-            let (across, down) = if colors { (across, down) } else { (1, 1) };
-            let mcus = width.div_ceil(8 * across);
-            let scan = Scan { luma: Quantizer::new(&table), chroma: Quantizer::new(&table), across, down, mcus, width, colors };
+            let component = |(across, down): &(u8, u8)| Component {
+                quantizer: Quantizer::new(&table), codes: &huffman::LUMA, across: (*across).into(), down: (*down).into(),
+            };
+            let components = factors.iter().map(component).collect();
+            let sampling = Sampling { factors, changed: false };
+            let mcus = width.div_ceil(8 * usize::from(sampling.across()));
+            let scan = Scan { components, sampling, mcus, width, colors };
             if wide::available() {
                 prop_assert_eq!(wide::rows(&scan, before, &rows), scan.each_row(before, &rows));
             }

@@ -8,7 +8,7 @@ use shared::job::{ImageInfo, Keeping};
 use shared::pixels::{Layout, Rows, Samples, to_bytes};
 
 use super::deflate::{LAST_BLOCK, ZLIB_HEADER, adler32, adler32_combine, filtered_piece};
-use super::{Envelope, Part, PartIndex, Result, Source, refuse};
+use super::{Envelope, Part, PartIndex, Result, Source, refresh_exif, refuse};
 
 const SIGNATURE: [u8; 8] = [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a];
 
@@ -52,6 +52,7 @@ fn fate(chunk: &Chunk, original: &Structure, loses_color: bool) -> Fate {
             Fate::Dropped(format!("The chunk {kind} was for {} bits or a palette.", original.header.bits))
         }
         b"sBIT" if gains_alpha => Fate::Dropped("The chunk sBIT was for pixels without alpha.".to_owned()),
+        b"caBX" => Fate::Dropped("The Content Credentials (C2PA) were signed for the old pixels.".to_owned()),
         b"iCCP" | b"sRGB" | b"cICP" | b"gAMA" | b"cHRM" => Fate::Kept(Some("the colour space (ICC profile or chunks)")),
         b"eXIf" => Fate::Kept(Some("EXIF")),
         b"iTXt" if chunk.data.starts_with(b"XML:com.adobe.xmp\0") => Fate::Kept(Some("XMP")),
@@ -117,8 +118,8 @@ impl Head {
                 Fate::Kept(name) => name.into_iter().for_each(|name| keeping.keep(name)),
             }
             let mut chunk = chunk.clone();
-            if &chunk.kind == b"eXIf" && shared::decode::exif::forget_thumbnail(&mut chunk.data) {
-                keeping.change("The EXIF thumbnail showed the old pixels.");
+            if &chunk.kind == b"eXIf" {
+                refresh_exif(&mut chunk.data, keeping);
             }
             let place = if chunk.place == Place::Front { &mut head.front } else { &mut head.back };
             put(place, chunk.kind, &chunk.data);

@@ -55,6 +55,7 @@ pub(super) fn fate(tag: u16, original: &Structure, result: &Structure, loses_col
             Fate::Dropped(format!("The minimum or maximum value (field {tag}) was for the old pixels."))
         }
         tag::PHOTOSHOP_LAYERS => Fate::Dropped("Photoshop's layers showed the old pixels.".to_owned()),
+        tag::CREDENTIALS => Fate::Dropped("The Content Credentials (C2PA) were signed for the old pixels.".to_owned()),
         tag::THRESHHOLDING
         | tag::CELL_WIDTH
         | tag::CELL_LENGTH

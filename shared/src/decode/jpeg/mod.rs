@@ -1,5 +1,9 @@
-//! JPEG decoding (ITU-T T.81): baseline and progressive, gray and YCbCr.
+//! JPEG decoding (ITU-T T.81): sequential and progressive, Huffman or arithmetic coding, gray, YCbCr and RGB.
+//!
+//! Ordinary files are decoded by zune-jpeg, all others by the module `general`.
 
+mod components;
+mod general;
 mod segments;
 
 use std::io::{Read, Seek, SeekFrom};
@@ -9,7 +13,8 @@ use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
-pub use segments::{Component, Header, Segment, header};
+pub use components::{Colors, Sampling};
+pub use segments::{Component, Ending, Header, Segment, ending, header};
 
 use super::error::{Error, Result, damaged, refuse, truncated};
 use super::exif;
@@ -22,6 +27,10 @@ const BASELINE: u8 = 0xc0;
 const EXTENDED: u8 = 0xc1;
 /// Frame marker of a progressive JPEG.
 pub const PROGRESSIVE: u8 = 0xc2;
+/// Frame marker of an arithmetic-coded JPEG.
+pub const ARITHMETIC: u8 = 0xc9;
+/// Frame marker of a progressive, arithmetic-coded JPEG.
+pub const ARITHMETIC_PROGRESSIVE: u8 = 0xca;
 
 /// Reads the header of a JPEG file.
 pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result<ImageInfo> {
@@ -39,17 +48,24 @@ pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result
         layout,
         depth: Depth::Eight,
         orientation,
-        unit_rows: 8 * u32::from(header.sampling()?.1),
+        unit_rows: 8 * u32::from(header.result_sampling()?.down()),
         regions: false,
         whole_decode: true,
         more: crate::job::ImageExtras::default(),
     };
     let end = source.seek(SeekFrom::End(0))?;
-    let coefficients = if header.frame == PROGRESSIVE { 2 * info.raw_bytes() } else { 0 };
+    let coefficients = if !is_ordinary(&header) || ending(source, &header)? == Ending::Cut {
+        general::Geometry::of(&header).memory(&header.components)
+    } else if header.frame == PROGRESSIVE {
+        2 * info.raw_bytes()
+    } else {
+        0
+    };
     limits.whole("A JPEG must be decoded", &info, end + info.raw_bytes() + coefficients)?;
-    // Each 8 × 8 block takes at least one bit.
+    // Each 8 × 8 block takes at least one bit, unless arithmetic coding predicts it.
     let blocks = u64::from(info.width.div_ceil(8)) * u64::from(info.height.div_ceil(8));
-    if blocks > 8 * end.saturating_sub(header.scan_offset) {
+    let arithmetic = matches!(header.frame, ARITHMETIC | ARITHMETIC_PROGRESSIVE);
+    if !arithmetic && blocks > 8 * end.saturating_sub(header.scan_offset) {
         return Err(truncated(Format::Jpeg));
     }
     Ok(info)
@@ -57,29 +73,56 @@ pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result
 
 fn layout(header: &Header) -> Result<Layout> {
     match header.frame {
-        BASELINE | EXTENDED | PROGRESSIVE => {}
-        0xc3 | 0xc7 | 0xcb | 0xcf => return refuse("This is a lossless JPEG, which isn't supported yet."),
-        0xc9 | 0xca => return refuse("This JPEG uses arithmetic coding, which isn't supported yet."),
-        0xf7 => return refuse("This is a JPEG-LS image, which isn't supported yet."),
-        _ => return refuse("This is a hierarchical JPEG, which isn't supported yet."),
+        BASELINE | EXTENDED | PROGRESSIVE | ARITHMETIC | ARITHMETIC_PROGRESSIVE => {}
+        0xc3 | 0xcb => {
+            return refuse(
+                "This is a lossless JPEG, which isn't supported. Convert it first, for example by libjpeg-turbo 3: \
+                 djpeg -outfile image.ppm image.jpg.",
+            );
+        }
+        0xf7 => {
+            return refuse(
+                "This is a JPEG-LS image, which isn't supported. Convert it first, for example by FFmpeg: \
+                 ffmpeg -i image.jls image.png.",
+            );
+        }
+        _ => return refuse("This is a hierarchical JPEG, which isn't supported."),
     }
     if header.precision != 8 {
-        return refuse(format!("This JPEG has {} bits a sample; only 8 are supported.", header.precision));
+        return refuse(format!(
+            "This JPEG has {} bits a sample; only 8 are supported. Convert it first to a PNG of 16 bits, for example by \
+             libjpeg-turbo 3 and ImageMagick: djpeg -outfile image.ppm image.jpg, and convert image.ppm image.png.",
+            header.precision
+        ));
     }
-    let ids: Vec<u8> = header.components.iter().map(|component| component.id).collect();
-    match (header.components.len(), header.adobe_transform()) {
-        (1, _) => Ok(Layout::Gray),
-        (3, Some(0)) => refuse("This JPEG stores red, green and blue instead of YCbCr, which isn't supported yet."),
-        (3, None) if ids == *b"RGB" => {
-            refuse("This JPEG stores red, green and blue instead of YCbCr, which isn't supported yet.")
-        }
-        (3, None | Some(1)) => Ok(Layout::Rgb),
-        (4, _) => refuse("This is a CMYK JPEG, which isn't supported yet."),
-        (n, _) => refuse(format!("This JPEG has {n} colour components of an unknown kind; 1 or 3 are supported.")),
+    match header.colors() {
+        Colors::Gray => Ok(Layout::Gray),
+        Colors::YCbCr | Colors::Rgb => Ok(Layout::Rgb),
+        Colors::Cmyk => refuse(
+            "This is a CMYK JPEG: four inks, whose lightness depends on the press. Convert it to RGB first, for example by \
+             libvips: vips icc_transform image.jpg rgb.jpg srgb --embedded --input-profile cmyk.",
+        ),
+        Colors::Unknown => refuse(format!(
+            "This JPEG has {} colour components of an unknown kind; 1 or 3 are supported.",
+            header.components.len()
+        )),
     }
 }
 
-/// Decodes the whole image. SIMD is off, so that all machines, and browsers, produce the same samples.
+/// Whether zune-jpeg decodes such files correctly, as compared with libjpeg: one interleaved scan or progressive, 8 bits, Huffman
+/// coding, and usual subsampling.
+fn is_ordinary(header: &Header) -> bool {
+    let interleaved = header.frame == PROGRESSIVE || usize::from(header.scan_components) == header.components.len();
+    matches!(header.frame, BASELINE | EXTENDED | PROGRESSIVE)
+        && interleaved
+        && header.components.iter().all(|one| one.horizontal != 3 && one.vertical != 3)
+        && header.stray == 0
+        && header.sampling().is_some()
+        && header.colors() != Colors::Rgb
+        && header.adobe_transform() != Some(0)
+}
+
+/// Decodes the whole image.
 pub(super) fn decode<R: Read + Seek>(mut source: R, info: &ImageInfo) -> Result<Vec<u8>> {
     let header = header(&mut source)?;
     // `inspect` included the file's length in the memory limit.
@@ -88,10 +131,21 @@ pub(super) fn decode<R: Read + Seek>(mut source: R, info: &ImageInfo) -> Result<
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
     source.take(length).read_to_end(&mut bytes)?;
     let scan = usize::try_from(header.scan_offset).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
-    if !segments::has_end(scan) {
-        return Err(truncated(Format::Jpeg));
-    }
     segments::check_scans(scan)?;
+    let cut = ending(&mut std::io::Cursor::new(&bytes), &header)? == Ending::Cut;
+    let all = if cut || !is_ordinary(&header) {
+        general::decode(&bytes, &header, header.colors() == Colors::YCbCr, cut)?
+    } else {
+        ordinary(bytes, info)?
+    };
+    if all.len() as u64 != info.raw_bytes() {
+        return refuse("The JPEG file has changed since its header was read.");
+    }
+    Ok(all)
+}
+
+/// Decodes an ordinary file. SIMD is off, so that all machines, and browsers, produce the same samples.
+fn ordinary(bytes: Vec<u8>, info: &ImageInfo) -> Result<Vec<u8>> {
     let color = if info.layout == Layout::Gray { ColorSpace::Luma } else { ColorSpace::RGB };
     let options = DecoderOptions::default()
         .set_use_unsafe(false)
@@ -99,11 +153,7 @@ pub(super) fn decode<R: Read + Seek>(mut source: R, info: &ImageInfo) -> Result<
         .set_max_width(usize::from(u16::MAX))
         .set_max_height(usize::from(u16::MAX))
         .jpeg_set_out_colorspace(color);
-    let all = JpegDecoder::new_with_options(ZCursor::new(bytes), options).decode().map_err(explain)?;
-    if all.len() as u64 != info.raw_bytes() {
-        return refuse("The JPEG file has changed since its header was read.");
-    }
-    Ok(all)
+    JpegDecoder::new_with_options(ZCursor::new(bytes), options).decode().map_err(explain)
 }
 
 fn explain(error: zune_jpeg::errors::DecodeErrors) -> Error {

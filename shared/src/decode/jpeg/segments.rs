@@ -1,13 +1,13 @@
 //! Marker segments of a JPEG file up to its first scan (T.81, annex B).
 
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 
-use super::super::error::{Error, Result, blame, damaged, refuse};
+use super::super::error::{Error, Result, blame, damaged};
 use super::super::limits::{Blocks, too_many};
 use crate::job::Format;
 
 /// Row-major index for each zig-zag position (T.81, figure A.6).
-const ZIGZAG: [usize; 64] = [
+pub(super) const ZIGZAG: [usize; 64] = [
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21,
     28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54,
     47, 55, 62, 63,
@@ -61,6 +61,10 @@ pub struct Header {
     pub segments: Vec<Segment>,
     /// File offset of the first scan's marker.
     pub scan_offset: u64,
+    /// Number of components in the first scan.
+    pub scan_components: u8,
+    /// Number of bytes between segments that belong to none.
+    pub stray: usize,
 }
 
 impl Header {
@@ -78,22 +82,6 @@ impl Header {
             .iter()
             .filter(|segment| segment.marker == 0xee && segment.data.starts_with(b"Adobe"))
             .find_map(|segment| segment.data.get(11).copied())
-    }
-
-    /// Returns the chroma subsampling as (horizontal, vertical) factors; (1, 1) for gray.
-    ///
-    /// # Errors
-    /// Refused if the two chroma components differ, or if their factors don't divide those of luma.
-    pub fn sampling(&self) -> Result<(u8, u8)> {
-        let [y, blue, red] = self.components.as_slice() else { return Ok((1, 1)) };
-        let factors = |component: &Component| (component.horizontal, component.vertical);
-        let (across, down) = (y.horizontal / blue.horizontal, y.vertical / blue.vertical);
-        let divides = (across * blue.horizontal, down * blue.vertical) == factors(y);
-        if factors(blue) != factors(red) || !divides || !matches!((across, down), (1 | 2 | 4, 1) | (1 | 2, 2) | (1, 4))
-        {
-            return refuse("This JPEG subsamples its colours in an unusual way, which isn't supported yet.");
-        }
-        Ok((across, down))
     }
 }
 
@@ -119,13 +107,17 @@ pub fn header<R: Read + Seek>(source: &mut R) -> Result<Header> {
         tables: [None; 4],
         segments: Vec::new(),
         scan_offset: 0,
+        scan_components: 0,
+        stray: 0,
     };
     let mut blocks = Blocks::new(Format::Jpeg, "segments before its pixels");
     loop {
-        let marker = marker(&mut source)?;
+        let marker = marker(&mut source, &mut header.stray)?;
         blocks.add(0)?;
         if marker == 0xda {
             header.scan_offset = source.stream_position()? - 2;
+            let [_, _, components] = number(&mut source)?;
+            header.scan_components = components;
             if header.components.is_empty() {
                 return Err(damaged(Format::Jpeg, "a scan begins before the frame's header"));
             }
@@ -154,20 +146,21 @@ pub fn header<R: Read + Seek>(source: &mut R) -> Result<Header> {
     }
 }
 
-/// Reads a marker, with any fill bytes before it, and returns its second byte.
-fn marker(source: &mut impl Read) -> Result<u8> {
-    let [first] = number(source)?;
-    if first != 0xff {
-        return Err(damaged(Format::Jpeg, "a segment doesn't begin with its marker"));
-    }
+/// Reads a marker, with any fill bytes before it, and returns its second byte. Bytes that belong to no segment are skipped, as by
+/// libjpeg, and added to `stray`.
+fn marker(source: &mut impl Read, stray: &mut usize) -> Result<u8> {
+    let mut before = 0;
     for _ in 0..MOST_FILL {
-        match number(source)? {
-            [0xff] => {}
-            [0] => return Err(damaged(Format::Jpeg, "a segment doesn't begin with its marker")),
-            [marker] => return Ok(marker),
+        let [byte] = number(source)?;
+        match (before, byte) {
+            (_, 0xff) => {}
+            (0xff, 0) => *stray += 2,
+            (0xff, marker) => return Ok(marker),
+            _ => *stray += 1,
         }
+        before = byte;
     }
-    Err(damaged(Format::Jpeg, "there are too many fill bytes before a segment"))
+    Err(damaged(Format::Jpeg, "there are too many bytes before a segment that belong to none"))
 }
 
 fn frame(header: &mut Header, marker: u8, data: &[u8]) -> Result<()> {
@@ -195,7 +188,7 @@ fn frame(header: &mut Header, marker: u8, data: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn tables(tables: &mut [Option<[u16; 64]>; 4], mut data: &[u8]) -> Result<()> {
+pub(super) fn tables(tables: &mut [Option<[u16; 64]>; 4], mut data: &[u8]) -> Result<()> {
     let wrong = || damaged(Format::Jpeg, "its quantization tables are wrong");
     while let Some((&start, rest)) = data.split_first() {
         let (wide, number) = (start >> 4, usize::from(start & 15));
@@ -217,9 +210,66 @@ fn tables(tables: &mut [Option<[u16; 64]>; 4], mut data: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Whether an end-of-image marker follows the first scan's marker.
-pub(super) fn has_end(scan: &[u8]) -> bool {
-    scan.windows(2).skip(2).any(|two| two == [0xff, 0xd9])
+/// How a file ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// With an end-of-image marker: the image's, or that of another one after it.
+    Marker,
+    /// With further bytes after the image's end.
+    More {
+        /// Their number.
+        bytes: u64,
+        /// Whether they are a video: the file is a motion photo.
+        video: bool,
+    },
+    /// Before the image's end.
+    Cut,
+}
+
+/// Returns how the file ends. Looks at the last two bytes first, because most files need nothing else.
+///
+/// # Errors
+/// Those of the source.
+pub fn ending<R: Read + Seek>(source: &mut R, header: &Header) -> Result<Ending> {
+    let mut last = [0; 2];
+    let length = source.seek(SeekFrom::End(-2))? + 2;
+    source.read_exact(&mut last)?;
+    if last == [0xff, 0xd9] {
+        return Ok(Ending::Marker);
+    }
+    source.seek(SeekFrom::Start(header.scan_offset))?;
+    let mut source = BufReader::with_capacity(64 << 10, source);
+    let (mut at, mut before) = (header.scan_offset, 0);
+    loop {
+        let buffer = source.fill_buf()?;
+        if buffer.is_empty() {
+            return Ok(Ending::Cut);
+        }
+        let ends_marker =
+            |byte: &u8| std::mem::replace(&mut before, *byte) == 0xff && !matches!(byte, 0 | 0x01 | 0xd0..=0xd7 | 0xff);
+        let found = buffer.iter().position(ends_marker);
+        let marker = found.map(|place| buffer[place]);
+        let passed = found.map_or(buffer.len(), |place| place + 1);
+        source.consume(passed);
+        at += passed as u64;
+        match marker {
+            None => continue,
+            Some(0xd9) => break,
+            Some(_) => before = 0,
+        }
+        let mut size = [0; 2];
+        match source.read_exact(&mut size) {
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(Ending::Cut),
+            read => read?,
+        }
+        let size = u16::from_be_bytes(size).max(2);
+        source.seek_relative(i64::from(size) - 2)?;
+        at += u64::from(size);
+    }
+    let mut start = Vec::new();
+    source.take(64).read_to_end(&mut start)?;
+    let names = |name: &[u8]| start.windows(name.len()).any(|bytes| bytes == name);
+    Ok(Ending::More { bytes: length - at, video: start.get(4..8) == Some(b"ftyp") || names(b"MotionPhoto_Data") })
 }
 
 /// Checks the number of scans before decoding, because a few bytes of scan can cost a decoder another pass over the whole

@@ -64,3 +64,5 @@ pub const PHOTOSHOP_LAYERS: u16 = 37_724;
 pub const INTEROPERABILITY_IFD: u16 = 40_965;
 pub const GDAL_METADATA: u16 = 42_112;
 pub const GDAL_NODATA: u16 = 42_113;
+/// Content Credentials (C2PA 2.1, A.3.3).
+pub const CREDENTIALS: u16 = 52_545;
