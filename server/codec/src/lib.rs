@@ -26,7 +26,7 @@ use shared::pixels::{Layout, Rows};
 
 pub use bundle::{Bundle, Hash, PartHash, bundle, open_bundle};
 pub use pyramid::{ENTRY as PYRAMID_ENTRY, LevelRows, TAIL as PYRAMID_TAIL};
-pub use shared::decode::{Error, Limits, Result, detect};
+pub use shared::decode::{Error, Limits, Result, detect, foreign};
 
 /// Byte source of an image file.
 pub trait Source: std::io::Read + std::io::Seek + Send {}

@@ -15,6 +15,7 @@ mod refusals;
 mod round_trip;
 mod scaling;
 mod tiffs;
+mod tolerated;
 mod views;
 mod webps;
 
