@@ -1,6 +1,7 @@
 //! Files through the codec: what goes in as parts comes out as the same pixels, with the original's structure.
 #![allow(clippy::unwrap_used)]
 
+mod conversions;
 mod jpegs;
 mod kept;
 mod known_bad;
