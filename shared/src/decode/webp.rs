@@ -140,7 +140,9 @@ pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result
     let (width, height) = decoder.dimensions();
     // image-webp reads the largest possible side of a lossless file as 0.
     if !header.lossy && (width == 0 || height == 0) {
-        return refuse("This WebP has a side of 16,384 pixels, which can't be read; 16,383 can.");
+        return refuse(
+            "This WebP has a side of 16,384 pixels, which can't be read; 16,383 can. Convert it with `dwebp in.webp -o out.png`.",
+        );
     }
     limits.size(width, height)?;
     let info = ImageInfo {

@@ -83,9 +83,12 @@ fn of_jpeg(result: &ImageInfo, carried: &Carried) -> Result<Vec<u8>> {
         jpeg::put(&mut file, 0xe1, &[JPEG_XMP, xmp].concat());
     }
     let parts = carried.icc.as_deref().unwrap_or_default().chunks(ICC_PART);
-    let count = u8::try_from(parts.len())
-        .map_err(|_| super::super::Error::Refused("The colour profile is too long for a JPEG.".into()))?;
-    for (part, number) in parts.zip(1..) {
+    let count = u8::try_from(parts.len()).map_err(|_| {
+        super::super::Error::Refused(
+            "This image's colour profile is too long for a JPEG. PNG, TIFF and WebP can hold it.".into(),
+        )
+    })?;
+    for (part, number) in parts.zip(1..=count) {
         jpeg::put(&mut file, 0xe2, &[b"ICC_PROFILE\0", &[number, count][..], part].concat());
     }
     file.extend_from_slice(&image[2..]);

@@ -78,7 +78,7 @@ fn ends(info: &ImageInfo, found: u32) -> Error {
         true => String::new(),
         false => format!(" after {found} of {} rows", info.height),
     };
-    Error::Refused(format!("The image data of this PNG end{rows}: it is truncated. Copy or download the file again."))
+    Error::Refused(format!("The image data of this PNG end{rows}: it is truncated. Copy or download it again."))
 }
 
 /// Opens the decoder at the first row.
@@ -105,13 +105,14 @@ fn explain(error: png::DecodingError, info: &ImageInfo, found: u32) -> Error {
             Error::Refused(_) => ends(info, found),
             source => source,
         },
-        png::DecodingError::LimitsExceeded => Error::Refused("This PNG needs too much memory.".to_owned()),
+        png::DecodingError::LimitsExceeded => {
+            Error::Refused("This PNG's rows need too much memory. Cut the image into smaller ones.".to_owned())
+        }
         other => match other.to_string() {
             words if words.contains("enough data") || words.contains("InsufficientInput") => ends(info, found),
-            words if words.starts_with("CRC error") => damaged(
-                Format::Png,
-                "the checksum of its image data is wrong, so some pixels would be wrong as well. Copy or download the file again",
-            ),
+            words if words.starts_with("CRC error") => {
+                damaged(Format::Png, "the checksum of its image data is wrong, so some pixels would be wrong as well")
+            }
             words => damaged(Format::Png, words),
         },
     }

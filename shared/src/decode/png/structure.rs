@@ -204,7 +204,10 @@ impl Scan {
             let data = critical(source, length, kind)?;
             if &kind != b"PLTE" {
                 let kind = String::from_utf8_lossy(&kind).into_owned();
-                return refuse(format!("This PNG has an unknown critical chunk, {kind}."));
+                return refuse(format!(
+                    "This PNG has the unknown critical chunk {kind}: without knowing it, its pixels can't be read. Save it as a plain \
+                     PNG with the program that wrote it."
+                ));
             }
             self.found.chunks.push(Chunk { kind, data, place: self.place });
             return Ok(());
