@@ -8,6 +8,7 @@
 
 mod bundle;
 mod colors;
+mod convert;
 mod deflate;
 mod jpeg;
 mod photoshop;
@@ -26,8 +27,9 @@ use shared::job::{Format, ImageInfo, Keeping};
 use shared::pixels::{Layout, Rows};
 
 pub use bundle::{Bundle, Hash, PartHash, bundle, open_bundle};
+pub use convert::{Conversion, Target};
 pub use pyramid::{ENTRY as PYRAMID_ENTRY, LevelRows, TAIL as PYRAMID_TAIL};
-pub use shared::decode::{Error, Limits, Result, detect};
+pub use shared::decode::{Error, Limits, Result, detect, foreign};
 
 /// Byte source of an image file.
 pub trait Source: std::io::Read + std::io::Seek + Send {}
@@ -94,6 +96,11 @@ impl Head {
     /// Returns which of the original's metadata is kept, and which isn't because it became stale or doesn't fit.
     pub fn keeping(&self) -> &Keeping {
         &self.keeping
+    }
+
+    /// Returns how many rows of the result can only be written together.
+    pub fn unit_rows(&self) -> u32 {
+        self.info.unit_rows
     }
 
     /// Returns the size in bytes of a page's metadata, for multi-page files.

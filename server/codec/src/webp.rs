@@ -24,6 +24,12 @@ impl Head {
         if original.lossy {
             keeping.change("The WebP was lossy; the result is lossless, so it is larger.");
         }
+        if original.frames > 0 {
+            let frames = original.frames;
+            keeping.change(format!(
+                "This WebP is animated: of its frames ({frames}), only the first is equalized and kept."
+            ));
+        }
         let mut head = Self::default();
         for chunk in original.chunks {
             let (place, name) = match &chunk.kind {

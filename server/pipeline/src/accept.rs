@@ -35,8 +35,8 @@ use super::turns::{Client, Turn};
 /// How often an upload in progress refreshes its catalog row.
 const TOUCH_EVERY: Duration = Duration::from_secs(10);
 
-/// Number of leading bytes needed to detect the format.
-pub(super) const MAGIC: usize = 16;
+/// Number of leading bytes that tell the file's type.
+pub(super) const MAGIC: usize = codec::foreign::START;
 
 /// Notifies the master that a job is queued. The callback must not block and coalesces repeated calls.
 pub type Doorbell = Arc<dyn Fn() + Send + Sync>;
@@ -47,9 +47,9 @@ pub enum Error {
     /// The body is empty.
     #[error("The image is empty: it has 0 bytes.")]
     Empty,
-    /// The first bytes match no supported format.
-    #[error("This is not a PNG, JPEG, TIFF or WebP image, whatever its name says.")]
-    NotAnImage,
+    /// The first bytes, here, match no supported format.
+    #[error("{}", codec::foreign::refusal(.0))]
+    NotAnImage(Vec<u8>),
     /// The body exceeds the maximum size, in bytes.
     #[error("The image is too large: the limit is {0} bytes.")]
     TooLarge(u64),
@@ -298,7 +298,7 @@ impl Upload {
             Target::Compare { .. } => Err(Error::KeyReused("body")),
             Target::Store { key, writer, turn } => {
                 if codec::detect(&self.magic).is_none() {
-                    return Err(Error::NotAnImage);
+                    return Err(Error::NotAnImage(self.magic));
                 }
                 let (bytes, info) = self.accept.alive(&self.upload, self.accept.keep(&key, *writer)).await?;
                 companion::find(&*self.accept.catalog, &self.recipe, &info).await?;
@@ -316,7 +316,7 @@ impl Upload {
             let more = bytes.len().min(MAGIC - self.magic.len());
             self.magic.extend_from_slice(&bytes[..more]);
             if self.magic.len() == MAGIC && codec::detect(&self.magic).is_none() {
-                return Err(Error::NotAnImage);
+                return Err(Error::NotAnImage(self.magic.clone()));
             }
         }
         Ok(())

@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use codec::{Head, Limits, Part, PartIndex, Source};
+use codec::{Conversion, Head, Limits, Part, PartIndex, Source, Target};
 use rayon::ThreadPool;
 use shared::equalize::{Counts, Frame, Histogram, Mask, Recipe, Table, output_layout};
 use shared::job::{Cut, ImageInfo, Keeping};
@@ -102,6 +102,22 @@ impl Local<'_> {
         out: &mut dyn Out,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Equalized, Error> {
+        self.equalize_as(Target::default(), source, recipe, others, out, progress)
+    }
+
+    /// As [`Local::equalize`], in another format or with fewer bits.
+    ///
+    /// # Errors
+    /// As [`Local::equalize`]; [`Error::Codec`] also if the format can't hold the result.
+    pub fn equalize_as(
+        &self,
+        target: Target,
+        source: impl Fn() -> io::Result<Box<dyn Source>>,
+        recipe: &Recipe,
+        others: Others<'_>,
+        out: &mut dyn Out,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Equalized, Error> {
         let info = codec::inspect(&mut *source()?, &self.limits)?;
         recipe.check(&info).map_err(codec::Error::Refused)?;
         let pages = codec::inspect_pages(&mut *source()?, &self.limits, &info, 0..info.pages())?;
@@ -114,14 +130,15 @@ impl Local<'_> {
             progress(done, total);
         };
 
-        let layout = output_layout(recipe, info.layout);
-        let file = InPlace::begin(&codec::head(&mut *source()?, &info, layout)?, out)?;
-        let mut work = Work { source: &source, recipe, reference: reference.as_ref(), mask: None, file };
+        let first = self.head(&source, target, recipe, &info)?.0;
+        let file = InPlace::begin(&first, out)?;
+        let mut work = Work { source: &source, target, recipe, reference: reference.as_ref(), mask: None, file };
         let mut finished = Vec::with_capacity(pages.len());
         for page in &pages {
             companion::check_page(recipe, page).map_err(codec::Error::Refused)?;
             // One worker: parts depend on the image alone, and there are no tasks here.
-            let cut = Cut::new(page, 1);
+            let cut =
+                Cut::new(&ImageInfo { unit_rows: common_rows(page.unit_rows, first.unit_rows()), ..page.clone() }, 1);
             work.mask = match (&recipe.mask, others.mask) {
                 (None, _) => None,
                 (Some(_), Some(mask)) => Some(self.mask(mask, page, cut)?),
@@ -149,7 +166,7 @@ impl Local<'_> {
         advance: &mut dyn FnMut(Range<u32>),
     ) -> Result<(Head, Vec<PartIndex>), Error> {
         let recipe = work.recipe;
-        let head = codec::head(&mut *(work.source)()?, info, output_layout(recipe, info.layout))?;
+        let (head, conversion) = self.head(work.source, work.target, recipe, info)?;
         let mut rows = self.open(work.source, info, cut)?;
         rows.marks = Marks { nodata: recipe.nodata_of(info), mask: work.mask.take() };
         let mut counts = Counts::new(recipe, &Frame::of(info)).map_err(unfit)?;
@@ -162,7 +179,14 @@ impl Local<'_> {
         }
         let table = Table::new(recipe, &counts, work.reference).map_err(unfit)?;
 
-        let encode = |rows: MaskedRows| Ok(codec::part(&head, rows.first, &rows.equalize(recipe, &table))?);
+        let encode = |rows: MaskedRows| {
+            let (first, rows) = (rows.first, rows.equalize(recipe, &table));
+            let rows = match conversion {
+                Some(conversion) => conversion.rows(rows),
+                None => rows,
+            };
+            Ok(codec::part(&head, first, &rows)?)
+        };
         let mut index = Vec::new();
         self.each_part(&mut rows, encode, |part, Part { index: entry, bytes }| {
             index.push(entry);
@@ -171,6 +195,22 @@ impl Local<'_> {
             Ok(())
         })?;
         Ok((head, index))
+    }
+
+    /// Reads the head of a page's result; with the conversion of its rows if the target isn't what the original is.
+    fn head(
+        &self,
+        source: &Opener<'_>,
+        target: Target,
+        recipe: &Recipe,
+        info: &ImageInfo,
+    ) -> Result<(Head, Option<Conversion>), Error> {
+        let layout = output_layout(recipe, info.layout);
+        if !target.changes(info) {
+            return Ok((codec::head(&mut *source()?, info, layout)?, None));
+        }
+        let (head, conversion) = target.head(&mut *source()?, info, layout, &self.limits)?;
+        Ok((head, Some(conversion)))
     }
 
     /// Counts all parts; `empty` are counts of the right shape, still empty.
@@ -279,9 +319,19 @@ impl Local<'_> {
     }
 }
 
+/// Returns the rows that are whole units of both the original and the result.
+fn common_rows(original: u32, result: u32) -> u32 {
+    let (mut larger, mut smaller) = (original.max(1), result.max(1));
+    while smaller > 0 {
+        (larger, smaller) = (smaller, larger % smaller);
+    }
+    original.max(1).saturating_mul(result.max(1) / larger)
+}
+
 /// What all pages of a file share.
 struct Work<'a> {
     source: &'a Opener<'a>,
+    target: Target,
     recipe: &'a Recipe,
     reference: Option<&'a Histogram>,
     mask: Option<SpooledMask>,

@@ -105,7 +105,7 @@ impl Accept {
                 if magic.len() == MAGIC && codec::detect(&magic).is_none() {
                     // No further bytes can make it an image.
                     self.catalog.end_resumable(upload).await?;
-                    return Err(Error::NotAnImage);
+                    return Err(Error::NotAnImage(magic));
                 }
             }
             if chunk.is_empty() {
@@ -163,7 +163,7 @@ impl Accept {
                 }
                 Ok(accepted)
             }
-            Err(error @ (Error::Refused(_) | Error::Overran(_) | Error::NotAnImage)) => {
+            Err(error @ (Error::Refused(_) | Error::Overran(_) | Error::NotAnImage(_))) => {
                 self.catalog.end_resumable(upload).await?;
                 Err(error)
             }
@@ -214,7 +214,7 @@ impl Accept {
             }
         };
         if codec::detect(&magic).is_none() {
-            return Err(Error::NotAnImage);
+            return Err(Error::NotAnImage(magic));
         }
         let info = self.inspect(&key, progress.length).await?;
         Ok(Received { key, bytes: progress.length, sha256: hex(&hash.finalize()), info })

@@ -1,27 +1,32 @@
 //! `evenlight equalize IN OUT`: equalizes images in one process, without an array.
 //!
-//! IN is a file, a folder (every image in it, subfolders excluded) or `-` for standard input; OUT is a file, a folder
-//! or `-` for standard output. An output file appears under its name only once it is complete.
+//! IN is a file, a folder (every image in it) or `-` for standard input; OUT is a file, a folder or `-` for standard output. An
+//! output file appears under its name only once it is complete.
 
-use std::fs::{self, File};
-use std::io::{self, BufReader, IsTerminal, Read, Seek, Write};
+use std::collections::HashSet;
+use std::fs;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use codec::{Limits, Source};
+use codec::{Limits, Target};
 use indicatif::{ProgressBar, ProgressStyle};
 use pipeline::local::{Local, Opener, Others};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use shared::equalize::Recipe;
 use shared::job::Format;
 
+use super::endpoints::{Input, Output, display};
+use super::folder::{Depth, Found, Summary, walk};
 use super::how::{Files, HowArgs};
 use super::limits::LimitArgs;
+use super::names::format_of_name;
+use super::target::TargetArgs;
 
 /// Equalize images on this machine alone.
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct EqualizeArgs {
     /// An image, a folder of images, or - for standard input
     #[arg(value_name = "IN")]
@@ -30,6 +35,13 @@ pub struct EqualizeArgs {
     /// Destination of the result: a file, a folder, or - for standard output
     #[arg(value_name = "OUT")]
     output: PathBuf,
+
+    /// If IN is a folder: equalize the images of its subfolders too, into the same subfolders of OUT
+    #[arg(short, long)]
+    recursive: bool,
+
+    #[command(flatten)]
+    target: TargetArgs,
 
     #[command(flatten)]
     how: HowArgs,
@@ -42,6 +54,13 @@ pub struct EqualizeArgs {
     threads: Option<NonZeroUsize>,
 }
 
+const AFTER_HELP: &str = "\
+A folder's images are recognized by their content, whatever their names; results keep the names. Hidden files and macOS's \
+AppleDouble files (._*) are left out. A failure doesn't stop the others; the last lines say how many images were equalized, \
+failed and were skipped, and why.
+
+Exit code: 0 if all images were equalized, 1 if one failed or there is none, 2 if the command line is wrong.";
+
 /// Runs the subcommand.
 ///
 /// # Errors
@@ -52,26 +71,42 @@ pub fn run(args: EqualizeArgs) -> Result<()> {
     let pool = ThreadPoolBuilder::new().num_threads(threads).build().context("starting threads failed")?;
     let limits = Limits::from(&args.limits);
     let (recipe, others) = args.how.into_recipe()?;
-    let command = Command { recipe, others, limits, pool };
+    let command = Command { recipe, target: args.target.target(), others, limits, pool };
     let (from_stdin, to_stdout) = (args.input == Path::new("-"), args.output == Path::new("-"));
     if !from_stdin && fs::metadata(&args.input).with_context(|| display(&args.input))?.is_dir() {
         ensure!(!to_stdout, "the images of a folder can't all go to standard output; name a folder for OUT");
-        return command.folder(&args.input, &args.output);
+        let depth = if args.recursive { Depth::Subfolders } else { Depth::Folder };
+        return command.folder(&args.input, &args.output, depth);
     }
+    ensure!(!args.recursive, "--recursive is for a folder, but IN is a file");
     let input = if from_stdin { Input::stdin()? } else { Input::File(args.input.clone()) };
     let output = match (to_stdout, args.input.file_name()) {
         (true, _) => Output::Stdout,
         (false, Some(name)) if args.output.is_dir() => {
             ensure!(!from_stdin, "standard input has no name; name a file, not a folder, for OUT");
-            Output::at(&args.output.join(name))?
+            Output::at(&args.output.join(command.named(Path::new(name), input.format()?)))?
         }
         (false, _) => Output::at(&args.output)?,
     };
+    if let (Output::File(path), false, Some(original)) = (&output, args.output.is_dir(), input.format()?) {
+        let format = command.target.format.unwrap_or(original);
+        if let Some(named) = format_of_name(path).filter(|named| *named != format) {
+            let (is, extension) = (format.name().to_uppercase(), format.extension());
+            match command.target.format {
+                None => bail!(
+                    "the result keeps the original's format, {is}; give OUT a name that ends in .{extension}, or add --to {}",
+                    named.name()
+                ),
+                Some(_) => bail!("the result is a {is}; give OUT a name that ends in .{extension}"),
+            }
+        }
+    }
     command.one(&input, &output)
 }
 
 struct Command {
     recipe: Recipe,
+    target: Target,
     others: Files,
     limits: Limits,
     pool: ThreadPool,
@@ -79,50 +114,70 @@ struct Command {
 
 impl Command {
     /// Equalizes every image of a folder, in the order of their names.
-    fn folder(&self, input: &Path, output: &Path) -> Result<()> {
+    fn folder(&self, input: &Path, output: &Path, depth: Depth) -> Result<()> {
         fs::create_dir_all(output).with_context(|| display(output))?;
         ensure!(
             fs::canonicalize(input)? != fs::canonicalize(output)?,
             "IN and OUT are the same folder; the originals would be lost"
         );
-        let entries = fs::read_dir(input).with_context(|| display(input))?;
-        let mut files = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
-        files.retain(|path| path.is_file());
-        files.sort();
-        let (mut done, mut failed, mut skipped) = (0usize, 0usize, 0usize);
-        for path in files {
-            let Some(name) = path.file_name() else { continue };
-            let input = Input::File(path.clone());
-            match input.format() {
-                // Not an image by its content, nor by its name.
-                Ok(None) if format_of_name(&path).is_none() => skipped += 1,
-                _ => match Output::at(&output.join(name)).and_then(|output| self.one(&input, &output)) {
-                    Ok(()) => done += 1,
-                    Err(error) => {
-                        failed += 1;
-                        eprintln!("{}: {error:#}", path.display());
-                    }
-                },
+        let (mut summary, mut results) = (Summary::default(), HashSet::new());
+        for found in walk(input, output, depth) {
+            let (path, outcome) = match found {
+                Found::Skipped(reason) => {
+                    summary.skip(reason);
+                    continue;
+                }
+                Found::Failed(path, error) => (path, Err(error.into())),
+                Found::Image { path, relative } => {
+                    let outcome = self.one_of_folder(&path, output, &relative, &mut results);
+                    (path, outcome)
+                }
+            };
+            match outcome {
+                Ok(()) => summary.done += 1,
+                Err(error) => {
+                    summary.failed += 1;
+                    eprintln!("{}: {error:#}", path.display());
+                }
             }
         }
-        let others = if skipped > 0 { format!(", {skipped} other files skipped") } else { String::new() };
-        eprintln!("{done} images equalized, {failed} failed{others}");
-        ensure!(failed == 0, "{failed} of {} images failed", done + failed);
-        ensure!(done > 0, "{}: no images in this folder", input.display());
+        eprintln!("{summary}");
+        ensure!(summary.failed == 0, "{} of {} images failed", summary.failed, summary.done + summary.failed);
+        ensure!(summary.done > 0, "{}: no images in this folder", input.display());
         Ok(())
+    }
+
+    /// Equalizes an image of a folder; `results` are the files made before.
+    fn one_of_folder(&self, path: &Path, output: &Path, relative: &Path, results: &mut HashSet<PathBuf>) -> Result<()> {
+        let input = Input::File(path.to_owned());
+        let format = input.format()?;
+        if let (Some(named), Some(format)) = (format_of_name(path), format)
+            && named != format
+        {
+            let is = format.name().to_uppercase();
+            eprintln!("{}: its content is {is}, whatever its name says", path.display());
+        }
+        let output = output.join(self.named(relative, format));
+        let is_first = results.insert(output.clone());
+        ensure!(is_first, "another image of this folder has the same result, {}; rename one", output.display());
+        if let Some(folder) = output.parent() {
+            fs::create_dir_all(folder).with_context(|| display(folder))?;
+        }
+        self.one(&input, &Output::at(&output)?)
+    }
+
+    /// Returns the name of a result in a folder: the original's, with another extension if it gets another format.
+    fn named(&self, name: &Path, original: Option<Format>) -> PathBuf {
+        match self.target.format {
+            Some(format) if Some(format) != original || format_of_name(name) != original => {
+                name.with_extension(format.extension())
+            }
+            _ => name.to_owned(),
+        }
     }
 
     /// Equalizes one image.
     fn one(&self, input: &Input, output: &Output) -> Result<()> {
-        if let (Output::File(path), Some(format)) = (output, input.format()?) {
-            let named = format_of_name(path);
-            ensure!(
-                named.is_none_or(|named| named == format),
-                "the result keeps the original's format, {}; give OUT a name that ends in .{}",
-                format.name().to_uppercase(),
-                format.extension()
-            );
-        }
         if let (Input::File(input), Output::File(output)) = (input, output) {
             let same = fs::canonicalize(output).is_ok_and(|output| fs::canonicalize(input).is_ok_and(|i| i == output));
             ensure!(!same, "IN and OUT are the same file; the original would be lost");
@@ -143,7 +198,7 @@ impl Command {
                 mask: mask.as_ref().map(|open| open as &Opener<'_>),
             };
             let result = catch_unwind(AssertUnwindSafe(|| {
-                local.equalize(|| input.open(), &self.recipe, others, out, &mut progress)
+                local.equalize_as(self.target, || input.open(), &self.recipe, others, out, &mut progress)
             }));
             Ok(result.map_err(|_| anyhow!("the decoder crashed on this image"))??.notes)
         });
@@ -160,131 +215,4 @@ fn progress_bar(input: &Input) -> ProgressBar {
     let style = ProgressStyle::with_template("{prefix} {wide_bar} {percent:>3} % {eta:>4}")
         .expect("the template names only known keys");
     ProgressBar::new(1).with_style(style).with_prefix(input.name())
-}
-
-/// Source of an original. It is opened several times.
-enum Input {
-    File(PathBuf),
-    /// A copy of standard input, which can't be read twice.
-    Stdin(tempfile::NamedTempFile),
-}
-
-impl Input {
-    fn stdin() -> Result<Self> {
-        ensure!(!io::stdin().is_terminal(), "standard input is a terminal; name a file, or pipe an image in");
-        let mut file = tempfile::NamedTempFile::new().context("creating a temporary file failed")?;
-        io::copy(&mut io::stdin().lock(), &mut file).context("copying standard input to a temporary file failed")?;
-        Ok(Input::Stdin(file))
-    }
-
-    fn open(&self) -> io::Result<Box<dyn Source>> {
-        let file = match self {
-            Input::File(path) => File::open(path)?,
-            Input::Stdin(file) => file.reopen()?,
-        };
-        Ok(Box::new(BufReader::new(file)))
-    }
-
-    /// Detects the format from the first bytes.
-    fn format(&self) -> io::Result<Option<Format>> {
-        let mut start = Vec::new();
-        self.open()?.take(16).read_to_end(&mut start)?;
-        Ok(codec::detect(&start))
-    }
-
-    fn name(&self) -> String {
-        match self {
-            Input::File(path) => path.file_name().unwrap_or(path.as_os_str()).display().to_string(),
-            Input::Stdin(_) => "standard input".to_owned(),
-        }
-    }
-}
-
-/// Destination of a result.
-enum Output {
-    /// A file, replaced once the result is complete.
-    File(PathBuf),
-    /// A write-only target, such as a pipe or a device.
-    Stream(PathBuf),
-    Stdout,
-}
-
-impl Output {
-    fn at(path: &Path) -> Result<Self> {
-        match fs::metadata(path) {
-            Ok(metadata) if metadata.is_dir() => bail!("{}: a folder has the result's name", path.display()),
-            // Through a symbolic link, replace the target, not the link.
-            Ok(metadata) if metadata.is_file() => Ok(Output::File(fs::canonicalize(path)?)),
-            Ok(_) => Ok(Output::Stream(path.to_owned())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Output::File(path.to_owned())),
-            Err(error) => Err(error).with_context(|| display(path)),
-        }
-    }
-
-    /// Has `make` write the result, and passes it a folder for its temporary files.
-    fn write<T>(&self, make: impl FnOnce(&mut File, &Path) -> Result<T>) -> Result<T> {
-        let path = match self {
-            Output::File(path) => path,
-            Output::Stream(path) => {
-                let file = File::options().write(true).open(path).with_context(|| display(path))?;
-                return copied(make, file).with_context(|| display(path));
-            }
-            Output::Stdout => {
-                ensure!(!io::stdout().is_terminal(), "standard output is a terminal; name a file, or redirect it");
-                return copied(make, io::stdout().lock()).context("standard output");
-            }
-        };
-        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        ensure!(folder.is_dir(), "{}: no such folder for the result", folder.display());
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".evenlight-");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            // The mode of any new file, before the umask; by default, only its owner could read a temporary file.
-            builder.permissions(fs::Permissions::from_mode(0o666));
-        }
-        let mut file = builder.tempfile_in(folder).with_context(|| display(folder))?;
-        let made = make(file.as_file_mut(), folder)?;
-        file.persist(path).with_context(|| display(path))?;
-        Ok(made)
-    }
-}
-
-/// Has `make` write a temporary file, and copies it to a target that can't seek.
-fn copied<T>(make: impl FnOnce(&mut File, &Path) -> Result<T>, mut to: impl Write) -> Result<T> {
-    let mut file = tempfile::tempfile().context("creating a temporary file failed")?;
-    let made = make(&mut file, &std::env::temp_dir())?;
-    file.rewind()?;
-    io::copy(&mut file, &mut to)?;
-    to.flush()?;
-    Ok(made)
-}
-
-/// Returns the format that the file's extension stands for.
-fn format_of_name(path: &Path) -> Option<Format> {
-    match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
-        "png" => Some(Format::Png),
-        "jpg" | "jpeg" | "jpe" | "jfif" => Some(Format::Jpeg),
-        "tif" | "tiff" => Some(Format::Tiff),
-        "webp" => Some(Format::Webp),
-        _ => None,
-    }
-}
-
-fn display(path: &Path) -> String {
-    path.display().to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn names_promise_formats() {
-        assert_eq!(format_of_name(Path::new("a/b.TIFF")), Some(Format::Tiff));
-        assert_eq!(format_of_name(Path::new("b.jpeg")), Some(Format::Jpeg));
-        assert_eq!(format_of_name(Path::new("png")), None);
-    }
 }

@@ -2,10 +2,14 @@
 //! subcommand.
 
 mod backends;
+pub mod endpoints;
 pub mod equalize;
+pub mod folder;
 pub mod how;
 pub mod limits;
 pub mod locks;
+pub mod names;
 pub mod orphans;
 pub mod process;
 pub mod serve;
+pub mod target;

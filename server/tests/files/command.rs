@@ -88,6 +88,111 @@ fn a_folder_is_done_to_its_end_and_failures_are_told() {
     assert_eq!(names(&output), ["moon.png", "z.png"]);
 }
 
+/// Runs the binary on a folder; returns its exit code and what it says.
+fn folder_by_binary(arguments: &[&Path]) -> (Option<i32>, String) {
+    let output = binary(Stdio::null(), arguments);
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn a_folder_is_gone_through_by_content_and_its_summary_groups_what_was_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("in"), folder.path().join("out"));
+    fs::create_dir_all(input.join("below")).unwrap();
+    let put = |name: &str, bytes: &[u8]| fs::write(input.join(name), bytes).unwrap();
+    let page = fs::read(sample("page.png")).unwrap();
+    put("page", &page);
+    put("page.jpg", &page);
+    put("._page.jpg", b"\0\x05\x16\x07\0\x02\0\0Mac OS X        ");
+    put("resource fork.png", b"\0\x05\x16\x07\0\x02\0\0Mac OS X        ");
+    put(".hidden.png", &page);
+    put("one.gif", b"GIF89a\x01\0\x01\0");
+    put("two.gif", b"GIF89a\x01\0\x01\0");
+    put("notes.txt", b"No image.");
+    put("below/deep.png", &page);
+
+    let (code, said) = folder_by_binary(&[&input, &output]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(names(&output), ["page", "page.jpg"]);
+    let expected = equalized("page.png", &Recipe::default());
+    assert!(fs::read(output.join("page.jpg")).unwrap() == expected);
+    assert!(said.contains("page.jpg: its content is PNG"), "{said}");
+    assert_eq!(
+        said.lines().last().unwrap(),
+        "2 images equalized, 0 failed, 7 skipped (a GIF image: 2; macOS's notes about another file (AppleDouble): 2; \
+         folders below, which -r includes: 1; hidden: 1; text: 1)"
+    );
+
+    put("bad.png", b"No image, though it says so.");
+    let (code, said) = folder_by_binary(&[&input, &output]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("bad.png: This is text") && said.contains("2 images equalized, 1 failed, 7 skipped"),
+        "{said}"
+    );
+    let (code, _) = folder_by_binary(&[&input, &output, Path::new("--strength=no")]);
+    assert_eq!(code, Some(2));
+}
+
+#[cfg(unix)]
+#[test]
+fn subfolders_keep_their_structure_and_links_end() {
+    use std::os::unix::fs::symlink;
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("in");
+    fs::create_dir_all(input.join("a/b")).unwrap();
+    fs::create_dir_all(input.join(".git")).unwrap();
+    fs::create_dir_all(input.join("empty")).unwrap();
+    for place in ["top.png", "a/one.png", "a/b/two.png", ".git/three.png"] {
+        fs::copy(sample("page.png"), input.join(place)).unwrap();
+    }
+    symlink(&input, input.join("a/b/loop")).unwrap();
+    symlink(input.join("nowhere.png"), input.join("broken.png")).unwrap();
+    fs::copy(sample("page.png"), folder.path().join("elsewhere.png")).unwrap();
+    symlink(folder.path().join("elsewhere.png"), input.join("linked.png")).unwrap();
+    // OUT in IN isn't gone into, even when it has results.
+    let output = input.join("out");
+    for _ in 0..2 {
+        let (code, said) = folder_by_binary(&[&input, &output, Path::new("-r")]);
+        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(names(&output), ["a", "linked.png", "top.png"]);
+        assert_eq!(names(&output.join("a")), ["b", "one.png"]);
+        assert_eq!(names(&output.join("a/b")), ["two.png"]);
+        assert_eq!(
+            said.lines().last().unwrap(),
+            "4 images equalized, 0 failed, 3 skipped (hidden: 1; links to a folder above them: 1; links to nothing: 1)"
+        );
+    }
+    let error = command(&[&sample("page.png"), folder.path(), Path::new("-r")]).unwrap_err();
+    assert!(error.to_string().contains("for a folder"), "{error}");
+}
+
+#[test]
+fn a_result_gets_another_format_only_on_request_and_what_is_lost_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("in"), folder.path().join("out"));
+    fs::create_dir_all(&input).unwrap();
+    fs::copy(sample("made/opencv_rgb16.png"), input.join("wide.png")).unwrap();
+    fs::copy(sample("made/pillow_lossless_alpha.webp"), input.join("alpha.webp")).unwrap();
+    let (code, said) = folder_by_binary(&[&input, &output, Path::new("--to=jpeg")]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(names(&output), ["alpha.jpg", "wide.jpg"]);
+    for words in
+        ["wide.png: Samples of 16 bits became 8", "alpha.webp: The alpha channel was left out", "which is lossy"]
+    {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let to = |arguments: &[&Path]| command(arguments).unwrap_err().to_string();
+    let wide = input.join("wide.png");
+    assert!(to(&[&wide, &output.join("wide.tif")]).contains("or add --to tiff"));
+    assert!(to(&[&wide, &output.join("wide.tif"), Path::new("--to=webp")]).contains(".webp"));
+
+    fs::copy(sample("made/pillow_lossless_alpha.webp"), input.join("alpha.png")).unwrap();
+    let (code, said) = folder_by_binary(&[&input, &output, Path::new("--to=tiff")]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("another image of this folder has the same result"), "{said}");
+}
+
 #[test]
 fn nothing_is_left_where_nothing_could_be_made() {
     let folder = tempfile::tempdir().unwrap();
@@ -237,7 +342,11 @@ fn every_sample_cut_off_at_two_hundred_places_is_told_in_a_sentence_within_bound
         assert_eq!(done.status.code(), Some(1), "{name}: {told}");
         let wrong = ["panicked", "decoder crashed", "made the decoder fail", "memory allocation"];
         assert!(wrong.iter().all(|wrong| !told.contains(wrong)), "{name}: {told}");
-        let refused = told.lines().filter(|line| line.contains(&format!("-{name}: ")) && line.ends_with('.')).count();
+        // A note on a result names the file without its folder.
+        let path = folder.path().display().to_string();
+        let refusal =
+            |line: &&str| line.starts_with(&path) && line.contains(&format!("-{name}: ")) && line.ends_with('.');
+        let refused = told.lines().filter(refusal).count();
         let summary = told.lines().last().unwrap();
         assert!(told.contains(&format!("{refused} failed")) && refused > CUTS / 2, "{name}: {refused}, {summary}");
     }

@@ -6,6 +6,7 @@ mod command;
 mod equalize;
 mod jpeg_kinds;
 mod jpeg_metadata;
+mod conversions;
 mod jpegs;
 mod kept;
 mod known_bad;
@@ -20,6 +21,7 @@ mod refusals;
 mod round_trip;
 mod scaling;
 mod tiffs;
+mod tolerated;
 mod views;
 mod webps;
 

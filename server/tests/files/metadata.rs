@@ -25,7 +25,7 @@ fn a_pngs_chunks_keep_their_order_and_place() {
     let front = [
         make::chunk(b"gAMA", &45_455_u32.to_be_bytes()),
         make::chunk(b"iCCP", b"name\0\0xxxx"),
-        make::chunk(b"sBIT", &[5, 6, 5]),
+        make::chunk(b"sBIT", &[8, 8, 8]),
         make::chunk(b"bKGD", &[0, 1, 0, 2, 0, 3]),
         make::chunk(b"hIST", &[0, 1]),
         make::chunk(b"pHYs", &[0, 0, 0, 9, 0, 0, 0, 9, 1]),

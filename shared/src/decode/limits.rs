@@ -66,7 +66,10 @@ impl Limits {
     }
 
     /// Checks the memory of a step that can't be split. `what` names the step for the user: "A JPEG must be decoded".
-    pub(crate) fn whole(&self, what: &str, info: &ImageInfo, bytes: u64) -> Result<()> {
+    ///
+    /// # Errors
+    /// Refused above the limit.
+    pub fn whole(&self, what: &str, info: &ImageInfo, bytes: u64) -> Result<()> {
         if bytes > self.max_whole_decode {
             return refuse(format!(
                 "{what} at once, which takes {} MiB for {} × {} pixels; the limit is {} MiB.",

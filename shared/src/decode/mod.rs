@@ -5,6 +5,7 @@
 
 mod error;
 pub mod exif;
+pub mod foreign;
 pub mod jpeg;
 mod limits;
 pub mod png;
@@ -44,14 +45,14 @@ pub fn detect(start: &[u8]) -> Option<Format> {
 pub fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result<ImageInfo> {
     source.rewind()?;
     let mut start = Vec::new();
-    source.by_ref().take(64).read_to_end(&mut start)?;
+    source.by_ref().take(foreign::START as u64).read_to_end(&mut start)?;
     source.rewind()?;
     match detect(&start) {
         Some(Format::Png) => png::inspect(source, limits),
         Some(Format::Jpeg) => jpeg::inspect(source, limits),
         Some(Format::Tiff) => tiff::inspect(source, limits),
         Some(Format::Webp) => webp::inspect(source, limits),
-        None => refuse(stranger(&start)),
+        None => refuse(foreign::refusal(&start)),
     }
 }
 
@@ -72,22 +73,6 @@ pub fn inspect_pages<R: Read + Seek>(
         }
         _ => pages.map(|_| inspect(source, limits)).collect(),
     }
-}
-
-/// Describes a file of unknown format, for the refusal.
-fn stranger(start: &[u8]) -> String {
-    let what = match start {
-        [] => return "The file is empty: expected a PNG, JPEG, TIFF or WebP image.".to_owned(),
-        [b'G', b'I', b'F', b'8', ..] => "a GIF image",
-        [b'B', b'M', ..] => "a BMP image",
-        [b'%', b'P', b'D', b'F', ..] => "a PDF document",
-        [_, _, _, _, b'f', b't', b'y', b'p', ..] => "a HEIF, AVIF or MP4 file",
-        [b'P', b'K', 3, 4, ..] => "a ZIP archive",
-        [0x89, b'P', b'N', b'G', ..] => "a PNG file damaged by a transfer as text",
-        _ if start.iter().all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e | 0x80..)) => "text",
-        _ => "something else",
-    };
-    format!("Expected a PNG, JPEG, TIFF or WebP image, but the file's bytes are {what}.")
 }
 
 /// Reader of an image's rows.

@@ -1,9 +1,12 @@
-//! WebP decoding (RFC 9649): lossy and lossless still images.
+//! WebP decoding (RFC 9649): lossy and lossless; of an animation, the first frame.
+
+mod patched;
 
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
 use image_webp::{DecodingError, WebPDecoder};
 
+use self::patched::Patched;
 use super::error::{Error, Result, blame, damaged, refuse, truncated};
 use super::exif;
 use super::limits::{Blocks, Limits};
@@ -24,8 +27,12 @@ pub struct Chunk {
 pub struct Header {
     /// Chunks other than pixel data, in file order.
     pub chunks: Vec<Chunk>,
-    /// Whether the pixels were compressed with loss.
+    /// Whether the pixels (of an animation: those of the first frame) were compressed with loss.
     pub lossy: bool,
+    /// Number of frames of an animation; 0 for a still image.
+    pub frames: u32,
+    /// Bytes to read in place of the file's; see [`header`].
+    patches: Vec<(u64, u8)>,
 }
 
 impl Header {
@@ -52,8 +59,8 @@ pub fn header<R: Read + Seek>(source: &mut R) -> Result<Header> {
     if said > end {
         return Err(truncated(Format::Webp));
     }
-    let mut header = Header { chunks: Vec::new(), lossy: false };
-    let (mut at, mut blocks) = (12, Blocks::new(Format::Webp, "chunks"));
+    let mut header = Header { chunks: Vec::new(), lossy: false, frames: 0, patches: Vec::new() };
+    let (mut at, mut blocks, mut flags) = (12, Blocks::new(Format::Webp, "chunks"), None);
     // A chunk is its type and length, then its data, padded to an even length.
     while at + 8 <= said {
         let mut start = [0; 8];
@@ -61,14 +68,23 @@ pub fn header<R: Read + Seek>(source: &mut R) -> Result<Header> {
         source.read_exact(&mut start).map_err(blamed)?;
         let kind = [start[0], start[1], start[2], start[3]];
         let length = u64::from(u32::from_le_bytes([start[4], start[5], start[6], start[7]]));
-        at += 8 + length + length % 2;
+        let data_at = at + 8;
+        at = data_at + length + length % 2;
         blocks.add(0)?;
         match &kind {
             b"VP8 " => header.lossy = true,
-            b"VP8L" | b"VP8X" | b"ALPH" => {}
-            b"ANIM" | b"ANMF" => {
-                return refuse("This is an animated WebP, which isn't supported: expected a single image.");
+            b"VP8X" => {
+                let mut first = [0];
+                source.read_exact(&mut first).map_err(blamed)?;
+                flags = flags.or(Some((data_at, first[0])));
             }
+            b"ANMF" => {
+                if header.frames == 0 {
+                    header.first_frame(source, data_at)?;
+                }
+                header.frames += 1;
+            }
+            b"VP8L" | b"ALPH" | b"ANIM" => {}
             _ => {
                 blocks.hold(length)?;
                 let mut data = Vec::new();
@@ -80,19 +96,53 @@ pub fn header<R: Read + Seek>(source: &mut R) -> Result<Header> {
             }
         }
     }
+    if let Some((at, flags)) = flags {
+        // The decoder refuses a file that announces metadata but lacks it; libwebp reads it.
+        let absent = |kind: &[u8; 4], flag: u8| match header.chunks.iter().any(|chunk| &chunk.kind == kind) {
+            true => 0,
+            false => flag,
+        };
+        let unfounded = flags & (absent(b"EXIF", EXIF_FLAG) | absent(b"XMP ", XMP_FLAG));
+        if unfounded != 0 {
+            header.patches.push((at, flags & !unfounded));
+        }
+    }
     Ok(header)
+}
+
+/// Flags of the VP8X chunk: the file has EXIF data or XMP.
+const EXIF_FLAG: u8 = 8;
+const XMP_FLAG: u8 = 4;
+
+/// Flag of a frame: its pixels replace those of the canvas, and aren't blended with them.
+const REPLACE_FLAG: u8 = 2;
+
+/// Bytes of a frame's header: position, size, duration and flags.
+const FRAME_HEADER: usize = 16;
+
+impl Header {
+    /// Notes what decoding needs of the first frame. Nothing is below it, so it isn't blended: blending with the transparent
+    /// canvas would round its colours.
+    fn first_frame<R: Read>(&mut self, source: &mut R, at: u64) -> Result<()> {
+        let mut start = [0; FRAME_HEADER + 4];
+        source.read_exact(&mut start).map_err(blamed)?;
+        self.lossy |= matches!(&start[FRAME_HEADER..], b"VP8 " | b"ALPH");
+        self.patches.push((at + FRAME_HEADER as u64 - 1, start[FRAME_HEADER - 1] | REPLACE_FLAG));
+        Ok(())
+    }
 }
 
 /// Reads the header of a WebP file.
 pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result<ImageInfo> {
     let header = header(source)?;
     let end = source.seek(SeekFrom::End(0))?;
-    source.rewind()?;
-    let decoder = WebPDecoder::new(BufReader::new(&mut *source)).map_err(explain)?;
+    let decoder = decoder(&mut *source, &header)?;
     let (width, height) = decoder.dimensions();
     // image-webp reads the largest possible side of a lossless file as 0.
     if !header.lossy && (width == 0 || height == 0) {
-        return refuse("This WebP has a side of 16,384 pixels, which can't be read; 16,383 can.");
+        return refuse(
+            "This WebP has a side of 16,384 pixels, which can't be read; 16,383 can. Convert it with `dwebp in.webp -o out.png`.",
+        );
     }
     limits.size(width, height)?;
     let info = ImageInfo {
@@ -112,10 +162,16 @@ pub(super) fn inspect<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result
     Ok(info)
 }
 
+/// Opens the decoder.
+fn decoder<R: Read + Seek>(mut source: R, header: &Header) -> Result<WebPDecoder<BufReader<Patched<R>>>> {
+    source.rewind()?;
+    WebPDecoder::new(BufReader::new(Patched::new(source, header.patches.clone()))).map_err(explain)
+}
+
 /// Returns the memory of decoding in bytes: the image, and the decoder's own copy of it (four bytes per pixel, or planes of
-/// luma and chroma and a separately decoded alpha).
+/// luma and chroma and a separately decoded alpha); for an animation, a frame and the canvas.
 pub fn decoder_memory(info: &ImageInfo) -> u64 {
-    info.raw_bytes() + 7 * info.pixels()
+    info.raw_bytes() + 11 * info.pixels()
 }
 
 /// Returns the memory of lossless encoding in bytes: the image, the encoder's copy of four bytes per pixel, and the output, in
@@ -126,8 +182,8 @@ pub fn encoder_memory(info: &ImageInfo) -> u64 {
 
 /// Decodes the whole image.
 pub(super) fn decode<R: Read + Seek>(mut source: R, info: &ImageInfo) -> Result<Vec<u8>> {
-    source.rewind()?;
-    let mut decoder = WebPDecoder::new(BufReader::new(source)).map_err(explain)?;
+    let header = header(&mut source)?;
+    let mut decoder = decoder(source, &header)?;
     // `inspect` checked the size against the limits.
     decoder.set_memory_limit(usize::try_from(8 * info.pixels() + Limits::MAX_METADATA).unwrap_or(usize::MAX));
     let changed = || refuse("The WebP file has changed since its header was read.");

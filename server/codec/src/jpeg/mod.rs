@@ -134,7 +134,7 @@ impl Head {
 }
 
 /// Appends a segment.
-fn put(file: &mut Vec<u8>, marker: u8, data: &[u8]) {
+pub(super) fn put(file: &mut Vec<u8>, marker: u8, data: &[u8]) {
     let length = u16::try_from(data.len() + 2).expect("it was read from a segment, or is short");
     file.extend_from_slice(&[0xff, marker]);
     file.extend_from_slice(&length.to_be_bytes());

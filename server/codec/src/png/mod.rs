@@ -3,7 +3,7 @@
 
 mod filter;
 
-use shared::decode::png::{Chunk, Color, Place, Structure, structure};
+use shared::decode::png::{Animation, Chunk, Color, Place, Structure, structure};
 use shared::job::{ImageInfo, Keeping};
 use shared::pixels::{Layout, Rows, Samples, to_bytes};
 
@@ -53,13 +53,18 @@ fn fate(chunk: &Chunk, original: &Structure, loses_color: bool) -> Fate {
         }
         b"sBIT" if gains_alpha => Fate::Dropped("The chunk sBIT was for pixels without alpha.".to_owned()),
         b"caBX" => Fate::Dropped("The Content Credentials (C2PA) were signed for the old pixels.".to_owned()),
+        b"sBIT" if chunk.data.iter().any(|bits| *bits != original.header.bits) => Fate::Dropped(format!(
+            "The chunk sBIT said that fewer than {} bits of a sample count; the result uses them all.",
+            original.header.bits
+        )),
+        b"pCAL" | b"cLLI" => Fate::Dropped(format!("The chunk {kind} was about the values of the old pixels.")),
         b"iCCP" | b"sRGB" | b"cICP" | b"gAMA" | b"cHRM" => Fate::Kept(Some("the colour space (ICC profile or chunks)")),
         b"eXIf" => Fate::Kept(Some("EXIF")),
         b"iTXt" if chunk.data.starts_with(b"XML:com.adobe.xmp\0") => Fate::Kept(Some("XMP")),
         b"tEXt" | b"zTXt" | b"iTXt" => Fate::Kept(Some(profile(&chunk.data).unwrap_or("text"))),
         b"pHYs" => Fate::Kept(Some("the resolution")),
         b"tIME" => Fate::Kept(Some("the date")),
-        b"sBIT" | b"mDCV" | b"cLLI" | b"bKGD" | b"oFFs" | b"pCAL" | b"sCAL" => Fate::Kept(None),
+        b"sBIT" | b"mDCV" | b"bKGD" | b"oFFs" | b"sCAL" => Fate::Kept(None),
         // The case of the fourth letter says whether editors that don't know the chunk may copy it when pixels changed.
         [_, _, _, safe] if safe.is_ascii_lowercase() => Fate::Kept(None),
         _ => Fate::Dropped(format!("The chunk {kind} is marked as invalid once pixels change.")),
@@ -92,6 +97,17 @@ fn promotion(original: &Structure, keeping: &mut Keeping) {
     }
 }
 
+/// Reports what becomes of an animation.
+fn still(animation: Animation) -> String {
+    let frames = animation.frames;
+    match animation.still_is_first {
+        true => format!("This PNG is animated: of its frames ({frames}), only the first is equalized and kept."),
+        false => {
+            format!("This PNG has an animation: its frames ({frames}) were left out; the still image is equalized.")
+        }
+    }
+}
+
 impl Head {
     /// Reads the original's chunks.
     pub(super) fn read(
@@ -101,13 +117,12 @@ impl Head {
         keeping: &mut Keeping,
     ) -> Result<Self> {
         let structure = structure(&mut source)?;
-        let mut head = Self { front: SIGNATURE.to_vec(), back: Vec::new() };
-        let mut header = Vec::with_capacity(13);
-        header.extend(info.width.to_be_bytes());
-        header.extend(info.height.to_be_bytes());
-        header.extend([info.depth.bits(), color_type(info.layout)?, 0, 0, 0]);
-        put(&mut head.front, *b"IHDR", &header);
+        let mut head = Self { front: start(info)?, back: Vec::new() };
         promotion(&structure, keeping);
+        structure.defects.iter().for_each(|defect| keeping.change(defect));
+        if let Some(animation) = structure.animation {
+            keeping.change(still(animation));
+        }
         for chunk in &structure.chunks {
             match fate(chunk, &structure, loses_color) {
                 Fate::Dropped(note) => {
@@ -175,6 +190,17 @@ impl Head {
 /// Bytes of a chunk without its data.
 const CHUNK: usize = 12;
 
+/// Returns the signature and the header of a file.
+pub(super) fn start(info: &ImageInfo) -> Result<Vec<u8>> {
+    let mut header = Vec::with_capacity(13);
+    header.extend(info.width.to_be_bytes());
+    header.extend(info.height.to_be_bytes());
+    header.extend([info.depth.bits(), color_type(info.layout)?, 0, 0, 0]);
+    let mut file = SIGNATURE.to_vec();
+    put(&mut file, *b"IHDR", &header);
+    Ok(file)
+}
+
 fn color_type(layout: Layout) -> Result<u8> {
     match layout {
         Layout::Gray => Ok(0),
@@ -194,7 +220,7 @@ fn big_endian(samples: &Samples) -> std::borrow::Cow<'_, [u8]> {
 }
 
 /// Appends a chunk.
-fn put(file: &mut Vec<u8>, kind: [u8; 4], data: &[u8]) {
+pub(super) fn put(file: &mut Vec<u8>, kind: [u8; 4], data: &[u8]) {
     let length = u32::try_from(data.len()).expect("data are cut, and metadata read, in lengths that fit");
     let mut crc = crc32fast::Hasher::new();
     crc.update(&kind);

@@ -25,11 +25,12 @@ async fn what_is_no_image_is_refused_and_the_next_upload_works() {
     let truncated = &moon[..20];
     let huge = png_header(100_000, 100_000);
     let text = "This is a text file that is called .png.";
-    let cases: [(&str, &[u8], u16, &str); 6] = [
+    let cases: [(&str, &[u8], u16, &str); 7] = [
         ("empty.png", b"", 400, "empty"),
         ("short.png", b"abc", 415, "not a PNG, JPEG, TIFF or WebP"),
         ("text.png", text.as_bytes(), 415, "not a PNG, JPEG, TIFF or WebP"),
-        ("movie.gif", b"GIF89a\x01\0\x01\0\0\0\0\0\0\0\0\0", 415, "not a PNG, JPEG, TIFF or WebP"),
+        ("movie.gif", b"GIF89a\x01\0\x01\0\0\0\0\0\0\0\0\0", 415, "This is a GIF image"),
+        ("fits.png", b"SIMPLE  =                    T", 415, "`gdal_translate in.fits out.tif`"),
         ("truncated.png", truncated, 422, ""),
         ("huge.png", &huge, 422, "100,000"),
     ];

@@ -1,19 +1,13 @@
-//! Chunks of a PNG file: its header, and everything except image data.
+//! Chunks of a PNG file, their checksums, and the header.
 
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
 use super::super::error::{Result, blame, damaged, refuse, truncated};
-use super::super::limits::{Blocks, Limits, too_many};
+use super::super::limits::{Blocks, Limits};
 use crate::job::Format;
-use crate::pixels::{Depth, Layout};
 
 const SIGNATURE: usize = 8;
 const HEADER: u32 = 13;
-
-/// Number of IDAT chunks above which they must hold [`LEAST_DATA`] bytes on average. With libpng's 8 KiB chunks any supported
-/// file passes.
-const MOST_SMALL_DATA_CHUNKS: u64 = 100_000;
-const LEAST_DATA: u64 = 1_024;
 
 /// Colour type: what the samples of a pixel are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,61 +56,8 @@ impl Header {
     }
 }
 
-/// Position of a chunk relative to the image data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
-    /// Before the image data.
-    Front,
-    /// After the image data.
-    Back,
-}
-
-/// Chunk other than IHDR, IDAT and IEND.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chunk {
-    /// Chunk type.
-    pub kind: [u8; 4],
-    /// Chunk data, with a verified checksum.
-    pub data: Vec<u8>,
-    /// Position relative to the image data.
-    pub place: Place,
-}
-
-/// A PNG file without its image data.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Structure {
-    /// IHDR chunk.
-    pub header: Header,
-    /// All other chunks except IDAT and IEND, in order.
-    pub chunks: Vec<Chunk>,
-    /// Bytes of compressed image data.
-    pub data_bytes: u64,
-    /// Whether a tRNS chunk precedes the image data.
-    pub transparency: bool,
-}
-
-impl Structure {
-    /// Whether tRNS applies: one colour is transparent, or palette entries have alpha.
-    pub fn has_transparency(&self) -> bool {
-        let opaque = matches!(self.header.color, Color::Gray | Color::Rgb | Color::Palette);
-        opaque && self.transparency
-    }
-
-    /// Returns layout and depth after decoding: palettes are expanded to colours, a transparent colour to alpha, and fewer than
-    /// 8 bits to 8.
-    pub fn pixels(&self) -> (Layout, Depth) {
-        let layout = match (self.header.color, self.has_transparency()) {
-            (Color::Gray, false) => Layout::Gray,
-            (Color::Gray, true) | (Color::GrayAlpha, _) => Layout::GrayAlpha,
-            (Color::Rgb | Color::Palette, false) => Layout::Rgb,
-            (Color::Rgb | Color::Palette, true) | (Color::Rgba, _) => Layout::Rgba,
-        };
-        (layout, if self.header.bits == 16 { Depth::Sixteen } else { Depth::Eight })
-    }
-}
-
 /// CRC-32 (PNG, annex D), one table lookup per byte: fast enough, since metadata is short.
-fn crc(kind: [u8; 4], data: &[u8]) -> u32 {
+pub(super) fn crc(kind: [u8; 4], data: &[u8]) -> u32 {
     const TABLE: [u32; 256] = {
         let mut table = [0; 256];
         let mut n = 0;
@@ -141,7 +82,7 @@ fn read<const N: usize>(source: &mut impl Read) -> Result<[u8; N]> {
 }
 
 /// Reads a chunk's length and type.
-fn begin(source: &mut impl Read) -> Result<(u32, [u8; 4])> {
+pub(super) fn begin(source: &mut impl Read) -> Result<(u32, [u8; 4])> {
     let length = u32::from_be_bytes(read(source)?);
     let kind: [u8; 4] = read(source)?;
     if length > i32::MAX as u32 || !kind.iter().all(u8::is_ascii_alphabetic) {
@@ -150,29 +91,43 @@ fn begin(source: &mut impl Read) -> Result<(u32, [u8; 4])> {
     Ok((length, kind))
 }
 
-/// Reads the data of a chunk whose length and type have been read, and verifies the checksum.
-fn data(source: &mut impl Read, length: u32, kind: [u8; 4]) -> Result<Vec<u8>> {
+/// Reads the data of a chunk whose length and type have been read, and whether the checksum is right.
+pub(super) fn data(source: &mut impl Read, length: u32, kind: [u8; 4]) -> Result<(Vec<u8>, bool)> {
     // Grows with the data actually present, not with the claimed length.
     let mut data = Vec::new();
     source.take(length.into()).read_to_end(&mut data).map_err(|error| blame(Format::Png, error))?;
     if data.len() < length as usize {
         return Err(truncated(Format::Png));
     }
-    if u32::from_be_bytes(read(source)?) != crc(kind, &data) {
-        let kind = String::from_utf8_lossy(&kind).into_owned();
-        return Err(damaged(Format::Png, format!("the checksum of its chunk {kind} is wrong")));
+    let intact = u32::from_be_bytes(read(source)?) == crc(kind, &data);
+    Ok((data, intact))
+}
+
+/// Reads the data of a chunk without which the image can't be read.
+pub(super) fn critical(source: &mut impl Read, length: u32, kind: [u8; 4]) -> Result<Vec<u8>> {
+    match data(source, length, kind)? {
+        (data, true) => Ok(data),
+        (_, false) => {
+            let kind = String::from_utf8_lossy(&kind).into_owned();
+            Err(damaged(Format::Png, format!("the checksum of its chunk {kind} is wrong")))
+        }
     }
-    Ok(data)
 }
 
 /// Reads the IHDR chunk, which comes first.
 pub fn header<R: Read + Seek>(source: &mut R) -> Result<Header> {
     source.seek(SeekFrom::Start(SIGNATURE as u64))?;
     let (length, kind) = begin(source)?;
+    if &kind == b"CgBI" {
+        return refuse(
+            "This PNG has Apple's own form for iOS apps (CgBI), which isn't a standard PNG. Convert it on a Mac with \
+             `xcrun -sdk iphoneos pngcrush -revert-iphone-optimizations in.png out.png`, and send the new file.",
+        );
+    }
     if (length, &kind) != (HEADER, b"IHDR") {
         return Err(damaged(Format::Png, "it doesn't begin with its header"));
     }
-    let data = data(source, length, kind)?;
+    let data = critical(source, length, kind)?;
     let number = |at: usize| u32::from_be_bytes([data[at], data[at + 1], data[at + 2], data[at + 3]]);
     let bits = data[8];
     let (color, allowed): (_, &[u8]) = match data[9] {
@@ -189,55 +144,6 @@ pub fn header<R: Read + Seek>(source: &mut R) -> Result<Header> {
     Ok(Header { width: number(0), height: number(4), bits, color, interlaced: data[12] == 1 })
 }
 
-/// Reads all of the file except its image data.
-pub fn structure<R: Read + Seek>(source: &mut R) -> Result<Structure> {
-    let mut source = BufReader::with_capacity(64 << 10, source);
-    let end = source.seek(SeekFrom::End(0))?;
-    let header = header(&mut source)?;
-    let mut found = Structure { header, chunks: Vec::new(), data_bytes: 0, transparency: false };
-    let (mut place, mut data_chunks, mut blocks) = (Place::Front, 0, Blocks::new(Format::Png, "chunks of metadata"));
-    loop {
-        let (length, kind) = begin(&mut source)?;
-        match &kind {
-            b"IDAT" => {
-                place = Place::Back;
-                found.data_bytes += u64::from(length);
-                data_chunks += 1;
-                if data_chunks > MOST_SMALL_DATA_CHUNKS && found.data_bytes < data_chunks * LEAST_DATA {
-                    return too_many(
-                        Format::Png,
-                        "chunks of image data, most of them tiny",
-                        MOST_SMALL_DATA_CHUNKS as usize,
-                    );
-                }
-                source.seek_relative(i64::from(length) + 4)?;
-                if source.stream_position()? > end {
-                    return Err(truncated(Format::Png));
-                }
-            }
-            b"IEND" => {
-                data(&mut source, length.min(64), kind)?;
-                break;
-            }
-            b"IHDR" => return Err(damaged(Format::Png, "it has two headers")),
-            _ => {
-                blocks.add(length.into())?;
-                let data = data(&mut source, length, kind)?;
-                if &kind != b"PLTE" && kind[0].is_ascii_uppercase() {
-                    let kind = String::from_utf8_lossy(&kind).into_owned();
-                    return refuse(format!("This PNG has an unknown critical chunk, {kind}."));
-                }
-                found.transparency |= &kind == b"tRNS" && place == Place::Front;
-                found.chunks.push(Chunk { kind, data, place });
-            }
-        }
-    }
-    if found.data_bytes == 0 {
-        return Err(damaged(Format::Png, "it has no image data"));
-    }
-    Ok(found)
-}
-
 /// Reads the iCCP chunk, which precedes the palette and the image data.
 pub(in super::super) fn profile<R: Read + Seek>(source: &mut R) -> Result<Option<Vec<u8>>> {
     let mut source = BufReader::with_capacity(16 << 10, source);
@@ -247,7 +153,9 @@ pub(in super::super) fn profile<R: Read + Seek>(source: &mut R) -> Result<Option
         let (length, kind) = begin(&mut source)?;
         blocks.add(0)?;
         match &kind {
-            b"iCCP" if u64::from(length) <= Limits::MAX_METADATA => return Ok(Some(data(&mut source, length, kind)?)),
+            b"iCCP" if u64::from(length) <= Limits::MAX_METADATA => {
+                return Ok(Some(critical(&mut source, length, kind)?));
+            }
             b"PLTE" | b"IDAT" | b"IEND" => return Ok(None),
             _ => source.seek_relative(i64::from(length) + 4)?,
         }

@@ -1,0 +1,212 @@
+//! Results in another format, or with fewer bits, than the original: only on request.
+//!
+//! The result's structure isn't the original's but this module's: PNG, TIFF in strips with Deflate, lossless WebP, or JPEG of
+//! quality 95 without subsampling. It is written as a short file without pixels ([`template`]), from which the format's own head
+//! is read as from an original. Of the metadata, colour profile, EXIF and XMP are carried over; what isn't is reported.
+
+mod carried;
+mod template;
+
+use std::io::Cursor;
+
+use shared::job::{Format, ImageExtras, ImageInfo, Keeping};
+use shared::pixels::{Depth, Layout, Rows, Samples};
+
+use self::carried::Carried;
+use super::{FileHead, Head, Limits, Result, Source, jpeg, png, refuse, tiff, webp};
+
+/// What a result is to be, where that isn't what the original is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Target {
+    /// The format; `None` for the original's.
+    pub format: Option<Format>,
+    /// The depth; `None` for the original's, as far as the format has it.
+    pub depth: Option<Depth>,
+}
+
+/// Conversion of a result's rows: fewer bits, no alpha.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conversion {
+    depth: Depth,
+    layout: Layout,
+}
+
+impl Target {
+    /// Whether a result of this original differs from what it would be otherwise.
+    pub fn changes(self, info: &ImageInfo) -> bool {
+        self.format.is_some_and(|format| format != info.format) || self.depth.is_some_and(|depth| depth != info.depth)
+    }
+
+    /// Returns the format of the result.
+    pub fn format_of(self, info: &ImageInfo) -> Format {
+        self.format.unwrap_or(info.format)
+    }
+
+    /// Creates the head of a result with the given layout (the original's, or its gray counterpart), and the conversion of its
+    /// rows, before which they have that layout and the original's depth.
+    ///
+    /// # Errors
+    /// [`Error::Refused`](super::Error::Refused) if the format can't hold the image; those of [`head`](super::head).
+    pub fn head(
+        self,
+        source: &mut dyn Source,
+        info: &ImageInfo,
+        layout: Layout,
+        limits: &Limits,
+    ) -> Result<(Head, Conversion)> {
+        let format = self.format_of(info);
+        let result = ImageInfo {
+            format,
+            layout: if format == Format::Jpeg { without_alpha(layout) } else { layout },
+            depth: depth(format, info, self.depth)?,
+            unit_rows: 1,
+            regions: false,
+            whole_decode: false,
+            more: ImageExtras::default(),
+            ..info.clone()
+        };
+        fits(&result, info, limits)?;
+        let mut keeping = Keeping::default();
+        report_pixels(&mut keeping, info, layout, &result);
+        let loses_color = layout != info.layout;
+        let original = super::head(source, info, layout)?;
+        let (carried, lost) = Carried::read(source, info, original.keeping(), format, loses_color)?;
+        if !lost.is_empty() {
+            let name = template::name(format);
+            keeping.change(format!(
+                "Of the original's metadata, this isn't carried over to a {name}: {}.",
+                lost.join(", ")
+            ));
+        }
+        let result = ImageInfo { unit_rows: template::unit_rows(&result, info), ..result };
+        let file = template::file(&result, &carried)?;
+        let mut file = Cursor::new(file);
+        let head = match format {
+            Format::Png => FileHead::Png(png::Head::read(&mut file, &result, false, &mut keeping)?),
+            Format::Jpeg => FileHead::Jpeg(jpeg::Head::read(&mut file, &result, false, &mut keeping)?),
+            Format::Tiff => FileHead::Tiff(tiff::Head::read(&mut file, &result, false, &mut keeping)?),
+            Format::Webp => FileHead::Webp(webp::Head::read(&mut file, false, &mut keeping)?),
+        };
+        let conversion = Conversion { depth: result.depth, layout: result.layout };
+        Ok((Head { info: result, keeping, file: head }, conversion))
+    }
+}
+
+/// Returns the depth of the result: as wished, otherwise the original's, or what the format has.
+fn depth(format: Format, info: &ImageInfo, wish: Option<Depth>) -> Result<Depth> {
+    let name = template::name(format);
+    if info.depth == Depth::Float && (format != Format::Tiff || wish.is_some_and(|wish| wish != Depth::Float)) {
+        return refuse(format!(
+            "This image has floating-point samples, whose range isn't that of a {name} of 8 or 16 bits. Scale them first, as with \
+             `gdal_translate -ot UInt16 -scale LOW HIGH 0 65535 in.tif out.tif`."
+        ));
+    }
+    Ok(match (format, wish) {
+        (Format::Jpeg | Format::Webp, _) => Depth::Eight,
+        // More bits than there are would hold nothing more.
+        (_, Some(Depth::Eight)) => Depth::Eight,
+        _ => info.depth,
+    })
+}
+
+/// Checks that the format can hold the result.
+fn fits(result: &ImageInfo, original: &ImageInfo, limits: &Limits) -> Result<()> {
+    let (format, name) = (result.format, template::name(result.format));
+    if original.pages() > 1 {
+        return refuse(format!(
+            "This TIFF has {} pages, which can only be kept as they are. Split it first, as with `tiffsplit in.tif`.",
+            original.pages()
+        ));
+    }
+    if let (Layout::Bands(bands), true) = (result.layout, format != Format::Tiff) {
+        return refuse(format!("This image has {bands} bands, which a {name} can't hold; a TIFF can."));
+    }
+    let most = match format {
+        Format::Jpeg => 65_535,
+        Format::Webp => 16_383,
+        Format::Png | Format::Tiff => u32::MAX,
+    };
+    if result.width.max(result.height) > most {
+        return refuse(format!(
+            "This image has {} × {} pixels; a {name} has at most {most} a side. PNG and TIFF have no such limit.",
+            result.width, result.height
+        ));
+    }
+    if format == Format::Webp {
+        limits.whole("A WebP must be encoded", result, super::join_memory(result))?;
+    }
+    Ok(())
+}
+
+/// Reports what the pixels lose.
+fn report_pixels(keeping: &mut Keeping, info: &ImageInfo, layout: Layout, result: &ImageInfo) {
+    if result.depth != info.depth {
+        keeping.change(format!("Samples of {} bits became {} bits.", info.depth.bits(), result.depth.bits()));
+    }
+    if result.layout != layout {
+        keeping.change("The alpha channel was left out: a JPEG has none.");
+    }
+    if result.format == Format::Jpeg {
+        keeping.change("The result is a JPEG of quality 95, which is lossy.");
+    }
+    if !info.more.overviews.is_empty() {
+        keeping.change("The overviews were left out.");
+    }
+}
+
+const fn without_alpha(layout: Layout) -> Layout {
+    match layout {
+        Layout::GrayAlpha => Layout::Gray,
+        Layout::Rgba => Layout::Rgb,
+        Layout::Gray | Layout::Rgb | Layout::Bands(_) => layout,
+    }
+}
+
+impl Conversion {
+    /// Converts rows.
+    pub fn rows(self, rows: Rows) -> Rows {
+        let Rows { width, layout, mut samples } = rows;
+        if self.layout != layout {
+            let channels = layout.channels();
+            samples = match samples {
+                Samples::U8(samples) => Samples::U8(colors_of(&samples, channels)),
+                Samples::U16(samples) => Samples::U16(colors_of(&samples, channels)),
+                Samples::F32(samples) => Samples::F32(colors_of(&samples, channels)),
+            };
+        }
+        if let (Depth::Eight, Samples::U16(wide)) = (self.depth, &samples) {
+            samples = Samples::U8(wide.iter().map(|sample| eight_bits(*sample)).collect());
+        }
+        Rows { width, layout: self.layout, samples }
+    }
+}
+
+/// Drops the last sample of each pixel.
+fn colors_of<T: Copy>(samples: &[T], channels: usize) -> Vec<T> {
+    samples.chunks_exact(channels).flat_map(|pixel| &pixel[..channels - 1]).copied().collect()
+}
+
+/// Rounds 16 bits to 8, so that the ends of the range stay its ends (PNG, section 13.12).
+const fn eight_bits(sample: u16) -> u8 {
+    ((sample as u32 * 255 + 32_767) / 65_535) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sixteen_bits_are_rounded_to_the_nearest_of_eight() {
+        for sample in 0..=u16::MAX {
+            assert_eq!(eight_bits(sample), (f64::from(sample) / 257.0).round() as u8, "{sample}");
+        }
+    }
+
+    #[test]
+    fn alpha_is_dropped_and_colours_stay() {
+        let rows =
+            Rows { width: 2, layout: Layout::Rgba, samples: Samples::U16(vec![0, 257, 514, 9, 771, 65_535, 128, 9]) };
+        let converted = Conversion { depth: Depth::Eight, layout: Layout::Rgb }.rows(rows);
+        assert_eq!((converted.layout, converted.samples), (Layout::Rgb, Samples::U8(vec![0, 1, 2, 3, 255, 0])));
+    }
+}

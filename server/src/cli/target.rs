@@ -1,0 +1,29 @@
+//! Options of the result's format and depth.
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use codec::Target;
+use shared::job::Format;
+use shared::pixels::Depth;
+
+/// Options of the result's format and depth. Without them, a result is what its original is.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct TargetArgs {
+    /// Format of the results, if not the originals': what it can't hold (depth, alpha, metadata) is lost and reported
+    #[arg(long, value_name = "FORMAT", value_parser = format())]
+    to: Option<Format>,
+
+    /// Bits of a sample, if fewer than the original's
+    #[arg(long, value_name = "BITS", value_parser = ["8"])]
+    depth: Option<String>,
+}
+
+impl TargetArgs {
+    /// Returns what results are to be.
+    pub fn target(&self) -> Target {
+        Target { format: self.to, depth: self.depth.as_ref().map(|_| Depth::Eight) }
+    }
+}
+
+fn format() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(Format::ALL.map(Format::name)).try_map(|name| name.parse::<Format>())
+}
