@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod command;
+mod conversions;
 mod equalize;
 mod jpeg_kinds;
 mod jpeg_metadata;
-mod conversions;
 mod jpegs;
 mod kept;
 mod known_bad;

@@ -1,6 +1,6 @@
 //! Files of other types, recognized by their first bytes, and the command that converts each to a type that Evenlight reads.
 //!
-//! One table for uploads, the command line and the preview. The commands were tried on files of their types; `docs/formats.md` names
+//! One table for uploads, the command line and the preview. Most commands were tried on files of their types; `docs/formats.md` names
 //! the Debian packages that have them.
 
 /// Number of leading bytes that [`refusal`] looks at. DICOM's mark is at 128, a tar archive's at 257.
