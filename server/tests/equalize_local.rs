@@ -13,7 +13,9 @@ use serde::Deserialize;
 use server::codec::{self, Limits, Source};
 use server::pipeline::local::{Equalized, Error, Local, Others, equalize_file};
 use sha2::{Digest, Sha256};
-use shared::equalize::{Color, Counts, Frame, Histogram, Lut, Mask, Nodata, Recipe, Table, apply};
+use shared::equalize::{
+    Color, Counts, Frame, Histogram, Intensity, Lut, Mask, Nodata, NodataRule, Recipe, Table, apply,
+};
 use shared::pixels::{Layout, Rows, Samples};
 
 const COLORS: [Color; 5] = Color::ALL;
@@ -310,7 +312,8 @@ fn decode_pages(file: &[u8]) -> Vec<Rows> {
 fn in_one(recipe: &Recipe, nodata: Option<Nodata>, rows: Rows) -> Rows {
     let depth = rows.samples.depth();
     let frame = Frame { width: rows.width, height: rows.height() as u32, layout: rows.layout, depth };
-    let mask = Mask::of(&rows, nodata, None);
+    let intensity = Intensity::of(recipe.color, rows.layout);
+    let mask = Mask::of(&rows, nodata.map(|nodata| NodataRule::new(nodata, intensity)), None);
     let mut counts = Counts::new(recipe, &frame).unwrap();
     counts.count(0, &rows, mask.as_ref());
     while let Some(mut further) = counts.further() {

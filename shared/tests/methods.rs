@@ -6,7 +6,7 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::json;
-use shared::equalize::{Color, Counts, Frame, Histogram, Mask, Recipe, Strength, Table};
+use shared::equalize::{Color, Counts, Frame, Histogram, Intensity, Mask, NodataRule, Recipe, Strength, Table};
 use shared::pixels::{Depth, Layout, Rows, Samples};
 
 const LAYOUTS: [Layout; 4] = [Layout::Gray, Layout::GrayAlpha, Layout::Rgb, Layout::Rgba];
@@ -89,7 +89,9 @@ impl Case {
         };
         let rows = Rows { width: self.frame.width, layout: self.frame.layout, samples };
         let pixels = (from * self.frame.width) as usize..(to * self.frame.width) as usize;
-        let mask = Mask::of(&rows, self.recipe.nodata, self.mask.as_ref().map(|mask| &mask[pixels]));
+        let intensity = Intensity::of(self.recipe.color, rows.layout);
+        let missing = self.recipe.nodata.map(|nodata| NodataRule::new(nodata, intensity));
+        let mask = Mask::of(&rows, missing, self.mask.as_ref().map(|mask| &mask[pixels]));
         (rows, mask)
     }
 

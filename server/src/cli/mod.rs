@@ -8,3 +8,4 @@ pub mod locks;
 pub mod orphans;
 pub mod process;
 pub mod serve;
+mod sidecars;

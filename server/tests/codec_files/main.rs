@@ -14,6 +14,7 @@ mod profiles;
 mod refusals;
 mod round_trip;
 mod scaling;
+mod strange_tiffs;
 mod tiffs;
 mod views;
 mod webps;

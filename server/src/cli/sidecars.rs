@@ -1,0 +1,91 @@
+//! Files beside an image that belong to it: GDAL's external mask is obeyed, the others are mentioned, since results don't have them.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use codec::Limits;
+
+/// What lies beside an image.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Sidecars {
+    /// GDAL's external mask (`image.tif.msk`), if it can be used.
+    pub(super) mask: Option<PathBuf>,
+    /// Sentences for the user.
+    pub(super) notes: Vec<String>,
+}
+
+/// Suffixes that are added to an image's whole name, with what the file holds and what to do about it.
+const APPENDED: [(&str, &str); 2] = [
+    (".aux.xml", "further metadata (GDAL), which isn't read; its statistics are of the old pixels"),
+    (".ovr", "overviews, which show the old pixels; `gdaladdo -ro` makes new ones of the result"),
+];
+
+/// Extensions of files that have an image's name without its own extension.
+const WORLD: [&str; 8] = ["tfw", "tifw", "tiffw", "wld", "pgw", "pngw", "jgw", "jpgw"];
+
+impl Sidecars {
+    /// Looks for the files beside an image. Its mask isn't obeyed if the user names another.
+    pub(super) fn beside(image: &Path, mask_given: bool, limits: &Limits) -> Self {
+        let mut found = Self::default();
+        if let Some(mask) = appended(image, ".msk").filter(|mask| mask.is_file()) {
+            let name = display(&mask);
+            match unfit(image, &mask, limits) {
+                _ if mask_given => {
+                    found.notes.push(format!("The mask beside it ({name}) isn't used, but that of --mask."))
+                }
+                Some(reason) => found.notes.push(format!("The mask beside it ({name}) isn't used: {reason}")),
+                None => {
+                    found.notes.push(format!(
+                        "The mask beside it ({name}) was obeyed. Copy it to the name of the result and .msk, so that it goes with it."
+                    ));
+                    found.mask = Some(mask);
+                }
+            }
+        }
+        for (suffix, what) in APPENDED {
+            if let Some(file) = appended(image, suffix).filter(|file| file.is_file()) {
+                found.notes.push(format!("{} holds {what}.", display(&file)));
+            }
+        }
+        for file in WORLD.iter().chain(&["prj"]).map(|extension| image.with_extension(extension)) {
+            if file.is_file() {
+                let name = display(&file);
+                found.notes.push(format!(
+                    "{name} says where the image lies. Copy it to the result's name, so that it goes with it."
+                ));
+            }
+        }
+        found
+    }
+}
+
+/// Returns whether a file of a folder belongs to an image beside it and isn't an image of its own, although it is a TIFF.
+pub(super) fn is_sidecar(file: &Path) -> bool {
+    let is = |extension: &str| file.extension().is_some_and(|own| own.eq_ignore_ascii_case(extension));
+    (is("msk") || is("ovr")) && file.with_extension("").is_file()
+}
+
+/// Returns why a file can't be the mask of an image. What is wrong with the image is reported elsewhere.
+fn unfit(image: &Path, mask: &Path, limits: &Limits) -> Option<String> {
+    let inspect = |path: &Path| {
+        let file = File::open(path).map_err(codec::Error::from)?;
+        codec::inspect(&mut BufReader::new(file), limits)
+    };
+    let image = inspect(image).ok()?;
+    match inspect(mask) {
+        Ok(mask) if mask.pages() > 1 => Some("it has several pages.".to_owned()),
+        Ok(mask) => pipeline::same_size(&image, &mask).err(),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+fn appended(image: &Path, suffix: &str) -> Option<PathBuf> {
+    let mut name = image.file_name()?.to_owned();
+    name.push(suffix);
+    Some(image.with_file_name(name))
+}
+
+fn display(file: &Path) -> String {
+    file.file_name().unwrap_or(file.as_os_str()).display().to_string()
+}
