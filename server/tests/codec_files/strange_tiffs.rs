@@ -107,8 +107,10 @@ fn what_libtiff_and_gdal_open_is_taken() {
     ] {
         let (before, after, notes) = through(name);
         assert!(before == expected && after == expected, "{name}");
-        assert_eq!(notes.len(), usize::from(note.is_some()), "{name}: {notes:?}");
-        assert!(note.is_none_or(|note| notes[0].contains(note)), "{name}: {notes:?}");
+        match note {
+            None => assert!(notes.is_empty(), "{name}: {notes:?}"),
+            Some(words) => assert!(notes.iter().any(|note| note.contains(words)), "{name}: {notes:?}"),
+        }
     }
 }
 
@@ -214,7 +216,7 @@ fn what_is_not_supported_is_named_with_the_command_that_converts_it() {
     for (name, words) in [
         ("tc_lerc.tif", ["LERC", "gdal_translate -co COMPRESS=DEFLATE"]),
         ("bw_g3.tif", ["fax", "tiffcp -c zip"]),
-        ("ojpeg.tif", ["JPEG of the old kind", "tiffcp -c zip"]),
+        ("ojpeg.tif", ["JPEG of the old kind", "tiff2rgba"]),
         ("t_cmyk.tif", ["CMYK", "vips icc_transform"]),
         ("t_lab.tif", ["L*a*b*", "vips colourspace"]),
         ("ycc_none.tif", ["YCbCr", "vips colourspace"]),

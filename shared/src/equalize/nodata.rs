@@ -51,6 +51,11 @@ impl NodataRule {
         let unit = if intensity.planes() > 1 { Unit::Sample } else { Unit::Pixel };
         Self { nodata, unit }
     }
+
+    /// Returns the rule for whole pixels only, whatever is equalized.
+    pub const fn of_whole_pixels(self) -> Self {
+        Self { unit: Unit::Pixel, ..self }
+    }
 }
 
 /// A sample value of a certain depth.

@@ -7,14 +7,9 @@ use super::super::error::{Error, Result, damaged, refuse};
 use super::super::limits::too_many;
 use super::directory::{Directory, Tiff};
 use super::fields::Fields;
+use super::page::{MAX_DIRECTORIES, MOST_FIELDS, Page};
 use super::{advice, slices, tag};
 use crate::job::{Format, ImageInfo, Overview, Place};
-
-/// Maximum number of directories in a file: pages, overviews and masks.
-pub(super) const MAX_DIRECTORIES: usize = 10_000;
-
-/// Maximum number of fields in all directories together. Directories may overlap, so even a short file could have very many.
-pub(super) const MOST_FIELDS: usize = 1_000_000;
 
 /// Bits of the field NewSubfileType (TIFF 6.0, page 36).
 const REDUCED: u64 = 1;
@@ -44,17 +39,6 @@ pub struct Smaller {
     pub below: bool,
     /// Whether it is an overview of the page's mask.
     pub of_mask: bool,
-}
-
-/// Locations of a page's directories.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Page {
-    /// Offset of the page's own directory.
-    pub at: u64,
-    /// Offset of the directory of its mask (GDAL's internal mask), which marks the valid pixels.
-    pub mask: Option<u64>,
-    /// Index of the slice behind this directory, if it describes several; else 0.
-    pub slice: u32,
 }
 
 /// Locates the page that `info` describes. Doesn't follow all directories if [`ImageExtras::place`](crate::job::ImageExtras::place) is known.

@@ -5,7 +5,9 @@ mod directory;
 mod document;
 mod fields;
 mod nodata;
+mod page;
 mod palette;
+mod pieces;
 mod present;
 mod reader;
 mod slices;
@@ -17,10 +19,12 @@ use std::io::{Read, Seek};
 use std::ops::Range;
 
 pub use directory::{Directory, Entry, Order, Tiff, size_of};
-pub use document::{Document, Page, Smaller, document, overview_of, page_of};
+pub use document::{Document, Smaller, document, overview_of, page_of};
+pub use page::Page;
+pub use pieces::pieces;
 pub use present::store;
 pub(super) use reader::Reader;
-pub use reader::{mask, pieces};
+pub use reader::mask;
 pub use structure::{Chunks, Compression, Meaning, Predictor, Structure, structure};
 
 use self::fields::Fields;

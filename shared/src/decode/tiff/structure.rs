@@ -5,8 +5,8 @@ use std::io::{Read, Seek};
 use super::super::error::{Result, damaged, refuse};
 use super::super::limits::Limits;
 use super::directory::{Directory, Tiff};
-use super::document::Page;
 use super::fields::Fields;
+use super::page::Page;
 use super::{advice, tag};
 use crate::job::{Format, ImageExtras, ImageInfo};
 use crate::pixels::{Depth, Layout};
@@ -337,7 +337,7 @@ fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) 
         2 => (3, Meaning::Same),
         3 => (1, Meaning::Palette),
         6 if compression == Compression::Jpeg => (3, Meaning::Same),
-        other => return unsupported(other),
+        other => return advice::unsupported_samples(other),
     };
     let Some(others) = channels.checked_sub(colors) else {
         return Err(damaged(Format::Tiff, format!("it has colours, but {channels} samples a pixel")));
@@ -371,24 +371,6 @@ fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) 
         ));
     }
     Ok(Pixels { layout, depth, channels: channels as usize, bits, meaning, colors: colors as usize, extra: kinds })
-}
-
-/// Refuses samples of an unsupported kind.
-fn unsupported<T>(photometric: u64) -> Result<T> {
-    let (what, advice) = match photometric {
-        5 => ("stores CMYK, the amounts of four inks, whose lightness depends on the printer", advice::SRGB),
-        6 => ("stores YCbCr without JPEG", advice::COLOURSPACE),
-        8..=10 => ("stores L*a*b*", advice::COLOURSPACE),
-        32_803 | 34_892 => {
-            return refuse(
-                "This TIFF stores a camera's raw samples (a colour filter array). Develop it, for example by `darktable-cli in.dng \
-                 out.tif`, and process that file.",
-            );
-        }
-        32_844 | 32_845 => ("stores LogLuv", advice::COLOURSPACE),
-        other => return refuse(format!("This TIFF has samples of an unknown kind ({other}), which isn't supported.")),
-    };
-    refuse(format!("This TIFF {what}, which isn't supported. {advice}"))
 }
 
 /// Returns the bits per sample, which must be the same for all samples.
@@ -445,27 +427,17 @@ fn sampled<R: Read + Seek>(
 }
 
 fn compression<R: Read + Seek>(fields: &mut Fields<'_, R>) -> Result<Compression> {
-    let (name, advice) = match fields.one(tag::COMPRESSION, 1)? {
-        1 => return Ok(Compression::None),
-        4 => return Ok(Compression::Fax4),
-        5 => return Ok(Compression::Lzw),
-        7 => return Ok(Compression::Jpeg),
-        8 => return Ok(Compression::Deflate),
-        32_946 => return Ok(Compression::OldDeflate),
-        32_773 => return Ok(Compression::PackBits),
-        50_000 => return Ok(Compression::Zstd),
-        2 | 3 => ("fax (CCITT, of group 3)", advice::TIFFCP),
-        6 => ("JPEG of the old kind", advice::TIFFCP),
-        34_712 | 33_003 | 33_005 => ("JPEG 2000", advice::IMAGECODECS),
-        34_887 => ("LERC", advice::DEFLATE),
-        34_925 => ("LZMA", advice::DEFLATE),
-        50_001 => ("WebP", advice::DEFLATE),
-        50_002 | 52_546 => ("JPEG XL", advice::DEFLATE),
-        other => {
-            return refuse(format!("This TIFF is compressed by an unknown method ({other}), which isn't supported."));
-        }
-    };
-    refuse(format!("This TIFF is compressed by {name}, which isn't supported. {advice}"))
+    match fields.one(tag::COMPRESSION, 1)? {
+        1 => Ok(Compression::None),
+        4 => Ok(Compression::Fax4),
+        5 => Ok(Compression::Lzw),
+        7 => Ok(Compression::Jpeg),
+        8 => Ok(Compression::Deflate),
+        32_946 => Ok(Compression::OldDeflate),
+        32_773 => Ok(Compression::PackBits),
+        50_000 => Ok(Compression::Zstd),
+        other => advice::unsupported_compression(other),
+    }
 }
 
 fn predictor<R: Read + Seek>(
