@@ -387,3 +387,33 @@ fn no_data_of_the_files_own_field_is_left_alone_and_not_counted() {
     }
     assert!(after.contains(&1) && after.contains(&255));
 }
+
+#[test]
+fn each_band_leaves_out_its_own_nodata() {
+    // Written by rasterio, which reads these ranges and numbers of valid pixels.
+    let expected = [
+        (-2.4285715, 33.42857, 11_788),
+        (45.142857, 116.85714, 11_388),
+        (-2.4285715, 33.42857, 12_188),
+        (-2.4285715, 33.42857, 12_188),
+    ];
+    let bands = |file: &[u8]| {
+        let info = codec::inspect(&mut Cursor::new(file), &Limits::default()).unwrap();
+        let rows = codec::open(Box::new(Cursor::new(file.to_vec())), &info).unwrap().read(0..info.height).unwrap();
+        let Samples::F32(samples) = rows.samples else { panic!("floating point was expected") };
+        [0, 1, 2, 3].map(|band| samples[band..].iter().step_by(4).copied().collect::<Vec<f32>>())
+    };
+    let file = sample("tiff/g_ms_perband.tif");
+    let result = equalize(&file, &Recipe::global(Color::Channels)).unwrap().0;
+    for ((before, after), (least, most, valid)) in bands(&file).iter().zip(bands(&result)).zip(expected) {
+        let is_valid = |value: &&f32| **value != -9_999.0;
+        assert!(before.iter().zip(&after).all(|(before, after)| is_valid(&before) == is_valid(&after)));
+        assert_eq!(after.iter().filter(is_valid).count(), valid);
+        let range = after.iter().filter(is_valid).fold((f32::MAX, f32::MIN), |(lo, hi), v| (lo.min(*v), hi.max(*v)));
+        assert!(range.0 >= least && range.1 <= most && range.1 > most - 1e-3, "{range:?}");
+        // Equalized: half of the valid values lie below the middle of the range.
+        let middle = (least + most) / 2.0;
+        let below = after.iter().filter(is_valid).filter(|value| **value < middle).count() as f64 / valid as f64;
+        assert!((below - 0.5).abs() < 0.02, "{below}");
+    }
+}

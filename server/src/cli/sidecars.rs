@@ -89,3 +89,65 @@ fn appended(image: &Path, suffix: &str) -> Option<PathBuf> {
 fn display(file: &Path) -> String {
     file.file_name().unwrap_or(file.as_os_str()).display().to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// Returns a folder with copies of the sample and of what lies beside it.
+    fn folder(names: &[&str]) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples/tiff");
+        for name in names {
+            let from = samples.join(name);
+            match from.is_file() {
+                true => drop(std::fs::copy(from, folder.path().join(name)).unwrap()),
+                false => std::fs::write(folder.path().join(name), "text").unwrap(),
+            }
+        }
+        let image = folder.path().join("side.tif");
+        (folder, image)
+    }
+
+    fn beside(names: &[&str], mask_given: bool) -> (bool, Vec<String>) {
+        let (_folder, image) = folder(names);
+        let Sidecars { mask, notes } = Sidecars::beside(&image, mask_given, &Limits::default());
+        (mask.is_some(), notes)
+    }
+
+    #[test]
+    fn gdals_mask_is_obeyed_unless_another_is_named() {
+        let (used, notes) = beside(&["side.tif", "side.tif.msk"], false);
+        assert!(used && notes[0].contains("side.tif.msk") && notes[0].contains("was obeyed"), "{notes:?}");
+        let (used, notes) = beside(&["side.tif", "side.tif.msk"], true);
+        assert!(!used && notes[0].contains("isn't used"), "{notes:?}");
+        assert_eq!(beside(&["side.tif"], false), (false, Vec::new()));
+    }
+
+    #[test]
+    fn a_mask_that_does_not_fit_is_not_obeyed() {
+        let (folder, image) = folder(&["side.tif"]);
+        let other = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples/tiff/g_mask_ovr.tif");
+        for (content, words) in [(std::fs::read(other).unwrap(), "as large as"), (b"text".to_vec(), "text")] {
+            std::fs::write(folder.path().join("side.tif.msk"), content).unwrap();
+            let Sidecars { mask, notes } = Sidecars::beside(&image, false, &Limits::default());
+            assert!(mask.is_none() && notes[0].contains(words), "{notes:?}");
+        }
+    }
+
+    #[test]
+    fn other_files_are_mentioned() {
+        let names = ["side.tif", "side.tif.aux.xml", "side.tif.ovr", "side.tfw", "side.prj"];
+        let (used, notes) = beside(&names, false);
+        assert!(!used && notes.len() == 4, "{notes:?}");
+        assert!(names[1..].iter().all(|name| notes.iter().any(|note| note.contains(name))), "{notes:?}");
+    }
+
+    #[test]
+    fn masks_and_overviews_beside_an_image_are_no_images() {
+        let (folder, image) = folder(&["side.tif", "side.tif.msk", "lone.tif.msk"]);
+        assert!(is_sidecar(&folder.path().join("side.tif.msk")));
+        assert!(!is_sidecar(&folder.path().join("lone.tif.msk")) && !is_sidecar(&image));
+    }
+}

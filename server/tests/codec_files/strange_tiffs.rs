@@ -212,6 +212,20 @@ fn zeros(file: &[u8], at: u64) -> usize {
 }
 
 #[test]
+fn webp_in_tiff_has_the_pixels_that_gdal_reads() {
+    // CRC-32 of the samples as rasterio reads them.
+    for (name, crc) in [("tc_webp.tif", 0xa78a_28fe), ("webp_rgba.tif", 0x5278_59f9), ("webp_tiles.tif", 0x5e46_3e72)] {
+        let (before, after, notes) = through(name);
+        assert_eq!((crc32fast::hash(&before.to_le_bytes()), &after), (crc, &before), "{name}");
+        assert!(notes[0].contains("WebP") && notes[0].contains("Deflate"), "{name}: {notes:?}");
+    }
+    let mut wrong = sample("tiff/tc_webp.tif");
+    let at = wrong.windows(4).position(|bytes| bytes == b"VP8L").unwrap();
+    wrong[at + 8] ^= 0xff;
+    assert!(matches!(read(&wrong, 9), Err(Error::Refused(sentence)) if sentence.contains("WebP")));
+}
+
+#[test]
 fn what_is_not_supported_is_named_with_the_command_that_converts_it() {
     for (name, words) in [
         ("tc_lerc.tif", ["LERC", "gdal_translate -co COMPRESS=DEFLATE"]),

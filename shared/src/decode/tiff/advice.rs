@@ -57,7 +57,6 @@ pub(super) fn unsupported_compression<T>(number: u64) -> Result<T> {
         34_712 | 33_003 | 33_005 => ("JPEG 2000", IMAGECODECS),
         34_887 => ("LERC", DEFLATE),
         34_925 => ("LZMA", DEFLATE),
-        50_001 => ("WebP", DEFLATE),
         50_002 | 52_546 => ("JPEG XL", IMAGECODECS),
         other => {
             return refuse(format!("This TIFF is compressed by an unknown method ({other}), which isn't supported."));

@@ -144,7 +144,8 @@ fn plausible(structure: &Structure) -> Result<()> {
         Compression::None => bytes <= length || sparse(structure),
         // A white row takes one bit in Fax4. In Zstandard, a 128 KiB block of one repeated byte takes four bytes.
         Compression::Fax4 => u64::from(structure.height) <= length.saturating_mul(8),
-        Compression::Zstd => bytes <= length.saturating_mul(128 << 10),
+        // A WebP of one colour is as short, whatever its size.
+        Compression::Zstd | Compression::Webp => bytes <= length.saturating_mul(128 << 10) || sparse(structure),
         _ => bytes <= length.saturating_mul(MOST_EXPANSION) || sparse(structure),
     };
     if fits { Ok(()) } else { Err(truncated(Format::Tiff)) }

@@ -196,7 +196,8 @@ impl Stored {
                     if structure.reversed {
                         packed.iter_mut().for_each(|byte| *byte = byte.reverse_bits());
                     }
-                    let piece = Piece { width: piece_width as usize, channels, jpeg: &self.jpeg };
+                    let height = structure.chunks.rows() as usize;
+                    let piece = Piece { width: piece_width as usize, height, channels, jpeg: &self.jpeg };
                     unpack::unpack(structure.compression, &packed, &piece, &mut raw)?;
                 } else if start > 0 {
                     return Err(truncated(Format::Tiff));
@@ -218,10 +219,13 @@ impl Stored {
     }
 
     /// Upper bound of bytes to read. No compression doubles the size of data, so a larger length in the table isn't trusted. A
-    /// JPEG must be read whole.
+    /// JPEG or WebP must be read whole.
     fn longest(&self, needed: usize) -> u64 {
         let piece = u64::from(self.structure.chunks.rows()) * self.structure.piece_line() as u64;
-        let most = if self.structure.compression == Compression::Jpeg { piece + (64 << 10) } else { needed as u64 };
+        let most = match self.structure.compression {
+            Compression::Jpeg | Compression::Webp => piece + (64 << 10),
+            _ => needed as u64,
+        };
         2 * most + 4_096
     }
 

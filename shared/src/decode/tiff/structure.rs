@@ -30,6 +30,8 @@ pub enum Compression {
     Fax4,
     /// JPEG (TIFF technical note 2). Read-only.
     Jpeg,
+    /// WebP, as in libtiff: RGB or RGBA of 8 bits. Read-only.
+    Webp,
 }
 
 impl Compression {
@@ -44,6 +46,7 @@ impl Compression {
             Compression::OldDeflate => 32_946,
             Compression::PackBits => 32_773,
             Compression::Zstd => 50_000,
+            Compression::Webp => 50_001,
         }
     }
 }
@@ -252,8 +255,8 @@ pub fn structure<R: Read + Seek>(source: &mut R, tiff: Tiff, page: Page, limits:
     let Pixels { layout, depth, channels, bits, meaning, colors, extra } = pixels(&mut fields, compression)?;
     let predictor = predictor(&mut fields, compression, bits, depth)?;
     let planar = channels > 1 && fields.one(tag::PLANAR_CONFIGURATION, 1)? == 2;
-    if planar && compression == Compression::Jpeg {
-        return refuse("This TIFF's JPEG data are in separate planes, which isn't supported.");
+    if planar && matches!(compression, Compression::Jpeg | Compression::Webp) {
+        return refuse("This TIFF's JPEG or WebP data are in separate planes, which isn't supported.");
     }
     // JPEG data are never reversed, as in libtiff.
     let reversed = fields.one(tag::FILL_ORDER, 1)? == 2 && compression != Compression::Jpeg;
@@ -365,7 +368,13 @@ fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) 
         };
     }
     let (layout, depth) = sampled(fields, layout, bits, &mut meaning)?;
-    if compression == Compression::Fax4 && (bits, channels) != (1, 1) || compression == Compression::Jpeg && bits != 8 {
+    let fits = match compression {
+        Compression::Fax4 => (bits, channels) == (1, 1),
+        Compression::Jpeg => bits == 8,
+        Compression::Webp => bits == 8 && matches!(channels, 3 | 4),
+        _ => true,
+    };
+    if !fits {
         return refuse(format!(
             "This TIFF has {channels} samples of {bits} bits, which its compression doesn't support."
         ));
@@ -436,6 +445,7 @@ fn compression<R: Read + Seek>(fields: &mut Fields<'_, R>) -> Result<Compression
         32_946 => Ok(Compression::OldDeflate),
         32_773 => Ok(Compression::PackBits),
         50_000 => Ok(Compression::Zstd),
+        50_001 => Ok(Compression::Webp),
         other => advice::unsupported_compression(other),
     }
 }
@@ -449,9 +459,8 @@ fn predictor<R: Read + Seek>(
     use Compression::{Deflate, Lzw, OldDeflate, Zstd};
     match (fields.one(tag::PREDICTOR, 1)?, compression) {
         // The others have no predictor; libtiff ignores the field with them.
-        (_, Compression::None | Compression::PackBits | Compression::Fax4 | Compression::Jpeg) | (1, _) => {
-            Ok(Predictor::None)
-        }
+        (_, Compression::None | Compression::PackBits | Compression::Fax4 | Compression::Jpeg | Compression::Webp)
+        | (1, _) => Ok(Predictor::None),
         (2, Lzw | Deflate | OldDeflate | Zstd) if bits >= 8 => Ok(Predictor::Horizontal),
         (3, Lzw | Deflate | OldDeflate | Zstd) if depth == Depth::Float => Ok(Predictor::Float),
         (other, _) => refuse(format!(
