@@ -73,9 +73,15 @@ fn unfit(image: &Path, mask: &Path, limits: &Limits) -> Option<String> {
         codec::inspect(&mut BufReader::new(file), limits)
     };
     let image = inspect(image).ok()?;
+    if image.pages() > 1 {
+        return Some("the image has several pages.".to_owned());
+    }
     match inspect(mask) {
         Ok(mask) if mask.pages() > 1 => Some("it has several pages.".to_owned()),
-        Ok(mask) => pipeline::same_size(&image, &mask).err(),
+        Ok(mask) if (mask.width, mask.height) != (image.width, image.height) => {
+            Some("it isn't as large as the image.".to_owned())
+        }
+        Ok(_) => None,
         Err(error) => Some(error.to_string()),
     }
 }

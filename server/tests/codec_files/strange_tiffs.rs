@@ -126,6 +126,14 @@ fn slices_behind_one_page_become_pages_or_are_refused() {
 }
 
 #[test]
+fn imagejs_display_range_is_dropped_and_the_rest_of_its_metadata_stays() {
+    let (result, said) = carry_pages(&sample("tiff/ij_stack.tif")).unwrap();
+    assert!(said.changed.iter().any(|note| note.contains("display range")), "{said:?}");
+    let holds = |text: &[u8]| result.windows(text.len()).any(|bytes| bytes == text);
+    assert!(!holds(b"min=") && !holds(b"max=") && holds(b"images=3\n") && holds(b"spacing=2.0\n") && holds(b"lbal"));
+}
+
+#[test]
 fn colours_with_further_bands_stay_colours() {
     for name in ["h_extra_unspec.tif", "cog_rgba.tif"] {
         let result = carry(&sample(&format!("tiff/{name}")), 1);

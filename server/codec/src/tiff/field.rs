@@ -4,7 +4,7 @@ use shared::decode::Blocks;
 use shared::decode::tiff::{Entry, Order, Tiff, size_of, tag};
 use shared::job::Keeping;
 
-use super::super::{Error, Result, Source, photoshop, refuse};
+use super::super::{Result, Source, photoshop, refuse};
 use super::fate;
 
 pub(super) const SHORT: u16 = 3;
@@ -100,14 +100,11 @@ impl Field {
             return refuse("The TIFF file is damaged: its directories are nested too deeply.");
         }
         let at = tiff.first_number(&mut source, entry)?.unwrap_or(0);
-        let directory = match tiff.directory(&mut source, at) {
-            Ok(directory) => directory,
-            Err(Error::Refused(_)) => {
-                fate::lost_directory(entry.tag, keeping);
-                return Ok(None);
-            }
-            Err(error) => return Err(error),
-        };
+        if !tiff.has_directory(&mut source, at)? {
+            fate::lost_directory(entry.tag, keeping);
+            return Ok(None);
+        }
+        let directory = tiff.directory(&mut source, at)?;
         fate::unreadable(&directory, keeping);
         let mut fields = Vec::new();
         for entry in &directory.entries {

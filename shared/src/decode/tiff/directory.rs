@@ -154,6 +154,20 @@ impl Tiff {
         Ok(Directory { entries: readable, fields: count, unreadable, next: self.order.number(next) })
     }
 
+    /// Returns whether there may be a directory: its fields lie within the file, and there are some.
+    pub fn has_directory<R: Read + Seek>(&self, source: &mut R, at: u64) -> Result<bool> {
+        let (count_size, entry_size) = if self.big { (8, 20) } else { (2, 12) };
+        if at.saturating_add(count_size) > self.length {
+            return Ok(false);
+        }
+        source.seek(SeekFrom::Start(at))?;
+        let mut bytes = [0; 8];
+        let bytes = &mut bytes[..count_size as usize];
+        source.read_exact(bytes).map_err(|error| blame(Format::Tiff, error))?;
+        let count = self.order.number(bytes);
+        Ok(count > 0 && count <= (self.length - at) / entry_size)
+    }
+
     /// Returns the length of a field's values, and their offset unless they are stored in the field itself.
     fn locate(&self, entry: &Entry) -> Result<(u64, Option<u64>)> {
         let size = size_of(entry.kind).unwrap_or(1);
