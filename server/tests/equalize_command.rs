@@ -249,7 +249,9 @@ fn a_mask_beside_an_image_is_obeyed_and_is_no_image_itself() {
     let (image, mask) = (sample("tiff/side.tif"), sample("tiff/side.tif.msk"));
     for (to, names) in [(&beside, &[&image, &mask][..]), (&alone, &[&image])] {
         fs::create_dir(to).unwrap();
-        names.iter().for_each(|name| drop(fs::copy(name, to.join(name.file_name().unwrap())).unwrap()));
+        for name in names {
+            fs::copy(name, to.join(name.file_name().unwrap())).unwrap();
+        }
     }
     let result = |arguments: &[&Path]| {
         let out = folder.path().join("out");

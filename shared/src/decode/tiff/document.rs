@@ -201,11 +201,11 @@ fn below<R: Read + Seek>(
                 );
             }
             Kind::Page | Kind::Mask => {
-                return refuse(format!(
+                return refuse(
                     "This TIFF has images inside images (SubIFDs that aren't overviews), which isn't supported. Write the one \
                      that you want as a page of its own, for example by `python -c \"import tifffile as t; \
-                     t.imwrite('out.tif', t.TiffFile('in.tif').pages[0].pages[0].asarray())\"`, and process that file."
-                ));
+                     t.imwrite('out.tif', t.TiffFile('in.tif').pages[0].pages[0].asarray())\"`, and process that file.",
+                );
             }
         }
     }
