@@ -76,7 +76,7 @@ pub struct Files {
 /// Returns the recipe with a mask, whose file is named apart.
 ///
 /// # Errors
-/// None, unless the placeholder isn't an id.
+/// If the placeholder isn't an id.
 pub fn with_mask(recipe: &Recipe) -> Result<Recipe> {
     Ok(Recipe { mask: Some(A_FILE.parse().map_err(|error| anyhow!("{error}"))?), ..recipe.clone() })
 }

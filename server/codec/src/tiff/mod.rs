@@ -260,8 +260,11 @@ fn fields(
             Fate::Dropped(note) => keeping.change(note),
             Fate::Kept(name) => {
                 let Some(read) = Field::read(source, &original.tiff, entry, blocks, keeping)? else { continue };
-                let changed = imagej.iter().find(|field| field.is(entry.tag)).cloned();
-                let mut field = changed.unwrap_or(read);
+                let mut field = match imagej.iter().find(|field| field.is(entry.tag)) {
+                    Some(changed) if changed.is_empty() => continue,
+                    Some(changed) => changed.clone(),
+                    None => read,
+                };
                 if entry.tag == tag::GDAL_METADATA && field.forget_statistics() {
                     keeping.change("The statistics in GDAL's metadata were for the old pixels.");
                 }
@@ -271,38 +274,33 @@ fn fields(
                 if entry.tag == tag::PHOTOSHOP && field.forget_photoshop_thumbnail()? {
                     keeping.change("Photoshop's thumbnail showed the old pixels.");
                 }
-                if !field.is_empty() {
-                    fields.push(field);
-                    name.into_iter().for_each(|name| keeping.keep(name));
-                }
+                fields.push(field);
+                name.into_iter().for_each(|name| keeping.keep(name));
             }
         }
     }
     Ok(fields)
 }
 
-/// Reports on the whole file with its first page. Returns the directories of the overviews of the page's mask that are kept: those
-/// as large as an overview of the page.
+/// Reports on the whole file with its first page. Returns the directories of the overviews of the first page's mask that are kept:
+/// those as large as an overview of the page. Those of further pages aren't: each page would have to read all directories.
 fn small_masks(mut source: &mut dyn Source, info: &ImageInfo, keeping: &mut Keeping) -> Result<Vec<u64>> {
-    let masked = info.layout.has_alpha() && !info.more.overviews.is_empty();
-    if info.more.page > 0 && !masked {
+    if info.more.page > 0 {
         return Ok(Vec::new());
     }
     let document = document(&mut source)?;
     let mut kept = Vec::new();
-    let own = document.smaller.iter().filter(|smaller| smaller.page == info.more.page as usize);
-    let (masks, own): (Vec<&Smaller>, Vec<&Smaller>) = own.partition(|smaller| smaller.of_mask);
-    for smaller in masks.iter().filter(|smaller| !smaller.below) {
+    let (masks, others): (Vec<&Smaller>, Vec<&Smaller>) = document.smaller.iter().partition(|smaller| smaller.of_mask);
+    let own = others.iter().filter(|smaller| smaller.page == 0).count();
+    for smaller in masks.iter().filter(|smaller| !smaller.below && smaller.page == 0) {
         let overview = overview_of(&mut source, document.tiff, smaller, info)?;
         let size = overview.map(|overview| (overview.width, overview.height));
         if info.more.overviews.iter().any(|own| Some((own.width, own.height)) == size) {
             kept.push(smaller.at);
         }
     }
-    let lost = own.len().saturating_sub(info.more.overviews.len()) + masks.len() - kept.len();
-    if info.more.page == 0 {
-        fate::of_file(&document, cloud_optimized(source, document.tiff)?, keeping);
-    }
+    let lost = own.saturating_sub(info.more.overviews.len()) + masks.len() - kept.len();
+    fate::of_file(&document, cloud_optimized(source, document.tiff)?, keeping);
     fate::overviews(info.more.overviews.len(), kept.len(), lost, keeping);
     Ok(kept)
 }
