@@ -341,7 +341,8 @@ mod tests {
         let nodata = missing(9.0, Intensity::Bands(2));
         let mask = Mask::of(&before, nodata, Some(&[255, 255, 255, 0])).unwrap();
         assert_eq!(mask.shown(), [true, true, true, false]);
-        assert_eq!((mask.hidden_level(), mask.kept(&before)), (Some(9), rows(Layout::Bands(2), &[9, 1, 2, 9, 9, 9])));
+        let kept = Samples::U8(vec![9, 1, 2, 9, 9, 9]);
+        assert_eq!((mask.hidden_level(), mask.kept(&before).samples), (Some(9), kept));
         let mut after = rows(Layout::Bands(2), &[100, 9, 101, 102, 103, 104, 9, 105]);
         mask.restore(&before, &mut after);
         nodata.unwrap().keep_apart(&mut after, Some(&mask));

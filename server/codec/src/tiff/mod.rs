@@ -292,7 +292,8 @@ fn small_masks(mut source: &mut dyn Source, info: &ImageInfo, keeping: &mut Keep
     let mut kept = Vec::new();
     let (masks, others): (Vec<&Smaller>, Vec<&Smaller>) = document.smaller.iter().partition(|smaller| smaller.of_mask);
     let own = others.iter().filter(|smaller| smaller.page == 0).count();
-    for smaller in masks.iter().filter(|smaller| !smaller.below && smaller.page == 0) {
+    let has_mask = document.pages.first().is_some_and(|page| page.mask.is_some());
+    for smaller in masks.iter().filter(|smaller| has_mask && !smaller.below && smaller.page == 0) {
         let overview = overview_of(&mut source, document.tiff, smaller, info)?;
         let size = overview.map(|overview| (overview.width, overview.height));
         if info.more.overviews.iter().any(|own| Some((own.width, own.height)) == size) {
