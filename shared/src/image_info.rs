@@ -164,6 +164,8 @@ pub struct Place {
     pub page: u64,
     /// The directory of its mask.
     pub mask: Option<u64>,
+    /// Index of its slice, if the directory describes several; else 0.
+    pub slice: u32,
 }
 
 /// Overview: a reduced-resolution copy of a page.

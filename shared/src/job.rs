@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::clock::Stamp;
-use crate::equalize::{Recipe, Spans};
+use crate::equalize::{NodataRule, Recipe, Spans};
 use crate::id::{ImageId, JobId, RunId};
 use crate::image_info::is_zero;
 
@@ -30,7 +30,11 @@ pub const RECORD_VERSION: u32 = 1;
 /// 7. A recipe can set the range of floating-point samples.
 /// 8. TIFF overviews are regenerated.
 /// 9. Runs in a PNG are deflated by our own encoder.
-pub const ALGO: u32 = 9;
+/// 10. Nodata of single channels and bands (`Job::nodata`); slices behind one page of a TIFF.
+pub const ALGO: u32 = 10;
+
+/// First version in which channels and bands that are equalized each by itself have nodata each by itself.
+const ALGO_NODATA_OF_SAMPLES: u32 = 10;
 
 /// State of a job, as users see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -347,6 +351,12 @@ impl Job {
     /// Returns the number of tasks in a phase; 0 if the job doesn't have the phase.
     pub fn count(&self, phase: Phase) -> u32 {
         self.counts.get(&phase).copied().unwrap_or(0)
+    }
+
+    /// Returns the nodata of the job's image, by the job's version of the algorithms.
+    pub fn nodata(&self) -> Option<NodataRule> {
+        let rule = self.recipe.nodata_of(&self.info)?;
+        Some(if self.algo < ALGO_NODATA_OF_SAMPLES { rule.of_whole_pixels() } else { rule })
     }
 }
 

@@ -6,7 +6,7 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::json;
-use shared::equalize::{Color, Counts, Frame, Histogram, Mask, Recipe, Strength, Table};
+use shared::equalize::{Color, Counts, Frame, Histogram, Intensity, Mask, NodataRule, Recipe, Strength, Table};
 use shared::pixels::{Depth, Layout, Rows, Samples};
 
 const LAYOUTS: [Layout; 4] = [Layout::Gray, Layout::GrayAlpha, Layout::Rgb, Layout::Rgba];
@@ -89,8 +89,21 @@ impl Case {
         };
         let rows = Rows { width: self.frame.width, layout: self.frame.layout, samples };
         let pixels = (from * self.frame.width) as usize..(to * self.frame.width) as usize;
-        let mask = Mask::of(&rows, self.recipe.nodata, self.mask.as_ref().map(|mask| &mask[pixels]));
+        let mask = Mask::of(&rows, self.nodata(), self.mask.as_ref().map(|mask| &mask[pixels]));
         (rows, mask)
+    }
+
+    fn nodata(&self) -> Option<NodataRule> {
+        let intensity = Intensity::of(self.recipe.color, self.frame.layout);
+        self.recipe.nodata.map(|nodata| NodataRule::new(nodata, intensity))
+    }
+
+    fn apply(&self, table: &Table, first: u32, rows: Rows, mask: Option<&Mask>) -> Rows {
+        let mut rows = table.apply(&self.recipe, first, rows, mask);
+        if let Some(nodata) = self.nodata() {
+            nodata.keep_apart(&mut rows, mask);
+        }
+        rows
     }
 
     fn table(&self, counts: &Counts) -> Table {
@@ -109,7 +122,7 @@ impl Case {
         let (rows, mask) = self.rows(0, self.frame.height);
         let mut counts = self.counts();
         counts.count(0, &rows, mask.as_ref());
-        self.table(&counts).apply(&self.recipe, 0, rows, mask.as_ref())
+        self.apply(&self.table(&counts), 0, rows, mask.as_ref())
     }
 
     /// Tasks of these rows, in this order, each with counts of its own that went through bytes, as did the table.
@@ -125,7 +138,7 @@ impl Case {
         let table = Table::from_bytes(&self.recipe, &self.frame, &self.table(&sum).to_bytes()).unwrap();
         let equalized = cuts.windows(2).map(|cut| {
             let (rows, mask) = self.rows(cut[0], cut[1]);
-            table.apply(&self.recipe, cut[0], rows, mask.as_ref()).to_le_bytes()
+            self.apply(&table, cut[0], rows, mask.as_ref()).to_le_bytes()
         });
         equalized.flatten().collect()
     }
@@ -181,6 +194,28 @@ proptest! {
             Samples::F32(_) => unreachable!("whole numbers alone"),
         }
         prop_assert_eq!(left_alone(&altered.at_once(), &shown), left_alone(&after, &shown));
+    }
+
+    #[test]
+    fn channels_are_equalized_as_gray_images_of_their_own_each_with_its_own_nodata(case in case()) {
+        let (colors, channels) = (case.frame.layout.colors(), case.frame.layout.channels());
+        prop_assume!(case.recipe.reference().is_none());
+        let case = Case { recipe: Recipe { color: Color::Channels, ..case.recipe.clone() }, ..case };
+        let together = case.at_once();
+        for color in 0..colors {
+            let layout = if channels > colors { Layout::GrayAlpha } else { Layout::Gray };
+            let kept = |i: &usize| i % channels == color || i % channels >= colors;
+            fn pick<S: Copy>(samples: &[S], kept: impl Fn(&usize) -> bool) -> Vec<S> {
+                (0..samples.len()).filter(kept).map(|i| samples[i]).collect()
+            }
+            let of = |samples: &Samples| match samples {
+                Samples::U8(samples) => Samples::U8(pick(samples, kept)),
+                Samples::U16(samples) => Samples::U16(pick(samples, kept)),
+                Samples::F32(_) => unreachable!("whole numbers alone"),
+            };
+            let alone = Case { frame: Frame { layout, ..case.frame }, samples: of(&case.samples), ..case.clone() };
+            prop_assert_eq!(alone.at_once().samples, of(&together.samples), "colour {}", color);
+        }
     }
 
     #[test]

@@ -88,7 +88,7 @@ pub struct Head {
 enum FileHead {
     Png(png::Head),
     Jpeg(jpeg::Head),
-    Tiff(tiff::Head),
+    Tiff(Box<tiff::Head>),
     Webp(webp::Head),
 }
 
@@ -129,7 +129,7 @@ pub enum Joiner {
     /// The file contains the parts in order, verbatim.
     Envelope(Envelope),
     /// The parts are raw rows; the file can only be encoded once all of them are there.
-    Encoder(webp::Encoder),
+    Encoder(Box<webp::Encoder>),
 }
 
 /// The bytes around the parts.
@@ -287,7 +287,9 @@ pub fn head(source: &mut dyn Source, info: &ImageInfo, layout: Layout) -> Result
     let file = contain(|| match info.format {
         Format::Png => Ok(FileHead::Png(png::Head::read(source, &info, loses_color, &mut keeping)?)),
         Format::Jpeg => Ok(FileHead::Jpeg(jpeg::Head::read(source, &info, loses_color, &mut keeping)?)),
-        Format::Tiff => Ok(FileHead::Tiff(tiff::Head::read(source, &info, loses_color, &mut keeping)?)),
+        Format::Tiff => {
+            tiff::Head::read(source, &info, loses_color, &mut keeping).map(|head| FileHead::Tiff(Box::new(head)))
+        }
         Format::Webp => Ok(FileHead::Webp(webp::Head::read(source, loses_color, &mut keeping)?)),
     })?;
     Ok(Head { info, keeping, file })
@@ -366,12 +368,12 @@ pub fn join_pages(pages: &[(&Head, &[PartIndex])]) -> Result<Joiner> {
     match pages {
         [(Head { file: FileHead::Png(file), info, .. }, index)] => Ok(Joiner::Envelope(file.join(info, index)?)),
         [(Head { file: FileHead::Jpeg(file), info, .. }, _)] => Ok(Joiner::Envelope(file.join(info)?)),
-        [(Head { file: FileHead::Webp(file), info, .. }, _)] => Ok(Joiner::Encoder(file.encoder(info))),
+        [(Head { file: FileHead::Webp(file), info, .. }, _)] => Ok(Joiner::Encoder(Box::new(file.encoder(info)))),
         pages => {
             let mut of_tiff = Vec::with_capacity(pages.len());
             for (head, index) in pages {
                 match &head.file {
-                    FileHead::Tiff(file) => of_tiff.push((file, *index)),
+                    FileHead::Tiff(file) => of_tiff.push((&**file, *index)),
                     _ => return refuse("Only a TIFF has several pages."),
                 }
             }

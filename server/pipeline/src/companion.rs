@@ -3,7 +3,7 @@
 use base::causes::SharedError;
 use catalog::Gallery;
 use codec::{PartHash, RowReader};
-use shared::equalize::{Histogram, Mask, Recipe};
+use shared::equalize::{Histogram, Mask, Nodata, NodataRule, Recipe};
 use shared::job::{Companion, Cut, ImageInfo, Job, Pointer};
 use shared::pixels::{Depth, Layout};
 
@@ -132,12 +132,14 @@ pub(super) fn count(
 ) -> codec::Result<Histogram> {
     let cut = Cut::new(info, 1);
     let mut histogram = Histogram::for_reference(recipe, image, info.layout, info.depth);
-    let own = Recipe { nodata: None, ..recipe.clone() };
+    // What is equalized of the reference, which may differ from what is of the image.
+    let intensity = histogram.intensity();
+    let missing = info.more.nodata.and_then(Nodata::new).map(|nodata| NodataRule::new(nodata, intensity));
     for part in 0..cut.parts {
         let rows = reader.read(cut.rows_of(part, info.height))?;
-        match Mask::of(&rows, own.nodata_of(info), None) {
+        match Mask::of(&rows, missing, None) {
             None => histogram.count(&rows),
-            Some(mask) => histogram.count(&mask.kept(&rows)),
+            Some(mask) => histogram.count_masked(&rows, &mask),
         }
     }
     Ok(histogram)

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use codec::RowReader;
-use shared::equalize::{Counts, Mask, Nodata, Recipe, Table};
+use shared::equalize::{Counts, Mask, NodataRule, Recipe, Table};
 use shared::job::ImageInfo;
 use shared::pixels::{Depth, Layout, Rows};
 
@@ -15,8 +15,8 @@ pub(super) struct MaskedImageSource {
     pub(super) rows: (RowSource, ImageInfo),
     /// The mask.
     pub(super) mask: Option<(RowSource, ImageInfo)>,
-    /// The nodata value.
-    pub(super) nodata: Option<Nodata>,
+    /// What is nodata.
+    pub(super) nodata: Option<NodataRule>,
 }
 
 impl MaskedImageSource {
@@ -38,7 +38,7 @@ impl MaskedImageSource {
 pub(super) struct MaskedImage {
     rows: Box<dyn RowReader>,
     mask: Option<Box<dyn RowReader>>,
-    nodata: Option<Nodata>,
+    nodata: Option<NodataRule>,
 }
 
 impl MaskedImage {
@@ -58,12 +58,12 @@ pub(super) struct MaskedRows {
     pub(super) first: u32,
     rows: Rows,
     mask: Option<Mask>,
-    nodata: Option<Nodata>,
+    nodata: Option<NodataRule>,
 }
 
 impl MaskedRows {
     /// Creates it for rows starting at `first`; `mask` is the mask image, one byte per pixel.
-    pub(super) fn new(first: u32, rows: Rows, nodata: Option<Nodata>, mask: Option<&[u8]>) -> Self {
+    pub(super) fn new(first: u32, rows: Rows, nodata: Option<NodataRule>, mask: Option<&[u8]>) -> Self {
         let mask = Mask::of(&rows, nodata, mask);
         Self { first, rows, mask, nodata }
     }

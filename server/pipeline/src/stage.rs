@@ -96,7 +96,7 @@ impl TaskContext {
             (None, None) => None,
         };
         let rows = (self.rows(job, inputs), job.info.clone());
-        MaskedImageSource { rows, mask, nodata: job.recipe.nodata_of(&job.info) }
+        MaskedImageSource { rows, mask, nodata: job.nodata() }
     }
 
     /// Fetches a whole object and verifies its hash. A mismatch is fetched once more, since the transfer and not the

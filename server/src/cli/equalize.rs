@@ -19,9 +19,10 @@ use shared::job::Format;
 
 use super::endpoints::{Input, Output, display};
 use super::folder::{Depth, Found, Summary, walk};
-use super::how::{Files, HowArgs};
+use super::how::{Files, HowArgs, with_mask};
 use super::limits::LimitArgs;
 use super::names::format_of_name;
+use super::sidecars::Sidecars;
 use super::target::TargetArgs;
 
 /// Equalize images on this machine alone.
@@ -182,6 +183,11 @@ impl Command {
             let same = fs::canonicalize(output).is_ok_and(|output| fs::canonicalize(input).is_ok_and(|i| i == output));
             ensure!(!same, "IN and OUT are the same file; the original would be lost");
         }
+        let sidecars = match input {
+            Input::File(path) => Sidecars::beside(path, self.others.mask.is_some(), &self.limits),
+            Input::Stdin(_) => Sidecars::default(),
+        };
+        let recipe = if sidecars.mask.is_some() { with_mask(&self.recipe)? } else { self.recipe.clone() };
         let bar = progress_bar(input);
         let notes = output.write(|out, scratch| {
             let local = Local { limits: self.limits, pool: Some(&self.pool), scratch: scratch.to_owned() };
@@ -192,18 +198,18 @@ impl Command {
             // A decoder that panics must fail only its own image, not those after it.
             let open = |path: &PathBuf| Input::File(path.clone()).open();
             let reference = self.others.reference.as_ref().map(|path| move || open(path));
-            let mask = self.others.mask.as_ref().map(|path| move || open(path));
+            let mask = self.others.mask.as_ref().or(sidecars.mask.as_ref()).map(|path| move || open(path));
             let others = Others {
                 reference: reference.as_ref().map(|open| open as &Opener<'_>),
                 mask: mask.as_ref().map(|open| open as &Opener<'_>),
             };
             let result = catch_unwind(AssertUnwindSafe(|| {
-                local.equalize_as(self.target, || input.open(), &self.recipe, others, out, &mut progress)
+                local.equalize_as(self.target, || input.open(), &recipe, others, out, &mut progress)
             }));
             Ok(result.map_err(|_| anyhow!("the decoder crashed on this image"))??.notes)
         });
         bar.finish_and_clear();
-        for note in notes? {
+        for note in notes?.iter().chain(&sidecars.notes) {
             eprintln!("{}: {note}", input.name());
         }
         Ok(())

@@ -13,6 +13,7 @@ use codec::foreign;
 use walkdir::{DirEntry, WalkDir};
 
 use super::names::format_of_name;
+use super::sidecars::is_sidecar;
 
 /// Something found in a folder.
 #[derive(Debug)]
@@ -91,6 +92,9 @@ fn file(entry: &DirEntry, input: &Path) -> Found {
     }
     if is_hidden(entry) {
         return Found::Skipped(HIDDEN);
+    }
+    if is_sidecar(path) {
+        return Found::Skipped("masks and overviews of an image beside them");
     }
     if codec::detect(&start).is_none() && format_of_name(path).is_none() {
         return Found::Skipped(foreign::name(&start));

@@ -73,6 +73,14 @@ pub struct Files {
     pub mask: Option<PathBuf>,
 }
 
+/// Returns the recipe with a mask, whose file is named apart.
+///
+/// # Errors
+/// If the placeholder isn't an id.
+pub fn with_mask(recipe: &Recipe) -> Result<Recipe> {
+    Ok(Recipe { mask: Some(A_FILE.parse().map_err(|error| anyhow!("{error}"))?), ..recipe.clone() })
+}
+
 /// Placeholder id in a command's recipe, since a file has no id.
 const A_FILE: &str = "00000000000000000000000000000000";
 

@@ -12,4 +12,5 @@ pub mod names;
 pub mod orphans;
 pub mod process;
 pub mod serve;
+mod sidecars;
 pub mod target;

@@ -351,3 +351,27 @@ fn every_sample_cut_off_at_two_hundred_places_is_told_in_a_sentence_within_bound
         assert!(told.contains(&format!("{refused} failed")) && refused > CUTS / 2, "{name}: {refused}, {summary}");
     }
 }
+
+#[test]
+fn a_mask_beside_an_image_is_obeyed_and_is_no_image_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let (beside, alone) = (folder.path().join("beside"), folder.path().join("alone"));
+    let (image, mask) = (sample("tiff/side.tif"), sample("tiff/side.tif.msk"));
+    for (to, names) in [(&beside, &[&image, &mask][..]), (&alone, &[&image])] {
+        fs::create_dir(to).unwrap();
+        for name in names {
+            fs::copy(name, to.join(name.file_name().unwrap())).unwrap();
+        }
+    }
+    let result = |arguments: &[&Path]| {
+        let out = folder.path().join("out");
+        command(&[arguments, &[&out]].concat()).unwrap();
+        assert_eq!(names(&out), ["side.tif"]);
+        let bytes = fs::read(out.join("side.tif")).unwrap();
+        fs::remove_dir_all(out).unwrap();
+        bytes
+    };
+    let named = result(&[Path::new("--mask"), &mask, &alone]);
+    assert!(result(&[&beside]) == named);
+    assert!(result(&[&alone]) != named);
+}

@@ -8,7 +8,9 @@ use serde::Deserialize;
 use server::codec::{self, Limits, Source};
 use server::pipeline::local::{Equalized, Error, Local, Others, equalize_file};
 use sha2::{Digest, Sha256};
-use shared::equalize::{Color, Counts, Frame, Histogram, Lut, Mask, Nodata, Recipe, Table, apply};
+use shared::equalize::{
+    Color, Counts, Frame, Histogram, Intensity, Lut, Mask, Nodata, NodataRule, Recipe, Table, apply,
+};
 use shared::pixels::{Layout, Rows, Samples};
 use testkit::images::{SAMPLES, float_tiff, pages_tiff, sample};
 
@@ -306,7 +308,8 @@ fn decode_pages(file: &[u8]) -> Vec<Rows> {
 fn in_one(recipe: &Recipe, nodata: Option<Nodata>, rows: Rows) -> Rows {
     let depth = rows.samples.depth();
     let frame = Frame { width: rows.width, height: rows.height() as u32, layout: rows.layout, depth };
-    let mask = Mask::of(&rows, nodata, None);
+    let intensity = Intensity::of(recipe.color, rows.layout);
+    let mask = Mask::of(&rows, nodata.map(|nodata| NodataRule::new(nodata, intensity)), None);
     let mut counts = Counts::new(recipe, &frame).unwrap();
     counts.count(0, &rows, mask.as_ref());
     while let Some(mut further) = counts.further() {
@@ -379,4 +382,37 @@ fn no_data_of_the_files_own_field_is_left_alone_and_not_counted() {
         }
     }
     assert!(after.contains(&1) && after.contains(&255));
+}
+
+#[test]
+fn each_band_leaves_out_its_own_nodata() {
+    // Written by rasterio, which reads these ranges and numbers of valid pixels.
+    let expected = [
+        (-2.4285715, 33.42857, 11_788),
+        (45.142857, 116.85714, 11_388),
+        (-2.4285715, 33.42857, 12_188),
+        (-2.4285715, 33.42857, 12_188),
+    ];
+    let bands = |file: &[u8]| {
+        let info = codec::inspect(&mut Cursor::new(file), &Limits::default()).unwrap();
+        let rows = codec::open(Box::new(Cursor::new(file.to_vec())), &info).unwrap().read(0..info.height).unwrap();
+        let Samples::F32(samples) = rows.samples else { panic!("floating point was expected") };
+        [0, 1, 2, 3].map(|band| samples[band..].iter().step_by(4).copied().collect::<Vec<f32>>())
+    };
+    let file = sample("tiff/g_ms_perband.tif");
+    let result = equalize(&file, &Recipe::global(Color::Channels)).unwrap().0;
+    for ((before, after), (least, most, valid)) in bands(&file).iter().zip(bands(&result)).zip(expected) {
+        let is_valid = |value: &&f32| **value != -9_999.0;
+        assert!(before.iter().zip(&after).all(|(before, after)| is_valid(&before) == is_valid(&after)));
+        assert_eq!(after.iter().filter(is_valid).count(), valid);
+        // By definition: the share of the range is that of the valid values of this band below.
+        let mut sorted: Vec<f32> = before.iter().copied().filter(|value| is_valid(&value)).collect();
+        sorted.sort_by(f32::total_cmp);
+        for (before, after) in before.iter().zip(&after).filter(|(before, _)| is_valid(before)) {
+            let below = sorted.partition_point(|value| value < before) as f64 / valid as f64;
+            let up_to = sorted.partition_point(|value| value <= before) as f64 / valid as f64;
+            let share = f64::from(after - least) / f64::from(most - least);
+            assert!((below - 1e-3..=up_to + 1e-3).contains(&share), "{before}: {share} isn't in {below}..{up_to}");
+        }
+    }
 }

@@ -20,6 +20,7 @@ mod profiles;
 mod refusals;
 mod round_trip;
 mod scaling;
+mod strange_tiffs;
 mod tiffs;
 mod tolerated;
 mod views;

@@ -4,6 +4,7 @@ use super::Recipe;
 use super::intensity::Intensity;
 use super::kernel::sample::as_le16;
 use super::kernel::{Kernel, Scalar, fused, with_engine};
+use super::mask::Mask;
 use super::wire::{self, Malformed, Reader};
 use crate::pixels::{Depth, Layout, Rows, Samples};
 
@@ -93,6 +94,18 @@ impl Histogram {
     /// Panics if the rows have another layout or depth than the histogram.
     pub fn count(&mut self, rows: &Rows) {
         self.count_by(Kernel::best(), rows);
+    }
+
+    /// Counts some rows, except for what a mask over them hides.
+    ///
+    /// # Panics
+    /// As [`Histogram::count`].
+    pub fn count_masked(&mut self, rows: &Rows, mask: &Mask) {
+        self.count(&mask.kept(rows));
+        if let Some(level) = mask.hidden_level() {
+            // It is hidden wherever it occurs, so none of what was counted before had it.
+            self.bins.chunks_exact_mut(self.depth.levels()).for_each(|plane| plane[level] = 0);
+        }
     }
 
     /// As [`Histogram::count`], with a given kernel. The result is the same with each.

@@ -1,26 +1,31 @@
-//! Masking: pixels, besides fully transparent ones, that are neither counted nor changed.
+//! Masking: pixels, besides fully transparent ones, and single samples that are neither counted nor changed.
 
 use super::color;
 use super::float::luma;
 use super::kernel::sample::Sample;
-use super::nodata::{Nodata, Value};
+use super::nodata::{NodataRule, Unit, Value};
 use crate::pixels::{Rows, Samples};
 
-/// Mask over some rows: true for each pixel that is counted and changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mask(Vec<bool>);
+/// Mask over some rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mask {
+    /// True for each pixel that is counted and changed.
+    shown: Vec<bool>,
+    /// Colour samples with this value are hidden on their own, also in pixels that are shown.
+    sample: Option<Value>,
+}
 
 impl Mask {
-    /// Creates the mask of some rows. It hides a pixel if all its colour samples equal `nodata`, or if the mask image
-    /// (one byte per pixel) is 0 there. Returns `None` if no pixel is hidden.
+    /// Creates the mask of some rows. It hides what is `missing`, and the pixels where the mask image (one byte per pixel) is 0.
+    /// Returns `None` if nothing is hidden.
     ///
     /// # Panics
     /// Panics if the mask image and the rows differ in their number of pixels.
-    pub fn of(rows: &Rows, nodata: Option<Nodata>, image: Option<&[u8]>) -> Option<Self> {
+    pub fn of(rows: &Rows, missing: Option<NodataRule>, image: Option<&[u8]>) -> Option<Self> {
         let channels = rows.layout.channels();
         let pixels = rows.samples.len() / channels;
-        let nodata = nodata.and_then(|nodata| nodata.of(rows.samples.depth()));
-        if nodata.is_none() && image.is_none() {
+        let value = missing.and_then(|missing| Some((missing.nodata.of(rows.samples.depth())?, missing.unit)));
+        if value.is_none() && image.is_none() {
             return None;
         }
         let mut shown = match image {
@@ -31,13 +36,19 @@ impl Mask {
             None => vec![true; pixels],
         };
         let colors = rows.layout.colors();
-        match (&rows.samples, nodata) {
-            (Samples::U8(samples), Some(Value::U8(nodata))) => hide(&mut shown, samples, channels, colors, nodata),
-            (Samples::U16(samples), Some(Value::U16(nodata))) => hide(&mut shown, samples, channels, colors, nodata),
-            (Samples::F32(samples), Some(Value::F32(nodata))) => hide(&mut shown, samples, channels, colors, nodata),
-            _ => {}
-        }
-        (!shown.iter().all(|shown| *shown)).then_some(Self(shown))
+        let sample = match (&rows.samples, value) {
+            (Samples::U8(samples), Some((Value::U8(value), unit))) => {
+                hide(&mut shown, samples, (channels, colors), value, unit).map(Value::U8)
+            }
+            (Samples::U16(samples), Some((Value::U16(value), unit))) => {
+                hide(&mut shown, samples, (channels, colors), value, unit).map(Value::U16)
+            }
+            (Samples::F32(samples), Some((Value::F32(value), unit))) => {
+                hide(&mut shown, samples, (channels, colors), value, unit).map(Value::F32)
+            }
+            _ => None,
+        };
+        (sample.is_some() || !shown.iter().all(|shown| *shown)).then_some(Self { shown, sample })
     }
 
     /// Converts a mask image to one byte per pixel: 0 where all its colours are 0 or it is fully transparent, else 255.
@@ -53,35 +64,71 @@ impl Mask {
 
     /// Returns for each pixel whether it is counted and changed.
     pub(super) fn shown(&self) -> &[bool] {
-        &self.0
+        &self.shown
     }
 
-    /// Returns the pixels that are not hidden, one after the other.
-    pub fn kept(&self, rows: &Rows) -> Rows {
-        let channels = rows.layout.channels();
+    /// Returns the level of integer samples that are hidden on their own.
+    pub(super) fn hidden_level(&self) -> Option<usize> {
+        match self.sample? {
+            Value::U8(level) => Some(level.into()),
+            Value::U16(level) => Some(level.into()),
+            Value::F32(_) => None,
+        }
+    }
+
+    /// Returns the pixels that are not hidden, one after the other. In these, floating-point samples that are hidden on their
+    /// own are NaN, which doesn't count; integer ones still have their level ([`Mask::hidden_level`]).
+    pub(super) fn kept(&self, rows: &Rows) -> Rows {
+        let (channels, colors) = (rows.layout.channels(), rows.layout.colors());
         let samples = match &rows.samples {
-            Samples::U8(samples) => Samples::U8(kept(&self.0, samples, channels)),
-            Samples::U16(samples) => Samples::U16(kept(&self.0, samples, channels)),
-            Samples::F32(samples) => Samples::F32(kept(&self.0, samples, channels)),
+            Samples::U8(samples) => Samples::U8(kept(&self.shown, samples, channels)),
+            Samples::U16(samples) => Samples::U16(kept(&self.shown, samples, channels)),
+            Samples::F32(samples) => {
+                let mut samples = kept(&self.shown, samples, channels);
+                if let Some(Value::F32(value)) = self.sample {
+                    let own = samples.chunks_exact_mut(channels).flat_map(|pixel| &mut pixel[..colors]);
+                    own.filter(|sample| **sample == value).for_each(|sample| *sample = f32::NAN);
+                }
+                Samples::F32(samples)
+            }
         };
         Rows { width: rows.width, layout: rows.layout, samples }
     }
 
-    /// Restores the hidden pixels to their samples in `before`, or to their luma where colour became gray.
+    /// Restores what is hidden to its samples in `before`, or to its luma where colour became gray.
     pub(super) fn restore(&self, before: &Rows, after: &mut Rows) {
+        self.restore_samples(before, after);
         let channels = (before.layout.channels(), after.layout.channels());
         let to_gray = before.layout.colors() != after.layout.colors();
         match (&before.samples, &mut after.samples) {
             (Samples::U8(before), Samples::U8(after)) => {
-                restore(&self.0, before, after, channels, to_gray.then_some(luma_of));
+                restore(&self.shown, before, after, channels, to_gray.then_some(luma_of));
             }
             (Samples::U16(before), Samples::U16(after)) => {
-                restore(&self.0, before, after, channels, to_gray.then_some(luma_of));
+                restore(&self.shown, before, after, channels, to_gray.then_some(luma_of));
             }
             (Samples::F32(before), Samples::F32(after)) => {
-                restore(&self.0, before, after, channels, to_gray.then_some(luma));
+                restore(&self.shown, before, after, channels, to_gray.then_some(luma));
             }
             _ => unreachable!("equalizing keeps the depth"),
+        }
+    }
+
+    /// Restores the samples that are hidden on their own, and moves others away from their value. Colour doesn't become gray
+    /// where channels are equalized apart.
+    fn restore_samples(&self, before: &Rows, after: &mut Rows) {
+        let (channels, colors) = (before.layout.channels(), before.layout.colors());
+        match (&before.samples, &mut after.samples, self.sample) {
+            (Samples::U8(before), Samples::U8(after), Some(Value::U8(value))) => {
+                restore_samples(before, after, (channels, colors), value);
+            }
+            (Samples::U16(before), Samples::U16(after), Some(Value::U16(value))) => {
+                restore_samples(before, after, (channels, colors), value);
+            }
+            (Samples::F32(before), Samples::F32(after), Some(Value::F32(value))) => {
+                restore_samples(before, after, (channels, colors), value);
+            }
+            _ => {}
         }
     }
 }
@@ -92,10 +139,24 @@ fn image<S: Copy + Default + PartialEq>(samples: &[S], channels: usize, colors: 
     samples.chunks_exact(channels).map(|pixel| if shows(pixel) { 255 } else { 0 }).collect()
 }
 
-/// Hides the pixels whose colour samples all equal `nodata`.
-fn hide<S: Copy + PartialEq>(shown: &mut [bool], samples: &[S], channels: usize, colors: usize, nodata: S) {
-    for (shown, pixel) in shown.iter_mut().zip(samples.chunks_exact(channels)) {
-        *shown &= !pixel[..colors].iter().all(|sample| *sample == nodata);
+/// Hides the pixels whose colour samples all equal `value`; or returns it if single samples with it are to be hidden, and there
+/// are any.
+fn hide<S: Copy + PartialEq>(
+    shown: &mut [bool],
+    samples: &[S],
+    (channels, colors): (usize, usize),
+    value: S,
+    unit: Unit,
+) -> Option<S> {
+    let mut pixels = samples.chunks_exact(channels);
+    match unit {
+        Unit::Sample => pixels.any(|pixel| pixel[..colors].contains(&value)).then_some(value),
+        Unit::Pixel => {
+            for (shown, pixel) in shown.iter_mut().zip(pixels) {
+                *shown &= !pixel[..colors].iter().all(|sample| *sample == value);
+            }
+            None
+        }
     }
 }
 
@@ -129,52 +190,96 @@ fn restore<S: Copy>(
     }
 }
 
-impl Nodata {
-    /// Keeps valid pixels apart from nodata: one whose equalized colour samples all equal nodata moves by the smallest
-    /// step, upwards, or downwards from the greatest value. `rows` are already equalized, with `mask`.
+/// Restores the samples with this value in `before`; moves the others away from it.
+fn restore_samples<S: Step>(before: &[S], after: &mut [S], (channels, colors): (usize, usize), value: S) {
+    for (before, after) in before.chunks_exact(channels).zip(after.chunks_exact_mut(channels)) {
+        for (before, after) in before[..colors].iter().zip(after) {
+            match (*before == value, *after == value) {
+                (true, _) => *after = value,
+                (false, true) => *after = value.beside(),
+                (false, false) => {}
+            }
+        }
+    }
+}
+
+impl NodataRule {
+    /// Keeps valid pixels apart from nodata: one whose equalized colour samples all equal nodata (each sample that does, where
+    /// channels are equalized apart) moves by the smallest step, upwards, or downwards from the greatest value. `rows` are
+    /// already equalized, with `mask`.
     pub fn keep_apart(self, rows: &mut Rows, mask: Option<&Mask>) {
-        let (channels, colors) = (rows.layout.channels(), rows.layout.colors());
-        let shown = mask.map(|mask| mask.0.as_slice());
-        let nodata = self.of(rows.samples.depth());
-        match (&mut rows.samples, nodata) {
-            (Samples::U8(samples), Some(Value::U8(nodata))) => {
-                let beside = nodata.checked_add(1).unwrap_or_else(|| nodata - 1);
-                keep_apart(samples, shown, channels, colors, (nodata, beside), 0);
-            }
-            (Samples::U16(samples), Some(Value::U16(nodata))) => {
-                let beside = nodata.checked_add(1).unwrap_or_else(|| nodata - 1);
-                keep_apart(samples, shown, channels, colors, (nodata, beside), 0);
-            }
-            (Samples::F32(samples), Some(Value::F32(nodata))) => {
-                let beside = if nodata == f32::MAX { nodata.next_down() } else { nodata.next_up() };
-                keep_apart(samples, shown, channels, colors, (nodata, beside), 0.0);
-            }
+        if mask.is_some_and(|mask| mask.sample.is_some()) {
+            // `Mask::restore` did, which knows the samples before.
+            return;
+        }
+        let shape = (rows.layout.channels(), rows.layout.colors(), self.unit);
+        let shown = mask.map(|mask| mask.shown.as_slice());
+        let value = self.nodata.of(rows.samples.depth());
+        match (&mut rows.samples, value) {
+            (Samples::U8(samples), Some(Value::U8(value))) => keep_apart(samples, shown, shape, value, 0),
+            (Samples::U16(samples), Some(Value::U16(value))) => keep_apart(samples, shown, shape, value, 0),
+            (Samples::F32(samples), Some(Value::F32(value))) => keep_apart(samples, shown, shape, value, 0.0),
             _ => {}
         }
     }
 }
 
-fn keep_apart<S: Copy + PartialEq>(
+/// A sample that has neighbours.
+trait Step: Copy + PartialEq {
+    /// Returns the next greater sample, or the next smaller one of the greatest.
+    fn beside(self) -> Self;
+}
+
+impl Step for u8 {
+    fn beside(self) -> Self {
+        self.checked_add(1).unwrap_or(self - 1)
+    }
+}
+
+impl Step for u16 {
+    fn beside(self) -> Self {
+        self.checked_add(1).unwrap_or(self - 1)
+    }
+}
+
+impl Step for f32 {
+    fn beside(self) -> Self {
+        if self == f32::MAX { self.next_down() } else { self.next_up() }
+    }
+}
+
+fn keep_apart<S: Step>(
     samples: &mut [S],
     shown: Option<&[bool]>,
-    channels: usize,
-    colors: usize,
-    (nodata, beside): (S, S),
+    (channels, colors, unit): (usize, usize, Unit),
+    value: S,
     transparent: S,
 ) {
     for (i, pixel) in samples.chunks_exact_mut(channels).enumerate() {
         let (color, alpha) = pixel.split_at_mut(colors);
-        let there = shown.is_none_or(|shown| shown[i]) && alpha != [transparent];
-        if there && color.iter().all(|sample| *sample == nodata) {
-            color.fill(beside);
+        if shown.is_some_and(|shown| !shown[i]) || alpha == [transparent] {
+            continue;
+        }
+        match unit {
+            Unit::Pixel if color.iter().all(|sample| *sample == value) => color.fill(value.beside()),
+            Unit::Pixel => {}
+            Unit::Sample => {
+                color.iter_mut().filter(|sample| **sample == value).for_each(|sample| *sample = value.beside());
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::intensity::Intensity;
+    use super::super::nodata::Nodata;
     use super::*;
     use crate::pixels::Layout;
+
+    fn missing(value: f64, intensity: Intensity) -> Option<NodataRule> {
+        Nodata::new(value).map(|nodata| NodataRule::new(nodata, intensity))
+    }
 
     fn rows(layout: Layout, samples: &[u8]) -> Rows {
         let width = (samples.len() / layout.channels()) as u32;
@@ -183,17 +288,17 @@ mod tests {
 
     #[test]
     fn a_pixel_is_nodata_if_all_its_colours_are() {
-        let nodata = Nodata::new(9.0);
+        let nodata = missing(9.0, Intensity::Luma);
         let image = rows(Layout::Rgba, &[9, 9, 9, 255, 9, 9, 8, 255, 9, 9, 9, 0]);
         assert_eq!(Mask::of(&image, nodata, None).unwrap().shown(), [false, true, false]);
         assert_eq!(Mask::of(&rows(Layout::Gray, &[1, 2, 3]), nodata, None), None);
-        assert_eq!(Mask::of(&rows(Layout::Gray, &[1, 2, 3]), Nodata::new(300.0), None), None);
+        assert_eq!(Mask::of(&rows(Layout::Gray, &[1, 2, 3]), missing(300.0, Intensity::Gray), None), None);
     }
 
     #[test]
     fn what_the_mask_image_hides_is_kept_as_it_was() {
         let image = rows(Layout::Gray, &[1, 2, 3]);
-        let mask = Mask::of(&image, Nodata::new(3.0), Some(&[255, 0, 1])).unwrap();
+        let mask = Mask::of(&image, missing(3.0, Intensity::Gray), Some(&[255, 0, 1])).unwrap();
         assert_eq!(mask.shown(), [true, false, false]);
         assert_eq!(mask.kept(&image).samples, Samples::U8(vec![1]));
         let mut after = rows(Layout::Gray, &[101, 102, 103]);
@@ -204,12 +309,12 @@ mod tests {
     #[test]
     fn a_pixel_that_is_there_does_not_come_to_look_like_none() {
         let before = rows(Layout::Rgba, &[9, 9, 9, 255, 1, 1, 1, 255, 5, 5, 5, 0]);
-        let mask = Mask::of(&before, Nodata::new(9.0), None);
+        let mask = Mask::of(&before, missing(9.0, Intensity::Luma), None);
         let mut after = rows(Layout::Rgba, &[9, 9, 9, 255, 9, 9, 9, 255, 9, 9, 9, 0]);
-        Nodata::new(9.0).unwrap().keep_apart(&mut after, mask.as_ref());
+        missing(9.0, Intensity::Luma).unwrap().keep_apart(&mut after, mask.as_ref());
         assert_eq!(after.samples, Samples::U8(vec![9, 9, 9, 255, 10, 10, 10, 255, 9, 9, 9, 0]));
         let mut gray = rows(Layout::Gray, &[254, 255]);
-        Nodata::new(255.0).unwrap().keep_apart(&mut gray, None);
+        missing(255.0, Intensity::Gray).unwrap().keep_apart(&mut gray, None);
         assert_eq!(gray.samples, Samples::U8(vec![254, 254]));
     }
 
@@ -228,5 +333,31 @@ mod tests {
         let mut after = rows(Layout::GrayAlpha, &[99, 7, 98, 9]);
         mask.restore(&image, &mut after);
         assert_eq!(after.samples, Samples::U8(vec![18, 7, 98, 9]));
+    }
+
+    #[test]
+    fn of_channels_that_are_equalized_apart_each_has_its_own_nodata() {
+        let before = rows(Layout::Bands(2), &[9, 1, 2, 9, 9, 9, 4, 5]);
+        let nodata = missing(9.0, Intensity::Bands(2));
+        let mask = Mask::of(&before, nodata, Some(&[255, 255, 255, 0])).unwrap();
+        assert_eq!(mask.shown(), [true, true, true, false]);
+        let kept = Samples::U8(vec![9, 1, 2, 9, 9, 9]);
+        assert_eq!((mask.hidden_level(), mask.kept(&before).samples), (Some(9), kept));
+        let mut after = rows(Layout::Bands(2), &[100, 9, 101, 102, 103, 104, 9, 105]);
+        mask.restore(&before, &mut after);
+        nodata.unwrap().keep_apart(&mut after, Some(&mask));
+        assert_eq!(after, rows(Layout::Bands(2), &[9, 10, 101, 9, 9, 9, 4, 5]));
+        let mut valid = rows(Layout::Rgba, &[9, 8, 9, 1, 9, 8, 9, 0]);
+        missing(9.0, Intensity::Channels).unwrap().keep_apart(&mut valid, None);
+        assert_eq!(valid, rows(Layout::Rgba, &[10, 8, 10, 1, 9, 8, 9, 0]));
+    }
+
+    #[test]
+    fn hidden_floating_point_samples_are_no_values() {
+        let values =
+            |samples: &[f32]| Rows { width: 2, layout: Layout::Bands(2), samples: Samples::F32(samples.to_vec()) };
+        let mask = Mask::of(&values(&[-9_999.0, 1.0, 2.0, -9_999.0]), missing(-9_999.0, Intensity::Bands(2)), None);
+        let kept = mask.unwrap().kept(&values(&[-9_999.0, 1.0, 2.0, -9_999.0]));
+        assert_eq!(kept, values(&[f32::NAN, 1.0, 2.0, f32::NAN]));
     }
 }

@@ -82,7 +82,7 @@ impl Counts {
     pub fn count(&mut self, first: u32, rows: &Rows, mask: Option<&Mask>) {
         match (self, mask) {
             (Self::Whole(histogram), None) => histogram.count(rows),
-            (Self::Whole(histogram), Some(mask)) => histogram.count(&mask.kept(rows)),
+            (Self::Whole(histogram), Some(mask)) => histogram.count_masked(rows, mask),
             (Self::Tiles(tiles), mask) => tiles.count_masked(Kernel::best(), first, rows, mask),
             (Self::Ranges(ranges), None) => ranges.look(rows),
             (Self::Ranges(ranges), Some(mask)) => ranges.look(&mask.kept(rows)),

@@ -49,7 +49,7 @@ pub use kernel::Kernel;
 pub use lut::Lut;
 pub use mask::Mask;
 pub use method::{Counts, Table, TableError};
-pub use nodata::Nodata;
+pub use nodata::{Nodata, NodataRule};
 pub use recipe::{ClipLimit, Method, MethodKind, Recipe, Wire};
 pub use strength::{Strength, StrengthError};
 pub use stretch::{Cut, CutError};

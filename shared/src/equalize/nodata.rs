@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::intensity::Intensity;
 use crate::pixels::Depth;
 
 /// Nodata: the sample value that marks missing pixels.
@@ -25,6 +26,35 @@ impl Nodata {
     pub fn level(self, depth: Depth) -> Option<u32> {
         let level = self.0 as u32;
         (f64::from(level) == self.0 && u64::from(level) < depth.levels() as u64).then_some(level)
+    }
+}
+
+/// What is left out where nodata is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unit {
+    /// Whole pixels whose colour samples all have the value: their colours are processed together.
+    Pixel,
+    /// Single samples: each channel or band is processed by itself, as in GDAL, where a band has its own nodata.
+    Sample,
+}
+
+/// Nodata as it applies to the rows of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodataRule {
+    pub(super) nodata: Nodata,
+    pub(super) unit: Unit,
+}
+
+impl NodataRule {
+    /// Creates it for rows of which `intensity` is equalized.
+    pub const fn new(nodata: Nodata, intensity: Intensity) -> Self {
+        let unit = if intensity.planes() > 1 { Unit::Sample } else { Unit::Pixel };
+        Self { nodata, unit }
+    }
+
+    /// Returns the rule for whole pixels only, whatever is equalized.
+    pub const fn of_whole_pixels(self) -> Self {
+        Self { unit: Unit::Pixel, ..self }
     }
 }
 

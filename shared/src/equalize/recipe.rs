@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::clahe::{Clahe, check as check_grid};
 use super::frame::Frame;
 use super::given::GivenRange;
-use super::intensity::Color;
-use super::nodata::Nodata;
+use super::intensity::{Color, Intensity};
+use super::nodata::{Nodata, NodataRule};
 use super::strength::Strength;
 use super::stretch::Cut;
 use crate::id::ImageId;
@@ -35,8 +35,8 @@ pub struct Recipe {
     pub color: Color,
     /// How far levels move towards their equalized value.
     pub strength: Strength,
-    /// Pixels whose colour samples all have this value are neither counted nor changed. Overrides the file's own nodata
-    /// value.
+    /// Pixels whose colour samples all have this value are neither counted nor changed; of channels or bands that are equalized
+    /// apart, each sample with it. Overrides the file's own nodata value.
     pub nodata: Option<Nodata>,
     /// Range of floating-point samples; if `None`, it is measured in the image.
     pub range: Option<GivenRange>,
@@ -173,9 +173,19 @@ impl Recipe {
         }
     }
 
-    /// Returns the nodata value for an image: the recipe's, or else the one in its file.
-    pub fn nodata_of(&self, info: &ImageInfo) -> Option<Nodata> {
-        self.nodata.or(info.more.nodata.and_then(Nodata::new))
+    /// Returns the nodata of an image: the recipe's value, or else the one in its file.
+    pub fn nodata_of(&self, info: &ImageInfo) -> Option<NodataRule> {
+        let nodata = self.nodata.or(info.more.nodata.and_then(Nodata::new))?;
+        Some(NodataRule::new(nodata, self.intensity(info.layout, info.depth)))
+    }
+
+    /// Returns what of an image's pixels is equalized.
+    pub(super) fn intensity(&self, layout: Layout, depth: Depth) -> Intensity {
+        match (Intensity::of(self.color, layout), depth) {
+            // Floating-point colours have no HSV or Oklab: each channel is equalized by itself.
+            (Intensity::Value | Intensity::Lightness, Depth::Float) => Intensity::Channels,
+            (intensity, _) => intensity,
+        }
     }
 
     /// Checks that this recipe can be applied to an image.

@@ -169,8 +169,8 @@ fn compress(compression: Compression, raw: Vec<u8>, row: usize) -> Result<Vec<u8
             use ruzstd::encoding::{CompressionLevel, compress_to_vec};
             return Ok(compress_to_vec(raw.as_slice(), CompressionLevel::Fastest));
         }
-        Compression::Fax4 | Compression::Jpeg => {
-            return refuse("A TIFF's fax and JPEG data become Deflate in its result.");
+        Compression::Fax4 | Compression::Jpeg | Compression::Webp => {
+            return refuse("A TIFF's fax, JPEG and WebP data become Deflate in its result.");
         }
     }
     Ok(packed)

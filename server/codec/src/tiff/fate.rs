@@ -1,6 +1,6 @@
 //! What becomes of a page's fields in the result, and their names for users.
 
-use shared::decode::tiff::{Compression, Document, Meaning, Structure, tag};
+use shared::decode::tiff::{Compression, Directory, Document, Entry, Meaning, Structure, tag};
 use shared::job::Keeping;
 use shared::pixels::Depth;
 
@@ -15,7 +15,7 @@ pub(super) enum Fate {
 }
 
 /// Fields that describe how pixels are stored.
-const STRUCTURAL: [u16; 28] = [
+const STRUCTURAL: [u16; 29] = [
     tag::IMAGE_WIDTH,
     tag::IMAGE_LENGTH,
     tag::BITS_PER_SAMPLE,
@@ -41,19 +41,47 @@ const STRUCTURAL: [u16; 28] = [
     tag::EXTRA_SAMPLES,
     tag::SAMPLE_FORMAT,
     tag::INDEXED,
+    tag::IMAGE_DEPTH,
     tag::JPEG_TABLES,
     tag::Y_CB_CR_SUB_SAMPLING,
     tag::Y_CB_CR_POSITIONING,
 ];
 
+/// Fields that the pages of further slices have, besides those that describe how pixels are stored.
+const OF_SLICES: [u16; 6] =
+    [tag::ORIENTATION, tag::X_RESOLUTION, tag::Y_RESOLUTION, tag::RESOLUTION_UNIT, tag::ICC_PROFILE, tag::GDAL_NODATA];
+
+/// Types of fields that point to directories.
+const IFD: u16 = 13;
+const IFD8: u16 = 18;
+
+/// Private fields that hold positions in the file under types of ordinary numbers or bytes.
+const POSITIONS: [u16; 9] = [
+    tag::GLOBAL_PARAMETERS_IFD,
+    tag::JPEG_INTERCHANGE_FORMAT,
+    tag::JPEG_INTERCHANGE_FORMAT_LENGTH,
+    tag::KODAK_IFD,
+    tag::UIC1,
+    tag::UIC2,
+    tag::UIC3,
+    tag::UIC4,
+    tag::LSM,
+];
+
 /// Returns what becomes of a page's field in a result with this structure.
-pub(super) fn fate(tag: u16, original: &Structure, result: &Structure, loses_color: bool) -> Fate {
-    let promoted = original.bits != result.bits;
+pub(super) fn fate(entry: &Entry, original: &Structure, result: &Structure, loses_color: bool) -> Fate {
+    let (promoted, tag) = (original.bits != result.bits, entry.tag);
     match tag {
         known if STRUCTURAL.contains(&known) => Fate::Rewritten,
         tag::MIN_SAMPLE_VALUE | tag::MAX_SAMPLE_VALUE | tag::S_MIN_SAMPLE_VALUE | tag::S_MAX_SAMPLE_VALUE => {
             Fate::Dropped(format!("The minimum or maximum value (field {tag}) was for the old pixels."))
         }
+        // The slices behind a directory become pages; the first one keeps the metadata.
+        _ if original.slice > 0 && !OF_SLICES.contains(&tag) => Fate::Rewritten,
+        tag::EXIF_IFD | tag::GPS_IFD => Fate::Kept(name(tag)),
+        _ if matches!(entry.kind, IFD | IFD8) || POSITIONS.contains(&tag) => Fate::Dropped(format!(
+            "The field {tag} holds positions in the original file, which are others in the result."
+        )),
         tag::PHOTOSHOP_LAYERS => Fate::Dropped("Photoshop's layers showed the old pixels.".to_owned()),
         tag::CREDENTIALS => Fate::Dropped("The Content Credentials (C2PA) were signed for the old pixels.".to_owned()),
         tag::THRESHHOLDING
@@ -121,6 +149,10 @@ pub(super) fn result(original: &Structure, keeping: &mut Keeping) -> Structure {
     let mut result = original.clone();
     result.bits = original.depth.bits();
     result.reversed = false;
+    if original.slice == 0 && original.directory.find(tag::PHOTOMETRIC).is_none() {
+        keeping
+            .change("The TIFF doesn't say what its samples mean (PhotometricInterpretation); they were taken as gray.");
+    }
     let bits = original.bits;
     match original.meaning {
         Meaning::Palette => {
@@ -141,6 +173,7 @@ pub(super) fn result(original: &Structure, keeping: &mut Keeping) -> Structure {
     let was = match original.compression {
         Compression::Fax4 => "fax (CCITT), which is for black and white",
         Compression::Jpeg => "JPEG, which would lose more each time",
+        Compression::Webp => "WebP, which isn't written",
         _ => return result,
     };
     result.compression = Compression::Deflate;
@@ -148,13 +181,34 @@ pub(super) fn result(original: &Structure, keeping: &mut Keeping) -> Structure {
     result
 }
 
-/// Reports on the whole file; `remade` of its overviews are made anew.
-pub(super) fn of_file(document: &Document, remade: usize, keeping: &mut Keeping) {
-    match document.pages.len() {
-        1 => {}
-        pages => keeping.keep(format!("{pages} pages, each equalized separately")),
+/// Reports on the whole file.
+pub(super) fn of_file(document: &Document, cloud_optimized: bool, keeping: &mut Keeping) {
+    match (document.pages.len(), document.pages.iter().any(|page| page.slice > 0)) {
+        (1, _) => {}
+        (slices, true) => {
+            keeping.keep(format!("{slices} slices, each equalized separately"));
+            keeping.change(format!(
+                "The {slices} slices lay behind one page, as ImageJ writes large stacks; each became a page of its own."
+            ));
+        }
+        (pages, false) => keeping.keep(format!("{pages} pages, each equalized separately")),
     }
-    match document.smaller.len().saturating_sub(remade) {
+    if document.dangling {
+        keeping.change(
+            "The TIFF points to a further page beyond its end, which was left out. If a page is missing, the file was cut short.",
+        );
+    }
+    if cloud_optimized {
+        keeping.change(
+            "The TIFF was laid out as a cloud-optimized GeoTIFF (COG); the result isn't. `gdal_translate -of COG in.tif out.tif` \
+             lays it out so again.",
+        );
+    }
+}
+
+/// Reports on a page's overviews and on those of its mask.
+pub(super) fn overviews(remade: usize, of_mask: usize, lost: usize, keeping: &mut Keeping) {
+    match lost {
         0 => {}
         1 => {
             keeping.change("A smaller picture in this TIFF (an overview) showed the old pixels, and can't be rebuilt.")
@@ -168,4 +222,25 @@ pub(super) fn of_file(document: &Document, remade: usize, keeping: &mut Keeping)
         1 => keeping.keep("an overview, rebuilt"),
         n => keeping.keep(format!("{n} overviews, rebuilt")),
     }
+    match of_mask {
+        0 => {}
+        1 => keeping.keep("an overview of the mask"),
+        n => keeping.keep(format!("{n} overviews of the mask")),
+    }
+}
+
+/// Reports a directory's fields that can't be read.
+pub(super) fn unreadable(directory: &Directory, keeping: &mut Keeping) {
+    for tag in &directory.unreadable {
+        keeping.change(format!(
+            "The field {tag} can't be read: its values lie beyond the end of the file, or are of an unknown type."
+        ));
+    }
+}
+
+/// Reports a directory of metadata that can't be read.
+pub(super) fn lost_directory(tag: u16, keeping: &mut Keeping) {
+    let what = name(tag).map_or_else(|| format!("the field {tag}"), str::to_owned);
+    keeping
+        .change(format!("The metadata of {what} can't be read: the TIFF points beyond its end, or to something else."));
 }

@@ -1,9 +1,11 @@
 //! Fields of a TIFF directory: reading them from the original and writing them at new offsets.
 
 use shared::decode::Blocks;
-use shared::decode::tiff::{Directory, Entry, Order, Tiff, size_of, tag};
+use shared::decode::tiff::{Entry, Order, Tiff, size_of, tag};
+use shared::job::Keeping;
 
 use super::super::{Result, Source, photoshop, refuse};
+use super::fate;
 
 pub(super) const SHORT: u16 = 3;
 pub(super) const LONG: u16 = 4;
@@ -44,10 +46,35 @@ impl Field {
         self.tag == tag
     }
 
+    /// Creates a field of bytes.
+    pub(super) const fn bytes(tag: u16, kind: u16, bytes: Vec<u8>) -> Self {
+        Self { tag, kind, value: Value::Bytes(bytes) }
+    }
+
+    /// Returns whether the field has no values.
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(&self.value, Value::Bytes(bytes) if bytes.is_empty())
+    }
+
+    /// Changes the field's text; returns whether `change` did.
+    pub(super) fn change_text(&mut self, change: impl FnOnce(&str) -> Option<String>) -> bool {
+        let Value::Bytes(bytes) = &mut self.value else { return false };
+        let Some(changed) = std::str::from_utf8(bytes).ok().and_then(change) else { return false };
+        *bytes = changed.into_bytes();
+        true
+    }
+
     /// Reads a field's values, or the directory that it points to. Fields may share bytes, and pointers may share a
-    /// directory, so `blocks` counts the memory of all of a page's fields.
-    pub(super) fn read(source: &mut dyn Source, tiff: &Tiff, entry: &Entry, blocks: &mut Blocks) -> Result<Self> {
-        Self::read_at(source, tiff, entry, blocks, 0)
+    /// directory, so `blocks` counts the memory of all of a page's fields. Returns `None`, and reports it, if it points to a
+    /// directory that can't be read.
+    pub(super) fn read(
+        source: &mut dyn Source,
+        tiff: &Tiff,
+        entry: &Entry,
+        blocks: &mut Blocks,
+        keeping: &mut Keeping,
+    ) -> Result<Option<Self>> {
+        Self::read_at(source, tiff, entry, blocks, keeping, 0)
     }
 
     fn read_at(
@@ -55,8 +82,9 @@ impl Field {
         tiff: &Tiff,
         entry: &Entry,
         blocks: &mut Blocks,
+        keeping: &mut Keeping,
         depth: usize,
-    ) -> Result<Self> {
+    ) -> Result<Option<Self>> {
         blocks.add(tiff.length_of(entry)?)?;
         if blocks.bytes() > tiff.length {
             return refuse(
@@ -66,18 +94,23 @@ impl Field {
         let pointer = matches!(entry.tag, tag::EXIF_IFD | tag::GPS_IFD | tag::INTEROPERABILITY_IFD);
         if !pointer {
             let value = Value::Bytes(tiff.bytes(&mut source, entry)?);
-            return Ok(Self { tag: entry.tag, kind: entry.kind, value });
+            return Ok(Some(Self { tag: entry.tag, kind: entry.kind, value }));
         }
         if depth == MOST_DEPTH {
             return refuse("The TIFF file is damaged: its directories are nested too deeply.");
         }
         let at = tiff.first_number(&mut source, entry)?.unwrap_or(0);
-        let Directory { entries, .. } = tiff.directory(&mut source, at)?;
-        let mut fields = Vec::new();
-        for entry in &entries {
-            fields.push(Self::read_at(source, tiff, entry, blocks, depth + 1)?);
+        if !tiff.has_directory(&mut source, at)? {
+            fate::lost_directory(entry.tag, keeping);
+            return Ok(None);
         }
-        Ok(Self { tag: entry.tag, kind: LONG, value: Value::Directory(fields) })
+        let directory = tiff.directory(&mut source, at)?;
+        fate::unreadable(&directory, keeping);
+        let mut fields = Vec::new();
+        for entry in &directory.entries {
+            fields.extend(Self::read_at(source, tiff, entry, blocks, keeping, depth + 1)?);
+        }
+        Ok(Some(Self { tag: entry.tag, kind: LONG, value: Value::Directory(fields) }))
     }
 
     /// Removes the thumbnail from Photoshop's resources; returns whether there was one.

@@ -14,7 +14,7 @@ impl Head {
     }
 }
 
-const fn header_bytes(big: bool) -> usize {
+pub(super) const fn header_bytes(big: bool) -> usize {
     if big { 16 } else { 8 }
 }
 
@@ -70,6 +70,10 @@ fn with_offsets(pages: &[(&Head, &[PartIndex])], big: bool) -> Result<Option<Env
         }
         for overview in behind {
             chain.add(of_overview(overview), &mut back);
+        }
+        for mask in &head.small_masks {
+            let fields = mask.put(&head.structure, big, end, &mut back);
+            chain.add(fields, &mut back);
         }
     }
     if !big && end + back.len() as u64 > u64::from(u32::MAX) {

@@ -1,9 +1,10 @@
-//! A page's mask: copied verbatim, strip by strip, after the pixels.
+//! A page's mask, or an overview of it: copied verbatim, strip by strip, after the pixels.
 
 use std::io::SeekFrom;
 
-use shared::decode::tiff::{Chunks, Structure, mask, pieces, tag};
+use shared::decode::tiff::{Chunks, Structure, pieces, tag};
 use shared::decode::{Blocks, Limits};
+use shared::job::Keeping;
 
 use super::super::{Error, Result, Source, refuse};
 use super::field::{self, Field};
@@ -17,10 +18,14 @@ pub(super) struct Mask {
 }
 
 impl Mask {
-    /// Reads the mask of a page.
-    pub(super) fn read(mut source: &mut dyn Source, page: &Structure, at: u64, blocks: &mut Blocks) -> Result<Self> {
-        let mask = mask(&mut source, page, at)?;
-        let places = pieces(&mut source, &mask)?;
+    /// Reads a mask.
+    pub(super) fn read(
+        mut source: &mut dyn Source,
+        mask: &Structure,
+        blocks: &mut Blocks,
+        keeping: &mut Keeping,
+    ) -> Result<Self> {
+        let places = pieces(&mut source, mask)?;
         if places.iter().map(|(_, length)| length).sum::<u64>() > Limits::MAX_METADATA {
             return refuse("This TIFF has a mask page of more than 64 MiB, which is too large.");
         }
@@ -28,7 +33,8 @@ impl Mask {
             matches!(tag, tag::STRIP_OFFSETS | tag::STRIP_BYTE_COUNTS | tag::TILE_OFFSETS | tag::TILE_BYTE_COUNTS)
         };
         let copied = mask.directory.entries.iter().filter(|entry| !places_are_told(entry.tag));
-        let fields = copied.map(|entry| Field::read(source, &page.tiff, entry, blocks)).collect::<Result<_>>()?;
+        let fields = copied.map(|entry| Field::read(source, &mask.tiff, entry, blocks, keeping));
+        let fields = fields.filter_map(Result::transpose).collect::<Result<_>>()?;
         let read = |(at, length): (u64, u64)| {
             let mut bytes = vec![0; length as usize];
             source.seek(SeekFrom::Start(at))?;

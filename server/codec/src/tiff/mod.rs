@@ -4,14 +4,19 @@
 mod encode;
 mod fate;
 mod field;
+mod imagej;
 mod join;
 mod mask;
 mod overview;
 #[cfg(test)]
 mod tests;
 
+use std::io::{Read, SeekFrom};
+
 use shared::decode::Blocks;
-use shared::decode::tiff::{Chunks, Meaning, Predictor, Structure, document, page_of, structure, tag};
+use shared::decode::tiff::{
+    Chunks, Meaning, Page, Predictor, Smaller, Structure, Tiff, document, mask, overview_of, page_of, structure, tag,
+};
 use shared::job::{Format, ImageInfo, Keeping, Overview};
 use shared::pixels::{Depth, Layout, Rows};
 
@@ -27,6 +32,8 @@ pub(super) struct Head {
     structure: Structure,
     fields: Vec<Field>,
     mask: Option<Mask>,
+    /// Overviews of the mask.
+    small_masks: Vec<Mask>,
     overviews: Vec<Overview>,
     /// The nodata value, which overviews leave out.
     nodata: Option<f64>,
@@ -60,36 +67,25 @@ impl Head {
         keeping: &mut Keeping,
     ) -> Result<Self> {
         let (tiff, page) = page_of(&mut source, info)?;
-        if info.more.page == 0 {
-            fate::of_file(&document(&mut source)?, info.more.overviews.len(), keeping);
-        }
+        let small_masks = small_masks(source, info, keeping)?;
         let original = structure(&mut source, tiff, page, None)?;
         let mut result = fate::result(&original, keeping);
-        let (mut fields, mut blocks) = (Vec::new(), Blocks::new(Format::Tiff, "fields of metadata"));
-        for entry in &original.directory.entries {
-            match fate::fate(entry.tag, &original, &result, loses_color) {
-                Fate::Rewritten => {}
-                Fate::Dropped(note) => keeping.change(note),
-                Fate::Kept(name) => {
-                    let mut field = Field::read(source, &original.tiff, entry, &mut blocks)?;
-                    if entry.tag == tag::GDAL_METADATA && field.forget_statistics() {
-                        keeping.change("The statistics in GDAL's metadata were for the old pixels.");
-                    }
-                    if entry.tag == tag::PHOTOSHOP && field.forget_photoshop_thumbnail()? {
-                        keeping.change("Photoshop's thumbnail showed the old pixels.");
-                    }
-                    fields.push(field);
-                    name.into_iter().for_each(|name| keeping.keep(name));
-                }
-            }
-        }
+        let mut blocks = Blocks::new(Format::Tiff, "fields of metadata");
+        let fields = fields(source, (&original, &result), loses_color, &mut blocks, keeping)?;
         let mask = match original.mask {
             Some(at) => {
                 keeping.keep("the mask page: what it hides is neither counted nor changed");
-                Some(Mask::read(source, &original, at, &mut blocks)?)
+                let structure = mask(&mut source, &original, at)?;
+                Some(Mask::read(source, &structure, &mut blocks, keeping)?)
             }
             None => None,
         };
+        let small_masks = small_masks.iter().map(|at| {
+            let page = Page { at: *at, mask: None, slice: 0 };
+            let structure = structure(&mut source, tiff, page, None)?;
+            Mask::read(source, &structure, &mut blocks, keeping)
+        });
+        let small_masks = small_masks.collect::<Result<Vec<_>>>()?;
         result.layout = info.layout;
         result.channels = if mask.is_some() { info.layout.colors() } else { info.layout.channels() };
         result.planar &= result.channels > 1;
@@ -100,8 +96,8 @@ impl Head {
             // Overview strips lie between the parts, so the page's strips must not span parts.
             result.chunks = Chunks::Strips(info.unit_rows);
         }
-        let held = blocks.bytes() + mask.as_ref().map_or(0, Mask::held);
-        Ok(Self { structure: result, fields, mask, overviews, nodata: info.more.nodata, held })
+        let held = blocks.bytes() + mask.iter().chain(&small_masks).map(Mask::held).sum::<u64>();
+        Ok(Self { structure: result, fields, mask, small_masks, overviews, nodata: info.more.nodata, held })
     }
 
     /// Returns whether rows are stored contiguously through the whole file, independent of strips.
@@ -194,6 +190,7 @@ impl Head {
         let photometric = match (structure.meaning, structure.layout) {
             (Meaning::Inverted, _) => 0,
             (_, Layout::Rgb | Layout::Rgba) => 2,
+            (_, Layout::Bands(_)) if structure.colors == 3 => 2,
             _ => 1,
         };
         let format = match (structure.depth, structure.meaning) {
@@ -212,7 +209,10 @@ impl Head {
             short(tag::SAMPLE_FORMAT, &vec![format; channels]),
         ];
         match structure.layout {
-            Layout::Bands(_) => fields.push(short(tag::EXTRA_SAMPLES, &vec![0; channels - 1])),
+            Layout::Bands(_) => {
+                let kinds: Vec<u64> = structure.extra.iter().map(|kind| (*kind).into()).collect();
+                fields.push(short(tag::EXTRA_SAMPLES, &kinds));
+            }
             layout if layout.has_alpha() && self.mask.is_none() => {
                 let kind = if structure.meaning == Meaning::Associated { 1 } else { 2 };
                 fields.push(short(tag::EXTRA_SAMPLES, &[kind]));
@@ -239,6 +239,81 @@ impl Head {
         }
         fields
     }
+}
+
+/// Reads the fields of the original's page that are copied, and reports on them and on the others.
+fn fields(
+    mut source: &mut dyn Source,
+    (original, result): (&Structure, &Structure),
+    loses_color: bool,
+    blocks: &mut Blocks,
+    keeping: &mut Keeping,
+) -> Result<Vec<Field>> {
+    if original.slice == 0 {
+        fate::unreadable(&original.directory, keeping);
+    }
+    let imagej = imagej::metadata(&mut source, original, keeping)?;
+    let mut fields = Vec::new();
+    for entry in &original.directory.entries {
+        match fate::fate(entry, original, result, loses_color) {
+            Fate::Rewritten => {}
+            Fate::Dropped(note) => keeping.change(note),
+            Fate::Kept(name) => {
+                let Some(read) = Field::read(source, &original.tiff, entry, blocks, keeping)? else { continue };
+                let mut field = match imagej.iter().find(|field| field.is(entry.tag)) {
+                    Some(changed) if changed.is_empty() => continue,
+                    Some(changed) => changed.clone(),
+                    None => read,
+                };
+                if entry.tag == tag::GDAL_METADATA && field.forget_statistics() {
+                    keeping.change("The statistics in GDAL's metadata were for the old pixels.");
+                }
+                if entry.tag == tag::IMAGE_DESCRIPTION && imagej::forget_range(&mut field) {
+                    keeping.change("ImageJ's display range (min and max) was for the old pixels.");
+                }
+                if entry.tag == tag::PHOTOSHOP && field.forget_photoshop_thumbnail()? {
+                    keeping.change("Photoshop's thumbnail showed the old pixels.");
+                }
+                fields.push(field);
+                name.into_iter().for_each(|name| keeping.keep(name));
+            }
+        }
+    }
+    Ok(fields)
+}
+
+/// Reports on the whole file with its first page. Returns the directories of the overviews of the first page's mask that are kept:
+/// those as large as an overview of the page. Those of further pages aren't: each page would have to read all directories.
+fn small_masks(mut source: &mut dyn Source, info: &ImageInfo, keeping: &mut Keeping) -> Result<Vec<u64>> {
+    if info.more.page > 0 {
+        return Ok(Vec::new());
+    }
+    let document = document(&mut source)?;
+    let mut kept = Vec::new();
+    let (masks, others): (Vec<&Smaller>, Vec<&Smaller>) = document.smaller.iter().partition(|smaller| smaller.of_mask);
+    let own = others.iter().filter(|smaller| smaller.page == 0).count();
+    let has_mask = document.pages.first().is_some_and(|page| page.mask.is_some());
+    for smaller in masks.iter().filter(|smaller| has_mask && !smaller.below && smaller.page == 0) {
+        let overview = overview_of(&mut source, document.tiff, smaller, info)?;
+        let size = overview.map(|overview| (overview.width, overview.height));
+        if info.more.overviews.iter().any(|own| Some((own.width, own.height)) == size) {
+            kept.push(smaller.at);
+        }
+    }
+    let lost = own.saturating_sub(info.more.overviews.len()) + masks.len() - kept.len();
+    fate::of_file(&document, cloud_optimized(source, document.tiff)?, keeping);
+    fate::overviews(info.more.overviews.len(), kept.len(), lost, keeping);
+    Ok(kept)
+}
+
+/// Returns whether a file says that it is laid out as a cloud-optimized GeoTIFF: GDAL writes that behind the header
+/// (<https://gdal.org/en/stable/drivers/raster/cog.html#header-ghost-area>).
+fn cloud_optimized(source: &mut dyn Source, tiff: Tiff) -> Result<bool> {
+    const GHOST: &[u8] = b"GDAL_STRUCTURAL_METADATA_SIZE=";
+    let mut start = Vec::new();
+    source.seek(SeekFrom::Start(join::header_bytes(tiff.big) as u64))?;
+    source.take(GHOST.len() as u64).read_to_end(&mut start)?;
+    Ok(start == GHOST)
 }
 
 /// Positions of pieces, plane by plane.

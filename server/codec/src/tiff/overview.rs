@@ -4,7 +4,7 @@
 
 use shared::decode::tiff::{Chunks, Structure};
 use shared::job::Overview;
-use shared::pixels::{Rows, Samples};
+use shared::pixels::{Layout, Rows, Samples};
 
 use super::super::Result;
 use super::encode;
@@ -30,9 +30,9 @@ pub(super) fn strip(
         return Ok((Vec::new(), Vec::new()));
     }
     let samples = match &rows.samples {
-        Samples::U8(samples) => Samples::U8(smaller(samples, rows, overview, height, nodata)),
-        Samples::U16(samples) => Samples::U16(smaller(samples, rows, overview, height, nodata)),
-        Samples::F32(samples) => Samples::F32(smaller(samples, rows, overview, height, nodata)),
+        Samples::U8(samples) => Samples::U8(reduced(samples, rows, overview, height, nodata)),
+        Samples::U16(samples) => Samples::U16(reduced(samples, rows, overview, height, nodata)),
+        Samples::F32(samples) => Samples::F32(reduced(samples, rows, overview, height, nodata)),
     };
     let strip = Structure { height, ..structure(page, overview, height) };
     encode::pieces(&strip, &Rows { width: overview.width, layout: rows.layout, samples })
@@ -60,6 +60,18 @@ impl Sample for f32 {
     fn nearest(mean: f64) -> Self {
         mean as f32
     }
+}
+
+/// Averages squares of pixels ([`smaller`]); each of several bands by itself, since each has its own nodata.
+fn reduced<S: Sample>(samples: &[S], rows: &Rows, overview: &Overview, height: u32, nodata: Option<f64>) -> Vec<S> {
+    let Layout::Bands(bands) = rows.layout else { return smaller(samples, rows, overview, height, nodata) };
+    let alone = Rows { width: rows.width, layout: Layout::Gray, samples: Samples::U8(Vec::new()) };
+    let band = |band| {
+        let samples: Vec<S> = samples[band..].iter().step_by(bands.into()).copied().collect();
+        smaller(&samples, &alone, overview, height, nodata)
+    };
+    let bands: Vec<Vec<S>> = (0..usize::from(bands)).map(band).collect();
+    (0..bands.first().map_or(0, Vec::len)).flat_map(|pixel| bands.iter().map(move |band| band[pixel])).collect()
 }
 
 /// Averages squares of pixels, weighted by their alpha. Nodata and non-finite pixels don't count; if none counts, the
@@ -115,7 +127,6 @@ fn add<S: Sample>(pixel: &[S], colors: usize, nodata: Option<f64>, sums: &mut [f
 mod tests {
     #![allow(clippy::unwrap_used)]
     use proptest::prelude::*;
-    use shared::pixels::Layout;
 
     use super::*;
 
@@ -131,6 +142,14 @@ mod tests {
         assert_eq!(gray, [20, 0], "the mean of 10, 20 and 30; no data at all");
         let alpha = shrunk(vec![100, 255, 200, 0, 100, 255, 7, 0], 2, Layout::GrayAlpha, (2, 1, 1), None);
         assert_eq!(alpha, [100, 128]);
+    }
+
+    #[test]
+    fn each_band_leaves_out_its_own_nodata() {
+        let samples = vec![10, 0, 20, 40, 0, 60, 30, 80];
+        let rows = Rows { width: 2, layout: Layout::Bands(2), samples: Samples::U8(samples.clone()) };
+        let overview = Overview { factor: 2, width: 1, height: 1, below: false };
+        assert_eq!(reduced(&samples, &rows, &overview, 1, Some(0.0)), [20, 60], "of 10, 20, 30 and of 40, 60, 80");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use codec::RowReader;
-use shared::equalize::Nodata;
+use shared::equalize::NodataRule;
 use shared::job::{Cut, ImageInfo};
 use shared::pixels::Rows;
 
@@ -23,7 +23,7 @@ pub(super) struct RowsOfParts<'a> {
 /// The pixels to leave unchanged.
 #[derive(Default)]
 pub(super) struct Marks {
-    pub(super) nodata: Option<Nodata>,
+    pub(super) nodata: Option<NodataRule>,
     pub(super) mask: Option<SpooledMask>,
 }
 

@@ -4,6 +4,7 @@ use std::io::{Read, Seek, SeekFrom};
 
 use super::super::error::{Result, blame, damaged, refuse, truncated};
 use super::super::limits::{Limits, too_many};
+use super::tag;
 use crate::job::Format;
 
 /// Byte order.
@@ -52,8 +53,10 @@ pub struct Entry {
 pub struct Directory {
     /// Fields, in file order.
     pub entries: Vec<Entry>,
-    /// Number of fields in the file's directory, including those of unknown types.
+    /// Number of fields in the file's directory, including the unreadable ones.
     pub fields: usize,
+    /// Tags of fields that are left out: of an unknown type, or with values beyond the end of the file.
+    pub unreadable: Vec<u16>,
     /// Offset of the next directory; 0 if this is the last.
     pub next: u64,
 }
@@ -108,7 +111,8 @@ impl Tiff {
         Ok(Self { order, big, first, length })
     }
 
-    /// Reads a directory and checks that the values of all its fields lie within the file.
+    /// Reads a directory. Fields with values beyond the end of the file are left out, unless they say where or how pixels are
+    /// stored.
     pub fn directory<R: Read + Seek>(&self, source: &mut R, at: u64) -> Result<Directory> {
         if at >= self.length {
             return Err(truncated(Format::Tiff));
@@ -139,11 +143,29 @@ impl Tiff {
             count: self.order.number(&field[4..entry_size - offset_size]),
             place: field[entry_size - offset_size..].to_vec(),
         });
-        let entries: Vec<Entry> = entries.filter(|entry| size_of(entry.kind).is_some()).collect();
-        for entry in &entries {
-            self.locate(entry)?;
+        let (mut readable, mut unreadable) = (Vec::with_capacity(count), Vec::new());
+        for entry in entries {
+            match size_of(entry.kind).map(|_| self.locate(&entry)) {
+                Some(Ok(_)) => readable.push(entry),
+                Some(Err(error)) if tag::PIXELS.contains(&entry.tag) => return Err(error),
+                _ => unreadable.push(entry.tag),
+            }
         }
-        Ok(Directory { entries, fields: count, next: self.order.number(next) })
+        Ok(Directory { entries: readable, fields: count, unreadable, next: self.order.number(next) })
+    }
+
+    /// Returns whether there may be a directory: its fields lie within the file, and there are some.
+    pub fn has_directory<R: Read + Seek>(&self, source: &mut R, at: u64) -> Result<bool> {
+        let (count_size, entry_size) = if self.big { (8, 20) } else { (2, 12) };
+        if at.saturating_add(count_size) > self.length {
+            return Ok(false);
+        }
+        source.seek(SeekFrom::Start(at))?;
+        let mut bytes = [0; 8];
+        let bytes = &mut bytes[..count_size as usize];
+        source.read_exact(bytes).map_err(|error| blame(Format::Tiff, error))?;
+        let count = self.order.number(bytes);
+        Ok(count > 0 && count <= (self.length - at) / entry_size)
     }
 
     /// Returns the length of a field's values, and their offset unless they are stored in the field itself.
@@ -207,7 +229,8 @@ impl Tiff {
 /// Returns the size in bytes of the values of an integer field.
 fn whole(entry: &Entry) -> Result<usize> {
     match entry.kind {
-        1 | 3 | 4 | 13 | 16 | 18 => Ok(size_of(entry.kind).unwrap_or(1) as usize),
+        // Signed ones too, which some programs write; a negative number is then too large for anything it may mean.
+        1 | 3 | 4 | 6 | 8 | 9 | 13 | 16..=18 => Ok(size_of(entry.kind).unwrap_or(1) as usize),
         _ => Err(damaged(Format::Tiff, format!("its field {} doesn't hold whole numbers", entry.tag))),
     }
 }

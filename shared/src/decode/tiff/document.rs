@@ -3,17 +3,13 @@
 use std::collections::HashSet;
 use std::io::{Read, Seek};
 
-use super::super::error::{Result, damaged, refuse};
+use super::super::error::{Error, Result, damaged, refuse};
 use super::super::limits::too_many;
 use super::directory::{Directory, Tiff};
-use super::tag;
-use crate::job::{Format, ImageInfo, Place};
-
-/// Maximum number of directories in a file: pages, overviews and masks.
-const MAX_DIRECTORIES: usize = 10_000;
-
-/// Maximum number of fields in all directories together. Directories may overlap, so even a short file could have very many.
-const MOST_FIELDS: usize = 1_000_000;
+use super::fields::Fields;
+use super::page::{MAX_DIRECTORIES, MOST_FIELDS, Page};
+use super::{advice, slices, tag};
+use crate::job::{Format, ImageInfo, Overview, Place};
 
 /// Bits of the field NewSubfileType (TIFF 6.0, page 36).
 const REDUCED: u64 = 1;
@@ -28,6 +24,8 @@ pub struct Document {
     pub pages: Vec<Page>,
     /// Reduced-resolution images of pages: overviews and thumbnails, including those of masks.
     pub smaller: Vec<Smaller>,
+    /// Whether the last directory points to a further one beyond the end of the file.
+    pub dangling: bool,
 }
 
 /// Location of a reduced-resolution image of a page.
@@ -39,15 +37,8 @@ pub struct Smaller {
     pub at: u64,
     /// Whether it is a child of the page (SubIFDs) instead of following it in the directory chain.
     pub below: bool,
-}
-
-/// Locations of a page's directories.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Page {
-    /// Offset of the page's own directory.
-    pub at: u64,
-    /// Offset of the directory of its mask (GDAL's internal mask), which marks the valid pixels.
-    pub mask: Option<u64>,
+    /// Whether it is an overview of the page's mask.
+    pub of_mask: bool,
 }
 
 /// Locates the page that `info` describes. Doesn't follow all directories if [`ImageExtras::place`](crate::job::ImageExtras::place) is known.
@@ -55,8 +46,8 @@ pub struct Page {
 /// # Errors
 /// Refused if there is no such page.
 pub fn page_of<R: Read + Seek>(source: &mut R, info: &ImageInfo) -> Result<(Tiff, Page)> {
-    if let Some(Place { page, mask }) = info.more.place {
-        return Ok((Tiff::header(source)?, Page { at: page, mask }));
+    if let Some(Place { page, mask, slice }) = info.more.place {
+        return Ok((Tiff::header(source)?, Page { at: page, mask, slice }));
     }
     let document = document(source)?;
     match document.pages.get(info.more.page as usize) {
@@ -70,6 +61,7 @@ enum Kind {
     Page,
     Overview,
     Mask,
+    OverviewOfMask,
 }
 
 /// Reads the list of pages.
@@ -78,38 +70,68 @@ enum Kind {
 /// Refused with a sentence if a directory belongs to no page, or there are too many.
 pub fn document<R: Read + Seek>(source: &mut R) -> Result<Document> {
     let tiff = Tiff::header(source)?;
-    let mut document = Document { tiff, pages: Vec::new(), smaller: Vec::new() };
+    let mut document = Document { tiff, pages: Vec::new(), smaller: Vec::new(), dangling: false };
     let (mut next, mut seen, mut visited) = (tiff.first, HashSet::new(), Visited::default());
     while next != 0 || seen.is_empty() {
         if !seen.insert(next) {
             return Err(damaged(Format::Tiff, "its list of pages has a loop"));
         }
+        if next >= tiff.length && seen.len() > 1 {
+            document.dangling = true;
+            break;
+        }
         let directory = visited.directory(source, &tiff, next)?;
-        match kind(source, &tiff, &directory)? {
-            Kind::Page => document.pages.push(Page { at: next, mask: None }),
-            Kind::Overview => {
+        let kind = kind(source, &tiff, &directory)?;
+        match kind {
+            Kind::Page => document.pages.push(Page { at: next, mask: None, slice: 0 }),
+            Kind::Overview | Kind::OverviewOfMask => {
                 let page = document.pages.len().saturating_sub(1);
-                document.smaller.push(Smaller { page, at: next, below: false });
+                let of_mask = matches!(kind, Kind::OverviewOfMask);
+                document.smaller.push(Smaller { page, at: next, below: false, of_mask });
             }
             Kind::Mask => match document.pages.last_mut() {
-                Some(page) if page.mask.is_none() && document.smaller.is_empty() => page.mask = Some(next),
-                _ => return refuse("This TIFF has a mask page that doesn't follow its image, which isn't supported."),
+                Some(page) if page.mask.is_none() => page.mask = Some(next),
+                Some(_) => {
+                    return refuse(format!(
+                        "This TIFF has several mask pages for an image, which isn't supported. {}",
+                        advice::NO_MASK
+                    ));
+                }
+                None => return refuse("This TIFF has a mask page before its image, which isn't supported."),
             },
         }
         let page = document.pages.len().saturating_sub(1);
         let below = below(source, &tiff, &directory, &mut visited)?;
-        document.smaller.extend(below.into_iter().map(|at| Smaller { page, at, below: true }));
+        document.smaller.extend(below.into_iter().map(|(at, of_mask)| Smaller { page, at, below: true, of_mask }));
         next = directory.next;
     }
     match (document.pages.is_empty(), seen.len()) {
         (false, _) => {}
         // Some programs mark a file's only page as reduced.
         (true, 1) => {
-            document = Document { tiff, pages: vec![Page { at: tiff.first, mask: None }], smaller: Vec::new() }
+            let page = Page { at: tiff.first, mask: None, slice: 0 };
+            document = Document { tiff, pages: vec![page], smaller: Vec::new(), dangling: document.dangling };
         }
         (true, _) => return refuse("This TIFF has only overviews of a missing page."),
     }
+    if let [page @ Page { mask: None, .. }] = document.pages[..] {
+        document.pages = (0..slices::slices(source, tiff, page)?).map(|slice| Page { slice, ..page }).collect();
+    }
     Ok(document)
+}
+
+/// Returns the overview that a directory holds of a page (or of its mask), if it is reduced by an integer factor.
+pub fn overview_of<R: Read + Seek>(
+    source: &mut R,
+    tiff: Tiff,
+    smaller: &Smaller,
+    page: &ImageInfo,
+) -> Result<Option<Overview>> {
+    let directory = tiff.directory(source, smaller.at)?;
+    let mut fields = Fields::new(tiff, &directory, source);
+    let mut side = |tag| Ok::<_, Error>(u32::try_from(fields.one(tag, 0)?).unwrap_or(0));
+    let size = (side(tag::IMAGE_WIDTH)?, side(tag::IMAGE_LENGTH)?);
+    Ok(Overview::of((page.width, page.height), size, smaller.below))
 }
 
 /// Counts of the directories and fields read so far.
@@ -145,26 +167,46 @@ fn kind<R: Read + Seek>(source: &mut R, tiff: &Tiff, directory: &Directory) -> R
     };
     let (new, old, photometric) =
         (number(tag::NEW_SUBFILE_TYPE)?.unwrap_or(0), number(tag::SUBFILE_TYPE)?, number(tag::PHOTOMETRIC)?);
-    Ok(if new & REDUCED != 0 || old == Some(2) {
-        Kind::Overview
-    } else if new & MASK != 0 || photometric == Some(4) {
-        Kind::Mask
-    } else {
-        Kind::Page
+    let (reduced, mask) = (new & REDUCED != 0 || old == Some(2), new & MASK != 0 || photometric == Some(4));
+    Ok(match (reduced, mask) {
+        (true, true) => Kind::OverviewOfMask,
+        (true, false) => Kind::Overview,
+        (false, true) => Kind::Mask,
+        (false, false) => Kind::Page,
     })
 }
 
-/// Returns the offsets of the overviews that are children of a page (SubIFDs).
-fn below<R: Read + Seek>(source: &mut R, tiff: &Tiff, page: &Directory, visited: &mut Visited) -> Result<Vec<u64>> {
+/// Returns the offsets of the overviews that are children of a page (SubIFDs), and whether they are of a mask.
+fn below<R: Read + Seek>(
+    source: &mut R,
+    tiff: &Tiff,
+    page: &Directory,
+    visited: &mut Visited,
+) -> Result<Vec<(u64, bool)>> {
     let Some(entry) = page.find(tag::SUB_IFDS) else { return Ok(Vec::new()) };
     if entry.count > (MAX_DIRECTORIES - visited.directories) as u64 {
         return too_many(Format::Tiff, "pages and overviews", MAX_DIRECTORIES);
     }
-    let all = tiff.numbers(source, entry)?;
-    for at in &all {
-        let directory = visited.directory(source, tiff, *at)?;
-        if !matches!(kind(source, tiff, &directory)?, Kind::Overview) {
-            return refuse("This TIFF has images inside images, which isn't supported.");
+    let is_raw = page.find(tag::DNG_VERSION).is_some();
+    let mut all = Vec::new();
+    for at in tiff.numbers(source, entry)? {
+        let directory = visited.directory(source, tiff, at)?;
+        match kind(source, tiff, &directory)? {
+            Kind::Overview => all.push((at, false)),
+            Kind::OverviewOfMask => all.push((at, true)),
+            Kind::Page | Kind::Mask if is_raw => {
+                return refuse(
+                    "This is a camera's raw image (DNG), whose pixels aren't colours yet. Develop it, for example by \
+                     `darktable-cli in.dng out.tif`, and process that file.",
+                );
+            }
+            Kind::Page | Kind::Mask => {
+                return refuse(
+                    "This TIFF has images inside images (SubIFDs that aren't overviews), which isn't supported. Write the one \
+                     that you want as a page of its own, for example by `python -c \"import tifffile as t; \
+                     t.imwrite('out.tif', t.TiffFile('in.tif').pages[0].pages[0].asarray())\"`, and process that file.",
+                );
+            }
         }
     }
     Ok(all)

@@ -1,12 +1,16 @@
 //! TIFF 6.0 and BigTIFF decoding: strips and tiles, chunky and planar, of gray, RGB, palettes and bands, page by page.
 
+mod advice;
 mod directory;
 mod document;
 mod fields;
 mod nodata;
+mod page;
 mod palette;
+mod pieces;
 mod present;
 mod reader;
+mod slices;
 mod structure;
 pub mod tag;
 mod unpack;
@@ -15,14 +19,16 @@ use std::io::{Read, Seek};
 use std::ops::Range;
 
 pub use directory::{Directory, Entry, Order, Tiff, size_of};
-pub use document::{Document, Page, Smaller, document, page_of};
+pub use document::{Document, Smaller, document, overview_of, page_of};
+pub use page::Page;
+pub use pieces::pieces;
 pub use present::store;
 pub(super) use reader::Reader;
-pub use reader::{mask, pieces};
+pub use reader::mask;
 pub use structure::{Chunks, Compression, Meaning, Predictor, Structure, structure};
 
 use self::fields::Fields;
-use super::error::{Error, Result, refuse, truncated};
+use super::error::{Result, refuse, truncated};
 use super::limits::Limits;
 use crate::job::{Format, ImageExtras, ImageInfo, Overview, Place};
 
@@ -82,7 +88,8 @@ fn inspect_page<R: Read + Seek>(
     let value = nodata::stored(&mut Fields::new(structure.tiff, &structure.directory, source))?;
     (info.more.overviews, info.unit_rows) = overviews(source, document, index, &info)?;
     info.more.page = index as u32;
-    info.more.place = Some(Place { page: document.pages[index].at, mask: document.pages[index].mask });
+    let Page { at, mask, slice } = document.pages[index];
+    info.more.place = Some(Place { page: at, mask, slice });
     info.more.nodata = value.and_then(|value| nodata::presented(&structure, value));
     Ok(info)
 }
@@ -103,12 +110,7 @@ fn overviews<R: Read + Seek>(
     // They are sorted by page, so that each page only looks at its own.
     let own = document.smaller.partition_point(|smaller| smaller.page < page);
     for smaller in document.smaller[own..].iter().take_while(|smaller| smaller.page == page) {
-        let directory = document.tiff.directory(source, smaller.at)?;
-        let mut fields = Fields::new(document.tiff, &directory, source);
-        let mut side = |tag| Ok::<_, Error>(u32::try_from(fields.one(tag, 0)?).unwrap_or(0));
-        let size = (side(tag::IMAGE_WIDTH)?, side(tag::IMAGE_LENGTH)?);
-        let is_mask = fields.one(tag::PHOTOMETRIC, 1)? == 4;
-        let Some(overview) = Overview::of((info.width, info.height), size, smaller.below).filter(|_| !is_mask) else {
+        let Some(overview) = overview_of(source, document.tiff, smaller, info)?.filter(|_| !smaller.of_mask) else {
             continue;
         };
         let rows = least_common_multiple(unit.into(), overview.factor.into());
@@ -142,7 +144,8 @@ fn plausible(structure: &Structure) -> Result<()> {
         Compression::None => bytes <= length || sparse(structure),
         // A white row takes one bit in Fax4. In Zstandard, a 128 KiB block of one repeated byte takes four bytes.
         Compression::Fax4 => u64::from(structure.height) <= length.saturating_mul(8),
-        Compression::Zstd => bytes <= length.saturating_mul(128 << 10),
+        // A WebP of one colour is as short, whatever its size.
+        Compression::Zstd | Compression::Webp => bytes <= length.saturating_mul(128 << 10) || sparse(structure),
         _ => bytes <= length.saturating_mul(MOST_EXPANSION) || sparse(structure),
     };
     if fits { Ok(()) } else { Err(truncated(Format::Tiff)) }

@@ -4,11 +4,13 @@ use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 
 use super::super::error::{Result, blame, refuse, truncated};
-use super::document::{Page, page_of};
+use super::document::page_of;
 use super::fields::Fields;
+use super::page::Page;
 use super::palette::{self, Palette};
+use super::pieces::pieces;
 use super::present;
-use super::structure::{Chunks, Compression, Meaning, Predictor, Structure, structure};
+use super::structure::{Compression, Meaning, Predictor, Structure, structure};
 use super::unpack::{self, Piece};
 use super::{nodata, tag};
 use crate::job::{Format, ImageInfo};
@@ -78,7 +80,7 @@ impl<R: Read + Seek> Reader<R> {
 /// # Errors
 /// Refused if it isn't a mask for this page.
 pub fn mask<R: Read + Seek>(source: &mut R, page: &Structure, at: u64) -> Result<Structure> {
-    let mask = structure(source, page.tiff, Page { at, mask: None }, None)?;
+    let mask = structure(source, page.tiff, Page { at, mask: None, slice: 0 }, None)?;
     if (mask.width, mask.height, mask.channels) != (page.width, page.height, 1) || mask.bits > 8 {
         return refuse(format!(
             "This TIFF has a mask page of {} × {} pixels with {} samples of {} bits for an image of {} × {}, which can't \
@@ -87,27 +89,6 @@ pub fn mask<R: Read + Seek>(source: &mut R, page: &Structure, at: u64) -> Result
         ));
     }
     Ok(mask)
-}
-
-/// Reads offset and length of each strip or tile of a page, plane by plane.
-///
-/// # Errors
-/// Refused if any of them doesn't lie within the file.
-pub fn pieces<R: Read + Seek>(source: &mut R, structure: &Structure) -> Result<Vec<(u64, u64)>> {
-    let (offsets, lengths) = match structure.chunks {
-        Chunks::Strips(_) => (tag::STRIP_OFFSETS, tag::STRIP_BYTE_COUNTS),
-        Chunks::Tiles { .. } => (tag::TILE_OFFSETS, tag::TILE_BYTE_COUNTS),
-    };
-    let mut table = |tag| match structure.directory.find(tag) {
-        Some(entry) => structure.tiff.numbers(source, entry),
-        None => Err(truncated(Format::Tiff)),
-    };
-    let pieces: Vec<(u64, u64)> = table(offsets)?.into_iter().zip(table(lengths)?).collect();
-    let outside = |(at, length): &(u64, u64)| at.checked_add(*length).is_none_or(|end| end > structure.tiff.length);
-    if pieces.iter().any(outside) {
-        return Err(truncated(Format::Tiff));
-    }
-    Ok(pieces)
 }
 
 impl Stored {
@@ -215,7 +196,8 @@ impl Stored {
                     if structure.reversed {
                         packed.iter_mut().for_each(|byte| *byte = byte.reverse_bits());
                     }
-                    let piece = Piece { width: piece_width as usize, channels, jpeg: &self.jpeg };
+                    let height = structure.chunks.rows() as usize;
+                    let piece = Piece { width: piece_width as usize, height, channels, jpeg: &self.jpeg };
                     unpack::unpack(structure.compression, &packed, &piece, &mut raw)?;
                 } else if start > 0 {
                     return Err(truncated(Format::Tiff));
@@ -237,10 +219,13 @@ impl Stored {
     }
 
     /// Upper bound of bytes to read. No compression doubles the size of data, so a larger length in the table isn't trusted. A
-    /// JPEG must be read whole.
+    /// JPEG or WebP must be read whole.
     fn longest(&self, needed: usize) -> u64 {
         let piece = u64::from(self.structure.chunks.rows()) * self.structure.piece_line() as u64;
-        let most = if self.structure.compression == Compression::Jpeg { piece + (64 << 10) } else { needed as u64 };
+        let most = match self.structure.compression {
+            Compression::Jpeg | Compression::Webp => piece + (64 << 10),
+            _ => needed as u64,
+        };
         2 * most + 4_096
     }
 

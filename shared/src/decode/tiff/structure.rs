@@ -5,9 +5,9 @@ use std::io::{Read, Seek};
 use super::super::error::{Result, damaged, refuse};
 use super::super::limits::Limits;
 use super::directory::{Directory, Tiff};
-use super::document::Page;
 use super::fields::Fields;
-use super::tag;
+use super::page::Page;
+use super::{advice, tag};
 use crate::job::{Format, ImageExtras, ImageInfo};
 use crate::pixels::{Depth, Layout};
 
@@ -30,6 +30,8 @@ pub enum Compression {
     Fax4,
     /// JPEG (TIFF technical note 2). Read-only.
     Jpeg,
+    /// WebP, as in libtiff: RGB or RGBA of 8 bits. Read-only.
+    Webp,
 }
 
 impl Compression {
@@ -44,6 +46,7 @@ impl Compression {
             Compression::OldDeflate => 32_946,
             Compression::PackBits => 32_773,
             Compression::Zstd => 50_000,
+            Compression::Webp => 50_001,
         }
     }
 }
@@ -146,6 +149,12 @@ pub struct Structure {
     pub chunks: Chunks,
     /// Orientation, 1 to 8.
     pub orientation: u8,
+    /// Samples that carry colour by the photometric interpretation: 1 or 3; with [`Layout::Bands`], the others follow.
+    pub colors: usize,
+    /// Kinds of the samples after the colours (ExtraSamples).
+    pub extra: Vec<u16>,
+    /// Index of the slice behind the directory; see [`Page::slice`](super::Page::slice).
+    pub slice: u32,
 }
 
 impl Structure {
@@ -178,6 +187,34 @@ impl Structure {
         (samples * usize::from(self.bits)).div_ceil(8)
     }
 
+    /// Returns the fields with the offsets and lengths of the strips or tiles.
+    pub fn tables(&self) -> (u16, u16) {
+        match self.chunks {
+            Chunks::Tiles { .. } if self.directory.find(tag::TILE_OFFSETS).is_some() => {
+                (tag::TILE_OFFSETS, tag::TILE_BYTE_COUNTS)
+            }
+            // Old programs list tiles as if they were strips.
+            Chunks::Tiles { .. } | Chunks::Strips(_) => (tag::STRIP_OFFSETS, tag::STRIP_BYTE_COUNTS),
+        }
+    }
+
+    /// Returns the bytes of a strip or tile if it isn't compressed.
+    pub(super) fn needed(&self, index: usize) -> u64 {
+        let rows = match self.chunks {
+            Chunks::Tiles { height, .. } => height,
+            Chunks::Strips(rows) => {
+                let above = (index as u64 % self.pieces().max(1)) as u32 * rows;
+                rows.min(self.height - above)
+            }
+        };
+        u64::from(rows) * self.piece_line() as u64
+    }
+
+    /// Returns the bytes of all pixels in strips that aren't compressed.
+    pub(super) fn stored_bytes(&self) -> u64 {
+        self.planes() as u64 * self.piece_line() as u64 * u64::from(self.height)
+    }
+
     pub(super) fn info(&self) -> ImageInfo {
         let unit_rows = if self.any_row() { 1 } else { self.chunks.rows().min(self.height) };
         ImageInfo {
@@ -207,17 +244,22 @@ pub fn structure<R: Read + Seek>(source: &mut R, tiff: Tiff, page: Page, limits:
     if let Some(limits) = limits {
         limits.size(width, height)?;
     }
+    let slices = fields.one(tag::IMAGE_DEPTH, 1)?;
+    if slices > 1 {
+        return refuse(format!(
+            "This TIFF has {slices} slices behind one page (the field ImageDepth), which isn't supported. {}",
+            advice::PAGES
+        ));
+    }
     let compression = compression(&mut fields)?;
-    let Pixels { layout, depth, channels, bits, meaning } = pixels(&mut fields, compression)?;
+    let Pixels { layout, depth, channels, bits, meaning, colors, extra } = pixels(&mut fields, compression)?;
     let predictor = predictor(&mut fields, compression, bits, depth)?;
     let planar = channels > 1 && fields.one(tag::PLANAR_CONFIGURATION, 1)? == 2;
-    if planar && compression == Compression::Jpeg {
-        return refuse("This TIFF's JPEG data are in separate planes, which isn't supported.");
+    if planar && matches!(compression, Compression::Jpeg | Compression::Webp) {
+        return refuse("This TIFF's JPEG or WebP data are in separate planes, which isn't supported.");
     }
-    let reversed = fields.one(tag::FILL_ORDER, 1)? == 2;
-    if reversed && !(matches!(compression, Compression::None | Compression::Fax4) && bits <= 8) {
-        return refuse("This TIFF stores the bits of a byte in reverse, which isn't supported with its compression.");
-    }
+    // JPEG data are never reversed, as in libtiff.
+    let reversed = fields.one(tag::FILL_ORDER, 1)? == 2 && compression != Compression::Jpeg;
     let planes = if planar { channels as u64 } else { 1 };
     let chunks = chunks(&mut fields, width, height, planes)?;
     let orientation = match fields.one(tag::ORIENTATION, 1)? {
@@ -241,6 +283,9 @@ pub fn structure<R: Read + Seek>(source: &mut R, tiff: Tiff, page: Page, limits:
         reversed,
         chunks,
         orientation,
+        colors,
+        extra,
+        slice: page.slice,
     };
     fits_fax(&structure)?;
     Ok(structure)
@@ -253,10 +298,10 @@ fn with_mask(layout: Layout, mask: Option<u64>) -> Result<Layout> {
         (Layout::Gray, _) => Ok(Layout::GrayAlpha),
         (Layout::Rgb, _) => Ok(Layout::Rgba),
         (Layout::GrayAlpha | Layout::Rgba, _) => {
-            refuse("This TIFF has both alpha and a mask page, which isn't supported.")
+            refuse(format!("This TIFF has both alpha and a mask page, which isn't supported. {}", advice::NO_MASK))
         }
         (Layout::Bands(bands), _) => {
-            refuse(format!("This TIFF has {bands} bands and a mask page, which isn't supported."))
+            refuse(format!("This TIFF has {bands} bands and a mask page, which isn't supported. {}", advice::NO_MASK))
         }
     }
 }
@@ -275,6 +320,8 @@ struct Pixels {
     channels: usize,
     bits: u8,
     meaning: Meaning,
+    colors: usize,
+    extra: Vec<u16>,
 }
 
 fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) -> Result<Pixels> {
@@ -285,22 +332,21 @@ fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) 
         return refuse(format!("This TIFF has {channels} samples a pixel; 1 to {MOST_BANDS} are supported."));
     }
     let bits = bits(fields, channels)?;
-    let (colors, mut meaning) = match fields.must(tag::PHOTOMETRIC, "what its samples mean")? {
+    // Gray if it isn't said, as in GDAL.
+    let (colors, mut meaning) = match fields.one(tag::PHOTOMETRIC, 1)? {
         0 => (1, Meaning::Inverted),
         // 4: masks are read as gray. A page never has this value.
         1 | 4 => (1, Meaning::Same),
         2 => (3, Meaning::Same),
         3 => (1, Meaning::Palette),
-        5 => return refuse("This is a CMYK TIFF, which isn't supported."),
         6 if compression == Compression::Jpeg => (3, Meaning::Same),
-        6 => return refuse("This TIFF stores YCbCr, which isn't supported."),
-        8..=10 => return refuse("This TIFF stores L*a*b*, which isn't supported."),
-        other => return refuse(format!("This TIFF has samples of an unknown kind ({other}), which isn't supported.")),
+        other => return advice::unsupported_samples(other),
     };
     let Some(others) = channels.checked_sub(colors) else {
         return Err(damaged(Format::Tiff, format!("it has colours, but {channels} samples a pixel")));
     };
     let extra = fields.all(tag::EXTRA_SAMPLES)?.unwrap_or_default();
+    let kinds = (0..others).map(|at| extra.get(at as usize).map_or(0, |kind| *kind as u16)).collect();
     let layout = match (colors, others, extra.as_slice()) {
         (1, 0, _) => Layout::Gray,
         (_, 0, _) => Layout::Rgb,
@@ -308,7 +354,9 @@ fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) 
         (_, 1, [1 | 2]) => Layout::Rgba,
         _ if extra.iter().any(|kind| matches!(kind, 1 | 2)) => {
             return refuse(format!(
-                "This TIFF has {channels} samples a pixel, alpha among them; alpha is supported only with gray or RGB."
+                "This TIFF has {channels} samples a pixel, alpha among them; alpha is supported only with gray or RGB. Leave it \
+                 out, for example by `gdal_translate -b 1 -b 2 -b 3 in.tif out.tif` (-b for each band to keep), and process \
+                 that file."
             ));
         }
         _ => Layout::Bands(channels as u16),
@@ -320,12 +368,18 @@ fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) 
         };
     }
     let (layout, depth) = sampled(fields, layout, bits, &mut meaning)?;
-    if compression == Compression::Fax4 && (bits, channels) != (1, 1) || compression == Compression::Jpeg && bits != 8 {
+    let fits = match compression {
+        Compression::Fax4 => (bits, channels) == (1, 1),
+        Compression::Jpeg => bits == 8,
+        Compression::Webp => bits == 8 && matches!(channels, 3 | 4),
+        _ => true,
+    };
+    if !fits {
         return refuse(format!(
             "This TIFF has {channels} samples of {bits} bits, which its compression doesn't support."
         ));
     }
-    Ok(Pixels { layout, depth, channels: channels as usize, bits, meaning })
+    Ok(Pixels { layout, depth, channels: channels as usize, bits, meaning, colors: colors as usize, extra: kinds })
 }
 
 /// Returns the bits per sample, which must be the same for all samples.
@@ -382,25 +436,18 @@ fn sampled<R: Read + Seek>(
 }
 
 fn compression<R: Read + Seek>(fields: &mut Fields<'_, R>) -> Result<Compression> {
-    let name = match fields.one(tag::COMPRESSION, 1)? {
-        1 => return Ok(Compression::None),
-        4 => return Ok(Compression::Fax4),
-        5 => return Ok(Compression::Lzw),
-        7 => return Ok(Compression::Jpeg),
-        8 => return Ok(Compression::Deflate),
-        32_946 => return Ok(Compression::OldDeflate),
-        32_773 => return Ok(Compression::PackBits),
-        50_000 => return Ok(Compression::Zstd),
-        2 | 3 => "fax (CCITT, of group 3)".to_owned(),
-        6 => "JPEG of the old kind".to_owned(),
-        34_712 | 33_003 | 33_005 => "JPEG 2000".to_owned(),
-        34_887 => "LERC".to_owned(),
-        34_925 => "LZMA".to_owned(),
-        50_001 => "WebP".to_owned(),
-        50_002 => "JPEG XL".to_owned(),
-        other => format!("an unknown method ({other})"),
-    };
-    refuse(format!("This TIFF is compressed by {name}, which isn't supported."))
+    match fields.one(tag::COMPRESSION, 1)? {
+        1 => Ok(Compression::None),
+        4 => Ok(Compression::Fax4),
+        5 => Ok(Compression::Lzw),
+        7 => Ok(Compression::Jpeg),
+        8 => Ok(Compression::Deflate),
+        32_946 => Ok(Compression::OldDeflate),
+        32_773 => Ok(Compression::PackBits),
+        50_000 => Ok(Compression::Zstd),
+        50_001 => Ok(Compression::Webp),
+        other => advice::unsupported_compression(other),
+    }
 }
 
 fn predictor<R: Read + Seek>(
@@ -411,7 +458,9 @@ fn predictor<R: Read + Seek>(
 ) -> Result<Predictor> {
     use Compression::{Deflate, Lzw, OldDeflate, Zstd};
     match (fields.one(tag::PREDICTOR, 1)?, compression) {
-        (1, _) => Ok(Predictor::None),
+        // The others have no predictor; libtiff ignores the field with them.
+        (_, Compression::None | Compression::PackBits | Compression::Fax4 | Compression::Jpeg | Compression::Webp)
+        | (1, _) => Ok(Predictor::None),
         (2, Lzw | Deflate | OldDeflate | Zstd) if bits >= 8 => Ok(Predictor::Horizontal),
         (3, Lzw | Deflate | OldDeflate | Zstd) if depth == Depth::Float => Ok(Predictor::Float),
         (other, _) => refuse(format!(
@@ -421,27 +470,28 @@ fn predictor<R: Read + Seek>(
 }
 
 fn chunks<R: Read + Seek>(fields: &mut Fields<'_, R>, width: u32, height: u32, planes: u64) -> Result<Chunks> {
-    let tiled = fields.find(tag::TILE_OFFSETS).is_some();
-    let (chunks, offsets, counts) = if tiled {
+    let tiled = fields.find(tag::TILE_OFFSETS).is_some() || fields.find(tag::TILE_WIDTH).is_some();
+    let (chunks, offsets) = if tiled {
         let width = fields.must(tag::TILE_WIDTH, "its tiles' width")?;
         let height = fields.must(tag::TILE_LENGTH, "its tiles' height")?;
         if !(1..=1 << 16).contains(&width) || !(1..=1 << 16).contains(&height) {
             return Err(damaged(Format::Tiff, format!("its tiles are {width} × {height}")));
         }
-        (Chunks::Tiles { width, height }, tag::TILE_OFFSETS, tag::TILE_BYTE_COUNTS)
+        let listed = fields.find(tag::TILE_OFFSETS).or_else(|| fields.find(tag::STRIP_OFFSETS));
+        (Chunks::Tiles { width, height }, listed)
     } else {
-        let rows = fields.one(tag::ROWS_PER_STRIP, height.into())?.min(height.into()) as u32;
-        if rows == 0 {
-            return Err(damaged(Format::Tiff, "its strips have no rows"));
-        }
-        (Chunks::Strips(rows), tag::STRIP_OFFSETS, tag::STRIP_BYTE_COUNTS)
+        // 0 means that all rows are in one strip, as in other readers.
+        let rows = match fields.one(tag::ROWS_PER_STRIP, 0)? {
+            0 => height,
+            rows => rows.min(height.into()) as u32,
+        };
+        (Chunks::Strips(rows.max(1)), fields.find(tag::STRIP_OFFSETS))
     };
     let expected = planes * u64::from(chunks.across(width)) * u64::from(height.div_ceil(chunks.rows()));
-    for tag in [offsets, counts] {
-        let count = fields.find(tag).map_or(0, |entry| entry.count);
-        if count != expected {
-            return Err(damaged(Format::Tiff, format!("it needs {expected} strips or tiles, but lists {count}")));
-        }
+    let count = offsets.map_or(0, |entry| entry.count);
+    // A missing or short table of lengths can be done without; see `pieces`.
+    if count < expected {
+        return Err(damaged(Format::Tiff, format!("it needs {expected} strips or tiles, but lists {count}")));
     }
     Ok(chunks)
 }

@@ -29,6 +29,8 @@ pub(super) struct Jpeg {
 pub(super) struct Piece<'a> {
     /// Width in pixels.
     pub(super) width: usize,
+    /// Height in pixels; the last strip may have less.
+    pub(super) height: usize,
     /// Samples per pixel.
     pub(super) channels: usize,
     /// Used by JPEG only.
@@ -48,6 +50,7 @@ pub(super) fn unpack(compression: Compression, packed: &[u8], piece: &Piece<'_>,
         Compression::Zstd => zstd(packed, raw)?,
         Compression::Fax4 => fax(packed, piece.width, raw)?,
         Compression::Jpeg => jpeg(packed, piece, raw)?,
+        Compression::Webp => webp(packed, piece, raw)?,
     }
     Ok(())
 }
@@ -147,6 +150,26 @@ fn jpeg(packed: &[u8], piece: &Piece<'_>, raw: &mut [u8]) -> Result<()> {
     let all = decoder.decode().map_err(wrong)?;
     let Some(needed) = all.get(..raw.len()) else { return Err(truncated(Format::Tiff)) };
     raw.copy_from_slice(needed);
+    Ok(())
+}
+
+/// WebP strip or tile. Alpha may be missing where it is opaque, or be there although the image has none, as in libtiff.
+fn webp(packed: &[u8], piece: &Piece<'_>, raw: &mut [u8]) -> Result<()> {
+    let wrong = |error| damaged(Format::Tiff, format!("its WebP data are wrong ({error})"));
+    let mut decoder = image_webp::WebPDecoder::new(std::io::Cursor::new(packed)).map_err(wrong)?;
+    let ((width, height), rows) = (decoder.dimensions(), raw.len() / (piece.width * piece.channels));
+    // Checked before anything of the size in the header is allocated.
+    let fits = width as usize == piece.width && (rows..=piece.height).contains(&(height as usize));
+    if !fits || decoder.is_animated() {
+        return Err(damaged(Format::Tiff, "a WebP in it isn't as large as its strip or tile"));
+    }
+    let stored = if decoder.has_alpha() { 4 } else { 3 };
+    let mut all = vec![0; piece.width * height as usize * stored];
+    decoder.read_image(&mut all).map_err(wrong)?;
+    for (pixel, stored) in raw.chunks_exact_mut(piece.channels).zip(all.chunks_exact(stored)) {
+        let opaque = [stored[0], stored[1], stored[2], *stored.get(3).unwrap_or(&u8::MAX)];
+        pixel.copy_from_slice(&opaque[..piece.channels]);
+    }
     Ok(())
 }
 
@@ -328,7 +351,7 @@ mod tests {
         for compression in
             [Compression::None, Compression::Lzw, Compression::Deflate, Compression::OldDeflate, Compression::PackBits]
         {
-            let piece = Piece { width: 9, channels: 1, jpeg: &Jpeg::default() };
+            let piece = Piece { width: 9, height: 1, channels: 1, jpeg: &Jpeg::default() };
             let error = unpack(compression, &[], &piece, &mut [0; 9]).unwrap_err().to_string();
             assert!(error.contains("truncated"), "{compression:?}: {error}");
         }
@@ -338,7 +361,7 @@ mod tests {
     fn a_zstandard_frame_that_wants_a_window_of_terabytes_is_not_begun() {
         let frame = [0x28, 0xb5, 0x2f, 0xfd, 0, 0xff, 1, 0, 0];
         assert!(window(&frame).unwrap() > 1 << 40);
-        let piece = Piece { width: 9, channels: 1, jpeg: &Jpeg::default() };
+        let piece = Piece { width: 9, height: 1, channels: 1, jpeg: &Jpeg::default() };
         let error = unpack(Compression::Zstd, &frame, &piece, &mut [0; 9]).unwrap_err().to_string();
         assert!(error.contains("window"), "{error}");
         assert_eq!(window(&[0x28, 0xb5, 0x2f, 0xfd, 0x60, 1, 0]), Some(257));

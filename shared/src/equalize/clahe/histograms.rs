@@ -89,6 +89,10 @@ impl TileHistograms {
             },
             (samples, depth) => panic!("rows of {:?} counted in histograms of {depth:?}", samples.depth()),
         }
+        if let Some(level) = mask.and_then(Mask::hidden_level) {
+            // It is hidden wherever it occurs, so none of what was counted before had it.
+            self.bins.chunks_exact_mut(self.depth.levels()).for_each(|plane| plane[level] = 0);
+        }
     }
 
     /// As [`TileHistograms::count_by`], for rows in the store's form ([`Rows::to_le_bytes`]).

@@ -17,11 +17,7 @@ pub(super) struct View {
 impl View {
     /// Creates a view. For colour images, `luma` and `gray` select the luma, the other colours each channel.
     pub(super) fn new(recipe: &Recipe, layout: Layout) -> Self {
-        let intensity = match Intensity::of(recipe.color, layout) {
-            Intensity::Value | Intensity::Lightness => Intensity::Channels,
-            intensity => intensity,
-        };
-        Self { intensity, layout }
+        Self { intensity: recipe.intensity(layout, Depth::Float), layout }
     }
 
     /// Returns whether a pixel is counted and changed, i.e. isn't fully transparent.

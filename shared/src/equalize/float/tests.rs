@@ -4,7 +4,7 @@ use super::super::intensity::Color;
 use super::super::recipe::{Method, Recipe};
 use super::super::strength::Strength;
 use super::super::stretch::Cut;
-use super::super::{Counts, Frame, GivenRange, Mask, Nodata, Table};
+use super::super::{Counts, Frame, GivenRange, Mask, Nodata, NodataRule, Table};
 use super::*;
 use crate::pixels::{Depth, Layout, Rows, Samples};
 
@@ -22,7 +22,8 @@ fn floats(rows: Rows) -> Vec<f32> {
 /// Equalizes rows in parts of `cut` rows, counted and merged in reverse order, with every intermediate result
 /// serialized and deserialized.
 fn equalize(recipe: &Recipe, rows: &Rows, nodata: Option<f64>, cut: usize) -> Vec<f32> {
-    let nodata = nodata.and_then(Nodata::new);
+    let intensity = recipe.intensity(rows.layout, Depth::Float);
+    let nodata = nodata.and_then(Nodata::new).map(|nodata| NodataRule::new(nodata, intensity));
     let line = rows.width as usize * rows.layout.channels();
     let parts: Vec<Rows> = floats(rows.clone())
         .chunks(cut * line)

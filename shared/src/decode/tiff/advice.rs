@@ -1,0 +1,66 @@
+//! Refusals of what isn't supported, with commands that convert a TIFF to one that is.
+
+use super::super::error::{Result, refuse};
+
+/// Each slice becomes a page.
+pub(super) const PAGES: &str = "Write each of them as a page of its own, for example by `python -c \"import tifffile as t; \
+    t.imwrite('out.tif', t.imread('in.tif'), photometric='minisblack')\"`, and process that file.";
+
+/// Another compression, by GDAL.
+const DEFLATE: &str =
+    "Convert it, for example by `gdal_translate -co COMPRESS=DEFLATE in.tif out.tif`, and process that file.";
+
+/// Another compression, by libtiff.
+const TIFFCP: &str = "Convert it, for example by `tiffcp -c zip in.tif out.tif`, and process that file.";
+
+/// Compressions and subsamplings that libtiff only converts to RGBA.
+const TIFF2RGBA: &str = "Convert it, for example by `tiff2rgba -c zip in.tif out.tif`, and process that file.";
+
+/// Red, green and blue, by libvips.
+const SRGB: &str = "Convert it to RGB, for example by `vips icc_transform in.tif out.tif srgb`, and process that file.";
+
+/// Red, green and blue of colours that need no profile, by libvips.
+const COLOURSPACE: &str =
+    "Convert it to RGB, for example by `vips colourspace in.tif out.tif srgb`, and process that file.";
+
+/// Formats that GDAL doesn't read, by tifffile with imagecodecs.
+const IMAGECODECS: &str = "Convert it, for example by `python -c \"import tifffile as t; t.imwrite('out.tif', \
+    t.imread('in.tif'), compression='zlib')\"` (with the package imagecodecs), and process that file.";
+
+/// Without its alpha or mask, by GDAL.
+pub(super) const NO_MASK: &str =
+    "Leave the mask out, for example by `gdal_translate -mask none in.tif out.tif`, and process that file.";
+
+/// Refuses samples of an unsupported kind.
+pub(super) fn unsupported_samples<T>(photometric: u64) -> Result<T> {
+    let (what, advice) = match photometric {
+        5 => ("stores CMYK, the amounts of four inks, whose lightness depends on the printer", SRGB),
+        6 => ("stores YCbCr without JPEG", COLOURSPACE),
+        8..=10 => ("stores L*a*b*", COLOURSPACE),
+        32_803 | 34_892 => {
+            return refuse(
+                "This TIFF stores a camera's raw samples (a colour filter array). Develop it, for example by `darktable-cli in.dng \
+                 out.tif`, and process that file.",
+            );
+        }
+        32_844 | 32_845 => ("stores LogLuv", COLOURSPACE),
+        other => return refuse(format!("This TIFF has samples of an unknown kind ({other}), which isn't supported.")),
+    };
+    refuse(format!("This TIFF {what}, which isn't supported. {advice}"))
+}
+
+/// Refuses an unsupported compression.
+pub(super) fn unsupported_compression<T>(number: u64) -> Result<T> {
+    let (name, advice) = match number {
+        2 | 3 => ("fax (CCITT, of group 3)", TIFFCP),
+        6 => ("JPEG of the old kind", TIFF2RGBA),
+        34_712 | 33_003 | 33_005 => ("JPEG 2000", IMAGECODECS),
+        34_887 => ("LERC", DEFLATE),
+        34_925 => ("LZMA", DEFLATE),
+        50_002 | 52_546 => ("JPEG XL", IMAGECODECS),
+        other => {
+            return refuse(format!("This TIFF is compressed by an unknown method ({other}), which isn't supported."));
+        }
+    };
+    refuse(format!("This TIFF is compressed by {name}, which isn't supported. {advice}"))
+}
