@@ -1,7 +1,7 @@
 //! Reduce: sums the partial counts and builds the LUT. The master does this itself, as it is short; integer sums are
 //! the same in any order.
 
-use shared::equalize::{Counts, Histogram, Spans, Table};
+use shared::equalize::{Histogram, Spans, Table};
 use shared::job::{Job, Phase, Pointer};
 
 use super::failure::Failure;
@@ -41,14 +41,14 @@ pub async fn reduce(
         });
         sum = added.await?.map_err(|error| Failure::Trouble(format!("the histogram {}: {error}", pointer.key)))?;
     }
-    if let Counts::Ranges(ranges) = &sum {
-        return Ok(Reduced::Ranges(ranges.spans()));
+    if let Some(spans) = sum.spans() {
+        return Ok(Reduced::Ranges(spans));
     }
     let reference = match reference {
         None => None,
         Some(pointer) => Some(histogram_of(context, pointer).await?),
     };
-    let recipe = job.recipe.clone();
+    let recipe = job.pinned_recipe();
     let table = context.pixels.run(2 * counts_bytes(job), move || {
         Table::new(&recipe, &sum, reference.as_ref()).map(|table| table.to_bytes())
     });

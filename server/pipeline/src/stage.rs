@@ -62,7 +62,7 @@ impl TaskContext {
 
     /// Returns the head of the job's result, to be read on a pixel thread.
     pub(super) fn head(&self, job: &Job) -> ResultHead {
-        let layout = output_layout(&job.recipe, job.info.layout);
+        let layout = output_layout(&job.pinned_recipe(), job.info.layout);
         ResultHead { original: self.original(job), info: job.info.clone(), layout }
     }
 
@@ -95,7 +95,7 @@ impl TaskContext {
             (None, None) => None,
         };
         let rows = (self.rows(job, inputs), job.info.clone());
-        MaskedImageSource { rows, mask, nodata: job.recipe.nodata_of(&job.info) }
+        MaskedImageSource { rows, mask, nodata: job.pinned_recipe().nodata_of(&job.info) }
     }
 
     /// Fetches a whole object and verifies its hash. A mismatch is fetched once more, since the transfer and not the
@@ -324,7 +324,7 @@ pub(super) fn part_bytes(job: &Job) -> u64 {
 
 /// Bytes of a job's counts.
 pub(super) fn counts_bytes(job: &Job) -> u64 {
-    Counts::memory(&job.recipe, &Frame::of(&job.info))
+    Counts::memory(&job.pinned_recipe(), &Frame::of(&job.info))
 }
 
 /// Memory, in bytes, for reading the job's rows, on top of the rows returned.

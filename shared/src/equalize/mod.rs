@@ -18,6 +18,7 @@
 //! every machine and pod.
 
 mod apply;
+mod arithmetic;
 pub mod clahe;
 mod color;
 mod float;
@@ -40,6 +41,7 @@ mod stretch;
 mod wire;
 
 pub use apply::{apply, apply_by, apply_le_bytes, apply_le_bytes_into, output_layout};
+pub use arithmetic::Arithmetic;
 pub use float::{Curves, FloatHistogram, Ranges, Spans};
 pub use frame::Frame;
 pub use given::GivenRange;

@@ -5,7 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::clahe::{Clahe, check as check_grid};
+use super::arithmetic::Arithmetic;
+use super::clahe::{Bins, Clahe, check as check_grid};
 use super::frame::Frame;
 use super::given::GivenRange;
 use super::intensity::Color;
@@ -38,10 +39,12 @@ pub struct Recipe {
     /// Pixels whose colour samples all have this value are neither counted nor changed. Overrides the file's own nodata
     /// value.
     pub nodata: Option<Nodata>,
-    /// Range of floating-point samples; if `None`, it is measured in the image.
+    /// Range of floating-point samples, or of 16-bit ones for CLAHE; if `None`, it is measured in the image.
     pub range: Option<GivenRange>,
     /// Gray image of the same size; pixels where it is 0 are neither counted nor changed.
     pub mask: Option<ImageId>,
+    /// Version of the formulas; no part of the JSON ([`Job::pinned_recipe`](crate::job::Job::pinned_recipe)).
+    pub arithmetic: Arithmetic,
 }
 
 /// How new levels are computed.
@@ -156,13 +159,28 @@ impl Recipe {
 
     /// Creates a recipe from a method and colour; everything else has its default.
     pub const fn new(method: Method, color: Color) -> Self {
-        Self { method, color, strength: Strength::FULL, nodata: None, range: None, mask: None }
+        Self { method, color, strength: Strength::FULL, nodata: None, range: None, mask: None, arithmetic: Arithmetic::Ten }
+    }
+
+    /// Returns this recipe with another version of the formulas.
+    #[must_use]
+    pub fn pinned(self, arithmetic: Arithmetic) -> Self {
+        Self { arithmetic, ..self }
     }
 
     /// Returns the parameters of CLAHE if that is the method.
     pub fn clahe(&self) -> Option<Clahe> {
         let Method::Clahe { clip_limit, tiles: [columns, rows] } = &self.method else { return None };
         Some(Clahe { clip_limit: clip_limit.value(), columns: u32::from(*columns), rows: u32::from(*rows) })
+    }
+
+    /// Returns what CLAHE counts in samples of this depth.
+    pub(super) fn tile_bins(&self, depth: Depth) -> Bins {
+        let whole = self.range.and_then(GivenRange::levels) == Some([0, u16::MAX]);
+        match (depth, self.arithmetic) {
+            (Depth::Sixteen, Arithmetic::Ten) if !whole => Bins::Few,
+            _ => Bins::Levels(depth),
+        }
     }
 
     /// Returns the image to match, if the method is [`Method::Match`].
@@ -195,7 +213,7 @@ impl Recipe {
             }
         }
         if let Some(clahe) = self.clahe() {
-            check_grid(&clahe, self.color, &Frame::of(info)).map_err(|error| {
+            check_grid(&clahe, self.color, &Frame::of(info), self.tile_bins(info.depth)).map_err(|error| {
                 format!("This image can't be equalized by {} × {} tiles: {error}.", clahe.columns, clahe.rows)
             })?;
         }
@@ -216,17 +234,10 @@ impl Recipe {
         }
     }
 
-    /// Checks the restrictions on floating-point samples, and that no range is given for integer samples.
+    /// Checks the restrictions on floating-point samples, and on the range of whole numbers.
     fn check_float(&self, info: &ImageInfo) -> Result<(), String> {
         if info.depth != Depth::Float {
-            return match self.range {
-                None => Ok(()),
-                Some(_) => Err(format!(
-                    "A range is for floating-point samples; this image has whole numbers of {} bits, whose range is \
-                     fixed.",
-                    info.depth.bits()
-                )),
-            };
+            return self.check_levels(info.depth);
         }
         if !matches!(self.method, Method::Global | Method::Stretch { .. }) {
             return Err(format!(
@@ -242,6 +253,27 @@ impl Recipe {
             ));
         }
         Ok(())
+    }
+
+    /// Checks that a range is given for whole numbers only where it means something: for CLAHE of 16 bits.
+    fn check_levels(&self, depth: Depth) -> Result<(), String> {
+        let Some(range) = self.range else { return Ok(()) };
+        if depth != Depth::Sixteen || self.clahe().is_none() {
+            return Err(format!(
+                "A range is for floating-point samples, and for CLAHE of 16 bits; this image has whole numbers of {} bits, \
+                 which {} takes as they are.",
+                depth.bits(),
+                self.method.name()
+            ));
+        }
+        match range.levels() {
+            Some(_) => Ok(()),
+            None => Err(format!(
+                "Expected a range of two whole numbers from 0 to 65535 for samples of 16 bits; got {} and {}.",
+                Decimal(range.numbers()[0]),
+                Decimal(range.numbers()[1])
+            )),
+        }
     }
 
     /// Checks that no mask is given for an image with several pages.
@@ -286,7 +318,7 @@ pub struct Wire {
     /// Sample value that marks missing pixels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nodata: Option<f64>,
-    /// Range of floating-point samples: lower and upper bound.
+    /// Range of floating-point samples, or of 16-bit ones for CLAHE: lower and upper bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<[f64; 2]>,
     /// Mask image; pixels where it is 0 are neither counted nor changed.
@@ -362,7 +394,7 @@ impl TryFrom<Wire> for Recipe {
         };
         let nodata = nodata.map(|value| Nodata::new(value).ok_or("`nodata` must be a finite number")).transpose()?;
         let range = range.map(GivenRange::new).transpose()?;
-        Ok(Self { method, color, strength, nodata, range, mask })
+        Ok(Self { method, color, strength, nodata, range, mask, arithmetic: Arithmetic::default() })
     }
 }
 

@@ -151,6 +151,34 @@ pub(super) fn blend<S: Sample>(corners: &S::Corners<'_>, down: f32, across: &[f3
     }
 }
 
+/// As [`blend`], between the edges of bins: `place` returns the bin of a level and its position between the bin's edges, from
+/// 0 to 1.
+///
+/// The four tables are interpolated at both edges, then between the two. All operations are in f32, each rounded once, in
+/// this order; there is no other implementation.
+#[inline(always)]
+pub(in super::super) fn blend_edges<S: Sample>(
+    corners: &[&[f32]; 4],
+    place: impl Fn(u32) -> (usize, f32),
+    down: f32,
+    across: &[f32],
+    values: &mut [S],
+) {
+    let highest = (S::LEVELS - 1) as f32;
+    let up = 1.0 - down;
+    for (value, right) in values.iter_mut().zip(across) {
+        let (bin, part) = place(value.wide());
+        let left = 1.0 - right;
+        let edge = |bin: usize| {
+            let [a, b, c, d] = corners.map(|edges| edges[bin]);
+            (a * left + b * right) * up + (c * left + d * right) * down
+        };
+        let (below, above) = (edge(bin), edge(bin + 1));
+        let level = below * (1.0 - part) + above * part;
+        *value = S::narrow(level.round_ties_even().clamp(0.0, highest) as u32);
+    }
+}
+
 /// Returns how many of a pixel's `channels` samples carry colour.
 pub(super) const fn colors(channels: usize) -> usize {
     if channels < 3 { 1 } else { 3 }
