@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use shared::equalize::{Color, Counts, Frame, Histogram, Lut, Mask, Nodata, Recipe, Table, apply};
 use shared::pixels::{Layout, Rows, Samples};
 
-const COLORS: [Color; 5] = Color::ALL;
+const COLORS: [Color; 6] = Color::ALL;
 
 fn source(file: &[u8]) -> impl Fn() -> io::Result<Box<dyn Source>> {
     move || Ok(Box::new(Cursor::new(file.to_vec())))

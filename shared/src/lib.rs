@@ -20,6 +20,7 @@ pub mod masonry;
 pub mod number;
 pub mod order;
 pub mod pixels;
+pub mod preset;
 #[cfg(feature = "decode")]
 pub mod preview;
 pub mod pyramid;

@@ -41,7 +41,11 @@ fn recipe() -> impl Strategy<Value = Recipe> {
     let method = prop_oneof![
         Just(json!({"method": "global"})),
         Just(json!({"method": "match", "reference": id})),
+        (1u32..8).prop_map(|limit| json!({"method": "global", "clip_limit": f64::from(limit) / 2.0})),
         (0u32..60, 0u32..40).prop_map(|(low, cut)| json!({"method": "stretch", "low": low, "high": 100 - cut})),
+        (0u32..60, 1u32..70_000, 1u32..40).prop_map(|(black, more, gamma)| {
+            json!({"method": "stretch", "black": black, "white": black + more, "gamma": f64::from(gamma) / 10.0})
+        }),
         (0u32..5_000, 1u16..6, 1u16..6).prop_map(|(limit, columns, rows)| {
             json!({"method": "clahe", "clip_limit": f64::from(limit) / 1e3, "tiles": [columns, rows]})
         }),

@@ -10,6 +10,7 @@ use super::lut::Lut;
 use super::mask::Mask;
 use super::recipe::{Method, Recipe};
 use super::strength::Strength;
+use super::tone::Tone;
 use super::wire::Malformed;
 use crate::pixels::{Depth, Rows};
 
@@ -283,7 +284,9 @@ impl Table {
 fn lut(method: &Method, histogram: &Histogram, reference: Option<&Histogram>) -> Result<Lut, TableError> {
     match method {
         Method::Global => Ok(Lut::from_histogram(histogram)),
-        Method::Stretch { cut } => Ok(Lut::stretching(histogram, *cut)),
+        Method::Plateau { clip_limit } => Ok(Lut::from_histogram(&histogram.with_plateau(clip_limit.value()))),
+        Method::Stretch { cut, tone } if *tone == Tone::default() => Ok(Lut::stretching(histogram, *cut)),
+        Method::Stretch { cut, tone } => Ok(Lut::toned(histogram, *cut, *tone)),
         Method::Match { .. } => {
             let reference = reference.ok_or(TableError::Reference)?;
             let reference = reference.as_reference(histogram.intensity(), histogram.depth());

@@ -54,6 +54,7 @@ pub(super) fn header(magic: [u8; 4], intensity: Intensity, depth: Depth) -> Vec<
         Intensity::Channels => 3,
         Intensity::Lightness => 4,
         Intensity::Bands(_) => 5,
+        Intensity::LabLightness => 6,
     };
     let mut bytes = magic.to_vec();
     bytes.extend([VERSION, counted, depth.bits(), 0]);
@@ -126,7 +127,8 @@ impl<'a> Reader<'a> {
             3 => Intensity::Channels,
             4 => Intensity::Lightness,
             5 => Intensity::Bands(0),
-            _ => return Err(Malformed::Value("what is counted is none of the six known intensities")),
+            6 => Intensity::LabLightness,
+            _ => return Err(Malformed::Value("what is counted is none of the seven known intensities")),
         };
         let depth =
             Depth::try_from(self.byte()?).map_err(|_| Malformed::Value("the depth is neither 8, 16 nor 32 bits"))?;

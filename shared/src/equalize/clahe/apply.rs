@@ -46,9 +46,7 @@ pub fn apply(kernel: Kernel, color: Color, tables: &TileTables, first: u32, rows
                     let tiles = Tiles::<Le16, _>::new(tables.geometry(), edges);
                     with_engine!(kernel, engine => tiles.apply(engine, color, layout, first, samples))
                 }
-                None => {
-                    Tiles::<u16, _>::new(tables.geometry(), edges).apply(Scalar, color, layout, first, samples)
-                }
+                None => Tiles::<u16, _>::new(tables.geometry(), edges).apply(Scalar, color, layout, first, samples),
             };
             samples.truncate(kept);
         }

@@ -172,8 +172,7 @@ impl Scales {
                 return (*pair == [None, None]).then(|| Scale::new(None, most));
             };
             let level = |level: u32| u16::try_from(level).ok();
-            let ends =
-                Ends { least: level(least)?, low: level(low)?, high: level(high)?, greatest: level(greatest)? };
+            let ends = Ends { least: level(least)?, low: level(low)?, high: level(high)?, greatest: level(greatest)? };
             ends.are_sound().then(|| Scale::new(Some(ends), most))
         };
         Some(Self(pairs.iter().map(scale).collect::<Option<_>>()?))
@@ -229,7 +228,11 @@ mod tests {
             levels.sort_unstable();
             let [least, low, high, greatest] = levels;
             // A histogram with outliers has a core of at least two levels.
-            if low < high { Ends { least, low, high, greatest } } else { Ends { least, low: least, high: greatest, greatest } }
+            if low < high {
+                Ends { least, low, high, greatest }
+            } else {
+                Ends { least, low: least, high: greatest, greatest }
+            }
         })
     }
 

@@ -36,7 +36,8 @@ impl TileTables {
         let planes = histograms.intensity().planes();
         let entries = match (histograms.scales(), histograms.depth()) {
             (Some(scales), _) => {
-                let edges = tables.enumerate().flat_map(|(index, bins)| edges(scales.plane(index % planes), bins, clip));
+                let edges =
+                    tables.enumerate().flat_map(|(index, bins)| edges(scales.plane(index % planes), bins, clip));
                 Samples::F32(edges.collect())
             }
             (None, Depth::Eight) => Samples::U8(tables.flat_map(|bins| table::<u8>(bins, clip)).collect()),
@@ -61,11 +62,15 @@ impl TileTables {
         let fills: Vec<(usize, Vec<usize>)> = empty.filter(|(_, around)| !around.is_empty()).collect();
         for (tile, around) in fills {
             match &mut self.entries {
-                Samples::U8(entries) => fill(entries, tile, &around, length, |sum: u32, n| ((2 * sum + n) / (2 * n)) as u8),
+                Samples::U8(entries) => {
+                    fill(entries, tile, &around, length, |sum: u32, n| ((2 * sum + n) / (2 * n)) as u8)
+                }
                 Samples::U16(entries) => {
                     fill(entries, tile, &around, length, |sum: u32, n| ((2 * sum + n) / (2 * n)) as u16);
                 }
-                Samples::F32(entries) => fill(entries, tile, &around, length, |sum: f64, n| (sum / f64::from(n)) as f32),
+                Samples::F32(entries) => {
+                    fill(entries, tile, &around, length, |sum: f64, n| (sum / f64::from(n)) as f32)
+                }
             }
         }
         self
@@ -74,7 +79,9 @@ impl TileTables {
     /// Returns these tables interpolated with the identity; values between tiles follow.
     #[must_use]
     pub fn with_strength(&self, strength: Strength) -> Self {
-        let Some(scales) = &self.scales else { return Self { entries: strength.weaken(&self.entries), ..self.clone() } };
+        let Some(scales) = &self.scales else {
+            return Self { entries: strength.weaken(&self.entries), ..self.clone() };
+        };
         let Samples::F32(edges) = &self.entries else { panic!("the tables of a range have edges") };
         let planes = self.intensity.planes();
         let unchanged: Vec<Vec<f32>> = (0..planes).map(|plane| scales.plane(plane).edges()).collect();

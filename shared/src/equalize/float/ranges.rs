@@ -18,7 +18,7 @@ impl View {
     /// Creates a view. For colour images, `luma` and `gray` select the luma, the other colours each channel.
     pub(super) fn new(recipe: &Recipe, layout: Layout) -> Self {
         let intensity = match Intensity::of(recipe.color, layout) {
-            Intensity::Value | Intensity::Lightness => Intensity::Channels,
+            Intensity::Value | Intensity::Lightness | Intensity::LabLightness => Intensity::Channels,
             intensity => intensity,
         };
         Self { intensity, layout }

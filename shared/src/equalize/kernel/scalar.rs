@@ -5,7 +5,9 @@
 //! auto-vectorization is enough.
 
 use super::sample::Sample;
-use crate::equalize::{color, oklab};
+use crate::equalize::color;
+use crate::equalize::lightness::Lightness;
+use crate::equalize::srgb::linear;
 
 /// Computes Y of each pixel.
 #[inline(always)]
@@ -23,22 +25,19 @@ pub(super) fn value<S: Sample, const C: usize>(pixels: &[S], values: &mut [S]) {
     }
 }
 
-/// Computes L of Oklab of each pixel.
+/// Computes the lightness of each pixel.
 #[inline(always)]
-pub(super) fn lightness<S: Sample, const C: usize>(pixels: &[S], values: &mut [S]) {
-    let linear = oklab::linear::<S>();
-    for (pixel, value) in pixels.as_chunks::<C>().0.iter().zip(values) {
-        *value = oklab::lightness(linear, [pixel[0], pixel[1], pixel[2]]);
-    }
+pub(super) fn lightness<S: Sample, const C: usize>(space: Lightness, pixels: &[S], values: &mut [S]) {
+    space.levels::<S, C>(pixels, values);
 }
 
-/// Moves L of Oklab of every visible pixel from `from` to `to`.
+/// Moves the lightness of every visible pixel from `from` to `to`.
 #[inline(always)]
-pub(super) fn relight<S: Sample, const C: usize>(pixels: &mut [S], from: &[S], to: &[S]) {
-    let linear = oklab::linear::<S>();
+pub(super) fn relight<S: Sample, const C: usize>(space: Lightness, pixels: &mut [S], from: &[S], to: &[S]) {
+    let linear = linear::<S>();
     for ((pixel, from), to) in pixels.as_chunks_mut::<C>().0.iter_mut().zip(from).zip(to) {
         if is_visible(pixel) {
-            let moved = oklab::relight(linear, [pixel[0], pixel[1], pixel[2]], *from, *to);
+            let moved = space.relight(linear, [pixel[0], pixel[1], pixel[2]], *from, *to);
             pixel[..3].copy_from_slice(&moved);
         }
     }
