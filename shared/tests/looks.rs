@@ -148,6 +148,5 @@ fn oklab_clips_no_more_than_cielab() {
     let image = sample("oklab_coffee.png");
     let clipped = |color: &str| newly_clipped(&image, &equalized(&json!({"method": "global", "color": color}), &image));
     let (oklab, lab, luma) = (clipped("oklab"), clipped("lab"), clipped("luma"));
-    println!("{oklab} {lab} {luma}");
     assert!(oklab < 0.3 && oklab <= lab, "oklab {oklab}, lab {lab}, luma {luma}");
 }
