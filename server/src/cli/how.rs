@@ -225,7 +225,7 @@ mod tests {
         let satellite = recipe(&["--preset", "satellite", "--nodata", "-9999", "--low", "1"]).unwrap();
         assert_eq!(satellite, json(r#"{"method":"stretch","color":"channels","low":1,"high":98,"nodata":-9999}"#));
         let other = recipe(&["--preset", "document", "--method", "global"]).unwrap();
-        assert_eq!(other, json(r#"{"method":"global","color":"gray"}"#));
+        assert_eq!(other, json(r#"{"method":"global","color":"gray","strength":0.8}"#));
     }
 
     #[test]
