@@ -7,7 +7,7 @@ use shared::equalize::{Color, Histogram, Kernel, Lut, Recipe, apply_le_bytes, ap
 use shared::pixels::{Depth, Layout};
 
 const LAYOUTS: [Layout; 4] = [Layout::Gray, Layout::GrayAlpha, Layout::Rgb, Layout::Rgba];
-const COLORS: [Color; 5] = Color::ALL;
+const COLORS: [Color; 6] = Color::ALL;
 
 /// Noise, of which many bytes are 0.
 fn noise(bytes: usize) -> Vec<u8> {

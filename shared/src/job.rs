@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::clock::Stamp;
-use crate::equalize::{NodataRule, Recipe, Spans};
+use crate::equalize::{Arithmetic, NodataRule, Recipe, Spans};
 use crate::id::{ImageId, JobId, RunId};
 use crate::image_info::is_zero;
 
@@ -30,11 +30,9 @@ pub const RECORD_VERSION: u32 = 1;
 /// 7. A recipe can set the range of floating-point samples.
 /// 8. TIFF overviews are regenerated.
 /// 9. Runs in a PNG are deflated by our own encoder.
-/// 10. Nodata of single channels and bands (`Job::nodata`); slices behind one page of a TIFF.
+/// 10. CLAHE of 16 bits counts over the range that occurs; empty tiles take their neighbours' tables; Oklab stays inside
+///     sRGB; single channels and bands have their own nodata; slices behind one page of a TIFF.
 pub const ALGO: u32 = 10;
-
-/// First version in which channels and bands that are equalized each by itself have nodata each by itself.
-const ALGO_NODATA_OF_SAMPLES: u32 = 10;
 
 /// State of a job, as users see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -96,7 +94,7 @@ pub enum Phase {
     Mask,
     /// Compute the histogram of the reference image.
     Reference,
-    /// Find the range of floating-point samples in some rows.
+    /// Find the range of the samples in some rows: of floating-point ones, and of 16-bit ones for CLAHE.
     Ranges,
     /// Map: compute the histogram of some rows.
     Histograms,
@@ -304,7 +302,7 @@ pub struct Job {
     pub original_sha256: String,
     /// Header of the image.
     pub info: ImageInfo,
-    /// Recipe to apply.
+    /// Recipe to apply, as [`Job::pinned_recipe`] returns it.
     pub recipe: Recipe,
     /// Reference image whose histogram to match, if the recipe names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -324,7 +322,7 @@ pub struct Job {
     pub lane: Lane,
     /// Active or finished.
     pub progress: Progress,
-    /// Ranges of floating-point samples, once the master has reduced them.
+    /// Ranges of the samples, once the master has reduced them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ranges: Option<Spans>,
     /// LUTs, once the master has reduced them.
@@ -348,6 +346,11 @@ pub struct Job {
 }
 
 impl Job {
+    /// Returns the recipe with the arithmetic that the job pins. Work on pixels must use this one, never `recipe` itself.
+    pub fn pinned_recipe(&self) -> Recipe {
+        self.recipe.clone().pinned(Arithmetic::of(self.algo))
+    }
+
     /// Returns the number of tasks in a phase; 0 if the job doesn't have the phase.
     pub fn count(&self, phase: Phase) -> u32 {
         self.counts.get(&phase).copied().unwrap_or(0)
@@ -355,8 +358,7 @@ impl Job {
 
     /// Returns the nodata of the job's image, by the job's version of the algorithms.
     pub fn nodata(&self) -> Option<NodataRule> {
-        let rule = self.recipe.nodata_of(&self.info)?;
-        Some(if self.algo < ALGO_NODATA_OF_SAMPLES { rule.of_whole_pixels() } else { rule })
+        self.pinned_recipe().nodata_of(&self.info)
     }
 }
 

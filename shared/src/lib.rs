@@ -19,6 +19,7 @@ pub mod log;
 pub mod masonry;
 pub mod number;
 pub mod pixels;
+pub mod preset;
 #[cfg(feature = "decode")]
 pub mod preview;
 pub mod pyramid;

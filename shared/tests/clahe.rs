@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde::Deserialize;
 use shared::equalize::clahe::{Clahe, TileHistograms, TileTables, apply, apply_le_bytes_into};
-use shared::equalize::{Color, Kernel, MergeError};
+use shared::equalize::{Arithmetic, Color, Counts, Frame, Kernel, MergeError, Recipe, Table};
 use shared::pixels::{Depth, Layout, Rows, Samples};
 
 #[derive(Deserialize)]
@@ -239,6 +239,50 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn older_jobs_and_the_full_range_count_16_bits_as_opencv() {
+    let original = golden("53x37-16-8x8-3.0.raw");
+    let rows = Rows::from_le_bytes(53, Layout::Gray, Depth::Sixteen, &original).unwrap();
+    let frame = Frame { width: 53, height: 37, layout: Layout::Gray, depth: Depth::Sixteen };
+    let recipe = |more: &str| -> Recipe {
+        serde_json::from_str(&format!(r#"{{"method":"clahe","clip_limit":3,"tiles":[8,8]{more}}}"#)).unwrap()
+    };
+    let older = recipe("").pinned(Arithmetic::of(9));
+    for recipe in [older, recipe(r#","range":[0,65535]"#)] {
+        let mut counts = Counts::new(&recipe, &frame).unwrap();
+        counts.count(0, &rows, None);
+        assert!(counts.further().is_none() && !Counts::needs_ranges(&recipe, Depth::Sixteen));
+        let result = Table::new(&recipe, &counts, None).unwrap().apply(&recipe, 0, rows.clone(), None);
+        assert!(result.to_le_bytes() == golden("53x37-16-8x8-3.0.clahe"), "{recipe:?}");
+    }
+    assert!(Counts::needs_ranges(&recipe(""), Depth::Sixteen) && !Counts::needs_ranges(&recipe(""), Depth::Eight));
+}
+
+#[test]
+fn a_tile_without_pixels_takes_the_mean_of_its_neighbours() {
+    // 3 × 1 tiles of 4 × 2 pixels; the middle one is transparent.
+    let image = |alpha: u8| {
+        let pixels = (0..2).flat_map(|_| (0..12u8).flat_map(|x| [20 * x, if x / 4 == 1 { alpha } else { 255 }]));
+        Rows { width: 12, layout: Layout::GrayAlpha, samples: Samples::U8(pixels.collect()) }
+    };
+    let frame = Frame { width: 12, height: 2, layout: Layout::GrayAlpha, depth: Depth::Eight };
+    let recipe: Recipe = serde_json::from_str(r#"{"method":"clahe","clip_limit":0,"tiles":[3,1]}"#).unwrap();
+    let tables = |recipe: &Recipe, alpha| {
+        let mut counts = Counts::new(recipe, &frame).unwrap();
+        counts.count(0, &image(alpha), None);
+        let Table::Tiles(tables) = Table::new(recipe, &counts, None).unwrap() else { unreachable!() };
+        let Samples::U8(entries) = tables.entries() else { unreachable!() };
+        entries.chunks(256).map(<[u8]>::to_vec).collect::<Vec<_>>()
+    };
+    let filled = tables(&recipe, 0);
+    let sums = filled[0].iter().zip(&filled[2]).map(|(left, right)| u16::from(*left) + u16::from(*right));
+    assert_eq!(filled[1], sums.map(|sum| sum.div_ceil(2) as u8).collect::<Vec<u8>>());
+    // All pixels count: nothing to fill. Jobs of older versions keep the identity.
+    assert_ne!(tables(&recipe, 255)[1], filled[1]);
+    let identity: Vec<u8> = (0..=255).collect();
+    assert_eq!(tables(&recipe.pinned(Arithmetic::of(9)), 0)[1], identity);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use shared::equalize::{Color, Histogram, Lut, MergeError, Recipe, apply, output_
 use shared::pixels::{Depth, Layout, Rows, Samples};
 
 const LAYOUTS: [Layout; 4] = [Layout::Gray, Layout::GrayAlpha, Layout::Rgb, Layout::Rgba];
-const COLORS: [Color; 5] = Color::ALL;
+const COLORS: [Color; 6] = Color::ALL;
 
 fn recipe() -> impl Strategy<Value = Recipe> {
     proptest::sample::select(&COLORS[..]).prop_map(Recipe::global)
@@ -76,7 +76,9 @@ fn by_the_book(recipe: &Recipe, image: &Rows) -> Vec<Vec<u16>> {
             Color::Luma | Color::Gray => vec![luma(p)],
             Color::Hsv => vec![p[..3].iter().copied().max().unwrap().into()],
             Color::Channels => p[..3].iter().copied().map(i64::from).collect(),
-            Color::Oklab => unreachable!("it has its own oracle, as it isn't made of integers"),
+            Color::Oklab | Color::OklabClipped | Color::Lab => {
+                unreachable!("they have their own oracles, as they aren't integers")
+            }
         }
     };
     let visible = |p: &[u16]| !image.layout.has_alpha() || *p.last().unwrap() != 0;
@@ -131,7 +133,7 @@ proptest! {
 
     #[test]
     fn every_pixel_is_the_one_of_the_designs_formulas(recipe in recipe(), image in image()) {
-        prop_assume!(recipe.color != Color::Oklab || image.layout.colors() == 1);
+        prop_assume!(!matches!(recipe.color, Color::Oklab | Color::Lab) || image.layout.colors() == 1);
         let lut = Lut::from_histogram(&count(&recipe, [&image]));
         let expected = by_the_book(&recipe, &image);
         let result = apply(&recipe, &lut, image.clone());
@@ -197,6 +199,7 @@ fn histograms_of_different_things_are_not_merged() {
         (Color::Luma, Layout::Gray, Depth::Sixteen),
         (Color::Luma, Layout::Rgb, Depth::Eight),
         (Color::Oklab, Layout::Rgb, Depth::Eight),
+        (Color::Lab, Layout::Rgb, Depth::Eight),
         (Color::Hsv, Layout::Rgb, Depth::Eight),
         (Color::Channels, Layout::Rgb, Depth::Eight),
     ];

@@ -6,7 +6,9 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::json;
-use shared::equalize::{Color, Counts, Frame, Histogram, Intensity, Mask, NodataRule, Recipe, Strength, Table};
+use shared::equalize::{
+    Arithmetic, Color, Counts, Frame, Histogram, Intensity, Mask, NodataRule, Recipe, Spans, Strength, Table,
+};
 use shared::pixels::{Depth, Layout, Rows, Samples};
 
 const LAYOUTS: [Layout; 4] = [Layout::Gray, Layout::GrayAlpha, Layout::Rgb, Layout::Rgba];
@@ -41,7 +43,11 @@ fn recipe() -> impl Strategy<Value = Recipe> {
     let method = prop_oneof![
         Just(json!({"method": "global"})),
         Just(json!({"method": "match", "reference": id})),
+        (1u32..8).prop_map(|limit| json!({"method": "global", "clip_limit": f64::from(limit) / 2.0})),
         (0u32..60, 0u32..40).prop_map(|(low, cut)| json!({"method": "stretch", "low": low, "high": 100 - cut})),
+        (0u32..60, 1u32..70_000, 1u32..40).prop_map(|(black, more, gamma)| {
+            json!({"method": "stretch", "black": black, "white": black + more, "gamma": f64::from(gamma) / 10.0})
+        }),
         (0u32..5_000, 1u16..6, 1u16..6).prop_map(|(limit, columns, rows)| {
             json!({"method": "clahe", "clip_limit": f64::from(limit) / 1e3, "tiles": [columns, rows]})
         }),
@@ -58,10 +64,23 @@ fn recipe() -> impl Strategy<Value = Recipe> {
     })
 }
 
+/// Adds what only CLAHE of 16 bits has, a range; and sometimes the arithmetic of older jobs.
+fn of_depth(recipe: Recipe, depth: Depth, range: Option<[u16; 2]>, arithmetic: Arithmetic) -> Recipe {
+    let mut fields = serde_json::to_value(&recipe).unwrap();
+    if let Some(range) = range.filter(|_| depth == Depth::Sixteen && recipe.clahe().is_some()) {
+        fields["range"] = json!(range);
+    }
+    serde_json::from_value::<Recipe>(fields).unwrap().pinned(arithmetic)
+}
+
 fn case() -> impl Strategy<Value = Case> {
     let shape = (1u32..14, 1u32..20, select(&LAYOUTS[..]), select(vec![Depth::Eight, Depth::Sixteen]));
     let other = (select(&LAYOUTS[..]), select(vec![Depth::Eight, Depth::Sixteen]));
-    (recipe(), shape, other).prop_flat_map(|(recipe, (width, height, layout, depth), (other, other_depth))| {
+    let range = select(vec![None, None, Some([0, 65_535]), Some([300, 40_000])]);
+    let more = (range, select(vec![Arithmetic::Ten, Arithmetic::Ten, Arithmetic::Nine]));
+    (recipe(), shape, other, more).prop_flat_map(|(recipe, shape, (other, other_depth), (range, arithmetic))| {
+        let (width, height, layout, depth) = shape;
+        let recipe = of_depth(recipe, depth, range, arithmetic);
         let pixels = (width * height) as usize;
         let frame = Frame { width, height, layout, depth };
         let mask = prop_oneof![Just(None), proptest::collection::vec(0u8..3, pixels).prop_map(Some)];
@@ -122,19 +141,35 @@ impl Case {
         let (rows, mask) = self.rows(0, self.frame.height);
         let mut counts = self.counts();
         counts.count(0, &rows, mask.as_ref());
+        while let Some(mut further) = counts.further() {
+            further.count(0, &rows, mask.as_ref());
+            counts = further;
+        }
         self.apply(&self.table(&counts), 0, rows, mask.as_ref())
+    }
+
+    /// The sum of counts of these rows, each of which went through bytes; `empty` are counts of the pass.
+    fn counted(&self, empty: Counts, cuts: &[u32], order: &[usize]) -> Counts {
+        let mut sum = empty.clone();
+        for index in order.iter().filter(|index| **index + 1 < cuts.len()) {
+            let (from, to) = (cuts[*index], cuts[*index + 1]);
+            let (rows, mask) = self.rows(from, to);
+            let mut counts = empty.clone();
+            counts.count(from, &rows, mask.as_ref());
+            sum.merge(&empty.filled(&counts.to_bytes()).unwrap()).unwrap();
+        }
+        sum
     }
 
     /// Tasks of these rows, in this order, each with counts of its own that went through bytes, as did the table.
     fn in_tasks(&self, cuts: &[u32], order: &[usize]) -> Vec<u8> {
-        let mut sum = self.counts();
-        for index in order.iter().filter(|index| **index + 1 < cuts.len()) {
-            let (from, to) = (cuts[*index], cuts[*index + 1]);
-            let (rows, mask) = self.rows(from, to);
-            let mut counts = self.counts();
-            counts.count(from, &rows, mask.as_ref());
-            sum.merge(&Counts::from_bytes(&self.recipe, &self.frame, &counts.to_bytes()).unwrap()).unwrap();
+        let mut sum = self.counted(self.counts(), cuts, order);
+        if let Some(spans) = sum.spans() {
+            // As a job's record carries them.
+            let spans: Spans = serde_json::from_value(serde_json::to_value(spans).unwrap()).unwrap();
+            sum = self.counted(Counts::over(&self.recipe, &self.frame, &spans).unwrap(), cuts, order);
         }
+        assert_eq!(sum.further(), None);
         let table = Table::from_bytes(&self.recipe, &self.frame, &self.table(&sum).to_bytes()).unwrap();
         let equalized = cuts.windows(2).map(|cut| {
             let (rows, mask) = self.rows(cut[0], cut[1]);
@@ -221,6 +256,8 @@ proptest! {
     #[test]
     fn no_strength_changes_nothing(case in case()) {
         prop_assume!(case.recipe.color != Color::Gray || case.frame.layout.colors() == 1);
+        // Levels outside of a given range become its ends.
+        prop_assume!(case.recipe.range.is_none_or(|range| range.numbers() == [0.0, 65_535.0]));
         let recipe = Recipe { strength: Strength::thousandths(0).unwrap(), ..case.recipe.clone() };
         let case = Case { recipe, ..case };
         prop_assert_eq!(case.at_once(), case.rows(0, case.frame.height).0);
@@ -232,7 +269,10 @@ proptest! {
         with_header.truncate(8);
         with_header.extend(&bytes);
         for bytes in [bytes, with_header] {
-            if let Ok(counts) = Counts::from_bytes(&case.recipe, &case.frame, &bytes) {
+            if let Ok(mut counts) = Counts::from_bytes(&case.recipe, &case.frame, &bytes) {
+                while let Some(further) = counts.further() {
+                    counts = further.filled(&bytes).unwrap_or(further);
+                }
                 case.table(&counts);
             }
             let _ = Table::from_bytes(&case.recipe, &case.frame, &bytes);

@@ -79,6 +79,10 @@ fn equalized(info: &ImageInfo, rows: &Rows, recipe: &Recipe) -> Rows {
     let mask = Mask::of(rows, recipe.nodata_of(info), None);
     let mut counts = Counts::new(recipe, &Frame::of(info)).unwrap();
     counts.count(0, rows, mask.as_ref());
+    while let Some(mut further) = counts.further() {
+        further.count(0, rows, mask.as_ref());
+        counts = further;
+    }
     let mut equalized = Table::new(recipe, &counts, None).unwrap().apply(recipe, 0, rows.clone(), mask.as_ref());
     recipe.nodata_of(info).inspect(|nodata| nodata.keep_apart(&mut equalized, mask.as_ref()));
     equalized

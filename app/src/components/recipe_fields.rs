@@ -4,6 +4,9 @@
 use leptos::prelude::*;
 use shared::equalize::{Color, Method, MethodKind, Recipe};
 use shared::number::Decimal;
+use shared::preset::PRESETS;
+#[cfg(feature = "hydrate")]
+use shared::preset::{Preset, RESET};
 
 /// Field names and the entered values.
 pub type Entered = Vec<(String, String)>;
@@ -21,7 +24,8 @@ pub fn recipe_of(entered: &Entered) -> Result<Recipe, String> {
 pub const fn color_label(color: Color) -> &'static str {
     match color {
         Color::Luma => "Lightness only",
-        Color::Oklab => "Perceived lightness",
+        Color::Oklab | Color::OklabClipped => "Perceived lightness",
+        Color::Lab => "Lightness of CIELAB",
         Color::Hsv => "Value of HSV",
         Color::Channels => "Each channel",
         Color::Gray => "To gray",
@@ -42,12 +46,22 @@ pub(super) const fn method_label(method: MethodKind) -> &'static str {
 pub fn recipe_label(recipe: &Recipe) -> String {
     let method = match &recipe.method {
         Method::Global => None,
+        Method::Plateau { clip_limit } => Some(format!("Clip limit {}", Decimal(clip_limit.value()))),
         Method::Clahe { clip_limit, tiles: [columns, rows] } => {
             Some(format!("{columns} × {rows} tiles, clip limit {}", Decimal(clip_limit.value())))
         }
         Method::Match { .. } => Some("Matched to another image".to_owned()),
-        Method::Stretch { cut } => {
-            Some(format!("Stretched from {} to {} %", Decimal(cut.low_percent()), Decimal(cut.high_percent())))
+        Method::Stretch { cut, tone } => {
+            let (ends, unit) = match tone.points() {
+                Some(points) => (points.numbers(), ""),
+                None => ([cut.low_percent(), cut.high_percent()], " %"),
+            };
+            Some(format!(
+                "Stretched from {} to {}{unit}, gamma {}",
+                Decimal(ends[0]),
+                Decimal(ends[1]),
+                Decimal(tone.gamma())
+            ))
         }
     };
     let strength = recipe.strength.value();
@@ -80,6 +94,13 @@ pub fn RecipeFields(
     view! {
         <fieldset class="recipe" data-testid="recipe" node_ref=fields on:input=move |event| note(entered, &event)>
             <legend class="visually-hidden">"Recipe"</legend>
+            <label class="field preset">
+                <span class="field-label">"Preset"</span>
+                <select data-testid="preset" autocomplete="off">
+                    <option></option>
+                    {PRESETS.map(|preset| option(preset.name, preset.label, false)).collect_view()}
+                </select>
+            </label>
             <label class="field">
                 <span class="field-label">"Method"</span>
                 <select name="method" data-testid="method" autocomplete="off">
@@ -97,8 +118,10 @@ pub fn RecipeFields(
             <Number of="clahe" name="clip_limit" label="Clip limit" title="Limit of a tile's contrast gain; 0: none" max="40" step="0.1" value="2" kind=tried entered />
             <Number of="clahe" name="columns" label="Tiles across" title="" max="64" step="1" value="8" kind="number" entered />
             <Number of="clahe" name="rows" label="Tiles down" title="" max="64" step="1" value="8" kind="number" entered />
+            <Number of="global" name="plateau" label="Clip limit" title="Limit of the contrast gain; 0: none" max="40" step="0.1" value="0" kind=tried entered />
             <Number of="stretch" name="low" label="Black below, %" title="The darkest pixels that may become black" max="100" step="0.1" value="2" kind=tried entered />
             <Number of="stretch" name="high" label="White above, %" title="The brightest pixels that may become white" max="100" step="0.1" value="98" kind=tried entered />
+            <Number of="stretch" name="gamma" label="Gamma" title="Above 1: brighter" max="10" step="0.1" value="1" kind=tried entered />
             <Picture of="match" name="reference" label="Match to" title="The other image's id, or its page's address" entered />
             <Number of="all" name="strength" label="Strength" title="1: full effect, 0: none" max="1" step="0.05" value="1" kind=tried entered />
             <details class="recipe-more">
@@ -208,9 +231,22 @@ fn note(entered: RwSignal<Entered>, event: &leptos::ev::Event) {
     let field: web_sys::HtmlInputElement = event_target(event);
     let (name, value) = (field.name(), field.value());
     entered.update(|entered| {
-        entered.retain(|(other, _)| *other != name);
-        entered.push((name, value));
+        // Only the presets' field has no name.
+        if name.is_empty() {
+            let fields = Preset::named(&value).map_or(&[][..], |preset| preset.fields);
+            for (name, value) in RESET.iter().chain(fields) {
+                put(entered, (*name).to_owned(), (*value).to_owned());
+            }
+            return;
+        }
+        put(entered, name, value);
     });
+}
+
+#[cfg(feature = "hydrate")]
+fn put(entered: &mut Entered, name: String, value: String) {
+    entered.retain(|(other, _)| *other != name);
+    entered.push((name, value));
 }
 
 #[cfg(not(feature = "hydrate"))]

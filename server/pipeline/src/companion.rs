@@ -111,7 +111,7 @@ pub(super) async fn mask(context: &TaskContext, job: &Job, key: String) -> Resul
 pub(super) async fn reference(context: &TaskContext, job: &Job, key: String) -> Result<Pointer, Failure> {
     let companion = named(job.reference.as_ref())?;
     let original = context.companion(companion);
-    let (info, recipe, layout) = (companion.info.clone(), job.recipe.clone(), job.info.layout);
+    let (info, recipe, layout) = (companion.info.clone(), job.pinned_recipe(), job.info.layout);
     let counting = async {
         let counted = context.pixels.run(reference_bytes(&companion.info), move || {
             let mut reader = codec::open(Box::new(original.open()?), &info)?;

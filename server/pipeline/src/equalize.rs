@@ -23,7 +23,7 @@ pub(super) async fn equalize(
         job.lut.as_ref().ok_or_else(|| Failure::Trouble(SharedError::new("the job has no look-up table yet")))?;
     let bytes = context.fetch(pointer).await?;
     let (masked, head, table_key) = (context.masked_image(job, inputs), context.head(job), pointer.key.clone());
-    let (info, cut, recipe) = (job.info.clone(), job.cut, job.recipe.clone());
+    let (info, cut, recipe) = (job.info.clone(), job.cut, job.pinned_recipe());
     let hash = PartHash::of(job.algo);
     let range = task.first_part..task.first_part + task.parts;
     // Encoded parts are held until the task is done; noise may encode to slightly more bytes than its raw rows.

@@ -1,4 +1,4 @@
-//! Histogram, the map step: counts the samples of some parts, or first finds the range of floating-point samples.
+//! Histogram, the map step: counts the samples of some parts, or first finds their range.
 
 use base::causes::SharedError;
 use shared::equalize::{Counts, Frame};
@@ -32,11 +32,11 @@ pub(super) async fn histogram(
 
 /// Returns empty counts for a phase.
 pub(super) fn empty(job: &Job, phase: Phase) -> Result<Counts, Failure> {
-    let frame = Frame::of(&job.info);
+    let (recipe, frame) = (job.pinned_recipe(), Frame::of(&job.info));
     if phase == Phase::Ranges || !job.phases.contains(&Phase::Ranges) {
-        return Ok(Counts::new(&job.recipe, &frame).map_err(unfit)?);
+        return Ok(Counts::new(&recipe, &frame).map_err(unfit)?);
     }
-    let counts = job.ranges.as_ref().and_then(|ranges| Counts::over(&job.recipe, &frame, ranges));
+    let counts = job.ranges.as_ref().and_then(|ranges| Counts::over(&recipe, &frame, ranges));
     counts.ok_or_else(|| Failure::Trouble(SharedError::new("the job has no sample ranges yet")))
 }
 

@@ -30,7 +30,7 @@ pub(super) async fn pages(
         None => None,
     };
     let (original, limits) = (context.original(job), context.limits);
-    let (info, recipe) = (job.info.clone(), job.recipe.clone());
+    let (info, recipe) = (job.info.clone(), job.pinned_recipe());
     let hash = PartHash::of(job.algo);
     let range = task.first_part..task.first_part + task.parts;
     // Encoded parts are held until the task is done; noise may encode to slightly more bytes than its raw rows. The

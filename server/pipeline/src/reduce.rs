@@ -2,7 +2,7 @@
 //! the same in any order.
 
 use base::causes::Doing;
-use shared::equalize::{Counts, Histogram, Spans, Table};
+use shared::equalize::{Histogram, Spans, Table};
 use shared::job::{Job, Phase, Pointer};
 
 use super::failure::Failure;
@@ -41,14 +41,14 @@ pub async fn reduce(
         });
         sum = added.await?.map_err(|cause| unreadable(pointer, cause))?;
     }
-    if let Counts::Ranges(ranges) = &sum {
-        return Ok(Reduced::Ranges(ranges.spans()));
+    if let Some(spans) = sum.spans() {
+        return Ok(Reduced::Ranges(spans));
     }
     let reference = match reference {
         None => None,
         Some(pointer) => Some(histogram_of(context, pointer).await?),
     };
-    let recipe = job.recipe.clone();
+    let recipe = job.pinned_recipe();
     let table = context.pixels.run(2 * counts_bytes(job), move || {
         Table::new(&recipe, &sum, reference.as_ref()).map(|table| table.to_bytes())
     });

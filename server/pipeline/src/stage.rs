@@ -63,7 +63,7 @@ impl TaskContext {
 
     /// Returns the head of the job's result, to be read on a pixel thread.
     pub(super) fn head(&self, job: &Job) -> ResultHead {
-        let layout = output_layout(&job.recipe, job.info.layout);
+        let layout = output_layout(&job.pinned_recipe(), job.info.layout);
         ResultHead { original: self.original(job), info: job.info.clone(), layout }
     }
 
@@ -327,7 +327,7 @@ pub(super) fn part_bytes(job: &Job) -> u64 {
 
 /// Bytes of a job's counts.
 pub(super) fn counts_bytes(job: &Job) -> u64 {
-    Counts::memory(&job.recipe, &Frame::of(&job.info))
+    Counts::memory(&job.pinned_recipe(), &Frame::of(&job.info))
 }
 
 /// Memory, in bytes, for reading the job's rows, on top of the rows returned.

@@ -18,7 +18,7 @@ pub(super) async fn stitch(context: &TaskContext, job: &Job, inputs: &Inputs, ke
     let head = context.head(job);
     let bundles: Vec<_> = inputs.equalized.iter().map(|pointer| context.checked(job, pointer)).collect();
     let memory = 8 * part_bytes(job) + codec::join_memory(&job.info);
-    let (recipe, limits) = (job.recipe.clone(), context.limits);
+    let (recipe, limits) = (job.pinned_recipe(), context.limits);
     let writing = context.write(key, memory, Hashed::All, move |emit| {
         let heads = head.read_pages(&recipe, &limits)?;
         join(&heads, &bundles, emit).map_err(|error| match error {

@@ -12,7 +12,7 @@ use super::stage::{Hashed, Inputs, TaskContext, counts_bytes};
 pub(super) async fn whole(context: &TaskContext, job: &Job, key: String) -> Result<Pointer, Failure> {
     let (head, masked) = (context.head(job), context.masked_image(job, &Inputs::default()));
     let reference = job.reference.as_ref().map(|companion| (context.companion(companion), companion.clone()));
-    let (info, cut, recipe) = (job.info.clone(), job.cut, job.recipe.clone());
+    let (info, cut, recipe) = (job.info.clone(), job.cut, job.pinned_recipe());
     // Rows and encoded parts are held at once; this phase is only planned for small images.
     let memory = 4 * info.raw_bytes() + codec::join_memory(&info) + counts_bytes(job) + others_bytes(job);
     let writing = context.write(key, memory, Hashed::All, move |emit| {

@@ -14,7 +14,7 @@ use shared::equalize::{
 use shared::pixels::{Layout, Rows, Samples};
 use testkit::images::{SAMPLES, float_tiff, pages_tiff, sample};
 
-const COLORS: [Color; 5] = Color::ALL;
+const COLORS: [Color; 6] = Color::ALL;
 
 fn source(file: &[u8]) -> impl Fn() -> io::Result<Box<dyn Source>> {
     move || Ok(Box::new(Cursor::new(file.to_vec())))

@@ -1,13 +1,14 @@
 //! Parsing a recipe from an HTML form, which submits every field as text, including those of other methods.
 
 use super::intensity::Color;
-use super::recipe::{MethodKind, Recipe, Wire};
+use super::recipe::{MethodKind, Recipe};
+use super::recipe_json::Wire;
 use crate::id::ImageId;
 use crate::number::parse;
 
 impl Recipe {
     /// Names of the fields that [`Recipe::from_form`] reads.
-    pub const FORM: [&'static str; 13] = [
+    pub const FORM: [&'static str; 17] = [
         "method",
         "color",
         "strength",
@@ -17,6 +18,10 @@ impl Recipe {
         "reference",
         "low",
         "high",
+        "plateau",
+        "black",
+        "white",
+        "gamma",
         "nodata",
         "range_low",
         "range_high",
@@ -54,11 +59,15 @@ impl Recipe {
         Self::try_from(Wire {
             method,
             color,
-            clip_limit: value_of(MethodKind::Clahe, "clip_limit")?,
+            // A field of its own, since CLAHE's has another default.
+            clip_limit: value_of(MethodKind::Clahe, "clip_limit")?.or(value_of(MethodKind::Global, "plateau")?),
             tiles,
             reference: reference.map_err(|error| error.to_string())?,
             low: value_of(MethodKind::Stretch, "low")?,
             high: value_of(MethodKind::Stretch, "high")?,
+            black: value_of(MethodKind::Stretch, "black")?,
+            white: value_of(MethodKind::Stretch, "white")?,
+            gamma: value_of(MethodKind::Stretch, "gamma")?,
             strength: value("strength")?,
             nodata: value("nodata")?,
             range,

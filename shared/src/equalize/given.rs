@@ -1,4 +1,4 @@
-//! Range of floating-point samples as given by the user.
+//! Range of samples as given by the user.
 
 use std::hash::{Hash, Hasher};
 
@@ -35,6 +35,12 @@ impl GivenRange {
     /// Returns the bounds as they were given.
     pub const fn numbers(self) -> [f64; 2] {
         self.ends
+    }
+
+    /// Returns the bounds as 16-bit levels; `None` unless both are.
+    pub(super) fn levels(self) -> Option<[u16; 2]> {
+        let level = |end: f64| Some(end as u16).filter(|level| f64::from(*level) == end);
+        Some([level(self.ends[0])?, level(self.ends[1])?])
     }
 
     /// Returns the bounds as samples.

@@ -13,23 +13,30 @@ pub enum Color {
     Luma,
     /// Only L of Oklab (perceived lightness) changes; its hue and chroma stay.
     Oklab,
+    /// Only L* of CIELAB changes; a* and b* stay.
+    Lab,
     /// Only V of HSV changes.
     Hsv,
     /// Each channel is equalized with its own histogram; hues shift.
     Channels,
     /// The result is gray.
     Gray,
+    /// [`Color::Oklab`] of jobs up to version 9 ([`Arithmetic::Nine`](super::Arithmetic)): colours outside of sRGB are clamped.
+    /// No recipe has it; a pinned one does.
+    #[serde(skip)]
+    OklabClipped,
 }
 
 impl Color {
-    /// All variants, the default first.
-    pub const ALL: [Color; 5] = [Color::Luma, Color::Oklab, Color::Hsv, Color::Channels, Color::Gray];
+    /// All variants that a recipe can name, the default first.
+    pub const ALL: [Color; 6] = [Color::Luma, Color::Oklab, Color::Lab, Color::Hsv, Color::Channels, Color::Gray];
 
     /// Returns the name used in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Color::Luma => "luma",
-            Color::Oklab => "oklab",
+            Color::Oklab | Color::OklabClipped => "oklab",
+            Color::Lab => "lab",
             Color::Hsv => "hsv",
             Color::Channels => "channels",
             Color::Gray => "gray",
@@ -50,6 +57,8 @@ pub enum Intensity {
     Channels,
     /// L of Oklab (perceived lightness).
     Lightness,
+    /// L* of CIELAB.
+    LabLightness,
     /// That many bands, each on its own.
     Bands(u16),
 }
@@ -64,7 +73,8 @@ impl Intensity {
             (1, _) => Intensity::Gray,
             (_, Color::Luma | Color::Gray) => Intensity::Luma,
             (_, Color::Hsv) => Intensity::Value,
-            (_, Color::Oklab) => Intensity::Lightness,
+            (_, Color::Oklab | Color::OklabClipped) => Intensity::Lightness,
+            (_, Color::Lab) => Intensity::LabLightness,
             (_, Color::Channels) => Intensity::Channels,
         }
     }

@@ -4,7 +4,8 @@ use super::histogram::Histogram;
 use super::intensity::Intensity;
 use super::kernel::sample::Sample;
 use super::strength::Strength;
-use super::stretch::{Cut, stretched};
+use super::stretch::{Cut, ends, stretched};
+use super::tone::Tone;
 use super::wire::{self, Malformed, Reader};
 use crate::pixels::{Depth, Samples};
 
@@ -49,6 +50,12 @@ impl Lut {
     /// plane has its own percentiles.
     pub fn stretching(histogram: &Histogram, cut: Cut) -> Self {
         Self::from_levels(histogram, histogram.planes().flat_map(|bins| stretched(bins, cut)))
+    }
+
+    /// As [`Lut::stretching`], between black and white points if they are given, and with a gamma.
+    pub(super) fn toned(histogram: &Histogram, cut: Cut, tone: Tone) -> Self {
+        let planes = histogram.planes();
+        Self::from_levels(histogram, planes.flat_map(|bins| tone.levels(bins.len(), ends(bins, cut))))
     }
 
     /// Creates a table with the shape of this histogram and the given entries, plane after plane.

@@ -1,6 +1,7 @@
 //! The interface of all methods to the stages of the pipeline: mergeable counts, and the table derived from them.
 
-use super::clahe::{self, GridError, TileHistograms, TileTables};
+use super::arithmetic::Arithmetic;
+use super::clahe::{self, Bins, Clahe, GridError, Occupied, TileHistograms, TileTables};
 use super::float::{Curves, FloatHistogram, Ranges, Spans};
 use super::frame::Frame;
 use super::histogram::{Histogram, MergeError};
@@ -9,17 +10,20 @@ use super::lut::Lut;
 use super::mask::Mask;
 use super::recipe::{Method, Recipe};
 use super::strength::Strength;
+use super::tone::Tone;
 use super::wire::Malformed;
 use crate::pixels::{Depth, Rows};
 
 /// Counts over some rows of an image, by any method. Partial counts merge to the whole in any order.
 ///
-/// Floating-point samples take two passes: one for their range, unless the recipe gives it, and one for the histogram
-/// over that range ([`Counts::further`]).
+/// Floating-point samples, and 16-bit ones for CLAHE, take two passes: one for their range, unless the recipe gives it, and
+/// one for the histogram over that range ([`Counts::further`]).
 #[derive(Debug, Clone, PartialEq)]
 pub enum Counts {
     /// One histogram of the whole image.
     Whole(Histogram),
+    /// Levels that occur, for CLAHE of 16 bits (first pass).
+    Occupied(Box<Occupied>),
     /// One histogram for each tile.
     Tiles(Box<TileHistograms>),
     /// Ranges of floating-point samples (first pass).
@@ -34,7 +38,7 @@ impl Counts {
     /// # Errors
     /// Fails if the image can't be divided into the recipe's grid of tiles.
     pub fn new(recipe: &Recipe, frame: &Frame) -> Result<Self, GridError> {
-        let Frame { width, height, layout, depth } = *frame;
+        let Frame { layout, depth, .. } = *frame;
         if depth == Depth::Float {
             return Ok(match recipe.range {
                 None => Self::Ranges(Ranges::new(recipe, layout)),
@@ -43,34 +47,63 @@ impl Counts {
         }
         match recipe.clahe() {
             None => Ok(Self::Whole(Histogram::new(recipe, layout, depth))),
-            Some(clahe) => {
-                let tiles = TileHistograms::new(&clahe, recipe.color, layout, depth, width, height)?;
-                Ok(Self::Tiles(Box::new(tiles)))
-            }
+            Some(clahe) => Self::of_tiles(recipe, clahe, frame),
         }
+    }
+
+    fn of_tiles(recipe: &Recipe, clahe: Clahe, frame: &Frame) -> Result<Self, GridError> {
+        let Frame { width, height, layout, depth } = *frame;
+        let tiles = match (recipe.tile_bins(depth), recipe.range) {
+            (Bins::Levels(_), _) => None,
+            (Bins::Few, Some(range)) => TileHistograms::over_range(&clahe, recipe.color, frame, range)?,
+            (Bins::Few, None) => return Ok(Self::Occupied(Box::new(Occupied::new(clahe, recipe.color, *frame)?))),
+        };
+        let tiles = match tiles {
+            Some(tiles) => tiles,
+            None => TileHistograms::new(&clahe, recipe.color, layout, depth, width, height)?,
+        };
+        Ok(Self::Tiles(Box::new(tiles)))
     }
 
     /// Returns the empty counts of the next pass, once all rows were counted in this one; `None` after the last pass.
     pub fn further(&self) -> Option<Self> {
         match self {
             Self::Ranges(ranges) => Some(Self::Float(FloatHistogram::over(ranges))),
+            Self::Occupied(occupied) => Some(Self::Tiles(Box::new(occupied.further()))),
+            Self::Whole(_) | Self::Tiles(_) | Self::Float(_) => None,
+        }
+    }
+
+    /// Returns what the first pass found, once all rows were counted in it; `None` of other counts.
+    pub fn spans(&self) -> Option<Spans> {
+        match self {
+            Self::Ranges(ranges) => Some(ranges.spans()),
+            Self::Occupied(occupied) => Some(occupied.spans()),
             Self::Whole(_) | Self::Tiles(_) | Self::Float(_) => None,
         }
     }
 
     /// Returns the number of passes over the rows: 1 or 2.
-    pub const fn looks(recipe: &Recipe, depth: Depth) -> u32 {
+    pub fn looks(recipe: &Recipe, depth: Depth) -> u32 {
         if Self::needs_ranges(recipe, depth) { 2 } else { 1 }
     }
 
     /// Returns whether samples of this depth need a first pass for their range.
-    pub const fn needs_ranges(recipe: &Recipe, depth: Depth) -> bool {
-        matches!(depth, Depth::Float) && recipe.range.is_none()
+    pub fn needs_ranges(recipe: &Recipe, depth: Depth) -> bool {
+        let counts_over_range = match recipe.clahe() {
+            None => depth == Depth::Float,
+            Some(_) => recipe.tile_bins(depth) == Bins::Few,
+        };
+        counts_over_range && recipe.range.is_none()
     }
 
-    /// Creates empty counts of the second pass over known ranges. Returns `None` if the depth is not floating-point or
-    /// the ranges don't fit the recipe and layout.
+    /// Creates empty counts of the second pass over known ranges. Returns `None` if there is no such pass, or the ranges
+    /// don't fit the recipe and layout.
     pub fn over(recipe: &Recipe, frame: &Frame, spans: &Spans) -> Option<Self> {
+        if let Some(clahe) = recipe.clahe().filter(|_| recipe.tile_bins(frame.depth) == Bins::Few) {
+            let tiles = TileHistograms::over_spans(&clahe, recipe.color, frame, spans).ok()??;
+            return Some(Self::Tiles(Box::new(tiles)));
+        }
         let ranges = Ranges::of(recipe, frame.layout, spans)?;
         (frame.depth == Depth::Float).then(|| Self::Float(FloatHistogram::over(&ranges)))
     }
@@ -83,6 +116,8 @@ impl Counts {
         match (self, mask) {
             (Self::Whole(histogram), None) => histogram.count(rows),
             (Self::Whole(histogram), Some(mask)) => histogram.count_masked(rows, mask),
+            (Self::Occupied(occupied), None) => occupied.histogram.count(rows),
+            (Self::Occupied(occupied), Some(mask)) => occupied.histogram.count_masked(rows, mask),
             (Self::Tiles(tiles), mask) => tiles.count_masked(Kernel::best(), first, rows, mask),
             (Self::Ranges(ranges), None) => ranges.look(rows),
             (Self::Ranges(ranges), Some(mask)) => ranges.look(&mask.kept(rows)),
@@ -98,6 +133,7 @@ impl Counts {
     pub fn merge(&mut self, other: &Counts) -> Result<(), MergeError> {
         match (self, other) {
             (Self::Whole(ours), Self::Whole(theirs)) => ours.merge(theirs),
+            (Self::Occupied(ours), Self::Occupied(theirs)) => ours.merge(theirs),
             (Self::Tiles(ours), Self::Tiles(theirs)) => ours.merge(theirs),
             (Self::Ranges(ours), Self::Ranges(theirs)) => {
                 ours.merge(theirs);
@@ -112,6 +148,7 @@ impl Counts {
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {
             Self::Whole(histogram) => histogram.to_bytes(),
+            Self::Occupied(occupied) => occupied.histogram.to_bytes(),
             Self::Tiles(tiles) => tiles.to_bytes(),
             Self::Ranges(ranges) => ranges.to_bytes(),
             Self::Float(histogram) => histogram.to_bytes(),
@@ -125,13 +162,14 @@ impl Counts {
     pub fn filled(&self, bytes: &[u8]) -> Result<Self, Malformed> {
         match self {
             Self::Whole(_) => Histogram::from_bytes(bytes).map(Self::Whole),
+            Self::Occupied(occupied) => Ok(Self::Occupied(Box::new(occupied.filled(bytes)?))),
             Self::Tiles(tiles) => Ok(Self::Tiles(Box::new(tiles.emptied().filled(bytes)?))),
             Self::Ranges(ranges) => ranges.filled(bytes).map(Self::Ranges),
             Self::Float(histogram) => histogram.filled(bytes).map(Self::Float),
         }
     }
 
-    /// Deserializes counts for a recipe and image; of floating-point samples, those of the first pass. The inverse of
+    /// Deserializes counts for a recipe and image; where there are two passes, those of the first one. The inverse of
     /// [`Counts::to_bytes`].
     ///
     /// # Errors
@@ -186,6 +224,10 @@ impl Table {
             }
             (Counts::Tiles(tiles), Some(clahe)) => {
                 let tables = TileTables::from_histograms(&clahe, tiles);
+                let tables = match recipe.arithmetic {
+                    Arithmetic::Nine => tables,
+                    Arithmetic::Ten => tables.with_empty_tiles_filled(tiles),
+                };
                 let full = recipe.strength == Strength::FULL;
                 Ok(Self::Tiles(Box::new(if full { tables } else { tables.with_strength(recipe.strength) })))
             }
@@ -230,7 +272,10 @@ impl Table {
         match recipe.clahe() {
             None if frame.depth == Depth::Float => Curves::from_bytes(recipe, frame.layout, bytes).map(Self::Curves),
             None => Lut::from_bytes(bytes).map(Self::Whole),
-            Some(clahe) => Ok(Self::Tiles(Box::new(TileTables::from_bytes(&clahe, recipe.color, frame, bytes)?))),
+            Some(clahe) => {
+                let bins = recipe.tile_bins(frame.depth);
+                Ok(Self::Tiles(Box::new(TileTables::from_bytes(&clahe, recipe.color, frame, bins, bytes)?)))
+            }
         }
     }
 }
@@ -239,7 +284,9 @@ impl Table {
 fn lut(method: &Method, histogram: &Histogram, reference: Option<&Histogram>) -> Result<Lut, TableError> {
     match method {
         Method::Global => Ok(Lut::from_histogram(histogram)),
-        Method::Stretch { cut } => Ok(Lut::stretching(histogram, *cut)),
+        Method::Plateau { clip_limit } => Ok(Lut::from_histogram(&histogram.with_plateau(clip_limit.value()))),
+        Method::Stretch { cut, tone } if *tone == Tone::default() => Ok(Lut::stretching(histogram, *cut)),
+        Method::Stretch { cut, tone } => Ok(Lut::toned(histogram, *cut, *tone)),
         Method::Match { .. } => {
             let reference = reference.ok_or(TableError::Reference)?;
             let reference = reference.as_reference(histogram.intensity(), histogram.depth());

@@ -11,13 +11,14 @@
 //! derive other tables from a histogram; `strength` blends a table with the identity. [`clahe`] keeps a histogram for
 //! each tile, `float` equalizes floating-point samples. [`Recipe`] selects the method; [`Counts`] and [`Table`] are the
 //! interface that the stages of the pipeline use for every method. `intensity` selects what of a pixel is equalized;
-//! `color` and `oklab` hold the formulas for a pixel, `kernel` the loops over pixels, `wire` the serialization that pods
+//! `color`, `oklab` and `lab` hold the formulas for a pixel, `kernel` the loops over pixels, `wire` the serialization that pods
 //! exchange.
 //!
 //! Nothing here uses fused multiply-add or the platform's math library: results must be identical, byte for byte, on
 //! every machine and pod.
 
 mod apply;
+mod arithmetic;
 pub mod clahe;
 mod color;
 mod float;
@@ -27,19 +28,26 @@ mod given;
 mod histogram;
 mod intensity;
 mod kernel;
+mod lab;
+mod lightness;
 mod lut;
 mod mask;
 mod matching;
 mod method;
 mod nodata;
 mod oklab;
+mod plateau;
 mod recipe;
+mod recipe_json;
 mod reference;
+mod srgb;
 mod strength;
 mod stretch;
+mod tone;
 mod wire;
 
 pub use apply::{apply, apply_by, apply_le_bytes, apply_le_bytes_into, output_layout};
+pub use arithmetic::Arithmetic;
 pub use float::{Curves, FloatHistogram, Ranges, Spans};
 pub use frame::Frame;
 pub use given::GivenRange;
@@ -50,7 +58,9 @@ pub use lut::Lut;
 pub use mask::Mask;
 pub use method::{Counts, Table, TableError};
 pub use nodata::{Nodata, NodataRule};
-pub use recipe::{ClipLimit, Method, MethodKind, Recipe, Wire};
+pub use recipe::{ClipLimit, Method, MethodKind, Recipe};
+pub use recipe_json::Wire;
 pub use strength::{Strength, StrengthError};
 pub use stretch::{Cut, CutError};
+pub use tone::Tone;
 pub use wire::Malformed;

@@ -1,13 +1,11 @@
 //! Perceived lightness: L of Oklab (Björn Ottosson, "A perceptual color space for image processing", 2020, with the
 //! matrices of 2021). Samples are interpreted as sRGB (IEC 61966-2-1), whatever the image's profile.
 //!
-//! Additions, multiplications, divisions and square roots of IEEE 754 have the same result on every machine, in
-//! WebAssembly too; the platform's `powf` and `cbrt` don't. So the roots here use only those four operations, each
-//! rounded once, and sRGB's transfer function is a table, computed with them on first use.
-
-use std::sync::OnceLock;
+//! Another L may move a colour out of sRGB. There the chroma is compressed at the same L and hue, so that saturated colours
+//! stay apart and don't end at black or white.
 
 use super::kernel::sample::Sample;
+use super::srgb::{cube_root, dot, encoded, level};
 
 /// Matrix from linear RGB to LMS (cone responses).
 const RGB_TO_LMS: [[f32; 3]; 3] = [
@@ -26,40 +24,116 @@ const LMS_TO_RGB: [[f32; 3]; 3] = [
 /// Weights of the cube roots of LMS in L.
 const LIGHTNESS: [f32; 3] = [0.210_454_26, 0.793_617_8, -0.004_072_047];
 
-/// 2²³. Adding it to a number from 0 to 2²³ rounds that to an integer, ties to even; the sum's bits, as an integer, are
-/// those of 2²³ plus it.
-const ROUNDING_BIAS: f32 = 8_388_608.0;
-
-/// Returns the linear light of each level, from 0 to 1, with as many entries as there are levels.
-pub(super) fn linear<S: Sample>() -> &'static [f32] {
-    static EIGHT: OnceLock<Vec<f32>> = OnceLock::new();
-    static SIXTEEN: OnceLock<Vec<f32>> = OnceLock::new();
-    let table = if S::BITS == 8 { &EIGHT } else { &SIXTEEN };
-    table.get_or_init(|| {
-        let highest = f64::from(S::LEVELS as u32 - 1);
-        (0..S::LEVELS as u32).map(|level| decoded(f64::from(level) / highest) as f32).collect()
-    })
-}
-
 /// Returns L of a pixel, as a level.
 #[inline(always)]
 pub(super) fn lightness<S: Sample>(linear: &[f32], pixel: [S; 3]) -> S {
     S::narrow(level::<S>(dot(LIGHTNESS, roots(linear, pixel))))
 }
 
-/// Returns the pixel with L moved from the level `from` to the level `to`; colours outside of sRGB are clamped.
+/// Returns the pixel with L moved from the level `from` to the level `to`, inside of sRGB.
 ///
 /// L, a and b are linear in the cube roots of LMS, and conversely each root is L plus a term in a and b alone. So
 /// adding a difference to L while keeping a and b adds it to all three roots. If the level stays, so does the pixel.
 #[inline(always)]
 pub(super) fn relight<S: Sample>(linear: &[f32], pixel: [S; 3], from: S, to: S) -> [S; 3] {
-    let difference = (to.wide() as f32 - from.wide() as f32) / (S::LEVELS as u32 - 1) as f32;
+    if from == to {
+        return pixel;
+    }
+    let roots = roots(linear, pixel);
+    let before = dot(LIGHTNESS, roots);
+    let after = (before + difference(from, to)).clamp(0.0, 1.0);
+    let chroma = roots.map(|root| root - before);
+    let factor = factor(chroma, before, after);
+    let cones = chroma.map(|term| {
+        let root = after + term * factor;
+        root * root * root
+    });
+    LMS_TO_RGB.map(|row| S::narrow(level::<S>(encoded(dot(row, cones)))))
+}
+
+/// As [`relight`] up to version 9 of the job's arithmetic: a and b are kept, and colours outside of sRGB are clamped.
+#[inline(always)]
+pub(super) fn relight_clipped<S: Sample>(linear: &[f32], pixel: [S; 3], from: S, to: S) -> [S; 3] {
+    let difference = difference(from, to);
     let cones = roots(linear, pixel).map(|root| {
         let root = root + difference;
         root * root * root
     });
     let moved = LMS_TO_RGB.map(|row| S::narrow(level::<S>(encoded(dot(row, cones)))));
     if from == to { pixel } else { moved }
+}
+
+#[inline(always)]
+fn difference<S: Sample>(from: S, to: S) -> f32 {
+    (to.wide() as f32 - from.wide() as f32) / (S::LEVELS as u32 - 1) as f32
+}
+
+/// Chroma up to this share of the greatest one inside of sRGB is kept.
+const KNEE: f32 = 0.75;
+
+/// Returns the factor by which the chroma of a colour changes when its L moves from `before` to `after`; `chroma` are the terms
+/// of its roots in a and b.
+///
+/// With `old` and `new` the factors at which the colour would leave sRGB at either L, a share `1 / new` of the greatest chroma
+/// up to [`KNEE`] is kept. Where the new L has less room, shares from there to `old / new`, that of the most saturated
+/// colour before, are mapped linearly to those from there to 1, that of the most saturated one now.
+#[inline(always)]
+fn factor(chroma: [f32; 3], before: f32, after: f32) -> f32 {
+    const MOST: f32 = 1.0 / KNEE;
+    // More than this is gray.
+    const GRAY: f32 = 16.0;
+    let room = Room::new(chroma, after);
+    if room.has(MOST) {
+        return 1.0;
+    }
+    // The colour itself is inside; the boundary of blue is hollow, so that less chroma may not be.
+    let (old, new) = (Room::new(chroma, before).reach(GRAY).max(1.0), room.reach(MOST));
+    let factor = if old <= new {
+        1.0
+    } else {
+        // New times the mapped share.
+        KNEE * new + (1.0 - KNEE) * new * (1.0 - KNEE * new) / (old - KNEE * new)
+    };
+    room.reach(factor)
+}
+
+/// Linear red, green and blue of a colour as cubic polynomials of a factor on its chroma, from the constant term up.
+struct Room([[f32; 4]; 3]);
+
+impl Room {
+    /// Steps of bisection: enough for 8 bits, and the curve is smooth.
+    const STEPS: u32 = 14;
+
+    #[inline(always)]
+    fn new(chroma: [f32; 3], lightness: f32) -> Self {
+        let squares = chroma.map(|term| term * term);
+        let cubes = [0, 1, 2].map(|index| chroma[index] * squares[index]);
+        let square = lightness * lightness;
+        // The rows' weights add up to 1.
+        Self(LMS_TO_RGB.map(|row| {
+            [square * lightness, 3.0 * square * dot(row, chroma), 3.0 * lightness * dot(row, squares), dot(row, cubes)]
+        }))
+    }
+
+    /// Returns whether the colour is inside of sRGB with its chroma times this factor.
+    #[inline(always)]
+    fn has(&self, factor: f32) -> bool {
+        self.0.iter().all(|[a, b, c, d]| (0.0..=1.0).contains(&(a + factor * (b + factor * (c + factor * d)))))
+    }
+
+    /// Returns the factor at which the colour leaves sRGB, at most `most`.
+    #[inline(always)]
+    fn reach(&self, most: f32) -> f32 {
+        if self.has(most) {
+            return most;
+        }
+        let (mut inside, mut outside) = (0.0, most);
+        for _ in 0..Self::STEPS {
+            let middle = 0.5 * (inside + outside);
+            if self.has(middle) { inside = middle } else { outside = middle }
+        }
+        inside
+    }
 }
 
 /// Returns the cube roots of LMS.
@@ -69,63 +143,9 @@ fn roots<S: Sample>(linear: &[f32], pixel: [S; 3]) -> [f32; 3] {
     RGB_TO_LMS.map(|row| cube_root(dot(row, light)))
 }
 
-#[inline(always)]
-fn dot(row: [f32; 3], of: [f32; 3]) -> f32 {
-    row[0] * of[0] + row[1] * of[1] + row[2] * of[2]
-}
-
-/// Returns the level nearest to a number from 0 to 1.
-#[inline(always)]
-fn level<S: Sample>(part: f32) -> u32 {
-    let highest = S::LEVELS as u32 - 1;
-    let rounded = (part * highest as f32 + ROUNDING_BIAS).to_bits().wrapping_sub(ROUNDING_BIAS.to_bits());
-    rounded.min(highest)
-}
-
-/// sRGB's transfer function from linear light to encoded value, 0 to 1; input outside of 0 to 1 is clamped.
-#[inline(always)]
-fn encoded(light: f32) -> f32 {
-    let light = light.clamp(0.0, 1.0);
-    // x^(1/2.4) = x^(5/12) is the cube root of x^(5/4).
-    let power = cube_root(light * light.sqrt().sqrt());
-    if light <= 0.003_130_8 { 12.92 * light } else { 1.055 * power - 0.055 }
-}
-
-/// The inverse of sRGB's transfer function: from encoded value to linear light.
-fn decoded(part: f64) -> f64 {
-    if part <= 0.040_45 {
-        return part / 12.92;
-    }
-    let base = (part + 0.055) / 1.055;
-    // x^2.4 is x² times the fifth root of x².
-    base * base * fifth_root(base * base)
-}
-
-/// Returns the cube root of a number that isn't negative, within a few units of its last place. The estimate divides
-/// the exponent by three (as in FreeBSD's `s_cbrtf.c`); two steps of Halley's method each triple the correct digits.
-#[inline(always)]
-fn cube_root(number: f32) -> f32 {
-    let mut root = f32::from_bits(number.to_bits() / 3 + 709_958_130);
-    for _ in 0..2 {
-        let cube = root * root * root;
-        root = root * (cube + (number + number)) / ((cube + cube) + number);
-    }
-    // Below, cubes would underflow.
-    if number < 1e-30 { 0.0 } else { root }
-}
-
-/// Returns the fifth root of a number from 0.001 to 1, by Newton's method from above.
-fn fifth_root(number: f64) -> f64 {
-    let mut root = 1.0;
-    for _ in 0..32 {
-        let fourth = root * root * root * root;
-        root -= (fourth * root - number) / (5.0 * fourth);
-    }
-    root
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::srgb::linear;
     use super::*;
 
     /// Oklab by the published formulas, in f64 with the platform's math library.
@@ -180,14 +200,14 @@ mod tests {
     }
 
     #[test]
-    fn another_lightness_is_the_textbooks_within_a_level() {
+    fn another_lightness_clipped_is_the_textbooks_within_a_level() {
         for rgb in colors() {
             let lab = by_the_book(rgb.map(|sample| f64::from(sample) / 255.0));
             let from = lightness(linear::<u16>(), rgb.map(|sample| sample * 257));
             for to in [0u16, 9_000, 33_333, 50_000, 65_535] {
                 let difference = (f64::from(to) - f64::from(from)) / 65_535.0;
                 let exact = back([lab[0] + difference, lab[1], lab[2]]);
-                let made = relight(linear::<u16>(), rgb.map(|sample| sample * 257), from, to);
+                let made = relight_clipped(linear::<u16>(), rgb.map(|sample| sample * 257), from, to);
                 for (made, exact) in made.into_iter().zip(exact) {
                     if from != to {
                         assert!((f64::from(made) - exact * 65_535.0).abs() < 2.0, "{rgb:?} to {to}: {made}, {exact}");
@@ -217,22 +237,60 @@ mod tests {
     }
 
     #[test]
-    fn roots_are_right_to_their_last_places() {
-        for step in 1..=100_000u32 {
-            let number = step as f32 / 100_000.0;
-            let exact = f64::from(number).cbrt();
-            assert!((f64::from(cube_root(number)) - exact).abs() < 4e-7 * exact, "{number}");
+    fn another_lightness_keeps_lightness_and_hue_and_never_adds_chroma() {
+        for rgb in colors() {
+            let lab = by_the_book(rgb.map(|sample| f64::from(sample) / 255.0));
+            let from = lightness(linear::<u16>(), rgb.map(|sample| sample * 257));
+            for to in [6_000u16, 9_000, 33_333, 50_000, 62_000].into_iter().filter(|to| *to != from) {
+                let made = relight(linear::<u16>(), rgb.map(|sample| sample * 257), from, to);
+                let after = by_the_book(made.map(|sample| f64::from(sample) / 65_535.0));
+                assert!((after[0] - f64::from(to) / 65_535.0).abs() < 1e-3, "{rgb:?} to {to}: {after:?}");
+                let cross = lab[1] * after[2] - lab[2] * after[1];
+                assert!(cross.abs() < 2e-3 * lab[1].hypot(lab[2]) + 1e-6, "{rgb:?} to {to}: {lab:?} {after:?}");
+                assert!(after[1].hypot(after[2]) < lab[1].hypot(lab[2]) + 1e-3, "{rgb:?} to {to}: {lab:?} {after:?}");
+            }
         }
-        for level in 1..=65_535u32 {
-            let part = f64::from(level) / 65_535.0;
-            let exact = if part <= 0.04045 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) };
-            assert!((decoded(part) - exact).abs() < 1e-15, "{level}");
+    }
+
+    #[test]
+    fn colours_far_from_the_boundary_keep_their_chroma() {
+        for rgb in [[120u16, 110, 100], [90, 100, 95], [130, 120, 140]] {
+            let rgb = rgb.map(|sample| sample * 257);
+            let from = lightness(linear::<u16>(), rgb);
+            for to in [from - 9_000, from + 9_000] {
+                let (kept, made) =
+                    (relight_clipped(linear::<u16>(), rgb, from, to), relight(linear::<u16>(), rgb, from, to));
+                assert!(kept.into_iter().zip(made).all(|(kept, made)| kept.abs_diff(made) <= 1), "{rgb:?} to {to}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_small_step_changes_a_saturated_colour_little() {
+        let lab = |rgb: [u16; 3]| by_the_book(rgb.map(|sample| f64::from(sample) / 65_535.0));
+        for rgb in [[65_535u16, 0, 0], [0, 65_535, 0], [0, 0, 65_535], [65_535, 65_535, 0], [0, 15_000, 65_535]] {
+            let from = lightness(linear::<u16>(), rgb);
+            for to in [from - 100, from + 100] {
+                let (before, after) = (lab(rgb), lab(relight(linear::<u16>(), rgb, from, to)));
+                let apart = (before[1] - after[1]).hypot(before[2] - after[2]);
+                // The boundary is hollow beside pure blue.
+                let most = if rgb == [0, 0, 65_535] { 0.06 } else { 0.03 };
+                assert!(apart < most, "{rgb:?} to {to}: {before:?} {after:?}");
+            }
         }
     }
 
     /// FNV-1a hash of results at both depths. Fails on a machine whose results differ.
     #[test]
     fn results_are_the_same_on_every_machine() {
+        assert_eq!(hash(relight_clipped, relight_clipped), 15_003_088_036_006_335_939);
+        assert_eq!(hash(relight, relight), 14_016_951_353_759_921_548);
+    }
+
+    /// Moves a pixel's lightness between two levels.
+    type Relight<S> = fn(&[f32], [S; 3], S, S) -> [S; 3];
+
+    fn hash(relight_8: Relight<u8>, relight_16: Relight<u16>) -> u64 {
         let mut hash = 0xcbf2_9ce4_8422_2325u64;
         let mut add =
             |bytes: &[u8]| bytes.iter().for_each(|byte| hash = (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
@@ -241,11 +299,11 @@ mod tests {
             let sixteen = rgb.map(|sample| sample * 251 + 7);
             let (from, to) = (lightness(linear::<u8>(), eight), eight[0] ^ 0x55);
             add(&[from]);
-            add(&relight(linear::<u8>(), eight, from, to));
+            add(&relight_8(linear::<u8>(), eight, from, to));
             let (from, to) = (lightness(linear::<u16>(), sixteen), sixteen[1] ^ 0x5555);
             add(&from.to_le_bytes());
-            relight(linear::<u16>(), sixteen, from, to).iter().for_each(|sample| add(&sample.to_le_bytes()));
+            relight_16(linear::<u16>(), sixteen, from, to).iter().for_each(|sample| add(&sample.to_le_bytes()));
         }
-        assert_eq!(hash, 15_003_088_036_006_335_939);
+        hash
     }
 }

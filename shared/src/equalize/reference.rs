@@ -3,7 +3,7 @@
 use super::histogram::Histogram;
 use super::intensity::{Color, Intensity};
 use super::kernel::sample::Sample;
-use super::oklab;
+use super::lightness::Lightness;
 use super::recipe::Recipe;
 use crate::pixels::{Depth, Layout};
 
@@ -26,7 +26,12 @@ impl Histogram {
         let planes: Vec<Vec<u64>> = planes.collect();
         let bins = match (self.intensity(), intensity) {
             (Intensity::Gray, Intensity::Channels) => [&planes[0][..]; 3].concat(),
-            (Intensity::Gray, Intensity::Lightness) => moved(&planes[0], levels, |level| gray_lightness(level, depth)),
+            (Intensity::Gray, Intensity::Lightness) => {
+                moved(&planes[0], levels, |level| gray_lightness(Lightness::Oklab, level, depth))
+            }
+            (Intensity::Gray, Intensity::LabLightness) => {
+                moved(&planes[0], levels, |level| gray_lightness(Lightness::Lab, level, depth))
+            }
             _ => planes.concat(),
         };
         Self::from_bins(intensity, depth, bins)
@@ -47,13 +52,15 @@ fn rescaled(level: u32, from: Depth, to: Depth) -> u32 {
     ((u64::from(level) * u64::from(to) * 2 + u64::from(from)) / (2 * u64::from(from))) as u32
 }
 
-fn gray_lightness(level: u32, depth: Depth) -> u32 {
-    fn of<S: Sample>(level: u32) -> u32 {
-        oklab::lightness(oklab::linear::<S>(), [S::narrow(level); 3]).wide()
+fn gray_lightness(space: Lightness, level: u32, depth: Depth) -> u32 {
+    fn of<S: Sample>(space: Lightness, level: u32) -> u32 {
+        let mut value = [S::default()];
+        space.levels::<S, 3>(&[S::narrow(level); 3], &mut value);
+        value[0].wide()
     }
     match depth {
-        Depth::Eight => of::<u8>(level),
-        Depth::Sixteen => of::<u16>(level),
+        Depth::Eight => of::<u8>(space, level),
+        Depth::Sixteen => of::<u16>(space, level),
         Depth::Float => panic!("floating-point samples have no levels"),
     }
 }

@@ -15,6 +15,8 @@ pub(super) const LUT: [u8; 4] = *b"EVLt";
 pub(super) const TILE_HISTOGRAMS: [u8; 4] = *b"EVLc";
 /// Magic of the look-up tables of tiles.
 pub(super) const TILE_TABLES: [u8; 4] = *b"EVLg";
+/// Magic of the look-up tables of tiles over a range.
+pub(super) const TILE_EDGES: [u8; 4] = *b"EVLe";
 
 /// Magic of the ranges of floating-point samples.
 pub(super) const RANGES: [u8; 4] = *b"EVLr";
@@ -52,6 +54,7 @@ pub(super) fn header(magic: [u8; 4], intensity: Intensity, depth: Depth) -> Vec<
         Intensity::Channels => 3,
         Intensity::Lightness => 4,
         Intensity::Bands(_) => 5,
+        Intensity::LabLightness => 6,
     };
     let mut bytes = magic.to_vec();
     bytes.extend([VERSION, counted, depth.bits(), 0]);
@@ -124,7 +127,8 @@ impl<'a> Reader<'a> {
             3 => Intensity::Channels,
             4 => Intensity::Lightness,
             5 => Intensity::Bands(0),
-            _ => return Err(Malformed::Value("what is counted is none of the six known intensities")),
+            6 => Intensity::LabLightness,
+            _ => return Err(Malformed::Value("what is counted is none of the seven known intensities")),
         };
         let depth =
             Depth::try_from(self.byte()?).map_err(|_| Malformed::Value("the depth is neither 8, 16 nor 32 bits"))?;
@@ -193,6 +197,16 @@ impl<'a> Reader<'a> {
             }
             Depth::Float => return Err(Malformed::Value("tables have whole numbers")),
         })
+    }
+
+    /// Reads `count` levels of 16 bits in binary32, which may lie between two whole numbers.
+    pub(super) fn levels(&mut self, count: usize) -> Result<Vec<f32>, Malformed> {
+        let (levels, _) = self.take(count * 4)?.as_chunks::<4>();
+        let levels: Vec<f32> = levels.iter().map(|level| f32::from_le_bytes(*level)).collect();
+        match levels.iter().all(|level| (0.0..=65_535.0).contains(level)) {
+            true => Ok(levels),
+            false => Err(Malformed::Value("a level is not one of 16 bits")),
+        }
     }
 
     /// Checks that no bytes are left.

@@ -129,6 +129,10 @@ impl Preview {
             None => {
                 let mut counts = Counts::new(recipe, &self.frame_of_copy()).map_err(|error| format!("{error}."))?;
                 counts.count(0, &self.copy, mask.as_ref());
+                while let Some(mut further) = counts.further() {
+                    further.count(0, &self.copy, mask.as_ref());
+                    counts = further;
+                }
                 Table::new(recipe, &counts, None)
             }
         };
@@ -186,7 +190,10 @@ impl Preview {
         }
         match work.stage {
             Stage::Counting(counts) => {
-                self.work = Some(self.applying(work.recipe, counts)?);
+                self.work = Some(match counts.further() {
+                    Some(further) => Work { next: 0, stage: Stage::Counting(further), ..work },
+                    None => self.applying(work.recipe, counts)?,
+                });
                 Ok(None)
             }
             Stage::Applying { shrink, histogram } => {

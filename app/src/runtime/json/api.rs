@@ -22,7 +22,7 @@ records! {
     Section { key, count, shapes }
     JobSummary { id, image_id, recipe, state, reason, created, finished, result_bytes, progress }
     Keeping { kept, changed }
-    Wire { method, color, clip_limit, tiles, reference, low, high, strength, nodata, range, mask }
+    Wire { method, color, clip_limit, tiles, reference, low, high, black, white, gamma, strength, nodata, range, mask }
     Distribution { planes }
     Pyramid { width, height, orientation, media_type, distribution }
     DeepZoom { pyramid, reason }

@@ -17,6 +17,9 @@ pub fn recipe(recipe: Recipe) -> String {
         ("reference", wire.reference.map(|image| quoted(image.as_str()))),
         ("low", number(wire.low)),
         ("high", number(wire.high)),
+        ("black", number(wire.black)),
+        ("white", number(wire.white)),
+        ("gamma", number(wire.gamma)),
         ("strength", number(wire.strength)),
         ("nodata", number(wire.nodata)),
         ("range", wire.range.map(|[low, high]| format!("[{},{}]", Decimal(low), Decimal(high)))),
@@ -41,6 +44,8 @@ mod tests {
                 .to_owned(),
             r#"{"method":"stretch","color":"channels","low":0.5,"high":99.25,"range":[-1.5,1e20]}"#.to_owned(),
             r#"{"method":"global","nodata":1e-300}"#.to_owned(),
+            r#"{"method":"global","color":"lab","clip_limit":2.5}"#.to_owned(),
+            r#"{"method":"stretch","black":-3,"white":220.5,"gamma":1.8}"#.to_owned(),
             format!(r#"{{"method":"match","color":"gray","reference":"{A}","mask":"{A}"}}"#),
         ] {
             let meant: Recipe = serde_json::from_str(&text).unwrap();

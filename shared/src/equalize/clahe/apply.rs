@@ -1,6 +1,9 @@
 //! Applying the tables of the tiles to pixels, with interpolation.
 
+use std::marker::PhantomData;
+
 use super::geometry::Geometry;
+use super::lookup::{EdgeTables, LevelTables, Tables};
 use super::tables::TileTables;
 use crate::equalize::intensity::{Color, Intensity};
 use crate::equalize::kernel::sample::{Le16, Sample, as_le16_mut};
@@ -21,17 +24,29 @@ pub fn apply(kernel: Kernel, color: Color, tables: &TileTables, first: u32, rows
     assert_eq!(tables.geometry().width(), width, "the tables are for another image");
     match (&mut samples, tables.entries()) {
         (Samples::U8(samples), Samples::U8(entries)) => {
-            let tiles = Tiles::<u8>::new(tables, entries);
+            let tiles = Tiles::<u8, _>::new(tables.geometry(), LevelTables::new(tables, entries));
             let kept = with_engine!(kernel, engine => tiles.apply(engine, color, layout, first, samples));
             samples.truncate(kept);
         }
         (Samples::U16(samples), Samples::U16(entries)) => {
             let kept = match as_le16_mut(samples) {
                 Some(samples) => {
-                    let tiles = Tiles::new(tables, entries);
+                    let tiles = Tiles::<Le16, _>::new(tables.geometry(), LevelTables::new(tables, entries));
                     with_engine!(kernel, engine => tiles.apply(engine, color, layout, first, samples))
                 }
-                None => Tiles::<u16>::new(tables, entries).apply(Scalar, color, layout, first, samples),
+                None => Tiles::<u16, _>::new(tables.geometry(), LevelTables::new(tables, entries))
+                    .apply(Scalar, color, layout, first, samples),
+            };
+            samples.truncate(kept);
+        }
+        (Samples::U16(samples), Samples::F32(_)) => {
+            let edges = edge_tables(tables);
+            let kept = match as_le16_mut(samples) {
+                Some(samples) => {
+                    let tiles = Tiles::<Le16, _>::new(tables.geometry(), edges);
+                    with_engine!(kernel, engine => tiles.apply(engine, color, layout, first, samples))
+                }
+                None => Tiles::<u16, _>::new(tables.geometry(), edges).apply(Scalar, color, layout, first, samples),
             };
             samples.truncate(kept);
         }
@@ -57,34 +72,44 @@ pub fn apply_le_bytes_into(
 ) {
     assert_eq!(tables.intensity(), Intensity::of(color, layout), "the tables are for another intensity");
     with_engine!(kernel, engine => match tables.entries() {
-        Samples::U8(entries) => Tiles::<u8>::new(tables, entries).apply_into(engine, color, layout, first, from, to),
+        Samples::U8(entries) => {
+            let tiles = Tiles::<u8, _>::new(tables.geometry(), LevelTables::new(tables, entries));
+            tiles.apply_into(engine, color, layout, first, from, to);
+        }
         Samples::U16(entries) => {
             let (from, to) = (from.as_chunks::<2>().0, to.as_chunks_mut::<2>().0);
-            Tiles::<Le16>::new(tables, entries).apply_into(engine, color, layout, first, from, to);
+            let tiles = Tiles::<Le16, _>::new(tables.geometry(), LevelTables::new(tables, entries));
+            tiles.apply_into(engine, color, layout, first, from, to);
         }
-        Samples::F32(_) => panic!("tables have whole numbers"),
+        Samples::F32(_) => {
+            let (from, to) = (from.as_chunks::<2>().0, to.as_chunks_mut::<2>().0);
+            let tiles = Tiles::<Le16, _>::new(tables.geometry(), edge_tables(tables));
+            tiles.apply_into(engine, color, layout, first, from, to);
+        }
     });
 }
 
+/// Returns the tables of a range.
+fn edge_tables(tables: &TileTables) -> EdgeTables<'_> {
+    match (tables.scales(), tables.entries()) {
+        (Some(scales), Samples::F32(edges)) => EdgeTables::new(tables, scales, edges),
+        _ => panic!("tables with edges have scales"),
+    }
+}
+
 /// The tables in the form the kernels take, and the position of each pixel of a row between them.
-struct Tiles<'a, S: Sample> {
+struct Tiles<'a, S, T> {
     geometry: &'a Geometry,
-    /// For each plane, the table of each tile.
-    tables: Vec<Vec<&'a S::Table>>,
+    tables: T,
+    samples: PhantomData<S>,
     /// For each pixel of a row, its position between the centres of the tiles to its left and right, from 0 to 1.
     across: Vec<f32>,
     /// Runs of pixels that lie between the same two columns of tiles: the end of each run, and the two columns.
     runs: Vec<(usize, [usize; 2])>,
 }
 
-impl<'a, S: Sample> Tiles<'a, S> {
-    fn new(tables: &'a TileTables, entries: &'a [S::Entry]) -> Self {
-        let geometry = tables.geometry();
-        let planes = tables.intensity().planes();
-        let of_plane = |plane| {
-            let tiles = entries.chunks_exact(S::LEVELS).skip(plane).step_by(planes);
-            tiles.map(|entries| S::table(entries).expect("as many entries as there are levels")).collect()
-        };
+impl<'a, S: Sample, T: Tables<S>> Tiles<'a, S, T> {
+    fn new(geometry: &'a Geometry, tables: T) -> Self {
         let places = (0..geometry.width()).map(|x| geometry.across(x));
         let (between, across): (Vec<[usize; 2]>, Vec<f32>) = places.unzip();
         let mut end = 0;
@@ -93,7 +118,7 @@ impl<'a, S: Sample> Tiles<'a, S> {
             (end, run[0])
         });
         let runs = runs.collect();
-        Self { geometry, tables: (0..planes).map(of_plane).collect(), across, runs }
+        Self { geometry, tables, samples: PhantomData, across, runs }
     }
 
     fn apply(&self, engine: impl Engine<S>, color: Color, layout: Layout, first: u32, samples: &mut [S]) -> usize {
@@ -124,14 +149,14 @@ impl<'a, S: Sample> Tiles<'a, S> {
         }
     }
 
-    fn apply_rows(
-        &self,
+    fn apply_rows<'t>(
+        &'t self,
         engine: impl Engine<S>,
         color: Color,
         layout: Layout,
         first: u32,
         samples: &mut [S],
-        around: &mut [TileNeighbours<'a, S>],
+        around: &mut [TileNeighbours<'t, S, T>],
     ) -> usize {
         fused::apply_with(engine, color, layout, samples, |plane, pixel, values| {
             self.blend(engine, &mut around[plane], first, pixel, values);
@@ -139,19 +164,16 @@ impl<'a, S: Sample> Tiles<'a, S> {
     }
 
     /// Creates the state of each plane for rows before `end`, with no tables selected yet.
-    fn around(&self, end: u32) -> Vec<TileNeighbours<'a, S>> {
-        self.tables
-            .iter()
-            .map(|tables| TileNeighbours { tables: tables.clone(), end, rows: None, runs: Vec::new() })
-            .collect()
+    fn around(&self, end: u32) -> Vec<TileNeighbours<'_, S, T>> {
+        (0..self.tables.planes()).map(|plane| TileNeighbours { plane, end, rows: None, runs: Vec::new() }).collect()
     }
 
     /// Replaces the intensities of consecutive pixels, of any number of rows; the first is pixel number `pixel`,
     /// counted from the beginning of row `first`.
-    fn blend(
-        &self,
+    fn blend<'t>(
+        &'t self,
         engine: impl Engine<S>,
-        around: &mut TileNeighbours<'a, S>,
+        around: &mut TileNeighbours<'t, S, T>,
         first: u32,
         pixel: usize,
         mut values: &mut [S],
@@ -163,7 +185,7 @@ impl<'a, S: Sample> Tiles<'a, S> {
             let skipped = self.runs.partition_point(|(end, _)| *end <= x);
             for ((end, _), corners) in self.runs.iter().zip(&around.runs).skip(skipped) {
                 let (run, rest) = values.split_at_mut((end - x).min(values.len()));
-                engine.blend(corners, down, &self.across[x..][..run.len()], run);
+                self.tables.blend(engine, around.plane, corners, down, &self.across[x..][..run.len()], run);
                 x += run.len();
                 values = rest;
                 if values.is_empty() {
@@ -176,28 +198,29 @@ impl<'a, S: Sample> Tiles<'a, S> {
 }
 
 /// The tables of one plane that surround each run of the current row.
-struct TileNeighbours<'a, S: Sample> {
-    tables: Vec<&'a S::Table>,
+struct TileNeighbours<'t, S: Sample, T: Tables<S> + 't> {
+    plane: usize,
     /// The row after the last one to be equalized.
     end: u32,
     /// The two rows of tiles around the current row.
     rows: Option<[usize; 2]>,
-    runs: Vec<S::Corners<'a>>,
+    runs: Vec<T::Corners<'t>>,
 }
 
-impl<'a, S: Sample> TileNeighbours<'a, S> {
+impl<'t, S: Sample, T: Tables<S>> TileNeighbours<'t, S, T> {
     /// Selects the tables around row `y`. Returns the position of the row between the two rows of tiles, from 0 to 1.
-    fn move_to(&mut self, tiles: &Tiles<'a, S>, y: u32) -> f32 {
+    fn move_to(&mut self, tiles: &'t Tiles<'_, S, T>, y: u32) -> f32 {
         let (rows, down) = tiles.geometry.down(y);
         if self.rows != Some(rows) {
             let alike = (y..self.end).take_while(|y| tiles.geometry.down(*y).0 == rows).count();
             let mut before = 0;
             let corners = tiles.runs.iter().map(|(end, columns)| {
-                let tile = |row: usize, column: usize| self.tables[row * tiles.geometry.columns() + column];
+                let tile = |row: usize, column: usize| row * tiles.geometry.columns() + column;
                 let ([above, below], [left, right]) = (rows, *columns);
                 let values = alike * (end - before);
                 before = *end;
-                S::corners([tile(above, left), tile(above, right), tile(below, left), tile(below, right)], values)
+                let around = [tile(above, left), tile(above, right), tile(below, left), tile(below, right)];
+                tiles.tables.corners(self.plane, around, values)
             });
             self.runs = corners.collect();
             self.rows = Some(rows);

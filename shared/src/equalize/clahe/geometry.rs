@@ -6,6 +6,15 @@ use crate::equalize::frame::Frame;
 use crate::equalize::intensity::{Color, Intensity};
 use crate::pixels::Depth;
 
+/// What the bins of a tile's histogram are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Bins {
+    /// One for each level, as in OpenCV.
+    Levels(Depth),
+    /// [`Geometry::bins`], over a range of 16-bit levels.
+    Few,
+}
+
 /// Parameters of CLAHE: how much contrast, and how local.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Clahe {
@@ -67,20 +76,18 @@ impl Geometry {
     /// Limit on the histograms of all tiles of an image, in bytes.
     pub const MOST_BYTES: u64 = 64 << 20;
 
-    /// Creates the grid of an image of `width` × `height` pixels, whose histograms have `planes` planes of this depth.
+    /// Highest number of bins over a range.
+    pub(super) const MOST_BINS: usize = 256;
+
+    /// Creates the grid of an image of `width` × `height` pixels, whose histograms have `planes` planes of these bins.
     ///
     /// # Errors
     /// Fails if the grid or image is empty, the clip limit is negative or NaN, the grid is too fine, or a tile has 2³¹
     /// pixels or more.
-    pub(super) fn new(clahe: &Clahe, width: u32, height: u32, planes: usize, depth: Depth) -> Result<Self, GridError> {
+    pub(super) fn new(clahe: &Clahe, width: u32, height: u32, planes: usize, bins: Bins) -> Result<Self, GridError> {
         let Clahe { clip_limit, columns, rows } = *clahe;
         if width == 0 || height == 0 || columns == 0 || rows == 0 || clip_limit.is_nan() || clip_limit < 0.0 {
             return Err(GridError::Empty);
-        }
-        let bins = planes as u64 * depth.levels() as u64;
-        let bytes = (u64::from(columns) * u64::from(rows)).saturating_mul(bins * size_of::<u64>() as u64);
-        if bytes > Self::MOST_BYTES {
-            return Err(GridError::Large { columns, rows });
         }
         let whole = width.is_multiple_of(columns) && height.is_multiple_of(rows);
         let tile = |side: u32, grid: u32| side / grid + u32::from(!whole);
@@ -88,7 +95,12 @@ impl Geometry {
         if u64::from(tile_width) * u64::from(tile_height) > i32::MAX as u64 {
             return Err(GridError::Tile { width: tile_width, height: tile_height });
         }
-        Ok(Self { width, height, columns, rows, tile_width, tile_height })
+        let geometry = Self { width, height, columns, rows, tile_width, tile_height };
+        let bytes = planes as u64 * geometry.bins(bins) as u64 * size_of::<u64>() as u64;
+        if (u64::from(columns) * u64::from(rows)).saturating_mul(bytes) > Self::MOST_BYTES {
+            return Err(GridError::Large { columns, rows });
+        }
+        Ok(geometry)
     }
 
     /// Returns the pixels per row of the image.
@@ -114,6 +126,15 @@ impl Geometry {
     /// Returns the number of pixels in a tile, including reflected ones.
     pub(super) fn area(&self) -> u64 {
         u64::from(self.tile_width) * u64::from(self.tile_height)
+    }
+
+    /// Returns the number of bins of a tile's histogram. Over a range, that is the greatest power of two with 4 pixels of a
+    /// tile for each bin, but at least 16 and at most [`Geometry::MOST_BINS`].
+    pub(super) fn bins(&self, bins: Bins) -> usize {
+        match bins {
+            Bins::Levels(depth) => depth.levels(),
+            Bins::Few => (1usize << (self.area() / 4).max(1).ilog2().min(8)).clamp(16, Self::MOST_BINS),
+        }
     }
 
     /// Returns which pixels of an image row a column of tiles counts: a range of them, and the sources of the reflected
@@ -149,9 +170,9 @@ impl Geometry {
 ///
 /// # Errors
 /// Returns the reason if it can't.
-pub fn check(clahe: &Clahe, color: Color, frame: &Frame) -> Result<(), GridError> {
+pub(in super::super) fn check(clahe: &Clahe, color: Color, frame: &Frame, bins: Bins) -> Result<(), GridError> {
     let planes = Intensity::of(color, frame.layout).planes();
-    Geometry::new(clahe, frame.width, frame.height, planes, frame.depth).map(drop)
+    Geometry::new(clahe, frame.width, frame.height, planes, bins).map(drop)
 }
 
 /// Returns the part of a side of `length` that tile number `tile` covers: a range, and the sources of the reflected
@@ -213,9 +234,9 @@ mod tests {
     #[test]
     fn where_one_side_is_not_divisible_both_are_extended() {
         let clahe = Clahe { columns: 8, rows: 8, ..Clahe::default() };
-        let geometry = Geometry::new(&clahe, 64, 63, 1, Depth::Eight).unwrap();
+        let geometry = Geometry::new(&clahe, 64, 63, 1, Bins::Levels(Depth::Eight)).unwrap();
         assert_eq!((geometry.tile_width, geometry.tile_height), (9, 8));
-        let geometry = Geometry::new(&clahe, 64, 64, 1, Depth::Eight).unwrap();
+        let geometry = Geometry::new(&clahe, 64, 64, 1, Bins::Levels(Depth::Eight)).unwrap();
         assert_eq!((geometry.tile_width, geometry.tile_height), (8, 8));
     }
 
@@ -223,7 +244,7 @@ mod tests {
     fn every_place_of_a_tile_has_a_source() {
         for (width, columns) in [(5, 8), (1, 3), (64, 8), (63, 8), (17, 2)] {
             let clahe = Clahe { columns, rows: 1, ..Clahe::default() };
-            let geometry = Geometry::new(&clahe, width, 3, 1, Depth::Eight).unwrap();
+            let geometry = Geometry::new(&clahe, width, 3, 1, Bins::Levels(Depth::Eight)).unwrap();
             for column in 0..geometry.columns() {
                 let (run, mirrored) = geometry.columns_of_tile(column);
                 assert_eq!(run.len() + mirrored.len(), geometry.tile_width as usize);
@@ -235,7 +256,7 @@ mod tests {
     #[test]
     fn grids_without_sense_are_refused() {
         let grid = |columns, rows, clip_limit| Clahe { clip_limit, columns, rows };
-        let new = |clahe, width, depth| Geometry::new(&clahe, width, 1_000, 1, depth);
+        let new = |clahe, width, depth| Geometry::new(&clahe, width, 1_000, 1, Bins::Levels(depth));
         assert_eq!(new(grid(0, 8, 2.0), 9, Depth::Eight), Err(GridError::Empty));
         assert_eq!(new(grid(8, 8, 2.0), 0, Depth::Eight), Err(GridError::Empty));
         assert_eq!(new(grid(8, 8, f64::NAN), 9, Depth::Eight), Err(GridError::Empty));
@@ -243,5 +264,14 @@ mod tests {
         assert_eq!(new(grid(12, 11, 2.0), 9, Depth::Sixteen), large);
         assert!(new(grid(12, 11, 2.0), 9, Depth::Eight).is_ok());
         assert!(matches!(new(grid(1, 1, 2.0), u32::MAX, Depth::Eight), Err(GridError::Tile { .. })));
+    }
+
+    #[test]
+    fn a_tile_has_bins_for_its_pixels() {
+        let bins = |side: u32| {
+            let clahe = Clahe { columns: 1, rows: 1, ..Clahe::default() };
+            Geometry::new(&clahe, side, side, 1, Bins::Few).unwrap().bins(Bins::Few)
+        };
+        assert_eq!([1, 12, 32, 63, 64, 4_000].map(bins), [16, 32, 256, 256, 256, 256]);
     }
 }

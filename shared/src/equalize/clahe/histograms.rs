@@ -2,30 +2,34 @@
 
 use std::ops::Range;
 
-use super::geometry::{Clahe, Geometry, GridError};
-use crate::equalize::MergeError;
+use super::geometry::{Bins, Clahe, Geometry, GridError};
+use super::scale::{Scale, Scales};
 use crate::equalize::intensity::{Color, Intensity};
 use crate::equalize::kernel::engine::MAX_BLOCK_PIXELS;
 use crate::equalize::kernel::sample::{Sample, as_le16};
 use crate::equalize::kernel::{Engine, Kernel, Scalar, fused, with_engine};
 use crate::equalize::mask::{Mask, kept};
 use crate::equalize::wire::{self, Malformed, Reader};
+use crate::equalize::{Frame, GivenRange, MergeError, Spans};
 use crate::pixels::{Depth, Layout, Rows, Samples};
 
 /// Counts of each intensity in each tile of an image, over the rows counted so far.
 ///
-/// The bins are stored tile after tile, in row-major order, with planes × levels bins for each.
+/// The bins are stored tile after tile, in row-major order, with planes × bins for each: a bin for each level, or those of a
+/// [`Scale`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TileHistograms {
     geometry: Geometry,
     intensity: Intensity,
     layout: Layout,
     depth: Depth,
+    /// How levels are divided into bins; `None` if there is one for each level.
+    scales: Option<Scales>,
     bins: Vec<u64>,
 }
 
 impl TileHistograms {
-    /// Creates empty histograms for an image of `width` × `height` pixels.
+    /// Creates empty histograms for an image of `width` × `height` pixels, with a bin for each level.
     ///
     /// # Errors
     /// Fails if the image can't be divided into this grid.
@@ -38,9 +42,51 @@ impl TileHistograms {
         height: u32,
     ) -> Result<Self, GridError> {
         let intensity = Intensity::of(color, layout);
-        let geometry = Geometry::new(clahe, width, height, intensity.planes(), depth)?;
+        let geometry = Geometry::new(clahe, width, height, intensity.planes(), Bins::Levels(depth))?;
         let bins = vec![0; geometry.tiles() * intensity.planes() * depth.levels()];
-        Ok(Self { geometry, intensity, layout, depth, bins })
+        Ok(Self { geometry, intensity, layout, depth, scales: None, bins })
+    }
+
+    /// Creates empty histograms of 16-bit samples, with bins over a given range.
+    ///
+    /// # Errors
+    /// Fails if the image can't be divided into this grid.
+    pub(in super::super) fn over_range(
+        clahe: &Clahe,
+        color: Color,
+        frame: &Frame,
+        range: GivenRange,
+    ) -> Result<Option<Self>, GridError> {
+        Self::over(clahe, color, frame, |planes, most| Scales::given(range, planes, most))
+    }
+
+    /// Creates empty histograms of 16-bit samples, with bins over the spans of a first pass; returns `None` if they don't fit
+    /// the image.
+    ///
+    /// # Errors
+    /// Fails if the image can't be divided into this grid.
+    pub(in super::super) fn over_spans(
+        clahe: &Clahe,
+        color: Color,
+        frame: &Frame,
+        spans: &Spans,
+    ) -> Result<Option<Self>, GridError> {
+        Self::over(clahe, color, frame, |planes, most| Scales::of(spans, planes, most))
+    }
+
+    fn over(
+        clahe: &Clahe,
+        color: Color,
+        frame: &Frame,
+        scales: impl FnOnce(usize, usize) -> Option<Scales>,
+    ) -> Result<Option<Self>, GridError> {
+        let Frame { width, height, layout, depth } = *frame;
+        let intensity = Intensity::of(color, layout);
+        let geometry = Geometry::new(clahe, width, height, intensity.planes(), Bins::Few)?;
+        let most = geometry.bins(Bins::Few);
+        let scales = scales(intensity.planes(), most);
+        let bins = vec![0; geometry.tiles() * intensity.planes() * most];
+        Ok(scales.map(|scales| Self { geometry, intensity, layout, depth, scales: Some(scales), bins }))
     }
 
     /// Returns the size of the image and its grid.
@@ -58,9 +104,19 @@ impl TileHistograms {
         self.depth
     }
 
-    /// Returns the planes of each tile, one after the other: slices of 256 or 65,536 bins.
+    /// Returns how levels are divided into bins; `None` if there is one for each level.
+    pub(super) fn scales(&self) -> Option<&Scales> {
+        self.scales.as_ref()
+    }
+
+    /// Returns the number of bins of a tile's plane.
+    fn bins_of_plane(&self) -> usize {
+        self.geometry.bins(if self.scales.is_some() { Bins::Few } else { Bins::Levels(self.depth) })
+    }
+
+    /// Returns the planes of each tile, one after the other: slices of bins.
     pub fn planes(&self) -> impl ExactSizeIterator<Item = &[u64]> {
-        self.bins.chunks_exact(self.depth.levels())
+        self.bins.chunks_exact(self.bins_of_plane())
     }
 
     /// Counts some rows of the image, beginning with row `first`. Reflected pixels are counted with their source.
@@ -111,7 +167,8 @@ impl TileHistograms {
     }
 
     fn add<S: Sample>(&mut self, engine: impl Engine<S>, first: u32, samples: &[S], mask: Option<&Mask>) {
-        let Self { geometry, intensity, layout, depth, bins } = self;
+        let most = self.bins_of_plane();
+        let Self { geometry, intensity, layout, scales, bins, .. } = self;
         let row = geometry.width() as usize * layout.channels();
         let first = first as usize;
         let end = first + samples.len() / row;
@@ -119,21 +176,22 @@ impl TileHistograms {
         let (intensity, layout, channels) = (*intensity, *layout, layout.channels());
         let mut counter =
             Counter { engine, intensity, layout, values: [S::default(); MAX_BLOCK_PIXELS], count: 0, hidden: 0 };
-        let mut tiles = bins.chunks_exact_mut(intensity.planes() * depth.levels());
+        let mut tiles = bins.chunks_exact_mut(intensity.planes() * most);
         let columns: Vec<_> = (0..geometry.columns()).map(|column| geometry.columns_of_tile(column)).collect();
         for tile_row in 0..geometry.rows() {
             let (run, mirrored) = geometry.rows_of_tile(tile_row);
             let here = run.chain(mirrored).filter(|y| (first..end).contains(y));
             let rows: Vec<Line<'_, S>> = here.map(|y| Line::new(samples, mask, y - first, row, channels)).collect();
             for ((run, mirrored), bins) in columns.iter().zip(&mut tiles) {
-                for (plane, bins) in bins.chunks_exact_mut(S::LEVELS).enumerate() {
+                for (plane, bins) in bins.chunks_exact_mut(most).enumerate() {
+                    let mut bins = TileBins { scale: scales.as_ref().map(|scales| scales.plane(plane)), bins };
                     for row in &rows {
-                        row.each(run.clone(), |pixels| counter.add(plane, pixels, bins));
+                        row.each(run.clone(), |pixels| counter.add(plane, pixels, &mut bins));
                         for x in mirrored {
-                            row.each(*x..x + 1, |pixels| counter.add(plane, pixels, bins));
+                            row.each(*x..x + 1, |pixels| counter.add(plane, pixels, &mut bins));
                         }
                     }
-                    counter.flush(bins);
+                    counter.flush(&mut bins);
                 }
             }
         }
@@ -149,7 +207,7 @@ impl TileHistograms {
 
     /// Returns empty histograms of the same tiles.
     pub(in super::super) fn emptied(&self) -> Self {
-        Self { bins: vec![0; self.bins.len()], ..*self }
+        Self { bins: vec![0; self.bins.len()], scales: self.scales.clone(), ..*self }
     }
 
     /// Deserializes into these histograms, which must be empty. The inverse of [`TileHistograms::to_bytes`].
@@ -178,6 +236,9 @@ impl TileHistograms {
     /// Fails if `other` counts another image or intensity, or too many pixels; `self` is then unchanged.
     pub fn merge(&mut self, other: &TileHistograms) -> Result<(), MergeError> {
         let shape = |histograms: &Self| (histograms.intensity, histograms.depth);
+        if self.scales != other.scales {
+            return Err(MergeError::Range);
+        }
         if (self.geometry, self.layout, shape(self)) != (other.geometry, other.layout, shape(other)) {
             return Err(MergeError::Shape { ours: shape(self), theirs: shape(other) });
         }
@@ -230,7 +291,7 @@ struct Counter<S, E> {
 }
 
 impl<S: Sample, E: Engine<S>> Counter<S, E> {
-    fn add(&mut self, plane: usize, pixels: &[S], bins: &mut [u64]) {
+    fn add(&mut self, plane: usize, pixels: &[S], bins: &mut TileBins<'_>) {
         let channels = self.layout.channels();
         let mut rest = pixels;
         while !rest.is_empty() {
@@ -247,9 +308,19 @@ impl<S: Sample, E: Engine<S>> Counter<S, E> {
         }
     }
 
-    fn flush(&mut self, bins: &mut [u64]) {
-        self.engine.tally(&self.values[..self.count], bins);
-        bins[0] -= self.hidden as u64;
+    fn flush(&mut self, bins: &mut TileBins<'_>) {
+        let values = &self.values[..self.count];
+        match bins.scale {
+            None => self.engine.tally(values, bins.bins),
+            Some(scale) => values.iter().for_each(|value| bins.bins[scale.bin(value.wide())] += 1),
+        }
+        bins.bins[bins.scale.map_or(0, |scale| scale.bin(0))] -= self.hidden as u64;
         (self.count, self.hidden) = (0, 0);
     }
+}
+
+/// Bins of one plane of a tile.
+struct TileBins<'a> {
+    scale: Option<&'a Scale>,
+    bins: &'a mut [u64],
 }

@@ -12,16 +12,24 @@
 //! As in global equalization, every step accepts any run of whole rows and histograms merge by integer addition: the
 //! tables don't depend on how an image is cut, and parts join without seams.
 //!
+//! At 16 bits OpenCV's way, a bin for each of 65,536 levels, is that of the range 0 to 65,535. By default, bins are fewer and
+//! over the range that occurs (`scale`), found in a first pass (`occupied`), and tables are interpolated between their edges.
+//!
 //! OpenCV defines no behaviour for the following cases. Colour is equalized by its intensity as in global equalization.
 //! Fully transparent pixels are neither counted nor changed; the table of a tile is then normalized by the pixels that
-//! were counted, and that of a tile without any is the identity.
+//! were counted. A tile without any takes the mean of its neighbours' tables.
 
 mod apply;
 mod geometry;
 mod histograms;
+mod lookup;
+mod occupied;
+mod scale;
 mod tables;
 
 pub use apply::{apply, apply_le_bytes_into};
-pub use geometry::{Clahe, Geometry, GridError, check};
+pub(super) use geometry::{Bins, check};
+pub use geometry::{Clahe, Geometry, GridError};
 pub use histograms::TileHistograms;
+pub use occupied::Occupied;
 pub use tables::TileTables;

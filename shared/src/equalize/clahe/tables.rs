@@ -1,18 +1,22 @@
 //! Look-up tables of the tiles.
 
-use super::geometry::{Clahe, Geometry};
+use super::geometry::{Bins, Clahe, Geometry};
 use super::histograms::TileHistograms;
+use super::scale::{Scale, Scales};
 use crate::equalize::intensity::{Color, Intensity};
 use crate::equalize::kernel::sample::Sample;
 use crate::equalize::wire::{self, Malformed, Reader};
 use crate::equalize::{Frame, Strength};
 use crate::pixels::{Depth, Samples};
 
-/// Mapping from old to new intensity at the centre of each tile: tile after tile, planes × levels entries each.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Mapping from old to new intensity at the centre of each tile, tile after tile: for each plane, an entry for each level, or
+/// (of a range of 16-bit levels) the new levels of the edges of its bins, with linear interpolation between them.
+#[derive(Debug, Clone, PartialEq)]
 pub struct TileTables {
     geometry: Geometry,
     intensity: Intensity,
+    /// How levels are divided into bins; `None` if there is an entry for each level.
+    scales: Option<Scales>,
     entries: Samples,
 }
 
@@ -23,27 +27,85 @@ impl TileTables {
     /// the remainder of that division, `r`, goes to every `max(1, ⌊levels / r⌋)`th bin from the lowest on, one each. A
     /// level maps to `round_ties_even(f32(sum) × (f32(levels − 1) / f32(pixels)))` with `sum` the pixels up to and
     /// including it.
+    ///
+    /// Over a range, bins are clipped at `clip limit · pixels / bins`, in units of 2⁻¹⁶ pixels. The edge of a bin maps to
+    /// `65,535 · sum / pixels` with `sum` the pixels below it.
     pub fn from_histograms(clahe: &Clahe, histograms: &TileHistograms) -> Self {
         let tables = histograms.planes();
         let clip = clahe.clip_limit;
-        let entries = match histograms.depth() {
-            Depth::Eight => Samples::U8(tables.flat_map(|bins| table::<u8>(bins, clip)).collect()),
-            Depth::Sixteen => Samples::U16(tables.flat_map(|bins| table::<u16>(bins, clip)).collect()),
-            Depth::Float => panic!("floating-point samples have no levels"),
+        let planes = histograms.intensity().planes();
+        let entries = match (histograms.scales(), histograms.depth()) {
+            (Some(scales), _) => {
+                let edges =
+                    tables.enumerate().flat_map(|(index, bins)| edges(scales.plane(index % planes), bins, clip));
+                Samples::F32(edges.collect())
+            }
+            (None, Depth::Eight) => Samples::U8(tables.flat_map(|bins| table::<u8>(bins, clip)).collect()),
+            (None, Depth::Sixteen) => Samples::U16(tables.flat_map(|bins| table::<u16>(bins, clip)).collect()),
+            (None, Depth::Float) => panic!("floating-point samples have no levels"),
         };
-        Self { geometry: *histograms.geometry(), intensity: histograms.intensity(), entries }
+        let (geometry, intensity) = (*histograms.geometry(), histograms.intensity());
+        Self { geometry, intensity, scales: histograms.scales().cloned(), entries }
+    }
+
+    /// Returns these tables, in which a tile without counted pixels takes the mean of the tables of those of its eight
+    /// neighbours that have some. So pixels beside missing ones, which are interpolated with such a tile, are mapped as the
+    /// pixels around them are. `histograms` are those the tables were made of.
+    #[must_use]
+    pub(in super::super) fn with_empty_tiles_filled(mut self, histograms: &TileHistograms) -> Self {
+        let planes = self.intensity.planes();
+        let counted: Vec<bool> =
+            histograms.planes().step_by(planes).map(|bins| bins.iter().any(|bin| *bin > 0)).collect();
+        let length = planes * self.entries_of_plane();
+        let around = |tile| neighbours(&self.geometry, tile).filter(|tile| counted[*tile]).collect::<Vec<usize>>();
+        let empty = (0..counted.len()).filter(|tile| !counted[*tile]).map(|tile| (tile, around(tile)));
+        let fills: Vec<(usize, Vec<usize>)> = empty.filter(|(_, around)| !around.is_empty()).collect();
+        for (tile, around) in fills {
+            match &mut self.entries {
+                Samples::U8(entries) => {
+                    fill(entries, tile, &around, length, |sum: u32, n| ((2 * sum + n) / (2 * n)) as u8)
+                }
+                Samples::U16(entries) => {
+                    fill(entries, tile, &around, length, |sum: u32, n| ((2 * sum + n) / (2 * n)) as u16);
+                }
+                Samples::F32(entries) => {
+                    fill(entries, tile, &around, length, |sum: f64, n| (sum / f64::from(n)) as f32)
+                }
+            }
+        }
+        self
     }
 
     /// Returns these tables interpolated with the identity; values between tiles follow.
     #[must_use]
     pub fn with_strength(&self, strength: Strength) -> Self {
-        Self { entries: strength.weaken(&self.entries), ..self.clone() }
+        let Some(scales) = &self.scales else {
+            return Self { entries: strength.weaken(&self.entries), ..self.clone() };
+        };
+        let Samples::F32(edges) = &self.entries else { panic!("the tables of a range have edges") };
+        let planes = self.intensity.planes();
+        let unchanged: Vec<Vec<f32>> = (0..planes).map(|plane| scales.plane(plane).edges()).collect();
+        let part = strength.value();
+        let weak = edges.chunks_exact(self.entries_of_plane()).enumerate().flat_map(|(index, edges)| {
+            edges.iter().zip(&unchanged[index % planes]).map(move |(edge, unchanged)| {
+                let (edge, unchanged) = (f64::from(*edge), f64::from(*unchanged));
+                (unchanged + part * (edge - unchanged)) as f32
+            })
+        });
+        Self { entries: Samples::F32(weak.collect()), ..self.clone() }
     }
 
-    /// Serializes the tables: a header, then the entries.
+    /// Serializes the tables: a header, the scales if there are any, then the entries.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = wire::header(wire::TILE_TABLES, self.intensity, self.entries.depth());
-        wire::put_entries(&mut bytes, &self.entries);
+        let Some(scales) = &self.scales else {
+            let mut bytes = wire::header(wire::TILE_TABLES, self.intensity, self.entries.depth());
+            wire::put_entries(&mut bytes, &self.entries);
+            return bytes;
+        };
+        let Samples::F32(edges) = &self.entries else { panic!("the tables of a range have edges") };
+        let mut bytes = wire::header(wire::TILE_EDGES, self.intensity, Depth::Sixteen);
+        scales.put(&mut bytes);
+        bytes.extend(edges.iter().flat_map(|edge| edge.to_le_bytes()));
         bytes
     }
 
@@ -51,19 +113,33 @@ impl TileTables {
     ///
     /// # Errors
     /// Fails if the bytes are not exactly such tables.
-    pub fn from_bytes(clahe: &Clahe, color: Color, frame: &Frame, bytes: &[u8]) -> Result<Self, Malformed> {
+    pub(in super::super) fn from_bytes(
+        clahe: &Clahe,
+        color: Color,
+        frame: &Frame,
+        bins: Bins,
+        bytes: &[u8],
+    ) -> Result<Self, Malformed> {
         let Frame { width, height, layout, depth } = *frame;
         let expected = (Intensity::of(color, layout), depth);
         let planes = expected.0.planes();
-        let geometry = Geometry::new(clahe, width, height, planes, depth);
+        let geometry = Geometry::new(clahe, width, height, planes, bins);
         let geometry = geometry.map_err(|_| Malformed::Value("the image can't be cut into this grid"))?;
+        let magic = if bins == Bins::Few { wire::TILE_EDGES } else { wire::TILE_TABLES };
         let mut reader = Reader::new(bytes);
-        if reader.header(wire::TILE_TABLES)? != expected {
+        if reader.header(magic)? != expected {
             return Err(Malformed::Value("the tables are for another image"));
         }
-        let entries = reader.entries(depth, geometry.tiles() * planes * depth.levels())?;
+        let (tiles, most) = (geometry.tiles() * planes, geometry.bins(bins));
+        let (scales, entries) = match bins {
+            Bins::Levels(depth) => (None, reader.entries(depth, tiles * most)?),
+            Bins::Few => {
+                let scales = Scales::take(&mut reader, planes, most)?;
+                (Some(scales), Samples::F32(reader.levels(tiles * (most + 1))?))
+            }
+        };
         reader.end()?;
-        Ok(Self { geometry, intensity: expected.0, entries })
+        Ok(Self { geometry, intensity: expected.0, scales, entries })
     }
 
     /// Returns the size of the image and its grid.
@@ -76,10 +152,70 @@ impl TileTables {
         self.intensity
     }
 
+    /// Returns how levels are divided into bins; `None` if there is an entry for each level.
+    pub(super) fn scales(&self) -> Option<&Scales> {
+        self.scales.as_ref()
+    }
+
     /// Returns all entries.
     pub fn entries(&self) -> &Samples {
         &self.entries
     }
+
+    /// Returns the number of entries of a tile's plane.
+    pub(super) fn entries_of_plane(&self) -> usize {
+        match self.scales {
+            None => self.entries.depth().levels(),
+            Some(_) => self.geometry.bins(Bins::Few) + 1,
+        }
+    }
+}
+
+/// Returns the tiles around a tile.
+fn neighbours(geometry: &Geometry, tile: usize) -> impl Iterator<Item = usize> {
+    let (columns, rows) = (geometry.columns(), geometry.rows());
+    let (row, column) = (tile / columns, tile % columns);
+    let beside = |at: usize, count: usize| at.saturating_sub(1)..(at + 2).min(count);
+    let across = beside(column, columns);
+    beside(row, rows).flat_map(move |row| across.clone().map(move |column| row * columns + column))
+}
+
+/// Sets the entries of a tile to the mean of those of others.
+fn fill<E: Copy, Sum: From<E> + std::iter::Sum>(
+    entries: &mut [E],
+    tile: usize,
+    of: &[usize],
+    length: usize,
+    mean: impl Fn(Sum, u32) -> E,
+) {
+    for place in 0..length {
+        let sum = of.iter().map(|tile| Sum::from(entries[tile * length + place])).sum();
+        entries[tile * length + place] = mean(sum, of.len() as u32);
+    }
+}
+
+/// Creates the new levels of the edges of one tile's bins: the edges themselves if no pixel was counted, or the plane has no
+/// range to equalize.
+fn edges(scale: &Scale, bins: &[u64], clip_limit: f64) -> Vec<f32> {
+    let total: u64 = bins.iter().sum();
+    if total == 0 || !scale.has_range() {
+        return scale.edges();
+    }
+    // A tile counts less than 2³¹ pixels.
+    let mut parts: Vec<u64> = bins[..scale.bins()].iter().map(|bin| bin << 16).collect();
+    let total = total << 16;
+    if clip_limit > 0.0 {
+        let limit = clip_limit * total as f64 / parts.len() as f64;
+        clip(&mut parts, limit as u64);
+    }
+    let mut sum = 0;
+    let above = parts.iter().map(|bin| {
+        sum += bin;
+        (65_535.0 * sum as f64 / total as f64) as f32
+    });
+    let mut edges: Vec<f32> = std::iter::once(0.0).chain(above).collect();
+    edges.resize(bins.len() + 1, 65_535.0);
+    edges
 }
 
 /// Creates the table of one tile's histogram: the identity if no pixel was counted.

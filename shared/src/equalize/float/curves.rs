@@ -21,12 +21,22 @@ impl Curves {
     /// Creates the curves of a histogram. Returns `None` if the recipe's method isn't defined for floating-point
     /// samples.
     pub fn new(recipe: &Recipe, counts: &FloatHistogram) -> Option<Self> {
-        let planes = counts.ranges.planes.iter().zip(counts.histogram.planes());
+        let limited = match &recipe.method {
+            Method::Plateau { clip_limit } => &counts.histogram.with_plateau(clip_limit.value()),
+            _ => &counts.histogram,
+        };
+        let planes = counts.ranges.planes.iter().zip(limited.planes());
         let edges = planes.map(|(range, bins)| {
             let (lo, hi) = range.map_or((0.0, 0.0), |(lo, hi)| (f64::from(lo), f64::from(hi)));
             let shares = match &recipe.method {
-                Method::Global => cumulated(bins),
-                Method::Stretch { cut } => stretched(stretch::ends(bins, *cut)),
+                Method::Global | Method::Plateau { .. } => cumulated(bins),
+                Method::Stretch { cut, tone } => {
+                    let shares = match tone.points() {
+                        Some(points) => between(points.numbers(), lo, hi),
+                        None => stretched(stretch::ends(bins, *cut)),
+                    };
+                    shares.into_iter().map(|share| tone.share(share)).collect()
+                }
                 Method::Clahe { .. } | Method::Match { .. } => return None,
             };
             let strength = recipe.strength.value();
@@ -134,4 +144,10 @@ fn stretched(kept: Option<(usize, usize)>) -> Vec<f64> {
     let (low, high) = kept.filter(|(low, high)| low <= high).map_or((0, BINS), |(low, high)| (low, high + 1));
     let share = |edge: usize| (edge.clamp(low, high) - low) as f64 / (high - low) as f64;
     (0..=BINS).map(share).collect()
+}
+
+/// Returns the shares of a linear stretch between two values, over a range.
+fn between([black, white]: [f64; 2], lo: f64, hi: f64) -> Vec<f64> {
+    let edge = |edge: usize| lo + (hi - lo) * edge as f64 / BINS as f64;
+    (0..=BINS).map(|place| ((edge(place) - black) / (white - black)).clamp(0.0, 1.0)).collect()
 }

@@ -58,11 +58,23 @@ pub struct Ranges {
     pub(super) planes: Vec<Option<(f32, f32)>>,
 }
 
-/// Least and greatest value of each plane as the bits of binary32, so that JSON preserves them exactly; `None` for a
-/// plane without values.
+/// Ranges as JSON preserves them exactly: of floating-point samples, the least and greatest value of each plane as the bits of
+/// binary32; of 16-bit samples, the levels between which CLAHE counts. `None` for a plane without values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Spans(Vec<Option<[u32; 2]>>);
+
+impl Spans {
+    /// Creates spans from pairs of levels of whole numbers.
+    pub(in super::super) fn of_pairs(pairs: Vec<Option<[u32; 2]>>) -> Self {
+        Self(pairs)
+    }
+
+    /// Returns the pairs of numbers.
+    pub(in super::super) fn pairs(&self) -> &[Option<[u32; 2]>] {
+        &self.0
+    }
+}
 
 impl Ranges {
     /// Creates ranges without any values.

@@ -4,6 +4,7 @@ use super::super::intensity::Color;
 use super::super::recipe::{Method, Recipe};
 use super::super::strength::Strength;
 use super::super::stretch::Cut;
+use super::super::tone::Tone;
 use super::super::{Counts, Frame, GivenRange, Mask, Nodata, NodataRule, Table};
 use super::*;
 use crate::pixels::{Depth, Layout, Rows, Samples};
@@ -104,7 +105,7 @@ fn a_range_that_is_given_is_what_the_cdf_goes_over_and_what_lies_beyond_becomes_
 
 #[test]
 fn a_range_that_is_given_leaves_alone_what_is_no_value_and_needs_no_look_for_it() {
-    let recipe = over([0.0, 1.0], Method::Stretch { cut: Cut::millionths(0, 0).unwrap() });
+    let recipe = over([0.0, 1.0], Method::Stretch { cut: Cut::millionths(0, 0).unwrap(), tone: Tone::default() });
     let rows = gray(&[f32::NAN, -9_999.0, 0.25, f32::INFINITY, 7.0, -3.0]);
     let after = equalize(&recipe, &rows, Some(-9_999.0), 2);
     assert!(after[0].is_nan() && after[3] == f32::INFINITY && after[1] == -9_999.0);
@@ -214,7 +215,7 @@ fn a_stretch_clips_outliers_to_the_range_of_the_data() {
     let mut values: Vec<f32> = (0..1_000).map(|i| i as f32).collect();
     (values[0], values[999]) = (-9_000.0, 10_000.0);
     let cut = Cut::millionths(20_000, 20_000).unwrap();
-    let recipe = Recipe::new(Method::Stretch { cut }, Color::Luma);
+    let recipe = Recipe::new(Method::Stretch { cut, tone: Tone::default() }, Color::Luma);
     let after = equalize(&recipe, &gray(&values), None, 300);
     assert_eq!((after[0], after[10], after[999], after[990]), (-9_000.0, -9_000.0, 10_000.0, 10_000.0));
     // Values within the cut are stretched linearly.

@@ -2,6 +2,7 @@
 
 use super::sample::Sample;
 use super::scalar;
+use crate::equalize::lightness::Lightness;
 
 /// Highest number of pixels in a block.
 pub(in super::super) const MAX_BLOCK_PIXELS: usize = 4096;
@@ -18,9 +19,9 @@ pub(in super::super) trait Engine<S: Sample>: Copy {
     fn value<const C: usize>(self, pixels: &[S], values: &mut [S]) {
         scalar::value::<S, C>(pixels, values);
     }
-    /// Computes L of Oklab of each RGB(A) pixel.
-    fn lightness<const C: usize>(self, pixels: &[S], values: &mut [S]) {
-        scalar::lightness::<S, C>(pixels, values);
+    /// Computes the lightness of each RGB(A) pixel.
+    fn lightness<const C: usize>(self, space: Lightness, pixels: &[S], values: &mut [S]) {
+        scalar::lightness::<S, C>(space, pixels, values);
     }
     /// Extracts one sample of each pixel; `index` is below `C`.
     fn plane<const C: usize>(self, pixels: &[S], index: usize, values: &mut [S]) {
@@ -59,9 +60,9 @@ pub(in super::super) trait Engine<S: Sample>: Copy {
     fn shift<const C: usize>(self, pixels: &mut [S], from: &[S], to: &[S]) {
         scalar::shift::<S, C>(pixels, from, to);
     }
-    /// Moves L of Oklab of every visible RGB(A) pixel from `from` to `to`.
-    fn relight<const C: usize>(self, pixels: &mut [S], from: &[S], to: &[S]) {
-        scalar::relight::<S, C>(pixels, from, to);
+    /// Moves the lightness of every visible RGB(A) pixel from `from` to `to`.
+    fn relight<const C: usize>(self, space: Lightness, pixels: &mut [S], from: &[S], to: &[S]) {
+        scalar::relight::<S, C>(space, pixels, from, to);
     }
     /// Scales the colours of every visible RGB(A) pixel by `to / from`, where `from` is its largest colour sample.
     fn scale<const C: usize>(self, pixels: &mut [S], from: &[S], to: &[S]) {

@@ -4,6 +4,7 @@
 use super::engine::{Engine, MAX_BLOCK_PIXELS};
 use super::sample::Sample;
 use crate::equalize::intensity::{Color, Intensity};
+use crate::equalize::lightness::Lightness;
 use crate::pixels::Layout;
 
 /// Pixels per block: 16 KiB with four channels, plus 8 KiB for two values per pixel.
@@ -57,8 +58,10 @@ pub(in super::super) fn intensities<S: Sample>(
         (Intensity::Luma, Layout::Rgba) => engine.luma::<4>(pixels, values),
         (Intensity::Value, Layout::Rgb) => engine.value::<3>(pixels, values),
         (Intensity::Value, Layout::Rgba) => engine.value::<4>(pixels, values),
-        (Intensity::Lightness, Layout::Rgb) => engine.lightness::<3>(pixels, values),
-        (Intensity::Lightness, Layout::Rgba) => engine.lightness::<4>(pixels, values),
+        (Intensity::Lightness, Layout::Rgb) => engine.lightness::<3>(Lightness::Oklab, pixels, values),
+        (Intensity::Lightness, Layout::Rgba) => engine.lightness::<4>(Lightness::Oklab, pixels, values),
+        (Intensity::LabLightness, Layout::Rgb) => engine.lightness::<3>(Lightness::Lab, pixels, values),
+        (Intensity::LabLightness, Layout::Rgba) => engine.lightness::<4>(Lightness::Lab, pixels, values),
         (Intensity::Channels, Layout::Rgb) => engine.plane::<3>(pixels, plane, values),
         (Intensity::Channels, Layout::Rgba) => engine.plane::<4>(pixels, plane, values),
         (Intensity::Bands(ours), Layout::Bands(theirs)) if ours == theirs => {
@@ -101,7 +104,7 @@ pub(in super::super) fn apply<S: Sample>(
         (Layout::GrayAlpha, _) => engine.look_up::<2>(tables, samples),
         (Layout::Rgb, Color::Channels) => engine.look_up::<3>(tables, samples),
         (Layout::Rgba, Color::Channels) => engine.look_up::<4>(tables, samples),
-        (Layout::Rgb | Layout::Rgba, Color::Luma | Color::Oklab | Color::Hsv | Color::Gray) => {
+        (Layout::Rgb | Layout::Rgba, _) => {
             return apply_with(engine, color, layout, samples, |_, _, values| engine.look_up::<1>(tables, values));
         }
         (Layout::Bands(_), _) => panic!("bands have a table each"),
@@ -182,8 +185,12 @@ pub(in super::super) fn apply_with<S: Sample>(
                 _ if to_gray => {}
                 (Intensity::Luma, Layout::Rgb) => engine.shift::<3>(block, from, to),
                 (Intensity::Luma, _) => engine.shift::<4>(block, from, to),
-                (Intensity::Lightness, Layout::Rgb) => engine.relight::<3>(block, from, to),
-                (Intensity::Lightness, _) => engine.relight::<4>(block, from, to),
+                (Intensity::Lightness | Intensity::LabLightness, Layout::Rgb) => {
+                    engine.relight::<3>(Lightness::of(color), block, from, to);
+                }
+                (Intensity::Lightness | Intensity::LabLightness, _) => {
+                    engine.relight::<4>(Lightness::of(color), block, from, to);
+                }
                 (Intensity::Value, Layout::Rgb) => engine.scale::<3>(block, from, to),
                 (Intensity::Value, _) => engine.scale::<4>(block, from, to),
                 (_, Layout::Rgb) => engine.put::<3>(block, plane, to),

@@ -5,7 +5,9 @@
 //! auto-vectorization is enough.
 
 use super::sample::Sample;
-use crate::equalize::{color, oklab};
+use crate::equalize::color;
+use crate::equalize::lightness::Lightness;
+use crate::equalize::srgb::linear;
 
 /// Computes Y of each pixel.
 #[inline(always)]
@@ -23,22 +25,19 @@ pub(super) fn value<S: Sample, const C: usize>(pixels: &[S], values: &mut [S]) {
     }
 }
 
-/// Computes L of Oklab of each pixel.
+/// Computes the lightness of each pixel.
 #[inline(always)]
-pub(super) fn lightness<S: Sample, const C: usize>(pixels: &[S], values: &mut [S]) {
-    let linear = oklab::linear::<S>();
-    for (pixel, value) in pixels.as_chunks::<C>().0.iter().zip(values) {
-        *value = oklab::lightness(linear, [pixel[0], pixel[1], pixel[2]]);
-    }
+pub(super) fn lightness<S: Sample, const C: usize>(space: Lightness, pixels: &[S], values: &mut [S]) {
+    space.levels::<S, C>(pixels, values);
 }
 
-/// Moves L of Oklab of every visible pixel from `from` to `to`.
+/// Moves the lightness of every visible pixel from `from` to `to`.
 #[inline(always)]
-pub(super) fn relight<S: Sample, const C: usize>(pixels: &mut [S], from: &[S], to: &[S]) {
-    let linear = oklab::linear::<S>();
+pub(super) fn relight<S: Sample, const C: usize>(space: Lightness, pixels: &mut [S], from: &[S], to: &[S]) {
+    let linear = linear::<S>();
     for ((pixel, from), to) in pixels.as_chunks_mut::<C>().0.iter_mut().zip(from).zip(to) {
         if is_visible(pixel) {
-            let moved = oklab::relight(linear, [pixel[0], pixel[1], pixel[2]], *from, *to);
+            let moved = space.relight(linear, [pixel[0], pixel[1], pixel[2]], *from, *to);
             pixel[..3].copy_from_slice(&moved);
         }
     }
@@ -148,6 +147,34 @@ pub(super) fn blend<S: Sample>(corners: &S::Corners<'_>, down: f32, across: &[f3
             let level = (top * up + bottom * down + WHOLE).to_bits() - WHOLE.to_bits();
             *value = S::narrow(level.min(S::LEVELS as u32 - 1));
         }
+    }
+}
+
+/// As [`blend`], between the edges of bins: `place` returns the bin of a level and its position between the bin's edges, from
+/// 0 to 1.
+///
+/// The four tables are interpolated at both edges, then between the two. All operations are in f32, each rounded once, in
+/// this order; there is no other implementation.
+#[inline(always)]
+pub(in super::super) fn blend_edges<S: Sample>(
+    corners: &[&[f32]; 4],
+    place: impl Fn(u32) -> (usize, f32),
+    down: f32,
+    across: &[f32],
+    values: &mut [S],
+) {
+    let highest = (S::LEVELS - 1) as f32;
+    let up = 1.0 - down;
+    for (value, right) in values.iter_mut().zip(across) {
+        let (bin, part) = place(value.wide());
+        let left = 1.0 - right;
+        let edge = |bin: usize| {
+            let [a, b, c, d] = corners.map(|edges| edges[bin]);
+            (a * left + b * right) * up + (c * left + d * right) * down
+        };
+        let (below, above) = (edge(bin), edge(bin + 1));
+        let level = below * (1.0 - part) + above * part;
+        *value = S::narrow(level.round_ties_even().clamp(0.0, highest) as u32);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::equalize::{Recipe, output_layout};
 use crate::pixels::Layout;
 
 const LAYOUTS: [Layout; 4] = [Layout::Gray, Layout::GrayAlpha, Layout::Rgb, Layout::Rgba];
-const COLORS: [Color; 5] = Color::ALL;
+const COLORS: [Color; 6] = Color::ALL;
 
 /// Distribution of the samples.
 #[derive(Debug, Clone, Copy)]

@@ -1,0 +1,20 @@
+//! Arithmetic: the version of the formulas, where they changed for recipes that existed before.
+
+/// Version of the formulas. A job keeps the one of the master that planned it ([`ALGO`](crate::job::ALGO)), however long it
+/// waits and whichever pods run it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Arithmetic {
+    /// Of jobs up to version 9: CLAHE of 16 bits has a bin for each level, as OpenCV's; tiles without pixels to count have
+    /// the identity; colours that Oklab moves out of sRGB are clamped; nodata is a whole pixel's, also of bands.
+    Nine,
+    /// The present one.
+    #[default]
+    Ten,
+}
+
+impl Arithmetic {
+    /// Returns the arithmetic of a job of this version.
+    pub const fn of(algo: u32) -> Self {
+        if algo < 10 { Self::Nine } else { Self::Ten }
+    }
+}
