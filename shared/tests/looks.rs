@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::json;
 use shared::decode::{self, Limits};
-use shared::equalize::{Counts, Frame, Mask, Recipe, Table};
+use shared::equalize::{Counts, Frame, Intensity, Mask, NodataRule, Recipe, Table};
 use shared::pixels::{Depth, Layout, Rows, Samples};
 
 fn sample(name: &str) -> Rows {
@@ -20,7 +20,8 @@ fn equalized(recipe: &serde_json::Value, rows: &Rows) -> Rows {
     let recipe: Recipe = serde_json::from_value(recipe.clone()).unwrap();
     let (layout, depth) = (rows.layout, rows.samples.depth());
     let frame = Frame { width: rows.width, height: rows.height() as u32, layout, depth };
-    let mask = Mask::of(rows, recipe.nodata, None);
+    let nodata = recipe.nodata.map(|nodata| NodataRule::new(nodata, Intensity::of(recipe.color, rows.layout)));
+    let mask = Mask::of(rows, nodata, None);
     let mut counts = Counts::new(&recipe, &frame).unwrap();
     counts.count(0, rows, mask.as_ref());
     while let Some(mut further) = counts.further() {

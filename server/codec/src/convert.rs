@@ -84,7 +84,7 @@ impl Target {
         let head = match format {
             Format::Png => FileHead::Png(png::Head::read(&mut file, &result, false, &mut keeping)?),
             Format::Jpeg => FileHead::Jpeg(jpeg::Head::read(&mut file, &result, false, &mut keeping)?),
-            Format::Tiff => FileHead::Tiff(tiff::Head::read(&mut file, &result, false, &mut keeping)?),
+            Format::Tiff => FileHead::Tiff(Box::new(tiff::Head::read(&mut file, &result, false, &mut keeping)?)),
             Format::Webp => FileHead::Webp(webp::Head::read(&mut file, false, &mut keeping)?),
         };
         let conversion = Conversion { depth: result.depth, layout: result.layout };
