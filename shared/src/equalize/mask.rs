@@ -232,13 +232,13 @@ trait Step: Copy + PartialEq {
 
 impl Step for u8 {
     fn beside(self) -> Self {
-        self.checked_add(1).unwrap_or(self - 1)
+        if self == Self::MAX { self - 1 } else { self + 1 }
     }
 }
 
 impl Step for u16 {
     fn beside(self) -> Self {
-        self.checked_add(1).unwrap_or(self - 1)
+        if self == Self::MAX { self - 1 } else { self + 1 }
     }
 }
 
