@@ -145,8 +145,9 @@ impl TileHistograms {
             },
             (samples, depth) => panic!("rows of {:?} counted in histograms of {depth:?}", samples.depth()),
         }
-        if let Some(level) = mask.and_then(Mask::hidden_level) {
-            // It is hidden wherever it occurs, so none of what was counted before had it.
+        if let (Some(level), None) = (mask.and_then(Mask::hidden_level), &self.scales) {
+            // It is hidden wherever it occurs, so none of what was counted before had it. A bin of a scale has other levels
+            // too; there the counter leaves it out.
             self.bins.chunks_exact_mut(self.depth.levels()).for_each(|plane| plane[level] = 0);
         }
     }
@@ -174,8 +175,9 @@ impl TileHistograms {
         let end = first + samples.len() / row;
         assert!(samples.len().is_multiple_of(row) && end <= geometry.height() as usize, "rows of another image");
         let (intensity, layout, channels) = (*intensity, *layout, layout.channels());
-        let mut counter =
-            Counter { engine, intensity, layout, values: [S::default(); MAX_BLOCK_PIXELS], count: 0, hidden: 0 };
+        let values = [S::default(); MAX_BLOCK_PIXELS];
+        let missing = mask.and_then(Mask::hidden_level).map(|level| level as u32);
+        let mut counter = Counter { engine, intensity, layout, values, count: 0, hidden: 0, missing };
         let mut tiles = bins.chunks_exact_mut(intensity.planes() * most);
         let columns: Vec<_> = (0..geometry.columns()).map(|column| geometry.columns_of_tile(column)).collect();
         for tile_row in 0..geometry.rows() {
@@ -288,6 +290,8 @@ struct Counter<S, E> {
     values: [S; MAX_BLOCK_PIXELS],
     count: usize,
     hidden: usize,
+    /// Level of samples that are hidden on their own.
+    missing: Option<u32>,
 }
 
 impl<S: Sample, E: Engine<S>> Counter<S, E> {
@@ -311,10 +315,20 @@ impl<S: Sample, E: Engine<S>> Counter<S, E> {
     fn flush(&mut self, bins: &mut TileBins<'_>) {
         let values = &self.values[..self.count];
         match bins.scale {
-            None => self.engine.tally(values, bins.bins),
-            Some(scale) => values.iter().for_each(|value| bins.bins[scale.bin(value.wide())] += 1),
+            None => {
+                self.engine.tally(values, bins.bins);
+                bins.bins[0] -= self.hidden as u64;
+            }
+            Some(scale) => {
+                let missing = self.missing;
+                let counted = values.iter().map(|value| value.wide()).filter(|level| Some(*level) != missing);
+                counted.for_each(|level| bins.bins[scale.bin(level)] += 1);
+                // The values of transparent pixels are 0.
+                if missing != Some(0) {
+                    bins.bins[scale.bin(0)] -= self.hidden as u64;
+                }
+            }
         }
-        bins.bins[bins.scale.map_or(0, |scale| scale.bin(0))] -= self.hidden as u64;
         (self.count, self.hidden) = (0, 0);
     }
 }
