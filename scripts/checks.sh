@@ -3,6 +3,10 @@
 
 scripts_are_sound() { shellcheck -x scripts/*.sh k8s/*/*.sh .ci/run; }
 
+no_conflict_markers() {
+    if git grep -n -E '^(<<<<<<< |>>>>>>> )'; then return 1; fi
+}
+
 clippy_server() { cargo clippy --locked --workspace --all-targets -- -D warnings; }
 
 # Browser-only code is compiled for WebAssembly only, so clippy must check it there.
@@ -14,6 +18,7 @@ clippy_page() {
 documentation() { RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --locked --workspace --no-deps --quiet; }
 
 static_checks() {
+    if git rev-parse --git-dir >/dev/null 2>&1; then check "no merge conflicts are left" no_conflict_markers; fi
     check "formatting" cargo fmt --all --check
     if has shellcheck; then check "shellcheck" scripts_are_sound; fi
     check "clippy" clippy_server

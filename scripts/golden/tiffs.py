@@ -4,7 +4,7 @@
     tiffs.py check FOLDER   compares each result (out-NAME, made at strength 0) with the expected pixels and structure
 
 By hand: what no writer writes today but readers meet (libtiff's and GDAL's behaviour is the expectation). Used by
-`server/tests/codec_files/strange_tiffs.rs`.
+`server/tests/files/strange_tiffs.rs`.
 """
 
 import json
