@@ -35,8 +35,15 @@ use super::turns::{Client, Turn};
 /// How often an upload in progress refreshes its catalog row.
 const TOUCH_EVERY: Duration = Duration::from_secs(10);
 
-/// Number of leading bytes that tell the file's type.
+/// Number of leading bytes that name the type of any file.
 pub(super) const MAGIC: usize = codec::foreign::START;
+/// Number of leading bytes that tell an image of a supported format from everything else.
+const DETECTABLE: usize = 16;
+
+/// Returns whether no further bytes can make a file with these first bytes an image.
+pub(super) fn is_no_image(magic: &[u8]) -> bool {
+    magic.len() >= DETECTABLE && codec::detect(magic).is_none()
+}
 
 /// Notifies the master that a job is queued. The callback must not block and coalesces repeated calls.
 pub type Doorbell = Arc<dyn Fn() + Send + Sync>;
@@ -315,7 +322,7 @@ impl Upload {
         if self.magic.len() < MAGIC {
             let more = bytes.len().min(MAGIC - self.magic.len());
             self.magic.extend_from_slice(&bytes[..more]);
-            if self.magic.len() == MAGIC && codec::detect(&self.magic).is_none() {
+            if is_no_image(&self.magic) {
                 return Err(Error::NotAnImage(self.magic.clone()));
             }
         }

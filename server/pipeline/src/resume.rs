@@ -15,7 +15,7 @@ use shared::id::UploadId;
 use store::keys;
 use uuid::Uuid;
 
-use super::accept::{Accept, Error, MAGIC, Offer, Result, Upload};
+use super::accept::{Accept, Error, MAGIC, Offer, Result, Upload, is_no_image};
 use super::companion;
 use super::gauge::Full;
 use super::hex::hex;
@@ -102,8 +102,7 @@ impl Accept {
             }
             if start == 0 && magic.len() < MAGIC {
                 magic.extend(chunk.iter().take(MAGIC - magic.len()));
-                if magic.len() == MAGIC && codec::detect(&magic).is_none() {
-                    // No further bytes can make it an image.
+                if is_no_image(&magic) {
                     self.catalog.end_resumable(upload).await?;
                     return Err(Error::NotAnImage(magic));
                 }

@@ -96,7 +96,11 @@ async fn what_a_recipe_cannot_do_with_an_image_is_refused_with_a_sentence_and_th
     let mask = Recipe { mask: Some("0123456789abcdef0123456789abcdef".parse().unwrap()), ..luma() };
     for (original, recipe, words) in [
         (float_tiff(30, 30), clahe, "floating-point samples: expected the method global or stretch, got clahe"),
-        (rgb16_tiff(30, 30), ranged, "A range is for floating-point samples; this image has whole numbers of 16"),
+        (
+            rgb16_tiff(30, 30),
+            ranged,
+            "A range is for floating-point samples, and for CLAHE of 16 bits; this image has whole numbers of 16",
+        ),
         (pages_tiff(), mask, "This TIFF has 3 pages, and a mask is for a single image"),
     ] {
         let problem = client.upload("odd.tif", original, &recipe).await.unwrap_err();
