@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use pipeline::nodes::{JobNodes, TaskNodes};
 use shared::clock::{Moment, Stamp};
-use shared::cluster::Candidate;
+use shared::cluster::{Candidate, Member};
 use shared::event::{Event, JobMoved, Message, What};
 use shared::id::{JobId, PodName};
 use shared::job::{Phase, Progress};
@@ -52,13 +52,21 @@ fn at(when: &Moment, what: What) -> Event {
     Event { stamp: when.stamp.clone(), at: when.at, what }
 }
 
+/// Returns the joins of these pods in a first snapshot. Nothing else that happened before it is known, but a process knows that
+/// its own pods have joined, even if they did before it could look.
+pub(super) fn own_joins(new: &Nodes, own: &[PodName]) -> Vec<Message> {
+    let mut events: Vec<Event> = new.members.iter().filter(|member| own.contains(&member.pod)).map(join).collect();
+    events.sort_by(|a, b| a.stamp.cmp(&b.stamp));
+    events.into_iter().map(Message::Event).collect()
+}
+
 fn joined(old: &Nodes, new: &Nodes, events: &mut Vec<Event>) {
     let joined = new.members.iter().filter(|member| !old.members.iter().any(|before| before.uuid == member.uuid));
-    events.extend(joined.map(|member| Event {
-        stamp: member.stamp.clone(),
-        at: member.started,
-        what: What::PodJoined { pod: member.pod.clone() },
-    }));
+    events.extend(joined.map(join));
+}
+
+fn join(member: &Member) -> Event {
+    Event { stamp: member.stamp.clone(), at: member.started, what: What::PodJoined { pod: member.pod.clone() } }
 }
 
 /// Returns the master and its election node, once it has taken its epoch.
@@ -254,6 +262,15 @@ mod tests {
             Nodes { members: vec![member("a", "2", 9)], log: log(std::slice::from_ref(&left)), ..Nodes::default() };
         assert_eq!(seen(&before, &after), [left, at(&moment("a", 9), What::PodJoined { pod: pod("a") })]);
         assert_eq!(seen(&before, &Nodes { members: Vec::new(), ..before.clone() }), []);
+    }
+
+    #[test]
+    fn a_process_lists_the_joins_of_its_own_pods_even_if_they_precede_its_first_look() {
+        let first =
+            Nodes { members: vec![member("a", "1", 2), member("b", "2", 5), member("c", "3", 4)], ..Nodes::default() };
+        let events =
+            [("c", 4), ("b", 5)].map(|(name, clock)| at(&moment(name, clock), What::PodJoined { pod: pod(name) }));
+        assert_eq!(own_joins(&first, &[pod("b"), pod("c")]), events.map(Message::Event));
     }
 
     #[test]

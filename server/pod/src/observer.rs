@@ -20,7 +20,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::changes::changes;
+use super::changes::{changes, own_joins};
 use super::mirror::{Mirror, Nodes};
 use super::pulse;
 
@@ -142,10 +142,12 @@ impl Observer {
             // Before the first read, nothing is known of the array and its clocks.
             self.note_connection(page, known, state == SessionState::Connected && seen.loaded);
             if seen.loaded {
-                // What happened before the first snapshot is unknown; the view shows the current state.
-                if shown.loaded {
-                    changes(shown, &seen, &|| self.moment()).into_iter().for_each(page.publish);
-                }
+                let news = match shown.loaded {
+                    true => changes(shown, &seen, &|| self.moment()),
+                    // What happened before is unknown; the view shows the current state.
+                    false => own_joins(&seen, &self.local),
+                };
+                news.into_iter().for_each(page.publish);
                 seen.unexpected.log_new(&shown.unexpected);
                 *shown = seen;
             }

@@ -76,8 +76,9 @@ async fn servers_that_are_not_there_fail_within_the_session_timeout() {
 async fn a_session_dropped_without_a_close_lives_until_its_lease_runs_out() {
     let (session, other) = two_sessions().await;
     session.create("/e", b"", CreateMode::Ephemeral).await.unwrap();
-    let mut watch = other.watch("/e", Scope::Node).await.unwrap();
+    // Before the watch: a server that lags would report the creation.
     other.sync().await.unwrap();
+    let mut watch = other.watch("/e", Scope::Node).await.unwrap();
     let before = Instant::now();
     let _watch_keeps_nothing_alive = session.watch("/", Scope::Recursive).await.unwrap();
     drop(session);
