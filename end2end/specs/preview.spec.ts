@@ -109,13 +109,13 @@ test("the preview says that a file can't be previewed, and cancelled files aren'
   });
   await open(page, "/");
   await look(page, { name: "words.png", mimeType: "image/png", buffer: Buffer.from("not an image") }, { ...sample("moon.png"), name: "cancelled.png" });
-  await expect(page.getByTestId("preview-told")).toContainText("the file's bytes are text");
+  await expect(page.getByTestId("preview-told")).toContainText("This is text, not a PNG");
   await expect(page.getByTestId("preview-before")).toBeHidden();
   await page.getByRole("button", { name: "Preview the next file" }).click();
   await exact(page);
   await expect(page.getByTestId("preview-before")).toBeVisible();
   await page.getByRole("button", { name: "Preview the previous file" }).click();
-  await expect(page.getByTestId("preview-told")).toContainText("the file's bytes are text");
+  await expect(page.getByTestId("preview-told")).toContainText("This is text, not a PNG");
   // The other file's picture isn't shown for this one.
   await expect(page.getByTestId("preview-before")).toBeHidden();
   await expect(page.getByTestId("distributions").getByRole("img").first()).toHaveAttribute("aria-label", "Before: not known yet");
