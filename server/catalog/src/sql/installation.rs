@@ -16,7 +16,7 @@ use crate::{Epoch, Write};
 /// quarantine.
 const TOMBSTONES_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// Why a row of the installation can't be missing.
+/// The error of a missing row that the migrations insert.
 const LOST: Unavailable = Unavailable::Lost("identity");
 
 #[async_trait]
