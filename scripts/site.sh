@@ -42,9 +42,8 @@ assemble() {
     local build
     assemble_page
     for build in plain simd128; do
-        "$WASM_BINDGEN" --target web --no-typescript --remove-name-section --remove-producers-section \
-            --out-name "preview-$build" --out-dir "$STAGE/pkg" \
-            "$WASM_TARGET_DIR/preview-$build/$WASM_TARGET/wasm-preview/shared.wasm"
+        "$WASM_TOOLS" bindgen "$WASM_TARGET_DIR/preview-$build/$WASM_TARGET/wasm-preview/shared.wasm" \
+            "$STAGE/pkg" "preview-$build"
         mv "$STAGE/pkg/preview-${build}_bg.wasm" "$STAGE/pkg/preview-$build.wasm"
     done
     cp shared/src/preview/worker.js "$STAGE/pkg/preview-worker.js"
@@ -55,12 +54,11 @@ assemble() {
 
 # The page's main module, and those of its parts that are loaded later (app/src/later.rs).
 assemble_page() {
-    local parts="$STAGE.parts" names=(--remove-name-section) part
+    local parts="$STAGE.parts" names=() part
     mkdir -p "$parts"
-    "$WASM_SPLIT" --target web --out-name evenlight "$WASM_TARGET_DIR/$WASM_TARGET/wasm-release/app.wasm" "$parts"
-    if [ -n "$WASM_OPT" ]; then names=(); fi
-    "$WASM_BINDGEN" --target web --no-typescript ${names[@]+"${names[@]}"} --remove-producers-section --keep-lld-exports \
-        --out-name evenlight --out-dir "$STAGE/pkg" "$parts/evenlight.wasm"
+    "$WASM_TOOLS" split "$WASM_TARGET_DIR/$WASM_TARGET/wasm-release/app.wasm" "$parts" evenlight
+    if [ -n "$WASM_OPT" ]; then names=(--names); fi
+    "$WASM_TOOLS" bindgen "$parts/evenlight.wasm" "$STAGE/pkg" evenlight --lld-exports ${names[@]+"${names[@]}"}
     # Leptos requests this name, because LEPTOS_OUTPUT_NAME is set in .cargo/config.toml.
     mv "$STAGE/pkg/evenlight_bg.wasm" "$parts/evenlight.wasm"
     for part in "$parts"/*.wasm; do
@@ -166,8 +164,7 @@ size() {
 
 need_rust
 choose_wasm_toolchain
-ensure_wasm_bindgen
-ensure_wasm_split
+ensure_wasm_tools
 ensure_wasm_opt
 step "compile the page and its preview to WebAssembly" compile_all
 STAGE="$(mktemp -d "$CACHE/site.XXXXXX")"

@@ -67,50 +67,32 @@ choose_wasm_toolchain() {
     esac
 }
 
-# The wasm-bindgen program must have exactly the version of the crate.
-wasm_bindgen_version() {
-    awk '$1 == "name" && $3 == "\"wasm-bindgen\"" { getline; gsub(/"/, "", $3); print $3; exit }' Cargo.lock
+# The version in Cargo.lock of a crate of the workspace, or of another lock file.
+locked_version() { # CRATE [LOCK]
+    awk -v name="\"$1\"" '$1 == "name" && $3 == name { getline; gsub(/"/, "", $3); print $3; exit }' "${2:-Cargo.lock}"
 }
 
-ensure_wasm_bindgen() { # prints nothing; sets WASM_BINDGEN
-    local version candidate
-    version="$(wasm_bindgen_version)"
-    for candidate in "$TOOLS/bin/wasm-bindgen" "$(command -v wasm-bindgen || true)"; do
-        if [ -x "$candidate" ] && [ "$("$candidate" --version)" = "wasm-bindgen $version" ]; then
-            WASM_BINDGEN="$candidate"
-            return
-        fi
-    done
-    step "install wasm-bindgen $version (once, a few minutes)" install_wasm_bindgen "$version"
-    WASM_BINDGEN="$TOOLS/bin/wasm-bindgen"
-}
-
-# The tools run for seconds; optimizing them would take longer.
-install_tool() {
-    CARGO_TARGET_DIR="$CACHE/tools-build" CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off \
-        CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=0 cargo install "$@" </dev/null
-}
-
-install_wasm_bindgen() { # VERSION
-    # Not --locked: a locked dependency may have been yanked.
-    install_tool wasm-bindgen-cli --version "$1" --root "$TOOLS" --force
-    rm -rf "$CACHE/tools-build"
-}
-
-# wasm-split splits the page's module into parts. Its version must match the crate wasm_split_helpers, a dependency of Leptos.
-WASM_SPLIT_VERSION=0.2.4
-
-ensure_wasm_split() { # prints nothing; sets WASM_SPLIT
-    local home="$TOOLS/wasm-split-$WASM_SPLIT_VERSION"
-    WASM_SPLIT="$home/bin/wasm-split-cli"
-    if ! [ -x "$WASM_SPLIT" ]; then
-        step "install wasm-split $WASM_SPLIT_VERSION (once, a minute)" install_wasm_split "$home"
+# wasm-bindgen's and wasm-split's programs as one small tool (scripts/wasm-tools), built once per version into the cache.
+ensure_wasm_tools() { # prints nothing; sets WASM_TOOLS
+    local crate tool
+    crate="$(locked_version wasm-bindgen)"
+    tool="$(locked_version wasm-bindgen-cli-support scripts/wasm-tools/Cargo.lock)"
+    if [ "$crate" != "$tool" ]; then
+        die "wasm-bindgen is $crate in Cargo.lock and $tool in scripts/wasm-tools/Cargo.lock; both must be the same." \
+            "Set wasm-bindgen-cli-support in scripts/wasm-tools/Cargo.toml to $crate, then run there: cargo update"
+    fi
+    WASM_TOOLS="$TOOLS/wasm-tools-$(cat scripts/wasm-tools/Cargo.lock scripts/wasm-tools/src/main.rs | cksum | cut -d ' ' -f 1)"
+    if ! [ -x "$WASM_TOOLS" ]; then
+        step "build wasm-bindgen $crate and wasm-split (once, a minute)" build_wasm_tools
     fi
 }
 
-install_wasm_split() { # HOME
-    install_tool --locked wasm_split_cli_support --version "$WASM_SPLIT_VERSION" --features build-binary --root "$1" --force
-    rm -rf "$CACHE/tools-build"
+build_wasm_tools() {
+    local build="$CACHE/tools-build"
+    (cd scripts/wasm-tools && cargo build --locked --release --target-dir "$build") </dev/null
+    mkdir -p "$TOOLS"
+    mv "$build/release/wasm-tools" "$WASM_TOOLS"
+    rm -rf "$build"
 }
 
 # wasm-opt runs on Node.js and comes from npm, in the version in scripts/wasm-opt. Without it the page is larger.
