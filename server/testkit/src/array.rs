@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use catalog::Catalog;
@@ -28,9 +28,9 @@ use store::{Patience, Store};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::client::PATIENCE;
 use crate::faulty_store::Faults;
 use crate::images::oracle;
+use crate::wait::{PATIENCE, eventually};
 
 /// Pods and what they share.
 pub struct TestArray {
@@ -244,13 +244,7 @@ impl TestArray {
 
     /// Waits until `found` returns `Some`.
     pub async fn until<T, F: Future<Output = Option<T>>>(&self, what: &str, found: impl Fn() -> F) -> T {
-        let begun = Instant::now();
-        loop {
-            if let Some(found) = found().await {
-                return found;
-            }
-            assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}; played: {:?}", self.faults.played());
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        // What is awaited names the state; the faults explain why it may not come.
+        eventually(what, PATIENCE, async || found().await.ok_or_else(|| self.faults.played())).await
     }
 }

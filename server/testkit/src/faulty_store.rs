@@ -28,6 +28,7 @@ use object_store::{
 use store::Patience;
 
 use crate::dice::Dice;
+use crate::wait::elapse;
 
 /// A store operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -234,7 +235,7 @@ async fn played<T>(fault: Option<Fault>, work: impl Future<Output = Result<T>>) 
         Some(Fault::Full) => Err(full()),
         Some(Fault::Hang) => std::future::pending().await,
         Some(Fault::Slow(pause)) => {
-            tokio::time::sleep(pause).await;
+            elapse(pause).await;
             work.await
         }
         Some(Fault::LoseReply) => {

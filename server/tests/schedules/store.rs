@@ -15,7 +15,7 @@ use object_store::{
     CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
-use tokio::time::sleep;
+use testkit::elapse;
 
 use crate::faults::{Effect, Faults, Operation, Play, Port};
 use crate::history::History;
@@ -56,14 +56,14 @@ impl FaultyStore {
             Some(Play::Late(length)) => {
                 let length = *length;
                 tokio::spawn(async move {
-                    sleep(length).await;
+                    elapse(length).await;
                     let _ = run.await;
                 });
                 failed("no reply yet")
             }
             other => {
                 match other {
-                    Some(Play::Stall(length)) => sleep(*length).await,
+                    Some(Play::Stall(length)) => elapse(*length).await,
                     Some(Play::PauseBefore(length)) => self.life.pause(*length),
                     Some(Play::CrashBefore) => self.life.crash(),
                     Some(Play::Expire) => self.life.expire(),
