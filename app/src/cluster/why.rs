@@ -119,21 +119,9 @@ pub mod tests {
 
     pub fn view() -> ClusterView {
         ClusterView {
-            seen: Stamp { clock: 1, pod: "pod-1".parse().unwrap() },
-            at: 0,
             health: Health::Ok,
-            min_pods: 1,
-            coordinator: "embedded".to_owned(),
-            leader: None,
             pods: ["pod-1", "pod-2"].map(pod).to_vec(),
-            jobs: Vec::new(),
-            backlog: Backlog::default(),
-            room: Room::default(),
-            past: Vec::new(),
-            failed: Vec::new(),
-            unexpected: Vec::new(),
-            cut_off: None,
-            alert: None,
+            ..ClusterView::empty(Stamp { clock: 1, pod: "pod-1".parse().unwrap() })
         }
     }
 

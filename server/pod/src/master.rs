@@ -30,12 +30,12 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::context::Pod;
-use super::driver::{self, Driver};
+use super::driver::Driver;
 use super::job_failure::{MAX_LOSSES, refusal, spoiled};
 use super::master_context::MasterContext;
 use super::master_error::{End, MasterError};
 use super::mirror::{Mirror, Nodes};
-use super::{deletion, event_log, sweeper};
+use super::{deletion, event_log, job_tasks, sweeper};
 
 /// Poll interval of the catalog; needed because rings can be lost.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -274,7 +274,7 @@ impl Master {
         let path = paths::job(&job.job);
         let node = Op::Create { path: path.clone(), data: to_json(&job), mode: CreateMode::Persistent };
         // Tasks that are already finished are created by the driver.
-        let tasks = if job.resumes { Vec::new() } else { driver::first_tasks(context, &job) };
+        let tasks = if job.resumes { Vec::new() } else { job_tasks::first_tasks(context, &job) };
         let ops: Vec<Op> = std::iter::once(node).chain(tasks).collect();
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
         loop {

@@ -17,8 +17,8 @@ use super::context::Pod;
 use super::master_error::{End, MasterError};
 use super::mirror::Mirror;
 
-/// Maximum number of znodes deleted in one multi.
-const MAX_REMOVALS_PER_WRITE: usize = 200;
+/// Maximum number of operations in one multi: far below 256 KiB with records of a few hundred bytes.
+pub(super) const MAX_BATCH_OPS: usize = 200;
 
 /// The log as this leader knows it, with its znode's version; `None` if it must be read. The holder of the lock may write.
 #[derive(Default)]
@@ -112,7 +112,7 @@ impl MasterContext {
             all.extend(level.iter().cloned());
         }
         all.reverse();
-        for batch in all.chunks(MAX_REMOVALS_PER_WRITE) {
+        for batch in all.chunks(MAX_BATCH_OPS) {
             let ops = batch.iter().map(|path| Op::Delete { path: path.clone(), version: None }).collect();
             match self.fence.write(&*self.coordinator, ops).await {
                 // A node whose children can't be listed can't be emptied.

@@ -220,7 +220,11 @@ impl Holdings {
         for row in sqlx::query(claims).fetch_all(&mut *catalog).await.unwrap() {
             let image = row.get::<String, _>("image").parse().unwrap();
             let key = server::store::keys::pyramid(&image, row.get("claim"));
-            if row.get("made") { pyramids.insert(key) } else { being_made.insert(key) };
+            if row.get("made") {
+                pyramids.insert(key)
+            } else {
+                being_made.insert(key)
+            };
         }
         let stored: BTreeSet<String> =
             array.store.list("").map_ok(|object| object.key).try_collect().await.expect("the store can be listed");

@@ -12,8 +12,8 @@ use server::coord::{Connector, Coordinator, CreateMode, Error, Hint, Op, Scope, 
 use server::pod::mirror::Mirror;
 use shared::clock::Clock;
 use testkit::proxy::{Flow, Proxy, Target};
-use testkit::{check, stays};
 use testkit::zookeeper::{Ensemble, TICK};
+use testkit::{check, stays};
 use zookeeper_client as zk;
 
 use crate::environment::soon;
