@@ -99,7 +99,7 @@ impl Driver {
             }
             let acted = match self.act(&job, next).await {
                 // Not retryable.
-                Err(MasterError::Refused(why)) => job_end::fail(&context, &job, &refusal(&why)).await,
+                Err(MasterError::Refused(invalid)) => job_end::fail(&context, &job, &refusal(invalid)).await,
                 Err(MasterError::Forbidden(path)) if job.job.progress == Progress::Active => {
                     job_end::fail(&context, &job, &forbidden(&path)).await
                 }
@@ -110,11 +110,11 @@ impl Driver {
                 Err(MasterError::End(end)) => return Err(end),
                 Err(error) => {
                     // The job's row has ended; only its nodes can't be written.
-                    if let MasterError::Forbidden(why) | MasterError::Refused(why) = &error {
-                        context.set_aside(&self.job, why);
+                    if error.is_final() {
+                        context.set_aside(&self.job, chain(&error));
                     }
                     let pause = match &error {
-                        MasterError::Forbidden(_) | MasterError::Refused(_) => SET_ASIDE_PAUSE,
+                        error if error.is_final() => SET_ASIDE_PAUSE,
                         MasterError::Fence(_)
                         | MasterError::Coordinator(_)
                         | MasterError::EpochRetaken
@@ -196,7 +196,7 @@ impl Driver {
                 if matches!(failure, Failure::Trouble(_)) && self.troubles < MAX_ATTEMPTS {
                     return Err(MasterError::Stage(failure));
                 }
-                let cause = Cause::Summing { attempts: self.troubles, trouble: chain(&failure).to_string() };
+                let cause = Cause::Summing { attempts: self.troubles, failure: failure.into() };
                 job_end::fail(context, nodes, &cause.to_string()).await
             }
         }

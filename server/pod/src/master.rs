@@ -121,14 +121,14 @@ impl Master {
                             Ok((job, Ok(()))) => {
                                 driven.remove(&job);
                             }
-                            Err(panic) => return End::Crashed(panic.to_string()),
+                            Err(panic) => return End::Crashed(panic),
                         }
                     }
                     true
                 }
                 // A ring that can't be answered yet stays pending without a busy loop.
                 () = tokio::time::sleep_until(rested), if rung && seen.loaded => true,
-                Some(Err(panic)) = sweeping.join_next() => return End::Crashed(panic.to_string()),
+                Some(Err(panic)) = sweeping.join_next() => return End::Crashed(panic),
                 _ = housekeeping.tick() => true,
                 changed = nodes.changed() => {
                     if changed.is_err() {
@@ -281,9 +281,9 @@ impl Master {
             match context.fence.write(&*context.coordinator, ops.clone()).await.map_err(MasterError::from) {
                 Ok(()) => break,
                 Err(MasterError::End(end)) => return Err(end.into()),
-                Err(MasterError::Refused(why)) => {
-                    let write =
-                        context.pod.catalog.fail(&context.epoch(), &job.job, &job.run, &refusal(&why), None).await?;
+                Err(MasterError::Refused(invalid)) => {
+                    let reason = refusal(invalid);
+                    let write = context.pod.catalog.fail(&context.epoch(), &job.job, &job.run, &reason, None).await?;
                     return context.mine(write).await.map(drop);
                 }
                 Err(error) => {
@@ -324,7 +324,7 @@ impl Master {
                 }
             }
             match context.remove_tree(&job).await {
-                Err(MasterError::Forbidden(path) | MasterError::Refused(path)) => context.set_aside(&job, &path),
+                Err(error) if error.is_final() => context.set_aside(&job, chain(&error)),
                 removed => removed?,
             }
         }
@@ -349,7 +349,7 @@ impl Master {
                 }
                 match event_log::finish_job(context, &nodes.job, nodes.version).await {
                     // A failure of one job must not block the others.
-                    Err(MasterError::Forbidden(path) | MasterError::Refused(path)) => context.set_aside(job, &path),
+                    Err(error) if error.is_final() => context.set_aside(job, chain(&error)),
                     finished => finished?,
                 }
                 context.mirror.refresh(job).await;

@@ -1,6 +1,7 @@
 //! Master context: what a master and the drivers of its jobs share during a term, and the writes that both make.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -87,9 +88,9 @@ impl MasterContext {
     }
 
     /// Sets aside a job whose row has ended but whose znodes can't be removed now; it no longer occupies a slot.
-    pub(super) fn set_aside(&self, job: &JobId, why: &str) {
+    pub(super) fn set_aside(&self, job: &JobId, why: impl Display) {
         if self.aside.lock().unwrap_or_else(PoisonError::into_inner).insert(job.clone()) {
-            tracing::warn!(%job, why, "deleting a job's znodes failed; set aside");
+            tracing::warn!(%job, %why, "deleting a job's znodes failed; set aside");
         }
     }
 

@@ -238,8 +238,8 @@ impl Worker {
         loop {
             match claim::commit(&*self.coordinator, held, &done).await {
                 // The record will never fit; a refusal with the reason does.
-                Err(Error::Invalid(why)) if matches!(done.outcome, Outcome::Stored(_)) => {
-                    done.outcome = short(Outcome::Refused { reason: refusal(&why) });
+                Err(Error::Invalid(invalid)) if matches!(done.outcome, Outcome::Stored(_)) => {
+                    done.outcome = short(Outcome::Refused { reason: refusal(invalid) });
                 }
                 Err(error) if self.worth_repeating(&error).await => {}
                 Ok(true) => break,

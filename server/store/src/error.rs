@@ -25,6 +25,15 @@ pub enum Error {
     /// The key or the store's address is invalid; nothing was tried.
     #[error("{0}")]
     Invalid(String),
+    /// The store can't be opened: its configuration is invalid.
+    #[error("can't open the store {address}")]
+    Open {
+        /// The store's address.
+        address: String,
+        /// The cause.
+        #[source]
+        cause: SharedError,
+    },
     /// The store is full: no disk space, or a quota is used up. The object wasn't written. Retrying is useless until space is
     /// freed.
     #[error("the store is full ({doing})")]
