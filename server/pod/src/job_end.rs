@@ -18,8 +18,8 @@ pub(super) async fn publish(context: &MasterContext, nodes: &JobNodes, result: P
     let job = &nodes.job;
     let file = ResultFile { job: job.job.clone(), key: result.key, bytes: result.bytes, sha256: result.sha256 };
     let write = context.pod.catalog.publish(&context.epoch(), &job.run, &file, Some(&nodes.timeline())).await?;
-    // No change: the result was published before, or the run was abandoned. In both cases this run is over, and the row
-    // says what is needed.
+    // No change: the result was published before, or the run was abandoned. In both cases this run is over, and its row
+    // determines which objects are still needed.
     let needed = if context.mine(write).await? {
         tracing::info!(job = %job.job, run = %job.run, epoch = context.epoch().n, bytes = file.bytes, "job published");
         Needed::Only(Some(file.key))
@@ -40,7 +40,7 @@ pub(super) async fn fail(context: &MasterContext, nodes: &JobNodes, reason: &str
 }
 
 /// Finishes a job whose row has ended. The doorbell notifies every page, even of a job that came and went between two
-/// polls, and tells the master that a slot is about to be free.
+/// polls, and wakes the master, which is about to have a free slot.
 async fn end(context: &MasterContext, nodes: &JobNodes) -> Result<(), MasterError> {
     event_log::finish_job(context, &nodes.job, nodes.version).await?;
     ring(context).await;

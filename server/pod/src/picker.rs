@@ -136,7 +136,7 @@ impl Picker {
 }
 
 /// A job that fails with another lost run is worked on alone, first of all, for up to [`LAST_CHANCE_ALONE`]: if the array stops
-/// meanwhile, no other job can be the cause, and a job that isn't the cause is soon done.
+/// during that time, no other job can be the cause, and a job that isn't the cause is soon done.
 #[derive(Default)]
 struct LastChance(Option<(JobId, Instant)>);
 

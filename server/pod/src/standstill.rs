@@ -18,7 +18,7 @@ use super::master_error::{End, MasterError};
 const MAX_TASKS_PROBED: usize = 16;
 
 /// Investigates a job that hasn't changed for long. Either the workers are busy, or they are locked out: a finished job
-/// that waits for a lock no longer occupies a slot, and a job with tasks that nobody may claim fails.
+/// that waits for a lock no longer occupies a slot, and a job with tasks that no worker may claim fails.
 pub(super) async fn look_into(context: &MasterContext, nodes: &JobNodes) -> Result<(), End> {
     let job = &nodes.job.job;
     if nodes.job.progress == Progress::Finished {

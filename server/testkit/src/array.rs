@@ -68,13 +68,13 @@ pub type Configure = Box<dyn Fn(&mut PodConfig) + Send + Sync>;
 pub struct Setup {
     /// Session timeout of the embedded coordinator.
     pub session_timeout: Duration,
-    /// Returns the pods' coordinator, given the embedded one.
+    /// Makes the pods' coordinator from the embedded one.
     pub connector: Connect,
     /// The store's objects.
     pub objects: Arc<dyn ObjectStore>,
     /// The store, if it isn't these objects with [`TestArray::faults`].
     pub store: Option<Store>,
-    /// Timeouts and retries of the store, unless it is given.
+    /// Timeouts and retries of the store, unless `store` is set.
     pub patience: Patience,
     /// Number of pixel threads.
     pub threads: usize,

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use crate::client::Client;
 use crate::wait::{PATIENCE, check, eventually_blocking};
 
-/// The binary `evenlight`. Cargo tells its path only to the tests of the package `server`, so each suite has a constant:
+/// The binary `evenlight`. Cargo passes its path only to the tests of the package `server`, so each suite has a constant:
 ///
 /// ```ignore
 /// const EVENLIGHT: Evenlight = Evenlight(env!("CARGO_BIN_EXE_evenlight"));

@@ -217,7 +217,7 @@ fn folder() -> PathBuf {
     let folder = tempfile::Builder::new().prefix("evenlight-pg-").tempdir().unwrap().keep();
     if is_root() {
         let owned = Command::new("chown").arg("postgres").arg(&folder).status().unwrap();
-        assert!(owned.success(), "{} can't be given to the user postgres", folder.display());
+        assert!(owned.success(), "{} can't be owned by the user postgres", folder.display());
     }
     folder
 }

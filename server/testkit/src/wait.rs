@@ -17,7 +17,7 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
-/// Returns the pause after a look, given the time waited so far and that for the look: looks take at most half of the time.
+/// Returns the pause after a look, from the time waited so far and the look's own: looks take at most half of the time.
 fn pause(waited: Duration, looked: Duration) -> Duration {
     (waited / 50).clamp(SHORTEST_PAUSE, LONGEST_PAUSE).max(looked)
 }

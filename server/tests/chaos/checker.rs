@@ -1,4 +1,4 @@
-//! Compares what clients were told with the state of the array after all faults have ended.
+//! Compares the answers to clients with the array's state after all faults have ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -259,6 +259,6 @@ async fn swept(array: &ProxiedArray, catalog: &mut PgConnection, mut belongs: BT
     let more = |count: usize, what: &str| (count > 0).then(|| format!("{count} {what} are left after the sweep"));
     verdict.wrong.extend(more(held.jobs.len(), "jobs' znodes"));
     verdict.wrong.extend(more(held.unfinished, "unfinished uploads"));
-    verdict.wrong.extend(held.orphans.iter().map(|key| format!("{key} belongs to nobody and wasn't swept")));
+    verdict.wrong.extend(held.orphans.iter().map(|key| format!("{key} belongs to nothing and wasn't swept")));
     session.close().await;
 }

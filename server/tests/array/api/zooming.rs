@@ -33,7 +33,7 @@ fn render(server: &Api, stop: &CancellationToken) -> tokio::task::JoinHandle<()>
 }
 
 /// Waits for the deep zoom's description and returns it.
-async fn told(server: &Api, path: &str) -> Value {
+async fn description(server: &Api, path: &str) -> Value {
     eventually("a pyramid or a reason", LIMIT, async || {
         let zoom = server.get(path).await.json();
         if zoom["pyramid"] == Value::Null && zoom["reason"] == Value::Null { Err(zoom) } else { Ok(zoom) }
@@ -68,7 +68,7 @@ async fn the_thumbnail_the_view_and_the_tiles_show_the_colours_of_the_files_prof
     let stop = CancellationToken::new();
     let renderer = render(&server, &stop);
     let path = format!("/api/images/{image}");
-    let zoom = told(&server, &format!("{path}/pyramid")).await;
+    let zoom = description(&server, &format!("{path}/pyramid")).await;
     assert_eq!(zoom["reason"], Value::Null);
     for picture in ["thumbnail", "view", "pyramid/0/0/0"] {
         let answer = server.get(&format!("{path}/{picture}")).await;
