@@ -156,6 +156,7 @@ impl Client {
             if let Some(life) = self.world.life(self.dice.pick::<String>(&pods)) {
                 return life;
             }
+            // A client tries the pods one after the other.
             elapse(Duration::from_millis(100)).await;
         }
     }

@@ -56,6 +56,7 @@ async fn a_deposed_master_that_thaws_before_its_write_changes_nothing() {
     // It reads again, sees the later epoch, and writes nothing.
     let shown = pods[0].shows(|labels| labels.trouble.is_some()).await;
     assert_eq!(shown.trouble.unwrap(), "the pod c has been labelled by a later master, of epoch 2");
+    // Long enough for further writes.
     elapse(Duration::from_secs(60)).await;
     assert_eq!(cluster.roles(), ["a: worker 2", "b: master 2", "c: worker 2"]);
     for masters in cluster.history() {
@@ -75,6 +76,7 @@ async fn a_write_that_is_done_long_after_its_time_changes_nothing() {
     pods[1].leads.send_replace(Some(2));
     cluster.until(&["a: worker 2", "b: master 2"]).await;
     gate.add_permits(1);
+    // Long enough for further writes.
     elapse(Duration::from_secs(60)).await;
     assert_eq!(cluster.roles(), ["a: worker 2", "b: master 2"]);
     let late = cluster.history().into_iter().skip_while(|masters| !masters.contains(&("b".to_owned(), 2)));
@@ -210,6 +212,7 @@ async fn outside_a_cluster_nothing_is_written_or_shown_unless_the_pod_is_there()
     cluster.add("theirs", "master");
     let pod = cluster.run("mine", false);
     pod.leads.send_replace(Some(9));
+    // Long enough for a write.
     elapse(Duration::from_secs(120)).await;
     assert_eq!(cluster.roles(), ["theirs: master -"]);
     assert_eq!(*pod.kubernetes.labels().borrow(), None);

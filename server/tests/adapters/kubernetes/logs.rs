@@ -132,6 +132,7 @@ async fn the_log_of_a_pod_that_is_gone_is_kept() {
     say(&cluster, "b", 0..3);
     log(&book(&pods[0]), "b", 3).await;
     cluster.delete("b");
+    // The pods are listed again, without it.
     elapse(Duration::from_secs(60)).await;
     assert_eq!(log(&book(&pods[0]), "b", 3).await, numbers(0..3));
     // A later pod of this name continues the log.
@@ -145,6 +146,7 @@ async fn a_log_that_may_not_be_read_says_so_once_and_goes_on_when_it_may() {
     let (cluster, pods) = Cluster::with(&["a"]);
     cluster.next(usize::MAX, Method::GET, "/log", Meets::Status(403));
     say(&cluster, "a", 0..2);
+    // The log is refused many times.
     elapse(Duration::from_secs(300)).await;
     cluster.calm();
     let note = "* The log can't be read at the moment: Kubernetes forbids it: as the scenario says.";
