@@ -177,3 +177,125 @@ fn is_at(nodes: &Nodes, path: &str, version: i32) -> bool {
         paths::parse_task(path).and_then(|(job, phase, index)| nodes.jobs.get(&job)?.phases.get(&phase)?.get(&index));
     task.is_some_and(|task| task.version == version)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use catalog::JobRow;
+    use pipeline::companion::Companions;
+    use pipeline::plan::{Planning, plan, task};
+    use shared::clock::Stamp;
+    use shared::equalize::Recipe;
+    use shared::job::{Format, ImageInfo};
+    use shared::pixels::{Depth, Layout};
+
+    use super::*;
+
+    const TASKS: u32 = 3;
+
+    /// Returns a job whose histograms can be counted, with an id of this digit and this many lost runs.
+    fn job(digit: char, losses: u32) -> JobNodes {
+        let id = |digit: char| digit.to_string().repeat(32);
+        let info = ImageInfo {
+            format: Format::Tiff,
+            width: 1 << 20,
+            height: TASKS,
+            layout: Layout::Gray,
+            depth: Depth::Eight,
+            orientation: 1,
+            unit_rows: 1,
+            regions: true,
+            whole_decode: false,
+            more: shared::job::ImageExtras::default(),
+        };
+        let row = JobRow {
+            job: id(digit).parse().unwrap(),
+            image: id(digit).parse().unwrap(),
+            run: None,
+            runs: 1,
+            losses,
+            recipe: Recipe::default(),
+            original: "original".to_owned(),
+            original_bytes: 1,
+            original_sha256: String::new(),
+            info,
+        };
+        let planning = Planning { whole_below: 0, workers: 1, parts_per_task: Some(1) };
+        let stamp = Stamp { clock: 1, pod: "pod-1".parse().unwrap() };
+        let mut job = plan(&row, id('c').parse().unwrap(), &planning, Companions::default(), 1, stamp.clone(), 0);
+        job.losses = losses;
+        let tasks = (0..TASKS).map(|index| {
+            let task = task(&job, Phase::Histograms, index, stamp.clone());
+            (index, TaskNodes { task, version: 7, lock: None, done: None })
+        });
+        let phases = BTreeMap::from([(Phase::Histograms, tasks.collect())]);
+        JobNodes { job, version: 0, phases }
+    }
+
+    fn nodes(jobs: Vec<JobNodes>) -> Nodes {
+        let jobs = jobs.into_iter().map(|nodes| (nodes.job.job.clone(), Arc::new(nodes))).collect();
+        Nodes { jobs, ..Nodes::default() }
+    }
+
+    fn picked(picker: &mut Picker, nodes: &Nodes) -> Option<(char, u32)> {
+        let candidate = picker.pick(nodes)?;
+        Some((candidate.job.job.job.as_str().chars().next().unwrap(), candidate.index))
+    }
+
+    #[test]
+    fn jobs_take_turns_and_held_tasks_are_skipped() {
+        let (nodes, mut picker) = (nodes(vec![job('a', 0), job('b', 0)]), Picker::new(0));
+        let mut order = Vec::new();
+        while let Some(candidate) = picker.pick(&nodes) {
+            order.push(picked(&mut picker, &nodes).unwrap());
+            picker.hold(&candidate);
+            picker.next_turn();
+        }
+        assert_eq!(order, [('a', 0), ('b', 0), ('a', 1), ('b', 1), ('a', 2), ('b', 2)]);
+        picker.release(&paths::task(&"b".repeat(32).parse().unwrap(), Phase::Histograms, 1));
+        assert_eq!(picked(&mut picker, &nodes), Some(('b', 1)));
+    }
+
+    #[test]
+    fn a_lost_version_is_skipped_until_a_newer_one_is_shown() {
+        let (mut job, mut picker) = (job('a', 0), Picker::new(0));
+        let lost = picker.pick(&nodes(vec![job.clone()])).unwrap();
+        picker.lose(lost.path.clone(), lost.version());
+        assert_eq!(picked(&mut picker, &nodes(vec![job.clone()])), Some(('a', 1)));
+        job.phases.get_mut(&Phase::Histograms).unwrap().get_mut(&0).unwrap().version += 1;
+        let newer = nodes(vec![job]);
+        picker.forget_stale(&newer);
+        assert_eq!(picked(&mut picker, &newer), Some(('a', 0)));
+    }
+
+    #[test]
+    fn a_task_with_a_strike_comes_first_and_alone() {
+        let (mut struck, mut picker) = (job('b', 0), Picker::new(0));
+        struck.phases.get_mut(&Phase::Histograms).unwrap().get_mut(&2).unwrap().task.strikes.push("claim".to_owned());
+        let nodes = nodes(vec![job('a', 0), struck]);
+        let first = picker.pick(&nodes).unwrap();
+        assert_eq!(picked(&mut picker, &nodes), Some(('b', 2)));
+        picker.hold(&first);
+        assert_eq!(picked(&mut picker, &nodes), None);
+        picker.release(&first.path);
+        picker.held.insert("another task".to_owned(), false);
+        assert_eq!(picked(&mut picker, &nodes), None, "it waits until the pod's running tasks have ended");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_on_its_last_chance_is_worked_on_alone_for_a_while() {
+        let (nodes, mut picker) = (nodes(vec![job('a', 0), job('b', MAX_LOSSES - 1)]), Picker::new(0));
+        for _ in 0..TASKS {
+            let candidate = picker.pick(&nodes).unwrap();
+            assert!(is_last_chance(&candidate.job));
+            picker.hold(&candidate);
+            picker.next_turn();
+        }
+        assert_eq!(picked(&mut picker, &nodes), None);
+        assert_eq!(picker.alone_for(&nodes), Some(LAST_CHANCE_ALONE));
+        tokio::time::advance(LAST_CHANCE_ALONE).await;
+        assert_eq!(picker.alone_for(&nodes), None);
+        assert_eq!(picked(&mut picker, &nodes).map(|(job, _)| job), Some('a'));
+    }
+}
