@@ -17,7 +17,7 @@ use testkit::images::{oracle, rgb16_tiff, sample};
 use testkit::proxy::{Flow, Proxy, Target};
 use testkit::wait::PATIENCE;
 use testkit::zookeeper::TICK;
-use testkit::{Client, Deployment, Evenlight, Server, check, elapse, eventually};
+use testkit::{Client, Deployment, Evenlight, Server, elapse, eventually, ok_if};
 
 const EVENLIGHT: Evenlight = Evenlight(env!("CARGO_BIN_EXE_evenlight"));
 
@@ -60,7 +60,7 @@ impl Array {
     async fn until_candidates(&self, count: usize) {
         eventually(&format!("{count} candidates and a leader"), PATIENCE, async || {
             let found = self.candidates().await;
-            check(found.len() == count && found[0].1.epoch.is_some(), found)
+            ok_if(found.len() == count && found[0].1.epoch.is_some(), found)
         })
         .await;
     }
@@ -240,7 +240,7 @@ async fn a_frozen_master_is_not_called_well_by_other_processes_while_its_lease_l
     // A process counts as silent only after it has answered.
     let answer = format!("the master's process answers process=\"{}\"", array.candidates().await[0].1.process);
     let log = || array.servers[line[1]].log();
-    eventually("the master's answer", PATIENCE, async || check(log().contains(&answer), log())).await;
+    eventually("the master's answer", PATIENCE, async || ok_if(log().contains(&answer), log())).await;
     let blow = Instant::now();
     frozen.signal("STOP");
     let silent = |view: &ClusterView| (is_frozen(view) && view.health == Health::NoMaster).then_some(());
@@ -284,7 +284,7 @@ async fn a_master_that_zookeeper_hears_but_that_hears_nothing_is_succeeded_withi
     // What it writes until it knows still counts: no other pod leads.
     eventually("a successor", PATIENCE, async || {
         let found = array.candidates().await;
-        check(found.first().is_some_and(|(_, leader)| leader.epoch.is_some_and(|n| n > epoch)), found)
+        ok_if(found.first().is_some_and(|(_, leader)| leader.epoch.is_some_and(|n| n > epoch)), found)
     })
     .await;
     let took = blow.elapsed();

@@ -111,7 +111,7 @@ fn numbered(number: usize, one: &str, more: &str) -> String {
 #[allow(clippy::unwrap_used)]
 pub mod tests {
     use shared::clock::Stamp;
-    use shared::cluster::{Backlog, ClusterView, Health, JobView, PodView, Room};
+    use shared::cluster::{ClusterView, Health, JobView, PodView};
     use shared::job::{Lane, Phase};
 
     use super::super::spans::tests::{job, picture};

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::client::Client;
-use crate::wait::{PATIENCE, check, eventually_blocking};
+use crate::wait::{PATIENCE, eventually_blocking, ok_if};
 
 /// The binary `evenlight`. Cargo passes its path only to the tests of the package `server`, so each suite has a constant:
 ///
@@ -148,7 +148,7 @@ impl Server {
     /// If it succeeded, or keeps running.
     pub fn refusal(&mut self) -> String {
         let end = format!("the end of {}", self.name);
-        eventually_blocking(&end, PATIENCE, || check(self.has_ended(), "it runs"));
+        eventually_blocking(&end, PATIENCE, || ok_if(self.has_ended(), "it runs"));
         assert!(!self.wait(), "{} ended well", self.name);
         self.log()
     }

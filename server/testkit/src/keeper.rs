@@ -89,7 +89,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::wait::{check, eventually_blocking};
+    use crate::wait::{eventually_blocking, ok_if};
 
     /// Where the child process must work; set only in the child.
     const CHILD: &str = "EVENLIGHT_TEST_KEEP_UNTIL_KILLED";
@@ -108,7 +108,7 @@ mod tests {
         fs::write(folder.join("new"), kept.pid().to_string()).unwrap();
         fs::rename(folder.join("new"), folder.join("pid")).unwrap();
         // Its parent holds the other end.
-        let _ = std::io::stdin().read(&mut [0]);
+        let _ = std::io::stdin().read_line(&mut String::new());
     }
 
     #[test]
@@ -122,13 +122,13 @@ mod tests {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        eventually_blocking("the server's start", LIMIT, || check(folder.join("pid").exists(), child.try_wait()));
+        eventually_blocking("the server's start", LIMIT, || ok_if(folder.join("pid").exists(), child.try_wait()));
         let server = fs::read_to_string(folder.join("pid")).unwrap();
         let process = Path::new("/proc").join(server);
         assert!(process.exists());
         child.kill().unwrap();
         child.wait().unwrap();
-        eventually_blocking("the server's end", LIMIT, || check(!process.exists(), &process));
-        eventually_blocking("the folder's end", LIMIT, || check(!folder.exists(), &folder));
+        eventually_blocking("the server's end", LIMIT, || ok_if(!process.exists(), &process));
+        eventually_blocking("the folder's end", LIMIT, || ok_if(!folder.exists(), &folder));
     }
 }

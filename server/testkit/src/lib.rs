@@ -33,5 +33,5 @@ pub use evenlight::{Evenlight, Server};
 pub use ports::free_port;
 pub use postgres::Postgres;
 pub use s3::S3;
-pub use wait::{check, elapse, eventually, eventually_blocking, stays, within};
+pub use wait::{elapse, eventually, eventually_blocking, ok_if, stays, within};
 pub use zookeeper::Ensemble;

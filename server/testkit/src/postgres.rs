@@ -11,7 +11,7 @@ use std::time::Duration;
 use sqlx::{Connection, PgConnection};
 
 use crate::keeper::{Kept, tail};
-use crate::wait::{check, eventually, eventually_blocking};
+use crate::wait::{eventually, eventually_blocking, ok_if};
 
 /// Time limit for a server's start and for a standby's replay.
 const READY: Duration = Duration::from_secs(60);
@@ -114,7 +114,7 @@ impl Postgres {
         eventually(&format!("the standby to apply {written}"), READY, async || {
             let applied = sqlx::query_as::<_, (bool, String)>(applied).bind(&written);
             let (all, upto) = applied.fetch_one(&mut standby).await.unwrap();
-            check(all, upto)
+            ok_if(all, upto)
         })
         .await;
     }
@@ -124,7 +124,7 @@ impl Postgres {
         eventually_blocking("PostgreSQL", READY, || {
             let ready = Command::new(&program).arg("-q").arg("-h").arg(&self.folder).status().unwrap().success();
             assert!(ready || self.server().runs(), "PostgreSQL has ended; its log ends: {:#?}", tail(&log));
-            check(ready, tail(&log))
+            ok_if(ready, tail(&log))
         });
     }
 

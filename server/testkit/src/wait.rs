@@ -23,7 +23,7 @@ fn pause(waited: Duration, looked: Duration) -> Duration {
 }
 
 /// Returns `Ok` if a condition holds, and otherwise what was seen.
-pub fn check<S>(holds: bool, seen: S) -> Result<(), S> {
+pub fn ok_if<S>(holds: bool, seen: S) -> Result<(), S> {
     if holds { Ok(()) } else { Err(seen) }
 }
 
@@ -102,12 +102,16 @@ fn fail<S: Debug>(what: &str, limit: Duration, seen: Option<S>) -> ! {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::AssertUnwindSafe;
+
+    use futures::FutureExt;
+
     use super::*;
 
     const LIMIT: Duration = Duration::from_secs(10);
 
-    async fn message(failing: impl Future<Output = ()> + Send + 'static) -> String {
-        let panic = tokio::spawn(failing).await.unwrap_err().into_panic();
+    async fn message(failing: impl Future<Output = ()>) -> String {
+        let panic = AssertUnwindSafe(failing).catch_unwind().await.unwrap_err();
         *panic.downcast::<String>().expect("a panic with a formatted message")
     }
 
@@ -116,7 +120,7 @@ mod tests {
         let (begun, mut looks) = (Instant::now(), 0);
         let found = eventually("five seconds", LIMIT, async || {
             looks += 1;
-            check(begun.elapsed() >= Duration::from_secs(5), ()).map(|()| "found")
+            ok_if(begun.elapsed() >= Duration::from_secs(5), ()).map(|()| "found")
         });
         assert_eq!(found.await, "found");
         assert!(begun.elapsed() < Duration::from_secs(5) + 2 * LONGEST_PAUSE, "{:?}", begun.elapsed());
@@ -155,11 +159,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_state_that_ends_too_soon_fails_at_once() {
         let begun = Instant::now();
-        stays("calm", LIMIT, async || check(true, ())).await;
+        stays("calm", LIMIT, async || ok_if(true, ())).await;
         assert!(begun.elapsed() >= LIMIT, "{:?}", begun.elapsed());
         let ends = message(async move {
             let begun = Instant::now();
-            stays("calm", LIMIT, async || check(begun.elapsed() < Duration::from_millis(1), "a storm")).await;
+            stays("calm", LIMIT, async || ok_if(begun.elapsed() < Duration::from_millis(1), "a storm")).await;
         });
         assert_eq!(ends.await, "calm ended after 2ms: \"a storm\"");
     }

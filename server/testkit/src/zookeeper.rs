@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::keeper::{Kept, tail};
 use crate::ports::free_port;
-use crate::wait::{check, eventually_blocking};
+use crate::wait::{eventually_blocking, ok_if};
 
 /// Folder of the jars of Debian's packages.
 const JARS: &str = "/usr/share/java";
@@ -195,7 +195,7 @@ impl Ensemble {
     fn await_ready(&self, index: usize) {
         eventually_blocking(&format!("ZooKeeper server {index}"), READY, || {
             let serves = self.ask(index).is_some_and(|answer| answer.contains("Mode: "));
-            check(serves, tail(&self.log(index)))
+            ok_if(serves, tail(&self.log(index)))
         });
     }
 

@@ -12,7 +12,7 @@ use shared::id::PodName;
 use shared::job::{JobState, Phase};
 use shared::route;
 use testkit::images::{SAMPLES, float_tiff, gray8_tiff, oracle, pages_tiff, rgb16_tiff, rgba_png, rgba_webp, sample};
-use testkit::{Client, check, eventually};
+use testkit::{Client, eventually, ok_if};
 
 #[derive(Parser)]
 struct Cli {
@@ -299,7 +299,7 @@ async fn an_image_deleted_mid_job_leaves_nothing_behind() {
     assert!(client.image(&accepted.image_id).await.is_none());
     client.until("the znodes to go", |view| view.jobs.is_empty().then_some(())).await;
     let folder = data.path().join("store").join(accepted.image_id.as_str());
-    let gone = async || check(!folder.exists(), files(&folder));
+    let gone = async || ok_if(!folder.exists(), files(&folder));
     eventually("its bytes to be deleted", Duration::from_secs(30), gone).await;
     let next = client.upload("cell.png", sample("cell.png"), &luma()).await.unwrap();
     assert_eq!(client.ended(&next.image_id).await.state, JobState::Done);
@@ -313,7 +313,7 @@ async fn a_finished_job_leaves_only_the_original_and_the_result() {
     let accepted = client.upload("rocket.jpg", sample("rocket.jpg"), &luma()).await.unwrap();
     client.ended(&accepted.image_id).await;
     let folder = data.path().join("store").join(accepted.image_id.as_str());
-    let two = async || check(files(&folder).len() == 2, files(&folder));
+    let two = async || ok_if(files(&folder).len() == 2, files(&folder));
     eventually("two files to be left", Duration::from_secs(30), two).await;
     assert!(client.result(&accepted.image_id).await == oracle(&sample("rocket.jpg"), &luma()));
     process.stop().await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use testkit::proxy::{Flow, Proxy, Target};
-use testkit::{check, eventually};
+use testkit::{eventually, ok_if};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -185,7 +185,7 @@ async fn a_proxy_breaks_connections_and_refuses_new_ones() {
     assert_eq!(ask(&mut stream, 4).await, None);
     proxy.refuse();
     let (connect, limit) = (async || TcpStream::connect(proxy.address()).await, Duration::from_secs(20));
-    eventually("a refusal", limit, async || check(connect().await.is_err(), "it listens")).await;
+    eventually("a refusal", limit, async || ok_if(connect().await.is_err(), "it listens")).await;
     proxy.mend();
     let mut stream = eventually("a connection", limit, connect).await;
     assert_eq!(ask(&mut stream, 5).await, Some(5));

@@ -7,7 +7,7 @@ use shared::equalize::Recipe;
 use sqlx::Row;
 use testkit::proxy::Flow;
 use testkit::wait::PATIENCE;
-use testkit::{Dice, check, elapse, stays};
+use testkit::{Dice, elapse, ok_if, stays};
 use tokio_util::sync::CancellationToken;
 
 use crate::array::{Blueprint, Pixels, ProxiedArray};
@@ -171,7 +171,7 @@ async fn a_deposed_masters_statement_that_arrives_late_changes_nothing() {
     stays(&untouched, Duration::from_secs(2), async || {
         let job = sqlx::query("SELECT state FROM jobs WHERE id = $1").bind(accepted.job_id.as_str());
         let state: String = job.fetch_one(&mut catalog).await.unwrap().get("state");
-        check(state == "queued", state)
+        ok_if(state == "queued", state)
     })
     .await;
     array.calm().await;

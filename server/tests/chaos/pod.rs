@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use testkit::proxy::Proxy;
-use testkit::{Client, check, eventually, within};
+use testkit::{Client, eventually, ok_if, within};
 
 use crate::EVENLIGHT;
 
@@ -90,7 +90,7 @@ impl Pod {
             if !answers && self.ended() {
                 self.start();
             }
-            check(answers, &self.log)
+            ok_if(answers, self.log.clone())
         })
         .await;
     }

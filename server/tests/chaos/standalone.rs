@@ -13,7 +13,7 @@ use shared::timeline::Timeline;
 use testkit::evenlight::{Clock, Server};
 use testkit::images::{oracle, rgb16_tiff, rgba_png, sample};
 use testkit::wait::PATIENCE;
-use testkit::{check, elapse, eventually};
+use testkit::{elapse, eventually, ok_if};
 
 use crate::EVENLIGHT;
 
@@ -117,7 +117,7 @@ async fn kills_of_the_whole_array_fail_none_of_many_small_images() {
         let before = done(&server).await;
         eventually(&format!("two more images before kill {kill}"), PATIENCE, async || {
             let more = done(&server).await - before;
-            check(more >= 2, more)
+            ok_if(more >= 2, more)
         })
         .await;
         server.kill();
@@ -185,7 +185,7 @@ impl Disk {
         match trouble {
             // Fails while a write is in progress.
             Trouble::ReadOnly => {
-                let remounted = async || check(self.mount("remount,ro"), "it is being written");
+                let remounted = async || ok_if(self.mount("remount,ro"), "it is being written");
                 eventually("a moment without a write", PATIENCE, remounted).await;
             }
             Trouble::Full => {

@@ -13,7 +13,7 @@ use server::pod::mirror::Mirror;
 use shared::clock::Clock;
 use testkit::proxy::{Flow, Proxy, Target};
 use testkit::zookeeper::{Ensemble, TICK};
-use testkit::{check, stays};
+use testkit::{ok_if, stays};
 use zookeeper_client as zk;
 
 use crate::environment::soon;
@@ -215,7 +215,7 @@ async fn late_bytes_never_run(first: usize, second: usize) {
     stays("the settled outcome that it didn't run", WHILE, async || {
         other.sync().await.unwrap();
         let seen = other.stat("/late").await.unwrap();
-        check(seen.is_none(), seen)
+        ok_if(seen.is_none(), seen)
     })
     .await;
     assert_eq!(*session.states().borrow(), SessionState::Connected);

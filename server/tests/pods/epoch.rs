@@ -8,7 +8,7 @@ use shared::cluster::Candidate;
 use shared::job::{JobState, Phase};
 use testkit::faulty_store::{Act, Fault, Rule};
 use testkit::images::rgb16_tiff;
-use testkit::{check, eventually};
+use testkit::{eventually, ok_if};
 
 use crate::array;
 use crate::tasks::until;
@@ -42,7 +42,7 @@ async fn a_late_takers_epoch_is_taken_again_by_who_leads_and_nothing_stale_is_wr
     array.start(&["pod-2"]);
     eventually("two candidates", LIMIT, async || {
         let candidates = eye.children(paths::LEADER).await.unwrap();
-        check(candidates.len() == 2, candidates)
+        ok_if(candidates.len() == 2, candidates)
     })
     .await;
     // The first is deposed without a failure of its own, and becomes a candidate again, now last in line.
@@ -80,7 +80,7 @@ async fn a_late_takers_epoch_is_taken_again_also_by_a_master_with_nothing_to_do(
     let nobody = "f".repeat(32);
     eventually("a later epoch", LIMIT, async || {
         let write = array.catalog.forget_upload(&late, &nobody.parse().unwrap()).await.unwrap();
-        check(write == Write::NotMine, write)
+        ok_if(write == Write::NotMine, write)
     })
     .await;
     assert_eq!(leader(&*eye, None).await.0, first, "it has led all the while");

@@ -11,7 +11,7 @@ use shared::gallery::Accepted;
 use shared::id::JobId;
 use shared::job::{JobState, Phase};
 use testkit::images::rgb16_tiff;
-use testkit::{Ensemble, TestArray, check, eventually};
+use testkit::{Ensemble, TestArray, eventually, ok_if};
 use zookeeper_client::{Acl, AuthId, Client, Permission};
 
 use crate::array_on;
@@ -43,7 +43,7 @@ impl Scene {
 
     /// Waits until `done` returns `true`.
     async fn until(&self, what: &str, mut done: impl AsyncFnMut() -> bool) {
-        eventually(what, PATIENCE, async || check(done().await, self.eye.children(paths::JOBS).await)).await;
+        eventually(what, PATIENCE, async || ok_if(done().await, self.eye.children(paths::JOBS).await)).await;
     }
 
     async fn begun(&self, job: &JobId) {

@@ -8,7 +8,7 @@ use shared::id::ImageId;
 use shared::job::JobState;
 use testkit::images::{oracle, sample};
 use testkit::wait::PATIENCE;
-use testkit::{Server, check, eventually};
+use testkit::{Server, eventually, ok_if};
 
 use crate::EVENLIGHT;
 use crate::files::{Order, png, zeros};
@@ -56,7 +56,7 @@ impl<'a> Supervised<'a> {
                 states.push(self.server.client.image(image).await.map(|image| image.state));
             }
             let ended = states.iter().flatten().filter(|state| state.has_ended()).count();
-            check(ended == images.len(), (states, self.deaths))
+            ok_if(ended == images.len(), (states, self.deaths))
         })
         .await;
     }

@@ -7,7 +7,7 @@ use server::coord::embedded::journal::Became;
 use server::coord::paths;
 use shared::gallery::Accepted;
 use shared::task::Done;
-use testkit::{Dice, check, elapse, eventually};
+use testkit::{Dice, elapse, eventually, ok_if};
 
 use crate::checker;
 use crate::clients::{Ticket, send};
@@ -44,7 +44,7 @@ impl Stage {
 
     /// Waits in virtual time.
     pub async fn until(&self, what: &str, holds: impl Fn() -> bool) {
-        eventually(what, Duration::from_secs(300), async || check(holds(), self.world.history.facts())).await;
+        eventually(what, Duration::from_secs(300), async || ok_if(holds(), self.world.history.facts())).await;
     }
 
     /// Uploads one of the originals with a key until it is acknowledged, starting with this life.

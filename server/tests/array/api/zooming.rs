@@ -8,7 +8,7 @@ use server::pipeline::stage::TaskContext;
 use server::pod::renderer::Renderer;
 use shared::id::ImageId;
 use testkit::images::sample;
-use testkit::{check, eventually};
+use testkit::{eventually, ok_if};
 use tokio_util::sync::CancellationToken;
 
 use super::harness::Api;
@@ -119,7 +119,7 @@ async fn trouble_of_the_store_costs_no_try_at_a_pyramid_and_an_original_that_is_
     // Not through the page's address: requesting it would add a wish, and put it before the others.
     eventually("the last pyramid", LIMIT, async || {
         let state = server.catalog.pyramid(&well, None).await.unwrap();
-        check(matches!(state, Some(PyramidState::There(_))), state)
+        ok_if(matches!(state, Some(PyramidState::There(_))), state)
     })
     .await;
     stop.cancel();
@@ -143,7 +143,7 @@ async fn a_process_that_stops_gives_back_the_pyramid_that_it_was_making() {
     let stop = CancellationToken::new();
     let renderer = render(&server, &stop);
     server.get(&format!("/api/images/{image}/pyramid")).await;
-    eventually("a claim of the pyramid", LIMIT, async || check(making().await, ())).await;
+    eventually("a claim of the pyramid", LIMIT, async || ok_if(making().await, ())).await;
     stop.cancel();
     renderer.await.unwrap();
     assert!(!making().await);
