@@ -207,7 +207,7 @@ impl Worker {
                 tracing::info!(pod = %name, task = path, attempt = task.attempt, "claim lost; result discarded");
                 self.let_go(&held).await;
             }
-            // The session is over; the pod's next session gives the strike back.
+            // The session is over; the pod's next session returns the strike.
             Err(error) => {
                 tracing::info!(pod = %name, task = path, error = %chain(&error), "claim ended with the session")
             }
@@ -260,7 +260,7 @@ impl Worker {
         let mut held = held.clone();
         let (mut trouble, mut strike, mut attempt) = (Some(chain(failure).to_string()), Strike::GiveBack, task.attempt);
         if is_outage {
-            // An outage says nothing about the task, so the claim is undone. Its output's key carries the claim's id, so
+            // An outage isn't the task's fault, so the claim is undone. Its output's key carries the claim's id, so
             // another attempt may reuse the number.
             held.task.attempt -= 1;
             trouble = task.trouble.clone();
