@@ -29,6 +29,7 @@ mod peer;
 mod picker;
 mod pulse;
 mod snapshot;
+mod standstill;
 mod succession;
 mod sweeper;
 mod vigil;
