@@ -7,6 +7,12 @@ no_conflict_markers() {
     if git grep -n -E '^(<<<<<<< |>>>>>>> )'; then return 1; fi
 }
 
+# Tests await states. Where a duration is what they test, they let it pass by `elapse`.
+tests_await_states() {
+    if git grep -n -E '(time|thread)::(\{[^}]*)?sleep' -- server/tests server/testkit ':!server/testkit/src/wait.rs'; then return 1; fi
+    if git grep -n waitForTimeout -- end2end/specs; then return 1; fi
+}
+
 clippy_server() { cargo clippy --locked --workspace --all-targets -- -D warnings; }
 
 # Browser-only code is compiled for WebAssembly only, so clippy must check it there.
@@ -18,7 +24,10 @@ clippy_page() {
 documentation() { RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --locked --workspace --no-deps --quiet; }
 
 static_checks() {
-    if git rev-parse --git-dir >/dev/null 2>&1; then check "no merge conflicts are left" no_conflict_markers; fi
+    if git rev-parse --git-dir >/dev/null 2>&1; then
+        check "no merge conflicts are left" no_conflict_markers
+        check "tests await states" tests_await_states
+    fi
     check "formatting" cargo fmt --all --check
     if has shellcheck; then check "shellcheck" scripts_are_sound; fi
     check "clippy" clippy_server

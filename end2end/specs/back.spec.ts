@@ -3,7 +3,7 @@
 import { devices, expect, test, type Browser, type Locator, type Page } from "@playwright/test";
 
 import { own, seed, type Own } from "../support/own.ts";
-import { live } from "../support/page.ts";
+import { elapse, live } from "../support/page.ts";
 import { sample } from "../support/samples.ts";
 
 let server: Own;
@@ -29,11 +29,12 @@ async function gallery(page: Page, search = "", pixels = 50_000): Promise<void> 
 
 /** Scrolls, and waits until the images at the new position are shown. */
 async function scroll(page: Page, to: number): Promise<void> {
+  const before = await page.evaluate(() => history.state as unknown);
   await page.evaluate((to) => window.scrollTo(0, to), to);
   await expect(seen(page).first()).toBeVisible();
   await expect.poll(() => page.locator(".tile-empty").evaluateAll((tiles) => tiles.filter((it) => it.getBoundingClientRect().bottom > 0 && it.getBoundingClientRect().top < innerHeight).length)).toBe(0);
-  // Wait until the position is stored. A test below covers readers who are faster.
-  await page.waitForTimeout(150);
+  // Until the position is stored. A test below covers readers who are faster.
+  await expect.poll(() => page.evaluate(() => history.state as unknown)).not.toEqual(before);
 }
 
 const seen = (page: Page): Locator => page.getByTestId("gallery-item");
@@ -203,7 +204,8 @@ test("images uploaded meanwhile don't move the visible ones", async ({ page, req
   // Images may change columns: the first one keeps its position, and its neighbours stay visible.
   const [first] = before.tiles.filter(({ top }) => top >= 0);
   await expect.poll(async () => (await place(page)).tiles.find(({ id }) => id === first?.id)?.top).toBe(first?.top);
-  await page.waitForTimeout(1_000);
+  // It doesn't move later either.
+  await elapse(1_000);
   expect((await place(page)).tiles.find(({ id }) => id === first?.id)?.top).toBe(first?.top);
 });
 
@@ -224,7 +226,8 @@ test("a reader who scrolls before the images have loaded isn't scrolled back", a
   await expect.poll(() => page.evaluate(() => window.scrollY)).toBeGreaterThan(100);
   go();
   await expect.poll(() => page.evaluate(() => document.documentElement.scrollHeight)).toBeGreaterThan(50_000);
-  await page.waitForTimeout(500);
+  // A late restoration would come now.
+  await elapse(500);
   expect(await page.evaluate(() => window.scrollY)).toBeLessThan(3_000);
 });
 

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { expect, type Page, test } from "@playwright/test";
 
 import { calm } from "../support/api.ts";
-import { live, open, written } from "../support/page.ts";
+import { elapse, live, open, written } from "../support/page.ts";
 import { sample } from "../support/samples.ts";
 import { watchTasks } from "../support/tasks.ts";
 
@@ -77,7 +77,8 @@ for (const path of ["/", "/cluster"]) {
     await calm(request);
     const seen = await watch(page);
     await open(page, path);
-    await page.waitForTimeout(1_000);
+    // Shifts may come late.
+    await elapse(1_000);
     const { largest, shift, shifts } = await seen();
     expect(largest).toBeGreaterThan(0);
     expect(largest).toBeLessThanOrEqual(1_000);
@@ -94,7 +95,7 @@ test("a page that arrives slowly is painted once it is complete, and nothing shi
     const step = kind.startsWith("text/html") ? 1_000 : bytes.length + 1;
     for (let at = 0; at < bytes.length; at += step) {
       answer.write(bytes.subarray(at, at + step));
-      if (step === 1_000) await new Promise((resolve) => setTimeout(resolve, 50));
+      if (step === 1_000) await elapse(50);
     }
     answer.end();
   }).listen(0, "127.0.0.1");
@@ -103,7 +104,7 @@ test("a page that arrives slowly is painted once it is complete, and nothing shi
   await page.route(/\.wasm$/, () => {});
   const seen = await watch(page);
   await page.goto(`http://127.0.0.1:${(slow.address() as AddressInfo).port}/`);
-  await page.waitForTimeout(500);
+  await elapse(500);
   const { largest, shift, shifts } = await seen();
   expect(largest).toBeGreaterThan(0);
   expect(shift, shifts.join("\n")).toBe(0);
@@ -133,7 +134,7 @@ for (const [method, field, value] of [
       await expect(one.getByTestId(field)).toBeVisible();
       await expect(one.getByTestId(field)).toHaveValue(value);
     }
-    await alive.waitForTimeout(1_000);
+    await elapse(1_000);
     const { shift, shifts } = await seen();
     expect(shift, shifts.join("\n")).toBe(0);
   });
@@ -156,7 +157,8 @@ test("while 50 images are uploaded no task of the page takes longer than 50 ms",
   test.skip(!release, "times are those of a release");
   await calm(request);
   await open(page, "/");
-  await page.waitForTimeout(500);
+  // What the page does after its start isn't part of the measurement.
+  await elapse(500);
   // From a folder: passing 50 files from memory would itself be a task of more than a second.
   const folder = written(Array.from({ length: 50 }, (_, i) => ({ ...sample("coffee.png"), name: `many-${i}.png` })));
   const longest = await watchTasks(browser);

@@ -16,7 +16,7 @@ test("an image whose master is killed mid-job is still equalized, under another 
   const killed = before.leader?.pod ?? "";
   await open(page, "/");
 
-  // Several, so that work is left whenever the kill happens.
+  // Several, so that the kill always hits work in progress.
   const files = [1, 2, 3].map((i) => largePng(`failover-${i}.png`, 4_000, 3_000)).concat(largeTiff("failover-4.tif", 6_000, 4_000));
   const sent = await choose(page, files);
 

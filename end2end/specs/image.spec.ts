@@ -1,7 +1,7 @@
 import { expect, test, type APIRequestContext, type Page } from "@playwright/test";
 
 import { calm, done, upload } from "../support/api.ts";
-import { live, loaded, open } from "../support/page.ts";
+import { elapse, live, loaded, open } from "../support/page.ts";
 import { largePng, rampTiff, sample } from "../support/samples.ts";
 
 test.beforeEach(async ({ request }) => {
@@ -98,7 +98,7 @@ test("a hundred megapixels open at once: first a blur, then the picture, then ti
   // About a second in a release build, mostly for reading two files of 100 MB.
   expect(Date.now() - began).toBeLessThan(15_000);
 
-  // Zooming works before the tiles are there.
+  // Zooming works before the tiles exist.
   await live(page);
   await expect(page.getByTestId("no-zoom")).toHaveText("Preparing close-up views.");
   await page.keyboard.press("+");
@@ -122,7 +122,8 @@ test("a picture without tiles says why, and the page stops polling", async ({ pa
   await expect(page.getByTestId("no-zoom")).toBeHidden();
   await expect(page.getByTestId("no-zoom")).toContainText("They were never completed in 3 tries.");
   await expect.poll(() => asked).toBe(4);
-  await page.waitForTimeout(3_000);
+  // Longer than a pause between two polls.
+  await elapse(3_000);
   expect(asked).toBe(4);
 });
 
@@ -152,7 +153,7 @@ test("results of two recipes are compared, and the comparison is shared as a lin
   await expect(page.getByTestId("after")).toHaveAttribute("src", new RegExp(`job=${second}`));
   await page.getByTestId("left").selectOption(first);
   await expect(page.getByTestId("before")).toHaveAttribute("src", new RegExp(`job=${first}`));
-  // Neither is the original, so the labels don't say before and after.
+  // Neither side is the original, so the labels aren't "before" and "after".
   for (const side of ["Left", "Right"]) await expect(page.getByRole("figure", { name: side })).toBeVisible();
   await expect(page.getByAltText("moon.png equalized, on the left")).toBeVisible();
   await page.keyboard.press("Escape");

@@ -83,10 +83,11 @@ test("a terminal stays where the reader has scrolled up, and a button scrolls ba
   await shown.overflows();
   await expect.poll(shown.below).toBeLessThan(2);
   await shown.box.hover();
+  // Scrolling by wheel is smooth.
+  const ended = shown.box.evaluate((it) => new Promise<void>((resolve) => it.addEventListener("scrollend", () => resolve(), { once: true })));
   await page.mouse.wheel(0, -120);
   await expect(shown.toEnd).toBeVisible();
-  // Scrolling by wheel is smooth.
-  await page.waitForTimeout(500);
+  await ended;
   const read = await shown.first();
   await more(request, pod, shown);
   expect(await shown.first()).toEqual(read);

@@ -1,4 +1,4 @@
-// Untrusted texts are shown as text, wherever they come from.
+// Untrusted texts of every source are shown as text.
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";

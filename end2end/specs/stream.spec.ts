@@ -1,7 +1,7 @@
 import { expect, type Page, request as requests, test } from "@playwright/test";
 
 import { done, upload } from "../support/api.ts";
-import { live } from "../support/page.ts";
+import { elapse, live } from "../support/page.ts";
 import { Array, Gate } from "../support/processes.ts";
 import { largePng } from "../support/samples.ts";
 
@@ -102,7 +102,7 @@ test("after 30 s offline all missed events are replayed, or a gap is shown if th
   const meanwhile = await upload(api, largePng("meanwhile.png", 2_000, 1_500));
   await done(api, meanwhile.image_id, 120_000);
   array.end(3, "SIGKILL");
-  await replayed!.waitForTimeout(Math.max(0, 30_000 - (Date.now() - began)));
+  await elapse(Math.max(0, 30_000 - (Date.now() - began)));
   for (const way of [gate, other]) way.let(true);
 
   for (const tab of [replayed!, told!]) await expect(tab.getByTestId("live-state")).toHaveText("live", { timeout: 60_000 });

@@ -56,7 +56,7 @@ export interface Upload {
   buffer: Buffer;
 }
 
-/** Sends a file as the page would, and returns the response, whatever it is. */
+/** Sends a file as the page would, and returns the response, of any status. */
 export function send(request: APIRequestContext, file: Upload): Promise<APIResponse> {
   return request.post("/api/images", { multipart: { image: file } });
 }

@@ -119,3 +119,6 @@ export async function loaded(picture: Locator): Promise<void> {
     )
     .toBeGreaterThan(0);
 }
+
+/** Lets time pass, where a duration is what a test is about: nothing may happen during it, or an outage lasts. `expect` awaits states. */
+export const elapse = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -164,7 +164,7 @@ export class Gate {
 
 let next = process.pid * 97;
 
-/** Returns a free port below the ephemeral range, so that no client connection takes it meanwhile. */
+/** Returns a free port below the ephemeral range, so that no client connection takes it. */
 export function freePort(): number {
   const script = `
     let at = Number(process.argv[1]);

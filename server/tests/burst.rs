@@ -11,7 +11,7 @@ use shared::equalize::Recipe;
 use shared::gallery::Page;
 use shared::route;
 use testkit::images::{gray8_tiff, rgba_png};
-use testkit::{Ensemble, Evenlight, Postgres, Server};
+use testkit::{Ensemble, Evenlight, Postgres, Server, elapse};
 
 const EVENLIGHT: Evenlight = Evenlight(env!("CARGO_BIN_EXE_evenlight"));
 
@@ -23,6 +23,8 @@ const OF_A_JOB: u64 = 4;
 const OF_PODS: u64 = 4;
 /// Time limit of a page on a busy machine.
 const PROMPT: Duration = Duration::from_secs(5);
+/// Interval at which the processes are observed during the burst.
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(250);
 
 fn uploads() -> u64 {
     let asked = std::env::var("EVENLIGHT_BURST").ok().map(|number| number.parse().unwrap());
@@ -65,7 +67,7 @@ async fn observe(servers: &[Server; 2], ensemble: &Ensemble, uploads: u64, sent:
         }
         seen.memory.set(memory);
         assert!(begun.elapsed() < Duration::from_secs(60 + uploads / 5), "{done} of {uploads} done");
-        tokio::time::sleep(Duration::from_millis(250)).await;
+        elapse(SAMPLE_INTERVAL).await;
     }
 }
 
@@ -77,7 +79,7 @@ fn slowly(image: &[u8]) -> reqwest::Body {
     let pieces: Vec<Vec<u8>> = most.chunks(64 << 10).map(<[u8]>::to_vec).collect();
     let first = futures::stream::iter(pieces).map(Ok::<_, std::io::Error>);
     let last = futures::stream::once(async {
-        tokio::time::sleep(Duration::from_secs(3)).await;
+        elapse(Duration::from_secs(3)).await;
         Ok(rest)
     });
     reqwest::Body::wrap_stream(first.chain(last))
@@ -179,11 +181,11 @@ const WRITES_OF_A_SMALL_JOB: u64 = 6;
 /// Including failed operations on stale versions, which also take a zxid.
 const MOST_WRITES_OF_A_SMALL_JOB: u64 = 8;
 
-/// Waits until nothing has been written for a while, so that pending operations have ended.
+/// Waits until nothing has been written for 2 s, so that pending operations have ended.
 async fn quiet(ensemble: &Ensemble) -> u64 {
     let mut last = (ensemble.writes(), Instant::now());
     while last.1.elapsed() < Duration::from_secs(2) {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        elapse(Duration::from_millis(100)).await;
         let now = ensemble.writes();
         if now != last.0 {
             last = (now, Instant::now());

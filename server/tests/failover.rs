@@ -15,8 +15,9 @@ use shared::id::JobId;
 use shared::job::{Job, JobState, Phase};
 use testkit::images::{oracle, rgb16_tiff, sample};
 use testkit::proxy::{Flow, Proxy, Target};
+use testkit::wait::PATIENCE;
 use testkit::zookeeper::TICK;
-use testkit::{Client, Deployment, Evenlight, Server};
+use testkit::{Client, Deployment, Evenlight, Server, elapse, eventually, ok_if};
 
 const EVENLIGHT: Evenlight = Evenlight(env!("CARGO_BIN_EXE_evenlight"));
 
@@ -36,7 +37,7 @@ struct Array {
 
 impl Array {
     async fn new(lease: Duration, more: &[&str]) -> Self {
-        let deployment = Deployment::new(EVENLIGHT, lease).await;
+        let deployment = Deployment::new(EVENLIGHT, lease).await.logging("pod::witness=debug,pod::pulse=debug");
         let servers = Vec::from(deployment.three_with(more).await);
         let eye = ZooKeeper::new(&deployment.zookeeper, lease).unwrap().connect().await.unwrap();
         let array = Self { deployment, eye, servers };
@@ -57,24 +58,35 @@ impl Array {
 
     /// Waits until there are this many candidates and the first of them leads.
     async fn until_candidates(&self, count: usize) {
-        let begun = Instant::now();
-        loop {
+        eventually(&format!("{count} candidates and a leader"), PATIENCE, async || {
             let found = self.candidates().await;
-            if found.len() == count && found[0].1.epoch.is_some() {
-                return;
-            }
-            assert!(begun.elapsed() < testkit::client::PATIENCE, "{found:#?}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            ok_if(found.len() == count && found[0].1.epoch.is_some(), found)
+        })
+        .await;
+    }
+
+    /// Waits until each candidate has probed the one ahead of it.
+    async fn until_probed(&self) {
+        eventually("each candidate to probe the one ahead", PATIENCE, async || {
+            let found = self.candidates().await;
+            let unprobed = found.windows(2).find(|pair| {
+                let probed = format!("candidate ahead answers process=\"{}\"", pair[0].1.process);
+                !self.servers[self.at(&pair[1].1)].log().contains(&probed)
+            });
+            unprobed.map_or(Ok(()), |pair| Err(pair.to_vec()))
+        })
+        .await;
+    }
+
+    /// Returns the index of a candidate's process.
+    fn at(&self, candidate: &Candidate) -> usize {
+        self.servers.iter().position(|server| server.name == candidate.pod.as_str()).unwrap()
     }
 
     /// Returns the processes in the candidates' order, and the leader's epoch.
     async fn line(&self) -> (Vec<usize>, u64) {
         let found = self.candidates().await;
-        let at = |candidate: &Candidate| {
-            self.servers.iter().position(|server| server.name == candidate.pod.as_str()).unwrap()
-        };
-        (found.iter().map(|(_, candidate)| at(candidate)).collect(), found[0].1.epoch.unwrap())
+        (found.iter().map(|(_, candidate)| self.at(candidate)).collect(), found[0].1.epoch.unwrap())
     }
 
     /// Uploads to a process and waits until a master of a later epoch has created a task of it; returns the time since `blow`.
@@ -90,17 +102,17 @@ impl Array {
 
     async fn first_task(&self, job: &JobId, epoch: u64, blow: Instant) -> Duration {
         let task = paths::task(job, Phase::Split, 0);
-        loop {
+        let (record, took) = eventually("the first task", PATIENCE, async || {
             let found = self.eye.get_many(&[paths::job(job), task.clone()]).await.unwrap();
-            if let [Some((data, _)), Some(_)] = found.as_slice() {
-                let took = blow.elapsed();
-                let record: Job = serde_json::from_slice(data).unwrap();
-                assert!(record.epoch > epoch, "epoch {} after {epoch}", record.epoch);
-                return took;
+            match found.as_slice() {
+                [Some((data, _)), Some(_)] => Ok((data.clone(), blow.elapsed())),
+                _ => Err(found),
             }
-            assert!(blow.elapsed() < testkit::client::PATIENCE, "nobody published a task");
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        })
+        .await;
+        let record: Job = serde_json::from_slice(&record).unwrap();
+        assert!(record.epoch > epoch, "epoch {} after {epoch}", record.epoch);
+        took
     }
 
     /// Restarts a process with additional arguments and waits until it is a candidate.
@@ -108,10 +120,9 @@ impl Array {
         let name = self.servers[at].name.clone();
         self.servers[at] = self.deployment.process(&name, more);
         self.until_candidates(3).await;
-        // Wait until a witness has probed: its first probe follows its candidacy.
         let server = &self.servers[at];
         server.client.until("three pods", |view| (view.live() == 3).then_some(())).await;
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        self.until_probed().await;
     }
 }
 
@@ -174,7 +185,7 @@ async fn a_chain_that_dies_at_once_is_succeeded_within_a_second() {
             array.servers[*at] = array.deployment.process(&name, &[]);
         }
         array.until_candidates(3).await;
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        array.until_probed().await;
     }
     let most = *times.iter().max().unwrap();
     report("kill -9 of the master and the next in line, session timeout 10 s", times);
@@ -207,7 +218,7 @@ async fn a_frozen_master_is_succeeded_when_its_session_ends_and_not_before() {
     assert!(took > lease / 2, "a witness took slow for gone: {took:?}");
     assert!(took < lease + TICK * 2 + BUSY, "{took:?}");
     // It resumes after twice its timeout, when another pod leads.
-    tokio::time::sleep((lease * 2).saturating_sub(blow.elapsed())).await;
+    elapse((lease * 2).saturating_sub(blow.elapsed())).await;
     array.servers[line[0]].signal("CONT");
     array.until_candidates(3).await;
     let (after, later) = array.line().await;
@@ -226,8 +237,10 @@ async fn a_frozen_master_is_not_called_well_by_other_processes_while_its_lease_l
     };
     let well = |view: &ClusterView| (is_frozen(view) && view.health == Health::Ok).then_some(());
     other.until("all to be well", well).await;
-    // Wait for the first answer to a pulse: a process counts as silent only after it has answered.
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    // A process counts as silent only after it has answered.
+    let answer = format!("the master's process answers process=\"{}\"", array.candidates().await[0].1.process);
+    let log = || array.servers[line[1]].log();
+    eventually("the master's answer", PATIENCE, async || ok_if(log().contains(&answer), log())).await;
     let blow = Instant::now();
     frozen.signal("STOP");
     let silent = |view: &ClusterView| (is_frozen(view) && view.health == Health::NoMaster).then_some(());
@@ -269,10 +282,11 @@ async fn a_master_that_zookeeper_hears_but_that_hears_nothing_is_succeeded_withi
     let blow = Instant::now();
     proxy.to_client(Flow::Held);
     // What it writes until it knows still counts: no other pod leads.
-    while array.candidates().await.first().is_none_or(|(_, leader)| leader.epoch.is_none_or(|n| n <= epoch)) {
-        assert!(blow.elapsed() < testkit::client::PATIENCE, "nobody leads");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    eventually("a successor", PATIENCE, async || {
+        let found = array.candidates().await;
+        ok_if(found.first().is_some_and(|(_, leader)| leader.epoch.is_some_and(|n| n > epoch)), found)
+    })
+    .await;
     let took = blow.elapsed();
     array.publishes(line[1], epoch, blow).await;
     println!("the master hears nothing from ZooKeeper, session timeout {LONG_LEASE:?}: {took:.1?}");
@@ -358,6 +372,7 @@ async fn a_pod_killed_on_the_page_is_succeeded_as_fast_as_a_process() {
     println!("Kill on the page of a single process, session timeout 10 s: {took:.0?}");
     assert!(took < Duration::from_secs(1) + BUSY, "{took:?}");
     let array = Array::new(LONG_LEASE, &["--allow-faults"]).await;
+    array.until_probed().await;
     let took = page_kill(&array.servers[0].client).await;
     println!("Kill on the page of one of several processes, session timeout 10 s: {took:.0?}");
     assert!(took < Duration::from_secs(1) + BUSY, "{took:?}");
@@ -366,8 +381,6 @@ async fn a_pod_killed_on_the_page_is_succeeded_as_fast_as_a_process() {
 /// Kills the master through a page, and waits until another pod leads.
 async fn page_kill(client: &Client) -> Duration {
     let (master, epoch) = client.master(None).await;
-    // Wait until a witness has probed.
-    tokio::time::sleep(Duration::from_millis(500)).await;
     let blow = Instant::now();
     assert_eq!(client.post(&shared::route::kill(&master)).await / 100, 2);
     let (_, later) = client.master(Some(&master)).await;

@@ -1,118 +1,15 @@
-//! The cluster's state as the API and the pages show it, and the records of member and election znodes.
+//! The cluster's state as the API and the pages show it.
+
+mod label;
+mod record;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::label::{Label, Labels};
+pub use self::record::{Candidate, Ending, Home, Member, Reign};
 use crate::clock::Stamp;
 use crate::id::{ImageId, JobId, PodName};
 use crate::job::{Lane, Phase};
-
-/// Record of a member znode `/nodes/<pod>-<uuid>`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Member {
-    /// Record version of the writer.
-    pub v: u32,
-    /// Pod name.
-    pub pod: PodName,
-    /// UUID of this incarnation of the pod; new at every start.
-    pub uuid: String,
-    /// ZooKeeper session id in hexadecimal.
-    pub session: String,
-    /// Session timeout granted by the server, in ms.
-    pub lease_ms: u64,
-    /// `host:port` of its HTTP server.
-    pub address: String,
-    /// Threads for pixel work in the pod's process, shared by all pods of the process.
-    pub cores: usize,
-    /// Software version.
-    pub version: String,
-    /// Phases that this pod can work on.
-    pub kinds: Vec<Phase>,
-    /// Start time, in ms since 1970.
-    pub started: i64,
-    /// Whether the pod is shutting down: it finishes its claimed tasks and claims no new ones.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub leaving: bool,
-    /// Whether the pod's process allows fault injection.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub faults: bool,
-    /// Lamport stamp of this write.
-    pub stamp: Stamp,
-}
-
-/// Record of an election znode, written by a candidate and updated once it leads.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Candidate {
-    /// Record version of the writer.
-    pub v: u32,
-    /// Pod name.
-    pub pod: PodName,
-    /// `host:port` of its HTTP server.
-    pub address: String,
-    /// Process incarnation, as reported by `/healthz` at `address`; empty if unknown.
-    #[serde(default)]
-    pub process: String,
-    /// Incarnation of the pod within its process; a new one after the pod alone was killed and restarted.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub life: String,
-    /// Host and listening socket of the process, if known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub home: Option<Home>,
-    /// Epoch; set once the candidate leads.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub epoch: Option<u64>,
-    /// Start of its term, in ms since 1970.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<i64>,
-    /// Previous terms, latest first, at most [`Reign::KEPT`]; set once the candidate leads.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub past: Vec<Reign>,
-    /// Lamport stamp of this write.
-    pub stamp: Stamp,
-}
-
-/// Where a process runs and listens. Lets any other process on the same host check whether it is alive, without earlier
-/// contact.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Home {
-    /// Kernel and network namespace.
-    pub host: String,
-    /// Its listening socket, `address:port`.
-    pub listens: String,
-}
-
-/// A term: the time during which one pod was master.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reign {
-    /// Pod name.
-    pub pod: PodName,
-    /// Epoch of the term.
-    pub epoch: u64,
-    /// Start, in ms since 1970, by the master's own clock.
-    pub since: i64,
-    /// When the successor noticed the end, in ms since 1970, by the successor's clock.
-    pub until: i64,
-    /// Why the term ended.
-    pub end: Ending,
-}
-
-impl Reign {
-    /// Number of past terms that are kept.
-    pub const KEPT: usize = 20;
-}
-
-/// Why a term ended, as far as the successor can tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Ending {
-    /// The pod was asked to stop and handed over.
-    HandedOver,
-    /// The pod is alive but stopped leading: its master role failed, or one of its writes was fenced off.
-    SteppedDown,
-    /// The pod died or stopped responding, so its session expired.
-    SessionEnded,
-    /// A witness found the master's process gone or cut off, and evicted it without waiting for the session to expire.
-    Evicted,
-}
 
 /// Current master, as shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,58 +27,6 @@ pub struct Leader {
     /// State of the pod label that makes Kubernetes route `master-service` to the master; `None` outside Kubernetes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<Label>,
-}
-
-/// State of the label `role=master` on the master's pod. Serialized as `pending`, `set` or `failed: <reason>`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
-pub enum Label {
-    /// The master's pod doesn't carry the label yet, or another pod still does.
-    Pending,
-    /// The master's pod carries the label and no other pod does.
-    Set,
-    /// The labels can't be read by the serving pod, or can't be written by it as master; with the reason.
-    Failed(String),
-}
-
-impl From<String> for Label {
-    fn from(text: String) -> Self {
-        match text.as_str() {
-            "set" => Label::Set,
-            "pending" => Label::Pending,
-            other => Label::Failed(other.strip_prefix("failed: ").unwrap_or(other).to_owned()),
-        }
-    }
-}
-
-impl From<Label> for String {
-    fn from(label: Label) -> String {
-        match label {
-            Label::Pending => "pending".to_owned(),
-            Label::Set => "set".to_owned(),
-            Label::Failed(why) => format!("failed: {why}"),
-        }
-    }
-}
-
-/// `role=master` labels of the Kubernetes pods, as seen by the serving pod.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Labels {
-    /// Pods labelled `role=master`.
-    pub masters: Vec<String>,
-    /// Why the labels can't be read or written at present.
-    pub trouble: Option<String>,
-}
-
-impl Labels {
-    /// Returns the state of the master's label.
-    pub fn of(&self, master: &PodName) -> Label {
-        match &self.trouble {
-            Some(why) => Label::Failed(why.clone()),
-            None if self.masters.len() == 1 && self.masters[0] == master.as_str() => Label::Set,
-            None => Label::Pending,
-        }
-    }
 }
 
 /// Whether a pod is a member of the array.
@@ -442,6 +287,27 @@ pub struct ClusterView {
 }
 
 impl ClusterView {
+    /// Creates the view of an array without master, pods and jobs.
+    pub fn empty(seen: Stamp) -> Self {
+        Self {
+            seen,
+            at: 0,
+            health: Health::NoMaster,
+            min_pods: 1,
+            coordinator: "embedded".to_owned(),
+            leader: None,
+            pods: Vec::new(),
+            jobs: Vec::new(),
+            backlog: Backlog::default(),
+            room: Room::default(),
+            past: Vec::new(),
+            failed: Vec::new(),
+            unexpected: Vec::new(),
+            cut_off: None,
+            alert: None,
+        }
+    }
+
     /// Returns an active job.
     pub fn job(&self, job: &JobId) -> Option<&JobView> {
         self.jobs.iter().find(|view| view.job == *job)
@@ -450,32 +316,5 @@ impl ClusterView {
     /// Returns the number of pods whose member znode exists.
     pub fn live(&self) -> usize {
         self.pods.iter().filter(|pod| pod.state == PodState::Up).count()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn a_label_is_a_short_text() {
-        let all = [Label::Pending, Label::Set, Label::Failed("forbidden".to_owned())];
-        assert_eq!(serde_json::to_string(&all).unwrap(), r#"["pending","set","failed: forbidden"]"#);
-        assert_eq!(serde_json::from_str::<[Label; 3]>(r#"["pending","set","failed: forbidden"]"#).unwrap(), all);
-    }
-
-    #[test]
-    fn the_label_is_set_when_the_master_alone_says_so() {
-        let master: PodName = "evenlight-a".parse().unwrap();
-        let says = |masters: &[&str], trouble: Option<&str>| {
-            let masters = masters.iter().map(|name| (*name).to_owned()).collect();
-            Labels { masters, trouble: trouble.map(str::to_owned) }.of(&master)
-        };
-        assert_eq!(says(&[], None), Label::Pending);
-        assert_eq!(says(&["evenlight-a"], None), Label::Set);
-        assert_eq!(says(&["evenlight-b"], None), Label::Pending);
-        assert_eq!(says(&["evenlight-a", "evenlight-b"], None), Label::Pending);
-        assert_eq!(says(&["evenlight-a"], Some("the API is away")), Label::Failed("the API is away".to_owned()));
     }
 }

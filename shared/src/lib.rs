@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod cluster;
+pub mod dct;
 #[cfg(feature = "decode")]
 pub mod decode;
 pub mod distribution;

@@ -1,13 +1,13 @@
-//! Presets: recipes with names for what people have.
+//! Presets: recipes named after their use.
 
-/// A recipe with a name; no more than that.
+/// A named recipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Preset {
     /// Name, as on a command line.
     pub name: &'static str,
     /// Name, as on a page.
     pub label: &'static str,
-    /// What it is for, in a few words.
+    /// Its use, in a few words.
     pub purpose: &'static str,
     /// Names and values of the recipe's fields, as in a form ([`Recipe::from_form`](crate::equalize::Recipe::from_form)).
     pub fields: &'static [(&'static str, &'static str)],

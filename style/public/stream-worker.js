@@ -7,7 +7,7 @@
   const BATCH = 80; // ms during which messages are collected, so that a tab renders once for all of them
   const REOPEN = 2_000; // ms until a stream that the browser has closed is reopened
   const SILENT = 40_000; // ms without a heartbeat after which the connection is considered dead
-  const BEATS = 3; // missing heartbeats until the page says that it has lost the server
+  const BEATS = 3; // missing heartbeats after which the server counts as lost
   const NAMES = ["snapshot", "cluster", "event", "progress", "gap", "log"];
 
   function hold() {
@@ -18,7 +18,7 @@
     let last = "";
     let state = "connecting";
     let heard = Date.now();
-    let beat = 0; // ms between the server's heartbeats; an older server doesn't say
+    let beat = 0; // ms between the server's heartbeats; 0 if unknown, as of older servers
     let quiet = false; // whether heartbeats are missing
     let withLogs = false;
 

@@ -111,7 +111,7 @@ fn numbered(number: usize, one: &str, more: &str) -> String {
 #[allow(clippy::unwrap_used)]
 pub mod tests {
     use shared::clock::Stamp;
-    use shared::cluster::{Backlog, ClusterView, Health, JobView, PodView, Room};
+    use shared::cluster::{ClusterView, Health, JobView, PodView};
     use shared::job::{Lane, Phase};
 
     use super::super::spans::tests::{job, picture};
@@ -119,21 +119,9 @@ pub mod tests {
 
     pub fn view() -> ClusterView {
         ClusterView {
-            seen: Stamp { clock: 1, pod: "pod-1".parse().unwrap() },
-            at: 0,
             health: Health::Ok,
-            min_pods: 1,
-            coordinator: "embedded".to_owned(),
-            leader: None,
             pods: ["pod-1", "pod-2"].map(pod).to_vec(),
-            jobs: Vec::new(),
-            backlog: Backlog::default(),
-            room: Room::default(),
-            past: Vec::new(),
-            failed: Vec::new(),
-            unexpected: Vec::new(),
-            cut_off: None,
-            alert: None,
+            ..ClusterView::empty(Stamp { clock: 1, pod: "pod-1".parse().unwrap() })
         }
     }
 

@@ -16,13 +16,13 @@ pub struct Chain<'a, E: ?Sized>(&'a E);
 
 impl<E: Error + ?Sized> Display for Chain<'_, E> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let mut said = self.0.to_string();
-        f.write_str(&said)?;
+        let mut last = self.0.to_string();
+        f.write_str(&last)?;
         for cause in std::iter::successors(self.0.source(), |&error| error.source()) {
             let text = cause.to_string();
-            if !said.ends_with(&text) {
+            if !last.ends_with(&text) {
                 write!(f, ": {text}")?;
-                said = text;
+                last = text;
             }
         }
         Ok(())
@@ -34,13 +34,13 @@ impl<E: Error + ?Sized> Display for Chain<'_, E> {
 pub struct SharedError(Arc<dyn Error + Send + Sync>);
 
 impl SharedError {
-    /// Keeps an error, or a text that says what happened.
+    /// Wraps an error, or a text as an error.
     pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let error: Box<dyn Error + Send + Sync> = error.into();
         Self(Arc::from(error))
     }
 
-    /// Returns the innermost cause, which says what happened; the outer ones only say where.
+    /// Returns the innermost cause: what happened. The outer ones only add where.
     pub fn root(&self) -> &(dyn Error + 'static) {
         let outer: &(dyn Error + 'static) = &*self.0;
         std::iter::successors(Some(outer), |&error| error.source()).last().unwrap_or(outer)
@@ -81,7 +81,7 @@ impl PartialEq for SharedError {
 
 impl Eq for SharedError {}
 
-/// A sentence about what was tried, with the error that made it fail.
+/// An attempt, with the error that made it fail.
 #[derive(Debug, thiserror::Error)]
 #[error("{doing}")]
 pub struct Doing {
@@ -91,7 +91,7 @@ pub struct Doing {
 }
 
 impl Doing {
-    /// Says what was tried when this error happened.
+    /// Names what was attempted when this error happened.
     pub fn new(doing: impl Into<String>, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { doing: doing.into(), cause: cause.into() }
     }

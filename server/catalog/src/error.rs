@@ -11,9 +11,12 @@ pub enum Error {
     /// The database can't be reached, or failed; the outcome of a write is unknown.
     #[error("the catalog is unavailable")]
     Unavailable(#[source] Unavailable),
-    /// The request is invalid (a forged cursor, for example).
+    /// The request is invalid (a forged cursor, for example): a sentence for who made it.
     #[error("{0}")]
     Invalid(String),
+    /// The catalog's address can't be parsed.
+    #[error("the catalog's address is invalid")]
+    Address(#[source] sqlx::Error),
 }
 
 /// Why the catalog is unavailable.

@@ -107,14 +107,14 @@ pub trait Installation: Send + Sync + 'static {
     /// and [`Installation::alert`] is cleared. Returns the generation.
     async fn accept_generation(&self, seen: u64) -> Result<u64>;
 
-    /// Returns what the primary's rows say about these images' objects, at one moment after the call. A standby or read-only
+    /// Returns the state of these images' objects by the primary's rows, at one moment after the call. A standby or read-only
     /// server doesn't count: [`Error::Unavailable`](super::Error::Unavailable).
     ///
     /// What has ended never begins again: ids of images, uploads, runs and claims are never reused, and an image's original and
     /// a job's result are never replaced.
     async fn in_use(&self, images: &[ImageId]) -> Result<InUse>;
 
-    /// Adds this sweep's time to the quarantine of objects that no row knows, given by their names in the store. Returns those
+    /// Adds this sweep's time to the quarantine of objects without a row. `names` are their names in the store. Returns those
     /// that may be deleted: their grace period is over, or an operator discarded them. `None`: another candidacy holds the
     /// epoch.
     async fn quarantine(&self, epoch: &Epoch, sweep: &Sweep, names: &[String]) -> Result<Option<Vec<String>>>;

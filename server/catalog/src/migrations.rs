@@ -11,24 +11,17 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 /// A migration: version, description, and its SQL.
 type Source = (i64, &'static str, &'static str);
 
+/// Declares the migrations of both databases, each in its folder.
 macro_rules! migrations {
-    ($database:literal: $($version:literal $name:literal),* $(,)?) => {
-        &[$(($version, $name, include_str!(concat!("../migrations/", $database, "/", $name, ".sql")))),*]
+    ($($version:literal $name:literal),* $(,)?) => {
+        const POSTGRES: &[Source] =
+            &[$(($version, $name, include_str!(concat!("../migrations/postgres/", $name, ".sql")))),*];
+        const SQLITE: &[Source] =
+            &[$(($version, $name, include_str!(concat!("../migrations/sqlite/", $name, ".sql")))),*];
     };
 }
 
-const POSTGRES: &[Source] = migrations!["postgres":
-    1 "0001_images_and_jobs",
-    2 "0002_installation",
-    3 "0003_gallery",
-    4 "0004_resumable",
-    5 "0005_derived",
-    6 "0006_ended",
-    7 "0007_lost_runs",
-    16 "0016_unsent",
-];
-
-const SQLITE: &[Source] = migrations!["sqlite":
+migrations![
     1 "0001_images_and_jobs",
     2 "0002_installation",
     3 "0003_gallery",

@@ -86,10 +86,9 @@ enum Failed {
 impl Primary {
     /// Connects to the primary among the hosts of `postgres://user@host:port,host:port/database`, within `patience`.
     async fn open(url: &str, patience: Duration) -> Result<Self> {
-        let invalid = |error| Error::Invalid(format!("the catalog's address is invalid: {error}"));
         let hosts = urls_of(url).iter().map(|url| PgConnectOptions::from_str(url)).collect::<Result<Vec<_>, _>>();
         let hosts: Vec<_> =
-            hosts.map_err(invalid)?.into_iter().map(|host| host.application_name("evenlight")).collect();
+            hosts.map_err(Error::Address)?.into_iter().map(|host| host.application_name("evenlight")).collect();
         let pool = PgPoolOptions::new().max_connections(MAX_CONNECTIONS).acquire_timeout(CONNECT_TIMEOUT);
         let pool = pool.connect_lazy_with(hosts[0].clone());
         let primary = Self { pool, hosts, current: AtomicUsize::new(0) };

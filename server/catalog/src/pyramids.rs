@@ -46,7 +46,7 @@ pub trait Pyramids: Send + Sync + 'static {
     async fn pyramid(&self, image: &ImageId, job: Option<&JobId>) -> Result<Option<PyramidState>>;
 
     /// Claims a pyramid to make, under a new unique claim: the wished one, or any. Skips a pyramid that another claim touched
-    /// within `lease`. A wished pyramid that was claimed too often in vain is given up: it becomes [`PyramidState::Refused`].
+    /// within `lease`. A wished pyramid whose claims failed too often becomes [`PyramidState::Refused`].
     async fn claim_pyramid(
         &self,
         claim: &str,

@@ -4,7 +4,7 @@ use quick_xml::events::{BytesStart, Event};
 use quick_xml::name::{LocalName, Namespace, ResolveResult};
 use quick_xml::{NsReader, Writer};
 
-/// Namespaces of which everything is about a gain map or about pictures and videos appended to the image: Ultra HDR
+/// Namespaces about a gain map, or about pictures and videos appended to the image: Ultra HDR
 /// (<https://developer.android.com/media/platform/hdr-image-format>), Google's container, and Apple's gain map.
 const APPENDED: [&[u8]; 4] = [
     b"http://ns.adobe.com/hdr-gain-map/1.0/",
@@ -21,7 +21,7 @@ const MOTION: [&[u8]; 3] = [b"MotionPhoto", b"MicroVideo", b"VideoLength"];
 /// Namespaces of the packet's structure, which aren't properties.
 const STRUCTURE: [&[u8]; 2] = [b"http://www.w3.org/1999/02/22-rdf-syntax-ns#", b"adobe:ns:meta/"];
 
-/// A packet without what it said of appended pictures and videos.
+/// A packet without its properties of appended pictures and videos.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Edited {
     /// The packet; `None` if no property is left, or if it can't be read.
@@ -64,7 +64,7 @@ pub(super) fn forget_appended(packet: &[u8]) -> Option<Edited> {
     match edit(packet) {
         Ok(edited) if !edited.pictures && !edited.video => None,
         Ok(edited) => Some(edited),
-        // Whatever it says, it can't be told apart from what is wrong now.
+        // A false property can't be separated from the others.
         Err(error) => {
             tracing::debug!(%error, "XMP can't be read; left out");
             Some(Edited { packet: None, pictures: true, video: names(CAMERAS[0]) })

@@ -16,6 +16,7 @@ pub mod claim;
 pub mod doorbell;
 pub mod election;
 pub mod embedded;
+mod error;
 pub mod event_log;
 pub mod fence;
 mod hub;
@@ -30,74 +31,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use base::causes::SharedError;
 use tokio::sync::watch;
 
-/// Why an operation failed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// Reply: the node doesn't exist.
-    #[error("no node {0}")]
-    NoNode(String),
-    /// Reply: the node already exists.
-    #[error("node {0} exists already")]
-    NodeExists(String),
-    /// Reply: the node has another version than expected.
-    #[error("node {0} has another version than expected")]
-    BadVersion(String),
-    /// Reply: the node has children.
-    #[error("node {0} has children")]
-    NotEmpty(String),
-    /// Reply: the parent is ephemeral, and ephemeral nodes can't have children.
-    #[error("the parent of {0} is ephemeral and can't have children")]
-    NoChildrenForEphemerals(String),
-    /// Reply: an access control list, which the array didn't set, forbids the operation.
-    #[error("the access control list of {0}, which the array didn't set, doesn't allow it")]
-    Forbidden(String),
-    /// Reply: operation `index` of a multi failed, so none of its operations took effect.
-    #[error("operation {index} of the multi: {source}")]
-    Multi {
-        /// Index of the failed operation.
-        index: usize,
-        /// Why it failed.
-        source: Box<Error>,
-    },
-    /// Nothing was submitted: the path or the data are invalid.
-    #[error("{0}")]
-    Invalid(String),
-    /// Nothing was submitted: the session is currently disconnected.
-    #[error("disconnected from the coordinator")]
-    Disconnected,
-    /// The session is over; the operation either didn't run or ran before the session ended.
-    #[error("the session has expired")]
-    Expired,
-    /// The operation may have run or may still run.
-    #[error("outcome unknown")]
-    Unknown(#[source] SharedError),
-}
-
-impl Error {
-    /// Whether the operation may have taken effect.
-    pub fn is_unknown(&self) -> bool {
-        matches!(self, Error::Unknown(_) | Error::Expired)
-    }
-
-    /// Whether the session is over.
-    pub fn is_terminal(&self) -> bool {
-        matches!(self, Error::Expired)
-    }
-
-    /// Returns the reply that made a multi fail; for other errors, the error itself.
-    pub fn cause(&self) -> &Error {
-        match self {
-            Error::Multi { source, .. } => source,
-            other => other,
-        }
-    }
-}
-
-/// Result of a coordinator operation.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
+pub use self::error::{Error, Invalid, PathFlaw, Result};
 
 /// Session id: the `ephemeralOwner` of the session's ephemeral nodes. Never 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

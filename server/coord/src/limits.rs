@@ -1,6 +1,6 @@
 //! Limits on what may be submitted, shared by all implementations.
 
-use super::{CreateMode, Error, Op, Result};
+use super::{CreateMode, Invalid, Op, PathFlaw, Result};
 
 /// Maximum size of a znode's data, in bytes.
 pub const ZNODE_BYTES: usize = 64 << 10;
@@ -11,19 +11,19 @@ pub(super) const READ_CHUNK: usize = 256;
 
 /// Rejects paths that ZooKeeper would reject.
 pub(super) fn path(path: &str) -> Result<()> {
-    let refuse = |why: &str| Err(Error::Invalid(format!("the znode path {path:?} {why}")));
+    let refuse = |flaw| Err(Invalid::Path { path: path.to_owned(), flaw }.into());
     if path == "/" {
         return Ok(());
     }
     let Some(rest) = path.strip_prefix('/') else {
-        return refuse("doesn't begin with a slash");
+        return refuse(PathFlaw::Relative);
     };
     if rest.split('/').any(|name| matches!(name, "" | "." | "..")) {
-        return refuse("has an empty or a relative part");
+        return refuse(PathFlaw::Part);
     }
     let private = |c: char| matches!(c, '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{e000}'..='\u{f8ff}' | '\u{fff0}'..='\u{ffff}');
     if rest.contains(private) {
-        return refuse("has a character that is not allowed");
+        return refuse(PathFlaw::Character);
     }
     Ok(())
 }
@@ -33,7 +33,7 @@ pub(super) fn data(path: &str, data: &[u8]) -> Result<()> {
     if data.len() <= ZNODE_BYTES {
         return Ok(());
     }
-    Err(Error::Invalid(format!("{} bytes for {path}, a znode may hold {ZNODE_BYTES}", data.len())))
+    Err(Invalid::TooLarge { path: path.to_owned(), bytes: data.len(), limit: ZNODE_BYTES }.into())
 }
 
 /// Rejects a create with an invalid path or data; a sequential path may end in a slash.
@@ -48,7 +48,7 @@ pub(super) fn create(target: &str, bytes: &[u8], mode: CreateMode) -> Result<()>
 /// Rejects the root, which always exists, and invalid paths.
 pub(super) fn not_root(target: &str) -> Result<()> {
     if target == "/" {
-        return Err(Error::Invalid("the root can neither be created nor deleted".into()));
+        return Err(Invalid::Root.into());
     }
     path(target)
 }
@@ -60,7 +60,7 @@ pub(super) fn multi(ops: &[Op]) -> Result<()> {
         bytes += match op {
             Op::Check { path: target, .. } => path(target).map(|()| target.len())?,
             Op::Create { mode: CreateMode::EphemeralSequential, path, .. } => {
-                return Err(Error::Invalid(format!("a multi can't create the sequential {path}")));
+                return Err(Invalid::Sequential(path.clone()).into());
             }
             Op::Create { path, data, mode } => create(path, data, *mode).map(|()| path.len() + data.len())?,
             Op::Set { path: target, data: bytes, .. } => {
@@ -71,7 +71,7 @@ pub(super) fn multi(ops: &[Op]) -> Result<()> {
         };
     }
     if bytes > MULTI_BYTES {
-        return Err(Error::Invalid(format!("a multi of {bytes} bytes, {MULTI_BYTES} are allowed")));
+        return Err(Invalid::MultiTooLarge { bytes, limit: MULTI_BYTES }.into());
     }
     Ok(())
 }

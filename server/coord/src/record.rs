@@ -5,11 +5,11 @@ use serde::de::DeserializeOwned;
 
 use shared::job::RECORD_VERSION;
 
-use super::{Error, Result, limits};
+use super::{Invalid, Result, limits};
 
 /// Serializes a record.
 pub(super) fn to_bytes<T: Serialize>(record: &T) -> Result<Vec<u8>> {
-    serde_json::to_vec(record).map_err(|error| Error::Invalid(format!("can't write a record as JSON: {error}")))
+    serde_json::to_vec(record).map_err(|error| Invalid::Record(error.into()).into())
 }
 
 /// Serializes a record as JSON. Records are plain data, so this can't fail.

@@ -28,10 +28,10 @@ pub(super) enum Trouble {
     Answered {
         /// HTTP status.
         code: u16,
-        /// What the API says.
+        /// The API's message.
         message: String,
     },
-    /// The API can't be reached; possibly transient. The innermost cause says why.
+    /// The API can't be reached; possibly transient. The innermost cause is the reason.
     #[error("Kubernetes' API can't be reached: {}", .0.root())]
     Unreachable(#[source] SharedError),
     /// A text of Kubernetes in place of a line of the log.
@@ -53,7 +53,7 @@ impl From<kube::Error> for Trouble {
     }
 }
 
-/// Returns the innermost cause, which says what happened; the outer ones only say where.
+/// Returns the innermost cause: what happened. The outer ones only add where.
 pub(super) fn root(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(inner) = cause.source() {

@@ -5,13 +5,14 @@
 use std::fmt;
 use std::time::Duration;
 
+use base::causes::{SharedError, chain};
 use shared::job::Phase;
 use shared::task::{StrikeEnd, Task};
 
 /// Cause of a failed job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cause {
-    /// The image, or a companion, is at fault: a sentence.
+    /// The image, or a companion, is at fault: the sentence of the decoder, which a worker may have put into a record.
     Image(String),
     /// A task was quarantined: its attempts left too many strikes, and no pod gave one back.
     StruckOut(Strikes),
@@ -23,15 +24,15 @@ pub enum Cause {
         index: u32,
         /// Number of attempts.
         attempts: u32,
-        /// Report of the last attempt.
+        /// Report of the last attempt, from the task's record.
         trouble: String,
     },
     /// The master failed to sum the histograms in too many attempts.
     Summing {
         /// Attempts of this master.
         attempts: u32,
-        /// Report of the last attempt.
-        trouble: String,
+        /// The last attempt's failure.
+        failure: SharedError,
     },
     /// A task's output was found damaged in the store, and the task has no attempts left.
     Damaged {
@@ -52,8 +53,8 @@ pub enum Cause {
     /// This many consecutive runs were lost with the whole array while being worked on, and none of them finished more
     /// tasks than the one before.
     LostRuns(u32),
-    /// The coordinator refused a record.
-    Record(String),
+    /// The coordinator can't store a record.
+    Record(SharedError),
     /// The plan has no phase that makes a result.
     NoResult,
 }
@@ -94,8 +95,8 @@ impl fmt::Display for Cause {
             Cause::Attempts { phase, index, attempts, trouble } => {
                 write!(f, "Task {index} of {phase} was given up after {attempts} attempts: {trouble}")
             }
-            Cause::Summing { attempts, trouble } => {
-                write!(f, "Summing the histograms was given up after {attempts} attempts: {trouble}")
+            Cause::Summing { attempts, failure } => {
+                write!(f, "Summing the histograms was given up after {attempts} attempts: {}", chain(&**failure))
             }
             Cause::Damaged { phase, index, attempts } => {
                 write!(f, "The output of task {index} of {phase} was damaged in the store after {attempts} attempts.")
@@ -110,7 +111,7 @@ impl fmt::Display for Cause {
                 f,
                 "The whole array stopped {runs} times in a row during work on this image, without progress in between: the image may be the cause."
             ),
-            Cause::Record(why) => write!(f, "The array can't store a record of this job: {why}."),
+            Cause::Record(why) => write!(f, "The array can't store a record of this job: {}.", chain(&**why)),
             Cause::NoResult => f.write_str("The job has no phase that produces a result."),
         }
     }
@@ -168,7 +169,7 @@ mod tests {
                 "Task 2 of equalize was given up after 12 attempts: the store is unavailable",
             ),
             (
-                Cause::Summing { attempts: 12, trouble: "no".to_owned() },
+                Cause::Summing { attempts: 12, failure: SharedError::new("no") },
                 "Summing the histograms was given up after 12 attempts: no",
             ),
             (
@@ -184,7 +185,7 @@ mod tests {
                 "The whole array stopped 3 times in a row during work on this image, without progress in between: the image may be the cause.",
             ),
             (
-                Cause::Record("it has 70000 bytes".to_owned()),
+                Cause::Record(SharedError::new("it has 70000 bytes")),
                 "The array can't store a record of this job: it has 70000 bytes.",
             ),
             (Cause::NoResult, "The job has no phase that produces a result."),

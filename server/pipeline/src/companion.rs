@@ -132,7 +132,7 @@ pub(super) fn count(
 ) -> codec::Result<Histogram> {
     let cut = Cut::new(info, 1);
     let mut histogram = Histogram::for_reference(recipe, image, info.layout, info.depth);
-    // What is equalized of the reference, which may differ from what is of the image.
+    // The reference's own intensity, which may differ from the image's.
     let intensity = histogram.intensity();
     let missing = info.more.nodata.and_then(Nodata::new).map(|nodata| NodataRule::new(nodata, intensity));
     for part in 0..cut.parts {

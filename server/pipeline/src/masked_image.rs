@@ -15,7 +15,7 @@ pub(super) struct MaskedImageSource {
     pub(super) rows: (RowSource, ImageInfo),
     /// The mask.
     pub(super) mask: Option<(RowSource, ImageInfo)>,
-    /// What is nodata.
+    /// The rule for nodata.
     pub(super) nodata: Option<NodataRule>,
 }
 

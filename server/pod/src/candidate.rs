@@ -126,7 +126,7 @@ async fn lead(
     let master = Master::new(pod.clone(), coordinator.clone(), mirror.clone(), candidacy);
     let hand_over = master.hand_over();
     tokio::select! {
-        ended = master.run(candidate) => tracing::warn!(pod = %name, reason = %ended, "no longer master"),
+        ended = master.run(candidate) => tracing::warn!(pod = %name, reason = %chain(&ended), "no longer master"),
         () = candidacy.lost() => tracing::warn!(pod = %name, reason = "the election node is gone", "no longer master"),
         () = stop.cancelled() => {
             tracing::info!(pod = %name, reason = "stopping", "handing over");

@@ -50,7 +50,7 @@ impl Claims {
         ledger.debts.extend(lost);
     }
 
-    /// Releases all claims that are still held and gives their strikes back. Call it when no work on them runs any more.
+    /// Releases all claims that are still held and returns their strikes. Call it when no work on them runs any more.
     ///
     /// # Errors
     /// None: a claim that can't be released becomes a debt.

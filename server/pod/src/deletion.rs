@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use base::causes::chain;
 use catalog::Write;
 use coord::{paths, settle};
 use shared::id::ImageId;
@@ -30,7 +31,7 @@ pub(super) async fn delete_images(context: &Arc<MasterContext>, seen: &Nodes) ->
                 active = true;
                 if nodes.job.progress == Progress::Active {
                     match event_log::finish_job(context, &nodes.job, nodes.version).await {
-                        Err(MasterError::Forbidden(why) | MasterError::Refused(why)) => context.set_aside(&job, &why),
+                        Err(error) if error.is_final() => context.set_aside(&job, chain(&error)),
                         finished => finished?,
                     }
                     context.mirror.refresh(&job).await;

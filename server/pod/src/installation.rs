@@ -40,7 +40,7 @@ use async_trait::async_trait;
 use base::causes::chain;
 use catalog::{Coordination, Write};
 use coord::record::to_json;
-use coord::{Connector, Coordinator, CreateMode, Error, SessionState, paths, settle};
+use coord::{Connector, Coordinator, CreateMode, Error, Invalid, SessionState, paths, settle};
 use pipeline::orphans;
 use serde::{Deserialize, Serialize};
 use shared::job::RECORD_VERSION;
@@ -365,7 +365,7 @@ impl Connector for Guarded {
                     Refusal::Foreign { .. } | Refusal::Elsewhere { .. } => {
                         self.installation.refuse(&refusal.to_string());
                         sleep(REFUSED_PAUSE).await;
-                        Err(Error::Invalid(refusal.to_string()))
+                        Err(Invalid::Forbidden(refusal.into()).into())
                     }
                 }
             }

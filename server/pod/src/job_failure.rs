@@ -1,5 +1,6 @@
 //! Reasons for which a job fails although its image isn't at fault: lost runs, and records that can't be kept.
 
+use coord::Invalid;
 use pipeline::cause::Cause;
 
 /// A job fails after this many consecutive runs that were lost with the whole array without finishing another task: the job may
@@ -19,6 +20,6 @@ pub(super) fn forbidden(path: &str) -> String {
 }
 
 /// Returns the failure reason of a job whose record can't be stored.
-pub(super) fn refusal(why: &str) -> String {
-    Cause::Record(why.to_owned()).to_string()
+pub(super) fn refusal(invalid: Invalid) -> String {
+    Cause::Record(invalid.into()).to_string()
 }

@@ -25,8 +25,9 @@ use super::claims::Claims;
 use super::context::Pod;
 use super::journal::Journal;
 use super::mirror::{Mirror, Nodes};
+use super::picker::KINDS;
 use super::succession::Memory;
-use super::worker::{KINDS, LastChance, Worker};
+use super::worker::Worker;
 
 /// How long a pod that has joined waits until the mirror shows its member node.
 const FIRST_SIGHT: Duration = Duration::from_secs(1);
@@ -113,7 +114,6 @@ impl Pod {
             journal: Journal::new(self.catalog.clone()),
             stop: stop.clone(),
             start: start.as_u128() as usize,
-            last_chance: LastChance::default(),
         };
         // Joining doesn't wait for earlier sessions' debts: they are settled while the pod works.
         let settling = claims.settle(&*coordinator, mirror.nodes(), || self.stamp());

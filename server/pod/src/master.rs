@@ -30,12 +30,12 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::context::Pod;
-use super::driver::{self, Driver};
+use super::driver::Driver;
 use super::job_failure::{MAX_LOSSES, refusal, spoiled};
 use super::master_context::MasterContext;
 use super::master_error::{End, MasterError};
 use super::mirror::{Mirror, Nodes};
-use super::{deletion, event_log, sweeper};
+use super::{deletion, event_log, job_tasks, sweeper};
 
 /// Poll interval of the catalog; needed because rings can be lost.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -121,14 +121,14 @@ impl Master {
                             Ok((job, Ok(()))) => {
                                 driven.remove(&job);
                             }
-                            Err(panic) => return End::Crashed(panic.to_string()),
+                            Err(panic) => return End::Crashed(panic),
                         }
                     }
                     true
                 }
                 // A ring that can't be answered yet stays pending without a busy loop.
                 () = tokio::time::sleep_until(rested), if rung && seen.loaded => true,
-                Some(Err(panic)) = sweeping.join_next() => return End::Crashed(panic.to_string()),
+                Some(Err(panic)) = sweeping.join_next() => return End::Crashed(panic),
                 _ = housekeeping.tick() => true,
                 changed = nodes.changed() => {
                     if changed.is_err() {
@@ -274,16 +274,16 @@ impl Master {
         let path = paths::job(&job.job);
         let node = Op::Create { path: path.clone(), data: to_json(&job), mode: CreateMode::Persistent };
         // Tasks that are already finished are created by the driver.
-        let tasks = if job.resumes { Vec::new() } else { driver::first_tasks(context, &job) };
+        let tasks = if job.resumes { Vec::new() } else { job_tasks::first_tasks(context, &job) };
         let ops: Vec<Op> = std::iter::once(node).chain(tasks).collect();
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
         loop {
             match context.fence.write(&*context.coordinator, ops.clone()).await.map_err(MasterError::from) {
                 Ok(()) => break,
                 Err(MasterError::End(end)) => return Err(end.into()),
-                Err(MasterError::Refused(why)) => {
-                    let write =
-                        context.pod.catalog.fail(&context.epoch(), &job.job, &job.run, &refusal(&why), None).await?;
+                Err(MasterError::Refused(invalid)) => {
+                    let reason = refusal(invalid);
+                    let write = context.pod.catalog.fail(&context.epoch(), &job.job, &job.run, &reason, None).await?;
                     return context.mine(write).await.map(drop);
                 }
                 Err(error) => {
@@ -324,7 +324,7 @@ impl Master {
                 }
             }
             match context.remove_tree(&job).await {
-                Err(MasterError::Forbidden(path) | MasterError::Refused(path)) => context.set_aside(&job, &path),
+                Err(error) if error.is_final() => context.set_aside(&job, chain(&error)),
                 removed => removed?,
             }
         }
@@ -349,7 +349,7 @@ impl Master {
                 }
                 match event_log::finish_job(context, &nodes.job, nodes.version).await {
                     // A failure of one job must not block the others.
-                    Err(MasterError::Forbidden(path) | MasterError::Refused(path)) => context.set_aside(job, &path),
+                    Err(error) if error.is_final() => context.set_aside(job, chain(&error)),
                     finished => finished?,
                 }
                 context.mirror.refresh(job).await;

@@ -1,6 +1,7 @@
 //! Master context: what a master and the drivers of its jobs share during a term, and the writes that both make.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,8 +18,8 @@ use super::context::Pod;
 use super::master_error::{End, MasterError};
 use super::mirror::Mirror;
 
-/// Maximum number of znodes deleted in one multi.
-const MAX_REMOVALS_PER_WRITE: usize = 200;
+/// Maximum number of operations in one multi: far below 256 KiB with records of a few hundred bytes.
+pub(super) const MAX_BATCH_OPS: usize = 200;
 
 /// The log as this leader knows it, with its znode's version; `None` if it must be read. The holder of the lock may write.
 #[derive(Default)]
@@ -87,9 +88,9 @@ impl MasterContext {
     }
 
     /// Sets aside a job whose row has ended but whose znodes can't be removed now; it no longer occupies a slot.
-    pub(super) fn set_aside(&self, job: &JobId, why: &str) {
+    pub(super) fn set_aside(&self, job: &JobId, why: impl Display) {
         if self.aside.lock().unwrap_or_else(PoisonError::into_inner).insert(job.clone()) {
-            tracing::warn!(%job, why, "deleting a job's znodes failed; set aside");
+            tracing::warn!(%job, %why, "deleting a job's znodes failed; set aside");
         }
     }
 
@@ -112,7 +113,7 @@ impl MasterContext {
             all.extend(level.iter().cloned());
         }
         all.reverse();
-        for batch in all.chunks(MAX_REMOVALS_PER_WRITE) {
+        for batch in all.chunks(MAX_BATCH_OPS) {
             let ops = batch.iter().map(|path| Op::Delete { path: path.clone(), version: None }).collect();
             match self.fence.write(&*self.coordinator, ops).await {
                 // A node whose children can't be listed can't be emptied.

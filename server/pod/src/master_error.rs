@@ -1,8 +1,9 @@
 //! Errors of the master: failed actions, and why a term ended.
 
-use coord::Error;
 use coord::fence::FenceError;
+use coord::{Error, Invalid};
 use pipeline::failure::Failure;
+use tokio::task::JoinError;
 
 /// Why a term ended.
 #[derive(Debug, thiserror::Error)]
@@ -14,8 +15,8 @@ pub(super) enum End {
     #[error(transparent)]
     Coordinator(#[from] Error),
     /// A job's driver or the sweeper panicked; the next leader starts with new ones.
-    #[error("a part of it crashed: {0}")]
-    Crashed(String),
+    #[error("a part of it crashed")]
+    Crashed(#[source] JoinError),
 }
 
 /// A failed action; everything except [`End`] is retried after reading again.
@@ -36,9 +37,9 @@ pub(super) enum MasterError {
     /// The node has children that the array didn't write, or a lock that was taken since it was read.
     #[error("{0} still has children")]
     NotEmpty(String),
-    /// The coordinator can't store this record because it is too large.
-    #[error("{0}")]
-    Refused(String),
+    /// The coordinator can't store this record, because it is too large.
+    #[error(transparent)]
+    Refused(Invalid),
     /// Denied by a znode's access control list that the array didn't set.
     #[error("the access control list of {0}, which the array didn't set, doesn't allow it")]
     Forbidden(String),
@@ -51,6 +52,13 @@ pub(super) enum MasterError {
     /// The master's own part of a job's work failed: wait, then read again.
     #[error(transparent)]
     Stage(Failure),
+}
+
+impl MasterError {
+    /// Returns whether trying again won't help: the coordinator refuses or forbids the write.
+    pub(super) fn is_final(&self) -> bool {
+        matches!(self, MasterError::Refused(_) | MasterError::Forbidden(_))
+    }
 }
 
 impl From<FenceError> for MasterError {
@@ -69,7 +77,7 @@ impl From<Error> for MasterError {
     fn from(error: Error) -> Self {
         match error {
             Error::Expired => MasterError::End(End::Coordinator(error)),
-            Error::Invalid(reason) => MasterError::Refused(reason),
+            Error::Invalid(invalid) => MasterError::Refused(invalid),
             Error::Forbidden(path) => MasterError::Forbidden(path),
             other => MasterError::Coordinator(other),
         }

@@ -48,7 +48,8 @@ pub(super) async fn follow(nodes: watch::Receiver<Arc<Nodes>>, silent: watch::Se
             continue;
         }
         let is_heard = peer.as_ref().is_some_and(|peer| is_well(peer, &leader));
-        if is_heard {
+        if is_heard && known != leader.process {
+            tracing::debug!(process = leader.process, address = leader.address, "the master's process answers");
             known.clone_from(&leader.process);
         }
         let found = (!is_heard && known == leader.process).then_some(node);

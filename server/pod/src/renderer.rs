@@ -7,7 +7,7 @@
 //!   pyramid exists once its row says so, which requires that the claim still holds. After a lost claim, the sweeper removes
 //!   what was written.
 //! - A claim that isn't renewed lapses; an image whose claims lapsed three times is left alone. A failure that isn't the
-//!   image's fault (a store that doesn't answer, a stop) gives the claim back.
+//!   image's fault (a store that doesn't answer, a stop) returns the claim.
 
 use std::sync::Arc;
 use std::time::Duration;

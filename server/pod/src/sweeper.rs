@@ -8,7 +8,7 @@
 //! - **Liveness comes from rows, never from ages.** An object is live if its upload is being received, its run is being worked
 //!   on, it is an image's original or a job's result, or the last claim of a pyramid wrote it. A two-hour upload is as live as
 //!   its row.
-//! - **Only what a row says has ended is deleted.** Objects that no row knows are quarantined, and dead objects stay dead, so a
+//! - **Only what has ended according to a row is deleted.** Objects without a row are quarantined, and dead objects stay dead, so a
 //!   stale read deletes nothing ([`orphans`]).
 //! - Thus a late delete of a deposed or paused master is harmless: the object was dead when that master checked, so it is dead
 //!   for the current one too. When an orphan's grace period is over, the master of the epoch first writes that into its row;

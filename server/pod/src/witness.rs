@@ -158,7 +158,7 @@ impl Witness {
             if let Ok(Answer::Peer(peer, _)) = timeout(PATIENCE, ask(&ahead.address)).await
                 && peer.process == ahead.process
             {
-                self.memory().known.insert(peer.process);
+                self.note_answer(ahead);
             }
         }
     }
@@ -248,7 +248,7 @@ impl Witness {
             let known = here.is_some() || self.memory().known.contains(&ahead.process);
             match ask(address).await {
                 Answer::Peer(peer, connection) if peer.process == ahead.process => {
-                    self.memory().known.insert(peer.process);
+                    self.note_answer(ahead);
                     closed(connection).await;
                     if begun.elapsed() >= STABLE_AFTER {
                         pause = Duration::ZERO;
@@ -265,6 +265,13 @@ impl Witness {
             }
             sleep(pause.mul_f64(0.5 + jitter())).await;
             pause = (pause * 2).clamp(RECONNECT_PAUSE, LONGEST_PAUSE);
+        }
+    }
+
+    /// Notes that a process answered at its announced address, so that a refusal there proves that it is gone.
+    fn note_answer(&self, ahead: &Ahead) {
+        if self.memory().known.insert(ahead.process.clone()) {
+            tracing::debug!(process = ahead.process, address = ahead.address, "candidate ahead answers");
         }
     }
 

@@ -1,7 +1,5 @@
 #![allow(clippy::unwrap_used)]
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use coord::embedded::{Embedded, EmbeddedConfig};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
@@ -17,7 +15,7 @@ const WHILE: Duration = Duration::from_millis(600);
 /// A fake process: the HTTP server that a witness talks to.
 struct Peer {
     address: String,
-    questions: Arc<AtomicUsize>,
+    questions: watch::Sender<usize>,
     life: JoinHandle<()>,
 }
 
@@ -39,13 +37,13 @@ impl Peer {
             if let Manner::IsCutOff(ms) = manner { format!("Evenlight-Cut-Off: {ms}\r\n") } else { String::new() };
         let answer =
             format!("HTTP/1.1 200 OK\r\nEvenlight-Process: {process}\r\n{cut_off}content-length: 3\r\n\r\nok\n");
-        let questions = Arc::new(AtomicUsize::new(0));
+        let questions = watch::Sender::new(0);
         let asked = questions.clone();
         let life = tokio::spawn(async move {
             let mut open = Vec::new();
             loop {
                 let (mut connection, _) = listener.accept().await.unwrap();
-                asked.fetch_add(1, Ordering::SeqCst);
+                asked.send_modify(|asked| *asked += 1);
                 if manner != Manner::Freezes {
                     connection.write_all(answer.as_bytes()).await.unwrap();
                 }
@@ -66,12 +64,8 @@ impl Peer {
     }
 
     async fn asked(&self, times: usize) {
-        let wait = async {
-            while self.questions.load(Ordering::SeqCst) < times {
-                sleep(Duration::from_millis(5)).await;
-            }
-        };
-        timeout(SOON, wait).await.expect("it is asked");
+        let mut questions = self.questions.subscribe();
+        timeout(SOON, questions.wait_for(|asked| *asked >= times)).await.expect("it is asked").unwrap();
     }
 
     /// Kills the process: its connections break, new ones are refused.
@@ -110,7 +104,7 @@ async fn a_process_that_dies_is_gone() {
     let gone = watch(&witness, peer.ahead("p"));
     let known = async {
         while !witness.memory().known.contains("p") {
-            sleep(Duration::from_millis(5)).await;
+            tokio::task::yield_now().await;
         }
     };
     timeout(SOON, known).await.expect("it answers as announced");
@@ -126,7 +120,7 @@ async fn a_process_that_is_slow_is_not_gone_and_not_asked_again() {
     let gone = watch(&witness, peer.ahead("p"));
     peer.asked(1).await;
     assert!(timeout(WHILE, gone).await.is_err(), "it is only slow");
-    assert_eq!(peer.questions.load(Ordering::SeqCst), 1);
+    assert_eq!(*peer.questions.borrow(), 1);
 }
 
 #[tokio::test]
@@ -157,7 +151,7 @@ async fn a_server_that_closes_its_connections_is_neither_gone_nor_asked_without_
     peer.asked(2).await;
     assert!(timeout(WHILE, gone).await.is_err());
     // At once, then after at least 50, 100, 200 and 400 ms.
-    assert!(peer.questions.load(Ordering::SeqCst) <= 6, "it spins");
+    assert!(*peer.questions.borrow() <= 6, "it spins");
 }
 
 /// Returns whether a witness on the embedded coordinator, with this session timeout, judges a peer to be cut off.

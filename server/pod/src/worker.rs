@@ -8,9 +8,8 @@
 //! - *The work itself kills the pod.* The strike that the claim wrote stays. A task with a strike runs alone in its pod, so
 //!   that it can't take other tasks down with it, and three strikes end it.
 
-use std::collections::{BTreeMap, HashMap};
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base::backoff::{Backoff, jitter};
@@ -19,15 +18,14 @@ use base::panics;
 use base::wall::now;
 use coord::claim::{self, Held, Strike, StrikeReturn};
 use coord::settle::connected;
-use coord::{Coordinator, Error, paths};
+use coord::{Coordinator, Error};
 use futures::FutureExt;
 use pipeline::failure::Failure;
-use pipeline::nodes::{JobNodes, TaskNodes};
+use pipeline::nodes::JobNodes;
 use pipeline::stage::Inputs;
 use pipeline::{step, work};
 use shared::clock::Stamp;
-use shared::id::JobId;
-use shared::job::{ALGO, Phase, Progress, RECORD_VERSION};
+use shared::job::{Phase, RECORD_VERSION};
 use shared::task::{Done, Lock, Outcome, StrikeEnd};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -35,16 +33,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::claims::Claims;
 use super::context::Pod;
-use super::job_failure::{MAX_LOSSES, refusal};
+use super::job_failure::refusal;
 use super::journal::Journal;
 use super::mirror::Nodes;
+use super::picker::{Candidate, Picker};
 use super::slots::Slot;
-
-/// The phases that workers of this version support.
-pub const KINDS: [Phase; Phase::ALL.len()] = Phase::ALL;
-
-/// How long a job on its last chance is worked on alone; longer, and it would hold up the others.
-const LAST_CHANCE_ALONE: Duration = Duration::from_secs(30);
 
 /// A pod's worker during one session.
 pub(super) struct Worker {
@@ -62,33 +55,6 @@ pub(super) struct Worker {
     pub stop: CancellationToken,
     /// Offset at which the worker starts its search, so that workers don't all try the same task first.
     pub start: usize,
-    /// The job on its last chance that this worker works on alone.
-    pub last_chance: LastChance,
-}
-
-/// A job that fails with another lost run is worked on alone, first of all, for up to [`LAST_CHANCE_ALONE`]: if the array stops
-/// meanwhile, no other job can be the cause, and a job that isn't the cause is soon done.
-#[derive(Default)]
-pub(super) struct LastChance(Mutex<Option<(JobId, tokio::time::Instant)>>);
-
-impl LastChance {
-    /// Returns how much longer this job is worked on alone; `None` once that time is over.
-    fn alone_for(&self, job: &JobId) -> Option<Duration> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = match &*known {
-            Some((known, since)) if known == job => *since,
-            _ => known.insert((job.clone(), tokio::time::Instant::now())).1,
-        };
-        LAST_CHANCE_ALONE.checked_sub(since.elapsed()).filter(|left| !left.is_zero())
-    }
-}
-
-/// A task that can be claimed.
-struct Candidate {
-    job: Arc<JobNodes>,
-    phase: Phase,
-    index: u32,
-    path: String,
 }
 
 /// A task that this worker is finished with.
@@ -116,29 +82,25 @@ impl Worker {
         let (stop, mut nodes) = (worker.stop.clone(), worker.nodes.clone());
         let mut outage = worker.pod.task_context.store.outage();
         let mut running: JoinSet<Ended> = JoinSet::new();
-        // Running tasks by path, and whether each must run alone.
-        let mut held: BTreeMap<String, bool> = BTreeMap::new();
-        // Versions at which a claim was lost; skipped until the mirror shows a newer version.
-        let mut lost: HashMap<String, i32> = HashMap::new();
-        let mut turn = worker.start;
+        let mut picker = Picker::new(worker.start);
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
         let slots = worker.pod.slots.clone();
         loop {
             let seen = nodes.borrow_and_update().clone();
-            lost.retain(|path, version| is_at(&seen, path, *version));
+            picker.forget_stale(&seen);
             // During an outage of the store, claimed work couldn't be stored.
-            let wants = outage.borrow_and_update().is_none() && worker.pick(&seen, turn, &held, &lost).is_some();
-            let alone = last_chance(&seen).and_then(|job| worker.last_chance.alone_for(&job.job.job));
+            let wants = outage.borrow_and_update().is_none() && picker.pick(&seen).is_some();
+            let alone = picker.alone_for(&seen);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 Some(ended) = running.join_next(), if !running.is_empty() => match ended {
                     Ok(ended) => {
-                        held.remove(&ended.path);
+                        picker.release(&ended.path);
                         match ended.claim {
                             Claim::Made => backoff.reset(),
                             Claim::Failed => backoff.wait().await,
-                            Claim::Lost { version } => drop(lost.insert(ended.path, version)),
+                            Claim::Lost { version } => picker.lose(ended.path, version),
                             Claim::SessionOver => break,
                         }
                     }
@@ -150,10 +112,10 @@ impl Worker {
                 },
                 // No await between taking the slot and spawning the task: a frozen pod must not hold a slot.
                 slot = slots.take(), if wants => {
-                    turn = turn.wrapping_add(1);
+                    picker.next_turn();
                     let seen = nodes.borrow_and_update().clone();
-                    let Some(candidate) = worker.pick(&seen, turn, &held, &lost) else { continue };
-                    held.insert(candidate.path.clone(), !strikes_of(&candidate).is_empty());
+                    let Some(candidate) = picker.pick(&seen) else { continue };
+                    picker.hold(&candidate);
                     let worker = worker.clone();
                     running.spawn(async move { worker.claim_and_attempt(candidate, slot).await });
                 }
@@ -167,61 +129,10 @@ impl Worker {
         worker.journal.write().await;
     }
 
-    /// Picks a task that no worker holds. A task with a strike comes first and runs alone: the pod claims nothing until its
-    /// running tasks have ended. Otherwise jobs take turns, and within a job the search starts at this pod's own offset.
-    fn pick(
-        &self,
-        nodes: &Nodes,
-        turn: usize,
-        held: &BTreeMap<String, bool>,
-        lost: &HashMap<String, i32>,
-    ) -> Option<Candidate> {
-        if held.values().any(|alone| *alone) {
-            return None;
-        }
-        let mut jobs: Vec<&Arc<JobNodes>> = workable(nodes).collect();
-        // Of the jobs that would fail with another lost run, only one is worked on at a time: one of them may be why the
-        // others' runs were lost. All pods choose the same one, and work on nothing else at first.
-        if let Some(first) = last_chance(nodes) {
-            let alone = self.last_chance.alone_for(&first.job.job).is_some();
-            jobs.retain(|nodes| nodes.job.job == first.job.job || !(alone || is_last_chance(nodes)));
-        }
-        let search = |wanted: &dyn Fn(&TaskNodes) -> bool| {
-            let open = |candidate: &Candidate| {
-                !held.contains_key(&candidate.path) && lost.get(&candidate.path) != Some(&version_of(candidate))
-            };
-            let turns = (0..jobs.len()).map(|offset| jobs[(turn % jobs.len() + offset) % jobs.len()]);
-            turns.flat_map(|job| self.candidates(job, wanted)).find(open)
-        };
-        match search(&|task| is_free(task) && !task.task.strikes.is_empty()) {
-            Some(struck) => held.is_empty().then_some(struck),
-            None => search(&is_free),
-        }
-    }
-
-    /// Returns the wanted tasks of a job that this version supports, starting at this pod's own offset.
-    fn candidates(&self, job: &Arc<JobNodes>, wanted: &dyn Fn(&TaskNodes) -> bool) -> impl Iterator<Item = Candidate> {
-        let phases = job.phases.iter().filter(|(phase, _)| KINDS.contains(phase) && job.has_inputs(**phase));
-        let tasks = phases.flat_map(|(phase, tasks)| tasks.iter().map(move |(index, task)| (*phase, *index, task)));
-        let mut found: Vec<(Phase, u32)> = tasks
-            .filter(|(.., task)| wanted(task) && job.is_mended(&task.task))
-            .map(|(phase, index, _)| (phase, index))
-            .collect();
-        if !found.is_empty() {
-            let place = self.start % found.len();
-            found.rotate_left(place);
-        }
-        let job = job.clone();
-        found.into_iter().map(move |(phase, index)| {
-            let path = paths::task(&job.job.job, phase, index);
-            Candidate { job: job.clone(), phase, index, path }
-        })
-    }
-
     /// Claims a task and executes it if the claim was made. The slot is free again when all of the task's work has ended, or
     /// when the claim failed or its outcome is unknown.
     async fn claim_and_attempt(&self, candidate: Candidate, slot: Slot) -> Ended {
-        let (path, version) = (candidate.path.clone(), version_of(&candidate));
+        let (path, version) = (candidate.path.clone(), candidate.version());
         let claim = match self.claim(&candidate).await {
             Ok(Some(claimed)) => {
                 self.attempt(candidate.job, claimed, slot).await;
@@ -243,7 +154,7 @@ impl Worker {
     }
 
     async fn claim(&self, candidate: &Candidate) -> Result<Option<Held>, Error> {
-        let nodes = &candidate.job.phases[&candidate.phase][&candidate.index];
+        let nodes = candidate.nodes();
         // The lock is gone. If the last claim ended neither in a release nor in a result, this pod is the first to establish
         // that.
         let mut seen = nodes.task.clone();
@@ -296,7 +207,7 @@ impl Worker {
                 tracing::info!(pod = %name, task = path, attempt = task.attempt, "claim lost; result discarded");
                 self.let_go(&held).await;
             }
-            // The session is over; the pod's next session gives the strike back.
+            // The session is over; the pod's next session returns the strike.
             Err(error) => {
                 tracing::info!(pod = %name, task = path, error = %chain(&error), "claim ended with the session")
             }
@@ -327,8 +238,8 @@ impl Worker {
         loop {
             match claim::commit(&*self.coordinator, held, &done).await {
                 // The record will never fit; a refusal with the reason does.
-                Err(Error::Invalid(why)) if matches!(done.outcome, Outcome::Stored(_)) => {
-                    done.outcome = short(Outcome::Refused { reason: refusal(&why) });
+                Err(Error::Invalid(invalid)) if matches!(done.outcome, Outcome::Stored(_)) => {
+                    done.outcome = short(Outcome::Refused { reason: refusal(invalid) });
                 }
                 Err(error) if self.worth_repeating(&error).await => {}
                 Ok(true) => break,
@@ -349,7 +260,7 @@ impl Worker {
         let mut held = held.clone();
         let (mut trouble, mut strike, mut attempt) = (Some(chain(failure).to_string()), Strike::GiveBack, task.attempt);
         if is_outage {
-            // An outage says nothing about the task, so the claim is undone. Its output's key carries the claim's id, so
+            // An outage isn't the task's fault, so the claim is undone. Its output's key carries the claim's id, so
             // another attempt may reuse the number.
             held.task.attempt -= 1;
             trouble = task.trouble.clone();
@@ -421,11 +332,6 @@ fn strike_end(failure: &Failure) -> Option<StrikeEnd> {
     }
 }
 
-/// Returns whether a task may be claimed.
-fn is_free(nodes: &TaskNodes) -> bool {
-    nodes.lock.is_none() && nodes.done.is_none() && !nodes.task.is_struck_out() && !nodes.task.is_given_up()
-}
-
 /// Converts a panic into a failure.
 fn crash(panic: &(dyn std::any::Any + Send)) -> Failure {
     Failure::Crashed(SharedError::new(panics::message(panic).unwrap_or("no message")))
@@ -469,34 +375,4 @@ fn all(job: &JobNodes, phase: Phase) -> Result<Vec<shared::job::Pointer>, Failur
         ))));
     }
     Ok(outputs)
-}
-
-/// Returns whether the job fails with another lost run.
-fn is_last_chance(nodes: &JobNodes) -> bool {
-    nodes.job.losses + 1 >= MAX_LOSSES
-}
-
-/// Returns the active jobs whose arithmetic this version knows.
-fn workable(nodes: &Nodes) -> impl Iterator<Item = &Arc<JobNodes>> {
-    nodes.jobs.values().filter(|nodes| nodes.job.algo <= ALGO && nodes.job.progress == Progress::Active)
-}
-
-/// Returns the first job that fails with another lost run.
-fn last_chance(nodes: &Nodes) -> Option<&Arc<JobNodes>> {
-    workable(nodes).find(|nodes| is_last_chance(nodes))
-}
-
-fn version_of(candidate: &Candidate) -> i32 {
-    candidate.job.phases[&candidate.phase][&candidate.index].version
-}
-
-fn strikes_of(candidate: &Candidate) -> &[String] {
-    &candidate.job.phases[&candidate.phase][&candidate.index].task.strikes
-}
-
-/// Returns whether a task's record still has this version.
-fn is_at(nodes: &Nodes, path: &str, version: i32) -> bool {
-    let task =
-        paths::parse_task(path).and_then(|(job, phase, index)| nodes.jobs.get(&job)?.phases.get(&phase)?.get(&index));
-    task.is_some_and(|task| task.version == version)
 }

@@ -57,7 +57,7 @@ pub struct EqualizeArgs {
 
 const AFTER_HELP: &str = "\
 A folder's images are recognized by their content, whatever their names; results keep the names. Hidden files and macOS's \
-AppleDouble files (._*) are left out. A failure doesn't stop the others; the last lines say how many images were equalized, \
+AppleDouble files (._*) are left out. A failure doesn't stop the others; the last line counts the images that were equalized, \
 failed and were skipped, and why.
 
 Exit code: 0 if all images were equalized, 1 if one failed or there is none, 2 if the command line is wrong.";
@@ -95,10 +95,10 @@ pub fn run(args: EqualizeArgs) -> Result<()> {
             let (is, extension) = (format.name().to_uppercase(), format.extension());
             match command.target.format {
                 None => bail!(
-                    "the result keeps the original's format, {is}; give OUT a name that ends in .{extension}, or add --to {}",
+                    "the result keeps the original's format, {is}: name OUT with .{extension}, or add --to {}",
                     named.name()
                 ),
-                Some(_) => bail!("the result is a {is}; give OUT a name that ends in .{extension}"),
+                Some(_) => bail!("the result is a {is}: name OUT with .{extension}"),
             }
         }
     }
@@ -156,7 +156,7 @@ impl Command {
             && named != format
         {
             let is = format.name().to_uppercase();
-            eprintln!("{}: its content is {is}, whatever its name says", path.display());
+            eprintln!("{}: its content is {is}, despite its name", path.display());
         }
         let output = output.join(self.named(relative, format));
         let is_first = results.insert(output.clone());

@@ -1,7 +1,7 @@
-//! The images of a folder: what is equalized, what is left out and why, and the summary of it.
+//! The images of a folder: which files are equalized, which are skipped and why, and the summary.
 //!
-//! A file's first bytes say what it is; its name only matters for hidden files, and for files that are no image though their
-//! name says so, which fail instead of being left out. Links are followed; one that leads back to a folder above it is left out.
+//! A file's first bytes decide what it is. Its name matters only for hidden files, and for files with an image's extension and
+//! other content, which fail instead of being skipped. Links are followed, except one to a folder above it.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -79,10 +79,10 @@ impl Process {
     ///
     /// # Errors
     /// With what was tried and why it failed.
-    pub async fn start_logged(args: ServeArgs, said: OwnLog) -> anyhow::Result<Self> {
+    pub async fn start_logged(args: ServeArgs, log: OwnLog) -> anyhow::Result<Self> {
         base::crypto::install();
         let names = args.pod_names().map_err(anyhow::Error::msg)?;
-        said.belongs_to(&names);
+        log.belongs_to(&names);
         let listener =
             TcpListener::bind(args.listen).await.with_context(|| format!("can't listen on {}", args.listen))?;
         let address = listener.local_addr()?;
@@ -116,7 +116,7 @@ impl Process {
             stop: stop_pods.clone(),
         };
         let rendering = tokio::spawn(renderer.run());
-        let logs = PodLogs::new(said.book().clone(), kubernetes.as_ref().map(Kubernetes::logs));
+        let logs = PodLogs::new(log.book().clone(), kubernetes.as_ref().map(Kubernetes::logs));
         let accept = Accept {
             store: backends.store.clone(),
             catalog: backends.catalog.clone(),

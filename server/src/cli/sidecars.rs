@@ -1,4 +1,4 @@
-//! Files beside an image that belong to it: GDAL's external mask is obeyed, the others are mentioned, since results don't have them.
+//! Files beside an image that belong to it: GDAL's external mask is applied, the others are reported, since results don't have them.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -25,7 +25,7 @@ const APPENDED: [(&str, &str); 2] = [
 const WORLD: [&str; 8] = ["tfw", "tifw", "tiffw", "wld", "pgw", "pngw", "jgw", "jpgw"];
 
 impl Sidecars {
-    /// Looks for the files beside an image. Its mask isn't obeyed if the user names another.
+    /// Looks for the files beside an image. Its mask is ignored if the user names another.
     pub(super) fn beside(image: &Path, mask_given: bool, limits: &Limits) -> Self {
         let mut found = Self::default();
         if let Some(mask) = appended(image, ".msk").filter(|mask| mask.is_file()) {
@@ -37,7 +37,7 @@ impl Sidecars {
                 Some(reason) => found.notes.push(format!("The mask beside it ({name}) isn't used: {reason}")),
                 None => {
                     found.notes.push(format!(
-                        "The mask beside it ({name}) was obeyed. Copy it to the name of the result and .msk, so that it goes with it."
+                        "The mask beside it ({name}) was applied. Copy it beside the result, with the result's name and .msk."
                     ));
                     found.mask = Some(mask);
                 }
@@ -52,7 +52,7 @@ impl Sidecars {
             if file.is_file() {
                 let name = display(&file);
                 found.notes.push(format!(
-                    "{name} says where the image lies. Copy it to the result's name, so that it goes with it."
+                    "{name} holds the image's position. Copy it beside the result, with the result's name."
                 ));
             }
         }

@@ -25,6 +25,15 @@ pub enum Error {
     /// The key or the store's address is invalid; nothing was tried.
     #[error("{0}")]
     Invalid(String),
+    /// The store can't be opened: its configuration is invalid.
+    #[error("can't open the store {address}")]
+    Open {
+        /// The store's address.
+        address: String,
+        /// The cause.
+        #[source]
+        cause: SharedError,
+    },
     /// The store is full: no disk space, or a quota is used up. The object wasn't written. Retrying is useless until space is
     /// freed.
     #[error("the store is full ({doing})")]
@@ -67,8 +76,8 @@ fn is_full(error: &(dyn StdError + 'static)) -> bool {
     let by_code = causes(error).filter_map(|error| error.downcast_ref::<io::Error>()).map(io::Error::kind);
     let mut codes = by_code.filter(|kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded));
     codes.next().is_some() || {
-        let said = causes(error).last().map(ToString::to_string).unwrap_or_default();
-        ["XMinioStorageFull", "QuotaExceeded", "507 Insufficient Storage"].iter().any(|full| said.contains(full))
+        let answer = causes(error).last().map(ToString::to_string).unwrap_or_default();
+        ["XMinioStorageFull", "QuotaExceeded", "507 Insufficient Storage"].iter().any(|full| answer.contains(full))
     }
 }
 
@@ -87,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_and_a_used_up_quota_are_told_from_other_failures() {
+    fn a_full_disk_and_a_used_up_quota_differ_from_other_failures() {
         let [enospc, edquot, eio] =
             [28, 122, 5].map(|code| failed("writing", "a", generic(io::Error::from_raw_os_error(code))));
         assert_eq!(enospc, Error::Full { doing: "writing a".into() });
@@ -98,10 +107,10 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_is_said_once() {
+    fn a_cause_is_named_once() {
         let error = failed("reading", "a", generic(io::Error::other("the cable is out")));
-        let said = chain(&error).to_string();
-        assert_eq!(said.matches("the cable is out").count(), 1, "{said}");
-        assert!(said.starts_with("the store is unavailable (reading a): "), "{said}");
+        let line = chain(&error).to_string();
+        assert_eq!(line.matches("the cable is out").count(), 1, "{line}");
+        assert!(line.starts_with("the store is unavailable (reading a): "), "{line}");
     }
 }

@@ -81,7 +81,7 @@ fn open_s3(rest: &str, variables: impl IntoIterator<Item = (String, String)>) ->
         .with_client_options(client)
         .with_retry(retry)
         .build()
-        .map_err(|error| Error::Invalid(format!("can't open the store s3://{bucket}: {error}")))?;
+        .map_err(|error| Error::Open { address: format!("s3://{bucket}"), cause: error.into() })?;
     Ok(Store {
         health: Arc::default(),
         objects: Arc::new(objects),

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use catalog::Catalog;
@@ -28,9 +28,9 @@ use store::{Patience, Store};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::client::PATIENCE;
 use crate::faulty_store::Faults;
 use crate::images::oracle;
+use crate::wait::{PATIENCE, eventually};
 
 /// Pods and what they share.
 pub struct TestArray {
@@ -68,13 +68,13 @@ pub type Configure = Box<dyn Fn(&mut PodConfig) + Send + Sync>;
 pub struct Setup {
     /// Session timeout of the embedded coordinator.
     pub session_timeout: Duration,
-    /// Returns the pods' coordinator, given the embedded one.
+    /// Makes the pods' coordinator from the embedded one.
     pub connector: Connect,
     /// The store's objects.
     pub objects: Arc<dyn ObjectStore>,
     /// The store, if it isn't these objects with [`TestArray::faults`].
     pub store: Option<Store>,
-    /// Timeouts and retries of the store, unless it is given.
+    /// Timeouts and retries of the store, unless `store` is set.
     pub patience: Patience,
     /// Number of pixel threads.
     pub threads: usize,
@@ -244,13 +244,7 @@ impl TestArray {
 
     /// Waits until `found` returns `Some`.
     pub async fn until<T, F: Future<Output = Option<T>>>(&self, what: &str, found: impl Fn() -> F) -> T {
-        let begun = Instant::now();
-        loop {
-            if let Some(found) = found().await {
-                return found;
-            }
-            assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}; played: {:?}", self.faults.played());
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        // What is awaited names the state; the faults explain why it may not come.
+        eventually(what, PATIENCE, async || found().await.ok_or_else(|| self.faults.played())).await
     }
 }

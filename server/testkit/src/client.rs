@@ -11,8 +11,7 @@ use shared::gallery::{Accepted, Image};
 use shared::id::{ImageId, PodName};
 use shared::job::JobState;
 
-/// Time limit for every wait in these tests.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+use crate::wait::{PATIENCE, eventually};
 
 /// Response to [`Client::look`].
 #[derive(Debug)]
@@ -105,28 +104,20 @@ impl Client {
 
     /// Waits until `found` returns `Some` for the cluster view.
     pub async fn until<T>(&self, what: &str, found: impl Fn(&ClusterView) -> Option<T>) -> T {
-        let begun = Instant::now();
-        loop {
+        eventually(what, PATIENCE, async || {
             let view = self.cluster().await;
-            if let Some(found) = view.as_ref().and_then(&found) {
-                return found;
-            }
-            assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}; the last view was {view:#?}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+            view.as_ref().and_then(&found).ok_or(view)
+        })
+        .await
     }
 
     /// Waits until the image's latest job has ended.
     pub async fn ended(&self, image: &ImageId) -> Image {
-        let begun = Instant::now();
-        loop {
-            let seen = self.image(image).await;
-            if let Some(image) = seen.as_ref().filter(|image| image.state.has_ended()) {
-                return image.clone();
-            }
-            assert!(begun.elapsed() < PATIENCE, "image {image} didn't end: {seen:#?}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        eventually(&format!("the end of image {image}"), PATIENCE, async || match self.image(image).await {
+            Some(image) if image.state.has_ended() => Ok(image),
+            seen => Err(seen),
+        })
+        .await
     }
 
     /// Waits until the image is done and returns its result file.

@@ -16,6 +16,8 @@ pub struct Deployment {
     pub catalog: String,
     program: Evenlight,
     session_timeout: String,
+    /// `EVENLIGHT_LOG` of the processes, if it isn't the test's own.
+    log_filter: Option<String>,
 }
 
 impl Deployment {
@@ -32,7 +34,14 @@ impl Deployment {
     /// The same, on this ZooKeeper and this catalog.
     pub fn over(program: Evenlight, zookeeper: String, catalog: String, session_timeout: Duration) -> Self {
         let session_timeout = format!("{}ms", session_timeout.as_millis());
-        Self { folder: tempfile::tempdir().unwrap(), zookeeper, catalog, program, session_timeout }
+        let folder = tempfile::tempdir().unwrap();
+        Self { folder, zookeeper, catalog, program, session_timeout, log_filter: None }
+    }
+
+    /// Makes the processes log these targets as well, such as `pod::witness=debug`.
+    pub fn logging(mut self, more: &str) -> Self {
+        self.log_filter = Some(format!("info,sqlx=warn,{more}"));
+        self
     }
 
     /// Starts a process with one pod of this name, which divides every image into tasks.
@@ -63,7 +72,9 @@ impl Deployment {
         let path = |name: &str| self.folder.path().join(name).display().to_string();
         let (store, data) = (path("store"), path(name));
         let services = ["--catalog", &self.catalog, "--store", &store, "--data", &data];
-        self.program.serve(name, self.folder.path(), &[&services[..], more].concat())
+        let args = [&services[..], more].concat();
+        let filter: Vec<_> = self.log_filter.iter().map(|filter| ("EVENLIGHT_LOG", &**filter)).collect();
+        self.program.serve_with(name, self.folder.path(), &args, &filter)
     }
 
     /// Starts three processes and waits until all know each other and the master.

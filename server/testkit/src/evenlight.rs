@@ -4,9 +4,10 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use crate::client::{Client, PATIENCE};
+use crate::client::Client;
+use crate::wait::{PATIENCE, eventually_blocking, ok_if};
 
-/// The binary `evenlight`. Cargo tells its path only to the tests of the package `server`, so each suite has a constant:
+/// The binary `evenlight`. Cargo passes its path only to the tests of the package `server`, so each suite has a constant:
 ///
 /// ```ignore
 /// const EVENLIGHT: Evenlight = Evenlight(env!("CARGO_BIN_EXE_evenlight"));
@@ -146,18 +147,20 @@ impl Server {
     /// # Panics
     /// If it succeeded, or keeps running.
     pub fn refusal(&mut self) -> String {
-        let begun = std::time::Instant::now();
-        while !self.has_ended() {
-            assert!(begun.elapsed() < PATIENCE, "{} runs on", self.name);
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
+        let end = format!("the end of {}", self.name);
+        eventually_blocking(&end, PATIENCE, || ok_if(self.has_ended(), "it runs"));
         assert!(!self.wait(), "{} ended well", self.name);
+        self.log()
+    }
+
+    /// Returns its log.
+    pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
     /// Returns the number of log lines.
     pub fn log_lines(&self) -> usize {
-        std::fs::read_to_string(&self.log).unwrap().lines().count()
+        self.log().lines().count()
     }
 
     /// Returns the CPU time it has used.

@@ -28,6 +28,7 @@ use object_store::{
 use store::Patience;
 
 use crate::dice::Dice;
+use crate::wait::elapse;
 
 /// A store operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -223,6 +224,18 @@ impl Drop for Bomb {
     }
 }
 
+/// Returns what was read with its bytes altered.
+///
+/// # Errors
+/// If the bytes can't be read.
+pub async fn altered(got: GetResult, alter: impl FnOnce(Bytes) -> Bytes) -> Result<GetResult> {
+    let (meta, range, attributes, extensions) =
+        (got.meta.clone(), got.range.clone(), got.attributes.clone(), got.extensions.clone());
+    let bytes = alter(got.bytes().await?);
+    let payload = GetResultPayload::Stream(stream::once(async { Ok(bytes) }).boxed());
+    Ok(GetResult { payload, meta, range, attributes, extensions })
+}
+
 /// Performs an operation with a fault that doesn't concern its bytes.
 async fn played<T>(fault: Option<Fault>, work: impl Future<Output = Result<T>>) -> Result<T> {
     match fault {
@@ -234,7 +247,7 @@ async fn played<T>(fault: Option<Fault>, work: impl Future<Output = Result<T>>) 
         Some(Fault::Full) => Err(full()),
         Some(Fault::Hang) => std::future::pending().await,
         Some(Fault::Slow(pause)) => {
-            tokio::time::sleep(pause).await;
+            elapse(pause).await;
             work.await
         }
         Some(Fault::LoseReply) => {
@@ -295,11 +308,7 @@ impl ObjectStore for FaultyStore {
         else {
             return Ok(got);
         };
-        let (meta, range, attributes, extensions) =
-            (got.meta.clone(), got.range.clone(), got.attributes.clone(), got.extensions.clone());
-        let bytes = spoiled(got.bytes().await?, fault);
-        let payload = GetResultPayload::Stream(stream::once(async { Ok(bytes) }).boxed());
-        Ok(GetResult { payload, meta, range, attributes, extensions })
+        altered(got, |bytes| spoiled(bytes, fault)).await
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {

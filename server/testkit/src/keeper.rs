@@ -76,30 +76,25 @@ impl Drop for Kept {
 }
 
 /// Returns the last lines of a log.
-pub fn tail(log: &Path) -> String {
+pub fn tail(log: &Path) -> Vec<String> {
     let mut text = String::new();
     let _ = File::open(log).and_then(|mut file| file.read_to_string(&mut text));
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(30)..].join("\n")
+    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    lines[lines.len().saturating_sub(30)..].to_vec()
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use super::*;
+    use crate::wait::{eventually_blocking, ok_if};
 
     /// Where the child process must work; set only in the child.
     const CHILD: &str = "EVENLIGHT_TEST_KEEP_UNTIL_KILLED";
 
-    fn until(what: &str, holds: impl Fn() -> bool) {
-        let begun = Instant::now();
-        while !holds() {
-            assert!(begun.elapsed() < Duration::from_secs(60), "waited in vain: {what}");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
+    const LIMIT: Duration = Duration::from_secs(60);
 
     /// Not a test of its own: the child process below runs it until it is killed.
     #[test]
@@ -112,7 +107,8 @@ mod tests {
         kept.signal("STOP");
         fs::write(folder.join("new"), kept.pid().to_string()).unwrap();
         fs::rename(folder.join("new"), folder.join("pid")).unwrap();
-        std::thread::sleep(Duration::from_secs(60));
+        // Its parent holds the other end.
+        let _ = std::io::stdin().read_line(&mut String::new());
     }
 
     #[test]
@@ -121,17 +117,18 @@ mod tests {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "keeper::tests::a_test_process_that_is_killed"])
             .env(CHILD, &folder)
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        until("the server to start", || folder.join("pid").exists());
+        eventually_blocking("the server's start", LIMIT, || ok_if(folder.join("pid").exists(), child.try_wait()));
         let server = fs::read_to_string(folder.join("pid")).unwrap();
         let process = Path::new("/proc").join(server);
         assert!(process.exists());
         child.kill().unwrap();
         child.wait().unwrap();
-        until("the server to end", || !process.exists());
-        until("the folder to go", || !folder.exists());
+        eventually_blocking("the server's end", LIMIT, || ok_if(!process.exists(), &process));
+        eventually_blocking("the folder's end", LIMIT, || ok_if(!folder.exists(), &folder));
     }
 }

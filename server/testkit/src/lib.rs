@@ -22,6 +22,7 @@ pub mod postgres;
 pub mod proxy;
 pub mod s3;
 pub mod statements;
+pub mod wait;
 pub mod zookeeper;
 
 pub use array::TestArray;
@@ -32,4 +33,5 @@ pub use evenlight::{Evenlight, Server};
 pub use ports::free_port;
 pub use postgres::Postgres;
 pub use s3::S3;
+pub use wait::{elapse, eventually, eventually_blocking, ok_if, stays, within};
 pub use zookeeper::Ensemble;

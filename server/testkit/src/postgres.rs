@@ -6,11 +6,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::{Connection, PgConnection};
 
 use crate::keeper::{Kept, tail};
+use crate::wait::{eventually, eventually_blocking, ok_if};
+
+/// Time limit for a server's start and for a standby's replay.
+const READY: Duration = Duration::from_secs(60);
 
 /// A server in a folder of its own. Both go when it is dropped or the test process ends.
 pub struct Postgres {
@@ -106,26 +110,22 @@ impl Postgres {
         let written = sqlx::query_scalar::<_, String>("SELECT pg_current_wal_lsn()::text");
         let written = written.fetch_one(&mut source).await.unwrap();
         let mut standby = PgConnection::connect(&self.url("postgres")).await.unwrap();
-        let began = Instant::now();
-        loop {
-            let applied = sqlx::query_scalar::<_, bool>("SELECT pg_last_wal_replay_lsn() >= $1::pg_lsn").bind(&written);
-            if applied.fetch_one(&mut standby).await.unwrap() {
-                return;
-            }
-            assert!(began.elapsed() < Duration::from_secs(60), "the standby doesn't catch up to {written}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let applied = "SELECT pg_last_wal_replay_lsn() >= $1::pg_lsn, pg_last_wal_replay_lsn()::text";
+        eventually(&format!("the standby to apply {written}"), READY, async || {
+            let applied = sqlx::query_as::<_, (bool, String)>(applied).bind(&written);
+            let (all, upto) = applied.fetch_one(&mut standby).await.unwrap();
+            ok_if(all, upto)
+        })
+        .await;
     }
 
     fn await_ready(&self) {
-        let (program, began) = (programs().join("pg_isready"), Instant::now());
-        while !Command::new(&program).arg("-q").arg("-h").arg(&self.folder).status().unwrap().success() {
-            let runs = self.server().runs();
-            if !runs || began.elapsed() > Duration::from_secs(60) {
-                panic!("PostgreSQL didn't start (it runs: {runs}). Its log ends:\n{}", tail(&self.folder.join("log")));
-            }
-            std::thread::sleep(Duration::from_millis(30));
-        }
+        let (program, log) = (programs().join("pg_isready"), self.folder.join("log"));
+        eventually_blocking("PostgreSQL", READY, || {
+            let ready = Command::new(&program).arg("-q").arg("-h").arg(&self.folder).status().unwrap().success();
+            assert!(ready || self.server().runs(), "PostgreSQL has ended; its log ends: {:#?}", tail(&log));
+            ok_if(ready, tail(&log))
+        });
     }
 
     fn server(&self) -> &Kept {
@@ -217,7 +217,7 @@ fn folder() -> PathBuf {
     let folder = tempfile::Builder::new().prefix("evenlight-pg-").tempdir().unwrap().keep();
     if is_root() {
         let owned = Command::new("chown").arg("postgres").arg(&folder).status().unwrap();
-        assert!(owned.success(), "{} can't be given to the user postgres", folder.display());
+        assert!(owned.success(), "{} can't be owned by the user postgres", folder.display());
     }
     folder
 }

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::ports::free_port;
+use crate::wait::elapse;
 
 /// Destination of connections.
 #[derive(Debug, Clone)]
@@ -329,7 +330,7 @@ async fn arrival(lines: &mut watch::Receiver<Line>, sent: Instant, flow: &impl F
             Flow::Free => return,
             Flow::Late(delay) if sent + delay <= Instant::now() => return,
             Flow::Late(delay) => tokio::select! {
-                () = tokio::time::sleep_until(sent + delay) => {}
+                () = elapse((sent + delay).saturating_duration_since(Instant::now())) => {}
                 _ = lines.changed() => {}
             },
             Flow::Held => {

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::keeper::Kept;
+use crate::wait::eventually_blocking;
 
 /// A running server. It ends with the test process.
 pub struct S3 {
@@ -41,17 +42,10 @@ impl S3 {
     }
 
     fn await_ready(&self) -> bool {
-        let began = Instant::now();
-        while began.elapsed() < Duration::from_secs(60) {
-            if !self.server.runs() {
-                return false;
-            }
-            if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
-                return true;
-            }
-            std::thread::sleep(Duration::from_millis(30));
-        }
-        panic!("the S3 server isn't reachable after 60 s");
+        eventually_blocking("the S3 server", Duration::from_secs(60), || match self.server.runs() {
+            false => Ok(false),
+            true => TcpStream::connect(("127.0.0.1", self.port)).map(|_| true),
+        })
     }
 
     /// Creates an empty bucket and returns its name.

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::keeper::{Kept, tail};
 use crate::ports::free_port;
+use crate::wait::{eventually_blocking, ok_if};
 
 /// Folder of the jars of Debian's packages.
 const JARS: &str = "/usr/share/java";
@@ -192,15 +193,10 @@ impl Ensemble {
     }
 
     fn await_ready(&self, index: usize) {
-        let deadline = Instant::now() + READY;
-        while !self.ask(index).is_some_and(|answer| answer.contains("Mode: ")) {
-            assert!(
-                Instant::now() < deadline,
-                "ZooKeeper server {index} doesn't serve after {READY:?}. Its log ends:\n{}",
-                tail(&self.log(index))
-            );
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        eventually_blocking(&format!("ZooKeeper server {index}"), READY, || {
+            let serves = self.ask(index).is_some_and(|answer| answer.contains("Mode: "));
+            ok_if(serves, tail(&self.log(index)))
+        });
     }
 
     /// Returns a server's status (`srvr`).

@@ -8,8 +8,8 @@ use shared::job::JobState;
 use shared::route::pod_act;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
-use testkit::Client;
 use testkit::images::sample;
+use testkit::{Client, elapse, eventually, ok_if};
 
 use crate::jobs::{luma, start};
 
@@ -19,6 +19,8 @@ const FREEZES: u64 = 10;
 const PROMPT: Duration = Duration::from_secs(10);
 /// Time limit of a succession with a session timeout of 500 ms, on a busy machine.
 const SUCCESSION: Duration = Duration::from_secs(10);
+/// Interval of the writes of a master without work.
+const MASTER_WRITE_INTERVAL: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_master_frozen_at_any_moment_stops_neither_uploads_nor_its_successor() {
@@ -42,7 +44,7 @@ async fn a_master_frozen_at_any_moment_stops_neither_uploads_nor_its_successor()
             dice ^= dice << 13;
             dice ^= dice >> 7;
             dice ^= dice << 17;
-            tokio::time::sleep(Duration::from_millis(dice % 1_000)).await;
+            elapse(Duration::from_millis(dice % 1_000)).await;
             assert_eq!(client.post(&pod_act(&master, "freeze")).await, 204);
             let (begun, before) = (Instant::now(), accepted.load(Ordering::Relaxed));
             let succession = client.until("a successor", |view| {
@@ -51,10 +53,12 @@ async fn a_master_frozen_at_any_moment_stops_neither_uploads_nor_its_successor()
             });
             let succeeded = tokio::time::timeout(SUCCESSION, succession).await;
             assert!(succeeded.is_ok(), "round {round}: nobody succeeds frozen {master} within {SUCCESSION:?}");
-            while accepted.load(Ordering::Relaxed) < before + 8 {
-                assert!(begun.elapsed() < SUCCESSION + PROMPT, "round {round}: uploads aren't accepted any more");
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+            let rest = (SUCCESSION + PROMPT).saturating_sub(begun.elapsed());
+            eventually(&format!("eight more uploads in round {round}"), rest, async || {
+                let more = accepted.load(Ordering::Relaxed) - before;
+                ok_if(more >= 8, more)
+            })
+            .await;
             assert_eq!(client.post(&pod_act(&master, "start")).await, 204);
         }
         stop.store(true, Ordering::Relaxed);
@@ -103,8 +107,8 @@ async fn a_master_frozen_while_it_writes_to_the_catalog_holds_no_connection() {
     let (process, client) = start(data.path(), &["--pods", "3"]).await;
     let (master, epoch) = client.master(None).await;
     let other = locked(data.path()).await;
-    // The master writes every 5 s, and must wait for the lock, or for the connection behind others.
-    tokio::time::sleep(Duration::from_millis(5_500)).await;
+    // By then the master has begun a write, which waits for the lock, or for the connection behind others.
+    elapse(MASTER_WRITE_INTERVAL + Duration::from_millis(500)).await;
     assert_eq!(client.post(&pod_act(&master, "freeze")).await, 204);
     other.close().await.unwrap();
     let begun = Instant::now();

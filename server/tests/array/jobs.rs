@@ -11,8 +11,8 @@ use shared::equalize::{Color, Method, Recipe};
 use shared::id::PodName;
 use shared::job::{JobState, Phase};
 use shared::route;
-use testkit::Client;
 use testkit::images::{SAMPLES, float_tiff, gray8_tiff, oracle, pages_tiff, rgb16_tiff, rgba_png, rgba_webp, sample};
+use testkit::{Client, eventually, ok_if};
 
 #[derive(Parser)]
 struct Cli {
@@ -299,11 +299,8 @@ async fn an_image_deleted_mid_job_leaves_nothing_behind() {
     assert!(client.image(&accepted.image_id).await.is_none());
     client.until("the znodes to go", |view| view.jobs.is_empty().then_some(())).await;
     let folder = data.path().join("store").join(accepted.image_id.as_str());
-    let begun = std::time::Instant::now();
-    while folder.exists() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "its bytes are still in {}", folder.display());
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let gone = async || ok_if(!folder.exists(), files(&folder));
+    eventually("its bytes to be deleted", Duration::from_secs(30), gone).await;
     let next = client.upload("cell.png", sample("cell.png"), &luma()).await.unwrap();
     assert_eq!(client.ended(&next.image_id).await.state, JobState::Done);
     process.stop().await;
@@ -316,11 +313,8 @@ async fn a_finished_job_leaves_only_the_original_and_the_result() {
     let accepted = client.upload("rocket.jpg", sample("rocket.jpg"), &luma()).await.unwrap();
     client.ended(&accepted.image_id).await;
     let folder = data.path().join("store").join(accepted.image_id.as_str());
-    let begun = std::time::Instant::now();
-    while files(&folder).len() != 2 {
-        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", files(&folder));
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let two = async || ok_if(files(&folder).len() == 2, files(&folder));
+    eventually("two files to be left", Duration::from_secs(30), two).await;
     assert!(client.result(&accepted.image_id).await == oracle(&sample("rocket.jpg"), &luma()));
     process.stop().await;
 }

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use server::coord::zookeeper::ZooKeeper;
 use server::coord::{Connector, Coordinator, Hint, Scope, paths};
@@ -13,9 +13,9 @@ use server::store::Store;
 use shared::cluster::Candidate;
 use shared::task::Lock;
 use sqlx::{Connection, PgConnection};
-use testkit::client::PATIENCE;
 use testkit::proxy::{Proxy, Target};
-use testkit::{Ensemble, Postgres, S3, free_port};
+use testkit::wait::PATIENCE;
+use testkit::{Ensemble, Postgres, S3, eventually, free_port};
 
 use crate::pod::{Links, Pod};
 use crate::rows;
@@ -155,25 +155,13 @@ impl ProxiedArray {
     pub async fn session(&self) -> Arc<dyn Coordinator> {
         let address = format!("{}{}", self.ensemble.connect_string(), self.chroot);
         let connector = ZooKeeper::new(&address, Duration::from_secs(5)).unwrap();
-        let begun = Instant::now();
-        loop {
-            match connector.connect().await {
-                Ok(session) => return session,
-                Err(error) => assert!(begun.elapsed() < PATIENCE, "no session with the ensemble: {error}"),
-            }
-        }
+        eventually("a session with the ensemble", PATIENCE, async || connector.connect().await).await
     }
 
     /// Waits for a master, according to the election nodes and with an epoch, and returns its index.
     pub async fn master(&self) -> usize {
-        let begun = Instant::now();
-        loop {
-            if let Some(leader) = self.leader_now().await {
-                return leader;
-            }
-            assert!(begun.elapsed() < PATIENCE, "nobody leads; logs are in {}", self.folder.path().display());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let leader = async || self.leader_now().await.ok_or(format!("logs in {}", self.folder.path().display()));
+        eventually("a master", PATIENCE, leader).await
     }
 
     /// Returns the current master's index, if it has its epoch and answers.
@@ -195,10 +183,8 @@ impl ProxiedArray {
         let session = self.session().await;
         let found = tokio::time::timeout(patience, async {
             loop {
-                let Ok(mut watch) = session.watch(paths::JOBS, Scope::Recursive).await else {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    continue;
-                };
+                let watch = async || session.watch(paths::JOBS, Scope::Recursive).await;
+                let mut watch = eventually("a watch of the jobs", PATIENCE, watch).await;
                 while let Hint::Changed(path) = watch.changed().await {
                     if fits(&path) {
                         return path;

@@ -1,10 +1,12 @@
-//! Compares what clients were told with the state of the array after all faults have ended.
+//! Compares the answers to clients with the array's state after all faults have ended.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::TryStreamExt;
+use server::coord::Coordinator;
 use sqlx::{PgConnection, Row};
+use testkit::{ok_if, within};
 
 use crate::array::ProxiedArray;
 use crate::clients::Upload;
@@ -89,18 +91,16 @@ pub async fn check(array: &ProxiedArray, uploads: &[Upload]) -> Verdict {
 
 /// Waits until no job is queued or running.
 async fn drained(catalog: &mut PgConnection, verdict: &mut Verdict) {
-    let begun = Instant::now();
-    loop {
+    let drained = within(DRAIN, async || {
         let open = "SELECT id, state FROM jobs WHERE state IN ('queued', 'running') ORDER BY created";
-        let open = sqlx::query(open).fetch_all(&mut *catalog).await.unwrap();
-        if open.is_empty() {
-            return;
-        }
-        if begun.elapsed() > DRAIN {
-            let open = open.iter().map(|row| format!("{} {}", row.get::<String, _>(0), row.get::<String, _>(1)));
-            return verdict.lost.extend(open.map(|job| format!("job {job}: not ended {DRAIN:?} after the faults")));
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        let open: Vec<(String, String)> = sqlx::query_as(open).fetch_all(&mut *catalog).await.unwrap();
+        ok_if(open.is_empty(), open)
+    });
+    if let Err(open) = drained.await {
+        let open = open.expect("the catalog answers");
+        verdict
+            .lost
+            .extend(open.iter().map(|(job, state)| format!("job {job} {state}: not ended {DRAIN:?} after the faults")));
     }
 }
 
@@ -190,6 +190,58 @@ async fn judge_results(array: &ProxiedArray, image: &Found, verdict: &mut Verdic
     }
 }
 
+/// What an array at rest must not hold any more, and what it must.
+#[derive(Debug)]
+struct Holdings {
+    /// Jobs with znodes.
+    jobs: Vec<String>,
+    /// Number of unfinished uploads.
+    unfinished: usize,
+    /// Keys in the store.
+    stored: BTreeSet<String>,
+    /// Keys of finished pyramids.
+    pyramids: BTreeSet<String>,
+    /// Keys in the store that belong to nothing.
+    orphans: Vec<String>,
+}
+
+impl Holdings {
+    async fn look(
+        array: &ProxiedArray,
+        catalog: &mut PgConnection,
+        session: &dyn Coordinator,
+        belongs: &BTreeSet<String>,
+    ) -> Self {
+        let jobs = session.children(server::coord::paths::JOBS).await.expect("all is calm");
+        let unfinished = "SELECT id FROM images WHERE state IN ('receiving', 'abandoned')";
+        let unfinished = sqlx::query(unfinished).fetch_all(&mut *catalog).await.unwrap().len();
+        let claims = "SELECT image, claim, bytes IS NOT NULL AS made FROM pyramids WHERE claim IS NOT NULL";
+        let (mut pyramids, mut being_made) = (BTreeSet::new(), BTreeSet::new());
+        for row in sqlx::query(claims).fetch_all(&mut *catalog).await.unwrap() {
+            let image = row.get::<String, _>("image").parse().unwrap();
+            let key = server::store::keys::pyramid(&image, row.get("claim"));
+            if row.get("made") {
+                pyramids.insert(key)
+            } else {
+                being_made.insert(key)
+            };
+        }
+        let stored: BTreeSet<String> =
+            array.store.list("").map_ok(|object| object.key).try_collect().await.expect("the store can be listed");
+        let is_orphan = |key: &&String| {
+            !pyramids.contains(*key)
+                && !being_made.contains(*key)
+                && !server::store::keys::MARKS.contains(&key.as_str())
+        };
+        let orphans = stored.difference(belongs).filter(is_orphan).cloned().collect();
+        Self { jobs, unfinished, stored, pyramids, orphans }
+    }
+
+    fn is_clean(&self) -> bool {
+        self.jobs.is_empty() && self.unfinished == 0 && self.orphans.is_empty()
+    }
+}
+
 /// Waits until the store contains only objects that belong to something: originals of accepted images, published results, and
 /// the pyramids of both.
 async fn swept(array: &ProxiedArray, catalog: &mut PgConnection, mut belongs: BTreeSet<String>, verdict: &mut Verdict) {
@@ -197,44 +249,16 @@ async fn swept(array: &ProxiedArray, catalog: &mut PgConnection, mut belongs: BT
         sqlx::query("SELECT original FROM images WHERE state = 'accepted'").fetch_all(&mut *catalog).await.unwrap();
     belongs.extend(originals.iter().map(|row| row.get::<String, _>("original")));
     let session = array.session().await;
-    let begun = Instant::now();
-    loop {
-        let jobs = session.children(server::coord::paths::JOBS).await.expect("all is calm");
-        let unfinished = "SELECT id FROM images WHERE state IN ('receiving', 'abandoned')";
-        let unfinished = sqlx::query(unfinished).fetch_all(&mut *catalog).await.unwrap();
-        let pyramids = "SELECT image, claim, bytes IS NOT NULL AS made FROM pyramids WHERE claim IS NOT NULL";
-        let (mut made, mut being_made) = (BTreeSet::new(), BTreeSet::new());
-        for row in sqlx::query(pyramids).fetch_all(&mut *catalog).await.unwrap() {
-            let image = row.get::<String, _>("image").parse().unwrap();
-            let key = server::store::keys::pyramid(&image, row.get("claim"));
-            if row.get("made") {
-                made.insert(key);
-            } else {
-                being_made.insert(key);
-            }
-        }
-        let stored: BTreeSet<String> =
-            array.store.list("").map_ok(|object| object.key).try_collect().await.expect("the store can be listed");
-        let orphans: Vec<&String> = stored
-            .difference(&belongs)
-            .filter(|key| {
-                !made.contains(*key)
-                    && !being_made.contains(*key)
-                    && !server::store::keys::MARKS.contains(&key.as_str())
-            })
-            .collect();
-        let clean = jobs.is_empty() && unfinished.is_empty() && orphans.is_empty();
-        if !clean && begun.elapsed() < SWEEP {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            continue;
-        }
-        verdict.lost.extend(belongs.difference(&stored).map(|key| format!("{key} is not in the store")));
-        verdict.lost.extend(made.difference(&stored).map(|key| format!("{key} is not in the store")));
-        let more = |count: usize, what: &str| (count > 0).then(|| format!("{count} {what} are left after the sweep"));
-        verdict.wrong.extend(more(jobs.len(), "jobs' znodes"));
-        verdict.wrong.extend(more(unfinished.len(), "unfinished uploads"));
-        verdict.wrong.extend(orphans.iter().map(|key| format!("{key} belongs to nobody and wasn't swept")));
-        break;
-    }
+    let swept = within(SWEEP, async || {
+        let held = Holdings::look(array, catalog, &*session, &belongs).await;
+        if held.is_clean() { Ok(held) } else { Err(held) }
+    });
+    let held = swept.await.unwrap_or_else(|held| held.expect("catalog and store answer"));
+    let missing = belongs.difference(&held.stored).chain(held.pyramids.difference(&held.stored));
+    verdict.lost.extend(missing.map(|key| format!("{key} is not in the store")));
+    let more = |count: usize, what: &str| (count > 0).then(|| format!("{count} {what} are left after the sweep"));
+    verdict.wrong.extend(more(held.jobs.len(), "jobs' znodes"));
+    verdict.wrong.extend(more(held.unfinished, "unfinished uploads"));
+    verdict.wrong.extend(held.orphans.iter().map(|key| format!("{key} belongs to nothing and wasn't swept")));
     session.close().await;
 }

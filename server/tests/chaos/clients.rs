@@ -8,7 +8,7 @@ use bytes::Bytes;
 use reqwest::multipart::{Form, Part};
 use serde::Deserialize;
 use shared::gallery::Accepted;
-use testkit::Dice;
+use testkit::{Dice, elapse};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -98,7 +98,7 @@ impl Clients {
                 break;
             }
             if upload.accepted.len() < wanted {
-                tokio::time::sleep(dice.millis(100, 600)).await;
+                elapse(dice.millis(100, 600)).await;
             }
         }
         upload
@@ -141,7 +141,7 @@ impl Clients {
             yield Ok(bytes.slice(..half));
             if slow.is_some() {
                 sending.send_replace(slow);
-                tokio::time::sleep(Duration::from_millis(700)).await;
+                elapse(Duration::from_millis(700)).await;
                 sending.send_if_modified(|now| now.take_if(|now| Some(*now) == slow).is_some());
             }
             yield Ok(bytes.slice(half..));

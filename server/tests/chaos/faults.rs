@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use server::wall::now;
 use shared::job::Phase;
-use testkit::Dice;
 use testkit::proxy::{Flow, Proxy};
+use testkit::{Dice, elapse};
 use tokio::sync::watch;
 
 use crate::array::{Pixels, ProxiedArray};
@@ -217,7 +217,7 @@ pub async fn inject(
             note(Some(pod));
             pod.kill();
             let rest = lease.as_millis() as u64;
-            tokio::time::sleep(dice.millis(rest / 4, rest * 2)).await;
+            elapse(dice.millis(rest / 4, rest * 2)).await;
             revive(pod).await;
         }
         Fault::QuickRestart(whom) => {
@@ -238,7 +238,7 @@ pub async fn inject(
             let Some(pod) = occasion(whom, stage, array, dice, sending).await else { return done };
             note(Some(pod));
             pod.signal("STOP");
-            tokio::time::sleep(lease * 2).await;
+            elapse(lease * 2).await;
             pod.signal("CONT");
         }
         Fault::RollingRestart => {
@@ -255,21 +255,21 @@ pub async fn inject(
                 Way::Mute => pod.links.zookeeper.to_server(Flow::Held),
                 Way::Deaf => pod.links.zookeeper.to_client(Flow::Held),
             }
-            tokio::time::sleep(lease * 2).await;
+            elapse(lease * 2).await;
             pod.links.zookeeper.mend();
         }
         Fault::ShortCut(whom) => {
             let pod = anyone(whom, array, dice).await;
             note(Some(pod));
             pod.links.zookeeper.cut();
-            tokio::time::sleep(dice.millis(20, lease.as_millis() as u64 / 3)).await;
+            elapse(dice.millis(20, lease.as_millis() as u64 / 3)).await;
             pod.links.zookeeper.mend();
         }
         Fault::LongCut(whom) => {
             let pod = anyone(whom, array, dice).await;
             note(Some(pod));
             pod.links.zookeeper.cut();
-            tokio::time::sleep(lease * 2).await;
+            elapse(lease * 2).await;
             pod.links.zookeeper.mend();
         }
         Fault::LostReplies(whom) => {
@@ -287,7 +287,7 @@ pub async fn inject(
             note(Some(pod));
             pod.links.zookeeper.to_server(Flow::Late(dice.millis(20, 150)));
             pod.links.zookeeper.to_client(Flow::Late(dice.millis(20, 150)));
-            tokio::time::sleep(dice.millis(2_000, 4_000)).await;
+            elapse(dice.millis(2_000, 4_000)).await;
             pod.links.zookeeper.mend();
         }
         Fault::Bridge(whom) => {
@@ -299,7 +299,7 @@ pub async fn inject(
                 1 => store.refuse(),
                 _ => store.to_client(Flow::Held),
             }
-            tokio::time::sleep(dice.millis(2_000, 5_000)).await;
+            elapse(dice.millis(2_000, 5_000)).await;
             store.mend();
         }
         Fault::NoCatalog => {
@@ -310,7 +310,7 @@ pub async fn inject(
                 1 => pod.links.catalog.to_server(Flow::Held),
                 _ => pod.links.catalog.to_client(Flow::Held),
             }
-            tokio::time::sleep(dice.millis(1_000, 5_000)).await;
+            elapse(dice.millis(1_000, 5_000)).await;
             pod.links.catalog.mend();
         }
         Fault::Switchover => {
@@ -327,7 +327,7 @@ pub async fn inject(
             let Some(leader) = leader else { return done };
             note(None);
             array.ensemble.kill(leader);
-            tokio::time::sleep(dice.millis(500, 3_000)).await;
+            elapse(dice.millis(500, 3_000)).await;
             restart(array, vec![leader]).await;
         }
         Fault::NoQuorum(ms) => {
@@ -335,7 +335,7 @@ pub async fn inject(
             let hit: Vec<usize> = (0..array.ensemble.size()).filter(|index| *index != spared).collect();
             note(None);
             hit.iter().for_each(|index| array.ensemble.kill(*index));
-            tokio::time::sleep(Duration::from_millis(ms)).await;
+            elapse(Duration::from_millis(ms)).await;
             restart(array, hit).await;
         }
     }
@@ -388,7 +388,7 @@ async fn revive(pod: &Pod) {
 async fn lose_replies(proxy: &Proxy, dice: &mut Dice) {
     for _ in 0..3 + dice.index(5) {
         proxy.lose_reply(1 + dice.index(20) as u32);
-        tokio::time::sleep(dice.millis(100, 600)).await;
+        elapse(dice.millis(100, 600)).await;
     }
 }
 
@@ -400,9 +400,9 @@ async fn split_views(array: &ProxiedArray, dice: &mut Dice) {
         pod.links.zookeeper.lead_to(array.servers().split_off((at + shift) % servers));
     }
     let paused = dice.index(servers);
-    tokio::time::sleep(dice.millis(100, 500)).await;
+    elapse(dice.millis(100, 500)).await;
     array.ensemble.pause(paused);
-    tokio::time::sleep(array.lease * 3 / 2).await;
+    elapse(array.lease * 3 / 2).await;
     array.ensemble.resume(paused);
     for pod in &array.pods {
         pod.links.zookeeper.lead_to(array.servers());

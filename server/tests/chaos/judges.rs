@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use testkit::proxy::{Flow, Proxy, Target};
+use testkit::{eventually, ok_if};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -183,19 +184,10 @@ async fn a_proxy_breaks_connections_and_refuses_new_ones() {
     proxy.cut();
     assert_eq!(ask(&mut stream, 4).await, None);
     proxy.refuse();
-    let begun = std::time::Instant::now();
-    while TcpStream::connect(proxy.address()).await.is_ok() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "it still listens");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let (connect, limit) = (async || TcpStream::connect(proxy.address()).await, Duration::from_secs(20));
+    eventually("a refusal", limit, async || ok_if(connect().await.is_err(), "it listens")).await;
     proxy.mend();
-    let mut stream = loop {
-        if let Ok(stream) = TcpStream::connect(proxy.address()).await {
-            break stream;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(40), "it doesn't listen again");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    };
+    let mut stream = eventually("a connection", limit, connect).await;
     assert_eq!(ask(&mut stream, 5).await, Some(5));
 }
 

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use server::coord::paths;
 use shared::equalize::Recipe;
 use sqlx::Row;
-use testkit::Dice;
-use testkit::client::PATIENCE;
 use testkit::proxy::Flow;
+use testkit::wait::PATIENCE;
+use testkit::{Dice, elapse, ok_if, stays};
 use tokio_util::sync::CancellationToken;
 
 use crate::array::{Blueprint, Pixels, ProxiedArray};
@@ -167,17 +167,13 @@ async fn a_deposed_masters_statement_that_arrives_late_changes_nothing() {
     };
     let mut catalog = array.catalog().await;
     old.links.catalog.mend();
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(2) {
+    let untouched = format!("without a statement of {}, {}'s epoch", old.name, array.pods[successor].name);
+    stays(&untouched, Duration::from_secs(2), async || {
         let job = sqlx::query("SELECT state FROM jobs WHERE id = $1").bind(accepted.job_id.as_str());
         let state: String = job.fetch_one(&mut catalog).await.unwrap().get("state");
-        assert_eq!(
-            state, "queued",
-            "the statement of {} took effect in the epoch of {}",
-            old.name, array.pods[successor].name
-        );
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        ok_if(state == "queued", state)
+    })
+    .await;
     array.calm().await;
     assert!(other.client.result(&accepted.image_id).await == pool()[0].expected);
     let verdict = check(&array, &[]).await;
@@ -206,7 +202,7 @@ async fn a_master_that_was_evicted_without_knowing_writes_nothing_more() {
         let others = array.pods.iter().enumerate().filter(|(at, _)| *at != master);
         others.for_each(|(_, pod)| pod.links.catalog.to_server(Flow::Late(Duration::from_millis(400))));
         // Let work pile up until each job waits for the slow master, which then always has writes in flight.
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        elapse(Duration::from_secs(2)).await;
         let mut candidates = session.children(paths::LEADER).await.unwrap();
         candidates.sort_by_key(|name| name.rsplit_once('-').map(|(_, sequence)| sequence.to_owned()));
         if let Some(leader) = candidates.first()
@@ -214,7 +210,7 @@ async fn a_master_that_was_evicted_without_knowing_writes_nothing_more() {
         {
             evicted += 1;
         }
-        tokio::time::sleep(Duration::from_millis(1_000)).await;
+        elapse(Duration::from_millis(1_000)).await;
         array.pods.iter().for_each(|pod| pod.links.mend());
     }
     session.close().await;

@@ -4,10 +4,10 @@ use std::fs::OpenOptions;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use testkit::Client;
 use testkit::proxy::Proxy;
+use testkit::{Client, eventually, ok_if, within};
 
 use crate::EVENLIGHT;
 
@@ -85,14 +85,14 @@ impl Pod {
 
     /// Waits until its process answers. Starts it again if it has ended, as it does when the catalog can't be reached.
     pub async fn up(&self) {
-        let begun = Instant::now();
-        while self.client.get_ok("/healthz").await.is_none() {
-            assert!(begun.elapsed() < START, "{} doesn't answer; its log is {}", self.name, self.log.display());
-            if self.ended() {
+        eventually(&format!("an answer of {}", self.name), START, async || {
+            let answers = self.client.get_ok("/healthz").await.is_some();
+            if !answers && self.ended() {
                 self.start();
             }
-            tokio::time::sleep(Duration::from_millis(30)).await;
-        }
+            ok_if(answers, self.log.clone())
+        })
+        .await;
     }
 
     /// Returns whether its process has ended, for whatever reason; if so, forgets it.
@@ -121,24 +121,20 @@ impl Pod {
     /// Stops it with `SIGTERM` and waits until it ends; returns whether it succeeded in time.
     pub async fn terminate(&self, patience: Duration) -> bool {
         self.signal("TERM");
-        let begun = Instant::now();
-        loop {
-            let ended = {
-                let mut process = self.process.lock().unwrap();
-                let ended = process.as_mut().map_or(Ok(None), Child::try_wait).unwrap();
-                if ended.is_some() {
-                    *process = None;
-                }
-                ended
-            };
-            if let Some(status) = ended {
-                return status.success();
+        let ended = within(patience, async || {
+            let mut process = self.process.lock().unwrap();
+            let ended = process.as_mut().map_or(Ok(None), Child::try_wait).unwrap();
+            if ended.is_some() {
+                *process = None;
             }
-            if begun.elapsed() > patience {
+            ended.ok_or(())
+        });
+        match ended.await {
+            Ok(status) => status.success(),
+            Err(_) => {
                 self.kill();
-                return false;
+                false
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use testkit::Dice;
+use testkit::{Dice, elapse};
 use tokio_util::sync::CancellationToken;
 
 use crate::array::{Blueprint, Pixels, ProxiedArray};
@@ -94,14 +94,13 @@ pub async fn run(plan: &Plan) -> Outcome {
     let clients = Clients::new(array.pods.iter().map(|pod| pod.address.clone()).collect());
     let (mut sending, stop) = (clients.sending(), CancellationToken::new());
     let uploads = tokio::spawn(clients.run(dice.fork(), stop.clone()));
-    let least = tokio::time::Instant::now() + LENGTH;
-    tokio::time::sleep(dice.millis(500, 1_000)).await;
+    elapse(dice.millis(500, 1_000)).await;
     let mut injected = Vec::new();
     for fault in &plan.faults {
         injected.extend(inject(*fault, &array, &mut dice, &mut sending).await);
-        tokio::time::sleep(dice.millis(300, 1_200)).await;
+        elapse(dice.millis(300, 1_200)).await;
     }
-    tokio::time::sleep_until(least).await;
+    elapse(LENGTH.saturating_sub(begun.elapsed())).await;
     array.calm().await;
     stop.cancel();
     let uploads = uploads.await.unwrap();

@@ -10,9 +10,10 @@ use shared::equalize::Recipe;
 use shared::gallery::{Accepted, Page};
 use shared::job::{JobState, Phase};
 use shared::timeline::Timeline;
-use testkit::client::PATIENCE;
 use testkit::evenlight::{Clock, Server};
 use testkit::images::{oracle, rgb16_tiff, rgba_png, sample};
+use testkit::wait::PATIENCE;
+use testkit::{elapse, eventually, ok_if};
 
 use crate::EVENLIGHT;
 
@@ -81,7 +82,8 @@ async fn kills_of_the_whole_array_fail_nothing_and_what_was_finished_is_not_done
             () = job => {}
             _ = server.client.ended(&accepted.image_id) => break,
         }
-        tokio::time::sleep(Duration::from_millis(700)).await;
+        // Other tasks are in progress then.
+        elapse(Duration::from_millis(700)).await;
         let Some(view) = server.client.cluster().await.filter(|view| !view.jobs.is_empty()) else { break };
         kept = done(&view);
         server.kill();
@@ -112,11 +114,12 @@ async fn kills_of_the_whole_array_fail_none_of_many_small_images() {
         serde_json::from_slice::<Page>(&page).unwrap().items.len()
     };
     for kill in 1..=8 {
-        let (before, begun) = (done(&server).await, Instant::now());
-        while done(&server).await < before + 2 {
-            assert!(begun.elapsed() < PATIENCE, "nothing is done before kill {kill}");
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        let before = done(&server).await;
+        eventually(&format!("two more images before kill {kill}"), PATIENCE, async || {
+            let more = done(&server).await - before;
+            ok_if(more >= 2, more)
+        })
+        .await;
         server.kill();
         server = start(folder.path(), &[]);
     }
@@ -182,11 +185,8 @@ impl Disk {
         match trouble {
             // Fails while a write is in progress.
             Trouble::ReadOnly => {
-                let begun = Instant::now();
-                while !self.mount("remount,ro") {
-                    assert!(begun.elapsed() < PATIENCE, "somebody writes all the time");
-                    tokio::time::sleep(Duration::from_millis(2)).await;
-                }
+                let remounted = async || ok_if(self.mount("remount,ro"), "it is being written");
+                eventually("a moment without a write", PATIENCE, remounted).await;
             }
             Trouble::Full => {
                 let mut ballast = std::fs::File::create(self.0.path().join("ballast")).unwrap();
@@ -233,7 +233,7 @@ async fn survives(trouble: Trouble, says: &str) {
             let image = server.client.image(&accepted.image_id).await.unwrap();
             assert_ne!(image.state, JobState::Failed, "{:?} after {:?}", image.reason, begun.elapsed());
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        elapse(Duration::from_millis(100)).await;
     }
     assert!(said, "no page said so");
     disk.end(trouble);

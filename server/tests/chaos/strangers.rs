@@ -1,11 +1,11 @@
 //! Outside interference: another ZooKeeper client deletes and writes znodes while images are processed; and all pods are killed
 //! at once. The znodes' histories aren't checked where outsiders wrote into them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use server::coord::{Coordinator, Error, ensure_path, paths};
-use testkit::Dice;
-use testkit::client::PATIENCE;
+use testkit::wait::PATIENCE;
+use testkit::{Dice, elapse, eventually, ok_if};
 use tokio_util::sync::CancellationToken;
 
 use crate::array::{Blueprint, ProxiedArray};
@@ -29,7 +29,7 @@ async fn parents_are_deleted_while_images_are_worked_on() {
     while_images_are_worked_on(async |session| {
         for path in [paths::LEADER, "/cluster", paths::JOBS, paths::NODES] {
             delete_all(session, path).await;
-            tokio::time::sleep(Duration::from_millis(1_500)).await;
+            elapse(Duration::from_millis(1_500)).await;
         }
         for path in ["/cluster", paths::JOBS, paths::NODES] {
             delete_all(session, path).await;
@@ -42,15 +42,15 @@ async fn parents_are_deleted_while_images_are_worked_on() {
 #[ignore = "a minute: `make test` and `make chaos` run it"]
 async fn jobs_get_children_that_nobody_knows() {
     while_images_are_worked_on(async |session| {
-        let (mut strangers, begun) = (0, Instant::now());
-        while strangers < STRANGERS {
-            assert!(begun.elapsed() < PATIENCE, "only {strangers} jobs were met");
+        let mut strangers = 0;
+        eventually(&format!("{STRANGERS} children that nobody knows"), PATIENCE, async || {
             for job in session.children(paths::JOBS).await.unwrap_or_default() {
                 let path = format!("{}/{job}/stranger/deep", paths::JOBS);
                 strangers += usize::from(ensure_path(session, &path).await.is_ok());
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+            ok_if(strangers >= STRANGERS, strangers)
+        })
+        .await;
     })
     .await;
 }
@@ -63,9 +63,14 @@ async fn while_images_are_worked_on(harm: impl AsyncFnOnce(&dyn Coordinator)) {
     let stop = CancellationToken::new();
     let uploads = tokio::spawn(clients.run(Dice::new(11), stop.clone()));
     let session = array.session().await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    eventually("work", PATIENCE, async || {
+        let jobs = session.children(paths::JOBS).await;
+        ok_if(jobs.as_ref().is_ok_and(|jobs| !jobs.is_empty()), jobs)
+    })
+    .await;
     harm(&*session).await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    // Clients go on for a while.
+    elapse(Duration::from_secs(2)).await;
     array.calm().await;
     stop.cancel();
     let verdict = check(&array, &uploads.await.unwrap()).await;

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use testkit::{eventually, ok_if};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -80,10 +81,9 @@ pub async fn in_time<T>(what: &str, work: impl Future<Output = T>) -> T {
 
 /// Waits until this many of these connections have data to read.
 pub async fn until_answered(connections: &[TcpStream], least: usize) {
-    in_time("the first bytes of answers", async {
-        while answered(connections).await < least {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+    eventually("the first bytes of answers", PATIENCE, async || {
+        let answered = answered(connections).await;
+        ok_if(answered >= least, answered)
     })
     .await;
 }

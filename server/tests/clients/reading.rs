@@ -6,7 +6,7 @@ use futures::StreamExt;
 use shared::equalize::Recipe;
 use shared::id::ImageId;
 use testkit::images::gray8_tiff;
-use testkit::{S3, Server};
+use testkit::{S3, Server, elapse};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -104,8 +104,8 @@ async fn who_reads_nothing_is_cut_off_and_what_was_held_is_free() {
     for path in [loaded.path(), loaded.zip()] {
         let unread = loaded.unread(20, &path).await;
         until_answered(&unread, 20).await;
-        // The server ends each of them long before it has been sent completely.
-        tokio::time::sleep(Duration::from_secs(6)).await;
+        // Three times the timeout: the server ends each of them long before it has been sent completely.
+        elapse(Duration::from_secs(6)).await;
         for connection in unread {
             let came = rest(connection).await;
             assert!(came.len() < loaded.original.len() / 2, "{path}: {} bytes came", came.len());
@@ -126,7 +126,7 @@ async fn a_slow_download_and_a_quiet_event_stream_outlive_the_timeout() {
         let read = in_time("some of a slow download", slow.read(&mut piece)).await.unwrap();
         assert!(read > 0, "ended after {:?}", begun.elapsed());
         got.extend_from_slice(&piece[..read]);
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        elapse(Duration::from_millis(100)).await;
     }
     in_time("the rest of a slow download", slow.read_to_end(&mut got)).await.unwrap();
     assert!(got.ends_with(&loaded.original), "the download isn't whole");

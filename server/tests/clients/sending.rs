@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use shared::equalize::Recipe;
-use testkit::Server;
 use testkit::images::{rgba_png, sample};
+use testkit::{Server, elapse};
 use tokio::io::AsyncWriteExt;
 
 use crate::EVENLIGHT;
@@ -88,7 +88,7 @@ async fn a_body_that_drips_is_answered_408_whatever_it_is() {
             let drip = async {
                 // As long as the server accepts it.
                 while write.write_all(b" ").await.is_ok() {
-                    tokio::time::sleep(Duration::from_millis(500)).await;
+                    elapse(Duration::from_millis(500)).await;
                 }
             };
             tokio::select! {

@@ -89,9 +89,12 @@ impl std::ops::Deref for Seat {
     }
 }
 
+/// Time limit for expected events.
+pub const SOON: Duration = Duration::from_secs(60);
+
 /// Awaits an expected event, with a time limit.
 pub async fn soon<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(60), future).await.expect("it comes within a minute")
+    tokio::time::timeout(SOON, future).await.expect("it comes within a minute")
 }
 
 /// Returns the next hint, which must come.

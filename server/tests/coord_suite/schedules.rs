@@ -14,10 +14,9 @@ use server::coord::embedded::{Embedded, EmbeddedConfig};
 use server::coord::settle::{connected, settle};
 use server::coord::{Coordinator, CreateMode, Error, Op, SessionState, ensure_path, ensure_skeleton, paths};
 use shared::task::{Done, Task};
-use testkit::Dice;
-use tokio::time::sleep;
+use testkit::{Dice, elapse, eventually, ok_if};
 
-use crate::environment::soon;
+use crate::environment::SOON;
 use crate::records::{candidate, done, lock, stamp, task};
 
 const SEEDS: u64 = 150;
@@ -65,12 +64,12 @@ impl Schedule {
         }
         let pods: Vec<_> = (0..PODS).map(|index| tokio::spawn(self.pod(index).live())).collect();
         for _ in 0..60 {
-            sleep(self.dice.millis(0, 400)).await;
+            elapse(self.dice.millis(0, 400)).await;
             self.fault(&*viewer).await;
         }
         self.heal().await;
-        soon(all_done(&*viewer)).await;
-        soon(somebody_leads(&*viewer)).await;
+        all_done(&*viewer).await;
+        somebody_leads(&*viewer).await;
         for pod in pods {
             assert!(!pod.is_finished(), "seed {}: a pod panicked", self.seed);
             pod.abort();
@@ -147,9 +146,11 @@ fn path(index: usize) -> String {
 
 async fn all_done(viewer: &dyn Coordinator) {
     let wanted: Vec<String> = (0..TASKS).map(|index| paths::done(&path(index))).collect();
-    while viewer.get_many(&wanted).await.unwrap().iter().any(Option::is_none) {
-        sleep(Duration::from_millis(100)).await;
-    }
+    eventually("all results", SOON, async || {
+        let found = viewer.get_many(&wanted).await.unwrap();
+        ok_if(found.iter().all(Option::is_some), found)
+    })
+    .await;
 }
 
 /// Evicts the leader, like a witness that errs.
@@ -161,9 +162,11 @@ async fn evict_leader(viewer: &dyn Coordinator) {
 
 async fn somebody_leads(viewer: &dyn Coordinator) {
     let before = viewer.children(LOG).await.unwrap().len();
-    while viewer.children(LOG).await.unwrap().len() == before {
-        sleep(Duration::from_millis(100)).await;
-    }
+    eventually("another entry of a master", SOON, async || {
+        let entries = viewer.children(LOG).await.unwrap().len();
+        ok_if(entries > before, entries)
+    })
+    .await;
 }
 
 /// A pod that stands for election and works, session after session.
@@ -202,7 +205,7 @@ impl Pod {
                 }
                 Err(error) => return error,
             }
-            sleep(self.dice.millis(0, 100)).await;
+            elapse(self.dice.millis(0, 100)).await;
         }
     }
 
@@ -226,7 +229,7 @@ impl Pod {
         }
         let (data, stat) = session.get(&path(index)).await?;
         let seen: Task = serde_json::from_slice(&data).unwrap();
-        sleep(self.dice.millis(0, 1_000)).await;
+        elapse(self.dice.millis(0, 1_000)).await;
         let lock = lock(&self.name, &format!("{}-{}", self.name, self.dice.below(u64::MAX)));
         let held = Held::new(&path(index), &seen, stat.version, lock);
         // From here on, the claim is lost if this session ends.
@@ -237,7 +240,7 @@ impl Pod {
         }
         self.lost.last_mut().unwrap().1 = true;
         self.beliefs.lock().unwrap().claims.push((index, held.task.attempt));
-        sleep(self.dice.millis(0, 1_500)).await;
+        elapse(self.dice.millis(0, 1_500)).await;
         if self.dice.below(4) == 0 {
             let given = release(session, &held, None, Strike::GiveBack, stamp(&self.name, 8)).await?;
             assert!(given || *session.states().borrow() != SessionState::Connected);
@@ -270,7 +273,7 @@ async fn lead(session: Arc<dyn Coordinator>, name: &str) -> Error {
                     Err(_) => settle(&*session).await?,
                     Ok(()) => {}
                 }
-                sleep(Duration::from_millis(50)).await;
+                elapse(Duration::from_millis(50)).await;
             }
         };
         match outcome.await {

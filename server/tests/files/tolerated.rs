@@ -41,11 +41,11 @@ fn changed(file: &[u8]) -> Vec<String> {
     codec::head(&mut Cursor::new(file), &info, info.layout).unwrap().keeping().changed.clone()
 }
 
-/// What the result says of the original, by words of each sentence.
+/// The notes about each original, by words of each.
 const TAKEN: &[(&str, &[&str])] = &[
     ("p_badcrc_text.png", &["tEXt is damaged (its checksum is wrong)"]),
     ("p_noiend.png", &["without the chunk IEND"]),
-    ("p_sbit12.png", &["sBIT said that fewer than 16 bits"]),
+    ("p_sbit12.png", &["sBIT declared fewer than 16 significant bits"]),
     ("crc_text.png", &["tEXt is damaged (its checksum is wrong)"]),
     ("crc_text_after.png", &["tEXt is damaged (its checksum is wrong)"]),
     ("crc_gama.png", &["gAMA is damaged (its checksum is wrong)"]),

@@ -3,13 +3,13 @@
 
 use std::io::Read;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use shared::equalize::Recipe;
 use shared::job::JobState;
 use testkit::images::{oracle, sample};
-use testkit::{Deployment, Ensemble, Server};
+use testkit::{Deployment, Ensemble, Server, eventually_blocking};
 
 use crate::EVENLIGHT;
 
@@ -113,26 +113,28 @@ fn wipe(ensemble: &Ensemble) {
     ensemble.restart(0);
 }
 
+/// A process that is killed when the test ends.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Returns the error of an `evenlight serve` that doesn't start.
 fn not_started(args: &[&str]) -> String {
     let mut command = EVENLIGHT.command();
     let command = command.args(["serve", "--listen", "127.0.0.1:0"]).args(args);
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let begun = Instant::now();
-    let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break status;
-        }
-        if begun.elapsed() > testkit::client::PATIENCE {
-            child.kill().unwrap();
-            panic!("it runs");
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    };
+    let mut child = Killed(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
+    let ended = || child.0.try_wait().unwrap().ok_or("it runs");
+    let status = eventually_blocking("its end", testkit::wait::PATIENCE, ended);
     assert!(!status.success(), "it started, and ended well");
-    let mut said = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    said
+    let mut message = String::new();
+    child.0.stderr.take().unwrap().read_to_string(&mut message).unwrap();
+    message
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,15 +1,13 @@
 //! Records a process's stream of events.
 
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
-
 use shared::event::{Event, What};
-use testkit::client::PATIENCE;
+use testkit::wait::PATIENCE;
+use tokio::sync::watch;
 
 /// Records every event that a process lists, in order of arrival, until dropped or the process ends.
 pub struct Listener {
     name: String,
-    heard: Arc<Mutex<Vec<Event>>>,
+    heard: watch::Receiver<Vec<Event>>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -22,27 +20,26 @@ impl Drop for Listener {
 impl Listener {
     /// Starts to record the process at this address.
     pub fn new(name: &str, address: String) -> Self {
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let task = tokio::spawn(listen(address, heard.clone()));
+        let (hears, heard) = watch::channel(Vec::new());
+        let task = tokio::spawn(listen(address, hears));
         Self { name: name.to_owned(), heard, task }
     }
 
     /// Returns the process's name and its events.
     pub fn heard(&self) -> (String, Vec<Event>) {
-        (self.name.clone(), self.heard.lock().unwrap().clone())
+        (self.name.clone(), self.heard.borrow().clone())
     }
 
     /// Waits until a matching event was recorded.
     pub async fn until(&self, what: &str, found: impl Fn(&What) -> bool) {
-        let begun = Instant::now();
-        while !self.heard.lock().unwrap().iter().any(|event| found(&event.what)) {
-            assert!(begun.elapsed() < PATIENCE, "{} didn't hear of {what}: {:#?}", self.name, self.heard());
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let mut heard = self.heard.clone();
+        let wait = heard.wait_for(|events| events.iter().any(|event| found(&event.what)));
+        let came = matches!(tokio::time::timeout(PATIENCE, wait).await, Ok(Ok(_)));
+        assert!(came, "{} didn't hear of {what}: {:#?}", self.name, self.heard());
     }
 }
 
-async fn listen(address: String, heard: Arc<Mutex<Vec<Event>>>) {
+async fn listen(address: String, heard: watch::Sender<Vec<Event>>) {
     let stream = format!("http://{address}/api/events?recent=2000");
     let mut answer = reqwest::get(stream).await.unwrap();
     let mut text = Vec::new();
@@ -54,7 +51,8 @@ async fn listen(address: String, heard: Arc<Mutex<Vec<Event>>>) {
             let field = |name: &str| message.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
             match field("event:") {
                 Some("event") => {
-                    heard.lock().unwrap().push(serde_json::from_str(field("data:").unwrap()).unwrap());
+                    let event = serde_json::from_str(field("data:").unwrap()).unwrap();
+                    heard.send_modify(|heard| heard.push(event));
                 }
                 Some("gap") => panic!("events were lost on the way: the test is too slow for its ring"),
                 _ => {}

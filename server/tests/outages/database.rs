@@ -6,8 +6,8 @@ use futures::StreamExt;
 use shared::equalize::Recipe;
 use shared::job::JobState;
 use shared::route;
-use testkit::Ensemble;
 use testkit::images::sample;
+use testkit::{Ensemble, elapse};
 
 use crate::{LEASE, Services, outage};
 
@@ -76,7 +76,7 @@ async fn connections_that_end_in_the_middle_of_statements_lose_and_double_nothin
     let ending = async {
         loop {
             ended.set(ended.get() + services.postgres.end_connections(&services.deployment.catalog).await);
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            elapse(Duration::from_millis(50)).await;
         }
     };
     let answers = tokio::select! {

@@ -8,7 +8,7 @@ use shared::gallery::Accepted;
 use shared::job::JobState;
 use shared::route;
 use testkit::images::{gray8_tiff, oracle, sample};
-use testkit::{Ensemble, Server};
+use testkit::{Ensemble, Server, elapse};
 
 use crate::{LEASE, Services, outage};
 
@@ -78,7 +78,7 @@ async fn without_a_quorum_uploads_are_taken_pages_say_so_and_work_resumes_by_its
             taken.push(upload(server, &format!("{}.png", taken.len())).await);
             assert_answers(server, &first).await;
         }
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        elapse(Duration::from_millis(200)).await;
     }
     for (server, (threads, memory, lines)) in servers.iter().zip(before) {
         let grown = (server.threads().saturating_sub(threads), server.peak_memory().saturating_sub(memory) >> 20);

@@ -7,7 +7,7 @@ use shared::gallery::Accepted;
 use shared::job::JobState;
 use testkit::images::{oracle, sample};
 use testkit::proxy::{Proxy, Target};
-use testkit::{Client, Ensemble};
+use testkit::{Client, Ensemble, elapse, eventually};
 
 use crate::Services;
 
@@ -16,18 +16,19 @@ const RECOVERY: Duration = Duration::from_secs(5);
 /// Time limit from a stopped server's return until the array works again. The master polls once a second, and nothing else
 /// waits longer.
 const RETURN: Duration = Duration::from_secs(2);
+/// Length of an outage during which every client and pod has tried again several times.
+const OUTAGE: Duration = Duration::from_secs(20);
 /// Allowance for a busy machine in measurements.
 const BUSY: Duration = Duration::from_secs(2);
 
 /// Uploads until one is accepted; returns it, and the time since `since`.
 async fn first_accepted(client: &Client, since: Instant) -> (Accepted, Duration) {
-    loop {
-        match client.upload("after.png", sample("cell.png"), &Recipe::default()).await {
-            Ok(accepted) => return (accepted, since.elapsed()),
-            Err(problem) => assert!(problem.status == 503 && since.elapsed() < 4 * RECOVERY, "{problem:?}"),
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let rest = (4 * RECOVERY).saturating_sub(since.elapsed());
+    let accepted = eventually("an accepted upload", rest, async || {
+        let answer = client.upload("after.png", sample("cell.png"), &Recipe::default()).await;
+        answer.inspect_err(|problem| assert_eq!(problem.status, 503, "{problem:?}"))
+    });
+    (accepted.await, since.elapsed())
 }
 
 async fn some_uploads(client: &Client) -> Vec<Accepted> {
@@ -105,7 +106,7 @@ async fn a_catalog_that_was_stopped_works_within_two_seconds_of_its_return() {
         taken.push(client.upload(&format!("{number}.png"), sample("cell.png"), &Recipe::default()).await.unwrap());
     }
     services.postgres.stop();
-    tokio::time::sleep(Duration::from_secs(20)).await;
+    elapse(OUTAGE).await;
     services.postgres.start_again();
     let back = Instant::now();
     let (accepted, took) = first_accepted(client, back).await;

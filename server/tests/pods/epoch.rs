@@ -1,6 +1,6 @@
 //! The epoch, taken by two winners of the election in the wrong order.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use server::catalog::Write;
 use server::coord::{Coordinator, election, paths};
@@ -8,24 +8,23 @@ use shared::cluster::Candidate;
 use shared::job::{JobState, Phase};
 use testkit::faulty_store::{Act, Fault, Rule};
 use testkit::images::rgb16_tiff;
+use testkit::{eventually, ok_if};
 
 use crate::array;
 use crate::tasks::until;
 
+const LIMIT: Duration = Duration::from_secs(60);
+
 /// Waits until a pod other than `not` leads; returns its node's name and its record.
 async fn leader(eye: &dyn Coordinator, not: Option<&str>) -> (String, Candidate) {
-    let begun = Instant::now();
-    loop {
+    eventually("a leader", LIMIT, async || {
         eye.sync().await.unwrap();
-        if let Some((node, candidate)) = election::leader(eye).await.unwrap()
-            && candidate.epoch.is_some()
-            && Some(node.as_str()) != not
-        {
-            return (node, candidate);
+        match election::leader(eye).await.unwrap() {
+            Some((node, candidate)) if candidate.epoch.is_some() && Some(node.as_str()) != not => Ok((node, candidate)),
+            seen => Err(seen),
         }
-        assert!(begun.elapsed() < Duration::from_secs(60), "nobody leads");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    })
+    .await
 }
 
 /// Returns the UUID of a candidacy from its node's name.
@@ -41,9 +40,11 @@ async fn a_late_takers_epoch_is_taken_again_by_who_leads_and_nothing_stale_is_wr
     array.start(&["pod-1"]);
     let (first, _) = leader(&*eye, None).await;
     array.start(&["pod-2"]);
-    while eye.children(paths::LEADER).await.unwrap().len() < 2 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually("two candidates", LIMIT, async || {
+        let candidates = eye.children(paths::LEADER).await.unwrap();
+        ok_if(candidates.len() == 2, candidates)
+    })
+    .await;
     // The first is deposed without a failure of its own, and becomes a candidate again, now last in line.
     eye.delete(&first, None).await.unwrap();
     let (second, record) = leader(&*eye, Some(&first)).await;
@@ -77,10 +78,10 @@ async fn a_late_takers_epoch_is_taken_again_also_by_a_master_with_nothing_to_do(
     let (first, _) = leader(&*eye, None).await;
     let late = array.catalog.take_epoch("somebody").await.unwrap();
     let nobody = "f".repeat(32);
-    let begun = Instant::now();
-    while array.catalog.forget_upload(&late, &nobody.parse().unwrap()).await.unwrap() != Write::NotMine {
-        assert!(begun.elapsed() < Duration::from_secs(60), "it never finds out");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    eventually("a later epoch", LIMIT, async || {
+        let write = array.catalog.forget_upload(&late, &nobody.parse().unwrap()).await.unwrap();
+        ok_if(write == Write::NotMine, write)
+    })
+    .await;
     assert_eq!(leader(&*eye, None).await.0, first, "it has led all the while");
 }

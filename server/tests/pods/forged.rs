@@ -11,7 +11,7 @@ use shared::gallery::Accepted;
 use shared::id::JobId;
 use shared::job::{JobState, Phase};
 use testkit::images::rgb16_tiff;
-use testkit::{Ensemble, TestArray};
+use testkit::{Ensemble, TestArray, eventually, ok_if};
 use zookeeper_client::{Acl, AuthId, Client, Permission};
 
 use crate::array_on;
@@ -43,11 +43,7 @@ impl Scene {
 
     /// Waits until `done` returns `true`.
     async fn until(&self, what: &str, mut done: impl AsyncFnMut() -> bool) {
-        let begun = Instant::now();
-        while !done().await {
-            assert!(begun.elapsed() < PATIENCE, "waited in vain: {what}");
-            tokio::time::sleep(Duration::from_millis(3)).await;
-        }
+        eventually(what, PATIENCE, async || ok_if(done().await, self.eye.children(paths::JOBS).await)).await;
     }
 
     async fn begun(&self, job: &JobId) {

@@ -1,10 +1,11 @@
 //! Pods show and use the session timeout that the servers grant.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use server::coord::zookeeper::ZooKeeper;
 use server::coord::{Connector, ensure_skeleton, members};
+use testkit::eventually;
 use testkit::zookeeper::{Ensemble, TICK};
 
 use crate::array_on;
@@ -17,14 +18,8 @@ async fn a_pod_shows_the_lease_that_the_servers_grant_and_not_what_it_asked_for(
     let eye = ZooKeeper::new(&servers, Duration::from_secs(10)).unwrap().connect().await.unwrap();
     ensure_skeleton(&*eye).await.unwrap();
     array.start(&["pod-1"]);
-    let begun = Instant::now();
-    let member = loop {
-        if let Some(member) = members::list(&*eye).await.unwrap().pop() {
-            break member;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(60), "it doesn't join");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    };
+    let joined = async || members::list(&*eye).await.unwrap().pop().ok_or("no member");
+    let member = eventually("it to join", Duration::from_secs(60), joined).await;
     assert_eq!(u128::from(member.lease_ms), (TICK * 2).as_millis());
     array.stop("pod-1").await;
 }

@@ -21,7 +21,7 @@ use server::coord::Connector;
 use server::store::Patience;
 use testkit::TestArray;
 use testkit::array::Setup;
-use testkit::client::PATIENCE;
+use testkit::wait::PATIENCE;
 
 /// Creates an array without pods, with this session timeout, whose pods end soon after they are stopped.
 async fn array(session_timeout: Duration) -> TestArray {

@@ -1,13 +1,13 @@
 //! An outsider deletes parent nodes under which all pods write, while they work.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use server::coord::zookeeper::ZooKeeper;
 use server::coord::{Connector, Coordinator, Error, paths};
 use shared::job::Phase;
 use testkit::images::rgb16_tiff;
-use testkit::{Ensemble, TestArray};
+use testkit::{Ensemble, TestArray, eventually, ok_if};
 
 use crate::{array, array_on};
 
@@ -46,16 +46,12 @@ async fn parents_heal(array: &TestArray, connector: &dyn Connector) {
         begun(&*eye, &accepted.job_id).await;
         delete_all(&*eye, deleted).await;
         array.is_exact(&accepted, &original).await;
-        let begun = Instant::now();
-        loop {
-            let members = eye.children(paths::NODES).await.unwrap_or_default().len();
-            let candidates = eye.children(paths::LEADER).await.unwrap_or_default().len();
-            if (members, candidates) == (3, 3) {
-                break;
-            }
-            assert!(begun.elapsed() < PATIENCE, "{deleted}: {members} members and {candidates} candidates");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        eventually(&format!("all members and candidates after the deletion of {deleted}"), PATIENCE, async || {
+            let members = eye.children(paths::NODES).await.unwrap_or_default();
+            let candidates = eye.children(paths::LEADER).await.unwrap_or_default();
+            ok_if((members.len(), candidates.len()) == (3, 3), (members, candidates))
+        })
+        .await;
     }
     // A job that starts only now finds everything in place.
     let accepted = array.upload("image", &original).await;
@@ -64,11 +60,8 @@ async fn parents_heal(array: &TestArray, connector: &dyn Connector) {
 
 /// Waits until a job has tasks.
 async fn begun(eye: &dyn Coordinator, job: &shared::id::JobId) {
-    let begun = Instant::now();
-    while eye.children(&paths::phase(job, Phase::Histograms)).await.is_err() {
-        assert!(begun.elapsed() < PATIENCE, "the job doesn't begin");
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    let phase = paths::phase(job, Phase::Histograms);
+    eventually("the job's first phase", PATIENCE, async || eye.children(&phase).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use shared::job::{JobState, Phase};
 use shared::task::{Lock, MAX_STRIKES};
-use testkit::TestArray;
 use testkit::faulty_store::{Act, Fault, Rule};
 use testkit::images::rgb16_tiff;
+use testkit::{TestArray, elapse};
 
 use crate::array;
 use crate::tasks::{count, held, read, until};
@@ -149,7 +149,8 @@ async fn outages_that_end_every_session_strike_nobody_out() {
         let (lock, _) = held(&array, task, before.as_ref()).await;
         before = Some(lock);
         array.embedded.go_down();
-        tokio::time::sleep(lease * 3).await;
+        // All sessions end.
+        elapse(lease * 3).await;
         array.embedded.come_back();
     }
     array.faults.end();

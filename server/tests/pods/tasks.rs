@@ -1,13 +1,11 @@
 //! The znodes of tasks, as a test sees them.
 
-use std::time::{Duration, Instant};
-
 use server::coord::{Coordinator, SessionId, paths};
 use shared::id::JobId;
 use shared::job::Phase;
 use shared::task::{Done, Lock, Task};
-use testkit::TestArray;
-use testkit::client::PATIENCE;
+use testkit::wait::PATIENCE;
+use testkit::{TestArray, eventually};
 
 /// The state of a task's znodes.
 #[derive(Debug)]
@@ -35,18 +33,19 @@ pub async fn until<T>(
     (job, phase, index): (&JobId, Phase, u32),
     found: impl Fn(&Seen) -> Option<T>,
 ) -> T {
-    let (session, begun) = (array.session().await, Instant::now());
-    loop {
+    let session = array.session().await;
+    let found = eventually(what, PATIENCE, async || {
         let seen = read(&*session, job, phase, index).await;
         if let Some(found) = seen.as_ref().and_then(&found) {
-            session.close().await;
-            return found;
+            return Ok(found);
         }
         let job = array.catalog.job(job).await.unwrap().unwrap();
         assert!(!job.state.has_ended(), "waited for {what}, and the job has ended: {job:?}");
-        assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}: {seen:?}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+        Err(seen)
+    })
+    .await;
+    session.close().await;
+    found
 }
 
 /// Waits until a claim other than `before` holds a task; returns it and its session.

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use shared::equalize::Recipe;
+use testkit::elapse;
 use testkit::images::{oracle, sample};
 
 use crate::EVENLIGHT;
@@ -31,7 +32,7 @@ async fn two_pngs_of_very_many_empty_chunks_dont_stop_other_uploads() {
     let uploads: Vec<_> = uploads.collect();
     // Whenever an honest image is uploaded meanwhile.
     for pause in [0, 200, 400] {
-        tokio::time::sleep(Duration::from_millis(pause)).await;
+        elapse(Duration::from_millis(pause)).await;
         let begun = Instant::now();
         let upload = server.client.upload("cell.png", sample("cell.png"), &luma);
         let accepted = tokio::time::timeout(PROMPT, upload).await.expect("an honest upload is answered promptly");

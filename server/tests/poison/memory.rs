@@ -1,15 +1,14 @@
 //! An image whose decoding takes more memory than the process may use: the process dies, and a supervisor starts it again.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use shared::equalize::Recipe;
 use shared::gallery::Accepted;
 use shared::id::ImageId;
 use shared::job::JobState;
-use testkit::Server;
-use testkit::client::PATIENCE;
 use testkit::images::{oracle, sample};
+use testkit::wait::PATIENCE;
+use testkit::{Server, eventually, ok_if};
 
 use crate::EVENLIGHT;
 use crate::files::{Order, png, zeros};
@@ -47,23 +46,19 @@ impl<'a> Supervised<'a> {
 
     /// Waits until each image has ended, and restarts the process when it died.
     async fn until_ended(&mut self, images: &[&ImageId]) {
-        let begun = Instant::now();
-        loop {
+        eventually(&format!("{} images to end", images.len()), PATIENCE, async || {
             if self.server.has_ended() {
                 self.deaths += 1;
                 self.server = Self::start(self.folder);
             }
-            let mut ended = 0;
+            let mut states = Vec::new();
             for image in images {
-                ended +=
-                    usize::from(self.server.client.image(image).await.is_some_and(|image| image.state.has_ended()));
+                states.push(self.server.client.image(image).await.map(|image| image.state));
             }
-            if ended == images.len() {
-                return;
-            }
-            assert!(begun.elapsed() < PATIENCE, "{ended} of {} ended, {} deaths", images.len(), self.deaths);
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            let ended = states.iter().flatten().filter(|state| state.has_ended()).count();
+            ok_if(ended == images.len(), (states, self.deaths))
+        })
+        .await;
     }
 }
 

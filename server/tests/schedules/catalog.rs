@@ -8,12 +8,13 @@ use async_trait::async_trait;
 use server::catalog::{self, Access, Arg, Catalog, Database, Error, Reply, Result, Statement};
 use sqlx::SqlitePool;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use crate::clock;
 use crate::faults::{Effect, Faults, Operation, Play, Port};
 use crate::history::{Fact, History};
 use crate::life::Life;
+use testkit::elapse;
 use testkit::statements::{self, FENCED};
 
 /// Duration of a failing statement.
@@ -73,7 +74,7 @@ impl Database for FaultyDatabase {
         let mut stall = None;
         match &play {
             Some(Play::Fail) => {
-                sleep(MOMENT).await;
+                elapse(MOMENT).await;
                 return unknown("the statement wasn't sent", &operation);
             }
             Some(Play::Late(length)) => {
@@ -115,7 +116,7 @@ impl FaultyDatabase {
         let (shelf, history, who) = (Arc::clone(&self.shelf), Arc::clone(&self.history), self.life.label());
         tokio::spawn(async move {
             if let Some(length) = late {
-                sleep(length).await;
+                elapse(length).await;
             }
             history.operation();
             let result = shelf.run(statement.clone()).await;

@@ -189,7 +189,7 @@ fn judge_facts(facts: &[Fact], totals: &mut Totals, wrong: &mut Vec<String>) {
         match fact {
             Fact::Epoch { n, candidacy } => {
                 if *n <= now.0 {
-                    wrong.push(format!("epoch {n} was given after {}", now.0));
+                    wrong.push(format!("epoch {n} was taken after {}", now.0));
                 }
                 now = (*n, candidacy.as_str());
                 totals.epochs += 1;

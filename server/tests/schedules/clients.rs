@@ -9,8 +9,8 @@ use server::pipeline::accept::{Accept, Error, Offer};
 use shared::equalize::Recipe;
 use shared::gallery::Accepted;
 use shared::job::JobState;
-use testkit::Dice;
-use tokio::time::{Instant, sleep, timeout};
+use testkit::{Dice, elapse};
+use tokio::time::{Instant, timeout};
 
 use crate::life::Life;
 use crate::originals::{self, Original};
@@ -50,7 +50,7 @@ pub async fn all(world: &Arc<World>, dice: &mut Dice) -> Vec<Ticket> {
             let begin = if dice.per_mille(300) { Duration::ZERO } else { dice.millis(0, span) };
             let client = Client::new(world, dice, number);
             tokio::spawn(async move {
-                sleep(begin).await;
+                elapse(begin).await;
                 client.live().await
             })
         })
@@ -103,7 +103,7 @@ impl Client {
         }
         if let Some(accepted) = self.ticket.acknowledged.first().cloned() {
             if self.dice.per_mille(150) {
-                sleep(self.dice.millis(0, 5_000)).await;
+                elapse(self.dice.millis(0, 5_000)).await;
                 self.delete(&accepted).await;
             } else {
                 self.follow(&accepted).await;
@@ -119,7 +119,7 @@ impl Client {
             if self.attempt().await {
                 return;
             }
-            sleep(self.dice.millis(100, 4_000)).await;
+            elapse(self.dice.millis(100, 4_000)).await;
         }
     }
 
@@ -156,7 +156,8 @@ impl Client {
             if let Some(life) = self.world.life(self.dice.pick::<String>(&pods)) {
                 return life;
             }
-            sleep(Duration::from_millis(100)).await;
+            // A client tries the pods one after the other.
+            elapse(Duration::from_millis(100)).await;
         }
     }
 
@@ -197,7 +198,7 @@ impl Client {
         let mut retries = self.dice.below(3);
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(600) {
-            sleep(Duration::from_millis(500)).await;
+            elapse(Duration::from_millis(500)).await;
             let job = self.world.shelf.catalog().job(&accepted.job_id).await.unwrap();
             match job.map(|job| job.state) {
                 Some(JobState::Failed) if retries > 0 => {
@@ -227,7 +228,7 @@ impl Client {
             if answered {
                 return true;
             }
-            sleep(Duration::from_millis(500)).await;
+            elapse(Duration::from_millis(500)).await;
         }
         false
     }

@@ -15,9 +15,9 @@ use server::coord::embedded::Embedded;
 use server::coord::{
     Connector, Coordinator, CreateMode, Error, Hint, NodeData, Op, Result, Scope, SessionId, SessionState, Stat, Watch,
 };
+use testkit::elapse;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
 
 use crate::faults::{Effect, Faults, Operation, Play, Port};
 use crate::history::History;
@@ -130,7 +130,7 @@ impl FaultySession {
         }
         if result.as_ref().is_err_and(is_no_reply) {
             // An error takes some time; and a session's new state is published a moment after its operations fail.
-            sleep(MOMENT).await;
+            elapse(MOMENT).await;
         }
         self.life.beat().await;
         result
@@ -150,7 +150,7 @@ impl FaultySession {
                 self.embedded.delay(session);
                 let (embedded, length) = (Arc::clone(&self.embedded), *length);
                 tokio::spawn(async move {
-                    sleep(length).await;
+                    elapse(length).await;
                     embedded.run_late(session);
                 });
             }
@@ -190,7 +190,7 @@ impl FaultySession {
         let (inner, (reply, answer)) = (Arc::clone(&self.inner), oneshot::channel());
         let (history, life, operation) = (Arc::clone(&self.history), Arc::clone(&self.life), operation.clone());
         tokio::spawn(async move {
-            sleep(length).await;
+            elapse(length).await;
             let result = run(inner).await;
             record(&history, &life, &operation, &result);
             // The caller may have died meanwhile.
@@ -349,7 +349,7 @@ fn relay_hints(mut inner: Watch, life: &Arc<Life>, faults: &Weak<Faults>) -> Wat
         loop {
             let mut together = vec![inner.changed().await];
             if let Some(delay) = faults.upgrade().and_then(|faults| faults.hint_delay()) {
-                let mut until = std::pin::pin!(sleep(delay));
+                let mut until = std::pin::pin!(elapse(delay));
                 loop {
                     tokio::select! {
                         hint = inner.changed() => together.push(hint),

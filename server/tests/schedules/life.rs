@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use server::coord::SessionId;
 use server::coord::embedded::Embedded;
+use testkit::elapse;
 use tokio::sync::{mpsc, watch};
-use tokio::time::sleep;
 
 use crate::history::History;
 use crate::settings::LEASE;
@@ -67,7 +67,7 @@ impl Life {
     pub async fn hears(&self) {
         if *self.pulse.borrow() != Pulse::Beats {
             self.beat().await;
-            sleep(THAW).await;
+            elapse(THAW).await;
         }
     }
 
@@ -110,11 +110,11 @@ impl Life {
         self.history.tell(&self.label(), || format!("stands still for {length:?}"));
         let life = Arc::clone(self);
         tokio::spawn(async move {
-            sleep(length.min(LEASE)).await;
+            elapse(length.min(LEASE)).await;
             if length > LEASE && life.stands(number) {
                 life.history.overslept(&life.sessions());
                 life.expire();
-                sleep(length - LEASE).await;
+                elapse(length - LEASE).await;
             }
             life.pulse.send_if_modified(|pulse| {
                 let thaws = *pulse == Pulse::Stands(number);
@@ -142,7 +142,7 @@ impl Life {
             self.embedded.disconnect(session);
             let embedded = Arc::clone(&self.embedded);
             tokio::spawn(async move {
-                sleep(length).await;
+                elapse(length).await;
                 embedded.reconnect(session);
             });
         }
@@ -154,7 +154,7 @@ impl Life {
             self.embedded.lag(session);
             let embedded = Arc::clone(&self.embedded);
             tokio::spawn(async move {
-                sleep(length).await;
+                elapse(length).await;
                 embedded.catch_up(session);
             });
         }

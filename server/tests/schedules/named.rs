@@ -6,8 +6,8 @@ use std::time::Duration;
 use server::catalog::Write;
 use server::coord::embedded::journal::{Became, Change};
 use server::coord::paths;
-use testkit::Dice;
-use tokio::time::{Instant, sleep};
+use testkit::{Dice, elapse};
+use tokio::time::Instant;
 
 use crate::faults::{Operation, Play, Port};
 use crate::history::Fact;
@@ -53,7 +53,7 @@ async fn the_master_dies_at(stage: &'static str, moment: Play) {
                 master.crash();
             } else {
                 tokio::spawn(async move {
-                    sleep(Duration::from_millis(1)).await;
+                    elapse(Duration::from_millis(1)).await;
                     master.crash();
                 });
             }
@@ -97,7 +97,7 @@ fn a_paused_master_that_wakes_to_publish_is_refused_by_the_catalog() {
         array.upload(4, &master).await;
         let history = Arc::clone(&array.world.history);
         array.until("the thaw", || history.lines().iter().any(|line| line.what == "goes on")).await;
-        sleep(Duration::from_secs(1)).await;
+        array.until("the refusal", || history.facts().iter().any(|fact| matches!(fact, Fact::NotMine { .. }))).await;
         array.ends_well().await;
         let facts = history.facts();
         let refused = facts.iter().find_map(|fact| match fact {
@@ -128,8 +128,8 @@ fn a_master_that_does_not_know_that_it_was_deposed_is_refused_by_the_coordinator
             },
         );
         array.upload(4, &master).await;
-        // The stalled write was in flight for a second.
-        sleep(Duration::from_secs(3)).await;
+        // The stalled write arrives after a second.
+        array.until("the refusal", || array.world.history.refused_writes() > 0).await;
         let totals = array.ends_well().await;
         assert_eq!(totals.refused_coordinator, 1, "{}", array.told());
     });
@@ -155,7 +155,8 @@ fn two_masters_that_both_believe_to_lead_publish_one_result() {
             );
             array.upload([4, 2, 0, 3][round], &master).await;
             array.until("the eviction", || array.world.faults.traps_left() == 0).await;
-            sleep(Duration::from_secs(4)).await;
+            // The evicted master continues until its hints arrive.
+            elapse(Duration::from_secs(4)).await;
         }
         let totals = array.ends_well().await;
         assert!(totals.refused_coordinator + totals.refused_catalog > 0, "nobody wrote who led no more");
@@ -273,7 +274,7 @@ fn an_epoch_that_was_taken_late_by_one_who_leads_no_more_is_taken_again() {
         world.start_all();
         let mut array = Stage { world, tickets: Vec::new() };
         // The successor leads once the first winner's session has expired; then the first winner's epoch arrives.
-        sleep(LEASE * 4).await;
+        elapse(LEASE * 4).await;
         let life = array.lives().remove(0);
         array.upload(4, &life).await;
         let totals = array.ends_well().await;
@@ -307,7 +308,7 @@ fn after_a_disconnect_shorter_than_the_timeout_nothing_is_missed() {
         array.upload(0, &master).await;
         for _ in 0..6 {
             lives.iter().for_each(|life| life.disconnect(LEASE / 2));
-            sleep(LEASE * 3 / 4).await;
+            elapse(LEASE * 3 / 4).await;
         }
         array.upload(2, &master).await;
         let begun = Instant::now();
@@ -327,7 +328,7 @@ fn a_master_whose_picture_is_not_there_yet_waits_for_it_and_does_not_spin() {
         world.faults.trap(|_, operation| operation.name == "watch" && operation.what == "/", |_| Some(Play::Fail));
         world.start_all();
         let mut array = Stage { world, tickets: Vec::new() };
-        sleep(Duration::from_millis(1)).await;
+        array.until("a life", || !array.lives().is_empty()).await;
         let life = array.lives().remove(0);
         array.upload(4, &life).await;
         array.ends_well().await;

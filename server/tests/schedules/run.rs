@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
-use testkit::Dice;
-use tokio::time::{Instant, sleep};
+use testkit::{Dice, elapse};
+use tokio::time::Instant;
 
 use crate::checker;
 use crate::clients;
@@ -55,7 +55,7 @@ pub async fn run(seed: u64, totals: &mut Totals) -> Outcome {
     let calming = {
         let world = Arc::clone(&world);
         tokio::spawn(async move {
-            sleep(world.settings.length).await;
+            elapse(world.settings.length).await;
             weather.abort();
             world.calm();
         })
@@ -64,7 +64,7 @@ pub async fn run(seed: u64, totals: &mut Totals) -> Outcome {
         let (world, late) = (Arc::clone(&world), dice.per_mille(200));
         let pause = if late { dice.millis(0, 10_000) } else { dice.millis(0, 50) };
         tokio::spawn(async move {
-            sleep(pause).await;
+            elapse(pause).await;
             world.start(&pod);
         });
     }
@@ -80,15 +80,16 @@ pub async fn run(seed: u64, totals: &mut Totals) -> Outcome {
 /// Waits, with a limit, until nothing is left to do or to sweep.
 pub async fn drain(world: &World) {
     let begun = Instant::now();
+    // A look reads everything, so there are few.
     while begun.elapsed() < DRAIN && !checker::left(world).await.is_empty() {
-        sleep(Duration::from_secs(2)).await;
+        elapse(Duration::from_secs(2)).await;
     }
 }
 
 /// Injects faults that hit no operation: erroneous evictions, outages, restarts of pods.
 async fn weather(world: Arc<World>, mut dice: Dice) {
     loop {
-        sleep(dice.millis(100, 2_000)).await;
+        elapse(dice.millis(100, 2_000)).await;
         if !dice.per_mille(world.settings.storms * 10) {
             continue;
         }
@@ -103,7 +104,7 @@ async fn weather(world: Arc<World>, mut dice: Dice) {
                 world.history.count("coordinator down");
                 world.history.tell("the weather", || "the coordinator is down".to_owned());
                 world.embedded.go_down();
-                sleep(dice.millis(50, 5_000)).await;
+                elapse(dice.millis(50, 5_000)).await;
                 world.embedded.come_back();
                 world.history.tell("the weather", || "the coordinator is up".to_owned());
             }

@@ -7,8 +7,7 @@ use server::coord::embedded::journal::Became;
 use server::coord::paths;
 use shared::gallery::Accepted;
 use shared::task::Done;
-use testkit::Dice;
-use tokio::time::{Instant, sleep};
+use testkit::{Dice, elapse, eventually, ok_if};
 
 use crate::checker;
 use crate::clients::{Ticket, send};
@@ -45,11 +44,7 @@ impl Stage {
 
     /// Waits in virtual time.
     pub async fn until(&self, what: &str, holds: impl Fn() -> bool) {
-        let begun = Instant::now();
-        while !holds() {
-            assert!(begun.elapsed() < Duration::from_secs(300), "{what} never came");
-            sleep(Duration::from_millis(10)).await;
-        }
+        eventually(what, Duration::from_secs(300), async || ok_if(holds(), self.world.history.facts())).await;
     }
 
     /// Uploads one of the originals with a key until it is acknowledged, starting with this life.
@@ -67,7 +62,7 @@ impl Stage {
                     () = life.death() => {}
                 }
             }
-            sleep(Duration::from_millis(100)).await;
+            elapse(Duration::from_millis(100)).await;
         };
         self.tickets.push(Ticket {
             name,

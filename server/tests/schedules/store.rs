@@ -12,10 +12,11 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
-use tokio::time::sleep;
+use testkit::elapse;
+use testkit::faulty_store::altered;
 
 use crate::faults::{Effect, Faults, Operation, Play, Port};
 use crate::history::History;
@@ -56,14 +57,14 @@ impl FaultyStore {
             Some(Play::Late(length)) => {
                 let length = *length;
                 tokio::spawn(async move {
-                    sleep(length).await;
+                    elapse(length).await;
                     let _ = run.await;
                 });
                 failed("no reply yet")
             }
             other => {
                 match other {
-                    Some(Play::Stall(length)) => sleep(*length).await,
+                    Some(Play::Stall(length)) => elapse(*length).await,
                     Some(Play::PauseBefore(length)) => self.life.pause(*length),
                     Some(Play::CrashBefore) => self.life.crash(),
                     Some(Play::Expire) => self.life.expire(),
@@ -158,15 +159,15 @@ impl ObjectStore for FaultyStore {
         if play != Some(Play::Corrupt) || !checked {
             return Ok(got);
         }
-        let (meta, range, attributes, extensions) =
-            (got.meta.clone(), got.range.clone(), got.attributes.clone(), got.extensions.clone());
-        let mut bytes = got.bytes().await?.to_vec();
-        let middle = bytes.len() / 2;
-        if let Some(byte) = bytes.get_mut(middle) {
-            *byte ^= 0x10;
-        }
-        let payload = GetResultPayload::Stream(stream::once(async { Ok(Bytes::from(bytes)) }).boxed());
-        Ok(GetResult { payload, meta, range, attributes, extensions })
+        altered(got, |bytes| {
+            let mut bytes = bytes.to_vec();
+            let middle = bytes.len() / 2;
+            if let Some(byte) = bytes.get_mut(middle) {
+                *byte ^= 0x10;
+            }
+            Bytes::from(bytes)
+        })
+        .await
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {

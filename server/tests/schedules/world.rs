@@ -19,10 +19,9 @@ use server::pod::{Pod, PodConfig};
 use server::store::{Patience, Store};
 use shared::clock::Clock;
 use sqlx::sqlite::SqlitePoolOptions;
-use testkit::Dice;
+use testkit::{Dice, elapse};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog::{FaultyDatabase, Shelf};
@@ -281,7 +280,7 @@ async fn undertake(world: std::sync::Weak<World>, mut dead: mpsc::UnboundedRecei
         }
         let (world, pause) = (world.clone(), dice.millis(1, 5_000));
         tokio::spawn(async move {
-            sleep(pause).await;
+            elapse(pause).await;
             if let Some(world) = world.upgrade() {
                 world.start(&pod);
             }

@@ -304,6 +304,7 @@ mod tests {
     fn the_longest_idle_connection_makes_room_and_busy_ones_stay() {
         let open = Open::new(4);
         let admitted = [1, 2, 3, 4].map(|last| {
+            // They have been idle for different times.
             std::thread::sleep(Duration::from_millis(5));
             open.admit(client(last)).unwrap()
         });

@@ -121,6 +121,7 @@ impl From<catalog::Error> for ApiError {
     fn from(error: catalog::Error) -> Self {
         match error {
             catalog::Error::Invalid(sentence) => Self::bad_request(sentence),
+            catalog::Error::Address(_) => Self::internal(error),
             catalog::Error::Unavailable(cause) => {
                 tracing::warn!(cause = %chain(&cause), "catalog didn't answer");
                 Self::unavailable("The catalog of images doesn't answer at the moment; try again soon.")

@@ -11,7 +11,7 @@ use crate::database::{Arg, Row, int, millis};
 use crate::error::Result;
 use crate::pyramids::{PyramidFile, PyramidState, PyramidWork, Pyramids};
 
-/// Number of failed claims after which a pyramid is given up.
+/// Maximum number of failed claims of a pyramid.
 const MOST_TRIES: i64 = 3;
 /// SQL: whether image `i` has a job in this state. A done job shows that the image can be decoded.
 const DONE: &str = "EXISTS (SELECT 1 FROM jobs d WHERE d.image = i.id AND d.state = 'done')";
@@ -106,7 +106,7 @@ impl SqlCatalog {
         let job = job.map_or("", JobId::as_str);
         let args = [reason.into(), image.as_str().into(), job.into(), MOST_TRIES.into(), millis(lease).into()];
         if self.write(sql, &args).await? == Write::Applied {
-            tracing::warn!(%image, job, "pyramid given up after {MOST_TRIES} tries");
+            tracing::warn!(%image, job, "pyramid refused after {MOST_TRIES} failed claims");
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The metadata that every format has a place for: colour profile, EXIF and XMP.
+//! Metadata that every format can hold: colour profile, EXIF and XMP.
 
 use shared::decode::exif::orientation;
 use shared::decode::{jpeg, png, tiff, webp};
@@ -78,9 +78,9 @@ impl Carried {
         Ok((carried, lost))
     }
 
-    /// Drops what the result has no place for.
+    /// Drops what the result can't hold.
     fn fit(&mut self, info: &ImageInfo, format: Format, loses_color: bool) {
-        // A WebP stores gray as colours, for which a profile of gray isn't.
+        // A WebP stores gray as colours, which a gray profile doesn't describe.
         let gray_in_webp = format == Format::Webp && info.layout.colors() == 1;
         self.icc = self.icc.take().filter(|_| !loses_color && !gray_in_webp);
         if format == Format::Jpeg {

@@ -1,4 +1,4 @@
-//! What becomes of a JPEG's segments in the result.
+//! Fate of a JPEG's segments in the result: copied, edited, written anew or dropped.
 
 use shared::decode::jpeg::Segment;
 use shared::job::Keeping;
@@ -65,7 +65,7 @@ pub(super) fn fate(segment: &Segment, credentials: &[[u8; 2]], loses_color: bool
     }
 }
 
-/// Removes from a kept segment what became false. Returns whether anything is left of it.
+/// Removes from a kept segment what became false. Returns whether anything of it remains.
 pub(super) fn edit(segment: &mut Segment, keeping: &mut Keeping) -> Result<bool> {
     let data = &mut segment.data;
     if segment.marker == 0xed && data.starts_with(PHOTOSHOP) {
@@ -80,10 +80,10 @@ pub(super) fn edit(segment: &mut Segment, keeping: &mut Keeping) -> Result<bool>
         && let Some(edited) = data.strip_prefix(XMP).and_then(xmp::forget_appended)
     {
         if edited.pictures {
-            keeping.change("What XMP said of a gain map or other pictures in this file was for the old pixels.");
+            keeping.change("The XMP properties of a gain map or of other pictures in this file described the old pixels; they were left out.");
         }
         if edited.video {
-            keeping.change("What XMP said of a video (a motion photo's) was left out with the video.");
+            keeping.change("The XMP properties of a video (a motion photo's) were left out with the video.");
         }
         match edited.packet {
             // Edited packets only get shorter, unless their tags had been written in an unusual way.

@@ -95,7 +95,7 @@ impl Head {
             sampling.factors = vec![(1, 1)];
             colors = Colors::Gray;
         }
-        // Without a segment of Adobe's, only the identifiers say that the components are red, green and blue.
+        // Without Adobe's segment, only the identifiers mark the components as red, green and blue.
         let ids = match colors {
             Colors::Rgb => header.components.iter().map(|component| component.id).collect(),
             _ => (1..=sampling.factors.len() as u8).collect(),

@@ -54,7 +54,7 @@ fn fate(chunk: &Chunk, original: &Structure, loses_color: bool) -> Fate {
         b"sBIT" if gains_alpha => Fate::Dropped("The chunk sBIT was for pixels without alpha.".to_owned()),
         b"caBX" => Fate::Dropped("The Content Credentials (C2PA) were signed for the old pixels.".to_owned()),
         b"sBIT" if chunk.data.iter().any(|bits| *bits != original.header.bits) => Fate::Dropped(format!(
-            "The chunk sBIT said that fewer than {} bits of a sample count; the result uses them all.",
+            "The chunk sBIT declared fewer than {} significant bits; the result uses all of them.",
             original.header.bits
         )),
         b"pCAL" | b"cLLI" => Fate::Dropped(format!("The chunk {kind} was about the values of the old pixels.")),
@@ -97,7 +97,7 @@ fn promotion(original: &Structure, keeping: &mut Keeping) {
     }
 }
 
-/// Reports what becomes of an animation.
+/// Reports what is lost of an animation.
 fn still(animation: Animation) -> String {
     let frames = animation.frames;
     match animation.still_is_first {

@@ -150,8 +150,7 @@ pub(super) fn result(original: &Structure, keeping: &mut Keeping) -> Structure {
     result.bits = original.depth.bits();
     result.reversed = false;
     if original.slice == 0 && original.directory.find(tag::PHOTOMETRIC).is_none() {
-        keeping
-            .change("The TIFF doesn't say what its samples mean (PhotometricInterpretation); they were taken as gray.");
+        keeping.change("The TIFF has no PhotometricInterpretation; its samples were read as gray.");
     }
     let bits = original.bits;
     match original.meaning {

@@ -306,7 +306,7 @@ fn small_masks(mut source: &mut dyn Source, info: &ImageInfo, keeping: &mut Keep
     Ok(kept)
 }
 
-/// Returns whether a file says that it is laid out as a cloud-optimized GeoTIFF: GDAL writes that behind the header
+/// Returns whether a file is marked as a cloud-optimized GeoTIFF, which GDAL does behind the header
 /// (<https://gdal.org/en/stable/drivers/raster/cog.html#header-ghost-area>).
 fn cloud_optimized(source: &mut dyn Source, tiff: Tiff) -> Result<bool> {
     const GHOST: &[u8] = b"GDAL_STRUCTURAL_METADATA_SIZE=";

@@ -84,12 +84,14 @@ mod tests {
 
         link.cut();
         assert_eq!(*states.borrow_and_update(), SessionState::Disconnected);
+        // Shorter than the lease.
         tokio::time::sleep(Duration::from_secs(1)).await;
         link.mend();
         assert_eq!(*states.borrow_and_update(), SessionState::Connected, "the lease hadn't run out");
 
         link.cut();
         assert!(matches!(link.connect().await.map(|_| ()), Err(Error::Disconnected)));
+        // Longer than the lease.
         tokio::time::sleep(Duration::from_secs(3)).await;
         assert_eq!(embedded.sessions(), []);
         link.mend();

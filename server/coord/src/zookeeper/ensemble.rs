@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use zookeeper_client::{Acls, Client, CreateMode, MultiWriteResult};
 
-use super::super::{Error, Result, limits};
+use super::super::{Error, Invalid, Result, limits};
 use super::{errors, probe};
 
 /// An ensemble of ZooKeeper servers, and a chroot in its tree.
@@ -19,13 +19,13 @@ impl ZooKeeper {
     /// Parses `host:port,host:port…[/chroot]`. `session_timeout` is the requested timeout; the servers may grant another.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with a message.
+    /// [`Invalid::Address`].
     pub fn new(servers: &str, session_timeout: Duration) -> Result<Self> {
         let (hosts, chroot) = match servers.find('/') {
             Some(at) => servers.split_at(at),
             None => (servers, "/"),
         };
-        let wrong = || Error::Invalid(format!("expected host:port,host:port…[/chroot], got {servers:?}"));
+        let wrong = || Error::from(Invalid::Address(servers.to_owned()));
         if !hosts.split(',').all(is_address) {
             return Err(wrong());
         }
@@ -73,7 +73,7 @@ impl ZooKeeper {
     pub(super) async fn enter_chroot(&self, client: Client) -> Result<Client> {
         let persistent = CreateMode::Persistent.with_acls(Acls::anyone_all());
         client.mkdir(&self.chroot, &persistent).await.map_err(|error| errors::from_client(&self.chroot, error))?;
-        client.chroot(self.chroot.as_str()).map_err(|_| Error::Invalid(format!("{:?} can't be a chroot", self.chroot)))
+        client.chroot(self.chroot.as_str()).map_err(|_| Invalid::Chroot(self.chroot.clone()).into())
     }
 }
 
@@ -103,7 +103,7 @@ mod tests {
     fn a_wrong_connect_string_is_refused_with_what_was_expected() {
         for wrong in ["", "a", "a:", "a:x", "a:0", ":2181", "a:2181,", "a:2181//", "a:2181/x//y", "a b:1"] {
             let error = ZooKeeper::new(wrong, Duration::from_secs(4)).unwrap_err();
-            assert_eq!(error, Error::Invalid(format!("expected host:port,host:port…[/chroot], got {wrong:?}")));
+            assert_eq!(error.to_string(), format!("expected host:port,host:port…[/chroot], got {wrong:?}"));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use zookeeper_client::{Error as ClientError, MultiWriteError};
 
-use super::super::{Error, Op};
+use super::super::{Error, Invalid, Op};
 
 /// Maps the error of an operation on one node.
 pub(super) fn from_client(path: &str, error: ClientError) -> Error {
@@ -21,7 +21,7 @@ pub(super) fn from_client(path: &str, error: ClientError) -> Error {
         | ClientError::QuotaExceeded
         | ClientError::NotReadOnly
         | ClientError::Unimplemented
-        | ClientError::Throttled => Error::Invalid(format!("{}: {error}", path())),
+        | ClientError::Throttled => Invalid::Refused { path: path(), cause: error.into() }.into(),
         other => Error::Unknown(other.into()),
     }
 }

@@ -114,7 +114,7 @@ mod tests {
         connection.write_all(answer.as_bytes()).await.unwrap();
     }
 
-    /// A server that gives this answer to each request, or accepts connections and stays silent.
+    /// A server that answers each request with this, or accepts connections and stays silent.
     async fn server(answer: Option<&'static str>) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();

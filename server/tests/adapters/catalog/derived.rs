@@ -5,11 +5,14 @@ use std::time::Duration;
 use server::catalog::{PyramidFile, PyramidState, Write};
 use shared::job::Phase;
 use shared::timeline::{Span, Timeline};
+use testkit::elapse;
 
 use super::fixture::{TestCatalog, accept, activate, epoch, publish, result};
 
 /// Longer than any test.
 const LEASE: Duration = Duration::from_secs(3_600);
+/// A lease of zero has lapsed after this time: catalogs keep milliseconds.
+const LAPSE: Duration = Duration::from_millis(3);
 
 pub async fn a_pyramid_is_made_by_one_of_all_who_want_to(tested: TestCatalog) {
     let catalog = &tested.catalog;
@@ -41,7 +44,7 @@ pub async fn a_claim_of_a_pyramid_that_lapsed_is_another_ones_and_three_are_the_
     let image = accept(&**catalog, "moon.png").await.image;
     for claim in ["a", "b", "c"] {
         assert!(catalog.claim_pyramid(claim, Some((&image, None)), Duration::ZERO).await.unwrap().is_some(), "{claim}");
-        tokio::time::sleep(Duration::from_millis(3)).await;
+        elapse(LAPSE).await;
     }
     // The outputs of the first two claims belong to nothing.
     assert_eq!(catalog.finish_pyramid("a", 1).await.unwrap(), Write::NoChange);
@@ -62,7 +65,7 @@ pub async fn a_pyramid_that_three_tries_did_not_make_is_given_up_with_a_sentence
     let wish = Some((&image, None));
     for claim in ["a", "b", "c"] {
         assert!(catalog.claim_pyramid(claim, wish, Duration::ZERO).await.unwrap().is_some(), "{claim}");
-        tokio::time::sleep(Duration::from_millis(3)).await;
+        elapse(LAPSE).await;
     }
     // The third claim may still finish.
     assert_eq!(catalog.claim_pyramid("d", wish, LEASE).await.unwrap(), None);
@@ -87,7 +90,7 @@ pub async fn a_try_to_make_a_pyramid_that_is_given_back_does_not_count(tested: T
             None,
             "the next try waits for the lease"
         );
-        tokio::time::sleep(Duration::from_millis(3)).await;
+        elapse(LAPSE).await;
     }
     assert_eq!(catalog.in_use(std::slice::from_ref(&image)).await.unwrap().pyramids.len(), 0);
     assert_eq!(catalog.pyramid(&image, None).await.unwrap(), Some(PyramidState::Wanted));
@@ -146,7 +149,8 @@ pub async fn the_images_beside_one_are_the_next_newer_and_older(tested: TestCata
     let mut images = Vec::new();
     for name in ["a.png", "b.png", "c.png"] {
         images.push(accept(&**catalog, name).await.image);
-        tokio::time::sleep(Duration::from_millis(3)).await;
+        // Images are ordered by their time in milliseconds.
+        elapse(Duration::from_millis(3)).await;
     }
     let beside = |index: usize| catalog.neighbours(&images[index]);
     let middle = beside(1).await.unwrap();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::http::Method;
 use shared::cluster::Label;
+use testkit::elapse;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -55,7 +56,8 @@ async fn a_deposed_master_that_thaws_before_its_write_changes_nothing() {
     // It reads again, sees the later epoch, and writes nothing.
     let shown = pods[0].shows(|labels| labels.trouble.is_some()).await;
     assert_eq!(shown.trouble.unwrap(), "the pod c has been labelled by a later master, of epoch 2");
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    // Long enough for further writes.
+    elapse(Duration::from_secs(60)).await;
     assert_eq!(cluster.roles(), ["a: worker 2", "b: master 2", "c: worker 2"]);
     for masters in cluster.history() {
         assert!(!masters.contains(&("a".to_owned(), 1)), "the deposed master said master: {:?}", cluster.history());
@@ -74,7 +76,8 @@ async fn a_write_that_is_done_long_after_its_time_changes_nothing() {
     pods[1].leads.send_replace(Some(2));
     cluster.until(&["a: worker 2", "b: master 2"]).await;
     gate.add_permits(1);
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    // Long enough for further writes.
+    elapse(Duration::from_secs(60)).await;
     assert_eq!(cluster.roles(), ["a: worker 2", "b: master 2"]);
     let late = cluster.history().into_iter().skip_while(|masters| !masters.contains(&("b".to_owned(), 2)));
     assert!(late.into_iter().all(|masters| masters == [("b".to_owned(), 2)]));
@@ -116,7 +119,7 @@ async fn a_label_that_is_forbidden_is_shown_with_its_reason_and_tried_again() {
     let shown = pods[0].shows(|labels| labels.trouble.is_some()).await;
     let label = String::from(shown.of(&"a".parse().unwrap()));
     assert_eq!(label, "failed: can't write the label of a: Kubernetes forbids it: as the scenario says");
-    tokio::time::sleep(Duration::from_secs(600)).await;
+    elapse(Duration::from_secs(600)).await;
     let tried = cluster.requests().iter().filter(|request| request.starts_with("PATCH")).count();
     assert!((20..100).contains(&tried), "{tried} requests in ten minutes: neither given up nor a storm");
     cluster.calm();
@@ -154,7 +157,7 @@ async fn a_label_that_somebody_took_away_is_set_again_at_once() {
     let (cluster, pods) = Cluster::with(&["a", "b"]);
     pods[0].leads.send_replace(Some(1));
     cluster.until(&["a: master 1", "b: worker 1"]).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    cluster.asked("watch=true", 2).await;
     let began = Instant::now();
     cluster.label("a", "worker");
     cluster.label("b", "master");
@@ -167,9 +170,10 @@ async fn a_watch_that_has_become_too_old_is_begun_anew() {
     let (cluster, pods) = Cluster::with(&["a", "b"]);
     pods[0].leads.send_replace(Some(1));
     cluster.until(&["a: master 1", "b: worker 1"]).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    cluster.asked("watch=true", 2).await;
     cluster.forget_versions();
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    // Longer than the pauses before the pods are listed again and watched anew.
+    elapse(Duration::from_secs(5)).await;
     let began = Instant::now();
     cluster.label("b", "master");
     cluster.until(&["a: master 1", "b: worker 1"]).await;
@@ -208,7 +212,8 @@ async fn outside_a_cluster_nothing_is_written_or_shown_unless_the_pod_is_there()
     cluster.add("theirs", "master");
     let pod = cluster.run("mine", false);
     pod.leads.send_replace(Some(9));
-    tokio::time::sleep(Duration::from_secs(120)).await;
+    // Long enough for a write.
+    elapse(Duration::from_secs(120)).await;
     assert_eq!(cluster.roles(), ["theirs: master -"]);
     assert_eq!(*pod.kubernetes.labels().borrow(), None);
     assert!(!cluster.requests().iter().any(|request| request.contains("/log")), "somebody else's logs were read");

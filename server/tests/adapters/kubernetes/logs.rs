@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::http::Method;
 use server::logs::LogBook;
 use shared::log::{LogId, LogKind};
+use testkit::{elapse, eventually};
 use tokio::sync::Semaphore;
 
 use super::api::{Cluster, Meets, Pod};
@@ -13,16 +14,11 @@ use super::api::{Cluster, Meets, Pod};
 /// Waits until a pod's log has this many entries and returns them, notes marked.
 async fn log(book: &LogBook, pod: &str, entries: usize) -> Vec<String> {
     let pod = pod.parse().unwrap();
-    let enough = async {
-        loop {
-            match book.tail(&pod, usize::MAX) {
-                Some(kept) if kept.len() >= entries => return kept,
-                _ => tokio::time::sleep(Duration::from_millis(50)).await,
-            }
-        }
+    let enough = async || match book.tail(&pod, usize::MAX) {
+        Some(kept) if kept.len() >= entries => Ok(kept),
+        seen => Err(seen),
     };
-    let kept = tokio::time::timeout(Duration::from_secs(900), enough).await;
-    let kept = kept.unwrap_or_else(|_| panic!("too few: {:?}", book.tail(&pod, usize::MAX)));
+    let kept = eventually(&format!("{entries} entries"), Duration::from_secs(900), enough).await;
     let text = |kind: LogKind, text: &str| if kind == LogKind::Note { format!("* {text}") } else { text.to_owned() };
     kept.iter().map(|entry| text(entry.1.kind, &entry.1.text)).collect()
 }
@@ -136,7 +132,8 @@ async fn the_log_of_a_pod_that_is_gone_is_kept() {
     say(&cluster, "b", 0..3);
     log(&book(&pods[0]), "b", 3).await;
     cluster.delete("b");
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    // The pods are listed again, without it.
+    elapse(Duration::from_secs(60)).await;
     assert_eq!(log(&book(&pods[0]), "b", 3).await, numbers(0..3));
     // A later pod of this name continues the log.
     cluster.add("b", "worker");
@@ -149,7 +146,8 @@ async fn a_log_that_may_not_be_read_says_so_once_and_goes_on_when_it_may() {
     let (cluster, pods) = Cluster::with(&["a"]);
     cluster.next(usize::MAX, Method::GET, "/log", Meets::Status(403));
     say(&cluster, "a", 0..2);
-    tokio::time::sleep(Duration::from_secs(300)).await;
+    // The log is refused many times.
+    elapse(Duration::from_secs(300)).await;
     cluster.calm();
     let note = "* The log can't be read at the moment: Kubernetes forbids it: as the scenario says.";
     assert_eq!(log(&book(&pods[0]), "a", 3).await, [note, "0", "1"]);

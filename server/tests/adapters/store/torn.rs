@@ -8,11 +8,13 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::future::join_all;
 use server::store::{Error, Store};
+use testkit::{elapse, eventually, ok_if};
 
 use super::fixture::noise;
 
 /// Where the child process must write; set only in the child.
 const CHILD: &str = "EVENLIGHT_TEST_WRITE_UNTIL_KILLED";
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Returns the length of an object, which follows from its key.
 fn length(n: usize) -> usize {
@@ -47,13 +49,13 @@ async fn a_writer_killed_at_any_moment_never_shows_half_an_object() {
             .spawn()
             .unwrap();
         // Once it has started to write, at another moment each time.
-        let begun = Instant::now();
         let mark = format!("{}-", child.id());
-        while !entries(folder.path()).iter().any(|name| name.contains(&mark)) {
-            assert!(begun.elapsed() < Duration::from_secs(60), "the child writes nothing");
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        std::thread::sleep(Duration::from_micros(round * 7_919 % 40_000));
+        eventually("the child to write", LIMIT, async || {
+            let entries = entries(folder.path());
+            ok_if(entries.iter().any(|name| name.contains(&mark)), entries)
+        })
+        .await;
+        elapse(Duration::from_micros(round * 7_919 % 40_000)).await;
         child.kill().unwrap();
         child.wait().unwrap();
         halves += entries(folder.path()).iter().filter(|name| name.contains('#')).count();
@@ -103,10 +105,8 @@ async fn a_folder_that_hangs_holds_few_threads_and_nobody_waits_for_it_for_ever(
     // The server comes back: the threads are freed, and the folder works.
     let pipe = std::fs::File::options().read(true).write(true).open(&hung).unwrap();
     std::fs::remove_file(&hung).unwrap();
-    std::thread::sleep(Duration::from_millis(200));
+    // Threads whose open was woken up only now must find the pipe still open.
+    elapse(Duration::from_millis(200)).await;
     drop(pipe);
-    let begun = Instant::now();
-    while store.put("b", Bytes::from_static(b"x")).await.is_err() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "it never works again");
-    }
+    eventually("the folder to work again", LIMIT, async || store.put("b", Bytes::from_static(b"x")).await).await;
 }

@@ -17,7 +17,7 @@ use server::store::{Store, keys};
 use server::web::{Clients, EventHub, Faults, PodLogs, Renders, WebState, router};
 use sha2::{Digest, Sha256};
 use shared::clock::Stamp;
-use shared::cluster::{Backlog, ClusterView, Health};
+use shared::cluster::ClusterView;
 use shared::id::{ImageId, JobId, RunId};
 use shared::job::Phase;
 use tokio::sync::watch;
@@ -75,23 +75,7 @@ impl Answer {
 }
 
 pub fn view() -> ClusterView {
-    ClusterView {
-        seen: Stamp { clock: 1, pod: "pod-1".parse().unwrap() },
-        at: 0,
-        health: Health::NoMaster,
-        min_pods: 1,
-        coordinator: "embedded".into(),
-        leader: None,
-        pods: Vec::new(),
-        jobs: Vec::new(),
-        backlog: Backlog::default(),
-        room: shared::cluster::Room::default(),
-        past: Vec::new(),
-        failed: Vec::new(),
-        unexpected: Vec::new(),
-        cut_off: None,
-        alert: None,
-    }
+    ClusterView::empty(Stamp { clock: 1, pod: "pod-1".parse().unwrap() })
 }
 
 impl Api {

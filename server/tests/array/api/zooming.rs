@@ -8,9 +8,13 @@ use server::pipeline::stage::TaskContext;
 use server::pod::renderer::Renderer;
 use shared::id::ImageId;
 use testkit::images::sample;
+use testkit::{eventually, ok_if};
 use tokio_util::sync::CancellationToken;
 
 use super::harness::Api;
+
+/// Time limit for a pyramid.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs a renderer while the test runs.
 fn render(server: &Api, stop: &CancellationToken) -> tokio::task::JoinHandle<()> {
@@ -29,17 +33,12 @@ fn render(server: &Api, stop: &CancellationToken) -> tokio::task::JoinHandle<()>
 }
 
 /// Waits for the deep zoom's description and returns it.
-async fn told(server: &Api, path: &str) -> Value {
-    let asking = async {
-        loop {
-            let zoom = server.get(path).await.json();
-            if zoom["pyramid"] != Value::Null || zoom["reason"] != Value::Null {
-                return zoom;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), asking).await.unwrap()
+async fn description(server: &Api, path: &str) -> Value {
+    eventually("a pyramid or a reason", LIMIT, async || {
+        let zoom = server.get(path).await.json();
+        if zoom["pyramid"] == Value::Null && zoom["reason"] == Value::Null { Err(zoom) } else { Ok(zoom) }
+    })
+    .await
 }
 
 /// Returns the golden colours of a profile as a PNG with alpha, whose views are compressed losslessly, and their expected
@@ -69,7 +68,7 @@ async fn the_thumbnail_the_view_and_the_tiles_show_the_colours_of_the_files_prof
     let stop = CancellationToken::new();
     let renderer = render(&server, &stop);
     let path = format!("/api/images/{image}");
-    let zoom = told(&server, &format!("{path}/pyramid")).await;
+    let zoom = description(&server, &format!("{path}/pyramid")).await;
     assert_eq!(zoom["reason"], Value::Null);
     for picture in ["thumbnail", "view", "pyramid/0/0/0"] {
         let answer = server.get(&format!("{path}/{picture}")).await;
@@ -118,9 +117,11 @@ async fn trouble_of_the_store_costs_no_try_at_a_pyramid_and_an_original_that_is_
     let stop = CancellationToken::new();
     let renderer = render(&server, &stop);
     // Not through the page's address: requesting it would add a wish, and put it before the others.
-    while !matches!(server.catalog.pyramid(&well, None).await.unwrap(), Some(PyramidState::There(_))) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually("the last pyramid", LIMIT, async || {
+        let state = server.catalog.pyramid(&well, None).await.unwrap();
+        ok_if(matches!(state, Some(PyramidState::There(_))), state)
+    })
+    .await;
     stop.cancel();
     renderer.await.unwrap();
     assert_eq!(tries_left(&server, &troubled).await, 3);
@@ -142,9 +143,7 @@ async fn a_process_that_stops_gives_back_the_pyramid_that_it_was_making() {
     let stop = CancellationToken::new();
     let renderer = render(&server, &stop);
     server.get(&format!("/api/images/{image}/pyramid")).await;
-    while !making().await {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually("a claim of the pyramid", LIMIT, async || ok_if(making().await, ())).await;
     stop.cancel();
     renderer.await.unwrap();
     assert!(!making().await);

@@ -22,7 +22,7 @@ async fn array(configure: fn(&mut PodConfig)) -> TestArray {
     started(Arc::new(InMemory::new()), None, configure).await
 }
 
-/// Starts three pods, configured like this, on these objects, which are reached through `store` if it is given.
+/// Starts three pods, configured like this, on these objects, which are reached through `store` if it is set.
 async fn started(objects: Arc<dyn ObjectStore>, store: Option<Store>, configure: fn(&mut PodConfig)) -> TestArray {
     let configure = move |config: &mut PodConfig| {
         config.backoff = Duration::from_millis(2);

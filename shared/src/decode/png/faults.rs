@@ -1,4 +1,4 @@
-//! Lengths of ancillary chunks (PNG, section 11.3). A chunk of another length can't mean what its type says.
+//! Lengths of ancillary chunks (PNG, section 11.3). A chunk of another length is damaged.
 
 use super::chunks::{Color, Header};
 

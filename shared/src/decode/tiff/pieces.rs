@@ -32,7 +32,7 @@ pub fn pieces<R: Read + Seek>(source: &mut R, structure: &Structure) -> Result<V
     let pieces = pieces.into_iter().enumerate().map(|(index, (at, length))| {
         let needed = structure.needed(index);
         let length = match structure.compression {
-            // What is beyond the pixels isn't read. A single strip is as long as its pixels, whatever its length says.
+            // What is beyond the pixels isn't read. A single strip is as long as its pixels, regardless of its declared length.
             Compression::None if at > 0 && (lone || length > needed) => needed,
             // These need a marker or all of their bytes to tell that they are incomplete.
             Compression::None | Compression::Jpeg | Compression::Webp | Compression::Fax4 => length,

@@ -51,7 +51,7 @@ pub(super) fn slices<R: Read + Seek>(source: &mut R, tiff: Tiff, page: Page) -> 
     }
 }
 
-/// Number of slices, as a description says it.
+/// Number of slices in a description.
 #[derive(Debug, PartialEq, Eq)]
 enum Described {
     /// Slices of ImageJ.

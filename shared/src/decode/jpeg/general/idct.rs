@@ -3,25 +3,9 @@
 //! C. Loeffler, A. Ligtenberg, G. Moschytz: Practical fast 1-D DCT algorithms with 11 multiplications (ICASSP 1989).
 
 use super::frame::{Block, Coefficients};
-
-/// Fraction bits of the constants.
-const FRACTION: u32 = 13;
-/// Fraction bits that the first pass keeps for the second.
-const KEPT: u32 = 2;
-
-/// Constants of the factorization, × 2¹³.
-const C0_298: i32 = 2_446;
-const C0_390: i32 = 3_196;
-const C0_541: i32 = 4_433;
-const C0_765: i32 = 6_270;
-const C0_899: i32 = 7_373;
-const C1_175: i32 = 9_633;
-const C1_501: i32 = 12_299;
-const C1_847: i32 = 15_137;
-const C1_961: i32 = 16_069;
-const C2_053: i32 = 16_819;
-const C2_562: i32 = 20_995;
-const C3_072: i32 = 25_172;
+use crate::dct::{
+    C0_298, C0_390, C0_541, C0_765, C0_899, C1_175, C1_501, C1_847, C1_961, C2_053, C2_562, C3_072, FRACTION, KEPT,
+};
 
 /// Returns the 8-point inverse DCT × √8 × 2¹³, divided by 2 to the power of `shift`, rounded. Coefficients of hostile files
 /// may overflow; their samples don't matter.
