@@ -11,7 +11,7 @@ use shared::equalize::Recipe;
 use shared::gallery::Page;
 use shared::route;
 use testkit::images::{gray8_tiff, rgba_png};
-use testkit::{Ensemble, Evenlight, Postgres, Server, elapse};
+use testkit::{Ensemble, Evenlight, Postgres, Server, WITHOUT_HUGE_PAGES, elapse};
 
 const EVENLIGHT: Evenlight = Evenlight(env!("CARGO_BIN_EXE_evenlight"));
 
@@ -90,7 +90,8 @@ async fn hundreds_of_slow_uploads_at_a_time_are_taken_in_bounded_memory() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data").display().to_string();
     // Nothing is processed, only accepted.
-    let server = EVENLIGHT.serve("pod", folder.path(), &["--data", &data, "--pods", "1", "--min-pods", "9"]);
+    let args = ["--data", &data, "--pods", "1", "--min-pods", "9"];
+    let server = EVENLIGHT.serve_with("pod", folder.path(), &args, &WITHOUT_HUGE_PAGES);
     let image = gray8_tiff(1_000, 950);
     server.client.upload("first.tif", image.clone(), &Recipe::default()).await.unwrap();
     let before = server.peak_memory();
@@ -110,9 +111,8 @@ async fn hundreds_of_slow_uploads_at_a_time_are_taken_in_bounded_memory() {
     // What isn't accepted in time gets a time to come back.
     assert!(answers.iter().all(|status| [202, 503].contains(status)), "{answers:?}");
     assert!(taken >= 100, "{taken} taken");
-    // At most 100 at a time (`--max-uploads`) hold two pieces of 1 MiB each, however many come; the allocator keeps up to half
-    // as much again in huge pages (observed: 216 to 353 MiB).
-    assert!(grown < 450, "{grown} MiB");
+    // At most 100 at a time (`--max-uploads`) hold two pieces of 1 MiB each, however many come.
+    assert!(grown < 320, "{grown} MiB");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,7 +125,7 @@ async fn any_number_of_uploads_may_wait_and_few_of_them_have_znodes() {
         let data = folder.path().join(name).display().to_string();
         let shared = ["--zookeeper", &zookeeper, "--catalog", &catalog, "--store", &store];
         let own = ["--data", &data, "--max-active-jobs", &active, "--threads", "2"];
-        EVENLIGHT.serve(name, folder.path(), &[shared, own].concat())
+        EVENLIGHT.serve_with(name, folder.path(), &[shared, own].concat(), &WITHOUT_HUGE_PAGES)
     });
     servers[0].client.until("two pods", |view| (view.live() == 2).then_some(())).await;
     servers[0].client.master(None).await;
@@ -160,9 +160,8 @@ async fn any_number_of_uploads_may_wait_and_few_of_them_have_znodes() {
     let memory = seen.memory.get().map(Option::unwrap_or_default);
     let grown =
         |from: usize, to: usize| memory[from].iter().zip(memory[to]).map(|(from, to)| to.saturating_sub(*from)).max();
-    // All are sent by the middle; until then the allocator takes huge pages as it goes (observed: up to 57 MiB). Afterwards
-    // only the number of finished ones grows.
-    assert!(grown(0, 1) < Some(112) && grown(1, 2) < Some(24), "memory grew: {memory:?} MiB");
+    // All are sent by the middle. Afterwards only the number of finished ones grows.
+    assert!(grown(0, 1) < Some(48) && grown(1, 2) < Some(24), "memory grew: {memory:?} MiB");
 
     // Each of them is done exactly once.
     let (mut done, mut cursor) = (0, String::new());
@@ -178,8 +177,6 @@ async fn any_number_of_uploads_may_wait_and_few_of_them_have_znodes() {
 
 /// Writes for a small image's job with one pod: ring, node with its task, claim, commit, ring, deletion.
 const WRITES_OF_A_SMALL_JOB: u64 = 6;
-/// Including failed operations on stale versions, which also take a zxid.
-const MOST_WRITES_OF_A_SMALL_JOB: u64 = 8;
 
 /// Waits until nothing has been written for 2 s, so that pending operations have ended.
 async fn quiet(ensemble: &Ensemble) -> u64 {
@@ -195,7 +192,7 @@ async fn quiet(ensemble: &Ensemble) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_small_job_costs_six_writes_and_never_more_than_eight() {
+async fn a_small_job_costs_six_writes() {
     let (ensemble, folder) = (Ensemble::launch(1), tempfile::tempdir().unwrap());
     let (zookeeper, data) =
         (ensemble.connect_string_with_new_chroot(), folder.path().join("data").display().to_string());
@@ -206,15 +203,13 @@ async fn a_small_job_costs_six_writes_and_never_more_than_eight() {
     );
     server.client.master(None).await;
     let image = rgba_png(24, 16);
-    let mut least = u64::MAX;
-    for number in 0..4 {
+    for number in 0..8 {
         let before = quiet(&ensemble).await;
         let accepted = server.client.upload(&format!("{number}.png"), image.clone(), &Recipe::default()).await.unwrap();
         server.client.result(&accepted.image_id).await;
         let writes = quiet(&ensemble).await - before;
         println!("job {number}: {writes} writes");
-        assert!((1..=MOST_WRITES_OF_A_SMALL_JOB).contains(&writes), "{writes} writes");
-        least = least.min(writes);
+        // Failed writes count too: they take a zxid.
+        assert_eq!(writes, WRITES_OF_A_SMALL_JOB, "job {number}");
     }
-    assert!(least <= WRITES_OF_A_SMALL_JOB, "{least} writes");
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use coord::paths;
 use pipeline::nodes::{JobNodes, TaskNodes};
+use shared::clock::Stamp;
 use shared::id::JobId;
 use shared::job::{ALGO, Phase, Progress};
 use tokio::time::Instant;
@@ -33,9 +34,23 @@ impl Candidate {
         &self.job.phases[&self.phase][&self.index]
     }
 
-    /// Returns the version of the task's record.
-    pub fn version(&self) -> i32 {
-        self.nodes().version
+    /// Returns the revision of the task's record.
+    pub fn revision(&self) -> Revision {
+        Revision::of(self.nodes())
+    }
+}
+
+/// What one write left in a task's record. A version alone doesn't identify it: a later run of the job creates the task anew, at
+/// version 0 again, but with a later stamp.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Revision {
+    version: i32,
+    stamp: Stamp,
+}
+
+impl Revision {
+    fn of(task: &TaskNodes) -> Self {
+        Self { version: task.version, stamp: task.task.stamp.clone() }
     }
 }
 
@@ -47,8 +62,9 @@ pub(super) struct Picker {
     turn: usize,
     /// Running tasks by path, and whether each must run alone.
     held: BTreeMap<String, bool>,
-    /// Versions at which a claim was lost; skipped until the mirror shows a newer version.
-    lost: HashMap<String, i32>,
+    /// Revisions at which a claim was lost, or made and has ended. As long as the mirror shows one of them, it lags behind, and
+    /// another claim would fail.
+    stale: HashMap<String, Revision>,
     /// The job on its last chance that this worker works on alone.
     last_chance: LastChance,
 }
@@ -56,12 +72,12 @@ pub(super) struct Picker {
 impl Picker {
     pub fn new(start: usize) -> Self {
         let last_chance = LastChance::default();
-        Self { start, turn: start, held: BTreeMap::new(), lost: HashMap::new(), last_chance }
+        Self { start, turn: start, held: BTreeMap::new(), stale: HashMap::new(), last_chance }
     }
 
-    /// Forgets the versions that the mirror no longer shows.
+    /// Forgets the stale revisions that the mirror no longer shows.
     pub fn forget_stale(&mut self, nodes: &Nodes) {
-        self.lost.retain(|path, version| is_at(nodes, path, *version));
+        self.stale.retain(|path, revision| is_at(nodes, path, revision));
     }
 
     /// Passes the turn to the next job.
@@ -79,9 +95,9 @@ impl Picker {
         self.held.remove(path);
     }
 
-    /// Notes that another worker claimed a task at this version.
-    pub fn lose(&mut self, path: String, version: i32) {
-        self.lost.insert(path, version);
+    /// Skips a task until the mirror shows another revision than this one, at which it was claimed by this worker or another.
+    pub fn skip(&mut self, path: String, revision: Revision) {
+        self.stale.insert(path, revision);
     }
 
     /// Returns how much longer a job on its last chance is worked on alone; `None` if none is.
@@ -104,7 +120,8 @@ impl Picker {
         }
         let search = |wanted: &dyn Fn(&TaskNodes) -> bool| {
             let open = |candidate: &Candidate| {
-                !self.held.contains_key(&candidate.path) && self.lost.get(&candidate.path) != Some(&candidate.version())
+                !self.held.contains_key(&candidate.path)
+                    && self.stale.get(&candidate.path) != Some(&candidate.revision())
             };
             let turns = (0..jobs.len()).map(|offset| jobs[(self.turn % jobs.len() + offset) % jobs.len()]);
             turns.flat_map(|job| self.candidates(job, wanted)).find(open)
@@ -171,11 +188,11 @@ fn last_chance(nodes: &Nodes) -> Option<&Arc<JobNodes>> {
     workable(nodes).find(|nodes| is_last_chance(nodes))
 }
 
-/// Returns whether a task's record still has this version.
-fn is_at(nodes: &Nodes, path: &str, version: i32) -> bool {
+/// Returns whether a task's record still has this revision.
+fn is_at(nodes: &Nodes, path: &str, revision: &Revision) -> bool {
     let task =
         paths::parse_task(path).and_then(|(job, phase, index)| nodes.jobs.get(&job)?.phases.get(&phase)?.get(&index));
-    task.is_some_and(|task| task.version == version)
+    task.is_some_and(|task| Revision::of(task) == *revision)
 }
 
 #[cfg(test)]
@@ -185,7 +202,6 @@ mod tests {
     use catalog::JobRow;
     use pipeline::companion::Companions;
     use pipeline::plan::{Planning, plan, task};
-    use shared::clock::Stamp;
     use shared::equalize::Recipe;
     use shared::job::{Format, ImageInfo};
     use shared::pixels::{Depth, Layout};
@@ -258,15 +274,21 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_version_is_skipped_until_a_newer_one_is_shown() {
-        let (mut job, mut picker) = (job('a', 0), Picker::new(0));
-        let lost = picker.pick(&nodes(vec![job.clone()])).unwrap();
-        picker.lose(lost.path.clone(), lost.version());
-        assert_eq!(picked(&mut picker, &nodes(vec![job.clone()])), Some(('a', 1)));
-        job.phases.get_mut(&Phase::Histograms).unwrap().get_mut(&0).unwrap().version += 1;
-        let newer = nodes(vec![job]);
-        picker.forget_stale(&newer);
-        assert_eq!(picked(&mut picker, &newer), Some(('a', 0)));
+    fn a_claimed_revision_is_skipped_until_another_one_is_shown() {
+        let newer_version = |task: &mut TaskNodes| task.version += 1;
+        // A later run has created the task anew, and the mirror never showed the one between.
+        let later_run = |task: &mut TaskNodes| task.task.stamp.clock += 5;
+        for change in [&newer_version as &dyn Fn(&mut TaskNodes), &later_run] {
+            let (mut job, mut picker) = (job('a', 0), Picker::new(0));
+            let claimed = picker.pick(&nodes(vec![job.clone()])).unwrap();
+            picker.skip(claimed.path.clone(), claimed.revision());
+            picker.forget_stale(&nodes(vec![job.clone()]));
+            assert_eq!(picked(&mut picker, &nodes(vec![job.clone()])), Some(('a', 1)));
+            change(job.phases.get_mut(&Phase::Histograms).unwrap().get_mut(&0).unwrap());
+            let newer = nodes(vec![job]);
+            picker.forget_stale(&newer);
+            assert_eq!(picked(&mut picker, &newer), Some(('a', 0)));
+        }
     }
 
     #[test]

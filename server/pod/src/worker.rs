@@ -36,7 +36,7 @@ use super::context::Pod;
 use super::job_failure::refusal;
 use super::journal::Journal;
 use super::mirror::Nodes;
-use super::picker::{Candidate, Picker};
+use super::picker::{Candidate, Picker, Revision};
 use super::slots::Slot;
 
 /// A pod's worker during one session.
@@ -60,15 +60,17 @@ pub(super) struct Worker {
 /// A task that this worker is finished with.
 struct Ended {
     path: String,
+    /// The task's record as the claim saw it.
+    seen: Revision,
     claim: Claim,
 }
 
 /// Outcome of a claim.
 enum Claim {
-    /// The claim was made, or its outcome is unknown.
+    /// The claim was made, and its attempt has ended.
     Made,
-    /// Another worker claimed the task at this version.
-    Lost { version: i32 },
+    /// Another worker claimed the task at this revision, or the claim can never be written.
+    Lost,
     /// The claim failed and may be retried.
     Failed,
     /// The session ended before the claim was known to be made.
@@ -98,9 +100,13 @@ impl Worker {
                     Ok(ended) => {
                         picker.release(&ended.path);
                         match ended.claim {
-                            Claim::Made => backoff.reset(),
+                            // The mirror may not show the claim yet, although it has ended.
+                            Claim::Made => {
+                                backoff.reset();
+                                picker.skip(ended.path, ended.seen);
+                            }
                             Claim::Failed => backoff.wait().await,
-                            Claim::Lost { version } => picker.lose(ended.path, version),
+                            Claim::Lost => picker.skip(ended.path, ended.seen),
                             Claim::SessionOver => break,
                         }
                     }
@@ -132,25 +138,25 @@ impl Worker {
     /// Claims a task and executes it if the claim was made. The slot is free again when all of the task's work has ended, or
     /// when the claim failed or its outcome is unknown.
     async fn claim_and_attempt(&self, candidate: Candidate, slot: Slot) -> Ended {
-        let (path, version) = (candidate.path.clone(), candidate.version());
+        let (path, seen) = (candidate.path.clone(), candidate.revision());
         let claim = match self.claim(&candidate).await {
             Ok(Some(claimed)) => {
                 self.attempt(candidate.job, claimed, slot).await;
                 Claim::Made
             }
-            Ok(None) => Claim::Lost { version },
+            Ok(None) => Claim::Lost,
             Err(error) => {
                 drop(slot);
                 tracing::debug!(pod = %self.pod.config.name, error = %chain(&error), task = path, "claiming failed");
                 // Permanently rejected or retryable: neither may lead to a busy loop.
                 match error {
                     _ if !self.connected().await => Claim::SessionOver,
-                    Error::Invalid(_) => Claim::Lost { version },
+                    Error::Invalid(_) => Claim::Lost,
                     _ => Claim::Failed,
                 }
             }
         };
-        Ended { path, claim }
+        Ended { path, seen, claim }
     }
 
     async fn claim(&self, candidate: &Candidate) -> Result<Option<Held>, Error> {
