@@ -160,7 +160,7 @@ def tolerance(cases):
     changed("more-strips-deflate.tif", gray, more, None, 8, zlib.compress)
     changed("more-offsets.tif", wide, lambda f: {273: (4, f[273][1] + [8, 8, 8])})
     changed("no-photometric-16.tif", wide, lambda _: {262: None}, notes=["PhotometricInterpretation"], photometric=1)
-    changed("no-photometric-deflate.tif", gray, lambda _: {262: None}, None, 8, zlib.compress, notes=["taken as gray"])
+    changed("no-photometric-deflate.tif", gray, lambda _: {262: None}, None, 8, zlib.compress, notes=["read as gray"])
     changed("predictor-2-16.tif", wide, lambda _: {317: (3, [2])})
     floats = picture("f4")
     changed("predictor-3-float.tif", floats, lambda _: {317: (3, [3])}, order=">")

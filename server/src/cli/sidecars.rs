@@ -121,16 +121,16 @@ mod tests {
     }
 
     #[test]
-    fn gdals_mask_is_obeyed_unless_another_is_named() {
+    fn gdals_mask_is_applied_unless_another_is_named() {
         let (used, notes) = beside(&["side.tif", "side.tif.msk"], false);
-        assert!(used && notes[0].contains("side.tif.msk") && notes[0].contains("was obeyed"), "{notes:?}");
+        assert!(used && notes[0].contains("side.tif.msk") && notes[0].contains("was applied"), "{notes:?}");
         let (used, notes) = beside(&["side.tif", "side.tif.msk"], true);
         assert!(!used && notes[0].contains("isn't used"), "{notes:?}");
         assert_eq!(beside(&["side.tif"], false), (false, Vec::new()));
     }
 
     #[test]
-    fn a_mask_that_does_not_fit_is_not_obeyed() {
+    fn a_mask_that_does_not_fit_is_ignored() {
         let (folder, image) = folder(&["side.tif"]);
         let other = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples/tiff/g_mask_ovr.tif");
         for (content, words) in [(std::fs::read(other).unwrap(), "as large as"), (b"text".to_vec(), "text")] {

@@ -101,7 +101,7 @@ fn what_libtiff_and_gdal_open_is_taken() {
         ("h_nobytecounts.tif", None),
         ("h_rps0.tif", None),
         ("h_morestrips.tif", None),
-        ("h_nophoto.tif", Some("taken as gray")),
+        ("h_nophoto.tif", Some("read as gray")),
         ("h_predictor_none.tif", None),
         ("h_fill2_lzw.tif", None),
     ] {
