@@ -92,7 +92,8 @@ pub trait JobQueue: Send + Sync + 'static {
     /// Returns the size of the backlog.
     async fn backlog(&self) -> Result<Backlog>;
 
-    /// Takes the next epoch for a candidacy.
+    /// Takes the next epoch for a candidacy. If the latest epoch is already this candidacy's, returns that one: of several writers of
+    /// a master that find their epoch outdated, the first takes a new one for all, and a repetition after a lost reply takes none.
     async fn take_epoch(&self, candidacy: &str) -> Result<Epoch>;
 
     /// Returns the oldest queued jobs of images that aren't being deleted, with `min_pixels` to `max_pixels` pixels (the lane),

@@ -12,7 +12,7 @@ const NAMES: [(&str, &str); 16] = [
     ("WHERE id IN (SELECT id FROM images WHERE state = 'accepted'", "images"),
     ("WHERE id = $1 AND state = 'failed'", "retry"),
     ("SET state = 'deleting', trashed = NULL", "delete_image"),
-    ("UPDATE epoch SET n = n + 1", "take_epoch"),
+    ("UPDATE epoch SET n = CASE", "take_epoch"),
     ("UPDATE epoch SET n = n WHERE one = 0", "ping"),
     ("SELECT one FROM epoch WHERE candidacy = $1", "still_mine"),
     ("SET state = 'running', run = $3", "activate"),

@@ -58,7 +58,7 @@ impl JobQueue for SqlCatalog {
         if candidacy.is_empty() {
             return Err(Error::Invalid("a candidacy without a uuid can't take the epoch".into()));
         }
-        let sql = "UPDATE epoch SET n = n + 1, candidacy = $1 WHERE one = 1 RETURNING n";
+        let sql = "UPDATE epoch SET n = CASE WHEN candidacy = $1 THEN n ELSE n + 1 END, candidacy = $1 WHERE one = 1 RETURNING n";
         let rows = self.db.write_returning(sql, &[candidacy.into()]).await?;
         let row = rows.first().ok_or(Unavailable::Lost("epoch row"))?;
         Ok(Epoch { n: row.count("n")?, candidacy: candidacy.to_owned() })

@@ -85,6 +85,7 @@ pub async fn the_same_candidacy_may_take_the_epoch_again(tested: TestCatalog) {
     assert_eq!(catalog.activate(&first, &accepted.job, &id()).await.unwrap(), Write::NotMine);
     let again = catalog.take_epoch("me").await.unwrap();
     assert_eq!((first.n, other.n, again.n), (1, 2, 3));
+    assert_eq!(catalog.take_epoch("me").await.unwrap(), again, "it has the latest epoch already");
     assert_eq!(catalog.activate(&other, &accepted.job, &id()).await.unwrap(), Write::NotMine);
     assert_eq!(catalog.activate(&again, &accepted.job, &id()).await.unwrap(), Write::Applied);
 }
