@@ -82,7 +82,7 @@ fn case() -> impl Strategy<Value = Case> {
         let (width, height, layout, depth) = shape;
         let recipe = of_depth(recipe, depth, range, arithmetic);
         let pixels = (width * height) as usize;
-        let frame = Frame { width, height, layout, depth };
+        let frame = Frame { width, height, layout, depth, packed: None };
         let mask = prop_oneof![Just(None), proptest::collection::vec(0u8..3, pixels).prop_map(Some)];
         (samples(depth, pixels * layout.channels()), mask, samples(other_depth, 30 * other.channels())).prop_map(
             move |(samples, mask, reference)| Case {

@@ -307,7 +307,7 @@ fn decode_pages(file: &[u8]) -> Vec<Rows> {
 /// Equalizes rows at once, without parts.
 fn in_one(recipe: &Recipe, nodata: Option<Nodata>, rows: Rows) -> Rows {
     let depth = rows.samples.depth();
-    let frame = Frame { width: rows.width, height: rows.height() as u32, layout: rows.layout, depth };
+    let frame = Frame { width: rows.width, height: rows.height() as u32, layout: rows.layout, depth, packed: None };
     let intensity = Intensity::of(recipe.color, rows.layout);
     let mask = Mask::of(&rows, nodata.map(|nodata| NodataRule::new(nodata, intensity)), None);
     let mut counts = Counts::new(recipe, &frame).unwrap();

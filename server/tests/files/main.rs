@@ -15,6 +15,7 @@ mod metadata;
 mod mutations;
 mod opens;
 mod overviews;
+mod packed;
 mod pngs;
 mod profiles;
 mod refusals;

@@ -184,12 +184,13 @@ fn tiffs_that_cannot_be_kept_are_refused_each_with_its_reason() {
     says(&with(Layout::Rgba, 262, &[5]), &["CMYK"]);
     says(&with(Layout::Rgb, 262, &[6]), &["YCbCr"]);
     says(&with(Layout::Rgb, 262, &[8]), &["L*a*b*"]);
-    says(&with(Layout::Gray, 258, &[12]), &["12 bits"]);
+    says(&with(Layout::Gray, 258, &[24]), &["24 bits", "gdal_translate"]);
     says(&with(Layout::Rgb, 258, &[4, 4, 4]), &["4 bits", "several"]);
     says(&with(Layout::Rgb, 258, &[8, 8, 16]), &["different sizes"]);
     says(&with(Layout::Gray, 339, &[3]), &["floating-point samples of 8 bits"]);
     says(&with(Layout::Gray, 339, &[5]), &["complex"]);
-    says(&with(Layout::Bands(5), 338, &[0, 2, 0, 0]), &["5 samples", "alpha"]);
+    says(&with(Layout::Bands(5), 338, &[0, 2, 2, 0]), &["5 samples", "2 alphas"]);
+    says(&with(Layout::Bands(5), 338, &[0, 1, 0, 0]), &["5 samples", "associated alpha"]);
     says(&with(Layout::Gray, 262, &[4]), &["mask"]);
     says(&with(Layout::Gray, 259, &[3]), &["fax"]);
     says(&with(Layout::Gray, 259, &[4]), &["8 bits"]);

@@ -2,6 +2,7 @@
 
 use shared::decode::tiff::{Compression, Directory, Document, Entry, Meaning, Structure, tag};
 use shared::job::Keeping;
+use shared::packed::Packed;
 use shared::pixels::Depth;
 
 /// What becomes of a field.
@@ -147,7 +148,7 @@ const fn name(tag: u16) -> Option<&'static str> {
 /// Returns how the result is stored: like the original, as far as that can hold the equalized pixels.
 pub(super) fn result(original: &Structure, keeping: &mut Keeping) -> Structure {
     let mut result = original.clone();
-    result.bits = original.depth.bits();
+    result.bits = original.packed().map_or(original.depth.bits(), Packed::bits);
     result.reversed = false;
     if original.slice == 0 && original.directory.find(tag::PHOTOMETRIC).is_none() {
         keeping

@@ -31,6 +31,29 @@ const IMAGECODECS: &str = "Convert it, for example by `python -c \"import tifffi
 pub(super) const NO_MASK: &str =
     "Leave the mask out, for example by `gdal_translate -mask none in.tif out.tif`, and process that file.";
 
+/// Refuses samples of an unsupported size.
+pub(super) fn unsupported_bits<T>(bits: u64) -> Result<T> {
+    let advice = match bits {
+        17..=31 => format!(
+            " Scale them to 16 bits, for example by `gdal_translate -ot UInt16 -scale 0 {} 0 65535 in.tif out.tif`, and process \
+             that file.",
+            (1_u64 << bits) - 1
+        ),
+        _ => String::new(),
+    };
+    refuse(format!(
+        "This TIFF has {bits} bits a sample; 1 to 16, and 32 of floating point, are supported.{advice}"
+    ))
+}
+
+/// Refuses several alphas, or one of an unsupported kind, among further samples.
+pub(super) fn unsupported_alpha<T>(channels: u64, what: &str) -> Result<T> {
+    refuse(format!(
+        "This TIFF has {channels} samples a pixel, {what} among them, which isn't supported. Leave alpha out, for example by \
+         `gdal_translate -b 1 -b 2 -b 3 in.tif out.tif` (-b for each band to keep), and process that file."
+    ))
+}
+
 /// Refuses samples of an unsupported kind.
 pub(super) fn unsupported_samples<T>(photometric: u64) -> Result<T> {
     let (what, advice) = match photometric {

@@ -99,14 +99,15 @@ impl Stored {
             tables: fields.bytes(tag::JPEG_TABLES, MOST_JPEG_TABLES)?.unwrap_or_default(),
             ycbcr: fields.one(tag::PHOTOMETRIC, 1)? == 6,
         };
-        let empty = nodata::stored(&mut fields)?.unwrap_or(0.0);
+        let empty = nodata::stored(&mut fields)?.and_then(|value| nodata::widened(&structure, value)).unwrap_or(0.0);
         Ok(Self { structure, pieces, jpeg, empty })
     }
 
-    /// Reads samples as stored, except that gray of fewer than 8 bits is widened to 8. Palette indices are unchanged.
+    /// Reads samples as stored, except that gray of fewer than 8 bits is widened to 8, and packed samples to 16. Palette indices are
+    /// unchanged.
     fn read<R: Read + Seek>(&self, source: &mut R, rows: Range<u32>) -> Result<Samples> {
         match self.structure.bits {
-            16 => Ok(Samples::U16(self.samples(source, rows)?)),
+            9..=16 => Ok(Samples::U16(self.samples(source, rows)?)),
             32 => Ok(Samples::F32(self.samples(source, rows)?)),
             _ => Ok(Samples::U8(self.samples(source, rows)?)),
         }
@@ -157,8 +158,12 @@ impl Stored {
                 }
                 source.seek(SeekFrom::Start(start + skip))?;
                 source.read_exact(&mut bytes).map_err(|error| blame(Format::Tiff, error))?;
-                let mut read = vec![S::default(); bytes.len() / S::BYTES];
-                unpack::samples(structure.tiff.order, &bytes, &mut read);
+                let channels = structure.channels / structure.planes();
+                let row = structure.width as usize * channels;
+                let mut read = vec![S::default(); count as usize * row];
+                for (bytes, row) in bytes.chunks_exact(line).zip(read.chunks_exact_mut(row)) {
+                    self.row(bytes, channels, row);
+                }
                 self.scatter(&read, to, samples);
             }
             next += count;
@@ -232,11 +237,16 @@ impl Stored {
     /// Decodes a row's samples from its bytes.
     fn row<S: unpack::Sample>(&self, bytes: &[u8], channels: usize, row: &mut [S]) {
         let structure = &self.structure;
+        if let Some(packed) = structure.packed() {
+            return unpack::bits(bytes, packed.bits(), row, |level| packed.widen(level as u16).into());
+        }
         match structure.predictor {
             Predictor::Float => return unpack::planes_of_bytes(bytes, channels, row),
+            _ if structure.bits < 8 && structure.meaning == Meaning::Palette => {
+                return unpack::bits(bytes, structure.bits, row, |index| index);
+            }
             _ if structure.bits < 8 => {
-                let scale = if structure.meaning == Meaning::Palette { 1 } else { 255 / ((1 << structure.bits) - 1) };
-                return unpack::bits(bytes, structure.bits, scale, row);
+                return unpack::bits(bytes, structure.bits, row, |level| unpack::widen_to_eight(structure.bits, level));
             }
             Predictor::None | Predictor::Horizontal => unpack::samples(structure.tiff.order, bytes, row),
         }

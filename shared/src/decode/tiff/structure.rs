@@ -9,6 +9,7 @@ use super::fields::Fields;
 use super::page::Page;
 use super::{advice, tag};
 use crate::job::{Format, ImageExtras, ImageInfo};
+use crate::packed::Packed;
 use crate::pixels::{Depth, Layout};
 
 /// Compression of strips or tiles.
@@ -133,7 +134,7 @@ pub struct Structure {
     pub depth: Depth,
     /// Samples per pixel, as stored.
     pub channels: usize,
-    /// Bits per sample, as stored: 1, 2, 4, 8, 16 or 32.
+    /// Bits per sample, as stored: 1 to 16, or 32.
     pub bits: u8,
     /// Encoding of the stored samples.
     pub meaning: Meaning,
@@ -153,6 +154,8 @@ pub struct Structure {
     pub colors: usize,
     /// Kinds of the samples after the colours (ExtraSamples).
     pub extra: Vec<u16>,
+    /// Index of alpha among a pixel's stored samples, unless it comes from the mask. In memory it is the last sample.
+    pub alpha: Option<usize>,
     /// Index of the slice behind the directory; see [`Page::slice`](super::Page::slice).
     pub slice: u32,
 }
@@ -169,6 +172,11 @@ impl Structure {
             && matches!(self.chunks, Chunks::Strips(_))
             && self.bits >= 8
             && !self.reversed
+    }
+
+    /// Returns the bits of a sample if samples are packed.
+    pub const fn packed(&self) -> Option<Packed> {
+        Packed::new(self.bits)
     }
 
     /// Returns the number of strips or tiles: per plane if the image is planar.
@@ -227,7 +235,7 @@ impl Structure {
             unit_rows,
             regions: true,
             whole_decode: !self.any_row() && unit_rows >= self.height,
-            more: ImageExtras::default(),
+            more: ImageExtras { packed: self.packed(), ..ImageExtras::default() },
         }
     }
 }
@@ -252,7 +260,7 @@ pub fn structure<R: Read + Seek>(source: &mut R, tiff: Tiff, page: Page, limits:
         ));
     }
     let compression = compression(&mut fields)?;
-    let Pixels { layout, depth, channels, bits, meaning, colors, extra } = pixels(&mut fields, compression)?;
+    let Pixels { layout, depth, channels, bits, meaning, colors, extra, alpha } = pixels(&mut fields, compression)?;
     let predictor = predictor(&mut fields, compression, bits, depth)?;
     let planar = channels > 1 && fields.one(tag::PLANAR_CONFIGURATION, 1)? == 2;
     if planar && matches!(compression, Compression::Jpeg | Compression::Webp) {
@@ -285,6 +293,7 @@ pub fn structure<R: Read + Seek>(source: &mut R, tiff: Tiff, page: Page, limits:
         orientation,
         colors,
         extra,
+        alpha,
         slice: page.slice,
     };
     fits_fax(&structure)?;
@@ -297,7 +306,7 @@ fn with_mask(layout: Layout, mask: Option<u64>) -> Result<Layout> {
         (layout, None) => Ok(layout),
         (Layout::Gray, _) => Ok(Layout::GrayAlpha),
         (Layout::Rgb, _) => Ok(Layout::Rgba),
-        (Layout::GrayAlpha | Layout::Rgba, _) => {
+        (Layout::GrayAlpha | Layout::Rgba | Layout::BandsAlpha(_), _) => {
             refuse(format!("This TIFF has both alpha and a mask page, which isn't supported. {}", advice::NO_MASK))
         }
         (Layout::Bands(bands), _) => {
@@ -322,6 +331,7 @@ struct Pixels {
     meaning: Meaning,
     colors: usize,
     extra: Vec<u16>,
+    alpha: Option<usize>,
 }
 
 fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) -> Result<Pixels> {
@@ -346,22 +356,21 @@ fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) 
         return Err(damaged(Format::Tiff, format!("it has colours, but {channels} samples a pixel")));
     };
     let extra = fields.all(tag::EXTRA_SAMPLES)?.unwrap_or_default();
-    let kinds = (0..others).map(|at| extra.get(at as usize).map_or(0, |kind| *kind as u16)).collect();
-    let layout = match (colors, others, extra.as_slice()) {
+    let kinds: Vec<u16> =
+        (0..others).map(|at| extra.get(at as usize).map_or(0, |kind| *kind as u16)).collect();
+    let alphas: Vec<usize> = (0..kinds.len()).filter(|at| matches!(kinds[*at], 1 | 2)).collect();
+    let layout = match (colors, others, alphas.as_slice()) {
         (1, 0, _) => Layout::Gray,
         (_, 0, _) => Layout::Rgb,
-        (1, 1, [1 | 2]) => Layout::GrayAlpha,
-        (_, 1, [1 | 2]) => Layout::Rgba,
-        _ if extra.iter().any(|kind| matches!(kind, 1 | 2)) => {
-            return refuse(format!(
-                "This TIFF has {channels} samples a pixel, alpha among them; alpha is supported only with gray or RGB. Leave it \
-                 out, for example by `gdal_translate -b 1 -b 2 -b 3 in.tif out.tif` (-b for each band to keep), and process \
-                 that file."
-            ));
-        }
-        _ => Layout::Bands(channels as u16),
+        (1, 1, [_]) => Layout::GrayAlpha,
+        (_, 1, [_]) => Layout::Rgba,
+        (_, _, []) => Layout::Bands(channels as u16),
+        (_, _, [alpha]) if kinds[*alpha] == 2 => Layout::BandsAlpha(channels as u16 - 1),
+        (_, _, [_]) => return advice::unsupported_alpha(channels, "associated alpha (colours multiplied by it)"),
+        (_, _, several) => return advice::unsupported_alpha(channels, &format!("{} alphas", several.len())),
     };
-    if layout.has_alpha() && extra == [1] {
+    let alpha = alphas.first().map(|at| colors as usize + at);
+    if layout.has_alpha() && kinds == [1] {
         meaning = match meaning {
             Meaning::Same => Meaning::Associated,
             _ => return refuse("This TIFF has white as 0, or a palette, and associated alpha, which isn't supported."),
@@ -379,7 +388,8 @@ fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) 
             "This TIFF has {channels} samples of {bits} bits, which its compression doesn't support."
         ));
     }
-    Ok(Pixels { layout, depth, channels: channels as usize, bits, meaning, colors: colors as usize, extra: kinds })
+    let (channels, colors) = (channels as usize, colors as usize);
+    Ok(Pixels { layout, depth, channels, bits, meaning, colors, extra: kinds, alpha })
 }
 
 /// Returns the bits per sample, which must be the same for all samples.
@@ -387,15 +397,13 @@ fn bits<R: Read + Seek>(fields: &mut Fields<'_, R>, channels: u64) -> Result<u8>
     let bits = fields.all(tag::BITS_PER_SAMPLE)?.unwrap_or(vec![1]);
     let even = bits.iter().all(|one| *one == bits[0]) && (bits.len() == 1 || bits.len() as u64 >= channels);
     match (even, bits[0]) {
-        (true, 1 | 2 | 4 | 8 | 16 | 32) => Ok(bits[0] as u8),
-        (true, bits) => refuse(format!(
-            "This TIFF has {bits} bits a sample; 1, 2, 4, 8 and 16, and 32 of floating point, are supported."
-        )),
+        (true, 1..=16 | 32) => Ok(bits[0] as u8),
+        (true, bits) => advice::unsupported_bits(bits),
         (false, _) => refuse("This TIFF's samples have different sizes, which isn't supported."),
     }
 }
 
-/// Returns layout and depth after decoding: fewer than 8 bits become 8 (gray) or colours (palette).
+/// Returns layout and depth after decoding: fewer than 8 bits become 8 (gray) or colours (palette), and 9 to 15 become 16.
 fn sampled<R: Read + Seek>(
     fields: &mut Fields<'_, R>,
     layout: Layout,
@@ -414,12 +422,12 @@ fn sampled<R: Read + Seek>(
         (_, Meaning::Palette, _) => refuse(format!(
             "This TIFF has a palette and {bits} bits a sample or further samples, which isn't supported."
         )),
-        (1 | 4, _, 1..=4) if layout != Layout::Gray => {
+        (1 | 4, _, 1..=7) if layout != Layout::Gray => {
             refuse(format!("This TIFF has {bits} bits a sample and several samples a pixel, which isn't supported."))
         }
         (1 | 4, _, 1..=8) => Ok((layout, Depth::Eight)),
-        (1 | 4, _, 16) => Ok((layout, Depth::Sixteen)),
-        (2, Meaning::Same, 8 | 16) if !layout.has_alpha() => {
+        (1 | 4, _, 9..=16) => Ok((layout, Depth::Sixteen)),
+        (2, Meaning::Same, 8 | 16) => {
             *meaning = Meaning::Signed;
             Ok((layout, if bits == 8 { Depth::Eight } else { Depth::Sixteen }))
         }
@@ -461,7 +469,8 @@ fn predictor<R: Read + Seek>(
         // The others have no predictor; libtiff ignores the field with them.
         (_, Compression::None | Compression::PackBits | Compression::Fax4 | Compression::Jpeg | Compression::Webp)
         | (1, _) => Ok(Predictor::None),
-        (2, Lzw | Deflate | OldDeflate | Zstd) if bits >= 8 => Ok(Predictor::Horizontal),
+        // Not of packed samples, as in libtiff.
+        (2, Lzw | Deflate | OldDeflate | Zstd) if bits.is_multiple_of(8) => Ok(Predictor::Horizontal),
         (3, Lzw | Deflate | OldDeflate | Zstd) if depth == Depth::Float => Ok(Predictor::Float),
         (other, _) => refuse(format!(
             "This TIFF uses the predictor {other} with its compression or samples, which isn't supported."

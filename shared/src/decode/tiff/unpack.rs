@@ -309,14 +309,24 @@ pub(super) fn sum_up<S: Sample>(row: &mut [S], channels: usize) {
     }
 }
 
-/// Unpacks samples of fewer than 8 bits, the first in a byte's highest bits, and multiplies them by `scale`.
-pub(super) fn bits<S: Sample>(bytes: &[u8], bits: u8, scale: u32, row: &mut [S]) {
-    let per_byte = usize::from(8 / bits);
-    for (x, sample) in row.iter_mut().enumerate() {
-        let shift = 8 - bits * (x % per_byte + 1) as u8;
-        let value = (bytes[x / per_byte] >> shift) & (u8::MAX >> (8 - bits));
-        *sample = S::from_f64(f64::from(u32::from(value) * scale));
+/// Unpacks a row of samples of 1 to 15 bits, highest bits first, and maps each by `widen`.
+pub(super) fn bits<S: Sample>(bytes: &[u8], bits: u8, row: &mut [S], widen: impl Fn(u32) -> u32) {
+    // The lowest `count` bits of `held` aren't used yet.
+    let (mut held, mut count, mut next) = (0_u32, 0, 0);
+    for sample in row {
+        while count < bits {
+            held = held << 8 | u32::from(bytes[next]);
+            (count, next) = (count + 8, next + 1);
+        }
+        count -= bits;
+        *sample = S::from_f64(widen((held >> count) & ((1 << bits) - 1)).into());
     }
+}
+
+/// Returns the level of 8 bits for one of fewer, rounded.
+pub(super) fn widen_to_eight(bits: u8, level: u32) -> u32 {
+    let highest = (1 << bits) - 1;
+    (2 * level * 255 + highest) / (2 * highest)
 }
 
 /// Undoes the floating-point predictor (TIFF technical note 3): a row stores all most significant bytes first, then all second
@@ -344,6 +354,18 @@ mod tests {
         pack_bits(&packed, &mut raw).unwrap();
         let expected = [&[0xaa; 3][..], &[0x80, 0, 0x2a], &[0xaa; 4], &[0x80, 0, 0x2a, 0x22], &[0xaa; 10]].concat();
         assert_eq!(raw.as_slice(), expected);
+    }
+
+    #[test]
+    fn samples_of_any_number_of_bits_are_unpacked() {
+        let mut row = [0_u16; 4];
+        bits(&[0xab, 0xcd, 0xef, 0x01, 0x23, 0x45], 12, &mut row, |level| level);
+        assert_eq!(row, [0xabc, 0xdef, 0x012, 0x345]);
+        bits(&[0b0110_1011, 0b1100_0000], 3, &mut row, |level| level);
+        assert_eq!(row, [0b011, 0b010, 0b111, 0b100]);
+        let widened = |bits| (0..1 << bits).map(|level| widen_to_eight(bits, level)).collect::<Vec<u32>>();
+        assert_eq!((widened(1), widened(2)), (vec![0, 255], vec![0, 85, 170, 255]));
+        assert_eq!(widened(3), [0, 36, 73, 109, 146, 182, 219, 255]);
     }
 
     #[test]
