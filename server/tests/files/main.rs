@@ -5,6 +5,7 @@
 mod command;
 mod conversions;
 mod equalize;
+mod faxes;
 mod jpeg_kinds;
 mod jpeg_metadata;
 mod jpegs;

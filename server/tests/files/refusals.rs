@@ -192,7 +192,7 @@ fn tiffs_that_cannot_be_kept_are_refused_each_with_its_reason() {
     says(&with(Layout::Bands(5), 338, &[0, 2, 2, 0]), &["5 samples", "2 alphas"]);
     says(&with(Layout::Bands(5), 338, &[0, 1, 0, 0]), &["5 samples", "associated alpha"]);
     says(&with(Layout::Gray, 262, &[4]), &["mask"]);
-    says(&with(Layout::Gray, 259, &[3]), &["fax"]);
+    says(&with(Layout::Gray, 259, &[3]), &["8 bits", "compression"]);
     says(&with(Layout::Gray, 259, &[4]), &["8 bits"]);
     says(&with(Layout::Gray, 259, &[34_887]), &["LERC"]);
     says(&with(Layout::Gray, 259, &[999]), &["999"]);

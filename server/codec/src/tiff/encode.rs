@@ -208,7 +208,11 @@ fn compress(compression: Compression, raw: Vec<u8>, row: usize) -> Result<Vec<u8
             use ruzstd::encoding::{CompressionLevel, compress_to_vec};
             return Ok(compress_to_vec(raw.as_slice(), CompressionLevel::Fastest));
         }
-        Compression::Fax4 | Compression::Jpeg | Compression::Webp => {
+        Compression::Rle
+        | Compression::Fax3 { .. }
+        | Compression::Fax4
+        | Compression::Jpeg
+        | Compression::Webp => {
             return refuse("A TIFF's fax, JPEG and WebP data become Deflate in its result.");
         }
     }

@@ -172,7 +172,7 @@ pub(super) fn result(original: &Structure, keeping: &mut Keeping) -> Structure {
         _ => {}
     }
     let was = match original.compression {
-        Compression::Fax4 => "fax (CCITT), which is for black and white",
+        compression if compression.is_fax() => "fax (CCITT), which is for black and white",
         Compression::Jpeg => "JPEG, which would lose more each time",
         Compression::Webp => "WebP, which isn't written",
         _ => return result,

@@ -10,9 +10,6 @@ pub(super) const PAGES: &str = "Write each of them as a page of its own, for exa
 const DEFLATE: &str =
     "Convert it, for example by `gdal_translate -co COMPRESS=DEFLATE in.tif out.tif`, and process that file.";
 
-/// Another compression, by libtiff.
-const TIFFCP: &str = "Convert it, for example by `tiffcp -c zip in.tif out.tif`, and process that file.";
-
 /// Compressions and subsamplings that libtiff only converts to RGBA.
 const TIFF2RGBA: &str = "Convert it, for example by `tiff2rgba -c zip in.tif out.tif`, and process that file.";
 
@@ -75,7 +72,6 @@ pub(super) fn unsupported_samples<T>(photometric: u64) -> Result<T> {
 /// Refuses an unsupported compression.
 pub(super) fn unsupported_compression<T>(number: u64) -> Result<T> {
     let (name, advice) = match number {
-        2 | 3 => ("fax (CCITT, of group 3)", TIFFCP),
         6 => ("JPEG of the old kind", TIFF2RGBA),
         34_712 | 33_003 | 33_005 => ("JPEG 2000", IMAGECODECS),
         34_887 => ("LERC", DEFLATE),

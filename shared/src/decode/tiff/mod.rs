@@ -3,6 +3,7 @@
 mod advice;
 mod directory;
 mod document;
+mod fax;
 mod fields;
 mod nodata;
 mod page;
@@ -142,8 +143,8 @@ fn plausible(structure: &Structure) -> Result<()> {
     let bytes = row * u64::from(structure.height);
     let fits = match structure.compression {
         Compression::None => bytes <= length || sparse(structure),
-        // A white row takes one bit in Fax4. In Zstandard, a 128 KiB block of one repeated byte takes four bytes.
-        Compression::Fax4 => u64::from(structure.height) <= length.saturating_mul(8),
+        // A white row takes one bit in group 4, more in the others. In Zstandard, a 128 KiB block of one repeated byte takes four bytes.
+        compression if compression.is_fax() => u64::from(structure.height) <= length.saturating_mul(8),
         // A WebP of one colour is as short, whatever its size.
         Compression::Zstd | Compression::Webp => bytes <= length.saturating_mul(128 << 10) || sparse(structure),
         _ => bytes <= length.saturating_mul(MOST_EXPANSION) || sparse(structure),

@@ -223,12 +223,14 @@ impl Stored {
         Ok(())
     }
 
-    /// Upper bound of bytes to read. No compression doubles the size of data, so a larger length in the table isn't trusted. A
-    /// JPEG or WebP must be read whole.
+    /// Upper bound of bytes to read. No compression doubles the size of data, but a fax's, in which alternating pixels take up to six
+    /// bits each; so a larger length in the table isn't trusted. A JPEG or WebP must be read whole.
     fn longest(&self, needed: usize) -> u64 {
         let piece = u64::from(self.structure.chunks.rows()) * self.structure.piece_line() as u64;
         let most = match self.structure.compression {
             Compression::Jpeg | Compression::Webp => piece + (64 << 10),
+            // With an end-of-line code of two bytes for each row.
+            compression if compression.is_fax() => 4 * needed as u64 + 2 * u64::from(self.structure.chunks.rows()),
             _ => needed as u64,
         };
         2 * most + 4_096

@@ -27,6 +27,13 @@ pub enum Compression {
     PackBits,
     /// Zstandard (RFC 8878), as in libtiff.
     Zstd,
+    /// CCITT run lengths (TIFF 6.0 section 10): bilevel. Read-only.
+    Rle,
+    /// CCITT group 3 (TIFF 6.0 section 11; ITU-T T.4): bilevel. Read-only.
+    Fax3 {
+        /// Whether rows may be coded by their differences from the one above.
+        two_dimensional: bool,
+    },
     /// CCITT group 4 (TIFF 6.0 section 11; ITU-T T.6): bilevel. Read-only.
     Fax4,
     /// JPEG (TIFF technical note 2). Read-only.
@@ -40,6 +47,8 @@ impl Compression {
     pub const fn number(self) -> u16 {
         match self {
             Compression::None => 1,
+            Compression::Rle => 2,
+            Compression::Fax3 { .. } => 3,
             Compression::Fax4 => 4,
             Compression::Lzw => 5,
             Compression::Jpeg => 7,
@@ -49,6 +58,11 @@ impl Compression {
             Compression::Zstd => 50_000,
             Compression::Webp => 50_001,
         }
+    }
+
+    /// Whether it is a fax's, for black and white.
+    pub const fn is_fax(self) -> bool {
+        matches!(self, Compression::Rle | Compression::Fax3 { .. } | Compression::Fax4)
     }
 }
 
@@ -317,7 +331,7 @@ fn with_mask(layout: Layout, mask: Option<u64>) -> Result<Layout> {
 
 fn fits_fax(structure: &Structure) -> Result<()> {
     let width = structure.chunks.width(structure.width);
-    if structure.compression == Compression::Fax4 && width > u16::MAX.into() {
+    if structure.compression.is_fax() && width > u16::MAX.into() {
         return refuse(format!("This TIFF's fax data are {width} pixels wide; at most 65,535 can be read."));
     }
     Ok(())
@@ -378,7 +392,7 @@ fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) 
     }
     let (layout, depth) = sampled(fields, layout, bits, &mut meaning)?;
     let fits = match compression {
-        Compression::Fax4 => (bits, channels) == (1, 1),
+        compression if compression.is_fax() => (bits, channels) == (1, 1),
         Compression::Jpeg => bits == 8,
         Compression::Webp => bits == 8 && matches!(channels, 3 | 4),
         _ => true,
@@ -446,6 +460,9 @@ fn sampled<R: Read + Seek>(
 fn compression<R: Read + Seek>(fields: &mut Fields<'_, R>) -> Result<Compression> {
     match fields.one(tag::COMPRESSION, 1)? {
         1 => Ok(Compression::None),
+        2 => Ok(Compression::Rle),
+        // Bit 0 of the options.
+        3 => Ok(Compression::Fax3 { two_dimensional: fields.one(tag::T4_OPTIONS, 0)? & 1 == 1 }),
         4 => Ok(Compression::Fax4),
         5 => Ok(Compression::Lzw),
         7 => Ok(Compression::Jpeg),
@@ -467,8 +484,10 @@ fn predictor<R: Read + Seek>(
     use Compression::{Deflate, Lzw, OldDeflate, Zstd};
     match (fields.one(tag::PREDICTOR, 1)?, compression) {
         // The others have no predictor; libtiff ignores the field with them.
-        (_, Compression::None | Compression::PackBits | Compression::Fax4 | Compression::Jpeg | Compression::Webp)
-        | (1, _) => Ok(Predictor::None),
+        (_, Compression::None | Compression::PackBits | Compression::Jpeg | Compression::Webp) | (1, _) => {
+            Ok(Predictor::None)
+        }
+        (_, compression) if compression.is_fax() => Ok(Predictor::None),
         // Not of packed samples, as in libtiff.
         (2, Lzw | Deflate | OldDeflate | Zstd) if bits.is_multiple_of(8) => Ok(Predictor::Horizontal),
         (3, Lzw | Deflate | OldDeflate | Zstd) if depth == Depth::Float => Ok(Predictor::Float),

@@ -1,9 +1,7 @@
 //! Decompression of strips and tiles into samples.
 
-use std::convert::Infallible;
 use std::io::Read;
 
-use fax::decoder::{DecodeStatus, Group4Decoder, pels};
 use flate2::{Decompress, FlushDecompress, Status};
 use weezl::{BitOrder, LzwStatus};
 use zune_core::bytestream::ZCursor;
@@ -13,6 +11,7 @@ use zune_jpeg::JpegDecoder;
 
 use super::super::error::{Error, Result, damaged, truncated};
 use super::directory::Order;
+use super::fax;
 use super::structure::Compression;
 use crate::job::Format;
 
@@ -48,7 +47,9 @@ pub(super) fn unpack(compression: Compression, packed: &[u8], piece: &Piece<'_>,
         Compression::Deflate | Compression::OldDeflate => inflate(packed, raw)?,
         Compression::PackBits => pack_bits(packed, raw)?,
         Compression::Zstd => zstd(packed, raw)?,
-        Compression::Fax4 => fax(packed, piece.width, raw)?,
+        Compression::Rle => fax::run_lengths(packed, piece.width, raw)?,
+        Compression::Fax3 { two_dimensional } => fax::group_3(packed, piece.width, two_dimensional, raw)?,
+        Compression::Fax4 => fax::group_4(packed, piece.width, raw)?,
         Compression::Jpeg => jpeg(packed, piece, raw)?,
         Compression::Webp => webp(packed, piece, raw)?,
     }
@@ -91,29 +92,6 @@ fn window(frame: &[u8]) -> Option<u64> {
     let size = [1, 2, 4, 8][usize::from(descriptor >> 6)];
     let content = Order::Little.number(rest.get(id..id + size)?);
     Some(if size == 2 { content + 256 } else { content })
-}
-
-/// CCITT group 4 (ITU-T T.6). Black pixels become ones.
-fn fax(packed: &[u8], width: usize, raw: &mut [u8]) -> Result<()> {
-    let wrong = || damaged(Format::Tiff, "its fax data are wrong");
-    let pixels = u16::try_from(width).map_err(|_| wrong())?;
-    let bytes = packed.iter().map(|byte| Ok::<u8, Infallible>(*byte));
-    let mut decoder = Group4Decoder::new(bytes, pixels).map_err(|_| wrong())?;
-    raw.fill(0);
-    for row in raw.chunks_exact_mut(width.div_ceil(8)) {
-        match decoder.advance() {
-            // White rows at the end may be omitted.
-            Ok(DecodeStatus::End) => break,
-            Ok(DecodeStatus::Incomplete) => {}
-            Err(_) => return Err(wrong()),
-        }
-        for (x, color) in pels(decoder.transition(), pixels).enumerate() {
-            if color == fax::Color::Black {
-                row[x / 8] |= 0x80 >> (x % 8);
-            }
-        }
-    }
-    Ok(())
 }
 
 /// JPEG strip or tile whose tables may be stored separately (TIFF technical note 2). SIMD is off, so that all machines produce
