@@ -49,7 +49,10 @@ fn a_fax_becomes_eight_bits_and_deflate_and_that_is_reported() {
         assert_eq!(read(&carry(&original, 1), 7).unwrap().1, rows, "{name}");
         let head = codec::head(&mut Cursor::new(&original), &inspect(&original).unwrap(), info.layout).unwrap();
         let said = head.keeping().changed.join(" ");
-        assert!(said.contains("1 bit became 8 bits") && said.contains("fax (CCITT)") && said.contains("Deflate"), "{said}");
+        assert!(
+            said.contains("1 bit became 8 bits") && said.contains("fax (CCITT)") && said.contains("Deflate"),
+            "{said}"
+        );
     }
 }
 
@@ -60,7 +63,8 @@ fn a_fax_that_ends_early_is_refused() {
         let mut source = Cursor::new(&original);
         let header = shared::decode::tiff::Tiff::header(&mut source).unwrap();
         let directory = header.directory(&mut source, header.first).unwrap();
-        let number = |source: &mut Cursor<&Vec<u8>>, tag| header.numbers(source, directory.find(tag).unwrap()).unwrap()[0];
+        let number =
+            |source: &mut Cursor<&Vec<u8>>, tag| header.numbers(source, directory.find(tag).unwrap()).unwrap()[0];
         let (at, length) = (number(&mut source, 273) as usize, number(&mut source, 279) as usize);
         // The second half of the first strip is codes of nothing.
         let mut file = original.clone();

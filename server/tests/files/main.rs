@@ -27,6 +27,7 @@ mod tiffs;
 mod tolerated;
 mod views;
 mod webps;
+mod ycbcr_tiffs;
 
 use std::io::Cursor;
 

@@ -141,7 +141,8 @@ fn packed_samples_come_out_in_every_compression() {
         // Eight samples take as many bytes as one has bits, so the bytes of any picture are whole samples.
         let bytes = make::pixels(Layout::Gray, Depth::Eight, 5 * u32::from(bits), 29);
         let own = unpacked(bytes_of(&bytes), 5 * usize::from(bits), bits.into(), 40);
-        for (compression, piece) in [(1, (0, 4)), (5, (0, 29)), (8, (u32::from(bits), 16)), (32_773, (0, 7)), (50_000, (0, 8))]
+        for (compression, piece) in
+            [(1, (0, 4)), (5, (0, 29)), (8, (u32::from(bits), 16)), (32_773, (0, 7)), (50_000, (0, 8))]
         {
             for little in [true, false] {
                 let store = make::Tiff { little, compression, piece, ..Default::default() };
@@ -172,9 +173,10 @@ fn gray_of_three_to_seven_bits_becomes_eight() {
         let (info, rows) = read(&original, 5).unwrap();
         assert_eq!((info.depth, rows.samples), (Depth::Eight, Samples::U8(wide)));
         let head = codec::head(&mut Cursor::new(&original), &info, info.layout).unwrap();
-        assert_eq!(head.keeping().changed[0], format!(
-            "Samples of {bits} bits became 8 bits, so that an equalized image has all its shades."
-        ));
+        assert_eq!(
+            head.keeping().changed[0],
+            format!("Samples of {bits} bits became 8 bits, so that an equalized image has all its shades.")
+        );
         assert_eq!(read(&carry(&original, 1), 9).unwrap().0.depth, Depth::Eight);
     }
 }
@@ -274,7 +276,8 @@ fn bands_with_alpha_come_out_with_it_and_are_shown() {
 /// Files of packed samples to damage.
 fn packed_files() -> Vec<Vec<u8>> {
     let names = ["packed_gdal9_none", "packed_gdal10_lzw_tiles", "packed_gdal11_zstd", "packed_gdal13_big_endian"];
-    let more = ["packed_gdal12_rgb_planes", "packed_gdal14_nodata_ovr", "packed_tifffile12_rgb", "packed_gdal15_bigtiff_rgba"];
+    let more =
+        ["packed_gdal12_rgb_planes", "packed_gdal14_nodata_ovr", "packed_tifffile12_rgb", "packed_gdal15_bigtiff_rgba"];
     names.iter().chain(&more).map(|name| sample(&format!("tiff/{name}.tif"))).collect()
 }
 

@@ -182,7 +182,7 @@ fn tiffs_that_cannot_be_kept_are_refused_each_with_its_reason() {
     says(&with(Layout::Gray, 262, &[3]), &["palette", "768"]);
     says(&with(Layout::Rgb, 262, &[3]), &["palette"]);
     says(&with(Layout::Rgba, 262, &[5]), &["CMYK"]);
-    says(&with(Layout::Rgb, 262, &[6]), &["YCbCr"]);
+    says(&with(Layout::Rgba, 262, &[6]), &["YCbCr"]);
     says(&with(Layout::Rgb, 262, &[8]), &["L*a*b*"]);
     says(&with(Layout::Gray, 258, &[24]), &["24 bits", "gdal_translate"]);
     says(&with(Layout::Rgb, 258, &[4, 4, 4]), &["4 bits", "several"]);

@@ -240,7 +240,6 @@ fn what_is_not_supported_is_named_with_the_command_that_converts_it() {
         ("ojpeg.tif", ["JPEG of the old kind", "tiff2rgba"]),
         ("t_cmyk.tif", ["CMYK", "vips icc_transform"]),
         ("t_lab.tif", ["L*a*b*", "vips colourspace"]),
-        ("ycc_none.tif", ["YCbCr", "vips colourspace"]),
         ("dnglike.tif", ["SubIFDs", "tifffile"]),
     ] {
         match carry_pages(&sample(&format!("tiff/{name}"))) {

@@ -397,8 +397,7 @@ mod tests {
         let before = wide(&[7, 1, 2, 7]);
         let mask = Mask::of(&before, Some(rule(7, Intensity::Bands(2))), None).unwrap();
         // 120 of 16 bits is 7 of 12, as is 112, which 7 is widened to.
-        let mut after =
-            Rows { samples: Samples::U16(vec![9, 120, 112, 9]), ..before.clone() };
+        let mut after = Rows { samples: Samples::U16(vec![9, 120, 112, 9]), ..before.clone() };
         mask.restore(&before, &mut after);
         assert_eq!(after, wide(&[7, 8, 8, 7]));
         let mut gray = Rows { width: 2, layout: Layout::Gray, samples: Samples::U16(vec![65_530, 65_000]) };

@@ -47,7 +47,10 @@ impl Tone {
 
     /// Returns the tone with its points among the levels that packed samples are widened to.
     pub(super) fn widened(self, packed: Packed) -> Self {
-        Self { points: self.points.map(|points| points.scaled(f64::from(u16::MAX) / f64::from(packed.highest()))), ..self }
+        Self {
+            points: self.points.map(|points| points.scaled(f64::from(u16::MAX) / f64::from(packed.highest()))),
+            ..self
+        }
     }
 
     /// Returns the new share of a share from 0 to 1: its power of 1 / gamma.

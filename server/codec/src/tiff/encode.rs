@@ -23,7 +23,9 @@ pub(super) fn pieces(structure: &Structure, rows: &Rows) -> Result<(Vec<u8>, Vec
         (Samples::U16(samples), Some(packed)) => {
             by_planes(structure, samples, &|piece, row, _| pack(packed, &piece, row))
         }
-        (Samples::U8(samples), _) => by_planes(structure, samples, &|piece, row, n| predicted(structure, piece, row, n)),
+        (Samples::U8(samples), _) => {
+            by_planes(structure, samples, &|piece, row, n| predicted(structure, piece, row, n))
+        }
         (Samples::U16(samples), None) => {
             by_planes(structure, samples, &|piece, row, n| predicted(structure, piece, row, n))
         }
@@ -101,11 +103,7 @@ impl Sample for f32 {
     }
 }
 
-fn by_planes<S: Sample>(
-    structure: &Structure,
-    samples: &[S],
-    to_bytes: ToBytes<'_, S>,
-) -> Result<(Vec<u8>, Vec<u64>)> {
+fn by_planes<S: Sample>(structure: &Structure, samples: &[S], to_bytes: ToBytes<'_, S>) -> Result<(Vec<u8>, Vec<u64>)> {
     let (mut bytes, mut lengths) = (Vec::new(), Vec::new());
     if !structure.planar {
         cut(structure, samples, structure.channels, to_bytes, (&mut bytes, &mut lengths))?;
@@ -208,11 +206,7 @@ fn compress(compression: Compression, raw: Vec<u8>, row: usize) -> Result<Vec<u8
             use ruzstd::encoding::{CompressionLevel, compress_to_vec};
             return Ok(compress_to_vec(raw.as_slice(), CompressionLevel::Fastest));
         }
-        Compression::Rle
-        | Compression::Fax3 { .. }
-        | Compression::Fax4
-        | Compression::Jpeg
-        | Compression::Webp => {
+        Compression::Rle | Compression::Fax3 { .. } | Compression::Fax4 | Compression::Jpeg | Compression::Webp => {
             return refuse("A TIFF's fax, JPEG and WebP data become Deflate in its result.");
         }
     }

@@ -1,6 +1,6 @@
 //! What becomes of a page's fields in the result, and their names for users.
 
-use shared::decode::tiff::{Compression, Directory, Document, Entry, Meaning, Structure, tag};
+use shared::decode::tiff::{Compression, Directory, Document, Entry, Meaning, Structure, Subsampling, tag};
 use shared::job::Keeping;
 use shared::packed::Packed;
 use shared::pixels::Depth;
@@ -99,6 +99,9 @@ pub(super) fn fate(entry: &Entry, original: &Structure, result: &Structure, lose
         tag::GDAL_NODATA if original.meaning == Meaning::Palette => {
             Fate::Dropped("The value for no data (GDAL) was an index of the palette.".to_owned())
         }
+        tag::GDAL_NODATA if original.meaning == Meaning::YCbCr => {
+            Fate::Dropped("The value for no data (GDAL) was for YCbCr.".to_owned())
+        }
         tag::GDAL_NODATA if promoted => {
             Fate::Dropped(format!("The value for no data (GDAL) was one of {} bits.", original.bits))
         }
@@ -116,7 +119,9 @@ pub(super) fn fate(entry: &Entry, original: &Structure, result: &Structure, lose
             };
             Fate::Dropped(format!("{what} is for colours; the result is gray."))
         }
-        tag::REFERENCE_BLACK_WHITE | tag::Y_CB_CR_COEFFICIENTS if original.compression == Compression::Jpeg => {
+        tag::REFERENCE_BLACK_WHITE | tag::Y_CB_CR_COEFFICIENTS
+            if original.compression == Compression::Jpeg || original.meaning == Meaning::YCbCr =>
+        {
             Fate::Rewritten
         }
         _ => Fate::Kept(name(tag)),
@@ -164,6 +169,11 @@ pub(super) fn result(original: &Structure, keeping: &mut Keeping) -> Structure {
                 "The palette of {bits} bits became colours (RGB of {depth} bits): an equalized image has more colours than \
                  a palette."
             ));
+        }
+        Meaning::YCbCr => {
+            result.meaning = Meaning::Same;
+            result.subsampling = Subsampling::NONE;
+            keeping.change("YCbCr became RGB: an equalized image has colours that YCbCr can't hold without loss.");
         }
         _ if bits < 8 => {
             let bits = if bits == 1 { "1 bit".to_owned() } else { format!("{bits} bits") };

@@ -83,8 +83,9 @@ fn reduced<S: Sample>(samples: &[S], rows: &Rows, overview: &Overview, height: u
     let (channels, own) = (rows.layout.channels(), layout.channels());
     let band = |band: usize| {
         let pixels = samples.chunks_exact(channels);
-        let samples: Vec<S> =
-            pixels.flat_map(|pixel| std::iter::once(pixel[band]).chain(pixel[bands.into()..].iter().copied())).collect();
+        let samples: Vec<S> = pixels
+            .flat_map(|pixel| std::iter::once(pixel[band]).chain(pixel[bands.into()..].iter().copied()))
+            .collect();
         smaller(&samples, &alone, overview, height, nodata)
     };
     let bands: Vec<Vec<S>> = (0..usize::from(bands)).map(band).collect();
@@ -186,7 +187,11 @@ mod tests {
     #[test]
     fn packed_samples_are_averaged_in_their_own_levels() {
         let (twelve, wide) = (Packed::new(12), |level| Packed::new(12).unwrap().widen(level));
-        assert_eq!(twelve.unwrap().narrow((wide(100) + wide(101)) / 2), 100, "rounded twice, the mean would be too small");
+        assert_eq!(
+            twelve.unwrap().narrow((wide(100) + wide(101)) / 2),
+            100,
+            "rounded twice, the mean would be too small"
+        );
         let mean = Samples::U16(vec![wide(101)]);
         let rows = Rows { width: 2, layout: Layout::Gray, samples: Samples::U16(vec![wide(100), wide(101)]) };
         let overview = Overview { factor: 2, width: 1, height: 1, below: false };

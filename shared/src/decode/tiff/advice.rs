@@ -38,9 +38,7 @@ pub(super) fn unsupported_bits<T>(bits: u64) -> Result<T> {
         ),
         _ => String::new(),
     };
-    refuse(format!(
-        "This TIFF has {bits} bits a sample; 1 to 16, and 32 of floating point, are supported.{advice}"
-    ))
+    refuse(format!("This TIFF has {bits} bits a sample; 1 to 16, and 32 of floating point, are supported.{advice}"))
 }
 
 /// Refuses several alphas, or one of an unsupported kind, among further samples.
@@ -55,7 +53,7 @@ pub(super) fn unsupported_alpha<T>(channels: u64, what: &str) -> Result<T> {
 pub(super) fn unsupported_samples<T>(photometric: u64) -> Result<T> {
     let (what, advice) = match photometric {
         5 => ("stores CMYK, the amounts of four inks, whose lightness depends on the printer", SRGB),
-        6 => ("stores YCbCr without JPEG", COLOURSPACE),
+        6 => ("stores YCbCr in planes, with other samples, or of other than 8 bits", COLOURSPACE),
         8..=10 => ("stores L*a*b*", COLOURSPACE),
         32_803 | 34_892 => {
             return refuse(

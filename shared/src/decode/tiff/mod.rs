@@ -15,6 +15,7 @@ mod slices;
 mod structure;
 pub mod tag;
 mod unpack;
+mod ycbcr;
 
 use std::io::{Read, Seek};
 use std::ops::Range;
@@ -27,6 +28,7 @@ pub use present::store;
 pub(super) use reader::Reader;
 pub use reader::mask;
 pub use structure::{Chunks, Compression, Meaning, Predictor, Structure, structure};
+pub use ycbcr::Subsampling;
 
 use self::fields::Fields;
 use super::error::{Result, refuse, truncated};
@@ -140,7 +142,12 @@ fn least_common_multiple(a: u64, b: u64) -> u64 {
 fn plausible(structure: &Structure) -> Result<()> {
     let length = structure.tiff.length;
     let row = (u64::from(structure.width) * structure.channels as u64 * u64::from(structure.bits)).div_ceil(8);
-    let bytes = row * u64::from(structure.height);
+    let bytes = match structure.units() {
+        Some(units) => {
+            units.line(structure.width as usize) as u64 * u64::from(structure.height.div_ceil(units.down.into()))
+        }
+        None => row * u64::from(structure.height),
+    };
     let fits = match structure.compression {
         Compression::None => bytes <= length || sparse(structure),
         // A white row takes one bit in group 4, more in the others. In Zstandard, a 128 KiB block of one repeated byte takes four bytes.

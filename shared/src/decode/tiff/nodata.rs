@@ -34,7 +34,7 @@ pub(super) fn presented(structure: &Structure, value: f64) -> Option<f64> {
         Meaning::Same => value,
         Meaning::Inverted => most - value,
         Meaning::Signed => value + (most + 1.0) / 2.0,
-        Meaning::Palette | Meaning::Associated => return None,
+        Meaning::Palette | Meaning::Associated | Meaning::YCbCr => return None,
     };
     (value.fract() == 0.0 && (0.0..=most).contains(&value)).then_some(value)
 }

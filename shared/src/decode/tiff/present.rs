@@ -201,7 +201,10 @@ mod tests {
         turn(Meaning::Signed, Layout::GrayAlpha, &mut turned, Way::In);
         let Samples::U16(samples) = &turned else { panic!("the depth changed") };
         let pixel = |value: i16| samples[2 * (i32::from(value) + 32_768) as usize..][..2].to_vec();
-        assert_eq!((pixel(0), pixel(i16::MAX), pixel(-1)), (vec![32_768, 0], vec![65_535, 65_534], vec![32_767, 65_535]));
+        assert_eq!(
+            (pixel(0), pixel(i16::MAX), pixel(-1)),
+            (vec![32_768, 0], vec![65_535, 65_534], vec![32_767, 65_535])
+        );
         assert_eq!(samples.chunks(2).filter(|pixel| pixel[1] == 0).count(), 1);
         turn(Meaning::Signed, Layout::GrayAlpha, &mut turned, Way::Out);
         assert_eq!(turned, stored);

@@ -12,6 +12,7 @@ use super::pieces::pieces;
 use super::present;
 use super::structure::{Compression, Meaning, Predictor, Structure, structure};
 use super::unpack::{self, Piece};
+use super::ycbcr::ToRgb;
 use super::{nodata, tag};
 use crate::job::{Format, ImageInfo};
 use crate::pixels::Samples;
@@ -26,6 +27,7 @@ pub(in super::super) struct Reader<R> {
     page: Stored,
     mask: Option<Stored>,
     palette: Option<Palette>,
+    to_rgb: Option<ToRgb>,
 }
 
 /// Pixels of one directory, as stored in the file.
@@ -62,11 +64,21 @@ impl<R: Read + Seek> Reader<R> {
             }
             _ => None,
         };
-        Ok(Self { source, page, mask, palette })
+        let to_rgb = match page.structure.meaning {
+            Meaning::YCbCr => {
+                let Structure { tiff, directory, .. } = &page.structure;
+                Some(ToRgb::read(&mut Fields::new(*tiff, directory, &mut source))?)
+            }
+            _ => None,
+        };
+        Ok(Self { source, page, mask, palette, to_rgb })
     }
 
     pub(in super::super) fn read(&mut self, rows: Range<u32>) -> Result<Samples> {
-        let samples = self.page.read(&mut self.source, rows.clone())?;
+        let mut samples = self.page.read(&mut self.source, rows.clone())?;
+        if let (Some(to_rgb), Samples::U8(samples)) = (&self.to_rgb, &mut samples) {
+            to_rgb.colors(samples);
+        }
         let samples = present::present(&self.page.structure, self.palette.as_ref(), samples);
         match &self.mask {
             Some(mask) => Ok(present::add_mask(samples, &mask.read(&mut self.source, rows)?)),
@@ -182,14 +194,13 @@ impl Stored {
         let structure = &self.structure;
         let channels = structure.channels / structure.planes();
         let (across, piece_width) = (structure.chunks.across(structure.width), structure.chunks.width(structure.width));
-        let piece_line = structure.piece_line();
         let (mut packed, mut raw) = (Vec::new(), Vec::new());
         let mut decoded = vec![S::default(); piece_width as usize * channels];
         for down in rows.start / structure.chunks.rows()..rows.end.div_ceil(structure.chunks.rows()) {
             let top = down * structure.chunks.rows();
             let bottom = top.saturating_add(structure.chunks.rows()).min(structure.height);
             // Nothing is needed below the last requested row.
-            let needed = (rows.end.min(bottom) - top) as usize * piece_line;
+            let needed = structure.bytes_of(rows.end.min(bottom) - top);
             for column in 0..across {
                 let index = plane * structure.pieces() as usize + (down * across + column) as usize;
                 let (start, length) = self.pieces[index];
@@ -211,8 +222,7 @@ impl Stored {
                 let inside = piece_width.min(structure.width - left) as usize * channels;
                 for row in rows.start.max(top)..rows.end.min(bottom) {
                     if length > 0 {
-                        let from = (row - top) as usize * piece_line;
-                        self.row(&raw[from..from + piece_line], channels, &mut decoded);
+                        self.row_of_piece(&raw, row - top, channels, &mut decoded);
                     } else {
                         decoded.fill(S::from_f64(self.empty));
                     }
@@ -234,6 +244,20 @@ impl Stored {
             _ => needed as u64,
         };
         2 * most + 4_096
+    }
+
+    /// Decodes the samples of a strip's or tile's row.
+    fn row_of_piece<S: unpack::Sample>(&self, raw: &[u8], row: u32, channels: usize, samples: &mut [S]) {
+        let line = self.structure.piece_line();
+        match self.structure.units() {
+            None => self.row(&raw[row as usize * line..][..line], channels, samples),
+            Some(units) => {
+                let width = samples.len() / channels;
+                let (from, within) = (row / u32::from(units.down), row % u32::from(units.down));
+                let bytes = units.row(&raw[from as usize * units.line(width)..], within as usize, width);
+                self.row(&bytes, channels, samples);
+            }
+        }
     }
 
     /// Decodes a row's samples from its bytes.

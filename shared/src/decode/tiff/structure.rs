@@ -7,6 +7,7 @@ use super::super::limits::Limits;
 use super::directory::{Directory, Tiff};
 use super::fields::Fields;
 use super::page::Page;
+use super::ycbcr::Subsampling;
 use super::{advice, tag};
 use crate::job::{Format, ImageExtras, ImageInfo};
 use crate::packed::Packed;
@@ -127,6 +128,8 @@ pub enum Meaning {
     Palette,
     /// Colours are premultiplied by alpha (associated alpha).
     Associated,
+    /// YCbCr that isn't JPEG's.
+    YCbCr,
 }
 
 /// Storage structure of a page.
@@ -168,6 +171,8 @@ pub struct Structure {
     pub colors: usize,
     /// Kinds of the samples after the colours (ExtraSamples).
     pub extra: Vec<u16>,
+    /// Subsampling of the chroma of YCbCr that isn't JPEG's.
+    pub subsampling: Subsampling,
     /// Index of alpha among a pixel's stored samples, unless it comes from the mask. In memory it is the last sample.
     pub alpha: Option<usize>,
     /// Index of the slice behind the directory; see [`Page::slice`](super::Page::slice).
@@ -186,11 +191,27 @@ impl Structure {
             && matches!(self.chunks, Chunks::Strips(_))
             && self.bits >= 8
             && !self.reversed
+            && self.units().is_none()
     }
 
     /// Returns the bits of a sample if samples are packed.
     pub const fn packed(&self) -> Option<Packed> {
         Packed::new(self.bits)
+    }
+
+    /// Returns the subsampling if pixels are stored in units of several.
+    pub(super) fn units(&self) -> Option<Subsampling> {
+        Some(self.subsampling).filter(|subsampling| *subsampling != Subsampling::NONE)
+    }
+
+    /// Returns the bytes of the first rows of a strip or tile, of one plane.
+    pub(super) fn bytes_of(&self, rows: u32) -> usize {
+        match self.units() {
+            Some(units) => {
+                rows.div_ceil(units.down.into()) as usize * units.line(self.chunks.width(self.width) as usize)
+            }
+            None => rows as usize * self.piece_line(),
+        }
     }
 
     /// Returns the number of strips or tiles: per plane if the image is planar.
@@ -229,7 +250,7 @@ impl Structure {
                 rows.min(self.height - above)
             }
         };
-        u64::from(rows) * self.piece_line() as u64
+        self.bytes_of(rows) as u64
     }
 
     /// Returns the bytes of all pixels in strips that aren't compressed.
@@ -284,6 +305,13 @@ pub fn structure<R: Read + Seek>(source: &mut R, tiff: Tiff, page: Page, limits:
     let reversed = fields.one(tag::FILL_ORDER, 1)? == 2 && compression != Compression::Jpeg;
     let planes = if planar { channels as u64 } else { 1 };
     let chunks = chunks(&mut fields, width, height, planes)?;
+    let subsampling = match meaning {
+        Meaning::YCbCr => Subsampling::read(&mut fields)?,
+        _ => Subsampling::NONE,
+    };
+    if subsampling != Subsampling::NONE && (planar || predictor != Predictor::None) {
+        return advice::unsupported_samples(6);
+    }
     let orientation = match fields.one(tag::ORIENTATION, 1)? {
         value @ 1..=8 => value as u8,
         _ => 1,
@@ -307,6 +335,7 @@ pub fn structure<R: Read + Seek>(source: &mut R, tiff: Tiff, page: Page, limits:
         orientation,
         colors,
         extra,
+        subsampling,
         alpha,
         slice: page.slice,
     };
@@ -364,14 +393,14 @@ fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) 
         2 => (3, Meaning::Same),
         3 => (1, Meaning::Palette),
         6 if compression == Compression::Jpeg => (3, Meaning::Same),
+        6 if !compression.is_fax() && compression != Compression::Webp => (3, Meaning::YCbCr),
         other => return advice::unsupported_samples(other),
     };
     let Some(others) = channels.checked_sub(colors) else {
         return Err(damaged(Format::Tiff, format!("it has colours, but {channels} samples a pixel")));
     };
     let extra = fields.all(tag::EXTRA_SAMPLES)?.unwrap_or_default();
-    let kinds: Vec<u16> =
-        (0..others).map(|at| extra.get(at as usize).map_or(0, |kind| *kind as u16)).collect();
+    let kinds: Vec<u16> = (0..others).map(|at| extra.get(at as usize).map_or(0, |kind| *kind as u16)).collect();
     let alphas: Vec<usize> = (0..kinds.len()).filter(|at| matches!(kinds[*at], 1 | 2)).collect();
     let layout = match (colors, others, alphas.as_slice()) {
         (1, 0, _) => Layout::Gray,
@@ -387,6 +416,7 @@ fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) 
     if layout.has_alpha() && kinds == [1] {
         meaning = match meaning {
             Meaning::Same => Meaning::Associated,
+            Meaning::YCbCr => return advice::unsupported_samples(6),
             _ => return refuse("This TIFF has white as 0, or a palette, and associated alpha, which isn't supported."),
         };
     }
@@ -430,6 +460,8 @@ fn sampled<R: Read + Seek>(
         return refuse("This TIFF's samples are of different kinds, which isn't supported.");
     }
     match (format, *meaning, bits) {
+        (1 | 4, Meaning::YCbCr, 8) if layout == Layout::Rgb => Ok((layout, Depth::Eight)),
+        (_, Meaning::YCbCr, _) => advice::unsupported_samples(6),
         (1 | 4, Meaning::Palette, 1..=8) if layout == Layout::Gray => {
             Ok((Layout::Rgb, super::palette::read(fields, bits)?.depth()))
         }
