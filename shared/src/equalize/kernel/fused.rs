@@ -85,9 +85,13 @@ pub(in super::super) fn hide<S: Sample>(
         Layout::GrayAlpha => engine.hide::<2>(pixels, values),
         Layout::Rgba => engine.hide::<4>(pixels, values),
         Layout::BandsAlpha(_) => {
+            let mut hidden = 0;
             let pixels = pixels.chunks_exact(layout.channels());
-            let hidden = values.iter_mut().zip(pixels).filter(|(_, pixel)| is_transparent(layout, pixel));
-            hidden.map(|(value, _)| *value = S::default()).count()
+            for (value, _) in values.iter_mut().zip(pixels).filter(|(_, pixel)| is_transparent(layout, pixel)) {
+                *value = S::default();
+                hidden += 1;
+            }
+            hidden
         }
     }
 }
