@@ -63,7 +63,8 @@ impl NodataRule {
     }
 
     /// Returns the rule for samples that were packed in the file.
-    pub(super) const fn of_packed(self, packed: Option<Packed>) -> Self {
+    #[must_use]
+    pub const fn of_packed(self, packed: Option<Packed>) -> Self {
         Self { packed, ..self }
     }
 
