@@ -341,7 +341,7 @@ mod tests {
         assert_eq!(row, [0xabc, 0xdef, 0x012, 0x345]);
         bits(&[0b0110_1011, 0b1100_0000], 3, &mut row, |level| level);
         assert_eq!(row, [0b011, 0b010, 0b111, 0b100]);
-        let widened = |bits| (0..1 << bits).map(|level| widen_to_eight(bits, level)).collect::<Vec<u32>>();
+        let widened = |bits| (0..1_u32 << bits).map(|level| widen_to_eight(bits, level)).collect::<Vec<u32>>();
         assert_eq!((widened(1), widened(2)), (vec![0, 255], vec![0, 85, 170, 255]));
         assert_eq!(widened(3), [0, 36, 73, 109, 146, 182, 219, 255]);
     }
