@@ -3,8 +3,9 @@
 //! all that the join needs.
 
 use shared::decode::tiff::{Chunks, Structure};
+use shared::for_samples;
 use shared::job::Overview;
-use shared::pixels::{Layout, Rows, Samples};
+use shared::pixels::{Layout, Rows, SampleType, Samples};
 
 use super::super::Result;
 use super::encode;
@@ -29,41 +30,18 @@ pub(super) fn strip(
     if height == 0 {
         return Ok((Vec::new(), Vec::new()));
     }
-    let samples = match &rows.samples {
-        Samples::U8(samples) => Samples::U8(reduced(samples, rows, overview, height, nodata)),
-        Samples::U16(samples) => Samples::U16(reduced(samples, rows, overview, height, nodata)),
-        Samples::F32(samples) => Samples::F32(reduced(samples, rows, overview, height, nodata)),
-    };
+    let samples = for_samples!(&rows.samples, samples => reduced(samples, rows, overview, height, nodata).into());
     let strip = Structure { height, ..structure(page, overview, height) };
     encode::pieces(&strip, &Rows { width: overview.width, layout: rows.layout, samples })
 }
 
-/// A sample that can be averaged.
-trait Sample: Copy + Into<f64> {
-    /// Returns the sample nearest to a mean.
-    fn nearest(mean: f64) -> Self;
-}
-
-impl Sample for u8 {
-    fn nearest(mean: f64) -> Self {
-        (mean + 0.5) as u8
-    }
-}
-
-impl Sample for u16 {
-    fn nearest(mean: f64) -> Self {
-        (mean + 0.5) as u16
-    }
-}
-
-impl Sample for f32 {
-    fn nearest(mean: f64) -> Self {
-        mean as f32
-    }
+/// Returns the sample nearest to a mean; of whole numbers the greater one halfway between two.
+fn nearest<S: SampleType>(mean: f64) -> S {
+    S::nearest(if S::DEPTH.is_float() { mean } else { (mean + 0.5).floor() })
 }
 
 /// Averages squares of pixels ([`smaller`]); each of several bands by itself, since each has its own nodata.
-fn reduced<S: Sample>(samples: &[S], rows: &Rows, overview: &Overview, height: u32, nodata: Option<f64>) -> Vec<S> {
+fn reduced<S: SampleType>(samples: &[S], rows: &Rows, overview: &Overview, height: u32, nodata: Option<f64>) -> Vec<S> {
     let Layout::Bands(bands) = rows.layout else { return smaller(samples, rows, overview, height, nodata) };
     let alone = Rows { width: rows.width, layout: Layout::Gray, samples: Samples::U8(Vec::new()) };
     let band = |band| {
@@ -76,9 +54,11 @@ fn reduced<S: Sample>(samples: &[S], rows: &Rows, overview: &Overview, height: u
 
 /// Averages squares of pixels, weighted by their alpha. Nodata and non-finite pixels don't count; if none counts, the
 /// square's first pixel is taken.
-fn smaller<S: Sample>(samples: &[S], rows: &Rows, overview: &Overview, height: u32, nodata: Option<f64>) -> Vec<S> {
+fn smaller<S: SampleType>(samples: &[S], rows: &Rows, overview: &Overview, height: u32, nodata: Option<f64>) -> Vec<S> {
     let (channels, colors) = (rows.layout.channels(), rows.layout.colors());
     let (line, factor) = (rows.width as usize * channels, overview.factor as usize);
+    // As the sample that it is: of binary32, 1e20 isn't the same number as in decimal.
+    let nodata = nodata.and_then(S::of);
     let mut all = Vec::with_capacity(height as usize * overview.width as usize * channels);
     let mut sums = vec![0.0; overview.width as usize * (channels + 1)];
     for band in samples.chunks(factor * line).take(height as usize) {
@@ -95,8 +75,8 @@ fn smaller<S: Sample>(samples: &[S], rows: &Rows, overview: &Overview, height: u
             let (weight, pixels) = (sums[channels], deep * (square.len() / channels));
             for channel in 0..channels {
                 all.push(match channel {
-                    _ if channel >= colors => S::nearest(sums[channel] / pixels as f64),
-                    _ if weight > 0.0 => S::nearest(sums[channel] / weight),
+                    _ if channel >= colors => nearest(sums[channel] / pixels as f64),
+                    _ if weight > 0.0 => nearest(sums[channel] / weight),
                     _ => square[channel],
                 });
             }
@@ -106,18 +86,17 @@ fn smaller<S: Sample>(samples: &[S], rows: &Rows, overview: &Overview, height: u
 }
 
 /// Adds a pixel to its square's sums, and its weight to the last of them.
-fn add<S: Sample>(pixel: &[S], colors: usize, nodata: Option<f64>, sums: &mut [f64]) {
-    let is = |sample: &S, value: f64| Into::<f64>::into(*sample) == value;
+fn add<S: SampleType>(pixel: &[S], colors: usize, nodata: Option<S>, sums: &mut [f64]) {
     let (color, alpha) = pixel.split_at(colors);
-    let weight = alpha.first().map_or(1.0, |alpha| (*alpha).into());
+    let weight = alpha.first().map_or(1.0, |alpha| alpha.value());
     for (sum, alpha) in sums[colors..].iter_mut().zip(alpha) {
-        *sum += Into::<f64>::into(*alpha);
+        *sum += alpha.value();
     }
-    let counts = color.iter().all(|sample| Into::<f64>::into(*sample).is_finite())
-        && !nodata.is_some_and(|value| color.iter().all(|sample| is(sample, value)));
+    let counts = color.iter().all(|sample| sample.is_value())
+        && !nodata.is_some_and(|nodata| color.iter().all(|sample| *sample == nodata));
     if counts {
         for (sum, sample) in sums.iter_mut().zip(color) {
-            *sum += weight * Into::<f64>::into(*sample);
+            *sum += weight * sample.value();
         }
         sums[pixel.len()] += weight;
     }

@@ -31,6 +31,10 @@ const IMAGECODECS: &str = "Convert it, for example by `python -c \"import tifffi
 pub(super) const NO_MASK: &str =
     "Leave the mask out, for example by `gdal_translate -mask none in.tif out.tif`, and process that file.";
 
+/// Samples of another type, by GDAL.
+pub(super) const SAMPLES: &str =
+    "Convert it, for example by `gdal_translate -ot Float64 in.tif out.tif`, and process that file.";
+
 /// Refuses samples of an unsupported kind.
 pub(super) fn unsupported_samples<T>(photometric: u64) -> Result<T> {
     let (what, advice) = match photometric {

@@ -15,6 +15,7 @@ use super::super::error::{Error, Result, damaged, truncated};
 use super::directory::Order;
 use super::structure::Compression;
 use crate::job::Format;
+use crate::pixels::SampleType;
 
 /// Properties shared by all JPEG strips or tiles of a page.
 #[derive(Debug, Clone, Default)]
@@ -236,98 +237,41 @@ fn wrong_run() -> Error {
     damaged(Format::Tiff, "its PackBits data are longer than its rows")
 }
 
-/// Sample type.
-pub(super) trait Sample: Copy + Default {
-    /// Size in bytes.
-    const BYTES: usize;
-    /// Converts from bytes.
-    fn of(order: Order, bytes: &[u8]) -> Self;
-    /// Adds, modulo the type's range.
-    fn plus(self, other: Self) -> Self;
-    /// Converts a number, truncating and saturating; negative numbers become two's complement.
-    fn from_f64(value: f64) -> Self;
-}
-
-impl Sample for u8 {
-    const BYTES: usize = 1;
-    fn of(_: Order, bytes: &[u8]) -> Self {
-        bytes[0]
-    }
-    fn plus(self, other: Self) -> Self {
-        self.wrapping_add(other)
-    }
-    fn from_f64(value: f64) -> Self {
-        if value < 0.0 { value as i8 as u8 } else { value as u8 }
-    }
-}
-
-impl Sample for u16 {
-    const BYTES: usize = 2;
-    fn of(order: Order, bytes: &[u8]) -> Self {
-        match order {
-            Order::Little => u16::from_le_bytes([bytes[0], bytes[1]]),
-            Order::Big => u16::from_be_bytes([bytes[0], bytes[1]]),
-        }
-    }
-    fn plus(self, other: Self) -> Self {
-        self.wrapping_add(other)
-    }
-    fn from_f64(value: f64) -> Self {
-        if value < 0.0 { value as i16 as u16 } else { value as u16 }
-    }
-}
-
-impl Sample for f32 {
-    const BYTES: usize = 4;
-    fn of(order: Order, bytes: &[u8]) -> Self {
-        let bytes = [bytes[0], bytes[1], bytes[2], bytes[3]];
-        match order {
-            Order::Little => f32::from_le_bytes(bytes),
-            Order::Big => f32::from_be_bytes(bytes),
-        }
-    }
-    /// Adds the bit patterns, as libtiff does for the horizontal predictor.
-    fn plus(self, other: Self) -> Self {
-        f32::from_bits(self.to_bits().wrapping_add(other.to_bits()))
-    }
-    fn from_f64(value: f64) -> Self {
-        value as f32
-    }
-}
-
 /// Converts a row's bytes to samples.
-pub(super) fn samples<S: Sample>(order: Order, bytes: &[u8], row: &mut [S]) {
-    for (sample, bytes) in row.iter_mut().zip(bytes.chunks_exact(S::BYTES)) {
-        *sample = S::of(order, bytes);
+pub(super) fn samples<S: SampleType>(order: Order, bytes: &[u8], row: &mut [S]) {
+    let pairs = row.iter_mut().zip(bytes.chunks_exact(S::BYTES));
+    match order {
+        Order::Little => pairs.for_each(|(sample, bytes)| *sample = S::from_le(bytes)),
+        Order::Big => pairs.for_each(|(sample, bytes)| *sample = S::from_be(bytes)),
     }
 }
 
 /// Undoes horizontal differencing: each sample is stored as its difference to the left neighbour.
-pub(super) fn sum_up<S: Sample>(row: &mut [S], channels: usize) {
+pub(super) fn sum_up<S: SampleType>(row: &mut [S], channels: usize) {
     for i in channels..row.len() {
-        row[i] = row[i].plus(row[i - channels]);
+        row[i] = row[i].plus_bits(row[i - channels]);
     }
 }
 
 /// Unpacks samples of fewer than 8 bits, the first in a byte's highest bits, and multiplies them by `scale`.
-pub(super) fn bits<S: Sample>(bytes: &[u8], bits: u8, scale: u32, row: &mut [S]) {
+pub(super) fn bits<S: SampleType>(bytes: &[u8], bits: u8, scale: u32, row: &mut [S]) {
     let per_byte = usize::from(8 / bits);
     for (x, sample) in row.iter_mut().enumerate() {
         let shift = 8 - bits * (x % per_byte + 1) as u8;
         let value = (bytes[x / per_byte] >> shift) & (u8::MAX >> (8 - bits));
-        *sample = S::from_f64(f64::from(u32::from(value) * scale));
+        *sample = S::nearest(f64::from(u32::from(value) * scale));
     }
 }
 
 /// Undoes the floating-point predictor (TIFF technical note 3): a row stores all most significant bytes first, then all second
 /// bytes, and so on, each as its difference to the byte `channels` before.
-pub(super) fn planes_of_bytes<S: Sample>(bytes: &[u8], channels: usize, row: &mut [S]) {
+pub(super) fn planes_of_bytes<S: SampleType>(bytes: &[u8], channels: usize, row: &mut [S]) {
     let mut bytes = bytes.to_vec();
     sum_up(&mut bytes, channels);
     let count = row.len();
     for (i, sample) in row.iter_mut().enumerate() {
-        let own: [u8; 4] = std::array::from_fn(|byte| bytes.get(byte * count + i).copied().unwrap_or(0));
-        *sample = S::of(Order::Big, &own);
+        let own: [u8; 8] = std::array::from_fn(|byte| bytes.get(byte * count + i).copied().unwrap_or(0));
+        *sample = S::from_be(&own[..S::BYTES]);
     }
 }
 
