@@ -72,7 +72,7 @@ impl Colors {
         let eight = || own.create_transform_8bit(order, &srgb, to, TransformOptions::default()).map_err(told);
         let sixteen = || own.create_transform_16bit(order, &srgb, to, TransformOptions::default()).map_err(told);
         let colors = match (depth, order) {
-            (depth, _) if !depth.has_levels() => return Ok(Self::Same),
+            (Depth::Half | Depth::Float | Depth::Double | Depth::Int32 | Depth::Uint32, _) => return Ok(Self::Same),
             (_, Order::Gray) => {
                 // Always computed in 16 bits: in 8, dark grays would be rounded twice.
                 let step = if depth == Depth::Eight { 257 } else { 1 };

@@ -86,9 +86,9 @@ pub trait SampleType: Copy + Default + PartialEq + Send + Sync + 'static {
     #[must_use]
     fn minus_bits(self, other: Self) -> Self;
     /// Returns the sample of its [`SampleType::BYTES`] bytes, the lowest first.
-    fn from_le(bytes: &[u8]) -> Self;
+    fn of_le(bytes: &[u8]) -> Self;
     /// Returns the sample of its [`SampleType::BYTES`] bytes, the highest first.
-    fn from_be(bytes: &[u8]) -> Self;
+    fn of_be(bytes: &[u8]) -> Self;
     /// Concatenates the bytes of all samples, each with the lowest first.
     fn le_bytes(samples: &[Self]) -> Vec<u8>;
     /// Concatenates the bytes of all samples, each with the highest first.
@@ -121,10 +121,10 @@ macro_rules! common {
     ($type:ty, $depth:ident, $variant:ident) => {
         const DEPTH: Depth = Depth::$depth;
 
-        fn from_le(bytes: &[u8]) -> Self {
+        fn of_le(bytes: &[u8]) -> Self {
             <$type>::from_le_bytes(std::array::from_fn(|byte| bytes[byte]))
         }
-        fn from_be(bytes: &[u8]) -> Self {
+        fn of_be(bytes: &[u8]) -> Self {
             <$type>::from_be_bytes(std::array::from_fn(|byte| bytes[byte]))
         }
         fn le_bytes(samples: &[Self]) -> Vec<u8> {
@@ -294,7 +294,7 @@ impl Samples {
     /// The inverse of [`Samples::to_le_bytes`]; bytes left over are ignored.
     pub fn from_le_bytes(depth: Depth, bytes: &[u8]) -> Self {
         fn all<S: SampleType>(bytes: &[u8]) -> Samples {
-            S::samples(bytes.chunks_exact(S::BYTES).map(S::from_le).collect())
+            S::samples(bytes.chunks_exact(S::BYTES).map(S::of_le).collect())
         }
         for_depth!(depth, S => all::<S>(bytes))
     }
@@ -302,7 +302,7 @@ impl Samples {
     /// As [`Samples::from_le_bytes`], of big-endian bytes.
     pub fn from_be_bytes(depth: Depth, bytes: &[u8]) -> Self {
         fn all<S: SampleType>(bytes: &[u8]) -> Samples {
-            S::samples(bytes.chunks_exact(S::BYTES).map(S::from_be).collect())
+            S::samples(bytes.chunks_exact(S::BYTES).map(S::of_be).collect())
         }
         for_depth!(depth, S => all::<S>(bytes))
     }

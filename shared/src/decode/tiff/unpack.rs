@@ -241,8 +241,8 @@ fn wrong_run() -> Error {
 pub(super) fn samples<S: SampleType>(order: Order, bytes: &[u8], row: &mut [S]) {
     let pairs = row.iter_mut().zip(bytes.chunks_exact(S::BYTES));
     match order {
-        Order::Little => pairs.for_each(|(sample, bytes)| *sample = S::from_le(bytes)),
-        Order::Big => pairs.for_each(|(sample, bytes)| *sample = S::from_be(bytes)),
+        Order::Little => pairs.for_each(|(sample, bytes)| *sample = S::of_le(bytes)),
+        Order::Big => pairs.for_each(|(sample, bytes)| *sample = S::of_be(bytes)),
     }
 }
 
@@ -271,7 +271,7 @@ pub(super) fn planes_of_bytes<S: SampleType>(bytes: &[u8], channels: usize, row:
     let count = row.len();
     for (i, sample) in row.iter_mut().enumerate() {
         let own: [u8; 8] = std::array::from_fn(|byte| bytes.get(byte * count + i).copied().unwrap_or(0));
-        *sample = S::from_be(&own[..S::BYTES]);
+        *sample = S::of_be(&own[..S::BYTES]);
     }
 }
 

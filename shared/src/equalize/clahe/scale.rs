@@ -7,8 +7,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::equalize::float::Spans;
 use crate::equalize::given::GivenRange;
+use crate::equalize::ranged::Spans;
 use crate::equalize::stretch::{self, Cut};
 use crate::equalize::wire::{Malformed, Reader};
 

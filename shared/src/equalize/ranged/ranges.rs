@@ -129,7 +129,7 @@ pub(super) fn put_value(depth: Depth, value: f64, bytes: &mut Vec<u8>) {
 
 /// Reads a value written by [`put_value`].
 pub(super) fn take_value(depth: Depth, bytes: &mut Reader<'_>) -> Result<f64, Malformed> {
-    for_depth!(depth, S => Ok(S::from_le(bytes.take(S::BYTES)?).value()))
+    for_depth!(depth, S => Ok(S::of_le(bytes.take(S::BYTES)?).value()))
 }
 
 fn to_bits(depth: Depth, value: f64) -> u64 {
@@ -139,5 +139,5 @@ fn to_bits(depth: Depth, value: f64) -> u64 {
 }
 
 fn from_bits(depth: Depth, bits: u64) -> f64 {
-    for_depth!(depth, S => S::from_le(&bits.to_le_bytes()[..S::BYTES]).value())
+    for_depth!(depth, S => S::of_le(&bits.to_le_bytes()[..S::BYTES]).value())
 }

@@ -20,7 +20,7 @@ use super::range::Range;
 use super::ranges::{Ranges, Spans, put_value, take_value};
 use super::view::View;
 use crate::number::Decimal;
-use crate::pixels::{Depth, Layout, Rows, SampleType};
+use crate::pixels::{Depth, Layout, Rows};
 
 /// One in this many values lies below the core, and one above.
 const OUTSIDE_CORE: u64 = 200;

@@ -212,13 +212,13 @@ fn damaged_spreads_are_refused() {
 /// Rows of a type, of values at all scales.
 fn rows(depth: Depth) -> impl Strategy<Value = Rows> {
     let value = prop_oneof![
-        4 => -300.0..300.0,
+        4 => -300.0..300.0_f64,
         2 => (-100..100).prop_map(f64::from),
         1 => any::<f64>(),
         1 => any::<i32>().prop_map(f64::from),
     ];
     let layout = prop_oneof![Just(Layout::Gray), Just(Layout::GrayAlpha), Just(Layout::Rgba), Just(Layout::Bands(2))];
-    (layout, 1_usize..4, proptest::collection::vec(value, 12..1_500)).prop_map(move |(layout, width, values)| {
+    (layout, 1_usize..4, proptest::collection::vec(value, 12..1_500)).prop_map(move |(layout, width, values): (Layout, usize, Vec<f64>)| {
         let line = width * layout.channels();
         let values = &values[..values.len() / line * line];
         let samples = crate::for_depth!(depth, S => {
