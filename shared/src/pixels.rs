@@ -16,6 +16,8 @@ pub enum Layout {
     Rgb,
     /// Red, green, blue, alpha.
     Rgba,
+    /// Cyan, magenta, yellow and black: amounts of ink, 0 for none.
+    Cmyk,
     /// This many bands without colour meaning, such as a satellite's; each is equalized on its own.
     Bands(u16),
 }
@@ -27,16 +29,17 @@ impl Layout {
             Layout::Gray => 1,
             Layout::GrayAlpha => 2,
             Layout::Rgb => 3,
-            Layout::Rgba => 4,
+            Layout::Rgba | Layout::Cmyk => 4,
             Layout::Bands(bands) => bands as usize,
         }
     }
 
-    /// Samples per pixel that carry colour: 1, 3, or all bands.
+    /// Samples per pixel that carry colour: 1, 3, 4 inks, or all bands.
     pub const fn colors(self) -> usize {
         match self {
             Layout::Gray | Layout::GrayAlpha => 1,
             Layout::Rgb | Layout::Rgba => 3,
+            Layout::Cmyk => 4,
             Layout::Bands(bands) => bands as usize,
         }
     }

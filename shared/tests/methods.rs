@@ -11,7 +11,7 @@ use shared::equalize::{
 };
 use shared::pixels::{Depth, Layout, Rows, Samples};
 
-const LAYOUTS: [Layout; 4] = [Layout::Gray, Layout::GrayAlpha, Layout::Rgb, Layout::Rgba];
+const LAYOUTS: [Layout; 5] = [Layout::Gray, Layout::GrayAlpha, Layout::Rgb, Layout::Rgba, Layout::Cmyk];
 
 /// An image, and what its mask image says of each pixel.
 #[derive(Debug, Clone)]
@@ -80,6 +80,10 @@ fn case() -> impl Strategy<Value = Case> {
     let more = (range, select(vec![Arithmetic::Ten, Arithmetic::Ten, Arithmetic::Nine]));
     (recipe(), shape, other, more).prop_flat_map(|(recipe, shape, (other, other_depth), (range, arithmetic))| {
         let (width, height, layout, depth) = shape;
+        // Inks by themselves are matched with inks, and channels with channels; other pairs are refused before.
+        let inks = |layout| layout == Layout::Cmyk;
+        let apart = recipe.color == Color::Channels && inks(layout) != inks(other);
+        let other = if apart { layout } else { other };
         let recipe = of_depth(recipe, depth, range, arithmetic);
         let pixels = (width * height) as usize;
         let frame = Frame { width, height, layout, depth };

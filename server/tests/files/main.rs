@@ -5,8 +5,11 @@
 mod command;
 mod conversions;
 mod equalize;
+mod inks;
+mod inks_elsewhere;
 mod jpeg_kinds;
 mod jpeg_metadata;
+mod jpeg_tiffs;
 mod jpegs;
 mod kept;
 mod known_bad;

@@ -239,7 +239,6 @@ fn what_is_not_supported_is_named_with_the_command_that_converts_it() {
         ("tc_lerc.tif", ["LERC", "gdal_translate -co COMPRESS=DEFLATE"]),
         ("bw_g3.tif", ["fax", "tiffcp -c zip"]),
         ("ojpeg.tif", ["JPEG of the old kind", "tiff2rgba"]),
-        ("t_cmyk.tif", ["CMYK", "vips icc_transform"]),
         ("t_lab.tif", ["L*a*b*", "vips colourspace"]),
         ("ycc_none.tif", ["YCbCr", "vips colourspace"]),
         ("dnglike.tif", ["SubIFDs", "tifffile"]),

@@ -4,6 +4,7 @@ mod advice;
 mod directory;
 mod document;
 mod fields;
+mod jpeg;
 mod nodata;
 mod page;
 mod palette;

@@ -149,7 +149,7 @@ pub struct Structure {
     pub chunks: Chunks,
     /// Orientation, 1 to 8.
     pub orientation: u8,
-    /// Samples that carry colour by the photometric interpretation: 1 or 3; with [`Layout::Bands`], the others follow.
+    /// Samples that carry colour by the photometric interpretation: 1, 3 or 4; with [`Layout::Bands`], the others follow.
     pub colors: usize,
     /// Kinds of the samples after the colours (ExtraSamples).
     pub extra: Vec<u16>,
@@ -255,8 +255,9 @@ pub fn structure<R: Read + Seek>(source: &mut R, tiff: Tiff, page: Page, limits:
     let Pixels { layout, depth, channels, bits, meaning, colors, extra } = pixels(&mut fields, compression)?;
     let predictor = predictor(&mut fields, compression, bits, depth)?;
     let planar = channels > 1 && fields.one(tag::PLANAR_CONFIGURATION, 1)? == 2;
-    if planar && matches!(compression, Compression::Jpeg | Compression::Webp) {
-        return refuse("This TIFF's JPEG or WebP data are in separate planes, which isn't supported.");
+    let converts = compression == Compression::Jpeg && fields.one(tag::PHOTOMETRIC, 1)? == 6;
+    if planar && (converts || compression == Compression::Webp) {
+        return refuse("This TIFF's WebP data, or JPEG data of YCbCr, are in separate planes, which isn't supported.");
     }
     // JPEG data are never reversed, as in libtiff.
     let reversed = fields.one(tag::FILL_ORDER, 1)? == 2 && compression != Compression::Jpeg;
@@ -300,6 +301,9 @@ fn with_mask(layout: Layout, mask: Option<u64>) -> Result<Layout> {
         (Layout::GrayAlpha | Layout::Rgba, _) => {
             refuse(format!("This TIFF has both alpha and a mask page, which isn't supported. {}", advice::NO_MASK))
         }
+        (Layout::Cmyk, _) => {
+            refuse(format!("This TIFF has inks (CMYK) and a mask page, which isn't supported. {}", advice::NO_MASK))
+        }
         (Layout::Bands(bands), _) => {
             refuse(format!("This TIFF has {bands} bands and a mask page, which isn't supported. {}", advice::NO_MASK))
         }
@@ -339,6 +343,7 @@ fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) 
         1 | 4 => (1, Meaning::Same),
         2 => (3, Meaning::Same),
         3 => (1, Meaning::Palette),
+        5 if is_cmyk(fields)? => (4, Meaning::Same),
         6 if compression == Compression::Jpeg => (3, Meaning::Same),
         other => return advice::unsupported_samples(other),
     };
@@ -349,6 +354,8 @@ fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) 
     let kinds = (0..others).map(|at| extra.get(at as usize).map_or(0, |kind| *kind as u16)).collect();
     let layout = match (colors, others, extra.as_slice()) {
         (1, 0, _) => Layout::Gray,
+        (4, 0, _) => Layout::Cmyk,
+        (4, ..) => return advice::further_inks(channels),
         (_, 0, _) => Layout::Rgb,
         (1, 1, [1 | 2]) => Layout::GrayAlpha,
         (_, 1, [1 | 2]) => Layout::Rgba,
@@ -371,7 +378,7 @@ fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) 
     let fits = match compression {
         Compression::Fax4 => (bits, channels) == (1, 1),
         Compression::Jpeg => bits == 8,
-        Compression::Webp => bits == 8 && matches!(channels, 3 | 4),
+        Compression::Webp => bits == 8 && matches!(channels, 3 | 4) && colors != 4,
         _ => true,
     };
     if !fits {
@@ -380,6 +387,11 @@ fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) 
         ));
     }
     Ok(Pixels { layout, depth, channels: channels as usize, bits, meaning, colors: colors as usize, extra: kinds })
+}
+
+/// Whether the inks of a TIFF are cyan, magenta, yellow and black (TIFF 6.0, section 16).
+fn is_cmyk<R: Read + Seek>(fields: &mut Fields<'_, R>) -> Result<bool> {
+    Ok(fields.one(tag::INK_SET, 1)? == 1 && fields.one(tag::NUMBER_OF_INKS, 4)? == 4)
 }
 
 /// Returns the bits per sample, which must be the same for all samples.
@@ -419,11 +431,11 @@ fn sampled<R: Read + Seek>(
         }
         (1 | 4, _, 1..=8) => Ok((layout, Depth::Eight)),
         (1 | 4, _, 16) => Ok((layout, Depth::Sixteen)),
-        (2, Meaning::Same, 8 | 16) if !layout.has_alpha() => {
+        (2, Meaning::Same, 8 | 16) if !layout.has_alpha() && layout != Layout::Cmyk => {
             *meaning = Meaning::Signed;
             Ok((layout, if bits == 8 { Depth::Eight } else { Depth::Sixteen }))
         }
-        (3, Meaning::Same | Meaning::Associated, 32) => Ok((layout, Depth::Float)),
+        (3, Meaning::Same | Meaning::Associated, 32) if layout != Layout::Cmyk => Ok((layout, Depth::Float)),
         (1..=4, _, _) => {
             let kind = ["unsigned", "signed", "floating-point", "untyped"][format as usize - 1];
             refuse(format!(
