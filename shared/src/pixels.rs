@@ -23,6 +23,9 @@ pub enum Layout {
 }
 
 impl Layout {
+    /// Maximum number of bands. The histograms and LUTs of more would exceed the memory of a task.
+    pub const MOST_BANDS: u16 = 500;
+
     /// Samples per pixel, alpha included.
     pub const fn channels(self) -> usize {
         match self {

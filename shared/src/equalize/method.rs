@@ -161,7 +161,7 @@ impl Counts {
     /// Fails if the bytes are not exactly one such value.
     pub fn filled(&self, bytes: &[u8]) -> Result<Self, Malformed> {
         match self {
-            Self::Whole(_) => Histogram::from_bytes(bytes).map(Self::Whole),
+            Self::Whole(histogram) => histogram.filled(bytes).map(Self::Whole),
             Self::Occupied(occupied) => Ok(Self::Occupied(Box::new(occupied.filled(bytes)?))),
             Self::Tiles(tiles) => Ok(Self::Tiles(Box::new(tiles.emptied().filled(bytes)?))),
             Self::Ranges(ranges) => ranges.filled(bytes).map(Self::Ranges),

@@ -329,11 +329,10 @@ struct Pixels {
 }
 
 fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) -> Result<Pixels> {
-    /// Maximum number of bands. The histograms and LUTs of more would exceed the memory of a task.
-    const MOST_BANDS: u64 = 500;
     let channels = fields.one(tag::SAMPLES_PER_PIXEL, 1)?;
-    if channels == 0 || channels > MOST_BANDS {
-        return refuse(format!("This TIFF has {channels} samples a pixel; 1 to {MOST_BANDS} are supported."));
+    if channels == 0 || channels > Layout::MOST_BANDS.into() {
+        let most = Layout::MOST_BANDS;
+        return refuse(format!("This TIFF has {channels} samples a pixel; 1 to {most} are supported."));
     }
     let bits = bits(fields, channels)?;
     // Gray if it isn't said, as in GDAL.
