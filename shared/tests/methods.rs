@@ -77,7 +77,7 @@ fn case() -> impl Strategy<Value = Case> {
     let shape = (1u32..14, 1u32..20, select(&LAYOUTS[..]), select(vec![Depth::Eight, Depth::Sixteen]));
     let other = (select(&LAYOUTS[..]), select(vec![Depth::Eight, Depth::Sixteen]));
     let range = select(vec![None, None, Some([0, 65_535]), Some([300, 40_000])]);
-    let more = (range, select(vec![Arithmetic::Ten, Arithmetic::Ten, Arithmetic::Nine]));
+    let more = (range, select(vec![Arithmetic::Eleven, Arithmetic::Eleven, Arithmetic::Ten, Arithmetic::Nine]));
     (recipe(), shape, other, more).prop_flat_map(|(recipe, shape, (other, other_depth), (range, arithmetic))| {
         let (width, height, layout, depth) = shape;
         let recipe = of_depth(recipe, depth, range, arithmetic);
