@@ -113,7 +113,8 @@ fn clahe_of_half_a_scene_is_as_bright_at_its_edge_as_of_the_whole() {
         unreachable!()
     };
     // The same scene, with noise in its left half.
-    let whole = right.iter().zip(scene).map(|(right, scene)| if *right == 0 { (scene >> 4) * 11 + 300 } else { *right });
+    let whole =
+        right.iter().zip(scene).map(|(right, scene)| if *right == 0 { (scene >> 4) * 11 + 300 } else { *right });
     let whole = gray(image.width, Samples::U16(whole.collect()));
     let (width, mut recipe) = (image.width as usize, clahe(0.0, [4, 4]));
     recipe["nodata"] = json!(0);

@@ -101,7 +101,9 @@ pub(super) fn head(
 
 /// Returns the sentence that refuses another format for a file of several pages.
 pub(super) fn pages_sentence(pages: u32) -> String {
-    format!("This TIFF has {pages} pages, which can only be kept as they are. Split it first, as with `tiffsplit in.tif`.")
+    format!(
+        "This TIFF has {pages} pages, which can only be kept as they are. Split it first, as with `tiffsplit in.tif`."
+    )
 }
 
 /// Checks that the format can hold the result.

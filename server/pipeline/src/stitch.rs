@@ -34,8 +34,11 @@ pub(super) async fn stitch(context: &TaskContext, job: &Job, inputs: &Inputs, ke
             error => error,
         })
     });
-    let result =
-        if job.phases.contains(&Phase::Split) { writing.await } else { context.with_checked_original(job, writing).await };
+    let result = if job.phases.contains(&Phase::Split) {
+        writing.await
+    } else {
+        context.with_checked_original(job, writing).await
+    };
     Ok(Pointer { notes: notes.get().cloned().unwrap_or_default(), ..result? })
 }
 

@@ -203,9 +203,8 @@ impl Command {
                 reference: reference.as_ref().map(|open| open as &Opener<'_>),
                 mask: mask.as_ref().map(|open| open as &Opener<'_>),
             };
-            let result = catch_unwind(AssertUnwindSafe(|| {
-                local.equalize(|| input.open(), &recipe, others, out, &mut progress)
-            }));
+            let result =
+                catch_unwind(AssertUnwindSafe(|| local.equalize(|| input.open(), &recipe, others, out, &mut progress)));
             Ok(result.map_err(|_| anyhow!("the decoder crashed on this image"))??.notes)
         });
         bar.finish_and_clear();

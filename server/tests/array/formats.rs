@@ -7,8 +7,8 @@ use shared::equalize::{Color, Recipe, Target};
 use shared::job::{Format, JobState};
 use shared::pixels::Depth;
 use shared::route;
-use tiff::decoder::DecodingResult;
 use testkit::images::{float_tiff, gray8_tiff, oracle, pages_tiff, rgb16_tiff, rgba_png, rgba_webp, sample};
+use tiff::decoder::DecodingResult;
 
 use crate::jobs::{halfway_with, luma, start};
 
@@ -104,7 +104,8 @@ async fn equals_the_oracle(more: &[&str]) {
         let alike = with(Target::SAME, &recipe);
         let (ours, expected) = (pixels(&file.bytes, format), pixels(&oracle(&bytes, &alike), own));
         if [format, own].contains(&Format::Jpeg) {
-            let off: f64 = ours.chunks(4).zip(expected.chunks(4)).map(|(one, other)| f64::from(one[1].abs_diff(other[1]))).sum();
+            let off: f64 =
+                ours.chunks(4).zip(expected.chunks(4)).map(|(one, other)| f64::from(one[1].abs_diff(other[1]))).sum();
             assert!(off < 8.0 * (ours.len() / 4) as f64, "{case}: {off}");
         } else {
             assert!(ours == expected, "{case}: other pixels");
