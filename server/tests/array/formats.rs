@@ -175,7 +175,7 @@ async fn an_image_has_results_in_several_formats() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_format_cannot_hold_is_refused_before_there_is_a_job() {
     let data = tempfile::tempdir().unwrap();
-    let (process, client) = start(data.path(), &["--max-whole-decode", "1MiB"]).await;
+    let (process, client) = start(data.path(), &["--max-whole-decode", "2MiB"]).await;
     let deep = Recipe { color: Color::Channels, ..luma() };
     let cases = [
         (float_tiff(30, 30), with(to(Format::Png), &luma()), "floating-point samples, whose range isn't that of a PNG"),

@@ -89,8 +89,8 @@ fn linear_levels(histograms: &TileHistograms, plane: usize) -> Option<Vec<u32>> 
     for bins in planes {
         whole.iter_mut().zip(bins).for_each(|(sum, bin)| *sum += bin);
     }
-    let cuts = [OUTLIERS, 0].into_iter().filter_map(|share| Cut::millionths(share, share).ok());
-    let cut = cuts.into_iter().find(|cut| ends(&whole, *cut).is_some_and(|(low, high)| low < high))?;
+    let mut cuts = [OUTLIERS, 0].into_iter().filter_map(|share| Cut::millionths(share, share).ok());
+    let cut = cuts.find(|cut| ends(&whole, *cut).is_some_and(|(low, high)| low < high))?;
     Some(stretched(&whole, cut))
 }
 
