@@ -32,7 +32,7 @@ pub const RECORD_VERSION: u32 = 1;
 /// 9. Runs in a PNG are deflated by our own encoder.
 /// 10. CLAHE of 16 bits counts over the range that occurs; empty tiles take their neighbours' tables; Oklab stays inside
 ///     sRGB; single channels and bands have their own nodata; slices behind one page of a TIFF.
-/// 11. Empty tiles of CLAHE take the linear table into their mean.
+/// 11. Empty tiles of CLAHE take the linear table into their mean; cloud-optimized TIFFs stay so.
 pub const ALGO: u32 = 11;
 
 /// State of a job, as users see it.

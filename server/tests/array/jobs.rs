@@ -65,6 +65,7 @@ async fn pages_floats_no_data_webps_and_overviews_give_the_very_files_of_evenlig
         ("rgba.webp", rgba_webp(900, 1_300)),
         ("lossy.webp", sample("made/pillow_lossy.webp")),
         ("overviews.tif", sample("made/tifffile_subifds.tif")),
+        ("cog.tif", sample("tiff/cog_ovr_nodata.tif")),
     ];
     let stretch = r#"{"method":"stretch","color":"luma","strength":0.5}"#;
     let recipes = [luma(), serde_json::from_str::<Recipe>(stretch).unwrap()];

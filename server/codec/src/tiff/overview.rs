@@ -24,18 +24,25 @@ pub(super) fn strip(
     rows: &Rows,
     nodata: Option<f64>,
 ) -> Result<(Vec<u8>, Vec<u64>)> {
+    let Some(reduced) = self::rows(overview, first_row, rows, nodata) else { return Ok((Vec::new(), Vec::new())) };
+    let height = reduced.height() as u32;
+    let strip = Structure { height, ..structure(page, overview, height) };
+    encode::pieces(&strip, &reduced)
+}
+
+/// Returns the rows of the overview for rows of the page; `None` if it has none there.
+pub(super) fn rows(overview: &Overview, first_row: u32, rows: &Rows, nodata: Option<f64>) -> Option<Rows> {
     let below = overview.height.saturating_sub(first_row / overview.factor);
     let height = (rows.height() as u32).div_ceil(overview.factor).min(below);
     if height == 0 {
-        return Ok((Vec::new(), Vec::new()));
+        return None;
     }
     let samples = match &rows.samples {
         Samples::U8(samples) => Samples::U8(reduced(samples, rows, overview, height, nodata)),
         Samples::U16(samples) => Samples::U16(reduced(samples, rows, overview, height, nodata)),
         Samples::F32(samples) => Samples::F32(reduced(samples, rows, overview, height, nodata)),
     };
-    let strip = Structure { height, ..structure(page, overview, height) };
-    encode::pieces(&strip, &Rows { width: overview.width, layout: rows.layout, samples })
+    Some(Rows { width: overview.width, layout: rows.layout, samples })
 }
 
 /// A sample that can be averaged.
