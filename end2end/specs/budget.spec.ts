@@ -161,10 +161,10 @@ test("while 50 images are uploaded no task of the page takes longer than 50 ms",
   await elapse(500);
   // From a folder: passing 50 files from memory would itself be a task of more than a second.
   const folder = written(Array.from({ length: 50 }, (_, i) => ({ ...sample("coffee.png"), name: `many-${i}.png` })));
-  const longest = await watchTasks(browser);
+  const tasks = await watchTasks(browser);
   await page.getByTestId("file-input").setInputFiles(readdirSync(folder).map((name) => join(folder, name)));
   await expect(page.locator('[data-testid="upload-item"][data-state="done"]')).toHaveCount(50, { timeout: 60_000 });
-  const ms = await longest();
+  const ms = Math.max(...(await tasks()));
   console.log(`the longest task while 50 images were uploaded took ${ms.toFixed(1)} ms of the processor`);
   expect(ms).toBeLessThanOrEqual(50);
   rmSync(folder, { recursive: true });

@@ -84,10 +84,10 @@ test("a terminal stays where the reader has scrolled up, and a button scrolls ba
   await expect.poll(shown.below).toBeLessThan(2);
   await shown.box.hover();
   // Scrolling by wheel is smooth.
-  const ended = shown.box.evaluate((it) => new Promise<void>((resolve) => it.addEventListener("scrollend", () => resolve(), { once: true })));
+  await shown.box.evaluate((it) => it.addEventListener("scrollend", () => (it.dataset.scrolled = ""), { once: true }));
   await page.mouse.wheel(0, -120);
   await expect(shown.toEnd).toBeVisible();
-  await ended;
+  await expect(shown.box).toHaveAttribute("data-scrolled");
   const read = await shown.first();
   await more(request, pod, shown);
   expect(await shown.first()).toEqual(read);

@@ -155,7 +155,7 @@ test("the preview of twelve megapixels follows a slider without blocking the pag
   await open(page, "/");
   await look(page, largePng("twelve-megapixels.png", 4_000, 3_000));
   await exact(page);
-  const longest = await watchTasks(browser);
+  const tasks = await watchTasks(browser);
   const strength = page.getByTestId("preview").getByTestId("strength");
   const times = await strength.evaluate(async (slider: HTMLInputElement) => {
     const kind = document.querySelector('[data-testid="preview-kind"]')!;
@@ -177,7 +177,7 @@ test("the preview of twelve megapixels follows a slider without blocking the pag
     await changed("Approximate");
     return { exact: (await changed("Exact")) - let_go };
   });
-  const longestTask = await longest();
+  const longestTask = Math.max(...(await tasks()));
   const steps = (await page.evaluate(() => (window as unknown as { steps: number[] }).steps)).sort((a, b) => a - b);
   expect(steps.length).toBeGreaterThanOrEqual(10);
   const step = steps[steps.length >> 1]!;
