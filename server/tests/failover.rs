@@ -85,8 +85,14 @@ impl Array {
 
     /// Returns the processes in the candidates' order, and the leader's epoch.
     async fn line(&self) -> (Vec<usize>, u64) {
-        let found = self.candidates().await;
-        (found.iter().map(|(_, candidate)| self.at(candidate)).collect(), found[0].1.epoch.unwrap())
+        // The first candidate takes an epoch before it leads.
+        eventually("a leader's epoch", PATIENCE, async || {
+            let found = self.candidates().await;
+            let line = found.iter().map(|(_, candidate)| self.at(candidate)).collect();
+            let epoch = found.first().and_then(|(_, leader)| leader.epoch);
+            epoch.map(|epoch| (line, epoch)).ok_or(found)
+        })
+        .await
     }
 
     /// Uploads to a process and waits until a master of a later epoch has created a task of it; returns the time since `blow`.

@@ -87,9 +87,9 @@ impl<S: Level> Shrink<S> {
             Layout::Gray => self.spread::<1>(samples),
             Layout::GrayAlpha => self.spread::<2>(samples),
             Layout::Rgb => self.spread::<3>(samples),
-            Layout::Rgba => self.spread::<4>(samples),
+            Layout::Rgba | Layout::Cmyk => self.spread::<4>(samples),
             // Bands can't be shown as a picture.
-            Layout::Bands(_) => self.across.fill(0),
+            Layout::Bands(_) | Layout::BandsAlpha(_) => self.across.fill(0),
         }
         // The source row covers [row × to, (row + 1) × to), and each output row `from`.
         let (from, to) = (self.from.1, self.to.1);
@@ -171,7 +171,7 @@ impl Shrink<u8> {
     /// Adds the next source rows; 16-bit samples are converted to 8 bits.
     ///
     /// # Errors
-    /// A sentence if the rows have another width or layout, or floating-point samples.
+    /// A sentence if the rows have another width or layout, or samples without levels.
     pub fn add(&mut self, rows: &Rows) -> Result<(), &'static str> {
         let line = self.line(rows)?;
         match &rows.samples {
@@ -180,7 +180,7 @@ impl Shrink<u8> {
                 let samples: Vec<u8> = samples.iter().copied().map(eight).collect();
                 samples.chunks_exact(line).for_each(|row| self.add_row(row));
             }
-            Samples::F32(_) => return Err("A picture has 8 bits a sample."),
+            _ => return Err("A picture has 8 bits a sample."),
         }
         Ok(())
     }
@@ -316,7 +316,8 @@ mod tests {
     }
 
     fn cases() -> impl Strategy<Value = (Layout, (u32, u32), (u32, u32), Vec<u8>)> {
-        let layout = prop::sample::select(vec![Layout::Gray, Layout::GrayAlpha, Layout::Rgb, Layout::Rgba]);
+        let layout =
+            prop::sample::select(vec![Layout::Gray, Layout::GrayAlpha, Layout::Rgb, Layout::Rgba, Layout::Cmyk]);
         (layout, 1_u32..24, 1_u32..12).prop_flat_map(|(layout, width, height)| {
             let samples = (width * height) as usize * layout.channels();
             let sample = prop_oneof![any::<u8>(), Just(0), Just(255)];

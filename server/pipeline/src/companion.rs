@@ -2,10 +2,10 @@
 
 use base::causes::SharedError;
 use catalog::Gallery;
-use codec::{PartHash, RowReader};
-use shared::equalize::{Histogram, Mask, Nodata, NodataRule, Recipe};
+use codec::{Limits, PartHash, RowReader};
+use shared::equalize::{Color, Histogram, Mask, Nodata, NodataRule, Recipe, output_layout};
 use shared::job::{Companion, Cut, ImageInfo, Job, Pointer};
-use shared::pixels::{Depth, Layout};
+use shared::pixels::Layout;
 
 use super::failure::Failure;
 use super::masked_image::{mask_info, same_size};
@@ -35,8 +35,13 @@ pub enum Missing {
 ///
 /// # Errors
 /// [`Missing::Refused`] if the recipe doesn't fit the image, or a companion is missing or doesn't fit.
-pub async fn find(catalog: &dyn Gallery, recipe: &Recipe, info: &ImageInfo) -> Result<Companions, Missing> {
-    recipe.check(info).map_err(Missing::Refused)?;
+pub async fn find(
+    catalog: &dyn Gallery,
+    recipe: &Recipe,
+    info: &ImageInfo,
+    limits: &Limits,
+) -> Result<Companions, Missing> {
+    check(recipe, info, limits).map_err(Missing::Refused)?;
     let mut found = Companions::default();
     for (role, image, place) in
         [("reference", recipe.reference(), &mut found.reference), ("mask", recipe.mask.as_ref(), &mut found.mask)]
@@ -53,12 +58,23 @@ pub async fn find(catalog: &dyn Gallery, recipe: &Recipe, info: &ImageInfo) -> R
     }
     if let Some(reference) = &found.reference {
         single("reference", &reference.info).map_err(Missing::Refused)?;
+        comparable(recipe, info, &reference.info).map_err(Missing::Refused)?;
     }
     if let Some(mask) = &found.mask {
         single("mask", &mask.info).map_err(Missing::Refused)?;
         same_size(info, &mask.info).map_err(Missing::Refused)?;
     }
     Ok(found)
+}
+
+/// Checks that a recipe can be applied to an image, and its format hold the result.
+///
+/// # Errors
+/// A sentence for the user.
+pub fn check(recipe: &Recipe, info: &ImageInfo, limits: &Limits) -> Result<(), String> {
+    recipe.check(info)?;
+    let layout = output_layout(recipe, info.layout);
+    codec::check_target(recipe.target, info, layout, limits).map_err(|error| error.to_string())
 }
 
 /// Checks that an image can serve as a companion.
@@ -68,21 +84,38 @@ pub async fn find(catalog: &dyn Gallery, recipe: &Recipe, info: &ImageInfo) -> R
 pub fn single(role: &str, info: &ImageInfo) -> Result<(), String> {
     match (role, info.pages(), info.depth, info.layout) {
         (_, pages @ 2.., ..) => Err(format!("Expected a {role} image of a single page, got a TIFF of {pages} pages.")),
-        ("reference", _, Depth::Float, _) => {
-            Err("Expected a reference image with samples of 8 or 16 bits, got floating-point ones.".to_owned())
+        ("reference", _, depth, _) if !depth.has_levels() => {
+            Err(format!("Expected a reference image with samples of 8 or 16 bits, got one of {}.", depth.noun()))
         }
-        ("reference", _, _, Layout::Bands(bands)) => {
+        ("reference", _, _, Layout::Bands(bands) | Layout::BandsAlpha(bands)) => {
             Err(format!("Expected a gray or colour reference image, got one with {bands} bands."))
         }
         _ => Ok(()),
     }
 }
 
+/// Checks that the reference has the channels that the image's are matched with.
+///
+/// # Errors
+/// A sentence for the user.
+pub fn comparable(recipe: &Recipe, image: &ImageInfo, reference: &ImageInfo) -> Result<(), String> {
+    let (inks, of_reference) = (image.layout == Layout::Cmyk, reference.layout == Layout::Cmyk);
+    if recipe.color == Color::Channels && image.layout.colors() > 1 && inks != of_reference {
+        let [image, other] = if inks { ["inks (CMYK)", "none"] } else { ["no inks", "inks (CMYK)"] };
+        return Err(format!(
+            "With the colour channels, each channel is matched with that of the reference; this image has {image}, its reference \
+             {other}. Choose another colour, such as luma."
+        ));
+    }
+    Ok(())
+}
+
 /// Checks that a recipe fits a page of a multi-page file, which is only known once the page is read.
 ///
 /// # Errors
 /// A sentence for the user.
-pub fn check_page(recipe: &Recipe, page: &ImageInfo) -> Result<(), String> {
+pub fn check_page(recipe: &Recipe, page: &ImageInfo, pages: u32) -> Result<(), String> {
+    codec::check_target_of_page(recipe.target, page, pages).map_err(|error| error.to_string())?;
     recipe.check(page).map_err(|sentence| match page.more.page {
         0 => sentence,
         further => format!("Page {} of this TIFF: {sentence}", further + 1),

@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use codec::{Conversion, Head, Limits, Part, PartIndex, Source, Target};
+use codec::{Head, Limits, Part, PartIndex, Source};
 use rayon::ThreadPool;
 use shared::equalize::{Counts, Frame, Histogram, Mask, Recipe, Table, output_layout};
 use shared::job::{Cut, ImageInfo, Keeping};
@@ -25,6 +25,7 @@ use self::in_place::InPlace;
 pub use self::in_place::Out;
 use self::rows::{Kept, Marks, Readers, RowsOfParts, SpooledMask, lock};
 use super::companion;
+use super::encoder::Encoder;
 use super::histogram::unfit;
 use super::masked_image::{MaskedRows, same_size};
 use super::ordered::in_order;
@@ -37,7 +38,7 @@ const SPOOL_MEMORY: usize = 8 << 20;
 pub struct Equalized {
     /// Metadata from the original's header.
     pub info: ImageInfo,
-    /// Metadata that was dropped because it became stale, as sentences for the user.
+    /// Metadata that was dropped because it became stale, and what is of note in the pixels, as sentences for the user.
     pub notes: Vec<String>,
 }
 
@@ -88,8 +89,8 @@ impl Local<'_> {
     /// Equalizes an image and writes the result file to `out`, which isn't valid until this returns.
     ///
     /// `source` opens the original at its beginning; it is called several times. `progress` receives the number of rows
-    /// done and the total: each row counts twice, once when counted and once when the LUT is applied (floating-point
-    /// rows are read once more).
+    /// done and the total: each row counts twice, once when counted and once when the LUT is applied (rows whose
+    /// range is found first are read once more).
     ///
     /// # Errors
     /// [`Error::Codec`] if the original can't be read, can't be kept or exceeds the limits; [`Error::Write`] if `out`
@@ -102,24 +103,8 @@ impl Local<'_> {
         out: &mut dyn Out,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Equalized, Error> {
-        self.equalize_as(Target::default(), source, recipe, others, out, progress)
-    }
-
-    /// As [`Local::equalize`], in another format or with fewer bits.
-    ///
-    /// # Errors
-    /// As [`Local::equalize`]; [`Error::Codec`] also if the format can't hold the result.
-    pub fn equalize_as(
-        &self,
-        target: Target,
-        source: impl Fn() -> io::Result<Box<dyn Source>>,
-        recipe: &Recipe,
-        others: Others<'_>,
-        out: &mut dyn Out,
-        progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<Equalized, Error> {
         let info = codec::inspect(&mut *source()?, &self.limits)?;
-        recipe.check(&info).map_err(codec::Error::Refused)?;
+        companion::check(recipe, &info, &self.limits).map_err(codec::Error::Refused)?;
         let pages = codec::inspect_pages(&mut *source()?, &self.limits, &info, 0..info.pages())?;
         let reference = self.reference(recipe, &info, others)?;
         let looks = |page: &ImageInfo| u64::from(page.height) * u64::from(Counts::looks(recipe, page.depth) + 1);
@@ -130,15 +115,15 @@ impl Local<'_> {
             progress(done, total);
         };
 
-        let first = self.head(&source, target, recipe, &info)?.0;
-        let file = InPlace::begin(&first, out)?;
-        let mut work = Work { source: &source, target, recipe, reference: reference.as_ref(), mask: None, file };
+        let first = self.encoder(&source, recipe, &info)?;
+        let file = InPlace::begin(&first.head, out)?;
+        let mut work =
+            Work { source: &source, recipe, reference: reference.as_ref(), mask: None, file, notes: Vec::new() };
         let mut finished = Vec::with_capacity(pages.len());
         for page in &pages {
-            companion::check_page(recipe, page).map_err(codec::Error::Refused)?;
-            // One worker: parts depend on the image alone, and there are no tasks here.
-            let cut =
-                Cut::new(&ImageInfo { unit_rows: common_rows(page.unit_rows, first.unit_rows()), ..page.clone() }, 1);
+            companion::check_page(recipe, page, info.pages()).map_err(codec::Error::Refused)?;
+            // One worker: parts don't depend on the number, and there are no tasks here.
+            let cut = Cut::new(&codec::info_to_cut(recipe.target, page, output_layout(recipe, page.layout)), 1);
             work.mask = match (&recipe.mask, others.mask) {
                 (None, _) => None,
                 (Some(_), Some(mask)) => Some(self.mask(mask, page, cut)?),
@@ -150,10 +135,11 @@ impl Local<'_> {
             finished.push(self.page(&mut work, page, cut, &mut advance)?);
         }
 
+        let notes = work.notes;
         work.file.end(&finished)?;
         let mut keeping = Keeping::default();
         let changed = finished.iter().flat_map(|(head, _)| head.keeping().changed.iter().cloned());
-        changed.for_each(|sentence| keeping.change(sentence));
+        changed.chain(notes).for_each(|sentence| keeping.change(sentence));
         Ok(Equalized { info, notes: keeping.changed })
     }
 
@@ -166,12 +152,13 @@ impl Local<'_> {
         advance: &mut dyn FnMut(Range<u32>),
     ) -> Result<(Head, Vec<PartIndex>), Error> {
         let recipe = work.recipe;
-        let (head, conversion) = self.head(work.source, work.target, recipe, info)?;
+        let encoder = self.encoder(work.source, recipe, info)?;
         let mut rows = self.open(work.source, info, cut)?;
         rows.marks = Marks { nodata: recipe.nodata_of(info), mask: work.mask.take() };
         let mut counts = Counts::new(recipe, &Frame::of(info)).map_err(unfit)?;
         loop {
             counts = self.count(&mut rows, counts, advance)?;
+            work.notes.extend(counts.notes());
             match counts.further() {
                 Some(next) => counts = next,
                 None => break,
@@ -181,11 +168,7 @@ impl Local<'_> {
 
         let encode = |rows: MaskedRows| {
             let (first, rows) = (rows.first, rows.equalize(recipe, &table));
-            let rows = match conversion {
-                Some(conversion) => conversion.rows(rows),
-                None => rows,
-            };
-            Ok(codec::part(&head, first, &rows)?)
+            Ok(encoder.part(first, rows)?)
         };
         let mut index = Vec::new();
         self.each_part(&mut rows, encode, |part, Part { index: entry, bytes }| {
@@ -194,23 +177,12 @@ impl Local<'_> {
             advance(cut.rows_of(part, info.height));
             Ok(())
         })?;
-        Ok((head, index))
+        Ok((encoder.head, index))
     }
 
-    /// Reads the head of a page's result; with the conversion of its rows if the target isn't what the original is.
-    fn head(
-        &self,
-        source: &Opener<'_>,
-        target: Target,
-        recipe: &Recipe,
-        info: &ImageInfo,
-    ) -> Result<(Head, Option<Conversion>), Error> {
-        let layout = output_layout(recipe, info.layout);
-        if !target.changes(info) {
-            return Ok((codec::head(&mut *source()?, info, layout)?, None));
-        }
-        let (head, conversion) = target.head(&mut *source()?, info, layout, &self.limits)?;
-        Ok((head, Some(conversion)))
+    /// Reads the head of a page's result.
+    fn encoder(&self, source: &Opener<'_>, recipe: &Recipe, info: &ImageInfo) -> Result<Encoder, Error> {
+        Ok(Encoder::read(&mut *source()?, recipe, info, &self.limits)?)
     }
 
     /// Counts all parts; `empty` are counts of the right shape, still empty.
@@ -252,6 +224,7 @@ impl Local<'_> {
         };
         let of = codec::inspect(&mut *source()?, &self.limits)?;
         companion::single("reference", &of).map_err(codec::Error::Refused)?;
+        companion::comparable(recipe, info, &of).map_err(codec::Error::Refused)?;
         let mut reader = codec::open(source()?, &of)?;
         Ok(Some(companion::count(&mut *reader, &of, recipe, info.layout)?))
     }
@@ -319,21 +292,13 @@ impl Local<'_> {
     }
 }
 
-/// Returns the rows that are whole units of both the original and the result.
-fn common_rows(original: u32, result: u32) -> u32 {
-    let (mut larger, mut smaller) = (original.max(1), result.max(1));
-    while smaller > 0 {
-        (larger, smaller) = (smaller, larger % smaller);
-    }
-    original.max(1).saturating_mul(result.max(1) / larger)
-}
-
 /// What all pages of a file share.
 struct Work<'a> {
     source: &'a Opener<'a>,
-    target: Target,
     recipe: &'a Recipe,
     reference: Option<&'a Histogram>,
     mask: Option<SpooledMask>,
     file: InPlace<'a>,
+    /// What users should know of the pixels.
+    notes: Vec<String>,
 }

@@ -64,6 +64,8 @@ async fn pages_floats_no_data_webps_and_overviews_give_the_very_files_of_evenlig
         ("float.tif", float_tiff(700, 1_100)),
         ("rgba.webp", rgba_webp(900, 1_300)),
         ("lossy.webp", sample("made/pillow_lossy.webp")),
+        ("inks.jpg", sample("jpeg/ycck.jpg")),
+        ("inks.tif", sample("tiff/t_cmyk.tif")),
         ("overviews.tif", sample("made/tifffile_subifds.tif")),
     ];
     let stretch = r#"{"method":"stretch","color":"luma","strength":0.5}"#;
@@ -99,7 +101,7 @@ async fn what_a_recipe_cannot_do_with_an_image_is_refused_with_a_sentence_and_th
         (
             rgb16_tiff(30, 30),
             ranged,
-            "A range is for floating-point samples, and for CLAHE of 16 bits; this image has whole numbers of 16",
+            "A range is for floating-point samples, for whole numbers of 32 bits, and for CLAHE of 16 bits; this image has whole numbers of 16",
         ),
         (pages_tiff(), mask, "This TIFF has 3 pages, and a mask is for a single image"),
     ] {
@@ -176,7 +178,12 @@ async fn a_small_image_in_one_task_is_the_same_file() {
 
 /// Uploads a large image and waits until some but not all of its tasks are done.
 async fn halfway(client: &Client, original: &[u8]) -> shared::gallery::Accepted {
-    let accepted = client.upload("large.tif", original.to_vec(), &luma()).await.unwrap();
+    halfway_with(client, original, &luma()).await
+}
+
+/// The same with another recipe.
+pub async fn halfway_with(client: &Client, original: &[u8], recipe: &Recipe) -> shared::gallery::Accepted {
+    let accepted = client.upload("large.tif", original.to_vec(), recipe).await.unwrap();
     let job = accepted.job_id.clone();
     client
         .until("the job to be halfway", |view| {

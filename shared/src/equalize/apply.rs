@@ -10,7 +10,7 @@ use crate::pixels::{Layout, Rows, Samples};
 /// Returns the layout of the result of [`apply`] for rows of this layout.
 pub const fn output_layout(recipe: &Recipe, layout: Layout) -> Layout {
     match (recipe.color, layout) {
-        (Color::Gray, Layout::Rgb) => Layout::Gray,
+        (Color::Gray, Layout::Rgb | Layout::Cmyk) => Layout::Gray,
         (Color::Gray, Layout::Rgba) => Layout::GrayAlpha,
         (_, layout) => layout,
     }
@@ -59,7 +59,7 @@ pub fn apply_le_bytes(kernel: Kernel, recipe: &Recipe, lut: &Lut, layout: Layout
     let kept = with_engine!(kernel, engine => match lut.entries() {
         Samples::U8(entries) => look_up(engine, color, layout, entries, bytes),
         Samples::U16(entries) => 2 * look_up(engine, color, layout, entries, bytes.as_chunks_mut::<2>().0),
-        Samples::F32(_) => panic!("tables have whole numbers"),
+        _ => panic!("tables have whole numbers"),
     });
     bytes.truncate(kept);
 }
@@ -75,12 +75,12 @@ pub fn apply_le_bytes_into(kernel: Kernel, recipe: &Recipe, lut: &Lut, layout: L
     assert!(from.len().is_multiple_of(pixel), "the bytes end within a pixel");
     let result = from.len() / pixel * output_layout(recipe, layout).channels() * lut.depth().bytes();
     assert_eq!(to.len(), result, "the result has another length");
-    if let Layout::Bands(_) = layout {
+    if has_table_for_each(color, layout) {
         to.copy_from_slice(from);
         match lut.entries() {
             Samples::U8(entries) => look_up(Scalar, color, layout, entries, to),
             Samples::U16(entries) => look_up(Scalar, color, layout, entries, to.as_chunks_mut::<2>().0),
-            Samples::F32(_) => panic!("tables have whole numbers"),
+            _ => panic!("tables have whole numbers"),
         };
         return;
     }
@@ -90,7 +90,7 @@ pub fn apply_le_bytes_into(kernel: Kernel, recipe: &Recipe, lut: &Lut, layout: L
             let (from, to) = (from.as_chunks::<2>().0, to.as_chunks_mut::<2>().0);
             fused::apply_into(engine, color, layout, tables::<u16>(entries), from, to);
         }
-        Samples::F32(_) => panic!("tables have whole numbers"),
+        _ => panic!("tables have whole numbers"),
     });
 }
 
@@ -98,6 +98,11 @@ pub fn apply_le_bytes_into(kernel: Kernel, recipe: &Recipe, lut: &Lut, layout: L
 fn checked(recipe: &Recipe, lut: &Lut, layout: Layout) -> Color {
     assert_eq!(lut.intensity(), Intensity::of(recipe.color, layout), "the table is for another intensity");
     recipe.color
+}
+
+/// Whether each sample of a pixel has a table, as bands do, and inks that are equalized by themselves.
+const fn has_table_for_each(color: Color, layout: Layout) -> bool {
+    matches!(Intensity::of(color, layout), Intensity::Bands(_))
 }
 
 /// Looks samples up in the tables of their planes, in place. Returns the length of the result.
@@ -108,9 +113,9 @@ fn look_up<S: Sample>(
     entries: &[S::Entry],
     samples: &mut [S],
 ) -> usize {
-    if let Layout::Bands(_) = layout {
+    if has_table_for_each(color, layout) {
         let tables: Vec<&S::Table> = entries.chunks_exact(S::LEVELS).filter_map(S::table).collect();
-        fused::apply_bands(&tables, samples);
+        fused::apply_bands(layout, &tables, samples);
         return samples.len();
     }
     fused::apply(engine, color, layout, tables::<S>(entries), samples)

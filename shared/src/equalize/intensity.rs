@@ -59,18 +59,19 @@ pub enum Intensity {
     Lightness,
     /// L* of CIELAB.
     LabLightness,
-    /// That many bands, each on its own.
+    /// That many bands, or the four inks, each on its own.
     Bands(u16),
 }
 
 impl Intensity {
     /// Returns the intensity that `color` selects in an image of this layout.
     pub const fn of(color: Color, layout: Layout) -> Self {
-        if let Layout::Bands(bands) = layout {
+        if let Some(bands) = layout.bands() {
             return Intensity::Bands(bands);
         }
         match (layout.colors(), color) {
             (1, _) => Intensity::Gray,
+            (inks @ 4, Color::Channels) => Intensity::Bands(inks as u16),
             (_, Color::Luma | Color::Gray) => Intensity::Luma,
             (_, Color::Hsv) => Intensity::Value,
             (_, Color::Oklab | Color::OklabClipped) => Intensity::Lightness,
@@ -86,5 +87,10 @@ impl Intensity {
             Intensity::Bands(bands) => bands as usize,
             _ => 1,
         }
+    }
+
+    /// Whether it is a sample of the image, not computed from several.
+    pub(super) const fn is_sample(self) -> bool {
+        matches!(self, Intensity::Gray | Intensity::Channels | Intensity::Bands(_))
     }
 }

@@ -1,13 +1,13 @@
 //! The interface of all methods to the stages of the pipeline: mergeable counts, and the table derived from them.
 
 use super::arithmetic::Arithmetic;
-use super::clahe::{self, Bins, Clahe, GridError, Occupied, TileHistograms, TileTables};
-use super::float::{Curves, FloatHistogram, Ranges, Spans};
+use super::clahe::{self, Bins, Clahe, Filling, GridError, Occupied, TileHistograms, TileTables};
 use super::frame::Frame;
 use super::histogram::{Histogram, MergeError};
 use super::kernel::Kernel;
 use super::lut::Lut;
 use super::mask::Mask;
+use super::ranged::{Curves, RangedHistogram, Ranges, Spans, Spread};
 use super::recipe::{Method, Recipe};
 use super::strength::Strength;
 use super::tone::Tone;
@@ -16,7 +16,7 @@ use crate::pixels::{Depth, Rows};
 
 /// Counts over some rows of an image, by any method. Partial counts merge to the whole in any order.
 ///
-/// Floating-point samples, and 16-bit ones for CLAHE, take two passes: one for their range, unless the recipe gives it, and
+/// Samples without levels, and 16-bit ones for CLAHE, take two passes: one for their range, unless the recipe gives it, and
 /// one for the histogram over that range ([`Counts::further`]).
 #[derive(Debug, Clone, PartialEq)]
 pub enum Counts {
@@ -26,10 +26,10 @@ pub enum Counts {
     Occupied(Box<Occupied>),
     /// One histogram for each tile.
     Tiles(Box<TileHistograms>),
-    /// Ranges of floating-point samples (first pass).
-    Ranges(Ranges),
-    /// Histogram over those ranges (second pass).
-    Float(FloatHistogram),
+    /// Spread of samples without levels (first pass).
+    Spread(Box<Spread>),
+    /// Histogram over the ranges that it has (second pass).
+    Ranged(RangedHistogram),
 }
 
 impl Counts {
@@ -37,23 +37,30 @@ impl Counts {
     ///
     /// # Errors
     /// Fails if the image can't be divided into the recipe's grid of tiles.
+    ///
+    /// # Panics
+    /// Panics if samples of this depth can't have the recipe's range ([`Recipe::check`]).
     pub fn new(recipe: &Recipe, frame: &Frame) -> Result<Self, GridError> {
         let Frame { layout, depth, .. } = *frame;
-        if depth == Depth::Float {
+        if !depth.has_levels() {
             return Ok(match recipe.range {
-                None => Self::Ranges(Ranges::new(recipe, layout)),
-                Some(range) => Self::Float(FloatHistogram::over(&Ranges::given(recipe, layout, range))),
+                None => Self::Spread(Box::new(Spread::new(recipe, layout, depth))),
+                Some(range) => {
+                    let ranges = Ranges::given(recipe, layout, depth, range);
+                    Self::Ranged(RangedHistogram::over(&ranges.expect("the recipe was checked")))
+                }
             });
         }
         match recipe.clahe() {
-            None => Ok(Self::Whole(Histogram::new(recipe, layout, depth))),
+            None => Ok(Self::Whole(Histogram::new(recipe, layout, depth).of_packed(frame.packed))),
             Some(clahe) => Self::of_tiles(recipe, clahe, frame),
         }
     }
 
     fn of_tiles(recipe: &Recipe, clahe: Clahe, frame: &Frame) -> Result<Self, GridError> {
-        let Frame { width, height, layout, depth } = *frame;
-        let tiles = match (recipe.tile_bins(depth), recipe.range) {
+        let Frame { width, height, layout, depth, packed } = *frame;
+        let range = recipe.range.and_then(|range| packed.map_or(Some(range), |packed| range.widened(packed)));
+        let tiles = match (recipe.tile_bins(depth), range) {
             (Bins::Levels(_), _) => None,
             (Bins::Few, Some(range)) => TileHistograms::over_range(&clahe, recipe.color, frame, range)?,
             (Bins::Few, None) => return Ok(Self::Occupied(Box::new(Occupied::new(clahe, recipe.color, *frame)?))),
@@ -68,18 +75,26 @@ impl Counts {
     /// Returns the empty counts of the next pass, once all rows were counted in this one; `None` after the last pass.
     pub fn further(&self) -> Option<Self> {
         match self {
-            Self::Ranges(ranges) => Some(Self::Float(FloatHistogram::over(ranges))),
+            Self::Spread(spread) => Some(Self::Ranged(RangedHistogram::over(&spread.ranges()))),
             Self::Occupied(occupied) => Some(Self::Tiles(Box::new(occupied.further()))),
-            Self::Whole(_) | Self::Tiles(_) | Self::Float(_) => None,
+            Self::Whole(_) | Self::Tiles(_) | Self::Ranged(_) => None,
         }
     }
 
     /// Returns what the first pass found, once all rows were counted in it; `None` of other counts.
     pub fn spans(&self) -> Option<Spans> {
         match self {
-            Self::Ranges(ranges) => Some(ranges.spans()),
+            Self::Spread(spread) => Some(spread.spans()),
             Self::Occupied(occupied) => Some(occupied.spans()),
-            Self::Whole(_) | Self::Tiles(_) | Self::Float(_) => None,
+            Self::Whole(_) | Self::Tiles(_) | Self::Ranged(_) => None,
+        }
+    }
+
+    /// Returns what users should know of what the first pass found, once all rows were counted in it.
+    pub fn notes(&self) -> Vec<String> {
+        match self {
+            Self::Spread(spread) => spread.notes(),
+            _ => Vec::new(),
         }
     }
 
@@ -91,7 +106,7 @@ impl Counts {
     /// Returns whether samples of this depth need a first pass for their range.
     pub fn needs_ranges(recipe: &Recipe, depth: Depth) -> bool {
         let counts_over_range = match recipe.clahe() {
-            None => depth == Depth::Float,
+            None => !depth.has_levels(),
             Some(_) => recipe.tile_bins(depth) == Bins::Few,
         };
         counts_over_range && recipe.range.is_none()
@@ -104,8 +119,8 @@ impl Counts {
             let tiles = TileHistograms::over_spans(&clahe, recipe.color, frame, spans).ok()??;
             return Some(Self::Tiles(Box::new(tiles)));
         }
-        let ranges = Ranges::of(recipe, frame.layout, spans)?;
-        (frame.depth == Depth::Float).then(|| Self::Float(FloatHistogram::over(&ranges)))
+        let ranges = Ranges::of(recipe, frame.layout, frame.depth, spans)?;
+        (!frame.depth.has_levels()).then(|| Self::Ranged(RangedHistogram::over(&ranges)))
     }
 
     /// Counts some rows of the image, beginning with row `first`, except for the pixels that the mask hides.
@@ -119,10 +134,8 @@ impl Counts {
             (Self::Occupied(occupied), None) => occupied.histogram.count(rows),
             (Self::Occupied(occupied), Some(mask)) => occupied.histogram.count_masked(rows, mask),
             (Self::Tiles(tiles), mask) => tiles.count_masked(Kernel::best(), first, rows, mask),
-            (Self::Ranges(ranges), None) => ranges.look(rows),
-            (Self::Ranges(ranges), Some(mask)) => ranges.look(&mask.kept(rows)),
-            (Self::Float(histogram), None) => histogram.count(rows),
-            (Self::Float(histogram), Some(mask)) => histogram.count(&mask.kept(rows)),
+            (Self::Spread(spread), mask) => spread.look(rows, mask),
+            (Self::Ranged(histogram), mask) => histogram.count(rows, mask),
         }
     }
 
@@ -135,11 +148,8 @@ impl Counts {
             (Self::Whole(ours), Self::Whole(theirs)) => ours.merge(theirs),
             (Self::Occupied(ours), Self::Occupied(theirs)) => ours.merge(theirs),
             (Self::Tiles(ours), Self::Tiles(theirs)) => ours.merge(theirs),
-            (Self::Ranges(ours), Self::Ranges(theirs)) => {
-                ours.merge(theirs);
-                Ok(())
-            }
-            (Self::Float(ours), Self::Float(theirs)) => ours.merge(theirs),
+            (Self::Spread(ours), Self::Spread(theirs)) => ours.merge(theirs),
+            (Self::Ranged(ours), Self::Ranged(theirs)) => ours.merge(theirs),
             _ => Err(MergeError::Method),
         }
     }
@@ -150,8 +160,8 @@ impl Counts {
             Self::Whole(histogram) => histogram.to_bytes(),
             Self::Occupied(occupied) => occupied.histogram.to_bytes(),
             Self::Tiles(tiles) => tiles.to_bytes(),
-            Self::Ranges(ranges) => ranges.to_bytes(),
-            Self::Float(histogram) => histogram.to_bytes(),
+            Self::Spread(spread) => spread.to_bytes(),
+            Self::Ranged(histogram) => histogram.to_bytes(),
         }
     }
 
@@ -161,11 +171,11 @@ impl Counts {
     /// Fails if the bytes are not exactly one such value.
     pub fn filled(&self, bytes: &[u8]) -> Result<Self, Malformed> {
         match self {
-            Self::Whole(_) => Histogram::from_bytes(bytes).map(Self::Whole),
+            Self::Whole(own) => Ok(Self::Whole(own.filled(bytes)?.of_packed(own.packed()))),
             Self::Occupied(occupied) => Ok(Self::Occupied(Box::new(occupied.filled(bytes)?))),
             Self::Tiles(tiles) => Ok(Self::Tiles(Box::new(tiles.emptied().filled(bytes)?))),
-            Self::Ranges(ranges) => ranges.filled(bytes).map(Self::Ranges),
-            Self::Float(histogram) => histogram.filled(bytes).map(Self::Float),
+            Self::Spread(spread) => Ok(Self::Spread(Box::new(spread.filled(bytes)?))),
+            Self::Ranged(histogram) => histogram.filled(bytes).map(Self::Ranged),
         }
     }
 
@@ -182,6 +192,8 @@ impl Counts {
     /// Returns the memory that counts of this recipe take, in bytes.
     pub fn memory(recipe: &Recipe, frame: &Frame) -> u64 {
         let planes = frame.layout.colors() as u64 * frame.depth.levels() as u64 * size_of::<u64>() as u64;
+        // The first pass may hold a count and two numbers where the second has a bin.
+        let planes = if frame.depth.has_levels() { planes } else { 3 * planes };
         let tiles = recipe.clahe().map_or(1, |clahe| u64::from(clahe.columns) * u64::from(clahe.rows));
         tiles.saturating_mul(planes).min(clahe::Geometry::MOST_BYTES.max(planes))
     }
@@ -205,7 +217,7 @@ pub enum Table {
     Whole(Lut),
     /// A look-up table for each tile.
     Tiles(Box<TileTables>),
-    /// Curves for floating-point samples.
+    /// Curves for samples without levels.
     Curves(Curves),
 }
 
@@ -218,20 +230,22 @@ impl Table {
     pub fn new(recipe: &Recipe, counts: &Counts, reference: Option<&Histogram>) -> Result<Self, TableError> {
         match (counts, recipe.clahe()) {
             (Counts::Whole(histogram), None) => {
-                let lut = lut(&recipe.method, histogram, reference)?;
+                let lut = lut(&recipe.method, &histogram.in_own_levels(), reference)?;
                 let full = recipe.strength == Strength::FULL;
-                Ok(Self::Whole(if full { lut } else { lut.with_strength(recipe.strength) }))
+                let lut = if full { lut } else { lut.with_strength(recipe.strength) };
+                Ok(Self::Whole(lut.widened(histogram.packed())))
             }
             (Counts::Tiles(tiles), Some(clahe)) => {
                 let tables = TileTables::from_histograms(&clahe, tiles);
                 let tables = match recipe.arithmetic {
                     Arithmetic::Nine => tables,
-                    Arithmetic::Ten => tables.with_empty_tiles_filled(tiles),
+                    Arithmetic::Ten => tables.with_empty_tiles_filled(tiles, Filling::Neighbours),
+                    Arithmetic::Eleven => tables.with_empty_tiles_filled(tiles, Filling::NeighboursAndLinear),
                 };
                 let full = recipe.strength == Strength::FULL;
                 Ok(Self::Tiles(Box::new(if full { tables } else { tables.with_strength(recipe.strength) })))
             }
-            (Counts::Float(histogram), None) => {
+            (Counts::Ranged(histogram), None) => {
                 Curves::new(recipe, histogram).map(Self::Curves).ok_or(TableError::Method(recipe.method.name()))
             }
             _ => Err(TableError::Method(recipe.method.name())),
@@ -270,7 +284,9 @@ impl Table {
     /// Fails if the bytes are not exactly one such table.
     pub fn from_bytes(recipe: &Recipe, frame: &Frame, bytes: &[u8]) -> Result<Self, Malformed> {
         match recipe.clahe() {
-            None if frame.depth == Depth::Float => Curves::from_bytes(recipe, frame.layout, bytes).map(Self::Curves),
+            None if !frame.depth.has_levels() => {
+                Curves::from_bytes(recipe, frame.layout, frame.depth, bytes).map(Self::Curves)
+            }
             None => Lut::from_bytes(bytes).map(Self::Whole),
             Some(clahe) => {
                 let bins = recipe.tile_bins(frame.depth);
@@ -282,15 +298,20 @@ impl Table {
 
 /// Creates the table of one histogram, at full strength.
 fn lut(method: &Method, histogram: &Histogram, reference: Option<&Histogram>) -> Result<Lut, TableError> {
+    // Of packed samples, points are among the file's levels, as are those of the histogram unless it is of all 16 bits.
+    let widened = histogram.packed().filter(|packed| histogram.levels() > packed.levels());
     match method {
         Method::Global => Ok(Lut::from_histogram(histogram)),
         Method::Plateau { clip_limit } => Ok(Lut::from_histogram(&histogram.with_plateau(clip_limit.value()))),
         Method::Stretch { cut, tone } if *tone == Tone::default() => Ok(Lut::stretching(histogram, *cut)),
-        Method::Stretch { cut, tone } => Ok(Lut::toned(histogram, *cut, *tone)),
+        Method::Stretch { cut, tone } => {
+            Ok(Lut::toned(histogram, *cut, widened.map_or(*tone, |packed| tone.widened(packed))))
+        }
         Method::Match { .. } => {
             let reference = reference.ok_or(TableError::Reference)?;
             let reference = reference.as_reference(histogram.intensity(), histogram.depth());
-            Lut::matching(histogram, &reference).map_err(|_| TableError::Method(method.name()))
+            let reference = reference.of_packed(histogram.packed());
+            Lut::matching(histogram, &reference.in_own_levels()).map_err(|_| TableError::Method(method.name()))
         }
         Method::Clahe { .. } => Err(TableError::Method(method.name())),
     }

@@ -13,10 +13,12 @@ use super::intensity::{Color, Intensity};
 use super::nodata::{Nodata, NodataRule};
 use super::strength::Strength;
 use super::stretch::Cut;
+use super::target::Target;
 use super::tone::Tone;
 use crate::id::ImageId;
 use crate::image_info::ImageInfo;
 use crate::number::Decimal;
+use crate::packed::Packed;
 use crate::pixels::{Depth, Layout};
 
 /// What to do with an image. In JSON, a recipe is one object whose field `method` determines the other fields allowed:
@@ -27,6 +29,8 @@ use crate::pixels::{Depth, Layout};
 /// {"method": "match", "reference": "00000000000000000000000000000001", "strength": 0.5}
 /// {"method": "stretch", "low": 2, "high": 98, "nodata": 0}
 /// {"method": "global", "range": [-40, 60]}
+/// {"method": "global", "to": "jpeg"}
+/// {"method": "clahe", "depth": 8}
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Recipe {
@@ -39,10 +43,12 @@ pub struct Recipe {
     /// Pixels whose colour samples all have this value are neither counted nor changed; of channels or bands that are equalized
     /// apart, each sample with it. Overrides the file's own nodata value.
     pub nodata: Option<Nodata>,
-    /// Range of floating-point samples, or of 16-bit ones for CLAHE; if `None`, it is measured in the image.
+    /// Range of samples without levels, or of 16-bit ones for CLAHE; if `None`, it is measured in the image.
     pub range: Option<GivenRange>,
     /// Gray image of the same size; pixels where it is 0 are neither counted nor changed.
     pub mask: Option<ImageId>,
+    /// Format and depth of the result.
+    pub target: Target,
     /// Version of the formulas; no part of the JSON ([`Job::pinned_recipe`](crate::job::Job::pinned_recipe)).
     pub arithmetic: Arithmetic,
 }
@@ -173,7 +179,8 @@ impl Recipe {
             nodata: None,
             range: None,
             mask: None,
-            arithmetic: Arithmetic::Ten,
+            target: Target::SAME,
+            arithmetic: Arithmetic::Eleven,
         }
     }
 
@@ -197,7 +204,7 @@ impl Recipe {
     pub(super) fn tile_bins(&self, depth: Depth) -> Bins {
         let whole = self.range.and_then(GivenRange::levels) == Some([0, u16::MAX]);
         match (depth, self.arithmetic) {
-            (Depth::Sixteen, Arithmetic::Ten) if !whole => Bins::Few,
+            (Depth::Sixteen, Arithmetic::Ten | Arithmetic::Eleven) if !whole => Bins::Few,
             _ => Bins::Levels(depth),
         }
     }
@@ -212,16 +219,20 @@ impl Recipe {
 
     /// Returns the nodata of an image: the recipe's value, or else the one in its file.
     pub fn nodata_of(&self, info: &ImageInfo) -> Option<NodataRule> {
-        let nodata = self.nodata.or(info.more.nodata.and_then(Nodata::new))?;
-        let rule = NodataRule::new(nodata, self.intensity(info.layout, info.depth));
+        let nodata = match self.nodata {
+            Some(nodata) => nodata.in_memory(info)?,
+            None => info.more.nodata.and_then(Nodata::new)?,
+        };
+        let rule = NodataRule::new(nodata, self.intensity(info.layout, info.depth)).of_packed(info.more.packed);
         Some(if self.arithmetic == Arithmetic::Nine { rule.of_whole_pixels() } else { rule })
     }
 
     /// Returns what of an image's pixels is equalized.
     pub(super) fn intensity(&self, layout: Layout, depth: Depth) -> Intensity {
         match (Intensity::of(self.color, layout), depth) {
-            // Floating-point colours have no HSV, Oklab or CIELAB: each channel is equalized by itself.
-            (Intensity::Value | Intensity::Lightness | Intensity::LabLightness, Depth::Float) => Intensity::Channels,
+            (intensity, Depth::Eight | Depth::Sixteen) => intensity,
+            // Colours of any range have no HSV, Oklab or CIELAB: each channel is equalized by itself.
+            (Intensity::Value | Intensity::Lightness | Intensity::LabLightness, _) => Intensity::Channels,
             (intensity, _) => intensity,
         }
     }
@@ -231,7 +242,7 @@ impl Recipe {
     /// # Errors
     /// Returns a sentence for the user: what was expected and what was found.
     pub fn check(&self, info: &ImageInfo) -> Result<(), String> {
-        if let Layout::Bands(bands) = info.layout {
+        if let Some(bands) = info.layout.bands() {
             let fits =
                 self.color == Color::Channels && matches!(self.method.kind(), MethodKind::Global | MethodKind::Stretch);
             if !fits {
@@ -248,59 +259,70 @@ impl Recipe {
                 format!("This image can't be equalized by {} × {} tiles: {error}.", clahe.columns, clahe.rows)
             })?;
         }
-        self.check_float(info)?;
+        self.check_ranged(info)?;
         self.check_pages(info)?;
         match self.nodata {
-            Some(nodata) if info.depth == Depth::Float && nodata.of(info.depth).is_none() => Err(format!(
-                "Expected a nodata value that floating-point samples of 32 bits can have; got {}.",
+            Some(nodata) if !info.depth.has_levels() && !nodata.fits(info.depth) => Err(format!(
+                "Expected a nodata value that {} can have; got {}.",
+                info.depth.noun(),
                 Decimal(nodata.value())
             )),
-            Some(nodata) if nodata.of(info.depth).is_none() => Err(format!(
+            Some(nodata) if nodata.in_memory(info).is_none() => Err(format!(
                 "Expected a nodata value that samples of {} bits can have, a whole number from 0 to {}; got {}.",
-                info.depth.bits(),
-                info.depth.levels() - 1,
+                info.bits(),
+                highest(info),
                 Decimal(nodata.value())
             )),
             _ => Ok(()),
         }
     }
 
-    /// Checks the restrictions on floating-point samples, and on the range of whole numbers.
-    fn check_float(&self, info: &ImageInfo) -> Result<(), String> {
-        if info.depth != Depth::Float {
-            return self.check_levels(info.depth);
+    /// Checks the restrictions on samples without levels, and on the range of levels.
+    fn check_ranged(&self, info: &ImageInfo) -> Result<(), String> {
+        if info.depth.has_levels() {
+            return self.check_levels(info);
         }
+        let noun = info.depth.noun();
         if !matches!(self.method.kind(), MethodKind::Global | MethodKind::Stretch) {
             return Err(format!(
-                "This image has floating-point samples: expected the method global or stretch, got {}.",
+                "This image has {noun}: expected the method global or stretch, got {}.",
                 self.method.name()
+            ));
+        }
+        if let Some(range) = self.range.filter(|range| range.samples(info.depth).is_none()) {
+            return Err(format!(
+                "Expected a range of two different values that {noun} can have; got {} and {}.",
+                Decimal(range.numbers()[0]),
+                Decimal(range.numbers()[1])
             ));
         }
         if info.layout.colors() == 3 && matches!(self.color, Color::Oklab | Color::Lab | Color::Hsv) {
             return Err(format!(
-                "This image has floating-point colours, which may be of any range: expected the colour luma, channels or \
-                 gray, got {}.",
+                "This image's colours are {noun}, which may be of any range: expected the colour luma, channels or gray, got \
+                 {}.",
                 self.color.name()
             ));
         }
         Ok(())
     }
 
-    /// Checks that a range is given for whole numbers only where it means something: for CLAHE of 16 bits.
-    fn check_levels(&self, depth: Depth) -> Result<(), String> {
+    /// Checks that a range is given for levels only where it means something: for CLAHE of 16 bits.
+    fn check_levels(&self, info: &ImageInfo) -> Result<(), String> {
         let Some(range) = self.range else { return Ok(()) };
-        if depth != Depth::Sixteen || self.clahe().is_none() {
+        if info.depth != Depth::Sixteen || self.clahe().is_none() {
             return Err(format!(
-                "A range is for floating-point samples, and for CLAHE of 16 bits; this image has whole numbers of {} bits, \
-                 which {} takes as they are.",
-                depth.bits(),
+                "A range is for floating-point samples, for whole numbers of 32 bits, and for CLAHE of 16 bits; this image has \
+                 whole numbers of {} bits, which {} takes as they are.",
+                info.bits(),
                 self.method.name()
             ));
         }
-        match range.levels() {
+        match info.more.packed.map_or(Some(range), |packed| range.widened(packed)).and_then(GivenRange::levels) {
             Some(_) => Ok(()),
             None => Err(format!(
-                "Expected a range of two whole numbers from 0 to 65535 for samples of 16 bits; got {} and {}.",
+                "Expected a range of two whole numbers from 0 to {} for samples of {} bits; got {} and {}.",
+                highest(info),
+                info.bits(),
                 Decimal(range.numbers()[0]),
                 Decimal(range.numbers()[1])
             )),
@@ -317,4 +339,9 @@ impl Recipe {
             _ => Ok(()),
         }
     }
+}
+
+/// Returns the highest level of an image's samples, which are whole numbers.
+fn highest(info: &ImageInfo) -> usize {
+    info.more.packed.map_or(info.depth.levels(), Packed::levels) - 1
 }

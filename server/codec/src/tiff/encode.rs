@@ -1,91 +1,91 @@
 //! Encoding of rows as strips or tiles.
 
 use shared::decode::tiff::{Chunks, Compression, Order, Predictor, Structure, store};
-use shared::pixels::{Rows, Samples, to_bytes};
+use shared::for_samples;
+use shared::packed::Packed;
+use shared::pixels::{Rows, SampleType, Samples};
 use tiff::encoder::compression::{CompressionAlgorithm, Lzw, Packbits};
 
 use super::super::{Result, deflate, refuse};
 
 /// Returns the bytes of rows that are stored contiguously and uncompressed.
 pub(super) fn plain(structure: &Structure, rows: &Rows) -> Vec<u8> {
-    match store(structure, rows) {
-        Samples::U8(samples) => samples,
-        Samples::U16(samples) => u16::to_bytes(structure.tiff.order, &samples),
-        Samples::F32(samples) => f32::to_bytes(structure.tiff.order, &samples),
+    match (store(structure, rows), structure.packed()) {
+        (Samples::U16(samples), Some(packed)) => pack(packed, &samples, structure.width as usize * structure.channels),
+        (Samples::U8(samples), _) => samples,
+        (samples, _) => for_samples!(&samples, samples => to_bytes(structure.tiff.order, samples)),
     }
 }
 
 /// Returns the bytes of all strips or tiles of the rows, plane after plane, and their lengths.
 pub(super) fn pieces(structure: &Structure, rows: &Rows) -> Result<(Vec<u8>, Vec<u64>)> {
-    match &store(structure, rows) {
-        Samples::U8(samples) => by_planes(structure, samples),
-        Samples::U16(samples) => by_planes(structure, samples),
-        Samples::F32(samples) => by_planes(structure, samples),
+    let samples = store(structure, rows);
+    if let (Samples::U16(samples), Some(packed)) = (&samples, structure.packed()) {
+        return by_planes(structure, samples, &|piece, row, _| pack(packed, &piece, row));
     }
+    for_samples!(&samples, samples => {
+        by_planes(structure, samples, &|piece, row, n| predicted(structure, piece, row, n))
+    })
 }
 
-/// A sample in its stored form.
-trait Sample: Copy {
-    /// Returns the difference to the left neighbour, for the predictor.
-    fn minus(self, left: Self) -> Self;
-    /// Converts samples to bytes.
-    fn to_bytes(order: Order, samples: &[Self]) -> Vec<u8>;
-}
+/// Converts the samples of a strip or tile to bytes before compression, given the samples of a row and the channels.
+type ToBytes<'a, S> = &'a dyn Fn(Vec<S>, usize, usize) -> Vec<u8>;
 
-impl Sample for u8 {
-    fn minus(self, left: Self) -> Self {
-        self.wrapping_sub(left)
-    }
-    fn to_bytes(_: Order, samples: &[Self]) -> Vec<u8> {
-        samples.to_vec()
-    }
-}
-
-impl Sample for u16 {
-    fn minus(self, left: Self) -> Self {
-        self.wrapping_sub(left)
-    }
-    fn to_bytes(order: Order, samples: &[Self]) -> Vec<u8> {
-        match order {
-            Order::Little => to_bytes(samples, u16::to_le_bytes),
-            Order::Big => to_bytes(samples, u16::to_be_bytes),
+/// Packs samples, highest bits first. Each row of `row` samples starts on a whole byte (TIFF 6.0, page 29).
+fn pack(packed: Packed, samples: &[u16], row: usize) -> Vec<u8> {
+    let bits = u32::from(packed.bits());
+    let line = (row * usize::from(packed.bits())).div_ceil(8);
+    let mut bytes = Vec::with_capacity(samples.len() / row.max(1) * line);
+    for row in samples.chunks_exact(row) {
+        // The lowest `count` bits of `held` aren't written yet.
+        let (mut held, mut count) = (0_u32, 0);
+        for sample in row {
+            held = held << bits | u32::from(*sample);
+            count += bits;
+            while count >= 8 {
+                count -= 8;
+                bytes.push((held >> count) as u8);
+            }
+        }
+        if count > 0 {
+            bytes.push((held << (8 - count)) as u8);
         }
     }
+    bytes
 }
 
-impl Sample for f32 {
-    /// The difference of the bits, as in libtiff.
-    fn minus(self, left: Self) -> Self {
-        f32::from_bits(self.to_bits().wrapping_sub(left.to_bits()))
-    }
-    fn to_bytes(order: Order, samples: &[Self]) -> Vec<u8> {
-        match order {
-            Order::Little => to_bytes(samples, f32::to_le_bytes),
-            Order::Big => to_bytes(samples, f32::to_be_bytes),
-        }
+/// Converts samples to bytes.
+fn to_bytes<S: SampleType>(order: Order, samples: &[S]) -> Vec<u8> {
+    match order {
+        Order::Little => S::le_bytes(samples),
+        Order::Big => S::be_bytes(samples),
     }
 }
 
-fn by_planes<S: Sample>(structure: &Structure, samples: &[S]) -> Result<(Vec<u8>, Vec<u64>)> {
+fn by_planes<S: SampleType>(
+    structure: &Structure,
+    samples: &[S],
+    to_bytes: ToBytes<'_, S>,
+) -> Result<(Vec<u8>, Vec<u64>)> {
     let (mut bytes, mut lengths) = (Vec::new(), Vec::new());
     if !structure.planar {
-        cut(structure, samples, structure.channels, &mut bytes, &mut lengths)?;
+        cut(structure, samples, structure.channels, to_bytes, (&mut bytes, &mut lengths))?;
         return Ok((bytes, lengths));
     }
     for plane in 0..structure.channels {
         let samples: Vec<S> = samples[plane..].iter().step_by(structure.channels).copied().collect();
-        cut(structure, &samples, 1, &mut bytes, &mut lengths)?;
+        cut(structure, &samples, 1, to_bytes, (&mut bytes, &mut lengths))?;
     }
     Ok((bytes, lengths))
 }
 
 /// Appends the strips or tiles of samples with `channels` channels, and their lengths.
-fn cut<S: Sample>(
+fn cut<S: SampleType>(
     structure: &Structure,
     samples: &[S],
     channels: usize,
-    bytes: &mut Vec<u8>,
-    lengths: &mut Vec<u64>,
+    to_bytes: ToBytes<'_, S>,
+    (bytes, lengths): (&mut Vec<u8>, &mut Vec<u64>),
 ) -> Result<()> {
     let line = structure.width as usize * channels;
     for band in samples.chunks(structure.chunks.rows() as usize * line) {
@@ -97,8 +97,8 @@ fn cut<S: Sample>(
                     (tile(band, line, column * row, row, height as usize, channels), row)
                 }
             };
-            let raw = predicted(structure, piece, row, channels);
-            let piece = compress(structure.compression, raw, row * structure.depth.bytes())?;
+            let raw = to_bytes(piece, row, channels);
+            let piece = compress(structure.compression, raw, (row * usize::from(structure.bits)).div_ceil(8))?;
             lengths.push(piece.len() as u64);
             bytes.extend_from_slice(&piece);
         }
@@ -107,12 +107,12 @@ fn cut<S: Sample>(
 }
 
 /// Returns a piece's bytes after applying the predictor.
-fn predicted<S: Sample>(structure: &Structure, mut piece: Vec<S>, row: usize, channels: usize) -> Vec<u8> {
+fn predicted<S: SampleType>(structure: &Structure, mut piece: Vec<S>, row: usize, channels: usize) -> Vec<u8> {
     match structure.predictor {
-        Predictor::None => S::to_bytes(structure.tiff.order, &piece),
+        Predictor::None => to_bytes(structure.tiff.order, &piece),
         Predictor::Horizontal => {
             piece.chunks_exact_mut(row).for_each(|row| differences(row, channels));
-            S::to_bytes(structure.tiff.order, &piece)
+            to_bytes(structure.tiff.order, &piece)
         }
         Predictor::Float => piece.chunks_exact(row).flat_map(|row| in_planes_of_bytes(row, channels)).collect(),
     }
@@ -135,16 +135,16 @@ fn tile<S: Copy>(band: &[S], line: usize, left: usize, row: usize, rows: usize, 
     tile
 }
 
-fn differences<S: Sample>(row: &mut [S], channels: usize) {
+fn differences<S: SampleType>(row: &mut [S], channels: usize) {
     for i in (channels..row.len()).rev() {
-        row[i] = row[i].minus(row[i - channels]);
+        row[i] = row[i].minus_bits(row[i - channels]);
     }
 }
 
 /// Floating-point predictor (TIFF technical note 3): all most significant bytes first, then all second ones and so on,
 /// each as its difference to the byte `channels` before.
-fn in_planes_of_bytes<S: Sample>(row: &[S], channels: usize) -> Vec<u8> {
-    let bytes = S::to_bytes(Order::Big, row);
+fn in_planes_of_bytes<S: SampleType>(row: &[S], channels: usize) -> Vec<u8> {
+    let bytes = to_bytes(Order::Big, row);
     let size = bytes.len() / row.len();
     let mut planes: Vec<u8> = (0..size).flat_map(|byte| bytes[byte..].iter().step_by(size).copied()).collect();
     differences(&mut planes, channels);
@@ -169,9 +169,24 @@ fn compress(compression: Compression, raw: Vec<u8>, row: usize) -> Result<Vec<u8
             use ruzstd::encoding::{CompressionLevel, compress_to_vec};
             return Ok(compress_to_vec(raw.as_slice(), CompressionLevel::Fastest));
         }
-        Compression::Fax4 | Compression::Jpeg | Compression::Webp => {
+        Compression::Rle | Compression::Fax3 { .. } | Compression::Fax4 | Compression::Jpeg | Compression::Webp => {
             return refuse("A TIFF's fax, JPEG and WebP data become Deflate in its result.");
         }
     }
     Ok(packed)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn each_row_of_packed_samples_starts_on_a_whole_byte() {
+        let twelve = Packed::new(12).unwrap();
+        assert_eq!(pack(twelve, &[0xabc, 0xdef, 0x012], 3), [0xab, 0xcd, 0xef, 0x01, 0x20]);
+        assert_eq!(pack(twelve, &[0xabc, 0xdef], 1), [0xab, 0xc0, 0xde, 0xf0]);
+        assert_eq!(pack(Packed::new(9).unwrap(), &[0x1ff, 0, 0x101], 3), [0xff, 0x80, 0x20, 0x20]);
+        assert_eq!(pack(Packed::new(15).unwrap(), &[0x7fff, 1], 2), [0xff, 0xfe, 0, 0x04]);
+    }
 }

@@ -3,8 +3,10 @@
 //! all that the join needs.
 
 use shared::decode::tiff::{Chunks, Structure};
+use shared::for_samples;
 use shared::job::Overview;
-use shared::pixels::{Layout, Rows, Samples};
+use shared::packed::Packed;
+use shared::pixels::{Layout, Rows, SampleType, Samples};
 
 use super::super::Result;
 use super::encode;
@@ -29,56 +31,58 @@ pub(super) fn strip(
     if height == 0 {
         return Ok((Vec::new(), Vec::new()));
     }
-    let samples = match &rows.samples {
-        Samples::U8(samples) => Samples::U8(reduced(samples, rows, overview, height, nodata)),
-        Samples::U16(samples) => Samples::U16(reduced(samples, rows, overview, height, nodata)),
-        Samples::F32(samples) => Samples::F32(reduced(samples, rows, overview, height, nodata)),
-    };
+    let samples = means(rows, overview, height, page.packed(), nodata);
     let strip = Structure { height, ..structure(page, overview, height) };
     encode::pieces(&strip, &Rows { width: overview.width, layout: rows.layout, samples })
 }
 
-/// A sample that can be averaged.
-trait Sample: Copy + Into<f64> {
-    /// Returns the sample nearest to a mean.
-    fn nearest(mean: f64) -> Self;
-}
-
-impl Sample for u8 {
-    fn nearest(mean: f64) -> Self {
-        (mean + 0.5) as u8
+/// Returns the samples of the overview's next `height` rows.
+fn means(rows: &Rows, overview: &Overview, height: u32, packed: Option<Packed>, nodata: Option<f64>) -> Samples {
+    if let (Samples::U16(samples), Some(packed)) = (&rows.samples, packed) {
+        // The mean of the file's own levels, rounded once.
+        let own: Vec<u16> = samples.iter().map(|sample| packed.narrow(*sample)).collect();
+        let nodata = nodata.map(|value| packed.narrow(value as u16).into());
+        let means = reduced(&own, rows, overview, height, nodata);
+        return Samples::U16(means.into_iter().map(|mean| packed.widen(mean)).collect());
     }
+    for_samples!(&rows.samples, samples => reduced(samples, rows, overview, height, nodata).into())
 }
 
-impl Sample for u16 {
-    fn nearest(mean: f64) -> Self {
-        (mean + 0.5) as u16
-    }
+/// Returns the sample nearest to a mean; of whole numbers the greater one halfway between two.
+fn nearest<S: SampleType>(mean: f64) -> S {
+    S::nearest(if S::DEPTH.is_float() { mean } else { (mean + 0.5).floor() })
 }
 
-impl Sample for f32 {
-    fn nearest(mean: f64) -> Self {
-        mean as f32
-    }
-}
-
-/// Averages squares of pixels ([`smaller`]); each of several bands by itself, since each has its own nodata.
-fn reduced<S: Sample>(samples: &[S], rows: &Rows, overview: &Overview, height: u32, nodata: Option<f64>) -> Vec<S> {
-    let Layout::Bands(bands) = rows.layout else { return smaller(samples, rows, overview, height, nodata) };
-    let alone = Rows { width: rows.width, layout: Layout::Gray, samples: Samples::U8(Vec::new()) };
-    let band = |band| {
-        let samples: Vec<S> = samples[band..].iter().step_by(bands.into()).copied().collect();
+/// Averages squares of pixels ([`smaller`]); each of several bands by itself, with their alpha, since each has its own nodata.
+fn reduced<S: SampleType>(samples: &[S], rows: &Rows, overview: &Overview, height: u32, nodata: Option<f64>) -> Vec<S> {
+    let Some(bands) = rows.layout.bands() else { return smaller(samples, rows, overview, height, nodata) };
+    let layout = if rows.layout.has_alpha() { Layout::GrayAlpha } else { Layout::Gray };
+    let alone = Rows { width: rows.width, layout, samples: Samples::U8(Vec::new()) };
+    let (channels, own) = (rows.layout.channels(), layout.channels());
+    let band = |band: usize| {
+        let pixels = samples.chunks_exact(channels);
+        let samples: Vec<S> = pixels
+            .flat_map(|pixel| std::iter::once(pixel[band]).chain(pixel[bands.into()..].iter().copied()))
+            .collect();
         smaller(&samples, &alone, overview, height, nodata)
     };
     let bands: Vec<Vec<S>> = (0..usize::from(bands)).map(band).collect();
-    (0..bands.first().map_or(0, Vec::len)).flat_map(|pixel| bands.iter().map(move |band| band[pixel])).collect()
+    let pixels = 0..bands.first().map_or(0, |band| band.len() / own);
+    pixels
+        .flat_map(|pixel| {
+            let alpha = bands[0][own * pixel + 1..own * (pixel + 1)].iter();
+            bands.iter().map(move |band| &band[own * pixel]).chain(alpha).copied().collect::<Vec<S>>()
+        })
+        .collect()
 }
 
 /// Averages squares of pixels, weighted by their alpha. Nodata and non-finite pixels don't count; if none counts, the
 /// square's first pixel is taken.
-fn smaller<S: Sample>(samples: &[S], rows: &Rows, overview: &Overview, height: u32, nodata: Option<f64>) -> Vec<S> {
+fn smaller<S: SampleType>(samples: &[S], rows: &Rows, overview: &Overview, height: u32, nodata: Option<f64>) -> Vec<S> {
     let (channels, colors) = (rows.layout.channels(), rows.layout.colors());
     let (line, factor) = (rows.width as usize * channels, overview.factor as usize);
+    // As the sample that it is: of binary32, 1e20 isn't the same number as in decimal.
+    let nodata = nodata.and_then(S::of);
     let mut all = Vec::with_capacity(height as usize * overview.width as usize * channels);
     let mut sums = vec![0.0; overview.width as usize * (channels + 1)];
     for band in samples.chunks(factor * line).take(height as usize) {
@@ -95,8 +99,8 @@ fn smaller<S: Sample>(samples: &[S], rows: &Rows, overview: &Overview, height: u
             let (weight, pixels) = (sums[channels], deep * (square.len() / channels));
             for channel in 0..channels {
                 all.push(match channel {
-                    _ if channel >= colors => S::nearest(sums[channel] / pixels as f64),
-                    _ if weight > 0.0 => S::nearest(sums[channel] / weight),
+                    _ if channel >= colors => nearest(sums[channel] / pixels as f64),
+                    _ if weight > 0.0 => nearest(sums[channel] / weight),
                     _ => square[channel],
                 });
             }
@@ -106,18 +110,17 @@ fn smaller<S: Sample>(samples: &[S], rows: &Rows, overview: &Overview, height: u
 }
 
 /// Adds a pixel to its square's sums, and its weight to the last of them.
-fn add<S: Sample>(pixel: &[S], colors: usize, nodata: Option<f64>, sums: &mut [f64]) {
-    let is = |sample: &S, value: f64| Into::<f64>::into(*sample) == value;
+fn add<S: SampleType>(pixel: &[S], colors: usize, nodata: Option<S>, sums: &mut [f64]) {
     let (color, alpha) = pixel.split_at(colors);
-    let weight = alpha.first().map_or(1.0, |alpha| (*alpha).into());
+    let weight = alpha.first().map_or(1.0, |alpha| alpha.value());
     for (sum, alpha) in sums[colors..].iter_mut().zip(alpha) {
-        *sum += Into::<f64>::into(*alpha);
+        *sum += alpha.value();
     }
-    let counts = color.iter().all(|sample| Into::<f64>::into(*sample).is_finite())
-        && !nodata.is_some_and(|value| color.iter().all(|sample| is(sample, value)));
+    let counts = color.iter().all(|sample| sample.is_value())
+        && !nodata.is_some_and(|nodata| color.iter().all(|sample| *sample == nodata));
     if counts {
         for (sum, sample) in sums.iter_mut().zip(color) {
-            *sum += weight * Into::<f64>::into(*sample);
+            *sum += weight * sample.value();
         }
         sums[pixel.len()] += weight;
     }
@@ -150,6 +153,28 @@ mod tests {
         let rows = Rows { width: 2, layout: Layout::Bands(2), samples: Samples::U8(samples.clone()) };
         let overview = Overview { factor: 2, width: 1, height: 1, below: false };
         assert_eq!(reduced(&samples, &rows, &overview, 1, Some(0.0)), [20, 60], "of 10, 20, 30 and of 40, 60, 80");
+    }
+
+    #[test]
+    fn alpha_weighs_in_each_band() {
+        let samples = vec![10, 50, 255, 20, 60, 0, 30, 70, 255, 40, 80, 0];
+        let rows = Rows { width: 2, layout: Layout::BandsAlpha(2), samples: Samples::U8(samples.clone()) };
+        let overview = Overview { factor: 2, width: 1, height: 1, below: false };
+        assert_eq!(reduced(&samples, &rows, &overview, 1, None), [20, 60, 128]);
+    }
+
+    #[test]
+    fn packed_samples_are_averaged_in_their_own_levels() {
+        let (twelve, wide) = (Packed::new(12), |level| Packed::new(12).unwrap().widen(level));
+        assert_eq!(
+            twelve.unwrap().narrow((wide(100) + wide(101)) / 2),
+            100,
+            "rounded twice, the mean would be too small"
+        );
+        let mean = Samples::U16(vec![wide(101)]);
+        let rows = Rows { width: 2, layout: Layout::Gray, samples: Samples::U16(vec![wide(100), wide(101)]) };
+        let overview = Overview { factor: 2, width: 1, height: 1, below: false };
+        assert_eq!(means(&rows, &overview, 1, twelve, None), mean);
     }
 
     #[test]

@@ -4,63 +4,16 @@ use std::io::{Read, Seek};
 
 use super::super::error::{Result, damaged, refuse};
 use super::super::limits::Limits;
+use super::compression::{Compression, Predictor, compression, predictor};
 use super::directory::{Directory, Tiff};
 use super::fields::Fields;
 use super::page::Page;
+use super::pixels::{Meaning, Pixels, pixels};
+use super::ycbcr::Subsampling;
 use super::{advice, tag};
 use crate::job::{Format, ImageExtras, ImageInfo};
+use crate::packed::Packed;
 use crate::pixels::{Depth, Layout};
-
-/// Compression of strips or tiles.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Compression {
-    /// Uncompressed.
-    None,
-    /// Lempel-Ziv & Welch, TIFF 6.0 section 13.
-    Lzw,
-    /// Deflate in zlib format.
-    Deflate,
-    /// Deflate in zlib format, under its original number.
-    OldDeflate,
-    /// Byte runs, TIFF 6.0 section 9.
-    PackBits,
-    /// Zstandard (RFC 8878), as in libtiff.
-    Zstd,
-    /// CCITT group 4 (TIFF 6.0 section 11; ITU-T T.6): bilevel. Read-only.
-    Fax4,
-    /// JPEG (TIFF technical note 2). Read-only.
-    Jpeg,
-    /// WebP, as in libtiff: RGB or RGBA of 8 bits. Read-only.
-    Webp,
-}
-
-impl Compression {
-    /// Returns the value of the field Compression.
-    pub const fn number(self) -> u16 {
-        match self {
-            Compression::None => 1,
-            Compression::Fax4 => 4,
-            Compression::Lzw => 5,
-            Compression::Jpeg => 7,
-            Compression::Deflate => 8,
-            Compression::OldDeflate => 32_946,
-            Compression::PackBits => 32_773,
-            Compression::Zstd => 50_000,
-            Compression::Webp => 50_001,
-        }
-    }
-}
-
-/// Predictor (TIFF 6.0, section 14; technical note 3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Predictor {
-    /// Samples are stored directly.
-    None,
-    /// Horizontal differencing: differences to the left neighbour.
-    Horizontal,
-    /// Floating-point predictor: byte differences, arranged in byte planes.
-    Float,
-}
 
 /// Strips or tiles in which the pixels are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,21 +52,6 @@ impl Chunks {
     }
 }
 
-/// Encoding of the stored samples relative to the equalized ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Meaning {
-    /// No conversion.
-    Same,
-    /// 0 is white (photometric interpretation WhiteIsZero).
-    Inverted,
-    /// Signed: lower by half the range.
-    Signed,
-    /// Palette indices.
-    Palette,
-    /// Colours are premultiplied by alpha (associated alpha).
-    Associated,
-}
-
 /// Storage structure of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Structure {
@@ -133,7 +71,7 @@ pub struct Structure {
     pub depth: Depth,
     /// Samples per pixel, as stored.
     pub channels: usize,
-    /// Bits per sample, as stored: 1, 2, 4, 8, 16 or 32.
+    /// Bits per sample, as stored: 1 to 16, 32 or 64.
     pub bits: u8,
     /// Encoding of the stored samples.
     pub meaning: Meaning,
@@ -149,10 +87,14 @@ pub struct Structure {
     pub chunks: Chunks,
     /// Orientation, 1 to 8.
     pub orientation: u8,
-    /// Samples that carry colour by the photometric interpretation: 1 or 3; with [`Layout::Bands`], the others follow.
+    /// Samples that carry colour by the photometric interpretation: 1, 3 or 4; with [`Layout::Bands`], the others follow.
     pub colors: usize,
     /// Kinds of the samples after the colours (ExtraSamples).
     pub extra: Vec<u16>,
+    /// Subsampling of the chroma of YCbCr that isn't JPEG's.
+    pub subsampling: Subsampling,
+    /// Index of alpha among a pixel's stored samples, unless it comes from the mask. In memory it is the last sample.
+    pub alpha: Option<usize>,
     /// Index of the slice behind the directory; see [`Page::slice`](super::Page::slice).
     pub slice: u32,
 }
@@ -169,6 +111,27 @@ impl Structure {
             && matches!(self.chunks, Chunks::Strips(_))
             && self.bits >= 8
             && !self.reversed
+            && self.units().is_none()
+    }
+
+    /// Returns the bits of a sample if samples are packed.
+    pub const fn packed(&self) -> Option<Packed> {
+        Packed::new(self.bits)
+    }
+
+    /// Returns the subsampling if pixels are stored in units of several.
+    pub(super) fn units(&self) -> Option<Subsampling> {
+        Some(self.subsampling).filter(|subsampling| *subsampling != Subsampling::NONE)
+    }
+
+    /// Returns the bytes of the first rows of a strip or tile, of one plane.
+    pub(super) fn bytes_of(&self, rows: u32) -> usize {
+        match self.units() {
+            Some(units) => {
+                rows.div_ceil(units.down.into()) as usize * units.line(self.chunks.width(self.width) as usize)
+            }
+            None => rows as usize * self.piece_line(),
+        }
     }
 
     /// Returns the number of strips or tiles: per plane if the image is planar.
@@ -207,7 +170,7 @@ impl Structure {
                 rows.min(self.height - above)
             }
         };
-        u64::from(rows) * self.piece_line() as u64
+        self.bytes_of(rows) as u64
     }
 
     /// Returns the bytes of all pixels in strips that aren't compressed.
@@ -227,7 +190,7 @@ impl Structure {
             unit_rows,
             regions: true,
             whole_decode: !self.any_row() && unit_rows >= self.height,
-            more: ImageExtras::default(),
+            more: ImageExtras { packed: self.packed(), ..ImageExtras::default() },
         }
     }
 }
@@ -252,16 +215,24 @@ pub fn structure<R: Read + Seek>(source: &mut R, tiff: Tiff, page: Page, limits:
         ));
     }
     let compression = compression(&mut fields)?;
-    let Pixels { layout, depth, channels, bits, meaning, colors, extra } = pixels(&mut fields, compression)?;
+    let Pixels { layout, depth, channels, bits, meaning, colors, extra, alpha } = pixels(&mut fields, compression)?;
     let predictor = predictor(&mut fields, compression, bits, depth)?;
     let planar = channels > 1 && fields.one(tag::PLANAR_CONFIGURATION, 1)? == 2;
-    if planar && matches!(compression, Compression::Jpeg | Compression::Webp) {
-        return refuse("This TIFF's JPEG or WebP data are in separate planes, which isn't supported.");
+    let converts = compression == Compression::Jpeg && fields.one(tag::PHOTOMETRIC, 1)? == 6;
+    if planar && (converts || compression == Compression::Webp) {
+        return refuse("This TIFF's WebP data, or JPEG data of YCbCr, are in separate planes, which isn't supported.");
     }
     // JPEG data are never reversed, as in libtiff.
     let reversed = fields.one(tag::FILL_ORDER, 1)? == 2 && compression != Compression::Jpeg;
     let planes = if planar { channels as u64 } else { 1 };
     let chunks = chunks(&mut fields, width, height, planes)?;
+    let subsampling = match meaning {
+        Meaning::YCbCr => Subsampling::read(&mut fields)?,
+        _ => Subsampling::NONE,
+    };
+    if subsampling != Subsampling::NONE && (planar || predictor != Predictor::None) {
+        return advice::unsupported_samples(6);
+    }
     let orientation = match fields.one(tag::ORIENTATION, 1)? {
         value @ 1..=8 => value as u8,
         _ => 1,
@@ -285,6 +256,8 @@ pub fn structure<R: Read + Seek>(source: &mut R, tiff: Tiff, page: Page, limits:
         orientation,
         colors,
         extra,
+        subsampling,
+        alpha,
         slice: page.slice,
     };
     fits_fax(&structure)?;
@@ -297,8 +270,11 @@ fn with_mask(layout: Layout, mask: Option<u64>) -> Result<Layout> {
         (layout, None) => Ok(layout),
         (Layout::Gray, _) => Ok(Layout::GrayAlpha),
         (Layout::Rgb, _) => Ok(Layout::Rgba),
-        (Layout::GrayAlpha | Layout::Rgba, _) => {
+        (Layout::GrayAlpha | Layout::Rgba | Layout::BandsAlpha(_), _) => {
             refuse(format!("This TIFF has both alpha and a mask page, which isn't supported. {}", advice::NO_MASK))
+        }
+        (Layout::Cmyk, _) => {
+            refuse(format!("This TIFF has inks (CMYK) and a mask page, which isn't supported. {}", advice::NO_MASK))
         }
         (Layout::Bands(bands), _) => {
             refuse(format!("This TIFF has {bands} bands and a mask page, which isn't supported. {}", advice::NO_MASK))
@@ -308,165 +284,10 @@ fn with_mask(layout: Layout, mask: Option<u64>) -> Result<Layout> {
 
 fn fits_fax(structure: &Structure) -> Result<()> {
     let width = structure.chunks.width(structure.width);
-    if structure.compression == Compression::Fax4 && width > u16::MAX.into() {
+    if structure.compression.is_fax() && width > u16::MAX.into() {
         return refuse(format!("This TIFF's fax data are {width} pixels wide; at most 65,535 can be read."));
     }
     Ok(())
-}
-
-struct Pixels {
-    layout: Layout,
-    depth: Depth,
-    channels: usize,
-    bits: u8,
-    meaning: Meaning,
-    colors: usize,
-    extra: Vec<u16>,
-}
-
-fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) -> Result<Pixels> {
-    /// Maximum number of bands. The histograms and LUTs of more would exceed the memory of a task.
-    const MOST_BANDS: u64 = 500;
-    let channels = fields.one(tag::SAMPLES_PER_PIXEL, 1)?;
-    if channels == 0 || channels > MOST_BANDS {
-        return refuse(format!("This TIFF has {channels} samples a pixel; 1 to {MOST_BANDS} are supported."));
-    }
-    let bits = bits(fields, channels)?;
-    // Gray if it isn't said, as in GDAL.
-    let (colors, mut meaning) = match fields.one(tag::PHOTOMETRIC, 1)? {
-        0 => (1, Meaning::Inverted),
-        // 4: masks are read as gray. A page never has this value.
-        1 | 4 => (1, Meaning::Same),
-        2 => (3, Meaning::Same),
-        3 => (1, Meaning::Palette),
-        6 if compression == Compression::Jpeg => (3, Meaning::Same),
-        other => return advice::unsupported_samples(other),
-    };
-    let Some(others) = channels.checked_sub(colors) else {
-        return Err(damaged(Format::Tiff, format!("it has colours, but {channels} samples a pixel")));
-    };
-    let extra = fields.all(tag::EXTRA_SAMPLES)?.unwrap_or_default();
-    let kinds = (0..others).map(|at| extra.get(at as usize).map_or(0, |kind| *kind as u16)).collect();
-    let layout = match (colors, others, extra.as_slice()) {
-        (1, 0, _) => Layout::Gray,
-        (_, 0, _) => Layout::Rgb,
-        (1, 1, [1 | 2]) => Layout::GrayAlpha,
-        (_, 1, [1 | 2]) => Layout::Rgba,
-        _ if extra.iter().any(|kind| matches!(kind, 1 | 2)) => {
-            return refuse(format!(
-                "This TIFF has {channels} samples a pixel, alpha among them; alpha is supported only with gray or RGB. Leave it \
-                 out, for example by `gdal_translate -b 1 -b 2 -b 3 in.tif out.tif` (-b for each band to keep), and process \
-                 that file."
-            ));
-        }
-        _ => Layout::Bands(channels as u16),
-    };
-    if layout.has_alpha() && extra == [1] {
-        meaning = match meaning {
-            Meaning::Same => Meaning::Associated,
-            _ => return refuse("This TIFF has white as 0, or a palette, and associated alpha, which isn't supported."),
-        };
-    }
-    let (layout, depth) = sampled(fields, layout, bits, &mut meaning)?;
-    let fits = match compression {
-        Compression::Fax4 => (bits, channels) == (1, 1),
-        Compression::Jpeg => bits == 8,
-        Compression::Webp => bits == 8 && matches!(channels, 3 | 4),
-        _ => true,
-    };
-    if !fits {
-        return refuse(format!(
-            "This TIFF has {channels} samples of {bits} bits, which its compression doesn't support."
-        ));
-    }
-    Ok(Pixels { layout, depth, channels: channels as usize, bits, meaning, colors: colors as usize, extra: kinds })
-}
-
-/// Returns the bits per sample, which must be the same for all samples.
-fn bits<R: Read + Seek>(fields: &mut Fields<'_, R>, channels: u64) -> Result<u8> {
-    let bits = fields.all(tag::BITS_PER_SAMPLE)?.unwrap_or(vec![1]);
-    let even = bits.iter().all(|one| *one == bits[0]) && (bits.len() == 1 || bits.len() as u64 >= channels);
-    match (even, bits[0]) {
-        (true, 1 | 2 | 4 | 8 | 16 | 32) => Ok(bits[0] as u8),
-        (true, bits) => refuse(format!(
-            "This TIFF has {bits} bits a sample; 1, 2, 4, 8 and 16, and 32 of floating point, are supported."
-        )),
-        (false, _) => refuse("This TIFF's samples have different sizes, which isn't supported."),
-    }
-}
-
-/// Returns layout and depth after decoding: fewer than 8 bits become 8 (gray) or colours (palette).
-fn sampled<R: Read + Seek>(
-    fields: &mut Fields<'_, R>,
-    layout: Layout,
-    bits: u8,
-    meaning: &mut Meaning,
-) -> Result<(Layout, Depth)> {
-    let formats = fields.all(tag::SAMPLE_FORMAT)?.unwrap_or_default();
-    let format = formats.first().copied().unwrap_or(1);
-    if formats.iter().any(|other| *other != format) {
-        return refuse("This TIFF's samples are of different kinds, which isn't supported.");
-    }
-    match (format, *meaning, bits) {
-        (1 | 4, Meaning::Palette, 1..=8) if layout == Layout::Gray => {
-            Ok((Layout::Rgb, super::palette::read(fields, bits)?.depth()))
-        }
-        (_, Meaning::Palette, _) => refuse(format!(
-            "This TIFF has a palette and {bits} bits a sample or further samples, which isn't supported."
-        )),
-        (1 | 4, _, 1..=4) if layout != Layout::Gray => {
-            refuse(format!("This TIFF has {bits} bits a sample and several samples a pixel, which isn't supported."))
-        }
-        (1 | 4, _, 1..=8) => Ok((layout, Depth::Eight)),
-        (1 | 4, _, 16) => Ok((layout, Depth::Sixteen)),
-        (2, Meaning::Same, 8 | 16) if !layout.has_alpha() => {
-            *meaning = Meaning::Signed;
-            Ok((layout, if bits == 8 { Depth::Eight } else { Depth::Sixteen }))
-        }
-        (3, Meaning::Same | Meaning::Associated, 32) => Ok((layout, Depth::Float)),
-        (1..=4, _, _) => {
-            let kind = ["unsigned", "signed", "floating-point", "untyped"][format as usize - 1];
-            refuse(format!(
-                "This TIFF has {kind} samples of {bits} bits, which isn't supported; whole numbers of 8 and 16 bits and \
-                 floating point of 32 are."
-            ))
-        }
-        _ => refuse("This TIFF has complex numbers as samples, which isn't supported."),
-    }
-}
-
-fn compression<R: Read + Seek>(fields: &mut Fields<'_, R>) -> Result<Compression> {
-    match fields.one(tag::COMPRESSION, 1)? {
-        1 => Ok(Compression::None),
-        4 => Ok(Compression::Fax4),
-        5 => Ok(Compression::Lzw),
-        7 => Ok(Compression::Jpeg),
-        8 => Ok(Compression::Deflate),
-        32_946 => Ok(Compression::OldDeflate),
-        32_773 => Ok(Compression::PackBits),
-        50_000 => Ok(Compression::Zstd),
-        50_001 => Ok(Compression::Webp),
-        other => advice::unsupported_compression(other),
-    }
-}
-
-fn predictor<R: Read + Seek>(
-    fields: &mut Fields<'_, R>,
-    compression: Compression,
-    bits: u8,
-    depth: Depth,
-) -> Result<Predictor> {
-    use Compression::{Deflate, Lzw, OldDeflate, Zstd};
-    match (fields.one(tag::PREDICTOR, 1)?, compression) {
-        // The others have no predictor; libtiff ignores the field with them.
-        (_, Compression::None | Compression::PackBits | Compression::Fax4 | Compression::Jpeg | Compression::Webp)
-        | (1, _) => Ok(Predictor::None),
-        (2, Lzw | Deflate | OldDeflate | Zstd) if bits >= 8 => Ok(Predictor::Horizontal),
-        (3, Lzw | Deflate | OldDeflate | Zstd) if depth == Depth::Float => Ok(Predictor::Float),
-        (other, _) => refuse(format!(
-            "This TIFF uses the predictor {other} with its compression or samples, which isn't supported."
-        )),
-    }
 }
 
 fn chunks<R: Read + Seek>(fields: &mut Fields<'_, R>, width: u32, height: u32, planes: u64) -> Result<Chunks> {

@@ -1,29 +1,17 @@
 //! Decompression of strips and tiles into samples.
 
-use std::convert::Infallible;
 use std::io::Read;
 
-use fax::decoder::{DecodeStatus, Group4Decoder, pels};
 use flate2::{Decompress, FlushDecompress, Status};
 use weezl::{BitOrder, LzwStatus};
-use zune_core::bytestream::ZCursor;
-use zune_core::colorspace::ColorSpace;
-use zune_core::options::DecoderOptions;
-use zune_jpeg::JpegDecoder;
 
-use super::super::error::{Error, Result, damaged, truncated};
+use super::super::error::{Result, damaged, truncated};
+use super::compression::Compression;
 use super::directory::Order;
-use super::structure::Compression;
+use super::fax;
+use super::jpeg::{self, Jpeg, Size};
 use crate::job::Format;
-
-/// Properties shared by all JPEG strips or tiles of a page.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Jpeg {
-    /// Shared tables, as a JPEG without an image; may be empty.
-    pub(super) tables: Vec<u8>,
-    /// Whether their three channels are YCbCr, to be converted to RGB.
-    pub(super) ycbcr: bool,
-}
+use crate::pixels::SampleType;
 
 /// Properties of a strip or tile that its decompression depends on.
 pub(super) struct Piece<'a> {
@@ -48,8 +36,13 @@ pub(super) fn unpack(compression: Compression, packed: &[u8], piece: &Piece<'_>,
         Compression::Deflate | Compression::OldDeflate => inflate(packed, raw)?,
         Compression::PackBits => pack_bits(packed, raw)?,
         Compression::Zstd => zstd(packed, raw)?,
-        Compression::Fax4 => fax(packed, piece.width, raw)?,
-        Compression::Jpeg => jpeg(packed, piece, raw)?,
+        Compression::Rle => fax::run_lengths(packed, piece.width, raw)?,
+        Compression::Fax3 { two_dimensional } => fax::group_3(packed, piece.width, two_dimensional, raw)?,
+        Compression::Fax4 => fax::group_4(packed, piece.width, raw)?,
+        Compression::Jpeg => {
+            let Piece { width, height, channels, jpeg: shared } = *piece;
+            jpeg::unpack(packed, shared, Size { width, height, channels }, raw)?;
+        }
         Compression::Webp => webp(packed, piece, raw)?,
     }
     Ok(())
@@ -91,66 +84,6 @@ fn window(frame: &[u8]) -> Option<u64> {
     let size = [1, 2, 4, 8][usize::from(descriptor >> 6)];
     let content = Order::Little.number(rest.get(id..id + size)?);
     Some(if size == 2 { content + 256 } else { content })
-}
-
-/// CCITT group 4 (ITU-T T.6). Black pixels become ones.
-fn fax(packed: &[u8], width: usize, raw: &mut [u8]) -> Result<()> {
-    let wrong = || damaged(Format::Tiff, "its fax data are wrong");
-    let pixels = u16::try_from(width).map_err(|_| wrong())?;
-    let bytes = packed.iter().map(|byte| Ok::<u8, Infallible>(*byte));
-    let mut decoder = Group4Decoder::new(bytes, pixels).map_err(|_| wrong())?;
-    raw.fill(0);
-    for row in raw.chunks_exact_mut(width.div_ceil(8)) {
-        match decoder.advance() {
-            // White rows at the end may be omitted.
-            Ok(DecodeStatus::End) => break,
-            Ok(DecodeStatus::Incomplete) => {}
-            Err(_) => return Err(wrong()),
-        }
-        for (x, color) in pels(decoder.transition(), pixels).enumerate() {
-            if color == fax::Color::Black {
-                row[x / 8] |= 0x80 >> (x % 8);
-            }
-        }
-    }
-    Ok(())
-}
-
-/// JPEG strip or tile whose tables may be stored separately (TIFF technical note 2). SIMD is off, so that all machines produce
-/// the same samples.
-fn jpeg(packed: &[u8], piece: &Piece<'_>, raw: &mut [u8]) -> Result<()> {
-    let tables = piece.jpeg.tables.strip_suffix(&[0xff, 0xd9]).unwrap_or(&piece.jpeg.tables);
-    let whole = match packed.get(2..) {
-        Some(rest) if !tables.is_empty() => [tables, rest].concat(),
-        _ => packed.to_vec(),
-    };
-    let rows = raw.len() / (piece.width * piece.channels);
-    let options = DecoderOptions::default()
-        .set_use_unsafe(false)
-        .set_strict_mode(true)
-        .set_max_width(usize::from(u16::MAX))
-        .set_max_height(usize::from(u16::MAX));
-    let wrong = |error: zune_jpeg::errors::DecodeErrors| {
-        damaged(Format::Tiff, format!("its JPEG data are wrong ({error:?})").replace('"', ""))
-    };
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(whole), options);
-    decoder.decode_headers().map_err(wrong)?;
-    // Checked before anything of the size in the header is allocated.
-    if decoder.dimensions().is_none_or(|(width, height)| width != piece.width || height < rows || height > 1 << 16) {
-        return Err(damaged(Format::Tiff, "a JPEG in it isn't as large as its strip or tile"));
-    }
-    // Samples are output as stored, except that YCbCr is converted.
-    let color = match (piece.channels, piece.jpeg.ycbcr, decoder.input_colorspace()) {
-        (1, _, Some(ColorSpace::Luma)) => ColorSpace::Luma,
-        (3, true, Some(ColorSpace::YCbCr | ColorSpace::RGB)) => ColorSpace::RGB,
-        (3, false, Some(stored @ (ColorSpace::YCbCr | ColorSpace::RGB))) => stored,
-        _ => return Err(damaged(Format::Tiff, "a JPEG in it has other channels than its image")),
-    };
-    decoder.set_options(options.jpeg_set_out_colorspace(color));
-    let all = decoder.decode().map_err(wrong)?;
-    let Some(needed) = all.get(..raw.len()) else { return Err(truncated(Format::Tiff)) };
-    raw.copy_from_slice(needed);
-    Ok(())
 }
 
 /// WebP strip or tile. Alpha may be missing where it is opaque, or be there although the image has none, as in libtiff.
@@ -207,7 +140,7 @@ fn inflate(packed: &[u8], raw: &mut [u8]) -> Result<()> {
     }
 }
 
-/// PackBits (TIFF 6.0, section 9).
+/// PackBits (TIFF 6.0, section 9). A run may end beyond the bytes that are needed: some writers let runs cross rows.
 fn pack_bits(mut packed: &[u8], mut raw: &mut [u8]) -> Result<()> {
     while !raw.is_empty() {
         let (&control, rest) = packed.split_first().ok_or_else(|| truncated(Format::Tiff))?;
@@ -217,117 +150,66 @@ fn pack_bits(mut packed: &[u8], mut raw: &mut [u8]) -> Result<()> {
             continue;
         }
         let length = usize::from(control.unsigned_abs()) + 1;
-        let (now, later) = std::mem::take(&mut raw).split_at_mut_checked(length).ok_or_else(wrong_run)?;
+        let kept = length.min(raw.len());
+        let (now, later) = std::mem::take(&mut raw).split_at_mut(kept);
         if control < 0 {
             let (&value, rest) = packed.split_first().ok_or_else(|| truncated(Format::Tiff))?;
             now.fill(value);
             packed = rest;
         } else {
-            let (bytes, rest) = packed.split_at_checked(length).ok_or_else(|| truncated(Format::Tiff))?;
-            now.copy_from_slice(bytes);
-            packed = rest;
+            now.copy_from_slice(packed.get(..kept).ok_or_else(|| truncated(Format::Tiff))?);
+            packed = packed.get(length..).unwrap_or_default();
         }
         raw = later;
     }
     Ok(())
 }
 
-fn wrong_run() -> Error {
-    damaged(Format::Tiff, "its PackBits data are longer than its rows")
-}
-
-/// Sample type.
-pub(super) trait Sample: Copy + Default {
-    /// Size in bytes.
-    const BYTES: usize;
-    /// Converts from bytes.
-    fn of(order: Order, bytes: &[u8]) -> Self;
-    /// Adds, modulo the type's range.
-    fn plus(self, other: Self) -> Self;
-    /// Converts a number, truncating and saturating; negative numbers become two's complement.
-    fn from_f64(value: f64) -> Self;
-}
-
-impl Sample for u8 {
-    const BYTES: usize = 1;
-    fn of(_: Order, bytes: &[u8]) -> Self {
-        bytes[0]
-    }
-    fn plus(self, other: Self) -> Self {
-        self.wrapping_add(other)
-    }
-    fn from_f64(value: f64) -> Self {
-        if value < 0.0 { value as i8 as u8 } else { value as u8 }
-    }
-}
-
-impl Sample for u16 {
-    const BYTES: usize = 2;
-    fn of(order: Order, bytes: &[u8]) -> Self {
-        match order {
-            Order::Little => u16::from_le_bytes([bytes[0], bytes[1]]),
-            Order::Big => u16::from_be_bytes([bytes[0], bytes[1]]),
-        }
-    }
-    fn plus(self, other: Self) -> Self {
-        self.wrapping_add(other)
-    }
-    fn from_f64(value: f64) -> Self {
-        if value < 0.0 { value as i16 as u16 } else { value as u16 }
-    }
-}
-
-impl Sample for f32 {
-    const BYTES: usize = 4;
-    fn of(order: Order, bytes: &[u8]) -> Self {
-        let bytes = [bytes[0], bytes[1], bytes[2], bytes[3]];
-        match order {
-            Order::Little => f32::from_le_bytes(bytes),
-            Order::Big => f32::from_be_bytes(bytes),
-        }
-    }
-    /// Adds the bit patterns, as libtiff does for the horizontal predictor.
-    fn plus(self, other: Self) -> Self {
-        f32::from_bits(self.to_bits().wrapping_add(other.to_bits()))
-    }
-    fn from_f64(value: f64) -> Self {
-        value as f32
-    }
-}
-
 /// Converts a row's bytes to samples.
-pub(super) fn samples<S: Sample>(order: Order, bytes: &[u8], row: &mut [S]) {
-    for (sample, bytes) in row.iter_mut().zip(bytes.chunks_exact(S::BYTES)) {
-        *sample = S::of(order, bytes);
+pub(super) fn samples<S: SampleType>(order: Order, bytes: &[u8], row: &mut [S]) {
+    let pairs = row.iter_mut().zip(bytes.chunks_exact(S::BYTES));
+    match order {
+        Order::Little => pairs.for_each(|(sample, bytes)| *sample = S::of_le(bytes)),
+        Order::Big => pairs.for_each(|(sample, bytes)| *sample = S::of_be(bytes)),
     }
 }
 
 /// Undoes horizontal differencing: each sample is stored as its difference to the left neighbour.
-pub(super) fn sum_up<S: Sample>(row: &mut [S], channels: usize) {
+pub(super) fn sum_up<S: SampleType>(row: &mut [S], channels: usize) {
     for i in channels..row.len() {
-        row[i] = row[i].plus(row[i - channels]);
+        row[i] = row[i].plus_bits(row[i - channels]);
     }
 }
 
-/// Unpacks samples of fewer than 8 bits, the first in a byte's highest bits, and multiplies them by `scale`.
-pub(super) fn bits<S: Sample>(bytes: &[u8], bits: u8, scale: u32, row: &mut [S]) {
-    let per_byte = usize::from(8 / bits);
-    for (x, sample) in row.iter_mut().enumerate() {
-        let shift = 8 - bits * (x % per_byte + 1) as u8;
-        let value = (bytes[x / per_byte] >> shift) & (u8::MAX >> (8 - bits));
-        *sample = S::from_f64(f64::from(u32::from(value) * scale));
+/// Unpacks a row of samples of 1 to 15 bits, highest bits first, and maps each by `widen`.
+pub(super) fn bits<S: SampleType>(bytes: &[u8], bits: u8, row: &mut [S], widen: impl Fn(u32) -> u32) {
+    // The lowest `count` bits of `held` aren't used yet.
+    let (mut held, mut count, mut next) = (0_u32, 0, 0);
+    for sample in row {
+        while count < bits {
+            held = held << 8 | u32::from(bytes[next]);
+            (count, next) = (count + 8, next + 1);
+        }
+        count -= bits;
+        *sample = S::nearest(widen((held >> count) & ((1 << bits) - 1)).into());
     }
+}
+
+/// Returns the level of 8 bits for one of fewer, rounded.
+pub(super) fn widen_to_eight(bits: u8, level: u32) -> u32 {
+    let highest = (1 << bits) - 1;
+    (2 * level * 255 + highest) / (2 * highest)
 }
 
 /// Undoes the floating-point predictor (TIFF technical note 3): a row stores all most significant bytes first, then all second
 /// bytes, and so on, each as its difference to the byte `channels` before.
-pub(super) fn planes_of_bytes<S: Sample>(bytes: &[u8], channels: usize, row: &mut [S]) {
+pub(super) fn planes_of_bytes<S: SampleType>(bytes: &[u8], channels: usize, row: &mut [S]) {
     let mut bytes = bytes.to_vec();
     sum_up(&mut bytes, channels);
     let count = row.len();
     for (i, sample) in row.iter_mut().enumerate() {
-        let own: [u8; 4] = std::array::from_fn(|byte| bytes.get(byte * count + i).copied().unwrap_or(0));
-        *sample = S::of(Order::Big, &own);
+        let own: [u8; 8] = std::array::from_fn(|byte| bytes.get(byte * count + i).copied().unwrap_or(0));
+        *sample = S::of_be(&own[..S::BYTES]);
     }
 }
 
@@ -344,6 +226,28 @@ mod tests {
         pack_bits(&packed, &mut raw).unwrap();
         let expected = [&[0xaa; 3][..], &[0x80, 0, 0x2a], &[0xaa; 4], &[0x80, 0, 0x2a, 0x22], &[0xaa; 10]].concat();
         assert_eq!(raw.as_slice(), expected);
+    }
+
+    #[test]
+    fn a_run_of_packbits_may_end_beyond_what_is_needed() {
+        for packed in [&[0xfe, 7][..], &[2, 7, 7, 9], &[2, 7, 7]] {
+            let mut raw = [0; 2];
+            pack_bits(packed, &mut raw).unwrap();
+            assert_eq!(raw, [7; 2]);
+        }
+        assert!(pack_bits(&[2, 7], &mut [0; 2]).unwrap_err().to_string().contains("truncated"));
+    }
+
+    #[test]
+    fn samples_of_any_number_of_bits_are_unpacked() {
+        let mut row = [0_u16; 4];
+        bits(&[0xab, 0xcd, 0xef, 0x01, 0x23, 0x45], 12, &mut row, |level| level);
+        assert_eq!(row, [0xabc, 0xdef, 0x012, 0x345]);
+        bits(&[0b0110_1011, 0b1100_0000], 3, &mut row, |level| level);
+        assert_eq!(row, [0b011, 0b010, 0b111, 0b100]);
+        let widened = |bits| (0..1_u32 << bits).map(|level| widen_to_eight(bits, level)).collect::<Vec<u32>>();
+        assert_eq!((widened(1), widened(2)), (vec![0, 255], vec![0, 85, 170, 255]));
+        assert_eq!(widened(3), [0, 36, 73, 109, 146, 182, 219, 255]);
     }
 
     #[test]
