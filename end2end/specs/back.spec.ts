@@ -100,7 +100,7 @@ for (const [name, options] of SCREENS) {
   test(`back returns to the same pixel of a small gallery, on ${name}`, async ({ browser }) => {
     const page = await screen(browser, options);
     await gallery(page, "?q=Image%20123", 1_000);
-    for (const to of [150, 600]) {
+    for (const to of [300, 600]) {
       await scroll(page, to);
       const before = await place(page);
       await openImage(page);
