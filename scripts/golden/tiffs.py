@@ -246,7 +246,9 @@ def extra(cases):
     tifffile.imwrite(cases.folder / "gray-and-more.tif", five, photometric="minisblack", extrasamples=[0] * 4, planarconfig="contig")
     cases.add("gray-and-more.tif", five, photometric=1, extrasamples=[0] * 4)
     tifffile.imwrite(cases.folder / "alpha-and-more.tif", five, photometric="rgb", extrasamples=[0, 2])
-    cases.add("alpha-and-more.tif", refused=["5 samples", "alpha", "gdal_translate -b 1"])
+    cases.add("alpha-and-more.tif", five, photometric=2, extrasamples=[0, 2])
+    tifffile.imwrite(cases.folder / "alphas-and-more.tif", five, photometric="rgb", extrasamples=[2, 2])
+    cases.add("alphas-and-more.tif", refused=["5 samples", "2 alphas", "gdal_translate -b 1"])
 
 
 def imagej(cases):

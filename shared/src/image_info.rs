@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::packed::Packed;
 use crate::pixels::{Depth, Layout};
 
 /// File formats that Evenlight reads and writes.
@@ -152,6 +153,9 @@ pub struct ImageExtras {
     /// Nodata value, from GDAL's tag: pixels whose samples all equal it are left unchanged and not counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nodata: Option<f64>,
+    /// Bits of the file's samples, if they are packed; [`ImageInfo::depth`] is then 16, to which they are widened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packed: Option<Packed>,
     /// What results keep of the file's structure and metadata.
     #[serde(default, skip_serializing_if = "Keeping::is_empty")]
     pub keeping: Keeping,
@@ -209,6 +213,11 @@ impl ImageInfo {
     /// Whether both images have the same pixel format and dimensions, whatever [`ImageExtras`] contains.
     pub fn is_like(&self, other: &ImageInfo) -> bool {
         *self == ImageInfo { more: self.more.clone(), ..other.clone() }
+    }
+
+    /// Returns the bits of a sample in the file.
+    pub fn bits(&self) -> u8 {
+        self.more.packed.map_or(self.depth.bits(), Packed::bits)
     }
 
     /// Returns the bytes of one decoded row.

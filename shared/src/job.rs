@@ -32,7 +32,8 @@ pub const RECORD_VERSION: u32 = 1;
 /// 9. Runs in a PNG are deflated by our own encoder.
 /// 10. CLAHE of 16 bits counts over the range that occurs; empty tiles take their neighbours' tables; Oklab stays inside
 ///     sRGB; single channels and bands have their own nodata; slices behind one page of a TIFF.
-pub const ALGO: u32 = 10;
+/// 11. Packed samples; alpha of signed samples and of bands.
+pub const ALGO: u32 = 11;
 
 /// State of a job, as users see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

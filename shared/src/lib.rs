@@ -19,6 +19,7 @@ pub mod job;
 pub mod log;
 pub mod masonry;
 pub mod number;
+pub mod packed;
 pub mod pixels;
 pub mod preset;
 #[cfg(feature = "decode")]

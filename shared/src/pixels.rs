@@ -18,6 +18,8 @@ pub enum Layout {
     Rgba,
     /// This many bands without colour meaning, such as a satellite's; each is equalized on its own.
     Bands(u16),
+    /// This many bands as in [`Layout::Bands`], and alpha after them.
+    BandsAlpha(u16),
 }
 
 impl Layout {
@@ -29,6 +31,7 @@ impl Layout {
             Layout::Rgb => 3,
             Layout::Rgba => 4,
             Layout::Bands(bands) => bands as usize,
+            Layout::BandsAlpha(bands) => bands as usize + 1,
         }
     }
 
@@ -37,13 +40,32 @@ impl Layout {
         match self {
             Layout::Gray | Layout::GrayAlpha => 1,
             Layout::Rgb | Layout::Rgba => 3,
-            Layout::Bands(bands) => bands as usize,
+            Layout::Bands(bands) | Layout::BandsAlpha(bands) => bands as usize,
         }
     }
 
     /// Whether the last sample is alpha.
     pub const fn has_alpha(self) -> bool {
-        matches!(self, Layout::GrayAlpha | Layout::Rgba)
+        matches!(self, Layout::GrayAlpha | Layout::Rgba | Layout::BandsAlpha(_))
+    }
+
+    /// Number of bands if the samples aren't a picture's: bands without colour meaning.
+    pub const fn bands(self) -> Option<u16> {
+        match self {
+            Layout::Bands(bands) | Layout::BandsAlpha(bands) => Some(bands),
+            _ => None,
+        }
+    }
+
+    /// The same layout without alpha.
+    #[must_use]
+    pub const fn without_alpha(self) -> Self {
+        match self {
+            Layout::GrayAlpha => Layout::Gray,
+            Layout::Rgba => Layout::Rgb,
+            Layout::BandsAlpha(bands) => Layout::Bands(bands),
+            Layout::Gray | Layout::Rgb | Layout::Bands(_) => self,
+        }
     }
 }
 

@@ -89,7 +89,7 @@ impl<S: Level> Shrink<S> {
             Layout::Rgb => self.spread::<3>(samples),
             Layout::Rgba => self.spread::<4>(samples),
             // Bands can't be shown as a picture.
-            Layout::Bands(_) => self.across.fill(0),
+            Layout::Bands(_) | Layout::BandsAlpha(_) => self.across.fill(0),
         }
         // The source row covers [row × to, (row + 1) × to), and each output row `from`.
         let (from, to) = (self.from.1, self.to.1);

@@ -245,7 +245,7 @@ proptest! {
 fn older_jobs_and_the_full_range_count_16_bits_as_opencv() {
     let original = golden("53x37-16-8x8-3.0.raw");
     let rows = Rows::from_le_bytes(53, Layout::Gray, Depth::Sixteen, &original).unwrap();
-    let frame = Frame { width: 53, height: 37, layout: Layout::Gray, depth: Depth::Sixteen };
+    let frame = Frame { width: 53, height: 37, layout: Layout::Gray, depth: Depth::Sixteen, packed: None };
     let recipe = |more: &str| -> Recipe {
         serde_json::from_str(&format!(r#"{{"method":"clahe","clip_limit":3,"tiles":[8,8]{more}}}"#)).unwrap()
     };
@@ -267,7 +267,7 @@ fn a_tile_without_pixels_takes_the_mean_of_its_neighbours() {
         let pixels = (0..2).flat_map(|_| (0..12u8).flat_map(|x| [20 * x, if x / 4 == 1 { alpha } else { 255 }]));
         Rows { width: 12, layout: Layout::GrayAlpha, samples: Samples::U8(pixels.collect()) }
     };
-    let frame = Frame { width: 12, height: 2, layout: Layout::GrayAlpha, depth: Depth::Eight };
+    let frame = Frame { width: 12, height: 2, layout: Layout::GrayAlpha, depth: Depth::Eight, packed: None };
     let recipe: Recipe = serde_json::from_str(r#"{"method":"clahe","clip_limit":0,"tiles":[3,1]}"#).unwrap();
     let tables = |recipe: &Recipe, alpha| {
         let mut counts = Counts::new(recipe, &frame).unwrap();

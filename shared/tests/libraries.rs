@@ -51,7 +51,7 @@ impl Image {
     fn ours(&self, recipe: serde_json::Value, reference: Option<&Image>) -> Vec<f64> {
         let recipe: Recipe = serde_json::from_value(recipe).unwrap();
         let rows = self.rows();
-        let frame = Frame { width: rows.width, height: 1, layout: Layout::Gray, depth: Depth::Eight };
+        let frame = Frame { width: rows.width, height: 1, layout: Layout::Gray, depth: Depth::Eight, packed: None };
         let mut counts = Counts::new(&recipe, &frame).unwrap();
         counts.count(0, &rows, None);
         let reference = reference.map(|reference| {
@@ -160,7 +160,7 @@ fn color(recipe: Color, library: &str) -> (Vec<u8>, Vec<u8>) {
     let read = |name: &str| -> Vec<u8> { serde_json::from_value(golden[name].clone()).unwrap() };
     let rows = Rows { width: 32, layout: Layout::Rgb, samples: Samples::U8(read("rgb")) };
     let recipe = Recipe::global(recipe);
-    let frame = Frame { width: 32, height: 24, layout: Layout::Rgb, depth: Depth::Eight };
+    let frame = Frame { width: 32, height: 24, layout: Layout::Rgb, depth: Depth::Eight, packed: None };
     let mut counts = Counts::new(&recipe, &frame).unwrap();
     counts.count(0, &rows, None);
     let result = Table::new(&recipe, &counts, None).unwrap().apply(&recipe, 0, rows, None);
@@ -199,7 +199,7 @@ impl Adaptive {
         let recipe = json!({"method": "clahe", "clip_limit": clip, "tiles": self.tiles});
         let recipe: Recipe = serde_json::from_value(recipe).unwrap();
         let height = (self.gray.len() / self.width) as u32;
-        let frame = Frame { width: rows.width, height, layout: Layout::Gray, depth: Depth::Eight };
+        let frame = Frame { width: rows.width, height, layout: Layout::Gray, depth: Depth::Eight, packed: None };
         let mut counts = Counts::new(&recipe, &frame).unwrap();
         counts.count(0, &rows, None);
         let table = Table::new(&recipe, &counts, None).unwrap();

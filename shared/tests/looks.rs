@@ -19,7 +19,7 @@ fn sample(name: &str) -> Rows {
 fn equalized(recipe: &serde_json::Value, rows: &Rows) -> Rows {
     let recipe: Recipe = serde_json::from_value(recipe.clone()).unwrap();
     let (layout, depth) = (rows.layout, rows.samples.depth());
-    let frame = Frame { width: rows.width, height: rows.height() as u32, layout, depth };
+    let frame = Frame { width: rows.width, height: rows.height() as u32, layout, depth, packed: None };
     let nodata = recipe.nodata.map(|nodata| NodataRule::new(nodata, Intensity::of(recipe.color, rows.layout)));
     let mask = Mask::of(rows, nodata, None);
     let mut counts = Counts::new(&recipe, &frame).unwrap();

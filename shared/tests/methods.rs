@@ -7,8 +7,9 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::json;
 use shared::equalize::{
-    Arithmetic, Color, Counts, Frame, Histogram, Intensity, Mask, NodataRule, Recipe, Spans, Strength, Table,
+    Arithmetic, Color, Counts, Frame, Histogram, Intensity, Mask, Nodata, NodataRule, Recipe, Spans, Strength, Table,
 };
+use shared::packed::Packed;
 use shared::pixels::{Depth, Layout, Rows, Samples};
 
 const LAYOUTS: [Layout; 4] = [Layout::Gray, Layout::GrayAlpha, Layout::Rgb, Layout::Rgba];
@@ -23,8 +24,8 @@ struct Case {
     reference: Rows,
 }
 
-/// Few levels and many zeros, so that nodata, transparency and ties occur.
-fn samples(depth: Depth, count: usize) -> BoxedStrategy<Samples> {
+/// Few levels and many zeros, so that nodata, transparency and ties occur. Packed samples have levels of the file only.
+fn samples(depth: Depth, packed: Option<Packed>, count: usize) -> BoxedStrategy<Samples> {
     match depth {
         Depth::Eight => {
             let level = prop_oneof![2 => Just(0u8), 1 => Just(255u8), 5 => any::<u8>()];
@@ -32,6 +33,7 @@ fn samples(depth: Depth, count: usize) -> BoxedStrategy<Samples> {
         }
         Depth::Sixteen => {
             let level = prop_oneof![2 => Just(0u16), 1 => Just(65_535u16), 5 => any::<u16>()];
+            let level = level.prop_map(move |level| packed.map_or(level, |packed| packed.nearest(level)));
             proptest::collection::vec(level, count).prop_map(Samples::U16).boxed()
         }
         Depth::Float => unreachable!("whole numbers alone"),
@@ -77,23 +79,29 @@ fn case() -> impl Strategy<Value = Case> {
     let shape = (1u32..14, 1u32..20, select(&LAYOUTS[..]), select(vec![Depth::Eight, Depth::Sixteen]));
     let other = (select(&LAYOUTS[..]), select(vec![Depth::Eight, Depth::Sixteen]));
     let range = select(vec![None, None, Some([0, 65_535]), Some([300, 40_000])]);
-    let more = (range, select(vec![Arithmetic::Ten, Arithmetic::Ten, Arithmetic::Nine]));
-    (recipe(), shape, other, more).prop_flat_map(|(recipe, shape, (other, other_depth), (range, arithmetic))| {
-        let (width, height, layout, depth) = shape;
-        let recipe = of_depth(recipe, depth, range, arithmetic);
-        let pixels = (width * height) as usize;
-        let frame = Frame { width, height, layout, depth };
-        let mask = prop_oneof![Just(None), proptest::collection::vec(0u8..3, pixels).prop_map(Some)];
-        (samples(depth, pixels * layout.channels()), mask, samples(other_depth, 30 * other.channels())).prop_map(
-            move |(samples, mask, reference)| Case {
-                recipe: recipe.clone(),
-                frame,
-                samples,
-                mask,
-                reference: Rows { width: 30, layout: other, samples: reference },
-            },
-        )
-    })
+    let packed = select(vec![None, None, Packed::new(9), Packed::new(12), Packed::new(15)]);
+    let more = (range, select(vec![Arithmetic::Ten, Arithmetic::Ten, Arithmetic::Nine]), packed);
+    (recipe(), shape, other, more).prop_flat_map(
+        |(recipe, shape, (other, other_depth), (range, arithmetic, packed))| {
+            let (width, height, layout, depth) = shape;
+            let packed = packed.filter(|_| depth == Depth::Sixteen);
+            // The ranges are of 16 bits.
+            let recipe = of_depth(recipe, depth, range.filter(|_| packed.is_none()), arithmetic);
+            let pixels = (width * height) as usize;
+            let frame = Frame { width, height, layout, depth, packed };
+            let mask = prop_oneof![Just(None), proptest::collection::vec(0u8..3, pixels).prop_map(Some)];
+            let reference = samples(other_depth, None, 30 * other.channels());
+            (samples(depth, packed, pixels * layout.channels()), mask, reference).prop_map(
+                move |(samples, mask, reference)| Case {
+                    recipe: recipe.clone(),
+                    frame,
+                    samples,
+                    mask,
+                    reference: Rows { width: 30, layout: other, samples: reference },
+                },
+            )
+        },
+    )
 }
 
 impl Case {
@@ -114,7 +122,10 @@ impl Case {
 
     fn nodata(&self) -> Option<NodataRule> {
         let intensity = Intensity::of(self.recipe.color, self.frame.layout);
-        self.recipe.nodata.map(|nodata| NodataRule::new(nodata, intensity))
+        let packed = self.frame.packed;
+        let widen = |nodata: Nodata| packed.map_or(Some(nodata.value()), |packed| packed.widen_number(nodata.value()));
+        let nodata = self.recipe.nodata.and_then(widen).and_then(Nodata::new);
+        nodata.map(|nodata| NodataRule::new(nodata, intensity).of_packed(packed))
     }
 
     fn apply(&self, table: &Table, first: u32, rows: Rows, mask: Option<&Mask>) -> Rows {
@@ -251,6 +262,34 @@ proptest! {
             let alone = Case { frame: Frame { layout, ..case.frame }, samples: of(&case.samples), ..case.clone() };
             prop_assert_eq!(alone.at_once().samples, of(&together.samples), "colour {}", color);
         }
+    }
+
+    #[test]
+    fn packed_samples_are_equalized_as_if_their_levels_were_all_there_are(
+        levels in proptest::collection::vec(0u16..512, 1..200), bits in 9u8..16, strength in select(vec![1_000u16, 400]),
+    ) {
+        let packed = Packed::new(bits).unwrap();
+        let highest = u64::from(packed.highest());
+        let recipe = Recipe { strength: Strength::thousandths(strength).unwrap(), ..Recipe::default() };
+        let (layout, depth, width) = (Layout::Gray, Depth::Sixteen, levels.len() as u32);
+        let frame = Frame { width, height: 1, layout, depth, packed: Some(packed) };
+        let samples = Samples::U16(levels.iter().map(|level| packed.widen(*level)).collect());
+        let rows = Rows { width, layout, samples };
+        let mut counts = Counts::new(&recipe, &frame).unwrap();
+        counts.count(0, &rows, None);
+        let after = Table::new(&recipe, &counts, None).unwrap().apply(&recipe, 0, rows, None);
+        let up_to = |level: u16| levels.iter().filter(|other| **other <= level).count() as u64;
+        let lowest = up_to(*levels.iter().min().unwrap());
+        let whole = levels.len() as u64 - lowest;
+        let expected = levels.iter().map(|level| {
+            let to = match whole {
+                0 => u64::from(*level),
+                _ => (2 * (up_to(*level) - lowest) * highest + whole) / (2 * whole),
+            };
+            let strength = u64::from(strength);
+            packed.widen((((1_000 - strength) * u64::from(*level) + strength * to + 500) / 1_000) as u16)
+        });
+        prop_assert_eq!(after.samples, Samples::U16(expected.collect()));
     }
 
     #[test]

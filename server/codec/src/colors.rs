@@ -66,7 +66,7 @@ impl Colors {
             Layout::Gray | Layout::GrayAlpha => Order::Gray,
             Layout::Rgb => Order::Rgb,
             Layout::Rgba => Order::Rgba,
-            Layout::Bands(_) => return refuse("A picture has no bands."),
+            Layout::Bands(_) | Layout::BandsAlpha(_) => return refuse("A picture has no bands."),
         };
         let to = if order == Order::Gray { Order::Rgb } else { order };
         let eight = || own.create_transform_8bit(order, &srgb, to, TransformOptions::default()).map_err(told);

@@ -57,7 +57,7 @@ impl Target {
         let format = self.format_of(info);
         let result = ImageInfo {
             format,
-            layout: if format == Format::Jpeg { without_alpha(layout) } else { layout },
+            layout: if format == Format::Jpeg { layout.without_alpha() } else { layout },
             depth: depth(format, info, self.depth)?,
             unit_rows: 1,
             regions: false,
@@ -118,7 +118,7 @@ fn fits(result: &ImageInfo, original: &ImageInfo, limits: &Limits) -> Result<()>
             original.pages()
         ));
     }
-    if let (Layout::Bands(bands), true) = (result.layout, format != Format::Tiff) {
+    if let (Some(bands), true) = (result.layout.bands(), format != Format::Tiff) {
         return refuse(format!("This image has {bands} bands, which a {name} can't hold; a TIFF can."));
     }
     let most = match format {
@@ -140,8 +140,8 @@ fn fits(result: &ImageInfo, original: &ImageInfo, limits: &Limits) -> Result<()>
 
 /// Reports what the pixels lose.
 fn report_pixels(keeping: &mut Keeping, info: &ImageInfo, layout: Layout, result: &ImageInfo) {
-    if result.depth != info.depth {
-        keeping.change(format!("Samples of {} bits became {} bits.", info.depth.bits(), result.depth.bits()));
+    if result.bits() != info.bits() {
+        keeping.change(format!("Samples of {} bits became {} bits.", info.bits(), result.bits()));
     }
     if result.layout != layout {
         keeping.change("The alpha channel was left out: a JPEG has none.");
@@ -151,14 +151,6 @@ fn report_pixels(keeping: &mut Keeping, info: &ImageInfo, layout: Layout, result
     }
     if !info.more.overviews.is_empty() {
         keeping.change("The overviews were left out.");
-    }
-}
-
-const fn without_alpha(layout: Layout) -> Layout {
-    match layout {
-        Layout::GrayAlpha => Layout::Gray,
-        Layout::Rgba => Layout::Rgb,
-        Layout::Gray | Layout::Rgb | Layout::Bands(_) => layout,
     }
 }
 

@@ -318,7 +318,7 @@ const fn without_colors(layout: Layout) -> Layout {
     match layout {
         Layout::Gray | Layout::Rgb => Layout::Gray,
         Layout::GrayAlpha | Layout::Rgba => Layout::GrayAlpha,
-        Layout::Bands(_) => layout,
+        Layout::Bands(_) | Layout::BandsAlpha(_) => layout,
     }
 }
 

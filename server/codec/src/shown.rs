@@ -8,7 +8,8 @@ use super::{Result, RowReader};
 
 /// Conversion of an image's samples to those of a view.
 pub(super) struct Shown {
-    /// Layout of the view. Of several bands, the first three are shown as red, green and blue, or the first one as gray.
+    /// Layout of the view. Of several bands, the first three are shown as red, green and blue, or the first one as gray; with their
+    /// alpha if they have it.
     pub(super) layout: Layout,
     /// Minimum and maximum floating-point value.
     range: (f32, f32),
@@ -21,6 +22,8 @@ impl Shown {
         let layout = match info.layout {
             Layout::Bands(0..=2) => Layout::Gray,
             Layout::Bands(_) => Layout::Rgb,
+            Layout::BandsAlpha(0..=2) => Layout::GrayAlpha,
+            Layout::BandsAlpha(_) => Layout::Rgba,
             layout => layout,
         };
         let range = if info.depth == Depth::Float { range(reader, info, band)? } else { (0.0, 1.0) };
@@ -40,13 +43,10 @@ impl Shown {
 
     /// Removes the bands that aren't shown.
     fn kept<T: Copy>(&self, layout: Layout, samples: Vec<T>) -> Vec<T> {
-        match layout {
-            Layout::Bands(bands) => {
-                let kept = self.layout.channels();
-                samples.chunks_exact(bands.into()).flat_map(|pixel| &pixel[..kept]).copied().collect()
-            }
-            _ => samples,
-        }
+        let Some(bands) = layout.bands() else { return samples };
+        let kept = self.layout.colors();
+        let pixels = samples.chunks_exact(layout.channels());
+        pixels.flat_map(|pixel| pixel[..kept].iter().chain(&pixel[bands.into()..])).copied().collect()
     }
 
     /// Scales colours over their range, and alpha over 0 to 1. NaN becomes black.

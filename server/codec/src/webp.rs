@@ -122,7 +122,7 @@ impl Encoder {
             Layout::GrayAlpha => ColorType::La8,
             Layout::Rgb => ColorType::Rgb8,
             Layout::Rgba => ColorType::Rgba8,
-            Layout::Bands(bands) => return refuse(format!("A WebP has no {bands} bands.")),
+            Layout::Bands(bands) | Layout::BandsAlpha(bands) => return refuse(format!("A WebP has no {bands} bands.")),
         };
         contain(|| {
             let mut file = BufWriter::new(Pieces(emit));

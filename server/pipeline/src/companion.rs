@@ -71,7 +71,7 @@ pub fn single(role: &str, info: &ImageInfo) -> Result<(), String> {
         ("reference", _, Depth::Float, _) => {
             Err("Expected a reference image with samples of 8 or 16 bits, got floating-point ones.".to_owned())
         }
-        ("reference", _, _, Layout::Bands(bands)) => {
+        ("reference", _, _, Layout::Bands(bands) | Layout::BandsAlpha(bands)) => {
             Err(format!("Expected a gray or colour reference image, got one with {bands} bands."))
         }
         _ => Ok(()),

@@ -141,7 +141,7 @@ fn generated(layout: Layout, sixteen: bool) -> DynamicImage {
         (Layout::Rgba, samples) => {
             DynamicImage::ImageRgba16(image::ImageBuffer::from_raw(width, height, samples).unwrap())
         }
-        (Layout::Bands(_), _) => unreachable!(),
+        (Layout::Bands(_) | Layout::BandsAlpha(_), _) => unreachable!(),
     };
     match (layout, sixteen) {
         (_, true) => image,
@@ -149,7 +149,7 @@ fn generated(layout: Layout, sixteen: bool) -> DynamicImage {
         (Layout::GrayAlpha, false) => image.into_luma_alpha8().into(),
         (Layout::Rgb, false) => image.into_rgb8().into(),
         (Layout::Rgba, false) => image.into_rgba8().into(),
-        (Layout::Bands(_), false) => unreachable!(),
+        (Layout::Bands(_) | Layout::BandsAlpha(_), false) => unreachable!(),
     }
 }
 
@@ -307,7 +307,7 @@ fn decode_pages(file: &[u8]) -> Vec<Rows> {
 /// Equalizes rows at once, without parts.
 fn in_one(recipe: &Recipe, nodata: Option<Nodata>, rows: Rows) -> Rows {
     let depth = rows.samples.depth();
-    let frame = Frame { width: rows.width, height: rows.height() as u32, layout: rows.layout, depth };
+    let frame = Frame { width: rows.width, height: rows.height() as u32, layout: rows.layout, depth, packed: None };
     let intensity = Intensity::of(recipe.color, rows.layout);
     let mask = Mask::of(&rows, nodata.map(|nodata| NodataRule::new(nodata, intensity)), None);
     let mut counts = Counts::new(recipe, &frame).unwrap();

@@ -5,6 +5,7 @@
 mod command;
 mod conversions;
 mod equalize;
+mod faxes;
 mod jpeg_kinds;
 mod jpeg_metadata;
 mod jpegs;
@@ -15,6 +16,7 @@ mod metadata;
 mod mutations;
 mod opens;
 mod overviews;
+mod packed;
 mod pngs;
 mod profiles;
 mod refusals;
@@ -25,6 +27,7 @@ mod tiffs;
 mod tolerated;
 mod views;
 mod webps;
+mod ycbcr_tiffs;
 
 use std::io::Cursor;
 

@@ -43,7 +43,7 @@ fn color(layout: Layout) -> png::ColorType {
         Layout::GrayAlpha => png::ColorType::GrayscaleAlpha,
         Layout::Rgb => png::ColorType::Rgb,
         Layout::Rgba => png::ColorType::Rgba,
-        Layout::Bands(_) => panic!("a PNG has no bands"),
+        Layout::Bands(_) | Layout::BandsAlpha(_) => panic!("a PNG has no bands"),
     }
 }
 
@@ -274,11 +274,12 @@ impl Tiff {
             (262, 3, 1, self.shorts(&[if rows.layout.colors() == 3 { 2 } else { 1 }])),
             (277, 3, 1, self.shorts(&[channels as u64])),
         ];
-        if rows.layout.has_alpha() {
-            fields.push((338, 3, 1, self.shorts(&[2])));
+        let mut extra = vec![0; rows.layout.bands().map_or(0, |bands| usize::from(bands) - 1)];
+        extra.extend(rows.layout.has_alpha().then_some(2));
+        if !extra.is_empty() {
+            fields.push((338, 3, extra.len() as u32, self.shorts(&extra)));
         }
-        if let Layout::Bands(bands) = rows.layout {
-            fields.push((338, 3, u32::from(bands) - 1, self.shorts(&vec![0; usize::from(bands) - 1])));
+        if rows.layout.bands().is_some() {
             fields.retain(|field| field.0 != 262);
             fields.push((262, 3, 1, self.shorts(&[1])));
         }

@@ -75,7 +75,7 @@ pub fn apply_le_bytes_into(kernel: Kernel, recipe: &Recipe, lut: &Lut, layout: L
     assert!(from.len().is_multiple_of(pixel), "the bytes end within a pixel");
     let result = from.len() / pixel * output_layout(recipe, layout).channels() * lut.depth().bytes();
     assert_eq!(to.len(), result, "the result has another length");
-    if let Layout::Bands(_) = layout {
+    if layout.bands().is_some() {
         to.copy_from_slice(from);
         match lut.entries() {
             Samples::U8(entries) => look_up(Scalar, color, layout, entries, to),
@@ -108,9 +108,9 @@ fn look_up<S: Sample>(
     entries: &[S::Entry],
     samples: &mut [S],
 ) -> usize {
-    if let Layout::Bands(_) = layout {
+    if layout.bands().is_some() {
         let tables: Vec<&S::Table> = entries.chunks_exact(S::LEVELS).filter_map(S::table).collect();
-        fused::apply_bands(&tables, samples);
+        fused::apply_bands(layout, &tables, samples);
         return samples.len();
     }
     fused::apply(engine, color, layout, tables::<S>(entries), samples)

@@ -1,6 +1,7 @@
 //! Frame: the shape of an image in memory.
 
 use crate::image_info::ImageInfo;
+use crate::packed::Packed;
 use crate::pixels::{Depth, Layout};
 
 /// Shape of an image in memory.
@@ -14,11 +15,14 @@ pub struct Frame {
     pub layout: Layout,
     /// Bits per sample.
     pub depth: Depth,
+    /// Bits of the file's samples, if they are packed; in memory they are widened to 16.
+    pub packed: Option<Packed>,
 }
 
 impl Frame {
     /// Returns the frame of a stored image.
     pub const fn of(info: &ImageInfo) -> Self {
-        Self { width: info.width, height: info.height, layout: info.layout, depth: info.depth }
+        let ImageInfo { width, height, layout, depth, .. } = *info;
+        Self { width, height, layout, depth, packed: info.more.packed }
     }
 }

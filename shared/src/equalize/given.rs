@@ -3,6 +3,7 @@
 use std::hash::{Hash, Hasher};
 
 use crate::number::Decimal;
+use crate::packed::Packed;
 
 /// Lower and upper bound. Samples outside are treated as the nearer bound, in counting and in equalizing.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,6 +42,16 @@ impl GivenRange {
     pub(super) fn levels(self) -> Option<[u16; 2]> {
         let level = |end: f64| Some(end as u16).filter(|level| f64::from(*level) == end);
         Some([level(self.ends[0])?, level(self.ends[1])?])
+    }
+
+    /// Returns the range multiplied by a positive factor.
+    pub(super) fn scaled(self, factor: f64) -> Self {
+        Self { ends: self.ends.map(|end| end * factor) }
+    }
+
+    /// Returns the range of the levels that packed samples are widened to; `None` unless its bounds are levels of these.
+    pub(super) fn widened(self, packed: Packed) -> Option<Self> {
+        Some(Self { ends: [packed.widen_number(self.ends[0])?, packed.widen_number(self.ends[1])?] })
     }
 
     /// Returns the bounds as samples.

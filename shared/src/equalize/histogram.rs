@@ -1,22 +1,27 @@
 //! Intensity histograms.
 
+use std::borrow::Cow;
+
 use super::Recipe;
 use super::intensity::Intensity;
 use super::kernel::sample::as_le16;
 use super::kernel::{Kernel, Scalar, fused, with_engine};
 use super::mask::Mask;
 use super::wire::{self, Malformed, Reader};
+use crate::packed::Packed;
 use crate::pixels::{Depth, Layout, Rows, Samples};
 
 /// Counts of each intensity in some rows: `planes × levels` bins of 64 bits.
 ///
 /// The number of planes is 1, 3 for [`Intensity::Channels`], or the number of bands; that of levels is 256 for 8-bit
-/// samples, 65,536 for 16-bit ones. Fully transparent pixels are not counted; partly transparent ones count like any
+/// samples, 65,536 for 16-bit ones, and that of the file's own levels for packed ones ([`Histogram::in_own_levels`]). Fully transparent pixels are not counted; partly transparent ones count like any
 /// other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Histogram {
     intensity: Intensity,
     depth: Depth,
+    /// Bits of the file's samples, if they are packed.
+    packed: Option<Packed>,
     bins: Vec<u64>,
 }
 
@@ -54,13 +59,52 @@ impl Histogram {
 
     /// Creates an empty histogram.
     pub(super) fn empty(intensity: Intensity, depth: Depth) -> Self {
-        Self { intensity, depth, bins: vec![0; intensity.planes() * depth.levels()] }
+        Self { intensity, depth, packed: None, bins: vec![0; intensity.planes() * depth.levels()] }
+    }
+
+    /// Returns this histogram as one of samples that were packed in the file.
+    #[must_use]
+    pub fn of_packed(self, packed: Option<Packed>) -> Self {
+        Self { packed, ..self }
+    }
+
+    /// Returns the bits of the file's samples, if they are packed.
+    pub(super) fn packed(&self) -> Option<Packed> {
+        self.packed
+    }
+
+    /// Returns this histogram with a bin for each level that packed samples have in the file, if it counts samples; else itself.
+    pub(super) fn in_own_levels(&self) -> Cow<'_, Self> {
+        match self.packed {
+            Some(packed) if self.intensity.is_sample() && self.levels() > packed.levels() => {
+                let own = |bins: &[u64]| {
+                    let mut own = vec![0; packed.levels()];
+                    for (level, count) in (0..=u16::MAX).zip(bins) {
+                        own[usize::from(packed.narrow(level))] += count;
+                    }
+                    own
+                };
+                Cow::Owned(Self { bins: self.planes().flat_map(own).collect(), ..*self })
+            }
+            _ => Cow::Borrowed(self),
+        }
+    }
+
+    /// Returns the number of bins of a plane.
+    pub(super) fn levels(&self) -> usize {
+        self.bins.len() / self.intensity.planes()
     }
 
     /// Creates a histogram from bins, plane after plane.
     pub(super) fn from_bins(intensity: Intensity, depth: Depth, bins: Vec<u64>) -> Self {
         debug_assert_eq!(bins.len(), intensity.planes() * depth.levels());
-        Self { intensity, depth, bins }
+        Self { intensity, depth, packed: None, bins }
+    }
+
+    /// Returns this histogram with other bins, as many as it has.
+    pub(super) fn with_bins(&self, bins: Vec<u64>) -> Self {
+        debug_assert_eq!(bins.len(), self.bins.len());
+        Self { bins, ..*self }
     }
 
     /// Returns the bins, plane after plane, for callers with a counting loop of their own.
@@ -78,9 +122,9 @@ impl Histogram {
         self.depth
     }
 
-    /// Returns the bins of each plane: slices of 256 or 65,536.
+    /// Returns the bins of each plane: slices of 256 or 65,536, or of the levels of packed samples.
     pub fn planes(&self) -> impl ExactSizeIterator<Item = &[u64]> {
-        self.bins.chunks_exact(self.depth.levels())
+        self.bins.chunks_exact(self.levels())
     }
 
     /// Returns the number of pixels counted.

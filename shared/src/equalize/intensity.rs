@@ -66,7 +66,7 @@ pub enum Intensity {
 impl Intensity {
     /// Returns the intensity that `color` selects in an image of this layout.
     pub const fn of(color: Color, layout: Layout) -> Self {
-        if let Layout::Bands(bands) = layout {
+        if let Some(bands) = layout.bands() {
             return Intensity::Bands(bands);
         }
         match (layout.colors(), color) {
@@ -86,5 +86,10 @@ impl Intensity {
             Intensity::Bands(bands) => bands as usize,
             _ => 1,
         }
+    }
+
+    /// Whether it is a sample of the image, not computed from several.
+    pub(super) const fn is_sample(self) -> bool {
+        matches!(self, Intensity::Gray | Intensity::Channels | Intensity::Bands(_))
     }
 }

@@ -7,6 +7,7 @@ use super::strength::Strength;
 use super::stretch::{Cut, ends, stretched};
 use super::tone::Tone;
 use super::wire::{self, Malformed, Reader};
+use crate::packed::Packed;
 use crate::pixels::{Depth, Samples};
 
 /// Panic message for floating-point samples, which have curves instead of tables.
@@ -27,7 +28,7 @@ impl Lut {
     /// - at 8 bits `round_ties_even(f32(sum − h0) × (255f32 / f32(total − h0)))`, in this order, as OpenCV's
     ///   `equalizeHist` computes it (modules/imgproc/src/histogram.cpp);
     /// - at 16 bits, which OpenCV doesn't support, `(2·(sum − h0)·65535 + D) / 2D` with `D = total − h0`: the same
-    ///   formula, exact, and rounded half up.
+    ///   formula, exact, and rounded half up. Of packed samples' own levels, with their highest level instead of 65535.
     ///
     /// The lowest level that occurs maps to 0, as do the levels below it, which no pixel has. If fewer than two levels
     /// occur, the table is the identity, as OpenCV leaves a constant image unchanged.
@@ -35,7 +36,11 @@ impl Lut {
         let planes = histogram.planes();
         let entries = match histogram.depth() {
             Depth::Eight => Samples::U8(planes.flat_map(|bins| equalize::<u8>(bins, ratio_u8)).collect()),
-            Depth::Sixteen => Samples::U16(planes.flat_map(|bins| equalize::<u16>(bins, ratio_u16)).collect()),
+            Depth::Sixteen => {
+                let highest = histogram.levels() as u64 - 1;
+                let ratio = |sum, whole| ratio_u16(sum, whole, highest);
+                Samples::U16(planes.flat_map(|bins| equalize::<u16>(bins, ratio)).collect())
+            }
             Depth::Float => panic!("{NO_FLOATS}"),
         };
         Self { intensity: histogram.intensity(), entries }
@@ -71,7 +76,22 @@ impl Lut {
     /// Returns this table interpolated linearly with the identity, rounded half up.
     #[must_use]
     pub fn with_strength(&self, strength: Strength) -> Self {
-        self.with_entries(strength.weaken(self.entries()))
+        self.with_entries(strength.weaken(self.entries(), self.entries.len() / self.intensity.planes()))
+    }
+
+    /// Returns the table for widened samples of one for the own levels of packed samples; any other table is returned as it is.
+    #[must_use]
+    pub(super) fn widened(self, packed: Option<Packed>) -> Self {
+        let (Some(packed), Samples::U16(entries)) = (packed, &self.entries) else { return self };
+        if entries.len() != packed.levels() * self.intensity.planes() {
+            return self;
+        }
+        let wide = |own: &[u16]| {
+            let of = |level| packed.widen(own[usize::from(packed.narrow(level))]);
+            (0..=u16::MAX).map(of).collect::<Vec<u16>>()
+        };
+        let wide = entries.chunks_exact(packed.levels()).flat_map(wide).collect();
+        self.with_entries(Samples::U16(wide))
     }
 
     /// Returns a table of the same intensity with other entries.
@@ -115,12 +135,12 @@ impl Lut {
 }
 
 /// Cumulates one plane and maps each sum to a level by `ratio(sum, whole)`, both without the lowest occupied level.
-fn equalize<S: Sample>(bins: &[u64], ratio: fn(u64, u64) -> S::Entry) -> Vec<S::Entry> {
+fn equalize<S: Sample>(bins: &[u64], ratio: impl Fn(u64, u64) -> S::Entry) -> Vec<S::Entry> {
     let total: u64 = bins.iter().sum();
     let lowest = bins.iter().position(|bin| *bin != 0).unwrap_or(0);
     let whole = total - bins[lowest];
     if whole == 0 {
-        return (0..S::LEVELS as u32).map(S::entry).collect();
+        return (0..bins.len() as u32).map(S::entry).collect();
     }
     let mut sum = 0;
     let above = bins[lowest + 1..].iter().map(|bin| {
@@ -137,9 +157,9 @@ fn ratio_u8(sum: u64, whole: u64) -> u8 {
 }
 
 /// Exact, in 128 bits: twice a 64-bit sum times 65,535 needs 81 bits.
-fn ratio_u16(sum: u64, whole: u64) -> u16 {
+fn ratio_u16(sum: u64, whole: u64, highest: u64) -> u16 {
     let (sum, whole) = (u128::from(sum), u128::from(whole));
-    ((2 * sum * 65_535 + whole) / (2 * whole)) as u16
+    ((2 * sum * u128::from(highest) + whole) / (2 * whole)) as u16
 }
 
 #[cfg(test)]
@@ -149,8 +169,8 @@ mod tests {
     #[test]
     fn sums_beyond_32_bits_are_exact() {
         let whole = Histogram::MAX_TOTAL;
-        assert_eq!(ratio_u16(whole, whole), 65_535);
-        assert_eq!(ratio_u16(whole / 2, whole), 32_768);
+        assert_eq!(ratio_u16(whole, whole, 65_535), 65_535);
+        assert_eq!(ratio_u16(whole / 2, whole, 65_535), 32_768);
         assert_eq!(ratio_u8(whole, whole), 255);
         assert_eq!(ratio_u8(whole / 2, whole), 128);
     }
@@ -158,9 +178,10 @@ mod tests {
     #[test]
     fn sixteen_bits_round_half_up() {
         // 65535 / 2 and 65535 / 6 × 3 lie halfway between two levels.
-        assert_eq!(ratio_u16(1, 2), 32_768);
-        assert_eq!(ratio_u16(3, 6), 32_768);
-        assert_eq!(ratio_u16(1, 3), 21_845);
+        assert_eq!(ratio_u16(1, 2, 65_535), 32_768);
+        assert_eq!(ratio_u16(3, 6, 65_535), 32_768);
+        assert_eq!(ratio_u16(1, 3, 65_535), 21_845);
+        assert_eq!(ratio_u16(1, 2, 4_095), 2_048);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::color;
 use super::float::luma;
 use super::kernel::sample::Sample;
 use super::nodata::{NodataRule, Unit, Value};
+use crate::packed::Packed;
 use crate::pixels::{Rows, Samples};
 
 /// Mask over some rows.
@@ -13,6 +14,8 @@ pub struct Mask {
     shown: Vec<bool>,
     /// Colour samples with this value are hidden on their own, also in pixels that are shown.
     sample: Option<Value>,
+    /// Bits of the file's samples, if they are packed.
+    packed: Option<Packed>,
 }
 
 impl Mask {
@@ -48,7 +51,8 @@ impl Mask {
             }
             _ => None,
         };
-        (sample.is_some() || !shown.iter().all(|shown| *shown)).then_some(Self { shown, sample })
+        let packed = missing.and_then(|missing| missing.packed);
+        (sample.is_some() || !shown.iter().all(|shown| *shown)).then_some(Self { shown, sample, packed })
     }
 
     /// Converts a mask image to one byte per pixel: 0 where all its colours are 0 or it is fully transparent, else 255.
@@ -120,17 +124,32 @@ impl Mask {
         let (channels, colors) = (before.layout.channels(), before.layout.colors());
         match (&before.samples, &mut after.samples, self.sample) {
             (Samples::U8(before), Samples::U8(after), Some(Value::U8(value))) => {
-                restore_samples(before, after, (channels, colors), value);
+                restore_samples(before, after, (channels, colors), (value, value.beside()));
             }
             (Samples::U16(before), Samples::U16(after), Some(Value::U16(value))) => {
-                restore_samples(before, after, (channels, colors), value);
+                to_own_levels(after, self.packed);
+                restore_samples(before, after, (channels, colors), (value, beside_u16(value, self.packed)));
             }
             (Samples::F32(before), Samples::F32(after), Some(Value::F32(value))) => {
-                restore_samples(before, after, (channels, colors), value);
+                restore_samples(before, after, (channels, colors), (value, value.beside()));
             }
             _ => {}
         }
     }
+}
+
+/// Rounds the widened levels of packed samples to those that the file can have, so that they can be compared with one of these.
+fn to_own_levels(samples: &mut [u16], packed: Option<Packed>) {
+    if let Some(packed) = packed {
+        samples.iter_mut().for_each(|sample| *sample = packed.nearest(*sample));
+    }
+}
+
+/// Returns the level next to one: among those of the file if its samples are packed.
+fn beside_u16(level: u16, packed: Option<Packed>) -> u16 {
+    let Some(packed) = packed else { return level.beside() };
+    let own = packed.narrow(level);
+    packed.widen(if own == packed.highest() { own - 1 } else { own + 1 })
 }
 
 fn image<S: Copy + Default + PartialEq>(samples: &[S], channels: usize, colors: usize) -> Vec<u8> {
@@ -190,13 +209,18 @@ fn restore<S: Copy>(
     }
 }
 
-/// Restores the samples with this value in `before`; moves the others away from it.
-fn restore_samples<S: Step>(before: &[S], after: &mut [S], (channels, colors): (usize, usize), value: S) {
+/// Restores the samples with this value in `before`; moves the others away from it, to the one `beside` it.
+fn restore_samples<S: Step>(
+    before: &[S],
+    after: &mut [S],
+    (channels, colors): (usize, usize),
+    (value, beside): (S, S),
+) {
     for (before, after) in before.chunks_exact(channels).zip(after.chunks_exact_mut(channels)) {
         for (before, after) in before[..colors].iter().zip(after) {
             match (*before == value, *after == value) {
                 (true, _) => *after = value,
-                (false, true) => *after = value.beside(),
+                (false, true) => *after = beside,
                 (false, false) => {}
             }
         }
@@ -216,9 +240,16 @@ impl NodataRule {
         let shown = mask.map(|mask| mask.shown.as_slice());
         let value = self.nodata.of(rows.samples.depth());
         match (&mut rows.samples, value) {
-            (Samples::U8(samples), Some(Value::U8(value))) => keep_apart(samples, shown, shape, value, 0),
-            (Samples::U16(samples), Some(Value::U16(value))) => keep_apart(samples, shown, shape, value, 0),
-            (Samples::F32(samples), Some(Value::F32(value))) => keep_apart(samples, shown, shape, value, 0.0),
+            (Samples::U8(samples), Some(Value::U8(value))) => {
+                keep_apart(samples, shown, shape, (value, value.beside()), 0);
+            }
+            (Samples::U16(samples), Some(Value::U16(value))) => {
+                to_own_levels(samples, self.packed);
+                keep_apart(samples, shown, shape, (value, beside_u16(value, self.packed)), 0);
+            }
+            (Samples::F32(samples), Some(Value::F32(value))) => {
+                keep_apart(samples, shown, shape, (value, value.beside()), 0.0);
+            }
             _ => {}
         }
     }
@@ -252,7 +283,7 @@ fn keep_apart<S: Step>(
     samples: &mut [S],
     shown: Option<&[bool]>,
     (channels, colors, unit): (usize, usize, Unit),
-    value: S,
+    (value, beside): (S, S),
     transparent: S,
 ) {
     for (i, pixel) in samples.chunks_exact_mut(channels).enumerate() {
@@ -261,10 +292,10 @@ fn keep_apart<S: Step>(
             continue;
         }
         match unit {
-            Unit::Pixel if color.iter().all(|sample| *sample == value) => color.fill(value.beside()),
+            Unit::Pixel if color.iter().all(|sample| *sample == value) => color.fill(beside),
             Unit::Pixel => {}
             Unit::Sample => {
-                color.iter_mut().filter(|sample| **sample == value).for_each(|sample| *sample = value.beside());
+                color.iter_mut().filter(|sample| **sample == value).for_each(|sample| *sample = beside);
             }
         }
     }
@@ -350,6 +381,28 @@ mod tests {
         let mut valid = rows(Layout::Rgba, &[9, 8, 9, 1, 9, 8, 9, 0]);
         missing(9.0, Intensity::Channels).unwrap().keep_apart(&mut valid, None);
         assert_eq!(valid, rows(Layout::Rgba, &[10, 8, 10, 1, 9, 8, 9, 0]));
+    }
+
+    #[test]
+    fn packed_samples_stay_apart_from_nodata_in_their_own_levels() {
+        let packed = Packed::new(12);
+        let wide = |levels: &[u16]| {
+            let samples = levels.iter().map(|level| packed.unwrap().widen(*level)).collect();
+            Rows { width: 2, layout: Layout::Bands(2), samples: Samples::U16(samples) }
+        };
+        let rule = |value: u16, intensity| {
+            let nodata = Nodata::new(packed.unwrap().widen(value).into()).unwrap();
+            NodataRule::new(nodata, intensity).of_packed(packed)
+        };
+        let before = wide(&[7, 1, 2, 7]);
+        let mask = Mask::of(&before, Some(rule(7, Intensity::Bands(2))), None).unwrap();
+        // 120 of 16 bits is 7 of 12, as is 112, which 7 is widened to.
+        let mut after = Rows { samples: Samples::U16(vec![9, 120, 112, 9]), ..before.clone() };
+        mask.restore(&before, &mut after);
+        assert_eq!(after, wide(&[7, 8, 8, 7]));
+        let mut gray = Rows { width: 2, layout: Layout::Gray, samples: Samples::U16(vec![65_530, 65_000]) };
+        rule(4_095, Intensity::Gray).keep_apart(&mut gray, None);
+        assert_eq!(gray.samples, Samples::U16(vec![packed.unwrap().widen(4_094), packed.unwrap().widen(4_062)]));
     }
 
     #[test]

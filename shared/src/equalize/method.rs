@@ -46,14 +46,15 @@ impl Counts {
             });
         }
         match recipe.clahe() {
-            None => Ok(Self::Whole(Histogram::new(recipe, layout, depth))),
+            None => Ok(Self::Whole(Histogram::new(recipe, layout, depth).of_packed(frame.packed))),
             Some(clahe) => Self::of_tiles(recipe, clahe, frame),
         }
     }
 
     fn of_tiles(recipe: &Recipe, clahe: Clahe, frame: &Frame) -> Result<Self, GridError> {
-        let Frame { width, height, layout, depth } = *frame;
-        let tiles = match (recipe.tile_bins(depth), recipe.range) {
+        let Frame { width, height, layout, depth, packed } = *frame;
+        let range = recipe.range.and_then(|range| packed.map_or(Some(range), |packed| range.widened(packed)));
+        let tiles = match (recipe.tile_bins(depth), range) {
             (Bins::Levels(_), _) => None,
             (Bins::Few, Some(range)) => TileHistograms::over_range(&clahe, recipe.color, frame, range)?,
             (Bins::Few, None) => return Ok(Self::Occupied(Box::new(Occupied::new(clahe, recipe.color, *frame)?))),
@@ -161,7 +162,7 @@ impl Counts {
     /// Fails if the bytes are not exactly one such value.
     pub fn filled(&self, bytes: &[u8]) -> Result<Self, Malformed> {
         match self {
-            Self::Whole(_) => Histogram::from_bytes(bytes).map(Self::Whole),
+            Self::Whole(own) => Ok(Self::Whole(Histogram::from_bytes(bytes)?.of_packed(own.packed()))),
             Self::Occupied(occupied) => Ok(Self::Occupied(Box::new(occupied.filled(bytes)?))),
             Self::Tiles(tiles) => Ok(Self::Tiles(Box::new(tiles.emptied().filled(bytes)?))),
             Self::Ranges(ranges) => ranges.filled(bytes).map(Self::Ranges),
@@ -218,9 +219,10 @@ impl Table {
     pub fn new(recipe: &Recipe, counts: &Counts, reference: Option<&Histogram>) -> Result<Self, TableError> {
         match (counts, recipe.clahe()) {
             (Counts::Whole(histogram), None) => {
-                let lut = lut(&recipe.method, histogram, reference)?;
+                let lut = lut(&recipe.method, &histogram.in_own_levels(), reference)?;
                 let full = recipe.strength == Strength::FULL;
-                Ok(Self::Whole(if full { lut } else { lut.with_strength(recipe.strength) }))
+                let lut = if full { lut } else { lut.with_strength(recipe.strength) };
+                Ok(Self::Whole(lut.widened(histogram.packed())))
             }
             (Counts::Tiles(tiles), Some(clahe)) => {
                 let tables = TileTables::from_histograms(&clahe, tiles);
@@ -282,15 +284,20 @@ impl Table {
 
 /// Creates the table of one histogram, at full strength.
 fn lut(method: &Method, histogram: &Histogram, reference: Option<&Histogram>) -> Result<Lut, TableError> {
+    // Of packed samples, points are among the file's levels, as are those of the histogram unless it is of all 16 bits.
+    let widened = histogram.packed().filter(|packed| histogram.levels() > packed.levels());
     match method {
         Method::Global => Ok(Lut::from_histogram(histogram)),
         Method::Plateau { clip_limit } => Ok(Lut::from_histogram(&histogram.with_plateau(clip_limit.value()))),
         Method::Stretch { cut, tone } if *tone == Tone::default() => Ok(Lut::stretching(histogram, *cut)),
-        Method::Stretch { cut, tone } => Ok(Lut::toned(histogram, *cut, *tone)),
+        Method::Stretch { cut, tone } => {
+            Ok(Lut::toned(histogram, *cut, widened.map_or(*tone, |packed| tone.widened(packed))))
+        }
         Method::Match { .. } => {
             let reference = reference.ok_or(TableError::Reference)?;
             let reference = reference.as_reference(histogram.intensity(), histogram.depth());
-            Lut::matching(histogram, &reference).map_err(|_| TableError::Method(method.name()))
+            let reference = reference.of_packed(histogram.packed());
+            Lut::matching(histogram, &reference.in_own_levels()).map_err(|_| TableError::Method(method.name()))
         }
         Method::Clahe { .. } => Err(TableError::Method(method.name())),
     }

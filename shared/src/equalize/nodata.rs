@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::intensity::Intensity;
+use crate::image_info::ImageInfo;
+use crate::packed::Packed;
 use crate::pixels::Depth;
 
 /// Nodata: the sample value that marks missing pixels.
@@ -20,6 +22,12 @@ impl Nodata {
     /// Returns the number.
     pub fn value(self) -> f64 {
         self.0
+    }
+
+    /// Returns the value as samples of this image have it in memory, where packed ones are widened; `None` if none has it.
+    pub(super) fn in_memory(self, info: &ImageInfo) -> Option<Self> {
+        let own = info.more.packed.map_or(Some(self.0), |packed| packed.widen_number(self.0)).and_then(Self::new)?;
+        own.of(info.depth).map(|_| own)
     }
 
     /// Returns the value as a level of integer samples, or `None` if samples of this depth can't have it.
@@ -43,13 +51,21 @@ pub(super) enum Unit {
 pub struct NodataRule {
     pub(super) nodata: Nodata,
     pub(super) unit: Unit,
+    /// Bits of the file's samples, if they are packed: the distance between levels that remain apart.
+    pub(super) packed: Option<Packed>,
 }
 
 impl NodataRule {
     /// Creates it for rows of which `intensity` is equalized.
     pub const fn new(nodata: Nodata, intensity: Intensity) -> Self {
         let unit = if intensity.planes() > 1 { Unit::Sample } else { Unit::Pixel };
-        Self { nodata, unit }
+        Self { nodata, unit, packed: None }
+    }
+
+    /// Returns the rule for samples that were packed in the file.
+    #[must_use]
+    pub const fn of_packed(self, packed: Option<Packed>) -> Self {
+        Self { packed, ..self }
     }
 
     /// Returns the rule for whole pixels only, whatever is equalized.

@@ -14,8 +14,7 @@ impl Histogram {
     /// of a pixel.
     #[must_use]
     pub(super) fn with_plateau(&self, limit: f64) -> Self {
-        let bins = self.planes().flat_map(|bins| limited(bins, limit)).collect();
-        Self::from_bins(self.intensity(), self.depth(), bins)
+        self.with_bins(self.planes().flat_map(|bins| limited(bins, limit)).collect())
     }
 }
 

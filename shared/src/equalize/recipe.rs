@@ -17,6 +17,7 @@ use super::tone::Tone;
 use crate::id::ImageId;
 use crate::image_info::ImageInfo;
 use crate::number::Decimal;
+use crate::packed::Packed;
 use crate::pixels::{Depth, Layout};
 
 /// What to do with an image. In JSON, a recipe is one object whose field `method` determines the other fields allowed:
@@ -212,8 +213,11 @@ impl Recipe {
 
     /// Returns the nodata of an image: the recipe's value, or else the one in its file.
     pub fn nodata_of(&self, info: &ImageInfo) -> Option<NodataRule> {
-        let nodata = self.nodata.or(info.more.nodata.and_then(Nodata::new))?;
-        let rule = NodataRule::new(nodata, self.intensity(info.layout, info.depth));
+        let nodata = match self.nodata {
+            Some(nodata) => nodata.in_memory(info)?,
+            None => info.more.nodata.and_then(Nodata::new)?,
+        };
+        let rule = NodataRule::new(nodata, self.intensity(info.layout, info.depth)).of_packed(info.more.packed);
         Some(if self.arithmetic == Arithmetic::Nine { rule.of_whole_pixels() } else { rule })
     }
 
@@ -231,7 +235,7 @@ impl Recipe {
     /// # Errors
     /// Returns a sentence for the user: what was expected and what was found.
     pub fn check(&self, info: &ImageInfo) -> Result<(), String> {
-        if let Layout::Bands(bands) = info.layout {
+        if let Some(bands) = info.layout.bands() {
             let fits =
                 self.color == Color::Channels && matches!(self.method.kind(), MethodKind::Global | MethodKind::Stretch);
             if !fits {
@@ -255,10 +259,10 @@ impl Recipe {
                 "Expected a nodata value that floating-point samples of 32 bits can have; got {}.",
                 Decimal(nodata.value())
             )),
-            Some(nodata) if nodata.of(info.depth).is_none() => Err(format!(
+            Some(nodata) if nodata.in_memory(info).is_none() => Err(format!(
                 "Expected a nodata value that samples of {} bits can have, a whole number from 0 to {}; got {}.",
-                info.depth.bits(),
-                info.depth.levels() - 1,
+                info.bits(),
+                highest(info),
                 Decimal(nodata.value())
             )),
             _ => Ok(()),
@@ -268,7 +272,7 @@ impl Recipe {
     /// Checks the restrictions on floating-point samples, and on the range of whole numbers.
     fn check_float(&self, info: &ImageInfo) -> Result<(), String> {
         if info.depth != Depth::Float {
-            return self.check_levels(info.depth);
+            return self.check_levels(info);
         }
         if !matches!(self.method.kind(), MethodKind::Global | MethodKind::Stretch) {
             return Err(format!(
@@ -287,20 +291,22 @@ impl Recipe {
     }
 
     /// Checks that a range is given for whole numbers only where it means something: for CLAHE of 16 bits.
-    fn check_levels(&self, depth: Depth) -> Result<(), String> {
+    fn check_levels(&self, info: &ImageInfo) -> Result<(), String> {
         let Some(range) = self.range else { return Ok(()) };
-        if depth != Depth::Sixteen || self.clahe().is_none() {
+        if info.depth != Depth::Sixteen || self.clahe().is_none() {
             return Err(format!(
                 "A range is for floating-point samples, and for CLAHE of 16 bits; this image has whole numbers of {} bits, \
                  which {} takes as they are.",
-                depth.bits(),
+                info.bits(),
                 self.method.name()
             ));
         }
-        match range.levels() {
+        match info.more.packed.map_or(Some(range), |packed| range.widened(packed)).and_then(GivenRange::levels) {
             Some(_) => Ok(()),
             None => Err(format!(
-                "Expected a range of two whole numbers from 0 to 65535 for samples of 16 bits; got {} and {}.",
+                "Expected a range of two whole numbers from 0 to {} for samples of {} bits; got {} and {}.",
+                highest(info),
+                info.bits(),
                 Decimal(range.numbers()[0]),
                 Decimal(range.numbers()[1])
             )),
@@ -317,4 +323,9 @@ impl Recipe {
             _ => Ok(()),
         }
     }
+}
+
+/// Returns the highest level of an image's samples, which are whole numbers.
+fn highest(info: &ImageInfo) -> usize {
+    info.more.packed.map_or(info.depth.levels(), Packed::levels) - 1
 }

@@ -37,12 +37,12 @@ impl Strength {
         f64::from(self.0) / 1_000.0
     }
 
-    /// Applies the strength to tables that are stored one after the other: returns their interpolation with the
+    /// Applies the strength to tables of so many levels that are stored one after the other: returns their interpolation with the
     /// identity.
-    pub(super) fn weaken(self, entries: &Samples) -> Samples {
+    pub(super) fn weaken(self, entries: &Samples, levels: usize) -> Samples {
         match entries {
-            Samples::U8(entries) => Samples::U8(weakened::<u8>(entries, self, u32::from)),
-            Samples::U16(entries) => Samples::U16(weakened::<u16>(entries, self, u32::from)),
+            Samples::U8(entries) => Samples::U8(weakened::<u8>(entries, levels, self, u32::from)),
+            Samples::U16(entries) => Samples::U16(weakened::<u16>(entries, levels, self, u32::from)),
             Samples::F32(_) => panic!("tables have whole numbers"),
         }
     }
@@ -54,8 +54,13 @@ impl Strength {
     }
 }
 
-fn weakened<S: Sample>(entries: &[S::Entry], strength: Strength, wide: fn(S::Entry) -> u32) -> Vec<S::Entry> {
-    let levels = (0..S::LEVELS as u32).cycle();
+fn weakened<S: Sample>(
+    entries: &[S::Entry],
+    levels: usize,
+    strength: Strength,
+    wide: fn(S::Entry) -> u32,
+) -> Vec<S::Entry> {
+    let levels = (0..levels as u32).cycle();
     entries.iter().zip(levels).map(|(entry, level)| S::entry(strength.between(level, wide(*entry)))).collect()
 }
 
@@ -66,16 +71,16 @@ mod tests {
     #[test]
     fn none_is_the_identity_and_all_is_the_table() {
         let table: Vec<u16> = (0..=u16::MAX).rev().collect();
-        assert_eq!(weakened::<u16>(&table, Strength::FULL, u32::from), table);
+        assert_eq!(weakened::<u16>(&table, 65_536, Strength::FULL, u32::from), table);
         let none = Strength::thousandths(0).unwrap();
-        assert!(weakened::<u16>(&table, none, u32::from).into_iter().eq(0..=u16::MAX));
+        assert!(weakened::<u16>(&table, 65_536, none, u32::from).into_iter().eq(0..=u16::MAX));
     }
 
     #[test]
     fn a_half_is_in_the_middle_of_each_plane() {
         let half = Strength::thousandths(500).unwrap();
         let white = vec![255; 512];
-        let halved = weakened::<u8>(&white, half, u32::from);
+        let halved = weakened::<u8>(&white, 256, half, u32::from);
         assert_eq!((halved[0], halved[1], halved[255]), (128, 128, 255));
         assert_eq!(halved[..256], halved[256..]);
     }

@@ -1,6 +1,7 @@
 //! Tone of a stretch: black and white points, and gamma.
 
 use super::given::GivenRange;
+use crate::packed::Packed;
 
 /// Black and white points in place of percentiles, and the gamma of the levels between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,6 +43,14 @@ impl Tone {
     /// Returns the samples that become black and white, if they are given.
     pub const fn points(self) -> Option<GivenRange> {
         self.points
+    }
+
+    /// Returns the tone with its points among the levels that packed samples are widened to.
+    pub(super) fn widened(self, packed: Packed) -> Self {
+        Self {
+            points: self.points.map(|points| points.scaled(f64::from(u16::MAX) / f64::from(packed.highest()))),
+            ..self
+        }
     }
 
     /// Returns the new share of a share from 0 to 1: its power of 1 / gamma.

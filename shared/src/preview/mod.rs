@@ -280,7 +280,7 @@ fn shrinker(info: &ImageInfo) -> Shrinker {
 /// Explains why an image has no preview; `None` if it has one.
 fn unshown(info: &ImageInfo) -> Option<String> {
     let what = match (info.layout, info.depth) {
-        (Layout::Bands(_), _) => "bands without colours",
+        (Layout::Bands(_) | Layout::BandsAlpha(_), _) => "bands without colours",
         (_, Depth::Float) => "floating-point samples",
         _ => return None,
     };

@@ -204,7 +204,7 @@ fn image_of(row: &Row, latest: JobSummary) -> Result<Image> {
         height,
         orientation: info.orientation,
         channels: info.layout.channels() as u16,
-        depth: info.depth.bits(),
+        depth: info.bits(),
         format: info.format,
         pages: info.more.further_pages.saturating_add(1),
         keeping: info.more.keeping,

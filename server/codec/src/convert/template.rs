@@ -119,7 +119,7 @@ fn of_tiff(result: &ImageInfo, carried: &Carried) -> Vec<u8> {
     let shorts = |values: &[u16]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
     let longs = |values: &[u32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
     let bits = u16::from(result.depth.bits());
-    let colors = result.layout.colors() == 3;
+    let colors = result.layout.bands().is_none() && result.layout.colors() == 3;
     // In ascending order of tags: type, number of values, and their bytes.
     let mut fields = vec![
         (tag::IMAGE_WIDTH, LONG, 1, longs(&[result.width])),
@@ -134,11 +134,10 @@ fn of_tiff(result: &ImageInfo, carried: &Carried) -> Vec<u8> {
         (tag::STRIP_BYTE_COUNTS, LONG, strips, longs(&vec![1; strips])),
         (tag::PREDICTOR, SHORT, 1, shorts(&[HORIZONTAL])),
     ];
-    if result.layout.has_alpha() {
-        fields.push((tag::EXTRA_SAMPLES, SHORT, 1, shorts(&[UNASSOCIATED])));
-    } else if let Layout::Bands(bands) = result.layout {
-        let extra = usize::from(bands) - 1;
-        fields.push((tag::EXTRA_SAMPLES, SHORT, extra, shorts(&vec![0; extra])));
+    let mut extra = vec![0; result.layout.bands().map_or(0, |bands| usize::from(bands) - 1)];
+    extra.extend(result.layout.has_alpha().then_some(UNASSOCIATED));
+    if !extra.is_empty() {
+        fields.push((tag::EXTRA_SAMPLES, SHORT, extra.len(), shorts(&extra)));
     }
     if let Some(xmp) = &carried.xmp {
         fields.push((tag::XMP, BYTE, xmp.len(), xmp.clone()));

@@ -1,6 +1,7 @@
 //! Encoding of rows as strips or tiles.
 
 use shared::decode::tiff::{Chunks, Compression, Order, Predictor, Structure, store};
+use shared::packed::Packed;
 use shared::pixels::{Rows, Samples, to_bytes};
 use tiff::encoder::compression::{CompressionAlgorithm, Lzw, Packbits};
 
@@ -8,20 +9,56 @@ use super::super::{Result, deflate, refuse};
 
 /// Returns the bytes of rows that are stored contiguously and uncompressed.
 pub(super) fn plain(structure: &Structure, rows: &Rows) -> Vec<u8> {
-    match store(structure, rows) {
-        Samples::U8(samples) => samples,
-        Samples::U16(samples) => u16::to_bytes(structure.tiff.order, &samples),
-        Samples::F32(samples) => f32::to_bytes(structure.tiff.order, &samples),
+    match (store(structure, rows), structure.packed()) {
+        (Samples::U16(samples), Some(packed)) => pack(packed, &samples, structure.width as usize * structure.channels),
+        (Samples::U8(samples), _) => samples,
+        (Samples::U16(samples), None) => u16::to_bytes(structure.tiff.order, &samples),
+        (Samples::F32(samples), _) => f32::to_bytes(structure.tiff.order, &samples),
     }
 }
 
 /// Returns the bytes of all strips or tiles of the rows, plane after plane, and their lengths.
 pub(super) fn pieces(structure: &Structure, rows: &Rows) -> Result<(Vec<u8>, Vec<u64>)> {
-    match &store(structure, rows) {
-        Samples::U8(samples) => by_planes(structure, samples),
-        Samples::U16(samples) => by_planes(structure, samples),
-        Samples::F32(samples) => by_planes(structure, samples),
+    match (&store(structure, rows), structure.packed()) {
+        (Samples::U16(samples), Some(packed)) => {
+            by_planes(structure, samples, &|piece, row, _| pack(packed, &piece, row))
+        }
+        (Samples::U8(samples), _) => {
+            by_planes(structure, samples, &|piece, row, n| predicted(structure, piece, row, n))
+        }
+        (Samples::U16(samples), None) => {
+            by_planes(structure, samples, &|piece, row, n| predicted(structure, piece, row, n))
+        }
+        (Samples::F32(samples), _) => {
+            by_planes(structure, samples, &|piece, row, n| predicted(structure, piece, row, n))
+        }
     }
+}
+
+/// Converts the samples of a strip or tile to bytes before compression, given the samples of a row and the channels.
+type ToBytes<'a, S> = &'a dyn Fn(Vec<S>, usize, usize) -> Vec<u8>;
+
+/// Packs samples, highest bits first. Each row of `row` samples starts on a whole byte (TIFF 6.0, page 29).
+fn pack(packed: Packed, samples: &[u16], row: usize) -> Vec<u8> {
+    let bits = u32::from(packed.bits());
+    let line = (row * usize::from(packed.bits())).div_ceil(8);
+    let mut bytes = Vec::with_capacity(samples.len() / row.max(1) * line);
+    for row in samples.chunks_exact(row) {
+        // The lowest `count` bits of `held` aren't written yet.
+        let (mut held, mut count) = (0_u32, 0);
+        for sample in row {
+            held = held << bits | u32::from(*sample);
+            count += bits;
+            while count >= 8 {
+                count -= 8;
+                bytes.push((held >> count) as u8);
+            }
+        }
+        if count > 0 {
+            bytes.push((held << (8 - count)) as u8);
+        }
+    }
+    bytes
 }
 
 /// A sample in its stored form.
@@ -66,15 +103,15 @@ impl Sample for f32 {
     }
 }
 
-fn by_planes<S: Sample>(structure: &Structure, samples: &[S]) -> Result<(Vec<u8>, Vec<u64>)> {
+fn by_planes<S: Sample>(structure: &Structure, samples: &[S], to_bytes: ToBytes<'_, S>) -> Result<(Vec<u8>, Vec<u64>)> {
     let (mut bytes, mut lengths) = (Vec::new(), Vec::new());
     if !structure.planar {
-        cut(structure, samples, structure.channels, &mut bytes, &mut lengths)?;
+        cut(structure, samples, structure.channels, to_bytes, (&mut bytes, &mut lengths))?;
         return Ok((bytes, lengths));
     }
     for plane in 0..structure.channels {
         let samples: Vec<S> = samples[plane..].iter().step_by(structure.channels).copied().collect();
-        cut(structure, &samples, 1, &mut bytes, &mut lengths)?;
+        cut(structure, &samples, 1, to_bytes, (&mut bytes, &mut lengths))?;
     }
     Ok((bytes, lengths))
 }
@@ -84,8 +121,8 @@ fn cut<S: Sample>(
     structure: &Structure,
     samples: &[S],
     channels: usize,
-    bytes: &mut Vec<u8>,
-    lengths: &mut Vec<u64>,
+    to_bytes: ToBytes<'_, S>,
+    (bytes, lengths): (&mut Vec<u8>, &mut Vec<u64>),
 ) -> Result<()> {
     let line = structure.width as usize * channels;
     for band in samples.chunks(structure.chunks.rows() as usize * line) {
@@ -97,8 +134,8 @@ fn cut<S: Sample>(
                     (tile(band, line, column * row, row, height as usize, channels), row)
                 }
             };
-            let raw = predicted(structure, piece, row, channels);
-            let piece = compress(structure.compression, raw, row * structure.depth.bytes())?;
+            let raw = to_bytes(piece, row, channels);
+            let piece = compress(structure.compression, raw, (row * usize::from(structure.bits)).div_ceil(8))?;
             lengths.push(piece.len() as u64);
             bytes.extend_from_slice(&piece);
         }
@@ -169,9 +206,24 @@ fn compress(compression: Compression, raw: Vec<u8>, row: usize) -> Result<Vec<u8
             use ruzstd::encoding::{CompressionLevel, compress_to_vec};
             return Ok(compress_to_vec(raw.as_slice(), CompressionLevel::Fastest));
         }
-        Compression::Fax4 | Compression::Jpeg | Compression::Webp => {
+        Compression::Rle | Compression::Fax3 { .. } | Compression::Fax4 | Compression::Jpeg | Compression::Webp => {
             return refuse("A TIFF's fax, JPEG and WebP data become Deflate in its result.");
         }
     }
     Ok(packed)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn each_row_of_packed_samples_starts_on_a_whole_byte() {
+        let twelve = Packed::new(12).unwrap();
+        assert_eq!(pack(twelve, &[0xabc, 0xdef, 0x012], 3), [0xab, 0xcd, 0xef, 0x01, 0x20]);
+        assert_eq!(pack(twelve, &[0xabc, 0xdef], 1), [0xab, 0xc0, 0xde, 0xf0]);
+        assert_eq!(pack(Packed::new(9).unwrap(), &[0x1ff, 0, 0x101], 3), [0xff, 0x80, 0x20, 0x20]);
+        assert_eq!(pack(Packed::new(15).unwrap(), &[0x7fff, 1], 2), [0xff, 0xfe, 0, 0x04]);
+    }
 }

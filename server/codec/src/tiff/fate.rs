@@ -1,7 +1,8 @@
 //! What becomes of a page's fields in the result, and their names for users.
 
-use shared::decode::tiff::{Compression, Directory, Document, Entry, Meaning, Structure, tag};
+use shared::decode::tiff::{Compression, Directory, Document, Entry, Meaning, Structure, Subsampling, tag};
 use shared::job::Keeping;
+use shared::packed::Packed;
 use shared::pixels::Depth;
 
 /// What becomes of a field.
@@ -98,6 +99,9 @@ pub(super) fn fate(entry: &Entry, original: &Structure, result: &Structure, lose
         tag::GDAL_NODATA if original.meaning == Meaning::Palette => {
             Fate::Dropped("The value for no data (GDAL) was an index of the palette.".to_owned())
         }
+        tag::GDAL_NODATA if original.meaning == Meaning::YCbCr => {
+            Fate::Dropped("The value for no data (GDAL) was for YCbCr.".to_owned())
+        }
         tag::GDAL_NODATA if promoted => {
             Fate::Dropped(format!("The value for no data (GDAL) was one of {} bits.", original.bits))
         }
@@ -115,7 +119,9 @@ pub(super) fn fate(entry: &Entry, original: &Structure, result: &Structure, lose
             };
             Fate::Dropped(format!("{what} is for colours; the result is gray."))
         }
-        tag::REFERENCE_BLACK_WHITE | tag::Y_CB_CR_COEFFICIENTS if original.compression == Compression::Jpeg => {
+        tag::REFERENCE_BLACK_WHITE | tag::Y_CB_CR_COEFFICIENTS
+            if original.compression == Compression::Jpeg || original.meaning == Meaning::YCbCr =>
+        {
             Fate::Rewritten
         }
         _ => Fate::Kept(name(tag)),
@@ -147,7 +153,7 @@ const fn name(tag: u16) -> Option<&'static str> {
 /// Returns how the result is stored: like the original, as far as that can hold the equalized pixels.
 pub(super) fn result(original: &Structure, keeping: &mut Keeping) -> Structure {
     let mut result = original.clone();
-    result.bits = original.depth.bits();
+    result.bits = original.packed().map_or(original.depth.bits(), Packed::bits);
     result.reversed = false;
     if original.slice == 0 && original.directory.find(tag::PHOTOMETRIC).is_none() {
         keeping.change("The TIFF has no PhotometricInterpretation; its samples were read as gray.");
@@ -163,6 +169,11 @@ pub(super) fn result(original: &Structure, keeping: &mut Keeping) -> Structure {
                  a palette."
             ));
         }
+        Meaning::YCbCr => {
+            result.meaning = Meaning::Same;
+            result.subsampling = Subsampling::NONE;
+            keeping.change("YCbCr became RGB: an equalized image has colours that YCbCr can't hold without loss.");
+        }
         _ if bits < 8 => {
             let bits = if bits == 1 { "1 bit".to_owned() } else { format!("{bits} bits") };
             keeping.change(format!("Samples of {bits} became 8 bits, so that an equalized image has all its shades."));
@@ -170,7 +181,7 @@ pub(super) fn result(original: &Structure, keeping: &mut Keeping) -> Structure {
         _ => {}
     }
     let was = match original.compression {
-        Compression::Fax4 => "fax (CCITT), which is for black and white",
+        compression if compression.is_fax() => "fax (CCITT), which is for black and white",
         Compression::Jpeg => "JPEG, which would lose more each time",
         Compression::Webp => "WebP, which isn't written",
         _ => return result,

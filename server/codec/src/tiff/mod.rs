@@ -190,7 +190,7 @@ impl Head {
         let photometric = match (structure.meaning, structure.layout) {
             (Meaning::Inverted, _) => 0,
             (_, Layout::Rgb | Layout::Rgba) => 2,
-            (_, Layout::Bands(_)) if structure.colors == 3 => 2,
+            (_, Layout::Bands(_) | Layout::BandsAlpha(_)) if structure.colors == 3 => 2,
             _ => 1,
         };
         let format = match (structure.depth, structure.meaning) {
@@ -209,7 +209,7 @@ impl Head {
             short(tag::SAMPLE_FORMAT, &vec![format; channels]),
         ];
         match structure.layout {
-            Layout::Bands(_) => {
+            Layout::Bands(_) | Layout::BandsAlpha(_) => {
                 let kinds: Vec<u64> = structure.extra.iter().map(|kind| (*kind).into()).collect();
                 fields.push(short(tag::EXTRA_SAMPLES, &kinds));
             }

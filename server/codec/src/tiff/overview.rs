@@ -4,6 +4,7 @@
 
 use shared::decode::tiff::{Chunks, Structure};
 use shared::job::Overview;
+use shared::packed::Packed;
 use shared::pixels::{Layout, Rows, Samples};
 
 use super::super::Result;
@@ -29,13 +30,25 @@ pub(super) fn strip(
     if height == 0 {
         return Ok((Vec::new(), Vec::new()));
     }
-    let samples = match &rows.samples {
-        Samples::U8(samples) => Samples::U8(reduced(samples, rows, overview, height, nodata)),
-        Samples::U16(samples) => Samples::U16(reduced(samples, rows, overview, height, nodata)),
-        Samples::F32(samples) => Samples::F32(reduced(samples, rows, overview, height, nodata)),
-    };
+    let samples = means(rows, overview, height, page.packed(), nodata);
     let strip = Structure { height, ..structure(page, overview, height) };
     encode::pieces(&strip, &Rows { width: overview.width, layout: rows.layout, samples })
+}
+
+/// Returns the samples of the overview's next `height` rows.
+fn means(rows: &Rows, overview: &Overview, height: u32, packed: Option<Packed>, nodata: Option<f64>) -> Samples {
+    match (&rows.samples, packed) {
+        (Samples::U8(samples), _) => Samples::U8(reduced(samples, rows, overview, height, nodata)),
+        // The mean of the file's own levels, rounded once.
+        (Samples::U16(samples), Some(packed)) => {
+            let own: Vec<u16> = samples.iter().map(|sample| packed.narrow(*sample)).collect();
+            let nodata = nodata.map(|value| packed.narrow(value as u16).into());
+            let means = reduced(&own, rows, overview, height, nodata);
+            Samples::U16(means.into_iter().map(|mean| packed.widen(mean)).collect())
+        }
+        (Samples::U16(samples), None) => Samples::U16(reduced(samples, rows, overview, height, nodata)),
+        (Samples::F32(samples), _) => Samples::F32(reduced(samples, rows, overview, height, nodata)),
+    }
 }
 
 /// A sample that can be averaged.
@@ -62,16 +75,27 @@ impl Sample for f32 {
     }
 }
 
-/// Averages squares of pixels ([`smaller`]); each of several bands by itself, since each has its own nodata.
+/// Averages squares of pixels ([`smaller`]); each of several bands by itself, with their alpha, since each has its own nodata.
 fn reduced<S: Sample>(samples: &[S], rows: &Rows, overview: &Overview, height: u32, nodata: Option<f64>) -> Vec<S> {
-    let Layout::Bands(bands) = rows.layout else { return smaller(samples, rows, overview, height, nodata) };
-    let alone = Rows { width: rows.width, layout: Layout::Gray, samples: Samples::U8(Vec::new()) };
-    let band = |band| {
-        let samples: Vec<S> = samples[band..].iter().step_by(bands.into()).copied().collect();
+    let Some(bands) = rows.layout.bands() else { return smaller(samples, rows, overview, height, nodata) };
+    let layout = if rows.layout.has_alpha() { Layout::GrayAlpha } else { Layout::Gray };
+    let alone = Rows { width: rows.width, layout, samples: Samples::U8(Vec::new()) };
+    let (channels, own) = (rows.layout.channels(), layout.channels());
+    let band = |band: usize| {
+        let pixels = samples.chunks_exact(channels);
+        let samples: Vec<S> = pixels
+            .flat_map(|pixel| std::iter::once(pixel[band]).chain(pixel[bands.into()..].iter().copied()))
+            .collect();
         smaller(&samples, &alone, overview, height, nodata)
     };
     let bands: Vec<Vec<S>> = (0..usize::from(bands)).map(band).collect();
-    (0..bands.first().map_or(0, Vec::len)).flat_map(|pixel| bands.iter().map(move |band| band[pixel])).collect()
+    let pixels = 0..bands.first().map_or(0, |band| band.len() / own);
+    pixels
+        .flat_map(|pixel| {
+            let alpha = bands[0][own * pixel + 1..own * (pixel + 1)].iter();
+            bands.iter().map(move |band| &band[own * pixel]).chain(alpha).copied().collect::<Vec<S>>()
+        })
+        .collect()
 }
 
 /// Averages squares of pixels, weighted by their alpha. Nodata and non-finite pixels don't count; if none counts, the
@@ -150,6 +174,28 @@ mod tests {
         let rows = Rows { width: 2, layout: Layout::Bands(2), samples: Samples::U8(samples.clone()) };
         let overview = Overview { factor: 2, width: 1, height: 1, below: false };
         assert_eq!(reduced(&samples, &rows, &overview, 1, Some(0.0)), [20, 60], "of 10, 20, 30 and of 40, 60, 80");
+    }
+
+    #[test]
+    fn alpha_weighs_in_each_band() {
+        let samples = vec![10, 50, 255, 20, 60, 0, 30, 70, 255, 40, 80, 0];
+        let rows = Rows { width: 2, layout: Layout::BandsAlpha(2), samples: Samples::U8(samples.clone()) };
+        let overview = Overview { factor: 2, width: 1, height: 1, below: false };
+        assert_eq!(reduced(&samples, &rows, &overview, 1, None), [20, 60, 128]);
+    }
+
+    #[test]
+    fn packed_samples_are_averaged_in_their_own_levels() {
+        let (twelve, wide) = (Packed::new(12), |level| Packed::new(12).unwrap().widen(level));
+        assert_eq!(
+            twelve.unwrap().narrow((wide(100) + wide(101)) / 2),
+            100,
+            "rounded twice, the mean would be too small"
+        );
+        let mean = Samples::U16(vec![wide(101)]);
+        let rows = Rows { width: 2, layout: Layout::Gray, samples: Samples::U16(vec![wide(100), wide(101)]) };
+        let overview = Overview { factor: 2, width: 1, height: 1, below: false };
+        assert_eq!(means(&rows, &overview, 1, twelve, None), mean);
     }
 
     #[test]

@@ -10,9 +10,6 @@ pub(super) const PAGES: &str = "Write each of them as a page of its own, for exa
 const DEFLATE: &str =
     "Convert it, for example by `gdal_translate -co COMPRESS=DEFLATE in.tif out.tif`, and process that file.";
 
-/// Another compression, by libtiff.
-const TIFFCP: &str = "Convert it, for example by `tiffcp -c zip in.tif out.tif`, and process that file.";
-
 /// Compressions and subsamplings that libtiff only converts to RGBA.
 const TIFF2RGBA: &str = "Convert it, for example by `tiff2rgba -c zip in.tif out.tif`, and process that file.";
 
@@ -31,11 +28,32 @@ const IMAGECODECS: &str = "Convert it, for example by `python -c \"import tifffi
 pub(super) const NO_MASK: &str =
     "Leave the mask out, for example by `gdal_translate -mask none in.tif out.tif`, and process that file.";
 
+/// Refuses samples of an unsupported size.
+pub(super) fn unsupported_bits<T>(bits: u64) -> Result<T> {
+    let advice = match bits {
+        17..=31 => format!(
+            " Scale them to 16 bits, for example by `gdal_translate -ot UInt16 -scale 0 {} 0 65535 in.tif out.tif`, and process \
+             that file.",
+            (1_u64 << bits) - 1
+        ),
+        _ => String::new(),
+    };
+    refuse(format!("This TIFF has {bits} bits a sample; 1 to 16, and 32 of floating point, are supported.{advice}"))
+}
+
+/// Refuses several alphas, or one of an unsupported kind, among further samples.
+pub(super) fn unsupported_alpha<T>(channels: u64, what: &str) -> Result<T> {
+    refuse(format!(
+        "This TIFF has {channels} samples a pixel, {what} among them, which isn't supported. Leave alpha out, for example by \
+         `gdal_translate -b 1 -b 2 -b 3 in.tif out.tif` (-b for each band to keep), and process that file."
+    ))
+}
+
 /// Refuses samples of an unsupported kind.
 pub(super) fn unsupported_samples<T>(photometric: u64) -> Result<T> {
     let (what, advice) = match photometric {
         5 => ("stores CMYK, the amounts of four inks, whose lightness depends on the printer", SRGB),
-        6 => ("stores YCbCr without JPEG", COLOURSPACE),
+        6 => ("stores YCbCr in planes, with other samples, or of other than 8 bits", COLOURSPACE),
         8..=10 => ("stores L*a*b*", COLOURSPACE),
         32_803 | 34_892 => {
             return refuse(
@@ -52,7 +70,6 @@ pub(super) fn unsupported_samples<T>(photometric: u64) -> Result<T> {
 /// Refuses an unsupported compression.
 pub(super) fn unsupported_compression<T>(number: u64) -> Result<T> {
     let (name, advice) = match number {
-        2 | 3 => ("fax (CCITT, of group 3)", TIFFCP),
         6 => ("JPEG of the old kind", TIFF2RGBA),
         34_712 | 33_003 | 33_005 => ("JPEG 2000", IMAGECODECS),
         34_887 => ("LERC", DEFLATE),

@@ -49,6 +49,22 @@ impl<'a, R: Read + Seek> Fields<'a, R> {
         }
     }
 
+    /// Reads a field of at most 16 rational numbers; a denominator of 0 makes 0, as in libtiff.
+    pub(super) fn rationals(&mut self, tag: u16) -> Result<Option<Vec<f32>>> {
+        const RATIONAL: u16 = 5;
+        match self.find(tag) {
+            None => Ok(None),
+            Some(entry) if entry.kind == RATIONAL => {
+                let bytes = self.bytes(tag, 16 * 8)?.unwrap_or_default();
+                let number = |bytes: &[u8]| self.tiff.order.number(bytes) as f64;
+                let rational = |[above, below]: [f64; 2]| if below == 0.0 { 0.0 } else { (above / below) as f32 };
+                let pairs = bytes.as_chunks::<8>().0.iter();
+                Ok(Some(pairs.map(|pair| rational([number(&pair[..4]), number(&pair[4..])])).collect()))
+            }
+            Some(_) => Err(damaged(Format::Tiff, format!("its field {tag} doesn't hold rational numbers"))),
+        }
+    }
+
     fn first(&mut self, tag: u16) -> Result<Option<u64>> {
         let Some(entry) = self.find(tag) else { return Ok(None) };
         self.tiff.first_number(self.source, entry)?.ok_or_else(|| empty(tag)).map(Some)

@@ -3,6 +3,7 @@
 mod advice;
 mod directory;
 mod document;
+mod fax;
 mod fields;
 mod nodata;
 mod page;
@@ -14,6 +15,7 @@ mod slices;
 mod structure;
 pub mod tag;
 mod unpack;
+mod ycbcr;
 
 use std::io::{Read, Seek};
 use std::ops::Range;
@@ -26,6 +28,7 @@ pub use present::store;
 pub(super) use reader::Reader;
 pub use reader::mask;
 pub use structure::{Chunks, Compression, Meaning, Predictor, Structure, structure};
+pub use ycbcr::Subsampling;
 
 use self::fields::Fields;
 use super::error::{Result, refuse, truncated};
@@ -139,11 +142,16 @@ fn least_common_multiple(a: u64, b: u64) -> u64 {
 fn plausible(structure: &Structure) -> Result<()> {
     let length = structure.tiff.length;
     let row = (u64::from(structure.width) * structure.channels as u64 * u64::from(structure.bits)).div_ceil(8);
-    let bytes = row * u64::from(structure.height);
+    let bytes = match structure.units() {
+        Some(units) => {
+            units.line(structure.width as usize) as u64 * u64::from(structure.height.div_ceil(units.down.into()))
+        }
+        None => row * u64::from(structure.height),
+    };
     let fits = match structure.compression {
         Compression::None => bytes <= length || sparse(structure),
-        // A white row takes one bit in Fax4. In Zstandard, a 128 KiB block of one repeated byte takes four bytes.
-        Compression::Fax4 => u64::from(structure.height) <= length.saturating_mul(8),
+        // A white row takes one bit in group 4, more in the others. In Zstandard, a 128 KiB block of one repeated byte takes four bytes.
+        compression if compression.is_fax() => u64::from(structure.height) <= length.saturating_mul(8),
         // A WebP of one colour is as short, whatever its size.
         Compression::Zstd | Compression::Webp => bytes <= length.saturating_mul(128 << 10) || sparse(structure),
         _ => bytes <= length.saturating_mul(MOST_EXPANSION) || sparse(structure),

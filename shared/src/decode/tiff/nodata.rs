@@ -5,7 +5,7 @@ use std::io::{Read, Seek};
 use super::super::error::Result;
 use super::fields::Fields;
 use super::structure::{Meaning, Structure};
-use super::tag;
+use super::{tag, unpack};
 use crate::pixels::Depth;
 
 /// Maximum characters of the number; GDAL writes at most 33.
@@ -29,13 +29,26 @@ pub(super) fn presented(structure: &Structure, value: f64) -> Option<f64> {
         Depth::Sixteen => 65_535.0,
         Depth::Float => return (structure.meaning == Meaning::Same).then_some(value),
     };
-    // Samples of fewer than 8 bits are widened to 8.
-    let value = if structure.bits < 8 { value * f64::from(255 / ((1_u32 << structure.bits) - 1)) } else { value };
+    let value = widened(structure, value)?;
     let value = match structure.meaning {
         Meaning::Same => value,
         Meaning::Inverted => most - value,
         Meaning::Signed => value + (most + 1.0) / 2.0,
-        Meaning::Palette | Meaning::Associated => return None,
+        Meaning::Palette | Meaning::Associated | Meaning::YCbCr => return None,
     };
     (value.fract() == 0.0 && (0.0..=most).contains(&value)).then_some(value)
+}
+
+/// Converts a stored sample value to that of the decoded samples, which have more bits if there are fewer than 8, or 9 to 15, but
+/// for indices of a palette; `None` if that is impossible.
+pub(super) fn widened(structure: &Structure, value: f64) -> Option<f64> {
+    match structure.packed() {
+        Some(packed) => packed.widen_number(value),
+        None if structure.bits < 8 && structure.meaning != Meaning::Palette => {
+            let level = value as u32;
+            let fits = f64::from(level) == value && level < 1 << structure.bits;
+            fits.then(|| unpack::widen_to_eight(structure.bits, level).into())
+        }
+        None => Some(value),
+    }
 }

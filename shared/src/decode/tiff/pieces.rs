@@ -35,7 +35,8 @@ pub fn pieces<R: Read + Seek>(source: &mut R, structure: &Structure) -> Result<V
             // What is beyond the pixels isn't read. A single strip is as long as its pixels, regardless of its declared length.
             Compression::None if at > 0 && (lone || length > needed) => needed,
             // These need a marker or all of their bytes to tell that they are incomplete.
-            Compression::None | Compression::Jpeg | Compression::Webp | Compression::Fax4 => length,
+            Compression::None | Compression::Jpeg | Compression::Webp => length,
+            compression if compression.is_fax() => length,
             _ => length.min(structure.tiff.length.saturating_sub(at)),
         };
         (at, length)

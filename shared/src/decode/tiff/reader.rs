@@ -12,6 +12,7 @@ use super::pieces::pieces;
 use super::present;
 use super::structure::{Compression, Meaning, Predictor, Structure, structure};
 use super::unpack::{self, Piece};
+use super::ycbcr::ToRgb;
 use super::{nodata, tag};
 use crate::job::{Format, ImageInfo};
 use crate::pixels::Samples;
@@ -26,6 +27,7 @@ pub(in super::super) struct Reader<R> {
     page: Stored,
     mask: Option<Stored>,
     palette: Option<Palette>,
+    to_rgb: Option<ToRgb>,
 }
 
 /// Pixels of one directory, as stored in the file.
@@ -62,11 +64,21 @@ impl<R: Read + Seek> Reader<R> {
             }
             _ => None,
         };
-        Ok(Self { source, page, mask, palette })
+        let to_rgb = match page.structure.meaning {
+            Meaning::YCbCr => {
+                let Structure { tiff, directory, .. } = &page.structure;
+                Some(ToRgb::read(&mut Fields::new(*tiff, directory, &mut source))?)
+            }
+            _ => None,
+        };
+        Ok(Self { source, page, mask, palette, to_rgb })
     }
 
     pub(in super::super) fn read(&mut self, rows: Range<u32>) -> Result<Samples> {
-        let samples = self.page.read(&mut self.source, rows.clone())?;
+        let mut samples = self.page.read(&mut self.source, rows.clone())?;
+        if let (Some(to_rgb), Samples::U8(samples)) = (&self.to_rgb, &mut samples) {
+            to_rgb.colors(samples);
+        }
         let samples = present::present(&self.page.structure, self.palette.as_ref(), samples);
         match &self.mask {
             Some(mask) => Ok(present::add_mask(samples, &mask.read(&mut self.source, rows)?)),
@@ -99,14 +111,15 @@ impl Stored {
             tables: fields.bytes(tag::JPEG_TABLES, MOST_JPEG_TABLES)?.unwrap_or_default(),
             ycbcr: fields.one(tag::PHOTOMETRIC, 1)? == 6,
         };
-        let empty = nodata::stored(&mut fields)?.unwrap_or(0.0);
+        let empty = nodata::stored(&mut fields)?.and_then(|value| nodata::widened(&structure, value)).unwrap_or(0.0);
         Ok(Self { structure, pieces, jpeg, empty })
     }
 
-    /// Reads samples as stored, except that gray of fewer than 8 bits is widened to 8. Palette indices are unchanged.
+    /// Reads samples as stored, except that gray of fewer than 8 bits is widened to 8, and packed samples to 16. Palette indices are
+    /// unchanged.
     fn read<R: Read + Seek>(&self, source: &mut R, rows: Range<u32>) -> Result<Samples> {
         match self.structure.bits {
-            16 => Ok(Samples::U16(self.samples(source, rows)?)),
+            9..=16 => Ok(Samples::U16(self.samples(source, rows)?)),
             32 => Ok(Samples::F32(self.samples(source, rows)?)),
             _ => Ok(Samples::U8(self.samples(source, rows)?)),
         }
@@ -157,8 +170,12 @@ impl Stored {
                 }
                 source.seek(SeekFrom::Start(start + skip))?;
                 source.read_exact(&mut bytes).map_err(|error| blame(Format::Tiff, error))?;
-                let mut read = vec![S::default(); bytes.len() / S::BYTES];
-                unpack::samples(structure.tiff.order, &bytes, &mut read);
+                let channels = structure.channels / structure.planes();
+                let row = structure.width as usize * channels;
+                let mut read = vec![S::default(); count as usize * row];
+                for (bytes, row) in bytes.chunks_exact(line).zip(read.chunks_exact_mut(row)) {
+                    self.row(bytes, channels, row);
+                }
                 self.scatter(&read, to, samples);
             }
             next += count;
@@ -177,14 +194,13 @@ impl Stored {
         let structure = &self.structure;
         let channels = structure.channels / structure.planes();
         let (across, piece_width) = (structure.chunks.across(structure.width), structure.chunks.width(structure.width));
-        let piece_line = structure.piece_line();
         let (mut packed, mut raw) = (Vec::new(), Vec::new());
         let mut decoded = vec![S::default(); piece_width as usize * channels];
         for down in rows.start / structure.chunks.rows()..rows.end.div_ceil(structure.chunks.rows()) {
             let top = down * structure.chunks.rows();
             let bottom = top.saturating_add(structure.chunks.rows()).min(structure.height);
             // Nothing is needed below the last requested row.
-            let needed = (rows.end.min(bottom) - top) as usize * piece_line;
+            let needed = structure.bytes_of(rows.end.min(bottom) - top);
             for column in 0..across {
                 let index = plane * structure.pieces() as usize + (down * across + column) as usize;
                 let (start, length) = self.pieces[index];
@@ -206,8 +222,7 @@ impl Stored {
                 let inside = piece_width.min(structure.width - left) as usize * channels;
                 for row in rows.start.max(top)..rows.end.min(bottom) {
                     if length > 0 {
-                        let from = (row - top) as usize * piece_line;
-                        self.row(&raw[from..from + piece_line], channels, &mut decoded);
+                        self.row_of_piece(&raw, row - top, channels, &mut decoded);
                     } else {
                         decoded.fill(S::from_f64(self.empty));
                     }
@@ -218,25 +233,46 @@ impl Stored {
         Ok(())
     }
 
-    /// Upper bound of bytes to read. No compression doubles the size of data, so a larger length in the table isn't trusted. A
-    /// JPEG or WebP must be read whole.
+    /// Upper bound of bytes to read. No compression doubles the size of data, but a fax's, in which alternating pixels take up to six
+    /// bits each; so a larger length in the table isn't trusted. A JPEG or WebP must be read whole.
     fn longest(&self, needed: usize) -> u64 {
         let piece = u64::from(self.structure.chunks.rows()) * self.structure.piece_line() as u64;
         let most = match self.structure.compression {
             Compression::Jpeg | Compression::Webp => piece + (64 << 10),
+            // With an end-of-line code of two bytes for each row.
+            compression if compression.is_fax() => 4 * needed as u64 + 2 * u64::from(self.structure.chunks.rows()),
             _ => needed as u64,
         };
         2 * most + 4_096
     }
 
+    /// Decodes the samples of a strip's or tile's row.
+    fn row_of_piece<S: unpack::Sample>(&self, raw: &[u8], row: u32, channels: usize, samples: &mut [S]) {
+        let line = self.structure.piece_line();
+        match self.structure.units() {
+            None => self.row(&raw[row as usize * line..][..line], channels, samples),
+            Some(units) => {
+                let width = samples.len() / channels;
+                let (from, within) = (row / u32::from(units.down), row % u32::from(units.down));
+                let bytes = units.row(&raw[from as usize * units.line(width)..], within as usize, width);
+                self.row(&bytes, channels, samples);
+            }
+        }
+    }
+
     /// Decodes a row's samples from its bytes.
     fn row<S: unpack::Sample>(&self, bytes: &[u8], channels: usize, row: &mut [S]) {
         let structure = &self.structure;
+        if let Some(packed) = structure.packed() {
+            return unpack::bits(bytes, packed.bits(), row, |level| packed.widen(level as u16).into());
+        }
         match structure.predictor {
             Predictor::Float => return unpack::planes_of_bytes(bytes, channels, row),
+            _ if structure.bits < 8 && structure.meaning == Meaning::Palette => {
+                return unpack::bits(bytes, structure.bits, row, |index| index);
+            }
             _ if structure.bits < 8 => {
-                let scale = if structure.meaning == Meaning::Palette { 1 } else { 255 / ((1 << structure.bits) - 1) };
-                return unpack::bits(bytes, structure.bits, scale, row);
+                return unpack::bits(bytes, structure.bits, row, |level| unpack::widen_to_eight(structure.bits, level));
             }
             Predictor::None | Predictor::Horizontal => unpack::samples(structure.tiff.order, bytes, row),
         }

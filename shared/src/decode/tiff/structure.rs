@@ -7,8 +7,10 @@ use super::super::limits::Limits;
 use super::directory::{Directory, Tiff};
 use super::fields::Fields;
 use super::page::Page;
+use super::ycbcr::Subsampling;
 use super::{advice, tag};
 use crate::job::{Format, ImageExtras, ImageInfo};
+use crate::packed::Packed;
 use crate::pixels::{Depth, Layout};
 
 /// Compression of strips or tiles.
@@ -26,6 +28,13 @@ pub enum Compression {
     PackBits,
     /// Zstandard (RFC 8878), as in libtiff.
     Zstd,
+    /// CCITT run lengths (TIFF 6.0 section 10): bilevel. Read-only.
+    Rle,
+    /// CCITT group 3 (TIFF 6.0 section 11; ITU-T T.4): bilevel. Read-only.
+    Fax3 {
+        /// Whether rows may be coded by their differences from the one above.
+        two_dimensional: bool,
+    },
     /// CCITT group 4 (TIFF 6.0 section 11; ITU-T T.6): bilevel. Read-only.
     Fax4,
     /// JPEG (TIFF technical note 2). Read-only.
@@ -39,6 +48,8 @@ impl Compression {
     pub const fn number(self) -> u16 {
         match self {
             Compression::None => 1,
+            Compression::Rle => 2,
+            Compression::Fax3 { .. } => 3,
             Compression::Fax4 => 4,
             Compression::Lzw => 5,
             Compression::Jpeg => 7,
@@ -48,6 +59,11 @@ impl Compression {
             Compression::Zstd => 50_000,
             Compression::Webp => 50_001,
         }
+    }
+
+    /// Whether it is a fax's, for black and white.
+    pub const fn is_fax(self) -> bool {
+        matches!(self, Compression::Rle | Compression::Fax3 { .. } | Compression::Fax4)
     }
 }
 
@@ -112,6 +128,8 @@ pub enum Meaning {
     Palette,
     /// Colours are premultiplied by alpha (associated alpha).
     Associated,
+    /// YCbCr that isn't JPEG's.
+    YCbCr,
 }
 
 /// Storage structure of a page.
@@ -133,7 +151,7 @@ pub struct Structure {
     pub depth: Depth,
     /// Samples per pixel, as stored.
     pub channels: usize,
-    /// Bits per sample, as stored: 1, 2, 4, 8, 16 or 32.
+    /// Bits per sample, as stored: 1 to 16, or 32.
     pub bits: u8,
     /// Encoding of the stored samples.
     pub meaning: Meaning,
@@ -153,6 +171,10 @@ pub struct Structure {
     pub colors: usize,
     /// Kinds of the samples after the colours (ExtraSamples).
     pub extra: Vec<u16>,
+    /// Subsampling of the chroma of YCbCr that isn't JPEG's.
+    pub subsampling: Subsampling,
+    /// Index of alpha among a pixel's stored samples, unless it comes from the mask. In memory it is the last sample.
+    pub alpha: Option<usize>,
     /// Index of the slice behind the directory; see [`Page::slice`](super::Page::slice).
     pub slice: u32,
 }
@@ -169,6 +191,27 @@ impl Structure {
             && matches!(self.chunks, Chunks::Strips(_))
             && self.bits >= 8
             && !self.reversed
+            && self.units().is_none()
+    }
+
+    /// Returns the bits of a sample if samples are packed.
+    pub const fn packed(&self) -> Option<Packed> {
+        Packed::new(self.bits)
+    }
+
+    /// Returns the subsampling if pixels are stored in units of several.
+    pub(super) fn units(&self) -> Option<Subsampling> {
+        Some(self.subsampling).filter(|subsampling| *subsampling != Subsampling::NONE)
+    }
+
+    /// Returns the bytes of the first rows of a strip or tile, of one plane.
+    pub(super) fn bytes_of(&self, rows: u32) -> usize {
+        match self.units() {
+            Some(units) => {
+                rows.div_ceil(units.down.into()) as usize * units.line(self.chunks.width(self.width) as usize)
+            }
+            None => rows as usize * self.piece_line(),
+        }
     }
 
     /// Returns the number of strips or tiles: per plane if the image is planar.
@@ -207,7 +250,7 @@ impl Structure {
                 rows.min(self.height - above)
             }
         };
-        u64::from(rows) * self.piece_line() as u64
+        self.bytes_of(rows) as u64
     }
 
     /// Returns the bytes of all pixels in strips that aren't compressed.
@@ -227,7 +270,7 @@ impl Structure {
             unit_rows,
             regions: true,
             whole_decode: !self.any_row() && unit_rows >= self.height,
-            more: ImageExtras::default(),
+            more: ImageExtras { packed: self.packed(), ..ImageExtras::default() },
         }
     }
 }
@@ -252,7 +295,7 @@ pub fn structure<R: Read + Seek>(source: &mut R, tiff: Tiff, page: Page, limits:
         ));
     }
     let compression = compression(&mut fields)?;
-    let Pixels { layout, depth, channels, bits, meaning, colors, extra } = pixels(&mut fields, compression)?;
+    let Pixels { layout, depth, channels, bits, meaning, colors, extra, alpha } = pixels(&mut fields, compression)?;
     let predictor = predictor(&mut fields, compression, bits, depth)?;
     let planar = channels > 1 && fields.one(tag::PLANAR_CONFIGURATION, 1)? == 2;
     if planar && matches!(compression, Compression::Jpeg | Compression::Webp) {
@@ -262,6 +305,13 @@ pub fn structure<R: Read + Seek>(source: &mut R, tiff: Tiff, page: Page, limits:
     let reversed = fields.one(tag::FILL_ORDER, 1)? == 2 && compression != Compression::Jpeg;
     let planes = if planar { channels as u64 } else { 1 };
     let chunks = chunks(&mut fields, width, height, planes)?;
+    let subsampling = match meaning {
+        Meaning::YCbCr => Subsampling::read(&mut fields)?,
+        _ => Subsampling::NONE,
+    };
+    if subsampling != Subsampling::NONE && (planar || predictor != Predictor::None) {
+        return advice::unsupported_samples(6);
+    }
     let orientation = match fields.one(tag::ORIENTATION, 1)? {
         value @ 1..=8 => value as u8,
         _ => 1,
@@ -285,6 +335,8 @@ pub fn structure<R: Read + Seek>(source: &mut R, tiff: Tiff, page: Page, limits:
         orientation,
         colors,
         extra,
+        subsampling,
+        alpha,
         slice: page.slice,
     };
     fits_fax(&structure)?;
@@ -297,7 +349,7 @@ fn with_mask(layout: Layout, mask: Option<u64>) -> Result<Layout> {
         (layout, None) => Ok(layout),
         (Layout::Gray, _) => Ok(Layout::GrayAlpha),
         (Layout::Rgb, _) => Ok(Layout::Rgba),
-        (Layout::GrayAlpha | Layout::Rgba, _) => {
+        (Layout::GrayAlpha | Layout::Rgba | Layout::BandsAlpha(_), _) => {
             refuse(format!("This TIFF has both alpha and a mask page, which isn't supported. {}", advice::NO_MASK))
         }
         (Layout::Bands(bands), _) => {
@@ -308,7 +360,7 @@ fn with_mask(layout: Layout, mask: Option<u64>) -> Result<Layout> {
 
 fn fits_fax(structure: &Structure) -> Result<()> {
     let width = structure.chunks.width(structure.width);
-    if structure.compression == Compression::Fax4 && width > u16::MAX.into() {
+    if structure.compression.is_fax() && width > u16::MAX.into() {
         return refuse(format!("This TIFF's fax data are {width} pixels wide; at most 65,535 can be read."));
     }
     Ok(())
@@ -322,6 +374,7 @@ struct Pixels {
     meaning: Meaning,
     colors: usize,
     extra: Vec<u16>,
+    alpha: Option<usize>,
 }
 
 fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) -> Result<Pixels> {
@@ -340,36 +393,36 @@ fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) 
         2 => (3, Meaning::Same),
         3 => (1, Meaning::Palette),
         6 if compression == Compression::Jpeg => (3, Meaning::Same),
+        6 if !compression.is_fax() && compression != Compression::Webp => (3, Meaning::YCbCr),
         other => return advice::unsupported_samples(other),
     };
     let Some(others) = channels.checked_sub(colors) else {
         return Err(damaged(Format::Tiff, format!("it has colours, but {channels} samples a pixel")));
     };
     let extra = fields.all(tag::EXTRA_SAMPLES)?.unwrap_or_default();
-    let kinds = (0..others).map(|at| extra.get(at as usize).map_or(0, |kind| *kind as u16)).collect();
-    let layout = match (colors, others, extra.as_slice()) {
+    let kinds: Vec<u16> = (0..others).map(|at| extra.get(at as usize).map_or(0, |kind| *kind as u16)).collect();
+    let alphas: Vec<usize> = (0..kinds.len()).filter(|at| matches!(kinds[*at], 1 | 2)).collect();
+    let layout = match (colors, others, alphas.as_slice()) {
         (1, 0, _) => Layout::Gray,
         (_, 0, _) => Layout::Rgb,
-        (1, 1, [1 | 2]) => Layout::GrayAlpha,
-        (_, 1, [1 | 2]) => Layout::Rgba,
-        _ if extra.iter().any(|kind| matches!(kind, 1 | 2)) => {
-            return refuse(format!(
-                "This TIFF has {channels} samples a pixel, alpha among them; alpha is supported only with gray or RGB. Leave it \
-                 out, for example by `gdal_translate -b 1 -b 2 -b 3 in.tif out.tif` (-b for each band to keep), and process \
-                 that file."
-            ));
-        }
-        _ => Layout::Bands(channels as u16),
+        (1, 1, [_]) => Layout::GrayAlpha,
+        (_, 1, [_]) => Layout::Rgba,
+        (_, _, []) => Layout::Bands(channels as u16),
+        (_, _, [alpha]) if kinds[*alpha] == 2 => Layout::BandsAlpha(channels as u16 - 1),
+        (_, _, [_]) => return advice::unsupported_alpha(channels, "associated alpha (colours multiplied by it)"),
+        (_, _, several) => return advice::unsupported_alpha(channels, &format!("{} alphas", several.len())),
     };
-    if layout.has_alpha() && extra == [1] {
+    let alpha = alphas.first().map(|at| colors as usize + at);
+    if layout.has_alpha() && kinds == [1] {
         meaning = match meaning {
             Meaning::Same => Meaning::Associated,
+            Meaning::YCbCr => return advice::unsupported_samples(6),
             _ => return refuse("This TIFF has white as 0, or a palette, and associated alpha, which isn't supported."),
         };
     }
     let (layout, depth) = sampled(fields, layout, bits, &mut meaning)?;
     let fits = match compression {
-        Compression::Fax4 => (bits, channels) == (1, 1),
+        compression if compression.is_fax() => (bits, channels) == (1, 1),
         Compression::Jpeg => bits == 8,
         Compression::Webp => bits == 8 && matches!(channels, 3 | 4),
         _ => true,
@@ -379,7 +432,8 @@ fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) 
             "This TIFF has {channels} samples of {bits} bits, which its compression doesn't support."
         ));
     }
-    Ok(Pixels { layout, depth, channels: channels as usize, bits, meaning, colors: colors as usize, extra: kinds })
+    let (channels, colors) = (channels as usize, colors as usize);
+    Ok(Pixels { layout, depth, channels, bits, meaning, colors, extra: kinds, alpha })
 }
 
 /// Returns the bits per sample, which must be the same for all samples.
@@ -387,15 +441,13 @@ fn bits<R: Read + Seek>(fields: &mut Fields<'_, R>, channels: u64) -> Result<u8>
     let bits = fields.all(tag::BITS_PER_SAMPLE)?.unwrap_or(vec![1]);
     let even = bits.iter().all(|one| *one == bits[0]) && (bits.len() == 1 || bits.len() as u64 >= channels);
     match (even, bits[0]) {
-        (true, 1 | 2 | 4 | 8 | 16 | 32) => Ok(bits[0] as u8),
-        (true, bits) => refuse(format!(
-            "This TIFF has {bits} bits a sample; 1, 2, 4, 8 and 16, and 32 of floating point, are supported."
-        )),
+        (true, 1..=16 | 32) => Ok(bits[0] as u8),
+        (true, bits) => advice::unsupported_bits(bits),
         (false, _) => refuse("This TIFF's samples have different sizes, which isn't supported."),
     }
 }
 
-/// Returns layout and depth after decoding: fewer than 8 bits become 8 (gray) or colours (palette).
+/// Returns layout and depth after decoding: fewer than 8 bits become 8 (gray) or colours (palette), and 9 to 15 become 16.
 fn sampled<R: Read + Seek>(
     fields: &mut Fields<'_, R>,
     layout: Layout,
@@ -408,18 +460,20 @@ fn sampled<R: Read + Seek>(
         return refuse("This TIFF's samples are of different kinds, which isn't supported.");
     }
     match (format, *meaning, bits) {
+        (1 | 4, Meaning::YCbCr, 8) if layout == Layout::Rgb => Ok((layout, Depth::Eight)),
+        (_, Meaning::YCbCr, _) => advice::unsupported_samples(6),
         (1 | 4, Meaning::Palette, 1..=8) if layout == Layout::Gray => {
             Ok((Layout::Rgb, super::palette::read(fields, bits)?.depth()))
         }
         (_, Meaning::Palette, _) => refuse(format!(
             "This TIFF has a palette and {bits} bits a sample or further samples, which isn't supported."
         )),
-        (1 | 4, _, 1..=4) if layout != Layout::Gray => {
+        (1 | 4, _, 1..=7) if layout != Layout::Gray => {
             refuse(format!("This TIFF has {bits} bits a sample and several samples a pixel, which isn't supported."))
         }
         (1 | 4, _, 1..=8) => Ok((layout, Depth::Eight)),
-        (1 | 4, _, 16) => Ok((layout, Depth::Sixteen)),
-        (2, Meaning::Same, 8 | 16) if !layout.has_alpha() => {
+        (1 | 4, _, 9..=16) => Ok((layout, Depth::Sixteen)),
+        (2, Meaning::Same, 8 | 16) => {
             *meaning = Meaning::Signed;
             Ok((layout, if bits == 8 { Depth::Eight } else { Depth::Sixteen }))
         }
@@ -438,6 +492,9 @@ fn sampled<R: Read + Seek>(
 fn compression<R: Read + Seek>(fields: &mut Fields<'_, R>) -> Result<Compression> {
     match fields.one(tag::COMPRESSION, 1)? {
         1 => Ok(Compression::None),
+        2 => Ok(Compression::Rle),
+        // Bit 0 of the options.
+        3 => Ok(Compression::Fax3 { two_dimensional: fields.one(tag::T4_OPTIONS, 0)? & 1 == 1 }),
         4 => Ok(Compression::Fax4),
         5 => Ok(Compression::Lzw),
         7 => Ok(Compression::Jpeg),
@@ -459,9 +516,12 @@ fn predictor<R: Read + Seek>(
     use Compression::{Deflate, Lzw, OldDeflate, Zstd};
     match (fields.one(tag::PREDICTOR, 1)?, compression) {
         // The others have no predictor; libtiff ignores the field with them.
-        (_, Compression::None | Compression::PackBits | Compression::Fax4 | Compression::Jpeg | Compression::Webp)
-        | (1, _) => Ok(Predictor::None),
-        (2, Lzw | Deflate | OldDeflate | Zstd) if bits >= 8 => Ok(Predictor::Horizontal),
+        (_, Compression::None | Compression::PackBits | Compression::Jpeg | Compression::Webp) | (1, _) => {
+            Ok(Predictor::None)
+        }
+        (_, compression) if compression.is_fax() => Ok(Predictor::None),
+        // Not of packed samples, as in libtiff.
+        (2, Lzw | Deflate | OldDeflate | Zstd) if bits.is_multiple_of(8) => Ok(Predictor::Horizontal),
         (3, Lzw | Deflate | OldDeflate | Zstd) if depth == Depth::Float => Ok(Predictor::Float),
         (other, _) => refuse(format!(
             "This TIFF uses the predictor {other} with its compression or samples, which isn't supported."

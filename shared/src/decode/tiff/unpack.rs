@@ -1,9 +1,7 @@
 //! Decompression of strips and tiles into samples.
 
-use std::convert::Infallible;
 use std::io::Read;
 
-use fax::decoder::{DecodeStatus, Group4Decoder, pels};
 use flate2::{Decompress, FlushDecompress, Status};
 use weezl::{BitOrder, LzwStatus};
 use zune_core::bytestream::ZCursor;
@@ -13,6 +11,7 @@ use zune_jpeg::JpegDecoder;
 
 use super::super::error::{Error, Result, damaged, truncated};
 use super::directory::Order;
+use super::fax;
 use super::structure::Compression;
 use crate::job::Format;
 
@@ -48,7 +47,9 @@ pub(super) fn unpack(compression: Compression, packed: &[u8], piece: &Piece<'_>,
         Compression::Deflate | Compression::OldDeflate => inflate(packed, raw)?,
         Compression::PackBits => pack_bits(packed, raw)?,
         Compression::Zstd => zstd(packed, raw)?,
-        Compression::Fax4 => fax(packed, piece.width, raw)?,
+        Compression::Rle => fax::run_lengths(packed, piece.width, raw)?,
+        Compression::Fax3 { two_dimensional } => fax::group_3(packed, piece.width, two_dimensional, raw)?,
+        Compression::Fax4 => fax::group_4(packed, piece.width, raw)?,
         Compression::Jpeg => jpeg(packed, piece, raw)?,
         Compression::Webp => webp(packed, piece, raw)?,
     }
@@ -91,29 +92,6 @@ fn window(frame: &[u8]) -> Option<u64> {
     let size = [1, 2, 4, 8][usize::from(descriptor >> 6)];
     let content = Order::Little.number(rest.get(id..id + size)?);
     Some(if size == 2 { content + 256 } else { content })
-}
-
-/// CCITT group 4 (ITU-T T.6). Black pixels become ones.
-fn fax(packed: &[u8], width: usize, raw: &mut [u8]) -> Result<()> {
-    let wrong = || damaged(Format::Tiff, "its fax data are wrong");
-    let pixels = u16::try_from(width).map_err(|_| wrong())?;
-    let bytes = packed.iter().map(|byte| Ok::<u8, Infallible>(*byte));
-    let mut decoder = Group4Decoder::new(bytes, pixels).map_err(|_| wrong())?;
-    raw.fill(0);
-    for row in raw.chunks_exact_mut(width.div_ceil(8)) {
-        match decoder.advance() {
-            // White rows at the end may be omitted.
-            Ok(DecodeStatus::End) => break,
-            Ok(DecodeStatus::Incomplete) => {}
-            Err(_) => return Err(wrong()),
-        }
-        for (x, color) in pels(decoder.transition(), pixels).enumerate() {
-            if color == fax::Color::Black {
-                row[x / 8] |= 0x80 >> (x % 8);
-            }
-        }
-    }
-    Ok(())
 }
 
 /// JPEG strip or tile whose tables may be stored separately (TIFF technical note 2). SIMD is off, so that all machines produce
@@ -309,14 +287,24 @@ pub(super) fn sum_up<S: Sample>(row: &mut [S], channels: usize) {
     }
 }
 
-/// Unpacks samples of fewer than 8 bits, the first in a byte's highest bits, and multiplies them by `scale`.
-pub(super) fn bits<S: Sample>(bytes: &[u8], bits: u8, scale: u32, row: &mut [S]) {
-    let per_byte = usize::from(8 / bits);
-    for (x, sample) in row.iter_mut().enumerate() {
-        let shift = 8 - bits * (x % per_byte + 1) as u8;
-        let value = (bytes[x / per_byte] >> shift) & (u8::MAX >> (8 - bits));
-        *sample = S::from_f64(f64::from(u32::from(value) * scale));
+/// Unpacks a row of samples of 1 to 15 bits, highest bits first, and maps each by `widen`.
+pub(super) fn bits<S: Sample>(bytes: &[u8], bits: u8, row: &mut [S], widen: impl Fn(u32) -> u32) {
+    // The lowest `count` bits of `held` aren't used yet.
+    let (mut held, mut count, mut next) = (0_u32, 0, 0);
+    for sample in row {
+        while count < bits {
+            held = held << 8 | u32::from(bytes[next]);
+            (count, next) = (count + 8, next + 1);
+        }
+        count -= bits;
+        *sample = S::from_f64(widen((held >> count) & ((1 << bits) - 1)).into());
     }
+}
+
+/// Returns the level of 8 bits for one of fewer, rounded.
+pub(super) fn widen_to_eight(bits: u8, level: u32) -> u32 {
+    let highest = (1 << bits) - 1;
+    (2 * level * 255 + highest) / (2 * highest)
 }
 
 /// Undoes the floating-point predictor (TIFF technical note 3): a row stores all most significant bytes first, then all second
@@ -344,6 +332,18 @@ mod tests {
         pack_bits(&packed, &mut raw).unwrap();
         let expected = [&[0xaa; 3][..], &[0x80, 0, 0x2a], &[0xaa; 4], &[0x80, 0, 0x2a, 0x22], &[0xaa; 10]].concat();
         assert_eq!(raw.as_slice(), expected);
+    }
+
+    #[test]
+    fn samples_of_any_number_of_bits_are_unpacked() {
+        let mut row = [0_u16; 4];
+        bits(&[0xab, 0xcd, 0xef, 0x01, 0x23, 0x45], 12, &mut row, |level| level);
+        assert_eq!(row, [0xabc, 0xdef, 0x012, 0x345]);
+        bits(&[0b0110_1011, 0b1100_0000], 3, &mut row, |level| level);
+        assert_eq!(row, [0b011, 0b010, 0b111, 0b100]);
+        let widened = |bits| (0..1_u32 << bits).map(|level| widen_to_eight(bits, level)).collect::<Vec<u32>>();
+        assert_eq!((widened(1), widened(2)), (vec![0, 255], vec![0, 85, 170, 255]));
+        assert_eq!(widened(3), [0, 36, 73, 109, 146, 182, 219, 255]);
     }
 
     #[test]

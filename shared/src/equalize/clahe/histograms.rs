@@ -80,7 +80,7 @@ impl TileHistograms {
         frame: &Frame,
         scales: impl FnOnce(usize, usize) -> Option<Scales>,
     ) -> Result<Option<Self>, GridError> {
-        let Frame { width, height, layout, depth } = *frame;
+        let Frame { width, height, layout, depth, .. } = *frame;
         let intensity = Intensity::of(color, layout);
         let geometry = Geometry::new(clahe, width, height, intensity.planes(), Bins::Few)?;
         let most = geometry.bins(Bins::Few);

@@ -82,7 +82,7 @@ impl TileTables {
     #[must_use]
     pub fn with_strength(&self, strength: Strength) -> Self {
         let Some(scales) = &self.scales else {
-            return Self { entries: strength.weaken(&self.entries), ..self.clone() };
+            return Self { entries: strength.weaken(&self.entries, self.entries_of_plane()), ..self.clone() };
         };
         let Samples::F32(edges) = &self.entries else { panic!("the tables of a range have edges") };
         let planes = self.intensity.planes();
@@ -122,7 +122,7 @@ impl TileTables {
         bins: Bins,
         bytes: &[u8],
     ) -> Result<Self, Malformed> {
-        let Frame { width, height, layout, depth } = *frame;
+        let Frame { width, height, layout, depth, .. } = *frame;
         let expected = (Intensity::of(color, layout), depth);
         let planes = expected.0.planes();
         let geometry = Geometry::new(clahe, width, height, planes, bins);

@@ -31,7 +31,7 @@ fn equalize(recipe: &Recipe, rows: &Rows, nodata: Option<f64>, cut: usize) -> Ve
         .map(|part| Rows { samples: Samples::F32(part.to_vec()), ..rows.clone() })
         .collect();
     let height = rows.height() as u32;
-    let frame = Frame { width: rows.width, height, layout: rows.layout, depth: Depth::Float };
+    let frame = Frame { width: rows.width, height, layout: rows.layout, depth: Depth::Float, packed: None };
     let mut sum = Counts::new(recipe, &frame).unwrap();
     loop {
         let empty = sum.clone();
@@ -115,7 +115,7 @@ fn a_range_that_is_given_leaves_alone_what_is_no_value_and_needs_no_look_for_it(
         "the ends are those of the range: nothing is to stretch"
     );
     assert_eq!((Counts::looks(&recipe, Depth::Float), Counts::looks(&Recipe::default(), Depth::Float)), (1, 2));
-    let frame = Frame { width: 1, height: 6, layout: Layout::Gray, depth: Depth::Float };
+    let frame = Frame { width: 1, height: 6, layout: Layout::Gray, depth: Depth::Float, packed: None };
     assert!(Counts::new(&recipe, &frame).unwrap().further().is_none());
 }
 

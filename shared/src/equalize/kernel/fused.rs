@@ -64,8 +64,8 @@ pub(in super::super) fn intensities<S: Sample>(
         (Intensity::LabLightness, Layout::Rgba) => engine.lightness::<4>(Lightness::Lab, pixels, values),
         (Intensity::Channels, Layout::Rgb) => engine.plane::<3>(pixels, plane, values),
         (Intensity::Channels, Layout::Rgba) => engine.plane::<4>(pixels, plane, values),
-        (Intensity::Bands(ours), Layout::Bands(theirs)) if ours == theirs => {
-            for (value, pixel) in values.iter_mut().zip(pixels.chunks_exact(theirs.into())) {
+        (Intensity::Bands(ours), Layout::Bands(theirs) | Layout::BandsAlpha(theirs)) if ours == theirs => {
+            for (value, pixel) in values.iter_mut().zip(pixels.chunks_exact(layout.channels())) {
                 *value = pixel[plane];
             }
         }
@@ -84,14 +84,28 @@ pub(in super::super) fn hide<S: Sample>(
         Layout::Gray | Layout::Rgb | Layout::Bands(_) => 0,
         Layout::GrayAlpha => engine.hide::<2>(pixels, values),
         Layout::Rgba => engine.hide::<4>(pixels, values),
+        Layout::BandsAlpha(_) => {
+            let mut hidden = 0;
+            let pixels = pixels.chunks_exact(layout.channels());
+            for (value, _) in values.iter_mut().zip(pixels).filter(|(_, pixel)| is_transparent(layout, pixel)) {
+                *value = S::default();
+                hidden += 1;
+            }
+            hidden
+        }
     }
+}
+
+/// Whether a pixel is fully transparent.
+fn is_transparent<S: Sample>(layout: Layout, pixel: &[S]) -> bool {
+    layout.has_alpha() && pixel.last() == Some(&S::default())
 }
 
 /// Equalizes samples in place, with one table for each channel if `color` is [`Color::Channels`], else with the first
 /// one. Returns the length of the result; where colour becomes gray, it is shorter and lies at the beginning.
 ///
 /// # Panics
-/// Panics for [`Layout::Bands`], which needs [`apply_bands`].
+/// Panics for bands, which need [`apply_bands`].
 pub(in super::super) fn apply<S: Sample>(
     engine: impl Engine<S>,
     color: Color,
@@ -107,14 +121,14 @@ pub(in super::super) fn apply<S: Sample>(
         (Layout::Rgb | Layout::Rgba, _) => {
             return apply_with(engine, color, layout, samples, |_, _, values| engine.look_up::<1>(tables, values));
         }
-        (Layout::Bands(_), _) => panic!("bands have a table each"),
+        (Layout::Bands(_) | Layout::BandsAlpha(_), _) => panic!("bands have a table each"),
     }
     samples.len()
 }
 
-/// Equalizes the samples of each band with its table, in place.
-pub(in super::super) fn apply_bands<S: Sample>(tables: &[&S::Table], samples: &mut [S]) {
-    for pixel in samples.chunks_exact_mut(tables.len().max(1)) {
+/// Equalizes the samples of each band with its table, in place, but for fully transparent pixels.
+pub(in super::super) fn apply_bands<S: Sample>(layout: Layout, tables: &[&S::Table], samples: &mut [S]) {
+    for pixel in samples.chunks_exact_mut(layout.channels()).filter(|pixel| !is_transparent(layout, pixel)) {
         for (sample, table) in pixel.iter_mut().zip(tables) {
             *sample = sample.look_up(table);
         }
@@ -195,8 +209,9 @@ pub(in super::super) fn apply_with<S: Sample>(
                 (Intensity::Value, _) => engine.scale::<4>(block, from, to),
                 (_, Layout::Rgb) => engine.put::<3>(block, plane, to),
                 (_, Layout::Rgba) => engine.put::<4>(block, plane, to),
-                (_, Layout::Bands(bands)) => {
-                    for (pixel, value) in block.chunks_exact_mut(bands.into()).zip(to.iter()) {
+                (_, Layout::Bands(_) | Layout::BandsAlpha(_)) => {
+                    let pixels = block.chunks_exact_mut(channels).zip(to.iter());
+                    for (pixel, value) in pixels.filter(|(pixel, _)| !is_transparent(layout, pixel)) {
                         pixel[plane] = *value;
                     }
                 }
