@@ -12,7 +12,7 @@ const HEADER: usize = 54;
 /// Returns a style that shows an image's placeholder; `None` if it has none, or has alpha, through which the placeholder would
 /// show.
 pub fn of(image: &Image) -> Option<String> {
-    let opaque = image.channels % 2 == 1;
+    let opaque = image.inks || image.channels % 2 == 1;
     image.thumbhash.as_deref().filter(|_| opaque).and_then(background)
 }
 

@@ -106,7 +106,10 @@ fn rows(file: &[u8], info: &ImageInfo) -> Result<()> {
 /// Every kernel that this machine has does to these pixels what the plain one does. The first bytes say how they are to be read.
 pub fn agree(input: &[u8]) {
     let Some((&[width, kind, color], pixels)) = input.split_first_chunk::<3>() else { return };
-    let layout = [Layout::Gray, Layout::GrayAlpha, Layout::Rgb, Layout::Rgba][usize::from(kind & 3)];
+    let layout = match kind & 8 {
+        0 => [Layout::Gray, Layout::GrayAlpha, Layout::Rgb, Layout::Rgba][usize::from(kind & 3)],
+        _ => Layout::Cmyk,
+    };
     let depth = if kind & 4 == 0 { Depth::Eight } else { Depth::Sixteen };
     let color = Color::ALL[usize::from(color) % Color::ALL.len()];
     let width = u32::from(width).max(1);

@@ -83,7 +83,7 @@ class Tiff:
             257: (4, [HEIGHT]),
             258: (3, [8 * pixels.dtype.itemsize] * channels),
             259: (3, [compression]),
-            262: (3, [2 if channels == 3 else 1]),
+            262: (3, [{3: 2, 4: 5}.get(channels, 1)]),
             273: (4, offsets),
             277: (3, [channels]),
             278: (4, [rows]),
@@ -251,6 +251,32 @@ def extra(cases):
     cases.add("alphas-and-more.tif", refused=["5 samples", "2 alphas", "gdal_translate -b 1"])
 
 
+def inks(cases):
+    """Four inks (CMYK), and others."""
+    kept = {"photometric": 5}
+    for name, dtype, more in [
+        ("inks.tif", "u1", {}),
+        ("inks-16.tif", "u2", {}),
+        ("inks-be-tiles.tif", "u2", {"byteorder": ">", "tile": (32, 48), "compression": "zlib"}),
+        ("inks-big.tif", "u1", {"bigtiff": True, "rowsperstrip": 7, "compression": "zlib", "predictor": True}),
+    ]:
+        pixels = picture(dtype, channels=4)
+        tifffile.imwrite(cases.folder / name, pixels, photometric="separated", planarconfig="contig", **more)
+        cases.add(name, pixels, **kept)
+    planes = np.moveaxis(picture("u2", channels=4), -1, 0)
+    tifffile.imwrite(cases.folder / "inks-planes.tif", planes, photometric="separated", planarconfig="separate")
+    cases.add("inks-planes.tif", planes, **kept)
+    described = [(332, 3, 1, 1, True), (334, 3, 1, 4, True), (336, 1, 2, (0, 255), True)]
+    tifffile.imwrite(cases.folder / "inks-set.tif", picture(channels=4), photometric="separated", planarconfig="contig", extratags=described)
+    cases.add("inks-set.tif", picture(channels=4), **kept)
+    floats = picture("f4", channels=4)
+    tifffile.imwrite(cases.folder / "inks-float.tif", floats, photometric="separated", planarconfig="contig")
+    cases.add("inks-float.tif", refused=["floating-point samples of 32 bits"])
+    five = picture(channels=5)
+    tifffile.imwrite(cases.folder / "inks-alpha.tif", five, photometric="separated", extrasamples=[2], planarconfig="contig")
+    cases.add("inks-alpha.tif", refused=["5 samples", "alpha or further inks"])
+
+
 def imagej(cases):
     """ImageJ's display ranges."""
     stack = np.stack([picture("u2", kind) for kind in range(1, 5)])
@@ -267,7 +293,7 @@ def imagej(cases):
 
 def make(folder):
     cases = Cases(folder)
-    for family in (tolerance, slices, extra, imagej):
+    for family in (tolerance, slices, extra, inks, imagej):
         family(cases)
     (folder / "cases.json").write_text(json.dumps(cases.all))
 

@@ -52,6 +52,9 @@ pub struct Image {
     pub orientation: u8,
     /// Samples per pixel, alpha included.
     pub channels: u16,
+    /// Whether the samples are inks (CMYK); omitted if not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub inks: bool,
     /// Bits per sample.
     pub depth: u8,
     /// File format.

@@ -32,7 +32,7 @@ pub const RECORD_VERSION: u32 = 1;
 /// 9. Runs in a PNG are deflated by our own encoder.
 /// 10. CLAHE of 16 bits counts over the range that occurs; empty tiles take their neighbours' tables; Oklab stays inside
 ///     sRGB; single channels and bands have their own nodata; slices behind one page of a TIFF.
-/// 11. Packed samples; alpha of signed samples and of bands.
+/// 11. Packed samples; alpha of signed samples and of bands; inks (CMYK); JPEG in TIFF of the kinds that zune-jpeg decodes wrongly.
 pub const ALGO: u32 = 11;
 
 /// State of a job, as users see it.

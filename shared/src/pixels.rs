@@ -16,6 +16,8 @@ pub enum Layout {
     Rgb,
     /// Red, green, blue, alpha.
     Rgba,
+    /// Cyan, magenta, yellow and black: amounts of ink, 0 for none.
+    Cmyk,
     /// This many bands without colour meaning, such as a satellite's; each is equalized on its own.
     Bands(u16),
     /// This many bands as in [`Layout::Bands`], and alpha after them.
@@ -23,23 +25,27 @@ pub enum Layout {
 }
 
 impl Layout {
+    /// Maximum number of bands. The histograms and LUTs of more would exceed the memory of a task.
+    pub const MOST_BANDS: u16 = 500;
+
     /// Samples per pixel, alpha included.
     pub const fn channels(self) -> usize {
         match self {
             Layout::Gray => 1,
             Layout::GrayAlpha => 2,
             Layout::Rgb => 3,
-            Layout::Rgba => 4,
+            Layout::Rgba | Layout::Cmyk => 4,
             Layout::Bands(bands) => bands as usize,
             Layout::BandsAlpha(bands) => bands as usize + 1,
         }
     }
 
-    /// Samples per pixel that carry colour: 1, 3, or all bands.
+    /// Samples per pixel that carry colour: 1, 3, 4 inks, or all bands.
     pub const fn colors(self) -> usize {
         match self {
             Layout::Gray | Layout::GrayAlpha => 1,
             Layout::Rgb | Layout::Rgba => 3,
+            Layout::Cmyk => 4,
             Layout::Bands(bands) | Layout::BandsAlpha(bands) => bands as usize,
         }
     }
@@ -64,7 +70,7 @@ impl Layout {
             Layout::GrayAlpha => Layout::Gray,
             Layout::Rgba => Layout::Rgb,
             Layout::BandsAlpha(bands) => Layout::Bands(bands),
-            Layout::Gray | Layout::Rgb | Layout::Bands(_) => self,
+            Layout::Gray | Layout::Rgb | Layout::Cmyk | Layout::Bands(_) => self,
         }
     }
 }

@@ -87,7 +87,7 @@ impl<S: Level> Shrink<S> {
             Layout::Gray => self.spread::<1>(samples),
             Layout::GrayAlpha => self.spread::<2>(samples),
             Layout::Rgb => self.spread::<3>(samples),
-            Layout::Rgba => self.spread::<4>(samples),
+            Layout::Rgba | Layout::Cmyk => self.spread::<4>(samples),
             // Bands can't be shown as a picture.
             Layout::Bands(_) | Layout::BandsAlpha(_) => self.across.fill(0),
         }
@@ -316,7 +316,8 @@ mod tests {
     }
 
     fn cases() -> impl Strategy<Value = (Layout, (u32, u32), (u32, u32), Vec<u8>)> {
-        let layout = prop::sample::select(vec![Layout::Gray, Layout::GrayAlpha, Layout::Rgb, Layout::Rgba]);
+        let layout =
+            prop::sample::select(vec![Layout::Gray, Layout::GrayAlpha, Layout::Rgb, Layout::Rgba, Layout::Cmyk]);
         (layout, 1_u32..24, 1_u32..12).prop_flat_map(|(layout, width, height)| {
             let samples = (width * height) as usize * layout.channels();
             let sample = prop_oneof![any::<u8>(), Just(0), Just(255)];

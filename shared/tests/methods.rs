@@ -12,7 +12,7 @@ use shared::equalize::{
 use shared::packed::Packed;
 use shared::pixels::{Depth, Layout, Rows, Samples};
 
-const LAYOUTS: [Layout; 4] = [Layout::Gray, Layout::GrayAlpha, Layout::Rgb, Layout::Rgba];
+const LAYOUTS: [Layout; 5] = [Layout::Gray, Layout::GrayAlpha, Layout::Rgb, Layout::Rgba, Layout::Cmyk];
 
 /// An image, and what its mask image says of each pixel.
 #[derive(Debug, Clone)]
@@ -84,7 +84,11 @@ fn case() -> impl Strategy<Value = Case> {
     (recipe(), shape, other, more).prop_flat_map(
         |(recipe, shape, (other, other_depth), (range, arithmetic, packed))| {
             let (width, height, layout, depth) = shape;
-            let packed = packed.filter(|_| depth == Depth::Sixteen);
+            let packed = packed.filter(|_| depth == Depth::Sixteen && layout != Layout::Cmyk);
+            // Inks by themselves are matched with inks, and channels with channels; other pairs are refused before.
+            let inks = |layout| layout == Layout::Cmyk;
+            let apart = recipe.color == Color::Channels && inks(layout) != inks(other);
+            let other = if apart { layout } else { other };
             // The ranges are of 16 bits.
             let recipe = of_depth(recipe, depth, range.filter(|_| packed.is_none()), arithmetic);
             let pixels = (width * height) as usize;

@@ -16,13 +16,14 @@ use shared::job::ImageInfo;
 use shared::pixels::Rows;
 use shared::preview::{Preview, Shown, VIEW_SIDE};
 
-/// PNG, JPEG, WebP (with loss and without) and TIFF; gray and colour, with alpha, of 8 and 16 bits.
-const FILES: [&str; 15] = [
+/// PNG, JPEG, WebP (with loss and without) and TIFF; gray, colour and inks, with alpha, of 8 and 16 bits.
+const FILES: [&str; 17] = [
     "coffee.png",
     "page.png",
     "rocket.jpg",
     "made/gray.jpg",
     "made/progressive.jpg",
+    "made/cmyk.jpg",
     "made/opencv_rgb16.png",
     "made/pillow_lossy.webp",
     "made/pillow_lossy_alpha.webp",
@@ -33,6 +34,7 @@ const FILES: [&str; 15] = [
     "made/pillow_rgba.tif",
     "made/pillow_lzw.tif",
     "made/tifffile_rgb16_big_endian.tif",
+    "jpeg/ycck.jpg",
 ];
 const RECIPES: [&str; 5] = [
     r#"{"method":"global"}"#,
@@ -115,7 +117,7 @@ fn every_sample_of_the_preview_is_the_arrays() {
             let made = hash(parts.iter().map(Vec::as_slice));
             assert_eq!(made, hash([&expected.to_le_bytes()[..]]), "{name} {text}");
             let mut histogram = Distribution::histogram(expected.layout, info.depth);
-            histogram.count(&expected);
+            Distribution::count(&mut histogram, &expected);
             assert_eq!((shown.exact, shown.distribution), (true, Distribution::of(&histogram)), "{name} {text}");
             of_recipes.insert(text.to_owned(), made);
         }

@@ -235,6 +235,7 @@ fn Waiting(image: RwSignal<Image>) -> impl IntoView {
 #[component]
 fn About(image: Image) -> impl IntoView {
     let layout = match image.channels {
+        _ if image.inks => "Inks (CMYK)",
         1 => "Gray",
         2 => "Gray with alpha",
         3 => "Colour",

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use moxcms::{CmsError, ColorProfile, Layout as Order, TransformExecutor, TransformOptions};
+use moxcms::{CmsError, ColorProfile, DataColorSpace, Layout as Order, TransformExecutor, TransformOptions};
 use shared::pixels::{Depth, Layout};
 
 use super::{Error, Result, contain, refuse};
@@ -38,14 +38,14 @@ fn check_tags(profile: &[u8]) -> Result<()> {
 
 /// Conversion of an image's colours for display.
 pub(super) enum Colors {
-    /// None: the colours are sRGB, or untagged.
+    /// None: the colours are sRGB, or untagged; or the inks, whose colours are then those of the simple formula.
     Same,
     /// Table from each gray level to the one displayed.
     Gray(Vec<u8>),
-    /// Transform of 8-bit samples.
-    Eight(Transform<u8>),
-    /// Transform of 16-bit samples.
-    Sixteen(Transform<u16>),
+    /// Transform of 8-bit samples, so many a pixel.
+    Eight(Transform<u8>, usize),
+    /// Transform of 16-bit samples, so many a pixel.
+    Sixteen(Transform<u16>, usize),
 }
 
 impl Colors {
@@ -65,10 +65,18 @@ impl Colors {
         let order = match layout {
             Layout::Gray | Layout::GrayAlpha => Order::Gray,
             Layout::Rgb => Order::Rgb,
-            Layout::Rgba => Order::Rgba,
+            // Four samples a pixel, which the profile says are inks.
+            Layout::Rgba | Layout::Cmyk => Order::Rgba,
             Layout::Bands(_) | Layout::BandsAlpha(_) => return refuse("A picture has no bands."),
         };
-        let to = if order == Order::Gray { Order::Rgb } else { order };
+        let to = match layout {
+            Layout::Gray | Layout::GrayAlpha | Layout::Cmyk => Order::Rgb,
+            _ => order,
+        };
+        let inks = (layout == Layout::Cmyk, own.color_space == DataColorSpace::Cmyk);
+        if inks.0 != inks.1 {
+            return refuse("The colour profile is for other colours than the image's.");
+        }
         let eight = || own.create_transform_8bit(order, &srgb, to, TransformOptions::default()).map_err(told);
         let sixteen = || own.create_transform_16bit(order, &srgb, to, TransformOptions::default()).map_err(told);
         let colors = match (depth, order) {
@@ -77,12 +85,12 @@ impl Colors {
                 // Always computed in 16 bits: in 8, dark grays would be rounded twice.
                 let step = if depth == Depth::Eight { 257 } else { 1 };
                 let grays: Vec<u16> = (0..=u16::MAX).step_by(step).collect();
-                Self::Gray(run(&sixteen()?, &grays, 3)?.into_iter().step_by(3).map(eight_bits).collect())
+                Self::Gray(run(&sixteen()?, &grays, (1, 3))?.into_iter().step_by(3).map(eight_bits).collect())
             }
-            (Depth::Eight, _) => Self::Eight(eight()?),
-            (Depth::Sixteen, _) => Self::Sixteen(sixteen()?),
+            (Depth::Eight, _) => Self::Eight(eight()?, layout.channels()),
+            (Depth::Sixteen, _) => Self::Sixteen(sixteen()?, layout.channels()),
         };
-        Ok(if colors.is_unseen(layout, depth)? { Self::Same } else { colors })
+        Ok(if layout != Layout::Cmyk && colors.is_unseen(layout, depth)? { Self::Same } else { colors })
     }
 
     /// Returns whether no colour of a sample grid changes visibly.
@@ -103,23 +111,23 @@ impl Colors {
         Ok(some.iter().zip(shown).all(|(stored, shown)| stored.abs_diff(shown) <= UNSEEN))
     }
 
-    /// Converts 8-bit samples for display.
+    /// Converts 8-bit samples for display in this layout.
     pub(super) fn eight(&self, samples: Vec<u8>, layout: Layout) -> Result<Vec<u8>> {
         match self {
             Self::Same => Ok(samples),
             Self::Gray(table) => Ok(through(table, &samples, layout, |alpha| alpha)),
-            Self::Eight(transform) => run(transform, &samples, 1),
-            Self::Sixteen(_) => refuse("Colours of 16 bits were expected."),
+            Self::Eight(transform, stored) => run(transform, &samples, (*stored, layout.channels())),
+            Self::Sixteen(..) => refuse("Colours of 16 bits were expected."),
         }
     }
 
-    /// Converts 16-bit samples to 8 bits for display.
+    /// Converts 16-bit samples to 8 bits for display in this layout.
     pub(super) fn sixteen(&self, samples: Vec<u16>, layout: Layout) -> Result<Vec<u8>> {
         let samples = match self {
             Self::Same => samples,
             Self::Gray(table) => return Ok(through(table, &samples, layout, eight_bits)),
-            Self::Sixteen(transform) => run(transform, &samples, 1)?,
-            Self::Eight(_) => return refuse("Colours of 8 bits were expected."),
+            Self::Sixteen(transform, stored) => run(transform, &samples, (*stored, layout.channels()))?,
+            Self::Eight(..) => return refuse("Colours of 8 bits were expected."),
         };
         Ok(samples.into_iter().map(eight_bits).collect())
     }
@@ -130,9 +138,9 @@ fn eight_bits(sample: u16) -> u8 {
     ((u32::from(sample) + 128) / 257) as u8
 }
 
-/// Runs the transform; returns `times` as many samples as given.
-fn run<T: Copy + Default>(transform: &Transform<T>, samples: &[T], times: usize) -> Result<Vec<T>> {
-    let mut shown = vec![T::default(); samples.len() * times];
+/// Runs the transform of pixels of `from` samples to ones of `to`.
+fn run<T: Copy + Default>(transform: &Transform<T>, samples: &[T], (from, to): (usize, usize)) -> Result<Vec<T>> {
+    let mut shown = vec![T::default(); samples.len() / from * to];
     transform.transform(samples, &mut shown).map_err(told)?;
     Ok(shown)
 }

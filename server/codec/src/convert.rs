@@ -9,6 +9,7 @@ mod template;
 
 use std::io::Cursor;
 
+use shared::equalize::inks_to_rgb;
 use shared::job::{Format, ImageExtras, ImageInfo, Keeping};
 use shared::pixels::{Depth, Layout, Rows, Samples};
 
@@ -24,7 +25,7 @@ pub struct Target {
     pub depth: Option<Depth>,
 }
 
-/// Conversion of a result's rows: fewer bits, no alpha.
+/// Conversion of a result's rows: fewer bits, no alpha, colours in place of inks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conversion {
     depth: Depth,
@@ -57,7 +58,7 @@ impl Target {
         let format = self.format_of(info);
         let result = ImageInfo {
             format,
-            layout: if format == Format::Jpeg { layout.without_alpha() } else { layout },
+            layout: held(layout, format),
             depth: depth(format, info, self.depth)?,
             unit_rows: 1,
             regions: false,
@@ -143,8 +144,14 @@ fn report_pixels(keeping: &mut Keeping, info: &ImageInfo, layout: Layout, result
     if result.bits() != info.bits() {
         keeping.change(format!("Samples of {} bits became {} bits.", info.bits(), result.bits()));
     }
-    if result.layout != layout {
+    if layout.has_alpha() && !result.layout.has_alpha() {
         keeping.change("The alpha channel was left out: a JPEG has none.");
+    }
+    if layout == Layout::Cmyk && result.layout != layout {
+        keeping.change(
+            "The inks (CMYK) became red, green and blue by the simple formula, not by a colour profile. For a conversion by the \
+             profile: `vips icc_transform in.jpg out.tif srgb --embedded --input-profile cmyk`.",
+        );
     }
     if result.format == Format::Jpeg {
         keeping.change("The result is a JPEG of quality 95, which is lossy.");
@@ -154,9 +161,19 @@ fn report_pixels(keeping: &mut Keeping, info: &ImageInfo, layout: Layout, result
     }
 }
 
+/// Returns the layout that a format has for this one: a JPEG has no alpha, and only a TIFF of ours has inks.
+const fn held(layout: Layout, format: Format) -> Layout {
+    match (layout, format) {
+        (Layout::Cmyk, Format::Png | Format::Jpeg | Format::Webp) => Layout::Rgb,
+        (_, Format::Jpeg) => layout.without_alpha(),
+        _ => layout,
+    }
+}
+
 impl Conversion {
     /// Converts rows.
     pub fn rows(self, rows: Rows) -> Rows {
+        let rows = if self.layout == Layout::Rgb { inks_to_rgb(rows) } else { rows };
         let Rows { width, layout, mut samples } = rows;
         if self.layout != layout {
             let channels = layout.channels();

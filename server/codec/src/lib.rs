@@ -316,7 +316,7 @@ pub fn check_pages(bytes: u64) -> Result<()> {
 /// Returns the layout of an image reduced to gray.
 const fn without_colors(layout: Layout) -> Layout {
     match layout {
-        Layout::Gray | Layout::Rgb => Layout::Gray,
+        Layout::Gray | Layout::Rgb | Layout::Cmyk => Layout::Gray,
         Layout::GrayAlpha | Layout::Rgba => Layout::GrayAlpha,
         Layout::Bands(_) | Layout::BandsAlpha(_) => layout,
     }

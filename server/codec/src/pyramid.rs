@@ -87,7 +87,8 @@ pub(super) fn pyramid(
     builder.finish(info, Distribution::of(&counting.histogram))
 }
 
-/// Histogram of the stored samples if it has bins for them, otherwise of the displayed ones.
+/// Histogram of the stored samples if it has bins for them (of inks, that of their red, green and blue), otherwise of the displayed
+/// ones.
 struct Counting {
     histogram: Histogram,
     own: bool,
@@ -95,14 +96,14 @@ struct Counting {
 
 impl Counting {
     fn new(info: &ImageInfo, shown: Layout) -> Self {
-        let own = info.depth != Depth::Float && info.layout == shown;
+        let own = info.depth != Depth::Float && (info.layout == shown || info.layout == Layout::Cmyk);
         let depth = if own { info.depth } else { Depth::Eight };
         Self { histogram: Distribution::histogram(shown, depth), own }
     }
 
     fn before(&mut self, rows: &Rows) {
         if self.own {
-            self.histogram.count(rows);
+            Distribution::count(&mut self.histogram, rows);
         }
     }
 

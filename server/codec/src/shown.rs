@@ -1,5 +1,6 @@
 //! Conversion of samples for display: 8 bits, gray or colour, sRGB.
 
+use shared::equalize::inks_to_rgb;
 use shared::job::ImageInfo;
 use shared::pixels::{Depth, Layout, Rows, Samples};
 
@@ -9,7 +10,7 @@ use super::{Result, RowReader};
 /// Conversion of an image's samples to those of a view.
 pub(super) struct Shown {
     /// Layout of the view. Of several bands, the first three are shown as red, green and blue, or the first one as gray; with their
-    /// alpha if they have it.
+    /// alpha if they have it. Inks are shown as red, green and blue.
     pub(super) layout: Layout,
     /// Minimum and maximum floating-point value.
     range: (f32, f32),
@@ -21,17 +22,20 @@ impl Shown {
     pub(super) fn new(reader: &mut dyn RowReader, info: &ImageInfo, profile: Option<&[u8]>, band: u32) -> Result<Self> {
         let layout = match info.layout {
             Layout::Bands(0..=2) => Layout::Gray,
-            Layout::Bands(_) => Layout::Rgb,
+            Layout::Bands(_) | Layout::Cmyk => Layout::Rgb,
             Layout::BandsAlpha(0..=2) => Layout::GrayAlpha,
             Layout::BandsAlpha(_) => Layout::Rgba,
             layout => layout,
         };
         let range = if info.depth == Depth::Float { range(reader, info, band)? } else { (0.0, 1.0) };
-        Ok(Self { layout, range, colors: Colors::new(profile, layout, info.depth) })
+        // A profile is that of the inks.
+        let stored = if info.layout == Layout::Cmyk { Layout::Cmyk } else { layout };
+        Ok(Self { layout, range, colors: Colors::new(profile, stored, info.depth) })
     }
 
     /// Converts rows.
     pub(super) fn rows(&self, rows: Rows) -> Result<Rows> {
+        let rows = if matches!(self.colors, Colors::Same) { inks_to_rgb(rows) } else { rows };
         let Rows { width, layout, samples } = rows;
         let samples = match samples {
             Samples::U8(samples) => self.colors.eight(self.kept(layout, samples), self.layout)?,

@@ -122,6 +122,7 @@ impl Encoder {
             Layout::GrayAlpha => ColorType::La8,
             Layout::Rgb => ColorType::Rgb8,
             Layout::Rgba => ColorType::Rgba8,
+            Layout::Cmyk => return refuse("A WebP has no inks."),
             Layout::Bands(bands) | Layout::BandsAlpha(bands) => return refuse(format!("A WebP has no {bands} bands.")),
         };
         contain(|| {

@@ -3,7 +3,7 @@
 use base::causes::SharedError;
 use catalog::Gallery;
 use codec::{PartHash, RowReader};
-use shared::equalize::{Histogram, Mask, Nodata, NodataRule, Recipe};
+use shared::equalize::{Color, Histogram, Mask, Nodata, NodataRule, Recipe};
 use shared::job::{Companion, Cut, ImageInfo, Job, Pointer};
 use shared::pixels::{Depth, Layout};
 
@@ -53,6 +53,7 @@ pub async fn find(catalog: &dyn Gallery, recipe: &Recipe, info: &ImageInfo) -> R
     }
     if let Some(reference) = &found.reference {
         single("reference", &reference.info).map_err(Missing::Refused)?;
+        comparable(recipe, info, &reference.info).map_err(Missing::Refused)?;
     }
     if let Some(mask) = &found.mask {
         single("mask", &mask.info).map_err(Missing::Refused)?;
@@ -76,6 +77,22 @@ pub fn single(role: &str, info: &ImageInfo) -> Result<(), String> {
         }
         _ => Ok(()),
     }
+}
+
+/// Checks that the reference has the channels that the image's are matched with.
+///
+/// # Errors
+/// A sentence for the user.
+pub fn comparable(recipe: &Recipe, image: &ImageInfo, reference: &ImageInfo) -> Result<(), String> {
+    let (inks, of_reference) = (image.layout == Layout::Cmyk, reference.layout == Layout::Cmyk);
+    if recipe.color == Color::Channels && image.layout.colors() > 1 && inks != of_reference {
+        let [image, other] = if inks { ["inks (CMYK)", "none"] } else { ["no inks", "inks (CMYK)"] };
+        return Err(format!(
+            "With the colour channels, each channel is matched with that of the reference; this image has {image}, its reference \
+             {other}. Choose another colour, such as luma."
+        ));
+    }
+    Ok(())
 }
 
 /// Checks that a recipe fits a page of a multi-page file, which is only known once the page is read.

@@ -252,6 +252,7 @@ impl Local<'_> {
         };
         let of = codec::inspect(&mut *source()?, &self.limits)?;
         companion::single("reference", &of).map_err(codec::Error::Refused)?;
+        companion::comparable(recipe, info, &of).map_err(codec::Error::Refused)?;
         let mut reader = codec::open(source()?, &of)?;
         Ok(Some(companion::count(&mut *reader, &of, recipe, info.layout)?))
     }

@@ -64,6 +64,8 @@ async fn pages_floats_no_data_webps_and_overviews_give_the_very_files_of_evenlig
         ("float.tif", float_tiff(700, 1_100)),
         ("rgba.webp", rgba_webp(900, 1_300)),
         ("lossy.webp", sample("made/pillow_lossy.webp")),
+        ("inks.jpg", sample("jpeg/ycck.jpg")),
+        ("inks.tif", sample("tiff/t_cmyk.tif")),
         ("overviews.tif", sample("made/tifffile_subifds.tif")),
     ];
     let stretch = r#"{"method":"stretch","color":"luma","strength":0.5}"#;

@@ -141,7 +141,7 @@ fn generated(layout: Layout, sixteen: bool) -> DynamicImage {
         (Layout::Rgba, samples) => {
             DynamicImage::ImageRgba16(image::ImageBuffer::from_raw(width, height, samples).unwrap())
         }
-        (Layout::Bands(_) | Layout::BandsAlpha(_), _) => unreachable!(),
+        (Layout::Cmyk | Layout::Bands(_) | Layout::BandsAlpha(_), _) => unreachable!(),
     };
     match (layout, sixteen) {
         (_, true) => image,
@@ -149,7 +149,7 @@ fn generated(layout: Layout, sixteen: bool) -> DynamicImage {
         (Layout::GrayAlpha, false) => image.into_luma_alpha8().into(),
         (Layout::Rgb, false) => image.into_rgb8().into(),
         (Layout::Rgba, false) => image.into_rgba8().into(),
-        (Layout::Bands(_) | Layout::BandsAlpha(_), false) => unreachable!(),
+        (Layout::Cmyk | Layout::Bands(_) | Layout::BandsAlpha(_), false) => unreachable!(),
     }
 }
 

@@ -13,21 +13,21 @@ use super::{carry, inspect, read, sample, write};
 use server::codec;
 
 /// Numbers from a seed (Knuth's MMIX).
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
-    fn below(&mut self, end: usize) -> usize {
+    pub fn below(&mut self, end: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % end
     }
 
-    fn of<'a, T: ?Sized>(&mut self, choices: &[&'a T]) -> &'a T {
+    pub fn of<'a, T: ?Sized>(&mut self, choices: &[&'a T]) -> &'a T {
         choices[self.below(choices.len())]
     }
 }
 
 /// Runs a program of libjpeg-turbo; its standard error must be empty.
-fn run(program: &str, options: &[&str], from: &Path, to: &Path) {
+pub fn run(program: &str, options: &[&str], from: &Path, to: &Path) {
     let done = Command::new(program).args(options).arg("-outfile").args([to, from]).output();
     let done = done.unwrap_or_else(|error| panic!("{program}: {error}; `make test` installs libjpeg-turbo-progs"));
     let said = String::from_utf8_lossy(&done.stderr);
@@ -35,19 +35,19 @@ fn run(program: &str, options: &[&str], from: &Path, to: &Path) {
 }
 
 /// A folder for files that programs exchange.
-struct Folder(tempfile::TempDir);
+pub struct Folder(tempfile::TempDir);
 
 impl Folder {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
     /// Decodes a file by `djpeg`, with warnings as failures unless `cut`.
-    fn by_djpeg(&self, file: &[u8], cut: bool) -> Vec<u8> {
+    pub fn by_djpeg(&self, file: &[u8], cut: bool) -> Vec<u8> {
         let (from, to) = (self.path("theirs.jpg"), self.path("theirs.ppm"));
         std::fs::write(&from, file).unwrap();
         if cut {
@@ -62,7 +62,7 @@ impl Folder {
     }
 
     /// Encodes a picture by `cjpeg`.
-    fn by_cjpeg(
+    pub fn by_cjpeg(
         &self,
         (width, height): (usize, usize),
         noise: usize,
@@ -87,29 +87,29 @@ impl Folder {
     }
 }
 
-fn samples(rows: Rows) -> Vec<u8> {
+pub fn samples(rows: Rows) -> Vec<u8> {
     match rows.samples {
         Samples::U8(samples) => samples,
         _ => panic!("JPEG has 8 bits"),
     }
 }
 
-fn decoded(file: &[u8]) -> Vec<u8> {
+pub fn decoded(file: &[u8]) -> Vec<u8> {
     samples(read(file, u32::MAX).unwrap().1)
 }
 
-fn mean_difference(ours: &[u8], theirs: &[u8]) -> f64 {
+pub fn mean_difference(ours: &[u8], theirs: &[u8]) -> f64 {
     assert_eq!(ours.len(), theirs.len());
     ours.iter().zip(theirs).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>() / ours.len() as f64
 }
 
-fn head_of(file: &[u8]) -> Header {
+pub fn head_of(file: &[u8]) -> Header {
     header(&mut Cursor::new(file)).unwrap()
 }
 
-const SEQUENTIAL: [&str; 6] = ["0; 1; 2;", "0; 1 2;", "1; 2; 0;", "0 1; 2;", "2; 0 1;", "1 2; 0;"];
+pub const SEQUENTIAL: [&str; 6] = ["0; 1; 2;", "0; 1 2;", "1; 2; 0;", "0 1; 2;", "2; 0 1;", "1 2; 0;"];
 /// Spectral selection alone, and with successive approximation.
-const PROGRESSIVE: [&str; 2] = [
+pub const PROGRESSIVE: [&str; 2] = [
     "0 1 2: 0-0, 0, 0; 0: 1-63, 0, 0; 1: 1-63, 0, 0; 2: 1-63, 0, 0;",
     "0: 0-0, 0, 1; 1 2: 0-0, 0, 1; 1: 1-5, 0, 2; 0: 1-63, 0, 2; 2: 1-63, 0, 1; 1: 6-63, 0, 2; 0: 1-63, 2, 1; 1: 1-63, 2, 1; \
      0 1 2: 0-0, 1, 0; 0: 1-63, 1, 0; 1: 1-63, 1, 0; 2: 1-63, 1, 0;",
@@ -207,7 +207,7 @@ fn samples_of_rare_kinds_keep_their_pixels_and_sampling() {
     }
 }
 
-fn notes(file: &[u8]) -> Vec<String> {
+pub fn notes(file: &[u8]) -> Vec<String> {
     let info = inspect(file).unwrap();
     codec::head(&mut Cursor::new(file), &info, info.layout).unwrap().keeping().changed.clone()
 }
@@ -327,22 +327,5 @@ fn bytes_between_segments_are_skipped_with_a_note() {
             assert!(notes(&file).iter().any(|note| note.starts_with(said)), "{options:?}: {:?}", notes(&file));
             assert!(notes(&carry(&file, 1)).is_empty());
         }
-    }
-}
-
-/// The command in the refusal of a CMYK JPEG converts it.
-#[test]
-fn a_cmyk_jpeg_is_taken_after_the_conversion_that_its_refusal_names() {
-    let folder = tempfile::tempdir().unwrap();
-    for name in ["jpeg/cmyk.jpg", "jpeg/ycck.jpg", "made/cmyk.jpg"] {
-        let file = sample(name);
-        let said = sentence(&file);
-        let command = said.split("libvips: ").nth(1).unwrap().trim_end_matches('.');
-        std::fs::write(folder.path().join("image.jpg"), &file).unwrap();
-        let mut words = command.split_whitespace();
-        let done = Command::new(words.next().unwrap()).args(words).current_dir(folder.path()).output().unwrap();
-        assert!(done.status.success(), "{command}: {}", String::from_utf8_lossy(&done.stderr));
-        let converted = std::fs::read(folder.path().join("rgb.jpg")).unwrap();
-        assert_eq!(read(&converted, 100).unwrap().0.layout, Layout::Rgb);
     }
 }

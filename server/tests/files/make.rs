@@ -43,7 +43,7 @@ fn color(layout: Layout) -> png::ColorType {
         Layout::GrayAlpha => png::ColorType::GrayscaleAlpha,
         Layout::Rgb => png::ColorType::Rgb,
         Layout::Rgba => png::ColorType::Rgba,
-        Layout::Bands(_) | Layout::BandsAlpha(_) => panic!("a PNG has no bands"),
+        Layout::Cmyk | Layout::Bands(_) | Layout::BandsAlpha(_) => panic!("a PNG has no bands"),
     }
 }
 
@@ -271,7 +271,16 @@ impl Tiff {
             (257, 4, 1, long(&[height.into()])),
             (258, 3, channels as u32, self.shorts(&vec![rows.samples.depth().bits().into(); channels])),
             (259, 3, 1, self.shorts(&[self.compression.into()])),
-            (262, 3, 1, self.shorts(&[if rows.layout.colors() == 3 { 2 } else { 1 }])),
+            (
+                262,
+                3,
+                1,
+                self.shorts(&[match rows.layout {
+                    Layout::Cmyk => 5,
+                    layout if layout.colors() == 3 => 2,
+                    _ => 1,
+                }]),
+            ),
             (277, 3, 1, self.shorts(&[channels as u64])),
         ];
         let mut extra = vec![0; rows.layout.bands().map_or(0, |bands| usize::from(bands) - 1)];

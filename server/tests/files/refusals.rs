@@ -154,9 +154,6 @@ fn pngs_that_cannot_be_kept_are_refused_each_with_its_reason() {
 
 #[test]
 fn jpegs_that_cannot_be_kept_are_refused_each_with_its_reason() {
-    for name in ["made/cmyk.jpg", "jpeg/cmyk.jpg", "jpeg/ycck.jpg"] {
-        says(&header_sentence(&sample(name)), &["CMYK", "vips icc_transform"]);
-    }
     let jpeg = sample("made/422.jpg");
     let at = jpeg.windows(2).position(|two| two == [0xff, 0xc0]).unwrap();
     let with = |changes: &[(usize, u8)]| {
@@ -181,7 +178,10 @@ fn tiffs_that_cannot_be_kept_are_refused_each_with_its_reason() {
     };
     says(&with(Layout::Gray, 262, &[3]), &["palette", "768"]);
     says(&with(Layout::Rgb, 262, &[3]), &["palette"]);
-    says(&with(Layout::Rgba, 262, &[5]), &["CMYK"]);
+    says(&with(Layout::Cmyk, 332, &[2]), &["other inks", "vips icc_transform"]);
+    says(&with(Layout::Cmyk, 334, &[6]), &["other inks"]);
+    says(&with(Layout::Bands(5), 262, &[5]), &["5 samples", "further inks", "gdal_translate"]);
+    says(&with(Layout::Rgb, 262, &[5]), &["3 samples"]);
     says(&with(Layout::Rgba, 262, &[6]), &["YCbCr"]);
     says(&with(Layout::Rgb, 262, &[8]), &["L*a*b*"]);
     says(&with(Layout::Gray, 258, &[24]), &["24 bits", "gdal_translate"]);

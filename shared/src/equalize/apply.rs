@@ -10,7 +10,7 @@ use crate::pixels::{Layout, Rows, Samples};
 /// Returns the layout of the result of [`apply`] for rows of this layout.
 pub const fn output_layout(recipe: &Recipe, layout: Layout) -> Layout {
     match (recipe.color, layout) {
-        (Color::Gray, Layout::Rgb) => Layout::Gray,
+        (Color::Gray, Layout::Rgb | Layout::Cmyk) => Layout::Gray,
         (Color::Gray, Layout::Rgba) => Layout::GrayAlpha,
         (_, layout) => layout,
     }
@@ -75,7 +75,7 @@ pub fn apply_le_bytes_into(kernel: Kernel, recipe: &Recipe, lut: &Lut, layout: L
     assert!(from.len().is_multiple_of(pixel), "the bytes end within a pixel");
     let result = from.len() / pixel * output_layout(recipe, layout).channels() * lut.depth().bytes();
     assert_eq!(to.len(), result, "the result has another length");
-    if layout.bands().is_some() {
+    if has_table_for_each(color, layout) {
         to.copy_from_slice(from);
         match lut.entries() {
             Samples::U8(entries) => look_up(Scalar, color, layout, entries, to),
@@ -100,6 +100,11 @@ fn checked(recipe: &Recipe, lut: &Lut, layout: Layout) -> Color {
     recipe.color
 }
 
+/// Whether each sample of a pixel has a table, as bands do, and inks that are equalized by themselves.
+const fn has_table_for_each(color: Color, layout: Layout) -> bool {
+    matches!(Intensity::of(color, layout), Intensity::Bands(_))
+}
+
 /// Looks samples up in the tables of their planes, in place. Returns the length of the result.
 fn look_up<S: Sample>(
     engine: impl Engine<S>,
@@ -108,7 +113,7 @@ fn look_up<S: Sample>(
     entries: &[S::Entry],
     samples: &mut [S],
 ) -> usize {
-    if layout.bands().is_some() {
+    if has_table_for_each(color, layout) {
         let tables: Vec<&S::Table> = entries.chunks_exact(S::LEVELS).filter_map(S::table).collect();
         fused::apply_bands(layout, &tables, samples);
         return samples.len();

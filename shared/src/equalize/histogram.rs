@@ -212,6 +212,17 @@ impl Histogram {
         bytes
     }
 
+    /// Deserializes a histogram of the same intensity and depth as this one.
+    ///
+    /// # Errors
+    /// As [`Histogram::from_bytes`], and for another intensity or depth, before memory is allocated for it.
+    pub(super) fn filled(&self, bytes: &[u8]) -> Result<Self, Malformed> {
+        if Reader::new(bytes).header(wire::HISTOGRAM)? != (self.intensity, self.depth) {
+            return Err(Malformed::Value("the histogram is of other samples"));
+        }
+        Self::from_bytes(bytes)
+    }
+
     /// The inverse of [`Histogram::to_bytes`].
     ///
     /// # Errors

@@ -59,7 +59,7 @@ pub enum Intensity {
     Lightness,
     /// L* of CIELAB.
     LabLightness,
-    /// That many bands, each on its own.
+    /// That many bands, or the four inks, each on its own.
     Bands(u16),
 }
 
@@ -71,6 +71,7 @@ impl Intensity {
         }
         match (layout.colors(), color) {
             (1, _) => Intensity::Gray,
+            (inks @ 4, Color::Channels) => Intensity::Bands(inks as u16),
             (_, Color::Luma | Color::Gray) => Intensity::Luma,
             (_, Color::Hsv) => Intensity::Value,
             (_, Color::Oklab | Color::OklabClipped) => Intensity::Lightness,

@@ -2,10 +2,11 @@
 
 use super::color;
 use super::float::luma;
+use super::inks::{self, inks_to_rgb};
 use super::kernel::sample::Sample;
 use super::nodata::{NodataRule, Unit, Value};
 use crate::packed::Packed;
-use crate::pixels::{Rows, Samples};
+use crate::pixels::{Layout, Rows, Samples};
 
 /// Mask over some rows.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +59,10 @@ impl Mask {
     /// Converts a mask image to one byte per pixel: 0 where all its colours are 0 or it is fully transparent, else 255.
     /// Idempotent: converting the result, as a gray image, returns it unchanged.
     pub fn image(rows: &Rows) -> Vec<u8> {
+        if rows.layout == Layout::Cmyk {
+            // Without ink, paper is white.
+            return Self::image(&inks_to_rgb(rows.clone()));
+        }
         let (channels, colors) = (rows.layout.channels(), rows.layout.colors());
         match &rows.samples {
             Samples::U8(samples) => image(samples, channels, colors),
@@ -104,12 +109,15 @@ impl Mask {
         self.restore_samples(before, after);
         let channels = (before.layout.channels(), after.layout.channels());
         let to_gray = before.layout.colors() != after.layout.colors();
+        let inked = before.layout == Layout::Cmyk;
         match (&before.samples, &mut after.samples) {
             (Samples::U8(before), Samples::U8(after)) => {
-                restore(&self.shown, before, after, channels, to_gray.then_some(luma_of));
+                let gray: fn(&[u8]) -> u8 = if inked { inks::luma } else { luma_of };
+                restore(&self.shown, before, after, channels, to_gray.then_some(gray));
             }
             (Samples::U16(before), Samples::U16(after)) => {
-                restore(&self.shown, before, after, channels, to_gray.then_some(luma_of));
+                let gray: fn(&[u16]) -> u16 = if inked { inks::luma } else { luma_of };
+                restore(&self.shown, before, after, channels, to_gray.then_some(gray));
             }
             (Samples::F32(before), Samples::F32(after)) => {
                 restore(&self.shown, before, after, channels, to_gray.then_some(luma));
@@ -202,7 +210,8 @@ fn restore<S: Copy>(
         match &to_gray {
             Some(luma) => {
                 after[0] = luma(before);
-                after[1..].copy_from_slice(&before[3..]);
+                // Alpha, if there is any, is the last sample.
+                after[1..].copy_from_slice(&before[from + 1 - to..]);
             }
             None => after.copy_from_slice(before),
         }

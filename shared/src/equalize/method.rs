@@ -162,7 +162,7 @@ impl Counts {
     /// Fails if the bytes are not exactly one such value.
     pub fn filled(&self, bytes: &[u8]) -> Result<Self, Malformed> {
         match self {
-            Self::Whole(own) => Ok(Self::Whole(Histogram::from_bytes(bytes)?.of_packed(own.packed()))),
+            Self::Whole(own) => Ok(Self::Whole(own.filled(bytes)?.of_packed(own.packed()))),
             Self::Occupied(occupied) => Ok(Self::Occupied(Box::new(occupied.filled(bytes)?))),
             Self::Tiles(tiles) => Ok(Self::Tiles(Box::new(tiles.emptied().filled(bytes)?))),
             Self::Ranges(ranges) => ranges.filled(bytes).map(Self::Ranges),

@@ -11,7 +11,7 @@
 //! derive other tables from a histogram; `strength` blends a table with the identity. [`clahe`] keeps a histogram for
 //! each tile, `float` equalizes floating-point samples. [`Recipe`] selects the method; [`Counts`] and [`Table`] are the
 //! interface that the stages of the pipeline use for every method. `intensity` selects what of a pixel is equalized;
-//! `color`, `oklab` and `lab` hold the formulas for a pixel, `kernel` the loops over pixels, `wire` the serialization that pods
+//! `color`, `oklab`, `lab` and `inks` hold the formulas for a pixel, `kernel` the loops over pixels, `wire` the serialization that pods
 //! exchange.
 //!
 //! Nothing here uses fused multiply-add or the platform's math library: results must be identical, byte for byte, on
@@ -26,6 +26,7 @@ mod form;
 mod frame;
 mod given;
 mod histogram;
+mod inks;
 mod intensity;
 mod kernel;
 mod lab;
@@ -52,6 +53,7 @@ pub use float::{Curves, FloatHistogram, Ranges, Spans};
 pub use frame::Frame;
 pub use given::GivenRange;
 pub use histogram::{Histogram, MergeError};
+pub use inks::inks_to_rgb;
 pub use intensity::{Color, Intensity};
 pub use kernel::Kernel;
 pub use lut::Lut;

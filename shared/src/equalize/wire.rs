@@ -4,7 +4,7 @@
 //! more with their number. Little-endian. Without a checksum, since a reference to such bytes carries their SHA-256.
 
 use super::intensity::Intensity;
-use crate::pixels::{Depth, Samples};
+use crate::pixels::{Depth, Layout, Samples};
 
 /// Magic of a histogram.
 pub(super) const HISTOGRAM: [u8; 4] = *b"EVLh";
@@ -138,6 +138,10 @@ impl<'a> Reader<'a> {
         let intensity = match intensity {
             Intensity::Bands(_) => match u16::from_le_bytes([self.byte()?, self.byte()?]) {
                 0 => return Err(Malformed::Value("there are no bands")),
+                // Before memory is allocated for them.
+                bands if bands > Layout::MOST_BANDS => {
+                    return Err(Malformed::Value("there are more bands than an image can have"));
+                }
                 bands => Intensity::Bands(bands),
             },
             other => other,

@@ -14,7 +14,7 @@ use std::io::Cursor;
 
 use crate::decode::{self, Limits};
 use crate::distribution::Distribution;
-use crate::equalize::{Counts, Frame, Histogram, Mask, Recipe, Table, output_layout};
+use crate::equalize::{Counts, Frame, Histogram, Mask, Recipe, Table, inks_to_rgb, output_layout};
 use crate::job::{Cut, ImageInfo};
 use crate::pixels::{Depth, Layout, Rows, Samples};
 use crate::shrink::{Picture, Shrink, Shrinker, eight, fit, upright};
@@ -85,7 +85,7 @@ impl Preview {
         for part in 0..cut.parts {
             let rows = reader.read(cut.rows_of(part, info.height)).map_err(|error| error.to_string())?;
             shrinker.add(&rows)?;
-            histogram.count(&rows);
+            Distribution::count(&mut histogram, &rows);
             if keeps {
                 parts.push(rows);
             }
@@ -142,7 +142,7 @@ impl Preview {
             nodata.keep_apart(&mut result, mask.as_ref());
         }
         let mut histogram = Distribution::histogram(result.layout, self.info.depth);
-        histogram.count(&result);
+        Distribution::count(&mut histogram, &result);
         Ok(Shown { picture: self.upright(&result), distribution: Distribution::of(&histogram), exact: false })
     }
 
@@ -181,6 +181,8 @@ impl Preview {
                 Stage::Counting(counts) => counts.count(first, rows, mask.as_ref()),
                 Stage::Applying { shrink, histogram } => {
                     let rows = self.apply(&work.recipe, first, rows.clone())?;
+                    // Inks are shown as the array's views show them.
+                    let rows = inks_to_rgb(rows);
                     histogram.count(&rows);
                     shrink.add(&rows)?;
                 }
@@ -197,7 +199,7 @@ impl Preview {
                 Ok(None)
             }
             Stage::Applying { shrink, histogram } => {
-                let layout = output_layout(&work.recipe, self.info.layout);
+                let layout = shown(output_layout(&work.recipe, self.info.layout));
                 let copy = Rows { width: self.copy.width, layout, samples: Samples::U8(shrink.into_samples()) };
                 let distribution = Distribution::of(&histogram);
                 Ok(Some(Shown { picture: self.upright(&copy), distribution, exact: true }))
@@ -237,7 +239,7 @@ impl Preview {
     /// Starts the second half of the run, once everything is counted.
     fn applying(&mut self, recipe: Recipe, counts: Counts) -> Result<Work, String> {
         let table = Table::new(&recipe, &counts, None).map_err(|error| format!("{error}."))?;
-        let (size, layout) = ((self.info.width, self.info.height), output_layout(&recipe, self.info.layout));
+        let (size, layout) = ((self.info.width, self.info.height), shown(output_layout(&recipe, self.info.layout)));
         self.made = Some((recipe.clone(), table));
         self.counted = Some((recipe.clone(), counts));
         let shrink = Shrink::new(layout, size, fit(size.0, size.1, VIEW_SIDE));
@@ -304,8 +306,19 @@ fn is_srgb(profile: &[u8]) -> bool {
     profile.windows(4).any(|four| four == b"sRGB") || profile.windows(8).any(|eight| eight == b"\0s\0R\0G\0B")
 }
 
+/// Returns the layout in which rows are shown.
+const fn shown(layout: Layout) -> Layout {
+    match layout {
+        Layout::Cmyk => Layout::Rgb,
+        layout => layout,
+    }
+}
+
 /// Converts pixels to RGBA, as browsers draw them.
 fn rgba(rows: &Rows) -> Vec<u8> {
+    if rows.layout == Layout::Cmyk {
+        return rgba(&inks_to_rgb(rows.clone()));
+    }
     match &rows.samples {
         Samples::U8(samples) => spread(rows.layout, samples, |sample| sample),
         Samples::U16(samples) => spread(rows.layout, samples, eight),

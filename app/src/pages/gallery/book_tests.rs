@@ -17,6 +17,7 @@ fn image(number: u32) -> Image {
         height: 50 + number % 50,
         orientation: 1,
         channels: 1,
+        inks: false,
         depth: 8,
         format: Format::Png,
         bytes: 1,

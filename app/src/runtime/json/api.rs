@@ -61,6 +61,7 @@ impl Read for Image {
             height: Read::read(json.field("height"))?,
             orientation: Read::read(json.field("orientation"))?,
             channels: Read::read(json.field("channels"))?,
+            inks: Option::read(json.field("inks"))?.unwrap_or(false),
             depth: Read::read(json.field("depth"))?,
             format: Read::read(json.field("format"))?,
             // Omitted if it is 1.
@@ -138,7 +139,7 @@ mod tests {
                 jobs.join(",")
             )
         };
-        let full = image(r#","pages":3,"keeping":{"kept":["EXIF"],"changed":["IPTC"]},"thumbhash":"abc=""#);
+        let full = image(r#","inks":true,"pages":3,"keeping":{"kept":["EXIF"],"changed":["IPTC"]},"thumbhash":"abc=""#);
         alike::<Image>(&image(""));
         alike::<Image>(&full);
         alike::<Page>(&format!(r#"{{"items":[{full}],"next":"x"}}"#));

@@ -5,6 +5,7 @@ use shared::equalize::{MethodKind, Recipe};
 use shared::gallery::{Image, ImageQuery, JobSummary, Page, Section, Sections, Sort};
 use shared::id::{ImageId, JobId};
 use shared::job::{Format, ImageInfo, JobState};
+use shared::pixels::Layout;
 
 use super::cursor::{Cursor, Key};
 use crate::database::{Arg, Database, Row};
@@ -204,6 +205,7 @@ fn image_of(row: &Row, latest: JobSummary) -> Result<Image> {
         height,
         orientation: info.orientation,
         channels: info.layout.channels() as u16,
+        inks: info.layout == Layout::Cmyk,
         depth: info.bits(),
         format: info.format,
         pages: info.more.further_pages.saturating_add(1),

@@ -3,6 +3,7 @@
 use shared::decode::exif::orientation;
 use shared::decode::{jpeg, png, tiff, webp};
 use shared::job::{Format, ImageInfo, Keeping};
+use shared::pixels::Layout;
 
 use super::super::{Result, Source};
 
@@ -82,7 +83,9 @@ impl Carried {
     fn fit(&mut self, info: &ImageInfo, format: Format, loses_color: bool) {
         // A WebP stores gray as colours, which a gray profile doesn't describe.
         let gray_in_webp = format == Format::Webp && info.layout.colors() == 1;
-        self.icc = self.icc.take().filter(|_| !loses_color && !gray_in_webp);
+        // Nor is a profile of inks for the colours that they become.
+        let inks = info.layout == Layout::Cmyk && format != Format::Tiff;
+        self.icc = self.icc.take().filter(|_| !loses_color && !gray_in_webp && !inks);
         if format == Format::Jpeg {
             self.exif = self.exif.take().filter(|exif| exif.len() + JPEG_EXIF.len() <= MOST_SEGMENT);
             self.xmp = self.xmp.take().filter(|xmp| xmp.len() + JPEG_XMP.len() <= MOST_SEGMENT);

@@ -119,14 +119,18 @@ fn of_tiff(result: &ImageInfo, carried: &Carried) -> Vec<u8> {
     let shorts = |values: &[u16]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
     let longs = |values: &[u32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
     let bits = u16::from(result.depth.bits());
-    let colors = result.layout.bands().is_none() && result.layout.colors() == 3;
+    let photometric = match result.layout {
+        Layout::Cmyk => 5,
+        layout if layout.bands().is_none() && layout.colors() == 3 => 2,
+        _ => 1,
+    };
     // In ascending order of tags: type, number of values, and their bytes.
     let mut fields = vec![
         (tag::IMAGE_WIDTH, LONG, 1, longs(&[result.width])),
         (tag::IMAGE_LENGTH, LONG, 1, longs(&[result.height])),
         (tag::BITS_PER_SAMPLE, SHORT, channels, shorts(&vec![bits; channels])),
         (tag::COMPRESSION, SHORT, 1, shorts(&[DEFLATE])),
-        (tag::PHOTOMETRIC, SHORT, 1, shorts(&[if colors { 2 } else { 1 }])),
+        (tag::PHOTOMETRIC, SHORT, 1, shorts(&[photometric])),
         (tag::STRIP_OFFSETS, LONG, strips, longs(&vec![8; strips])),
         (tag::ORIENTATION, SHORT, 1, shorts(&[carried.orientation().into()])),
         (tag::SAMPLES_PER_PIXEL, SHORT, 1, shorts(&[channels as u16])),

@@ -25,19 +25,17 @@ impl Head {
             return refuse("A JPEG has at most 65,535 pixels a side.");
         };
         let count = self.ids.len();
-        // The chroma components share their tables.
-        let quantization_of = |component: usize| u8::from(component > 0);
         let codes_of = |component: usize| u8::from(self.has_chroma_codes(component));
 
         let mut file = START.to_vec();
-        // JFIF's colours are YCbCr.
-        if self.colors != Colors::Rgb {
-            put(&mut file, 0xe0, self.jfif.as_deref().unwrap_or(&JFIF));
+        match (self.colors, &self.jfif) {
+            // JFIF's colours are YCbCr; of four components, it says only the resolution.
+            (Colors::Rgb, _) | (Colors::Cmyk | Colors::Ycck, None) => {}
+            (_, jfif) => put(&mut file, 0xe0, jfif.as_deref().unwrap_or(&JFIF)),
         }
         file.extend_from_slice(&self.segments);
 
-        let quantization = [&self.luma, &self.chroma];
-        for (number, table) in (0..).zip(&quantization[..count.min(2)]) {
+        for (number, table) in (0..).zip(&self.tables) {
             // `Head::read` has limited the steps to 8 bits.
             let steps = ZIGZAG.map(|place| table[8 * (place % 8) + place / 8] as u8);
             put(&mut file, 0xdb, &[&[number], steps.as_slice()].concat());
@@ -46,13 +44,13 @@ impl Head {
         frame.extend(height.to_be_bytes());
         frame.extend(width.to_be_bytes());
         frame.push(count as u8);
-        for (component, (id, (across, down))) in self.ids.iter().zip(&self.sampling.factors).enumerate() {
-            frame.extend([*id, across << 4 | down, quantization_of(component)]);
+        for ((id, (across, down)), table) in self.ids.iter().zip(&self.sampling.factors).zip(&self.table_of) {
+            frame.extend([*id, across << 4 | down, *table]);
         }
         put(&mut file, 0xc0, &frame);
         let codes = [(0x00, LUMA_DC), (0x10, LUMA_AC), (0x01, CHROMA_DC), (0x11, CHROMA_AC)];
         for (class_and_number, Table { counts, values }) in
-            &codes[..if self.has_chroma_codes(count - 1) { 4 } else { 2 }]
+            &codes[..if (0..count).any(|component| self.has_chroma_codes(component)) { 4 } else { 2 }]
         {
             put(&mut file, 0xc4, &[&[*class_and_number], counts.as_slice(), values].concat());
         }

@@ -22,8 +22,10 @@ use fate::Fate;
 /// Encoding parameters, and the segments before the image.
 #[derive(Debug, Clone)]
 pub(super) struct Head {
-    luma: Box<[u16; 64]>,
-    chroma: Box<[u16; 64]>,
+    /// Quantization tables, by number.
+    tables: Vec<Box<[u16; 64]>>,
+    /// The number of each component's table.
+    table_of: Vec<u8>,
     sampling: Sampling,
     colors: Colors,
     /// Identifiers of the components.
@@ -73,21 +75,23 @@ impl Head {
     ) -> Result<Self> {
         let mut header = header(&mut source)?;
         describe(&mut source, &header, keeping)?;
-        let tables = &header.tables;
+        let originals = &header.tables;
         let table = |component: usize| -> Result<Box<[u16; 64]>> {
             let number = header.components.get(component).map(|component| usize::from(component.table));
-            let Some(table) = number.and_then(|number| tables.get(number).copied().flatten()) else {
+            let Some(table) = number.and_then(|number| originals.get(number).copied().flatten()) else {
                 return refuse("The JPEG file is damaged: a quantization table is missing before its first scan.");
             };
             // Baseline requires 8-bit tables. A smaller step than the original's only loses less.
             Ok(Box::new(table.map(|step| step.clamp(1, 255))))
         };
-        let luma = table(0)?;
-        let chroma = if header.components.len() == 3 {
-            let (blue, red) = (table(1)?, table(2)?);
-            Box::new(std::array::from_fn(|i| blue[i].min(red[i])))
-        } else {
-            luma.clone()
+        let (tables, table_of) = match (info.layout, header.components.len()) {
+            (Layout::Gray, _) | (_, 1) => (vec![table(0)?], vec![0]),
+            // The chroma components share a table.
+            (_, 3) => {
+                let (blue, red) = (table(1)?, table(2)?);
+                (vec![table(0)?, Box::new(std::array::from_fn(|i| blue[i].min(red[i])))], vec![0, 1, 1])
+            }
+            (_, count) => distinct((0..count).map(table).collect::<Result<_>>()?),
         };
         let mut sampling = header.result_sampling()?;
         let mut colors = header.colors();
@@ -95,12 +99,14 @@ impl Head {
             sampling.factors = vec![(1, 1)];
             colors = Colors::Gray;
         }
-        // Without Adobe's segment, only the identifiers mark the components as red, green and blue.
+        // Without Adobe's segment, only the identifiers mark the components as red, green and blue, or as inks.
         let ids = match colors {
-            Colors::Rgb => header.components.iter().map(|component| component.id).collect(),
+            Colors::Rgb | Colors::Cmyk | Colors::Ycck => {
+                header.components.iter().map(|component| component.id).collect()
+            }
             _ => (1..=sampling.factors.len() as u8).collect(),
         };
-        let mut head = Self { luma, chroma, sampling, colors, ids, jfif: None, segments: Vec::new() };
+        let mut head = Self { tables, table_of, sampling, colors, ids, jfif: None, segments: Vec::new() };
         let credentials = fate::credentials(&header.segments);
         for segment in &mut header.segments {
             match fate::fate(segment, &credentials, loses_color) {
@@ -131,6 +137,20 @@ impl Head {
         }
         self.jfif = Some([density, &[0, 0]].concat());
     }
+}
+
+/// Returns the different ones of the components' tables, and the number of each component's.
+fn distinct(of_components: Vec<Box<[u16; 64]>>) -> (Vec<Box<[u16; 64]>>, Vec<u8>) {
+    let mut tables: Vec<Box<[u16; 64]>> = Vec::new();
+    let numbers = of_components.into_iter().map(|table| {
+        let known = tables.iter().position(|other| *other == table);
+        known.unwrap_or_else(|| {
+            tables.push(table);
+            tables.len() - 1
+        }) as u8
+    });
+    let numbers = numbers.collect();
+    (tables, numbers)
 }
 
 /// Appends a segment.

@@ -38,11 +38,10 @@ pub(super) struct Planes {
     colors: Colors,
     /// Rows of pixels in a row of MCUs.
     rows: usize,
-    red: Vec<u8>,
-    green: Vec<u8>,
-    blue: Vec<u8>,
+    /// A row of each colour or ink.
+    colors_of_row: Vec<Vec<u8>>,
     /// A row of each component at full resolution, 0 to 255.
-    full: [Vec<i16>; 3],
+    full: Vec<Vec<i16>>,
 }
 
 impl Planes {
@@ -56,10 +55,8 @@ impl Planes {
             pixels: factors().map(|(one, other)| (across / one, down / other)).collect(),
             colors,
             rows: 8 * down,
-            red: vec![0; wide],
-            green: vec![0; wide],
-            blue: vec![0; wide],
-            full: [vec![0; wide], vec![0; wide], vec![0; wide]],
+            colors_of_row: factors().map(|_| vec![0; wide]).collect(),
+            full: factors().map(|_| vec![0; wide]).collect(),
         }
     }
 
@@ -70,13 +67,21 @@ impl Planes {
             return self.gray(rows, width);
         }
         for y in 0..self.rows {
-            self.split(row_of(rows, 3 * width, y), width);
-            let [first, second, third] = &mut self.full;
-            if self.colors == Colors::YCbCr {
-                convert(&self.red, &self.green, &self.blue, first, second, third);
-            } else {
-                for (full, plane) in [(first, &self.red), (second, &self.green), (third, &self.blue)] {
-                    full.iter_mut().zip(plane).for_each(|(full, sample)| *full = i16::from(*sample));
+            self.split(row_of(rows, self.components.len() * width, y), width);
+            match (self.colors_of_row.as_slice(), self.full.as_mut_slice()) {
+                ([red, green, blue, further @ ..], [luma, cb, cr, full @ ..])
+                    if matches!(self.colors, Colors::YCbCr | Colors::Ycck) =>
+                {
+                    convert(red, green, blue, luma, cb, cr);
+                    further.iter().zip(full).for_each(|(ink, full)| complement(ink, full));
+                }
+                (inks, full) if self.colors == Colors::Cmyk => {
+                    inks.iter().zip(full).for_each(|(ink, full)| complement(ink, full));
+                }
+                (colors, full) => {
+                    for (full, plane) in full.iter_mut().zip(colors) {
+                        full.iter_mut().zip(plane).for_each(|(full, sample)| *full = i16::from(*sample));
+                    }
                 }
             }
             for ((full, plane), (across, down)) in self.full.iter().zip(&mut self.components).zip(&self.pixels) {
@@ -106,11 +111,24 @@ impl Planes {
     /// Separates a row into its colours; padding repeats the last pixel.
     #[inline(always)]
     fn split(&mut self, row: &[u8], width: usize) {
-        let (red, green, blue) = (&mut self.red[..width], &mut self.green[..width], &mut self.blue[..width]);
-        for (((pixel, red), green), blue) in row.as_chunks::<3>().0.iter().zip(red).zip(green).zip(blue) {
-            [*red, *green, *blue] = *pixel;
+        match self.colors_of_row.as_mut_slice() {
+            [red, green, blue] => {
+                let (red, green, blue) = (&mut red[..width], &mut green[..width], &mut blue[..width]);
+                for (((pixel, red), green), blue) in row.as_chunks::<3>().0.iter().zip(red).zip(green).zip(blue) {
+                    [*red, *green, *blue] = *pixel;
+                }
+            }
+            planes => {
+                let count = planes.len();
+                for (index, plane) in planes.iter_mut().enumerate() {
+                    plane[..width]
+                        .iter_mut()
+                        .zip(row[index..].iter().step_by(count))
+                        .for_each(|(to, from)| *to = *from);
+                }
+            }
         }
-        for plane in [&mut self.red, &mut self.green, &mut self.blue] {
+        for plane in &mut self.colors_of_row {
             let last = plane[width - 1];
             plane[width..].fill(last);
         }
@@ -142,6 +160,12 @@ fn mean(full: &[i16], (across, down): (usize, usize), y: usize, to: &mut [i16]) 
 fn row_of(rows: &[u8], bytes: usize, y: usize) -> &[u8] {
     let y = y.min(rows.len() / bytes - 1);
     &rows[y * bytes..(y + 1) * bytes]
+}
+
+/// Converts amounts of an ink to what is stored of it: what it lets pass of the light.
+#[inline(always)]
+fn complement(ink: &[u8], full: &mut [i16]) {
+    full.iter_mut().zip(ink).for_each(|(full, ink)| *full = 255 - i16::from(*ink));
 }
 
 /// JFIF's colour conversion (ITU-T T.871, 7) with 16 bits of fraction. The results are 0 to 255.

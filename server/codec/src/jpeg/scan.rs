@@ -38,7 +38,7 @@ impl Head {
 
     /// Whether a component is coded by the codes for chroma.
     pub(super) fn has_chroma_codes(&self, component: usize) -> bool {
-        self.colors == Colors::YCbCr && component > 0
+        matches!(self.colors, Colors::YCbCr | Colors::Ycck) && matches!(component, 1 | 2)
     }
 
     /// Returns the number of MCUs per row.
@@ -68,7 +68,7 @@ struct Component {
 impl Scan {
     fn new(head: &Head, info: &ImageInfo) -> Self {
         let component = |(index, (across, down)): (usize, &(u8, u8))| Component {
-            quantizer: Quantizer::new(if index == 0 { &head.luma } else { &head.chroma }),
+            quantizer: Quantizer::new(&head.tables[usize::from(head.table_of[index])]),
             codes: if head.has_chroma_codes(index) { &huffman::CHROMA } else { &huffman::LUMA },
             across: (*across).into(),
             down: (*down).into(),
@@ -182,11 +182,15 @@ mod tests {
 
         #[test]
         fn wider_instructions_make_the_same_bytes(
-            (width, factors, kind) in (1..300_usize, prop::collection::vec((1..=2_u8, 1..=2_u8), 3), 0..3_usize),
+            (width, factors, kind) in (1..300_usize, prop::collection::vec((1..=2_u8, 1..=2_u8), 4), 0..5_usize),
             height in 1..40_usize, seed: u32, before in 0..20_u32,
         ) {
-            let colors = [Colors::Gray, Colors::YCbCr, Colors::Rgb][kind];
-            let factors = if colors == Colors::Gray { vec![(1, 1)] } else { factors };
+            let colors = [Colors::Gray, Colors::YCbCr, Colors::Rgb, Colors::Cmyk, Colors::Ycck][kind];
+            let factors = match kind {
+                0 => vec![(1, 1)],
+                1 | 2 => factors[..3].to_vec(),
+                _ => factors,
+            };
             let mut state = seed;
             let rows: Vec<u8> = (0..width * height * factors.len())
                 .map(|index| {

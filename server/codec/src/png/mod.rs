@@ -207,6 +207,7 @@ fn color_type(layout: Layout) -> Result<u8> {
         Layout::Rgb => Ok(2),
         Layout::GrayAlpha => Ok(4),
         Layout::Rgba => Ok(6),
+        Layout::Cmyk => refuse("A PNG can't have inks."),
         Layout::Bands(bands) | Layout::BandsAlpha(bands) => refuse(format!("A PNG can't have {bands} bands.")),
     }
 }

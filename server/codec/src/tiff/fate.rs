@@ -110,6 +110,11 @@ pub(super) fn fate(entry: &Entry, original: &Structure, result: &Structure, lose
         | tag::WHITE_POINT
         | tag::PRIMARY_CHROMATICITIES
         | tag::REFERENCE_BLACK_WHITE
+        | tag::INK_SET
+        | tag::INK_NAMES
+        | tag::NUMBER_OF_INKS
+        | tag::DOT_RANGE
+        | tag::TARGET_PRINTER
             if loses_color =>
         {
             let what = if tag == tag::ICC_PROFILE {

@@ -190,6 +190,7 @@ impl Head {
         let photometric = match (structure.meaning, structure.layout) {
             (Meaning::Inverted, _) => 0,
             (_, Layout::Rgb | Layout::Rgba) => 2,
+            (_, Layout::Cmyk) => 5,
             (_, Layout::Bands(_) | Layout::BandsAlpha(_)) if structure.colors == 3 => 2,
             _ => 1,
         };

@@ -12,8 +12,10 @@ pub enum Colors {
     YCbCr,
     /// Red, green and blue as they are.
     Rgb,
-    /// Four inks (CMYK), or their YCbCr counterpart with black (YCCK).
+    /// Four inks, stored as what they let pass of the light: 255 for none, as Adobe's programs write them and all readers expect.
     Cmyk,
+    /// The same with cyan, magenta and yellow as YCbCr (YCCK).
+    Ycck,
     /// Another number of components.
     Unknown,
 }
@@ -52,15 +54,20 @@ impl Header {
                 None if ids == *b"RGB" => Colors::Rgb,
                 _ => Colors::YCbCr,
             },
-            [_, _, _, _] => Colors::Cmyk,
+            [_, _, _, _] => match self.adobe_transform() {
+                None | Some(0) => Colors::Cmyk,
+                Some(_) => Colors::Ycck,
+            },
             _ => Colors::Unknown,
         }
     }
 
     /// Returns the usual chroma subsampling as (horizontal, vertical) factors; (1, 1) for gray. `None` if the two chroma components
-    /// differ, or if their factors don't divide those of luma, or not by a usual number.
+    /// differ, or if their factors don't divide those of luma, or not by a usual number; or of four components.
     pub fn sampling(&self) -> Option<(u8, u8)> {
-        let [y, blue, red] = self.components.as_slice() else { return Some((1, 1)) };
+        let [y, blue, red] = self.components.as_slice() else {
+            return (self.components.len() == 1).then_some((1, 1));
+        };
         let factors = |component: &Component| (component.horizontal, component.vertical);
         let (across, down) = (y.horizontal / blue.horizontal, y.vertical / blue.vertical);
         let divides = (across * blue.horizontal, down * blue.vertical) == factors(y);
@@ -80,7 +87,15 @@ impl Header {
             let factors = (0..count).map(|index| if index == 0 { luma } else { (1, 1) }).collect();
             return Ok(Sampling { factors, changed: false });
         }
-        let factors: Vec<_> = self.components.iter().map(|one| (one.horizontal, one.vertical)).collect();
+        // Equal factors mean what 1 does, but take more blocks.
+        let alike = |factor: fn(&Component) -> u8| match self.components.as_slice() {
+            [first, others @ ..] if others.len() == 3 && others.iter().all(|one| factor(one) == factor(first)) => {
+                factor(first)
+            }
+            _ => 1,
+        };
+        let (wide, high) = (alike(|one| one.horizontal), alike(|one| one.vertical));
+        let factors: Vec<_> = self.components.iter().map(|one| (one.horizontal / wide, one.vertical / high)).collect();
         let original = Sampling { factors, changed: false };
         let (across, down) = (original.across(), original.down());
         let divide = |(one, other): &(u8, u8)| across.is_multiple_of(*one) && down.is_multiple_of(*other);

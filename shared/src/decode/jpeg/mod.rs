@@ -1,9 +1,9 @@
-//! JPEG decoding (ITU-T T.81): sequential and progressive, Huffman or arithmetic coding, gray, YCbCr and RGB.
+//! JPEG decoding (ITU-T T.81): sequential and progressive, Huffman or arithmetic coding, gray, YCbCr, RGB, CMYK and YCCK.
 //!
 //! Ordinary files are decoded by zune-jpeg, all others by the module `general`.
 
 mod components;
-mod general;
+pub(super) mod general;
 mod segments;
 
 use std::io::{Read, Seek, SeekFrom};
@@ -15,6 +15,8 @@ use zune_jpeg::JpegDecoder;
 
 pub use components::{Colors, Sampling};
 pub use segments::{Component, Ending, Header, Segment, ending, header};
+
+pub(super) use segments::check_scans;
 
 use super::error::{Error, Result, damaged, refuse, truncated};
 use super::exif;
@@ -98,28 +100,34 @@ fn layout(header: &Header) -> Result<Layout> {
     match header.colors() {
         Colors::Gray => Ok(Layout::Gray),
         Colors::YCbCr | Colors::Rgb => Ok(Layout::Rgb),
-        Colors::Cmyk => refuse(
-            "This is a CMYK JPEG: four inks, whose lightness depends on the press. Convert it to RGB first, for example by \
-             libvips: vips icc_transform image.jpg rgb.jpg srgb --embedded --input-profile cmyk.",
-        ),
+        Colors::Cmyk | Colors::Ycck => Ok(Layout::Cmyk),
         Colors::Unknown => refuse(format!(
-            "This JPEG has {} colour components of an unknown kind; 1 or 3 are supported.",
+            "This JPEG has {} colour components of an unknown kind; 1, 3 or 4 are supported.",
             header.components.len()
         )),
     }
 }
 
-/// Whether zune-jpeg decodes such files correctly, as compared with libjpeg: one interleaved scan or progressive, 8 bits, Huffman
-/// coding, and usual subsampling.
+/// Whether zune-jpeg decodes such files correctly, as compared with libjpeg: coded in a usual way, gray or YCbCr.
 fn is_ordinary(header: &Header) -> bool {
+    is_usually_coded(header) && header.colors() != Colors::Rgb && header.adobe_transform() != Some(0)
+}
+
+/// Whether zune-jpeg decodes the samples of such files correctly, whatever they mean: one interleaved scan or progressive, 8 bits,
+/// Huffman coding, one or three components, and usual subsampling.
+pub(super) fn is_usually_coded(header: &Header) -> bool {
     let interleaved = header.frame == PROGRESSIVE || usize::from(header.scan_components) == header.components.len();
     matches!(header.frame, BASELINE | EXTENDED | PROGRESSIVE)
         && interleaved
         && header.components.iter().all(|one| one.horizontal != 3 && one.vertical != 3)
         && header.stray == 0
         && header.sampling().is_some()
-        && header.colors() != Colors::Rgb
-        && header.adobe_transform() != Some(0)
+}
+
+/// Whether images of such a frame are decoded: 8 bits, neither lossless nor hierarchical.
+pub(super) fn is_supported(header: &Header) -> bool {
+    matches!(header.frame, BASELINE | EXTENDED | PROGRESSIVE | ARITHMETIC | ARITHMETIC_PROGRESSIVE)
+        && header.precision == 8
 }
 
 /// Decodes the whole image.
@@ -131,12 +139,12 @@ pub(super) fn decode<R: Read + Seek>(mut source: R, info: &ImageInfo) -> Result<
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
     source.take(length).read_to_end(&mut bytes)?;
     let scan = usize::try_from(header.scan_offset).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
-    segments::check_scans(scan)?;
+    check_scans(scan)?;
     let cut = ending(&mut std::io::Cursor::new(&bytes), &header)? == Ending::Cut;
-    let all = if cut || !is_ordinary(&header) {
-        general::decode(&bytes, &header, header.colors() == Colors::YCbCr, cut)?
-    } else {
-        ordinary(bytes, info)?
+    let all = match cut {
+        true => general::decode(&bytes, &header, Some(header.colors()), general::End::Cut)?,
+        false if is_ordinary(&header) => ordinary(bytes, info)?,
+        false => general::decode(&bytes, &header, Some(header.colors()), general::End::Marked)?,
     };
     if all.len() as u64 != info.raw_bytes() {
         return refuse("The JPEG file has changed since its header was read.");

@@ -277,7 +277,7 @@ pub fn ending<R: Read + Seek>(source: &mut R, header: &Header) -> Result<Ending>
 ///
 /// # Errors
 /// Refused if there are more than [`MOST_SCANS`].
-pub(super) fn check_scans(scan: &[u8]) -> Result<()> {
+pub(in super::super) fn check_scans(scan: &[u8]) -> Result<()> {
     let (mut at, mut scans) = (0, 0);
     while let Some(marker) = next_marker(scan, at) {
         at = marker + 2;

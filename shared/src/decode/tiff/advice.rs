@@ -10,6 +10,9 @@ pub(super) const PAGES: &str = "Write each of them as a page of its own, for exa
 const DEFLATE: &str =
     "Convert it, for example by `gdal_translate -co COMPRESS=DEFLATE in.tif out.tif`, and process that file.";
 
+/// Another compression, by libtiff.
+pub(super) const TIFFCP: &str = "Convert it, for example by `tiffcp -c zip in.tif out.tif`, and process that file.";
+
 /// Compressions and subsamplings that libtiff only converts to RGBA.
 const TIFF2RGBA: &str = "Convert it, for example by `tiff2rgba -c zip in.tif out.tif`, and process that file.";
 
@@ -21,7 +24,7 @@ const COLOURSPACE: &str =
     "Convert it to RGB, for example by `vips colourspace in.tif out.tif srgb`, and process that file.";
 
 /// Formats that GDAL doesn't read, by tifffile with imagecodecs.
-const IMAGECODECS: &str = "Convert it, for example by `python -c \"import tifffile as t; t.imwrite('out.tif', \
+pub(super) const IMAGECODECS: &str = "Convert it, for example by `python -c \"import tifffile as t; t.imwrite('out.tif', \
     t.imread('in.tif'), compression='zlib')\"` (with the package imagecodecs), and process that file.";
 
 /// Without its alpha or mask, by GDAL.
@@ -52,7 +55,7 @@ pub(super) fn unsupported_alpha<T>(channels: u64, what: &str) -> Result<T> {
 /// Refuses samples of an unsupported kind.
 pub(super) fn unsupported_samples<T>(photometric: u64) -> Result<T> {
     let (what, advice) = match photometric {
-        5 => ("stores CMYK, the amounts of four inks, whose lightness depends on the printer", SRGB),
+        5 => ("stores the amounts of other inks than cyan, magenta, yellow and black", SRGB),
         6 => ("stores YCbCr in planes, with other samples, or of other than 8 bits", COLOURSPACE),
         8..=10 => ("stores L*a*b*", COLOURSPACE),
         32_803 | 34_892 => {
@@ -65,6 +68,15 @@ pub(super) fn unsupported_samples<T>(photometric: u64) -> Result<T> {
         other => return refuse(format!("This TIFF has samples of an unknown kind ({other}), which isn't supported.")),
     };
     refuse(format!("This TIFF {what}, which isn't supported. {advice}"))
+}
+
+/// Refuses samples after four inks.
+pub(super) fn further_inks<T>(samples: u64) -> Result<T> {
+    refuse(format!(
+        "This TIFF has {samples} samples a pixel: the inks cyan, magenta, yellow and black, and alpha or further inks, which isn't \
+         supported. Keep only the four, for example by `gdal_translate -b 1 -b 2 -b 3 -b 4 -co PHOTOMETRIC=CMYK in.tif out.tif`, and \
+         process that file."
+    ))
 }
 
 /// Refuses an unsupported compression.

@@ -5,6 +5,7 @@ mod directory;
 mod document;
 mod fax;
 mod fields;
+mod jpeg;
 mod nodata;
 mod page;
 mod palette;

@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::super::error::{Result, blame, refuse, truncated};
 use super::document::page_of;
 use super::fields::Fields;
+use super::jpeg::Jpeg;
 use super::page::Page;
 use super::palette::{self, Palette};
 use super::pieces::pieces;
@@ -35,7 +36,7 @@ struct Stored {
     structure: Structure,
     /// Offset and length of each strip or tile, plane by plane.
     pieces: Vec<(u64, u64)>,
-    jpeg: unpack::Jpeg,
+    jpeg: Jpeg,
     /// Pixel value of a missing strip or tile: GDAL omits empty ones.
     empty: f64,
 }
@@ -107,7 +108,7 @@ impl Stored {
     fn open<R: Read + Seek>(source: &mut R, structure: Structure) -> Result<Self> {
         let pieces = pieces(source, &structure)?;
         let mut fields = Fields::new(structure.tiff, &structure.directory, source);
-        let jpeg = unpack::Jpeg {
+        let jpeg = Jpeg {
             tables: fields.bytes(tag::JPEG_TABLES, MOST_JPEG_TABLES)?.unwrap_or_default(),
             ycbcr: fields.one(tag::PHOTOMETRIC, 1)? == 6,
         };

@@ -167,7 +167,7 @@ pub struct Structure {
     pub chunks: Chunks,
     /// Orientation, 1 to 8.
     pub orientation: u8,
-    /// Samples that carry colour by the photometric interpretation: 1 or 3; with [`Layout::Bands`], the others follow.
+    /// Samples that carry colour by the photometric interpretation: 1, 3 or 4; with [`Layout::Bands`], the others follow.
     pub colors: usize,
     /// Kinds of the samples after the colours (ExtraSamples).
     pub extra: Vec<u16>,
@@ -298,8 +298,9 @@ pub fn structure<R: Read + Seek>(source: &mut R, tiff: Tiff, page: Page, limits:
     let Pixels { layout, depth, channels, bits, meaning, colors, extra, alpha } = pixels(&mut fields, compression)?;
     let predictor = predictor(&mut fields, compression, bits, depth)?;
     let planar = channels > 1 && fields.one(tag::PLANAR_CONFIGURATION, 1)? == 2;
-    if planar && matches!(compression, Compression::Jpeg | Compression::Webp) {
-        return refuse("This TIFF's JPEG or WebP data are in separate planes, which isn't supported.");
+    let converts = compression == Compression::Jpeg && fields.one(tag::PHOTOMETRIC, 1)? == 6;
+    if planar && (converts || compression == Compression::Webp) {
+        return refuse("This TIFF's WebP data, or JPEG data of YCbCr, are in separate planes, which isn't supported.");
     }
     // JPEG data are never reversed, as in libtiff.
     let reversed = fields.one(tag::FILL_ORDER, 1)? == 2 && compression != Compression::Jpeg;
@@ -352,6 +353,9 @@ fn with_mask(layout: Layout, mask: Option<u64>) -> Result<Layout> {
         (Layout::GrayAlpha | Layout::Rgba | Layout::BandsAlpha(_), _) => {
             refuse(format!("This TIFF has both alpha and a mask page, which isn't supported. {}", advice::NO_MASK))
         }
+        (Layout::Cmyk, _) => {
+            refuse(format!("This TIFF has inks (CMYK) and a mask page, which isn't supported. {}", advice::NO_MASK))
+        }
         (Layout::Bands(bands), _) => {
             refuse(format!("This TIFF has {bands} bands and a mask page, which isn't supported. {}", advice::NO_MASK))
         }
@@ -378,11 +382,10 @@ struct Pixels {
 }
 
 fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) -> Result<Pixels> {
-    /// Maximum number of bands. The histograms and LUTs of more would exceed the memory of a task.
-    const MOST_BANDS: u64 = 500;
     let channels = fields.one(tag::SAMPLES_PER_PIXEL, 1)?;
-    if channels == 0 || channels > MOST_BANDS {
-        return refuse(format!("This TIFF has {channels} samples a pixel; 1 to {MOST_BANDS} are supported."));
+    if channels == 0 || channels > Layout::MOST_BANDS.into() {
+        let most = Layout::MOST_BANDS;
+        return refuse(format!("This TIFF has {channels} samples a pixel; 1 to {most} are supported."));
     }
     let bits = bits(fields, channels)?;
     // Gray if it isn't said, as in GDAL.
@@ -392,6 +395,7 @@ fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) 
         1 | 4 => (1, Meaning::Same),
         2 => (3, Meaning::Same),
         3 => (1, Meaning::Palette),
+        5 if is_cmyk(fields)? => (4, Meaning::Same),
         6 if compression == Compression::Jpeg => (3, Meaning::Same),
         6 if !compression.is_fax() && compression != Compression::Webp => (3, Meaning::YCbCr),
         other => return advice::unsupported_samples(other),
@@ -404,6 +408,8 @@ fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) 
     let alphas: Vec<usize> = (0..kinds.len()).filter(|at| matches!(kinds[*at], 1 | 2)).collect();
     let layout = match (colors, others, alphas.as_slice()) {
         (1, 0, _) => Layout::Gray,
+        (4, 0, _) => Layout::Cmyk,
+        (4, ..) => return advice::further_inks(channels),
         (_, 0, _) => Layout::Rgb,
         (1, 1, [_]) => Layout::GrayAlpha,
         (_, 1, [_]) => Layout::Rgba,
@@ -424,7 +430,7 @@ fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) 
     let fits = match compression {
         compression if compression.is_fax() => (bits, channels) == (1, 1),
         Compression::Jpeg => bits == 8,
-        Compression::Webp => bits == 8 && matches!(channels, 3 | 4),
+        Compression::Webp => bits == 8 && matches!(channels, 3 | 4) && colors != 4,
         _ => true,
     };
     if !fits {
@@ -434,6 +440,11 @@ fn pixels<R: Read + Seek>(fields: &mut Fields<'_, R>, compression: Compression) 
     }
     let (channels, colors) = (channels as usize, colors as usize);
     Ok(Pixels { layout, depth, channels, bits, meaning, colors, extra: kinds, alpha })
+}
+
+/// Whether the inks of a TIFF are cyan, magenta, yellow and black (TIFF 6.0, section 16).
+fn is_cmyk<R: Read + Seek>(fields: &mut Fields<'_, R>) -> Result<bool> {
+    Ok(fields.one(tag::INK_SET, 1)? == 1 && fields.one(tag::NUMBER_OF_INKS, 4)? == 4)
 }
 
 /// Returns the bits per sample, which must be the same for all samples.
@@ -472,12 +483,12 @@ fn sampled<R: Read + Seek>(
             refuse(format!("This TIFF has {bits} bits a sample and several samples a pixel, which isn't supported."))
         }
         (1 | 4, _, 1..=8) => Ok((layout, Depth::Eight)),
-        (1 | 4, _, 9..=16) => Ok((layout, Depth::Sixteen)),
-        (2, Meaning::Same, 8 | 16) => {
+        (1 | 4, _, 9..=16) if bits == 16 || layout != Layout::Cmyk => Ok((layout, Depth::Sixteen)),
+        (2, Meaning::Same, 8 | 16) if layout != Layout::Cmyk => {
             *meaning = Meaning::Signed;
             Ok((layout, if bits == 8 { Depth::Eight } else { Depth::Sixteen }))
         }
-        (3, Meaning::Same | Meaning::Associated, 32) => Ok((layout, Depth::Float)),
+        (3, Meaning::Same | Meaning::Associated, 32) if layout != Layout::Cmyk => Ok((layout, Depth::Float)),
         (1..=4, _, _) => {
             let kind = ["unsigned", "signed", "floating-point", "untyped"][format as usize - 1];
             refuse(format!(

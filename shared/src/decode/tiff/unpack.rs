@@ -4,25 +4,13 @@ use std::io::Read;
 
 use flate2::{Decompress, FlushDecompress, Status};
 use weezl::{BitOrder, LzwStatus};
-use zune_core::bytestream::ZCursor;
-use zune_core::colorspace::ColorSpace;
-use zune_core::options::DecoderOptions;
-use zune_jpeg::JpegDecoder;
 
 use super::super::error::{Error, Result, damaged, truncated};
 use super::directory::Order;
 use super::fax;
+use super::jpeg::{self, Jpeg, Size};
 use super::structure::Compression;
 use crate::job::Format;
-
-/// Properties shared by all JPEG strips or tiles of a page.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Jpeg {
-    /// Shared tables, as a JPEG without an image; may be empty.
-    pub(super) tables: Vec<u8>,
-    /// Whether their three channels are YCbCr, to be converted to RGB.
-    pub(super) ycbcr: bool,
-}
 
 /// Properties of a strip or tile that its decompression depends on.
 pub(super) struct Piece<'a> {
@@ -50,7 +38,10 @@ pub(super) fn unpack(compression: Compression, packed: &[u8], piece: &Piece<'_>,
         Compression::Rle => fax::run_lengths(packed, piece.width, raw)?,
         Compression::Fax3 { two_dimensional } => fax::group_3(packed, piece.width, two_dimensional, raw)?,
         Compression::Fax4 => fax::group_4(packed, piece.width, raw)?,
-        Compression::Jpeg => jpeg(packed, piece, raw)?,
+        Compression::Jpeg => {
+            let Piece { width, height, channels, jpeg: shared } = *piece;
+            jpeg::unpack(packed, shared, Size { width, height, channels }, raw)?;
+        }
         Compression::Webp => webp(packed, piece, raw)?,
     }
     Ok(())
@@ -92,43 +83,6 @@ fn window(frame: &[u8]) -> Option<u64> {
     let size = [1, 2, 4, 8][usize::from(descriptor >> 6)];
     let content = Order::Little.number(rest.get(id..id + size)?);
     Some(if size == 2 { content + 256 } else { content })
-}
-
-/// JPEG strip or tile whose tables may be stored separately (TIFF technical note 2). SIMD is off, so that all machines produce
-/// the same samples.
-fn jpeg(packed: &[u8], piece: &Piece<'_>, raw: &mut [u8]) -> Result<()> {
-    let tables = piece.jpeg.tables.strip_suffix(&[0xff, 0xd9]).unwrap_or(&piece.jpeg.tables);
-    let whole = match packed.get(2..) {
-        Some(rest) if !tables.is_empty() => [tables, rest].concat(),
-        _ => packed.to_vec(),
-    };
-    let rows = raw.len() / (piece.width * piece.channels);
-    let options = DecoderOptions::default()
-        .set_use_unsafe(false)
-        .set_strict_mode(true)
-        .set_max_width(usize::from(u16::MAX))
-        .set_max_height(usize::from(u16::MAX));
-    let wrong = |error: zune_jpeg::errors::DecodeErrors| {
-        damaged(Format::Tiff, format!("its JPEG data are wrong ({error:?})").replace('"', ""))
-    };
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(whole), options);
-    decoder.decode_headers().map_err(wrong)?;
-    // Checked before anything of the size in the header is allocated.
-    if decoder.dimensions().is_none_or(|(width, height)| width != piece.width || height < rows || height > 1 << 16) {
-        return Err(damaged(Format::Tiff, "a JPEG in it isn't as large as its strip or tile"));
-    }
-    // Samples are output as stored, except that YCbCr is converted.
-    let color = match (piece.channels, piece.jpeg.ycbcr, decoder.input_colorspace()) {
-        (1, _, Some(ColorSpace::Luma)) => ColorSpace::Luma,
-        (3, true, Some(ColorSpace::YCbCr | ColorSpace::RGB)) => ColorSpace::RGB,
-        (3, false, Some(stored @ (ColorSpace::YCbCr | ColorSpace::RGB))) => stored,
-        _ => return Err(damaged(Format::Tiff, "a JPEG in it has other channels than its image")),
-    };
-    decoder.set_options(options.jpeg_set_out_colorspace(color));
-    let all = decoder.decode().map_err(wrong)?;
-    let Some(needed) = all.get(..raw.len()) else { return Err(truncated(Format::Tiff)) };
-    raw.copy_from_slice(needed);
-    Ok(())
 }
 
 /// WebP strip or tile. Alpha may be missing where it is opaque, or be there although the image has none, as in libtiff.

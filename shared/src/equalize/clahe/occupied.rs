@@ -51,10 +51,6 @@ impl Occupied {
     /// # Errors
     /// Fails if the bytes are not exactly such counts.
     pub(in super::super) fn filled(&self, bytes: &[u8]) -> Result<Self, Malformed> {
-        let histogram = Histogram::from_bytes(bytes)?;
-        if (histogram.intensity(), histogram.depth()) != (self.histogram.intensity(), self.frame.depth) {
-            return Err(Malformed::Value("the histogram is of other samples"));
-        }
-        Ok(Self { histogram, ..self.clone() })
+        Ok(Self { histogram: self.histogram.filled(bytes)?, ..self.clone() })
     }
 }

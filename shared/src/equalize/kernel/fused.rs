@@ -3,6 +3,7 @@
 
 use super::engine::{Engine, MAX_BLOCK_PIXELS};
 use super::sample::Sample;
+use crate::equalize::inks;
 use crate::equalize::intensity::{Color, Intensity};
 use crate::equalize::lightness::Lightness;
 use crate::pixels::Layout;
@@ -11,6 +12,9 @@ use crate::pixels::Layout;
 const fn block<S: Sample>() -> usize {
     MAX_BLOCK_PIXELS * 8 / S::BITS as usize
 }
+
+/// Pixels of four inks whose colours are computed at once.
+const INKED: usize = 256;
 
 /// Adds the counts of each intensity to the bins of each of its planes. Fully transparent pixels are not counted.
 ///
@@ -69,6 +73,15 @@ pub(in super::super) fn intensities<S: Sample>(
                 *value = pixel[plane];
             }
         }
+        (Intensity::Bands(4), Layout::Cmyk) => engine.plane::<4>(pixels, plane, values),
+        (intensity, Layout::Cmyk) => {
+            let mut colors = [S::default(); 3 * INKED];
+            for (inks, values) in pixels.chunks(4 * INKED).zip(values.chunks_mut(INKED)) {
+                let colors = &mut colors[..3 * values.len()];
+                inks::colors(inks, colors);
+                intensities(engine, intensity, Layout::Rgb, 0, colors, values);
+            }
+        }
         (intensity, layout) => panic!("rows of {layout:?} counted in a histogram of {intensity:?}"),
     }
 }
@@ -81,7 +94,7 @@ pub(in super::super) fn hide<S: Sample>(
     values: &mut [S],
 ) -> usize {
     match layout {
-        Layout::Gray | Layout::Rgb | Layout::Bands(_) => 0,
+        Layout::Gray | Layout::Rgb | Layout::Cmyk | Layout::Bands(_) => 0,
         Layout::GrayAlpha => engine.hide::<2>(pixels, values),
         Layout::Rgba => engine.hide::<4>(pixels, values),
         Layout::BandsAlpha(_) => {
@@ -105,7 +118,7 @@ fn is_transparent<S: Sample>(layout: Layout, pixel: &[S]) -> bool {
 /// one. Returns the length of the result; where colour becomes gray, it is shorter and lies at the beginning.
 ///
 /// # Panics
-/// Panics for bands, which need [`apply_bands`].
+/// Panics for bands, and for inks that are equalized by themselves, which need [`apply_bands`].
 pub(in super::super) fn apply<S: Sample>(
     engine: impl Engine<S>,
     color: Color,
@@ -118,10 +131,10 @@ pub(in super::super) fn apply<S: Sample>(
         (Layout::GrayAlpha, _) => engine.look_up::<2>(tables, samples),
         (Layout::Rgb, Color::Channels) => engine.look_up::<3>(tables, samples),
         (Layout::Rgba, Color::Channels) => engine.look_up::<4>(tables, samples),
-        (Layout::Rgb | Layout::Rgba, _) => {
+        (Layout::Cmyk, Color::Channels) | (Layout::Bands(_) | Layout::BandsAlpha(_), _) => panic!("bands have a table each"),
+        (Layout::Rgb | Layout::Rgba | Layout::Cmyk, _) => {
             return apply_with(engine, color, layout, samples, |_, _, values| engine.look_up::<1>(tables, values));
         }
-        (Layout::Bands(_) | Layout::BandsAlpha(_), _) => panic!("bands have a table each"),
     }
     samples.len()
 }
@@ -186,7 +199,7 @@ pub(in super::super) fn apply_with<S: Sample>(
         return pixels;
     }
     let (mut from, mut to) = ([S::default(); MAX_BLOCK_PIXELS], [S::default(); MAX_BLOCK_PIXELS]);
-    let to_gray = color == Color::Gray && layout.colors() == 3;
+    let to_gray = color == Color::Gray && matches!(layout, Layout::Rgb | Layout::Rgba | Layout::Cmyk);
     for first in (0..pixels).step_by(block::<S>()) {
         let count = block::<S>().min(pixels - first);
         let (from, to) = (&mut from[..count], &mut to[..count]);
@@ -195,34 +208,57 @@ pub(in super::super) fn apply_with<S: Sample>(
             intensities(engine, intensity, layout, plane, block, from);
             to.copy_from_slice(from);
             equalize(plane, first, to);
-            match (intensity, layout) {
-                _ if to_gray => {}
-                (Intensity::Luma, Layout::Rgb) => engine.shift::<3>(block, from, to),
-                (Intensity::Luma, _) => engine.shift::<4>(block, from, to),
-                (Intensity::Lightness | Intensity::LabLightness, Layout::Rgb) => {
-                    engine.relight::<3>(Lightness::of(color), block, from, to);
-                }
-                (Intensity::Lightness | Intensity::LabLightness, _) => {
-                    engine.relight::<4>(Lightness::of(color), block, from, to);
-                }
-                (Intensity::Value, Layout::Rgb) => engine.scale::<3>(block, from, to),
-                (Intensity::Value, _) => engine.scale::<4>(block, from, to),
-                (_, Layout::Rgb) => engine.put::<3>(block, plane, to),
-                (_, Layout::Rgba) => engine.put::<4>(block, plane, to),
-                (_, Layout::Bands(_) | Layout::BandsAlpha(_)) => {
-                    let pixels = block.chunks_exact_mut(channels).zip(to.iter());
-                    for (pixel, value) in pixels.filter(|(pixel, _)| !is_transparent(layout, pixel)) {
-                        pixel[plane] = *value;
-                    }
-                }
-                _ => engine.put::<2>(block, plane, to),
+            if !to_gray {
+                change(engine, color, layout, plane, block, (&*from, &*to));
             }
         }
         if to_gray {
             put_gray(layout, samples, first, from, to);
         }
     }
-    if to_gray { pixels * (channels - 2) } else { pixels * channels }
+    if to_gray { pixels * (1 + usize::from(layout.has_alpha())) } else { pixels * channels }
+}
+
+/// Changes the intensity of each pixel of a block from `from` to `to`. `plane` selects a channel, band or ink.
+fn change<S: Sample>(
+    engine: impl Engine<S>,
+    color: Color,
+    layout: Layout,
+    plane: usize,
+    block: &mut [S],
+    (from, to): (&[S], &[S]),
+) {
+    match (Intensity::of(color, layout), layout) {
+        (Intensity::Bands(_), _) => {
+            let pixels = block.chunks_exact_mut(layout.channels()).zip(to);
+            for (pixel, value) in pixels.filter(|(pixel, _)| !is_transparent(layout, pixel)) {
+                pixel[plane] = *value;
+            }
+        }
+        (_, Layout::Cmyk) => {
+            let mut colors = [S::default(); 3 * INKED];
+            let levels = from.chunks(INKED).zip(to.chunks(INKED));
+            for (inks, (from, to)) in block.chunks_mut(4 * INKED).zip(levels) {
+                let colors = &mut colors[..3 * from.len()];
+                inks::colors(inks, colors);
+                change(engine, color, Layout::Rgb, 0, colors, (from, to));
+                inks::recolor(inks, colors);
+            }
+        }
+        (Intensity::Luma, Layout::Rgb) => engine.shift::<3>(block, from, to),
+        (Intensity::Luma, _) => engine.shift::<4>(block, from, to),
+        (Intensity::Lightness | Intensity::LabLightness, Layout::Rgb) => {
+            engine.relight::<3>(Lightness::of(color), block, from, to);
+        }
+        (Intensity::Lightness | Intensity::LabLightness, _) => {
+            engine.relight::<4>(Lightness::of(color), block, from, to);
+        }
+        (Intensity::Value, Layout::Rgb) => engine.scale::<3>(block, from, to),
+        (Intensity::Value, _) => engine.scale::<4>(block, from, to),
+        (_, Layout::Rgb) => engine.put::<3>(block, plane, to),
+        (_, Layout::Rgba) => engine.put::<4>(block, plane, to),
+        _ => engine.put::<2>(block, plane, to),
+    }
 }
 
 /// Writes gray pixels to their place in the shorter result. Fully transparent ones get their luma, unequalized.

@@ -17,6 +17,7 @@ mod upsample;
 pub use frame::Geometry;
 
 use super::super::error::{Result, damaged, refuse, truncated};
+use super::components::Colors;
 use super::segments::Header;
 use super::{ARITHMETIC, ARITHMETIC_PROGRESSIVE, PROGRESSIVE};
 use crate::job::Format;
@@ -27,15 +28,26 @@ use idct::Plane;
 use scan::Scan;
 use tables::Tables;
 
+/// How a file ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum End {
+    /// With its marker.
+    Marked,
+    /// Without its marker; nothing else may be missing.
+    Unmarked,
+    /// Without its marker; blocks may be missing, and become gray, as in libjpeg.
+    Cut,
+}
+
 /// A cut file may lack this part of its last scan, a quarter: with less, it isn't the image any more.
 const MOST_MISSING: usize = 4;
 
-/// Decodes a file to interleaved pixels. `cut` says that the file has no end, so that blocks may be missing: they become gray, as in
-/// libjpeg.
+/// Decodes a file to interleaved pixels: gray, red, green and blue, or inks, from what `colors` says they are; others as they are
+/// stored (`None`).
 ///
 /// # Errors
-/// Refused if the data are wrong, or more is missing than that.
-pub(super) fn decode(file: &[u8], header: &Header, ycbcr: bool, cut: bool) -> Result<Vec<u8>> {
+/// Refused if the data are wrong, or more is missing than `end` allows.
+pub(in super::super) fn decode(file: &[u8], header: &Header, colors: Option<Colors>, end: End) -> Result<Vec<u8>> {
     let geometry = Geometry::of(header);
     let components = header.components.iter().map(|component| Coefficients::new(component, &geometry));
     let Some(mut frame) = components.collect::<Option<Vec<_>>>() else {
@@ -44,8 +56,8 @@ pub(super) fn decode(file: &[u8], header: &Header, ycbcr: bool, cut: bool) -> Re
     let mut tables = Tables::new(matches!(header.frame, ARITHMETIC | ARITHMETIC_PROGRESSIVE));
     let progressive = matches!(header.frame, PROGRESSIVE | ARITHMETIC_PROGRESSIVE);
     let mut at = 2;
-    while let Some((marker, data, end)) = segment(file, at) {
-        at = end;
+    while let Some((marker, data, next)) = segment(file, at) {
+        at = next;
         match marker {
             0xd9 => break,
             0xda => {
@@ -57,7 +69,8 @@ pub(super) fn decode(file: &[u8], header: &Header, ycbcr: bool, cut: bool) -> Re
                 let mut bits = Bits::new(file, at);
                 let (missing, all) = scan.decode(&mut bits, &tables, &geometry, &mut frame)?;
                 // Without its end, arithmetic coding doesn't tell data from none.
-                if missing > 0 && (!cut || missing * MOST_MISSING > all) || cut && tables.arithmetic {
+                let too_many = missing > 0 && (end != End::Cut || missing * MOST_MISSING > all);
+                if too_many || end != End::Marked && tables.arithmetic {
                     return Err(truncated(Format::Jpeg));
                 }
                 at = bits.position();
@@ -66,7 +79,7 @@ pub(super) fn decode(file: &[u8], header: &Header, ycbcr: bool, cut: bool) -> Re
         }
     }
     // A whole file may leave out high frequencies. A cut one must have begun the last scan of each coefficient.
-    let lacks = |lowest: &[u8; 64]| lowest[0] == NO_SCAN || cut && lowest.iter().any(|bit| *bit > 0);
+    let lacks = |lowest: &[u8; 64]| lowest[0] == NO_SCAN || end != End::Marked && lowest.iter().any(|bit| *bit > 0);
     if frame.iter().any(|component| lacks(&component.lowest)) {
         return Err(truncated(Format::Jpeg));
     }
@@ -77,7 +90,7 @@ pub(super) fn decode(file: &[u8], header: &Header, ycbcr: bool, cut: bool) -> Re
         };
         planes.push(Plane::new(&component, &steps));
     }
-    Ok(upsample::pixels(&planes, header.width.into(), header.height.into(), ycbcr))
+    Ok(upsample::pixels(&planes, header.width.into(), header.height.into(), colors))
 }
 
 /// Returns the next segment's marker, its data, and the position after it. Bytes that belong to no segment are skipped. `None` if

@@ -1,5 +1,6 @@
 //! Samples of all components to pixels: upsampling as libjpeg's ("fancy" for factors of 2, else replicated), and JFIF's colours.
 
+use super::super::components::Colors;
 use super::idct::Plane;
 
 /// Writes a row of a component at the resolution of the image.
@@ -72,8 +73,17 @@ fn to_rgb([luma, blue, red]: [u8; 3]) -> [u8; 3] {
     .map(|sample| sample.clamp(0, 255) as u8)
 }
 
-/// Returns the interleaved pixels; three components are converted from YCbCr if `ycbcr`.
-pub(super) fn pixels(planes: &[Plane], width: usize, height: usize, ycbcr: bool) -> Vec<u8> {
+/// Returns the interleaved pixels, converted from what `colors` says they are.
+///
+/// Inks are the complements of what is stored. Of YCCK, libjpeg returns the complements of red, green and blue as what is stored
+/// of cyan, magenta and yellow; so red, green and blue are the inks.
+pub(super) fn pixels(planes: &[Plane], width: usize, height: usize, colors: Option<Colors>) -> Vec<u8> {
+    let ycbcr = matches!(colors, Some(Colors::YCbCr | Colors::Ycck));
+    let complements = match colors {
+        Some(Colors::Cmyk) => 0..4,
+        Some(Colors::Ycck) => 3..4,
+        _ => 0..0,
+    };
     let count = planes.len();
     let mut all = vec![0; width * height * count];
     let mut rows = vec![vec![0; width]; count];
@@ -87,6 +97,9 @@ pub(super) fn pixels(planes: &[Plane], width: usize, height: usize, ycbcr: bool)
             }
             if let (true, Some(pixel)) = (ycbcr, pixel.first_chunk_mut::<3>()) {
                 *pixel = to_rgb(*pixel);
+            }
+            for sample in pixel.get_mut(complements.clone()).unwrap_or_default() {
+                *sample = !*sample;
             }
         }
     }
