@@ -43,7 +43,8 @@ fn image() -> impl Strategy<Value = Rows> {
 fn equalized(recipe: &Recipe, rows: &Rows, shown: Option<&[u8]>) -> Rows {
     let mask = Mask::of(rows, None, shown);
     let (height, depth) = (rows.height() as u32, rows.samples.depth());
-    let mut counts = Counts::new(recipe, &Frame { width: rows.width, height, layout: rows.layout, depth }).unwrap();
+    let mut counts =
+        Counts::new(recipe, &Frame { width: rows.width, height, layout: rows.layout, depth, packed: None }).unwrap();
     counts.count(0, rows, mask.as_ref());
     while let Some(mut further) = counts.further() {
         further.count(0, rows, mask.as_ref());

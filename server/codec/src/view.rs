@@ -57,7 +57,9 @@ pub(super) fn encode(picture: &Picture, layout: Layout) -> Result<View> {
                 Layout::GrayAlpha => png::ColorType::GrayscaleAlpha,
                 Layout::Rgb => png::ColorType::Rgb,
                 Layout::Rgba => png::ColorType::Rgba,
-                Layout::Cmyk | Layout::Bands(_) | Layout::BandsAlpha(_) => return refuse("A picture has no bands and no inks."),
+                Layout::Cmyk | Layout::Bands(_) | Layout::BandsAlpha(_) => {
+                    return refuse("A picture has no bands and no inks.");
+                }
             });
             let failed = |error: png::EncodingError| Error::Refused(format!("{error}."));
             let mut writer = encoder.write_header().map_err(failed)?;

@@ -131,7 +131,9 @@ pub(in super::super) fn apply<S: Sample>(
         (Layout::GrayAlpha, _) => engine.look_up::<2>(tables, samples),
         (Layout::Rgb, Color::Channels) => engine.look_up::<3>(tables, samples),
         (Layout::Rgba, Color::Channels) => engine.look_up::<4>(tables, samples),
-        (Layout::Cmyk, Color::Channels) | (Layout::Bands(_) | Layout::BandsAlpha(_), _) => panic!("bands have a table each"),
+        (Layout::Cmyk, Color::Channels) | (Layout::Bands(_) | Layout::BandsAlpha(_), _) => {
+            panic!("bands have a table each")
+        }
         (Layout::Rgb | Layout::Rgba | Layout::Cmyk, _) => {
             return apply_with(engine, color, layout, samples, |_, _, values| engine.look_up::<1>(tables, values));
         }
