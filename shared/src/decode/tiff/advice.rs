@@ -28,6 +28,10 @@ const IMAGECODECS: &str = "Convert it, for example by `python -c \"import tifffi
 pub(super) const NO_MASK: &str =
     "Leave the mask out, for example by `gdal_translate -mask none in.tif out.tif`, and process that file.";
 
+/// Samples of another type, by GDAL.
+pub(super) const SAMPLES: &str =
+    "Convert it, for example by `gdal_translate -ot Float64 in.tif out.tif`, and process that file.";
+
 /// Refuses samples of an unsupported size.
 pub(super) fn unsupported_bits<T>(bits: u64) -> Result<T> {
     let advice = match bits {
@@ -38,7 +42,9 @@ pub(super) fn unsupported_bits<T>(bits: u64) -> Result<T> {
         ),
         _ => String::new(),
     };
-    refuse(format!("This TIFF has {bits} bits a sample; 1 to 16, and 32 of floating point, are supported.{advice}"))
+    refuse(format!(
+        "This TIFF has {bits} bits a sample; 1 to 16, 32, and 64 of floating point, are supported.{advice}"
+    ))
 }
 
 /// Refuses several alphas, or one of an unsupported kind, among further samples.
