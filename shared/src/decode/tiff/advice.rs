@@ -42,9 +42,7 @@ pub(super) fn unsupported_bits<T>(bits: u64) -> Result<T> {
         ),
         _ => String::new(),
     };
-    refuse(format!(
-        "This TIFF has {bits} bits a sample; 1 to 16, 32, and 64 of floating point, are supported.{advice}"
-    ))
+    refuse(format!("This TIFF has {bits} bits a sample; 1 to 16, 32, and 64 of floating point, are supported.{advice}"))
 }
 
 /// Refuses several alphas, or one of an unsupported kind, among further samples.

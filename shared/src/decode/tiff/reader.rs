@@ -257,7 +257,7 @@ impl Stored {
     }
 
     /// Decodes the samples of a strip's or tile's row.
-    fn row_of_piece<S: unpack::Sample>(&self, raw: &[u8], row: u32, channels: usize, samples: &mut [S]) {
+    fn row_of_piece<S: SampleType>(&self, raw: &[u8], row: u32, channels: usize, samples: &mut [S]) {
         let line = self.structure.piece_line();
         match self.structure.units() {
             None => self.row(&raw[row as usize * line..][..line], channels, samples),

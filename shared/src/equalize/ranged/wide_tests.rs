@@ -31,7 +31,7 @@ fn equalize(recipe: &Recipe, rows: &Rows, nodata: Option<f64>, cuts: &[usize]) -
         nodata.and_then(Nodata::new).map(|nodata| NodataRule::new(nodata, recipe.intensity(rows.layout, depth)));
     let ends: Vec<usize> = [&[0], cuts, &[rows.height()]].concat();
     let parts: Vec<Rows> = ends.windows(2).map(|ends| part(rows, ends[0]..ends[1])).collect();
-    let frame = Frame { width: rows.width, height: rows.height() as u32, layout: rows.layout, depth };
+    let frame = Frame { width: rows.width, height: rows.height() as u32, layout: rows.layout, depth, packed: None };
     let (mut sum, mut notes) = (Counts::new(recipe, &frame).unwrap(), Vec::new());
     loop {
         let empty = sum.clone();
