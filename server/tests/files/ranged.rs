@@ -235,6 +235,8 @@ fn samples_of_other_sizes_are_refused_with_a_command() {
         let fields = vec![(258, 3, 1, short(bits)), (339, 3, 1, short(format))];
         super::make::Tiff { fields, ..Default::default() }.file(&rows)
     };
+    let sentence = inspect(&file(24, 3)).unwrap_err().to_string();
+    assert!(sentence.contains("24 bits") && sentence.contains("gdal_translate -ot Float64"), "{sentence}");
     for (format, kind) in [(1, "unsigned"), (2, "signed")] {
         let sentence = inspect(&file(64, format)).unwrap_err().to_string();
         assert!(

@@ -83,6 +83,10 @@ fn samples_without_levels_and_bands_come_out_bit_by_bit() {
         (Layout::Bands(3), Depth::Int32),
         (Layout::Gray, Depth::Int32),
         (Layout::Rgba, Depth::Uint32),
+        (Layout::BandsAlpha(2), Depth::Half),
+        (Layout::BandsAlpha(4), Depth::Double),
+        (Layout::BandsAlpha(2), Depth::Int32),
+        (Layout::BandsAlpha(3), Depth::Uint32),
         (Layout::Bands(7), Depth::Sixteen),
         (Layout::Bands(2), Depth::Eight),
     ] {

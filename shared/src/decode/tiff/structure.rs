@@ -442,7 +442,7 @@ fn bits<R: Read + Seek>(fields: &mut Fields<'_, R>, channels: u64) -> Result<u8>
     let even = bits.iter().all(|one| *one == bits[0]) && (bits.len() == 1 || bits.len() as u64 >= channels);
     match (even, bits[0]) {
         (true, 1..=16 | 32 | 64) => Ok(bits[0] as u8),
-        (true, bits) => advice::unsupported_bits(bits),
+        (true, bits) => advice::unsupported_bits(bits, fields.one(tag::SAMPLE_FORMAT, 1)?),
         (false, _) => refuse("This TIFF's samples have different sizes, which isn't supported."),
     }
 }
