@@ -116,7 +116,8 @@ pub struct ImageInfo {
     pub height: u32,
     /// Samples of a pixel.
     pub layout: Layout,
-    /// Bits per sample.
+    /// Type of a sample.
+    #[serde(flatten)]
     pub depth: Depth,
     /// EXIF orientation, 1 to 8; 1 is upright.
     pub orientation: u8,

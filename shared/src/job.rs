@@ -32,7 +32,8 @@ pub const RECORD_VERSION: u32 = 1;
 /// 9. Runs in a PNG are deflated by our own encoder.
 /// 10. CLAHE of 16 bits counts over the range that occurs; empty tiles take their neighbours' tables; Oklab stays inside
 ///     sRGB; single channels and bands have their own nodata; slices behind one page of a TIFF.
-/// 11. Packed samples; alpha of signed samples and of bands; inks (CMYK); JPEG in TIFF of the kinds that zune-jpeg decodes wrongly.
+/// 11. Packed samples; alpha of signed samples and of bands. Inks (CMYK); JPEG in TIFF of the kinds that zune-jpeg decodes wrongly.
+///     Samples of 16- and 64-bit floating point and of 32-bit whole numbers; outliers don't stretch the range.
 pub const ALGO: u32 = 11;
 
 /// State of a job, as users see it.
@@ -95,7 +96,7 @@ pub enum Phase {
     Mask,
     /// Compute the histogram of the reference image.
     Reference,
-    /// Find the range of the samples in some rows: of floating-point ones, and of 16-bit ones for CLAHE.
+    /// Find the range of the samples in some rows: of those without levels, and of 16-bit ones for CLAHE.
     Ranges,
     /// Map: compute the histogram of some rows.
     Histograms,

@@ -1,8 +1,16 @@
 //! Samples in memory: the output of decoding, and the input of equalization and encoding.
 
+mod depth;
+mod samples;
+
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+
+pub use half::f16;
+
+pub use self::depth::Depth;
+pub use self::samples::{SampleType, Samples, to_bytes};
 
 /// Meaning of a pixel's samples. Alpha, if present, is the last sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -75,114 +83,6 @@ impl Layout {
     }
 }
 
-/// Bits per sample.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(into = "u8", try_from = "u8")]
-pub enum Depth {
-    /// 0..=255.
-    Eight,
-    /// 0..=65,535, in native byte order once decoded.
-    Sixteen,
-    /// IEEE 754 binary32 of any range; NaN and infinities don't count as values.
-    Float,
-}
-
-impl Depth {
-    /// 8, 16 or 32.
-    pub const fn bits(self) -> u8 {
-        match self {
-            Depth::Eight => 8,
-            Depth::Sixteen => 16,
-            Depth::Float => 32,
-        }
-    }
-
-    /// 1, 2 or 4.
-    pub const fn bytes(self) -> usize {
-        self.bits() as usize / 8
-    }
-
-    /// Number of histogram bins: one per sample value for integers (256 or 65,536); 65,536 over the samples' range for floating
-    /// point.
-    pub const fn levels(self) -> usize {
-        match self {
-            Depth::Eight => 1 << 8,
-            Depth::Sixteen | Depth::Float => 1 << 16,
-        }
-    }
-}
-
-impl From<Depth> for u8 {
-    fn from(depth: Depth) -> u8 {
-        depth.bits()
-    }
-}
-
-impl TryFrom<u8> for Depth {
-    type Error = String;
-    fn try_from(bits: u8) -> Result<Self, String> {
-        match bits {
-            8 => Ok(Depth::Eight),
-            16 => Ok(Depth::Sixteen),
-            32 => Ok(Depth::Float),
-            other => Err(format!("expected 8, 16 or 32 bits a sample, got {other}")),
-        }
-    }
-}
-
-/// Samples of one depth.
-///
-/// Equality is bitwise: a NaN equals itself, and 0 doesn't equal −0.
-#[derive(Debug, Clone)]
-pub enum Samples {
-    /// 8 bits each.
-    U8(Vec<u8>),
-    /// 16 bits each, in native byte order.
-    U16(Vec<u16>),
-    /// 32-bit floating point.
-    F32(Vec<f32>),
-}
-
-impl PartialEq for Samples {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Samples::U8(ours), Samples::U8(theirs)) => ours == theirs,
-            (Samples::U16(ours), Samples::U16(theirs)) => ours == theirs,
-            (Samples::F32(ours), Samples::F32(theirs)) => {
-                ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(a, b)| a.to_bits() == b.to_bits())
-            }
-            _ => false,
-        }
-    }
-}
-
-impl Eq for Samples {}
-
-impl Samples {
-    /// Returns the number of samples.
-    pub fn len(&self) -> usize {
-        match self {
-            Samples::U8(samples) => samples.len(),
-            Samples::U16(samples) => samples.len(),
-            Samples::F32(samples) => samples.len(),
-        }
-    }
-
-    /// Whether there are no samples.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Returns the depth of the samples.
-    pub fn depth(&self) -> Depth {
-        match self {
-            Samples::U8(_) => Depth::Eight,
-            Samples::U16(_) => Depth::Sixteen,
-            Samples::F32(_) => Depth::Float,
-        }
-    }
-}
-
 /// Whole rows of an image: `rows × width × layout.channels()` samples, interleaved, no padding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rows {
@@ -194,16 +94,6 @@ pub struct Rows {
     pub samples: Samples,
 }
 
-/// Concatenates the bytes of all samples.
-pub fn to_bytes<T: Copy, const N: usize>(samples: &[T], bytes_of: impl Fn(T) -> [u8; N]) -> Vec<u8> {
-    // Not with an iterator over single bytes: compilers don't turn that into a block copy.
-    let mut bytes = vec![0; samples.len() * N];
-    for (bytes, sample) in bytes.as_chunks_mut::<N>().0.iter_mut().zip(samples) {
-        *bytes = bytes_of(*sample);
-    }
-    bytes
-}
-
 impl Rows {
     /// Returns the number of rows.
     pub fn height(&self) -> usize {
@@ -212,11 +102,7 @@ impl Rows {
 
     /// Returns the samples as bytes, little-endian on every machine.
     pub fn to_le_bytes(&self) -> Vec<u8> {
-        match &self.samples {
-            Samples::U8(samples) => samples.clone(),
-            Samples::U16(samples) => to_bytes(samples, u16::to_le_bytes),
-            Samples::F32(samples) => to_bytes(samples, f32::to_le_bytes),
-        }
+        self.samples.to_le_bytes()
     }
 
     /// Like [`Rows::to_le_bytes`], without a copy if the samples are bytes already.
@@ -246,12 +132,7 @@ impl Rows {
         }
         let samples = match depth {
             Depth::Eight => Samples::U8(bytes.into_owned()),
-            Depth::Sixteen => {
-                Samples::U16(bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect())
-            }
-            Depth::Float => {
-                Samples::F32(bytes.as_chunks::<4>().0.iter().map(|four| f32::from_le_bytes(*four)).collect())
-            }
+            depth => Samples::from_le_bytes(depth, &bytes),
         };
         Ok(Self { width, layout, samples })
     }

@@ -171,7 +171,7 @@ impl Shrink<u8> {
     /// Adds the next source rows; 16-bit samples are converted to 8 bits.
     ///
     /// # Errors
-    /// A sentence if the rows have another width or layout, or floating-point samples.
+    /// A sentence if the rows have another width or layout, or samples without levels.
     pub fn add(&mut self, rows: &Rows) -> Result<(), &'static str> {
         let line = self.line(rows)?;
         match &rows.samples {
@@ -180,7 +180,7 @@ impl Shrink<u8> {
                 let samples: Vec<u8> = samples.iter().copied().map(eight).collect();
                 samples.chunks_exact(line).for_each(|row| self.add_row(row));
             }
-            Samples::F32(_) => return Err("A picture has 8 bits a sample."),
+            _ => return Err("A picture has 8 bits a sample."),
         }
         Ok(())
     }

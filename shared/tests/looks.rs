@@ -39,7 +39,7 @@ fn levels(rows: &Rows) -> Vec<f64> {
     match &rows.samples {
         Samples::U8(samples) => samples.iter().map(|sample| f64::from(*sample)).collect(),
         Samples::U16(samples) => samples.iter().map(|sample| f64::from(*sample) / 257.0).collect(),
-        Samples::F32(_) => unreachable!(),
+        _ => unreachable!(),
     }
 }
 

@@ -26,8 +26,7 @@ pub fn Filters(
         (JobState::Failed.name(), "Failed".to_owned()),
     ];
     let formats = any("All formats", Format::ALL.map(|format| (format.name(), format.name().to_ascii_uppercase())));
-    let depths =
-        any("All depths", [("8", "8 bits".to_owned()), ("16", "16 bits".to_owned()), ("32", "32 bits".to_owned())]);
+    let depths = any("All depths", ["8", "16", "32", "64"].map(|bits| (bits, format!("{bits} bits"))));
     let methods = any("All methods", MethodKind::ALL.map(|method| (method.name(), method_label(method).to_owned())));
     let sorts = vec![
         (sort_name(Sort::Newest), "Newest first".to_owned()),

@@ -130,7 +130,7 @@ pub fn RecipeFields(
                 <Picture of="all" name="mask" label="Where this image is black" title="The mask's id, or its page's address" entered />
             </details>
             <details class="recipe-more">
-                <summary>"Floating-point range"</summary>
+                <summary>"Range of floating-point or 32-bit samples"</summary>
                 {any_number("range_low", "From", "Minimum; lower values count as it. Empty: the image's", entered)}
                 {any_number("range_high", "To", "Maximum; higher values count as it. Empty: the image's", entered)}
             </details>

@@ -50,7 +50,7 @@ pub(super) enum Colors {
 
 impl Colors {
     /// Creates the conversion for a profile (ICC). A broken profile, or one for another colour space than the image's,
-    /// is ignored, as browsers do; so is the profile of floating-point samples, which are displayed over their range.
+    /// is ignored, as browsers do; so is the profile of samples without levels, which are displayed over their range.
     pub(super) fn new(profile: Option<&[u8]>, layout: Layout, depth: Depth) -> Self {
         let Some(profile) = profile else { return Self::Same };
         contain(|| Self::by(profile, layout, depth)).unwrap_or_else(|error| {
@@ -80,7 +80,7 @@ impl Colors {
         let eight = || own.create_transform_8bit(order, &srgb, to, TransformOptions::default()).map_err(told);
         let sixteen = || own.create_transform_16bit(order, &srgb, to, TransformOptions::default()).map_err(told);
         let colors = match (depth, order) {
-            (Depth::Float, _) => return Ok(Self::Same),
+            (Depth::Half | Depth::Float | Depth::Double | Depth::Int32 | Depth::Uint32, _) => return Ok(Self::Same),
             (_, Order::Gray) => {
                 // Always computed in 16 bits: in 8, dark grays would be rounded twice.
                 let step = if depth == Depth::Eight { 257 } else { 1 };

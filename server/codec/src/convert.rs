@@ -10,6 +10,7 @@ mod template;
 use std::io::Cursor;
 
 use shared::equalize::inks_to_rgb;
+use shared::for_samples;
 use shared::job::{Format, ImageExtras, ImageInfo, Keeping};
 use shared::pixels::{Depth, Layout, Rows, Samples};
 
@@ -96,10 +97,11 @@ impl Target {
 /// Returns the depth of the result: as wished, otherwise the original's, or what the format has.
 fn depth(format: Format, info: &ImageInfo, wish: Option<Depth>) -> Result<Depth> {
     let name = template::name(format);
-    if info.depth == Depth::Float && (format != Format::Tiff || wish.is_some_and(|wish| wish != Depth::Float)) {
+    if !info.depth.has_levels() && (format != Format::Tiff || wish.is_some_and(|wish| wish != info.depth)) {
         return refuse(format!(
-            "This image has floating-point samples, whose range isn't that of a {name} of 8 or 16 bits. Scale them first, as with \
-             `gdal_translate -ot UInt16 -scale LOW HIGH 0 65535 in.tif out.tif`."
+            "This image has {}, whose range isn't that of a {name} of 8 or 16 bits. Scale them first, as with `gdal_translate -ot \
+             UInt16 -scale LOW HIGH 0 65535 in.tif out.tif`.",
+            info.depth.noun()
         ));
     }
     Ok(match (format, wish) {
@@ -177,11 +179,7 @@ impl Conversion {
         let Rows { width, layout, mut samples } = rows;
         if self.layout != layout {
             let channels = layout.channels();
-            samples = match samples {
-                Samples::U8(samples) => Samples::U8(colors_of(&samples, channels)),
-                Samples::U16(samples) => Samples::U16(colors_of(&samples, channels)),
-                Samples::F32(samples) => Samples::F32(colors_of(&samples, channels)),
-            };
+            samples = for_samples!(samples, samples => colors_of(&samples, channels).into());
         }
         if let (Depth::Eight, Samples::U16(wide)) = (self.depth, &samples) {
             samples = Samples::U8(wide.iter().map(|sample| eight_bits(*sample)).collect());

@@ -418,7 +418,7 @@ pub fn profile(mut source: &mut dyn Source, info: &ImageInfo) -> Result<Option<V
 }
 
 /// Makes a view for browsers: at most `max_side` pixels on its longer side, never enlarged, upright, and converted to
-/// sRGB by the image's profile. Reads the rows once, in ascending order (floating-point ones twice), and holds few of them.
+/// sRGB by the image's profile. Reads the rows once, in ascending order (those without levels twice), and holds few of them.
 ///
 /// # Errors
 /// As [`RowReader::read`].
@@ -428,7 +428,7 @@ pub fn view(reader: &mut dyn RowReader, info: &ImageInfo, profile: Option<&[u8]>
 
 /// Makes a pyramid of tiles for deep zoom, in one file; `emit` takes its pieces in order. Tiles are converted to sRGB
 /// by the image's profile; the histogram counts the stored samples where it has bins for them. Reads the rows once, in
-/// ascending order (floating-point ones twice), and holds one row of tiles per level.
+/// ascending order (those without levels twice), and holds one row of tiles per level.
 ///
 /// # Errors
 /// As [`RowReader::read`]; [`Error::Refused`] also for an image that is too wide; [`Error::Source`] if `emit` fails.

@@ -6,7 +6,7 @@
 //! the table: for each tile, level by level and row by row, its offset (8 bytes) and length (4)
 //! the tail: the length of the index (8), the length of the table (8)
 //! ```
-//! All numbers are little-endian. The image is read once (floating-point samples twice), from top to bottom; at most one row
+//! All numbers are little-endian. The image is read once (samples without levels twice), from top to bottom; at most one row
 //! of tiles is held per level.
 
 mod level_rows;
@@ -96,7 +96,7 @@ struct Counting {
 
 impl Counting {
     fn new(info: &ImageInfo, shown: Layout) -> Self {
-        let own = info.depth != Depth::Float && (info.layout == shown || info.layout == Layout::Cmyk);
+        let own = info.depth.has_levels() && (info.layout == shown || info.layout == Layout::Cmyk);
         let depth = if own { info.depth } else { Depth::Eight };
         Self { histogram: Distribution::histogram(shown, depth), own }
     }

@@ -5,7 +5,7 @@ use catalog::Gallery;
 use codec::{PartHash, RowReader};
 use shared::equalize::{Color, Histogram, Mask, Nodata, NodataRule, Recipe};
 use shared::job::{Companion, Cut, ImageInfo, Job, Pointer};
-use shared::pixels::{Depth, Layout};
+use shared::pixels::Layout;
 
 use super::failure::Failure;
 use super::masked_image::{mask_info, same_size};
@@ -69,8 +69,8 @@ pub async fn find(catalog: &dyn Gallery, recipe: &Recipe, info: &ImageInfo) -> R
 pub fn single(role: &str, info: &ImageInfo) -> Result<(), String> {
     match (role, info.pages(), info.depth, info.layout) {
         (_, pages @ 2.., ..) => Err(format!("Expected a {role} image of a single page, got a TIFF of {pages} pages.")),
-        ("reference", _, Depth::Float, _) => {
-            Err("Expected a reference image with samples of 8 or 16 bits, got floating-point ones.".to_owned())
+        ("reference", _, depth, _) if !depth.has_levels() => {
+            Err(format!("Expected a reference image with samples of 8 or 16 bits, got one of {}.", depth.noun()))
         }
         ("reference", _, _, Layout::Bands(bands) | Layout::BandsAlpha(bands)) => {
             Err(format!("Expected a gray or colour reference image, got one with {bands} bands."))

@@ -37,7 +37,7 @@ const SPOOL_MEMORY: usize = 8 << 20;
 pub struct Equalized {
     /// Metadata from the original's header.
     pub info: ImageInfo,
-    /// Metadata that was dropped because it became stale, as sentences for the user.
+    /// Metadata that was dropped because it became stale, and what is of note in the pixels, as sentences for the user.
     pub notes: Vec<String>,
 }
 
@@ -88,8 +88,8 @@ impl Local<'_> {
     /// Equalizes an image and writes the result file to `out`, which isn't valid until this returns.
     ///
     /// `source` opens the original at its beginning; it is called several times. `progress` receives the number of rows
-    /// done and the total: each row counts twice, once when counted and once when the LUT is applied (floating-point
-    /// rows are read once more).
+    /// done and the total: each row counts twice, once when counted and once when the LUT is applied (rows whose
+    /// range is found first are read once more).
     ///
     /// # Errors
     /// [`Error::Codec`] if the original can't be read, can't be kept or exceeds the limits; [`Error::Write`] if `out`
@@ -132,7 +132,15 @@ impl Local<'_> {
 
         let first = self.head(&source, target, recipe, &info)?.0;
         let file = InPlace::begin(&first, out)?;
-        let mut work = Work { source: &source, target, recipe, reference: reference.as_ref(), mask: None, file };
+        let mut work = Work {
+            source: &source,
+            target,
+            recipe,
+            reference: reference.as_ref(),
+            mask: None,
+            file,
+            notes: Vec::new(),
+        };
         let mut finished = Vec::with_capacity(pages.len());
         for page in &pages {
             companion::check_page(recipe, page).map_err(codec::Error::Refused)?;
@@ -150,10 +158,11 @@ impl Local<'_> {
             finished.push(self.page(&mut work, page, cut, &mut advance)?);
         }
 
+        let notes = work.notes;
         work.file.end(&finished)?;
         let mut keeping = Keeping::default();
         let changed = finished.iter().flat_map(|(head, _)| head.keeping().changed.iter().cloned());
-        changed.for_each(|sentence| keeping.change(sentence));
+        changed.chain(notes).for_each(|sentence| keeping.change(sentence));
         Ok(Equalized { info, notes: keeping.changed })
     }
 
@@ -172,6 +181,7 @@ impl Local<'_> {
         let mut counts = Counts::new(recipe, &Frame::of(info)).map_err(unfit)?;
         loop {
             counts = self.count(&mut rows, counts, advance)?;
+            work.notes.extend(counts.notes());
             match counts.further() {
                 Some(next) => counts = next,
                 None => break,
@@ -337,4 +347,6 @@ struct Work<'a> {
     reference: Option<&'a Histogram>,
     mask: Option<SpooledMask>,
     file: InPlace<'a>,
+    /// What users should know of the pixels.
+    notes: Vec<String>,
 }

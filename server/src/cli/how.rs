@@ -67,7 +67,7 @@ pub struct HowArgs {
     #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
     nodata: Option<f64>,
 
-    /// Range of floating-point samples, or of 16-bit ones for clahe; values outside count as its ends [default: the range that occurs in the image]
+    /// Range of floating-point or 32-bit samples, or of 16-bit ones for clahe; values outside count as its ends [default: the range that occurs in the image, without outliers]
     #[arg(long, value_names = ["LOW", "HIGH"], num_args = 2, allow_negative_numbers = true)]
     range: Option<Vec<f64>>,
 

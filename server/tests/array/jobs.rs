@@ -101,7 +101,7 @@ async fn what_a_recipe_cannot_do_with_an_image_is_refused_with_a_sentence_and_th
         (
             rgb16_tiff(30, 30),
             ranged,
-            "A range is for floating-point samples, and for CLAHE of 16 bits; this image has whole numbers of 16",
+            "A range is for floating-point samples, for whole numbers of 32 bits, and for CLAHE of 16 bits; this image has whole numbers of 16",
         ),
         (pages_tiff(), mask, "This TIFF has 3 pages, and a mask is for a single image"),
     ] {

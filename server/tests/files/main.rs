@@ -22,6 +22,7 @@ mod overviews;
 mod packed;
 mod pngs;
 mod profiles;
+mod ranged;
 mod refusals;
 mod round_trip;
 mod scaling;
@@ -36,6 +37,7 @@ use std::io::Cursor;
 
 use image::ImageDecoder;
 use server::codec::{self, Joiner, Limits, Part, PartHash};
+use shared::for_samples;
 use shared::job::ImageInfo;
 use shared::pixels::{Layout, Rows, Samples};
 use testkit::Evenlight;
@@ -78,7 +80,11 @@ fn append(all: &mut Option<Rows>, rows: Rows) {
         (None, samples) => *all = Some(Rows { samples, ..rows }),
         (Some(Samples::U8(all)), Samples::U8(more)) => all.extend(more),
         (Some(Samples::U16(all)), Samples::U16(more)) => all.extend(more),
+        (Some(Samples::F16(all)), Samples::F16(more)) => all.extend(more),
         (Some(Samples::F32(all)), Samples::F32(more)) => all.extend(more),
+        (Some(Samples::F64(all)), Samples::F64(more)) => all.extend(more),
+        (Some(Samples::I32(all)), Samples::I32(more)) => all.extend(more),
+        (Some(Samples::U32(all)), Samples::U32(more)) => all.extend(more),
         _ => panic!("the depth changed"),
     }
 }
@@ -87,11 +93,7 @@ fn append(all: &mut Option<Rows>, rows: Rows) {
 pub fn slice(rows: &Rows, first: u32, end: u32) -> Rows {
     let line = rows.width as usize * rows.layout.channels();
     let range = first as usize * line..end as usize * line;
-    let samples = match &rows.samples {
-        Samples::U8(samples) => Samples::U8(samples[range].to_vec()),
-        Samples::U16(samples) => Samples::U16(samples[range].to_vec()),
-        Samples::F32(samples) => Samples::F32(samples[range].to_vec()),
-    };
+    let samples = for_samples!(&rows.samples, samples => samples[range].to_vec().into());
     Rows { samples, ..*rows }
 }
 

@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use shared::pixels::{Depth, Layout, Rows, Samples};
+use shared::for_samples;
+use shared::pixels::{Depth, Layout, Rows, SampleType, Samples, f16};
 use tiff::encoder::compression::{CompressionAlgorithm, Lzw, Packbits};
 
 /// Returns deterministic pixels with gradients, edges and noise.
@@ -21,20 +22,22 @@ pub fn pixels(layout: Layout, depth: Depth, width: u32, height: u32) -> Rows {
             }
         }
     }
+    let float = |value: u16| f64::from(value) / 7.0 - 1_000.0;
+    let values = values.into_iter();
     let samples = match depth {
-        Depth::Eight => Samples::U8(values.into_iter().map(|value| (value >> 8) as u8).collect()),
-        Depth::Sixteen => Samples::U16(values),
-        Depth::Float => Samples::F32(values.into_iter().map(|value| f32::from(value) / 7.0 - 1_000.0).collect()),
+        Depth::Eight => Samples::U8(values.map(|value| (value >> 8) as u8).collect()),
+        Depth::Sixteen => Samples::U16(values.collect()),
+        Depth::Half => Samples::F16(values.map(|value| f16::nearest(float(value))).collect()),
+        Depth::Float => Samples::F32(values.map(|value| f32::from(value) / 7.0 - 1_000.0).collect()),
+        Depth::Double => Samples::F64(values.map(float).collect()),
+        Depth::Int32 => Samples::I32(values.map(|value| i32::from(value) * 60_001 - 2_000_000_000).collect()),
+        Depth::Uint32 => Samples::U32(values.map(|value| u32::from(value) * 65_521 + 7).collect()),
     };
     Rows { width, layout, samples }
 }
 
 pub fn big_endian(rows: &Rows) -> Vec<u8> {
-    match &rows.samples {
-        Samples::U8(samples) => samples.clone(),
-        Samples::U16(samples) => samples.iter().flat_map(|sample| sample.to_be_bytes()).collect(),
-        Samples::F32(samples) => samples.iter().flat_map(|sample| sample.to_be_bytes()).collect(),
-    }
+    for_samples!(&rows.samples, samples => SampleType::be_bytes(samples))
 }
 
 fn color(layout: Layout) -> png::ColorType {
@@ -179,7 +182,11 @@ impl Tiff {
             match &rows.samples {
                 Samples::U8(samples) => samples[at].into(),
                 Samples::U16(samples) => samples[at].into(),
+                Samples::F16(samples) => samples[at].to_bits().into(),
                 Samples::F32(samples) => samples[at].to_bits().into(),
+                Samples::F64(samples) => samples[at].to_bits(),
+                Samples::I32(samples) => samples[at].cast_unsigned().into(),
+                Samples::U32(samples) => samples[at].into(),
             }
         };
         let size = rows.samples.depth().bytes();
@@ -193,12 +200,14 @@ impl Tiff {
                     raw.extend(self.number(value(x, y, channel).wrapping_sub(before), size));
                 }
             }
-            if self.predictor && rows.samples.depth() == Depth::Float {
+            if self.predictor && rows.samples.depth().is_float() {
                 // All highest bytes of a row first, each as the difference from the one a pixel before.
                 let big: Vec<u8> = (left..left + width)
-                    .flat_map(|x| of.clone().flat_map(move |channel| (value(x, y, channel) as u32).to_be_bytes()))
+                    .flat_map(|x| {
+                        of.clone().flat_map(move |channel| value(x, y, channel).to_be_bytes()[8 - size..].to_vec())
+                    })
                     .collect();
-                let planes: Vec<u8> = (0..4).flat_map(|byte| big[byte..].iter().step_by(4).copied()).collect();
+                let planes: Vec<u8> = (0..size).flat_map(|byte| big[byte..].iter().step_by(size).copied()).collect();
                 raw.truncate(start);
                 raw.extend(
                     (0..planes.len())
@@ -292,11 +301,13 @@ impl Tiff {
             fields.retain(|field| field.0 != 262);
             fields.push((262, 3, 1, self.shorts(&[1])));
         }
-        if rows.samples.depth() == Depth::Float {
-            fields.push((339, 3, channels as u32, self.shorts(&vec![3; channels])));
+        match rows.samples.depth() {
+            Depth::Int32 => fields.push((339, 3, channels as u32, self.shorts(&vec![2; channels]))),
+            depth if depth.is_float() => fields.push((339, 3, channels as u32, self.shorts(&vec![3; channels]))),
+            _ => {}
         }
         if self.predictor {
-            let float = rows.samples.depth() == Depth::Float;
+            let float = rows.samples.depth().is_float();
             fields.push((317, 3, 1, self.shorts(&[if float { 3 } else { 2 }])));
         }
         if self.planar {

@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use server::codec::{self, Limits, Part};
 use shared::decode::tiff;
-use shared::pixels::{Depth, Layout, Rows, Samples};
+use shared::pixels::{Depth, Layout, Rows, Samples, f16};
 
 use super::{carry, inspect, joined, make, read, slice, write};
 
@@ -51,7 +51,9 @@ fn values(bytes: &Rows, width: u32, bits: u32) -> Vec<u8> {
 #[test]
 fn planes_come_out_as_planes_in_every_compression() {
     for layout in [Layout::GrayAlpha, Layout::Rgb, Layout::Rgba, Layout::Bands(5)] {
-        for depth in [Depth::Eight, Depth::Sixteen, Depth::Float] {
+        for depth in
+            [Depth::Eight, Depth::Sixteen, Depth::Half, Depth::Float, Depth::Double, Depth::Int32, Depth::Uint32]
+        {
             let rows = make::pixels(layout, depth, 37, 29);
             for (compression, predictor) in [(1, false), (5, true), (8, false), (32_773, false), (50_000, true)] {
                 for (little, piece) in [(true, (0, 4)), (false, (16, 16))] {
@@ -71,16 +73,37 @@ fn planes_come_out_as_planes_in_every_compression() {
 }
 
 #[test]
-fn floats_and_bands_come_out_bit_by_bit() {
+fn samples_without_levels_and_bands_come_out_bit_by_bit() {
     for (layout, depth) in [
         (Layout::Gray, Depth::Float),
         (Layout::Rgba, Depth::Float),
+        (Layout::GrayAlpha, Depth::Half),
+        (Layout::Gray, Depth::Double),
+        (Layout::Rgb, Depth::Double),
+        (Layout::Bands(3), Depth::Int32),
+        (Layout::Gray, Depth::Int32),
+        (Layout::Rgba, Depth::Uint32),
+        (Layout::BandsAlpha(2), Depth::Half),
+        (Layout::BandsAlpha(4), Depth::Double),
+        (Layout::BandsAlpha(2), Depth::Int32),
+        (Layout::BandsAlpha(3), Depth::Uint32),
         (Layout::Bands(7), Depth::Sixteen),
         (Layout::Bands(2), Depth::Eight),
     ] {
         let mut rows = make::pixels(layout, depth, 37, 29);
-        if let Samples::F32(samples) = &mut rows.samples {
-            samples[..4].copy_from_slice(&[f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.0]);
+        match &mut rows.samples {
+            Samples::F16(samples) => {
+                samples[..4].copy_from_slice(&[f16::NAN, f16::INFINITY, f16::NEG_INFINITY, f16::NEG_ZERO]);
+            }
+            Samples::F32(samples) => {
+                samples[..4].copy_from_slice(&[f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.0]);
+            }
+            Samples::F64(samples) => {
+                samples[..4].copy_from_slice(&[f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0]);
+            }
+            Samples::I32(samples) => samples[..2].copy_from_slice(&[i32::MIN, i32::MAX]),
+            Samples::U32(samples) => samples[..2].copy_from_slice(&[u32::MIN, u32::MAX]),
+            _ => {}
         }
         for (compression, predictor) in [(1, false), (5, false), (8, true), (50_000, true), (32_773, false)] {
             for (little, big, piece) in [(true, true, (0, 7)), (false, false, (16, 16))] {
@@ -185,7 +208,7 @@ fn a_palette_becomes_its_colours_without_loss() {
         match &rows.samples {
             Samples::U8(samples) => assert!(samples.iter().copied().eq(expected.map(|value| (value >> 8) as u8))),
             Samples::U16(samples) => assert!(samples.iter().copied().eq(expected)),
-            Samples::F32(_) => panic!("whole numbers were expected"),
+            _ => panic!("whole numbers were expected"),
         }
         let result = carry(&original, 1);
         assert_eq!(read(&result, 10).unwrap().1, rows);
@@ -204,7 +227,7 @@ fn white_as_zero_stays_and_is_read_as_light() {
         let light = match stored.samples {
             Samples::U8(samples) => Samples::U8(samples.iter().map(|sample| !sample).collect()),
             Samples::U16(samples) => Samples::U16(samples.iter().map(|sample| !sample).collect()),
-            Samples::F32(_) => unreachable!(),
+            _ => unreachable!(),
         };
         assert_eq!(read(&original, 10).unwrap().1.samples, light);
         let result = carry(&original, 3);

@@ -16,9 +16,6 @@ pub(super) fn bytes_of(info: &ImageInfo, rows: &Range<u32>) -> Range<usize> {
 pub(super) fn from_be(depth: Depth, bytes: Vec<u8>) -> Samples {
     match depth {
         Depth::Eight => Samples::U8(bytes),
-        Depth::Sixteen => {
-            Samples::U16(bytes.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect())
-        }
-        Depth::Float => Samples::F32(bytes.as_chunks::<4>().0.iter().map(|four| f32::from_be_bytes(*four)).collect()),
+        depth => Samples::from_be_bytes(depth, &bytes),
     }
 }

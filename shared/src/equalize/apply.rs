@@ -59,7 +59,7 @@ pub fn apply_le_bytes(kernel: Kernel, recipe: &Recipe, lut: &Lut, layout: Layout
     let kept = with_engine!(kernel, engine => match lut.entries() {
         Samples::U8(entries) => look_up(engine, color, layout, entries, bytes),
         Samples::U16(entries) => 2 * look_up(engine, color, layout, entries, bytes.as_chunks_mut::<2>().0),
-        Samples::F32(_) => panic!("tables have whole numbers"),
+        _ => panic!("tables have whole numbers"),
     });
     bytes.truncate(kept);
 }
@@ -80,7 +80,7 @@ pub fn apply_le_bytes_into(kernel: Kernel, recipe: &Recipe, lut: &Lut, layout: L
         match lut.entries() {
             Samples::U8(entries) => look_up(Scalar, color, layout, entries, to),
             Samples::U16(entries) => look_up(Scalar, color, layout, entries, to.as_chunks_mut::<2>().0),
-            Samples::F32(_) => panic!("tables have whole numbers"),
+            _ => panic!("tables have whole numbers"),
         };
         return;
     }
@@ -90,7 +90,7 @@ pub fn apply_le_bytes_into(kernel: Kernel, recipe: &Recipe, lut: &Lut, layout: L
             let (from, to) = (from.as_chunks::<2>().0, to.as_chunks_mut::<2>().0);
             fused::apply_into(engine, color, layout, tables::<u16>(entries), from, to);
         }
-        Samples::F32(_) => panic!("tables have whole numbers"),
+        _ => panic!("tables have whole numbers"),
     });
 }
 

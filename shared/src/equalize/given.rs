@@ -2,13 +2,15 @@
 
 use std::hash::{Hash, Hasher};
 
+use crate::for_depth;
 use crate::number::Decimal;
 use crate::packed::Packed;
+use crate::pixels::{Depth, SampleType};
 
 /// Lower and upper bound. Samples outside are treated as the nearer bound, in counting and in equalizing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GivenRange {
-    /// Both bounds are finite as binary32, and there the first is below the second.
+    /// Both bounds are finite, and the first is below the second.
     ends: [f64; 2],
 }
 
@@ -16,17 +18,14 @@ impl GivenRange {
     /// Creates a range.
     ///
     /// # Errors
-    /// Returns a sentence for the user if a bound isn't finite as 32-bit floating point, or the first isn't below the
-    /// second there.
+    /// Returns a sentence for the user if a bound isn't finite, or the first isn't below the second.
     pub fn new([low, high]: [f64; 2]) -> Result<Self, String> {
-        let [least, greatest] = [low as f32, high as f32];
-        // Even the widest such range has a finite length in f64.
-        if least.is_finite() && greatest.is_finite() && least < greatest {
+        if low.is_finite() && high.is_finite() && low < high {
             // Normalizes −0 to 0.
             Ok(Self { ends: [low + 0.0, high + 0.0] })
         } else {
             Err(format!(
-                "`range` must be two numbers of 32-bit floating point of which the first is below the second; got {} and {}",
+                "`range` must be two numbers of which the first is below the second; got {} and {}",
                 Decimal(low),
                 Decimal(high)
             ))
@@ -54,9 +53,12 @@ impl GivenRange {
         Some(Self { ends: [packed.widen_number(self.ends[0])?, packed.widen_number(self.ends[1])?] })
     }
 
-    /// Returns the bounds as samples.
-    pub const fn samples(self) -> (f32, f32) {
-        (self.ends[0] as f32, self.ends[1] as f32)
+    /// Returns the bounds as values of samples of this depth. Returns `None` unless there are such samples, and the first is still
+    /// below the second.
+    pub(super) fn samples(self, depth: Depth) -> Option<[f64; 2]> {
+        let end = |end: f64| for_depth!(depth, S => S::of(end).map(S::value));
+        let ends = [end(self.ends[0])?, end(self.ends[1])?];
+        (ends[0] < ends[1]).then_some(ends)
     }
 }
 

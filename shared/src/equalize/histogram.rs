@@ -39,7 +39,7 @@ pub enum MergeError {
     /// They were counted for different methods.
     #[error("counts of the whole image can't be added to counts of its tiles")]
     Method,
-    /// They count floating-point samples over different ranges.
+    /// They count samples without levels over different ranges.
     #[error("counts over different ranges can't be added")]
     Range,
     /// Their sum would exceed [`Histogram::MAX_TOTAL`] pixels.
@@ -146,7 +146,7 @@ impl Histogram {
     /// As [`Histogram::count`].
     pub fn count_masked(&mut self, rows: &Rows, mask: &Mask) {
         self.count(&mask.kept(rows));
-        if let Some(level) = mask.hidden_level() {
+        if let Some(level) = mask.hidden_level(self.depth) {
             // It is hidden wherever it occurs, so none of what was counted before had it.
             self.bins.chunks_exact_mut(self.depth.levels()).for_each(|plane| plane[level] = 0);
         }
@@ -172,14 +172,14 @@ impl Histogram {
     /// Counts rows in the store's form ([`Rows::to_le_bytes`]), without converting them to samples first.
     ///
     /// # Panics
-    /// Panics if the histogram is for another layout or for floating-point samples, or if the bytes end within a pixel.
+    /// Panics if the histogram is for another layout or for samples without levels, or if the bytes end within a pixel.
     pub fn count_le_bytes(&mut self, kernel: Kernel, layout: Layout, bytes: &[u8]) {
         assert!(bytes.len().is_multiple_of(layout.channels() * self.depth.bytes()), "the bytes end within a pixel");
         let (intensity, bins) = (self.intensity, &mut self.bins[..]);
         with_engine!(kernel, engine => match self.depth {
             Depth::Eight => fused::count(engine, intensity, layout, bytes, bins),
             Depth::Sixteen => fused::count(engine, intensity, layout, bytes.as_chunks::<2>().0, bins),
-            Depth::Float => panic!("floating-point samples have no levels"),
+            _ => panic!("such samples have no levels"),
         });
     }
 

@@ -66,6 +66,9 @@ pub(super) fn recolor<S: Sample>(inks: &mut [S], new: &[S]) {
 }
 
 /// Converts rows of inks to red, green and blue. Other rows stay as they are.
+///
+/// # Panics
+/// Panics for inks without levels, which no decoder outputs.
 pub fn inks_to_rgb(rows: Rows) -> Rows {
     fn converted<S: Sample>(inks: &[S]) -> Vec<S> {
         let mut rgb = vec![S::default(); inks.len() / INKS * 3];
@@ -78,14 +81,7 @@ pub fn inks_to_rgb(rows: Rows) -> Rows {
     let samples = match rows.samples {
         Samples::U8(inks) => Samples::U8(converted(&inks)),
         Samples::U16(inks) => Samples::U16(converted(&inks)),
-        // No file has them.
-        Samples::F32(inks) => Samples::F32(
-            inks.as_chunks::<INKS>()
-                .0
-                .iter()
-                .flat_map(|inks| [0, 1, 2].map(|ink| (1.0 - inks[ink]) * (1.0 - inks[3])))
-                .collect(),
-        ),
+        _ => panic!("inks have levels"),
     };
     Rows { width: rows.width, layout: Layout::Rgb, samples }
 }

@@ -10,8 +10,8 @@ use super::wire::{self, Malformed, Reader};
 use crate::packed::Packed;
 use crate::pixels::{Depth, Samples};
 
-/// Panic message for floating-point samples, which have curves instead of tables.
-const NO_FLOATS: &str = "tables are of whole numbers";
+/// Panic message for samples without levels, which have curves instead of tables.
+const NO_LEVELS: &str = "tables are of levels";
 
 /// Look-up table from old to new intensity: `planes × levels` entries, with the planes and levels of the [`Histogram`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Lut {
                 let ratio = |sum, whole| ratio_u16(sum, whole, highest);
                 Samples::U16(planes.flat_map(|bins| equalize::<u16>(bins, ratio)).collect())
             }
-            Depth::Float => panic!("{NO_FLOATS}"),
+            _ => panic!("{NO_LEVELS}"),
         };
         Self { intensity: histogram.intensity(), entries }
     }
@@ -68,7 +68,7 @@ impl Lut {
         let entries = match histogram.depth() {
             Depth::Eight => Samples::U8(levels.map(u8::entry).collect()),
             Depth::Sixteen => Samples::U16(levels.map(u16::entry).collect()),
-            Depth::Float => panic!("{NO_FLOATS}"),
+            _ => panic!("{NO_LEVELS}"),
         };
         Self { intensity: histogram.intensity(), entries }
     }

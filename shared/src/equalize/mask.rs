@@ -1,12 +1,13 @@
 //! Masking: pixels, besides fully transparent ones, and single samples that are neither counted nor changed.
 
 use super::color;
-use super::float::luma;
 use super::inks::{self, inks_to_rgb};
 use super::kernel::sample::Sample;
-use super::nodata::{NodataRule, Unit, Value};
+use super::nodata::{Nodata, NodataRule, Unit};
+use super::ranged;
+use crate::for_samples;
 use crate::packed::Packed;
-use crate::pixels::{Layout, Rows, Samples};
+use crate::pixels::{Depth, Layout, Rows, SampleType, Samples};
 
 /// Mask over some rows.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,7 +15,7 @@ pub struct Mask {
     /// True for each pixel that is counted and changed.
     shown: Vec<bool>,
     /// Colour samples with this value are hidden on their own, also in pixels that are shown.
-    sample: Option<Value>,
+    sample: Option<Nodata>,
     /// Bits of the file's samples, if they are packed.
     packed: Option<Packed>,
 }
@@ -28,8 +29,8 @@ impl Mask {
     pub fn of(rows: &Rows, missing: Option<NodataRule>, image: Option<&[u8]>) -> Option<Self> {
         let channels = rows.layout.channels();
         let pixels = rows.samples.len() / channels;
-        let value = missing.and_then(|missing| Some((missing.nodata.of(rows.samples.depth())?, missing.unit)));
-        if value.is_none() && image.is_none() {
+        let missing = missing.filter(|missing| missing.nodata.fits(rows.samples.depth()));
+        if missing.is_none() && image.is_none() {
             return None;
         }
         let mut shown = match image {
@@ -39,19 +40,10 @@ impl Mask {
             }
             None => vec![true; pixels],
         };
-        let colors = rows.layout.colors();
-        let sample = match (&rows.samples, value) {
-            (Samples::U8(samples), Some((Value::U8(value), unit))) => {
-                hide(&mut shown, samples, (channels, colors), value, unit).map(Value::U8)
-            }
-            (Samples::U16(samples), Some((Value::U16(value), unit))) => {
-                hide(&mut shown, samples, (channels, colors), value, unit).map(Value::U16)
-            }
-            (Samples::F32(samples), Some((Value::F32(value), unit))) => {
-                hide(&mut shown, samples, (channels, colors), value, unit).map(Value::F32)
-            }
-            _ => None,
-        };
+        let shape = (channels, rows.layout.colors());
+        let hides_samples = missing
+            .is_some_and(|missing| for_samples!(&rows.samples, samples => hide(&mut shown, samples, shape, missing)));
+        let sample = missing.filter(|_| hides_samples).map(|missing| missing.nodata);
         let packed = missing.and_then(|missing| missing.packed);
         (sample.is_some() || !shown.iter().all(|shown| *shown)).then_some(Self { shown, sample, packed })
     }
@@ -64,11 +56,7 @@ impl Mask {
             return Self::image(&inks_to_rgb(rows.clone()));
         }
         let (channels, colors) = (rows.layout.channels(), rows.layout.colors());
-        match &rows.samples {
-            Samples::U8(samples) => image(samples, channels, colors),
-            Samples::U16(samples) => image(samples, channels, colors),
-            Samples::F32(samples) => image(samples, channels, colors),
-        }
+        for_samples!(&rows.samples, samples => image(samples, channels, colors))
     }
 
     /// Returns for each pixel whether it is counted and changed.
@@ -76,88 +64,77 @@ impl Mask {
         &self.shown
     }
 
-    /// Returns the level of integer samples that are hidden on their own.
-    pub(super) fn hidden_level(&self) -> Option<usize> {
-        match self.sample? {
-            Value::U8(level) => Some(level.into()),
-            Value::U16(level) => Some(level.into()),
-            Value::F32(_) => None,
-        }
+    /// Returns the sample that is hidden on its own.
+    pub(super) fn hidden<S: SampleType>(&self) -> Option<S> {
+        self.sample?.sample()
     }
 
-    /// Returns the pixels that are not hidden, one after the other. In these, floating-point samples that are hidden on their
-    /// own are NaN, which doesn't count; integer ones still have their level ([`Mask::hidden_level`]).
+    /// Returns the level of samples that are hidden on their own.
+    pub(super) fn hidden_level(&self, depth: Depth) -> Option<usize> {
+        self.sample?.level(depth).map(|level| level as usize)
+    }
+
+    /// Returns the pixels that are not hidden, one after the other. In these, samples that are hidden on their own still have their
+    /// value ([`Mask::hidden_level`]).
     pub(super) fn kept(&self, rows: &Rows) -> Rows {
-        let (channels, colors) = (rows.layout.channels(), rows.layout.colors());
-        let samples = match &rows.samples {
-            Samples::U8(samples) => Samples::U8(kept(&self.shown, samples, channels)),
-            Samples::U16(samples) => Samples::U16(kept(&self.shown, samples, channels)),
-            Samples::F32(samples) => {
-                let mut samples = kept(&self.shown, samples, channels);
-                if let Some(Value::F32(value)) = self.sample {
-                    let own = samples.chunks_exact_mut(channels).flat_map(|pixel| &mut pixel[..colors]);
-                    own.filter(|sample| **sample == value).for_each(|sample| *sample = f32::NAN);
-                }
-                Samples::F32(samples)
-            }
-        };
+        let samples = for_samples!(&rows.samples, samples => kept(&self.shown, samples, rows.layout.channels()).into());
         Rows { width: rows.width, layout: rows.layout, samples }
     }
 
     /// Restores what is hidden to its samples in `before`, or to its luma where colour became gray.
+    ///
+    /// # Panics
+    /// Panics if the depth differs.
     pub(super) fn restore(&self, before: &Rows, after: &mut Rows) {
+        const SAME: &str = "equalizing keeps the depth";
         self.restore_samples(before, after);
         let channels = (before.layout.channels(), after.layout.channels());
         let to_gray = before.layout.colors() != after.layout.colors();
         let inked = before.layout == Layout::Cmyk;
         match (&before.samples, &mut after.samples) {
-            (Samples::U8(before), Samples::U8(after)) => {
+            (Samples::U8(before), after) => {
+                let after = u8::slice_mut(after).expect(SAME);
                 let gray: fn(&[u8]) -> u8 = if inked { inks::luma } else { luma_of };
                 restore(&self.shown, before, after, channels, to_gray.then_some(gray));
             }
-            (Samples::U16(before), Samples::U16(after)) => {
+            (Samples::U16(before), after) => {
+                let after = u16::slice_mut(after).expect(SAME);
                 let gray: fn(&[u16]) -> u16 = if inked { inks::luma } else { luma_of };
                 restore(&self.shown, before, after, channels, to_gray.then_some(gray));
             }
-            (Samples::F32(before), Samples::F32(after)) => {
-                restore(&self.shown, before, after, channels, to_gray.then_some(luma));
-            }
-            _ => unreachable!("equalizing keeps the depth"),
+            (before, after) => for_samples!(before, before => {
+                let after = SampleType::slice_mut(after).expect(SAME);
+                restore(&self.shown, before, after, channels, to_gray.then_some(ranged::luma));
+            }),
         }
     }
 
     /// Restores the samples that are hidden on their own, and moves others away from their value. Colour doesn't become gray
     /// where channels are equalized apart.
     fn restore_samples(&self, before: &Rows, after: &mut Rows) {
-        let (channels, colors) = (before.layout.channels(), before.layout.colors());
-        match (&before.samples, &mut after.samples, self.sample) {
-            (Samples::U8(before), Samples::U8(after), Some(Value::U8(value))) => {
-                restore_samples(before, after, (channels, colors), (value, value.beside()));
+        let Some(nodata) = self.sample else { return };
+        let shape = (before.layout.channels(), before.layout.colors());
+        to_own_levels(&mut after.samples, self.packed);
+        for_samples!(&before.samples, before => {
+            if let (Some(after), Some(value)) = (SampleType::slice_mut(&mut after.samples), nodata.sample()) {
+                restore_samples(before, after, shape, (value, beside(value, self.packed)));
             }
-            (Samples::U16(before), Samples::U16(after), Some(Value::U16(value))) => {
-                to_own_levels(after, self.packed);
-                restore_samples(before, after, (channels, colors), (value, beside_u16(value, self.packed)));
-            }
-            (Samples::F32(before), Samples::F32(after), Some(Value::F32(value))) => {
-                restore_samples(before, after, (channels, colors), (value, value.beside()));
-            }
-            _ => {}
-        }
+        });
     }
 }
 
 /// Rounds the widened levels of packed samples to those that the file can have, so that they can be compared with one of these.
-fn to_own_levels(samples: &mut [u16], packed: Option<Packed>) {
-    if let Some(packed) = packed {
+fn to_own_levels(samples: &mut Samples, packed: Option<Packed>) {
+    if let (Samples::U16(samples), Some(packed)) = (samples, packed) {
         samples.iter_mut().for_each(|sample| *sample = packed.nearest(*sample));
     }
 }
 
-/// Returns the level next to one: among those of the file if its samples are packed.
-fn beside_u16(level: u16, packed: Option<Packed>) -> u16 {
-    let Some(packed) = packed else { return level.beside() };
-    let own = packed.narrow(level);
-    packed.widen(if own == packed.highest() { own - 1 } else { own + 1 })
+/// Returns the sample next to one: among the levels of the file if its samples are packed.
+fn beside<S: SampleType>(sample: S, packed: Option<Packed>) -> S {
+    let Some(packed) = packed.filter(|_| S::DEPTH == Depth::Sixteen) else { return sample.beside() };
+    let own = packed.narrow(sample.value() as u16);
+    S::nearest(packed.widen(if own == packed.highest() { own - 1 } else { own + 1 }).into())
 }
 
 fn image<S: Copy + Default + PartialEq>(samples: &[S], channels: usize, colors: usize) -> Vec<u8> {
@@ -166,23 +143,22 @@ fn image<S: Copy + Default + PartialEq>(samples: &[S], channels: usize, colors: 
     samples.chunks_exact(channels).map(|pixel| if shows(pixel) { 255 } else { 0 }).collect()
 }
 
-/// Hides the pixels whose colour samples all equal `value`; or returns it if single samples with it are to be hidden, and there
-/// are any.
-fn hide<S: Copy + PartialEq>(
+/// Hides the pixels whose colour samples all are nodata; or returns whether single samples are to be hidden, and there are any.
+fn hide<S: SampleType>(
     shown: &mut [bool],
     samples: &[S],
     (channels, colors): (usize, usize),
-    value: S,
-    unit: Unit,
-) -> Option<S> {
+    missing: NodataRule,
+) -> bool {
+    let Some(value) = missing.nodata.sample::<S>() else { return false };
     let mut pixels = samples.chunks_exact(channels);
-    match unit {
-        Unit::Sample => pixels.any(|pixel| pixel[..colors].contains(&value)).then_some(value),
+    match missing.unit {
+        Unit::Sample => pixels.any(|pixel| pixel[..colors].contains(&value)),
         Unit::Pixel => {
             for (shown, pixel) in shown.iter_mut().zip(pixels) {
                 *shown &= !pixel[..colors].iter().all(|sample| *sample == value);
             }
-            None
+            false
         }
     }
 }
@@ -193,8 +169,8 @@ pub(super) fn kept<S: Copy>(shown: &[bool], samples: &[S], channels: usize) -> V
     pixels.filter(|(shown, _)| **shown).flat_map(|(_, pixel)| pixel).copied().collect()
 }
 
-/// Luma of a pixel with integer samples.
-fn luma_of<S: Sample>(rgb: &[S]) -> S {
+/// Luma of a pixel with levels.
+fn luma_of<S: super::kernel::sample::Sample>(rgb: &[S]) -> S {
     color::luma(rgb[0], rgb[1], rgb[2])
 }
 
@@ -219,7 +195,7 @@ fn restore<S: Copy>(
 }
 
 /// Restores the samples with this value in `before`; moves the others away from it, to the one `beside` it.
-fn restore_samples<S: Step>(
+fn restore_samples<S: SampleType>(
     before: &[S],
     after: &mut [S],
     (channels, colors): (usize, usize),
@@ -247,57 +223,24 @@ impl NodataRule {
         }
         let shape = (rows.layout.channels(), rows.layout.colors(), self.unit);
         let shown = mask.map(|mask| mask.shown.as_slice());
-        let value = self.nodata.of(rows.samples.depth());
-        match (&mut rows.samples, value) {
-            (Samples::U8(samples), Some(Value::U8(value))) => {
-                keep_apart(samples, shown, shape, (value, value.beside()), 0);
+        to_own_levels(&mut rows.samples, self.packed);
+        for_samples!(&mut rows.samples, samples => {
+            if let Some(value) = self.nodata.sample() {
+                keep_apart(samples, shown, shape, (value, beside(value, self.packed)));
             }
-            (Samples::U16(samples), Some(Value::U16(value))) => {
-                to_own_levels(samples, self.packed);
-                keep_apart(samples, shown, shape, (value, beside_u16(value, self.packed)), 0);
-            }
-            (Samples::F32(samples), Some(Value::F32(value))) => {
-                keep_apart(samples, shown, shape, (value, value.beside()), 0.0);
-            }
-            _ => {}
-        }
+        });
     }
 }
 
-/// A sample that has neighbours.
-trait Step: Copy + PartialEq {
-    /// Returns the next greater sample, or the next smaller one of the greatest.
-    fn beside(self) -> Self;
-}
-
-impl Step for u8 {
-    fn beside(self) -> Self {
-        if self == Self::MAX { self - 1 } else { self + 1 }
-    }
-}
-
-impl Step for u16 {
-    fn beside(self) -> Self {
-        if self == Self::MAX { self - 1 } else { self + 1 }
-    }
-}
-
-impl Step for f32 {
-    fn beside(self) -> Self {
-        if self == f32::MAX { self.next_down() } else { self.next_up() }
-    }
-}
-
-fn keep_apart<S: Step>(
+fn keep_apart<S: SampleType>(
     samples: &mut [S],
     shown: Option<&[bool]>,
     (channels, colors, unit): (usize, usize, Unit),
     (value, beside): (S, S),
-    transparent: S,
 ) {
     for (i, pixel) in samples.chunks_exact_mut(channels).enumerate() {
         let (color, alpha) = pixel.split_at_mut(colors);
-        if shown.is_some_and(|shown| !shown[i]) || alpha == [transparent] {
+        if shown.is_some_and(|shown| !shown[i]) || alpha == [S::default()] {
             continue;
         }
         match unit {
@@ -382,7 +325,7 @@ mod tests {
         let mask = Mask::of(&before, nodata, Some(&[255, 255, 255, 0])).unwrap();
         assert_eq!(mask.shown(), [true, true, true, false]);
         let kept = Samples::U8(vec![9, 1, 2, 9, 9, 9]);
-        assert_eq!((mask.hidden_level(), mask.kept(&before).samples), (Some(9), kept));
+        assert_eq!((mask.hidden_level(Depth::Eight), mask.kept(&before).samples), (Some(9), kept));
         let mut after = rows(Layout::Bands(2), &[100, 9, 101, 102, 103, 104, 9, 105]);
         mask.restore(&before, &mut after);
         nodata.unwrap().keep_apart(&mut after, Some(&mask));
@@ -412,14 +355,5 @@ mod tests {
         let mut gray = Rows { width: 2, layout: Layout::Gray, samples: Samples::U16(vec![65_530, 65_000]) };
         rule(4_095, Intensity::Gray).keep_apart(&mut gray, None);
         assert_eq!(gray.samples, Samples::U16(vec![packed.unwrap().widen(4_094), packed.unwrap().widen(4_062)]));
-    }
-
-    #[test]
-    fn hidden_floating_point_samples_are_no_values() {
-        let values =
-            |samples: &[f32]| Rows { width: 2, layout: Layout::Bands(2), samples: Samples::F32(samples.to_vec()) };
-        let mask = Mask::of(&values(&[-9_999.0, 1.0, 2.0, -9_999.0]), missing(-9_999.0, Intensity::Bands(2)), None);
-        let kept = mask.unwrap().kept(&values(&[-9_999.0, 1.0, 2.0, -9_999.0]));
-        assert_eq!(kept, values(&[f32::NAN, 1.0, 2.0, f32::NAN]));
     }
 }

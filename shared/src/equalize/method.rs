@@ -2,12 +2,12 @@
 
 use super::arithmetic::Arithmetic;
 use super::clahe::{self, Bins, Clahe, GridError, Occupied, TileHistograms, TileTables};
-use super::float::{Curves, FloatHistogram, Ranges, Spans};
 use super::frame::Frame;
 use super::histogram::{Histogram, MergeError};
 use super::kernel::Kernel;
 use super::lut::Lut;
 use super::mask::Mask;
+use super::ranged::{Curves, RangedHistogram, Ranges, Spans, Spread};
 use super::recipe::{Method, Recipe};
 use super::strength::Strength;
 use super::tone::Tone;
@@ -16,7 +16,7 @@ use crate::pixels::{Depth, Rows};
 
 /// Counts over some rows of an image, by any method. Partial counts merge to the whole in any order.
 ///
-/// Floating-point samples, and 16-bit ones for CLAHE, take two passes: one for their range, unless the recipe gives it, and
+/// Samples without levels, and 16-bit ones for CLAHE, take two passes: one for their range, unless the recipe gives it, and
 /// one for the histogram over that range ([`Counts::further`]).
 #[derive(Debug, Clone, PartialEq)]
 pub enum Counts {
@@ -26,10 +26,10 @@ pub enum Counts {
     Occupied(Box<Occupied>),
     /// One histogram for each tile.
     Tiles(Box<TileHistograms>),
-    /// Ranges of floating-point samples (first pass).
-    Ranges(Ranges),
-    /// Histogram over those ranges (second pass).
-    Float(FloatHistogram),
+    /// Spread of samples without levels (first pass).
+    Spread(Box<Spread>),
+    /// Histogram over the ranges that it has (second pass).
+    Ranged(RangedHistogram),
 }
 
 impl Counts {
@@ -37,12 +37,18 @@ impl Counts {
     ///
     /// # Errors
     /// Fails if the image can't be divided into the recipe's grid of tiles.
+    ///
+    /// # Panics
+    /// Panics if samples of this depth can't have the recipe's range ([`Recipe::check`]).
     pub fn new(recipe: &Recipe, frame: &Frame) -> Result<Self, GridError> {
         let Frame { layout, depth, .. } = *frame;
-        if depth == Depth::Float {
+        if !depth.has_levels() {
             return Ok(match recipe.range {
-                None => Self::Ranges(Ranges::new(recipe, layout)),
-                Some(range) => Self::Float(FloatHistogram::over(&Ranges::given(recipe, layout, range))),
+                None => Self::Spread(Box::new(Spread::new(recipe, layout, depth))),
+                Some(range) => {
+                    let ranges = Ranges::given(recipe, layout, depth, range);
+                    Self::Ranged(RangedHistogram::over(&ranges.expect("the recipe was checked")))
+                }
             });
         }
         match recipe.clahe() {
@@ -69,18 +75,26 @@ impl Counts {
     /// Returns the empty counts of the next pass, once all rows were counted in this one; `None` after the last pass.
     pub fn further(&self) -> Option<Self> {
         match self {
-            Self::Ranges(ranges) => Some(Self::Float(FloatHistogram::over(ranges))),
+            Self::Spread(spread) => Some(Self::Ranged(RangedHistogram::over(&spread.ranges()))),
             Self::Occupied(occupied) => Some(Self::Tiles(Box::new(occupied.further()))),
-            Self::Whole(_) | Self::Tiles(_) | Self::Float(_) => None,
+            Self::Whole(_) | Self::Tiles(_) | Self::Ranged(_) => None,
         }
     }
 
     /// Returns what the first pass found, once all rows were counted in it; `None` of other counts.
     pub fn spans(&self) -> Option<Spans> {
         match self {
-            Self::Ranges(ranges) => Some(ranges.spans()),
+            Self::Spread(spread) => Some(spread.spans()),
             Self::Occupied(occupied) => Some(occupied.spans()),
-            Self::Whole(_) | Self::Tiles(_) | Self::Float(_) => None,
+            Self::Whole(_) | Self::Tiles(_) | Self::Ranged(_) => None,
+        }
+    }
+
+    /// Returns what users should know of what the first pass found, once all rows were counted in it.
+    pub fn notes(&self) -> Vec<String> {
+        match self {
+            Self::Spread(spread) => spread.notes(),
+            _ => Vec::new(),
         }
     }
 
@@ -92,7 +106,7 @@ impl Counts {
     /// Returns whether samples of this depth need a first pass for their range.
     pub fn needs_ranges(recipe: &Recipe, depth: Depth) -> bool {
         let counts_over_range = match recipe.clahe() {
-            None => depth == Depth::Float,
+            None => !depth.has_levels(),
             Some(_) => recipe.tile_bins(depth) == Bins::Few,
         };
         counts_over_range && recipe.range.is_none()
@@ -105,8 +119,8 @@ impl Counts {
             let tiles = TileHistograms::over_spans(&clahe, recipe.color, frame, spans).ok()??;
             return Some(Self::Tiles(Box::new(tiles)));
         }
-        let ranges = Ranges::of(recipe, frame.layout, spans)?;
-        (frame.depth == Depth::Float).then(|| Self::Float(FloatHistogram::over(&ranges)))
+        let ranges = Ranges::of(recipe, frame.layout, frame.depth, spans)?;
+        (!frame.depth.has_levels()).then(|| Self::Ranged(RangedHistogram::over(&ranges)))
     }
 
     /// Counts some rows of the image, beginning with row `first`, except for the pixels that the mask hides.
@@ -120,10 +134,8 @@ impl Counts {
             (Self::Occupied(occupied), None) => occupied.histogram.count(rows),
             (Self::Occupied(occupied), Some(mask)) => occupied.histogram.count_masked(rows, mask),
             (Self::Tiles(tiles), mask) => tiles.count_masked(Kernel::best(), first, rows, mask),
-            (Self::Ranges(ranges), None) => ranges.look(rows),
-            (Self::Ranges(ranges), Some(mask)) => ranges.look(&mask.kept(rows)),
-            (Self::Float(histogram), None) => histogram.count(rows),
-            (Self::Float(histogram), Some(mask)) => histogram.count(&mask.kept(rows)),
+            (Self::Spread(spread), mask) => spread.look(rows, mask),
+            (Self::Ranged(histogram), mask) => histogram.count(rows, mask),
         }
     }
 
@@ -136,11 +148,8 @@ impl Counts {
             (Self::Whole(ours), Self::Whole(theirs)) => ours.merge(theirs),
             (Self::Occupied(ours), Self::Occupied(theirs)) => ours.merge(theirs),
             (Self::Tiles(ours), Self::Tiles(theirs)) => ours.merge(theirs),
-            (Self::Ranges(ours), Self::Ranges(theirs)) => {
-                ours.merge(theirs);
-                Ok(())
-            }
-            (Self::Float(ours), Self::Float(theirs)) => ours.merge(theirs),
+            (Self::Spread(ours), Self::Spread(theirs)) => ours.merge(theirs),
+            (Self::Ranged(ours), Self::Ranged(theirs)) => ours.merge(theirs),
             _ => Err(MergeError::Method),
         }
     }
@@ -151,8 +160,8 @@ impl Counts {
             Self::Whole(histogram) => histogram.to_bytes(),
             Self::Occupied(occupied) => occupied.histogram.to_bytes(),
             Self::Tiles(tiles) => tiles.to_bytes(),
-            Self::Ranges(ranges) => ranges.to_bytes(),
-            Self::Float(histogram) => histogram.to_bytes(),
+            Self::Spread(spread) => spread.to_bytes(),
+            Self::Ranged(histogram) => histogram.to_bytes(),
         }
     }
 
@@ -165,8 +174,8 @@ impl Counts {
             Self::Whole(own) => Ok(Self::Whole(own.filled(bytes)?.of_packed(own.packed()))),
             Self::Occupied(occupied) => Ok(Self::Occupied(Box::new(occupied.filled(bytes)?))),
             Self::Tiles(tiles) => Ok(Self::Tiles(Box::new(tiles.emptied().filled(bytes)?))),
-            Self::Ranges(ranges) => ranges.filled(bytes).map(Self::Ranges),
-            Self::Float(histogram) => histogram.filled(bytes).map(Self::Float),
+            Self::Spread(spread) => Ok(Self::Spread(Box::new(spread.filled(bytes)?))),
+            Self::Ranged(histogram) => histogram.filled(bytes).map(Self::Ranged),
         }
     }
 
@@ -183,6 +192,8 @@ impl Counts {
     /// Returns the memory that counts of this recipe take, in bytes.
     pub fn memory(recipe: &Recipe, frame: &Frame) -> u64 {
         let planes = frame.layout.colors() as u64 * frame.depth.levels() as u64 * size_of::<u64>() as u64;
+        // The first pass may hold a count and two numbers where the second has a bin.
+        let planes = if frame.depth.has_levels() { planes } else { 3 * planes };
         let tiles = recipe.clahe().map_or(1, |clahe| u64::from(clahe.columns) * u64::from(clahe.rows));
         tiles.saturating_mul(planes).min(clahe::Geometry::MOST_BYTES.max(planes))
     }
@@ -206,7 +217,7 @@ pub enum Table {
     Whole(Lut),
     /// A look-up table for each tile.
     Tiles(Box<TileTables>),
-    /// Curves for floating-point samples.
+    /// Curves for samples without levels.
     Curves(Curves),
 }
 
@@ -228,12 +239,12 @@ impl Table {
                 let tables = TileTables::from_histograms(&clahe, tiles);
                 let tables = match recipe.arithmetic {
                     Arithmetic::Nine => tables,
-                    Arithmetic::Ten => tables.with_empty_tiles_filled(tiles),
+                    Arithmetic::Ten | Arithmetic::Eleven => tables.with_empty_tiles_filled(tiles),
                 };
                 let full = recipe.strength == Strength::FULL;
                 Ok(Self::Tiles(Box::new(if full { tables } else { tables.with_strength(recipe.strength) })))
             }
-            (Counts::Float(histogram), None) => {
+            (Counts::Ranged(histogram), None) => {
                 Curves::new(recipe, histogram).map(Self::Curves).ok_or(TableError::Method(recipe.method.name()))
             }
             _ => Err(TableError::Method(recipe.method.name())),
@@ -272,7 +283,9 @@ impl Table {
     /// Fails if the bytes are not exactly one such table.
     pub fn from_bytes(recipe: &Recipe, frame: &Frame, bytes: &[u8]) -> Result<Self, Malformed> {
         match recipe.clahe() {
-            None if frame.depth == Depth::Float => Curves::from_bytes(recipe, frame.layout, bytes).map(Self::Curves),
+            None if !frame.depth.has_levels() => {
+                Curves::from_bytes(recipe, frame.layout, frame.depth, bytes).map(Self::Curves)
+            }
             None => Lut::from_bytes(bytes).map(Self::Whole),
             Some(clahe) => {
                 let bins = recipe.tile_bins(frame.depth);

@@ -9,7 +9,7 @@
 //!
 //! The data flows through [`histogram`](Histogram), [`lut`](Lut) and [`apply`](apply()). `matching` and `stretch`
 //! derive other tables from a histogram; `strength` blends a table with the identity. [`clahe`] keeps a histogram for
-//! each tile, `float` equalizes floating-point samples. [`Recipe`] selects the method; [`Counts`] and [`Table`] are the
+//! each tile, `ranged` equalizes samples without levels. [`Recipe`] selects the method; [`Counts`] and [`Table`] are the
 //! interface that the stages of the pipeline use for every method. `intensity` selects what of a pixel is equalized;
 //! `color`, `oklab`, `lab` and `inks` hold the formulas for a pixel, `kernel` the loops over pixels, `wire` the serialization that pods
 //! exchange.
@@ -21,7 +21,6 @@ mod apply;
 mod arithmetic;
 pub mod clahe;
 mod color;
-mod float;
 mod form;
 mod frame;
 mod given;
@@ -38,6 +37,7 @@ mod method;
 mod nodata;
 mod oklab;
 mod plateau;
+mod ranged;
 mod recipe;
 mod recipe_json;
 mod reference;
@@ -49,7 +49,6 @@ mod wire;
 
 pub use apply::{apply, apply_by, apply_le_bytes, apply_le_bytes_into, output_layout};
 pub use arithmetic::Arithmetic;
-pub use float::{Curves, FloatHistogram, Ranges, Spans};
 pub use frame::Frame;
 pub use given::GivenRange;
 pub use histogram::{Histogram, MergeError};
@@ -60,6 +59,7 @@ pub use lut::Lut;
 pub use mask::Mask;
 pub use method::{Counts, Table, TableError};
 pub use nodata::{Nodata, NodataRule};
+pub use ranged::{Curves, RangedHistogram, Ranges, Spans, Spread};
 pub use recipe::{ClipLimit, Method, MethodKind, Recipe};
 pub use recipe_json::Wire;
 pub use strength::{Strength, StrengthError};

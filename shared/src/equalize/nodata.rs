@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::intensity::Intensity;
+use crate::for_depth;
 use crate::image_info::ImageInfo;
 use crate::packed::Packed;
-use crate::pixels::Depth;
+use crate::pixels::{Depth, SampleType};
 
 /// Nodata: the sample value that marks missing pixels.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -27,7 +28,7 @@ impl Nodata {
     /// Returns the value as samples of this image have it in memory, where packed ones are widened; `None` if none has it.
     pub(super) fn in_memory(self, info: &ImageInfo) -> Option<Self> {
         let own = info.more.packed.map_or(Some(self.0), |packed| packed.widen_number(self.0)).and_then(Self::new)?;
-        own.of(info.depth).map(|_| own)
+        own.fits(info.depth).then_some(own)
     }
 
     /// Returns the value as a level of integer samples, or `None` if samples of this depth can't have it.
@@ -74,22 +75,15 @@ impl NodataRule {
     }
 }
 
-/// A sample value of a certain depth.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Value {
-    U8(u8),
-    U16(u16),
-    F32(f32),
-}
-
 impl Nodata {
-    /// Returns the value as a sample of this depth, or `None` if it isn't representable.
-    pub(super) fn of(self, depth: Depth) -> Option<Value> {
-        match depth {
-            Depth::Eight => self.level(depth).map(|level| Value::U8(level as u8)),
-            Depth::Sixteen => self.level(depth).map(|level| Value::U16(level as u16)),
-            Depth::Float => Some(Value::F32(self.0 as f32)).filter(|_| (self.0 as f32).is_finite()),
-        }
+    /// Returns the value as a sample, or `None` if there is no such sample.
+    pub(super) fn sample<S: SampleType>(self) -> Option<S> {
+        S::of(self.0)
+    }
+
+    /// Returns whether samples of this depth can have the value.
+    pub(super) fn fits(self, depth: Depth) -> bool {
+        for_depth!(depth, S => self.sample::<S>().is_some())
     }
 }
 

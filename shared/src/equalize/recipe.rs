@@ -40,7 +40,7 @@ pub struct Recipe {
     /// Pixels whose colour samples all have this value are neither counted nor changed; of channels or bands that are equalized
     /// apart, each sample with it. Overrides the file's own nodata value.
     pub nodata: Option<Nodata>,
-    /// Range of floating-point samples, or of 16-bit ones for CLAHE; if `None`, it is measured in the image.
+    /// Range of samples without levels, or of 16-bit ones for CLAHE; if `None`, it is measured in the image.
     pub range: Option<GivenRange>,
     /// Gray image of the same size; pixels where it is 0 are neither counted nor changed.
     pub mask: Option<ImageId>,
@@ -174,7 +174,7 @@ impl Recipe {
             nodata: None,
             range: None,
             mask: None,
-            arithmetic: Arithmetic::Ten,
+            arithmetic: Arithmetic::Eleven,
         }
     }
 
@@ -198,7 +198,7 @@ impl Recipe {
     pub(super) fn tile_bins(&self, depth: Depth) -> Bins {
         let whole = self.range.and_then(GivenRange::levels) == Some([0, u16::MAX]);
         match (depth, self.arithmetic) {
-            (Depth::Sixteen, Arithmetic::Ten) if !whole => Bins::Few,
+            (Depth::Sixteen, Arithmetic::Ten | Arithmetic::Eleven) if !whole => Bins::Few,
             _ => Bins::Levels(depth),
         }
     }
@@ -224,8 +224,9 @@ impl Recipe {
     /// Returns what of an image's pixels is equalized.
     pub(super) fn intensity(&self, layout: Layout, depth: Depth) -> Intensity {
         match (Intensity::of(self.color, layout), depth) {
-            // Floating-point colours have no HSV, Oklab or CIELAB: each channel is equalized by itself.
-            (Intensity::Value | Intensity::Lightness | Intensity::LabLightness, Depth::Float) => Intensity::Channels,
+            (intensity, Depth::Eight | Depth::Sixteen) => intensity,
+            // Colours of any range have no HSV, Oklab or CIELAB: each channel is equalized by itself.
+            (Intensity::Value | Intensity::Lightness | Intensity::LabLightness, _) => Intensity::Channels,
             (intensity, _) => intensity,
         }
     }
@@ -252,11 +253,12 @@ impl Recipe {
                 format!("This image can't be equalized by {} × {} tiles: {error}.", clahe.columns, clahe.rows)
             })?;
         }
-        self.check_float(info)?;
+        self.check_ranged(info)?;
         self.check_pages(info)?;
         match self.nodata {
-            Some(nodata) if info.depth == Depth::Float && nodata.of(info.depth).is_none() => Err(format!(
-                "Expected a nodata value that floating-point samples of 32 bits can have; got {}.",
+            Some(nodata) if !info.depth.has_levels() && !nodata.fits(info.depth) => Err(format!(
+                "Expected a nodata value that {} can have; got {}.",
+                info.depth.noun(),
                 Decimal(nodata.value())
             )),
             Some(nodata) if nodata.in_memory(info).is_none() => Err(format!(
@@ -269,34 +271,42 @@ impl Recipe {
         }
     }
 
-    /// Checks the restrictions on floating-point samples, and on the range of whole numbers.
-    fn check_float(&self, info: &ImageInfo) -> Result<(), String> {
-        if info.depth != Depth::Float {
+    /// Checks the restrictions on samples without levels, and on the range of levels.
+    fn check_ranged(&self, info: &ImageInfo) -> Result<(), String> {
+        if info.depth.has_levels() {
             return self.check_levels(info);
         }
+        let noun = info.depth.noun();
         if !matches!(self.method.kind(), MethodKind::Global | MethodKind::Stretch) {
             return Err(format!(
-                "This image has floating-point samples: expected the method global or stretch, got {}.",
+                "This image has {noun}: expected the method global or stretch, got {}.",
                 self.method.name()
+            ));
+        }
+        if let Some(range) = self.range.filter(|range| range.samples(info.depth).is_none()) {
+            return Err(format!(
+                "Expected a range of two different values that {noun} can have; got {} and {}.",
+                Decimal(range.numbers()[0]),
+                Decimal(range.numbers()[1])
             ));
         }
         if info.layout.colors() == 3 && matches!(self.color, Color::Oklab | Color::Lab | Color::Hsv) {
             return Err(format!(
-                "This image has floating-point colours, which may be of any range: expected the colour luma, channels or \
-                 gray, got {}.",
+                "This image's colours are {noun}, which may be of any range: expected the colour luma, channels or gray, got \
+                 {}.",
                 self.color.name()
             ));
         }
         Ok(())
     }
 
-    /// Checks that a range is given for whole numbers only where it means something: for CLAHE of 16 bits.
+    /// Checks that a range is given for levels only where it means something: for CLAHE of 16 bits.
     fn check_levels(&self, info: &ImageInfo) -> Result<(), String> {
         let Some(range) = self.range else { return Ok(()) };
         if info.depth != Depth::Sixteen || self.clahe().is_none() {
             return Err(format!(
-                "A range is for floating-point samples, and for CLAHE of 16 bits; this image has whole numbers of {} bits, \
-                 which {} takes as they are.",
+                "A range is for floating-point samples, for whole numbers of 32 bits, and for CLAHE of 16 bits; this image has \
+                 whole numbers of {} bits, which {} takes as they are.",
                 info.bits(),
                 self.method.name()
             ));

@@ -23,6 +23,8 @@ pub struct StrengthError(u16);
 impl Strength {
     /// Full strength.
     pub const FULL: Strength = Strength(1_000);
+    /// No strength: nothing changes.
+    pub const NONE: Strength = Strength(0);
 
     /// Creates a strength from thousandths.
     ///
@@ -43,7 +45,7 @@ impl Strength {
         match entries {
             Samples::U8(entries) => Samples::U8(weakened::<u8>(entries, levels, self, u32::from)),
             Samples::U16(entries) => Samples::U16(weakened::<u16>(entries, levels, self, u32::from)),
-            Samples::F32(_) => panic!("tables have whole numbers"),
+            _ => panic!("tables have whole numbers"),
         }
     }
 

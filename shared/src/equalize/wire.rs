@@ -1,6 +1,7 @@
 //! Binary format of histograms and tables, in which tasks of a job exchange them through the store.
 //!
-//! The header has eight bytes: four of magic, the version, the intensity, the depth in bits, a zero; for bands, two
+//! The header has eight bytes: four of magic, the version, the intensity, the depth (in bits, where they tell
+//! it), a zero; for bands, two
 //! more with their number. Little-endian. Without a checksum, since a reference to such bytes carries their SHA-256.
 
 use super::intensity::Intensity;
@@ -18,9 +19,11 @@ pub(super) const TILE_TABLES: [u8; 4] = *b"EVLg";
 /// Magic of the look-up tables of tiles over a range.
 pub(super) const TILE_EDGES: [u8; 4] = *b"EVLe";
 
-/// Magic of the ranges of floating-point samples.
+/// Magic of the first pass over samples without levels, of jobs up to version 10: their ranges.
 pub(super) const RANGES: [u8; 4] = *b"EVLr";
-/// Magic of the curves of floating-point samples.
+/// Magic of the first pass over samples without levels.
+pub(super) const SPREADS: [u8; 4] = *b"EVLs";
+/// Magic of the curves of samples without levels.
 pub(super) const CURVES: [u8; 4] = *b"EVLf";
 
 const VERSION: u8 = 1;
@@ -45,6 +48,19 @@ pub enum Malformed {
     Value(&'static str),
 }
 
+const DEPTHS: [Depth; 7] =
+    [Depth::Eight, Depth::Sixteen, Depth::Half, Depth::Float, Depth::Double, Depth::Int32, Depth::Uint32];
+
+/// Returns the byte for a depth: its bits, or a number that isn't one of bits.
+const fn code(depth: Depth) -> u8 {
+    match depth {
+        Depth::Eight | Depth::Sixteen | Depth::Float | Depth::Double => depth.bits(),
+        Depth::Half => b'h',
+        Depth::Int32 => b'i',
+        Depth::Uint32 => b'u',
+    }
+}
+
 /// Returns the header: eight bytes, or ten for bands.
 pub(super) fn header(magic: [u8; 4], intensity: Intensity, depth: Depth) -> Vec<u8> {
     let counted = match intensity {
@@ -57,7 +73,7 @@ pub(super) fn header(magic: [u8; 4], intensity: Intensity, depth: Depth) -> Vec<
         Intensity::LabLightness => 6,
     };
     let mut bytes = magic.to_vec();
-    bytes.extend([VERSION, counted, depth.bits(), 0]);
+    bytes.extend([VERSION, counted, code(depth), 0]);
     if let Intensity::Bands(bands) = intensity {
         bytes.extend(bands.to_le_bytes());
     }
@@ -92,7 +108,7 @@ pub(super) fn put_entries(bytes: &mut Vec<u8>, entries: &Samples) {
     match entries {
         Samples::U8(entries) => bytes.extend_from_slice(entries),
         Samples::U16(entries) => bytes.extend(entries.iter().flat_map(|entry| entry.to_le_bytes())),
-        Samples::F32(_) => panic!("tables have whole numbers"),
+        _ => panic!("tables have whole numbers"),
     }
 }
 
@@ -130,8 +146,9 @@ impl<'a> Reader<'a> {
             6 => Intensity::LabLightness,
             _ => return Err(Malformed::Value("what is counted is none of the seven known intensities")),
         };
-        let depth =
-            Depth::try_from(self.byte()?).map_err(|_| Malformed::Value("the depth is neither 8, 16 nor 32 bits"))?;
+        let depth = self.byte()?;
+        let depth = DEPTHS.into_iter().find(|known| code(*known) == depth);
+        let depth = depth.ok_or(Malformed::Value("the depth is unknown"))?;
         if self.byte()? != 0 {
             return Err(Malformed::Value("the header's last byte is not zero"));
         }
@@ -199,7 +216,7 @@ impl<'a> Reader<'a> {
                 let (pairs, _) = entries.as_chunks::<2>();
                 Samples::U16(pairs.iter().map(|pair| u16::from_le_bytes(*pair)).collect())
             }
-            Depth::Float => return Err(Malformed::Value("tables have whole numbers")),
+            _ => return Err(Malformed::Value("tables have whole numbers")),
         })
     }
 

@@ -283,7 +283,7 @@ fn shrinker(info: &ImageInfo) -> Shrinker {
 fn unshown(info: &ImageInfo) -> Option<String> {
     let what = match (info.layout, info.depth) {
         (Layout::Bands(_) | Layout::BandsAlpha(_), _) => "bands without colours",
-        (_, Depth::Float) => "floating-point samples",
+        (_, depth) if !depth.has_levels() => depth.noun(),
         _ => return None,
     };
     Some(format!("No preview for images with {what}; the array still equalizes them."))
@@ -323,7 +323,7 @@ fn rgba(rows: &Rows) -> Vec<u8> {
         Samples::U8(samples) => spread(rows.layout, samples, |sample| sample),
         Samples::U16(samples) => spread(rows.layout, samples, eight),
         // Refused when the file was opened.
-        Samples::F32(_) => Vec::new(),
+        _ => Vec::new(),
     }
 }
 

@@ -4,8 +4,9 @@
 mod filter;
 
 use shared::decode::png::{Animation, Chunk, Color, Place, Structure, structure};
+use shared::for_samples;
 use shared::job::{ImageInfo, Keeping};
-use shared::pixels::{Layout, Rows, Samples, to_bytes};
+use shared::pixels::{Layout, Rows, SampleType, Samples};
 
 use super::deflate::{LAST_BLOCK, ZLIB_HEADER, adler32, adler32_combine, filtered_piece};
 use super::{Envelope, Part, PartIndex, Result, Source, refresh_exif, refuse};
@@ -215,8 +216,7 @@ fn color_type(layout: Layout) -> Result<u8> {
 fn big_endian(samples: &Samples) -> std::borrow::Cow<'_, [u8]> {
     match samples {
         Samples::U8(samples) => samples.into(),
-        Samples::U16(samples) => to_bytes(samples, u16::to_be_bytes).into(),
-        Samples::F32(samples) => to_bytes(samples, f32::to_be_bytes).into(),
+        samples => for_samples!(samples, samples => SampleType::be_bytes(samples)).into(),
     }
 }
 

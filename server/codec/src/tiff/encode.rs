@@ -1,8 +1,9 @@
 //! Encoding of rows as strips or tiles.
 
 use shared::decode::tiff::{Chunks, Compression, Order, Predictor, Structure, store};
+use shared::for_samples;
 use shared::packed::Packed;
-use shared::pixels::{Rows, Samples, to_bytes};
+use shared::pixels::{Rows, SampleType, Samples};
 use tiff::encoder::compression::{CompressionAlgorithm, Lzw, Packbits};
 
 use super::super::{Result, deflate, refuse};
@@ -12,27 +13,19 @@ pub(super) fn plain(structure: &Structure, rows: &Rows) -> Vec<u8> {
     match (store(structure, rows), structure.packed()) {
         (Samples::U16(samples), Some(packed)) => pack(packed, &samples, structure.width as usize * structure.channels),
         (Samples::U8(samples), _) => samples,
-        (Samples::U16(samples), None) => u16::to_bytes(structure.tiff.order, &samples),
-        (Samples::F32(samples), _) => f32::to_bytes(structure.tiff.order, &samples),
+        (samples, _) => for_samples!(&samples, samples => to_bytes(structure.tiff.order, samples)),
     }
 }
 
 /// Returns the bytes of all strips or tiles of the rows, plane after plane, and their lengths.
 pub(super) fn pieces(structure: &Structure, rows: &Rows) -> Result<(Vec<u8>, Vec<u64>)> {
-    match (&store(structure, rows), structure.packed()) {
-        (Samples::U16(samples), Some(packed)) => {
-            by_planes(structure, samples, &|piece, row, _| pack(packed, &piece, row))
-        }
-        (Samples::U8(samples), _) => {
-            by_planes(structure, samples, &|piece, row, n| predicted(structure, piece, row, n))
-        }
-        (Samples::U16(samples), None) => {
-            by_planes(structure, samples, &|piece, row, n| predicted(structure, piece, row, n))
-        }
-        (Samples::F32(samples), _) => {
-            by_planes(structure, samples, &|piece, row, n| predicted(structure, piece, row, n))
-        }
+    let samples = store(structure, rows);
+    if let (Samples::U16(samples), Some(packed)) = (&samples, structure.packed()) {
+        return by_planes(structure, samples, &|piece, row, _| pack(packed, &piece, row));
     }
+    for_samples!(&samples, samples => {
+        by_planes(structure, samples, &|piece, row, n| predicted(structure, piece, row, n))
+    })
 }
 
 /// Converts the samples of a strip or tile to bytes before compression, given the samples of a row and the channels.
@@ -61,49 +54,19 @@ fn pack(packed: Packed, samples: &[u16], row: usize) -> Vec<u8> {
     bytes
 }
 
-/// A sample in its stored form.
-trait Sample: Copy {
-    /// Returns the difference to the left neighbour, for the predictor.
-    fn minus(self, left: Self) -> Self;
-    /// Converts samples to bytes.
-    fn to_bytes(order: Order, samples: &[Self]) -> Vec<u8>;
-}
-
-impl Sample for u8 {
-    fn minus(self, left: Self) -> Self {
-        self.wrapping_sub(left)
-    }
-    fn to_bytes(_: Order, samples: &[Self]) -> Vec<u8> {
-        samples.to_vec()
+/// Converts samples to bytes.
+fn to_bytes<S: SampleType>(order: Order, samples: &[S]) -> Vec<u8> {
+    match order {
+        Order::Little => S::le_bytes(samples),
+        Order::Big => S::be_bytes(samples),
     }
 }
 
-impl Sample for u16 {
-    fn minus(self, left: Self) -> Self {
-        self.wrapping_sub(left)
-    }
-    fn to_bytes(order: Order, samples: &[Self]) -> Vec<u8> {
-        match order {
-            Order::Little => to_bytes(samples, u16::to_le_bytes),
-            Order::Big => to_bytes(samples, u16::to_be_bytes),
-        }
-    }
-}
-
-impl Sample for f32 {
-    /// The difference of the bits, as in libtiff.
-    fn minus(self, left: Self) -> Self {
-        f32::from_bits(self.to_bits().wrapping_sub(left.to_bits()))
-    }
-    fn to_bytes(order: Order, samples: &[Self]) -> Vec<u8> {
-        match order {
-            Order::Little => to_bytes(samples, f32::to_le_bytes),
-            Order::Big => to_bytes(samples, f32::to_be_bytes),
-        }
-    }
-}
-
-fn by_planes<S: Sample>(structure: &Structure, samples: &[S], to_bytes: ToBytes<'_, S>) -> Result<(Vec<u8>, Vec<u64>)> {
+fn by_planes<S: SampleType>(
+    structure: &Structure,
+    samples: &[S],
+    to_bytes: ToBytes<'_, S>,
+) -> Result<(Vec<u8>, Vec<u64>)> {
     let (mut bytes, mut lengths) = (Vec::new(), Vec::new());
     if !structure.planar {
         cut(structure, samples, structure.channels, to_bytes, (&mut bytes, &mut lengths))?;
@@ -117,7 +80,7 @@ fn by_planes<S: Sample>(structure: &Structure, samples: &[S], to_bytes: ToBytes<
 }
 
 /// Appends the strips or tiles of samples with `channels` channels, and their lengths.
-fn cut<S: Sample>(
+fn cut<S: SampleType>(
     structure: &Structure,
     samples: &[S],
     channels: usize,
@@ -144,12 +107,12 @@ fn cut<S: Sample>(
 }
 
 /// Returns a piece's bytes after applying the predictor.
-fn predicted<S: Sample>(structure: &Structure, mut piece: Vec<S>, row: usize, channels: usize) -> Vec<u8> {
+fn predicted<S: SampleType>(structure: &Structure, mut piece: Vec<S>, row: usize, channels: usize) -> Vec<u8> {
     match structure.predictor {
-        Predictor::None => S::to_bytes(structure.tiff.order, &piece),
+        Predictor::None => to_bytes(structure.tiff.order, &piece),
         Predictor::Horizontal => {
             piece.chunks_exact_mut(row).for_each(|row| differences(row, channels));
-            S::to_bytes(structure.tiff.order, &piece)
+            to_bytes(structure.tiff.order, &piece)
         }
         Predictor::Float => piece.chunks_exact(row).flat_map(|row| in_planes_of_bytes(row, channels)).collect(),
     }
@@ -172,16 +135,16 @@ fn tile<S: Copy>(band: &[S], line: usize, left: usize, row: usize, rows: usize, 
     tile
 }
 
-fn differences<S: Sample>(row: &mut [S], channels: usize) {
+fn differences<S: SampleType>(row: &mut [S], channels: usize) {
     for i in (channels..row.len()).rev() {
-        row[i] = row[i].minus(row[i - channels]);
+        row[i] = row[i].minus_bits(row[i - channels]);
     }
 }
 
 /// Floating-point predictor (TIFF technical note 3): all most significant bytes first, then all second ones and so on,
 /// each as its difference to the byte `channels` before.
-fn in_planes_of_bytes<S: Sample>(row: &[S], channels: usize) -> Vec<u8> {
-    let bytes = S::to_bytes(Order::Big, row);
+fn in_planes_of_bytes<S: SampleType>(row: &[S], channels: usize) -> Vec<u8> {
+    let bytes = to_bytes(Order::Big, row);
     let size = bytes.len() / row.len();
     let mut planes: Vec<u8> = (0..size).flat_map(|byte| bytes[byte..].iter().step_by(size).copied()).collect();
     differences(&mut planes, channels);

@@ -195,8 +195,8 @@ impl Head {
             _ => 1,
         };
         let format = match (structure.depth, structure.meaning) {
-            (Depth::Float, _) => 3,
-            (_, Meaning::Signed) => 2,
+            (Depth::Half | Depth::Float | Depth::Double, _) => 3,
+            (Depth::Int32, _) | (_, Meaning::Signed) => 2,
             _ => 1,
         };
         let mut fields = vec![

@@ -3,9 +3,10 @@
 //! all that the join needs.
 
 use shared::decode::tiff::{Chunks, Structure};
+use shared::for_samples;
 use shared::job::Overview;
 use shared::packed::Packed;
-use shared::pixels::{Layout, Rows, Samples};
+use shared::pixels::{Layout, Rows, SampleType, Samples};
 
 use super::super::Result;
 use super::encode;
@@ -37,46 +38,23 @@ pub(super) fn strip(
 
 /// Returns the samples of the overview's next `height` rows.
 fn means(rows: &Rows, overview: &Overview, height: u32, packed: Option<Packed>, nodata: Option<f64>) -> Samples {
-    match (&rows.samples, packed) {
-        (Samples::U8(samples), _) => Samples::U8(reduced(samples, rows, overview, height, nodata)),
+    if let (Samples::U16(samples), Some(packed)) = (&rows.samples, packed) {
         // The mean of the file's own levels, rounded once.
-        (Samples::U16(samples), Some(packed)) => {
-            let own: Vec<u16> = samples.iter().map(|sample| packed.narrow(*sample)).collect();
-            let nodata = nodata.map(|value| packed.narrow(value as u16).into());
-            let means = reduced(&own, rows, overview, height, nodata);
-            Samples::U16(means.into_iter().map(|mean| packed.widen(mean)).collect())
-        }
-        (Samples::U16(samples), None) => Samples::U16(reduced(samples, rows, overview, height, nodata)),
-        (Samples::F32(samples), _) => Samples::F32(reduced(samples, rows, overview, height, nodata)),
+        let own: Vec<u16> = samples.iter().map(|sample| packed.narrow(*sample)).collect();
+        let nodata = nodata.map(|value| packed.narrow(value as u16).into());
+        let means = reduced(&own, rows, overview, height, nodata);
+        return Samples::U16(means.into_iter().map(|mean| packed.widen(mean)).collect());
     }
+    for_samples!(&rows.samples, samples => reduced(samples, rows, overview, height, nodata).into())
 }
 
-/// A sample that can be averaged.
-trait Sample: Copy + Into<f64> {
-    /// Returns the sample nearest to a mean.
-    fn nearest(mean: f64) -> Self;
-}
-
-impl Sample for u8 {
-    fn nearest(mean: f64) -> Self {
-        (mean + 0.5) as u8
-    }
-}
-
-impl Sample for u16 {
-    fn nearest(mean: f64) -> Self {
-        (mean + 0.5) as u16
-    }
-}
-
-impl Sample for f32 {
-    fn nearest(mean: f64) -> Self {
-        mean as f32
-    }
+/// Returns the sample nearest to a mean; of whole numbers the greater one halfway between two.
+fn nearest<S: SampleType>(mean: f64) -> S {
+    S::nearest(if S::DEPTH.is_float() { mean } else { (mean + 0.5).floor() })
 }
 
 /// Averages squares of pixels ([`smaller`]); each of several bands by itself, with their alpha, since each has its own nodata.
-fn reduced<S: Sample>(samples: &[S], rows: &Rows, overview: &Overview, height: u32, nodata: Option<f64>) -> Vec<S> {
+fn reduced<S: SampleType>(samples: &[S], rows: &Rows, overview: &Overview, height: u32, nodata: Option<f64>) -> Vec<S> {
     let Some(bands) = rows.layout.bands() else { return smaller(samples, rows, overview, height, nodata) };
     let layout = if rows.layout.has_alpha() { Layout::GrayAlpha } else { Layout::Gray };
     let alone = Rows { width: rows.width, layout, samples: Samples::U8(Vec::new()) };
@@ -100,9 +78,11 @@ fn reduced<S: Sample>(samples: &[S], rows: &Rows, overview: &Overview, height: u
 
 /// Averages squares of pixels, weighted by their alpha. Nodata and non-finite pixels don't count; if none counts, the
 /// square's first pixel is taken.
-fn smaller<S: Sample>(samples: &[S], rows: &Rows, overview: &Overview, height: u32, nodata: Option<f64>) -> Vec<S> {
+fn smaller<S: SampleType>(samples: &[S], rows: &Rows, overview: &Overview, height: u32, nodata: Option<f64>) -> Vec<S> {
     let (channels, colors) = (rows.layout.channels(), rows.layout.colors());
     let (line, factor) = (rows.width as usize * channels, overview.factor as usize);
+    // As the sample that it is: of binary32, 1e20 isn't the same number as in decimal.
+    let nodata = nodata.and_then(S::of);
     let mut all = Vec::with_capacity(height as usize * overview.width as usize * channels);
     let mut sums = vec![0.0; overview.width as usize * (channels + 1)];
     for band in samples.chunks(factor * line).take(height as usize) {
@@ -119,8 +99,8 @@ fn smaller<S: Sample>(samples: &[S], rows: &Rows, overview: &Overview, height: u
             let (weight, pixels) = (sums[channels], deep * (square.len() / channels));
             for channel in 0..channels {
                 all.push(match channel {
-                    _ if channel >= colors => S::nearest(sums[channel] / pixels as f64),
-                    _ if weight > 0.0 => S::nearest(sums[channel] / weight),
+                    _ if channel >= colors => nearest(sums[channel] / pixels as f64),
+                    _ if weight > 0.0 => nearest(sums[channel] / weight),
                     _ => square[channel],
                 });
             }
@@ -130,18 +110,17 @@ fn smaller<S: Sample>(samples: &[S], rows: &Rows, overview: &Overview, height: u
 }
 
 /// Adds a pixel to its square's sums, and its weight to the last of them.
-fn add<S: Sample>(pixel: &[S], colors: usize, nodata: Option<f64>, sums: &mut [f64]) {
-    let is = |sample: &S, value: f64| Into::<f64>::into(*sample) == value;
+fn add<S: SampleType>(pixel: &[S], colors: usize, nodata: Option<S>, sums: &mut [f64]) {
     let (color, alpha) = pixel.split_at(colors);
-    let weight = alpha.first().map_or(1.0, |alpha| (*alpha).into());
+    let weight = alpha.first().map_or(1.0, |alpha| alpha.value());
     for (sum, alpha) in sums[colors..].iter_mut().zip(alpha) {
-        *sum += Into::<f64>::into(*alpha);
+        *sum += alpha.value();
     }
-    let counts = color.iter().all(|sample| Into::<f64>::into(*sample).is_finite())
-        && !nodata.is_some_and(|value| color.iter().all(|sample| is(sample, value)));
+    let counts = color.iter().all(|sample| sample.is_value())
+        && !nodata.is_some_and(|nodata| color.iter().all(|sample| *sample == nodata));
     if counts {
         for (sum, sample) in sums.iter_mut().zip(color) {
-            *sum += weight * Into::<f64>::into(*sample);
+            *sum += weight * sample.value();
         }
         sums[pixel.len()] += weight;
     }

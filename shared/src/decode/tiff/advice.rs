@@ -31,17 +31,22 @@ pub(super) const IMAGECODECS: &str = "Convert it, for example by `python -c \"im
 pub(super) const NO_MASK: &str =
     "Leave the mask out, for example by `gdal_translate -mask none in.tif out.tif`, and process that file.";
 
-/// Refuses samples of an unsupported size.
-pub(super) fn unsupported_bits<T>(bits: u64) -> Result<T> {
-    let advice = match bits {
-        17..=31 => format!(
+/// Samples of another type, by GDAL.
+pub(super) const SAMPLES: &str =
+    "Convert it, for example by `gdal_translate -ot Float64 in.tif out.tif`, and process that file.";
+
+/// Refuses samples of an unsupported size; `format` is their SampleFormat.
+pub(super) fn unsupported_bits<T>(bits: u64, format: u64) -> Result<T> {
+    let advice = match (bits, format) {
+        (_, 3) => format!(" {SAMPLES}"),
+        (17..=31, _) => format!(
             " Scale them to 16 bits, for example by `gdal_translate -ot UInt16 -scale 0 {} 0 65535 in.tif out.tif`, and process \
              that file.",
             (1_u64 << bits) - 1
         ),
         _ => String::new(),
     };
-    refuse(format!("This TIFF has {bits} bits a sample; 1 to 16, and 32 of floating point, are supported.{advice}"))
+    refuse(format!("This TIFF has {bits} bits a sample; 1 to 16, 32, and 64 of floating point, are supported.{advice}"))
 }
 
 /// Refuses several alphas, or one of an unsupported kind, among further samples.

@@ -6,7 +6,8 @@ use super::super::error::Result;
 use super::fields::Fields;
 use super::structure::{Meaning, Structure};
 use super::{tag, unpack};
-use crate::pixels::Depth;
+use crate::for_depth;
+use crate::pixels::{Depth, SampleType};
 
 /// Maximum characters of the number; GDAL writes at most 33.
 const MOST_DIGITS: u64 = 256;
@@ -27,7 +28,7 @@ pub(super) fn presented(structure: &Structure, value: f64) -> Option<f64> {
     let most = match structure.depth {
         Depth::Eight => 255.0,
         Depth::Sixteen => 65_535.0,
-        Depth::Float => return (structure.meaning == Meaning::Same).then_some(value),
+        depth => return ranged(structure.meaning, depth, value),
     };
     let value = widened(structure, value)?;
     let value = match structure.meaning {
@@ -51,4 +52,14 @@ pub(super) fn widened(structure: &Structure, value: f64) -> Option<f64> {
         }
         None => Some(value),
     }
+}
+
+/// As [`presented`], of samples without levels.
+fn ranged(meaning: Meaning, depth: Depth, value: f64) -> Option<f64> {
+    let value = match (meaning, depth) {
+        (Meaning::Same, _) => value,
+        (Meaning::Inverted, Depth::Uint32) => f64::from(u32::MAX) - value,
+        _ => return None,
+    };
+    for_depth!(depth, S => S::of(value).is_some()).then_some(value)
 }

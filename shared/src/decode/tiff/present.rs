@@ -2,8 +2,9 @@
 
 use super::palette::Palette;
 use super::structure::{Meaning, Structure};
+use crate::for_samples;
 use crate::packed::Packed;
-use crate::pixels::{Layout, Rows, Samples};
+use crate::pixels::{Layout, Rows, SampleType, Samples};
 
 /// Converts stored samples of whole rows to samples for equalization.
 pub(super) fn present(structure: &Structure, palette: Option<&Palette>, mut samples: Samples) -> Samples {
@@ -60,6 +61,7 @@ fn turn(meaning: Meaning, layout: Layout, samples: &mut Samples, way: Way) {
     match (meaning, samples) {
         (Meaning::Inverted, Samples::U8(samples)) => each_sample(samples, layout, |color| !color, |alpha| alpha),
         (Meaning::Inverted, Samples::U16(samples)) => each_sample(samples, layout, |color| !color, |alpha| alpha),
+        (Meaning::Inverted, Samples::U32(samples)) => each_sample(samples, layout, |color| !color, |alpha| alpha),
         (Meaning::Signed, Samples::U8(samples)) => each_sample(
             samples,
             layout,
@@ -100,11 +102,7 @@ fn with_alpha_moved(mut samples: Samples, layout: Layout, alpha: Option<usize>, 
         }
     }
     if let (Layout::BandsAlpha(_), Some(alpha)) = (layout, alpha) {
-        match &mut samples {
-            Samples::U8(samples) => moved(samples, layout.channels(), alpha, way),
-            Samples::U16(samples) => moved(samples, layout.channels(), alpha, way),
-            Samples::F32(samples) => moved(samples, layout.channels(), alpha, way),
-        }
+        for_samples!(&mut samples, samples => moved(samples, layout.channels(), alpha, way));
     }
     samples
 }
@@ -126,9 +124,15 @@ fn divide(samples: &mut Samples, channels: usize) {
             0 => color,
             alpha => ((2 * u64::from(color) * 65_535 + alpha) / (2 * alpha)).min(65_535) as u16,
         }),
-        Samples::F32(samples) => {
-            each_pixel(samples, channels, |color, alpha| if alpha > 0.0 { color / alpha } else { color });
-        }
+        Samples::U32(samples) => each_pixel(samples, channels, |color, alpha| match u128::from(alpha) {
+            0 => color,
+            alpha => ((2 * u128::from(color) * MOST_U32 + alpha) / (2 * alpha)).min(MOST_U32) as u32,
+        }),
+        Samples::F16(samples) => each_pixel(samples, channels, divided),
+        Samples::F32(samples) => each_pixel(samples, channels, divided),
+        Samples::F64(samples) => each_pixel(samples, channels, divided),
+        // Refused: only unsigned and floating-point samples have associated alpha.
+        Samples::I32(_) => {}
     }
 }
 
@@ -144,10 +148,27 @@ fn multiply(samples: &mut Samples, channels: usize) {
             0 => color,
             alpha => ((2 * u64::from(color) * alpha + 65_535) / 131_070) as u16,
         }),
-        Samples::F32(samples) => {
-            each_pixel(samples, channels, |color, alpha| if alpha > 0.0 { color * alpha } else { color });
-        }
+        Samples::U32(samples) => each_pixel(samples, channels, |color, alpha| match u128::from(alpha) {
+            0 => color,
+            alpha => ((2 * u128::from(color) * alpha + MOST_U32) / (2 * MOST_U32)) as u32,
+        }),
+        Samples::F16(samples) => each_pixel(samples, channels, multiplied),
+        Samples::F32(samples) => each_pixel(samples, channels, multiplied),
+        Samples::F64(samples) => each_pixel(samples, channels, multiplied),
+        Samples::I32(_) => {}
     }
+}
+
+const MOST_U32: u128 = u32::MAX as u128;
+
+/// Quotient of floating-point samples, as their type's own division rounds it.
+fn divided<S: SampleType>(color: S, alpha: S) -> S {
+    if alpha.value() > 0.0 { S::nearest(color.value() / alpha.value()) } else { color }
+}
+
+/// Product of floating-point samples, as their type's own multiplication rounds it.
+fn multiplied<S: SampleType>(color: S, alpha: S) -> S {
+    if alpha.value() > 0.0 { S::nearest(color.value() * alpha.value()) } else { color }
 }
 
 /// Applies a function of colour and alpha to each colour sample. Alpha is a pixel's last sample.
@@ -161,19 +182,15 @@ fn each_pixel<S: Copy>(samples: &mut [S], channels: usize, change: impl Fn(S, S)
 /// Adds a mask with one sample per pixel as an alpha channel: transparent where the mask is 0, else opaque.
 pub(super) fn add_mask(samples: Samples, mask: &Samples) -> Samples {
     let Samples::U8(mask) = mask else { return samples };
-    match samples {
-        Samples::U8(samples) => Samples::U8(with_alpha(&samples, mask, 0, u8::MAX)),
-        Samples::U16(samples) => Samples::U16(with_alpha(&samples, mask, 0, u16::MAX)),
-        Samples::F32(samples) => Samples::F32(with_alpha(&samples, mask, 0.0, 1.0)),
-    }
+    for_samples!(samples, samples => with_alpha(&samples, mask).into())
 }
 
-fn with_alpha<S: Copy>(samples: &[S], mask: &[u8], hidden: S, opaque: S) -> Vec<S> {
+fn with_alpha<S: SampleType>(samples: &[S], mask: &[u8]) -> Vec<S> {
     let channels = samples.len() / mask.len().max(1);
     let mut all = Vec::with_capacity(samples.len() + mask.len());
     for (pixel, mask) in samples.chunks_exact(channels.max(1)).zip(mask) {
         all.extend_from_slice(pixel);
-        all.push(if *mask == 0 { hidden } else { opaque });
+        all.push(if *mask == 0 { S::default() } else { S::OPAQUE });
     }
     all
 }
@@ -182,11 +199,7 @@ fn without_alpha(rows: &Rows) -> Samples {
     fn cut<S: Copy>(samples: &[S], layout: Layout) -> Vec<S> {
         samples.chunks_exact(layout.channels()).flat_map(|pixel| &pixel[..layout.colors()]).copied().collect()
     }
-    match &rows.samples {
-        Samples::U8(samples) => Samples::U8(cut(samples, rows.layout)),
-        Samples::U16(samples) => Samples::U16(cut(samples, rows.layout)),
-        Samples::F32(samples) => Samples::F32(cut(samples, rows.layout)),
-    }
+    for_samples!(&rows.samples, samples => cut(samples, rows.layout).into())
 }
 
 #[cfg(test)]

@@ -15,8 +15,9 @@ use super::structure::{Compression, Meaning, Predictor, Structure, structure};
 use super::unpack::{self, Piece};
 use super::ycbcr::ToRgb;
 use super::{nodata, tag};
+use crate::for_depth;
 use crate::job::{Format, ImageInfo};
-use crate::pixels::Samples;
+use crate::pixels::{Depth, SampleType, Samples};
 
 /// Maximum bytes of the tables shared by all JPEG strips or tiles of a page. They are prepended to each one, so they must be
 /// small; a full set takes less than 3 KiB.
@@ -119,14 +120,27 @@ impl Stored {
     /// Reads samples as stored, except that gray of fewer than 8 bits is widened to 8, and packed samples to 16. Palette indices are
     /// unchanged.
     fn read<R: Read + Seek>(&self, source: &mut R, rows: Range<u32>) -> Result<Samples> {
-        match self.structure.bits {
-            9..=16 => Ok(Samples::U16(self.samples(source, rows)?)),
-            32 => Ok(Samples::F32(self.samples(source, rows)?)),
-            _ => Ok(Samples::U8(self.samples(source, rows)?)),
-        }
+        let depth = match (self.structure.depth, self.structure.bits) {
+            // A palette's colours may have more bits than its indices.
+            (Depth::Sixteen, ..=8) => Depth::Eight,
+            (depth, _) => depth,
+        };
+        for_depth!(depth, S => Ok(S::samples(self.samples(source, rows)?)))
     }
 
-    fn samples<R: Read + Seek, S: unpack::Sample>(&self, source: &mut R, rows: Range<u32>) -> Result<Vec<S>> {
+    /// Returns the sample of a missing strip or tile. Negative numbers are two's complement where samples are presented as
+    /// unsigned.
+    fn empty<S: SampleType>(&self) -> S {
+        let value = match self.structure.depth {
+            Depth::Eight if self.empty < 0.0 => f64::from(self.empty as i8 as u8),
+            Depth::Sixteen if self.empty < 0.0 => f64::from(self.empty as i16 as u16),
+            depth if depth.is_float() => self.empty,
+            _ => self.empty.trunc(),
+        };
+        S::nearest(value)
+    }
+
+    fn samples<R: Read + Seek, S: SampleType>(&self, source: &mut R, rows: Range<u32>) -> Result<Vec<S>> {
         let line = self.structure.width as usize * self.structure.channels;
         let mut samples = vec![S::default(); rows.len() * line];
         for plane in 0..self.structure.planes() {
@@ -140,7 +154,7 @@ impl Stored {
     }
 
     /// Reads rows from uncompressed strips; only the requested rows are read.
-    fn plain<R: Read + Seek, S: unpack::Sample>(
+    fn plain<R: Read + Seek, S: SampleType>(
         &self,
         source: &mut R,
         plane: usize,
@@ -158,11 +172,7 @@ impl Stored {
             let to = self.place(plane, next - rows.start, 0);
             if (start, length) == (0, 0) {
                 let all = count as usize * structure.width as usize;
-                self.scatter(
-                    &vec![S::from_f64(self.empty); all * structure.channels / structure.planes()],
-                    to,
-                    samples,
-                );
+                self.scatter(&vec![self.empty(); all * structure.channels / structure.planes()], to, samples);
             } else {
                 let skip = u64::from(within) * line as u64;
                 let mut bytes = vec![0; count as usize * line];
@@ -185,7 +195,7 @@ impl Stored {
     }
 
     /// Decodes each strip or tile that contains requested rows once, and copies those rows.
-    fn coded<R: Read + Seek, S: unpack::Sample>(
+    fn coded<R: Read + Seek, S: SampleType>(
         &self,
         source: &mut R,
         plane: usize,
@@ -225,7 +235,7 @@ impl Stored {
                     if length > 0 {
                         self.row_of_piece(&raw, row - top, channels, &mut decoded);
                     } else {
-                        decoded.fill(S::from_f64(self.empty));
+                        decoded.fill(self.empty());
                     }
                     self.scatter(&decoded[..inside], self.place(plane, row - rows.start, left), samples);
                 }
@@ -248,7 +258,7 @@ impl Stored {
     }
 
     /// Decodes the samples of a strip's or tile's row.
-    fn row_of_piece<S: unpack::Sample>(&self, raw: &[u8], row: u32, channels: usize, samples: &mut [S]) {
+    fn row_of_piece<S: SampleType>(&self, raw: &[u8], row: u32, channels: usize, samples: &mut [S]) {
         let line = self.structure.piece_line();
         match self.structure.units() {
             None => self.row(&raw[row as usize * line..][..line], channels, samples),
@@ -262,7 +272,7 @@ impl Stored {
     }
 
     /// Decodes a row's samples from its bytes.
-    fn row<S: unpack::Sample>(&self, bytes: &[u8], channels: usize, row: &mut [S]) {
+    fn row<S: SampleType>(&self, bytes: &[u8], channels: usize, row: &mut [S]) {
         let structure = &self.structure;
         if let Some(packed) = structure.packed() {
             return unpack::bits(bytes, packed.bits(), row, |level| packed.widen(level as u16).into());

@@ -151,7 +151,7 @@ pub struct Structure {
     pub depth: Depth,
     /// Samples per pixel, as stored.
     pub channels: usize,
-    /// Bits per sample, as stored: 1 to 16, or 32.
+    /// Bits per sample, as stored: 1 to 16, 32 or 64.
     pub bits: u8,
     /// Encoding of the stored samples.
     pub meaning: Meaning,
@@ -452,8 +452,8 @@ fn bits<R: Read + Seek>(fields: &mut Fields<'_, R>, channels: u64) -> Result<u8>
     let bits = fields.all(tag::BITS_PER_SAMPLE)?.unwrap_or(vec![1]);
     let even = bits.iter().all(|one| *one == bits[0]) && (bits.len() == 1 || bits.len() as u64 >= channels);
     match (even, bits[0]) {
-        (true, 1..=16 | 32) => Ok(bits[0] as u8),
-        (true, bits) => advice::unsupported_bits(bits),
+        (true, 1..=16 | 32 | 64) => Ok(bits[0] as u8),
+        (true, bits) => advice::unsupported_bits(bits, fields.one(tag::SAMPLE_FORMAT, 1)?),
         (false, _) => refuse("This TIFF's samples have different sizes, which isn't supported."),
     }
 }
@@ -488,12 +488,25 @@ fn sampled<R: Read + Seek>(
             *meaning = Meaning::Signed;
             Ok((layout, if bits == 8 { Depth::Eight } else { Depth::Sixteen }))
         }
-        (3, Meaning::Same | Meaning::Associated, 32) if layout != Layout::Cmyk => Ok((layout, Depth::Float)),
+        (1..=3, _, _) if layout == Layout::Cmyk => refuse(format!(
+            "This TIFF has inks (CMYK) of {bits} bits, which isn't supported; inks of 8 and 16 bits, in whole numbers without a sign, are."
+        )),
+        (1 | 4, _, 32) => Ok((layout, Depth::Uint32)),
+        (2, Meaning::Same, 32) => Ok((layout, Depth::Int32)),
+        (3, Meaning::Same | Meaning::Associated, 16) => Ok((layout, Depth::Half)),
+        (3, Meaning::Same | Meaning::Associated, 32) => Ok((layout, Depth::Float)),
+        (3, Meaning::Same | Meaning::Associated, 64) => Ok((layout, Depth::Double)),
+        (2 | 3, Meaning::Inverted | Meaning::Associated, 32) | (3, Meaning::Inverted, 16 | 64) => {
+            let kind = if format == 2 { "signed" } else { "floating-point" };
+            let what = if *meaning == Meaning::Inverted { "white as 0" } else { "associated alpha" };
+            refuse(format!("This TIFF has {kind} samples with {what}, which isn't supported."))
+        }
         (1..=4, _, _) => {
             let kind = ["unsigned", "signed", "floating-point", "untyped"][format as usize - 1];
             refuse(format!(
-                "This TIFF has {kind} samples of {bits} bits, which isn't supported; whole numbers of 8 and 16 bits and \
-                 floating point of 32 are."
+                "This TIFF has {kind} samples of {bits} bits, which isn't supported; whole numbers of 8, 16 and 32 bits and \
+                 floating point of 16, 32 and 64 are. {}",
+                advice::SAMPLES
             ))
         }
         _ => refuse("This TIFF has complex numbers as samples, which isn't supported."),
@@ -533,7 +546,7 @@ fn predictor<R: Read + Seek>(
         (_, compression) if compression.is_fax() => Ok(Predictor::None),
         // Not of packed samples, as in libtiff.
         (2, Lzw | Deflate | OldDeflate | Zstd) if bits.is_multiple_of(8) => Ok(Predictor::Horizontal),
-        (3, Lzw | Deflate | OldDeflate | Zstd) if depth == Depth::Float => Ok(Predictor::Float),
+        (3, Lzw | Deflate | OldDeflate | Zstd) if depth.is_float() => Ok(Predictor::Float),
         (other, _) => refuse(format!(
             "This TIFF uses the predictor {other} with its compression or samples, which isn't supported."
         )),

@@ -11,6 +11,7 @@ use super::fax;
 use super::jpeg::{self, Jpeg, Size};
 use super::structure::Compression;
 use crate::job::Format;
+use crate::pixels::SampleType;
 
 /// Properties of a strip or tile that its decompression depends on.
 pub(super) struct Piece<'a> {
@@ -168,81 +169,24 @@ fn wrong_run() -> Error {
     damaged(Format::Tiff, "its PackBits data are longer than its rows")
 }
 
-/// Sample type.
-pub(super) trait Sample: Copy + Default {
-    /// Size in bytes.
-    const BYTES: usize;
-    /// Converts from bytes.
-    fn of(order: Order, bytes: &[u8]) -> Self;
-    /// Adds, modulo the type's range.
-    fn plus(self, other: Self) -> Self;
-    /// Converts a number, truncating and saturating; negative numbers become two's complement.
-    fn from_f64(value: f64) -> Self;
-}
-
-impl Sample for u8 {
-    const BYTES: usize = 1;
-    fn of(_: Order, bytes: &[u8]) -> Self {
-        bytes[0]
-    }
-    fn plus(self, other: Self) -> Self {
-        self.wrapping_add(other)
-    }
-    fn from_f64(value: f64) -> Self {
-        if value < 0.0 { value as i8 as u8 } else { value as u8 }
-    }
-}
-
-impl Sample for u16 {
-    const BYTES: usize = 2;
-    fn of(order: Order, bytes: &[u8]) -> Self {
-        match order {
-            Order::Little => u16::from_le_bytes([bytes[0], bytes[1]]),
-            Order::Big => u16::from_be_bytes([bytes[0], bytes[1]]),
-        }
-    }
-    fn plus(self, other: Self) -> Self {
-        self.wrapping_add(other)
-    }
-    fn from_f64(value: f64) -> Self {
-        if value < 0.0 { value as i16 as u16 } else { value as u16 }
-    }
-}
-
-impl Sample for f32 {
-    const BYTES: usize = 4;
-    fn of(order: Order, bytes: &[u8]) -> Self {
-        let bytes = [bytes[0], bytes[1], bytes[2], bytes[3]];
-        match order {
-            Order::Little => f32::from_le_bytes(bytes),
-            Order::Big => f32::from_be_bytes(bytes),
-        }
-    }
-    /// Adds the bit patterns, as libtiff does for the horizontal predictor.
-    fn plus(self, other: Self) -> Self {
-        f32::from_bits(self.to_bits().wrapping_add(other.to_bits()))
-    }
-    fn from_f64(value: f64) -> Self {
-        value as f32
-    }
-}
-
 /// Converts a row's bytes to samples.
-pub(super) fn samples<S: Sample>(order: Order, bytes: &[u8], row: &mut [S]) {
-    for (sample, bytes) in row.iter_mut().zip(bytes.chunks_exact(S::BYTES)) {
-        *sample = S::of(order, bytes);
+pub(super) fn samples<S: SampleType>(order: Order, bytes: &[u8], row: &mut [S]) {
+    let pairs = row.iter_mut().zip(bytes.chunks_exact(S::BYTES));
+    match order {
+        Order::Little => pairs.for_each(|(sample, bytes)| *sample = S::of_le(bytes)),
+        Order::Big => pairs.for_each(|(sample, bytes)| *sample = S::of_be(bytes)),
     }
 }
 
 /// Undoes horizontal differencing: each sample is stored as its difference to the left neighbour.
-pub(super) fn sum_up<S: Sample>(row: &mut [S], channels: usize) {
+pub(super) fn sum_up<S: SampleType>(row: &mut [S], channels: usize) {
     for i in channels..row.len() {
-        row[i] = row[i].plus(row[i - channels]);
+        row[i] = row[i].plus_bits(row[i - channels]);
     }
 }
 
 /// Unpacks a row of samples of 1 to 15 bits, highest bits first, and maps each by `widen`.
-pub(super) fn bits<S: Sample>(bytes: &[u8], bits: u8, row: &mut [S], widen: impl Fn(u32) -> u32) {
+pub(super) fn bits<S: SampleType>(bytes: &[u8], bits: u8, row: &mut [S], widen: impl Fn(u32) -> u32) {
     // The lowest `count` bits of `held` aren't used yet.
     let (mut held, mut count, mut next) = (0_u32, 0, 0);
     for sample in row {
@@ -251,7 +195,7 @@ pub(super) fn bits<S: Sample>(bytes: &[u8], bits: u8, row: &mut [S], widen: impl
             (count, next) = (count + 8, next + 1);
         }
         count -= bits;
-        *sample = S::from_f64(widen((held >> count) & ((1 << bits) - 1)).into());
+        *sample = S::nearest(widen((held >> count) & ((1 << bits) - 1)).into());
     }
 }
 
@@ -263,13 +207,13 @@ pub(super) fn widen_to_eight(bits: u8, level: u32) -> u32 {
 
 /// Undoes the floating-point predictor (TIFF technical note 3): a row stores all most significant bytes first, then all second
 /// bytes, and so on, each as its difference to the byte `channels` before.
-pub(super) fn planes_of_bytes<S: Sample>(bytes: &[u8], channels: usize, row: &mut [S]) {
+pub(super) fn planes_of_bytes<S: SampleType>(bytes: &[u8], channels: usize, row: &mut [S]) {
     let mut bytes = bytes.to_vec();
     sum_up(&mut bytes, channels);
     let count = row.len();
     for (i, sample) in row.iter_mut().enumerate() {
-        let own: [u8; 4] = std::array::from_fn(|byte| bytes.get(byte * count + i).copied().unwrap_or(0));
-        *sample = S::of(Order::Big, &own);
+        let own: [u8; 8] = std::array::from_fn(|byte| bytes.get(byte * count + i).copied().unwrap_or(0));
+        *sample = S::of_be(&own[..S::BYTES]);
     }
 }
 

@@ -86,6 +86,7 @@ pub fn apply_le_bytes_into(
             let tiles = Tiles::<Le16, _>::new(tables.geometry(), edge_tables(tables));
             tiles.apply_into(engine, color, layout, first, from, to);
         }
+        _ => panic!("tables have levels or edges"),
     });
 }
 

@@ -145,7 +145,7 @@ impl TileHistograms {
             },
             (samples, depth) => panic!("rows of {:?} counted in histograms of {depth:?}", samples.depth()),
         }
-        if let (Some(level), None) = (mask.and_then(Mask::hidden_level), &self.scales) {
+        if let (Some(level), None) = (mask.and_then(|mask| mask.hidden_level(self.depth)), &self.scales) {
             // It is hidden wherever it occurs, so none of what was counted before had it. A bin of a scale has other levels
             // too; there the counter leaves it out.
             self.bins.chunks_exact_mut(self.depth.levels()).for_each(|plane| plane[level] = 0);
@@ -163,12 +163,12 @@ impl TileHistograms {
                 assert!(bytes.len().is_multiple_of(2), "the bytes end within a sample");
                 self.add(engine, first, bytes.as_chunks::<2>().0, None);
             }
-            Depth::Float => panic!("floating-point samples have no levels"),
+            _ => panic!("such samples have no levels"),
         });
     }
 
     fn add<S: Sample>(&mut self, engine: impl Engine<S>, first: u32, samples: &[S], mask: Option<&Mask>) {
-        let most = self.bins_of_plane();
+        let (most, depth) = (self.bins_of_plane(), self.depth);
         let Self { geometry, intensity, layout, scales, bins, .. } = self;
         let row = geometry.width() as usize * layout.channels();
         let first = first as usize;
@@ -176,7 +176,7 @@ impl TileHistograms {
         assert!(samples.len().is_multiple_of(row) && end <= geometry.height() as usize, "rows of another image");
         let (intensity, layout, channels) = (*intensity, *layout, layout.channels());
         let values = [S::default(); MAX_BLOCK_PIXELS];
-        let missing = mask.and_then(Mask::hidden_level).map(|level| level as u32);
+        let missing = mask.and_then(|mask| mask.hidden_level(depth)).map(|level| level as u32);
         let mut counter = Counter { engine, intensity, layout, values, count: 0, hidden: 0, missing };
         let mut tiles = bins.chunks_exact_mut(intensity.planes() * most);
         let columns: Vec<_> = (0..geometry.columns()).map(|column| geometry.columns_of_tile(column)).collect();

@@ -7,8 +7,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::equalize::float::Spans;
 use crate::equalize::given::GivenRange;
+use crate::equalize::ranged::Spans;
 use crate::equalize::stretch::{self, Cut};
 use crate::equalize::wire::{Malformed, Reader};
 
@@ -163,7 +163,8 @@ impl Scales {
     /// Creates scales from spans that [`spans`] returned. Returns `None` if the number of planes differs, or a span isn't
     /// one of levels.
     pub(super) fn of(spans: &Spans, planes: usize, most: usize) -> Option<Self> {
-        let (pairs, rest) = spans.pairs().as_chunks::<2>();
+        let pairs = spans.pairs()?;
+        let (pairs, rest) = pairs.as_chunks::<2>();
         if pairs.len() != planes || !rest.is_empty() {
             return None;
         }

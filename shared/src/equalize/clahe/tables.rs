@@ -42,7 +42,7 @@ impl TileTables {
             }
             (None, Depth::Eight) => Samples::U8(tables.flat_map(|bins| table::<u8>(bins, clip)).collect()),
             (None, Depth::Sixteen) => Samples::U16(tables.flat_map(|bins| table::<u16>(bins, clip)).collect()),
-            (None, Depth::Float) => panic!("floating-point samples have no levels"),
+            (None, _) => panic!("such samples have no levels"),
         };
         let (geometry, intensity) = (*histograms.geometry(), histograms.intensity());
         Self { geometry, intensity, scales: histograms.scales().cloned(), entries }
@@ -73,6 +73,7 @@ impl TileTables {
                 Samples::F32(entries) => {
                     fill(entries, place, &around, length, |sum: f64, n| (sum / f64::from(n)) as f32)
                 }
+                _ => panic!("tables have levels or edges"),
             }
         }
         self

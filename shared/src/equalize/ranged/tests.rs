@@ -5,7 +5,7 @@ use super::super::recipe::{Method, Recipe};
 use super::super::strength::Strength;
 use super::super::stretch::Cut;
 use super::super::tone::Tone;
-use super::super::{Counts, Frame, GivenRange, Mask, Nodata, NodataRule, Table};
+use super::super::{Arithmetic, Counts, Frame, GivenRange, Mask, Nodata, NodataRule, Table};
 use super::*;
 use crate::pixels::{Depth, Layout, Rows, Samples};
 
@@ -174,7 +174,7 @@ fn luma_shifts_all_colours_alike_and_alpha_stays() {
     let to_gray = equalize(&Recipe::global(Color::Gray), &rows, None, 1);
     assert_eq!(to_gray.len(), 8);
     for (pixel, gray) in after.chunks(4).zip(to_gray.chunks(2)) {
-        assert!((super::ranges::luma(pixel) - gray[0]).abs() < 1e-6 && pixel[3] == gray[1]);
+        assert!((luma(pixel) - gray[0]).abs() < 1e-6 && pixel[3] == gray[1]);
     }
 }
 
@@ -226,17 +226,41 @@ fn a_stretch_clips_outliers_to_the_range_of_the_data() {
 #[test]
 fn ranges_are_kept_by_json_to_the_last_bit() {
     let recipe = Recipe::global(Color::Channels);
-    let mut ranges = Ranges::new(&recipe, Layout::Bands(3));
-    ranges.look(&Rows {
-        width: 2,
-        layout: Layout::Bands(3),
-        samples: Samples::F32(vec![0.1, f32::NAN, 1e-45, 0.3, f32::NAN, 3e38]),
-    });
-    let json = serde_json::to_string(&ranges.spans()).unwrap();
+    let mut spread = Spread::new(&recipe, Layout::Bands(3), Depth::Float);
+    let values = vec![0.1, f32::NAN, 1e-45, 0.3, f32::NAN, 3e38];
+    spread.look(&Rows { width: 2, layout: Layout::Bands(3), samples: Samples::F32(values) }, None);
+    let json = serde_json::to_string(&spread.spans()).unwrap();
+    let [low, high] = [0.1_f32, 0.3].map(f32::to_bits);
+    assert!(json.starts_with(&format!("[[{low},{high}],null,[1,")), "{json}");
     let spans: Spans = serde_json::from_str(&json).unwrap();
-    assert_eq!(Ranges::of(&recipe, Layout::Bands(3), &spans), Some(ranges.clone()));
-    assert_eq!(Ranges::of(&recipe, Layout::Rgb, &spans).map(|ranges| ranges.spans()), Some(spans.clone()));
-    assert_eq!(Ranges::of(&recipe, Layout::Gray, &spans), None);
-    assert_eq!(ranges.filled(&ranges.to_bytes()).unwrap(), ranges);
-    assert!(ranges.filled(&ranges.to_bytes()[..20]).is_err());
+    let of = |layout| Ranges::of(&recipe, layout, Depth::Float, &spans);
+    assert_eq!(of(Layout::Bands(3)), Some(spread.ranges()));
+    assert_eq!(of(Layout::Rgb).map(|ranges| ranges.spans()), Some(spans.clone()));
+    assert_eq!(of(Layout::Gray), None);
+    assert_eq!(spread.filled(&spread.to_bytes()).unwrap(), spread);
+    assert!(spread.filled(&spread.to_bytes()[..20]).is_err());
+}
+
+#[test]
+fn older_jobs_exchange_the_least_and_the_greatest_value_as_before() {
+    let recipe = Recipe::default().pinned(Arithmetic::Ten);
+    let mut spread = Spread::new(&recipe, Layout::Gray, Depth::Float);
+    spread.look(&gray(&[0.1, -0.0, f32::NAN, 7.5]), None);
+    let bytes = [&b"EVLr\x01\x00\x20\x00\x01"[..], &0.0_f32.to_le_bytes(), &7.5_f32.to_le_bytes()].concat();
+    assert_eq!(spread.to_bytes(), bytes);
+    assert_eq!(spread.filled(&bytes).unwrap().spans(), spread.spans());
+    assert_eq!(serde_json::to_string(&spread.spans()).unwrap(), format!("[[0,{}]]", 7.5_f32.to_bits()));
+    let mut sum = Spread::new(&recipe, Layout::Gray, Depth::Float);
+    sum.merge(&spread.filled(&bytes).unwrap()).unwrap();
+    assert_eq!(sum.spans(), spread.spans());
+}
+
+#[test]
+fn older_jobs_keep_their_range_up_to_an_outlier() {
+    let mut values: Vec<f32> = (0..10_000).map(|i| (i % 251) as f32).collect();
+    values[77] = 1e6;
+    let of = |recipe: &Recipe| equalize(recipe, &gray(&values), None, 3_000);
+    let (old, new) = (of(&Recipe::default().pinned(Arithmetic::Ten)), of(&Recipe::default()));
+    assert!(old[250] > 900_000.0 && (249.0..=250.0).contains(&new[250]), "{} {}", old[250], new[250]);
+    assert_eq!((old[77], new[77]), (1e6, 250.0));
 }
