@@ -3,6 +3,7 @@
 
 use leptos::prelude::*;
 use shared::equalize::{Color, Method, MethodKind, Recipe};
+use shared::job::Format;
 use shared::number::Decimal;
 use shared::preset::PRESETS;
 #[cfg(feature = "hydrate")]
@@ -42,6 +43,16 @@ pub(super) const fn method_label(method: MethodKind) -> &'static str {
     }
 }
 
+/// Returns the label of a file format.
+const fn format_label(format: Format) -> &'static str {
+    match format {
+        Format::Png => "PNG",
+        Format::Jpeg => "JPEG",
+        Format::Tiff => "TIFF",
+        Format::Webp => "WebP",
+    }
+}
+
 /// Describes a recipe in a few words.
 pub fn recipe_label(recipe: &Recipe) -> String {
     let method = match &recipe.method {
@@ -72,6 +83,8 @@ pub fn recipe_label(recipe: &Recipe) -> String {
         recipe.nodata.map(|nodata| format!("without {}", Decimal(nodata.value()))),
         recipe.range.map(|range| format!("range {} to {}", Decimal(range.numbers()[0]), Decimal(range.numbers()[1]))),
         recipe.mask.is_some().then(|| "with a mask".to_owned()),
+        recipe.target.format.map(|format| format!("as {}", format_label(format))),
+        recipe.target.depth.map(|_| "8 bits".to_owned()),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
@@ -87,6 +100,8 @@ pub fn RecipeFields(
 ) -> impl IntoView {
     let method = value_of(entered, "method", "");
     let color = value_of(entered, "color", "");
+    let to = value_of(entered, "to", "");
+    let depth = value_of(entered, "depth", "");
     let tried = if sliders { "range" } else { "number" };
     let fields = NodeRef::<leptos::html::Fieldset>::new();
     #[cfg(feature = "hydrate")]
@@ -128,6 +143,22 @@ pub fn RecipeFields(
                 <summary>"Excluded pixels"</summary>
                 {any_number("nodata", "With this value", "Nodata: pixels with this value in every channel", entered)}
                 <Picture of="all" name="mask" label="Where this image is black" title="The mask's id, or its page's address" entered />
+            </details>
+            <details class="recipe-more">
+                <summary>"Format of the result"</summary>
+                <label class="field">
+                    <span class="field-label">"Written as"</span>
+                    <select name="to" data-testid="to" autocomplete="off">
+                        {option("", "Same as original", to.is_empty())}
+                        {Format::ALL.map(|kind| option(kind.name(), format_label(kind), to == kind.name())).collect_view()}
+                    </select>
+                </label>
+                <label class="field">
+                    <span class="field-label">"Bits"</span>
+                    <select name="depth" data-testid="depth" autocomplete="off">
+                        {option("", "Same as original", depth.is_empty())} {option("8", "8", depth == "8")}
+                    </select>
+                </label>
             </details>
             <details class="recipe-more">
                 <summary>"Floating-point range"</summary>

@@ -7,14 +7,20 @@ pub enum Arithmetic {
     /// Of jobs up to version 9: CLAHE of 16 bits has a bin for each level, as OpenCV's; tiles without pixels to count have
     /// the identity; colours that Oklab moves out of sRGB are clamped; nodata is a whole pixel's, also of bands.
     Nine,
+    /// Of jobs of version 10: tiles without pixels to count have the mean of their neighbours' tables.
+    Ten,
     /// The present one.
     #[default]
-    Ten,
+    Eleven,
 }
 
 impl Arithmetic {
     /// Returns the arithmetic of a job of this version.
     pub const fn of(algo: u32) -> Self {
-        if algo < 10 { Self::Nine } else { Self::Ten }
+        match algo {
+            ..10 => Self::Nine,
+            10 => Self::Ten,
+            11.. => Self::Eleven,
+        }
     }
 }
