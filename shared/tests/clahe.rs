@@ -303,7 +303,7 @@ fn the_linear_table_covers_the_range_without_outliers() {
     // Hot pixels: 0.01 %.
     (samples[7], samples[4_250]) = (65_535, 60_000);
     let rows = Rows { width: 300, layout: Layout::Gray, samples: Samples::U16(samples) };
-    let frame = Frame { width: 300, height: 100, layout: Layout::Gray, depth: Depth::Sixteen };
+    let frame = Frame { width: 300, height: 100, layout: Layout::Gray, depth: Depth::Sixteen, packed: None };
     let tables = |range: &str| {
         let json = format!(r#"{{"method":"clahe","clip_limit":0,"tiles":[3,1]{range}}}"#);
         let recipe: Recipe = serde_json::from_str(&json).unwrap();

@@ -98,10 +98,8 @@ pub fn RecipeFields(
     #[prop(optional)]
     sliders: bool,
 ) -> impl IntoView {
-    let method = value_of(entered, "method", "");
-    let color = value_of(entered, "color", "");
-    let to = value_of(entered, "to", "");
-    let depth = value_of(entered, "depth", "");
+    let formats = [SAME].into_iter().chain(Format::ALL.map(|format| (format.name(), format_label(format))));
+    let formats: Vec<_> = formats.collect();
     let tried = if sliders { "range" } else { "number" };
     let fields = NodeRef::<leptos::html::Fieldset>::new();
     #[cfg(feature = "hydrate")]
@@ -116,20 +114,8 @@ pub fn RecipeFields(
                     {PRESETS.map(|preset| option(preset.name, preset.label, false)).collect_view()}
                 </select>
             </label>
-            <label class="field">
-                <span class="field-label">"Method"</span>
-                <select name="method" data-testid="method" autocomplete="off">
-                    {MethodKind::ALL
-                        .map(|kind| option(kind.name(), method_label(kind), method == kind.name()))
-                        .collect_view()}
-                </select>
-            </label>
-            <label class="field">
-                <span class="field-label">"Colour"</span>
-                <select name="color" data-testid="color" autocomplete="off">
-                    {Color::ALL.map(|kind| option(kind.name(), color_label(kind), color == kind.name())).collect_view()}
-                </select>
-            </label>
+            {choice("method", "Method", &MethodKind::ALL.map(|kind| (kind.name(), method_label(kind))), entered)}
+            {choice("color", "Colour", &Color::ALL.map(|kind| (kind.name(), color_label(kind))), entered)}
             <Number of="clahe" name="clip_limit" label="Clip limit" title="Limit of a tile's contrast gain; 0: none" max="40" step="0.1" value="2" kind=tried entered />
             <Number of="clahe" name="columns" label="Tiles across" title="" max="64" step="1" value="8" kind="number" entered />
             <Number of="clahe" name="rows" label="Tiles down" title="" max="64" step="1" value="8" kind="number" entered />
@@ -146,19 +132,8 @@ pub fn RecipeFields(
             </details>
             <details class="recipe-more">
                 <summary>"Format of the result"</summary>
-                <label class="field">
-                    <span class="field-label">"Written as"</span>
-                    <select name="to" data-testid="to" autocomplete="off">
-                        {option("", "Same as original", to.is_empty())}
-                        {Format::ALL.map(|kind| option(kind.name(), format_label(kind), to == kind.name())).collect_view()}
-                    </select>
-                </label>
-                <label class="field">
-                    <span class="field-label">"Bits"</span>
-                    <select name="depth" data-testid="depth" autocomplete="off">
-                        {option("", "Same as original", depth.is_empty())} {option("8", "8", depth == "8")}
-                    </select>
-                </label>
+                {choice("to", "Written as", &formats, entered)}
+                {choice("depth", "Bits", &[SAME, ("8", "8")], entered)}
             </details>
             <details class="recipe-more">
                 <summary>"Floating-point range"</summary>
@@ -185,6 +160,29 @@ fn option(name: &'static str, label: &'static str, chosen: bool) -> impl IntoVie
             {label}
         </option>
     }
+}
+
+/// Value and label of a choice that leaves a property what the original's is.
+const SAME: (&str, &str) = ("", "Same as original");
+
+/// List of values with their labels.
+fn choice(
+    name: &'static str,
+    label: &'static str,
+    choices: &[(&'static str, &'static str)],
+    entered: RwSignal<Entered>,
+) -> AnyView {
+    let chosen = value_of(entered, name, "");
+    let choices = choices.iter().map(|(value, label)| option(value, label, *value == chosen)).collect_view();
+    view! {
+        <label class="field">
+            <span class="field-label">{label}</span>
+            <select name=name data-testid=name autocomplete="off">
+                {choices}
+            </select>
+        </label>
+    }
+    .into_any()
 }
 
 /// Number field without bounds; may be empty.

@@ -133,6 +133,38 @@ async fn every_format_in_one_task_gives_the_very_files_of_evenlight_equalize() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn packed_samples_become_sixteen_or_eight_bits() {
+    let data = tempfile::tempdir().unwrap();
+    let (process, client) = start(data.path(), &["--parts-per-task", "1"]).await;
+    let names = ["packed_gdal12_rgb_planes.tif", "packed_gdal14_nodata_ovr.tif", "packed_gdal15_bigtiff_rgba.tif"];
+    let targets = [(to(Format::Png), 16), (to(Format::Webp), 8), (to(Format::Jpeg), 8), (EIGHT, 8), (Target::SAME, 0)];
+    for (name, bits) in names.into_iter().zip([12, 14, 15]) {
+        let original = sample(&format!("tiff/{name}"));
+        let mut lossless = Vec::new();
+        for (target, wanted) in targets {
+            let recipe = with(target, &luma());
+            let accepted = client.upload(name, original.clone(), &recipe).await.unwrap();
+            let ended = client.ended(&accepted.image_id).await;
+            assert_eq!(ended.state, JobState::Done, "{name}, {target:?}: {:?}", ended.reason);
+            let file = client.result(&accepted.image_id).await;
+            assert!(file == oracle(&original, &recipe), "{name}, {target:?} differs");
+            let notes = client.timeline(&accepted.job_id).await.notes;
+            if target == Target::SAME {
+                assert_eq!(notes, [""; 0], "{name}");
+                continue;
+            }
+            let sentence = format!("Samples of {bits} bits became {wanted} bits.");
+            assert!(notes.contains(&sentence), "{name}, {target:?}: {notes:?}");
+            if target != to(Format::Jpeg) {
+                lossless.push(pixels(&file, target.format.unwrap_or(Format::Tiff)));
+            }
+        }
+        assert!(lossless.windows(2).all(|pair| pair[0] == pair[1]), "{name}: the same pixels in every format");
+    }
+    process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_result_in_another_format_survives_its_master() {
     let original = rgb16_tiff(1_600, 1_600);
     for format in [Format::Jpeg, Format::Png, Format::Webp] {

@@ -293,13 +293,14 @@ pub async fn the_first_page_of_a_hundred_thousand_images_comes_at_once_whatever_
                 continue;
             }
             let query = ImageQuery { sort: Some(sort), ..query.clone() };
-            let took = eventually(&format!("{what}, {sort:?}"), TRIES, async || {
+            let case = format!("{what}, {sort:?}");
+            let took = eventually(&case, TRIES, async || {
                 let began = Instant::now();
                 assert_eq!(catalog.images(&query).await.unwrap().items.len(), items, "{what}");
                 let took = began.elapsed();
                 if took < LONGEST { Ok(took) } else { Err(took) }
             });
-            println!("{kind}: {what}, {sort:?}: {:.1} ms", took.await.as_secs_f64() * 1e3);
+            println!("{kind}: {case}: {:.1} ms", took.await.as_secs_f64() * 1e3);
         }
     }
     for sort in [Sort::Newest, Sort::Name] {
