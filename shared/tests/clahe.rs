@@ -297,8 +297,9 @@ fn a_tile_without_pixels_takes_the_mean_of_its_neighbours_and_of_the_linear_tabl
 
 #[test]
 fn the_linear_table_covers_the_range_without_outliers() {
-    // 3 × 1 tiles of 100 × 100 pixels, of 16 bits; the middle one is missing, the others have the levels 300 to 3,299.
-    let level = |x: u16, y: u16| if x / 100 == 1 { 0 } else { 300 + (x % 100 + 100 * (y % 15)) * 2 };
+    // 3 × 1 tiles of 100 × 100 pixels, of 16 bits; the middle one is missing, the others have the levels 300 to 4,298,
+    // each equally often.
+    let level = |x: u16, y: u16| if x / 100 == 1 { 0 } else { 300 + (x % 100 + 100 * (y % 20)) * 2 };
     let mut samples: Vec<u16> = (0..100).flat_map(|y| (0..300).map(move |x| level(x, y))).collect();
     // Hot pixels: 0.01 %.
     (samples[7], samples[4_250]) = (65_535, 60_000);
@@ -317,13 +318,13 @@ fn the_linear_table_covers_the_range_without_outliers() {
         }
         Table::new(&recipe, &counts, None).unwrap()
     };
-    // The three tables are nearly linear from 300 to 3,299. The middle of the missing tile has only its own one.
+    // The three tables are nearly linear from 300 to 4,298. The middle of the missing tile has only its own one.
     for range in ["", r#","range":[0,65535]"#] {
         let table = tables(range);
         let recipe: Recipe = serde_json::from_str(&format!(r#"{{"method":"clahe","tiles":[3,1]{range}}}"#)).unwrap();
         let mut one = rows.clone();
         let Samples::U16(samples) = &mut one.samples else { unreachable!() };
-        samples.fill(1_800);
+        samples.fill(2_300);
         let Samples::U16(result) = table.apply(&recipe, 0, one, None).samples else { unreachable!() };
         let middle = f64::from(result[150]);
         assert!((middle - 65_535.0 / 2.0).abs() < 1_000.0, "{range}: {middle}");
