@@ -282,6 +282,27 @@ test("a remembered nodata value is shown while its field is folded", async ({ pa
   expect(await mark()).toContain("in use");
 });
 
+test("results are written as the chosen format, and the image's page says what was lost", async ({ page, request }) => {
+  await open(page, "/");
+  const summary = page.getByText("Format of the result");
+  const mark = () => summary.evaluate((element) => getComputedStyle(element, "::after").content);
+  expect(await mark()).toBe("none");
+  await summary.click();
+  await expect(page.getByTestId("to")).toHaveValue("");
+  await page.getByTestId("to").selectOption("jpeg");
+  await summary.click();
+  expect(await mark()).toContain("in use");
+  const { image_id: id } = await accepted(page, () => page.getByTestId("file-input").setInputFiles({ ...sample("moon.png"), name: "as jpeg.png" }));
+  await done(request, id);
+  const result = await request.get(`/api/images/${id}/result`);
+  expect(result.headers()["content-type"]).toBe("image/jpeg");
+  expect(result.headers()["content-disposition"]).toContain('filename="as jpeg-equalized.jpg"');
+  expect((await result.body()).subarray(0, 2).toString("hex")).toBe("ffd8");
+  await open(page, `/images/${id}`);
+  await expect(page.getByTestId("job")).toContainText("as JPEG");
+  await expect(page.getByTestId("keeping").filter({ hasText: "The result is a JPEG of quality 95, which is lossy." })).toBeVisible();
+});
+
 test("an image is uploaded, found, compared, deleted and restored by keyboard alone", async ({ page, request }) => {
   await open(page, "/");
   const folder = written([{ ...sample("moon.png"), name: "by keyboard.png" }]);

@@ -33,7 +33,8 @@ pub const RECORD_VERSION: u32 = 1;
 /// 10. CLAHE of 16 bits counts over the range that occurs; empty tiles take their neighbours' tables; Oklab stays inside
 ///     sRGB; single channels and bands have their own nodata; slices behind one page of a TIFF.
 /// 11. Packed samples; alpha of signed samples and of bands. Inks (CMYK); JPEG in TIFF of the kinds that zune-jpeg decodes wrongly.
-///     Samples of 16- and 64-bit floating point and of 32-bit whole numbers; outliers don't stretch the range.
+///     Samples of 16- and 64-bit floating point and of 32-bit whole numbers; outliers don't stretch the range. Empty tiles of CLAHE take
+///     the linear table into their mean.
 pub const ALGO: u32 = 11;
 
 /// State of a job, as users see it.
@@ -156,8 +157,8 @@ impl std::str::FromStr for Phase {
     }
 }
 
-/// How an image is divided into parts, and parts into tasks. Parts depend on the image alone, so that the result's bytes do
-/// too; tasks are runs of parts, and their size may depend on the cluster.
+/// How an image is divided into parts, and parts into tasks. Parts depend on the image and the result's format alone, so that
+/// the result's bytes do too; tasks are runs of parts, and their size may depend on the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cut {
     /// Rows per part, except the last.
@@ -257,6 +258,9 @@ pub struct Pointer {
     /// Byte range of the object's hash table, which holds the hash of each part, for objects that are read part by part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<std::ops::Range<u64>>,
+    /// Of a result in another format than its original: what was lost, as sentences for the user.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// Companion image: a second image, the reference or the mask, that a job reads.

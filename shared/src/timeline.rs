@@ -12,6 +12,9 @@ pub struct Timeline {
     pub begun: i64,
     /// The tasks.
     pub spans: Vec<Span>,
+    /// What a result in another format than its original lost, as sentences for the user.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// A finished task.
@@ -62,7 +65,7 @@ impl Timeline {
             span.started -= begun;
         }
         spans.sort_by_key(|span| (span.started, span.phase, span.index));
-        Self { begun, spans }
+        Self { begun, spans, notes: Vec::new() }
     }
 
     /// Returns the ms from the first start to the last end.

@@ -7,7 +7,9 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde::Deserialize;
 use shared::equalize::clahe::{Clahe, TileHistograms, TileTables, apply, apply_le_bytes_into};
-use shared::equalize::{Arithmetic, Color, Counts, Frame, Kernel, MergeError, Recipe, Table};
+use shared::equalize::{
+    Arithmetic, Color, Counts, Frame, Intensity, Kernel, Mask, MergeError, Nodata, NodataRule, Recipe, Table,
+};
 use shared::pixels::{Depth, Layout, Rows, Samples};
 
 #[derive(Deserialize)]
@@ -261,28 +263,72 @@ fn older_jobs_and_the_full_range_count_16_bits_as_opencv() {
 }
 
 #[test]
-fn a_tile_without_pixels_takes_the_mean_of_its_neighbours() {
-    // 3 × 1 tiles of 4 × 2 pixels; the middle one is transparent.
+fn a_tile_without_pixels_takes_the_mean_of_its_neighbours_and_of_the_linear_table() {
+    // 3 × 1 tiles of 4 × 2 pixels; the middle one is transparent. Levels from 0 to 220.
     let image = |alpha: u8| {
         let pixels = (0..2).flat_map(|_| (0..12u8).flat_map(|x| [20 * x, if x / 4 == 1 { alpha } else { 255 }]));
         Rows { width: 12, layout: Layout::GrayAlpha, samples: Samples::U8(pixels.collect()) }
     };
     let frame = Frame { width: 12, height: 2, layout: Layout::GrayAlpha, depth: Depth::Eight, packed: None };
     let recipe: Recipe = serde_json::from_str(r#"{"method":"clahe","clip_limit":0,"tiles":[3,1]}"#).unwrap();
-    let tables = |recipe: &Recipe, alpha| {
-        let mut counts = Counts::new(recipe, &frame).unwrap();
+    let tables = |algo, alpha| {
+        let recipe = recipe.clone().pinned(Arithmetic::of(algo));
+        let mut counts = Counts::new(&recipe, &frame).unwrap();
         counts.count(0, &image(alpha), None);
-        let Table::Tiles(tables) = Table::new(recipe, &counts, None).unwrap() else { unreachable!() };
+        let Table::Tiles(tables) = Table::new(&recipe, &counts, None).unwrap() else { unreachable!() };
         let Samples::U8(entries) = tables.entries() else { unreachable!() };
         entries.chunks(256).map(<[u8]>::to_vec).collect::<Vec<_>>()
     };
-    let filled = tables(&recipe, 0);
-    let sums = filled[0].iter().zip(&filled[2]).map(|(left, right)| u16::from(*left) + u16::from(*right));
-    assert_eq!(filled[1], sums.map(|sum| sum.div_ceil(2) as u8).collect::<Vec<u8>>());
-    // All pixels count: nothing to fill. Jobs of older versions keep the identity.
-    assert_ne!(tables(&recipe, 255)[1], filled[1]);
+    let filled = tables(11, 0);
+    let mean = |of: &dyn Fn(usize) -> Vec<f64>| {
+        let mean = |level| of(level).iter().sum::<f64>() / of(level).len() as f64;
+        (0..256).map(|level| (mean(level) + 0.5).floor() as u8).collect::<Vec<u8>>()
+    };
+    let known = |level: usize| [filled[0][level], filled[2][level]].map(f64::from);
+    let linear = |level: usize| (level as f64 * 255.0 / 220.0 + 0.5).floor().min(255.0);
+    assert_eq!(filled[1], mean(&|level| [&known(level)[..], &[linear(level)]].concat()));
+    // All pixels count: nothing to fill, whatever the version. Jobs of older versions keep theirs.
+    assert_ne!(tables(11, 255)[1], filled[1]);
+    assert!((9..11).all(|algo| tables(algo, 255) == tables(11, 255)));
+    assert_eq!(tables(10, 0)[1], mean(&|level| known(level).to_vec()));
     let identity: Vec<u8> = (0..=255).collect();
-    assert_eq!(tables(&recipe.pinned(Arithmetic::of(9)), 0)[1], identity);
+    assert_eq!(tables(9, 0)[1], identity);
+}
+
+#[test]
+fn the_linear_table_covers_the_range_without_outliers() {
+    // 3 × 1 tiles of 100 × 100 pixels, of 16 bits; the middle one is missing, the others have the levels 300 to 4,298,
+    // each equally often.
+    let level = |x: u16, y: u16| if x / 100 == 1 { 0 } else { 300 + (x % 100 + 100 * (y % 20)) * 2 };
+    let mut samples: Vec<u16> = (0..100).flat_map(|y| (0..300).map(move |x| level(x, y))).collect();
+    // Hot pixels: 0.01 %.
+    (samples[7], samples[4_250]) = (65_535, 60_000);
+    let rows = Rows { width: 300, layout: Layout::Gray, samples: Samples::U16(samples) };
+    let frame = Frame { width: 300, height: 100, layout: Layout::Gray, depth: Depth::Sixteen, packed: None };
+    let tables = |range: &str| {
+        let json = format!(r#"{{"method":"clahe","clip_limit":0,"tiles":[3,1]{range}}}"#);
+        let recipe: Recipe = serde_json::from_str(&json).unwrap();
+        let nodata = NodataRule::new(Nodata::new(0.0).unwrap(), Intensity::of(Color::Luma, Layout::Gray));
+        let mask = Mask::of(&rows, Some(nodata), None);
+        let mut counts = Counts::new(&recipe, &frame).unwrap();
+        counts.count(0, &rows, mask.as_ref());
+        while let Some(mut further) = counts.further() {
+            further.count(0, &rows, mask.as_ref());
+            counts = further;
+        }
+        Table::new(&recipe, &counts, None).unwrap()
+    };
+    // The three tables are nearly linear from 300 to 4,298. The middle of the missing tile has only its own one.
+    for range in ["", r#","range":[0,65535]"#] {
+        let table = tables(range);
+        let recipe: Recipe = serde_json::from_str(&format!(r#"{{"method":"clahe","tiles":[3,1]{range}}}"#)).unwrap();
+        let mut one = rows.clone();
+        let Samples::U16(samples) = &mut one.samples else { unreachable!() };
+        samples.fill(2_300);
+        let Samples::U16(result) = table.apply(&recipe, 0, one, None).samples else { unreachable!() };
+        let middle = f64::from(result[150]);
+        assert!((middle - 65_535.0 / 2.0).abs() < 1_000.0, "{range}: {middle}");
+    }
 }
 
 #[test]

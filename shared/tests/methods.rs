@@ -80,7 +80,7 @@ fn case() -> impl Strategy<Value = Case> {
     let other = (select(&LAYOUTS[..]), select(vec![Depth::Eight, Depth::Sixteen]));
     let range = select(vec![None, None, Some([0, 65_535]), Some([300, 40_000])]);
     let packed = select(vec![None, None, Packed::new(9), Packed::new(12), Packed::new(15)]);
-    let more = (range, select(vec![Arithmetic::Ten, Arithmetic::Ten, Arithmetic::Nine]), packed);
+    let more = (range, select(vec![Arithmetic::Eleven, Arithmetic::Eleven, Arithmetic::Ten, Arithmetic::Nine]), packed);
     (recipe(), shape, other, more).prop_flat_map(
         |(recipe, shape, (other, other_depth), (range, arithmetic, packed))| {
             let (width, height, layout, depth) = shape;

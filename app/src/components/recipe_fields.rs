@@ -3,6 +3,7 @@
 
 use leptos::prelude::*;
 use shared::equalize::{Color, Method, MethodKind, Recipe};
+use shared::job::Format;
 use shared::number::Decimal;
 use shared::preset::PRESETS;
 #[cfg(feature = "hydrate")]
@@ -42,6 +43,16 @@ pub(super) const fn method_label(method: MethodKind) -> &'static str {
     }
 }
 
+/// Returns the label of a file format.
+const fn format_label(format: Format) -> &'static str {
+    match format {
+        Format::Png => "PNG",
+        Format::Jpeg => "JPEG",
+        Format::Tiff => "TIFF",
+        Format::Webp => "WebP",
+    }
+}
+
 /// Describes a recipe in a few words.
 pub fn recipe_label(recipe: &Recipe) -> String {
     let method = match &recipe.method {
@@ -72,6 +83,8 @@ pub fn recipe_label(recipe: &Recipe) -> String {
         recipe.nodata.map(|nodata| format!("without {}", Decimal(nodata.value()))),
         recipe.range.map(|range| format!("range {} to {}", Decimal(range.numbers()[0]), Decimal(range.numbers()[1]))),
         recipe.mask.is_some().then(|| "with a mask".to_owned()),
+        recipe.target.format.map(|format| format!("as {}", format_label(format))),
+        recipe.target.depth.map(|_| "8 bits".to_owned()),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
@@ -85,8 +98,8 @@ pub fn RecipeFields(
     #[prop(optional)]
     sliders: bool,
 ) -> impl IntoView {
-    let method = value_of(entered, "method", "");
-    let color = value_of(entered, "color", "");
+    let formats = [SAME].into_iter().chain(Format::ALL.map(|format| (format.name(), format_label(format))));
+    let formats: Vec<_> = formats.collect();
     let tried = if sliders { "range" } else { "number" };
     let fields = NodeRef::<leptos::html::Fieldset>::new();
     #[cfg(feature = "hydrate")]
@@ -101,20 +114,8 @@ pub fn RecipeFields(
                     {PRESETS.map(|preset| option(preset.name, preset.label, false)).collect_view()}
                 </select>
             </label>
-            <label class="field">
-                <span class="field-label">"Method"</span>
-                <select name="method" data-testid="method" autocomplete="off">
-                    {MethodKind::ALL
-                        .map(|kind| option(kind.name(), method_label(kind), method == kind.name()))
-                        .collect_view()}
-                </select>
-            </label>
-            <label class="field">
-                <span class="field-label">"Colour"</span>
-                <select name="color" data-testid="color" autocomplete="off">
-                    {Color::ALL.map(|kind| option(kind.name(), color_label(kind), color == kind.name())).collect_view()}
-                </select>
-            </label>
+            {choice("method", "Method", &MethodKind::ALL.map(|kind| (kind.name(), method_label(kind))), entered)}
+            {choice("color", "Colour", &Color::ALL.map(|kind| (kind.name(), color_label(kind))), entered)}
             <Number of="clahe" name="clip_limit" label="Clip limit" title="Limit of a tile's contrast gain; 0: none" max="40" step="0.1" value="2" kind=tried entered />
             <Number of="clahe" name="columns" label="Tiles across" title="" max="64" step="1" value="8" kind="number" entered />
             <Number of="clahe" name="rows" label="Tiles down" title="" max="64" step="1" value="8" kind="number" entered />
@@ -128,6 +129,11 @@ pub fn RecipeFields(
                 <summary>"Excluded pixels"</summary>
                 {any_number("nodata", "With this value", "Nodata: pixels with this value in every channel", entered)}
                 <Picture of="all" name="mask" label="Where this image is black" title="The mask's id, or its page's address" entered />
+            </details>
+            <details class="recipe-more">
+                <summary>"Format of the result"</summary>
+                {choice("to", "Written as", &formats, entered)}
+                {choice("depth", "Bits", &[SAME, ("8", "8")], entered)}
             </details>
             <details class="recipe-more">
                 <summary>"Range of floating-point or 32-bit samples"</summary>
@@ -154,6 +160,29 @@ fn option(name: &'static str, label: &'static str, chosen: bool) -> impl IntoVie
             {label}
         </option>
     }
+}
+
+/// Value and label of a choice that leaves a property what the original's is.
+const SAME: (&str, &str) = ("", "Same as original");
+
+/// List of values with their labels.
+fn choice(
+    name: &'static str,
+    label: &'static str,
+    choices: &[(&'static str, &'static str)],
+    entered: RwSignal<Entered>,
+) -> AnyView {
+    let chosen = value_of(entered, name, "");
+    let choices = choices.iter().map(|(value, label)| option(value, label, *value == chosen)).collect_view();
+    view! {
+        <label class="field">
+            <span class="field-label">{label}</span>
+            <select name=name data-testid=name autocomplete="off">
+                {choices}
+            </select>
+        </label>
+    }
+    .into_any()
 }
 
 /// Number field without bounds; may be empty.

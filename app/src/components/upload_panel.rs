@@ -20,7 +20,7 @@ pub fn UploadPanel() -> impl IntoView {
         >
             <div class="upload-words">
                 <p class="upload-title">"Drop images or folders anywhere on this page"</p>
-                <p class="muted">"TIFF, PNG, JPEG or WebP, 8 or 16 bit, of any size. Results keep format and depth."</p>
+                <p class="muted">"TIFF, PNG, JPEG or WebP, 8 or 16 bit, of any size. Results keep format and depth, unless you choose another."</p>
             </div>
             <div class="upload-controls">
                 <RecipeFields entered=uploads.entered />

@@ -169,6 +169,10 @@ fn Shown(image: Image) -> impl IntoView {
                 <section class="panel" aria-labelledby="jobs-title">
                     <h2 id="jobs-title">"Results"</h2>
                     <Jobs image shown=sides.right />
+                    {move || {
+                        let notes = timeline.read().as_ref().map(|timeline| timeline.notes.clone());
+                        view! { <Keeping title="Lost in this format" list=notes.unwrap_or_default() /> }
+                    }}
                     <Again image />
                 </section>
                 <section class="panel" aria-labelledby="about-title">

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use shared::equalize::Recipe;
+use shared::equalize::{Recipe, Target};
 use shared::gallery::{Image, ImageQuery, JobSummary, Neighbours, Page, Sections};
 use shared::id::{ImageId, JobId};
 use shared::job::ImageInfo;
@@ -25,6 +25,8 @@ pub struct Files {
     pub original_sha256: String,
     /// Metadata from the original's header.
     pub info: ImageInfo,
+    /// Format and depth of the result, where they aren't the original's.
+    pub target: Target,
     /// The result of the requested job; the latest one if no job was requested.
     pub result: Option<ResultFile>,
 }

@@ -9,22 +9,13 @@ mod template;
 
 use std::io::Cursor;
 
-use shared::equalize::inks_to_rgb;
+use shared::equalize::{Target, inks_to_rgb};
 use shared::for_samples;
 use shared::job::{Format, ImageExtras, ImageInfo, Keeping};
 use shared::pixels::{Depth, Layout, Rows, Samples};
 
 use self::carried::Carried;
 use super::{FileHead, Head, Limits, Result, Source, jpeg, png, refuse, tiff, webp};
-
-/// What a result is to be, where that isn't what the original is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Target {
-    /// The format; `None` for the original's.
-    pub format: Option<Format>,
-    /// The depth; `None` for the original's, as far as the format has it.
-    pub depth: Option<Depth>,
-}
 
 /// Conversion of a result's rows: fewer bits, no alpha, colours in place of inks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,93 +24,95 @@ pub struct Conversion {
     layout: Layout,
 }
 
-impl Target {
-    /// Whether a result of this original differs from what it would be otherwise.
-    pub fn changes(self, info: &ImageInfo) -> bool {
-        self.format.is_some_and(|format| format != info.format) || self.depth.is_some_and(|depth| depth != info.depth)
+/// Returns the header of the result, as far as it is known before the head. `layout` is that of the equalized rows: the
+/// original's, or its gray counterpart.
+pub(super) fn result_info(target: Target, info: &ImageInfo, layout: Layout) -> ImageInfo {
+    if !target.changes(info) {
+        return ImageInfo { layout, ..info.clone() };
     }
-
-    /// Returns the format of the result.
-    pub fn format_of(self, info: &ImageInfo) -> Format {
-        self.format.unwrap_or(info.format)
-    }
-
-    /// Creates the head of a result with the given layout (the original's, or its gray counterpart), and the conversion of its
-    /// rows, before which they have that layout and the original's depth.
-    ///
-    /// # Errors
-    /// [`Error::Refused`](super::Error::Refused) if the format can't hold the image; those of [`head`](super::head).
-    pub fn head(
-        self,
-        source: &mut dyn Source,
-        info: &ImageInfo,
-        layout: Layout,
-        limits: &Limits,
-    ) -> Result<(Head, Conversion)> {
-        let format = self.format_of(info);
-        let result = ImageInfo {
-            format,
-            layout: held(layout, format),
-            depth: depth(format, info, self.depth)?,
-            unit_rows: 1,
-            regions: false,
-            whole_decode: false,
-            more: ImageExtras::default(),
-            ..info.clone()
-        };
-        fits(&result, info, limits)?;
-        let mut keeping = Keeping::default();
-        report_pixels(&mut keeping, info, layout, &result);
-        let loses_color = layout != info.layout;
-        let original = super::head(source, info, layout)?;
-        let (carried, lost) = Carried::read(source, info, original.keeping(), format, loses_color)?;
-        if !lost.is_empty() {
-            let name = template::name(format);
-            keeping.change(format!(
-                "Of the original's metadata, this isn't carried over to a {name}: {}.",
-                lost.join(", ")
-            ));
-        }
-        let result = ImageInfo { unit_rows: template::unit_rows(&result, info), ..result };
-        let file = template::file(&result, &carried)?;
-        let mut file = Cursor::new(file);
-        let head = match format {
-            Format::Png => FileHead::Png(png::Head::read(&mut file, &result, false, &mut keeping)?),
-            Format::Jpeg => FileHead::Jpeg(jpeg::Head::read(&mut file, &result, false, &mut keeping)?),
-            Format::Tiff => FileHead::Tiff(Box::new(tiff::Head::read(&mut file, &result, false, &mut keeping)?)),
-            Format::Webp => FileHead::Webp(webp::Head::read(&mut file, false, &mut keeping)?),
-        };
-        let conversion = Conversion { depth: result.depth, layout: result.layout };
-        Ok((Head { info: result, keeping, file: head }, conversion))
-    }
+    let format = target.format_of(info);
+    let depth = match (format, target.depth) {
+        (Format::Jpeg | Format::Webp, _) => Depth::Eight,
+        // More bits than there are would hold nothing more.
+        (_, Some(Depth::Eight)) => Depth::Eight,
+        _ => info.depth,
+    };
+    let result = ImageInfo {
+        format,
+        layout: held(layout, format),
+        depth,
+        unit_rows: 1,
+        regions: false,
+        whole_decode: matches!(format, Format::Jpeg | Format::Webp),
+        more: ImageExtras::default(),
+        ..info.clone()
+    };
+    ImageInfo { unit_rows: template::unit_rows(&result, info), ..result }
 }
 
-/// Returns the depth of the result: as wished, otherwise the original's, or what the format has.
-fn depth(format: Format, info: &ImageInfo, wish: Option<Depth>) -> Result<Depth> {
-    let name = template::name(format);
-    if !info.depth.has_levels() && (format != Format::Tiff || wish.is_some_and(|wish| wish != info.depth)) {
+/// Checks that the target's format can hold the result.
+pub(super) fn check(target: Target, info: &ImageInfo, layout: Layout, limits: &Limits) -> Result<()> {
+    if !target.changes(info) {
+        return Ok(());
+    }
+    let name = template::name(target.format_of(info));
+    let is_other = target.format_of(info) != Format::Tiff || target.depth.is_some_and(|depth| depth != info.depth);
+    if !info.depth.has_levels() && is_other {
         return refuse(format!(
             "This image has {}, whose range isn't that of a {name} of 8 or 16 bits. Scale them first, as with `gdal_translate -ot \
              UInt16 -scale LOW HIGH 0 65535 in.tif out.tif`.",
             info.depth.noun()
         ));
     }
-    Ok(match (format, wish) {
-        (Format::Jpeg | Format::Webp, _) => Depth::Eight,
-        // More bits than there are would hold nothing more.
-        (_, Some(Depth::Eight)) => Depth::Eight,
-        _ => info.depth,
-    })
+    fits(&result_info(target, info, layout), info, limits)
+}
+
+/// Reads the head of a result that differs from what its original is, and the conversion of its rows, which before it have
+/// the given layout and the original's depth.
+pub(super) fn head(
+    target: Target,
+    source: &mut dyn Source,
+    info: &ImageInfo,
+    layout: Layout,
+    limits: &Limits,
+) -> Result<(Head, Conversion)> {
+    check(target, info, layout, limits)?;
+    let result = result_info(target, info, layout);
+    let format = result.format;
+    let mut keeping = Keeping::default();
+    report_pixels(&mut keeping, info, layout, &result);
+    let loses_color = layout != info.layout;
+    let original = super::head(source, info, layout)?;
+    let (carried, lost) = Carried::read(source, info, original.keeping(), format, loses_color)?;
+    if !lost.is_empty() {
+        let name = template::name(format);
+        keeping
+            .change(format!("Of the original's metadata, this isn't carried over to a {name}: {}.", lost.join(", ")));
+    }
+    let file = template::file(&result, &carried)?;
+    let mut file = Cursor::new(file);
+    let head = match format {
+        Format::Png => FileHead::Png(png::Head::read(&mut file, &result, false, &mut keeping)?),
+        Format::Jpeg => FileHead::Jpeg(jpeg::Head::read(&mut file, &result, false, &mut keeping)?),
+        Format::Tiff => FileHead::Tiff(Box::new(tiff::Head::read(&mut file, &result, false, &mut keeping)?)),
+        Format::Webp => FileHead::Webp(webp::Head::read(&mut file, false, &mut keeping)?),
+    };
+    let conversion = Conversion { depth: result.depth, layout: result.layout };
+    Ok((Head { info: result, keeping, file: head }, conversion))
+}
+
+/// Returns the sentence that refuses another format for a file of several pages.
+pub(super) fn pages_sentence(pages: u32) -> String {
+    format!(
+        "This TIFF has {pages} pages, which can only be kept as they are. Split it first, as with `tiffsplit in.tif`."
+    )
 }
 
 /// Checks that the format can hold the result.
 fn fits(result: &ImageInfo, original: &ImageInfo, limits: &Limits) -> Result<()> {
     let (format, name) = (result.format, template::name(result.format));
     if original.pages() > 1 {
-        return refuse(format!(
-            "This TIFF has {} pages, which can only be kept as they are. Split it first, as with `tiffsplit in.tif`.",
-            original.pages()
-        ));
+        return refuse(pages_sentence(original.pages()));
     }
     if let (Some(bands), true) = (result.layout.bands(), format != Format::Tiff) {
         return refuse(format!("This image has {bands} bands, which a {name} can't hold; a TIFF can."));

@@ -23,11 +23,12 @@ mod xmp;
 use std::ops::Range;
 
 use base::panics;
+use shared::equalize::Target;
 use shared::job::{Format, ImageInfo, Keeping};
 use shared::pixels::{Layout, Rows};
 
 pub use bundle::{Bundle, Hash, PartHash, bundle, open_bundle};
-pub use convert::{Conversion, Target};
+pub use convert::Conversion;
 pub use pyramid::{ENTRY as PYRAMID_ENTRY, LevelRows, TAIL as PYRAMID_TAIL};
 pub use shared::decode::{Error, Limits, Result, detect, foreign};
 
@@ -293,6 +294,58 @@ pub fn head(source: &mut dyn Source, info: &ImageInfo, layout: Layout) -> Result
         Format::Webp => Ok(FileHead::Webp(webp::Head::read(source, loses_color, &mut keeping)?)),
     })?;
     Ok(Head { info, keeping, file })
+}
+
+/// As [`head`], of a result in another format or with fewer bits, with the conversion of its rows; `None` if `target` is what
+/// the original is.
+///
+/// # Errors
+/// Those of [`head`] and [`check_target`].
+pub fn head_as(
+    target: Target,
+    source: &mut dyn Source,
+    info: &ImageInfo,
+    layout: Layout,
+    limits: &Limits,
+) -> Result<(Head, Option<Conversion>)> {
+    if !target.changes(info) {
+        return Ok((head(source, info, layout)?, None));
+    }
+    let (head, conversion) = contain(|| convert::head(target, source, info, layout, limits))?;
+    Ok((head, Some(conversion)))
+}
+
+/// Checks that a result can be what `target` names. `layout` is that of the equalized rows: the original's, or its gray
+/// counterpart.
+///
+/// # Errors
+/// [`Error::Refused`] with a sentence for the user.
+pub fn check_target(target: Target, info: &ImageInfo, layout: Layout, limits: &Limits) -> Result<()> {
+    convert::check(target, info, layout, limits)
+}
+
+/// Checks the target of a page of a file that has several: pages stay what they are.
+///
+/// # Errors
+/// [`Error::Refused`] with a sentence for the user.
+pub fn check_target_of_page(target: Target, page: &ImageInfo, pages: u32) -> Result<()> {
+    if pages > 1 && target.changes(page) { refuse(convert::pages_sentence(pages)) } else { Ok(()) }
+}
+
+/// Returns the header of a result, as far as it is known without its original's bytes.
+pub fn result_info(target: Target, info: &ImageInfo, layout: Layout) -> ImageInfo {
+    convert::result_info(target, info, layout)
+}
+
+/// Returns the header of an image, with the rows that belong together in both the original and the result: parts are cut
+/// at multiples of them.
+pub fn info_to_cut(target: Target, info: &ImageInfo, layout: Layout) -> ImageInfo {
+    let (original, result) = (info.unit_rows.max(1), result_info(target, info, layout).unit_rows.max(1));
+    let (mut larger, mut smaller) = (original, result);
+    while smaller > 0 {
+        (larger, smaller) = (smaller, larger % smaller);
+    }
+    ImageInfo { unit_rows: original.saturating_mul(result / larger), ..info.clone() }
 }
 
 /// Checks the total size of the metadata of all pages, in bytes, against a limit. It isn't bounded by the file's

@@ -308,7 +308,7 @@ impl Upload {
                     return Err(Error::NotAnImage(self.magic));
                 }
                 let (bytes, info) = self.accept.alive(&self.upload, self.accept.keep(&key, *writer)).await?;
-                companion::find(&*self.accept.catalog, &self.recipe, &info).await?;
+                companion::find(&*self.accept.catalog, &self.recipe, &info, &self.accept.limits).await?;
                 let accepted = self.queue(Received { key, bytes, sha256, info }).await;
                 // Keep the turn until the job is counted.
                 drop(turn);

@@ -2,8 +2,8 @@
 
 use base::causes::SharedError;
 use catalog::Gallery;
-use codec::{PartHash, RowReader};
-use shared::equalize::{Color, Histogram, Mask, Nodata, NodataRule, Recipe};
+use codec::{Limits, PartHash, RowReader};
+use shared::equalize::{Color, Histogram, Mask, Nodata, NodataRule, Recipe, output_layout};
 use shared::job::{Companion, Cut, ImageInfo, Job, Pointer};
 use shared::pixels::Layout;
 
@@ -35,8 +35,13 @@ pub enum Missing {
 ///
 /// # Errors
 /// [`Missing::Refused`] if the recipe doesn't fit the image, or a companion is missing or doesn't fit.
-pub async fn find(catalog: &dyn Gallery, recipe: &Recipe, info: &ImageInfo) -> Result<Companions, Missing> {
-    recipe.check(info).map_err(Missing::Refused)?;
+pub async fn find(
+    catalog: &dyn Gallery,
+    recipe: &Recipe,
+    info: &ImageInfo,
+    limits: &Limits,
+) -> Result<Companions, Missing> {
+    check(recipe, info, limits).map_err(Missing::Refused)?;
     let mut found = Companions::default();
     for (role, image, place) in
         [("reference", recipe.reference(), &mut found.reference), ("mask", recipe.mask.as_ref(), &mut found.mask)]
@@ -60,6 +65,16 @@ pub async fn find(catalog: &dyn Gallery, recipe: &Recipe, info: &ImageInfo) -> R
         same_size(info, &mask.info).map_err(Missing::Refused)?;
     }
     Ok(found)
+}
+
+/// Checks that a recipe can be applied to an image, and its format hold the result.
+///
+/// # Errors
+/// A sentence for the user.
+pub fn check(recipe: &Recipe, info: &ImageInfo, limits: &Limits) -> Result<(), String> {
+    recipe.check(info)?;
+    let layout = output_layout(recipe, info.layout);
+    codec::check_target(recipe.target, info, layout, limits).map_err(|error| error.to_string())
 }
 
 /// Checks that an image can serve as a companion.
@@ -99,7 +114,8 @@ pub fn comparable(recipe: &Recipe, image: &ImageInfo, reference: &ImageInfo) -> 
 ///
 /// # Errors
 /// A sentence for the user.
-pub fn check_page(recipe: &Recipe, page: &ImageInfo) -> Result<(), String> {
+pub fn check_page(recipe: &Recipe, page: &ImageInfo, pages: u32) -> Result<(), String> {
+    codec::check_target_of_page(recipe.target, page, pages).map_err(|error| error.to_string())?;
     recipe.check(page).map_err(|sentence| match page.more.page {
         0 => sentence,
         further => format!("Page {} of this TIFF: {sentence}", further + 1),

@@ -33,11 +33,11 @@ pub(super) async fn equalize(
             codec::Error::Source(io::Error::other(Doing::new(format!("the look-up table {table_key}"), error)))
         })?;
         drop(bytes);
-        let head = head.read()?;
+        let encoder = head.read()?;
         let mut masked = masked.open()?;
         let parts = range.map(|part| {
             let rows = masked.read(cut.rows_of(part, info.height))?;
-            codec::part(&head, rows.first, &rows.equalize(&recipe, &table))
+            encoder.part(rows.first, rows.equalize(&recipe, &table))
         });
         Ok::<_, codec::Error>(codec::bundle(parts.collect::<codec::Result<_>>()?, hash))
     });

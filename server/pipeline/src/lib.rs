@@ -25,6 +25,7 @@ pub mod turns;
 mod adopt;
 mod checked;
 mod deadline;
+mod encoder;
 mod equalize;
 mod histogram;
 mod masked_image;

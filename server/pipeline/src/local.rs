@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use codec::{Conversion, Head, Limits, Part, PartIndex, Source, Target};
+use codec::{Head, Limits, Part, PartIndex, Source};
 use rayon::ThreadPool;
 use shared::equalize::{Counts, Frame, Histogram, Mask, Recipe, Table, output_layout};
 use shared::job::{Cut, ImageInfo, Keeping};
@@ -25,6 +25,7 @@ use self::in_place::InPlace;
 pub use self::in_place::Out;
 use self::rows::{Kept, Marks, Readers, RowsOfParts, SpooledMask, lock};
 use super::companion;
+use super::encoder::Encoder;
 use super::histogram::unfit;
 use super::masked_image::{MaskedRows, same_size};
 use super::ordered::in_order;
@@ -102,24 +103,8 @@ impl Local<'_> {
         out: &mut dyn Out,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Equalized, Error> {
-        self.equalize_as(Target::default(), source, recipe, others, out, progress)
-    }
-
-    /// As [`Local::equalize`], in another format or with fewer bits.
-    ///
-    /// # Errors
-    /// As [`Local::equalize`]; [`Error::Codec`] also if the format can't hold the result.
-    pub fn equalize_as(
-        &self,
-        target: Target,
-        source: impl Fn() -> io::Result<Box<dyn Source>>,
-        recipe: &Recipe,
-        others: Others<'_>,
-        out: &mut dyn Out,
-        progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<Equalized, Error> {
         let info = codec::inspect(&mut *source()?, &self.limits)?;
-        recipe.check(&info).map_err(codec::Error::Refused)?;
+        companion::check(recipe, &info, &self.limits).map_err(codec::Error::Refused)?;
         let pages = codec::inspect_pages(&mut *source()?, &self.limits, &info, 0..info.pages())?;
         let reference = self.reference(recipe, &info, others)?;
         let looks = |page: &ImageInfo| u64::from(page.height) * u64::from(Counts::looks(recipe, page.depth) + 1);
@@ -130,23 +115,15 @@ impl Local<'_> {
             progress(done, total);
         };
 
-        let first = self.head(&source, target, recipe, &info)?.0;
-        let file = InPlace::begin(&first, out)?;
-        let mut work = Work {
-            source: &source,
-            target,
-            recipe,
-            reference: reference.as_ref(),
-            mask: None,
-            file,
-            notes: Vec::new(),
-        };
+        let first = self.encoder(&source, recipe, &info)?;
+        let file = InPlace::begin(&first.head, out)?;
+        let mut work =
+            Work { source: &source, recipe, reference: reference.as_ref(), mask: None, file, notes: Vec::new() };
         let mut finished = Vec::with_capacity(pages.len());
         for page in &pages {
-            companion::check_page(recipe, page).map_err(codec::Error::Refused)?;
-            // One worker: parts depend on the image alone, and there are no tasks here.
-            let cut =
-                Cut::new(&ImageInfo { unit_rows: common_rows(page.unit_rows, first.unit_rows()), ..page.clone() }, 1);
+            companion::check_page(recipe, page, info.pages()).map_err(codec::Error::Refused)?;
+            // One worker: parts don't depend on the number, and there are no tasks here.
+            let cut = Cut::new(&codec::info_to_cut(recipe.target, page, output_layout(recipe, page.layout)), 1);
             work.mask = match (&recipe.mask, others.mask) {
                 (None, _) => None,
                 (Some(_), Some(mask)) => Some(self.mask(mask, page, cut)?),
@@ -175,7 +152,7 @@ impl Local<'_> {
         advance: &mut dyn FnMut(Range<u32>),
     ) -> Result<(Head, Vec<PartIndex>), Error> {
         let recipe = work.recipe;
-        let (head, conversion) = self.head(work.source, work.target, recipe, info)?;
+        let encoder = self.encoder(work.source, recipe, info)?;
         let mut rows = self.open(work.source, info, cut)?;
         rows.marks = Marks { nodata: recipe.nodata_of(info), mask: work.mask.take() };
         let mut counts = Counts::new(recipe, &Frame::of(info)).map_err(unfit)?;
@@ -191,11 +168,7 @@ impl Local<'_> {
 
         let encode = |rows: MaskedRows| {
             let (first, rows) = (rows.first, rows.equalize(recipe, &table));
-            let rows = match conversion {
-                Some(conversion) => conversion.rows(rows),
-                None => rows,
-            };
-            Ok(codec::part(&head, first, &rows)?)
+            Ok(encoder.part(first, rows)?)
         };
         let mut index = Vec::new();
         self.each_part(&mut rows, encode, |part, Part { index: entry, bytes }| {
@@ -204,23 +177,12 @@ impl Local<'_> {
             advance(cut.rows_of(part, info.height));
             Ok(())
         })?;
-        Ok((head, index))
+        Ok((encoder.head, index))
     }
 
-    /// Reads the head of a page's result; with the conversion of its rows if the target isn't what the original is.
-    fn head(
-        &self,
-        source: &Opener<'_>,
-        target: Target,
-        recipe: &Recipe,
-        info: &ImageInfo,
-    ) -> Result<(Head, Option<Conversion>), Error> {
-        let layout = output_layout(recipe, info.layout);
-        if !target.changes(info) {
-            return Ok((codec::head(&mut *source()?, info, layout)?, None));
-        }
-        let (head, conversion) = target.head(&mut *source()?, info, layout, &self.limits)?;
-        Ok((head, Some(conversion)))
+    /// Reads the head of a page's result.
+    fn encoder(&self, source: &Opener<'_>, recipe: &Recipe, info: &ImageInfo) -> Result<Encoder, Error> {
+        Ok(Encoder::read(&mut *source()?, recipe, info, &self.limits)?)
     }
 
     /// Counts all parts; `empty` are counts of the right shape, still empty.
@@ -330,19 +292,9 @@ impl Local<'_> {
     }
 }
 
-/// Returns the rows that are whole units of both the original and the result.
-fn common_rows(original: u32, result: u32) -> u32 {
-    let (mut larger, mut smaller) = (original.max(1), result.max(1));
-    while smaller > 0 {
-        (larger, smaller) = (smaller, larger % smaller);
-    }
-    original.max(1).saturating_mul(result.max(1) / larger)
-}
-
 /// What all pages of a file share.
 struct Work<'a> {
     source: &'a Opener<'a>,
-    target: Target,
     recipe: &'a Recipe,
     reference: Option<&'a Histogram>,
     mask: Option<SpooledMask>,

@@ -153,7 +153,13 @@ impl JobNodes {
             let ended = tasks.iter().filter_map(|(index, task)| Some(span(*phase, *index, task.done.as_ref()?)));
             ended.collect::<Vec<_>>()
         };
-        Timeline::new(self.phases.iter().flat_map(of_phase).collect())
+        let done = self.phases.values().flat_map(BTreeMap::values).filter_map(|task| task.done.as_ref());
+        let notes = done.filter_map(|done| match &done.outcome {
+            Outcome::Stored(pointer) => Some(pointer.notes.clone()),
+            Outcome::Refused { .. } => None,
+        });
+        let timeline = Timeline::new(self.phases.iter().flat_map(of_phase).collect());
+        Timeline { notes: notes.flatten().collect(), ..timeline }
     }
 }
 

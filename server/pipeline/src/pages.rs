@@ -40,7 +40,7 @@ pub(super) async fn pages(
         let pages = codec::inspect_pages(&mut original.open()?, &limits, &info, range)?;
         let mut parts = Vec::new();
         for page in &pages {
-            check_page(&recipe, page).map_err(codec::Error::Refused)?;
+            check_page(&recipe, page, info.pages()).map_err(codec::Error::Refused)?;
             parts.extend(encoded(&original, page, &recipe, reference.as_ref())?);
         }
         Ok::<_, codec::Error>(codec::bundle(parts, hash))

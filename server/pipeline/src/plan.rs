@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use catalog::JobRow;
 use shared::clock::Stamp;
-use shared::equalize::Counts;
+use shared::equalize::{Counts, output_layout};
 use shared::id::RunId;
 use shared::job::{ALGO, Cut, Job, Lane, Phase, Progress, RECORD_VERSION};
 use shared::task::Task;
@@ -34,10 +34,11 @@ pub fn plan(
 ) -> Job {
     let info = &row.info;
     let by_pages = info.pages() > 1;
+    let in_units = codec::info_to_cut(row.recipe.target, info, output_layout(&row.recipe, info.layout));
     let cut = match planning.parts_per_task {
         parts if by_pages => Cut::of_pages(info, parts.unwrap_or(1)),
-        Some(parts) => Cut::with_parts_per_task(info, parts),
-        None => Cut::new(info, planning.workers),
+        Some(parts) => Cut::with_parts_per_task(&in_units, parts),
+        None => Cut::new(&in_units, planning.workers),
     };
     let phases = if info.pixels() < planning.whole_below && !by_pages {
         vec![Phase::Whole]

@@ -149,7 +149,8 @@ impl Accept {
         let received = self.alive(upload, self.join(upload, &progress)).await;
         let received = match received {
             Ok(received) => {
-                companion::find(&*self.catalog, &recipe, &received.info).await.map(|_| received).map_err(Error::from)
+                let found = companion::find(&*self.catalog, &recipe, &received.info, &self.limits).await;
+                found.map(|_| received).map_err(Error::from)
             }
             failed => failed,
         };

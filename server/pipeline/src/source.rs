@@ -5,12 +5,12 @@ use std::io;
 use codec::{Limits, RowReader};
 use shared::equalize::{Recipe, output_layout};
 use shared::job::{Cut, ImageInfo};
-use shared::pixels::Layout;
 use store::{ObjectReader, Store};
 use tokio::runtime::Handle;
 
 use super::checked::{Checked, RawRows};
 use super::deadline::Timed;
+use super::encoder::Encoder;
 use super::failure::Damaged;
 
 /// An original to be read on a pixel thread. Opening it blocks.
@@ -37,24 +37,28 @@ impl Original {
 pub(super) struct ResultHead {
     pub(super) original: Original,
     pub(super) info: ImageInfo,
-    pub(super) layout: Layout,
+    pub(super) recipe: Recipe,
+    pub(super) limits: Limits,
 }
 
 impl ResultHead {
-    /// Reads the head from the original.
-    pub(super) fn read(self) -> codec::Result<codec::Head> {
-        codec::head(&mut self.original.open()?, &self.info, self.layout)
+    /// Reads the head from the original; call on a pixel thread.
+    pub(super) fn read(&self) -> codec::Result<Encoder> {
+        Encoder::read(&mut self.original.open()?, &self.recipe, &self.info, &self.limits)
+    }
+
+    /// Returns the memory, in bytes, that joining the result's parts takes.
+    pub(super) fn join_memory(&self) -> u64 {
+        let layout = output_layout(&self.recipe, self.info.layout);
+        codec::join_memory(&codec::result_info(self.recipe.target, &self.info, layout))
     }
 
     /// Reads the heads of all pages; call on a pixel thread.
-    pub(super) fn read_pages(self, recipe: &Recipe, limits: &Limits) -> codec::Result<Vec<codec::Head>> {
-        if self.info.pages() == 1 {
-            return Ok(vec![self.read()?]);
-        }
-        let pages = codec::inspect_pages(&mut self.original.open()?, limits, &self.info, 0..self.info.pages())?;
+    pub(super) fn read_pages(&self) -> codec::Result<Vec<codec::Head>> {
+        let pages = codec::inspect_pages(&mut self.original.open()?, &self.limits, &self.info, 0..self.info.pages())?;
         let (mut heads, mut metadata) = (Vec::with_capacity(pages.len()), 0_u64);
         for page in &pages {
-            let head = codec::head(&mut self.original.open()?, page, output_layout(recipe, page.layout))?;
+            let head = codec::head(&mut self.original.open()?, page, output_layout(&self.recipe, page.layout))?;
             metadata = metadata.saturating_add(head.page_metadata());
             codec::check_pages(metadata)?;
             heads.push(head);

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use codec::{Limits, PartHash};
 use futures::TryStreamExt;
 use sha2::{Digest, Sha256};
-use shared::equalize::{Counts, Frame, output_layout};
+use shared::equalize::{Counts, Frame};
 use shared::id::ImageId;
 use shared::job::{Companion, Job, Pointer};
 use shared::task::Outcome;
@@ -63,8 +63,8 @@ impl TaskContext {
 
     /// Returns the head of the job's result, to be read on a pixel thread.
     pub(super) fn head(&self, job: &Job) -> ResultHead {
-        let layout = output_layout(&job.pinned_recipe(), job.info.layout);
-        ResultHead { original: self.original(job), info: job.info.clone(), layout }
+        let (info, recipe) = (job.info.clone(), job.pinned_recipe());
+        ResultHead { original: self.original(job), info, recipe, limits: self.limits }
     }
 
     /// Returns a companion's original, to be opened on a pixel thread.
@@ -124,7 +124,7 @@ impl TaskContext {
     pub(super) async fn put(&self, key: String, bytes: Vec<u8>) -> Result<Pointer, Failure> {
         let (sha256, length) = (hex(&Sha256::digest(&bytes)), bytes.len() as u64);
         self.store.put(&key, Bytes::from(bytes)).await?;
-        Ok(Pointer { key, bytes: length, sha256, table: None })
+        Ok(Pointer { key, bytes: length, sha256, table: None, notes: Vec::new() })
     }
 
     /// Writes an output in one request; its first `head` bytes hold the hashes of the rest.
@@ -132,7 +132,7 @@ impl TaskContext {
         let table = bytes.get(..usize::try_from(head).unwrap_or(usize::MAX)).unwrap_or(&bytes);
         let (sha256, length) = (hex(&Sha256::digest(table)), bytes.len() as u64);
         self.store.put(&key, Bytes::from(bytes)).await?;
-        Ok(Pointer { key, bytes: length, sha256, table: Some(0..head) })
+        Ok(Pointer { key, bytes: length, sha256, table: Some(0..head), notes: Vec::new() })
     }
 
     /// Runs `produce` on a pixel thread and streams the chunks it emits into a new object. The channel between them
@@ -175,7 +175,8 @@ impl TaskContext {
                 bytes += table.len() as u64;
                 writer.write(Bytes::from(table)).await?;
             }
-            Ok::<_, Failure>((writer, Pointer { key, bytes, sha256: hex(&hash.finalize()), table: range }))
+            let sha256 = hex(&hash.finalize());
+            Ok::<_, Failure>((writer, Pointer { key, bytes, sha256, table: range, notes: Vec::new() }))
         };
         let producer = async { producer.await.map_err(Failure::from) };
         // A store error explains the producer's error, not the other way round: a producer whose chunk isn't taken

@@ -67,7 +67,7 @@ fn get(nodes: &mut JobNodes, phase: Phase, index: u32) -> &mut TaskNodes {
 }
 
 fn pointer(key: &str) -> Pointer {
-    Pointer { key: key.to_owned(), bytes: 1, sha256: "0".repeat(64), table: None }
+    Pointer { key: key.to_owned(), bytes: 1, sha256: "0".repeat(64), table: None, notes: Vec::new() }
 }
 
 fn finish(nodes: &mut JobNodes, phase: Phase, index: u32, outcome: Outcome) {

@@ -5,6 +5,7 @@
 //! uploaded, before there is a result.
 
 use std::io;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use shared::job::{Job, Phase, Pointer};
@@ -17,16 +18,28 @@ use super::stage::{Hashed, Inputs, TaskContext, part_bytes};
 pub(super) async fn stitch(context: &TaskContext, job: &Job, inputs: &Inputs, key: String) -> Result<Pointer, Failure> {
     let head = context.head(job);
     let bundles: Vec<_> = inputs.equalized.iter().map(|pointer| context.checked(job, pointer)).collect();
-    let memory = 8 * part_bytes(job) + codec::join_memory(&job.info);
-    let (recipe, limits) = (job.pinned_recipe(), context.limits);
+    let memory = 8 * part_bytes(job) + head.join_memory();
+    let notes = Arc::new(OnceLock::new());
+    let (noted, by_pages) = (notes.clone(), job.info.pages() > 1);
     let writing = context.write(key, memory, Hashed::All, move |emit| {
-        let heads = head.read_pages(&recipe, &limits)?;
+        let heads = if by_pages {
+            head.read_pages()?
+        } else {
+            let encoder = head.read()?;
+            noted.get_or_init(|| encoder.notes());
+            vec![encoder.head]
+        };
         join(&heads, &bundles, emit).map_err(|error| match error {
             codec::Error::Source(error) if is_damage(&error) => codec::Error::Source(survey(&bundles, error)),
             error => error,
         })
     });
-    if job.phases.contains(&Phase::Split) { writing.await } else { context.with_checked_original(job, writing).await }
+    let result = if job.phases.contains(&Phase::Split) {
+        writing.await
+    } else {
+        context.with_checked_original(job, writing).await
+    };
+    Ok(Pointer { notes: notes.get().cloned().unwrap_or_default(), ..result? })
 }
 
 fn join(

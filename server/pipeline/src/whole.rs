@@ -1,5 +1,7 @@
 //! Whole: processes a small image in one task, in the same parts as a large one, so that the file is the same.
 
+use std::sync::{Arc, OnceLock};
+
 use shared::equalize::{Counts, Frame, Table};
 use shared::job::{Companion, Job, Pointer};
 
@@ -14,9 +16,12 @@ pub(super) async fn whole(context: &TaskContext, job: &Job, key: String) -> Resu
     let reference = job.reference.as_ref().map(|companion| (context.companion(companion), companion.clone()));
     let (info, cut, recipe) = (job.info.clone(), job.cut, job.pinned_recipe());
     // Rows and encoded parts are held at once; this phase is only planned for small images.
-    let memory = 4 * info.raw_bytes() + codec::join_memory(&info) + counts_bytes(job) + others_bytes(job);
+    let memory = 4 * info.raw_bytes() + head.join_memory() + counts_bytes(job) + others_bytes(job);
+    let notes = Arc::new(OnceLock::new());
+    let noted = notes.clone();
     let writing = context.write(key, memory, Hashed::All, move |emit| {
-        let head = head.read()?;
+        let encoder = head.read()?;
+        noted.get_or_init(|| encoder.notes());
         let (mut masked, mut rows) = (masked.open()?, Vec::new());
         let mut counts = Counts::new(&recipe, &Frame::of(&info)).map_err(unfit)?;
         for part in 0..cut.parts {
@@ -36,10 +41,10 @@ pub(super) async fn whole(context: &TaskContext, job: &Job, key: String) -> Resu
             }
         };
         let table = Table::new(&recipe, &counts, reference.as_ref()).map_err(unfit)?;
-        let parts = rows.into_iter().map(|rows| codec::part(&head, rows.first, &rows.equalize(&recipe, &table)));
+        let parts = rows.into_iter().map(|rows| encoder.part(rows.first, rows.equalize(&recipe, &table)));
         let parts: Vec<_> = parts.collect::<codec::Result<_>>()?;
         let index: Vec<_> = parts.iter().map(|part| part.index.clone()).collect();
-        codec::join(&head, &index)?.write(parts.into_iter().map(|part| Ok(part.bytes)), emit)
+        codec::join(&encoder.head, &index)?.write(parts.into_iter().map(|part| Ok(part.bytes)), emit)
     });
     let mut result = context.with_checked_original(job, writing).await;
     for (role, companion) in [("mask", &job.mask), ("reference", &job.reference)] {
@@ -47,7 +52,7 @@ pub(super) async fn whole(context: &TaskContext, job: &Job, key: String) -> Resu
             result = context.with_checked_companion(role, companion, std::future::ready(result)).await;
         }
     }
-    result
+    Ok(Pointer { notes: notes.get().cloned().unwrap_or_default(), ..result? })
 }
 
 /// Memory for reading the companions, in bytes.

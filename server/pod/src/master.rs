@@ -250,7 +250,8 @@ impl Master {
         let (context, config) = (&self.context, &self.context.pod.config);
         let planning = Planning { whole_below: config.whole_below, workers, parts_per_task: config.parts_per_task };
         let companions = loop {
-            match companion::find(&*context.pod.catalog, &row.recipe, &row.info).await {
+            let limits = &context.pod.task_context.limits;
+            match companion::find(&*context.pod.catalog, &row.recipe, &row.info, limits).await {
                 Ok(companions) => break companions,
                 Err(Missing::Refused(reason)) => {
                     let reason = Cause::Image(reason).to_string();

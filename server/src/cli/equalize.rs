@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use codec::{Limits, Target};
+use codec::Limits;
 use indicatif::{ProgressBar, ProgressStyle};
 use pipeline::local::{Local, Opener, Others};
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -72,7 +72,8 @@ pub fn run(args: EqualizeArgs) -> Result<()> {
     let pool = ThreadPoolBuilder::new().num_threads(threads).build().context("starting threads failed")?;
     let limits = Limits::from(&args.limits);
     let (recipe, others) = args.how.into_recipe()?;
-    let command = Command { recipe, target: args.target.target(), others, limits, pool };
+    let recipe = Recipe { target: args.target.target(recipe.target), ..recipe };
+    let command = Command { recipe, others, limits, pool };
     let (from_stdin, to_stdout) = (args.input == Path::new("-"), args.output == Path::new("-"));
     if !from_stdin && fs::metadata(&args.input).with_context(|| display(&args.input))?.is_dir() {
         ensure!(!to_stdout, "the images of a folder can't all go to standard output; name a folder for OUT");
@@ -90,10 +91,10 @@ pub fn run(args: EqualizeArgs) -> Result<()> {
         (false, _) => Output::at(&args.output)?,
     };
     if let (Output::File(path), false, Some(original)) = (&output, args.output.is_dir(), input.format()?) {
-        let format = command.target.format.unwrap_or(original);
+        let format = command.recipe.target.format.unwrap_or(original);
         if let Some(named) = format_of_name(path).filter(|named| *named != format) {
             let (is, extension) = (format.name().to_uppercase(), format.extension());
-            match command.target.format {
+            match command.recipe.target.format {
                 None => bail!(
                     "the result keeps the original's format, {is}: name OUT with .{extension}, or add --to {}",
                     named.name()
@@ -107,7 +108,6 @@ pub fn run(args: EqualizeArgs) -> Result<()> {
 
 struct Command {
     recipe: Recipe,
-    target: Target,
     others: Files,
     limits: Limits,
     pool: ThreadPool,
@@ -169,7 +169,7 @@ impl Command {
 
     /// Returns the name of a result in a folder: the original's, with another extension if it gets another format.
     fn named(&self, name: &Path, original: Option<Format>) -> PathBuf {
-        match self.target.format {
+        match self.recipe.target.format {
             Some(format) if Some(format) != original || format_of_name(name) != original => {
                 name.with_extension(format.extension())
             }
@@ -203,9 +203,8 @@ impl Command {
                 reference: reference.as_ref().map(|open| open as &Opener<'_>),
                 mask: mask.as_ref().map(|open| open as &Opener<'_>),
             };
-            let result = catch_unwind(AssertUnwindSafe(|| {
-                local.equalize_as(self.target, || input.open(), &recipe, others, out, &mut progress)
-            }));
+            let result =
+                catch_unwind(AssertUnwindSafe(|| local.equalize(|| input.open(), &recipe, others, out, &mut progress)));
             Ok(result.map_err(|_| anyhow!("the decoder crashed on this image"))??.notes)
         });
         bar.finish_and_clear();

@@ -1,7 +1,7 @@
 //! Options of the result's format and depth.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use codec::Target;
+use shared::equalize::Target;
 use shared::job::Format;
 use shared::pixels::Depth;
 
@@ -18,9 +18,10 @@ pub struct TargetArgs {
 }
 
 impl TargetArgs {
-    /// Returns what results are to be.
-    pub fn target(&self) -> Target {
-        Target { format: self.to, depth: self.depth.as_ref().map(|_| Depth::Eight) }
+    /// Returns what results are to be; `recipe` is the recipe's own target.
+    pub fn target(&self, recipe: Target) -> Target {
+        let depth = self.depth.as_ref().map(|_| Depth::Eight);
+        Target { format: self.to.or(recipe.format), depth: depth.or(recipe.depth) }
     }
 }
 

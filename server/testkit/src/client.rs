@@ -8,8 +8,9 @@ use shared::cluster::ClusterView;
 use shared::equalize::Recipe;
 use shared::error::Problem;
 use shared::gallery::{Accepted, Image};
-use shared::id::{ImageId, PodName};
+use shared::id::{ImageId, JobId, PodName};
 use shared::job::JobState;
+use shared::timeline::Timeline;
 
 use crate::wait::{PATIENCE, eventually};
 
@@ -24,6 +25,17 @@ pub struct Look {
     pub retry_after: Option<String>,
     /// Duration of the request.
     pub took: Duration,
+}
+
+/// A downloaded file with its headers.
+#[derive(Debug)]
+pub struct Download {
+    /// Its `Content-Type`.
+    pub media_type: String,
+    /// Its `Content-Disposition`.
+    pub disposition: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
 }
 
 /// A client of one process.
@@ -134,12 +146,32 @@ impl Client {
         answer.bytes().await.unwrap().to_vec()
     }
 
+    /// Returns a file as a browser saves it.
+    pub async fn download(&self, path: &str) -> Download {
+        let answer = self.http.get(format!("{}{path}", self.base)).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        let [media_type, disposition] = ["content-type", "content-disposition"]
+            .map(|name| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default());
+        Download { media_type, disposition, bytes: answer.bytes().await.unwrap().to_vec() }
+    }
+
     /// Adds a job with another recipe to an existing image.
     pub async fn add_job(&self, image: &ImageId, recipe: &Recipe) -> Accepted {
+        self.try_add_job(image, recipe).await.unwrap()
+    }
+
+    /// As [`Client::add_job`]. Returns the server's problem as an error.
+    pub async fn try_add_job(&self, image: &ImageId, recipe: &Recipe) -> Result<Accepted, Problem> {
         let path = format!("{}{}/jobs", self.base, shared::route::image(image));
         let answer = self.http.post(path).json(&serde_json::json!({ "recipe": recipe })).send().await.unwrap();
-        assert_eq!(answer.status(), 202);
-        answer.json().await.unwrap()
+        let accepted = answer.status() == 202;
+        let body = answer.bytes().await.unwrap();
+        if accepted { Ok(serde_json::from_slice(&body).unwrap()) } else { Err(serde_json::from_slice(&body).unwrap()) }
+    }
+
+    /// Returns the timeline of a job that has ended.
+    pub async fn timeline(&self, job: &JobId) -> Timeline {
+        self.get(&shared::route::timeline(job)).await.unwrap()
     }
 
     /// Sends a POST without a body and returns the status.

@@ -178,7 +178,12 @@ async fn a_small_image_in_one_task_is_the_same_file() {
 
 /// Uploads a large image and waits until some but not all of its tasks are done.
 async fn halfway(client: &Client, original: &[u8]) -> shared::gallery::Accepted {
-    let accepted = client.upload("large.tif", original.to_vec(), &luma()).await.unwrap();
+    halfway_with(client, original, &luma()).await
+}
+
+/// The same with another recipe.
+pub async fn halfway_with(client: &Client, original: &[u8], recipe: &Recipe) -> shared::gallery::Accepted {
+    let accepted = client.upload("large.tif", original.to_vec(), recipe).await.unwrap();
     let job = accepted.job_id.clone();
     client
         .until("the job to be halfway", |view| {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod api;
+mod formats;
 mod freezing;
 mod jobs;
 mod methods;

@@ -76,7 +76,13 @@ pub fn lock(name: &str, claim: &str) -> Lock {
 }
 
 pub fn done(name: &str, attempt: u32) -> Done {
-    let pointer = Pointer { key: format!("histograms/0.{attempt}"), bytes: 1, sha256: "0".repeat(64), table: None };
+    let pointer = Pointer {
+        key: format!("histograms/0.{attempt}"),
+        bytes: 1,
+        sha256: "0".repeat(64),
+        table: None,
+        notes: Vec::new(),
+    };
     Done {
         v: 1,
         pod: pod(name),

@@ -2,7 +2,8 @@
 
 use std::io::Cursor;
 
-use server::codec::{self, Error, Limits, Target};
+use server::codec::{self, Error, Limits};
+use shared::equalize::Target;
 use shared::job::{Format, Keeping};
 use shared::pixels::{Depth, Layout, Rows, Samples};
 
@@ -12,10 +13,13 @@ use super::{by_image, inspect, joined, make, read, sample, slice};
 fn converted(original: &[u8], target: Target, units: u32) -> codec::Result<(Vec<u8>, Keeping)> {
     let (info, rows) = read(original, 1_000)?;
     let source = &mut Cursor::new(original);
-    let (head, conversion) = target.head(source, &info, info.layout, &Limits::default())?;
+    let (head, conversion) = codec::head_as(target, source, &info, info.layout, &Limits::default())?;
     let step = head.unit_rows() * units;
     let firsts = (0..info.height).step_by(step as usize);
-    let rows_of = |first: u32| conversion.rows(slice(&rows, first, (first + step).min(info.height)));
+    let rows_of = |first: u32| {
+        let rows = slice(&rows, first, (first + step).min(info.height));
+        conversion.map_or_else(|| rows.clone(), |conversion| conversion.rows(rows.clone()))
+    };
     let parts: Vec<_> = firsts.map(|first| codec::part(&head, first, &rows_of(first)).unwrap()).collect();
     let index: Vec<_> = parts.iter().map(|part| part.index.clone()).collect();
     let file = joined(codec::join(&head, &index)?, parts.into_iter().map(|part| part.bytes));

@@ -118,7 +118,8 @@ async fn a_mirror_of_a_hundred_thousand_tasks_loads_in_bounded_time_and_memory_a
     let held = claim(&*session, Held::new(&path, &seen.task, seen.version, lock)).await.unwrap().unwrap();
     let at = |nodes: &server::pod::mirror::Nodes| nodes.jobs[&last].phases[&Phase::Histograms][&(TASKS - 1)].clone();
     nodes.wait_for(|nodes| at(nodes).lock.is_some()).await.unwrap();
-    let outcome = Outcome::Stored(Pointer { key: "k".into(), bytes: 1, sha256: "0".repeat(64), table: None });
+    let outcome =
+        Outcome::Stored(Pointer { key: "k".into(), bytes: 1, sha256: "0".repeat(64), table: None, notes: Vec::new() });
     let done = Done {
         v: 1,
         pod: stamp().pod,

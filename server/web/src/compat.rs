@@ -11,7 +11,7 @@ use shared::job::JobState;
 
 use super::WebState;
 use super::connection::Caller;
-use super::download::{Lasting, files, of_result, with_extension};
+use super::download::{Lasting, files, of_result, result_name};
 use super::problem::{ApiError, Path, Result};
 use super::upload::{Images, receive};
 
@@ -61,7 +61,8 @@ async fn latest(state: &WebState, name: &str) -> Result<Option<ImageId>> {
     };
     let page = state.catalog.images(&query).await?;
     let named = |image: &&shared::gallery::Image| {
-        image.name == name || with_extension(&image.name, "-equalized", image.format) == name
+        let format = image.recipe.target.format.unwrap_or(image.format);
+        image.name == name || result_name(&image.name, image.format, format) == name
     };
     Ok(page.items.iter().find(named).map(|image| image.id.clone()))
 }

@@ -105,8 +105,8 @@ pub(super) async fn result(
 /// # Errors
 /// 404 if there is no result.
 pub(super) fn of_result(files: Files, lasting: Lasting) -> Result<Download> {
-    let format = files.info.format;
-    let name = with_extension(&files.name, "-equalized", format);
+    let format = files.target.format_of(&files.info);
+    let name = result_name(&files.name, files.info.format, format);
     let ResultFile { key, bytes, sha256, .. } = files.result.ok_or_else(no_result)?;
     Ok(Download { key, bytes, sha256, format, name, lasting })
 }
@@ -256,20 +256,32 @@ fn disposition(name: &str) -> String {
     format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{encoded}")
 }
 
+/// Returns the file name of a result: the original's with `-equalized`, and the extension of the result's format.
+pub(super) fn result_name(name: &str, original: Format, result: Format) -> String {
+    match name.rsplit_once('.') {
+        Some((stem, extension)) if original != result && fits(extension, original) => {
+            with_extension(stem, "-equalized", result)
+        }
+        _ => with_extension(name, "-equalized", result),
+    }
+}
+
 /// Appends `added` to the stem, and ensures an extension that fits the format.
 pub(super) fn with_extension(name: &str, added: &str, format: Format) -> String {
-    let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
-    let fits = match format {
+    match name.rsplit_once('.') {
+        Some((stem, extension)) if fits(extension, format) => format!("{stem}{added}.{extension}"),
+        _ => format!("{name}{added}.{}", format.extension()),
+    }
+}
+
+fn fits(extension: &str, format: Format) -> bool {
+    let known = match format {
         Format::Png => ["png"].as_slice(),
         Format::Jpeg => &["jpg", "jpeg", "jpe", "jfif"],
         Format::Tiff => &["tif", "tiff", "btf"],
         Format::Webp => &["webp"],
     };
-    if fits.iter().any(|known| extension.eq_ignore_ascii_case(known)) {
-        format!("{stem}{added}.{extension}")
-    } else {
-        format!("{name}{added}.{}", format.extension())
-    }
+    known.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 #[cfg(test)]
@@ -290,5 +302,9 @@ mod tests {
         assert_eq!(with_extension("IMG.JPG", "-equalized", Format::Jpeg), "IMG-equalized.JPG");
         assert_eq!(with_extension("image", "-equalized", Format::Tiff), "image-equalized.tif");
         assert_eq!(with_extension("scan.v2", "", Format::Png), "scan.v2.png");
+        assert_eq!(result_name("moon.PNG", Format::Png, Format::Png), "moon-equalized.PNG");
+        assert_eq!(result_name("moon.png", Format::Png, Format::Jpeg), "moon-equalized.jpg");
+        assert_eq!(result_name("scan.v2", Format::Tiff, Format::Webp), "scan.v2-equalized.webp");
+        assert_eq!(result_name("no.jpg", Format::Tiff, Format::Jpeg), "no-equalized.jpg");
     }
 }

@@ -211,7 +211,8 @@ async fn queue_job(state: &WebState, id: &ImageId, recipe: &Recipe, key: Option<
         return Ok(answered);
     }
     let files = state.catalog.files(id, None).await?.ok_or_else(|| no_image(id))?;
-    companion::find(&*state.catalog, recipe, &files.info).await.map_err(accept::Error::from)?;
+    let found = companion::find(&*state.catalog, recipe, &files.info, &state.accept.limits).await;
+    found.map_err(accept::Error::from)?;
     let fresh = fresh();
     let added = state.catalog.add_job(id, &fresh, recipe, key).await?.ok_or_else(|| no_image(id))?;
     if added == fresh {

@@ -77,7 +77,7 @@ pub(super) async fn thumbnail(
 struct Source {
     key: String,
     sha256: String,
-    /// Memory that rendering may take, in bytes, from the original's header; a result never takes more.
+    /// Memory that rendering may take, in bytes, from the original's header; its result never takes more.
     memory: u64,
     /// The image whose ThumbHash is stored after rendering.
     hashed: Option<ImageId>,
@@ -94,7 +94,8 @@ impl Source {
     fn result(id: &ImageId, files: &Files) -> Option<Self> {
         let result = files.result.clone()?;
         let large = is_large(&files.info).then(|| (id.clone(), Some(result.job)));
-        Some(Self { key: result.key, sha256: result.sha256, memory: memory(&files.info), hashed: None, large })
+        let info = codec::result_info(files.target, &files.info, files.info.layout);
+        Some(Self { key: result.key, sha256: result.sha256, memory: memory(&info), hashed: None, large })
     }
 
     fn of(self, image: ImageId) -> Self {

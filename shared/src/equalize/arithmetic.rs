@@ -8,7 +8,8 @@ pub enum Arithmetic {
     /// the identity; colours that Oklab moves out of sRGB are clamped; nodata is a whole pixel's, also of bands.
     Nine,
     /// Of jobs of version 10: the range of floating-point samples is from the least to the greatest, however far away from the others
-    /// these are; at a strength of 0 they may differ in the last bits.
+    /// these are; at a strength of 0 they may differ in the last bits. CLAHE's tiles without pixels to count have the mean of their
+    /// neighbours' tables.
     Ten,
     /// The present one.
     #[default]
@@ -21,7 +22,7 @@ impl Arithmetic {
         match algo {
             ..10 => Self::Nine,
             10 => Self::Ten,
-            _ => Self::Eleven,
+            11.. => Self::Eleven,
         }
     }
 }

@@ -4,11 +4,12 @@ use super::intensity::Color;
 use super::recipe::{MethodKind, Recipe};
 use super::recipe_json::Wire;
 use crate::id::ImageId;
+use crate::image_info::Format;
 use crate::number::parse;
 
 impl Recipe {
     /// Names of the fields that [`Recipe::from_form`] reads.
-    pub const FORM: [&'static str; 17] = [
+    pub const FORM: [&'static str; 19] = [
         "method",
         "color",
         "strength",
@@ -26,6 +27,8 @@ impl Recipe {
         "range_low",
         "range_high",
         "mask",
+        "to",
+        "depth",
     ];
 
     /// Parses a recipe from the names and values of a form's fields. Ignores fields that are empty or belong to a
@@ -54,6 +57,8 @@ impl Recipe {
             [Some(low), Some(high)] => Some([low, high]),
             _ => return Err("expected `range_low` and `range_high`, or neither; got one of them".to_owned()),
         };
+        let to = get("to").map(|text| known("to", text, &Format::ALL, Format::name)).transpose()?;
+        let depth = get("depth").map(|text| number("depth", text, |text| text.parse::<u8>().ok())).transpose()?;
         let side = |name| number(name, get(name).unwrap_or("8"), |text| text.parse::<u32>().ok());
         let tiles = if method == MethodKind::Clahe { Some([side("columns")?, side("rows")?]) } else { None };
         Self::try_from(Wire {
@@ -72,6 +77,8 @@ impl Recipe {
             nodata: value("nodata")?,
             range,
             mask: image("mask").map_err(|error| error.to_string())?,
+            to,
+            depth,
         })
     }
 }
@@ -140,6 +147,13 @@ mod tests {
     }
 
     #[test]
+    fn a_result_may_have_another_format_and_depth() {
+        let recipe = Recipe::from_form([("to", "jpeg"), ("depth", "8")]).unwrap();
+        assert_eq!(recipe, json(r#"{"method":"global","to":"jpeg","depth":8}"#));
+        assert_eq!(Recipe::from_form([("to", ""), ("depth", "")]).unwrap(), Recipe::default());
+    }
+
+    #[test]
     fn no_fields_are_the_default() {
         assert_eq!(Recipe::from_form([]).unwrap(), Recipe::default());
         assert_eq!(Recipe::from_form([("method", "clahe")]).unwrap(), json(r#"{"method":"clahe"}"#));
@@ -153,6 +167,8 @@ mod tests {
             (&[("method", "match")], "needs the id of an image"),
             (&[("method", "match"), ("reference", "moon.png")], "32 lower-case hexadecimal digits"),
             (&[("method", "sharpen")], "expected one of `global`"),
+            (&[("to", "gif")], "expected one of `png`, `jpeg`, `tiff`, `webp` as `to`, got \"gif\""),
+            (&[("depth", "16")], "`depth` must be 8"),
         ] {
             let error = Recipe::from_form(fields.iter().copied()).unwrap_err();
             assert!(error.contains(words), "{error}");

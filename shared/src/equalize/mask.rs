@@ -2,7 +2,6 @@
 
 use super::color;
 use super::inks::{self, inks_to_rgb};
-use super::kernel::sample::Sample;
 use super::nodata::{Nodata, NodataRule, Unit};
 use super::ranged;
 use crate::for_samples;

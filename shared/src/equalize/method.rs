@@ -1,7 +1,7 @@
 //! The interface of all methods to the stages of the pipeline: mergeable counts, and the table derived from them.
 
 use super::arithmetic::Arithmetic;
-use super::clahe::{self, Bins, Clahe, GridError, Occupied, TileHistograms, TileTables};
+use super::clahe::{self, Bins, Clahe, Filling, GridError, Occupied, TileHistograms, TileTables};
 use super::frame::Frame;
 use super::histogram::{Histogram, MergeError};
 use super::kernel::Kernel;
@@ -239,7 +239,8 @@ impl Table {
                 let tables = TileTables::from_histograms(&clahe, tiles);
                 let tables = match recipe.arithmetic {
                     Arithmetic::Nine => tables,
-                    Arithmetic::Ten | Arithmetic::Eleven => tables.with_empty_tiles_filled(tiles),
+                    Arithmetic::Ten => tables.with_empty_tiles_filled(tiles, Filling::Neighbours),
+                    Arithmetic::Eleven => tables.with_empty_tiles_filled(tiles, Filling::NeighboursAndLinear),
                 };
                 let full = recipe.strength == Strength::FULL;
                 Ok(Self::Tiles(Box::new(if full { tables } else { tables.with_strength(recipe.strength) })))

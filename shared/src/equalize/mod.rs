@@ -44,6 +44,7 @@ mod reference;
 mod srgb;
 mod strength;
 mod stretch;
+mod target;
 mod tone;
 mod wire;
 
@@ -64,5 +65,6 @@ pub use recipe::{ClipLimit, Method, MethodKind, Recipe};
 pub use recipe_json::Wire;
 pub use strength::{Strength, StrengthError};
 pub use stretch::{Cut, CutError};
+pub use target::Target;
 pub use tone::Tone;
 pub use wire::Malformed;

@@ -13,6 +13,7 @@ use super::intensity::{Color, Intensity};
 use super::nodata::{Nodata, NodataRule};
 use super::strength::Strength;
 use super::stretch::Cut;
+use super::target::Target;
 use super::tone::Tone;
 use crate::id::ImageId;
 use crate::image_info::ImageInfo;
@@ -28,6 +29,8 @@ use crate::pixels::{Depth, Layout};
 /// {"method": "match", "reference": "00000000000000000000000000000001", "strength": 0.5}
 /// {"method": "stretch", "low": 2, "high": 98, "nodata": 0}
 /// {"method": "global", "range": [-40, 60]}
+/// {"method": "global", "to": "jpeg"}
+/// {"method": "clahe", "depth": 8}
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Recipe {
@@ -44,6 +47,8 @@ pub struct Recipe {
     pub range: Option<GivenRange>,
     /// Gray image of the same size; pixels where it is 0 are neither counted nor changed.
     pub mask: Option<ImageId>,
+    /// Format and depth of the result.
+    pub target: Target,
     /// Version of the formulas; no part of the JSON ([`Job::pinned_recipe`](crate::job::Job::pinned_recipe)).
     pub arithmetic: Arithmetic,
 }
@@ -174,6 +179,7 @@ impl Recipe {
             nodata: None,
             range: None,
             mask: None,
+            target: Target::SAME,
             arithmetic: Arithmetic::Eleven,
         }
     }

@@ -10,9 +10,12 @@ use super::nodata::Nodata;
 use super::recipe::{ClipLimit, Method, MethodKind, Recipe};
 use super::strength::Strength;
 use super::stretch::Cut;
+use super::target::Target;
 use super::tone::Tone;
 use crate::id::ImageId;
+use crate::image_info::Format;
 use crate::number::Decimal;
+use crate::pixels::Depth;
 
 /// A recipe's fields as serialized, before their combination is validated.
 #[derive(Serialize, Deserialize)]
@@ -59,6 +62,12 @@ pub struct Wire {
     /// Mask image; pixels where it is 0 are neither counted nor changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask: Option<ImageId>,
+    /// Format of the result; the original's if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Format>,
+    /// Bits of the result's samples: 8, or the original's if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depth: Option<u8>,
 }
 
 impl Serialize for Recipe {
@@ -78,7 +87,7 @@ impl From<Recipe> for Wire {
         let strength = (recipe.strength != Strength::FULL).then(|| recipe.strength.value());
         let nodata = recipe.nodata.map(Nodata::value);
         let range = recipe.range.map(GivenRange::numbers);
-        let Recipe { method, color, mask, .. } = recipe;
+        let Recipe { method, color, mask, target, .. } = recipe;
         let kind = method.kind();
         let (mut clip_limit, mut tiles, mut reference, mut low, mut high) = (None, None, None, None, None);
         let (mut black, mut white, mut gamma) = (None, None, None);
@@ -112,6 +121,8 @@ impl From<Recipe> for Wire {
             nodata,
             range,
             mask,
+            to: target.format,
+            depth: target.depth.map(Depth::bits),
         }
     }
 }
@@ -120,7 +131,7 @@ impl TryFrom<Wire> for Recipe {
     type Error = String;
     fn try_from(wire: Wire) -> Result<Self, String> {
         let Wire { method: kind, color, clip_limit, tiles, reference, low, high, black, white, gamma, .. } = wire;
-        let Wire { strength, nodata, range, mask, .. } = wire;
+        let Wire { strength, nodata, range, mask, to, depth, .. } = wire;
         let given = [
             ("clip_limit", MethodKind::Clahe, clip_limit.is_some() && kind != MethodKind::Global),
             ("tiles", MethodKind::Clahe, tiles.is_some()),
@@ -182,7 +193,15 @@ impl TryFrom<Wire> for Recipe {
         };
         let nodata = nodata.map(|value| Nodata::new(value).ok_or("`nodata` must be a finite number")).transpose()?;
         let range = range.map(GivenRange::new).transpose()?;
-        Ok(Self { method, color, strength, nodata, range, mask, arithmetic: Arithmetic::default() })
+        let depth = match depth {
+            None => None,
+            Some(8) => Some(Depth::Eight),
+            Some(bits) => {
+                return Err(format!("`depth` must be 8, or left out for the original's bits; got {bits}"));
+            }
+        };
+        let target = Target { format: to, depth };
+        Ok(Self { method, color, strength, nodata, range, mask, target, arithmetic: Arithmetic::default() })
     }
 }
 
@@ -243,6 +262,7 @@ mod tests {
             r#"{"method":"stretch","color":"luma","low":2.0,"high":98.0,"range":[-0.1,1e+30]}"#.to_owned(),
             r#"{"method":"stretch","color":"lab","black":-3.5,"white":220.0,"gamma":1.5}"#.to_owned(),
             r#"{"method":"global","color":"luma","clip_limit":4.0}"#.to_owned(),
+            r#"{"method":"global","color":"luma","to":"webp","depth":8}"#.to_owned(),
         ] {
             assert_eq!(serde_json::to_string(&read(&text).unwrap()).unwrap(), text);
         }
@@ -274,6 +294,8 @@ mod tests {
             (r#"{"method":"global","gamma":2}"#, "`gamma` is a parameter of the method `stretch`"),
             (r#"{"method":"match","clip_limit":2}"#, "`clip_limit` is a parameter of the method `clahe`"),
             (r#"{"method":"global","strength":1.5}"#, "from 0 to 1 with at most 3 decimal places, got 1.5"),
+            (r#"{"method":"global","depth":16}"#, "`depth` must be 8, or left out for the original's bits; got 16"),
+            (r#"{"method":"global","to":"gif"}"#, "expected one of `png`, `jpeg`, `tiff`, `webp`"),
             (r#"{"method":"global","range":[1,1]}"#, "the first is below the second; got 1 and 1"),
             (r#"{"method":"global","range":[1]}"#, "an array of length 2"),
             (r#"{"method":"global","power":1}"#, "unknown field `power`"),

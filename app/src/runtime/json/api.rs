@@ -22,12 +22,12 @@ records! {
     Section { key, count, shapes }
     JobSummary { id, image_id, recipe, state, reason, created, finished, result_bytes, progress }
     Keeping { kept, changed }
-    Wire { method, color, clip_limit, tiles, reference, low, high, black, white, gamma, strength, nodata, range, mask }
+    Wire { method, color, clip_limit, tiles, reference, low, high, black, white, gamma, strength, nodata, range, mask, to, depth }
     Distribution { planes }
     Pyramid { width, height, orientation, media_type, distribution }
     DeepZoom { pyramid, reason }
     Span { pod, phase, index, attempt, started, finished, bytes }
-    Timeline { begun, spans }
+    Timeline { begun, spans, notes }
 }
 
 impl Read for MethodKind {
@@ -109,6 +109,7 @@ mod tests {
         for recipe in [
             r#"{"method":"global","color":"hsv"}"#.to_owned(),
             r#"{"method":"global"}"#.to_owned(),
+            r#"{"method":"global","to":"webp","depth":8}"#.to_owned(),
             r#"{"method":"clahe","color":"oklab","clip_limit":3.5,"tiles":[4,6],"strength":0.25,"nodata":-9999.5}"#
                 .to_owned(),
             r#"{"method":"stretch","color":"channels","low":0.5,"high":99.25,"range":[-1.5,20.0]}"#.to_owned(),
@@ -159,5 +160,6 @@ mod tests {
         alike::<Timeline>(
             r#"{"begun":1,"spans":[{"pod":"pod-1","phase":"stitch","index":1,"attempt":2,"started":3,"finished":4,"bytes":5}]}"#,
         );
+        alike::<Timeline>(r#"{"begun":1,"spans":[],"notes":["Samples of 16 bits became 8 bits."]}"#);
     }
 }

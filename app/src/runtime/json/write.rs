@@ -24,6 +24,8 @@ pub fn recipe(recipe: Recipe) -> String {
         ("nodata", number(wire.nodata)),
         ("range", wire.range.map(|[low, high]| format!("[{},{}]", Decimal(low), Decimal(high)))),
         ("mask", wire.mask.map(|image| quoted(image.as_str()))),
+        ("to", wire.to.map(|format| quoted(format.name()))),
+        ("depth", wire.depth.map(|bits| bits.to_string())),
     ];
     let written: Vec<String> =
         fields.into_iter().filter_map(|(name, value)| Some(format!("\"{name}\":{}", value?))).collect();
@@ -45,6 +47,8 @@ mod tests {
             r#"{"method":"stretch","color":"channels","low":0.5,"high":99.25,"range":[-1.5,1e20]}"#.to_owned(),
             r#"{"method":"global","nodata":1e-300}"#.to_owned(),
             r#"{"method":"global","color":"lab","clip_limit":2.5}"#.to_owned(),
+            r#"{"method":"global","to":"jpeg"}"#.to_owned(),
+            r#"{"method":"stretch","to":"tiff","depth":8}"#.to_owned(),
             r#"{"method":"stretch","black":-3,"white":220.5,"gamma":1.8}"#.to_owned(),
             format!(r#"{{"method":"match","color":"gray","reference":"{A}","mask":"{A}"}}"#),
         ] {

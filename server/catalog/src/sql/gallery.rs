@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use shared::equalize::Recipe;
+use shared::equalize::{Recipe, Target};
 use shared::gallery::{Image, ImageQuery, JobSummary, Neighbours, Page, Sections};
 use shared::id::{ImageId, JobId};
 use shared::timeline::Timeline;
@@ -52,7 +52,7 @@ impl Gallery for SqlCatalog {
         args.extend(job.map(|job| Arg::from(job.as_str())));
         let asked = if job.is_some() { "AND d.id = $2" } else { "" };
         let sql = format!(
-            "SELECT i.name, i.original, i.bytes, i.sha256, i.info, r.id AS job, r.result, r.result_bytes, r.result_sha256
+            "SELECT i.name, i.original, i.bytes, i.sha256, i.info, r.id AS job, r.recipe, r.result, r.result_bytes, r.result_sha256
              FROM images i LEFT JOIN jobs r ON r.id = (
                  SELECT d.id FROM jobs d WHERE d.image = i.id AND d.state = 'done' {asked}
                  ORDER BY d.finished DESC, d.created DESC, d.id DESC LIMIT 1)
@@ -185,14 +185,17 @@ impl SqlCatalog {
 }
 
 fn files(row: &Row) -> Result<Files> {
-    let result = match row.get::<Option<String>>("job")? {
-        None => None,
-        Some(_) => Some(ResultFile {
-            job: row.parse("job")?,
-            key: row.get("result")?,
-            bytes: row.count("result_bytes")?,
-            sha256: row.get("result_sha256")?,
-        }),
+    let (target, result) = match row.get::<Option<String>>("job")? {
+        None => (Target::SAME, None),
+        Some(_) => {
+            let result = ResultFile {
+                job: row.parse("job")?,
+                key: row.get("result")?,
+                bytes: row.count("result_bytes")?,
+                sha256: row.get("result_sha256")?,
+            };
+            (row.json::<Recipe>("recipe")?.target, Some(result))
+        }
     };
     Ok(Files {
         name: row.get("name")?,
@@ -200,6 +203,7 @@ fn files(row: &Row) -> Result<Files> {
         original_bytes: row.count("bytes")?,
         original_sha256: row.get("sha256")?,
         info: row.json("info")?,
+        target,
         result,
     })
 }

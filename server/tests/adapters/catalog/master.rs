@@ -351,7 +351,13 @@ pub async fn a_deposed_master_empties_no_trash(tested: TestCatalog) {
 }
 
 fn finished(job: &shared::id::JobId, run: &shared::id::RunId, index: u32) -> FinishedTask {
-    let pointer = Pointer { key: format!("{job}/{run}/split/{index}"), bytes: 1, sha256: "0".repeat(64), table: None };
+    let pointer = Pointer {
+        key: format!("{job}/{run}/split/{index}"),
+        bytes: 1,
+        sha256: "0".repeat(64),
+        table: None,
+        notes: Vec::new(),
+    };
     let stamp = Stamp { clock: 1, pod: "pod-1".parse().unwrap() };
     let outcome = Outcome::Stored(pointer);
     FinishedTask {

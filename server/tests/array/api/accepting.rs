@@ -191,6 +191,17 @@ async fn clients_of_the_older_system_upload_and_download() {
         assert_eq!((answer.status.as_u16(), &answer.body[..]), (200, &b"equalized"[..]), "{name}");
     }
     server.get("/download/sun.png").await.problem(404);
+
+    let fields =
+        [Field::image("coffee.png", &sample("coffee.png")), Field::recipe(r#"{"method":"global","to":"jpeg"}"#)];
+    let (image, job) = ids(&server.post(&fields, &[]).await);
+    server.finish(&image, &job, b"as JPEG").await;
+    for name in ["coffee.png", "coffee-equalized.jpg"] {
+        let answer = server.get(&format!("/download/{name}")).await;
+        assert_eq!((answer.status.as_u16(), &answer.body[..]), (200, &b"as JPEG"[..]), "{name}");
+        assert_eq!(answer.header("content-type"), "image/jpeg");
+    }
+    server.get("/download/coffee-equalized.png").await.problem(404);
 }
 
 #[tokio::test]

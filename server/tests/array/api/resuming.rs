@@ -11,11 +11,11 @@ const TUS: (&str, &str) = ("tus-resumable", "1.0.0");
 const BYTES: (&str, &str) = ("content-type", "application/offset+octet-stream");
 
 async fn begin(server: &Api, name: &str, length: usize, more: &[(&str, &str)]) -> Answer {
-    let metadata = format!(
-        "filename {},recipe {},filetype",
-        STANDARD.encode(name),
-        STANDARD.encode(r#"{"method":"global","color":"hsv"}"#)
-    );
+    begin_with(server, name, length, r#"{"method":"global","color":"hsv"}"#, more).await
+}
+
+async fn begin_with(server: &Api, name: &str, length: usize, recipe: &str, more: &[(&str, &str)]) -> Answer {
+    let metadata = format!("filename {},recipe {},filetype", STANDARD.encode(name), STANDARD.encode(recipe));
     let length = length.to_string();
     let mut headers = vec![TUS, ("upload-length", &length), ("upload-metadata", &metadata)];
     headers.extend_from_slice(more);
@@ -147,6 +147,29 @@ async fn an_upload_that_is_given_up_is_gone() {
     let epoch = server.catalog.take_epoch("test").await.unwrap();
     let left = server.catalog.abandon(&epoch, std::time::Duration::from_secs(3_600)).await.unwrap().unwrap();
     assert_eq!(left.len(), 1, "the master deletes what it left");
+}
+
+#[tokio::test]
+async fn a_resumable_upload_may_ask_for_another_format_if_it_can_hold_the_image() {
+    let server = Api::new().await;
+    let asked = |recipe: &'static str, file: Vec<u8>| {
+        let server = &server;
+        async move {
+            let answer = begin_with(server, "a", file.len(), recipe, &[]).await;
+            assert_eq!(answer.status, 201, "{}", String::from_utf8_lossy(&answer.body));
+            let path = answer.header("location").to_owned();
+            (append(server, &path, 0, file).await, path)
+        }
+    };
+    let (answer, path) = asked(r#"{"method":"global","to":"jpeg","depth":8}"#, sample("moon.png")).await;
+    assert_eq!(answer.status, 204);
+    let image = server.get(&path).await.json()["image_id"].as_str().unwrap().to_owned();
+    let recipe = &server.get(&format!("/api/images/{image}")).await.json()["recipe"];
+    assert_eq!((&recipe["to"], &recipe["depth"]), (&"jpeg".into(), &8.into()));
+
+    let (answer, path) = asked(r#"{"method":"global","to":"webp"}"#, sample("multipage.tif")).await;
+    assert!(answer.problem(422).contains("pages, which can only be kept as they are"));
+    assert_eq!(server.call("HEAD", &path, &[TUS], "").await.status, 410);
 }
 
 #[tokio::test]

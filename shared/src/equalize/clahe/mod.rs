@@ -17,9 +17,10 @@
 //!
 //! OpenCV defines no behaviour for the following cases. Colour is equalized by its intensity as in global equalization.
 //! Fully transparent pixels are neither counted nor changed; the table of a tile is then normalized by the pixels that
-//! were counted. A tile without any takes the mean of its neighbours' tables.
+//! were counted. A tile without any is filled (`fill`).
 
 mod apply;
+mod fill;
 mod geometry;
 mod histograms;
 mod lookup;
@@ -28,6 +29,7 @@ mod scale;
 mod tables;
 
 pub use apply::{apply, apply_le_bytes_into};
+pub(super) use fill::Filling;
 pub(super) use geometry::{Bins, check};
 pub use geometry::{Clahe, Geometry, GridError};
 pub use histograms::TileHistograms;

@@ -15,6 +15,9 @@ use crate::equalize::wire::{Malformed, Reader};
 /// Number of levels at 16 bits.
 const LEVELS: usize = 1 << 16;
 
+/// Outliers at each end, in millionths of the pixels: 0.1 %. Hot pixels and specks of glare are fewer.
+pub(super) const OUTLIERS: u32 = 1_000;
+
 /// Bits of a place that are the fraction of a bin.
 const FRACTION_BITS: u32 = 23;
 
@@ -31,14 +34,11 @@ struct Ends {
 }
 
 impl Ends {
-    /// Outliers at each end, in millionths of the pixels: 0.1 %. Hot pixels and specks of glare are fewer.
-    const OUTLIERS: u32 = 1_000;
-
     /// Returns the ends of a histogram of all pixels; `None` if there are none.
     fn of(bins: &[u64]) -> Option<Self> {
         let least = bins.iter().position(|bin| *bin > 0)?;
         let greatest = bins.iter().rposition(|bin| *bin > 0)?;
-        let cut = Cut::millionths(Self::OUTLIERS, Self::OUTLIERS).ok();
+        let cut = Cut::millionths(OUTLIERS, OUTLIERS).ok();
         let core = cut.and_then(|cut| stretch::ends(bins, cut)).filter(|(low, high)| low < high);
         let (low, high) = core.unwrap_or((least, greatest));
         let [least, low, high, greatest] = [least, low, high, greatest].map(|level| level as u16);

@@ -48,37 +48,6 @@ impl TileTables {
         Self { geometry, intensity, scales: histograms.scales().cloned(), entries }
     }
 
-    /// Returns these tables, in which a tile's plane without counted samples takes the mean of that plane in those of the
-    /// tile's eight neighbours that have some. So pixels beside missing ones, which are interpolated with such a tile, are mapped as the
-    /// pixels around them are. `histograms` are those the tables were made of.
-    #[must_use]
-    pub(in super::super) fn with_empty_tiles_filled(mut self, histograms: &TileHistograms) -> Self {
-        let planes = self.intensity.planes();
-        let counted: Vec<bool> = histograms.planes().map(|bins| bins.iter().any(|bin| *bin > 0)).collect();
-        let length = self.entries_of_plane();
-        let around = |place: usize| {
-            let same_plane = neighbours(&self.geometry, place / planes).map(|tile| tile * planes + place % planes);
-            same_plane.filter(|place| counted[*place]).collect::<Vec<usize>>()
-        };
-        let empty = (0..counted.len()).filter(|place| !counted[*place]).map(|place| (place, around(place)));
-        let fills: Vec<(usize, Vec<usize>)> = empty.filter(|(_, around)| !around.is_empty()).collect();
-        for (place, around) in fills {
-            match &mut self.entries {
-                Samples::U8(entries) => {
-                    fill(entries, place, &around, length, |sum: u32, n| ((2 * sum + n) / (2 * n)) as u8)
-                }
-                Samples::U16(entries) => {
-                    fill(entries, place, &around, length, |sum: u32, n| ((2 * sum + n) / (2 * n)) as u16);
-                }
-                Samples::F32(entries) => {
-                    fill(entries, place, &around, length, |sum: f64, n| (sum / f64::from(n)) as f32)
-                }
-                _ => panic!("tables have levels or edges"),
-            }
-        }
-        self
-    }
-
     /// Returns these tables interpolated with the identity; values between tiles follow.
     #[must_use]
     pub fn with_strength(&self, strength: Strength) -> Self {
@@ -165,35 +134,17 @@ impl TileTables {
         &self.entries
     }
 
+    /// Returns all entries, to be changed.
+    pub(super) fn entries_mut(&mut self) -> &mut Samples {
+        &mut self.entries
+    }
+
     /// Returns the number of entries of a tile's plane.
     pub(super) fn entries_of_plane(&self) -> usize {
         match self.scales {
             None => self.entries.depth().levels(),
             Some(_) => self.geometry.bins(Bins::Few) + 1,
         }
-    }
-}
-
-/// Returns the tiles around a tile.
-fn neighbours(geometry: &Geometry, tile: usize) -> impl Iterator<Item = usize> {
-    let (columns, rows) = (geometry.columns(), geometry.rows());
-    let (row, column) = (tile / columns, tile % columns);
-    let beside = |at: usize, count: usize| at.saturating_sub(1)..(at + 2).min(count);
-    let across = beside(column, columns);
-    beside(row, rows).flat_map(move |row| across.clone().map(move |column| row * columns + column))
-}
-
-/// Sets the entries of a tile's plane to the mean of those of others.
-fn fill<E: Copy, Sum: From<E> + std::iter::Sum>(
-    entries: &mut [E],
-    place: usize,
-    of: &[usize],
-    length: usize,
-    mean: impl Fn(Sum, u32) -> E,
-) {
-    for entry in 0..length {
-        let sum = of.iter().map(|place| Sum::from(entries[place * length + entry])).sum();
-        entries[place * length + entry] = mean(sum, of.len() as u32);
     }
 }
 
