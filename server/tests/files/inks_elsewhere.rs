@@ -4,8 +4,8 @@ use std::io::Cursor;
 use std::path::Path;
 use std::process::Command;
 
-use server::codec::{self, Target, View};
-use shared::equalize::{Color, Recipe};
+use server::codec::{self, View};
+use shared::equalize::{Color, Recipe, Target};
 use shared::job::Format;
 use shared::pixels::{Depth, Layout, Rows, Samples};
 use testkit::images::oracle;
@@ -112,10 +112,11 @@ fn views_show_inks_by_their_profile_and_results_keep_it() {
 /// Writes a file's own pixels as another format; returns the file and the notes.
 fn converted(original: &[u8], format: Option<Format>, depth: Option<Depth>) -> (Vec<u8>, Vec<String>) {
     let (info, rows) = read(original, 1_000).unwrap();
-    let source = &mut Cursor::new(original);
+    let (source, target) = (&mut Cursor::new(original), Target { format, depth });
     let (head, conversion) =
-        Target { format, depth }.head(source, &info, info.layout, &codec::Limits::default()).unwrap();
-    let part = codec::part(&head, 0, &conversion.rows(rows)).unwrap();
+        codec::head_as(target, source, &info, info.layout, &codec::Limits::default()).unwrap();
+    let rows = conversion.expect("the target differs").rows(rows);
+    let part = codec::part(&head, 0, &rows).unwrap();
     let file = joined(codec::join(&head, std::slice::from_ref(&part.index)).unwrap(), std::iter::once(part.bytes));
     (file, head.keeping().changed.clone())
 }
