@@ -59,7 +59,7 @@ fn of_same_color(one: &Rows, other: &Rows) -> Vec<[u16; 4]> {
         match &rows.samples {
             Samples::U8(samples) => samples.iter().map(|sample| (*sample).into()).collect(),
             Samples::U16(samples) => samples.clone(),
-            Samples::F32(_) => unreachable!("whole numbers alone"),
+            _ => unreachable!("inks have 8 or 16 bits"),
         }
     };
     let colors = [one, other].map(|rows| inks(&inks_to_rgb(rows.clone())));

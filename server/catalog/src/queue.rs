@@ -106,9 +106,9 @@ pub trait JobQueue: Send + Sync + 'static {
     /// Moves a job `queued → running` with a new run; counts the run.
     async fn activate(&self, epoch: &Epoch, job: &JobId, run: &RunId) -> Result<Write>;
 
-    /// Replaces the run of a running job whose znodes are gone; counts the run, and counts the old one as lost if a worker
-    /// began it and it finished no further task ([`JobRow::losses`]).
-    async fn rerun(&self, epoch: &Epoch, job: &JobId, old: &RunId, new: &RunId) -> Result<Write>;
+    /// Replaces the run of a running job whose znodes are gone; counts the run, and, if `stopped` (the whole array has stopped
+    /// meanwhile), counts the old one as lost if a worker began it and it finished no further task ([`JobRow::losses`]).
+    async fn rerun(&self, epoch: &Epoch, job: &JobId, old: &RunId, new: &RunId, stopped: bool) -> Result<Write>;
 
     /// Moves a job `running → done` with its result and timeline, if its run is still `run`.
     async fn publish(

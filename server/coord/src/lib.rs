@@ -238,6 +238,11 @@ pub trait Connector: Send + Sync + 'static {
     /// `embedded` or `zookeeper`.
     fn kind(&self) -> &'static str;
 
+    /// Whether the nodes live in this process and end with it.
+    fn ends_with_process(&self) -> bool {
+        self.kind() == "embedded"
+    }
+
     /// Opens a new session. Fails if no server answers within the session timeout; the caller retries.
     async fn connect(&self) -> Result<Arc<dyn Coordinator>>;
 }

@@ -358,6 +358,8 @@ impl Master {
         }
         self.clear_unreadable(seen, &rows).await?;
         let gone = |row: &&JobRow| !seen.jobs.contains_key(&row.job) && !deleting.contains(&row.image);
+        // Znodes that outlive the pods were deleted by somebody: that tells nothing of the work.
+        let stopped = context.pod.connector.ends_with_process();
         let mut synced = false;
         for row in rows.iter().filter(gone) {
             let Some(old) = &row.run else { continue };
@@ -367,14 +369,14 @@ impl Master {
             if context.coordinator.stat(&paths::job(&row.job)).await?.is_some() {
                 continue;
             }
-            if row.losses >= MAX_LOSSES {
+            if stopped && row.losses >= MAX_LOSSES {
                 let reason = Cause::LostRuns(row.losses).to_string();
                 let write = context.pod.catalog.fail(&context.epoch(), &row.job, old, &reason, None).await?;
                 context.mine(write).await?;
                 continue;
             }
             let run = new_run();
-            let write = context.pod.catalog.rerun(&context.epoch(), &row.job, old, &run).await?;
+            let write = context.pod.catalog.rerun(&context.epoch(), &row.job, old, &run, stopped).await?;
             if context.mine(write).await? {
                 tracing::info!(job = %row.job, %old, %run, losses = row.losses, "job's znodes lost; starting a new run");
                 self.create(row, run, seen.live()).await?;

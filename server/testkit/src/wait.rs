@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
 /// Time limit of waits that need no other.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Shortest and longest pause after a quick look. It grows with the time waited, so that long waits cost little.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(2);

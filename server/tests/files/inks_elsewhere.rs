@@ -113,8 +113,7 @@ fn views_show_inks_by_their_profile_and_results_keep_it() {
 fn converted(original: &[u8], format: Option<Format>, depth: Option<Depth>) -> (Vec<u8>, Vec<String>) {
     let (info, rows) = read(original, 1_000).unwrap();
     let (source, target) = (&mut Cursor::new(original), Target { format, depth });
-    let (head, conversion) =
-        codec::head_as(target, source, &info, info.layout, &codec::Limits::default()).unwrap();
+    let (head, conversion) = codec::head_as(target, source, &info, info.layout, &codec::Limits::default()).unwrap();
     let rows = conversion.expect("the target differs").rows(rows);
     let part = codec::part(&head, 0, &rows).unwrap();
     let file = joined(codec::join(&head, std::slice::from_ref(&part.index)).unwrap(), std::iter::once(part.bytes));

@@ -60,7 +60,8 @@ async fn a_late_takers_epoch_is_taken_again_by_who_leads_and_nothing_stale_is_wr
     let run = rows[0].run.clone().unwrap();
     let stale = array.catalog.fail(&late, &accepted.job_id, &run, "by nobody's right", None).await.unwrap();
     assert_eq!(stale, Write::NotMine, "the late taker's epoch is over");
-    let stale = array.catalog.rerun(&late, &accepted.job_id, &run, &"f".repeat(32).parse().unwrap()).await.unwrap();
+    let stale =
+        array.catalog.rerun(&late, &accepted.job_id, &run, &"f".repeat(32).parse().unwrap(), true).await.unwrap();
     assert_eq!(stale, Write::NotMine);
     array.is_exact(&accepted, &original).await;
     let job = array.catalog.job(&accepted.job_id).await.unwrap().unwrap();

@@ -84,12 +84,13 @@ impl JobQueue for SqlCatalog {
         self.fenced(epoch, sql, &[job.as_str().into(), run.as_str().into()]).await
     }
 
-    async fn rerun(&self, epoch: &Epoch, job: &JobId, old: &RunId, new: &RunId) -> Result<Write> {
+    async fn rerun(&self, epoch: &Epoch, job: &JobId, old: &RunId, new: &RunId, stopped: bool) -> Result<Write> {
+        let losses = if stopped { LOSSES } else { "losses" };
         // If the job has lost no run yet, its next run counts even if no worker begins it: that saves ordinary jobs a write per
         // task.
         let sql = format!(
-            "UPDATE jobs SET run = $4, runs = runs + 1, losses = {LOSSES},
-                    tried = CASE WHEN {LOSSES} = 0 THEN 1 ELSE 0 END
+            "UPDATE jobs SET run = $4, runs = runs + 1, losses = {losses},
+                    tried = CASE WHEN {losses} = 0 THEN 1 ELSE 0 END
              WHERE id = $2 AND state = 'running' AND run = $3"
         );
         self.fenced(epoch, &sql, &[job.as_str().into(), old.as_str().into(), new.as_str().into()]).await

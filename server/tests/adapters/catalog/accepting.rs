@@ -186,7 +186,7 @@ pub async fn retry_queues_a_failed_job_with_its_runs_counted_from_zero(tested: T
     let epoch = epoch(catalog).await;
     let first = activate(catalog, &epoch, &accepted.job).await;
     let second = id();
-    assert_eq!(catalog.rerun(&epoch, &accepted.job, &first, &second).await.unwrap(), Write::Applied);
+    assert_eq!(catalog.rerun(&epoch, &accepted.job, &first, &second, true).await.unwrap(), Write::Applied);
     assert_eq!(catalog.running().await.unwrap()[0].runs, 2);
     assert_eq!(catalog.retry(&accepted.job).await.unwrap(), Write::NoChange);
     assert_eq!(catalog.fail(&epoch, &accepted.job, &second, "It is torn.", None).await.unwrap(), Write::Applied);

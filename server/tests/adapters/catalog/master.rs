@@ -38,8 +38,8 @@ pub async fn a_run_that_was_replaced_can_neither_publish_nor_fail(tested: TestCa
     let epoch = epoch(catalog).await;
     let old = activate(catalog, &epoch, &accepted.job).await;
     let new = id();
-    assert_eq!(catalog.rerun(&epoch, &accepted.job, &old, &new).await.unwrap(), Write::Applied);
-    assert_eq!(catalog.rerun(&epoch, &accepted.job, &old, &id()).await.unwrap(), Write::NoChange);
+    assert_eq!(catalog.rerun(&epoch, &accepted.job, &old, &new, true).await.unwrap(), Write::Applied);
+    assert_eq!(catalog.rerun(&epoch, &accepted.job, &old, &id(), true).await.unwrap(), Write::NoChange);
     assert_eq!(catalog.publish(&epoch, &old, &result(&accepted.job), None).await.unwrap(), Write::NoChange);
     assert_eq!(catalog.fail(&epoch, &accepted.job, &old, "Old.", None).await.unwrap(), Write::NoChange);
     assert_eq!(catalog.running().await.unwrap()[0].run, Some(new.clone()));
@@ -63,7 +63,7 @@ pub async fn a_deposed_master_changes_nothing(tested: TestCatalog) {
     let before = (new.image(&queued.image).await.unwrap(), new.image(&running.image).await.unwrap());
 
     assert_eq!(catalog.activate(&old, &queued.job, &id()).await.unwrap(), Write::NotMine);
-    assert_eq!(catalog.rerun(&old, &running.job, &run, &id()).await.unwrap(), Write::NotMine);
+    assert_eq!(catalog.rerun(&old, &running.job, &run, &id(), true).await.unwrap(), Write::NotMine);
     assert_eq!(catalog.publish(&old, &run, &result(&running.job), None).await.unwrap(), Write::NotMine);
     assert_eq!(catalog.fail(&old, &running.job, &run, "No.", None).await.unwrap(), Write::NotMine);
     assert_eq!(catalog.forget(&old, &deleted.image).await.unwrap(), Write::NotMine);
@@ -390,9 +390,9 @@ pub async fn runs_count_as_lost_only_if_they_were_worked_on_and_finished_nothing
     assert_eq!(losses().await, 1);
     let again = async |run: &mut RunId| {
         let next = id();
-        assert_eq!(catalog.rerun(&epoch, &job, run, &next).await.unwrap(), Write::Applied);
+        assert_eq!(catalog.rerun(&epoch, &job, run, &next, true).await.unwrap(), Write::Applied);
         // Its reply was lost, so it is repeated.
-        assert_eq!(catalog.rerun(&epoch, &job, run, &next).await.unwrap(), Write::NoChange);
+        assert_eq!(catalog.rerun(&epoch, &job, run, &next, true).await.unwrap(), Write::NoChange);
         *run = next;
     };
     again(&mut run).await;
@@ -409,6 +409,13 @@ pub async fn runs_count_as_lost_only_if_they_were_worked_on_and_finished_nothing
     assert_eq!(catalog.hand_over(&epoch).await.unwrap(), Write::Applied);
     assert_eq!(losses().await, 2);
     again(&mut run).await;
+    catalog.begin_attempt(&job, &run).await.unwrap();
+    assert_eq!(losses().await, 3);
+    // Somebody deleted the znodes of a run that was begun, while the array was running.
+    let next = id();
+    assert_eq!(catalog.rerun(&epoch, &job, &run, &next, false).await.unwrap(), Write::Applied);
+    assert_eq!(losses().await, 2);
+    run = next;
     catalog.begin_attempt(&job, &run).await.unwrap();
     assert_eq!(losses().await, 3);
     catalog.note_finished(&[finished(&job, &run, 0)]).await.unwrap();
@@ -433,7 +440,7 @@ pub async fn finished_tasks_are_kept_for_the_next_run_and_no_longer(tested: Test
     catalog.note_finished(&[]).await.unwrap();
     assert_eq!(catalog.finished(job).await.unwrap(), tasks, "what another run finished isn't among them");
     let next: RunId = id();
-    catalog.rerun(&epoch, job, &run, &next).await.unwrap();
+    catalog.rerun(&epoch, job, &run, &next, true).await.unwrap();
     catalog.note_finished(&[finished(job, &run, 61)]).await.unwrap();
     let again = finished(job, &next, 7);
     catalog.note_finished(std::slice::from_ref(&again)).await.unwrap();
@@ -456,7 +463,7 @@ pub async fn what_a_run_wrote_is_needed_until_a_row_says_that_the_run_ended(test
     let first = activate(catalog, &epoch, &accepted.job).await;
     assert_eq!(needed(&first).await, Needed::All);
     let second = id();
-    assert_eq!(catalog.rerun(&epoch, &accepted.job, &first, &second).await.unwrap(), Write::Applied);
+    assert_eq!(catalog.rerun(&epoch, &accepted.job, &first, &second, true).await.unwrap(), Write::Applied);
     assert_eq!((needed(&first).await, needed(&second).await), (Needed::Only(None), Needed::All));
     let result = result(&accepted.job);
     assert_eq!(catalog.publish(&epoch, &second, &result, None).await.unwrap(), Write::Applied);
