@@ -212,7 +212,11 @@ async fn what_a_format_cannot_hold_is_refused_before_there_is_a_job() {
     let cases = [
         (float_tiff(30, 30), with(to(Format::Png), &luma()), "floating-point samples, whose range isn't that of a PNG"),
         (float_tiff(30, 30), with(EIGHT, &luma()), "floating-point samples, whose range isn't that of a TIFF"),
-        (sample("tiff/g_ms_perband.tif"), with(to(Format::Webp), &deep), "bands, which a WebP can't hold; a TIFF can."),
+        (
+            sample("tiff/h_extra_unspec.tif"),
+            with(to(Format::Webp), &deep),
+            "bands, which a WebP can't hold; a TIFF can.",
+        ),
         (pages_tiff(), with(to(Format::Jpeg), &luma()), "This TIFF has 3 pages, which can only be kept as they are."),
         (gray8_tiff(66_000, 1), with(to(Format::Jpeg), &luma()), "66000 × 1 pixels; a JPEG has at most 65535 a side."),
         (gray8_tiff(700, 700), with(to(Format::Webp), &luma()), "A WebP must be encoded at once"),

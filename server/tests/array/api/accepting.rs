@@ -193,7 +193,7 @@ async fn clients_of_the_older_system_upload_and_download() {
     server.get("/download/sun.png").await.problem(404);
 
     let coffee = sample("coffee.png");
-    let fields = [Field::image("coffee.png", &coffee), Field::recipe(r#"{"method":"global","to":"jpeg"}"#)];
+    let fields = [Field::recipe(r#"{"method":"global","to":"jpeg"}"#), Field::image("coffee.png", &coffee)];
     let (image, job) = ids(&server.post(&fields, &[]).await);
     server.finish(&image, &job, b"as JPEG").await;
     for name in ["coffee.png", "coffee-equalized.jpg"] {
