@@ -194,7 +194,7 @@ fn scene(name: &str) -> Rows {
         Samples::U8(samples) if channels < 3 => samples.iter().step_by(channels).copied().collect(),
         // Green.
         Samples::U8(samples) => samples.iter().skip(1).step_by(channels).copied().collect(),
-        Samples::F32(_) => unreachable!(),
+        _ => unreachable!(),
     };
     self::gray(rows.width, Samples::U8(gray.into_iter().map(|level| level.max(1)).collect()))
 }
