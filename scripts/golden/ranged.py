@@ -167,9 +167,10 @@ def ends(values, recipe):
 
 
 def curve(values, dtype, recipe):
-    """The values at the edges of a plane's bins, and what they become."""
+    """The values at the edges of a plane's bins, and what they become; both as quarters of their distance from the range's lower end,
+    which are exact where values lie close together, and finite where they lie far apart."""
     (lo, hi), (least, greatest) = ends(values, recipe)
-    below, above = least < lo, greatest > hi
+    below, above = int(least < lo), int(greatest > hi)
     levels = np.dtype(dtype).kind in "iu" and hi - lo < BINS - below - above
     steps = int(hi - lo) if levels else int(BINS - below - above)
     inside = values[(values >= lo) & (values <= hi)] if below or above else np.clip(values, lo, hi)
@@ -193,10 +194,13 @@ def curve(values, dtype, recipe):
         share = (under + np.concatenate([[0], np.cumsum(counts)])) / len(values)
     share = share ** (1 / recipe.get("gamma", 1))
     # Outliers have a bin on either side, from the end of the range to the outermost value.
-    old, share = np.concatenate([[least] * below, old, [greatest] * above]), np.concatenate([[0] * below, share, [1] * above])
+    length = hi / 4 - lo / 4
+    at = edges / 4 if levels else length * (edges / steps)
+    at = np.concatenate([[least / 4 - lo / 4] * below, at, [greatest / 4 - lo / 4] * above])
+    share = np.concatenate([[0] * below, share, [1] * above])
     if levels and above:
-        old, share = np.insert(old, -1, hi), np.insert(share, -1, share[-2])
-    return old, (lo / 2 + (hi / 2 - lo / 2) * share) * 2
+        at, share = np.insert(at, -1, length), np.insert(share, -1, share[-2])
+    return at, length * share
 
 
 def equalized(values, dtype, recipe):
@@ -207,7 +211,7 @@ def equalized(values, dtype, recipe):
         return values
     old, new = curve(values, dtype, recipe)
     new = new if strength == 1 else old + strength * (new - old)
-    return np.interp(np.clip(values, least, greatest) / 4, old / 4, new / 4) * 4
+    return (lo / 4 + np.interp(np.clip(values, least, greatest) / 4 - lo / 4, old, new)) * 4
 
 
 def valid(plane, nodata):

@@ -23,7 +23,7 @@ struct Case {
     name: String,
     width: u32,
     height: u32,
-    bits: Depth,
+    bits: u8,
     columns: u32,
     rows: u32,
     clip_limit: f64,
@@ -51,7 +51,8 @@ fn every_pixel_is_the_one_of_opencv() {
     assert!(cases.len() >= 16, "OpenCV {opencv}");
     for Case { name, width, height, bits, columns, rows, clip_limit } in cases {
         let clahe = Clahe { clip_limit, columns, rows };
-        let original = Rows::from_le_bytes(width, Layout::Gray, bits, &golden(&format!("{name}.raw"))).unwrap();
+        let depth = Depth::try_from(bits).unwrap();
+        let original = Rows::from_le_bytes(width, Layout::Gray, depth, &golden(&format!("{name}.raw"))).unwrap();
         assert_eq!(original.height(), height as usize);
         for kernel in Kernel::available() {
             let result = equalize(kernel, &clahe, Color::Luma, original.clone());

@@ -30,7 +30,7 @@ pub fn pixels(layout: Layout, depth: Depth, width: u32, height: u32) -> Rows {
         Depth::Half => Samples::F16(values.map(|value| f16::nearest(float(value))).collect()),
         Depth::Float => Samples::F32(values.map(|value| f32::from(value) / 7.0 - 1_000.0).collect()),
         Depth::Double => Samples::F64(values.map(float).collect()),
-        Depth::Int32 => Samples::I32(values.map(|value| i32::from(value) * 60_001 - 2_000_000_000).collect()),
+        Depth::Int32 => Samples::I32(values.map(|value| (i64::from(value) * 60_001 - 2_000_000_000) as i32).collect()),
         Depth::Uint32 => Samples::U32(values.map(|value| u32::from(value) * 65_521 + 7).collect()),
     };
     Rows { width, layout, samples }

@@ -162,7 +162,7 @@ fn real_files_are_equalized_in_their_own_type() {
     ] {
         let original = sample(&format!("tiff/{name}"));
         let (result, notes) = equalize(&original, &Recipe::default());
-        assert_eq!(notes, Vec::<String>::new(), "{name}");
+        assert!(!notes.iter().any(|note| note.contains("far away")), "{name}: {notes:?}");
         let ((info, before), (of_result, after)) = (read(&original, 99).unwrap(), read(&result, 99).unwrap());
         assert_eq!(info, of_result, "{name}");
         let (before, after) = (values(&before), values(&after));

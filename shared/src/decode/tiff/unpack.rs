@@ -5,7 +5,7 @@ use std::io::Read;
 use flate2::{Decompress, FlushDecompress, Status};
 use weezl::{BitOrder, LzwStatus};
 
-use super::super::error::{Error, Result, damaged, truncated};
+use super::super::error::{Result, damaged, truncated};
 use super::directory::Order;
 use super::fax;
 use super::jpeg::{self, Jpeg, Size};
@@ -140,7 +140,7 @@ fn inflate(packed: &[u8], raw: &mut [u8]) -> Result<()> {
     }
 }
 
-/// PackBits (TIFF 6.0, section 9).
+/// PackBits (TIFF 6.0, section 9). A run may end beyond the bytes that are needed: some writers let runs cross rows.
 fn pack_bits(mut packed: &[u8], mut raw: &mut [u8]) -> Result<()> {
     while !raw.is_empty() {
         let (&control, rest) = packed.split_first().ok_or_else(|| truncated(Format::Tiff))?;
@@ -150,23 +150,19 @@ fn pack_bits(mut packed: &[u8], mut raw: &mut [u8]) -> Result<()> {
             continue;
         }
         let length = usize::from(control.unsigned_abs()) + 1;
-        let (now, later) = std::mem::take(&mut raw).split_at_mut_checked(length).ok_or_else(wrong_run)?;
+        let kept = length.min(raw.len());
+        let (now, later) = std::mem::take(&mut raw).split_at_mut(kept);
         if control < 0 {
             let (&value, rest) = packed.split_first().ok_or_else(|| truncated(Format::Tiff))?;
             now.fill(value);
             packed = rest;
         } else {
-            let (bytes, rest) = packed.split_at_checked(length).ok_or_else(|| truncated(Format::Tiff))?;
-            now.copy_from_slice(bytes);
-            packed = rest;
+            now.copy_from_slice(packed.get(..kept).ok_or_else(|| truncated(Format::Tiff))?);
+            packed = packed.get(length..).unwrap_or_default();
         }
         raw = later;
     }
     Ok(())
-}
-
-fn wrong_run() -> Error {
-    damaged(Format::Tiff, "its PackBits data are longer than its rows")
 }
 
 /// Converts a row's bytes to samples.
@@ -230,6 +226,16 @@ mod tests {
         pack_bits(&packed, &mut raw).unwrap();
         let expected = [&[0xaa; 3][..], &[0x80, 0, 0x2a], &[0xaa; 4], &[0x80, 0, 0x2a, 0x22], &[0xaa; 10]].concat();
         assert_eq!(raw.as_slice(), expected);
+    }
+
+    #[test]
+    fn a_run_of_packbits_may_end_beyond_what_is_needed() {
+        for packed in [&[0xfe, 7][..], &[2, 7, 7, 9], &[2, 7, 7]] {
+            let mut raw = [0; 2];
+            pack_bits(packed, &mut raw).unwrap();
+            assert_eq!(raw, [7; 2]);
+        }
+        assert!(pack_bits(&[2, 7], &mut [0; 2]).unwrap_err().to_string().contains("truncated"));
     }
 
     #[test]

@@ -56,8 +56,7 @@ impl Curves {
     fn value(&self, plane: usize, value: f64) -> f64 {
         let Some(range) = self.ranges.planes[plane].filter(|range| !range.is_single()) else { return value };
         let edges = &self.edges[plane];
-        let at = range.place(value);
-        let bin = range.bin(at);
+        let (at, bin) = (range.place(value), range.bin(value));
         let (from, to) = (edges[bin], edges[bin + 1]);
         // Within the ends of the bin also where rounding leads beyond them, so that values keep their order.
         range.clamp(between(from, to, at - bin as f64).max(from).min(to))

@@ -30,7 +30,7 @@ impl RangedHistogram {
         let bins = histogram.bins_mut();
         view.each_value(rows, mask, |plane, value| {
             if let Some(range) = &planes[plane] {
-                bins[plane * BINS + range.bin(range.place(value))] += 1;
+                bins[plane * BINS + range.bin(value)] += 1;
             }
         });
     }

@@ -64,7 +64,7 @@ impl Range {
         (self.first as usize, self.last - usize::from(self.hi < self.greatest))
     }
 
-    /// Returns the place of a value, in bins: its whole part is the bin, unless that would be the one after the last.
+    /// Returns the place of a value, in bins: the number of its bin, and the part of that below the value.
     pub(super) fn place(&self, value: f64) -> f64 {
         if self.is_single() {
             return BINS as f64;
@@ -84,9 +84,15 @@ impl Range {
         self.first + (share(value, self.lo, self.hi) * self.steps).clamp(0.0, self.steps)
     }
 
-    /// Returns the bin of a place.
-    pub(super) fn bin(&self, place: f64) -> usize {
-        (place as usize).min(self.last)
+    /// Returns the bin of a value. Outliers are alone in theirs: `hi` itself is in the bin below.
+    pub(super) fn bin(&self, value: f64) -> usize {
+        if value < self.lo && self.least < self.lo {
+            return 0;
+        }
+        if value > self.hi && self.hi < self.greatest {
+            return self.last;
+        }
+        (self.place(value) as usize).min(self.core().1)
     }
 
     /// Returns the share of the range that lies below the edge of a bin (of levels: below the level).
