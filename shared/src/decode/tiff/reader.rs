@@ -250,6 +250,8 @@ impl Stored {
         let piece = u64::from(self.structure.chunks.rows()) * self.structure.piece_line() as u64;
         let most = match self.structure.compression {
             Compression::Jpeg | Compression::Webp => piece + (64 << 10),
+            // Blocks of up to 128 KiB are decoded as a whole (RFC 8878, 3.1.1.2.4).
+            Compression::Zstd => needed as u64 + (128 << 10),
             // With an end-of-line code of two bytes for each row.
             compression if compression.is_fax() => 4 * needed as u64 + 2 * u64::from(self.structure.chunks.rows()),
             _ => needed as u64,
