@@ -150,7 +150,8 @@ fn outliers_share_the_end_of_the_range_in_their_order() {
     let after = f64::slice(&after.samples).unwrap();
     assert_eq!((after[0], after[1]), (999.0, 0.0));
     assert!(998.8 < after[3] && after[3] < after[2] && after[2] < after[0], "{:?}", &after[..4]);
-    assert!(values.iter().zip(after).skip(4).all(|(before, after)| (before - after).abs() < 1.0));
+    // A value's bin has a thousandth of the range, 0.999, and the four values in place of others move it by at most 4 × 999 / 20,000.
+    assert!(values.iter().zip(after).skip(4).all(|(before, after)| (before - after).abs() < 1.2));
     assert_eq!(notes.len(), 1);
     assert!(
         notes[0].contains("is 0 to 999: 4 values are far away") && notes[0].contains("-1e200 to 1e300"),
