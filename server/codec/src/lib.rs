@@ -31,6 +31,7 @@ pub use bundle::{Bundle, Hash, PartHash, bundle, open_bundle};
 pub use convert::Conversion;
 pub use pyramid::{ENTRY as PYRAMID_ENTRY, LevelRows, TAIL as PYRAMID_TAIL};
 pub use shared::decode::{Error, Limits, Result, detect, foreign};
+pub use tiff::Parts;
 
 /// Byte source of an image file.
 pub trait Source: std::io::Read + std::io::Seek + Send {}
@@ -99,6 +100,16 @@ impl Head {
         &self.keeping
     }
 
+    /// Returns the head of a result whose layout isn't cloud-optimized, whatever its original's is.
+    #[must_use]
+    pub fn in_ordinary_layout(self) -> Self {
+        let file = match self.file {
+            FileHead::Tiff(file) => FileHead::Tiff(Box::new(file.in_ordinary_layout())),
+            other => other,
+        };
+        Self { file, ..self }
+    }
+
     /// Returns how many rows of the result can only be written together.
     pub fn unit_rows(&self) -> u32 {
         self.info.unit_rows
@@ -118,7 +129,7 @@ impl Head {
         Ok(match &self.file {
             FileHead::Png(file) => Some(file.begin_bytes()),
             FileHead::Jpeg(file) => Some(file.join(&self.info)?.begin.len()),
-            FileHead::Tiff(file) => Some(file.begin_bytes()),
+            FileHead::Tiff(file) => file.begin_bytes(),
             FileHead::Webp(_) => None,
         })
     }
@@ -131,6 +142,8 @@ pub enum Joiner {
     Envelope(Envelope),
     /// The parts are raw rows; the file can only be encoded once all of them are there.
     Encoder(Box<webp::Encoder>),
+    /// The file contains the parts' own bytes, but before them what is made of all parts.
+    Cloud(Box<tiff::Cloud>),
 }
 
 /// The bytes around the parts.
@@ -143,29 +156,26 @@ pub struct Envelope {
 }
 
 impl Joiner {
-    /// Passes the pieces of the file to `emit` in order; takes `parts` in order.
+    /// Passes the pieces of the file to `emit` in order. `parts` returns the parts in order, and may be called twice.
     ///
     /// # Errors
     /// Those of `parts` and of `emit`, as [`Error::Source`]; [`Error::Refused`] if the file can't be made.
-    pub fn write(
-        self,
-        parts: impl Iterator<Item = std::io::Result<Vec<u8>>>,
-        emit: &mut dyn FnMut(Vec<u8>) -> std::io::Result<()>,
-    ) -> Result<()> {
+    pub fn write(self, parts: &mut Parts<'_>, emit: &mut dyn FnMut(Vec<u8>) -> std::io::Result<()>) -> Result<()> {
         match self {
             Joiner::Envelope(Envelope { begin, end }) => {
                 emit(begin)?;
-                for part in parts {
+                for part in parts() {
                     emit(part?)?;
                 }
                 emit(end)?;
             }
             Joiner::Encoder(mut encoder) => {
-                for part in parts {
+                for part in parts() {
                     encoder.part(&part?)?;
                 }
                 encoder.file(emit)?;
             }
+            Joiner::Cloud(cloud) => cloud.write(parts, emit)?,
         }
         Ok(())
     }
@@ -182,7 +192,9 @@ pub fn decoder_memory(info: &ImageInfo) -> u64 {
 /// Returns the memory, in bytes, that [`Joiner::write`] holds for an image's result, besides the part passing through.
 pub fn join_memory(info: &ImageInfo) -> u64 {
     match info.format {
-        Format::Png | Format::Jpeg | Format::Tiff => 0,
+        Format::Png | Format::Jpeg => 0,
+        // Of a cloud-optimized one: its overviews, encoded.
+        Format::Tiff => tiff::join_memory(info),
         Format::Webp => shared::decode::webp::encoder_memory(info),
     }
 }
@@ -430,7 +442,7 @@ pub fn join_pages(pages: &[(&Head, &[PartIndex])]) -> Result<Joiner> {
                     _ => return refuse("Only a TIFF has several pages."),
                 }
             }
-            Ok(Joiner::Envelope(tiff::join(&of_tiff)?))
+            tiff::join(&of_tiff)
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Encoder of a result: its head, and the conversion of its rows if its format or depth isn't the original's.
 
 use codec::{Conversion, Head, Limits, Part, Source};
-use shared::equalize::{Recipe, output_layout};
+use shared::equalize::{Arithmetic, Recipe, output_layout};
 use shared::job::ImageInfo;
 use shared::pixels::Rows;
 
@@ -24,6 +24,8 @@ impl Encoder {
     ) -> codec::Result<Self> {
         let layout = output_layout(recipe, info.layout);
         let (head, conversion) = codec::head_as(recipe.target, source, info, layout, limits)?;
+        // Parts of older jobs, which older pods may have encoded, are for the ordinary layout.
+        let head = if recipe.arithmetic == Arithmetic::Eleven { head } else { head.in_ordinary_layout() };
         Ok(Self { head, conversion })
     }
 

@@ -116,7 +116,7 @@ impl Local<'_> {
         };
 
         let first = self.encoder(&source, recipe, &info)?;
-        let file = InPlace::begin(&first.head, out)?;
+        let file = InPlace::begin(&first.head, out, &self.scratch)?;
         let mut work =
             Work { source: &source, recipe, reference: reference.as_ref(), mask: None, file, notes: Vec::new() };
         let mut finished = Vec::with_capacity(pages.len());

@@ -67,6 +67,7 @@ async fn pages_floats_no_data_webps_and_overviews_give_the_very_files_of_evenlig
         ("inks.jpg", sample("jpeg/ycck.jpg")),
         ("inks.tif", sample("tiff/t_cmyk.tif")),
         ("overviews.tif", sample("made/tifffile_subifds.tif")),
+        ("cog.tif", sample("tiff/cog_ovr_nodata.tif")),
     ];
     let stretch = r#"{"method":"stretch","color":"luma","strength":0.5}"#;
     let recipes = [luma(), serde_json::from_str::<Recipe>(stretch).unwrap()];

@@ -128,7 +128,11 @@ pub fn joined(joiner: Joiner, parts: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
         file.extend(piece);
         Ok(())
     };
-    joiner.write(parts.map(Ok), &mut emit).unwrap();
+    let parts: Vec<Vec<u8>> = parts.collect();
+    let mut again = || -> Box<dyn Iterator<Item = std::io::Result<Vec<u8>>>> {
+        Box::new(parts.iter().map(|part| Ok(part.clone())))
+    };
+    joiner.write(&mut again, &mut emit).unwrap();
     file
 }
 

@@ -196,8 +196,8 @@ pub(super) fn result(original: &Structure, keeping: &mut Keeping) -> Structure {
     result
 }
 
-/// Reports on the whole file.
-pub(super) fn of_file(document: &Document, cloud_optimized: bool, keeping: &mut Keeping) {
+/// Reports on the whole file. `cloud_optimized` is whether its layout is kept; `None` if it has no such layout.
+pub(super) fn of_file(document: &Document, cloud_optimized: Option<bool>, keeping: &mut Keeping) {
     match (document.pages.len(), document.pages.iter().any(|page| page.slice > 0)) {
         (1, _) => {}
         (slices, true) => {
@@ -213,11 +213,13 @@ pub(super) fn of_file(document: &Document, cloud_optimized: bool, keeping: &mut 
             "The TIFF points to a further page beyond its end, which was left out. If a page is missing, the file was cut short.",
         );
     }
-    if cloud_optimized {
-        keeping.change(
+    match cloud_optimized {
+        None => {}
+        Some(true) => keeping.keep("the cloud-optimized layout (COG)"),
+        Some(false) => keeping.change(
             "The TIFF was laid out as a cloud-optimized GeoTIFF (COG); the result isn't. `gdal_translate -of COG in.tif out.tif` \
              lays it out so again.",
-        );
+        ),
     }
 }
 

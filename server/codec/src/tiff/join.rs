@@ -3,14 +3,15 @@
 use shared::decode::tiff::{Order, tag};
 use shared::job::Overview;
 
-use super::super::{Envelope, PartIndex, Result, refuse};
+use super::super::{Envelope, Joiner, PartIndex, Result, refuse};
+use super::cloud::Cloud;
 use super::field::{self, Field};
 use super::{Head, Pieces};
 
 impl Head {
-    /// Returns the number of bytes before the parts, without a switch to BigTIFF.
-    pub(in super::super) fn begin_bytes(&self) -> usize {
-        header_bytes(self.structure.tiff.big)
+    /// Returns the number of bytes before the parts, without a switch to BigTIFF; `None` if that depends on all parts.
+    pub(in super::super) fn begin_bytes(&self) -> Option<usize> {
+        (!self.cloud).then(|| header_bytes(self.structure.tiff.big))
     }
 }
 
@@ -18,8 +19,16 @@ pub(super) const fn header_bytes(big: bool) -> usize {
     if big { 16 } else { 8 }
 }
 
+/// Returns the joiner of the parts of all pages, in order.
+pub(in super::super) fn join(pages: &[(&Head, &[PartIndex])]) -> Result<Joiner> {
+    match pages {
+        [(head, index)] if head.cloud => Ok(Joiner::Cloud(Box::new(Cloud::new(head, index)))),
+        _ => envelope(pages).map(Joiner::Envelope),
+    }
+}
+
 /// Returns the bytes around the parts of all pages, in order.
-pub(in super::super) fn join(pages: &[(&Head, &[PartIndex])]) -> Result<Envelope> {
+pub(super) fn envelope(pages: &[(&Head, &[PartIndex])]) -> Result<Envelope> {
     // Classic TIFF if 32-bit offsets suffice and the original isn't a BigTIFF, otherwise BigTIFF.
     let big = pages.iter().any(|(head, _)| head.structure.tiff.big);
     let joiner = if big { None } else { with_offsets(pages, false)? };
@@ -109,7 +118,7 @@ impl Chain {
     }
 }
 
-fn header(order: Order, big: bool, directory: u64) -> Vec<u8> {
+pub(super) fn header(order: Order, big: bool, directory: u64) -> Vec<u8> {
     let mut header = match order {
         Order::Little => b"II".to_vec(),
         Order::Big => b"MM".to_vec(),

@@ -1,6 +1,7 @@
 //! TIFF from independently encoded parts: strips or tiles as in the original, in its compression and byte order, in
 //! sequence, page after page; then the directories with their offsets.
 
+mod cloud;
 mod encode;
 mod fate;
 mod field;
@@ -20,6 +21,7 @@ use shared::decode::tiff::{
 use shared::job::{Format, ImageInfo, Keeping, Overview};
 use shared::pixels::{Depth, Layout, Rows};
 
+pub use self::cloud::{Cloud, Parts};
 use self::fate::Fate;
 use self::field::Field;
 pub(super) use self::join::join;
@@ -37,6 +39,8 @@ pub(super) struct Head {
     overviews: Vec<Overview>,
     /// The nodata value, which overviews leave out.
     nodata: Option<f64>,
+    /// Whether the file is cloud-optimized.
+    cloud: bool,
     /// Bytes of metadata held here.
     pub(super) held: u64,
 }
@@ -67,8 +71,8 @@ impl Head {
         keeping: &mut Keeping,
     ) -> Result<Self> {
         let (tiff, page) = page_of(&mut source, info)?;
-        let small_masks = small_masks(source, info, keeping)?;
         let original = structure(&mut source, tiff, page, None)?;
+        let (small_masks, cloud) = small_masks(source, info, &original, keeping)?;
         let mut result = fate::result(&original, keeping);
         let mut blocks = Blocks::new(Format::Tiff, "fields of metadata");
         let fields = fields(source, (&original, &result), loses_color, &mut blocks, keeping)?;
@@ -97,7 +101,12 @@ impl Head {
             result.chunks = Chunks::Strips(info.unit_rows);
         }
         let held = blocks.bytes() + mask.iter().chain(&small_masks).map(Mask::held).sum::<u64>();
-        Ok(Self { structure: result, fields, mask, small_masks, overviews, nodata: info.more.nodata, held })
+        Ok(Self { structure: result, fields, mask, small_masks, overviews, nodata: info.more.nodata, cloud, held })
+    }
+
+    /// Returns the head without the cloud-optimized layout.
+    pub(super) fn in_ordinary_layout(self) -> Self {
+        Self { cloud: false, ..self }
     }
 
     /// Returns whether rows are stored contiguously through the whole file, independent of strips.
@@ -113,6 +122,13 @@ impl Head {
         };
         let mut overviews = Vec::with_capacity(self.overviews.len());
         for overview in &self.overviews {
+            if self.cloud {
+                let rows = overview::rows(overview, first_row, rows, self.nodata);
+                let rows = rows.map_or_else(Vec::new, |rows| rows.to_le_bytes());
+                overviews.push(vec![rows.len() as u64]);
+                bytes.extend(rows);
+                continue;
+            }
             let (strip, lengths) = overview::strip(&self.structure, overview, first_row, rows, self.nodata)?;
             bytes.extend(strip);
             overviews.push(lengths);
@@ -285,9 +301,15 @@ fn fields(
 
 /// Reports on the whole file with its first page. Returns the directories of the overviews of the first page's mask that are kept:
 /// those as large as an overview of the page. Those of further pages aren't: each page would have to read all directories.
-fn small_masks(mut source: &mut dyn Source, info: &ImageInfo, keeping: &mut Keeping) -> Result<Vec<u64>> {
+/// Returns too whether the result is cloud-optimized.
+fn small_masks(
+    mut source: &mut dyn Source,
+    info: &ImageInfo,
+    original: &Structure,
+    keeping: &mut Keeping,
+) -> Result<(Vec<u64>, bool)> {
     if info.more.page > 0 {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), false));
     }
     let document = document(&mut source)?;
     let mut kept = Vec::new();
@@ -302,9 +324,17 @@ fn small_masks(mut source: &mut dyn Source, info: &ImageInfo, keeping: &mut Keep
         }
     }
     let lost = own.saturating_sub(info.more.overviews.len()) + masks.len() - kept.len();
-    fate::of_file(&document, cloud_optimized(source, document.tiff)?, keeping);
+    let was_cloud = cloud_optimized(source, document.tiff)?;
+    let is_cloud = was_cloud && document.pages.len() == 1 && lost == 0 && cloud::fits(original, info);
+    fate::of_file(&document, was_cloud.then_some(is_cloud), keeping);
     fate::overviews(info.more.overviews.len(), kept.len(), lost, keeping);
-    Ok(kept)
+    Ok((kept, is_cloud))
+}
+
+/// Returns the memory, in bytes, that joining holds at most.
+pub(super) fn join_memory(info: &ImageInfo) -> u64 {
+    let bytes = cloud::overview_bytes(info);
+    if bytes > cloud::MOST_OVERVIEWS { 0 } else { bytes }
 }
 
 /// Returns whether a file is marked as a cloud-optimized GeoTIFF, which GDAL does behind the header

@@ -26,14 +26,27 @@ pub(super) fn strip(
     rows: &Rows,
     nodata: Option<f64>,
 ) -> Result<(Vec<u8>, Vec<u64>)> {
+    let Some(reduced) = self::rows(page, overview, first_row, rows, nodata) else { return Ok((Vec::new(), Vec::new())) };
+    let height = reduced.height() as u32;
+    let strip = Structure { height, ..structure(page, overview, height) };
+    encode::pieces(&strip, &reduced)
+}
+
+/// Returns the rows of the overview for rows of the page; `None` if it has none there.
+pub(super) fn rows(
+    page: &Structure,
+    overview: &Overview,
+    first_row: u32,
+    rows: &Rows,
+    nodata: Option<f64>,
+) -> Option<Rows> {
     let below = overview.height.saturating_sub(first_row / overview.factor);
     let height = (rows.height() as u32).div_ceil(overview.factor).min(below);
     if height == 0 {
-        return Ok((Vec::new(), Vec::new()));
+        return None;
     }
     let samples = means(rows, overview, height, page.packed(), nodata);
-    let strip = Structure { height, ..structure(page, overview, height) };
-    encode::pieces(&strip, &Rows { width: overview.width, layout: rows.layout, samples })
+    Some(Rows { width: overview.width, layout: rows.layout, samples })
 }
 
 /// Returns the samples of the overview's next `height` rows.

@@ -57,7 +57,7 @@ fn a_result_beyond_four_gigabytes_becomes_a_bigtiff() {
             adler32: None,
             raw_bytes,
         }];
-        let joiner = super::join(&[(file, &index)]).unwrap();
+        let joiner = super::join::envelope(&[(file, &index)]).unwrap();
         assert_eq!(joiner.begin[..3], [b'I', b'I', version]);
         let mut hollow = Hollow { front: joiner.begin, hole: bytes, back: joiner.end, at: 0 };
         assert_eq!(inspect(&mut hollow, &Limits::default()).unwrap(), info);
