@@ -123,7 +123,7 @@ impl Head {
         let mut overviews = Vec::with_capacity(self.overviews.len());
         for overview in &self.overviews {
             if self.cloud {
-                let rows = overview::rows(overview, first_row, rows, self.nodata);
+                let rows = overview::rows(&self.structure, overview, first_row, rows, self.nodata);
                 let rows = rows.map_or_else(Vec::new, |rows| rows.to_le_bytes());
                 overviews.push(vec![rows.len() as u64]);
                 bytes.extend(rows);
