@@ -30,7 +30,7 @@ pub(super) fn result_info(target: Target, info: &ImageInfo, layout: Layout) -> I
     if !target.changes(info) {
         return ImageInfo { layout, ..info.clone() };
     }
-    let format = target.format_of(info);
+    let format = target.format_of(info.format);
     let depth = match (format, target.depth) {
         (Format::Jpeg | Format::Webp, _) => Depth::Eight,
         // More bits than there are would hold nothing more.
@@ -55,8 +55,9 @@ pub(super) fn check(target: Target, info: &ImageInfo, layout: Layout, limits: &L
     if !target.changes(info) {
         return Ok(());
     }
-    let name = template::name(target.format_of(info));
-    let is_other = target.format_of(info) != Format::Tiff || target.depth.is_some_and(|depth| depth != info.depth);
+    let name = template::name(target.format_of(info.format));
+    let is_other =
+        target.format_of(info.format) != Format::Tiff || target.depth.is_some_and(|depth| depth != info.depth);
     if !info.depth.has_levels() && is_other {
         return refuse(format!(
             "This image has {}, whose range isn't that of a {name} of 8 or 16 bits. Scale them first, as with `gdal_translate -ot \

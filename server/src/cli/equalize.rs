@@ -91,7 +91,7 @@ pub fn run(args: EqualizeArgs) -> Result<()> {
         (false, _) => Output::at(&args.output)?,
     };
     if let (Output::File(path), false, Some(original)) = (&output, args.output.is_dir(), input.format()?) {
-        let format = command.recipe.target.format.unwrap_or(original);
+        let format = command.recipe.target.format_of(original);
         if let Some(named) = format_of_name(path).filter(|named| *named != format) {
             let (is, extension) = (format.name().to_uppercase(), format.extension());
             match command.recipe.target.format {

@@ -93,7 +93,7 @@ async fn equals_the_oracle(more: &[&str]) {
     for (accepted, name, bytes, own, wide, recipe) in uploads {
         let case = format!("{name} with {recipe:?}");
         assert_eq!(client.ended(&accepted.image_id).await.state, JobState::Done, "{case}");
-        let format = recipe.target.format.unwrap_or(own);
+        let format = recipe.target.format_of(own);
         let file = client.download(&route::result(&accepted.image_id)).await;
         assert!(file.bytes == oracle(&bytes, &recipe), "{case} differs");
         assert_eq!(file.media_type, format.media_type(), "{case}");
@@ -123,12 +123,12 @@ async fn equals_the_oracle(more: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_format_in_tasks_gives_the_very_files_of_evenlight_equalize() {
+async fn every_format_in_tasks_equals_evenlight_equalize() {
     equals_the_oracle(&["--parts-per-task", "1"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_format_in_one_task_gives_the_very_files_of_evenlight_equalize() {
+async fn every_format_in_one_task_equals_evenlight_equalize() {
     equals_the_oracle(&["--whole-below", "10000000", "--pods", "3"]).await;
 }
 
@@ -156,7 +156,7 @@ async fn packed_samples_become_sixteen_or_eight_bits() {
             let sentence = format!("Samples of {bits} bits became {wanted} bits.");
             assert!(notes.contains(&sentence), "{name}, {target:?}: {notes:?}");
             if target != to(Format::Jpeg) {
-                lossless.push(pixels(&file, target.format.unwrap_or(Format::Tiff)));
+                lossless.push(pixels(&file, target.format_of(Format::Tiff)));
             }
         }
         assert!(lossless.windows(2).all(|pair| pair[0] == pair[1]), "{name}: the same pixels in every format");

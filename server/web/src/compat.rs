@@ -61,7 +61,7 @@ async fn latest(state: &WebState, name: &str) -> Result<Option<ImageId>> {
     };
     let page = state.catalog.images(&query).await?;
     let named = |image: &&shared::gallery::Image| {
-        let format = image.recipe.target.format.unwrap_or(image.format);
+        let format = image.recipe.target.format_of(image.format);
         image.name == name || result_name(&image.name, image.format, format) == name
     };
     Ok(page.items.iter().find(named).map(|image| image.id.clone()))

@@ -105,7 +105,7 @@ pub(super) async fn result(
 /// # Errors
 /// 404 if there is no result.
 pub(super) fn of_result(files: Files, lasting: Lasting) -> Result<Download> {
-    let format = files.target.format_of(&files.info);
+    let format = files.target.format_of(files.info.format);
     let name = result_name(&files.name, files.info.format, format);
     let ResultFile { key, bytes, sha256, .. } = files.result.ok_or_else(no_result)?;
     Ok(Download { key, bytes, sha256, format, name, lasting })

@@ -14,8 +14,8 @@ use crate::pixels::{Depth, Layout, Rows, Samples};
 /// Counts of each intensity in some rows: `planes × levels` bins of 64 bits.
 ///
 /// The number of planes is 1, 3 for [`Intensity::Channels`], or the number of bands; that of levels is 256 for 8-bit
-/// samples, 65,536 for 16-bit ones, and that of the file's own levels for packed ones ([`Histogram::in_own_levels`]). Fully transparent pixels are not counted; partly transparent ones count like any
-/// other.
+/// samples, and 65,536 for 16-bit ones. Packed samples, counted at 16 bits, can be returned in their own levels
+/// ([`Histogram::in_own_levels`]). Fully transparent pixels are not counted; partly transparent ones count like any other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Histogram {
     intensity: Intensity,
@@ -212,7 +212,7 @@ impl Histogram {
         bytes
     }
 
-    /// Deserializes a histogram of the same intensity and depth as this one.
+    /// Deserializes a histogram of the same kind of samples as this one.
     ///
     /// # Errors
     /// As [`Histogram::from_bytes`], and for another intensity or depth, before memory is allocated for it.
@@ -220,7 +220,7 @@ impl Histogram {
         if Reader::new(bytes).header(wire::HISTOGRAM)? != (self.intensity, self.depth) {
             return Err(Malformed::Value("the histogram is of other samples"));
         }
-        Self::from_bytes(bytes)
+        Ok(Self::from_bytes(bytes)?.of_packed(self.packed))
     }
 
     /// The inverse of [`Histogram::to_bytes`].

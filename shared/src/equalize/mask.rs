@@ -2,6 +2,7 @@
 
 use super::color;
 use super::inks::{self, inks_to_rgb};
+use super::kernel::sample::Sample;
 use super::nodata::{Nodata, NodataRule, Unit};
 use super::ranged;
 use crate::for_samples;
@@ -169,7 +170,7 @@ pub(super) fn kept<S: Copy>(shown: &[bool], samples: &[S], channels: usize) -> V
 }
 
 /// Luma of a pixel with levels.
-fn luma_of<S: super::kernel::sample::Sample>(rgb: &[S]) -> S {
+fn luma_of<S: Sample>(rgb: &[S]) -> S {
     color::luma(rgb[0], rgb[1], rgb[2])
 }
 

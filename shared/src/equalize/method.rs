@@ -16,7 +16,7 @@ use crate::pixels::{Depth, Rows};
 
 /// Counts over some rows of an image, by any method. Partial counts merge to the whole in any order.
 ///
-/// Samples without levels, and 16-bit ones for CLAHE, take two passes: one for their range, unless the recipe gives it, and
+/// Samples without levels, and 16-bit ones for CLAHE, take two passes: one for their range, unless the recipe sets it, and
 /// one for the histogram over that range ([`Counts::further`]).
 #[derive(Debug, Clone, PartialEq)]
 pub enum Counts {
@@ -171,7 +171,7 @@ impl Counts {
     /// Fails if the bytes are not exactly one such value.
     pub fn filled(&self, bytes: &[u8]) -> Result<Self, Malformed> {
         match self {
-            Self::Whole(own) => Ok(Self::Whole(own.filled(bytes)?.of_packed(own.packed()))),
+            Self::Whole(histogram) => histogram.filled(bytes).map(Self::Whole),
             Self::Occupied(occupied) => Ok(Self::Occupied(Box::new(occupied.filled(bytes)?))),
             Self::Tiles(tiles) => Ok(Self::Tiles(Box::new(tiles.emptied().filled(bytes)?))),
             Self::Spread(spread) => Ok(Self::Spread(Box::new(spread.filled(bytes)?))),

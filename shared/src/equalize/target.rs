@@ -18,11 +18,11 @@ impl Target {
 
     /// Whether a result of this original differs from what it would be otherwise.
     pub fn changes(self, info: &ImageInfo) -> bool {
-        self.format_of(info) != info.format || self.depth.is_some_and(|depth| depth != info.depth)
+        self.format_of(info.format) != info.format || self.depth.is_some_and(|depth| depth != info.depth)
     }
 
-    /// Returns the format of the result.
-    pub fn format_of(self, info: &ImageInfo) -> Format {
-        self.format.unwrap_or(info.format)
+    /// Returns the format of the result of an original in this format.
+    pub fn format_of(self, original: Format) -> Format {
+        self.format.unwrap_or(original)
     }
 }

@@ -56,11 +56,6 @@ impl RangedHistogram {
     /// # Errors
     /// Fails if the bytes are not exactly one such histogram.
     pub fn filled(&self, bytes: &[u8]) -> Result<Self, Malformed> {
-        let histogram = Histogram::from_bytes(bytes)?;
-        let view = self.ranges.view;
-        if (histogram.intensity(), histogram.depth()) != (view.intensity, view.depth) {
-            return Err(Malformed::Value("the histogram is of other samples"));
-        }
-        Ok(Self { ranges: self.ranges.clone(), histogram })
+        Ok(Self { ranges: self.ranges.clone(), histogram: self.histogram.filled(bytes)? })
     }
 }
