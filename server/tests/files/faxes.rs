@@ -1,36 +1,23 @@
 //! Fax data in TIFFs: run lengths, group 3 and group 4, as libtiff writes them (`scripts/golden/fax.py`, and GDAL's samples).
 
 use std::io::Cursor;
-use std::path::PathBuf;
-use std::process::Command;
 
 use proptest::prelude::*;
 use server::codec::{self, Error};
 use shared::pixels::{Depth, Layout, Samples};
 
-use super::mutations::through;
+use super::golden::Golden;
+use super::mutations::{damage, through};
 use super::{carry, inspect, read, sample};
 
 #[test]
 fn faxes_have_the_pixels_that_libtiff_wrote() {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
-    let (python, script) = (root.join(".venv/bin/python"), root.join("scripts/golden/fax.py"));
-    assert!(python.exists(), "Pillow is missing: `make test` installs it into .venv");
-    let folder = tempfile::tempdir().unwrap();
-    let made = Command::new(&python).arg(&script).arg(folder.path()).output().unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let mut count = 0;
-    for entry in std::fs::read_dir(folder.path()).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "tif") {
-            let pixels = Samples::U8(std::fs::read(path.with_extension("raw")).unwrap());
-            let file = std::fs::read(&path).unwrap();
-            let (_, rows) = read(&file, 13).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            assert!(rows.samples == pixels, "{}", path.display());
-            count += 1;
-        }
+    let tiffs = Golden::of("fax.py").tiffs_with_pixels();
+    for (name, file, pixels) in &tiffs {
+        let (_, rows) = read(file, 13).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(rows.samples == Samples::U8(pixels.clone()), "{name}");
     }
-    assert_eq!(count, 108);
+    assert_eq!(tiffs.len(), 108);
 }
 
 #[test]
@@ -85,14 +72,11 @@ proptest! {
     fn damaged_faxes_are_refused_or_decoded(
         which in 0_usize..4,
         two_dimensional in any::<bool>(),
-        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..9),
+        damage in damage(1..9, 0.0),
     ) {
         let names = ["bw_g3.tif", "fax_gdal_rle.tif", "fax_gdal_g3.tif", "fax_gdal_g3_min_is_white.tif"];
         let mut file = sample(&format!("tiff/{}", names[which]));
-        for (at, value) in changes {
-            let at = at.index(file.len());
-            file[at] = value;
-        }
+        damage.apply(&mut file);
         if two_dimensional && let Some(at) = file.windows(4).position(|field| field == [28, 1, 3, 0]) {
             // A field that isn't needed becomes the options of group 3.
             file[at..at + 12].copy_from_slice(&[36, 1, 4, 0, 1, 0, 0, 0, 1, 0, 0, 0]);

@@ -9,7 +9,7 @@ use shared::pixels::{Depth, Layout};
 use testkit::images::oracle;
 
 use super::jpeg_kinds::{Folder, Random, decoded, head_of, mean_difference, notes, run, samples};
-use super::mutations::through;
+use super::mutations::{damage_of_head, through};
 use super::refusals::{says, sentence};
 use super::{carry, read, sample};
 
@@ -325,13 +325,10 @@ proptest! {
     #[test]
     fn damaged_inks_are_refused_or_decoded(
         name in prop::sample::select(vec!["jpeg/cmyk.jpg", "jpeg/ycck.jpg", "made/cmyk.jpg", "tiff/t_cmyk.tif"]),
-        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), any::<bool>()), 1..6),
+        damage in damage_of_head(700, 1..6, 0.0),
     ) {
         let mut file = sample(name);
-        for (at, value, early) in changes {
-            let at = if early { at.index(700) } else { at.index(file.len()) };
-            file[at] = value;
-        }
+        damage.apply(&mut file);
         through(&file);
     }
 }

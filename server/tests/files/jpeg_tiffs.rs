@@ -1,15 +1,13 @@
 //! JPEG in TIFF: strips and tiles of every kind have the pixels that libjpeg decodes (`djpeg -dct int` of each), and files of
 //! libtiff's those that libtiff reads (`scripts/golden/jpeg_tiffs.py`). What zune-jpeg decodes is about the same, all else equal.
 
-use std::path::PathBuf;
-use std::process::Command;
-
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use proptest::prelude::*;
 use shared::pixels::{Layout, Samples};
 
+use super::golden::Golden;
 use super::jpeg_kinds::{Folder, PROGRESSIVE, SEQUENTIAL, decoded, head_of, mean_difference};
-use super::mutations::through;
+use super::mutations::{damage_of_head, through};
 use super::refusals::{says, sentence};
 use super::{carry, inspect, make, read};
 
@@ -195,7 +193,7 @@ fn gray_and_rgb_are_as_stored() {
     }
 }
 
-/// As in libtiff, the TIFF says what the samples mean, whatever the JPEG does.
+/// As in libtiff, the TIFF's photometric interpretation overrides the JPEG's markers.
 #[test]
 fn ycbcr_is_converted_even_if_the_jpeg_says_rgb() {
     let folder = Folder::new();
@@ -294,16 +292,10 @@ fn a_jpeg_of_another_size_or_coding_than_its_strip_is_refused() {
 /// Files that libtiff wrote, with the pixels that libtiff reads.
 #[test]
 fn files_of_libtiff_have_the_pixels_that_libtiff_reads() {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
-    let (python, script) = (root.join(".venv/bin/python"), root.join("scripts/golden/jpeg_tiffs.py"));
-    assert!(python.exists(), "Pillow is missing: `make test` installs it into .venv");
-    let folder = tempfile::tempdir().unwrap();
-    let made = Command::new(python).arg(script).arg(folder.path()).output().unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let golden = Golden::of("jpeg_tiffs.py");
     let mut count = 0;
-    for line in String::from_utf8_lossy(&made.stdout).lines() {
-        let file = std::fs::read(folder.path().join(line)).unwrap();
-        let theirs = std::fs::read(folder.path().join(format!("{line}.raw"))).unwrap();
+    for line in golden.printed.lines() {
+        let (file, theirs) = (golden.read(line), golden.read(&format!("{line}.raw")));
         has_pixels(&file, &theirs, line.starts_with("inks"), line);
         count += 1;
     }
@@ -327,20 +319,13 @@ proptest! {
 
     #[test]
     fn damaged_strips_are_refused_or_decoded(
-        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), any::<bool>()), 1..6),
-        end in prop::option::of(any::<prop::sample::Index>()),
+        damage in damage_of_head(400, 1..6, 0.5),
     ) {
         thread_local!(static FILES: Vec<Vec<u8>> = unusual());
         FILES.with(|files| {
             for file in files {
                 let mut file = file.clone();
-                for (at, value, early) in &changes {
-                    let at = if *early { at.index(400) } else { at.index(file.len()) };
-                    file[at] = *value;
-                }
-                if let Some(end) = end {
-                    file.truncate(end.index(file.len()));
-                }
+                damage.apply(&mut file);
                 through(&file);
             }
         });

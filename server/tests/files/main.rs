@@ -6,6 +6,7 @@ mod command;
 mod conversions;
 mod equalize;
 mod faxes;
+mod golden;
 mod inks;
 mod inks_elsewhere;
 mod jpeg_kinds;

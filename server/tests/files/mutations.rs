@@ -1,8 +1,10 @@
 //! Hostile files: the codec never panics, and never allocates memory for data that isn't there.
 
 use std::io::Cursor;
+use std::ops::Range;
 
 use proptest::prelude::*;
+use proptest::sample::Index;
 use server::codec::{self, Error, Limits};
 use shared::pixels::{Depth, Layout};
 
@@ -58,24 +60,54 @@ pub fn through(file: &[u8]) -> Option<String> {
     }
 }
 
+/// Changes of single bytes of a file, and perhaps a cut.
+#[derive(Debug, Clone)]
+pub struct Damage {
+    /// Place, value, and whether the place is in the head.
+    changes: Vec<(Index, u8, bool)>,
+    end: Option<Index>,
+    head: usize,
+}
+
+impl Damage {
+    pub fn apply(&self, file: &mut Vec<u8>) {
+        for (place, value, early) in &self.changes {
+            let place = place.index(if *early { self.head } else { file.len() });
+            file[place] = *value;
+        }
+        if let Some(end) = self.end {
+            file.truncate(end.index(file.len()));
+        }
+    }
+}
+
+/// Returns damage anywhere in a file, which is also cut with the probability `cut`.
+pub fn damage(changes: Range<usize>, cut: f64) -> impl Strategy<Value = Damage> {
+    let changes = prop::collection::vec((any::<Index>(), any::<u8>(), Just(false)), changes);
+    (changes, end(cut)).prop_map(|(changes, end)| Damage { changes, end, head: 0 })
+}
+
+/// As [`damage`], but half of the changes are in the first `head` bytes.
+pub fn damage_of_head(head: usize, changes: Range<usize>, cut: f64) -> impl Strategy<Value = Damage> {
+    let changes = prop::collection::vec(any::<(Index, u8, bool)>(), changes);
+    (changes, end(cut)).prop_map(move |(changes, end)| Damage { changes, end, head })
+}
+
+/// Returns the end of a file that is cut with the probability `cut`, which may be 0.
+fn end(cut: f64) -> impl Strategy<Value = Option<Index>> {
+    (any::<Index>(), prop::bool::weighted(cut)).prop_map(|(end, cut)| cut.then_some(end))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
     fn changed_bytes_are_refused_or_decoded(
         which in 0_usize..17,
-        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
-        end in any::<prop::sample::Index>(),
-        cut in prop::bool::weighted(0.2),
+        damage in damage(1..6, 0.2),
     ) {
         let mut file = files().swap_remove(which);
-        for (at, value) in changes {
-            let at = at.index(file.len());
-            file[at] = value;
-        }
-        if cut {
-            file.truncate(end.index(file.len()));
-        }
+        damage.apply(&mut file);
         through(&file);
     }
 

@@ -2,8 +2,7 @@
 //! `scripts/golden/packed.py`; further files are GDAL's and tifffile's (`samples/README.md`).
 
 use std::io::Cursor;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use proptest::prelude::*;
 use server::codec::{self, Error, Limits};
@@ -12,7 +11,8 @@ use shared::equalize::Recipe;
 use shared::packed::Packed;
 use shared::pixels::{Depth, Layout, Rows, Samples};
 
-use super::mutations::through;
+use super::golden::Golden;
+use super::mutations::{damage, through};
 use super::refusals::{says, sentence};
 use super::{carry, inspect, make, read, sample};
 
@@ -31,28 +31,18 @@ fn equalized(file: &[u8], recipe: &Recipe) -> Vec<u8> {
 
 #[test]
 fn packed_samples_and_alpha_become_what_numpy_computes() {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
-    let (python, script) = (root.join(".venv/bin/python"), root.join("scripts/golden/packed.py"));
-    assert!(python.exists(), "tifffile is missing: `make test` installs it into .venv");
-    let folder = tempfile::tempdir().unwrap();
-    let run = |what: &str| Command::new(&python).arg(&script).arg(what).arg(folder.path()).output().unwrap();
-    let made = run("make");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let put = |name: String, bytes: Vec<u8>| std::fs::write(folder.path().join(name), bytes).unwrap();
-    for case in serde_json::from_slice::<Vec<Case>>(&std::fs::read(folder.path().join("cases.json")).unwrap()).unwrap()
-    {
+    let golden = Golden::to_check("packed.py");
+    for case in golden.cases::<Case>() {
         let Case { name, mut recipe } = case;
-        let file = std::fs::read(folder.path().join(&name)).unwrap();
+        let file = golden.read(&name);
         let info = inspect(&file).unwrap_or_else(|error| panic!("{name}: {error}"));
         let own: Recipe = serde_json::from_value(recipe.clone()).unwrap_or_else(|error| panic!("{name}: {error}"));
         own.check(&info).unwrap_or_else(|sentence| panic!("{name}: {sentence}"));
-        put(format!("out-{name}"), equalized(&file, &own));
+        golden.write(&format!("out-{name}"), equalized(&file, &own));
         recipe["strength"] = 0.into();
-        put(format!("same-{name}"), equalized(&file, &serde_json::from_value(recipe).unwrap()));
+        golden.write(&format!("same-{name}"), equalized(&file, &serde_json::from_value(recipe).unwrap()));
     }
-    let checked = run("check");
-    let said = String::from_utf8_lossy(&checked.stdout);
-    assert!(checked.status.success(), "{said}{}", String::from_utf8_lossy(&checked.stderr));
+    golden.check();
 }
 
 /// Returns the samples of a file as it stores them.
@@ -314,18 +304,10 @@ proptest! {
     #[test]
     fn damaged_packed_files_are_refused_or_decoded(
         which in 0_usize..8,
-        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
-        end in any::<prop::sample::Index>(),
-        cut in prop::bool::weighted(0.3),
+        damage in damage(1..6, 0.3),
     ) {
         let mut file = packed_files().swap_remove(which);
-        for (at, value) in changes {
-            let at = at.index(file.len());
-            file[at] = value;
-        }
-        if cut {
-            file.truncate(end.index(file.len()));
-        }
+        damage.apply(&mut file);
         through(&file);
     }
 

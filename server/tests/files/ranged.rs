@@ -2,8 +2,6 @@
 //! are read and written without a change, and equalized to what numpy computes by the formulas (`scripts/golden/ranged.py`).
 
 use std::io::Cursor;
-use std::path::PathBuf;
-use std::process::Command;
 
 use server::codec::{self, Limits};
 use server::pipeline::local::equalize_file;
@@ -11,6 +9,7 @@ use shared::equalize::Recipe;
 use shared::for_samples;
 use shared::pixels::{Depth, Layout, Rows, SampleType, Samples, f16};
 
+use super::golden::Golden;
 use super::{carry, inspect, read, sample};
 
 /// Equalizes a file; returns the result and the notes.
@@ -95,26 +94,18 @@ struct Case {
 
 #[test]
 fn results_are_what_numpy_computes_by_the_formulas() {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
-    let (python, script) = (root.join(".venv/bin/python"), root.join("scripts/golden/ranged.py"));
-    assert!(python.exists(), "numpy is missing: `make test` installs it into .venv");
-    let folder = tempfile::tempdir().unwrap();
-    let run = |what: &str| Command::new(&python).arg(&script).arg(what).arg(folder.path()).output().unwrap();
-    let made = run("make");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let cases: Vec<Case> = serde_json::from_slice(&std::fs::read(folder.path().join("cases.json")).unwrap()).unwrap();
+    let golden = Golden::to_check("ranged.py");
+    let cases: Vec<Case> = golden.cases();
     for Case { name, recipe, notes } in &cases {
-        let (result, said) = equalize(&std::fs::read(folder.path().join(name)).unwrap(), recipe);
+        let (result, said) = equalize(&golden.read(name), recipe);
         let said = said.join(" ");
         assert!(
             notes.iter().all(|words| said.contains(words)) && (!notes.is_empty() || said.is_empty()),
             "{name}: {said}"
         );
-        std::fs::write(folder.path().join(format!("out-{name}")), result).unwrap();
+        golden.write(&format!("out-{name}"), result);
     }
-    let checked = run("check");
-    let said = String::from_utf8_lossy(&checked.stdout);
-    assert!(checked.status.success(), "{said}{}", String::from_utf8_lossy(&checked.stderr));
+    golden.check();
 }
 
 /// Returns the greatest distance of the CDF from that of evenly spread values, over their own range. Values that many pixels

@@ -3,14 +3,13 @@
 //! `samples/tiff/README.md`.
 
 use std::io::Cursor;
-use std::path::PathBuf;
-use std::process::Command;
 
 use server::codec::{self, Error, Limits, Part};
 use shared::decode::tiff::{self, tag};
 use shared::job::Keeping;
 use shared::pixels::{Layout, Rows, Samples};
 
+use super::golden::Golden;
 use super::{carry, inspect, joined, read, sample};
 
 /// Writes all pages' own pixels through the codec; returns the file and the reports of all pages.
@@ -59,28 +58,20 @@ fn wrong(case: &Case, outcome: &codec::Result<(Vec<u8>, Keeping)>) -> Option<Str
 
 #[test]
 fn what_tifffile_and_others_write_keeps_its_pixels_and_its_truth() {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
-    let (python, script) = (root.join(".venv/bin/python"), root.join("scripts/golden/tiffs.py"));
-    assert!(python.exists(), "tifffile is missing: `make test` installs it into .venv");
-    let folder = tempfile::tempdir().unwrap();
-    let run = |what: &str| Command::new(&python).arg(&script).arg(what).arg(folder.path()).output().unwrap();
-    let made = run("make");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let cases: Vec<Case> = serde_json::from_slice(&std::fs::read(folder.path().join("cases.json")).unwrap()).unwrap();
+    let golden = Golden::to_check("tiffs.py");
+    let cases: Vec<Case> = golden.cases();
     let mut all_wrong = Vec::new();
     for case in &cases {
-        let outcome = carry_pages(&std::fs::read(folder.path().join(&case.name)).unwrap());
+        let outcome = carry_pages(&golden.read(&case.name));
         if let Some(wrong) = wrong(case, &outcome) {
             all_wrong.push(format!("{}: {wrong}", case.name));
         }
         if let Ok((result, _)) = outcome {
-            std::fs::write(folder.path().join(format!("out-{}", case.name)), result).unwrap();
+            golden.write(&format!("out-{}", case.name), result);
         }
     }
     assert!(all_wrong.is_empty(), "{}", all_wrong.join("\n"));
-    let checked = run("check");
-    let said = String::from_utf8_lossy(&checked.stdout);
-    assert!(checked.status.success(), "{said}{}", String::from_utf8_lossy(&checked.stderr));
+    golden.check();
 }
 
 /// Returns the pixels of a sample and of its result, and the notes.

@@ -1,41 +1,29 @@
 //! YCbCr in TIFFs without JPEG: with the colours of libtiff (`scripts/golden/ycbcr.py`, and samples that Pillow wrote).
 
 use std::io::Cursor;
-use std::path::PathBuf;
-use std::process::Command;
 
 use proptest::prelude::*;
 use server::codec;
 use shared::pixels::{Depth, Layout, Samples};
 
-use super::mutations::through;
+use super::golden::Golden;
+use super::mutations::{damage, through};
 use super::refusals::{says, sentence};
 use super::{carry, inspect, make, read, sample};
 
 #[test]
 fn ycbcr_has_libtiffs_colours_with_any_subsampling() {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
-    let (python, script) = (root.join(".venv/bin/python"), root.join("scripts/golden/ycbcr.py"));
-    assert!(python.exists(), "numpy is missing: `make test` installs it into .venv");
-    let folder = tempfile::tempdir().unwrap();
-    let made = Command::new(&python).arg(&script).arg(folder.path()).output().unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let mut count = 0;
-    for entry in std::fs::read_dir(folder.path()).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "tif") {
-            let pixels = Samples::U8(std::fs::read(path.with_extension("raw")).unwrap());
-            let file = std::fs::read(&path).unwrap();
-            for step in [7, 64] {
-                let (info, rows) = read(&file, step).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-                assert_eq!((info.layout, info.depth), (Layout::Rgb, Depth::Eight));
-                assert!(rows.samples == pixels, "{}", path.display());
-            }
-            assert!(read(&carry(&file, 1), 64).unwrap().1.samples == pixels, "{}", path.display());
-            count += 1;
+    let tiffs = Golden::of("ycbcr.py").tiffs_with_pixels();
+    for (name, file, pixels) in &tiffs {
+        let pixels = Samples::U8(pixels.clone());
+        for step in [7, 64] {
+            let (info, rows) = read(file, step).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!((info.layout, info.depth), (Layout::Rgb, Depth::Eight));
+            assert!(rows.samples == pixels, "{name}");
         }
+        assert!(read(&carry(file, 1), 64).unwrap().1.samples == pixels, "{name}");
     }
-    assert_eq!(count, 40);
+    assert_eq!(tiffs.len(), 40);
 }
 
 #[test]
@@ -85,9 +73,7 @@ proptest! {
     fn damaged_ycbcr_is_refused_or_decoded(
         which in 0_usize..3,
         factors in prop::sample::select(vec![[1_u8, 1], [2, 1], [2, 2], [4, 4], [1, 4]]),
-        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
-        end in any::<prop::sample::Index>(),
-        cut in prop::bool::weighted(0.2),
+        damage in damage(0..6, 0.2),
     ) {
         let names = ["ycc_none.tif", "ycbcr_pillow_none.tif", "ycbcr_pillow_lzw.tif"];
         let mut file = sample(&format!("tiff/{}", names[which]));
@@ -95,13 +81,7 @@ proptest! {
         let field = [18, 2, 3, 0, 2, 0, 0, 0, 1, 0, 1, 0];
         let at = file.windows(12).position(|bytes| bytes == field).unwrap();
         (file[at + 8], file[at + 10]) = (factors[0], factors[1]);
-        for (at, value) in changes {
-            let at = at.index(file.len());
-            file[at] = value;
-        }
-        if cut {
-            file.truncate(end.index(file.len()));
-        }
+        damage.apply(&mut file);
         through(&file);
     }
 }

@@ -14,13 +14,15 @@
 //! Whole numbers whose range has at most 65,536 values have a bin for each, and the arithmetic of levels; see [`curves`].
 //!
 //! If a few values lie far from all others, `lo` and `hi` are the ends of the others ([`Spread`]), and the few share one bin
-//! on either side. If the recipe gives the range, values outside count as its bounds ([`super::GivenRange`]).
+//! on either side. If the recipe sets the range, values outside count as its bounds ([`super::GivenRange`]).
 //!
 //! NaN, infinities and fully transparent pixels are neither counted nor changed. Ranges and counts are exact and
 //! independent of order; curves are computed in f64, without fused multiply-add, identically on every machine.
 
 mod curves;
 mod histogram;
+#[cfg(test)]
+mod in_parts;
 mod range;
 mod ranges;
 mod spread;

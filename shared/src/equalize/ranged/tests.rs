@@ -5,7 +5,7 @@ use super::super::recipe::{Method, Recipe};
 use super::super::strength::Strength;
 use super::super::stretch::Cut;
 use super::super::tone::Tone;
-use super::super::{Arithmetic, Counts, Frame, GivenRange, Mask, Nodata, NodataRule, Table};
+use super::super::{Arithmetic, Counts, Frame, GivenRange};
 use super::*;
 use crate::pixels::{Depth, Layout, Rows, Samples};
 
@@ -20,40 +20,10 @@ fn floats(rows: Rows) -> Vec<f32> {
     }
 }
 
-/// Equalizes rows in parts of `cut` rows, counted and merged in reverse order, with every intermediate result
-/// serialized and deserialized.
+/// Equalizes rows in parts of `cut` rows.
 fn equalize(recipe: &Recipe, rows: &Rows, nodata: Option<f64>, cut: usize) -> Vec<f32> {
-    let intensity = recipe.intensity(rows.layout, Depth::Float);
-    let nodata = nodata.and_then(Nodata::new).map(|nodata| NodataRule::new(nodata, intensity));
-    let line = rows.width as usize * rows.layout.channels();
-    let parts: Vec<Rows> = floats(rows.clone())
-        .chunks(cut * line)
-        .map(|part| Rows { samples: Samples::F32(part.to_vec()), ..rows.clone() })
-        .collect();
-    let height = rows.height() as u32;
-    let frame = Frame { width: rows.width, height, layout: rows.layout, depth: Depth::Float, packed: None };
-    let mut sum = Counts::new(recipe, &frame).unwrap();
-    loop {
-        let empty = sum.clone();
-        for part in parts.iter().rev() {
-            let mut own = empty.clone();
-            own.count(0, part, Mask::of(part, nodata, None).as_ref());
-            sum.merge(&empty.filled(&own.to_bytes()).unwrap()).unwrap();
-        }
-        match sum.further() {
-            Some(next) => sum = next,
-            None => break,
-        }
-    }
-    let table = Table::new(recipe, &sum, None).unwrap();
-    let table = Table::from_bytes(recipe, &frame, &table.to_bytes()).unwrap();
-    let apply = |part: Rows| {
-        let mask = Mask::of(&part, nodata, None);
-        let mut after = table.apply(recipe, 0, part, mask.as_ref());
-        nodata.inspect(|nodata| nodata.keep_apart(&mut after, mask.as_ref()));
-        floats(after)
-    };
-    parts.into_iter().flat_map(apply).collect()
+    let cuts: Vec<usize> = (cut..rows.height()).step_by(cut).collect();
+    floats(in_parts::equalize(recipe, rows, nodata, &cuts).0)
 }
 
 fn global(rows: &Rows, cut: usize) -> Vec<f32> {
