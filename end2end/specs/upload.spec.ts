@@ -282,7 +282,7 @@ test("a remembered nodata value is shown while its field is folded", async ({ pa
   expect(await mark()).toContain("in use");
 });
 
-test("results are written as the chosen format, and the image's page says what was lost", async ({ page, request }) => {
+test("results have the chosen format, and the image's page lists what was lost", async ({ page, request }) => {
   await open(page, "/");
   const summary = page.getByText("Format of the result");
   const mark = () => summary.evaluate((element) => getComputedStyle(element, "::after").content);

@@ -288,7 +288,7 @@ fn a_tile_without_pixels_takes_the_mean_of_its_neighbours_and_of_the_linear_tabl
     let known = |level: usize| [filled[0][level], filled[2][level]].map(f64::from);
     let linear = |level: usize| (level as f64 * 255.0 / 220.0 + 0.5).floor().min(255.0);
     assert_eq!(filled[1], mean(&|level| [&known(level)[..], &[linear(level)]].concat()));
-    // All pixels count: nothing to fill, whatever the version. Jobs of older versions keep theirs.
+    // All pixels count, so no version fills anything. Jobs of older versions keep theirs.
     assert_ne!(tables(11, 255)[1], filled[1]);
     assert!((9..11).all(|algo| tables(algo, 255) == tables(11, 255)));
     assert_eq!(tables(10, 0)[1], mean(&|level| known(level).to_vec()));

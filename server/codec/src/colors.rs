@@ -42,9 +42,9 @@ pub(super) enum Colors {
     Same,
     /// Table from each gray level to the one displayed.
     Gray(Vec<u8>),
-    /// Transform of 8-bit samples, so many a pixel.
+    /// Transform of 8-bit samples, and their number per pixel.
     Eight(Transform<u8>, usize),
-    /// Transform of 16-bit samples, so many a pixel.
+    /// Transform of 16-bit samples, and their number per pixel.
     Sixteen(Transform<u16>, usize),
 }
 
@@ -65,7 +65,7 @@ impl Colors {
         let order = match layout {
             Layout::Gray | Layout::GrayAlpha => Order::Gray,
             Layout::Rgb => Order::Rgb,
-            // Four samples a pixel, which the profile says are inks.
+            // Four samples per pixel; the profile defines them as inks.
             Layout::Rgba | Layout::Cmyk => Order::Rgba,
             Layout::Bands(_) | Layout::BandsAlpha(_) => return refuse("A picture has no bands."),
         };

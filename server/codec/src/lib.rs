@@ -296,8 +296,8 @@ pub fn head(source: &mut dyn Source, info: &ImageInfo, layout: Layout) -> Result
     Ok(Head { info, keeping, file })
 }
 
-/// As [`head`], of a result in another format or with fewer bits, with the conversion of its rows; `None` if `target` is what
-/// the original is.
+/// As [`head`], of a result in another format or with fewer bits, with the conversion of its rows; `None` if `target`
+/// keeps format and depth.
 ///
 /// # Errors
 /// Those of [`head`] and [`check_target`].

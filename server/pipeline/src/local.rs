@@ -38,7 +38,7 @@ const SPOOL_MEMORY: usize = 8 << 20;
 pub struct Equalized {
     /// Metadata from the original's header.
     pub info: ImageInfo,
-    /// Metadata that was dropped because it became stale, and what is of note in the pixels, as sentences for the user.
+    /// Sentences for the user: metadata dropped as stale, and findings in the pixels, such as outliers.
     pub notes: Vec<String>,
 }
 

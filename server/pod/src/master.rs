@@ -358,7 +358,7 @@ impl Master {
         }
         self.clear_unreadable(seen, &rows).await?;
         let gone = |row: &&JobRow| !seen.jobs.contains_key(&row.job) && !deleting.contains(&row.image);
-        // Znodes that outlive the pods were deleted by somebody: that tells nothing of the work.
+        // Znodes in ZooKeeper outlive the pods: if they are gone, they were deleted, and the work isn't the cause.
         let stopped = context.pod.connector.ends_with_process();
         let mut synced = false;
         for row in rows.iter().filter(gone) {

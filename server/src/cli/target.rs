@@ -18,7 +18,7 @@ pub struct TargetArgs {
 }
 
 impl TargetArgs {
-    /// Returns what results are to be; `recipe` is the recipe's own target.
+    /// Returns the target of results; `recipe` is that of the recipe.
     pub fn target(&self, recipe: Target) -> Target {
         let depth = self.depth.as_ref().map(|_| Depth::Eight);
         Target { format: self.to.or(recipe.format), depth: depth.or(recipe.depth) }

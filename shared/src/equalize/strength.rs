@@ -39,8 +39,7 @@ impl Strength {
         f64::from(self.0) / 1_000.0
     }
 
-    /// Applies the strength to tables of so many levels that are stored one after the other: returns their interpolation with the
-    /// identity.
+    /// Applies the strength to consecutive tables of `levels` entries: interpolates them with the identity.
     pub(super) fn weaken(self, entries: &Samples, levels: usize) -> Samples {
         match entries {
             Samples::U8(entries) => Samples::U8(weakened::<u8>(entries, levels, self, u32::from)),

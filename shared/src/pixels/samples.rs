@@ -25,7 +25,7 @@ pub enum Samples {
     U32(Vec<u32>),
 }
 
-/// Evaluates an expression with the vector of [`Samples`], whatever their type: `for_samples!(&rows.samples, samples =>
+/// Evaluates an expression with the vector of [`Samples`] of any type: `for_samples!(&rows.samples, samples =>
 /// samples.len())`.
 #[macro_export]
 macro_rules! for_samples {

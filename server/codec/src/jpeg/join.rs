@@ -29,7 +29,7 @@ impl Head {
 
         let mut file = START.to_vec();
         match (self.colors, &self.jfif) {
-            // JFIF's colours are YCbCr; of four components, it says only the resolution.
+            // JFIF implies YCbCr; with four components it only defines the resolution.
             (Colors::Rgb, _) | (Colors::Cmyk | Colors::Ycck, None) => {}
             (_, jfif) => put(&mut file, 0xe0, jfif.as_deref().unwrap_or(&JFIF)),
         }

@@ -411,7 +411,7 @@ pub async fn runs_count_as_lost_only_if_they_were_worked_on_and_finished_nothing
     again(&mut run).await;
     catalog.begin_attempt(&job, &run).await.unwrap();
     assert_eq!(losses().await, 3);
-    // Somebody deleted the znodes of a run that was begun, while the array was running.
+    // The znodes of a started run were deleted while the array was running.
     let next = id();
     assert_eq!(catalog.rerun(&epoch, &job, &run, &next, false).await.unwrap(), Write::Applied);
     assert_eq!(losses().await, 2);

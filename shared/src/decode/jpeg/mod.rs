@@ -113,7 +113,7 @@ fn is_ordinary(header: &Header) -> bool {
     is_usually_coded(header) && header.colors() != Colors::Rgb && header.adobe_transform() != Some(0)
 }
 
-/// Whether zune-jpeg decodes the samples of such files correctly, whatever they mean: one interleaved scan or progressive, 8 bits,
+/// Whether zune-jpeg decodes the samples of such files correctly: one interleaved scan or progressive, 8 bits,
 /// Huffman coding, one or three components, and usual subsampling.
 pub(super) fn is_usually_coded(header: &Header) -> bool {
     let interleaved = header.frame == PROGRESSIVE || usize::from(header.scan_components) == header.components.len();

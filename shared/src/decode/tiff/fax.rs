@@ -39,7 +39,7 @@ pub(super) fn group_4(packed: &[u8], width: usize, raw: &mut [u8]) -> Result<()>
     Ok(())
 }
 
-/// Group 3: each row follows an end-of-line code. If `two_dimensional`, a bit behind that says whether the row is coded by run lengths
+/// Group 3: each row follows an end-of-line code. If `two_dimensional`, the next bit selects whether the row is coded by run lengths
 /// or by its differences from the one above.
 pub(super) fn group_3(packed: &[u8], width: usize, two_dimensional: bool, raw: &mut [u8]) -> Result<()> {
     let mut bits = bits_of(packed);

@@ -1,7 +1,7 @@
 //! JPEG strips and tiles (TIFF technical note 2).
 //!
 //! As for JPEG files, zune-jpeg decodes ordinary ones, and our own decoder what it gets wrong. What the samples mean is up to the
-//! TIFF, as in libtiff: YCbCr is converted to RGB if the page is YCbCr, whatever the JPEG says; all others are taken as stored.
+//! TIFF, as in libtiff: YCbCr is converted to RGB if the page is YCbCr, regardless of the JPEG's markers; other samples are used as stored.
 
 use std::io::Cursor;
 

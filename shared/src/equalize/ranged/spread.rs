@@ -9,7 +9,7 @@
 //! Values are counted in cells that are equal in the leading bits of their number: 128 for each power of two of binary32, 16 of
 //! binary64. With the least and the greatest value of each cell, all ends are values that occur, and exact; percentiles are
 //! exact to a cell. Whether a cell that holds the limit has values beyond it isn't known, and none of it is an outlier. Counts,
-//! least and greatest values are the same whatever parts are merged in whatever order.
+//! least and greatest values don't depend on the parts or the order of merging.
 
 use super::super::arithmetic::Arithmetic;
 use super::super::histogram::{Histogram, MergeError};

@@ -36,7 +36,7 @@ impl View {
         (value.is_value() && !transparent).then(|| value.value())
     }
 
-    /// Calls `take` with the plane and value of everything in some rows that is to be counted.
+    /// Calls `take` with the plane and value of each counted sample or luma of some rows.
     ///
     /// # Panics
     /// Panics if the rows have another layout, or samples of another depth.

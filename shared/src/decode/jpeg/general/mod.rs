@@ -42,8 +42,8 @@ pub(in super::super) enum End {
 /// A cut file may lack this part of its last scan, a quarter: with less, it isn't the image any more.
 const MOST_MISSING: usize = 4;
 
-/// Decodes a file to interleaved pixels: gray, red, green and blue, or inks, from what `colors` says they are; others as they are
-/// stored (`None`).
+/// Decodes a file to interleaved pixels: gray, red, green and blue, or inks, as `colors` defines the components; with
+/// `None`, the components as stored.
 ///
 /// # Errors
 /// Refused if the data are wrong, or more is missing than `end` allows.

@@ -73,7 +73,7 @@ fn to_rgb([luma, blue, red]: [u8; 3]) -> [u8; 3] {
     .map(|sample| sample.clamp(0, 255) as u8)
 }
 
-/// Returns the interleaved pixels, converted from what `colors` says they are.
+/// Returns the interleaved pixels, converted from the components that `colors` defines.
 ///
 /// Inks are the complements of what is stored. Of YCCK, libjpeg returns the complements of red, green and blue as what is stored
 /// of cyan, magenta and yellow; so red, green and blue are the inks.
