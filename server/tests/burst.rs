@@ -210,6 +210,7 @@ async fn a_small_job_costs_six_writes() {
         let writes = quiet(&ensemble).await - before;
         println!("job {number}: {writes} writes");
         // Failed writes count too: they take a zxid.
-        assert_eq!(writes, WRITES_OF_A_SMALL_JOB, "job {number}");
+        let last = || ensemble.last_transactions(writes as usize + 3).join("\n");
+        assert_eq!(writes, WRITES_OF_A_SMALL_JOB, "job {number}:\n{}", last());
     }
 }

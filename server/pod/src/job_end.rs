@@ -16,6 +16,7 @@ use super::master_error::MasterError;
 /// Publishes the result: the switch of the row is the publication, everything after it only cleans up.
 pub(super) async fn publish(context: &MasterContext, nodes: &JobNodes, result: Pointer) -> Result<(), MasterError> {
     let job = &nodes.job;
+    let _ending = context.begin_ending(&job.job);
     let file = ResultFile { job: job.job.clone(), key: result.key, bytes: result.bytes, sha256: result.sha256 };
     let write = context.pod.catalog.publish(&context.epoch(), &job.run, &file, Some(&nodes.timeline())).await?;
     // No change: the result was published before, or the run was abandoned. In both cases this run is over, and its row
@@ -32,6 +33,7 @@ pub(super) async fn publish(context: &MasterContext, nodes: &JobNodes, result: P
 /// Fails a job, with a reason for people.
 pub(super) async fn fail(context: &MasterContext, nodes: &JobNodes, reason: &str) -> Result<(), MasterError> {
     let job = &nodes.job;
+    let _ending = context.begin_ending(&job.job);
     let write = context.pod.catalog.fail(&context.epoch(), &job.job, &job.run, reason, Some(&nodes.timeline())).await?;
     if context.mine(write).await? {
         tracing::info!(job = %job.job, run = %job.run, epoch = context.epoch().n, reason, "job failed");

@@ -21,6 +21,7 @@ use coord::record::to_json;
 use coord::{Coordinator, CreateMode, Error, Op, ensure_skeleton, paths, settle};
 use pipeline::cause::Cause;
 use pipeline::companion::{self, Missing};
+use pipeline::nodes::JobNodes;
 use pipeline::plan::{Planning, plan};
 use pipeline::rerun;
 use shared::cluster::Candidate;
@@ -332,6 +333,19 @@ impl Master {
         Ok(())
     }
 
+    /// Returns whether the znodes of a run whose row has ended are left over, and not just about to be deleted by their driver. A
+    /// driver marks the job before it switches the row. So if the mark isn't there after the row was read as ended, the
+    /// driver has finished or given up, and a fresh read tells which.
+    async fn is_leftover(&self, job: &JobId, nodes: &JobNodes) -> bool {
+        if self.context.is_ending(job) {
+            return false;
+        }
+        self.context.mirror.refresh(job).await;
+        let mirror = self.context.mirror.nodes();
+        let seen = mirror.borrow();
+        seen.jobs.get(job).is_some_and(|seen| seen.version == nodes.version && seen.job.run == nodes.job.run)
+    }
+
     /// Starts a new run for rows that are `running` without a node, and finishes nodes whose row has ended.
     ///
     /// The nodes were read before the rows. A row becomes `running` before its node is created, so a node without a matching
@@ -345,6 +359,9 @@ impl Master {
         let runs: HashMap<&JobId, Option<&RunId>> = rows.iter().map(|row| (&row.job, row.run.as_ref())).collect();
         for (job, nodes) in seen.jobs.iter().filter(|(_, nodes)| nodes.job.progress == Progress::Active) {
             if runs.get(job).copied().flatten() != Some(&nodes.job.run) {
+                if !self.is_leftover(job, nodes).await {
+                    continue;
+                }
                 if !context.is_aside(job) {
                     tracing::info!(%job, run = %nodes.job.run, "stale run; deleting its znodes");
                 }

@@ -38,6 +38,20 @@ pub(super) struct MasterContext {
     epoch: Mutex<Epoch>,
     /// Jobs whose rows have ended but whose znodes can't be removed; they don't occupy a slot.
     aside: Mutex<BTreeSet<JobId>>,
+    /// Jobs whose drivers are ending them: the row first, then the znodes.
+    ending: Mutex<BTreeSet<JobId>>,
+}
+
+/// Marks a job as being ended by its driver, until dropped.
+pub(super) struct Ending<'a> {
+    context: &'a MasterContext,
+    job: &'a JobId,
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.context.ending.lock().unwrap_or_else(PoisonError::into_inner).remove(self.job);
+    }
 }
 
 impl MasterContext {
@@ -50,8 +64,9 @@ impl MasterContext {
     ) -> Self {
         let epoch = Mutex::new(Epoch { n: 0, candidacy: candidacy.uuid().to_owned() });
         let (fence, candidacy) = (candidacy.fence(), candidacy.uuid().to_owned());
-        let (log, aside, catalog_is_current) = (Log::default(), Mutex::default(), AtomicBool::new(false));
-        Self { pod, coordinator, mirror, fence, log, catalog_is_current, candidacy, epoch, aside }
+        let (log, catalog_is_current) = (Log::default(), AtomicBool::new(false));
+        let (aside, ending) = (Mutex::default(), Mutex::default());
+        Self { pod, coordinator, mirror, fence, log, catalog_is_current, candidacy, epoch, aside, ending }
     }
 
     /// Returns the epoch for the next catalog write.
@@ -97,6 +112,17 @@ impl MasterContext {
     /// Returns whether a job was set aside.
     pub(super) fn is_aside(&self, job: &JobId) -> bool {
         self.aside.lock().unwrap_or_else(PoisonError::into_inner).contains(job)
+    }
+
+    /// Marks a job as being ended by its driver, before its row is switched. Only one driver drives a job.
+    pub(super) fn begin_ending<'a>(&'a self, job: &'a JobId) -> Ending<'a> {
+        self.ending.lock().unwrap_or_else(PoisonError::into_inner).insert(job.clone());
+        Ending { context: self, job }
+    }
+
+    /// Returns whether a job's driver is ending it.
+    pub(super) fn is_ending(&self, job: &JobId) -> bool {
+        self.ending.lock().unwrap_or_else(PoisonError::into_inner).contains(job)
     }
 
     /// Deletes everything below a job's node, no matter who wrote it, and then the node itself. Call it only for jobs whose row

@@ -153,6 +153,20 @@ impl Ensemble {
         u64::from_str_radix(zxid.trim(), 16).unwrap() & 0xffff_ffff
     }
 
+    /// Returns the last transactions of the first server's log, a line each, to explain an unexpected number of writes.
+    pub fn last_transactions(&self, count: usize) -> Vec<String> {
+        let mut logs: Vec<PathBuf> = (fs::read_dir(self.folders[0].join("version-2")).into_iter().flatten())
+            .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+            .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("log.")))
+            .collect();
+        logs.sort();
+        let Some(log) = logs.last() else { return Vec::new() };
+        let dump = java().arg("org.apache.zookeeper.server.persistence.TxnLogToolkit").arg("-d").arg(log).output();
+        let text = dump.map(|dump| String::from_utf8_lossy(&dump.stdout).into_owned()).unwrap_or_default();
+        let lines: Vec<String> = text.lines().map(|line| line.chars().take(400).collect()).collect();
+        lines[lines.len().saturating_sub(count)..].to_vec()
+    }
+
     fn signal(&self, index: usize, signal: &str) {
         let servers = self.servers.lock().unwrap();
         servers[index].as_ref().expect("the server runs").signal(signal);
@@ -178,11 +192,9 @@ impl Ensemble {
     }
 
     fn spawn(&self, index: usize) -> Kept {
-        let jars: Vec<String> = CLASSPATH.iter().map(|jar| format!("{JARS}/{jar}.jar")).collect();
-        let mut server = Command::new("java");
+        let mut server = java();
         server
-            .args([heap(), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
-            .args(["-Dzookeeper.jmx.log4j.disable=true", "-cp", &jars.join(":")])
+            .arg("-Dzookeeper.jmx.log4j.disable=true")
             .arg("org.apache.zookeeper.server.quorum.QuorumPeerMain")
             .arg(self.folders[index].join("zoo.cfg"));
         Kept::start(&server, &self.log(index), "KILL", Some(&self.folders[index]))
@@ -224,6 +236,14 @@ impl Drop for Ensemble {
             let _ = fs::remove_dir_all(folder);
         }
     }
+}
+
+/// Returns the command `java` with ZooKeeper's classes, which a class to run must follow.
+fn java() -> Command {
+    let jars: Vec<String> = CLASSPATH.iter().map(|jar| format!("{JARS}/{jar}.jar")).collect();
+    let mut java = Command::new("java");
+    java.args([heap(), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", &jars.join(":")]);
+    java
 }
 
 /// Returns a server's heap size: small, except for the tests' long forms with a hundred thousand znodes.

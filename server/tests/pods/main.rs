@@ -1,6 +1,7 @@
 //! Whole pods in this process, while tests control their sessions, lives, store and coordinator.
 #![allow(clippy::unwrap_used)]
 
+mod endings;
 mod epoch;
 mod forged;
 mod granted;
