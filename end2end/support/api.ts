@@ -139,20 +139,26 @@ export async function start(request: APIRequestContext, pod: string): Promise<vo
   expect(answer.ok() || answer.status() === 409, await answer.text()).toBe(true);
 }
 
-/** Starts the pods that are down, and waits for five pods, a leader and no work, so that the next test starts on an idle array. */
+/**
+ * Waits for five pods, a leader and no work, so that the next test starts on an idle array. Starts the pods that are down, whenever
+ * the cluster's view, which lags behind, shows that one is.
+ */
 export async function calm(request: APIRequestContext): Promise<Cluster> {
-  for (const pod of (await cluster(request)).pods) {
-    if (pod.state === "down" || pod.fault !== undefined) await start(request, pod.pod);
-  }
-  return clusterWhere(
-    request,
-    "five pods are up, one leads, nothing is left to do",
-    (view) =>
+  let view = await cluster(request);
+  const isCalm = async (): Promise<boolean> => {
+    view = await cluster(request);
+    const stopped = view.pods.filter((pod) => pod.state === "down" || pod.fault !== undefined);
+    for (const { pod } of stopped) await start(request, pod);
+    return (
       view.health === "ok" &&
       view.leader?.epoch != null &&
-      view.pods.filter((pod) => pod.state === "up" && pod.fault === undefined).length === 5 &&
+      stopped.length === 0 &&
+      view.pods.filter((pod) => pod.state === "up").length === 5 &&
       view.jobs.length === 0 &&
-      view.backlog.queued + view.backlog.running === 0,
-    60_000,
-  );
+      view.backlog.queued + view.backlog.running === 0
+    );
+  };
+  const message = "five pods are up, one leads, nothing is left to do";
+  await expect.poll(isCalm, { timeout: 60_000, intervals: [50], message }).toBe(true);
+  return view;
 }
