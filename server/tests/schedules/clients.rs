@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use server::catalog::{Catalog, Write};
-use server::pipeline::accept::{Accept, Error, Offer};
+use server::pipeline::intake::accept::{Accept, Error, Offer};
 use shared::equalize::Recipe;
 use shared::gallery::Accepted;
 use shared::job::JobState;

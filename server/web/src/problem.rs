@@ -5,7 +5,7 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base::causes::{SharedError, chain};
-use pipeline::pixels;
+use pipeline::compute::pixels;
 use shared::error::{PROBLEM_JSON, Problem};
 
 /// Error response of a handler.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use object_store::local::LocalFileSystem;
 use server::catalog::Write;
-use server::pipeline::accept;
+use server::pipeline::intake::accept;
 use server::pod::PodConfig;
 use server::store::Store;
 use shared::job::JobState;

@@ -9,7 +9,7 @@ use object_store::ObjectStoreExt;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use server::pipeline::accept::Offer;
+use server::pipeline::intake::accept::Offer;
 use server::pod::PodConfig;
 use server::store::{Store, keys};
 use shared::equalize::Recipe;
