@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use server::catalog::{Catalog, Write};
-use server::pipeline::intake::accept::{Accept, Error, Offer};
+use server::pipeline::intake::Error;
+use server::pipeline::intake::accept::{Accept, Offer};
 use shared::equalize::Recipe;
 use shared::gallery::Accepted;
 use shared::job::JobState;

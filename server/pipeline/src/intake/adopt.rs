@@ -7,7 +7,8 @@ use shared::equalize::Recipe;
 use shared::id::{ImageId, UploadId};
 use store::keys;
 
-use super::accept::{Accept, Error, Result, fresh};
+use super::accept::{Accept, fresh};
+use super::error::{Error, Result};
 use crate::hex::hex;
 
 impl Accept {

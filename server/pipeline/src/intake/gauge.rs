@@ -1,107 +1,25 @@
 //! Admission control: limits on queued jobs, disk space and concurrent uploads.
 //!
-//! One task of the process measures the figures every second ([`measure`]); a check only compares numbers in memory,
-//! however many uploads arrive. Between two measurements a process also counts what it accepted itself, so that it
+//! One task of the process measures the figures every second ([`measure`](super::measure)); a check only compares numbers
+//! in memory, however many uploads arrive. Between two measurements a process also counts what it accepted itself, so that it
 //! never exceeds its own limits; several processes together may, by what they accept within a second.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use base::causes::chain;
-use bytesize::ByteSize;
-use catalog::{JobQueue, Unsent, UnsentLimits};
+use catalog::{Unsent, UnsentLimits};
 use shared::cluster::{Backlog, Room};
-use store::{Outage, Store};
+use store::Outage;
 use tokio::sync::watch;
-use tokio::time::MissedTickBehavior;
 
+use super::full::Full;
 use super::turns::{Client, Turn, Turns};
 
-/// Measurement interval.
-const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
 /// How long an upload waits for a turn when too many are in progress.
 const TURN_TIMEOUT: Duration = Duration::from_secs(20);
 /// Granularity of the free space shown, in bytes, so that views don't change all the time.
 const FREE_SPACE_STEP: u64 = 16 << 20;
-
-/// Why an upload is turned away for now. It can be retried later.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Full {
-    /// The backlog is full.
-    #[error("{waiting} jobs are waiting or uploading, and the limit is {most}; try again when some are done.")]
-    Backlog {
-        /// Queued jobs, and uploads in progress that will become jobs.
-        waiting: u64,
-        /// The limit.
-        most: u64,
-    },
-    /// The disk has less free space than is kept in reserve.
-    #[error("Only {} of the store's disk are free, and {} must stay free; delete images first.", ByteSize(*.free), ByteSize(*.least))]
-    Disk {
-        /// Free bytes.
-        free: u64,
-        /// The limit.
-        least: u64,
-    },
-    /// Too many uploads are in progress in this process.
-    #[error("{0} uploads are in progress here, which is the limit; try again when one has ended.")]
-    Uploads(usize),
-    /// The client's address holds all the turns that it may.
-    #[error("{0} uploads from your address are in progress here, which is the limit; try again when one has ended.")]
-    Share(usize),
-    /// Too many resumable uploads are unfinished.
-    #[error("{unfinished} uploads are unfinished, which is the limit{}; finish or delete one, or try again later.", if *.own { " for one address" } else { "" })]
-    Unfinished {
-        /// Number of unfinished uploads, of the client or of all.
-        unfinished: u64,
-        /// Whether the client's own share is exceeded.
-        own: bool,
-    },
-    /// The store has no room for the announced bytes.
-    #[error(
-        "The upload has {} bytes; the store has room for {}{}, and unfinished uploads have reserved {} of it.",
-        .length, ByteSize(*.room), if *.own { " from one address" } else { "" }, ByteSize(*.announced)
-    )]
-    Announced {
-        /// Length of the upload in bytes.
-        length: u64,
-        /// Available bytes, for the client or for all.
-        room: u64,
-        /// Bytes of these that are already announced and not yet sent.
-        announced: u64,
-        /// Whether the client's own share is exceeded.
-        own: bool,
-    },
-}
-
-impl Full {
-    /// Returns why an upload of `length` bytes doesn't fit beside the unsent ones.
-    pub fn of_unsent(unsent: &Unsent, limits: &UnsentLimits, length: u64) -> Self {
-        let most = &limits.most;
-        if unsent.uploads_of_client >= most.uploads_of_client {
-            return Full::Unfinished { unfinished: unsent.uploads_of_client, own: true };
-        }
-        if unsent.uploads >= most.uploads {
-            return Full::Unfinished { unfinished: unsent.uploads, own: false };
-        }
-        // If both limits are exceeded, report the smaller one.
-        let own =
-            unsent.bytes_of_client.saturating_add(length) > most.bytes_of_client && most.bytes_of_client < most.bytes;
-        let (room, announced) =
-            if own { (most.bytes_of_client, unsent.bytes_of_client) } else { (most.bytes, unsent.bytes) };
-        Full::Announced { length, room, announced, own }
-    }
-
-    /// Returns the value for `Retry-After`, in seconds.
-    pub const fn retry_after(&self) -> u32 {
-        match self {
-            Full::Uploads(_) | Full::Share(_) => 2,
-            Full::Backlog { .. } => 10,
-            Full::Disk { .. } | Full::Unfinished { .. } | Full::Announced { .. } => 30,
-        }
-    }
-}
 
 /// Capacity limits.
 #[derive(Debug, Clone, Copy)]
@@ -146,7 +64,7 @@ pub struct Gauge {
 }
 
 impl Gauge {
-    /// Creates a gauge with these limits, over figures that [`measure`] updates.
+    /// Creates a gauge with these limits, over figures that [`measure`](super::measure::measure) updates.
     pub fn new(capacity: Capacity, figures: watch::Receiver<Figures>) -> Self {
         let turns = Turns::new(capacity.max_uploads);
         Self { capacity, figures, accepted: Arc::default(), turns, client: Client::default() }
@@ -223,6 +141,11 @@ impl Gauge {
         self.accepted.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Returns the number of jobs that this process has accepted.
+    pub(super) fn accepted(&self) -> u64 {
+        self.accepted.load(Ordering::Relaxed)
+    }
+
     /// Returns a receiver of the figures and their changes.
     pub fn figures(&self) -> watch::Receiver<Figures> {
         self.figures.clone()
@@ -250,27 +173,9 @@ impl Gauge {
     /// Queued jobs as far as known, plus uploads in progress, each of which will become a job.
     fn waiting(&self) -> u64 {
         let figures = *self.figures.borrow();
-        let since = self.accepted.load(Ordering::Relaxed).saturating_sub(figures.accepted);
+        let since = self.accepted().saturating_sub(figures.accepted);
         let under_way = self.turns.taken();
         figures.backlog.map_or(0, |backlog| backlog.queued) + since + under_way as u64
-    }
-}
-
-/// Measures every second, forever. Catalog, file system and outages are followed independently; while one of them
-/// doesn't answer, its last figure stays.
-pub async fn measure(gauge: Gauge, figures: watch::Sender<Figures>, catalog: Arc<dyn JobQueue>, store: Store) {
-    tokio::join!(count(&gauge, &figures, &*catalog), weigh(&figures, &store), follow_outages(&figures, &store));
-}
-
-async fn follow_outages(figures: &watch::Sender<Figures>, store: &Store) {
-    let mut outage = store.outage();
-    loop {
-        let now = *outage.borrow_and_update();
-        publish(figures, |known| known.outage = now);
-        // Never happens here: the `store` argument holds the sender.
-        if outage.changed().await.is_err() {
-            return;
-        }
     }
 }
 
@@ -280,59 +185,6 @@ fn outage_sentence(outage: Outage) -> String {
     let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
     let (how, until) = if outage.is_full { ("full", "there is free space") } else { ("failing", "it works again") };
     format!("It has been {how} since {hour:02}:{minute:02}:{second:02} UTC. Jobs wait, and continue when {until}.")
-}
-
-async fn count(gauge: &Gauge, figures: &watch::Sender<Figures>, catalog: &dyn JobQueue) {
-    let (mut turns, mut silent) = (every_second(), false);
-    loop {
-        turns.tick().await;
-        let accepted = gauge.accepted.load(Ordering::Relaxed);
-        match catalog.backlog().await {
-            Ok(backlog) => {
-                if std::mem::take(&mut silent) {
-                    tracing::info!("catalog available again");
-                }
-                publish(figures, |known| (known.backlog, known.accepted) = (Some(backlog), accepted));
-            }
-            // Log once per outage, not once per second.
-            Err(error) if !std::mem::replace(&mut silent, true) => {
-                tracing::warn!(error = %chain(&error), "counting the backlog failed; keeping the last figure");
-            }
-            Err(_) => {}
-        }
-    }
-}
-
-async fn weigh(figures: &watch::Sender<Figures>, store: &Store) {
-    let (mut turns, mut silent) = (every_second(), false);
-    loop {
-        turns.tick().await;
-        match store.free().await {
-            Ok(free) => {
-                silent = false;
-                publish(figures, |known| known.free = free);
-            }
-            Err(error) if !std::mem::replace(&mut silent, true) => {
-                tracing::warn!(error = %chain(&error), "reading the store's free space failed; keeping the last figure");
-            }
-            Err(_) => {}
-        }
-    }
-}
-
-fn every_second() -> tokio::time::Interval {
-    let mut turns = tokio::time::interval(MEASURE_INTERVAL);
-    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    turns
-}
-
-/// Changes the figures; wakes receivers only if something changed.
-fn publish(figures: &watch::Sender<Figures>, change: impl FnOnce(&mut Figures)) {
-    figures.send_if_modified(|known| {
-        let before = *known;
-        change(known);
-        *known != before
-    });
 }
 
 #[cfg(test)]

@@ -19,7 +19,8 @@ use base::causes::chain;
 use rustix::time::{ClockId, clock_gettime};
 use shared::job::ImageInfo;
 
-use super::accept::{Accept, Error, Result};
+use super::accept::Accept;
+use super::error::{Error, Result};
 use crate::compute::deadline::Timed;
 use crate::compute::pixels::{self, Pixels};
 

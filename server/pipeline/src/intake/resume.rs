@@ -15,8 +15,9 @@ use shared::id::UploadId;
 use store::keys;
 use uuid::Uuid;
 
-use super::accept::{Accept, Error, MAGIC, Offer, Result, Upload, is_no_image};
-use super::gauge::Full;
+use super::accept::{Accept, MAGIC, Offer, Upload, is_no_image};
+use super::error::{Error, Result};
+use super::full::Full;
 use crate::hex::hex;
 use crate::job::companions;
 

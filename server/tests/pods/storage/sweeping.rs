@@ -15,8 +15,8 @@ use server::store::{Store, keys};
 use shared::equalize::Recipe;
 use shared::id::{ImageId, RunId, UploadId};
 use shared::job::{JobState, Phase};
-use testkit::faulty_store::{Act, Fault, Rule};
 use testkit::images::{rgb16_tiff, rgba_png, sample};
+use testkit::store_faults::{Act, Fault, Rule};
 use testkit::{TestArray, ok_if, stays};
 
 use super::{PODS, array, started};

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Form, Json};
 use catalog::Write;
-use pipeline::intake::accept;
+use pipeline::intake;
 use pipeline::intake::accept::fresh;
 use pipeline::job::companions;
 use serde::Deserialize;
@@ -217,7 +217,7 @@ async fn queue_job(state: &WebState, id: &ImageId, recipe: &Recipe, key: Option<
     }
     let files = state.catalog.files(id, None).await?.ok_or_else(|| no_image(id))?;
     let found = companions::find(&*state.catalog, recipe, &files.info, &state.accept.limits).await;
-    found.map_err(accept::Error::from)?;
+    found.map_err(intake::Error::from)?;
     let fresh = fresh();
     let added = state.catalog.add_job(id, &fresh, recipe, key).await?.ok_or_else(|| no_image(id))?;
     if added == fresh {
@@ -227,7 +227,7 @@ async fn queue_job(state: &WebState, id: &ImageId, recipe: &Recipe, key: Option<
 }
 
 fn key_reused(with: &'static str) -> ApiError {
-    accept::Error::KeyReused(with).into()
+    intake::Error::KeyReused(with).into()
 }
 
 /// Returns the recipe's JSON, unwrapped from `{"recipe": …}` if necessary.

@@ -9,7 +9,8 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use catalog::Write;
-use pipeline::intake::accept::{self, Offer};
+use pipeline::intake;
+use pipeline::intake::accept::Offer;
 use shared::equalize::Recipe;
 use shared::id::UploadId;
 use shared::route;
@@ -92,7 +93,7 @@ pub(crate) async fn append(
         if whole {
             accept.complete(&id).await?;
         }
-        Ok::<u64, accept::Error>(there)
+        Ok::<u64, intake::Error>(there)
     });
     let there = done.await.map_err(ApiError::internal)??;
     let mut response = answer(StatusCode::NO_CONTENT);
@@ -167,7 +168,7 @@ fn number(headers: &HeaderMap, name: &HeaderName) -> Result<Option<u64>> {
 }
 
 fn gone() -> ApiError {
-    accept::Error::Abandoned.into()
+    intake::Error::Abandoned.into()
 }
 
 fn answer(status: StatusCode) -> Response {

@@ -1,4 +1,4 @@
-//! `POST /api/images`: uploads an image in a form, streamed to [`accept`].
+//! `POST /api/images`: uploads an image in a form, streamed to [`accept`](pipeline::intake::accept).
 //!
 //! The images that its recipe names may precede it as files: each becomes an image of its own, as if it had been
 //! uploaded before.
@@ -7,8 +7,9 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use pipeline::intake::accept::{self, Accept, Offer, Upload};
-use pipeline::intake::gauge::Full;
+use pipeline::intake;
+use pipeline::intake::accept::{Accept, Offer, Upload};
+use pipeline::intake::full::Full;
 use shared::equalize::Recipe;
 use shared::gallery::Accepted;
 use shared::id::ImageId;
@@ -64,7 +65,7 @@ pub(crate) async fn receive(state: &WebState, request: Request, images: Images) 
     // An image may come with two others.
     let all = most.saturating_mul(1 + COMPANIONS.len() as u64).saturating_add(1 << 20);
     if content_length(request.headers()).is_some_and(|length| length > all) {
-        return Err(accept::Error::TooLarge(most).into());
+        return Err(intake::Error::TooLarge(most).into());
     }
     let accept = state.accept.of(Caller::of(request.extensions()).client());
     let mut form = Form::new(request).await?;
@@ -201,8 +202,8 @@ async fn companion(accept: &Accept, mut field: Field<'_>, role: &str, key: Optio
         upload.append(0, bytes).await?;
     }
     stream(&mut upload, field).await?;
-    let said = |error: accept::Error| match error {
-        accept::Error::Refused(sentence) => accept::Error::Refused(format!("The {role} image: {sentence}")),
+    let said = |error: intake::Error| match error {
+        intake::Error::Refused(sentence) => intake::Error::Refused(format!("The {role} image: {sentence}")),
         error => error,
     };
     Ok(Some(upload.finish().await.map_err(said)?.image_id))
@@ -298,9 +299,9 @@ impl From<Full> for ApiError {
     }
 }
 
-impl From<accept::Error> for ApiError {
-    fn from(error: accept::Error) -> Self {
-        use accept::Error;
+impl From<intake::Error> for ApiError {
+    fn from(error: intake::Error) -> Self {
+        use intake::Error;
         let sentence = error.to_string();
         match error {
             Error::Empty => ApiError::bad_request(sentence),
