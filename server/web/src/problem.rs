@@ -120,7 +120,7 @@ impl IntoResponse for ApiError {
 impl From<catalog::Error> for ApiError {
     fn from(error: catalog::Error) -> Self {
         match error {
-            catalog::Error::Invalid(sentence) => Self::bad_request(sentence),
+            catalog::Error::Invalid(invalid) => Self::bad_request(invalid.to_string()),
             catalog::Error::Address(_) => Self::internal(error),
             catalog::Error::Unavailable(cause) => {
                 tracing::warn!(cause = %chain(&cause), "catalog didn't answer");

@@ -63,7 +63,7 @@ impl Unexpected {
 
     /// Marks a record that can't be parsed.
     pub(crate) fn note(&mut self, path: &str, why: &Unreadable, spoils: bool) {
-        self.mark(path, &why.to_string(), spoils && matches!(why, Unreadable::Foreign(_)));
+        self.mark(path, &why.to_string(), spoils && why.is_foreign());
     }
 
     /// Parses a job's record; marks it if it can't be parsed.
