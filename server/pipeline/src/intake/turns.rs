@@ -6,7 +6,7 @@
 //!
 //! # Hazards
 //! - Behind a proxy all clients have the proxy's address, and three quarters are all they get together.
-//! - IPv6 clients are told apart by their /64, since one machine can use any address in it.
+//! - IPv6 clients are distinguished by their /64, since one machine can use any address in it.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};

@@ -64,7 +64,7 @@ pub struct Suspect {
     pub phase: Phase,
     /// Task index.
     pub index: u32,
-    /// Version of the task's record; it changes when a pod gives a strike back.
+    /// Version of the task's record; it changes when a pod takes a strike back.
     pub version: i32,
     /// Why the job fails if no strike is given back: a sentence for the user.
     pub reason: String,

@@ -70,7 +70,7 @@ pub(crate) async fn remember(
     pending().await
 }
 
-/// Marks this pod as leaving, before it gives up the lead.
+/// Marks this pod as leaving, before it hands over.
 pub(crate) async fn say_leaving(pod: &Pod, coordinator: &dyn Coordinator, nodes: &Nodes) {
     let session = coordinator.session().to_string();
     let own = nodes.members.iter().find(|member| member.pod == pod.config.name && member.session == session);

@@ -1,6 +1,6 @@
 //! The master: what the leading pod does during its term.
 //!
-//! [`term`] begins and ends it, and polls: [`activation`] gives queued jobs a run, [`reconciliation`] repairs what rows and znodes
+//! [`term`] begins and ends it, and polls: [`activation`] starts runs of queued jobs, [`reconciliation`] repairs what rows and znodes
 //! disagree about, [`deletion`] deletes images. A [`driver`] for each active job creates its tasks ([`job_tasks`]), investigates
 //! it when it stands still ([`standstill`], [`vigil`]) and ends it ([`job_end`]). The [`sweeper`] frees the store, and
 //! [`event_log`] records the events that no other record shows.

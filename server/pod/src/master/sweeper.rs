@@ -103,7 +103,7 @@ struct Sweeper {
 }
 
 impl Sweeper {
-    /// Waits; meanwhile raises the generation as images arrive, so that a backup from before can be told from the current
+    /// Waits; meanwhile raises the generation as images arrive, so that an earlier backup can be distinguished from the current
     /// catalog.
     async fn rest(&mut self, pause: Duration) {
         let until = Instant::now() + pause;

@@ -1,7 +1,7 @@
 //! Relays of other processes' logs: one connection to a pod's process, shared by all local viewers.
 //!
 //! A relay copies the entries into a book of its own, and each viewer is a position in that book. A slow viewer
-//! therefore delays no other and costs no memory; it is told that lines are missing once the book has moved past its
+//! therefore delays no other and costs no memory; it gets a note about missing lines once the book has moved past its
 //! position. A relay lives as long as any viewer holds it: when the last one drops it, its task and connection end.
 
 use std::collections::HashMap;

@@ -67,7 +67,7 @@ impl Form {
     }
 
     /// Reads and discards the rest of the body, so that a client that sends everything before it reads sees the
-    /// response. Gives up after 5 s or 64 MiB.
+    /// response. Stops after 5 s or 64 MiB.
     pub(super) async fn drain(&mut self) {
         const PATIENCE: Duration = Duration::from_secs(5);
         const BYTES: usize = 64 << 20;
