@@ -129,7 +129,7 @@ impl Fault {
             Fault::Pause(Whom::Master, _) => Some("SIGSTOP"),
             Fault::RollingRestart => Some("SIGTERM"),
             Fault::OneWay(Whom::Master, Way::Mute) | Fault::LongCut(Whom::Master) => Some("partition"),
-            // ZooKeeper still hears the master until it gives up its session by itself, after 7/5 of the timeout.
+            // ZooKeeper still hears the master until it ends its session on its own, after 7/5 of the timeout.
             Fault::OneWay(Whom::Master, Way::Deaf) => Some("partition, the master hears nothing"),
             _ => None,
         }

@@ -238,7 +238,7 @@ async fn lose_replies(proxy: &Proxy, dice: &mut Dice) {
     }
 }
 
-/// Gives each pod its own ZooKeeper server, and pauses one of them for longer than the session timeout.
+/// Connects each pod to its own ZooKeeper server, and pauses one of them for longer than the session timeout.
 async fn split_views(array: &ProxiedArray, dice: &mut Dice) {
     let servers = array.ensemble.size();
     let shift = dice.index(servers);

@@ -40,7 +40,7 @@ impl Memory {
 ///
 /// # Cancellation
 /// Safe: the record then lacks the previous masters.
-pub(crate) async fn remember(
+pub(super) async fn remember(
     pod: &Pod,
     coordinator: &dyn Coordinator,
     mirror: &Mirror,
@@ -71,7 +71,7 @@ pub(crate) async fn remember(
 }
 
 /// Marks this pod as leaving, before it hands over.
-pub(crate) async fn say_leaving(pod: &Pod, coordinator: &dyn Coordinator, nodes: &Nodes) {
+pub(super) async fn say_leaving(pod: &Pod, coordinator: &dyn Coordinator, nodes: &Nodes) {
     let session = coordinator.session().to_string();
     let own = nodes.members.iter().find(|member| member.pod == pod.config.name && member.session == session);
     let Some(member) = own else { return };

@@ -54,7 +54,7 @@ impl Nodes {
 }
 
 /// Reads the znodes of one session.
-pub(crate) struct Reader {
+pub(super) struct Reader {
     coordinator: Arc<dyn Coordinator>,
     clock: Arc<Clock>,
     nodes: Nodes,
@@ -62,12 +62,12 @@ pub(crate) struct Reader {
 
 impl Reader {
     /// Starts with an empty snapshot. Stamps that are read advance `clock`.
-    pub(crate) fn new(coordinator: Arc<dyn Coordinator>, clock: Arc<Clock>) -> Self {
+    pub(super) fn new(coordinator: Arc<dyn Coordinator>, clock: Arc<Clock>) -> Self {
         Self { coordinator, clock, nodes: Nodes::default() }
     }
 
     /// Reads these parts again, and returns the new snapshot.
-    pub(crate) async fn read(&mut self, dirty: &Dirty) -> coord::Result<Arc<Nodes>> {
+    pub(super) async fn read(&mut self, dirty: &Dirty) -> coord::Result<Arc<Nodes>> {
         if dirty.everything || dirty.members {
             self.read_members().await?;
         }
