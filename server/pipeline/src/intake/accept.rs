@@ -268,14 +268,15 @@ impl Upload {
 
     /// Moves the row `receiving → queued`. Retries a write with an unknown outcome, then reads back what it left.
     pub(super) async fn queue(self, received: Received) -> Result<Accepted> {
-        const PAUSES: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(250), Duration::from_secs(1)];
+        const RETRY_PAUSES: [Duration; 3] =
+            [Duration::from_millis(50), Duration::from_millis(250), Duration::from_secs(1)];
         /// A catalog that hangs instead of failing is asked little more than once.
-        const PATIENCE: Duration = Duration::from_secs(8);
-        let (begun, mut pauses) = (Instant::now(), PAUSES.into_iter());
+        const RETRY_TIMEOUT: Duration = Duration::from_secs(8);
+        let (begun, mut pauses) = (Instant::now(), RETRY_PAUSES.into_iter());
         let written = loop {
             match self.accept.catalog.finish_upload(&self.upload, &received).await {
                 Err(error @ catalog::Error::Unavailable(_)) => {
-                    match pauses.next().filter(|_| begun.elapsed() < PATIENCE) {
+                    match pauses.next().filter(|_| begun.elapsed() < RETRY_TIMEOUT) {
                         Some(pause) => tokio::time::sleep(pause).await,
                         None => return Err(error.into()),
                     }

@@ -17,7 +17,7 @@ use crate::compute::deadline::Timed;
 const HEADER_MEMORY: u64 = 1 << 20;
 
 /// Maximum number of pending requests; the oldest are dropped first.
-const WISHES: usize = 64;
+const MAX_WISHES: usize = 64;
 
 /// A requested pyramid: of an image's original, or of a job's result.
 pub type Wish = (ImageId, Option<JobId>);
@@ -32,7 +32,7 @@ impl Wishes {
         let mut wishes = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
         wishes.retain(|other| *other != wish);
         wishes.push_back(wish);
-        if wishes.len() > WISHES {
+        if wishes.len() > MAX_WISHES {
             wishes.pop_front();
         }
         self.0.1.notify_one();

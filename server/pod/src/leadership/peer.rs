@@ -10,9 +10,9 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// Connection timeout.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Maximum size of a response's head, in bytes.
-const HEAD: usize = 8 << 10;
+const MAX_HEAD_BYTES: usize = 8 << 10;
 
 /// The process that answers at an address, as `/healthz` reports it.
 #[derive(Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ pub(crate) async fn ask(address: &str) -> Answer {
 async fn connect(address: &str) -> io::Result<TcpStream> {
     let mut refused = None;
     for address in tokio::net::lookup_host(address).await? {
-        match timeout(PATIENCE, TcpStream::connect(address)).await {
+        match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
             Ok(Ok(connection)) => return Ok(connection),
             Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => refused = Some(error),
             Ok(Err(error)) => return Err(error),
@@ -93,7 +93,7 @@ async fn question(connection: &mut TcpStream, address: &str) -> io::Result<Optio
         if let Some(end) = head.windows(4).position(|four| four == b"\r\n\r\n") {
             break end;
         }
-        if head.len() > HEAD || connection.read_buf(&mut head).await? == 0 {
+        if head.len() > MAX_HEAD_BYTES || connection.read_buf(&mut head).await? == 0 {
             return Ok(None);
         }
     };

@@ -53,7 +53,7 @@ use shared::id::PodName;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::peer::{Answer, PATIENCE, ask, closed};
+use super::peer::{Answer, CONNECT_TIMEOUT, ask, closed};
 use crate::mirror::Nodes;
 
 /// Pause between the two refusals that together mean that a process is gone.
@@ -155,7 +155,7 @@ impl Witness {
         let Ok(entered) = entered else { return };
         let others = ahead_of(candidacy, &entered).unwrap_or_default();
         for ahead in others.iter().skip(1).filter(|ahead| !ahead.is_at_home() && self.may_be_witnessed(ahead)) {
-            if let Ok(Answer::Peer(peer, _)) = timeout(PATIENCE, ask(&ahead.address)).await
+            if let Ok(Answer::Peer(peer, _)) = timeout(CONNECT_TIMEOUT, ask(&ahead.address)).await
                 && peer.process == ahead.process
             {
                 self.note_answer(ahead);
@@ -291,7 +291,7 @@ impl Witness {
             let says_so = async {
                 loop {
                     sleep((half / 4).min(WATCH_INTERVAL)).await;
-                    let answer = timeout(PATIENCE, ask(&ahead.address)).await;
+                    let answer = timeout(CONNECT_TIMEOUT, ask(&ahead.address)).await;
                     let peer = answer.ok().and_then(Answer::peer).filter(|peer| peer.process == ahead.process);
                     let Some(peer) = peer else { continue };
                     if peer.has_lost(&ahead.life) {

@@ -22,7 +22,7 @@ use crate::images::no_image;
 use crate::problem::{ApiError, Path, Query, Result};
 
 /// Maximum number of pyramids whose index is cached.
-const MOST_PLACES: usize = 256;
+const MAX_CACHED_PLACES: usize = 256;
 
 /// A pyramid's description, and where its table of tiles is in the file.
 #[derive(Debug)]
@@ -135,7 +135,7 @@ async fn place_of(state: &WebState, id: &ImageId, file: &PyramidFile) -> Result<
     let pyramid = serde_json::from_slice(&index).map_err(|_| damaged())?;
     let place = Arc::new(Place { pyramid, table });
     let mut places = known();
-    if places.len() >= MOST_PLACES {
+    if places.len() >= MAX_CACHED_PLACES {
         places.clear();
     }
     places.insert(file.claim.clone(), place.clone());

@@ -16,7 +16,7 @@ use shared::error::Problem;
 use shared::id::PodName;
 use shared::route;
 
-use super::relay::{PATIENCE, address_of};
+use super::relay::{ANSWER_TIMEOUT, address_of};
 use crate::WebState;
 use crate::problem::{ApiError, Path, Query, Result};
 use crate::uploads::upload::prefers_html;
@@ -79,7 +79,7 @@ async fn forward(state: &WebState, pod: &PodName, act: &str) -> Result<()> {
         tracing::debug!(%pod, address, %why, "asking a pod's process failed");
         ApiError::unavailable(format!("The process of pod {pod} at {address} doesn't answer."))
     };
-    let answer = request.timeout(PATIENCE).send().await.map_err(away)?;
+    let answer = request.timeout(ANSWER_TIMEOUT).send().await.map_err(away)?;
     let status = answer.status();
     if status.is_success() {
         return Ok(());

@@ -22,7 +22,7 @@ use shared::id::PodName;
 use shared::log::{LogEntry, LogId, LogKind, PodLine};
 use tokio::sync::mpsc;
 
-use super::relay::{AbortOnDrop, PATIENCE, Relays, ask};
+use super::relay::{ANSWER_TIMEOUT, AbortOnDrop, Relays, ask};
 use crate::WebState;
 use crate::problem::{ApiError, Path, Query, Result};
 
@@ -49,7 +49,7 @@ impl PodLogs {
     /// Combines Kubernetes' logs, which take precedence, with those of this process and of other processes.
     pub fn new(own: LogBook, kubernetes: Option<LogBook>) -> Self {
         base::crypto::install();
-        let client = reqwest::Client::builder().connect_timeout(PATIENCE).build();
+        let client = reqwest::Client::builder().connect_timeout(ANSWER_TIMEOUT).build();
         Self { kubernetes, own, relays: Relays::default(), client: client.unwrap_or_default() }
     }
 

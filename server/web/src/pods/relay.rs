@@ -19,16 +19,16 @@ use crate::WebState;
 use crate::problem::{ApiError, Result};
 
 /// Maximum length of a line in another process's response, in bytes; longer ones can't be entries and are cut.
-const LONGEST_FIELD: usize = 64 << 10;
+const MAX_FIELD_BYTES: usize = 64 << 10;
 
 /// Pause before a log that ended is requested again.
-const RECONNECT_AFTER: Duration = Duration::from_secs(2);
+const RECONNECT_PAUSE: Duration = Duration::from_secs(2);
 
 /// A connection is dead after this long without a byte: a live one carries a comment every 15 s.
-const SILENCE: Duration = Duration::from_secs(45);
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// How long another process may take to answer.
-pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The active relays by pod. Clones share them.
 #[derive(Clone, Default)]
@@ -89,7 +89,7 @@ async fn run(state: WebState, pod: PodName, book: LogBook) {
         if let Err(error) = copy(&state, &pod, &mut last, &book).await {
             tracing::debug!(%pod, error = %error.problem(), "reading another process's log failed; retrying");
         }
-        tokio::time::sleep(RECONNECT_AFTER).await;
+        tokio::time::sleep(RECONNECT_PAUSE).await;
     }
     book.close();
 }
@@ -99,7 +99,7 @@ async fn copy(state: &WebState, pod: &PodName, last: &mut Option<LogId>, book: &
     let answer = ask(state, pod, *last, false).await?;
     let mut bytes = answer.bytes_stream();
     let (mut begun, mut event) = (Vec::new(), Heard::default());
-    while let Ok(Some(Ok(chunk))) = tokio::time::timeout(SILENCE, bytes.next()).await {
+    while let Ok(Some(Ok(chunk))) = tokio::time::timeout(SILENCE_TIMEOUT, bytes.next()).await {
         for byte in chunk {
             match byte {
                 b'\n' => {
@@ -111,7 +111,7 @@ async fn copy(state: &WebState, pod: &PodName, last: &mut Option<LogId>, book: &
                     }
                     begun.clear();
                 }
-                byte if begun.len() < LONGEST_FIELD => begun.push(byte),
+                byte if begun.len() < MAX_FIELD_BYTES => begun.push(byte),
                 _ => {}
             }
         }
@@ -166,7 +166,7 @@ pub(super) async fn ask(
         tracing::debug!(%pod, address, why, "reading a pod's log failed");
         ApiError::unavailable(format!("The pod {pod} doesn't answer at {address}, and its log is kept there."))
     };
-    let answer = match tokio::time::timeout(PATIENCE, request.send()).await {
+    let answer = match tokio::time::timeout(ANSWER_TIMEOUT, request.send()).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => return Err(away(error.to_string())),
         Err(_) => return Err(away("no answer in time".to_owned())),

@@ -69,7 +69,7 @@ impl Form {
     /// Reads and discards the rest of the body, so that a client that sends everything before it reads sees the
     /// response. Stops after 5 s or 64 MiB.
     pub(super) async fn drain(&mut self) {
-        const PATIENCE: Duration = Duration::from_secs(5);
+        const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
         const BYTES: usize = 64 << 20;
         let rest = async {
             let mut seen = 0;
@@ -83,7 +83,7 @@ impl Form {
             }
         };
         // On timeout the connection is closed with the response, which the client then may not see.
-        let _ = tokio::time::timeout(PATIENCE, rest).await;
+        let _ = tokio::time::timeout(DRAIN_TIMEOUT, rest).await;
     }
 }
 
