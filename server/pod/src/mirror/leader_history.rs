@@ -49,7 +49,7 @@ impl LeaderHistory {
         let (until, end) = self.gone.unwrap_or_else(|| (now(), Ending::SessionEnded));
         let reign = |(epoch, since)| Reign { pod: self.record.pod.clone(), epoch, since, until, end };
         let own = self.record.epoch.zip(self.record.since).map(reign);
-        own.into_iter().chain(self.record.past.iter().cloned()).take(Reign::KEPT).collect()
+        own.into_iter().chain(self.record.past.iter().cloned()).take(Reign::MAX_PAST).collect()
     }
 }
 
@@ -111,11 +111,11 @@ mod tests {
     #[test]
     fn the_past_is_handed_on_and_the_oldest_of_it_forgotten() {
         let mut past = Vec::new();
-        for epoch in 1..=Reign::KEPT as u64 + 3 {
+        for epoch in 1..=Reign::MAX_PAST as u64 + 3 {
             let record = Candidate { past, ..record("pod-1", epoch) };
             past = LeaderHistory::new("a-1", &record).unwrap().past();
         }
-        assert_eq!(past.len(), Reign::KEPT);
-        assert_eq!((past[0].epoch, past[Reign::KEPT - 1].epoch), (Reign::KEPT as u64 + 3, 4));
+        assert_eq!(past.len(), Reign::MAX_PAST);
+        assert_eq!((past[0].epoch, past[Reign::MAX_PAST - 1].epoch), (Reign::MAX_PAST as u64 + 3, 4));
     }
 }

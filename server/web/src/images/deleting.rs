@@ -87,8 +87,10 @@ fn checked(chosen: Result<Json<Chosen>, axum::extract::rejection::JsonRejection>
 pub(crate) fn some(images: Vec<ImageId>) -> Result<Vec<ImageId>> {
     match images.len() {
         0 => Err(ApiError::bad_request("Expected at least one image; none was chosen.")),
-        1..=Chosen::MOST => Ok(images),
-        all => Err(ApiError::bad_request(format!("Expected at most {} images at once, got {all}.", Chosen::MOST))),
+        1..=Chosen::MAX_IMAGES => Ok(images),
+        all => {
+            Err(ApiError::bad_request(format!("Expected at most {} images at once, got {all}.", Chosen::MAX_IMAGES)))
+        }
     }
 }
 
