@@ -111,7 +111,7 @@ files_of_parts() { # SCRIPT
         }' "$1"
 }
 
-# The hash digits by which the server identifies a file (server/web/src/site.rs).
+# The hash digits by which the server identifies a file (server/web/src/pages/site.rs).
 digits() { # FILE
     if has sha256sum; then sha256sum "$1"; else shasum -a 256 "$1"; fi | cut -c 1-16
 }

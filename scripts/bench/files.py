@@ -1,7 +1,7 @@
 """Benchmarks from file to file: our command, from the start of its process to its end, compared with libvips, OpenCV and ImageMagick.
 
-Everything lies in memory (a tmpfs), so that the disk isn't what is measured. Each channel is equalized by itself, which is
-what all four can do. The libraries run warm, in a process that stays; ImageMagick and we are started anew each time.
+Everything lies in memory (a tmpfs), so that the disk isn't what is measured. Each channel is equalized separately, which all four
+can do. The libraries run warm, in a long-lived process; ImageMagick and Evenlight are started each time.
 """
 
 import functools

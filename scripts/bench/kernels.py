@@ -4,8 +4,8 @@
     cargo build --release -p shared --example kernel_times
     python scripts/bench/kernels.py [--rounds 15] [--json FILE]      (`make bench` runs it with the rest)
 
-Both sides get the same 75-megapixel image and write to memory that was touched before. Each round measures OpenCV and
-us right after each other, so that what else the machine does hits both; times are min/median, ratios min, median and
+Both sides get the same 75-megapixel image and write to memory that is already mapped. Each round measures OpenCV
+and us right after each other, so that other load on the machine affects both; times are min/median, ratios min, median and
 max of the rounds. OpenCV's results are compared with ours pixel by pixel first. Needs what
 scripts/bench/requirements.txt names.
 """

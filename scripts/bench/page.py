@@ -27,9 +27,9 @@ def kernels(entries):
     yield "## Memory to memory"
     yield ""
     yield (
-        "75 megapixels (RGB: 19), the same pixels for both, to memory that was touched before (libvips takes new memory, it can't be told "
-        "otherwise). Times in ms, the median of the rounds; ratio: theirs / ours of each round, least / **median** / greatest. Processor "
-        "time says more than the clock where other programs run."
+        "75 megapixels (RGB: 19), the same pixels for both, into memory that is already mapped (libvips always allocates new memory). Times "
+        "in ms, the median of the rounds; ratio: theirs / ours of each round, least / **median** / greatest. While other programs run, the "
+        "ratio of processor time is the more reliable one."
     )
     yield ""
     header = ["what", "beside", "threads", "theirs", "ours", "gigapixels/s", "ratio", "ratio of processor time"]
@@ -55,11 +55,11 @@ def files(entries):
     yield "## File to file"
     yield ""
     yield (
-        "Files in a tmpfs, two threads for everyone, each channel equalized by itself (what all of them can do). Evenlight is "
+        "Files in a tmpfs, two threads for everyone, each channel equalized separately (what all of them can do). Evenlight is "
         "`evenlight equalize --color channels`, from the start of its process to its end; libvips (`hist_equal`) and OpenCV (`imread`, `equalizeHist` "
-        "of each channel, `imwrite`) run warm in a process that stays, so their start isn't counted; ImageMagick (`convert -channel RGB "
-        "-equalize`) is started each time and ran once. PNG: zlib level 6 unless told; we choose filters for each row. JPEG: quality 85, 4:2:0. "
-        "TIFF: no compression. Peak memory is that of a process which does it once; for the two libraries it includes Python's, "
+        "of each channel, `imwrite`) run warm in a long-lived process, so their start isn't counted; ImageMagick (`convert -channel RGB "
+        "-equalize`) is started each time and ran once. PNG: zlib level 6 unless stated; we choose filters for each row. JPEG: quality 85, 4:2:0. "
+        "TIFF: no compression. Peak memory is that of a process that does it once; for the two libraries it includes Python's, "
         "about 40 MiB. OpenCV's `equalizeHist` doesn't take 16 bits."
     )
     yield ""
@@ -71,7 +71,7 @@ def files(entries):
         floor = entry["decode"]["Evenlight"]["wall"]["median"]
         ours = entry["contenders"]["Evenlight"]["wall"]["median"]
         times = ", ".join(f"{name} {ms(costs['wall']['median'])} ms" for name, costs in entry["decode"].items())
-        yield f"Reading the file alone: {times}. Our whole way is {ours / floor:.1f} times our reading on one core."
+        yield f"Reading the file alone: {times}. Equalizing the file takes Evenlight {ours / floor:.1f} times as long as reading it on one core."
         yield ""
 
 
@@ -88,7 +88,7 @@ def arrays(found):
     yield "## Through the array"
     yield ""
     yield (
-        "From the last byte uploaded until a client that asks every 2 ms hears `done`: the upload's end, the catalog, every task, the "
+        "From the last byte uploaded until a client that polls every 2 ms sees `done`: the upload's end, the catalog, every task, the "
         "result; everything with fsync, on this machine's disk, all pods on its cores. Milliseconds, least / **median** / greatest; "
         "× is the array's processor time, upload and checksums included, as a multiple of that of `evenlight equalize` (median of pairs)."
     )
@@ -100,7 +100,7 @@ def arrays(found):
     rows.append(["small jobs a second", *[f"{array['small']['jobs_per_second']:.0f}" for array in found["arrays"]]])
     yield from table(["", *[array["title"] for array in found["arrays"]]], rows)
     yield (
-        f"One write of ZooKeeper (`setData`, one server, one after the other): {1e3 * found['zookeeper_write_s']:.2f} ms. "
+        f"One write of ZooKeeper (`setData`, one server, sequential): {1e3 * found['zookeeper_write_s']:.2f} ms. "
         f"One fsync of 4 KiB to a new file on the disk: {1e3 * found['fsync_s']:.2f} ms. (Medians.) On ZooKeeper each pod is a process; embedded, "
         "all are threads of one."
     )
@@ -108,9 +108,9 @@ def arrays(found):
     yield "### Where the time goes, stage by stage"
     yield ""
     yield (
-        "Milliseconds from a stage's first task to the end of its last, and in brackets how long its tasks took together (two at a time find a core): "
-        "medians, from the timeline that a job keeps. A task's time is that of its reading, hashing, writing and syncing too. What is missing to the time "
-        "above lies before the first task, between stages, and after the last one."
+        "Milliseconds from a stage's first task to the end of its last, and in brackets the sum over its tasks (two run at a time, one per core): "
+        "medians, from the timeline that a job keeps. A task's time includes reading, hashing, writing and syncing. The rest of the time "
+        "above passes before the first task, between stages, and after the last one."
     )
     yield ""
     for array in found["arrays"]:
@@ -151,9 +151,9 @@ def page(results, before):
     """Returns the page's text; `before` is the existing page."""
     lines = ["# Benchmarks", ""]
     form = "Its short form" if results["short"] else "It"
-    lines += [f"`make bench` wrote this page down to the line that says so. {form} measured, in one run, on:", ""]
+    lines += [f"`make bench` generates this page, except for the part marked at its end. {form} measured, in one run, on:", ""]
     lines += [f"- {name}: {fact}" for name, fact in results["facts"].items()]
-    lines += ["", "Contenders take turns, round by round (A B C A B C …), and ratios are those of a round, so what else the machine does hits all.", ""]
+    lines += ["", "Contenders take turns, round by round (A B C A B C …), and ratios are those of a round, so other load on the machine affects all alike.", ""]
     parts = {"kernels": kernels, "files": files, "arrays": arrays, "gigapixel": gigapixel}
     for name, write in parts.items():
         if name in results:

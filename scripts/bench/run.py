@@ -38,7 +38,7 @@ def facts():
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": first_line("git", "rev-parse", "--short", "HEAD"),
         "machine": f"{os.cpu_count()} × {cpu}, {memory:.0f} GiB, {platform.system()} {platform.release()}",
-        "load before (1, 5, 15 minutes; what isn't 0 are other programs)": f"{load[0]:.1f}, {load[1]:.1f}, {load[2]:.1f}",
+        "load before, by other programs (1, 5, 15 minutes)": f"{load[0]:.1f}, {load[1]:.1f}, {load[2]:.1f}",
         "Evenlight": f"release build, {first_line('rustc', '--version')}",
         "OpenCV": f"{cv2.__version__}, from PyPI",
         "libvips": f"{'.'.join(str(pyvips.version(part)) for part in range(3))}, from PyPI (pyvips-binary)",

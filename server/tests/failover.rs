@@ -37,7 +37,9 @@ struct Array {
 
 impl Array {
     async fn new(lease: Duration, more: &[&str]) -> Self {
-        let deployment = Deployment::new(EVENLIGHT, lease).await.logging("pod::witness=debug,pod::pulse=debug");
+        let deployment = Deployment::new(EVENLIGHT, lease)
+            .await
+            .logging("pod::leadership::witness=debug,pod::observer::pulse=debug");
         let servers = Vec::from(deployment.three_with(more).await);
         let eye = ZooKeeper::new(&deployment.zookeeper, lease).unwrap().connect().await.unwrap();
         let array = Self { deployment, eye, servers };

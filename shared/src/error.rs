@@ -8,7 +8,7 @@ pub const PROBLEM_JSON: &str = "application/problem+json";
 /// RFC 9457 problem details. `title` names the kind of problem; `detail` is a sentence for the user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// URI reference that identifies the kind; `about:blank` if the HTTP status says it all.
+    /// URI reference that identifies the kind; `about:blank` if the HTTP status suffices.
     #[serde(rename = "type", default = "about_blank")]
     pub kind: String,
     /// Short name of the kind, the same for every occurrence.

@@ -156,9 +156,9 @@ pub enum Entry {
 impl EventLog {
     /// Number of job events kept, and separately of all other events, so that many ending jobs don't push out the end of a
     /// term.
-    pub const KEPT: usize = 48;
+    pub const MAX_PER_KIND: usize = 48;
 
-    /// Appends an event and drops the oldest of its kind beyond [`EventLog::KEPT`].
+    /// Appends an event and drops the oldest of its kind beyond [`EventLog::MAX_PER_KIND`].
     pub fn push(&mut self, event: Event) {
         let of_job = |what: &What| matches!(what, What::JobEnded { .. });
         let kind = of_job(&event.what);
@@ -168,7 +168,7 @@ impl EventLog {
             Entry::Event(event) => of_job(&event.what) == kind,
             Entry::Other(_) => !kind,
         };
-        if self.events.iter().filter(|entry| same(entry)).count() > Self::KEPT
+        if self.events.iter().filter(|entry| same(entry)).count() > Self::MAX_PER_KIND
             && let Some(oldest) = self.events.iter().position(same)
         {
             self.events.remove(oldest);
@@ -249,12 +249,12 @@ mod tests {
     fn ends_of_jobs_do_not_push_a_masters_end_out_of_the_log() {
         let mut log = EventLog::default();
         log.push(event(1, What::LeaderLost { pod: "b".parse().unwrap() }));
-        for clock in 2..=EventLog::KEPT as u64 + 9 {
+        for clock in 2..=EventLog::MAX_PER_KIND as u64 + 9 {
             log.push(event(clock, ended()));
         }
         let clocks: Vec<u64> = log.after(0).map(|event| event.stamp.clock).collect();
-        assert_eq!((clocks.len(), clocks[0], clocks[1]), (EventLog::KEPT + 1, 1, 10));
-        assert_eq!((log.clock, log.after(log.clock).count()), (EventLog::KEPT as u64 + 9, 0));
+        assert_eq!((clocks.len(), clocks[0], clocks[1]), (EventLog::MAX_PER_KIND + 1, 1, 10));
+        assert_eq!((log.clock, log.after(log.clock).count()), (EventLog::MAX_PER_KIND as u64 + 9, 0));
     }
 
     #[test]
@@ -262,7 +262,7 @@ mod tests {
         let mut log = EventLog::default();
         let pod: PodName = "p".repeat(63).parse().unwrap();
         let stamp = |clock| Stamp { clock, pod: pod.clone() };
-        for clock in 0..=EventLog::KEPT as u64 {
+        for clock in 0..=EventLog::MAX_PER_KIND as u64 {
             let (clock, at) = (u64::MAX - 99 + clock, i64::MAX);
             log.push(Event { stamp: stamp(clock), at, what: ended() });
             log.push(Event { stamp: stamp(clock), at, what: What::Elected { pod: pod.clone(), epoch: u64::MAX } });

@@ -184,7 +184,7 @@ pub struct Chosen {
 
 impl Chosen {
     /// Maximum number of images.
-    pub const MOST: usize = 1_000;
+    pub const MAX_IMAGES: usize = 1_000;
 }
 
 /// Response to an upload.

@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod cluster;
+pub mod cut;
 pub mod dct;
 #[cfg(feature = "decode")]
 pub mod decode;

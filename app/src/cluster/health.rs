@@ -43,7 +43,7 @@ pub fn health_sentence(view: &ClusterView) -> (&'static str, String) {
     }
 }
 
-/// Says which master isn't responding, and when another pod takes over.
+/// Returns which master isn't responding, and when another pod takes over, as a sentence.
 fn silence_sentence(view: &ClusterView) -> String {
     let name = view.leader.as_ref().map(|leader| leader.pod.to_string()).unwrap_or_default();
     let pod = view.pods.iter().find(|pod| pod.pod.to_string() == name);

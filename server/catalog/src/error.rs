@@ -11,12 +11,46 @@ pub enum Error {
     /// The database can't be reached, or failed; the outcome of a write is unknown.
     #[error("the catalog is unavailable")]
     Unavailable(#[source] Unavailable),
-    /// The request is invalid (a forged cursor, for example): a sentence for who made it.
-    #[error("{0}")]
-    Invalid(String),
+    /// The request, or the catalog's address, is invalid: nothing was tried.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
     /// The catalog's address can't be parsed.
     #[error("the catalog's address is invalid")]
     Address(#[source] sqlx::Error),
+}
+
+/// What is wrong with a request or with the catalog's address, as a sentence for who made it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    /// The cursor is none that a page returned.
+    #[error("the cursor is invalid: use a page's `next`, or leave it out")]
+    Cursor,
+    /// The cursor belongs to a page in another order.
+    #[error("the cursor belongs to a page in another order: leave it out, or sort as before")]
+    CursorOrder,
+    /// The part of a name to search for is longer than this many characters.
+    #[error("q must be at most {0} characters long")]
+    Search(usize),
+    /// The size of a page is out of range.
+    #[error("limit must be between 1 and {most}, got {got}")]
+    Limit {
+        /// Maximum images per page.
+        most: u32,
+        /// What was asked for.
+        got: u32,
+    },
+    /// The idempotency key is too long or contains a zero character.
+    #[error("an idempotency key is text of at most 255 bytes")]
+    IdempotencyKey,
+    /// The candidacy is empty.
+    #[error("a candidacy without a uuid can't take the epoch")]
+    Candidacy,
+    /// The catalog's address has this scheme.
+    #[error("the catalog can be a file, sqlite:///path/to.db or postgres://…, not {0}://…")]
+    Scheme(String),
+    /// The catalog's address isn't the path of a file.
+    #[error("{0:?} is not the path of a catalog's file")]
+    Path(String),
 }
 
 /// Why the catalog is unavailable.

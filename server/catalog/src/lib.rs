@@ -26,7 +26,7 @@ mod sqlite;
 mod uploads;
 
 pub use self::database::{Access, Arg, Database, Reply, Row, Statement};
-pub use self::error::{Error, Result, Unavailable};
+pub use self::error::{Error, Invalid, Result, Unavailable};
 pub use self::gallery::{Files, Gallery};
 pub use self::installation::{Coordination, Fate, InUse, Installation, Orphan, Raised, Sweep};
 pub use self::open::{connect, open, over};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Catalog;
 use super::database::Database;
-use super::error::{Error, Result};
+use super::error::{Invalid, Result};
 use super::postgres::Postgres;
 use super::sql::SqlCatalog;
 use super::sqlite::Sqlite;
@@ -26,9 +26,7 @@ pub async fn connect(url: &str) -> Result<Arc<dyn Database>> {
         Some(("postgres" | "postgresql", _)) => Arc::new(Postgres::open(url).await?),
         Some(("sqlite", path)) => Arc::new(Sqlite::open(path).await?),
         Some((scheme, _)) => {
-            return Err(Error::Invalid(format!(
-                "the catalog can be a file, sqlite:///path/to.db or postgres://…, not {scheme}://…"
-            )));
+            return Err(Invalid::Scheme(scheme.to_owned()).into());
         }
         None => Arc::new(Sqlite::open(url).await?),
     })

@@ -10,7 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Either, Executor, SqliteConnection};
 
 use super::database::{Access, Arg, Database, Reply, Row, STATEMENT_TIMEOUT, Statement, bound, to_its_end};
-use super::error::{Error, Result, Unavailable};
+use super::error::{Invalid, Result, Unavailable};
 use super::migrations;
 
 /// Time limit for the first connection and the migration.
@@ -40,7 +40,7 @@ impl Sqlite {
     /// Opens a file and migrates its schema. Several processes may do so concurrently.
     pub(super) async fn open(path: &str) -> Result<Self> {
         if path.is_empty() || path.starts_with(':') {
-            return Err(Error::Invalid(format!("{path:?} is not the path of a catalog's file")));
+            return Err(Invalid::Path(path.to_owned()).into());
         }
         if let Some(folder) = std::path::Path::new(path).parent() {
             std::fs::create_dir_all(folder).map_err(|cause| Unavailable::Folder { path: path.to_owned(), cause })?;

@@ -133,7 +133,7 @@ pub async fn commit(coordinator: &dyn Coordinator, held: &Held, done: &Done) -> 
     }
 }
 
-/// Releases a task without a result: writes the record with `stamp`, keeps or gives back the strike, stores the failure report
+/// Releases a task without a result: writes the record with `stamp`, keeps or returns the strike, stores the failure report
 /// if there is one (at most [`REPORT_BYTES`] of it), and deletes the lock. Returns `false` if the task was taken over or
 /// deleted meanwhile.
 ///
@@ -182,7 +182,7 @@ pub async fn release(
     }
 }
 
-/// Gives back the strike of a claim whose session ended while its pod lived on: an expired session isn't the task's fault. Call
+/// Returns the strike of a claim whose session ended while its pod lived on: an expired session isn't the task's fault. Call
 /// it on a later session of the same pod, whatever happened to the task since.
 ///
 /// # Errors
@@ -195,7 +195,7 @@ pub async fn release(
 /// Waits for the reconnect and reads the task back.
 pub async fn give_back(coordinator: &dyn Coordinator, path: &str, claim: &str, stamp: &Stamp) -> Result<StrikeReturn> {
     // The order of the reads matters. If the record shows the claim but the lock, read later, is gone, then either a commit
-    // deleted it, and its result, read last, is there; or the record has changed by now, and the set below fails on the
+    // deleted it, and its result, read last, exists; or the record has changed by now, and the set below fails on the
     // version.
     let reads = [path.to_owned(), paths::lock(path), paths::done(path)];
     loop {
@@ -219,7 +219,7 @@ pub async fn give_back(coordinator: &dyn Coordinator, path: &str, claim: &str, s
 }
 
 /// Abandons a task that was taken over other than by a claim: its record was rewritten, or its lock or the task itself was
-/// deleted. Otherwise this claim's lock could stay as long as the session and block the task. Gives the strike back, because
+/// deleted. Otherwise this claim's lock could stay as long as the session and block the task. Takes the strike back, because
 /// the pod is alive. Returns [`StrikeReturn::Waits`] if another claim holds the task by now.
 ///
 /// # Errors

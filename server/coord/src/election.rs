@@ -173,7 +173,7 @@ impl Candidacy {
     /// record can't be missing merely because it is late.
     async fn is_forged(&self, path: &str) -> Result<bool> {
         match self.coordinator.get(path).await {
-            Ok((data, _)) => Ok(matches!(record::read::<Candidate>(&data), Err(record::Unreadable::Foreign(_)))),
+            Ok((data, _)) => Ok(record::read::<Candidate>(&data).is_err_and(|why| why.is_foreign())),
             Err(Error::NoNode(_)) => Ok(false),
             Err(Error::Forbidden(_)) => Ok(true),
             Err(error) => Err(error),

@@ -1,5 +1,6 @@
 //! Encoding of znode records: JSON, read leniently.
 
+use base::causes::SharedError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -20,12 +21,22 @@ pub fn to_json<T: Serialize>(record: &T) -> Vec<u8> {
 /// Why a znode's bytes can't be read as a record by this version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    /// The array didn't write it.
-    #[error("{0}")]
-    Foreign(String),
+    /// It has more bytes than a record may.
+    #[error("it has {0} bytes, too many for a record")]
+    TooLarge(usize),
+    /// It isn't a record of this type.
+    #[error("it is not a valid record: {0}")]
+    Malformed(#[source] SharedError),
     /// A later version wrote it.
     #[error("a later version wrote it (records of version {0})")]
     Later(u64),
+}
+
+impl Unreadable {
+    /// Returns whether the array didn't write it, not even a later version.
+    pub fn is_foreign(&self) -> bool {
+        !matches!(self, Unreadable::Later(_))
+    }
 }
 
 /// Parses the record in a znode's bytes.
@@ -34,14 +45,14 @@ pub enum Unreadable {
 /// [`Unreadable`]: this version never wrote such bytes.
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreadable> {
     if bytes.len() > limits::ZNODE_BYTES {
-        return Err(Unreadable::Foreign(format!("it has {} bytes, too many for a record", bytes.len())));
+        return Err(Unreadable::TooLarge(bytes.len()));
     }
     serde_json::from_slice(bytes).map_err(|error| {
         let version =
             serde_json::from_slice::<serde_json::Value>(bytes).ok().and_then(|record| record.get("v")?.as_u64());
         match version.filter(|version| *version > u64::from(RECORD_VERSION)) {
             Some(version) => Unreadable::Later(version),
-            None => Unreadable::Foreign(format!("it is not a valid record: {error}")),
+            None => Unreadable::Malformed(error.into()),
         }
     })
 }

@@ -32,9 +32,13 @@ enum Failure {
     #[error("no pod {0} matches the selector")]
     Absent(String),
     #[error("can't write the label of {pod}: {trouble}")]
-    Write { pod: String, trouble: Trouble },
+    Write {
+        pod: String,
+        #[source]
+        trouble: Trouble,
+    },
     #[error("can't list our pods: {0}")]
-    List(Trouble),
+    List(#[source] Trouble),
 }
 
 impl Failure {

@@ -21,7 +21,7 @@
 //! - **A watch that ends, breaks or lost its position** (410): list again. A watch that is silent though it shouldn't be:
 //!   everything is listed again periodically.
 //! - **A foreign cluster**: outside a cluster nothing is written or shown unless a pod of this name exists.
-//! - **Epochs that start over** (another catalog under running pods) are lower than the pods' annotations: the page says so;
+//! - **Epochs that start over** (another catalog under running pods) are lower than the pods' annotations: the page shows it;
 //!   replaced pods carry none.
 //!
 //! The module knows nothing of ZooKeeper or the catalog: a channel tells it whether this pod leads.

@@ -24,11 +24,12 @@ pub use self::error::Error;
 use self::in_place::InPlace;
 pub use self::in_place::Out;
 use self::rows::{Kept, Marks, Readers, RowsOfParts, SpooledMask, lock};
-use super::companion;
-use super::encoder::Encoder;
-use super::histogram::unfit;
-use super::masked_image::{MaskedRows, same_size};
-use super::ordered::in_order;
+use super::compute::ordered::in_order;
+use super::job::companions::{self, same_size};
+use super::stages::companion;
+use super::stages::encoder::Encoder;
+use super::stages::histogram::unfit;
+use super::stages::masked_image::MaskedRows;
 
 /// Temporary data smaller than this, in bytes, stays in memory; larger data goes to a file.
 const SPOOL_MEMORY: usize = 8 << 20;
@@ -104,7 +105,7 @@ impl Local<'_> {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Equalized, Error> {
         let info = codec::inspect(&mut *source()?, &self.limits)?;
-        companion::check(recipe, &info, &self.limits).map_err(codec::Error::Refused)?;
+        companions::check(recipe, &info, &self.limits).map_err(codec::Error::Refused)?;
         let pages = codec::inspect_pages(&mut *source()?, &self.limits, &info, 0..info.pages())?;
         let reference = self.reference(recipe, &info, others)?;
         let looks = |page: &ImageInfo| u64::from(page.height) * u64::from(Counts::looks(recipe, page.depth) + 1);
@@ -121,7 +122,7 @@ impl Local<'_> {
             Work { source: &source, recipe, reference: reference.as_ref(), mask: None, file, notes: Vec::new() };
         let mut finished = Vec::with_capacity(pages.len());
         for page in &pages {
-            companion::check_page(recipe, page, info.pages()).map_err(codec::Error::Refused)?;
+            companions::check_page(recipe, page, info.pages()).map_err(codec::Error::Refused)?;
             // One worker: parts don't depend on the number, and there are no tasks here.
             let cut = Cut::new(&codec::info_to_cut(recipe.target, page, output_layout(recipe, page.layout)), 1);
             work.mask = match (&recipe.mask, others.mask) {
@@ -223,8 +224,8 @@ impl Local<'_> {
             return Err(codec::Error::Refused(sentence.to_owned()).into());
         };
         let of = codec::inspect(&mut *source()?, &self.limits)?;
-        companion::single("reference", &of).map_err(codec::Error::Refused)?;
-        companion::comparable(recipe, info, &of).map_err(codec::Error::Refused)?;
+        companions::single("reference", &of).map_err(codec::Error::Refused)?;
+        companions::comparable(recipe, info, &of).map_err(codec::Error::Refused)?;
         let mut reader = codec::open(source()?, &of)?;
         Ok(Some(companion::count(&mut *reader, &of, recipe, info.layout)?))
     }
@@ -232,7 +233,7 @@ impl Local<'_> {
     /// Decodes the mask once, as it may not be readable by regions.
     fn mask(&self, source: &Opener<'_>, info: &ImageInfo, cut: Cut) -> Result<SpooledMask, Error> {
         let of = codec::inspect(&mut *source()?, &self.limits)?;
-        companion::single("mask", &of).map_err(codec::Error::Refused)?;
+        companions::single("mask", &of).map_err(codec::Error::Refused)?;
         same_size(info, &of).map_err(codec::Error::Refused)?;
         let mut reader = codec::open(source()?, &of)?;
         let mut spool = tempfile::spooled_tempfile_in(SPOOL_MEMORY, &self.scratch);

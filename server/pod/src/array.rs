@@ -143,7 +143,7 @@ impl Array {
 /// - a catalog connection: each statement runs in its own task (`catalog/database.rs`);
 /// - a thread of the store's folder: each operation waits for it and runs in its own task (`store/patience.rs`);
 /// - a pixel thread's slot: taken without a queue, and given to the attempt's task before anything is awaited (`slots.rs`);
-/// - memory and threads of the pixel budget (`pipeline/pixels.rs`): requested by attempts and drivers, which are tasks, and
+/// - memory and threads of the pixel budget (`pipeline/compute/pixels.rs`): requested by attempts and drivers, which are tasks, and
 ///   returned by the thread;
 /// - the embedded coordinator's tree: protected by `std` locks only, which no `await` may hold; hints to a pod that doesn't
 ///   read them are dropped (`coord/hub.rs`).

@@ -6,7 +6,7 @@ use std::time::Duration;
 use base::wall::now;
 use catalog::Catalog;
 use coord::Connector;
-use pipeline::stage::TaskContext;
+use pipeline::stages::context::TaskContext;
 use shared::clock::{Clock, Moment, Stamp};
 use shared::id::PodName;
 use tokio::sync::watch;

@@ -9,7 +9,7 @@
 //! session, so that an outage of the coordinator doesn't look like the end of the array. A new session is then decided as
 //! follows:
 //!
-//! | the tree says | the catalog's row says | result |
+//! | in the tree | in the catalog's row | result |
 //! |---|---|---|
 //! | another installation | | refused: a wrong chroot, catalog or store |
 //! | this installation, coordinator C | C | admitted |

@@ -1,7 +1,7 @@
 //! Reasons for which a job fails although its image isn't at fault: lost runs, and records that can't be kept.
 
 use coord::Invalid;
-use pipeline::cause::Cause;
+use pipeline::job::cause::Cause;
 
 /// A job fails after this many consecutive runs that were lost with the whole array without finishing another task: the job may
 /// be the cause.

@@ -1,39 +1,20 @@
 //! One pod: a member of the array, a candidate for leadership, always a worker, and sometimes the master.
+//!
+//! `life` runs a pod through its sessions. In each session it mirrors the znodes ([`mirror`]), works (`worker`) and stands as a
+//! candidate (`leadership`); the winner is the `master` until its term ends. The [`observer`] shows pages what the mirror shows.
 
 pub mod array;
 pub mod installation;
-pub mod leader_history;
 pub mod mirror;
 pub mod observer;
 pub mod renderer;
 pub mod slots;
-pub mod unexpected;
 
-mod candidate;
-mod changes;
-mod claims;
 mod context;
-mod deletion;
-mod dirty;
-mod driver;
-mod event_log;
-mod job_end;
 mod job_failure;
-mod job_tasks;
-mod journal;
+mod leadership;
 mod life;
 mod master;
-mod master_context;
-mod master_error;
-mod peer;
-mod picker;
-mod pulse;
-mod snapshot;
-mod standstill;
-mod succession;
-mod sweeper;
-mod vigil;
-mod witness;
 mod worker;
 
 pub use self::context::{Pod, PodConfig};

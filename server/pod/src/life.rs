@@ -20,14 +20,14 @@ use shared::job::RECORD_VERSION;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::candidate;
-use super::claims::Claims;
 use super::context::Pod;
-use super::journal::Journal;
+use super::leadership::candidate;
+use super::leadership::succession::Memory;
 use super::mirror::{Mirror, Nodes};
-use super::picker::KINDS;
-use super::succession::Memory;
 use super::worker::Worker;
+use super::worker::claims::Claims;
+use super::worker::journal::Journal;
+use super::worker::picker::KINDS;
 
 /// How long a pod that has joined waits until the mirror shows its member node.
 const FIRST_SIGHT: Duration = Duration::from_secs(1);

@@ -4,7 +4,7 @@
 //! # Why it is safe
 //! - No job waits for it and no guarantee depends on it: without a pyramid a page shows a smaller picture.
 //! - The row is claimed before the first byte is written. The claim's id is part of the key and is never reused, and the
-//!   pyramid exists once its row says so, which requires that the claim still holds. After a lost claim, the sweeper removes
+//!   pyramid exists once its row names it, which requires that the claim still holds. After a lost claim, the sweeper removes
 //!   what was written.
 //! - A claim that isn't renewed lapses; an image whose claims lapsed three times is left alone. A failure that isn't the
 //!   image's fault (a store that doesn't answer, a stop) returns the claim.
@@ -15,9 +15,9 @@ use std::time::Duration;
 use base::backoff::jitter;
 use base::causes::{SharedError, chain};
 use catalog::{PyramidWork, Pyramids, Write};
-use pipeline::failure::Failure;
-use pipeline::render::{Wish, Wishes, render};
-use pipeline::stage::TaskContext;
+use pipeline::stages::context::TaskContext;
+use pipeline::stages::failure::Failure;
+use pipeline::stages::render::{Wish, Wishes, render};
 use shared::cluster::ClusterView;
 use store::keys;
 use tokio::sync::watch;

@@ -69,8 +69,8 @@ impl Backends {
 /// continues the check in the background.
 async fn check_store(installation: &Arc<Installation>, store: &Store) -> anyhow::Result<()> {
     /// How long startup waits for a store that doesn't answer.
-    const PATIENCE: Duration = Duration::from_secs(2);
-    match tokio::time::timeout(PATIENCE, installation.check_store(store)).await {
+    const STORE_TIMEOUT: Duration = Duration::from_secs(2);
+    match tokio::time::timeout(STORE_TIMEOUT, installation.check_store(store)).await {
         Ok(checked) => checked.map_err(anyhow::Error::msg),
         Err(_) => {
             let (installation, store) = (installation.clone(), store.clone());

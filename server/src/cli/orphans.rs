@@ -12,10 +12,10 @@ use bytesize::ByteSize;
 use catalog::{Catalog, Fate};
 use clap::Subcommand;
 use codec::Limits;
-use pipeline::accept::Accept;
-use pipeline::gauge::Gauge;
+use pipeline::compute::pixels::Pixels;
+use pipeline::intake::accept::Accept;
+use pipeline::intake::gauge::Gauge;
 use pipeline::orphans::{Survey, is_original, note_generation};
-use pipeline::pixels::Pixels;
 use store::keys::Owner;
 use store::{Found, Store};
 

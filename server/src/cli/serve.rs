@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use clap::Args;
 use codec::Limits;
-use pipeline::gauge::Capacity;
+use pipeline::intake::gauge::Capacity;
 use shared::id::PodName;
 
 use super::limits::LimitArgs;

@@ -23,8 +23,8 @@ pub enum Error {
         end: u64,
     },
     /// The key or the store's address is invalid; nothing was tried.
-    #[error("{0}")]
-    Invalid(String),
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
     /// The store can't be opened: its configuration is invalid.
     #[error("can't open the store {address}")]
     Open {
@@ -50,6 +50,26 @@ pub enum Error {
         #[source]
         cause: SharedError,
     },
+}
+
+/// What is wrong with a key, or with the store's address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    /// Not a key that [`keys`](super::keys) may spell.
+    #[error("{0:?} is not a key of the store")]
+    Key(String),
+    /// The address is empty.
+    #[error("the store's address is empty")]
+    NoAddress,
+    /// The address has this scheme.
+    #[error("the store can be a folder, file://… or s3://bucket/prefix, not {0}://…")]
+    Scheme(String),
+    /// The address with the scheme `file` names no local folder.
+    #[error("{0:?} is not the address of a local folder, like file:///srv/evenlight")]
+    Folder(String),
+    /// The address with the scheme `s3` names no bucket.
+    #[error("the store's address has no bucket: s3://bucket/prefix")]
+    NoBucket,
 }
 
 /// Result of a store operation.

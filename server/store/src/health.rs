@@ -62,7 +62,7 @@ impl Store {
                 }
             }
         };
-        // A probe task that panicked says nothing about the store.
+        // A probe task that panicked proves nothing about the store.
         tokio::spawn(asked).await.unwrap_or(false)
     }
 

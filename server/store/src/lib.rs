@@ -43,7 +43,7 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use outage::Health;
 
 pub use ahead::ReadAhead;
-pub use error::{Error, Result};
+pub use error::{Error, Invalid, Result};
 pub use found::Found;
 pub use outage::Outage;
 pub use patience::Patience;
@@ -278,7 +278,7 @@ impl Store {
         let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
         let part = |part: &str| !matches!(part, "" | "." | "..") && part.bytes().all(fits);
         if !key.split('/').all(part) {
-            return Err(Error::Invalid(format!("{key:?} is not a key of the store")));
+            return Err(Invalid::Key(key.to_owned()).into());
         }
         Ok(Path::from(format!("{}/{key}", self.prefix)))
     }

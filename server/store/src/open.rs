@@ -9,7 +9,7 @@ use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::{ClientOptions, RetryConfig};
 
-use super::error::unavailable;
+use super::error::{Invalid, unavailable};
 use super::{Error, Kind, Patience, Result, Store};
 
 impl Store {
@@ -27,18 +27,16 @@ impl Store {
         match url.split_once("://") {
             Some(("s3", rest)) => open_s3(rest, variables),
             Some(("file", _)) => open_folder(&file_path(url)?),
-            Some((scheme, _)) => Err(Error::Invalid(format!(
-                "the store can be a folder, file://… or s3://bucket/prefix, not {scheme}://…"
-            ))),
-            None if url.is_empty() => Err(Error::Invalid("the store's address is empty".into())),
+            Some((scheme, _)) => Err(Invalid::Scheme(scheme.to_owned()).into()),
+            None if url.is_empty() => Err(Invalid::NoAddress.into()),
             None => open_folder(FilePath::new(url)),
         }
     }
 }
 
 fn file_path(url: &str) -> Result<PathBuf> {
-    let wrong = || Error::Invalid(format!("{url:?} is not the address of a local folder, like file:///srv/evenlight"));
-    reqwest::Url::parse(url).map_err(|_| wrong())?.to_file_path().map_err(|()| wrong())
+    let wrong = || Invalid::Folder(url.to_owned());
+    Ok(reqwest::Url::parse(url).map_err(|_| wrong())?.to_file_path().map_err(|()| wrong())?)
 }
 
 fn open_folder(folder: &FilePath) -> Result<Store> {
@@ -58,7 +56,7 @@ fn open_folder(folder: &FilePath) -> Result<Store> {
 fn open_s3(rest: &str, variables: impl IntoIterator<Item = (String, String)>) -> Result<Store> {
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
     if bucket.is_empty() {
-        return Err(Error::Invalid("the store's address has no bucket: s3://bucket/prefix".into()));
+        return Err(Invalid::NoBucket.into());
     }
     base::crypto::install();
     let mut builder = AmazonS3Builder::new();

@@ -14,10 +14,11 @@ use futures::TryStreamExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use pipeline::accept::{self, Accept, Offer};
-use pipeline::gauge::Gauge;
-use pipeline::pixels::Pixels;
-use pipeline::stage::TaskContext;
+use pipeline::compute::pixels::Pixels;
+use pipeline::intake;
+use pipeline::intake::accept::{Accept, Offer};
+use pipeline::intake::gauge::Gauge;
+use pipeline::stages::context::TaskContext;
 use pod::slots::Slots;
 use pod::{Pod, PodConfig};
 use shared::clock::Clock;
@@ -28,8 +29,8 @@ use store::{Patience, Store};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::faulty_store::Faults;
 use crate::images::oracle;
+use crate::store_faults::Faults;
 use crate::wait::{PATIENCE, eventually};
 
 /// Pods and what they share.
@@ -186,7 +187,7 @@ impl TestArray {
     ///
     /// # Errors
     /// As [`Accept`].
-    pub async fn try_upload(&self, name: &str, bytes: &[u8]) -> Result<Accepted, accept::Error> {
+    pub async fn try_upload(&self, name: &str, bytes: &[u8]) -> Result<Accepted, intake::Error> {
         let offer = Offer { name: name.to_owned(), recipe: Recipe::default(), idempotency_key: None };
         let mut upload = self.accept.begin(offer).await?;
         upload.append(0, Bytes::copy_from_slice(bytes)).await?;

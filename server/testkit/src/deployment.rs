@@ -38,7 +38,7 @@ impl Deployment {
         Self { folder, zookeeper, catalog, program, session_timeout, log_filter: None }
     }
 
-    /// Makes the processes log these targets as well, such as `pod::witness=debug`.
+    /// Makes the processes log these targets as well, such as `pod::leadership::witness=debug`.
     pub fn logging(mut self, more: &str) -> Self {
         self.log_filter = Some(format!("info,sqlx=warn,{more}"));
         self

@@ -22,6 +22,7 @@ pub mod postgres;
 pub mod proxy;
 pub mod s3;
 pub mod statements;
+pub mod store_faults;
 pub mod wait;
 pub mod zookeeper;
 

@@ -61,7 +61,7 @@ impl Ensemble {
     /// Starts this many servers and waits until they are ready.
     ///
     /// # Panics
-    /// With a sentence that says what to install, or with a server's log.
+    /// With a sentence that lists what to install, or with a server's log.
     pub fn launch(servers: usize) -> Self {
         require_jars();
         let folder = |_| tempfile::Builder::new().prefix("evenlight-zookeeper-").tempdir().unwrap().keep();

@@ -7,7 +7,7 @@ use testkit::{eventually, ok_if};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::faults::Injected;
+use crate::injection::Injected;
 use crate::txlog::{Change, Txn};
 use crate::znodes::{Findings, judge};
 

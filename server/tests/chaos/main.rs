@@ -9,6 +9,7 @@ mod array;
 mod checker;
 mod clients;
 mod faults;
+mod injection;
 mod judges;
 mod named;
 mod page;

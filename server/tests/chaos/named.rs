@@ -127,7 +127,7 @@ async fn the_catalog_is_switched_over_to_its_standby() {
     survives("the_catalog_is_switched_over_to_its_standby", blueprint, faults).await;
 }
 
-/// A measurement; with the default arrays' short timeout, an eviction by a witness could hardly be told from an expired
+/// A measurement; with the default arrays' short timeout, an eviction by a witness could hardly be distinguished from an expired
 /// session.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "minutes, and it measures: `make chaos` runs it"]

@@ -78,9 +78,9 @@ fn page(material: &Material) -> String {
 const HEAD: &str = "# Results of the chaos tests\n\nWritten by `make chaos`; don't edit.\n\n";
 
 const PROCESSES: &str = "Processes of the real binary on a real three-server ensemble and a real PostgreSQL, with pixels in a \
-folder or in S3, each process behind TCP proxies of its own; ten uploads a second all the while. Afterwards each acknowledged \
-upload is held against the oracle's bytes, the ensemble's transaction logs against what a master and the holder of a lock may \
-write, and a log of every change of a job's row against the epochs.\n\n";
+folder or in S3, each process behind TCP proxies of its own; ten uploads a second throughout. Afterwards each acknowledged \
+upload is compared with the oracle's bytes, the ensemble's transaction logs with what a master and the holder of a lock may \
+write, and a log of every change of a job's row with the epochs.\n\n";
 
 const FAILOVER: &str = "From the fault until the next master wrote below `/jobs` (creating a job or a task, finishing, deleting), by \
 the ensemble's transaction logs. Under load, and with all servers, pods and clients on this one machine.\n\n";

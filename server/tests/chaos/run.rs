@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use crate::array::{Blueprint, Pixels, ProxiedArray};
 use crate::checker::{Verdict, check};
 use crate::clients::Clients;
-use crate::faults::{Fault, Injected, inject};
+use crate::faults::Fault;
+use crate::injection::{Injected, inject};
 use crate::znodes::{Orphaned, Reign};
 
 /// Minimum duration of the uploads, however short the faults are.

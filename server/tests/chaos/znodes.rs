@@ -70,7 +70,7 @@ pub struct Orphaned {
 }
 
 impl Findings {
-    /// Returns whether a task of the job lost so many holders by death that the job may fail.
+    /// Returns whether a task of the job lost enough holders by death for the job to fail.
     pub fn is_struck_out(&self, job: &str, died: impl Fn(&Orphaned) -> bool) -> bool {
         let folder = format!("/jobs/{job}/");
         let mut deaths: BTreeMap<&str, usize> = BTreeMap::new();

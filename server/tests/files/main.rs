@@ -7,6 +7,7 @@ mod conversions;
 mod equalize;
 mod faxes;
 mod golden;
+mod independent;
 mod inks;
 mod inks_elsewhere;
 mod jpeg_kinds;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use server::coord::{Error, paths};
 use shared::job::{Job, Progress};
 use testkit::eventually;
-use testkit::faulty_store::{Act, Fault, Rule};
 use testkit::images::rgba_png;
+use testkit::store_faults::{Act, Fault, Rule};
 use testkit::wait::PATIENCE;
 
 use super::array;

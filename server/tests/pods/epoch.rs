@@ -6,8 +6,8 @@ use server::catalog::Write;
 use server::coord::{Coordinator, election, paths};
 use shared::cluster::Candidate;
 use shared::job::{JobState, Phase};
-use testkit::faulty_store::{Act, Fault, Rule};
 use testkit::images::rgb16_tiff;
+use testkit::store_faults::{Act, Fault, Rule};
 use testkit::{eventually, ok_if};
 
 use crate::array;

@@ -3,8 +3,9 @@
 use server::pod::PodConfig;
 use testkit::TestArray;
 use testkit::array::Setup;
-use testkit::faulty_store::{Act, Fault, Rule, impatient};
+use testkit::faulty_store::impatient;
 use testkit::images::sample;
+use testkit::store_faults::{Act, Fault, Rule};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn work_that_panics_in_every_pod_fails_its_job_after_three_attempts_and_no_other() {

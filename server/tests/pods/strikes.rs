@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use shared::job::{JobState, Phase};
 use shared::task::{Lock, MAX_STRIKES};
-use testkit::faulty_store::{Act, Fault, Rule};
 use testkit::images::rgb16_tiff;
+use testkit::store_faults::{Act, Fault, Rule};
 use testkit::{TestArray, elapse};
 
 use crate::array;

@@ -121,7 +121,7 @@ async fn judge_job(world: &World, job: &JobRow, ledger: &Ledger, wrong: &mut Vec
 fn unjustified(history: &History, job: &JobRow, ledger: &Ledger) -> Option<String> {
     if job.reason.contains("was given up: of its attempts") {
         let below = format!("/jobs/{}/", job.id);
-        // A pod that was paused past its session timeout gives its strike back when it resumes, but that may be too late, or it
+        // A pod that was paused past its session timeout takes its strike back when it resumes, but that may be too late, or it
         // may be paused again.
         let gone = |session| history.has_crashed(session) || history.has_overslept(session);
         let lost = ledger.lost_locks.iter();

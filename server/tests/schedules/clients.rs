@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use server::catalog::{Catalog, Write};
-use server::pipeline::accept::{Accept, Error, Offer};
+use server::pipeline::intake::Error;
+use server::pipeline::intake::accept::{Accept, Offer};
 use shared::equalize::Recipe;
 use shared::gallery::Accepted;
 use shared::job::JobState;
@@ -216,7 +217,7 @@ impl Client {
         }
     }
 
-    /// Asks one pod after the other until one gives a definite answer.
+    /// Asks one pod after the other until one returns a definite answer.
     async fn ask<F: Future<Output = bool>>(&mut self, mut ask: impl FnMut(Arc<dyn Catalog>) -> F) -> bool {
         for _ in 0..40 {
             let life = self.pod().await;

@@ -10,10 +10,10 @@ use shared::id::{ImageId, JobId};
 use shared::job::JobState;
 
 use super::WebState;
-use super::connection::Caller;
-use super::download::{Lasting, files, of_result, result_name};
+use super::connections::connection::Caller;
+use super::downloads::download::{Lasting, files, of_result, result_name};
 use super::problem::{ApiError, Path, Result};
-use super::upload::{Images, receive};
+use super::uploads::upload::{Images, receive};
 
 #[derive(Serialize)]
 struct Uploaded {

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use shared::error::{PROBLEM_JSON, Problem};
 
 use super::problem::ApiError;
-use super::upload::prefers_html;
+use super::uploads::upload::prefers_html;
 
 /// Content-Security-Policy of a page; `nonce` is that of its inline scripts.
 pub(super) fn content_security_policy(nonce: Option<&str>) -> String {

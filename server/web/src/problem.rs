@@ -5,7 +5,7 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base::causes::{SharedError, chain};
-use pipeline::pixels;
+use pipeline::compute::pixels;
 use shared::error::{PROBLEM_JSON, Problem};
 
 /// Error response of a handler.
@@ -120,7 +120,7 @@ impl IntoResponse for ApiError {
 impl From<catalog::Error> for ApiError {
     fn from(error: catalog::Error) -> Self {
         match error {
-            catalog::Error::Invalid(sentence) => Self::bad_request(sentence),
+            catalog::Error::Invalid(invalid) => Self::bad_request(invalid.to_string()),
             catalog::Error::Address(_) => Self::internal(error),
             catalog::Error::Unavailable(cause) => {
                 tracing::warn!(cause = %chain(&cause), "catalog didn't answer");

@@ -63,7 +63,7 @@ pub struct Candidate {
     /// Start of its term, in ms since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<i64>,
-    /// Previous terms, latest first, at most [`Reign::KEPT`]; set once the candidate leads.
+    /// Previous terms, latest first, at most [`Reign::MAX_PAST`]; set once the candidate leads.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub past: Vec<Reign>,
     /// Lamport stamp of this write.
@@ -97,7 +97,7 @@ pub struct Reign {
 
 impl Reign {
     /// Number of past terms that are kept.
-    pub const KEPT: usize = 20;
+    pub const MAX_PAST: usize = 20;
 }
 
 /// Why a term ended, as far as the successor can tell.

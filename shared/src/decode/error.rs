@@ -23,7 +23,7 @@ pub(crate) fn refuse<T>(sentence: impl Into<String>) -> Result<T> {
     Err(Error::Refused(sentence.into()))
 }
 
-/// Classifies an I/O error from a decoder: a refusal if it says that data is missing or invalid, else an error of the source.
+/// Classifies an I/O error from a decoder: a refusal if data is missing or invalid, else an error of the source.
 pub(crate) fn blame(format: Format, error: io::Error) -> Error {
     use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
     match error.kind() {

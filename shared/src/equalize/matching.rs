@@ -1,4 +1,4 @@
-//! Histogram matching: the look-up table that gives an image the histogram of another one.
+//! Histogram matching: the look-up table under which an image takes on the histogram of another one.
 
 use super::histogram::{Histogram, MergeError};
 use super::lut::Lut;

@@ -144,17 +144,17 @@ pub struct ClipLimit(pub(super) u32);
 impl ClipLimit {
     /// Highest clip limit: the number of levels at 16 bits, since no bin can hold more than that many times the
     /// average.
-    pub const MOST: u32 = 65_536;
+    pub const MAX: u32 = 65_536;
 
     /// Creates a clip limit from thousandths.
     ///
     /// # Errors
-    /// Fails if it is above [`ClipLimit::MOST`].
+    /// Fails if it is above [`ClipLimit::MAX`].
     pub fn thousandths(thousandths: u32) -> Result<Self, String> {
-        if thousandths <= Self::MOST * 1_000 {
+        if thousandths <= Self::MAX * 1_000 {
             Ok(Self(thousandths))
         } else {
-            Err(format!("expected a clip limit of at most {}, got {thousandths} thousandths", Self::MOST))
+            Err(format!("expected a clip limit of at most {}, got {thousandths} thousandths", Self::MAX))
         }
     }
 

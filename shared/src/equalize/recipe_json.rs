@@ -150,11 +150,11 @@ impl TryFrom<Wire> for Recipe {
             MethodKind::Global => match clip_limit.filter(|limit| *limit != 0.0) {
                 None => Method::Global,
                 Some(limit) => {
-                    Method::Plateau { clip_limit: ClipLimit(fixed("`clip_limit`", limit, 3, ClipLimit::MOST)?) }
+                    Method::Plateau { clip_limit: ClipLimit(fixed("`clip_limit`", limit, 3, ClipLimit::MAX)?) }
                 }
             },
             MethodKind::Clahe => Method::Clahe {
-                clip_limit: ClipLimit(fixed("`clip_limit`", clip_limit.unwrap_or(2.0), 3, ClipLimit::MOST)?),
+                clip_limit: ClipLimit(fixed("`clip_limit`", clip_limit.unwrap_or(2.0), 3, ClipLimit::MAX)?),
                 tiles: grid(tiles.unwrap_or([8, 8]))?,
             },
             MethodKind::Match => Method::Match {

@@ -138,9 +138,9 @@ impl Book {
 
     /// Drops images far from these indices, so that long scrolling doesn't fill the memory.
     pub fn forget_far_from(&mut self, places: &Range<usize>) {
-        const KEPT: usize = 1_500;
-        let near = places.start.saturating_sub(KEPT)..places.end + KEPT;
-        if self.slots.iter().flatten().count() > 3 * KEPT {
+        const SLOTS_KEPT: usize = 1_500;
+        let near = places.start.saturating_sub(SLOTS_KEPT)..places.end + SLOTS_KEPT;
+        if self.slots.iter().flatten().count() > 3 * SLOTS_KEPT {
             for (index, slot) in self.slots.iter_mut().enumerate() {
                 if !near.contains(&index) {
                     *slot = None;

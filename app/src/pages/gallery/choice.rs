@@ -40,8 +40,8 @@ impl Choice {
         });
         let Some(from) = from else { return };
         let places = from.min(index)..from.max(index) + 1;
-        if places.len() > Chosen::MOST {
-            let sentence = format!("At most {} images can be selected at once.", Chosen::MOST);
+        if places.len() > Chosen::MAX_IMAGES {
+            let sentence = format!("At most {} images can be selected at once.", Chosen::MAX_IMAGES);
             return self.shelf.problem.set(Some(Problem::new(400, "Bad Request", sentence)));
         }
         leptos::task::spawn_local(async move {

@@ -9,7 +9,7 @@ use shared::pixels::Layout;
 
 use super::cursor::{Cursor, Key};
 use crate::database::{Arg, Database, Row};
-use crate::error::{Error, Result};
+use crate::error::{Invalid, Result};
 
 /// Maximum number of images per page.
 const MAX_LIMIT: u32 = 200;
@@ -63,7 +63,7 @@ pub(super) fn wanted(query: &ImageQuery) -> Result<(String, Vec<Arg>)> {
     wanted += &query.depth.map(|bits| format!(" AND depth = {bits}")).unwrap_or_default();
     if let Some(part) = query.q.as_deref().filter(|part| !part.is_empty()) {
         if part.chars().count() > MAX_NAME {
-            return Err(Error::Invalid(format!("q must be at most {MAX_NAME} characters long")));
+            return Err(Invalid::Search(MAX_NAME).into());
         }
         let escaped = name_key(part).replace('!', "!!").replace('%', "!%").replace('_', "!_");
         args.push(format!("%{escaped}%").into());
@@ -108,7 +108,7 @@ pub(super) async fn sections(db: &dyn Database, query: &ImageQuery) -> Result<Se
 pub(super) async fn page(db: &dyn Database, query: &ImageQuery) -> Result<Page> {
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(Error::Invalid(format!("limit must be between 1 and {MAX_LIMIT}, got {limit}")));
+        return Err(Invalid::Limit { most: MAX_LIMIT, got: limit }.into());
     }
     let sort = query.sort.unwrap_or_default();
     let Order { column, than, direction } = Order::of(sort);

@@ -16,7 +16,7 @@ use shared::timeline::Timeline;
 
 use super::SqlCatalog;
 use crate::database::{Arg, Row, int, json};
-use crate::error::{Error, Result, Unavailable};
+use crate::error::{Invalid, Result, Unavailable};
 use crate::queue::{FinishedTask, JobQueue, JobRow, Needed, ResultFile};
 use crate::{Epoch, Write};
 
@@ -56,7 +56,7 @@ impl JobQueue for SqlCatalog {
 
     async fn take_epoch(&self, candidacy: &str) -> Result<Epoch> {
         if candidacy.is_empty() {
-            return Err(Error::Invalid("a candidacy without a uuid can't take the epoch".into()));
+            return Err(Invalid::Candidacy.into());
         }
         let sql = "UPDATE epoch SET n = CASE WHEN candidacy = $1 THEN n ELSE n + 1 END, candidacy = $1 WHERE one = 1 RETURNING n";
         let rows = self.db.write_returning(sql, &[candidacy.into()]).await?;

@@ -7,7 +7,7 @@ use shared::id::{ImageId, UploadId};
 
 use super::{SqlCatalog, listing, resumable};
 use crate::database::{Arg, Row, int, json, millis};
-use crate::error::{Error, Result, Unavailable};
+use crate::error::{Invalid, Result, Unavailable};
 use crate::uploads::{
     Abandoned, Answer, Begun, NewUpload, Part, RESUMABLE_FOR, Received, Resumable, Resumed, UnsentLimits, Uploads,
 };
@@ -17,7 +17,7 @@ use crate::{Epoch, Write};
 impl Uploads for SqlCatalog {
     async fn begin_upload(&self, new: &NewUpload) -> Result<Begun> {
         if new.idempotency_key.as_deref().is_some_and(|key| key.contains('\0') || key.len() > 255) {
-            return Err(Error::Invalid("an idempotency key is text of at most 255 bytes".into()));
+            return Err(Invalid::IdempotencyKey.into());
         }
         let [name, name_key] = [listing::kept_name(&new.name), listing::name_key(&new.name)].map(Arg::from);
         let [upload, image, job] = [new.upload.as_str(), new.image.as_str(), new.job.as_str()].map(Arg::from);

@@ -207,7 +207,7 @@ impl State {
             if let Some(state) = shared.upgrade() {
                 lock(&state).lease_ran_out(id, round);
             }
-            // The client gives up on its own, as zookeeper-client does after 7/5 of the timeout.
+            // The client ends the session on its own, as zookeeper-client does after 7/5 of the timeout.
             tokio::time::sleep(timeout * 2 / 5).await;
             if let Some(state) = shared.upgrade() {
                 lock(&state).client_gave_up(id, round);

@@ -43,7 +43,7 @@ impl ZooKeeper {
 
     /// Whether the servers have lost their history: their latest transaction is older than `seen`, one that was observed
     /// before. Then all sessions of that history are gone, and the servers refuse the client without telling it why (it has
-    /// "seen" transactions that they haven't) until it gives up by itself.
+    /// "seen" transactions that they haven't) until it stops trying.
     ///
     /// The check commits a transaction of its own that leaves nothing behind; its zxid is the ensemble's latest. Zxids never
     /// decrease within one history, so servers that merely lag or are partitioned can't be mistaken for wiped ones.

@@ -9,8 +9,8 @@ use shared::equalize::NodataRule;
 use shared::job::{Cut, ImageInfo};
 use shared::pixels::Rows;
 
-use super::super::masked_image::MaskedRows;
 use super::error::Error;
+use crate::stages::masked_image::MaskedRows;
 
 /// An image's rows, readable part by part, repeatedly.
 pub(super) struct RowsOfParts<'a> {

@@ -157,7 +157,10 @@ pub async fn a_question_that_makes_no_sense_is_answered_with_a_sentence(tested: 
     ];
     for (query, expected) in questions {
         let error = catalog.images(&query).await.unwrap_err();
-        assert!(matches!(&error, Error::Invalid(text) if text.contains(expected)), "{query:?}: {error}");
+        assert!(
+            matches!(&error, Error::Invalid(invalid) if invalid.to_string().contains(expected)),
+            "{query:?}: {error}"
+        );
     }
     let rest = catalog.images(&ImageQuery { limit: Some(200), cursor: next, ..Default::default() }).await.unwrap();
     assert_eq!((rest.items.len(), rest.next), (1, None));

@@ -1,10 +1,12 @@
 //! One suite for every catalog: SQLite, and a real PostgreSQL that the tests start themselves.
 
 mod accepting;
+mod cleanup;
 mod derived;
 mod fixture;
+mod installation;
 mod listing;
-mod master;
+mod queue;
 mod races;
 
 /// Runs each function on every kind of catalog, under its own name.
@@ -49,24 +51,24 @@ on_every_catalog! {
     accepting::files_are_those_of_the_asked_job_or_of_the_latest_finished_one,
     accepting::what_is_announced_counts_until_it_comes_or_is_given_up,
     accepting::a_resumable_upload_that_sent_nothing_is_abandoned_as_any_other,
-    master::a_job_runs_and_is_published,
-    master::a_run_that_was_replaced_can_neither_publish_nor_fail,
-    master::a_deposed_master_changes_nothing,
-    master::the_same_candidacy_may_take_the_epoch_again,
-    master::the_queue_is_in_order_of_acceptance_and_by_lane,
-    master::an_image_deleted_while_it_runs_is_still_listed_as_running_until_it_is_forgotten,
-    master::an_upload_left_alone_is_abandoned_and_a_touched_one_is_not,
-    master::an_abandoned_upload_can_be_taken_over_by_its_key_until_it_is_forgotten,
-    master::a_deposed_master_is_given_no_abandoned_uploads,
-    master::the_backlog_counts_what_waits_and_what_runs,
-    master::what_is_in_use_is_told_from_rows_alone,
-    master::an_abandoned_upload_is_nobodys,
-    master::orphans_wait_for_their_grace_by_the_masters_clock_and_the_first_decision_counts,
-    master::a_catalog_below_what_the_store_has_seen_is_behind,
-    master::a_coordinator_is_taken_over_only_while_nobody_beats,
-    master::a_catalog_is_itself_for_ever_and_never_another,
-    master::runs_count_as_lost_only_if_they_were_worked_on_and_finished_nothing_more,
-    master::finished_tasks_are_kept_for_the_next_run_and_no_longer,
+    queue::a_job_runs_and_is_published,
+    queue::a_run_that_was_replaced_can_neither_publish_nor_fail,
+    queue::a_deposed_master_changes_nothing,
+    queue::the_same_candidacy_may_take_the_epoch_again,
+    queue::the_queue_is_in_order_of_acceptance_and_by_lane,
+    queue::an_image_deleted_while_it_runs_is_still_listed_as_running_until_it_is_forgotten,
+    cleanup::an_upload_left_alone_is_abandoned_and_a_touched_one_is_not,
+    cleanup::an_abandoned_upload_can_be_taken_over_by_its_key_until_it_is_forgotten,
+    cleanup::a_deposed_master_is_given_no_abandoned_uploads,
+    queue::the_backlog_counts_what_waits_and_what_runs,
+    installation::what_is_in_use_is_told_from_rows_alone,
+    cleanup::an_abandoned_upload_is_nobodys,
+    installation::orphans_wait_for_their_grace_by_the_masters_clock_and_the_first_decision_counts,
+    installation::a_catalog_below_what_the_store_has_seen_is_behind,
+    installation::a_coordinator_is_taken_over_only_while_nobody_beats,
+    installation::a_catalog_is_itself_for_ever_and_never_another,
+    queue::runs_count_as_lost_only_if_they_were_worked_on_and_finished_nothing_more,
+    queue::finished_tasks_are_kept_for_the_next_run_and_no_longer,
     races::a_call_that_nobody_polls_holds_nothing_that_others_need,
     races::masters_that_take_the_epoch_at_once_get_different_turns,
     races::of_two_pods_that_finish_one_upload_one_wins,
@@ -84,9 +86,9 @@ on_every_catalog! {
     listing::sections_place_every_image_that_the_pages_have,
     listing::the_first_page_of_a_hundred_thousand_images_comes_at_once_whatever_is_asked,
     accepting::a_deletion_can_be_undone_and_the_image_is_as_it_was,
-    master::what_was_deleted_long_enough_ago_is_deleted_for_good,
-    master::a_deposed_master_empties_no_trash,
-    master::what_a_run_wrote_is_needed_until_a_row_says_that_the_run_ended,
+    cleanup::what_was_deleted_long_enough_ago_is_deleted_for_good,
+    cleanup::a_deposed_master_empties_no_trash,
+    queue::what_a_run_wrote_is_needed_until_a_row_says_that_the_run_ended,
 }
 
 #[tokio::test]

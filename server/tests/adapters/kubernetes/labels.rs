@@ -9,7 +9,7 @@ use testkit::elapse;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::api::{Cluster, Meets};
+use super::cluster::{Cluster, Meets};
 
 #[tokio::test(start_paused = true)]
 async fn the_elected_pod_says_master_and_the_one_before_says_worker() {

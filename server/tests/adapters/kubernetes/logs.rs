@@ -9,7 +9,8 @@ use shared::log::{LogId, LogKind};
 use testkit::{elapse, eventually};
 use tokio::sync::Semaphore;
 
-use super::api::{Cluster, Meets, Pod};
+use super::api::Pod;
+use super::cluster::{Cluster, Meets};
 
 /// Waits until a pod's log has this many entries and returns them, notes marked.
 async fn log(book: &LogBook, pod: &str, entries: usize) -> Vec<String> {

@@ -10,7 +10,8 @@ use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use server::store::{Error, Store};
-use testkit::faulty_store::{Act, Fault, Faults, Rule, impatient};
+use testkit::faulty_store::impatient;
+use testkit::store_faults::{Act, Fault, Faults, Rule};
 
 use super::fixture::noise;
 

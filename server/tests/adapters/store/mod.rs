@@ -62,7 +62,7 @@ async fn a_folder_can_be_a_path_or_a_url_and_is_made() {
 fn an_address_that_is_none_is_refused_with_what_it_could_be() {
     for bad in ["", "https://example.org/x", "file://host/x", "s3://", "s3:///prefix"] {
         let error = Store::open_with(bad, []).unwrap_err();
-        assert!(matches!(&error, Error::Invalid(text) if text.len() > 20), "{bad:?}: {error}");
+        assert!(matches!(&error, Error::Invalid(invalid) if invalid.to_string().len() > 20), "{bad:?}: {error}");
     }
 }
 

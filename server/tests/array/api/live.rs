@@ -90,7 +90,7 @@ async fn a_running_job_says_how_far_it_is() {
     let server = Api::new().await;
     let (image, job) = server.upload("moon.png", &sample("moon.png")).await;
     let epoch = server.catalog.take_epoch("test").await.unwrap();
-    let run = server::pipeline::accept::fresh();
+    let run = server::pipeline::intake::accept::fresh();
     server.catalog.activate(&epoch, &job, &run).await.unwrap();
     let phase = |phase, done| PhaseView { phase, done, total: 5, tasks: Vec::new() };
     let mut seen = view();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use server::pipeline::gauge::Figures;
+use server::pipeline::intake::gauge::Figures;
 use shared::cluster::Backlog;
 use testkit::images::sample;
 use tokio::sync::mpsc;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use server::catalog::PyramidState;
-use server::pipeline::stage::TaskContext;
+use server::pipeline::stages::context::TaskContext;
 use server::pod::renderer::Renderer;
 use shared::id::ImageId;
 use testkit::images::sample;

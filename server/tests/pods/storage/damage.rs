@@ -5,8 +5,8 @@ use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
 use shared::job::JobState;
-use testkit::faulty_store::{Act, Fault, Rule};
 use testkit::images::{rgb16_tiff, rgba_png, sample};
+use testkit::store_faults::{Act, Fault, Rule};
 
 use super::{PODS, array};
 

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use object_store::local::LocalFileSystem;
 use server::catalog::Write;
-use server::pipeline::accept;
+use server::pipeline::intake;
 use server::pod::PodConfig;
 use server::store::Store;
 use shared::job::JobState;
-use testkit::faulty_store::{ACTS, Act, Fault, Rule};
 use testkit::images::{gray8_tiff, rgb16_tiff, rgba_png};
+use testkit::store_faults::{ACTS, Act, Fault, Rule};
 
 use super::{array, started};
 
@@ -158,7 +158,7 @@ async fn a_really_full_disk_is_an_answer_for_uploads_and_jobs_wait_for_room() {
     let outage = array.accept.store.outage();
     array.until("the disk to be full", || async { outage.borrow().filter(|outage| outage.is_full) }).await;
     let refused = array.try_upload("b.tif", &rgb16_tiff(500, 600)).await.unwrap_err();
-    assert!(matches!(refused, accept::Error::Full), "{refused}");
+    assert!(matches!(refused, intake::Error::Full), "{refused}");
     disk.grow("64m");
     array.is_exact(&accepted, &original).await;
     array.stop_all().await;

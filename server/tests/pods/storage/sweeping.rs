@@ -9,14 +9,14 @@ use object_store::ObjectStoreExt;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use server::pipeline::accept::Offer;
+use server::pipeline::intake::accept::Offer;
 use server::pod::PodConfig;
 use server::store::{Store, keys};
 use shared::equalize::Recipe;
 use shared::id::{ImageId, RunId, UploadId};
 use shared::job::{JobState, Phase};
-use testkit::faulty_store::{Act, Fault, Rule};
 use testkit::images::{rgb16_tiff, rgba_png, sample};
+use testkit::store_faults::{Act, Fault, Rule};
 use testkit::{TestArray, ok_if, stays};
 
 use super::{PODS, array, started};

@@ -112,7 +112,7 @@ fn overviews<R: Read + Seek>(
     info: &ImageInfo,
 ) -> Result<(Vec<Overview>, u32)> {
     const MOST_BAND: u64 = 64 << 20;
-    /// Each overview takes a pass over the page's rows. Repeated halving gives at most 20 for any page.
+    /// Each overview takes a pass over the page's rows. Repeated halving makes at most 20 for any page.
     const MOST: usize = 32;
     let (mut found, mut unit) = (Vec::new(), info.unit_rows);
     // They are sorted by page, so that each page only looks at its own.

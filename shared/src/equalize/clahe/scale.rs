@@ -1,6 +1,6 @@
 //! Scale: how the 16-bit levels of a plane are divided into the bins of a tile's histogram.
 //!
-//! A tile has far fewer pixels than there are 16-bit levels, so a histogram with a bin for each level says little: nearly
+//! A tile has far fewer pixels than there are 16-bit levels, so a histogram with a bin for each level is too sparse: nearly
 //! every bin is empty or 1, and a clip limit has nothing to clip. So bins are counted over the range that occurs, a few
 //! hundred of them ([`Geometry::bins`](super::Geometry)), and tables are interpolated between the bins' edges.
 

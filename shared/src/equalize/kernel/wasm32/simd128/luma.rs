@@ -14,7 +14,7 @@ use super::super::super::scalar;
 pub(super) fn luma_u8<const C: usize>(pixels: &[u8], values: &mut [u8]) {
     const PIXELS: usize = 16;
     // Expands four pixels from a vector's first byte on to 16-bit pairs (channel `first`, green); an index above 15
-    // gives a zero byte.
+    // selects a zero byte.
     let pairs = |first: u8| {
         let at = |pixel: u8, channel: u8| C as u8 * pixel + channel;
         u8x16(

@@ -15,7 +15,7 @@ pub(super) fn shift_u8<const C: usize>(pixels: &mut [u8], from: &[u8], to: &[u8]
     const PIXELS: usize = 16;
     // SAFETY: 16 bytes are read from 16.
     let load = |bytes: &[u8; 16]| unsafe { v128_load(bytes.as_ptr().cast()) };
-    // For each byte of vector `k`, the index of the pixel whose step applies; for alpha, an index that gives 0.
+    // For each byte of vector `k`, the index of the pixel whose step applies; for alpha, an index that selects 0.
     let mut places = [u8x16_splat(0); C];
     for (k, place) in places.iter_mut().enumerate() {
         *place = load(&std::array::from_fn(|byte| {
@@ -33,7 +33,7 @@ pub(super) fn shift_u8<const C: usize>(pixels: &mut [u8], from: &[u8], to: &[u8]
             let mut samples = load(bytes);
             let mut place = place;
             if C == 4 {
-                // A fully transparent pixel is not shifted: an index above 15 gives 0.
+                // A fully transparent pixel is not shifted: an index above 15 selects 0.
                 place = v128_or(place, i32x4_eq(u32x4_shr(samples, 24), i32x4_splat(0)));
             }
             samples = u8x16_add_sat(samples, u8x16_swizzle(up, place));

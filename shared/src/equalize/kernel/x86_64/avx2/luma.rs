@@ -14,7 +14,7 @@ use super::super::super::scalar;
 pub(super) fn luma_u8<const C: usize>(pixels: &[u8], values: &mut [u8]) {
     const PIXELS: usize = 32;
     // In each half of a vector, expands four pixels from its first byte on to 16-bit pairs (channel `first`, green); −1
-    // gives a zero byte.
+    // selects a zero byte.
     let pairs = |first: i8| {
         let at = |pixel: i8, channel: i8| C as i8 * pixel + channel;
         _mm256_broadcastsi128_si256(_mm_setr_epi8(

@@ -13,7 +13,7 @@ use super::super::super::scalar;
 #[target_feature(enable = "avx2")]
 pub(super) fn shift_u8<const C: usize>(pixels: &mut [u8], from: &[u8], to: &[u8]) {
     const PIXELS: usize = 16;
-    // For each byte of vector `k`, the index of the pixel whose step applies; for alpha, an index that gives 0.
+    // For each byte of vector `k`, the index of the pixel whose step applies; for alpha, an index that selects 0.
     let mut places = [_mm_setzero_si128(); C];
     for (k, place) in places.iter_mut().enumerate() {
         let index: [i8; 16] = std::array::from_fn(|byte| {
@@ -35,7 +35,7 @@ pub(super) fn shift_u8<const C: usize>(pixels: &mut [u8], from: &[u8], to: &[u8]
             let mut samples = load(bytes);
             let mut place = place;
             if C == 4 {
-                // A fully transparent pixel is not shifted: an index with its highest bit set gives 0.
+                // A fully transparent pixel is not shifted: an index with its highest bit set selects 0.
                 let alpha = _mm_srli_epi32::<24>(samples);
                 place = _mm_or_si128(place, _mm_cmpeq_epi32(alpha, _mm_setzero_si128()));
             }

@@ -8,7 +8,7 @@ use super::super::super::scalar;
 
 /// Looks up each byte in a table of 256, 32 at a time.
 ///
-/// `vpshufb` looks up the low four bits of an index in a row of 16 entries, and gives 0 if the highest bit of the index
+/// `vpshufb` looks up the low four bits of an index in a row of 16 entries, and returns 0 if the highest bit of the index
 /// is set. Row `r` is stored as its difference (xor) from row `r − 1`, and 16 is subtracted from the index, saturating,
 /// before each further row. So exactly the rows up to the index's own contribute, and the xor of their differences is
 /// the entry. The upper half of the table works the same way with the index's highest bit flipped.
