@@ -628,6 +628,8 @@ def metadata(cases):
                      metadata={"axes": "ZYX", "SignificantBits": 12, "Name": "a specimen"})
     ome = cases.path("ome-12.ome.tif").read_bytes()
     put("ome-12.tif", ome, ["SignificantBits"], ["a specimen", "SizeZ=\"2\""], ["significant bits"])
+    subprocess.run(["convert", cases.path("sbit-rgb.png"), "-interlace", "PNG", cases.path("interlaced.png")], check=True)
+    put("interlaced.png", cases.path("interlaced.png").read_bytes(), [], notes=["interlaced"])
     # Ranges and statistics.
     for name, order in [("imagej-composite.tif", ">"), ("imagej-color.tif", "<")]:
         data = np.stack([picture("u2", kind) for kind in (1, 2)]) if "composite" in name else bands(3)[None]
