@@ -9,6 +9,7 @@ Equalized values of 8 bits are those of `cv2.equalizeHist` for the valid pixels 
 
 import io
 import json
+import os
 import pathlib
 import struct
 import subprocess
@@ -27,6 +28,7 @@ import ranged  # noqa: E402
 
 SAMPLES = pathlib.Path(__file__).resolve().parents[2] / "server/tests/samples"
 HEIGHT, WIDTH = 96, 128
+CONVERT = os.environ.get("CONVERT", "/usr/bin/convert")
 CHANNELS = {"method": "global", "color": "channels"}
 LUMA = {"method": "global"}
 # At least this many files for each family.
@@ -600,7 +602,7 @@ def metadata(cases):
     info.add_itxt("XML:com.adobe.xmp", packet(f"{GAIN} {CAMERA}").decode(), zip=True)
     put("xmp-zipped.png", saved(color, format="PNG", pnginfo=info), ["hdrgm"], ["a camera"], ["gain map"])
     cases.path("source.jpg").write_bytes(jpeg(xmp=packet(f"{GAIN} {CAMERA}")))
-    subprocess.run(["convert", cases.path("source.jpg"), f"png:{cases.path('xmp-imagemagick.png')}"], check=True)
+    subprocess.run([CONVERT, cases.path("source.jpg"), f"png:{cases.path('xmp-imagemagick.png')}"], check=True)
     put("xmp-imagemagick.png", cases.path("xmp-imagemagick.png").read_bytes(), ["hdrgm"], ["a camera"], ["gain map"])
     put("xmp-thumbnails.jpg", jpeg(xmp=packet(CAMERA, THUMBNAILS)), ["Thumbnails", "b2xkIHBp"], ["a camera"], ["thumbnails in XMP"])
     put("xmp-true.jpg", jpeg(xmp=packet(CAMERA)), [], [packet(CAMERA).decode()])
@@ -634,7 +636,7 @@ def metadata(cases):
                      metadata={"axes": "ZYX", "SignificantBits": 12, "Name": "a specimen"})
     ome = cases.path("ome-12.ome.tif").read_bytes()
     put("ome-12.tif", ome, ["SignificantBits"], ["a specimen", "SizeZ=\"2\""], ["significant bits"])
-    subprocess.run(["convert", cases.path("sbit-rgb.png"), "-interlace", "PNG", cases.path("interlaced.png")], check=True)
+    subprocess.run([CONVERT, cases.path("sbit-rgb.png"), "-interlace", "PNG", cases.path("interlaced.png")], check=True)
     put("interlaced.png", cases.path("interlaced.png").read_bytes(), [], notes=["interlaced"])
     # Ranges and statistics.
     for name, order in [("imagej-composite.tif", ">"), ("imagej-color.tif", "<")]:

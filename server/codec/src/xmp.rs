@@ -59,9 +59,9 @@ impl About {
                 "The XMP properties of a gain map or of other pictures in this file described the old pixels; they were left out.",
             ),
             Self::Video => Some("The XMP properties of a video (a motion photo's) were left out with the video."),
-            Self::Credentials => {
-                Some("The XMP property that locates Content Credentials (C2PA) was left out: they were signed for the old pixels.")
-            }
+            Self::Credentials => Some(
+                "The XMP property that locates Content Credentials (C2PA) was left out: they were signed for the old pixels.",
+            ),
             Self::Thumbnails => Some("The thumbnails in XMP showed the old pixels."),
             Self::Structure | Self::Other => None,
         }

@@ -51,7 +51,8 @@ fn from_digits(text: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(text).ok()?.trim_start();
     let mut lines = text.splitn(3, '\n').skip(1);
     let length: usize = lines.next()?.trim().parse().ok()?;
-    let digits: Vec<u32> = lines.next()?.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_digit(16)).collect::<Option<_>>()?;
+    let digits: Vec<u32> =
+        lines.next()?.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_digit(16)).collect::<Option<_>>()?;
     let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| (pair[0] << 4 | pair[1]) as u8).collect();
     let bytes = (bytes.len() == length).then_some(bytes)?;
     // A profile of the older name may be EXIF.

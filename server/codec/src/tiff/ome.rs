@@ -34,7 +34,9 @@ mod tests {
     #[test]
     fn only_fewer_bits_leave_the_description() {
         let ome = |first: &str, second: &str| {
-            format!("<OME><Image><Pixels ID=\"a\"{first} Type=\"uint16\"/></Image><Image><Pixels{second}/></Image></OME>\0")
+            format!(
+                "<OME><Image><Pixels ID=\"a\"{first} Type=\"uint16\"/></Image><Image><Pixels{second}/></Image></OME>\0"
+            )
         };
         let bits = |bits: u8| format!(" SignificantBits=\"{bits}\"");
         assert_eq!(without_fewer_bits(&ome(&bits(12), &bits(16)), 16), Some(ome("", &bits(16))));

@@ -46,13 +46,7 @@ pub(super) fn strip(
 }
 
 /// Returns the samples of the overview's next `height` rows.
-fn means(
-    rows: &Rows,
-    overview: &Overview,
-    height: u32,
-    packed: Option<Packed>,
-    nodata: Nodata,
-) -> Samples {
+fn means(rows: &Rows, overview: &Overview, height: u32, packed: Option<Packed>, nodata: Nodata) -> Samples {
     if let (Samples::U16(samples), Some(packed)) = (&rows.samples, packed) {
         // The mean of the file's own levels, rounded once.
         let own: Vec<u16> = samples.iter().map(|sample| packed.narrow(*sample)).collect();
@@ -87,9 +81,8 @@ fn reduced<S: SampleType>(
     let (channels, own) = (rows.layout.channels(), layout.channels());
     let band = |band: usize| {
         let pixels = samples.chunks_exact(channels);
-        let samples: Vec<S> = pixels
-            .flat_map(|pixel| std::iter::once(pixel[band]).chain(pixel[colors..].iter().copied()))
-            .collect();
+        let samples: Vec<S> =
+            pixels.flat_map(|pixel| std::iter::once(pixel[band]).chain(pixel[colors..].iter().copied())).collect();
         smaller(&samples, &alone, overview, height, nodata)
     };
     let bands: Vec<Vec<S>> = (0..colors).map(band).collect();

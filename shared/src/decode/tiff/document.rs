@@ -115,6 +115,11 @@ pub fn document<R: Read + Seek>(source: &mut R) -> Result<Document> {
     }
     match (document.pages.is_empty(), seen.len()) {
         (false, _) => {}
+        (true, _) if early_mask.is_some() => {
+            return refuse(
+                "This TIFF has a mask page and no image that it belongs to. Process the image's file instead.",
+            );
+        }
         // Some programs mark a file's only page as reduced.
         (true, 1) => {
             let page = Page { at: tiff.first, mask: None, slice: 0 };
