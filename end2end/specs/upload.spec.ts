@@ -303,6 +303,15 @@ test("results have the chosen format, and the image's page lists what was lost",
   await expect(page.getByTestId("keeping").filter({ hasText: "The result is a JPEG of quality 95, which is lossy." })).toBeVisible();
 });
 
+test("the image's page says which values were too far away to stretch the range", async ({ page, request }) => {
+  await open(page, "/");
+  const file = { ...sample("tiff/f_hotpixel.tif"), name: "hot pixel.tif", mimeType: "image/tiff" };
+  const { image_id: id } = await accepted(page, () => page.getByTestId("file-input").setInputFiles(file));
+  await done(request, id);
+  await open(page, `/images/${id}`);
+  await expect(page.getByTestId("keeping").filter({ hasText: "1 value is far away from all others" })).toBeVisible();
+});
+
 test("an image is uploaded, found, compared, deleted and restored by keyboard alone", async ({ page, request }) => {
   await open(page, "/");
   const folder = written([{ ...sample("moon.png"), name: "by keyboard.png" }]);

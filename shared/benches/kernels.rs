@@ -42,6 +42,17 @@ fn strip(layout: Layout, depth: Depth) -> Vec<u8> {
     samples.collect()
 }
 
+/// Colours of all hues at full saturation, of which an equalized lightness is often outside of sRGB.
+fn saturated(depth: Depth) -> Vec<u8> {
+    let wave = |pixel: usize, channel: usize| {
+        let (x, y) = (pixel % WIDTH as usize, pixel / WIDTH as usize);
+        let phase = x as f32 / 90.0 + channel as f32 * std::f32::consts::TAU / 3.0;
+        (0.1 + 0.9 * y as f32 / HEIGHT as f32) * (0.5 + 0.5 * phase.sin())
+    };
+    let samples = (0..3 * PIXELS).map(|index| (wave(index / 3, index % 3) * 65_535.0) as u16);
+    samples.flat_map(|sample| sample.to_le_bytes()[2 - depth.bytes()..].to_vec()).collect()
+}
+
 fn ways_of(layout: Layout) -> &'static [Color] {
     match layout.colors() {
         1 => &[Color::Luma],
@@ -93,6 +104,34 @@ fn apply(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Counting and applying with each definition of lightness, of a part of the strip, as two of them take long. Gamut mapping takes longer
+/// the more colours are outside of sRGB.
+fn lightness(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("lightness");
+    let (pixels, kernel) = (PIXELS / 10, Kernel::best());
+    group.throughput(Throughput::Elements(pixels as u64));
+    for depth in [Depth::Eight, Depth::Sixteen] {
+        for (name, all) in [("muted", strip(Layout::Rgb, depth)), ("saturated", saturated(depth))] {
+            let bytes: Vec<u8> =
+                all.chunks(10 * 3 * depth.bytes()).flat_map(|ten| ten[..3 * depth.bytes()].to_vec()).collect();
+            let mut out = vec![0; bytes.len()];
+            for color in [Color::Luma, Color::Lab, Color::Oklab] {
+                let recipe = Recipe::global(color);
+                let id = BenchmarkId::new(format!("{name} RGB {} {color:?}", depth.bits()), kernel.name());
+                group.bench_function(id, |bencher| {
+                    bencher.iter(|| {
+                        let mut histogram = Histogram::new(&recipe, Layout::Rgb, depth);
+                        histogram.count_le_bytes(kernel, Layout::Rgb, black_box(&bytes));
+                        let lut = Lut::from_histogram(&histogram);
+                        apply_le_bytes_into(kernel, &recipe, &lut, Layout::Rgb, black_box(&bytes), &mut out);
+                    });
+                });
+            }
+        }
+    }
+    group.finish();
+}
+
 fn tiles(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("clahe");
     group.throughput(Throughput::Elements(PIXELS as u64));
@@ -124,6 +163,6 @@ criterion_group! {
         .sample_size(20)
         .warm_up_time(Duration::from_millis(200))
         .measurement_time(Duration::from_millis(600));
-    targets = count, apply, tiles
+    targets = count, apply, lightness, tiles
 }
 criterion_main!(benches);

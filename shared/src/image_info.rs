@@ -92,6 +92,13 @@ impl Keeping {
         Self::add(&mut self.changed, what.into());
     }
 
+    /// Creates a record of these changes.
+    pub fn of_changes(changes: impl IntoIterator<Item = String>) -> Self {
+        let mut keeping = Self::default();
+        changes.into_iter().for_each(|what| keeping.change(what));
+        keeping
+    }
+
     fn add(list: &mut Vec<String>, what: String) {
         const MORE: &str = "And more.";
         if list.len() < Self::MOST && !list.contains(&what) {

@@ -190,7 +190,7 @@ pub struct Pointer {
     /// Byte range of the object's hash table, which holds the hash of each part, for objects that are read part by part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<std::ops::Range<u64>>,
-    /// Of a result in another format than its original: what was lost, as sentences for the user.
+    /// What users should know of the result, as sentences: outliers, and what was lost in another format than the original's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
@@ -263,6 +263,9 @@ pub struct Job {
     /// Ranges of the samples, once the master has reduced them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ranges: Option<Spans>,
+    /// What users should know of these ranges, as sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// LUTs, once the master has reduced them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lut: Option<Pointer>,

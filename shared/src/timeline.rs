@@ -12,7 +12,7 @@ pub struct Timeline {
     pub begun: i64,
     /// The tasks.
     pub spans: Vec<Span>,
-    /// What a result in another format than its original lost, as sentences for the user.
+    /// What users should know of the result, as sentences: outliers, and what was lost in another format than the original's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }

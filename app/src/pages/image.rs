@@ -171,7 +171,7 @@ fn Shown(image: Image) -> impl IntoView {
                     <Jobs image shown=sides.right />
                     {move || {
                         let notes = timeline.read().as_ref().map(|timeline| timeline.notes.clone());
-                        view! { <Keeping title="Changed for this format" list=notes.unwrap_or_default() /> }
+                        view! { <Keeping title="Notes on this result" list=notes.unwrap_or_default() /> }
                     }}
                     <Again image />
                 </section>

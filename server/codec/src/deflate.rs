@@ -6,7 +6,7 @@ mod code;
 mod runs;
 
 pub(super) use zlib_rs::adler32::adler32_combine;
-use zlib_rs::{Deflate, DeflateConfig, DeflateFlush, Status};
+use zlib_rs::{Deflate, DeflateConfig, DeflateFlush, Inflate, InflateFlush, Status};
 
 /// zlib's level. Higher ones take much longer and save little on pixels.
 const LEVEL: i32 = 6;
@@ -57,6 +57,24 @@ fn repeats(sample: &[u8]) -> bool {
 /// Returns a complete zlib stream.
 pub(super) fn zlib(bytes: &[u8]) -> Vec<u8> {
     run(bytes, DeflateConfig { level: LEVEL, ..DeflateConfig::default() }, DeflateFlush::Finish)
+}
+
+/// Decompresses a zlib stream. Returns `None` if it is damaged, or has more than `most` bytes.
+pub(super) fn inflate(stream: &[u8], most: usize) -> Option<Vec<u8>> {
+    const PIECE: usize = 64 << 10;
+    // The window's size is in the stream.
+    let (mut inflate, mut bytes) = (Inflate::new(true, 0), Vec::new());
+    loop {
+        let (taken, made) = (inflate.total_in() as usize, bytes.len());
+        bytes.resize(most.min(made + PIECE), 0);
+        let status = inflate.decompress(&stream[taken..], &mut bytes[made..], InflateFlush::NoFlush).ok()?;
+        bytes.truncate(inflate.total_out() as usize);
+        match status {
+            Status::StreamEnd => return Some(bytes),
+            _ if inflate.total_in() as usize == taken && bytes.len() == made => return None,
+            _ => {}
+        }
+    }
 }
 
 /// Returns the Adler-32 checksum (RFC 1950, section 8.2).

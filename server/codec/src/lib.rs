@@ -99,6 +99,15 @@ impl Head {
         &self.keeping
     }
 
+    /// Makes the overviews of a TIFF average each channel by itself: a sample with the nodata value is left out on its own.
+    #[must_use]
+    pub fn with_channels_averaged_apart(mut self) -> Self {
+        if let FileHead::Tiff(file) = &mut self.file {
+            file.average_channels_apart();
+        }
+        self
+    }
+
     /// Returns how many rows of the result can only be written together.
     pub fn unit_rows(&self) -> u32 {
         self.info.unit_rows

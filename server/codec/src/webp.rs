@@ -7,7 +7,7 @@ use shared::decode::webp::header;
 use shared::job::{ImageInfo, Keeping};
 use shared::pixels::{Layout, Rows};
 
-use super::{Error, Part, PartIndex, Result, Source, contain, refresh_exif, refuse};
+use super::{Error, Part, PartIndex, Result, Source, contain, refresh_exif, refuse, xmp};
 
 /// Metadata of the result.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,6 +55,9 @@ impl Head {
                 *place = chunk.data;
                 keeping.keep(name);
             }
+        }
+        if !xmp::refresh(&mut head.xmp, keeping) {
+            head.xmp.clear();
         }
         let start = if head.exif.starts_with(b"Exif\0\0") { 6 } else { 0 };
         refresh_exif(&mut head.exif[start..], keeping);

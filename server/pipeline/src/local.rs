@@ -138,10 +138,8 @@ impl Local<'_> {
 
         let notes = work.notes;
         work.file.end(&finished)?;
-        let mut keeping = Keeping::default();
         let changed = finished.iter().flat_map(|(head, _)| head.keeping().changed.iter().cloned());
-        changed.chain(notes).for_each(|sentence| keeping.change(sentence));
-        Ok(Equalized { info, notes: keeping.changed })
+        Ok(Equalized { info, notes: Keeping::of_changes(changed.chain(notes)).changed })
     }
 
     /// Equalizes a page and appends its encoded parts to the file.

@@ -28,7 +28,8 @@ impl Sidecars {
     /// Looks for the files beside an image. Its mask is ignored if the user names another.
     pub(super) fn beside(image: &Path, mask_given: bool, limits: &Limits) -> Self {
         let mut found = Self::default();
-        if let Some(mask) = appended(image, ".msk").filter(|mask| mask.is_file()) {
+        let named = [".msk", ".MSK"].iter().filter_map(|suffix| appended(image, suffix));
+        if let Some(mask) = named.into_iter().find(|mask| mask.is_file()) {
             let name = display(&mask);
             match unfit(image, &mask, limits) {
                 _ if mask_given => {
@@ -80,6 +81,9 @@ fn unfit(image: &Path, mask: &Path, limits: &Limits) -> Option<String> {
         Ok(mask) if mask.pages() > 1 => Some("it has several pages.".to_owned()),
         Ok(mask) if (mask.width, mask.height) != (image.width, image.height) => {
             Some("it isn't as large as the image.".to_owned())
+        }
+        Ok(mask) if mask.layout.bands().is_some() => {
+            Some("it has a mask for each band, and an image can only have one for all.".to_owned())
         }
         Ok(_) => None,
         Err(error) => Some(error.to_string()),

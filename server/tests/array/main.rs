@@ -6,3 +6,4 @@ mod formats;
 mod freezing;
 mod jobs;
 mod methods;
+mod outliers;

@@ -51,6 +51,10 @@ impl Golden {
         serde_json::from_slice(&self.read("cases.json")).unwrap()
     }
 
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub fn read(&self, name: &str) -> Vec<u8> {
         std::fs::read(self.folder.path().join(name)).unwrap()
     }

@@ -26,6 +26,7 @@ mod pngs;
 mod profiles;
 mod ranged;
 mod refusals;
+mod relatives;
 mod round_trip;
 mod scaling;
 mod strange_tiffs;

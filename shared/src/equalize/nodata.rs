@@ -69,6 +69,11 @@ impl NodataRule {
         Self { packed, ..self }
     }
 
+    /// Returns whether a sample is nodata on its own, as where channels are processed each by itself.
+    pub fn is_of_samples(self) -> bool {
+        self.unit == Unit::Sample
+    }
+
     /// Returns the rule for whole pixels only, whatever is equalized.
     pub const fn of_whole_pixels(self) -> Self {
         Self { unit: Unit::Pixel, ..self }

@@ -227,6 +227,11 @@ impl Recipe {
         Some(if self.arithmetic == Arithmetic::Nine { rule.of_whole_pixels() } else { rule })
     }
 
+    /// Returns whether overviews of the result average each channel by itself, since each has its own nodata.
+    pub fn averages_channels_apart(&self, info: &ImageInfo) -> bool {
+        self.arithmetic >= Arithmetic::Eleven && self.nodata_of(info).is_some_and(NodataRule::is_of_samples)
+    }
+
     /// Returns what of an image's pixels is equalized.
     pub(super) fn intensity(&self, layout: Layout, depth: Depth) -> Intensity {
         match (Intensity::of(self.color, layout), depth) {

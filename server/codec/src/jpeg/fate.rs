@@ -37,6 +37,13 @@ fn box_number(segment: &Segment) -> Option<[u8; 2]> {
     }
 }
 
+/// Returns whether a segment holds a part of a layer that decoders add to the picture: a box of JPEG XT (ISO/IEC 18477-3, annex B),
+/// which have the segment's form in common with JUMBF, or a ratio image of JPEG-HDR.
+fn is_layer(data: &[u8]) -> bool {
+    let kind = data.strip_prefix(b"JP").and_then(|data| data.get(10..14));
+    kind.is_some_and(|kind| kind != b"jumb") || data.starts_with(b"HDR_RI")
+}
+
 /// Returns what becomes of a segment; `credentials` is the result of [`credentials`].
 pub(super) fn fate(segment: &Segment, credentials: &[[u8; 2]], loses_color: bool) -> Fate {
     match (segment.marker, segment.data.as_slice()) {
@@ -53,6 +60,9 @@ pub(super) fn fate(segment: &Segment, credentials: &[[u8; 2]], loses_color: bool
         }
         (0xeb, _) if box_number(segment).is_some_and(|number| credentials.contains(&number)) => {
             Fate::Dropped("The Content Credentials (C2PA) were signed for the old pixels.")
+        }
+        (0xeb, data) if is_layer(data) => {
+            Fate::Dropped("The layers for high dynamic range or alpha (JPEG XT, JPEG-HDR) were for the old pixels.")
         }
         (0xee, [b'A', b'd', b'o', b'b', b'e', ..]) if loses_color => Fate::Rewritten,
         (0xe2, [b'I', b'C', b'C', b'_', b'P', ..]) => Fate::Kept(Some("the colour profile (ICC)")),
@@ -76,20 +86,12 @@ pub(super) fn edit(segment: &mut Segment, keeping: &mut Keeping) -> Result<bool>
         data.append(&mut resources);
     } else if segment.marker == 0xe1 && data.starts_with(EXIF) {
         refresh_exif(&mut data[EXIF.len()..], keeping);
-    } else if segment.marker == 0xe1
-        && let Some(edited) = data.strip_prefix(XMP).and_then(xmp::forget_appended)
-    {
-        if edited.pictures {
-            keeping.change("The XMP properties of a gain map or of other pictures in this file described the old pixels; they were left out.");
-        }
-        if edited.video {
-            keeping.change("The XMP properties of a video (a motion photo's) were left out with the video.");
-        }
-        match edited.packet {
-            // Edited packets only get shorter, unless their tags had been written in an unusual way.
-            Some(packet) if XMP.len() + packet.len() <= usize::from(u16::MAX) - 2 => *data = [XMP, &packet].concat(),
-            _ => return Ok(false),
-        }
+    } else if segment.marker == 0xe1 && data.starts_with(XMP) {
+        let mut packet = data.split_off(XMP.len());
+        let remains = xmp::refresh(&mut packet, keeping);
+        data.append(&mut packet);
+        // Edited packets only get shorter, unless their tags had been written in an unusual way.
+        return Ok(remains && data.len() <= usize::from(u16::MAX) - 2);
     }
     Ok(true)
 }

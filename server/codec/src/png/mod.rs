@@ -2,6 +2,7 @@
 //! stream to be concatenated from pieces (RFC 1951, 3.2.4; zlib's `Z_SYNC_FLUSH`).
 
 mod filter;
+mod text;
 
 use shared::decode::png::{Animation, Chunk, Color, Place, Structure, structure};
 use shared::for_samples;
@@ -61,7 +62,7 @@ fn fate(chunk: &Chunk, original: &Structure, loses_color: bool) -> Fate {
         b"pCAL" | b"cLLI" => Fate::Dropped(format!("The chunk {kind} was about the values of the old pixels.")),
         b"iCCP" | b"sRGB" | b"cICP" | b"gAMA" | b"cHRM" => Fate::Kept(Some("the colour space (ICC profile or chunks)")),
         b"eXIf" => Fate::Kept(Some("EXIF")),
-        b"iTXt" if chunk.data.starts_with(b"XML:com.adobe.xmp\0") => Fate::Kept(Some("XMP")),
+        b"iTXt" if chunk.data.starts_with(text::KEYWORD) => Fate::Kept(Some("XMP")),
         b"tEXt" | b"zTXt" | b"iTXt" => Fate::Kept(Some(profile(&chunk.data).unwrap_or("text"))),
         b"pHYs" => Fate::Kept(Some("the resolution")),
         b"tIME" => Fate::Kept(Some("the date")),
@@ -92,6 +93,9 @@ fn promotion(original: &Structure, keeping: &mut Keeping) {
     } else if bits < 8 {
         let bits = if bits == 1 { "1 bit".to_owned() } else { format!("{bits} bits") };
         keeping.change(format!("Samples of {bits} became 8 bits, so that an equalized image has all its shades."));
+    }
+    if original.header.interlaced {
+        keeping.change("The PNG was interlaced; the result isn't.");
     }
     if original.has_transparency() {
         keeping.change("The transparent colours (tRNS) became an alpha channel.");
@@ -125,18 +129,24 @@ impl Head {
             keeping.change(still(animation));
         }
         for chunk in &structure.chunks {
-            match fate(chunk, &structure, loses_color) {
+            let chunk = match fate(chunk, &structure, loses_color) {
                 Fate::Dropped(note) => {
                     keeping.change(note);
                     continue;
                 }
                 Fate::Rewritten => continue,
-                Fate::Kept(name) => name.into_iter().for_each(|name| keeping.keep(name)),
-            }
-            let mut chunk = chunk.clone();
-            if &chunk.kind == b"eXIf" {
-                refresh_exif(&mut chunk.data, keeping);
-            }
+                Fate::Kept(name) => {
+                    let mut chunk = chunk.clone();
+                    if &chunk.kind == b"eXIf" {
+                        refresh_exif(&mut chunk.data, keeping);
+                    }
+                    if !text::refresh(&mut chunk, keeping) {
+                        continue;
+                    }
+                    name.into_iter().for_each(|name| keeping.keep(name));
+                    chunk
+                }
+            };
             let place = if chunk.place == Place::Front { &mut head.front } else { &mut head.back };
             put(place, chunk.kind, &chunk.data);
         }

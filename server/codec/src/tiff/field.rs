@@ -4,7 +4,7 @@ use shared::decode::Blocks;
 use shared::decode::tiff::{Entry, Order, Tiff, size_of, tag};
 use shared::job::Keeping;
 
-use super::super::{Result, Source, photoshop, refuse};
+use super::super::{Result, Source, photoshop, refuse, xmp};
 use super::fate;
 
 pub(super) const SHORT: u16 = 3;
@@ -121,6 +121,14 @@ impl Field {
         match &mut self.value {
             Value::Bytes(bytes) => photoshop::forget_thumbnail(bytes),
             Value::Directory(_) => Ok(false),
+        }
+    }
+
+    /// Drops from XMP what became false, and reports it. Returns whether anything remains.
+    pub(super) fn refresh_xmp(&mut self, keeping: &mut Keeping) -> bool {
+        match &mut self.value {
+            Value::Bytes(bytes) => xmp::refresh(bytes, keeping),
+            Value::Directory(_) => true,
         }
     }
 

@@ -7,6 +7,7 @@ mod field;
 mod imagej;
 mod join;
 mod mask;
+mod ome;
 mod overview;
 #[cfg(test)]
 mod tests;
@@ -35,8 +36,8 @@ pub(super) struct Head {
     /// Overviews of the mask.
     small_masks: Vec<Mask>,
     overviews: Vec<Overview>,
-    /// The nodata value, which overviews leave out.
-    nodata: Option<f64>,
+    /// What overviews leave out.
+    nodata: overview::Nodata,
     /// Bytes of metadata held here.
     pub(super) held: u64,
 }
@@ -96,8 +97,14 @@ impl Head {
             // Overview strips lie between the parts, so the page's strips must not span parts.
             result.chunks = Chunks::Strips(info.unit_rows);
         }
+        let nodata = overview::Nodata { value: info.more.nodata, is_of_samples: false };
         let held = blocks.bytes() + mask.iter().chain(&small_masks).map(Mask::held).sum::<u64>();
-        Ok(Self { structure: result, fields, mask, small_masks, overviews, nodata: info.more.nodata, held })
+        Ok(Self { structure: result, fields, mask, small_masks, overviews, nodata, held })
+    }
+
+    /// Averages the channels of overviews each by itself, leaving out a sample that has the nodata value on its own.
+    pub(super) fn average_channels_apart(&mut self) {
+        self.nodata.is_of_samples = true;
     }
 
     /// Returns whether rows are stored contiguously through the whole file, independent of strips.
@@ -271,6 +278,18 @@ fn fields(
                 }
                 if entry.tag == tag::IMAGE_DESCRIPTION && imagej::forget_range(&mut field) {
                     keeping.change("ImageJ's display range (min and max) was for the old pixels.");
+                }
+                if entry.tag == tag::IMAGE_DESCRIPTION
+                    && original.depth.has_levels()
+                    && ome::forget_significant_bits(&mut field, result.bits)
+                {
+                    keeping.change(format!(
+                        "OME-XML declared fewer than {} significant bits; the result uses all of them.",
+                        result.bits
+                    ));
+                }
+                if entry.tag == tag::XMP && !field.refresh_xmp(keeping) {
+                    continue;
                 }
                 if entry.tag == tag::PHOTOSHOP && field.forget_photoshop_thumbnail()? {
                     keeping.change("Photoshop's thumbnail showed the old pixels.");

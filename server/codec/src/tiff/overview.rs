@@ -11,6 +11,15 @@ use shared::pixels::{Layout, Rows, SampleType, Samples};
 use super::super::Result;
 use super::encode;
 
+/// Nodata of an image's samples: what overviews leave out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Nodata {
+    /// The value, if there is one.
+    pub(super) value: Option<f64>,
+    /// Whether a sample with the value is left out on its own; else only pixels whose colours all have it.
+    pub(super) is_of_samples: bool,
+}
+
 /// Returns how an overview is stored: like its page, but in strips of `rows` rows.
 pub(super) fn structure(page: &Structure, overview: &Overview, rows: u32) -> Structure {
     let chunks = Chunks::Strips(rows);
@@ -24,7 +33,7 @@ pub(super) fn strip(
     overview: &Overview,
     first_row: u32,
     rows: &Rows,
-    nodata: Option<f64>,
+    nodata: Nodata,
 ) -> Result<(Vec<u8>, Vec<u64>)> {
     let below = overview.height.saturating_sub(first_row / overview.factor);
     let height = (rows.height() as u32).div_ceil(overview.factor).min(below);
@@ -37,11 +46,11 @@ pub(super) fn strip(
 }
 
 /// Returns the samples of the overview's next `height` rows.
-fn means(rows: &Rows, overview: &Overview, height: u32, packed: Option<Packed>, nodata: Option<f64>) -> Samples {
+fn means(rows: &Rows, overview: &Overview, height: u32, packed: Option<Packed>, nodata: Nodata) -> Samples {
     if let (Samples::U16(samples), Some(packed)) = (&rows.samples, packed) {
         // The mean of the file's own levels, rounded once.
         let own: Vec<u16> = samples.iter().map(|sample| packed.narrow(*sample)).collect();
-        let nodata = nodata.map(|value| packed.narrow(value as u16).into());
+        let nodata = Nodata { value: nodata.value.map(|value| packed.narrow(value as u16).into()), ..nodata };
         let means = reduced(&own, rows, overview, height, nodata);
         return Samples::U16(means.into_iter().map(|mean| packed.widen(mean)).collect());
     }
@@ -53,20 +62,30 @@ fn nearest<S: SampleType>(mean: f64) -> S {
     S::nearest(if S::DEPTH.is_float() { mean } else { (mean + 0.5).floor() })
 }
 
-/// Averages squares of pixels ([`smaller`]); each of several bands by itself, with their alpha, since each has its own nodata.
-fn reduced<S: SampleType>(samples: &[S], rows: &Rows, overview: &Overview, height: u32, nodata: Option<f64>) -> Vec<S> {
-    let Some(bands) = rows.layout.bands() else { return smaller(samples, rows, overview, height, nodata) };
+/// Averages squares of pixels ([`smaller`]); each of several bands by itself, with their alpha, since each has its own nodata. So
+/// are colours if nodata is one of samples.
+fn reduced<S: SampleType>(
+    samples: &[S],
+    rows: &Rows,
+    overview: &Overview,
+    height: u32,
+    Nodata { value: nodata, is_of_samples }: Nodata,
+) -> Vec<S> {
+    let colors = rows.layout.colors();
+    let apart = rows.layout.bands().is_some() || is_of_samples && nodata.is_some() && colors > 1;
+    if !apart {
+        return smaller(samples, rows, overview, height, nodata);
+    }
     let layout = if rows.layout.has_alpha() { Layout::GrayAlpha } else { Layout::Gray };
     let alone = Rows { width: rows.width, layout, samples: Samples::U8(Vec::new()) };
     let (channels, own) = (rows.layout.channels(), layout.channels());
     let band = |band: usize| {
         let pixels = samples.chunks_exact(channels);
-        let samples: Vec<S> = pixels
-            .flat_map(|pixel| std::iter::once(pixel[band]).chain(pixel[bands.into()..].iter().copied()))
-            .collect();
+        let samples: Vec<S> =
+            pixels.flat_map(|pixel| std::iter::once(pixel[band]).chain(pixel[colors..].iter().copied())).collect();
         smaller(&samples, &alone, overview, height, nodata)
     };
-    let bands: Vec<Vec<S>> = (0..usize::from(bands)).map(band).collect();
+    let bands: Vec<Vec<S>> = (0..colors).map(band).collect();
     let pixels = 0..bands.first().map_or(0, |band| band.len() / own);
     pixels
         .flat_map(|pixel| {
@@ -133,6 +152,14 @@ mod tests {
 
     use super::*;
 
+    fn of_pixels(value: Option<f64>) -> Nodata {
+        Nodata { value, is_of_samples: false }
+    }
+
+    fn of_samples(value: Option<f64>) -> Nodata {
+        Nodata { value, is_of_samples: true }
+    }
+
     fn shrunk(samples: Vec<u8>, width: u32, layout: Layout, overview: (u32, u32, u32), nodata: Option<f64>) -> Vec<u8> {
         let rows = Rows { width, layout, samples: Samples::U8(samples.clone()) };
         let overview = Overview { factor: overview.0, width: overview.1, height: overview.2, below: false };
@@ -152,7 +179,17 @@ mod tests {
         let samples = vec![10, 0, 20, 40, 0, 60, 30, 80];
         let rows = Rows { width: 2, layout: Layout::Bands(2), samples: Samples::U8(samples.clone()) };
         let overview = Overview { factor: 2, width: 1, height: 1, below: false };
-        assert_eq!(reduced(&samples, &rows, &overview, 1, Some(0.0)), [20, 60], "of 10, 20, 30 and of 40, 60, 80");
+        let found = reduced(&samples, &rows, &overview, 1, of_pixels(Some(0.0)));
+        assert_eq!(found, [20, 60], "of 10, 20, 30 and of 40, 60, 80");
+    }
+
+    #[test]
+    fn colours_that_are_equalized_apart_leave_out_their_own_nodata() {
+        let samples = vec![10, 0, 90, 20, 40, 0, 0, 60, 0, 30, 80, 0];
+        let rows = Rows { width: 2, layout: Layout::Rgb, samples: Samples::U8(samples.clone()) };
+        let overview = Overview { factor: 2, width: 1, height: 1, below: false };
+        assert_eq!(reduced(&samples, &rows, &overview, 1, of_samples(Some(0.0))), [20, 60, 90]);
+        assert_eq!(reduced(&samples, &rows, &overview, 1, of_pixels(Some(0.0))), [15, 45, 23]);
     }
 
     #[test]
@@ -160,7 +197,7 @@ mod tests {
         let samples = vec![10, 50, 255, 20, 60, 0, 30, 70, 255, 40, 80, 0];
         let rows = Rows { width: 2, layout: Layout::BandsAlpha(2), samples: Samples::U8(samples.clone()) };
         let overview = Overview { factor: 2, width: 1, height: 1, below: false };
-        assert_eq!(reduced(&samples, &rows, &overview, 1, None), [20, 60, 128]);
+        assert_eq!(reduced(&samples, &rows, &overview, 1, of_pixels(None)), [20, 60, 128]);
     }
 
     #[test]
@@ -174,7 +211,7 @@ mod tests {
         let mean = Samples::U16(vec![wide(101)]);
         let rows = Rows { width: 2, layout: Layout::Gray, samples: Samples::U16(vec![wide(100), wide(101)]) };
         let overview = Overview { factor: 2, width: 1, height: 1, below: false };
-        assert_eq!(means(&rows, &overview, 1, twelve, None), mean);
+        assert_eq!(means(&rows, &overview, 1, twelve, of_pixels(None)), mean);
     }
 
     #[test]

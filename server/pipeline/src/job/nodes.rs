@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use shared::cluster::{JobView, PhaseView, TaskState, TaskView};
-use shared::job::{Job, Phase};
+use shared::job::{Job, Keeping, Phase};
 use shared::task::{Done, Lock, Outcome, Task};
 use shared::timeline::{Span, Timeline};
 
@@ -154,12 +154,13 @@ impl JobNodes {
             ended.collect::<Vec<_>>()
         };
         let done = self.phases.values().flat_map(BTreeMap::values).filter_map(|task| task.done.as_ref());
-        let notes = done.filter_map(|done| match &done.outcome {
-            Outcome::Stored(pointer) => Some(pointer.notes.clone()),
+        let of_tasks = done.filter_map(|done| match &done.outcome {
+            Outcome::Stored(pointer) => Some(&pointer.notes),
             Outcome::Refused { .. } => None,
         });
+        let notes = of_tasks.flatten().chain(&self.job.notes).cloned();
         let timeline = Timeline::new(self.phases.iter().flat_map(of_phase).collect());
-        Timeline { notes: notes.flatten().collect(), ..timeline }
+        Timeline { notes: Keeping::of_changes(notes).changed, ..timeline }
     }
 }
 

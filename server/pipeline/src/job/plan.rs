@@ -75,6 +75,7 @@ pub fn plan(
         lane: Lane::of(info.pixels()),
         progress: Progress::Active,
         ranges: None,
+        notes: Vec::new(),
         lut: None,
         losses: 0,
         resumes: false,

@@ -24,7 +24,7 @@ impl Encoder {
     ) -> codec::Result<Self> {
         let layout = output_layout(recipe, info.layout);
         let (head, conversion) = codec::head_as(recipe.target, source, info, layout, limits)?;
-        Ok(Self { head, conversion })
+        Ok(Self { head: for_recipe(head, recipe, info), conversion })
     }
 
     /// Encodes equalized rows, the first of which is row `first`.
@@ -41,4 +41,9 @@ impl Encoder {
     pub(crate) fn notes(&self) -> Vec<String> {
         if self.conversion.is_some() { self.head.keeping().changed.clone() } else { Vec::new() }
     }
+}
+
+/// Returns a result's head that makes overviews as this recipe treats nodata.
+pub(super) fn for_recipe(head: Head, recipe: &Recipe, info: &ImageInfo) -> Head {
+    if recipe.averages_channels_apart(info) { head.with_channels_averaged_apart() } else { head }
 }

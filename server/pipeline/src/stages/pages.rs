@@ -6,10 +6,11 @@
 
 use codec::PartHash;
 use shared::equalize::{Counts, Frame, Histogram, Recipe, Table, output_layout};
-use shared::job::{Cut, ImageInfo, Job, Pointer};
+use shared::job::{Cut, ImageInfo, Job, Keeping, Pointer};
 use shared::task::Task;
 
 use super::context::{Inputs, TaskContext};
+use super::encoder::for_recipe;
 use super::failure::Failure;
 use super::histogram::unfit;
 use super::masked_image::MaskedRows;
@@ -38,25 +39,27 @@ pub(super) async fn pages(
     let memory = 2 * u64::from(task.parts) * info.more.largest_page + COUNTS;
     let bundle = context.pixels.run(memory, move || {
         let pages = codec::inspect_pages(&mut original.open()?, &limits, &info, range)?;
-        let mut parts = Vec::new();
+        let (mut parts, mut notes) = (Vec::new(), Vec::new());
         for page in &pages {
             check_page(&recipe, page, info.pages()).map_err(codec::Error::Refused)?;
-            parts.extend(encoded(&original, page, &recipe, reference.as_ref())?);
+            parts.extend(encoded(&original, page, &recipe, reference.as_ref(), &mut notes)?);
         }
-        Ok::<_, codec::Error>(codec::bundle(parts, hash))
+        Ok::<_, codec::Error>((codec::bundle(parts, hash), Keeping::of_changes(notes).changed))
     });
-    context.put_parts(key, bundle.await??).await
+    let (bundle, notes) = bundle.await??;
+    Ok(Pointer { notes, ..context.put_parts(key, bundle).await? })
 }
 
 /// Memory assumed for the counts and tables of a page, in bytes: those of CLAHE's largest grid.
 const COUNTS: u64 = 128 << 20;
 
-/// Returns the encoded parts of a page.
+/// Returns the encoded parts of a page, and appends what users should know of it to `notes`.
 fn encoded(
     original: &Original,
     page: &ImageInfo,
     recipe: &Recipe,
     reference: Option<&Histogram>,
+    notes: &mut Vec<String>,
 ) -> codec::Result<Vec<codec::Part>> {
     let (cut, nodata) = (Cut::new(page, 1), recipe.nodata_of(page));
     let mut reader = codec::open(Box::new(original.open()?), page)?;
@@ -69,6 +72,7 @@ fn encoded(
         for part in 0..cut.parts {
             read(part)?.count(&mut counts);
         }
+        notes.extend(counts.notes());
         match counts.further() {
             Some(further) => counts = further,
             None => break,
@@ -76,6 +80,7 @@ fn encoded(
     }
     let table = Table::new(recipe, &counts, reference).map_err(unfit)?;
     let head = codec::head(&mut original.open()?, page, output_layout(recipe, page.layout))?;
+    let head = for_recipe(head, recipe, page);
     (0..cut.parts)
         .map(|part| {
             let rows = read(part)?;

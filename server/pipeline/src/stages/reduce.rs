@@ -3,7 +3,7 @@
 
 use base::causes::Doing;
 use shared::equalize::{Histogram, Spans, Table};
-use shared::job::{Job, Phase, Pointer};
+use shared::job::{Job, Keeping, Phase, Pointer};
 
 use super::context::{TaskContext, counts_bytes};
 use super::failure::Failure;
@@ -12,8 +12,8 @@ use super::histogram::empty;
 /// Result of a reduce.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reduced {
-    /// Of [`Phase::Ranges`]: the merged ranges, which are small.
-    Ranges(Spans),
+    /// Of [`Phase::Ranges`]: the merged ranges, which are small, and what users should know of them.
+    Ranges(Spans, Vec<String>),
     /// Of [`Phase::Histograms`]: the LUT of the whole image, as written.
     Table(Pointer),
 }
@@ -42,7 +42,7 @@ pub async fn reduce(
         sum = added.await?.map_err(|cause| unreadable(pointer, cause))?;
     }
     if let Some(spans) = sum.spans() {
-        return Ok(Reduced::Ranges(spans));
+        return Ok(Reduced::Ranges(spans, Keeping::of_changes(sum.notes()).changed));
     }
     let reference = match reference {
         None => None,

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use shared::equalize::{Counts, Frame, Table};
-use shared::job::{Companion, Job, Pointer};
+use shared::job::{Companion, Job, Keeping, Pointer};
 
 use super::companion;
 use super::context::{Hashed, Inputs, TaskContext, counts_bytes};
@@ -21,7 +21,7 @@ pub(super) async fn whole(context: &TaskContext, job: &Job, key: String) -> Resu
     let noted = notes.clone();
     let writing = context.write(key, memory, Hashed::All, move |emit| {
         let encoder = head.read()?;
-        noted.get_or_init(|| encoder.notes());
+        let mut notes = encoder.notes();
         let (mut masked, mut rows) = (masked.open()?, Vec::new());
         let mut counts = Counts::new(&recipe, &Frame::of(&info)).map_err(unfit)?;
         for part in 0..cut.parts {
@@ -30,9 +30,11 @@ pub(super) async fn whole(context: &TaskContext, job: &Job, key: String) -> Resu
             rows.push(read);
         }
         while let Some(mut further) = counts.further() {
+            notes.extend(counts.notes());
             rows.iter().for_each(|rows| rows.count(&mut further));
             counts = further;
         }
+        noted.get_or_init(|| Keeping::of_changes(notes).changed);
         let reference = match reference {
             None => None,
             Some((original, Companion { info: of, .. })) => {

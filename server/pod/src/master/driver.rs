@@ -177,8 +177,8 @@ impl Driver {
         let references = step::outputs(nodes, Phase::Reference);
         match reduce(&context.pod.task_context, job, phase, histograms, references.first(), key).await {
             Ok(Reduced::Table(lut)) => context.write_job(Job { lut: Some(lut), ..job.clone() }, nodes.version).await,
-            Ok(Reduced::Ranges(ranges)) => {
-                context.write_job(Job { ranges: Some(ranges), ..job.clone() }, nodes.version).await
+            Ok(Reduced::Ranges(ranges, notes)) => {
+                context.write_job(Job { ranges: Some(ranges), notes, ..job.clone() }, nodes.version).await
             }
             Err(Failure::Damaged { keys, .. }) => {
                 let producers = keys.iter().filter_map(|key| nodes.producer(key)).collect();

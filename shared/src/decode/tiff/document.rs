@@ -72,6 +72,8 @@ pub fn document<R: Read + Seek>(source: &mut R) -> Result<Document> {
     let tiff = Tiff::header(source)?;
     let mut document = Document { tiff, pages: Vec::new(), smaller: Vec::new(), dangling: false };
     let (mut next, mut seen, mut visited) = (tiff.first, HashSet::new(), Visited::default());
+    // A mask before the first page, which it then belongs to.
+    let mut early_mask = None;
     while next != 0 || seen.is_empty() {
         if !seen.insert(next) {
             return Err(damaged(Format::Tiff, "its list of pages has a loop"));
@@ -83,7 +85,7 @@ pub fn document<R: Read + Seek>(source: &mut R) -> Result<Document> {
         let directory = visited.directory(source, &tiff, next)?;
         let kind = kind(source, &tiff, &directory)?;
         match kind {
-            Kind::Page => document.pages.push(Page { at: next, mask: None, slice: 0 }),
+            Kind::Page => document.pages.push(Page { at: next, mask: early_mask.take(), slice: 0 }),
             Kind::Overview | Kind::OverviewOfMask => {
                 let page = document.pages.len().saturating_sub(1);
                 let of_mask = matches!(kind, Kind::OverviewOfMask);
@@ -97,7 +99,13 @@ pub fn document<R: Read + Seek>(source: &mut R) -> Result<Document> {
                         advice::NO_MASK
                     ));
                 }
-                None => return refuse("This TIFF has a mask page before its image, which isn't supported."),
+                None if early_mask.is_none() => early_mask = Some(next),
+                None => {
+                    return refuse(format!(
+                        "This TIFF has several mask pages before its image, which isn't supported. {}",
+                        advice::NO_MASK
+                    ));
+                }
             },
         }
         let page = document.pages.len().saturating_sub(1);
@@ -107,6 +115,11 @@ pub fn document<R: Read + Seek>(source: &mut R) -> Result<Document> {
     }
     match (document.pages.is_empty(), seen.len()) {
         (false, _) => {}
+        (true, _) if early_mask.is_some() => {
+            return refuse(
+                "This TIFF has a mask page and no image that it belongs to. Process the image's file instead.",
+            );
+        }
         // Some programs mark a file's only page as reduced.
         (true, 1) => {
             let page = Page { at: tiff.first, mask: None, slice: 0 };

@@ -233,4 +233,10 @@ fn older_jobs_keep_their_range_up_to_an_outlier() {
     let (old, new) = (of(&Recipe::default().pinned(Arithmetic::Ten)), of(&Recipe::default()));
     assert!(old[250] > 900_000.0 && (249.0..=250.0).contains(&new[250]), "{} {}", old[250], new[250]);
     assert_eq!((old[77], new[77]), (1e6, 250.0));
+    let noted = |recipe: &Recipe| {
+        let mut spread = Spread::new(recipe, Layout::Gray, Depth::Float);
+        spread.look(&gray(&values), None);
+        spread.notes().len()
+    };
+    assert_eq!((noted(&Recipe::default().pinned(Arithmetic::Ten)), noted(&Recipe::default())), (0, 1));
 }
