@@ -196,15 +196,17 @@ pub struct Overview {
 
 impl Overview {
     /// Returns the overview of this size, if both sides are the page's divided by the same factor, both rounded up or both
-    /// rounded down.
+    /// rounded down. Two factors may fit an overview that is smaller than they are: a power of two is more likely.
     pub fn of((width, height): (u32, u32), (small_width, small_height): (u32, u32), below: bool) -> Option<Self> {
         let about = width.checked_div(small_width)?;
-        let fits = |factor: u32, divided: fn(u32, u32) -> u32| {
-            small_width == divided(width, factor) && small_height == divided(height, factor)
-        };
-        let factors = || about.max(2)..=about.saturating_add(1);
-        let rounded_up = factors().find(|factor| fits(*factor, u32::div_ceil));
-        let factor = rounded_up.or_else(|| factors().find(|factor| fits(*factor, |side, factor| side / factor)))?;
+        let roundings: [fn(u32, u32) -> u32; 2] = [u32::div_ceil, |side, factor| side / factor];
+        let all = roundings.into_iter().flat_map(|divided| {
+            let factors = about.max(2)..=about.saturating_add(1);
+            factors.filter(move |factor| {
+                (small_width, small_height) == (divided(width, *factor), divided(height, *factor))
+            })
+        });
+        let factor = all.clone().find(|factor| factor.is_power_of_two()).or_else(|| all.clone().next())?;
         (small_height > 0).then_some(Self { factor, width: small_width, height: small_height, below })
     }
 }
@@ -251,5 +253,23 @@ impl ImageInfo {
     /// Returns width and height as displayed, after applying the orientation.
     pub fn displayed(&self) -> (u32, u32) {
         if self.orientation >= 5 { (self.height, self.width) } else { (self.width, self.height) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_overview_is_reduced_by_a_power_of_two_if_one_fits() {
+        let factor = |page, small| Overview::of(page, small, false).map(|overview| overview.factor);
+        // As GDAL halves, rounding down; the 257th part, rounded up, is as large.
+        assert_eq!(factor((100_001, 100_001), (390, 390)), Some(256));
+        assert_eq!(factor((100, 83), (6, 5)), Some(16));
+        assert_eq!(factor((517, 389), (65, 49)), Some(8), "rounded up");
+        assert_eq!(factor((517, 389), (64, 48)), Some(8), "rounded down");
+        assert_eq!(factor((900, 600), (300, 200)), Some(3));
+        assert_eq!(factor((1_000, 500), (250, 120)), None);
+        assert_eq!(factor((1_000, 500), (0, 0)), None);
     }
 }

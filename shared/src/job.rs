@@ -35,7 +35,7 @@ pub const RECORD_VERSION: u32 = 1;
 ///     sRGB; single channels and bands have their own nodata; slices behind one page of a TIFF.
 /// 11. Packed samples; alpha of signed samples and of bands. Inks (CMYK); JPEG in TIFF of the kinds that zune-jpeg decodes wrongly.
 ///     Samples of 16- and 64-bit floating point and of 32-bit whole numbers; outliers don't stretch the range. Empty tiles of CLAHE take
-///     the linear table into their mean.
+///     the linear table into their mean. Cloud-optimized TIFFs stay so.
 pub const ALGO: u32 = 11;
 
 /// State of a job, as users see it.

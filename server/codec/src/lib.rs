@@ -56,7 +56,8 @@ pub struct PartIndex {
     /// Lengths of the part's pieces (TIFF strips or tiles); empty if there is only one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pieces: Vec<u64>,
-    /// Lengths of its overview strips (TIFF), per overview; these follow the part's own pieces.
+    /// Lengths of its overview strips (TIFF), per overview, or of its raw rows of the overview (COG); these follow the part's own
+    /// pieces.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overviews: Vec<Vec<u64>>,
     /// Adler-32 of the uncompressed bytes, for PNG.
@@ -108,6 +109,16 @@ impl Head {
         self
     }
 
+    /// Returns the head of a result whose layout isn't cloud-optimized, whatever its original's is.
+    #[must_use]
+    pub fn in_ordinary_layout(self) -> Self {
+        let file = match self.file {
+            FileHead::Tiff(file) => FileHead::Tiff(Box::new(file.in_ordinary_layout())),
+            other => other,
+        };
+        Self { file, ..self }
+    }
+
     /// Returns how many rows of the result can only be written together.
     pub fn unit_rows(&self) -> u32 {
         self.info.unit_rows
@@ -122,24 +133,29 @@ impl Head {
     }
 
     /// Returns the number of bytes before the parts in a single-page file, provided that its length doesn't require a
-    /// BigTIFF; `None` if the file doesn't contain the parts verbatim ([`Joiner::Encoder`]).
+    /// BigTIFF; `None` if the file doesn't contain the parts verbatim ([`Joiner::Encoder`], [`Joiner::Cloud`]).
     pub fn begin_bytes(&self) -> Result<Option<usize>> {
         Ok(match &self.file {
             FileHead::Png(file) => Some(file.begin_bytes()),
             FileHead::Jpeg(file) => Some(file.join(&self.info)?.begin.len()),
-            FileHead::Tiff(file) => Some(file.begin_bytes()),
+            FileHead::Tiff(file) => file.begin_bytes(),
             FileHead::Webp(_) => None,
         })
     }
 }
 
+/// The parts of a file in order, which can be read several times: each call starts with the first part.
+pub type Parts<'a> = dyn FnMut() -> Box<dyn Iterator<Item = std::io::Result<Vec<u8>>> + 'a> + 'a;
+
 /// Assembles a file from its parts.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Joiner {
     /// The file contains the parts in order, verbatim.
     Envelope(Envelope),
     /// The parts are raw rows; the file can only be encoded once all of them are there.
     Encoder(Box<webp::Encoder>),
+    /// The file contains the beginning of each part, but before them overviews that are made of all parts (COG).
+    Cloud(Box<tiff::Cloud>),
 }
 
 /// The bytes around the parts.
@@ -152,29 +168,26 @@ pub struct Envelope {
 }
 
 impl Joiner {
-    /// Passes the pieces of the file to `emit` in order; takes `parts` in order.
+    /// Passes the pieces of the file to `emit` in order.
     ///
     /// # Errors
     /// Those of `parts` and of `emit`, as [`Error::Source`]; [`Error::Refused`] if the file can't be made.
-    pub fn write(
-        self,
-        parts: impl Iterator<Item = std::io::Result<Vec<u8>>>,
-        emit: &mut dyn FnMut(Vec<u8>) -> std::io::Result<()>,
-    ) -> Result<()> {
+    pub fn write(self, parts: &mut Parts<'_>, emit: &mut dyn FnMut(Vec<u8>) -> std::io::Result<()>) -> Result<()> {
         match self {
             Joiner::Envelope(Envelope { begin, end }) => {
                 emit(begin)?;
-                for part in parts {
+                for part in parts() {
                     emit(part?)?;
                 }
                 emit(end)?;
             }
             Joiner::Encoder(mut encoder) => {
-                for part in parts {
+                for part in parts() {
                     encoder.part(&part?)?;
                 }
                 encoder.file(emit)?;
             }
+            Joiner::Cloud(cloud) => cloud.write(parts, emit)?,
         }
         Ok(())
     }
@@ -191,7 +204,9 @@ pub fn decoder_memory(info: &ImageInfo) -> u64 {
 /// Returns the memory, in bytes, that [`Joiner::write`] holds for an image's result, besides the part passing through.
 pub fn join_memory(info: &ImageInfo) -> u64 {
     match info.format {
-        Format::Png | Format::Jpeg | Format::Tiff => 0,
+        Format::Png | Format::Jpeg => 0,
+        // Overviews, if the file is cloud-optimized.
+        Format::Tiff => tiff::join_memory(info),
         Format::Webp => shared::decode::webp::encoder_memory(info),
     }
 }
@@ -431,6 +446,9 @@ pub fn join_pages(pages: &[(&Head, &[PartIndex])]) -> Result<Joiner> {
         [(Head { file: FileHead::Png(file), info, .. }, index)] => Ok(Joiner::Envelope(file.join(info, index)?)),
         [(Head { file: FileHead::Jpeg(file), info, .. }, _)] => Ok(Joiner::Envelope(file.join(info)?)),
         [(Head { file: FileHead::Webp(file), info, .. }, _)] => Ok(Joiner::Encoder(Box::new(file.encoder(info)))),
+        [(Head { file: FileHead::Tiff(file), .. }, index)] if file.cloud => {
+            Ok(Joiner::Cloud(Box::new(tiff::Cloud::new(file, index)?)))
+        }
         pages => {
             let mut of_tiff = Vec::with_capacity(pages.len());
             for (head, index) in pages {

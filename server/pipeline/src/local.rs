@@ -8,6 +8,7 @@
 mod error;
 mod in_place;
 mod rows;
+mod spool;
 
 use std::io::{self, Write};
 use std::ops::Range;
@@ -24,15 +25,13 @@ pub use self::error::Error;
 use self::in_place::InPlace;
 pub use self::in_place::Out;
 use self::rows::{Kept, Marks, Readers, RowsOfParts, SpooledMask, lock};
+use self::spool::spool;
 use super::compute::ordered::in_order;
 use super::job::companions::{self, same_size};
 use super::stages::companion;
 use super::stages::encoder::Encoder;
 use super::stages::histogram::unfit;
 use super::stages::masked_image::MaskedRows;
-
-/// Temporary data smaller than this, in bytes, stays in memory; larger data goes to a file.
-const SPOOL_MEMORY: usize = 8 << 20;
 
 /// Summary of an equalized image.
 #[derive(Debug, Clone, PartialEq)]
@@ -117,7 +116,7 @@ impl Local<'_> {
         };
 
         let first = self.encoder(&source, recipe, &info)?;
-        let file = InPlace::begin(&first.head, out)?;
+        let file = InPlace::begin(&first.head, out, &self.scratch)?;
         let mut work =
             Work { source: &source, recipe, reference: reference.as_ref(), mask: None, file, notes: Vec::new() };
         let mut finished = Vec::with_capacity(pages.len());
@@ -234,7 +233,7 @@ impl Local<'_> {
         companions::single("mask", &of).map_err(codec::Error::Refused)?;
         same_size(info, &of).map_err(codec::Error::Refused)?;
         let mut reader = codec::open(source()?, &of)?;
-        let mut spool = tempfile::spooled_tempfile_in(SPOOL_MEMORY, &self.scratch);
+        let mut spool = spool(&self.scratch);
         for part in 0..cut.parts {
             let bytes = Mask::image(&reader.read(cut.rows_of(part, info.height))?);
             spool.write_all(&bytes).map_err(Error::Write)?;
@@ -280,7 +279,7 @@ impl Local<'_> {
         } else if info.whole_decode {
             Readers::One(open()?)
         } else {
-            let spool = tempfile::spooled_tempfile_in(SPOOL_MEMORY, &self.scratch);
+            let spool = spool(&self.scratch);
             Readers::One(Box::new(Kept { reader: open()?, decoded: 0, spool, info: info.clone() }))
         };
         Ok(RowsOfParts { info, cut, readers, marks: Marks::default() })

@@ -57,7 +57,7 @@ async fn five_pods_write_the_very_files_of_evenlight_equalize() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_floats_no_data_webps_and_overviews_give_the_very_files_of_evenlight_equalize() {
+async fn pages_floats_no_data_webps_overviews_and_cogs_give_the_very_files_of_evenlight_equalize() {
     let originals = [
         ("multipage.tif", sample("multipage.tif")),
         ("pages.tif", pages_tiff()),
@@ -67,6 +67,7 @@ async fn pages_floats_no_data_webps_and_overviews_give_the_very_files_of_evenlig
         ("inks.jpg", sample("jpeg/ycck.jpg")),
         ("inks.tif", sample("tiff/t_cmyk.tif")),
         ("overviews.tif", sample("made/tifffile_subifds.tif")),
+        ("cog.tif", sample("tiff/cog_parts.tif")),
     ];
     let stretch = r#"{"method":"stretch","color":"luma","strength":0.5}"#;
     let recipes = [luma(), serde_json::from_str::<Recipe>(stretch).unwrap()];

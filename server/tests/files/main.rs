@@ -2,6 +2,7 @@
 //! original's structure, and through `evenlight equalize`.
 #![allow(clippy::unwrap_used)]
 
+mod cogs;
 mod command;
 mod conversions;
 mod equalize;
@@ -115,13 +116,20 @@ pub fn write(original: &[u8], rows: &Rows, units: u32) -> Vec<u8> {
     let joiner = codec::join(&head, &index).unwrap();
     match (&joiner, head.begin_bytes().unwrap()) {
         (Joiner::Envelope(envelope), begin) => assert_eq!(Some(envelope.begin.len()), begin),
-        (Joiner::Encoder(_), begin) => assert_eq!(begin, None),
+        (Joiner::Encoder(_) | Joiner::Cloud(_), begin) => assert_eq!(begin, None),
     }
     let parts = objects.iter().flat_map(|(object, head)| {
         let bundle = codec::open_bundle(&object[..*head as usize]).unwrap();
         bundle.ranges().into_iter().map(|range| object[range.start as usize..range.end as usize].to_vec())
     });
     joined(joiner, parts)
+}
+
+/// Parts that can be read repeatedly.
+pub fn repeatable<'a>(
+    parts: &'a [Vec<u8>],
+) -> impl FnMut() -> Box<dyn Iterator<Item = std::io::Result<Vec<u8>>> + 'a> + 'a {
+    move || Box::new(parts.iter().map(|part| Ok(part.clone())))
 }
 
 /// Joins parts into a file.
@@ -131,7 +139,8 @@ pub fn joined(joiner: Joiner, parts: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
         file.extend(piece);
         Ok(())
     };
-    joiner.write(parts.map(Ok), &mut emit).unwrap();
+    let parts: Vec<Vec<u8>> = parts.collect();
+    joiner.write(&mut repeatable(&parts), &mut emit).unwrap();
     file
 }
 

@@ -45,7 +45,7 @@ pub fn through(file: &[u8]) -> Option<String> {
         let rows = reader.read(0..info.height)?;
         let part = codec::part(&head, 0, &rows)?;
         let joiner = codec::join(&head, std::slice::from_ref(&part.index))?;
-        joiner.write(std::iter::once(Ok(part.bytes)), &mut |_| Ok(()))?;
+        joiner.write(&mut super::repeatable(&[part.bytes]), &mut |_| Ok(()))?;
         let mut reader = codec::open(Box::new(Cursor::new(file.to_vec())), &info)?;
         codec::view(reader.as_mut(), &info, None, 9)?;
         Ok(())

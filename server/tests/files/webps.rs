@@ -120,10 +120,11 @@ fn parts_that_are_not_the_whole_picture_are_refused() {
     let all = part.bytes.len();
     for bytes in [vec![0; all - 1], vec![0; all + 1]] {
         let joiner = codec::join(&head, std::slice::from_ref(&part.index)).unwrap();
-        let written = joiner.write(std::iter::once(Ok(bytes)), &mut |_| Ok(()));
+        let written = joiner.write(&mut super::repeatable(&[bytes]), &mut |_| Ok(()));
         assert!(matches!(written, Err(Error::Refused(_))), "{written:?}");
     }
     let joiner = codec::join(&head, std::slice::from_ref(&part.index)).unwrap();
-    let failed = joiner.write(std::iter::once(Ok(part.bytes)), &mut |_| Err(std::io::Error::other("the disk is full")));
+    let mut full = |_| Err(std::io::Error::other("the disk is full"));
+    let failed = joiner.write(&mut super::repeatable(&[part.bytes]), &mut full);
     assert!(matches!(failed, Err(Error::Source(error)) if error.to_string() == "the disk is full"));
 }

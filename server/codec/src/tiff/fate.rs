@@ -197,7 +197,7 @@ pub(super) fn result(original: &Structure, keeping: &mut Keeping) -> Structure {
 }
 
 /// Reports on the whole file.
-pub(super) fn of_file(document: &Document, cloud_optimized: bool, keeping: &mut Keeping) {
+pub(super) fn of_file(document: &Document, keeping: &mut Keeping) {
     match (document.pages.len(), document.pages.iter().any(|page| page.slice > 0)) {
         (1, _) => {}
         (slices, true) => {
@@ -213,11 +213,16 @@ pub(super) fn of_file(document: &Document, cloud_optimized: bool, keeping: &mut 
             "The TIFF points to a further page beyond its end, which was left out. If a page is missing, the file was cut short.",
         );
     }
-    if cloud_optimized {
-        keeping.change(
-            "The TIFF was laid out as a cloud-optimized GeoTIFF (COG); the result isn't. `gdal_translate -of COG in.tif out.tif` \
-             lays it out so again.",
-        );
+}
+
+/// Reports on the layout of a cloud-optimized file: what keeps the result from having it, if anything does.
+pub(super) fn of_cloud_optimized(obstacle: Option<&str>, keeping: &mut Keeping) {
+    match obstacle {
+        None => keeping.keep("the cloud-optimized layout (COG)"),
+        Some(obstacle) => keeping.change(format!(
+            "The TIFF is a cloud-optimized GeoTIFF (COG); the result isn't, because {obstacle}. `gdal_translate -of COG result.tif \
+             cog.tif` makes it one."
+        )),
     }
 }
 

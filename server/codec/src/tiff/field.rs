@@ -152,7 +152,32 @@ impl Field {
 
 /// Appends a directory's values and then the directory itself to `file`, which starts at offset `base` of the whole
 /// file; returns the directory's offset. Both are aligned to even offsets, as the standard requires.
-pub(super) fn directory(order: Order, big: bool, mut fields: Vec<Field>, base: u64, file: &mut Vec<u8>) -> u64 {
+pub(super) fn directory(order: Order, big: bool, fields: Vec<Field>, base: u64, file: &mut Vec<u8>) -> u64 {
+    let entries = entries(order, big, fields, base, file);
+    even(base, file);
+    let at = base + file.len() as u64;
+    file.extend_from_slice(&entries);
+    at
+}
+
+/// Returns a directory at the even offset `at`, followed by its values. If another one follows, it comes directly behind.
+pub(super) fn directory_first(order: Order, big: bool, fields: Vec<Field>, at: u64, another: bool) -> Vec<u8> {
+    let (count_size, entry_size, number_size) = if big { (8, 20, 8) } else { (2, 12, 4) };
+    let length = count_size + fields.len() * entry_size + number_size;
+    let base = at + length as u64;
+    let mut values = Vec::new();
+    let mut bytes = entries(order, big, fields, base, &mut values);
+    even(base, &mut values);
+    if another {
+        bytes.truncate(length - number_size);
+        order.put(&mut bytes, base + values.len() as u64, number_size);
+    }
+    bytes.extend(values);
+    bytes
+}
+
+/// Returns a directory's entries, without a next one; appends their values to `file`, which starts at offset `base`.
+fn entries(order: Order, big: bool, mut fields: Vec<Field>, base: u64, file: &mut Vec<u8>) -> Vec<u8> {
     fields.sort_by_key(|field| field.tag);
     let (count_size, number_size) = if big { (8, 8) } else { (2, 4) };
     let mut entries = Vec::new();
@@ -180,10 +205,7 @@ pub(super) fn directory(order: Order, big: bool, mut fields: Vec<Field>, base: u
         }
     }
     order.put(&mut entries, 0, number_size);
-    even(base, file);
-    let at = base + file.len() as u64;
-    file.extend_from_slice(&entries);
-    at
+    entries
 }
 
 fn even(base: u64, file: &mut Vec<u8>) {

@@ -5,17 +5,14 @@ use shared::job::Overview;
 
 use super::super::{Envelope, PartIndex, Result, refuse};
 use super::field::{self, Field};
-use super::{Head, Pieces};
+use super::header::{header, header_bytes};
+use super::{Head, Pieces, overview};
 
 impl Head {
-    /// Returns the number of bytes before the parts, without a switch to BigTIFF.
-    pub(in super::super) fn begin_bytes(&self) -> usize {
-        header_bytes(self.structure.tiff.big)
+    /// Returns the number of bytes before the parts, without a switch to BigTIFF; `None` if that depends on all parts.
+    pub(in super::super) fn begin_bytes(&self) -> Option<usize> {
+        (!self.cloud).then(|| header_bytes(self.structure.tiff.big))
     }
-}
-
-pub(super) const fn header_bytes(big: bool) -> usize {
-    if big { 16 } else { 8 }
 }
 
 /// Returns the bytes around the parts of all pages, in order.
@@ -53,8 +50,9 @@ fn with_offsets(pages: &[(&Head, &[PartIndex])], big: bool) -> Result<Option<Env
         fields.extend(head.fields.iter().cloned());
         let overviews = head.overviews.iter().zip(&places.overviews);
         let (below, behind): (Vec<_>, Vec<_>) = overviews.partition(|(overview, _)| overview.below);
-        let of_overview =
-            |(overview, (rows, places)): (&Overview, &(u32, Pieces))| head.of_overview(overview, *rows, places, big);
+        let of_overview = |(overview, (rows, places)): (&Overview, &(u32, Pieces))| {
+            head.of_overview(&overview::structure(&head.structure, overview, *rows), places, big)
+        };
         let mut pointers = Vec::with_capacity(below.len());
         for overview in below {
             pointers.push(field::directory(order, big, of_overview(overview), end, &mut back));
@@ -107,21 +105,4 @@ impl Chain {
             }
         });
     }
-}
-
-fn header(order: Order, big: bool, directory: u64) -> Vec<u8> {
-    let mut header = match order {
-        Order::Little => b"II".to_vec(),
-        Order::Big => b"MM".to_vec(),
-    };
-    if big {
-        order.put(&mut header, 43, 2);
-        order.put(&mut header, 8, 2);
-        order.put(&mut header, 0, 2);
-        order.put(&mut header, directory, 8);
-    } else {
-        order.put(&mut header, 42, 2);
-        order.put(&mut header, directory, 4);
-    }
-    header
 }

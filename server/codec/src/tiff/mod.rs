@@ -1,9 +1,11 @@
 //! TIFF from independently encoded parts: strips or tiles as in the original, in its compression and byte order, in
 //! sequence, page after page; then the directories with their offsets.
 
+mod cloud;
 mod encode;
 mod fate;
 mod field;
+mod header;
 mod imagej;
 mod join;
 mod mask;
@@ -21,6 +23,8 @@ use shared::decode::tiff::{
 use shared::job::{Format, ImageInfo, Keeping, Overview};
 use shared::pixels::{Depth, Layout, Rows};
 
+pub use self::cloud::Cloud;
+pub(super) use self::cloud::join_memory;
 use self::fate::Fate;
 use self::field::Field;
 pub(super) use self::join::join;
@@ -38,6 +42,8 @@ pub(super) struct Head {
     overviews: Vec<Overview>,
     /// What overviews leave out.
     nodata: overview::Nodata,
+    /// Whether the file is cloud-optimized: [`Cloud`] joins its parts, not [`join`].
+    pub(super) cloud: bool,
     /// Bytes of metadata held here.
     pub(super) held: u64,
 }
@@ -68,8 +74,8 @@ impl Head {
         keeping: &mut Keeping,
     ) -> Result<Self> {
         let (tiff, page) = page_of(&mut source, info)?;
-        let small_masks = small_masks(source, info, keeping)?;
         let original = structure(&mut source, tiff, page, None)?;
+        let (small_masks, cloud) = of_file(source, info, &original, keeping)?;
         let mut result = fate::result(&original, keeping);
         let mut blocks = Blocks::new(Format::Tiff, "fields of metadata");
         let fields = fields(source, (&original, &result), loses_color, &mut blocks, keeping)?;
@@ -99,7 +105,7 @@ impl Head {
         }
         let nodata = overview::Nodata { value: info.more.nodata, is_of_samples: false };
         let held = blocks.bytes() + mask.iter().chain(&small_masks).map(Mask::held).sum::<u64>();
-        Ok(Self { structure: result, fields, mask, small_masks, overviews, nodata, held })
+        Ok(Self { structure: result, fields, mask, small_masks, overviews, nodata, cloud, held })
     }
 
     /// Averages the channels of overviews each by itself, leaving out a sample that has the nodata value on its own.
@@ -107,21 +113,39 @@ impl Head {
         self.nodata.is_of_samples = true;
     }
 
+    /// Returns the head without the cloud-optimized layout.
+    pub(super) fn in_ordinary_layout(self) -> Self {
+        Self { cloud: false, ..self }
+    }
+
     /// Returns whether rows are stored contiguously through the whole file, independent of strips.
     fn any_row(&self) -> bool {
         self.structure.any_row() && self.overviews.is_empty()
     }
 
-    /// Encodes rows as strips or tiles, followed by their strip of each overview.
+    /// Encodes rows as strips or tiles, followed by their strip of each overview; in a cloud-optimized file as framed tiles,
+    /// followed by their raw rows of each overview.
     pub(super) fn part(&self, info: &ImageInfo, first_row: u32, rows: &Rows) -> Result<Part> {
         let (mut bytes, pieces) = match self.any_row() {
             true => (encode::plain(&self.structure, rows), Vec::new()),
             false => encode::pieces(&self.structure, rows)?,
         };
+        if self.cloud {
+            bytes = cloud::framed(&bytes, &pieces)?;
+        }
         let mut overviews = Vec::with_capacity(self.overviews.len());
         for overview in &self.overviews {
-            let (strip, lengths) = overview::strip(&self.structure, overview, first_row, rows, self.nodata)?;
-            bytes.extend(strip);
+            let reduced = overview::rows(&self.structure, overview, first_row, rows, self.nodata);
+            let (rows, lengths) = match reduced {
+                None => (Vec::new(), Vec::new()),
+                Some(rows) if self.cloud => {
+                    let rows = rows.into_le_bytes();
+                    let length = rows.len() as u64;
+                    (rows, vec![length])
+                }
+                Some(rows) => overview::strip(&self.structure, overview, &rows)?,
+            };
+            bytes.extend(rows);
             overviews.push(lengths);
         }
         let index = PartIndex {
@@ -179,8 +203,8 @@ impl Head {
     }
 
     /// Returns the fields of an overview's directory.
-    fn of_overview(&self, overview: &Overview, rows: u32, places: &Pieces, big: bool) -> Vec<Field> {
-        let mut fields = self.structural(&overview::structure(&self.structure, overview, rows), places, big);
+    fn of_overview(&self, structure: &Structure, places: &Pieces, big: bool) -> Vec<Field> {
+        let mut fields = self.structural(structure, places, big);
         fields.push(Field::numbers(self.structure.tiff.order, tag::NEW_SUBFILE_TYPE, field::LONG, &[1]));
         fields.extend(self.fields.iter().find(|field| field.is(tag::GDAL_NODATA)).cloned());
         fields
@@ -304,9 +328,15 @@ fn fields(
 
 /// Reports on the whole file with its first page. Returns the directories of the overviews of the first page's mask that are kept:
 /// those as large as an overview of the page. Those of further pages aren't: each page would have to read all directories.
-fn small_masks(mut source: &mut dyn Source, info: &ImageInfo, keeping: &mut Keeping) -> Result<Vec<u64>> {
+/// Returns too whether the result is cloud-optimized.
+fn of_file(
+    mut source: &mut dyn Source,
+    info: &ImageInfo,
+    original: &Structure,
+    keeping: &mut Keeping,
+) -> Result<(Vec<u64>, bool)> {
     if info.more.page > 0 {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), false));
     }
     let document = document(&mut source)?;
     let mut kept = Vec::new();
@@ -321,19 +351,29 @@ fn small_masks(mut source: &mut dyn Source, info: &ImageInfo, keeping: &mut Keep
         }
     }
     let lost = own.saturating_sub(info.more.overviews.len()) + masks.len() - kept.len();
-    fate::of_file(&document, cloud_optimized(source, document.tiff)?, keeping);
+    fate::of_file(&document, keeping);
+    let mut cloud = is_cloud_optimized(source, document.tiff)?;
+    if cloud {
+        let obstacle = match (document.pages.len(), lost) {
+            (2.., _) => Some("it has several pages"),
+            (_, 1..) => Some("an overview can't be rebuilt"),
+            _ => cloud::obstacle(original, info),
+        };
+        fate::of_cloud_optimized(obstacle, keeping);
+        cloud = obstacle.is_none();
+    }
     fate::overviews(info.more.overviews.len(), kept.len(), lost, keeping);
-    Ok(kept)
+    Ok((kept, cloud))
 }
 
-/// Returns whether a file is marked as a cloud-optimized GeoTIFF, which GDAL does behind the header
-/// (<https://gdal.org/en/stable/drivers/raster/cog.html#header-ghost-area>).
-fn cloud_optimized(source: &mut dyn Source, tiff: Tiff) -> Result<bool> {
-    const GHOST: &[u8] = b"GDAL_STRUCTURAL_METADATA_SIZE=";
+/// Returns whether a file states behind its header that it is cloud-optimized.
+fn is_cloud_optimized(source: &mut dyn Source, tiff: Tiff) -> Result<bool> {
+    /// GDAL's text has about 200 bytes.
+    const TEXT_BYTES: u64 = 512;
     let mut start = Vec::new();
-    source.seek(SeekFrom::Start(join::header_bytes(tiff.big) as u64))?;
-    source.take(GHOST.len() as u64).read_to_end(&mut start)?;
-    Ok(start == GHOST)
+    source.seek(SeekFrom::Start(header::header_bytes(tiff.big) as u64))?;
+    source.take(TEXT_BYTES).read_to_end(&mut start)?;
+    Ok(cloud::is_stated(&start))
 }
 
 /// Positions of pieces, plane by plane.

@@ -26,23 +26,22 @@ pub(super) fn structure(page: &Structure, overview: &Overview, rows: u32) -> Str
     Structure { width: overview.width, height: overview.height, chunks, ..page.clone() }
 }
 
-/// Encodes the overview strip for rows of the page, plane after plane. Returns it with its planes' lengths; both are
-/// empty if the overview has no rows there.
-pub(super) fn strip(
-    page: &Structure,
-    overview: &Overview,
-    first_row: u32,
-    rows: &Rows,
-    nodata: Nodata,
-) -> Result<(Vec<u8>, Vec<u64>)> {
+/// Encodes rows of an overview as one strip, plane after plane. Returns it with its planes' lengths.
+pub(super) fn strip(page: &Structure, overview: &Overview, rows: &Rows) -> Result<(Vec<u8>, Vec<u64>)> {
+    let height = rows.height() as u32;
+    let strip = Structure { height, ..structure(page, overview, height) };
+    encode::pieces(&strip, rows)
+}
+
+/// Returns the rows of the overview for rows of the page; `None` if it has none there.
+pub(super) fn rows(page: &Structure, overview: &Overview, first_row: u32, rows: &Rows, nodata: Nodata) -> Option<Rows> {
     let below = overview.height.saturating_sub(first_row / overview.factor);
     let height = (rows.height() as u32).div_ceil(overview.factor).min(below);
     if height == 0 {
-        return Ok((Vec::new(), Vec::new()));
+        return None;
     }
     let samples = means(rows, overview, height, page.packed(), nodata);
-    let strip = Structure { height, ..structure(page, overview, height) };
-    encode::pieces(&strip, &Rows { width: overview.width, layout: rows.layout, samples })
+    Some(Rows { width: overview.width, layout: rows.layout, samples })
 }
 
 /// Returns the samples of the overview's next `height` rows.

@@ -1,10 +1,12 @@
 //! Writing a result file in place while its parts are produced.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
 
 use codec::{Envelope, Head, Joiner, PartIndex};
 
 use super::error::Error;
+use super::spool::SpooledParts;
 
 /// Output of a result: an empty file, or one in memory.
 pub trait Out: Read + Write + Seek {}
@@ -17,15 +19,15 @@ pub(super) struct InPlace<'a> {
     room: u64,
     /// Total bytes of the parts.
     length: u64,
-    /// The parts, if the format can't contain them verbatim (WebP).
-    kept: Option<Vec<Vec<u8>>>,
+    /// The parts, if the file doesn't contain them verbatim (WebP, COG).
+    kept: Option<SpooledParts>,
 }
 
 impl<'a> InPlace<'a> {
     /// Reserves space for the header before the parts, as far as the first page's head determines it.
-    pub(super) fn begin(head: &Head, out: &'a mut dyn Out) -> Result<Self, Error> {
+    pub(super) fn begin(head: &Head, out: &'a mut dyn Out, scratch: &Path) -> Result<Self, Error> {
         let Some(room) = head.begin_bytes()? else {
-            return Ok(Self { out, room: 0, length: 0, kept: Some(Vec::new()) });
+            return Ok(Self { out, room: 0, length: 0, kept: Some(SpooledParts::new(scratch)) });
         };
         out.write_all(&vec![0; room]).map_err(Error::Write)?;
         Ok(Self { out, room: room as u64, length: 0, kept: None })
@@ -34,8 +36,7 @@ impl<'a> InPlace<'a> {
     /// Writes the next part.
     pub(super) fn part(&mut self, bytes: Vec<u8>) -> Result<(), Error> {
         if let Some(kept) = &mut self.kept {
-            kept.push(bytes);
-            return Ok(());
+            return kept.push(&bytes).map_err(Error::Write);
         }
         self.length += bytes.len() as u64;
         self.out.write_all(&bytes).map_err(Error::Write)
@@ -46,13 +47,14 @@ impl<'a> InPlace<'a> {
         let all: Vec<(&Head, &[PartIndex])> = pages.iter().map(|(head, index)| (head, index.as_slice())).collect();
         match (codec::join_pages(&all)?, self.kept.take()) {
             (Joiner::Envelope(Envelope { begin, end }), _) => self.complete(&begin, &end).map_err(Error::Write),
-            (Joiner::Encoder(mut encoder), kept) => {
-                kept.into_iter().flatten().try_for_each(|part| encoder.part(&part))?;
-                match encoder.file(&mut |piece| self.out.write_all(&piece)) {
+            (joiner, Some(kept)) => {
+                let mut parts = || -> Box<dyn Iterator<Item = io::Result<Vec<u8>>>> { Box::new(kept.parts()) };
+                match joiner.write(&mut parts, &mut |piece| self.out.write_all(&piece)) {
                     Err(codec::Error::Source(error)) => Err(Error::Write(error)),
                     written => Ok(written?),
                 }
             }
+            (_, None) => Err(codec::Error::Refused("The parts weren't kept.".to_owned()).into()),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Encoder of a result: its head, and the conversion of its rows if its format or depth isn't the original's.
 
 use codec::{Conversion, Head, Limits, Part, Source};
-use shared::equalize::{Recipe, output_layout};
+use shared::equalize::{Arithmetic, Recipe, output_layout};
 use shared::job::ImageInfo;
 use shared::pixels::Rows;
 
@@ -43,7 +43,32 @@ impl Encoder {
     }
 }
 
-/// Returns a result's head that makes overviews as this recipe treats nodata.
+/// Returns a result's head in the layout of this recipe's version, which makes overviews as the recipe treats nodata.
 pub(super) fn for_recipe(head: Head, recipe: &Recipe, info: &ImageInfo) -> Head {
+    // Older pods may have encoded parts of older jobs, and know only the ordinary layout.
+    let head = if recipe.arithmetic >= Arithmetic::Eleven { head } else { head.in_ordinary_layout() };
     if recipe.averages_channels_apart(info) { head.with_channels_averaged_apart() } else { head }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::io::Cursor;
+
+    use super::*;
+
+    const COG: &[u8] = include_bytes!("../../../tests/samples/tiff/cog_parts.tif");
+
+    #[test]
+    fn jobs_of_older_versions_keep_the_ordinary_layout() {
+        let limits = Limits::default();
+        let info = codec::inspect(&mut Cursor::new(COG), &limits).unwrap();
+        for (arithmetic, is_cloud) in [(Arithmetic::Nine, false), (Arithmetic::Ten, false), (Arithmetic::Eleven, true)]
+        {
+            let recipe = Recipe { arithmetic, ..Recipe::default() };
+            let encoder = Encoder::read(&mut Cursor::new(COG), &recipe, &info, &limits).unwrap();
+            // Its length depends on all parts only in the cloud-optimized layout.
+            assert_eq!(encoder.head.begin_bytes().unwrap().is_none(), is_cloud, "{arithmetic:?}");
+        }
+    }
 }

@@ -50,7 +50,10 @@ fn join(
     let bundles: Vec<_> = bundles.iter().map(Bundle::open).collect::<io::Result<_>>()?;
     let index: Vec<_> = bundles.iter().flat_map(|bundle| bundle.opened.parts.iter().cloned()).collect();
     let joiner = codec::join_pages(&codec::by_pages(heads, &index)?)?;
-    joiner.write(bundles.iter().flat_map(Bundle::parts).map(|part| part.map(Vec::from)), emit)
+    let mut parts = || -> Box<dyn Iterator<Item = io::Result<Vec<u8>>>> {
+        Box::new(bundles.iter().flat_map(Bundle::parts).map(|part| part.map(Vec::from)))
+    };
+    joiner.write(&mut parts, emit)
 }
 
 fn is_damage(error: &io::Error) -> bool {

@@ -1,5 +1,6 @@
 //! Whole: processes a small image in one task, in the same parts as a large one, so that the file is the same.
 
+use std::io;
 use std::sync::{Arc, OnceLock};
 
 use shared::equalize::{Counts, Frame, Table};
@@ -46,7 +47,10 @@ pub(super) async fn whole(context: &TaskContext, job: &Job, key: String) -> Resu
         let parts = rows.into_iter().map(|rows| encoder.part(rows.first, rows.equalize(&recipe, &table)));
         let parts: Vec<_> = parts.collect::<codec::Result<_>>()?;
         let index: Vec<_> = parts.iter().map(|part| part.index.clone()).collect();
-        codec::join(&encoder.head, &index)?.write(parts.into_iter().map(|part| Ok(part.bytes)), emit)
+        let mut parts = || -> Box<dyn Iterator<Item = io::Result<Vec<u8>>>> {
+            Box::new(parts.iter().map(|part| Ok(part.bytes.clone())))
+        };
+        codec::join(&encoder.head, &index)?.write(&mut parts, emit)
     });
     let mut result = context.with_checked_original(job, writing).await;
     for (role, companion) in [("mask", &job.mask), ("reference", &job.reference)] {
