@@ -15,7 +15,11 @@ use shared::job::{Format, ImageExtras, ImageInfo, Keeping};
 use shared::pixels::{Depth, Layout, Rows, Samples};
 
 use self::carried::Carried;
-use super::{FileHead, Head, Limits, Result, Source, jpeg, png, refuse, tiff, webp};
+use super::head::{FileHead, Head};
+use super::join::join_memory;
+use super::read::Source;
+use super::refusal::{contain, refuse};
+use super::{Limits, Result, jpeg, png, tiff, webp};
 
 /// Conversion of a result's rows: fewer bits, no alpha, colours in place of inks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,9 +28,9 @@ pub struct Conversion {
     layout: Layout,
 }
 
-/// Returns the header of the result, as far as it is known before the head. `layout` is that of the equalized rows: the
+/// Returns the header of a result, as far as it is known without its original's bytes. `layout` is that of the equalized rows: the
 /// original's, or its gray counterpart.
-pub(super) fn result_info(target: Target, info: &ImageInfo, layout: Layout) -> ImageInfo {
+pub fn result_info(target: Target, info: &ImageInfo, layout: Layout) -> ImageInfo {
     if !target.changes(info) {
         return ImageInfo { layout, ..info.clone() };
     }
@@ -50,8 +54,23 @@ pub(super) fn result_info(target: Target, info: &ImageInfo, layout: Layout) -> I
     ImageInfo { unit_rows: template::unit_rows(&result, info), ..result }
 }
 
-/// Checks that the target's format can hold the result.
-pub(super) fn check(target: Target, info: &ImageInfo, layout: Layout, limits: &Limits) -> Result<()> {
+/// Returns the header of an image, with the rows that belong together in both the original and the result: parts are cut
+/// at multiples of them.
+pub fn info_to_cut(target: Target, info: &ImageInfo, layout: Layout) -> ImageInfo {
+    let (original, result) = (info.unit_rows.max(1), result_info(target, info, layout).unit_rows.max(1));
+    let (mut larger, mut smaller) = (original, result);
+    while smaller > 0 {
+        (larger, smaller) = (smaller, larger % smaller);
+    }
+    ImageInfo { unit_rows: original.saturating_mul(result / larger), ..info.clone() }
+}
+
+/// Checks that a result can be what `target` names. `layout` is that of the equalized rows: the original's, or its gray
+/// counterpart.
+///
+/// # Errors
+/// [`Error::Refused`](super::Error::Refused) with a sentence for the user.
+pub fn check_target(target: Target, info: &ImageInfo, layout: Layout, limits: &Limits) -> Result<()> {
     if !target.changes(info) {
         return Ok(());
     }
@@ -68,16 +87,43 @@ pub(super) fn check(target: Target, info: &ImageInfo, layout: Layout, limits: &L
     fits(&result_info(target, info, layout), info, limits)
 }
 
+/// Checks the target of a page of a file that has several: pages stay what they are.
+///
+/// # Errors
+/// [`Error::Refused`](super::Error::Refused) with a sentence for the user.
+pub fn check_target_of_page(target: Target, page: &ImageInfo, pages: u32) -> Result<()> {
+    if pages > 1 && target.changes(page) { refuse(pages_sentence(pages)) } else { Ok(()) }
+}
+
+/// As [`head`](super::head()), of a result in another format or with fewer bits, with the conversion of its rows; `None` if `target`
+/// keeps format and depth.
+///
+/// # Errors
+/// Those of [`head`](super::head()) and [`check_target`].
+pub fn head_as(
+    target: Target,
+    source: &mut dyn Source,
+    info: &ImageInfo,
+    layout: Layout,
+    limits: &Limits,
+) -> Result<(Head, Option<Conversion>)> {
+    if !target.changes(info) {
+        return Ok((super::head(source, info, layout)?, None));
+    }
+    let (head, conversion) = contain(|| head(target, source, info, layout, limits))?;
+    Ok((head, Some(conversion)))
+}
+
 /// Reads the head of a result that differs from what its original is, and the conversion of its rows, which before it have
 /// the given layout and the original's depth.
-pub(super) fn head(
+fn head(
     target: Target,
     source: &mut dyn Source,
     info: &ImageInfo,
     layout: Layout,
     limits: &Limits,
 ) -> Result<(Head, Conversion)> {
-    check(target, info, layout, limits)?;
+    check_target(target, info, layout, limits)?;
     let result = result_info(target, info, layout);
     let format = result.format;
     let mut keeping = Keeping::default();
@@ -103,7 +149,7 @@ pub(super) fn head(
 }
 
 /// Returns the sentence that refuses another format for a file of several pages.
-pub(super) fn pages_sentence(pages: u32) -> String {
+fn pages_sentence(pages: u32) -> String {
     format!(
         "This TIFF has {pages} pages, which can only be kept as they are. Split it first, as with `tiffsplit in.tif`."
     )
@@ -130,7 +176,7 @@ fn fits(result: &ImageInfo, original: &ImageInfo, limits: &Limits) -> Result<()>
         ));
     }
     if format == Format::Webp {
-        limits.whole("A WebP must be encoded", result, super::join_memory(result))?;
+        limits.whole("A WebP must be encoded", result, join_memory(result))?;
     }
     Ok(())
 }

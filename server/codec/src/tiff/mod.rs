@@ -42,7 +42,7 @@ pub(super) struct Head {
     overviews: Vec<Overview>,
     /// What overviews leave out.
     nodata: overview::Nodata,
-    /// Whether the file is cloud-optimized: [`Cloud`] joins its parts, not [`join`].
+    /// Whether the file is cloud-optimized: [`Cloud`] joins its parts, not [`join()`].
     pub(super) cloud: bool,
     /// Bytes of metadata held here.
     pub(super) held: u64,

@@ -2,7 +2,8 @@
 
 use std::io::Cursor;
 
-use super::super::{FileHead, Limits, PartIndex, head, inspect};
+use super::super::head::FileHead;
+use super::super::{Limits, PartIndex, head, inspect};
 use shared::pixels::Layout;
 
 const ORIGINAL: &[u8] = include_bytes!("../../../tests/samples/made/pillow_gray16_deflate.tif");

@@ -7,7 +7,8 @@ use shared::decode::tiff::{Structure, Tiff, document, page_of, structure, tag};
 use shared::job::ImageInfo;
 use shared::pixels::{Depth, Layout, Rows, Samples};
 
-use super::super::super::{FileHead, Limits, head, inspect, open, part};
+use super::super::super::head::FileHead;
+use super::super::super::{Limits, head, inspect, open, part};
 use super::*;
 
 const COG: &[u8] = include_bytes!("../../../../tests/samples/tiff/cog_parts.tif");
