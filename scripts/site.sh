@@ -38,6 +38,19 @@ compile_all() {
     wait "$previews"
 }
 
+# A checksum of all that the site is made from and with, and of its files' names, sizes and times.
+sources() {
+    local build
+    {
+        cat "$WASM_TARGET_DIR/$WASM_TARGET/wasm-release/app.wasm" "$WASM_TOOLS" scripts/site.sh
+        for build in plain simd128; do cat "$WASM_TARGET_DIR/preview-$build/$WASM_TARGET/wasm-preview/shared.wasm"; done
+        cat app/src/later.js shared/src/preview/worker.js style/*.css
+        if [ -d style/public ]; then (cd style/public && find . -type f -exec cksum {} + | LC_ALL=C sort); fi
+        echo "$WASM_OPT" "$(command -v brotli)" "$(command -v node)"
+        if [ -d "$SITE" ]; then LC_ALL=C ls -lR "$SITE"; fi
+    } | cksum
+}
+
 assemble() {
     local build
     assemble_page
@@ -167,5 +180,8 @@ choose_wasm_toolchain
 ensure_wasm_tools
 ensure_wasm_opt
 step "compile the page and its preview to WebAssembly" compile_all
-STAGE="$(mktemp -d "$CACHE/site.XXXXXX")"
-step "assemble the site in target/site" assemble
+if [ "$(cat "$SITE.sources" 2>/dev/null)" != "$(sources)" ]; then
+    STAGE="$(mktemp -d "$CACHE/site.XXXXXX")"
+    step "assemble the site in target/site" assemble
+    sources >"$SITE.sources"
+fi
