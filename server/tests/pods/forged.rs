@@ -203,8 +203,10 @@ async fn a_forged_lock_fails_its_job_and_no_other() {
         "stamp": { "clock": 1, "pod": "pod-1" },
     });
     let lock = serde_json::to_vec(&lock).unwrap();
-    let (mut forged, mut failed) = (0, 0);
-    while forged < 3 {
+    // A lock on a task that is done already comes too late to matter.
+    let (mut forged, mut failed, begun) = (0, 0, Instant::now());
+    while failed == 0 {
+        assert!(begun.elapsed() < PATIENCE, "{forged} locks were forged, and no job has failed");
         let accepted = scene.upload().await;
         scene.begun(&accepted.job_id).await;
         for index in (0..4).rev() {
@@ -214,7 +216,6 @@ async fn a_forged_lock_fails_its_job_and_no_other() {
         failed += usize::from(scene.ends(&accepted, "no worker made this lock").await);
         scene.works().await;
     }
-    assert!(failed > 0, "{forged} locks were forged");
     scene.no_znodes_stay().await;
 }
 
