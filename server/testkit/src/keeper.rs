@@ -9,10 +9,11 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// Runs a command and prints its pid, then reads the name of a signal. Without one, sends `$AT_END` and removes `$FOLDER`. The
-/// terminal's interrupt reaches the shell as well, which must live on to clean up.
+/// terminal's interrupt reaches the shell as well, which must live on to clean up. The trap comes after the fork: a child that inherits
+/// it, and is signalled before it has started its program, would lose the signal.
 const KEEPER: &str = r#"
-trap : INT TERM HUP
 "$@" </dev/null >>"$LOG" 2>&1 & pid=$!
+trap : INT TERM HUP
 echo $pid
 read -r signal
 kill -s "${signal:-$AT_END}" $pid 2>/dev/null
