@@ -116,14 +116,17 @@ pub fn to_bytes<T: Copy, const N: usize>(samples: &[T], bytes_of: impl Fn(T) -> 
     bytes
 }
 
-/// The items of [`SampleType`] that all types have under the same names.
+/// The items of [`SampleType`] that all types have under the same names. What is done with single samples is inlined into the
+/// crates that loop over them; without link-time optimization, nothing else would.
 macro_rules! common {
     ($type:ty, $depth:ident, $variant:ident) => {
         const DEPTH: Depth = Depth::$depth;
 
+        #[inline]
         fn of_le(bytes: &[u8]) -> Self {
             <$type>::from_le_bytes(std::array::from_fn(|byte| bytes[byte]))
         }
+        #[inline]
         fn of_be(bytes: &[u8]) -> Self {
             <$type>::from_be_bytes(std::array::from_fn(|byte| bytes[byte]))
         }
@@ -157,20 +160,25 @@ macro_rules! whole {
             common!($type, $depth, $variant);
             const OPAQUE: Self = Self::MAX;
 
+            #[inline]
             fn value(self) -> f64 {
                 self.into()
             }
+            #[inline]
             fn nearest(value: f64) -> Self {
                 // Saturates.
                 value.round_ties_even() as Self
             }
+            #[inline]
             fn of(value: f64) -> Option<Self> {
                 let sample = value as Self;
                 (f64::from(sample) == value).then_some(sample)
             }
+            #[inline]
             fn beside(self) -> Self {
                 if self == Self::MAX { self - 1 } else { self + 1 }
             }
+            #[inline]
             fn plus_bits(self, other: Self) -> Self {
                 self.wrapping_add(other)
             }
@@ -187,15 +195,19 @@ macro_rules! floating {
             common!($type, $depth, $variant);
             const OPAQUE: Self = $one;
 
+            #[inline]
             fn value(self) -> f64 {
                 $value(self)
             }
+            #[inline]
             fn nearest(value: f64) -> Self {
                 $nearest(value)
             }
+            #[inline]
             fn of(value: f64) -> Option<Self> {
                 Some(Self::nearest(value)).filter(|sample| sample.is_finite())
             }
+            #[inline]
             fn beside(self) -> Self {
                 let bits = self.to_bits();
                 if self == Self::MAX {
@@ -207,6 +219,7 @@ macro_rules! floating {
                     (false, false) => Self::from_bits(bits + 1),
                 }
             }
+            #[inline]
             fn plus_bits(self, other: Self) -> Self {
                 Self::from_bits(self.to_bits().wrapping_add(other.to_bits()))
             }
