@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use base::causes::chain;
 use catalog::Write;
 use coord::{paths, settle};
 use shared::id::ImageId;
@@ -11,7 +10,7 @@ use store::keys;
 
 use super::context::MasterContext;
 use super::error::MasterError;
-use super::event_log;
+use super::job_end;
 use crate::mirror::Nodes;
 
 /// Maximum number of images per round.
@@ -30,11 +29,7 @@ pub(super) async fn delete_images(context: &Arc<MasterContext>, seen: &Nodes) ->
             if let Some(nodes) = seen.jobs.get(&job) {
                 active = true;
                 if nodes.job.progress == Progress::Active {
-                    match event_log::finish_job(context, &nodes.job, nodes.version).await {
-                        Err(error) if error.is_final() => context.set_aside(&job, chain(&error)),
-                        finished => finished?,
-                    }
-                    context.mirror.refresh(&job).await;
+                    job_end::cancel(context, nodes).await?;
                 }
             } else {
                 // The mirror may be stale: a job activated just now exists although the mirror doesn't show it.

@@ -41,6 +41,18 @@ pub(super) async fn fail(context: &MasterContext, nodes: &JobNodes, reason: &str
     end(context, nodes).await
 }
 
+/// Marks an active job as finished, so that its driver deletes its znodes. A job whose nodes can't be written is set aside, as one
+/// job's failure must not block the others.
+pub(super) async fn cancel(context: &MasterContext, nodes: &JobNodes) -> Result<(), MasterError> {
+    let job = &nodes.job;
+    match event_log::finish_job(context, job, nodes.version).await {
+        Err(error) if error.is_final() => context.set_aside(&job.job, chain(&error)),
+        finished => finished?,
+    }
+    context.mirror.refresh(&job.job).await;
+    Ok(())
+}
+
 /// Finishes a job whose row has ended. The doorbell notifies every page, even of a job that came and went between two
 /// polls, and wakes the master, which is about to have a free slot.
 async fn end(context: &MasterContext, nodes: &JobNodes) -> Result<(), MasterError> {

@@ -13,7 +13,7 @@ use shared::job::Progress;
 
 use super::context::MasterContext;
 use super::error::MasterError;
-use super::{activation, event_log};
+use super::{activation, event_log, job_end};
 use crate::job_failure::{MAX_LOSSES, spoiled};
 use crate::mirror::Nodes;
 
@@ -35,12 +35,7 @@ pub(super) async fn reconcile(context: &MasterContext, seen: &Nodes, deleting: &
             if !context.is_aside(job) {
                 tracing::info!(%job, run = %nodes.job.run, "stale run; deleting its znodes");
             }
-            match event_log::finish_job(context, &nodes.job, nodes.version).await {
-                // A failure of one job must not block the others.
-                Err(error) if error.is_final() => context.set_aside(job, chain(&error)),
-                finished => finished?,
-            }
-            context.mirror.refresh(job).await;
+            job_end::cancel(context, nodes).await?;
         }
     }
     clear_unreadable(context, seen, &rows).await?;
