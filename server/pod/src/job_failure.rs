@@ -3,9 +3,13 @@
 use coord::Invalid;
 use pipeline::job::cause::Cause;
 
-/// A job fails after this many consecutive runs that were lost with the whole array without finishing another task: the job may
-/// be the cause.
-pub const MAX_LOSSES: u32 = 3;
+/// A job fails after this many consecutive runs that were lost with the whole array without finishing another task: the job must
+/// be the cause, since the last of them were lost while it was worked on alone.
+pub const MAX_LOSSES: u32 = 4;
+
+/// After this many lost runs a job is worked on alone. It takes more than one further loss to fail it: kills from outside hit a
+/// job that is alone by chance too, but then it comes first of all, and hitting it again takes another chance.
+pub const MAX_LOSSES_IN_COMPANY: u32 = MAX_LOSSES - 2;
 
 /// Returns the failure reason of a job with a znode that was overwritten by someone else.
 pub(super) fn spoiled(path: &str, why: &str) -> String {

@@ -63,7 +63,7 @@ impl<'a> Supervised<'a> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_image_that_kills_its_process_is_given_up_after_three_runs_and_the_others_are_done() {
+async fn an_image_that_kills_its_process_is_given_up_after_four_runs_and_the_others_are_done() {
     let folder = tempfile::tempdir().unwrap();
     let mut site = Supervised::new(folder.path());
     let before = site.upload("before.png", sample("cell.png")).await;
@@ -75,9 +75,9 @@ async fn an_image_that_kills_its_process_is_given_up_after_three_runs_and_the_ot
     site.until_ended(&[&poison.image_id]).await;
     let failed = site.server.client.image(&poison.image_id).await.unwrap();
     assert_eq!(failed.state, JobState::Failed);
-    assert!(failed.reason.as_ref().unwrap().contains('3'), "{:?}", failed.reason);
+    assert!(failed.reason.as_ref().unwrap().contains('4'), "{:?}", failed.reason);
     println!("{} deaths; {}", site.deaths, failed.reason.unwrap());
-    assert_eq!(site.deaths, 3);
+    assert_eq!(site.deaths, 4);
     let after = site.upload("after.png", sample("moon.png")).await;
     site.until_ended(&[&after.image_id]).await;
     let luma = Recipe::default();

@@ -181,8 +181,8 @@ mod tests {
                 "The image took too long: 2.3 s of work without a result; the limit is 1.0 s.",
             ),
             (
-                Cause::LostRuns(3),
-                "The whole array stopped 3 times in a row during work on this image, without progress in between: the image may be the cause.",
+                Cause::LostRuns(4),
+                "The whole array stopped 4 times in a row during work on this image, without progress in between: the image may be the cause.",
             ),
             (
                 Cause::Record(SharedError::new("it has 70000 bytes")),

@@ -24,7 +24,7 @@ use crate::mirror::Nodes;
 /// job meanwhile, the row's run or state has changed, and the write has no effect.
 pub(super) async fn reconcile(context: &MasterContext, seen: &Nodes, deleting: &[ImageId]) -> Result<(), MasterError> {
     let mut rows = context.pod.catalog.running().await?;
-    // Jobs on their last chance come first: workers work on them alone.
+    // Jobs that lost the most runs come first: workers work on them alone.
     rows.sort_by_key(|row| Reverse(row.losses));
     let runs: HashMap<&JobId, Option<&RunId>> = rows.iter().map(|row| (&row.job, row.run.as_ref())).collect();
     for (job, nodes) in seen.jobs.iter().filter(|(_, nodes)| nodes.job.progress == Progress::Active) {

@@ -35,7 +35,7 @@ impl Journal {
         Self { catalog, pending: Mutex::default() }
     }
 
-    /// Enters a committed task.
+    /// Enters a committed task. After a lost run each is written at once: the entry tells that the job isn't the cause.
     pub(crate) async fn enter(&self, job: &Job, task: &Task, done: &Done) {
         if matches!(done.outcome, Outcome::Refused { .. }) {
             return;
@@ -53,7 +53,7 @@ impl Journal {
             let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
             pending.tasks.push(finished);
             pending.worked += Duration::from_millis(done.worked_ms.unwrap_or(0));
-            pending.worked >= WORTH_A_WRITE
+            pending.worked >= WORTH_A_WRITE || job.losses > 0
         };
         if is_due {
             self.write().await;

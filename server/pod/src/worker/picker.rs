@@ -1,5 +1,6 @@
 //! The picker: which task a worker claims next.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,14 +12,14 @@ use shared::id::JobId;
 use shared::job::{ALGO, Phase, Progress};
 use tokio::time::Instant;
 
-use crate::job_failure::MAX_LOSSES;
+use crate::job_failure::MAX_LOSSES_IN_COMPANY;
 use crate::mirror::Nodes;
 
 /// The phases that workers of this version support.
 pub const KINDS: [Phase; Phase::ALL.len()] = Phase::ALL;
 
-/// How long a job on its last chance is worked on alone; longer, and it would hold up the others.
-const LAST_CHANCE_ALONE: Duration = Duration::from_secs(30);
+/// How long a suspect is worked on alone; longer, and it would hold up the others.
+const SUSPECT_ALONE: Duration = Duration::from_secs(30);
 
 /// A task that can be claimed.
 pub(crate) struct Candidate {
@@ -65,14 +66,14 @@ pub(crate) struct Picker {
     /// Revisions at which a claim was lost, or made and has ended. As long as the mirror shows one of them, it lags behind, and
     /// another claim would fail.
     stale: HashMap<String, Revision>,
-    /// The job on its last chance that this worker works on alone.
-    last_chance: LastChance,
+    /// The suspect that this worker works on alone.
+    isolation: Isolation,
 }
 
 impl Picker {
     pub fn new(start: usize) -> Self {
-        let last_chance = LastChance::default();
-        Self { start, turn: start, held: BTreeMap::new(), stale: HashMap::new(), last_chance }
+        let isolation = Isolation::default();
+        Self { start, turn: start, held: BTreeMap::new(), stale: HashMap::new(), isolation }
     }
 
     /// Forgets the stale revisions that the mirror no longer shows.
@@ -100,9 +101,9 @@ impl Picker {
         self.stale.insert(path, revision);
     }
 
-    /// Returns how much longer a job on its last chance is worked on alone; `None` if none is.
+    /// Returns how much longer a suspect is worked on alone; `None` if none is.
     pub fn alone_for(&mut self, nodes: &Nodes) -> Option<Duration> {
-        last_chance(nodes).and_then(|job| self.last_chance.alone_for(&job.job.job))
+        suspect(nodes).and_then(|job| self.isolation.alone_for(&job.job.job))
     }
 
     /// Picks a task that no worker holds. A task with a strike comes first and runs alone: the pod claims nothing until its
@@ -112,11 +113,11 @@ impl Picker {
             return None;
         }
         let mut jobs: Vec<&Arc<JobNodes>> = workable(nodes).collect();
-        // Of the jobs that would fail with another lost run, only one is worked on at a time: one of them may be why the
-        // others' runs were lost. All pods choose the same one, and work on nothing else at first.
-        if let Some(first) = last_chance(nodes) {
-            let alone = self.last_chance.alone_for(&first.job.job).is_some();
-            jobs.retain(|nodes| nodes.job.job == first.job.job || !(alone || is_last_chance(nodes)));
+        // Of the suspects only one is worked on at a time: one of them may be why the others' runs were lost. All pods choose
+        // the same one, and work on nothing else at first.
+        if let Some(first) = suspect(nodes) {
+            let alone = self.isolation.alone_for(&first.job.job).is_some();
+            jobs.retain(|nodes| nodes.job.job == first.job.job || !(alone || is_suspect(nodes)));
         }
         let search = |wanted: &dyn Fn(&TaskNodes) -> bool| {
             let open = |candidate: &Candidate| {
@@ -152,19 +153,19 @@ impl Picker {
     }
 }
 
-/// A job that fails with another lost run is worked on alone, first of all, for up to [`LAST_CHANCE_ALONE`]: if the array stops
-/// during that time, no other job can be the cause, and a job that isn't the cause is soon done.
+/// A suspect is worked on alone, first of all, for up to [`SUSPECT_ALONE`]: if the array stops during that time, no other job can
+/// be the cause, and a job that isn't the cause is soon done.
 #[derive(Default)]
-struct LastChance(Option<(JobId, Instant)>);
+struct Isolation(Option<(JobId, Instant)>);
 
-impl LastChance {
+impl Isolation {
     /// Returns how much longer this job is worked on alone; `None` once that time is over.
     fn alone_for(&mut self, job: &JobId) -> Option<Duration> {
         let since = match &self.0 {
             Some((known, since)) if known == job => *since,
             _ => self.0.insert((job.clone(), Instant::now())).1,
         };
-        LAST_CHANCE_ALONE.checked_sub(since.elapsed()).filter(|left| !left.is_zero())
+        SUSPECT_ALONE.checked_sub(since.elapsed()).filter(|left| !left.is_zero())
     }
 }
 
@@ -173,9 +174,9 @@ fn is_free(nodes: &TaskNodes) -> bool {
     nodes.lock.is_none() && nodes.done.is_none() && !nodes.task.is_struck_out() && !nodes.task.is_given_up()
 }
 
-/// Returns whether the job fails with another lost run.
-fn is_last_chance(nodes: &JobNodes) -> bool {
-    nodes.job.losses + 1 >= MAX_LOSSES
+/// Returns whether the job has lost so many runs that it may be why the whole array stopped.
+fn is_suspect(nodes: &JobNodes) -> bool {
+    nodes.job.losses >= MAX_LOSSES_IN_COMPANY
 }
 
 /// Returns the active jobs whose arithmetic this version knows.
@@ -183,9 +184,10 @@ fn workable(nodes: &Nodes) -> impl Iterator<Item = &Arc<JobNodes>> {
     nodes.jobs.values().filter(|nodes| nodes.job.algo <= ALGO && nodes.job.progress == Progress::Active)
 }
 
-/// Returns the first job that fails with another lost run.
-fn last_chance(nodes: &Nodes) -> Option<&Arc<JobNodes>> {
-    workable(nodes).find(|nodes| is_last_chance(nodes))
+/// Returns the suspect that lost the most runs. Once it has finished a task, it isn't one any more after the next restart, so a
+/// job that was alone when the array was killed from outside is out of danger before the next one is worked on.
+fn suspect(nodes: &Nodes) -> Option<&Arc<JobNodes>> {
+    workable(nodes).filter(|nodes| is_suspect(nodes)).max_by_key(|nodes| (nodes.job.losses, Reverse(&nodes.job.job)))
 }
 
 /// Returns whether a task's record still has this revision.
@@ -306,17 +308,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_job_on_its_last_chance_is_worked_on_alone_for_a_while() {
-        let (nodes, mut picker) = (nodes(vec![job('a', 0), job('b', MAX_LOSSES - 1)]), Picker::new(0));
+    async fn the_job_that_lost_the_most_runs_is_worked_on_alone_for_a_while() {
+        let suspects = [job('a', 0), job('b', MAX_LOSSES_IN_COMPANY), job('c', MAX_LOSSES_IN_COMPANY + 1)];
+        let (nodes, mut picker) = (nodes(suspects.into()), Picker::new(0));
         for _ in 0..TASKS {
             let candidate = picker.pick(&nodes).unwrap();
-            assert!(is_last_chance(&candidate.job));
+            assert_eq!(candidate.job.job.losses, MAX_LOSSES_IN_COMPANY + 1);
             picker.hold(&candidate);
             picker.next_turn();
         }
         assert_eq!(picked(&mut picker, &nodes), None);
-        assert_eq!(picker.alone_for(&nodes), Some(LAST_CHANCE_ALONE));
-        tokio::time::advance(LAST_CHANCE_ALONE).await;
+        assert_eq!(picker.alone_for(&nodes), Some(SUSPECT_ALONE));
+        tokio::time::advance(SUSPECT_ALONE).await;
         assert_eq!(picker.alone_for(&nodes), None);
         assert_eq!(picked(&mut picker, &nodes).map(|(job, _)| job), Some('a'));
     }
