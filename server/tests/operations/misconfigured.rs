@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use shared::cluster::ClusterView;
 use shared::equalize::Recipe;
 use shared::job::JobState;
 use testkit::images::{oracle, sample};
@@ -83,11 +84,15 @@ async fn a_zookeeper_wiped_under_live_pods_heals_by_itself() {
     let deployment = Deployment::on(EVENLIGHT, format!("{}/array", ensemble.connect_string()), LEASE).await;
     let servers = ["pod-a", "pod-b"].map(|name| deployment.process(name, &[]));
     works(&servers[0]).await;
+    let (_, before) = servers[0].client.master(None).await;
     wipe(&ensemble);
     let back = Instant::now();
     works(&servers[0]).await;
     servers[1].client.until("two pods", |view| (view.live() == 2).then_some(())).await;
     println!("an image was equalized {:.1?} after ZooKeeper was back, empty", back.elapsed());
+    // The view of a pod may be a moment behind the work: the wipe ended every candidacy, so another one leads now.
+    let later = |view: &ClusterView| view.leader.as_ref()?.epoch.filter(|epoch| *epoch > before);
+    servers[0].client.until("the master elected after the wipe", later).await;
     // It is still distinguished from a wrong one.
     let typo = format!("{}-typo", deployment.zookeeper);
     refused_beside(&deployment, &servers, || deployment.process_via(&typo, "pod-c", &[])).await;

@@ -6,8 +6,10 @@ use shared::equalize::Recipe;
 use shared::gallery::Accepted;
 use shared::job::JobState;
 use sqlx::{Connection, SqliteConnection};
+use store::keys;
 use testkit::images::{oracle, sample};
-use testkit::{Postgres, Server};
+use testkit::wait::PATIENCE;
+use testkit::{Postgres, Server, eventually, ok_if};
 
 use crate::EVENLIGHT;
 
@@ -94,6 +96,15 @@ impl Place {
         (text, ran.status.success())
     }
 
+    /// Returns the catalog's generation that the store has seen.
+    fn generation(&self) -> u64 {
+        // It may be replaced at the moment.
+        std::fs::read_to_string(self.store().join(keys::GENERATION))
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0)
+    }
+
     /// Returns whether the store holds the image's original.
     fn holds(&self, image: &Accepted) -> bool {
         let folder = self.store().join(image.image_id.as_str()).join("original");
@@ -118,10 +129,13 @@ async fn restored(place: &Place) -> (Server, Accepted, Vec<Accepted>) {
     let server = place.start();
     let known = upload(&server, "cell.png").await;
     let dump = place.dump().await;
-    let mut lost = Vec::new();
+    let (at_dump, mut lost) = (place.generation(), Vec::new());
     for name in ["moon.png", "brick.png", "page.png"] {
         lost.push(upload(&server, name).await);
     }
+    // The first sweep afterwards raises the generation, by which the backup is recognized.
+    let raised = async || ok_if(place.generation() > at_dump, at_dump);
+    eventually("a sweep after the last upload", PATIENCE, raised).await;
     stop(server);
     place.restore(&dump);
     let server = place.start();
