@@ -76,21 +76,16 @@ impl Bundle {
     }
 }
 
-/// Bundles parts as one object. Returns it with the length of its head in bytes.
-pub fn bundle(parts: Vec<Part>, hash: PartHash) -> (Vec<u8>, u64) {
+/// Bundles parts as one object: its head, and what follows it, part by part.
+pub fn bundle(parts: Vec<Part>, hash: PartHash) -> (Vec<u8>, Vec<Vec<u8>>) {
     let entry = |part: &Part| Entry { part: part.index.clone(), hash: hash.digest(&part.bytes) };
     let index: Vec<Entry> = parts.iter().map(entry).collect();
     let json = serde_json::to_vec(&index).expect("numbers and lists are always JSON");
-    let total = parts.iter().map(|part| part.bytes.len()).sum::<usize>();
-    let mut object = Vec::with_capacity(PREFIX + json.len() + total);
-    object.extend_from_slice(MAGIC);
-    object.extend_from_slice(&u32::try_from(json.len()).expect("a task has fewer parts than that").to_le_bytes());
-    object.extend_from_slice(&json);
-    let head = object.len() as u64;
-    for part in parts {
-        object.extend_from_slice(&part.bytes);
-    }
-    (object, head)
+    let mut head = Vec::with_capacity(PREFIX + json.len());
+    head.extend_from_slice(MAGIC);
+    head.extend_from_slice(&u32::try_from(json.len()).expect("a task has fewer parts than that").to_le_bytes());
+    head.extend_from_slice(&json);
+    (head, parts.into_iter().map(|part| part.bytes).collect())
 }
 
 /// Parses the head of a bundle.
@@ -128,8 +123,8 @@ mod tests {
     fn every_part_is_found_again_and_has_its_hash() {
         let parts = vec![part(b"one"), part(b""), part(b"three")];
         for hash in [PartHash::Sha256, PartHash::Blake3] {
-            let (object, head) = bundle(parts.clone(), hash);
-            let found = open_bundle(&object[..head as usize]).unwrap();
+            let (head, pieces) = bundle(parts.clone(), hash);
+            let (found, object) = (open_bundle(&head).unwrap(), [head, pieces.concat()].concat());
             let bytes: Vec<&[u8]> =
                 found.ranges().into_iter().map(|at| &object[at.start as usize..at.end as usize]).collect();
             assert_eq!(bytes, [&b"one"[..], b"", b"three"]);

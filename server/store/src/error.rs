@@ -85,6 +85,14 @@ pub(super) fn failed(doing: &str, key: &str, error: object_store::Error) -> Erro
     }
 }
 
+/// Converts the error of a call on a folder.
+pub(super) fn of_folder(error: io::Error) -> object_store::Error {
+    match error.kind() {
+        io::ErrorKind::NotFound => object_store::Error::NotFound { path: String::new(), source: error.into() },
+        _ => object_store::Error::Generic { store: "folder", source: error.into() },
+    }
+}
+
 /// Makes an error from its cause.
 pub(super) fn unavailable(doing: &str, what: &str, cause: impl Into<SharedError>) -> Error {
     Error::Unavailable { doing: format!("{doing} {what}"), cause: cause.into() }

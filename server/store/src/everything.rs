@@ -17,7 +17,7 @@ impl Store {
     /// The first error ends the stream.
     pub fn everything(&self, most: usize) -> BoxStream<'static, Result<Vec<Found>>> {
         match &self.kind {
-            Kind::Local { root } => {
+            Kind::Local { root, .. } => {
                 let (store, root) = (self.clone(), root.clone());
                 let walk = stream::try_unfold(None::<Arc<Mutex<Walk>>>, move |walk| {
                     let (store, root) = (store.clone(), root.clone());
@@ -45,7 +45,7 @@ impl Store {
 
     /// Removes a listed object or temporary file, if it still exists.
     pub async fn remove(&self, found: &Found) -> Result<()> {
-        let Kind::Local { root } = &self.kind else { return self.delete(&found.key).await };
+        let Kind::Local { root, .. } = &self.kind else { return self.delete(&found.key).await };
         let path = self.path(&found.key)?;
         let name = found.unfinished.map_or_else(|| path.to_string(), |n| format!("{path}#{n}"));
         let remove = || {

@@ -1,10 +1,61 @@
-//! Folder operations that `object_store` lacks: listing unfinished files and removing empty directories.
+//! Folder operations that `object_store` lacks: reading on the calling thread, listing unfinished files, removing empty
+//! directories, and telling a disk from a network folder.
 
-use std::fs::{self, ReadDir};
-use std::io::{self, ErrorKind};
+use std::fs::{self, File, ReadDir};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
+
 use super::found::Found;
+
+/// `f_type` of file systems on disks or in memory: ext2 to ext4, XFS, Btrfs, ZFS, F2FS, tmpfs and overlayfs (Linux,
+/// `include/uapi/linux/magic.h`; ZFS: `include/os/linux/zfs/sys/zfs_vfsops_os.h`).
+#[cfg(target_os = "linux")]
+const DISKS: [u32; 7] = [0xef53, 0x5846_5342, 0x9123_683e, 0x2fc1_2fc1, 0xf2f5_2010, 0x0102_1994, 0x794c_7630];
+
+/// Returns whether a folder is on a file system of this machine: reading it returns soon, and writing reports errors at once.
+/// Unknown file systems count as network folders.
+#[cfg(target_os = "linux")]
+pub(super) fn is_on_disk(folder: &Path) -> io::Result<bool> {
+    // The field's type differs between architectures; the numbers have 32 bits.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let kind = rustix::fs::statfs(folder)?.f_type as u32;
+    Ok(DISKS.contains(&kind))
+}
+
+/// As on Linux; elsewhere, every folder counts as a network folder.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn is_on_disk(_folder: &Path) -> io::Result<bool> {
+    Ok(false)
+}
+
+/// Reads from a place of a file until `into` is full or the file ends; returns the number of bytes read.
+pub(super) fn read_at(file: &File, into: &mut [u8], at: u64) -> io::Result<usize> {
+    let mut read = 0;
+    while read < into.len() {
+        match file.read_at(&mut into[read..], at + read as u64) {
+            Ok(0) => break,
+            Ok(more) => read += more,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(read)
+}
+
+/// Reads this range of a file, or less if the file ends before.
+pub(super) fn read(file: &Path, range: Range<u64>) -> io::Result<Bytes> {
+    let mut file = File::open(file)?;
+    file.seek(SeekFrom::Start(range.start))?;
+    let length = range.end.saturating_sub(range.start);
+    // Unlike a zeroed buffer, this one's memory is written once.
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+    file.take(length).read_to_end(&mut bytes)?;
+    Ok(bytes.into())
+}
 
 /// A walk over all files below a folder, a few at a time.
 pub(super) struct Walk {

@@ -9,7 +9,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`](super::Error::Unavailable) if the file system doesn't answer, or not in time.
     pub async fn free(&self) -> Result<Option<u64>> {
-        let Kind::Local { root } = &self.kind else { return Ok(None) };
+        let Kind::Local { root, .. } = &self.kind else { return Ok(None) };
         let root = root.clone();
         let ask = blocking(move || rustix::fs::statvfs(&root).map_err(Into::into));
         let space = self.patience.once("asking for the free space of", "its folder", 0, ask).await?;

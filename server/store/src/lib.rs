@@ -10,6 +10,7 @@
 //! - Every operation has a time limit, and idempotent operations are retried a few times ([`patience`]). After
 //!   [`Error::Unavailable`] the outcome of a write is unknown. [`Store::put`] and the deletes may be repeated as they are; a
 //!   [`Writer`] must be restarted under a new key.
+//! - Outputs that can be made again and are verified by their readers don't need to survive a power cut: [`Store::unsynced`].
 //! - A crashed process may leave unfinished objects behind. In a folder these are temporary files, which only
 //!   [`Store::everything`] lists and [`Store::remove`] and [`Store::delete_prefix`] remove. On S3 they are parts of an upload,
 //!   which a lifecycle rule of the bucket should remove (`AbortIncompleteMultipartUpload`).
@@ -29,6 +30,7 @@ mod outage;
 mod patience;
 mod reader;
 mod writer;
+mod written;
 
 use std::io;
 use std::ops::Range;
@@ -41,10 +43,12 @@ use futures::stream::{self, BoxStream, StreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use outage::Health;
+use written::Written;
 
 pub use ahead::ReadAhead;
 pub use error::{Error, Invalid, Result};
 pub use found::Found;
+pub use object_store::PutPayload;
 pub use outage::Outage;
 pub use patience::Patience;
 pub use reader::ObjectReader;
@@ -70,7 +74,11 @@ pub struct Object {
 /// What differs between the two kinds of store.
 #[derive(Debug, Clone)]
 enum Kind {
-    Local { root: PathBuf },
+    Local {
+        root: PathBuf,
+        /// Whether it is on a file system of this machine, whose calls return soon.
+        is_disk: bool,
+    },
     Remote,
 }
 
@@ -96,16 +104,27 @@ impl Kind {
 #[derive(Debug, Clone)]
 pub struct Store {
     objects: Arc<dyn ObjectStore>,
+    /// The same objects; what is written here isn't synced, if this is a folder on a disk.
+    unsynced: Arc<dyn ObjectStore>,
     prefix: String,
     kind: Kind,
     patience: Patience,
     health: Arc<Health>,
+    written: Arc<Written>,
 }
 
 impl Store {
     /// Creates a store over any `object_store`, treated like a bucket: for tests, in memory or with injected faults.
     pub fn over(objects: Arc<dyn ObjectStore>, patience: Patience) -> Store {
-        Store { objects, prefix: String::new(), kind: Kind::Remote, patience, health: Arc::default() }
+        Store {
+            unsynced: objects.clone(),
+            objects,
+            prefix: String::new(),
+            kind: Kind::Remote,
+            patience,
+            health: Arc::default(),
+            written: Arc::default(),
+        }
     }
 
     /// Returns the same store with another time limit and other retries.
@@ -114,22 +133,34 @@ impl Store {
         self
     }
 
+    /// Returns the same store for outputs that can be made again: in a folder on a disk, what is written through it isn't
+    /// synced, so a power cut may leave objects missing, truncated or full of zeros under their names. Their readers must verify
+    /// a hash. A network folder reports errors of writing only when it is synced, so there everything is.
+    pub fn unsynced(&self) -> Store {
+        Store { objects: self.unsynced.clone(), ..self.clone() }
+    }
+
     /// Writes a small object atomically and durably.
     ///
     /// # Errors
     /// [`Error::Exists`] if the key holds other content; the same content counts as this write, whose reply was lost.
-    pub async fn put(&self, key: &str, bytes: Bytes) -> Result<()> {
+    pub async fn put(&self, key: &str, bytes: impl Into<PutPayload>) -> Result<()> {
+        self.put_version(key, bytes.into()).await.map(drop)
+    }
+
+    /// Like [`Store::put`]; returns the object's version if the store told it.
+    async fn put_version(&self, key: &str, bytes: PutPayload) -> Result<Option<String>> {
         let path = self.path(key)?;
-        let length = bytes.len() as u64;
+        let length = bytes.content_length() as u64;
         let write = || {
             let (objects, path, bytes) = (Arc::clone(&self.objects), path.clone(), bytes.clone());
             let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-            async move { objects.put_opts(&path, bytes.into(), options).await.map(drop) }
+            async move { objects.put_opts(&path, bytes, options).await.map(|done| done.e_tag) }
         };
         // S3's client doesn't retry a conditional write of unknown outcome, since only a caller that reads back may do so.
         match self.patience.twice().repeat("writing", key, length, write).await {
             Err(Error::Exists(_)) => match self.get(key).await? {
-                there if there == bytes => Ok(()),
+                there if there == Bytes::from(bytes) => Ok(None),
                 _ => Err(Error::Exists(key.to_owned())),
             },
             written => written,
@@ -235,7 +266,7 @@ impl Store {
     pub async fn delete_prefix(&self, prefix: &str) -> Result<()> {
         let path = self.path(prefix)?;
         match &self.kind {
-            Kind::Local { root } => {
+            Kind::Local { root, .. } => {
                 let remove = || {
                     let (root, folder) = (root.clone(), root.join(path.as_ref()));
                     blocking(move || folder::remove(&root, &folder))
@@ -256,7 +287,7 @@ impl Store {
     pub async fn ping(&self) -> Result<()> {
         let patience = &self.patience;
         match &self.kind {
-            Kind::Local { root } => {
+            Kind::Local { root, .. } => {
                 let root = root.clone();
                 let look = blocking(move || std::fs::read_dir(root).map(drop));
                 patience.once("asking for", "its folder", 0, look).await
@@ -287,5 +318,5 @@ impl Store {
 /// Runs blocking work on a thread for blocking calls.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> object_store::Result<T> {
     let done = tokio::task::spawn_blocking(work).await?;
-    done.map_err(|source| object_store::Error::Generic { store: "folder", source: source.into() })
+    done.map_err(error::of_folder)
 }

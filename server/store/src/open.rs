@@ -10,7 +10,7 @@ use object_store::local::LocalFileSystem;
 use object_store::{ClientOptions, RetryConfig};
 
 use super::error::{Invalid, unavailable};
-use super::{Error, Kind, Patience, Result, Store};
+use super::{Error, Kind, Patience, Result, Store, folder};
 
 impl Store {
     /// Opens a folder (a path or `file://…`; created if missing) or `s3://bucket/prefix`, with endpoint, region and credentials
@@ -43,13 +43,16 @@ fn open_folder(folder: &FilePath) -> Result<Store> {
     let cannot = |cause: SharedError| unavailable("opening the folder", &folder.display().to_string(), cause);
     std::fs::create_dir_all(folder).map_err(|error| cannot(error.into()))?;
     let root = folder.canonicalize().map_err(|error| cannot(error.into()))?;
-    let objects = LocalFileSystem::new_with_prefix(&root).map_err(|error| cannot(error.into()))?.with_fsync(true);
+    let is_disk = folder::is_on_disk(&root).map_err(|error| cannot(error.into()))?;
+    let objects = LocalFileSystem::new_with_prefix(&root).map_err(|error| cannot(error.into()))?;
     Ok(Store {
         health: Arc::default(),
-        objects: Arc::new(objects),
+        unsynced: Arc::new(objects.clone().with_fsync(!is_disk)),
+        objects: Arc::new(objects.with_fsync(true)),
         prefix: String::new(),
-        kind: Kind::Local { root },
+        kind: Kind::Local { root, is_disk },
         patience: Patience::of_folder(),
+        written: Arc::default(),
     })
 }
 
@@ -80,11 +83,6 @@ fn open_s3(rest: &str, variables: impl IntoIterator<Item = (String, String)>) ->
         .with_retry(retry)
         .build()
         .map_err(|error| Error::Open { address: format!("s3://{bucket}"), cause: error.into() })?;
-    Ok(Store {
-        health: Arc::default(),
-        objects: Arc::new(objects),
-        prefix: prefix.trim_matches('/').to_owned(),
-        kind: Kind::Remote,
-        patience: Patience::of_s3(),
-    })
+    let prefix = prefix.trim_matches('/').to_owned();
+    Ok(Store { prefix, ..Store::over(Arc::new(objects), Patience::of_s3()) })
 }

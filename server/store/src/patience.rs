@@ -9,6 +9,7 @@
 //!   object that a retry wants to write; reading it back decides which.
 //! - *S3's client already retries requests* (`RetryConfig` in [`super::open`]): this file only retries what the client doesn't.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
@@ -19,7 +20,7 @@ use base::panics;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 
-use super::error::{failed, unavailable};
+use super::error::{failed, of_folder, unavailable};
 use super::{Error, Result};
 
 /// Maximum number of concurrent operations on a folder.
@@ -135,6 +136,25 @@ impl Patience {
                 }
             };
             match done {
+                Err(error @ Error::Unavailable { .. }) if tried < self.tries => {
+                    tracing::debug!(error = %chain(&error), tried, "store operation failed; retrying");
+                    std::thread::sleep(self.pause_after(tried));
+                }
+                other => return other,
+            }
+        }
+        unreachable!("the last try returns")
+    }
+
+    /// Like [`Patience::repeat`], for a blocking call on a disk, made by the calling thread itself: without a time limit.
+    pub(super) fn repeat_on_this_thread<T>(
+        &self,
+        doing: &str,
+        key: &str,
+        mut operation: impl FnMut() -> io::Result<T>,
+    ) -> Result<T> {
+        for tried in 1.. {
+            match operation().map_err(|error| failed(doing, key, of_folder(error))) {
                 Err(error @ Error::Unavailable { .. }) if tried < self.tries => {
                     tracing::debug!(error = %chain(&error), tried, "store operation failed; retrying");
                     std::thread::sleep(self.pause_after(tried));

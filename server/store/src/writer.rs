@@ -95,18 +95,20 @@ impl Writer {
         if self.torn {
             return Err(self.cannot_go_on());
         }
-        match std::mem::replace(&mut self.state, State::Ended) {
-            State::Small(buffer) => self.store.put(&self.key, Bytes::from(buffer.freeze())).await?,
-            State::Large(pieces) => {
-                if let Err(error) = pieces.finish(self.written).await {
-                    // No other writer uses this key: if the object exists, only the reply was lost.
-                    match self.store.size(&self.key).await {
-                        Ok(size) if size == self.written => {}
-                        _ => return Err(error),
-                    }
-                }
-            }
+        let version = match std::mem::replace(&mut self.state, State::Ended) {
+            State::Small(buffer) => self.store.put_version(&self.key, buffer.freeze()).await?,
+            State::Large(pieces) => match pieces.finish(self.written).await {
+                Ok(version) => version,
+                // No other writer uses this key: if the object exists, only the reply was lost.
+                Err(error) => match self.store.size(&self.key).await {
+                    Ok(size) if size == self.written => None,
+                    _ => return Err(error),
+                },
+            },
             State::Ended => return Err(self.cannot_go_on()),
+        };
+        if let Some(version) = version {
+            self.store.written.enter(&self.key, version);
         }
         Ok(self.written)
     }
@@ -185,8 +187,9 @@ impl Pieces {
         Ok(())
     }
 
-    /// Completes the object of `bytes` bytes. In a folder, all of it may have to be synced now.
-    async fn finish(mut self, bytes: u64) -> Result<()> {
+    /// Completes the object of `bytes` bytes, and returns its version if the store told it. In a folder, all of it may have to be
+    /// synced now.
+    async fn finish(mut self, bytes: u64) -> Result<Option<String>> {
         if self.buffer.content_length() > 0 {
             self.send();
         }
@@ -198,7 +201,10 @@ impl Pieces {
         let complete = async move { Ok((upload.complete().await, upload)) };
         // After a timeout the object may still be completed: the outcome is unknown, and nothing can be aborted.
         let (completed, mut upload) = patience.once("completing", &key, bytes, complete).await?;
-        let Err(error) = completed else { return Ok(()) };
+        let error = match completed {
+            Ok(done) => return Ok(done.e_tag),
+            Err(error) => error,
+        };
         let error = super::error::failed("completing", &key, error);
         let aborted = patience.once("aborting", &key, 0, async move { upload.abort().await }).await;
         aborted.inspect_err(|error| tracing::debug!(error = %chain(&error), "partial object left to the sweeper")).ok();

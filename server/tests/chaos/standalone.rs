@@ -1,7 +1,7 @@
 //! A single process without ZooKeeper, whose znodes end with it: stops, kills, clock steps, and a failing store.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -96,6 +96,57 @@ async fn kills_of_the_whole_array_fail_nothing_and_what_was_finished_is_not_done
     let timeline: Timeline = serde_json::from_slice(&timeline).unwrap();
     let split = timeline.spans.iter().find(|span| span.phase == Phase::Split).unwrap();
     assert!(timeline.begun + split.finished <= kills[0], "the split was done again: {timeline:?}; kills: {kills:?}");
+}
+
+/// What a power cut may leave of a file that wasn't synced: nothing, no bytes, zeros, or half of it.
+fn lose(file: &Path, how: usize) {
+    let length = std::fs::metadata(file).unwrap().len();
+    match how % 4 {
+        0 => std::fs::remove_file(file).unwrap(),
+        1 => std::fs::write(file, b"").unwrap(),
+        2 => std::fs::write(file, vec![0; usize::try_from(length).unwrap()]).unwrap(),
+        _ => std::fs::OpenOptions::new().write(true).open(file).unwrap().set_len(length / 2).unwrap(),
+    }
+}
+
+/// Returns the files below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+/// After each kill, every output of the tasks is damaged in one of the ways of a power cut, as they aren't synced.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "minutes: `make test` and `make chaos` run it"]
+async fn power_cuts_that_take_the_outputs_of_tasks_fail_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let more = ["--parts-per-task", "4"];
+    let png = ("large.png", rgba_png(3_000, 2_500), &[Phase::Split, Phase::Histograms, Phase::Equalize][..]);
+    let tiff = ("large.tif", rgb16_tiff(3_000, 2_500), &[Phase::Histograms, Phase::Equalize][..]);
+    for (name, original, phases) in [png, tiff] {
+        let mut server = start(folder.path(), &more);
+        let accepted = server.client.upload(name, original.clone(), &Recipe::default()).await.unwrap();
+        let mut lost = 0;
+        for phase in phases {
+            let finished = |view: &ClusterView| (tasks(view, *phase, TaskState::Done) > 0).then_some(());
+            tokio::select! {
+                () = async { server.client.until(&format!("a finished task of {phase}"), finished).await; } => {}
+                _ = server.client.ended(&accepted.image_id) => break,
+            }
+            server.kill();
+            let of_image = folder.path().join("data/store").join(accepted.image_id.as_str());
+            let is_output = |file: &PathBuf| {
+                let folder = file.parent().and_then(Path::file_name).unwrap();
+                ["split", "histograms", "reduce", "equalize"].iter().any(|phase| folder == *phase)
+            };
+            let outputs: Vec<PathBuf> = files(&of_image).into_iter().filter(is_output).collect();
+            outputs.iter().enumerate().for_each(|(how, file)| lose(file, how));
+            lost += outputs.len();
+            server = start(folder.path(), &more);
+        }
+        assert!(lost > 0, "{name}: nothing was there to be lost");
+        is_exact(&server, &accepted, &original).await;
+    }
 }
 
 /// Each kill comes when two more of many small images are done, so that other images are in progress each time.

@@ -110,17 +110,16 @@ pub fn write(original: &[u8], rows: &Rows, units: u32) -> Vec<u8> {
         .step_by(part_rows as usize)
         .map(|first| codec::part(&head, first, &slice(rows, first, (first + part_rows).min(info.height))).unwrap())
         .collect();
-    let objects: Vec<(Vec<u8>, u64)> =
-        parts.chunks(2).map(|parts| codec::bundle(parts.to_vec(), PartHash::Blake3)).collect();
+    let objects: Vec<_> = parts.chunks(2).map(|parts| codec::bundle(parts.to_vec(), PartHash::Blake3)).collect();
     let index: Vec<_> = parts.into_iter().map(|part| part.index).collect();
     let joiner = codec::join(&head, &index).unwrap();
     match (&joiner, head.begin_bytes().unwrap()) {
         (Joiner::Envelope(envelope), begin) => assert_eq!(Some(envelope.begin.len()), begin),
         (Joiner::Encoder(_) | Joiner::Cloud(_), begin) => assert_eq!(begin, None),
     }
-    let parts = objects.iter().flat_map(|(object, head)| {
-        let bundle = codec::open_bundle(&object[..*head as usize]).unwrap();
-        bundle.ranges().into_iter().map(|range| object[range.start as usize..range.end as usize].to_vec())
+    let parts = objects.iter().flat_map(|(head, pieces)| {
+        let (bundle, object) = (codec::open_bundle(head).unwrap(), [&head[..], &pieces.concat()].concat());
+        bundle.ranges().into_iter().map(move |range| object[range.start as usize..range.end as usize].to_vec())
     });
     joined(joiner, parts)
 }

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use shared::equalize::{Counts, Frame};
 use shared::job::{Companion, Job, Pointer};
 use shared::task::Outcome;
-use store::Store;
+use store::{PutPayload, Store};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -120,23 +120,25 @@ impl TaskContext {
         Err(Failure::Damaged { keys: vec![pointer.key.clone()], what })
     }
 
-    /// Writes a small output in one request.
+    /// Writes a small output in one request. It isn't synced: its reader verifies its hash, and it can be made again.
     pub(super) async fn put(&self, key: String, bytes: Vec<u8>) -> Result<Pointer, Failure> {
         let (sha256, length) = (hex(&Sha256::digest(&bytes)), bytes.len() as u64);
-        self.store.put(&key, Bytes::from(bytes)).await?;
+        self.store.unsynced().put(&key, Bytes::from(bytes)).await?;
         Ok(Pointer { key, bytes: length, sha256, table: None, notes: Vec::new() })
     }
 
-    /// Writes an output in one request; its first `head` bytes hold the hashes of the rest.
-    pub(super) async fn put_parts(&self, key: String, (bytes, head): (Vec<u8>, u64)) -> Result<Pointer, Failure> {
-        let table = bytes.get(..usize::try_from(head).unwrap_or(usize::MAX)).unwrap_or(&bytes);
-        let (sha256, length) = (hex(&Sha256::digest(table)), bytes.len() as u64);
-        self.store.put(&key, Bytes::from(bytes)).await?;
-        Ok(Pointer { key, bytes: length, sha256, table: Some(0..head), notes: Vec::new() })
+    /// Writes an output in one request; its head holds the hashes of the rest. It isn't synced, like those of
+    /// [`put`](Self::put).
+    pub(super) async fn put_parts(&self, key: String, head: Vec<u8>, parts: Vec<Vec<u8>>) -> Result<Pointer, Failure> {
+        let (sha256, table) = (hex(&Sha256::digest(&head)), 0..head.len() as u64);
+        let pieces: PutPayload = [head].into_iter().chain(parts).map(Bytes::from).collect();
+        let length = pieces.content_length() as u64;
+        self.store.unsynced().put(&key, pieces).await?;
+        Ok(Pointer { key, bytes: length, sha256, table: Some(table), notes: Vec::new() })
     }
 
     /// Runs `produce` on a pixel thread and streams the chunks it emits into a new object. The channel between them
-    /// bounds how far the producer runs ahead.
+    /// bounds how far the producer runs ahead. An output of hashed parts isn't synced, like those of [`put`](Self::put).
     pub(super) async fn write<F>(
         &self,
         key: String,
@@ -154,7 +156,11 @@ impl TaskContext {
                 sender.blocking_send(chunk).map_err(|_| io::Error::other("the writer of the output stopped"))
             })
         });
-        let mut writer = self.store.create(&key).await?;
+        let store = match hashed {
+            Hashed::All => self.store.clone(),
+            Hashed::Parts(_) => self.store.unsynced(),
+        };
+        let mut writer = store.create(&key).await?;
         let consumer = async {
             let (mut hash, mut table, mut bytes) = (Sha256::new(), Vec::new(), 0);
             // Hash here, while the pixel thread produces the next chunk.
@@ -241,7 +247,8 @@ impl TaskContext {
         }
     }
 
-    /// Verifies that the original is still what was uploaded; reads all of it, and once more on a mismatch.
+    /// Verifies that the original is still what was uploaded; reads all of it, and once more on a mismatch. Only if this process
+    /// received it just now, on a disk, its length and time of modification suffice.
     ///
     /// # Errors
     /// [`Failure::Refused`] with a sentence for the user if it isn't: only the uploader can supply it again.
@@ -279,7 +286,7 @@ impl TaskContext {
         if length != expected {
             return Ok(Some(format!("it has {length} of its {expected} bytes")));
         }
-        if sha256.is_empty() {
+        if sha256.is_empty() || self.store.is_as_written(key).await? {
             return Ok(None);
         }
         let (mut hash, mut bytes) = (Sha256::new(), self.store.stream(key, None).await?);

@@ -41,5 +41,6 @@ pub(super) async fn equalize(
         });
         Ok::<_, codec::Error>(codec::bundle(parts.collect::<codec::Result<_>>()?, hash))
     });
-    context.put_parts(key, bundle.await??).await
+    let (head, parts) = bundle.await??;
+    context.put_parts(key, head, parts).await
 }

@@ -46,8 +46,8 @@ pub(super) async fn pages(
         }
         Ok::<_, codec::Error>((codec::bundle(parts, hash), Keeping::of_changes(notes).changed))
     });
-    let (bundle, notes) = bundle.await??;
-    Ok(Pointer { notes, ..context.put_parts(key, bundle).await? })
+    let ((head, parts), notes) = bundle.await??;
+    Ok(Pointer { notes, ..context.put_parts(key, head, parts).await? })
 }
 
 /// Memory assumed for the counts and tables of a page, in bytes: those of CLAHE's largest grid.

@@ -115,7 +115,7 @@ async fn a_file_that_the_store_damaged_is_never_sent_as_if_it_were_whole() {
     let key = server.catalog.files(&image, None).await.unwrap().unwrap().result.unwrap().key;
     let damage = async |bytes: Vec<u8>| {
         server.store.delete(&key).await.unwrap();
-        server.store.put(&key, bytes.into()).await.unwrap();
+        server.store.put(&key, bytes).await.unwrap();
     };
     let mut flipped = result.clone();
     flipped[1 << 20] ^= 1;
@@ -191,7 +191,7 @@ async fn a_zip_of_a_file_that_the_store_damaged_breaks_off() {
     let (moon, _) = server.upload("moon.png", &sample("moon.png")).await;
     let files = server.catalog.files(&moon, None).await.unwrap().unwrap();
     server.store.delete(&files.original).await.unwrap();
-    server.store.put(&files.original, vec![7; sample("moon.png").len()].into()).await.unwrap();
+    server.store.put(&files.original, vec![7; sample("moon.png").len()]).await.unwrap();
     let answer = server.answer(&format!("/api/images/zip?what=original&image={moon}")).await;
     assert_eq!(answer.status(), 200);
     axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap_err();

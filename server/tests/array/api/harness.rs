@@ -202,7 +202,7 @@ impl Api {
         let run: RunId = fresh();
         assert_eq!(self.catalog.activate(&epoch, job, &run).await.unwrap(), Write::Applied);
         let key = keys::output(image, &run, Phase::Stitch, 0, 1, "claim");
-        self.store.put(&key, bytes.to_vec().into()).await.unwrap();
+        self.store.put(&key, bytes.to_vec()).await.unwrap();
         let result = ResultFile { job: job.clone(), key, bytes: bytes.len() as u64, sha256: sha256(bytes) };
         assert_eq!(self.catalog.publish(&epoch, &run, &result, None).await.unwrap(), Write::Applied);
     }

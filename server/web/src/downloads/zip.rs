@@ -118,7 +118,7 @@ fn written(
             let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored).large_file(large);
             zip.start_file(&entry.name, options)?;
             let bytes = store.stream_to_client(&entry.key, 0..entry.bytes, &ahead).await.map_err(broken_off)?;
-            let mut bytes = download::checked(bytes, entry.key, entry.sha256);
+            let mut bytes = entry.checked(&store, bytes).await;
             while let Some(piece) = bytes.try_next().await.map_err(broken_off)? {
                 for piece in piece.chunks(PIECE) {
                     zip.write_all(piece)?;
