@@ -16,7 +16,7 @@ use super::companions::Companions;
 pub struct Planning {
     /// Images with fewer pixels become a single task.
     pub whole_below: u64,
-    /// Live workers; at least one.
+    /// Number of tasks that can be worked on at once; at least one.
     pub workers: usize,
     /// Fixed number of parts per task; `None` derives it from the number of workers.
     pub parts_per_task: Option<u32>,

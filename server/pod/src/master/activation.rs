@@ -53,7 +53,7 @@ pub(super) async fn admit(context: &MasterContext, seen: &Nodes) -> Result<(), M
         // A retried job may still have the znodes of its last run; it waits until they are deleted.
         let gone = |row: &&JobRow| !context.mirror.nodes().borrow().jobs.contains_key(&row.job);
         // Run each activation to its end even if another fails: an abandoned one would cost its job one of its runs.
-        let activations = rows.iter().filter(gone).map(|row| activate(context, row, seen.live()));
+        let activations = rows.iter().filter(gone).map(|row| activate(context, row, seen.threads()));
         for activated in futures::future::join_all(activations).await {
             *taken.entry(lane).or_default() += usize::from(activated?);
         }

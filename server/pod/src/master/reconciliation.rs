@@ -61,7 +61,7 @@ pub(super) async fn reconcile(context: &MasterContext, seen: &Nodes, deleting: &
         let write = context.pod.catalog.rerun(&context.epoch(), &row.job, old, &run, stopped).await?;
         if context.mine(write).await? {
             tracing::info!(job = %row.job, %old, %run, losses = row.losses, "job's znodes lost; starting a new run");
-            activation::create(context, row, run, seen.live()).await?;
+            activation::create(context, row, run, seen.threads()).await?;
         }
     }
     Ok(())

@@ -51,6 +51,13 @@ impl Nodes {
     pub fn live(&self) -> usize {
         self.members.iter().map(|member| &member.pod).collect::<BTreeSet<_>>().len()
     }
+
+    /// Returns how many tasks can be worked on at once: the pixel threads of all processes, whose pods share them and have the
+    /// same address; at least one for each live pod.
+    pub fn threads(&self) -> usize {
+        let processes: BTreeMap<_, _> = self.members.iter().map(|member| (&member.address, member.cores)).collect();
+        processes.values().sum::<usize>().max(self.live())
+    }
 }
 
 /// Reads the znodes of one session.
@@ -354,7 +361,39 @@ async fn children(coordinator: &dyn Coordinator, path: &str) -> coord::Result<Ve
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use shared::clock::Stamp;
+
     use super::*;
+
+    fn member(pod: &str, address: &str, cores: usize) -> Member {
+        Member {
+            v: 1,
+            pod: pod.parse().unwrap(),
+            uuid: String::new(),
+            session: String::new(),
+            lease_ms: 1,
+            address: address.to_owned(),
+            cores,
+            version: String::new(),
+            kinds: Vec::new(),
+            started: 0,
+            leaving: false,
+            faults: false,
+            stamp: Stamp { clock: 1, pod: pod.parse().unwrap() },
+        }
+    }
+
+    #[test]
+    fn a_process_counts_its_threads_once_and_a_pod_at_least_one() {
+        let threads = |members: &[(&str, &str, usize)]| {
+            let members = members.iter().map(|(pod, address, cores)| member(pod, address, *cores)).collect();
+            Nodes { members, ..Nodes::default() }.threads()
+        };
+        assert_eq!(threads(&[("a", "host-1:80", 4), ("b", "host-2:80", 2), ("c", "host-3:80", 6)]), 12);
+        assert_eq!(threads(&[("a", "host-1:80", 8), ("b", "host-1:80", 8)]), 8);
+        assert_eq!(threads(&[("a", "host-1:80", 2), ("b", "host-1:80", 2), ("c", "host-1:80", 2)]), 3);
+        assert_eq!(threads(&[]), 0);
+    }
 
     #[test]
     fn candidates_sort_by_sequence_not_by_name() {
