@@ -37,9 +37,22 @@ enum Command {
     Orphans(Box<OrphansArgs>),
 }
 
+/// Keeps memory in small pages: many threads work on pieces of about 1 MiB, and in pages of 2 MiB a process of five pods takes a
+/// third more memory, at the same speed.
+fn without_huge_pages() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        // Not an error: the process only takes more memory.
+        eprintln!("evenlight: transparent huge pages stay enabled: {error}");
+    }
+}
+
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Serve(args) => run(serve(*args)),
+        Command::Serve(args) => {
+            without_huge_pages();
+            run(serve(*args))
+        }
         Command::Equalize(args) => equalize::run(*args),
         Command::Orphans(args) => run(orphans::run(*args)),
     };

@@ -11,7 +11,7 @@ use shared::equalize::Recipe;
 use shared::gallery::Page;
 use shared::route;
 use testkit::images::{gray8_tiff, rgba_png};
-use testkit::{Ensemble, Evenlight, Postgres, Server, WITHOUT_HUGE_PAGES, elapse};
+use testkit::{Ensemble, Evenlight, Postgres, Server, elapse};
 
 const EVENLIGHT: Evenlight = Evenlight(env!("CARGO_BIN_EXE_evenlight"));
 
@@ -91,7 +91,7 @@ async fn hundreds_of_slow_uploads_at_a_time_are_taken_in_bounded_memory() {
     let data = folder.path().join("data").display().to_string();
     // Nothing is processed, only accepted.
     let args = ["--data", &data, "--pods", "1", "--min-pods", "9"];
-    let server = EVENLIGHT.serve_with("pod", folder.path(), &args, &WITHOUT_HUGE_PAGES);
+    let server = EVENLIGHT.serve("pod", folder.path(), &args);
     let image = gray8_tiff(1_000, 950);
     server.client.upload("first.tif", image.clone(), &Recipe::default()).await.unwrap();
     let before = server.peak_memory();
@@ -125,7 +125,7 @@ async fn any_number_of_uploads_may_wait_and_few_of_them_have_znodes() {
         let data = folder.path().join(name).display().to_string();
         let shared = ["--zookeeper", &zookeeper, "--catalog", &catalog, "--store", &store];
         let own = ["--data", &data, "--max-active-jobs", &active, "--threads", "2"];
-        EVENLIGHT.serve_with(name, folder.path(), &[shared, own].concat(), &WITHOUT_HUGE_PAGES)
+        EVENLIGHT.serve(name, folder.path(), &[shared, own].concat())
     });
     servers[0].client.until("two pods", |view| (view.live() == 2).then_some(())).await;
     servers[0].client.master(None).await;

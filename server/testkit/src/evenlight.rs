@@ -15,10 +15,6 @@ use crate::wait::{PATIENCE, eventually_blocking, ok_if};
 #[derive(Debug, Clone, Copy)]
 pub struct Evenlight(pub &'static str);
 
-/// Variables for [`Evenlight::serve_with`] that turn off huge pages. The allocator keeps whole ones of 2 MiB, however little of
-/// each is used, so peak memory would depend on which thread allocated what and when. Without them it is what the process holds.
-pub const WITHOUT_HUGE_PAGES: [(&str, &str); 1] = [("MIMALLOC_ALLOW_THP", "0")];
-
 impl Evenlight {
     /// Returns a command that runs it.
     pub fn command(self) -> Command {

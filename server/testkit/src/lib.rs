@@ -30,7 +30,7 @@ pub use array::TestArray;
 pub use client::Client;
 pub use deployment::Deployment;
 pub use dice::Dice;
-pub use evenlight::{Evenlight, Server, WITHOUT_HUGE_PAGES};
+pub use evenlight::{Evenlight, Server};
 pub use ports::free_port;
 pub use postgres::Postgres;
 pub use s3::S3;

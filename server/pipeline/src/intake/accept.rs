@@ -17,7 +17,6 @@ use std::time::Duration;
 use base::causes::chain;
 use bytes::Bytes;
 use catalog::{Answer, Begun, Catalog, NewUpload, Received, Write};
-use sha2::{Digest, Sha256};
 use shared::equalize::Recipe;
 use shared::gallery::Accepted;
 use shared::id::{ImageId, JobId, UploadId};
@@ -28,9 +27,9 @@ use uuid::Uuid;
 
 use super::error::{Error, Result};
 use super::gauge::Gauge;
+use super::hash::RunningHash;
 use super::turns::{Client, Turn};
 use crate::compute::pixels::Pixels;
-use crate::hex::hex;
 use crate::job::companions;
 
 /// How often an upload in progress refreshes its catalog row.
@@ -104,7 +103,7 @@ pub struct Upload {
     image: ImageId,
     job: JobId,
     offset: u64,
-    hash: Sha256,
+    hash: RunningHash,
     magic: Vec<u8>,
     touched: Instant,
     keyed: bool,
@@ -152,7 +151,7 @@ impl Accept {
             image,
             job,
             offset: 0,
-            hash: Sha256::new(),
+            hash: RunningHash::new(),
             magic: Vec::with_capacity(MAGIC),
             touched: Instant::now(),
             keyed: new.idempotency_key.is_some(),
@@ -189,7 +188,7 @@ impl Upload {
             return Err(Error::TooLarge(self.accept.max_upload_bytes));
         }
         self.look_at(&bytes)?;
-        self.hash.update(&bytes);
+        self.hash.update(&bytes).await;
         self.offset = end;
         if let Target::Store { writer, .. } = &mut self.target {
             // Checked per chunk, since an upload may take hours.
@@ -211,7 +210,7 @@ impl Upload {
         if self.offset == 0 {
             return Err(Error::Empty);
         }
-        let sha256 = hex(&self.hash.finalize_reset());
+        let sha256 = std::mem::replace(&mut self.hash, RunningHash::new()).finish().await;
         match std::mem::replace(&mut self.target, Target::Compare { sha256: String::new() }) {
             Target::Compare { sha256: accepted } if accepted == sha256 => self.answer_again().await,
             Target::Compare { .. } => Err(Error::KeyReused("body")),
@@ -257,7 +256,7 @@ impl Upload {
             image,
             job,
             offset: 0,
-            hash: Sha256::new(),
+            hash: RunningHash::new(),
             magic: Vec::new(),
             touched: Instant::now(),
             keyed: true,

@@ -9,6 +9,7 @@ pub mod turns;
 
 mod adopt;
 mod error;
+mod hash;
 mod resume;
 
 pub use self::error::{Error, Result};
