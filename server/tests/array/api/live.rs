@@ -21,7 +21,15 @@ pub struct Stream {
 
 impl Stream {
     async fn open(server: &Api, headers: &[(&str, &str)]) -> Self {
-        Self::of(server, "/api/events", headers).await
+        Self::of_events(server, "/api/events", headers).await
+    }
+
+    /// Opens the stream of events at a path, and reads the sign of life at its start.
+    pub async fn of_events(server: &Api, path: &str, headers: &[(&str, &str)]) -> Self {
+        let mut stream = Self::of(server, path, headers).await;
+        let (_, name, period) = stream.next().await;
+        assert_eq!((name.as_str(), period), ("alive", 1_000.into()));
+        stream
     }
 
     /// Opens the stream at a path.

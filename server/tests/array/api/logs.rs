@@ -185,7 +185,7 @@ async fn fifty_viewers_of_another_processs_log_cost_one_connection() {
     let here = neighbour("pod-2", &way.address).await;
     let mut viewers = Vec::new();
     for _ in 0..VIEWERS {
-        let mut viewer = Stream::of(&here, "/api/events?logs=true", &[]).await;
+        let mut viewer = Stream::of_events(&here, "/api/events?logs=true", &[]).await;
         assert_eq!(next_line(&mut viewer).await, "one", "also who comes late sees what was said before");
         viewers.push(viewer);
     }
@@ -207,7 +207,7 @@ async fn fifty_viewers_of_another_processs_log_cost_one_connection() {
     drop((first, viewers));
     tokio::time::timeout(Duration::from_secs(30), way.open.wait_for(|open| *open == 0)).await.unwrap().unwrap();
     // A viewer that comes later is served again.
-    let mut again = Stream::of(&here, "/api/events?logs=true", &[]).await;
+    let mut again = Stream::of_events(&here, "/api/events?logs=true", &[]).await;
     while next_line(&mut again).await != "last" {}
     assert_eq!(way.opened.load(Ordering::SeqCst), 2);
 }

@@ -16,9 +16,11 @@ use crate::WebState;
 use crate::pods::logs::all_logs;
 use crate::problem::{Query, Result};
 
-/// Returns the messages of a subscription, encoded.
+/// Returns the messages of a subscription, encoded, after a sign of life.
 fn encoded(mut subscription: Subscription) -> impl Stream<Item = Result<SseEvent, Infallible>> {
     async_stream::stream! {
+        // At the start, since a stream that is never silent sends no other, and a page must know when silence is unusual.
+        yield Ok(alive());
         while let Some(delivery) = subscription.next().await {
             yield Ok(encode(&delivery));
         }
@@ -56,6 +58,12 @@ pub(crate) struct Resume {
 /// Interval of the keep-alive event on an otherwise silent stream.
 const ALIVE_EVERY: Duration = Duration::from_secs(1);
 
+/// Returns a sign of life. An event rather than a comment, because pages can't see comments: a page must notice soon that this
+/// process fell silent and that what it shows is stale.
+fn alive() -> SseEvent {
+    SseEvent::default().event("alive").data(ALIVE_EVERY.as_millis().to_string())
+}
+
 /// `GET /api/events`.
 pub(crate) async fn stream(
     State(state): State<WebState>,
@@ -65,10 +73,7 @@ pub(crate) async fn stream(
     let header = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let last = header.or(resume.last_event_id.as_deref()).filter(|id| !id.is_empty());
     let stream = encoded(state.events.subscribe(last, resume.recent));
-    // An event rather than a comment, because pages can't see comments: a page must notice soon that this process fell
-    // silent and that what it shows is stale.
-    let period = ALIVE_EVERY.as_millis().to_string();
-    let keep_alive = KeepAlive::new().interval(ALIVE_EVERY).event(SseEvent::default().event("alive").data(period));
+    let keep_alive = KeepAlive::new().interval(ALIVE_EVERY).event(alive());
     let mut response = if resume.logs {
         let logs = all_logs(&state).map(|line| Ok(encode_line(&line)));
         // Log streams of live pods never end, so this one ends with the events.
