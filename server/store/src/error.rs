@@ -85,8 +85,9 @@ pub(super) fn failed(doing: &str, key: &str, error: object_store::Error) -> Erro
     }
 }
 
-/// Converts the error of a call on a folder.
-pub(super) fn of_folder(error: io::Error) -> object_store::Error {
+/// Converts the error of a call on an object's file. A file that doesn't exist is an object that doesn't; a folder that doesn't
+/// exist would be an outage.
+pub(super) fn of_file(error: io::Error) -> object_store::Error {
     match error.kind() {
         io::ErrorKind::NotFound => object_store::Error::NotFound { path: String::new(), source: error.into() },
         _ => object_store::Error::Generic { store: "folder", source: error.into() },

@@ -29,6 +29,7 @@ mod open;
 mod outage;
 mod patience;
 mod reader;
+mod sync_behind;
 mod writer;
 mod written;
 
@@ -145,12 +146,7 @@ impl Store {
     /// # Errors
     /// [`Error::Exists`] if the key holds other content; the same content counts as this write, whose reply was lost.
     pub async fn put(&self, key: &str, bytes: impl Into<PutPayload>) -> Result<()> {
-        self.put_version(key, bytes.into()).await.map(drop)
-    }
-
-    /// Like [`Store::put`]; returns the object's version if the store told it.
-    async fn put_version(&self, key: &str, bytes: PutPayload) -> Result<Option<String>> {
-        let path = self.path(key)?;
+        let (path, bytes) = (self.path(key)?, bytes.into());
         let length = bytes.content_length() as u64;
         let write = || {
             let (objects, path, bytes) = (Arc::clone(&self.objects), path.clone(), bytes.clone());
@@ -158,13 +154,15 @@ impl Store {
             async move { objects.put_opts(&path, bytes, options).await.map(|done| done.e_tag) }
         };
         // S3's client doesn't retry a conditional write of unknown outcome, since only a caller that reads back may do so.
-        match self.patience.twice().repeat("writing", key, length, write).await {
+        let version = match self.patience.twice().repeat("writing", key, length, write).await {
             Err(Error::Exists(_)) => match self.get(key).await? {
-                there if there == Bytes::from(bytes) => Ok(None),
-                _ => Err(Error::Exists(key.to_owned())),
+                there if there == Bytes::from(bytes) => None,
+                _ => return Err(Error::Exists(key.to_owned())),
             },
-            written => written,
-        }
+            written => written?,
+        };
+        self.written.enter(key, version);
+        Ok(())
     }
 
     /// Writes a small object atomically and durably, replacing an existing one. Of concurrent writes, one wins. Only for
@@ -318,5 +316,5 @@ impl Store {
 /// Runs blocking work on a thread for blocking calls.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> object_store::Result<T> {
     let done = tokio::task::spawn_blocking(work).await?;
-    done.map_err(error::of_folder)
+    done.map_err(|source| object_store::Error::Generic { store: "folder", source: source.into() })
 }

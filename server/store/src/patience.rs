@@ -20,7 +20,7 @@ use base::panics;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 
-use super::error::{failed, of_folder, unavailable};
+use super::error::{failed, of_file, unavailable};
 use super::{Error, Result};
 
 /// Maximum number of concurrent operations on a folder.
@@ -154,7 +154,7 @@ impl Patience {
         mut operation: impl FnMut() -> io::Result<T>,
     ) -> Result<T> {
         for tried in 1.. {
-            match operation().map_err(|error| failed(doing, key, of_folder(error))) {
+            match operation().map_err(|error| failed(doing, key, of_file(error))) {
                 Err(error @ Error::Unavailable { .. }) if tried < self.tries => {
                     tracing::debug!(error = %chain(&error), tried, "store operation failed; retrying");
                     std::thread::sleep(self.pause_after(tried));

@@ -7,6 +7,7 @@ use object_store::{MultipartUpload, ObjectStoreExt, PutPayload, PutPayloadMut};
 use tokio::task::JoinSet;
 
 use super::error::unavailable;
+use super::sync_behind::SyncBehind;
 use super::{Error, Patience, Result, Store};
 
 impl Store {
@@ -82,7 +83,9 @@ impl Writer {
             // An upload that a timed-out try may have begun is never completed.
             let upload = self.store.patience.twice().repeat("writing", &self.key, 0, begin).await?;
             let buffer = std::mem::take(buffer);
-            self.state = State::Large(Pieces::new(upload, self.store.patience.clone(), self.key.clone(), buffer));
+            let behind = self.store.sync_behind(&self.path);
+            self.state =
+                State::Large(Pieces::new(upload, self.store.patience.clone(), self.key.clone(), buffer, behind));
         }
         match &mut self.state {
             State::Large(pieces) => pieces.write(bytes, pace.write, pace.at_once).await,
@@ -95,20 +98,17 @@ impl Writer {
         if self.torn {
             return Err(self.cannot_go_on());
         }
-        let version = match std::mem::replace(&mut self.state, State::Ended) {
-            State::Small(buffer) => self.store.put_version(&self.key, buffer.freeze()).await?,
+        match std::mem::replace(&mut self.state, State::Ended) {
+            State::Small(buffer) => self.store.put(&self.key, buffer.freeze()).await?,
             State::Large(pieces) => match pieces.finish(self.written).await {
-                Ok(version) => version,
+                Ok(version) => self.store.written.enter(&self.key, version),
                 // No other writer uses this key: if the object exists, only the reply was lost.
                 Err(error) => match self.store.size(&self.key).await {
-                    Ok(size) if size == self.written => None,
+                    Ok(size) if size == self.written => {}
                     _ => return Err(error),
                 },
             },
             State::Ended => return Err(self.cannot_go_on()),
-        };
-        if let Some(version) = version {
-            self.store.written.enter(&self.key, version);
         }
         Ok(self.written)
     }
@@ -150,11 +150,18 @@ struct Pieces {
     /// Beginning of the next piece.
     buffer: PutPayloadMut,
     under_way: JoinSet<Result<()>>,
+    behind: Option<SyncBehind>,
 }
 
 impl Pieces {
-    fn new(upload: Box<dyn MultipartUpload>, patience: Patience, key: String, buffer: PutPayloadMut) -> Self {
-        Self { upload, patience, key, buffer, under_way: JoinSet::new() }
+    fn new(
+        upload: Box<dyn MultipartUpload>,
+        patience: Patience,
+        key: String,
+        buffer: PutPayloadMut,
+        behind: Option<SyncBehind>,
+    ) -> Self {
+        Self { upload, patience, key, buffer, under_way: JoinSet::new(), behind }
     }
 
     /// Sends all complete pieces of `length` bytes, up to `at_once` concurrently.
@@ -171,6 +178,9 @@ impl Pieces {
     fn send(&mut self) {
         let piece: PutPayload = std::mem::take(&mut self.buffer).freeze();
         let length = piece.content_length() as u64;
+        if let Some(behind) = &mut self.behind {
+            behind.sent(length);
+        }
         let (patience, key, sent) = (self.patience.clone(), self.key.clone(), self.upload.put_part(piece));
         self.under_way.spawn(async move { patience.once("writing", &key, length, sent).await });
     }

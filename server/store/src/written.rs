@@ -4,7 +4,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use object_store::ObjectStoreExt;
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStoreExt};
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::{Kind, Result, Store};
@@ -16,7 +18,7 @@ const MAX_OBJECTS: usize = 4_096;
 /// changed them without a trace.
 const FRESH: Duration = Duration::from_secs(600);
 
-/// The versions of the latest objects that were written in pieces.
+/// The versions of the latest objects that were written.
 #[derive(Debug, Default)]
 pub(super) struct Written(Mutex<Versions>);
 
@@ -27,8 +29,9 @@ struct Versions {
 }
 
 impl Written {
-    /// Enters an object that was just written, with its version. Keys are never reused.
-    pub(super) fn enter(&self, key: &str, version: String) {
+    /// Enters an object that was just written, with its version if the store told it. Keys are never reused.
+    pub(super) fn enter(&self, key: &str, version: Option<String>) {
+        let Some(version) = version else { return };
         let mut versions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if versions.by_key.insert(key.to_owned(), (version, Instant::now())).is_none() {
             versions.order.push_back(key.to_owned());
@@ -51,16 +54,29 @@ impl Store {
     /// inode, length and time of modification. Always false outside a folder on a disk: there, what was acknowledged may not
     /// be what was sent.
     pub async fn is_as_written(&self, key: &str) -> Result<bool> {
-        let is_disk = matches!(self.kind, Kind::Local { is_disk: true, .. });
-        let Some(version) = self.written.fresh(key).filter(|_| is_disk) else { return Ok(false) };
+        let Some(version) = self.version_written(key) else { return Ok(false) };
         let path = self.path(key)?;
-        let ask = || {
-            let (objects, path) = (self.objects.clone(), path.clone());
-            async move { objects.head(&path).await }
-        };
-        let now = self.patience.repeat("asking for", key, 0, ask).await?;
+        let now = self.patience.repeat("asking for", key, 0, || head(self, &path)).await?;
         Ok(now.e_tag == Some(version))
     }
+
+    /// Like [`Store::is_as_written`], for a pixel thread: blocks while the runtime of `handle` asks.
+    pub fn is_as_written_blocking(&self, key: &str, handle: &Handle) -> Result<bool> {
+        let Some(version) = self.version_written(key) else { return Ok(false) };
+        let path = self.path(key)?;
+        let now = self.patience.repeat_blocking(handle, ("asking for", key, 0), || head(self, &path))?;
+        Ok(now.e_tag == Some(version))
+    }
+
+    fn version_written(&self, key: &str) -> Option<String> {
+        let is_disk = matches!(self.kind, Kind::Local { is_disk: true, .. });
+        self.written.fresh(key).filter(|_| is_disk)
+    }
+}
+
+fn head(store: &Store, path: &Path) -> impl Future<Output = object_store::Result<ObjectMeta>> + Send + 'static {
+    let (objects, path) = (store.objects.clone(), path.clone());
+    async move { objects.head(&path).await }
 }
 
 #[cfg(test)]
@@ -86,7 +102,13 @@ mod tests {
         let (ours, theirs) = (Store::open(url).unwrap(), Store::open(url).unwrap());
         written(&ours, "a").await;
         assert!(ours.is_as_written("a").await.unwrap());
-        assert!(ours.unsynced().is_as_written("a").await.unwrap());
+        ours.unsynced().put("b", "small").await.unwrap();
+        for key in ["a", "b"] {
+            assert!(ours.unsynced().is_as_written(key).await.unwrap());
+            let (store, handle) = (ours.clone(), Handle::current());
+            let blocking = move || store.is_as_written_blocking(key, &handle).unwrap();
+            assert!(tokio::task::spawn_blocking(blocking).await.unwrap());
+        }
         assert!(!theirs.is_as_written("a").await.unwrap());
         let mut file = std::fs::OpenOptions::new().write(true).open(folder.path().join("a")).unwrap();
         file.write_all(b"8").unwrap();
@@ -96,11 +118,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_is_forgotten_after_a_while_and_beyond_a_number() {
         let known = Written::default();
-        known.enter("old", "1".to_owned());
+        known.enter("old", Some("1".to_owned()));
         tokio::time::advance(FRESH).await;
         assert_eq!(known.fresh("old"), None);
         for n in 0..=MAX_OBJECTS {
-            known.enter(&n.to_string(), "1".to_owned());
+            known.enter(&n.to_string(), Some("1".to_owned()));
         }
         assert_eq!(known.fresh("0"), None);
         assert!(known.fresh("1").is_some());

@@ -113,13 +113,9 @@ async fn a_file_that_the_store_damaged_is_never_sent_as_if_it_were_whole() {
     assert_eq!(server.get(&path).await.body, result);
 
     let key = server.catalog.files(&image, None).await.unwrap().unwrap().result.unwrap().key;
-    let damage = async |bytes: Vec<u8>| {
-        server.store.delete(&key).await.unwrap();
-        server.store.put(&key, bytes).await.unwrap();
-    };
     let mut flipped = result.clone();
     flipped[1 << 20] ^= 1;
-    damage(flipped).await;
+    server.damage(&key, &flipped);
     let answer = server.answer(&path).await;
     assert_eq!(answer.status(), 200, "the head is sent before the bytes are read");
     let mut sent = 0;
@@ -135,7 +131,7 @@ async fn a_file_that_the_store_damaged_is_never_sent_as_if_it_were_whole() {
     assert_eq!(server.get_with(&path, &[("range", "bytes=0-9")]).await.body, result[..10]);
 
     for other in [&result[1..], &[&result[..], b"x"].concat()] {
-        damage(other.to_vec()).await;
+        server.damage(&key, other);
         assert!(server.get(&path).await.problem(500).contains("damaged"));
         assert!(server.get_with(&path, &[("range", "bytes=0-9")]).await.problem(500).contains("damaged"));
     }
@@ -190,8 +186,7 @@ async fn a_zip_of_a_file_that_the_store_damaged_breaks_off() {
     let server = Api::new().await;
     let (moon, _) = server.upload("moon.png", &sample("moon.png")).await;
     let files = server.catalog.files(&moon, None).await.unwrap().unwrap();
-    server.store.delete(&files.original).await.unwrap();
-    server.store.put(&files.original, vec![7; sample("moon.png").len()]).await.unwrap();
+    server.damage(&files.original, &vec![7; sample("moon.png").len()]);
     let answer = server.answer(&format!("/api/images/zip?what=original&image={moon}")).await;
     assert_eq!(answer.status(), 200);
     axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap_err();

@@ -196,6 +196,11 @@ impl Api {
         ids(&answer)
     }
 
+    /// Replaces the bytes of an object in the store's folder, as only somebody else would.
+    pub fn damage(&self, key: &str, bytes: &[u8]) {
+        std::fs::write(self.folder.path().join("objects").join(key), bytes).unwrap();
+    }
+
     /// Publishes `bytes` as the job's result, as a master and its workers would.
     pub async fn finish(&self, image: &ImageId, job: &JobId, bytes: &[u8]) {
         let epoch = self.catalog.take_epoch("test").await.unwrap();
