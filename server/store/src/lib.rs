@@ -30,6 +30,7 @@ mod outage;
 mod patience;
 mod reader;
 mod sync_behind;
+mod versions;
 mod writer;
 mod written;
 
@@ -44,7 +45,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use outage::Health;
-use written::Written;
+use versions::Written;
 
 pub use ahead::ReadAhead;
 pub use error::{Error, Invalid, Result};
