@@ -85,12 +85,12 @@ pub(super) fn failed(doing: &str, key: &str, error: object_store::Error) -> Erro
     }
 }
 
-/// Converts the error of a call on an object's file. A file that doesn't exist is an object that doesn't; a folder that doesn't
-/// exist would be an outage.
-pub(super) fn of_file(error: io::Error) -> object_store::Error {
+/// Maps the error of a call on an object's file. A file that doesn't exist is an object that doesn't; a folder that doesn't exist
+/// would be an outage.
+pub(super) fn file_failed(doing: &str, key: &str, error: io::Error) -> Error {
     match error.kind() {
-        io::ErrorKind::NotFound => object_store::Error::NotFound { path: String::new(), source: error.into() },
-        _ => object_store::Error::Generic { store: "folder", source: error.into() },
+        io::ErrorKind::NotFound => Error::NotFound(key.to_owned()),
+        _ => failed(doing, key, object_store::Error::Generic { store: "folder", source: error.into() }),
     }
 }
 

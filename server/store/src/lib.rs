@@ -7,7 +7,8 @@
 //! - Objects appear atomically: a local object is a temporary file `<name>#<n>` that is synced and then renamed, and an S3
 //!   object appears when its upload is completed. When [`Store::put`] or [`Writer::finish`] returns, the bytes survive a power
 //!   cut.
-//! - Every operation has a time limit, and idempotent operations are retried a few times ([`patience`]). After
+//! - Every operation has a time limit, except a pixel thread's reads from a disk, and idempotent operations are retried a few
+//!   times ([`patience`]). After
 //!   [`Error::Unavailable`] the outcome of a write is unknown. [`Store::put`] and the deletes may be repeated as they are; a
 //!   [`Writer`] must be restarted under a new key.
 //! - Outputs that can be made again and are verified by their readers don't need to survive a power cut: [`Store::unsynced`].
@@ -43,9 +44,9 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use outage::Health;
-use versions::Written;
+use versions::Versions;
 
 pub use ahead::ReadAhead;
 pub use error::{Error, Invalid, Result};
@@ -112,7 +113,7 @@ pub struct Store {
     kind: Kind,
     patience: Patience,
     health: Arc<Health>,
-    written: Arc<Written>,
+    written: Arc<Versions>,
 }
 
 impl Store {
@@ -240,11 +241,13 @@ impl Store {
     /// Returns an object's length in bytes.
     pub async fn size(&self, key: &str) -> Result<u64> {
         let path = self.path(key)?;
-        let ask = || {
-            let (objects, path) = (Arc::clone(&self.objects), path.clone());
-            async move { objects.head(&path).await }
-        };
-        Ok(self.patience.repeat("asking for", key, 0, ask).await?.size)
+        Ok(self.patience.repeat("asking for", key, 0, || self.head(&path)).await?.size)
+    }
+
+    /// Asks for an object's metadata.
+    fn head(&self, path: &Path) -> impl Future<Output = object_store::Result<ObjectMeta>> + Send + 'static {
+        let (objects, path) = (Arc::clone(&self.objects), path.clone());
+        async move { objects.head(&path).await }
     }
 
     /// Deletes an object, if it exists.

@@ -2,14 +2,13 @@
 //!
 //! # Hazards
 //! - *A network folder hangs.* Its system calls can't be interrupted: the thread blocks until the server is back. So each
-//!   operation on a folder runs in a task of its own that holds a [permit](Patience::threads) until its thread is free again,
+//!   operation on a folder, except a pixel thread's reads from a disk, runs in a task of its own that holds a [permit](Patience::threads) until its thread is free again,
 //!   and the caller stops waiting at the time limit. At most [`MAX_BLOCKING_OPERATIONS`] of tokio's blocking threads can hang, and heartbeats,
 //!   other requests and the catalog go on.
 //! - *A write that timed out may still happen.* Keys are never reused, so what appears late is either garbage or the very
 //!   object that a retry wants to write; reading it back decides which.
 //! - *S3's client already retries requests* (`RetryConfig` in [`super::open`]): this file only retries what the client doesn't.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
@@ -20,7 +19,7 @@ use base::panics;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 
-use super::error::{failed, of_file, unavailable};
+use super::error::{failed, unavailable};
 use super::{Error, Result};
 
 /// Maximum number of concurrent operations on a folder.
@@ -119,12 +118,12 @@ impl Patience {
         F: Future<Output = object_store::Result<T>> + Send + 'static,
     {
         let limit = self.limit_of(bytes);
-        for tried in 1.. {
+        self.repeat_on_this_thread(|| {
             let (reply, answer) = mpsc::channel();
             let operation = self.permitted(operation());
             // The send only fails if the caller has stopped waiting.
             let under_way = handle.spawn(async move { drop(reply.send(operation.await)) });
-            let done = match answer.recv_timeout(limit) {
+            match answer.recv_timeout(limit) {
                 Ok(done) => done.map_err(|error| failed(doing, key, error)),
                 Err(RecvTimeoutError::Timeout) => {
                     under_way.abort();
@@ -134,27 +133,14 @@ impl Patience {
                     drop(handle.block_on(under_way).map_err(panics::resume));
                     Err(failed(doing, key, ended_early()))
                 }
-            };
-            match done {
-                Err(error @ Error::Unavailable { .. }) if tried < self.tries => {
-                    tracing::debug!(error = %chain(&error), tried, "store operation failed; retrying");
-                    std::thread::sleep(self.pause_after(tried));
-                }
-                other => return other,
             }
-        }
-        unreachable!("the last try returns")
+        })
     }
 
-    /// Like [`Patience::repeat`], for a blocking call on a disk, made by the calling thread itself: without a time limit.
-    pub(super) fn repeat_on_this_thread<T>(
-        &self,
-        doing: &str,
-        key: &str,
-        mut operation: impl FnMut() -> io::Result<T>,
-    ) -> Result<T> {
+    /// Like [`Patience::repeat`], for an operation that blocks the calling thread, with no other time limit than its own.
+    pub(super) fn repeat_on_this_thread<T>(&self, mut operation: impl FnMut() -> Result<T>) -> Result<T> {
         for tried in 1.. {
-            match operation().map_err(|error| failed(doing, key, of_file(error))) {
+            match operation() {
                 Err(error @ Error::Unavailable { .. }) if tried < self.tries => {
                     tracing::debug!(error = %chain(&error), tried, "store operation failed; retrying");
                     std::thread::sleep(self.pause_after(tried));

@@ -7,8 +7,10 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use object_store::ObjectStoreExt;
+use object_store::path::Path;
 use tokio::runtime::Handle;
 
+use super::error::file_failed;
 use super::{Error, Kind, Result, Store, folder};
 
 /// Size of the window, in bytes.
@@ -29,8 +31,10 @@ impl Store {
             return Ok(Bytes::new());
         }
         let short = || Error::OutOfRange { key: key.to_owned(), end: range.end };
-        let read = match self.on_disk(key)? {
-            Some(file) => self.patience.repeat_on_this_thread("reading", key, || folder::read(&file, range.clone())),
+        let read = match self.on_disk(&path) {
+            Some(file) => self.patience.repeat_on_this_thread(|| {
+                folder::read(&file, range.clone()).map_err(|error| file_failed("reading", key, error))
+            }),
             None => self.patience.repeat_blocking(handle, ("reading", key, length), || {
                 let (objects, path, range) = (self.objects.clone(), path.clone(), range.clone());
                 async move { objects.get_range(&path, range).await }
@@ -50,23 +54,22 @@ impl Store {
 
     /// Returns the file that holds an object, if it is on a disk: its calls return soon, so a pixel thread can make them itself,
     /// which saves several switches between threads.
-    fn on_disk(&self, key: &str) -> Result<Option<PathBuf>> {
-        let path = self.path(key)?;
-        Ok(match &self.kind {
+    fn on_disk(&self, path: &Path) -> Option<PathBuf> {
+        match &self.kind {
             Kind::Local { root, is_disk: true } => Some(root.join(path.as_ref())),
             Kind::Local { .. } | Kind::Remote => None,
-        })
+        }
     }
 
     /// Returns a blocking reader for pixel threads, with a window of 1 MiB; fetches the object's length. Must not be called
-    /// from asynchronous code: it blocks while the runtime of `handle` does the store's work.
+    /// from asynchronous code: it blocks while the runtime of `handle` does the store's work, or a disk.
     pub fn reader(&self, key: &str, handle: Handle) -> Result<ObjectReader> {
         ObjectReader::open(self.clone(), key.to_owned(), handle)
     }
 }
 
 /// A seekable reader of an object's bytes, one window at a time; from a disk, longer pieces are read to their place at once.
-/// Blocks its thread, but never longer than the store's time limits and retries allow.
+/// Blocks its thread, but never longer than the store's time limits and retries allow; a disk is waited for.
 #[derive(Debug)]
 pub struct ObjectReader {
     store: Store,
@@ -84,10 +87,12 @@ impl ObjectReader {
     /// Opens an object; fetches its length.
     fn open(store: Store, key: String, handle: Handle) -> Result<Self> {
         let mut file = None;
-        let size = match store.on_disk(&key)? {
+        let size = match store.on_disk(&store.path(&key)?) {
             Some(path) => {
                 let open = || File::open(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
-                let (size, opened) = store.patience.repeat_on_this_thread("opening", &key, open)?;
+                let (size, opened) = store
+                    .patience
+                    .repeat_on_this_thread(|| open().map_err(|error| file_failed("opening", &key, error)))?;
                 file = Some(opened);
                 size
             }
@@ -98,12 +103,9 @@ impl ObjectReader {
 
     /// Reads from the current position to `into`, past the window.
     fn read_to(&self, file: &File, into: &mut [u8]) -> Result<usize> {
-        let mut read = 0;
-        self.store.patience.repeat_on_this_thread("reading", &self.key, || {
-            read = folder::read_at(file, into, self.at)?;
-            Ok(())
-        })?;
-        Ok(read)
+        self.store.patience.repeat_on_this_thread(|| {
+            folder::read_at(file, into, self.at).map_err(|error| file_failed("reading", &self.key, error))
+        })
     }
 
     /// Reads the window that begins at the current position.
@@ -134,11 +136,7 @@ impl ObjectReader {
 
 fn size(store: &Store, key: &str, handle: &Handle) -> Result<u64> {
     let path = store.path(key)?;
-    let ask = || {
-        let (objects, path) = (store.objects.clone(), path.clone());
-        async move { objects.head(&path).await }
-    };
-    Ok(store.patience.repeat_blocking(handle, ("asking for", key, 0), ask)?.size)
+    Ok(store.patience.repeat_blocking(handle, ("asking for", key, 0), || store.head(&path))?.size)
 }
 
 impl Read for ObjectReader {

@@ -15,32 +15,32 @@ const FRESH: Duration = Duration::from_secs(600);
 
 /// The versions of the latest objects that were written.
 #[derive(Debug, Default)]
-pub(super) struct Written(Mutex<Versions>);
+pub(super) struct Versions(Mutex<Latest>);
 
 #[derive(Debug, Default)]
-struct Versions {
+struct Latest {
     by_key: HashMap<String, (String, Instant)>,
     order: VecDeque<String>,
 }
 
-impl Written {
+impl Versions {
     /// Enters an object that was just written, with its version if the store told it. Keys are never reused.
     pub(super) fn enter(&self, key: &str, version: Option<String>) {
         let Some(version) = version else { return };
-        let mut versions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if versions.by_key.insert(key.to_owned(), (version, Instant::now())).is_none() {
-            versions.order.push_back(key.to_owned());
+        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if latest.by_key.insert(key.to_owned(), (version, Instant::now())).is_none() {
+            latest.order.push_back(key.to_owned());
         }
-        while versions.order.len() > MAX_OBJECTS {
-            let Some(oldest) = versions.order.pop_front() else { break };
-            versions.by_key.remove(&oldest);
+        while latest.order.len() > MAX_OBJECTS {
+            let Some(oldest) = latest.order.pop_front() else { break };
+            latest.by_key.remove(&oldest);
         }
     }
 
     /// Returns the version of an object that was written just now.
     pub(super) fn fresh(&self, key: &str) -> Option<String> {
-        let versions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (version, since) = versions.by_key.get(key)?;
+        let latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (version, since) = latest.by_key.get(key)?;
         (since.elapsed() < FRESH).then(|| version.clone())
     }
 }
@@ -53,7 +53,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn it_is_forgotten_after_a_while_and_beyond_a_number() {
-        let known = Written::default();
+        let known = Versions::default();
         known.enter("old", Some("1".to_owned()));
         tokio::time::advance(FRESH).await;
         assert_eq!(known.fresh("old"), None);

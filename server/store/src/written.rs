@@ -1,7 +1,5 @@
 //! Whether an object is still as this process wrote it, told without reading it.
 
-use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStoreExt};
 use tokio::runtime::Handle;
 
 use super::{Kind, Result, Store};
@@ -13,7 +11,7 @@ impl Store {
     pub async fn is_as_written(&self, key: &str) -> Result<bool> {
         let Some(version) = self.version_written(key) else { return Ok(false) };
         let path = self.path(key)?;
-        let now = self.patience.repeat("asking for", key, 0, || head(self, &path)).await?;
+        let now = self.patience.repeat("asking for", key, 0, || self.head(&path)).await?;
         Ok(now.e_tag == Some(version))
     }
 
@@ -21,7 +19,7 @@ impl Store {
     pub fn is_as_written_blocking(&self, key: &str, handle: &Handle) -> Result<bool> {
         let Some(version) = self.version_written(key) else { return Ok(false) };
         let path = self.path(key)?;
-        let now = self.patience.repeat_blocking(handle, ("asking for", key, 0), || head(self, &path))?;
+        let now = self.patience.repeat_blocking(handle, ("asking for", key, 0), || self.head(&path))?;
         Ok(now.e_tag == Some(version))
     }
 
@@ -29,11 +27,6 @@ impl Store {
         let is_disk = matches!(self.kind, Kind::Local { is_disk: true, .. });
         self.written.fresh(key).filter(|_| is_disk)
     }
-}
-
-fn head(store: &Store, path: &Path) -> impl Future<Output = object_store::Result<ObjectMeta>> + Send + 'static {
-    let (objects, path) = (store.objects.clone(), path.clone());
-    async move { objects.head(&path).await }
 }
 
 #[cfg(test)]

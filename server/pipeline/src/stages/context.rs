@@ -282,11 +282,15 @@ impl TaskContext {
 
     async fn damage_of(&self, stored: &Stored<'_>) -> Result<Option<String>, Failure> {
         let Stored { key, bytes: expected, sha256 } = *stored;
+        // Then it also has the length that was noted when it was written.
+        if self.store.is_as_written(key).await.map_err(|error| checked::missing(key, error))? {
+            return Ok(None);
+        }
         let length = self.store.size(key).await.map_err(|error| checked::missing(key, error))?;
         if length != expected {
             return Ok(Some(format!("it has {length} of its {expected} bytes")));
         }
-        if sha256.is_empty() || self.store.is_as_written(key).await? {
+        if sha256.is_empty() {
             return Ok(None);
         }
         let (mut hash, mut bytes) = (Sha256::new(), self.store.stream(key, None).await?);

@@ -183,9 +183,7 @@ impl Download {
         insert(&mut response, header::CONTENT_DISPOSITION, &disposition(&self.name));
         response
     }
-}
 
-impl Download {
     /// Verifies the bytes of the whole object on their way, unless this process wrote them just now and nobody has changed them.
     pub(crate) async fn checked(&self, store: &Store, bytes: ByteStream) -> ByteStream {
         match store.is_as_written(&self.key).await {
