@@ -14,6 +14,7 @@ pub mod deployment;
 pub mod dice;
 pub mod evenlight;
 pub mod faulty_store;
+pub mod folder;
 pub mod forwarder;
 pub mod images;
 mod keeper;

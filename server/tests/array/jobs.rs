@@ -1,7 +1,7 @@
 //! The array in one process: embedded coordinator, a local folder, SQLite, and the real web server.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use server::cli::process::Process;
@@ -11,7 +11,9 @@ use shared::equalize::{Color, Method, Recipe};
 use shared::id::PodName;
 use shared::job::{JobState, Phase};
 use shared::route;
+use testkit::folder::files;
 use testkit::images::{SAMPLES, float_tiff, gray8_tiff, oracle, pages_tiff, rgb16_tiff, rgba_png, rgba_webp, sample};
+use testkit::wait::PATIENCE;
 use testkit::{Client, eventually, ok_if};
 
 #[derive(Parser)]
@@ -232,15 +234,22 @@ async fn a_job_survives_every_pod_in_turn() {
 async fn a_dead_workers_task_is_done_by_another_once_its_lease_runs_out() {
     let data = tempfile::tempdir().unwrap();
     let (process, client) = start(data.path(), &["--parts-per-task", "1"]).await;
-    let accepted = client.upload("large.tif", rgb16_tiff(2_000, 2_000), &luma()).await.unwrap();
     let (master, _) = client.master(None).await;
-    let holder: PodName = client
-        .until("a worker that isn't master to hold a task", |view| {
-            let tasks = view.jobs.iter().flat_map(|job| &job.phases).flat_map(|phase| &phase.tasks);
-            let held = tasks.filter(|task| task.state == TaskState::Running).filter_map(|task| task.pod.clone());
-            held.into_iter().find(|pod| *pod != master)
-        })
-        .await;
+    let held_by_another = |view: &ClusterView| -> Option<PodName> {
+        let tasks = view.jobs.iter().flat_map(|job| &job.phases).flat_map(|phase| &phase.tasks);
+        let held = tasks.filter(|task| task.state == TaskState::Running).filter_map(|task| task.pod.clone());
+        held.into_iter().find(|pod| *pod != master)
+    };
+    // An image may be done before a view shows its tasks.
+    let begun = Instant::now();
+    let (accepted, holder) = loop {
+        assert!(begun.elapsed() < PATIENCE, "no worker that isn't master was seen to hold a task");
+        let accepted = client.upload("large.tif", rgb16_tiff(4_000, 4_000), &luma()).await.unwrap();
+        tokio::select! {
+            holder = client.until("a worker that isn't master to hold a task", held_by_another) => break (accepted, holder),
+            _ = client.ended(&accepted.image_id) => {}
+        }
+    };
     assert_eq!(client.post(&route::kill(&holder)).await / 100, 2);
     assert_eq!(client.ended(&accepted.image_id).await.state, JobState::Done);
     assert_eq!(client.master(None).await.0, master, "the master didn't change");
@@ -325,18 +334,6 @@ async fn a_finished_job_leaves_only_the_original_and_the_result() {
     eventually("two files to be left", Duration::from_secs(30), two).await;
     assert!(client.result(&accepted.image_id).await == oracle(&sample("rocket.jpg"), &luma()));
     process.stop().await;
-}
-
-/// Returns all files below a folder that exist at the moment.
-fn files(folder: &Path) -> Vec<std::path::PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
-            if entry.is_dir() { folders.push(entry) } else { found.push(entry) }
-        }
-    }
-    found
 }
 
 #[tokio::test(flavor = "multi_thread")]

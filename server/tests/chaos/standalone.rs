@@ -11,6 +11,7 @@ use shared::gallery::{Accepted, Page};
 use shared::job::{JobState, Phase};
 use shared::timeline::Timeline;
 use testkit::evenlight::{Clock, Server};
+use testkit::folder::files;
 use testkit::images::{oracle, rgb16_tiff, rgba_png, sample};
 use testkit::wait::PATIENCE;
 use testkit::{elapse, eventually, ok_if};
@@ -107,12 +108,6 @@ fn lose(file: &Path, how: usize) {
         2 => std::fs::write(file, vec![0; usize::try_from(length).unwrap()]).unwrap(),
         _ => std::fs::OpenOptions::new().write(true).open(file).unwrap().set_len(length / 2).unwrap(),
     }
-}
-
-/// Returns the files below a folder.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
 /// After each kill, every output of the tasks is damaged in one of the ways of a power cut, as they aren't synced.

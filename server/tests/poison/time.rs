@@ -27,7 +27,7 @@ async fn stop(mut server: Server) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_that_overruns_its_time_fails_with_both_times_and_no_other_does() {
     let folder = tempfile::tempdir().unwrap();
-    // A third of what the poison takes on a fast machine, and ten times of what the others take on a slow one.
+    // Less than decoding the poison takes, and much more than the others take.
     let server = server(&folder, &["--task-time", "500ms", "--max-active-jobs", "4"]);
     let (client, luma) = (&server.client, Recipe::default());
     // 900 MB of rows including filter bytes, decoded by one task.

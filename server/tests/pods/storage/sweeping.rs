@@ -143,17 +143,8 @@ async fn an_upload_of_hours_is_left_alone_however_old_its_bytes_are() {
 
 /// Returns all files below a folder, by relative path.
 fn files(folder: &FilePath) -> Vec<String> {
-    let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
-    while let Some(below) = folders.pop() {
-        for path in std::fs::read_dir(below).into_iter().flatten().flatten().map(|entry| entry.path()) {
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                found.push(path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned());
-            }
-        }
-    }
-    found
+    let below = testkit::folder::files(folder).into_iter();
+    below.map(|file| file.strip_prefix(folder).unwrap().to_str().unwrap().to_owned()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
