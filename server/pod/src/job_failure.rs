@@ -3,8 +3,8 @@
 use coord::Invalid;
 use pipeline::job::cause::Cause;
 
-/// A job fails after this many consecutive runs that were lost with the whole array without finishing another task: the job must
-/// be the cause, since the last of them were lost while it was worked on alone.
+/// A job fails after this many consecutive runs that were lost with the whole array without finishing another task: the job may
+/// be the cause, since the last of them were lost although it was worked on alone at first.
 pub const MAX_LOSSES: u32 = 4;
 
 /// After this many lost runs a job is worked on alone. It takes more than one further loss to fail it: kills from outside hit a
